@@ -1,0 +1,56 @@
+//! Element-wise functions of several inputs that broadcast against each other: the evaluation and its adjoint.
+
+use crate::op::Shapes;
+use vdn_tensor::kernels::{self, Broadcast, Formula, broadcast_shape, reduce_to_shape};
+use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut, with_scratch};
+
+/// Declares the one output of an operation whose `count` inputs broadcast.
+pub(crate) fn declare(
+    name: &'static str,
+    inputs: &[&Shape],
+    count: usize,
+    outputs: &mut Shapes,
+) -> Result<(), ShapeError> {
+    if inputs.len() != count {
+        return Err(ShapeError::new(name, inputs, format!("needs {count} inputs")));
+    }
+    outputs.push(broadcast_shape(name, inputs)?);
+    Ok(())
+}
+
+/// `output = f(inputs)`, where the inputs broadcast to `shape`.
+pub(crate) fn evaluate<T: Element, const IN: usize>(
+    name: &'static str,
+    f: &impl Formula<IN, 1>,
+    shape: &Shape,
+    inputs: [View<'_, T>; IN],
+    output: &mut [T],
+) {
+    let data = inputs.map(|input| input.data());
+    if data.iter().all(|data| data.len() == output.len()) {
+        return kernels::map(f, data, [output]);
+    }
+    let plan = Broadcast::to(name, shape, inputs.each_ref().map(View::shape));
+    let plan = plan.unwrap_or_else(|error| panic!("{error}, after it did when recorded"));
+    kernels::map_broadcast(f, &plan, data, [output]);
+}
+
+/// `d_input = f(sources)` summed over everything that was repeated when the input was broadcast to `shape`: the
+/// adjoint of broadcasting, with `f` the product of an output gradient and a slope.
+pub(crate) fn pull<T: Element, const IN: usize>(
+    name: &'static str,
+    f: &impl Formula<IN, 1>,
+    shape: &Shape,
+    sources: [View<'_, T>; IN],
+    d_input: &mut ViewMut<'_, T>,
+) {
+    let numel = shape.numel();
+    if d_input.shape().numel() == numel {
+        return evaluate(name, f, shape, sources, d_input.data_mut());
+    }
+    with_scratch(numel, |full: &mut [T]| {
+        evaluate(name, f, shape, sources, full);
+        let to = *d_input.shape();
+        reduce_to_shape(full, shape, d_input.data_mut(), &to);
+    });
+}

@@ -1,0 +1,268 @@
+//! The backward pass: steps in reverse order, each turning the gradients of its outputs into those of its inputs.
+//!
+//! The first contribution to a gradient is moved into place, later ones are added. A gradient's memory goes back to
+//! the free list as soon as its step has consumed it; those of leaves and retained values stay until the next
+//! recording or the next backward pass.
+
+use crate::error::Error;
+use crate::node::{NONE, Node, Origin, Step, empty_view, view};
+use crate::op::MAX_INPUTS;
+use crate::tape::Tape;
+use crate::var::Var;
+use vdn_tensor::kernels::add_assign;
+use vdn_tensor::{Buffer, Element, ShapeError, View, ViewMut};
+
+/// The gradients of the present recording, one slot for each node, and the free list.
+#[derive(Debug)]
+pub(crate) struct Gradients<T> {
+    slots: Vec<Option<Buffer<T>>>,
+    free: FreeList<T>,
+}
+
+impl<T: Element> Gradients<T> {
+    pub(crate) fn new() -> Self {
+        Self { slots: Vec::new(), free: FreeList { classes: Vec::new() } }
+    }
+
+    /// Gives all memory back to the free list.
+    pub(crate) fn clear(&mut self) {
+        for buffer in self.slots.drain(..).flatten() {
+            self.free.give(buffer);
+        }
+    }
+
+    /// Numbers held, in use or free.
+    pub(crate) fn capacity(&self) -> usize {
+        let used = self.slots.iter().flatten();
+        used.chain(self.free.classes.iter().flatten()).map(Buffer::capacity).sum()
+    }
+
+    /// Adds `contribution` to the gradient of the node, moving it if it is the first.
+    fn accumulate(&mut self, root: u32, contribution: Buffer<T>) {
+        match &mut self.slots[root as usize] {
+            Some(sum) => {
+                add_assign(sum, &contribution);
+                self.free.give(contribution);
+            }
+            empty => *empty = Some(contribution),
+        }
+    }
+}
+
+/// Buffers not in use, by size class.
+#[derive(Debug)]
+struct FreeList<T> {
+    classes: Vec<Vec<Buffer<T>>>,
+}
+
+impl<T: Element> FreeList<T> {
+    /// Numbers per unit of size; no buffer is smaller.
+    const UNIT: usize = 16;
+
+    /// The class of a length and the capacity of its buffers: four classes to each power of two, so that at most a
+    /// quarter is wasted and any buffer of a class serves any length of it.
+    fn class(len: usize) -> (usize, usize) {
+        let units = len.div_ceil(Self::UNIT).max(1);
+        if units <= 4 {
+            return (units, units * Self::UNIT);
+        }
+        // units lies in (power, 2 power], which is cut into four equal parts.
+        let exponent = (units - 1).ilog2() as usize;
+        let power = 1 << exponent;
+        let part = power / 4;
+        let parts = (units - power).div_ceil(part);
+        (4 * exponent + parts, (power + parts * part) * Self::UNIT)
+    }
+
+    fn take(&mut self, len: usize) -> Buffer<T> {
+        let (class, capacity) = Self::class(len);
+        let free = self.classes.get_mut(class).and_then(Vec::pop);
+        let mut buffer = free.unwrap_or_else(|| {
+            let mut fresh = Buffer::new();
+            fresh.resize(capacity);
+            fresh
+        });
+        buffer.resize(len);
+        buffer
+    }
+
+    fn give(&mut self, buffer: Buffer<T>) {
+        let (class, _) = Self::class(buffer.len());
+        if class >= self.classes.len() {
+            self.classes.resize_with(class + 1, Vec::new);
+        }
+        self.classes[class].push(buffer);
+    }
+}
+
+impl<T: Element> Tape<T> {
+    /// Computes the gradient of `loss`, one number, with respect to every leaf that wants one. Gradients of an
+    /// earlier pass are replaced.
+    ///
+    /// # Errors
+    /// `loss` is not one number, depends on nothing that wants a gradient, or is stale; shared tensors were released.
+    pub fn backward(&mut self, loss: Var) -> Result<(), Error> {
+        self.check("backward", &[loss])?;
+        let shape = *self.shape(loss);
+        if shape.numel() != 1 {
+            return Err(Error::NotScalar { operation: "backward", shape });
+        }
+        self.backward_from(&[(loss, &[T::ONE])])
+    }
+
+    /// Computes the gradient of the sum over all seeds of `sum(weights * value)` with respect to every leaf that
+    /// wants one. Gradients of an earlier pass are replaced.
+    ///
+    /// # Errors
+    /// A seed has not as many weights as its value has elements, depends on nothing that wants a gradient, or is
+    /// stale; shared tensors were released.
+    pub fn backward_from(&mut self, seeds: &[(Var, &[T])]) -> Result<(), Error> {
+        const NAME: &str = "backward";
+        for (position, &(var, weights)) in seeds.iter().enumerate() {
+            if !self.contains(var) {
+                return Err(Error::StaleVar { operation: NAME, position });
+            }
+            let node = self.nodes[var.index as usize];
+            if node.shape.numel() != weights.len() {
+                let reason = format!("needs {} weights, got {}", node.shape.numel(), weights.len());
+                return Err(ShapeError::new(NAME, &[&node.shape], reason).into());
+            }
+            if node.gradient == NONE {
+                return Err(Error::NoGradient { operation: NAME });
+            }
+        }
+        if self.shared_released() {
+            return Err(Error::invalid(NAME, "the shared tensors of this recording were released"));
+        }
+        self.gradients.clear();
+        self.gradients.slots.resize_with(self.nodes.len(), || None);
+        let mut steps = 0;
+        for &(var, weights) in seeds {
+            let root = self.nodes[var.index as usize].gradient;
+            let mut seed = self.gradients.free.take(weights.len());
+            seed.copy_from_slice(weights);
+            self.gradients.accumulate(root, seed);
+            if let Origin::Output { step, .. } = self.nodes[root as usize].origin {
+                steps = steps.max(step as usize + 1);
+            }
+        }
+        for index in (0..steps).rev() {
+            let step = self.steps[index];
+            if !step.differentiable {
+                continue;
+            }
+            if step.inputs.max(step.outputs) <= 4 {
+                self.run_backward::<4>(index, step);
+            } else {
+                self.run_backward::<MAX_INPUTS>(index, step);
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradient that the last backward pass found for a leaf or for a value marked by
+    /// [`Tape::retain_gradient`]; `None` if the loss does not depend on it, if it wants no gradient or if its
+    /// gradient was not retained.
+    ///
+    /// # Panics
+    /// `var` is stale.
+    #[must_use]
+    pub fn gradient(&self, var: Var) -> Option<View<'_, T>> {
+        let node = self.node("gradient", var);
+        let slot = self.gradients.slots.get(node.gradient as usize)?.as_ref()?;
+        Some(View::new(node.shape, slot).expect("a gradient has the shape of its value"))
+    }
+
+    /// Keeps the gradient of `var` in the next backward passes, so that [`Tape::gradient`] returns it.
+    ///
+    /// # Errors
+    /// `var` wants no gradient, or is stale.
+    pub fn retain_gradient(&mut self, var: Var) -> Result<(), Error> {
+        const NAME: &str = "retain_gradient";
+        self.check(NAME, &[var])?;
+        match self.nodes[var.index as usize].gradient {
+            NONE => Err(Error::NoGradient { operation: NAME }),
+            root => {
+                self.nodes[root as usize].retained = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn run_backward<const N: usize>(&mut self, index: usize, step: Step) {
+        let outputs = &self.nodes[step.first_output as usize..][..usize::from(step.outputs)];
+        let inputs = &self.inputs[step.first_input as usize..][..usize::from(step.inputs)];
+        let slots = &mut self.gradients.slots[step.first_output as usize..][..outputs.len()];
+        if slots.iter().all(Option::is_none) {
+            return;
+        }
+        let mut d_outputs: [Option<Buffer<T>>; N] = [const { None }; N];
+        for (taken, slot) in d_outputs.iter_mut().zip(slots) {
+            *taken = slot.take();
+        }
+        let mut d_inputs: [Option<Buffer<T>>; N] = [const { None }; N];
+        for (scratch, &input) in d_inputs.iter_mut().zip(inputs) {
+            let node = &self.nodes[input as usize];
+            if node.gradient != NONE {
+                *scratch = Some(self.gradients.free.take(node.shape.numel()));
+            }
+        }
+        let value = |node: &Node| view(node, &self.buffers, &self.shared);
+        let mut input_views = [empty_view(); N];
+        let mut output_views = [empty_view(); N];
+        let mut d_output_views = [None; N];
+        for (view, &input) in input_views.iter_mut().zip(inputs) {
+            *view = value(&self.nodes[input as usize]);
+        }
+        for (i, node) in outputs.iter().enumerate() {
+            output_views[i] = value(node);
+            let gradient = d_outputs[i].as_ref();
+            d_output_views[i] =
+                gradient.map(|g| View::new(node.shape, g).expect("a gradient has the shape of its value"));
+        }
+        let mut scratch = d_inputs.iter_mut().zip(inputs);
+        let mut d_input_views: [Option<ViewMut<'_, T>>; N] = std::array::from_fn(|_| {
+            let (buffer, &input) = scratch.next()?;
+            let shape = self.nodes[input as usize].shape;
+            Some(ViewMut::new(shape, buffer.as_mut()?).expect("sized for this shape"))
+        });
+        self.ops[index].op().backward(
+            &input_views[..inputs.len()],
+            &output_views[..outputs.len()],
+            &d_output_views[..outputs.len()],
+            &mut d_input_views[..inputs.len()],
+        );
+        for (contribution, &input) in d_inputs.into_iter().zip(inputs) {
+            if let Some(contribution) = contribution {
+                self.gradients.accumulate(self.nodes[input as usize].gradient, contribution);
+            }
+        }
+        for (i, buffer) in d_outputs.into_iter().enumerate() {
+            let Some(buffer) = buffer else { continue };
+            if outputs[i].retained {
+                self.gradients.slots[step.first_output as usize + i] = Some(buffer);
+            } else {
+                self.gradients.free.give(buffer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_fits_its_class_and_little_is_wasted() {
+        let mut last = (0, 0);
+        for len in 0..100_000 {
+            let (class, capacity) = FreeList::<f32>::class(len);
+            assert!(capacity >= len, "length {len}: capacity {capacity}");
+            let waste = capacity - len;
+            assert!(waste < FreeList::<f32>::UNIT + len / 4, "length {len}: {waste} wasted");
+            let same = (class == last.0) == (capacity == last.1);
+            assert!(same && class >= last.0, "length {len}: class {class} after {}", last.0);
+            last = (class, capacity);
+        }
+    }
+}

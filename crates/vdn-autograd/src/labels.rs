@@ -1,0 +1,68 @@
+//! Labels: names of layers in the order they were set, kept in strings that the next recording reuses.
+
+use crate::node::NONE;
+
+/// A label of the present recording, to be brought back with [`Tape::restore_label`](crate::Tape::restore_label).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label(pub(crate) u32);
+
+impl Default for Label {
+    fn default() -> Self {
+        Self(NONE)
+    }
+}
+
+/// The labels of a recording; strings beyond `used` are left from earlier recordings.
+#[derive(Debug, Default)]
+pub(crate) struct Labels {
+    names: Vec<String>,
+    used: usize,
+    current: Label,
+}
+
+impl Labels {
+    pub(crate) fn clear(&mut self) {
+        self.used = 0;
+        self.current = Label::default();
+    }
+
+    pub(crate) fn current(&self) -> Label {
+        self.current
+    }
+
+    /// The text of a label; empty for none and for one of an earlier recording.
+    pub(crate) fn name(&self, label: Label) -> &str {
+        self.names[..self.used].get(label.0 as usize).map_or("", String::as_str)
+    }
+
+    /// Makes `label` current and returns the one before.
+    pub(crate) fn set(&mut self, label: &str) -> Label {
+        self.next(None, label)
+    }
+
+    /// Makes `current.label` current and returns the one before.
+    pub(crate) fn push(&mut self, label: &str) -> Label {
+        self.next(Some(self.current), label)
+    }
+
+    pub(crate) fn restore(&mut self, label: Label) {
+        self.current = label;
+    }
+
+    fn next(&mut self, parent: Option<Label>, label: &str) -> Label {
+        if self.used == self.names.len() {
+            self.names.push(String::new());
+        }
+        let (before, after) = self.names.split_at_mut(self.used);
+        let name = &mut after[0];
+        name.clear();
+        if let Some(parent) = parent.and_then(|parent| before.get(parent.0 as usize)) {
+            name.push_str(parent);
+            name.push('.');
+        }
+        name.push_str(label);
+        let previous = std::mem::replace(&mut self.current, Label(self.used as u32));
+        self.used += 1;
+        previous
+    }
+}

@@ -1,0 +1,71 @@
+//! What the tape remembers of a value and of a step, and where the numbers of a value are.
+
+use std::sync::Arc;
+use vdn_tensor::{Buffer, Element, Shape, Tensor, View};
+
+/// In place of an index: there is none.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// A value on the tape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    pub(crate) shape: Shape,
+    pub(crate) storage: Storage,
+    /// The node whose gradient slot takes this node's gradient (itself, or for a reshaped value the original), or
+    /// [`NONE`] where no gradient is wanted.
+    pub(crate) gradient: u32,
+    pub(crate) origin: Origin,
+    pub(crate) label: u32,
+    /// Keeps its gradient after it was consumed.
+    pub(crate) retained: bool,
+}
+
+/// Where the numbers are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Storage {
+    /// The tape's own buffer of this index.
+    Owned(u32),
+    /// The shared tensor of this index.
+    Shared(u32),
+}
+
+/// Where a value came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin {
+    /// A leaf, or an alias of another value: the name of the method.
+    Leaf(&'static str),
+    /// An output of a step.
+    Output { step: u32, output: u8, workspace: bool },
+}
+
+/// One recorded operation; its box is at the same index of the tape's operations.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) first_input: u32,
+    pub(crate) inputs: u8,
+    pub(crate) first_output: u32,
+    pub(crate) outputs: u8,
+    /// An input wants a gradient.
+    pub(crate) differentiable: bool,
+}
+
+/// The numbers of `node`.
+pub(crate) fn view<'a, T: Element>(
+    node: &Node,
+    buffers: &'a [Buffer<T>],
+    shared: &'a [Arc<Tensor<T>>],
+) -> View<'a, T> {
+    let data = match node.storage {
+        Storage::Owned(index) => &buffers[index as usize][..],
+        Storage::Shared(index) => {
+            let tensor = shared.get(index as usize);
+            tensor.expect("shared tensors of this recording were released").data()
+        }
+    };
+    View::new(node.shape, data).expect("a node's storage has the length of its shape")
+}
+
+/// A view of nothing, to fill arrays with.
+pub(crate) fn empty_view<T: Element>() -> View<'static, T> {
+    View::new([0], &[]).expect("no elements")
+}

@@ -1,0 +1,105 @@
+//! [`Op`]: one differentiable operation, its forward and its backward together.
+//!
+//! The trait is public and unsealed: an operation of your own is one type and is recorded with
+//! [`Tape::record`](crate::Tape::record). The example `custom_op` of this crate defines one from start to end.
+
+use std::any::Any;
+use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
+
+/// The largest number of inputs of one operation.
+pub const MAX_INPUTS: usize = 16;
+/// The largest number of outputs of one operation, workspace outputs included.
+pub const MAX_OUTPUTS: usize = 12;
+
+/// A differentiable operation with several inputs and several outputs.
+///
+/// The value of the operation holds its parameters (an axis, a scale); tensors come in as inputs. The tape keeps the
+/// value in a box that it reuses at the same place of the next recording, so that recording in steady state allocates
+/// nothing as long as the value itself owns no memory.
+pub trait Op<T: Element>: Send + 'static {
+    /// The name in error messages and reports, in snake case.
+    fn name(&self) -> &'static str;
+
+    /// Declares the shape of every output with [`Shapes::push`] (at least one) and of every output that merely carries
+    /// something from forward to backward with [`Shapes::push_workspace`].
+    ///
+    /// # Errors
+    /// The inputs do not fit; the error names the operation and all shapes.
+    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError>;
+
+    /// Computes all outputs. They hold unspecified numbers before and have to be overwritten entirely.
+    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]);
+
+    /// Computes the gradients of the inputs from those of the outputs.
+    ///
+    /// `d_outputs[i]` is `None` when no gradient came from output `i` (always for workspace outputs); at least one is
+    /// present. `d_inputs[i]` is `None` when input `i` wants no gradient; the others hold unspecified numbers and have
+    /// to be overwritten entirely, never added to: the tape adds the contributions of all uses of a value, so the
+    /// same variable may be given twice.
+    fn backward(
+        &self,
+        inputs: &[View<'_, T>],
+        outputs: &[View<'_, T>],
+        d_outputs: &[Option<View<'_, T>>],
+        d_inputs: &mut [Option<ViewMut<'_, T>>],
+    );
+}
+
+/// The output shapes that an operation declares.
+#[derive(Clone, Copy, Debug)]
+pub struct Shapes {
+    shapes: [Shape; MAX_OUTPUTS],
+    workspace: u16,
+    len: u8,
+}
+
+impl Shapes {
+    pub(crate) fn new() -> Self {
+        Self { shapes: [Shape::SCALAR; MAX_OUTPUTS], workspace: 0, len: 0 }
+    }
+
+    /// Declares the next output.
+    ///
+    /// # Panics
+    /// More than [`MAX_OUTPUTS`] outputs.
+    pub fn push(&mut self, shape: Shape) {
+        let index = usize::from(self.len);
+        assert!(index < MAX_OUTPUTS, "an operation has at most {MAX_OUTPUTS} outputs");
+        self.shapes[index] = shape;
+        self.len += 1;
+    }
+
+    /// Declares the next output as one that takes no gradient: saved statistics, masks, numbers for reports.
+    ///
+    /// # Panics
+    /// More than [`MAX_OUTPUTS`] outputs.
+    pub fn push_workspace(&mut self, shape: Shape) {
+        self.workspace |= 1 << self.len;
+        self.push(shape);
+    }
+
+    /// The shapes declared so far.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Shape] {
+        &self.shapes[..usize::from(self.len)]
+    }
+
+    pub(crate) fn is_workspace(&self, index: usize) -> bool {
+        self.workspace >> index & 1 == 1
+    }
+}
+
+/// An operation of some type, which the tape can ask for its type again.
+pub(crate) trait ErasedOp<T: Element>: Send {
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+    fn op(&self) -> &dyn Op<T>;
+}
+
+impl<T: Element, O: Op<T>> ErasedOp<T> for O {
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+    fn op(&self) -> &dyn Op<T> {
+        self
+    }
+}

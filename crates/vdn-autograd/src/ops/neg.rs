@@ -1,0 +1,32 @@
+//! `-x`, element by element.
+
+use crate::elementwise::{SlopeReads, Unary, UnaryFormula};
+use crate::error::Error;
+use crate::tape::Tape;
+use crate::var::Var;
+use vdn_tensor::{Element, Real};
+
+struct Neg;
+
+impl UnaryFormula for Neg {
+    const NAME: &'static str = "neg";
+    const READS: SlopeReads = SlopeReads::Nothing;
+    #[inline(always)]
+    fn value<R: Real>(&self, x: R) -> R {
+        -x
+    }
+    #[inline(always)]
+    fn slope<R: Real>(&self, _x: R, y: R) -> R {
+        y.lit(-1.0)
+    }
+}
+
+impl<T: Element> Tape<T> {
+    /// `-x`, element by element.
+    ///
+    /// # Errors
+    /// `x` is stale.
+    pub fn neg(&mut self, x: Var) -> Result<Var, Error> {
+        self.record_single(Unary(Neg), &[x])
+    }
+}

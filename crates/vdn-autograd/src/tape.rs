@@ -1,0 +1,429 @@
+//! [`Tape`]: values and steps in the order they were recorded.
+//!
+//! The order of recording is a topological order, so nothing recurses and nothing is sorted. Reuse is by position: the
+//! n-th value of a recording takes the buffer of the n-th value of the recording before, and the n-th step its box.
+//! A training step that repeats the graph of the last one therefore allocates nothing.
+
+use crate::error::Error;
+use crate::gradients::Gradients;
+use crate::labels::{Label, Labels};
+use crate::node::{NONE, Node, Origin, Step, Storage, empty_view, view};
+use crate::op::{ErasedOp, MAX_INPUTS, Op, Shapes};
+use crate::var::{Outputs, Var, next_generation};
+use std::sync::Arc;
+use vdn_tensor::{Buffer, Element, Shape, ShapeError, Tensor, View, ViewMut};
+
+/// A recording of differentiable operations.
+///
+/// ```
+/// use vdn_autograd::Tape;
+/// let mut tape = Tape::<f64>::new();
+/// let x = tape.variable([2], &[1.0, 3.0])?;
+/// let y = tape.mul(x, x)?;
+/// let loss = tape.sum(y)?;
+/// tape.backward(loss)?;
+/// assert_eq!(tape.scalar(loss)?, 10.0);
+/// assert_eq!(tape.gradient(x).map(|g| g.data().to_vec()), Some(vec![2.0, 6.0]));
+/// # Ok::<(), vdn_autograd::Error>(())
+/// ```
+pub struct Tape<T: Element> {
+    generation: u64,
+    recording: bool,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) steps: Vec<Step>,
+    /// Inputs of all steps, one after the other: indices of nodes.
+    pub(crate) inputs: Vec<u32>,
+    /// One box for each step; boxes beyond the steps are left from earlier recordings.
+    pub(crate) ops: Vec<Box<dyn ErasedOp<T>>>,
+    /// The first `owned` are in use; those beyond are left from earlier recordings.
+    pub(crate) buffers: Vec<Buffer<T>>,
+    owned: usize,
+    pub(crate) shared: Vec<Arc<Tensor<T>>>,
+    pub(crate) gradients: Gradients<T>,
+    pub(crate) labels: Labels,
+}
+
+impl<T: Element> Default for Tape<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Element> std::fmt::Debug for Tape<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (values, steps) = (self.nodes.len(), self.steps.len());
+        f.debug_struct("Tape").field("values", &values).field("steps", &steps).finish_non_exhaustive()
+    }
+}
+
+impl<T: Element> Tape<T> {
+    /// An empty tape.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            generation: next_generation(),
+            recording: true,
+            nodes: Vec::new(),
+            steps: Vec::new(),
+            inputs: Vec::new(),
+            ops: Vec::new(),
+            buffers: Vec::new(),
+            owned: 0,
+            shared: Vec::new(),
+            gradients: Gradients::new(),
+            labels: Labels::default(),
+        }
+    }
+
+    /// Forgets all values and steps and keeps their memory for the next recording; all variables become stale.
+    pub fn reset(&mut self) {
+        self.generation = next_generation();
+        self.nodes.clear();
+        self.steps.clear();
+        self.inputs.clear();
+        self.owned = 0;
+        self.shared.clear();
+        self.gradients.clear();
+        self.labels.clear();
+    }
+
+    /// Lets go of the shared tensors, so that their owner is the only one and can change them without a copy (an
+    /// optimiser's step). Gradients stay. Until [`Tape::reset`], reading a shared value panics and a second backward
+    /// pass is refused.
+    pub fn release_shared(&mut self) {
+        self.shared.clear();
+    }
+
+    /// A leaf with a copy of `data` that wants no gradient.
+    ///
+    /// # Errors
+    /// `data` has another number of elements than `shape`.
+    pub fn constant(&mut self, shape: impl Into<Shape>, data: &[T]) -> Result<Var, Error> {
+        self.leaf("constant", shape.into(), data, false)
+    }
+
+    /// A leaf with a copy of `data` that wants a gradient.
+    ///
+    /// # Errors
+    /// `data` has another number of elements than `shape`.
+    pub fn variable(&mut self, shape: impl Into<Shape>, data: &[T]) -> Result<Var, Error> {
+        self.leaf("variable", shape.into(), data, true)
+    }
+
+    /// A leaf that `fill` writes in place and that wants no gradient: for batches. The slice holds unspecified
+    /// numbers before and has to be overwritten entirely.
+    ///
+    /// # Errors
+    /// The tape holds as many values as it can.
+    pub fn constant_with(
+        &mut self,
+        shape: impl Into<Shape>,
+        fill: impl FnOnce(&mut [T]),
+    ) -> Result<Var, Error> {
+        let shape = shape.into();
+        let storage = self.own(shape.numel());
+        fill(&mut self.buffers[self.owned - 1]);
+        self.push_node("constant", shape, storage, false)
+    }
+
+    /// A leaf that reads `tensor` where it is: for parameters.
+    pub fn shared(&mut self, tensor: &Arc<Tensor<T>>, requires_grad: bool) -> Var {
+        let storage = Storage::Shared(self.shared.len() as u32);
+        self.shared.push(Arc::clone(tensor));
+        let pushed = self.push_node("shared", *tensor.shape(), storage, requires_grad);
+        pushed.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The numbers of a value.
+    ///
+    /// # Panics
+    /// `var` is stale, or a shared tensor that was released.
+    #[must_use]
+    pub fn value(&self, var: Var) -> View<'_, T> {
+        view(self.node("value", var), &self.buffers, &self.shared)
+    }
+
+    /// The shape of a value.
+    ///
+    /// # Panics
+    /// `var` is stale.
+    #[must_use]
+    pub fn shape(&self, var: Var) -> &Shape {
+        &self.node("shape", var).shape
+    }
+
+    /// The one number of a value.
+    ///
+    /// # Errors
+    /// The value has another number of elements; `var` is stale.
+    pub fn scalar(&self, var: Var) -> Result<T, Error> {
+        self.check("scalar", &[var])?;
+        let value = self.value(var);
+        value.item().ok_or(Error::NotScalar { operation: "scalar", shape: *value.shape() })
+    }
+
+    /// Whether `var` belongs to the present recording of this tape.
+    #[must_use]
+    pub fn contains(&self, var: Var) -> bool {
+        var.generation == self.generation && (var.index as usize) < self.nodes.len()
+    }
+
+    /// Whether a gradient of `var` is wanted: it is a leaf that wants one, or depends on one.
+    ///
+    /// # Panics
+    /// `var` is stale.
+    #[must_use]
+    pub fn requires_grad(&self, var: Var) -> bool {
+        self.node("requires_grad", var).gradient != NONE
+    }
+
+    /// The number of values recorded.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether nothing was recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Whether results of operations depend, for gradients, on their inputs: true outside [`Tape::no_grad`].
+    #[must_use]
+    pub fn is_recording_gradients(&self) -> bool {
+        self.recording
+    }
+
+    /// Switches the recording of gradients on or off and returns how it was. [`Tape::no_grad`] is usually nicer.
+    pub fn set_recording_gradients(&mut self, on: bool) -> bool {
+        std::mem::replace(&mut self.recording, on)
+    }
+
+    /// Runs `f`; what it records takes no part in any gradient. Leaves that want a gradient still do.
+    pub fn no_grad<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.set_recording_gradients(false);
+        let result = f(self);
+        self.recording = before;
+        result
+    }
+
+    /// The same numbers as a value that no gradient passes through. Nothing is copied.
+    ///
+    /// # Errors
+    /// `var` is stale.
+    pub fn detach(&mut self, var: Var) -> Result<Var, Error> {
+        self.alias("detach", var, None, false)
+    }
+
+    /// The same numbers in another shape. Nothing is copied: the result and `var` also share one gradient, so the
+    /// retained gradient of one is that of the other.
+    ///
+    /// # Errors
+    /// The shapes have different numbers of elements; `var` is stale.
+    pub fn reshape(&mut self, var: Var, shape: impl Into<Shape>) -> Result<Var, Error> {
+        self.alias("reshape", var, Some(shape.into()), true)
+    }
+
+    /// Records an operation, computes its outputs and returns them.
+    ///
+    /// # Errors
+    /// The inputs do not fit the operation, there are more than [`MAX_INPUTS`] of them, or one is stale.
+    pub fn record<O: Op<T>>(&mut self, op: O, inputs: &[Var]) -> Result<Outputs, Error> {
+        let position = self.steps.len();
+        match self.ops.get_mut(position) {
+            None => self.ops.push(Box::new(op)),
+            Some(old) => match (**old).as_any_mut().downcast_mut::<O>() {
+                Some(same) => *same = op,
+                None => *old = Box::new(op),
+            },
+        }
+        self.record_placed(inputs)
+    }
+
+    /// [`Tape::record`] for operations with one output.
+    ///
+    /// # Errors
+    /// Those of [`Tape::record`].
+    pub fn record_single<O: Op<T>>(&mut self, op: O, inputs: &[Var]) -> Result<Var, Error> {
+        self.record(op, inputs).map(|outputs| outputs.single())
+    }
+
+    /// Names what is recorded from here on, for reports: usually a layer. Returns the label that was in force.
+    pub fn set_label(&mut self, label: &str) -> Label {
+        self.labels.set(label)
+    }
+
+    /// Brings an earlier label of this recording back.
+    pub fn restore_label(&mut self, label: Label) {
+        self.labels.restore(label);
+    }
+
+    /// The label in force; empty if there is none.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.labels.name(self.labels.current())
+    }
+
+    /// Runs `f` with `label` appended to the label in force, after a dot.
+    pub fn labelled<R>(&mut self, label: &str, f: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.labels.push(label);
+        let result = f(self);
+        self.labels.restore(before);
+        result
+    }
+
+    /// The bytes of numbers that the tape holds: values, gradients and the free lists of both. It grows to what the
+    /// largest recording needs and then stays.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let values: usize = self.buffers.iter().map(Buffer::capacity).sum();
+        (values + self.gradients.capacity()) * size_of::<T>()
+    }
+
+    /// Refuses stale variables.
+    pub(crate) fn check(&self, operation: &'static str, vars: &[Var]) -> Result<(), Error> {
+        match vars.iter().position(|&var| !self.contains(var)) {
+            Some(position) => Err(Error::StaleVar { operation, position }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn node(&self, operation: &'static str, var: Var) -> &Node {
+        self.check(operation, &[var]).unwrap_or_else(|error| panic!("{error}"));
+        &self.nodes[var.index as usize]
+    }
+
+    /// The next buffer, with the length asked for.
+    fn own(&mut self, len: usize) -> Storage {
+        if self.owned == self.buffers.len() {
+            self.buffers.push(Buffer::new());
+        }
+        self.buffers[self.owned].resize(len);
+        self.owned += 1;
+        Storage::Owned(self.owned as u32 - 1)
+    }
+
+    fn leaf(&mut self, name: &'static str, shape: Shape, data: &[T], grad: bool) -> Result<Var, Error> {
+        if shape.numel() != data.len() {
+            let reason = format!("needs {} elements, got {}", shape.numel(), data.len());
+            return Err(ShapeError::new(name, &[&shape], reason).into());
+        }
+        let storage = self.own(data.len());
+        self.buffers[self.owned - 1].copy_from_slice(data);
+        self.push_node(name, shape, storage, grad)
+    }
+
+    fn alias(
+        &mut self,
+        name: &'static str,
+        var: Var,
+        shape: Option<Shape>,
+        grad: bool,
+    ) -> Result<Var, Error> {
+        self.check(name, &[var])?;
+        let node = self.nodes[var.index as usize];
+        let shape = shape.unwrap_or(node.shape);
+        if shape.numel() != node.shape.numel() {
+            let reason = format!("{} and {} elements", node.shape.numel(), shape.numel());
+            return Err(ShapeError::new(name, &[&node.shape, &shape], reason).into());
+        }
+        let alias = self.push_node(name, shape, node.storage, false)?;
+        if grad && self.recording {
+            self.nodes[alias.index as usize].gradient = node.gradient;
+        }
+        Ok(alias)
+    }
+
+    fn push_node(
+        &mut self,
+        name: &'static str,
+        shape: Shape,
+        storage: Storage,
+        requires_grad: bool,
+    ) -> Result<Var, Error> {
+        let index = self.next_index(name)?;
+        let gradient = if requires_grad { index } else { NONE };
+        let (origin, label) = (Origin::Leaf(name), self.labels.current().0);
+        self.nodes.push(Node { shape, storage, gradient, origin, label, retained: false });
+        Ok(Var { index, generation: self.generation })
+    }
+
+    fn next_index(&self, operation: &'static str) -> Result<u32, Error> {
+        let index = u32::try_from(self.nodes.len()).ok().filter(|&i| i < NONE - u32::from(u8::MAX));
+        index.ok_or_else(|| Error::invalid(operation, "the tape is full: reset it between steps"))
+    }
+
+    /// Runs and appends the operation whose box is in place. (Not generic over the operation: compiled once.)
+    fn record_placed(&mut self, inputs: &[Var]) -> Result<Outputs, Error> {
+        let position = self.steps.len();
+        let op = self.ops[position].op();
+        let name = op.name();
+        self.check(name, inputs)?;
+        let first = self.next_index(name)?;
+        if inputs.len() > MAX_INPUTS {
+            let reason = format!("{} inputs, at most {MAX_INPUTS} are supported", inputs.len());
+            return Err(Error::invalid(name, reason));
+        }
+        let mut input_shapes = [&Shape::SCALAR; MAX_INPUTS];
+        for (shape, var) in input_shapes.iter_mut().zip(inputs) {
+            *shape = &self.nodes[var.index as usize].shape;
+        }
+        let mut shapes = Shapes::new();
+        op.output_shapes(&input_shapes[..inputs.len()], &mut shapes)?;
+        let count = shapes.as_slice().len();
+        if count == 0 {
+            return Err(Error::invalid(name, "the operation declares no output"));
+        }
+        let (first_input, first_owned) = (self.inputs.len(), self.owned);
+        for shape in shapes.as_slice() {
+            self.own(shape.numel());
+        }
+        self.inputs.extend(inputs.iter().map(|var| var.index));
+        // Small operations are the most frequent: they get small arrays.
+        if inputs.len().max(count) <= 4 {
+            self.run_forward::<4>(first_input, first_owned, shapes.as_slice());
+        } else {
+            self.run_forward::<MAX_INPUTS>(first_input, first_owned, shapes.as_slice());
+        }
+        let wanted = |&i: &u32| self.nodes[i as usize].gradient != NONE;
+        let differentiable = self.recording && self.inputs[first_input..].iter().any(wanted);
+        self.steps.push(Step {
+            first_input: first_input as u32,
+            inputs: inputs.len() as u8,
+            first_output: first,
+            outputs: count as u8,
+            differentiable,
+        });
+        let label = self.labels.current().0;
+        for (output, &shape) in shapes.as_slice().iter().enumerate() {
+            let workspace = shapes.is_workspace(output);
+            let index = first + output as u32;
+            self.nodes.push(Node {
+                shape,
+                storage: Storage::Owned((first_owned + output) as u32),
+                gradient: if differentiable && !workspace { index } else { NONE },
+                origin: Origin::Output { step: position as u32, output: output as u8, workspace },
+                label,
+                retained: false,
+            });
+        }
+        Ok(Outputs::new(first, count, self.generation))
+    }
+
+    fn run_forward<const N: usize>(&mut self, first_input: usize, first_owned: usize, shapes: &[Shape]) {
+        let (before, after) = self.buffers.split_at_mut(first_owned);
+        let inputs = &self.inputs[first_input..];
+        let mut views = [empty_view(); N];
+        for (view_of, &index) in views.iter_mut().zip(inputs) {
+            *view_of = view(&self.nodes[index as usize], before, &self.shared);
+        }
+        let mut fresh = after.iter_mut().zip(shapes);
+        let mut outputs: [ViewMut<'_, T>; N] = std::array::from_fn(|_| match fresh.next() {
+            Some((buffer, &shape)) => ViewMut::new(shape, buffer).expect("sized for this shape"),
+            None => ViewMut::new([0], &mut []).expect("no elements"),
+        });
+        let op = self.ops[self.steps.len()].op();
+        op.forward(&views[..inputs.len()], &mut outputs[..shapes.len()]);
+    }
+}

@@ -1,0 +1,178 @@
+//! [`Element`]: the two number types of tensors and tape, `f32` (fast) and `f64` (to check).
+
+use crate::noise::{Words, box_muller};
+use crate::real::Real;
+use crate::simd::{DoubleLanes, LANES, Lanes, Simd, U32Lanes};
+use bytemuck::Pod;
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// What a tensor holds: `f32` or `f64`.
+///
+/// Kernels are written once, over the lanes of an element at a level: `T::Lanes<S>`.
+pub trait Element:
+    sealed::Sealed
+    + Pod
+    + Default
+    + Debug
+    + Display
+    + PartialOrd
+    + Send
+    + Sync
+    + Sum
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
+{
+    /// Sixteen of these on the level `S`.
+    type Lanes<S: Simd>: Lanes<Scalar = Self>;
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// The distance from 1 to the next larger number.
+    const EPSILON: Self;
+    /// `f32` or `f64`.
+    const NAME: &'static str;
+
+    /// The nearest number of this type.
+    fn from_f64(x: f64) -> Self;
+    /// The same number, exactly.
+    fn to_f64(self) -> f64;
+    /// Neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+    /// Sixteen times `x`.
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S>;
+    /// Sixteen numbers from memory.
+    fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> Self::Lanes<S>;
+    /// Two independent standard normals per lane from two random words (Box-Muller).
+    fn normal_pair<S: Simd>(words: [S::U32; 2], simd: S) -> [Self::Lanes<S>; 2];
+    /// A uniform number in (0, 1) per lane: `(word + 1/2) / 2^32` rounded to this type (`f32` can round to 1).
+    fn uniform<S: Simd>(word: S::U32, simd: S) -> Self::Lanes<S>;
+}
+
+impl Element for f32 {
+    type Lanes<S: Simd> = S::F32;
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    const EPSILON: Self = f32::EPSILON;
+    const NAME: &'static str = "f32";
+
+    #[inline(always)]
+    fn from_f64(x: f64) -> Self {
+        x as f32
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
+    }
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, x: Self) -> S::F32 {
+        simd.splat(x)
+    }
+    #[inline(always)]
+    fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> S::F32 {
+        simd.load(x)
+    }
+    #[inline(always)]
+    fn normal_pair<S: Simd>(words: [S::U32; 2], _simd: S) -> [S::F32; 2] {
+        box_muller::single(words)
+    }
+    #[inline(always)]
+    fn uniform<S: Simd>(word: S::U32, _simd: S) -> S::F32 {
+        let x = word.to_f32();
+        let scale = x.lit(1.0 / 4_294_967_296.0);
+        x.mul_add(scale, x.lit(0.5 / 4_294_967_296.0))
+    }
+}
+
+impl Element for f64 {
+    type Lanes<S: Simd> = DoubleLanes<S>;
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    const EPSILON: Self = f64::EPSILON;
+    const NAME: &'static str = "f64";
+
+    #[inline(always)]
+    fn from_f64(x: f64) -> Self {
+        x
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
+    }
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
+    #[inline(always)]
+    fn splat<S: Simd>(_simd: S, x: Self) -> DoubleLanes<S> {
+        DoubleLanes::new([x; LANES])
+    }
+    #[inline(always)]
+    fn load<S: Simd>(_simd: S, x: &[Self; LANES]) -> DoubleLanes<S> {
+        DoubleLanes::new(*x)
+    }
+    #[inline(always)]
+    fn normal_pair<S: Simd>(words: [S::U32; 2], _simd: S) -> [DoubleLanes<S>; 2] {
+        let mut stored: [Words; 2] = [[0; LANES]; 2];
+        words[0].store(&mut stored[0]);
+        words[1].store(&mut stored[1]);
+        box_muller::double(&stored).map(DoubleLanes::new)
+    }
+    #[inline(always)]
+    fn uniform<S: Simd>(word: S::U32, _simd: S) -> DoubleLanes<S> {
+        let mut stored: Words = [0; LANES];
+        word.store(&mut stored);
+        DoubleLanes::new(stored.map(|w| (f64::from(w) + 0.5) / 4_294_967_296.0))
+    }
+}
+
+/// Sixteen numbers from memory, or fewer at the end of a row: missing lanes are `fill`.
+///
+/// ```
+/// use vdn_tensor::{dispatch, load_partial, simd::Lanes};
+/// let total = dispatch!(simd => load_partial(simd, &[1.0_f32, 2.0, 3.0], 0.0).sum());
+/// assert_eq!(total, 6.0);
+/// ```
+#[inline(always)]
+pub fn load_partial<S: Simd, T: Element>(simd: S, from: &[T], fill: T) -> T::Lanes<S> {
+    if let Some(whole) = from.first_chunk::<LANES>() {
+        return T::load(simd, whole);
+    }
+    let mut padded = [fill; LANES];
+    padded[..from.len()].copy_from_slice(from);
+    T::load(simd, &padded)
+}
+
+/// Writes as many lanes as `to` has room for, sixteen at most.
+#[inline(always)]
+pub fn store_partial<L: Lanes>(lanes: L, to: &mut [L::Scalar])
+where
+    L::Scalar: Default,
+{
+    if let Some(whole) = to.first_chunk_mut::<LANES>() {
+        return lanes.store(whole);
+    }
+    let mut all = [L::Scalar::default(); LANES];
+    lanes.store(&mut all);
+    let len = to.len();
+    to.copy_from_slice(&all[..len]);
+}

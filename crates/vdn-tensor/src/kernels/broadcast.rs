@@ -1,0 +1,247 @@
+//! Broadcasting by the rules of NumPy: shapes are aligned at their last dimensions, and a dimension of 1 repeats.
+
+use super::reduce::sum_axis;
+use super::tree::CHUNK;
+use crate::parallel::for_each_chunk;
+use crate::shape::MAX_RANK;
+use crate::{Element, Shape, ShapeError, with_scratch};
+
+/// The shape that all `shapes` broadcast to.
+///
+/// ```
+/// use vdn_tensor::{Shape, kernels::broadcast_shape};
+/// let shape = broadcast_shape("add", &[&Shape::from([4, 1, 3]), &Shape::from([2, 1])])?;
+/// assert_eq!(shape.dims(), &[4, 2, 3]);
+/// # Ok::<(), vdn_tensor::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// Two shapes have different sizes in a dimension, none of them 1.
+pub fn broadcast_shape(operation: &'static str, shapes: &[&Shape]) -> Result<Shape, ShapeError> {
+    let rank = shapes.iter().map(|shape| shape.rank()).max().unwrap_or(0);
+    let mut dims = [1; MAX_RANK];
+    for shape in shapes {
+        let lead = rank - shape.rank();
+        for (axis, (to, &size)) in dims[lead..rank].iter_mut().zip(shape.dims()).enumerate() {
+            if *to != size && *to != 1 && size != 1 {
+                let reason = format!(
+                    "cannot broadcast: dimension {} from the end has sizes {to} and {size}",
+                    shape.rank() - axis
+                );
+                return Err(ShapeError::new(operation, shapes, reason));
+            }
+            if size != 1 {
+                *to = size;
+            }
+        }
+    }
+    Shape::new(&dims[..rank])
+}
+
+/// How `IN` inputs are repeated to fill one shape; made once, used for any data of these shapes.
+///
+/// Neighbouring dimensions that every input treats alike are merged, so that the innermost run, which is copied or
+/// repeated whole, is as long as possible.
+#[derive(Clone, Copy, Debug)]
+pub struct Broadcast<const IN: usize> {
+    shape: Shape,
+    /// Merged dimensions, outermost first, `rank` of them (at least one).
+    dims: [usize; MAX_RANK],
+    rank: usize,
+    /// Per input and merged dimension: the distance between neighbours, 0 where the input repeats.
+    strides: [[usize; MAX_RANK]; IN],
+    lengths: [usize; IN],
+}
+
+impl<const IN: usize> Broadcast<IN> {
+    /// The plan for inputs of these shapes that broadcast to their common shape.
+    ///
+    /// # Errors
+    /// The shapes do not fit, see [`broadcast_shape`].
+    pub fn new(operation: &'static str, inputs: [&Shape; IN]) -> Result<Self, ShapeError> {
+        Ok(Self::plan(broadcast_shape(operation, &inputs)?, inputs))
+    }
+
+    /// The plan for inputs of these shapes that broadcast to `shape`.
+    ///
+    /// # Errors
+    /// An input does not broadcast to `shape`.
+    pub fn to(
+        operation: &'static str,
+        shape: &Shape,
+        inputs: [&Shape; IN],
+    ) -> Result<Self, ShapeError> {
+        for input in inputs {
+            if broadcast_shape(operation, &[shape, input])? != *shape {
+                let reason = format!("{input} does not broadcast to {shape}");
+                return Err(ShapeError::new(operation, &[input, shape], reason));
+            }
+        }
+        Ok(Self::plan(*shape, inputs))
+    }
+
+    fn plan(shape: Shape, inputs: [&Shape; IN]) -> Self {
+        let mut plan = Self {
+            shape,
+            dims: [1; MAX_RANK],
+            rank: 0,
+            strides: [[0; MAX_RANK]; IN],
+            lengths: inputs.map(Shape::numel),
+        };
+        // Innermost first, reversed below. `reach` is the distance one step beyond the dimensions seen so far.
+        let mut reach = [1; IN];
+        for from_end in 1..=shape.rank() {
+            let size = shape.dims()[shape.rank() - from_end];
+            if size == 1 {
+                continue;
+            }
+            let repeats = inputs.map(|x| from_end > x.rank() || x.dims()[x.rank() - from_end] == 1);
+            let stride = std::array::from_fn(|i| if repeats[i] { 0 } else { reach[i] });
+            plan.append(size, stride);
+            for (reach, repeats) in reach.iter_mut().zip(repeats) {
+                *reach *= if repeats { 1 } else { size };
+            }
+        }
+        if plan.rank == 0 {
+            plan.append(1, [0; IN]);
+        }
+        plan.dims[..plan.rank].reverse();
+        for strides in &mut plan.strides {
+            strides[..plan.rank].reverse();
+        }
+        plan
+    }
+
+    /// Adds a dimension outside those present, merged into the last one where every input allows it.
+    fn append(&mut self, size: usize, stride: [usize; IN]) {
+        if let Some(last) = self.rank.checked_sub(1) {
+            let inside = self.dims[last];
+            if (0..IN).all(|i| stride[i] == inside * self.strides[i][last]) {
+                self.dims[last] *= size;
+                return;
+            }
+        }
+        self.dims[self.rank] = size;
+        for (strides, stride) in self.strides.iter_mut().zip(stride) {
+            strides[self.rank] = stride;
+        }
+        self.rank += 1;
+    }
+
+    /// The common shape.
+    #[must_use]
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Whether input `i` has all elements of the common shape, so that nothing repeats.
+    #[must_use]
+    pub fn is_whole(&self, i: usize) -> bool {
+        self.lengths[i] == self.shape.numel()
+    }
+
+    /// Whether input `i` is a single number.
+    #[must_use]
+    pub fn is_single(&self, i: usize) -> bool {
+        self.lengths[i] == 1
+    }
+
+    pub(super) fn check(&self, lengths: [usize; IN]) {
+        assert!(
+            lengths == self.lengths,
+            "broadcast: inputs of {lengths:?} numbers, planned for {:?}",
+            self.lengths
+        );
+    }
+
+    /// Writes the elements `start..start + out.len()` of input `i`, repeated to the common shape.
+    pub(super) fn copy<T: Element>(&self, i: usize, x: &[T], start: usize, out: &mut [T]) {
+        let (dims, strides) = (&self.dims[..self.rank], &self.strides[i][..self.rank]);
+        let inner = self.rank - 1;
+        let mut index = [0; MAX_RANK];
+        let (mut rest, mut row) = (start, 0);
+        for axis in (0..self.rank).rev() {
+            index[axis] = rest % dims[axis];
+            rest /= dims[axis];
+            row += if axis < inner { index[axis] * strides[axis] } else { 0 };
+        }
+        let mut filled = 0;
+        while filled < out.len() {
+            let run = (dims[inner] - index[inner]).min(out.len() - filled);
+            let to = &mut out[filled..filled + run];
+            match strides[inner] {
+                0 => to.fill(x[row]),
+                _ => to.copy_from_slice(&x[row + index[inner]..][..run]),
+            }
+            filled += run;
+            index[inner] = 0;
+            for axis in (0..inner).rev() {
+                index[axis] += 1;
+                row += strides[axis];
+                if index[axis] < dims[axis] {
+                    break;
+                }
+                row -= dims[axis] * strides[axis];
+                index[axis] = 0;
+            }
+        }
+    }
+}
+
+/// `x` of shape `from`, repeated to the shape `to`.
+///
+/// # Panics
+/// `from` does not broadcast to `to`, or a slice has another length than its shape.
+pub fn broadcast_copy<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Shape) {
+    let plan = planned("broadcast_copy", from, to);
+    plan.check([x.len()]);
+    assert_eq!(out.len(), to.numel(), "broadcast_copy: {from} to {to}: length of the output");
+    for_each_chunk(out, CHUNK, |chunk, out| plan.copy(0, x, chunk * CHUNK, out));
+}
+
+/// The adjoint of broadcasting: sums `x` of shape `from` over everything that repeats when `to` broadcasts to `from`.
+/// The sums are trees that depend on the shapes only (see [`sum_axis`]).
+///
+/// ```
+/// use vdn_tensor::{Shape, kernels::reduce_to_shape};
+/// let mut sums = [0.0_f64; 2];
+/// reduce_to_shape(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &Shape::from([2, 3]), &mut sums, &Shape::from([2, 1]));
+/// assert_eq!(sums, [6.0, 15.0]);
+/// ```
+///
+/// # Panics
+/// `to` does not broadcast to `from`, or a slice has another length than its shape.
+pub fn reduce_to_shape<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Shape) {
+    let plan = planned("reduce_to_shape", to, from);
+    plan.check([out.len()]);
+    assert_eq!(x.len(), from.numel(), "reduce_to_shape: {from} to {to}: length of the input");
+    // In the merged dimensions kept and summed ones take turns.
+    let mut dims = plan.dims;
+    let summed = plan.strides[0].map(|stride| stride == 0);
+    reduce(x, &mut dims[..plan.rank], &summed[..plan.rank], out);
+}
+
+/// Sums over the innermost dimension that is `summed`, then over the rest.
+fn reduce<T: Element>(x: &[T], dims: &mut [usize], summed: &[bool], out: &mut [T]) {
+    let next = (0..dims.len()).rev().find(|&axis| summed[axis] && dims[axis] != 1);
+    let Some(axis) = next else {
+        return super::map::copy(x, out);
+    };
+    let around = (dims[..axis].iter().product(), dims[axis], dims[axis + 1..].iter().product());
+    dims[axis] = 1;
+    if (0..axis).any(|axis| summed[axis] && dims[axis] != 1) {
+        with_scratch(around.0 * around.2, |partial: &mut [T]| {
+            sum_axis(x, around, partial);
+            reduce(partial, dims, summed, out);
+        });
+    } else {
+        sum_axis(x, around, out);
+    }
+}
+
+fn planned(operation: &'static str, from: &Shape, to: &Shape) -> Broadcast<1> {
+    match Broadcast::to(operation, to, [from]) {
+        Ok(plan) => plan,
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -1,0 +1,141 @@
+//! Joining and cutting arrays along the middle axis of `[outer, n, inner]`.
+
+use super::tree::CHUNK;
+use crate::Element;
+use crate::parallel::for_each_chunk;
+
+/// `out[.., offset..offset + size, ..] = part`, where `part` is `[outer, size, inner]` and `out` `[outer, n, inner]`;
+/// the rest of `out` stays. [`concat`](fn@concat) is this for each part.
+///
+/// # Panics
+/// The slices do not have these shapes, or the part does not lie inside.
+pub fn write_slice<T: Element>(
+    part: &[T],
+    size: usize,
+    offset: usize,
+    (outer, n, inner): (usize, usize, usize),
+    out: &mut [T],
+) {
+    check("write_slice", (part.len(), out.len()), (outer, n, inner), offset, size);
+    for_each_run(out, n * inner, |o, out| {
+        out[offset * inner..][..size * inner]
+            .copy_from_slice(&part[o * size * inner..][..size * inner]);
+    });
+}
+
+/// `out = x[.., start..start + size, ..]`, where `x` is `[outer, n, inner]` and `out` `[outer, size, inner]`.
+///
+/// # Panics
+/// The slices do not have these shapes, or the part does not lie inside.
+pub fn slice_axis<T: Element>(
+    x: &[T],
+    (outer, n, inner): (usize, usize, usize),
+    start: usize,
+    size: usize,
+    out: &mut [T],
+) {
+    check("slice_axis", (out.len(), x.len()), (outer, n, inner), start, size);
+    for_each_run(out, size * inner, |o, out| {
+        out.copy_from_slice(&x[(o * n + start) * inner..][..size * inner]);
+    });
+}
+
+/// The adjoint of [`slice_axis`]: `dx`, `[outer, n, inner]`, is `d_out` in `start..start + size` and 0 elsewhere.
+///
+/// # Panics
+/// The slices do not have these shapes, or the part does not lie inside.
+pub fn slice_axis_backward<T: Element>(
+    d_out: &[T],
+    (outer, n, inner): (usize, usize, usize),
+    start: usize,
+    size: usize,
+    dx: &mut [T],
+) {
+    check("slice_axis_backward", (d_out.len(), dx.len()), (outer, n, inner), start, size);
+    for_each_run(dx, n * inner, |o, dx| {
+        let (before, rest) = dx.split_at_mut(start * inner);
+        let (inside, after) = rest.split_at_mut(size * inner);
+        before.fill(T::ZERO);
+        inside.copy_from_slice(&d_out[o * size * inner..][..size * inner]);
+        after.fill(T::ZERO);
+    });
+}
+
+/// Joins `parts`, each `[outer, size, inner]` given with its `size`, along the middle axis into `out`,
+/// `[outer, n, inner]` with `n` the sum of the sizes.
+///
+/// ```
+/// use vdn_tensor::kernels::concat;
+/// let (a, b) = ([1.0_f32, 2.0], [10.0, 11.0, 20.0, 21.0]);
+/// let mut joined = [0.0; 6];
+/// concat([(&a[..], 1), (&b[..], 2)], (2, 3, 1), &mut joined);
+/// assert_eq!(joined, [1.0, 10.0, 11.0, 2.0, 20.0, 21.0]);
+/// ```
+///
+/// # Panics
+/// The slices do not have these shapes.
+pub fn concat<'a, T: Element>(
+    parts: impl IntoIterator<Item = (&'a [T], usize)>,
+    around: (usize, usize, usize),
+    out: &mut [T],
+) {
+    let mut offset = 0;
+    for (part, size) in parts {
+        write_slice(part, size, offset, around, out);
+        offset += size;
+    }
+    assert_eq!(offset, around.1, "concat: the sizes of the parts and the size of the whole");
+}
+
+/// The adjoint of [`concat`](fn@concat): cuts `x`, `[outer, n, inner]`, into parts of the given sizes. `None` skips a
+/// part that is not wanted.
+///
+/// # Panics
+/// The slices do not have these shapes.
+pub fn split<'a, T: Element>(
+    x: &[T],
+    around: (usize, usize, usize),
+    parts: impl IntoIterator<Item = (Option<&'a mut [T]>, usize)>,
+) {
+    let mut offset = 0;
+    for (part, size) in parts {
+        if let Some(part) = part {
+            slice_axis(x, around, offset, size, part);
+        }
+        offset += size;
+    }
+    assert_eq!(offset, around.1, "split: the sizes of the parts and the size of the whole");
+}
+
+/// Runs `work(index, run)` for each run of `len` numbers, in parallel for many.
+fn for_each_run<T: Element>(
+    out: &mut [T],
+    len: usize,
+    work: impl Fn(usize, &mut [T]) + Sync + Send,
+) {
+    if len == 0 {
+        return;
+    }
+    let runs = (CHUNK / len).max(1);
+    for_each_chunk(out, runs * len, |chunk, out| {
+        for (i, run) in out.chunks_exact_mut(len).enumerate() {
+            work(chunk * runs + i, run);
+        }
+    });
+}
+
+fn check(
+    operation: &str,
+    (part, whole): (usize, usize),
+    (outer, n, inner): (usize, usize, usize),
+    start: usize,
+    size: usize,
+) {
+    let fits = part == outer * size * inner && whole == outer * n * inner && start + size <= n;
+    assert!(
+        fits,
+        "{operation}: {part} numbers at {start}..{} of {whole} numbers do not fit [{outer}, {size}, {inner}] in \
+         [{outer}, {n}, {inner}]",
+        start + size
+    );
+}

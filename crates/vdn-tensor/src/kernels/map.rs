@@ -1,0 +1,332 @@
+//! The element-wise loops: every element-wise operation of the library, with or without broadcasting, runs here.
+//!
+//! A [`Formula`] is the mathematics of one element; [`map`] applies it to whole slices, [`update`] changes slices in
+//! place, [`map_broadcast`] lets inputs of smaller shapes take part. Each element is computed on its own, so chunks and
+//! threads cannot change a bit.
+
+use super::broadcast::Broadcast;
+use super::tree::CHUNK;
+use crate::element::{Element, load_partial, store_partial};
+use crate::parallel::{SharedMut, for_each};
+use crate::real::Real;
+use crate::simd::{LANES, Simd};
+use crate::{dispatch, with_scratch};
+
+/// Two lane groups: the unrolling of the element-wise loops, so that the latencies of a long formula overlap.
+const PAIR: usize = 2 * LANES;
+
+/// A formula of `IN` numbers with `OUT` results, evaluated element by element. Implementations mark `apply`
+/// `#[inline(always)]`.
+///
+/// ```
+/// use vdn_tensor::{Real, kernels::{Formula, map}};
+/// struct Hypotenuse;
+/// impl Formula<2, 1> for Hypotenuse {
+///     #[inline(always)]
+///     fn apply<R: Real>(&self, [a, b]: [R; 2]) -> [R; 1] {
+///         [(a * a + b * b).sqrt()]
+///     }
+/// }
+/// let mut c = [0.0_f32; 3];
+/// map(&Hypotenuse, [&[3.0, 5.0, 8.0], &[4.0, 12.0, 15.0]], [&mut c]);
+/// assert_eq!(c, [5.0, 13.0, 17.0]);
+/// ```
+pub trait Formula<const IN: usize, const OUT: usize>: Sync {
+    /// The results at one element (or at sixteen, on lanes).
+    fn apply<R: Real>(&self, x: [R; IN]) -> [R; OUT];
+}
+
+/// A formula that changes `TARGETS` numbers in place, with `IN` further numbers to look at. Implementations mark
+/// `apply` `#[inline(always)]`.
+pub trait Update<const TARGETS: usize, const IN: usize>: Sync {
+    /// The new values of the targets at one element (or at sixteen, on lanes).
+    fn apply<R: Real>(&self, targets: [R; TARGETS], x: [R; IN]) -> [R; TARGETS];
+}
+
+/// `outputs = f(inputs)`, element by element, in parallel. Nothing is allocated.
+///
+/// # Panics
+/// The slices differ in length.
+pub fn map<T: Element, const IN: usize, const OUT: usize>(
+    f: &impl Formula<IN, OUT>,
+    inputs: [&[T]; IN],
+    outputs: [&mut [T]; OUT],
+) {
+    let lengths = outputs.each_ref().map(|x| x.len());
+    let len = common_len("map", &inputs.map(<[T]>::len), &lengths);
+    let outputs = outputs.map(SharedMut::new);
+    for_each(len.div_ceil(CHUNK), |chunk| {
+        let range = chunk * CHUNK..len.min((chunk + 1) * CHUNK);
+        let x = inputs.map(|x| &x[range.clone()]);
+        // SAFETY: the ranges of different chunks do not overlap, and the outputs are different slices.
+        let y = outputs.map(|y| unsafe { y.part(range.clone()) });
+        dispatch!(simd => map_chunk(simd, f, x, y));
+    });
+}
+
+/// `targets = f(targets, inputs)`, element by element, in parallel. Nothing is allocated.
+///
+/// ```
+/// use vdn_tensor::{Real, kernels::{Update, update}};
+/// /// An exponential moving average.
+/// struct Average { decay: f64 }
+/// impl Update<1, 1> for Average {
+///     #[inline(always)]
+///     fn apply<R: Real>(&self, [old]: [R; 1], [new]: [R; 1]) -> [R; 1] {
+///         [new + old.lit(self.decay) * (old - new)]
+///     }
+/// }
+/// let mut average = [1.0_f64, 2.0];
+/// update(&Average { decay: 0.5 }, [&mut average], [&[3.0, 2.0]]);
+/// assert_eq!(average, [2.0, 2.0]);
+/// ```
+///
+/// # Panics
+/// The slices differ in length.
+pub fn update<T: Element, const TARGETS: usize, const IN: usize>(
+    f: &impl Update<TARGETS, IN>,
+    targets: [&mut [T]; TARGETS],
+    inputs: [&[T]; IN],
+) {
+    let lengths = targets.each_ref().map(|x| x.len());
+    let len = common_len("update", &inputs.map(<[T]>::len), &lengths);
+    let targets = targets.map(SharedMut::new);
+    for_each(len.div_ceil(CHUNK), |chunk| {
+        let range = chunk * CHUNK..len.min((chunk + 1) * CHUNK);
+        let x = inputs.map(|x| &x[range.clone()]);
+        // SAFETY: the ranges of different chunks do not overlap, and the targets are different slices.
+        let y = targets.map(|y| unsafe { y.part(range.clone()) });
+        dispatch!(simd => update_chunk(simd, f, y, x));
+    });
+}
+
+/// Elements that broadcast inputs are laid out for at a time: together with the outputs they stay in the first cache.
+const STAGE: usize = 1024;
+
+/// [`map`] with inputs that broadcast: input `i` has the shape that `plan` was made with. Nothing is allocated.
+///
+/// Inputs that have to be repeated are laid out in working memory, block by block; the others are read in place.
+///
+/// ```
+/// use vdn_tensor::{Real, Shape, kernels::{Broadcast, Formula, map_broadcast}};
+/// struct Add;
+/// impl Formula<2, 1> for Add {
+///     #[inline(always)]
+///     fn apply<R: Real>(&self, [a, b]: [R; 2]) -> [R; 1] {
+///         [a + b]
+///     }
+/// }
+/// let plan = Broadcast::new("add", [&Shape::from([2, 3]), &Shape::from([3])])?;
+/// let mut sum = [0.0_f32; 6];
+/// map_broadcast(&Add, &plan, [&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], &[10.0, 20.0, 30.0]], [&mut sum]);
+/// assert_eq!(sum, [10.0, 21.0, 32.0, 13.0, 24.0, 35.0]);
+/// # Ok::<(), vdn_tensor::ShapeError>(())
+/// ```
+///
+/// # Panics
+/// A slice has another length than its shape in the plan.
+pub fn map_broadcast<T: Element, const IN: usize, const OUT: usize>(
+    f: &impl Formula<IN, OUT>,
+    plan: &Broadcast<IN>,
+    inputs: [&[T]; IN],
+    outputs: [&mut [T]; OUT],
+) {
+    plan.check(inputs.map(<[T]>::len));
+    let lengths = outputs.each_ref().map(|x| x.len());
+    let len = common_len("map_broadcast", &[plan.shape().numel()], &lengths);
+    if (0..IN).all(|i| plan.is_whole(i)) {
+        return map(f, inputs, outputs);
+    }
+    let outputs = outputs.map(SharedMut::new);
+    for_each(len.div_ceil(CHUNK), |chunk| {
+        with_scratch(IN * STAGE, |stage: &mut [T]| {
+            let end = len.min((chunk + 1) * CHUNK);
+            for start in (chunk * CHUNK..end).step_by(STAGE) {
+                let range = start..end.min(start + STAGE);
+                for (i, stage) in stage.chunks_exact_mut(STAGE).enumerate() {
+                    // A single number fills the stage once per task.
+                    let fresh = !plan.is_single(i) || start == chunk * CHUNK;
+                    if !plan.is_whole(i) && fresh {
+                        plan.copy(i, inputs[i], start, &mut stage[..range.len()]);
+                    }
+                }
+                let x = std::array::from_fn(|i| match plan.is_whole(i) {
+                    true => &inputs[i][range.clone()],
+                    false => &stage[i * STAGE..][..range.len()],
+                });
+                // SAFETY: the ranges of different chunks and blocks do not overlap; the outputs are different slices.
+                let y = outputs.map(|y| unsafe { y.part(range.clone()) });
+                dispatch!(simd => map_chunk(simd, f, x, y));
+            }
+        });
+    });
+}
+
+/// `y = x`.
+///
+/// # Panics
+/// The slices differ in length.
+pub fn copy<T: Element>(x: &[T], y: &mut [T]) {
+    common_len("copy", &[x.len()], &[y.len()]);
+    crate::parallel::for_each_chunk(y, CHUNK, |i, y| y.copy_from_slice(&x[i * CHUNK..][..y.len()]));
+}
+
+/// `y += x`.
+///
+/// # Panics
+/// The slices differ in length.
+pub fn add_assign<T: Element>(y: &mut [T], x: &[T]) {
+    update(&Accumulate, [y], [x]);
+}
+
+/// `y += factor * x`.
+///
+/// # Panics
+/// The slices differ in length.
+pub fn axpy<T: Element>(factor: T, x: &[T], y: &mut [T]) {
+    update(&Axpy(factor.to_f64()), [y], [x]);
+}
+
+/// `y = factor * x`.
+///
+/// # Panics
+/// The slices differ in length.
+pub fn scale<T: Element>(factor: T, x: &[T], y: &mut [T]) {
+    map(&Scale(factor.to_f64()), [x], [y]);
+}
+
+/// `y *= factor`.
+pub fn scale_assign<T: Element>(y: &mut [T], factor: T) {
+    update(&Scale(factor.to_f64()), [y], []);
+}
+
+struct Accumulate;
+impl Update<1, 1> for Accumulate {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [y]: [R; 1], [x]: [R; 1]) -> [R; 1] {
+        [y + x]
+    }
+}
+
+struct Axpy(f64);
+impl Update<1, 1> for Axpy {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [y]: [R; 1], [x]: [R; 1]) -> [R; 1] {
+        [x.mul_add(x.lit(self.0), y)]
+    }
+}
+
+/// Multiplication by a constant.
+pub(super) struct Scale(pub(super) f64);
+impl Formula<1, 1> for Scale {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [x]: [R; 1]) -> [R; 1] {
+        [x * x.lit(self.0)]
+    }
+}
+impl Update<1, 0> for Scale {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [y]: [R; 1], _: [R; 0]) -> [R; 1] {
+        [y * y.lit(self.0)]
+    }
+}
+
+/// The length that all slices share.
+fn common_len(operation: &str, inputs: &[usize], outputs: &[usize]) -> usize {
+    let len = outputs.first().or(inputs.first()).copied().unwrap_or(0);
+    let same = inputs.iter().chain(outputs).all(|&l| l == len);
+    assert!(same, "{operation}: inputs of lengths {inputs:?}, outputs of lengths {outputs:?}");
+    len
+}
+
+#[inline(always)]
+fn map_chunk<S: Simd, T: Element, const IN: usize, const OUT: usize>(
+    simd: S,
+    f: &impl Formula<IN, OUT>,
+    x: [&[T]; IN],
+    mut y: [&mut [T]; OUT],
+) {
+    let len = y.first().map_or(
+        0,
+        #[inline(always)]
+        |y| y.len(),
+    );
+    let mut at = 0;
+    while at + PAIR <= len {
+        let first = f.apply(load(simd, &x, at));
+        let second = f.apply(load(simd, &x, at + LANES));
+        store::<S, T, OUT>(first, &mut y, at);
+        store::<S, T, OUT>(second, &mut y, at + LANES);
+        at += PAIR;
+    }
+    while at < len {
+        store::<S, T, OUT>(f.apply(load(simd, &x, at)), &mut y, at);
+        at += LANES;
+    }
+}
+
+#[inline(always)]
+fn update_chunk<S: Simd, T: Element, const TARGETS: usize, const IN: usize>(
+    simd: S,
+    f: &impl Update<TARGETS, IN>,
+    mut y: [&mut [T]; TARGETS],
+    x: [&[T]; IN],
+) {
+    let len = y.first().map_or(
+        0,
+        #[inline(always)]
+        |y| y.len(),
+    );
+    let mut at = 0;
+    while at + PAIR <= len {
+        let first = f.apply(reload(simd, &y, at), load(simd, &x, at));
+        let second = f.apply(reload(simd, &y, at + LANES), load(simd, &x, at + LANES));
+        store::<S, T, TARGETS>(first, &mut y, at);
+        store::<S, T, TARGETS>(second, &mut y, at + LANES);
+        at += PAIR;
+    }
+    while at < len {
+        let new = f.apply(reload(simd, &y, at), load(simd, &x, at));
+        store::<S, T, TARGETS>(new, &mut y, at);
+        at += LANES;
+    }
+}
+
+// Loops, not `array::map`: that function of the standard library is not `#[inline(always)]`.
+
+#[inline(always)]
+fn load<S: Simd, T: Element, const N: usize>(
+    simd: S,
+    x: &[&[T]; N],
+    at: usize,
+) -> [T::Lanes<S>; N] {
+    let mut lanes = [T::splat(simd, T::ZERO); N];
+    for (lanes, x) in lanes.iter_mut().zip(x) {
+        *lanes = load_partial(simd, &x[at..], T::ZERO);
+    }
+    lanes
+}
+
+#[inline(always)]
+fn reload<S: Simd, T: Element, const N: usize>(
+    simd: S,
+    x: &[&mut [T]; N],
+    at: usize,
+) -> [T::Lanes<S>; N] {
+    let mut lanes = [T::splat(simd, T::ZERO); N];
+    for (lanes, x) in lanes.iter_mut().zip(x) {
+        *lanes = load_partial(simd, &x[at..], T::ZERO);
+    }
+    lanes
+}
+
+#[inline(always)]
+fn store<S: Simd, T: Element, const N: usize>(
+    lanes: [T::Lanes<S>; N],
+    y: &mut [&mut [T]; N],
+    at: usize,
+) {
+    for (y, lanes) in y.iter_mut().zip(lanes) {
+        store_partial(lanes, &mut y[at..]);
+    }
+}

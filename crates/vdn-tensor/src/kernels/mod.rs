@@ -1,0 +1,29 @@
+//! The loops over numbers: element-wise maps, reductions, products, and the fused kernels of units.
+
+mod broadcast;
+mod concat;
+mod dropout;
+mod fold;
+mod layer_norm;
+mod map;
+mod moving_average;
+mod pool;
+mod reduce;
+mod softmax;
+mod tree;
+pub mod unit;
+
+pub use broadcast::{Broadcast, broadcast_copy, broadcast_shape, reduce_to_shape};
+pub use concat::{concat, slice_axis, slice_axis_backward, split, write_slice};
+pub use dropout::dropout;
+pub use layer_norm::{layer_norm, layer_norm_backward_input, layer_norm_backward_weight};
+pub use map::{
+    Formula, Update, add_assign, axpy, copy, map, map_broadcast, scale, scale_assign, update,
+};
+pub use moving_average::{moving_average, moving_average_backward};
+pub use pool::{Pool, pool, pool_backward};
+pub use reduce::{
+    dot, expand_axis, max_axis, max_axis_backward, mean_axis, mean_axis_backward, sum_all, sum_axis,
+    sum_axis_backward,
+};
+pub use softmax::{logsumexp, logsumexp_backward, softmax, softmax_backward};

@@ -1,0 +1,100 @@
+//! The moving average along rows with replicate padding: the trend of a series.
+
+use super::tree::CHUNK;
+use crate::parallel::for_each_chunk;
+use crate::simd::{LANES, Simd};
+use crate::{Element, dispatch, load_partial, store_partial, with_scratch};
+
+/// `out[r, i]` is the mean of the `kernel` numbers of row `r` around `i`, from `i - (kernel - 1) / 2` on; beyond its
+/// ends a row continues with its first and its last number. `x` and `out` are `[rows, n]`.
+///
+/// Each mean is a sum of its own (no running sum), so a NaN or a large number touches its own windows only.
+///
+/// ```
+/// let mut trend = [0.0_f32; 4];
+/// vdn_tensor::kernels::moving_average(&[3.0, 6.0, 9.0, 0.0], 4, 3, &mut trend);
+/// assert_eq!(trend, [4.0, 6.0, 5.0, 3.0]);
+/// ```
+///
+/// # Panics
+/// `kernel` is 0, the slices differ in length, or are not rows of `n`.
+pub fn moving_average<T: Element>(x: &[T], n: usize, kernel: usize, out: &mut [T]) {
+    rows("moving_average", x, n, kernel, out, |x, out, padded| {
+        let left = (kernel - 1) / 2;
+        let (Some(&first), Some(&last)) = (x.first(), x.last()) else { return };
+        padded[..left].fill(first);
+        padded[left..left + n].copy_from_slice(x);
+        padded[left + n..n + kernel - 1].fill(last);
+        dispatch!(simd => windows(simd, padded, kernel, out));
+    });
+}
+
+/// The adjoint of [`moving_average`]: `dx = A^T d_out` where `A` is its matrix. `d_out` and `dx` are `[rows, n]`.
+///
+/// # Panics
+/// As [`moving_average`].
+pub fn moving_average_backward<T: Element>(d_out: &[T], n: usize, kernel: usize, dx: &mut [T]) {
+    rows("moving_average_backward", d_out, n, kernel, dx, |d_out, dx, padded| {
+        // Number t of the padded row belongs to the windows t - kernel + 1..=t: the mean over a window again, of the
+        // gradient with zeros around it. It is taken at the n places of the row itself; the padding follows below.
+        let left = (kernel - 1) / 2;
+        let right = kernel - 1 - left;
+        padded[..right].fill(T::ZERO);
+        padded[right..right + n].copy_from_slice(d_out);
+        padded[right + n..n + kernel - 1].fill(T::ZERO);
+        dispatch!(simd => windows(simd, padded, kernel, dx));
+        // Window i reaches left - i places before the row and right - (n - 1 - i) places behind it.
+        let share = T::from_f64(1.0 / kernel as f64);
+        let edge = |d: &mut dyn Iterator<Item = &T>, reach: usize| {
+            let weighted = d.take(reach).enumerate();
+            weighted.fold(T::ZERO, |sum, (i, &d)| sum + T::from_f64((reach - i) as f64) * d) * share
+        };
+        dx[0] += edge(&mut d_out.iter(), left);
+        dx[n - 1] += edge(&mut d_out.iter().rev(), right);
+    });
+}
+
+/// Runs `row(x, out, padded)` for each row, where `padded` has room for `n + kernel - 1` numbers.
+fn rows<T: Element>(
+    operation: &str,
+    x: &[T],
+    n: usize,
+    kernel: usize,
+    out: &mut [T],
+    row: impl Fn(&[T], &mut [T], &mut [T]) + Sync + Send,
+) {
+    assert!(kernel > 0, "{operation}: the kernel is empty");
+    assert_eq!(x.len(), out.len(), "{operation}: lengths of the input and of the output");
+    if x.is_empty() {
+        return;
+    }
+    assert!(
+        n > 0 && x.len().is_multiple_of(n),
+        "{operation}: {} numbers are not rows of {n}",
+        x.len()
+    );
+    let rows = (CHUNK / n).max(1);
+    for_each_chunk(out, rows * n, |chunk, out| {
+        with_scratch(n + kernel - 1, |padded: &mut [T]| {
+            for (i, out) in out.chunks_exact_mut(n).enumerate() {
+                row(&x[(chunk * rows + i) * n..][..n], out, padded);
+            }
+        });
+    });
+}
+
+/// The mean of each window of `kernel` numbers of `padded`.
+#[inline(always)]
+fn windows<S: Simd, T: Element>(simd: S, padded: &[T], kernel: usize, out: &mut [T]) {
+    let share = T::splat(simd, T::from_f64(1.0 / kernel as f64));
+    for (group, out) in out.chunks_mut(LANES).enumerate() {
+        let at = group * LANES;
+        let mut sums = [T::splat(simd, T::ZERO); 2];
+        let mut k = 0;
+        while k < kernel {
+            sums[k % 2] = sums[k % 2] + load_partial(simd, &padded[at + k..], T::ZERO);
+            k += 1;
+        }
+        store_partial((sums[0] + sums[1]) * share, out);
+    }
+}

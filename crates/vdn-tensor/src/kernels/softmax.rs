@@ -1,0 +1,262 @@
+//! Softmax and logsumexp over the middle axis of `[outer, n, inner]`, with their slopes.
+//!
+//! The maximum is subtracted first, so nothing overflows. Where the maximum is infinite nothing is subtracted:
+//! logsumexp of numbers that are all minus infinity is minus infinity, with one plus infinity it is plus infinity;
+//! their softmax has no value and is NaN. Sums are the fixed trees of all reductions.
+
+use super::fold::{Max, Sum};
+use super::map::{Formula, map_broadcast};
+use super::reduce::{Product, along_axis, check, fold_source};
+use super::tree::{CHUNK, fold_column, fold_row, for_each_strip};
+use crate::parallel::{SharedMut, for_each_chunk};
+use crate::simd::{LANES, Simd};
+use crate::{Element, Real, dispatch, load_partial, store_partial, with_scratch};
+use std::ops::Range;
+
+/// `out = exp(x) / sum exp(x)`, the sum over the middle axis; `x` and `out` are `[outer, n, inner]`.
+///
+/// # Panics
+/// A slice has another length than `around` says.
+pub fn softmax<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
+    let (outer, n, inner) = around;
+    check("softmax", x.len(), around, outer * inner);
+    assert_eq!(x.len(), out.len(), "softmax: lengths of the input and of the output");
+    if inner == 1 && n > 0 {
+        // Rows longer than a task are rare here: one row is one task at most.
+        let rows = (CHUNK / n).max(1);
+        return for_each_chunk(out, rows * n, |chunk, out| {
+            let x = &x[chunk * rows * n..][..out.len()];
+            dispatch!(simd => softmax_rows(simd, x, n, out));
+        });
+    }
+    let out = SharedMut::new(out);
+    for_each_strip(around, |o, columns| {
+        dispatch!(simd => softmax_columns(simd, x, (o, n, inner), columns, #[inline(always)] |range| {
+            // SAFETY: strips are disjoint, and within one the kernel lets go of a part before it takes the next.
+            unsafe { out.part(range) }
+        }));
+    });
+}
+
+/// The adjoint of [`softmax`]: `dx = y * (dy - sum y dy)` from the result `y` and its gradient `dy`.
+///
+/// # Panics
+/// A slice has another length than `around` says.
+pub fn softmax_backward<T: Element>(
+    y: &[T],
+    dy: &[T],
+    around: (usize, usize, usize),
+    dx: &mut [T],
+) {
+    let (outer, _, inner) = around;
+    check("softmax_backward", y.len(), around, outer * inner);
+    assert_eq!(y.len(), dy.len(), "softmax_backward: lengths of the result and of its gradient");
+    with_scratch(outer * inner, |sums: &mut [T]| {
+        fold_source(&Product(y, dy), around, sums);
+        let plan = along_axis(around, [true, true, false]);
+        map_broadcast(&SoftmaxSlope, &plan, [y, dy, sums], [dx]);
+    });
+}
+
+/// `out = ln sum exp(x)`, the sum over the middle axis of `x`, `[outer, n, inner]`; `out` is `[outer, inner]`. Minus
+/// infinity where `n` is 0.
+///
+/// ```
+/// let mut out = [0.0_f64];
+/// vdn_tensor::kernels::logsumexp(&[1000.0, 1000.0], (1, 2, 1), &mut out);
+/// assert!((out[0] - (1000.0 + 2f64.ln())).abs() < 1e-12);
+/// ```
+///
+/// # Panics
+/// A slice has another length than `around` says.
+pub fn logsumexp<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
+    check("logsumexp", x.len(), around, out.len());
+    let (_, n, inner) = around;
+    if inner == 1 {
+        let rows = (CHUNK / n.max(1)).max(1);
+        return for_each_chunk(out, rows, |chunk, out| {
+            let x = &x[chunk * rows * n..][..out.len() * n];
+            dispatch!(simd => logsumexp_rows(simd, x, n, out));
+        });
+    }
+    let out = SharedMut::new(out);
+    for_each_strip(around, |o, columns| {
+        // SAFETY: strips are disjoint, so their columns of row `o` of the output are.
+        let out = unsafe { out.part(o * inner + columns.start..o * inner + columns.end) };
+        dispatch!(simd => logsumexp_columns(simd, x, (o, n, inner), columns, out));
+    });
+}
+
+/// The adjoint of [`logsumexp`]: `dx = d_out * exp(x - y)` from the input `x`, the result `y`, `[outer, inner]`, and
+/// its gradient `d_out`; 0 where `x` is minus infinity.
+///
+/// # Panics
+/// A slice has another length than `around` says.
+pub fn logsumexp_backward<T: Element>(
+    x: &[T],
+    y: &[T],
+    d_out: &[T],
+    around: (usize, usize, usize),
+    dx: &mut [T],
+) {
+    check("logsumexp_backward", x.len(), around, y.len());
+    check("logsumexp_backward", dx.len(), around, d_out.len());
+    let plan = along_axis(around, [true, false, false]);
+    map_broadcast(&LogSumExpSlope, &plan, [x, y, d_out], [dx]);
+}
+
+struct SoftmaxSlope;
+impl Formula<3, 1> for SoftmaxSlope {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [y, dy, sum]: [R; 3]) -> [R; 1] {
+        [y * (dy - sum)]
+    }
+}
+
+struct LogSumExpSlope;
+impl Formula<3, 1> for LogSumExpSlope {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [x, y, d]: [R; 3]) -> [R; 1] {
+        [d * (x - finite_or_zero(y)).exp()]
+    }
+}
+
+/// What is subtracted before `exp`: the maximum, or 0 where that is infinite (a NaN is in the numbers themselves).
+#[inline(always)]
+fn finite_or_zero<R: Real>(max: R) -> R {
+    R::select(max.abs().lt(max.lit(f64::INFINITY)), max, max.lit(0.0))
+}
+
+#[inline(always)]
+fn row_shift<S: Simd, T: Element>(simd: S, x: &[T]) -> T::Lanes<S> {
+    let lowest = T::from_f64(f64::NEG_INFINITY);
+    let max = fold_row(
+        simd,
+        Max,
+        x.len(),
+        #[inline(always)]
+        |at| load_partial(simd, &x[at..], lowest),
+    );
+    finite_or_zero(T::splat(simd, max))
+}
+
+#[inline(always)]
+fn softmax_rows<S: Simd, T: Element>(simd: S, x: &[T], n: usize, out: &mut [T]) {
+    for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+        let shift = row_shift(simd, x);
+        for (x, out) in x.chunks(LANES).zip(out.chunks_mut(LANES)) {
+            store_partial((load_partial(simd, x, T::ZERO) - shift).exp(), out);
+        }
+        let sum: T = fold_row(
+            simd,
+            Sum,
+            n,
+            #[inline(always)]
+            |at| load_partial(simd, &out[at..], T::ZERO),
+        );
+        let sum = T::splat(simd, sum);
+        for out in out.chunks_mut(LANES) {
+            store_partial(load_partial(simd, out, T::ZERO) / sum, out);
+        }
+    }
+}
+
+#[inline(always)]
+fn logsumexp_rows<S: Simd, T: Element>(simd: S, x: &[T], n: usize, out: &mut [T]) {
+    let lowest = T::from_f64(f64::NEG_INFINITY);
+    for (i, out) in out.iter_mut().enumerate() {
+        let x = &x[i * n..][..n];
+        let shift = row_shift(simd, x);
+        let sum = fold_row(
+            simd,
+            Sum,
+            n,
+            #[inline(always)]
+            |at| (load_partial(simd, &x[at..], lowest) - shift).exp(),
+        );
+        store_partial(T::splat(simd, sum).ln() + shift, std::slice::from_mut(out));
+    }
+}
+
+/// Where row `i` of `[outer, n, inner]` holds the columns of a lane group.
+#[inline(always)]
+fn place((o, n, inner): (usize, usize, usize), i: usize, columns: &Range<usize>) -> Range<usize> {
+    let row = (o * n + i) * inner;
+    row + columns.start..row + columns.end
+}
+
+#[inline(always)]
+fn column_shift<S: Simd, T: Element>(
+    simd: S,
+    x: &[T],
+    at: (usize, usize, usize),
+    columns: &Range<usize>,
+) -> T::Lanes<S> {
+    let lowest = T::splat(simd, T::from_f64(f64::NEG_INFINITY));
+    let [max] = fold_column(
+        Max,
+        lowest,
+        at.1,
+        #[inline(always)]
+        |i| [load_partial(simd, &x[place(at, i, columns)], T::ZERO)],
+    );
+    finite_or_zero(max)
+}
+
+/// `part(range)` is that range of the result.
+#[inline(always)]
+fn softmax_columns<'a, S: Simd, T: Element>(
+    simd: S,
+    x: &[T],
+    at: (usize, usize, usize),
+    strip: Range<usize>,
+    part: impl Fn(Range<usize>) -> &'a mut [T],
+) {
+    let zero = T::splat(simd, T::ZERO);
+    let mut start = strip.start;
+    while start < strip.end {
+        let columns = start..strip.end.min(start + LANES);
+        start += LANES;
+        let shift = column_shift(simd, x, at, &columns);
+        for i in 0..at.1 {
+            let x = load_partial(simd, &x[place(at, i, &columns)], T::ZERO);
+            store_partial((x - shift).exp(), part(place(at, i, &columns)));
+        }
+        let [sum] = fold_column(
+            Sum,
+            zero,
+            at.1,
+            #[inline(always)]
+            |i| [load_partial(simd, part(place(at, i, &columns)), T::ZERO)],
+        );
+        for i in 0..at.1 {
+            let out = part(place(at, i, &columns));
+            store_partial(load_partial(simd, out, T::ZERO) / sum, out);
+        }
+    }
+}
+
+#[inline(always)]
+fn logsumexp_columns<S: Simd, T: Element>(
+    simd: S,
+    x: &[T],
+    at: (usize, usize, usize),
+    strip: Range<usize>,
+    out: &mut [T],
+) {
+    let zero = T::splat(simd, T::ZERO);
+    let mut start = strip.start;
+    for out in out.chunks_mut(LANES) {
+        let columns = start..start + out.len();
+        start += LANES;
+        let shift = column_shift(simd, x, at, &columns);
+        let [sum] = fold_column(
+            Sum,
+            zero,
+            at.1,
+            #[inline(always)]
+            |i| [(load_partial(simd, &x[place(at, i, &columns)], T::ZERO) - shift).exp()],
+        );
+        store_partial(sum.ln() + shift, out);
+    }
+}

@@ -1,0 +1,339 @@
+//! The fixed trees that all reductions use: which number is added to which depends on the shape alone.
+//!
+//! * A row (contiguous) is cut into blocks of [`BLOCK`]; a block is summed in four lane groups side by side; blocks are
+//!   combined pairwise; the sixteen lanes are combined at the end by the tree of [`Lanes::sum`]. Rows beyond [`CHUNK`]
+//!   numbers are cut into chunks, whose results are a row again.
+//! * Columns (a sum over rows) go sixteen columns at a time: [`ROWS`] rows one after the other, these blocks pairwise;
+//!   many rows are cut into segments, whose results are rows again.
+//!
+//! So at most `26 + 3 log2(n)` roundings lie between one of `n` numbers and the result, and the error of a sum is at
+//! most that many times `u sum |x|` to first order (`u` is half the distance from 1 to the next number; Higham,
+//! "Accuracy and Stability of Numerical Algorithms", 2nd ed., section 4.2). Counted: a row of up to [`CHUNK`] numbers
+//! has 7 in a block, 2 for the four groups, 4 for the lanes and `log2` of the blocks, a segment of `2^r` rows (`r` at
+//! least 5) has 7 and `r - 3`; cutting adds those of the shorter row or column, which is `2^r` times shorter; columns
+//! narrower than a lane group add 30 one by one to a sum over a sixteenth of the rows.
+
+use super::fold::{Fold, Plain, Source};
+use crate::parallel::{SharedMut, for_each, for_each_chunk};
+use crate::simd::{LANES, Lanes, Simd};
+use crate::{Element, Real, dispatch, store_partial, with_scratch};
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// Numbers per parallel task. Work of one task runs on the calling thread.
+pub(super) const CHUNK: usize = 16_384;
+/// Numbers per block of a row: eight additions in each of four lane groups.
+const BLOCK: usize = 512;
+/// Rows per block of a sum over rows.
+const ROWS: usize = 8;
+/// Lane groups that a sum over rows takes side by side: a strip of whole cache lines.
+const STRIP: usize = 4;
+/// Levels of a pairwise tree: enough for `2^40` blocks, more than memory holds.
+const LEVELS: usize = 40;
+
+/// Blocks combined pairwise: entry `k` holds the result of `2^k` blocks where bit `k` of `count` is set, and has not been
+/// written yet or is stale where it is not (writing all entries first would cost more than summing a short row).
+struct Tree<L, const W: usize> {
+    partial: [MaybeUninit<[L; W]>; LEVELS],
+    count: usize,
+}
+
+impl<L: Real, const W: usize> Tree<L, W> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self { partial: [const { MaybeUninit::uninit() }; LEVELS], count: 0 }
+    }
+
+    #[inline(always)]
+    fn push<F: Fold>(&mut self, fold: F, mut x: [L; W]) {
+        let mut level = 0;
+        while self.count >> level & 1 == 1 {
+            x = self.with(fold, level, x);
+            level += 1;
+        }
+        self.partial[level].write(x);
+        self.count += 1;
+    }
+
+    /// The result of all blocks, at least one; `last` are the youngest, not pushed.
+    #[inline(always)]
+    fn finish<F: Fold>(self, fold: F, last: [L; W]) -> [L; W] {
+        let mut x = last;
+        let mut level = 0;
+        while self.count >> level != 0 {
+            if self.count >> level & 1 == 1 {
+                x = self.with(fold, level, x);
+            }
+            level += 1;
+        }
+        x
+    }
+
+    /// The older blocks at `level`, whose bit is set, combined with the younger `x`.
+    #[inline(always)]
+    fn with<F: Fold>(&self, _fold: F, level: usize, mut x: [L; W]) -> [L; W] {
+        debug_assert!(self.count >> level & 1 == 1);
+        // SAFETY: the bit of `level` is set, so `push` has written the entry.
+        let before = unsafe { self.partial[level].assume_init_ref() };
+        for (x, before) in x.iter_mut().zip(before) {
+            *x = F::lanes(*before, *x);
+        }
+        x
+    }
+}
+
+/// Reduces a row of `n` numbers: `load(at)` is the lane group at `at`, with the identity beyond `n`.
+#[inline(always)]
+pub(super) fn fold_row<S: Simd, T: Element, F: Fold>(
+    simd: S,
+    fold: F,
+    n: usize,
+    load: impl Fn(usize) -> T::Lanes<S>,
+) -> T {
+    let empty = T::splat(simd, T::from_f64(F::IDENTITY));
+    let mut tree = Tree::new();
+    let mut start = 0;
+    loop {
+        let end = n.min(start + BLOCK);
+        let block = row_block(fold, empty, start..end, &load);
+        if end == n {
+            return F::across(tree.finish(fold, [block])[0]);
+        }
+        tree.push(fold, [block]);
+        start = end;
+    }
+}
+
+#[inline(always)]
+fn row_block<L: Lanes, F: Fold>(
+    _fold: F,
+    empty: L,
+    range: Range<usize>,
+    load: &impl Fn(usize) -> L,
+) -> L {
+    let mut sums = [empty; STRIP];
+    let mut at = range.start;
+    while at + STRIP * LANES <= range.end {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum = F::lanes(*sum, load(at + i * LANES));
+        }
+        at += STRIP * LANES;
+    }
+    for sum in &mut sums {
+        if at < range.end {
+            *sum = F::lanes(*sum, load(at));
+            at += LANES;
+        }
+    }
+    F::lanes(F::lanes(sums[0], sums[1]), F::lanes(sums[2], sums[3]))
+}
+
+/// Reduces `W` lane groups of columns over `n` rows: `load(row)` are the groups of a row.
+#[inline(always)]
+pub(super) fn fold_column<L: Real, F: Fold, const W: usize>(
+    fold: F,
+    empty: L,
+    n: usize,
+    load: impl Fn(usize) -> [L; W],
+) -> [L; W] {
+    let mut tree = Tree::new();
+    let mut start = 0;
+    loop {
+        let end = n.min(start + ROWS);
+        let block = column_block(fold, empty, start..end, &load);
+        if end == n {
+            return tree.finish(fold, block);
+        }
+        tree.push(fold, block);
+        start = end;
+    }
+}
+
+#[inline(always)]
+fn column_block<L: Real, F: Fold, const W: usize>(
+    _fold: F,
+    empty: L,
+    rows: Range<usize>,
+    load: &impl Fn(usize) -> [L; W],
+) -> [L; W] {
+    let mut sums = [empty; W];
+    for row in rows {
+        for (sum, x) in sums.iter_mut().zip(load(row)) {
+            *sum = F::lanes(*sum, x);
+        }
+    }
+    sums
+}
+
+/// Reduces each of `out.len()` rows of `n` numbers.
+pub(super) fn fold_rows<T: Element, F: Fold>(
+    fold: F,
+    source: &impl Source<T>,
+    n: usize,
+    out: &mut [T],
+) {
+    if n > CHUNK {
+        // A chunk of a row is one number of `partial`, which then is a shorter row.
+        let chunks = n.div_ceil(CHUNK);
+        return with_scratch(out.len() * chunks, |partial: &mut [T]| {
+            for_each_chunk(partial, 1, |i, partial| {
+                let (row, start) = (i / chunks, i % chunks * CHUNK);
+                let range = row * n + start..row * n + n.min(start + CHUNK);
+                partial[0] = dispatch!(simd => source_row(simd, fold, source, row, range));
+            });
+            fold_rows(fold, &Plain(partial), chunks, out);
+        });
+    }
+    let rows = CHUNK / n.max(1);
+    for_each_chunk(out, rows, |chunk, out| {
+        dispatch!(simd => source_rows(simd, fold, source, chunk * rows, n, out));
+    });
+}
+
+#[inline(always)]
+fn source_rows<S: Simd, T: Element, F: Fold>(
+    simd: S,
+    fold: F,
+    source: &impl Source<T>,
+    first: usize,
+    n: usize,
+    out: &mut [T],
+) {
+    for (i, out) in out.iter_mut().enumerate() {
+        let row = first + i;
+        *out = source_row(simd, fold, source, row, row * n..(row + 1) * n);
+    }
+}
+
+#[inline(always)]
+fn source_row<S: Simd, T: Element, F: Fold>(
+    simd: S,
+    fold: F,
+    source: &impl Source<T>,
+    row: usize,
+    range: Range<usize>,
+) -> T {
+    let fill = T::from_f64(F::IDENTITY);
+    fold_row(
+        simd,
+        fold,
+        range.len(),
+        #[inline(always)]
+        |at| {
+            let start = range.start + at;
+            source.load(simd, row, start..range.end.min(start + LANES), fill)
+        },
+    )
+}
+
+/// Reduces the middle axis of `[outer, n, inner]` into `out`, `[outer, inner]`.
+pub(super) fn fold_columns<T: Element, F: Fold>(
+    fold: F,
+    source: &impl Source<T>,
+    (outer, n, inner): (usize, usize, usize),
+    out: &mut [T],
+) {
+    if out.is_empty() {
+        return;
+    }
+    let rows = (CHUNK / inner).next_power_of_two().max(4 * ROWS);
+    let segments = n.div_ceil(rows);
+    if segments <= 1 {
+        return fold_segments(fold, source, (outer, n, inner), n, out);
+    }
+    with_scratch(outer * segments * inner, |partial: &mut [T]| {
+        fold_segments(fold, source, (outer, n, inner), rows, partial);
+        fold_columns(fold, &Plain(partial), (outer, segments, inner), out);
+    });
+}
+
+/// Reduces each `rows` rows of the middle axis to one: `out` is `[outer, ceil(n / rows), inner]`.
+fn fold_segments<T: Element, F: Fold>(
+    fold: F,
+    source: &impl Source<T>,
+    (outer, n, inner): (usize, usize, usize),
+    rows: usize,
+    out: &mut [T],
+) {
+    let segments = n.div_ceil(rows.max(1)).max(1);
+    let out = SharedMut::new(out);
+    for_each_strip((outer * segments, rows, inner), |index, columns| {
+        let start = index % segments * rows;
+        let range = index / segments * n + start..index / segments * n + n.min(start + rows);
+        // SAFETY: strips are disjoint, so their columns of the rows `index` of the output are.
+        let out = unsafe { out.part(index * inner + columns.start..index * inner + columns.end) };
+        dispatch!(simd => columns_of(simd, fold, source, range, inner, columns, out));
+    });
+}
+
+#[inline(always)]
+fn columns_of<S: Simd, T: Element, F: Fold>(
+    simd: S,
+    fold: F,
+    source: &impl Source<T>,
+    rows: Range<usize>,
+    inner: usize,
+    columns: Range<usize>,
+    out: &mut [T],
+) {
+    let (wide, rest) = out.as_chunks_mut::<{ STRIP * LANES }>();
+    let empty = T::splat(simd, T::from_f64(F::IDENTITY));
+    let mut column = columns.start;
+    for out in wide {
+        let sums: [_; STRIP] = fold_column(
+            fold,
+            empty,
+            rows.len(),
+            #[inline(always)]
+            |i| {
+                let row = rows.start + i;
+                let mut x = [empty; STRIP];
+                for (group, x) in x.iter_mut().enumerate() {
+                    let at = row * inner + column + group * LANES;
+                    *x = source.load(simd, row, at..at + LANES, T::ZERO);
+                }
+                x
+            },
+        );
+        for (out, sum) in out.chunks_exact_mut(LANES).zip(sums) {
+            store_partial(sum, out);
+        }
+        column += STRIP * LANES;
+    }
+    for out in rest.chunks_mut(LANES) {
+        let [sum] = fold_column(
+            fold,
+            empty,
+            rows.len(),
+            #[inline(always)]
+            |i| {
+                let row = rows.start + i;
+                let at = row * inner + column;
+                [source.load(simd, row, at..at + out.len(), T::ZERO)]
+            },
+        );
+        store_partial(sum, out);
+        column += LANES;
+    }
+}
+
+/// Cuts `[outer, n, inner]` into strips of whole columns and runs `work(index of outer, columns)` for each, in
+/// parallel, about [`CHUNK`] numbers to a task.
+pub(super) fn for_each_strip(
+    (outer, n, inner): (usize, usize, usize),
+    work: impl Fn(usize, Range<usize>) + Sync + Send,
+) {
+    if outer == 0 || inner == 0 {
+        return;
+    }
+    let width = (CHUNK / n.max(1)).next_multiple_of(STRIP * LANES).max(STRIP * LANES);
+    let strips = inner.div_ceil(width);
+    let count = outer * strips;
+    let group = (CHUNK / (n.max(1) * width.min(inner))).max(1);
+    for_each(count.div_ceil(group), |task| {
+        for unit in task * group..count.min((task + 1) * group) {
+            let start = unit % strips * width;
+            work(unit / strips, start..inner.min(start + width));
+        }
+    });
+}

@@ -1,0 +1,46 @@
+//! How the `[rows, columns]` array of a layer is cut into tasks: a grid that depends on its shape alone.
+
+use super::TILE;
+use std::ops::Range;
+
+/// Columns of a task: the running statistics of one block stay in the first-level cache.
+const BLOCK: usize = 1024;
+/// Rows of a task, at least.
+const MIN_ROWS: usize = 32;
+/// Row chunks, at most: bounds the memory of partial sums to 16 rows of statistics.
+const MAX_CHUNKS: usize = 16;
+
+/// The grid of tasks of one layer.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    rows: usize,
+    columns: usize,
+    rows_per_chunk: usize,
+    /// Number of row chunks.
+    pub(super) chunks: usize,
+    blocks: usize,
+}
+
+impl Grid {
+    pub(super) fn new(rows: usize, columns: usize) -> Self {
+        let rows_per_chunk = rows.div_ceil(MAX_CHUNKS).next_multiple_of(TILE).max(MIN_ROWS);
+        let chunks = rows.div_ceil(rows_per_chunk);
+        Self { rows, columns, rows_per_chunk, chunks, blocks: columns.div_ceil(BLOCK) }
+    }
+
+    pub(super) fn tasks(&self) -> usize {
+        self.chunks * self.blocks
+    }
+
+    /// The row chunk, the rows and the columns of a task.
+    pub(super) fn task(&self, task: usize) -> (usize, Range<usize>, Range<usize>) {
+        let (chunk, block) = (task / self.blocks, task % self.blocks);
+        let rows = self.rows_of(chunk);
+        let columns = block * BLOCK..((block + 1) * BLOCK).min(self.columns);
+        (chunk, rows, columns)
+    }
+
+    pub(super) fn rows_of(&self, chunk: usize) -> Range<usize> {
+        chunk * self.rows_per_chunk..((chunk + 1) * self.rows_per_chunk).min(self.rows)
+    }
+}

@@ -1,0 +1,163 @@
+//! The fused kernel of a Gaussian unit: sample, statistics and (when asked) KL in one pass over memory, and its
+//! adjoint, which stores no noise.
+//!
+//! Shapes: `mu [rows, columns]`, `logvar [rows, columns]`, `[columns]` or one number; `z [samples, rows, columns]`;
+//! each statistic `[columns]`. A row is one example of the batch, a column one latent dimension of one unit.
+//!
+//! ```text
+//! z_s = mu + sigma eps_s          logvar limited to [2 ln 1e-4, 2 ln 10], sigma = exp(logvar / 2)
+//! M1 = mean mu     M2 = mean mu^2     C2 = mean (mu - M1)^2     (means over rows)
+//! D0 = mean (sigma^2 - 1 - logvar)    Lv = mean logvar          KL = (mu^2 + sigma^2 - 1 - logvar) / 2
+//! ```
+//!
+//! Work is cut into tiles of four rows by sixteen columns: one evaluation of the noise generator serves a tile. Row
+//! chunks of a size that depends on the shape alone are summed apart and merged pairwise in a fixed tree, `C2` by the
+//! update of Chan, Golub and LeVeque (1983), which neither cancels nor turns negative.
+
+mod backward;
+mod chunks;
+mod forward;
+mod merge;
+
+pub use backward::{UnitGradients, unit_backward};
+pub use forward::{UnitOutputs, unit_forward};
+
+use crate::element::Element;
+use crate::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
+use crate::noise::NoiseKey;
+use crate::real::Real;
+use crate::simd::{LANES, Simd};
+use crate::load_partial;
+
+/// Rows of a tile: one block of the noise generator has four words.
+const TILE: usize = 4;
+
+/// The log-variance of the posteriors, `log sigma^2`.
+#[derive(Clone, Copy, Debug)]
+pub enum LogVar<'a, T> {
+    /// `[rows, columns]`.
+    PerElement(&'a [T]),
+    /// `[columns]`, the same for every row.
+    PerColumn(&'a [T]),
+    /// One number for all.
+    Scalar(T),
+}
+
+/// Where the noise comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum UnitNoise<'a, T> {
+    /// A pure function of `(seed, stream, step, sample, row, column)`; never stored.
+    Addressed(NoiseKey),
+    /// `[samples, rows, columns]`, as golden fixtures give it.
+    Given(&'a [T]),
+}
+
+/// What to do with the gradient of a `logvar` outside its limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClampGradient {
+    /// Let it pass when a descent step would lead back inside: above the upper limit when it is positive, below the
+    /// lower one when it is negative.
+    #[default]
+    Inward,
+    /// None, ever, as the reference implementation does: such a sigma never comes back.
+    Zero,
+}
+
+/// The posteriors of a layer of units and how to sample them.
+#[derive(Clone, Copy, Debug)]
+pub struct Units<'a, T> {
+    /// Examples of the batch.
+    pub rows: usize,
+    /// Latent dimensions of all units.
+    pub columns: usize,
+    /// Samples per posterior.
+    pub samples: usize,
+    /// The means, `[rows, columns]`.
+    pub mu: &'a [T],
+    /// The log-variances.
+    pub logvar: LogVar<'a, T>,
+    /// The noise.
+    pub noise: UnitNoise<'a, T>,
+    /// Whether sample `2 i + 1` uses the noise of sample `2 i` with the opposite sign.
+    pub antithetic: bool,
+}
+
+impl<T: Element> Units<'_, T> {
+    fn check(&self) {
+        let Self { rows, columns, samples, .. } = *self;
+        let size = rows * columns;
+        assert_eq!(self.mu.len(), size, "sample_kl: mu is not [{rows}, {columns}]");
+        match self.logvar {
+            LogVar::PerElement(x) => assert_eq!(x.len(), size, "sample_kl: logvar is not [{rows}, {columns}]"),
+            LogVar::PerColumn(x) => assert_eq!(x.len(), columns, "sample_kl: logvar is not [{columns}]"),
+            LogVar::Scalar(_) => {}
+        }
+        if let UnitNoise::Given(noise) = self.noise {
+            let message = "sample_kl: the noise is not [samples, rows, columns]";
+            assert_eq!(noise.len(), samples * size, "{message}: {samples}, {rows}, {columns}");
+            assert!(!self.antithetic, "sample_kl: antithetic noise is drawn, not given");
+        }
+    }
+
+    /// Whether `logvar` is the same for every row.
+    fn broadcast(&self) -> bool {
+        !matches!(self.logvar, LogVar::PerElement(_))
+    }
+
+    /// The `logvar` of the lanes from `column`, before its limits; rows are ignored where it is broadcast.
+    #[inline(always)]
+    fn logvar<S: Simd>(&self, simd: S, row: usize, column: usize, width: usize) -> T::Lanes<S> {
+        match self.logvar {
+            LogVar::PerElement(x) => {
+                let at = row * self.columns + column;
+                load_partial(simd, &x[at..at + width], T::ZERO)
+            }
+            LogVar::PerColumn(x) => load_partial(simd, &x[column..column + width], T::ZERO),
+            LogVar::Scalar(x) => T::splat(simd, x),
+        }
+    }
+
+    /// The noise of four rows from `row` (those beyond the last are unspecified) and the lanes from `column`, for
+    /// `sample` without its antithetic sign.
+    #[inline(always)]
+    fn normals<S: Simd>(
+        &self,
+        simd: S,
+        sample: usize,
+        row: usize,
+        column: usize,
+        width: usize,
+    ) -> [T::Lanes<S>; TILE] {
+        match self.noise {
+            UnitNoise::Addressed(key) => {
+                let first = row / TILE * self.columns.next_multiple_of(LANES) + column;
+                let lane = simd.load_u32(&LANE_NUMBERS);
+                key.normals::<S, T>(simd, lane + simd.splat_u32(first as u32), sample as u32)
+            }
+            UnitNoise::Given(noise) => {
+                let mut eps = [T::splat(simd, T::ZERO); TILE];
+                for (r, e) in eps.iter_mut().enumerate().take(self.rows - row) {
+                    let at = (sample * self.rows + row + r) * self.columns + column;
+                    *e = load_partial(simd, &noise[at..at + width], T::ZERO);
+                }
+                eps
+            }
+        }
+    }
+}
+
+const LANE_NUMBERS: [u32; LANES] = {
+    let mut lanes = [0; LANES];
+    let mut i = 0;
+    while i < LANES {
+        lanes[i] = i as u32;
+        i += 1;
+    }
+    lanes
+};
+
+/// `logvar` within its limits; NaN stays NaN.
+#[inline(always)]
+fn limit<R: Real>(logvar: R) -> R {
+    logvar.clamp(logvar.lit(LOGVAR_MIN), logvar.lit(LOGVAR_MAX))
+}

@@ -1,0 +1,30 @@
+//! SIMD tensors for neural networks whose units are distributions.
+//!
+//! This crate knows numbers, not gradients: shapes and buffers ([`Shape`], [`Tensor`], [`View`]), the SIMD core with
+//! sixteen lanes on every level ([`simd`]), vector mathematics with stated error bounds ([`math`]), counter-based
+//! normal noise ([`noise`]), the kernels ([`kernels`]) with the fused sampling and KL kernel of a Gaussian unit among
+//! them, and threads ([`parallel`]). The tape that differentiates lives in `vdn-autograd`.
+//!
+//! Results are bit-identical for any number of threads, and across AVX2 and AVX-512.
+
+mod buffer;
+mod dual;
+mod element;
+mod error;
+pub mod families;
+pub mod kernels;
+pub mod math;
+pub mod noise;
+pub mod parallel;
+mod real;
+mod shape;
+pub mod simd;
+mod tensor;
+
+pub use buffer::{Buffer, with_scratch};
+pub use dual::Dual;
+pub use element::{Element, load_partial, store_partial};
+pub use error::ShapeError;
+pub use real::{Mask, Real};
+pub use shape::{MAX_RANK, Shape};
+pub use tensor::{Tensor, View, ViewMut};

@@ -1,0 +1,200 @@
+//! [`NoiseKey`]: the part of a noise address that is shared by a whole tensor.
+
+use super::philox::{philox4x32, philox4x32_lanes};
+use crate::element::Element;
+use crate::parallel::for_each_chunk;
+use crate::simd::{LANES, Simd};
+use crate::{dispatch, store_partial};
+
+/// The address of a tensor's noise: `(seed, stream, step)`. Within it, each number has a sample, a row and a column.
+///
+/// Streams separate layers (and purposes within a layer), steps separate training steps; [`NoiseKey::fold_in`] derives
+/// a new seed for anything beyond (time steps of a sequence, a repetition of a run).
+///
+/// ```
+/// use vdn_tensor::noise::NoiseKey;
+/// let key = NoiseKey::new(7, 0, 0);
+/// let mut noise = [0.0_f32; 100];
+/// key.fill_normal(0, &mut noise);
+/// let mut again = [0.0_f32; 40];
+/// key.fill_normal(0, &mut again);
+/// assert_eq!(noise[..40], again);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NoiseKey {
+    /// The seed: the generator's key.
+    pub seed: u64,
+    /// Which layer, or which use of noise.
+    pub stream: u32,
+    /// Which training step.
+    pub step: u32,
+}
+
+/// The stream that derived seeds come from; no tensor uses it.
+const DERIVATION: u32 = u32::MAX;
+/// Elements per group of a flat array: sixteen lanes of four words.
+const GROUP: usize = 4 * LANES;
+/// Elements per parallel task of a flat fill.
+const CHUNK: usize = 256 * GROUP;
+
+impl NoiseKey {
+    /// The key of `(seed, stream, step)`.
+    #[must_use]
+    pub const fn new(seed: u64, stream: u32, step: u32) -> Self {
+        Self { seed, stream, step }
+    }
+
+    /// The same seed and step, another stream.
+    #[must_use]
+    pub const fn with_stream(self, stream: u32) -> Self {
+        Self { stream, ..self }
+    }
+
+    /// A key whose seed is derived from this whole key and `index`: for addresses beyond `(seed, stream, step)`.
+    #[must_use]
+    pub fn fold_in(self, index: u64) -> Self {
+        // The index takes the place of the position within the tensor, in a stream of its own; this key's stream
+        // is mixed in by a second block, so that all of (stream, step, index) count.
+        let [low, high, _, _] = self.block(index as u32, (index >> 32) as u32);
+        let mixed = Self { seed: u64::from(low) | u64::from(high) << 32, stream: DERIVATION, step: self.stream };
+        let [low, high, _, _] = mixed.block(0, DERIVATION);
+        Self { seed: u64::from(low) | u64::from(high) << 32, ..self }
+    }
+
+    /// The four words of block `position` of `sample`.
+    #[must_use]
+    pub fn block(self, position: u32, sample: u32) -> [u32; 4] {
+        philox4x32([position, sample, self.step, self.stream], self.key_words())
+    }
+
+    /// The four words of the blocks `position` (one a lane) of `sample`.
+    #[inline(always)]
+    pub fn words<S: Simd>(self, simd: S, position: S::U32, sample: u32) -> [S::U32; 4] {
+        let rest = [sample, self.step, self.stream].map(
+            #[inline(always)]
+            |word| simd.splat_u32(word),
+        );
+        philox4x32_lanes(simd, [position, rest[0], rest[1], rest[2]], self.key_words())
+    }
+
+    /// Standard normals for four consecutive rows of sixteen columns, from the blocks `position` (one a lane).
+    #[inline(always)]
+    pub fn normals<S: Simd, T: Element>(self, simd: S, position: S::U32, sample: u32) -> [T::Lanes<S>; 4] {
+        let [w0, w1, w2, w3] = self.words(simd, position, sample);
+        let [a, b] = T::normal_pair([w0, w1], simd);
+        let [c, d] = T::normal_pair([w2, w3], simd);
+        [a, b, c, d]
+    }
+
+    /// The standard normal at (`sample`, `row`, `column`) of an array with `columns` columns: what the fused kernels
+    /// use, one number at a time.
+    #[must_use]
+    pub fn normal_at<T: Element>(self, columns: usize, sample: u32, row: usize, column: usize) -> T {
+        let words = self.block(position(columns, row, column), sample);
+        let pair = row % 4 / 2;
+        let z = dispatch!(simd => {
+            let [w0, w1] = [simd.splat_u32(words[2 * pair]), simd.splat_u32(words[2 * pair + 1])];
+            let normals = T::normal_pair([w0, w1], simd);
+            let mut one = [T::ZERO; 1];
+            store_partial(normals[row % 2], &mut one);
+            one
+        });
+        z[0]
+    }
+
+    /// Fills a flat array with standard normals.
+    pub fn fill_normal<T: Element>(self, sample: u32, out: &mut [T]) {
+        for_each_chunk(out, CHUNK, |chunk, out| {
+            dispatch!(simd => fill(simd, out, chunk * (CHUNK / GROUP), #[inline(always)] |position| {
+                self.normals::<_, T>(simd, position, sample)
+            }));
+        });
+    }
+
+    /// Fills a flat array with uniform numbers in (0, 1]: 32 random bits each, rounded to `T`.
+    pub fn fill_uniform<T: Element>(self, sample: u32, out: &mut [T]) {
+        for_each_chunk(out, CHUNK, |chunk, out| {
+            dispatch!(simd => fill(simd, out, chunk * (CHUNK / GROUP), #[inline(always)] |position| {
+                self.words(simd, position, sample).map(#[inline(always)] |word| T::uniform(word, simd))
+            }));
+        });
+    }
+
+    #[inline(always)]
+    fn key_words(self) -> [u32; 2] {
+        [self.seed as u32, (self.seed >> 32) as u32]
+    }
+}
+
+/// The block that (`row`, `column`) of an array with `columns` columns belongs to: four rows share one, columns are
+/// padded to whole lane groups.
+#[inline(always)]
+#[must_use]
+fn position(columns: usize, row: usize, column: usize) -> u32 {
+    (row / 4 * columns.next_multiple_of(LANES) + column) as u32
+}
+
+/// Calls `group` for each run of 64 elements and stores its four rows of sixteen.
+#[inline(always)]
+fn fill<S: Simd, T: Element>(
+    simd: S,
+    out: &mut [T],
+    first_group: usize,
+    group: impl Fn(S::U32) -> [T::Lanes<S>; 4],
+) {
+    let lane = simd.load_u32(&std::array::from_fn(|i| i as u32));
+    for (index, out) in out.chunks_mut(GROUP).enumerate() {
+        let position = lane + simd.splat_u32(((first_group + index) * LANES) as u32);
+        for (out, x) in out.chunks_mut(LANES).zip(group(position)) {
+            store_partial(x, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flat_fill_is_rows_of_sixteen() {
+        let key = NoiseKey::new(3, 5, 7);
+        let mut noise = [0.0_f32; 200];
+        key.fill_normal(2, &mut noise);
+        for (e, &x) in noise.iter().enumerate() {
+            assert_eq!(x, key.normal_at::<f32>(LANES, 2, e / LANES, e % LANES), "element {e}");
+        }
+    }
+
+    #[test]
+    fn every_part_of_the_address_counts() {
+        let base = NoiseKey::new(1, 2, 3);
+        let variants = [
+            NoiseKey { seed: 2, ..base },
+            NoiseKey { seed: 1 | 1 << 32, ..base },
+            NoiseKey { stream: 3, ..base },
+            NoiseKey { step: 4, ..base },
+            base.fold_in(0),
+            base.fold_in(1),
+            base.fold_in(1 << 32),
+            base.with_stream(9).fold_in(0),
+        ];
+        let first = |key: NoiseKey| key.normal_at::<f64>(100, 0, 0, 0).to_bits();
+        let mut all: Vec<_> = variants.iter().map(|&k| first(k)).chain([first(base)]).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), variants.len() + 1);
+        assert_ne!(base.normal_at::<f64>(100, 0, 0, 0), base.normal_at::<f64>(100, 1, 0, 0));
+    }
+
+    #[test]
+    fn f64_noise_is_the_same_noise_more_precisely() {
+        let key = NoiseKey::new(11, 0, 0);
+        let (mut single, mut double) = ([0.0_f32; 4096], [0.0_f64; 4096]);
+        key.fill_normal(0, &mut single);
+        key.fill_normal(0, &mut double);
+        for (e, (&s, &d)) in single.iter().zip(&double).enumerate() {
+            // The radius rounds its uniform to 24 bits: near u = 1 that moves the radius by up to sqrt(2^-24).
+            assert!((f64::from(s) - d).abs() < 3e-4, "element {e}: {s} {d}");
+        }
+    }
+}

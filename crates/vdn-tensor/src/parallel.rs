@@ -1,0 +1,124 @@
+//! Threads: the only file that names rayon.
+//!
+//! Work is cut into chunks whose size depends on the shapes alone, never on the number of threads; each chunk writes
+//! its own part of the result, and partial sums are combined in a fixed tree. So results are the same for any number
+//! of threads. SIMD dispatch happens inside each chunk.
+
+use rayon::prelude::*;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Runs `work(i)` for every `i` below `count`, in parallel. A single piece runs on the calling thread.
+pub fn for_each(count: usize, work: impl Fn(usize) + Sync + Send) {
+    match count {
+        0 => {}
+        1 => work(0),
+        _ => (0..count).into_par_iter().for_each(work),
+    }
+}
+
+/// Runs `work(index, chunk)` for every chunk of `chunk_len` elements of `data` (the last may be shorter), in parallel.
+///
+/// # Panics
+/// `chunk_len` is 0.
+pub fn for_each_chunk<T: Send>(
+    data: &mut [T],
+    chunk_len: usize,
+    work: impl Fn(usize, &mut [T]) + Sync + Send,
+) {
+    if data.len() <= chunk_len {
+        if !data.is_empty() {
+            work(0, data);
+        }
+        return;
+    }
+    data.par_chunks_mut(chunk_len).enumerate().for_each(|(i, chunk)| work(i, chunk));
+}
+
+/// Runs both, possibly at the same time, and returns both results.
+pub fn join<A: Send, B: Send>(
+    a: impl FnOnce() -> A + Send,
+    b: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    rayon::join(a, b)
+}
+
+/// The number of threads that parallel work started here is spread over.
+#[must_use]
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// A pool of threads of its own.
+///
+/// ```
+/// use vdn_tensor::parallel::{Pool, threads};
+/// let pool = Pool::new(2)?;
+/// assert_eq!(pool.run(threads), 2);
+/// # Ok::<(), vdn_tensor::parallel::PoolError>(())
+/// ```
+#[derive(Debug)]
+pub struct Pool(rayon::ThreadPool);
+
+/// The operating system refused to start the threads of a [`Pool`].
+#[derive(Debug)]
+pub struct PoolError(rayon::ThreadPoolBuildError);
+
+impl std::fmt::Display for PoolError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot start the thread pool: {}", self.0)
+    }
+}
+
+impl std::error::Error for PoolError {}
+
+impl Pool {
+    /// A pool of `threads` threads; 0 means one for each processor.
+    ///
+    /// # Errors
+    /// The operating system refuses to start the threads.
+    pub fn new(threads: usize) -> Result<Self, PoolError> {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().map(Self).map_err(PoolError)
+    }
+
+    /// Runs `work` inside the pool: all parallel work that it starts stays there.
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.0.install(work)
+    }
+}
+
+/// A slice that several tasks write disjoint parts of.
+///
+/// For outputs whose parts per task are not one contiguous run (all samples of some rows, a tile of a matrix).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharedMut<'a, T> {
+    start: *mut T,
+    len: usize,
+    borrow: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: the parts handed out are disjoint (the contract of `part`), so sharing is like splitting the slice.
+unsafe impl<T: Send> Sync for SharedMut<'_, T> {}
+// SAFETY: as above; it is a borrowed `&mut [T]`, which is `Send` for `T: Send`.
+unsafe impl<T: Send> Send for SharedMut<'_, T> {}
+
+impl<'a, T> SharedMut<'a, T> {
+    pub(crate) fn new(data: &'a mut [T]) -> Self {
+        Self { start: data.as_mut_ptr(), len: data.len(), borrow: PhantomData }
+    }
+
+    /// The part in `range`.
+    ///
+    /// # Safety
+    /// No two parts that are alive at the same time overlap.
+    ///
+    /// # Panics
+    /// `range` does not lie in the slice.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "disjointness is the contract of the caller")]
+    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
+        assert!(range.start <= range.end && range.end <= self.len, "part out of bounds");
+        // SAFETY: in bounds by the line above; exclusive by the caller's contract.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+    }
+}

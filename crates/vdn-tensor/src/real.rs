@@ -1,0 +1,180 @@
+//! [`Real`]: the numbers a formula can be evaluated on.
+//!
+//! A formula of a family (its sample, its KL) is written once, over `R: Real`, and evaluated three ways: on the lanes
+//! of a SIMD level (production), on `f64` (the oracle), and on [`Dual`](crate::Dual) (an `f64` with its exact slope,
+//! against which hand-written gradients are held).
+
+use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+
+/// The truth values of a comparison of [`Real`] numbers, one per lane.
+pub trait Mask: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> {
+    /// Whether any lane is true.
+    fn any(self) -> bool;
+    /// Whether all lanes are true.
+    fn all(self) -> bool;
+}
+
+impl Mask for bool {
+    #[inline(always)]
+    fn any(self) -> bool {
+        self
+    }
+    #[inline(always)]
+    fn all(self) -> bool {
+        self
+    }
+}
+
+/// A number, or lanes of numbers, that a formula can be evaluated on.
+///
+/// Domains and special values are those of the functions of the standard library; on `f32` lanes each function states
+/// its worst error in its file in [`math`](crate::math).
+pub trait Real:
+    Copy
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// The result of a comparison.
+    type Mask: Mask;
+
+    /// The constant `x`, of the same kind as `self` (whose value plays no part).
+    fn lit(self, x: f64) -> Self;
+    /// `self * factor + term`: fused, rounded once, on every level that has the instruction.
+    fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// `|self|`.
+    fn abs(self) -> Self;
+    /// The correctly rounded square root; NaN below 0.
+    fn sqrt(self) -> Self;
+    /// The smaller of the two; NaN if `self` is NaN (so `x.min(bound)` does not hide a NaN).
+    fn min(self, other: Self) -> Self;
+    /// The larger of the two; NaN if `self` is NaN (so `x.max(bound)` does not hide a NaN).
+    fn max(self, other: Self) -> Self;
+    /// `self < other`; false when either is NaN.
+    fn lt(self, other: Self) -> Self::Mask;
+    /// `self <= other`; false when either is NaN.
+    fn le(self, other: Self) -> Self::Mask;
+    /// Lane by lane, `yes` where `mask` is true and `no` elsewhere.
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
+
+    /// `e^self`.
+    fn exp(self) -> Self;
+    /// `e^self - 1` without cancellation near 0.
+    fn exp_m1(self) -> Self;
+    /// The natural logarithm; NaN below 0, minus infinity at 0.
+    fn ln(self) -> Self;
+    /// `ln(1 + self)` without cancellation near 0.
+    fn ln_1p(self) -> Self;
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self;
+    /// `1 / (1 + e^-self)`.
+    fn sigmoid(self) -> Self;
+    /// `ln(1 + e^self)` without overflow.
+    fn softplus(self) -> Self;
+    /// The error function, `2/sqrt(pi) * integral of e^(-t^2) from 0 to self`.
+    fn erf(self) -> Self;
+
+    /// `[e^self, e^self - 1 - self]`, the second without cancellation near 0 (the KL of a Gaussian unit is made of it).
+    #[inline(always)]
+    fn exp_with_excess(self) -> [Self; 2] {
+        // Below 0.5 the Taylor series of (e^x - 1 - x) / x^2; its first omitted term is 0.5^14/16! = 3e-18.
+        let mut series = self.lit(0.0);
+        let mut factorial = 20_922_789_888_000.0; // 16!
+        for k in (2..=15_u32).rev() {
+            factorial /= f64::from(k + 1);
+            series = series * self + self.lit(1.0 / factorial);
+        }
+        let small = self.abs().lt(self.lit(0.5));
+        [self.exp(), Self::select(small, series * self * self, self.exp_m1() - self)]
+    }
+
+    /// `self > other`; false when either is NaN.
+    #[inline(always)]
+    fn gt(self, other: Self) -> Self::Mask {
+        other.lt(self)
+    }
+    /// `self >= other`; false when either is NaN.
+    #[inline(always)]
+    fn ge(self, other: Self) -> Self::Mask {
+        other.le(self)
+    }
+    /// `self` limited to `[low, high]`; NaN stays NaN.
+    #[inline(always)]
+    fn clamp(self, low: Self, high: Self) -> Self {
+        self.max(low).min(high)
+    }
+}
+
+impl Real for f64 {
+    type Mask = bool;
+    #[inline(always)]
+    fn lit(self, x: f64) -> Self {
+        x
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        self * factor + term
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f64::abs(self)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        if other < self { other } else { self }
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        if other > self { other } else { self }
+    }
+    #[inline(always)]
+    fn lt(self, other: Self) -> bool {
+        self < other
+    }
+    #[inline(always)]
+    fn le(self, other: Self) -> bool {
+        self <= other
+    }
+    #[inline(always)]
+    fn select(mask: bool, yes: Self, no: Self) -> Self {
+        if mask { yes } else { no }
+    }
+    #[inline(always)]
+    fn exp(self) -> Self {
+        f64::exp(self)
+    }
+    #[inline(always)]
+    fn exp_m1(self) -> Self {
+        f64::exp_m1(self)
+    }
+    #[inline(always)]
+    fn ln(self) -> Self {
+        f64::ln(self)
+    }
+    #[inline(always)]
+    fn ln_1p(self) -> Self {
+        f64::ln_1p(self)
+    }
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        f64::tanh(self)
+    }
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        crate::math::double::sigmoid(self)
+    }
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        crate::math::double::softplus(self)
+    }
+    #[inline(always)]
+    fn erf(self) -> Self {
+        crate::math::double::erf(self)
+    }
+}

@@ -1,0 +1,173 @@
+//! The SIMD core: sixteen logical `f32` lanes on every level, chosen at run time.
+//!
+//! * [`Simd`] is a zero-sized token, the proof that its level may run here. It is not `Send`: dispatch happens inside
+//!   each parallel chunk, never around the loop over chunks (a thread that did not dispatch would run code compiled
+//!   without the level's instructions, tens of times slower with the same results).
+//! * [`Lanes`] are the values a kernel computes with: [`Real`] operators, and sixteen of them in memory order.
+//! * [`dispatch!`](crate::dispatch) is the only place that lists all levels.
+//!
+//! A kernel is a plain generic function marked `#[inline(always)]`: without the attribute it is compiled for the
+//! baseline instruction set and every operator becomes a call. A test scans the sources for missing attributes.
+
+mod level;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod double;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+pub use double::DoubleLanes;
+pub use level::{Level, LevelError, available, level, set_level};
+pub use portable::Portable;
+
+use crate::real::Real;
+use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
+
+/// The number of logical lanes on every level.
+pub const LANES: usize = 16;
+
+/// The token of a SIMD level: having one proves that the level's instructions may run on this thread.
+///
+/// Deliberately not `Send`, see the module head:
+///
+/// ```compile_fail
+/// fn is_send<T: Send>(_: T) {}
+/// vdn_tensor::dispatch!(simd => is_send(simd));
+/// ```
+pub trait Simd: Copy + 'static {
+    /// Sixteen `f32`.
+    type F32: F32Lanes<Bits = Self::U32>;
+    /// Sixteen `u32`.
+    type U32: U32Lanes<F32 = Self::F32>;
+    /// Which level this is.
+    const LEVEL: Level;
+    /// Whether `mul_add` is one rounding.
+    const FMA: bool;
+
+    /// Runs `f` compiled for this level. Everything in `f` has to be `#[inline(always)]`.
+    fn vectorize<R>(self, f: impl FnOnce() -> R) -> R;
+    /// Sixteen times `x`.
+    fn splat(self, x: f32) -> Self::F32;
+    /// Sixteen numbers from memory.
+    fn load(self, x: &[f32; LANES]) -> Self::F32;
+    /// Sixteen times `x`.
+    fn splat_u32(self, x: u32) -> Self::U32;
+    /// Sixteen integers from memory.
+    fn load_u32(self, x: &[u32; LANES]) -> Self::U32;
+}
+
+/// Sixteen numbers that a kernel computes with.
+pub trait Lanes: Real {
+    /// What one lane holds.
+    type Scalar: Copy;
+    /// Writes the lanes to memory, lane 0 first.
+    fn store(self, to: &mut [Self::Scalar; LANES]);
+    /// The sum of all lanes by the fixed tree `(i) + (i + 8)`, `+ 4`, `+ 2`, `+ 1`, the same on every level.
+    fn sum(self) -> Self::Scalar;
+    /// The largest lane, by the same tree.
+    fn reduce_max(self) -> Self::Scalar;
+}
+
+/// Sixteen `f32`, with the access to their bits that vector mathematics needs.
+pub trait F32Lanes: Lanes<Scalar = f32> {
+    /// The lanes' bit patterns.
+    type Bits: U32Lanes<F32 = Self>;
+    /// Reinterprets the numbers as integers.
+    fn to_bits(self) -> Self::Bits;
+    /// Lane by lane, `yes` where `mask` is true and `no` elsewhere.
+    fn select_bits(mask: Self::Mask, yes: Self::Bits, no: Self::Bits) -> Self::Bits;
+}
+
+/// Sixteen `u32`; arithmetic wraps.
+pub trait U32Lanes:
+    Copy
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + BitAnd<Output = Self>
+    + BitOr<Output = Self>
+    + BitXor<Output = Self>
+{
+    /// The numbers these can be the bits of.
+    type F32: F32Lanes<Bits = Self>;
+    /// The constant `x` (the value of `self` plays no part).
+    fn lit(self, x: u32) -> Self;
+    /// Shift left by a constant below 32.
+    fn shl<const BITS: i32>(self) -> Self;
+    /// Logical shift right by a constant below 32.
+    fn shr<const BITS: i32>(self) -> Self;
+    /// Shift right by a constant below 32 that keeps the sign.
+    fn shr_signed<const BITS: i32>(self) -> Self;
+    /// The full products with `factor`: the high and the low halves.
+    fn mul_wide(self, factor: Self) -> (Self, Self);
+    /// Reinterprets the integers as numbers.
+    fn to_f32_bits(self) -> Self::F32;
+    /// The signed integers as numbers, rounded to nearest even.
+    fn to_f32_signed(self) -> Self::F32;
+    /// The unsigned integers as numbers, rounded to nearest even once.
+    fn to_f32(self) -> Self::F32;
+    /// Writes the lanes to memory, lane 0 first.
+    fn store(self, to: &mut [u32; LANES]);
+}
+
+/// Runs an expression on the level chosen at run time: `dispatch!(simd => kernel(simd, x, y))`, where `simd` is bound
+/// to the level's token and `kernel` is generic over [`Simd`]. With `dispatch!(level, simd => ...)` the level is given.
+///
+/// # Panics
+/// The level asked for by `VDN_SIMD` is unknown or absent here; [`level`] returns that as an error beforehand.
+///
+/// ```
+/// use vdn_tensor::{dispatch, simd::{Lanes, Simd}};
+/// #[inline(always)]
+/// fn twice<S: Simd>(simd: S, x: &mut [f32; 16]) {
+///     let v = simd.load(x);
+///     (v + v).store(x);
+/// }
+/// let mut x = [1.5; 16];
+/// dispatch!(simd => twice(simd, &mut x));
+/// assert_eq!(x, [3.0; 16]);
+/// ```
+#[macro_export]
+macro_rules! dispatch {
+    ($simd:ident => $body:expr) => {
+        $crate::dispatch!($crate::simd::level().unwrap_or_else(|e| panic!("{e}")), $simd => $body)
+    };
+    ($level:expr, $simd:ident => $body:expr) => {{
+        let level: $crate::simd::Level = $level;
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::Level::Avx512 => {
+                let $simd = $crate::simd::Avx512::try_new().expect("this machine lacks the level avx512");
+                $crate::simd::Simd::vectorize($simd, #[inline(always)] || $body)
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::Level::Avx2 => {
+                let $simd = $crate::simd::Avx2::try_new().expect("this machine lacks the level avx2");
+                $crate::simd::Simd::vectorize($simd, #[inline(always)] || $body)
+            }
+            _ => {
+                let $simd = $crate::simd::Portable::new();
+                $crate::simd::Simd::vectorize($simd, #[inline(always)] || $body)
+            }
+        }
+    }};
+}
+
+/// The largest of sixteen numbers by the fixed tree; NaN if any is NaN.
+#[inline(always)]
+fn reduce_max<T: PartialOrd + Copy>(x: &[T; LANES]) -> T {
+    #[expect(clippy::eq_op, reason = "true for NaN alone")]
+    let pick = |a: T, b: T| if a != a || a > b { a } else { b };
+    let mut x = *x;
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            x[i] = pick(x[i], x[i + half]);
+        }
+    }
+    x[0]
+}

@@ -1,0 +1,206 @@
+//! The IDX format of MNIST: labelled images of bytes, plain or gzip.
+//!
+//! Format (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"): two zero
+//! bytes, a type code (`0x08`: unsigned bytes), the number of dimensions, each dimension as a
+//! big-endian `u32`, then the values in row-major order.
+
+use std::path::Path;
+
+use super::error::DataError;
+use super::source;
+
+/// An array of bytes, as an IDX file holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdxArray {
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+    /// Its values, row-major.
+    pub values: Vec<u8>,
+}
+
+impl IdxArray {
+    /// Reads an IDX file of unsigned bytes, plain or gzip.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Read`], [`DataError::Gzip`], [`DataError::Empty`]; [`DataError::Format`] for a
+    /// bad magic number, another type of values, or a length that is not what the header says.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        let (file, bytes) = source::read(path.as_ref())?;
+        Self::parse(&file, &bytes)
+    }
+
+    /// The same from content in memory; `file` names it in messages.
+    ///
+    /// # Errors
+    ///
+    /// As for [`IdxArray::load`].
+    pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, DataError> {
+        match source::gunzip(file, bytes)? {
+            Some(content) => Self::parse(file, &content),
+            None => Self::parse(file, bytes),
+        }
+    }
+
+    fn parse(file: &str, bytes: &[u8]) -> Result<Self, DataError> {
+        let format = |problem: String| DataError::Format { file: file.to_owned(), problem };
+        if bytes.is_empty() {
+            return Err(DataError::Empty { file: file.to_owned() });
+        }
+        let Some((magic, rest)) = bytes.split_first_chunk::<4>() else {
+            return Err(format(format!("{} bytes are too few for an IDX header", bytes.len())));
+        };
+        let dimensions = match *magic {
+            [0, 0, 0x08, dimensions] if dimensions > 0 => usize::from(dimensions),
+            [0, 0, kind @ (0x09 | 0x0b..=0x0e), _] => {
+                let problem = format!("IDX type {kind:#04x}; only unsigned bytes (0x08) are read");
+                return Err(format(problem));
+            }
+            magic => {
+                let problem =
+                    format!("bad magic number {:#010x}: not IDX", u32::from_be_bytes(magic));
+                return Err(format(problem));
+            }
+        };
+        let Some((header, values)) = rest.split_at_checked(4 * dimensions) else {
+            let problem = format!("the header is cut off: {dimensions} dimensions are announced");
+            return Err(format(problem));
+        };
+        let shape: Vec<usize> = header
+            .chunks_exact(4)
+            .map(|size| size.iter().fold(0, |value, &byte| value << 8 | usize::from(byte)))
+            .collect();
+        if elements(&shape) != Some(values.len()) {
+            let problem = format!("shape {shape:?} is announced, {} values follow", values.len());
+            return Err(format(problem));
+        }
+        Ok(Self { shape, values: values.to_vec() })
+    }
+}
+
+/// Number of elements of an array; `None` when it is beyond the range of `usize`.
+fn elements(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))
+}
+
+/// Labelled images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSet {
+    height: usize,
+    width: usize,
+    classes: usize,
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+impl ImageSet {
+    /// Reads images (`[count, height, width]`) and their labels (`[count]`).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`IdxArray::load`]; [`DataError::Mismatch`] when the arrays do not have these
+    /// shapes or are empty.
+    pub fn load(images: impl AsRef<Path>, labels: impl AsRef<Path>) -> Result<Self, DataError> {
+        Self::new(IdxArray::load(images)?, IdxArray::load(labels)?)
+    }
+
+    /// Images (`[count, height, width]`) and labels (`[count]`) already in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Mismatch`] when the arrays do not have these shapes or are empty.
+    pub fn new(images: IdxArray, labels: IdxArray) -> Result<Self, DataError> {
+        let classes = labels.values.iter().max().map(|&label| usize::from(label) + 1);
+        match (&images.shape[..], &labels.shape[..], classes) {
+            (&[count, height, width], &[labelled], Some(classes))
+                if count == labelled
+                    && labels.values.len() == count
+                    && elements(&images.shape) == Some(images.values.len())
+                    && !images.values.is_empty() =>
+            {
+                Ok(Self { height, width, classes, pixels: images.values, labels: labels.values })
+            }
+            _ => {
+                let problem = format!(
+                    "images of shape {:?} ({} values) and labels of shape {:?} ({} values); \
+                     [count, height, width] and [count] are expected, none of them 0",
+                    images.shape,
+                    images.values.len(),
+                    labels.shape,
+                    labels.values.len()
+                );
+                Err(DataError::Mismatch { op: "image set", problem })
+            }
+        }
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Never true: a set without images cannot be made.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Rows of pixels of an image.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Pixels in a row of an image.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Number of pixels of an image.
+    pub fn n_pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// One more than the largest label.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Labels of all images.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// Pixels of all images as bytes, `[count, height, width]` row-major.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// Copies images into a batch, `x` being `[images, height * width]` row-major; a pixel is its
+    /// byte divided by 255. Nothing is allocated.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Mismatch`] when the buffer has another size or an image does not exist.
+    pub fn fill_batch<T>(
+        &self,
+        images: &[usize],
+        x: &mut [T],
+        convert: impl Fn(f64) -> T,
+    ) -> Result<(), DataError> {
+        let n_pixels = self.n_pixels();
+        let bad = |problem| Err(DataError::Mismatch { op: "fill_batch", problem });
+        if images.len().checked_mul(n_pixels) != Some(x.len()) {
+            let count = images.len();
+            return bad(format!("the buffer has {} elements, not [{count}, {n_pixels}]", x.len()));
+        }
+        if let Some(image) = images.iter().find(|&&image| image >= self.len()) {
+            return bad(format!("there is no image {image}, only {}", self.len()));
+        }
+        for (&image, out) in images.iter().zip(x.chunks_exact_mut(n_pixels)) {
+            let pixels = &self.pixels[image * n_pixels..][..n_pixels];
+            for (out, &pixel) in out.iter_mut().zip(pixels) {
+                *out = convert(f64::from(pixel) / 255.0);
+            }
+        }
+        Ok(())
+    }
+}

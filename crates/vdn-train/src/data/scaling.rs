@@ -1,0 +1,214 @@
+//! Standardisation of series: mean 0 and standard deviation 1 over the rows a model may learn from.
+
+use super::error::DataError;
+
+/// Which rows the mean and the standard deviation of a series are taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FitScope {
+    /// The rows before the first validation target: nothing that is predicted is used.
+    #[default]
+    Training,
+    /// The rows before the first test target, as published code often does. Validation rows
+    /// leak into the scale.
+    IncludeValidation,
+}
+
+/// Mean and population standard deviation of each series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scaler {
+    mean: Vec<f64>,
+    std: Vec<f64>,
+    constant: Vec<bool>,
+}
+
+impl Scaler {
+    /// Fits series `i` to the values that `rows(i)` yields.
+    ///
+    /// A series is constant when its deviation is no larger than the rounding of its values
+    /// (`8 ε max|x|`); it gets the deviation 1 and is listed by [`Scaler::constant_series`].
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::BadSeries`] when a series yields no value, or its mean or deviation is not a
+    /// finite number.
+    pub fn fit<'a, I>(names: &[String], mut rows: impl FnMut(usize) -> I) -> Result<Self, DataError>
+    where
+        I: Iterator<Item = &'a f64> + Clone,
+    {
+        let mut this = Self::identity(names.len());
+        for (series, name) in names.iter().enumerate() {
+            let Moments { mean, std, constant } = moments(rows(series)).map_err(|problem| {
+                DataError::BadSeries { series: name.clone(), problem: problem.to_owned() }
+            })?;
+            this.mean[series] = mean;
+            this.std[series] = if constant { 1.0 } else { std };
+            this.constant[series] = constant;
+        }
+        Ok(this)
+    }
+
+    /// The scaler that changes nothing, for `series` series.
+    pub fn identity(series: usize) -> Self {
+        Self { mean: vec![0.0; series], std: vec![1.0; series], constant: vec![false; series] }
+    }
+
+    /// A scaler of known means and standard deviations, for instance those of a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Mismatch`] when there are not as many deviations as means, a mean is not
+    /// finite, or a deviation is not finite and greater than 0.
+    pub fn from_parts(mean: Vec<f64>, std: Vec<f64>) -> Result<Self, DataError> {
+        let mismatch = |problem| Err(DataError::Mismatch { op: "scaler", problem });
+        if mean.len() != std.len() {
+            return mismatch(format!("{} means, {} deviations", mean.len(), std.len()));
+        }
+        for (series, (mean, std)) in mean.iter().zip(&std).enumerate() {
+            if !mean.is_finite() || !std.is_finite() || *std <= 0.0 {
+                return mismatch(format!("series {series} has mean {mean} and deviation {std}"));
+            }
+        }
+        let constant = vec![false; mean.len()];
+        Ok(Self { mean, std, constant })
+    }
+
+    /// This scaler for the first `series` series, and the identity for the rest.
+    pub(super) fn keep(mut self, series: usize) -> Self {
+        self.mean[series..].fill(0.0);
+        self.std[series..].fill(1.0);
+        self.constant[series..].fill(false);
+        self
+    }
+
+    /// Means, one for each series.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// Standard deviations (1 for a constant series), one for each series.
+    pub fn std(&self) -> &[f64] {
+        &self.std
+    }
+
+    /// Indices of the series that were constant over the rows fitted to.
+    pub fn constant_series(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.constant.len()).filter(|&series| self.constant[series])
+    }
+
+    /// `(x - mean) / std` of `series`.
+    pub fn transform(&self, series: usize, x: f64) -> f64 {
+        (x - self.mean[series]) / self.std[series]
+    }
+
+    /// `z * std + mean` of `series`, the inverse of [`Scaler::transform`].
+    pub fn inverse(&self, series: usize, z: f64) -> f64 {
+        z * self.std[series] + self.mean[series]
+    }
+
+    /// A difference or standard deviation in units of the standardised series, in the units of
+    /// the series itself: `z * std`.
+    pub fn inverse_scale(&self, series: usize, z: f64) -> f64 {
+        z * self.std[series]
+    }
+
+    /// Standardises the values of `series` in place.
+    pub fn transform_in_place(&self, series: usize, values: &mut [f64]) {
+        for value in values {
+            *value = self.transform(series, *value);
+        }
+    }
+}
+
+struct Moments {
+    mean: f64,
+    std: f64,
+    constant: bool,
+}
+
+/// Two passes: the mean, then the squared deviations from it, less what the rounding of the mean
+/// contributes to them.
+fn moments<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> Result<Moments, &'static str> {
+    let count = values.clone().count();
+    if count == 0 {
+        return Err("there is no row to take a mean and a deviation of");
+    }
+    let n = count as f64;
+    let mean = compensated_sum(values.clone().copied()) / n;
+    let rest = compensated_sum(values.clone().map(|x| x - mean)) / n;
+    let square = compensated_sum(values.clone().map(|x| (x - mean) * (x - mean))) / n;
+    let std = (square - rest * rest).max(0.0).sqrt();
+    if !mean.is_finite() || !std.is_finite() {
+        return Err("the mean or the standard deviation is beyond the range of f64");
+    }
+    let largest = values.fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    Ok(Moments { mean, std, constant: std <= 8.0 * f64::EPSILON * largest })
+}
+
+/// Neumaier's compensated sum (A. Neumaier, ZAMM 54, 1974): the error does not grow with the
+/// number of terms.
+fn compensated_sum(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut lost) = (0.0, 0.0);
+    for x in values {
+        let next: f64 = sum + x;
+        lost += if f64::abs(sum) >= x.abs() { (sum - next) + x } else { (x - next) + sum };
+        sum = next;
+    }
+    sum + lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scaler;
+
+    fn fit(columns: &[&[f64]]) -> Scaler {
+        let names: Vec<String> = (0..columns.len()).map(|i| format!("s{i}")).collect();
+        Scaler::fit(&names, |series| columns[series].iter()).unwrap()
+    }
+
+    #[test]
+    fn population_moments_by_hand() {
+        let scaler = fit(&[&[1.0, 2.0, 3.0, 4.0], &[1e9 + 1.0, 1e9 + 3.0], &[0.1; 10], &[0.0; 3]]);
+        // var = (1.5² + 0.5²) * 2 / 4 = 1.25
+        assert_eq!(scaler.mean(), [2.5, 1e9 + 2.0, 0.1, 0.0]);
+        assert_eq!(scaler.std(), [1.25_f64.sqrt(), 1.0, 1.0, 1.0]);
+        assert_eq!(scaler.constant_series().collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn large_offsets_do_not_cancel() {
+        // The sum of squares minus the squared sum would lose every digit here: x² = 1e24, and
+        // the spacing of f64 there is 1.3e8.
+        let values: Vec<f64> = (0..1000).map(|i| 1e12 + f64::from(i % 2)).collect();
+        let scaler = fit(&[&values]);
+        assert_eq!((scaler.mean()[0], scaler.std()[0]), (1e12 + 0.5, 0.5));
+    }
+
+    #[test]
+    fn inverse_undoes_transform() {
+        let scaler = Scaler::from_parts(vec![3.0, -1.0], vec![2.0, 0.25]).unwrap();
+        for (series, x, z) in [(0, 7.0, 2.0), (1, -1.5, -2.0)] {
+            assert_eq!(scaler.transform(series, x), z);
+            assert_eq!(scaler.inverse(series, z), x);
+        }
+        assert_eq!(scaler.inverse_scale(1, 2.0), 0.5);
+    }
+
+    #[test]
+    fn bad_input_is_refused() {
+        let names = ["a".to_owned()];
+        let cases: [(&str, Vec<f64>); 3] = [
+            ("no row", vec![]),
+            ("the sum overflows", vec![f64::MAX, f64::MAX]),
+            ("the square overflows", vec![1e200, -1e200]),
+        ];
+        for (name, values) in &cases {
+            let error = Scaler::fit(&names, |_| values.iter()).unwrap_err().to_string();
+            assert!(error.starts_with("series `a`: "), "{name}: {error}");
+        }
+        for (mean, std) in
+            [(vec![0.0], vec![]), (vec![f64::NAN], vec![1.0]), (vec![0.0], vec![0.0])]
+        {
+            assert!(Scaler::from_parts(mean, std).is_err());
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Time series in wide form: one row per time step, one column per series.
+
+use std::fmt;
+use std::path::Path;
+
+use super::csv::{Cell, CsvFile};
+use super::error::DataError;
+use super::fill::{Fill, fill};
+use super::source;
+
+/// Header names (in any case) by which a first column is taken for the date column.
+pub const DATE_NAMES: [&str; 5] = ["date", "time", "timestamp", "datetime", "ds"];
+
+/// Value that measuring stations write for "no measurement" and that is reported when it is kept.
+pub const SUSPICIOUS_SENTINEL: f64 = -9999.0;
+
+/// Which column holds the dates.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum DateColumn {
+    /// The first one, if its name is one of [`DATE_NAMES`]; otherwise there is none.
+    #[default]
+    Auto,
+    /// The column of this name, wherever it stands, or the `k`-th one for `#k`.
+    Named(String),
+    /// There is none: every column is a series.
+    None,
+}
+
+/// How a wide file is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableOptions {
+    /// Which column holds the dates.
+    pub date: DateColumn,
+    /// The series to take, in this order, by name or by position in the file (`#k`, from 1);
+    /// `None` takes all. Cells of other columns are not looked at.
+    pub columns: Option<Vec<String>>,
+    /// What separates cells; a comma unless set otherwise.
+    pub delimiter: u8,
+    /// What to do with missing values.
+    pub fill: Fill,
+    /// Numbers that stand for a missing value.
+    pub sentinels: Vec<f64>,
+}
+
+impl Default for TableOptions {
+    fn default() -> Self {
+        Self {
+            date: DateColumn::Auto,
+            columns: None,
+            delimiter: b',',
+            fill: Fill::Error,
+            sentinels: Vec::new(),
+        }
+    }
+}
+
+/// What happened to one series while it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ColumnReport {
+    /// Name of the series.
+    pub name: String,
+    /// Missing values that were filled, sentinels included.
+    pub filled: usize,
+    /// How many of them were sentinels.
+    pub sentinels: usize,
+    /// Longest run of filled values.
+    pub longest_gap: usize,
+    /// Cells equal to [`SUSPICIOUS_SENTINEL`] that were kept as numbers.
+    pub suspicious: usize,
+}
+
+/// What happened while a file was read; prints one line for each series that has something to say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoadReport {
+    /// One entry for each series, in the table's order.
+    pub columns: Vec<ColumnReport>,
+}
+
+impl LoadReport {
+    /// Number of cells filled in all series together.
+    pub fn filled(&self) -> usize {
+        self.columns.iter().map(|column| column.filled).sum()
+    }
+
+    /// Number of suspicious sentinels kept in all series together.
+    pub fn suspicious(&self) -> usize {
+        self.columns.iter().map(|column| column.suspicious).sum()
+    }
+}
+
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for column in &self.columns {
+            let ColumnReport { name, filled, sentinels, longest_gap, suspicious } = column;
+            if *filled > 0 {
+                writeln!(
+                    f,
+                    "{name}: {filled} missing values filled ({sentinels} of them sentinels), \
+                     longest gap {longest_gap} rows"
+                )?;
+            }
+            if *suspicious > 0 {
+                writeln!(
+                    f,
+                    "{name}: {suspicious} cells are {SUSPICIOUS_SENTINEL}, kept as numbers; \
+                     naming the value as a sentinel treats them as missing"
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Series of equal length: `columns[series][row]`, all values finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The text of the date column, row by row, as it stands in the file. Labels only: nothing
+    /// is required of their form.
+    pub dates: Option<Vec<String>>,
+    /// Names of the series.
+    pub names: Vec<String>,
+    /// Values, one vector for each series.
+    pub columns: Vec<Vec<f64>>,
+    /// What was filled and what looks suspicious.
+    pub report: LoadReport,
+}
+
+impl Table {
+    /// A table of series that are already in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::BadSeries`] when a name or a value is missing, lengths differ, or a value is
+    /// not finite.
+    pub fn new(names: Vec<String>, columns: Vec<Vec<f64>>) -> Result<Self, DataError> {
+        let bad = |series: &str, problem: String| {
+            Err(DataError::BadSeries { series: series.to_owned(), problem })
+        };
+        if names.len() != columns.len() || names.is_empty() {
+            let problem = format!("{} names for {} columns", names.len(), columns.len());
+            return Err(DataError::Mismatch { op: "table", problem });
+        }
+        let rows = columns[0].len();
+        for (name, column) in names.iter().zip(&columns) {
+            if column.len() != rows {
+                let problem = format!("{} values where `{}` has {rows}", column.len(), names[0]);
+                return bad(name, problem);
+            }
+            if let Some(row) = column.iter().position(|value| !value.is_finite()) {
+                return bad(name, format!("the value of row {row} (from 0) is {}", column[row]));
+            }
+        }
+        let suspicious = |column: &[f64]| column.iter().filter(|&&v| is_suspicious(v)).count();
+        let columns_report = names.iter().zip(&columns).map(|(name, column)| ColumnReport {
+            name: name.clone(),
+            suspicious: suspicious(column),
+            ..ColumnReport::default()
+        });
+        let report = LoadReport { columns: columns_report.collect() };
+        Ok(Self { dates: None, names, columns, report })
+    }
+
+    /// Reads a wide delimited file, plain or gzip.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or is not such a table ([`DataError::Read`], [`DataError::Gzip`],
+    /// [`DataError::Format`], [`DataError::Empty`], [`DataError::NoRows`],
+    /// [`DataError::NoSeries`]); a row or a cell is bad ([`DataError::RaggedRow`],
+    /// [`DataError::BadCell`], [`DataError::MissingCell`], [`DataError::AllMissing`], with file,
+    /// line and column); a column asked for is not there ([`DataError::UnknownColumn`],
+    /// [`DataError::AmbiguousColumn`]); the options contradict themselves
+    /// ([`DataError::InvalidOption`]).
+    pub fn load(path: impl AsRef<Path>, options: &TableOptions) -> Result<Self, DataError> {
+        let (file, bytes) = source::read(path.as_ref())?;
+        Self::parse(&file, &bytes, options)
+    }
+
+    /// Reads the content of a wide delimited file, plain or gzip; `file` names it in messages.
+    ///
+    /// ```
+    /// use vdn_train::data::{Fill, Table, TableOptions};
+    ///
+    /// let text = b"date,load,price\n2020-01-01,3,0.5\n2020-01-02,,0.7\n2020-01-03,5,0.6\n";
+    /// let options = TableOptions { fill: Fill::Linear, ..TableOptions::default() };
+    /// let table = Table::from_bytes("example.csv", text, &options)?;
+    /// assert_eq!(table.names, ["load", "price"]);
+    /// assert_eq!(table.columns[0], [3.0, 4.0, 5.0]);
+    /// assert_eq!(table.report.filled(), 1);
+    /// # Ok::<(), vdn_train::data::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`Table::load`].
+    pub fn from_bytes(file: &str, bytes: &[u8], options: &TableOptions) -> Result<Self, DataError> {
+        match source::gunzip(file, bytes)? {
+            Some(content) => Self::parse(file, &content, options),
+            None => Self::parse(file, bytes, options),
+        }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.columns.first().map_or(0, Vec::len)
+    }
+
+    fn parse(file: &str, bytes: &[u8], options: &TableOptions) -> Result<Self, DataError> {
+        options.check()?;
+        let mut csv = CsvFile::open(file, bytes, options.delimiter)?;
+        let date = options.date_column(&csv)?;
+        let selected = options.series_columns(&csv, date)?;
+        let mut table = Self {
+            dates: date.map(|_| Vec::new()),
+            names: selected.iter().map(|&column| csv.names()[column].clone()).collect(),
+            columns: vec![Vec::new(); selected.len()],
+            report: LoadReport::default(),
+        };
+        table.report.columns = table
+            .names
+            .iter()
+            .map(|name| ColumnReport { name: name.clone(), ..ColumnReport::default() })
+            .collect();
+        while csv.next_row()? {
+            if let (Some(date), Some(dates)) = (date, &mut table.dates) {
+                dates.push(String::from_utf8_lossy(csv.cell(date).trim_ascii()).into_owned());
+            }
+            let series = table.columns.iter_mut().zip(&mut table.report.columns);
+            for (&column, (values, report)) in selected.iter().zip(series) {
+                values.push(options.value(&csv, column, report)?);
+            }
+        }
+        if table.rows() == 0 {
+            return Err(DataError::NoRows { file: file.to_owned() });
+        }
+        let series = table.columns.iter_mut().zip(&mut table.report.columns);
+        for (&column, (values, report)) in selected.iter().zip(series) {
+            let filled = fill(values, options.fill).ok_or_else(|| DataError::AllMissing {
+                file: file.to_owned(),
+                column: column + 1,
+                name: report.name.clone(),
+                rows: values.len(),
+            })?;
+            report.filled = filled.cells;
+            report.longest_gap = filled.longest_gap;
+        }
+        Ok(table)
+    }
+}
+
+impl TableOptions {
+    fn check(&self) -> Result<(), DataError> {
+        let invalid = |what: String| Err(DataError::InvalidOption(what));
+        if let Fill::Value(value) = self.fill
+            && !value.is_finite()
+        {
+            return invalid(format!("missing values cannot be filled with {value}"));
+        }
+        if let Some(sentinel) = self.sentinels.iter().find(|sentinel| !sentinel.is_finite()) {
+            return invalid(format!("{sentinel} cannot be a sentinel: it is not a finite number"));
+        }
+        if !self.delimiter.is_ascii() || b"\r\n\"\0".contains(&self.delimiter) {
+            return invalid(format!("the byte {} cannot be a delimiter", self.delimiter));
+        }
+        Ok(())
+    }
+
+    fn date_column(&self, csv: &CsvFile<'_>) -> Result<Option<usize>, DataError> {
+        match &self.date {
+            DateColumn::None => Ok(None),
+            DateColumn::Named(name) => csv.column(name).map(Some),
+            DateColumn::Auto => {
+                let first = &csv.names()[0];
+                let is_date = DATE_NAMES.iter().any(|name| first.eq_ignore_ascii_case(name));
+                Ok(is_date.then_some(0))
+            }
+        }
+    }
+
+    fn series_columns(
+        &self,
+        csv: &CsvFile<'_>,
+        date: Option<usize>,
+    ) -> Result<Vec<usize>, DataError> {
+        let Some(wanted) = &self.columns else {
+            let all: Vec<usize> = (0..csv.names().len()).filter(|&c| Some(c) != date).collect();
+            return match date {
+                Some(date) if all.is_empty() => Err(DataError::NoSeries {
+                    file: csv.file().to_owned(),
+                    date: csv.names()[date].clone(),
+                    delimiter: char::from(self.delimiter),
+                }),
+                _ => Ok(all),
+            };
+        };
+        if wanted.is_empty() {
+            return Err(DataError::InvalidOption("no column is selected".to_owned()));
+        }
+        let mut selected = Vec::with_capacity(wanted.len());
+        for name in wanted {
+            let column = csv.column(name)?;
+            if selected.contains(&column) {
+                let what = format!("column `{name}` is selected twice");
+                return Err(DataError::InvalidOption(what));
+            }
+            if Some(column) == date {
+                let what = format!("column `{name}` is selected as a series but holds the dates");
+                return Err(DataError::InvalidOption(what));
+            }
+            selected.push(column);
+        }
+        Ok(selected)
+    }
+
+    /// Value of a cell; NaN stands for a missing value until the column is filled.
+    fn value(
+        &self,
+        csv: &CsvFile<'_>,
+        column: usize,
+        report: &mut ColumnReport,
+    ) -> Result<f64, DataError> {
+        match Cell::parse(csv.cell(column)) {
+            Cell::Number(value) if self.sentinels.contains(&value) => report.sentinels += 1,
+            Cell::Number(value) => {
+                report.suspicious += usize::from(is_suspicious(value));
+                return Ok(value);
+            }
+            Cell::Missing => {}
+            Cell::Bad => return Err(csv.bad_cell(column)),
+        }
+        if self.fill == Fill::Error {
+            return Err(csv.missing_cell(column));
+        }
+        Ok(f64::NAN)
+    }
+}
+
+fn is_suspicious(value: f64) -> bool {
+    value == SUSPICIOUS_SENTINEL
+}

@@ -1,0 +1,93 @@
+//! What can be wrong with a prediction that is to be scored.
+
+use thiserror::Error;
+
+/// A prediction, target or setting that cannot be scored. Each message names the operation and the place.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum MetricError {
+    /// Lengths or shapes that do not belong together.
+    #[error("{operation}: {detail}")]
+    Shape {
+        /// The operation that refused.
+        operation: &'static str,
+        /// All shapes that took part and what was expected.
+        detail: String,
+    },
+    /// A mean, deviation, weight or target that is NaN, infinite or outside its domain.
+    #[error("{metric}: window {window}, step {step}, sample {sample}: {quantity} is {value}, expected {expected}")]
+    Input {
+        /// The metric that was asked for.
+        metric: &'static str,
+        /// Index of the window, counted in the order of pushing (or the batch index).
+        window: usize,
+        /// Step of the horizon, from 0.
+        step: usize,
+        /// Index of the Monte-Carlo sample, 0 for a target.
+        sample: usize,
+        /// What the number is: "mean", "sigma", "weight", "target".
+        quantity: &'static str,
+        /// The number itself.
+        value: f64,
+        /// The domain it should lie in.
+        expected: &'static str,
+    },
+    /// A score that came out NaN or infinite from finite inputs, for example a log density below the range of `f64`.
+    #[error("{metric}: window {window}{}: the score is {value}", step.map_or_else(String::new, |h| format!(", step {h}")))]
+    Score {
+        /// The metric that has no finite value.
+        metric: &'static str,
+        /// Index of the window.
+        window: usize,
+        /// Step of the horizon, where the score belongs to one.
+        step: Option<usize>,
+        /// The value.
+        value: f64,
+    },
+    /// A probability, count or period outside its domain.
+    #[error("{operation}: {name} is {value}, expected {expected}")]
+    Setting {
+        /// The operation that refused.
+        operation: &'static str,
+        /// The name of the setting.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// The domain it should lie in.
+        expected: &'static str,
+    },
+    /// Nothing was pushed, so there is no average.
+    #[error("{operation}: no windows were scored")]
+    Empty {
+        /// The operation that refused.
+        operation: &'static str,
+    },
+}
+
+impl MetricError {
+    /// A [`MetricError::Shape`] with its detail in words.
+    pub(crate) fn shape(operation: &'static str, detail: impl Into<String>) -> Self {
+        Self::Shape { operation, detail: detail.into() }
+    }
+
+    /// The same error, said of window `index`.
+    #[must_use]
+    pub(crate) fn in_window(mut self, index: usize) -> Self {
+        if let Self::Input { window, .. } | Self::Score { window, .. } = &mut self {
+            *window = index;
+        }
+        self
+    }
+}
+
+/// `probability` if it lies strictly between 0 and 1.
+pub(crate) fn open_probability(
+    operation: &'static str,
+    name: &'static str,
+    probability: f64,
+) -> Result<f64, MetricError> {
+    if probability > 0.0 && probability < 1.0 {
+        Ok(probability)
+    } else {
+        Err(MetricError::Setting { operation, name, value: probability, expected: "a number in (0, 1)" })
+    }
+}

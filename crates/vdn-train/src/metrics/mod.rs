@@ -1,0 +1,50 @@
+//! How a predictive distribution is judged: proper scores, calibration, and how sure the averages are.
+//!
+//! A forecast for one window is a mixture of `S` Gaussians at every step of the horizon, sample `s` being
+//! `Normal(y_s, sigma_s^2)` with weight `w_s`. Everything here is computed in `f64` from that mixture itself: quantiles
+//! and intervals invert its distribution function, the continuous ranked probability score (CRPS) is its exact value, not
+//! a Monte-Carlo estimate. A Gaussian is the mixture with `S = 1`, so baselines and models go through the same code.
+//!
+//! | file | concept |
+//! |---|---|
+//! | [`normal`] | density, distribution function and quantile of the standard normal |
+//! | `folded` | the tabulated mean of a folded normal, the inner loop of the exact CRPS |
+//! | [`mixture`] | a weighted mixture of Gaussians for one scalar |
+//! | [`window`] | the arrays of a prediction: shapes, broadcasting, checks |
+//! | [`likelihood`] | the negative log-likelihood with the scores `tempered`, `marginal`, `joint` |
+//! | [`crps`] | exact mixture CRPS, Gaussian CRPS, unbiased CRPS of a sample |
+//! | [`pinball`] | quantile loss and its normalised form |
+//! | [`coverage`] | interval coverage and width, PIT histogram, calibration error |
+//! | [`point`] | point forecasts (mean, median) and their errors |
+//! | [`risk`] | risk against coverage when uncertain forecasts are withheld |
+//! | [`block`] | averages over overlapping windows with block standard errors |
+//! | [`scorer`], [`scores`] | all of these for one window, and accumulated over a test set |
+//! | [`reference`] | the same quantities with the published research code's floors and conventions |
+
+pub mod block;
+pub mod coverage;
+pub mod crps;
+mod error;
+mod folded;
+pub mod likelihood;
+pub mod mixture;
+pub mod normal;
+pub mod pinball;
+pub mod point;
+pub mod reference;
+pub mod risk;
+pub mod scorer;
+pub mod scores;
+pub mod window;
+
+pub use block::{BlockSums, Estimate, overlap_block};
+pub use coverage::PitHistogram;
+pub use crps::{SortedSample, gaussian_crps, mixture_crps, sample_crps};
+pub use error::MetricError;
+pub use likelihood::{PredictiveScore, WindowNll, window_nll};
+pub use mixture::Mixture;
+pub use pinball::{pinball_loss, quantile_levels};
+pub use point::{MedianConvention, PointForecast};
+pub use scorer::{ScoreSettings, Scorer, WindowScores};
+pub use scores::{IntervalSummary, Scores, Summary, TauSummary};
+pub use window::{Predictions, WindowPrediction};
