@@ -66,7 +66,10 @@ impl fmt::Display for Error {
                 )
             }
             Self::NoGradient { operation } => {
-                write!(f, "{operation}: the value does not depend on anything that wants a gradient")
+                write!(
+                    f,
+                    "{operation}: the value does not depend on anything that wants a gradient"
+                )
             }
             Self::NotScalar { operation, shape } => {
                 write!(f, "{operation}: needs one number, got a value of shape {shape}")

@@ -1,0 +1,48 @@
+//! Reverse-mode automatic differentiation on a tape, over the tensors and kernels of `vdn-tensor`.
+//!
+//! A [`Tape`] records operations on [`Var`]s and differentiates a scalar with respect to its leaves. An operation is
+//! one type with forward and backward together ([`Op`]); it may have several outputs, and operations defined outside
+//! this crate are recorded like the built-in ones. Everything works in `f32` (to train) and in `f64` (to check:
+//! [`check_gradients`]).
+//!
+//! ```
+//! use vdn_autograd::Tape;
+//! let mut tape = Tape::<f32>::new();
+//! let mut weight = 0.0_f32;
+//! for _ in 0..50 {
+//!     tape.reset(); // keeps the memory: steps after the first allocate nothing
+//!     let w = tape.variable([], &[weight])?;
+//!     let error = tape.add_scalar(w, -3.0)?;
+//!     let loss = tape.square(error)?;
+//!     tape.backward(loss)?;
+//!     weight -= 0.1 * tape.gradient(w).and_then(|g| g.item()).unwrap_or(0.0);
+//! }
+//! assert!((weight - 3.0).abs() < 1e-3);
+//! # Ok::<(), vdn_autograd::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod elementwise;
+mod error;
+mod gradients;
+mod labels;
+mod node;
+mod non_finite;
+mod op;
+mod ops;
+mod tape;
+mod var;
+
+pub use check::{Entry, Report, check_direction, check_gradients};
+pub use elementwise::{SlopeReads, Unary, UnaryFormula};
+pub use error::Error;
+pub use labels::Label;
+pub use non_finite::NonFinite;
+pub use op::{MAX_INPUTS, MAX_OUTPUTS, Op, Shapes};
+pub use ops::{MixtureNll, Noise, SampleKl, UnitOutputs};
+pub use tape::Tape;
+pub use var::{Outputs, Var};
+pub use vdn_tensor::kernels::Pool;
+pub use vdn_tensor::kernels::likelihood::{Density, Score};

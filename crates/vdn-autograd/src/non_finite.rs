@@ -46,9 +46,13 @@ impl<T: Element> Tape<T> {
     fn non_finite(&self, node: &Node) -> Option<NonFinite> {
         let (operation, output) = match node.origin {
             // An alias has the numbers of a value that was looked at before.
-            Origin::Leaf("reshape" | "detach") | Origin::Output { workspace: true, .. } => return None,
+            Origin::Leaf("reshape" | "detach") | Origin::Output { workspace: true, .. } => {
+                return None;
+            }
             Origin::Leaf(name) => (name, 0),
-            Origin::Output { step, output, .. } => (self.ops[step as usize].op().name(), usize::from(output)),
+            Origin::Output { step, output, .. } => {
+                (self.ops[step as usize].op().name(), usize::from(output))
+            }
         };
         if self.shared_released() && matches!(node.origin, Origin::Leaf("shared")) {
             return None;

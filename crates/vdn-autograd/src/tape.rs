@@ -52,7 +52,10 @@ impl<T: Element> Default for Tape<T> {
 impl<T: Element> std::fmt::Debug for Tape<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (values, steps) = (self.nodes.len(), self.steps.len());
-        f.debug_struct("Tape").field("values", &values).field("steps", &steps).finish_non_exhaustive()
+        f.debug_struct("Tape")
+            .field("values", &values)
+            .field("steps", &steps)
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,6 +95,12 @@ impl<T: Element> Tape<T> {
     /// pass is refused.
     pub fn release_shared(&mut self) {
         self.shared.clear();
+    }
+
+    /// Whether shared tensors of this recording were let go of.
+    pub(crate) fn shared_released(&self) -> bool {
+        self.shared.is_empty()
+            && self.nodes.iter().any(|node| matches!(node.storage, Storage::Shared(_)))
     }
 
     /// A leaf with a copy of `data` that wants no gradient.
@@ -304,7 +313,13 @@ impl<T: Element> Tape<T> {
         Storage::Owned(self.owned as u32 - 1)
     }
 
-    fn leaf(&mut self, name: &'static str, shape: Shape, data: &[T], grad: bool) -> Result<Var, Error> {
+    fn leaf(
+        &mut self,
+        name: &'static str,
+        shape: Shape,
+        data: &[T],
+        grad: bool,
+    ) -> Result<Var, Error> {
         if shape.numel() != data.len() {
             let reason = format!("needs {} elements, got {}", shape.numel(), data.len());
             return Err(ShapeError::new(name, &[&shape], reason).into());
@@ -411,7 +426,12 @@ impl<T: Element> Tape<T> {
         Ok(Outputs::new(first, count, self.generation))
     }
 
-    fn run_forward<const N: usize>(&mut self, first_input: usize, first_owned: usize, shapes: &[Shape]) {
+    fn run_forward<const N: usize>(
+        &mut self,
+        first_input: usize,
+        first_owned: usize,
+        shapes: &[Shape],
+    ) {
         let (before, after) = self.buffers.split_at_mut(first_owned);
         let inputs = &self.inputs[first_input..];
         let mut views = [empty_view(); N];

@@ -1,0 +1,44 @@
+//! Networks whose units are distributions: parameters, layers of variational units, encoders, heads, and the
+//! probabilistic forecaster built of them.
+//!
+//! A module ([`Linear`], [`VariationalLayer`], [`Forecaster`], ...) holds no numbers: it knows the [`ParameterId`]s of
+//! its tensors, which live in [`Parameters`]. Its `forward` records operations on the tape of a [`Graph`], which binds
+//! parameters to variables, knows whether the pass trains or evaluates, and addresses the noise. The same modules run
+//! in `f32` (fast) and in `f64` (to check).
+
+#![forbid(unsafe_code)]
+
+mod aggregate;
+pub mod encoder;
+mod error;
+mod forecaster;
+mod graph;
+mod head;
+mod init;
+mod instance_norm;
+mod layer;
+mod layer_norm;
+mod linear;
+mod mixture;
+mod output_noise;
+mod parameter;
+mod prior;
+mod statistics;
+
+pub use aggregate::{Aggregation, EvenMedian, Vote, sample_median, vote};
+pub use error::ModelError;
+pub use forecaster::{
+    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LossTerms, Objective, Prediction, Variant,
+};
+pub use graph::{Bindings, Graph, Mode};
+pub use head::{GatedHead, HeadConfig};
+pub use init::{Builder, Init};
+pub use instance_norm::{Centre, InstanceNorm};
+pub use layer::{LayerConfig, LayerOutput, SigmaMode, VariationalLayer};
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
+pub use mixture::mixture_quantile;
+pub use output_noise::{OutputNoise, OutputNoiseMode};
+pub use parameter::{Parameter, ParameterId, Parameters};
+pub use prior::Prior;
+pub use statistics::UnitStatistics;

@@ -90,9 +90,9 @@ impl<T: Element> From<&[T]> for Buffer<T> {
     }
 }
 
-impl<T: Element> std::fmt::Debug for Buffer<T> {
+impl<T> std::fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self[..].fmt(f)
+        write!(f, "Buffer of {}", self.len)
     }
 }
 

@@ -1,1 +1,38 @@
+//! Training networks of variational units: data, optimiser, loop, metrics, baselines, run directories.
+//!
+//! [`train_run`] does all of it from one [`RunConfig`]; its parts can be used alone: loaders and windows ([`data`]),
+//! [`AdamW`], [`Trainer`], proper scores ([`metrics`]), baselines ([`baselines`]), [`RunDirectory`].
+#![forbid(unsafe_code)]
 
+mod atomic_file;
+pub mod baselines;
+mod checkpoint;
+mod compare;
+mod config;
+pub mod data;
+mod error;
+mod evaluate;
+mod experiment;
+mod history;
+pub mod metrics;
+mod optimizer;
+mod report;
+mod run;
+mod schedule;
+mod trainer;
+
+pub use atomic_file::write_atomically;
+pub use checkpoint::{load_weights, save_weights};
+pub use compare::{ridge, seasonal_naive};
+pub use config::{
+    DataConfig, FillPolicy, ModelConfig, ProtocolName, RunConfig, Selection, TrainConfig,
+};
+pub use error::TrainError;
+pub use evaluate::{Evaluation, INFORMED, evaluate, forecast, validate};
+pub use experiment::{Stage, evaluate_run, forecast_run, train_run};
+pub use history::{Epoch, write_history};
+pub use optimizer::{AdamW, AdamWConfig};
+pub use report::{Report, Row};
+pub use run::RunDirectory;
+pub use schedule::{Decay, Schedule};
+pub use trainer::{Files, Progress, Trained, Trainer};

@@ -1,1 +1,19 @@
+#![doc = include_str!("../../../README.md")]
+#![forbid(unsafe_code)]
 
+pub use vdn_autograd as autograd;
+pub use vdn_model as model;
+pub use vdn_tensor as tensor;
+pub use vdn_train as train;
+
+/// What most programs need.
+pub mod prelude {
+    pub use vdn_autograd::{Noise, SampleKl, Score, Tape, UnitOutputs, Var};
+    pub use vdn_model::{
+        Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LayerConfig, Mode, Parameters,
+        Prediction, SigmaMode, UnitStatistics, Variant, VariationalLayer,
+    };
+    pub use vdn_tensor::noise::{NoiseKey, NoiseRng};
+    pub use vdn_tensor::{Element, Shape, Tensor, View};
+    pub use vdn_train::{RunConfig, Trainer, train_run};
+}

@@ -40,7 +40,13 @@ impl<T: Element> Op<T> for Div {
 
     fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
         let shape = *outputs[0].shape();
-        broadcasting::evaluate(NAME, &Quotient, &shape, [inputs[0], inputs[1]], outputs[0].data_mut());
+        broadcasting::evaluate(
+            NAME,
+            &Quotient,
+            &shape,
+            [inputs[0], inputs[1]],
+            outputs[0].data_mut(),
+        );
     }
 
     fn backward(

@@ -112,7 +112,13 @@ impl<T: Element> Tape<T> {
     ///
     /// # Errors
     /// The shapes do not broadcast; a variable is stale.
-    pub fn kl_gaussian(&mut self, mu_q: Var, logvar_q: Var, mu_p: Var, logvar_p: Var) -> Result<Var, Error> {
+    pub fn kl_gaussian(
+        &mut self,
+        mu_q: Var,
+        logvar_q: Var,
+        mu_p: Var,
+        logvar_p: Var,
+    ) -> Result<Var, Error> {
         self.record_single(KlGaussian, &[mu_q, logvar_q, mu_p, logvar_p])
     }
 }

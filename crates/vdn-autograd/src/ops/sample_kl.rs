@@ -197,7 +197,10 @@ impl<T: Element> Tape<T> {
     pub fn sample_kl(&mut self, mu: Var, logvar: Var, how: SampleKl) -> Result<UnitOutputs, Error> {
         let SampleKl { samples, noise, antithetic, clamp_gradient: clamp, emit_kl } = how;
         if samples == 0 || u32::try_from(samples).is_err() {
-            return Err(Error::invalid(NAME, format!("needs 1 to 2^32 - 1 samples, got {samples}")));
+            return Err(Error::invalid(
+                NAME,
+                format!("needs 1 to 2^32 - 1 samples, got {samples}"),
+            ));
         }
         let (key, given) = match noise {
             Noise::Addressed(key) => (Some(key), None),

@@ -98,7 +98,12 @@ impl<T: Element> Tape<T> {
         let weighted = self.mul(kl, beta)?;
         if self.shape(weighted) != self.shape(kl) {
             let reason = "beta has to be [units] or one number";
-            return Err(ShapeError::new("weighted_kl", &[self.shape(kl), self.shape(beta)], reason).into());
+            return Err(ShapeError::new(
+                "weighted_kl",
+                &[self.shape(kl), self.shape(beta)],
+                reason,
+            )
+            .into());
         }
         self.sum(weighted)
     }

@@ -16,7 +16,7 @@ pub fn sample<R: Real>(mu: R, sigma: R, noise: R) -> R {
     sigma.mul_add(noise, mu)
 }
 
-/// `[σ, σ² - 1, σ² - 1 - logvar]` from `logvar`, none of them cancelling near `logvar = 0`.
+/// `[σ, σ² - 1, σ² - 1 - logvar]` from a `logvar` within its limits, none of them cancelling near `logvar = 0`.
 ///
 /// With `h = logvar/2`, `u = e^h - 1` and `x = u - h` (the excess): `σ = 1 + u`, `σ² - 1 = u (2 + u)`, and
 /// `σ² - 1 - logvar = u² + 2 x`.
@@ -43,7 +43,8 @@ pub fn kl_standard<R: Real>(mu: R, spread: R) -> R {
     mu.mul_add(mu, spread) * mu.lit(0.5)
 }
 
-/// `e^d - 1 - d`, the part of a Gaussian KL that depends on the ratio of the variances, without cancellation.
+/// `e^d - 1 - d`, the part of a Gaussian KL that depends on the ratio of the variances, without cancellation, for
+/// all `d`.
 ///
 /// ```
 /// use vdn_tensor::families::gaussian::exp_m1_minus;
@@ -51,7 +52,8 @@ pub fn kl_standard<R: Real>(mu: R, spread: R) -> R {
 /// ```
 #[inline(always)]
 pub fn exp_m1_minus<R: Real>(d: R) -> R {
-    d.exp_with_excess()[1]
+    let near = d.abs().lt(d.lit(40.0));
+    R::select(near, d.exp_with_excess()[1], d.exp_m1() - d)
 }
 
 #[cfg(test)]

@@ -56,8 +56,8 @@ fn dropout_chunk<S: Simd, T: Element>(
     for (group, (x, out)) in x.chunks(GROUP).zip(out.chunks_mut(GROUP)).enumerate() {
         let position = lane + simd.splat_u32(((first_group + group) * LANES) as u32);
         let words = key.words(simd, position, 0);
-        for ((x, out), word) in x.chunks(LANES).zip(out.chunks_mut(LANES)).zip(words) {
-            let keep = T::uniform(word, simd).gt(p_dropped);
+        for ((x, out), word) in x.chunks(LANES).zip(out.chunks_mut(LANES)).zip(&words) {
+            let keep = T::uniform(*word, simd).gt(p_dropped);
             let factor = T::Lanes::<S>::select(keep, scale, zero);
             store_partial(load_partial(simd, x, T::ZERO) * factor, out);
         }

@@ -1,9 +1,9 @@
 //! Layer normalisation over the last axis (Ba, Kiros and Hinton, "Layer Normalization", 2016) and its adjoints.
 
 use super::fold::{Source, Sum};
-use super::tree::{CHUNK, fold_columns, fold_row};
+use super::tree::{CHUNK, fold_columns, fold_row, for_each_group};
 use crate::parallel::{SharedMut, for_each, for_each_chunk};
-use crate::simd::{LANES, Simd};
+use crate::simd::Simd;
 use crate::{Element, Real, dispatch, load_partial, store_partial};
 use std::ops::Range;
 
@@ -118,7 +118,7 @@ fn statistics<S: Simd, T: Element>(
             Sum,
             n,
             #[inline(always)]
-            |at| load_partial(simd, &x[at..], T::ZERO),
+            |group| load_partial(simd, &x[group], T::ZERO),
         );
         *mean /= count;
         let (fill, center) = (*mean, T::splat(simd, *mean));
@@ -127,8 +127,8 @@ fn statistics<S: Simd, T: Element>(
             Sum,
             n,
             #[inline(always)]
-            |at| {
-                let deviation = load_partial(simd, &x[at..], fill) - center;
+            |group| {
+                let deviation = load_partial(simd, &x[group], fill) - center;
                 deviation * deviation
             },
         );
@@ -149,14 +149,16 @@ fn normalise<S: Simd, T: Element>(
     for (row, (&mean, &rstd)) in mean.iter().zip(rstd).enumerate() {
         let (x, out) = (&x[row * n..][..n], &mut out[row * n..][..n]);
         let (mean, rstd) = (T::splat(simd, mean), T::splat(simd, rstd));
-        let mut at = 0;
-        while at < n {
-            let h = (load_partial(simd, &x[at..], T::ZERO) - mean) * rstd;
-            let weight = load_partial(simd, &weight[at..], T::ZERO);
-            let bias = load_partial(simd, &bias[at..], T::ZERO);
-            store_partial(h.mul_add(weight, bias), &mut out[at..]);
-            at += LANES;
-        }
+        for_each_group(
+            0..n,
+            #[inline(always)]
+            |group| {
+                let h = (load_partial(simd, &x[group.clone()], T::ZERO) - mean) * rstd;
+                let weight = load_partial(simd, &weight[group.clone()], T::ZERO);
+                let bias = load_partial(simd, &bias[group.clone()], T::ZERO);
+                store_partial(h.mul_add(weight, bias), &mut out[group]);
+            },
+        );
     }
 }
 
@@ -180,26 +182,28 @@ fn input_rows<S: Simd, T: Element>(
             Sum,
             n,
             #[inline(always)]
-            |at| terms.at(simd, at)[0],
+            |group| terms.at(simd, group)[0],
         );
         let sum_gh: T = fold_row(
             simd,
             Sum,
             n,
             #[inline(always)]
-            |at| {
-                let [g, h] = terms.at(simd, at);
+            |group| {
+                let [g, h] = terms.at(simd, group);
                 g * h
             },
         );
         let (mean_g, mean_gh) = (T::splat(simd, sum_g / count), T::splat(simd, sum_gh / count));
         let rstd = T::splat(simd, rstd[row]);
-        let mut at = 0;
-        while at < n {
-            let [g, h] = terms.at(simd, at);
-            store_partial(rstd * (g - mean_g - h * mean_gh), &mut dx[at..]);
-            at += LANES;
-        }
+        for_each_group(
+            0..n,
+            #[inline(always)]
+            |group| {
+                let [g, h] = terms.at(simd, group.clone());
+                store_partial(rstd * (g - mean_g - h * mean_gh), &mut dx[group]);
+            },
+        );
     }
 }
 
@@ -213,12 +217,13 @@ struct RowTerms<'a, T> {
 }
 
 impl<T: Element> RowTerms<'_, T> {
-    /// The lane groups of `g` and `h` at `at`; 0 beyond the row.
+    /// The lane group of `g` and of `h`; 0 beyond the row.
     #[inline(always)]
-    fn at<S: Simd>(&self, simd: S, at: usize) -> [T::Lanes<S>; 2] {
-        let d_out = load_partial(simd, &self.d_out[at..], T::ZERO);
-        let deviation = load_partial(simd, &self.x[at..], self.mean) - T::splat(simd, self.mean);
-        let weight = load_partial(simd, &self.weight[at..], T::ZERO);
+    fn at<S: Simd>(&self, simd: S, group: Range<usize>) -> [T::Lanes<S>; 2] {
+        let d_out = load_partial(simd, &self.d_out[group.clone()], T::ZERO);
+        let deviation =
+            load_partial(simd, &self.x[group.clone()], self.mean) - T::splat(simd, self.mean);
+        let weight = load_partial(simd, &self.weight[group], T::ZERO);
         [d_out * weight, deviation * T::splat(simd, self.rstd)]
     }
 }

@@ -5,12 +5,13 @@
 //! threads cannot change a bit.
 
 use super::broadcast::Broadcast;
-use super::tree::CHUNK;
+use super::tree::{CHUNK, for_each_group};
 use crate::element::{Element, load_partial, store_partial};
 use crate::parallel::{SharedMut, for_each};
 use crate::real::Real;
 use crate::simd::{LANES, Simd};
 use crate::{dispatch, with_scratch};
+use std::ops::Range;
 
 /// Two lane groups: the unrolling of the element-wise loops, so that the latencies of a long formula overlap.
 const PAIR: usize = 2 * LANES;
@@ -253,16 +254,20 @@ fn map_chunk<S: Simd, T: Element, const IN: usize, const OUT: usize>(
     );
     let mut at = 0;
     while at + PAIR <= len {
-        let first = f.apply(load(simd, &x, at));
-        let second = f.apply(load(simd, &x, at + LANES));
-        store::<S, T, OUT>(first, &mut y, at);
-        store::<S, T, OUT>(second, &mut y, at + LANES);
+        let (one, two) = (at..at + LANES, at + LANES..at + PAIR);
+        let first = f.apply(load(simd, &x, &one));
+        let second = f.apply(load(simd, &x, &two));
+        store::<S, T, OUT>(first, &mut y, &one);
+        store::<S, T, OUT>(second, &mut y, &two);
         at += PAIR;
     }
-    while at < len {
-        store::<S, T, OUT>(f.apply(load(simd, &x, at)), &mut y, at);
-        at += LANES;
-    }
+    for_each_group(
+        at..len,
+        #[inline(always)]
+        |group| {
+            store::<S, T, OUT>(f.apply(load(simd, &x, &group)), &mut y, &group);
+        },
+    );
 }
 
 #[inline(always)]
@@ -279,30 +284,35 @@ fn update_chunk<S: Simd, T: Element, const TARGETS: usize, const IN: usize>(
     );
     let mut at = 0;
     while at + PAIR <= len {
-        let first = f.apply(reload(simd, &y, at), load(simd, &x, at));
-        let second = f.apply(reload(simd, &y, at + LANES), load(simd, &x, at + LANES));
-        store::<S, T, TARGETS>(first, &mut y, at);
-        store::<S, T, TARGETS>(second, &mut y, at + LANES);
+        let (one, two) = (at..at + LANES, at + LANES..at + PAIR);
+        let first = f.apply(reload(simd, &y, &one), load(simd, &x, &one));
+        let second = f.apply(reload(simd, &y, &two), load(simd, &x, &two));
+        store::<S, T, TARGETS>(first, &mut y, &one);
+        store::<S, T, TARGETS>(second, &mut y, &two);
         at += PAIR;
     }
-    while at < len {
-        let new = f.apply(reload(simd, &y, at), load(simd, &x, at));
-        store::<S, T, TARGETS>(new, &mut y, at);
-        at += LANES;
-    }
+    for_each_group(
+        at..len,
+        #[inline(always)]
+        |group| {
+            let new = f.apply(reload(simd, &y, &group), load(simd, &x, &group));
+            store::<S, T, TARGETS>(new, &mut y, &group);
+        },
+    );
 }
 
-// Loops, not `array::map`: that function of the standard library is not `#[inline(always)]`.
+// Loops over references, not `array::map` or iterators of lanes by value: those functions of the standard library are
+// not `#[inline(always)]`.
 
 #[inline(always)]
 fn load<S: Simd, T: Element, const N: usize>(
     simd: S,
     x: &[&[T]; N],
-    at: usize,
+    at: &Range<usize>,
 ) -> [T::Lanes<S>; N] {
     let mut lanes = [T::splat(simd, T::ZERO); N];
     for (lanes, x) in lanes.iter_mut().zip(x) {
-        *lanes = load_partial(simd, &x[at..], T::ZERO);
+        *lanes = load_partial(simd, &x[at.clone()], T::ZERO);
     }
     lanes
 }
@@ -311,11 +321,11 @@ fn load<S: Simd, T: Element, const N: usize>(
 fn reload<S: Simd, T: Element, const N: usize>(
     simd: S,
     x: &[&mut [T]; N],
-    at: usize,
+    at: &Range<usize>,
 ) -> [T::Lanes<S>; N] {
     let mut lanes = [T::splat(simd, T::ZERO); N];
     for (lanes, x) in lanes.iter_mut().zip(x) {
-        *lanes = load_partial(simd, &x[at..], T::ZERO);
+        *lanes = load_partial(simd, &x[at.clone()], T::ZERO);
     }
     lanes
 }
@@ -324,9 +334,9 @@ fn reload<S: Simd, T: Element, const N: usize>(
 fn store<S: Simd, T: Element, const N: usize>(
     lanes: [T::Lanes<S>; N],
     y: &mut [&mut [T]; N],
-    at: usize,
+    at: &Range<usize>,
 ) {
-    for (y, lanes) in y.iter_mut().zip(lanes) {
-        store_partial(lanes, &mut y[at..]);
+    for (y, &lanes) in y.iter_mut().zip(&lanes) {
+        store_partial(lanes, &mut y[at.clone()]);
     }
 }

@@ -5,8 +5,12 @@ mod concat;
 mod dropout;
 mod fold;
 mod layer_norm;
+pub mod likelihood;
 mod map;
+mod matmul;
+mod microkernel;
 mod moving_average;
+mod pack;
 mod pool;
 mod reduce;
 mod softmax;
@@ -20,6 +24,7 @@ pub use layer_norm::{layer_norm, layer_norm_backward_input, layer_norm_backward_
 pub use map::{
     Formula, Update, add_assign, axpy, copy, map, map_broadcast, scale, scale_assign, update,
 };
+pub use matmul::{Epilogue, Operand, matmul};
 pub use moving_average::{moving_average, moving_average_backward};
 pub use pool::{Pool, pool, pool_backward};
 pub use reduce::{

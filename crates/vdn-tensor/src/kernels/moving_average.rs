@@ -1,6 +1,6 @@
 //! The moving average along rows with replicate padding: the trend of a series.
 
-use super::tree::CHUNK;
+use super::tree::{CHUNK, for_each_group};
 use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Simd};
 use crate::{Element, dispatch, load_partial, store_partial, with_scratch};
@@ -54,7 +54,7 @@ pub fn moving_average_backward<T: Element>(d_out: &[T], n: usize, kernel: usize,
     });
 }
 
-/// Runs `row(x, out, padded)` for each row, where `padded` has room for `n + kernel - 1` numbers.
+/// Runs `row(x, out, padded)` for each row, where `padded` has room for `n + kernel - 1` numbers and a lane group.
 fn rows<T: Element>(
     operation: &str,
     x: &[T],
@@ -75,7 +75,7 @@ fn rows<T: Element>(
     );
     let rows = (CHUNK / n).max(1);
     for_each_chunk(out, rows * n, |chunk, out| {
-        with_scratch(n + kernel - 1, |padded: &mut [T]| {
+        with_scratch(n + kernel - 1 + LANES, |padded: &mut [T]| {
             for (i, out) in out.chunks_exact_mut(n).enumerate() {
                 row(&x[(chunk * rows + i) * n..][..n], out, padded);
             }
@@ -83,18 +83,27 @@ fn rows<T: Element>(
     });
 }
 
-/// The mean of each window of `kernel` numbers of `padded`.
+/// The mean of each window of `kernel` numbers of `padded`. Lanes beyond the last window are computed, not stored: this
+/// is why [`rows`] gives a lane group more room.
 #[inline(always)]
 fn windows<S: Simd, T: Element>(simd: S, padded: &[T], kernel: usize, out: &mut [T]) {
     let share = T::splat(simd, T::from_f64(1.0 / kernel as f64));
-    for (group, out) in out.chunks_mut(LANES).enumerate() {
-        let at = group * LANES;
-        let mut sums = [T::splat(simd, T::ZERO); 2];
-        let mut k = 0;
-        while k < kernel {
-            sums[k % 2] = sums[k % 2] + load_partial(simd, &padded[at + k..], T::ZERO);
-            k += 1;
-        }
-        store_partial((sums[0] + sums[1]) * share, out);
-    }
+    for_each_group(
+        0..out.len(),
+        #[inline(always)]
+        |group| {
+            let mut sums = [T::splat(simd, T::ZERO); 2];
+            let first = &padded[group.start..group.start + kernel - 1 + LANES];
+            let mut k = 0;
+            while k + 2 <= kernel {
+                sums[0] = sums[0] + load_partial(simd, &first[k..k + LANES], T::ZERO);
+                sums[1] = sums[1] + load_partial(simd, &first[k + 1..k + 1 + LANES], T::ZERO);
+                k += 2;
+            }
+            if k < kernel {
+                sums[0] = sums[0] + load_partial(simd, &first[k..k + LANES], T::ZERO);
+            }
+            store_partial((sums[0] + sums[1]) * share, &mut out[group]);
+        },
+    );
 }

@@ -7,9 +7,9 @@
 use super::fold::{Max, Sum};
 use super::map::{Formula, map_broadcast};
 use super::reduce::{Product, along_axis, check, fold_source};
-use super::tree::{CHUNK, fold_column, fold_row, for_each_strip};
+use super::tree::{CHUNK, fold_column, fold_row, for_each_group, for_each_strip};
 use crate::parallel::{SharedMut, for_each_chunk};
-use crate::simd::{LANES, Simd};
+use crate::simd::Simd;
 use crate::{Element, Real, dispatch, load_partial, store_partial, with_scratch};
 use std::ops::Range;
 
@@ -135,7 +135,7 @@ fn row_shift<S: Simd, T: Element>(simd: S, x: &[T]) -> T::Lanes<S> {
         Max,
         x.len(),
         #[inline(always)]
-        |at| load_partial(simd, &x[at..], lowest),
+        |group| load_partial(simd, &x[group], lowest),
     );
     finite_or_zero(T::splat(simd, max))
 }
@@ -144,20 +144,30 @@ fn row_shift<S: Simd, T: Element>(simd: S, x: &[T]) -> T::Lanes<S> {
 fn softmax_rows<S: Simd, T: Element>(simd: S, x: &[T], n: usize, out: &mut [T]) {
     for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
         let shift = row_shift(simd, x);
-        for (x, out) in x.chunks(LANES).zip(out.chunks_mut(LANES)) {
-            store_partial((load_partial(simd, x, T::ZERO) - shift).exp(), out);
-        }
+        for_each_group(
+            0..n,
+            #[inline(always)]
+            |group| {
+                let x = load_partial(simd, &x[group.clone()], T::ZERO);
+                store_partial((x - shift).exp(), &mut out[group]);
+            },
+        );
         let sum: T = fold_row(
             simd,
             Sum,
             n,
             #[inline(always)]
-            |at| load_partial(simd, &out[at..], T::ZERO),
+            |group| load_partial(simd, &out[group], T::ZERO),
         );
         let sum = T::splat(simd, sum);
-        for out in out.chunks_mut(LANES) {
-            store_partial(load_partial(simd, out, T::ZERO) / sum, out);
-        }
+        for_each_group(
+            0..n,
+            #[inline(always)]
+            |group| {
+                let out = &mut out[group];
+                store_partial(load_partial(simd, out, T::ZERO) / sum, out);
+            },
+        );
     }
 }
 
@@ -172,7 +182,7 @@ fn logsumexp_rows<S: Simd, T: Element>(simd: S, x: &[T], n: usize, out: &mut [T]
             Sum,
             n,
             #[inline(always)]
-            |at| (load_partial(simd, &x[at..], lowest) - shift).exp(),
+            |group| (load_partial(simd, &x[group], lowest) - shift).exp(),
         );
         store_partial(T::splat(simd, sum).ln() + shift, std::slice::from_mut(out));
     }
@@ -213,27 +223,28 @@ fn softmax_columns<'a, S: Simd, T: Element>(
     part: impl Fn(Range<usize>) -> &'a mut [T],
 ) {
     let zero = T::splat(simd, T::ZERO);
-    let mut start = strip.start;
-    while start < strip.end {
-        let columns = start..strip.end.min(start + LANES);
-        start += LANES;
-        let shift = column_shift(simd, x, at, &columns);
-        for i in 0..at.1 {
-            let x = load_partial(simd, &x[place(at, i, &columns)], T::ZERO);
-            store_partial((x - shift).exp(), part(place(at, i, &columns)));
-        }
-        let [sum] = fold_column(
-            Sum,
-            zero,
-            at.1,
-            #[inline(always)]
-            |i| [load_partial(simd, part(place(at, i, &columns)), T::ZERO)],
-        );
-        for i in 0..at.1 {
-            let out = part(place(at, i, &columns));
-            store_partial(load_partial(simd, out, T::ZERO) / sum, out);
-        }
-    }
+    for_each_group(
+        strip,
+        #[inline(always)]
+        |columns| {
+            let shift = column_shift(simd, x, at, &columns);
+            for i in 0..at.1 {
+                let x = load_partial(simd, &x[place(at, i, &columns)], T::ZERO);
+                store_partial((x - shift).exp(), part(place(at, i, &columns)));
+            }
+            let [sum] = fold_column(
+                Sum,
+                zero,
+                at.1,
+                #[inline(always)]
+                |i| [load_partial(simd, part(place(at, i, &columns)), T::ZERO)],
+            );
+            for i in 0..at.1 {
+                let out = part(place(at, i, &columns));
+                store_partial(load_partial(simd, out, T::ZERO) / sum, out);
+            }
+        },
+    );
 }
 
 #[inline(always)]
@@ -245,18 +256,20 @@ fn logsumexp_columns<S: Simd, T: Element>(
     out: &mut [T],
 ) {
     let zero = T::splat(simd, T::ZERO);
-    let mut start = strip.start;
-    for out in out.chunks_mut(LANES) {
-        let columns = start..start + out.len();
-        start += LANES;
-        let shift = column_shift(simd, x, at, &columns);
-        let [sum] = fold_column(
-            Sum,
-            zero,
-            at.1,
-            #[inline(always)]
-            |i| [(load_partial(simd, &x[place(at, i, &columns)], T::ZERO) - shift).exp()],
-        );
-        store_partial(sum.ln() + shift, out);
-    }
+    let first = strip.start;
+    for_each_group(
+        strip,
+        #[inline(always)]
+        |columns| {
+            let shift = column_shift(simd, x, at, &columns);
+            let [sum] = fold_column(
+                Sum,
+                zero,
+                at.1,
+                #[inline(always)]
+                |i| [(load_partial(simd, &x[place(at, i, &columns)], T::ZERO) - shift).exp()],
+            );
+            store_partial(sum.ln() + shift, &mut out[columns.start - first..columns.end - first]);
+        },
+    );
 }

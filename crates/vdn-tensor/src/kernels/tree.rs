@@ -57,7 +57,7 @@ impl<L: Real, const W: usize> Tree<L, W> {
 
     /// The result of all blocks, at least one; `last` are the youngest, not pushed.
     #[inline(always)]
-    fn finish<F: Fold>(self, fold: F, last: [L; W]) -> [L; W] {
+    fn finish<F: Fold>(&self, fold: F, last: [L; W]) -> [L; W] {
         let mut x = last;
         let mut level = 0;
         while self.count >> level != 0 {
@@ -82,13 +82,13 @@ impl<L: Real, const W: usize> Tree<L, W> {
     }
 }
 
-/// Reduces a row of `n` numbers: `load(at)` is the lane group at `at`, with the identity beyond `n`.
+/// Reduces a row of `n` numbers: `load(range)` is the lane group there, with the identity beyond `n`.
 #[inline(always)]
 pub(super) fn fold_row<S: Simd, T: Element, F: Fold>(
     simd: S,
     fold: F,
     n: usize,
-    load: impl Fn(usize) -> T::Lanes<S>,
+    load: impl Fn(Range<usize>) -> T::Lanes<S>,
 ) -> T {
     let empty = T::splat(simd, T::from_f64(F::IDENTITY));
     let mut tree = Tree::new();
@@ -109,19 +109,20 @@ fn row_block<L: Lanes, F: Fold>(
     _fold: F,
     empty: L,
     range: Range<usize>,
-    load: &impl Fn(usize) -> L,
+    load: &impl Fn(Range<usize>) -> L,
 ) -> L {
     let mut sums = [empty; STRIP];
     let mut at = range.start;
     while at + STRIP * LANES <= range.end {
         for (i, sum) in sums.iter_mut().enumerate() {
-            *sum = F::lanes(*sum, load(at + i * LANES));
+            let group = at + i * LANES;
+            *sum = F::lanes(*sum, load(group..group + LANES));
         }
         at += STRIP * LANES;
     }
     for sum in &mut sums {
         if at < range.end {
-            *sum = F::lanes(*sum, load(at));
+            *sum = F::lanes(*sum, load(at..range.end.min(at + LANES)));
             at += LANES;
         }
     }
@@ -158,8 +159,8 @@ fn column_block<L: Real, F: Fold, const W: usize>(
 ) -> [L; W] {
     let mut sums = [empty; W];
     for row in rows {
-        for (sum, x) in sums.iter_mut().zip(load(row)) {
-            *sum = F::lanes(*sum, x);
+        for (sum, x) in sums.iter_mut().zip(&load(row)) {
+            *sum = F::lanes(*sum, *x);
         }
     }
     sums
@@ -219,10 +220,7 @@ fn source_row<S: Simd, T: Element, F: Fold>(
         fold,
         range.len(),
         #[inline(always)]
-        |at| {
-            let start = range.start + at;
-            source.load(simd, row, start..range.end.min(start + LANES), fill)
-        },
+        |group| source.load(simd, row, range.start + group.start..range.start + group.end, fill),
     )
 }
 
@@ -295,8 +293,8 @@ fn columns_of<S: Simd, T: Element, F: Fold>(
                 x
             },
         );
-        for (out, sum) in out.chunks_exact_mut(LANES).zip(sums) {
-            store_partial(sum, out);
+        for (out, sum) in out.chunks_exact_mut(LANES).zip(&sums) {
+            store_partial(*sum, out);
         }
         column += STRIP * LANES;
     }
@@ -314,6 +312,19 @@ fn columns_of<S: Simd, T: Element, F: Fold>(
         );
         store_partial(sum, out);
         column += LANES;
+    }
+}
+
+/// Calls `body` for each lane group of `range`; only the last may be shorter, and is compiled apart from the others.
+#[inline(always)]
+pub(super) fn for_each_group(range: Range<usize>, mut body: impl FnMut(Range<usize>)) {
+    let mut at = range.start;
+    while at + LANES <= range.end {
+        body(at..at + LANES);
+        at += LANES;
+    }
+    if at < range.end {
+        body(at..range.end);
     }
 }
 

@@ -1,21 +1,76 @@
 //! The exponential function.
+
 use super::polynomial;
 use crate::simd::{F32Lanes, U32Lanes};
 
-/// `1.5 * 2^23 + 254`.
-const ROUND: f64 = 12_582_912.0 + 254.0;
+/// Below, `e^x` rounds to 0.
+pub(super) const LOWEST: f64 = -104.0;
+/// Above, `e^x` is infinite.
+pub(super) const HIGHEST: f64 = 89.0;
+/// `1.5 * 2^23`: adding it rounds to the nearest whole number and leaves that in the low bits.
+const ROUND: f64 = 12_582_912.0;
+const LN_2_HIGH: f64 = 0.693_359_375;
+const LN_2_LOW: f64 = std::f64::consts::LN_2 - LN_2_HIGH;
+const TAIL: [f64; 5] = [
+    0.499_999_940_395_355_2,
+    0.166_665_211_319_923_4,
+    0.041_668_329_387_903_21,
+    0.008_368_704_468_011_856,
+    0.001_381_453_359_499_573_7,
+];
 
 /// `e^x`.
 #[inline(always)]
 pub fn exp<L: F32Lanes>(x: L) -> L {
-    let x = x.max(x.lit(-104.0)).min(x.lit(89.0));
-    let t = x.mul_add(x.lit(std::f64::consts::LOG2_E), x.lit(ROUND));
-    let n = t - x.lit(ROUND);
-    let r = n.mul_add(x.lit(-0.693_359_375), x);
-    let r = n.mul_add(x.lit(2.121_944_400_546_905_8e-4), r);
-    let q = polynomial(r, [0.4999999403953552, 0.16666516661643982, 0.041668105870485306, 0.00836913101375103, 0.0013836415018886328]);
-    let p = (r * r).mul_add(q, r) + x.lit(1.0);
+    not_above(x.min(x.lit(HIGHEST)))
+}
+
+/// `e^x` for `x <= 89`.
+#[inline(always)]
+pub(super) fn not_above<L: F32Lanes>(x: L) -> L {
+    let reduced = reduce(x.max(x.lit(LOWEST)), 254);
+    let [a, b] = two_powers(reduced.t);
+    reduced.exp() * a * b
+}
+
+/// `e^x` for `|x| <= 87`.
+#[inline(always)]
+pub(super) fn normal<L: F32Lanes>(x: L) -> L {
+    let reduced = reduce(x, 127);
+    reduced.exp() * reduced.t.to_bits().shl::<23>().to_f32_bits()
+}
+
+/// `x = n ln 2 + high + low`.
+pub(super) struct Reduced<L> {
+    pub(super) n: L,
+    pub(super) high: L,
+    pub(super) low: L,
+    /// `1.5 * 2^23 + n + bias`
+    pub(super) t: L,
+}
+
+#[inline(always)]
+pub(super) fn reduce<L: F32Lanes>(x: L, bias: u32) -> Reduced<L> {
+    let round = x.lit(ROUND + f64::from(bias));
+    let t = x.mul_add(x.lit(std::f64::consts::LOG2_E), round);
+    let n = t - round;
+    Reduced { n, high: n.mul_add(x.lit(-LN_2_HIGH), x), low: n * x.lit(-LN_2_LOW), t }
+}
+
+impl<L: F32Lanes> Reduced<L> {
+    /// `e^(high + low)`.
+    #[inline(always)]
+    fn exp(&self) -> L {
+        let r = self.high + self.low;
+        let tail = (r * r).mul_add(polynomial(r, TAIL), self.low);
+        (self.high + tail) + r.lit(1.0)
+    }
+}
+
+/// Two powers of two whose product is `2^(k - 254)`, for `t` = `1.5 * 2^23 + k`.
+#[inline(always)]
+pub(super) fn two_powers<L: F32Lanes>(t: L) -> [L; 2] {
     let t = t.to_bits();
     let half = t.shr::<1>();
-    p * half.shl::<23>().to_f32_bits() * (t - half).shl::<23>().to_f32_bits()
+    [half.shl::<23>().to_f32_bits(), (t - half).shl::<23>().to_f32_bits()]
 }

@@ -1,15 +1,25 @@
 //! `e^x - 1` without cancellation near 0.
-use super::polynomial;
-use crate::simd::F32Lanes;
+use super::{exp, polynomial};
+use crate::real::Real;
+use crate::simd::{F32Lanes, U32Lanes};
+
+const TAIL: [f64; 6] = [
+    0.5,
+    0.166_666_656_732_559_2,
+    0.041_666_481_643_915_176,
+    0.008_333_489_298_820_496,
+    0.001_393_370_795_994_997,
+    0.000_198_240_304_598_584_77,
+];
 
 /// `e^x - 1`.
 #[inline(always)]
 pub fn exp_m1<L: F32Lanes>(x: L) -> L {
-    let near = polynomial(
-        x,
-        [0.5, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 / 40320.0],
-    );
-    let near = (x * x).mul_add(near, x);
-    let near = L::select(x.abs().lt(x.lit(1e-4)), x, near);
-    L::select(x.abs().lt(x.lit(0.5)), near, super::exp::exp(x) - x.lit(1.0))
+    let limited = x.max(x.lit(-20.0)).min(x.lit(89.0));
+    let reduced = exp::reduce(limited, 126);
+    let r = reduced.high + reduced.low;
+    let half = reduced.t.to_bits().shl::<23>().to_f32_bits();
+    let tail = r * r * polynomial(r, TAIL);
+    let y = tail.mul_add(half, r.mul_add(half, half - x.lit(0.5)));
+    L::select(x.abs().lt(x.lit(1e-9)), x, y + y)
 }

@@ -1,14 +1,35 @@
 //! `ln(1 + x)` without cancellation near 0.
-use crate::simd::F32Lanes;
+use super::{ln, with_sign_of};
+use crate::real::Mask;
+use crate::simd::{F32Lanes, U32Lanes};
+
+/// 2^100
+const LARGE: f64 = 1.267_650_600_228_229_4e30;
 
 /// `ln(1 + x)`.
 #[inline(always)]
 pub fn ln_1p<L: F32Lanes>(x: L) -> L {
+    let y = ordinary(x);
+    if (x.gt(x.lit(-1.0)) & x.lt(x.lit(LARGE))).all() {
+        return y;
+    }
+    let y = L::select(x.lt(x.lit(LARGE)), y, ln::ln(x));
+    let y = L::select(x.le(x.lit(-1.0)), x.lit(f64::NEG_INFINITY), y);
+    L::select(x.lt(x.lit(-1.0)), x.lit(f64::NAN), y)
+}
+
+#[inline(always)]
+fn ordinary<L: F32Lanes>(x: L) -> L {
     let one = x.lit(1.0);
-    let u = x + one;
-    let y = super::ln::ln(u);
-    let corrected = y + (x - (u - one)) / u;
-    let finite = u.lt(x.lit(f64::INFINITY)) & u.gt(x.lit(0.0));
-    let y = L::select(finite, corrected, y);
-    L::select(x.abs().lt(x.lit(1e-7)), x, y)
+    let large = x.max(one);
+    let small = x.min(one);
+    let u = large + small;
+    let lost = small - (u - large);
+    let bits = u.to_bits();
+    let k = bits - bits.lit(ln::SQRT_HALF);
+    let power = k & bits.lit(0xff80_0000);
+    let m = (bits - power).to_f32_bits();
+    let scale = (one.to_bits() - power).to_f32_bits();
+    let f = lost.mul_add(scale, m - one);
+    with_sign_of(ln::join(f, k.shr_signed::<23>().to_f32_signed()), x)
 }

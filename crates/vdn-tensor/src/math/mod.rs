@@ -12,7 +12,7 @@ pub mod softplus;
 pub mod tanh;
 pub mod turn;
 
-use crate::simd::F32Lanes;
+use crate::simd::{F32Lanes, U32Lanes};
 
 /// Expands, inside `impl Real for F32` of a level, to the functions of `Real` on that level's lanes.
 macro_rules! lane_functions {
@@ -36,4 +36,11 @@ fn polynomial<L: F32Lanes, const N: usize>(x: L, c: [f64; N]) -> L {
         sum = sum.mul_add(x, x.lit(c[i]));
     }
     sum
+}
+
+/// `x`, which is not negative, with the sign of `sign`.
+#[inline(always)]
+fn with_sign_of<L: F32Lanes>(x: L, sign: L) -> L {
+    let bits = sign.to_bits();
+    (x.to_bits() | (bits & bits.lit(0x8000_0000))).to_f32_bits()
 }

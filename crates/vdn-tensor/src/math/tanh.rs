@@ -1,10 +1,22 @@
 //! The hyperbolic tangent.
+use super::{exp, polynomial, with_sign_of};
 use crate::simd::F32Lanes;
+
+const TAIL: [f64; 5] = [
+    -0.333_333_164_453_506_47,
+    0.133_325_442_671_775_82,
+    -0.053_847_547_620_534_9,
+    0.021_050_713_956_356_05,
+    -0.006_242_848_932_743_072_5,
+];
 
 /// `tanh(x)`.
 #[inline(always)]
 pub fn tanh<L: F32Lanes>(x: L) -> L {
-    let limited = x.max(x.lit(-10.0)).min(x.lit(10.0));
-    let e = super::exp_m1::exp_m1(limited + limited);
-    L::select(x.abs().lt(x.lit(1e-4)), x, e / (e + x.lit(2.0)))
+    let a = x.abs();
+    let s = a * a;
+    let near = a.mul_add(s * polynomial(s, TAIL), a);
+    let b = a.min(x.lit(9.1));
+    let far = x.lit(1.0) - x.lit(2.0) / (exp::normal(b + b) + x.lit(1.0));
+    with_sign_of(L::select(a.lt(x.lit(0.55)), near, far), x)
 }

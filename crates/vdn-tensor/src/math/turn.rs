@@ -1,45 +1,79 @@
 //! Sine and cosine of a fraction of a turn.
-use super::polynomial;
-use crate::simd::F32Lanes;
-use std::f64::consts::TAU;
+use super::{polynomial, with_sign_of};
+use crate::simd::{F32Lanes, U32Lanes};
+
+const SIN: [f64; 5] = [
+    12.566_370_964_050_293,
+    50.265_411_376_953_125,
+    71.394_828_796_386_72,
+    52.307_586_669_921_875,
+    25.190_557_479_858_4,
+];
+const COS: [f64; 5] = [
+    4.0,
+    31.999_990_463_256_836,
+    68.174_369_812_011_72,
+    66.669_509_887_695_31,
+    39.512_104_034_423_83,
+];
+const SIN_EIGHTH: [f64; 4] = [
+    0.001_935_285_050_421_953_2,
+    -41.341_659_545_898_44,
+    81.592_231_750_488_28,
+    -75.393_623_352_050_78,
+];
+const COS_EIGHTH: [f64; 5] = [
+    1.0,
+    -19.739_208_221_435_547,
+    64.939_292_907_714_84,
+    -85.443_634_033_203_12,
+    59.229_221_343_994_14,
+];
 
 /// `[sin, cos]` of `2 pi x` for `x` in `[-1/2, 1/2]`.
 #[inline(always)]
 pub fn sin_cos_turn<L: F32Lanes>(x: L) -> [L; 2] {
     let a = x.abs();
-    let r = L::select(a.lt(x.lit(0.25)), a, x.lit(0.5) - a) * x.lit(TAU);
-    let sin = kernel(r);
-    let sin = L::select(x.lt(x.lit(0.0)), -sin, sin);
-    [sin, kernel((x.lit(0.25) - a) * x.lit(TAU))]
+    let h = x.lit(0.5) - a;
+    let w = a * h;
+    let sin = x * polynomial(w, SIN) * h;
+    let cos = (x.lit(0.25) - a) * polynomial(w, COS);
+    [sin, cos]
 }
 
+/// `|x|` minus the nearest whole number.
 #[inline(always)]
-fn kernel<L: F32Lanes>(r: L) -> L {
-    let s = r * r;
-    polynomial(
-        s,
-        [1.0, -1.0 / 6.0, 1.0 / 120.0, -1.0 / 5040.0, 1.0 / 362_880.0, -1.0 / 39_916_800.0],
-    ) * r
-}
-
-/// `x` minus the nearest whole number.
-#[inline(always)]
-fn fraction<L: F32Lanes>(x: L) -> L {
-    let big = x.lit(8_388_608.0);
-    let a = x.abs();
+fn fraction<L: F32Lanes>(a: L) -> L {
+    let big = a.lit(8_388_608.0);
     let n = (a + big) - big;
-    let f = L::select(a.lt(big), a - n, a - a);
-    L::select(x.lt(x.lit(0.0)), -f, f)
+    L::select(a.lt(big), a - n, a - a)
+}
+
+/// `sin(2 pi r)` for `r` in `[0, 1/4]` and of `1/4 - r`.
+#[inline(always)]
+fn quarter<L: F32Lanes>(r: L, complement: bool) -> L {
+    let near = r.le(r.lit(0.125));
+    let q = L::select(near, r, r.lit(0.25) - r);
+    let s = q * q;
+    let sin = q.mul_add(q.lit(6.28125), q * polynomial(s, SIN_EIGHTH));
+    let cos = polynomial(s, COS_EIGHTH);
+    if complement { L::select(near, cos, sin) } else { L::select(near, sin, cos) }
 }
 
 /// `sin(2 pi x)`.
 #[inline(always)]
 pub fn sin_turn<L: F32Lanes>(x: L) -> L {
-    sin_cos_turn(fraction(x))[0]
+    let f = fraction(x.abs());
+    let a = f.abs();
+    let y = with_sign_of(quarter((x.lit(0.5) - a).min(a), false), f);
+    let sign = x.to_bits() & x.to_bits().lit(0x8000_0000);
+    (y.to_bits() ^ sign).to_f32_bits()
 }
 
 /// `cos(2 pi x)`.
 #[inline(always)]
 pub fn cos_turn<L: F32Lanes>(x: L) -> L {
-    sin_cos_turn(fraction(x))[1]
+    let a = fraction(x.abs()).abs();
+    let y = quarter((x.lit(0.5) - a).min(a), true);
+    with_sign_of(y, (x.lit(0.25) - a))
 }

@@ -70,11 +70,8 @@ impl NoiseKey {
     /// The four words of the blocks `position` (one a lane) of `sample`.
     #[inline(always)]
     pub fn words<S: Simd>(self, simd: S, position: S::U32, sample: u32) -> [S::U32; 4] {
-        let rest = [sample, self.step, self.stream].map(
-            #[inline(always)]
-            |word| simd.splat_u32(word),
-        );
-        philox4x32_lanes(simd, [position, rest[0], rest[1], rest[2]], self.key_words())
+        let (step, stream) = (simd.splat_u32(self.step), simd.splat_u32(self.stream));
+        philox4x32_lanes(simd, [position, simd.splat_u32(sample), step, stream], self.key_words())
     }
 
     /// Standard normals for four consecutive rows of sixteen columns, from the blocks `position` (one a lane).
@@ -115,7 +112,8 @@ impl NoiseKey {
     pub fn fill_uniform<T: Element>(self, sample: u32, out: &mut [T]) {
         for_each_chunk(out, CHUNK, |chunk, out| {
             dispatch!(simd => fill(simd, out, chunk * (CHUNK / GROUP), #[inline(always)] |position| {
-                self.words(simd, position, sample).map(#[inline(always)] |word| T::uniform(word, simd))
+                let [a, b, c, d] = self.words(simd, position, sample);
+                [T::uniform(a, simd), T::uniform(b, simd), T::uniform(c, simd), T::uniform(d, simd)]
             }));
         });
     }

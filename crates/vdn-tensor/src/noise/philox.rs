@@ -36,16 +36,16 @@ fn wide(a: u32, b: u32) -> [u32; 2] {
 
 #[inline(always)]
 fn round_key(key: [u32; 2], round: u32) -> [u32; 2] {
-    [0, 1].map(|i| key[i].wrapping_add(WEYL[i].wrapping_mul(round)))
+    [
+        key[0].wrapping_add(WEYL[0].wrapping_mul(round)),
+        key[1].wrapping_add(WEYL[1].wrapping_mul(round)),
+    ]
 }
 
 /// Sixteen blocks at once, one a lane, all with the same key.
 #[inline(always)]
 pub fn philox4x32_lanes<S: Simd>(simd: S, counter: [S::U32; 4], key: [u32; 2]) -> [S::U32; 4] {
-    let [m0, m1] = MULTIPLIERS.map(
-        #[inline(always)]
-        |m| simd.splat_u32(m),
-    );
+    let (m0, m1) = (simd.splat_u32(MULTIPLIERS[0]), simd.splat_u32(MULTIPLIERS[1]));
     let mut c = counter;
     for round in 0..ROUNDS {
         let (high0, low0) = c[0].mul_wide(m0);

@@ -11,7 +11,7 @@ use vdn_tensor::kernels::{
 };
 use vdn_tensor::noise::NoiseKey;
 
-pub fn check(report: &mut Report) {
+pub(crate) fn check(report: &mut Report) {
     for around in [(1, 1, 1), (3, 4, 1), (2, 40, 1), (2, 5, 3), (2, 33, 7), (3, 6, 70)] {
         linear_axes(report, around);
         curved_axes(report, around);

@@ -5,15 +5,15 @@ use vdn_tensor::noise::NoiseKey;
 
 /// All failing cases, reported together at the end.
 #[derive(Default)]
-pub struct Report {
-    pub level: &'static str,
+pub(crate) struct Report {
+    pub(crate) level: &'static str,
     failures: Vec<String>,
     checked: usize,
 }
 
 impl Report {
     /// Notes a failure unless `ok`.
-    pub fn expect(&mut self, ok: bool, what: impl FnOnce() -> String) {
+    pub(crate) fn expect(&mut self, ok: bool, what: impl FnOnce() -> String) {
         self.checked += 1;
         if !ok {
             self.failures.push(format!("{}: {}", self.level, what()));
@@ -21,7 +21,7 @@ impl Report {
     }
 
     /// Compares with an oracle: each number within its own `tolerance`, NaN with NaN, infinities exactly.
-    pub fn compare<T: Element>(
+    pub(crate) fn compare<T: Element>(
         &mut self,
         name: &str,
         got: &[T],
@@ -48,7 +48,7 @@ impl Report {
     }
 
     /// Panics with all failures.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         assert!(self.checked > 100, "only {} cases were checked", self.checked);
         assert!(
             self.failures.is_empty(),
@@ -61,29 +61,29 @@ impl Report {
 }
 
 /// Standard normal numbers that both element types hold exactly.
-pub fn numbers<T: Element>(seed: u64, len: usize) -> Vec<T> {
+pub(crate) fn numbers<T: Element>(seed: u64, len: usize) -> Vec<T> {
     let mut x = vec![0.0_f64; len];
     NoiseKey::new(seed, 77, 0).fill_normal(0, &mut x);
     x.into_iter().map(|v| T::from_f64(f64::from(v as f32))).collect()
 }
 
 /// The same numbers as `f64`.
-pub fn exact<T: Element>(x: &[T]) -> Vec<f64> {
+pub(crate) fn exact<T: Element>(x: &[T]) -> Vec<f64> {
     x.iter().map(|v| v.to_f64()).collect()
 }
 
 /// Half the distance from 1 to the next number: the largest relative error of one rounding.
-pub fn unit<T: Element>() -> f64 {
+pub(crate) fn unit<T: Element>() -> f64 {
     T::EPSILON.to_f64() / 2.0
 }
 
 /// Unspecified contents that a kernel has to overwrite.
-pub fn garbage<T: Element>(len: usize) -> Vec<T> {
+pub(crate) fn garbage<T: Element>(len: usize) -> Vec<T> {
     vec![T::from_f64(f64::NAN); len]
 }
 
 /// The columns of `[outer, n, inner]`: for each number of `[outer, inner]`, the indices that reduce to it.
-pub fn columns((outer, n, inner): (usize, usize, usize)) -> Vec<Vec<usize>> {
+pub(crate) fn columns((outer, n, inner): (usize, usize, usize)) -> Vec<Vec<usize>> {
     let column = |o: usize, j: usize| (0..n).map(|k| (o * n + k) * inner + j).collect();
     (0..outer).flat_map(|o| (0..inner).map(move |j| (o, j))).map(|(o, j)| column(o, j)).collect()
 }

@@ -36,7 +36,7 @@ impl Update<2, 1> for Rotate {
 /// Lengths around lane groups, pairs of them, stages and parallel chunks.
 const LENGTHS: [usize; 13] = [0, 1, 7, 15, 16, 17, 31, 32, 33, 1025, 16_384, 16_385, 40_001];
 
-pub fn check<T: Element>(report: &mut Report) {
+pub(crate) fn check<T: Element>(report: &mut Report) {
     for len in LENGTHS {
         elementwise::<T>(report, len);
         masks::<T>(report, len);

@@ -7,7 +7,7 @@ use vdn_tensor::kernels::{
 use vdn_tensor::{Element, Shape};
 
 /// Every path: short rows, rows of one block, of many, of many chunks; narrow columns, strips, segments of rows.
-pub const AROUND: [(usize, usize, usize); 30] = [
+pub(crate) const AROUND: [(usize, usize, usize); 30] = [
     (1, 0, 1),
     (3, 0, 5),
     (0, 4, 3),
@@ -45,7 +45,7 @@ fn sum_bound<T: Element>(n: usize, magnitude: f64) -> f64 {
     1.01 * unit::<T>() * (26.0 + 3.0 * (n.max(1) as f64).log2()) * magnitude
 }
 
-pub fn check<T: Element>(report: &mut Report) {
+pub(crate) fn check<T: Element>(report: &mut Report) {
     for around in AROUND {
         axes::<T>(report, around);
     }

@@ -4,7 +4,7 @@ use crate::cases::{Report, columns, exact, garbage, numbers, unit};
 use vdn_tensor::Element;
 use vdn_tensor::kernels::{layer_norm, logsumexp, logsumexp_backward, moving_average, softmax};
 
-pub fn check<T: Element>(report: &mut Report) {
+pub(crate) fn check<T: Element>(report: &mut Report) {
     for around in [
         (0, 3, 2),
         (2, 0, 3),

@@ -14,7 +14,7 @@ use vdn_tensor::{Element, Shape};
 
 type Results = BTreeMap<String, Vec<u64>>;
 
-pub fn check<T: Element>(report: &mut Report) {
+pub(crate) fn check<T: Element>(report: &mut Report) {
     let run = |threads: usize| Pool::new(threads).unwrap().run(everything::<T>);
     let one = run(1);
     for threads in [2, 8] {

@@ -1,9 +1,9 @@
 //! Delimited text: header, rows, and where in the file each of them stands.
 //!
-//! A thin layer over the `csv` crate that adds what a loader of other people's files needs: exact line numbers, blank
-//! lines between rows reported instead of skipped (skipping one would shift a series in time), headers in any encoding,
-//! and the words that stand for a missing value. The whole content is in memory, so a line number is counted only when
-//! an error needs it.
+//! A thin layer over the `csv` crate that adds what a loader of other people's files needs: exact
+//! line numbers, blank lines between rows reported instead of skipped (skipping one would shift a
+//! series in time), headers in any encoding, and the words that stand for a missing value. The
+//! whole content is in memory, so a line number is counted only when an error needs it.
 
 use ::csv::{ByteRecord, Reader, ReaderBuilder};
 
@@ -56,7 +56,8 @@ impl<'a> CsvFile<'a> {
     ///
     /// # Errors
     ///
-    /// [`DataError::Empty`] without a header; [`DataError::Format`] for UTF-16 and for content with NUL bytes.
+    /// [`DataError::Empty`] without a header; [`DataError::Format`] for UTF-16 and for content with
+    /// NUL bytes.
     pub(super) fn open(file: &'a str, bytes: &'a [u8], delimiter: u8) -> Result<Self, DataError> {
         let format = |problem: &str| DataError::Format {
             file: file.to_owned(),
@@ -112,12 +113,14 @@ impl<'a> CsvFile<'a> {
     ///
     /// # Errors
     ///
-    /// [`DataError::RaggedRow`] when the row's cells are not as many as the header's, or a blank line stands before it.
+    /// [`DataError::RaggedRow`] when the row's cells are not as many as the header's, or a blank
+    /// line stands before it.
     pub(super) fn next_row(&mut self) -> Result<bool, DataError> {
         if !self.read()? {
             return Ok(false);
         }
-        // Between two rows there is exactly one line end; a second one is a blank line, which `csv` skips.
+        // Between two rows there is exactly one line end; a second one is a blank line, which `csv`
+        // skips.
         let found = match self.bytes.get(self.row_start) {
             Some(b'\r' | b'\n') => 0,
             _ => self.record.len(),

@@ -77,6 +77,44 @@ impl Dataset {
         Self::new(table.names, table.columns, spec, scope)
     }
 
+    /// Series to forecast from with a model that was trained before: the series called `names`,
+    /// standardised with its `scaler`. There are no splits; see [`Dataset::latest_windows`].
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::BadSeries`] for a series that the table lacks, or that is too short for one
+    /// window; [`DataError::Mismatch`] when the scaler is not of as many series as `names`;
+    /// [`DataError::InvalidOption`] for settings that no series can satisfy.
+    pub fn for_forecast(
+        table: Table,
+        spec: WindowSpec,
+        names: Vec<String>,
+        scaler: Scaler,
+    ) -> Result<Self, DataError> {
+        spec.check()?;
+        if names.len() != scaler.mean().len() {
+            let problem = format!("{} series, a scaler of {}", names.len(), scaler.mean().len());
+            return Err(DataError::Mismatch { op: "forecast", problem });
+        }
+        let needed = spec.first_start();
+        let mut columns = Vec::with_capacity(names.len());
+        for (series, name) in names.iter().enumerate() {
+            let bad = |problem| DataError::BadSeries { series: name.clone(), problem };
+            let place = table.names.iter().position(|other| other == name);
+            let mut column = match place {
+                Some(place) => table.columns[place].clone(),
+                None => return Err(bad("the data have no series of this name".to_owned())),
+            };
+            if column.len() < needed {
+                let length = column.len();
+                return Err(bad(format!("{length} rows, a forecast needs {needed}")));
+            }
+            scaler.transform_in_place(series, &mut column);
+            columns.push(column);
+        }
+        Ok(Self { names, columns, scaler, splits: Splits::default(), spec })
+    }
+
     /// Names of the series.
     pub fn names(&self) -> &[String] {
         &self.names

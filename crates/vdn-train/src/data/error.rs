@@ -4,8 +4,8 @@ use std::io;
 
 /// Why data could not be loaded, scaled, split or copied into a batch.
 ///
-/// Lines and columns count from 1, as editors and spreadsheets do; the header is on line 1 unless blank lines precede
-/// it.
+/// Lines and columns count from 1, as editors and spreadsheets do; the header is on line 1 unless
+/// blank lines precede it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -18,9 +18,7 @@ pub enum DataError {
         source: io::Error,
     },
     /// The file begins as gzip but its content cannot be recovered in full.
-    #[error(
-        "{file}: the gzip stream is cut off or damaged after {bytes} bytes of content: {source}"
-    )]
+    #[error("{file}: gzip cut off or damaged after {bytes} bytes of content: {source}")]
     Gzip {
         /// The file as it was named by the caller.
         file: String,
@@ -51,7 +49,7 @@ pub enum DataError {
     },
     /// No column is left to be a series.
     #[error(
-        "{file}: no series column beside the date column `{date}`; is the delimiter {delimiter:?} right?"
+        "{file}: no series beside the date column `{date}`; is the delimiter {delimiter:?} right?"
     )]
     NoSeries {
         /// The file as it was named by the caller.
@@ -89,7 +87,8 @@ pub enum DataError {
     },
     /// A missing value, where no fill policy was chosen.
     #[error(
-        "{file}:{line}: column {column} (`{name}`): the value is missing (the cell is {text:?}); choose a fill policy to accept missing values"
+        "{file}:{line}: column {column} (`{name}`): the value is missing (the cell is {text:?}); \
+         choose a fill policy to accept missing values"
     )]
     MissingCell {
         /// The file as it was named by the caller.
@@ -104,9 +103,7 @@ pub enum DataError {
         text: String,
     },
     /// A column without one present value, under a fill policy that needs one.
-    #[error(
-        "{file}: column {column} (`{name}`): all {rows} values are missing, there is nothing to fill from"
-    )]
+    #[error("{file}: column {column} (`{name}`): all {rows} values are missing")]
     AllMissing {
         /// The file as it was named by the caller.
         file: String,
@@ -128,9 +125,7 @@ pub enum DataError {
         available: String,
     },
     /// A column asked for by a name that the header has several times.
-    #[error(
-        "{file}: `{name}` is the name of columns {positions}; ask by position, for instance `#{first}`"
-    )]
+    #[error("{file}: `{name}` names the columns {positions}; ask by position, as in `#{first}`")]
     AmbiguousColumn {
         /// The file as it was named by the caller.
         file: String,

@@ -2,8 +2,8 @@
 
 /// How a missing value of a series is replaced.
 ///
-/// Standardisation, windows and metrics need a number in every cell, so a policy has to be chosen by whoever knows what
-/// the gap means; the default refuses.
+/// Standardisation, windows and metrics need a number in every cell, so a policy has to be chosen
+/// by whoever knows what the gap means; the default refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Fill {
     /// A missing value is an error that names its line and column.
@@ -12,9 +12,9 @@ pub enum Fill {
     /// The last value before the gap. Only a gap at the very start takes the first value after it.
     /// Apart from that start no information moves backwards in time.
     Forward,
-    /// On the straight line between the values on both sides of the gap, by row number; a gap at the start or the end
-    /// takes the nearest value. A filled cell depends on the value *after* the gap: where a gap spans a forecast origin
-    /// the input knows a little of the future.
+    /// On the straight line between the values on both sides of the gap, by row number; a gap at
+    /// the start or the end takes the nearest value. A filled cell depends on the value *after* the
+    /// gap: where a gap spans a forecast origin the input knows a little of the future.
     Linear,
     /// This number, which must be finite.
     Value(f64),
@@ -29,7 +29,8 @@ pub(super) struct Filled {
     pub(super) longest_gap: usize,
 }
 
-/// Replaces the NaNs of `column`; `None` when the policy finds nothing to fill from and the column is as it was.
+/// Replaces the NaNs of `column`; `None` when the policy finds nothing to fill from and the column
+/// is as it was.
 ///
 /// [`Fill::Error`] fills nothing: the loader has refused before.
 pub(super) fn fill(column: &mut [f64], policy: Fill) -> Option<Filled> {
@@ -77,20 +78,15 @@ mod tests {
 
     #[test]
     fn gaps_at_the_start_inside_and_at_the_end() {
-        let gaps = [N, N, 1.0, N, N, N, 5.0, N];
+        let gaps: &[f64] = &[N, N, 1.0, N, N, N, 5.0, N];
         let some = |cells, longest_gap| Some(Filled { cells, longest_gap });
-        let cases: [(&str, &[f64], Fill, &[f64], Option<Filled>); 8] = [
-            (
-                "forward",
-                &gaps,
-                Fill::Forward,
-                &[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0, 5.0],
-                some(6, 3),
-            ),
-            ("linear", &gaps, Fill::Linear, &[1.0, 1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0], some(6, 3)),
+        type Case = (&'static str, &'static [f64], Fill, &'static [f64], Option<Filled>);
+        let cases: [Case; 8] = [
+            ("forward", gaps, Fill::Forward, &[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0, 5.0], some(6, 3)),
+            ("linear", gaps, Fill::Linear, &[1.0, 1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0], some(6, 3)),
             (
                 "value",
-                &gaps,
+                gaps,
                 Fill::Value(-2.0),
                 &[-2.0, -2.0, 1.0, -2.0, -2.0, -2.0, 5.0, -2.0],
                 some(6, 3),

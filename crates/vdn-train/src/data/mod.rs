@@ -37,4 +37,6 @@ pub use self::table::{
     ColumnReport, DATE_NAMES, DateColumn, LoadReport, SUSPICIOUS_SENTINEL, Table, TableOptions,
 };
 pub use self::tabular::{RowSplit, Tabular};
-pub use self::windows::{BenchmarkSplit, Protocol, SeriesRanges, Splits, WindowIndex, WindowSpec};
+pub use self::windows::{
+    BenchmarkSplit, MaxWindows, Protocol, SeriesRanges, Splits, WindowIndex, WindowSpec,
+};

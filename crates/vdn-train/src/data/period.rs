@@ -24,8 +24,8 @@ pub struct SeasonalPeriod {
 /// Infers the seasonal period of a table of `rows` rows from its dates and the name of its file.
 ///
 /// ```
-/// let dates: Vec<String> = (0..48).map(|h| format!("2020-01-{:02} {:02}:00", h / 24 + 1, h % 24)).collect();
-/// let season = vdn_train::data::seasonal_period("load.csv", Some(&dates), 48);
+/// let dates: Vec<String> = (0..24).map(|hour| format!("2020-01-01 {hour}:00")).collect();
+/// let season = vdn_train::data::seasonal_period("load.csv", Some(&dates), 24);
 /// assert_eq!(season.period, Some(24));
 /// ```
 pub fn seasonal_period(file: &str, dates: Option<&[String]>, rows: usize) -> SeasonalPeriod {
@@ -247,7 +247,8 @@ mod tests {
         let weekly = texts(&["2020-01-04", "2020-01-11", "2020-01-18"]);
         let working =
             texts(&["2021-01-07", "2021-01-08", "2021-01-11", "2021-01-12", "2021-01-13"]);
-        let cases: [(&str, &str, Option<Vec<String>>, usize, Option<usize>); 17] = [
+        type Case = (&'static str, &'static str, Option<Vec<String>>, usize, Option<usize>);
+        let cases: [Case; 17] = [
             ("hourly", "a.csv", Some(every(3600, 50)), 50, Some(24)),
             ("quarter-hourly", "a.csv", Some(every(900, 50)), 50, Some(96)),
             ("ten minutes", "a.csv", Some(every(600, 50)), 50, Some(144)),

@@ -136,10 +136,11 @@ fn moments<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> Result<Moments,
     let mean = compensated_sum(values.clone().copied()) / n;
     let rest = compensated_sum(values.clone().map(|x| x - mean)) / n;
     let square = compensated_sum(values.clone().map(|x| (x - mean) * (x - mean))) / n;
-    let std = (square - rest * rest).max(0.0).sqrt();
-    if !mean.is_finite() || !std.is_finite() {
+    // Before `max`, which turns the NaN of an overflow into 0.
+    if !mean.is_finite() || !square.is_finite() {
         return Err("the mean or the standard deviation is beyond the range of f64");
     }
+    let std = (square - rest * rest).max(0.0).sqrt();
     let largest = values.fold(0.0, |largest: f64, x| largest.max(x.abs()));
     Ok(Moments { mean, std, constant: std <= 8.0 * f64::EPSILON * largest })
 }
@@ -181,6 +182,27 @@ mod tests {
         let values: Vec<f64> = (0..1000).map(|i| 1e12 + f64::from(i % 2)).collect();
         let scaler = fit(&[&values]);
         assert_eq!((scaler.mean()[0], scaler.std()[0]), (1e12 + 0.5, 0.5));
+    }
+
+    #[test]
+    fn the_rounding_of_the_mean_does_not_reach_the_deviation() {
+        // f64 has steps of 1/512 here: the mean 1e13 + 1/3 rounds to 1e13 + 171/512, and the mean
+        // square of the deviations from that is 2/9 + (1/1536)², not 2/9. The deviations and their
+        // squares are exact, so what may be left are the last few roundings.
+        let values: Vec<f64> = (0..300).map(|i| 1e13 + f64::from(u8::from(i % 3 == 0))).collect();
+        let std = fit(&[&values]).std()[0];
+        assert!((std - (2.0_f64 / 9.0).sqrt()).abs() < 1e-14, "{std}");
+    }
+
+    #[test]
+    fn a_series_that_differs_by_rounding_alone_is_constant() {
+        let rounded: Vec<f64> = (0..50).map(|i| if i % 2 == 0 { 0.3 } else { 0.1 + 0.2 }).collect();
+        assert_ne!(rounded[0], rounded[1]);
+        let small: Vec<f64> = rounded.iter().map(|x| x * 1e-30).collect();
+        let real: Vec<f64> = (0..50).map(|i| 1.0 + f64::from(i % 2) * 1e-12).collect();
+        let scaler = fit(&[&rounded, &small, &real]);
+        assert_eq!(scaler.constant_series().collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(scaler.std()[..2], [1.0, 1.0]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Bytes of a file, gunzipped when they are gzip.
 //!
-//! Gzip is recognised by its first two bytes, not by the file's name: `series.csv` may be compressed and `series.csv.gz`
-//! may have been unpacked by a download tool that kept the name.
+//! Gzip is recognised by its first two bytes, not by the file's name: `series.csv` may be
+//! compressed and `series.csv.gz` may have been unpacked by a download tool that kept the name.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -25,7 +25,8 @@ pub(super) fn read(path: &Path) -> Result<(String, Vec<u8>), DataError> {
     Ok((file, bytes))
 }
 
-/// The content when `bytes` are gzip (all members, one after the other), `None` when they are something else.
+/// The content when `bytes` are gzip (all members, one after the other), `None` when they are
+/// something else.
 ///
 /// Nothing is returned of a stream that is cut off or whose checksum is wrong.
 pub(super) fn gunzip(file: &str, bytes: &[u8]) -> Result<Option<Vec<u8>>, DataError> {

@@ -79,6 +79,17 @@ impl Default for Protocol {
     }
 }
 
+/// How many windows of each series a split takes at most; `None`: all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MaxWindows {
+    /// Of training windows.
+    pub train: Option<usize>,
+    /// Of validation windows.
+    pub validation: Option<usize>,
+    /// Of test windows.
+    pub test: Option<usize>,
+}
+
 /// Form of the windows and their division into splits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WindowSpec {
@@ -93,9 +104,9 @@ pub struct WindowSpec {
     pub extra_lag: bool,
     /// How windows are divided.
     pub protocol: Protocol,
-    /// At most this many windows of each series in each split, evenly spaced:
+    /// At most so many windows of each series in each split, evenly spaced:
     /// the `⌊(2i + 1) n / 2m⌋`-th of `n`, `i = 0 .. m`.
-    pub max_windows: Option<usize>,
+    pub max_windows: MaxWindows,
     /// Skip series that are too short instead of refusing them.
     /// ([`Protocol::Reference`] always skips.)
     pub skip_short: bool,
@@ -155,7 +166,7 @@ impl WindowSpec {
             stride: 4,
             extra_lag: false,
             protocol: Protocol::default(),
-            max_windows: None,
+            max_windows: MaxWindows::default(),
             skip_short: false,
         }
     }
@@ -199,9 +210,10 @@ impl WindowSpec {
             }
             let ranges = self.ranges(length);
             if let Some(ranges) = &ranges {
-                self.choose(index, &ranges.train, &mut splits.train);
-                self.choose(index, &ranges.validation, &mut splits.validation);
-                self.choose(index, &ranges.test, &mut splits.test);
+                let most = &self.max_windows;
+                choose(index, &ranges.train, most.train, &mut splits.train);
+                choose(index, &ranges.validation, most.validation, &mut splits.validation);
+                choose(index, &ranges.test, most.test, &mut splits.test);
             } else if !skip {
                 return Err(self.too_short(name, length)?);
             }
@@ -262,17 +274,7 @@ impl WindowSpec {
         complete.then_some(ranges)
     }
 
-    fn choose(&self, series: u32, range: &Range<usize>, windows: &mut Vec<WindowIndex>) {
-        let n = range.len();
-        let m = self.max_windows.map_or(n, |m| m.min(n));
-        // t fits: `split` has checked the length of the series.
-        windows.extend(
-            (0..m)
-                .map(|i| WindowIndex { series, t: (range.start + evenly_spaced(i, n, m)) as u32 }),
-        );
-    }
-
-    fn check(&self) -> Result<(), DataError> {
+    pub(super) fn check(&self) -> Result<(), DataError> {
         let invalid = |what: String| Err(DataError::InvalidOption(what));
         if self.input_len == 0 || self.horizon == 0 {
             return invalid(format!(
@@ -285,7 +287,8 @@ impl WindowSpec {
         if self.input_len.max(self.horizon).max(self.stride) > LARGEST {
             return invalid(format!("{self}: none of them may exceed {LARGEST}"));
         }
-        if self.max_windows == Some(0) {
+        let MaxWindows { train, validation, test } = self.max_windows;
+        if [train, validation, test].contains(&Some(0)) {
             return invalid("at most 0 windows of each series leave nothing".to_owned());
         }
         if let Protocol::Reference { train, validation } = self.protocol {
@@ -322,6 +325,16 @@ impl WindowSpec {
             _ => Err(DataError::InvalidOption(format!("{self}: this leaves a split empty"))),
         }
     }
+}
+
+/// Adds the windows of one series in `range`, at most `most` of them.
+fn choose(series: u32, range: &Range<usize>, most: Option<usize>, windows: &mut Vec<WindowIndex>) {
+    let n = range.len();
+    let m = most.map_or(n, |m| m.min(n));
+    // t fits: `split` has checked the length of the series.
+    windows.extend(
+        (0..m).map(|i| WindowIndex { series, t: (range.start + evenly_spaced(i, n, m)) as u32 }),
+    );
 }
 
 impl fmt::Display for WindowSpec {

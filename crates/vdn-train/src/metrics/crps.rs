@@ -101,7 +101,15 @@ pub fn sample_crps(sample: &[f64], y: f64) -> Result<f64, MetricError> {
 
 fn not_finite(quantity: &'static str, sample: usize, value: f64) -> MetricError {
     let expected = "a finite number";
-    MetricError::Input { metric: "sample CRPS", window: 0, step: 0, sample, quantity, value, expected }
+    MetricError::Input {
+        metric: "sample CRPS",
+        window: 0,
+        step: 0,
+        sample,
+        quantity,
+        value,
+        expected,
+    }
 }
 
 /// Draws in ascending order with their running sums: quantiles in O(1), CRPS in O(log M).
@@ -121,7 +129,10 @@ impl SortedSample {
     /// When there are none, or one is not finite.
     pub fn new(mut values: Vec<f64>) -> Result<Self, MetricError> {
         if values.is_empty() {
-            return Err(MetricError::shape("sorted sample", "sample [0]: expected at least one value"));
+            return Err(MetricError::shape(
+                "sorted sample",
+                "sample [0]: expected at least one value",
+            ));
         }
         if let Some(s) = values.iter().position(|v| !v.is_finite()) {
             return Err(not_finite("draw", s, values[s]));
@@ -172,7 +183,10 @@ impl SortedSample {
     pub fn fair_crps(&self, y: f64) -> Result<f64, MetricError> {
         let count = self.values.len() as f64;
         if self.values.len() < 2 {
-            return Err(MetricError::shape("sample CRPS", "sample [1]: expected at least two draws"));
+            return Err(MetricError::shape(
+                "sample CRPS",
+                "sample [1]: expected at least two draws",
+            ));
         }
         Ok(self.distance(y) - self.pair_distance / (count * (count - 1.0)))
     }

@@ -14,7 +14,9 @@ pub enum MetricError {
         detail: String,
     },
     /// A mean, deviation, weight or target that is NaN, infinite or outside its domain.
-    #[error("{metric}: window {window}, step {step}, sample {sample}: {quantity} is {value}, expected {expected}")]
+    #[error(
+        "{metric}: window {window}, step {step}, sample {sample}: {quantity} is {value}, expected {expected}"
+    )]
     Input {
         /// The metric that was asked for.
         metric: &'static str,
@@ -88,6 +90,11 @@ pub(crate) fn open_probability(
     if probability > 0.0 && probability < 1.0 {
         Ok(probability)
     } else {
-        Err(MetricError::Setting { operation, name, value: probability, expected: "a number in (0, 1)" })
+        Err(MetricError::Setting {
+            operation,
+            name,
+            value: probability,
+            expected: "a number in (0, 1)",
+        })
     }
 }

@@ -70,13 +70,16 @@ impl FoldedTable {
     /// `(cdf(z), pdf(z))`; absolute errors about 1e-15 and 3e-13.
     #[inline]
     pub(super) fn cdf_pdf(&self, z: f64) -> (f64, f64) {
-        let Some((c, t)) = self.locate(z.abs()) else { return (if z < 0.0 { 0.0 } else { 1.0 }, 0.0) };
+        let Some((c, t)) = self.locate(z.abs()) else {
+            return (if z < 0.0 { 0.0 } else { 1.0 }, 0.0);
+        };
         let slope = c[1]
             + t * (2.0 * c[2]
                 + t * (3.0 * c[3]
                     + t * (4.0 * c[4] + t * (5.0 * c[5] + t * (6.0 * c[6] + t * 7.0 * c[7])))));
         let curvature = 2.0 * c[2]
-            + t * (6.0 * c[3] + t * (12.0 * c[4] + t * (20.0 * c[5] + t * (30.0 * c[6] + t * 42.0 * c[7]))));
+            + t * (6.0 * c[3]
+                + t * (12.0 * c[4] + t * (20.0 * c[5] + t * (30.0 * c[6] + t * 42.0 * c[7]))));
         (0.5 + 0.5 * slope.copysign(z), 0.5 * curvature)
     }
 }

@@ -118,8 +118,14 @@ mod tests {
         assert!((PointForecast::Mean.of(&mixture, scratch) - 4.1).abs() < 1e-15);
         let median = PointForecast::Median.of(&mixture, scratch);
         assert!((mixture.cdf(median) - 0.5).abs() < 1e-12 && median > 4.9, "{median}");
-        assert_eq!(PointForecast::SampleMedian(MedianConvention::Midpoint).of(&mixture, scratch), 3.0);
-        assert_eq!(PointForecast::SampleMedian(MedianConvention::LowerMiddle).of(&mixture, scratch), 1.0);
+        assert_eq!(
+            PointForecast::SampleMedian(MedianConvention::Midpoint).of(&mixture, scratch),
+            3.0
+        );
+        assert_eq!(
+            PointForecast::SampleMedian(MedianConvention::LowerMiddle).of(&mixture, scratch),
+            1.0
+        );
     }
 
     #[test]

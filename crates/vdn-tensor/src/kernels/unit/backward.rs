@@ -169,6 +169,8 @@ impl<T: Element> Task<'_, T> {
             for column in columns.clone().step_by(LANES) {
                 let width = LANES.min(columns.end - column);
                 let sum = match height {
+                    // The whole tile, nearly always: its width is then a constant.
+                    4 if width == LANES => self.tile::<S, 4>(simd, row, column, LANES),
                     4 => self.tile::<S, 4>(simd, row, column, width),
                     3 => self.tile::<S, 3>(simd, row, column, width),
                     2 => self.tile::<S, 2>(simd, row, column, width),
@@ -211,13 +213,12 @@ impl<T: Element> Task<'_, T> {
         }
         let [sum, spread] = self.sum_samples::<S, R>(simd, [row, column, width], mu, scales);
 
-        let factor: [T::Lanes<S>; FACTORS] = std::array::from_fn(
-            #[inline(always)]
-            |kind| {
-                let at = kind * units.columns + column;
-                load_partial(simd, &self.factors[at..at + width], T::ZERO)
-            },
-        );
+        // A loop, not `array::from_fn`: the standard library's closures are not inlined into the level's code.
+        let mut factor = [zero; FACTORS];
+        for (kind, f) in factor.iter_mut().enumerate() {
+            let at = kind * units.columns + column;
+            *f = load_partial(simd, &self.factors[at..at + width], T::ZERO);
+        }
         let m1 = load_partial(simd, &self.gradients.m1[column..column + width], T::ZERO);
         let half = zero.lit(0.5);
         let mut total = zero;
@@ -273,10 +274,9 @@ impl<T: Element> Task<'_, T> {
                 let (base, odd) = if units.antithetic { (s / 2, s % 2 == 1) } else { (s, false) };
                 noise = units.normals(simd, base, row, column, width);
                 if odd {
-                    noise = noise.map(
-                        #[inline(always)]
-                        |x| -x,
-                    );
+                    for x in &mut noise {
+                        *x = -*x;
+                    }
                 }
             }
             for r in 0..R {

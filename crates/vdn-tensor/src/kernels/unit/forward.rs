@@ -7,7 +7,7 @@ use crate::element::Element;
 use crate::families::gaussian;
 use crate::parallel::{SharedMut, for_each};
 use crate::real::Real;
-use crate::simd::{LANES, Simd};
+use crate::simd::{LANES, Lanes, Simd};
 use crate::{dispatch, load_partial, store_partial, with_scratch};
 use std::ops::Range;
 
@@ -115,21 +115,15 @@ impl<T: Element> Task<'_, T> {
             let height = TILE.min(rows.end - row);
             let seen = row - rows.start;
             let [share, weight] = weights(seen, height);
-            let constants = [1.0 / height as f64, share, weight].map(
-                #[inline(always)]
-                |x| T::splat(simd, T::from_f64(x)),
-            );
+            let inverse = T::splat(simd, T::from_f64(1.0 / height as f64));
+            let share = T::splat(simd, T::from_f64(share));
+            let weight = T::splat(simd, T::from_f64(weight));
             for column in columns.clone().step_by(LANES) {
                 let width = LANES.min(columns.end - column);
-                let tile = Tile {
-                    row,
-                    column,
-                    width,
-                    inverse: constants[0],
-                    share: constants[1],
-                    weight: constants[2],
-                };
+                let tile = Tile { row, column, width, inverse, share, weight };
                 let sums = match height {
+                    // The whole tile, nearly always: its width is then a constant.
+                    4 if width == LANES => self.tile::<S, 4>(simd, Tile { width: LANES, ..tile }),
                     4 => self.tile::<S, 4>(simd, tile),
                     3 => self.tile::<S, 3>(simd, tile),
                     2 => self.tile::<S, 2>(simd, tile),
@@ -161,10 +155,11 @@ impl<T: Element> Task<'_, T> {
         let new = if seen == 0 {
             sums
         } else {
-            let old = [0, 1, 2, 3].map(
-                #[inline(always)]
-                |kind| load_partial(simd, self.part(kind, tile.column, tile.width), T::ZERO),
-            );
+            // A loop, not `map`: the standard library's closures are not inlined into the level's code.
+            let mut old = sums;
+            for (kind, old) in old.iter_mut().enumerate() {
+                *old = load_partial(simd, self.part(kind, tile.column, tile.width), T::ZERO);
+            }
             let [mean, squares] =
                 merge([old[0], old[1]], [sums[0], sums[1]], tile.share, tile.weight);
             [mean, squares, old[2] + sums[2], old[3] + sums[3]]
@@ -180,45 +175,41 @@ impl<T: Element> Task<'_, T> {
         let units = self.units;
         let Tile { row, column, width, .. } = tile;
         let zero = T::splat(simd, T::ZERO);
-        let mut mu = [zero; R];
-        let mut sigma = [zero; R];
+        // One sample, the usual case: noise first, so that each row's posterior is used where it is computed.
+        let mut noise = units.normals(simd, 0, row, column, width);
+        let (mut mu, mut sigma) = ([zero; R], [zero; R]);
         let (mut spread_sum, mut logvar_sum) = (zero, zero);
         let broadcast = units.broadcast();
-        let mut last = [zero; 3];
+        let mut scale = [zero; 3];
         for r in 0..R {
             let at = (row + r) * units.columns + column;
             mu[r] = load_partial(simd, &units.mu[at..at + width], T::ZERO);
             let logvar = limit(units.logvar(simd, row + r, column, width));
             if r == 0 || !broadcast {
-                last = gaussian::scale(logvar);
+                scale = gaussian::scale(logvar);
             }
-            sigma[r] = last[0];
-            spread_sum = spread_sum + last[2];
+            sigma[r] = scale[0];
+            spread_sum = spread_sum + scale[2];
             logvar_sum = logvar_sum + logvar;
+            self.write_sample(0, [row + r, column, width], [mu[r], sigma[r], noise[r]]);
             if let Some(kl) = self.kl {
                 // SAFETY: this task alone has these rows and columns.
-                store_partial(gaussian::kl_standard(mu[r], last[2]), unsafe {
-                    kl.part(at..at + width)
-                });
+                let kl = unsafe { kl.part(at..at + width) };
+                store_partial(gaussian::kl_standard(mu[r], scale[2]), kl);
             }
         }
-        let mut noise = [zero; TILE];
-        for s in 0..units.samples {
+        for s in 1..units.samples {
             if !units.antithetic {
                 noise = units.normals(simd, s, row, column, width);
             } else if s % 2 == 0 {
                 noise = units.normals(simd, s / 2, row, column, width);
             } else {
-                noise = noise.map(
-                    #[inline(always)]
-                    |x| -x,
-                );
+                for x in &mut noise {
+                    *x = -*x;
+                }
             }
             for r in 0..R {
-                let at = (s * units.rows + row + r) * units.columns + column;
-                // SAFETY: this task alone has these rows and columns.
-                let z = unsafe { self.z.part(at..at + width) };
-                store_partial(gaussian::sample(mu[r], sigma[r], noise[r]), z);
+                self.write_sample(s, [row + r, column, width], [mu[r], sigma[r], noise[r]]);
             }
         }
         let mut mean = mu[0];
@@ -231,5 +222,19 @@ impl<T: Element> Task<'_, T> {
             squares = (x - mean).mul_add(x - mean, squares);
         }
         [mean, squares, spread_sum, logvar_sum]
+    }
+
+    /// Writes sample `s` of the lanes from `column` of `row`.
+    #[inline(always)]
+    fn write_sample<L: Lanes<Scalar = T>>(
+        &self,
+        s: usize,
+        [row, column, width]: [usize; 3],
+        [mu, sigma, noise]: [L; 3],
+    ) {
+        let at = (s * self.units.rows + row) * self.units.columns + column;
+        // SAFETY: this task alone has these rows and columns.
+        let z = unsafe { self.z.part(at..at + width) };
+        store_partial(gaussian::sample(mu, sigma, noise), z);
     }
 }

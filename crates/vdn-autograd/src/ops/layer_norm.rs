@@ -1,0 +1,83 @@
+//! Layer normalisation over the last axis.
+//!
+//! Source: Ba, Kiros and Hinton, "Layer Normalization" (arXiv 1607.06450).
+
+use crate::error::Error;
+use crate::op::{Op, Shapes};
+use crate::tape::Tape;
+use crate::var::Var;
+use vdn_tensor::kernels;
+use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
+
+const NAME: &str = "layer_norm";
+
+/// The outputs after the first are the mean and the reciprocal deviation of each row, kept for the backward pass.
+struct LayerNorm {
+    eps: f64,
+}
+
+impl<T: Element> Op<T> for LayerNorm {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
+        let &[x, weight, bias] = inputs else {
+            return Err(ShapeError::new(NAME, inputs, "needs an input, a weight and a bias"));
+        };
+        let row = Shape::from([x.last()]);
+        if x.rank() == 0 || *weight != row || *bias != row || x.last() == 0 {
+            let reason =
+                "weight and bias need the shape of a row of the input, at least one number";
+            return Err(ShapeError::new(NAME, inputs, reason));
+        }
+        outputs.push(*x);
+        outputs.push_workspace(Shape::from([x.rows()]));
+        outputs.push_workspace(Shape::from([x.rows()]));
+        Ok(())
+    }
+
+    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
+        let (&[x, weight, bias], [y, mean, rstd]) = (inputs, outputs) else { return };
+        let (y, mean, rstd) = (y.data_mut(), mean.data_mut(), rstd.data_mut());
+        kernels::layer_norm(x.data(), weight.data(), bias.data(), self.eps, y, mean, rstd);
+    }
+
+    fn backward(
+        &self,
+        inputs: &[View<'_, T>],
+        outputs: &[View<'_, T>],
+        d_outputs: &[Option<View<'_, T>>],
+        d_inputs: &mut [Option<ViewMut<'_, T>>],
+    ) {
+        let (&[x, weight, _], &[_, mean, rstd], Some(dy)) = (inputs, outputs, d_outputs[0]) else {
+            return;
+        };
+        let (x, weight, mean, rstd) = (x.data(), weight.data(), mean.data(), rstd.data());
+        let dy = dy.data();
+        let [dx, d_weight, d_bias] = d_inputs else { return };
+        if let Some(dx) = dx {
+            kernels::layer_norm_backward_input(x, weight, mean, rstd, dy, dx.data_mut());
+        }
+        if let Some(d_weight) = d_weight {
+            kernels::layer_norm_backward_weight(x, mean, rstd, dy, d_weight.data_mut());
+        }
+        if let Some(d_bias) = d_bias {
+            kernels::sum_axis(dy, (1, mean.len(), weight.len()), d_bias.data_mut());
+        }
+    }
+}
+
+impl<T: Element> Tape<T> {
+    /// Each row of `x` (its last axis) shifted to mean 0 and scaled to variance 1, then times `weight` plus `bias`,
+    /// both `[columns]`. The variance is the biased one, plus `eps`.
+    ///
+    /// # Errors
+    /// The shapes do not fit, or rows are empty; `eps` is negative or NaN; a variable is stale.
+    pub fn layer_norm(&mut self, x: Var, weight: Var, bias: Var, eps: f64) -> Result<Var, Error> {
+        if eps >= 0.0 {
+            return self.record_single(LayerNorm { eps }, &[x, weight, bias]);
+        }
+        Err(Error::invalid(NAME, format!("eps {eps} is not a number from 0 on")))
+    }
+}

@@ -1,0 +1,52 @@
+//! The operations: one file each, with the type, its forward and backward, and the method of [`Tape`](crate::Tape)
+//! that records it.
+
+mod add;
+mod affine;
+mod broadcast_to;
+mod clamp;
+mod concat;
+mod div;
+mod dropout;
+mod exp;
+mod gaussian_nll;
+mod gelu;
+mod kl_gaussian;
+mod layer_norm;
+mod ln;
+mod logsumexp;
+mod matmul;
+mod max_axis;
+mod mixture_nll;
+mod moving_average;
+mod mul;
+mod neg;
+mod pool;
+mod relu;
+mod sample_kl;
+mod scale;
+mod sigmoid;
+mod slice_axis;
+mod softmax;
+mod softplus;
+mod sqrt;
+mod square;
+mod sum;
+mod sum_axis;
+mod tanh;
+mod unit_statistics;
+
+pub use mixture_nll::MixtureNll;
+pub use sample_kl::{Noise, SampleKl, UnitOutputs};
+
+use vdn_tensor::{Shape, ShapeError};
+
+/// [`Shape::around`], with an error that names the operation.
+fn around(
+    name: &'static str,
+    shape: &Shape,
+    axis: usize,
+) -> Result<(usize, usize, usize), ShapeError> {
+    let around = shape.around(axis);
+    around.ok_or_else(|| ShapeError::new(name, &[shape], format!("there is no axis {axis}")))
+}

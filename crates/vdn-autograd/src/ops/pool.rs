@@ -1,0 +1,56 @@
+//! Pooling the `K` values of a unit to one activity.
+
+use crate::error::Error;
+use crate::op::{Op, Shapes};
+use crate::tape::Tape;
+use crate::var::Var;
+use vdn_tensor::kernels::{self, Pool};
+use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
+
+const NAME: &str = "pool";
+
+struct PoolOp {
+    k: usize,
+    pool: Pool,
+}
+
+impl<T: Element> Op<T> for PoolOp {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
+        let (x, k) = (inputs[0], self.k);
+        if k == 0 || x.rank() == 0 || !x.last().is_multiple_of(k) {
+            let reason = format!("the last dimension is not a number of units times k = {k}");
+            return Err(ShapeError::new(NAME, inputs, reason));
+        }
+        outputs.push(x.with_last(x.last() / k)?);
+        Ok(())
+    }
+
+    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
+        kernels::pool(inputs[0].data(), self.k, self.pool, outputs[0].data_mut());
+    }
+
+    fn backward(
+        &self,
+        _inputs: &[View<'_, T>],
+        _outputs: &[View<'_, T>],
+        d_outputs: &[Option<View<'_, T>>],
+        d_inputs: &mut [Option<ViewMut<'_, T>>],
+    ) {
+        let (Some(dy), Some(dx)) = (d_outputs[0], &mut d_inputs[0]) else { return };
+        kernels::pool_backward(dy.data(), self.k, self.pool, dx.data_mut());
+    }
+}
+
+impl<T: Element> Tape<T> {
+    /// Pools `x`, `[..., units * k]` with the `k` values of a unit side by side, to `[..., units]`.
+    ///
+    /// # Errors
+    /// The last dimension is no multiple of `k`, or `k` is 0; `x` is stale.
+    pub fn pool(&mut self, x: Var, k: usize, pool: Pool) -> Result<Var, Error> {
+        self.record_single(PoolOp { k, pool }, &[x])
+    }
+}

@@ -1,0 +1,87 @@
+//! The program `vdn`: trains, evaluates and forecasts with variational neurons. No logic of its own: options in, calls
+//! into `vdn-train`, tables out. Anything wrong is one line on standard error and exit code 2.
+#![forbid(unsafe_code)]
+
+mod options;
+mod progress;
+
+use clap::Parser;
+use options::{Command, Options};
+use progress::Bar;
+use std::io::Write;
+use std::process::ExitCode;
+use vdn_tensor::parallel::Pool;
+use vdn_train::{RunDirectory, TrainError, evaluate_run, forecast_run, train_run};
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) if error.use_stderr() => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or("error: bad options");
+            return fail(line.trim_start_matches("error: "));
+        }
+        // Help and version.
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    if let Err(error) = vdn_tensor::simd::level() {
+        return fail(&error.to_string());
+    }
+    match run(options.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => fail(&message),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("vdn: {}", message.replace('\n', " "));
+    ExitCode::from(2)
+}
+
+/// Writes to standard output; a closed pipe is no error.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn run(command: Command) -> Result<(), String> {
+    let one_line = |error: TrainError| error.to_string();
+    match command {
+        Command::Train(options) => {
+            let config = options.config()?;
+            config.validate().map_err(one_line)?;
+            let pool = Pool::new(config.train.threads).map_err(|e| e.to_string())?;
+            let bar = Bar::new(options.quiet);
+            let result = pool.run(|| {
+                train_run(&config, options.out.as_deref(), |stage, progress| bar.update(stage, progress))
+            });
+            bar.finish();
+            let report = result.map_err(one_line)?;
+            say(&report.to_string());
+            if let Some(out) = &options.out {
+                say(&format!("written to {}", out.display()));
+            }
+        }
+        Command::Evaluate { run, threads } => {
+            let run = RunDirectory::open(&run).map_err(one_line)?;
+            let pool = Pool::new(threads).map_err(|e| e.to_string())?;
+            let report = pool.run(|| evaluate_run(&run)).map_err(one_line)?;
+            say(&report.to_string());
+        }
+        Command::Forecast { run, data, out, threads } => {
+            let run = RunDirectory::open(&run).map_err(one_line)?;
+            let pool = Pool::new(threads).map_err(|e| e.to_string())?;
+            let csv = pool.run(|| forecast_run(&run, data.as_deref())).map_err(one_line)?;
+            match out {
+                Some(path) => {
+                    vdn_train::write_atomically(&path, csv.as_bytes()).map_err(one_line)?;
+                    say(&format!("written to {}", path.display()));
+                }
+                None => say(csv.trim_end()),
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! The options of the program, and how they change a configuration.
+
+use clap::{Args, Parser, Subcommand};
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error as ValueError, StrDeserializer};
+use serde::de::IntoDeserializer;
+use std::path::PathBuf;
+use vdn_train::RunConfig;
+
+/// Variational distributional neurons: forecasts from units that are distributions.
+#[derive(Debug, Parser)]
+#[command(name = "vdn", version, about)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a forecaster (on the embedded demo series, if no data are given) and compare it with baselines.
+    Train(Box<TrainOptions>),
+    /// Evaluate a run directory again on its test windows.
+    Evaluate {
+        /// The run directory.
+        run: PathBuf,
+        /// Threads; 0: one for each processor.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+    },
+    /// Forecast what comes after the last row of each series: CSV with mean and quantiles.
+    Forecast {
+        /// The run directory.
+        run: PathBuf,
+        /// A wide CSV file with the series that the run was trained on (the run's own data if left out).
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// Where to write (standard output if left out).
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Threads; 0: one for each processor.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+    },
+}
+
+/// Options of `vdn train`; each overrides the configuration file.
+#[derive(Debug, Args)]
+pub(crate) struct TrainOptions {
+    /// Train on the embedded demo series: daily weather of Seattle (the default).
+    #[arg(long, conflicts_with = "data")]
+    demo: bool,
+    /// A wide CSV file, plain or gzip: a date column, then one column per series.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// A configuration in TOML.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// The run directory to make; nothing is written if left out.
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Series to take, by name or #position, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    columns: Option<Vec<String>>,
+    /// The date column, by name or #position.
+    #[arg(long)]
+    date: Option<String>,
+    /// What becomes of missing values: error, forward, linear, zero.
+    #[arg(long)]
+    fill: Option<String>,
+    /// A number that stands for a missing value; may be repeated.
+    #[arg(long, allow_negative_numbers = true)]
+    sentinel: Vec<f64>,
+    /// Rows of an input window.
+    #[arg(long)]
+    input_len: Option<usize>,
+    /// Rows to forecast.
+    #[arg(long)]
+    horizon: Option<usize>,
+    /// How many rows earlier the second input window starts.
+    #[arg(long)]
+    stride: Option<usize>,
+    /// How windows are divided: spec, spec_overlapping, reference, benchmark_ett_hour, benchmark_ett_minute,
+    /// benchmark_ratio.
+    #[arg(long)]
+    protocol: Option<String>,
+    /// At most so many training, validation and test windows of each series, as in 400,200,200.
+    #[arg(long, value_delimiter = ',', num_args = 1)]
+    max_windows: Option<Vec<usize>>,
+    /// The period of the seasonal naive baseline in rows.
+    #[arg(long)]
+    season: Option<usize>,
+    /// Units of the variational layer.
+    #[arg(long)]
+    units: Option<usize>,
+    /// Latent dimensions of each unit.
+    #[arg(long)]
+    latent_dims: Option<usize>,
+    /// Samples of each posterior in training.
+    #[arg(long)]
+    samples: Option<usize>,
+    /// Samples of each posterior in evaluation.
+    #[arg(long)]
+    evaluate_samples: Option<usize>,
+    /// The weight of every unit's KL, against the score in nats per time step.
+    #[arg(long)]
+    beta: Option<f64>,
+    /// Per-window normalisation: off, mean, last.
+    #[arg(long)]
+    normalization: Option<String>,
+    /// Divide each window by its deviation, too.
+    #[arg(long)]
+    divide_by_deviation: bool,
+    /// Whose defaults to start from: none, reference.
+    #[arg(long)]
+    compatibility: Option<String>,
+    /// Passes over the training windows, at most.
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Epochs without improvement before training stops; 0: never.
+    #[arg(long)]
+    patience: Option<usize>,
+    /// Windows per training step.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// The learning rate.
+    #[arg(long)]
+    learning_rate: Option<f64>,
+    /// The seed of everything random.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Threads; 0: one for each processor. The results do not depend on it.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Train the deterministic twin too, on the same windows.
+    #[arg(long)]
+    twin: bool,
+    /// No progress bar.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// Parses a name as the configuration would.
+fn name<V: DeserializeOwned>(option: &str, text: &str) -> Result<V, String> {
+    let deserializer: StrDeserializer<'_, ValueError> = text.into_deserializer();
+    V::deserialize(deserializer).map_err(|error| format!("--{option} {text}: {error}"))
+}
+
+impl TrainOptions {
+    /// The configuration file's values, with these options over them.
+    ///
+    /// # Errors
+    /// One line: the file cannot be read, or a name is unknown.
+    pub(crate) fn config(&self) -> Result<RunConfig, String> {
+        let mut config = match &self.config {
+            Some(path) => RunConfig::load(path).map_err(|e| e.to_string())?,
+            None => RunConfig::default(),
+        };
+        let data = &mut config.data;
+        if self.demo {
+            data.file = None;
+        }
+        set(&mut data.file, self.data.clone().map(Some));
+        set(&mut data.columns, self.columns.clone().map(Some));
+        set(&mut data.date, self.date.clone().map(Some));
+        set(&mut data.fill, self.fill.as_deref().map(|text| name("fill", text)).transpose()?);
+        if !self.sentinel.is_empty() {
+            data.sentinels.clone_from(&self.sentinel);
+        }
+        set(&mut data.input_len, self.input_len);
+        set(&mut data.horizon, self.horizon);
+        set(&mut data.stride, self.stride);
+        set(&mut data.protocol, self.protocol.as_deref().map(|text| name("protocol", text)).transpose()?);
+        if let Some(counts) = &self.max_windows {
+            let &[train, validation, test] = &counts[..] else {
+                return Err("--max-windows: takes three counts, as in 400,200,200".into());
+            };
+            (data.max_train, data.max_validation, data.max_test) = (Some(train), Some(validation), Some(test));
+        }
+        set(&mut data.season, self.season.map(Some));
+        let model = &mut config.model;
+        set(&mut model.units, self.units.map(Some));
+        set(&mut model.latent_dims, self.latent_dims.map(Some));
+        set(&mut model.samples, self.samples.map(Some));
+        set(&mut model.evaluate_samples, self.evaluate_samples.map(Some));
+        set(&mut model.beta, self.beta.map(Some));
+        let normalization = self.normalization.as_deref().map(|text| name("normalization", text)).transpose()?;
+        set(&mut model.normalization, normalization.map(Some));
+        if self.divide_by_deviation {
+            model.divide_by_deviation = Some(true);
+        }
+        let compatibility = self.compatibility.as_deref().map(|text| name("compatibility", text)).transpose()?;
+        set(&mut model.compatibility, compatibility);
+        let train = &mut config.train;
+        set(&mut train.epochs, self.epochs);
+        set(&mut train.patience, self.patience);
+        set(&mut train.batch, self.batch);
+        set(&mut train.learning_rate, self.learning_rate);
+        set(&mut train.seed, self.seed);
+        set(&mut train.threads, self.threads);
+        train.twin |= self.twin;
+        Ok(config)
+    }
+}
+
+fn set<V>(to: &mut V, value: Option<V>) {
+    if let Some(value) = value {
+        *to = value;
+    }
+}

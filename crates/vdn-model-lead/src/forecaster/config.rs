@@ -1,0 +1,206 @@
+//! What a forecaster is built from: plain data with the project's defaults, and the reference's values by name.
+
+use crate::aggregate::Aggregation;
+use crate::error::ModelError;
+use crate::instance_norm::{Centre, InstanceNorm};
+use crate::layer::{LayerConfig, SigmaMode};
+use crate::output_noise::OutputNoiseMode;
+use vdn_autograd::Score;
+use vdn_tensor::kernels::Pool;
+use vdn_tensor::kernels::unit::ClampGradient;
+
+/// Which model is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Variant {
+    /// Units send samples on.
+    #[default]
+    Variational,
+    /// The deterministic twin: the same encoder, normalisation, skip, output noise and gated head, fed with the means.
+    Twin,
+    /// The reference's weaker twin: a linear head on the pooled means.
+    ReferenceTwin,
+}
+
+/// What training minimises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Objective {
+    /// The predictive score plus `beta` times the KL of every unit.
+    #[default]
+    Vib,
+    /// The negative evidence lower bound: the mean over samples of the negative log-likelihood, plus the KL.
+    Elbo,
+    /// The importance-weighted bound (Burda, Grosse and Salakhutdinov 2016).
+    Iwae,
+}
+
+/// The configuration of a [`Forecaster`](crate::Forecaster).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ForecasterConfig {
+    /// Rows of an input window, `L`.
+    pub input_len: usize,
+    /// Rows to forecast, `H`.
+    pub horizon: usize,
+    /// Width of the encoder's context.
+    pub hidden: usize,
+    /// Width of the moving average; 25 if `None`.
+    pub kernel: Option<usize>,
+    /// Units, `N`.
+    pub units: usize,
+    /// Latent dimensions of each unit, `K`.
+    pub latent_dims: usize,
+    /// How `K` samples become one activity; `None` sends all on.
+    pub pooling: Option<Pool>,
+    /// Where the posteriors' deviations come from.
+    pub sigma: SigmaMode,
+    /// The deviation that all posteriors start with.
+    pub initial_sigma: f64,
+    /// Samples per posterior in training, `S`.
+    pub samples: usize,
+    /// Samples per posterior in evaluation.
+    pub evaluate_samples: usize,
+    /// Whether each odd sample mirrors the noise of the one before it.
+    pub antithetic: bool,
+    /// What becomes of the gradient of a deviation outside its hard limits.
+    pub clamp_gradient: ClampGradient,
+    /// Width of the head's hidden layer.
+    pub head_hidden: usize,
+    /// Whether the head is gated.
+    pub gated: bool,
+    /// Share of the head's hidden activities dropped in training.
+    pub dropout: f64,
+    /// Whether the head's output layers start at zero.
+    pub zero_output: bool,
+    /// Per-window normalisation.
+    pub normalization: InstanceNorm,
+    /// Whether a linear map from the normalised window is added to every sample's prediction.
+    pub skip: bool,
+    /// Where the output deviation comes from.
+    pub output_noise: OutputNoiseMode,
+    /// How samples become a point forecast.
+    pub aggregation: Aggregation,
+    /// The predictive score, in nats per time step.
+    pub score: Score,
+    /// What training minimises.
+    pub objective: Objective,
+    /// The weight of every latent dimension's KL against the score in nats per time step.
+    pub beta: f64,
+    /// The variance of every mean over the first batch that initialises a layer; 0: no data-dependent initialisation.
+    pub initial_energy: f64,
+    /// Which model is built.
+    pub variant: Variant,
+}
+
+impl Default for ForecasterConfig {
+    fn default() -> Self {
+        Self {
+            input_len: 336,
+            horizon: 96,
+            hidden: 256,
+            kernel: None,
+            units: 1024,
+            latent_dims: 1,
+            pooling: None,
+            sigma: SigmaMode::PerUnitInput,
+            initial_sigma: 0.7,
+            samples: 4,
+            evaluate_samples: 32,
+            antithetic: false,
+            clamp_gradient: ClampGradient::Inward,
+            head_hidden: 256,
+            gated: true,
+            dropout: 0.05,
+            zero_output: true,
+            normalization: InstanceNorm { centre: Centre::Mean, divide_by_deviation: false },
+            skip: true,
+            output_noise: OutputNoiseMode::FromContext,
+            aggregation: Aggregation::Mean,
+            score: Score::Marginal,
+            objective: Objective::Vib,
+            beta: 1e-4,
+            // With sigma 0.7 a rate of 0.12 nats: in the middle of the default interval [0.05, 0.30].
+            initial_energy: 0.133,
+            variant: Variant::Variational,
+        }
+    }
+}
+
+impl ForecasterConfig {
+    /// The reference implementation's model: no normalisation, no skip, constant output noise, one deviation per unit
+    /// starting at 0.5, the tempered score, its head width, its initialisation, its clamp.
+    ///
+    /// ```
+    /// use vdn_model::{ForecasterConfig, OutputNoiseMode};
+    /// let config = ForecasterConfig::compatibility();
+    /// assert_eq!(config.output_noise, OutputNoiseMode::Constant);
+    /// assert!(!config.skip);
+    /// ```
+    #[must_use]
+    pub fn compatibility() -> Self {
+        let base = Self::default();
+        Self {
+            sigma: SigmaMode::PerUnit,
+            initial_sigma: 0.5,
+            pooling: Some(Pool::Mean),
+            clamp_gradient: ClampGradient::Zero,
+            head_hidden: base.horizon.max((base.units / 2).min(512)),
+            zero_output: false,
+            normalization: InstanceNorm { centre: Centre::Off, divide_by_deviation: false },
+            skip: false,
+            output_noise: OutputNoiseMode::Constant,
+            score: Score::Tempered,
+            initial_energy: 0.0,
+            ..base
+        }
+    }
+
+    /// The layer of units that this configuration asks for.
+    #[must_use]
+    pub fn layer(&self) -> LayerConfig {
+        LayerConfig {
+            inputs: self.hidden,
+            units: self.units,
+            latent_dims: self.latent_dims,
+            sigma: self.sigma,
+            initial_sigma: self.initial_sigma,
+            pooling: self.pooling,
+            train_samples: self.samples,
+            evaluate_samples: self.evaluate_samples,
+            antithetic: self.antithetic,
+            clamp_gradient: self.clamp_gradient,
+            emit_kl: false,
+        }
+    }
+
+    /// Checks every setting and every pair of settings that can contradict each other.
+    ///
+    /// # Errors
+    /// The first that is wrong, named.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        let counts = [("input_len", self.input_len), ("horizon", self.horizon), ("head_hidden", self.head_hidden)];
+        for (setting, count) in counts {
+            if count == 0 {
+                return Err(ModelError::config(setting, "0, has to be at least 1"));
+            }
+        }
+        self.layer().validate()?;
+        let domains = [
+            ("dropout", self.dropout, (0.0..1.0).contains(&self.dropout), "in [0, 1)"),
+            ("beta", self.beta, self.beta >= 0.0 && self.beta.is_finite(), "at least 0"),
+            ("initial_energy", self.initial_energy, self.initial_energy >= 0.0, "at least 0"),
+        ];
+        for (setting, value, good, domain) in domains {
+            if !good {
+                return Err(ModelError::config(setting, format!("{value}, has to be {domain}")));
+            }
+        }
+        if self.objective != Objective::Vib && self.variant != Variant::Variational {
+            let reason = "elbo and iwae need posteriors, a deterministic twin has none";
+            return Err(ModelError::config("objective", reason));
+        }
+        if self.objective != Objective::Vib && self.aggregation == Aggregation::Score {
+            let reason = "elbo and iwae weigh samples themselves, score aggregation does too";
+            return Err(ModelError::config("aggregation", reason));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! Statistics of a layer's units over many batches, and what follows from them.
+
+/// `M1, C2, D0, Lv` of every latent dimension over all rows seen, in double precision. Batches of different size weigh
+/// as they should; `C2` is merged by the update of Chan, Golub and LeVeque (1983).
+///
+/// ```
+/// use vdn_model::UnitStatistics;
+/// let mut statistics = UnitStatistics::new();
+/// // One unit: two rows with means -1 and 1, then one row with mean 0; sigma 1 throughout.
+/// statistics.merge(2, &[0.0_f32], &[1.0], &[0.0], &[0.0]);
+/// statistics.merge(1, &[0.0_f32], &[0.0], &[0.0], &[0.0]);
+/// assert!((statistics.kl()[0] - 1.0 / 3.0).abs() < 1e-12);        // M2 / 2
+/// assert!((statistics.rate()[0] - 0.5 * (5.0_f64 / 3.0).ln()).abs() < 1e-12);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnitStatistics {
+    rows: usize,
+    m1: Vec<f64>,
+    c2: Vec<f64>,
+    d0: Vec<f64>,
+    lv: Vec<f64>,
+}
+
+impl UnitStatistics {
+    /// Of nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the statistics of a batch of so many rows; each slice is `[units * latent dims]`.
+    ///
+    /// # Panics
+    /// The slices differ in length from each other or from those of earlier batches.
+    pub fn merge<T: vdn_tensor::Element>(&mut self, rows: usize, m1: &[T], c2: &[T], d0: &[T], lv: &[T]) {
+        if self.rows == 0 {
+            for mine in [&mut self.m1, &mut self.c2, &mut self.d0, &mut self.lv] {
+                mine.clear();
+                mine.resize(m1.len(), 0.0);
+            }
+        }
+        let lengths = [m1.len(), c2.len(), d0.len(), lv.len()];
+        assert_eq!(lengths, [self.m1.len(); 4], "unit statistics of another layer");
+        let total = self.rows + rows;
+        let share = rows as f64 / total.max(1) as f64;
+        for i in 0..m1.len() {
+            let delta = m1[i].to_f64() - self.m1[i];
+            self.m1[i] += share * delta;
+            self.c2[i] += share * (c2[i].to_f64() - self.c2[i]) + share * (1.0 - share) * delta * delta;
+            self.d0[i] += share * (d0[i].to_f64() - self.d0[i]);
+            self.lv[i] += share * (lv[i].to_f64() - self.lv[i]);
+        }
+        self.rows = total;
+    }
+
+    /// Rows seen.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn map(&self, f: impl Fn([f64; 4]) -> f64) -> Vec<f64> {
+        (0..self.m1.len()).map(|i| f([self.m1[i], self.c2[i], self.d0[i], self.lv[i]])).collect()
+    }
+
+    /// The KL of each latent dimension in nats, `(M2 + D0) / 2`.
+    #[must_use]
+    pub fn kl(&self) -> Vec<f64> {
+        self.map(|[m1, c2, d0, _]| 0.5 * (m1 * m1 + c2 + d0))
+    }
+
+    /// The rate of each latent dimension in nats, `[ln(C2 + V) - Lv] / 2`.
+    #[must_use]
+    pub fn rate(&self) -> Vec<f64> {
+        self.map(|[_, c2, d0, lv]| 0.5 * ((c2 + d0 + lv).ln_1p() - lv))
+    }
+
+    /// The mismatch of each latent dimension in nats, `[M2 + V - 1 - ln(C2 + V)] / 2`.
+    #[must_use]
+    pub fn mismatch(&self) -> Vec<f64> {
+        self.map(|[m1, c2, d0, lv]| 0.5 * (m1 * m1 + c2 + d0 + lv - (c2 + d0 + lv).ln_1p()))
+    }
+
+    /// The energy of each latent dimension, `M2`, the mean of `mu^2`.
+    #[must_use]
+    pub fn energy(&self) -> Vec<f64> {
+        self.map(|[m1, c2, _, _]| m1 * m1 + c2)
+    }
+
+    /// The signal-to-noise ratio of each latent dimension, `C2 / V`.
+    #[must_use]
+    pub fn signal_to_noise(&self) -> Vec<f64> {
+        self.map(|[_, c2, d0, lv]| c2 / (1.0 + d0 + lv))
+    }
+
+    /// The share of latent dimensions whose rate is at least `nats`; NaN of nothing.
+    #[must_use]
+    pub fn share_with_rate(&self, nats: f64) -> f64 {
+        let rates = self.rate();
+        rates.iter().filter(|&&rate| rate >= nats).count() as f64 / rates.len() as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_of_any_size_merge_to_the_whole() {
+        let mu = [0.3, -1.2, 0.8, 2.0, -0.4, 0.1, 0.9];
+        let lv = [-0.2, -1.0, 0.3, -0.5, 0.0, -2.0, 0.1];
+        let of = |range: std::ops::Range<usize>, statistics: &mut UnitStatistics| {
+            let (mu, lv) = (&mu[range.clone()], &lv[range]);
+            let n = mu.len() as f64;
+            let m1 = mu.iter().sum::<f64>() / n;
+            let c2 = mu.iter().map(|m| (m - m1).powi(2)).sum::<f64>() / n;
+            let d0 = lv.iter().map(|l| l.exp_m1() - l).sum::<f64>() / n;
+            let mean = lv.iter().sum::<f64>() / n;
+            statistics.merge(mu.len(), &[m1], &[c2], &[d0], &[mean]);
+        };
+        let (mut whole, mut parts) = (UnitStatistics::new(), UnitStatistics::new());
+        of(0..7, &mut whole);
+        of(0..1, &mut parts);
+        of(1..5, &mut parts);
+        of(5..7, &mut parts);
+        for (a, b) in [(whole.kl(), parts.kl()), (whole.rate(), parts.rate()), (whole.mismatch(), parts.mismatch())] {
+            assert!((a[0] - b[0]).abs() < 1e-14, "{a:?} {b:?}");
+        }
+        assert!((whole.kl()[0] - whole.rate()[0] - whole.mismatch()[0]).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_unit_that_ignores_its_input_has_no_rate_whatever_its_kl() {
+        let mut statistics = UnitStatistics::new();
+        statistics.merge(8, &[3.0], &[0.0], &[(0.25_f64).ln().exp_m1() - (0.25_f64).ln()], &[(0.25_f64).ln()]);
+        assert!(statistics.rate()[0].abs() < 1e-15);
+        assert!(statistics.kl()[0] > 4.0);
+    }
+}

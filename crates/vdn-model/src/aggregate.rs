@@ -1,0 +1,108 @@
+//! From one prediction per sample to one forecast.
+
+use vdn_autograd::{Error, Tape, Var};
+use vdn_tensor::Element;
+
+/// How the samples' predictions become a point forecast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Aggregation {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// The median of the predictive mixture.
+    Median,
+    /// The mean weighted by the softmax of the head's scores; the same weights make the mixture.
+    Score,
+}
+
+/// The median that [`sample_median`] takes of an even number of values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EvenMedian {
+    /// The mean of the two middle values.
+    #[default]
+    Middle,
+    /// The lower of the two middle values, as the reference implementation does.
+    Lower,
+}
+
+/// The median of a few values; sorts them. NaN if there are none.
+///
+/// ```
+/// use vdn_model::{EvenMedian, sample_median};
+/// assert_eq!(sample_median(&mut [3.0, 1.0, 2.0, 10.0], EvenMedian::Middle), 2.5);
+/// assert_eq!(sample_median(&mut [3.0, 1.0, 2.0, 10.0], EvenMedian::Lower), 2.0);
+/// ```
+pub fn sample_median(values: &mut [f64], even: EvenMedian) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    if n == 0 {
+        return f64::NAN;
+    }
+    let lower = values[(n - 1) / 2];
+    match even {
+        EvenMedian::Middle => 0.5 * (lower + values[n / 2]),
+        EvenMedian::Lower => lower,
+    }
+}
+
+/// What the samples agree on.
+#[derive(Clone, Copy, Debug)]
+pub struct Vote {
+    /// The point forecast, `[batch, horizon]`; differentiable but for the median.
+    pub forecast: Var,
+    /// The samples' weights, `[samples, batch]`.
+    pub weights: Var,
+    /// The latent, weighted by the same weights, `[batch, channels]`.
+    pub latent: Var,
+}
+
+/// Aggregates over samples: `y` `[samples, batch, horizon]`, `z` `[samples, batch, channels]`, `scores` `[samples,
+/// batch]` (used by [`Aggregation::Score`] alone). For the median the weights are uniform, and the latent is the mean.
+///
+/// # Errors
+/// Shapes that do not fit each other; no samples.
+pub fn vote<T: Element>(
+    tape: &mut Tape<T>,
+    mode: Aggregation,
+    even: EvenMedian,
+    y: Var,
+    z: Var,
+    scores: Var,
+) -> Result<Vote, Error> {
+    let shape = *tape.shape(scores);
+    let &[samples, batch] = shape.dims() else {
+        return Err(Error::invalid("vote", format!("scores have to be [samples, batch], got {shape}")));
+    };
+    if samples == 0 {
+        return Err(Error::invalid("vote", "no samples"));
+    }
+    let weights = match mode {
+        Aggregation::Score => tape.softmax_axis(scores, 0)?,
+        Aggregation::Mean | Aggregation::Median => {
+            let uniform = T::from_f64(1.0 / samples as f64);
+            tape.constant_with(shape, |to| to.fill(uniform))?
+        }
+    };
+    let column = tape.reshape(weights, [samples, batch, 1])?;
+    let mut weighted = |x: Var| -> Result<Var, Error> {
+        let product = tape.mul(x, column)?;
+        tape.sum_axis(product, 0)
+    };
+    let (mean, latent) = (weighted(y)?, weighted(z)?);
+    let forecast = if mode == Aggregation::Median { median(tape, even, y)? } else { mean };
+    Ok(Vote { forecast, weights, latent })
+}
+
+/// The median over the first axis, as a constant.
+fn median<T: Element>(tape: &mut Tape<T>, even: EvenMedian, y: Var) -> Result<Var, Error> {
+    let shape = *tape.shape(y);
+    let samples = shape.dims()[0];
+    let values: Vec<f64> = tape.value(y).data().iter().map(|x| x.to_f64()).collect();
+    let inner = values.len() / samples;
+    tape.constant_with(shape.without_axis(0)?, |to| {
+        for (i, to) in to.iter_mut().enumerate() {
+            let mut column: Vec<f64> = (0..samples).map(|s| values[s * inner + i]).collect();
+            *to = T::from_f64(sample_median(&mut column, even));
+        }
+    })
+}

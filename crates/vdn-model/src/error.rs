@@ -1,0 +1,51 @@
+//! What can be wrong with a model: its configuration, or what it is fed.
+
+use std::fmt;
+
+/// A model that cannot be built, or an input that does not fit it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A setting outside its domain.
+    Config {
+        /// The setting's name, as in the configuration.
+        setting: &'static str,
+        /// Its value and what it has to be.
+        reason: String,
+    },
+    /// A batch that does not fit the model.
+    Batch(String),
+    /// An operation on the tape.
+    Autograd(vdn_autograd::Error),
+}
+
+impl ModelError {
+    pub(crate) fn config(setting: &'static str, reason: impl Into<String>) -> Self {
+        Self::Config { setting, reason: reason.into() }
+    }
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config { setting, reason } => write!(f, "model.{setting}: {reason}"),
+            Self::Batch(reason) => write!(f, "batch: {reason}"),
+            Self::Autograd(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ModelError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Autograd(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<vdn_autograd::Error> for ModelError {
+    fn from(error: vdn_autograd::Error) -> Self {
+        Self::Autograd(error)
+    }
+}

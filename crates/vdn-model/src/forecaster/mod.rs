@@ -1,0 +1,275 @@
+//! [`Forecaster`]: two windows of a series in, a predictive distribution of the next steps out, through a layer of
+//! variational units; and its deterministic twin.
+
+mod config;
+mod loss;
+mod prediction;
+
+pub use config::{ForecasterConfig, Objective, Variant};
+pub use loss::{BatchScores, LossTerms};
+pub use prediction::{Intervention, Prediction};
+
+use crate::aggregate::Aggregation;
+use crate::encoder::PairEncoder;
+use crate::error::ModelError;
+use crate::graph::Graph;
+use crate::head::{GatedHead, HeadConfig};
+use crate::init::{Builder, Init};
+use crate::instance_norm::Centre;
+use crate::layer::{LayerOutput, VariationalLayer};
+use crate::linear::Linear;
+use crate::output_noise::OutputNoise;
+use crate::parameter::Parameters;
+use prediction::intervene;
+use vdn_autograd::{Error, Var};
+use vdn_tensor::Element;
+use vdn_tensor::kernels::Pool;
+
+/// The noise streams of the parts.
+mod stream {
+    pub(super) const UNITS: u32 = 0;
+    pub(super) const DROPOUT: u32 = 1;
+    pub(super) const PRIOR: u32 = 2;
+    pub(super) const PERMUTATION: u32 = 3;
+}
+
+/// Windows to forecast from, and what came after them.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a, T> {
+    /// The current windows, `[batch, input_len]`.
+    pub current: &'a [T],
+    /// The windows a few steps earlier, `[batch, input_len]`.
+    pub previous: &'a [T],
+    /// What came next, `[batch, horizon]`; empty when forecasting.
+    pub target: &'a [T],
+}
+
+#[derive(Clone, Debug)]
+enum Head {
+    Gated(GatedHead),
+    Linear(Linear),
+}
+
+/// The model; its weights are in [`Parameters`].
+#[derive(Clone, Debug)]
+pub struct Forecaster {
+    config: ForecasterConfig,
+    encoder: PairEncoder,
+    layer: VariationalLayer,
+    head: Head,
+    skip: Option<Linear>,
+    output_noise: OutputNoise,
+}
+
+/// One recorded forward pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pass {
+    /// Predictions of each sample, `[samples, batch, horizon]`.
+    pub(crate) y: Var,
+    /// Output deviations, broadcastable to the predictions.
+    pub(crate) sigma: Var,
+    /// The head's scores, `[samples, batch]`, where samples are weighted by them.
+    pub(crate) scores: Option<Var>,
+    /// The layer's outputs; `None` for a deterministic twin.
+    pub(crate) units: Option<LayerOutput>,
+}
+
+impl Forecaster {
+    /// Builds the model and its initial parameters, a pure function of the configuration and the seed.
+    ///
+    /// ```
+    /// use vdn_model::{Forecaster, ForecasterConfig};
+    /// let config = ForecasterConfig { input_len: 48, horizon: 12, units: 16, ..ForecasterConfig::default() };
+    /// let (model, parameters) = Forecaster::new::<f32>(config, 7)?;
+    /// assert_eq!(model.config().units, 16);
+    /// assert!(parameters.find("neuron.mu.weight").is_some());
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A setting outside its domain, or two that contradict each other.
+    pub fn new<T: Element>(config: ForecasterConfig, seed: u64) -> Result<(Self, Parameters<T>), ModelError> {
+        config.validate()?;
+        let mut parameters = Parameters::new();
+        let mut builder = Builder::new(&mut parameters, seed);
+        let (hidden, horizon) = (config.hidden, config.horizon);
+        let encoder = PairEncoder::new(&mut builder.scope("feat"), config.input_len, hidden, config.kernel);
+        let layer = VariationalLayer::new(&mut builder.scope("neuron"), config.layer(), stream::UNITS)?;
+        let channels = config.layer().channels();
+        let head = match config.variant {
+            Variant::ReferenceTwin => Head::Linear(Linear::new(&mut builder, "head", channels, horizon)),
+            _ => {
+                let head = HeadConfig {
+                    channels,
+                    outputs: horizon,
+                    hidden: config.head_hidden,
+                    gated: config.gated,
+                    dropout: config.dropout,
+                    zero_output: config.zero_output,
+                };
+                Head::Gated(GatedHead::new(&mut builder.scope("head"), head, stream::DROPOUT))
+            }
+        };
+        // Training starts at the window's mean, whatever the window is centred at.
+        let skip_weight = match config.normalization.centre {
+            Centre::Mean => Init::Constant(0.0),
+            Centre::Last | Centre::Off => Init::Constant(1.0 / config.input_len as f64),
+        };
+        let skip = config.skip.then(|| {
+            let zero = Init::Constant(0.0);
+            Linear::with_init(&mut builder, "skip", config.input_len, horizon, skip_weight, zero)
+        });
+        let output_noise =
+            OutputNoise::new(&mut builder.scope("y_sigma_head"), config.output_noise, hidden, horizon);
+        Ok((Self { config, encoder, layer, head, skip, output_noise }, parameters))
+    }
+
+    /// What it was built from.
+    #[must_use]
+    pub fn config(&self) -> &ForecasterConfig {
+        &self.config
+    }
+
+    /// The layer of units.
+    #[must_use]
+    pub fn layer(&self) -> &VariationalLayer {
+        &self.layer
+    }
+
+    /// The number of parameters that take part: a twin does not use the deviations of the posteriors.
+    #[must_use]
+    pub fn used_parameters<T: Element>(&self, parameters: &Parameters<T>) -> usize {
+        let unused = |name: &str| {
+            self.config.variant != Variant::Variational && name.starts_with("neuron.log_sigma")
+                || self.config.aggregation != Aggregation::Score && name.starts_with("head.score")
+        };
+        parameters.iter().filter(|p| !unused(p.name())).map(|p| p.tensor().shape().numel()).sum()
+    }
+
+    /// The deviation that an activity sent on has under the prior: pooling `K` standard normals changes it.
+    fn prior_deviation(&self) -> f64 {
+        let k = self.config.latent_dims as f64;
+        match self.config.pooling {
+            Some(Pool::Mean) => 1.0 / k.sqrt(),
+            Some(Pool::Sum) => k.sqrt(),
+            Some(Pool::SumSqrtK) | None => 1.0,
+        }
+    }
+
+    fn rows<T: Element>(&self, batch: &Batch<'_, T>) -> Result<usize, ModelError> {
+        let ForecasterConfig { input_len, horizon, .. } = self.config;
+        let rows = batch.current.len() / input_len;
+        let good = rows > 0
+            && batch.current.len() == rows * input_len
+            && batch.previous.len() == batch.current.len()
+            && (batch.target.is_empty() || batch.target.len() == rows * horizon);
+        if good {
+            return Ok(rows);
+        }
+        let lengths = [batch.current.len(), batch.previous.len(), batch.target.len()];
+        let reason = format!("windows of {input_len} and targets of {horizon} do not fit lengths {lengths:?}");
+        Err(ModelError::Batch(reason))
+    }
+
+    /// Records the normalised windows, and their centres and scales.
+    fn record_inputs<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        rows: usize,
+    ) -> Result<[Var; 4], Error> {
+        let length = self.config.input_len;
+        let norm = self.config.normalization;
+        let normalize = |from: &[T], to: &mut [T]| {
+            let windows = from.chunks_exact(length).zip(batch.current.chunks_exact(length));
+            for ((x, current), to) in windows.zip(to.chunks_exact_mut(length)) {
+                let (centre, scale) = norm.statistics(current);
+                to.iter_mut().zip(x).for_each(|(to, &x)| *to = (x - centre) / scale);
+            }
+        };
+        let current = graph.tape.constant_with([rows, length], |to| normalize(batch.current, to))?;
+        let previous = graph.tape.constant_with([rows, length], |to| normalize(batch.previous, to))?;
+        let statistic = |to: &mut [T], which: fn((T, T)) -> T| {
+            for (to, current) in to.iter_mut().zip(batch.current.chunks_exact(length)) {
+                *to = which(norm.statistics(current));
+            }
+        };
+        let centre = graph.tape.constant_with([rows, 1], |to| statistic(to, |s| s.0))?;
+        let scale = graph.tape.constant_with([rows, 1], |to| statistic(to, |s| s.1))?;
+        Ok([current, previous, centre, scale])
+    }
+
+    /// Records one forward pass.
+    pub(crate) fn forward<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        intervention: Intervention,
+    ) -> Result<Pass, ModelError> {
+        let rows = self.rows(batch)?;
+        let [current, previous, centre, scale] = self.record_inputs(graph, batch, rows)?;
+        let h = self.encoder.forward(graph, current, previous)?;
+        let (z, units) = match self.config.variant {
+            Variant::Variational => {
+                let output = self.layer.forward(graph, h)?;
+                (intervene(graph, output.z, intervention, self.prior_deviation())?, Some(output))
+            }
+            Variant::Twin | Variant::ReferenceTwin => {
+                let mu = self.layer.means(graph, h)?;
+                let dims = *graph.tape.shape(mu);
+                let mut z = graph.tape.reshape(mu, dims.prepend(1).map_err(Error::from)?)?;
+                if let Some(pool) = self.config.pooling {
+                    z = graph.tape.pool(z, self.config.latent_dims, pool)?;
+                }
+                (intervene(graph, z, intervention, self.prior_deviation())?, None)
+            }
+        };
+        let want_score = self.config.aggregation == Aggregation::Score;
+        let (mut y, scores) = match &self.head {
+            Head::Gated(head) => head.forward(graph, z, want_score)?,
+            Head::Linear(head) => (graph.labelled("head", |graph| head.forward(graph, z))?, None),
+        };
+        if let Some(skip) = &self.skip {
+            let direct = graph.labelled("skip", |graph| skip.forward(graph, current))?;
+            y = graph.tape.add(y, direct)?;
+        }
+        let mut sigma = self.output_noise.forward(graph, h)?;
+        if self.config.normalization.divide_by_deviation {
+            y = graph.tape.mul(y, scale)?;
+            sigma = graph.tape.mul(sigma, scale)?;
+        }
+        if !self.config.normalization.is_identity() {
+            y = graph.tape.add(y, centre)?;
+        }
+        Ok(Pass { y, sigma, scores, units })
+    }
+
+    /// Data-dependent initialisation on a first batch: every unit starts inside its rate interval. Without effect when
+    /// the configuration's `initial_energy` is 0.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model.
+    pub fn initialize<T: Element>(
+        &self,
+        parameters: &mut Parameters<T>,
+        batch: &Batch<'_, T>,
+    ) -> Result<(), ModelError> {
+        if self.config.initial_energy == 0.0 {
+            return Ok(());
+        }
+        let rows = self.rows(batch)?;
+        let mut tape = vdn_autograd::Tape::new();
+        let mut bindings = crate::graph::Bindings::new();
+        let h = tape.no_grad(|tape| -> Result<Vec<T>, ModelError> {
+            let key = vdn_tensor::noise::NoiseKey::new(0, 0, 0);
+            let mode = crate::graph::Mode::Evaluate;
+            let mut graph = Graph::new(tape, parameters, &mut bindings, mode, key);
+            let [current, previous, _, _] = self.record_inputs(&mut graph, batch, rows)?;
+            let h = self.encoder.forward(&mut graph, current, previous)?;
+            Ok(graph.tape.value(h).data().to_vec())
+        })?;
+        drop(tape);
+        self.layer.initialize(parameters, &h, self.config.initial_energy);
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! Predictive distributions, and interventions on the latent.
+
+use super::{Batch, Forecaster, stream};
+use crate::aggregate::Aggregation;
+use crate::error::ModelError;
+use crate::graph::Graph;
+use crate::mixture::mixture_quantile;
+use rand_permutation::permutation;
+use vdn_autograd::{Error, UnitOutputs, Var};
+use vdn_tensor::Element;
+
+/// What is done to the latent before the head sees it: to measure what its information is worth downstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intervention {
+    /// Nothing.
+    #[default]
+    None,
+    /// The windows of a batch swap their latents, by a permutation without fixed points.
+    Permute,
+    /// The latent is drawn from the prior.
+    Prior,
+}
+
+/// The predictive distribution of a batch: for each window and step a mixture over samples of normals.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// Samples, windows, steps.
+    pub shape: [usize; 3],
+    /// The samples' predictions, `[samples, batch, horizon]`.
+    pub means: Vec<f64>,
+    /// The output deviations, `[batch, horizon]`, the same for all samples.
+    pub sigma: Vec<f64>,
+    /// The samples' weights, `[samples, batch]`; `None`: all the same.
+    pub weights: Option<Vec<f64>>,
+    /// How the samples become a point forecast.
+    pub aggregation: Aggregation,
+}
+
+impl Prediction {
+    /// The samples' predictions and weights for one window and step.
+    fn mixture(&self, window: usize, step: usize) -> (Vec<f64>, Option<Vec<f64>>) {
+        let [samples, batch, horizon] = self.shape;
+        let means = (0..samples).map(|s| self.means[(s * batch + window) * horizon + step]).collect();
+        let weights = self.weights.as_ref();
+        (means, weights.map(|w| (0..samples).map(|s| w[s * batch + window]).collect()))
+    }
+
+    /// The point forecast of each window and step, `[batch, horizon]`.
+    #[must_use]
+    pub fn point(&self) -> Vec<f64> {
+        match self.aggregation {
+            Aggregation::Median => self.quantile(0.5),
+            Aggregation::Mean | Aggregation::Score => self.mean(),
+        }
+    }
+
+    /// The mean of the mixture, `[batch, horizon]`.
+    #[must_use]
+    pub fn mean(&self) -> Vec<f64> {
+        self.for_each_step(|means, weights, _| match weights {
+            Some(weights) => means.iter().zip(weights).map(|(m, w)| m * w).sum(),
+            None => means.iter().sum::<f64>() / means.len() as f64,
+        })
+    }
+
+    /// The quantile `tau` (in (0, 1)) of the mixture, `[batch, horizon]`.
+    #[must_use]
+    pub fn quantile(&self, tau: f64) -> Vec<f64> {
+        self.for_each_step(|means, weights, sigma| mixture_quantile(means, weights, sigma, tau))
+    }
+
+    fn for_each_step(&self, f: impl Fn(&[f64], Option<&[f64]>, f64) -> f64) -> Vec<f64> {
+        let [_, batch, horizon] = self.shape;
+        let mut out = Vec::with_capacity(batch * horizon);
+        for window in 0..batch {
+            for step in 0..horizon {
+                let (means, weights) = self.mixture(window, step);
+                out.push(f(&means, weights.as_deref(), self.sigma[window * horizon + step]));
+            }
+        }
+        out
+    }
+}
+
+impl Forecaster {
+    /// The predictive distribution of a batch. Recorded without gradients by the caller
+    /// ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)); the units' statistics come along.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model; a prediction that is not finite (with operation, layer and unit).
+    pub fn predict<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        intervention: Intervention,
+    ) -> Result<(Prediction, Option<UnitOutputs>), ModelError> {
+        let pass = self.forward(graph, batch, intervention)?;
+        let weights = match pass.scores {
+            Some(scores) => Some(graph.tape.softmax_axis(scores, 0)?),
+            None => None,
+        };
+        let y = graph.tape.value(pass.y);
+        let dims = y.shape().dims();
+        let shape = [dims[0], dims[1], dims[2]];
+        let double = |x: &[T]| -> Vec<f64> { x.iter().map(|x| x.to_f64()).collect() };
+        let means = double(y.data());
+        let deviations = double(graph.tape.value(pass.sigma).data());
+        let sigma = if deviations.len() == shape[2] { deviations.repeat(shape[1]) } else { deviations };
+        if !means.iter().chain(&sigma).all(|x| x.is_finite()) {
+            let found = graph.tape.first_non_finite();
+            let report = found.map_or_else(|| "a prediction is not finite".into(), |f| f.to_string());
+            return Err(ModelError::Batch(report));
+        }
+        let weights = weights.map(|w| double(graph.tape.value(w).data()));
+        let aggregation = self.config.aggregation;
+        Ok((Prediction { shape, means, sigma, weights, aggregation }, pass.units.map(|u| u.units)))
+    }
+}
+
+/// Replaces the latent `z` `[samples, batch, channels]`, which has the deviation `prior` under the prior, as asked.
+pub(super) fn intervene<T: Element>(
+    graph: &mut Graph<'_, T>,
+    z: Var,
+    intervention: Intervention,
+    prior: f64,
+) -> Result<Var, Error> {
+    let shape = *graph.tape.shape(z);
+    match intervention {
+        Intervention::None => Ok(z),
+        Intervention::Prior => {
+            let key = graph.noise(stream::PRIOR);
+            graph.tape.constant_with(shape, |to| {
+                key.fill_normal(0, to);
+                to.iter_mut().for_each(|z| *z *= T::from_f64(prior));
+            })
+        }
+        Intervention::Permute => {
+            let [samples, batch, channels] = [0, 1, 2].map(|i| shape.dims()[i]);
+            let order = permutation(graph.noise(stream::PERMUTATION), batch);
+            let from = graph.tape.value(z).data().to_vec();
+            graph.tape.constant_with(shape, |to| {
+                for s in 0..samples {
+                    for (row, &other) in order.iter().enumerate() {
+                        let place = |row: usize| (s * batch + row) * channels;
+                        to[place(row)..][..channels].copy_from_slice(&from[place(other)..][..channels]);
+                    }
+                }
+            })
+        }
+    }
+}
+
+/// Cyclic permutations by Sattolo's algorithm: no element stays where it is.
+mod rand_permutation {
+    use vdn_tensor::noise::NoiseKey;
+
+    pub(super) fn permutation(key: NoiseKey, len: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..len).collect();
+        for i in (1..len).rev() {
+            let [word, ..] = key.block(i as u32, 0);
+            // 32 random bits over far fewer places: the bias is below len / 2^32.
+            let j = ((u64::from(word) * i as u64) >> 32) as usize;
+            order.swap(i, j);
+        }
+        order
+    }
+}

@@ -1,0 +1,184 @@
+//! [`Parameters`]: the learnable tensors of a model, named and in a fixed order.
+//!
+//! Values are shared (`Arc`) so that a tape reads them where they are, without a copy.
+
+use std::sync::Arc;
+use vdn_tensor::{Element, Tensor};
+
+/// The place of a parameter in its [`Parameters`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParameterId(usize);
+
+impl ParameterId {
+    /// The position in the order of creation.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// One learnable tensor and its name.
+#[derive(Clone, Debug)]
+pub struct Parameter<T: Element> {
+    name: String,
+    tensor: Arc<Tensor<T>>,
+}
+
+impl<T: Element> Parameter<T> {
+    /// The name, unique in its [`Parameters`].
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn tensor(&self) -> &Arc<Tensor<T>> {
+        &self.tensor
+    }
+}
+
+/// Named tensors in the order they were added. A clone shares the values until one of the two is changed.
+///
+/// ```
+/// use vdn_model::Parameters;
+/// use vdn_tensor::Tensor;
+/// let mut parameters = Parameters::new();
+/// let id = parameters.add("rho", Tensor::<f32>::zeros([3]));
+/// assert_eq!(parameters.find("rho"), Some(id));
+/// assert_eq!(parameters.numel(), 3);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Parameters<T: Element> {
+    entries: Vec<Parameter<T>>,
+}
+
+impl<T: Element> Default for Parameters<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new() }
+    }
+}
+
+impl<T: Element> Parameters<T> {
+    /// No parameters.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a parameter at the end.
+    ///
+    /// # Panics
+    /// The name is taken: two modules of a model were given the same scope.
+    pub fn add(&mut self, name: impl Into<String>, value: Tensor<T>) -> ParameterId {
+        let name = name.into();
+        assert!(self.find(&name).is_none(), "there is a parameter {name} already");
+        self.entries.push(Parameter { name, tensor: Arc::new(value) });
+        ParameterId(self.entries.len() - 1)
+    }
+
+    /// A parameter.
+    ///
+    /// # Panics
+    /// `id` belongs to other `Parameters` with more entries.
+    #[must_use]
+    pub fn get(&self, id: ParameterId) -> &Parameter<T> {
+        &self.entries[id.0]
+    }
+
+    /// The numbers of the parameter at position `index`, to be changed in place. Whoever still shares the value (a tape
+    /// that was neither reset nor told to let go, a clone) keeps the old one; the tensor is then copied first.
+    ///
+    /// # Panics
+    /// There is no such parameter.
+    pub fn data_mut(&mut self, index: usize) -> &mut [T] {
+        Arc::make_mut(&mut self.entries[index].tensor).data_mut()
+    }
+
+    /// The parameter of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<ParameterId> {
+        self.entries.iter().position(|entry| entry.name == name).map(ParameterId)
+    }
+
+    /// All parameters in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Parameter<T>> {
+        self.entries.iter()
+    }
+
+    /// The number of tensors.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The number of numbers in all tensors.
+    #[must_use]
+    pub fn numel(&self) -> usize {
+        self.entries.iter().map(|entry| entry.tensor.shape().numel()).sum()
+    }
+
+    /// The same parameters in another element type, each number rounded to nearest; ids stay valid.
+    #[must_use]
+    pub fn cast<U: Element>(&self) -> Parameters<U> {
+        let cast = |entry: &Parameter<T>| Parameter {
+            name: entry.name.clone(),
+            tensor: Arc::new(entry.tensor.cast()),
+        };
+        Parameters { entries: self.entries.iter().map(cast).collect() }
+    }
+}
+
+impl<'a, T: Element> IntoIterator for &'a Parameters<T> {
+    type Item = &'a Parameter<T>;
+    type IntoIter = std::slice::Iter<'a, Parameter<T>>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_value_leaves_a_shared_one_alone() {
+        let mut parameters = Parameters::<f64>::new();
+        let id = parameters.add("w", Tensor::zeros([2]));
+        let held = parameters.clone();
+        parameters.data_mut(id.index())[0] = 1.0;
+        assert_eq!(held.get(id).tensor().data(), [0.0, 0.0]);
+        assert_eq!(parameters.get(id).tensor().data(), [1.0, 0.0]);
+        let kept = parameters.get(id).tensor().data().as_ptr();
+        parameters.data_mut(id.index())[1] = 2.0;
+        assert_eq!(
+            parameters.get(id).tensor().data().as_ptr(),
+            kept,
+            "an unshared value is changed in place"
+        );
+    }
+
+    #[test]
+    fn casting_keeps_names_order_and_values() {
+        let mut parameters = Parameters::<f64>::new();
+        parameters.add("a", Tensor::full([2], 0.1));
+        parameters.add("b", Tensor::full([], 3.0));
+        let cast = parameters.cast::<f32>();
+        let rows: Vec<_> = cast.iter().map(|p| (p.name(), p.tensor().data()[0])).collect();
+        assert_eq!(rows, [("a", 0.1_f32), ("b", 3.0)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "there is a parameter w already")]
+    fn a_name_is_given_once() {
+        let mut parameters = Parameters::<f64>::new();
+        parameters.add("w", Tensor::zeros([2]));
+        parameters.add("w", Tensor::zeros([2]));
+    }
+}

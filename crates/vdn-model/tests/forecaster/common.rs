@@ -1,0 +1,91 @@
+//! Small forecasters and batches for the tests.
+
+use vdn_autograd::Tape;
+use vdn_model::{
+    Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LossTerms, Mode, ModelError, Parameters,
+    Prediction,
+};
+use vdn_tensor::Element;
+use vdn_tensor::noise::NoiseKey;
+
+/// The noise of a pass, unless a test says otherwise.
+pub(crate) const KEY: NoiseKey = NoiseKey::new(11, 0, 3);
+
+/// A configuration as small as it can be with every part in it, over the values of `base`.
+pub(crate) fn small(base: ForecasterConfig) -> ForecasterConfig {
+    ForecasterConfig {
+        input_len: 8,
+        horizon: 3,
+        hidden: 5,
+        kernel: Some(3),
+        units: 4,
+        head_hidden: 4,
+        samples: 2,
+        evaluate_samples: 6,
+        ..base
+    }
+}
+
+/// Windows and targets that look like nothing in particular.
+#[derive(Clone)]
+pub(crate) struct Data<T> {
+    pub(crate) current: Vec<T>,
+    pub(crate) previous: Vec<T>,
+    pub(crate) target: Vec<T>,
+}
+
+impl<T: Element> Data<T> {
+    pub(crate) fn new(config: &ForecasterConfig, rows: usize, seed: u64) -> Self {
+        let draw = |stream, len: usize| {
+            let mut x = vec![T::ZERO; len];
+            NoiseKey::new(seed, stream, 0).fill_normal(0, &mut x);
+            x
+        };
+        Self {
+            current: draw(0, rows * config.input_len),
+            previous: draw(1, rows * config.input_len),
+            target: draw(2, rows * config.horizon),
+        }
+    }
+
+    pub(crate) fn batch(&self) -> Batch<'_, T> {
+        Batch { current: &self.current, previous: &self.previous, target: &self.target }
+    }
+}
+
+/// Moves every parameter by a normal of this deviation, so that nothing is at zero by construction.
+pub(crate) fn scatter<T: Element>(parameters: &mut Parameters<T>, deviation: f64) {
+    for index in 0..parameters.len() {
+        let data = parameters.data_mut(index);
+        let mut noise = vec![T::ZERO; data.len()];
+        NoiseKey::new(5, index as u32, 0).fill_normal(0, &mut noise);
+        data.iter_mut().zip(noise).for_each(|(p, e)| *p += e * T::from_f64(deviation));
+    }
+}
+
+pub(crate) fn predict<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Data<T>,
+    key: NoiseKey,
+    intervention: Intervention,
+) -> Result<Prediction, ModelError> {
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    tape.no_grad(|tape| {
+        let mut graph = Graph::new(tape, parameters, &mut bindings, Mode::Evaluate, key);
+        model.predict(&mut graph, &data.batch(), intervention).map(|(prediction, _)| prediction)
+    })
+}
+
+/// Records the loss of a training pass and hands the tape over with it.
+pub(crate) fn loss<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Data<T>,
+    mode: Mode,
+) -> Result<(Tape<T>, Bindings, LossTerms), ModelError> {
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let mut graph = Graph::new(&mut tape, parameters, &mut bindings, mode, KEY);
+    let terms = model.loss(&mut graph, &data.batch())?;
+    Ok((tape, bindings, terms))
+}

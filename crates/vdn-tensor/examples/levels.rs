@@ -1,0 +1,7 @@
+//! Prints the SIMD levels that this machine can run, one a line.
+
+fn main() {
+    for level in vdn_tensor::simd::available() {
+        println!("{level}");
+    }
+}

@@ -1,0 +1,235 @@
+//! Normal log-densities, and the fused log-score of a mixture of them over samples.
+//!
+//! The score of one window is `S` predictions of `H` numbers, the deviations, and the `H` numbers that came true. One
+//! kernel computes it, another its gradient, a row of the batch at a time: the horizon goes over the lanes, samples
+//! are the inner loop, and nothing of the size `[S, B, H]` is written but the gradient itself.
+
+mod backward;
+mod forward;
+
+pub use backward::{MixtureGradients, mixture_nll_backward};
+pub use forward::mixture_nll;
+
+use super::tree::CHUNK;
+use crate::simd::{LANES, Simd};
+use crate::{Element, Real, load_partial};
+
+/// `ln(2 pi) / 2`.
+const HALF_LN_2PI: f64 = 0.918_938_533_204_672_8;
+
+/// How a normal density is guarded against vanishing deviations. With `s = max(sigma, sigma_floor)` the log-density of
+/// one number is `-(ln(2 pi)/2 + ln(s + eps) + (y - mu)^2 / (2 (s^2 + eps)))`, in nats; the gradient with respect to a
+/// sigma below the floor is 0. The default guards nothing: both are 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Density {
+    /// The smallest deviation; 0 if there is none.
+    pub sigma_floor: f64,
+    /// What is added to the deviation in the logarithm and to the variance in the quotient.
+    pub eps: f64,
+}
+
+/// The part of a log-density that depends on sigma alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale<R: Real> {
+    /// `ln(2 pi)/2 + ln(s + eps)`.
+    pub log_norm: R,
+    /// `1 / (s^2 + eps)`.
+    pub precision: R,
+}
+
+impl Density {
+    /// What the log-density needs of `sigma`.
+    #[inline(always)]
+    #[must_use]
+    pub fn scale<R: Real>(&self, sigma: R) -> Scale<R> {
+        let s = sigma.max(sigma.lit(self.sigma_floor));
+        let log_norm = (s + s.lit(self.eps)).ln() + s.lit(HALF_LN_2PI);
+        Scale { log_norm, precision: self.precision(sigma) }
+    }
+
+    /// `1 / (s^2 + eps)`.
+    #[inline(always)]
+    #[must_use]
+    pub fn precision<R: Real>(&self, sigma: R) -> R {
+        let s = sigma.max(sigma.lit(self.sigma_floor));
+        s.lit(1.0) / s.mul_add(s, s.lit(self.eps))
+    }
+
+    /// The log-density at `distance = y - mu`.
+    #[inline(always)]
+    #[must_use]
+    pub fn log_density<R: Real>(&self, distance: R, scale: Scale<R>) -> R {
+        let half = distance * distance * distance.lit(-0.5);
+        half.mul_add(scale.precision, -scale.log_norm)
+    }
+
+    /// The derivative of the log-density with respect to `mu`; that with respect to `y` is its negative.
+    #[inline(always)]
+    #[must_use]
+    pub fn mean_slope<R: Real>(&self, distance: R, precision: R) -> R {
+        distance * precision
+    }
+
+    /// The derivative of the log-density with respect to `sigma`, from [`Density::mean_slope`].
+    #[inline(always)]
+    #[must_use]
+    pub fn sigma_slope<R: Real>(&self, mean_slope: R, sigma: R) -> R {
+        let slope =
+            mean_slope * mean_slope * sigma - sigma.lit(1.0) / (sigma + sigma.lit(self.eps));
+        R::select(sigma.ge(sigma.lit(self.sigma_floor)), slope, sigma.lit(0.0))
+    }
+}
+
+/// How the log-densities of the samples of a window become its score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Score {
+    /// Each sample's log-density is averaged over the horizon, then log-mean-exp over samples.
+    Tempered,
+    /// Log-mean-exp over samples at each time step, then the mean over the horizon: a composite likelihood.
+    Marginal,
+    /// Each sample's log-density is summed over the horizon, then log-mean-exp over samples: the density of the whole
+    /// window. It is divided by the horizon at the end, so that all scores are in nats per time step.
+    Joint,
+}
+
+/// A batch of windows to be scored.
+#[derive(Clone, Copy, Debug)]
+pub struct Mixture<'a, T> {
+    /// Samples, batch, horizon.
+    pub dims: [usize; 3],
+    /// The predicted means, `[samples, batch, horizon]`.
+    pub mu: &'a [T],
+    /// The deviations: `[horizon]`, `[batch, horizon]` or `[samples, batch, horizon]`.
+    pub sigma: &'a [T],
+    /// What came true, `[batch, horizon]`.
+    pub y: &'a [T],
+    /// The logarithms of the samples' weights, `[samples, batch]`, up to a constant for each window; equal without.
+    pub log_weights: Option<&'a [T]>,
+    /// The guard of the density.
+    pub density: Density,
+    /// The score.
+    pub score: Score,
+}
+
+impl<T: Element> Mixture<'_, T> {
+    /// How many numbers [`mixture_nll`] saves for the backward pass: responsibilities `[batch, samples]`, or for
+    /// [`Score::Marginal`] log-scores `[batch, horizon]`.
+    #[must_use]
+    pub fn saved_len(&self) -> usize {
+        let [samples, batch, horizon] = self.dims;
+        batch * if self.score == Score::Marginal { horizon } else { samples }
+    }
+
+    /// Whether each sample has deviations of its own.
+    #[must_use]
+    pub fn sigma_per_sample(&self) -> bool {
+        self.sigma.len() == self.mu.len()
+    }
+
+    /// Where row `b` of sample `s` of the deviations starts.
+    fn sigma_row(&self, s: usize, b: usize) -> usize {
+        let [_, batch, horizon] = self.dims;
+        match self.sigma.len() {
+            len if len == self.mu.len() => (s * batch + b) * horizon,
+            len if len == batch * horizon => b * horizon,
+            _ => 0,
+        }
+    }
+
+    fn check(&self, saved: usize) {
+        let [samples, batch, horizon] = self.dims;
+        let rows = batch * horizon;
+        let (mu, y, sigma) = (self.mu.len(), self.y.len(), self.sigma.len());
+        assert!(
+            mu == samples * rows && y == rows,
+            "mixture: {mu} means and {y} values for {:?}",
+            self.dims
+        );
+        let fits = [horizon, rows, samples * rows].contains(&sigma);
+        assert!(fits, "mixture: {sigma} deviations for {:?}", self.dims);
+        let weights = self.log_weights.map_or(samples * batch, <[T]>::len);
+        assert_eq!(weights, samples * batch, "mixture: log-weights for {:?}", self.dims);
+        assert_eq!(saved, self.saved_len(), "mixture: saved numbers for {:?}", self.dims);
+    }
+
+    /// Rows per parallel task.
+    fn rows_per_task(&self) -> usize {
+        (CHUNK / (self.dims[0] * self.dims[2]).max(1)).max(1)
+    }
+
+    /// The logarithms of the normalised weights of row `b`.
+    fn normalised(&self, b: usize, log_weights: &mut [f64]) {
+        let [samples, batch, _] = self.dims;
+        let Some(given) = self.log_weights else { return log_weights.fill(-(samples as f64).ln()) };
+        for (s, w) in log_weights.iter_mut().enumerate() {
+            *w = given[s * batch + b].to_f64();
+        }
+        let total = logsumexp(log_weights);
+        log_weights.iter_mut().for_each(|w| *w -= total);
+    }
+}
+
+fn logsumexp(x: &[f64]) -> f64 {
+    let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    // Without a finite maximum nothing is subtracted: all minus infinity stays so, NaN stays NaN.
+    let shift = if max.is_finite() { max } else { 0.0 };
+    shift + x.iter().map(|x| (x - shift).exp()).sum::<f64>().ln()
+}
+
+/// The places of a block of the horizon: those of row `b` of sample `s` are `row(s) + start..row(s) + end`.
+#[derive(Clone, Copy)]
+struct Block {
+    start: usize,
+    end: usize,
+}
+
+#[inline(always)]
+fn blocks(horizon: usize) -> impl Iterator<Item = Block> {
+    (0..horizon).step_by(LANES).map(
+        #[inline(always)]
+        move |start| Block { start, end: horizon.min(start + LANES) },
+    )
+}
+
+impl Block {
+    #[inline(always)]
+    fn load<S: Simd, T: Element>(self, simd: S, x: &[T], row: usize, fill: T) -> T::Lanes<S> {
+        load_partial(simd, &x[row + self.start..row + self.end], fill)
+    }
+
+    /// `x` with zeros beyond the end of the horizon.
+    #[inline(always)]
+    fn inside<S: Simd, T: Element>(self, simd: S, x: T::Lanes<S>) -> T::Lanes<S> {
+        let len = self.end - self.start;
+        if len == LANES {
+            return x;
+        }
+        let valid = load_partial(simd, &[T::ONE; LANES][..len], T::ZERO);
+        let zero = T::splat(simd, T::ZERO);
+        T::Lanes::<S>::select(zero.lt(valid), x, zero)
+    }
+}
+
+/// The log-densities of one block for every sample: calls `each` with the sample, its log-density, `y - mu`, sigma and
+/// the scale.
+#[inline(always)]
+fn densities<S: Simd, T: Element>(
+    simd: S,
+    m: &Mixture<'_, T>,
+    b: usize,
+    block: Block,
+    mut each: impl FnMut(usize, T::Lanes<S>, T::Lanes<S>, T::Lanes<S>, T::Lanes<S>),
+) {
+    let [samples, batch, horizon] = m.dims;
+    let y = block.load(simd, m.y, b * horizon, T::ZERO);
+    let mut sigma = block.load(simd, m.sigma, m.sigma_row(0, b), T::ONE);
+    let mut scale = m.density.scale(sigma);
+    for s in 0..samples {
+        if s > 0 && m.sigma_per_sample() {
+            sigma = block.load(simd, m.sigma, m.sigma_row(s, b), T::ONE);
+            scale = m.density.scale(sigma);
+        }
+        let distance = y - block.load(simd, m.mu, (s * batch + b) * horizon, T::ZERO);
+        each(s, m.density.log_density(distance, scale), distance, sigma, scale.precision);
+    }
+}

@@ -1,0 +1,24 @@
+//! Forecasts that any model must beat: seasonal naive and closed-form ridge regression, on the same windows and scored by
+//! the same metrics (a Gaussian forecast is a mixture with one component).
+//!
+//! | file | concept |
+//! |---|---|
+//! | [`windows`] | the arrays `x [n, L]`, `y [n, H]` of a split, and the way a window is normalised |
+//! | [`seasonal_naive`] | the value one or more whole seasons ago |
+//! | [`ridge`] | the linear map from `L` to `H` values, penalty chosen on validation |
+//! | [`cholesky`] | the factorisation behind it |
+//! | [`residuals`] | per-step Gaussian deviations and empirical quantiles of validation residuals |
+
+pub mod cholesky;
+mod error;
+pub mod residuals;
+pub mod ridge;
+pub mod seasonal_naive;
+pub mod windows;
+
+pub use cholesky::Cholesky;
+pub use error::BaselineError;
+pub use residuals::{Forecast, Residuals};
+pub use ridge::{Ridge, RidgeMoments, RidgeSettings};
+pub use seasonal_naive::{SeasonalNaive, SeriesWindows};
+pub use windows::{Centre, Normalisation, Windows};

@@ -1,0 +1,98 @@
+//! The baselines of a run, fitted and scored on the very windows that the model sees.
+
+use crate::baselines::{
+    Forecast, Normalisation, RidgeMoments, RidgeSettings, SeasonalNaive, SeriesWindows, Windows,
+};
+use crate::data::{Dataset, WindowIndex};
+use crate::error::TrainError;
+use crate::evaluate::{PredictedRow, WindowAverages};
+use crate::metrics::{ScoreSettings, Summary};
+
+/// Windows whose inputs are in memory at a time while the ridge's moments are summed.
+const PORTION: usize = 4096;
+
+/// Inputs and targets of some windows.
+struct Arrays {
+    x: Vec<f64>,
+    y: Vec<f64>,
+}
+
+impl Arrays {
+    fn of(data: &Dataset, windows: &[WindowIndex]) -> Result<Self, TrainError> {
+        let spec = data.spec();
+        let mut x = vec![0.0; windows.len() * spec.input_len];
+        let mut y = vec![0.0; windows.len() * spec.horizon];
+        data.fill_inputs(windows, 0, &mut x, |v| v)?;
+        data.fill_targets(windows, &mut y, |v| v)?;
+        Ok(Self { x, y })
+    }
+
+    fn windows(&self, data: &Dataset) -> Result<Windows<'_>, TrainError> {
+        Ok(Windows::new(&self.x, &self.y, data.spec().input_len, data.spec().horizon)?)
+    }
+}
+
+/// Scores one forecast per window.
+fn score(data: &Dataset, windows: &[WindowIndex], forecast: &Forecast) -> Result<Summary, TrainError> {
+    let mut averages = WindowAverages::new(ScoreSettings::default(), data, windows)?;
+    let horizon = data.spec().horizon;
+    averages.push(data, windows, |row| {
+        let range = row * horizon..(row + 1) * horizon;
+        PredictedRow::gaussian(forecast.mean()[range.clone()].to_vec(), forecast.sigma()[range].to_vec())
+    })?;
+    averages.summary()
+}
+
+/// Closed-form ridge regression on windows less their mean, with Gaussian residuals; its test scores and its penalty.
+///
+/// # Errors
+/// Too few windows, or inputs that do not vary.
+pub fn ridge(data: &Dataset) -> Result<(Summary, f64), TrainError> {
+    let splits = data.splits();
+    let spec = data.spec();
+    let settings = RidgeSettings::default();
+    let mut moments = RidgeMoments::new(spec.input_len, spec.horizon, Normalisation::default())?;
+    for portion in splits.train.chunks(PORTION) {
+        moments.add(&Arrays::of(data, portion)?.windows(data)?)?;
+    }
+    let validation = Arrays::of(data, &splits.validation)?;
+    let ridge = moments.fit(&validation.windows(data)?, &settings.penalties)?;
+    let test = Arrays::of(data, &splits.test)?;
+    let forecast = ridge.predict(&test.x)?;
+    Ok((score(data, &splits.test, &forecast)?, ridge.penalty()))
+}
+
+/// The value one season earlier, with Gaussian residuals; its test scores.
+///
+/// # Errors
+/// The series do not reach one season back from the first validation window.
+pub fn seasonal_naive(data: &Dataset, period: usize) -> Result<Summary, TrainError> {
+    let starts = |windows: &[WindowIndex]| -> Vec<Vec<usize>> {
+        let series = 0..data.columns().len();
+        let of = |s: usize| windows.iter().filter(move |w| w.series as usize == s).map(|w| w.t as usize);
+        series.map(|s| of(s).collect()).collect()
+    };
+    let splits = data.splits();
+    let (validation, test) = (starts(&splits.validation), starts(&splits.test));
+    let windows = |starts: &'_ [Vec<usize>]| -> Vec<(usize, Vec<usize>)> {
+        starts.iter().cloned().enumerate().filter(|(_, starts)| !starts.is_empty()).collect()
+    };
+    let (validation, test) = (windows(&validation), windows(&test));
+    let views: Vec<SeriesWindows<'_>> = validation
+        .iter()
+        .map(|(s, starts)| SeriesWindows { series: &data.columns()[*s], starts })
+        .collect();
+    let naive = SeasonalNaive::fit(period, data.spec().horizon, &views)?;
+    let mut averages = WindowAverages::new(ScoreSettings::default(), data, &splits.test)?;
+    let horizon = data.spec().horizon;
+    for (s, starts) in &test {
+        let forecast = naive.predict(&SeriesWindows { series: &data.columns()[*s], starts })?;
+        let windows: Vec<WindowIndex> =
+            starts.iter().map(|&t| WindowIndex { series: *s as u32, t: t as u32 }).collect();
+        averages.push(data, &windows, |row| {
+            let range = row * horizon..(row + 1) * horizon;
+            PredictedRow::gaussian(forecast.mean()[range.clone()].to_vec(), forecast.sigma()[range].to_vec())
+        })?;
+    }
+    averages.summary()
+}

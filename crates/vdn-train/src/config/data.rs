@@ -1,0 +1,196 @@
+//! The data part of a configuration.
+
+use crate::data::{
+    BenchmarkSplit, DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, DateColumn, Fill, FitScope, MaxWindows,
+    Protocol, Table, TableOptions, WindowSpec, demo, seasonal_period,
+};
+use crate::error::TrainError;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What becomes of missing values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FillPolicy {
+    /// They are an error that names line and column.
+    #[default]
+    Error,
+    /// The last value before the gap.
+    Forward,
+    /// The straight line across the gap.
+    Linear,
+    /// Zero.
+    Zero,
+}
+
+/// How the windows of a series are divided into training, validation and test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtocolName {
+    /// 70, 10 and 20 % of the windows, with no target shared between splits.
+    #[default]
+    Spec,
+    /// The same without the gap: the last targets of a split overlap the next split's first ones.
+    SpecOverlapping,
+    /// As the reference implementation: one window short, with overlapping targets.
+    Reference,
+    /// The common benchmark for hourly ETT: 12, 4 and 4 months.
+    BenchmarkEttHour,
+    /// The common benchmark for quarter-hourly ETT: 12, 4 and 4 months.
+    BenchmarkEttMinute,
+    /// The common benchmark for other series: 70, 10 and 20 % of the rows.
+    BenchmarkRatio,
+}
+
+/// What is read and how it is cut into windows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// A wide CSV file, plain or gzip; left out: the embedded demo series.
+    pub file: Option<PathBuf>,
+    /// The series to take, by name or `#k`; left out: all.
+    pub columns: Option<Vec<String>>,
+    /// The date column, by name or `#k`; left out: the first one, if it is called like a date.
+    pub date: Option<String>,
+    /// What becomes of missing values.
+    pub fill: FillPolicy,
+    /// Numbers that stand for a missing value.
+    pub sentinels: Vec<f64>,
+    /// Rows of an input window, `L`.
+    pub input_len: usize,
+    /// Rows to forecast, `H`.
+    pub horizon: usize,
+    /// How many rows earlier the second input window starts.
+    pub stride: usize,
+    /// How windows are divided.
+    pub protocol: ProtocolName,
+    /// At most so many training windows of each series, evenly spaced.
+    pub max_train: Option<usize>,
+    /// At most so many validation windows of each series, evenly spaced.
+    pub max_validation: Option<usize>,
+    /// At most so many test windows of each series, evenly spaced.
+    pub max_test: Option<usize>,
+    /// The period of the seasonal naive baseline in rows; left out: by the dates.
+    pub season: Option<usize>,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            file: None,
+            columns: None,
+            date: None,
+            fill: FillPolicy::Error,
+            sentinels: Vec::new(),
+            input_len: DEMO_INPUT_LEN,
+            horizon: DEMO_HORIZON,
+            stride: 4,
+            protocol: ProtocolName::Spec,
+            max_train: None,
+            max_validation: None,
+            max_test: None,
+            season: None,
+        }
+    }
+}
+
+impl DataConfig {
+    /// Checks every value that can be wrong before the file is read.
+    ///
+    /// # Errors
+    /// The first that is wrong, named.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        for (name, value) in [("input_len", self.input_len), ("horizon", self.horizon)] {
+            if value == 0 {
+                return Err(TrainError::config(format!("data.{name} = 0: has to be at least 1")));
+            }
+        }
+        let counts =
+            [("max_train", self.max_train), ("max_validation", self.max_validation), ("max_test", self.max_test)];
+        for (name, value) in counts.into_iter().chain([("season", self.season)]) {
+            if value == Some(0) {
+                return Err(TrainError::config(format!("data.{name} = 0: has to be at least 1")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the table.
+    ///
+    /// # Errors
+    /// Those of [`Table::load`].
+    pub fn load_table(&self) -> Result<Table, TrainError> {
+        let Some(file) = &self.file else { return Ok(demo()?) };
+        let options = TableOptions {
+            date: self.date.clone().map_or(DateColumn::Auto, DateColumn::Named),
+            columns: self.columns.clone(),
+            fill: match self.fill {
+                FillPolicy::Error => Fill::Error,
+                FillPolicy::Forward => Fill::Forward,
+                FillPolicy::Linear => Fill::Linear,
+                FillPolicy::Zero => Fill::Value(0.0),
+            },
+            sentinels: self.sentinels.clone(),
+            ..TableOptions::default()
+        };
+        Ok(Table::load(file, &options)?)
+    }
+
+    /// The name that messages use for the data.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.file {
+            Some(file) => file.display().to_string(),
+            None => "embedded demo (Seattle weather, 2012 to 2015, daily)".to_owned(),
+        }
+    }
+
+    /// The windows that are asked for.
+    #[must_use]
+    pub fn window_spec(&self) -> WindowSpec {
+        let protocol = match self.protocol {
+            ProtocolName::Spec => Protocol::Spec { gap: true },
+            ProtocolName::SpecOverlapping => Protocol::Spec { gap: false },
+            ProtocolName::Reference => Protocol::REFERENCE,
+            ProtocolName::BenchmarkEttHour => Protocol::Benchmark(BenchmarkSplit::EttHour),
+            ProtocolName::BenchmarkEttMinute => Protocol::Benchmark(BenchmarkSplit::EttMinute),
+            ProtocolName::BenchmarkRatio => Protocol::Benchmark(BenchmarkSplit::Ratio),
+        };
+        WindowSpec {
+            stride: self.stride,
+            protocol,
+            max_windows: MaxWindows {
+                train: self.max_train,
+                validation: self.max_validation,
+                test: self.max_test,
+            },
+            ..WindowSpec::new(self.input_len, self.horizon)
+        }
+    }
+
+    /// Cuts a table into standardised windows.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::from_table`]: series that are too short, values that are not finite.
+    pub fn dataset(&self, table: Table) -> Result<Dataset, TrainError> {
+        let scope = match self.protocol {
+            ProtocolName::Reference => FitScope::IncludeValidation,
+            _ => FitScope::Training,
+        };
+        Ok(Dataset::from_table(table, self.window_spec(), scope)?)
+    }
+
+    /// The period of the seasonal naive baseline, and why it is that.
+    #[must_use]
+    pub fn season_of(&self, table: &Table) -> (usize, String) {
+        if let Some(season) = self.season {
+            return (season, "as configured".to_owned());
+        }
+        let Some(file) = &self.file else { return (DEMO_SEASON, "daily data, years".to_owned()) };
+        let found = seasonal_period(&file.to_string_lossy(), table.dates.as_deref(), table.rows());
+        match found.period {
+            Some(period) => (period, found.reason),
+            None => (1, format!("none is known ({}), the last value is repeated", found.reason)),
+        }
+    }
+}

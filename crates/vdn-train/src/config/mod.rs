@@ -1,0 +1,92 @@
+//! The configuration of a run: one plain value, read from and written to TOML.
+//!
+//! Unknown keys are refused, every value is checked before anything is computed, and what is written into a run
+//! directory repeats the run.
+
+mod data;
+mod model;
+mod training;
+
+pub use data::{DataConfig, FillPolicy, ProtocolName};
+pub use model::ModelConfig;
+pub use training::{Selection, TrainConfig};
+
+use crate::error::TrainError;
+use crate::optimizer::AdamWConfig;
+use crate::schedule::Schedule;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Everything that a run depends on.
+///
+/// ```
+/// use vdn_train::RunConfig;
+/// let config = RunConfig::from_toml("[train]\nepochs = 3\n").unwrap();
+/// assert_eq!(config.train.epochs, 3);
+/// assert!(RunConfig::from_toml("[train]\nepoch = 3\n").unwrap_err().to_string().contains("epoch"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// What is read and how it is cut into windows.
+    pub data: DataConfig,
+    /// What is trained.
+    pub model: ModelConfig,
+    /// How long, in what portions, and by what the best epoch is chosen.
+    pub train: TrainConfig,
+    /// AdamW.
+    pub optimizer: AdamWConfig,
+    /// The learning rate over the run.
+    pub schedule: Schedule,
+}
+
+impl RunConfig {
+    /// Parses TOML; keys that are left out keep their defaults.
+    ///
+    /// # Errors
+    /// The text is not TOML, or a key is unknown or of the wrong type: one line with line and column.
+    pub fn from_toml(text: &str) -> Result<Self, TrainError> {
+        toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or_else(String::new, |span| {
+                let before = &text[..span.start.min(text.len())];
+                let line = before.matches('\n').count() + 1;
+                let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+                format!("line {line}, column {column}: ")
+            });
+            TrainError::config(format!("{at}{}", error.message().replace('\n', " ")))
+        })
+    }
+
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or as [`RunConfig::from_toml`]; the error names the file.
+    pub fn load(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
+        Self::from_toml(&text).map_err(|error| match error {
+            TrainError::Config(reason) => TrainError::format(path, reason),
+            other => other,
+        })
+    }
+
+    /// The configuration as TOML, all keys written out.
+    ///
+    /// # Errors
+    /// A value that TOML cannot express.
+    pub fn to_toml(&self) -> Result<String, TrainError> {
+        toml::to_string_pretty(self).map_err(|error| TrainError::config(error.to_string()))
+    }
+
+    /// Checks every value and every pair of values that can contradict each other.
+    ///
+    /// # Errors
+    /// The first that is wrong, named.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        self.data.validate()?;
+        self.train.validate()?;
+        self.optimizer.validate()?;
+        self.schedule.validate()?;
+        self.model.to_forecaster(&self.data)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,254 @@
+//! The model part of a configuration: the settings of [`ForecasterConfig`] under their names in TOML.
+
+use super::DataConfig;
+use crate::error::TrainError;
+use serde::{Deserialize, Serialize};
+use vdn_autograd::Score;
+use vdn_model::{
+    Aggregation, Centre, ForecasterConfig, InstanceNorm, Objective, OutputNoiseMode, SigmaMode, Variant,
+};
+use vdn_tensor::kernels::Pool;
+use vdn_tensor::kernels::unit::ClampGradient;
+
+/// Declares an enum of names and its conversion into the model's own type.
+macro_rules! names {
+    ($(#[$doc:meta])* $name:ident => $target:ty { $($(#[$variant_doc:meta])* $variant:ident => $value:expr,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl From<$name> for $target {
+            fn from(name: $name) -> Self {
+                match name { $($name::$variant => $value,)* }
+            }
+        }
+    };
+}
+
+names! {
+    /// Where the posteriors' deviations come from.
+    SigmaName => SigmaMode {
+        /// One parameter.
+        Scalar => SigmaMode::Scalar,
+        /// One parameter for each latent dimension.
+        PerUnit => SigmaMode::PerUnit,
+        /// A head on the context.
+        PerUnitInput => SigmaMode::PerUnitInput,
+    }
+}
+
+names! {
+    /// How the latent dimensions of a unit become one activity.
+    PoolName => Option<Pool> {
+        /// They stay apart.
+        None => None,
+        /// Their mean.
+        Mean => Some(Pool::Mean),
+        /// Their sum.
+        Sum => Some(Pool::Sum),
+        /// Their sum over the root of their number.
+        SumSqrtk => Some(Pool::SumSqrtK),
+    }
+}
+
+names! {
+    /// How samples become a point forecast.
+    AggregationName => Aggregation {
+        /// Their mean.
+        Mean => Aggregation::Mean,
+        /// The median of the mixture.
+        Median => Aggregation::Median,
+        /// Weighted by the head's scores.
+        Score => Aggregation::Score,
+    }
+}
+
+names! {
+    /// The predictive score.
+    ScoreName => Score {
+        /// Averaged over the horizon before the samples are mixed.
+        Tempered => Score::Tempered,
+        /// Mixed at each step.
+        Marginal => Score::Marginal,
+        /// Mixed over whole windows.
+        Joint => Score::Joint,
+    }
+}
+
+names! {
+    /// What training minimises.
+    ObjectiveName => Objective {
+        /// The predictive score plus the weighted KL.
+        Vib => Objective::Vib,
+        /// The negative evidence lower bound.
+        Elbo => Objective::Elbo,
+        /// The importance-weighted bound.
+        Iwae => Objective::Iwae,
+    }
+}
+
+names! {
+    /// What is subtracted from a window before the encoder.
+    CentreName => Centre {
+        /// Nothing.
+        Off => Centre::Off,
+        /// Its mean.
+        Mean => Centre::Mean,
+        /// Its last value.
+        Last => Centre::Last,
+    }
+}
+
+names! {
+    /// Where the output deviation comes from.
+    OutputNoiseName => OutputNoiseMode {
+        /// One parameter per step.
+        Constant => OutputNoiseMode::Constant,
+        /// The encoder's context.
+        FromContext => OutputNoiseMode::FromContext,
+    }
+}
+
+names! {
+    /// What becomes of the gradient of a deviation outside its hard limits.
+    ClampName => ClampGradient {
+        /// It passes when it leads back inside.
+        Inward => ClampGradient::Inward,
+        /// It is dropped.
+        Zero => ClampGradient::Zero,
+    }
+}
+
+names! {
+    /// Which model is built.
+    VariantName => Variant {
+        /// Units send samples on.
+        Variational => Variant::Variational,
+        /// The deterministic twin.
+        Twin => Variant::Twin,
+        /// The reference's weaker twin.
+        ReferenceTwin => Variant::ReferenceTwin,
+    }
+}
+
+/// Whose values the settings start from that a configuration leaves out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compatibility {
+    /// This project's.
+    #[default]
+    None,
+    /// Those of the reference implementation.
+    Reference,
+}
+
+/// The model's settings; those that are left out keep the value of [`Compatibility`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Whose defaults the others start from.
+    pub compatibility: Compatibility,
+    /// Which model is built.
+    pub variant: Option<VariantName>,
+    /// Width of the encoder's context.
+    pub hidden: Option<usize>,
+    /// Width of the moving average.
+    pub kernel: Option<usize>,
+    /// Units, `N`.
+    pub units: Option<usize>,
+    /// Latent dimensions of each unit, `K`.
+    pub latent_dims: Option<usize>,
+    /// How `K` samples become one activity.
+    pub pooling: Option<PoolName>,
+    /// Where the posteriors' deviations come from.
+    pub sigma: Option<SigmaName>,
+    /// The deviation that all posteriors start with.
+    pub initial_sigma: Option<f64>,
+    /// Samples per posterior in training, `S`.
+    pub samples: Option<usize>,
+    /// Samples per posterior in evaluation.
+    pub evaluate_samples: Option<usize>,
+    /// Whether each odd sample mirrors the noise of the one before it.
+    pub antithetic: Option<bool>,
+    /// What becomes of the gradient of a deviation outside its hard limits.
+    pub clamp_gradient: Option<ClampName>,
+    /// Width of the head's hidden layer.
+    pub head_hidden: Option<usize>,
+    /// Whether the head is gated.
+    pub gated: Option<bool>,
+    /// Share of the head's hidden activities dropped in training.
+    pub dropout: Option<f64>,
+    /// Whether the head's output layers start at zero.
+    pub zero_output: Option<bool>,
+    /// What is subtracted from a window before the encoder.
+    pub normalization: Option<CentreName>,
+    /// Whether a window is divided by its deviation plus 0.1, too.
+    pub divide_by_deviation: Option<bool>,
+    /// Whether a linear map from the window is added to the forecast.
+    pub skip: Option<bool>,
+    /// Where the output deviation comes from.
+    pub output_noise: Option<OutputNoiseName>,
+    /// How samples become a point forecast.
+    pub aggregation: Option<AggregationName>,
+    /// The predictive score.
+    pub score: Option<ScoreName>,
+    /// What training minimises.
+    pub objective: Option<ObjectiveName>,
+    /// The weight of every latent dimension's KL against the score in nats per time step.
+    pub beta: Option<f64>,
+    /// The variance of the means that the first batch initialises; 0: none.
+    pub initial_energy: Option<f64>,
+}
+
+impl ModelConfig {
+    /// The model's own configuration, for these data.
+    ///
+    /// # Errors
+    /// A setting outside its domain.
+    pub fn to_forecaster(&self, data: &DataConfig) -> Result<ForecasterConfig, TrainError> {
+        let d = match self.compatibility {
+            Compatibility::None => ForecasterConfig::default(),
+            Compatibility::Reference => ForecasterConfig::compatibility(),
+        };
+        let units = self.units.unwrap_or(d.units);
+        let head_hidden = match self.compatibility {
+            Compatibility::None => d.head_hidden,
+            Compatibility::Reference => data.horizon.max((units / 2).min(512)),
+        };
+        let norm = d.normalization;
+        let config = ForecasterConfig {
+            input_len: data.input_len,
+            horizon: data.horizon,
+            hidden: self.hidden.unwrap_or(d.hidden),
+            kernel: self.kernel.or(d.kernel),
+            units,
+            latent_dims: self.latent_dims.unwrap_or(d.latent_dims),
+            pooling: self.pooling.map_or(d.pooling, Into::into),
+            sigma: self.sigma.map_or(d.sigma, Into::into),
+            initial_sigma: self.initial_sigma.unwrap_or(d.initial_sigma),
+            samples: self.samples.unwrap_or(d.samples),
+            evaluate_samples: self.evaluate_samples.unwrap_or(d.evaluate_samples),
+            antithetic: self.antithetic.unwrap_or(d.antithetic),
+            clamp_gradient: self.clamp_gradient.map_or(d.clamp_gradient, Into::into),
+            head_hidden: self.head_hidden.unwrap_or(head_hidden),
+            gated: self.gated.unwrap_or(d.gated),
+            dropout: self.dropout.unwrap_or(d.dropout),
+            zero_output: self.zero_output.unwrap_or(d.zero_output),
+            normalization: InstanceNorm {
+                centre: self.normalization.map_or(norm.centre, Into::into),
+                divide_by_deviation: self.divide_by_deviation.unwrap_or(norm.divide_by_deviation),
+            },
+            skip: self.skip.unwrap_or(d.skip),
+            output_noise: self.output_noise.map_or(d.output_noise, Into::into),
+            aggregation: self.aggregation.map_or(d.aggregation, Into::into),
+            score: self.score.map_or(d.score, Into::into),
+            objective: self.objective.map_or(d.objective, Into::into),
+            beta: self.beta.unwrap_or(d.beta),
+            initial_energy: self.initial_energy.unwrap_or(d.initial_energy),
+            variant: self.variant.map_or(d.variant, Into::into),
+        };
+        config.validate()?;
+        Ok(config)
+    }
+}

@@ -1,0 +1,83 @@
+//! What can go wrong in training: the one error type of this crate. Every message is one line that says where.
+
+use crate::data::DataError;
+use crate::metrics::MetricError;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Training, evaluation or a run directory that failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A value of the configuration that has no meaning, or two that contradict each other.
+    #[error("configuration: {0}")]
+    Config(String),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A metric or a baseline.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+    /// A baseline's data or settings.
+    #[error(transparent)]
+    Baseline(crate::baselines::BaselineError),
+    /// An operation on the tape.
+    #[error(transparent)]
+    Autograd(#[from] vdn_autograd::Error),
+    /// The model refused.
+    #[error(transparent)]
+    Model(#[from] vdn_model::ModelError),
+    /// The loss was not finite; training stopped, the best checkpoint so far is intact.
+    #[error("step {step}: {report}")]
+    NonFiniteLoss {
+        /// The training step.
+        step: u64,
+        /// The first operation on the tape with a value that is not finite: op, layer, unit.
+        report: String,
+    },
+    /// A gradient was not finite; nothing was changed by the step.
+    #[error("the gradient of {parameter} is not finite at element {element}")]
+    NonFiniteGradient {
+        /// The parameter's name.
+        parameter: String,
+        /// The first such element.
+        element: usize,
+    },
+    /// A file or directory.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file whose contents are not what they should be.
+    #[error("{}: {reason}", path.display())]
+    Format {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl TrainError {
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self::Config(message.into())
+    }
+
+    /// Turns an input or output error at `path` into one that names it.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn format(path: &Path, reason: impl ToString) -> Self {
+        Self::Format { path: path.to_owned(), reason: reason.to_string() }
+    }
+}
+
+impl From<crate::baselines::BaselineError> for TrainError {
+    fn from(error: crate::baselines::BaselineError) -> Self {
+        Self::Baseline(error)
+    }
+}

@@ -1,0 +1,298 @@
+//! A trained model on windows: quick scores for validation, all metrics for a test, and what its units carry.
+
+use crate::data::{Dataset, WindowIndex};
+use crate::error::TrainError;
+use crate::metrics::{
+    PointForecast, ScoreSettings, Scores, Summary, WindowPrediction, WindowScores, overlap_block,
+};
+use crate::trainer::BatchBuffers;
+use rand::seq::SliceRandom;
+use std::sync::Mutex;
+use vdn_autograd::{Tape, UnitOutputs};
+use vdn_model::{
+    Aggregation, Bindings, Forecaster, Graph, Intervention, Mode, Parameters, Prediction, UnitStatistics,
+};
+use vdn_tensor::Element;
+use vdn_tensor::noise::{NoiseKey, NoiseRng};
+use vdn_tensor::parallel;
+
+/// Windows per forward pass: bounds memory; the results do not depend on it but for the noise's addresses.
+const BATCH: usize = 128;
+/// The training step that the noise of evaluation is addressed by: no training step reaches it.
+const STEP: u32 = u32::MAX - 1;
+/// The stream that orders windows before their latents are swapped.
+const ORDER: u32 = (1 << 30) + 1;
+/// The rate from which on a unit counts as carrying information, in nats.
+pub const INFORMED: f64 = 0.05;
+
+/// Quick scores of a model on some windows.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// The model's own score, in nats per time step.
+    pub nll: f64,
+    /// The mean squared error of the mean forecast.
+    pub mse: f64,
+    /// What its units carry; `None` for a deterministic twin.
+    pub units: Option<UnitStatistics>,
+}
+
+impl Evaluation {
+    /// The sum of all units' KL in nats per window; 0 without units.
+    #[must_use]
+    pub fn kl(&self) -> f64 {
+        self.units.as_ref().map_or(0.0, |units| units.kl().iter().sum())
+    }
+
+    /// The mean rate of the units in nats; 0 without units.
+    #[must_use]
+    pub fn mean_rate(&self) -> f64 {
+        self.units.as_ref().map_or(0.0, |units| mean(&units.rate()))
+    }
+
+    /// The mean mismatch of the units in nats; 0 without units.
+    #[must_use]
+    pub fn mean_mismatch(&self) -> f64 {
+        self.units.as_ref().map_or(0.0, |units| mean(&units.mismatch()))
+    }
+
+    /// The share of units with a rate of at least [`INFORMED`]; 0 without units.
+    #[must_use]
+    pub fn informed(&self) -> f64 {
+        self.units.as_ref().map_or(0.0, |units| units.share_with_rate(INFORMED))
+    }
+}
+
+fn mean(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.len().max(1) as f64
+}
+
+/// Forward passes over windows, batch by batch, without gradients.
+struct Passes<'a, T: Element> {
+    model: &'a Forecaster,
+    parameters: &'a Parameters<T>,
+    data: &'a Dataset,
+    seed: u64,
+    tape: Tape<T>,
+    bindings: Bindings,
+    buffers: BatchBuffers<T>,
+    statistics: UnitStatistics,
+}
+
+impl<'a, T: Element> Passes<'a, T> {
+    fn new(model: &'a Forecaster, parameters: &'a Parameters<T>, data: &'a Dataset, seed: u64) -> Self {
+        Self {
+            model,
+            parameters,
+            data,
+            seed,
+            tape: Tape::new(),
+            bindings: Bindings::new(),
+            buffers: BatchBuffers::default(),
+            statistics: UnitStatistics::new(),
+        }
+    }
+
+    /// The predictive distribution of batch number `index`. Noise is addressed by the batch's number.
+    fn predict(
+        &mut self,
+        index: usize,
+        windows: &[WindowIndex],
+        intervention: Intervention,
+    ) -> Result<Prediction, TrainError> {
+        let key = NoiseKey::new(self.seed, 0, STEP).fold_in(index as u64);
+        let batch = self.buffers.fill(self.data, windows, false)?;
+        let Self { model, parameters, tape, bindings, statistics, .. } = self;
+        tape.reset();
+        tape.no_grad(|tape| {
+            let mut graph = Graph::new(tape, parameters, bindings, Mode::Evaluate, key);
+            let (prediction, units) = model.predict(&mut graph, &batch, intervention)?;
+            if let Some(units) = units {
+                merge(statistics, tape, &units, windows.len());
+            }
+            Ok(prediction)
+        })
+    }
+}
+
+/// Adds the units' statistics of one pass.
+fn merge<T: Element>(statistics: &mut UnitStatistics, tape: &Tape<T>, units: &UnitOutputs, rows: usize) {
+    let [m1, c2, d0, lv] = [units.m1, units.c2, units.d0, units.lv].map(|var| tape.value(var).data());
+    statistics.merge(rows, m1, c2, d0, lv);
+}
+
+/// Quick scores on windows: the model's own score, the squared error, the units' statistics.
+///
+/// # Errors
+/// Windows that do not fit the model; a prediction that is not finite.
+pub fn validate<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Dataset,
+    windows: &[WindowIndex],
+    seed: u64,
+) -> Result<Evaluation, TrainError> {
+    let mut tape = Tape::<T>::new();
+    let mut bindings = Bindings::new();
+    let mut buffers = BatchBuffers::default();
+    let mut statistics = UnitStatistics::new();
+    let (mut nll, mut squares) = (0.0, 0.0);
+    for (index, chunk) in windows.chunks(BATCH).enumerate() {
+        let key = NoiseKey::new(seed, 0, STEP).fold_in(index as u64);
+        let batch = buffers.fill(data, chunk, true)?;
+        tape.reset();
+        let scores = tape.no_grad(|tape| -> Result<_, TrainError> {
+            let mut graph = Graph::new(tape, parameters, &mut bindings, Mode::Evaluate, key);
+            let scores = model.score_batch(&mut graph, &batch)?;
+            if let Some(units) = scores.units {
+                merge(&mut statistics, tape, &units, chunk.len());
+            }
+            Ok([tape.scalar(scores.nll)?.to_f64(), tape.scalar(scores.mse)?.to_f64()])
+        })?;
+        if !scores.iter().all(|x| x.is_finite()) {
+            let found = tape.first_non_finite();
+            let report = found.map_or_else(|| "a score is not finite".to_owned(), |f| f.to_string());
+            return Err(vdn_model::ModelError::Batch(report).into());
+        }
+        nll += scores[0] * chunk.len() as f64;
+        squares += scores[1] * chunk.len() as f64;
+    }
+    let n = windows.len() as f64;
+    let units = (statistics.rows() > 0).then_some(statistics);
+    Ok(Evaluation { nll: nll / n, mse: squares / n, units })
+}
+
+/// All metrics on windows, and the units' statistics (`None` for a deterministic twin).
+///
+/// With [`Intervention::Permute`] the windows are shuffled first, so that latents are swapped between windows that have
+/// nothing to do with each other; averages do not depend on the order, block standard errors mean nothing then.
+///
+/// # Errors
+/// Windows that do not fit the model; a prediction that is not finite.
+pub fn evaluate<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Dataset,
+    windows: &[WindowIndex],
+    seed: u64,
+    intervention: Intervention,
+) -> Result<(Summary, Option<UnitStatistics>), TrainError> {
+    let mut order = windows.to_vec();
+    if intervention == Intervention::Permute {
+        order.shuffle(&mut NoiseRng::new(NoiseKey::new(seed, ORDER, STEP)));
+    }
+    let mut passes = Passes::new(model, parameters, data, seed);
+    let settings = ScoreSettings {
+        point: match model.config().aggregation {
+            Aggregation::Median => PointForecast::Median,
+            Aggregation::Mean | Aggregation::Score => PointForecast::Mean,
+        },
+        ..ScoreSettings::default()
+    };
+    let mut scores = WindowAverages::new(settings, data, &order)?;
+    for (index, chunk) in order.chunks(BATCH).enumerate() {
+        let prediction = passes.predict(index, chunk, intervention)?;
+        scores.push(data, chunk, |row| PredictedRow::new(&prediction, row))?;
+    }
+    let units = (passes.statistics.rows() > 0).then_some(passes.statistics);
+    Ok((scores.summary()?, units))
+}
+
+/// The predictive distribution of windows, in one piece.
+///
+/// # Errors
+/// Windows that do not fit the model; a prediction that is not finite.
+pub fn forecast<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Dataset,
+    windows: &[WindowIndex],
+    seed: u64,
+) -> Result<Vec<Prediction>, TrainError> {
+    let mut passes = Passes::new(model, parameters, data, seed);
+    let chunks = windows.chunks(BATCH).enumerate();
+    chunks.map(|(index, chunk)| passes.predict(index, chunk, Intervention::None)).collect()
+}
+
+/// The numbers of one predicted window, laid out as the metrics want them.
+#[derive(Debug)]
+pub(crate) struct PredictedRow {
+    means: Vec<f64>,
+    sigma: Vec<f64>,
+    weights: Option<Vec<f64>>,
+}
+
+impl PredictedRow {
+    fn new(prediction: &Prediction, row: usize) -> Self {
+        let [samples, batch, horizon] = prediction.shape;
+        let mut means = Vec::with_capacity(samples * horizon);
+        for s in 0..samples {
+            means.extend_from_slice(&prediction.means[(s * batch + row) * horizon..][..horizon]);
+        }
+        let sigma = prediction.sigma[row * horizon..][..horizon].to_vec();
+        let weights = prediction.weights.as_ref();
+        let weights = weights.map(|w| (0..samples).map(|s| w[s * batch + row]).collect());
+        Self { means, sigma, weights }
+    }
+
+    /// A normal forecast: one sample.
+    pub(crate) fn gaussian(means: Vec<f64>, sigma: Vec<f64>) -> Self {
+        Self { means, sigma, weights: None }
+    }
+}
+
+/// Scores windows in parallel and averages them in order.
+pub(crate) struct WindowAverages {
+    scores: Scores,
+    last_series: Option<u32>,
+}
+
+impl WindowAverages {
+    /// Averages over `windows` of `data`, with blocks as long as targets overlap.
+    pub(crate) fn new(
+        settings: ScoreSettings,
+        data: &Dataset,
+        windows: &[WindowIndex],
+    ) -> Result<Self, TrainError> {
+        let pairs = windows.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);
+        let spacing = pairs.map(|w| w[1].t - w[0].t).min().unwrap_or(1);
+        let block = overlap_block(data.spec().horizon, spacing as usize);
+        Ok(Self { scores: Scores::new(settings, block)?, last_series: None })
+    }
+
+    /// Adds windows, each predicted by `predict(its place in the chunk)`.
+    pub(crate) fn push(
+        &mut self,
+        data: &Dataset,
+        windows: &[WindowIndex],
+        predict: impl Fn(usize) -> PredictedRow + Sync,
+    ) -> Result<(), TrainError> {
+        let horizon = data.spec().horizon;
+        let mut targets = vec![0.0; windows.len() * horizon];
+        data.fill_targets(windows, &mut targets, |x| x)?;
+        let scorer = self.scores.scorer();
+        let before = self.scores.windows();
+        let results: Vec<Mutex<Option<Result<WindowScores, TrainError>>>> =
+            windows.iter().map(|_| Mutex::new(None)).collect();
+        parallel::for_each(windows.len(), |row| {
+            let predicted = predict(row);
+            let target = &targets[row * horizon..][..horizon];
+            let scored =
+                WindowPrediction::new(&predicted.means, &predicted.sigma, predicted.weights.as_deref(), horizon)
+                    .and_then(|prediction| scorer.window(before + row, &prediction, target));
+            *results[row].lock().expect("scoring does not panic") = Some(scored.map_err(Into::into));
+        });
+        for (window, result) in windows.iter().zip(results) {
+            if self.last_series.is_some_and(|series| series != window.series) {
+                self.scores.start_series();
+            }
+            self.last_series = Some(window.series);
+            let scored = result.into_inner().expect("scoring does not panic").expect("every window was scored");
+            self.scores.push_scores(&scored?)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn summary(&self) -> Result<Summary, TrainError> {
+        Ok(self.scores.summary()?)
+    }
+}

@@ -1,0 +1,259 @@
+//! A whole run, end to end: data, model, twin, baselines, report, files.
+
+use crate::checkpoint::load_weights;
+use crate::compare::{ridge, seasonal_naive};
+use crate::config::RunConfig;
+use crate::data::{Dataset, Table};
+use crate::error::TrainError;
+use crate::evaluate::{evaluate, forecast};
+use crate::metrics::PredictiveScore;
+use crate::report::{Report, Row};
+use crate::run::RunDirectory;
+use crate::trainer::{Files, Progress, Trained, Trainer};
+use std::fmt::Write;
+use std::path::Path;
+use vdn_autograd::Score;
+use vdn_model::{Forecaster, ForecasterConfig, Intervention, Parameters, Variant};
+
+/// Which model of a run is being trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The model.
+    Model,
+    /// Its deterministic twin.
+    Twin,
+}
+
+impl Stage {
+    /// `model` or `twin`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Twin => "twin",
+        }
+    }
+}
+
+/// What a run works on.
+struct Experiment {
+    config: RunConfig,
+    season: (usize, String),
+    notes: Vec<String>,
+    data: Dataset,
+}
+
+impl Experiment {
+    /// Reads the data; nothing is written.
+    fn load(config: RunConfig) -> Result<Self, TrainError> {
+        config.validate()?;
+        let table = config.data.load_table()?;
+        let season = config.data.season_of(&table);
+        let notes = table.report.to_string().lines().map(str::to_owned).collect();
+        let data = config.data.dataset(table)?;
+        Ok(Self { config, season, notes, data })
+    }
+
+    fn forecaster_config(&self, stage: Stage) -> Result<ForecasterConfig, TrainError> {
+        let config = self.config.model.to_forecaster(&self.config.data)?;
+        Ok(match stage {
+            Stage::Model => config,
+            Stage::Twin => ForecasterConfig { variant: Variant::Twin, ..config },
+        })
+    }
+
+    fn report(&self) -> Result<Report, TrainError> {
+        let splits = self.data.splits();
+        let model = self.forecaster_config(Stage::Model)?;
+        let beta = model.beta;
+        let skipped = splits.skipped().map(|s| format!("{}: too short, left out", self.data.names()[s]));
+        Ok(Report {
+            data: self.config.data.name(),
+            series: self.data.names().len(),
+            input_len: model.input_len,
+            horizon: model.horizon,
+            windows: [splits.train.len(), splits.validation.len(), splits.test.len()],
+            season: self.season.clone(),
+            beta: [beta, beta * model.horizon as f64],
+            score: format!("{:?}", model.score).to_lowercase(),
+            notes: self.notes.iter().cloned().chain(skipped).collect(),
+            rows: Vec::new(),
+        })
+    }
+
+    /// Scores a trained model on the test windows, and (with units) what permuting its latents costs.
+    fn score(
+        &self,
+        stage: Stage,
+        model: &Forecaster,
+        parameters: &Parameters<f32>,
+        trained: Option<&Trained>,
+        rows: &mut Vec<Row>,
+    ) -> Result<(), TrainError> {
+        let (seed, test) = (self.config.train.seed, &self.data.splits().test);
+        let score = predictive_score(model.score());
+        let (summary, units) = evaluate(model, parameters, &self.data, test, seed, Intervention::None)?;
+        let name = match model.config().variant {
+            Variant::Variational => "variational units",
+            Variant::Twin => "deterministic twin",
+            Variant::ReferenceTwin => "reference's twin",
+        };
+        let mut row = Row::new(name, &summary, score).with_units(units.as_ref());
+        row.parameters = Some(model.used_parameters(parameters));
+        if let Some(trained) = trained {
+            row.epochs = Some(trained.history.len());
+            row.best_epoch = Some(trained.best_epoch);
+            row.seconds_per_epoch = Some(trained.seconds_per_epoch);
+        }
+        rows.push(row);
+        if stage == Stage::Model && model.config().variant == Variant::Variational {
+            let (summary, _) = evaluate(model, parameters, &self.data, test, seed, Intervention::Permute)?;
+            rows.push(Row::new("  the same, z swapped in the batch", &summary, score));
+        }
+        Ok(())
+    }
+
+    fn score_baselines(&self, rows: &mut Vec<Row>, score: PredictiveScore) -> Result<(), TrainError> {
+        let (summary, penalty) = ridge(&self.data)?;
+        rows.push(Row::new(&format!("ridge, penalty {penalty:.3e}"), &summary, score));
+        let summary = seasonal_naive(&self.data, self.season.0)?;
+        rows.push(Row::new(&format!("seasonal naive, {} steps", self.season.0), &summary, score));
+        Ok(())
+    }
+}
+
+fn predictive_score(score: Score) -> PredictiveScore {
+    match score {
+        Score::Tempered => PredictiveScore::Tempered,
+        Score::Marginal => PredictiveScore::Marginal,
+        Score::Joint => PredictiveScore::Joint,
+    }
+}
+
+/// Trains a model (and its twin, if the configuration asks for it), scores it beside the baselines on the test windows,
+/// and writes the run directory `out`, if one is given.
+///
+/// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not depend on them.
+///
+/// # Errors
+/// A bad configuration, data that cannot be read or are too short, a loss that is not finite, a file that cannot be
+/// written. Nothing is written before the data are read and checked.
+pub fn train_run(
+    config: &RunConfig,
+    out: Option<&Path>,
+    mut progress: impl FnMut(Stage, Progress<'_>),
+) -> Result<Report, TrainError> {
+    let experiment = Experiment::load(config.clone())?;
+    let run = out.map(RunDirectory::create).transpose()?;
+    if let Some(run) = &run {
+        run.write_config(config)?;
+        run.write_scaler(experiment.data.names(), experiment.data.scaler())?;
+    }
+    let mut report = experiment.report()?;
+    let mut stages = vec![Stage::Model];
+    if config.train.twin {
+        stages.push(Stage::Twin);
+    }
+    let mut score = PredictiveScore::default();
+    for stage in stages {
+        let seed = config.train.seed;
+        let (model, mut parameters) = Forecaster::new::<f32>(experiment.forecaster_config(stage)?, seed)?;
+        score = predictive_score(model.score());
+        let twin = stage == Stage::Twin;
+        let trainer = Trainer {
+            train: config.train.clone(),
+            optimizer: config.optimizer,
+            schedule: config.schedule,
+            files: run.as_ref().map(|run| Files { history: run.history(twin), weights: run.weights(twin) }),
+        };
+        let trained =
+            trainer.train(&model, &mut parameters, &experiment.data, |event| progress(stage, event))?;
+        experiment.score(stage, &model, &parameters, Some(&trained), &mut report.rows)?;
+    }
+    experiment.score_baselines(&mut report.rows, score)?;
+    if let Some(run) = &run {
+        run.write_json("summary.json", &report)?;
+    }
+    Ok(report)
+}
+
+/// Loads the model of a run.
+fn load_model(
+    experiment: &Experiment,
+    run: &RunDirectory,
+    stage: Stage,
+) -> Result<(Forecaster, Parameters<f32>), TrainError> {
+    let (model, mut parameters) = Forecaster::new::<f32>(experiment.forecaster_config(stage)?, 0)?;
+    load_weights(&mut parameters, &run.weights(stage == Stage::Twin))?;
+    Ok((model, parameters))
+}
+
+/// Scores the stored weights of a run again on its test windows, beside the baselines.
+///
+/// # Errors
+/// The directory, its data or its weights cannot be read or do not fit each other.
+pub fn evaluate_run(run: &RunDirectory) -> Result<Report, TrainError> {
+    let experiment = Experiment::load(run.read_config()?)?;
+    let mut report = experiment.report()?;
+    let (model, parameters) = load_model(&experiment, run, Stage::Model)?;
+    experiment.score(Stage::Model, &model, &parameters, None, &mut report.rows)?;
+    if run.weights(true).exists() {
+        let (twin, parameters) = load_model(&experiment, run, Stage::Twin)?;
+        experiment.score(Stage::Twin, &twin, &parameters, None, &mut report.rows)?;
+    }
+    experiment.score_baselines(&mut report.rows, predictive_score(model.score()))?;
+    Ok(report)
+}
+
+/// The quantiles that a forecast is written with.
+const QUANTILES: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
+
+/// Forecasts what comes after the last row of each series, in the series' own units, as CSV: `series, step, mean`, and
+/// the quantiles of the predictive mixture. `data` replaces the run's file; its series are found by name.
+///
+/// # Errors
+/// The directory, the data or the weights cannot be read; a series of the run is missing, or too short.
+pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, TrainError> {
+    let mut config = run.read_config()?;
+    config.validate()?;
+    let (names, scaler) = run.read_scaler()?;
+    if let Some(path) = data {
+        config.data.file = Some(path.to_owned());
+        config.data.columns = Some(names.clone());
+    }
+    let table: Table = config.data.load_table()?;
+    let data = Dataset::for_forecast(table, config.data.window_spec(), names, scaler)?;
+    let (model, mut parameters) = Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
+    load_weights(&mut parameters, &run.weights(false))?;
+    let windows: Vec<_> = data.latest_windows().collect();
+    let predictions = forecast(&model, &parameters, &data, &windows, config.train.seed)?;
+    let mut csv = "series,step,mean".to_owned();
+    for tau in QUANTILES {
+        write!(csv, ",q{tau}").expect("writing to a string cannot fail");
+    }
+    csv.push('\n');
+    let mut remaining = windows.iter();
+    for prediction in &predictions {
+        let [_, batch, horizon] = prediction.shape;
+        let mean = prediction.point();
+        let quantiles = QUANTILES.map(|tau| prediction.quantile(tau));
+        for (row, window) in remaining.by_ref().take(batch).enumerate() {
+            let series = window.series as usize;
+            let name = quoted(&data.names()[series]);
+            for step in 0..horizon {
+                let own = |values: &[f64]| data.scaler().inverse(series, values[row * horizon + step]);
+                write!(csv, "{name},{},{}", step + 1, own(&mean)).expect("writing to a string cannot fail");
+                for values in &quantiles {
+                    write!(csv, ",{}", own(values)).expect("writing to a string cannot fail");
+                }
+                csv.push('\n');
+            }
+        }
+    }
+    Ok(csv)
+}
+
+/// A field of a CSV file, quoted where it has to be.
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }
+}

@@ -1,0 +1,232 @@
+//! Averages over windows, with standard errors that allow for windows overlapping.
+//!
+//! Two windows of one series whose targets overlap have correlated scores, so the deviation of the scores over the root of
+//! their number understates the error of the mean, often several times. Here each series' windows, in time order, are cut
+//! into blocks of `b` consecutive windows (what is left over at a series' end joins its last block; a series shorter than
+//! `b` is one block), and the blocks count as independent. With block totals `T_k` over `n_k` windows, `K` blocks, `n`
+//! windows and mean `m`, the estimator is
+//!
+//! ```text
+//! SE^2 = K / (K - 1) * sum_k (T_k - n_k m)^2 / n^2
+//! ```
+//!
+//! (batch means, or cluster-robust variance with series segments as clusters). What it assumes and costs: the blocks must
+//! be at least as long as the overlap, `ceil(horizon / spacing)` windows ([`overlap_block`]), and longer if scores stay
+//! correlated beyond it; at a block length `b` a correlation at lag `l` counts with weight `1 - l/b`, so short blocks bias the
+//! error downwards, while few blocks make it noisy (relative deviation `1/sqrt(2 (K - 1))`). Scores of different series
+//! at one time are taken as independent, which for the columns of one data set is optimistic.
+//!
+//! For the difference of two models feed the per-window differences: the pairing removes what both find hard.
+
+use super::error::MetricError;
+
+/// A mean and its block standard error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The mean over all windows, each weighing the same.
+    pub mean: f64,
+    /// Its standard error; `None` with fewer than two blocks.
+    pub standard_error: Option<f64>,
+}
+
+/// The least block length for windows `spacing` time steps apart with targets of `horizon` steps: `ceil(horizon / spacing)`
+/// windows, at least 1. A `spacing` of 0 counts as 1.
+#[must_use]
+pub fn overlap_block(horizon: usize, spacing: usize) -> usize {
+    horizon.div_ceil(spacing.max(1)).max(1)
+}
+
+/// Sums over blocks of windows, for several columns (metrics) at once; memory grows with the number of blocks only.
+///
+/// ```
+/// use vdn_train::metrics::BlockSums;
+/// let mut sums = BlockSums::new(1, 2)?;
+/// for value in [1.0, 3.0, 2.0, 6.0] {
+///     sums.push(&[value])?;
+/// }
+/// let estimate = sums.estimate(0)?;
+/// assert_eq!(estimate.mean, 3.0);
+/// // Block totals 4 and 8: 2/1 * ((4 - 6)^2 + (8 - 6)^2) / 16 = 1.
+/// assert_eq!(estimate.standard_error, Some(1.0));
+/// # Ok::<(), vdn_train::metrics::MetricError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct BlockSums {
+    columns: usize,
+    block: usize,
+    /// `[blocks, columns]`.
+    totals: Vec<f64>,
+    counts: Vec<usize>,
+    /// The block being filled, not yet among `totals`.
+    open: Vec<f64>,
+    open_count: usize,
+    /// Whether a block of the current series is among `totals`.
+    series_has_block: bool,
+}
+
+impl BlockSums {
+    /// Empty sums of `columns` values per window in blocks of `block` windows.
+    ///
+    /// # Errors
+    /// When either is 0.
+    pub fn new(columns: usize, block: usize) -> Result<Self, MetricError> {
+        for (name, value) in [("columns", columns), ("block", block)] {
+            if value == 0 {
+                let (operation, expected) = ("block sums", "at least 1");
+                return Err(MetricError::Setting { operation, name, value: 0.0, expected });
+            }
+        }
+        Ok(Self {
+            columns,
+            block,
+            totals: Vec::new(),
+            counts: Vec::new(),
+            open: vec![0.0; columns],
+            open_count: 0,
+            series_has_block: false,
+        })
+    }
+
+    /// Adds the values of the next window of the current series, in time order.
+    ///
+    /// # Errors
+    /// When the number of values is not that of the columns, or one is not finite.
+    pub fn push(&mut self, values: &[f64]) -> Result<(), MetricError> {
+        if values.len() != self.columns {
+            let detail = format!("values [{}], columns {}", values.len(), self.columns);
+            return Err(MetricError::shape("block sums", detail));
+        }
+        if let Some(value) = values.iter().copied().find(|v| !v.is_finite()) {
+            let window = self.windows();
+            return Err(MetricError::Score { metric: "block sums", window, step: None, value });
+        }
+        for (sum, value) in self.open.iter_mut().zip(values) {
+            *sum += value;
+        }
+        self.open_count += 1;
+        if self.open_count == self.block {
+            self.totals.extend_from_slice(&self.open);
+            self.counts.push(self.open_count);
+            self.clear_open();
+            self.series_has_block = true;
+        }
+        Ok(())
+    }
+
+    /// Says that the next window belongs to another series: blocks do not run across.
+    pub fn start_series(&mut self) {
+        if self.open_count > 0 {
+            if self.series_has_block {
+                let last = self.totals.len() - self.columns;
+                for (sum, open) in self.totals[last..].iter_mut().zip(&self.open) {
+                    *sum += open;
+                }
+                self.counts[last / self.columns] += self.open_count;
+            } else {
+                self.totals.extend_from_slice(&self.open);
+                self.counts.push(self.open_count);
+            }
+            self.clear_open();
+        }
+        self.series_has_block = false;
+    }
+
+    fn clear_open(&mut self) {
+        self.open.fill(0.0);
+        self.open_count = 0;
+    }
+
+    /// How many windows were pushed.
+    #[must_use]
+    pub fn windows(&self) -> usize {
+        self.counts.iter().sum::<usize>() + self.open_count
+    }
+
+    /// How many blocks there are.
+    #[must_use]
+    pub fn blocks(&self) -> usize {
+        self.counts.len() + usize::from(self.open_count > 0 && !self.series_has_block)
+    }
+
+    /// `(total, number of windows)` of each block in one column.
+    fn column(&self, column: usize) -> Vec<(f64, usize)> {
+        let totals = self.totals.chunks_exact(self.columns).map(|row| row[column]);
+        let mut blocks: Vec<(f64, usize)> = totals.zip(self.counts.iter().copied()).collect();
+        if self.open_count > 0 {
+            match blocks.last_mut().filter(|_| self.series_has_block) {
+                Some(last) => *last = (last.0 + self.open[column], last.1 + self.open_count),
+                None => blocks.push((self.open[column], self.open_count)),
+            }
+        }
+        blocks
+    }
+
+    fn check(&self, operation: &'static str, column: usize) -> Result<(), MetricError> {
+        if column >= self.columns {
+            return Err(MetricError::shape(
+                operation,
+                format!("column {column} of {}", self.columns),
+            ));
+        }
+        if self.windows() == 0 { Err(MetricError::Empty { operation }) } else { Ok(()) }
+    }
+
+    /// The mean of a column and its block standard error.
+    ///
+    /// # Errors
+    /// When there is no such column or no window.
+    pub fn estimate(&self, column: usize) -> Result<Estimate, MetricError> {
+        self.check("block standard error", column)?;
+        let blocks = self.column(column);
+        let windows = self.windows() as f64;
+        let mean = blocks.iter().map(|(total, _)| total).sum::<f64>() / windows;
+        let residuals = blocks.iter().map(|(total, count)| total - *count as f64 * mean);
+        Ok(Estimate { mean, standard_error: standard_error(residuals, blocks.len(), windows) })
+    }
+
+    /// The ratio of two columns' sums, with the standard error of its linearisation (delta method over blocks).
+    ///
+    /// # Errors
+    /// When there is no such column, no window, or the denominator's sum is zero.
+    pub fn ratio(&self, numerator: usize, denominator: usize) -> Result<Estimate, MetricError> {
+        const OPERATION: &str = "ratio of block sums";
+        self.check(OPERATION, numerator)?;
+        self.check(OPERATION, denominator)?;
+        let (above, below) = (self.column(numerator), self.column(denominator));
+        let scale: f64 = below.iter().map(|(total, _)| total).sum();
+        let mean = above.iter().map(|(total, _)| total).sum::<f64>() / scale;
+        if !mean.is_finite() {
+            let expected = "a sum other than 0";
+            return Err(MetricError::Setting {
+                operation: OPERATION,
+                name: "denominator",
+                value: scale,
+                expected,
+            });
+        }
+        let residuals = above.iter().zip(&below).map(|(a, b)| a.0 - mean * b.0);
+        Ok(Estimate { mean, standard_error: standard_error(residuals, above.len(), scale) })
+    }
+}
+
+/// `sqrt(K / (K - 1) sum_k r_k^2) / |scale|`.
+fn standard_error(residuals: impl Iterator<Item = f64>, blocks: usize, scale: f64) -> Option<f64> {
+    if blocks < 2 {
+        return None;
+    }
+    let sum: f64 = residuals.map(|r| r * r).sum();
+    let blocks = blocks as f64;
+    Some((blocks / (blocks - 1.0) * sum).sqrt() / scale.abs())
+}
+
+/// The mean of the per-window `values` of one series in time order, in blocks of `block` windows.
+///
+/// # Errors
+/// When `block` is 0, there are no values, or one is not finite.
+pub fn block_estimate(values: &[f64], block: usize) -> Result<Estimate, MetricError> {
+    let mut sums = BlockSums::new(1, block)?;
+    for value in values {
+        sums.push(std::slice::from_ref(value))?;
+    }
+    sums.estimate(0)
+}

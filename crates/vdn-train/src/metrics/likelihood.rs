@@ -1,0 +1,123 @@
+//! The negative log-likelihood of a mixture over sample paths, with three predictive scores.
+//!
+//! With `l[s, h] = ln Normal(y_h; m_{s,h}, sigma_{s,h}^2)` and weights `w_s` (uniform unless given), all in nats per time step:
+//!
+//! | score | value | what it is |
+//! |---|---|---|
+//! | `tempered` | `-ln sum_s w_s exp(mean_h l[s,h])` | the published research code's: the likelihood to the power `1/H` |
+//! | `marginal` | `-mean_h ln sum_s w_s exp(l[s,h])` | a composite likelihood: each step's own predictive density (default) |
+//! | `joint` | `-1/H ln sum_s w_s exp(sum_h l[s,h])` | the density of the whole path; times `H` it is nats per window |
+//!
+//! `joint <= tempered` for the same numbers only up to `ln S`; the three agree when `S = 1`. A log-mean-exp over `S` samples
+//! is biased by about `Var(w)/(2 S)`: compare at equal `S`.
+
+use super::error::MetricError;
+use super::mixture::LogMeanExp;
+use super::window::WindowPrediction;
+
+/// Which log-score of the mixture is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PredictiveScore {
+    /// Log-densities averaged over the horizon, then log-mean-exp over the samples.
+    Tempered,
+    /// Log-mean-exp over the samples at each step, then the mean over the horizon.
+    #[default]
+    Marginal,
+    /// Log-densities summed over the horizon, then log-mean-exp over the samples; per time step.
+    Joint,
+}
+
+/// The negative log-likelihood of one window in nats per time step, by all three scores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WindowNll {
+    /// [`PredictiveScore::Tempered`].
+    pub tempered: f64,
+    /// [`PredictiveScore::Marginal`].
+    pub marginal: f64,
+    /// [`PredictiveScore::Joint`], per time step; times `H` it is nats per window.
+    pub joint: f64,
+}
+
+impl WindowNll {
+    /// The value of one of the scores.
+    #[must_use]
+    pub fn of(&self, score: PredictiveScore) -> f64 {
+        match score {
+            PredictiveScore::Tempered => self.tempered,
+            PredictiveScore::Marginal => self.marginal,
+            PredictiveScore::Joint => self.joint,
+        }
+    }
+}
+
+/// The negative log-likelihood of `target [H]` under `prediction`.
+///
+/// # Errors
+/// When an input is not finite or outside its domain, or a log-likelihood overflows.
+///
+/// ```
+/// use vdn_train::metrics::{WindowPrediction, window_nll};
+/// let prediction = WindowPrediction::gaussian(&[0.0, 1.0], &[1.0, 1.0])?;
+/// let nll = window_nll(&prediction, &[0.0, 1.0])?;
+/// assert!((nll.marginal - 0.918_938_533_204_672_7).abs() < 1e-15);
+/// assert_eq!(nll.joint, nll.tempered);
+/// # Ok::<(), vdn_train::metrics::MetricError>(())
+/// ```
+pub fn window_nll(
+    prediction: &WindowPrediction<'_>,
+    target: &[f64],
+) -> Result<WindowNll, MetricError> {
+    prediction.check("nll", target)?;
+    window_nll_checked(prediction, target)
+}
+
+/// [`window_nll`] of inputs that were checked.
+pub(crate) fn window_nll_checked(
+    prediction: &WindowPrediction<'_>,
+    target: &[f64],
+) -> Result<WindowNll, MetricError> {
+    let horizon = target.len() as f64;
+    let samples = prediction.samples();
+    let mut path = vec![0.0; samples];
+    let mut weights = vec![0.0; samples];
+    let mut marginal = 0.0;
+    let mut not_finite = None;
+    prediction.for_each_step(|h, mixture| {
+        let mut step = LogMeanExp::default();
+        for s in 0..samples {
+            let log_density = mixture.component_ln_pdf(s, target[h]);
+            weights[s] = mixture.weight(s);
+            path[s] += log_density;
+            step.add(log_density, weights[s]);
+        }
+        let value = -step.value();
+        if !value.is_finite() && not_finite.is_none() {
+            not_finite = Some((h, value));
+        }
+        marginal += value;
+    });
+    if let Some((h, value)) = not_finite {
+        return Err(MetricError::Score {
+            metric: "nll (marginal)",
+            window: 0,
+            step: Some(h),
+            value,
+        });
+    }
+    let (mut tempered, mut joint) = (LogMeanExp::default(), LogMeanExp::default());
+    for (total, weight) in path.iter().zip(&weights) {
+        tempered.add(total / horizon, *weight);
+        joint.add(*total, *weight);
+    }
+    let nll = WindowNll {
+        tempered: -tempered.value(),
+        marginal: marginal / horizon,
+        joint: -joint.value() / horizon,
+    };
+    for (metric, value) in [("nll (tempered)", nll.tempered), ("nll (joint)", nll.joint)] {
+        if !value.is_finite() {
+            return Err(MetricError::Score { metric, window: 0, step: None, value });
+        }
+    }
+    Ok(nll)
+}

@@ -1,0 +1,91 @@
+//! Risk against coverage: the mean loss of the forecasts kept when the most uncertain ones are withheld.
+//!
+//! If the predicted uncertainty is informative the curve rises with the coverage (Geifman and El-Yaniv 2017); if it is
+//! noise the curve is flat at the mean loss.
+
+use super::error::MetricError;
+
+/// One point of the curve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RiskPoint {
+    /// Share of the forecasts kept, in (0, 1].
+    pub coverage: f64,
+    /// Their mean loss, in the loss's unit.
+    pub risk: f64,
+    /// The largest uncertainty among them.
+    pub threshold: f64,
+}
+
+/// The risk-coverage curve and the area under it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RiskCoverage {
+    /// One point per distinct uncertainty, coverage ascending; the last keeps everything.
+    pub points: Vec<RiskPoint>,
+    /// The mean over `k = 1..n` of the risk of the `k` least uncertain forecasts; equal uncertainties count as drawn in
+    /// random order (their expectation), so the order of the input does not matter.
+    pub area: f64,
+}
+
+/// The curve of `loss [n]` by ascending `uncertainty [n]`.
+///
+/// # Errors
+/// When the lengths differ or are 0, or a number is not finite.
+///
+/// ```
+/// use vdn_train::metrics::risk::risk_coverage;
+/// let curve = risk_coverage(&[0.1, 0.9, 0.5], &[1.0, 6.0, 2.0])?;
+/// assert_eq!(curve.points.iter().map(|p| p.risk).collect::<Vec<_>>(), [1.0, 1.5, 3.0]);
+/// # Ok::<(), vdn_train::metrics::MetricError>(())
+/// ```
+pub fn risk_coverage(uncertainty: &[f64], loss: &[f64]) -> Result<RiskCoverage, MetricError> {
+    const METRIC: &str = "risk-coverage";
+    let count = loss.len();
+    if count == 0 || uncertainty.len() != count {
+        let detail = format!("uncertainty [{}], loss [{count}]", uncertainty.len());
+        return Err(MetricError::shape(METRIC, detail));
+    }
+    for (window, (u, l)) in uncertainty.iter().zip(loss).enumerate() {
+        let value = if u.is_finite() { *l } else { *u };
+        if !value.is_finite() {
+            return Err(MetricError::Score { metric: METRIC, window, step: None, value });
+        }
+    }
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by(|&a, &b| uncertainty[a].total_cmp(&uncertainty[b]));
+    let (mut points, mut area) = (Vec::new(), 0.0);
+    let (mut kept, mut total) = (0usize, 0.0);
+    for group in order.chunk_by(|&a, &b| uncertainty[a] == uncertainty[b]) {
+        let group_loss: f64 = group.iter().map(|&i| loss[i]).sum();
+        let mean = group_loss / group.len() as f64;
+        for k in 1..=group.len() {
+            area += (total + k as f64 * mean) / (kept + k) as f64;
+        }
+        kept += group.len();
+        total += group_loss;
+        points.push(RiskPoint {
+            coverage: kept as f64 / count as f64,
+            risk: total / kept as f64,
+            threshold: uncertainty[group[0]],
+        });
+    }
+    Ok(RiskCoverage { points, area: area / count as f64 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_do_not_depend_on_the_order() {
+        let first = risk_coverage(&[1.0, 1.0, 2.0], &[0.0, 4.0, 5.0]).unwrap();
+        let second = risk_coverage(&[2.0, 1.0, 1.0], &[5.0, 4.0, 0.0]).unwrap();
+        assert_eq!(first, second);
+        assert_eq!(first.points.len(), 2);
+        assert_eq!((first.points[0].coverage, first.points[0].risk), (2.0 / 3.0, 2.0));
+        assert!((first.area - (2.0 + 2.0 + 3.0) / 3.0).abs() < 1e-15);
+        assert!(risk_coverage(&[1.0], &[f64::NAN]).is_err());
+        assert!(risk_coverage(&[f64::INFINITY], &[1.0]).is_err());
+        assert!(risk_coverage(&[], &[]).is_err());
+        assert!(risk_coverage(&[1.0], &[1.0, 2.0]).is_err());
+    }
+}

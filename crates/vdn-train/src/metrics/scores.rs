@@ -1,0 +1,239 @@
+//! The scores of a whole test set: one window at a time in, means with block standard errors out.
+
+use super::block::{BlockSums, Estimate};
+use super::coverage::PitHistogram;
+use super::error::MetricError;
+use super::likelihood::PredictiveScore;
+use super::scorer::{ScoreSettings, Scorer, WindowScores};
+use super::window::WindowPrediction;
+
+/// Bins of the PIT histogram.
+const PIT_BINS: usize = 20;
+
+/// Accumulates scores. Every window weighs the same whatever batch it came in, the order of pushing fixes the order of
+/// summation, and memory does not grow with the windows beyond one row per block.
+///
+/// ```
+/// use vdn_train::metrics::{ScoreSettings, Scores, WindowPrediction};
+/// let mut scores = Scores::new(ScoreSettings::default(), 2)?;
+/// for y in [0.1, -0.4, 1.2, 0.3] {
+///     let prediction = WindowPrediction::new(&[-0.2, 0.2], &[0.9], None, 1)?;
+///     scores.push(&prediction, &[y])?;
+/// }
+/// let summary = scores.summary()?;
+/// assert_eq!((summary.windows, summary.blocks), (4, 2));
+/// assert!((summary.mse.mean - 0.425).abs() < 1e-12);
+/// # Ok::<(), vdn_train::metrics::MetricError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Scores {
+    scorer: Scorer,
+    sums: Option<BlockSums>,
+    pit: PitHistogram,
+    block: usize,
+    horizon: usize,
+    /// Number of windows so far.
+    windows: usize,
+}
+
+/// The pinball loss at one level.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TauSummary {
+    /// The level.
+    pub tau: f64,
+    /// With the quantile of the mixture itself.
+    pub mixture: Estimate,
+    /// With the quantile of the moment-matched Gaussian (the published research code's definition).
+    pub gaussian: Estimate,
+}
+
+/// One central interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct IntervalSummary {
+    /// Nominal coverage.
+    pub level: f64,
+    /// Observed share of targets inside.
+    pub coverage: Estimate,
+    /// Mean width, in the unit of the target.
+    pub width: Estimate,
+}
+
+/// Means over all windows and steps, with block standard errors (see [`super::block`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Number of windows.
+    pub windows: usize,
+    /// Number of blocks behind the standard errors.
+    pub blocks: usize,
+    /// Steps per window.
+    pub horizon: usize,
+    /// Squared error of the point forecast.
+    pub mse: Estimate,
+    /// Absolute error of the point forecast.
+    pub mae: Estimate,
+    /// Negative log-likelihood in nats per time step, `tempered`.
+    pub nll_tempered: Estimate,
+    /// Negative log-likelihood in nats per time step, `marginal`.
+    pub nll_marginal: Estimate,
+    /// Negative log-likelihood in nats per time step, `joint`.
+    pub nll_joint: Estimate,
+    /// Negative log-likelihood in nats per window, `joint`.
+    pub nll_joint_per_window: Estimate,
+    /// Exact CRPS of the mixture.
+    pub crps: Estimate,
+    /// CRPS of the moment-matched Gaussian.
+    pub gaussian_crps: Estimate,
+    /// Variance of the predictive mixture.
+    pub variance: Estimate,
+    /// Normalised quantile loss (dimensionless, see [`super::pinball`]); `None` without levels or with all targets zero.
+    pub quantile_loss: Option<Estimate>,
+    /// Pinball losses, one per level asked for.
+    pub pinball: Vec<TauSummary>,
+    /// Coverage and width, one per interval asked for.
+    pub intervals: Vec<IntervalSummary>,
+    /// Histogram of the PIT values of all targets, in 20 bins.
+    pub pit: PitHistogram,
+    /// Mean absolute deviation of the PIT's distribution function from uniform over the inner bin edges.
+    pub calibration_error: f64,
+}
+
+impl Summary {
+    /// The negative log-likelihood by one of the scores, nats per time step.
+    #[must_use]
+    pub fn nll(&self, score: PredictiveScore) -> Estimate {
+        match score {
+            PredictiveScore::Tempered => self.nll_tempered,
+            PredictiveScore::Marginal => self.nll_marginal,
+            PredictiveScore::Joint => self.nll_joint,
+        }
+    }
+}
+
+impl Scores {
+    /// An empty accumulator; standard errors come from blocks of `block` consecutive windows, see
+    /// [`super::overlap_block`].
+    ///
+    /// # Errors
+    /// When a level is not in (0, 1) or `block` is 0.
+    pub fn new(settings: ScoreSettings, block: usize) -> Result<Self, MetricError> {
+        BlockSums::new(1, block)?;
+        let (scorer, pit) = (Scorer::new(settings)?, PitHistogram::new(PIT_BINS)?);
+        Ok(Self { scorer, sums: None, pit, block, horizon: 0, windows: 0 })
+    }
+
+    /// What scores a single window; share it with threads and [`Scores::push_scores`] the results in order.
+    #[must_use]
+    pub fn scorer(&self) -> &Scorer {
+        &self.scorer
+    }
+
+    /// Number of windows so far.
+    #[must_use]
+    pub fn windows(&self) -> usize {
+        self.windows
+    }
+
+    /// Says that the next window belongs to another series (blocks do not run across series).
+    pub fn start_series(&mut self) {
+        if let Some(sums) = &mut self.sums {
+            sums.start_series();
+        }
+    }
+
+    /// Scores the next window of the current series, in time order, against `target [H]`.
+    ///
+    /// # Errors
+    /// As [`Scorer::window`], and when the horizon differs from that of the windows before. Nothing is added then.
+    pub fn push(
+        &mut self,
+        prediction: &WindowPrediction<'_>,
+        target: &[f64],
+    ) -> Result<(), MetricError> {
+        let scores = self.scorer.window(self.windows, prediction, target)?;
+        self.push_scores(&scores)
+    }
+
+    /// Adds the scores of the next window, made by this accumulator's [`Scores::scorer`].
+    ///
+    /// # Errors
+    /// When they have another horizon or other levels than the windows before, or a number is not finite.
+    pub fn push_scores(&mut self, scores: &WindowScores) -> Result<(), MetricError> {
+        let horizon = scores.pit.len();
+        if self.windows > 0 && horizon != self.horizon {
+            let detail = format!(
+                "window {} has horizon {horizon}, those before {}",
+                self.windows, self.horizon
+            );
+            return Err(MetricError::shape("scores", detail));
+        }
+        let columns = scores.columns();
+        let mut pit = self.pit.clone();
+        for value in &scores.pit {
+            pit.push(*value)?;
+        }
+        let sums = match &mut self.sums {
+            Some(sums) => sums,
+            none => none.insert(BlockSums::new(columns.len(), self.block)?),
+        };
+        sums.push(&columns)?;
+        self.pit = pit;
+        self.horizon = horizon;
+        self.windows += 1;
+        Ok(())
+    }
+
+    /// The means and their standard errors so far.
+    ///
+    /// # Errors
+    /// When nothing was pushed.
+    pub fn summary(&self) -> Result<Summary, MetricError> {
+        let empty = MetricError::Empty { operation: "scores" };
+        let (Some(sums), Some(calibration_error)) = (&self.sums, self.pit.calibration_error())
+        else {
+            return Err(empty);
+        };
+        let settings = self.scorer.settings();
+        let (taus, intervals) = (settings.taus.len(), settings.intervals.len());
+        let column = |index| sums.estimate(index);
+        // The order is that of `WindowScores::columns`.
+        let [numerator, denominator, lists] = [8, 9, 10];
+        let nll_joint = column(4)?;
+        let steps = self.horizon as f64;
+        let quantile_loss =
+            match settings.quantile_levels.is_empty() || column(denominator)?.mean == 0.0 {
+                true => None,
+                false => Some(sums.ratio(numerator, denominator)?),
+            };
+        let pinball = settings.taus.iter().enumerate().map(|(k, tau)| {
+            let (mixture, gaussian) = (column(lists + k)?, column(lists + taus + k)?);
+            Ok(TauSummary { tau: *tau, mixture, gaussian })
+        });
+        let first = lists + 2 * taus;
+        let intervals = settings.intervals.iter().enumerate().map(|(k, level)| {
+            let (coverage, width) = (column(first + k)?, column(first + intervals + k)?);
+            Ok(IntervalSummary { level: *level, coverage, width })
+        });
+        Ok(Summary {
+            windows: self.windows,
+            blocks: sums.blocks(),
+            horizon: self.horizon,
+            mse: column(0)?,
+            mae: column(1)?,
+            nll_tempered: column(2)?,
+            nll_marginal: column(3)?,
+            nll_joint,
+            nll_joint_per_window: Estimate {
+                mean: nll_joint.mean * steps,
+                standard_error: nll_joint.standard_error.map(|e| e * steps),
+            },
+            crps: column(5)?,
+            gaussian_crps: column(6)?,
+            variance: column(7)?,
+            quantile_loss,
+            pinball: pinball.collect::<Result<_, MetricError>>()?,
+            intervals: intervals.collect::<Result<_, MetricError>>()?,
+            pit: self.pit.clone(),
+            calibration_error,
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! The directory of a run: what was asked for, what happened, and the weights.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config.toml` | the whole configuration; training it again gives the same files, bit for bit |
+//! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
+//! | `summary.json` | the test metrics of the model and the baselines, and how long it took |
+//! | `weights.safetensors` | the best epoch's weights |
+//! | `scaler.json` | what the series were standardised with |
+//!
+//! A twin trained beside the model has `twin-history.csv` and `twin-weights.safetensors`.
+//!
+//! Every file is written under a temporary name, synced and renamed: it is whole or not there.
+
+use crate::atomic_file::write_atomically;
+use crate::config::RunConfig;
+use crate::data::Scaler;
+use crate::error::TrainError;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::path::{Path, PathBuf};
+
+/// A run directory.
+#[derive(Clone, Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+/// The series' names with their means and standard deviations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct StoredScaler {
+    names: Vec<String>,
+    mean: Vec<f64>,
+    std: Vec<f64>,
+}
+
+impl RunDirectory {
+    /// A new directory for a run; it must not hold a run yet.
+    ///
+    /// # Errors
+    /// It cannot be made, or it already holds a run.
+    pub fn create(path: &Path) -> Result<Self, TrainError> {
+        let run = Self { path: path.to_owned() };
+        if run.file("config.toml").exists() {
+            return Err(TrainError::format(path, "already holds a run; choose another directory"));
+        }
+        std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
+        Ok(run)
+    }
+
+    /// The directory of an earlier run.
+    ///
+    /// # Errors
+    /// It holds no configuration.
+    pub fn open(path: &Path) -> Result<Self, TrainError> {
+        let run = Self { path: path.to_owned() };
+        if !run.file("config.toml").is_file() {
+            return Err(TrainError::format(path, "is not a run directory (it has no config.toml)"));
+        }
+        Ok(run)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of one of its files.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The path of the weights, of the model or of its twin.
+    #[must_use]
+    pub fn weights(&self, twin: bool) -> PathBuf {
+        self.file(if twin { "twin-weights.safetensors" } else { "weights.safetensors" })
+    }
+
+    /// The path of the history, of the model or of its twin.
+    #[must_use]
+    pub fn history(&self, twin: bool) -> PathBuf {
+        self.file(if twin { "twin-history.csv" } else { "history.csv" })
+    }
+
+    /// Writes the configuration.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_config(&self, config: &RunConfig) -> Result<(), TrainError> {
+        write_atomically(&self.file("config.toml"), config.to_toml()?.as_bytes())
+    }
+
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not a configuration.
+    pub fn read_config(&self) -> Result<RunConfig, TrainError> {
+        RunConfig::load(&self.file("config.toml"))
+    }
+
+    /// Writes any value as JSON.
+    ///
+    /// # Errors
+    /// The file cannot be written, or a number is not finite.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), TrainError> {
+        let path = self.file(name);
+        let mut text = serde_json::to_string_pretty(value).map_err(|e| TrainError::format(&path, e))?;
+        text.push('\n');
+        write_atomically(&path, text.as_bytes())
+    }
+
+    fn read_json<V: DeserializeOwned>(&self, name: &str) -> Result<V, TrainError> {
+        let path = self.file(name);
+        let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
+        serde_json::from_str(&text).map_err(|e| TrainError::format(&path, e))
+    }
+
+    /// Writes what the series were standardised with.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_scaler(&self, names: &[String], scaler: &Scaler) -> Result<(), TrainError> {
+        let stored = StoredScaler {
+            names: names.to_vec(),
+            mean: scaler.mean().to_vec(),
+            std: scaler.std().to_vec(),
+        };
+        self.write_json("scaler.json", &stored)
+    }
+
+    /// Reads what the series were standardised with: their names and the scaler.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not what was written.
+    pub fn read_scaler(&self) -> Result<(Vec<String>, Scaler), TrainError> {
+        let stored: StoredScaler = self.read_json("scaler.json")?;
+        Ok((stored.names, Scaler::from_parts(stored.mean, stored.std)?))
+    }
+}

@@ -1,0 +1,280 @@
+//! The training loop: shuffled batches, AdamW, a validation after every epoch, the best weights kept.
+
+use crate::checkpoint::save_weights;
+use crate::config::{Selection, TrainConfig};
+use crate::data::{Dataset, WindowIndex};
+use crate::error::TrainError;
+use crate::evaluate::{Evaluation, validate};
+use crate::history::{Epoch, write_history};
+use crate::optimizer::{AdamW, AdamWConfig};
+use crate::schedule::Schedule;
+use rand::seq::SliceRandom;
+use std::path::PathBuf;
+use vdn_autograd::Tape;
+use vdn_model::{Batch, Bindings, Forecaster, Graph, Mode, Parameters};
+use vdn_tensor::Element;
+use vdn_tensor::noise::{NoiseKey, NoiseRng};
+
+/// The stream that orders windows; layers' streams count from 0.
+const SHUFFLE: u32 = 1 << 30;
+
+/// What a run is told while it goes on.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// A training step is done: which one, of how many at most.
+    Step {
+        /// Steps done.
+        done: u64,
+        /// Steps of the whole run, if it does not stop early.
+        total: u64,
+    },
+    /// An epoch is done and validated.
+    Epoch(&'a Epoch),
+}
+
+/// Where a run writes while it goes on.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The history, rewritten after every epoch.
+    pub history: PathBuf,
+    /// The best weights so far.
+    pub weights: PathBuf,
+}
+
+/// How to train.
+#[derive(Clone, Debug)]
+pub struct Trainer {
+    /// How long, in what portions.
+    pub train: TrainConfig,
+    /// AdamW.
+    pub optimizer: AdamWConfig,
+    /// The learning rate over the run.
+    pub schedule: Schedule,
+    /// Where to write; `None`: nowhere.
+    pub files: Option<Files>,
+}
+
+/// What training came to.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Every epoch.
+    pub history: Vec<Epoch>,
+    /// The epoch whose weights were kept, from 1.
+    pub best_epoch: usize,
+    /// Wall-clock seconds per epoch, validation included.
+    pub seconds_per_epoch: f64,
+}
+
+/// Room for one batch, filled again and again.
+#[derive(Debug, Default)]
+pub(crate) struct BatchBuffers<T> {
+    current: Vec<T>,
+    previous: Vec<T>,
+    target: Vec<T>,
+}
+
+impl<T: Element> BatchBuffers<T> {
+    /// Fills the buffers with windows of `data`; `with_target`: and with what came after them.
+    pub(crate) fn fill(
+        &mut self,
+        data: &Dataset,
+        windows: &[WindowIndex],
+        with_target: bool,
+    ) -> Result<Batch<'_, T>, TrainError> {
+        let spec = data.spec();
+        self.current.resize(windows.len() * spec.input_len, T::ZERO);
+        self.previous.resize(windows.len() * spec.input_len, T::ZERO);
+        self.target.resize(if with_target { windows.len() * spec.horizon } else { 0 }, T::ZERO);
+        data.fill_inputs(windows, 0, &mut self.current, T::from_f64)?;
+        data.fill_inputs(windows, 1, &mut self.previous, T::from_f64)?;
+        if with_target {
+            data.fill_targets(windows, &mut self.target, T::from_f64)?;
+        }
+        Ok(Batch { current: &self.current, previous: &self.previous, target: &self.target })
+    }
+}
+
+/// Sums over the steps of an epoch.
+#[derive(Default)]
+struct Running {
+    windows: f64,
+    steps: f64,
+    loss: f64,
+    nll: f64,
+    kl: f64,
+    norm: f64,
+}
+
+impl Trainer {
+    /// Trains `parameters` in place and leaves the best epoch's values in them.
+    ///
+    /// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not depend on them.
+    ///
+    /// # Errors
+    /// A loss or gradient that is not finite (with step, operation, layer and unit); windows that do not fit the
+    /// model; a file that cannot be written. The best weights so far are then on disk and in `parameters`.
+    pub fn train<T: Element>(
+        &self,
+        model: &Forecaster,
+        parameters: &mut Parameters<T>,
+        data: &Dataset,
+        mut progress: impl FnMut(Progress<'_>),
+    ) -> Result<Trained, TrainError> {
+        self.train.validate()?;
+        self.schedule.validate()?;
+        let start = std::time::Instant::now();
+        let mut windows = data.splits().train.clone();
+        let seed = self.train.seed;
+        let steps_per_epoch = windows.len().div_ceil(self.train.batch) as u64;
+        let total = steps_per_epoch * self.train.epochs as u64;
+        let mut state = State {
+            optimizer: AdamW::new(self.optimizer, parameters)?,
+            tape: Tape::new(),
+            bindings: Bindings::new(),
+            buffers: BatchBuffers::default(),
+        };
+        let mut best: Option<(f64, usize, Parameters<T>)> = None;
+        let mut history: Vec<Epoch> = Vec::new();
+        let mut step = 0;
+        for epoch in 1..=self.train.epochs {
+            let mut order = NoiseRng::new(NoiseKey::new(seed, SHUFFLE, epoch as u32));
+            windows.sort_unstable();
+            windows.shuffle(&mut order);
+            if epoch == 1 {
+                let first = &windows[..self.train.batch.min(windows.len())];
+                model.initialize(parameters, &state.buffers.fill(data, first, false)?)?;
+            }
+            let mut running = Running::default();
+            let mut rate = 0.0;
+            for batch in windows.chunks(self.train.batch) {
+                rate = self.train.learning_rate * self.schedule.factor(step, total);
+                let key = NoiseKey::new(seed, 0, step as u32);
+                if let Err(error) = state.step(model, parameters, data, batch, key, rate, &mut running) {
+                    if let Some((_, _, kept)) = best {
+                        *parameters = kept;
+                    }
+                    return Err(match error {
+                        TrainError::NonFiniteLoss { report, .. } => TrainError::NonFiniteLoss { step, report },
+                        other => other,
+                    });
+                }
+                step += 1;
+                progress(Progress::Step { done: step, total });
+            }
+            let validation = validate(model, parameters, data, &data.splits().validation, seed)?;
+            let score = self.score(&validation, data.spec().horizon);
+            let better = best.as_ref().is_none_or(|(value, _, _)| score < *value);
+            history.push(epoch_record(epoch, step, rate, &running, &validation, better));
+            if better {
+                best = Some((score, epoch, parameters.clone()));
+            }
+            if let Some(files) = &self.files {
+                if better {
+                    save_weights(parameters, &files.weights)?;
+                }
+                write_history(&files.history, &history)?;
+            }
+            progress(Progress::Epoch(&history[epoch - 1]));
+            let since = epoch - best.as_ref().map_or(0, |(_, epoch, _)| *epoch);
+            if self.train.patience > 0 && since >= self.train.patience {
+                break;
+            }
+        }
+        let best_epoch = match best {
+            Some((_, epoch, kept)) => {
+                *parameters = kept;
+                epoch
+            }
+            None => 0,
+        };
+        let seconds_per_epoch = start.elapsed().as_secs_f64() / history.len() as f64;
+        Ok(Trained { history, best_epoch, seconds_per_epoch })
+    }
+
+    /// What the best epoch is chosen by; smaller is better.
+    fn score(&self, validation: &Evaluation, horizon: usize) -> f64 {
+        match self.train.selection {
+            Selection::Nll => validation.nll,
+            Selection::Mse => validation.mse,
+            Selection::Elbo => validation.nll * horizon as f64 + validation.kl(),
+        }
+    }
+}
+
+fn epoch_record(
+    epoch: usize,
+    step: u64,
+    learning_rate: f64,
+    running: &Running,
+    validation: &Evaluation,
+    best: bool,
+) -> Epoch {
+    let Running { windows, steps, loss, nll, kl, norm } = running;
+    Epoch {
+        epoch,
+        step,
+        loss: loss / windows,
+        train_nll: nll / windows,
+        kl: kl / windows,
+        gradient_norm: norm / steps,
+        learning_rate,
+        validation_nll: validation.nll,
+        validation_mse: validation.mse,
+        rate: validation.mean_rate(),
+        mismatch: validation.mean_mismatch(),
+        informed: validation.informed(),
+        best,
+    }
+}
+
+/// What a training step works with.
+struct State<T: Element> {
+    optimizer: AdamW<T>,
+    tape: Tape<T>,
+    bindings: Bindings,
+    buffers: BatchBuffers<T>,
+}
+
+impl<T: Element> State<T> {
+    /// One training step.
+    #[expect(clippy::too_many_arguments, reason = "all of them are borrowed parts of one loop")]
+    fn step(
+        &mut self,
+        model: &Forecaster,
+        parameters: &mut Parameters<T>,
+        data: &Dataset,
+        windows: &[WindowIndex],
+        key: NoiseKey,
+        rate: f64,
+        running: &mut Running,
+    ) -> Result<(), TrainError> {
+        let Self { optimizer, tape, bindings, buffers } = self;
+        tape.reset();
+        let batch = buffers.fill(data, windows, true)?;
+        let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
+        let terms = model.loss(&mut graph, &batch)?;
+        let loss = tape.scalar(terms.loss)?.to_f64();
+        if !loss.is_finite() {
+            let found = tape.first_non_finite();
+            let report = found.map_or_else(|| "the loss is not finite".to_owned(), |f| f.to_string());
+            return Err(TrainError::NonFiniteLoss { step: 0, report });
+        }
+        let n = windows.len() as f64;
+        running.windows += n;
+        running.steps += 1.0;
+        running.loss += n * loss;
+        running.nll += n * tape.scalar(terms.nll)?.to_f64();
+        if let Some(kl) = terms.kl {
+            running.kl += n * tape.scalar(kl)?.to_f64();
+        }
+        tape.backward(terms.loss)?;
+        // The tape lets go of the parameters, so that they change in place.
+        tape.release_shared();
+        let gradients = (0..parameters.len()).map(|i| {
+            let var = bindings.get(i)?;
+            tape.gradient(var).map(|g| g.data())
+        });
+        running.norm += optimizer.step(parameters, rate, gradients)?;
+        Ok(())
+    }
+}

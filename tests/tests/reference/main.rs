@@ -1,0 +1,103 @@
+//! The reference's numbers, in double precision, through the production code: `tests/fixtures`, or the folder that the
+//! environment variable `VDN_FIXTURES` names. Every JSON file there is read, every case has to agree.
+
+mod case;
+mod forecaster_parts;
+mod likelihoods;
+mod training;
+mod units;
+
+use case::{Case, Check};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+type Run = fn(&Case) -> Result<Check, String>;
+
+/// What runs the cases of a topic and kind.
+const KNOWN: [(&str, &str, Run); 11] = [
+    ("gaussian_unit", "gaussian_unit", units::gaussian_unit),
+    ("kl_general", "kl_general", units::kl_general),
+    ("likelihoods", "gaussian", likelihoods::gaussian),
+    ("likelihoods", "mixture", likelihoods::mixture),
+    ("layer", "layer", units::layer),
+    ("encoder", "encoder", forecaster_parts::encoder),
+    ("head", "head", forecaster_parts::head),
+    ("aggregate", "aggregate", forecaster_parts::aggregate),
+    ("adamw", "adamw", training::adamw),
+    ("windows", "windows", training::windows),
+    ("moving_average", "moving_average", forecaster_parts::moving_average),
+];
+
+/// Topics and kinds of parts that are not built yet: autoregressive priors, controllers, whole trajectories.
+const PENDING: [(&str, &str); 13] = [
+    ("kl_general", "kl_ar"),
+    ("ar_penalty", "ar_penalty"),
+    ("ar_penalty", "ar_sigma_from_band_mu2"),
+    ("ar_penalty", "ar_sigma_from_band_width"),
+    ("band", "make_mu2_band"),
+    ("band", "hinge_band_penalty"),
+    ("projection", "project_mu2_band"),
+    ("beta_thermostat", "beta_thermostat"),
+    ("homeostat", "homeostat_rescale"),
+    ("homeostat", "regulator"),
+    ("band_calibration", "band_calibration"),
+    ("band_calibration", "selection_table"),
+    ("train_trajectory", "train_trajectory"),
+];
+
+fn folder() -> PathBuf {
+    std::env::var_os("VDN_FIXTURES")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures")), PathBuf::from)
+}
+
+#[test]
+fn every_case_agrees() {
+    let folder = folder();
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == "json"));
+    files.sort();
+    assert!(!files.is_empty(), "{}: no JSON files", folder.display());
+    let mut failures = Vec::new();
+    // For each topic and kind: cases passed, numbers compared, worst error as a share of the tolerance.
+    let mut passed: BTreeMap<(String, String), (usize, usize, f64)> = BTreeMap::new();
+    let mut pending: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for file in &files {
+        let cases = case::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        if cases.is_empty() {
+            failures.push(format!("{}: no cases", file.display()));
+        }
+        for case in cases {
+            let key = (case.topic.clone(), case.kind.clone());
+            if PENDING.contains(&(&key.0, &key.1)) {
+                *pending.entry(key).or_default() += 1;
+                continue;
+            }
+            let known = KNOWN.iter().find(|(topic, kind, _)| *topic == key.0 && *kind == key.1);
+            let place = format!("{} {} {}", key.0, key.1, case.name);
+            let Some((_, _, run)) = known else {
+                failures.push(format!("{place}: unknown topic or kind"));
+                continue;
+            };
+            match run(&case) {
+                Err(error) => failures.push(format!("{place}: {error}")),
+                Ok(check) => {
+                    if check.compared == 0 {
+                        failures.push(format!("{place}: nothing was compared"));
+                    }
+                    failures.extend(check.failures.iter().map(|failure| format!("{place}: {failure}")));
+                    let entry = passed.entry(key).or_default();
+                    *entry = (entry.0 + 1, entry.1 + check.compared, entry.2.max(check.worst));
+                }
+            }
+        }
+    }
+    for ((topic, kind), (cases, numbers, worst)) in &passed {
+        println!("{topic:<16} {kind:<18} {cases:>4} cases {numbers:>8} numbers, worst error {worst:.1e} (bound 1e-10)");
+    }
+    for ((topic, kind), cases) in &pending {
+        println!("{topic:<16} {kind:<18} {cases:>4} cases pending");
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    assert!(!passed.is_empty(), "{}: only pending cases", folder.display());
+}
