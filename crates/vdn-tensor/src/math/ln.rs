@@ -7,39 +7,31 @@ pub(super) const SQRT_HALF: u32 = 0x3f35_04f3;
 const LN_2_HIGH: f64 = 0.693_359_375;
 const LN_2_LOW: f64 = std::f64::consts::LN_2 - LN_2_HIGH;
 const TAIL: [f64; 9] = [
-    -0.499_999_880_790_710_45,
-    0.333_333_253_860_473_63,
-    -0.250_015_854_835_510_25,
-    0.200_019_791_722_297_67,
-    -0.166_090_816_259_384_16,
-    0.141_818_180_680_274_96,
-    -0.132_432_013_750_076_3,
-    0.129_049_211_740_493_77,
-    -0.076_217_755_675_315_86,
+    -0.499_999_881,
+    0.333_333_254,
+    -0.250_015_855,
+    0.200_019_792,
+    -0.166_090_816,
+    0.141_818_181,
+    -0.132_432_014,
+    0.129_049_212,
+    -0.076_217_755_7,
 ];
 
 /// `ln(x)`.
 #[inline(always)]
 pub fn ln<L: F32Lanes>(x: L) -> L {
-    let ordinary = x.ge(x.lit(f64::from(f32::MIN_POSITIVE))) & x.lt(x.lit(f64::INFINITY));
-    if ordinary.all() {
-        let [f, n] = split(x);
-        join(f, n)
-    } else {
-        special(x)
-    }
-}
-
-#[inline(always)]
-fn special<L: F32Lanes>(x: L) -> L {
-    let tiny = x.lt(x.lit(f64::from(f32::MIN_POSITIVE)));
-    let scaled = L::select(tiny, x * x.lit(8_388_608.0), x);
-    let [f, n] = split(scaled);
-    let n = n - L::select(tiny, x.lit(23.0), x.lit(0.0));
+    let [f, n] = split(x);
     let y = join(f, n);
+    let least = x.lit(f64::from(f32::MIN_POSITIVE));
+    if (x.ge(least) & x.lt(x.lit(f64::INFINITY))).all() {
+        return y;
+    }
+    let [f, n] = split(x * x.lit(8_388_608.0));
+    let y = L::select(x.lt(least), join(f, n - x.lit(23.0)), y);
     let y = L::select(x.lt(x.lit(f64::INFINITY)), y, x);
-    let y = L::select(x.lt(x.lit(0.0)), x.lit(f64::NAN), y);
-    L::select(x.abs().le(x.lit(0.0)), x.lit(f64::NEG_INFINITY), y)
+    let y = L::select(x.le(x.lit(0.0)), x.lit(f64::NEG_INFINITY), y);
+    L::select(x.lt(x.lit(0.0)), x.lit(f64::NAN), y)
 }
 
 /// `ln(x)` for normal numbers.
