@@ -11,7 +11,8 @@ use std::hint::black_box;
 use std::time::Duration;
 use vdn_benches::{THREADS, for_each_setting, time, uniform};
 use vdn_tensor::kernels::unit::{
-    ClampGradient, LogVar, UnitGradients, UnitNoise, UnitOutputs, Units, unit_backward, unit_forward,
+    ClampGradient, LogVar, UnitGradients, UnitNoise, UnitOutputs, Units, unit_backward,
+    unit_forward,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
@@ -81,7 +82,8 @@ impl Job {
             d_kl: None,
             clamp: ClampGradient::Inward,
         };
-        let (mut d_mu, mut d_logvar) = (std::mem::take(&mut self.d_mu), std::mem::take(&mut self.d_logvar));
+        let (mut d_mu, mut d_logvar) =
+            (std::mem::take(&mut self.d_mu), std::mem::take(&mut self.d_logvar));
         unit_backward(&units, &gradients, Some(&mut d_mu), Some(&mut d_logvar));
         (self.d_mu, self.d_logvar) = (d_mu, d_logvar);
     }
@@ -108,7 +110,8 @@ impl Job {
             a
         };
         let kl = if parallel {
-            let chunks = z.par_chunks_mut(chunk).zip(mu.par_chunks(chunk)).zip(logvar.par_chunks(chunk));
+            let chunks =
+                z.par_chunks_mut(chunk).zip(mu.par_chunks(chunk)).zip(logvar.par_chunks(chunk));
             chunks.enumerate().map(one).reduce(|| vec![0.0; columns], total)
         } else {
             let chunks = z.chunks_mut(chunk).zip(mu.chunks(chunk)).zip(logvar.chunks(chunk));

@@ -131,7 +131,7 @@ impl<T: Element> Tape<T> {
                 return Err(Error::NoGradient { operation: NAME });
             }
         }
-        if self.shared_released() {
+        if self.shared.any_released() {
             return Err(Error::invalid(NAME, "the shared tensors of this recording were released"));
         }
         self.gradients.clear();

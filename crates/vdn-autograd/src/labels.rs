@@ -1,8 +1,10 @@
 //! Labels: names of layers in the order they were set, kept in strings that the next recording reuses.
 
 use crate::node::NONE;
+use crate::tape::Tape;
+use vdn_tensor::Element;
 
-/// A label of the present recording, to be brought back with [`Tape::restore_label`](crate::Tape::restore_label).
+/// A label of the present recording, to be brought back with [`Tape::restore_label`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label(pub(crate) u32);
 
@@ -64,5 +66,31 @@ impl Labels {
         let previous = std::mem::replace(&mut self.current, Label(self.used as u32));
         self.used += 1;
         previous
+    }
+}
+
+impl<T: Element> Tape<T> {
+    /// Names what is recorded from here on, for reports: usually a layer. Returns the label that was in force.
+    pub fn set_label(&mut self, label: &str) -> Label {
+        self.labels.set(label)
+    }
+
+    /// Brings an earlier label of this recording back.
+    pub fn restore_label(&mut self, label: Label) {
+        self.labels.restore(label);
+    }
+
+    /// The label in force; empty if there is none.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.labels.name(self.labels.current())
+    }
+
+    /// Runs `f` with `label` appended to the label in force, after a dot.
+    pub fn labelled<R>(&mut self, label: &str, f: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.labels.push(label);
+        let result = f(self);
+        self.labels.restore(before);
+        result
     }
 }

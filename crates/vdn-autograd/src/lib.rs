@@ -32,6 +32,7 @@ mod node;
 mod non_finite;
 mod op;
 mod ops;
+mod record;
 mod tape;
 mod var;
 

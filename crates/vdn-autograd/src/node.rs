@@ -49,17 +49,61 @@ pub(crate) struct Step {
     pub(crate) differentiable: bool,
 }
 
+/// The shared tensors of a recording, in the order they came.
+#[derive(Debug)]
+pub(crate) struct SharedTensors<T> {
+    /// How many were let go of: those before `held`.
+    released: usize,
+    held: Vec<Arc<Tensor<T>>>,
+}
+
+impl<T: Element> SharedTensors<T> {
+    pub(crate) fn new() -> Self {
+        Self { released: 0, held: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, tensor: &Arc<Tensor<T>>) -> Storage {
+        self.held.push(Arc::clone(tensor));
+        Storage::Shared((self.released + self.held.len() - 1) as u32)
+    }
+
+    /// Lets go of all tensors; their indices stay taken.
+    pub(crate) fn release(&mut self) {
+        self.released += self.held.len();
+        self.held.clear();
+    }
+
+    /// Forgets everything, for the next recording.
+    pub(crate) fn clear(&mut self) {
+        self.released = 0;
+        self.held.clear();
+    }
+
+    pub(crate) fn any_released(&self) -> bool {
+        self.released > 0
+    }
+
+    /// Whether the numbers of `node` were let go of.
+    pub(crate) fn is_released(&self, node: &Node) -> bool {
+        matches!(node.storage, Storage::Shared(index) if (index as usize) < self.released)
+    }
+
+    fn get(&self, index: u32) -> Option<&Tensor<T>> {
+        let position = (index as usize).checked_sub(self.released)?;
+        self.held.get(position).map(Arc::as_ref)
+    }
+}
+
 /// The numbers of `node`.
 pub(crate) fn view<'a, T: Element>(
     node: &Node,
     buffers: &'a [Buffer<T>],
-    shared: &'a [Arc<Tensor<T>>],
+    shared: &'a SharedTensors<T>,
 ) -> View<'a, T> {
     let data = match node.storage {
         Storage::Owned(index) => &buffers[index as usize][..],
         Storage::Shared(index) => {
-            let tensor = shared.get(index as usize);
-            tensor.expect("shared tensors of this recording were released").data()
+            shared.get(index).expect("the shared tensors of this recording were released").data()
         }
     };
     View::new(node.shape, data).expect("a node's storage has the length of its shape")

@@ -54,7 +54,7 @@ impl<T: Element> Tape<T> {
                 (self.ops[step as usize].op().name(), usize::from(output))
             }
         };
-        if self.shared_released() && matches!(node.origin, Origin::Leaf("shared")) {
+        if self.shared.is_released(node) {
             return None;
         }
         let is_constant = matches!(node.origin, Origin::Leaf("constant"));

@@ -6,12 +6,12 @@
 
 use crate::error::Error;
 use crate::gradients::Gradients;
-use crate::labels::{Label, Labels};
-use crate::node::{NONE, Node, Origin, Step, Storage, empty_view, view};
-use crate::op::{ErasedOp, MAX_INPUTS, Op, Shapes};
-use crate::var::{Outputs, Var, next_generation};
+use crate::labels::Labels;
+use crate::node::{NONE, Node, Origin, SharedTensors, Step, Storage, view};
+use crate::op::ErasedOp;
+use crate::var::{Var, next_generation};
 use std::sync::Arc;
-use vdn_tensor::{Buffer, Element, Shape, ShapeError, Tensor, View, ViewMut};
+use vdn_tensor::{Buffer, Element, Shape, ShapeError, Tensor, View};
 
 /// A recording of differentiable operations.
 ///
@@ -27,8 +27,8 @@ use vdn_tensor::{Buffer, Element, Shape, ShapeError, Tensor, View, ViewMut};
 /// # Ok::<(), vdn_autograd::Error>(())
 /// ```
 pub struct Tape<T: Element> {
-    generation: u64,
-    recording: bool,
+    pub(crate) generation: u64,
+    pub(crate) recording: bool,
     pub(crate) nodes: Vec<Node>,
     pub(crate) steps: Vec<Step>,
     /// Inputs of all steps, one after the other: indices of nodes.
@@ -37,8 +37,8 @@ pub struct Tape<T: Element> {
     pub(crate) ops: Vec<Box<dyn ErasedOp<T>>>,
     /// The first `owned` are in use; those beyond are left from earlier recordings.
     pub(crate) buffers: Vec<Buffer<T>>,
-    owned: usize,
-    pub(crate) shared: Vec<Arc<Tensor<T>>>,
+    pub(crate) owned: usize,
+    pub(crate) shared: SharedTensors<T>,
     pub(crate) gradients: Gradients<T>,
     pub(crate) labels: Labels,
 }
@@ -72,7 +72,7 @@ impl<T: Element> Tape<T> {
             ops: Vec::new(),
             buffers: Vec::new(),
             owned: 0,
-            shared: Vec::new(),
+            shared: SharedTensors::new(),
             gradients: Gradients::new(),
             labels: Labels::default(),
         }
@@ -91,16 +91,10 @@ impl<T: Element> Tape<T> {
     }
 
     /// Lets go of the shared tensors, so that their owner is the only one and can change them without a copy (an
-    /// optimiser's step). Gradients stay. Until [`Tape::reset`], reading a shared value panics and a second backward
-    /// pass is refused.
+    /// optimiser's step). Gradients stay. Until [`Tape::reset`], reading a shared value panics, and operations on
+    /// it and a second backward pass are refused.
     pub fn release_shared(&mut self) {
-        self.shared.clear();
-    }
-
-    /// Whether shared tensors of this recording were let go of.
-    pub(crate) fn shared_released(&self) -> bool {
-        self.shared.is_empty()
-            && self.nodes.iter().any(|node| matches!(node.storage, Storage::Shared(_)))
+        self.shared.release();
     }
 
     /// A leaf with a copy of `data` that wants no gradient.
@@ -137,8 +131,7 @@ impl<T: Element> Tape<T> {
 
     /// A leaf that reads `tensor` where it is: for parameters.
     pub fn shared(&mut self, tensor: &Arc<Tensor<T>>, requires_grad: bool) -> Var {
-        let storage = Storage::Shared(self.shared.len() as u32);
-        self.shared.push(Arc::clone(tensor));
+        let storage = self.shared.push(tensor);
         let pushed = self.push_node("shared", *tensor.shape(), storage, requires_grad);
         pushed.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -164,9 +157,12 @@ impl<T: Element> Tape<T> {
     /// The one number of a value.
     ///
     /// # Errors
-    /// The value has another number of elements; `var` is stale.
+    /// The value has another number of elements, or was released; `var` is stale.
     pub fn scalar(&self, var: Var) -> Result<T, Error> {
         self.check("scalar", &[var])?;
+        if self.shared.is_released(self.node("scalar", var)) {
+            return Err(Error::invalid("scalar", "a shared tensor that was released"));
+        }
         let value = self.value(var);
         value.item().ok_or(Error::NotScalar { operation: "scalar", shape: *value.shape() })
     }
@@ -234,54 +230,6 @@ impl<T: Element> Tape<T> {
         self.alias("reshape", var, Some(shape.into()), true)
     }
 
-    /// Records an operation, computes its outputs and returns them.
-    ///
-    /// # Errors
-    /// The inputs do not fit the operation, there are more than [`MAX_INPUTS`] of them, or one is stale.
-    pub fn record<O: Op<T>>(&mut self, op: O, inputs: &[Var]) -> Result<Outputs, Error> {
-        let position = self.steps.len();
-        match self.ops.get_mut(position) {
-            None => self.ops.push(Box::new(op)),
-            Some(old) => match (**old).as_any_mut().downcast_mut::<O>() {
-                Some(same) => *same = op,
-                None => *old = Box::new(op),
-            },
-        }
-        self.record_placed(inputs)
-    }
-
-    /// [`Tape::record`] for operations with one output.
-    ///
-    /// # Errors
-    /// Those of [`Tape::record`].
-    pub fn record_single<O: Op<T>>(&mut self, op: O, inputs: &[Var]) -> Result<Var, Error> {
-        self.record(op, inputs).map(|outputs| outputs.single())
-    }
-
-    /// Names what is recorded from here on, for reports: usually a layer. Returns the label that was in force.
-    pub fn set_label(&mut self, label: &str) -> Label {
-        self.labels.set(label)
-    }
-
-    /// Brings an earlier label of this recording back.
-    pub fn restore_label(&mut self, label: Label) {
-        self.labels.restore(label);
-    }
-
-    /// The label in force; empty if there is none.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        self.labels.name(self.labels.current())
-    }
-
-    /// Runs `f` with `label` appended to the label in force, after a dot.
-    pub fn labelled<R>(&mut self, label: &str, f: impl FnOnce(&mut Self) -> R) -> R {
-        let before = self.labels.push(label);
-        let result = f(self);
-        self.labels.restore(before);
-        result
-    }
-
     /// The bytes of numbers that the tape holds: values, gradients and the free lists of both. It grows to what the
     /// largest recording needs and then stays.
     #[must_use]
@@ -304,7 +252,7 @@ impl<T: Element> Tape<T> {
     }
 
     /// The next buffer, with the length asked for.
-    fn own(&mut self, len: usize) -> Storage {
+    pub(crate) fn own(&mut self, len: usize) -> Storage {
         if self.owned == self.buffers.len() {
             self.buffers.push(Buffer::new());
         }
@@ -364,86 +312,8 @@ impl<T: Element> Tape<T> {
         Ok(Var { index, generation: self.generation })
     }
 
-    fn next_index(&self, operation: &'static str) -> Result<u32, Error> {
+    pub(crate) fn next_index(&self, operation: &'static str) -> Result<u32, Error> {
         let index = u32::try_from(self.nodes.len()).ok().filter(|&i| i < NONE - u32::from(u8::MAX));
         index.ok_or_else(|| Error::invalid(operation, "the tape is full: reset it between steps"))
-    }
-
-    /// Runs and appends the operation whose box is in place. (Not generic over the operation: compiled once.)
-    fn record_placed(&mut self, inputs: &[Var]) -> Result<Outputs, Error> {
-        let position = self.steps.len();
-        let op = self.ops[position].op();
-        let name = op.name();
-        self.check(name, inputs)?;
-        let first = self.next_index(name)?;
-        if inputs.len() > MAX_INPUTS {
-            let reason = format!("{} inputs, at most {MAX_INPUTS} are supported", inputs.len());
-            return Err(Error::invalid(name, reason));
-        }
-        let mut input_shapes = [&Shape::SCALAR; MAX_INPUTS];
-        for (shape, var) in input_shapes.iter_mut().zip(inputs) {
-            *shape = &self.nodes[var.index as usize].shape;
-        }
-        let mut shapes = Shapes::new();
-        op.output_shapes(&input_shapes[..inputs.len()], &mut shapes)?;
-        let count = shapes.as_slice().len();
-        if count == 0 {
-            return Err(Error::invalid(name, "the operation declares no output"));
-        }
-        let (first_input, first_owned) = (self.inputs.len(), self.owned);
-        for shape in shapes.as_slice() {
-            self.own(shape.numel());
-        }
-        self.inputs.extend(inputs.iter().map(|var| var.index));
-        // Small operations are the most frequent: they get small arrays.
-        if inputs.len().max(count) <= 4 {
-            self.run_forward::<4>(first_input, first_owned, shapes.as_slice());
-        } else {
-            self.run_forward::<MAX_INPUTS>(first_input, first_owned, shapes.as_slice());
-        }
-        let wanted = |&i: &u32| self.nodes[i as usize].gradient != NONE;
-        let differentiable = self.recording && self.inputs[first_input..].iter().any(wanted);
-        self.steps.push(Step {
-            first_input: first_input as u32,
-            inputs: inputs.len() as u8,
-            first_output: first,
-            outputs: count as u8,
-            differentiable,
-        });
-        let label = self.labels.current().0;
-        for (output, &shape) in shapes.as_slice().iter().enumerate() {
-            let workspace = shapes.is_workspace(output);
-            let index = first + output as u32;
-            self.nodes.push(Node {
-                shape,
-                storage: Storage::Owned((first_owned + output) as u32),
-                gradient: if differentiable && !workspace { index } else { NONE },
-                origin: Origin::Output { step: position as u32, output: output as u8, workspace },
-                label,
-                retained: false,
-            });
-        }
-        Ok(Outputs::new(first, count, self.generation))
-    }
-
-    fn run_forward<const N: usize>(
-        &mut self,
-        first_input: usize,
-        first_owned: usize,
-        shapes: &[Shape],
-    ) {
-        let (before, after) = self.buffers.split_at_mut(first_owned);
-        let inputs = &self.inputs[first_input..];
-        let mut views = [empty_view(); N];
-        for (view_of, &index) in views.iter_mut().zip(inputs) {
-            *view_of = view(&self.nodes[index as usize], before, &self.shared);
-        }
-        let mut fresh = after.iter_mut().zip(shapes);
-        let mut outputs: [ViewMut<'_, T>; N] = std::array::from_fn(|_| match fresh.next() {
-            Some((buffer, &shape)) => ViewMut::new(shape, buffer).expect("sized for this shape"),
-            None => ViewMut::new([0], &mut []).expect("no elements"),
-        });
-        let op = self.ops[self.steps.len()].op();
-        op.forward(&views[..inputs.len()], &mut outputs[..shapes.len()]);
     }
 }

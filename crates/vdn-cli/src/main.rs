@@ -55,7 +55,9 @@ fn run(command: Command) -> Result<(), String> {
             let pool = Pool::new(config.train.threads).map_err(|e| e.to_string())?;
             let bar = Bar::new(options.quiet);
             let result = pool.run(|| {
-                train_run(&config, options.out.as_deref(), |stage, progress| bar.update(stage, progress))
+                train_run(&config, options.out.as_deref(), |stage, progress| {
+                    bar.update(stage, progress)
+                })
             });
             bar.finish();
             let report = result.map_err(one_line)?;

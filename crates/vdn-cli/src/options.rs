@@ -2,8 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
-use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
 use std::path::PathBuf;
 use vdn_train::RunConfig;
 
@@ -170,12 +170,16 @@ impl TrainOptions {
         set(&mut data.input_len, self.input_len);
         set(&mut data.horizon, self.horizon);
         set(&mut data.stride, self.stride);
-        set(&mut data.protocol, self.protocol.as_deref().map(|text| name("protocol", text)).transpose()?);
+        set(
+            &mut data.protocol,
+            self.protocol.as_deref().map(|text| name("protocol", text)).transpose()?,
+        );
         if let Some(counts) = &self.max_windows {
             let &[train, validation, test] = &counts[..] else {
                 return Err("--max-windows: takes three counts, as in 400,200,200".into());
             };
-            (data.max_train, data.max_validation, data.max_test) = (Some(train), Some(validation), Some(test));
+            (data.max_train, data.max_validation, data.max_test) =
+                (Some(train), Some(validation), Some(test));
         }
         set(&mut data.season, self.season.map(Some));
         let model = &mut config.model;
@@ -184,12 +188,14 @@ impl TrainOptions {
         set(&mut model.samples, self.samples.map(Some));
         set(&mut model.evaluate_samples, self.evaluate_samples.map(Some));
         set(&mut model.beta, self.beta.map(Some));
-        let normalization = self.normalization.as_deref().map(|text| name("normalization", text)).transpose()?;
+        let normalization =
+            self.normalization.as_deref().map(|text| name("normalization", text)).transpose()?;
         set(&mut model.normalization, normalization.map(Some));
         if self.divide_by_deviation {
             model.divide_by_deviation = Some(true);
         }
-        let compatibility = self.compatibility.as_deref().map(|text| name("compatibility", text)).transpose()?;
+        let compatibility =
+            self.compatibility.as_deref().map(|text| name("compatibility", text)).transpose()?;
         set(&mut model.compatibility, compatibility);
         let train = &mut config.train;
         set(&mut train.epochs, self.epochs);

@@ -9,7 +9,8 @@ pub(crate) struct Bar(ProgressBar);
 impl Bar {
     /// A bar on standard error, hidden when that is no terminal or `quiet`.
     pub(crate) fn new(quiet: bool) -> Self {
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target =
+            if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(None, target);
         let style = "{prefix:>8} [{bar:30}] {pos}/{len} steps, {eta} left  {msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {

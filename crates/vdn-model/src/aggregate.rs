@@ -71,7 +71,10 @@ pub fn vote<T: Element>(
 ) -> Result<Vote, Error> {
     let shape = *tape.shape(scores);
     let &[samples, batch] = shape.dims() else {
-        return Err(Error::invalid("vote", format!("scores have to be [samples, batch], got {shape}")));
+        return Err(Error::invalid(
+            "vote",
+            format!("scores have to be [samples, batch], got {shape}"),
+        ));
     };
     if samples == 0 {
         return Err(Error::invalid("vote", "no samples"));

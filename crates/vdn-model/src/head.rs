@@ -47,10 +47,11 @@ impl GatedHead {
     /// A head; `stream` is the noise stream of its dropout.
     pub fn new<T: Element>(builder: &mut Builder<'_, T>, config: HeadConfig, stream: u32) -> Self {
         let HeadConfig { channels, outputs, hidden, .. } = config;
-        let output = |builder: &mut Builder<'_, T>, name: &str, inputs: usize| match config.zero_output {
-            true => Linear::zero(builder, name, inputs, outputs),
-            false => Linear::new(builder, name, inputs, outputs),
-        };
+        let output =
+            |builder: &mut Builder<'_, T>, name: &str, inputs: usize| match config.zero_output {
+                true => Linear::zero(builder, name, inputs, outputs),
+                false => Linear::new(builder, name, inputs, outputs),
+            };
         Self {
             label: builder.label().to_owned(),
             norm: LayerNorm::new(builder, "in_norm", channels),

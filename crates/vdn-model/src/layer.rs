@@ -154,14 +154,23 @@ impl VariationalLayer {
         let start = Init::Constant(config.initial_sigma.ln());
         let sigma = match config.sigma {
             SigmaMode::Scalar => Sigma::Parameter(builder.add("log_sigma", [], start)),
-            SigmaMode::PerUnit => {
-                Sigma::Parameter(builder.add("log_sigma", [config.units, config.latent_dims], start))
-            }
+            SigmaMode::PerUnit => Sigma::Parameter(builder.add(
+                "log_sigma",
+                [config.units, config.latent_dims],
+                start,
+            )),
             SigmaMode::PerUnitInput => {
                 // Small weights: every posterior starts near the initial deviation, whatever its input.
                 let bound = 0.1 / (config.inputs as f64).sqrt();
                 let weight = Init::Uniform(bound);
-                Sigma::Head(Linear::with_init(builder, "log_sigma_layer", config.inputs, dims, weight, start))
+                Sigma::Head(Linear::with_init(
+                    builder,
+                    "log_sigma_layer",
+                    config.inputs,
+                    dims,
+                    weight,
+                    start,
+                ))
             }
         };
         Ok(Self { label, config, prior: Prior::StandardNormal, mu, sigma, stream })
@@ -197,7 +206,11 @@ impl VariationalLayer {
     ///
     /// # Errors
     /// A context of another width.
-    pub fn forward<T: Element>(&self, graph: &mut Graph<'_, T>, h: Var) -> Result<LayerOutput, Error> {
+    pub fn forward<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        h: Var,
+    ) -> Result<LayerOutput, Error> {
         let samples = match graph.mode() {
             Mode::Train => self.config.train_samples,
             Mode::Evaluate => self.config.evaluate_samples,
@@ -225,7 +238,9 @@ impl VariationalLayer {
                     let var = graph.parameter(*id);
                     match self.config.sigma {
                         SigmaMode::Scalar => var,
-                        _ => graph.tape.reshape(var, [self.config.units * self.config.latent_dims])?,
+                        _ => graph
+                            .tape
+                            .reshape(var, [self.config.units * self.config.latent_dims])?,
                     }
                 }
             };
@@ -285,7 +300,9 @@ impl VariationalLayer {
         let weight = parameters.get(self.mu.weight()).tensor().data().to_vec();
         let (weight_index, bias_index) = (self.mu.weight().index(), self.mu.bias().index());
         for (unit, weight) in weight.chunks_exact(inputs).enumerate() {
-            let dot = |row: &[T]| -> f64 { row.iter().zip(weight).map(|(x, w)| x.to_f64() * w.to_f64()).sum() };
+            let dot = |row: &[T]| -> f64 {
+                row.iter().zip(weight).map(|(x, w)| x.to_f64() * w.to_f64()).sum()
+            };
             let mean = h.chunks_exact(inputs).map(dot).sum::<f64>() / rows as f64;
             let squares: f64 = h.chunks_exact(inputs).map(|row| (dot(row) - mean).powi(2)).sum();
             let spread = squares / rows as f64;

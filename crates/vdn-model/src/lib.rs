@@ -28,7 +28,8 @@ mod statistics;
 pub use aggregate::{Aggregation, EvenMedian, Vote, sample_median, vote};
 pub use error::ModelError;
 pub use forecaster::{
-    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LossTerms, Objective, Prediction, Variant,
+    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LossTerms, Objective,
+    Prediction, Variant,
 };
 pub use graph::{Bindings, Graph, Mode};
 pub use head::{GatedHead, HeadConfig};

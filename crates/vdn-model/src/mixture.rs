@@ -14,7 +14,12 @@ use vdn_tensor::math::double::erf;
 /// ```
 #[must_use]
 pub fn mixture_quantile(means: &[f64], weights: Option<&[f64]>, sigma: f64, tau: f64) -> f64 {
-    if means.is_empty() || !(tau > 0.0 && tau < 1.0) || sigma.is_nan() || sigma <= 0.0 || means.iter().any(|m| !m.is_finite()) {
+    if means.is_empty()
+        || !(tau > 0.0 && tau < 1.0)
+        || sigma.is_nan()
+        || sigma <= 0.0
+        || means.iter().any(|m| !m.is_finite())
+    {
         return f64::NAN;
     }
     let cdf = |y: f64| -> f64 {
@@ -23,7 +28,8 @@ pub fn mixture_quantile(means: &[f64], weights: Option<&[f64]>, sigma: f64, tau:
         means.iter().enumerate().map(|(s, &m)| weights.map_or(uniform, |w| w[s]) * phi(m)).sum()
     };
     // 40 deviations beyond the outermost means the distribution function is 0 and 1 in double precision.
-    let (mut low, mut high) = means.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &m| (a.min(m), b.max(m)));
+    let (mut low, mut high) =
+        means.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &m| (a.min(m), b.max(m)));
     (low, high) = (low - 40.0 * sigma, high + 40.0 * sigma);
     let width = 1e-12 * (high - low);
     while high - low > width {

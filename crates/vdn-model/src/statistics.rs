@@ -32,7 +32,14 @@ impl UnitStatistics {
     ///
     /// # Panics
     /// The slices differ in length from each other or from those of earlier batches.
-    pub fn merge<T: vdn_tensor::Element>(&mut self, rows: usize, m1: &[T], c2: &[T], d0: &[T], lv: &[T]) {
+    pub fn merge<T: vdn_tensor::Element>(
+        &mut self,
+        rows: usize,
+        m1: &[T],
+        c2: &[T],
+        d0: &[T],
+        lv: &[T],
+    ) {
         if self.rows == 0 {
             for mine in [&mut self.m1, &mut self.c2, &mut self.d0, &mut self.lv] {
                 mine.clear();
@@ -46,7 +53,8 @@ impl UnitStatistics {
         for i in 0..m1.len() {
             let delta = m1[i].to_f64() - self.m1[i];
             self.m1[i] += share * delta;
-            self.c2[i] += share * (c2[i].to_f64() - self.c2[i]) + share * (1.0 - share) * delta * delta;
+            self.c2[i] +=
+                share * (c2[i].to_f64() - self.c2[i]) + share * (1.0 - share) * delta * delta;
             self.d0[i] += share * (d0[i].to_f64() - self.d0[i]);
             self.lv[i] += share * (lv[i].to_f64() - self.lv[i]);
         }
@@ -123,7 +131,11 @@ mod tests {
         of(0..1, &mut parts);
         of(1..5, &mut parts);
         of(5..7, &mut parts);
-        for (a, b) in [(whole.kl(), parts.kl()), (whole.rate(), parts.rate()), (whole.mismatch(), parts.mismatch())] {
+        for (a, b) in [
+            (whole.kl(), parts.kl()),
+            (whole.rate(), parts.rate()),
+            (whole.mismatch(), parts.mismatch()),
+        ] {
             assert!((a[0] - b[0]).abs() < 1e-14, "{a:?} {b:?}");
         }
         assert!((whole.kl()[0] - whole.rate()[0] - whole.mismatch()[0]).abs() < 1e-15);
@@ -132,7 +144,13 @@ mod tests {
     #[test]
     fn a_unit_that_ignores_its_input_has_no_rate_whatever_its_kl() {
         let mut statistics = UnitStatistics::new();
-        statistics.merge(8, &[3.0], &[0.0], &[(0.25_f64).ln().exp_m1() - (0.25_f64).ln()], &[(0.25_f64).ln()]);
+        statistics.merge(
+            8,
+            &[3.0],
+            &[0.0],
+            &[(0.25_f64).ln().exp_m1() - (0.25_f64).ln()],
+            &[(0.25_f64).ln()],
+        );
         assert!(statistics.rate()[0].abs() < 1e-15);
         assert!(statistics.kl()[0] > 4.0);
     }

@@ -47,7 +47,8 @@ impl<T: Element> Buffer<T> {
     /// Changes the length. Memory is allocated only beyond [`Buffer::capacity`]. The contents afterwards are
     /// unspecified numbers (zeros in fresh memory, older numbers in reused memory): overwrite them.
     pub fn resize(&mut self, len: usize) {
-        let lines = len.checked_mul(size_of::<T>()).expect("buffer length overflows").div_ceil(LINE);
+        let lines =
+            len.checked_mul(size_of::<T>()).expect("buffer length overflows").div_ceil(LINE);
         if lines > self.lines.len() {
             if lines > self.lines.capacity() {
                 // Nothing of the old contents is promised: a fresh zeroed allocation is cheaper than a copy.
@@ -123,7 +124,8 @@ pub fn with_scratch<T: Element, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) ->
 
 /// The smallest pooled run with enough lines, or else the largest one (it is replaced, so the pool stays small).
 fn take_fitting(pool: &mut Vec<Vec<Line>>, lines: usize) -> Vec<Line> {
-    let fitting = (0..pool.len()).filter(|&i| pool[i].len() >= lines).min_by_key(|&i| pool[i].len());
+    let fitting =
+        (0..pool.len()).filter(|&i| pool[i].len() >= lines).min_by_key(|&i| pool[i].len());
     let index = fitting.or_else(|| (0..pool.len()).max_by_key(|&i| pool[i].len()));
     index.map(|i| pool.swap_remove(i)).unwrap_or_default()
 }

@@ -44,7 +44,13 @@ impl fmt::Display for ShapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.operation)?;
         for (i, shape) in self.shapes.iter().enumerate() {
-            let lead = if i > 0 { ", " } else if self.shapes.len() == 1 { "shape " } else { "shapes " };
+            let lead = if i > 0 {
+                ", "
+            } else if self.shapes.len() == 1 {
+                "shape "
+            } else {
+                "shapes "
+            };
             write!(f, "{lead}{shape}")?;
         }
         let gap = if self.shapes.is_empty() { "" } else { ": " };

@@ -34,7 +34,8 @@ impl Shape {
     /// More than [`MAX_RANK`] dimensions, or a number of elements that overflows `usize`.
     pub fn new(dims: &[usize]) -> Result<Self, ShapeError> {
         if dims.len() > MAX_RANK {
-            let reason = format!("{dims:?} has {} dimensions, at most {MAX_RANK} are supported", dims.len());
+            let reason =
+                format!("{dims:?} has {} dimensions, at most {MAX_RANK} are supported", dims.len());
             return Err(ShapeError::new("shape", &[], reason));
         }
         if dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)).is_none() {

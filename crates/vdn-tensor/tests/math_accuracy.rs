@@ -68,23 +68,19 @@ functions! {
 }
 
 fn excess(x: f64) -> f64 {
-    Real::exp_with_excess(x)[1]
+    // Infinity minus infinity, as the general formula has it, is not what the function tends to.
+    if x == f64::INFINITY { x } else { Real::exp_with_excess(x)[1] }
 }
 
-/// `|x|` minus the nearest whole number, with the sign that makes it congruent to `x`: exact.
+/// `x` minus the nearest whole number, exact; a zero has the sign of `x`.
 fn fraction(x: f64) -> f64 {
-    if x.is_finite() { (x - x.round_ties_even()).copysign(1.0).copysign(signed(x)) } else { f64::NAN }
-}
-
-/// A number with the sign of the fraction, which for whole numbers is that of `x`.
-fn signed(x: f64) -> f64 {
-    let f = x - x.round_ties_even();
-    if f == 0.0 { x } else { f }
+    let f = if x.is_finite() { x - x.round_ties_even() } else { f64::NAN };
+    if f == 0.0 { f.copysign(x) } else { f }
 }
 
 fn sin_turn(x: f64) -> f64 {
-    let a = fraction(x).abs();
-    (TAU * a.min(0.5 - a)).sin().copysign(signed(x))
+    let f = fraction(x);
+    (TAU * f.abs().min(0.5 - f.abs())).sin().copysign(f)
 }
 
 fn cos_turn(x: f64) -> f64 {

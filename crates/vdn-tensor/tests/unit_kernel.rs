@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 use vdn_tensor::Element;
 use vdn_tensor::kernels::unit::{
-    ClampGradient, LogVar, UnitGradients, UnitNoise, UnitOutputs, Units, unit_backward, unit_forward,
+    ClampGradient, LogVar, UnitGradients, UnitNoise, UnitOutputs, Units, unit_backward,
+    unit_forward,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
@@ -32,9 +33,16 @@ struct Case {
 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (rows, columns, samples) in
-        [(1, 1, 1), (2, 3, 1), (4, 16, 1), (5, 17, 2), (7, 40, 3), (64, 33, 4), (133, 100, 1), (70, 1030, 2)]
-    {
+    for (rows, columns, samples) in [
+        (1, 1, 1),
+        (2, 3, 1),
+        (4, 16, 1),
+        (5, 17, 2),
+        (7, 40, 3),
+        (64, 33, 4),
+        (133, 100, 1),
+        (70, 1030, 2),
+    ] {
         for form in [Form::Element, Form::Column, Form::Scalar] {
             for antithetic in [false, true] {
                 cases.push(Case { rows, columns, samples, form, antithetic });
@@ -179,7 +187,8 @@ impl<T: Element> Problem<T> {
         for i in 0..size {
             let (c, m, l) = (i % columns, mu[i], logvar(i));
             let g_kl = self.d_kl[i].to_f64();
-            d_mu[i] = (g(0, c) + 2.0 * m * g(1, c) + 2.0 * (m - statistics[0][c]) * g(2, c)) / n + g_kl * m;
+            d_mu[i] = (g(0, c) + 2.0 * m * g(1, c) + 2.0 * (m - statistics[0][c]) * g(2, c)) / n
+                + g_kl * m;
             let mut d = (g(3, c) * l.exp_m1() + g(4, c)) / n + g_kl * 0.5 * l.exp_m1();
             for s in 0..samples {
                 let g_z = self.d_z[s * size + i].to_f64();
@@ -203,7 +212,14 @@ impl<T: Element> Problem<T> {
 }
 
 /// Compares with a tolerance relative to `size`, the largest sum of magnitudes that goes into a number.
-fn compare<T: Element>(name: &str, got: &[T], want: &[f64], size: f64, epsilons: f64, failures: &mut Vec<String>) {
+fn compare<T: Element>(
+    name: &str,
+    got: &[T],
+    want: &[f64],
+    size: f64,
+    epsilons: f64,
+    failures: &mut Vec<String>,
+) {
     let bound = epsilons * T::EPSILON.to_f64() * size;
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
         if !((g.to_f64() - w).abs() <= bound + epsilons * T::EPSILON.to_f64() * w.abs()) {
@@ -234,7 +250,12 @@ fn check<T: Element>(case: Case, level: Level, failures: &mut Vec<String>) {
         let summed = case.rows * case.columns / got.d_logvar.len();
         let terms = terms * 100.0 * (summed as f64).sqrt();
         compare("d_logvar", &got.d_logvar, &want.d_logvar, terms, 8.0, &mut found);
-        failures.extend(found.into_iter().take(4).map(|f| format!("{level} {} {case:?} {clamp:?} {f}", T::NAME)));
+        failures.extend(
+            found
+                .into_iter()
+                .take(4)
+                .map(|f| format!("{level} {} {case:?} {clamp:?} {f}", T::NAME)),
+        );
     }
 }
 
@@ -269,7 +290,8 @@ fn threads_and_fused_levels_do_not_change_a_bit() {
             set_level(level).unwrap();
             let one = Pool::new(1).unwrap().run(|| bits(&problem.solve(ClampGradient::Inward)));
             for threads in [2, 8] {
-                let more = Pool::new(threads).unwrap().run(|| bits(&problem.solve(ClampGradient::Inward)));
+                let more =
+                    Pool::new(threads).unwrap().run(|| bits(&problem.solve(ClampGradient::Inward)));
                 assert!(one == more, "{case:?} {level}: {threads} threads differ from one");
             }
             if level != Level::Portable {
@@ -307,7 +329,10 @@ fn the_kl_near_the_prior_is_right_to_rounding() {
                     (sum + term, term)
                 });
                 let error = (f64::from(out[4][0]) / want.0 - 1.0).abs();
-                assert!(error < 4.0 * f64::from(f32::EPSILON), "{level} logvar {l}: relative error {error:.2e}");
+                assert!(
+                    error < 4.0 * f64::from(f32::EPSILON),
+                    "{level} logvar {l}: relative error {error:.2e}"
+                );
             }
         }
     }
@@ -319,7 +344,8 @@ fn a_nan_never_disappears() {
     for level in available() {
         set_level(level).unwrap();
         for poisoned in ["mu", "logvar"] {
-            let case = Case { rows: 9, columns: 21, samples: 2, form: Form::Element, antithetic: false };
+            let case =
+                Case { rows: 9, columns: 21, samples: 2, form: Form::Element, antithetic: false };
             let mut problem = Problem::<f32>::new(case);
             let target = if poisoned == "mu" { &mut problem.mu } else { &mut problem.logvar };
             target[5 * 21 + 19] = f32::NAN;

@@ -32,13 +32,17 @@ pub fn save_weights<T: Element>(parameters: &Parameters<T>, path: &Path) -> Resu
 /// # Errors
 /// The file cannot be read, is not a safetensors file, or does not fit the model: the first parameter that is missing,
 /// superfluous, of another shape or precision, or not finite, is named. `parameters` are unchanged then.
-pub fn load_weights<T: Element>(parameters: &mut Parameters<T>, path: &Path) -> Result<(), TrainError> {
+pub fn load_weights<T: Element>(
+    parameters: &mut Parameters<T>,
+    path: &Path,
+) -> Result<(), TrainError> {
     let file = std::fs::read(path).map_err(TrainError::io(path))?;
     let tensors = SafeTensors::deserialize(&file).map_err(|e| TrainError::format(path, e))?;
     let mut loaded: Vec<Vec<T>> = Vec::new();
     for parameter in parameters.iter() {
         let name = parameter.name();
-        let refuse = |reason: String| TrainError::format(path, format!("parameter {name}: {reason}"));
+        let refuse =
+            |reason: String| TrainError::format(path, format!("parameter {name}: {reason}"));
         let view = tensors.tensor(name).map_err(|e| refuse(e.to_string()))?;
         let shape = parameter.tensor().shape();
         if view.shape() != shape.dims() {
@@ -52,7 +56,10 @@ pub fn load_weights<T: Element>(parameters: &mut Parameters<T>, path: &Path) -> 
         loaded.push(data);
     }
     if let Some(name) = tensors.names().iter().find(|name| parameters.find(name).is_none()) {
-        return Err(TrainError::format(path, format!("parameter {name}: the model has none of this name")));
+        return Err(TrainError::format(
+            path,
+            format!("parameter {name}: the model has none of this name"),
+        ));
     }
     for (index, data) in loaded.iter().enumerate() {
         parameters.data_mut(index).copy_from_slice(data);
@@ -77,9 +84,9 @@ fn numbers<T: Element>(dtype: Dtype, bytes: &[u8]) -> Option<Vec<T>> {
                 .map(|&b| T::from_f64(f64::from(f32::from_le_bytes(b))))
                 .collect(),
         ),
-        Dtype::F64 => {
-            Some(bytes.as_chunks::<8>().0.iter().map(|&b| T::from_f64(f64::from_le_bytes(b))).collect())
-        }
+        Dtype::F64 => Some(
+            bytes.as_chunks::<8>().0.iter().map(|&b| T::from_f64(f64::from_le_bytes(b))).collect(),
+        ),
         _ => None,
     }
 }
@@ -119,8 +126,12 @@ mod tests {
         shaped.add("layer.bias", Tensor::full([4], 1.0_f32));
         let mut extra = parameters(1.0);
         extra.add("other", Tensor::full([1], 1.0_f32));
-        let cases =
-            [(missing, "layer.bias"), (shaped, "layer.bias"), (extra, "other"), (parameters(f32::NAN), "layer.weight")];
+        let cases = [
+            (missing, "layer.bias"),
+            (shaped, "layer.bias"),
+            (extra, "other"),
+            (parameters(f32::NAN), "layer.weight"),
+        ];
         for (saved, name) in cases {
             save_weights(&saved, &path).unwrap();
             let mut target = parameters(5.0);

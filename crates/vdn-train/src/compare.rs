@@ -33,12 +33,19 @@ impl Arrays {
 }
 
 /// Scores one forecast per window.
-fn score(data: &Dataset, windows: &[WindowIndex], forecast: &Forecast) -> Result<Summary, TrainError> {
+fn score(
+    data: &Dataset,
+    windows: &[WindowIndex],
+    forecast: &Forecast,
+) -> Result<Summary, TrainError> {
     let mut averages = WindowAverages::new(ScoreSettings::default(), data, windows)?;
     let horizon = data.spec().horizon;
     averages.push(data, windows, |row| {
         let range = row * horizon..(row + 1) * horizon;
-        PredictedRow::gaussian(forecast.mean()[range.clone()].to_vec(), forecast.sigma()[range].to_vec())
+        PredictedRow::gaussian(
+            forecast.mean()[range.clone()].to_vec(),
+            forecast.sigma()[range].to_vec(),
+        )
     })?;
     averages.summary()
 }
@@ -69,7 +76,8 @@ pub fn ridge(data: &Dataset) -> Result<(Summary, f64), TrainError> {
 pub fn seasonal_naive(data: &Dataset, period: usize) -> Result<Summary, TrainError> {
     let starts = |windows: &[WindowIndex]| -> Vec<Vec<usize>> {
         let series = 0..data.columns().len();
-        let of = |s: usize| windows.iter().filter(move |w| w.series as usize == s).map(|w| w.t as usize);
+        let of =
+            |s: usize| windows.iter().filter(move |w| w.series as usize == s).map(|w| w.t as usize);
         series.map(|s| of(s).collect()).collect()
     };
     let splits = data.splits();
@@ -91,7 +99,10 @@ pub fn seasonal_naive(data: &Dataset, period: usize) -> Result<Summary, TrainErr
             starts.iter().map(|&t| WindowIndex { series: *s as u32, t: t as u32 }).collect();
         averages.push(data, &windows, |row| {
             let range = row * horizon..(row + 1) * horizon;
-            PredictedRow::gaussian(forecast.mean()[range.clone()].to_vec(), forecast.sigma()[range].to_vec())
+            PredictedRow::gaussian(
+                forecast.mean()[range.clone()].to_vec(),
+                forecast.sigma()[range].to_vec(),
+            )
         })?;
     }
     averages.summary()

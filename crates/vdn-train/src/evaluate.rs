@@ -10,7 +10,8 @@ use rand::seq::SliceRandom;
 use std::sync::Mutex;
 use vdn_autograd::{Tape, UnitOutputs};
 use vdn_model::{
-    Aggregation, Bindings, Forecaster, Graph, Intervention, Mode, Parameters, Prediction, UnitStatistics,
+    Aggregation, Bindings, Forecaster, Graph, Intervention, Mode, Parameters, Prediction,
+    UnitStatistics,
 };
 use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
@@ -79,7 +80,12 @@ struct Passes<'a, T: Element> {
 }
 
 impl<'a, T: Element> Passes<'a, T> {
-    fn new(model: &'a Forecaster, parameters: &'a Parameters<T>, data: &'a Dataset, seed: u64) -> Self {
+    fn new(
+        model: &'a Forecaster,
+        parameters: &'a Parameters<T>,
+        data: &'a Dataset,
+        seed: u64,
+    ) -> Self {
         Self {
             model,
             parameters,
@@ -115,8 +121,14 @@ impl<'a, T: Element> Passes<'a, T> {
 }
 
 /// Adds the units' statistics of one pass.
-fn merge<T: Element>(statistics: &mut UnitStatistics, tape: &Tape<T>, units: &UnitOutputs, rows: usize) {
-    let [m1, c2, d0, lv] = [units.m1, units.c2, units.d0, units.lv].map(|var| tape.value(var).data());
+fn merge<T: Element>(
+    statistics: &mut UnitStatistics,
+    tape: &Tape<T>,
+    units: &UnitOutputs,
+    rows: usize,
+) {
+    let [m1, c2, d0, lv] =
+        [units.m1, units.c2, units.d0, units.lv].map(|var| tape.value(var).data());
     statistics.merge(rows, m1, c2, d0, lv);
 }
 
@@ -150,7 +162,8 @@ pub fn validate<T: Element>(
         })?;
         if !scores.iter().all(|x| x.is_finite()) {
             let found = tape.first_non_finite();
-            let report = found.map_or_else(|| "a score is not finite".to_owned(), |f| f.to_string());
+            let report =
+                found.map_or_else(|| "a score is not finite".to_owned(), |f| f.to_string());
             return Err(vdn_model::ModelError::Batch(report).into());
         }
         nll += scores[0] * chunk.len() as f64;
@@ -276,17 +289,25 @@ impl WindowAverages {
         parallel::for_each(windows.len(), |row| {
             let predicted = predict(row);
             let target = &targets[row * horizon..][..horizon];
-            let scored =
-                WindowPrediction::new(&predicted.means, &predicted.sigma, predicted.weights.as_deref(), horizon)
-                    .and_then(|prediction| scorer.window(before + row, &prediction, target));
-            *results[row].lock().expect("scoring does not panic") = Some(scored.map_err(Into::into));
+            let scored = WindowPrediction::new(
+                &predicted.means,
+                &predicted.sigma,
+                predicted.weights.as_deref(),
+                horizon,
+            )
+            .and_then(|prediction| scorer.window(before + row, &prediction, target));
+            *results[row].lock().expect("scoring does not panic") =
+                Some(scored.map_err(Into::into));
         });
         for (window, result) in windows.iter().zip(results) {
             if self.last_series.is_some_and(|series| series != window.series) {
                 self.scores.start_series();
             }
             self.last_series = Some(window.series);
-            let scored = result.into_inner().expect("scoring does not panic").expect("every window was scored");
+            let scored = result
+                .into_inner()
+                .expect("scoring does not panic")
+                .expect("every window was scored");
             self.scores.push_scores(&scored?)?;
         }
         Ok(())

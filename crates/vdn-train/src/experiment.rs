@@ -66,7 +66,8 @@ impl Experiment {
         let splits = self.data.splits();
         let model = self.forecaster_config(Stage::Model)?;
         let beta = model.beta;
-        let skipped = splits.skipped().map(|s| format!("{}: too short, left out", self.data.names()[s]));
+        let skipped =
+            splits.skipped().map(|s| format!("{}: too short, left out", self.data.names()[s]));
         Ok(Report {
             data: self.config.data.name(),
             series: self.data.names().len(),
@@ -92,7 +93,8 @@ impl Experiment {
     ) -> Result<(), TrainError> {
         let (seed, test) = (self.config.train.seed, &self.data.splits().test);
         let score = predictive_score(model.score());
-        let (summary, units) = evaluate(model, parameters, &self.data, test, seed, Intervention::None)?;
+        let (summary, units) =
+            evaluate(model, parameters, &self.data, test, seed, Intervention::None)?;
         let name = match model.config().variant {
             Variant::Variational => "variational units",
             Variant::Twin => "deterministic twin",
@@ -107,13 +109,18 @@ impl Experiment {
         }
         rows.push(row);
         if stage == Stage::Model && model.config().variant == Variant::Variational {
-            let (summary, _) = evaluate(model, parameters, &self.data, test, seed, Intervention::Permute)?;
+            let (summary, _) =
+                evaluate(model, parameters, &self.data, test, seed, Intervention::Permute)?;
             rows.push(Row::new("  the same, z swapped in the batch", &summary, score));
         }
         Ok(())
     }
 
-    fn score_baselines(&self, rows: &mut Vec<Row>, score: PredictiveScore) -> Result<(), TrainError> {
+    fn score_baselines(
+        &self,
+        rows: &mut Vec<Row>,
+        score: PredictiveScore,
+    ) -> Result<(), TrainError> {
         let (summary, penalty) = ridge(&self.data)?;
         rows.push(Row::new(&format!("ridge, penalty {penalty:.3e}"), &summary, score));
         let summary = seasonal_naive(&self.data, self.season.0)?;
@@ -157,17 +164,20 @@ pub fn train_run(
     let mut score = PredictiveScore::default();
     for stage in stages {
         let seed = config.train.seed;
-        let (model, mut parameters) = Forecaster::new::<f32>(experiment.forecaster_config(stage)?, seed)?;
+        let (model, mut parameters) =
+            Forecaster::new::<f32>(experiment.forecaster_config(stage)?, seed)?;
         score = predictive_score(model.score());
         let twin = stage == Stage::Twin;
         let trainer = Trainer {
             train: config.train.clone(),
             optimizer: config.optimizer,
             schedule: config.schedule,
-            files: run.as_ref().map(|run| Files { history: run.history(twin), weights: run.weights(twin) }),
+            files: run
+                .as_ref()
+                .map(|run| Files { history: run.history(twin), weights: run.weights(twin) }),
         };
-        let trained =
-            trainer.train(&model, &mut parameters, &experiment.data, |event| progress(stage, event))?;
+        let trained = trainer
+            .train(&model, &mut parameters, &experiment.data, |event| progress(stage, event))?;
         experiment.score(stage, &model, &parameters, Some(&trained), &mut report.rows)?;
     }
     experiment.score_baselines(&mut report.rows, score)?;
@@ -223,7 +233,8 @@ pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, T
     }
     let table: Table = config.data.load_table()?;
     let data = Dataset::for_forecast(table, config.data.window_spec(), names, scaler)?;
-    let (model, mut parameters) = Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
+    let (model, mut parameters) =
+        Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
     load_weights(&mut parameters, &run.weights(false))?;
     let windows: Vec<_> = data.latest_windows().collect();
     let predictions = forecast(&model, &parameters, &data, &windows, config.train.seed)?;
@@ -241,8 +252,10 @@ pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, T
             let series = window.series as usize;
             let name = quoted(&data.names()[series]);
             for step in 0..horizon {
-                let own = |values: &[f64]| data.scaler().inverse(series, values[row * horizon + step]);
-                write!(csv, "{name},{},{}", step + 1, own(&mean)).expect("writing to a string cannot fail");
+                let own =
+                    |values: &[f64]| data.scaler().inverse(series, values[row * horizon + step]);
+                write!(csv, "{name},{},{}", step + 1, own(&mean))
+                    .expect("writing to a string cannot fail");
                 for values in &quantiles {
                     write!(csv, ",{}", own(values)).expect("writing to a string cannot fail");
                 }
@@ -255,5 +268,9 @@ pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, T
 
 /// A field of a CSV file, quoted where it has to be.
 fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
 }

@@ -45,7 +45,9 @@ impl AdamWConfig {
         ];
         for (name, value, good, domain) in checks {
             if !good {
-                return Err(TrainError::config(format!("optimizer.{name} = {value}: has to be {domain}")));
+                return Err(TrainError::config(format!(
+                    "optimizer.{name} = {value}: has to be {domain}"
+                )));
             }
         }
         Ok(())
@@ -166,9 +168,15 @@ fn non_finite<'g, T: Element>(
     for (parameter, gradient) in parameters.iter().zip(gradients) {
         let bad = gradient.unwrap_or_default().iter().position(|g| !g.is_finite());
         if let Some(element) = bad {
-            return TrainError::NonFiniteGradient { parameter: parameter.name().to_owned(), element };
+            return TrainError::NonFiniteGradient {
+                parameter: parameter.name().to_owned(),
+                element,
+            };
         }
     }
     // Every gradient is finite: their squares overflow.
-    TrainError::NonFiniteGradient { parameter: "all parameters together (the norm overflows)".into(), element: 0 }
+    TrainError::NonFiniteGradient {
+        parameter: "all parameters together (the norm overflows)".into(),
+        element: 0,
+    }
 }

@@ -130,7 +130,15 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{:<34} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>11} {:>8}",
-            "test windows, standardised units", "parameters", "MSE", "NLL", "CRPS", "cover90", "rate", "rate >=0.05", "s/epoch"
+            "test windows, standardised units",
+            "parameters",
+            "MSE",
+            "NLL",
+            "CRPS",
+            "cover90",
+            "rate",
+            "rate >=0.05",
+            "s/epoch"
         )?;
         for row in &self.rows {
             let show = |value: Option<f64>, digits: usize| match value {
@@ -138,7 +146,8 @@ impl fmt::Display for Report {
                 None => "-".to_owned(),
             };
             let parameters = row.parameters.map_or_else(|| "-".to_owned(), |n| n.to_string());
-            let informed = row.informed.map_or_else(|| "-".to_owned(), |s| format!("{:.1} %", 100.0 * s));
+            let informed =
+                row.informed.map_or_else(|| "-".to_owned(), |s| format!("{:.1} %", 100.0 * s));
             writeln!(
                 f,
                 "{:<34} {parameters:>10} {:>8.4} {:>8.4} {:>8.4} {:>8.3} {:>8} {informed:>11} {:>8}",

@@ -105,7 +105,8 @@ impl RunDirectory {
     /// The file cannot be written, or a number is not finite.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), TrainError> {
         let path = self.file(name);
-        let mut text = serde_json::to_string_pretty(value).map_err(|e| TrainError::format(&path, e))?;
+        let mut text =
+            serde_json::to_string_pretty(value).map_err(|e| TrainError::format(&path, e))?;
         text.push('\n');
         write_atomically(&path, text.as_bytes())
     }

@@ -68,7 +68,9 @@ impl Schedule {
         let end = self.final_factor;
         match self.decay {
             Decay::Constant => 1.0,
-            Decay::Cosine => end + (1.0 - end) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+            Decay::Cosine => {
+                end + (1.0 - end) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+            }
             Decay::Linear => 1.0 + (end - 1.0) * progress,
             Decay::Exponential => end.powf(progress),
         }

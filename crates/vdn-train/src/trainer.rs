@@ -149,12 +149,16 @@ impl Trainer {
             for batch in windows.chunks(self.train.batch) {
                 rate = self.train.learning_rate * self.schedule.factor(step, total);
                 let key = NoiseKey::new(seed, 0, step as u32);
-                if let Err(error) = state.step(model, parameters, data, batch, key, rate, &mut running) {
+                if let Err(error) =
+                    state.step(model, parameters, data, batch, key, rate, &mut running)
+                {
                     if let Some((_, _, kept)) = best {
                         *parameters = kept;
                     }
                     return Err(match error {
-                        TrainError::NonFiniteLoss { report, .. } => TrainError::NonFiniteLoss { step, report },
+                        TrainError::NonFiniteLoss { report, .. } => {
+                            TrainError::NonFiniteLoss { step, report }
+                        }
                         other => other,
                     });
                 }
@@ -256,7 +260,8 @@ impl<T: Element> State<T> {
         let loss = tape.scalar(terms.loss)?.to_f64();
         if !loss.is_finite() {
             let found = tape.first_non_finite();
-            let report = found.map_or_else(|| "the loss is not finite".to_owned(), |f| f.to_string());
+            let report =
+                found.map_or_else(|| "the loss is not finite".to_owned(), |f| f.to_string());
             return Err(TrainError::NonFiniteLoss { step: 0, report });
         }
         let n = windows.len() as f64;

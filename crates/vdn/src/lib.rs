@@ -10,8 +10,8 @@ pub use vdn_train as train;
 pub mod prelude {
     pub use vdn_autograd::{Noise, SampleKl, Score, Tape, UnitOutputs, Var};
     pub use vdn_model::{
-        Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LayerConfig, Mode, Parameters,
-        Prediction, SigmaMode, UnitStatistics, Variant, VariationalLayer,
+        Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LayerConfig, Mode,
+        Parameters, Prediction, SigmaMode, UnitStatistics, Variant, VariationalLayer,
     };
     pub use vdn_tensor::noise::{NoiseKey, NoiseRng};
     pub use vdn_tensor::{Element, Shape, Tensor, View};

@@ -36,8 +36,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Case>, String> {
 
 /// A tensor as it stands in a fixture.
 pub(crate) fn tensor(value: &Value) -> Result<Tensor<f64>, String> {
-    let numbers = |key: &str| value[key].as_array().ok_or_else(|| format!("a tensor without {key}"));
-    let dims: Option<Vec<usize>> = numbers("shape")?.iter().map(|d| d.as_u64().map(|d| d as usize)).collect();
+    let numbers =
+        |key: &str| value[key].as_array().ok_or_else(|| format!("a tensor without {key}"));
+    let dims: Option<Vec<usize>> =
+        numbers("shape")?.iter().map(|d| d.as_u64().map(|d| d as usize)).collect();
     let data: Option<Vec<f64>> = numbers("data")?.iter().map(Value::as_f64).collect();
     let shape = Shape::new(&dims.ok_or("a bad shape")?).map_err(|e| e.to_string())?;
     Tensor::from_slice(shape, &data.ok_or("a bad number")?).map_err(|e| e.to_string())
@@ -98,7 +100,8 @@ impl Case {
         }
         let names: Vec<String> = parameters.iter().map(|p| p.name().to_owned()).collect();
         for (index, name) in names.iter().enumerate() {
-            let value = given.get(name).ok_or_else(|| format!("the fixture has no parameter {name}"))?;
+            let value =
+                given.get(name).ok_or_else(|| format!("the fixture has no parameter {name}"))?;
             let tensor = tensor(value)?;
             let data = parameters.data_mut(index);
             if data.len() != tensor.data().len() {

@@ -4,7 +4,10 @@ use crate::case::{Case, Check};
 use crate::units::{parameter_gradients, weighted_sum};
 use vdn_autograd::Tape;
 use vdn_model::encoder::PairEncoder;
-use vdn_model::{Aggregation, Bindings, Builder, EvenMedian, GatedHead, Graph, HeadConfig, Mode, Parameters, vote};
+use vdn_model::{
+    Aggregation, Bindings, Builder, EvenMedian, GatedHead, Graph, HeadConfig, Mode, Parameters,
+    vote,
+};
 use vdn_tensor::noise::NoiseKey;
 
 const KEY: NoiseKey = NoiseKey::new(0, 0, 0);
@@ -15,7 +18,8 @@ pub(crate) fn encoder(case: &Case) -> Result<Check, String> {
         let (length, hidden) = (case.count("input_len")?, case.count("hidden")?);
         let kernel = case.optional_count("kernel_size_requested")?;
         let mut parameters = Parameters::<f64>::new();
-        let encoder = PairEncoder::new(&mut Builder::new(&mut parameters, 0), length, hidden, kernel);
+        let encoder =
+            PairEncoder::new(&mut Builder::new(&mut parameters, 0), length, hidden, kernel);
         case.load(&mut parameters)?;
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let current = case.variable(&mut tape, "x_cur")?;
@@ -48,7 +52,8 @@ pub(crate) fn head(case: &Case) -> Result<Check, String> {
         let usual = outputs.max((channels / 2).min(512));
         let hidden = case.optional_count("hidden_requested")?.unwrap_or(usual);
         let gated = case.value("gated").as_bool().ok_or("gated is no truth value")?;
-        let config = HeadConfig { channels, outputs, hidden, gated, dropout: 0.0, zero_output: false };
+        let config =
+            HeadConfig { channels, outputs, hidden, gated, dropout: 0.0, zero_output: false };
         let mut parameters = Parameters::<f64>::new();
         let head = GatedHead::new(&mut Builder::new(&mut parameters, 0), config, 0);
         case.load(&mut parameters)?;

@@ -46,14 +46,17 @@ const PENDING: [(&str, &str); 13] = [
 ];
 
 fn folder() -> PathBuf {
-    std::env::var_os("VDN_FIXTURES")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures")), PathBuf::from)
+    std::env::var_os("VDN_FIXTURES").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures")),
+        PathBuf::from,
+    )
 }
 
 #[test]
 fn every_case_agrees() {
     let folder = folder();
-    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let entries =
+        std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|e| e == "json"));
     files.sort();
@@ -85,7 +88,8 @@ fn every_case_agrees() {
                     if check.compared == 0 {
                         failures.push(format!("{place}: nothing was compared"));
                     }
-                    failures.extend(check.failures.iter().map(|failure| format!("{place}: {failure}")));
+                    failures
+                        .extend(check.failures.iter().map(|failure| format!("{place}: {failure}")));
                     let entry = passed.entry(key).or_default();
                     *entry = (entry.0 + 1, entry.1 + check.compared, entry.2.max(check.worst));
                 }
@@ -93,7 +97,9 @@ fn every_case_agrees() {
         }
     }
     for ((topic, kind), (cases, numbers, worst)) in &passed {
-        println!("{topic:<16} {kind:<18} {cases:>4} cases {numbers:>8} numbers, worst error {worst:.1e} (bound 1e-10)");
+        println!(
+            "{topic:<16} {kind:<18} {cases:>4} cases {numbers:>8} numbers, worst error {worst:.1e} (bound 1e-10)"
+        );
     }
     for ((topic, kind), cases) in &pending {
         println!("{topic:<16} {kind:<18} {cases:>4} cases pending");

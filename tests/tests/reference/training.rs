@@ -86,8 +86,10 @@ pub(crate) fn windows(case: &Case) -> Result<Check, String> {
         {
             let pairs = |w: &WindowIndex| [f64::from(w.series), f64::from(w.t)];
             let got: Vec<f64> = windows.iter().flat_map(pairs).collect();
-            let want: Vec<Value> =
-                list(case.output(name))?.iter().flat_map(|pair| list(pair).cloned().unwrap_or_default()).collect();
+            let want: Vec<Value> = list(case.output(name))?
+                .iter()
+                .flat_map(|pair| list(pair).cloned().unwrap_or_default())
+                .collect();
             check.values(name, &got, &Value::Array(want));
             let sample = &case.output("samples")[name];
             if sample.is_null() {

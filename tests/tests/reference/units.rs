@@ -2,7 +2,9 @@
 
 use crate::case::{Case, Check};
 use vdn_autograd::{Noise, SampleKl, Tape, Var};
-use vdn_model::{Bindings, Builder, Graph, LayerConfig, Mode, Parameters, SigmaMode, VariationalLayer};
+use vdn_model::{
+    Bindings, Builder, Graph, LayerConfig, Mode, Parameters, SigmaMode, VariationalLayer,
+};
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;
 use vdn_tensor::noise::NoiseKey;
@@ -103,8 +105,13 @@ pub(crate) fn layer(case: &Case) -> Result<Check, String> {
         let eps = case.constant(&mut tape, "eps")?;
         let (samples, batch) = (case.count("n_samples")?, tape.shape(h).dims()[0]);
         let eps = tape.reshape(eps, [samples, batch, units * latent_dims])?;
-        let mut graph =
-            Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, NoiseKey::new(0, 0, 0));
+        let mut graph = Graph::new(
+            &mut tape,
+            &parameters,
+            &mut bindings,
+            Mode::Evaluate,
+            NoiseKey::new(0, 0, 0),
+        );
         let output = layer.forward_with(&mut graph, h, samples, Noise::Given(eps))?;
         let [mu_eff, sigma_eff] = layer.pooled_posterior(&mut graph, &output)?;
         let kl = output.units.kl.ok_or("no kl")?;

@@ -47,7 +47,8 @@ impl Forecaster {
         let rows = self.rows(batch)?;
         graph.labelled("loss", |graph| {
             let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
-            let options = MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
+            let options =
+                MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
             let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?;
             let Some(layer) = pass.units else {
                 return Ok(LossTerms { loss: nll, nll, kl: None, units: None });
@@ -61,7 +62,8 @@ impl Forecaster {
                 }
                 Objective::Elbo => {
                     let likelihood = graph.tape.gaussian_nll(pass.y, pass.sigma, y)?;
-                    let scaled = graph.tape.scale(kl, T::from_f64(1.0 / self.config.horizon as f64))?;
+                    let scaled =
+                        graph.tape.scale(kl, T::from_f64(1.0 / self.config.horizon as f64))?;
                     graph.tape.add(likelihood, scaled)?
                 }
                 Objective::Iwae => self.iwae(graph, &pass, &layer, y)?,
@@ -146,7 +148,8 @@ impl Forecaster {
         let rows = self.rows(batch)?;
         graph.labelled("score", |graph| {
             let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
-            let options = MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
+            let options =
+                MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
             let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?;
             let mean = match pass.scores {
                 None => graph.tape.mean_axis(pass.y, 0)?,

@@ -88,16 +88,23 @@ impl Forecaster {
     ///
     /// # Errors
     /// A setting outside its domain, or two that contradict each other.
-    pub fn new<T: Element>(config: ForecasterConfig, seed: u64) -> Result<(Self, Parameters<T>), ModelError> {
+    pub fn new<T: Element>(
+        config: ForecasterConfig,
+        seed: u64,
+    ) -> Result<(Self, Parameters<T>), ModelError> {
         config.validate()?;
         let mut parameters = Parameters::new();
         let mut builder = Builder::new(&mut parameters, seed);
         let (hidden, horizon) = (config.hidden, config.horizon);
-        let encoder = PairEncoder::new(&mut builder.scope("feat"), config.input_len, hidden, config.kernel);
-        let layer = VariationalLayer::new(&mut builder.scope("neuron"), config.layer(), stream::UNITS)?;
+        let encoder =
+            PairEncoder::new(&mut builder.scope("feat"), config.input_len, hidden, config.kernel);
+        let layer =
+            VariationalLayer::new(&mut builder.scope("neuron"), config.layer(), stream::UNITS)?;
         let channels = config.layer().channels();
         let head = match config.variant {
-            Variant::ReferenceTwin => Head::Linear(Linear::new(&mut builder, "head", channels, horizon)),
+            Variant::ReferenceTwin => {
+                Head::Linear(Linear::new(&mut builder, "head", channels, horizon))
+            }
             _ => {
                 let head = HeadConfig {
                     channels,
@@ -119,8 +126,12 @@ impl Forecaster {
             let zero = Init::Constant(0.0);
             Linear::with_init(&mut builder, "skip", config.input_len, horizon, skip_weight, zero)
         });
-        let output_noise =
-            OutputNoise::new(&mut builder.scope("y_sigma_head"), config.output_noise, hidden, horizon);
+        let output_noise = OutputNoise::new(
+            &mut builder.scope("y_sigma_head"),
+            config.output_noise,
+            hidden,
+            horizon,
+        );
         Ok((Self { config, encoder, layer, head, skip, output_noise }, parameters))
     }
 
@@ -167,7 +178,9 @@ impl Forecaster {
             return Ok(rows);
         }
         let lengths = [batch.current.len(), batch.previous.len(), batch.target.len()];
-        let reason = format!("windows of {input_len} and targets of {horizon} do not fit lengths {lengths:?}");
+        let reason = format!(
+            "windows of {input_len} and targets of {horizon} do not fit lengths {lengths:?}"
+        );
         Err(ModelError::Batch(reason))
     }
 
@@ -187,8 +200,10 @@ impl Forecaster {
                 to.iter_mut().zip(x).for_each(|(to, &x)| *to = (x - centre) / scale);
             }
         };
-        let current = graph.tape.constant_with([rows, length], |to| normalize(batch.current, to))?;
-        let previous = graph.tape.constant_with([rows, length], |to| normalize(batch.previous, to))?;
+        let current =
+            graph.tape.constant_with([rows, length], |to| normalize(batch.current, to))?;
+        let previous =
+            graph.tape.constant_with([rows, length], |to| normalize(batch.previous, to))?;
         let statistic = |to: &mut [T], which: fn((T, T)) -> T| {
             for (to, current) in to.iter_mut().zip(batch.current.chunks_exact(length)) {
                 *to = which(norm.statistics(current));

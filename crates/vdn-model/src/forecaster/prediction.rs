@@ -40,7 +40,8 @@ impl Prediction {
     /// The samples' predictions and weights for one window and step.
     fn mixture(&self, window: usize, step: usize) -> (Vec<f64>, Option<Vec<f64>>) {
         let [samples, batch, horizon] = self.shape;
-        let means = (0..samples).map(|s| self.means[(s * batch + window) * horizon + step]).collect();
+        let means =
+            (0..samples).map(|s| self.means[(s * batch + window) * horizon + step]).collect();
         let weights = self.weights.as_ref();
         (means, weights.map(|w| (0..samples).map(|s| w[s * batch + window]).collect()))
     }
@@ -105,10 +106,12 @@ impl Forecaster {
         let double = |x: &[T]| -> Vec<f64> { x.iter().map(|x| x.to_f64()).collect() };
         let means = double(y.data());
         let deviations = double(graph.tape.value(pass.sigma).data());
-        let sigma = if deviations.len() == shape[2] { deviations.repeat(shape[1]) } else { deviations };
+        let sigma =
+            if deviations.len() == shape[2] { deviations.repeat(shape[1]) } else { deviations };
         if !means.iter().chain(&sigma).all(|x| x.is_finite()) {
             let found = graph.tape.first_non_finite();
-            let report = found.map_or_else(|| "a prediction is not finite".into(), |f| f.to_string());
+            let report =
+                found.map_or_else(|| "a prediction is not finite".into(), |f| f.to_string());
             return Err(ModelError::Batch(report));
         }
         let weights = weights.map(|w| double(graph.tape.value(w).data()));
@@ -142,7 +145,8 @@ pub(super) fn intervene<T: Element>(
                 for s in 0..samples {
                     for (row, &other) in order.iter().enumerate() {
                         let place = |row: usize| (s * batch + row) * channels;
-                        to[place(row)..][..channels].copy_from_slice(&from[place(other)..][..channels]);
+                        to[place(row)..][..channels]
+                            .copy_from_slice(&from[place(other)..][..channels]);
                     }
                 }
             })

@@ -2,8 +2,8 @@
 
 use vdn_autograd::Tape;
 use vdn_model::{
-    Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LossTerms, Mode, ModelError, Parameters,
-    Prediction,
+    Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LossTerms, Mode,
+    ModelError, Parameters, Prediction,
 };
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;

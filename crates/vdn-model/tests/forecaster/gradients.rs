@@ -1,11 +1,10 @@
 //! The gradients of whole forecasters, in f64, against central differences.
 
-
 use crate::common::{Data, KEY, scatter, small};
 use vdn_autograd::{Error, Score, check_gradients};
 use vdn_model::{
-    Aggregation, Bindings, Centre, Forecaster, ForecasterConfig, Graph, InstanceNorm, Mode, ModelError, Objective,
-    SigmaMode, Variant,
+    Aggregation, Bindings, Centre, Forecaster, ForecasterConfig, Graph, InstanceNorm, Mode,
+    ModelError, Objective, SigmaMode, Variant,
 };
 use vdn_tensor::Tensor;
 use vdn_tensor::kernels::Pool;
@@ -23,10 +22,12 @@ fn check(name: &str, config: ForecasterConfig) -> Option<String> {
         Ok(pass) => pass,
         Err(error) => return Some(format!("{name}: {error}")),
     };
-    let taking_part: Vec<usize> = (0..parameters.len()).filter(|&i| used.get(i).is_some()).collect();
+    let taking_part: Vec<usize> =
+        (0..parameters.len()).filter(|&i| used.get(i).is_some()).collect();
     let all: Vec<_> = parameters.iter().collect();
     let ids: Vec<_> = taking_part.iter().filter_map(|&i| parameters.find(all[i].name())).collect();
-    let inputs: Vec<Tensor<f64>> = taking_part.iter().map(|&i| (**all[i].tensor()).clone()).collect();
+    let inputs: Vec<Tensor<f64>> =
+        taking_part.iter().map(|&i| (**all[i].tensor()).clone()).collect();
     let report = check_gradients(&inputs, |tape, vars| {
         let mut bindings = Bindings::new();
         // The noise, dropout's too, is a function of the key: the loss is a smooth function of the parameters.
@@ -56,8 +57,14 @@ fn whole_forecasters_have_the_gradients_of_their_loss() {
         ("twin", ForecasterConfig { variant: Variant::Twin, ..default }),
         ("reference twin", ForecasterConfig { variant: Variant::ReferenceTwin, ..default }),
         ("vector-valued units", ForecasterConfig { beta, latent_dims: 3, ..default }),
-        ("pooled units", ForecasterConfig { beta, latent_dims: 2, pooling: Some(Pool::SumSqrtK), ..default }),
-        ("one sigma", ForecasterConfig { beta, sigma: SigmaMode::Scalar, antithetic: true, ..default }),
+        (
+            "pooled units",
+            ForecasterConfig { beta, latent_dims: 2, pooling: Some(Pool::SumSqrtK), ..default },
+        ),
+        (
+            "one sigma",
+            ForecasterConfig { beta, sigma: SigmaMode::Scalar, antithetic: true, ..default },
+        ),
         ("joint, scored", {
             let aggregation = Aggregation::Score;
             ForecasterConfig { beta, score: Score::Joint, aggregation, ..default }
@@ -69,6 +76,7 @@ fn whole_forecasters_have_the_gradients_of_their_loss() {
         ("elbo", ForecasterConfig { objective: Objective::Elbo, ..default }),
         ("iwae", ForecasterConfig { objective: Objective::Iwae, ..default }),
     ];
-    let wrong: Vec<String> = cases.into_iter().filter_map(|(name, config)| check(name, config)).collect();
+    let wrong: Vec<String> =
+        cases.into_iter().filter_map(|(name, config)| check(name, config)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

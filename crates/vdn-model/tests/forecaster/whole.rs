@@ -1,12 +1,11 @@
 //! The forecaster: shapes, sizes, start, twin, interventions, objectives, reports of what is wrong.
 
-
 use crate::common::{Data, KEY, loss, predict, scatter, small};
 use vdn_autograd::{Noise, Tape};
 use vdn_model::{
-    Aggregation, Bindings, Builder, Centre, Forecaster, ForecasterConfig, Graph, InstanceNorm, Intervention,
-    LayerConfig, Mode, Objective, OutputNoiseMode, Parameters, Prediction, SigmaMode, UnitStatistics, Variant,
-    VariationalLayer,
+    Aggregation, Bindings, Builder, Centre, Forecaster, ForecasterConfig, Graph, InstanceNorm,
+    Intervention, LayerConfig, Mode, Objective, OutputNoiseMode, Parameters, Prediction, SigmaMode,
+    UnitStatistics, Variant, VariationalLayer,
 };
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::noise::NoiseKey;
@@ -53,8 +52,16 @@ fn parameters_in_use_are_counted_by_hand() {
     let compatibility = ForecasterConfig::compatibility();
     let cases = [
         ("default", default, encoder + 2 * mu(1) + head(4) + skip + noise),
-        ("twin", ForecasterConfig { variant: Variant::Twin, ..default }, encoder + mu(1) + head(4) + skip + noise),
-        ("vector", ForecasterConfig { latent_dims: 3, ..default }, encoder + 2 * mu(3) + head(12) + skip + noise),
+        (
+            "twin",
+            ForecasterConfig { variant: Variant::Twin, ..default },
+            encoder + mu(1) + head(4) + skip + noise,
+        ),
+        (
+            "vector",
+            ForecasterConfig { latent_dims: 3, ..default },
+            encoder + 2 * mu(3) + head(12) + skip + noise,
+        ),
         ("compatibility", compatibility, encoder + mu(1) + 4 + head(4) + 3),
         (
             "reference twin",
@@ -77,7 +84,8 @@ fn parameters_in_use_are_counted_by_hand() {
 fn an_untrained_default_forecasts_the_mean_of_the_window() {
     for centre in [Centre::Mean, Centre::Last, Centre::Off] {
         let normalization = InstanceNorm { centre, divide_by_deviation: true };
-        let (model, parameters) = build(ForecasterConfig { normalization, ..ForecasterConfig::default() });
+        let (model, parameters) =
+            build(ForecasterConfig { normalization, ..ForecasterConfig::default() });
         let data = Data::new(model.config(), 5, 0);
         let prediction = predict(&model, &parameters, &data, KEY, Intervention::None).unwrap();
         for (row, window) in data.current.chunks(8).enumerate() {
@@ -94,17 +102,27 @@ fn an_untrained_default_forecasts_the_mean_of_the_window() {
 #[test]
 fn the_first_batch_puts_every_unit_inside_its_rate_and_kl_interval() {
     for latent_dims in [1, 3] {
-        let (model, mut parameters) = build(ForecasterConfig { latent_dims, ..ForecasterConfig::default() });
+        let (model, mut parameters) =
+            build(ForecasterConfig { latent_dims, ..ForecasterConfig::default() });
         let data = Data::new(model.config(), 64, 0);
         model.initialize(&mut parameters, &data.batch()).unwrap();
         let (tape, _, terms) = loss(&model, &parameters, &data, Mode::Evaluate).unwrap();
         let units = terms.units.unwrap();
         let mut statistics = UnitStatistics::new();
-        let [m1, c2, d0, lv] = [units.m1, units.c2, units.d0, units.lv].map(|v| tape.value(v).data());
+        let [m1, c2, d0, lv] =
+            [units.m1, units.c2, units.d0, units.lv].map(|v| tape.value(v).data());
         statistics.merge(64, m1, c2, d0, lv);
         for (unit, (rate, kl)) in statistics.rate().into_iter().zip(statistics.kl()).enumerate() {
-            assert!((0.05..=0.3).contains(&rate) && (0.05..=0.3).contains(&kl), "{unit}: {rate} {kl}");
-            assert!(m1[unit].abs() < 1e-12 && (c2[unit] - 0.133).abs() < 1e-12, "{unit}: {} {}", m1[unit], c2[unit]);
+            assert!(
+                (0.05..=0.3).contains(&rate) && (0.05..=0.3).contains(&kl),
+                "{unit}: {rate} {kl}"
+            );
+            assert!(
+                m1[unit].abs() < 1e-12 && (c2[unit] - 0.133).abs() < 1e-12,
+                "{unit}: {} {}",
+                m1[unit],
+                c2[unit]
+            );
         }
     }
 }
@@ -112,9 +130,11 @@ fn the_first_batch_puts_every_unit_inside_its_rate_and_kl_interval() {
 #[test]
 fn samples_without_noise_are_the_means() {
     for sigma in [SigmaMode::Scalar, SigmaMode::PerUnit, SigmaMode::PerUnitInput] {
-        let config = LayerConfig { inputs: 5, units: 4, latent_dims: 2, sigma, ..LayerConfig::default() };
+        let config =
+            LayerConfig { inputs: 5, units: 4, latent_dims: 2, sigma, ..LayerConfig::default() };
         let mut parameters = Parameters::<f64>::new();
-        let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config, 0).unwrap();
+        let layer =
+            VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config, 0).unwrap();
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let h = tape.constant_with([3, 5], |to| KEY.fill_normal(0, to)).unwrap();
         let silence = tape.constant([2, 3, 8], &[0.0; 48]).unwrap();
@@ -129,7 +149,11 @@ fn samples_without_noise_are_the_means() {
 
 #[test]
 fn with_vanishing_sigma_the_forecaster_becomes_its_twin() {
-    let config = ForecasterConfig { zero_output: false, sigma: SigmaMode::PerUnit, ..ForecasterConfig::default() };
+    let config = ForecasterConfig {
+        zero_output: false,
+        sigma: SigmaMode::PerUnit,
+        ..ForecasterConfig::default()
+    };
     let (twin, _) = build(ForecasterConfig { variant: Variant::Twin, ..config });
     let (model, mut parameters) = build(config);
     let data = Data::new(model.config(), 5, 0);
@@ -138,7 +162,8 @@ fn with_vanishing_sigma_the_forecaster_becomes_its_twin() {
     let mut distance = |sigma: f64| {
         parameters.data_mut(index).fill(sigma.ln());
         let prediction = predict(&model, &parameters, &data, KEY, Intervention::None).unwrap();
-        let pairs = prediction.means.chunks(15).flat_map(|sample| sample.iter().zip(&reference.means));
+        let pairs =
+            prediction.means.chunks(15).flat_map(|sample| sample.iter().zip(&reference.means));
         pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
     };
     // The noise is the same, so the distance is c sigma + O(sigma^2): ten times less sigma, ten times less distance, up to
@@ -183,10 +208,16 @@ fn permuting_moves_every_latent_to_another_window() {
         };
         let first = order(0);
         let mut sources: Vec<usize> = first.iter().copied().flatten().collect();
-        assert!(first.iter().enumerate().all(|(to, &from)| from != Some(to)), "a fixed point: {first:?}");
+        assert!(
+            first.iter().enumerate().all(|(to, &from)| from != Some(to)),
+            "a fixed point: {first:?}"
+        );
         sources.sort_unstable();
         assert_eq!(sources, (0..7).collect::<Vec<_>>(), "not a permutation: {first:?}");
-        assert!((0..plain.shape[0]).all(|sample| order(sample) == first), "samples are moved differently");
+        assert!(
+            (0..plain.shape[0]).all(|sample| order(sample) == first),
+            "samples are moved differently"
+        );
     }
 }
 
@@ -219,8 +250,10 @@ fn results_are_a_function_of_seed_and_step() {
 
 #[test]
 fn a_model_and_its_twin_start_from_the_same_weights() {
-    let (_, model) = build(ForecasterConfig { sigma: SigmaMode::Scalar, ..ForecasterConfig::default() });
-    let (_, twin) = build(ForecasterConfig { variant: Variant::Twin, ..ForecasterConfig::default() });
+    let (_, model) =
+        build(ForecasterConfig { sigma: SigmaMode::Scalar, ..ForecasterConfig::default() });
+    let (_, twin) =
+        build(ForecasterConfig { variant: Variant::Twin, ..ForecasterConfig::default() });
     let shared = model.iter().filter(|p| !p.name().contains("log_sigma"));
     for parameter in shared {
         let other = twin.get(twin.find(parameter.name()).unwrap());
@@ -272,10 +305,12 @@ fn objectives_are_the_bounds_they_are_named_after() {
         // Antithetic pairs: their middle is mu.
         let mu = |i: usize| 0.5 * (at(0, i) + at(1, i));
         let ratio = |s: usize| -> f64 {
-            let term = |i| 0.5 * (((at(s, i) - mu(i)) / sigma).powi(2) - at(s, i).powi(2)) + sigma.ln();
+            let term =
+                |i| 0.5 * (((at(s, i) - mu(i)) / sigma).powi(2) - at(s, i).powi(2)) + sigma.ln();
             (0..4).map(term).sum()
         };
-        let row_kl: f64 = (0..4).map(|i| 0.5 * (mu(i).powi(2) + sigma * sigma - 1.0) - sigma.ln()).sum();
+        let row_kl: f64 =
+            (0..4).map(|i| 0.5 * (mu(i).powi(2) + sigma * sigma - 1.0) - sigma.ln()).sum();
         by_hand_kl += row_kl / 5.0;
         elbo += (row_kl - (0..6).map(likelihood).sum::<f64>() / 6.0) / 15.0;
         iwae -= ((0..6).map(|s| (likelihood(s) + ratio(s)).exp()).sum::<f64>() / 6.0).ln() / 15.0;
@@ -372,7 +407,8 @@ fn batches_that_do_not_fit_are_refused_with_their_lengths() {
     for (case, change) in cases.into_iter().enumerate() {
         let mut data = good.clone();
         change(&mut data);
-        let error = loss(&model, &parameters, &data, Mode::Train).map(|_| ()).unwrap_err().to_string();
+        let error =
+            loss(&model, &parameters, &data, Mode::Train).map(|_| ()).unwrap_err().to_string();
         let lengths = [data.current.len(), data.previous.len(), data.target.len()];
         assert!(error.contains(&format!("{lengths:?}")), "case {case}: {error}");
     }

@@ -68,7 +68,10 @@ mod tests {
             // d sigma = sigma / 2; d sigma^2 = sigma^2; d (sigma^2 - 1 - logvar) = sigma^2 - 1.
             let want = [0.5 * sigma.value, sigma.value * sigma.value, minus_one.value];
             for (got, want) in [sigma, minus_one, spread].iter().zip(want) {
-                assert!((got.slope - want).abs() <= 1e-12 * want.abs().max(1e-3), "{logvar} {got:?} {want}");
+                assert!(
+                    (got.slope - want).abs() <= 1e-12 * want.abs().max(1e-3),
+                    "{logvar} {got:?} {want}"
+                );
             }
         }
     }

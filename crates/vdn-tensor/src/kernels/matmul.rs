@@ -29,9 +29,29 @@ pub enum Epilogue<'a, T> {
     Bias(&'a [T]),
 }
 
-pub struct Tune { pub kc: usize, pub mc: usize, pub pack_a: usize, pub group: usize, pub direct_t: usize, pub direct_b: usize, pub over: usize, pub min_work: usize }
-pub static mut TUNE: Tune = Tune { kc: 384, mc: 192, pack_a: 128, group: 4, direct_t: 0, direct_b: 8, over: 1, min_work: 1<<18 };
-fn tune() -> &'static Tune { unsafe { &*std::ptr::addr_of!(TUNE) } }
+pub struct Tune {
+    pub kc: usize,
+    pub mc: usize,
+    pub pack_a: usize,
+    pub group: usize,
+    pub direct_t: usize,
+    pub direct_b: usize,
+    pub over: usize,
+    pub min_work: usize,
+}
+pub static mut TUNE: Tune = Tune {
+    kc: 384,
+    mc: 192,
+    pack_a: 128,
+    group: 4,
+    direct_t: 0,
+    direct_b: 8,
+    over: 1,
+    min_work: 1 << 18,
+};
+fn tune() -> &'static Tune {
+    unsafe { &*std::ptr::addr_of!(TUNE) }
+}
 
 struct Product<'a, T> {
     m: usize,
@@ -56,19 +76,32 @@ fn tile_rows(level: Level, size: usize) -> usize {
 }
 
 /// matmul
-pub fn matmul<T: Element>(m: usize, n: usize, k: usize, mut a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], epilogue: Epilogue<'_, T>) {
+pub fn matmul<T: Element>(
+    m: usize,
+    n: usize,
+    k: usize,
+    mut a: Operand<'_, T>,
+    b: Operand<'_, T>,
+    c: &mut [T],
+    epilogue: Epilogue<'_, T>,
+) {
     assert_eq!(a.data.len(), m * k);
     assert_eq!(b.data.len(), k * n);
     assert_eq!(c.len(), m * n);
-    if m == 0 || n == 0 { return; }
-    if m == 1 { a.transposed = false; }
+    if m == 0 || n == 0 {
+        return;
+    }
+    if m == 1 {
+        a.transposed = false;
+    }
     let level = simd::level().unwrap_or_else(|e| panic!("{e}"));
     let size = size_of::<T>();
     let r = tile_rows(level, size);
     let kc = k.div_ceil(k.div_ceil(tune().kc * 4 / size).max(1)).next_multiple_of(4);
     let pack_a = if a.transposed { n > 128 || m * k > tune().direct_t } else { n > tune().pack_a };
     let threads = parallel::threads();
-    let tasks = if threads == 1 { 1 } else { (threads * tune().over).min(m * n * k / tune().min_work) };
+    let tasks =
+        if threads == 1 { 1 } else { (threads * tune().over).min(m * n * k / tune().min_work) };
     let (rows, cols) = partition(m, n, tasks, threads, r, a.transposed || pack_a);
     let (pm, pn) = (m.div_ceil(rows), n.div_ceil(cols));
     let mc = rows.div_ceil(rows.div_ceil(tune().mc)).next_multiple_of(r);
@@ -85,7 +118,14 @@ pub fn matmul<T: Element>(m: usize, n: usize, k: usize, mut a: Operand<'_, T>, b
     });
 }
 
-fn partition(m: usize, n: usize, tasks: usize, threads: usize, r: usize, pack_a: bool) -> (usize, usize) {
+fn partition(
+    m: usize,
+    n: usize,
+    tasks: usize,
+    threads: usize,
+    r: usize,
+    pack_a: bool,
+) -> (usize, usize) {
     let mut best = (usize::MAX, m, n);
     for pn in 1..=tasks.max(1) {
         let pm = tasks.max(1) / pn;
@@ -93,16 +133,25 @@ fn partition(m: usize, n: usize, tasks: usize, threads: usize, r: usize, pack_a:
         let cols = n.div_ceil(pn).next_multiple_of(LANES);
         let waves = (m.div_ceil(rows) * n.div_ceil(cols)).div_ceil(threads);
         let cost = waves * (rows * cols + 8 * cols + if pack_a { 12 * rows } else { 0 });
-        if cost < best.0 { best = (cost, rows, cols); }
+        if cost < best.0 {
+            best = (cost, rows, cols);
+        }
     }
     (best.1, best.2)
 }
 
 #[inline(always)]
-fn task<S: Simd, T: Element>(simd: S, product: &Product<'_, T>, rows: Range<usize>, cols: Range<usize>, a_packed: &mut [T], b_packed: &mut [T]) {
+fn task<S: Simd, T: Element>(
+    simd: S,
+    product: &Product<'_, T>,
+    rows: Range<usize>,
+    cols: Range<usize>,
+    a_packed: &mut [T],
+    b_packed: &mut [T],
+) {
     let &Product { m, n, k, a, b, kc, mc, pack_a, .. } = product;
     let panel = tile_rows(S::LEVEL, size_of::<T>());
-    let direct_b = !b.transposed && rows.len() <= tune().direct_b;
+    let direct_b = !b.transposed && (rows.len() <= 8 || rows.len() * n <= tune().direct_b);
     for i0 in rows.clone().step_by(mc) {
         let block = i0..(i0 + mc).min(rows.end);
         let mut p0 = 0;
@@ -121,30 +170,70 @@ fn task<S: Simd, T: Element>(simd: S, product: &Product<'_, T>, rows: Range<usiz
                 let direct = direct_b && width >= LANES;
                 let columns = if direct {
                     width -= width % LANES;
-                    ColumnsOfB { start: b.data[p0 * n + j0..].as_ptr(), stride: n, group_stride: LANES }
+                    ColumnsOfB {
+                        start: b.data[p0 * n + j0..].as_ptr(),
+                        stride: n,
+                        group_stride: LANES,
+                    }
                 } else {
                     if b.transposed {
                         for j in (0..width).step_by(LANES) {
-                            pack_columns::<T, LANES>(&b.data[(j0 + j) * k + p0..], k, (width - j).min(LANES), depth, &mut b_packed[j * depth..]);
+                            pack_columns::<T, LANES>(
+                                &b.data[(j0 + j) * k + p0..],
+                                k,
+                                (width - j).min(LANES),
+                                depth,
+                                &mut b_packed[j * depth..],
+                            );
                         }
                     } else {
                         pack_rows::<T, LANES>(&b.data[p0 * n + j0..], n, width, depth, b_packed);
                     }
-                    ColumnsOfB { start: b_packed.as_ptr(), stride: LANES, group_stride: depth * LANES }
+                    ColumnsOfB {
+                        start: b_packed.as_ptr(),
+                        stride: LANES,
+                        group_stride: depth * LANES,
+                    }
                 };
-                let g = Group { product, block: block.clone(), p0, depth, j0, width, columns, a_packed, panel };
-                if pack_a { tiles::<S, T, 0>(simd, &g) } else if a.transposed { tiles::<S, T, 1>(simd, &g) } else { tiles::<S, T, 2>(simd, &g) }
+                let g = Group {
+                    product,
+                    block: block.clone(),
+                    p0,
+                    depth,
+                    j0,
+                    width,
+                    columns,
+                    a_packed,
+                    panel,
+                };
+                if pack_a {
+                    tiles::<S, T, 0>(simd, &g)
+                } else if a.transposed {
+                    tiles::<S, T, 1>(simd, &g)
+                } else {
+                    tiles::<S, T, 2>(simd, &g)
+                }
                 j0 += width;
             }
             p0 += depth;
-            if p0 >= k { break; }
+            if p0 >= k {
+                break;
+            }
         }
     }
     let _ = m;
 }
 
 struct Group<'a, T> {
-    product: &'a Product<'a, T>, block: Range<usize>, p0: usize, depth: usize, j0: usize, width: usize, columns: ColumnsOfB<T>, a_packed: &'a [T], panel: usize,
+    product: &'a Product<'a, T>,
+    block: Range<usize>,
+    p0: usize,
+    depth: usize,
+    j0: usize,
+    width: usize,
+    columns: ColumnsOfB<T>,
+    a_packed: &'a [T],
+    panel: usize,
 }
 
 #[inline(always)]
@@ -159,17 +248,29 @@ fn tiles<S: Simd, T: Element, const A: usize>(simd: S, g: &Group<'_, T>) {
 }
 
 #[inline(always)]
-fn strips<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(simd: S, g: &Group<'_, T>, from: usize) -> usize {
+fn strips<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(
+    simd: S,
+    g: &Group<'_, T>,
+    from: usize,
+) -> usize {
     let to = from + (g.block.end - from) / R * R;
-    if from == to { return to; }
+    if from == to {
+        return to;
+    }
     let mut j = 0;
     while j < g.width {
         let mut i = from;
         if V > 1 && g.width.next_multiple_of(LANES) - j >= V * LANES {
-            while i < to { tile::<S, T, A, R, V>(simd, g, i, j); i += R; }
+            while i < to {
+                tile::<S, T, A, R, V>(simd, g, i, j);
+                i += R;
+            }
             j += V * LANES;
         } else {
-            while i < to { tile::<S, T, A, R, 1>(simd, g, i, j); i += R; }
+            while i < to {
+                tile::<S, T, A, R, 1>(simd, g, i, j);
+                i += R;
+            }
             j += LANES;
         }
     }
@@ -177,20 +278,32 @@ fn strips<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(s
 }
 
 #[inline(always)]
-fn tile<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(simd: S, g: &Group<'_, T>, i: usize, j: usize) {
+fn tile<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(
+    simd: S,
+    g: &Group<'_, T>,
+    i: usize,
+    j: usize,
+) {
     let &Product { m, n, k, a, .. } = g.product;
     let width = (g.width - j).min(V * LANES);
     let jc = g.j0 + j;
     let finish = Finish {
         add_c: g.p0 > 0 || matches!(g.product.epilogue, Epilogue::Accumulate),
-        bias: match g.product.epilogue { Epilogue::Bias(bias) if g.p0 + g.depth == k => Some(&bias[jc..][..width]), _ => None },
+        bias: match g.product.epilogue {
+            Epilogue::Bias(bias) if g.p0 + g.depth == k => Some(&bias[jc..][..width]),
+            _ => None,
+        },
     };
     unsafe {
-        let b = ColumnsOfB { start: g.columns.start.add(j / LANES * g.columns.group_stride), ..g.columns };
+        let b = ColumnsOfB {
+            start: g.columns.start.add(j / LANES * g.columns.group_stride),
+            ..g.columns
+        };
         let sum = match A {
             0 => {
                 let at = i - g.block.start;
-                let start = g.a_packed.as_ptr().add(at / g.panel * g.panel * g.depth + at % g.panel);
+                let start =
+                    g.a_packed.as_ptr().add(at / g.panel * g.panel * g.depth + at % g.panel);
                 products::<S, T, true, R, V>(simd, g.depth, RowsOfA { start, stride: g.panel }, b)
             }
             1 => {
@@ -210,7 +323,13 @@ fn tile<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(sim
 }
 
 #[inline(always)]
-fn pack_a_block<T: Element, const W: usize>(product: &Product<'_, T>, block: Range<usize>, p0: usize, depth: usize, to: &mut [T]) {
+fn pack_a_block<T: Element, const W: usize>(
+    product: &Product<'_, T>,
+    block: Range<usize>,
+    p0: usize,
+    depth: usize,
+    to: &mut [T],
+) {
     let &Product { m, k, a, .. } = product;
     if a.transposed {
         pack_rows::<T, W>(&a.data[p0 * m + block.start..], m, block.len(), depth, to);

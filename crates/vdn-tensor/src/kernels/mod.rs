@@ -28,7 +28,7 @@ pub use matmul::{Epilogue, Operand, matmul};
 pub use moving_average::{moving_average, moving_average_backward};
 pub use pool::{Pool, pool, pool_backward};
 pub use reduce::{
-    dot, expand_axis, max_axis, max_axis_backward, mean_axis, mean_axis_backward, sum_all, sum_axis,
-    sum_axis_backward,
+    dot, expand_axis, max_axis, max_axis_backward, mean_axis, mean_axis_backward, sum_all,
+    sum_axis, sum_axis_backward,
 };
 pub use softmax::{logsumexp, logsumexp_backward, softmax, softmax_backward};

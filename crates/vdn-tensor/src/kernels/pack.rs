@@ -7,6 +7,9 @@
 use crate::element::Element;
 use wide::f32x4;
 
+/// How many rows.
+const ROWS: usize = 8;
+
 /// Panels of a matrix that is stored as rows of inner index: `panels[(g * depth + p) * W + w]` becomes
 /// `from[p * stride + g * W + w]`.
 #[inline(always)]
@@ -17,17 +20,18 @@ pub(super) fn pack_rows<T: Element, const W: usize>(
     depth: usize,
     panels: &mut [T],
 ) {
-    for p in 0..depth {
-        let row = &from[p * stride..];
+    for p0 in (0..depth).step_by(ROWS) {
         for w in (0..width).step_by(W) {
-            let row = &row[w..];
-            let to = &mut panels[w * depth + p * W..][..W];
-            match row.first_chunk::<W>() {
-                Some(whole) => to.copy_from_slice(whole),
-                None => {
-                    let (head, tail) = to.split_at_mut(row.len());
-                    head.copy_from_slice(row);
-                    tail.fill(T::ZERO);
+            for p in p0..(p0 + ROWS).min(depth) {
+                let row = &from[p * stride + w..];
+                let to = &mut panels[w * depth + p * W..][..W];
+                match row.first_chunk::<W>() {
+                    Some(whole) => to.copy_from_slice(whole),
+                    None => {
+                        let (head, tail) = to.split_at_mut(row.len());
+                        head.copy_from_slice(row);
+                        tail.fill(T::ZERO);
+                    }
                 }
             }
         }
@@ -71,7 +75,11 @@ pub(super) fn pack_columns<T: Element, const W: usize>(
 }
 
 #[inline(always)]
-fn pack_square<T: Element, const W: usize, const L: usize>(columns: &[&[T]; W], p: usize, panel: &mut [T]) {
+fn pack_square<T: Element, const W: usize, const L: usize>(
+    columns: &[&[T]; W],
+    p: usize,
+    panel: &mut [T],
+) {
     let panel = &mut panel[p * W..][..L * W];
     for w in (0..W).step_by(SIDE) {
         let len = SIDE.min(W - w);

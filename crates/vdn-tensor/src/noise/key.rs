@@ -56,7 +56,11 @@ impl NoiseKey {
         // The index takes the place of the position within the tensor, in a stream of its own; this key's stream
         // is mixed in by a second block, so that all of (stream, step, index) count.
         let [low, high, _, _] = self.block(index as u32, (index >> 32) as u32);
-        let mixed = Self { seed: u64::from(low) | u64::from(high) << 32, stream: DERIVATION, step: self.stream };
+        let mixed = Self {
+            seed: u64::from(low) | u64::from(high) << 32,
+            stream: DERIVATION,
+            step: self.stream,
+        };
         let [low, high, _, _] = mixed.block(0, DERIVATION);
         Self { seed: u64::from(low) | u64::from(high) << 32, ..self }
     }
@@ -76,7 +80,12 @@ impl NoiseKey {
 
     /// Standard normals for four consecutive rows of sixteen columns, from the blocks `position` (one a lane).
     #[inline(always)]
-    pub fn normals<S: Simd, T: Element>(self, simd: S, position: S::U32, sample: u32) -> [T::Lanes<S>; 4] {
+    pub fn normals<S: Simd, T: Element>(
+        self,
+        simd: S,
+        position: S::U32,
+        sample: u32,
+    ) -> [T::Lanes<S>; 4] {
         let [w0, w1, w2, w3] = self.words(simd, position, sample);
         let [a, b] = T::normal_pair([w0, w1], simd);
         let [c, d] = T::normal_pair([w2, w3], simd);
@@ -86,7 +95,13 @@ impl NoiseKey {
     /// The standard normal at (`sample`, `row`, `column`) of an array with `columns` columns: what the fused kernels
     /// use, one number at a time.
     #[must_use]
-    pub fn normal_at<T: Element>(self, columns: usize, sample: u32, row: usize, column: usize) -> T {
+    pub fn normal_at<T: Element>(
+        self,
+        columns: usize,
+        sample: u32,
+        row: usize,
+        column: usize,
+    ) -> T {
         let words = self.block(position(columns, row, column), sample);
         let pair = row % 4 / 2;
         let z = dispatch!(simd => {

@@ -51,12 +51,7 @@ pub fn philox4x32_lanes<S: Simd>(simd: S, counter: [S::U32; 4], key: [u32; 2]) -
         let (high0, low0) = c[0].mul_wide(m0);
         let (high1, low1) = c[2].mul_wide(m1);
         let [k0, k1] = round_key(key, round);
-        c = [
-            high1 ^ c[1] ^ simd.splat_u32(k0),
-            low1,
-            high0 ^ c[3] ^ simd.splat_u32(k1),
-            low0,
-        ];
+        c = [high1 ^ c[1] ^ simd.splat_u32(k0), low1, high0 ^ c[3] ^ simd.splat_u32(k1), low0];
     }
     c
 }

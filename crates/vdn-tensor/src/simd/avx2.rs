@@ -182,10 +182,7 @@ impl Real for F32 {
     }
     #[inline(always)]
     fn select(mask: Truth, yes: Self, no: Self) -> Self {
-        avx2!(Self(
-            _mm256_blendv_ps(no.0, yes.0, mask.0),
-            _mm256_blendv_ps(no.1, yes.1, mask.1)
-        ))
+        avx2!(Self(_mm256_blendv_ps(no.0, yes.0, mask.0), _mm256_blendv_ps(no.1, yes.1, mask.1)))
     }
     math::lane_functions!();
     #[inline(always)]

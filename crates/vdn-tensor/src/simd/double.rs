@@ -1,7 +1,8 @@
 //! Sixteen `f64` on any level: plain arrays that the compiler vectorises for the level they run on.
 //!
 //! The `f64` path exists to check gradients and to reproduce published numbers to double precision; it needs no tuning
-//! by hand. Functions are those of the standard library.
+//! by hand. Functions are those of the standard library. The loops over sixteen numbers are calls, not inlined: inlining
+//! them into every kernel would make up most of the code that a user compiles.
 
 use super::{LANES, Lanes, Simd};
 use crate::real::{Mask, Real};
@@ -24,7 +25,7 @@ impl<S: Simd> DoubleLanes<S> {
         Self(x, PhantomData)
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn map(self, f: impl Fn(f64) -> f64) -> Self {
         let mut x = self.0;
         for v in &mut x {
@@ -33,7 +34,7 @@ impl<S: Simd> DoubleLanes<S> {
         Self::new(x)
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn zip(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
         let mut x = self.0;
         for (v, o) in x.iter_mut().zip(other.0) {
@@ -42,7 +43,7 @@ impl<S: Simd> DoubleLanes<S> {
         Self::new(x)
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn compare(self, other: Self, f: impl Fn(f64, f64) -> bool) -> Truth {
         let mut truth = [false; LANES];
         for (t, (a, b)) in truth.iter_mut().zip(self.0.into_iter().zip(other.0)) {
@@ -132,7 +133,7 @@ impl<S: Simd> Real for DoubleLanes<S> {
     fn lit(self, x: f64) -> Self {
         Self::new([x; LANES])
     }
-    #[inline(always)]
+    #[inline(never)]
     fn mul_add(self, factor: Self, term: Self) -> Self {
         let mut x = self.0;
         for (v, (f, t)) in x.iter_mut().zip(factor.0.into_iter().zip(term.0)) {
@@ -156,7 +157,7 @@ impl<S: Simd> Real for DoubleLanes<S> {
     fn le(self, other: Self) -> Truth {
         self.compare(other, |a, b| a <= b)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn select(mask: Truth, yes: Self, no: Self) -> Self {
         let mut x = no.0;
         for (v, (t, y)) in x.iter_mut().zip(mask.0.into_iter().zip(yes.0)) {

@@ -73,7 +73,9 @@ impl fmt::Display for LevelError {
             Self::Unknown(name) => {
                 write!(f, "VDN_SIMD={name}: unknown level, use portable, avx2 or avx512")
             }
-            Self::Absent(level) => write!(f, "VDN_SIMD={level}: this machine lacks the level {level}"),
+            Self::Absent(level) => {
+                write!(f, "VDN_SIMD={level}: this machine lacks the level {level}")
+            }
         }
     }
 }
@@ -119,9 +121,7 @@ fn detect() -> Result<Level, LevelError> {
         Err(std::env::VarError::NotUnicode(name)) => {
             return Err(LevelError::Unknown(name.to_string_lossy().into_owned()));
         }
-        Err(std::env::VarError::NotPresent) => {
-            *available().last().unwrap_or(&Level::Portable)
-        }
+        Err(std::env::VarError::NotPresent) => *available().last().unwrap_or(&Level::Portable),
     };
     set_level(level)?;
     Ok(level)

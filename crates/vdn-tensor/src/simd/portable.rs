@@ -18,7 +18,10 @@ impl Portable {
     /// The token; every machine has this level.
     #[inline(always)]
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "a token is asked for by name, never by default")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a token is asked for by name, never by default"
+    )]
     pub fn new() -> Self {
         Self(PhantomData)
     }

@@ -1,8 +1,8 @@
 //! The data part of a configuration.
 
 use crate::data::{
-    BenchmarkSplit, DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, DateColumn, Fill, FitScope, MaxWindows,
-    Protocol, Table, TableOptions, WindowSpec, demo, seasonal_period,
+    BenchmarkSplit, DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, DateColumn, Fill, FitScope,
+    MaxWindows, Protocol, Table, TableOptions, WindowSpec, demo, seasonal_period,
 };
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
@@ -105,8 +105,11 @@ impl DataConfig {
                 return Err(TrainError::config(format!("data.{name} = 0: has to be at least 1")));
             }
         }
-        let counts =
-            [("max_train", self.max_train), ("max_validation", self.max_validation), ("max_test", self.max_test)];
+        let counts = [
+            ("max_train", self.max_train),
+            ("max_validation", self.max_validation),
+            ("max_test", self.max_test),
+        ];
         for (name, value) in counts.into_iter().chain([("season", self.season)]) {
             if value == Some(0) {
                 return Err(TrainError::config(format!("data.{name} = 0: has to be at least 1")));

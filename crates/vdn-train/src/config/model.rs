@@ -5,7 +5,8 @@ use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_autograd::Score;
 use vdn_model::{
-    Aggregation, Centre, ForecasterConfig, InstanceNorm, Objective, OutputNoiseMode, SigmaMode, Variant,
+    Aggregation, Centre, ForecasterConfig, InstanceNorm, Objective, OutputNoiseMode, SigmaMode,
+    Variant,
 };
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;

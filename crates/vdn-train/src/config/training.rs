@@ -66,10 +66,15 @@ impl TrainConfig {
         }
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
             let rate = self.learning_rate;
-            return Err(TrainError::config(format!("train.learning_rate = {rate}: has to be above 0")));
+            return Err(TrainError::config(format!(
+                "train.learning_rate = {rate}: has to be above 0"
+            )));
         }
         if self.seed > i64::MAX as u64 {
-            return Err(TrainError::config(format!("train.seed = {}: has to be below 2^63", self.seed)));
+            return Err(TrainError::config(format!(
+                "train.seed = {}: has to be below 2^63",
+                self.seed
+            )));
         }
         Ok(())
     }

@@ -19,7 +19,7 @@
 //! | [`risk`] | risk against coverage when uncertain forecasts are withheld |
 //! | [`block`] | averages over overlapping windows with block standard errors |
 //! | [`scorer`], [`scores`] | all of these for one window, and accumulated over a test set |
-//! | [`reference`] | the same quantities with the published research code's floors and conventions |
+//! | [`mod@reference`] | the same quantities with the published research code's floors and conventions |
 
 pub mod block;
 pub mod coverage;

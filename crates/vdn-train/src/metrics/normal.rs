@@ -10,7 +10,7 @@
 //! * In the density `x^2` is formed exactly as a sum of two doubles; rounding it to one would cost `x^2/2` units of relative
 //!   error in the far tail.
 //!
-//! Measured against 400-digit decimal arithmetic on the points of the test below: worst relative error 6e-16 (cdf), 5e-16 (quantile).
+//! Measured against 400-digit decimal arithmetic on the points of the test below: worst relative error 2.3e-16 (cdf), 6.7e-16 (quantile).
 
 use std::f64::consts::{LN_2, PI};
 

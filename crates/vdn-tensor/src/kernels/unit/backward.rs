@@ -99,7 +99,11 @@ pub fn unit_backward<T: Element>(
             d_logvar: match &mut d_logvar {
                 _ if broadcast => Some(SharedMut::new(&mut *partials)),
                 Some(d) => {
-                    assert_eq!(d.len(), size, "sample_kl: the gradient of logvar is not [{rows}, {columns}]");
+                    assert_eq!(
+                        d.len(),
+                        size,
+                        "sample_kl: the gradient of logvar is not [{rows}, {columns}]"
+                    );
                     Some(SharedMut::new(d))
                 }
                 None => None,
@@ -117,7 +121,12 @@ pub fn unit_backward<T: Element>(
 }
 
 /// The gradient of a `logvar` that was the same for all rows: the limits' mask comes after the sum.
-fn reduce_broadcast<T: Element>(units: &Units<'_, T>, sums: &[T], clamp: ClampGradient, to: &mut [T]) {
+fn reduce_broadcast<T: Element>(
+    units: &Units<'_, T>,
+    sums: &[T],
+    clamp: ClampGradient,
+    to: &mut [T],
+) {
     let masked = |logvar: T, gradient: T| {
         let d = mask::<f64>(logvar.to_f64(), gradient.to_f64(), clamp);
         T::from_f64(d)
@@ -125,7 +134,12 @@ fn reduce_broadcast<T: Element>(units: &Units<'_, T>, sums: &[T], clamp: ClampGr
     match units.logvar {
         LogVar::PerElement(_) => unreachable!("not broadcast"),
         LogVar::PerColumn(logvar) => {
-            assert_eq!(to.len(), logvar.len(), "sample_kl: the gradient of logvar is not [{}]", logvar.len());
+            assert_eq!(
+                to.len(),
+                logvar.len(),
+                "sample_kl: the gradient of logvar is not [{}]",
+                logvar.len()
+            );
             for ((to, &g), &l) in to.iter_mut().zip(sums).zip(logvar) {
                 *to = masked(l, g);
             }

@@ -57,7 +57,11 @@ pub fn unit_forward<T: Element>(units: &Units<'_, T>, outputs: UnitOutputs<'_, T
     units.check();
     let Units { rows, columns, samples, .. } = *units;
     let UnitOutputs { z, m1, m2, c2, d0, lv, kl } = outputs;
-    assert_eq!(z.len(), samples * rows * columns, "sample_kl: z is not [{samples}, {rows}, {columns}]");
+    assert_eq!(
+        z.len(),
+        samples * rows * columns,
+        "sample_kl: z is not [{samples}, {rows}, {columns}]"
+    );
     for (name, x) in [("m1", &m1), ("m2", &m2), ("c2", &c2), ("d0", &d0), ("lv", &lv)] {
         assert_eq!(x.len(), columns, "sample_kl: {name} is not [{columns}]");
     }
@@ -171,7 +175,11 @@ impl<T: Element> Task<'_, T> {
 
     /// Samples `R` rows of a lane group; returns their mean, squared deviations, spread and logvar sums.
     #[inline(always)]
-    fn tile<S: Simd, const R: usize>(&self, simd: S, tile: Tile<T::Lanes<S>>) -> [T::Lanes<S>; KINDS] {
+    fn tile<S: Simd, const R: usize>(
+        &self,
+        simd: S,
+        tile: Tile<T::Lanes<S>>,
+    ) -> [T::Lanes<S>; KINDS] {
         let units = self.units;
         let Tile { row, column, width, .. } = tile;
         let zero = T::splat(simd, T::ZERO);

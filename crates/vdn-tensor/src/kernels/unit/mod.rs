@@ -24,10 +24,10 @@ pub use forward::{UnitOutputs, unit_forward};
 
 use crate::element::Element;
 use crate::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
+use crate::load_partial;
 use crate::noise::NoiseKey;
 use crate::real::Real;
 use crate::simd::{LANES, Simd};
-use crate::load_partial;
 
 /// Rows of a tile: one block of the noise generator has four words.
 const TILE: usize = 4;
@@ -88,8 +88,12 @@ impl<T: Element> Units<'_, T> {
         let size = rows * columns;
         assert_eq!(self.mu.len(), size, "sample_kl: mu is not [{rows}, {columns}]");
         match self.logvar {
-            LogVar::PerElement(x) => assert_eq!(x.len(), size, "sample_kl: logvar is not [{rows}, {columns}]"),
-            LogVar::PerColumn(x) => assert_eq!(x.len(), columns, "sample_kl: logvar is not [{columns}]"),
+            LogVar::PerElement(x) => {
+                assert_eq!(x.len(), size, "sample_kl: logvar is not [{rows}, {columns}]")
+            }
+            LogVar::PerColumn(x) => {
+                assert_eq!(x.len(), columns, "sample_kl: logvar is not [{columns}]")
+            }
             LogVar::Scalar(_) => {}
         }
         if let UnitNoise::Given(noise) = self.noise {

@@ -1,0 +1,147 @@
+//! The program as a user runs it: files, exit codes, one-line errors, and the same bytes on any number of threads.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Small enough to train in seconds without a release build.
+const SMALL: [&str; 12] = [
+    "--input-len",
+    "24",
+    "--horizon",
+    "4",
+    "--units",
+    "16",
+    "--max-windows",
+    "64,16,16",
+    "--evaluate-samples",
+    "8",
+    "--epochs",
+    "2",
+];
+
+fn vdn(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vdn")).args(arguments).output().expect("the program starts")
+}
+
+fn train(out: &Path, more: &[&str]) -> Output {
+    let out = out.to_str().expect("a plain path");
+    let arguments: Vec<&str> =
+        ["train", "--out", out].iter().chain(&SMALL).chain(more).copied().collect();
+    vdn(&arguments)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_run_is_the_same_on_one_and_two_threads_and_can_be_used_afterwards() {
+    let directory = tempfile::tempdir().unwrap();
+    let runs = ["1", "2"].map(|threads| {
+        let out = directory.path().join(threads);
+        let output = train(&out, &["--demo", "--twin", "--threads", threads]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let table = text(&output.stdout);
+        for row in [
+            "variational units",
+            "deterministic twin",
+            "ridge",
+            "seasonal naive, 365 steps",
+            "L 24, H 4",
+        ] {
+            assert!(table.contains(row), "{row} is missing:\n{table}");
+        }
+        out
+    });
+    for file in [
+        "history.csv",
+        "weights.safetensors",
+        "twin-history.csv",
+        "twin-weights.safetensors",
+        "scaler.json",
+    ] {
+        let [one, two] = [0, 1].map(|i| std::fs::read(runs[i].join(file)).unwrap());
+        assert!(one == two, "{file} depends on the threads");
+    }
+    let run = runs[0].to_str().unwrap();
+    let evaluated = vdn(&["evaluate", run]);
+    assert!(evaluated.status.success(), "{}", text(&evaluated.stderr));
+    let numbers = |table: &str| -> String {
+        let row = table.lines().find(|line| line.starts_with("variational units")).unwrap();
+        row.split_whitespace().take(8).collect::<Vec<_>>().join(" ")
+    };
+    let trained = train(&directory.path().join("again"), &["--demo"]);
+    assert_eq!(numbers(&text(&evaluated.stdout)), numbers(&text(&trained.stdout)));
+    let forecast = vdn(&["forecast", run]);
+    assert!(forecast.status.success(), "{}", text(&forecast.stderr));
+    let csv = text(&forecast.stdout);
+    assert_eq!(csv.lines().count(), 1 + 4 * 4, "four series, four steps:\n{csv}");
+    for line in csv.lines().skip(1) {
+        let numbers: Vec<f64> = line.split(',').skip(2).map(|x| x.parse().unwrap()).collect();
+        assert!(numbers[1..].windows(2).all(|w| w[0] < w[1]), "quantiles do not ascend: {line}");
+    }
+    let again = train(&runs[0], &["--demo"]);
+    assert_eq!(again.status.code(), Some(2), "a run directory was overwritten");
+}
+
+#[test]
+fn what_is_wrong_is_one_line_and_nothing_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, contents: &str| -> String {
+        let path = directory.path().join(name);
+        std::fs::write(&path, contents).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let rows =
+        |n: usize| (0..n).map(|i| format!("2020-01-{:02},{i}.5\n", i % 28 + 1)).collect::<String>();
+    let empty = file("empty.csv", "");
+    let short = file("short.csv", &format!("date,a\n{}", rows(20)));
+    let bad = file("bad.csv", "date,a\n2020-01-01,1\n2020-01-02,x7\n");
+    let missing = file("missing.csv", "date,a\n2020-01-01,1\n2020-01-02,\n");
+    let unknown = file("unknown.toml", "[train]\nepocs = 3\n");
+    let broken = file("broken.toml", "[train\n");
+    let domain = file("domain.toml", "[model]\ndropout = 1.5\n");
+    let cases: [(&[&str], &str); 14] = [
+        (&["--frobnicate"], "--frobnicate"),
+        (&["--data", "no-such-file.csv"], "no-such-file.csv"),
+        (&["--data", &empty], "empty.csv"),
+        (&["--data", &short], "20"),
+        (&["--data", &bad], "x7"),
+        (&["--data", &missing], "missing.csv"),
+        (&["--config", &unknown], "epocs"),
+        (&["--config", &broken], "broken.toml"),
+        (&["--config", &domain], "dropout"),
+        (&["--protocol", "nonsense"], "nonsense"),
+        (&["--max-windows", "1,2"], "max-windows"),
+        (&["--horizon", "0"], "horizon"),
+        (&["--horizon", "100000"], "horizon"),
+        (&["--learning-rate", "-1"], "learning"),
+    ];
+    for (arguments, mention) in cases {
+        let out = directory.path().join("run");
+        let mut all = vec!["train", "--out", out.to_str().unwrap()];
+        all.extend(arguments);
+        let output = vdn(&all);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert_eq!(error.trim_end().lines().count(), 1, "{arguments:?}: {error}");
+        assert!(error.contains(mention), "{arguments:?} does not mention {mention}: {error}");
+        assert!(!out.exists(), "{arguments:?} left something behind");
+    }
+    for arguments in [["evaluate", "no-such-run"], ["forecast", "no-such-run"]] {
+        let output = vdn(&arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("no-such-run"));
+    }
+}
+
+#[test]
+fn a_level_that_does_not_exist_is_refused() {
+    let output = Command::new(env!("CARGO_BIN_EXE_vdn"))
+        .args(["train", "--epochs", "1"])
+        .env("VDN_SIMD", "mmx")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("VDN_SIMD=mmx"), "{}", text(&output.stderr));
+}
