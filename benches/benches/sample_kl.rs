@@ -17,6 +17,9 @@ use vdn_tensor::kernels::unit::{
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
 
+/// Samples, means and log-variances of some rows.
+type Chunk<'a> = ((&'a mut [f32], &'a [f32]), &'a [f32]);
+
 /// One job: its inputs, and room for its outputs.
 struct Job {
     rows: usize,
@@ -94,7 +97,7 @@ impl Job {
         let columns = *columns;
         let rows_per_chunk = 32;
         let chunk = rows_per_chunk * columns;
-        let one = |(index, ((z, mu), logvar)): (usize, ((&mut [f32], &[f32]), &[f32]))| {
+        let one = |(index, ((z, mu), logvar)): (usize, Chunk<'_>)| {
             let mut random = SmallRng::seed_from_u64(u64::from(step) << 32 | index as u64);
             let mut kl = vec![0.0_f32; columns];
             for (i, ((z, &mu), &logvar)) in z.iter_mut().zip(mu).zip(logvar).enumerate() {

@@ -115,7 +115,6 @@ impl<'a, T> SharedMut<'a, T> {
     /// # Panics
     /// `range` does not lie in the slice.
     #[inline(always)]
-    #[expect(clippy::mut_from_ref, reason = "disjointness is the contract of the caller")]
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.len, "part out of bounds");
         // SAFETY: in bounds by the line above; exclusive by the caller's contract.

@@ -25,7 +25,9 @@ pub use atomic_file::write_atomically;
 pub use checkpoint::{load_weights, save_weights};
 pub use compare::{ridge, seasonal_naive};
 pub use config::{
-    DataConfig, FillPolicy, ModelConfig, ProtocolName, RunConfig, Selection, TrainConfig,
+    AggregationName, CentreName, ClampName, Compatibility, DataConfig, FillPolicy, ModelConfig,
+    ObjectiveName, OutputNoiseName, PoolName, ProtocolName, RunConfig, ScoreName, Selection,
+    SigmaName, TrainConfig, VariantName,
 };
 pub use error::TrainError;
 pub use evaluate::{Evaluation, INFORMED, evaluate, forecast, validate};

@@ -1,4 +1,12 @@
-//! The matrix product.
+//! The matrix product: packed panels, register tiles of the level's own shape, rows or columns spread over threads.
+//!
+//! Structure of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): `k` is cut into blocks
+//! that fit the first-level cache, panels of `b` (and of `a`, where that pays) are copied so that tiles read them in
+//! order, and a tile of rows by lane groups stays in registers over a whole block.
+//!
+//! Every element is a chain of multiply-adds in the order of `k`, block after block. Blocks depend on `k` and the element
+//! type alone, so a result does not depend on the number of threads, nor on the tile, which differs between levels: AVX2
+//! and AVX-512 agree bit for bit. Nothing is skipped: NaN and infinity propagate.
 
 use super::microkernel::{ColumnsOfB, Finish, RowsOfA, finish_row, products};
 use super::pack::{pack_columns, pack_rows};
@@ -9,49 +17,38 @@ use crate::parallel::{self, SharedMut};
 use crate::simd::{self, LANES, Level, Simd};
 use std::ops::Range;
 
-/// One factor.
+/// One factor of a product.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a, T> {
-    /// numbers
+    /// The numbers, row-major.
     pub data: &'a [T],
-    /// stored transposed
+    /// Whether the matrix is stored transposed: `a [m, k]` as `[k, m]`, `b [k, n]` as `[n, k]`.
     pub transposed: bool,
 }
 
 /// What becomes of the product.
 #[derive(Clone, Copy, Debug)]
 pub enum Epilogue<'a, T> {
-    /// c = ab
+    /// `c = a b`.
     None,
-    /// c += ab
+    /// `c += a b`.
     Accumulate,
-    /// c = ab + bias
+    /// `c = a b + bias`, the bias `[n]` added to every row.
     Bias(&'a [T]),
 }
 
-pub struct Tune {
-    pub kc: usize,
-    pub mc: usize,
-    pub pack_a: usize,
-    pub group: usize,
-    pub direct_t: usize,
-    pub direct_b: usize,
-    pub over: usize,
-    pub min_work: usize,
-}
-pub static mut TUNE: Tune = Tune {
-    kc: 384,
-    mc: 192,
-    pack_a: 128,
-    group: 4,
-    direct_t: 0,
-    direct_b: 8,
-    over: 1,
-    min_work: 1 << 18,
-};
-fn tune() -> &'static Tune {
-    unsafe { &*std::ptr::addr_of!(TUNE) }
-}
+/// Depth of a block of `k`, in `f32`; half of it in `f64`. A panel of sixteen columns is then 24 KiB.
+const DEPTH: usize = 384;
+/// Rows of a block of `a`, at most.
+const ROWS: usize = 192;
+/// Columns from which on copying `a` pays.
+const COPY_A: usize = 128;
+/// Lane groups of `b` that are copied at a time.
+const GROUPS: usize = 4;
+/// Rows of `c` up to which `b` is read where it lies.
+const DIRECT_ROWS: usize = 8;
+/// Multiply-adds that are worth a thread of their own.
+const WORK: usize = 1 << 18;
 
 struct Product<'a, T> {
     m: usize,
@@ -66,6 +63,7 @@ struct Product<'a, T> {
     pack_a: bool,
 }
 
+/// Rows of a packed panel of `a`: those of the level's largest tile.
 fn tile_rows(level: Level, size: usize) -> usize {
     match (level, size) {
         (Level::Avx512, 4) => 8,
@@ -75,7 +73,19 @@ fn tile_rows(level: Level, size: usize) -> usize {
     }
 }
 
-/// matmul
+/// The product of `a [m, k]` and `b [k, n]` into `c [m, n]`, all row-major. An empty sum (`k = 0`) is 0.
+///
+/// ```
+/// use vdn_tensor::kernels::{Epilogue, Operand, matmul};
+/// let a = Operand { data: &[1.0_f32, 2.0, 3.0, 4.0], transposed: false };
+/// let b = Operand { data: &[0.0, 1.0, 1.0, 0.0], transposed: false };
+/// let mut c = [0.0; 4];
+/// matmul(2, 2, 2, a, b, &mut c, Epilogue::Bias(&[10.0, 20.0]));
+/// assert_eq!(c, [12.0, 21.0, 14.0, 23.0]);
+/// ```
+///
+/// # Panics
+/// A slice does not have the length its shape asks for.
 pub fn matmul<T: Element>(
     m: usize,
     n: usize,
@@ -85,9 +95,12 @@ pub fn matmul<T: Element>(
     c: &mut [T],
     epilogue: Epilogue<'_, T>,
 ) {
-    assert_eq!(a.data.len(), m * k);
-    assert_eq!(b.data.len(), k * n);
-    assert_eq!(c.len(), m * n);
+    assert_eq!(a.data.len(), m * k, "matmul: a is not [{m}, {k}]");
+    assert_eq!(b.data.len(), k * n, "matmul: b is not [{k}, {n}]");
+    assert_eq!(c.len(), m * n, "matmul: c is not [{m}, {n}]");
+    if let Epilogue::Bias(bias) = epilogue {
+        assert_eq!(bias.len(), n, "matmul: the bias is not [{n}]");
+    }
     if m == 0 || n == 0 {
         return;
     }
@@ -97,20 +110,19 @@ pub fn matmul<T: Element>(
     let level = simd::level().unwrap_or_else(|e| panic!("{e}"));
     let size = size_of::<T>();
     let r = tile_rows(level, size);
-    let kc = k.div_ceil(k.div_ceil(tune().kc * 4 / size).max(1)).next_multiple_of(4);
-    let pack_a = if a.transposed { n > 128 || m * k > tune().direct_t } else { n > tune().pack_a };
+    let kc = k.div_ceil(k.div_ceil(DEPTH * 4 / size).max(1)).next_multiple_of(4);
+    let pack_a = a.transposed || n > COPY_A;
     let threads = parallel::threads();
-    let tasks =
-        if threads == 1 { 1 } else { (threads * tune().over).min(m * n * k / tune().min_work) };
+    let tasks = if threads == 1 { 1 } else { threads.min(m * n * k / WORK) };
     let (rows, cols) = partition(m, n, tasks, threads, r, a.transposed || pack_a);
     let (pm, pn) = (m.div_ceil(rows), n.div_ceil(cols));
-    let mc = rows.div_ceil(rows.div_ceil(tune().mc)).next_multiple_of(r);
+    let mc = rows.div_ceil(rows.div_ceil(ROWS)).next_multiple_of(r);
     let product = Product { m, n, k, a, b, c: SharedMut::new(c), epilogue, kc, mc, pack_a };
     parallel::for_each(pm * pn, |t| {
         let (i, j) = (t / pn, t % pn);
         let r = i * rows..((i + 1) * rows).min(m);
         let c = j * cols..((j + 1) * cols).min(n);
-        let group = tune().group * LANES * kc;
+        let group = GROUPS * LANES * kc;
         with_scratch(group + if pack_a { kc * mc } else { 0 }, |scratch: &mut [T]| {
             let (b_packed, a_packed) = scratch.split_at_mut(group);
             dispatch!(level, simd => task(simd, &product, r.clone(), c.clone(), a_packed, b_packed))
@@ -118,6 +130,7 @@ pub fn matmul<T: Element>(
     });
 }
 
+/// Rows and columns of a task: the cut into tasks that leaves the slowest thread the least to compute and to copy.
 fn partition(
     m: usize,
     n: usize,
@@ -140,6 +153,7 @@ fn partition(
     (best.1, best.2)
 }
 
+/// Computes some rows and columns of `c`.
 #[inline(always)]
 fn task<S: Simd, T: Element>(
     simd: S,
@@ -149,9 +163,9 @@ fn task<S: Simd, T: Element>(
     a_packed: &mut [T],
     b_packed: &mut [T],
 ) {
-    let &Product { m, n, k, a, b, kc, mc, pack_a, .. } = product;
+    let &Product { n, k, a, b, kc, mc, pack_a, .. } = product;
     let panel = tile_rows(S::LEVEL, size_of::<T>());
-    let direct_b = !b.transposed && (rows.len() <= 8 || rows.len() * n <= tune().direct_b);
+    let direct_b = !b.transposed && rows.len() <= DIRECT_ROWS;
     for i0 in rows.clone().step_by(mc) {
         let block = i0..(i0 + mc).min(rows.end);
         let mut p0 = 0;
@@ -166,7 +180,7 @@ fn task<S: Simd, T: Element>(
             }
             let mut j0 = cols.start;
             while j0 < cols.end {
-                let mut width = (cols.end - j0).min(tune().group * LANES);
+                let mut width = (cols.end - j0).min(GROUPS * LANES);
                 let direct = direct_b && width >= LANES;
                 let columns = if direct {
                     width -= width % LANES;
@@ -221,9 +235,9 @@ fn task<S: Simd, T: Element>(
             }
         }
     }
-    let _ = m;
 }
 
+/// A few lane groups of `b`, ready for the tiles of a block of rows.
 struct Group<'a, T> {
     product: &'a Product<'a, T>,
     block: Range<usize>,
@@ -236,6 +250,8 @@ struct Group<'a, T> {
     panel: usize,
 }
 
+/// All tiles of a group: as many of the largest as fit, then smaller ones. `A` says where `a` is read: 0 its panels, 1
+/// where it lies transposed, 2 where it lies.
 #[inline(always)]
 fn tiles<S: Simd, T: Element, const A: usize>(simd: S, g: &Group<'_, T>) {
     macro_rules! shapes { ($($r:literal x $v:literal),*) => {{ let mut i = g.block.start; $( i = strips::<S, T, A, $r, $v>(simd, g, i); )* let _ = i; }} }
@@ -247,6 +263,7 @@ fn tiles<S: Simd, T: Element, const A: usize>(simd: S, g: &Group<'_, T>) {
     }
 }
 
+/// All tiles of `R` rows that fit below row `from`; returns the row after them.
 #[inline(always)]
 fn strips<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(
     simd: S,
@@ -277,6 +294,7 @@ fn strips<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(
     to
 }
 
+/// One tile: `R` rows from `i`, at most `V` lane groups from `j`.
 #[inline(always)]
 fn tile<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(
     simd: S,
@@ -294,6 +312,8 @@ fn tile<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(
             _ => None,
         },
     };
+    // SAFETY: the columns' lane groups lie in `b_packed` or (read where they lie, whole groups only) in `b`; the `R` rows
+    // lie in the block's panels or in `a`, over `depth` steps of `k`; the tiles of all tasks are disjoint parts of `c`.
     unsafe {
         let b = ColumnsOfB {
             start: g.columns.start.add(j / LANES * g.columns.group_stride),
@@ -322,6 +342,7 @@ fn tile<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(
     }
 }
 
+/// Copies a block of `a` into panels of `W` rows.
 #[inline(always)]
 fn pack_a_block<T: Element, const W: usize>(
     product: &Product<'_, T>,

@@ -1,6 +1,5 @@
 //! `e^x - 1` without cancellation near 0.
 use super::{exp, polynomial};
-use crate::real::Real;
 use crate::simd::{F32Lanes, U32Lanes};
 
 const TAIL: [f64; 6] =

@@ -20,6 +20,7 @@ pub fn sin_cos_turn<L: F32Lanes>(x: L) -> [L; 2] {
 
 /// `|x|` minus the nearest whole number.
 #[inline(always)]
+#[expect(clippy::eq_op, reason = "0 for whole numbers, NaN for infinities and NaN")]
 fn fraction<L: F32Lanes>(a: L) -> L {
     let big = a.lit(8_388_608.0);
     let n = (a + big) - big;
@@ -52,5 +53,5 @@ pub fn sin_turn<L: F32Lanes>(x: L) -> L {
 pub fn cos_turn<L: F32Lanes>(x: L) -> L {
     let a = fraction(x.abs()).abs();
     let y = quarter((x.lit(0.5) - a).min(a), true);
-    with_sign_of(y, (x.lit(0.25) - a))
+    with_sign_of(y, x.lit(0.25) - a)
 }

@@ -86,7 +86,7 @@ macro_rules! truth_operator {
             fn $method(self, other: Self) -> Self {
                 let mut truth = self.0;
                 for (t, o) in truth.iter_mut().zip(other.0) {
-                    *t = *t $op o;
+                    *t $op o;
                 }
                 Self(truth)
             }
@@ -94,8 +94,8 @@ macro_rules! truth_operator {
     };
 }
 
-truth_operator!(BitAnd, bitand, &);
-truth_operator!(BitOr, bitor, |);
+truth_operator!(BitAnd, bitand, &=);
+truth_operator!(BitOr, bitor, |=);
 
 impl Not for Truth {
     type Output = Self;

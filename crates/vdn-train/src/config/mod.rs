@@ -8,7 +8,10 @@ mod model;
 mod training;
 
 pub use data::{DataConfig, FillPolicy, ProtocolName};
-pub use model::ModelConfig;
+pub use model::{
+    AggregationName, CentreName, ClampName, Compatibility, ModelConfig, ObjectiveName,
+    OutputNoiseName, PoolName, ScoreName, SigmaName, VariantName,
+};
 pub use training::{Selection, TrainConfig};
 
 use crate::error::TrainError;

@@ -82,7 +82,7 @@ pub fn unit_forward<T: Element>(units: &Units<'_, T>, outputs: UnitOutputs<'_, T
         let n = T::from_f64(rows as f64);
         for c in 0..columns {
             let [mean, squares, spread, logvar] = [0, 1, 2, 3].map(|k| partials[k * columns + c]);
-            m1[c] = if rows == 0 { T::ZERO / T::ZERO } else { mean };
+            m1[c] = if rows == 0 { T::from_f64(f64::NAN) } else { mean };
             c2[c] = squares / n;
             m2[c] = m1[c] * m1[c] + c2[c];
             d0[c] = spread / n;
