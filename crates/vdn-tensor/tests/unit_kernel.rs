@@ -156,7 +156,7 @@ impl<T: Element> Problem<T> {
         let logvar = |i: usize| self.logvar[raw(i)].to_f64().clamp(low, high);
         let eps = |s: usize, i: usize| {
             let (base, sign) = match antithetic {
-                true => (s / 2, if s % 2 == 0 { 1.0 } else { -1.0 }),
+                true => (s / 2, if s.is_multiple_of(2) { 1.0 } else { -1.0 }),
                 false => (s, 1.0),
             };
             // The noise itself is under test elsewhere: here it is what the address says, in the element's precision.

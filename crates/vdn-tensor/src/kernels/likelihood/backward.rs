@@ -20,7 +20,7 @@ pub struct MixtureGradients<'a, T> {
     pub log_weights: Option<&'a mut [T]>,
 }
 
-/// The gradients of `slope * sum over rows of` [`mixture_nll`], from what it saved.
+/// The gradients of `slope * sum over rows of` [`mixture_nll`](super::mixture_nll), from what it saved.
 ///
 /// # Panics
 /// The lengths do not fit together.
