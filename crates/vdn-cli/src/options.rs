@@ -103,7 +103,7 @@ pub(crate) struct TrainOptions {
     #[arg(long)]
     evaluate_samples: Option<usize>,
     /// The weight of every unit's KL, against the score in nats per time step.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     beta: Option<f64>,
     /// Per-window normalisation: off, mean, last.
     #[arg(long)]
@@ -124,7 +124,7 @@ pub(crate) struct TrainOptions {
     #[arg(long)]
     batch: Option<usize>,
     /// The learning rate.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// The seed of everything random.
     #[arg(long)]

@@ -1,13 +1,17 @@
-//! The matrix product: packed panels, register tiles of the level's own shape, rows or columns spread over threads.
+//! The matrix product `C = A B`: packed, tiled, parallel.
 //!
-//! Structure of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): `k` is cut into blocks
-//! that fit the first-level cache, panels of `b` (and of `a`, where that pays) are copied so that tiles read them in
-//! order, and a tile of rows by lane groups stays in registers over a whole block.
+//! The structure is that of K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM TOMS
+//! 34(3), 2008), with the tile loop of F. Van Zee and R. van de Geijn, "BLIS" (ACM TOMS 41(3), 2015): a tile of C stays
+//! in registers (`microkernel.rs`), a lane group of B in the level 1 cache, a block of A in the level 2 cache; parts are
+//! copied into the order in which they are read (`pack.rs`) where that pays (`blocking.rs`).
 //!
-//! Every element is a chain of multiply-adds in the order of `k`, block after block. Blocks depend on `k` and the element
-//! type alone, so a result does not depend on the number of threads, nor on the tile, which differs between levels: AVX2
-//! and AVX-512 agree bit for bit. Nothing is skipped: NaN and infinity propagate.
+//! # Reproducibility
+//! The inner dimension is cut into blocks whose length depends on that dimension and the number type. Within a block an
+//! element of C is one chain of `mul_add` in order; blocks are added in order. So the result is the same, bit by bit,
+//! for any number of threads and on every level with fused multiply-add. Nothing is skipped: zeros times NaN or
+//! infinity are NaN, as in the naive loops.
 
+use super::blocking::{Blocking, GROUPS, Problem, reads_b_in_place, tile_rows};
 use super::microkernel::{ColumnsOfB, Finish, RowsOfA, finish_row, products};
 use super::pack::{pack_columns, pack_rows};
 use crate::buffer::with_scratch;
@@ -20,72 +24,37 @@ use std::ops::Range;
 /// One factor of a product.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a, T> {
-    /// The numbers, row-major.
+    /// The numbers, row after row as they are stored.
     pub data: &'a [T],
-    /// Whether the matrix is stored transposed: `a [m, k]` as `[k, m]`, `b [k, n]` as `[n, k]`.
+    /// Whether the transpose of the factor is what is stored.
     pub transposed: bool,
 }
 
-/// What becomes of the product.
+/// What becomes of the product `A B`, `[m, n]`.
 #[derive(Clone, Copy, Debug)]
 pub enum Epilogue<'a, T> {
-    /// `c = a b`.
+    /// `C = A B`; what C held plays no part.
     None,
-    /// `c += a b`.
+    /// `C = C + A B`.
     Accumulate,
-    /// `c = a b + bias`, the bias `[n]` added to every row.
+    /// `C = A B + bias`, where row by row the same bias `[n]` is added.
     Bias(&'a [T]),
 }
 
-/// Depth of a block of `k`, in `f32`; half of it in `f64`. A panel of sixteen columns is then 24 KiB.
-const DEPTH: usize = 384;
-/// Rows of a block of `a`, at most.
-const ROWS: usize = 192;
-/// Columns from which on copying `a` pays.
-const COPY_A: usize = 128;
-/// Lane groups of `b` that are copied at a time.
-const GROUPS: usize = 4;
-/// Rows of `c` up to which `b` is read where it lies.
-const DIRECT_ROWS: usize = 8;
-/// Multiply-adds that are worth a thread of their own.
-const WORK: usize = 1 << 18;
-
-struct Product<'a, T> {
-    m: usize,
-    n: usize,
-    k: usize,
-    a: Operand<'a, T>,
-    b: Operand<'a, T>,
-    c: SharedMut<'a, T>,
-    epilogue: Epilogue<'a, T>,
-    kc: usize,
-    mc: usize,
-    pack_a: bool,
-}
-
-/// Rows of a packed panel of `a`: those of the level's largest tile.
-fn tile_rows(level: Level, size: usize) -> usize {
-    match (level, size) {
-        (Level::Avx512, 4) => 8,
-        (Level::Avx512, _) => 6,
-        (Level::Avx2, 4) => 6,
-        _ => 2,
-    }
-}
-
-/// The product of `a [m, k]` and `b [k, n]` into `c [m, n]`, all row-major. An empty sum (`k = 0`) is 0.
+/// The matrix product: `c` `[m, n]` from `a` `[m, k]` and `b` `[k, n]`, where a transposed operand is stored `[k, m]` or
+/// `[n, k]`.
 ///
 /// ```
 /// use vdn_tensor::kernels::{Epilogue, Operand, matmul};
-/// let a = Operand { data: &[1.0_f32, 2.0, 3.0, 4.0], transposed: false };
-/// let b = Operand { data: &[0.0, 1.0, 1.0, 0.0], transposed: false };
+/// let a = Operand { data: &[1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0], transposed: false }; // [2, 3]
+/// let b = Operand { data: &[1.0, 0.0, 2.0, 0.0, 1.0, 3.0], transposed: true }; // [3, 2], stored [2, 3]
 /// let mut c = [0.0; 4];
-/// matmul(2, 2, 2, a, b, &mut c, Epilogue::Bias(&[10.0, 20.0]));
-/// assert_eq!(c, [12.0, 21.0, 14.0, 23.0]);
+/// matmul(2, 2, 3, a, b, &mut c, Epilogue::Bias(&[10.0, 20.0]));
+/// assert_eq!(c, [17.0, 31.0, 26.0, 43.0]);
 /// ```
 ///
 /// # Panics
-/// A slice does not have the length its shape asks for.
+/// A slice has not the length that `m`, `n` and `k` ask for.
 pub fn matmul<T: Element>(
     m: usize,
     n: usize,
@@ -95,268 +64,256 @@ pub fn matmul<T: Element>(
     c: &mut [T],
     epilogue: Epilogue<'_, T>,
 ) {
-    assert_eq!(a.data.len(), m * k, "matmul: a is not [{m}, {k}]");
-    assert_eq!(b.data.len(), k * n, "matmul: b is not [{k}, {n}]");
-    assert_eq!(c.len(), m * n, "matmul: c is not [{m}, {n}]");
+    let lengths = (a.data.len(), b.data.len(), c.len());
+    let fits = |rows: usize, columns: usize, len: usize| rows.checked_mul(columns) == Some(len);
+    assert!(
+        fits(m, k, lengths.0) && fits(k, n, lengths.1) && fits(m, n, lengths.2),
+        "matmul: m {m}, n {n}, k {k}, but a, b, c hold {lengths:?} numbers"
+    );
     if let Epilogue::Bias(bias) = epilogue {
-        assert_eq!(bias.len(), n, "matmul: the bias is not [{n}]");
+        assert_eq!(bias.len(), n, "matmul: the length of the bias is not n");
     }
-    if m == 0 || n == 0 {
+    if c.is_empty() {
         return;
     }
-    if m == 1 {
-        a.transposed = false;
+    if k == 0 {
+        return no_products(c, epilogue);
     }
+    // The two ways to store a single row are the same; this one need not be copied.
+    a.transposed &= m > 1;
     let level = simd::level().unwrap_or_else(|e| panic!("{e}"));
-    let size = size_of::<T>();
-    let r = tile_rows(level, size);
-    let kc = k.div_ceil(k.div_ceil(DEPTH * 4 / size).max(1)).next_multiple_of(4);
-    let pack_a = a.transposed || n > COPY_A;
-    let threads = parallel::threads();
-    let tasks = if threads == 1 { 1 } else { threads.min(m * n * k / WORK) };
-    let (rows, cols) = partition(m, n, tasks, threads, r, a.transposed || pack_a);
-    let (pm, pn) = (m.div_ceil(rows), n.div_ceil(cols));
-    let mc = rows.div_ceil(rows.div_ceil(ROWS)).next_multiple_of(r);
-    let product = Product { m, n, k, a, b, c: SharedMut::new(c), epilogue, kc, mc, pack_a };
-    parallel::for_each(pm * pn, |t| {
-        let (i, j) = (t / pn, t % pn);
-        let r = i * rows..((i + 1) * rows).min(m);
-        let c = j * cols..((j + 1) * cols).min(n);
-        let group = GROUPS * LANES * kc;
-        with_scratch(group + if pack_a { kc * mc } else { 0 }, |scratch: &mut [T]| {
-            let (b_packed, a_packed) = scratch.split_at_mut(group);
-            dispatch!(level, simd => task(simd, &product, r.clone(), c.clone(), a_packed, b_packed))
-        });
-    });
+    let problem = Problem { m, n, k, transposed_a: a.transposed, size: size_of::<T>() };
+    let blocking = Blocking::new(problem, level, parallel::threads());
+    let product = Product { m, n, k, a, b, c: SharedMut::new(c), epilogue, blocking };
+    let [down, across] = blocking.tasks(m, n);
+    parallel::for_each(down * across, |task| product.run(level, task / across, task % across));
 }
 
-/// Rows and columns of a task: the cut into tasks that leaves the slowest thread the least to compute and to copy.
-fn partition(
-    m: usize,
-    n: usize,
-    tasks: usize,
-    threads: usize,
-    r: usize,
-    pack_a: bool,
-) -> (usize, usize) {
-    let mut best = (usize::MAX, m, n);
-    for pn in 1..=tasks.max(1) {
-        let pm = tasks.max(1) / pn;
-        let rows = m.div_ceil(pm).next_multiple_of(r);
-        let cols = n.div_ceil(pn).next_multiple_of(LANES);
-        let waves = (m.div_ceil(rows) * n.div_ceil(cols)).div_ceil(threads);
-        let cost = waves * (rows * cols + 8 * cols + if pack_a { 12 * rows } else { 0 });
-        if cost < best.0 {
-            best = (cost, rows, cols);
+/// The result of an empty inner dimension.
+fn no_products<T: Element>(c: &mut [T], epilogue: Epilogue<'_, T>) {
+    match epilogue {
+        Epilogue::None => c.fill(T::ZERO),
+        Epilogue::Accumulate => {}
+        Epilogue::Bias(bias) => {
+            c.chunks_exact_mut(bias.len()).for_each(|c| c.copy_from_slice(bias))
         }
     }
-    (best.1, best.2)
 }
 
-/// Computes some rows and columns of `c`.
+/// A product whose operands have the right lengths (which the `unsafe` code of this file relies on); none is 0.
+struct Product<'a, T> {
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Operand<'a, T>,
+    b: Operand<'a, T>,
+    c: SharedMut<'a, T>,
+    epilogue: Epilogue<'a, T>,
+    blocking: Blocking,
+}
+
+/// Part of a product: a block of rows, a block of the inner dimension, and some lane groups of columns.
+struct Part<'a, T> {
+    rows: Range<usize>,
+    inner: Range<usize>,
+    columns: Range<usize>,
+    /// The panels of these rows and inner indices, if A is packed.
+    panels: &'a [T],
+    b: ColumnsOfB<T>,
+}
+
+impl<T: Element> Product<'_, T> {
+    /// The task at row `down` and column `across` of the grid of tasks.
+    fn run(&self, level: Level, down: usize, across: usize) {
+        let Blocking { depth, rows: block, task, pack_a } = self.blocking;
+        let rows = down * task[0]..self.m.min((down + 1) * task[0]);
+        let columns = across * task[1]..self.n.min((across + 1) * task[1]);
+        let b_len = GROUPS * LANES * depth;
+        let a_len = if pack_a { block * depth } else { 0 };
+        with_scratch(b_len + a_len, |scratch: &mut [T]| {
+            let (b_panels, a_panels) = scratch.split_at_mut(b_len);
+            dispatch!(level, simd => {
+                blocks(simd, self, rows.clone(), columns.clone(), a_panels, b_panels)
+            });
+        });
+    }
+
+    /// Copies `rows` of A to panels of `W`.
+    #[inline(always)]
+    fn pack_a<const W: usize>(&self, rows: Range<usize>, inner: Range<usize>, panels: &mut [T]) {
+        let Operand { data, transposed } = self.a;
+        let depth = inner.len();
+        if transposed {
+            let from = &data[inner.start * self.m + rows.start..];
+            return pack_rows::<T, W>(from, self.m, rows.len(), depth, panels);
+        }
+        for (row, panel) in rows.clone().step_by(W).zip(panels.chunks_mut(depth * W)) {
+            let width = W.min(rows.end - row);
+            pack_columns::<T, W>(&data[row * self.k + inner.start..], self.k, width, depth, panel);
+        }
+    }
+
+    /// Copies `columns` of B to panels of sixteen.
+    #[inline(always)]
+    fn pack_b(&self, columns: Range<usize>, inner: Range<usize>, panels: &mut [T]) {
+        let Operand { data, transposed } = self.b;
+        let depth = inner.len();
+        if !transposed {
+            let from = &data[inner.start * self.n + columns.start..];
+            return pack_rows::<T, LANES>(from, self.n, columns.len(), depth, panels);
+        }
+        for (j, panel) in columns.clone().step_by(LANES).zip(panels.chunks_mut(depth * LANES)) {
+            let width = LANES.min(columns.end - j);
+            pack_columns::<T, LANES>(
+                &data[j * self.k + inner.start..],
+                self.k,
+                width,
+                depth,
+                panel,
+            );
+        }
+    }
+}
+
+/// All blocks of the rows and columns of one task.
 #[inline(always)]
-fn task<S: Simd, T: Element>(
+fn blocks<S: Simd, T: Element>(
     simd: S,
     product: &Product<'_, T>,
     rows: Range<usize>,
-    cols: Range<usize>,
-    a_packed: &mut [T],
-    b_packed: &mut [T],
+    columns: Range<usize>,
+    a_panels: &mut [T],
+    b_panels: &mut [T],
 ) {
-    let &Product { n, k, a, b, kc, mc, pack_a, .. } = product;
-    let panel = tile_rows(S::LEVEL, size_of::<T>());
-    let direct_b = !b.transposed && rows.len() <= DIRECT_ROWS;
-    for i0 in rows.clone().step_by(mc) {
-        let block = i0..(i0 + mc).min(rows.end);
-        let mut p0 = 0;
-        loop {
-            let depth = kc.min(k - p0);
-            if pack_a {
-                match panel {
-                    8 => pack_a_block::<T, 8>(product, block.clone(), p0, depth, a_packed),
-                    6 => pack_a_block::<T, 6>(product, block.clone(), p0, depth, a_packed),
-                    _ => pack_a_block::<T, 2>(product, block.clone(), p0, depth, a_packed),
+    let &Product { n, k, a, b, blocking, .. } = product;
+    let in_place = !b.transposed && reads_b_in_place(rows.len(), n);
+    for i in rows.clone().step_by(blocking.rows) {
+        let rows = i..rows.end.min(i + blocking.rows);
+        for p in (0..k).step_by(blocking.depth) {
+            let inner = p..k.min(p + blocking.depth);
+            if blocking.pack_a {
+                match const { tile_rows(S::LEVEL, size_of::<T>()) } {
+                    8 => product.pack_a::<8>(rows.clone(), inner.clone(), a_panels),
+                    6 => product.pack_a::<6>(rows.clone(), inner.clone(), a_panels),
+                    _ => product.pack_a::<2>(rows.clone(), inner.clone(), a_panels),
                 }
             }
-            let mut j0 = cols.start;
-            while j0 < cols.end {
-                let mut width = (cols.end - j0).min(GROUPS * LANES);
-                let direct = direct_b && width >= LANES;
-                let columns = if direct {
+            let mut j = columns.start;
+            while j < columns.end {
+                let mut width = (columns.end - j).min(GROUPS * LANES);
+                let b = if in_place && width >= LANES {
+                    // Whole lane groups only: what is left of the row goes through a panel in the next turn.
                     width -= width % LANES;
-                    ColumnsOfB {
-                        start: b.data[p0 * n + j0..].as_ptr(),
-                        stride: n,
-                        group_stride: LANES,
-                    }
+                    let start = b.data[p * n + j..].as_ptr();
+                    ColumnsOfB { start, stride: n, group_stride: LANES }
                 } else {
-                    if b.transposed {
-                        for j in (0..width).step_by(LANES) {
-                            pack_columns::<T, LANES>(
-                                &b.data[(j0 + j) * k + p0..],
-                                k,
-                                (width - j).min(LANES),
-                                depth,
-                                &mut b_packed[j * depth..],
-                            );
-                        }
-                    } else {
-                        pack_rows::<T, LANES>(&b.data[p0 * n + j0..], n, width, depth, b_packed);
-                    }
-                    ColumnsOfB {
-                        start: b_packed.as_ptr(),
-                        stride: LANES,
-                        group_stride: depth * LANES,
-                    }
+                    product.pack_b(j..j + width, inner.clone(), b_panels);
+                    let group_stride = inner.len() * LANES;
+                    ColumnsOfB { start: b_panels.as_ptr(), stride: LANES, group_stride }
                 };
-                let g = Group {
-                    product,
-                    block: block.clone(),
-                    p0,
-                    depth,
-                    j0,
-                    width,
-                    columns,
-                    a_packed,
-                    panel,
-                };
-                if pack_a {
-                    tiles::<S, T, 0>(simd, &g)
-                } else if a.transposed {
-                    tiles::<S, T, 1>(simd, &g)
+                let (rows, inner) = (rows.clone(), inner.clone());
+                let part = Part { rows, inner, columns: j..j + width, panels: a_panels, b };
+                if blocking.pack_a || a.transposed {
+                    tiles::<S, T, true>(simd, product, &part);
                 } else {
-                    tiles::<S, T, 2>(simd, &g)
+                    tiles::<S, T, false>(simd, product, &part);
                 }
-                j0 += width;
-            }
-            p0 += depth;
-            if p0 >= k {
-                break;
+                j += width;
             }
         }
     }
 }
 
-/// A few lane groups of `b`, ready for the tiles of a block of rows.
-struct Group<'a, T> {
-    product: &'a Product<'a, T>,
-    block: Range<usize>,
-    p0: usize,
-    depth: usize,
-    j0: usize,
-    width: usize,
-    columns: ColumnsOfB<T>,
-    a_packed: &'a [T],
-    panel: usize,
-}
-
-/// All tiles of a group: as many of the largest as fit, then smaller ones. `A` says where `a` is read: 0 its panels, 1
-/// where it lies transposed, 2 where it lies.
+/// All tiles of a part: as many rows as possible in the largest tiles, the others in smaller ones, which are wider to
+/// have as many chains in flight.
 #[inline(always)]
-fn tiles<S: Simd, T: Element, const A: usize>(simd: S, g: &Group<'_, T>) {
-    macro_rules! shapes { ($($r:literal x $v:literal),*) => {{ let mut i = g.block.start; $( i = strips::<S, T, A, $r, $v>(simd, g, i); )* let _ = i; }} }
+fn tiles<S: Simd, T: Element, const PANEL: bool>(
+    simd: S,
+    product: &Product<'_, T>,
+    part: &Part<'_, T>,
+) {
+    macro_rules! shapes {
+        ($($rows:literal x $groups:literal),+) => {{
+            let row = part.rows.start;
+            $(let row = strip::<S, T, PANEL, $rows, $groups>(simd, product, part, row);)+
+            debug_assert_eq!(row, part.rows.end);
+        }};
+    }
     match (S::LEVEL, size_of::<T>()) {
         (Level::Avx512, 4) => shapes!(8 x 3, 4 x 2, 2 x 4, 1 x 4),
-        (Level::Avx512, _) => shapes!(6 x 1, 4 x 1, 2 x 2, 1 x 4),
-        (Level::Avx2, 4) => shapes!(6 x 1, 4 x 1, 2 x 2, 1 x 4),
+        (Level::Avx512, _) | (Level::Avx2, 4) => shapes!(6 x 1, 4 x 1, 2 x 2, 1 x 4),
         _ => shapes!(2 x 1, 1 x 2),
     }
 }
 
-/// All tiles of `R` rows that fit below row `from`; returns the row after them.
+/// The tiles of `R` rows, from row `first` on while there are so many; the result is the first row that is left.
 #[inline(always)]
-fn strips<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(
+fn strip<S: Simd, T: Element, const PANEL: bool, const R: usize, const V: usize>(
     simd: S,
-    g: &Group<'_, T>,
-    from: usize,
-) -> usize {
-    let to = from + (g.block.end - from) / R * R;
-    if from == to {
-        return to;
-    }
-    let mut j = 0;
-    while j < g.width {
-        let mut i = from;
-        if V > 1 && g.width.next_multiple_of(LANES) - j >= V * LANES {
-            while i < to {
-                tile::<S, T, A, R, V>(simd, g, i, j);
-                i += R;
-            }
-            j += V * LANES;
-        } else {
-            while i < to {
-                tile::<S, T, A, R, 1>(simd, g, i, j);
-                i += R;
-            }
-            j += LANES;
-        }
-    }
-    to
-}
-
-/// One tile: `R` rows from `i`, at most `V` lane groups from `j`.
-#[inline(always)]
-fn tile<S: Simd, T: Element, const A: usize, const R: usize, const V: usize>(
-    simd: S,
-    g: &Group<'_, T>,
-    i: usize,
-    j: usize,
-) {
-    let &Product { m, n, k, a, .. } = g.product;
-    let width = (g.width - j).min(V * LANES);
-    let jc = g.j0 + j;
-    let finish = Finish {
-        add_c: g.p0 > 0 || matches!(g.product.epilogue, Epilogue::Accumulate),
-        bias: match g.product.epilogue {
-            Epilogue::Bias(bias) if g.p0 + g.depth == k => Some(&bias[jc..][..width]),
-            _ => None,
-        },
-    };
-    // SAFETY: the columns' lane groups lie in `b_packed` or (read where they lie, whole groups only) in `b`; the `R` rows
-    // lie in the block's panels or in `a`, over `depth` steps of `k`; the tiles of all tasks are disjoint parts of `c`.
-    unsafe {
-        let b = ColumnsOfB {
-            start: g.columns.start.add(j / LANES * g.columns.group_stride),
-            ..g.columns
-        };
-        let sum = match A {
-            0 => {
-                let at = i - g.block.start;
-                let start =
-                    g.a_packed.as_ptr().add(at / g.panel * g.panel * g.depth + at % g.panel);
-                products::<S, T, true, R, V>(simd, g.depth, RowsOfA { start, stride: g.panel }, b)
-            }
-            1 => {
-                let start = a.data.as_ptr().add(g.p0 * m + i);
-                products::<S, T, true, R, V>(simd, g.depth, RowsOfA { start, stride: m }, b)
-            }
-            _ => {
-                let start = a.data.as_ptr().add(i * k + g.p0);
-                products::<S, T, false, R, V>(simd, g.depth, RowsOfA { start, stride: k }, b)
-            }
-        };
-        for (r, row) in sum.into_iter().enumerate() {
-            let at = (i + r) * n + jc;
-            finish_row::<S, T, V>(simd, row, g.product.c.part(at..at + width), finish);
-        }
-    }
-}
-
-/// Copies a block of `a` into panels of `W` rows.
-#[inline(always)]
-fn pack_a_block<T: Element, const W: usize>(
     product: &Product<'_, T>,
-    block: Range<usize>,
-    p0: usize,
-    depth: usize,
-    to: &mut [T],
-) {
-    let &Product { m, k, a, .. } = product;
-    if a.transposed {
-        pack_rows::<T, W>(&a.data[p0 * m + block.start..], m, block.len(), depth, to);
-    } else {
-        for (i, to) in block.clone().step_by(W).zip(to.chunks_mut(depth * W)) {
-            pack_columns::<T, W>(&a.data[i * k + p0..], k, (block.end - i).min(W), depth, to);
+    part: &Part<'_, T>,
+    first: usize,
+) -> usize {
+    let end = first + (part.rows.end - first) / R * R;
+    if end == first {
+        return end;
+    }
+    let groups = part.columns.len().div_ceil(LANES);
+    let mut group = 0;
+    while group < groups {
+        if V > 1 && groups - group >= V {
+            for row in (first..end).step_by(R) {
+                tile::<S, T, PANEL, R, V>(simd, product, part, row, group);
+            }
+            group += V;
+        } else {
+            for row in (first..end).step_by(R) {
+                tile::<S, T, PANEL, R, 1>(simd, product, part, row, group);
+            }
+            group += 1;
         }
+    }
+    end
+}
+
+/// The tile of `R` rows from `row` on and `V` lane groups from `group` on.
+#[inline(always)]
+fn tile<S: Simd, T: Element, const PANEL: bool, const R: usize, const V: usize>(
+    simd: S,
+    product: &Product<'_, T>,
+    part: &Part<'_, T>,
+    row: usize,
+    group: usize,
+) {
+    let &Product { m, n, k, a, blocking, .. } = product;
+    let Range { start: inner, end: inner_end } = part.inner;
+    let depth = inner_end - inner;
+    let rows = if blocking.pack_a {
+        let width = tile_rows(S::LEVEL, size_of::<T>());
+        let (panel, column) = ((row - part.rows.start) / width, (row - part.rows.start) % width);
+        RowsOfA { start: part.panels[panel * depth * width + column..].as_ptr(), stride: width }
+    } else if PANEL {
+        RowsOfA { start: a.data[inner * m + row..].as_ptr(), stride: m }
+    } else {
+        RowsOfA { start: a.data[row * k + inner..].as_ptr(), stride: k }
+    };
+    let b = ColumnsOfB { start: part.b.start.wrapping_add(group * part.b.group_stride), ..part.b };
+    // SAFETY: `row + R <= m`, the inner indices end at most at `k`, and the lengths of the operands were asserted; a
+    // panel holds `width` rows, of which these are some. `part.b` covers all groups of the part: B itself where they
+    // are whole, packed panels otherwise.
+    let sum = unsafe { products::<S, T, PANEL, R, V>(simd, depth, rows, b) };
+
+    let column = part.columns.start + group * LANES;
+    let columns = column..part.columns.end.min(column + V * LANES);
+    let bias = match product.epilogue {
+        Epilogue::Bias(bias) if inner_end == k => Some(&bias[columns.clone()]),
+        _ => None,
+    };
+    let add_c = inner > 0 || matches!(product.epilogue, Epilogue::Accumulate);
+    for (r, sum) in sum.into_iter().enumerate() {
+        let start = (row + r) * n;
+        // SAFETY: rows and columns of the tasks are disjoint, and a task has one such part at a time.
+        let c = unsafe { product.c.part(start + columns.start..start + columns.end) };
+        finish_row(simd, sum, c, Finish { add_c, bias });
     }
 }

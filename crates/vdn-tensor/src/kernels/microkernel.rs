@@ -2,14 +2,14 @@
 //!
 //! A tile is `R` rows by `V` lane groups of sixteen columns. Each of its elements is one chain of `mul_add` over the
 //! block, in order, starting at 0, so the shape of the tile does not enter the result. That is why every level can use
-//! the shape that fills its registers (see [`Tile::of`](super::matmul)).
+//! the shape that fills its registers (see `kernels/blocking.rs`).
 
 use crate::element::{Element, load_partial, store_partial};
 use crate::real::Real;
 use crate::simd::{LANES, Simd};
 
-/// The rows of A that a tile multiplies: row `r` at inner index `p` is `start[r * stride + p]`, or, where the rows are
-/// the columns of a panel, `start[p * stride + r]`.
+/// The rows of A that a tile multiplies: row `r` at inner index `p` is `start[r * stride + p]`, or, where A is stored
+/// as a panel or transposed, `start[p * stride + r]`.
 #[derive(Clone, Copy)]
 pub(super) struct RowsOfA<T> {
     pub(super) start: *const T,
@@ -25,7 +25,7 @@ pub(super) struct ColumnsOfB<T> {
     pub(super) group_stride: usize,
 }
 
-/// What a row of a tile becomes: `c = products (+ c) (+ bias)`, added in this order.
+/// What a row of a tile becomes: `products (+ c) (+ bias)`, added in this order.
 #[derive(Clone, Copy)]
 pub(super) struct Finish<'a, T> {
     pub(super) add_c: bool,
@@ -36,6 +36,7 @@ pub(super) struct Finish<'a, T> {
 const UNROLL: usize = 4;
 
 /// The products of `R` rows of A with `V` lane groups of columns of B, summed over `depth` inner indices.
+/// `PANEL` says which of the two ways of [`RowsOfA`] holds.
 ///
 /// # Safety
 /// All numbers that `a` and `b` name, for `R` rows, `V` groups and `depth` inner indices, lie in live memory.

@@ -1,5 +1,6 @@
 //! The loops over numbers: element-wise maps, reductions, products, and the fused kernels of units.
 
+mod blocking;
 mod broadcast;
 mod concat;
 mod dropout;

@@ -7,7 +7,8 @@
 use crate::element::Element;
 use wide::f32x4;
 
-/// How many rows.
+/// How many rows [`pack_rows`] spreads over all panels before it goes to the next ones. Rows that lie a power of two apart
+/// share their places in the cache, so they must be used up before others push them out.
 const ROWS: usize = 8;
 
 /// Panels of a matrix that is stored as rows of inner index: `panels[(g * depth + p) * W + w]` becomes
@@ -41,8 +42,8 @@ pub(super) fn pack_rows<T: Element, const W: usize>(
 /// The side of the squares that [`pack_columns`] turns over.
 const SIDE: usize = 4;
 
-/// How many inner indices [`pack_columns`] takes from a few rows before it goes to the next ones: a cache line. Rows
-/// that lie a power of two apart share their places in the cache, so a line must be used up at once.
+/// How many inner indices [`pack_columns`] takes from four columns before it goes to the next ones: a cache line (see
+/// [`ROWS`] for why a line is used up at once).
 const LINE: usize = 4 * SIDE;
 
 /// One panel of a matrix that is stored as columns of inner index: `panel[p * W + w]` becomes `from[w * stride + p]`.
@@ -61,11 +62,11 @@ pub(super) fn pack_columns<T: Element, const W: usize>(
     }
     let lines = depth - depth % LINE;
     for p in (0..lines).step_by(LINE) {
-        pack_square::<T, W, LINE>(&columns, p, panel);
+        pack_squares::<T, W, LINE>(&columns, p, panel);
     }
     let whole = depth - depth % SIDE;
     for p in (lines..whole).step_by(SIDE) {
-        pack_square::<T, W, SIDE>(&columns, p, panel);
+        pack_squares::<T, W, SIDE>(&columns, p, panel);
     }
     for p in whole..depth {
         for (w, column) in columns.iter().enumerate() {
@@ -74,23 +75,38 @@ pub(super) fn pack_columns<T: Element, const W: usize>(
     }
 }
 
+/// The inner indices from `p` to `p + L`.
 #[inline(always)]
-fn pack_square<T: Element, const W: usize, const L: usize>(
+fn pack_squares<T: Element, const W: usize, const L: usize>(
     columns: &[&[T]; W],
     p: usize,
     panel: &mut [T],
 ) {
+    const { assert!(W.is_multiple_of(SIDE) || W % SIDE == 2) };
     let panel = &mut panel[p * W..][..L * W];
-    for w in (0..W).step_by(SIDE) {
-        let len = SIDE.min(W - w);
-        for l in (0..L).step_by(SIDE) {
-            let mut square = [[T::ZERO; SIDE]; SIDE];
-            for (i, four) in square.iter_mut().enumerate() {
-                four.copy_from_slice(&columns[(w + i).min(W - 1)][p + l..p + l + SIDE]);
-            }
-            for (q, four) in transpose(square).iter().enumerate() {
-                panel[(l + q) * W + w..][..len].copy_from_slice(&four[..len]);
-            }
+    let (fours, rest) = columns.as_chunks::<SIDE>();
+    for (four, columns) in fours.iter().enumerate() {
+        turn::<T, W, L, SIDE>(columns.map(|column| &column[p..p + L]), four * SIDE, panel);
+    }
+    if let &[first, second] = rest {
+        turn::<T, W, L, 2>([&first[p..p + L], &second[p..p + L]], W - 2, panel);
+    }
+}
+
+/// `N` columns of `L` numbers, to column `w` of the panel.
+#[inline(always)]
+fn turn<T: Element, const W: usize, const L: usize, const N: usize>(
+    columns: [&[T]; N],
+    w: usize,
+    panel: &mut [T],
+) {
+    for l in (0..L).step_by(SIDE) {
+        let mut square = [[T::ZERO; SIDE]; SIDE];
+        for (four, column) in square.iter_mut().zip(columns) {
+            four.copy_from_slice(&column[l..l + SIDE]);
+        }
+        for (q, four) in transpose(square).iter().enumerate() {
+            panel[(l + q) * W + w..][..N].copy_from_slice(&four[..N]);
         }
     }
 }

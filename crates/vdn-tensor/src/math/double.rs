@@ -6,7 +6,8 @@
 //!   their errors are those of `exp` and `ln_1p` of the standard library and of two more operations.
 //! * `erf(x) = 2/sqrt(pi) * integral of e^(-t^2) from 0 to x`: `x + x P(x^2)` for `|x| < 1`; up to 6 the complement is
 //!   `e^(-x^2) W(t)` with `t = (x - 5/2) / (x + 5/2)`, the variable of Shepherd and Laframboise (1981); from 6 on the
-//!   complement is below 2.2e-17 and the result rounds to 1. Worst error against 50 digits: 1.2 ULP.
+//!   complement is below 2.2e-17 and the result rounds to 1. Worst error of 8000 random arguments against 60
+//!   digits: 0.89 ULP just below 1.
 //! * Coefficients: interpolation at the Chebyshev nodes in 300-bit arithmetic, expanded in powers and rounded to
 //!   `f64`: relative error of the result at most 2^-55.5 (near) and 2^-57.8 (far).
 

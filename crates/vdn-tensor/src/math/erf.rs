@@ -1,7 +1,17 @@
 //! The error function.
+//!
+//! An odd polynomial near 0, and `1 - 2^h(x)` with a polynomial `h` elsewhere. `erf(-0) = -0`.
+//!
+//! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
+//! and special values among them.
+
 use super::{polynomial, with_sign_of};
 use crate::simd::{F32Lanes, U32Lanes};
 
+/// Where the two formulas meet.
+const BORDER: f64 = 0.843_75;
+/// `(erf(x) - x) / x` in powers of `x^2`, weighted for the relative error of `erf`: 2^-27.2 (Remez exchange, the
+/// leading coefficients rounded one after the other).
 const NEAR: [f64; 6] = [
     0.128_379_166,
     -0.376_125_932,
@@ -10,6 +20,8 @@ const NEAR: [f64; 6] = [
     0.005_061_881_62,
     -0.000_637_496_356,
 ];
+/// `log2(1 - erf(x)) / x` on `[0.84375, 3.95]`, weighted for the absolute error of `erf`: 2^-28.2 (found as `NEAR`
+/// was).
 const FAR: [f64; 6] = [
     -1.628_121_5,
     -0.917_082_012,
@@ -18,6 +30,7 @@ const FAR: [f64; 6] = [
     -0.004_655_431_49,
     0.000_310_803_094,
 ];
+/// `2^f` on `[-1/2, 1/2]`: 2^-27.5 relative, of which less than a quarter arrives in the result.
 const EXP_2: [f64; 7] = [
     1.0,
     0.693_147_182,
@@ -27,6 +40,8 @@ const EXP_2: [f64; 7] = [
     0.001_339_888_55,
     0.000_153_533_576,
 ];
+/// `1.5 * 2^23 + 127`: adding it rounds to the nearest whole number `n`, and the last bits plus 127 are the
+/// exponent of `2^n`.
 const ROUND: f64 = 12_582_912.0 + 127.0;
 
 /// The error function.
@@ -34,11 +49,12 @@ const ROUND: f64 = 12_582_912.0 + 127.0;
 pub fn erf<L: F32Lanes>(x: L) -> L {
     let a = x.abs();
     let near = a.mul_add(polynomial(a * a, NEAR), a);
+    // erf(3.95) rounds to 1.
     let b = a.min(x.lit(3.95));
     let h = b * polynomial(b, FAR);
     let t = h + x.lit(ROUND);
     let f = h - (t - x.lit(ROUND));
     let p = polynomial(f, EXP_2) * t.to_bits().shl::<23>().to_f32_bits();
     let far = x.lit(1.0) - p;
-    with_sign_of(L::select(a.lt(x.lit(0.843_75)), near, far), x)
+    with_sign_of(L::select(a.lt(x.lit(BORDER)), near, far), x)
 }

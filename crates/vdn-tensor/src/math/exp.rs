@@ -1,16 +1,25 @@
-//! The exponential function.
+//! The exponential function `e^x`.
+//!
+//! `x = n ln 2 + f` with `ln 2` in two parts, a polynomial on `|f| <= ln(2)/2` (Remez exchange), and `2^n` in two
+//! factors, so that results below 2^-126 are rounded once into subnormals. `exp(-inf) = 0`, overflow gives infinity,
+//! NaN gives NaN.
+//!
+//! Worst error: at most 1 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
+//! and special values among them.
 
 use super::polynomial;
 use crate::simd::{F32Lanes, U32Lanes};
 
-/// Below, `e^x` rounds to 0.
+/// At this argument and below `e^x` rounds to 0.
 pub(super) const LOWEST: f64 = -104.0;
-/// Above, `e^x` is infinite.
+/// At this argument and above `e^x` is infinite.
 pub(super) const HIGHEST: f64 = 89.0;
 /// `1.5 * 2^23`: adding it rounds to the nearest whole number and leaves that in the low bits.
 const ROUND: f64 = 12_582_912.0;
+/// ln 2 in two parts: the first has zeros at its end, so that `n` times it is exact.
 const LN_2_HIGH: f64 = 0.693_359_375;
 const LN_2_LOW: f64 = std::f64::consts::LN_2 - LN_2_HIGH;
+/// `(e^r - 1 - r) / r^2` on `|r| <= ln(2)/2`, weighted for the relative error of `e^r`: 2^-28.2.
 const TAIL: [f64; 5] =
     [0.499_999_94, 0.166_665_211, 0.041_668_329_4, 0.008_368_704_47, 0.001_381_453_36];
 
@@ -20,7 +29,7 @@ pub fn exp<L: F32Lanes>(x: L) -> L {
     not_above(x.min(x.lit(HIGHEST)))
 }
 
-/// `e^x` for `x <= 89`.
+/// `e^x` for `x <= HIGHEST`.
 #[inline(always)]
 pub(super) fn not_above<L: F32Lanes>(x: L) -> L {
     let reduced = reduce(x.max(x.lit(LOWEST)), 254);
@@ -28,22 +37,23 @@ pub(super) fn not_above<L: F32Lanes>(x: L) -> L {
     reduced.exp() * a * b
 }
 
-/// `e^x` for `|x| <= 87`.
+/// `e^x` for `|x| <= 87`, where neither the result nor `2^n` leaves the normal range.
 #[inline(always)]
 pub(super) fn normal<L: F32Lanes>(x: L) -> L {
     let reduced = reduce(x, 127);
     reduced.exp() * reduced.t.to_bits().shl::<23>().to_f32_bits()
 }
 
-/// `x = n ln 2 + high + low`.
+/// `x = n ln 2 + high + low`, `|high + low| <= ln(2)/2`.
 pub(super) struct Reduced<L> {
     pub(super) n: L,
     pub(super) high: L,
     pub(super) low: L,
-    /// `1.5 * 2^23 + n + bias`
+    /// `1.5 * 2^23 + n + bias`: shifted left by 23, its bits are those of `2^(n + bias - 127)`.
     pub(super) t: L,
 }
 
+/// Splits `x`, `LOWEST <= x <= HIGHEST`.
 #[inline(always)]
 pub(super) fn reduce<L: F32Lanes>(x: L, bias: u32) -> Reduced<L> {
     let round = x.lit(ROUND + f64::from(bias));

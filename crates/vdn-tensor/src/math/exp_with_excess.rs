@@ -4,6 +4,7 @@ use super::{exp, polynomial};
 use crate::simd::F32Lanes;
 use std::f64::consts::LN_2;
 
+/// `(e^r - 1 - r) / r^2` on `|r| <= ln(2)/2`, its own relative error: 2^-27.6.
 const EXCESS: [f64; 6] =
     [0.5, 0.166_666_672, 0.041_666_515_2, 0.008_333_289_06, 0.001_393_043_67, 0.000_198_518_901];
 
@@ -21,6 +22,7 @@ pub fn exp_with_excess<L: F32Lanes>(x: L) -> [L; 2] {
     let less = half - x.lit(0.5);
     let line = less.mul_add(r, reduced.n.mul_add(x.lit(-0.5 * LN_2), less));
     let excess = q.mul_add(half, line);
+    // Below the limit the straight line goes on.
     let beyond = low_end - x.min(low_end);
     [e + e, (excess + excess) + beyond]
 }

@@ -1,11 +1,22 @@
 //! The natural logarithm.
+//!
+//! `x = 2^n m` with `m` around 1 and a polynomial in `m - 1`. `ln(0) = -inf`, NaN below 0, subnormals are scaled
+//! first. `ln_unit` is the same for normal numbers in (0, 1], without the special cases: what noise needs.
+//!
+//! Worst error: at most 1 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
+//! and special values among them.
+
 use super::polynomial;
 use crate::real::Mask;
 use crate::simd::{F32Lanes, U32Lanes};
 
+/// The bits of sqrt(1/2).
 pub(super) const SQRT_HALF: u32 = 0x3f35_04f3;
+/// ln 2 in two parts: the first has zeros at its end, so that `n` times it is exact.
 const LN_2_HIGH: f64 = 0.693_359_375;
 const LN_2_LOW: f64 = std::f64::consts::LN_2 - LN_2_HIGH;
+/// `(ln(1 + f) - f) / f^2` for `1 + f` in `[sqrt(1/2), sqrt(2)]`, weighted for the relative error of `ln(1 + f)`:
+/// 2^-27.7.
 const TAIL: [f64; 9] = [
     -0.499_999_881,
     0.333_333_254,
@@ -34,7 +45,7 @@ pub fn ln<L: F32Lanes>(x: L) -> L {
     L::select(x.lt(x.lit(0.0)), x.lit(f64::NAN), y)
 }
 
-/// `ln(x)` for normal numbers.
+/// `ln(x)` for `x` in `(0, 1]`; normal numbers only, nothing special is looked for.
 #[inline(always)]
 pub fn ln_unit<L: F32Lanes>(x: L) -> L {
     let [f, n] = split(x);
@@ -42,7 +53,7 @@ pub fn ln_unit<L: F32Lanes>(x: L) -> L {
     n.mul_add(x.lit(std::f64::consts::LN_2), y)
 }
 
-/// `x = (1 + f) 2^n`.
+/// `[f, n]` with `x = (1 + f) 2^n`, of a normal number.
 #[inline(always)]
 fn split<L: F32Lanes>(x: L) -> [L; 2] {
     let bits = x.to_bits();

@@ -1,9 +1,15 @@
 //! `ln(1 + x)` without cancellation near 0.
+//!
+//! The logarithm of the rounded `1 + x`, corrected by what the rounding lost. `ln_1p(-1) = -inf`, `ln_1p(-0) = -0`.
+//!
+//! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
+//! and special values among them.
+
 use super::{ln, with_sign_of};
 use crate::real::Mask;
 use crate::simd::{F32Lanes, U32Lanes};
 
-/// 2^100
+/// 2^100; from here on 1 plays no part.
 const LARGE: f64 = 1.267_650_600_228_229_4e30;
 
 /// `ln(1 + x)`.
@@ -18,12 +24,14 @@ pub fn ln_1p<L: F32Lanes>(x: L) -> L {
     L::select(x.lt(x.lit(-1.0)), x.lit(f64::NAN), y)
 }
 
+/// For `-1 < x < LARGE`.
 #[inline(always)]
 fn ordinary<L: F32Lanes>(x: L) -> L {
     let one = x.lit(1.0);
     let large = x.max(one);
     let small = x.min(one);
     let u = large + small;
+    // Exact: the larger term comes first (Dekker 1971).
     let lost = small - (u - large);
     let bits = u.to_bits();
     let k = bits - bits.lit(ln::SQRT_HALF);

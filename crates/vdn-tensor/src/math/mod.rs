@@ -38,7 +38,7 @@ fn polynomial<L: F32Lanes, const N: usize>(x: L, c: [f64; N]) -> L {
     sum
 }
 
-/// `x`, which is not negative, with the sign of `sign`.
+/// `x`, which is not negative or has that sign already, with the sign of `sign`.
 #[inline(always)]
 fn with_sign_of<L: F32Lanes>(x: L, sign: L) -> L {
     let bits = sign.to_bits();

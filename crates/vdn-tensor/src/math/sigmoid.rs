@@ -1,4 +1,10 @@
-//! The logistic function.
+//! The logistic function `1 / (1 + e^-x)`.
+//!
+//! From `e^-|x|`, which cannot overflow.
+//!
+//! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
+//! and special values among them.
+
 use super::exp;
 use crate::simd::F32Lanes;
 

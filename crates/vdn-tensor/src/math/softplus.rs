@@ -1,7 +1,15 @@
 //! `ln(1 + e^x)` without overflow.
+//!
+//! `max(x, 0) + ln(1 + e)`, the logarithm a polynomial in `e = e^-|x|`.
+//!
+//! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
+//! and special values among them.
+
 use super::{exp, polynomial};
 use crate::simd::F32Lanes;
 
+/// `(ln(1 + e) - e) / e^2` on `[0, 1]`, weighted for the relative error of `ln(1 + e)`: 2^-30.0 (Remez exchange,
+/// the leading coefficients rounded one after the other).
 const TAIL: [f64; 10] = [
     -0.499_999_881,
     0.333_327_144,

@@ -1,7 +1,16 @@
 //! The hyperbolic tangent.
+//!
+//! An odd polynomial near 0, `1 - 2/(e^(2x) + 1)` elsewhere. `tanh(-0) = -0`.
+//!
+//! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
+//! and special values among them.
+
 use super::{exp, polynomial, with_sign_of};
 use crate::simd::F32Lanes;
 
+/// Where the two formulas meet.
+const BORDER: f64 = 0.55;
+/// `(tanh(x) - x) / x^3` in powers of `x^2`, weighted for the relative error of `tanh`: 2^-29.7.
 const TAIL: [f64; 5] =
     [-0.333_333_164, 0.133_325_443, -0.053_847_547_6, 0.021_050_714, -0.006_242_848_93];
 
@@ -11,7 +20,8 @@ pub fn tanh<L: F32Lanes>(x: L) -> L {
     let a = x.abs();
     let s = a * a;
     let near = a.mul_add(s * polynomial(s, TAIL), a);
+    // tanh(9.1) rounds to 1.
     let b = a.min(x.lit(9.1));
     let far = x.lit(1.0) - x.lit(2.0) / (exp::normal(b + b) + x.lit(1.0));
-    with_sign_of(L::select(a.lt(x.lit(0.55)), near, far), x)
+    with_sign_of(L::select(a.lt(x.lit(BORDER)), near, far), x)
 }

@@ -1,10 +1,23 @@
-//! Sine and cosine of a fraction of a turn.
+//! Sine and cosine of a turn: `sin(2 pi x)`, `cos(2 pi x)`.
+//!
+//! The nearest whole number is taken out exactly, then a polynomial on an eighth of a turn. Zeros are exact.
+//! `sin_cos_turn` is the fast pair for `|x| <= 1/2` that noise uses: at most 3 ULP.
+//!
+//! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
+//! and special values among them.
+
 use super::{polynomial, with_sign_of};
 use crate::simd::{F32Lanes, U32Lanes};
 
+/// `sin(2 pi a) / w` in powers of `w = a (1/2 - a)`, on `[0, 1/16]`, weighted for the absolute error: 2^-30.5
+/// (Remez exchange, the leading coefficients rounded one after the other).
 const SIN: [f64; 5] = [12.566_371, 50.265_411_4, 71.394_828_8, 52.307_586_7, 25.190_557_5];
+/// `cos(2 pi a) / (1/4 - a)` in powers of `w`, likewise: 2^-27.9.
 const COS: [f64; 5] = [4.0, 31.999_990_5, 68.174_369_8, 66.669_509_9, 39.512_104];
+/// `sin(2 pi q) / q - 6.28125` in powers of `q^2` on `[0, 1/8]`, weighted for the relative error of the sine:
+/// 2^-28.0.
 const SIN_EIGHTH: [f64; 4] = [0.001_935_285_05, -41.341_659_5, 81.592_231_8, -75.393_623_4];
+/// `cos(2 pi q)` in powers of `q^2` on `[0, 1/8]`: 2^-28.9 relative.
 const COS_EIGHTH: [f64; 5] = [1.0, -19.739_208_2, 64.939_292_9, -85.443_634, 59.229_221_3];
 
 /// `[sin, cos]` of `2 pi x` for `x` in `[-1/2, 1/2]`.
@@ -18,37 +31,35 @@ pub fn sin_cos_turn<L: F32Lanes>(x: L) -> [L; 2] {
     [sin, cos]
 }
 
-/// `|x|` minus the nearest whole number.
+/// `a`, which is not negative, minus the nearest whole number: exact; NaN at infinity.
 #[inline(always)]
-#[expect(clippy::eq_op, reason = "0 for whole numbers, NaN for infinities and NaN")]
 fn fraction<L: F32Lanes>(a: L) -> L {
     let big = a.lit(8_388_608.0);
     let n = (a + big) - big;
     L::select(a.lt(big), a - n, a - a)
 }
 
-/// `sin(2 pi r)` for `r` in `[0, 1/4]` and of `1/4 - r`.
+/// `sin(2 pi r)` for `r` in `[0, 1/4]`, or the cosine.
 #[inline(always)]
-fn quarter<L: F32Lanes>(r: L, complement: bool) -> L {
+fn quarter<L: F32Lanes>(r: L, cosine: bool) -> L {
     let near = r.le(r.lit(0.125));
     let q = L::select(near, r, r.lit(0.25) - r);
     let s = q * q;
     let sin = q.mul_add(q.lit(6.28125), q * polynomial(s, SIN_EIGHTH));
     let cos = polynomial(s, COS_EIGHTH);
-    if complement { L::select(near, cos, sin) } else { L::select(near, sin, cos) }
+    if cosine { L::select(near, cos, sin) } else { L::select(near, sin, cos) }
 }
 
-/// `sin(2 pi x)`.
+/// `sin(2 pi x)` for any number of turns.
 #[inline(always)]
 pub fn sin_turn<L: F32Lanes>(x: L) -> L {
     let f = fraction(x.abs());
     let a = f.abs();
-    let y = with_sign_of(quarter((x.lit(0.5) - a).min(a), false), f);
-    let sign = x.to_bits() & x.to_bits().lit(0x8000_0000);
-    (y.to_bits() ^ sign).to_f32_bits()
+    let sign = (f.to_bits() ^ x.to_bits()).to_f32_bits();
+    with_sign_of(quarter((x.lit(0.5) - a).min(a), false), sign)
 }
 
-/// `cos(2 pi x)`.
+/// `cos(2 pi x)` for any number of turns.
 #[inline(always)]
 pub fn cos_turn<L: F32Lanes>(x: L) -> L {
     let a = fraction(x.abs()).abs();
