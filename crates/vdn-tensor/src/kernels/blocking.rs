@@ -20,7 +20,7 @@ pub(super) const GROUPS: usize = 4;
 
 /// With more columns than this, rows of A are copied to panels even where they could be read in place: consecutive
 /// memory for each tile pays once it is read often enough.
-const PACK_ROWS_ABOVE: usize = 512;
+const PACK_ROWS_ABOVE: usize = 192;
 
 /// A transposed A is read in place up to this size in bytes (and up to [`FEW_COLUMNS`]): it fits the caches however
 /// its columns lie.
