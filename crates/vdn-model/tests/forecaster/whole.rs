@@ -118,7 +118,7 @@ fn the_first_batch_puts_every_unit_inside_its_rate_and_kl_interval() {
                 "{unit}: {rate} {kl}"
             );
             assert!(
-                m1[unit].abs() < 1e-12 && (c2[unit] - 0.133).abs() < 1e-12,
+                m1[unit].abs() < 1e-12 && (c2[unit] - model.config().initial_energy).abs() < 1e-12,
                 "{unit}: {} {}",
                 m1[unit],
                 c2[unit]
