@@ -1,6 +1,6 @@
 //! `e^x - 1` without cancellation near 0.
 //!
-//! The same reduction as [`exp`](super::exp), with the 1 taken out before the scaling. `exp_m1(-0) = -0`.
+//! The same reduction as that of [`exp`](mod@super::exp), with the 1 taken out before the scaling. `exp_m1(-0) = -0`.
 //!
 //! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
 //! and special values among them.

@@ -33,6 +33,7 @@ pub fn sin_cos_turn<L: F32Lanes>(x: L) -> [L; 2] {
 
 /// `a`, which is not negative, minus the nearest whole number: exact; NaN at infinity.
 #[inline(always)]
+#[expect(clippy::eq_op, reason = "0 for whole numbers, NaN for infinities and NaN")]
 fn fraction<L: F32Lanes>(a: L) -> L {
     let big = a.lit(8_388_608.0);
     let n = (a + big) - big;
