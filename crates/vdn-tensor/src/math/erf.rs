@@ -1,9 +1,11 @@
-//! The error function.
+//! The error function `2/sqrt(pi) * integral of e^(-t^2) from 0 to x`.
 //!
-//! An odd polynomial near 0, and `1 - 2^h(x)` with a polynomial `h` elsewhere. `erf(-0) = -0`.
+//! Method: below 0.84375 the odd polynomial `x + x P(x^2)`, `P` of degree 5; above `1 - 2^(x H(x))`, where `x
+//! H(x)`, `H` of degree 5, approximates the binary logarithm of the complement (the idea to approximate the
+//! logarithm is Juffa's), and the power is split at the nearest whole number. Odd by construction; 1 from 3.92
+//! on; keeps -0.
 //!
-//! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
-//! and special values among them.
+//! Worst error found: 1.23 ULP at -0.8460539 with FMA, 1.30 ULP at -0.9066688 without.
 
 use super::{polynomial, with_sign_of};
 use crate::simd::{F32Lanes, U32Lanes};

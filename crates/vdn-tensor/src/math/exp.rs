@@ -1,11 +1,15 @@
 //! The exponential function `e^x`.
 //!
-//! `x = n ln 2 + f` with `ln 2` in two parts, a polynomial on `|f| <= ln(2)/2` (Remez exchange), and `2^n` in two
-//! factors, so that results below 2^-126 are rounded once into subnormals. `exp(-inf) = 0`, overflow gives infinity,
-//! NaN gives NaN.
+//! Method: `x = n ln 2 + r` with `n` the nearest whole number to `x / ln 2`, so `|r| <= ln(2)/2`; `e^r = 1 + r +
+//! r^2 Q(r)` with `Q` of degree 4; times `2^n`. The subtraction of `n ln 2` is in two parts (Cody and Waite
+//! 1980), the first exact; the second enters `r`, and once more the final sum, where the rounding of `r` would
+//! cost a quarter of a unit. `2^n` is multiplied in two factors, so that results beyond both ends of the normal
+//! range are right.
 //!
-//! Worst error: at most 1 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
-//! and special values among them.
+//! Special values: `e^x` is infinite from 88.722_84 on, subnormal below -87.336_54 and 0 below -103.972_08; `e^0
+//! = 1`, `e^-inf = 0`, `e^inf = inf`.
+//!
+//! Worst error found: 0.87 ULP at -48.14461 with FMA, 0.86 ULP at -16.245708 without.
 
 use super::polynomial;
 use crate::simd::{F32Lanes, U32Lanes};

@@ -1,9 +1,14 @@
 //! `e^x - 1` without cancellation near 0.
 //!
-//! The same reduction as that of [`exp`](mod@super::exp), with the 1 taken out before the scaling. `exp_m1(-0) = -0`.
+//! Method: `x = n ln 2 + r` as in [`exp`]; with `s = 2^n` and `e^r = 1 + r + r^2 Q(r)`, `Q` of degree
+//! 5, `e^x - 1 = s r^2 Q(r) + (s r + (s - 1))`, where the inner bracket is exact for `|n| <= 1`: there it
+//! cancels. For `n = 0` it is `r = x` itself. All is computed with `s/2`, since `2^128` is not a number, and
+//! doubled.
 //!
-//! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
-//! and special values among them.
+//! Special values: below 1e-9 in magnitude the result is `x`, so that -0 and subnormal numbers stay what they
+//! are; infinite from 88.722_84 on, -1 below -17.4; `-inf` gives -1.
+//!
+//! Worst error found, with and without FMA: 1.23 ULP at 17.135157.
 
 use super::{exp, polynomial};
 use crate::simd::{F32Lanes, U32Lanes};

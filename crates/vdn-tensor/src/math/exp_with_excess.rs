@@ -1,4 +1,19 @@
-//! The exponential together with its excess over its tangent, `[e^x, e^x - 1 - x]`, from one polynomial.
+//! The exponential together with its excess over its tangent at 0, `[e^x, e^x - 1 - x]`, from one polynomial.
+//!
+//! The KL divergence of a Gaussian unit needs `e^d - 1 - d` near `d = 0`, where the three terms cancel: evaluated
+//! as written in `f32` it is wrong by a factor of 50 at `|d| = 1e-4`.
+//!
+//! Method: `x = n ln 2 + r` as in [`exp`] and `q = r^2 P(r)`, `P` of degree 5 with the relative error
+//! of `q` as its weight. With `s = 2^n`, `e^x = s (1 + r + q)` and `e^x - 1 - x = s q + ((s - 1) r + (s - 1 - n
+//! ln 2))`: both added terms vanish where `n = 0` and leave `q`; elsewhere the sum loses about two bits. All is
+//! computed with `s/2`, since `2^128` is not a number, and doubled.
+//!
+//! Special values: the excess is infinite with `e^x` from 88.722_84 on, and `-1 - x` below -104.
+//!
+//! Worst error found, with and without FMA: 1.43 ULP at -87.26093. The worst cases of `e^x` are next to the
+//! subnormal results.
+//!
+//! For the excess: worst error found: 2.03 ULP at -8.809976 with FMA, 2.03 ULP at -0.2546663 without.
 
 use super::{exp, polynomial};
 use crate::simd::F32Lanes;

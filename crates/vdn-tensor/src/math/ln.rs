@@ -1,10 +1,16 @@
 //! The natural logarithm.
 //!
-//! `x = 2^n m` with `m` around 1 and a polynomial in `m - 1`. `ln(0) = -inf`, NaN below 0, subnormals are scaled
-//! first. `ln_unit` is the same for normal numbers in (0, 1], without the special cases: what noise needs.
+//! Method: `x = 2^n (1 + f)` with `1 + f` in `[sqrt(1/2), sqrt(2))`, found by integer arithmetic on the bits;
+//! `ln(1 + f) = f + f^2 Q(f)` with `Q` of degree 8; plus `n ln 2`. In [`ln`] ln 2 has two parts, the first with
+//! zeros at its end, so that `n` times it is exact without fused multiply-add too; in [`ln_unit`] one, since the
+//! nearest `f32` to ln 2 happens to be right to 2^-28. No division.
 //!
-//! Worst error: at most 1 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
-//! and special values among them.
+//! Special values: `ln(0) = -inf` for both zeros, NaN below 0, `ln(inf) = inf`, subnormal numbers are scaled by
+//! 2^23. They are looked for in all lanes at once: only lanes that contain one pay for it.
+//!
+//! Worst error found, with and without FMA: 0.85 ULP at 1.4133438.
+//!
+//! For [`ln_unit`]: worst error found: 0.84 ULP at 0.60925454 with FMA, 1.07 ULP at 6.462287e-7 without.
 
 use super::polynomial;
 use crate::real::Mask;

@@ -1,9 +1,13 @@
 //! `ln(1 + x)` without cancellation near 0.
 //!
-//! The logarithm of the rounded `1 + x`, corrected by what the rounding lost. `ln_1p(-1) = -inf`, `ln_1p(-0) = -0`.
+//! Method: `u = 1 + x` rounded, with what the rounding lost recovered exactly; `u = 2^n m` as in
+//! [`ln`], and what was lost, scaled by `2^-n`, is added to `m - 1`; then the polynomial of `ln`. For
+//! small `x` the sum gives back `x`.
 //!
-//! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
-//! and special values among them.
+//! Special values: -inf at -1, NaN below; from 2^100 on `ln(x)`, which is the same number; the sign of -0 is
+//! kept.
+//!
+//! Worst error found: 1.42 ULP at 0.417497 with FMA, 1.47 ULP at 0.459209 without.
 
 use super::{ln, with_sign_of};
 use crate::real::Mask;

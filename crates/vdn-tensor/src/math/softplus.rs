@@ -1,9 +1,12 @@
 //! `ln(1 + e^x)` without overflow.
 //!
-//! `max(x, 0) + ln(1 + e)`, the logarithm a polynomial in `e = e^-|x|`.
+//! Method: `max(x, 0) + ln(1 + e)` with `e = e^-|x|` in `[0, 1]`, where `ln(1 + e) = e + e^2 Q(e)`, `Q` of degree
+//! 9, needs no splitting of `e` into exponent and fraction. The correction is added to `max(x, 0)` before `e` is,
+//! which keeps the intermediate sum small around `x = 0`.
 //!
-//! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
-//! and special values among them.
+//! Special values: 0 at -inf, inf at inf; subnormal results below -87.3 are right.
+//!
+//! Worst error found: 1.82 ULP at -0.4604 with FMA, 1.82 ULP at 0.02613377 without.
 
 use super::{exp, polynomial};
 use crate::simd::F32Lanes;

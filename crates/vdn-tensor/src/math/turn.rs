@@ -1,10 +1,24 @@
-//! Sine and cosine of a turn: `sin(2 pi x)`, `cos(2 pi x)`.
+//! Sine and cosine of a fraction of a turn: `sin(2 pi x)`, `cos(2 pi x)`.
 //!
-//! The nearest whole number is taken out exactly, then a polynomial on an eighth of a turn. Zeros are exact.
-//! `sin_cos_turn` is the fast pair for `|x| <= 1/2` that noise uses: at most 3 ULP.
+//! Angles in turns need no reduction by multiples of pi: it is exact.
 //!
-//! Worst error: at most 2 ULP, on all levels; `tests/math_accuracy.rs` holds it over a sweep of all floats, subnormals
-//! and special values among them.
+//! * [`sin_cos_turn`], for `x` in `[-1/2, 1/2]`, is made for noise: fifteen operations for both, no choice among
+//!   octants. With `a = |x|` and `w = a (1/2 - a)`, which is symmetric about a quarter, `sin(2 pi x) = x (1/2 -
+//!   a) P(w)` and `cos(2 pi x) = (1/4 - a) R(w)`, `P` and `R` of degree 4. The weight of the fits is the absolute
+//!   error.
+//! * [`sin_turn`] and [`cos_turn`] take any number: subtract the nearest whole number, fold to `[0, 1/4]`, choose
+//!   sine or cosine on `[0, 1/8]`. There `sin(2 pi q) = 6.28125 q + q P(q^2)` (the factor has eight bits, so that
+//!   its product rounds little) and `cos(2 pi q) = R(q^2)`.
+//!
+//! Special values: the sine is 0 at every multiple of 1/2, with the sign of `x` at whole numbers; the cosine is
+//! +0 at odd quarters; both are NaN at infinity. From 2^23 on all numbers are whole.
+//!
+//! * For [`sin_turn`]: worst error found: 1.05 ULP at -2.702623e-39 with FMA, 1.63 ULP at 14.917113 without.
+//! * For [`cos_turn`]: worst error found: 0.87 ULP at -0.3770373 with FMA, 1.65 ULP at -12.332471 without.
+//! * For the sine of [`sin_cos_turn`]: worst error found: 2.72 ULP at -0.24384676 with FMA, 2.81 ULP at
+//!   -0.23631777 without.
+//! * For its cosine: worst error found: 2.12 ULP at -0.035008498 with FMA, 2.32 ULP at -0.07467475 without.
+//!   Absolute errors: below 1.8e-7.
 
 use super::{polynomial, with_sign_of};
 use crate::simd::{F32Lanes, U32Lanes};
