@@ -37,12 +37,13 @@ const TASK: usize = 1 << 18;
 
 /// How many rows the largest tile has, for numbers of `size` bytes; also the width of the panels of A.
 ///
-/// With sixteen lanes wide columns, AVX2 has 16 registers of 8 `f32`: 6 rows take 12. AVX-512 has 32 registers of 16:
-/// 8 rows of three groups take 24. SSE2 has 16 of 4: 2 rows take 8. `f64` takes twice as many registers.
+/// With columns of sixteen lanes, AVX2 has 16 registers of 8 `f32`: 6 rows take 12. AVX-512 has 32 registers of 16: 8
+/// rows of three groups take 24. SSE2 has 16 of 4: 2 rows take 8. `f64` is pairs on every level (see
+/// `kernels/microkernel.rs`).
 pub(super) const fn tile_rows(level: Level, size: usize) -> usize {
     match (level, size) {
         (Level::Avx512, 4) => 8,
-        (Level::Avx512, _) | (Level::Avx2, 4) => 6,
+        (Level::Avx2, 4) => 6,
         _ => 2,
     }
 }

@@ -8,11 +8,11 @@
 //! # Reproducibility
 //! The inner dimension is cut into blocks whose length depends on that dimension and the number type. Within a block an
 //! element of C is one chain of `mul_add` in order; blocks are added in order. So the result is the same, bit by bit,
-//! for any number of threads and on every level with fused multiply-add. Nothing is skipped: zeros times NaN or
-//! infinity are NaN, as in the naive loops.
+//! for any number of threads and on every level with fused multiply-add (`f64`: on every level, its products never
+//! fuse). Nothing is skipped: zeros times NaN or infinity are NaN, as in the naive loops.
 
 use super::blocking::{Blocking, GROUPS, Problem, reads_b_in_place, tile_rows};
-use super::microkernel::{ColumnsOfB, Finish, RowsOfA, finish_row, products};
+use super::microkernel::{ColumnsOfB, Finish, Number, RowsOfA, finish_row, products};
 use super::pack::{pack_columns, pack_rows};
 use crate::buffer::with_scratch;
 use crate::dispatch;
@@ -59,7 +59,7 @@ pub fn matmul<T: Element>(
     m: usize,
     n: usize,
     k: usize,
-    mut a: Operand<'_, T>,
+    a: Operand<'_, T>,
     b: Operand<'_, T>,
     c: &mut [T],
     epilogue: Epilogue<'_, T>,
@@ -73,6 +73,62 @@ pub fn matmul<T: Element>(
     if let Epilogue::Bias(bias) = epilogue {
         assert_eq!(bias.len(), n, "matmul: the length of the bias is not n");
     }
+    // `T` is one of two types. Their products are compiled here, once, and not in every crate that multiplies.
+    if size_of::<T>() == size_of::<f32>() {
+        multiply_f32([m, n, k], a.cast(), b.cast(), bytemuck::cast_slice_mut(c), epilogue.cast());
+    } else {
+        multiply_f64([m, n, k], a.cast(), b.cast(), bytemuck::cast_slice_mut(c), epilogue.cast());
+    }
+}
+
+impl<'a, T: Element> Operand<'a, T> {
+    /// The same operand, where `T` and `U` are the same type.
+    fn cast<U: Element>(self) -> Operand<'a, U> {
+        Operand { data: bytemuck::cast_slice(self.data), transposed: self.transposed }
+    }
+}
+
+impl<'a, T: Element> Epilogue<'a, T> {
+    /// The same epilogue, where `T` and `U` are the same type.
+    fn cast<U: Element>(self) -> Epilogue<'a, U> {
+        match self {
+            Self::None => Epilogue::None,
+            Self::Accumulate => Epilogue::Accumulate,
+            Self::Bias(bias) => Epilogue::Bias(bytemuck::cast_slice(bias)),
+        }
+    }
+}
+
+#[inline(never)]
+fn multiply_f32(
+    shape: [usize; 3],
+    a: Operand<'_, f32>,
+    b: Operand<'_, f32>,
+    c: &mut [f32],
+    epilogue: Epilogue<'_, f32>,
+) {
+    multiply(shape, a, b, c, epilogue);
+}
+
+#[inline(never)]
+fn multiply_f64(
+    shape: [usize; 3],
+    a: Operand<'_, f64>,
+    b: Operand<'_, f64>,
+    c: &mut [f64],
+    epilogue: Epilogue<'_, f64>,
+) {
+    multiply(shape, a, b, c, epilogue);
+}
+
+/// The product of operands whose lengths were asserted.
+fn multiply<T: Number>(
+    [m, n, k]: [usize; 3],
+    mut a: Operand<'_, T>,
+    b: Operand<'_, T>,
+    c: &mut [T],
+    epilogue: Epilogue<'_, T>,
+) {
     if c.is_empty() {
         return;
     }
@@ -122,7 +178,7 @@ struct Part<'a, T> {
     b: ColumnsOfB<T>,
 }
 
-impl<T: Element> Product<'_, T> {
+impl<T: Number> Product<'_, T> {
     /// The task at row `down` and column `across` of the grid of tasks.
     fn run(&self, level: Level, down: usize, across: usize) {
         let Blocking { depth, rows: block, task, pack_a } = self.blocking;
@@ -177,7 +233,7 @@ impl<T: Element> Product<'_, T> {
 
 /// All blocks of the rows and columns of one task.
 #[inline(always)]
-fn blocks<S: Simd, T: Element>(
+fn blocks<S: Simd, T: Number>(
     simd: S,
     product: &Product<'_, T>,
     rows: Range<usize>,
@@ -227,7 +283,7 @@ fn blocks<S: Simd, T: Element>(
 /// All tiles of a part: as many rows as possible in the largest tiles, the others in smaller ones, which are wider to
 /// have as many chains in flight.
 #[inline(always)]
-fn tiles<S: Simd, T: Element, const PANEL: bool>(
+fn tiles<S: Simd, T: Number, const PANEL: bool>(
     simd: S,
     product: &Product<'_, T>,
     part: &Part<'_, T>,
@@ -240,15 +296,16 @@ fn tiles<S: Simd, T: Element, const PANEL: bool>(
         }};
     }
     match (S::LEVEL, size_of::<T>()) {
-        (Level::Avx512, 4) => shapes!(8 x 3, 4 x 2, 2 x 4, 1 x 4),
-        (Level::Avx512, _) | (Level::Avx2, 4) => shapes!(6 x 1, 4 x 1, 2 x 2, 1 x 4),
+        (_, 8) => shapes!(2 x 1, 1 x 1),
+        (Level::Avx512, _) => shapes!(8 x 3, 4 x 2, 2 x 4, 1 x 4),
+        (Level::Avx2, _) => shapes!(6 x 1, 4 x 1, 2 x 2, 1 x 4),
         _ => shapes!(2 x 1, 1 x 2),
     }
 }
 
 /// The tiles of `R` rows, from row `first` on while there are so many; the result is the first row that is left.
 #[inline(always)]
-fn strip<S: Simd, T: Element, const PANEL: bool, const R: usize, const V: usize>(
+fn strip<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
     simd: S,
     product: &Product<'_, T>,
     part: &Part<'_, T>,
@@ -278,7 +335,7 @@ fn strip<S: Simd, T: Element, const PANEL: bool, const R: usize, const V: usize>
 
 /// The tile of `R` rows from `row` on and `V` lane groups from `group` on.
 #[inline(always)]
-fn tile<S: Simd, T: Element, const PANEL: bool, const R: usize, const V: usize>(
+fn tile<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
     simd: S,
     product: &Product<'_, T>,
     part: &Part<'_, T>,

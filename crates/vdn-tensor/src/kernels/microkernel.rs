@@ -6,7 +6,76 @@
 
 use crate::element::{Element, load_partial, store_partial};
 use crate::real::Real;
-use crate::simd::{LANES, Simd};
+use crate::simd::{LANES, Lanes, Simd};
+use wide::f64x2;
+
+/// A number that tiles are made of. `f32` are the lanes of the level.
+///
+/// The lanes of `f64` are calls (see `simd/double.rs`), which is no way to write an inner loop. So `f64` tiles are pairs in
+/// 128-bit vectors on every level, multiplied and added with two roundings on all of them: the same result everywhere.
+pub(super) trait Number: Element {
+    /// Sixteen numbers.
+    type Group<S: Simd>: Copy;
+    fn group_splat<S: Simd>(simd: S, x: Self) -> Self::Group<S>;
+    fn group_load<S: Simd>(simd: S, x: &[Self; LANES]) -> Self::Group<S>;
+    fn group_store<S: Simd>(group: Self::Group<S>, to: &mut [Self; LANES]);
+    /// `x * y + z`.
+    fn group_mul_add<S: Simd>(
+        x: Self,
+        y: Self::Group<S>,
+        z: Self::Group<S>,
+        simd: S,
+    ) -> Self::Group<S>;
+}
+
+impl Number for f32 {
+    type Group<S: Simd> = S::F32;
+    #[inline(always)]
+    fn group_splat<S: Simd>(simd: S, x: f32) -> S::F32 {
+        simd.splat(x)
+    }
+    #[inline(always)]
+    fn group_load<S: Simd>(simd: S, x: &[f32; LANES]) -> S::F32 {
+        simd.load(x)
+    }
+    #[inline(always)]
+    fn group_store<S: Simd>(group: S::F32, to: &mut [f32; LANES]) {
+        group.store(to);
+    }
+    #[inline(always)]
+    fn group_mul_add<S: Simd>(x: f32, y: S::F32, z: S::F32, simd: S) -> S::F32 {
+        simd.splat(x).mul_add(y, z)
+    }
+}
+
+impl Number for f64 {
+    type Group<S: Simd> = [f64x2; LANES / 2];
+    #[inline(always)]
+    fn group_splat<S: Simd>(_simd: S, x: f64) -> [f64x2; LANES / 2] {
+        [f64x2::splat(x); LANES / 2]
+    }
+    #[inline(always)]
+    fn group_load<S: Simd>(_simd: S, x: &[f64; LANES]) -> [f64x2; LANES / 2] {
+        bytemuck::cast(*x)
+    }
+    #[inline(always)]
+    fn group_store<S: Simd>(group: [f64x2; LANES / 2], to: &mut [f64; LANES]) {
+        *to = bytemuck::cast(group);
+    }
+    #[inline(always)]
+    fn group_mul_add<S: Simd>(
+        x: f64,
+        y: [f64x2; LANES / 2],
+        mut z: [f64x2; LANES / 2],
+        _simd: S,
+    ) -> [f64x2; LANES / 2] {
+        let x = f64x2::splat(x);
+        for (z, y) in z.iter_mut().zip(&y) {
+            *z = x * *y + *z;
+        }
+        z
+    }
+}
 
 /// The rows of A that a tile multiplies: row `r` at inner index `p` is `start[r * stride + p]`, or, where A is stored
 /// as a panel or transposed, `start[p * stride + r]`.
@@ -43,7 +112,7 @@ const UNROLL: usize = 4;
 #[inline(always)]
 pub(super) unsafe fn products<
     S: Simd,
-    T: Element,
+    T: Number,
     const PANEL: bool,
     const R: usize,
     const V: usize,
@@ -52,8 +121,8 @@ pub(super) unsafe fn products<
     depth: usize,
     a: RowsOfA<T>,
     b: ColumnsOfB<T>,
-) -> [[T::Lanes<S>; V]; R] {
-    let mut sum = [[T::splat(simd, T::ZERO); V]; R];
+) -> [[T::Group<S>; V]; R] {
+    let mut sum = [[T::group_splat(simd, T::ZERO); V]; R];
     let unrolled = depth - depth % UNROLL;
     let mut p = 0;
     while p < unrolled {
@@ -76,38 +145,41 @@ pub(super) unsafe fn products<
 /// # Safety
 /// As for [`products`], with `p < depth`.
 #[inline(always)]
-unsafe fn step<S: Simd, T: Element, const PANEL: bool, const R: usize, const V: usize>(
+unsafe fn step<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
     simd: S,
     p: usize,
     a: RowsOfA<T>,
     b: ColumnsOfB<T>,
-    sum: &mut [[T::Lanes<S>; V]; R],
+    sum: &mut [[T::Group<S>; V]; R],
 ) {
-    let mut columns = [T::splat(simd, T::ZERO); V];
+    let mut columns = [T::group_splat(simd, T::ZERO); V];
     for (v, lanes) in columns.iter_mut().enumerate() {
         let at = v * b.group_stride + p * b.stride;
         // SAFETY: sixteen numbers of B by the contract of the caller; an array is aligned like its elements.
-        *lanes = T::load(simd, unsafe { &*b.start.add(at).cast::<[T; LANES]>() });
+        *lanes = T::group_load(simd, unsafe { &*b.start.add(at).cast::<[T; LANES]>() });
     }
     for (r, row) in sum.iter_mut().enumerate() {
         let at = if PANEL { p * a.stride + r } else { r * a.stride + p };
         // SAFETY: a number of A by the contract of the caller.
-        let factor = T::splat(simd, unsafe { *a.start.add(at) });
+        let factor = unsafe { *a.start.add(at) };
         for (lanes, column) in row.iter_mut().zip(columns) {
-            *lanes = factor.mul_add(column, *lanes);
+            *lanes = T::group_mul_add(factor, column, *lanes, simd);
         }
     }
 }
 
 /// Writes one row of a tile to `c`: `16 V` numbers, or fewer at the right edge.
 #[inline(always)]
-pub(super) fn finish_row<S: Simd, T: Element, const V: usize>(
+pub(super) fn finish_row<S: Simd, T: Number, const V: usize>(
     simd: S,
-    products: [T::Lanes<S>; V],
+    products: [T::Group<S>; V],
     c: &mut [T],
     finish: Finish<'_, T>,
 ) {
-    for (v, mut lanes) in products.into_iter().enumerate() {
+    for (v, group) in products.into_iter().enumerate() {
+        let mut sum = [T::ZERO; LANES];
+        T::group_store(group, &mut sum);
+        let mut lanes = T::load(simd, &sum);
         let c = &mut c[v * LANES..];
         if finish.add_c {
             lanes = lanes + load_partial(simd, c, T::ZERO);
