@@ -17,31 +17,31 @@ pub enum Aggregation {
 
 /// The median that [`sample_median`] takes of an even number of values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EvenMedian {
+pub enum MedianConvention {
     /// The mean of the two middle values.
     #[default]
-    Middle,
+    Midpoint,
     /// The lower of the two middle values, as the reference implementation does.
-    Lower,
+    LowerMiddle,
 }
 
-/// The median of a few values; sorts them. NaN if there are none.
+/// The median of a few values; sorts them. NaN sorts last; no values give NaN.
 ///
 /// ```
-/// use vdn_model::{EvenMedian, sample_median};
-/// assert_eq!(sample_median(&mut [3.0, 1.0, 2.0, 10.0], EvenMedian::Middle), 2.5);
-/// assert_eq!(sample_median(&mut [3.0, 1.0, 2.0, 10.0], EvenMedian::Lower), 2.0);
+/// use vdn_model::{MedianConvention, sample_median};
+/// assert_eq!(sample_median(&mut [3.0, 1.0, 2.0, 10.0], MedianConvention::Midpoint), 2.5);
+/// assert_eq!(sample_median(&mut [3.0, 1.0, 2.0, 10.0], MedianConvention::LowerMiddle), 2.0);
 /// ```
-pub fn sample_median(values: &mut [f64], even: EvenMedian) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    if n == 0 {
+#[must_use]
+pub fn sample_median(values: &mut [f64], convention: MedianConvention) -> f64 {
+    if values.is_empty() {
         return f64::NAN;
     }
-    let lower = values[(n - 1) / 2];
-    match even {
-        EvenMedian::Middle => 0.5 * (lower + values[n / 2]),
-        EvenMedian::Lower => lower,
+    values.sort_unstable_by(f64::total_cmp);
+    let lower = values[(values.len() - 1) / 2];
+    match convention {
+        MedianConvention::LowerMiddle => lower,
+        MedianConvention::Midpoint => lower + 0.5 * (values[values.len() / 2] - lower),
     }
 }
 
@@ -64,7 +64,7 @@ pub struct Vote {
 pub fn vote<T: Element>(
     tape: &mut Tape<T>,
     mode: Aggregation,
-    even: EvenMedian,
+    even: MedianConvention,
     y: Var,
     z: Var,
     scores: Var,
@@ -97,7 +97,7 @@ pub fn vote<T: Element>(
 }
 
 /// The median over the first axis, as a constant.
-fn median<T: Element>(tape: &mut Tape<T>, even: EvenMedian, y: Var) -> Result<Var, Error> {
+fn median<T: Element>(tape: &mut Tape<T>, even: MedianConvention, y: Var) -> Result<Var, Error> {
     let shape = *tape.shape(y);
     let samples = shape.dims()[0];
     let values: Vec<f64> = tape.value(y).data().iter().map(|x| x.to_f64()).collect();

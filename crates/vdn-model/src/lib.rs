@@ -25,7 +25,7 @@ mod parameter;
 mod prior;
 mod statistics;
 
-pub use aggregate::{Aggregation, EvenMedian, Vote, sample_median, vote};
+pub use aggregate::{Aggregation, MedianConvention, Vote, sample_median, vote};
 pub use error::ModelError;
 pub use forecaster::{
     Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LossTerms, Objective,

@@ -42,7 +42,7 @@ pub trait Real:
 
     /// The constant `x`, of the same kind as `self` (whose value plays no part).
     fn lit(self, x: f64) -> Self;
-    /// `self * factor + term`: fused, rounded once, on every level that has the instruction.
+    /// `self * factor + term`; on `f32` lanes fused, rounded once, on every level that has the instruction.
     fn mul_add(self, factor: Self, term: Self) -> Self;
     /// `|self|`.
     fn abs(self) -> Self;

@@ -5,8 +5,8 @@ use crate::units::{parameter_gradients, weighted_sum};
 use vdn_autograd::Tape;
 use vdn_model::encoder::PairEncoder;
 use vdn_model::{
-    Aggregation, Bindings, Builder, EvenMedian, GatedHead, Graph, HeadConfig, Mode, Parameters,
-    vote,
+    Aggregation, Bindings, Builder, GatedHead, Graph, HeadConfig, MedianConvention, Mode,
+    Parameters, vote,
 };
 use vdn_tensor::noise::NoiseKey;
 
@@ -92,7 +92,7 @@ pub(crate) fn aggregate(case: &Case) -> Result<Check, String> {
         let y = case.variable(&mut tape, "y_samples")?;
         let scores = case.variable(&mut tape, "scores")?;
         let z = case.variable(&mut tape, "z_samples")?;
-        let vote = vote(&mut tape, mode, EvenMedian::Lower, y, z, scores)?;
+        let vote = vote(&mut tape, mode, MedianConvention::LowerMiddle, y, z, scores)?;
         check.var("yhat", &tape, vote.forecast, case.output("yhat"));
         check.var("weights", &tape, vote.weights, case.output("weights"));
         check.var("z_vote", &tape, vote.latent, case.output("z_vote"));

@@ -1,15 +1,16 @@
-//! Sixteen `f64` on any level: plain arrays that the compiler vectorises for the level they run on.
+//! Sixteen `f64` on any level: plain arrays.
 //!
 //! The `f64` path exists to check gradients and to reproduce published numbers to double precision; it needs no tuning
-//! by hand. Functions are those of the standard library. The loops over sixteen numbers are calls, not inlined: inlining
-//! them into every kernel would make up most of the code that a user compiles.
+//! by hand. Products and sums are rounded apart, so its bits are the same on every level; functions are those of the
+//! standard library. The loops over sixteen numbers are calls, not inlined: inlining them into every kernel would make
+//! up most of the code that a user compiles.
 
 use super::{LANES, Lanes, Simd};
 use crate::real::{Mask, Real};
 use std::marker::PhantomData;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
-/// Sixteen `f64`, computed with the instructions of the level `S`.
+/// Sixteen `f64`, for kernels that run on the level `S`.
 #[derive(Clone, Copy, Debug)]
 pub struct DoubleLanes<S>([f64; LANES], PhantomData<S>);
 
@@ -137,7 +138,7 @@ impl<S: Simd> Real for DoubleLanes<S> {
     fn mul_add(self, factor: Self, term: Self) -> Self {
         let mut x = self.0;
         for (v, (f, t)) in x.iter_mut().zip(factor.0.into_iter().zip(term.0)) {
-            *v = if S::FMA { v.mul_add(f, t) } else { *v * f + t };
+            *v = *v * f + t;
         }
         Self::new(x)
     }

@@ -2,15 +2,7 @@
 
 use super::mixture::Mixture;
 
-/// Which of the two middle values of an even number of samples is their median.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MedianConvention {
-    /// The mean of the two middle values.
-    #[default]
-    Midpoint,
-    /// The lower of the two middle values, as the published research code has it (`torch.median`).
-    LowerMiddle,
-}
+pub use vdn_model::{MedianConvention, sample_median};
 
 /// How the point forecast is taken from the predictive distribution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,26 +29,6 @@ impl PointForecast {
                 sample_median(scratch, convention)
             }
         }
-    }
-}
-
-/// The median of `values`, which are reordered. NaN sorts last; an empty slice gives NaN.
-///
-/// ```
-/// use vdn_train::metrics::{MedianConvention, point::sample_median};
-/// assert_eq!(sample_median(&mut [4.0, 1.0, 2.0, 9.0], MedianConvention::Midpoint), 3.0);
-/// assert_eq!(sample_median(&mut [4.0, 1.0, 2.0, 9.0], MedianConvention::LowerMiddle), 2.0);
-/// ```
-#[must_use]
-pub fn sample_median(values: &mut [f64], convention: MedianConvention) -> f64 {
-    if values.is_empty() {
-        return f64::NAN;
-    }
-    values.sort_unstable_by(f64::total_cmp);
-    let lower = values[(values.len() - 1) / 2];
-    match convention {
-        MedianConvention::LowerMiddle => lower,
-        MedianConvention::Midpoint => lower + 0.5 * (values[values.len() / 2] - lower),
     }
 }
 
