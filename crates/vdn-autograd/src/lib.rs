@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod compiled_once;
 mod elementwise;
 mod error;
 mod gradients;

@@ -62,6 +62,49 @@ pub trait Element:
     fn normal_pair<S: Simd>(words: [S::U32; 2], simd: S) -> [Self::Lanes<S>; 2];
     /// A uniform number in (0, 1) per lane: `(word + 1/2) / 2^32` rounded to this type (`f32` can round to 1).
     fn uniform<S: Simd>(word: S::U32, simd: S) -> Self::Lanes<S>;
+    /// Calls the half of `work` that is for this type.
+    fn run<W: ByElement>(work: W, args: W::Args<Self>) -> W::Output;
+}
+
+/// Work that is compiled once for each of the two types of number, in the crate that defines it, however many crates
+/// call it generically: [`Element::run`] picks the half.
+///
+/// A generic function is compiled again in every crate that uses it with a new type, and in optimised builds even with
+/// the same one. What is large, or compiled for several SIMD levels, should not be.
+///
+/// ```
+/// use vdn_tensor::{ByElement, Element};
+///
+/// fn generic<T: Element>(x: &[T]) -> f64 {
+///     x.iter().map(|x| x.to_f64()).sum::<f64>() / x.len() as f64
+/// }
+///
+/// struct Mean<'a>(std::marker::PhantomData<&'a ()>);
+/// impl<'a> ByElement for Mean<'a> {
+///     type Args<T: Element> = &'a [T];
+///     type Output = f64;
+///     fn single(self, x: &[f32]) -> f64 {
+///         generic(x)
+///     }
+///     fn double(self, x: &[f64]) -> f64 {
+///         generic(x)
+///     }
+/// }
+///
+/// fn mean<T: Element>(x: &[T]) -> f64 {
+///     T::run(Mean(std::marker::PhantomData), x)
+/// }
+/// assert_eq!(mean(&[1.0_f32, 2.0]), 1.5);
+/// ```
+pub trait ByElement {
+    /// What the work is done on.
+    type Args<T: Element>;
+    /// What comes out.
+    type Output;
+    /// The work on `f32`.
+    fn single(self, args: Self::Args<f32>) -> Self::Output;
+    /// The work on `f64`.
+    fn double(self, args: Self::Args<f64>) -> Self::Output;
 }
 
 impl Element for f32 {
@@ -100,6 +143,10 @@ impl Element for f32 {
         let x = word.to_f32();
         let scale = x.lit(1.0 / 4_294_967_296.0);
         x.mul_add(scale, x.lit(0.5 / 4_294_967_296.0))
+    }
+    #[inline(always)]
+    fn run<W: ByElement>(work: W, args: W::Args<Self>) -> W::Output {
+        work.single(args)
     }
 }
 
@@ -142,6 +189,10 @@ impl Element for f64 {
         let mut stored: Words = [0; LANES];
         word.store(&mut stored);
         DoubleLanes::new(stored.map(|w| (f64::from(w) + 0.5) / 4_294_967_296.0))
+    }
+    #[inline(always)]
+    fn run<W: ByElement>(work: W, args: W::Args<Self>) -> W::Output {
+        work.double(args)
     }
 }
 

@@ -23,7 +23,7 @@ mod tensor;
 
 pub use buffer::{Buffer, with_scratch};
 pub use dual::Dual;
-pub use element::{Element, load_partial, store_partial};
+pub use element::{ByElement, Element, load_partial, store_partial};
 pub use error::ShapeError;
 pub use real::{Mask, Real};
 pub use shape::{MAX_RANK, Shape};

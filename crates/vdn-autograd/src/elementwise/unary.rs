@@ -1,5 +1,6 @@
 //! [`Unary`]: the one operation behind all functions of one number. A function is its value and its slope.
 
+use crate::compiled_once::Definition;
 use crate::op::{Op, Shapes};
 use vdn_tensor::kernels::{self, Formula};
 use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut};
@@ -67,6 +68,30 @@ impl<T: Element, F: UnaryFormula> Op<T> for Unary<F> {
     }
 
     fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
+        Definition::<T>::output_shapes(&self.0, inputs, outputs)
+    }
+
+    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
+        Definition::forward(&self.0, inputs, outputs);
+    }
+
+    fn backward(
+        &self,
+        inputs: &[View<'_, T>],
+        outputs: &[View<'_, T>],
+        d_outputs: &[Option<View<'_, T>>],
+        d_inputs: &mut [Option<ViewMut<'_, T>>],
+    ) {
+        Definition::backward(&self.0, inputs, outputs, d_outputs, d_inputs);
+    }
+}
+
+impl<T: Element, F: UnaryFormula> Definition<T> for F {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
         let &[x] = inputs else {
             return Err(ShapeError::new(F::NAME, inputs, "needs one input"));
         };
@@ -75,7 +100,7 @@ impl<T: Element, F: UnaryFormula> Op<T> for Unary<F> {
     }
 
     fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
-        kernels::map(&Value(&self.0), [inputs[0].data()], [outputs[0].data_mut()]);
+        kernels::map(&Value(self), [inputs[0].data()], [outputs[0].data_mut()]);
     }
 
     fn backward(
@@ -87,7 +112,7 @@ impl<T: Element, F: UnaryFormula> Op<T> for Unary<F> {
     ) {
         let (Some(dy), Some(dx)) = (d_outputs[0], &mut d_inputs[0]) else { return };
         let (x, y, dy, dx) = (inputs[0].data(), outputs[0].data(), dy.data(), dx.data_mut());
-        let f = &self.0;
+        let f = self;
         match F::READS {
             SlopeReads::Nothing => kernels::map(&Constant(f), [dy], [dx]),
             SlopeReads::Input => kernels::map(&OfOne(f), [x, dy], [dx]),

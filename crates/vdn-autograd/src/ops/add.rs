@@ -1,8 +1,9 @@
 //! Sums and differences of broadcasting tensors: `a + b` and `a - b`.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting;
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels::{self, Formula};
@@ -22,7 +23,8 @@ impl Formula<2, 1> for Value {
     }
 }
 
-impl<T: Element> Op<T> for Add {
+compiled_once!(Add);
+impl<T: Element> Definition<T> for Add {
     fn name(&self) -> &'static str {
         self.name
     }

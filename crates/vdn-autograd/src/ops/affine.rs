@@ -1,7 +1,8 @@
 //! The linear layer: `y = x W^T + b`.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels::{self, Epilogue, Operand, matmul};
@@ -12,7 +13,8 @@ const NAME: &str = "affine";
 /// Inputs are `x`, the weight and possibly the bias.
 struct Affine;
 
-impl<T: Element> Op<T> for Affine {
+compiled_once!(Affine);
+impl<T: Element> Definition<T> for Affine {
     fn name(&self) -> &'static str {
         NAME
     }

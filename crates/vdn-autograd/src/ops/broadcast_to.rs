@@ -1,7 +1,8 @@
 //! Repeating a tensor to a larger shape.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels;
@@ -13,7 +14,8 @@ struct BroadcastTo {
     shape: Shape,
 }
 
-impl<T: Element> Op<T> for BroadcastTo {
+compiled_once!(BroadcastTo);
+impl<T: Element> Definition<T> for BroadcastTo {
     fn name(&self) -> &'static str {
         NAME
     }

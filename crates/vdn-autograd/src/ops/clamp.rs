@@ -1,7 +1,8 @@
 //! Limiting: `clamp` to an interval and `min_scalar` to an upper bound. The slope is 1 on the closed interval and 0
 //! outside; NaN stays NaN.
 
-use crate::elementwise::{SlopeReads, Unary, UnaryFormula};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::{SlopeReads, UnaryFormula};
 use crate::error::Error;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -12,6 +13,7 @@ struct Clamp {
     high: f64,
 }
 
+compiled_once!(Clamp);
 impl UnaryFormula for Clamp {
     const NAME: &'static str = "clamp";
     const READS: SlopeReads = SlopeReads::Input;
@@ -30,6 +32,7 @@ struct MinScalar {
     bound: f64,
 }
 
+compiled_once!(MinScalar);
 impl UnaryFormula for MinScalar {
     const NAME: &'static str = "min_scalar";
     const READS: SlopeReads = SlopeReads::Input;
@@ -51,7 +54,7 @@ impl<T: Element> Tape<T> {
     pub fn clamp(&mut self, x: Var, low: T, high: T) -> Result<Var, Error> {
         let (low, high) = (low.to_f64(), high.to_f64());
         if low <= high {
-            return self.record_single(Unary(Clamp { low, high }), &[x]);
+            return self.record_single(Clamp { low, high }, &[x]);
         }
         Err(Error::invalid("clamp", format!("the interval [{low}, {high}] is empty")))
     }
@@ -65,6 +68,6 @@ impl<T: Element> Tape<T> {
         if bound.is_nan() {
             return Err(Error::invalid("min_scalar", "the bound is NaN"));
         }
-        self.record_single(Unary(MinScalar { bound }), &[x])
+        self.record_single(MinScalar { bound }, &[x])
     }
 }

@@ -1,8 +1,9 @@
 //! Joining along one axis.
 
 use super::around;
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{MAX_INPUTS, Op, Shapes};
+use crate::op::{MAX_INPUTS, Shapes};
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels;
@@ -23,7 +24,8 @@ fn with_axis(shape: &Shape, axis: usize, size: usize) -> Result<Shape, ShapeErro
     Shape::new(dims)
 }
 
-impl<T: Element> Op<T> for Concat {
+compiled_once!(Concat);
+impl<T: Element> Definition<T> for Concat {
     fn name(&self) -> &'static str {
         NAME
     }

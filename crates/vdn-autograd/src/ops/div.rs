@@ -1,8 +1,9 @@
 //! The quotient of broadcasting tensors: `a / b`.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting;
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels::Formula;
@@ -29,7 +30,8 @@ impl Formula<3, 1> for DenominatorPull {
     }
 }
 
-impl<T: Element> Op<T> for Div {
+compiled_once!(Div);
+impl<T: Element> Definition<T> for Div {
     fn name(&self) -> &'static str {
         NAME
     }

@@ -1,7 +1,8 @@
 //! Dropout with addressed noise: the mask is a function of the key, regenerated in the backward pass.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels;
@@ -15,7 +16,8 @@ struct Dropout {
     key: NoiseKey,
 }
 
-impl<T: Element> Op<T> for Dropout {
+compiled_once!(Dropout);
+impl<T: Element> Definition<T> for Dropout {
     fn name(&self) -> &'static str {
         NAME
     }

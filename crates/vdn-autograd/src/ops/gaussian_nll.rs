@@ -1,8 +1,9 @@
 //! The mean negative log-density of a normal distribution.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{evaluate, pull};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels::likelihood::Density;
@@ -49,7 +50,8 @@ impl Formula<3, 1> for SigmaPull {
     }
 }
 
-impl<T: Element> Op<T> for GaussianNll {
+compiled_once!(GaussianNll);
+impl<T: Element> Definition<T> for GaussianNll {
     fn name(&self) -> &'static str {
         NAME
     }

@@ -3,7 +3,8 @@
 //! Source: Hendrycks and Gimpel, "Gaussian Error Linear Units" (arXiv 1606.08415); the form with `erf`, not the
 //! approximation by `tanh`.
 
-use crate::elementwise::{SlopeReads, Unary, UnaryFormula};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::{SlopeReads, UnaryFormula};
 use crate::error::Error;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -22,6 +23,7 @@ fn cdf<R: Real>(x: R) -> R {
     (x * x.lit(FRAC_1_SQRT_2)).erf().mul_add(half, half)
 }
 
+compiled_once!(Gelu);
 impl UnaryFormula for Gelu {
     const NAME: &'static str = "gelu";
     const READS: SlopeReads = SlopeReads::Input;
@@ -42,6 +44,6 @@ impl<T: Element> Tape<T> {
     /// # Errors
     /// `x` is stale.
     pub fn gelu(&mut self, x: Var) -> Result<Var, Error> {
-        self.record_single(Unary(Gelu), &[x])
+        self.record_single(Gelu, &[x])
     }
 }

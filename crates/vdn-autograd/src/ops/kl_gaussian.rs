@@ -3,9 +3,10 @@
 //! With `d = logvar_q - logvar_p`: `KL = (e^d - 1 - d + (mu_q - mu_p)^2 e^-logvar_p) / 2`. The first three terms are
 //! evaluated together (`exp_m1_minus`): written one by one they cancel when a posterior meets its prior.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{declare, evaluate, pull};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::families::gaussian::exp_m1_minus;
@@ -55,7 +56,8 @@ impl Formula<5, 1> for PriorLogvarPull {
     }
 }
 
-impl<T: Element> Op<T> for KlGaussian {
+compiled_once!(KlGaussian);
+impl<T: Element> Definition<T> for KlGaussian {
     fn name(&self) -> &'static str {
         NAME
     }

@@ -2,8 +2,9 @@
 //!
 //! Source: Ba, Kiros and Hinton, "Layer Normalization" (arXiv 1607.06450).
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels;
@@ -16,7 +17,8 @@ struct LayerNorm {
     eps: f64,
 }
 
-impl<T: Element> Op<T> for LayerNorm {
+compiled_once!(LayerNorm);
+impl<T: Element> Definition<T> for LayerNorm {
     fn name(&self) -> &'static str {
         NAME
     }

@@ -1,8 +1,9 @@
 //! `ln sum exp(x)` over one axis, without overflow.
 
 use super::around;
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels;
@@ -14,7 +15,8 @@ struct LogSumExp {
     axis: usize,
 }
 
-impl<T: Element> Op<T> for LogSumExp {
+compiled_once!(LogSumExp);
+impl<T: Element> Definition<T> for LogSumExp {
     fn name(&self) -> &'static str {
         NAME
     }

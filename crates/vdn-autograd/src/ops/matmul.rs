@@ -1,7 +1,8 @@
 //! The product of two matrices, each possibly transposed.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels::{Epilogue, Operand, matmul};
@@ -26,7 +27,8 @@ impl MatMul {
     }
 }
 
-impl<T: Element> Op<T> for MatMul {
+compiled_once!(MatMul);
+impl<T: Element> Definition<T> for MatMul {
     fn name(&self) -> &'static str {
         NAME
     }

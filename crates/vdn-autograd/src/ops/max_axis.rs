@@ -1,8 +1,9 @@
 //! The maximum over one axis.
 
 use super::around;
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels;
@@ -14,7 +15,8 @@ struct MaxAxis {
     axis: usize,
 }
 
-impl<T: Element> Op<T> for MaxAxis {
+compiled_once!(MaxAxis);
+impl<T: Element> Definition<T> for MaxAxis {
     fn name(&self) -> &'static str {
         NAME
     }

@@ -1,8 +1,9 @@
 //! The negative log-score of the mixture that the samples of a forecast are: one fused operation.
 
 use super::gaussian_nll::check_density;
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels::likelihood::{
@@ -49,7 +50,8 @@ impl MixtureNllOp {
     }
 }
 
-impl<T: Element> Op<T> for MixtureNllOp {
+compiled_once!(MixtureNllOp);
+impl<T: Element> Definition<T> for MixtureNllOp {
     fn name(&self) -> &'static str {
         NAME
     }

@@ -1,7 +1,8 @@
 //! The moving average over the last axis, its ends continued: the trend of a window.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels;
@@ -13,7 +14,8 @@ struct MovingAverage {
     kernel: usize,
 }
 
-impl<T: Element> Op<T> for MovingAverage {
+compiled_once!(MovingAverage);
+impl<T: Element> Definition<T> for MovingAverage {
     fn name(&self) -> &'static str {
         NAME
     }

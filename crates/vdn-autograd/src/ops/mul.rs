@@ -1,8 +1,9 @@
 //! The product of broadcasting tensors: `a b`.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting;
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels::Formula;
@@ -20,7 +21,8 @@ impl Formula<2, 1> for Product {
     }
 }
 
-impl<T: Element> Op<T> for Mul {
+compiled_once!(Mul);
+impl<T: Element> Definition<T> for Mul {
     fn name(&self) -> &'static str {
         NAME
     }

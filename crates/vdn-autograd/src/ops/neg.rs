@@ -1,6 +1,7 @@
 //! `-x`, element by element.
 
-use crate::elementwise::{SlopeReads, Unary, UnaryFormula};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::{SlopeReads, UnaryFormula};
 use crate::error::Error;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -8,6 +9,7 @@ use vdn_tensor::{Element, Real};
 
 struct Neg;
 
+compiled_once!(Neg);
 impl UnaryFormula for Neg {
     const NAME: &'static str = "neg";
     const READS: SlopeReads = SlopeReads::Nothing;
@@ -27,6 +29,6 @@ impl<T: Element> Tape<T> {
     /// # Errors
     /// `x` is stale.
     pub fn neg(&mut self, x: Var) -> Result<Var, Error> {
-        self.record_single(Unary(Neg), &[x])
+        self.record_single(Neg, &[x])
     }
 }

@@ -1,7 +1,8 @@
 //! Pooling the `K` values of a unit to one activity.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels::{self, Pool};
@@ -14,7 +15,8 @@ struct PoolOp {
     pool: Pool,
 }
 
-impl<T: Element> Op<T> for PoolOp {
+compiled_once!(PoolOp);
+impl<T: Element> Definition<T> for PoolOp {
     fn name(&self) -> &'static str {
         NAME
     }

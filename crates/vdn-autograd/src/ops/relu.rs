@@ -1,6 +1,7 @@
 //! `max(x, 0)`; the slope at 0 is 0, element by element.
 
-use crate::elementwise::{SlopeReads, Unary, UnaryFormula};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::{SlopeReads, UnaryFormula};
 use crate::error::Error;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -8,6 +9,7 @@ use vdn_tensor::{Element, Real};
 
 struct Relu;
 
+compiled_once!(Relu);
 impl UnaryFormula for Relu {
     const NAME: &'static str = "relu";
     const READS: SlopeReads = SlopeReads::Input;
@@ -27,6 +29,6 @@ impl<T: Element> Tape<T> {
     /// # Errors
     /// `x` is stale.
     pub fn relu(&mut self, x: Var) -> Result<Var, Error> {
-        self.record_single(Unary(Relu), &[x])
+        self.record_single(Relu, &[x])
     }
 }

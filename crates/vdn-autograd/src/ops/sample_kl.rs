@@ -2,8 +2,9 @@
 //! pass, and a backward pass that stores no noise (it is regenerated from its address, or read off `z - mu` where that
 //! is accurate). The kernel and its formulas are in [`vdn_tensor::kernels::unit`].
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels::unit::{self, ClampGradient, LogVar, UnitGradients, UnitNoise, Units};
@@ -91,7 +92,8 @@ impl SampleKlOp {
     }
 }
 
-impl<T: Element> Op<T> for SampleKlOp {
+compiled_once!(SampleKlOp);
+impl<T: Element> Definition<T> for SampleKlOp {
     fn name(&self) -> &'static str {
         NAME
     }

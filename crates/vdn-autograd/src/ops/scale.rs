@@ -1,6 +1,7 @@
 //! A number times a tensor, and a number plus a tensor.
 
-use crate::elementwise::{SlopeReads, Unary, UnaryFormula};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::{SlopeReads, UnaryFormula};
 use crate::error::Error;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -10,6 +11,7 @@ struct Scale {
     factor: f64,
 }
 
+compiled_once!(Scale);
 impl UnaryFormula for Scale {
     const NAME: &'static str = "scale";
     const READS: SlopeReads = SlopeReads::Nothing;
@@ -27,6 +29,7 @@ struct AddScalar {
     term: f64,
 }
 
+compiled_once!(AddScalar);
 impl UnaryFormula for AddScalar {
     const NAME: &'static str = "add_scalar";
     const READS: SlopeReads = SlopeReads::Nothing;
@@ -46,7 +49,7 @@ impl<T: Element> Tape<T> {
     /// # Errors
     /// `x` is stale.
     pub fn scale(&mut self, x: Var, factor: T) -> Result<Var, Error> {
-        self.record_single(Unary(Scale { factor: factor.to_f64() }), &[x])
+        self.record_single(Scale { factor: factor.to_f64() }, &[x])
     }
 
     /// `x + term`, element by element.
@@ -54,6 +57,6 @@ impl<T: Element> Tape<T> {
     /// # Errors
     /// `x` is stale.
     pub fn add_scalar(&mut self, x: Var, term: T) -> Result<Var, Error> {
-        self.record_single(Unary(AddScalar { term: term.to_f64() }), &[x])
+        self.record_single(AddScalar { term: term.to_f64() }, &[x])
     }
 }

@@ -1,8 +1,9 @@
 //! Cutting a range out of one axis.
 
 use super::around;
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels;
@@ -16,7 +17,8 @@ struct SliceAxis {
     len: usize,
 }
 
-impl<T: Element> Op<T> for SliceAxis {
+compiled_once!(SliceAxis);
+impl<T: Element> Definition<T> for SliceAxis {
     fn name(&self) -> &'static str {
         NAME
     }

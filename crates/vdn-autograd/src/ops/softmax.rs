@@ -1,8 +1,9 @@
 //! The softmax over one axis.
 
 use super::around;
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels;
@@ -14,7 +15,8 @@ struct Softmax {
     axis: usize,
 }
 
-impl<T: Element> Op<T> for Softmax {
+compiled_once!(Softmax);
+impl<T: Element> Definition<T> for Softmax {
     fn name(&self) -> &'static str {
         NAME
     }

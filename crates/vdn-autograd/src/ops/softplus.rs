@@ -1,6 +1,7 @@
 //! `ln(1 + e^x)`, without overflow, element by element.
 
-use crate::elementwise::{SlopeReads, Unary, UnaryFormula};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::{SlopeReads, UnaryFormula};
 use crate::error::Error;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -8,6 +9,7 @@ use vdn_tensor::{Element, Real};
 
 struct Softplus;
 
+compiled_once!(Softplus);
 impl UnaryFormula for Softplus {
     const NAME: &'static str = "softplus";
     const READS: SlopeReads = SlopeReads::Input;
@@ -27,6 +29,6 @@ impl<T: Element> Tape<T> {
     /// # Errors
     /// `x` is stale.
     pub fn softplus(&mut self, x: Var) -> Result<Var, Error> {
-        self.record_single(Unary(Softplus), &[x])
+        self.record_single(Softplus, &[x])
     }
 }

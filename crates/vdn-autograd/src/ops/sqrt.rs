@@ -1,6 +1,7 @@
 //! The square root; NaN below 0, and an infinite slope at 0, element by element.
 
-use crate::elementwise::{SlopeReads, Unary, UnaryFormula};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::{SlopeReads, UnaryFormula};
 use crate::error::Error;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -8,6 +9,7 @@ use vdn_tensor::{Element, Real};
 
 struct Sqrt;
 
+compiled_once!(Sqrt);
 impl UnaryFormula for Sqrt {
     const NAME: &'static str = "sqrt";
     const READS: SlopeReads = SlopeReads::Output;
@@ -27,6 +29,6 @@ impl<T: Element> Tape<T> {
     /// # Errors
     /// `x` is stale.
     pub fn sqrt(&mut self, x: Var) -> Result<Var, Error> {
-        self.record_single(Unary(Sqrt), &[x])
+        self.record_single(Sqrt, &[x])
     }
 }

@@ -1,6 +1,7 @@
 //! `x^2`, element by element.
 
-use crate::elementwise::{SlopeReads, Unary, UnaryFormula};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::{SlopeReads, UnaryFormula};
 use crate::error::Error;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -8,6 +9,7 @@ use vdn_tensor::{Element, Real};
 
 struct Square;
 
+compiled_once!(Square);
 impl UnaryFormula for Square {
     const NAME: &'static str = "square";
     const READS: SlopeReads = SlopeReads::Input;
@@ -27,6 +29,6 @@ impl<T: Element> Tape<T> {
     /// # Errors
     /// `x` is stale.
     pub fn square(&mut self, x: Var) -> Result<Var, Error> {
-        self.record_single(Unary(Square), &[x])
+        self.record_single(Square, &[x])
     }
 }

@@ -1,7 +1,8 @@
 //! The sum and the mean of all elements.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels;
@@ -18,7 +19,8 @@ impl Total {
     }
 }
 
-impl<T: Element> Op<T> for Total {
+compiled_once!(Total);
+impl<T: Element> Definition<T> for Total {
     fn name(&self) -> &'static str {
         if self.mean { "mean" } else { "sum" }
     }

@@ -1,8 +1,9 @@
 //! Sums and means over one axis.
 
 use super::around;
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels;
@@ -19,7 +20,8 @@ impl SumAxis {
     }
 }
 
-impl<T: Element> Op<T> for SumAxis {
+compiled_once!(SumAxis);
+impl<T: Element> Definition<T> for SumAxis {
     fn name(&self) -> &'static str {
         self.named()
     }

@@ -1,6 +1,7 @@
 //! The hyperbolic tangent, element by element.
 
-use crate::elementwise::{SlopeReads, Unary, UnaryFormula};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::{SlopeReads, UnaryFormula};
 use crate::error::Error;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -8,6 +9,7 @@ use vdn_tensor::{Element, Real};
 
 struct Tanh;
 
+compiled_once!(Tanh);
 impl UnaryFormula for Tanh {
     const NAME: &'static str = "tanh";
     const READS: SlopeReads = SlopeReads::Output;
@@ -27,6 +29,6 @@ impl<T: Element> Tape<T> {
     /// # Errors
     /// `x` is stale.
     pub fn tanh(&mut self, x: Var) -> Result<Var, Error> {
-        self.record_single(Unary(Tanh), &[x])
+        self.record_single(Tanh, &[x])
     }
 }

@@ -10,8 +10,9 @@
 //!
 //! `ln(C2 + V)` is evaluated as `ln_1p(C2 + D0 + Lv)`, which is accurate for units near their prior.
 
+use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
-use crate::op::{Op, Shapes};
+use crate::op::Shapes;
 use crate::ops::sample_kl::UnitOutputs;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -41,7 +42,8 @@ impl Formula<4, 2> for RateBackward {
 /// The rate as an operation on `[C2, D0, Lv]`.
 struct RateOp;
 
-impl<T: Element> Op<T> for RateOp {
+compiled_once!(RateOp);
+impl<T: Element> Definition<T> for RateOp {
     fn name(&self) -> &'static str {
         "unit_rate"
     }
