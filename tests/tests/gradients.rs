@@ -115,6 +115,8 @@ const STRUCTURE: &[Case<'_>] = &[
     }),
     ("moving_average 5", &[(&[2, 9], Real)], |t, v| t.moving_average(v[0], 5)),
     ("moving_average 4", &[(&[2, 3], Real)], |t, v| t.moving_average(v[0], 4)),
+    ("moving_average_adjoint 5", &[(&[2, 9], Real)], |t, v| t.moving_average_adjoint(v[0], 5)),
+    ("moving_average_adjoint 4", &[(&[2, 3], Real)], |t, v| t.moving_average_adjoint(v[0], 4)),
     ("dropout", &[(&[4, 9], Real)], |t, v| t.dropout(v[0], 0.4, NoiseKey::new(1, 2, 3))),
     ("pool mean", &[(&[2, 3, 8], Real)], |t, v| t.pool(v[0], 4, Pool::Mean)),
     ("pool sum", &[(&[2, 3, 8], Real)], |t, v| t.pool(v[0], 2, Pool::Sum)),

@@ -151,11 +151,14 @@ impl<T: Element> Tape<T> {
             if !step.differentiable {
                 continue;
             }
+            let start = self.profile_start();
             if step.inputs.max(step.outputs) <= 4 {
                 self.run_backward::<4>(index, step);
             } else {
                 self.run_backward::<MAX_INPUTS>(index, step);
             }
+            let label = self.nodes[step.first_output as usize].label;
+            self.profile_end(start, index, label, true);
         }
         Ok(())
     }

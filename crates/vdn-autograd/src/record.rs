@@ -65,12 +65,15 @@ impl<T: Element> Tape<T> {
             self.own(shape.numel());
         }
         self.inputs.extend(inputs.iter().map(|var| var.index));
+        let start = self.profile_start();
         // Small operations are the most frequent: they get small arrays.
         if inputs.len().max(count) <= 4 {
             self.run_forward::<4>(first_input, first_owned, shapes.as_slice());
         } else {
             self.run_forward::<MAX_INPUTS>(first_input, first_owned, shapes.as_slice());
         }
+        let label = self.labels.current().0;
+        self.profile_end(start, position, label, false);
         let wanted = |&i: &u32| self.nodes[i as usize].gradient != NONE;
         let differentiable = self.recording && self.inputs[first_input..].iter().any(wanted);
         self.steps.push(Step {
@@ -80,7 +83,6 @@ impl<T: Element> Tape<T> {
             outputs: count as u8,
             differentiable,
         });
-        let label = self.labels.current().0;
         for (output, &shape) in shapes.as_slice().iter().enumerate() {
             let workspace = shapes.is_workspace(output);
             let index = first + output as u32;

@@ -9,6 +9,7 @@ use crate::gradients::Gradients;
 use crate::labels::Labels;
 use crate::node::{NONE, Node, Origin, SharedTensors, Step, Storage, view};
 use crate::op::ErasedOp;
+use crate::profile::Profile;
 use crate::var::{Var, next_generation};
 use std::sync::Arc;
 use vdn_tensor::{Buffer, Element, Shape, ShapeError, Tensor, View};
@@ -41,6 +42,7 @@ pub struct Tape<T: Element> {
     pub(crate) shared: SharedTensors<T>,
     pub(crate) gradients: Gradients<T>,
     pub(crate) labels: Labels,
+    pub(crate) profile: Option<Box<Profile>>,
 }
 
 impl<T: Element> Default for Tape<T> {
@@ -75,11 +77,13 @@ impl<T: Element> Tape<T> {
             shared: SharedTensors::new(),
             gradients: Gradients::new(),
             labels: Labels::default(),
+            profile: None,
         }
     }
 
     /// Forgets all values and steps and keeps their memory for the next recording; all variables become stale.
     pub fn reset(&mut self) {
+        self.finish_profiled_step();
         self.generation = next_generation();
         self.nodes.clear();
         self.steps.clear();

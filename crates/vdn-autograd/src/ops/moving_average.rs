@@ -8,29 +8,43 @@ use crate::var::Var;
 use vdn_tensor::kernels;
 use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
 
-const NAME: &str = "moving_average";
-
 struct MovingAverage {
     kernel: usize,
+    /// Whether it is the adjoint that goes forward.
+    adjoint: bool,
+}
+
+impl MovingAverage {
+    fn run<T: Element>(&self, adjoint: bool, x: &View<'_, T>, out: &mut [T]) {
+        let (n, kernel) = (x.shape().last(), self.kernel);
+        if adjoint {
+            kernels::moving_average_backward(x.data(), n, kernel, out);
+        } else {
+            kernels::moving_average(x.data(), n, kernel, out);
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        if self.adjoint { "moving_average_adjoint" } else { "moving_average" }
+    }
 }
 
 compiled_once!(MovingAverage);
 impl<T: Element> Definition<T> for MovingAverage {
     fn name(&self) -> &'static str {
-        NAME
+        self.name()
     }
 
     fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
         if inputs[0].rank() == 0 {
-            return Err(ShapeError::new(NAME, inputs, "needs an axis to average over"));
+            return Err(ShapeError::new(self.name(), inputs, "needs an axis to average over"));
         }
         outputs.push(*inputs[0]);
         Ok(())
     }
 
     fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
-        let n = inputs[0].shape().last();
-        kernels::moving_average(inputs[0].data(), n, self.kernel, outputs[0].data_mut());
+        self.run(self.adjoint, &inputs[0], outputs[0].data_mut());
     }
 
     fn backward(
@@ -41,7 +55,7 @@ impl<T: Element> Definition<T> for MovingAverage {
         d_inputs: &mut [Option<ViewMut<'_, T>>],
     ) {
         let (Some(dy), Some(dx)) = (d_outputs[0], &mut d_inputs[0]) else { return };
-        kernels::moving_average_backward(dy.data(), dy.shape().last(), self.kernel, dx.data_mut());
+        self.run(!self.adjoint, &dy, dx.data_mut());
     }
 }
 
@@ -52,9 +66,33 @@ impl<T: Element> Tape<T> {
     /// # Errors
     /// `kernel` is 0; `x` has no axis; `x` is stale.
     pub fn moving_average(&mut self, x: Var, kernel: usize) -> Result<Var, Error> {
-        if kernel == 0 {
-            return Err(Error::invalid(NAME, "a kernel of 0 averages over nothing"));
+        self.smooth(MovingAverage { kernel, adjoint: false }, x)
+    }
+
+    /// The adjoint of [`Tape::moving_average`], row by row: `w A` where the moving average of `x` is `A x`. A linear map
+    /// with weights `w` of a moving average is thus a linear map, with weights `w A`, of the row itself.
+    ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// let mut tape = Tape::<f64>::new();
+    /// let x = tape.constant([1, 3], &[1.0, 2.0, 6.0])?;
+    /// let w = tape.constant([1, 3], &[0.5, 0.0, 2.0])?;
+    /// let (trend, folded) = (tape.moving_average(x, 3)?, tape.moving_average_adjoint(w, 3)?);
+    /// let (direct, folded) = (tape.affine(trend, w, None)?, tape.affine(x, folded, None)?);
+    /// assert!((tape.scalar(direct)? - tape.scalar(folded)?).abs() < 1e-14);
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Tape::moving_average`].
+    pub fn moving_average_adjoint(&mut self, w: Var, kernel: usize) -> Result<Var, Error> {
+        self.smooth(MovingAverage { kernel, adjoint: true }, w)
+    }
+
+    fn smooth(&mut self, op: MovingAverage, x: Var) -> Result<Var, Error> {
+        if op.kernel == 0 {
+            return Err(Error::invalid(op.name(), "a kernel of 0 averages over nothing"));
         }
-        self.record_single(MovingAverage { kernel }, &[x])
+        self.record_single(op, &[x])
     }
 }

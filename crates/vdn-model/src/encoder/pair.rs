@@ -73,11 +73,7 @@ impl PairEncoder {
             let batch = graph.tape.shape(current).rows();
             // Both windows share the projections: one product of twice the rows.
             let both = graph.tape.concat(&[current, previous], 0)?;
-            let trend = graph.tape.moving_average(both, self.kernel)?;
-            let seasonal = graph.tape.sub(both, trend)?;
-            let seasonal = self.seasonal.forward(graph, seasonal)?;
-            let trend = self.trend.forward(graph, trend)?;
-            let both = graph.tape.add(seasonal, trend)?;
+            let both = self.project(graph, both)?;
             let a = graph.tape.slice_axis(both, 0, 0, batch)?;
             let b = graph.tape.slice_axis(both, 0, batch, batch)?;
             let difference = graph.tape.sub(a, b)?;
@@ -93,5 +89,19 @@ impl PairEncoder {
             let active = graph.tape.gelu(mixed)?;
             self.norm.forward(graph, active)
         })
+    }
+
+    /// `e(x)` by one product. The moving average is linear, `trend(x) = A x`, so
+    /// `W_s (x - A x) + W_t A x = (W_s + (W_t - W_s) A) x`: smoothing a difference of weights replaces smoothing the
+    /// windows and the second product. Parameters and their gradients are those of the two maps.
+    fn project<T: Element>(&self, graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
+        let [seasonal, trend] = [&self.seasonal, &self.trend]
+            .map(|map| [graph.parameter(map.weight()), graph.parameter(map.bias())]);
+        let tape = &mut *graph.tape;
+        let difference = tape.sub(trend[0], seasonal[0])?;
+        let smoothed = tape.moving_average_adjoint(difference, self.kernel)?;
+        let weight = tape.add(seasonal[0], smoothed)?;
+        let bias = tape.add(seasonal[1], trend[1])?;
+        tape.affine(x, weight, Some(bias))
     }
 }
