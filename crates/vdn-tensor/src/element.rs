@@ -9,7 +9,7 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 mod sealed {
-    pub trait Sealed {}
+    pub trait Sealed: crate::kernels::CompiledOnce {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
 }
@@ -47,6 +47,8 @@ pub trait Element:
     const EPSILON: Self;
     /// `f32` or `f64`.
     const NAME: &'static str;
+    /// Whether kernels are compiled for every SIMD level. The lanes of `f64` are plain arrays, the same on all levels.
+    const EVERY_LEVEL: bool;
 
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
@@ -113,6 +115,7 @@ impl Element for f32 {
     const ONE: Self = 1.0;
     const EPSILON: Self = f32::EPSILON;
     const NAME: &'static str = "f32";
+    const EVERY_LEVEL: bool = true;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
@@ -156,6 +159,7 @@ impl Element for f64 {
     const ONE: Self = 1.0;
     const EPSILON: Self = f64::EPSILON;
     const NAME: &'static str = "f64";
+    const EVERY_LEVEL: bool = false;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {

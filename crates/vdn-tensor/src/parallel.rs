@@ -9,7 +9,14 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 /// Runs `work(i)` for every `i` below `count`, in parallel. A single piece runs on the calling thread.
+#[inline]
 pub fn for_each(count: usize, work: impl Fn(usize) + Sync + Send) {
+    spread(count, &work);
+}
+
+/// Not generic: rayon's machinery, and the two calls of `work` that it comes down to, are compiled once, and `work` is
+/// compiled once for each caller. The indirect call is nothing beside a task.
+fn spread(count: usize, work: &(dyn Fn(usize) + Sync + Send)) {
     match count {
         0 => {}
         1 => work(0),
@@ -26,13 +33,12 @@ pub fn for_each_chunk<T: Send>(
     chunk_len: usize,
     work: impl Fn(usize, &mut [T]) + Sync + Send,
 ) {
-    if data.len() <= chunk_len {
-        if !data.is_empty() {
-            work(0, data);
-        }
-        return;
-    }
-    data.par_chunks_mut(chunk_len).enumerate().for_each(|(i, chunk)| work(i, chunk));
+    let len = data.len();
+    let data = SharedMut::new(data);
+    for_each(len.div_ceil(chunk_len), |i| {
+        // SAFETY: chunks of different indices do not overlap.
+        work(i, unsafe { data.part(i * chunk_len..len.min((i + 1) * chunk_len)) });
+    });
 }
 
 /// Runs both, possibly at the same time, and returns both results.

@@ -193,6 +193,11 @@ impl<const IN: usize> Broadcast<IN> {
 /// # Panics
 /// `from` does not broadcast to `to`, or a slice has another length than its shape.
 pub fn broadcast_copy<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Shape) {
+    T::broadcast_copy(x, from, out, to)
+}
+
+/// The body of [`broadcast_copy`].
+pub(crate) fn broadcast_copy_body<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Shape) {
     let plan = planned("broadcast_copy", from, to);
     plan.check([x.len()]);
     assert_eq!(out.len(), to.numel(), "broadcast_copy: {from} to {to}: length of the output");
@@ -212,6 +217,11 @@ pub fn broadcast_copy<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Sha
 /// # Panics
 /// `to` does not broadcast to `from`, or a slice has another length than its shape.
 pub fn reduce_to_shape<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Shape) {
+    T::reduce_to_shape(x, from, out, to)
+}
+
+/// The body of [`reduce_to_shape`].
+pub(crate) fn reduce_to_shape_body<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Shape) {
     let plan = planned("reduce_to_shape", to, from);
     plan.check([out.len()]);
     assert_eq!(x.len(), from.numel(), "reduce_to_shape: {from} to {to}: length of the input");

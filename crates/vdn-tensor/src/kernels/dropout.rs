@@ -25,6 +25,11 @@ const GROUP: usize = 4 * LANES;
 /// # Panics
 /// The slices differ in length, or `p` is not in [0, 1).
 pub fn dropout<T: Element>(x: &[T], p: f64, key: NoiseKey, out: &mut [T]) {
+    T::dropout(x, p, key, out)
+}
+
+/// The body of [`dropout`].
+pub(crate) fn dropout_body<T: Element>(x: &[T], p: f64, key: NoiseKey, out: &mut [T]) {
     assert_eq!(x.len(), out.len(), "dropout: lengths of the input and of the output");
     assert!((0.0..1.0).contains(&p), "dropout: the probability {p} is not in [0, 1)");
     if p == 0.0 {
@@ -32,7 +37,7 @@ pub fn dropout<T: Element>(x: &[T], p: f64, key: NoiseKey, out: &mut [T]) {
     }
     for_each_chunk(out, CHUNK, |chunk, out| {
         let x = &x[chunk * CHUNK..][..out.len()];
-        dispatch!(simd => dropout_chunk(simd, x, p, key, chunk * (CHUNK / GROUP), out));
+        dispatch!(for T, simd => dropout_chunk(simd, x, p, key, chunk * (CHUNK / GROUP), out));
     });
 }
 

@@ -22,6 +22,19 @@ pub fn layer_norm<T: Element>(
     mean: &mut [T],
     rstd: &mut [T],
 ) {
+    T::layer_norm(x, weight, bias, eps, out, mean, rstd)
+}
+
+/// The body of [`layer_norm`].
+pub(crate) fn layer_norm_body<T: Element>(
+    x: &[T],
+    weight: &[T],
+    bias: &[T],
+    eps: f64,
+    out: &mut [T],
+    mean: &mut [T],
+    rstd: &mut [T],
+) {
     let n = check("layer_norm", x.len(), weight.len(), (mean.len(), rstd.len()));
     assert_eq!(bias.len(), n, "layer_norm: lengths of bias and weight");
     assert_eq!(out.len(), x.len(), "layer_norm: lengths of the output and of the input");
@@ -37,7 +50,7 @@ pub fn layer_norm<T: Element>(
                 rstd.part(range.clone()),
             )
         };
-        dispatch!(simd => {
+        dispatch!(for T, simd => {
             statistics(simd, &x[range.start * n..range.end * n], n, eps, mean, rstd);
             normalise(simd, &x[range.start * n..range.end * n], (weight, bias), (mean, rstd), out);
         });
@@ -57,13 +70,25 @@ pub fn layer_norm_backward_input<T: Element>(
     d_out: &[T],
     dx: &mut [T],
 ) {
+    T::layer_norm_backward_input(x, weight, mean, rstd, d_out, dx)
+}
+
+/// The body of [`layer_norm_backward_input`].
+pub(crate) fn layer_norm_backward_input_body<T: Element>(
+    x: &[T],
+    weight: &[T],
+    mean: &[T],
+    rstd: &[T],
+    d_out: &[T],
+    dx: &mut [T],
+) {
     let n = check("layer_norm_backward_input", x.len(), weight.len(), (mean.len(), rstd.len()));
     let lengths = (d_out.len(), dx.len());
     assert_eq!(lengths, (x.len(), x.len()), "layer_norm_backward_input: lengths of the gradients");
     let per_task = rows_per_task(n);
     for_each_chunk(dx, per_task * n.max(1), |task, dx| {
         let first = task * per_task;
-        dispatch!(simd => input_rows(simd, (x, d_out), weight, (mean, rstd), first, dx));
+        dispatch!(for T, simd => input_rows(simd, (x, d_out), weight, (mean, rstd), first, dx));
     });
 }
 
@@ -74,6 +99,17 @@ pub fn layer_norm_backward_input<T: Element>(
 /// # Panics
 /// The lengths do not fit together.
 pub fn layer_norm_backward_weight<T: Element>(
+    x: &[T],
+    mean: &[T],
+    rstd: &[T],
+    d_out: &[T],
+    d_weight: &mut [T],
+) {
+    T::layer_norm_backward_weight(x, mean, rstd, d_out, d_weight)
+}
+
+/// The body of [`layer_norm_backward_weight`].
+pub(crate) fn layer_norm_backward_weight_body<T: Element>(
     x: &[T],
     mean: &[T],
     rstd: &[T],

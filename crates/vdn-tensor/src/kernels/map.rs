@@ -61,7 +61,7 @@ pub fn map<T: Element, const IN: usize, const OUT: usize>(
         let x = inputs.map(|x| &x[range.clone()]);
         // SAFETY: the ranges of different chunks do not overlap, and the outputs are different slices.
         let y = outputs.map(|y| unsafe { y.part(range.clone()) });
-        dispatch!(simd => map_chunk(simd, f, x, y));
+        dispatch!(for T, simd => map_chunk(simd, f, x, y));
     });
 }
 
@@ -97,7 +97,7 @@ pub fn update<T: Element, const TARGETS: usize, const IN: usize>(
         let x = inputs.map(|x| &x[range.clone()]);
         // SAFETY: the ranges of different chunks do not overlap, and the targets are different slices.
         let y = targets.map(|y| unsafe { y.part(range.clone()) });
-        dispatch!(simd => update_chunk(simd, f, y, x));
+        dispatch!(for T, simd => update_chunk(simd, f, y, x));
     });
 }
 
@@ -157,7 +157,7 @@ pub fn map_broadcast<T: Element, const IN: usize, const OUT: usize>(
                 });
                 // SAFETY: the ranges of different chunks and blocks do not overlap; the outputs are different slices.
                 let y = outputs.map(|y| unsafe { y.part(range.clone()) });
-                dispatch!(simd => map_chunk(simd, f, x, y));
+                dispatch!(for T, simd => map_chunk(simd, f, x, y));
             }
         });
     });
@@ -177,6 +177,11 @@ pub fn copy<T: Element>(x: &[T], y: &mut [T]) {
 /// # Panics
 /// The slices differ in length.
 pub fn add_assign<T: Element>(y: &mut [T], x: &[T]) {
+    T::accumulate(y, x)
+}
+
+/// The body of [`add_assign`].
+pub(crate) fn add_assign_body<T: Element>(y: &mut [T], x: &[T]) {
     update(&Accumulate, [y], [x]);
 }
 
@@ -185,6 +190,11 @@ pub fn add_assign<T: Element>(y: &mut [T], x: &[T]) {
 /// # Panics
 /// The slices differ in length.
 pub fn axpy<T: Element>(factor: T, x: &[T], y: &mut [T]) {
+    T::axpy(factor, x, y)
+}
+
+/// The body of [`axpy`].
+pub(crate) fn axpy_body<T: Element>(factor: T, x: &[T], y: &mut [T]) {
     update(&Axpy(factor.to_f64()), [y], [x]);
 }
 
@@ -193,11 +203,21 @@ pub fn axpy<T: Element>(factor: T, x: &[T], y: &mut [T]) {
 /// # Panics
 /// The slices differ in length.
 pub fn scale<T: Element>(factor: T, x: &[T], y: &mut [T]) {
+    T::scale(factor, x, y)
+}
+
+/// The body of [`scale`].
+pub(crate) fn scale_body<T: Element>(factor: T, x: &[T], y: &mut [T]) {
     map(&Scale(factor.to_f64()), [x], [y]);
 }
 
 /// `y *= factor`.
 pub fn scale_assign<T: Element>(y: &mut [T], factor: T) {
+    T::scale_assign(y, factor)
+}
+
+/// The body of [`scale_assign`].
+pub(crate) fn scale_assign_body<T: Element>(y: &mut [T], factor: T) {
     update(&Scale(factor.to_f64()), [y], []);
 }
 

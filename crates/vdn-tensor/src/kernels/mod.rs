@@ -2,6 +2,7 @@
 
 mod blocking;
 mod broadcast;
+mod compiled_once;
 mod concat;
 mod dropout;
 mod fold;
@@ -19,6 +20,7 @@ mod tree;
 pub mod unit;
 
 pub use broadcast::{Broadcast, broadcast_copy, broadcast_shape, reduce_to_shape};
+pub(crate) use compiled_once::CompiledOnce;
 pub use concat::{concat, slice_axis, slice_axis_backward, split, write_slice};
 pub use dropout::dropout;
 pub use layer_norm::{layer_norm, layer_norm_backward_input, layer_norm_backward_weight};

@@ -19,13 +19,18 @@ use crate::{Element, dispatch, load_partial, store_partial, with_scratch};
 /// # Panics
 /// `kernel` is 0, the slices differ in length, or are not rows of `n`.
 pub fn moving_average<T: Element>(x: &[T], n: usize, kernel: usize, out: &mut [T]) {
+    T::moving_average(x, n, kernel, out)
+}
+
+/// The body of [`moving_average`].
+pub(crate) fn moving_average_body<T: Element>(x: &[T], n: usize, kernel: usize, out: &mut [T]) {
     rows("moving_average", x, n, kernel, out, |x, out, padded| {
         let left = (kernel - 1) / 2;
         let (Some(&first), Some(&last)) = (x.first(), x.last()) else { return };
         padded[..left].fill(first);
         padded[left..left + n].copy_from_slice(x);
         padded[left + n..n + kernel - 1].fill(last);
-        dispatch!(simd => windows(simd, padded, kernel, out));
+        dispatch!(for T, simd => windows(simd, padded, kernel, out));
     });
 }
 
@@ -34,6 +39,16 @@ pub fn moving_average<T: Element>(x: &[T], n: usize, kernel: usize, out: &mut [T
 /// # Panics
 /// As [`moving_average`].
 pub fn moving_average_backward<T: Element>(d_out: &[T], n: usize, kernel: usize, dx: &mut [T]) {
+    T::moving_average_backward(d_out, n, kernel, dx)
+}
+
+/// The body of [`moving_average_backward`].
+pub(crate) fn moving_average_backward_body<T: Element>(
+    d_out: &[T],
+    n: usize,
+    kernel: usize,
+    dx: &mut [T],
+) {
     rows("moving_average_backward", d_out, n, kernel, dx, |d_out, dx, padded| {
         // Number t of the padded row belongs to the windows t - kernel + 1..=t: the mean over a window again, of the
         // gradient with zeros around it. It is taken at the n places of the row itself; the padding follows below.
@@ -42,7 +57,7 @@ pub fn moving_average_backward<T: Element>(d_out: &[T], n: usize, kernel: usize,
         padded[..right].fill(T::ZERO);
         padded[right..right + n].copy_from_slice(d_out);
         padded[right + n..n + kernel - 1].fill(T::ZERO);
-        dispatch!(simd => windows(simd, padded, kernel, dx));
+        dispatch!(for T, simd => windows(simd, padded, kernel, dx));
         // Window i reaches left - i places before the row and right - (n - 1 - i) places behind it.
         let share = T::from_f64(1.0 / kernel as f64);
         let edge = |d: &mut dyn Iterator<Item = &T>, reach: usize| {

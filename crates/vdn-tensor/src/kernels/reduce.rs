@@ -24,6 +24,11 @@ use crate::{Element, Real, Shape, dispatch, load_partial, store_partial, with_sc
 /// # Panics
 /// A slice has another length than `around` says.
 pub fn sum_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
+    T::sum_axis(x, around, out)
+}
+
+/// The body of [`sum_axis`].
+pub(crate) fn sum_axis_body<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     check("sum_axis", x.len(), around, out.len());
     fold_axis(Sum, x, around, out);
 }
@@ -33,6 +38,11 @@ pub fn sum_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T
 /// # Panics
 /// A slice has another length than `around` says.
 pub fn mean_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
+    T::mean_axis(x, around, out)
+}
+
+/// The body of [`mean_axis`].
+pub(crate) fn mean_axis_body<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     check("mean_axis", x.len(), around, out.len());
     fold_axis(Sum, x, around, out);
     update(&DivideBy(around.1 as f64), [out], []);
@@ -44,6 +54,11 @@ pub fn mean_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [
 /// # Panics
 /// A slice has another length than `around` says.
 pub fn max_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
+    T::max_axis(x, around, out)
+}
+
+/// The body of [`max_axis`].
+pub(crate) fn max_axis_body<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     check("max_axis", x.len(), around, out.len());
     fold_axis(Max, x, around, out);
 }
@@ -69,6 +84,16 @@ pub fn mean_axis_backward<T: Element>(d_out: &[T], around: (usize, usize, usize)
 /// # Panics
 /// A slice has another length than `around` says.
 pub fn expand_axis<T: Element>(x: &[T], around: (usize, usize, usize), factor: T, out: &mut [T]) {
+    T::expand_axis(x, around, factor, out)
+}
+
+/// The body of [`expand_axis`].
+pub(crate) fn expand_axis_body<T: Element>(
+    x: &[T],
+    around: (usize, usize, usize),
+    factor: T,
+    out: &mut [T],
+) {
     check("expand_axis", out.len(), around, x.len());
     let plan = along_axis(around, [false]);
     map_broadcast(&Scale(factor.to_f64()), &plan, [x], [out]);
@@ -80,6 +105,17 @@ pub fn expand_axis<T: Element>(x: &[T], around: (usize, usize, usize), factor: T
 /// # Panics
 /// A slice has another length than `around` says.
 pub fn max_axis_backward<T: Element>(
+    x: &[T],
+    max: &[T],
+    d_out: &[T],
+    around: (usize, usize, usize),
+    dx: &mut [T],
+) {
+    T::max_axis_backward(x, max, d_out, around, dx)
+}
+
+/// The body of [`max_axis_backward`].
+pub(crate) fn max_axis_backward_body<T: Element>(
     x: &[T],
     max: &[T],
     d_out: &[T],
@@ -108,7 +144,7 @@ pub fn max_axis_backward<T: Element>(
         for start in columns.clone().step_by(LANES) {
             let columns = start..columns.end.min(start + LANES);
             let at = o * inner + columns.start..o * inner + columns.end;
-            dispatch!(simd => max_columns(simd, n, &max[at.clone()], &d_out[at.clone()], #[inline(always)] |row| {
+            dispatch!(for T, simd => max_columns(simd, n, &max[at.clone()], &d_out[at.clone()], #[inline(always)] |row| {
                 let range = (o * n + row) * inner + columns.start..(o * n + row) * inner + columns.end;
                 // SAFETY: different columns of different strips, and one row at a time.
                 (&x[range.clone()], unsafe { dx.part(range) })
@@ -143,6 +179,11 @@ fn max_columns<'a, S: Simd, T: Element>(
 /// The sum of all numbers.
 #[must_use]
 pub fn sum_all<T: Element>(x: &[T]) -> T {
+    T::sum_all(x)
+}
+
+/// The body of [`sum_all`].
+pub(crate) fn sum_all_body<T: Element>(x: &[T]) -> T {
     let mut sum = [T::ZERO];
     fold_rows(Sum, &Plain(x), x.len(), &mut sum);
     sum[0]
@@ -158,6 +199,11 @@ pub fn sum_all<T: Element>(x: &[T]) -> T {
 /// The slices differ in length.
 #[must_use]
 pub fn dot<T: Element>(a: &[T], b: &[T]) -> T {
+    T::dot(a, b)
+}
+
+/// The body of [`dot`].
+pub(crate) fn dot_body<T: Element>(a: &[T], b: &[T]) -> T {
     assert_eq!(a.len(), b.len(), "dot: lengths of the slices");
     let mut sum = [T::ZERO];
     fold_rows(Sum, &Product(a, b), a.len(), &mut sum);

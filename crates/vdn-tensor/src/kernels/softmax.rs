@@ -18,6 +18,11 @@ use std::ops::Range;
 /// # Panics
 /// A slice has another length than `around` says.
 pub fn softmax<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
+    T::softmax(x, around, out)
+}
+
+/// The body of [`softmax`].
+pub(crate) fn softmax_body<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     let (outer, n, inner) = around;
     check("softmax", x.len(), around, outer * inner);
     assert_eq!(x.len(), out.len(), "softmax: lengths of the input and of the output");
@@ -26,12 +31,12 @@ pub fn softmax<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]
         let rows = (CHUNK / n).max(1);
         return for_each_chunk(out, rows * n, |chunk, out| {
             let x = &x[chunk * rows * n..][..out.len()];
-            dispatch!(simd => softmax_rows(simd, x, n, out));
+            dispatch!(for T, simd => softmax_rows(simd, x, n, out));
         });
     }
     let out = SharedMut::new(out);
     for_each_strip(around, |o, columns| {
-        dispatch!(simd => softmax_columns(simd, x, (o, n, inner), columns, #[inline(always)] |range| {
+        dispatch!(for T, simd => softmax_columns(simd, x, (o, n, inner), columns, #[inline(always)] |range| {
             // SAFETY: strips are disjoint, and within one the kernel lets go of a part before it takes the next.
             unsafe { out.part(range) }
         }));
@@ -43,6 +48,16 @@ pub fn softmax<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]
 /// # Panics
 /// A slice has another length than `around` says.
 pub fn softmax_backward<T: Element>(
+    y: &[T],
+    dy: &[T],
+    around: (usize, usize, usize),
+    dx: &mut [T],
+) {
+    T::softmax_backward(y, dy, around, dx)
+}
+
+/// The body of [`softmax_backward`].
+pub(crate) fn softmax_backward_body<T: Element>(
     y: &[T],
     dy: &[T],
     around: (usize, usize, usize),
@@ -70,20 +85,25 @@ pub fn softmax_backward<T: Element>(
 /// # Panics
 /// A slice has another length than `around` says.
 pub fn logsumexp<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
+    T::logsumexp(x, around, out)
+}
+
+/// The body of [`logsumexp`].
+pub(crate) fn logsumexp_body<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     check("logsumexp", x.len(), around, out.len());
     let (_, n, inner) = around;
     if inner == 1 {
         let rows = (CHUNK / n.max(1)).max(1);
         return for_each_chunk(out, rows, |chunk, out| {
             let x = &x[chunk * rows * n..][..out.len() * n];
-            dispatch!(simd => logsumexp_rows(simd, x, n, out));
+            dispatch!(for T, simd => logsumexp_rows(simd, x, n, out));
         });
     }
     let out = SharedMut::new(out);
     for_each_strip(around, |o, columns| {
         // SAFETY: strips are disjoint, so their columns of row `o` of the output are.
         let out = unsafe { out.part(o * inner + columns.start..o * inner + columns.end) };
-        dispatch!(simd => logsumexp_columns(simd, x, (o, n, inner), columns, out));
+        dispatch!(for T, simd => logsumexp_columns(simd, x, (o, n, inner), columns, out));
     });
 }
 
@@ -93,6 +113,17 @@ pub fn logsumexp<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [
 /// # Panics
 /// A slice has another length than `around` says.
 pub fn logsumexp_backward<T: Element>(
+    x: &[T],
+    y: &[T],
+    d_out: &[T],
+    around: (usize, usize, usize),
+    dx: &mut [T],
+) {
+    T::logsumexp_backward(x, y, d_out, around, dx)
+}
+
+/// The body of [`logsumexp_backward`].
+pub(crate) fn logsumexp_backward_body<T: Element>(
     x: &[T],
     y: &[T],
     d_out: &[T],

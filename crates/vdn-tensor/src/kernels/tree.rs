@@ -180,14 +180,14 @@ pub(super) fn fold_rows<T: Element, F: Fold>(
             for_each_chunk(partial, 1, |i, partial| {
                 let (row, start) = (i / chunks, i % chunks * CHUNK);
                 let range = row * n + start..row * n + n.min(start + CHUNK);
-                partial[0] = dispatch!(simd => source_row(simd, fold, source, row, range));
+                partial[0] = dispatch!(for T, simd => source_row(simd, fold, source, row, range));
             });
             fold_rows(fold, &Plain(partial), chunks, out);
         });
     }
     let rows = CHUNK / n.max(1);
     for_each_chunk(out, rows, |chunk, out| {
-        dispatch!(simd => source_rows(simd, fold, source, chunk * rows, n, out));
+        dispatch!(for T, simd => source_rows(simd, fold, source, chunk * rows, n, out));
     });
 }
 
@@ -260,7 +260,7 @@ fn fold_segments<T: Element, F: Fold>(
         let range = index / segments * n + start..index / segments * n + n.min(start + rows);
         // SAFETY: strips are disjoint, so their columns of the rows `index` of the output are.
         let out = unsafe { out.part(index * inner + columns.start..index * inner + columns.end) };
-        dispatch!(simd => columns_of(simd, fold, source, range, inner, columns, out));
+        dispatch!(for T, simd => columns_of(simd, fold, source, range, inner, columns, out));
     });
 }
 

@@ -104,7 +104,7 @@ impl NoiseKey {
     ) -> T {
         let words = self.block(position(columns, row, column), sample);
         let pair = row % 4 / 2;
-        let z = dispatch!(simd => {
+        let z = dispatch!(for T, simd => {
             let [w0, w1] = [simd.splat_u32(words[2 * pair]), simd.splat_u32(words[2 * pair + 1])];
             let normals = T::normal_pair([w0, w1], simd);
             let mut one = [T::ZERO; 1];
@@ -116,8 +116,13 @@ impl NoiseKey {
 
     /// Fills a flat array with standard normals.
     pub fn fill_normal<T: Element>(self, sample: u32, out: &mut [T]) {
+        T::fill_normal(self, sample, out);
+    }
+
+    /// The body of [`NoiseKey::fill_normal`].
+    pub(crate) fn fill_normal_body<T: Element>(self, sample: u32, out: &mut [T]) {
         for_each_chunk(out, CHUNK, |chunk, out| {
-            dispatch!(simd => fill(simd, out, chunk * (CHUNK / GROUP), #[inline(always)] |position| {
+            dispatch!(for T, simd => fill(simd, out, chunk * (CHUNK / GROUP), #[inline(always)] |position| {
                 self.normals::<_, T>(simd, position, sample)
             }));
         });
@@ -125,8 +130,13 @@ impl NoiseKey {
 
     /// Fills a flat array with uniform numbers in (0, 1]: 32 random bits each, rounded to `T`.
     pub fn fill_uniform<T: Element>(self, sample: u32, out: &mut [T]) {
+        T::fill_uniform(self, sample, out);
+    }
+
+    /// The body of [`NoiseKey::fill_uniform`].
+    pub(crate) fn fill_uniform_body<T: Element>(self, sample: u32, out: &mut [T]) {
         for_each_chunk(out, CHUNK, |chunk, out| {
-            dispatch!(simd => fill(simd, out, chunk * (CHUNK / GROUP), #[inline(always)] |position| {
+            dispatch!(for T, simd => fill(simd, out, chunk * (CHUNK / GROUP), #[inline(always)] |position| {
                 let [a, b, c, d] = self.words(simd, position, sample);
                 [T::uniform(a, simd), T::uniform(b, simd), T::uniform(c, simd), T::uniform(d, simd)]
             }));

@@ -117,6 +117,8 @@ pub trait U32Lanes:
 
 /// Runs an expression on the level chosen at run time: `dispatch!(simd => kernel(simd, x, y))`, where `simd` is bound
 /// to the level's token and `kernel` is generic over [`Simd`]. With `dispatch!(level, simd => ...)` the level is given.
+/// With `dispatch!(for T, simd => ...)` the kernel is on numbers of the type `T`: those that are the same on every level
+/// ([`Element::EVERY_LEVEL`](crate::Element::EVERY_LEVEL) is false) are compiled for `Portable` alone.
 ///
 /// # Panics
 /// The level asked for by `VDN_SIMD` is unknown or absent here; [`level`] returns that as an error beforehand.
@@ -134,6 +136,14 @@ pub trait U32Lanes:
 /// ```
 #[macro_export]
 macro_rules! dispatch {
+    (for $number:ty, $simd:ident => $body:expr) => {
+        if const { <$number as $crate::Element>::EVERY_LEVEL } {
+            $crate::dispatch!($simd => $body)
+        } else {
+            let $simd = $crate::simd::Portable::new();
+            $crate::simd::Simd::vectorize($simd, #[inline(always)] || $body)
+        }
+    };
     ($simd:ident => $body:expr) => {
         $crate::dispatch!($crate::simd::level().unwrap_or_else(|e| panic!("{e}")), $simd => $body)
     };

@@ -30,6 +30,16 @@ pub fn mixture_nll_backward<T: Element>(
     slope: T,
     gradients: MixtureGradients<'_, T>,
 ) {
+    T::mixture_nll_backward(mixture, saved, slope, gradients)
+}
+
+/// The body of [`mixture_nll_backward`].
+pub(crate) fn mixture_nll_backward_body<T: Element>(
+    mixture: &Mixture<'_, T>,
+    saved: &[T],
+    slope: T,
+    gradients: MixtureGradients<'_, T>,
+) {
     let [samples, batch, horizon] = mixture.dims;
     mixture.check(saved.len());
     let rows = batch * horizon;
@@ -47,7 +57,7 @@ pub fn mixture_nll_backward<T: Element>(
             with_scratch(samples * LANES, |stage: &mut [T]| {
                 for b in task * per_task..batch.min((task + 1) * per_task) {
                     mixture.normalised(b, log_weights);
-                    dispatch!(simd => {
+                    dispatch!(for T, simd => {
                         backward_row(simd, mixture, b, (log_weights, saved, stage), slope, wanted);
                     });
                 }

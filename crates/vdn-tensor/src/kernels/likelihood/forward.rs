@@ -11,6 +11,15 @@ use crate::{Element, Real, dispatch, load_partial, store_partial, with_scratch};
 /// # Panics
 /// The lengths do not fit together.
 pub fn mixture_nll<T: Element>(mixture: &Mixture<'_, T>, saved: &mut [T], rows: &mut [T]) {
+    T::mixture_nll(mixture, saved, rows)
+}
+
+/// The body of [`mixture_nll`].
+pub(crate) fn mixture_nll_body<T: Element>(
+    mixture: &Mixture<'_, T>,
+    saved: &mut [T],
+    rows: &mut [T],
+) {
     let [samples, batch, _] = mixture.dims;
     mixture.check(saved.len());
     assert_eq!(rows.len(), batch, "mixture: rows of the result");
@@ -25,7 +34,7 @@ pub fn mixture_nll<T: Element>(mixture: &Mixture<'_, T>, saved: &mut [T], rows: 
                     // SAFETY: each row belongs to one task, and its parts are taken once.
                     let (saved, row) =
                         unsafe { (saved.part(b * width..(b + 1) * width), rows.part(b..b + 1)) };
-                    row[0] = T::from_f64(dispatch!(simd => match mixture.score {
+                    row[0] = T::from_f64(dispatch!(for T, simd => match mixture.score {
                         Score::Marginal => marginal_row(simd, mixture, b, log_weights, stage, saved),
                         _ => whole_row(simd, mixture, b, log_weights, stage, saved),
                     }));

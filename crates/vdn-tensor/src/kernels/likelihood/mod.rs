@@ -10,6 +10,9 @@ mod forward;
 pub use backward::{MixtureGradients, mixture_nll_backward};
 pub use forward::mixture_nll;
 
+pub(super) use backward::mixture_nll_backward_body;
+pub(super) use forward::mixture_nll_body;
+
 use super::tree::CHUNK;
 use crate::simd::{LANES, Simd};
 use crate::{Element, Real, load_partial};

@@ -55,6 +55,16 @@ pub fn unit_backward<T: Element>(
     d_mu: Option<&mut [T]>,
     d_logvar: Option<&mut [T]>,
 ) {
+    T::unit_backward(units, gradients, d_mu, d_logvar)
+}
+
+/// The body of [`unit_backward`].
+pub(crate) fn unit_backward_body<T: Element>(
+    units: &Units<'_, T>,
+    gradients: &UnitGradients<'_, T>,
+    d_mu: Option<&mut [T]>,
+    d_logvar: Option<&mut [T]>,
+) {
     units.check();
     let Units { rows, columns, samples, .. } = *units;
     let size = rows * columns;
@@ -111,7 +121,7 @@ pub fn unit_backward<T: Element>(
         };
         for_each(grid.tasks(), |task| {
             let (chunk, rows, columns) = grid.task(task);
-            dispatch!(simd => work.run(simd, chunk, rows, columns));
+            dispatch!(for T, simd => work.run(simd, chunk, rows, columns));
         });
         if let (true, Some(d_logvar)) = (broadcast, d_logvar) {
             merge_chunks(partials, &grid, 1, columns, false);

@@ -54,6 +54,11 @@ const KINDS: usize = 4;
 /// assert_eq!((s[0][0], s[1][0], s[2][0], s[3][0]), (0.0, 1.0, 1.0, 0.0));
 /// ```
 pub fn unit_forward<T: Element>(units: &Units<'_, T>, outputs: UnitOutputs<'_, T>) {
+    T::unit_forward(units, outputs)
+}
+
+/// The body of [`unit_forward`].
+pub(crate) fn unit_forward_body<T: Element>(units: &Units<'_, T>, outputs: UnitOutputs<'_, T>) {
     units.check();
     let Units { rows, columns, samples, .. } = *units;
     let UnitOutputs { z, m1, m2, c2, d0, lv, kl } = outputs;
@@ -76,7 +81,7 @@ pub fn unit_forward<T: Element>(units: &Units<'_, T>, outputs: UnitOutputs<'_, T
         for_each(grid.tasks(), |task| {
             let (chunk, rows, columns) = grid.task(task);
             let work = Task { units, z, kl, partials: shared, chunk };
-            dispatch!(simd => work.run(simd, rows, columns));
+            dispatch!(for T, simd => work.run(simd, rows, columns));
         });
         merge_chunks(partials, &grid, KINDS, columns, true);
         let n = T::from_f64(rows as f64);

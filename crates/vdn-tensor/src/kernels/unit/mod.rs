@@ -22,6 +22,9 @@ mod merge;
 pub use backward::{UnitGradients, unit_backward};
 pub use forward::{UnitOutputs, unit_forward};
 
+pub(super) use backward::unit_backward_body;
+pub(super) use forward::unit_forward_body;
+
 use crate::element::Element;
 use crate::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use crate::load_partial;
