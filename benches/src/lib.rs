@@ -1,5 +1,9 @@
 //! What the benchmarks share: inputs, and the grid of SIMD levels and thread counts they run on.
 
+pub mod products;
+pub mod streams;
+pub mod training;
+
 use std::time::{Duration, Instant};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;

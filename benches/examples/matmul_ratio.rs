@@ -1,0 +1,88 @@
+//! The speed of the matrix product as a multiple of that of the `gemm` crate.
+//!
+//! On a shared machine two measurements one after the other do not compare. Here short bursts of both alternate; a figure is
+//! the median of the ratios of neighbouring bursts. Command: `cargo run --release -p vdn-benches --example matmul_ratio`.
+//! Numbers after `--` replace the 31 pairs; a word restricts the products to those whose name contains it.
+
+#[path = "../benches/support/mod.rs"]
+mod support;
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+use vdn_benches::THREADS;
+use vdn_benches::products::{
+    FORMS, Product, SHAPES, linear_layers, reference_shape, step_products,
+};
+use vdn_tensor::Element;
+use vdn_tensor::parallel::Pool;
+
+/// The time that a burst takes at least.
+const BURST: Duration = Duration::from_millis(3);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let pairs = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(31);
+    let word = arguments.iter().find(|a| a.parse::<usize>().is_err());
+    let wanted = |name: &str| word.is_none_or(|word| name.contains(word.as_str()));
+    println!("| m x k x n, form | 1 thread: GFLOP/s, ratio | 2 threads: GFLOP/s, ratio |");
+    println!("|---|---|---|");
+    for shape in SHAPES {
+        for [a, b] in FORMS {
+            row(Product::<f32>::new(shape, a, b), "", pairs, &wanted);
+        }
+    }
+    let mut seen = Vec::new();
+    for product in step_products(&linear_layers(&reference_shape(), 256)) {
+        if !seen.contains(&product.name()) {
+            seen.push(product.name());
+            row(product, " (step)", pairs, &wanted);
+        }
+    }
+    for [a, b] in FORMS {
+        row(Product::<f64>::new(SHAPES[0], a, b), " (f64)", pairs, &wanted);
+    }
+}
+
+fn row<T: Element>(
+    mut product: Product<T>,
+    note: &str,
+    pairs: usize,
+    wanted: &impl Fn(&str) -> bool,
+) {
+    let name = product.name() + note;
+    if !wanted(&name) {
+        return;
+    }
+    print!("| {name} |");
+    for threads in THREADS {
+        let pool = Pool::new(threads).expect("threads can be started");
+        let (speed, ratio) = pool.run(|| compare(&mut product, threads, pairs));
+        print!(" {speed:.0}, {ratio:.2} |");
+    }
+    println!();
+}
+
+/// The best speed of our bursts, in GFLOP/s, and the median ratio to the speed of `gemm`.
+fn compare<T: Element>(product: &mut Product<T>, threads: usize, pairs: usize) -> (f64, f64) {
+    let flop = product.flop() as f64;
+    let once = seconds(1, || product.run()).min(seconds(1, || product.run()));
+    let count = (BURST.as_secs_f64() / once).ceil() as u32;
+    let mut best = f64::INFINITY;
+    let mut ratios: Vec<f64> = (0..pairs)
+        .map(|_| {
+            let ours = seconds(count, || black_box(&mut *product).run());
+            let theirs = seconds(count, || support::gemm_crate(black_box(&mut *product), threads));
+            best = best.min(ours);
+            theirs / ours
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    (flop / best / 1e9, ratios[pairs / 2])
+}
+
+/// Seconds per call.
+fn seconds(count: u32, mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    (0..count).for_each(|_| work());
+    start.elapsed().as_secs_f64() / f64::from(count)
+}
