@@ -253,8 +253,11 @@ impl VariationalLayer {
             };
             let units = graph.tape.sample_kl(mu, logvar, how)?;
             let z = match self.config.pooling {
-                Some(pool) => graph.tape.pool(units.z, self.config.latent_dims, pool)?,
-                None => units.z,
+                // The pool of one value is that value.
+                Some(pool) if self.config.latent_dims > 1 => {
+                    graph.tape.pool(units.z, self.config.latent_dims, pool)?
+                }
+                _ => units.z,
             };
             Ok(LayerOutput { z, mu, logvar, units })
         })

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
-use vdn_tensor::kernels;
+use vdn_tensor::kernels::{self, LayerNormGradients};
 use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "layer_norm";
@@ -56,17 +56,12 @@ impl<T: Element> Definition<T> for LayerNorm {
             return;
         };
         let (x, weight, mean, rstd) = (x.data(), weight.data(), mean.data(), rstd.data());
-        let dy = dy.data();
-        let [dx, d_weight, d_bias] = d_inputs else { return };
-        if let Some(dx) = dx {
-            kernels::layer_norm_backward_input(x, weight, mean, rstd, dy, dx.data_mut());
-        }
-        if let Some(d_weight) = d_weight {
-            kernels::layer_norm_backward_weight(x, mean, rstd, dy, d_weight.data_mut());
-        }
-        if let Some(d_bias) = d_bias {
-            kernels::sum_axis(dy, (1, mean.len(), weight.len()), d_bias.data_mut());
-        }
+        let mut wanted = d_inputs.iter_mut().map(|d| d.as_mut().map(ViewMut::data_mut));
+        let [x_gradient, weight_gradient, bias_gradient] =
+            std::array::from_fn(|_| wanted.next().flatten());
+        let gradients =
+            LayerNormGradients { x: x_gradient, weight: weight_gradient, bias: bias_gradient };
+        kernels::layer_norm_backward(x, weight, mean, rstd, dy.data(), gradients);
     }
 }
 

@@ -5,6 +5,7 @@
 //! so that one call would cost the caller seconds. Each such kernel is therefore a thin generic function that calls
 //! [`CompiledOnce`], whose implementations are not generic.
 
+use super::layer_norm_backward::LayerNormGradients;
 use super::likelihood::{Mixture, MixtureGradients};
 use super::unit::{UnitGradients, UnitOutputs, Units};
 use crate::noise::NoiseKey;
@@ -65,21 +66,14 @@ kernels! {
         mean: &mut [Self],
         rstd: &mut [Self]
     ) = super::layer_norm::layer_norm_body;
-    fn layer_norm_backward_input(
+    fn layer_norm_backward(
         x: &[Self],
         weight: &[Self],
         mean: &[Self],
         rstd: &[Self],
         d_out: &[Self],
-        dx: &mut [Self]
-    ) = super::layer_norm::layer_norm_backward_input_body;
-    fn layer_norm_backward_weight(
-        x: &[Self],
-        mean: &[Self],
-        rstd: &[Self],
-        d_out: &[Self],
-        d_weight: &mut [Self]
-    ) = super::layer_norm::layer_norm_backward_weight_body;
+        gradients: LayerNormGradients<'_, Self>
+    ) = super::layer_norm_backward::layer_norm_backward_body;
 
     fn softmax(x: &[Self], around: Around, out: &mut [Self]) = super::softmax::softmax_body;
     fn softmax_backward(y: &[Self], dy: &[Self], around: Around, dx: &mut [Self])

@@ -7,6 +7,7 @@ mod concat;
 mod dropout;
 mod fold;
 mod layer_norm;
+mod layer_norm_backward;
 pub mod likelihood;
 mod map;
 mod matmul;
@@ -23,7 +24,8 @@ pub use broadcast::{Broadcast, broadcast_copy, broadcast_shape, reduce_to_shape}
 pub(crate) use compiled_once::CompiledOnce;
 pub use concat::{concat, slice_axis, slice_axis_backward, split, write_slice};
 pub use dropout::dropout;
-pub use layer_norm::{layer_norm, layer_norm_backward_input, layer_norm_backward_weight};
+pub use layer_norm::layer_norm;
+pub use layer_norm_backward::{LayerNormGradients, layer_norm_backward};
 pub use map::{
     Formula, Update, add_assign, axpy, copy, map, map_broadcast, scale, scale_assign, update,
 };

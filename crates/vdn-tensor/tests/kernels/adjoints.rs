@@ -3,9 +3,9 @@
 use crate::cases::{Report, garbage, numbers};
 use vdn_tensor::Shape;
 use vdn_tensor::kernels::{
-    Pool, broadcast_copy, concat, dot, dropout, layer_norm, layer_norm_backward_input,
-    layer_norm_backward_weight, logsumexp, logsumexp_backward, max_axis, max_axis_backward,
-    mean_axis, mean_axis_backward, moving_average, moving_average_backward, pool, pool_backward,
+    LayerNormGradients, Pool, broadcast_copy, concat, dot, dropout, layer_norm,
+    layer_norm_backward, logsumexp, logsumexp_backward, max_axis, max_axis_backward, mean_axis,
+    mean_axis_backward, moving_average, moving_average_backward, pool, pool_backward,
     reduce_to_shape, slice_axis, slice_axis_backward, softmax, softmax_backward, split, sum_axis,
     sum_axis_backward,
 };
@@ -175,9 +175,15 @@ fn layer_norms(report: &mut Report, rows: usize, n: usize) {
         layer_norm(x, weight, bias, eps, y, &mut mean, &mut rstd);
     };
     let (mut dx, mut dw, mut db) = (garbage::<f64>(x.len()), garbage::<f64>(n), garbage::<f64>(n));
-    layer_norm_backward_input(&x, &weight, &mean, &rstd, &dy, &mut dx);
-    layer_norm_backward_weight(&x, &mean, &rstd, &dy, &mut dw);
-    sum_axis(&dy, (1, rows, n), &mut db);
+    let all = LayerNormGradients { x: Some(&mut dx), weight: Some(&mut dw), bias: Some(&mut db) };
+    layer_norm_backward(&x, &weight, &mean, &rstd, &dy, all);
+    // What is asked for beside a gradient does not change it.
+    let (mut alone, mut last) = (garbage::<f64>(x.len()), garbage::<f64>(n));
+    let one = LayerNormGradients { x: Some(&mut alone), weight: None, bias: None };
+    layer_norm_backward(&x, &weight, &mean, &rstd, &dy, one);
+    let one = LayerNormGradients { x: None, weight: None, bias: Some(&mut last) };
+    layer_norm_backward(&x, &weight, &mean, &rstd, &dy, one);
+    report.expect(alone == dx && last == db, || format!("layer_norm [{rows}, {n}]: one alone"));
     let name = |what: &str| format!("layer_norm [{rows}, {n}] by {what}");
     curved(report, &name("input"), &x, &dy, |x, y| forward(x, &weight, &bias, y), &dx);
     curved(report, &name("weight"), &weight, &dy, |w, y| forward(&x, w, &bias, y), &dw);

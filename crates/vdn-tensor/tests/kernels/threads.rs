@@ -4,9 +4,8 @@ use crate::cases::{Report, garbage, numbers};
 use crate::reductions::AROUND;
 use std::collections::BTreeMap;
 use vdn_tensor::kernels::{
-    dropout, layer_norm, layer_norm_backward_input, layer_norm_backward_weight, logsumexp,
-    max_axis, mean_axis, moving_average, moving_average_backward, reduce_to_shape, softmax,
-    softmax_backward, sum_axis,
+    LayerNormGradients, dropout, layer_norm, layer_norm_backward, logsumexp, max_axis, mean_axis,
+    moving_average, moving_average_backward, reduce_to_shape, softmax, softmax_backward, sum_axis,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
@@ -60,11 +59,13 @@ fn everything<T: Element>() -> Results {
     keep("layer_norm".to_owned(), &out);
     keep("layer_norm mean".to_owned(), &mean);
     keep("layer_norm rstd".to_owned(), &rstd);
-    layer_norm_backward_input(&x, &weight, &mean, &rstd, &dy, &mut out);
-    keep("layer_norm_backward_input".to_owned(), &out);
-    let mut sums = garbage::<T>(n);
-    layer_norm_backward_weight(&x, &mean, &rstd, &dy, &mut sums);
-    keep("layer_norm_backward_weight".to_owned(), &sums);
+    let (mut sums, mut more) = (garbage::<T>(n), garbage::<T>(n));
+    let all =
+        LayerNormGradients { x: Some(&mut out), weight: Some(&mut sums), bias: Some(&mut more) };
+    layer_norm_backward(&x, &weight, &mean, &rstd, &dy, all);
+    keep("layer_norm_backward, input".to_owned(), &out);
+    keep("layer_norm_backward, weight".to_owned(), &sums);
+    keep("layer_norm_backward, bias".to_owned(), &more);
     reduce_to_shape(&x, &Shape::from([30, 30, n]), &mut sums, &Shape::from([n]));
     keep("reduce_to_shape".to_owned(), &sums);
     moving_average(&x, n, 25, &mut out);
