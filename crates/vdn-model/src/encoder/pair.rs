@@ -70,12 +70,9 @@ impl PairEncoder {
         previous: Var,
     ) -> Result<Var, Error> {
         graph.labelled(&self.label, |graph| {
-            let batch = graph.tape.shape(current).rows();
-            // Both windows share the projections: one product of twice the rows.
-            let both = graph.tape.concat(&[current, previous], 0)?;
-            let both = self.project(graph, both)?;
-            let a = graph.tape.slice_axis(both, 0, 0, batch)?;
-            let b = graph.tape.slice_axis(both, 0, batch, batch)?;
+            let [weight, bias] = self.projection(graph)?;
+            let a = graph.tape.affine(current, weight, Some(bias))?;
+            let b = graph.tape.affine(previous, weight, Some(bias))?;
             let difference = graph.tape.sub(a, b)?;
             let sum = graph.tape.add(a, b)?;
             let middle = graph.tape.scale(sum, T::from_f64(0.5))?;
@@ -91,17 +88,15 @@ impl PairEncoder {
         })
     }
 
-    /// `e(x)` by one product. The moving average is linear, `trend(x) = A x`, so
+    /// Weight and bias of `e` as one linear map. The moving average is linear, `trend(x) = A x`, so
     /// `W_s (x - A x) + W_t A x = (W_s + (W_t - W_s) A) x`: smoothing a difference of weights replaces smoothing the
     /// windows and the second product. Parameters and their gradients are those of the two maps.
-    fn project<T: Element>(&self, graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
+    fn projection<T: Element>(&self, graph: &mut Graph<'_, T>) -> Result<[Var; 2], Error> {
         let [seasonal, trend] = [&self.seasonal, &self.trend]
             .map(|map| [graph.parameter(map.weight()), graph.parameter(map.bias())]);
         let tape = &mut *graph.tape;
         let difference = tape.sub(trend[0], seasonal[0])?;
         let smoothed = tape.moving_average_adjoint(difference, self.kernel)?;
-        let weight = tape.add(seasonal[0], smoothed)?;
-        let bias = tape.add(seasonal[1], trend[1])?;
-        tape.affine(x, weight, Some(bias))
+        Ok([tape.add(seasonal[0], smoothed)?, tape.add(seasonal[1], trend[1])?])
     }
 }

@@ -22,8 +22,8 @@ use crate::output_noise::OutputNoise;
 use crate::parameter::Parameters;
 use prediction::intervene;
 use vdn_autograd::{Error, Var};
-use vdn_tensor::Element;
 use vdn_tensor::kernels::Pool;
+use vdn_tensor::{Element, with_scratch};
 
 /// The noise streams of the parts.
 mod stream {
@@ -192,26 +192,27 @@ impl Forecaster {
         rows: usize,
     ) -> Result<[Var; 4], Error> {
         let length = self.config.input_len;
-        let norm = self.config.normalization;
-        let normalize = |from: &[T], to: &mut [T]| {
-            let windows = from.chunks_exact(length).zip(batch.current.chunks_exact(length));
-            for ((x, current), to) in windows.zip(to.chunks_exact_mut(length)) {
-                let (centre, scale) = norm.statistics(current);
-                to.iter_mut().zip(x).for_each(|(to, &x)| *to = (x - centre) / scale);
+        with_scratch(2 * rows, |statistics: &mut [T]| {
+            let (centres, scales) = statistics.split_at_mut(rows);
+            let windows = batch.current.chunks_exact(length);
+            for ((centre, scale), window) in centres.iter_mut().zip(&mut *scales).zip(windows) {
+                (*centre, *scale) = self.config.normalization.statistics(window);
             }
-        };
-        let current =
-            graph.tape.constant_with([rows, length], |to| normalize(batch.current, to))?;
-        let previous =
-            graph.tape.constant_with([rows, length], |to| normalize(batch.previous, to))?;
-        let statistic = |to: &mut [T], which: fn((T, T)) -> T| {
-            for (to, current) in to.iter_mut().zip(batch.current.chunks_exact(length)) {
-                *to = which(norm.statistics(current));
-            }
-        };
-        let centre = graph.tape.constant_with([rows, 1], |to| statistic(to, |s| s.0))?;
-        let scale = graph.tape.constant_with([rows, 1], |to| statistic(to, |s| s.1))?;
-        Ok([current, previous, centre, scale])
+            let tape = &mut *graph.tape;
+            let mut normalized = |from: &[T]| {
+                tape.constant_with([rows, length], |to| {
+                    let windows = from.chunks_exact(length).zip(to.chunks_exact_mut(length));
+                    for ((from, to), (&centre, &scale)) in windows.zip(centres.iter().zip(&*scales))
+                    {
+                        to.iter_mut().zip(from).for_each(|(to, &x)| *to = (x - centre) / scale);
+                    }
+                })
+            };
+            let (current, previous) = (normalized(batch.current)?, normalized(batch.previous)?);
+            let centre = tape.constant([rows, 1], centres)?;
+            let scale = tape.constant([rows, 1], scales)?;
+            Ok([current, previous, centre, scale])
+        })
     }
 
     /// Records one forward pass.
