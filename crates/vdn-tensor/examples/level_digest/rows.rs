@@ -3,7 +3,7 @@
 use crate::{Digest, numbers, zeros};
 use vdn_tensor::Element;
 use vdn_tensor::kernels::{
-    Pool, layer_norm, layer_norm_backward_input, layer_norm_backward_weight, moving_average,
+    LayerNormGradients, Pool, layer_norm, layer_norm_backward, moving_average,
     moving_average_backward, pool, pool_backward,
 };
 
@@ -14,11 +14,16 @@ pub(crate) fn lines<T: Element>(digest: &Digest) {
             let (weight, bias) = (numbers::<T>(42, n), numbers::<T>(43, n));
             let (mut y, mut mean, mut rstd) = (zeros(x.len()), zeros(rows), zeros(rows));
             layer_norm(&x, &weight, &bias, 1e-5, &mut y, &mut mean, &mut rstd);
-            let (mut dx, mut dw) = (zeros(x.len()), zeros(n));
-            layer_norm_backward_input(&x, &weight, &mean, &rstd, &dy, &mut dx);
-            layer_norm_backward_weight(&x, &mean, &rstd, &dy, &mut dw);
+            let [mut dx, mut d_weight, mut d_bias] = [x.len(), n, n].map(zeros);
+            let gradients = LayerNormGradients {
+                x: Some(&mut dx),
+                weight: Some(&mut d_weight),
+                bias: Some(&mut d_bias),
+            };
+            layer_norm_backward(&x, &weight, &mean, &rstd, &dy, gradients);
             let forward = [("result", y), ("mean", mean), ("rstd", rstd)];
-            forward.into_iter().chain([("d_input", dx), ("d_weight", dw)]).collect()
+            let slopes = [("d_input", dx), ("d_weight", d_weight), ("d_bias", d_bias)];
+            forward.into_iter().chain(slopes).collect()
         });
     }
     for [rows, n, kernel] in [[4, 96, 25], [100, 200, 7], [3, 5, 2]] {
