@@ -11,9 +11,9 @@
 //! ```
 //!
 //! With arguments, only those lines whose name starts with one of them are computed. The two files may come from two
-//! machines. Lines of `f64` depend on the functions of the standard library as well, those of `f32` do not: inputs are
-//! made from whole numbers. The hash is FNV-1a in 64 bits over the little-endian bytes of the numbers. All NaN count as
-//! the same number: which of its bit patterns an operation returns is left open by Rust, as by IEEE 754.
+//! machines. Lines of `f64`, and of mixtures in both types, depend on the functions of the standard library as well; the
+//! inputs, made from whole numbers, do not. The hash is FNV-1a in 64 bits over the numbers as `f64`, little-endian. All
+//! NaN count as the same number: which of its bit patterns an operation returns is left open by Rust, as by IEEE 754.
 
 mod elementwise;
 mod mixtures;
