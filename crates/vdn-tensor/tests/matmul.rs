@@ -250,9 +250,18 @@ fn the_bits_are_those_of_the_definition_on_any_number_of_threads() {
     let _turn = alone();
     let mut failures = Vec::new();
     let pools = [1, 2, 8].map(|threads| (threads, Pool::new(threads).unwrap()));
-    // The larger ones are cut into tasks: along the rows, along the columns, along both.
-    let shapes =
-        [[1, 33, 800], [7, 50, 390], [67, 97, 131], [300, 40, 100], [6, 1000, 400], [128, 192, 50]];
+    // The larger ones are cut into tasks: along the rows, along the columns, along both. Tasks above each other share the
+    // panels of B: one or several chunks of columns and blocks of the inner dimension.
+    let shapes = [
+        [1, 33, 800],
+        [7, 50, 390],
+        [67, 97, 131],
+        [300, 40, 100],
+        [6, 1000, 400],
+        [128, 192, 50],
+        [150, 300, 400],
+        [90, 1600, 60],
+    ];
     for shape in shapes {
         check_bits::<f32>(shape, &pools, &mut failures);
         check_bits::<f64>(shape, &pools, &mut failures);

@@ -7,20 +7,18 @@
 //! Figures were measured on a Zen 3 core (32 KiB of level 1, 512 KiB of level 2).
 
 use crate::simd::{LANES, Level};
+use std::ops::Range;
 
-/// The longest block of the inner dimension, in bytes. A lane group of B over a block (16 columns, 24 KiB) stays in the
-/// level 1 cache while all rows pass.
+/// The longest block of the inner dimension, in bytes: some rows of A and a lane group of B (16 columns, 24 KiB) are in
+/// the level 1 cache while they are multiplied.
 const INNER: usize = 1536;
 
-/// The most bytes of A (rows times inner block) in a block: it stays in the level 2 cache while all columns pass.
+/// The most bytes of A in panels (rows times inner block): they stay in the level 2 cache while all columns pass.
 const BLOCK_OF_A: usize = 384 << 10;
 
-/// How many lane groups of B are packed at a time.
-pub(super) const GROUPS: usize = 4;
-
-/// With more columns than this, rows of A are copied to panels even where they could be read in place: consecutive
-/// memory for each tile pays once it is read often enough.
-const PACK_ROWS_ABOVE: usize = 192;
+/// How many lane groups of B are packed at a time: up to 144 KiB, which stay in the level 2 cache while all rows pass. A
+/// multiple of the widths of all large tiles.
+pub(super) const GROUPS: usize = 6;
 
 /// A transposed A is read in place up to this size in bytes (and up to [`FEW_COLUMNS`]): it fits the caches however
 /// its columns lie.
@@ -48,6 +46,9 @@ pub(super) const fn tile_rows(level: Level, size: usize) -> usize {
     }
 }
 
+/// The most bytes of packed B that the tasks of a product share.
+const SHARED_B: usize = 8 << 20;
+
 /// The cuts of one product.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocking {
@@ -55,10 +56,17 @@ pub(super) struct Blocking {
     pub(super) depth: usize,
     /// Rows of A in a block.
     pub(super) rows: usize,
-    /// Rows and columns of C in a task.
-    pub(super) task: [usize; 2],
+    /// Tasks along the rows and along the columns of C.
+    pub(super) tasks: [usize; 2],
     /// Whether A is copied to panels.
     pub(super) pack_a: bool,
+    /// Whether B is read where it lies.
+    pub(super) b_in_place: bool,
+    /// Whether the panels of B are kept for all blocks of rows, whoever copies them first.
+    pub(super) share_b: bool,
+    /// Cuts between tasks lie at multiples of so many rows and columns.
+    tile: usize,
+    column_unit: usize,
 }
 
 /// What a product looks like to [`Blocking::new`].
@@ -69,34 +77,50 @@ pub(super) struct Problem {
     pub(super) k: usize,
     /// A is stored transposed.
     pub(super) transposed_a: bool,
+    /// B is stored transposed.
+    pub(super) transposed_b: bool,
     /// Bytes of a number.
     pub(super) size: usize,
 }
 
 impl Blocking {
     pub(super) fn new(problem: Problem, level: Level, threads: usize) -> Self {
-        let Problem { m, n, k, transposed_a, size } = problem;
+        let Problem { m, n, k, transposed_a, transposed_b, size } = problem;
         let depth = inner_block(k, size);
         let tile = tile_rows(level, size);
-        let pack_a = if transposed_a {
-            n > FEW_COLUMNS || m * k * size > SMALL_A
-        } else {
-            n > PACK_ROWS_ABOVE
-        };
-        let task = partition(problem, tile, threads);
-        let most = (BLOCK_OF_A / (depth.max(1) * size)).max(tile);
-        let rows = task[0].div_ceil(task[0].div_ceil(most)).next_multiple_of(tile);
-        Self { depth, rows, task, pack_a }
+        let pack_a = transposed_a && (n > FEW_COLUMNS || m * k * size > SMALL_A);
+        let tasks = partition(problem, threads);
+        let most = if pack_a { (BLOCK_OF_A / (depth.max(1) * size)).max(tile) } else { usize::MAX };
+        let task_rows = m.min(m.div_ceil(tasks[0]) + tile / 2);
+        let rows = task_rows.div_ceil(task_rows.div_ceil(most)).next_multiple_of(tile);
+        let b_in_place = !transposed_b && reads_b_in_place(task_rows, n);
+        let chunk = GROUPS * LANES;
+        let wide = n >= 4 * chunk * tasks[1];
+        let column_unit = if wide { chunk } else { LANES };
+        let bytes = n.next_multiple_of(chunk) * k.next_multiple_of(depth.max(1)) * size;
+        let share_b = !b_in_place && m > rows && (wide || tasks[1] == 1) && bytes <= SHARED_B;
+        Self { depth, rows, tasks, pack_a, b_in_place, share_b, tile, column_unit }
     }
 
-    /// How many tasks there are along the rows and along the columns of C.
-    pub(super) fn tasks(&self, m: usize, n: usize) -> [usize; 2] {
-        [m.div_ceil(self.task[0]), n.div_ceil(self.task[1])]
+    /// The rows of the tasks at place `down` of the grid.
+    pub(super) fn task_rows(&self, down: usize, m: usize) -> Range<usize> {
+        share(down, self.tasks[0], m, self.tile)
+    }
+
+    /// The columns of the tasks at place `across` of the grid.
+    pub(super) fn task_columns(&self, across: usize, n: usize) -> Range<usize> {
+        share(across, self.tasks[1], n, self.column_unit)
     }
 }
 
+/// Part `index` of `parts` nearly equal ones of `0..len`, cut at multiples of `unit`; it can be empty.
+fn share(index: usize, parts: usize, len: usize, unit: usize) -> Range<usize> {
+    let cut = |i: usize| if i == parts { len } else { (len * i / parts + unit / 2) / unit * unit };
+    cut(index).min(len)..cut(index + 1).min(len)
+}
+
 /// Whether B is read where it lies, for `rows` rows of A and `n` columns.
-pub(super) fn reads_b_in_place(rows: usize, n: usize) -> bool {
+fn reads_b_in_place(rows: usize, n: usize) -> bool {
     rows <= FEW_ROWS || rows * n <= SMALL_C
 }
 
@@ -106,19 +130,19 @@ fn inner_block(k: usize, size: usize) -> usize {
     k.div_ceil(blocks).next_multiple_of(4)
 }
 
-/// Rows and columns of a task: of all grids with about as many tasks as threads, the one that is done first.
-fn partition(problem: Problem, tile: usize, threads: usize) -> [usize; 2] {
-    let Problem { m, n, k, .. } = problem;
+/// Tasks down and across: of all grids with about as many tasks as threads, the one that is done first.
+fn partition(problem: Problem, threads: usize) -> [usize; 2] {
+    let Problem { m, n, k, transposed_a, .. } = problem;
     let tasks = threads.min(m * n * k / TASK).max(1);
-    let mut best = (usize::MAX, [m, n]);
+    let mut best = (usize::MAX, [1, 1]);
     for across in 1..=tasks {
-        let rows = m.div_ceil(tasks / across).next_multiple_of(tile);
-        let columns = n.div_ceil(across).next_multiple_of(LANES);
-        let turns = (m.div_ceil(rows) * n.div_ceil(columns)).div_ceil(threads);
-        // In the time of a multiply-add of one lane: the copy of a number of B costs about 8, of A about 12.
-        let time = turns * (rows * columns + 8 * columns + 12 * rows);
+        let down = tasks / across;
+        let (rows, columns) = (m.div_ceil(down), n.div_ceil(across).next_multiple_of(LANES));
+        // In the time of a multiply-add of one lane: the copy of a number of B, which the tasks above each other share,
+        // costs about 8, of A (where it is stored transposed) about 6.
+        let time = rows * columns + 8 * columns / down + if transposed_a { 6 * rows } else { 0 };
         if time < best.0 {
-            best = (time, [rows, columns]);
+            best = (time, [down, across]);
         }
     }
     best.1

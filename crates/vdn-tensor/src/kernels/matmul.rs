@@ -2,8 +2,9 @@
 //!
 //! The structure is that of K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM TOMS
 //! 34(3), 2008), with the tile loop of F. Van Zee and R. van de Geijn, "BLIS" (ACM TOMS 41(3), 2015): a tile of C stays
-//! in registers (`microkernel.rs`), a lane group of B in the level 1 cache, a block of A in the level 2 cache; parts are
-//! copied into the order in which they are read (`pack.rs`) where that pays (`blocking.rs`).
+//! in registers (`microkernel.rs`), its rows of A in the level 1 cache, some columns of B in the level 2 cache; parts are
+//! copied into the order in which they are read (`pack.rs`) where that pays (`blocking.rs`), and the copies of B serve all
+//! threads (`shared_panels.rs`).
 //!
 //! # Reproducibility
 //! The inner dimension is cut into blocks whose length depends on that dimension and the number type. Within a block an
@@ -11,9 +12,12 @@
 //! for any number of threads and on every level with fused multiply-add (`f64`: on every level, its products never
 //! fuse). Nothing is skipped: zeros times NaN or infinity are NaN, as in the naive loops.
 
-use super::blocking::{Blocking, GROUPS, Problem, reads_b_in_place, tile_rows};
-use super::microkernel::{ColumnsOfB, Finish, Number, RowsOfA, finish_row, products};
+use super::blocking::{Blocking, GROUPS, Problem, tile_rows};
+use super::microkernel::{
+    ColumnsOfB, Number, RowsOfA, RowsOfC, finish_edge, finish_whole, products,
+};
 use super::pack::{pack_columns, pack_rows};
+use super::shared_panels::{CHUNK, Claim, PanelsOfB};
 use crate::buffer::with_scratch;
 use crate::dispatch;
 use crate::element::Element;
@@ -138,11 +142,16 @@ fn multiply<T: Number>(
     // The two ways to store a single row are the same; this one need not be copied.
     a.transposed &= m > 1;
     let level = simd::level().unwrap_or_else(|e| panic!("{e}"));
-    let problem = Problem { m, n, k, transposed_a: a.transposed, size: size_of::<T>() };
+    let (transposed_a, transposed_b) = (a.transposed, b.transposed);
+    let problem = Problem { m, n, k, transposed_a, transposed_b, size: size_of::<T>() };
     let blocking = Blocking::new(problem, level, parallel::threads());
-    let product = Product { m, n, k, a, b, c: SharedMut::new(c), epilogue, blocking };
-    let [down, across] = blocking.tasks(m, n);
-    parallel::for_each(down * across, |task| product.run(level, task / across, task % across));
+    let [down, across] = blocking.tasks;
+    let shared_len = if blocking.share_b { PanelsOfB::<T>::len(n, k, blocking.depth) } else { 0 };
+    with_scratch(shared_len, |memory: &mut [T]| {
+        let panels = PanelsOfB::new(memory, n, blocking.depth);
+        let product = Product { m, n, k, a, b, c: SharedMut::new(c), epilogue, blocking, panels };
+        parallel::for_each(down * across, |task| product.run(level, task / across, task % across));
+    });
 }
 
 /// The result of an empty inner dimension.
@@ -166,6 +175,8 @@ struct Product<'a, T> {
     c: SharedMut<'a, T>,
     epilogue: Epilogue<'a, T>,
     blocking: Blocking,
+    /// B in panels, if the tasks share them.
+    panels: PanelsOfB<'a, T>,
 }
 
 /// Part of a product: a block of rows, a block of the inner dimension, and some lane groups of columns.
@@ -181,9 +192,9 @@ struct Part<'a, T> {
 impl<T: Number> Product<'_, T> {
     /// The task at row `down` and column `across` of the grid of tasks.
     fn run(&self, level: Level, down: usize, across: usize) {
-        let Blocking { depth, rows: block, task, pack_a } = self.blocking;
-        let rows = down * task[0]..self.m.min((down + 1) * task[0]);
-        let columns = across * task[1]..self.n.min((across + 1) * task[1]);
+        let Blocking { depth, rows: block, pack_a, .. } = self.blocking;
+        let rows = self.blocking.task_rows(down, self.m);
+        let columns = self.blocking.task_columns(across, self.n);
         let b_len = GROUPS * LANES * depth;
         let a_len = if pack_a { block * depth } else { 0 };
         with_scratch(b_len + a_len, |scratch: &mut [T]| {
@@ -194,19 +205,28 @@ impl<T: Number> Product<'_, T> {
         });
     }
 
-    /// Copies `rows` of A to panels of `W`.
+    /// Copies `rows` of A, which is stored transposed, to panels of `W`.
     #[inline(always)]
     fn pack_a<const W: usize>(&self, rows: Range<usize>, inner: Range<usize>, panels: &mut [T]) {
-        let Operand { data, transposed } = self.a;
-        let depth = inner.len();
-        if transposed {
-            let from = &data[inner.start * self.m + rows.start..];
-            return pack_rows::<T, W>(from, self.m, rows.len(), depth, panels);
-        }
-        for (row, panel) in rows.clone().step_by(W).zip(panels.chunks_mut(depth * W)) {
-            let width = W.min(rows.end - row);
-            pack_columns::<T, W>(&data[row * self.k + inner.start..], self.k, width, depth, panel);
-        }
+        let from = &self.a.data[inner.start * self.m + rows.start..];
+        pack_rows::<T, W>(from, self.m, rows.len(), inner.len(), panels);
+    }
+
+    /// The panels of a chunk of `columns` of B: those that all tasks share, or a copy in `own`.
+    #[inline(always)]
+    fn panels_of_b(&self, columns: Range<usize>, inner: Range<usize>, own: &mut [T]) -> *const T {
+        let (column, first) = (columns.start, inner.start);
+        let claim =
+            if self.blocking.share_b { self.panels.claim(column, first) } else { Claim::Taken };
+        let (to, shared) = match claim {
+            Claim::Ready(panels) => return panels,
+            Claim::Empty(panels) => (panels, true),
+            // Another thread is at it: to wait would take as long as to copy.
+            Claim::Taken => (own, false),
+        };
+        self.pack_b(columns, inner, to);
+        let panels = to.as_ptr();
+        if shared { self.panels.publish(column, first) } else { panels }
     }
 
     /// Copies `columns` of B to panels of sixteen.
@@ -241,8 +261,10 @@ fn blocks<S: Simd, T: Number>(
     a_panels: &mut [T],
     b_panels: &mut [T],
 ) {
-    let &Product { n, k, a, b, blocking, .. } = product;
-    let in_place = !b.transposed && reads_b_in_place(rows.len(), n);
+    let &Product { m, n, k, a, b, blocking, .. } = product;
+    // Tasks above each other begin with different columns of B, so that each finds most panels copied by the others.
+    let chunks = columns.len().div_ceil(CHUNK);
+    let turn = (rows.start * chunks).div_ceil(m);
     for i in rows.clone().step_by(blocking.rows) {
         let rows = i..rows.end.min(i + blocking.rows);
         for p in (0..k).step_by(blocking.depth) {
@@ -254,27 +276,31 @@ fn blocks<S: Simd, T: Number>(
                     _ => product.pack_a::<2>(rows.clone(), inner.clone(), a_panels),
                 }
             }
-            let mut j = columns.start;
-            while j < columns.end {
-                let mut width = (columns.end - j).min(GROUPS * LANES);
-                let b = if in_place && width >= LANES {
-                    // Whole lane groups only: what is left of the row goes through a panel in the next turn.
-                    width -= width % LANES;
-                    let start = b.data[p * n + j..].as_ptr();
-                    ColumnsOfB { start, stride: n, group_stride: LANES }
-                } else {
-                    product.pack_b(j..j + width, inner.clone(), b_panels);
-                    let group_stride = inner.len() * LANES;
-                    ColumnsOfB { start: b_panels.as_ptr(), stride: LANES, group_stride }
-                };
-                let (rows, inner) = (rows.clone(), inner.clone());
-                let part = Part { rows, inner, columns: j..j + width, panels: a_panels, b };
-                if blocking.pack_a || a.transposed {
-                    tiles::<S, T, true>(simd, product, &part);
-                } else {
-                    tiles::<S, T, false>(simd, product, &part);
+            for chunk in 0..chunks {
+                let first = columns.start + (chunk + turn) % chunks * CHUNK;
+                let last = columns.end.min(first + CHUNK);
+                let mut next = first;
+                while next < last {
+                    // Whole lane groups can be read where they lie; what is left of the row goes through a panel.
+                    let whole = (last - next) / LANES * LANES;
+                    let in_place = blocking.b_in_place && whole > 0;
+                    let columns = next..if in_place { next + whole } else { last };
+                    next = columns.end;
+                    let b = if in_place {
+                        let start = b.data[p * n + columns.start..].as_ptr();
+                        ColumnsOfB { start, stride: n, group_stride: LANES }
+                    } else {
+                        let start = product.panels_of_b(columns.clone(), inner.clone(), b_panels);
+                        ColumnsOfB { start, stride: LANES, group_stride: inner.len() * LANES }
+                    };
+                    let (rows, inner) = (rows.clone(), inner.clone());
+                    let part = Part { rows, inner, columns, panels: a_panels, b };
+                    if blocking.pack_a || a.transposed {
+                        tiles::<S, T, true>(simd, product, &part);
+                    } else {
+                        tiles::<S, T, false>(simd, product, &part);
+                    }
                 }
-                j += width;
             }
         }
     }
@@ -312,25 +338,32 @@ fn strip<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
     first: usize,
 ) -> usize {
     let end = first + (part.rows.end - first) / R * R;
-    if end == first {
-        return end;
-    }
     let groups = part.columns.len().div_ceil(LANES);
-    let mut group = 0;
-    while group < groups {
-        if V > 1 && groups - group >= V {
-            for row in (first..end).step_by(R) {
-                tile::<S, T, PANEL, R, V>(simd, product, part, row, group);
-            }
-            group += V;
-        } else {
-            for row in (first..end).step_by(R) {
-                tile::<S, T, PANEL, R, 1>(simd, product, part, row, group);
-            }
-            group += 1;
-        }
+    let wide = groups / V * V;
+    if V > 1 {
+        grid::<S, T, PANEL, R, V>(simd, product, part, first..end, 0..wide);
+        grid::<S, T, PANEL, R, 1>(simd, product, part, first..end, wide..groups);
+    } else {
+        grid::<S, T, PANEL, R, 1>(simd, product, part, first..end, 0..groups);
     }
     end
+}
+
+/// The tiles of whole multiples of `R` rows and `V` lane groups, one row of tiles after the other: its rows of A stay in
+/// the nearest cache, and B comes from the next one in the order in which it lies there.
+#[inline(always)]
+fn grid<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
+    simd: S,
+    product: &Product<'_, T>,
+    part: &Part<'_, T>,
+    rows: Range<usize>,
+    groups: Range<usize>,
+) {
+    for row in rows.step_by(R) {
+        for group in groups.clone().step_by(V) {
+            tile::<S, T, PANEL, R, V>(simd, product, part, row, group);
+        }
+    }
 }
 
 /// The tile of `R` rows from `row` on and `V` lane groups from `group` on.
@@ -362,15 +395,16 @@ fn tile<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
 
     let column = part.columns.start + group * LANES;
     let columns = column..part.columns.end.min(column + V * LANES);
+    let add_c = inner > 0 || matches!(product.epilogue, Epilogue::Accumulate);
     let bias = match product.epilogue {
         Epilogue::Bias(bias) if inner_end == k => Some(&bias[columns.clone()]),
         _ => None,
     };
-    let add_c = inner > 0 || matches!(product.epilogue, Epilogue::Accumulate);
-    for (r, sum) in sum.into_iter().enumerate() {
-        let start = (row + r) * n;
-        // SAFETY: rows and columns of the tasks are disjoint, and a task has one such part at a time.
-        let c = unsafe { product.c.part(start + columns.start..start + columns.end) };
-        finish_row(simd, sum, c, Finish { add_c, bias });
+    // SAFETY: rows and columns of the tasks are disjoint, and a task has one tile at a time.
+    let c = unsafe { RowsOfC::new(&product.c, row * n + columns.start, n) };
+    if columns.len() == V * LANES {
+        finish_whole(simd, sum, c, add_c, bias);
+    } else {
+        finish_edge::<S, T, R, V>(sum, c, columns.len(), add_c, bias);
     }
 }

@@ -4,7 +4,8 @@
 //! block, in order, starting at 0, so the shape of the tile does not enter the result. That is why every level can use
 //! the shape that fills its registers (see `kernels/blocking.rs`).
 
-use crate::element::{Element, load_partial, store_partial};
+use crate::element::Element;
+use crate::parallel::SharedMut;
 use crate::real::Real;
 use crate::simd::{LANES, Lanes, Simd};
 use wide::f64x2;
@@ -19,6 +20,7 @@ pub(super) trait Number: Element {
     fn group_splat<S: Simd>(simd: S, x: Self) -> Self::Group<S>;
     fn group_load<S: Simd>(simd: S, x: &[Self; LANES]) -> Self::Group<S>;
     fn group_store<S: Simd>(group: Self::Group<S>, to: &mut [Self; LANES]);
+    fn group_add<S: Simd>(x: Self::Group<S>, y: Self::Group<S>, simd: S) -> Self::Group<S>;
     /// `x * y + z`.
     fn group_mul_add<S: Simd>(
         x: Self,
@@ -43,6 +45,10 @@ impl Number for f32 {
         group.store(to);
     }
     #[inline(always)]
+    fn group_add<S: Simd>(x: S::F32, y: S::F32, _simd: S) -> S::F32 {
+        x + y
+    }
+    #[inline(always)]
     fn group_mul_add<S: Simd>(x: f32, y: S::F32, z: S::F32, simd: S) -> S::F32 {
         simd.splat(x).mul_add(y, z)
     }
@@ -61,6 +67,17 @@ impl Number for f64 {
     #[inline(always)]
     fn group_store<S: Simd>(group: [f64x2; LANES / 2], to: &mut [f64; LANES]) {
         *to = bytemuck::cast(group);
+    }
+    #[inline(always)]
+    fn group_add<S: Simd>(
+        mut x: [f64x2; LANES / 2],
+        y: [f64x2; LANES / 2],
+        _simd: S,
+    ) -> [f64x2; LANES / 2] {
+        for (x, y) in x.iter_mut().zip(&y) {
+            *x += *y;
+        }
+        x
     }
     #[inline(always)]
     fn group_mul_add<S: Simd>(
@@ -92,13 +109,6 @@ pub(super) struct ColumnsOfB<T> {
     pub(super) start: *const T,
     pub(super) stride: usize,
     pub(super) group_stride: usize,
-}
-
-/// What a row of a tile becomes: `products (+ c) (+ bias)`, added in this order.
-#[derive(Clone, Copy)]
-pub(super) struct Finish<'a, T> {
-    pub(super) add_c: bool,
-    pub(super) bias: Option<&'a [T]>,
 }
 
 /// How many inner indices one turn of the loop takes.
@@ -168,25 +178,93 @@ unsafe fn step<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: u
     }
 }
 
-/// Writes one row of a tile to `c`: `16 V` numbers, or fewer at the right edge.
+/// The rows of C that a tile writes.
+#[derive(Clone, Copy)]
+pub(super) struct RowsOfC<'a, 'c, T> {
+    c: &'a SharedMut<'c, T>,
+    start: usize,
+    stride: usize,
+}
+
+impl<'a, 'c, T> RowsOfC<'a, 'c, T> {
+    /// Row `r` begins at `start + r * stride` in `c`.
+    ///
+    /// # Safety
+    /// Nobody else has access to the rows that the tile covers while this lives.
+    #[inline(always)]
+    pub(super) unsafe fn new(c: &'a SharedMut<'c, T>, start: usize, stride: usize) -> Self {
+        Self { c, start, stride }
+    }
+
+    /// The first `len` numbers of row `r`.
+    #[inline(always)]
+    fn row(&mut self, r: usize, len: usize) -> &mut [T] {
+        let start = self.start + r * self.stride;
+        // SAFETY: nobody else has access, by the contract of `new`; here one row is borrowed at a time.
+        unsafe { self.c.part(start..start + len) }
+    }
+}
+
+/// Turns the sums of a tile into numbers of C: `sum (+ c) (+ bias)`, added in this order. All lane groups are whole.
 #[inline(always)]
-pub(super) fn finish_row<S: Simd, T: Number, const V: usize>(
+pub(super) fn finish_whole<S: Simd, T: Number, const R: usize, const V: usize>(
     simd: S,
-    products: [T::Group<S>; V],
-    c: &mut [T],
-    finish: Finish<'_, T>,
+    mut sum: [[T::Group<S>; V]; R],
+    mut c: RowsOfC<'_, '_, T>,
+    add_c: bool,
+    bias: Option<&[T]>,
 ) {
-    for (v, group) in products.into_iter().enumerate() {
-        let mut sum = [T::ZERO; LANES];
-        T::group_store(group, &mut sum);
-        let mut lanes = T::load(simd, &sum);
-        let c = &mut c[v * LANES..];
-        if finish.add_c {
-            lanes = lanes + load_partial(simd, c, T::ZERO);
+    if add_c {
+        for (r, sum) in sum.iter_mut().enumerate() {
+            add_row::<S, T, V>(simd, sum, c.row(r, V * LANES));
         }
-        if let Some(bias) = finish.bias {
-            lanes = lanes + load_partial(simd, &bias[v * LANES..], T::ZERO);
+    }
+    if let Some(bias) = bias {
+        for sum in &mut sum {
+            add_row::<S, T, V>(simd, sum, bias);
         }
-        store_partial(lanes, c);
+    }
+    for (r, sum) in sum.into_iter().enumerate() {
+        for (group, to) in sum.into_iter().zip(c.row(r, V * LANES).as_chunks_mut().0) {
+            T::group_store::<S>(group, to);
+        }
+    }
+}
+
+/// Adds sixteen numbers each from `terms` to the lane groups of a row.
+#[inline(always)]
+fn add_row<S: Simd, T: Number, const V: usize>(simd: S, sum: &mut [T::Group<S>; V], terms: &[T]) {
+    for (group, terms) in sum.iter_mut().zip(terms.as_chunks().0) {
+        *group = T::group_add(*group, T::group_load(simd, terms), simd);
+    }
+}
+
+/// [`finish_whole`] at the right edge of C, where only `len` columns of the tile exist.
+#[inline(always)]
+pub(super) fn finish_edge<S: Simd, T: Number, const R: usize, const V: usize>(
+    sum: [[T::Group<S>; V]; R],
+    mut c: RowsOfC<'_, '_, T>,
+    len: usize,
+    add_c: bool,
+    bias: Option<&[T]>,
+) {
+    for (r, sum) in sum.into_iter().enumerate() {
+        let mut numbers = [[T::ZERO; LANES]; V];
+        for (group, to) in sum.into_iter().zip(&mut numbers) {
+            T::group_store::<S>(group, to);
+        }
+        let numbers = &mut numbers.as_flattened_mut()[..len];
+        let c = c.row(r, len);
+        if add_c {
+            for (x, c) in numbers.iter_mut().zip(&*c) {
+                *x += *c;
+            }
+        }
+        if let Some(bias) = bias {
+            for (x, b) in numbers.iter_mut().zip(bias) {
+                *x += *b;
+            }
+        }
+        c.copy_from_slice(numbers);
     }
 }

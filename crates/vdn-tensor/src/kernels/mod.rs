@@ -16,6 +16,7 @@ mod moving_average;
 mod pack;
 mod pool;
 mod reduce;
+mod shared_panels;
 mod softmax;
 mod tree;
 pub mod unit;

@@ -1,8 +1,8 @@
 //! Copies of parts of A and B in the order in which the tiles of a matrix product read them.
 //!
-//! A panel is `W` rows of A or columns of B: `panel[p * W + w]` for the inner index `p`. Where the matrix ends inside a
-//! panel, the places beyond its edge hold numbers without meaning (the neighbours in memory, or zeros): the tile's
-//! products with them are thrown away.
+//! A panel is `W` rows of A (where it is stored transposed) or columns of B: `panel[p * W + w]` for the inner index `p`.
+//! Where the matrix ends inside a panel, the places beyond its edge hold numbers without meaning (the neighbours in
+//! memory, or zeros): the tile's products with them are thrown away.
 
 use crate::element::Element;
 use wide::f32x4;
@@ -22,19 +22,34 @@ pub(super) fn pack_rows<T: Element, const W: usize>(
     panels: &mut [T],
 ) {
     for p0 in (0..depth).step_by(ROWS) {
+        let p1 = (p0 + ROWS).min(depth);
         for w in (0..width).step_by(W) {
-            for p in p0..(p0 + ROWS).min(depth) {
+            let to = &mut panels[w * depth..][p0 * W..p1 * W];
+            for p in p0..p1 {
                 let row = &from[p * stride + w..];
-                let to = &mut panels[w * depth + p * W..][..W];
-                match row.first_chunk::<W>() {
-                    Some(whole) => to.copy_from_slice(whole),
-                    None => {
-                        let (head, tail) = to.split_at_mut(row.len());
-                        head.copy_from_slice(row);
-                        tail.fill(T::ZERO);
-                    }
-                }
+                copy_row::<T, W>(row, &mut to[(p - p0) * W..]);
             }
+        }
+    }
+}
+
+/// The first `W` numbers of `row`, or all of them and zeros, to the start of `to`; what follows there can be overwritten.
+#[inline(always)]
+fn copy_row<T: Element, const W: usize>(row: &[T], to: &mut [T]) {
+    // Six numbers are no vector; eight are, and the two too many are overwritten by the next row.
+    if W == 6
+        && let (Some(eight), Some(to)) = (row.first_chunk::<8>(), to.first_chunk_mut::<8>())
+    {
+        *to = *eight;
+        return;
+    }
+    let to = &mut to[..W];
+    match row.first_chunk::<W>() {
+        Some(whole) => to.copy_from_slice(whole),
+        None => {
+            let (head, tail) = to.split_at_mut(row.len());
+            head.copy_from_slice(row);
+            tail.fill(T::ZERO);
         }
     }
 }
@@ -82,31 +97,18 @@ fn pack_squares<T: Element, const W: usize, const L: usize>(
     p: usize,
     panel: &mut [T],
 ) {
-    const { assert!(W.is_multiple_of(SIDE) || W % SIDE == 2) };
+    const { assert!(W.is_multiple_of(SIDE)) };
     let panel = &mut panel[p * W..][..L * W];
-    let (fours, rest) = columns.as_chunks::<SIDE>();
+    let (fours, _) = columns.as_chunks::<SIDE>();
     for (four, columns) in fours.iter().enumerate() {
-        turn::<T, W, L, SIDE>(columns.map(|column| &column[p..p + L]), four * SIDE, panel);
-    }
-    if let &[first, second] = rest {
-        turn::<T, W, L, 2>([&first[p..p + L], &second[p..p + L]], W - 2, panel);
-    }
-}
-
-/// `N` columns of `L` numbers, to column `w` of the panel.
-#[inline(always)]
-fn turn<T: Element, const W: usize, const L: usize, const N: usize>(
-    columns: [&[T]; N],
-    w: usize,
-    panel: &mut [T],
-) {
-    for l in (0..L).step_by(SIDE) {
-        let mut square = [[T::ZERO; SIDE]; SIDE];
-        for (four, column) in square.iter_mut().zip(columns) {
-            four.copy_from_slice(&column[l..l + SIDE]);
-        }
-        for (q, four) in transpose(square).iter().enumerate() {
-            panel[(l + q) * W + w..][..N].copy_from_slice(&four[..N]);
+        for l in (0..L).step_by(SIDE) {
+            let mut square = [[T::ZERO; SIDE]; SIDE];
+            for (to, column) in square.iter_mut().zip(columns) {
+                to.copy_from_slice(&column[p + l..p + l + SIDE]);
+            }
+            for (q, row) in transpose(square).iter().enumerate() {
+                panel[(l + q) * W + four * SIDE..][..SIDE].copy_from_slice(row);
+            }
         }
     }
 }
