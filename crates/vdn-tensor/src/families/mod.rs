@@ -1,6 +1,24 @@
 //! The families of distributions a unit can have: one file each, mathematics only.
 //!
 //! A formula is written once over [`Real`](crate::Real); production evaluates it on SIMD lanes, tests on `f64` and on
-//! [`Dual`](crate::Dual) numbers.
+//! [`Dual`](crate::Dual) numbers. What all families have in common is the trait [`Family`]; [`sample_into`] draws from
+//! any of them with addressed noise.
 
+mod draw;
+mod excess;
+mod family;
 pub mod gaussian;
+mod laplace;
+mod log_normal;
+mod logistic;
+mod normal;
+mod student_t;
+
+pub use draw::{KlEstimate, NoiseKind, kl_estimate, sample_into};
+pub use excess::ln_1p_minus;
+pub use family::Family;
+pub use laplace::Laplace;
+pub use log_normal::LogNormal;
+pub use logistic::Logistic;
+pub use normal::Normal;
+pub use student_t::StudentT;

@@ -1,0 +1,196 @@
+//! Draws from any family, with addressed noise, on lanes.
+
+use super::family::Family;
+use crate::dispatch;
+use crate::element::{Element, load_partial, store_partial};
+use crate::noise::NoiseKey;
+use crate::parallel::for_each_chunk;
+use crate::simd::{LANES, Simd, U32Lanes};
+
+/// What one draw is made of. The formulas of a [`Family`] get two numbers of noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoiseKind {
+    /// One standard normal (given twice): the same noise at the same address as the fused Gaussian kernel.
+    Normal,
+    /// Two independent standard normals.
+    NormalPair,
+    /// A uniform number in (0, 1] and another that is below 1/2 with probability 1/2, from one random word.
+    SignedUniform,
+}
+
+/// Elements that share a position of the noise: sixteen lanes of four words.
+const GROUP: usize = 4 * LANES;
+/// Elements per parallel task.
+const CHUNK: usize = 256 * GROUP;
+
+/// The noise of four rows of sixteen elements; pairs take two blocks, those of the samples `2 s` and `2 s + 1`.
+#[inline(always)]
+fn noise<S: Simd, T: Element>(
+    simd: S,
+    kind: NoiseKind,
+    key: NoiseKey,
+    position: S::U32,
+    sample: u32,
+) -> [[T::Lanes<S>; 2]; 4] {
+    match kind {
+        NoiseKind::Normal => {
+            let [a, b, c, d] = key.normals::<S, T>(simd, position, sample);
+            [[a, a], [b, b], [c, c], [d, d]]
+        }
+        NoiseKind::NormalPair => {
+            let [a, b, c, d] = key.normals::<S, T>(simd, position, 2 * sample);
+            let [e, f, g, h] = key.normals::<S, T>(simd, position, 2 * sample + 1);
+            [[a, b], [c, d], [e, f], [g, h]]
+        }
+        NoiseKind::SignedUniform => {
+            let [a, b, c, d] = key.words(simd, position, sample);
+            [
+                signed::<S, T>(simd, a),
+                signed::<S, T>(simd, b),
+                signed::<S, T>(simd, c),
+                signed::<S, T>(simd, d),
+            ]
+        }
+    }
+}
+
+/// The word rotated by one bit as a uniform number, and the word itself, whose first bit is the side: so the first
+/// number has all 32 bits and is uniform on the same grid on either side.
+#[inline(always)]
+fn signed<S: Simd, T: Element>(simd: S, word: S::U32) -> [T::Lanes<S>; 2] {
+    let rotated = word.shl::<1>() | word.shr::<31>();
+    [T::uniform(rotated, simd), T::uniform(word, simd)]
+}
+
+/// Draws one number for each element, with the parameters `[location, log scale]` given element by element (or as one
+/// number each). Flat addresses, as [`NoiseKey::fill_normal`]: the first elements do not depend on how many follow, nor
+/// anything on the number of threads.
+///
+/// ```
+/// use vdn_tensor::families::{Laplace, sample_into};
+/// use vdn_tensor::noise::NoiseKey;
+/// let (mut few, mut many) = ([0.0_f32; 3], [0.0_f32; 100]);
+/// sample_into(&Laplace, [&[0.0], &[0.0]], NoiseKey::new(1, 0, 0), 0, &mut few);
+/// sample_into(&Laplace, [&[0.0], &[0.0]], NoiseKey::new(1, 0, 0), 0, &mut many);
+/// assert_eq!(few, many[..3]);
+/// ```
+///
+/// # Panics
+/// A parameter has neither one element nor as many as `out`; `sample` is 2^31 or more for a family that draws pairs.
+pub fn sample_into<F: Family, T: Element>(
+    family: &F,
+    parameters: [&[T]; 2],
+    key: NoiseKey,
+    sample: u32,
+    out: &mut [T],
+) {
+    let (lens, len) = (parameters.map(<[T]>::len), out.len());
+    assert!(lens.iter().all(|&l| l == len || l == 1), "{}: {lens:?} parameters, {len}", F::NAME);
+    assert!(F::NOISE != NoiseKind::NormalPair || sample < 1 << 31, "{}: sample {sample}", F::NAME);
+    for_each_chunk(out, CHUNK, |chunk, out| {
+        let start = chunk * CHUNK;
+        let mut own = parameters;
+        for part in &mut own {
+            if part.len() == len {
+                *part = &part[start..start + out.len()];
+            }
+        }
+        dispatch!(simd => fill(simd, family, own, [chunk * (CHUNK / GROUP), len], key, sample, out));
+    });
+}
+
+#[inline(always)]
+fn fill<S: Simd, F: Family, T: Element>(
+    simd: S,
+    family: &F,
+    parameters: [&[T]; 2],
+    [first_group, len]: [usize; 2],
+    key: NoiseKey,
+    sample: u32,
+    out: &mut [T],
+) {
+    let mut lanes = [0; LANES];
+    for (i, lane) in lanes.iter_mut().enumerate() {
+        *lane = i as u32;
+    }
+    let lane = simd.load_u32(&lanes);
+    for (index, group) in out.chunks_mut(GROUP).enumerate() {
+        let position = lane + simd.splat_u32(((first_group + index) * LANES) as u32);
+        let noise = noise::<S, T>(simd, F::NOISE, key, position, sample);
+        for ((row, out), noise) in group.chunks_mut(LANES).enumerate().zip(&noise) {
+            let at = index * GROUP + row * LANES;
+            let mut own = [T::splat(simd, T::ZERO); 2];
+            for (own, given) in own.iter_mut().zip(&parameters) {
+                *own = match given.len() {
+                    1 if len > 1 => T::splat(simd, given[0]),
+                    _ => load_partial(simd, &given[at..at + out.len()], T::ZERO),
+                };
+            }
+            store_partial(family.sample(own, *noise), out);
+        }
+    }
+}
+
+/// A divergence that was estimated, or is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KlEstimate {
+    /// The divergence in nats, or its estimate; never negative.
+    pub mean: f64,
+    /// The standard error of the estimate; 0 for a closed form.
+    pub standard_error: f64,
+    /// Draws used; 0 for a closed form.
+    pub draws: usize,
+}
+
+/// The divergence of the member with these parameters from the standard one, in double precision: the closed form
+/// where there is one, else the mean of `draws` addressed draws with its standard error.
+///
+/// ```
+/// use vdn_tensor::families::{Logistic, Normal, kl_estimate};
+/// use vdn_tensor::noise::NoiseKey;
+/// let key = NoiseKey::new(3, 0, 0);
+/// assert_eq!(kl_estimate(&Normal, [1.0, 0.0], key, 100).mean, 0.5);
+/// let kl = kl_estimate(&Logistic, [1.0, 0.0], key, 10_000);
+/// assert!(kl.standard_error < 2e-3 && (kl.mean - 0.1585).abs() < 4.0 * kl.standard_error);
+/// ```
+///
+/// # Panics
+/// An estimate is asked for from fewer than two draws.
+#[must_use]
+pub fn kl_estimate<F: Family>(
+    family: &F,
+    parameters: [f64; 2],
+    key: NoiseKey,
+    draws: usize,
+) -> KlEstimate {
+    if F::KL_IS_EXACT {
+        let mean = family.kl(parameters, [0.5; 2]);
+        return KlEstimate { mean, standard_error: 0.0, draws: 0 };
+    }
+    assert!(draws >= 2, "{}: a standard error needs two draws, not {draws}", F::NAME);
+    let (mut mean, mut squares) = (0.0, 0.0);
+    for i in 0..draws {
+        let kl = family.kl(parameters, noise_at(F::NOISE, key, i));
+        let step = kl - mean;
+        mean += step / (i + 1) as f64;
+        squares += step * (kl - mean);
+    }
+    let standard_error = (squares / ((draws - 1) as f64 * draws as f64)).sqrt();
+    KlEstimate { mean, standard_error, draws }
+}
+
+/// The noise of element `index` of a flat array, sample 0: what [`sample_into`] gives its formula there.
+fn noise_at(kind: NoiseKind, key: NoiseKey, index: usize) -> [f64; 2] {
+    let (row, column) = (index / LANES, index % LANES);
+    let position = (row / 4 * LANES + column) as u32;
+    let mut both = [0.0; 2];
+    dispatch!(simd => {
+        let all = noise::<_, f64>(simd, kind, key, simd.splat_u32(position), 0);
+        for (to, lanes) in both.iter_mut().zip(&all[row % 4]) {
+            let mut one = [0.0];
+            store_partial(*lanes, &mut one);
+            *to = one[0];
+        }
+    });
+    both
+}

@@ -1,0 +1,85 @@
+//! The Laplace family: density `e^(-|z - location| / b) / (2 b)`, `b = e^log_scale`; its variance is `2 b^2`.
+//!
+//! A draw is `±(-ln u)` with `u` uniform: the magnitude of a standard Laplace variate is exponential. Divergence from
+//! `Laplace(0, 1)`: `|m| + b e^(-|m|/b) - 1 - ln b` (from `E |z|` for `z` of the family; Kotz, Kozubowski and Podgorski,
+//! "The Laplace Distribution and Generalizations", 2001, for the moments), written here as a sum of two terms that are
+//! never negative.
+
+use super::draw::NoiseKind;
+use super::family::{self, Family};
+use super::gaussian::exp_m1_minus;
+use crate::real::Real;
+
+/// The Laplace family.
+///
+/// ```
+/// use vdn_tensor::families::{Family, Laplace};
+/// let (m, b) = (0.7_f64, 0.4_f64);
+/// let kl = Laplace.kl([m, b.ln()], [0.5, 0.5]); // exact: the noise plays no part
+/// assert!((kl - (m + b * (-m / b).exp() - 1.0 - b.ln())).abs() < 1e-15);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Laplace;
+
+/// The standard variate.
+#[inline(always)]
+fn standard<R: Real>([uniform, side]: [R; 2]) -> R {
+    let log = uniform.ln();
+    R::select(side.lt(side.lit(0.5)), log, -log)
+}
+
+/// -1 below 0, else 1.
+#[inline(always)]
+fn sign<R: Real>(x: R) -> R {
+    R::select(x.lt(x.lit(0.0)), x.lit(-1.0), x.lit(1.0))
+}
+
+impl Family for Laplace {
+    const NAME: &'static str = "laplace";
+    const NOISE: NoiseKind = NoiseKind::SignedUniform;
+    const KL_IS_EXACT: bool = true;
+
+    #[inline(always)]
+    fn sample<R: Real>(&self, parameters: [R; 2], noise: [R; 2]) -> R {
+        family::place(parameters, standard(noise))
+    }
+    #[inline(always)]
+    fn sample_gradient<R: Real>(&self, parameters: [R; 2], noise: [R; 2]) -> [R; 2] {
+        family::place_gradient(parameters, standard(noise))
+    }
+    /// With `a = |m|/b`: `|m| + b e^-a - 1 - ln b = b (e^-a - 1 + a) + (e^l - 1 - l)`, `l = ln b`.
+    #[inline(always)]
+    fn kl<R: Real>(&self, [location, log_scale]: [R; 2], _noise: [R; 2]) -> R {
+        let b = log_scale.exp();
+        b.mul_add(exp_m1_minus(-location.abs() / b), exp_m1_minus(log_scale))
+    }
+    /// By the location `±(1 - e^-a)`; by the log scale `b e^-a (1 + a) - 1 = b (x - a + a e^-a) + (b - 1)` with `x` the
+    /// excess `e^-a - 1 + a`.
+    #[inline(always)]
+    fn kl_gradient<R: Real>(&self, [location, log_scale]: [R; 2], _noise: [R; 2]) -> [R; 2] {
+        let b = log_scale.exp();
+        let a = location.abs() / b;
+        let fall = (-a).exp_m1();
+        let by_scale = b.mul_add(a.mul_add(fall, exp_m1_minus(-a)), log_scale.exp_m1());
+        [-(sign(location) * fall), by_scale]
+    }
+    #[inline(always)]
+    fn log_density<R: Real>(&self, parameters: [R; 2], z: R) -> R {
+        let x = family::standardise(parameters, z);
+        -x.abs() - parameters[1] - x.lit(std::f64::consts::LN_2)
+    }
+    /// At `z = location`, where the density has its kink, the slope from above.
+    #[inline(always)]
+    fn log_density_gradient<R: Real>(&self, parameters: [R; 2], z: R) -> [R; 3] {
+        let x = family::standardise(parameters, z);
+        family::place_density_gradient(parameters[1], x, -sign(x))
+    }
+    #[inline(always)]
+    fn entropy<R: Real>(&self, [_, log_scale]: [R; 2]) -> R {
+        log_scale + log_scale.lit(1.0 + std::f64::consts::LN_2)
+    }
+    #[inline(always)]
+    fn entropy_gradient<R: Real>(&self, [location, _]: [R; 2]) -> [R; 2] {
+        [location.lit(0.0), location.lit(1.0)]
+    }
+}

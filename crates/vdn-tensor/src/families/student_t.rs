@@ -1,0 +1,128 @@
+//! Student's t family with fixed degrees of freedom `nu`: density proportional to `(1 + x^2/nu)^(-(nu+1)/2) / s`,
+//! `x = (z - location) / s`, `s = e^log_scale`.
+//!
+//! A draw is made of two standard normals: with `r = (n1^2 + n2^2) / nu`, `n1 sqrt((e^r - 1) / r)` has the standard
+//! distribution, because `r nu / 2 = -ln u` and `n1 / sqrt(nu r) = cos(2 pi v)` for the uniforms of Box and Muller, and
+//! then it is `sqrt(nu (u^(-2/nu) - 1)) cos(2 pi v)` (Bailey, "Polar generation of random variates with the
+//! t-distribution", 1994).
+//!
+//! The divergence from the standard member has no closed form. Both have the same tails, so the ratio `e^l = p(z)/q(z)`
+//! of their densities is bounded; its mean under `q` is 1, so `E[e^l - 1 - l] = E[-l] = KL`, and `e^l - 1 - l` is not
+//! negative for any draw.
+
+use super::draw::NoiseKind;
+use super::family::{self, Family};
+use super::gaussian::exp_m1_minus;
+use crate::math::gamma::{digamma, ln_gamma};
+use crate::real::Real;
+use std::f64::consts::PI;
+
+/// Student's t family with fixed degrees of freedom.
+///
+/// ```
+/// use vdn_tensor::families::{Family, StudentT};
+/// let cauchy = StudentT::new(1.0).unwrap();
+/// let density = cauchy.log_density([0.0_f64, 0.0], 1.0).exp();
+/// assert!((density - 0.5 / std::f64::consts::PI).abs() < 1e-15);
+/// assert!(StudentT::new(0.5).is_none());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StudentT {
+    nu: f64,
+    log_norm: f64,
+    entropy: f64,
+}
+
+impl StudentT {
+    /// The family with `nu` degrees of freedom, at least 1 (the Cauchy family) and finite; below 1 draws overflow
+    /// `f32`.
+    #[must_use]
+    pub fn new(nu: f64) -> Option<Self> {
+        if !(nu >= 1.0 && nu.is_finite()) {
+            return None;
+        }
+        let (half, next) = (0.5 * nu, 0.5 * (nu + 1.0));
+        let log_norm = ln_gamma(next) - ln_gamma(half) - 0.5 * (nu * PI).ln();
+        let entropy = next * (digamma(next) - digamma(half)) - log_norm;
+        Some(Self { nu, log_norm, entropy })
+    }
+
+    /// The degrees of freedom.
+    #[must_use]
+    pub fn degrees_of_freedom(&self) -> f64 {
+        self.nu
+    }
+
+    /// The standard variate.
+    #[inline(always)]
+    fn standard<R: Real>(&self, [one, two]: [R; 2]) -> R {
+        let r = one.mul_add(one, two * two) * one.lit(1.0 / self.nu);
+        // At r = 0 the quotient is its limit 1.
+        let r = r.max(r.lit(1e-30));
+        one * (r.exp_m1() / r).sqrt()
+    }
+
+    /// `ln p(z) - ln q(z)` at `z = m + s y`: `ln s - (nu+1)/2 ln[(nu + z^2) / (nu + y^2)]`, the quotient by `ln(1 + v)`
+    /// with `v = (z - y)(z + y) / (nu + y^2)` where that is small.
+    #[inline(always)]
+    fn log_ratio<R: Real>(&self, parameters: [R; 2], y: R) -> R {
+        let (z, nu) = (family::place(parameters, y), y.lit(self.nu));
+        let v = family::displacement(parameters, y) * (z + y) / y.mul_add(y, nu);
+        let inverse = y.lit(1.0 / self.nu);
+        let apart = (z * z * inverse).ln_1p() - (y * y * inverse).ln_1p();
+        let growth = R::select(v.abs().lt(v.lit(0.5)), v.ln_1p(), apart);
+        growth.mul_add(y.lit(-0.5 * (self.nu + 1.0)), parameters[1])
+    }
+
+    /// The slope of the standard log-density, `-(nu + 1) x / (nu + x^2)`.
+    #[inline(always)]
+    fn slope<R: Real>(&self, x: R) -> R {
+        x * x.lit(-self.nu - 1.0) / x.mul_add(x, x.lit(self.nu))
+    }
+}
+
+impl Family for StudentT {
+    const NAME: &'static str = "student_t";
+    const NOISE: NoiseKind = NoiseKind::NormalPair;
+    const KL_IS_EXACT: bool = false;
+
+    #[inline(always)]
+    fn sample<R: Real>(&self, parameters: [R; 2], noise: [R; 2]) -> R {
+        family::place(parameters, self.standard(noise))
+    }
+    #[inline(always)]
+    fn sample_gradient<R: Real>(&self, parameters: [R; 2], noise: [R; 2]) -> [R; 2] {
+        family::place_gradient(parameters, self.standard(noise))
+    }
+    #[inline(always)]
+    fn kl<R: Real>(&self, parameters: [R; 2], noise: [R; 2]) -> R {
+        exp_m1_minus(self.log_ratio(parameters, self.standard(noise)))
+    }
+    #[inline(always)]
+    fn kl_gradient<R: Real>(&self, parameters: [R; 2], noise: [R; 2]) -> [R; 2] {
+        let y = self.standard(noise);
+        let excess = self.log_ratio(parameters, y).exp_m1();
+        let slope = self.slope(family::place(parameters, y));
+        let by_scale = slope.mul_add(parameters[1].exp() * y, y.lit(1.0));
+        [excess * slope, excess * by_scale]
+    }
+    #[inline(always)]
+    fn log_density<R: Real>(&self, parameters: [R; 2], z: R) -> R {
+        let x = family::standardise(parameters, z);
+        let fall = (x * x * x.lit(1.0 / self.nu)).ln_1p();
+        fall.mul_add(x.lit(-0.5 * (self.nu + 1.0)), x.lit(self.log_norm) - parameters[1])
+    }
+    #[inline(always)]
+    fn log_density_gradient<R: Real>(&self, parameters: [R; 2], z: R) -> [R; 3] {
+        let x = family::standardise(parameters, z);
+        family::place_density_gradient(parameters[1], x, self.slope(x))
+    }
+    #[inline(always)]
+    fn entropy<R: Real>(&self, [_, log_scale]: [R; 2]) -> R {
+        log_scale + log_scale.lit(self.entropy)
+    }
+    #[inline(always)]
+    fn entropy_gradient<R: Real>(&self, [location, _]: [R; 2]) -> [R; 2] {
+        [location.lit(0.0), location.lit(1.0)]
+    }
+}
