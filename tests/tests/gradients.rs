@@ -1,6 +1,10 @@
 //! Every operation of the tape against central differences in `f64`, with the tolerance of
 //! `vdn_autograd::check_gradients` (derived there from the step). Prints the worst error over all operations.
 
+#[path = "gradients/sequences.rs"]
+mod sequences;
+
+use sequences::SEQUENCES;
 use vdn_autograd::{
     Density, Error, MixtureNll, Noise, Pool, Report, SampleKl, Score, Tape, UnitOutputs, Var,
     check_direction, check_gradients,
@@ -259,7 +263,7 @@ fn run(cases: &[Case<'_>], failures: &mut Vec<String>) -> [(f64, String); 2] {
 fn every_operation() {
     let mut failures = Vec::new();
     let mut worst = [(0.0, String::new()), (0.0, String::new())];
-    for table in [ELEMENTWISE, STRUCTURE, LIKELIHOODS, UNITS] {
+    for table in [ELEMENTWISE, STRUCTURE, LIKELIHOODS, UNITS, SEQUENCES] {
         for (worst, found) in worst.iter_mut().zip(run(table, &mut failures)) {
             if found.0 > worst.0 {
                 *worst = found;
@@ -267,7 +271,8 @@ fn every_operation() {
         }
     }
     let [(error, at), (ratio, ratio_at)] = worst;
-    let count = ELEMENTWISE.len() + STRUCTURE.len() + LIKELIHOODS.len() + UNITS.len();
+    let count =
+        ELEMENTWISE.len() + STRUCTURE.len() + LIKELIHOODS.len() + UNITS.len() + SEQUENCES.len();
     println!(
         "{count} cases: worst error {error:.2e} ({at}), worst error/tolerance {ratio:.3} ({ratio_at})"
     );

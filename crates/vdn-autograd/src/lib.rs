@@ -44,7 +44,9 @@ pub use error::Error;
 pub use labels::Label;
 pub use non_finite::NonFinite;
 pub use op::{MAX_INPUTS, MAX_OUTPUTS, Op, Shapes};
-pub use ops::{MixtureNll, Noise, SampleKl, UnitOutputs};
+pub use ops::{
+    ConditionalPrior, Gap, MixtureNll, Noise, Persistence, SampleKl, StepOutputs, UnitOutputs,
+};
 pub use profile::{Profile, ProfileEntry};
 pub use tape::Tape;
 pub use var::{Outputs, Var};

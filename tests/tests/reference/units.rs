@@ -1,7 +1,7 @@
 //! Topics 1, 2 and 10: the fused unit, the general KL, a whole layer.
 
 use crate::case::{Case, Check};
-use vdn_autograd::{Noise, SampleKl, Tape, Var};
+use vdn_autograd::{ConditionalPrior, Noise, SampleKl, Tape, Var};
 use vdn_model::{
     Bindings, Builder, Graph, LayerConfig, Mode, Parameters, SigmaMode, VariationalLayer,
 };
@@ -63,6 +63,38 @@ pub(crate) fn kl_general(case: &Case) -> Result<Check, String> {
         check.var("kl", &tape, kl, case.output("kl"));
         check.var("loss", &tape, loss, case.output("loss"));
         for (name, var) in names.into_iter().zip(vars) {
+            let name = format!("grad_{name}");
+            check.gradient(&name, &tape, var, case.output(&name));
+        }
+        Ok(())
+    };
+    run().map_err(|e| e.to_string())?;
+    Ok(check)
+}
+
+/// The divergence from an autoregressive prior, given the previous latent.
+pub(crate) fn kl_ar(case: &Case) -> Result<Check, String> {
+    let mut check = Check::default();
+    let mut run = || -> Result<(), Box<dyn std::error::Error>> {
+        let mut tape = Tape::new();
+        let (mu, log_variance) =
+            (case.variable(&mut tape, "mu")?, case.variable(&mut tape, "logvar")?);
+        let (phi, previous) =
+            (case.variable(&mut tape, "phi")?, case.variable(&mut tape, "z_prev")?);
+        let log_sigma = case.variable(&mut tape, "log_sigma_p")?;
+        let logvar = tape.scale(log_sigma, 2.0)?;
+        let prior = ConditionalPrior { previous, phi, logvar };
+        let kl = tape.kl_autoregressive(mu, log_variance, prior, None)?;
+        let kl_per_unit = tape.mean_axis(kl, 0)?;
+        let w = case.constant(&mut tape, "w")?;
+        let loss = weighted_sum(&mut tape, w, kl)?;
+        tape.backward(loss)?;
+        for (name, var) in [("kl", kl), ("kl_per_unit", kl_per_unit), ("loss", loss)] {
+            check.var(name, &tape, var, case.output(name));
+        }
+        let inputs = [mu, log_variance, phi, previous, log_sigma];
+        for (name, var) in ["mu", "logvar", "phi", "z_prev", "log_sigma_p"].into_iter().zip(inputs)
+        {
             let name = format!("grad_{name}");
             check.gradient(&name, &tape, var, case.output(&name));
         }

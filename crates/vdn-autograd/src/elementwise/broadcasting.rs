@@ -54,3 +54,42 @@ pub(crate) fn pull<T: Element, const IN: usize>(
         reduce_to_shape(full, shape, d_input.data_mut(), &to);
     });
 }
+
+/// The gradients of several inputs in one pass: output `i` of `f` is the full-size gradient of input `i`, which is summed
+/// over everything that was repeated when that input was broadcast to `shape`.
+pub(crate) fn pull_all<T: Element, const IN: usize, const OUT: usize>(
+    name: &'static str,
+    f: &impl Formula<IN, OUT>,
+    shape: &Shape,
+    sources: [View<'_, T>; IN],
+    d_inputs: &mut [Option<ViewMut<'_, T>>],
+) {
+    let numel = shape.numel();
+    if numel == 0 {
+        return d_inputs.iter_mut().flatten().for_each(|d| d.data_mut().fill(T::ZERO));
+    }
+    with_scratch(OUT * numel, |full: &mut [T]| {
+        let mut parts = full.chunks_exact_mut(numel);
+        let outputs = std::array::from_fn(|_| parts.next().expect("one part for each output"));
+        evaluate_all(name, f, shape, sources, outputs);
+        for (part, d) in full.chunks_exact(numel).zip(d_inputs) {
+            if let Some(d) = d {
+                let to = *d.shape();
+                reduce_to_shape(part, shape, d.data_mut(), &to);
+            }
+        }
+    });
+}
+
+/// [`evaluate`] with several outputs, all of the size of `shape`.
+pub(crate) fn evaluate_all<T: Element, const IN: usize, const OUT: usize>(
+    name: &'static str,
+    f: &impl Formula<IN, OUT>,
+    shape: &Shape,
+    inputs: [View<'_, T>; IN],
+    outputs: [&mut [T]; OUT],
+) {
+    let plan = Broadcast::to(name, shape, inputs.each_ref().map(View::shape));
+    let plan = plan.unwrap_or_else(|error| panic!("{error}, after it did when recorded"));
+    kernels::map_broadcast(f, &plan, inputs.map(|input| input.data()), outputs);
+}

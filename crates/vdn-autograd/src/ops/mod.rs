@@ -3,16 +3,20 @@
 
 mod add;
 mod affine;
+mod ar_transition;
 mod broadcast_to;
 mod clamp;
+mod combine_messages;
 mod concat;
 mod div;
 mod dropout;
 mod exp;
 mod gaussian_nll;
 mod gelu;
+mod kl_autoregressive;
 mod kl_gaussian;
 mod layer_norm;
+mod levinson;
 mod ln;
 mod logsumexp;
 mod matmul;
@@ -31,13 +35,16 @@ mod softmax;
 mod softplus;
 mod sqrt;
 mod square;
+mod structured_step;
 mod sum;
 mod sum_axis;
 mod tanh;
 mod unit_statistics;
 
+pub use ar_transition::{Gap, Persistence};
 pub use mixture_nll::MixtureNll;
 pub use sample_kl::{Noise, SampleKl, UnitOutputs};
+pub use structured_step::{ConditionalPrior, StepOutputs};
 
 use vdn_tensor::{Shape, ShapeError};
 

@@ -1,0 +1,137 @@
+//! The divergence of a normal posterior from an autoregressive prior, averaged over what is known of the previous latent.
+//!
+//! With the posterior `Normal(mu, sigma^2)` and the prior `Normal(phi z_prev, s^2)`, where `z_prev` has the mean `mu_prev`
+//! and the variance `v_prev` and is independent of `z` (mean field), with `d = ln sigma^2 - ln s^2`:
+//!
+//! ```text
+//! E KL = [e^d - 1 - d + ((mu - phi mu_prev)^2 + phi^2 v_prev) / s^2] / 2
+//! ```
+//!
+//! The average over the previous latent is taken exactly (Rao-Blackwell): no sampling noise. Without `v_prev` it is the
+//! divergence given one value of the previous latent.
+
+use crate::compiled_once::{Definition, compiled_once};
+use crate::elementwise::broadcasting::{declare, evaluate_all, pull_all};
+use crate::error::Error;
+use crate::op::Shapes;
+use crate::ops::structured_step::ConditionalPrior;
+use crate::tape::Tape;
+use crate::var::Var;
+use vdn_tensor::families::gaussian::exp_m1_minus;
+use vdn_tensor::kernels::Formula;
+use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut};
+
+const NAME: &str = "kl_autoregressive";
+
+/// Inputs: `mu, logvar, previous, phi, logvar of the prior`, possibly `logvar of the previous`.
+struct KlAutoregressive;
+
+/// `mu - phi mu_prev`, `1/s^2`, `phi v_prev`, and the mean square over `s^2`.
+#[inline(always)]
+fn parts<R: Real>([mu, previous, phi, prior, before]: [R; 5]) -> [R; 4] {
+    let (e, precision) = (mu - phi * previous, (-prior).exp());
+    let spread = phi * before.exp();
+    [e, precision, spread, e.mul_add(e, phi * spread) * precision]
+}
+
+struct Value;
+impl Formula<6, 1> for Value {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [mu, logvar, previous, phi, prior, before]: [R; 6]) -> [R; 1] {
+        let [.., mismatch] = parts([mu, previous, phi, prior, before]);
+        [(exp_m1_minus(logvar - prior) + mismatch) * mu.lit(0.5)]
+    }
+}
+
+struct Pull;
+impl Formula<7, 6> for Pull {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [mu, logvar, previous, phi, prior, before, dk]: [R; 7]) -> [R; 6] {
+        let [e, precision, spread, mismatch] = parts([mu, previous, phi, prior, before]);
+        let (half, scaled) = (dk * dk.lit(0.5), dk * precision);
+        let (d_mu, excess) = (scaled * e, (logvar - prior).exp_m1());
+        [
+            d_mu,
+            half * excess,
+            -(d_mu * phi),
+            scaled * spread - d_mu * previous,
+            -(half * (excess + mismatch)),
+            half * precision * phi * spread,
+        ]
+    }
+}
+
+/// The inputs, with a previous latent that is known exactly where its variance is not given.
+fn complete<'a, T: Element>(inputs: &[View<'a, T>], known: &View<'a, T>) -> [View<'a, T>; 6] {
+    std::array::from_fn(|i| *inputs.get(i).unwrap_or(known))
+}
+
+compiled_once!(KlAutoregressive);
+impl<T: Element> Definition<T> for KlAutoregressive {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
+        declare(NAME, inputs, inputs.len().clamp(5, 6), outputs)
+    }
+
+    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
+        let shape = *outputs[0].shape();
+        let nothing = [T::from_f64(f64::NEG_INFINITY)];
+        let known = View::new(Shape::SCALAR, &nothing).expect("one number");
+        let inputs = complete(inputs, &known);
+        evaluate_all(NAME, &Value, &shape, inputs, [outputs[0].data_mut()]);
+    }
+
+    fn backward(
+        &self,
+        inputs: &[View<'_, T>],
+        _outputs: &[View<'_, T>],
+        d_outputs: &[Option<View<'_, T>>],
+        d_inputs: &mut [Option<ViewMut<'_, T>>],
+    ) {
+        let Some(dk) = d_outputs[0] else { return };
+        let nothing = [T::from_f64(f64::NEG_INFINITY)];
+        let known = View::new(Shape::SCALAR, &nothing).expect("one number");
+        let [mu, logvar, previous, phi, prior, before] = complete(inputs, &known);
+        let sources = [mu, logvar, previous, phi, prior, before, dk];
+        pull_all(NAME, &Pull, dk.shape(), sources, d_inputs);
+    }
+}
+
+impl<T: Element> Tape<T> {
+    /// The divergence of `Normal(mu, e^logvar)` from `prior` in nats, element by element; all shapes broadcast.
+    ///
+    /// With `previous_logvar`, `prior.previous` is the mean of a previous latent of that variance and the result is the
+    /// average over it: the mean-field term. Without, `prior.previous` is taken as it is: the divergence given a sample
+    /// of the previous latent; with the previous *mean* in its place it is the term called `penalty`, which is no bound.
+    ///
+    /// ```
+    /// use vdn_autograd::{ConditionalPrior, Tape};
+    /// let mut tape = Tape::<f64>::new();
+    /// let [zero, half] = [tape.constant([], &[0.0])?, tape.constant([], &[0.5])?];
+    /// let prior = ConditionalPrior { previous: zero, phi: half, logvar: zero };
+    /// let kl = tape.kl_autoregressive(zero, zero, prior, Some(zero))?;
+    /// assert_eq!(tape.scalar(kl)?, 0.125); // phi^2 v_prev / 2
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The shapes do not broadcast; a variable is stale.
+    pub fn kl_autoregressive(
+        &mut self,
+        mu: Var,
+        logvar: Var,
+        prior: ConditionalPrior,
+        previous_logvar: Option<Var>,
+    ) -> Result<Var, Error> {
+        let ConditionalPrior { previous, phi, logvar: prior } = prior;
+        match previous_logvar {
+            Some(before) => {
+                self.record_single(KlAutoregressive, &[mu, logvar, previous, phi, prior, before])
+            }
+            None => self.record_single(KlAutoregressive, &[mu, logvar, previous, phi, prior]),
+        }
+    }
+}
