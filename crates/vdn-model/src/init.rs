@@ -13,6 +13,8 @@ use vdn_tensor::{Element, Shape, Tensor};
 pub enum Init {
     /// All the same number.
     Constant(f64),
+    /// Evenly spaced from the first to the second number, whatever the shape.
+    Spaced(f64, f64),
     /// Uniform in `[-bound, bound]`.
     Uniform(f64),
     /// Normal with mean 0 and this standard deviation.
@@ -33,6 +35,12 @@ impl Init {
         let values = drawn.data_mut();
         match self {
             Self::Constant(value) => values.fill(value),
+            Self::Spaced(first, last) => {
+                let steps = values.len().saturating_sub(1).max(1) as f64;
+                for (i, x) in values.iter_mut().enumerate() {
+                    *x = first + (last - first) * (i as f64 / steps);
+                }
+            }
             Self::Uniform(bound) => {
                 key.fill_uniform(0, values);
                 values.iter_mut().for_each(|x| *x = bound * (2.0 * *x - 1.0));

@@ -8,7 +8,7 @@ use crate::graph::{Graph, Mode};
 use crate::init::{Builder, Init};
 use crate::linear::Linear;
 use crate::parameter::{ParameterId, Parameters};
-use crate::prior::Prior;
+use crate::priors::Prior;
 use vdn_autograd::{Error, Noise, SampleKl, UnitOutputs, Var};
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};

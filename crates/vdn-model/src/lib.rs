@@ -22,7 +22,8 @@ mod linear;
 mod mixture;
 mod output_noise;
 mod parameter;
-mod prior;
+mod priors;
+mod sequence;
 mod statistics;
 
 pub use aggregate::{Aggregation, MedianConvention, Vote, sample_median, vote};
@@ -41,5 +42,12 @@ pub use linear::Linear;
 pub use mixture::mixture_quantile;
 pub use output_noise::{OutputNoise, OutputNoiseMode};
 pub use parameter::{Parameter, ParameterId, Parameters};
-pub use prior::Prior;
+pub use priors::{
+    Autoregressive, AutoregressiveConfig, LearnedNormal, OrderOne, OrderOneConfig,
+    PersistenceStart, Prior, PriorScale, PriorSteps,
+};
+pub use sequence::{
+    Message, Posterior, Rollout, SequenceLayer, StepInput, Unroll, Unrolled, filter, predict,
+    rollout, smooth, unroll,
+};
 pub use statistics::UnitStatistics;

@@ -1,0 +1,45 @@
+//! [`LearnedNormal`]: `Normal(m_i, s_i^2)`, a mean and a deviation learned for each unit.
+
+use crate::graph::Graph;
+use crate::init::{Builder, Init};
+use crate::parameter::ParameterId;
+use vdn_autograd::{Error, Var};
+use vdn_tensor::Element;
+
+/// The parameters `mean` and `log_scale`, both `[units]`; they start as the standard normal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LearnedNormal {
+    mean: ParameterId,
+    log_scale: ParameterId,
+}
+
+impl LearnedNormal {
+    /// A prior for so many units.
+    pub fn new<T: Element>(builder: &mut Builder<'_, T>, units: usize) -> Self {
+        let mean = builder.add("mean", [units], Init::Constant(0.0));
+        Self { mean, log_scale: builder.add("log_scale", [units], Init::Constant(0.0)) }
+    }
+
+    /// Mean and log-variance, both `[units]`.
+    ///
+    /// # Errors
+    /// The tape is full.
+    pub fn moments<T: Element>(&self, graph: &mut Graph<'_, T>) -> Result<[Var; 2], Error> {
+        let (mean, log_scale) = (graph.parameter(self.mean), graph.parameter(self.log_scale));
+        Ok([mean, graph.tape.scale(log_scale, T::from_f64(2.0))?])
+    }
+
+    /// The divergence of `Normal(mu, e^logvar)` from it in nats, element by element.
+    ///
+    /// # Errors
+    /// `mu` and `logvar` do not broadcast with `[units]`.
+    pub fn kl<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        mu: Var,
+        logvar: Var,
+    ) -> Result<Var, Error> {
+        let [mean, prior] = self.moments(graph)?;
+        graph.tape.kl_gaussian(mu, logvar, mean, prior)
+    }
+}

@@ -1,0 +1,146 @@
+//! [`SequenceLayer`]: units along time that read a context at every step.
+
+use super::{Message, Posterior, Unroll, Unrolled, filter, smooth, unroll};
+use crate::error::ModelError;
+use crate::graph::Graph;
+use crate::init::{Builder, Init};
+use crate::linear::Linear;
+use crate::priors::Prior;
+use vdn_autograd::{Error, Var};
+use vdn_tensor::Element;
+
+/// What a layer reads at one step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepInput {
+    /// The context `h`, `[batch, inputs]`; finite also where the step is missing.
+    pub context: Var,
+    /// What is added to the log-variance of the message: 0 where the step was seen, infinity where it is missing, `[batch,
+    /// 1]`; `None` where all of it was seen.
+    pub missing: Option<Var>,
+    /// Steps since the last input, at least 1.
+    pub gap: u32,
+}
+
+/// A layer of units with a prior over time: two linear heads turn each context into the message of its step.
+#[derive(Clone, Debug)]
+pub struct SequenceLayer {
+    label: String,
+    prior: Prior,
+    posterior: Posterior,
+    mean: Linear,
+    log_scale: Linear,
+    stream: u32,
+}
+
+impl SequenceLayer {
+    /// A layer of so many units; messages start with the deviation `initial_scale`. `stream` is the noise stream it uses
+    /// alone.
+    ///
+    /// # Errors
+    /// No inputs or no units; a deviation that is not positive.
+    pub fn new<T: Element>(
+        builder: &mut Builder<'_, T>,
+        [inputs, units]: [usize; 2],
+        prior: Prior,
+        posterior: Posterior,
+        initial_scale: f64,
+        stream: u32,
+    ) -> Result<Self, ModelError> {
+        if inputs == 0 || units == 0 || !(initial_scale > 0.0 && initial_scale.is_finite()) {
+            let reason = format!("{inputs} inputs, {units} units, scale {initial_scale}");
+            return Err(ModelError::config("sequence_layer", reason));
+        }
+        let label = builder.label().to_owned();
+        let mean = Linear::new(builder, "mean", inputs, units);
+        // Small weights: every message starts near the initial deviation, whatever its context.
+        let weight = Init::Uniform(0.1 / (inputs as f64).sqrt());
+        let start = Init::Constant(initial_scale.ln());
+        let log_scale = Linear::with_init(builder, "log_scale", inputs, units, weight, start);
+        Ok(Self { label, prior, posterior, mean, log_scale, stream })
+    }
+
+    /// The prior of the units.
+    #[must_use]
+    pub fn prior(&self) -> Prior {
+        self.prior
+    }
+
+    /// The message of every step (for mean field: its posterior).
+    ///
+    /// # Errors
+    /// A context of another width.
+    pub fn messages<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        steps: &[StepInput],
+    ) -> Result<Vec<Message>, Error> {
+        graph.labelled(&self.label, |graph| {
+            let mut messages = Vec::with_capacity(steps.len());
+            for step in steps {
+                let mean = self.mean.forward(graph, step.context)?;
+                let log_scale = self.log_scale.forward(graph, step.context)?;
+                let mut logvar = graph.tape.scale(log_scale, T::from_f64(2.0))?;
+                if let Some(missing) = step.missing {
+                    logvar = graph.tape.add(logvar, missing)?;
+                }
+                messages.push(Message { mean, logvar, gap: step.gap });
+            }
+            Ok(messages)
+        })
+    }
+
+    /// The layer along all steps, with this posterior and contexts as they are: with contexts of the past the filter.
+    ///
+    /// # Errors
+    /// Those of [`unroll`]; with a posterior other than the structured one no step can be missing.
+    pub fn filter<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        steps: &[StepInput],
+        samples: usize,
+        truncate: Option<usize>,
+    ) -> Result<Unrolled, Error> {
+        let how = self.how(graph, samples, truncate);
+        let missing = steps.iter().any(|step| step.missing.is_some());
+        if missing && self.posterior != Posterior::Structured {
+            let reason = "missing steps need the structured posterior";
+            return Err(Error::invalid("sequence layer", reason));
+        }
+        let messages = self.messages(graph, steps)?;
+        graph.labelled(&self.label, |graph| match self.posterior {
+            Posterior::Structured => filter(graph, self.prior, &messages, how),
+            _ => unroll(graph, self.prior, &messages, how),
+        })
+    }
+
+    /// The layer along all steps, its messages joined with those of later steps ([`smooth`]).
+    ///
+    /// # Errors
+    /// Those of [`smooth`]; a posterior other than the structured one.
+    pub fn smooth<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        steps: &[StepInput],
+        samples: usize,
+        truncate: Option<usize>,
+    ) -> Result<Unrolled, Error> {
+        if self.posterior != Posterior::Structured {
+            let reason =
+                format!("smoothing is for the structured posterior, not {:?}", self.posterior);
+            return Err(Error::invalid("sequence layer", reason));
+        }
+        let how = self.how(graph, samples, truncate);
+        let messages = self.messages(graph, steps)?;
+        graph.labelled(&self.label, |graph| smooth(graph, self.prior, &messages, how))
+    }
+
+    fn how<T: Element>(
+        &self,
+        graph: &Graph<'_, T>,
+        samples: usize,
+        truncate: Option<usize>,
+    ) -> Unroll {
+        let noise = graph.noise(self.stream);
+        Unroll { posterior: self.posterior, samples, noise, truncate }
+    }
+}

@@ -1,0 +1,138 @@
+//! [`rollout`]: free generation from a prior, without a tape.
+
+use crate::graph::{Bindings, Graph, Mode};
+use crate::parameter::Parameters;
+use crate::priors::{Prior, PriorSteps};
+use vdn_autograd::{Error, Tape};
+use vdn_tensor::Element;
+use vdn_tensor::noise::NoiseKey;
+
+/// What to generate.
+#[derive(Clone, Copy, Debug)]
+pub struct Rollout {
+    /// Trajectories, `S`.
+    pub trajectories: usize,
+    /// Units, `N`.
+    pub units: usize,
+    /// Steps, `T`.
+    pub steps: u64,
+    /// The noise; step `t` uses the key derived from it by `fold_in(t)`, so that a trajectory depends neither on how many
+    /// there are nor on how long they are, nor on the number of threads.
+    pub noise: NoiseKey,
+}
+
+/// The prior of a step as numbers: a mean, a coefficient for each known value (the last first), a deviation; each `[N]`.
+struct Numbers<T> {
+    mean: Vec<T>,
+    coefficients: Vec<Vec<T>>,
+    deviation: Vec<T>,
+}
+
+/// Generates trajectories from `prior`, step by step, and shows each step's latents `[S, N]` to `visit`. Memory does not
+/// depend on the number of steps. `start` holds earlier latents, the last one first, `[S, N]` each; without it
+/// trajectories begin with the prior's first step.
+///
+/// ```
+/// use vdn_model::{Builder, OrderOne, OrderOneConfig, Parameters, Prior, Rollout, rollout};
+/// use vdn_tensor::noise::NoiseKey;
+/// let mut parameters = Parameters::<f32>::new();
+/// let prior = OrderOne::new(&mut Builder::new(&mut parameters, 0), 3, OrderOneConfig::default())?;
+/// let how = Rollout { trajectories: 2, units: 3, steps: 100, noise: NoiseKey::new(1, 0, 0) };
+/// let mut energy = 0.0;
+/// rollout(&parameters, Prior::OrderOne(prior), &[], how, |_, z| {
+///     energy += z.iter().map(|z| z * z).sum::<f32>() / z.len() as f32 / 100.0;
+/// })?;
+/// assert!((energy - 1.0).abs() < 0.5); // stationary with variance 1
+/// # Ok::<(), vdn_model::ModelError>(())
+/// ```
+///
+/// # Errors
+/// A start of another shape; a prior of another number of units.
+pub fn rollout<T: Element>(
+    parameters: &Parameters<T>,
+    prior: Prior,
+    start: &[&[T]],
+    how: Rollout,
+    mut visit: impl FnMut(u64, &[T]),
+) -> Result<(), Error> {
+    let Rollout { trajectories, units, steps, noise } = how;
+    let size = trajectories * units;
+    if let Some(wrong) = start.iter().find(|z| z.len() != size) {
+        let reason = format!("a start of {} numbers, not [{trajectories}, {units}]", wrong.len());
+        return Err(Error::invalid("rollout", reason));
+    }
+    let order = prior.order();
+    let mut numbers = Vec::new();
+    for known in 0..=order {
+        numbers.push(self::numbers(parameters, prior, known, units)?);
+    }
+    let mut history: Vec<Vec<T>> = start.iter().take(order).map(|z| z.to_vec()).collect();
+    let mut z = vec![T::ZERO; size];
+    for t in 0..steps {
+        noise.fold_in(t).fill_normal(0, &mut z);
+        let Numbers { mean, coefficients, deviation } = &numbers[history.len()];
+        for (s, z) in z.chunks_exact_mut(units.max(1)).enumerate() {
+            for ((z, &mean), &deviation) in z.iter_mut().zip(mean).zip(deviation) {
+                *z = mean + deviation * *z;
+            }
+            for (coefficients, before) in coefficients.iter().zip(&history) {
+                let before = &before[s * units..][..units];
+                for ((z, &c), &before) in z.iter_mut().zip(coefficients).zip(before) {
+                    *z += c * before;
+                }
+            }
+        }
+        visit(t, &z);
+        if order > 0 {
+            // The oldest makes room for the next.
+            let room = if history.len() == order { history.pop() } else { None };
+            let next = room.unwrap_or_else(|| vec![T::ZERO; size]);
+            history.insert(0, std::mem::replace(&mut z, next));
+        }
+    }
+    Ok(())
+}
+
+/// The prior of a step with `known` earlier values, read off the tape: unit vectors in their place give the coefficients.
+fn numbers<T: Element>(
+    parameters: &Parameters<T>,
+    prior: Prior,
+    known: usize,
+    units: usize,
+) -> Result<Numbers<T>, Error> {
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    tape.set_recording_gradients(false);
+    let key = NoiseKey::new(0, 0, 0);
+    let mut graph = Graph::new(&mut tape, parameters, &mut bindings, Mode::Evaluate, key);
+    let mut steps = PriorSteps::new(&mut graph, prior)?;
+    let mut read = |probe: Option<usize>, moment: usize| -> Result<Vec<T>, Error> {
+        let mut history = Vec::new();
+        for lag in 0..known {
+            let value = if probe == Some(lag) { T::ONE } else { T::ZERO };
+            history.push(graph.tape.constant([], &[value])?);
+        }
+        let step = steps.next(&mut graph, &history, 1)?;
+        let value = match moment {
+            0 => graph.tape.mul(step.phi, step.previous)?,
+            _ => {
+                let half = graph.tape.scale(step.logvar, T::from_f64(0.5))?;
+                graph.tape.exp(half)?
+            }
+        };
+        if !matches!(graph.tape.shape(value).dims(), [] | [_])
+            || ![1, units].contains(&graph.tape.shape(value).numel())
+        {
+            let shape = *graph.tape.shape(value);
+            return Err(Error::invalid("rollout", format!("a prior of {shape}, {units} units")));
+        }
+        let value = graph.tape.broadcast_to(value, [units])?;
+        Ok(graph.tape.value(value).data().to_vec())
+    };
+    let (mean, deviation) = (read(None, 0)?, read(None, 1)?);
+    let mut coefficients = Vec::new();
+    for lag in 0..known {
+        let with = read(Some(lag), 0)?;
+        coefficients.push(with.iter().zip(&mean).map(|(&w, &m)| w - m).collect());
+    }
+    Ok(Numbers { mean, coefficients, deviation })
+}

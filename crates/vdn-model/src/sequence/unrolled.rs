@@ -1,0 +1,230 @@
+//! The passes over a sequence on the tape. Memory is linear in the number of steps: each keeps its latent and its
+//! divergence, `[samples, batch, units]` numbers each, and a few small values.
+
+use super::Posterior;
+use crate::graph::Graph;
+use crate::priors::{Prior, PriorSteps};
+use vdn_autograd::{ConditionalPrior, Error, Gap, Noise, SampleKl, Var};
+use vdn_tensor::Element;
+use vdn_tensor::noise::NoiseKey;
+
+/// What one step says of its latent.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// The mean, `[batch, units]`: that of the message, or of the mean-field posterior.
+    pub mean: Var,
+    /// The log-variance, `[batch, units]` or a shape that broadcasts to it. Infinite where nothing was seen (structured
+    /// posterior): that step then is a draw from the prior and costs exactly 0.
+    pub logvar: Var,
+    /// Steps since the last message, at least 1; of no account at the first.
+    pub gap: u32,
+}
+
+/// How to unroll.
+#[derive(Clone, Copy, Debug)]
+pub struct Unroll {
+    /// What stands for the posterior.
+    pub posterior: Posterior,
+    /// Trajectories per sequence.
+    pub samples: usize,
+    /// The noise; step `t` uses the key derived from it by `fold_in(t)`.
+    pub noise: NoiseKey,
+    /// Gradients do not reach back over multiples of so many steps; `None`: they reach the start.
+    pub truncate: Option<usize>,
+}
+
+impl Unroll {
+    /// The structured posterior, gradients to the start.
+    #[must_use]
+    pub fn new(samples: usize, noise: NoiseKey) -> Self {
+        Self { posterior: Posterior::Structured, samples, noise, truncate: None }
+    }
+}
+
+/// A posterior along a sequence, one entry a step.
+#[derive(Clone, Debug, Default)]
+pub struct Unrolled {
+    /// Latents, `[samples, batch, units]`.
+    pub z: Vec<Var>,
+    /// Divergences from the prior in nats: `[samples, batch, units]`, given the previous latent, for the structured
+    /// posterior; `[batch, units]` for the others.
+    pub kl: Vec<Var>,
+}
+
+impl Unrolled {
+    /// The sum of all divergences over steps and units, averaged over samples and batch, in nats: `[]`.
+    ///
+    /// # Errors
+    /// There are no steps.
+    pub fn total_kl<T: Element>(&self, graph: &mut Graph<'_, T>) -> Result<Var, Error> {
+        let mut total = None;
+        for &kl in &self.kl {
+            let shape = *graph.tape.shape(kl);
+            let draws = (shape.numel() / shape.last().max(1)) as f64;
+            let sum = graph.tape.sum(kl)?;
+            let mean = graph.tape.scale(sum, T::from_f64(1.0 / draws))?;
+            total = Some(match total {
+                Some(total) => graph.tape.add(total, mean)?,
+                None => mean,
+            });
+        }
+        total.ok_or_else(|| Error::invalid("total_kl", "a sequence without steps"))
+    }
+}
+
+/// Applies the prior and the posterior step by step; previous latents stay on the tape (backpropagation through time).
+///
+/// ```
+/// use vdn_autograd::Tape;
+/// use vdn_model::{Bindings, Builder, Graph, Message, Mode, OrderOne, OrderOneConfig, Parameters, Prior, Unroll, unroll};
+/// use vdn_tensor::noise::NoiseKey;
+/// let mut parameters = Parameters::<f64>::new();
+/// let config = OrderOneConfig::default();
+/// let prior = OrderOne::new(&mut Builder::new(&mut parameters, 0), 2, config)?;
+/// let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+/// let key = NoiseKey::new(1, 0, 0);
+/// let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
+/// let mean = graph.tape.constant([1, 2], &[0.3, -0.1])?;
+/// let [seen, missing] = [0.0, f64::INFINITY].map(|r| graph.tape.constant([], &[r]).unwrap());
+/// let messages = [seen, missing].map(|logvar| Message { mean, logvar, gap: 1 });
+/// let out = unroll(&mut graph, Prior::OrderOne(prior), &messages, Unroll::new(4, key))?;
+/// assert_eq!(graph.tape.shape(out.z[0]).dims(), &[4, 1, 2]);
+/// assert!(graph.tape.value(out.kl[1]).data().iter().all(|&kl| kl == 0.0));
+/// # Ok::<(), vdn_model::ModelError>(())
+/// ```
+///
+/// # Errors
+/// Shapes that do not fit; a gap that the prior cannot cross; a truncation of 0 steps.
+pub fn unroll<T: Element>(
+    graph: &mut Graph<'_, T>,
+    prior: Prior,
+    messages: &[Message],
+    how: Unroll,
+) -> Result<Unrolled, Error> {
+    let mut steps = PriorSteps::new(graph, prior)?;
+    unroll_with(graph, prior, &mut steps, messages, how)
+}
+
+/// The structured posterior with messages that know the past alone, as they are. Truncation and samples as in `how`.
+///
+/// # Errors
+/// Those of [`unroll`].
+pub fn filter<T: Element>(
+    graph: &mut Graph<'_, T>,
+    prior: Prior,
+    messages: &[Message],
+    how: Unroll,
+) -> Result<Unrolled, Error> {
+    unroll(graph, prior, messages, Unroll { posterior: Posterior::Structured, ..how })
+}
+
+/// The structured posterior given the whole sequence: each message is first joined with what the later ones say, seen
+/// through the prior, from the last step to the first. For a linear Gaussian model it is the exact posterior, so the bound
+/// equals the likelihood; gradients flow through the messages too.
+///
+/// # Errors
+/// Those of [`unroll`]; a prior of an order above 1, whose messages would be of that many dimensions.
+pub fn smooth<T: Element>(
+    graph: &mut Graph<'_, T>,
+    prior: Prior,
+    messages: &[Message],
+    how: Unroll,
+) -> Result<Unrolled, Error> {
+    if prior.order() > 1 {
+        let reason = format!("a prior of order {}; smoothing is for order 1", prior.order());
+        return Err(Error::invalid("smooth", reason));
+    }
+    let mut steps = PriorSteps::new(graph, prior)?;
+    let mut joined = messages.to_vec();
+    for t in (1..joined.len()).rev() {
+        let next = joined[t];
+        if let Some([phi, logvar]) = steps.transition(graph, Gap::Steps(next.gap))? {
+            let Message { mean, logvar: local, gap } = joined[t - 1];
+            let [mean, logvar] = graph.tape.combine_messages(
+                [mean, local],
+                [next.mean, next.logvar],
+                phi,
+                logvar,
+            )?;
+            joined[t - 1] = Message { mean, logvar, gap };
+        }
+    }
+    let how = Unroll { posterior: Posterior::Structured, ..how };
+    unroll_with(graph, prior, &mut steps, &joined, how)
+}
+
+fn unroll_with<T: Element>(
+    graph: &mut Graph<'_, T>,
+    prior: Prior,
+    steps: &mut PriorSteps,
+    messages: &[Message],
+    how: Unroll,
+) -> Result<Unrolled, Error> {
+    if how.truncate == Some(0) {
+        return Err(Error::invalid("unroll", "a truncation after 0 steps"));
+    }
+    let mut out = Unrolled::default();
+    // The last latents, the last one first; for posteriors without samples of the past their moments.
+    let (mut latents, mut moments): (Vec<Var>, Vec<[Var; 2]>) = (Vec::new(), Vec::new());
+    for (t, message) in messages.iter().enumerate() {
+        if how.truncate.is_some_and(|every| t > 0 && t % every == 0) {
+            for latent in &mut latents {
+                *latent = graph.tape.detach(*latent)?;
+            }
+            for [mean, logvar] in &mut moments {
+                *mean = graph.tape.detach(*mean)?;
+                *logvar = graph.tape.detach(*logvar)?;
+            }
+        }
+        let noise = Noise::Addressed(how.noise.fold_in(t as u64));
+        let Message { mean, logvar, gap } = *message;
+        let (z, kl) = match how.posterior {
+            Posterior::Structured => {
+                let prior = steps.next(graph, &latents, gap)?;
+                let step = graph.tape.structured_step(mean, logvar, prior, how.samples, noise)?;
+                (step.z, step.kl)
+            }
+            Posterior::MeanField | Posterior::Penalty => {
+                let (prior, before) = steps.next_of_moments(graph, &moments, gap)?;
+                let before = if how.posterior == Posterior::Penalty { None } else { before };
+                let kl = graph.tape.kl_autoregressive(mean, logvar, prior, before)?;
+                let units =
+                    graph.tape.sample_kl(mean, logvar, SampleKl::new(how.samples, noise))?;
+                (units.z, kl)
+            }
+        };
+        out.z.push(z);
+        out.kl.push(kl);
+        latents.insert(0, z);
+        moments.insert(0, [mean, logvar]);
+        latents.truncate(prior.order());
+        moments.truncate(prior.order());
+    }
+    Ok(out)
+}
+
+/// A draw of the latent `gap` steps beyond the end, from the prior: `history` are the last latents, the last one first
+/// (as many as the prior's order, or as there are).
+///
+/// # Errors
+/// Those of [`PriorSteps::next`]; no history, whose shape the result takes.
+pub fn predict<T: Element>(
+    graph: &mut Graph<'_, T>,
+    prior: Prior,
+    history: &[Var],
+    gap: u32,
+    noise: NoiseKey,
+) -> Result<Var, Error> {
+    let Some(&last) = history.first() else {
+        return Err(Error::invalid("predict", "needs at least one earlier latent"));
+    };
+    let shape = *graph.tape.shape(last);
+    let samples = *shape.dims().first().unwrap_or(&1);
+    let ConditionalPrior { previous, phi, logvar } =
+        PriorSteps::new(graph, prior)?.next(graph, history, gap)?;
+    let prior = ConditionalPrior { previous, phi, logvar };
+    let nothing = graph.tape.constant_with(shape, |to| to.fill(T::ZERO))?;
+    let missing = graph.tape.constant([], &[T::from_f64(f64::INFINITY)])?;
+    let noise = Noise::Addressed(noise);
+    Ok(graph.tape.structured_step(nothing, missing, prior, samples, noise)?.z)
+}
