@@ -111,6 +111,9 @@ pub(crate) struct TrainOptions {
     /// Divide each window by its deviation, too.
     #[arg(long)]
     divide_by_deviation: bool,
+    /// How units are kept inside their constraints: none, rate, homeo, proj_on, proj_off.
+    #[arg(long)]
+    control: Option<String>,
     /// Whose defaults to start from: none, reference.
     #[arg(long)]
     compatibility: Option<String>,
@@ -197,6 +200,8 @@ impl TrainOptions {
         let compatibility =
             self.compatibility.as_deref().map(|text| name("compatibility", text)).transpose()?;
         set(&mut model.compatibility, compatibility);
+        let control = self.control.as_deref().map(|text| name("control", text)).transpose()?;
+        set(&mut config.control.mode, control);
         let train = &mut config.train;
         set(&mut train.epochs, self.epochs);
         set(&mut train.patience, self.patience);

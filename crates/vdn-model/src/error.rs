@@ -15,6 +15,8 @@ pub enum ModelError {
     },
     /// A batch that does not fit the model.
     Batch(String),
+    /// Controllers' state that does not fit them.
+    Control(String),
     /// An operation on the tape.
     Autograd(vdn_autograd::Error),
 }
@@ -30,6 +32,7 @@ impl fmt::Display for ModelError {
         match self {
             Self::Config { setting, reason } => write!(f, "model.{setting}: {reason}"),
             Self::Batch(reason) => write!(f, "batch: {reason}"),
+            Self::Control(reason) => write!(f, "control: {reason}"),
             Self::Autograd(error) => error.fmt(f),
         }
     }

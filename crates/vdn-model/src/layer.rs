@@ -3,6 +3,7 @@
 //! A context `h` goes in; each unit forms its posterior `Normal(mu(h), sigma^2)`, draws samples, and sends them on. The
 //! statistics that its KL, rate and constraints follow from come out beside them.
 
+use crate::controllers::SigmaLever;
 use crate::error::ModelError;
 use crate::graph::{Graph, Mode};
 use crate::init::{Builder, Init};
@@ -261,6 +262,53 @@ impl VariationalLayer {
             };
             Ok(LayerOutput { z, mu, logvar, units })
         })
+    }
+
+    /// The parameters of the mean head: `weight [units * latent dims, inputs]` and `bias [units * latent dims]`.
+    #[must_use]
+    pub fn mean_parameters(&self) -> [ParameterId; 2] {
+        [self.mu.weight(), self.mu.bias()]
+    }
+
+    /// What the sum over a unit's means is multiplied by when they are pooled (their mean, if they are sent on as they
+    /// are).
+    pub(crate) fn pool_factor(&self) -> f64 {
+        let k = self.config.latent_dims as f64;
+        match self.config.pooling.unwrap_or(Pool::Mean) {
+            Pool::Mean => 1.0 / k,
+            Pool::Sum => 1.0,
+            Pool::SumSqrtK => 1.0 / k.sqrt(),
+        }
+    }
+
+    /// Multiplies each unit's rows of the mean head, weight and bias, by `gain` `[units]`.
+    ///
+    /// # Panics
+    /// `gain` has another number of units.
+    pub fn rescale_means<T: Element>(&self, parameters: &mut Parameters<T>, gain: &[f64]) {
+        assert_eq!(gain.len(), self.config.units, "factors of another layer");
+        for id in self.mean_parameters() {
+            let data = parameters.data_mut(id.index());
+            let rows = data.len() / gain.len();
+            for (rows, &gain) in data.chunks_exact_mut(rows).zip(gain) {
+                if gain != 1.0 {
+                    rows.iter_mut().for_each(|w| *w = T::from_f64(w.to_f64() * gain));
+                }
+            }
+        }
+    }
+
+    /// Limits and lifts the parameter `log sigma`; nothing is done where deviations come from a head.
+    pub fn guard_sigma<T: Element>(&self, parameters: &mut Parameters<T>, lever: &SigmaLever) {
+        let (Sigma::Parameter(id), Some([low, high])) = (&self.sigma, lever.range) else { return };
+        let data = parameters.data_mut(id.index());
+        let per_unit = self.config.sigma == SigmaMode::PerUnit;
+        let k = self.config.latent_dims;
+        for (i, x) in data.iter_mut().enumerate() {
+            let kick = if per_unit { lever.kick[i / k] } else { 0.0 };
+            let limited = x.to_f64().max(low).min(high);
+            *x = T::from_f64((limited + kick).max(low).min(high));
+        }
     }
 
     /// The posterior of each unit's pooled activity as the reference reports it, both `[batch, units]`: the pooled mean,

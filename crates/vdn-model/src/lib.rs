@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod aggregate;
+mod ar_penalty;
+pub mod controllers;
 pub mod encoder;
 mod error;
 mod forecaster;
@@ -19,6 +21,7 @@ mod instance_norm;
 mod layer;
 mod layer_norm;
 mod linear;
+mod local_objective;
 mod mixture;
 mod output_noise;
 mod parameter;
@@ -27,10 +30,11 @@ mod sequence;
 mod statistics;
 
 pub use aggregate::{Aggregation, MedianConvention, Vote, sample_median, vote};
+pub use ar_penalty::{ArScale, BandCentre, ar_penalty};
 pub use error::ModelError;
 pub use forecaster::{
-    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LossTerms, Objective,
-    Prediction, Variant,
+    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LossOptions, LossTerms,
+    Objective, Prediction, Variant,
 };
 pub use graph::{Bindings, Graph, Mode};
 pub use head::{GatedHead, HeadConfig};
@@ -39,6 +43,9 @@ pub use instance_norm::{Centre, InstanceNorm};
 pub use layer::{LayerConfig, LayerOutput, SigmaMode, VariationalLayer};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use local_objective::{
+    ArTerm, BandTerm, CapacityTerm, EarlierWindow, LocalObjective, LocalTerms, UnitMeasures,
+};
 pub use mixture::mixture_quantile;
 pub use output_noise::{OutputNoise, OutputNoiseMode};
 pub use parameter::{Parameter, ParameterId, Parameters};

@@ -5,6 +5,7 @@ use crate::error::TrainError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::path::Path;
 use vdn_model::Parameters;
+use vdn_model::controllers::ControlState;
 use vdn_tensor::Element;
 
 /// Writes all parameters to `path`, under their names, in their own precision, little-endian.
@@ -65,6 +66,41 @@ pub fn load_weights<T: Element>(
         parameters.data_mut(index).copy_from_slice(data);
     }
     Ok(())
+}
+
+/// Writes the controllers' state to `path`, in double precision.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn save_control(state: &ControlState, path: &Path) -> Result<(), TrainError> {
+    let entries: Vec<(&str, Vec<u8>)> =
+        state.iter().map(|(name, values)| (name, little_endian(values))).collect();
+    let views: Result<Vec<_>, _> = entries
+        .iter()
+        .map(|(name, bytes)| {
+            TensorView::new(Dtype::F64, vec![bytes.len() / 8], bytes).map(|v| (*name, v))
+        })
+        .collect();
+    let views = views.map_err(|e| TrainError::format(path, e))?;
+    let file = safetensors::serialize(views, None).map_err(|e| TrainError::format(path, e))?;
+    write_atomically(path, &file)
+}
+
+/// Reads a state that [`save_control`] wrote.
+///
+/// # Errors
+/// The file cannot be read, or holds something else.
+pub fn load_control(path: &Path) -> Result<ControlState, TrainError> {
+    let file = std::fs::read(path).map_err(TrainError::io(path))?;
+    let tensors = SafeTensors::deserialize(&file).map_err(|e| TrainError::format(path, e))?;
+    let mut state = ControlState::new();
+    for (name, view) in tensors.tensors() {
+        let values: Option<Vec<f64>> = numbers(view.dtype(), view.data());
+        let values = values
+            .ok_or_else(|| TrainError::format(path, format!("{name} holds {:?}", view.dtype())))?;
+        state.put(name, &values);
+    }
+    Ok(state)
 }
 
 fn little_endian<T: Element>(data: &[T]) -> Vec<u8> {

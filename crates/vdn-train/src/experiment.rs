@@ -55,7 +55,8 @@ impl Experiment {
     }
 
     fn forecaster_config(&self, stage: Stage) -> Result<ForecasterConfig, TrainError> {
-        let config = self.config.model.to_forecaster(&self.config.data)?;
+        let mut config = self.config.model.to_forecaster(&self.config.data)?;
+        config.emit_kl |= self.config.control.wants_rows();
         Ok(match stage {
             Stage::Model => config,
             Stage::Twin => ForecasterConfig { variant: Variant::Twin, ..config },
@@ -172,9 +173,13 @@ pub fn train_run(
             train: config.train.clone(),
             optimizer: config.optimizer,
             schedule: config.schedule,
-            files: run
-                .as_ref()
-                .map(|run| Files { history: run.history(twin), weights: run.weights(twin) }),
+            control: config.control,
+            reference: config.is_reference(),
+            files: run.as_ref().map(|run| Files {
+                history: run.history(twin),
+                weights: run.weights(twin),
+                control: run.control(twin),
+            }),
         };
         let trained = trainer
             .train(&model, &mut parameters, &experiment.data, |event| progress(stage, event))?;

@@ -19,15 +19,16 @@ mod optimizer;
 mod report;
 mod run;
 mod schedule;
+mod selection;
 mod trainer;
 
 pub use atomic_file::write_atomically;
-pub use checkpoint::{load_weights, save_weights};
+pub use checkpoint::{load_control, load_weights, save_control, save_weights};
 pub use compare::{ridge, seasonal_naive};
 pub use config::{
-    AggregationName, CentreName, ClampName, Compatibility, DataConfig, FillPolicy, ModelConfig,
-    ObjectiveName, OutputNoiseName, PoolName, ProtocolName, RunConfig, ScoreName, Selection,
-    SigmaName, TrainConfig, VariantName,
+    AggregationName, CentreName, ClampName, Compatibility, ControlConfig, ControlName, DataConfig,
+    FillPolicy, ModelConfig, ObjectiveName, OutputNoiseName, PoolName, ProtocolName, RunConfig,
+    ScoreName, Selection, SigmaName, TrainConfig, VariantName,
 };
 pub use error::TrainError;
 pub use evaluate::{Evaluation, INFORMED, evaluate, forecast, validate};
@@ -37,4 +38,5 @@ pub use optimizer::{AdamW, AdamWConfig};
 pub use report::{Report, Row};
 pub use run::RunDirectory;
 pub use schedule::{Decay, Schedule};
+pub use selection::{Candidate, SelectionRule};
 pub use trainer::{Files, Progress, Trained, Trainer};

@@ -151,6 +151,35 @@ impl<T: Element> AdamW<T> {
         Ok(norm)
     }
 
+    /// Follows a change of parameter `index`: its rows, divided evenly among `factors`, were multiplied by them.
+    ///
+    /// A gradient is a covector: where a weight `w` became `s w`, one that was `g` counts as `g / s`. So the first moment
+    /// is divided by `s`, the second by `s^2`; the step that they ask for stays, and gradients to come are weighed against
+    /// moments of their own scale. A moment that does not exist yet is left alone.
+    ///
+    /// # Panics
+    /// There is no such parameter.
+    pub fn rescale_rows(&mut self, index: usize, factors: &[f64]) {
+        let moments = &mut self.moments[index];
+        if moments.count == 0 || factors.is_empty() {
+            return;
+        }
+        let rows = moments.first.len() / factors.len();
+        for (i, &factor) in factors.iter().enumerate() {
+            if factor == 1.0 {
+                continue;
+            }
+            let range = i * rows..(i + 1) * rows;
+            let inverse = 1.0 / factor;
+            for m in &mut moments.first[range.clone()] {
+                *m = T::from_f64(m.to_f64() * inverse);
+            }
+            for v in &mut moments.second[range] {
+                *v = T::from_f64(v.to_f64() * inverse * inverse);
+            }
+        }
+    }
+
     /// The first and second moments of parameter `index`; `None` if it never had a gradient.
     #[must_use]
     pub fn moments(&self, index: usize) -> Option<(&[T], &[T])> {

@@ -6,6 +6,7 @@
 //! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
 //! | `summary.json` | the test metrics of the model and the baselines, and how long it took |
 //! | `weights.safetensors` | the best epoch's weights |
+//! | `control.safetensors` | the controllers' state at the best epoch, if there are any |
 //! | `scaler.json` | what the series were standardised with |
 //!
 //! A twin trained beside the model has `twin-history.csv` and `twin-weights.safetensors`.
@@ -81,6 +82,12 @@ impl RunDirectory {
     #[must_use]
     pub fn history(&self, twin: bool) -> PathBuf {
         self.file(if twin { "twin-history.csv" } else { "history.csv" })
+    }
+
+    /// The path of the controllers' state, of the model or of its twin.
+    #[must_use]
+    pub fn control(&self, twin: bool) -> PathBuf {
+        self.file(if twin { "twin-control.safetensors" } else { "control.safetensors" })
     }
 
     /// Writes the configuration.

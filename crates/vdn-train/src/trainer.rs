@@ -1,17 +1,19 @@
 //! The training loop: shuffled batches, AdamW, a validation after every epoch, the best weights kept.
 
-use crate::checkpoint::save_weights;
-use crate::config::{Selection, TrainConfig};
+use crate::checkpoint::{save_control, save_weights};
+use crate::config::{ControlConfig, Selection, TrainConfig};
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, validate};
 use crate::history::{Epoch, write_history};
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::schedule::Schedule;
+use crate::selection::{Candidate, SelectionRule};
 use rand::seq::SliceRandom;
 use std::path::PathBuf;
 use vdn_autograd::Tape;
-use vdn_model::{Batch, Bindings, Forecaster, Graph, Mode, Parameters};
+use vdn_model::controllers::{ControlState, LayerControl, LossValues};
+use vdn_model::{Batch, Bindings, Forecaster, Graph, LossOptions, Mode, Parameters, UnitMeasures};
 use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
 
@@ -39,6 +41,8 @@ pub struct Files {
     pub history: PathBuf,
     /// The best weights so far.
     pub weights: PathBuf,
+    /// The controllers' state that belongs to those weights.
+    pub control: PathBuf,
 }
 
 /// How to train.
@@ -50,6 +54,10 @@ pub struct Trainer {
     pub optimizer: AdamWConfig,
     /// The learning rate over the run.
     pub schedule: Schedule,
+    /// What keeps the units inside their constraints.
+    pub control: ControlConfig,
+    /// Whether controllers are as the reference has them.
+    pub reference: bool,
     /// Where to write; `None`: nowhere.
     pub files: Option<Files>,
 }
@@ -61,6 +69,8 @@ pub struct Trained {
     pub history: Vec<Epoch>,
     /// The epoch whose weights were kept, from 1.
     pub best_epoch: usize,
+    /// The controllers' state that belongs to those weights; `None` without controllers.
+    pub control: Option<ControlState>,
     /// Wall-clock seconds per epoch, validation included.
     pub seconds_per_epoch: f64,
 }
@@ -132,8 +142,9 @@ impl Trainer {
             tape: Tape::new(),
             bindings: Bindings::new(),
             buffers: BatchBuffers::default(),
+            control: self.control.build(model.config(), self.reference)?,
         };
-        let mut best: Option<(f64, usize, Parameters<T>)> = None;
+        let mut best: Option<Best<T>> = None;
         let mut history: Vec<Epoch> = Vec::new();
         let mut step = 0;
         for epoch in 1..=self.train.epochs {
@@ -152,8 +163,8 @@ impl Trainer {
                 if let Err(error) =
                     state.step(model, parameters, data, batch, key, rate, &mut running)
                 {
-                    if let Some((_, _, kept)) = best {
-                        *parameters = kept;
+                    if let Some(best) = best {
+                        *parameters = best.parameters;
                     }
                     return Err(match error {
                         TrainError::NonFiniteLoss { report, .. } => {
@@ -166,43 +177,86 @@ impl Trainer {
                 progress(Progress::Step { done: step, total });
             }
             let validation = validate(model, parameters, data, &data.splits().validation, seed)?;
-            let score = self.score(&validation, data.spec().horizon);
-            let better = best.as_ref().is_none_or(|(value, _, _)| score < *value);
+            let score = self.score(epoch, &validation, data.spec().horizon, state.control.as_ref());
+            let better = best.as_ref().is_none_or(|best| score < best.score);
             history.push(epoch_record(epoch, step, rate, &running, &validation, better));
             if better {
-                best = Some((score, epoch, parameters.clone()));
+                let control = state.control.as_ref().map(LayerControl::state);
+                best = Some(Best { score, epoch, parameters: parameters.clone(), control });
             }
             if let Some(files) = &self.files {
                 if better {
                     save_weights(parameters, &files.weights)?;
+                    if let Some(control) = best.as_ref().and_then(|best| best.control.as_ref()) {
+                        save_control(control, &files.control)?;
+                    }
                 }
                 write_history(&files.history, &history)?;
             }
             progress(Progress::Epoch(&history[epoch - 1]));
-            let since = epoch - best.as_ref().map_or(0, |(_, epoch, _)| *epoch);
+            let since = epoch - best.as_ref().map_or(0, |best| best.epoch);
             if self.train.patience > 0 && since >= self.train.patience {
                 break;
             }
         }
-        let best_epoch = match best {
-            Some((_, epoch, kept)) => {
-                *parameters = kept;
-                epoch
+        let (best_epoch, control) = match best {
+            Some(best) => {
+                *parameters = best.parameters;
+                (best.epoch, best.control)
             }
-            None => 0,
+            None => (0, None),
         };
         let seconds_per_epoch = start.elapsed().as_secs_f64() / history.len() as f64;
-        Ok(Trained { history, best_epoch, seconds_per_epoch })
+        Ok(Trained { history, best_epoch, control, seconds_per_epoch })
     }
 
     /// What the best epoch is chosen by; smaller is better.
-    fn score(&self, validation: &Evaluation, horizon: usize) -> f64 {
+    fn score(
+        &self,
+        epoch: usize,
+        validation: &Evaluation,
+        horizon: usize,
+        control: Option<&LayerControl>,
+    ) -> f64 {
         match self.train.selection {
             Selection::Nll => validation.nll,
             Selection::Mse => validation.mse,
             Selection::Elbo => validation.nll * horizon as f64 + validation.kl(),
+            Selection::Score => {
+                SelectionRule::default().score(&candidate(epoch, validation, control))
+            }
         }
     }
+}
+
+/// The best epoch so far.
+struct Best<T: Element> {
+    score: f64,
+    epoch: usize,
+    parameters: Parameters<T>,
+    control: Option<ControlState>,
+}
+
+/// What the selection score looks at; without energy bands, the fit and the KL alone.
+fn candidate(epoch: usize, validation: &Evaluation, control: Option<&LayerControl>) -> Candidate {
+    let mut seen = Candidate {
+        epoch: Some(epoch as u64),
+        nll: Some(validation.nll),
+        mse: Some(validation.mse),
+        kl: Some(validation.kl()),
+        ..Candidate::default()
+    };
+    let band = control.and_then(|control| control.levers().objective.band.as_ref());
+    if let (Some(band), Some(units)) = (band, &validation.units) {
+        let energy = units.energy();
+        let k = energy.len() / band.bounds.len().max(1);
+        let energy: Vec<f64> =
+            energy.chunks_exact(k.max(1)).map(|e| e.iter().sum::<f64>() / k as f64).collect();
+        let [low, high] = band.bounds.outside(&energy);
+        (seen.low, seen.high) = (Some(low), Some(high));
+        seen.band = Some(band.hinge.value(&energy, &band.bounds));
+    }
+    seen
 }
 
 fn epoch_record(
@@ -237,6 +291,7 @@ struct State<T: Element> {
     tape: Tape<T>,
     bindings: Bindings,
     buffers: BatchBuffers<T>,
+    control: Option<LayerControl>,
 }
 
 impl<T: Element> State<T> {
@@ -252,11 +307,18 @@ impl<T: Element> State<T> {
         rate: f64,
         running: &mut Running,
     ) -> Result<(), TrainError> {
-        let Self { optimizer, tape, bindings, buffers } = self;
+        let Self { optimizer, tape, bindings, buffers, control } = self;
         tape.reset();
         let batch = buffers.fill(data, windows, true)?;
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
-        let terms = model.loss(&mut graph, &batch)?;
+        let options = LossOptions {
+            local: control.as_ref().map(|control| &control.levers().objective),
+            measures: control
+                .as_ref()
+                .map_or(UnitMeasures::PerDimension, |control| control.config().measures),
+            ..LossOptions::default()
+        };
+        let terms = model.loss_with(&mut graph, &batch, &options)?;
         let loss = tape.scalar(terms.loss)?.to_f64();
         if !loss.is_finite() {
             let found = tape.first_non_finite();
@@ -272,6 +334,22 @@ impl<T: Element> State<T> {
         if let Some(kl) = terms.kl {
             running.kl += n * tape.scalar(kl)?.to_f64();
         }
+        if let (Some(control), Some(layer), Some(local)) =
+            (control.as_mut(), terms.layer, terms.local)
+        {
+            let band = control.levers().objective.band.as_ref().map_or(0.0, |band| band.weight);
+            let losses = LossValues {
+                nll: tape.scalar(terms.nll)?.to_f64(),
+                mse: 0.0,
+                weighted_kl: tape.scalar(local.weighted_kl)?.to_f64(),
+                weighted_band: match local.band {
+                    Some(penalty) => band * tape.scalar(penalty)?.to_f64(),
+                    None => 0.0,
+                },
+                ar: 0.0,
+            };
+            control.observe(tape, model.layer(), &layer, losses);
+        }
         tape.backward(terms.loss)?;
         // The tape lets go of the parameters, so that they change in place.
         tape.release_shared();
@@ -280,6 +358,13 @@ impl<T: Element> State<T> {
             tape.gradient(var).map(|g| g.data())
         });
         running.norm += optimizer.step(parameters, rate, gradients)?;
+        if let Some(control) = control {
+            if let Some(gain) = control.act(model.layer(), parameters) {
+                for id in model.layer().mean_parameters() {
+                    optimizer.rescale_rows(id.index(), gain);
+                }
+            }
+        }
         Ok(())
     }
 }

@@ -79,6 +79,24 @@ impl Case {
         self.inputs[key].as_str().ok_or_else(|| format!("{key} is no text"))
     }
 
+    /// A number inside an input that is an object.
+    pub(crate) fn setting(&self, object: &str, key: &str) -> Result<f64, String> {
+        let value = self.inputs[object][key].as_f64();
+        value.ok_or_else(|| format!("{object}.{key} is no number"))
+    }
+
+    /// A truth value inside an input that is an object.
+    pub(crate) fn flag(&self, object: &str, key: &str) -> Result<bool, String> {
+        let value = self.inputs[object][key].as_bool();
+        value.ok_or_else(|| format!("{object}.{key} is no truth value"))
+    }
+
+    /// A text inside an input that is an object.
+    pub(crate) fn name_of(&self, object: &str, key: &str) -> Result<&str, String> {
+        let value = self.inputs[object][key].as_str();
+        value.ok_or_else(|| format!("{object}.{key} is no text"))
+    }
+
     /// An input tensor as a variable on the tape.
     pub(crate) fn variable(&self, tape: &mut Tape<f64>, key: &str) -> Result<Var, String> {
         let tensor = self.tensor(key)?;

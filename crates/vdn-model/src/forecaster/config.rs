@@ -62,6 +62,8 @@ pub struct ForecasterConfig {
     pub antithetic: bool,
     /// What becomes of the gradient of a deviation outside its hard limits.
     pub clamp_gradient: ClampGradient,
+    /// Whether the KL is wanted row by row too, as a thermostat's alive share does.
+    pub emit_kl: bool,
     /// Width of the head's hidden layer.
     pub head_hidden: usize,
     /// Whether the head is gated.
@@ -106,6 +108,7 @@ impl Default for ForecasterConfig {
             evaluate_samples: 32,
             antithetic: false,
             clamp_gradient: ClampGradient::Inward,
+            emit_kl: false,
             head_hidden: 256,
             gated: true,
             dropout: 0.05,
@@ -168,7 +171,7 @@ impl ForecasterConfig {
             evaluate_samples: self.evaluate_samples,
             antithetic: self.antithetic,
             clamp_gradient: self.clamp_gradient,
-            emit_kl: false,
+            emit_kl: self.emit_kl,
         }
     }
 

@@ -9,12 +9,14 @@
 //! ```
 
 use super::config::Objective;
+use super::local::{LossOptions, with_constraints};
 use super::prediction::Intervention;
 use super::{Batch, Forecaster, Pass};
 use crate::error::ModelError;
 use crate::graph::Graph;
 use crate::layer::LayerOutput;
-use vdn_autograd::{MixtureNll, Score, UnitOutputs, Var};
+use crate::local_objective::LocalTerms;
+use vdn_autograd::{Error, MixtureNll, Score, Tape, UnitOutputs, Var};
 use vdn_tensor::Element;
 
 /// The recorded loss and its parts.
@@ -26,8 +28,14 @@ pub struct LossTerms {
     pub nll: Var,
     /// The sum of all units' KL, a scalar in nats per window; `None` for a deterministic twin.
     pub kl: Option<Var>,
+    /// The squared error of the samples' mean, if it was asked for.
+    pub mse: Option<Var>,
     /// The units' statistics; `None` for a deterministic twin.
     pub units: Option<UnitOutputs>,
+    /// The layer's outputs; `None` for a deterministic twin.
+    pub layer: Option<LayerOutput>,
+    /// The parts of the local objective, where there is one.
+    pub local: Option<LocalTerms>,
 }
 
 impl Forecaster {
@@ -40,35 +48,76 @@ impl Forecaster {
         graph: &mut Graph<'_, T>,
         batch: &Batch<'_, T>,
     ) -> Result<LossTerms, ModelError> {
+        self.loss_with(graph, batch, &LossOptions::default())
+    }
+
+    /// Records the loss of a batch with a local objective for the layer of units, or with given noise.
+    ///
+    /// With a local objective, `vib` has it in the place of `beta` times the KL; `elbo` and `iwae` keep their KL and get
+    /// the other terms beside it.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model, or without targets; an autoregressive term without earlier windows.
+    pub fn loss_with<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        options: &LossOptions<'_, T>,
+    ) -> Result<LossTerms, ModelError> {
         if batch.target.is_empty() {
             return Err(ModelError::Batch("a loss needs targets".into()));
         }
-        let pass = self.forward(graph, batch, Intervention::None)?;
+        let pass = self.forward(graph, batch, Intervention::None, options.noise)?;
         let rows = self.rows(batch)?;
+        let ar = match (&pass.units, options.local) {
+            (Some(layer), Some(local)) => {
+                self.autoregression(graph, batch, layer, local, options.earlier)?
+            }
+            _ => None,
+        };
         graph.labelled("loss", |graph| {
             let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
-            let options =
+            let score =
                 MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
-            let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?;
-            let Some(layer) = pass.units else {
-                return Ok(LossTerms { loss: nll, nll, kl: None, units: None });
+            let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, score)?;
+            let mse = match options.want_mse {
+                true => Some(squared_error(graph.tape, pass.y, pass.scores, y)?),
+                false => None,
             };
+            let none =
+                LossTerms { loss: nll, nll, kl: None, mse, units: None, layer: None, local: None };
+            let Some(layer) = pass.units else { return Ok(none) };
             let one = graph.tape.constant([], &[T::ONE])?;
             let kl = graph.tape.weighted_kl(&layer.units, one)?;
-            let loss = match self.config.objective {
-                Objective::Vib => {
-                    let weighted = graph.tape.scale(kl, T::from_f64(self.config.beta))?;
-                    graph.tape.add(nll, weighted)?
+            let local = match options.local {
+                Some(local) => {
+                    let energy = self.energy(graph, &layer, options.measures)?;
+                    Some(local.record(graph.tape, &layer.units, energy, ar)?)
                 }
+                None => None,
+            };
+            let loss = match self.config.objective {
+                Objective::Vib => match local {
+                    Some(local) => graph.tape.add(nll, local.total)?,
+                    None => {
+                        let weighted = graph.tape.scale(kl, T::from_f64(self.config.beta))?;
+                        graph.tape.add(nll, weighted)?
+                    }
+                },
                 Objective::Elbo => {
                     let likelihood = graph.tape.gaussian_nll(pass.y, pass.sigma, y)?;
                     let scaled =
                         graph.tape.scale(kl, T::from_f64(1.0 / self.config.horizon as f64))?;
-                    graph.tape.add(likelihood, scaled)?
+                    let bound = graph.tape.add(likelihood, scaled)?;
+                    with_constraints(graph.tape, bound, local)?
                 }
-                Objective::Iwae => self.iwae(graph, &pass, &layer, y)?,
+                Objective::Iwae => {
+                    let bound = self.iwae(graph, &pass, &layer, y)?;
+                    with_constraints(graph.tape, bound, local)?
+                }
             };
-            Ok(LossTerms { loss, nll, kl: Some(kl), units: Some(layer.units) })
+            let units = Some(layer.units);
+            Ok(LossTerms { loss, kl: Some(kl), units, layer: Some(layer), local, ..none })
         })
     }
 
@@ -120,6 +169,28 @@ impl Forecaster {
     }
 }
 
+/// The mean squared error of the samples' (weighted) mean, a scalar.
+fn squared_error<T: Element>(
+    tape: &mut Tape<T>,
+    samples: Var,
+    scores: Option<Var>,
+    y: Var,
+) -> Result<Var, Error> {
+    let mean = match scores {
+        None => tape.mean_axis(samples, 0)?,
+        Some(scores) => {
+            let dims = *tape.shape(scores);
+            let weights = tape.softmax_axis(scores, 0)?;
+            let weights = tape.reshape(weights, [dims.dims()[0], dims.dims()[1], 1])?;
+            let weighted = tape.mul(samples, weights)?;
+            tape.sum_axis(weighted, 0)?
+        }
+    };
+    let residual = tape.sub(mean, y)?;
+    let squares = tape.square(residual)?;
+    tape.mean(squares)
+}
+
 /// Recorded scores of a batch, for validation.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchScores {
@@ -144,27 +215,14 @@ impl Forecaster {
         if batch.target.is_empty() {
             return Err(ModelError::Batch("a score needs targets".into()));
         }
-        let pass = self.forward(graph, batch, Intervention::None)?;
+        let pass = self.forward(graph, batch, Intervention::None, None)?;
         let rows = self.rows(batch)?;
         graph.labelled("score", |graph| {
             let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
             let options =
                 MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
             let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?;
-            let mean = match pass.scores {
-                None => graph.tape.mean_axis(pass.y, 0)?,
-                Some(scores) => {
-                    let dims = *graph.tape.shape(scores);
-                    let weights = graph.tape.softmax_axis(scores, 0)?;
-                    let column = [dims.dims()[0], dims.dims()[1], 1];
-                    let weights = graph.tape.reshape(weights, column)?;
-                    let weighted = graph.tape.mul(pass.y, weights)?;
-                    graph.tape.sum_axis(weighted, 0)?
-                }
-            };
-            let residual = graph.tape.sub(mean, y)?;
-            let squares = graph.tape.square(residual)?;
-            let mse = graph.tape.mean(squares)?;
+            let mse = squared_error(graph.tape, pass.y, pass.scores, y)?;
             Ok(BatchScores { nll, mse, units: pass.units.map(|u| u.units) })
         })
     }

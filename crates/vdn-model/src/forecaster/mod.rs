@@ -2,10 +2,12 @@
 //! variational units; and its deterministic twin.
 
 mod config;
+mod local;
 mod loss;
 mod prediction;
 
 pub use config::{ForecasterConfig, Objective, Variant};
+pub use local::LossOptions;
 pub use loss::{BatchScores, LossTerms};
 pub use prediction::{Intervention, Prediction};
 
@@ -21,7 +23,7 @@ use crate::linear::Linear;
 use crate::output_noise::OutputNoise;
 use crate::parameter::Parameters;
 use prediction::intervene;
-use vdn_autograd::{Error, Var};
+use vdn_autograd::{Error, Noise, Var};
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::{Element, with_scratch};
 
@@ -215,19 +217,23 @@ impl Forecaster {
         })
     }
 
-    /// Records one forward pass.
+    /// Records one forward pass; `noise` takes the place of the layer's own samples and noise.
     pub(crate) fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
         batch: &Batch<'_, T>,
         intervention: Intervention,
+        noise: Option<(usize, Noise)>,
     ) -> Result<Pass, ModelError> {
         let rows = self.rows(batch)?;
         let [current, previous, centre, scale] = self.record_inputs(graph, batch, rows)?;
         let h = self.encoder.forward(graph, current, previous)?;
         let (z, units) = match self.config.variant {
             Variant::Variational => {
-                let output = self.layer.forward(graph, h)?;
+                let output = match noise {
+                    Some((samples, noise)) => self.layer.forward_with(graph, h, samples, noise)?,
+                    None => self.layer.forward(graph, h)?,
+                };
                 (intervene(graph, output.z, intervention, self.prior_deviation())?, Some(output))
             }
             Variant::Twin | Variant::ReferenceTwin => {

@@ -95,7 +95,7 @@ impl Forecaster {
         batch: &Batch<'_, T>,
         intervention: Intervention,
     ) -> Result<(Prediction, Option<UnitOutputs>), ModelError> {
-        let pass = self.forward(graph, batch, intervention)?;
+        let pass = self.forward(graph, batch, intervention, None)?;
         let weights = match pass.scores {
             Some(scores) => Some(graph.tape.softmax_axis(scores, 0)?),
             None => None,

@@ -3,10 +3,12 @@
 //! Unknown keys are refused, every value is checked before anything is computed, and what is written into a run
 //! directory repeats the run.
 
+mod control;
 mod data;
 mod model;
 mod training;
 
+pub use control::{ControlConfig, ControlName};
 pub use data::{DataConfig, FillPolicy, ProtocolName};
 pub use model::{
     AggregationName, CentreName, ClampName, Compatibility, ModelConfig, ObjectiveName,
@@ -35,6 +37,8 @@ pub struct RunConfig {
     pub data: DataConfig,
     /// What is trained.
     pub model: ModelConfig,
+    /// What keeps the units inside their constraints.
+    pub control: ControlConfig,
     /// How long, in what portions, and by what the best epoch is chosen.
     pub train: TrainConfig,
     /// AdamW.
@@ -80,6 +84,12 @@ impl RunConfig {
         toml::to_string_pretty(self).map_err(|error| TrainError::config(error.to_string()))
     }
 
+    /// Whether the configuration starts from the reference's values.
+    #[must_use]
+    pub fn is_reference(&self) -> bool {
+        self.model.compatibility == Compatibility::Reference
+    }
+
     /// Checks every value and every pair of values that can contradict each other.
     ///
     /// # Errors
@@ -89,7 +99,8 @@ impl RunConfig {
         self.train.validate()?;
         self.optimizer.validate()?;
         self.schedule.validate()?;
-        self.model.to_forecaster(&self.data)?;
+        let model = self.model.to_forecaster(&self.data)?;
+        self.control.build(&model, self.is_reference())?;
         Ok(())
     }
 }

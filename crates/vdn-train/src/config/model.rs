@@ -232,6 +232,7 @@ impl ModelConfig {
             evaluate_samples: self.evaluate_samples.unwrap_or(d.evaluate_samples),
             antithetic: self.antithetic.unwrap_or(d.antithetic),
             clamp_gradient: self.clamp_gradient.map_or(d.clamp_gradient, Into::into),
+            emit_kl: d.emit_kl,
             head_hidden: self.head_hidden.unwrap_or(head_hidden),
             gated: self.gated.unwrap_or(d.gated),
             dropout: self.dropout.unwrap_or(d.dropout),

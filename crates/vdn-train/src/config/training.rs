@@ -14,6 +14,8 @@ pub enum Selection {
     Mse,
     /// The score plus the KL, in nats per window.
     Elbo,
+    /// The constraint-aware score of [`SelectionRule`](crate::SelectionRule), behind its validity gate.
+    Score,
 }
 
 /// How long to train, in what portions, and what to keep.

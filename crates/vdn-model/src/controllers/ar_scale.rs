@@ -1,0 +1,38 @@
+//! The ramp and the deviation of the autoregressive penalty; the deviation follows the energy bands [ref].
+
+use super::ramp::Ramp;
+use super::{Controller, Lever, Levers, Moment};
+use crate::ar_penalty::ArScale;
+
+/// Sets the ramp, and the deviation from the bands' centres (where the layer has bands).
+#[derive(Clone, Copy, Debug)]
+pub struct ArScaleControl {
+    /// How the deviation follows from the bands.
+    pub scale: ArScale,
+    /// The rise of the penalty's weight.
+    pub ramp: Ramp,
+}
+
+impl Controller for ArScaleControl {
+    fn name(&self) -> &'static str {
+        "ar_scale"
+    }
+
+    fn owns(&self) -> &'static [Lever] {
+        &[Lever::ArScale]
+    }
+
+    fn begin(&mut self, step: u64, levers: &mut Levers) {
+        let objective = &mut levers.objective;
+        if let Some(ar) = &mut objective.autoregression {
+            ar.ramp = self.ramp.at(step);
+            if let Some(band) = &objective.band {
+                ar.sigma = self.scale.from_band(&band.bounds);
+            }
+        }
+    }
+
+    fn act(&mut self, now: &Moment<'_>, levers: &mut Levers) {
+        self.begin(now.step, levers);
+    }
+}

@@ -1,0 +1,157 @@
+//! The share that the autoregressive penalty has in the loss.
+//!
+//! ```text
+//! share = l AR / (|score| + KL term + band term + l AR)       l = lambda ramp, running means of the loss's terms
+//! x     = -gain (share - target) - gain max(0, share - cap)   lambda <- clamp(lambda exp(x), min, max)
+//! ```
+//!
+//! The default acts on the terms that are in the loss, more strongly the larger the share, and not at all while the term
+//! has no weight. The reference [ref] takes the squared error in the place of the score, replaces the rule above the cap
+//! by `-2 gain (share - cap)` (which acts *less* than the normal one up to `2 cap - target`), and adapts a term of weight
+//! 0, whose weight then drifts to its maximum.
+
+use super::state::ControlState;
+use super::{Controller, Lever, Levers, Moment, check};
+use crate::error::ModelError;
+
+/// Which rule moves the weight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ArShareRule {
+    /// Monotone, on the loss's own terms, inactive when the term is.
+    #[default]
+    Monotone,
+    /// The reference's.
+    Reference,
+}
+
+/// The settings of an [`ArShare`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ArShareConfig {
+    /// The first weight.
+    pub weight: f64,
+    /// Whether the weight adapts.
+    pub adapt: bool,
+    /// The share that is wanted.
+    pub target: f64,
+    /// The share above which the rule acts doubly; `None`: nowhere.
+    pub cap: Option<f64>,
+    /// The change of the weight's logarithm per unit of share.
+    pub gain: f64,
+    /// The least weight, above 0.
+    pub min: f64,
+    /// The largest weight.
+    pub max: f64,
+    /// Which rule moves the weight.
+    pub rule: ArShareRule,
+}
+
+impl Default for ArShareConfig {
+    fn default() -> Self {
+        Self {
+            weight: 1.0,
+            adapt: true,
+            target: 0.20,
+            cap: Some(0.30),
+            gain: 0.10,
+            min: 0.25,
+            max: 10.0,
+            rule: ArShareRule::Monotone,
+        }
+    }
+}
+
+/// Sets the weight of the autoregressive penalty.
+#[derive(Clone, Debug)]
+pub struct ArShare {
+    config: ArShareConfig,
+    weight: f64,
+    share: f64,
+}
+
+impl ArShare {
+    /// With these settings.
+    ///
+    /// # Errors
+    /// A value outside its domain.
+    pub fn new(config: ArShareConfig) -> Result<Self, ModelError> {
+        let c = &config;
+        check(
+            "control.ar.weight",
+            c.weight,
+            c.weight >= 0.0 && c.weight.is_finite(),
+            "at least 0",
+        )?;
+        check("control.ar.min", c.min, c.min > 0.0, "above 0")?;
+        check("control.ar.max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
+        check("control.ar.target", c.target, (0.0..1.0).contains(&c.target), "in [0, 1)")?;
+        if let Some(cap) = c.cap {
+            check("control.ar.cap", cap, cap >= c.target, "at least target")?;
+        }
+        Ok(Self { weight: c.weight, config, share: f64::NAN })
+    }
+
+    /// The weight before the ramp.
+    #[must_use]
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+}
+
+impl Controller for ArShare {
+    fn name(&self) -> &'static str {
+        "ar_share"
+    }
+
+    fn owns(&self) -> &'static [Lever] {
+        &[Lever::ArWeight]
+    }
+
+    fn begin(&mut self, _step: u64, levers: &mut Levers) {
+        if let Some(ar) = &mut levers.objective.autoregression {
+            ar.weight = self.weight;
+        }
+    }
+
+    fn act(&mut self, now: &Moment<'_>, levers: &mut Levers) {
+        let c = self.config;
+        let l = now.monitor.losses();
+        let effective = match &levers.objective.autoregression {
+            // The ramp of the step that was just made.
+            Some(ar) => self.weight * ar.ramp,
+            None => 0.0,
+        };
+        let idle = c.rule == ArShareRule::Monotone && effective * l.ar == 0.0;
+        if !c.adapt || idle {
+            return;
+        }
+        let weighted = effective * l.ar;
+        let fit = match c.rule {
+            ArShareRule::Monotone => l.nll.abs(),
+            ArShareRule::Reference => l.mse,
+        };
+        let share = weighted / (fit + l.weighted_kl + l.weighted_band + weighted).max(1e-12);
+        let excess = c.cap.map_or(0.0, |cap| (share - cap).max(0.0));
+        let x = match c.rule {
+            ArShareRule::Monotone => -c.gain * (share - c.target) - c.gain * excess,
+            ArShareRule::Reference if excess > 0.0 => -2.0 * c.gain * excess,
+            ArShareRule::Reference => -c.gain * (share - c.target),
+        };
+        self.weight = (self.weight * x.exp()).max(c.min).min(c.max);
+        self.share = share;
+        self.begin(now.step, levers);
+    }
+
+    fn report(&self, to: &mut dyn FnMut(&'static str, f64)) {
+        to("ar_share", self.share);
+        to("ar_weight", self.weight);
+    }
+
+    fn save(&self, state: &mut ControlState) {
+        state.put("ar_share.weight", &[self.weight]);
+    }
+
+    fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        self.weight = state.number("ar_share.weight")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! A capacity target for the layer's KL (Burgess et al. 2018): the loss gets `weight |sum_i KL_i - C|`, `C` rising
+//! linearly from 0. It takes the place of the weighted KL.
+
+use super::{Controller, Lever, Levers, Moment, Ramp, check};
+use crate::error::ModelError;
+use crate::local_objective::CapacityTerm;
+
+/// Moves the capacity target.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    weight: f64,
+    target: f64,
+    ramp: Ramp,
+}
+
+impl Capacity {
+    /// `target` nats per window after the ramp.
+    ///
+    /// # Errors
+    /// A negative value.
+    pub fn new(weight: f64, target: f64, ramp: Ramp) -> Result<Self, ModelError> {
+        check(
+            "control.capacity.weight",
+            weight,
+            weight >= 0.0 && weight.is_finite(),
+            "at least 0",
+        )?;
+        check(
+            "control.capacity.target",
+            target,
+            target >= 0.0 && target.is_finite(),
+            "at least 0",
+        )?;
+        Ok(Self { weight, target, ramp })
+    }
+}
+
+impl Controller for Capacity {
+    fn name(&self) -> &'static str {
+        "capacity"
+    }
+
+    fn owns(&self) -> &'static [Lever] {
+        &[Lever::Capacity, Lever::Beta]
+    }
+
+    fn begin(&mut self, step: u64, levers: &mut Levers) {
+        let target = self.target * self.ramp.at(step);
+        levers.objective.capacity = Some(CapacityTerm { weight: self.weight, target });
+        levers.objective.beta.fill(0.0);
+    }
+
+    fn act(&mut self, now: &Moment<'_>, levers: &mut Levers) {
+        self.begin(now.step, levers);
+    }
+}

@@ -1,0 +1,79 @@
+//! GECO (Rezende and Viola 2018): as little KL as a constraint on the score allows.
+//!
+//! Theirs is `KL + lambda (score - tolerance)` with `ln lambda += gain C`, `C` the running mean of `score - tolerance`. Here
+//! the score has weight 1 and the KL `beta = 1/lambda`, so `ln beta -= gain C`, clamped to its limits (anti-windup).
+
+use super::state::ControlState;
+use super::{Controller, Lever, Levers, Moment, check};
+use crate::error::ModelError;
+
+/// The settings of a [`Geco`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GecoConfig {
+    /// The score that is good enough, nats per time step.
+    pub tolerance: f64,
+    /// The first beta.
+    pub initial: f64,
+    /// The least beta, above 0.
+    pub min: f64,
+    /// The largest beta.
+    pub max: f64,
+    /// The change of `ln beta` per nat and act.
+    pub gain: f64,
+}
+
+/// One beta for the layer, from the score.
+#[derive(Clone, Copy, Debug)]
+pub struct Geco {
+    config: GecoConfig,
+    log_beta: f64,
+}
+
+impl Geco {
+    /// With these settings.
+    ///
+    /// # Errors
+    /// A value outside its domain.
+    pub fn new(config: GecoConfig) -> Result<Self, ModelError> {
+        let c = &config;
+        check("control.geco.min", c.min, c.min > 0.0, "above 0")?;
+        check("control.geco.max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
+        check("control.geco.gain", c.gain, c.gain >= 0.0 && c.gain.is_finite(), "at least 0")?;
+        check("control.geco.tolerance", c.tolerance, c.tolerance.is_finite(), "finite")?;
+        Ok(Self { log_beta: c.initial.max(c.min).min(c.max).ln(), config })
+    }
+}
+
+impl Controller for Geco {
+    fn name(&self) -> &'static str {
+        "geco"
+    }
+
+    fn owns(&self) -> &'static [Lever] {
+        &[Lever::Beta]
+    }
+
+    fn begin(&mut self, _step: u64, levers: &mut Levers) {
+        levers.objective.beta.fill(self.log_beta.exp());
+    }
+
+    fn act(&mut self, now: &Moment<'_>, levers: &mut Levers) {
+        let c = self.config;
+        let violation = now.monitor.losses().nll - c.tolerance;
+        self.log_beta = (self.log_beta - c.gain * violation).max(c.min.ln()).min(c.max.ln());
+        self.begin(now.step, levers);
+    }
+
+    fn report(&self, to: &mut dyn FnMut(&'static str, f64)) {
+        to("beta_mean", self.log_beta.exp());
+    }
+
+    fn save(&self, state: &mut ControlState) {
+        state.put("geco.log_beta", &[self.log_beta]);
+    }
+
+    fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        self.log_beta = state.number("geco.log_beta")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! The homeostat: rescales each unit's mean head towards its energy band [ref].
+//!
+//! ```text
+//! s_i   = clamp((target_i / mu2_i)^(eta/2), 1/m, m)       target = lo below the band, hi above, inside: see below
+//! eta   = clamp(gain (1 + 2 f), 0, 0.5)                   f: the share of units out of their band
+//! ```
+//!
+//! `mu2` is the running mean of the energy. Inside a band the target is `mu2` itself (no change), or the band's geometric
+//! or arithmetic centre.
+
+use super::mu2_band::EnergyBand;
+use super::{Controller, Lever, Levers, Moment, check};
+use crate::error::ModelError;
+
+/// The least energy that is divided by.
+const EPSILON: f64 = 1e-12;
+
+/// Where units inside their band are pulled to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InsideTarget {
+    /// Nowhere.
+    #[default]
+    Energy,
+    /// `sqrt(lo hi)`.
+    Geometric,
+    /// `(lo + hi) / 2`.
+    Arithmetic,
+}
+
+/// The settings of a [`Homeostat`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HomeostatConfig {
+    /// `eta` when every unit is inside its band, in [0, 0.5].
+    pub gain: f64,
+    /// The largest factor of one act, at least 1; `None`: no limit.
+    pub max_factor: Option<f64>,
+    /// Where units inside their band are pulled to.
+    pub inside: InsideTarget,
+}
+
+impl Default for HomeostatConfig {
+    fn default() -> Self {
+        Self { gain: 0.15, max_factor: Some(2.0), inside: InsideTarget::Energy }
+    }
+}
+
+/// The energy that a unit of energy `energy` is pulled to. `eps` is the least energy.
+#[must_use]
+pub fn homeostat_target(energy: f64, [lo, hi]: [f64; 2], inside: InsideTarget, eps: f64) -> f64 {
+    let energy = energy.max(eps);
+    if energy < lo {
+        lo
+    } else if energy > hi {
+        hi
+    } else {
+        match inside {
+            InsideTarget::Energy => energy,
+            InsideTarget::Geometric => (lo.max(eps) * hi.max(eps)).sqrt(),
+            InsideTarget::Arithmetic => 0.5 * (lo + hi),
+        }
+    }
+}
+
+/// The factor on the mean head of a unit of energy `energy` that is pulled to `target` with strength `eta`.
+#[must_use]
+pub fn homeostat_factor(
+    energy: f64,
+    target: f64,
+    eta: f64,
+    max_factor: Option<f64>,
+    eps: f64,
+) -> f64 {
+    let factor = (target / energy.max(eps)).powf(0.5 * eta);
+    match max_factor {
+        Some(m) => factor.max(1.0 / m).min(m),
+        None => factor,
+    }
+}
+
+/// Rescales mean heads.
+#[derive(Clone, Debug)]
+pub struct Homeostat {
+    config: HomeostatConfig,
+    last: [f64; 3],
+}
+
+impl Homeostat {
+    /// With these settings.
+    ///
+    /// # Errors
+    /// A value outside its domain.
+    pub fn new(config: HomeostatConfig) -> Result<Self, ModelError> {
+        let gain = config.gain;
+        check("control.homeostat.gain", gain, (0.0..=0.5).contains(&gain), "in [0, 0.5]")?;
+        if let Some(m) = config.max_factor {
+            check("control.homeostat.max_factor", m, m >= 1.0, "at least 1")?;
+        }
+        Ok(Self { config, last: [f64::NAN; 3] })
+    }
+
+    fn strength(&self, energy: &[f64], band: &EnergyBand) -> f64 {
+        let outside = energy.iter().zip(band.lo.iter().zip(&band.hi));
+        let outside = outside.filter(|&(e, (lo, hi))| e < lo || e > hi).count();
+        let share = outside as f64 / energy.len().max(1) as f64;
+        (self.config.gain * (1.0 + 2.0 * share)).clamp(0.0, 0.5)
+    }
+}
+
+impl Controller for Homeostat {
+    fn name(&self) -> &'static str {
+        "homeostat"
+    }
+
+    fn owns(&self) -> &'static [Lever] {
+        &[Lever::Gain]
+    }
+
+    fn begin(&mut self, _step: u64, _levers: &mut Levers) {}
+
+    fn act(&mut self, now: &Moment<'_>, levers: &mut Levers) {
+        let Some(band) = &levers.objective.band else { return };
+        let (energy, band) = (now.monitor.energy(), &band.bounds);
+        let eta = self.strength(energy, band);
+        let (mut least, mut largest) = (f64::INFINITY, f64::NEG_INFINITY);
+        for i in 0..energy.len() {
+            let bounds = [band.lo[i], band.hi[i]];
+            let target = homeostat_target(energy[i], bounds, self.config.inside, EPSILON);
+            let s = homeostat_factor(energy[i], target, eta, self.config.max_factor, EPSILON);
+            levers.gain[i] *= s;
+            (least, largest) = (least.min(s), largest.max(s));
+        }
+        self.last = [eta, least, largest];
+    }
+
+    fn report(&self, to: &mut dyn FnMut(&'static str, f64)) {
+        for (name, value) in ["eta", "s_min", "s_max"].into_iter().zip(self.last) {
+            to(name, value);
+        }
+    }
+}

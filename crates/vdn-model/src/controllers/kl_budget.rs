@@ -1,0 +1,69 @@
+//! The KL budget: what units pay in their local bound.
+//!
+//! The constraint is on `KL = (M2 + D0)/2`, of which the mismatch with the prior is a part: a unit can meet it without
+//! carrying information. The rate budget cannot be met so. By augmented Lagrangian: see
+//! [`Constraint`].
+
+use super::augmented_lagrangian::{Constraint, ConstraintConfig};
+use super::observation::Observation;
+use super::state::ControlState;
+use super::{Controller, Lever, Levers, Moment};
+use crate::error::ModelError;
+
+/// Moves the multipliers of a constraint on the KL.
+#[derive(Clone, Debug)]
+pub struct KlBudget(Constraint);
+
+impl KlBudget {
+    /// On so many latent dimensions.
+    ///
+    /// # Errors
+    /// A setting outside its domain.
+    pub fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
+        Ok(Self(Constraint::new(dims, config)?))
+    }
+
+    /// The constraint and its multipliers.
+    #[must_use]
+    pub fn constraint(&self) -> &Constraint {
+        &self.0
+    }
+}
+
+impl Controller for KlBudget {
+    fn name(&self) -> &'static str {
+        "kl_budget"
+    }
+
+    fn owns(&self) -> &'static [Lever] {
+        &[Lever::Kl]
+    }
+
+    fn begin(&mut self, _step: u64, levers: &mut Levers) {
+        match &mut levers.objective.kl {
+            Some(constraint) => constraint.copy_multipliers(&self.0),
+            none => *none = Some(self.0.clone()),
+        }
+    }
+
+    fn observe(&mut self, seen: &Observation) {
+        self.0.observe(&seen.kl_dims);
+    }
+
+    fn act(&mut self, now: &Moment<'_>, levers: &mut Levers) {
+        self.0.act();
+        self.begin(now.step, levers);
+    }
+
+    fn report(&self, to: &mut dyn FnMut(&'static str, f64)) {
+        to("kl_active", self.0.active());
+    }
+
+    fn save(&self, state: &mut ControlState) {
+        self.0.save("kl_budget", state);
+    }
+
+    fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        self.0.restore("kl_budget", state)
+    }
+}

@@ -1,0 +1,335 @@
+//! [`LayerControl`]: the controllers of one layer, when they act, and what becomes of its parameters.
+
+use super::levers::{Lever, Levers};
+use super::monitor::Monitor;
+use super::observation::{LossValues, Observation};
+use super::state::ControlState;
+use super::{Controller, Moment};
+use crate::error::ModelError;
+use crate::layer::{LayerOutput, VariationalLayer};
+use crate::local_objective::UnitMeasures;
+use crate::parameter::Parameters;
+use vdn_autograd::Tape;
+use vdn_tensor::Element;
+
+/// When a controller acts: every `every` steps, once `warmup` steps are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Steps before it acts at all.
+    pub warmup: u64,
+    /// Steps from one act to the next, at least 1.
+    pub every: u64,
+}
+
+impl Timing {
+    /// After every step.
+    pub const ALWAYS: Self = Self { warmup: 0, every: 1 };
+
+    fn is_due(self, step: u64) -> bool {
+        step >= self.warmup && step.is_multiple_of(self.every)
+    }
+}
+
+/// What follows a change of the mean head's rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rescaling {
+    /// Running means and the optimiser's moments.
+    #[default]
+    Follow,
+    /// Nothing, as in the reference.
+    Ignore,
+}
+
+/// How a layer is watched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerControlConfig {
+    /// The first KL weight of every unit, where no controller sets it.
+    pub beta: f64,
+    /// What a unit's energy and KL are.
+    pub measures: UnitMeasures,
+    /// What follows a change of weights.
+    pub rescaling: Rescaling,
+    /// The rate of the units' running means, in (0, 1].
+    pub smoothing: f64,
+    /// The energy above which a unit is alive.
+    pub alive_energy: f64,
+    /// The KL in nats above which a unit, or a row of it, is alive.
+    pub alive_kl: f64,
+}
+
+impl Default for LayerControlConfig {
+    fn default() -> Self {
+        Self {
+            beta: 1e-4,
+            measures: UnitMeasures::PerDimension,
+            rescaling: Rescaling::Follow,
+            smoothing: 0.05,
+            alive_energy: 1e-4,
+            alive_kl: 1e-4,
+        }
+    }
+}
+
+/// The controllers of one layer.
+#[derive(Debug)]
+pub struct LayerControl {
+    config: LayerControlConfig,
+    levers: Levers,
+    monitor: Monitor,
+    observation: Observation,
+    controllers: Vec<(Box<dyn Controller>, Timing)>,
+    step: u64,
+}
+
+impl LayerControl {
+    /// Of a layer of `units` units with `latent_dims` dimensions each, without controllers yet.
+    #[must_use]
+    pub fn new(units: usize, latent_dims: usize, config: LayerControlConfig) -> Self {
+        let LayerControlConfig { smoothing, alive_energy, alive_kl, .. } = config;
+        Self {
+            config,
+            levers: Levers::new(units, config.beta),
+            monitor: Monitor::new(units, smoothing, alive_energy, alive_kl),
+            observation: Observation::new(units, units * latent_dims),
+            controllers: Vec::new(),
+            step: 0,
+        }
+    }
+
+    /// Adds a controller behind those there are.
+    ///
+    /// # Errors
+    /// It would move a lever that another one moves already; both are named. A period of 0.
+    pub fn add(
+        &mut self,
+        mut controller: impl Controller + 'static,
+        timing: Timing,
+    ) -> Result<(), ModelError> {
+        if timing.every == 0 {
+            return Err(ModelError::config("control.every", "0, has to be at least 1"));
+        }
+        for (other, _) in &self.controllers {
+            let shared = other.owns().iter().find(|lever| controller.owns().contains(lever));
+            if let Some(lever) = shared {
+                let (a, b, what) = (other.name(), controller.name(), lever.name());
+                return Err(ModelError::config("control", format!("{a} and {b} both move {what}")));
+            }
+        }
+        controller.begin(self.step, &mut self.levers);
+        self.controllers.push((Box::new(controller), timing));
+        Ok(())
+    }
+
+    /// The levers: what the loss reads.
+    #[must_use]
+    pub fn levers(&self) -> &Levers {
+        &self.levers
+    }
+
+    /// The levers, to be set by hand.
+    pub fn levers_mut(&mut self) -> &mut Levers {
+        &mut self.levers
+    }
+
+    /// The running means.
+    #[must_use]
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// What the last step showed.
+    #[must_use]
+    pub fn observation(&self) -> &Observation {
+        &self.observation
+    }
+
+    /// How the layer is watched.
+    #[must_use]
+    pub fn config(&self) -> &LayerControlConfig {
+        &self.config
+    }
+
+    /// Training steps seen.
+    #[must_use]
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Whether a controller moves this lever.
+    #[must_use]
+    pub fn moves(&self, lever: Lever) -> bool {
+        self.controllers.iter().any(|(c, _)| c.owns().contains(&lever))
+    }
+
+    /// Takes in a step from the tape of its forward pass: the layer's output, and the terms of the loss.
+    ///
+    /// # Panics
+    /// The output is that of another layer.
+    pub fn observe<T: Element>(
+        &mut self,
+        tape: &Tape<T>,
+        layer: &VariationalLayer,
+        output: &LayerOutput,
+        losses: LossValues,
+    ) {
+        let k = layer.config().latent_dims;
+        let seen = &mut self.observation;
+        let shape = tape.shape(output.mu);
+        seen.rows = shape.rows();
+        seen.losses = losses;
+        let value = |var| tape.value(var).data();
+        let [m2, c2, d0, lv] =
+            [output.units.m2, output.units.c2, output.units.d0, output.units.lv].map(value);
+        for i in 0..seen.kl_dims.len() {
+            let [m2, c2, d0, lv] = [m2[i], c2[i], d0[i], lv[i]].map(T::to_f64);
+            seen.kl_dims[i] = 0.5 * (m2 + d0);
+            seen.rate_dims[i] = 0.5 * ((c2 + d0 + lv).ln_1p() - lv);
+        }
+        let pooled = self.config.measures == UnitMeasures::Pooled && k > 1;
+        let divisor = if pooled { 1.0 } else { k as f64 };
+        for (unit, (energy, kl)) in seen.energy.iter_mut().zip(&mut seen.kl).enumerate() {
+            let dims = unit * k..(unit + 1) * k;
+            *kl = seen.kl_dims[dims.clone()].iter().sum::<f64>() / divisor;
+            *energy = m2[dims].iter().map(|x| x.to_f64()).sum::<f64>() / k as f64;
+        }
+        if pooled {
+            pooled_energy(value(output.mu), k, layer.pool_factor(), &mut seen.energy);
+        }
+        if let Some(kl) = output.units.kl {
+            alive_share(value(kl), k, divisor * self.config.alive_kl, &mut seen.alive);
+        } else {
+            // Without the KL of each row, a unit is alive in all rows or in none.
+            for (alive, &kl) in seen.alive.iter_mut().zip(&seen.kl) {
+                *alive = f64::from(u8::from(kl > self.config.alive_kl));
+            }
+        }
+        self.take_in();
+    }
+
+    /// Takes in a step that was observed elsewhere: `fill` writes what it showed.
+    pub fn observe_with(&mut self, fill: impl FnOnce(&mut Observation)) {
+        fill(&mut self.observation);
+        self.take_in();
+    }
+
+    fn take_in(&mut self) {
+        self.monitor.observe(&self.observation);
+        for (controller, _) in &mut self.controllers {
+            controller.observe(&self.observation);
+        }
+        self.step += 1;
+    }
+
+    /// Lets every controller act whose time has come, and applies what they decided to the layer's parameters.
+    ///
+    /// Returns the factors on the rows of the layer's mean head (parameters
+    /// [`VariationalLayer::mean_parameters`], `latent dims` rows each), if they changed and the optimiser's moments are
+    /// to follow.
+    pub fn act<T: Element>(
+        &mut self,
+        layer: &VariationalLayer,
+        parameters: &mut Parameters<T>,
+    ) -> Option<&[f64]> {
+        self.levers.clear_actions();
+        let moment = Moment { step: self.step, monitor: &self.monitor };
+        for (controller, timing) in &mut self.controllers {
+            if timing.is_due(self.step) {
+                controller.act(&moment, &mut self.levers);
+            }
+        }
+        layer.guard_sigma(parameters, &self.levers.sigma);
+        let changed = self.levers.gain.iter().any(|&s| s != 1.0);
+        if !changed {
+            return None;
+        }
+        layer.rescale_means(parameters, &self.levers.gain);
+        if self.config.rescaling == Rescaling::Ignore {
+            return None;
+        }
+        for (controller, _) in &mut self.controllers {
+            controller.rescaled(&self.levers.gain, self.monitor.energy());
+        }
+        self.monitor.rescale(&self.levers.gain);
+        Some(&self.levers.gain)
+    }
+
+    /// What every controller did last: controller, name, number.
+    pub fn report(&self, mut to: impl FnMut(&'static str, &'static str, f64)) {
+        for (controller, _) in &self.controllers {
+            let name = controller.name();
+            controller.report(&mut |what, value| to(name, what, value));
+        }
+    }
+
+    /// A number that a controller reports, by its name.
+    #[must_use]
+    pub fn reported(&self, controller: &str, what: &str) -> Option<f64> {
+        let mut found = None;
+        self.report(|c, w, value| {
+            if c == controller && w == what {
+                found = Some(value);
+            }
+        });
+        found
+    }
+
+    /// Everything that has to be restored with the weights.
+    #[must_use]
+    pub fn state(&self) -> ControlState {
+        let mut state = ControlState::new();
+        state.put("step", &[self.step as f64]);
+        self.monitor.save(&mut state);
+        for (controller, _) in &self.controllers {
+            controller.save(&mut state);
+        }
+        state
+    }
+
+    /// Goes back to a state of the same controllers.
+    ///
+    /// # Errors
+    /// The state is that of other controllers.
+    pub fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        self.step = state.number("step")? as u64;
+        self.monitor.restore(state)?;
+        for (controller, _) in &mut self.controllers {
+            controller.restore(state)?;
+            controller.begin(self.step, &mut self.levers);
+        }
+        Ok(())
+    }
+}
+
+/// The mean over rows of the square of `factor` times the sum over each unit's `k` means.
+fn pooled_energy<T: Element>(mu: &[T], k: usize, factor: f64, to: &mut [f64]) {
+    let units = to.len();
+    let rows = mu.len() / (units * k);
+    to.fill(0.0);
+    for row in mu.chunks_exact(units * k) {
+        for (to, dims) in to.iter_mut().zip(row.chunks_exact(k)) {
+            let pooled = factor * dims.iter().map(|x| x.to_f64()).sum::<f64>();
+            *to += pooled * pooled / rows as f64;
+        }
+    }
+}
+
+/// The share of rows in which the KL summed over each unit's `k` dimensions is above `threshold`.
+fn alive_share<T: Element>(kl: &[T], k: usize, threshold: f64, to: &mut [f64]) {
+    let units = to.len();
+    let share = 1.0 / (kl.len() / (units * k)) as f64;
+    let threshold_of_one = T::from_f64(threshold);
+    to.fill(0.0);
+    for row in kl.chunks_exact(units * k) {
+        if k == 1 {
+            for (to, &kl) in to.iter_mut().zip(row) {
+                *to += f64::from(u8::from(kl > threshold_of_one));
+            }
+            continue;
+        }
+        for (to, dims) in to.iter_mut().zip(row.chunks_exact(k)) {
+            let sum: f64 = dims.iter().map(|x| x.to_f64()).sum();
+            *to += f64::from(u8::from(sum > threshold));
+        }
+    }
+    to.iter_mut().for_each(|x| *x *= share);
+}

@@ -1,0 +1,123 @@
+//! [`Monitor`]: running means that controllers share.
+//!
+//! First value as is, then `(1 - a) mean + a new` [ref]: `a` for what belongs to units, 0.1 for the terms of the loss.
+
+use super::observation::{LossValues, Observation};
+use super::state::ControlState;
+use crate::error::ModelError;
+
+/// The rate of the running means of the loss's terms.
+const LOSS_RATE: f64 = 0.1;
+
+/// Running means over training steps.
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    rate: f64,
+    alive_energy: f64,
+    alive_kl: f64,
+    started: bool,
+    energy: Vec<f64>,
+    kl: Vec<f64>,
+    alive: Vec<f64>,
+    losses: LossValues,
+}
+
+#[inline]
+fn follow(mean: &mut f64, new: f64, rate: f64) {
+    *mean = (1.0 - rate) * *mean + rate * new;
+}
+
+impl Monitor {
+    /// Of so many units, with the running-mean rate `rate` in (0, 1]. A unit counts as alive in a step when its energy
+    /// is above `alive_energy` and its KL above `alive_kl`.
+    #[must_use]
+    pub fn new(units: usize, rate: f64, alive_energy: f64, alive_kl: f64) -> Self {
+        let zero = || vec![0.0; units];
+        let losses = LossValues::default();
+        let (energy, kl, alive) = (zero(), zero(), zero());
+        Self { rate, alive_energy, alive_kl, started: false, energy, kl, alive, losses }
+    }
+
+    /// Adds a step.
+    pub fn observe(&mut self, seen: &Observation) {
+        let (rate, loss_rate) = if self.started { (self.rate, LOSS_RATE) } else { (1.0, 1.0) };
+        self.started = true;
+        for i in 0..self.energy.len() {
+            let (energy, kl) = (seen.energy[i], seen.kl[i]);
+            let alive = energy > self.alive_energy && kl > self.alive_kl;
+            follow(&mut self.energy[i], energy, rate);
+            follow(&mut self.kl[i], kl, rate);
+            follow(&mut self.alive[i], f64::from(u8::from(alive)), rate);
+        }
+        let (mean, new) = (&mut self.losses, &seen.losses);
+        for (mean, new) in [
+            (&mut mean.nll, new.nll),
+            (&mut mean.mse, new.mse),
+            (&mut mean.weighted_kl, new.weighted_kl),
+            (&mut mean.weighted_band, new.weighted_band),
+            (&mut mean.ar, new.ar),
+        ] {
+            follow(mean, new, loss_rate);
+        }
+    }
+
+    /// Follows factors on the units' mean heads: energies by their squares, KL by what the energy changed.
+    pub(super) fn rescale(&mut self, gain: &[f64]) {
+        for i in 0..gain.len() {
+            let factor = gain[i] * gain[i];
+            self.kl[i] += 0.5 * (factor - 1.0) * self.energy[i];
+            self.energy[i] *= factor;
+        }
+    }
+
+    /// Whether a step was seen.
+    #[must_use]
+    pub fn started(&self) -> bool {
+        self.started
+    }
+
+    /// The running mean of the energy, `[units]`.
+    #[must_use]
+    pub fn energy(&self) -> &[f64] {
+        &self.energy
+    }
+
+    /// The running mean of the KL in nats, `[units]`.
+    #[must_use]
+    pub fn kl(&self) -> &[f64] {
+        &self.kl
+    }
+
+    /// The running share of steps in which a unit was alive, `[units]`.
+    #[must_use]
+    pub fn alive(&self) -> &[f64] {
+        &self.alive
+    }
+
+    /// The running means of the loss's terms.
+    #[must_use]
+    pub fn losses(&self) -> &LossValues {
+        &self.losses
+    }
+
+    pub(super) fn save(&self, state: &mut ControlState) {
+        state.put("monitor.started", &[f64::from(u8::from(self.started))]);
+        state.put("monitor.energy", &self.energy);
+        state.put("monitor.kl", &self.kl);
+        state.put("monitor.alive", &self.alive);
+        let l = &self.losses;
+        state.put("monitor.losses", &[l.nll, l.mse, l.weighted_kl, l.weighted_band, l.ar]);
+    }
+
+    pub(super) fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        self.started = state.number("monitor.started")? != 0.0;
+        state.fill("monitor.energy", &mut self.energy)?;
+        state.fill("monitor.kl", &mut self.kl)?;
+        state.fill("monitor.alive", &mut self.alive)?;
+        let mut l = [0.0; 5];
+        state.fill("monitor.losses", &mut l)?;
+        let [nll, mse, weighted_kl, weighted_band, ar] = l;
+        self.losses = LossValues { nll, mse, weighted_kl, weighted_band, ar };
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! PI control of each unit's KL (ControlVAE, Shao et al. 2020).
+//!
+//! ```text
+//! e = target - KL     beta = clamp(P / (1 + exp(e / width)) - I sum e + min, min, max)
+//! ```
+//!
+//! Their error is that of a whole model's KL, many nats; here it is one unit's, so it is divided by a width first. The sum
+//! is held while beta is at a limit that it would push beyond (anti-windup).
+
+use super::state::ControlState;
+use super::{Controller, Lever, Levers, Moment, check};
+use crate::error::ModelError;
+
+/// The settings of a [`Pi`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PiConfig {
+    /// The wanted KL of each unit in nats.
+    pub target: f64,
+    /// `P`, the largest proportional part.
+    pub proportional: f64,
+    /// `I`, per nat and act.
+    pub integral: f64,
+    /// The error that counts as large, nats, above 0.
+    pub width: f64,
+    /// The least beta.
+    pub min: f64,
+    /// The largest beta.
+    pub max: f64,
+}
+
+impl Default for PiConfig {
+    fn default() -> Self {
+        let (proportional, integral) = (1e-3, 1e-4);
+        Self { target: 0.2, proportional, integral, width: 0.1, min: 0.0, max: 1e-2 }
+    }
+}
+
+/// One beta per unit, from its KL.
+#[derive(Clone, Debug)]
+pub struct Pi {
+    config: PiConfig,
+    sum: Vec<f64>,
+    beta: Vec<f64>,
+}
+
+impl Pi {
+    /// For so many units, each with the beta `initial` at first (as far as the limits allow).
+    ///
+    /// # Errors
+    /// A value outside its domain.
+    pub fn new(units: usize, initial: f64, config: PiConfig) -> Result<Self, ModelError> {
+        let c = &config;
+        check("control.pi.target", c.target, c.target >= 0.0, "at least 0")?;
+        check("control.pi.width", c.width, c.width > 0.0, "above 0")?;
+        check("control.pi.proportional", c.proportional, c.proportional >= 0.0, "at least 0")?;
+        check("control.pi.integral", c.integral, c.integral >= 0.0, "at least 0")?;
+        check("control.pi.min", c.min, c.min >= 0.0, "at least 0")?;
+        check("control.pi.max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
+        Ok(Self { sum: vec![0.0; units], beta: vec![initial.max(c.min).min(c.max); units], config })
+    }
+}
+
+impl Controller for Pi {
+    fn name(&self) -> &'static str {
+        "pi"
+    }
+
+    fn owns(&self) -> &'static [Lever] {
+        &[Lever::Beta]
+    }
+
+    fn begin(&mut self, _step: u64, levers: &mut Levers) {
+        levers.objective.beta.copy_from_slice(&self.beta);
+    }
+
+    fn act(&mut self, now: &Moment<'_>, levers: &mut Levers) {
+        let c = self.config;
+        for ((beta, sum), kl) in self.beta.iter_mut().zip(&mut self.sum).zip(now.monitor.kl()) {
+            let error = c.target - kl;
+            let proportional = c.proportional / (1.0 + (error / c.width).exp());
+            let wanted = |sum: f64| proportional - c.integral * sum + c.min;
+            let free = wanted(*sum + error);
+            let pushes_out = free > c.max && error < 0.0 || free < c.min && error > 0.0;
+            if !pushes_out {
+                *sum += error;
+            }
+            *beta = wanted(*sum).max(c.min).min(c.max);
+        }
+        levers.objective.beta.copy_from_slice(&self.beta);
+    }
+
+    fn report(&self, to: &mut dyn FnMut(&'static str, f64)) {
+        to("beta_mean", self.beta.iter().sum::<f64>() / self.beta.len() as f64);
+    }
+
+    fn save(&self, state: &mut ControlState) {
+        state.put("pi.sum", &self.sum);
+        state.put("pi.beta", &self.beta);
+    }
+
+    fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        state.fill("pi.sum", &mut self.sum)?;
+        state.fill("pi.beta", &mut self.beta)
+    }
+}

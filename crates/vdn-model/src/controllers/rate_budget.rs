@@ -1,0 +1,69 @@
+//! The rate budget: the amount of information that units carry.
+//!
+//! The constraint is on `R = [ln(C2 + V) - Lv]/2`, an upper bound of the information about the input, and not on the KL: a unit
+//! that ignores its input cannot meet it by distance from its prior. By augmented Lagrangian: see
+//! [`Constraint`].
+
+use super::augmented_lagrangian::{Constraint, ConstraintConfig};
+use super::observation::Observation;
+use super::state::ControlState;
+use super::{Controller, Lever, Levers, Moment};
+use crate::error::ModelError;
+
+/// Moves the multipliers of a constraint on the rate.
+#[derive(Clone, Debug)]
+pub struct RateBudget(Constraint);
+
+impl RateBudget {
+    /// On so many latent dimensions.
+    ///
+    /// # Errors
+    /// A setting outside its domain.
+    pub fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
+        Ok(Self(Constraint::new(dims, config)?))
+    }
+
+    /// The constraint and its multipliers.
+    #[must_use]
+    pub fn constraint(&self) -> &Constraint {
+        &self.0
+    }
+}
+
+impl Controller for RateBudget {
+    fn name(&self) -> &'static str {
+        "rate_budget"
+    }
+
+    fn owns(&self) -> &'static [Lever] {
+        &[Lever::Rate]
+    }
+
+    fn begin(&mut self, _step: u64, levers: &mut Levers) {
+        match &mut levers.objective.rate {
+            Some(constraint) => constraint.copy_multipliers(&self.0),
+            none => *none = Some(self.0.clone()),
+        }
+    }
+
+    fn observe(&mut self, seen: &Observation) {
+        self.0.observe(&seen.rate_dims);
+    }
+
+    fn act(&mut self, now: &Moment<'_>, levers: &mut Levers) {
+        self.0.act();
+        self.begin(now.step, levers);
+    }
+
+    fn report(&self, to: &mut dyn FnMut(&'static str, f64)) {
+        to("rate_active", self.0.active());
+    }
+
+    fn save(&self, state: &mut ControlState) {
+        self.0.save("rate_budget", state);
+    }
+
+    fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        self.0.restore("rate_budget", state)
+    }
+}

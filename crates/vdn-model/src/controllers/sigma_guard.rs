@@ -1,0 +1,86 @@
+//! The guard of the parameter `log sigma` [ref]: clamps it to `[ln floor, ln ceiling]`, and lifts that of dead units.
+//!
+//! A unit is dead when its running alive share is below a threshold; in `per_unit` mode its `log sigma` then grows by the
+//! kick, followed by the same clamp. In the reference the kick never happens (a shape error is swallowed): that is
+//! [`SigmaKick::Never`]. Layers whose deviations come from a head have no such parameter; nothing is done to them.
+
+use super::{Controller, Lever, Levers, Moment, check};
+use crate::error::ModelError;
+
+/// Whether dead units are lifted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SigmaKick {
+    /// They are.
+    #[default]
+    Dead,
+    /// They never are, as it happens in the reference.
+    Never,
+}
+
+/// The settings of a [`SigmaGuard`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SigmaGuardConfig {
+    /// The least deviation, above 0.
+    pub floor: f64,
+    /// The largest.
+    pub ceiling: f64,
+    /// What is added to a dead unit's `log sigma`.
+    pub kick: f64,
+    /// The alive share below which a unit is dead.
+    pub alive_min: f64,
+    /// Whether dead units are lifted.
+    pub dead: SigmaKick,
+}
+
+impl Default for SigmaGuardConfig {
+    fn default() -> Self {
+        Self { floor: 0.15, ceiling: 5.0, kick: 0.02, alive_min: 0.05, dead: SigmaKick::Dead }
+    }
+}
+
+/// Guards the parameter `log sigma`.
+#[derive(Clone, Debug)]
+pub struct SigmaGuard {
+    config: SigmaGuardConfig,
+    dead: usize,
+}
+
+impl SigmaGuard {
+    /// With these settings.
+    ///
+    /// # Errors
+    /// A value outside its domain.
+    pub fn new(config: SigmaGuardConfig) -> Result<Self, ModelError> {
+        let SigmaGuardConfig { floor, ceiling, .. } = config;
+        check("control.sigma_guard.floor", floor, floor > 0.0, "above 0")?;
+        check("control.sigma_guard.ceiling", ceiling, ceiling >= floor, "at least floor")?;
+        Ok(Self { config, dead: 0 })
+    }
+}
+
+impl Controller for SigmaGuard {
+    fn name(&self) -> &'static str {
+        "sigma_guard"
+    }
+
+    fn owns(&self) -> &'static [Lever] {
+        &[Lever::Sigma]
+    }
+
+    fn begin(&mut self, _step: u64, _levers: &mut Levers) {}
+
+    fn act(&mut self, now: &Moment<'_>, levers: &mut Levers) {
+        let c = self.config;
+        levers.sigma.range = Some([c.floor.ln(), c.ceiling.ln()]);
+        self.dead = 0;
+        for (kick, &alive) in levers.sigma.kick.iter_mut().zip(now.monitor.alive()) {
+            let dead = alive < c.alive_min;
+            self.dead += usize::from(dead);
+            *kick = if dead && c.dead == SigmaKick::Dead { c.kick } else { 0.0 };
+        }
+    }
+
+    fn report(&self, to: &mut dyn FnMut(&'static str, f64)) {
+        to("dead", self.dead as f64);
+    }
+}

@@ -1,0 +1,129 @@
+//! Which checkpoints are good: a gate on the units' bands, and a score that weighs the fit against them (spec section 8;
+//! both as in the reference).
+//!
+//! ```text
+//! valid  before the gate's epoch, or: high <= 0.12, inside >= 0.50, not (low > 0.48 and inside < 0.58), band <= 6 * 1.5
+//! score  nll + 6 relu(low - 0.20)^2 + 12 relu(high - 0.10)^2 + 10 relu(0.58 - inside)^2 + 0.25 relu(band - 1.5)^2
+//!            + relu(kl - cap)^2 / cap^2 + 1e6 if not valid
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+/// The thresholds of the gate and the score.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelectionRule {
+    /// The first epoch that has to pass the gate.
+    pub gate_epoch: u64,
+    /// The largest share of units above their band.
+    pub high_max: f64,
+    /// The least share of units inside.
+    pub inside_min: f64,
+    /// The share below that is too large unless enough are inside.
+    pub low_max: f64,
+    /// The share inside that is wanted.
+    pub inside_target: f64,
+    /// The band penalty that costs nothing.
+    pub band_cap: f64,
+    /// The share below that costs nothing.
+    pub low_target: f64,
+    /// The share above that costs nothing.
+    pub high_target: f64,
+    /// What an epoch that fails the gate pays.
+    pub invalid: f64,
+    /// The KL in nats per window from which on it costs; left out: it never does.
+    pub kl_cap: Option<f64>,
+}
+
+impl Default for SelectionRule {
+    fn default() -> Self {
+        Self {
+            gate_epoch: 4,
+            high_max: 0.12,
+            inside_min: 0.50,
+            low_max: 0.48,
+            inside_target: 0.58,
+            band_cap: 1.5,
+            low_target: 0.20,
+            high_target: 0.10,
+            invalid: 1e6,
+            kl_cap: None,
+        }
+    }
+}
+
+/// What an epoch's validation showed; what is missing counts as harmless.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Candidate {
+    /// The epoch, from 1.
+    pub epoch: Option<u64>,
+    /// The predictive score in nats per time step.
+    pub nll: Option<f64>,
+    /// The squared error, which stands in for a missing score.
+    pub mse: Option<f64>,
+    /// The share of units below their band.
+    pub low: Option<f64>,
+    /// The share of units above it.
+    pub high: Option<f64>,
+    /// The share inside; what the other two leave, if it is missing.
+    pub inside: Option<f64>,
+    /// The band penalty.
+    pub band: Option<f64>,
+    /// The KL in nats per window.
+    pub kl: Option<f64>,
+}
+
+impl Candidate {
+    /// What the shares outside leave: `clamp(1 - low - high, 0, 1)`.
+    #[must_use]
+    pub fn inside_from_shares(&self) -> f64 {
+        (1.0 - self.low.unwrap_or(0.0) - self.high.unwrap_or(0.0)).clamp(0.0, 1.0)
+    }
+
+    fn inside(&self) -> f64 {
+        self.inside.unwrap_or_else(|| self.inside_from_shares())
+    }
+}
+
+impl SelectionRule {
+    /// Whether an epoch passes the gate.
+    #[must_use]
+    pub fn valid(&self, seen: &Candidate) -> bool {
+        let (low, high) = (seen.low.unwrap_or(0.0), seen.high.unwrap_or(0.0));
+        let inside = seen.inside();
+        let failed = high > self.high_max
+            || inside < self.inside_min
+            || (low > self.low_max && inside < self.inside_target)
+            || seen.band.unwrap_or(0.0) > 6.0 * self.band_cap;
+        !failed || seen.epoch.is_some_and(|epoch| epoch < self.gate_epoch)
+    }
+
+    /// The score of an epoch; smaller is better.
+    ///
+    /// ```
+    /// use vdn_train::{Candidate, SelectionRule};
+    /// let rule = SelectionRule::default();
+    /// let good = Candidate { nll: Some(0.7), low: Some(0.1), high: Some(0.1), ..Candidate::default() };
+    /// assert_eq!(rule.score(&good), 0.7);
+    /// let bad = Candidate { high: Some(0.2), ..good };
+    /// assert!(rule.score(&bad) > 1e5);
+    /// ```
+    #[must_use]
+    pub fn score(&self, seen: &Candidate) -> f64 {
+        let excess = |x: f64| x.max(0.0).powi(2);
+        let base = seen.nll.or(seen.mse).unwrap_or(1e18);
+        let (low, high) = (seen.low.unwrap_or(0.0), seen.high.unwrap_or(0.0));
+        let mut score = base
+            + 6.0 * excess(low - self.low_target)
+            + 12.0 * excess(high - self.high_target)
+            + 10.0 * excess(self.inside_target - seen.inside())
+            + 0.25 * excess(seen.band.unwrap_or(0.0) - self.band_cap);
+        if let Some(cap) = self.kl_cap {
+            score += excess(seen.kl.unwrap_or(0.0) - cap) / (cap * cap + 1e-12);
+        }
+        if !self.valid(seen) {
+            score += self.invalid;
+        }
+        score
+    }
+}
