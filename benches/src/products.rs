@@ -32,8 +32,8 @@ pub fn linear_layers(config: &ForecasterConfig, batch: usize) -> Vec<LinearShape
         LinearShape { name, rows, inputs, outputs, input_gradient }
     };
     let mut layers = vec![
-        layer("seasonal", 2 * batch, input_len, hidden),
-        layer("trend", 2 * batch, input_len, hidden),
+        layer("current window", batch, input_len, hidden),
+        layer("previous window", batch, input_len, hidden),
         layer("persist", batch, hidden, hidden),
         layer("innovation", batch, hidden, hidden),
         layer("mix gate", batch, 3 * hidden, hidden),
@@ -59,7 +59,7 @@ pub fn linear_layers(config: &ForecasterConfig, batch: usize) -> Vec<LinearShape
 
 /// Layers that read the windows themselves.
 fn name_reads_data(name: &str) -> bool {
-    matches!(name, "seasonal" | "trend" | "skip")
+    matches!(name, "current window" | "previous window" | "skip")
 }
 
 /// The reference shape of the training step: per-unit deviations, no normalisation, no skip, constant output noise,
