@@ -77,7 +77,8 @@ fn the_thermostat_moves_beta_against_the_error_and_stays_within_its_limits() {
     // The mean over the period counts: 0.2, 0.02 and 0.6, not the last batch's 0.2.
     show(&mut control, &[0.1; 3], &[0.2, 0.0, 1.0]);
     control.act(&layer, &mut parameters);
-    assert_eq!(control.levers().objective.beta, [1e-3; 3], "acted before its time");
+    let first = 1e-3_f64.ln().exp();
+    assert_eq!(control.levers().objective.beta, [first; 3], "acted before its time");
     show(&mut control, &[0.1; 3], &[0.2, 0.04, 0.2]);
     control.act(&layer, &mut parameters);
     let beta = &control.levers().objective.beta;
@@ -89,7 +90,7 @@ fn the_thermostat_moves_beta_against_the_error_and_stays_within_its_limits() {
         show(&mut control, &[0.1; 3], &[3.0; 3]);
         control.act(&layer, &mut parameters);
     }
-    assert_eq!(control.levers().objective.beta, [1e-2; 3]);
+    assert_eq!(control.levers().objective.beta, [1e-2; 3], "the upper limit");
 }
 
 #[test]
