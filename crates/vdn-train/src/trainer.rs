@@ -358,11 +358,11 @@ impl<T: Element> State<T> {
             tape.gradient(var).map(|g| g.data())
         });
         running.norm += optimizer.step(parameters, rate, gradients)?;
-        if let Some(control) = control {
-            if let Some(gain) = control.act(model.layer(), parameters) {
-                for id in model.layer().mean_parameters() {
-                    optimizer.rescale_rows(id.index(), gain);
-                }
+        if let Some(control) = control
+            && let Some(gain) = control.act(model.layer(), parameters)
+        {
+            for id in model.layer().mean_parameters() {
+                optimizer.rescale_rows(id.index(), gain);
             }
         }
         Ok(())

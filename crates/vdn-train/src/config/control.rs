@@ -215,3 +215,48 @@ impl ControlConfig {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{load_control, save_control};
+
+    fn model() -> ForecasterConfig {
+        ForecasterConfig { units: 8, ..ForecasterConfig::default() }
+    }
+
+    #[test]
+    fn every_mode_builds_and_its_state_survives_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.safetensors");
+        use ControlName::{Homeo, ProjOff, ProjOn, Rate};
+        for mode in [Rate, Homeo, ProjOn, ProjOff] {
+            for reference in [false, true] {
+                let config = ControlConfig { mode, ..ControlConfig::default() };
+                let control = config.build(&model(), reference).unwrap().unwrap();
+                save_control(&control.state(), &path).unwrap();
+                let mut other = config.build(&model(), reference).unwrap().unwrap();
+                other.restore(&load_control(&path).unwrap()).unwrap();
+                assert_eq!(other.state(), control.state(), "{mode:?}");
+            }
+        }
+        assert!(ControlConfig::default().build(&model(), false).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_cannot_hold_is_refused_when_the_model_is_built() {
+        let wide = ControlConfig {
+            mode: ControlName::Homeo,
+            band_spread: 40.0,
+            ..ControlConfig::default()
+        };
+        let message = wide.build(&model(), false).unwrap_err().to_string();
+        assert!(message.contains("band") && message.contains("thermostat"), "{message}");
+        let config = ControlConfig { mode: ControlName::Homeo, ..ControlConfig::default() };
+        let elbo = ForecasterConfig { objective: Objective::Elbo, ..model() };
+        assert!(config.build(&elbo, false).unwrap_err().to_string().contains("thermostat"));
+        let empty =
+            ControlConfig { mode: ControlName::Rate, rate_low: 0.4, ..ControlConfig::default() };
+        assert!(empty.build(&model(), false).is_err());
+    }
+}
