@@ -142,9 +142,9 @@ mod tests {
         for energy in [0.0, 0.05, 0.2, 0.5, 1.5] {
             for rate in [0.0, 0.05, 0.3, 1.0] {
                 let mut best = f64::INFINITY;
-                for v in (1..4000).map(|i| f64::from(i) * 1e-3) {
+                for v in (1..4000).map(|i: i32| f64::from(i) * 1e-3) {
                     for c2 in (0..=200).map(|i| energy * f64::from(i) / 200.0) {
-                        let lv = (c2 + v as f64).ln() - 2.0 * rate;
+                        let lv = (c2 + v).ln() - 2.0 * rate;
                         if lv <= v.ln() + 1e-12 {
                             best = best.min(0.5 * (energy + v - 1.0 - lv));
                         }
