@@ -60,8 +60,11 @@ pub trait Element:
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S>;
     /// Sixteen numbers from memory.
     fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> Self::Lanes<S>;
-    /// Two independent standard normals per lane from two random words (Box-Muller).
-    fn normal_pair<S: Simd>(words: [S::U32; 2], simd: S) -> [Self::Lanes<S>; 2];
+    /// Two independent standard normals per lane from each of `N` pairs of random words (Box-Muller).
+    fn normal_pairs<S: Simd, const N: usize>(
+        words: [[S::U32; 2]; N],
+        simd: S,
+    ) -> [[Self::Lanes<S>; 2]; N];
     /// A uniform number in (0, 1) per lane: `(word + 1/2) / 2^32` rounded to this type (`f32` can round to 1).
     fn uniform<S: Simd>(word: S::U32, simd: S) -> Self::Lanes<S>;
     /// Calls the half of `work` that is for this type.
@@ -138,7 +141,10 @@ impl Element for f32 {
         simd.load(x)
     }
     #[inline(always)]
-    fn normal_pair<S: Simd>(words: [S::U32; 2], _simd: S) -> [S::F32; 2] {
+    fn normal_pairs<S: Simd, const N: usize>(
+        words: [[S::U32; 2]; N],
+        _simd: S,
+    ) -> [[S::F32; 2]; N] {
         box_muller::single(words)
     }
     #[inline(always)]
@@ -182,11 +188,18 @@ impl Element for f64 {
         DoubleLanes::new(*x)
     }
     #[inline(always)]
-    fn normal_pair<S: Simd>(words: [S::U32; 2], _simd: S) -> [DoubleLanes<S>; 2] {
-        let mut stored: [Words; 2] = [[0; LANES]; 2];
-        words[0].store(&mut stored[0]);
-        words[1].store(&mut stored[1]);
-        box_muller::double(&stored).map(DoubleLanes::new)
+    fn normal_pairs<S: Simd, const N: usize>(
+        words: [[S::U32; 2]; N],
+        simd: S,
+    ) -> [[DoubleLanes<S>; 2]; N] {
+        let mut z = [[Self::splat(simd, 0.0); 2]; N];
+        for (z, words) in z.iter_mut().zip(&words) {
+            let mut stored: [Words; 2] = [[0; LANES]; 2];
+            words[0].store(&mut stored[0]);
+            words[1].store(&mut stored[1]);
+            *z = box_muller::double(&stored).map(DoubleLanes::new);
+        }
+        z
     }
     #[inline(always)]
     fn uniform<S: Simd>(word: S::U32, _simd: S) -> DoubleLanes<S> {

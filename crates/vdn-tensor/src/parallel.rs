@@ -126,4 +126,15 @@ impl<'a, T> SharedMut<'a, T> {
         // SAFETY: in bounds by the line above; exclusive by the caller's contract.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
+
+    /// The `N` elements from `at` on, without a check.
+    ///
+    /// # Safety
+    /// They lie in the slice, and no two parts that are alive at the same time overlap.
+    #[inline(always)]
+    pub(crate) unsafe fn array<const N: usize>(&self, at: usize) -> &'a mut [T; N] {
+        debug_assert!(at + N <= self.len, "array out of bounds");
+        // SAFETY: in bounds and exclusive by the caller's contract; an array of `T` is aligned like `T`.
+        unsafe { &mut *self.start.add(at).cast::<[T; N]>() }
+    }
 }

@@ -91,6 +91,13 @@ pub trait Real:
         [self.exp(), Self::select(small, series * self * self, self.exp_m1() - self)]
     }
 
+    /// `[e^self - 1, p]` where `p` tells the size of `e^self` to within a factor `sqrt(2)`. Domain on `f32` lanes: `|self| <=
+    /// 80`.
+    #[inline(always)]
+    fn exp_m1_and_power(self) -> [Self; 2] {
+        [self.exp_m1(), self.exp()]
+    }
+
     /// `self > other`; false when either is NaN.
     #[inline(always)]
     fn gt(self, other: Self) -> Self::Mask {

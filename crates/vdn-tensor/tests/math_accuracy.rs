@@ -26,6 +26,10 @@ struct Function {
 }
 
 const ALL: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
+/// The domain of `sin_cos_turn`, without the numbers closer to 0 than [`TURN_LEAST`].
+const TURN: [f64; 2] = [-0.5, 0.5];
+/// 2^-100.
+const TURN_LEAST: f64 = 1.0 / (1u128 << 100) as f64;
 
 /// Lists the functions once, for the table and for the lanes.
 macro_rules! functions {
@@ -67,15 +71,14 @@ functions! {
     "erf" |x: S::F32| x.erf(), double::erf, ALL, 2.0, 2.0;
     "sin_turn" |x: S::F32| turn::sin_turn(x), sin_turn, ALL, 2.0, 2.0;
     "cos_turn" |x: S::F32| turn::cos_turn(x), cos_turn, ALL, 2.0, 2.0;
-    "sin_cos_turn, sin" |x: S::F32| turn::sin_cos_turn(x)[0], sin_turn, [-0.5, 0.5], 3.0, 3.0;
-    "sin_cos_turn, cos" |x: S::F32| turn::sin_cos_turn(x)[1], cos_turn, [-0.5, 0.5], 2.5, 2.5;
-    "exp_with_excess, exp" |x: S::F32| x.exp_with_excess()[0], f64::exp, ALL, 1.5, 1.5;
-    "exp_with_excess, excess" |x: S::F32| x.exp_with_excess()[1], excess, ALL, 2.5, 2.5;
+    "sin_cos_turn, sin" |x: S::F32| turn::sin_cos_turn(x)[0], sin_turn, TURN, 3.0, 3.0;
+    "sin_cos_turn, cos" |x: S::F32| turn::sin_cos_turn(x)[1], cos_turn, TURN, 2.5, 2.5;
+    "exp_with_excess, exp" |x: S::F32| x.exp_with_excess()[0], f64::exp, [-80.0, 80.0], 1.5, 1.5;
+    "exp_with_excess, excess" |x: S::F32| x.exp_with_excess()[1], excess, [-80.0, 80.0], 2.5, 2.5;
 }
 
 fn excess(x: f64) -> f64 {
-    // Infinity minus infinity, as the general formula has it, is not what the function tends to.
-    if x == f64::INFINITY { x } else { Real::exp_with_excess(x)[1] }
+    Real::exp_with_excess(x)[1]
 }
 
 /// `x` minus the nearest whole number, exact; a zero has the sign of `x`.
@@ -141,6 +144,8 @@ fn measure(function: &Function, levels: &[Level], x: &[f32; LANES], worst: &mut 
         for i in 0..LANES {
             let wide = f64::from(x[i]);
             let inside = (wide >= low && wide <= high) || (wide.is_nan() && low == ALL[0]);
+            let inside =
+                inside && (function.domain != TURN || wide == 0.0 || wide.abs() >= TURN_LEAST);
             let ulps = error_in_ulps(got[i], want[i]);
             if inside && want[i].is_finite() && got[i].is_finite() {
                 worst.absolute = worst.absolute.max((f64::from(got[i]) - want[i]).abs());

@@ -1,7 +1,7 @@
 //! Dropout with addressed noise: the mask is a function of its address, so the backward pass regenerates it.
 
 use super::tree::CHUNK;
-use crate::noise::NoiseKey;
+use crate::noise::{NoiseKey, Rounds};
 use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Simd};
 use crate::{Element, Real, dispatch, load_partial, store_partial};
@@ -35,9 +35,10 @@ pub(crate) fn dropout_body<T: Element>(x: &[T], p: f64, key: NoiseKey, out: &mut
     if p == 0.0 {
         return super::map::copy(x, out);
     }
+    let rounds = key.rounds();
     for_each_chunk(out, CHUNK, |chunk, out| {
         let x = &x[chunk * CHUNK..][..out.len()];
-        dispatch!(for T, simd => dropout_chunk(simd, x, p, key, chunk * (CHUNK / GROUP), out));
+        dispatch!(for T, simd => dropout_chunk(simd, x, p, &rounds, chunk * (CHUNK / GROUP), out));
     });
 }
 
@@ -46,7 +47,7 @@ fn dropout_chunk<S: Simd, T: Element>(
     simd: S,
     x: &[T],
     p: f64,
-    key: NoiseKey,
+    rounds: &Rounds,
     first_group: usize,
     out: &mut [T],
 ) {
@@ -60,7 +61,7 @@ fn dropout_chunk<S: Simd, T: Element>(
     let lane = simd.load_u32(&lane);
     for (group, (x, out)) in x.chunks(GROUP).zip(out.chunks_mut(GROUP)).enumerate() {
         let position = lane + simd.splat_u32(((first_group + group) * LANES) as u32);
-        let words = key.words(simd, position, 0);
+        let words = rounds.words(simd, position, 0);
         for ((x, out), word) in x.chunks(LANES).zip(out.chunks_mut(LANES)).zip(&words) {
             let keep = T::uniform(*word, simd).gt(p_dropped);
             let factor = T::Lanes::<S>::select(keep, scale, zero);

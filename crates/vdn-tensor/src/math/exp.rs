@@ -22,7 +22,7 @@ pub(super) const HIGHEST: f64 = 89.0;
 const ROUND: f64 = 12_582_912.0;
 /// ln 2 in two parts: the first has zeros at its end, so that `n` times it is exact.
 const LN_2_HIGH: f64 = 0.693_359_375;
-const LN_2_LOW: f64 = std::f64::consts::LN_2 - LN_2_HIGH;
+pub(super) const LN_2_LOW: f64 = std::f64::consts::LN_2 - LN_2_HIGH;
 /// `(e^r - 1 - r) / r^2` on `|r| <= ln(2)/2`, weighted for the relative error of `e^r`: 2^-28.2.
 const TAIL: [f64; 5] =
     [0.499_999_94, 0.166_665_211, 0.041_668_329_4, 0.008_368_704_47, 0.001_381_453_36];

@@ -28,3 +28,19 @@ pub fn exp_m1<L: F32Lanes>(x: L) -> L {
     let y = tail.mul_add(half, r.mul_add(half, half - x.lit(0.5)));
     L::select(x.abs().lt(x.lit(1e-9)), x, y + y)
 }
+
+/// `(e^r - 1 - r) / r^2` on `|r| <= ln(2)/2` as in [`exp`], a degree lower: 2^-28.2 of `e^r`.
+const SHORT_TAIL: [f64; 5] =
+    [0.499_999_94, 0.166_665_211, 0.041_668_329_4, 0.008_368_704_47, 0.001_381_453_36];
+
+/// `e^x - 1`, and a power of two within a factor `sqrt(2)` (and a rounding) of `e^x`, for `|x| <= 80`: two thirds of the
+/// operations. The sign of zero is lost; NaN gives NaN; beyond the domain the results are unspecified.
+#[inline(always)]
+pub fn exp_m1_and_power<L: F32Lanes>(x: L) -> [L; 2] {
+    let exp::Reduced { n, high, t, .. } = exp::reduce(x, 127);
+    let r = n.mul_add(x.lit(-exp::LN_2_LOW), high);
+    let s = t.to_bits().shl::<23>().to_f32_bits();
+    let tail = r * r * polynomial(r, SHORT_TAIL);
+    let y = tail.mul_add(s, r.mul_add(s, s - x.lit(1.0)));
+    [y, s]
+}

@@ -54,10 +54,57 @@ pub fn ln<L: F32Lanes>(x: L) -> L {
 /// `ln(x)` for `x` in `(0, 1]`; normal numbers only, nothing special is looked for.
 #[inline(always)]
 pub fn ln_unit<L: F32Lanes>(x: L) -> L {
-    let [f, n] = split(x);
-    let y = (f * f).mul_add(polynomial(f, TAIL), f);
-    n.mul_add(x.lit(std::f64::consts::LN_2), y)
+    let [y] = minus_two_ln_unit([x]);
+    // Plus 0, so that ln(1) is +0.
+    y * x.lit(-0.5) + x.lit(0.0)
 }
+
+/// `-2 ln(x)`, exactly twice the negative of [`ln_unit`], of several lane groups side by side, so that their latencies
+/// overlap.
+#[inline(always)]
+pub fn minus_two_ln_unit<L: F32Lanes, const N: usize>(x: [L; N]) -> [L; N] {
+    let (mut f, mut square, mut n) = (x, x, x);
+    for i in 0..N {
+        let bits = x[i].to_bits();
+        let k = bits - bits.lit(SQRT_HALF);
+        let m = (bits - (k & bits.lit(0xff80_0000))).to_f32_bits();
+        // -2 f, exactly; the coefficients follow by powers of -1/2.
+        f[i] = m.mul_add(m.lit(-2.0), m.lit(2.0));
+        square[i] = f[i] * f[i];
+        n[i] = k.shr_signed::<23>().to_f32_signed();
+    }
+    // Even and odd powers apart: half the latency of one Horner scheme, the same number of operations.
+    let (mut even, mut odd) = (x, x);
+    for i in 0..N {
+        even[i] = x[i].lit(UNIT[8]).mul_add(square[i], x[i].lit(UNIT[6]));
+        odd[i] = x[i].lit(UNIT[7]).mul_add(square[i], x[i].lit(UNIT[5]));
+    }
+    for k in [4, 2] {
+        for i in 0..N {
+            even[i] = even[i].mul_add(square[i], x[i].lit(UNIT[k]));
+            odd[i] = odd[i].mul_add(square[i], x[i].lit(UNIT[k - 1]));
+        }
+    }
+    let mut y = x;
+    for i in 0..N {
+        even[i] = even[i].mul_add(square[i], x[i].lit(UNIT[0]));
+        let tail = odd[i].mul_add(f[i], even[i]);
+        let fraction = square[i].mul_add(tail, f[i]);
+        y[i] = n[i].mul_add(x[i].lit(-2.0 * std::f64::consts::LN_2), fraction);
+    }
+    y
+}
+
+/// [`TAIL`] for `-2 f` instead of `f`, and for twice the negative logarithm.
+const UNIT: [f64; 9] = {
+    let (mut unit, mut power, mut k) = ([0.0; 9], -0.5, 0);
+    while k < 9 {
+        unit[k] = TAIL[k] * power;
+        power *= -0.5;
+        k += 1;
+    }
+    unit
+};
 
 /// `[f, n]` with `x = (1 + f) 2^n`, of a normal number.
 #[inline(always)]

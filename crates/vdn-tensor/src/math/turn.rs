@@ -34,15 +34,42 @@ const SIN_EIGHTH: [f64; 4] = [0.001_935_285_05, -41.341_659_5, 81.592_231_8, -75
 /// `cos(2 pi q)` in powers of `q^2` on `[0, 1/8]`: 2^-28.9 relative.
 const COS_EIGHTH: [f64; 5] = [1.0, -19.739_208_2, 64.939_292_9, -85.443_634, 59.229_221_3];
 
-/// `[sin, cos]` of `2 pi x` for `x` in `[-1/2, 1/2]`.
+/// `[sin, cos]` of `2 pi x` for `x` in `[-1/2, 1/2]`: 0, or of size 2^-100 at least (noise has multiples of 2^-32; a
+/// product of the sine may be subnormal below, and rounded there).
 #[inline(always)]
 pub fn sin_cos_turn<L: F32Lanes>(x: L) -> [L; 2] {
-    let a = x.abs();
-    let h = x.lit(0.5) - a;
-    let w = a * h;
-    let sin = x * polynomial(w, SIN) * h;
-    let cos = (x.lit(0.25) - a) * polynomial(w, COS);
-    [sin, cos]
+    let [result] = sin_cos_parts([x], 1.0);
+    result
+}
+
+/// [`sin_cos_turn`] of `unit * x`, several lane groups side by side. `unit` is a power of two, so that it changes no
+/// rounding.
+#[inline(always)]
+pub fn sin_cos_parts<L: F32Lanes, const N: usize>(x: [L; N], unit: f64) -> [[L; 2]; N] {
+    let (mut a, mut h, mut w) = (x, x, x);
+    for i in 0..N {
+        a[i] = x[i].abs();
+        // h times the unit once more, which makes up for that of a.
+        h[i] = a[i].mul_add(x[i].lit(-unit * unit), x[i].lit(0.5 * unit));
+        w[i] = a[i] * h[i];
+    }
+    let (mut sin, mut cos) = (x, x);
+    for i in 0..N {
+        sin[i] = x[i].lit(SIN[4]).mul_add(w[i], x[i].lit(SIN[3]));
+        cos[i] = x[i].lit(COS[4]).mul_add(w[i], x[i].lit(COS[3]));
+    }
+    for k in [2, 1, 0] {
+        for i in 0..N {
+            sin[i] = sin[i].mul_add(w[i], x[i].lit(SIN[k]));
+            cos[i] = cos[i].mul_add(w[i], x[i].lit(COS[k]));
+        }
+    }
+    let mut result = [[x[0]; 2]; N];
+    for i in 0..N {
+        let quarter = a[i].mul_add(x[i].lit(-unit), x[i].lit(0.25));
+        result[i] = [x[i] * h[i] * sin[i], quarter * cos[i]];
+    }
+    result
 }
 
 /// `a`, which is not negative, minus the nearest whole number: exact; NaN at infinity.

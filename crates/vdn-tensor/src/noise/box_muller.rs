@@ -12,15 +12,25 @@ use crate::simd::{LANES, U32Lanes};
 /// 2^-32.
 const SCALE: f64 = 1.0 / 4_294_967_296.0;
 
-/// Two normals per lane in `f32`.
+/// Two normals per lane in `f32` from each of `N` pairs of words, side by side: the latency of one pair is twice what
+/// its operations cost.
 #[inline(always)]
-pub fn single<U: U32Lanes>([radius, angle]: [U; 2]) -> [U::F32; 2] {
-    let w = radius.to_f32();
-    let u = w.mul_add(w.lit(SCALE), w.lit(0.5 * SCALE));
-    let r = (ln::ln_unit(u) * u.lit(-2.0)).sqrt();
-    let v = angle.to_f32_signed();
-    let [sin, cos] = turn::sin_cos_turn(v * v.lit(SCALE));
-    [r * cos, r * sin]
+pub fn single<U: U32Lanes, const N: usize>(words: [[U; 2]; N]) -> [[U::F32; 2]; N] {
+    let zero = words[0][0].to_f32_bits();
+    let (mut u, mut v) = ([zero; N], [zero; N]);
+    for i in 0..N {
+        let w = words[i][0].to_f32();
+        u[i] = w.mul_add(w.lit(SCALE), w.lit(0.5 * SCALE));
+        v[i] = words[i][1].to_f32_signed();
+    }
+    let square = ln::minus_two_ln_unit(u);
+    let mut z = turn::sin_cos_parts(v, SCALE);
+    for i in 0..N {
+        let r = square[i].sqrt();
+        let [sin, cos] = z[i];
+        z[i] = [r * cos, r * sin];
+    }
+    z
 }
 
 /// Two normals per lane in `f64`, from the same words.

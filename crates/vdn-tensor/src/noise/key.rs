@@ -1,6 +1,6 @@
 //! [`NoiseKey`]: the part of a noise address that is shared by a whole tensor.
 
-use super::philox::{philox4x32, philox4x32_lanes};
+use super::philox::{Rounds, philox4x32};
 use crate::element::Element;
 use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Simd};
@@ -71,25 +71,10 @@ impl NoiseKey {
         philox4x32([position, sample, self.step, self.stream], self.key_words())
     }
 
-    /// The four words of the blocks `position` (one a lane) of `sample`.
-    #[inline(always)]
-    pub fn words<S: Simd>(self, simd: S, position: S::U32, sample: u32) -> [S::U32; 4] {
-        let (step, stream) = (simd.splat_u32(self.step), simd.splat_u32(self.stream));
-        philox4x32_lanes(simd, [position, simd.splat_u32(sample), step, stream], self.key_words())
-    }
-
-    /// Standard normals for four consecutive rows of sixteen columns, from the blocks `position` (one a lane).
-    #[inline(always)]
-    pub fn normals<S: Simd, T: Element>(
-        self,
-        simd: S,
-        position: S::U32,
-        sample: u32,
-    ) -> [T::Lanes<S>; 4] {
-        let [w0, w1, w2, w3] = self.words(simd, position, sample);
-        let [a, b] = T::normal_pair([w0, w1], simd);
-        let [c, d] = T::normal_pair([w2, w3], simd);
-        [a, b, c, d]
+    /// The generator of this key for many positions.
+    #[must_use]
+    pub fn rounds(self) -> Rounds {
+        Rounds::new(self.key_words(), self.step, self.stream)
     }
 
     /// The standard normal at (`sample`, `row`, `column`) of an array with `columns` columns: what the fused kernels
@@ -106,7 +91,7 @@ impl NoiseKey {
         let pair = row % 4 / 2;
         let z = dispatch!(for T, simd => {
             let [w0, w1] = [simd.splat_u32(words[2 * pair]), simd.splat_u32(words[2 * pair + 1])];
-            let normals = T::normal_pair([w0, w1], simd);
+            let [normals] = T::normal_pairs([[w0, w1]], simd);
             let mut one = [T::ZERO; 1];
             store_partial(normals[row % 2], &mut one);
             one
@@ -121,9 +106,10 @@ impl NoiseKey {
 
     /// The body of [`NoiseKey::fill_normal`].
     pub(crate) fn fill_normal_body<T: Element>(self, sample: u32, out: &mut [T]) {
+        let rounds = self.rounds();
         for_each_chunk(out, CHUNK, |chunk, out| {
             dispatch!(for T, simd => fill(simd, out, chunk * (CHUNK / GROUP), #[inline(always)] |position| {
-                self.normals::<_, T>(simd, position, sample)
+                rounds.normals::<_, T>(simd, position, sample)
             }));
         });
     }
@@ -135,9 +121,10 @@ impl NoiseKey {
 
     /// The body of [`NoiseKey::fill_uniform`].
     pub(crate) fn fill_uniform_body<T: Element>(self, sample: u32, out: &mut [T]) {
+        let rounds = self.rounds();
         for_each_chunk(out, CHUNK, |chunk, out| {
             dispatch!(for T, simd => fill(simd, out, chunk * (CHUNK / GROUP), #[inline(always)] |position| {
-                let [a, b, c, d] = self.words(simd, position, sample);
+                let [a, b, c, d] = rounds.words(simd, position, sample);
                 [T::uniform(a, simd), T::uniform(b, simd), T::uniform(c, simd), T::uniform(d, simd)]
             }));
         });
@@ -146,6 +133,21 @@ impl NoiseKey {
     #[inline(always)]
     fn key_words(self) -> [u32; 2] {
         [self.seed as u32, (self.seed >> 32) as u32]
+    }
+}
+
+impl Rounds {
+    /// Standard normals for four consecutive rows of sixteen columns, from the blocks `position` (one a lane).
+    #[inline(always)]
+    pub fn normals<S: Simd, T: Element>(
+        &self,
+        simd: S,
+        position: S::U32,
+        sample: u32,
+    ) -> [T::Lanes<S>; 4] {
+        let [w0, w1, w2, w3] = self.words(simd, position, sample);
+        let [[a, b], [c, d]] = T::normal_pairs([[w0, w1], [w2, w3]], simd);
+        [a, b, c, d]
     }
 }
 
@@ -166,9 +168,19 @@ fn fill<S: Simd, T: Element>(
     group: impl Fn(S::U32) -> [T::Lanes<S>; 4],
 ) {
     let lane = simd.load_u32(&std::array::from_fn(|i| i as u32));
-    for (index, out) in out.chunks_mut(GROUP).enumerate() {
-        let position = lane + simd.splat_u32(((first_group + index) * LANES) as u32);
-        for (out, x) in out.chunks_mut(LANES).zip(group(position)) {
+    // Whole groups apart from the last one: else the compiler moves the transform between the checks of its parts.
+    let (whole, rest) = out.as_chunks_mut::<GROUP>();
+    let mut first = (first_group * LANES) as u32;
+    for out in whole {
+        let x = group(lane + simd.splat_u32(first));
+        for i in 0..4 {
+            store_partial(x[i], &mut out[i * LANES..(i + 1) * LANES]);
+        }
+        first = first.wrapping_add(LANES as u32);
+    }
+    if !rest.is_empty() {
+        let x = group(lane + simd.splat_u32(first));
+        for (out, x) in rest.chunks_mut(LANES).zip(x) {
             store_partial(x, out);
         }
     }

@@ -15,7 +15,7 @@ mod philox;
 mod rng;
 
 pub use key::NoiseKey;
-pub use philox::{philox4x32, philox4x32_lanes};
+pub use philox::{Rounds, philox4x32};
 pub use rng::NoiseRng;
 
 use crate::simd::LANES;

@@ -1,7 +1,8 @@
 //! AVX2 with FMA: sixteen lanes in two 256-bit vectors.
 
-use super::{F32Lanes, LANES, Lanes, Level, Simd, U32Lanes};
+use super::{F32Lanes, LANES, Lanes, Level, Pairs, Simd, U32Lanes};
 use crate::math;
+use crate::noise::Rounds;
 use crate::real::{Mask, Real};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -66,6 +67,11 @@ impl Simd for Avx2 {
             let at = x.as_ptr().cast::<__m256i>();
             U32(_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1)))
         }
+    }
+    #[inline(always)]
+    fn philox(self, rounds: &Rounds, position: U32, sample: u32) -> [U32; 4] {
+        // The state of half the blocks takes eight of the sixteen registers.
+        rounds.words_in_pairs::<_, 1>(self, position, sample)
     }
 }
 
@@ -189,6 +195,10 @@ impl Real for F32 {
     fn exp_with_excess(self) -> [Self; 2] {
         math::exp_with_excess::exp_with_excess(self)
     }
+    #[inline(always)]
+    fn exp_m1_and_power(self) -> [Self; 2] {
+        math::exp_m1::exp_m1_and_power(self)
+    }
 }
 
 impl Lanes for F32 {
@@ -290,5 +300,30 @@ impl U32Lanes for U32 {
             _mm256_storeu_si256(at, self.0);
             _mm256_storeu_si256(at.add(1), self.1);
         }
+    }
+}
+
+impl Pairs for U32 {
+    #[inline(always)]
+    fn mul_even(self, factor: Self) -> Self {
+        avx2!(Self(_mm256_mul_epu32(self.0, factor.0), _mm256_mul_epu32(self.1, factor.1)))
+    }
+    #[inline(always)]
+    fn high(self) -> Self {
+        avx2!(Self(_mm256_srli_epi64::<32>(self.0), _mm256_srli_epi64::<32>(self.1)))
+    }
+    #[inline(always)]
+    fn zip_low(self, odd: Self) -> Self {
+        avx2!(Self(
+            _mm256_blend_epi32::<0b1010_1010>(self.0, _mm256_slli_epi64::<32>(odd.0)),
+            _mm256_blend_epi32::<0b1010_1010>(self.1, _mm256_slli_epi64::<32>(odd.1))
+        ))
+    }
+    #[inline(always)]
+    fn zip_high(self, odd: Self) -> Self {
+        avx2!(Self(
+            _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<32>(self.0), odd.0),
+            _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<32>(self.1), odd.1)
+        ))
     }
 }

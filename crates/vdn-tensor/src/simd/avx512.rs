@@ -1,7 +1,8 @@
 //! AVX-512: sixteen lanes in one 512-bit vector.
 
-use super::{F32Lanes, LANES, Lanes, Level, Simd, U32Lanes};
+use super::{F32Lanes, LANES, Lanes, Level, Pairs, Simd, U32Lanes};
 use crate::math;
+use crate::noise::Rounds;
 use crate::real::{Mask, Real};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -66,6 +67,10 @@ impl Simd for Avx512 {
     fn load_u32(self, x: &[u32; LANES]) -> U32 {
         // SAFETY: the token proves avx512f; sixteen integers are read from an array of sixteen.
         U32(unsafe { _mm512_loadu_si512(x.as_ptr().cast()) })
+    }
+    #[inline(always)]
+    fn philox(self, rounds: &Rounds, position: U32, sample: u32) -> [U32; 4] {
+        rounds.words_in_pairs::<_, 2>(self, position, sample)
     }
 }
 
@@ -190,6 +195,10 @@ impl Real for F32 {
     fn exp_with_excess(self) -> [Self; 2] {
         math::exp_with_excess::exp_with_excess(self)
     }
+    #[inline(always)]
+    fn exp_m1_and_power(self) -> [Self; 2] {
+        math::exp_m1::exp_m1_and_power(self)
+    }
 }
 
 impl Lanes for F32 {
@@ -273,5 +282,24 @@ impl U32Lanes for U32 {
     fn store(self, to: &mut [u32; LANES]) {
         // SAFETY: lanes exist only with the level; sixteen integers are written to an array of sixteen.
         unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), self.0) }
+    }
+}
+
+impl Pairs for U32 {
+    #[inline(always)]
+    fn mul_even(self, factor: Self) -> Self {
+        Self(avx512!(_mm512_mul_epu32(self.0, factor.0)))
+    }
+    #[inline(always)]
+    fn high(self) -> Self {
+        Self(avx512!(_mm512_srli_epi64::<32>(self.0)))
+    }
+    #[inline(always)]
+    fn zip_low(self, odd: Self) -> Self {
+        Self(avx512!(_mm512_mask_shuffle_epi32::<0b10_10_00_00>(self.0, 0xaaaa, odd.0)))
+    }
+    #[inline(always)]
+    fn zip_high(self, odd: Self) -> Self {
+        Self(avx512!(_mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd.0, 0x5555, self.0)))
     }
 }

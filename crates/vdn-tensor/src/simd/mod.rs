@@ -26,6 +26,7 @@ pub use double::DoubleLanes;
 pub use level::{Level, LevelError, available, level, set_level};
 pub use portable::Portable;
 
+use crate::noise::Rounds;
 use crate::real::Real;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 
@@ -60,6 +61,11 @@ pub trait Simd: Copy + 'static {
     fn splat_u32(self, x: u32) -> Self::U32;
     /// Sixteen integers from memory.
     fn load_u32(self, x: &[u32; LANES]) -> Self::U32;
+    /// Sixteen blocks of the noise generator, one a lane, in the way that suits the level.
+    #[inline(always)]
+    fn philox(self, rounds: &Rounds, position: Self::U32, sample: u32) -> [Self::U32; 4] {
+        rounds.words_in_lanes(self, position, sample)
+    }
 }
 
 /// Sixteen numbers that a kernel computes with.
@@ -113,6 +119,18 @@ pub trait U32Lanes:
     fn to_f32(self) -> Self::F32;
     /// Writes the lanes to memory, lane 0 first.
     fn store(self, to: &mut [u32; LANES]);
+}
+
+/// Sixteen `u32` as eight pairs of an even lane and the next one, which are the halves, low and high, of 64-bit numbers.
+pub trait Pairs: U32Lanes {
+    /// The full products of the even lanes (the low halves) with those of `factor`.
+    fn mul_even(self, factor: Self) -> Self;
+    /// The high halves in place of the low ones; the high ones are 0.
+    fn high(self) -> Self;
+    /// The even lanes of `self`, and those of `odd` in the odd lanes.
+    fn zip_low(self, odd: Self) -> Self;
+    /// The odd lanes of `self` in the even lanes, and the odd lanes of `odd`.
+    fn zip_high(self, odd: Self) -> Self;
 }
 
 /// Runs an expression on the level chosen at run time: `dispatch!(simd => kernel(simd, x, y))`, where `simd` is bound

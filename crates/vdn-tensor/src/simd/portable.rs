@@ -161,6 +161,10 @@ impl Real for F32 {
     fn exp_with_excess(self) -> [Self; 2] {
         math::exp_with_excess::exp_with_excess(self)
     }
+    #[inline(always)]
+    fn exp_m1_and_power(self) -> [Self; 2] {
+        math::exp_m1::exp_m1_and_power(self)
+    }
 }
 
 impl Lanes for F32 {

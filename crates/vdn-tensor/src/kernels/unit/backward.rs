@@ -7,7 +7,7 @@
 
 use super::chunks::Grid;
 use super::merge::merge_chunks;
-use super::{ClampGradient, LogVar, TILE, Units, limit};
+use super::{ClampGradient, LogVar, Place, Source, TILE, Units, limit, load, store};
 use crate::element::Element;
 use crate::families::gaussian::{self, LOGVAR_MAX, LOGVAR_MIN};
 use crate::parallel::{SharedMut, for_each};
@@ -84,9 +84,14 @@ pub(crate) fn unit_backward_body<T: Element>(
     }
     let grid = Grid::new(rows, columns);
     let broadcast = units.broadcast();
-    let partial_len = if broadcast { grid.chunks.max(1) * columns } else { 0 };
-    with_scratch(FACTORS * columns + partial_len, |scratch: &mut [T]| {
-        let (factors, partials) = scratch.split_at_mut(FACTORS * columns);
+    let (table_len, partial_len) = match broadcast {
+        true => (POSTERIOR * columns, grid.chunks.max(1) * columns),
+        false => (0, 0),
+    };
+    let source = units.source();
+    with_scratch(FACTORS * columns + table_len + partial_len, |scratch: &mut [T]| {
+        let (factors, rest) = scratch.split_at_mut(FACTORS * columns);
+        let (table, partials) = rest.split_at_mut(table_len);
         for (kind, g) in per_column.into_iter().enumerate() {
             let scale = [1.0, 2.0, 2.0, 1.0, 1.0][kind] / rows as f64;
             let to = &mut factors[kind * columns..][..columns];
@@ -99,12 +104,15 @@ pub(crate) fn unit_backward_body<T: Element>(
         }
         if broadcast {
             partials.fill(T::ZERO);
+            dispatch!(for T, simd => posteriors(simd, units, table));
         }
         let mut d_logvar = d_logvar;
         let work = Task {
             units,
+            source: &source,
             gradients,
             factors,
+            table,
             d_mu: d_mu.map(SharedMut::new),
             d_logvar: match &mut d_logvar {
                 _ if broadcast => Some(SharedMut::new(&mut *partials)),
@@ -121,13 +129,35 @@ pub(crate) fn unit_backward_body<T: Element>(
         };
         for_each(grid.tasks(), |task| {
             let (chunk, rows, columns) = grid.task(task);
-            dispatch!(for T, simd => work.run(simd, chunk, rows, columns));
+            if broadcast {
+                dispatch!(for T, simd => work.run::<_, true>(simd, chunk, rows, columns));
+            } else {
+                dispatch!(for T, simd => work.run::<_, false>(simd, chunk, rows, columns));
+            }
         });
         if let (true, Some(d_logvar)) = (broadcast, d_logvar) {
             merge_chunks(partials, &grid, 1, columns, false);
             reduce_broadcast(units, &partials[..columns], gradients.clamp, d_logvar);
         }
     });
+}
+
+/// What a posterior that is the same for all rows gives for every column: `sigma^2 - 1`, the power of two beside
+/// `sigma^2`, sigma.
+const POSTERIOR: usize = 3;
+
+#[inline(always)]
+fn posteriors<S: Simd, T: Element>(simd: S, units: &Units<'_, T>, table: &mut [T]) {
+    let columns = units.columns;
+    for column in (0..columns).step_by(LANES) {
+        let width = LANES.min(columns - column);
+        let logvar = limit(units.logvar(simd, 0, column, width));
+        let [minus_one, power] = logvar.exp_m1_and_power();
+        let [sigma, ..] = gaussian::scale(logvar);
+        for (k, x) in [minus_one, power, sigma].into_iter().enumerate() {
+            store_partial(x, &mut table[k * columns + column..][..width]);
+        }
+    }
 }
 
 /// The gradient of a `logvar` that was the same for all rows: the limits' mask comes after the sum.
@@ -178,29 +208,41 @@ fn mask<R: Real>(logvar: R, gradient: R, clamp: ClampGradient) -> R {
 
 struct Task<'a, T> {
     units: &'a Units<'a, T>,
+    source: &'a Source<'a, T>,
     gradients: &'a UnitGradients<'a, T>,
     factors: &'a [T],
+    /// `[POSTERIOR, columns]`, where the posterior is the same for all rows.
+    table: &'a [T],
     d_mu: Option<SharedMut<'a, T>>,
     /// Of the elements, or partial sums `[chunks, columns]` where `logvar` was broadcast.
     d_logvar: Option<SharedMut<'a, T>>,
 }
 
+/// `|mu| <= 4 sigma` holds wherever `mu^2 <= LIMIT p`, with `p` the power of two beside `sigma^2`: `16 / sqrt(2)`, less a
+/// margin for rounding.
+const LIMIT: f64 = 11.3;
+
 impl<T: Element> Task<'_, T> {
     #[inline(always)]
-    fn run<S: Simd>(&self, simd: S, chunk: usize, rows: Range<usize>, columns: Range<usize>) {
+    fn run<S: Simd, const BROADCAST: bool>(
+        &self,
+        simd: S,
+        chunk: usize,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) {
         for row in rows.clone().step_by(TILE) {
             let height = TILE.min(rows.end - row);
             for column in columns.clone().step_by(LANES) {
                 let width = LANES.min(columns.end - column);
-                let sum = match height {
-                    // The whole tile, nearly always: its width is then a constant.
-                    4 if width == LANES => self.tile::<S, 4>(simd, row, column, LANES),
-                    4 => self.tile::<S, 4>(simd, row, column, width),
-                    3 => self.tile::<S, 3>(simd, row, column, width),
-                    2 => self.tile::<S, 2>(simd, row, column, width),
-                    _ => self.tile::<S, 1>(simd, row, column, width),
+                let place = Place { row, column, height, width };
+                let whole = height == TILE && width == LANES;
+                let plain = if whole { self.plain::<S, BROADCAST>(simd, place) } else { None };
+                let sum = match plain {
+                    Some(sum) => sum,
+                    None => self.careful::<S, BROADCAST>(simd, place),
                 };
-                if let (true, Some(partials)) = (self.units.broadcast(), self.d_logvar) {
+                if let (true, Some(partials)) = (BROADCAST, self.d_logvar) {
                     let at = chunk * self.units.columns + column;
                     // SAFETY: this task alone has this chunk and these columns.
                     let to = unsafe { partials.part(at..at + width) };
@@ -211,62 +253,135 @@ impl<T: Element> Task<'_, T> {
         }
     }
 
-    /// The gradients of `R` rows of a lane group; returns the sum of those of `logvar` over the rows.
+    /// A whole tile, if `z - mu` is accurate and `logvar` within its limits on all its lanes: nearly always.
     #[inline(always)]
-    fn tile<S: Simd, const R: usize>(
-        &self,
-        simd: S,
-        row: usize,
-        column: usize,
-        width: usize,
-    ) -> T::Lanes<S> {
-        let units = self.units;
+    fn plain<S: Simd, const BROADCAST: bool>(&self, simd: S, place: Place) -> Option<T::Lanes<S>> {
+        let (units, columns) = (self.units, self.units.columns);
+        let first = place.row * columns + place.column;
         let zero = T::splat(simd, T::ZERO);
-        let mut mu = [zero; R];
-        let mut scales = [[zero; 3]; R];
-        let mut logvar = [zero; R];
-        for r in 0..R {
-            let at = (row + r) * units.columns + column;
-            mu[r] = load_partial(simd, &units.mu[at..at + width], T::ZERO);
-            logvar[r] = units.logvar(simd, row + r, column, width);
-            scales[r] = if r > 0 && units.broadcast() {
-                scales[0]
-            } else {
-                gaussian::scale(limit(logvar[r]))
-            };
+        let (mut mu, mut minus_one) = ([zero; TILE], [zero; TILE]);
+        let mut good = zero.le(zero);
+        for r in 0..TILE {
+            let at = first + r * columns;
+            // SAFETY: `Units::check` has compared all lengths with the shape, in which this whole tile lies.
+            unsafe {
+                mu[r] = load::<S, T, true>(simd, units.mu, at, LANES);
+                let power;
+                if let (false, LogVar::PerElement(logvar)) = (BROADCAST, units.logvar) {
+                    let logvar = load::<S, T, true>(simd, logvar, at, LANES);
+                    [minus_one[r], power] = logvar.exp_m1_and_power();
+                    good = good & logvar.ge(zero.lit(LOGVAR_MIN)) & logvar.le(zero.lit(LOGVAR_MAX));
+                } else {
+                    minus_one[r] = load::<S, T, true>(simd, self.table, place.column, LANES);
+                    power = load::<S, T, true>(simd, self.table, columns + place.column, LANES);
+                }
+                good = good & (mu[r] * mu[r]).le(power * zero.lit(LIMIT));
+            }
         }
-        let [sum, spread] = self.sum_samples::<S, R>(simd, [row, column, width], mu, scales);
-
-        // A loop, not `array::from_fn`: the standard library's closures are not inlined into the level's code.
-        let mut factor = [zero; FACTORS];
-        for (kind, f) in factor.iter_mut().enumerate() {
-            let at = kind * units.columns + column;
-            *f = load_partial(simd, &self.factors[at..at + width], T::ZERO);
+        if !good.all() {
+            return None;
         }
-        let m1 = load_partial(simd, &self.gradients.m1[column..column + width], T::ZERO);
-        let half = zero.lit(0.5);
+        let (mut sum, mut spread) = ([zero; TILE], [zero; TILE]);
+        if let Some(d_z) = self.gradients.d_z {
+            for s in 0..units.samples {
+                for r in 0..TILE {
+                    let at = s * units.rows * columns + first + r * columns;
+                    // SAFETY: as above.
+                    let [g, z] = unsafe {
+                        [
+                            load::<S, T, true>(simd, d_z, at, LANES),
+                            load::<S, T, true>(simd, self.gradients.z, at, LANES),
+                        ]
+                    };
+                    sum[r] = sum[r] + g;
+                    spread[r] = g.mul_add(z - mu[r], spread[r]);
+                }
+            }
+        }
+        let columns_of = self.columns_of::<S, true>(simd, place);
         let mut total = zero;
-        for r in 0..R {
-            let at = (row + r) * units.columns + column;
-            let minus_one = scales[r][1];
-            let mut d_mu = sum[r] + factor[0];
-            d_mu = mu[r].mul_add(factor[1], d_mu);
-            d_mu = (mu[r] - m1).mul_add(factor[2], d_mu);
-            let mut d_logvar = spread[r].mul_add(half, factor[4]);
-            d_logvar = minus_one.mul_add(factor[3], d_logvar);
-            if let Some(d_kl) = self.gradients.d_kl {
-                let g = load_partial(simd, &d_kl[at..at + width], T::ZERO);
-                d_mu = g.mul_add(mu[r], d_mu);
-                d_logvar = (g * half).mul_add(minus_one, d_logvar);
-            }
-            if let Some(to) = self.d_mu {
-                // SAFETY: this task alone has these rows and columns.
-                store_partial(d_mu, unsafe { to.part(at..at + width) });
-            }
-            if units.broadcast() {
+        for r in 0..TILE {
+            let place = Place { row: place.row + r, ..place };
+            let gradients = self.finish::<S, true>(
+                simd,
+                place,
+                &columns_of,
+                [mu[r], minus_one[r]],
+                [sum[r], spread[r]],
+            );
+            let d_logvar = self.write::<S, true>(place, gradients);
+            if BROADCAST {
                 total = total + d_logvar;
             } else if let Some(to) = self.d_logvar {
-                let masked = mask(logvar[r], d_logvar, self.gradients.clamp);
+                // SAFETY: as above; this task alone has these rows and columns.
+                unsafe { store::<_, T, true>(d_logvar, to, first + r * columns, LANES) };
+            }
+        }
+        Some(total)
+    }
+
+    /// Any tile; returns the sum of the gradients of `logvar` over its rows.
+    #[inline(always)]
+    fn careful<S: Simd, const BROADCAST: bool>(&self, simd: S, place: Place) -> T::Lanes<S> {
+        let Place { row, column, height, width } = place;
+        let (units, columns) = (self.units, self.units.columns);
+        let zero = T::splat(simd, T::ZERO);
+        let (mut mu, mut raw) = ([zero; TILE], [zero; TILE]);
+        let (mut sigma, mut minus_one) = ([zero; TILE], [zero; TILE]);
+        let (mut accurate, mut all_accurate) = ([true; TILE], true);
+        for r in 0..height {
+            let at = (row + r) * columns + column;
+            mu[r] = load_partial(simd, &units.mu[at..at + width], T::ZERO);
+            if BROADCAST {
+                minus_one[r] = load_partial(simd, &self.table[column..][..width], T::ZERO);
+                sigma[r] =
+                    load_partial(simd, &self.table[2 * columns + column..][..width], T::ZERO);
+            } else {
+                raw[r] = units.logvar(simd, row + r, column, width);
+                let logvar = limit(raw[r]);
+                [minus_one[r], _] = logvar.exp_m1_and_power();
+                [sigma[r], ..] = gaussian::scale(logvar);
+            }
+            accurate[r] = mu[r].abs().le(sigma[r] * zero.lit(4.0)).all();
+            all_accurate &= accurate[r];
+        }
+        let (mut sum, mut spread) = ([zero; TILE], [zero; TILE]);
+        if let Some(d_z) = self.gradients.d_z {
+            for s in 0..units.samples {
+                let mut noise = [zero; TILE];
+                if !all_accurate {
+                    noise = self.source.normals::<S, false>(simd, s, place);
+                }
+                for r in 0..height {
+                    let at = (s * units.rows + row + r) * columns + column;
+                    let g = load_partial(simd, &d_z[at..at + width], T::ZERO);
+                    let deviation = if accurate[r] {
+                        load_partial(simd, &self.gradients.z[at..at + width], T::ZERO) - mu[r]
+                    } else {
+                        sigma[r] * noise[r]
+                    };
+                    sum[r] = sum[r] + g;
+                    spread[r] = g.mul_add(deviation, spread[r]);
+                }
+            }
+        }
+        let columns_of = self.columns_of::<S, false>(simd, place);
+        let mut total = zero;
+        for r in 0..height {
+            let at = (row + r) * columns + column;
+            let place = Place { row: row + r, ..place };
+            let gradients = self.finish::<S, false>(
+                simd,
+                place,
+                &columns_of,
+                [mu[r], minus_one[r]],
+                [sum[r], spread[r]],
+            );
+            let d_logvar = self.write::<S, false>(place, gradients);
+            if BROADCAST {
+                total = total + d_logvar;
+            } else if let Some(to) = self.d_logvar {
+                let masked = mask(raw[r], d_logvar, self.gradients.clamp);
                 // SAFETY: this task alone has these rows and columns.
                 store_partial(masked, unsafe { to.part(at..at + width) });
             }
@@ -274,47 +389,62 @@ impl<T: Element> Task<'_, T> {
         total
     }
 
-    /// `sum_s dz_s` and `sum_s dz_s sigma eps_s` for each row.
+    /// The factors of the columns, and `M1`.
     #[inline(always)]
-    fn sum_samples<S: Simd, const R: usize>(
+    fn columns_of<S: Simd, const WHOLE: bool>(
         &self,
         simd: S,
-        [row, column, width]: [usize; 3],
-        mu: [T::Lanes<S>; R],
-        scales: [[T::Lanes<S>; 3]; R],
-    ) -> [[T::Lanes<S>; R]; 2] {
-        let units = self.units;
-        let zero = T::splat(simd, T::ZERO);
-        let (mut sum, mut spread) = ([zero; R], [zero; R]);
-        let Some(d_z) = self.gradients.d_z else { return [sum, spread] };
-        let mut accurate = [true; R];
-        for r in 0..R {
-            accurate[r] = mu[r].abs().le(scales[r][0] * zero.lit(4.0)).all();
-        }
-        let all_accurate = accurate == [true; R];
-        for s in 0..units.samples {
-            let mut noise = [zero; TILE];
-            if !all_accurate {
-                let (base, odd) = if units.antithetic { (s / 2, s % 2 == 1) } else { (s, false) };
-                noise = units.normals(simd, base, row, column, width);
-                if odd {
-                    for x in &mut noise {
-                        *x = -*x;
-                    }
-                }
+        Place { column, width, .. }: Place,
+    ) -> [T::Lanes<S>; FACTORS + 1] {
+        let mut x = [T::splat(simd, T::ZERO); FACTORS + 1];
+        // SAFETY: there are `columns` factors of each kind, and the place lies in the shape.
+        unsafe {
+            for kind in 0..FACTORS {
+                let at = kind * self.units.columns + column;
+                x[kind] = load::<S, T, WHOLE>(simd, self.factors, at, width);
             }
-            for r in 0..R {
-                let at = (s * units.rows + row + r) * units.columns + column;
-                let g = load_partial(simd, &d_z[at..at + width], T::ZERO);
-                let deviation = if accurate[r] {
-                    load_partial(simd, &self.gradients.z[at..at + width], T::ZERO) - mu[r]
-                } else {
-                    scales[r][0] * noise[r]
-                };
-                sum[r] = sum[r] + g;
-                spread[r] = g.mul_add(deviation, spread[r]);
-            }
+            x[FACTORS] = load::<S, T, WHOLE>(simd, self.gradients.m1, column, width);
         }
-        [sum, spread]
+        x
+    }
+
+    /// The gradients of `mu` and `logvar` of one row of a place, the latter without the limits' mask.
+    #[inline(always)]
+    fn finish<S: Simd, const WHOLE: bool>(
+        &self,
+        simd: S,
+        Place { row, column, width, .. }: Place,
+        [f1, f2, fc, fd, fl, m1]: &[T::Lanes<S>; FACTORS + 1],
+        [mu, minus_one]: [T::Lanes<S>; 2],
+        [sum, spread]: [T::Lanes<S>; 2],
+    ) -> [T::Lanes<S>; 2] {
+        let half = mu.lit(0.5);
+        let mut d_mu = mu.mul_add(*f2, sum + *f1);
+        if self.gradients.d_c2.is_some() {
+            d_mu = (mu - *m1).mul_add(*fc, d_mu);
+        }
+        let mut d_logvar = minus_one.mul_add(*fd, spread.mul_add(half, *fl));
+        if let Some(d_kl) = self.gradients.d_kl {
+            let at = row * self.units.columns + column;
+            // SAFETY: the length was compared with the shape, and the place lies in it.
+            let g = unsafe { load::<S, T, WHOLE>(simd, d_kl, at, width) };
+            d_mu = g.mul_add(mu, d_mu);
+            d_logvar = (g * half).mul_add(minus_one, d_logvar);
+        }
+        [d_mu, d_logvar]
+    }
+
+    /// Writes the gradient of `mu`, if it is wanted; returns that of `logvar`.
+    #[inline(always)]
+    fn write<S: Simd, const WHOLE: bool>(
+        &self,
+        Place { row, column, width, .. }: Place,
+        [d_mu, d_logvar]: [T::Lanes<S>; 2],
+    ) -> T::Lanes<S> {
+        if let Some(to) = self.d_mu {
+            // SAFETY: this task alone has these rows and columns.
+            unsafe { store::<_, T, WHOLE>(d_mu, to, row * self.units.columns + column, width) };
+        }
+        d_logvar
     }
 }

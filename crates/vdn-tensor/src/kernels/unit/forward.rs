@@ -2,12 +2,12 @@
 
 use super::chunks::Grid;
 use super::merge::{merge, merge_chunks, weights};
-use super::{TILE, Units, limit};
+use super::{LogVar, Place, Source, TILE, Units, limit, load, store};
 use crate::element::Element;
 use crate::families::gaussian;
 use crate::parallel::{SharedMut, for_each};
 use crate::real::Real;
-use crate::simd::{LANES, Lanes, Simd};
+use crate::simd::{LANES, Simd};
 use crate::{dispatch, load_partial, store_partial, with_scratch};
 use std::ops::Range;
 
@@ -74,14 +74,26 @@ pub(crate) fn unit_forward_body<T: Element>(units: &Units<'_, T>, outputs: UnitO
         assert_eq!(kl.len(), rows * columns, "sample_kl: kl is not [{rows}, {columns}]");
     }
     let grid = Grid::new(rows, columns);
+    let broadcast = units.broadcast();
+    let table_len = if broadcast { POSTERIOR * columns } else { 0 };
     let z = SharedMut::new(z);
     let kl = kl.map(SharedMut::new);
-    with_scratch(grid.chunks.max(1) * KINDS * columns, |partials: &mut [T]| {
+    let source = units.source();
+    with_scratch(table_len + grid.chunks.max(1) * KINDS * columns, |scratch: &mut [T]| {
+        let (table, partials) = scratch.split_at_mut(table_len);
+        if broadcast {
+            dispatch!(for T, simd => posteriors(simd, units, table));
+        }
+        let table = &*table;
         let shared = SharedMut::new(partials);
         for_each(grid.tasks(), |task| {
             let (chunk, rows, columns) = grid.task(task);
-            let work = Task { units, z, kl, partials: shared, chunk };
-            dispatch!(for T, simd => work.run(simd, rows, columns));
+            let work = Task { units, source: &source, table, z, kl, partials: shared, chunk };
+            if broadcast {
+                dispatch!(for T, simd => work.run::<_, true>(simd, rows, columns));
+            } else {
+                dispatch!(for T, simd => work.run::<_, false>(simd, rows, columns));
+            }
         });
         merge_chunks(partials, &grid, KINDS, columns, true);
         let n = T::from_f64(rows as f64);
@@ -90,28 +102,51 @@ pub(crate) fn unit_forward_body<T: Element>(units: &Units<'_, T>, outputs: UnitO
             m1[c] = if rows == 0 { T::from_f64(f64::NAN) } else { mean };
             c2[c] = squares / n;
             m2[c] = m1[c] * m1[c] + c2[c];
-            d0[c] = spread / n;
-            lv[c] = logvar / n;
+            // A mean of equal numbers is that number.
+            (d0[c], lv[c]) = if broadcast && rows > 0 {
+                (table[columns + c], table[2 * columns + c])
+            } else {
+                (spread / n, logvar / n)
+            };
         }
     });
+}
+
+/// What a posterior that is the same for all rows gives for every column: sigma, spread, limited logvar.
+const POSTERIOR: usize = 3;
+
+#[inline(always)]
+fn posteriors<S: Simd, T: Element>(simd: S, units: &Units<'_, T>, table: &mut [T]) {
+    let columns = units.columns;
+    for column in (0..columns).step_by(LANES) {
+        let width = LANES.min(columns - column);
+        let logvar = limit(units.logvar(simd, 0, column, width));
+        let [sigma, _, spread] = gaussian::scale(logvar);
+        for (k, x) in [sigma, spread, logvar].into_iter().enumerate() {
+            store_partial(x, &mut table[k * columns + column..][..width]);
+        }
+    }
 }
 
 /// One task: some rows of some columns.
 struct Task<'a, T> {
     units: &'a Units<'a, T>,
+    source: &'a Source<'a, T>,
+    /// `[POSTERIOR, columns]`, where the posterior is the same for all rows.
+    table: &'a [T],
     z: SharedMut<'a, T>,
     kl: Option<SharedMut<'a, T>>,
     partials: SharedMut<'a, T>,
     chunk: usize,
 }
 
-/// One tile: at most four rows of at most sixteen columns.
+/// One tile, and the weights of [`merge`] with the rows before.
 #[derive(Clone, Copy)]
 struct Tile<L> {
-    row: usize,
-    column: usize,
-    width: usize,
-    /// `1 / R`, and the weights of [`merge`] with the rows before.
+    place: Place,
+    /// Rows of the chunk before this tile.
+    seen: usize,
+    /// 1 over the number of rows.
     inverse: L,
     share: L,
     weight: L,
@@ -119,135 +154,123 @@ struct Tile<L> {
 
 impl<T: Element> Task<'_, T> {
     #[inline(always)]
-    fn run<S: Simd>(&self, simd: S, rows: Range<usize>, columns: Range<usize>) {
+    fn run<S: Simd, const BROADCAST: bool>(
+        &self,
+        simd: S,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) {
         for row in rows.clone().step_by(TILE) {
             let height = TILE.min(rows.end - row);
             let seen = row - rows.start;
             let [share, weight] = weights(seen, height);
-            let inverse = T::splat(simd, T::from_f64(1.0 / height as f64));
-            let share = T::splat(simd, T::from_f64(share));
-            let weight = T::splat(simd, T::from_f64(weight));
-            for column in columns.clone().step_by(LANES) {
-                let width = LANES.min(columns.end - column);
-                let tile = Tile { row, column, width, inverse, share, weight };
-                let sums = match height {
-                    // The whole tile, nearly always: its width is then a constant.
-                    4 if width == LANES => self.tile::<S, 4>(simd, Tile { width: LANES, ..tile }),
-                    4 => self.tile::<S, 4>(simd, tile),
-                    3 => self.tile::<S, 3>(simd, tile),
-                    2 => self.tile::<S, 2>(simd, tile),
-                    _ => self.tile::<S, 1>(simd, tile),
-                };
-                self.accumulate(simd, sums, tile, seen);
+            let mut tile = Tile {
+                place: Place { row, column: columns.start, height, width: LANES },
+                seen,
+                inverse: T::splat(simd, T::from_f64(1.0 / height as f64)),
+                share: T::splat(simd, T::from_f64(share)),
+                weight: T::splat(simd, T::from_f64(weight)),
+            };
+            if height == TILE {
+                while tile.place.column + LANES <= columns.end {
+                    self.tile::<S, true, BROADCAST>(simd, tile);
+                    tile.place.column += LANES;
+                }
+            }
+            while tile.place.column < columns.end {
+                tile.place.width = LANES.min(columns.end - tile.place.column);
+                self.tile::<S, false, BROADCAST>(simd, tile);
+                tile.place.column += LANES;
             }
         }
     }
 
-    /// The running statistic `kind` of the lanes from `column`.
+    /// Samples a tile, `WHOLE` if it has four rows of sixteen columns, and adds its statistics to those of its columns.
     #[inline(always)]
-    #[expect(clippy::mut_from_ref, reason = "each task has its own part, and uses one at a time")]
-    fn part(&self, kind: usize, column: usize, width: usize) -> &mut [T] {
-        let start = (self.chunk * KINDS + kind) * self.units.columns + column;
-        // SAFETY: this task alone has this chunk and these columns, and drops each part before it takes the next.
-        unsafe { self.partials.part(start..start + width) }
-    }
-
-    /// Adds a tile's statistics to the running ones of its columns.
-    #[inline(always)]
-    fn accumulate<S: Simd>(
+    fn tile<S: Simd, const WHOLE: bool, const BROADCAST: bool>(
         &self,
         simd: S,
-        sums: [T::Lanes<S>; KINDS],
         tile: Tile<T::Lanes<S>>,
-        seen: usize,
     ) {
-        let new = if seen == 0 {
-            sums
-        } else {
-            // A loop, not `map`: the standard library's closures are not inlined into the level's code.
-            let mut old = sums;
-            for (kind, old) in old.iter_mut().enumerate() {
-                *old = load_partial(simd, self.part(kind, tile.column, tile.width), T::ZERO);
-            }
-            let [mean, squares] =
-                merge([old[0], old[1]], [sums[0], sums[1]], tile.share, tile.weight);
-            [mean, squares, old[2] + sums[2], old[3] + sums[3]]
-        };
-        for (kind, new) in new.into_iter().enumerate() {
-            store_partial(new, self.part(kind, tile.column, tile.width));
-        }
-    }
-
-    /// Samples `R` rows of a lane group; returns their mean, squared deviations, spread and logvar sums.
-    #[inline(always)]
-    fn tile<S: Simd, const R: usize>(
-        &self,
-        simd: S,
-        tile: Tile<T::Lanes<S>>,
-    ) -> [T::Lanes<S>; KINDS] {
-        let units = self.units;
-        let Tile { row, column, width, .. } = tile;
+        let Place { row, column, height, width } = tile.place;
+        let height = if WHOLE { TILE } else { height };
+        let (units, columns) = (self.units, self.units.columns);
         let zero = T::splat(simd, T::ZERO);
         // One sample, the usual case: noise first, so that each row's posterior is used where it is computed.
-        let mut noise = units.normals(simd, 0, row, column, width);
-        let (mut mu, mut sigma) = ([zero; R], [zero; R]);
+        let mut noise = self.source.normals::<S, WHOLE>(simd, 0, tile.place);
+        let (mut mu, mut sigma) = ([zero; TILE], [zero; TILE]);
         let (mut spread_sum, mut logvar_sum) = (zero, zero);
-        let broadcast = units.broadcast();
-        let mut scale = [zero; 3];
-        for r in 0..R {
-            let at = (row + r) * units.columns + column;
-            mu[r] = load_partial(simd, &units.mu[at..at + width], T::ZERO);
-            let logvar = limit(units.logvar(simd, row + r, column, width));
-            if r == 0 || !broadcast {
-                scale = gaussian::scale(logvar);
+        let mut spread = zero;
+        if BROADCAST {
+            // SAFETY: the table has `columns` of each kind, and the place lies in the shape.
+            unsafe {
+                sigma = [load::<S, T, WHOLE>(simd, self.table, column, width); TILE];
+                spread = load::<S, T, WHOLE>(simd, self.table, columns + column, width);
             }
-            sigma[r] = scale[0];
-            spread_sum = spread_sum + scale[2];
-            logvar_sum = logvar_sum + logvar;
-            self.write_sample(0, [row + r, column, width], [mu[r], sigma[r], noise[r]]);
-            if let Some(kl) = self.kl {
-                // SAFETY: this task alone has these rows and columns.
-                let kl = unsafe { kl.part(at..at + width) };
-                store_partial(gaussian::kl_standard(mu[r], scale[2]), kl);
+        }
+        for r in 0..height {
+            let at = (row + r) * columns + column;
+            // SAFETY: `Units::check` has compared all lengths with the shape, and the place lies in it.
+            mu[r] = unsafe { load::<S, T, WHOLE>(simd, units.mu, at, width) };
+            if let (false, LogVar::PerElement(logvar)) = (BROADCAST, units.logvar) {
+                // SAFETY: as above.
+                let logvar = limit(unsafe { load::<S, T, WHOLE>(simd, logvar, at, width) });
+                [sigma[r], _, spread] = gaussian::scale(logvar);
+                spread_sum = spread_sum + spread;
+                logvar_sum = logvar_sum + logvar;
+            }
+            // SAFETY: as above; this task alone has these rows and columns.
+            unsafe {
+                let z = gaussian::sample(mu[r], sigma[r], noise[r]);
+                store::<_, T, WHOLE>(z, self.z, at, width);
+                if let Some(kl) = self.kl {
+                    store::<_, T, WHOLE>(gaussian::kl_standard(mu[r], spread), kl, at, width);
+                }
             }
         }
         for s in 1..units.samples {
-            if !units.antithetic {
-                noise = units.normals(simd, s, row, column, width);
-            } else if s % 2 == 0 {
-                noise = units.normals(simd, s / 2, row, column, width);
-            } else {
+            if units.antithetic && s % 2 == 1 {
                 for x in &mut noise {
                     *x = -*x;
                 }
+            } else {
+                noise = self.source.normals::<S, WHOLE>(simd, s, tile.place);
             }
-            for r in 0..R {
-                self.write_sample(s, [row + r, column, width], [mu[r], sigma[r], noise[r]]);
+            for r in 0..height {
+                let at = (s * units.rows + row + r) * columns + column;
+                let z = gaussian::sample(mu[r], sigma[r], noise[r]);
+                // SAFETY: as above.
+                unsafe { store::<_, T, WHOLE>(z, self.z, at, width) };
             }
         }
         let mut mean = mu[0];
-        for &x in &mu[1..] {
-            mean = mean + x;
+        for r in 1..height {
+            mean = mean + mu[r];
         }
         mean = mean * tile.inverse;
         let mut squares = zero;
-        for x in mu {
-            squares = (x - mean).mul_add(x - mean, squares);
+        for r in 0..height {
+            squares = (mu[r] - mean).mul_add(mu[r] - mean, squares);
         }
-        [mean, squares, spread_sum, logvar_sum]
-    }
-
-    /// Writes sample `s` of the lanes from `column` of `row`.
-    #[inline(always)]
-    fn write_sample<L: Lanes<Scalar = T>>(
-        &self,
-        s: usize,
-        [row, column, width]: [usize; 3],
-        [mu, sigma, noise]: [L; 3],
-    ) {
-        let at = (s * self.units.rows + row) * self.units.columns + column;
-        // SAFETY: this task alone has these rows and columns.
-        let z = unsafe { self.z.part(at..at + width) };
-        store_partial(gaussian::sample(mu, sigma, noise), z);
+        let kinds = if BROADCAST { 2 } else { KINDS };
+        let mut sums = [mean, squares, spread_sum, logvar_sum];
+        let first = self.chunk * KINDS * columns + column;
+        if tile.seen > 0 {
+            let mut old = sums;
+            for (kind, old) in old.iter_mut().enumerate().take(kinds) {
+                // SAFETY: the chunk and the columns are those of this task alone.
+                let part = unsafe {
+                    self.partials.part(first + kind * columns..first + kind * columns + width)
+                };
+                *old = load_partial(simd, part, T::ZERO);
+            }
+            let [mean, squares] =
+                merge([old[0], old[1]], [sums[0], sums[1]], tile.share, tile.weight);
+            sums = [mean, squares, old[2] + sums[2], old[3] + sums[3]];
+        }
+        for (kind, sum) in sums.into_iter().enumerate().take(kinds) {
+            // SAFETY: as above.
+            unsafe { store::<_, T, WHOLE>(sum, self.partials, first + kind * columns, width) };
+        }
     }
 }

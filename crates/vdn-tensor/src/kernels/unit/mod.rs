@@ -27,10 +27,11 @@ pub(super) use forward::unit_forward_body;
 
 use crate::element::Element;
 use crate::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
-use crate::load_partial;
-use crate::noise::NoiseKey;
+use crate::noise::{NoiseKey, Rounds};
+use crate::parallel::SharedMut;
 use crate::real::Real;
-use crate::simd::{LANES, Simd};
+use crate::simd::{LANES, Lanes, Simd};
+use crate::{load_partial, store_partial};
 
 /// Rows of a tile: one block of the noise generator has four words.
 const TILE: usize = 4;
@@ -124,28 +125,112 @@ impl<T: Element> Units<'_, T> {
         }
     }
 
-    /// The noise of four rows from `row` (those beyond the last are unspecified) and the lanes from `column`, for
-    /// `sample` without its antithetic sign.
+    /// Where the noise comes from, ready for many tiles.
+    fn source(&self) -> Source<'_, T> {
+        let Self { rows, columns, antithetic, .. } = *self;
+        let from = match self.noise {
+            UnitNoise::Addressed(key) => Origin::Addressed(key.rounds()),
+            UnitNoise::Given(noise) => Origin::Given(noise),
+        };
+        Source { from, rows, columns, antithetic }
+    }
+}
+
+/// A place in a `[rows, columns]` array: at most four rows of at most sixteen columns.
+#[derive(Clone, Copy)]
+struct Place {
+    row: usize,
+    column: usize,
+    height: usize,
+    width: usize,
+}
+
+/// The lane group of `x` from `at` on: `width` numbers, or sixteen without a check if it is `WHOLE`.
+///
+/// # Safety
+/// The group lies in `x`; if it is `WHOLE`, all sixteen do.
+#[inline(always)]
+unsafe fn load<S: Simd, T: Element, const WHOLE: bool>(
+    simd: S,
+    x: &[T],
+    at: usize,
+    width: usize,
+) -> T::Lanes<S> {
+    if WHOLE {
+        debug_assert!(at + LANES <= x.len(), "lane group out of bounds");
+        // SAFETY: sixteen numbers from `at` on lie in the slice; an array of `T` is aligned like `T`.
+        return T::load(simd, unsafe { &*x.as_ptr().add(at).cast::<[T; LANES]>() });
+    }
+    load_partial(simd, &x[at..at + width], T::ZERO)
+}
+
+/// Writes a lane group to `to` from `at` on, as [`load`] reads one.
+///
+/// # Safety
+/// As for [`load`], and no other task has this part.
+#[inline(always)]
+unsafe fn store<L: Lanes<Scalar = T>, T: Element, const WHOLE: bool>(
+    lanes: L,
+    to: SharedMut<'_, T>,
+    at: usize,
+    width: usize,
+) {
+    if WHOLE {
+        // SAFETY: by the contract of this function.
+        lanes.store(unsafe { to.array(at) });
+    } else {
+        // SAFETY: by the contract of this function.
+        store_partial(lanes, unsafe { to.part(at..at + width) });
+    }
+}
+
+/// The noise of tiles.
+struct Source<'a, T> {
+    from: Origin<'a, T>,
+    rows: usize,
+    columns: usize,
+    antithetic: bool,
+}
+
+#[expect(clippy::large_enum_variant, reason = "one for a whole layer, on the stack")]
+enum Origin<'a, T> {
+    Addressed(Rounds),
+    Given(&'a [T]),
+}
+
+impl<T: Element> Source<'_, T> {
+    /// The noise of `sample` at a place (rows beyond its height are unspecified).
     #[inline(always)]
-    fn normals<S: Simd>(
+    fn normals<S: Simd, const WHOLE: bool>(
         &self,
         simd: S,
         sample: usize,
-        row: usize,
-        column: usize,
-        width: usize,
+        place: Place,
     ) -> [T::Lanes<S>; TILE] {
-        match self.noise {
-            UnitNoise::Addressed(key) => {
+        let Place { row, column, height, width } = place;
+        match &self.from {
+            Origin::Addressed(rounds) => {
+                let (sample, negate) = match self.antithetic {
+                    true => (sample / 2, sample % 2 == 1),
+                    false => (sample, false),
+                };
                 let first = row / TILE * self.columns.next_multiple_of(LANES) + column;
                 let lane = simd.load_u32(&LANE_NUMBERS);
-                key.normals::<S, T>(simd, lane + simd.splat_u32(first as u32), sample as u32)
+                let position = lane + simd.splat_u32(first as u32);
+                let mut eps = rounds.normals::<S, T>(simd, position, sample as u32);
+                if negate {
+                    for e in &mut eps {
+                        *e = -*e;
+                    }
+                }
+                eps
             }
-            UnitNoise::Given(noise) => {
+            Origin::Given(noise) => {
                 let mut eps = [T::splat(simd, T::ZERO); TILE];
-                for (r, e) in eps.iter_mut().enumerate().take(self.rows - row) {
+                for r in 0..height {
                     let at = (sample * self.rows + row + r) * self.columns + column;
-                    *e = load_partial(simd, &noise[at..at + width], T::ZERO);
+                    // SAFETY: `Units::check` has compared the length with the shape, and the place lies in it.
+                    eps[r] = unsafe { load::<S, T, WHOLE>(simd, noise, at, width) };
                 }
                 eps
             }
