@@ -15,7 +15,7 @@ const UNITS: usize = 3;
 
 type Build<T> = fn(&mut Builder<'_, T>) -> Prior;
 /// An autocovariance by lag.
-type Expected = Box<dyn Fn(i32) -> f64>;
+type Expected<'a> = Box<dyn Fn(i32) -> f64 + 'a>;
 
 fn order_one<T: Element>(builder: &mut Builder<'_, T>) -> Prior {
     let config = OrderOneConfig {
@@ -175,7 +175,7 @@ fn generated_latents_have_the_autocovariances_of_their_prior() -> Result<(), Err
     // order one with 0.6. Time constants 2, 20, 200: the mean of e^(-k/tau).
     let variance = [0.25 / (1.0 - 0.49), 0.25 / (1.0 - 0.36), 1.0];
     let taus = [2.0_f64, 20.0, 200.0];
-    let rows: [(Build<f64>, Expected); 3] = [
+    let rows: [(Build<f64>, Expected<'_>); 3] = [
         (order_one, Box::new(|k| variance[0] * 0.7_f64.powi(k))),
         (order_three, Box::new(|k| variance[1] * 0.6_f64.powi(k))),
         (
