@@ -1,0 +1,60 @@
+//! Writes the random words behind the noise to standard output, for test batteries that read raw numbers:
+//!
+//! ```text
+//! cargo run --release -p vdn-tensor --example noise_stream -- elements | dieharder -a -g 200
+//! ```
+//!
+//! The argument says which part of the address runs fastest: `elements` of one tensor, `samples`, `steps`, `streams` or
+//! `seeds` (sixteen columns of four rows of each), or `training` (four samples of 64x128 units in three layers, step after
+//! step). A generator whose outputs at neighbouring addresses depend on each other fails in one of them.
+
+use std::io::{BufWriter, ErrorKind, Write};
+use vdn_tensor::noise::NoiseKey;
+
+/// The four words of sixteen columns of four rows, from position `first` on, in the order of the kernels.
+fn write_tile(to: &mut impl Write, key: NoiseKey, sample: u32, first: u32) -> std::io::Result<()> {
+    let mut words = [[0; 16]; 4];
+    for lane in 0..16 {
+        let block = key.block(first + lane as u32, sample);
+        (0..4).for_each(|k| words[k][lane] = block[k]);
+    }
+    words.as_flattened().iter().try_for_each(|word| to.write_all(&word.to_le_bytes()))
+}
+
+fn run(order: &str, to: &mut impl Write) -> std::io::Result<()> {
+    for i in 0..u32::MAX {
+        match order {
+            "elements" => write_tile(to, NoiseKey::new(1, 0, 0), i >> 28, i << 4)?,
+            "samples" => write_tile(to, NoiseKey::new(1, 0, 0), i, 0)?,
+            "steps" => write_tile(to, NoiseKey::new(1, 0, i), 0, 0)?,
+            "streams" => write_tile(to, NoiseKey::new(1, i, 0), 0, 0)?,
+            "seeds" => write_tile(to, NoiseKey::new(u64::from(i), 0, 0), 0, 0)?,
+            "training" => {
+                for (stream, sample) in (0..12).map(|k| (k / 4, k % 4)) {
+                    for first in (0..64 / 4 * 128).step_by(16) {
+                        write_tile(to, NoiseKey::new(1, stream, i), sample, first)?;
+                    }
+                }
+            }
+            _ => {
+                let message = format!("{order}: not an order, see the head of this file");
+                return Err(std::io::Error::new(ErrorKind::InvalidInput, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn main() {
+    let order = std::env::args().nth(1).unwrap_or_else(|| "elements".to_owned());
+    let mut to = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+    match run(&order, &mut to) {
+        // The reader has had enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => {
+            eprintln!("noise_stream: {error}");
+            std::process::exit(2);
+        }
+        Ok(()) => {}
+    }
+}
