@@ -6,20 +6,26 @@ mod options;
 mod progress;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use options::{Command, Options};
 use progress::Bar;
 use std::io::Write;
 use std::process::ExitCode;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{RunDirectory, TrainError, evaluate_run, forecast_run, train_run};
+use vdn_train::{MAX_THREADS, RunDirectory, TrainError, evaluate_run, forecast_run, train_run};
 
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) if error.use_stderr() => {
+            if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+                return fail("a command is missing: train, evaluate or forecast; see vdn --help");
+            }
+            // The message and its details, without the usage that follows.
             let text = error.to_string();
-            let line = text.lines().next().unwrap_or("error: bad options");
-            return fail(line.trim_start_matches("error: "));
+            let lines = text.lines().take_while(|line| !line.starts_with("Usage:"));
+            let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+            return fail(words.join(" ").trim_start_matches("error: "));
         }
         // Help and version.
         Err(error) => {
@@ -42,8 +48,22 @@ fn fail(message: &str) -> ExitCode {
 }
 
 /// Writes to standard output; a closed pipe is no error.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+fn say(text: &str) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(format!("standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A pool of so many threads.
+fn pool(threads: usize) -> Result<Pool, String> {
+    if threads > MAX_THREADS {
+        return Err(format!("--threads {threads}: has to be at most {MAX_THREADS}"));
+    }
+    Pool::new(threads).map_err(|e| e.to_string())
 }
 
 fn run(command: Command) -> Result<(), String> {
@@ -52,7 +72,7 @@ fn run(command: Command) -> Result<(), String> {
         Command::Train(options) => {
             let config = options.config()?;
             config.validate().map_err(one_line)?;
-            let pool = Pool::new(config.train.threads).map_err(|e| e.to_string())?;
+            let pool = pool(config.train.threads)?;
             let bar = Bar::new(options.quiet);
             let result = pool.run(|| {
                 train_run(&config, options.out.as_deref(), |stage, progress| {
@@ -61,27 +81,27 @@ fn run(command: Command) -> Result<(), String> {
             });
             bar.finish();
             let report = result.map_err(one_line)?;
-            say(&report.to_string());
+            say(&report.to_string())?;
             if let Some(out) = &options.out {
-                say(&format!("written to {}", out.display()));
+                say(&format!("written to {}", out.display()))?;
             }
         }
         Command::Evaluate { run, threads } => {
             let run = RunDirectory::open(&run).map_err(one_line)?;
-            let pool = Pool::new(threads).map_err(|e| e.to_string())?;
+            let pool = pool(threads)?;
             let report = pool.run(|| evaluate_run(&run)).map_err(one_line)?;
-            say(&report.to_string());
+            say(&report.to_string())?;
         }
         Command::Forecast { run, data, out, threads } => {
             let run = RunDirectory::open(&run).map_err(one_line)?;
-            let pool = Pool::new(threads).map_err(|e| e.to_string())?;
+            let pool = pool(threads)?;
             let csv = pool.run(|| forecast_run(&run, data.as_deref())).map_err(one_line)?;
             match out {
                 Some(path) => {
                     vdn_train::write_atomically(&path, csv.as_bytes()).map_err(one_line)?;
-                    say(&format!("written to {}", path.display()));
+                    say(&format!("written to {}", path.display()))?;
                 }
-                None => say(csv.trim_end()),
+                None => say(csv.trim_end())?,
             }
         }
     }

@@ -51,6 +51,15 @@ impl Experiment {
         let season = config.data.season_of(&table);
         let notes = table.report.to_string().lines().map(str::to_owned).collect();
         let data = config.data.dataset(table)?;
+        // Forecasts of new data find their series by name.
+        for (i, name) in data.names().iter().enumerate() {
+            let reason = match name {
+                _ if name.is_empty() => format!("series {} has no name", i + 1),
+                _ if data.names()[..i].contains(name) => format!("two series are named {name}"),
+                _ => continue,
+            };
+            return Err(TrainError::config(format!("{reason}: rename the column")));
+        }
         Ok(Self { config, season, notes, data })
     }
 
@@ -145,15 +154,34 @@ fn predictive_score(score: Score) -> PredictiveScore {
 ///
 /// # Errors
 /// A bad configuration, data that cannot be read or are too short, a loss that is not finite, a file that cannot be
-/// written. Nothing is written before the data are read and checked.
+/// written. Nothing is written before the data are read and checked and the baselines fitted; a run that fails before it
+/// has weights to keep takes back what it wrote.
 pub fn train_run(
     config: &RunConfig,
     out: Option<&Path>,
-    mut progress: impl FnMut(Stage, Progress<'_>),
+    progress: impl FnMut(Stage, Progress<'_>),
 ) -> Result<Report, TrainError> {
     let experiment = Experiment::load(config.clone())?;
+    let mut baselines = Vec::new();
+    let score = predictive_score(experiment.forecaster_config(Stage::Model)?.score);
+    experiment.score_baselines(&mut baselines, score)?;
     let run = out.map(RunDirectory::create).transpose()?;
-    if let Some(run) = &run {
+    let result = train_stages(&experiment, run.as_ref(), baselines, progress);
+    if let (Err(_), Some(run)) = (&result, &run) {
+        run.discard_without_weights();
+    }
+    result
+}
+
+/// The part of [`train_run`] that writes.
+fn train_stages(
+    experiment: &Experiment,
+    run: Option<&RunDirectory>,
+    baselines: Vec<Row>,
+    mut progress: impl FnMut(Stage, Progress<'_>),
+) -> Result<Report, TrainError> {
+    let config = &experiment.config;
+    if let Some(run) = run {
         run.write_config(config)?;
         run.write_scaler(experiment.data.names(), experiment.data.scaler())?;
     }
@@ -162,12 +190,10 @@ pub fn train_run(
     if config.train.twin {
         stages.push(Stage::Twin);
     }
-    let mut score = PredictiveScore::default();
     for stage in stages {
         let seed = config.train.seed;
         let (model, mut parameters) =
             Forecaster::new::<f32>(experiment.forecaster_config(stage)?, seed)?;
-        score = predictive_score(model.score());
         let twin = stage == Stage::Twin;
         let trainer = Trainer {
             train: config.train.clone(),
@@ -175,7 +201,7 @@ pub fn train_run(
             schedule: config.schedule,
             control: config.control,
             reference: config.is_reference(),
-            files: run.as_ref().map(|run| Files {
+            files: run.map(|run| Files {
                 history: run.history(twin),
                 weights: run.weights(twin),
                 control: run.control(twin),
@@ -185,8 +211,8 @@ pub fn train_run(
             .train(&model, &mut parameters, &experiment.data, |event| progress(stage, event))?;
         experiment.score(stage, &model, &parameters, Some(&trained), &mut report.rows)?;
     }
-    experiment.score_baselines(&mut report.rows, score)?;
-    if let Some(run) = &run {
+    report.rows.extend(baselines);
+    if let Some(run) = run {
         run.write_json("summary.json", &report)?;
     }
     Ok(report)
@@ -209,6 +235,16 @@ fn load_model(
 /// The directory, its data or its weights cannot be read or do not fit each other.
 pub fn evaluate_run(run: &RunDirectory) -> Result<Report, TrainError> {
     let experiment = Experiment::load(run.read_config()?)?;
+    let (names, scaler) = run.read_scaler()?;
+    let (now_names, now) = (experiment.data.names(), experiment.data.scaler());
+    // The file was written with all digits; reading may round the last one.
+    let near = |a: &[f64], b: &[f64]| {
+        a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-12 * a.abs().max(b.abs()))
+    };
+    if names != now_names || !near(scaler.mean(), now.mean()) || !near(scaler.std(), now.std()) {
+        let reason = "these are not the scales of the data: the data, or this file, changed since";
+        return Err(TrainError::format(&run.file("scaler.json"), reason));
+    }
     let mut report = experiment.report()?;
     let (model, parameters) = load_model(&experiment, run, Stage::Model)?;
     experiment.score(Stage::Model, &model, &parameters, None, &mut report.rows)?;
@@ -251,7 +287,7 @@ pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, T
     let mut remaining = windows.iter();
     for prediction in &predictions {
         let [_, batch, horizon] = prediction.shape;
-        let mean = prediction.point();
+        let mean = prediction.mean();
         let quantiles = QUANTILES.map(|tau| prediction.quantile(tau));
         for (row, window) in remaining.by_ref().take(batch).enumerate() {
             let series = window.series as usize;

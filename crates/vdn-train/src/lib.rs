@@ -27,8 +27,8 @@ pub use checkpoint::{load_control, load_weights, save_control, save_weights};
 pub use compare::{ridge, seasonal_naive};
 pub use config::{
     AggregationName, CentreName, ClampName, Compatibility, ControlConfig, ControlName, DataConfig,
-    FillPolicy, ModelConfig, ObjectiveName, OutputNoiseName, PoolName, ProtocolName, RunConfig,
-    ScoreName, Selection, SigmaName, TrainConfig, VariantName,
+    FillPolicy, MAX_THREADS, ModelConfig, ObjectiveName, OutputNoiseName, PoolName, ProtocolName,
+    RunConfig, ScoreName, Selection, SigmaName, TrainConfig, VariantName,
 };
 pub use error::TrainError;
 pub use evaluate::{Evaluation, INFORMED, evaluate, forecast, validate};

@@ -90,6 +90,19 @@ impl RunDirectory {
         self.file(if twin { "twin-control.safetensors" } else { "control.safetensors" })
     }
 
+    /// Takes back what a run wrote that failed before it had weights to keep; with weights everything stays.
+    pub(crate) fn discard_without_weights(&self) {
+        if self.weights(false).exists() {
+            return;
+        }
+        let files = [self.file("config.toml"), self.file("scaler.json"), self.history(false)];
+        // What cannot be removed stays: the error that led here is the one to report.
+        for file in files {
+            let _ = std::fs::remove_file(file);
+        }
+        let _ = std::fs::remove_dir(&self.path);
+    }
+
     /// Writes the configuration.
     ///
     /// # Errors

@@ -13,7 +13,9 @@ use rand::seq::SliceRandom;
 use std::path::PathBuf;
 use vdn_autograd::Tape;
 use vdn_model::controllers::{ControlState, LayerControl, LossValues};
-use vdn_model::{Batch, Bindings, Forecaster, Graph, LossOptions, Mode, Parameters, UnitMeasures};
+use vdn_model::{
+    Batch, Bindings, Forecaster, Graph, LossOptions, Mode, ModelError, Parameters, UnitMeasures,
+};
 use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
 
@@ -176,7 +178,22 @@ impl Trainer {
                 step += 1;
                 progress(Progress::Step { done: step, total });
             }
-            let validation = validate(model, parameters, data, &data.splits().validation, seed)?;
+            let validation = validate(model, parameters, data, &data.splits().validation, seed);
+            let validation = match validation {
+                Ok(validation) => validation,
+                Err(error) => {
+                    if let Some(best) = best {
+                        *parameters = best.parameters;
+                    }
+                    return Err(match error {
+                        TrainError::Model(ModelError::Batch(report)) => {
+                            let report = format!("validation: {report}");
+                            TrainError::NonFiniteLoss { step, report }
+                        }
+                        other => other,
+                    });
+                }
+            };
             let score = self.score(epoch, &validation, data.spec().horizon, state.control.as_ref());
             let better = best.as_ref().is_none_or(|best| score < best.score);
             history.push(epoch_record(epoch, step, rate, &running, &validation, better));

@@ -191,6 +191,7 @@ impl ForecasterConfig {
             }
         }
         self.layer().validate()?;
+        self.validate_sizes()?;
         let domains = [
             ("dropout", self.dropout, (0.0..1.0).contains(&self.dropout), "in [0, 1)"),
             ("beta", self.beta, self.beta >= 0.0 && self.beta.is_finite(), "at least 0"),
@@ -208,6 +209,45 @@ impl ForecasterConfig {
         if self.objective != Objective::Vib && self.aggregation == Aggregation::Score {
             let reason = "elbo and iwae weigh samples themselves, score aggregation does too";
             return Err(ModelError::config("aggregation", reason));
+        }
+        Ok(())
+    }
+
+    /// Refuses sizes that no memory holds: each at most 2^24, and every weight matrix at most 2^30 numbers.
+    fn validate_sizes(&self) -> Result<(), ModelError> {
+        let sizes = [
+            ("input_len", self.input_len),
+            ("horizon", self.horizon),
+            ("hidden", self.hidden),
+            ("head_hidden", self.head_hidden),
+            ("units", self.units),
+            ("latent_dims", self.latent_dims),
+            ("samples", self.samples),
+            ("evaluate_samples", self.evaluate_samples),
+        ];
+        for (setting, size) in sizes {
+            if size > 1 << 24 {
+                return Err(ModelError::config(setting, format!("{size}, has to be at most 2^24")));
+            }
+        }
+        // Products of two numbers up to 2^24, and one more factor up to 2^24, do not overflow 128 bits.
+        let wide = |x: usize| x as u128;
+        let latent = wide(self.units) * wide(self.latent_dims);
+        let weights = [
+            ("units times latent_dims times hidden", latent * wide(self.hidden)),
+            ("units times latent_dims times head_hidden", latent * wide(self.head_hidden)),
+            ("units times latent_dims times horizon", latent * wide(self.horizon)),
+            ("input_len times hidden", wide(self.input_len) * wide(self.hidden)),
+            ("input_len times horizon", wide(self.input_len) * wide(self.horizon)),
+            ("hidden squared, three times", 3 * wide(self.hidden) * wide(self.hidden)),
+            ("head_hidden times horizon", wide(self.head_hidden) * wide(self.horizon)),
+            ("hidden times horizon", wide(self.hidden) * wide(self.horizon)),
+        ];
+        for (setting, size) in weights {
+            if size > 1 << 30 {
+                let reason = format!("{size} numbers in one weight, at most 2^30 are supported");
+                return Err(ModelError::config(setting, reason));
+            }
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ fn every_kernel_on_every_level() {
     for level in available() {
         set_level(level).unwrap();
         report.level = level.name();
+        println!("level {level}");
         maps::check::<f32>(&mut report);
         maps::check::<f64>(&mut report);
         reductions::check::<f32>(&mut report);

@@ -14,7 +14,7 @@ pub use model::{
     AggregationName, CentreName, ClampName, Compatibility, ModelConfig, ObjectiveName,
     OutputNoiseName, PoolName, ScoreName, SigmaName, VariantName,
 };
-pub use training::{Selection, TrainConfig};
+pub use training::{MAX_THREADS, Selection, TrainConfig};
 
 use crate::error::TrainError;
 use crate::optimizer::AdamWConfig;

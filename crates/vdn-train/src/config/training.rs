@@ -18,6 +18,9 @@ pub enum Selection {
     Score,
 }
 
+/// Threads that a run may ask for: far more than there is work for, few enough to start.
+pub const MAX_THREADS: usize = 256;
+
 /// How long to train, in what portions, and what to keep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -65,6 +68,12 @@ impl TrainConfig {
             if value == 0 {
                 return Err(TrainError::config(format!("train.{name} = 0: has to be at least 1")));
             }
+        }
+        if self.threads > MAX_THREADS {
+            return Err(TrainError::config(format!(
+                "train.threads = {}: has to be at most {MAX_THREADS}",
+                self.threads
+            )));
         }
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
             let rate = self.learning_rate;
