@@ -136,6 +136,23 @@ fn what_is_wrong_is_one_line_and_nothing_is_written() {
 }
 
 #[test]
+fn a_run_that_diverges_names_the_step_and_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let output = train(&out, &["--demo", "--learning-rate", "1e30"]);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.starts_with("vdn: step 1: ") && message.contains("not finite"), "{message}");
+    assert!(!out.exists(), "{message}");
+    let output = train(&out, &["--demo", "--threads", "9999"]);
+    let message = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && message.contains("train.threads"), "{message}");
+    let output = vdn(&["train", "--demo", "--units", "1000000000000"]);
+    let message = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && message.contains("model.units"), "{message}");
+}
+
+#[test]
 fn a_level_that_does_not_exist_is_refused() {
     let output = Command::new(env!("CARGO_BIN_EXE_vdn"))
         .args(["train", "--epochs", "1"])
