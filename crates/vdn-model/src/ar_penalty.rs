@@ -1,4 +1,4 @@
-//! The reference's autoregressive penalty between two windows [ref], not a bound of any likelihood.
+//! The reference's autoregressive penalty between two windows \[ref\], not a bound of any likelihood.
 //!
 //! ```text
 //! AR = mean( (cur - phi prev)^2 ) / (2 s^2 + 1e-12)

@@ -1,4 +1,4 @@
-//! The ramp and the deviation of the autoregressive penalty; the deviation follows the energy bands [ref].
+//! The ramp and the deviation of the autoregressive penalty; the deviation follows the energy bands \[ref\].
 
 use super::ramp::Ramp;
 use super::{Controller, Lever, Levers, Moment};

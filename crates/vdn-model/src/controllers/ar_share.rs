@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The default acts on the terms that are in the loss, more strongly the larger the share, and not at all while the term
-//! has no weight. The reference [ref] takes the squared error in the place of the score, replaces the rule above the cap
+//! has no weight. The reference \[ref\] takes the squared error in the place of the score, replaces the rule above the cap
 //! by `-2 gain (share - cap)` (which acts *less* than the normal one up to `2 cap - target`), and adapts a term of weight
 //! 0, whose weight then drifts to its maximum.
 

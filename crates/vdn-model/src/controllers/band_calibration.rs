@@ -1,4 +1,4 @@
-//! Calibration of the bands' common scale; their relative shape stays [ref].
+//! Calibration of the bands' common scale; their relative shape stays \[ref\].
 //!
 //! ```text
 //! lo = base_lo s_lo      hi = max(base_hi s_hi, 1.05 lo)

@@ -1,4 +1,4 @@
-//! The weight of the band penalty: a ramp, and "focus low" [ref].
+//! The weight of the band penalty: a ramp, and "focus low" \[ref\].
 //!
 //! `weight = lambda ramp(step)`; the weight above the band is 1, but 0.3 while more than 0.35 of the units lie below
 //! theirs by the running mean of the energy, once the warm-up is over.

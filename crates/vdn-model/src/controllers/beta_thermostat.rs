@@ -1,4 +1,4 @@
-//! The thermostat of each unit's KL weight, in log space [ref].
+//! The thermostat of each unit's KL weight, in log space \[ref\].
 //!
 //! ```text
 //! err      = KL - C_min below C_min, KL - C_max above C_max, 0 inside      (running means; nats)

@@ -1,4 +1,4 @@
-//! The homeostat: rescales each unit's mean head towards its energy band [ref].
+//! The homeostat: rescales each unit's mean head towards its energy band \[ref\].
 //!
 //! ```text
 //! s_i   = clamp((target_i / mu2_i)^(eta/2), 1/m, m)       target = lo below the band, hi above, inside: see below

@@ -1,6 +1,6 @@
 //! [`Monitor`]: running means that controllers share.
 //!
-//! First value as is, then `(1 - a) mean + a new` [ref]: `a` for what belongs to units, 0.1 for the terms of the loss.
+//! First value as is, then `(1 - a) mean + a new` \[ref\]: `a` for what belongs to units, 0.1 for the terms of the loss.
 
 use super::observation::{LossValues, Observation};
 use super::state::ControlState;

@@ -1,4 +1,4 @@
-//! Energy bands of units, and the hinge penalty outside them [ref].
+//! Energy bands of units, and the hinge penalty outside them \[ref\].
 //!
 //! ```text
 //! homogeneous    t_i = t                        heterogeneous  t_i = t exp(e_i), e_i equally spaced in [-ln r, ln r]

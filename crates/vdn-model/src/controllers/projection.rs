@@ -1,4 +1,4 @@
-//! Projection onto the energy band: the hard version of the homeostat [ref].
+//! Projection onto the energy band: the hard version of the homeostat \[ref\].
 //!
 //! `s_i = sqrt(lo/mu2)` below the band, `sqrt(hi/mu2)` above, 1 inside; clamped to `[1/50, 50]`. `mu2` is estimated over
 //! the first batches of a control period, at most 50, weighted by their rows (the reference: alike whatever their size).

@@ -1,4 +1,4 @@
-//! Warm-up and linear ramps [ref].
+//! Warm-up and linear ramps \[ref\].
 
 /// 0 during the warm-up, then linear to 1: `min(1, (g - warmup) / length)` after `g` steps, 1 at once if `length` is 0.
 ///

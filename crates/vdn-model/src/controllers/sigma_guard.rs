@@ -1,4 +1,4 @@
-//! The guard of the parameter `log sigma` [ref]: clamps it to `[ln floor, ln ceiling]`, and lifts that of dead units.
+//! The guard of the parameter `log sigma` \[ref\]: clamps it to `[ln floor, ln ceiling]`, and lifts that of dead units.
 //!
 //! A unit is dead when its running alive share is below a threshold; in `per_unit` mode its `log sigma` then grows by the
 //! kick, followed by the same clamp. In the reference the kick never happens (a shape error is swallowed): that is
