@@ -75,10 +75,16 @@ functions! {
     "sin_cos_turn, cos" |x: S::F32| turn::sin_cos_turn(x)[1], cos_turn, TURN, 2.5, 2.5;
     "exp_with_excess, exp" |x: S::F32| x.exp_with_excess()[0], f64::exp, [-80.0, 80.0], 1.5, 1.5;
     "exp_with_excess, excess" |x: S::F32| x.exp_with_excess()[1], excess, [-80.0, 80.0], 2.5, 2.5;
+    "exp_m1_and_power, exp_m1" |x: S::F32| x.exp_m1_and_power()[0], exp_m1, [-80.0, 80.0], 2.0, 2.0;
 }
 
 fn excess(x: f64) -> f64 {
     Real::exp_with_excess(x)[1]
+}
+
+/// The sign of zero is lost.
+fn exp_m1(x: f64) -> f64 {
+    x.exp_m1() + 0.0
 }
 
 /// `x` minus the nearest whole number, exact; a zero has the sign of `x`.

@@ -52,6 +52,19 @@ fn polynomial<L: F32Lanes, const N: usize>(x: L, c: [f64; N]) -> L {
     sum
 }
 
+/// [`polynomial`] from `x` and its square: the even and the odd powers apart, which is half the latency of Horner's rule
+/// for the same number of operations.
+#[inline(always)]
+fn polynomial_by_halves<L: F32Lanes, const N: usize>(x: L, square: L, c: [f64; N]) -> L {
+    let mut sums = [x.lit(0.0); 2];
+    sums[(N - 1) % 2] = x.lit(c[N - 1]);
+    sums[N % 2] = x.lit(c[N - 2]);
+    for k in (0..N - 2).rev() {
+        sums[k % 2] = sums[k % 2].mul_add(square, x.lit(c[k]));
+    }
+    sums[1].mul_add(x, sums[0])
+}
+
 /// `x`, which is not negative or has that sign already, with the sign of `sign`.
 #[inline(always)]
 fn with_sign_of<L: F32Lanes>(x: L, sign: L) -> L {

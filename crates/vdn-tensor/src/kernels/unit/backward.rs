@@ -5,7 +5,7 @@
 //! `u |z| <= u sigma (4 + |eps|)` (u = 2^-24 in `f32`), and the subtraction rounds by `u sigma |eps|`: the error of
 //! `sigma eps` is at most `u sigma (4 + 2 |eps|)`, a few rounding errors of its own typical size.
 
-use super::chunks::Grid;
+use super::chunks::{BLOCK, Grid};
 use super::merge::merge_chunks;
 use super::{ClampGradient, LogVar, Place, Source, TILE, Units, limit, load, store};
 use crate::element::Element;
@@ -108,9 +108,13 @@ pub(crate) fn unit_backward_body<T: Element>(
         }
         let mut d_logvar = d_logvar;
         let work = Task {
-            units,
+            units: *units,
+            logvar: match units.logvar {
+                LogVar::PerElement(logvar) => logvar,
+                _ => &[],
+            },
             source: &source,
-            gradients,
+            gradients: *gradients,
             factors,
             table,
             d_mu: d_mu.map(SharedMut::new),
@@ -206,10 +210,13 @@ fn mask<R: Real>(logvar: R, gradient: R, clamp: ClampGradient) -> R {
     R::select(stopped, zero, gradient)
 }
 
+#[derive(Clone, Copy)]
 struct Task<'a, T> {
-    units: &'a Units<'a, T>,
+    units: Units<'a, T>,
+    /// The log-variances, unless the posterior is the same for all rows.
+    logvar: &'a [T],
     source: &'a Source<'a, T>,
-    gradients: &'a UnitGradients<'a, T>,
+    gradients: UnitGradients<'a, T>,
     factors: &'a [T],
     /// `[POSTERIOR, columns]`, where the posterior is the same for all rows.
     table: &'a [T],
@@ -223,108 +230,120 @@ struct Task<'a, T> {
 const LIMIT: f64 = 11.3;
 
 impl<T: Element> Task<'_, T> {
+    /// Row by row where that is possible, so that no more than six places of memory are read and written at a time;
+    /// lane groups that need more care are marked, and done for four rows at a time, which share the noise.
     #[inline(always)]
     fn run<S: Simd, const BROADCAST: bool>(
-        &self,
+        self,
         simd: S,
         chunk: usize,
         rows: Range<usize>,
         columns: Range<usize>,
     ) {
+        let partials = chunk * self.units.columns;
         for row in rows.clone().step_by(TILE) {
             let height = TILE.min(rows.end - row);
-            for column in columns.clone().step_by(LANES) {
-                let width = LANES.min(columns.end - column);
-                let place = Place { row, column, height, width };
-                let whole = height == TILE && width == LANES;
-                let plain = if whole { self.plain::<S, BROADCAST>(simd, place) } else { None };
-                let sum = match plain {
-                    Some(sum) => sum,
-                    None => self.careful::<S, BROADCAST>(simd, place),
-                };
-                if let (true, Some(partials)) = (BROADCAST, self.d_logvar) {
-                    let at = chunk * self.units.columns + column;
-                    // SAFETY: this task alone has this chunk and these columns.
-                    let to = unsafe { partials.part(at..at + width) };
-                    let old = load_partial(simd, to, T::ZERO);
-                    store_partial(old + sum, to);
+            // Bit `r` of a lane group's entry: its row `r` is left.
+            let mut left = [0_u8; BLOCK / LANES];
+            for r in 0..height {
+                let mut place =
+                    Place { row: row + r, column: columns.start, height: 1, width: LANES };
+                let mut group = 0;
+                while place.column + LANES <= columns.end {
+                    if !self.plain::<S, BROADCAST>(simd, place, partials) {
+                        left[group] |= 1 << r;
+                    }
+                    place.column += LANES;
+                    group += 1;
+                }
+                if place.column < columns.end {
+                    left[group] |= 1 << r;
+                }
+            }
+            for (group, column) in columns.clone().step_by(LANES).enumerate() {
+                if left[group] != 0 {
+                    let width = LANES.min(columns.end - column);
+                    let place = Place { row, column, height, width };
+                    self.careful::<S, BROADCAST>(simd, place, left[group], partials);
                 }
             }
         }
     }
 
-    /// A whole tile, if `z - mu` is accurate and `logvar` within its limits on all its lanes: nearly always.
+    /// A lane group of a row, if `z - mu` is accurate and `logvar` within its limits on all lanes: nearly always. One at a
+    /// time: with more the registers do not suffice.
     #[inline(always)]
-    fn plain<S: Simd, const BROADCAST: bool>(&self, simd: S, place: Place) -> Option<T::Lanes<S>> {
-        let (units, columns) = (self.units, self.units.columns);
-        let first = place.row * columns + place.column;
+    fn plain<S: Simd, const BROADCAST: bool>(self, simd: S, place: Place, partials: usize) -> bool {
+        let units = self.units;
+        let (columns, column) = (units.columns, place.column);
+        let at = place.row * columns + column;
         let zero = T::splat(simd, T::ZERO);
-        let (mut mu, mut minus_one) = ([zero; TILE], [zero; TILE]);
-        let mut good = zero.le(zero);
-        for r in 0..TILE {
-            let at = first + r * columns;
-            // SAFETY: `Units::check` has compared all lengths with the shape, in which this whole tile lies.
-            unsafe {
-                mu[r] = load::<S, T, true>(simd, units.mu, at, LANES);
-                let power;
-                if let (false, LogVar::PerElement(logvar)) = (BROADCAST, units.logvar) {
-                    let logvar = load::<S, T, true>(simd, logvar, at, LANES);
-                    [minus_one[r], power] = logvar.exp_m1_and_power();
-                    good = good & logvar.ge(zero.lit(LOGVAR_MIN)) & logvar.le(zero.lit(LOGVAR_MAX));
-                } else {
-                    minus_one[r] = load::<S, T, true>(simd, self.table, place.column, LANES);
-                    power = load::<S, T, true>(simd, self.table, columns + place.column, LANES);
-                }
-                good = good & (mu[r] * mu[r]).le(power * zero.lit(LIMIT));
+        // SAFETY: `Units::check` has compared all lengths with the shape, in which this whole lane group lies; there are
+        // `columns` numbers of each kind in the table.
+        let (mu, minus_one, power, inside) = unsafe {
+            let mu = load::<S, T, true>(simd, units.mu, at, LANES);
+            if BROADCAST {
+                let minus_one = load::<S, T, true>(simd, self.table, column, LANES);
+                let power = load::<S, T, true>(simd, self.table, columns + column, LANES);
+                (mu, minus_one, power, zero.le(zero))
+            } else {
+                let logvar = load::<S, T, true>(simd, self.logvar, at, LANES);
+                let [minus_one, power] = logvar.exp_m1_and_power();
+                let inside = logvar.ge(zero.lit(LOGVAR_MIN)) & logvar.le(zero.lit(LOGVAR_MAX));
+                (mu, minus_one, power, inside)
             }
+        };
+        if !(inside & (mu * mu).le(power * zero.lit(LIMIT))).all() {
+            return false;
         }
-        if !good.all() {
-            return None;
-        }
-        let (mut sum, mut spread) = ([zero; TILE], [zero; TILE]);
+        let (mut sum, mut spread) = (zero, zero);
         if let Some(d_z) = self.gradients.d_z {
+            let stride = units.rows * columns;
             for s in 0..units.samples {
-                for r in 0..TILE {
-                    let at = s * units.rows * columns + first + r * columns;
-                    // SAFETY: as above.
-                    let [g, z] = unsafe {
-                        [
-                            load::<S, T, true>(simd, d_z, at, LANES),
-                            load::<S, T, true>(simd, self.gradients.z, at, LANES),
-                        ]
-                    };
-                    sum[r] = sum[r] + g;
-                    spread[r] = g.mul_add(z - mu[r], spread[r]);
-                }
+                // SAFETY: as above, of every sample.
+                let [g, z] = unsafe {
+                    [
+                        load::<S, T, true>(simd, d_z, s * stride + at, LANES),
+                        load::<S, T, true>(simd, self.gradients.z, s * stride + at, LANES),
+                    ]
+                };
+                sum = sum + g;
+                spread = g.mul_add(z - mu, spread);
             }
         }
         let columns_of = self.columns_of::<S, true>(simd, place);
-        let mut total = zero;
-        for r in 0..TILE {
-            let place = Place { row: place.row + r, ..place };
-            let gradients = self.finish::<S, true>(
-                simd,
-                place,
-                &columns_of,
-                [mu[r], minus_one[r]],
-                [sum[r], spread[r]],
-            );
-            let d_logvar = self.write::<S, true>(place, gradients);
-            if BROADCAST {
-                total = total + d_logvar;
-            } else if let Some(to) = self.d_logvar {
-                // SAFETY: as above; this task alone has these rows and columns.
-                unsafe { store::<_, T, true>(d_logvar, to, first + r * columns, LANES) };
+        let [d_mu, d_logvar] =
+            self.finish::<S, true>(simd, place, &columns_of, [mu, minus_one], [sum, spread]);
+        // SAFETY: as above; this task alone has these rows and columns, and partial sums.
+        unsafe {
+            if let Some(to) = self.d_mu {
+                store::<_, T, true>(d_mu, to, at, LANES);
+            }
+            if let Some(to) = self.d_logvar {
+                if BROADCAST {
+                    let at = partials + column;
+                    let sum = T::load(simd, to.array(at)) + d_logvar;
+                    store::<_, T, true>(sum, to, at, LANES);
+                } else {
+                    store::<_, T, true>(d_logvar, to, at, LANES);
+                }
             }
         }
-        Some(total)
+        true
     }
 
-    /// Any tile; returns the sum of the gradients of `logvar` over its rows.
+    /// The rows of a tile that are `left`: those whose bits are set.
     #[inline(always)]
-    fn careful<S: Simd, const BROADCAST: bool>(&self, simd: S, place: Place) -> T::Lanes<S> {
+    fn careful<S: Simd, const BROADCAST: bool>(
+        self,
+        simd: S,
+        place: Place,
+        left: u8,
+        partials: usize,
+    ) {
         let Place { row, column, height, width } = place;
-        let (units, columns) = (self.units, self.units.columns);
+        let units = self.units;
+        let columns = units.columns;
         let zero = T::splat(simd, T::ZERO);
         let (mut mu, mut raw) = ([zero; TILE], [zero; TILE]);
         let (mut sigma, mut minus_one) = ([zero; TILE], [zero; TILE]);
@@ -343,7 +362,7 @@ impl<T: Element> Task<'_, T> {
                 [sigma[r], ..] = gaussian::scale(logvar);
             }
             accurate[r] = mu[r].abs().le(sigma[r] * zero.lit(4.0)).all();
-            all_accurate &= accurate[r];
+            all_accurate &= accurate[r] || left >> r & 1 == 0;
         }
         let (mut sum, mut spread) = ([zero; TILE], [zero; TILE]);
         if let Some(d_z) = self.gradients.d_z {
@@ -368,6 +387,9 @@ impl<T: Element> Task<'_, T> {
         let columns_of = self.columns_of::<S, false>(simd, place);
         let mut total = zero;
         for r in 0..height {
+            if left >> r & 1 == 0 {
+                continue;
+            }
             let at = (row + r) * columns + column;
             let place = Place { row: row + r, ..place };
             let gradients = self.finish::<S, false>(
@@ -377,7 +399,11 @@ impl<T: Element> Task<'_, T> {
                 [mu[r], minus_one[r]],
                 [sum[r], spread[r]],
             );
-            let d_logvar = self.write::<S, false>(place, gradients);
+            let [d_mu, d_logvar] = gradients;
+            if let Some(to) = self.d_mu {
+                // SAFETY: this task alone has these rows and columns.
+                store_partial(d_mu, unsafe { to.part(at..at + width) });
+            }
             if BROADCAST {
                 total = total + d_logvar;
             } else if let Some(to) = self.d_logvar {
@@ -386,13 +412,17 @@ impl<T: Element> Task<'_, T> {
                 store_partial(masked, unsafe { to.part(at..at + width) });
             }
         }
-        total
+        if let (true, Some(to)) = (BROADCAST, self.d_logvar) {
+            // SAFETY: this task alone has this chunk and these columns.
+            let to = unsafe { to.part(partials + column..partials + column + width) };
+            store_partial(load_partial(simd, to, T::ZERO) + total, to);
+        }
     }
 
     /// The factors of the columns, and `M1`.
     #[inline(always)]
     fn columns_of<S: Simd, const WHOLE: bool>(
-        &self,
+        self,
         simd: S,
         Place { column, width, .. }: Place,
     ) -> [T::Lanes<S>; FACTORS + 1] {
@@ -411,7 +441,7 @@ impl<T: Element> Task<'_, T> {
     /// The gradients of `mu` and `logvar` of one row of a place, the latter without the limits' mask.
     #[inline(always)]
     fn finish<S: Simd, const WHOLE: bool>(
-        &self,
+        self,
         simd: S,
         Place { row, column, width, .. }: Place,
         [f1, f2, fc, fd, fl, m1]: &[T::Lanes<S>; FACTORS + 1],
@@ -432,19 +462,5 @@ impl<T: Element> Task<'_, T> {
             d_logvar = (g * half).mul_add(minus_one, d_logvar);
         }
         [d_mu, d_logvar]
-    }
-
-    /// Writes the gradient of `mu`, if it is wanted; returns that of `logvar`.
-    #[inline(always)]
-    fn write<S: Simd, const WHOLE: bool>(
-        &self,
-        Place { row, column, width, .. }: Place,
-        [d_mu, d_logvar]: [T::Lanes<S>; 2],
-    ) -> T::Lanes<S> {
-        if let Some(to) = self.d_mu {
-            // SAFETY: this task alone has these rows and columns.
-            unsafe { store::<_, T, WHOLE>(d_mu, to, row * self.units.columns + column, width) };
-        }
-        d_logvar
     }
 }

@@ -4,7 +4,7 @@ use super::TILE;
 use std::ops::Range;
 
 /// Columns of a task: the running statistics of one block stay in the first-level cache.
-const BLOCK: usize = 1024;
+pub(super) const BLOCK: usize = 1024;
 /// Rows of a task, at least.
 const MIN_ROWS: usize = 32;
 /// Row chunks, at most: bounds the memory of partial sums to 16 rows of statistics.

@@ -88,7 +88,8 @@ pub(crate) fn unit_forward_body<T: Element>(units: &Units<'_, T>, outputs: UnitO
         let shared = SharedMut::new(partials);
         for_each(grid.tasks(), |task| {
             let (chunk, rows, columns) = grid.task(task);
-            let work = Task { units, source: &source, table, z, kl, partials: shared, chunk };
+            let work =
+                Task { units: *units, source: &source, table, z, kl, partials: shared, chunk };
             if broadcast {
                 dispatch!(for T, simd => work.run::<_, true>(simd, rows, columns));
             } else {
@@ -128,9 +129,11 @@ fn posteriors<S: Simd, T: Element>(simd: S, units: &Units<'_, T>, table: &mut [T
     }
 }
 
-/// One task: some rows of some columns.
+/// One task: some rows of some columns. It goes from function to function by value: behind a reference the compiler
+/// would read it again after every store.
+#[derive(Clone, Copy)]
 struct Task<'a, T> {
-    units: &'a Units<'a, T>,
+    units: Units<'a, T>,
     source: &'a Source<'a, T>,
     /// `[POSTERIOR, columns]`, where the posterior is the same for all rows.
     table: &'a [T],
@@ -155,7 +158,7 @@ struct Tile<L> {
 impl<T: Element> Task<'_, T> {
     #[inline(always)]
     fn run<S: Simd, const BROADCAST: bool>(
-        &self,
+        self,
         simd: S,
         rows: Range<usize>,
         columns: Range<usize>,
@@ -188,13 +191,14 @@ impl<T: Element> Task<'_, T> {
     /// Samples a tile, `WHOLE` if it has four rows of sixteen columns, and adds its statistics to those of its columns.
     #[inline(always)]
     fn tile<S: Simd, const WHOLE: bool, const BROADCAST: bool>(
-        &self,
+        self,
         simd: S,
         tile: Tile<T::Lanes<S>>,
     ) {
         let Place { row, column, height, width } = tile.place;
         let height = if WHOLE { TILE } else { height };
-        let (units, columns) = (self.units, self.units.columns);
+        let units = self.units;
+        let columns = units.columns;
         let zero = T::splat(simd, T::ZERO);
         // One sample, the usual case: noise first, so that each row's posterior is used where it is computed.
         let mut noise = self.source.normals::<S, WHOLE>(simd, 0, tile.place);
