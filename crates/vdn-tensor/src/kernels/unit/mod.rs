@@ -14,6 +14,7 @@
 //! chunks of a size that depends on the shape alone are summed apart and merged pairwise in a fixed tree, `C2` by the
 //! update of Chan, Golub and LeVeque (1983), which neither cancels nor turns negative.
 
+mod adjoint;
 mod backward;
 mod chunks;
 mod forward;
