@@ -8,7 +8,9 @@
 //! Special values: below 1e-9 in magnitude the result is `x`, so that -0 and subnormal numbers stay what they
 //! are; infinite from 88.722_84 on, -1 below -17.4; `-inf` gives -1.
 //!
-//! Worst error found, with and without FMA: 1.23 ULP at 17.135157.
+//! Worst error: 1.26 ULP at 15.651983 with FMA, 1.26 ULP at 17.098148 without.
+//!
+//! For [`exp_m1_and_power`]: worst error: 1.32 ULP at 70.35476 with FMA, 1.32 ULP at 15.620681 without.
 
 use super::{exp, polynomial, polynomial_by_halves};
 use crate::simd::{F32Lanes, U32Lanes};

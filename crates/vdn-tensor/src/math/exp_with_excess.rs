@@ -10,6 +10,9 @@
 //! Domain: `|x| <= 80`, where no power of two leaves the normal range (a unit's `x` is half its limited log-variance,
 //! between -9.3 and 2.4). NaN gives NaN; beyond the domain the results are unspecified.
 //!
+//! Worst error: 0.96 ULP at -27.346184 with FMA, 0.96 ULP at -71.03394 without.
+//!
+//! For the excess: worst error: 2.04 ULP at -8.809985 with FMA, 2.07 ULP at -0.18149292 without.
 use super::{exp, polynomial};
 use crate::simd::{F32Lanes, U32Lanes};
 use std::f64::consts::LN_2;

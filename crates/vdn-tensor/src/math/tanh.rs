@@ -4,7 +4,7 @@
 //! what is subtracted is less than half and its error shrinks with it. Odd by construction; 1 from 9.011 on;
 //! keeps -0.
 //!
-//! Worst error found, with and without FMA: 1.37 ULP at 0.5684923.
+//! Worst error: 1.42 ULP at 0.55651087 with FMA, 1.43 ULP at 0.56295604 without.
 
 use super::{exp, polynomial, with_sign_of};
 use crate::simd::F32Lanes;

@@ -13,11 +13,10 @@
 //! Special values: the sine is 0 at every multiple of 1/2, with the sign of `x` at whole numbers; the cosine is
 //! +0 at odd quarters; both are NaN at infinity. From 2^23 on all numbers are whole.
 //!
-//! * For [`sin_turn`]: worst error found: 1.05 ULP at -2.702623e-39 with FMA, 1.63 ULP at 14.917113 without.
-//! * For [`cos_turn`]: worst error found: 0.87 ULP at -0.3770373 with FMA, 1.65 ULP at -12.332471 without.
-//! * For the sine of [`sin_cos_turn`]: worst error found: 2.72 ULP at -0.24384676 with FMA, 2.81 ULP at
-//!   -0.23631777 without.
-//! * For its cosine: worst error found: 2.12 ULP at -0.035008498 with FMA, 2.32 ULP at -0.07467475 without.
+//! * For [`sin_turn`]: worst error: 1.06 ULP at -3.728642e-39 with FMA, 1.65 ULP at 0.082470894 without.
+//! * For [`cos_turn`]: worst error: 0.91 ULP at -0.12380221 with FMA, 1.65 ULP at 0.1675291 without.
+//! * For the sine of [`sin_cos_turn`]: worst error: 2.85 ULP at 0.24530284 with FMA, 2.99 ULP at -0.23942603 without.
+//! * For its cosine: worst error: 2.28 ULP at 0.07838353 with FMA, 2.50 ULP at -0.23029958 without.
 //!   Absolute errors: below 1.8e-7.
 
 use super::{polynomial, with_sign_of};
