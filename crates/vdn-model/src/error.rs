@@ -15,6 +15,8 @@ pub enum ModelError {
     },
     /// A batch that does not fit the model.
     Batch(String),
+    /// A number of a pass that is not finite: the operation, the layer and the unit it first appeared in.
+    NonFinite(String),
     /// Controllers' state that does not fit them.
     Control(String),
     /// An operation on the tape.
@@ -31,6 +33,7 @@ impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config { setting, reason } => write!(f, "model.{setting}: {reason}"),
+            Self::NonFinite(report) => f.write_str(report),
             Self::Batch(reason) => write!(f, "batch: {reason}"),
             Self::Control(reason) => write!(f, "control: {reason}"),
             Self::Autograd(error) => error.fmt(f),

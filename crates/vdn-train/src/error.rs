@@ -27,12 +27,12 @@ pub enum TrainError {
     /// The model refused.
     #[error(transparent)]
     Model(#[from] vdn_model::ModelError),
-    /// The loss was not finite; training stopped, the best checkpoint so far is intact.
+    /// A loss, a gradient or a validation score was not finite; training stopped, the best checkpoint so far is intact.
     #[error("step {step}: {report}")]
-    NonFiniteLoss {
-        /// The training step.
+    NonFinite {
+        /// How many training steps had been made.
         step: u64,
-        /// The first operation on the tape with a value that is not finite: op, layer, unit.
+        /// Where the first such number is: operation or parameter, layer, unit.
         report: String,
     },
     /// A gradient was not finite; nothing was changed by the step.
@@ -42,6 +42,14 @@ pub enum TrainError {
         parameter: String,
         /// The first such element.
         element: usize,
+    },
+    /// Every gradient is finite, but the sum of their squares is not; nothing was changed by the step.
+    #[error(
+        "the norm of all gradients together overflows, the largest element is in that of {parameter}"
+    )]
+    GradientOverflow {
+        /// The name of the parameter whose gradient has the largest element.
+        parameter: String,
     },
     /// A file or directory.
     #[error("{}: {source}", path.display())]

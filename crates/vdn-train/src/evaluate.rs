@@ -161,10 +161,8 @@ pub fn validate<T: Element>(
             Ok([tape.scalar(scores.nll)?.to_f64(), tape.scalar(scores.mse)?.to_f64()])
         })?;
         if !scores.iter().all(|x| x.is_finite()) {
-            let found = tape.first_non_finite();
-            let report =
-                found.map_or_else(|| "a score is not finite".to_owned(), |f| f.to_string());
-            return Err(vdn_model::ModelError::Batch(report).into());
+            let report = model.non_finite_report(&tape, "a score");
+            return Err(vdn_model::ModelError::NonFinite(report).into());
         }
         nll += scores[0] * chunk.len() as f64;
         squares += scores[1] * chunk.len() as f64;

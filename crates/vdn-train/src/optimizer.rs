@@ -194,18 +194,17 @@ fn non_finite<'g, T: Element>(
     parameters: &Parameters<T>,
     gradients: impl Iterator<Item = Option<&'g [T]>>,
 ) -> TrainError {
+    let mut largest = (0.0, "");
     for (parameter, gradient) in parameters.iter().zip(gradients) {
-        let bad = gradient.unwrap_or_default().iter().position(|g| !g.is_finite());
-        if let Some(element) = bad {
-            return TrainError::NonFiniteGradient {
-                parameter: parameter.name().to_owned(),
-                element,
-            };
+        for (element, g) in gradient.unwrap_or_default().iter().enumerate() {
+            if !g.is_finite() {
+                let parameter = parameter.name().to_owned();
+                return TrainError::NonFiniteGradient { parameter, element };
+            }
+            if g.to_f64().abs() > largest.0 {
+                largest = (g.to_f64().abs(), parameter.name());
+            }
         }
     }
-    // Every gradient is finite: their squares overflow.
-    TrainError::NonFiniteGradient {
-        parameter: "all parameters together (the norm overflows)".into(),
-        element: 0,
-    }
+    TrainError::GradientOverflow { parameter: largest.1.to_owned() }
 }

@@ -130,11 +130,34 @@ impl Trainer {
         model: &Forecaster,
         parameters: &mut Parameters<T>,
         data: &Dataset,
-        mut progress: impl FnMut(Progress<'_>),
+        progress: impl FnMut(Progress<'_>),
     ) -> Result<Trained, TrainError> {
+        let (mut best, mut step) = (None, 0);
+        let start = std::time::Instant::now();
+        let result = self.epochs(model, parameters, data, progress, &mut best, &mut step);
+        // However it ended: the best weights so far are what is left.
+        let (mut best_epoch, mut control) = (0, None);
+        if let Some(best) = best {
+            *parameters = best.parameters;
+            (best_epoch, control) = (best.epoch, best.control);
+        }
+        let history = result.map_err(|error| at_step(model, parameters, step, error))?;
+        let seconds_per_epoch = start.elapsed().as_secs_f64() / history.len() as f64;
+        Ok(Trained { history, best_epoch, control, seconds_per_epoch })
+    }
+
+    /// The epochs of [`Trainer::train`]: the history, and in `best` and `step` how far it came.
+    fn epochs<T: Element>(
+        &self,
+        model: &Forecaster,
+        parameters: &mut Parameters<T>,
+        data: &Dataset,
+        mut progress: impl FnMut(Progress<'_>),
+        best: &mut Option<Best<T>>,
+        step: &mut u64,
+    ) -> Result<Vec<Epoch>, TrainError> {
         self.train.validate()?;
         self.schedule.validate()?;
-        let start = std::time::Instant::now();
         let mut windows = data.splits().train.clone();
         let seed = self.train.seed;
         let steps_per_epoch = windows.len().div_ceil(self.train.batch) as u64;
@@ -146,9 +169,7 @@ impl Trainer {
             buffers: BatchBuffers::default(),
             control: self.control.build(model.config(), self.reference)?,
         };
-        let mut best: Option<Best<T>> = None;
         let mut history: Vec<Epoch> = Vec::new();
-        let mut step = 0;
         for epoch in 1..=self.train.epochs {
             let mut order = NoiseRng::new(NoiseKey::new(seed, SHUFFLE, epoch as u32));
             windows.sort_unstable();
@@ -160,46 +181,19 @@ impl Trainer {
             let mut running = Running::default();
             let mut rate = 0.0;
             for batch in windows.chunks(self.train.batch) {
-                rate = self.train.learning_rate * self.schedule.factor(step, total);
-                let key = NoiseKey::new(seed, 0, step as u32);
-                if let Err(error) =
-                    state.step(model, parameters, data, batch, key, rate, &mut running)
-                {
-                    if let Some(best) = best {
-                        *parameters = best.parameters;
-                    }
-                    return Err(match error {
-                        TrainError::NonFiniteLoss { report, .. } => {
-                            TrainError::NonFiniteLoss { step, report }
-                        }
-                        other => other,
-                    });
-                }
-                step += 1;
-                progress(Progress::Step { done: step, total });
+                rate = self.train.learning_rate * self.schedule.factor(*step, total);
+                let key = NoiseKey::new(seed, 0, *step as u32);
+                state.step(model, parameters, data, batch, key, rate, &mut running)?;
+                *step += 1;
+                progress(Progress::Step { done: *step, total });
             }
-            let validation = validate(model, parameters, data, &data.splits().validation, seed);
-            let validation = match validation {
-                Ok(validation) => validation,
-                Err(error) => {
-                    if let Some(best) = best {
-                        *parameters = best.parameters;
-                    }
-                    return Err(match error {
-                        TrainError::Model(ModelError::Batch(report)) => {
-                            let report = format!("validation: {report}");
-                            TrainError::NonFiniteLoss { step, report }
-                        }
-                        other => other,
-                    });
-                }
-            };
+            let validation = validate(model, parameters, data, &data.splits().validation, seed)?;
             let score = self.score(epoch, &validation, data.spec().horizon, state.control.as_ref());
             let better = best.as_ref().is_none_or(|best| score < best.score);
-            history.push(epoch_record(epoch, step, rate, &running, &validation, better));
+            history.push(epoch_record(epoch, *step, rate, &running, &validation, better));
             if better {
                 let control = state.control.as_ref().map(LayerControl::state);
-                best = Some(Best { score, epoch, parameters: parameters.clone(), control });
+                *best = Some(Best { score, epoch, parameters: parameters.clone(), control });
             }
             if let Some(files) = &self.files {
                 if better {
@@ -216,15 +210,7 @@ impl Trainer {
                 break;
             }
         }
-        let (best_epoch, control) = match best {
-            Some(best) => {
-                *parameters = best.parameters;
-                (best.epoch, best.control)
-            }
-            None => (0, None),
-        };
-        let seconds_per_epoch = start.elapsed().as_secs_f64() / history.len() as f64;
-        Ok(Trained { history, best_epoch, control, seconds_per_epoch })
+        Ok(history)
     }
 
     /// What the best epoch is chosen by; smaller is better.
@@ -252,6 +238,28 @@ struct Best<T: Element> {
     epoch: usize,
     parameters: Parameters<T>,
     control: Option<ControlState>,
+}
+
+/// Says at which step something was not finite, and in which unit.
+fn at_step<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    step: u64,
+    error: TrainError,
+) -> TrainError {
+    let report = match error {
+        TrainError::Model(ModelError::NonFinite(report)) => report,
+        TrainError::NonFiniteGradient { ref parameter, element } => {
+            let unit = parameters.find(parameter).and_then(|id| {
+                let shape = parameters.get(id).tensor().shape();
+                model.unit_of_parameter(parameter, shape.dims(), element)
+            });
+            unit.map_or_else(|| error.to_string(), |unit| format!("{error}, unit {unit}"))
+        }
+        TrainError::GradientOverflow { .. } => error.to_string(),
+        other => return other,
+    };
+    TrainError::NonFinite { step, report }
 }
 
 /// What the selection score looks at; without energy bands, the fit and the KL alone.
@@ -338,10 +346,8 @@ impl<T: Element> State<T> {
         let terms = model.loss_with(&mut graph, &batch, &options)?;
         let loss = tape.scalar(terms.loss)?.to_f64();
         if !loss.is_finite() {
-            let found = tape.first_non_finite();
-            let report =
-                found.map_or_else(|| "the loss is not finite".to_owned(), |f| f.to_string());
-            return Err(TrainError::NonFiniteLoss { step: 0, report });
+            let report = model.non_finite_report(tape, "the loss");
+            return Err(ModelError::NonFinite(report).into());
         }
         let n = windows.len() as f64;
         running.windows += n;

@@ -4,6 +4,7 @@
 mod config;
 mod local;
 mod loss;
+mod non_finite;
 mod prediction;
 
 pub use config::{ForecasterConfig, Objective, Variant};

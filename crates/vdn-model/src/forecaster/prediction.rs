@@ -109,10 +109,8 @@ impl Forecaster {
         let sigma =
             if deviations.len() == shape[2] { deviations.repeat(shape[1]) } else { deviations };
         if !means.iter().chain(&sigma).all(|x| x.is_finite()) {
-            let found = graph.tape.first_non_finite();
-            let report =
-                found.map_or_else(|| "a prediction is not finite".into(), |f| f.to_string());
-            return Err(ModelError::Batch(report));
+            let report = self.non_finite_report(graph.tape, "a prediction");
+            return Err(ModelError::NonFinite(report));
         }
         let weights = weights.map(|w| double(graph.tape.value(w).data()));
         let aggregation = self.config.aggregation;
