@@ -175,7 +175,7 @@ impl TrainOptions {
         set(&mut data.stride, self.stride);
         set(
             &mut data.protocol,
-            self.protocol.as_deref().map(|text| name("protocol", text)).transpose()?,
+            self.protocol.as_deref().map(|text| name("protocol", text).map(Some)).transpose()?,
         );
         if let Some(counts) = &self.max_windows {
             let &[train, validation, test] = &counts[..] else {
@@ -205,7 +205,7 @@ impl TrainOptions {
         let train = &mut config.train;
         set(&mut train.epochs, self.epochs);
         set(&mut train.patience, self.patience);
-        set(&mut train.batch, self.batch);
+        set(&mut train.batch, self.batch.map(Some));
         set(&mut train.learning_rate, self.learning_rate);
         set(&mut train.seed, self.seed);
         set(&mut train.threads, self.threads);

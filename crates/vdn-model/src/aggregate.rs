@@ -11,6 +11,8 @@ pub enum Aggregation {
     Mean,
     /// The median of the predictive mixture.
     Median,
+    /// The median of the samples' means, of an even number the lower of the middle ones: the reference's median.
+    LowerMedian,
     /// The mean weighted by the softmax of the head's scores; the same weights make the mixture.
     Score,
 }
@@ -81,7 +83,7 @@ pub fn vote<T: Element>(
     }
     let weights = match mode {
         Aggregation::Score => tape.softmax_axis(scores, 0)?,
-        Aggregation::Mean | Aggregation::Median => {
+        Aggregation::Mean | Aggregation::Median | Aggregation::LowerMedian => {
             let uniform = T::from_f64(1.0 / samples as f64);
             tape.constant_with(shape, |to| to.fill(uniform))?
         }
@@ -92,7 +94,11 @@ pub fn vote<T: Element>(
         tape.sum_axis(product, 0)
     };
     let (mean, latent) = (weighted(y)?, weighted(z)?);
-    let forecast = if mode == Aggregation::Median { median(tape, even, y)? } else { mean };
+    let forecast = match mode {
+        Aggregation::Median => median(tape, even, y)?,
+        Aggregation::LowerMedian => median(tape, MedianConvention::LowerMiddle, y)?,
+        Aggregation::Mean | Aggregation::Score => mean,
+    };
     Ok(Vote { forecast, weights, latent })
 }
 

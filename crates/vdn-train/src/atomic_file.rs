@@ -4,14 +4,18 @@ use crate::error::TrainError;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes `contents` to `path`. A crash at any moment leaves the old file or the new one, never a part.
 ///
 /// # Errors
 /// The file cannot be written, synced or renamed; the error names it.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), TrainError> {
+    // No two writers share a temporary file, so that of two at once the last rename wins with a whole file.
+    static WRITES: AtomicU64 = AtomicU64::new(0);
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
+    name.push(format!(".{}-{write}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&temporary)?;

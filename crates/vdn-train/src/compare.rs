@@ -40,7 +40,7 @@ fn score(
 ) -> Result<Summary, TrainError> {
     let mut averages = WindowAverages::new(ScoreSettings::default(), data, windows)?;
     let horizon = data.spec().horizon;
-    averages.push(data, windows, |row| {
+    averages.push(data, windows, 1.0, |row| {
         let range = row * horizon..(row + 1) * horizon;
         PredictedRow::gaussian(
             forecast.mean()[range.clone()].to_vec(),
@@ -97,7 +97,7 @@ pub fn seasonal_naive(data: &Dataset, period: usize) -> Result<Summary, TrainErr
         let forecast = naive.predict(&SeriesWindows { series: &data.columns()[*s], starts })?;
         let windows: Vec<WindowIndex> =
             starts.iter().map(|&t| WindowIndex { series: *s as u32, t: t as u32 }).collect();
-        averages.push(data, &windows, |row| {
+        averages.push(data, &windows, 1.0, |row| {
             let range = row * horizon..(row + 1) * horizon;
             PredictedRow::gaussian(
                 forecast.mean()[range.clone()].to_vec(),

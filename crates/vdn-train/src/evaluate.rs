@@ -3,10 +3,12 @@
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
 use crate::metrics::{
-    PointForecast, ScoreSettings, Scores, Summary, WindowPrediction, WindowScores, overlap_block,
+    MedianConvention, PointForecast, ScoreSettings, Scores, Summary, WindowPrediction,
+    WindowScores, overlap_block,
 };
 use crate::trainer::BatchBuffers;
 use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use vdn_autograd::{Tape, UnitOutputs};
 use vdn_model::{
@@ -18,13 +20,58 @@ use vdn_tensor::noise::{NoiseKey, NoiseRng};
 use vdn_tensor::parallel;
 
 /// Windows per forward pass: bounds memory; the results do not depend on it but for the noise's addresses.
-const BATCH: usize = 128;
+pub const EVALUATION_BATCH: usize = 128;
 /// The training step that the noise of evaluation is addressed by: no training step reaches it.
 const STEP: u32 = u32::MAX - 1;
 /// The stream that orders windows before their latents are swapped.
 const ORDER: u32 = (1 << 30) + 1;
 /// The rate from which on a unit counts as carrying information, in nats.
 pub const INFORMED: f64 = 0.05;
+
+/// What weighs the same in an average over windows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Averaging {
+    /// Each window.
+    #[default]
+    Windows,
+    /// Each batch, however few windows the last one has, as the reference does.
+    Batches,
+}
+
+/// An average over windows that are predicted batch by batch.
+///
+/// ```
+/// use vdn_train::{Averaging, BatchAverages};
+/// let reference = BatchAverages { weigh: Averaging::Batches, batch: 2 };
+/// // Three windows are two batches: the third weighs as much as the first two together.
+/// assert_eq!(reference.weight(3, 2), 0.75);
+/// assert_eq!(reference.weight(3, 1), 1.5);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchAverages {
+    /// What weighs the same.
+    pub weigh: Averaging,
+    /// Windows in a batch, at least 1.
+    pub batch: usize,
+}
+
+impl Default for BatchAverages {
+    fn default() -> Self {
+        Self { weigh: Averaging::Windows, batch: EVALUATION_BATCH }
+    }
+}
+
+impl BatchAverages {
+    /// The weight of a window whose batch has `len` of all `windows`; over all windows the weights are 1 on average.
+    #[must_use]
+    pub fn weight(&self, windows: usize, len: usize) -> f64 {
+        match self.weigh {
+            Averaging::Windows => 1.0,
+            Averaging::Batches => windows as f64 / (windows.div_ceil(self.batch) * len) as f64,
+        }
+    }
+}
 
 /// Quick scores of a model on some windows.
 #[derive(Clone, Debug)]
@@ -142,13 +189,14 @@ pub fn validate<T: Element>(
     data: &Dataset,
     windows: &[WindowIndex],
     seed: u64,
+    averages: BatchAverages,
 ) -> Result<Evaluation, TrainError> {
     let mut tape = Tape::<T>::new();
     let mut bindings = Bindings::new();
     let mut buffers = BatchBuffers::default();
     let mut statistics = UnitStatistics::new();
     let (mut nll, mut squares) = (0.0, 0.0);
-    for (index, chunk) in windows.chunks(BATCH).enumerate() {
+    for (index, chunk) in windows.chunks(averages.batch).enumerate() {
         let key = NoiseKey::new(seed, 0, STEP).fold_in(index as u64);
         let batch = buffers.fill(data, chunk, true)?;
         tape.reset();
@@ -164,8 +212,9 @@ pub fn validate<T: Element>(
             let report = model.non_finite_report(&tape, "a score");
             return Err(vdn_model::ModelError::NonFinite(report).into());
         }
-        nll += scores[0] * chunk.len() as f64;
-        squares += scores[1] * chunk.len() as f64;
+        let weight = averages.weight(windows.len(), chunk.len()) * chunk.len() as f64;
+        nll += scores[0] * weight;
+        squares += scores[1] * weight;
     }
     let n = windows.len() as f64;
     let units = (statistics.rows() > 0).then_some(statistics);
@@ -186,6 +235,7 @@ pub fn evaluate<T: Element>(
     windows: &[WindowIndex],
     seed: u64,
     intervention: Intervention,
+    averages: BatchAverages,
 ) -> Result<(Summary, Option<UnitStatistics>), TrainError> {
     let mut order = windows.to_vec();
     if intervention == Intervention::Permute {
@@ -195,14 +245,16 @@ pub fn evaluate<T: Element>(
     let settings = ScoreSettings {
         point: match model.config().aggregation {
             Aggregation::Median => PointForecast::Median,
+            Aggregation::LowerMedian => PointForecast::SampleMedian(MedianConvention::LowerMiddle),
             Aggregation::Mean | Aggregation::Score => PointForecast::Mean,
         },
         ..ScoreSettings::default()
     };
     let mut scores = WindowAverages::new(settings, data, &order)?;
-    for (index, chunk) in order.chunks(BATCH).enumerate() {
+    for (index, chunk) in order.chunks(averages.batch).enumerate() {
         let prediction = passes.predict(index, chunk, intervention)?;
-        scores.push(data, chunk, |row| PredictedRow::new(&prediction, row))?;
+        let weight = averages.weight(order.len(), chunk.len());
+        scores.push(data, chunk, weight, |row| PredictedRow::new(&prediction, row))?;
     }
     let units = (passes.statistics.rows() > 0).then_some(passes.statistics);
     Ok((scores.summary()?, units))
@@ -220,7 +272,7 @@ pub fn forecast<T: Element>(
     seed: u64,
 ) -> Result<Vec<Prediction>, TrainError> {
     let mut passes = Passes::new(model, parameters, data, seed);
-    let chunks = windows.chunks(BATCH).enumerate();
+    let chunks = windows.chunks(EVALUATION_BATCH).enumerate();
     chunks.map(|(index, chunk)| passes.predict(index, chunk, Intervention::None)).collect()
 }
 
@@ -270,11 +322,12 @@ impl WindowAverages {
         Ok(Self { scores: Scores::new(settings, block)?, last_series: None })
     }
 
-    /// Adds windows, each predicted by `predict(its place in the chunk)`.
+    /// Adds windows of this weight, each predicted by `predict(its place in the chunk)`.
     pub(crate) fn push(
         &mut self,
         data: &Dataset,
         windows: &[WindowIndex],
+        weight: f64,
         predict: impl Fn(usize) -> PredictedRow + Sync,
     ) -> Result<(), TrainError> {
         let horizon = data.spec().horizon;
@@ -306,7 +359,7 @@ impl WindowAverages {
                 .into_inner()
                 .expect("scoring does not panic")
                 .expect("every window was scored");
-            self.scores.push_scores(&scored?)?;
+            self.scores.push_weighted(&scored?, weight)?;
         }
         Ok(())
     }

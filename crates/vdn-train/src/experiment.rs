@@ -46,7 +46,12 @@ struct Experiment {
 impl Experiment {
     /// Reads the data; nothing is written.
     fn load(config: RunConfig) -> Result<Self, TrainError> {
+        let mut config = config.resolved();
         config.validate()?;
+        if let Some(file) = &mut config.data.file {
+            // The run finds its data from any working directory.
+            *file = std::path::absolute(&*file).map_err(TrainError::io(file))?;
+        }
         let table = config.data.load_table()?;
         let season = config.data.season_of(&table);
         let notes = table.report.to_string().lines().map(str::to_owned).collect();
@@ -102,9 +107,10 @@ impl Experiment {
         rows: &mut Vec<Row>,
     ) -> Result<(), TrainError> {
         let (seed, test) = (self.config.train.seed, &self.data.splits().test);
+        let averages = self.config.train.averages();
         let score = predictive_score(model.score());
         let (summary, units) =
-            evaluate(model, parameters, &self.data, test, seed, Intervention::None)?;
+            evaluate(model, parameters, &self.data, test, seed, Intervention::None, averages)?;
         let name = match model.config().variant {
             Variant::Variational => "variational units",
             Variant::Twin => "deterministic twin",
@@ -119,8 +125,15 @@ impl Experiment {
         }
         rows.push(row);
         if stage == Stage::Model && model.config().variant == Variant::Variational {
-            let (summary, _) =
-                evaluate(model, parameters, &self.data, test, seed, Intervention::Permute)?;
+            let (summary, _) = evaluate(
+                model,
+                parameters,
+                &self.data,
+                test,
+                seed,
+                Intervention::Permute,
+                averages,
+            )?;
             rows.push(Row::new("  the same, z swapped in the batch", &summary, score));
         }
         Ok(())

@@ -31,7 +31,9 @@ pub use config::{
     RunConfig, ScoreName, Selection, SigmaName, TrainConfig, VariantName,
 };
 pub use error::TrainError;
-pub use evaluate::{Evaluation, INFORMED, evaluate, forecast, validate};
+pub use evaluate::{
+    Averaging, BatchAverages, EVALUATION_BATCH, Evaluation, INFORMED, evaluate, forecast, validate,
+};
 pub use experiment::{Stage, evaluate_run, forecast_run, train_run};
 pub use history::{Epoch, write_history};
 pub use optimizer::{AdamW, AdamWConfig};

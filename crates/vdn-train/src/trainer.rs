@@ -160,7 +160,7 @@ impl Trainer {
         self.schedule.validate()?;
         let mut windows = data.splits().train.clone();
         let seed = self.train.seed;
-        let steps_per_epoch = windows.len().div_ceil(self.train.batch) as u64;
+        let steps_per_epoch = windows.len().div_ceil(self.train.windows_per_step()) as u64;
         let total = steps_per_epoch * self.train.epochs as u64;
         let mut state = State {
             optimizer: AdamW::new(self.optimizer, parameters)?,
@@ -175,19 +175,21 @@ impl Trainer {
             windows.sort_unstable();
             windows.shuffle(&mut order);
             if epoch == 1 {
-                let first = &windows[..self.train.batch.min(windows.len())];
+                let first = &windows[..self.train.windows_per_step().min(windows.len())];
                 model.initialize(parameters, &state.buffers.fill(data, first, false)?)?;
             }
             let mut running = Running::default();
             let mut rate = 0.0;
-            for batch in windows.chunks(self.train.batch) {
+            for batch in windows.chunks(self.train.windows_per_step()) {
                 rate = self.train.learning_rate * self.schedule.factor(*step, total);
                 let key = NoiseKey::new(seed, 0, *step as u32);
                 state.step(model, parameters, data, batch, key, rate, &mut running)?;
                 *step += 1;
                 progress(Progress::Step { done: *step, total });
             }
-            let validation = validate(model, parameters, data, &data.splits().validation, seed)?;
+            let windows = &data.splits().validation;
+            let validation =
+                validate(model, parameters, data, windows, seed, self.train.averages())?;
             let score = self.score(epoch, &validation, data.spec().horizon, state.control.as_ref());
             let better = best.as_ref().is_none_or(|best| score < best.score);
             history.push(epoch_record(epoch, *step, rate, &running, &validation, better));

@@ -1,7 +1,7 @@
 //! Predictive distributions, and interventions on the latent.
 
 use super::{Batch, Forecaster, stream};
-use crate::aggregate::Aggregation;
+use crate::aggregate::{Aggregation, MedianConvention, sample_median};
 use crate::error::ModelError;
 use crate::graph::Graph;
 use crate::mixture::mixture_quantile;
@@ -51,6 +51,9 @@ impl Prediction {
     pub fn point(&self) -> Vec<f64> {
         match self.aggregation {
             Aggregation::Median => self.quantile(0.5),
+            Aggregation::LowerMedian => self.for_each_step(|means, _, _| {
+                sample_median(&mut means.to_vec(), MedianConvention::LowerMiddle)
+            }),
             Aggregation::Mean | Aggregation::Score => self.mean(),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::data::{
     BenchmarkSplit, DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, DateColumn, Fill, FitScope,
-    MaxWindows, Protocol, Table, TableOptions, WindowSpec, demo, seasonal_period,
+    MaxWindows, Protocol, Table, TableOptions, WindowSpec, demo_with, seasonal_period,
 };
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
@@ -62,8 +62,8 @@ pub struct DataConfig {
     pub horizon: usize,
     /// How many rows earlier the second input window starts.
     pub stride: usize,
-    /// How windows are divided.
-    pub protocol: ProtocolName,
+    /// How windows are divided; left out: as `spec`, with the reference's values as `reference`.
+    pub protocol: Option<ProtocolName>,
     /// At most so many training windows of each series, evenly spaced.
     pub max_train: Option<usize>,
     /// At most so many validation windows of each series, evenly spaced.
@@ -85,7 +85,7 @@ impl Default for DataConfig {
             input_len: DEMO_INPUT_LEN,
             horizon: DEMO_HORIZON,
             stride: 4,
-            protocol: ProtocolName::Spec,
+            protocol: None,
             max_train: None,
             max_validation: None,
             max_test: None,
@@ -123,7 +123,6 @@ impl DataConfig {
     /// # Errors
     /// Those of [`Table::load`].
     pub fn load_table(&self) -> Result<Table, TrainError> {
-        let Some(file) = &self.file else { return Ok(demo()?) };
         let options = TableOptions {
             date: self.date.clone().map_or(DateColumn::Auto, DateColumn::Named),
             columns: self.columns.clone(),
@@ -136,7 +135,10 @@ impl DataConfig {
             sentinels: self.sentinels.clone(),
             ..TableOptions::default()
         };
-        Ok(Table::load(file, &options)?)
+        Ok(match &self.file {
+            Some(file) => Table::load(file, &options)?,
+            None => demo_with(&options)?,
+        })
     }
 
     /// The name that messages use for the data.
@@ -151,7 +153,7 @@ impl DataConfig {
     /// The windows that are asked for.
     #[must_use]
     pub fn window_spec(&self) -> WindowSpec {
-        let protocol = match self.protocol {
+        let protocol = match self.protocol.unwrap_or_default() {
             ProtocolName::Spec => Protocol::Spec { gap: true },
             ProtocolName::SpecOverlapping => Protocol::Spec { gap: false },
             ProtocolName::Reference => Protocol::REFERENCE,
@@ -177,7 +179,7 @@ impl DataConfig {
     /// Those of [`Dataset::from_table`]: series that are too short, values that are not finite.
     pub fn dataset(&self, table: Table) -> Result<Dataset, TrainError> {
         let scope = match self.protocol {
-            ProtocolName::Reference => FitScope::IncludeValidation,
+            Some(ProtocolName::Reference) => FitScope::IncludeValidation,
             _ => FitScope::Training,
         };
         Ok(Dataset::from_table(table, self.window_spec(), scope)?)

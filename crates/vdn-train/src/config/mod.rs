@@ -16,7 +16,10 @@ pub use model::{
 };
 pub use training::{MAX_THREADS, Selection, TrainConfig};
 
+use training::{BATCH, REFERENCE_BATCH};
+
 use crate::error::TrainError;
+use crate::evaluate::Averaging;
 use crate::optimizer::AdamWConfig;
 use crate::schedule::Schedule;
 use serde::{Deserialize, Serialize};
@@ -82,6 +85,31 @@ impl RunConfig {
     /// A value that TOML cannot express.
     pub fn to_toml(&self) -> Result<String, TrainError> {
         toml::to_string_pretty(self).map_err(|error| TrainError::config(error.to_string()))
+    }
+
+    /// The configuration with everything filled in that depends on [`Compatibility`] outside the model: windows per
+    /// step, how windows are divided and averaged, and what the median of an even number of samples is.
+    ///
+    /// ```
+    /// use vdn_train::RunConfig;
+    /// let config = RunConfig::from_toml("[model]\ncompatibility = \"reference\"\n[train]\nepochs = 3\n")?;
+    /// assert_eq!(config.resolved().train.windows_per_step(), 256);
+    /// # Ok::<(), vdn_train::TrainError>(())
+    /// ```
+    #[must_use]
+    pub fn resolved(&self) -> Self {
+        let reference = self.is_reference();
+        let mut config = self.clone();
+        let batch = if reference { REFERENCE_BATCH } else { BATCH };
+        config.train.batch.get_or_insert(batch);
+        let averaging = if reference { Averaging::Batches } else { Averaging::Windows };
+        config.train.averaging.get_or_insert(averaging);
+        let protocol = if reference { ProtocolName::Reference } else { ProtocolName::Spec };
+        config.data.protocol.get_or_insert(protocol);
+        if reference && config.model.aggregation == Some(AggregationName::Median) {
+            config.model.aggregation = Some(AggregationName::LowerMedian);
+        }
+        config
     }
 
     /// Whether the configuration starts from the reference's values.

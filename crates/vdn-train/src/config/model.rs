@@ -60,6 +60,8 @@ names! {
         Mean => Aggregation::Mean,
         /// The median of the mixture.
         Median => Aggregation::Median,
+        /// The lower of the middle samples, as the reference has it.
+        LowerMedian => Aggregation::LowerMedian,
         /// Weighted by the head's scores.
         Score => Aggregation::Score,
     }

@@ -1,6 +1,7 @@
 //! The training part of a configuration.
 
 use crate::error::TrainError;
+use crate::evaluate::{Averaging, BatchAverages, EVALUATION_BATCH};
 use serde::{Deserialize, Serialize};
 
 /// What the best epoch is chosen by, on the validation windows; smaller is better.
@@ -21,6 +22,11 @@ pub enum Selection {
 /// Threads that a run may ask for: far more than there is work for, few enough to start.
 pub const MAX_THREADS: usize = 256;
 
+/// Windows per training step, unless a configuration says otherwise.
+pub(super) const BATCH: usize = 128;
+/// The same for [`Compatibility::Reference`](super::Compatibility::Reference).
+pub(super) const REFERENCE_BATCH: usize = 256;
+
 /// How long to train, in what portions, and what to keep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,8 +35,8 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Epochs without a better validation score before training stops; 0: never stop early.
     pub patience: usize,
-    /// Windows per step.
-    pub batch: usize,
+    /// Windows per step; left out: 128, with the reference's values 256.
+    pub batch: Option<usize>,
     /// The base learning rate.
     pub learning_rate: f64,
     /// The seed of everything random: initial weights, order of windows, noise.
@@ -39,6 +45,8 @@ pub struct TrainConfig {
     pub threads: usize,
     /// What the best epoch is chosen by.
     pub selection: Selection,
+    /// What weighs the same in averages over windows; left out: windows, with the reference's values batches.
+    pub averaging: Option<Averaging>,
     /// Whether the deterministic twin is trained too, on the same windows.
     pub twin: bool,
 }
@@ -48,23 +56,42 @@ impl Default for TrainConfig {
         Self {
             epochs: 24,
             patience: 6,
-            batch: 128,
+            batch: None,
             learning_rate: 1e-3,
             seed: 0,
             threads: 0,
             selection: Selection::Nll,
+            averaging: None,
             twin: false,
         }
     }
 }
 
 impl TrainConfig {
+    /// Windows per step.
+    #[must_use]
+    pub fn windows_per_step(&self) -> usize {
+        self.batch.unwrap_or(BATCH)
+    }
+
+    /// How scores are averaged over windows.
+    #[must_use]
+    pub fn averages(&self) -> BatchAverages {
+        BatchAverages {
+            weigh: self.averaging.unwrap_or_default(),
+            batch: match self.averaging {
+                Some(Averaging::Batches) => self.windows_per_step(),
+                _ => EVALUATION_BATCH,
+            },
+        }
+    }
+
     /// Checks every value.
     ///
     /// # Errors
     /// The first that is wrong, named.
     pub fn validate(&self) -> Result<(), TrainError> {
-        for (name, value) in [("epochs", self.epochs), ("batch", self.batch)] {
+        for (name, value) in [("epochs", self.epochs), ("batch", self.windows_per_step())] {
             if value == 0 {
                 return Err(TrainError::config(format!("train.{name} = 0: has to be at least 1")));
             }

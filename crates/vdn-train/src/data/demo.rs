@@ -30,5 +30,14 @@ pub const DEMO_SEASON: usize = 365;
 ///
 /// None in practice; the signature is that of every loader.
 pub fn demo() -> Result<Table, DataError> {
-    Table::from_bytes("demo_seattle_weather.csv", SEATTLE_WEATHER, &TableOptions::default())
+    demo_with(&TableOptions::default())
+}
+
+/// The same series, read with these options: only some columns, sentinels.
+///
+/// # Errors
+///
+/// As for [`Table::load`]: a column that is not there.
+pub fn demo_with(options: &TableOptions) -> Result<Table, DataError> {
+    Table::from_bytes("demo_seattle_weather.csv", SEATTLE_WEATHER, options)
 }

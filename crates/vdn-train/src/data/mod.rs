@@ -27,7 +27,7 @@ mod windows;
 
 pub use self::csv::MISSING_WORDS;
 pub use self::dataset::Dataset;
-pub use self::demo::{DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, demo};
+pub use self::demo::{DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, demo, demo_with};
 pub use self::error::DataError;
 pub use self::fill::Fill;
 pub use self::idx::{IdxArray, ImageSet};

@@ -158,6 +158,15 @@ impl Scores {
     /// # Errors
     /// When they have another horizon or other levels than the windows before, or a number is not finite.
     pub fn push_scores(&mut self, scores: &WindowScores) -> Result<(), MetricError> {
+        self.push_weighted(scores, 1.0)
+    }
+
+    /// As [`Scores::push_scores`], with a weight in all means; weights have to be 1 on average. The PIT counts every
+    /// window once.
+    ///
+    /// # Errors
+    /// As [`Scores::push_scores`].
+    pub fn push_weighted(&mut self, scores: &WindowScores, weight: f64) -> Result<(), MetricError> {
         let horizon = scores.pit.len();
         if self.windows > 0 && horizon != self.horizon {
             let detail = format!(
@@ -166,7 +175,7 @@ impl Scores {
             );
             return Err(MetricError::shape("scores", detail));
         }
-        let columns = scores.columns();
+        let columns: Vec<f64> = scores.columns().iter().map(|x| weight * x).collect();
         let mut pit = self.pit.clone();
         for value in &scores.pit {
             pit.push(*value)?;

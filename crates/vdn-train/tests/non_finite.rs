@@ -1,0 +1,113 @@
+//! A number that is not finite stops training with operation, layer, unit and step, and leaves weights that can be used.
+
+use vdn_model::{Forecaster, ForecasterConfig, Parameters};
+use vdn_train::data::Dataset;
+use vdn_train::{
+    AdamWConfig, ControlConfig, DataConfig, Progress, Schedule, TrainConfig, TrainError, Trainer,
+    validate,
+};
+
+const UNITS: usize = 12;
+/// The unit that a number is planted in.
+const UNIT: usize = 7;
+
+fn dataset() -> Dataset {
+    let data = DataConfig {
+        columns: Some(vec!["temp_max".into()]),
+        input_len: 24,
+        horizon: 4,
+        max_train: Some(64),
+        max_validation: Some(16),
+        ..DataConfig::default()
+    };
+    data.dataset(data.load_table().unwrap()).unwrap()
+}
+
+fn model() -> (Forecaster, Parameters<f32>) {
+    let config = ForecasterConfig {
+        input_len: 24,
+        horizon: 4,
+        hidden: 16,
+        units: UNITS,
+        latent_dims: 2,
+        head_hidden: 8,
+        ..ForecasterConfig::default()
+    };
+    Forecaster::new(config, 0).unwrap()
+}
+
+fn trainer(learning_rate: f64) -> Trainer {
+    let train = TrainConfig { batch: Some(16), epochs: 2, learning_rate, ..TrainConfig::default() };
+    Trainer {
+        train,
+        optimizer: AdamWConfig::default(),
+        schedule: Schedule::default(),
+        control: ControlConfig::default(),
+        reference: false,
+        files: None,
+    }
+}
+
+/// The message that training ends with when `value` stands in the unit's rows of this parameter.
+fn planted(name: &str, value: f32) -> String {
+    let (model, mut parameters) = model();
+    let id = parameters.find(name).unwrap();
+    let data = parameters.data_mut(id.index());
+    let rows = data.len() / UNITS;
+    data[UNIT * rows..][..rows].fill(value);
+    let error = trainer(1e-3).train(&model, &mut parameters, &dataset(), |_| {}).unwrap_err();
+    assert!(matches!(error, TrainError::NonFinite { step: 0, .. }), "{error:?}");
+    error.to_string()
+}
+
+#[test]
+fn what_is_planted_in_a_unit_is_reported_with_operation_layer_unit_and_step() {
+    let cases = [
+        ("neuron.mu.weight", f32::NAN, "shared"),
+        ("neuron.log_sigma_layer.bias", f32::NAN, "shared"),
+        ("neuron.log_sigma_layer.weight", f32::NAN, "shared"),
+        // Finite, but the square of the mean is not.
+        ("neuron.mu.weight", f32::MAX, "sample_kl"),
+    ];
+    for (name, value, operation) in cases {
+        let message = planted(name, value);
+        println!("{name} = {value}: {message}");
+        for part in ["step 0: ", operation, "neuron", &format!("unit {UNIT}")] {
+            assert!(message.contains(part), "{name} = {value}: {part} is not in: {message}");
+        }
+        assert!(!message.contains(&format!("unit {}", 2 * UNIT)), "{message}");
+    }
+}
+
+#[test]
+fn the_step_is_the_one_that_failed_and_the_best_weights_are_left() {
+    let (model, mut parameters) = model();
+    let data = dataset();
+    // One epoch of small steps, then one step that is far too large.
+    let mut trainer = trainer(1e-3);
+    trainer.train.epochs = 1;
+    trainer.train(&model, &mut parameters, &data, |_| {}).unwrap();
+    trainer.train.learning_rate = 1e30;
+    let error = trainer.train(&model, &mut parameters, &data, |_| {}).unwrap_err();
+    let TrainError::NonFinite { step, .. } = &error else { panic!("{error}") };
+    // The first step is made, what follows cannot be computed.
+    assert_eq!(*step, 1, "{error}");
+    println!("{error}");
+
+    // A weight decay that multiplies all weights by -20 at each step: the first epoch of four steps still has numbers, the
+    // second does not, and the first is what is left.
+    let (model, mut parameters) = self::model();
+    let mut trainer = self::trainer(1e-3);
+    trainer.optimizer.weight_decay = 21e3;
+    let mut epochs = 0;
+    let result = trainer.train(&model, &mut parameters, &data, |event| {
+        epochs += usize::from(matches!(event, Progress::Epoch(_)));
+    });
+    let error = result.unwrap_err();
+    let TrainError::NonFinite { step: 4..=8, .. } = &error else { panic!("{error}") };
+    assert_eq!(epochs, 1, "{error}");
+    println!("{error}");
+    let windows = &data.splits().validation;
+    let left = validate(&model, &parameters, &data, windows, 0, trainer.train.averages()).unwrap();
+    assert!(left.nll.is_finite());
+}
