@@ -165,6 +165,17 @@ fn predictive_score(score: Score) -> PredictiveScore {
 ///
 /// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not depend on them.
 ///
+/// ```
+/// use vdn_train::{RunConfig, train_run};
+/// let text = "[data]\nmax_train = 32\nmax_validation = 16\nmax_test = 16\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\n\
+///     evaluate_samples = 4\n[train]\nepochs = 1\n";
+/// let report = train_run(&RunConfig::from_toml(text)?, None, |_, _| {})?;
+/// // The model, the model with its latents swapped between windows, and the two baselines.
+/// assert_eq!(report.rows.len(), 4);
+/// println!("{report}");
+/// # Ok::<(), vdn_train::TrainError>(())
+/// ```
+///
 /// # Errors
 /// A bad configuration, data that cannot be read or are too short, a loss that is not finite, a file that cannot be
 /// written. Nothing is written before the data are read and checked and the baselines fitted; a run that fails before it
@@ -208,18 +219,12 @@ fn train_stages(
         let (model, mut parameters) =
             Forecaster::new::<f32>(experiment.forecaster_config(stage)?, seed)?;
         let twin = stage == Stage::Twin;
-        let trainer = Trainer {
-            train: config.train.clone(),
-            optimizer: config.optimizer,
-            schedule: config.schedule,
-            control: config.control,
-            reference: config.is_reference(),
-            files: run.map(|run| Files {
-                history: run.history(twin),
-                weights: run.weights(twin),
-                control: run.control(twin),
-            }),
-        };
+        let files = run.map(|run| Files {
+            history: run.history(twin),
+            weights: run.weights(twin),
+            control: run.control(twin),
+        });
+        let trainer = Trainer { files, ..Trainer::new(config) };
         let trained = trainer
             .train(&model, &mut parameters, &experiment.data, |event| progress(stage, event))?;
         experiment.score(stage, &model, &parameters, Some(&trained), &mut report.rows)?;

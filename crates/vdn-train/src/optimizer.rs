@@ -64,6 +64,23 @@ struct Moments<T> {
 }
 
 /// AdamW over the parameters of one model.
+///
+/// ```
+/// use vdn_model::{Forecaster, ForecasterConfig};
+/// use vdn_train::{AdamW, AdamWConfig};
+/// let config = ForecasterConfig { hidden: 8, units: 4, head_hidden: 8, ..ForecasterConfig::default() };
+/// let (_, mut parameters) = Forecaster::new::<f32>(config, 0)?;
+/// let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+/// // The first parameter has a gradient of ones, the others have none. The first step is the learning rate, downhill.
+/// let before = parameters.iter().next().unwrap().tensor().data()[0];
+/// let ones = vec![1.0; parameters.iter().next().unwrap().tensor().data().len()];
+/// let gradients = (0..parameters.len()).map(|i| (i == 0).then_some(&ones[..]));
+/// let norm = optimizer.step(&mut parameters, 1e-3, gradients)?;
+/// assert!((norm - (ones.len() as f64).sqrt()).abs() < 1e-4);
+/// let after = parameters.iter().next().unwrap().tensor().data()[0];
+/// assert!((before - after - 1e-3).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct AdamW<T> {
     config: AdamWConfig,

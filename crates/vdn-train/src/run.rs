@@ -21,6 +21,17 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
 
 /// A run directory.
+///
+/// ```
+/// use vdn_train::{RunConfig, RunDirectory};
+/// let directory = tempfile::tempdir()?;
+/// let run = RunDirectory::create(&directory.path().join("run"))?;
+/// run.write_config(&RunConfig::default())?;
+/// assert_eq!(RunDirectory::open(run.path())?.read_config()?, RunConfig::default());
+/// // A directory holds one run.
+/// assert!(RunDirectory::create(run.path()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
     path: PathBuf,

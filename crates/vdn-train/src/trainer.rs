@@ -1,7 +1,7 @@
 //! The training loop: shuffled batches, AdamW, a validation after every epoch, the best weights kept.
 
 use crate::checkpoint::{save_control, save_weights};
-use crate::config::{ControlConfig, Selection, TrainConfig};
+use crate::config::{ControlConfig, RunConfig, Selection, TrainConfig};
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, validate};
@@ -48,6 +48,18 @@ pub struct Files {
 }
 
 /// How to train.
+///
+/// ```
+/// use vdn_model::Forecaster;
+/// use vdn_train::{RunConfig, Trainer};
+/// let text = "[data]\nmax_train = 16\nmax_validation = 8\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\n[train]\nepochs = 1\n";
+/// let config = RunConfig::from_toml(text)?.resolved();
+/// let data = config.data.dataset(config.data.load_table()?)?;
+/// let (model, mut parameters) = Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, config.train.seed)?;
+/// let trained = Trainer::new(&config).train(&model, &mut parameters, &data, |_| {})?;
+/// assert_eq!((trained.history.len(), trained.best_epoch), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Trainer {
     /// How long, in what portions.
@@ -118,6 +130,19 @@ struct Running {
 }
 
 impl Trainer {
+    /// As a run's configuration says, writing nothing.
+    #[must_use]
+    pub fn new(config: &RunConfig) -> Self {
+        Self {
+            train: config.train.clone(),
+            optimizer: config.optimizer,
+            schedule: config.schedule,
+            control: config.control,
+            reference: config.is_reference(),
+            files: None,
+        }
+    }
+
     /// Trains `parameters` in place and leaves the best epoch's values in them.
     ///
     /// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not depend on them.

@@ -2,10 +2,7 @@
 
 use vdn_model::{Forecaster, ForecasterConfig, Parameters};
 use vdn_train::data::Dataset;
-use vdn_train::{
-    AdamWConfig, ControlConfig, DataConfig, Progress, Schedule, TrainConfig, TrainError, Trainer,
-    validate,
-};
+use vdn_train::{DataConfig, Progress, RunConfig, TrainConfig, TrainError, Trainer, validate};
 
 const UNITS: usize = 12;
 /// The unit that a number is planted in.
@@ -38,14 +35,7 @@ fn model() -> (Forecaster, Parameters<f32>) {
 
 fn trainer(learning_rate: f64) -> Trainer {
     let train = TrainConfig { batch: Some(16), epochs: 2, learning_rate, ..TrainConfig::default() };
-    Trainer {
-        train,
-        optimizer: AdamWConfig::default(),
-        schedule: Schedule::default(),
-        control: ControlConfig::default(),
-        reference: false,
-        files: None,
-    }
+    Trainer::new(&RunConfig { train, ..RunConfig::default() })
 }
 
 /// The message that training ends with when `value` stands in the unit's rows of this parameter.
