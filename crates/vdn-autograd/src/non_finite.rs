@@ -1,5 +1,6 @@
 //! Where a NaN or an infinity first appeared: the report behind "training stopped".
 
+use crate::Var;
 use crate::node::{Node, Origin, view};
 use crate::tape::Tape;
 use std::fmt;
@@ -10,6 +11,8 @@ use vdn_tensor::{Element, Shape};
 pub struct NonFinite {
     /// The operation that produced it, or `variable`, `constant`, `shared` for a leaf.
     pub operation: &'static str,
+    /// The value it is in.
+    pub var: Var,
     /// The label in force when it was recorded (a layer); empty if there was none.
     pub label: String,
     /// Which output of the operation.
@@ -24,7 +27,7 @@ pub struct NonFinite {
 
 impl fmt::Display for NonFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, label, output, index, shape, count } = self;
+        let Self { operation, label, output, index, shape, count, .. } = self;
         write!(f, "{operation}")?;
         if !label.is_empty() {
             write!(f, " in {label}")?;
@@ -39,11 +42,11 @@ impl<T: Element> Tape<T> {
     /// log-weight of zero probability).
     #[must_use]
     pub fn first_non_finite(&self) -> Option<NonFinite> {
-        self.nodes.iter().find_map(|node| self.non_finite(node))
+        self.nodes.iter().enumerate().find_map(|(i, node)| self.non_finite(i as u32, node))
     }
 
     #[expect(clippy::eq_op, reason = "unequal to itself is NaN alone")]
-    fn non_finite(&self, node: &Node) -> Option<NonFinite> {
+    fn non_finite(&self, number: u32, node: &Node) -> Option<NonFinite> {
         let (operation, output) = match node.origin {
             // An alias has the numbers of a value that was looked at before.
             Origin::Leaf("reshape" | "detach") | Origin::Output { workspace: true, .. } => {
@@ -62,11 +65,12 @@ impl<T: Element> Tape<T> {
         let data = view(node, &self.buffers, &self.shared).data();
         let mut flat = data.iter().position(|x| bad(&x))?;
         let count = data.iter().filter(bad).count();
+        let var = Var { index: number, generation: self.generation };
         let mut index = vec![0; node.shape.rank()];
         for (i, &size) in index.iter_mut().zip(node.shape.dims()).rev() {
             (*i, flat) = (flat % size, flat / size);
         }
         let label = self.labels.name(crate::labels::Label(node.label)).to_owned();
-        Some(NonFinite { operation, label, output, index, shape: node.shape, count })
+        Some(NonFinite { operation, var, label, output, index, shape: node.shape, count })
     }
 }

@@ -147,9 +147,48 @@ fn a_run_that_diverges_names_the_step_and_leaves_nothing() {
     let output = train(&out, &["--demo", "--threads", "9999"]);
     let message = text(&output.stderr);
     assert!(output.status.code() == Some(2) && message.contains("train.threads"), "{message}");
-    let output = vdn(&["train", "--demo", "--units", "1000000000000"]);
-    let message = text(&output.stderr);
-    assert!(output.status.code() == Some(2) && message.contains("model.units"), "{message}");
+    let too_much = [
+        ("--units", "1000000000000", "model.units"),
+        ("--samples", "16777216", "model.samples"),
+        ("--evaluate-samples", "16777216", "model.evaluate_samples"),
+        ("--epochs", "9223372036854775807", "train.epochs"),
+    ];
+    for (option, value, named) in too_much {
+        let output = vdn(&["train", "--out", out.to_str().unwrap(), option, value]);
+        let message = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && message.contains(named), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(!out.exists(), "{message}");
+    }
+}
+
+#[test]
+fn a_run_takes_nothing_but_an_empty_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("deep").join("run");
+    // A failed run leaves nothing of the directories that it made.
+    let output = train(&out, &["--learning-rate", "1e30"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!directory.path().join("deep").exists());
+    // What was there before stays as it was, whether the run would have failed or not.
+    std::fs::create_dir_all(&out).unwrap();
+    std::fs::write(out.join("history.csv"), "mine").unwrap();
+    for rate in ["1e30", "1e-3"] {
+        let output = train(&out, &["--learning-rate", rate]);
+        let message = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && message.contains("is not empty"), "{message}");
+        assert_eq!(std::fs::read(out.join("history.csv")).unwrap(), b"mine");
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
+    }
+    // An empty directory will do, and only for one of two runs at once.
+    std::fs::remove_file(out.join("history.csv")).unwrap();
+    let outputs = std::thread::scope(|scope| {
+        let runs = ["0", "1"].map(|seed| scope.spawn(|| train(&out, &["--seed", seed])));
+        runs.map(|run| run.join().unwrap())
+    });
+    let codes = outputs.each_ref().map(|output| output.status.code());
+    assert!(codes == [Some(0), Some(2)] || codes == [Some(2), Some(0)], "{codes:?}");
+    assert_eq!(vdn(&["evaluate", out.to_str().unwrap()]).status.code(), Some(0));
 }
 
 #[test]

@@ -106,6 +106,11 @@ impl<'a, T: Element> Graph<'a, T> {
         self.bindings.vars[id.index()] = Some(var);
     }
 
+    /// [`Forecaster::non_finite_report`](crate::Forecaster::non_finite_report) of this pass.
+    pub(crate) fn non_finite_report(&self, model: &crate::Forecaster, what: &str) -> String {
+        model.non_finite_report(self.tape, self.parameters, self.bindings, what)
+    }
+
     /// Whether the pass trains or evaluates.
     #[must_use]
     pub fn mode(&self) -> Mode {

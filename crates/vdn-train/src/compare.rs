@@ -1,11 +1,11 @@
 //! The baselines of a run, fitted and scored on the very windows that the model sees.
 
 use crate::baselines::{
-    Forecast, Normalisation, RidgeMoments, RidgeSettings, SeasonalNaive, SeriesWindows, Windows,
+    Normalisation, RidgeMoments, RidgeSettings, SeasonalNaive, SeriesWindows, Windows,
 };
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
-use crate::evaluate::{PredictedRow, WindowAverages};
+use crate::evaluate::{BatchAverages, PredictedRow, WindowAverages};
 use crate::metrics::{ScoreSettings, Summary};
 
 /// Windows whose inputs are in memory at a time while the ridge's moments are summed.
@@ -32,29 +32,32 @@ impl Arrays {
     }
 }
 
-/// Scores one forecast per window.
+/// Scores one forecast per window, which come in order, all of them in `means` and `sigma` `[windows, H]`.
 fn score(
     data: &Dataset,
     windows: &[WindowIndex],
-    forecast: &Forecast,
+    [means, sigma]: [&[f64]; 2],
+    averages: BatchAverages,
 ) -> Result<Summary, TrainError> {
-    let mut averages = WindowAverages::new(ScoreSettings::default(), data, windows)?;
+    let mut scores = WindowAverages::new(ScoreSettings::default(), data, windows)?;
     let horizon = data.spec().horizon;
-    averages.push(data, windows, 1.0, |row| {
-        let range = row * horizon..(row + 1) * horizon;
-        PredictedRow::gaussian(
-            forecast.mean()[range.clone()].to_vec(),
-            forecast.sigma()[range].to_vec(),
-        )
-    })?;
-    averages.summary()
+    let batch = averages.batch.max(1);
+    for (index, chunk) in windows.chunks(batch).enumerate() {
+        let weight = averages.weight(windows.len(), chunk.len());
+        scores.push(data, chunk, weight, |row| {
+            let first = (index * batch + row) * horizon;
+            let of = |x: &[f64]| x[first..first + horizon].to_vec();
+            PredictedRow::gaussian(of(means), of(sigma))
+        })?;
+    }
+    scores.summary()
 }
 
 /// Closed-form ridge regression on windows less their mean, with Gaussian residuals; its test scores and its penalty.
 ///
 /// # Errors
 /// Too few windows, or inputs that do not vary.
-pub fn ridge(data: &Dataset) -> Result<(Summary, f64), TrainError> {
+pub fn ridge(data: &Dataset, averages: BatchAverages) -> Result<(Summary, f64), TrainError> {
     let splits = data.splits();
     let spec = data.spec();
     let settings = RidgeSettings::default();
@@ -66,14 +69,19 @@ pub fn ridge(data: &Dataset) -> Result<(Summary, f64), TrainError> {
     let ridge = moments.fit(&validation.windows(data)?, &settings.penalties)?;
     let test = Arrays::of(data, &splits.test)?;
     let forecast = ridge.predict(&test.x)?;
-    Ok((score(data, &splits.test, &forecast)?, ridge.penalty()))
+    let parts = [forecast.mean(), forecast.sigma()];
+    Ok((score(data, &splits.test, parts, averages)?, ridge.penalty()))
 }
 
 /// The value one season earlier, with Gaussian residuals; its test scores.
 ///
 /// # Errors
 /// The series do not reach one season back from the first validation window.
-pub fn seasonal_naive(data: &Dataset, period: usize) -> Result<Summary, TrainError> {
+pub fn seasonal_naive(
+    data: &Dataset,
+    period: usize,
+    averages: BatchAverages,
+) -> Result<Summary, TrainError> {
     let starts = |windows: &[WindowIndex]| -> Vec<Vec<usize>> {
         let series = 0..data.columns().len();
         let of =
@@ -91,19 +99,12 @@ pub fn seasonal_naive(data: &Dataset, period: usize) -> Result<Summary, TrainErr
         .map(|(s, starts)| SeriesWindows { series: &data.columns()[*s], starts })
         .collect();
     let naive = SeasonalNaive::fit(period, data.spec().horizon, &views)?;
-    let mut averages = WindowAverages::new(ScoreSettings::default(), data, &splits.test)?;
-    let horizon = data.spec().horizon;
+    let (mut windows, mut means, mut sigma) = (Vec::new(), Vec::new(), Vec::new());
     for (s, starts) in &test {
         let forecast = naive.predict(&SeriesWindows { series: &data.columns()[*s], starts })?;
-        let windows: Vec<WindowIndex> =
-            starts.iter().map(|&t| WindowIndex { series: *s as u32, t: t as u32 }).collect();
-        averages.push(data, &windows, 1.0, |row| {
-            let range = row * horizon..(row + 1) * horizon;
-            PredictedRow::gaussian(
-                forecast.mean()[range.clone()].to_vec(),
-                forecast.sigma()[range].to_vec(),
-            )
-        })?;
+        windows.extend(starts.iter().map(|&t| WindowIndex { series: *s as u32, t: t as u32 }));
+        means.extend_from_slice(forecast.mean());
+        sigma.extend_from_slice(forecast.sigma());
     }
-    averages.summary()
+    score(data, &windows, [&means, &sigma], averages)
 }

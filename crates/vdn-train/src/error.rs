@@ -45,11 +45,13 @@ pub enum TrainError {
     },
     /// Every gradient is finite, but the sum of their squares is not; nothing was changed by the step.
     #[error(
-        "the norm of all gradients together overflows, the largest element is in that of {parameter}"
+        "the norm of all gradients together overflows, the largest is element {element} of {parameter}"
     )]
     GradientOverflow {
         /// The name of the parameter whose gradient has the largest element.
         parameter: String,
+        /// That element.
+        element: usize,
     },
     /// A file or directory.
     #[error("{}: {source}", path.display())]

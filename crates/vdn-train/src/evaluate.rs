@@ -1,12 +1,12 @@
 //! A trained model on windows: quick scores for validation, all metrics for a test, and what its units carry.
 
+use crate::batch::BatchBuffers;
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
 use crate::metrics::{
     MedianConvention, PointForecast, ScoreSettings, Scores, Summary, WindowPrediction,
     WindowScores, overlap_block,
 };
-use crate::trainer::BatchBuffers;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
@@ -19,7 +19,8 @@ use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
 use vdn_tensor::parallel;
 
-/// Windows per forward pass: bounds memory; the results do not depend on it but for the noise's addresses.
+/// Windows per forward pass where batches do not count in averages: bounds memory; the results do not depend on it but
+/// for the noise's addresses.
 pub const EVALUATION_BATCH: usize = 128;
 /// The training step that the noise of evaluation is addressed by: no training step reaches it.
 const STEP: u32 = u32::MAX - 1;
@@ -52,7 +53,7 @@ pub enum Averaging {
 pub struct BatchAverages {
     /// What weighs the same.
     pub weigh: Averaging,
-    /// Windows in a batch, at least 1.
+    /// Windows in a batch; 0 counts as 1.
     pub batch: usize,
 }
 
@@ -68,7 +69,9 @@ impl BatchAverages {
     pub fn weight(&self, windows: usize, len: usize) -> f64 {
         match self.weigh {
             Averaging::Windows => 1.0,
-            Averaging::Batches => windows as f64 / (windows.div_ceil(self.batch) * len) as f64,
+            Averaging::Batches => {
+                windows as f64 / (windows.div_ceil(self.batch.max(1)) * len) as f64
+            }
         }
     }
 }
@@ -196,7 +199,7 @@ pub fn validate<T: Element>(
     let mut buffers = BatchBuffers::default();
     let mut statistics = UnitStatistics::new();
     let (mut nll, mut squares) = (0.0, 0.0);
-    for (index, chunk) in windows.chunks(averages.batch).enumerate() {
+    for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
         let key = NoiseKey::new(seed, 0, STEP).fold_in(index as u64);
         let batch = buffers.fill(data, chunk, true)?;
         tape.reset();
@@ -209,7 +212,7 @@ pub fn validate<T: Element>(
             Ok([tape.scalar(scores.nll)?.to_f64(), tape.scalar(scores.mse)?.to_f64()])
         })?;
         if !scores.iter().all(|x| x.is_finite()) {
-            let report = model.non_finite_report(&tape, "a score");
+            let report = model.non_finite_report(&tape, parameters, &bindings, "a score");
             return Err(vdn_model::ModelError::NonFinite(report).into());
         }
         let weight = averages.weight(windows.len(), chunk.len()) * chunk.len() as f64;
@@ -251,7 +254,7 @@ pub fn evaluate<T: Element>(
         ..ScoreSettings::default()
     };
     let mut scores = WindowAverages::new(settings, data, &order)?;
-    for (index, chunk) in order.chunks(averages.batch).enumerate() {
+    for (index, chunk) in order.chunks(averages.batch.max(1)).enumerate() {
         let prediction = passes.predict(index, chunk, intervention)?;
         let weight = averages.weight(order.len(), chunk.len());
         scores.push(data, chunk, weight, |row| PredictedRow::new(&prediction, row))?;

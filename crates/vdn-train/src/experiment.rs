@@ -73,6 +73,9 @@ impl Experiment {
         config.emit_kl |= self.config.control.wants_rows();
         Ok(match stage {
             Stage::Model => config,
+            Stage::Twin if self.config.is_reference() => {
+                ForecasterConfig { variant: Variant::ReferenceTwin, ..config }
+            }
             Stage::Twin => ForecasterConfig { variant: Variant::Twin, ..config },
         })
     }
@@ -144,9 +147,10 @@ impl Experiment {
         rows: &mut Vec<Row>,
         score: PredictiveScore,
     ) -> Result<(), TrainError> {
-        let (summary, penalty) = ridge(&self.data)?;
+        let averages = self.config.train.averages();
+        let (summary, penalty) = ridge(&self.data, averages)?;
         rows.push(Row::new(&format!("ridge, penalty {penalty:.3e}"), &summary, score));
-        let summary = seasonal_naive(&self.data, self.season.0)?;
+        let summary = seasonal_naive(&self.data, self.season.0, averages)?;
         rows.push(Row::new(&format!("seasonal naive, {} steps", self.season.0), &summary, score));
         Ok(())
     }
@@ -283,7 +287,7 @@ const QUANTILES: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
 /// # Errors
 /// The directory, the data or the weights cannot be read; a series of the run is missing, or too short.
 pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, TrainError> {
-    let mut config = run.read_config()?;
+    let mut config = run.read_config()?.resolved();
     config.validate()?;
     let (names, scaler) = run.read_scaler()?;
     if let Some(path) = data {

@@ -6,6 +6,7 @@
 
 mod atomic_file;
 pub mod baselines;
+mod batch;
 mod checkpoint;
 mod compare;
 mod config;
@@ -28,7 +29,7 @@ pub use compare::{ridge, seasonal_naive};
 pub use config::{
     AggregationName, CentreName, ClampName, Compatibility, ControlConfig, ControlName, DataConfig,
     FillPolicy, MAX_THREADS, ModelConfig, ObjectiveName, OutputNoiseName, PoolName, ProtocolName,
-    RunConfig, ScoreName, Selection, SigmaName, TrainConfig, VariantName,
+    RunConfig, ScalingRows, ScoreName, Selection, SigmaName, TrainConfig, VariantName,
 };
 pub use error::TrainError;
 pub use evaluate::{

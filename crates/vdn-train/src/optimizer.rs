@@ -211,7 +211,7 @@ fn non_finite<'g, T: Element>(
     parameters: &Parameters<T>,
     gradients: impl Iterator<Item = Option<&'g [T]>>,
 ) -> TrainError {
-    let mut largest = (0.0, "");
+    let mut largest = (0.0, "", 0);
     for (parameter, gradient) in parameters.iter().zip(gradients) {
         for (element, g) in gradient.unwrap_or_default().iter().enumerate() {
             if !g.is_finite() {
@@ -219,9 +219,9 @@ fn non_finite<'g, T: Element>(
                 return TrainError::NonFiniteGradient { parameter, element };
             }
             if g.to_f64().abs() > largest.0 {
-                largest = (g.to_f64().abs(), parameter.name());
+                largest = (g.to_f64().abs(), parameter.name(), element);
             }
         }
     }
-    TrainError::GradientOverflow { parameter: largest.1.to_owned() }
+    TrainError::GradientOverflow { parameter: largest.1.to_owned(), element: largest.2 }
 }

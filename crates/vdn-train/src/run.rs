@@ -35,6 +35,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// The outermost directory that was made for it.
+    created: Option<PathBuf>,
 }
 
 /// The series' names with their means and standard deviations.
@@ -46,17 +48,32 @@ struct StoredScaler {
 }
 
 impl RunDirectory {
-    /// A new directory for a run; it must not hold a run yet.
+    /// A new directory for a run, made if it is not there; it must be empty. Of several runs that ask for one directory
+    /// at once, one gets it.
     ///
     /// # Errors
-    /// It cannot be made, or it already holds a run.
+    /// It cannot be made or read, it already holds a run, or something else.
     pub fn create(path: &Path) -> Result<Self, TrainError> {
-        let run = Self { path: path.to_owned() };
-        if run.file("config.toml").exists() {
-            return Err(TrainError::format(path, "already holds a run; choose another directory"));
-        }
+        let missing = path.ancestors().filter(|p| !p.as_os_str().is_empty() && !p.exists()).last();
+        let created = missing.map(Path::to_owned);
         std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
-        Ok(run)
+        let run = Self { path: path.to_owned(), created };
+        let taken = "already holds a run; choose another directory";
+        let config = run.file("config.toml");
+        if config.exists() {
+            return Err(TrainError::format(path, taken));
+        }
+        if std::fs::read_dir(path).map_err(TrainError::io(path))?.next().is_some() {
+            return Err(TrainError::format(path, "is not empty; choose another directory"));
+        }
+        // Only one can make a new file.
+        match std::fs::File::create_new(&config) {
+            Ok(_) => Ok(run),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(TrainError::format(path, taken))
+            }
+            Err(error) => Err(TrainError::io(&config)(error)),
+        }
     }
 
     /// The directory of an earlier run.
@@ -64,7 +81,7 @@ impl RunDirectory {
     /// # Errors
     /// It holds no configuration.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
-        let run = Self { path: path.to_owned() };
+        let run = Self { path: path.to_owned(), created: None };
         if !run.file("config.toml").is_file() {
             return Err(TrainError::format(path, "is not a run directory (it has no config.toml)"));
         }
@@ -106,12 +123,15 @@ impl RunDirectory {
         if self.weights(false).exists() {
             return;
         }
-        let files = [self.file("config.toml"), self.file("scaler.json"), self.history(false)];
-        // What cannot be removed stays: the error that led here is the one to report.
-        for file in files {
-            let _ = std::fs::remove_file(file);
+        let names = ["config.toml", "scaler.json", "history.csv", "control.safetensors"];
+        // The directory was empty. What cannot be removed stays: the error that led here is the one to report.
+        for name in names {
+            let _ = std::fs::remove_file(self.file(name));
         }
-        let _ = std::fs::remove_dir(&self.path);
+        let Some(created) = &self.created else { return };
+        for directory in self.path.ancestors().take_while(|p| p.starts_with(created)) {
+            let _ = std::fs::remove_dir(directory);
+        }
     }
 
     /// Writes the configuration.

@@ -1,5 +1,6 @@
 //! The training loop: shuffled batches, AdamW, a validation after every epoch, the best weights kept.
 
+use crate::batch::BatchBuffers;
 use crate::checkpoint::{save_control, save_weights};
 use crate::config::{ControlConfig, RunConfig, Selection, TrainConfig};
 use crate::data::{Dataset, WindowIndex};
@@ -14,13 +15,16 @@ use std::path::PathBuf;
 use vdn_autograd::Tape;
 use vdn_model::controllers::{ControlState, LayerControl, LossValues};
 use vdn_model::{
-    Batch, Bindings, Forecaster, Graph, LossOptions, Mode, ModelError, Parameters, UnitMeasures,
+    Bindings, Forecaster, Graph, LossOptions, Mode, ModelError, Parameters, UnitMeasures,
 };
 use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
 
 /// The stream that orders windows; layers' streams count from 0.
 const SHUFFLE: u32 = 1 << 30;
+
+/// Training steps that noise has addresses for, less those of evaluation.
+const MOST_STEPS: u64 = 1 << 31;
 
 /// What a run is told while it goes on.
 #[derive(Clone, Copy, Debug)]
@@ -89,35 +93,6 @@ pub struct Trained {
     pub seconds_per_epoch: f64,
 }
 
-/// Room for one batch, filled again and again.
-#[derive(Debug, Default)]
-pub(crate) struct BatchBuffers<T> {
-    current: Vec<T>,
-    previous: Vec<T>,
-    target: Vec<T>,
-}
-
-impl<T: Element> BatchBuffers<T> {
-    /// Fills the buffers with windows of `data`; `with_target`: and with what came after them.
-    pub(crate) fn fill(
-        &mut self,
-        data: &Dataset,
-        windows: &[WindowIndex],
-        with_target: bool,
-    ) -> Result<Batch<'_, T>, TrainError> {
-        let spec = data.spec();
-        self.current.resize(windows.len() * spec.input_len, T::ZERO);
-        self.previous.resize(windows.len() * spec.input_len, T::ZERO);
-        self.target.resize(if with_target { windows.len() * spec.horizon } else { 0 }, T::ZERO);
-        data.fill_inputs(windows, 0, &mut self.current, T::from_f64)?;
-        data.fill_inputs(windows, 1, &mut self.previous, T::from_f64)?;
-        if with_target {
-            data.fill_targets(windows, &mut self.target, T::from_f64)?;
-        }
-        Ok(Batch { current: &self.current, previous: &self.previous, target: &self.target })
-    }
-}
-
 /// Sums over the steps of an epoch.
 #[derive(Default)]
 struct Running {
@@ -133,6 +108,7 @@ impl Trainer {
     /// As a run's configuration says, writing nothing.
     #[must_use]
     pub fn new(config: &RunConfig) -> Self {
+        let config = config.resolved();
         Self {
             train: config.train.clone(),
             optimizer: config.optimizer,
@@ -186,7 +162,14 @@ impl Trainer {
         let mut windows = data.splits().train.clone();
         let seed = self.train.seed;
         let steps_per_epoch = windows.len().div_ceil(self.train.windows_per_step()) as u64;
-        let total = steps_per_epoch * self.train.epochs as u64;
+        let total = steps_per_epoch.saturating_mul(self.train.epochs as u64);
+        if total >= MOST_STEPS {
+            let epochs = self.train.epochs;
+            return Err(TrainError::config(format!(
+                "train.epochs = {epochs} of {steps_per_epoch} steps: noise is addressed by the step, of which there are at most \
+                 {MOST_STEPS}"
+            )));
+        }
         let mut state = State {
             optimizer: AdamW::new(self.optimizer, parameters)?,
             tape: Tape::new(),
@@ -214,7 +197,8 @@ impl Trainer {
             }
             let windows = &data.splits().validation;
             let validation =
-                validate(model, parameters, data, windows, seed, self.train.averages())?;
+                validate(model, parameters, data, windows, seed, self.train.averages())
+                    .map_err(in_validation)?;
             let score = self.score(epoch, &validation, data.spec().horizon, state.control.as_ref());
             let better = best.as_ref().is_none_or(|best| score < best.score);
             history.push(epoch_record(epoch, *step, rate, &running, &validation, better));
@@ -267,6 +251,16 @@ struct Best<T: Element> {
     control: Option<ControlState>,
 }
 
+/// Says that it was in validation that a number was not finite.
+fn in_validation(error: TrainError) -> TrainError {
+    match error {
+        TrainError::Model(ModelError::NonFinite(report)) => {
+            ModelError::NonFinite(format!("validation: {report}")).into()
+        }
+        other => other,
+    }
+}
+
 /// Says at which step something was not finite, and in which unit.
 fn at_step<T: Element>(
     model: &Forecaster,
@@ -276,14 +270,14 @@ fn at_step<T: Element>(
 ) -> TrainError {
     let report = match error {
         TrainError::Model(ModelError::NonFinite(report)) => report,
-        TrainError::NonFiniteGradient { ref parameter, element } => {
+        TrainError::NonFiniteGradient { ref parameter, element }
+        | TrainError::GradientOverflow { ref parameter, element } => {
             let unit = parameters.find(parameter).and_then(|id| {
                 let shape = parameters.get(id).tensor().shape();
                 model.unit_of_parameter(parameter, shape.dims(), element)
             });
             unit.map_or_else(|| error.to_string(), |unit| format!("{error}, unit {unit}"))
         }
-        TrainError::GradientOverflow { .. } => error.to_string(),
         other => return other,
     };
     TrainError::NonFinite { step, report }
@@ -373,7 +367,7 @@ impl<T: Element> State<T> {
         let terms = model.loss_with(&mut graph, &batch, &options)?;
         let loss = tape.scalar(terms.loss)?.to_f64();
         if !loss.is_finite() {
-            let report = model.non_finite_report(tape, "the loss");
+            let report = model.non_finite_report(tape, parameters, bindings, "the loss");
             return Err(ModelError::NonFinite(report).into());
         }
         let n = windows.len() as f64;

@@ -1,7 +1,7 @@
 //! A number that is not finite stops training with operation, layer, unit and step, and leaves weights that can be used.
 
 use vdn_model::{Forecaster, ForecasterConfig, Parameters};
-use vdn_train::data::Dataset;
+use vdn_train::data::{Dataset, Table, TableOptions};
 use vdn_train::{DataConfig, Progress, RunConfig, TrainConfig, TrainError, Trainer, validate};
 
 const UNITS: usize = 12;
@@ -96,8 +96,48 @@ fn the_step_is_the_one_that_failed_and_the_best_weights_are_left() {
     let error = result.unwrap_err();
     let TrainError::NonFinite { step: 4..=8, .. } = &error else { panic!("{error}") };
     assert_eq!(epochs, 1, "{error}");
+    assert!(error.to_string().contains("the norm of all gradients together overflows"), "{error}");
     println!("{error}");
     let windows = &data.splits().validation;
     let left = validate(&model, &parameters, &data, windows, 0, trainer.train.averages()).unwrap();
     assert!(left.nll.is_finite());
+}
+
+#[test]
+fn a_gradient_that_overflows_is_reported_with_parameter_and_unit() {
+    // A unit of large deviations and a weight of the KL that makes its gradient the largest of all; the sum of squares
+    // overflows.
+    let (model, mut parameters) = model();
+    let config = ForecasterConfig { beta: 1e36, ..*model.config() };
+    let (model, _) = Forecaster::new::<f32>(config, 0).unwrap();
+    let id = parameters.find("neuron.log_sigma_layer.bias").unwrap();
+    parameters.data_mut(id.index())[2 * UNIT..][..2].fill(9_f32.ln());
+    let result = trainer(1e-3).train(&model, &mut parameters, &dataset(), |_| {});
+    let message = result.unwrap_err().to_string();
+    println!("{message}");
+    for part in ["step 0: ", "overflows", "neuron.log_sigma_layer.", &format!("unit {UNIT}")] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+}
+
+#[test]
+fn data_too_large_for_the_precision_are_named() {
+    let mut rows = "date,level\n".to_owned();
+    for day in 0..200 {
+        // The last rows belong to the test windows, which scales are not fitted on.
+        let value = if day == 190 { 1e39 } else { f64::from(day % 7) };
+        rows += &format!("{day},{value}\n");
+    }
+    let table = Table::from_bytes("f.csv", rows.as_bytes(), &TableOptions::default()).unwrap();
+    let data = DataConfig { input_len: 24, horizon: 4, ..DataConfig::default() };
+    let data = data.dataset(table).unwrap();
+    let (model, parameters) = model();
+    let windows = &data.splits().test;
+    let averages = trainer(1e-3).train.averages();
+    let error = validate(&model, &parameters, &data, windows, 0, averages).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.starts_with("series `level`, row 190: ") && message.contains("f32"),
+        "{message}"
+    );
 }

@@ -1,18 +1,31 @@
 //! Where a NaN or an infinity came from, in the words of the model: operation, layer and unit.
 
 use super::Forecaster;
+use crate::graph::Bindings;
+use crate::parameter::Parameters;
 use vdn_autograd::{NonFinite, Tape};
 use vdn_tensor::Element;
 
 impl Forecaster {
-    /// What [`Tape::first_non_finite`] found on the tape of a pass of this model, with the unit where there is one;
-    /// `what` where it found nothing.
+    /// What [`Tape::first_non_finite`] found on the tape of a pass of this model: the operation, or the parameter, that
+    /// the number appears in first, its layer, and the unit where there is one; `what` where it found nothing.
     #[must_use]
-    pub fn non_finite_report<T: Element>(&self, tape: &Tape<T>, what: &str) -> String {
+    pub fn non_finite_report<T: Element>(
+        &self,
+        tape: &Tape<T>,
+        parameters: &Parameters<T>,
+        bindings: &Bindings,
+        what: &str,
+    ) -> String {
         let Some(found) = tape.first_non_finite() else { return format!("{what} is not finite") };
-        match self.unit_of(&found) {
-            Some(unit) => format!("{found}, unit {unit}"),
+        let of = |i: &usize| bindings.get(*i) == Some(found.var);
+        let report = match (0..parameters.len()).find(of).and_then(|i| parameters.iter().nth(i)) {
+            Some(parameter) => format!("parameter {}, {found}", parameter.name()),
             None => found.to_string(),
+        };
+        match self.unit_of(&found) {
+            Some(unit) => format!("{report}, unit {unit}"),
+            None => report,
         }
     }
 

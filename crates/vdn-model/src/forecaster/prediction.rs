@@ -112,7 +112,7 @@ impl Forecaster {
         let sigma =
             if deviations.len() == shape[2] { deviations.repeat(shape[1]) } else { deviations };
         if !means.iter().chain(&sigma).all(|x| x.is_finite()) {
-            let report = self.non_finite_report(graph.tape, "a prediction");
+            let report = graph.non_finite_report(self, "a prediction");
             return Err(ModelError::NonFinite(report));
         }
         let weights = weights.map(|w| double(graph.tape.value(w).data()));

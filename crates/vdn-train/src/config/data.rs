@@ -42,6 +42,16 @@ pub enum ProtocolName {
     BenchmarkRatio,
 }
 
+/// What series are standardised with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalingRows {
+    /// The rows before the first validation target.
+    Training,
+    /// Those and the validation rows, as the reference does.
+    WithValidation,
+}
+
 /// What is read and how it is cut into windows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -64,6 +74,9 @@ pub struct DataConfig {
     pub stride: usize,
     /// How windows are divided; left out: as `spec`, with the reference's values as `reference`.
     pub protocol: Option<ProtocolName>,
+    /// The rows that means and deviations are taken of; left out: with the protocol `reference` also those of validation,
+    /// else those of training.
+    pub scaling: Option<ScalingRows>,
     /// At most so many training windows of each series, evenly spaced.
     pub max_train: Option<usize>,
     /// At most so many validation windows of each series, evenly spaced.
@@ -86,6 +99,7 @@ impl Default for DataConfig {
             horizon: DEMO_HORIZON,
             stride: 4,
             protocol: None,
+            scaling: None,
             max_train: None,
             max_validation: None,
             max_test: None,
@@ -178,8 +192,10 @@ impl DataConfig {
     /// # Errors
     /// Those of [`Dataset::from_table`]: series that are too short, values that are not finite.
     pub fn dataset(&self, table: Table) -> Result<Dataset, TrainError> {
-        let scope = match self.protocol {
-            Some(ProtocolName::Reference) => FitScope::IncludeValidation,
+        let scope = match (self.scaling, self.protocol) {
+            (Some(ScalingRows::WithValidation), _) | (None, Some(ProtocolName::Reference)) => {
+                FitScope::IncludeValidation
+            }
             _ => FitScope::Training,
         };
         Ok(Dataset::from_table(table, self.window_spec(), scope)?)

@@ -9,7 +9,7 @@ mod model;
 mod training;
 
 pub use control::{ControlConfig, ControlName};
-pub use data::{DataConfig, FillPolicy, ProtocolName};
+pub use data::{DataConfig, FillPolicy, ProtocolName, ScalingRows};
 pub use model::{
     AggregationName, CentreName, ClampName, Compatibility, ModelConfig, ObjectiveName,
     OutputNoiseName, PoolName, ScoreName, SigmaName, VariantName,
@@ -24,6 +24,7 @@ use crate::optimizer::AdamWConfig;
 use crate::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use vdn_model::ForecasterConfig;
 
 /// Everything that a run depends on.
 ///
@@ -112,6 +113,25 @@ impl RunConfig {
         config
     }
 
+    /// Refuses batches of latents that no memory holds: at most 2^31 numbers.
+    fn validate_activations(&self, model: &ForecasterConfig) -> Result<(), TrainError> {
+        let latents = model.units as u128 * model.latent_dims as u128;
+        let passes = [
+            ("samples", model.samples, "train.batch", self.train.windows_per_step()),
+            ("evaluate_samples", model.evaluate_samples, "windows", self.train.averages().batch),
+        ];
+        for (setting, samples, of, batch) in passes {
+            let numbers = latents.saturating_mul(samples as u128).saturating_mul(batch as u128);
+            if numbers > 1 << 31 {
+                return Err(TrainError::config(format!(
+                    "model.{setting} = {samples}: with {latents} latent dimensions and {of} {batch} these are {numbers} numbers, at \
+                     most 2^31 are supported"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the configuration starts from the reference's values.
     #[must_use]
     pub fn is_reference(&self) -> bool {
@@ -128,6 +148,7 @@ impl RunConfig {
         self.optimizer.validate()?;
         self.schedule.validate()?;
         let model = self.model.to_forecaster(&self.data)?;
+        self.validate_activations(&model)?;
         self.control.build(&model, self.is_reference())?;
         Ok(())
     }

@@ -71,6 +71,20 @@ pub enum DataError {
         /// Cells in the header.
         expected: usize,
     },
+    /// A value that is finite where it was read, but not in the precision that is computed in.
+    #[error(
+        "series `{series}`, row {row}: {value:e} standard deviations from the mean is too large for {precision}"
+    )]
+    TooLarge {
+        /// Name of the series.
+        series: String,
+        /// The row of the series, from 0.
+        row: usize,
+        /// The standardised value.
+        value: f64,
+        /// `f32` or `f64`.
+        precision: &'static str,
+    },
     /// A cell that is neither a finite number nor a missing value.
     #[error("{file}:{line}: column {column} (`{name}`): {text:?} is not a finite number")]
     BadCell {

@@ -23,7 +23,7 @@ use super::error::MetricError;
 /// A mean and its block standard error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// The mean over all windows, each weighing the same.
+    /// The mean over all windows.
     pub mean: f64,
     /// Its standard error; `None` with fewer than two blocks.
     pub standard_error: Option<f64>,
@@ -56,10 +56,14 @@ pub struct BlockSums {
     block: usize,
     /// `[blocks, columns]`.
     totals: Vec<f64>,
-    counts: Vec<usize>,
+    /// The weights of each block's windows together.
+    weights: Vec<f64>,
+    /// The windows of closed blocks.
+    closed: usize,
     /// The block being filled, not yet among `totals`.
     open: Vec<f64>,
     open_count: usize,
+    open_weight: f64,
     /// Whether a block of the current series is among `totals`.
     series_has_block: bool,
 }
@@ -80,9 +84,11 @@ impl BlockSums {
             columns,
             block,
             totals: Vec::new(),
-            counts: Vec::new(),
+            weights: Vec::new(),
+            closed: 0,
             open: vec![0.0; columns],
             open_count: 0,
+            open_weight: 0.0,
             series_has_block: false,
         })
     }
@@ -92,6 +98,14 @@ impl BlockSums {
     /// # Errors
     /// When the number of values is not that of the columns, or one is not finite.
     pub fn push(&mut self, values: &[f64]) -> Result<(), MetricError> {
+        self.push_weighted(values, 1.0)
+    }
+
+    /// As [`BlockSums::push`], with a weight above 0 in the means.
+    ///
+    /// # Errors
+    /// As [`BlockSums::push`].
+    pub fn push_weighted(&mut self, values: &[f64], weight: f64) -> Result<(), MetricError> {
         if values.len() != self.columns {
             let detail = format!("values [{}], columns {}", values.len(), self.columns);
             return Err(MetricError::shape("block sums", detail));
@@ -101,12 +115,13 @@ impl BlockSums {
             return Err(MetricError::Score { metric: "block sums", window, step: None, value });
         }
         for (sum, value) in self.open.iter_mut().zip(values) {
-            *sum += value;
+            *sum += weight * value;
         }
+        self.open_weight += weight;
         self.open_count += 1;
         if self.open_count == self.block {
             self.totals.extend_from_slice(&self.open);
-            self.counts.push(self.open_count);
+            self.weights.push(self.open_weight);
             self.clear_open();
             self.series_has_block = true;
         }
@@ -121,10 +136,10 @@ impl BlockSums {
                 for (sum, open) in self.totals[last..].iter_mut().zip(&self.open) {
                     *sum += open;
                 }
-                self.counts[last / self.columns] += self.open_count;
+                self.weights[last / self.columns] += self.open_weight;
             } else {
                 self.totals.extend_from_slice(&self.open);
-                self.counts.push(self.open_count);
+                self.weights.push(self.open_weight);
             }
             self.clear_open();
         }
@@ -133,29 +148,30 @@ impl BlockSums {
 
     fn clear_open(&mut self) {
         self.open.fill(0.0);
-        self.open_count = 0;
+        self.closed += self.open_count;
+        (self.open_count, self.open_weight) = (0, 0.0);
     }
 
     /// How many windows were pushed.
     #[must_use]
     pub fn windows(&self) -> usize {
-        self.counts.iter().sum::<usize>() + self.open_count
+        self.closed + self.open_count
     }
 
     /// How many blocks there are.
     #[must_use]
     pub fn blocks(&self) -> usize {
-        self.counts.len() + usize::from(self.open_count > 0 && !self.series_has_block)
+        self.weights.len() + usize::from(self.open_count > 0 && !self.series_has_block)
     }
 
-    /// `(total, number of windows)` of each block in one column.
-    fn column(&self, column: usize) -> Vec<(f64, usize)> {
+    /// `(total, weight)` of each block in one column.
+    fn column(&self, column: usize) -> Vec<(f64, f64)> {
         let totals = self.totals.chunks_exact(self.columns).map(|row| row[column]);
-        let mut blocks: Vec<(f64, usize)> = totals.zip(self.counts.iter().copied()).collect();
+        let mut blocks: Vec<(f64, f64)> = totals.zip(self.weights.iter().copied()).collect();
         if self.open_count > 0 {
             match blocks.last_mut().filter(|_| self.series_has_block) {
-                Some(last) => *last = (last.0 + self.open[column], last.1 + self.open_count),
-                None => blocks.push((self.open[column], self.open_count)),
+                Some(last) => *last = (last.0 + self.open[column], last.1 + self.open_weight),
+                None => blocks.push((self.open[column], self.open_weight)),
             }
         }
         blocks
@@ -178,10 +194,10 @@ impl BlockSums {
     pub fn estimate(&self, column: usize) -> Result<Estimate, MetricError> {
         self.check("block standard error", column)?;
         let blocks = self.column(column);
-        let windows = self.windows() as f64;
-        let mean = blocks.iter().map(|(total, _)| total).sum::<f64>() / windows;
-        let residuals = blocks.iter().map(|(total, count)| total - *count as f64 * mean);
-        Ok(Estimate { mean, standard_error: standard_error(residuals, blocks.len(), windows) })
+        let weights: f64 = blocks.iter().map(|(_, weight)| weight).sum();
+        let mean = blocks.iter().map(|(total, _)| total).sum::<f64>() / weights;
+        let residuals = blocks.iter().map(|(total, weight)| total - weight * mean);
+        Ok(Estimate { mean, standard_error: standard_error(residuals, blocks.len(), weights) })
     }
 
     /// The ratio of two columns' sums, with the standard error of its linearisation (delta method over blocks).

@@ -10,7 +10,7 @@ use super::window::WindowPrediction;
 /// Bins of the PIT histogram.
 const PIT_BINS: usize = 20;
 
-/// Accumulates scores. Every window weighs the same whatever batch it came in, the order of pushing fixes the order of
+/// Accumulates scores. Every window weighs the same whatever batch it came in (but see [`Scores::push_weighted`]), the order of pushing fixes the order of
 /// summation, and memory does not grow with the windows beyond one row per block.
 ///
 /// ```
@@ -161,8 +161,7 @@ impl Scores {
         self.push_weighted(scores, 1.0)
     }
 
-    /// As [`Scores::push_scores`], with a weight in all means; weights have to be 1 on average. The PIT counts every
-    /// window once.
+    /// As [`Scores::push_scores`], with a weight above 0 in all means. The PIT counts every window once.
     ///
     /// # Errors
     /// As [`Scores::push_scores`].
@@ -175,7 +174,7 @@ impl Scores {
             );
             return Err(MetricError::shape("scores", detail));
         }
-        let columns: Vec<f64> = scores.columns().iter().map(|x| weight * x).collect();
+        let columns = scores.columns();
         let mut pit = self.pit.clone();
         for value in &scores.pit {
             pit.push(*value)?;
@@ -184,7 +183,7 @@ impl Scores {
             Some(sums) => sums,
             none => none.insert(BlockSums::new(columns.len(), self.block)?),
         };
-        sums.push(&columns)?;
+        sums.push_weighted(&columns, weight)?;
         self.pit = pit;
         self.horizon = horizon;
         self.windows += 1;
