@@ -54,7 +54,9 @@ pub use priors::{
     PersistenceStart, Prior, PriorScale, PriorSteps,
 };
 pub use sequence::{
-    Message, Posterior, Rollout, SequenceLayer, StepInput, Unroll, Unrolled, filter, predict,
-    rollout, smooth, unroll,
+    Checkpointed, Checkpoints, EmissionFamily, Message, ParticleConfig, Particles, Posterior,
+    PriorConfig, Recurrence, Rollout, SequenceBound, SequenceForecast, SequenceForecaster,
+    SequenceForecasterConfig, SequenceLayer, SequenceLoss, SequenceObjective, Series, StepInput,
+    Taken, Unroll, Unrolled, checkpointed, filter, predict, rollout, smooth, unroll, unroll_terms,
 };
 pub use statistics::UnitStatistics;

@@ -2,7 +2,10 @@
 
 use super::Case;
 use super::Domain::{self, NearZero, Real};
-use vdn_autograd::{ConditionalPrior, Error, Gap, Noise, Persistence, Tape, Var};
+use vdn_autograd::{
+    ConditionalPrior, Error, Gap, Noise, ObservationFamily, Persistence, Tape, Var,
+};
+use vdn_tensor::families::StudentT;
 use vdn_tensor::noise::NoiseKey;
 
 /// Both outputs of an operation as one vector.
@@ -101,6 +104,14 @@ pub(crate) const SEQUENCES: &[Case<'_>] = &[
     ("ar_transition time gap", &[PER_UNIT, PER_UNIT], |t, v| transition(t, v, TIME, Gap::Steps(7))),
     ("ar_transition time initial", &[PER_UNIT, PER_UNIT], |t, v| {
         transition(t, v, TIME, Gap::Initial)
+    }),
+    ("log_density", &[PREVIOUS, PER_UNIT, MESSAGE], |t, v| {
+        t.log_density(ObservationFamily::Gaussian, v[0], v[1], v[2])
+    }),
+    ("log_density of Student's t", &[PREVIOUS, PER_UNIT, MESSAGE], |t, v| {
+        let family =
+            StudentT::new(3.5).map_or(ObservationFamily::Gaussian, ObservationFamily::StudentT);
+        t.log_density(family, v[0], v[1], v[2])
     }),
     ("levinson 1 of 4", &[(&[4, 3], Real)], |t, v| {
         let outputs = t.levinson(v[0], 1)?;

@@ -18,6 +18,7 @@ mod kl_gaussian;
 mod layer_norm;
 mod levinson;
 mod ln;
+mod log_density;
 mod logsumexp;
 mod matmul;
 mod max_axis;
@@ -42,6 +43,7 @@ mod tanh;
 mod unit_statistics;
 
 pub use ar_transition::{Gap, Persistence};
+pub use log_density::ObservationFamily;
 pub use mixture_nll::MixtureNll;
 pub use sample_kl::{Noise, SampleKl, UnitOutputs};
 pub use structured_step::{ConditionalPrior, StepOutputs};

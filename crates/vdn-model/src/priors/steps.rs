@@ -28,6 +28,64 @@ impl PriorSteps {
         Ok(Self { prior, zero, one, transitions: Vec::new(), predictions: Vec::new() })
     }
 
+    /// Records all that steps of gap 1 use and that is made of parameters alone, and gives it in a fixed order: what
+    /// [`PriorSteps::from_shared`] takes on another tape.
+    ///
+    /// # Errors
+    /// The tape is full.
+    pub fn shared<T: Element>(&mut self, graph: &mut Graph<'_, T>) -> Result<Vec<Var>, Error> {
+        let mut vars = Vec::new();
+        for gap in [Gap::Initial, Gap::Steps(1)] {
+            vars.extend(self.transition(graph, gap)?.into_iter().flatten());
+        }
+        for known in 0..=self.prior.order() {
+            if let Some((coefficients, logvar)) = self.prediction(graph, known)? {
+                vars.extend(coefficients);
+                vars.push(logvar);
+            }
+        }
+        Ok(vars)
+    }
+
+    /// A sequence whose steps use these variables, in the order of [`PriorSteps::shared`].
+    ///
+    /// # Errors
+    /// There are not as many as the prior has; the tape is full.
+    pub fn from_shared<T: Element>(
+        graph: &mut Graph<'_, T>,
+        prior: Prior,
+        shared: &[Var],
+    ) -> Result<Self, Error> {
+        let mut steps = Self::new(graph, prior)?;
+        let order = prior.order();
+        let wanted = match prior {
+            Prior::StandardNormal | Prior::LearnedNormal(_) => 0,
+            Prior::OrderOne(_) => 4,
+            Prior::Autoregressive(_) => (order + 1) * (order + 2) / 2,
+        };
+        if shared.len() != wanted {
+            let reason = format!("{} variables of the prior, not {wanted}", shared.len());
+            return Err(Error::invalid("prior steps", reason));
+        }
+        match prior {
+            Prior::StandardNormal | Prior::LearnedNormal(_) => {}
+            Prior::OrderOne(_) => {
+                for (gap, vars) in [Gap::Initial, Gap::Steps(1)].into_iter().zip(shared.chunks(2)) {
+                    steps.transitions.push((gap, [vars[0], vars[1]]));
+                }
+            }
+            Prior::Autoregressive(_) => {
+                let mut rest = shared;
+                for known in 0..=order {
+                    let (row, others) = rest.split_at(known + 1);
+                    steps.predictions.push((known, (row[..known].to_vec(), row[known])));
+                    rest = others;
+                }
+            }
+        }
+        Ok(steps)
+    }
+
     /// Coefficient and log-variance of an order-one prior over `gap`; `None` for others.
     pub(crate) fn transition<T: Element>(
         &mut self,

@@ -134,7 +134,7 @@ impl SequenceLayer {
         graph.labelled(&self.label, |graph| smooth(graph, self.prior, &messages, how))
     }
 
-    fn how<T: Element>(
+    pub(super) fn how<T: Element>(
         &self,
         graph: &Graph<'_, T>,
         samples: usize,

@@ -4,11 +4,18 @@
 //! posterior of the sequence, [`unroll`] is the step-by-step pass behind both and behind the other posteriors, [`predict`]
 //! goes one step beyond the end, and [`rollout`] generates without a tape.
 
+mod forecaster;
 mod layer;
+mod recurrence;
 mod rollout;
 mod unrolled;
 
+pub use forecaster::{
+    EmissionFamily, ParticleConfig, Particles, PriorConfig, SequenceBound, SequenceForecast,
+    SequenceForecaster, SequenceForecasterConfig, SequenceLoss, SequenceObjective, Series,
+};
 pub use layer::{SequenceLayer, StepInput};
+pub use recurrence::{Checkpointed, Checkpoints, Recurrence, Taken, checkpointed, unroll_terms};
 pub use rollout::{Rollout, rollout};
 pub use unrolled::{Message, Unroll, Unrolled, filter, predict, smooth, unroll};
 

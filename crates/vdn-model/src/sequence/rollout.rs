@@ -22,10 +22,10 @@ pub struct Rollout {
 }
 
 /// The prior of a step as numbers: a mean, a coefficient for each known value (the last first), a deviation; each `[N]`.
-struct Numbers<T> {
-    mean: Vec<T>,
-    coefficients: Vec<Vec<T>>,
-    deviation: Vec<T>,
+pub(super) struct Numbers<T> {
+    pub(super) mean: Vec<T>,
+    pub(super) coefficients: Vec<Vec<T>>,
+    pub(super) deviation: Vec<T>,
 }
 
 /// Generates trajectories from `prior`, step by step, and shows each step's latents `[S, N]` to `visit`. Memory does not
@@ -94,7 +94,7 @@ pub fn rollout<T: Element>(
 }
 
 /// The prior of a step with `known` earlier values, read off the tape: unit vectors in their place give the coefficients.
-fn numbers<T: Element>(
+pub(super) fn numbers<T: Element>(
     parameters: &Parameters<T>,
     prior: Prior,
     known: usize,

@@ -164,43 +164,82 @@ fn unroll_with<T: Element>(
         return Err(Error::invalid("unroll", "a truncation after 0 steps"));
     }
     let mut out = Unrolled::default();
-    // The last latents, the last one first; for posteriors without samples of the past their moments.
-    let (mut latents, mut moments): (Vec<Var>, Vec<[Var; 2]>) = (Vec::new(), Vec::new());
+    let mut past = Past::default();
     for (t, message) in messages.iter().enumerate() {
         if how.truncate.is_some_and(|every| t > 0 && t % every == 0) {
-            for latent in &mut latents {
-                *latent = graph.tape.detach(*latent)?;
-            }
-            for [mean, logvar] in &mut moments {
-                *mean = graph.tape.detach(*mean)?;
-                *logvar = graph.tape.detach(*logvar)?;
-            }
+            past.detach(graph)?;
         }
-        let noise = Noise::Addressed(how.noise.fold_in(t as u64));
-        let Message { mean, logvar, gap } = *message;
-        let (z, kl) = match how.posterior {
-            Posterior::Structured => {
-                let prior = steps.next(graph, &latents, gap)?;
-                let step = graph.tape.structured_step(mean, logvar, prior, how.samples, noise)?;
-                (step.z, step.kl)
-            }
-            Posterior::MeanField | Posterior::Penalty => {
-                let (prior, before) = steps.next_of_moments(graph, &moments, gap)?;
-                let before = if how.posterior == Posterior::Penalty { None } else { before };
-                let kl = graph.tape.kl_autoregressive(mean, logvar, prior, before)?;
-                let units =
-                    graph.tape.sample_kl(mean, logvar, SampleKl::new(how.samples, noise))?;
-                (units.z, kl)
-            }
-        };
+        let (z, kl) = past.step(graph, prior, steps, *message, t as u64, how)?;
         out.z.push(z);
         out.kl.push(kl);
-        latents.insert(0, z);
-        moments.insert(0, [mean, logvar]);
-        latents.truncate(prior.order());
-        moments.truncate(prior.order());
     }
     Ok(out)
+}
+
+/// What a step needs of the steps before it, the last one first: latents, or for posteriors without samples of the past
+/// their moments.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past {
+    latents: Vec<Var>,
+    moments: Vec<[Var; 2]>,
+}
+
+impl Past {
+    /// As variables, for another tape.
+    pub(super) fn vars(&self, posterior: Posterior) -> Vec<Var> {
+        match posterior {
+            Posterior::Structured => self.latents.clone(),
+            _ => self.moments.as_flattened().to_vec(),
+        }
+    }
+
+    /// From variables in the order of [`Past::vars`].
+    pub(super) fn from_vars(posterior: Posterior, vars: &[Var]) -> Self {
+        match posterior {
+            Posterior::Structured => Self { latents: vars.to_vec(), moments: Vec::new() },
+            _ => Self { latents: Vec::new(), moments: vars.as_chunks().0.to_vec() },
+        }
+    }
+
+    fn detach<T: Element>(&mut self, graph: &mut Graph<'_, T>) -> Result<(), Error> {
+        for var in self.latents.iter_mut().chain(self.moments.as_flattened_mut()) {
+            *var = graph.tape.detach(*var)?;
+        }
+        Ok(())
+    }
+
+    /// Records step `t` and makes it the last: its latent and its divergence.
+    pub(super) fn step<T: Element>(
+        &mut self,
+        graph: &mut Graph<'_, T>,
+        prior: Prior,
+        steps: &mut PriorSteps,
+        message: Message,
+        t: u64,
+        how: Unroll,
+    ) -> Result<(Var, Var), Error> {
+        let noise = Noise::Addressed(how.noise.fold_in(t));
+        let Message { mean, logvar, gap } = message;
+        match how.posterior {
+            Posterior::Structured => {
+                let before = steps.next(graph, &self.latents, gap)?;
+                let step = graph.tape.structured_step(mean, logvar, before, how.samples, noise)?;
+                self.latents.insert(0, step.z);
+                self.latents.truncate(prior.order());
+                Ok((step.z, step.kl))
+            }
+            Posterior::MeanField | Posterior::Penalty => {
+                let (own, before) = steps.next_of_moments(graph, &self.moments, gap)?;
+                let before = if how.posterior == Posterior::Penalty { None } else { before };
+                let kl = graph.tape.kl_autoregressive(mean, logvar, own, before)?;
+                let units =
+                    graph.tape.sample_kl(mean, logvar, SampleKl::new(how.samples, noise))?;
+                self.moments.insert(0, [mean, logvar]);
+                self.moments.truncate(prior.order());
+                Ok((units.z, kl))
+            }
+        }
+    }
 }
 
 /// A draw of the latent `gap` steps beyond the end, from the prior: `history` are the last latents, the last one first

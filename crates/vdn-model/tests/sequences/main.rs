@@ -1,5 +1,9 @@
-//! Units along time: passes over a sequence, and posteriors against the exact likelihood of linear Gaussian models.
+//! Units along time: passes over a sequence, posteriors against the exact likelihood of linear Gaussian models, and the
+//! forecaster of sequences.
 
+mod checkpoints;
+mod forecaster;
 mod kalman;
 mod passes;
+mod predictive;
 mod truth;
