@@ -1,0 +1,186 @@
+//! The forward pass of a layer: contexts in, samples and statistics out.
+
+use super::{Sigma, SigmaMode, VariationalLayer};
+use crate::graph::{Graph, Mode};
+use vdn_autograd::{Error, Noise, SampleKl, UnitOutputs, Var};
+use vdn_tensor::{Element, Shape, ShapeError};
+
+/// What a layer gives. `rows` is the batch, or samples times batch where the context had samples.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerOutput {
+    /// The activities sent on, `[samples, batch, channels]`.
+    pub z: Var,
+    /// The means, `[rows, units * latent dims]`.
+    pub mu: Var,
+    /// The log-variances before their limits: `[rows, units * latent dims]`, `[units * latent dims]` or `[]`.
+    pub logvar: Var,
+    /// Samples `[samples, batch, units * latent dims]`, and statistics for each latent dimension over all rows.
+    pub units: UnitOutputs,
+}
+
+/// How the axes of a context become rows of the fused operation.
+struct Rows {
+    /// Samples that each posterior is asked for.
+    draws: usize,
+    /// Samples and batch of the result.
+    result: [usize; 2],
+}
+
+impl VariationalLayer {
+    /// The means of the posteriors alone, `[..., units * latent dims]`: what the deterministic twin sends on. The context
+    /// is `[..., inputs]`.
+    ///
+    /// # Errors
+    /// A context of another width.
+    pub fn means<T: Element>(&self, graph: &mut Graph<'_, T>, h: Var) -> Result<Var, Error> {
+        graph.labelled(&self.label, |graph| self.mu.forward(graph, h))
+    }
+
+    /// The number of samples that a pass draws from each posterior.
+    #[must_use]
+    pub fn samples(&self, mode: Mode) -> usize {
+        match mode {
+            Mode::Train => self.config.train_samples,
+            Mode::Evaluate => self.config.evaluate_samples,
+        }
+    }
+
+    /// Records the layer with addressed noise on the context `h`: `[batch, inputs]`, or `[samples, batch, inputs]` where
+    /// it is made of the samples of a layer below.
+    ///
+    /// Samples keep their identity: sample `s` of the context gives a posterior of its own, of which one sample is drawn,
+    /// and that is sample `s` of the result. Statistics, KL and rate are then means over samples and batch: the KL is
+    /// `E KL(q(z | h_s) || p)` with the expectation over the samples below, as the bound of a stack has it. A leading axis
+    /// of 1 is a context without samples.
+    ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// use vdn_model::{Bindings, Builder, Graph, LayerConfig, Mode, Parameters, VariationalLayer};
+    /// use vdn_tensor::noise::NoiseKey;
+    /// let mut parameters = Parameters::<f32>::new();
+    /// let mut layer = |name, inputs, units, stream| {
+    ///     let config = LayerConfig { inputs, units, train_samples: 4, ..LayerConfig::default() };
+    ///     VariationalLayer::new(&mut Builder::new(&mut parameters, 0).scope(name), config, stream)
+    /// };
+    /// let (below, above) = (layer("below", 3, 5, 0)?, layer("above", 5, 2, 1)?);
+    /// let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    /// let key = NoiseKey::new(0, 0, 0);
+    /// let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
+    /// let h = graph.tape.constant([7, 3], &[0.5; 21])?;
+    /// let lower = below.forward(&mut graph, h)?;
+    /// let upper = above.forward(&mut graph, lower.z)?;
+    /// assert_eq!(tape.shape(upper.z).dims(), &[4, 7, 2]);
+    /// assert_eq!(tape.shape(upper.mu).dims(), &[28, 2]); // a posterior for every sample of every window
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A context of another width, or with another number of samples than the layer draws.
+    pub fn forward<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        h: Var,
+    ) -> Result<LayerOutput, Error> {
+        let samples = self.samples(graph.mode());
+        let noise = Noise::Addressed(graph.noise(self.stream));
+        self.forward_with(graph, h, samples, noise)
+    }
+
+    /// Records the layer with so many samples and this noise; the samples are those of the result, so a context with
+    /// samples has to have as many.
+    ///
+    /// Mirrored (antithetic) noise acts where several samples are drawn of one posterior: not on a context with samples.
+    ///
+    /// # Errors
+    /// A context of another width or number of samples; noise of another shape than `[samples, batch, units * latent
+    /// dims]`.
+    pub fn forward_with<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        h: Var,
+        samples: usize,
+        noise: Noise,
+    ) -> Result<LayerOutput, Error> {
+        graph.labelled(&self.label, |graph| {
+            let (h, rows) = self.rows(graph, h, samples)?;
+            let kept = rows.draws == samples;
+            let dims = self.config.units * self.config.latent_dims;
+            let mu = self.mu.forward(graph, h)?;
+            let log_sigma = match &self.sigma {
+                Sigma::Head(head) => head.forward(graph, h)?,
+                Sigma::Parameter(id) => {
+                    let var = graph.parameter(*id);
+                    match self.config.sigma {
+                        SigmaMode::Scalar => var,
+                        _ => graph.tape.reshape(var, [dims])?,
+                    }
+                }
+            };
+            let logvar = graph.tape.scale(log_sigma, T::from_f64(2.0))?;
+            let noise = match noise {
+                Noise::Given(eps) if !kept => {
+                    let [samples, batch] = rows.result;
+                    given_shape(graph.tape.shape(eps), &Shape::new(&[samples, batch, dims])?)?;
+                    Noise::Given(graph.tape.reshape(eps, [1, samples * batch, dims])?)
+                }
+                noise => noise,
+            };
+            let how = SampleKl {
+                antithetic: self.config.antithetic && kept && matches!(noise, Noise::Addressed(_)),
+                clamp_gradient: self.config.clamp_gradient,
+                emit_kl: self.config.emit_kl,
+                ..SampleKl::new(rows.draws, noise)
+            };
+            let mut units = graph.tape.sample_kl(mu, logvar, how)?;
+            if !kept {
+                let [samples, batch] = rows.result;
+                units.z = graph.tape.reshape(units.z, [samples, batch, dims])?;
+            }
+            let z = match self.config.pooling {
+                // The pool of one value is that value.
+                Some(pool) if self.config.latent_dims > 1 => {
+                    graph.tape.pool(units.z, self.config.latent_dims, pool)?
+                }
+                _ => units.z,
+            };
+            Ok(LayerOutput { z, mu, logvar, units })
+        })
+    }
+
+    /// The context as `[rows, inputs]`.
+    fn rows<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        h: Var,
+        samples: usize,
+    ) -> Result<(Var, Rows), Error> {
+        let shape = *graph.tape.shape(h);
+        match *shape.dims() {
+            [1, batch, inputs] => {
+                let h = graph.tape.reshape(h, [batch, inputs])?;
+                Ok((h, Rows { draws: samples, result: [samples, batch] }))
+            }
+            [given, batch, inputs] if given == samples => {
+                let h = graph.tape.reshape(h, [samples * batch, inputs])?;
+                Ok((h, Rows { draws: 1, result: [samples, batch] }))
+            }
+            [_, _, _] => {
+                let reason = format!("the context has other than {samples} samples");
+                Err(ShapeError::new("variational layer", &[&shape], reason).into())
+            }
+            [batch, _] => Ok((h, Rows { draws: samples, result: [samples, batch] })),
+            _ => {
+                let reason = "the context has to be [batch, inputs] or [samples, batch, inputs]";
+                Err(ShapeError::new("variational layer", &[&shape], reason).into())
+            }
+        }
+    }
+}
+
+fn given_shape(given: &Shape, wanted: &Shape) -> Result<(), ShapeError> {
+    if given == wanted {
+        return Ok(());
+    }
+    let reason = "the given noise has to be the second: [samples, batch, units]";
+    Err(ShapeError::new("variational layer", &[given, wanted], reason))
+}

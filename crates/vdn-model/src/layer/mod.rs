@@ -1,0 +1,132 @@
+//! [`VariationalLayer`]: N units, each a small VAE with K latent dimensions.
+//!
+//! A context `h` goes in; each unit forms its posterior `Normal(mu(h), sigma^2)`, draws samples, and sends them on. The
+//! statistics that its KL, rate and constraints follow from come out beside them.
+
+mod adjust;
+mod config;
+mod forward;
+
+pub use config::{LayerConfig, SigmaMode};
+pub use forward::LayerOutput;
+
+use crate::error::ModelError;
+use crate::init::{Builder, Init};
+use crate::linear::Linear;
+use crate::parameter::ParameterId;
+use crate::priors::Prior;
+use vdn_tensor::Element;
+use vdn_tensor::kernels::Pool;
+
+#[derive(Clone, Debug)]
+enum Sigma {
+    Parameter(ParameterId),
+    Head(Linear),
+}
+
+/// A layer of variational units.
+#[derive(Clone, Debug)]
+pub struct VariationalLayer {
+    label: String,
+    config: LayerConfig,
+    prior: Prior,
+    mu: Linear,
+    sigma: Sigma,
+    stream: u32,
+}
+
+impl VariationalLayer {
+    /// A layer; `stream` is the noise stream it uses alone.
+    ///
+    /// # Errors
+    /// A setting outside its domain.
+    pub fn new<T: Element>(
+        builder: &mut Builder<'_, T>,
+        config: LayerConfig,
+        stream: u32,
+    ) -> Result<Self, ModelError> {
+        config.validate()?;
+        let label = builder.label().to_owned();
+        let dims = config.units * config.latent_dims;
+        let mu = Linear::new(builder, "mu", config.inputs, dims);
+        let start = Init::Constant(config.initial_sigma.ln());
+        let sigma = match config.sigma {
+            SigmaMode::Scalar => Sigma::Parameter(builder.add("log_sigma", [], start)),
+            SigmaMode::PerUnit => Sigma::Parameter(builder.add(
+                "log_sigma",
+                [config.units, config.latent_dims],
+                start,
+            )),
+            SigmaMode::PerUnitInput => {
+                // Small weights: every posterior starts near the initial deviation, whatever its input.
+                let bound = 0.1 / (config.inputs as f64).sqrt();
+                let weight = Init::Uniform(bound);
+                Sigma::Head(Linear::with_init(
+                    builder,
+                    "log_sigma_layer",
+                    config.inputs,
+                    dims,
+                    weight,
+                    start,
+                ))
+            }
+        };
+        Ok(Self { label, config, prior: Prior::StandardNormal, mu, sigma, stream })
+    }
+
+    /// The unit that an element of one of the layer's tensors belongs to, from the tensor's shape and the element's
+    /// position: its parameters by their first axis, activities and statistics by their last. `None` for a tensor that
+    /// has no axis of units.
+    #[must_use]
+    pub fn unit_at(&self, shape: &[usize], index: &[usize], parameter: bool) -> Option<usize> {
+        let LayerConfig { units, latent_dims, .. } = self.config;
+        let axis = if parameter { 0 } else { shape.len().checked_sub(1)? };
+        let (&size, &at) = (shape.get(axis)?, index.get(axis)?);
+        match size {
+            _ if size == units * latent_dims => Some(at / latent_dims),
+            _ if size == units => Some(at),
+            _ => None,
+        }
+    }
+
+    /// What it was built from.
+    #[must_use]
+    pub fn config(&self) -> &LayerConfig {
+        &self.config
+    }
+
+    /// The prior of every unit.
+    #[must_use]
+    pub fn prior(&self) -> Prior {
+        self.prior
+    }
+
+    /// The name that reports and parameters of the layer begin with.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The noise stream of the layer.
+    #[must_use]
+    pub fn stream(&self) -> u32 {
+        self.stream
+    }
+
+    /// The parameters of the mean head: `weight [units * latent dims, inputs]` and `bias [units * latent dims]`.
+    #[must_use]
+    pub fn mean_parameters(&self) -> [ParameterId; 2] {
+        [self.mu.weight(), self.mu.bias()]
+    }
+
+    /// What the sum over a unit's means is multiplied by when they are pooled (their mean, if they are sent on as they
+    /// are).
+    pub(crate) fn pool_factor(&self) -> f64 {
+        let k = self.config.latent_dims as f64;
+        match self.config.pooling.unwrap_or(Pool::Mean) {
+            Pool::Mean => 1.0 / k,
+            Pool::Sum => 1.0,
+            Pool::SumSqrtK => 1.0 / k.sqrt(),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of layers on layers: sample identity, gradients, counts, initialisation.
+
+mod samples;
