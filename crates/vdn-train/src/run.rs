@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `config.toml` | the whole configuration; training it again gives the same files, bit for bit |
 //! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
+//! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](crate::UnitHistory) |
 //! | `summary.json` | the test metrics of the model and the baselines, and how long it took |
 //! | `weights.safetensors` | the best epoch's weights |
 //! | `control.safetensors` | the controllers' state at the best epoch, if there are any |
@@ -101,12 +102,19 @@ impl RunDirectory {
         self.file(if twin { "twin-control.safetensors" } else { "control.safetensors" })
     }
 
+    /// The path of every unit in every epoch; a twin writes none.
+    #[must_use]
+    pub fn units(&self, twin: bool) -> PathBuf {
+        self.file(if twin { "twin-units.npy" } else { "units.npy" })
+    }
+
     /// Takes back what a run wrote that failed before it had weights to keep; with weights everything stays.
     pub(crate) fn discard_without_weights(&self) {
         if self.weights(false).exists() {
             return;
         }
-        let files = [self.file("config.toml"), self.file("scaler.json"), self.history(false)];
+        let names = ["config.toml", "scaler.json", "units.npy"].map(|name| self.file(name));
+        let files = names.into_iter().chain([self.history(false)]);
         // What cannot be removed stays: the error that led here is the one to report.
         for file in files {
             let _ = std::fs::remove_file(file);
