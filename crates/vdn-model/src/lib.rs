@@ -11,6 +11,7 @@
 mod aggregate;
 mod ar_penalty;
 pub mod controllers;
+pub mod diagnostics;
 pub mod encoder;
 mod error;
 mod forecaster;

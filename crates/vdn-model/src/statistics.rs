@@ -67,6 +67,36 @@ impl UnitStatistics {
         self.rows
     }
 
+    /// Latent dimensions.
+    #[must_use]
+    pub fn dims(&self) -> usize {
+        self.m1.len()
+    }
+
+    /// The mean of each latent dimension's means, `M1`.
+    #[must_use]
+    pub fn mean(&self) -> Vec<f64> {
+        self.m1.clone()
+    }
+
+    /// The variance of each latent dimension's means over the rows, `C2`.
+    #[must_use]
+    pub fn spread(&self) -> Vec<f64> {
+        self.c2.clone()
+    }
+
+    /// The mean variance of each latent dimension's posteriors, `V`.
+    #[must_use]
+    pub fn variance(&self) -> Vec<f64> {
+        self.map(|[_, _, d0, lv]| 1.0 + variance_less_one(d0, lv))
+    }
+
+    /// The mean log-variance of each latent dimension's posteriors, `Lv`.
+    #[must_use]
+    pub fn log_variance(&self) -> Vec<f64> {
+        self.lv.clone()
+    }
+
     fn map(&self, f: impl Fn([f64; 4]) -> f64) -> Vec<f64> {
         (0..self.m1.len()).map(|i| f([self.m1[i], self.c2[i], self.d0[i], self.lv[i]])).collect()
     }
@@ -80,13 +110,16 @@ impl UnitStatistics {
     /// The rate of each latent dimension in nats, `[ln(C2 + V) - Lv] / 2`.
     #[must_use]
     pub fn rate(&self) -> Vec<f64> {
-        self.map(|[_, c2, d0, lv]| 0.5 * ((c2 + d0 + lv).ln_1p() - lv))
+        self.map(|[_, c2, d0, lv]| 0.5 * ((c2 + variance_less_one(d0, lv)).ln_1p() - lv))
     }
 
     /// The mismatch of each latent dimension in nats, `[M2 + V - 1 - ln(C2 + V)] / 2`.
     #[must_use]
     pub fn mismatch(&self) -> Vec<f64> {
-        self.map(|[m1, c2, d0, lv]| 0.5 * (m1 * m1 + c2 + d0 + lv - (c2 + d0 + lv).ln_1p()))
+        self.map(|[m1, c2, d0, lv]| {
+            let excess = c2 + variance_less_one(d0, lv);
+            0.5 * (m1 * m1 + excess - excess.ln_1p())
+        })
     }
 
     /// The energy of each latent dimension, `M2`, the mean of `mu^2`.
@@ -98,7 +131,7 @@ impl UnitStatistics {
     /// The signal-to-noise ratio of each latent dimension, `C2 / V`.
     #[must_use]
     pub fn signal_to_noise(&self) -> Vec<f64> {
-        self.map(|[_, c2, d0, lv]| c2 / (1.0 + d0 + lv))
+        self.map(|[_, c2, d0, lv]| c2 / (1.0 + variance_less_one(d0, lv)))
     }
 
     /// The share of latent dimensions whose rate is at least `nats`; NaN of nothing.
@@ -109,9 +142,30 @@ impl UnitStatistics {
     }
 }
 
+/// `V - 1 = D0 + Lv`. For deviations near 0 rounding of the two could leave a variance below 0: it is at least that of
+/// the mean log-variance (Jensen).
+fn variance_less_one(d0: f64, lv: f64) -> f64 {
+    (d0 + lv).max(lv.exp_m1())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_deviations_have_a_variance_in_single_precision_too() {
+        // D0 is 17.4: its last bit in single precision is 2e-6.
+        for deviation in [1e-4_f32, 1.3e-4, 2e-4, 3e-4, 1e-3] {
+            let lv = 2.0 * deviation.ln();
+            let mut statistics = UnitStatistics::new();
+            statistics.merge(4, &[1.0_f32], &[0.0], &[lv.exp_m1() - lv], &[lv]);
+            let variance = statistics.variance()[0];
+            let truth = f64::from(deviation).powi(2);
+            assert!(variance >= truth * (1.0 - 1e-5), "{deviation}: {variance:e}");
+            assert!(variance <= truth + 2e-6, "{deviation}: {variance:e}");
+            assert!(statistics.rate()[0] >= -1e-6 && statistics.mismatch()[0].is_finite());
+        }
+    }
 
     #[test]
     fn batches_of_any_size_merge_to_the_whole() {

@@ -2,6 +2,7 @@
 
 use crate::batch::BatchBuffers;
 use crate::data::{Dataset, WindowIndex};
+use crate::diagnose::logvar_limits;
 use crate::error::TrainError;
 use crate::metrics::{
     MedianConvention, PointForecast, ScoreSettings, Scores, Summary, WindowPrediction,
@@ -11,6 +12,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use vdn_autograd::{Tape, UnitOutputs};
+use vdn_model::diagnostics::RowCounts;
 use vdn_model::{
     Aggregation, Bindings, Forecaster, Graph, Intervention, Mode, Parameters, Prediction,
     UnitStatistics,
@@ -85,6 +87,8 @@ pub struct Evaluation {
     pub mse: f64,
     /// What its units carry; `None` for a deterministic twin.
     pub units: Option<UnitStatistics>,
+    /// In how many rows they are alive, or at a limit; `None` for a deterministic twin.
+    pub rows: Option<RowCounts>,
 }
 
 impl Evaluation {
@@ -182,7 +186,7 @@ fn merge<T: Element>(
     statistics.merge(rows, m1, c2, d0, lv);
 }
 
-/// Quick scores on windows: the model's own score, the squared error, the units' statistics.
+/// Quick scores on windows: the model's own score, the squared error, the units' statistics and row counts.
 ///
 /// # Errors
 /// Windows that do not fit the model; a prediction that is not finite.
@@ -194,10 +198,25 @@ pub fn validate<T: Element>(
     seed: u64,
     averages: BatchAverages,
 ) -> Result<Evaluation, TrainError> {
+    let limits = logvar_limits(model, None);
+    validate_within(model, parameters, data, windows, seed, averages, limits)
+}
+
+/// [`validate`], with the limits at which a log-variance counts as saturated.
+pub(crate) fn validate_within<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Dataset,
+    windows: &[WindowIndex],
+    seed: u64,
+    averages: BatchAverages,
+    logvar_limits: [f64; 2],
+) -> Result<Evaluation, TrainError> {
     let mut tape = Tape::<T>::new();
     let mut bindings = Bindings::new();
     let mut buffers = BatchBuffers::default();
     let mut statistics = UnitStatistics::new();
+    let mut rows = RowCounts::new(model.config().units, model.config().latent_dims);
     let (mut nll, mut squares) = (0.0, 0.0);
     for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
         let key = NoiseKey::new(seed, 0, STEP).fold_in(index as u64);
@@ -208,6 +227,10 @@ pub fn validate<T: Element>(
             let scores = model.score_batch(&mut graph, &batch)?;
             if let Some(units) = scores.units {
                 merge(&mut statistics, tape, &units, chunk.len());
+            }
+            if let Some(layer) = scores.layer {
+                let [mu, logvar] = [layer.mu, layer.logvar].map(|var| tape.value(var).data());
+                rows.scan(mu, logvar, logvar_limits);
             }
             Ok([tape.scalar(scores.nll)?.to_f64(), tape.scalar(scores.mse)?.to_f64()])
         })?;
@@ -221,7 +244,8 @@ pub fn validate<T: Element>(
     }
     let n = windows.len() as f64;
     let units = (statistics.rows() > 0).then_some(statistics);
-    Ok(Evaluation { nll: nll / n, mse: squares / n, units })
+    let rows = units.is_some().then_some(rows);
+    Ok(Evaluation { nll: nll / n, mse: squares / n, units, rows })
 }
 
 /// All metrics on windows, and the units' statistics (`None` for a deterministic twin).

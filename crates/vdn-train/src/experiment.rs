@@ -1,18 +1,22 @@
 //! A whole run, end to end: data, model, twin, baselines, report, files.
 
-use crate::checkpoint::load_weights;
+use crate::checkpoint::{load_control, load_weights};
 use crate::compare::{ridge, seasonal_naive};
 use crate::config::RunConfig;
 use crate::data::{Dataset, Table};
+use crate::diagnose::{diagnose, logvar_limits};
 use crate::error::TrainError;
-use crate::evaluate::{evaluate, forecast};
+use crate::evaluate::{evaluate, forecast, validate_within};
 use crate::metrics::PredictiveScore;
 use crate::report::{Report, Row};
 use crate::run::RunDirectory;
 use crate::trainer::{Files, Progress, Trained, Trainer};
+use crate::unit_report::UnitReport;
 use std::fmt::Write;
 use std::path::Path;
 use vdn_autograd::Score;
+use vdn_model::controllers::ControlState;
+use vdn_model::diagnostics::{CollapseThresholds, Living, Seen};
 use vdn_model::{Forecaster, ForecasterConfig, Intervention, Parameters, Variant};
 
 /// Which model of a run is being trained.
@@ -95,6 +99,7 @@ impl Experiment {
             season: self.season.clone(),
             beta: [beta, beta * model.horizon as f64],
             score: format!("{:?}", model.score).to_lowercase(),
+            units: None,
             notes: self.notes.iter().cloned().chain(skipped).collect(),
             rows: Vec::new(),
         })
@@ -140,6 +145,33 @@ impl Experiment {
             rows.push(Row::new("  the same, z swapped in the batch", &summary, score));
         }
         Ok(())
+    }
+
+    /// What became of the units of trained weights, on the validation windows; `None` for a deterministic twin. `control` is
+    /// the controllers' state that belongs to the weights, `seen` what training saw of the units from epoch to epoch.
+    fn examine(
+        &self,
+        model: &Forecaster,
+        parameters: &Parameters<f32>,
+        control: Option<&ControlState>,
+        seen: &Seen,
+    ) -> Result<Option<UnitReport>, TrainError> {
+        let config = &self.config;
+        let mut controllers = config.control.build(model.config(), config.is_reference())?;
+        if let (Some(controllers), Some(state)) = (&mut controllers, control) {
+            controllers.restore(state)?;
+        }
+        let controllers = controllers.as_ref();
+        let limits = logvar_limits(model, controllers);
+        let windows = &self.data.splits().validation;
+        let (seed, averages) = (config.train.seed, config.train.averages());
+        let validation =
+            validate_within(model, parameters, &self.data, windows, seed, averages, limits)?;
+        let Some(diagnostics) = diagnose(model, &validation, controllers)? else { return Ok(None) };
+        let budget = config.diagnostics.budget(controllers);
+        let thresholds = CollapseThresholds::default();
+        let living = Living::new(&seen.evidence(&diagnostics), &thresholds, &budget);
+        Ok(Some(UnitReport::new(&diagnostics, &living, &budget)))
     }
 
     fn score_baselines(
@@ -227,11 +259,16 @@ fn train_stages(
             history: run.history(twin),
             weights: run.weights(twin),
             control: run.control(twin),
+            units: run.units(twin),
         });
         let trainer = Trainer { files, ..Trainer::new(config) };
         let trained = trainer
             .train(&model, &mut parameters, &experiment.data, |event| progress(stage, event))?;
         experiment.score(stage, &model, &parameters, Some(&trained), &mut report.rows)?;
+        if !twin {
+            report.units =
+                experiment.examine(&model, &parameters, trained.control.as_ref(), &trained.seen)?;
+        }
     }
     report.rows.extend(baselines);
     if let Some(run) = run {
@@ -270,6 +307,9 @@ pub fn evaluate_run(run: &RunDirectory) -> Result<Report, TrainError> {
     let mut report = experiment.report()?;
     let (model, parameters) = load_model(&experiment, run, Stage::Model)?;
     experiment.score(Stage::Model, &model, &parameters, None, &mut report.rows)?;
+    let control = run.control(false);
+    let control = control.exists().then(|| load_control(&control)).transpose()?;
+    report.units = experiment.examine(&model, &parameters, control.as_ref(), &Seen::default())?;
     if run.weights(true).exists() {
         let (twin, parameters) = load_model(&experiment, run, Stage::Twin)?;
         experiment.score(Stage::Twin, &twin, &parameters, None, &mut report.rows)?;

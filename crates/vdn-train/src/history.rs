@@ -5,6 +5,7 @@ use crate::atomic_file::write_atomically;
 use crate::error::TrainError;
 use std::fmt::Write;
 use std::path::Path;
+use vdn_model::diagnostics::{Diagnostics, Living, Reason};
 
 /// What is recorded of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -35,10 +36,82 @@ pub struct Epoch {
     pub informed: f64,
     /// Whether this is the best epoch so far.
     pub best: bool,
+    /// More of the units, means over the layer on the validation windows; `None` without units.
+    pub units: Option<EpochUnits>,
+}
+
+/// What is recorded of the units of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct EpochUnits {
+    /// The share of units that live.
+    pub living: f64,
+    /// The share of units in any mode of collapse.
+    pub collapsed: f64,
+    /// The share of active dimensions.
+    pub active: f64,
+    /// The mean of `mu^2`.
+    pub energy: f64,
+    /// `C2 / V`.
+    pub signal_to_noise: f64,
+    /// The deviation.
+    pub sigma: f64,
+    /// The weight of the KL.
+    pub beta: f64,
+    /// The share of deviations at their limits.
+    pub saturation: f64,
+    /// The share of rows in which a unit is alive.
+    pub alive: f64,
+    /// The share of units inside their energy band; `None` without bands.
+    pub inside: Option<f64>,
+    /// The drift since the epoch before, nats per latent dimension; `None` in the first.
+    pub drift: Option<f64>,
+}
+
+impl EpochUnits {
+    pub(crate) fn new(diagnostics: &Diagnostics, living: &Living, drift: Option<&[f64]>) -> Self {
+        let summary = diagnostics.summary();
+        let collapsed = |reason: Option<Reason>| matches!(reason, Some(Reason::Collapse(_)));
+        Self {
+            living: living.share(),
+            collapsed: living.gravest().filter(|&reason| collapsed(reason)).count() as f64
+                / living.units() as f64,
+            active: summary.active,
+            energy: summary.energy,
+            signal_to_noise: summary.signal_to_noise,
+            sigma: summary.sigma,
+            beta: summary.beta,
+            saturation: summary.saturation,
+            alive: summary.alive,
+            inside: summary.inside,
+            drift: drift.map(|drift| drift.iter().sum::<f64>() / drift.len() as f64),
+        }
+    }
+
+    fn columns(&self) -> [Option<f64>; 11] {
+        let Self { living, collapsed, active, energy, signal_to_noise, sigma, beta, .. } = *self;
+        let Self { saturation, alive, inside, drift, .. } = *self;
+        let [living, collapsed, active, energy] = [living, collapsed, active, energy].map(Some);
+        let [signal_to_noise, sigma, beta] = [signal_to_noise, sigma, beta].map(Some);
+        let [saturation, alive] = [saturation, alive].map(Some);
+        [
+            living,
+            collapsed,
+            active,
+            energy,
+            signal_to_noise,
+            sigma,
+            beta,
+            saturation,
+            alive,
+            inside,
+            drift,
+        ]
+    }
 }
 
 const HEADER: &str = "epoch,step,loss,train_nll,kl,gradient_norm,learning_rate,validation_nll,validation_mse,\
-                      rate,mismatch,informed,best\n";
+                      rate,mismatch,informed,best,living,collapsed,active,energy,signal_to_noise,sigma,beta,\
+                      saturation,alive,inside,drift\n";
 
 /// Writes the whole history; called after every epoch, so that a run that is cut off keeps what it had.
 ///
@@ -52,12 +125,20 @@ pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
         let Epoch { epoch, step, loss, train_nll, kl, gradient_norm, learning_rate, .. } = e;
         let Epoch { validation_nll, validation_mse, rate, mismatch, informed, best, .. } = e;
         let best = u8::from(*best);
-        writeln!(
+        write!(
             text,
             "{epoch},{step},{loss},{train_nll},{kl},{gradient_norm},{learning_rate},{validation_nll},\
              {validation_mse},{rate},{mismatch},{informed},{best}"
         )
         .expect("writing to a string cannot fail");
+        // What an epoch does not have is an empty cell.
+        for value in e.units.map_or([None; 11], |units| units.columns()) {
+            text.push(',');
+            if let Some(value) = value {
+                write!(text, "{value}").expect("writing to a string cannot fail");
+            }
+        }
+        text.push('\n');
     }
     write_atomically(path, text.as_bytes())
 }

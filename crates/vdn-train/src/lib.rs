@@ -11,6 +11,7 @@ mod checkpoint;
 mod compare;
 mod config;
 pub mod data;
+mod diagnose;
 mod error;
 mod evaluate;
 mod experiment;
@@ -22,24 +23,30 @@ mod run;
 mod schedule;
 mod selection;
 mod trainer;
+mod unit_history;
+mod unit_report;
 
 pub use atomic_file::write_atomically;
 pub use checkpoint::{load_control, load_weights, save_control, save_weights};
 pub use compare::{ridge, seasonal_naive};
 pub use config::{
     AggregationName, CentreName, ClampName, Compatibility, ControlConfig, ControlName, DataConfig,
-    FillPolicy, MAX_THREADS, ModelConfig, ObjectiveName, OutputNoiseName, PoolName, ProtocolName,
-    RunConfig, ScalingRows, ScoreName, Selection, SigmaName, TrainConfig, VariantName,
+    DiagnosticsConfig, FillPolicy, MAX_THREADS, ModelConfig, ObjectiveName, OutputNoiseName,
+    PoolName, ProtocolName, RunConfig, ScalingRows, ScoreName, Selection, SigmaName, TrainConfig,
+    VariantName,
 };
+pub use diagnose::{diagnose, logvar_limits};
 pub use error::TrainError;
 pub use evaluate::{
     Averaging, BatchAverages, EVALUATION_BATCH, Evaluation, INFORMED, evaluate, forecast, validate,
 };
 pub use experiment::{Stage, evaluate_run, forecast_run, train_run};
-pub use history::{Epoch, write_history};
+pub use history::{Epoch, EpochUnits, write_history};
 pub use optimizer::{AdamW, AdamWConfig};
 pub use report::{Report, Row};
 pub use run::RunDirectory;
 pub use schedule::{Decay, Schedule};
 pub use selection::{Candidate, SelectionRule};
 pub use trainer::{Files, Progress, Trained, Trainer};
+pub use unit_history::{UNIT_MEASURES, UnitHistory};
+pub use unit_report::UnitReport;

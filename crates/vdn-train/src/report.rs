@@ -1,6 +1,7 @@
 //! What a run came to, as a table and as JSON.
 
 use crate::metrics::{Estimate, PredictiveScore, Summary};
+use crate::unit_report::UnitReport;
 use serde::Serialize;
 use std::fmt;
 use vdn_model::UnitStatistics;
@@ -106,6 +107,8 @@ pub struct Report {
     pub beta: [f64; 2],
     /// The name of the score in the column NLL.
     pub score: String,
+    /// What became of the units; `None` without units.
+    pub units: Option<UnitReport>,
     /// What the loader has to say: filled and suspicious cells.
     pub notes: Vec<String>,
     /// All contestants, the model first.
@@ -165,6 +168,10 @@ impl fmt::Display for Report {
             "NLL: {} score, nats per time step. CRPS: exact, of the predictive mixture. cover90: share of targets in the\n\
              central 90 % interval. rate: mean over units, nats; beside it the share of units that carry 0.05 nats or more.",
             self.score
-        )
+        )?;
+        match &self.units {
+            Some(units) => write!(f, "\n\n{units}"),
+            None => Ok(()),
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `config.toml` | the whole configuration; training it again gives the same files, bit for bit |
 //! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
+//! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](crate::UnitHistory) |
 //! | `summary.json` | the test metrics of the model and the baselines, and how long it took |
 //! | `weights.safetensors` | the best epoch's weights |
 //! | `control.safetensors` | the controllers' state at the best epoch, if there are any |
@@ -118,12 +119,19 @@ impl RunDirectory {
         self.file(if twin { "twin-control.safetensors" } else { "control.safetensors" })
     }
 
+    /// The path of every unit in every epoch; a twin writes none.
+    #[must_use]
+    pub fn units(&self, twin: bool) -> PathBuf {
+        self.file(if twin { "twin-units.npy" } else { "units.npy" })
+    }
+
     /// Takes back what a run wrote that failed before it had weights to keep; with weights everything stays.
     pub(crate) fn discard_without_weights(&self) {
         if self.weights(false).exists() {
             return;
         }
-        let names = ["config.toml", "scaler.json", "history.csv", "control.safetensors"];
+        let names =
+            ["config.toml", "scaler.json", "history.csv", "control.safetensors", "units.npy"];
         // The directory was empty. What cannot be removed stays: the error that led here is the one to report.
         for name in names {
             let _ = std::fs::remove_file(self.file(name));

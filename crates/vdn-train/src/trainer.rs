@@ -2,11 +2,12 @@
 
 use crate::batch::BatchBuffers;
 use crate::checkpoint::{save_control, save_weights};
-use crate::config::{ControlConfig, RunConfig, Selection, TrainConfig};
+use crate::config::{ControlConfig, DiagnosticsConfig, RunConfig, Selection, TrainConfig};
 use crate::data::{Dataset, WindowIndex};
+use crate::diagnose::{LayerWatch, logvar_limits};
 use crate::error::TrainError;
-use crate::evaluate::{Evaluation, validate};
-use crate::history::{Epoch, write_history};
+use crate::evaluate::{Evaluation, validate_within};
+use crate::history::{Epoch, EpochUnits, write_history};
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::schedule::Schedule;
 use crate::selection::{Candidate, SelectionRule};
@@ -14,6 +15,7 @@ use rand::seq::SliceRandom;
 use std::path::PathBuf;
 use vdn_autograd::Tape;
 use vdn_model::controllers::{ControlState, LayerControl, LossValues};
+use vdn_model::diagnostics::Seen;
 use vdn_model::{
     Bindings, Forecaster, Graph, LossOptions, Mode, ModelError, Parameters, UnitMeasures,
 };
@@ -49,6 +51,8 @@ pub struct Files {
     pub weights: PathBuf,
     /// The controllers' state that belongs to those weights.
     pub control: PathBuf,
+    /// Every unit in every epoch, rewritten after every epoch.
+    pub units: PathBuf,
 }
 
 /// How to train.
@@ -76,6 +80,8 @@ pub struct Trainer {
     pub control: ControlConfig,
     /// Whether controllers are as the reference has them.
     pub reference: bool,
+    /// What is measured of the units, and which of them live.
+    pub diagnostics: DiagnosticsConfig,
     /// Where to write; `None`: nowhere.
     pub files: Option<Files>,
 }
@@ -89,6 +95,8 @@ pub struct Trained {
     pub best_epoch: usize,
     /// The controllers' state that belongs to those weights; `None` without controllers.
     pub control: Option<ControlState>,
+    /// What the epochs up to the best one showed of its units: drift and growth.
+    pub seen: Seen,
     /// Wall-clock seconds per epoch, validation included.
     pub seconds_per_epoch: f64,
 }
@@ -115,6 +123,7 @@ impl Trainer {
             schedule: config.schedule,
             control: config.control,
             reference: config.is_reference(),
+            diagnostics: config.diagnostics,
             files: None,
         }
     }
@@ -137,14 +146,14 @@ impl Trainer {
         let start = std::time::Instant::now();
         let result = self.epochs(model, parameters, data, progress, &mut best, &mut step);
         // However it ended: the best weights so far are what is left.
-        let (mut best_epoch, mut control) = (0, None);
+        let (mut best_epoch, mut control, mut seen) = (0, None, Seen::default());
         if let Some(best) = best {
             *parameters = best.parameters;
-            (best_epoch, control) = (best.epoch, best.control);
+            (best_epoch, control, seen) = (best.epoch, best.control, best.seen);
         }
         let history = result.map_err(|error| at_step(model, parameters, step, error))?;
         let seconds_per_epoch = start.elapsed().as_secs_f64() / history.len() as f64;
-        Ok(Trained { history, best_epoch, control, seconds_per_epoch })
+        Ok(Trained { history, best_epoch, control, seen, seconds_per_epoch })
     }
 
     /// The epochs of [`Trainer::train`]: the history, and in `best` and `step` how far it came.
@@ -177,6 +186,7 @@ impl Trainer {
             buffers: BatchBuffers::default(),
             control: self.control.build(model.config(), self.reference)?,
         };
+        let mut watch = LayerWatch::new(model, &self.diagnostics, state.control.as_ref());
         let mut history: Vec<Epoch> = Vec::new();
         for epoch in 1..=self.train.epochs {
             let mut order = NoiseRng::new(NoiseKey::new(seed, SHUFFLE, epoch as u32));
@@ -195,16 +205,23 @@ impl Trainer {
                 *step += 1;
                 progress(Progress::Step { done: *step, total });
             }
+            let control = state.control.as_ref();
+            let limits = logvar_limits(model, control);
             let windows = &data.splits().validation;
+            let averages = self.train.averages();
             let validation =
-                validate(model, parameters, data, windows, seed, self.train.averages())
+                validate_within(model, parameters, data, windows, seed, averages, limits)
                     .map_err(in_validation)?;
-            let score = self.score(epoch, &validation, data.spec().horizon, state.control.as_ref());
+            let score = self.score(epoch, &validation, data.spec().horizon, control);
+            let loss = running.loss / running.windows;
+            let units = watch.epoch(model, &validation, control, loss, None)?;
             let better = best.as_ref().is_none_or(|best| score < best.score);
-            history.push(epoch_record(epoch, *step, rate, &running, &validation, better));
+            let units = units.map(|(units, _)| units);
+            history.push(epoch_record(epoch, *step, rate, &running, &validation, better, units));
             if better {
                 let control = state.control.as_ref().map(LayerControl::state);
-                *best = Some(Best { score, epoch, parameters: parameters.clone(), control });
+                let seen = watch.seen().clone();
+                *best = Some(Best { score, epoch, parameters: parameters.clone(), control, seen });
             }
             if let Some(files) = &self.files {
                 if better {
@@ -214,6 +231,7 @@ impl Trainer {
                     }
                 }
                 write_history(&files.history, &history)?;
+                watch.write(&files.units)?;
             }
             progress(Progress::Epoch(&history[epoch - 1]));
             let since = epoch - best.as_ref().map_or(0, |best| best.epoch);
@@ -249,6 +267,7 @@ struct Best<T: Element> {
     epoch: usize,
     parameters: Parameters<T>,
     control: Option<ControlState>,
+    seen: Seen,
 }
 
 /// Says that it was in validation that a number was not finite.
@@ -312,6 +331,7 @@ fn epoch_record(
     running: &Running,
     validation: &Evaluation,
     best: bool,
+    units: Option<EpochUnits>,
 ) -> Epoch {
     let Running { windows, steps, loss, nll, kl, norm } = running;
     Epoch {
@@ -328,6 +348,7 @@ fn epoch_record(
         mismatch: validation.mean_mismatch(),
         informed: validation.informed(),
         best,
+        units,
     }
 }
 

@@ -82,5 +82,7 @@ impl Controller for SigmaGuard {
 
     fn report(&self, to: &mut dyn FnMut(&'static str, f64)) {
         to("dead", self.dead as f64);
+        to("floor", self.config.floor);
+        to("ceiling", self.config.ceiling);
     }
 }

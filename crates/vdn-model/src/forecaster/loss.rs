@@ -200,6 +200,8 @@ pub struct BatchScores {
     pub mse: Var,
     /// The units' statistics; `None` for a deterministic twin.
     pub units: Option<UnitOutputs>,
+    /// The layer's outputs; `None` for a deterministic twin.
+    pub layer: Option<LayerOutput>,
 }
 
 impl Forecaster {
@@ -223,7 +225,8 @@ impl Forecaster {
                 MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
             let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?;
             let mse = squared_error(graph.tape, pass.y, pass.scores, y)?;
-            Ok(BatchScores { nll, mse, units: pass.units.map(|u| u.units) })
+            let units = pass.units.map(|u| u.units);
+            Ok(BatchScores { nll, mse, units, layer: pass.units })
         })
     }
 }

@@ -5,11 +5,13 @@
 
 mod control;
 mod data;
+mod diagnostics;
 mod model;
 mod training;
 
 pub use control::{ControlConfig, ControlName};
 pub use data::{DataConfig, FillPolicy, ProtocolName, ScalingRows};
+pub use diagnostics::DiagnosticsConfig;
 pub use model::{
     AggregationName, CentreName, ClampName, Compatibility, ModelConfig, ObjectiveName,
     OutputNoiseName, PoolName, ScoreName, SigmaName, VariantName,
@@ -43,6 +45,8 @@ pub struct RunConfig {
     pub model: ModelConfig,
     /// What keeps the units inside their constraints.
     pub control: ControlConfig,
+    /// What is measured of the units on a probe set, and how often.
+    pub diagnostics: DiagnosticsConfig,
     /// How long, in what portions, and by what the best epoch is chosen.
     pub train: TrainConfig,
     /// AdamW.
@@ -145,6 +149,7 @@ impl RunConfig {
     pub fn validate(&self) -> Result<(), TrainError> {
         self.data.validate()?;
         self.train.validate()?;
+        self.diagnostics.validate()?;
         self.optimizer.validate()?;
         self.schedule.validate()?;
         let model = self.model.to_forecaster(&self.data)?;

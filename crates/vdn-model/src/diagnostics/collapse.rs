@@ -1,0 +1,193 @@
+//! The seven ways in which a unit collapses, and what each is recognised by.
+
+use super::measures::Diagnostics;
+use super::unit_use::UnitUse;
+
+/// A way in which a unit is no longer a distribution that says something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CollapseMode {
+    /// Its measures grow without bound, or are far from the prior altogether.
+    Explosion,
+    /// It has become deterministic: hardly any noise is left in its samples.
+    VarianceCollapse,
+    /// It pays for a posterior that does not depend on its input.
+    Frozen,
+    /// Its posterior is the prior.
+    PosteriorCollapse,
+    /// Its past explains all that it says.
+    ArCapture,
+    /// Nothing downstream reads it.
+    Unused,
+    /// It wanders while the loss stands still.
+    Drift,
+}
+
+impl CollapseMode {
+    /// All of them, the gravest first.
+    pub const ALL: [Self; 7] = [
+        Self::Explosion,
+        Self::VarianceCollapse,
+        Self::Frozen,
+        Self::PosteriorCollapse,
+        Self::ArCapture,
+        Self::Unused,
+        Self::Drift,
+    ];
+
+    /// Its name in tables and files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Explosion => "explosion",
+            Self::VarianceCollapse => "variance_collapse",
+            Self::Frozen => "frozen",
+            Self::PosteriorCollapse => "posterior_collapse",
+            Self::ArCapture => "ar_capture",
+            Self::Unused => "unused",
+            Self::Drift => "drift",
+        }
+    }
+}
+
+/// Where each mode begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CollapseThresholds {
+    /// A rate below this many nats is no information: `posterior_collapse` and `frozen`. The default, 0.01, is a fifth of
+    /// the least rate of a living unit, and five times what chance leaves of a unit without information over 250 rows
+    /// (`1/(2 rows)`, where means follow noise in the input).
+    pub rate: f64,
+    /// A mismatch below this many nats is that of the prior: it tells `posterior_collapse` from `frozen`.
+    pub mismatch: f64,
+    /// The share of noise in a unit's samples, `V / (Var mu + V)`, below which it is `variance_collapse`.
+    pub noise_share: f64,
+    /// The mismatch in nats from which on it is an `explosion`: an aggregate posterior 3 nats from its prior is, for
+    /// instance, a mean of 2.4 or a variance of 9.5 where the prior has 0 and 1.
+    pub explosion: f64,
+    /// Energy or KL that grew by this factor in each of [`CollapseThresholds::growth_epochs`] successive epochs is an
+    /// `explosion`, too, once above [`CollapseThresholds::growth_floor`].
+    pub growth: f64,
+    /// So many epochs of growth.
+    pub growth_epochs: usize,
+    /// The energy, or the KL in nats, below which growth is no explosion.
+    pub growth_floor: f64,
+    /// The share of its rate that a unit's past leaves, below which it is `ar_capture`.
+    pub captured: f64,
+    /// The share of the mean use below which a unit is `unused`.
+    pub unused_share: f64,
+    /// The confidence of that, over all units together.
+    pub confidence: f64,
+    /// The drift in nats per epoch above which it is `drift`, while the loss stands still.
+    pub drift: f64,
+    /// The change of the training loss from one epoch to the next, in nats per time step, up to which it stands still.
+    pub constant_loss: f64,
+}
+
+impl Default for CollapseThresholds {
+    fn default() -> Self {
+        Self {
+            rate: 0.01,
+            mismatch: 0.01,
+            noise_share: 0.01,
+            explosion: 3.0,
+            growth: 1.5,
+            growth_epochs: 3,
+            growth_floor: 1.0,
+            captured: 0.1,
+            unused_share: 0.01,
+            confidence: 0.95,
+            drift: 0.01,
+            constant_loss: 0.002,
+        }
+    }
+}
+
+/// What is known of a layer; what is missing raises no alarm.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// The internal measures.
+    pub diagnostics: &'a Diagnostics,
+    /// The drift since the last epoch in nats, `[units]`.
+    pub drift: Option<&'a [f64]>,
+    /// The change of the training loss since the last epoch, nats per time step.
+    pub loss_change: Option<f64>,
+    /// Whether energy or KL grew in each of the last epochs, `[units]`.
+    pub growing: Option<&'a [bool]>,
+    /// The rate that a unit's past leaves, nats per latent dimension, `[units]`; where the layer has an autoregressive
+    /// prior or penalty.
+    pub rate_given_past: Option<&'a [f64]>,
+    /// What is read downstream.
+    pub unit_use: Option<&'a UnitUse>,
+}
+
+impl<'a> Evidence<'a> {
+    /// The internal measures alone.
+    #[must_use]
+    pub fn new(diagnostics: &'a Diagnostics) -> Self {
+        Self {
+            diagnostics,
+            drift: None,
+            loss_change: None,
+            growing: None,
+            rate_given_past: None,
+            unit_use: None,
+        }
+    }
+}
+
+impl CollapseThresholds {
+    /// The modes that each unit is in, the gravest first.
+    ///
+    /// ```
+    /// use vdn_model::UnitStatistics;
+    /// use vdn_model::diagnostics::{
+    ///     CollapseMode, CollapseThresholds, Diagnostics, Evidence, LayerContext, RowCounts,
+    /// };
+    /// let mut statistics = UnitStatistics::new();
+    /// statistics.merge(8, &[0.0_f64, 1.0], &[0.0, 0.0], &[0.0, 0.0], &[0.0, 0.0]);
+    /// let context = LayerContext {
+    ///     label: "layer", latent_dims: 1, beta: &[0.0; 2], band: None, prior_variance: &[],
+    /// };
+    /// let found = Diagnostics::new(&statistics, &RowCounts::new(2, 1), &context)?;
+    /// let modes = CollapseThresholds::default().modes(&Evidence::new(&found));
+    /// assert_eq!(modes, [vec![CollapseMode::PosteriorCollapse], vec![CollapseMode::Frozen]]);
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
+    #[must_use]
+    pub fn modes(&self, evidence: &Evidence<'_>) -> Vec<Vec<CollapseMode>> {
+        let d = evidence.diagnostics;
+        let mut unread = vec![false; d.units()];
+        if let Some(found) = evidence.unit_use {
+            for (&unit, is) in found.units.iter().zip(found.unread(self)) {
+                if let Some(to) = unread.get_mut(unit) {
+                    *to = is;
+                }
+            }
+        }
+        let constant =
+            evidence.loss_change.is_some_and(|change| change.abs() <= self.constant_loss);
+        let of = |x: Option<&[f64]>, unit: usize| x.and_then(|x| x.get(unit)).copied();
+        let holds = |mode: CollapseMode, unit: usize| {
+            let (rate, mismatch) = (d.rate[unit], d.mismatch[unit]);
+            let silent = rate.abs() < self.rate;
+            // A measure that is not a number is as far from its prior as can be.
+            let far = mismatch.is_nan() || mismatch > self.explosion;
+            match mode {
+                CollapseMode::Explosion => {
+                    let grew = evidence.growing.and_then(|g| g.get(unit)).copied();
+                    far || grew.unwrap_or(false)
+                }
+                CollapseMode::VarianceCollapse => d.noise_share[unit] < self.noise_share,
+                CollapseMode::Frozen => silent && mismatch >= self.mismatch,
+                CollapseMode::PosteriorCollapse => silent && mismatch < self.mismatch,
+                CollapseMode::ArCapture => of(evidence.rate_given_past, unit)
+                    .is_some_and(|left| !silent && left < self.captured * rate),
+                CollapseMode::Unused => unread[unit],
+                CollapseMode::Drift => {
+                    constant && of(evidence.drift, unit).is_some_and(|drift| drift > self.drift)
+                }
+            }
+        };
+        let modes = |unit| CollapseMode::ALL.into_iter().filter(|&m| holds(m, unit)).collect();
+        (0..d.units()).map(modes).collect()
+    }
+}

@@ -1,0 +1,267 @@
+//! [`Living`]: which units live, and why the others do not.
+
+use super::collapse::{CollapseMode, CollapseThresholds, Evidence};
+use std::fmt;
+
+/// The rates that a living unit may have, nats per latent dimension, and the share of its deviations that may sit at a
+/// limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UnitBudget {
+    /// The least rate.
+    pub low: f64,
+    /// The largest.
+    pub high: f64,
+    /// The share of deviations at a limit from which on a unit does not live.
+    pub saturation: f64,
+}
+
+impl Default for UnitBudget {
+    fn default() -> Self {
+        Self { low: 0.05, high: 0.30, saturation: 0.01 }
+    }
+}
+
+/// Why a unit does not live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// It has collapsed.
+    Collapse(CollapseMode),
+    /// Too many of its deviations sit at a limit.
+    Saturated,
+    /// Its rate is below the budget.
+    RateBelow,
+    /// Its rate is above the budget.
+    RateAbove,
+}
+
+impl Reason {
+    /// All of them, the gravest first.
+    pub const ALL: [Self; 10] = [
+        Self::Collapse(CollapseMode::ALL[0]),
+        Self::Collapse(CollapseMode::ALL[1]),
+        Self::Collapse(CollapseMode::ALL[2]),
+        Self::Collapse(CollapseMode::ALL[3]),
+        Self::Collapse(CollapseMode::ALL[4]),
+        Self::Collapse(CollapseMode::ALL[5]),
+        Self::Collapse(CollapseMode::ALL[6]),
+        Self::Saturated,
+        Self::RateBelow,
+        Self::RateAbove,
+    ];
+
+    /// Its name in tables and files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Collapse(mode) => mode.name(),
+            Self::Saturated => "saturated",
+            Self::RateBelow => "rate_below",
+            Self::RateAbove => "rate_above",
+        }
+    }
+
+    /// Its number in files of numbers: the place in [`Reason::ALL`], from 1; 0 is for units that live.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        Self::ALL.iter().position(|&reason| reason == self).map_or(0, |i| i as u8 + 1)
+    }
+
+    /// The reason with this number.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code).checked_sub(1)?).copied()
+    }
+}
+
+/// Which units live: none of the collapse modes holds, the rate lies in its budget, and hardly any deviation sits at a
+/// limit.
+///
+/// It prints as `1019 of 1024 units living; 3 posterior_collapse, 2 drift`: each unit under its gravest reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Living {
+    reasons: Vec<Vec<Reason>>,
+}
+
+impl Living {
+    /// Judges every unit of a layer.
+    ///
+    /// ```
+    /// use vdn_model::UnitStatistics;
+    /// use vdn_model::diagnostics::{
+    ///     CollapseThresholds, Diagnostics, Evidence, LayerContext, Living, RowCounts, UnitBudget,
+    /// };
+    /// let mut statistics = UnitStatistics::new();
+    /// statistics.merge(8, &[0.0_f64; 3], &[0.4, 0.0, 3.0], &[0.0; 3], &[0.0; 3]);
+    /// let context = LayerContext {
+    ///     label: "layer", latent_dims: 1, beta: &[0.0; 3], band: None, prior_variance: &[],
+    /// };
+    /// let found = Diagnostics::new(&statistics, &RowCounts::new(3, 1), &context)?;
+    /// let thresholds = CollapseThresholds::default();
+    /// let living = Living::new(&Evidence::new(&found), &thresholds, &UnitBudget::default());
+    /// assert_eq!(living.to_string(), "1 of 3 units living; 1 posterior_collapse, 1 rate_above");
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
+    #[must_use]
+    pub fn new(
+        evidence: &Evidence<'_>,
+        thresholds: &CollapseThresholds,
+        budget: &UnitBudget,
+    ) -> Self {
+        let d = evidence.diagnostics;
+        let modes = thresholds.modes(evidence).into_iter().enumerate();
+        let reasons = modes.map(|(unit, modes)| {
+            let mut reasons: Vec<Reason> = modes.into_iter().map(Reason::Collapse).collect();
+            let rate = d.rate[unit];
+            for (reason, holds) in [
+                (Reason::Saturated, d.saturation[unit] >= budget.saturation),
+                (Reason::RateBelow, rate.is_nan() || rate < budget.low),
+                (Reason::RateAbove, rate > budget.high),
+            ] {
+                if holds {
+                    reasons.push(reason);
+                }
+            }
+            reasons
+        });
+        Self { reasons: reasons.collect() }
+    }
+
+    /// The number of units.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.reasons.len()
+    }
+
+    /// All reasons of a unit, the gravest first; none if it lives.
+    ///
+    /// # Panics
+    /// There is no such unit.
+    #[must_use]
+    pub fn reasons(&self, unit: usize) -> &[Reason] {
+        &self.reasons[unit]
+    }
+
+    /// The gravest reason of each unit; `None` for those that live.
+    pub fn gravest(&self) -> impl Iterator<Item = Option<Reason>> + '_ {
+        self.reasons.iter().map(|reasons| reasons.first().copied())
+    }
+
+    /// The number of units that live.
+    #[must_use]
+    pub fn living(&self) -> usize {
+        self.reasons.iter().filter(|reasons| reasons.is_empty()).count()
+    }
+
+    /// The share of units that live; NaN of none.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        self.living() as f64 / self.units() as f64
+    }
+
+    /// The number of units that are in a collapse mode, whatever else holds.
+    #[must_use]
+    pub fn in_mode(&self, mode: CollapseMode) -> usize {
+        let reason = Reason::Collapse(mode);
+        self.reasons.iter().filter(|reasons| reasons.contains(&reason)).count()
+    }
+
+    /// How many units do not live for each reason, each unit counted once, under its gravest; only those that occur.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(Reason, usize)> {
+        let count = |reason| self.gravest().filter(|&g| g == Some(reason)).count();
+        let all = Reason::ALL.into_iter().map(|reason| (reason, count(reason)));
+        all.filter(|&(_, count)| count > 0).collect()
+    }
+}
+
+impl fmt::Display for Living {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} units living", self.living(), self.units())?;
+        let mut counts = self.counts();
+        counts.sort_by_key(|&(reason, count)| (std::cmp::Reverse(count), reason));
+        for (i, (reason, count)) in counts.into_iter().enumerate() {
+            let separator = if i == 0 { ';' } else { ',' };
+            write!(f, "{separator} {count} {}", reason.name())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::Diagnostics;
+
+    fn unit(rate: f64, mismatch: f64, noise_share: f64) -> Diagnostics {
+        Diagnostics {
+            kl: vec![rate + mismatch],
+            rate: vec![rate],
+            mismatch: vec![mismatch],
+            noise_share: vec![noise_share],
+            saturation: vec![0.0],
+            ..Diagnostics::default()
+        }
+    }
+
+    #[test]
+    fn every_mode_has_its_border() {
+        use CollapseMode::{
+            ArCapture, Drift, Explosion, Frozen, PosteriorCollapse, VarianceCollapse,
+        };
+        let thresholds = CollapseThresholds::default();
+        let healthy = unit(0.2, 0.05, 0.7);
+        let judge = |evidence: &Evidence<'_>| thresholds.modes(evidence).remove(0);
+        let of = |d: &Diagnostics| judge(&Evidence::new(d));
+        assert_eq!(of(&healthy), []);
+        assert_eq!(of(&unit(0.0099, 0.0099, 1.0)), [PosteriorCollapse]);
+        assert_eq!(of(&unit(0.0101, 0.0099, 1.0)), []);
+        assert_eq!(of(&unit(0.0099, 0.0101, 1.0)), [Frozen]);
+        assert_eq!(of(&unit(0.0, 3.1, 1.0)), [Explosion, Frozen]);
+        assert_eq!(of(&unit(2.0, 0.1, 0.0099)), [VarianceCollapse]);
+        assert_eq!(of(&unit(2.0, 0.1, 0.0101)), []);
+        assert_eq!(of(&unit(0.2, 3.1, 0.7)), [Explosion]);
+        assert_eq!(
+            of(&unit(f64::NAN, f64::NAN, f64::NAN)),
+            [Explosion],
+            "no number is far from everything"
+        );
+        let growing = Evidence { growing: Some(&[true]), ..Evidence::new(&healthy) };
+        assert_eq!(judge(&growing), [Explosion]);
+        let left = |left: &[f64]| {
+            judge(&Evidence { rate_given_past: Some(left), ..Evidence::new(&healthy) })
+        };
+        assert_eq!((left(&[0.019]), left(&[0.021])), (vec![ArCapture], vec![]));
+        let wander = |drift: &[f64], change: f64| {
+            judge(&Evidence {
+                drift: Some(drift),
+                loss_change: Some(change),
+                ..Evidence::new(&healthy)
+            })
+        };
+        assert_eq!(wander(&[0.011], -0.0019), [Drift]);
+        assert_eq!(wander(&[0.011], -0.0021), [], "the loss still falls");
+        assert_eq!(wander(&[0.009], 0.0), []);
+    }
+
+    #[test]
+    fn codes_name_reasons() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+        }
+        assert_eq!((Reason::from_code(0), Reason::from_code(11)), (None, None));
+    }
+
+    #[test]
+    fn budget_and_limits_count() {
+        let thresholds = CollapseThresholds::default();
+        let judge = |d: &Diagnostics| {
+            let living = Living::new(&Evidence::new(d), &thresholds, &UnitBudget::default());
+            living.reasons(0).to_vec()
+        };
+        assert_eq!(judge(&unit(0.05, 0.0, 0.9)), []);
+        assert_eq!(judge(&unit(0.049, 0.0, 0.9)), [Reason::RateBelow]);
+        assert_eq!(judge(&unit(0.301, 0.0, 0.5)), [Reason::RateAbove]);
+        let saturated = Diagnostics { saturation: vec![0.01], ..unit(0.2, 0.0, 0.7) };
+        assert_eq!(judge(&saturated), [Reason::Saturated]);
+    }
+}

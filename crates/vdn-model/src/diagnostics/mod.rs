@@ -1,0 +1,36 @@
+//! What is monitored of a layer's units: internal measures, collapse, and which units live.
+//!
+//! | file | concept | needs |
+//! |---|---|---|
+//! | `measures` | [`Diagnostics`]: KL, rate, mismatch, energy, ... of every unit | the fused statistics |
+//! | `rows` | [`RowCounts`]: rows in which a unit is alive, deviations at their limits | one glance at each row |
+//! | `summary` | [`DiagnosticsSummary`]: a layer in a dozen numbers | |
+//! | `drift` | [`drift`]: the KL between successive epochs | the fused statistics |
+//! | `mutual_information` | [`mutual_information`] by quadrature, with its error | posteriors on a probe set |
+//! | `persistence` | [`Persistence`]: `rho`, and the rate that the past leaves | posteriors of pairs of windows |
+//! | `unit_use` | [`UnitUse`]: what is read downstream, with standard errors | interventions on a probe set |
+//! | `collapse` | [`CollapseMode`], [`CollapseThresholds`] | all of these, as far as they are there |
+//! | `living` | [`Living`]: one predicate with reasons | |
+//! | `watch` | [`Watch`]: from epoch to epoch | |
+
+mod collapse;
+mod drift;
+mod living;
+mod measures;
+mod mutual_information;
+mod persistence;
+mod rows;
+mod summary;
+mod unit_use;
+mod watch;
+
+pub use collapse::{CollapseMode, CollapseThresholds, Evidence};
+pub use drift::drift;
+pub use living::{Living, Reason, UnitBudget};
+pub use measures::{Diagnostics, LayerContext};
+pub use mutual_information::{MutualInformation, mutual_information};
+pub use persistence::Persistence;
+pub use rows::RowCounts;
+pub use summary::DiagnosticsSummary;
+pub use unit_use::UnitUse;
+pub use watch::{EpochView, Seen, Watch};

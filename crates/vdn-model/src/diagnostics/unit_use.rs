@@ -1,0 +1,113 @@
+//! [`UnitUse`]: what is read of each unit downstream, measured by interventions, with standard errors.
+//!
+//! ```text
+//! value      dLL_i = E ln p(y | z) - E ln p(y | z with z_i drawn from its prior)          nats per window
+//! net value  dLL_i - KL_i
+//! share      T_i   = E |m(z) - m(z with z_i redrawn from q_i)|^2 / (2 tr Var m)           total effect (Sobol 2001)
+//! ```
+
+use super::collapse::CollapseThresholds;
+use crate::mixture::mixture_quantile;
+
+/// The measures of those units that were probed, each `[units probed]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnitUse {
+    /// Which units.
+    pub units: Vec<usize>,
+    /// Windows behind every number.
+    pub windows: usize,
+    /// `dLL_i`, nats per window.
+    pub value: Vec<f64>,
+    /// Its standard error; NaN where there are too few windows for one.
+    pub value_error: Vec<f64>,
+    /// `dLL_i - KL_i`, nats per window.
+    pub net: Vec<f64>,
+    /// `T_i`; 0 where predictions do not vary at all.
+    pub share: Vec<f64>,
+    /// Its standard error; NaN where there are too few windows for one.
+    pub share_error: Vec<f64>,
+}
+
+impl UnitUse {
+    /// Whether nothing reads a unit, for each that was probed: its share is below `unused_share` of the mean, and the
+    /// upper bound of its value, at the confidence of the thresholds over all units together (Holm 1979), is at most
+    /// `unused_share` of the mean value (at most 0 where that is negative).
+    #[must_use]
+    pub fn unread(&self, thresholds: &CollapseThresholds) -> Vec<bool> {
+        let n = self.units.len();
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / n.max(1) as f64;
+        let margin = thresholds.unused_share * mean(&self.value).max(0.0);
+        let largest_share = thresholds.unused_share * mean(&self.share);
+        // Those with the clearest evidence of no value first.
+        let score = |i: usize| match (self.value[i] - margin, self.value_error[i]) {
+            (excess, 0.0) if excess <= 0.0 => f64::NEG_INFINITY,
+            (excess, error) => excess / error,
+        };
+        let mut order: Vec<usize> = (0..n).filter(|&i| !score(i).is_nan()).collect();
+        order.sort_by(|&a, &b| score(a).total_cmp(&score(b)));
+        let mut unread = vec![false; n];
+        for (place, &i) in order.iter().enumerate() {
+            let level = (1.0 - thresholds.confidence) / (n - place) as f64;
+            let bound = mixture_quantile(&[0.0], None, 1.0, 1.0 - level);
+            if score(i) > -bound {
+                break;
+            }
+            unread[i] = self.share[i] <= largest_share;
+        }
+        unread
+    }
+
+    /// The sum of all values over the sum's parts that are positive: how many units bring more than they cost.
+    #[must_use]
+    pub fn units_with_net_value(&self) -> usize {
+        self.net.iter().filter(|&&net| net > 0.0).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(value: &[f64], error: &[f64], share: &[f64]) -> UnitUse {
+        UnitUse {
+            units: (0..value.len()).collect(),
+            windows: 64,
+            value: value.to_vec(),
+            value_error: error.to_vec(),
+            net: value.to_vec(),
+            share: share.to_vec(),
+            share_error: error.to_vec(),
+        }
+    }
+
+    #[test]
+    fn unread_needs_both_a_small_share_and_a_bound_below_the_margin() {
+        let thresholds = CollapseThresholds::default();
+        let unread = of(
+            &[1.0, 0.0, 0.0, -0.5, 0.0],
+            &[0.1, 0.0, 1.0, 0.01, 0.0],
+            &[0.5, 0.0, 0.0, 0.3, 0.001],
+        )
+        .unread(&thresholds);
+        // Read; never read; too noisy to say; harmful but read; never read for all that matters.
+        assert_eq!(unread, [false, true, false, false, true]);
+    }
+
+    #[test]
+    fn a_layer_that_nothing_reads_is_unread_as_a_whole() {
+        let unread = of(&[0.0; 3], &[0.0; 3], &[0.0; 3]).unread(&CollapseThresholds::default());
+        assert_eq!(unread, [true; 3]);
+    }
+
+    #[test]
+    fn many_units_are_not_called_unread_by_chance() {
+        // 1000 units of no effect but noise: shares as those of the others, scores normal. Holm keeps the chance of any
+        // alarm below 5 %: the least of 1000 scores is about -3.2, the bound -3.9.
+        let n = 1000;
+        let score =
+            |i: usize| mixture_quantile(&[0.0], None, 1.0, (i as f64 + 0.5) / f64::from(1000));
+        let value: Vec<f64> = (0..n).map(score).collect();
+        let found = of(&value, &vec![1.0; n], &vec![0.0; n]).unread(&CollapseThresholds::default());
+        assert!(!found.contains(&true));
+    }
+}

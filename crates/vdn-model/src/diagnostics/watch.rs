@@ -1,0 +1,194 @@
+//! [`Watch`]: a layer from epoch to epoch: drift, growth, and who lives.
+
+use super::collapse::{CollapseThresholds, Evidence};
+use super::drift::drift;
+use super::living::{Living, UnitBudget};
+use super::measures::Diagnostics;
+use super::unit_use::UnitUse;
+use crate::statistics::UnitStatistics;
+use std::collections::VecDeque;
+
+/// What an epoch showed of a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct EpochView<'a> {
+    /// The statistics over the same windows in every epoch.
+    pub statistics: &'a UnitStatistics,
+    /// The measures that follow from them.
+    pub diagnostics: &'a Diagnostics,
+    /// The training loss, nats per time step.
+    pub loss: f64,
+    /// The rate that the past leaves, where the layer has an autoregressive prior or penalty, `[units]`.
+    pub rate_given_past: Option<&'a [f64]>,
+    /// What is read downstream, where it was measured.
+    pub unit_use: Option<&'a UnitUse>,
+}
+
+/// What only a sequence of epochs can show of a layer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// The drift of each unit since the epoch before, nats per latent dimension; `None` in the first.
+    pub drift: Option<Vec<f64>>,
+    /// The change of the training loss since the epoch before, nats per time step; `None` in the first.
+    pub loss_change: Option<f64>,
+    /// Whether each unit's energy or KL grew by [`CollapseThresholds::growth`] in each of the last
+    /// [`CollapseThresholds::growth_epochs`]; `None` before so many.
+    pub growing: Option<Vec<bool>>,
+}
+
+impl Seen {
+    /// As evidence, beside the measures of the same epoch.
+    #[must_use]
+    pub fn evidence<'a>(&'a self, diagnostics: &'a Diagnostics) -> Evidence<'a> {
+        Evidence {
+            drift: self.drift.as_deref(),
+            loss_change: self.loss_change,
+            growing: self.growing.as_deref(),
+            ..Evidence::new(diagnostics)
+        }
+    }
+}
+
+/// Energies and KLs of one epoch.
+#[derive(Clone, Debug)]
+struct Level {
+    energy: Vec<f64>,
+    kl: Vec<f64>,
+}
+
+/// Watches one layer.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    thresholds: CollapseThresholds,
+    budget: UnitBudget,
+    before: Option<UnitStatistics>,
+    loss: Option<f64>,
+    levels: VecDeque<Level>,
+    seen: Seen,
+}
+
+impl Watch {
+    /// With these thresholds and this budget.
+    #[must_use]
+    pub fn new(thresholds: CollapseThresholds, budget: UnitBudget) -> Self {
+        let levels = VecDeque::with_capacity(thresholds.growth_epochs + 2);
+        Self { thresholds, budget, before: None, loss: None, levels, seen: Seen::default() }
+    }
+
+    /// Takes in an epoch and judges its units. Drift is known from the second epoch on, growth once
+    /// [`CollapseThresholds::growth_epochs`] have passed.
+    pub fn epoch(&mut self, view: &EpochView<'_>) -> Living {
+        let k = view.diagnostics.latent_dims;
+        self.levels.push_back(Level {
+            energy: view.diagnostics.energy.clone(),
+            kl: view.diagnostics.kl.clone(),
+        });
+        if self.levels.len() > self.thresholds.growth_epochs + 1 {
+            self.levels.pop_front();
+        }
+        self.seen = Seen {
+            drift: self.before.as_ref().and_then(|before| drift(view.statistics, before, k)),
+            loss_change: self.loss.map(|before| view.loss - before),
+            growing: self.growing(view.diagnostics.units()),
+        };
+        self.before = Some(view.statistics.clone());
+        self.loss = Some(view.loss);
+        let evidence = Evidence {
+            rate_given_past: view.rate_given_past,
+            unit_use: view.unit_use,
+            ..self.seen.evidence(view.diagnostics)
+        };
+        Living::new(&evidence, &self.thresholds, &self.budget)
+    }
+
+    /// What the last epoch showed beside those before it.
+    #[must_use]
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// The thresholds.
+    #[must_use]
+    pub fn thresholds(&self) -> &CollapseThresholds {
+        &self.thresholds
+    }
+
+    /// The budget of a living unit.
+    #[must_use]
+    pub fn budget(&self) -> &UnitBudget {
+        &self.budget
+    }
+
+    /// Which units' energy or KL grew by the threshold's factor in each of the last epochs; `None` before so many.
+    fn growing(&self, units: usize) -> Option<Vec<bool>> {
+        let CollapseThresholds { growth, growth_epochs, growth_floor, .. } = self.thresholds;
+        if growth_epochs == 0 || self.levels.len() <= growth_epochs {
+            return None;
+        }
+        let grew = |of: &dyn Fn(&Level) -> &[f64], unit: usize| {
+            let at = |epoch: usize| of(&self.levels[epoch]).get(unit).copied().unwrap_or(0.0);
+            at(growth_epochs) > growth_floor
+                && (0..growth_epochs).all(|epoch| at(epoch + 1) > growth * at(epoch))
+        };
+        let either = |unit| grew(&|level| &level.energy, unit) || grew(&|level| &level.kl, unit);
+        Some((0..units).map(either).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::{CollapseMode, LayerContext, RowCounts};
+
+    fn show(watch: &mut Watch, mean: f64, spread: f64, loss: f64) -> Living {
+        let mut statistics = UnitStatistics::new();
+        statistics.merge(32, &[mean], &[spread], &[0.0], &[0.0]);
+        let context = LayerContext {
+            label: "layer",
+            latent_dims: 1,
+            beta: &[0.0],
+            band: None,
+            prior_variance: &[],
+        };
+        let diagnostics = Diagnostics::new(&statistics, &RowCounts::new(1, 1), &context).unwrap();
+        watch.epoch(&EpochView {
+            statistics: &statistics,
+            diagnostics: &diagnostics,
+            loss,
+            rate_given_past: None,
+            unit_use: None,
+        })
+    }
+
+    fn watch() -> Watch {
+        Watch::new(CollapseThresholds::default(), UnitBudget::default())
+    }
+
+    #[test]
+    fn growth_in_every_epoch_is_an_explosion_and_settling_is_not() {
+        let mut growing = watch();
+        let modes: Vec<usize> = [0.4, 0.7, 1.2, 2.0]
+            .iter()
+            .map(|&spread| show(&mut growing, 0.0, spread, 0.0).in_mode(CollapseMode::Explosion))
+            .collect();
+        assert_eq!(modes, [0, 0, 0, 1]);
+        let mut settling = watch();
+        for spread in [0.4, 0.7, 1.2, 1.3, 1.4] {
+            let living = show(&mut settling, 0.0, spread, 0.0);
+            assert_eq!(living.in_mode(CollapseMode::Explosion), 0, "{spread}");
+        }
+    }
+
+    #[test]
+    fn moving_under_a_constant_loss_is_drift_and_learning_is_not() {
+        let mut wandering = watch();
+        show(&mut wandering, 0.0, 0.4, 1.0);
+        let living = show(&mut wandering, 0.3, 0.4, 1.0005);
+        // 0.09 / (2 * 1.4).
+        assert!((wandering.seen().drift.as_ref().unwrap()[0] - 0.09 / 2.8).abs() < 1e-12);
+        assert_eq!(living.in_mode(CollapseMode::Drift), 1);
+        let living = show(&mut wandering, 0.6, 0.4, 0.9);
+        assert_eq!(living.in_mode(CollapseMode::Drift), 0, "the loss fell");
+        let living = show(&mut wandering, 0.61, 0.4, 0.9);
+        assert_eq!(living.to_string(), "1 of 1 units living");
+    }
+}

@@ -1,0 +1,242 @@
+//! [`UnitHistory`]: every unit in every epoch, in one compact file, `units.npy`.
+//!
+//! The file is an array in NumPy's format 1.0 (`numpy.load` reads it), `float32`, little-endian, C order, of the shape
+//! `[epochs, measures, units]`. Row `e` belongs to line `e` of `history.csv` (epoch `e + 1`). The measures, in the order
+//! of [`UNIT_MEASURES`], on the validation windows after the epoch:
+//!
+//! | | measure | unit |
+//! |---|---|---|
+//! | 0 | `rate` | nats per latent dimension |
+//! | 1 | `kl` | nats per latent dimension |
+//! | 2 | `mismatch` | nats per latent dimension |
+//! | 3 | `energy` | the mean of `mu^2` |
+//! | 4 | `sigma` | the root of the mean variance |
+//! | 5 | `beta` | the weight of the unit's KL, against the score in nats per time step |
+//! | 6 | `signal_to_noise` | `C2 / V` |
+//! | 7 | `drift` | nats per latent dimension since the epoch before; NaN in the first |
+//! | 8 | `state` | 0: the unit lives; else the code of the gravest reason why not ([`Reason::code`]) |
+//!
+//! 36 bytes for each unit and epoch: 24 epochs of 1024 units are 885 kB. A twin has no such file.
+
+use crate::atomic_file::write_atomically;
+use crate::error::TrainError;
+use std::path::Path;
+use vdn_model::diagnostics::{Diagnostics, Living, Reason};
+
+/// What is kept of each unit and epoch, in the file's order.
+pub const UNIT_MEASURES: [&str; 9] =
+    ["rate", "kl", "mismatch", "energy", "sigma", "beta", "signal_to_noise", "drift", "state"];
+
+const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
+
+/// Measures of every unit in every epoch.
+///
+/// ```
+/// use vdn_train::UnitHistory;
+/// let history = UnitHistory::new(1024);
+/// assert_eq!((history.epochs(), history.units()), (0, 1024));
+/// assert!(UnitHistory::measure("rate").is_some());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnitHistory {
+    units: usize,
+    values: Vec<f32>,
+}
+
+impl UnitHistory {
+    /// Of a layer of so many units, without epochs yet.
+    #[must_use]
+    pub fn new(units: usize) -> Self {
+        Self { units, values: Vec::new() }
+    }
+
+    /// The place of a measure in [`UNIT_MEASURES`].
+    #[must_use]
+    pub fn measure(name: &str) -> Option<usize> {
+        UNIT_MEASURES.iter().position(|&measure| measure == name)
+    }
+
+    /// Adds an epoch.
+    ///
+    /// # Panics
+    /// The measures are those of another layer.
+    pub fn push(&mut self, diagnostics: &Diagnostics, living: &Living, drift: Option<&[f64]>) {
+        let d = diagnostics;
+        let counts = [d.units(), living.units(), drift.map_or(self.units, <[f64]>::len)];
+        assert_eq!(counts, [self.units; 3], "measures of another layer");
+        for of in [&d.rate, &d.kl, &d.mismatch, &d.energy, &d.sigma, &d.beta, &d.signal_to_noise] {
+            self.values.extend(of.iter().map(|&x| x as f32));
+        }
+        match drift {
+            Some(drift) => self.values.extend(drift.iter().map(|&x| x as f32)),
+            None => self.values.extend(std::iter::repeat_n(f32::NAN, self.units)),
+        }
+        let code = |reason: Option<Reason>| f32::from(reason.map_or(0, Reason::code));
+        self.values.extend(living.gravest().map(code));
+    }
+
+    /// Epochs recorded.
+    #[must_use]
+    pub fn epochs(&self) -> usize {
+        self.values.len() / (UNIT_MEASURES.len() * self.units).max(1)
+    }
+
+    /// The number of units.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.units
+    }
+
+    /// One measure of all units after one epoch, counted from 0; `None` if there is no such epoch or measure.
+    #[must_use]
+    pub fn get(&self, epoch: usize, measure: usize) -> Option<&[f32]> {
+        if measure >= UNIT_MEASURES.len() {
+            return None;
+        }
+        let start = (epoch * UNIT_MEASURES.len() + measure) * self.units;
+        self.values.get(start..start + self.units)
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
+        let (epochs, measures, units) = (self.epochs(), UNIT_MEASURES.len(), self.units);
+        let mut header = format!(
+            "{{'descr': '<f4', 'fortran_order': False, 'shape': ({epochs}, {measures}, {units}), }}"
+        );
+        // Magic, two bytes of length, header: padded with blanks to a multiple of 64, ending in a line break.
+        while !(MAGIC.len() + 2 + header.len() + 1).is_multiple_of(64) {
+            header.push(' ');
+        }
+        header.push('\n');
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend(self.values.iter().flat_map(|x| x.to_le_bytes()));
+        write_atomically(path, &bytes)
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what [`UnitHistory::write`] writes.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
+        let refuse = |reason: &str| TrainError::format(path, reason);
+        let not_ours = "is not an array of 32-bit numbers as this program writes it";
+        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| refuse(not_ours))?;
+        let (length, rest) = rest.split_first_chunk::<2>().ok_or_else(|| refuse(not_ours))?;
+        let length = usize::from(u16::from_le_bytes(*length));
+        let (header, data) = rest.split_at_checked(length).ok_or_else(|| refuse(not_ours))?;
+        let header = std::str::from_utf8(header).map_err(|_| refuse(not_ours))?;
+        if !header.contains("'<f4'") || !header.contains("'fortran_order': False") {
+            return Err(refuse(not_ours));
+        }
+        let shape = header.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+        let shape: Option<Vec<usize>> =
+            shape.and_then(|(shape, _)| shape.split(',').map(|n| n.trim().parse().ok()).collect());
+        let Some(&[epochs, measures, units]) = shape.as_deref() else {
+            return Err(refuse("has another shape than [epochs, measures, units]"));
+        };
+        if measures != UNIT_MEASURES.len() {
+            return Err(refuse(&format!(
+                "has {measures} measures of each unit, this program has {}",
+                UNIT_MEASURES.len()
+            )));
+        }
+        let numbers = epochs.checked_mul(measures).and_then(|n| n.checked_mul(units));
+        if numbers.and_then(|n| n.checked_mul(4)) != Some(data.len()) {
+            return Err(refuse("does not hold as many numbers as its shape says"));
+        }
+        let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        Ok(Self { units, values: data.chunks_exact(4).map(number).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vdn_model::UnitStatistics;
+    use vdn_model::diagnostics::{
+        CollapseThresholds, Evidence, LayerContext, RowCounts, UnitBudget,
+    };
+
+    fn epoch(spread: f64) -> (Diagnostics, Living) {
+        let mut statistics = UnitStatistics::new();
+        statistics.merge(8, &[0.0, 1.0], &[spread, 0.0], &[0.0, 0.0], &[0.0, 0.0]);
+        let context = LayerContext {
+            label: "layer",
+            latent_dims: 1,
+            beta: &[1e-4, 2e-4],
+            band: None,
+            prior_variance: &[],
+        };
+        let found = Diagnostics::new(&statistics, &RowCounts::new(2, 1), &context).unwrap();
+        let living = Living::new(
+            &Evidence::new(&found),
+            &CollapseThresholds::default(),
+            &UnitBudget::default(),
+        );
+        (found, living)
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_is_what_numpy_expects() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("units.npy");
+        let mut history = UnitHistory::new(2);
+        let (first, living) = epoch(0.4);
+        history.push(&first, &living, None);
+        let (second, living) = epoch(0.5);
+        history.push(&second, &living, Some(&[0.25, 0.0]));
+        history.write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let data = 2 * 9 * 2 * 4;
+        assert_eq!((bytes.len() - data) % 64, 0);
+        assert_eq!(bytes[bytes.len() - data - 1], b'\n');
+        let read = UnitHistory::read(&path).unwrap();
+        assert_eq!((read.epochs(), read.units()), (2, 2));
+        let of = |epoch, name| read.get(epoch, UnitHistory::measure(name).unwrap()).unwrap();
+        assert_eq!(of(0, "rate"), [(0.5 * 1.4_f64.ln()) as f32, 0.0]);
+        assert_eq!(of(1, "energy"), [0.5, 1.0]);
+        assert_eq!(of(1, "beta"), [1e-4, 2e-4]);
+        assert!(of(0, "drift")[0].is_nan());
+        assert_eq!(of(1, "drift"), [0.25, 0.0]);
+        let frozen = vdn_model::diagnostics::CollapseMode::Frozen;
+        assert_eq!(of(1, "state"), [0.0, f32::from(Reason::Collapse(frozen).code())]);
+        assert_eq!((read.get(2, 0), read.get(0, 9)), (None, None));
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("units.npy");
+        let mut history = UnitHistory::new(2);
+        let (found, living) = epoch(0.4);
+        history.push(&found, &living, None);
+        history.write(&path).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        let edits: [fn(&mut Vec<u8>); 5] = [
+            |bytes| bytes.truncate(5),
+            |bytes| bytes.truncate(9),
+            |bytes| bytes.truncate(bytes.len() - 1),
+            |bytes| {
+                let text = String::from_utf8_lossy(&bytes[10..80]).replace("<f4", "<f8");
+                bytes[10..80].copy_from_slice(text.as_bytes());
+            },
+            |bytes| {
+                let text = String::from_utf8_lossy(&bytes[10..80]).replace("1, 9,", "1, 8,");
+                bytes[10..80].copy_from_slice(text.as_bytes());
+            },
+        ];
+        for (i, edit) in edits.iter().enumerate() {
+            let mut bytes = good.clone();
+            edit(&mut bytes);
+            std::fs::write(&path, &bytes).unwrap();
+            let message = UnitHistory::read(&path).map(|_| ()).unwrap_err().to_string();
+            assert!(message.contains("units.npy"), "{i}: {message}");
+        }
+    }
+}
