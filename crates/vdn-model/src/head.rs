@@ -9,6 +9,8 @@ use crate::graph::{Graph, Mode};
 use crate::init::Builder;
 use crate::layer_norm::LayerNorm;
 use crate::linear::Linear;
+use crate::parameter::Parameters;
+use crate::replacement::ReplacementWeights;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 
@@ -104,5 +106,49 @@ impl GatedHead {
             };
             Ok((y, score))
         })
+    }
+
+    /// The parameters as replacements of single channels need them.
+    pub(crate) fn replacement_weights<T: Element>(
+        &self,
+        parameters: &Parameters<T>,
+    ) -> ReplacementWeights<T> {
+        let norm = self.norm.parameters().map(|id| parameters.get(id).tensor().data());
+        let channels = self.config.channels as f64;
+        let maps = [&self.hidden, &self.skip];
+        let epsilon = channels * LayerNorm::epsilon();
+        ReplacementWeights::new(parameters, norm, maps, 1.0 / channels.sqrt(), epsilon)
+    }
+
+    /// Records the values before the activation of `z` `[.., channels]`.
+    ///
+    /// # Errors
+    /// `z` has another number of channels.
+    pub(crate) fn before_activation<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        z: Var,
+    ) -> Result<Var, Error> {
+        let scale = 1.0 / (self.config.channels as f64).sqrt();
+        let normed = self.norm.forward_scaled(graph, z, scale)?;
+        self.hidden.forward(graph, normed)
+    }
+
+    /// Records the part of the outputs that goes through the activation, from the values `hidden` before it, without
+    /// dropout.
+    ///
+    /// # Errors
+    /// `hidden` has another width.
+    pub(crate) fn after_activation<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        hidden: Var,
+    ) -> Result<Var, Error> {
+        let a = graph.tape.gelu(hidden)?;
+        let delta = self.delta.forward(graph, a)?;
+        let Some(gate) = &self.gate else { return Ok(delta) };
+        let gate = gate.forward(graph, a)?;
+        let gate = graph.tape.sigmoid(gate)?;
+        graph.tape.mul(gate, delta)
     }
 }

@@ -46,4 +46,14 @@ impl LayerNorm {
         let (weight, bias) = (graph.parameter(self.weight), graph.parameter(self.bias));
         graph.tape.layer_norm(x, weight, bias, EPSILON / (factor * factor))
     }
+
+    /// The ids of scale and shift.
+    pub(crate) fn parameters(&self) -> [ParameterId; 2] {
+        [self.weight, self.bias]
+    }
+
+    /// What is added to the variance.
+    pub(crate) fn epsilon() -> f64 {
+        EPSILON
+    }
 }

@@ -27,6 +27,7 @@ mod mixture;
 mod output_noise;
 mod parameter;
 mod priors;
+mod replacement;
 mod sequence;
 mod statistics;
 
@@ -35,7 +36,7 @@ pub use ar_penalty::{ArScale, BandCentre, ar_penalty};
 pub use error::ModelError;
 pub use forecaster::{
     Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LossOptions, LossTerms,
-    Objective, Prediction, Variant,
+    Objective, Posteriors, Prediction, UnitEffects, Variant,
 };
 pub use graph::{Bindings, Graph, Mode};
 pub use head::{GatedHead, HeadConfig};

@@ -4,11 +4,13 @@ use crate::config::DiagnosticsConfig;
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
 use crate::history::EpochUnits;
+use crate::probe::Probe;
 use crate::unit_history::UnitHistory;
+use crate::unit_report::per_unit;
 use std::path::Path;
 use vdn_model::controllers::LayerControl;
 use vdn_model::diagnostics::{
-    CollapseThresholds, Diagnostics, EpochView, LayerContext, Living, Seen, UnitUse, Watch,
+    CollapseThresholds, Diagnostics, EpochView, LayerContext, Seen, Watch,
 };
 use vdn_model::{Forecaster, Objective, SigmaMode};
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
@@ -58,6 +60,23 @@ pub fn diagnose(
     Ok(Some(Diagnostics::new(statistics, rows, &context)?))
 }
 
+/// The KL of each unit, nats per window.
+pub(crate) fn unit_costs(diagnostics: &Diagnostics) -> Vec<f64> {
+    diagnostics.kl.iter().map(|kl| kl * diagnostics.latent_dims as f64).collect()
+}
+
+/// The rate that each unit's past leaves, nats per latent dimension, where an autoregressive term acts on the layer: only
+/// there can the past capture a unit.
+pub(crate) fn rate_given_past(
+    model: &Forecaster,
+    control: Option<&LayerControl>,
+    probe: Option<&Probe>,
+) -> Option<Vec<f64>> {
+    let term = control?.levers().objective.autoregression?;
+    let left = probe?.rate_given_past.as_deref()?;
+    (term.weight * term.ramp > 0.0).then(|| per_unit(left, model.config().latent_dims))
+}
+
 /// Watches a model's layer of units from epoch to epoch.
 #[derive(Debug)]
 pub(crate) struct LayerWatch {
@@ -75,31 +94,34 @@ impl LayerWatch {
         Self { watch, history: UnitHistory::new(model.config().units) }
     }
 
-    /// Takes in a validated epoch; `None` for a deterministic twin.
+    /// Takes in a validated epoch; `None` for a deterministic twin. `measure` makes a probe, if one is due, from the KL of
+    /// each unit in nats per window.
     pub(crate) fn epoch(
         &mut self,
         model: &Forecaster,
         evaluation: &Evaluation,
         control: Option<&LayerControl>,
         loss: f64,
-        unit_use: Option<&UnitUse>,
-    ) -> Result<Option<(EpochUnits, Living)>, TrainError> {
+        measure: impl FnOnce(&[f64]) -> Result<Option<Probe>, TrainError>,
+    ) -> Result<Option<EpochUnits>, TrainError> {
         let (Some(statistics), Some(diagnostics)) =
             (&evaluation.units, diagnose(model, evaluation, control)?)
         else {
             return Ok(None);
         };
+        let probe = measure(&unit_costs(&diagnostics))?;
+        let left = rate_given_past(model, control, probe.as_ref());
         let view = EpochView {
             statistics,
             diagnostics: &diagnostics,
             loss,
-            rate_given_past: None,
-            unit_use,
+            rate_given_past: left.as_deref(),
+            unit_use: probe.as_ref().map(|probe| &probe.unit_use),
         };
         let living = self.watch.epoch(&view);
         let drift = self.watch.seen().drift.as_deref();
         self.history.push(&diagnostics, &living, drift);
-        Ok(Some((EpochUnits::new(&diagnostics, &living, drift), living)))
+        Ok(Some(EpochUnits::new(&diagnostics, &living, drift, probe.as_ref())))
     }
 
     /// What the last epoch showed beside those before it.

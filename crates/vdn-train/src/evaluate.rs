@@ -298,9 +298,21 @@ pub fn forecast<T: Element>(
     windows: &[WindowIndex],
     seed: u64,
 ) -> Result<Vec<Prediction>, TrainError> {
+    forecast_under(model, parameters, data, windows, seed, Intervention::None)
+}
+
+/// [`forecast`], with something done to the latents.
+pub(crate) fn forecast_under<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Dataset,
+    windows: &[WindowIndex],
+    seed: u64,
+    intervention: Intervention,
+) -> Result<Vec<Prediction>, TrainError> {
     let mut passes = Passes::new(model, parameters, data, seed);
     let chunks = windows.chunks(EVALUATION_BATCH).enumerate();
-    chunks.map(|(index, chunk)| passes.predict(index, chunk, Intervention::None)).collect()
+    chunks.map(|(index, chunk)| passes.predict(index, chunk, intervention)).collect()
 }
 
 /// The numbers of one predicted window, laid out as the metrics want them.

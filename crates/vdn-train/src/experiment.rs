@@ -4,19 +4,20 @@ use crate::checkpoint::{load_control, load_weights};
 use crate::compare::{ridge, seasonal_naive};
 use crate::config::RunConfig;
 use crate::data::{Dataset, Table};
-use crate::diagnose::{diagnose, logvar_limits};
+use crate::diagnose::{diagnose, logvar_limits, rate_given_past, unit_costs};
 use crate::error::TrainError;
 use crate::evaluate::{evaluate, forecast, validate_within};
 use crate::metrics::PredictiveScore;
+use crate::probe::probe;
 use crate::report::{Report, Row};
 use crate::run::RunDirectory;
 use crate::trainer::{Files, Progress, Trained, Trainer};
-use crate::unit_report::UnitReport;
+use crate::unit_report::{UnitReport, write_units};
 use std::fmt::Write;
 use std::path::Path;
 use vdn_autograd::Score;
 use vdn_model::controllers::ControlState;
-use vdn_model::diagnostics::{CollapseThresholds, Living, Seen};
+use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living, Seen};
 use vdn_model::{Forecaster, ForecasterConfig, Intervention, Parameters, Variant};
 
 /// Which model of a run is being trained.
@@ -148,13 +149,15 @@ impl Experiment {
     }
 
     /// What became of the units of trained weights, on the validation windows; `None` for a deterministic twin. `control` is
-    /// the controllers' state that belongs to the weights, `seen` what training saw of the units from epoch to epoch.
+    /// the controllers' state that belongs to the weights, `seen` what training saw of the units from epoch to epoch; every
+    /// unit is written to `file`, if there is one.
     fn examine(
         &self,
         model: &Forecaster,
         parameters: &Parameters<f32>,
         control: Option<&ControlState>,
         seen: &Seen,
+        file: Option<&Path>,
     ) -> Result<Option<UnitReport>, TrainError> {
         let config = &self.config;
         let mut controllers = config.control.build(model.config(), config.is_reference())?;
@@ -168,10 +171,20 @@ impl Experiment {
         let validation =
             validate_within(model, parameters, &self.data, windows, seed, averages, limits)?;
         let Some(diagnostics) = diagnose(model, &validation, controllers)? else { return Ok(None) };
-        let budget = config.diagnostics.budget(controllers);
-        let thresholds = CollapseThresholds::default();
-        let living = Living::new(&seen.evidence(&diagnostics), &thresholds, &budget);
-        Ok(Some(UnitReport::new(&diagnostics, &living, &budget)))
+        let (settings, kl) = (&config.diagnostics, unit_costs(&diagnostics));
+        let probe = probe(model, parameters, &self.data, seed, settings, &kl)?;
+        let left = rate_given_past(model, controllers, probe.as_ref());
+        let evidence = Evidence {
+            rate_given_past: left.as_deref(),
+            unit_use: probe.as_ref().map(|probe| &probe.unit_use),
+            ..seen.evidence(&diagnostics)
+        };
+        let budget = settings.budget(controllers);
+        let living = Living::new(&evidence, &CollapseThresholds::default(), &budget);
+        if let Some(file) = file {
+            write_units(file, &diagnostics, &living, seen, probe.as_ref())?;
+        }
+        Ok(Some(UnitReport::new(&diagnostics, &living, &budget, probe.as_ref())))
     }
 
     fn score_baselines(
@@ -266,8 +279,11 @@ fn train_stages(
             .train(&model, &mut parameters, &experiment.data, |event| progress(stage, event))?;
         experiment.score(stage, &model, &parameters, Some(&trained), &mut report.rows)?;
         if !twin {
-            report.units =
-                experiment.examine(&model, &parameters, trained.control.as_ref(), &trained.seen)?;
+            report.units = {
+                let file = run.map(|run| run.file("units.csv"));
+                let control = trained.control.as_ref();
+                experiment.examine(&model, &parameters, control, &trained.seen, file.as_deref())?
+            };
         }
     }
     report.rows.extend(baselines);
@@ -309,7 +325,8 @@ pub fn evaluate_run(run: &RunDirectory) -> Result<Report, TrainError> {
     experiment.score(Stage::Model, &model, &parameters, None, &mut report.rows)?;
     let control = run.control(false);
     let control = control.exists().then(|| load_control(&control)).transpose()?;
-    report.units = experiment.examine(&model, &parameters, control.as_ref(), &Seen::default())?;
+    report.units =
+        experiment.examine(&model, &parameters, control.as_ref(), &Seen::default(), None)?;
     if run.weights(true).exists() {
         let (twin, parameters) = load_model(&experiment, run, Stage::Twin)?;
         experiment.score(Stage::Twin, &twin, &parameters, None, &mut report.rows)?;

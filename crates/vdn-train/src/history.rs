@@ -3,6 +3,7 @@
 
 use crate::atomic_file::write_atomically;
 use crate::error::TrainError;
+use crate::probe::Probe;
 use std::fmt::Write;
 use std::path::Path;
 use vdn_model::diagnostics::{Diagnostics, Living, Reason};
@@ -65,11 +66,25 @@ pub struct EpochUnits {
     pub inside: Option<f64>,
     /// The drift since the epoch before, nats per latent dimension; `None` in the first.
     pub drift: Option<f64>,
+    /// What the units bring, nats per window, in epochs with a probe.
+    pub value: Option<f64>,
+    /// Its standard error.
+    pub value_error: Option<f64>,
+    /// The mean information of the units about the window, nats per latent dimension, in epochs with a probe.
+    pub information: Option<f64>,
+    /// Their mean autocorrelation between windows that share no row, in epochs with a probe.
+    pub rho: Option<f64>,
 }
 
 impl EpochUnits {
-    pub(crate) fn new(diagnostics: &Diagnostics, living: &Living, drift: Option<&[f64]>) -> Self {
+    pub(crate) fn new(
+        diagnostics: &Diagnostics,
+        living: &Living,
+        drift: Option<&[f64]>,
+        probe: Option<&Probe>,
+    ) -> Self {
         let summary = diagnostics.summary();
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
         let collapsed = |reason: Option<Reason>| matches!(reason, Some(Reason::Collapse(_)));
         Self {
             living: living.share(),
@@ -83,13 +98,18 @@ impl EpochUnits {
             saturation: summary.saturation,
             alive: summary.alive,
             inside: summary.inside,
-            drift: drift.map(|drift| drift.iter().sum::<f64>() / drift.len() as f64),
+            drift: drift.map(mean),
+            value: probe.map(|probe| probe.layer.value),
+            value_error: probe.and_then(|probe| probe.layer.value_error),
+            information: probe.map(|probe| mean(&probe.information.nats)),
+            rho: probe.and_then(|probe| probe.rho.as_deref()).map(mean),
         }
     }
 
-    fn columns(&self) -> [Option<f64>; 11] {
+    fn columns(&self) -> [Option<f64>; 15] {
         let Self { living, collapsed, active, energy, signal_to_noise, sigma, beta, .. } = *self;
-        let Self { saturation, alive, inside, drift, .. } = *self;
+        let Self { saturation, alive, inside, drift, value, value_error, .. } = *self;
+        let Self { information, rho, .. } = *self;
         let [living, collapsed, active, energy] = [living, collapsed, active, energy].map(Some);
         let [signal_to_noise, sigma, beta] = [signal_to_noise, sigma, beta].map(Some);
         let [saturation, alive] = [saturation, alive].map(Some);
@@ -105,13 +125,17 @@ impl EpochUnits {
             alive,
             inside,
             drift,
+            value,
+            value_error,
+            information,
+            rho,
         ]
     }
 }
 
 const HEADER: &str = "epoch,step,loss,train_nll,kl,gradient_norm,learning_rate,validation_nll,validation_mse,\
                       rate,mismatch,informed,best,living,collapsed,active,energy,signal_to_noise,sigma,beta,\
-                      saturation,alive,inside,drift\n";
+                      saturation,alive,inside,drift,value,value_error,information,rho\n";
 
 /// Writes the whole history; called after every epoch, so that a run that is cut off keeps what it had.
 ///
@@ -132,7 +156,7 @@ pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
         )
         .expect("writing to a string cannot fail");
         // What an epoch does not have is an empty cell.
-        for value in e.units.map_or([None; 11], |units| units.columns()) {
+        for value in e.units.map_or([None; 15], |units| units.columns()) {
             text.push(',');
             if let Some(value) = value {
                 write!(text, "{value}").expect("writing to a string cannot fail");

@@ -5,6 +5,7 @@
 //! | `config.toml` | the whole configuration; training it again gives the same files, bit for bit |
 //! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
 //! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](crate::UnitHistory) |
+//! | `units.csv` | every unit of the best weights, with what was measured on the probe set; see [`UnitReport`](crate::UnitReport) |
 //! | `summary.json` | the test metrics of the model and the baselines, and how long it took |
 //! | `weights.safetensors` | the best epoch's weights |
 //! | `control.safetensors` | the controllers' state at the best epoch, if there are any |
@@ -130,8 +131,14 @@ impl RunDirectory {
         if self.weights(false).exists() {
             return;
         }
-        let names =
-            ["config.toml", "scaler.json", "history.csv", "control.safetensors", "units.npy"];
+        let names = [
+            "config.toml",
+            "scaler.json",
+            "history.csv",
+            "control.safetensors",
+            "units.npy",
+            "units.csv",
+        ];
         // The directory was empty. What cannot be removed stays: the error that led here is the one to report.
         for name in names {
             let _ = std::fs::remove_file(self.file(name));

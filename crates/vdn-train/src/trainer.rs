@@ -9,6 +9,7 @@ use crate::error::TrainError;
 use crate::evaluate::{Evaluation, validate_within};
 use crate::history::{Epoch, EpochUnits, write_history};
 use crate::optimizer::{AdamW, AdamWConfig};
+use crate::probe::probe;
 use crate::schedule::Schedule;
 use crate::selection::{Candidate, SelectionRule};
 use rand::seq::SliceRandom;
@@ -214,9 +215,13 @@ impl Trainer {
                     .map_err(in_validation)?;
             let score = self.score(epoch, &validation, data.spec().horizon, control);
             let loss = running.loss / running.windows;
-            let units = watch.epoch(model, &validation, control, loss, None)?;
+            let units = watch.epoch(model, &validation, control, loss, |kl| {
+                match self.diagnostics.is_due(epoch) {
+                    true => probe(model, parameters, data, seed, &self.diagnostics, kl),
+                    false => Ok(None),
+                }
+            })?;
             let better = best.as_ref().is_none_or(|best| score < best.score);
-            let units = units.map(|(units, _)| units);
             history.push(epoch_record(epoch, *step, rate, &running, &validation, better, units));
             if better {
                 let control = state.control.as_ref().map(LayerControl::state);

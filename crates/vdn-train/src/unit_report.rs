@@ -1,9 +1,19 @@
-//! [`UnitReport`]: what became of the units: who lives, and why the others do not.
+//! [`UnitReport`]: what became of the units: who lives, why the others do not, and what all of them bring and cost.
+//!
+//! Beside it, every unit of the best weights on a line of its own: `units.csv`. Columns: `unit`, the measures on the
+//! validation windows (`rate, kl, mismatch, energy, sigma, beta, signal_to_noise, active, saturation, alive, drift`), those
+//! on the probe set (`information, information_error, rho, rate_given_past`; `value, value_error, net, share,
+//! share_error` of units that had interventions), and `state`: `living`, or all reasons why not, joined by `+`. What was
+//! not measured is an empty cell.
 
+use crate::atomic_file::write_atomically;
+use crate::error::TrainError;
+use crate::probe::{LayerUse, Probe};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
-use vdn_model::diagnostics::{Diagnostics, Living, UnitBudget};
+use std::fmt::{self, Write};
+use std::path::Path;
+use vdn_model::diagnostics::{Diagnostics, Living, Seen, UnitBudget};
 
 /// The units of the best weights on the validation windows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,12 +44,67 @@ pub struct UnitReport {
     pub inside: Option<f64>,
     /// `1019 of 1024 units living; 3 posterior_collapse, 2 drift`.
     pub line: String,
+    /// What was measured on the probe set; `None` without one.
+    pub probe: Option<ProbeReport>,
+}
+
+/// What was measured on the probe set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProbeReport {
+    /// All units together.
+    pub layer: LayerUse,
+    /// Whether they are used: their value exceeds two standard errors.
+    pub used: bool,
+    /// Mean information about the window, nats per latent dimension.
+    pub information: f64,
+    /// The most information that a probe set of this size can show.
+    pub information_ceiling: f64,
+    /// Mean autocorrelation between windows that share no row; `None` where series are too short.
+    pub rho: Option<f64>,
+    /// Units that had interventions.
+    pub units_probed: usize,
+    /// The sum of their values, nats per window.
+    pub unit_values: f64,
+    /// Those that bring more than two standard errors.
+    pub units_with_value: usize,
+    /// Those that bring more than they cost.
+    pub units_with_net_value: usize,
+    /// Wall-clock seconds: layer, information and persistence, units.
+    pub seconds: [f64; 3],
+}
+
+fn mean(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.len().max(1) as f64
+}
+
+impl ProbeReport {
+    fn new(probe: &Probe) -> Self {
+        let found = &probe.unit_use;
+        let clear = found.value.iter().zip(&found.value_error).filter(|&(v, e)| *v > 2.0 * e);
+        Self {
+            layer: probe.layer,
+            used: probe.layer.is_used(),
+            information: mean(&probe.information.nats),
+            information_ceiling: probe.information.ceiling,
+            rho: probe.rho.as_deref().map(mean),
+            units_probed: found.units.len(),
+            unit_values: found.value.iter().sum(),
+            units_with_value: clear.count(),
+            units_with_net_value: found.units_with_net_value(),
+            seconds: probe.seconds,
+        }
+    }
 }
 
 impl UnitReport {
-    /// Of units and what was judged of them.
+    /// Of units, what was judged of them, and what a probe showed.
     #[must_use]
-    pub fn new(diagnostics: &Diagnostics, living: &Living, budget: &UnitBudget) -> Self {
+    pub fn new(
+        diagnostics: &Diagnostics,
+        living: &Living,
+        budget: &UnitBudget,
+        probe: Option<&Probe>,
+    ) -> Self {
         let summary = diagnostics.summary();
         let counts = living.counts().into_iter();
         Self {
@@ -56,6 +121,7 @@ impl UnitReport {
             active: summary.active,
             inside: summary.inside,
             line: living.to_string(),
+            probe: probe.map(ProbeReport::new),
         }
     }
 }
@@ -67,6 +133,97 @@ impl fmt::Display for UnitReport {
             f,
             "units     {} (validation windows; a living unit's rate is in [{low}, {high}] nats)",
             self.line
+        )?;
+        let Some(probe) = &self.probe else { return Ok(()) };
+        let LayerUse { value, value_error, kl, net, crps, crps_permuted, windows, .. } =
+            probe.layer;
+        let error = value_error.map_or_else(String::new, |error| format!(" +- {error:.2}"));
+        let verdict = match probe.used {
+            true => "used",
+            false => "NOT USED: no more than two standard errors",
+        };
+        let rho = probe.rho.map_or_else(String::new, |rho| format!(", persistence {rho:.2}"));
+        write!(
+            f,
+            "\nuse       they bring {value:.2}{error} nats per window and cost {kl:.2}, net {net:.2}; CRPS {crps:.4}, \
+             with z permuted {crps_permuted:.4}: {verdict}\n\
+             each      {} of {} bring something, {} more than they cost; information {:.3} nats{rho} ({windows} \
+             windows, {:.1} s)",
+            probe.units_with_value,
+            probe.units_probed,
+            probe.units_with_net_value,
+            probe.information,
+            probe.seconds.iter().sum::<f64>()
         )
     }
+}
+
+/// The mean over each unit's latent dimensions.
+pub(crate) fn per_unit(of_dims: &[f64], latent_dims: usize) -> Vec<f64> {
+    of_dims.chunks_exact(latent_dims.max(1)).map(mean).collect()
+}
+
+/// Writes every unit on a line of its own.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_units(
+    path: &Path,
+    diagnostics: &Diagnostics,
+    living: &Living,
+    seen: &Seen,
+    probe: Option<&Probe>,
+) -> Result<(), TrainError> {
+    let (d, k) = (diagnostics, diagnostics.latent_dims);
+    let dims = |of: Option<&[f64]>| of.map(|of| per_unit(of, k));
+    let information = dims(probe.map(|p| &p.information.nats[..]));
+    let information_error = dims(probe.map(|p| &p.information.error[..]));
+    let rho = dims(probe.and_then(|p| p.rho.as_deref()));
+    let left = dims(probe.and_then(|p| p.rate_given_past.as_deref()));
+    let mut text = "unit,rate,kl,mismatch,energy,sigma,beta,signal_to_noise,active,saturation,alive,drift,information,\
+                    information_error,rho,rate_given_past,value,value_error,net,share,share_error,state\n"
+        .to_owned();
+    for unit in 0..d.units() {
+        let of = |x: &[f64]| Some(x[unit]);
+        let maybe = |x: Option<&Vec<f64>>| x.and_then(|x| x.get(unit)).copied();
+        let place = probe.and_then(|p| {
+            let place = p.unit_use.units.iter().position(|&probed| probed == unit)?;
+            Some((&p.unit_use, place))
+        });
+        let cells = [
+            of(&d.rate),
+            of(&d.kl),
+            of(&d.mismatch),
+            of(&d.energy),
+            of(&d.sigma),
+            of(&d.beta),
+            of(&d.signal_to_noise),
+            of(&d.active),
+            of(&d.saturation),
+            of(&d.alive),
+            maybe(seen.drift.as_ref()),
+            maybe(information.as_ref()),
+            maybe(information_error.as_ref()),
+            maybe(rho.as_ref()),
+            maybe(left.as_ref()),
+            place.map(|(p, i)| p.value[i]),
+            place.map(|(p, i)| p.value_error[i]),
+            place.map(|(p, i)| p.net[i]),
+            place.map(|(p, i)| p.share[i]),
+            place.map(|(p, i)| p.share_error[i]),
+        ];
+        write!(text, "{unit},").expect("writing to a string cannot fail");
+        for cell in cells {
+            if let Some(cell) = cell.filter(|cell| cell.is_finite()) {
+                // Six digits are more than any of these is known to.
+                write!(text, "{}", cell as f32).expect("writing to a string cannot fail");
+            }
+            text.push(',');
+        }
+        let reasons: Vec<&str> = living.reasons(unit).iter().map(|r| r.name()).collect();
+        text.push_str(if reasons.is_empty() { "living" } else { "" });
+        text.push_str(&reasons.join("+"));
+        text.push('\n');
+    }
+    write_atomically(path, text.as_bytes())
 }

@@ -6,11 +6,13 @@ mod local;
 mod loss;
 mod non_finite;
 mod prediction;
+mod probe;
 
 pub use config::{ForecasterConfig, Objective, Variant};
 pub use local::LossOptions;
 pub use loss::{BatchScores, LossTerms};
 pub use prediction::{Intervention, Prediction};
+pub use probe::{Posteriors, UnitEffects};
 
 use crate::aggregate::Aggregation;
 use crate::encoder::PairEncoder;
@@ -34,6 +36,7 @@ mod stream {
     pub(super) const DROPOUT: u32 = 1;
     pub(super) const PRIOR: u32 = 2;
     pub(super) const PERMUTATION: u32 = 3;
+    pub(super) const REDRAW: u32 = 4;
 }
 
 /// Windows to forecast from, and what came after them.
@@ -75,6 +78,10 @@ pub(crate) struct Pass {
     pub(crate) scores: Option<Var>,
     /// The layer's outputs; `None` for a deterministic twin.
     pub(crate) units: Option<LayerOutput>,
+    /// What the head sees, `[samples, batch, channels]`.
+    pub(crate) z: Var,
+    /// What the head's outputs are multiplied by, `[batch, 1]`.
+    pub(crate) scale: Var,
 }
 
 impl Forecaster {
@@ -264,7 +271,7 @@ impl Forecaster {
         if !self.config.normalization.is_identity() {
             y = graph.tape.add(y, centre)?;
         }
-        Ok(Pass { y, sigma, scores, units })
+        Ok(Pass { y, sigma, scores, units, z, scale })
     }
 
     /// Data-dependent initialisation on a first batch: every unit starts inside its rate interval. Without effect when
