@@ -12,14 +12,18 @@ use progress::Bar;
 use std::io::Write;
 use std::process::ExitCode;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{MAX_THREADS, RunDirectory, TrainError, evaluate_run, forecast_run, train_run};
+use vdn_train::{
+    MAX_THREADS, RunDirectory, TrainError, evaluate_run, forecast_run, report_run, train_run,
+};
 
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) if error.use_stderr() => {
             if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-                return fail("a command is missing: train, evaluate or forecast; see vdn --help");
+                return fail(
+                    "a command is missing: train, evaluate, report or forecast; see vdn --help",
+                );
             }
             // The message and its details, without the usage that follows.
             let text = error.to_string();
@@ -91,6 +95,14 @@ fn run(command: Command) -> Result<(), String> {
             let pool = pool(threads)?;
             let report = pool.run(|| evaluate_run(&run)).map_err(one_line)?;
             say(&report.to_string())?;
+        }
+        Command::Report { run, out, threads } => {
+            let run = RunDirectory::open(&run).map_err(one_line)?;
+            let pool = pool(threads)?;
+            let page = pool.run(|| report_run(&run)).map_err(one_line)?;
+            let path = out.unwrap_or_else(|| run.file("report.html"));
+            vdn_train::write_atomically(&path, page.as_bytes()).map_err(one_line)?;
+            say(&format!("written to {}", path.display()))?;
         }
         Command::Forecast { run, data, out, threads } => {
             let run = RunDirectory::open(&run).map_err(one_line)?;

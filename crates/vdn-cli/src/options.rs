@@ -28,6 +28,17 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
+    /// Write one self-contained HTML page about a run.
+    Report {
+        /// The run directory.
+        run: PathBuf,
+        /// Where to write (`report.html` in the run directory if left out).
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Threads; 0: one for each processor.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+    },
     /// Forecast what comes after the last row of each series: CSV with mean and quantiles.
     Forecast {
         /// The run directory.

@@ -7,7 +7,7 @@ use crate::data::{Dataset, Table};
 use crate::diagnose::{diagnose, logvar_limits, rate_given_past, unit_costs};
 use crate::error::TrainError;
 use crate::evaluate::{evaluate, forecast, validate_within};
-use crate::metrics::PredictiveScore;
+use crate::metrics::{PredictiveScore, Summary};
 use crate::probe::probe;
 use crate::report::{Report, Row};
 use crate::run::RunDirectory;
@@ -18,7 +18,7 @@ use std::path::Path;
 use vdn_autograd::Score;
 use vdn_model::controllers::ControlState;
 use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living, Seen};
-use vdn_model::{Forecaster, ForecasterConfig, Intervention, Parameters, Variant};
+use vdn_model::{Forecaster, ForecasterConfig, Intervention, Parameters, UnitStatistics, Variant};
 
 /// Which model of a run is being trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +41,23 @@ impl Stage {
 }
 
 /// What a run works on.
-struct Experiment {
-    config: RunConfig,
+pub(crate) struct Experiment {
+    pub(crate) config: RunConfig,
     season: (usize, String),
     notes: Vec<String>,
-    data: Dataset,
+    pub(crate) data: Dataset,
+}
+
+/// A run's stored model, scored.
+pub(crate) struct Evaluated {
+    pub(crate) experiment: Experiment,
+    pub(crate) model: Forecaster,
+    pub(crate) parameters: Parameters<f32>,
+    /// The model's own scores; those of its twin and the baselines are in `report`, too.
+    pub(crate) summary: Summary,
+    /// What its units carry on the test windows; `None` for a deterministic model.
+    pub(crate) units: Option<UnitStatistics>,
+    pub(crate) report: Report,
 }
 
 impl Experiment {
@@ -114,7 +126,7 @@ impl Experiment {
         parameters: &Parameters<f32>,
         trained: Option<&Trained>,
         rows: &mut Vec<Row>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(Summary, Option<UnitStatistics>), TrainError> {
         let (seed, test) = (self.config.train.seed, &self.data.splits().test);
         let averages = self.config.train.averages();
         let score = predictive_score(model.score());
@@ -134,7 +146,7 @@ impl Experiment {
         }
         rows.push(row);
         if stage == Stage::Model && model.config().variant == Variant::Variational {
-            let (summary, _) = evaluate(
+            let (swapped, _) = evaluate(
                 model,
                 parameters,
                 &self.data,
@@ -143,9 +155,9 @@ impl Experiment {
                 Intervention::Permute,
                 averages,
             )?;
-            rows.push(Row::new("  the same, z swapped in the batch", &summary, score));
+            rows.push(Row::new("  the same, z swapped in the batch", &swapped, score));
         }
-        Ok(())
+        Ok((summary, units))
     }
 
     /// What became of the units of trained weights, on the validation windows; `None` for a deterministic twin. `control` is
@@ -309,6 +321,11 @@ fn load_model(
 /// # Errors
 /// The directory, its data or its weights cannot be read or do not fit each other.
 pub fn evaluate_run(run: &RunDirectory) -> Result<Report, TrainError> {
+    Ok(evaluate_stored(run)?.report)
+}
+
+/// [`evaluate_run`], with what it was computed from.
+pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainError> {
     let experiment = Experiment::load(run.read_config()?)?;
     let (names, scaler) = run.read_scaler()?;
     let (now_names, now) = (experiment.data.names(), experiment.data.scaler());
@@ -322,17 +339,18 @@ pub fn evaluate_run(run: &RunDirectory) -> Result<Report, TrainError> {
     }
     let mut report = experiment.report()?;
     let (model, parameters) = load_model(&experiment, run, Stage::Model)?;
-    experiment.score(Stage::Model, &model, &parameters, None, &mut report.rows)?;
+    let (summary, units) =
+        experiment.score(Stage::Model, &model, &parameters, None, &mut report.rows)?;
     let control = run.control(false);
     let control = control.exists().then(|| load_control(&control)).transpose()?;
     report.units =
         experiment.examine(&model, &parameters, control.as_ref(), &Seen::default(), None)?;
     if run.weights(true).exists() {
-        let (twin, parameters) = load_model(&experiment, run, Stage::Twin)?;
-        experiment.score(Stage::Twin, &twin, &parameters, None, &mut report.rows)?;
+        let (twin, twin_parameters) = load_model(&experiment, run, Stage::Twin)?;
+        experiment.score(Stage::Twin, &twin, &twin_parameters, None, &mut report.rows)?;
     }
     experiment.score_baselines(&mut report.rows, predictive_score(model.score()))?;
-    Ok(report)
+    Ok(Evaluated { experiment, model, parameters, summary, units, report })
 }
 
 /// The quantiles that a forecast is written with.
