@@ -62,7 +62,7 @@ impl Scale {
     pub(super) fn at(&self, x: f64) -> Option<f64> {
         let x = if self.logarithmic { x.log10() } else { x };
         let share = (x - self.low) / (self.high - self.low);
-        share.is_finite().then(|| self.from + share * (self.to - self.from))
+        share.is_finite().then_some(self.from + share * (self.to - self.from))
     }
 
     /// Round numbers on the axis.
