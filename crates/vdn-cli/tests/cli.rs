@@ -85,6 +85,32 @@ fn a_run_is_the_same_on_one_and_two_threads_and_can_be_used_afterwards() {
 }
 
 #[test]
+fn a_report_is_one_page_that_needs_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run <&>");
+    let output = train(&out, &["--quiet"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let output = vdn(&["report", out.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("run &lt;&amp;&gt;") && !page.contains("run <&>"));
+    for part in
+        ["<svg", "data:image/png;base64,", "Who lives", "Cost and value of units", "Calibration"]
+    {
+        assert!(page.contains(part), "{part} is not in the page");
+    }
+    for part in ["http", "<script", "<link", "url(", "NaN"] {
+        assert!(!page.contains(part), "{part} is in the page");
+    }
+    assert!(page.len() < 200_000, "{} bytes for 16 units", page.len());
+    // Every figure is whole.
+    for tag in ["svg", "figure", "table", "section", "div"] {
+        let [open, close] = [format!("<{tag}"), format!("</{tag}>")];
+        assert_eq!(page.matches(&open).count(), page.matches(&close).count(), "{tag}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_one_line_and_nothing_is_written() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, contents: &str| -> String {

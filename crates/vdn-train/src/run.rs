@@ -9,6 +9,7 @@
 //! | `summary.json` | the test metrics of the model and the baselines, and how long it took |
 //! | `weights.safetensors` | the best epoch's weights |
 //! | `control.safetensors` | the controllers' state at the best epoch, if there are any |
+//! | `report.html` | the page that `vdn report` writes |
 //! | `scaler.json` | what the series were standardised with |
 //!
 //! A twin trained beside the model has `twin-history.csv` and `twin-weights.safetensors`.

@@ -9,7 +9,11 @@ use std::io::Write;
 /// # Panics
 /// `pixels` is not a whole number of rows.
 pub(super) fn data_uri(width: usize, pixels: &[[u8; 3]]) -> String {
-    assert!(width > 0 && pixels.len().is_multiple_of(width), "{} pixels in rows of {width}", pixels.len());
+    assert!(
+        width > 0 && pixels.len().is_multiple_of(width),
+        "{} pixels in rows of {width}",
+        pixels.len()
+    );
     format!("data:image/png;base64,{}", base64(&encode(width, pixels)))
 }
 

@@ -45,21 +45,38 @@ impl Scatter {
             }
         }
         if self.diagonal {
-            let low = points.iter().map(|p| p[0]).fold(f64::INFINITY, f64::min);
-            let high = points.iter().map(|p| p[0]).fold(f64::NEG_INFINITY, f64::max);
+            // The part of the line that lies inside both axes.
+            let end = |i: usize, pick: fn(f64, f64) -> f64, start: f64| {
+                points.iter().map(|p| p[i]).fold(start, pick)
+            };
+            let low = [0, 1].map(|i| end(i, f64::min, f64::INFINITY));
+            let high = [0, 1].map(|i| end(i, f64::max, f64::NEG_INFINITY));
+            let (low, high) = (low[0].max(low[1]), high[0].min(high[1]));
             let ends = [low, high].map(|v| Some([frame.x.at(v)?, frame.y.at(v)?]));
-            if let [Some([x0, y0]), Some([x1, y1])] = ends {
-                let (top, bottom) = (y_ends[1], y_ends[0]);
-                if (top..=bottom).contains(&y0) || (top..=bottom).contains(&y1) {
-                    put(
-                        &mut out,
-                        format_args!(
-                            "<path class=\"l k d\" d=\"M{x0:.1} {y0:.1}L{x1:.1} {y1:.1}\"/>"
-                        ),
-                    );
-                }
+            if let ([Some([x0, y0]), Some([x1, y1])], true) = (ends, low < high) {
+                let line = format_args!("M{x0:.1} {y0:.1}L{x1:.1} {y1:.1}");
+                put(&mut out, format_args!("<path class=\"l k d\" d=\"{line}\"/>"));
             }
         }
         figure(&self.title, &self.note, &out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_diagonal_stays_inside_both_axes() {
+        let points = vec![[0.0, 0.5], [1.0, 0.7], [f64::NAN, 1.0]];
+        let chart = Scatter { title: "t".into(), points, diagonal: true, ..Scatter::default() };
+        let svg = chart.draw();
+        assert_eq!(
+            (svg.matches("<circle").count(), svg.matches("class=\"l k d\"").count()),
+            (2, 1)
+        );
+        // No part of the line where values are above or below all of the others.
+        let apart = Scatter { points: vec![[0.0, 5.0], [1.0, 6.0]], ..chart };
+        assert_eq!(apart.draw().matches("class=\"l k d\"").count(), 0);
     }
 }

@@ -2,23 +2,22 @@
 
 use crate::error::TrainError;
 use crate::html::{LineChart, Page, Series};
-use crate::run::RunDirectory;
+use std::path::Path;
 
-/// The columns of `history.csv`, whichever there are.
-pub(super) struct History {
+/// The columns of a CSV file of numbers, whichever there are; what is no number is NaN.
+pub(super) struct Columns {
     names: Vec<String>,
     rows: Vec<Vec<f64>>,
 }
 
-impl History {
-    pub(super) fn read(run: &RunDirectory) -> Result<Self, TrainError> {
-        let path = run.history(false);
-        let mut reader = csv::Reader::from_path(&path).map_err(|e| TrainError::format(&path, e))?;
-        let names = reader.headers().map_err(|e| TrainError::format(&path, e))?;
+impl Columns {
+    pub(super) fn read(path: &Path) -> Result<Self, TrainError> {
+        let mut reader = csv::Reader::from_path(path).map_err(|e| TrainError::format(path, e))?;
+        let names = reader.headers().map_err(|e| TrainError::format(path, e))?;
         let names = names.iter().map(str::to_owned).collect();
         let mut rows = Vec::new();
         for record in reader.records() {
-            let record = record.map_err(|e| TrainError::format(&path, e))?;
+            let record = record.map_err(|e| TrainError::format(path, e))?;
             rows.push(record.iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect());
         }
         Ok(Self { names, rows })
@@ -65,7 +64,7 @@ impl History {
 }
 
 /// Losses and scores over epochs.
-pub(super) fn training(page: &mut Page, history: &History) {
+pub(super) fn training(page: &mut Page, history: &Columns) {
     let charts = [
         history.chart(
             "Negative log-likelihood",

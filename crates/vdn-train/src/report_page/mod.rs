@@ -10,7 +10,7 @@ use crate::html::{Bars, Page, Table, number};
 use crate::metrics::IntervalSummary;
 use crate::report::Row;
 use crate::run::RunDirectory;
-use history::History;
+use history::Columns;
 
 /// One self-contained HTML page about a run: scores, the history, what the units carry, forecasts, calibration. The
 /// model is read back and scored on its test windows again, so that the page tells what the stored weights do.
@@ -19,14 +19,14 @@ use history::History;
 /// The directory, its data or its weights cannot be read or do not fit each other.
 pub fn report_run(run: &RunDirectory) -> Result<String, TrainError> {
     let evaluated = evaluate_stored(run)?;
-    let history = History::read(run)?;
+    let history = Columns::read(&run.history(false))?;
     let name =
         run.path().file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let mut page = Page::new(&format!("vdn run {name}"));
     scores(&mut page, &evaluated);
     history::training(&mut page, &history);
     units::over_epochs(&mut page, &history, run)?;
-    units::at_the_end(&mut page, &evaluated);
+    units::at_the_end(&mut page, &evaluated, run)?;
     forecasts::fans(&mut page, &evaluated)?;
     calibration(&mut page, &evaluated);
     Ok(page.finish())

@@ -1,9 +1,9 @@
 //! Units: over the epochs from `history.csv` and `units.npy`, and in the weights that were kept.
 
-use super::history::History;
+use super::history::Columns;
 use crate::error::TrainError;
 use crate::experiment::Evaluated;
-use crate::html::{Band, Bars, HeatMap, LineChart, Page, Series, Table};
+use crate::html::{Band, Bars, HeatMap, LineChart, Page, Scatter, Series, Table, number};
 use crate::run::RunDirectory;
 use crate::unit_history::UnitHistory;
 
@@ -16,7 +16,7 @@ const BINS: usize = 32;
 /// `units.npy` is there but cannot be read.
 pub(super) fn over_epochs(
     page: &mut Page,
-    history: &History,
+    history: &Columns,
     run: &RunDirectory,
 ) -> Result<(), TrainError> {
     let path = run.units(false);
@@ -56,7 +56,7 @@ pub(super) fn over_epochs(
 /// Median and the middle 90 % of a measure over units.
 fn spread(
     units: &UnitHistory,
-    history: &History,
+    history: &Columns,
     measure: &str,
     title: &str,
     label: &str,
@@ -120,11 +120,18 @@ fn rates(units: &UnitHistory) -> HeatMap {
 }
 
 /// Histograms over the units of the stored weights, and why units do not live.
-pub(super) fn at_the_end(page: &mut Page, evaluated: &Evaluated) {
-    let Some(units) = &evaluated.units else { return };
+///
+/// # Errors
+/// `units.csv` is there but cannot be read.
+pub(super) fn at_the_end(
+    page: &mut Page,
+    evaluated: &Evaluated,
+    run: &RunDirectory,
+) -> Result<(), TrainError> {
+    let Some(units) = &evaluated.units else { return Ok(()) };
     let snr = units.signal_to_noise();
     let logarithms: Vec<f64> = snr.iter().map(|x| x.log10()).collect();
-    let figures = [
+    let mut figures = vec![
         Bars {
             title: "Signal to noise".to_owned(),
             note: "Variance of the posterior means over their mean variance, one value for each latent dimension.".to_owned(),
@@ -150,8 +157,12 @@ pub(super) fn at_the_end(page: &mut Page, evaluated: &Evaluated) {
         }
         .draw(),
     ];
-    page.section("Units of the kept weights", "On the test windows.", &figures);
-    let Some(report) = &evaluated.report.units else { return };
+    let file = run.file("units.csv");
+    if file.exists() {
+        figures.push(cost_and_value(&Columns::read(&file)?).draw());
+    }
+    page.section("Units of the kept weights", "Histograms: on the test windows.", &figures);
+    let Some(report) = &evaluated.report.units else { return Ok(()) };
     let reasons = report.reasons.iter().map(|(name, count)| vec![name.clone(), count.to_string()]);
     let mut rows = vec![vec!["living".to_owned(), report.living.to_string()]];
     rows.extend(reasons);
@@ -166,4 +177,47 @@ pub(super) fn at_the_end(page: &mut Page, evaluated: &Evaluated) {
         heads: ["", "units"].map(str::to_owned).to_vec(),
         rows,
     });
+    if let Some(probe) = &report.probe {
+        let layer = &probe.layer;
+        let error = layer.value_error.map_or_else(|| "-".to_owned(), number);
+        page.table(&Table {
+            title: "What the units are worth together".to_owned(),
+            note: format!(
+                "On {} validation windows, nats per window: how much likelier the targets are with the units' samples than with \
+                 draws from their priors, less the KL that they cost. {} more than two standard errors: the units {} read.",
+                layer.windows,
+                if probe.used { "It is" } else { "It is not" },
+                if probe.used { "are" } else { "cannot be said to be" },
+            ),
+            heads: ["", "value", "± SE", "KL", "net value", "CRPS", "CRPS, z swapped"].map(str::to_owned).to_vec(),
+            rows: vec![vec![
+                "all units".to_owned(),
+                number(layer.value),
+                error,
+                number(layer.kl),
+                number(layer.net),
+                number(layer.crps),
+                number(layer.crps_permuted),
+            ]],
+        });
+    }
+    Ok(())
+}
+
+/// What each unit costs and brings.
+fn cost_and_value(units: &Columns) -> Scatter {
+    let column = |name: &str| units.column(name).unwrap_or_default();
+    // The KL per window is value less net value, whatever the latent dimensions.
+    let (value, net) = (column("value"), column("net"));
+    let points = value.iter().zip(&net).map(|(value, net)| [value - net, *value]).collect();
+    Scatter {
+        title: "Cost and value of units".to_owned(),
+        note: "On the probe set: what each unit pays in KL, and how much likelier the targets are for its sample than for a draw \
+               from its prior. Above the broken line it brings more than it costs."
+            .to_owned(),
+        x_label: "KL, nats per window".to_owned(),
+        y_label: "value, nats per window".to_owned(),
+        points,
+        diagonal: true,
+    }
 }
