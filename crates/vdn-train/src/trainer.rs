@@ -2,21 +2,20 @@
 
 use crate::batch::BatchBuffers;
 use crate::checkpoint::{save_control, save_weights};
-use crate::config::{ControlConfig, RunConfig, Selection, TrainConfig};
+use crate::choose::Validated;
+use crate::config::{ControlConfig, RunConfig, TrainConfig};
+use crate::control_step::{ControlLog, ControlStep};
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, validate};
 use crate::history::{Epoch, write_history};
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::schedule::Schedule;
-use crate::selection::{Candidate, SelectionRule};
 use rand::seq::SliceRandom;
 use std::path::PathBuf;
 use vdn_autograd::Tape;
-use vdn_model::controllers::{ControlState, LayerControl, LossValues};
-use vdn_model::{
-    Bindings, Forecaster, Graph, LossOptions, Mode, ModelError, Parameters, UnitMeasures,
-};
+use vdn_model::controllers::{ArShareRule, ControlState, LayerControl};
+use vdn_model::{Bindings, Forecaster, Graph, Mode, ModelError, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
 
@@ -47,7 +46,7 @@ pub struct Files {
     pub history: PathBuf,
     /// The best weights so far.
     pub weights: PathBuf,
-    /// The controllers' state that belongs to those weights.
+    /// The controllers' state that belongs to those weights; beside it, with the ending `csv`, the log of the controllers.
     pub control: PathBuf,
 }
 
@@ -89,6 +88,8 @@ pub struct Trained {
     pub best_epoch: usize,
     /// The controllers' state that belongs to those weights; `None` without controllers.
     pub control: Option<ControlState>,
+    /// What controllers saw and did, one line an epoch; empty without controllers.
+    pub control_log: ControlLog,
     /// Wall-clock seconds per epoch, validation included.
     pub seconds_per_epoch: f64,
 }
@@ -133,9 +134,10 @@ impl Trainer {
         data: &Dataset,
         progress: impl FnMut(Progress<'_>),
     ) -> Result<Trained, TrainError> {
-        let (mut best, mut step) = (None, 0);
+        let (mut best, mut step, mut control_log) = (None, 0, ControlLog::default());
         let start = std::time::Instant::now();
-        let result = self.epochs(model, parameters, data, progress, &mut best, &mut step);
+        let result =
+            self.epochs(model, parameters, data, progress, &mut best, &mut step, &mut control_log);
         // However it ended: the best weights so far are what is left.
         let (mut best_epoch, mut control) = (0, None);
         if let Some(best) = best {
@@ -144,10 +146,14 @@ impl Trainer {
         }
         let history = result.map_err(|error| at_step(model, parameters, step, error))?;
         let seconds_per_epoch = start.elapsed().as_secs_f64() / history.len() as f64;
-        Ok(Trained { history, best_epoch, control, seconds_per_epoch })
+        Ok(Trained { history, best_epoch, control, control_log, seconds_per_epoch })
     }
 
-    /// The epochs of [`Trainer::train`]: the history, and in `best` and `step` how far it came.
+    /// The epochs of [`Trainer::train`]: the history, and in `best`, `step` and `control_log` how far it came.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what is left when it ends with an error is borrowed"
+    )]
     fn epochs<T: Element>(
         &self,
         model: &Forecaster,
@@ -156,6 +162,7 @@ impl Trainer {
         mut progress: impl FnMut(Progress<'_>),
         best: &mut Option<Best<T>>,
         step: &mut u64,
+        control_log: &mut ControlLog,
     ) -> Result<Vec<Epoch>, TrainError> {
         self.train.validate()?;
         self.schedule.validate()?;
@@ -176,6 +183,10 @@ impl Trainer {
             bindings: Bindings::new(),
             buffers: BatchBuffers::default(),
             control: self.control.build(model.config(), self.reference)?,
+            around: ControlStep::new(match self.reference {
+                true => ArShareRule::Reference,
+                false => ArShareRule::Monotone,
+            }),
         };
         let mut history: Vec<Epoch> = Vec::new();
         for epoch in 1..=self.train.epochs {
@@ -195,11 +206,18 @@ impl Trainer {
                 *step += 1;
                 progress(Progress::Step { done: *step, total });
             }
+            state.around.end_epoch(epoch, state.control.as_ref());
+            control_log.clone_from(state.around.log());
             let windows = &data.splits().validation;
             let validation =
                 validate(model, parameters, data, windows, seed, self.train.averages())
                     .map_err(in_validation)?;
-            let score = self.score(epoch, &validation, data.spec().horizon, state.control.as_ref());
+            let chosen_by = self.train.selection;
+            let seen =
+                Validated { epoch, validation: &validation, averages: self.train.averages(), seed };
+            let score = seen
+                .score(chosen_by, model, parameters, data, state.control.as_ref())
+                .map_err(in_validation)?;
             let better = best.as_ref().is_none_or(|best| score < best.score);
             history.push(epoch_record(epoch, *step, rate, &running, &validation, better));
             if better {
@@ -213,6 +231,9 @@ impl Trainer {
                         save_control(control, &files.control)?;
                     }
                 }
+                if state.control.is_some() {
+                    control_log.write(&files.control.with_extension("csv"))?;
+                }
                 write_history(&files.history, &history)?;
             }
             progress(Progress::Epoch(&history[epoch - 1]));
@@ -222,24 +243,6 @@ impl Trainer {
             }
         }
         Ok(history)
-    }
-
-    /// What the best epoch is chosen by; smaller is better.
-    fn score(
-        &self,
-        epoch: usize,
-        validation: &Evaluation,
-        horizon: usize,
-        control: Option<&LayerControl>,
-    ) -> f64 {
-        match self.train.selection {
-            Selection::Nll => validation.nll,
-            Selection::Mse => validation.mse,
-            Selection::Elbo => validation.nll * horizon as f64 + validation.kl(),
-            Selection::Score => {
-                SelectionRule::default().score(&candidate(epoch, validation, control))
-            }
-        }
     }
 }
 
@@ -283,28 +286,6 @@ fn at_step<T: Element>(
     TrainError::NonFinite { step, report }
 }
 
-/// What the selection score looks at; without energy bands, the fit and the KL alone.
-fn candidate(epoch: usize, validation: &Evaluation, control: Option<&LayerControl>) -> Candidate {
-    let mut seen = Candidate {
-        epoch: Some(epoch as u64),
-        nll: Some(validation.nll),
-        mse: Some(validation.mse),
-        kl: Some(validation.kl()),
-        ..Candidate::default()
-    };
-    let band = control.and_then(|control| control.levers().objective.band.as_ref());
-    if let (Some(band), Some(units)) = (band, &validation.units) {
-        let energy = units.energy();
-        let k = energy.len() / band.bounds.len().max(1);
-        let energy: Vec<f64> =
-            energy.chunks_exact(k.max(1)).map(|e| e.iter().sum::<f64>() / k as f64).collect();
-        let [low, high] = band.bounds.outside(&energy);
-        (seen.low, seen.high) = (Some(low), Some(high));
-        seen.band = Some(band.hinge.value(&energy, &band.bounds));
-    }
-    seen
-}
-
 fn epoch_record(
     epoch: usize,
     step: u64,
@@ -338,6 +319,7 @@ struct State<T: Element> {
     bindings: Bindings,
     buffers: BatchBuffers<T>,
     control: Option<LayerControl>,
+    around: ControlStep<T>,
 }
 
 impl<T: Element> State<T> {
@@ -353,17 +335,11 @@ impl<T: Element> State<T> {
         rate: f64,
         running: &mut Running,
     ) -> Result<(), TrainError> {
-        let Self { optimizer, tape, bindings, buffers, control } = self;
+        let Self { optimizer, tape, bindings, buffers, control, around } = self;
         tape.reset();
         let batch = buffers.fill(data, windows, true)?;
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
-        let options = LossOptions {
-            local: control.as_ref().map(|control| &control.levers().objective),
-            measures: control
-                .as_ref()
-                .map_or(UnitMeasures::PerDimension, |control| control.config().measures),
-            ..LossOptions::default()
-        };
+        let options = around.options(control.as_ref(), data, windows)?;
         let terms = model.loss_with(&mut graph, &batch, &options)?;
         let loss = tape.scalar(terms.loss)?.to_f64();
         if !loss.is_finite() {
@@ -378,22 +354,7 @@ impl<T: Element> State<T> {
         if let Some(kl) = terms.kl {
             running.kl += n * tape.scalar(kl)?.to_f64();
         }
-        if let (Some(control), Some(layer), Some(local)) =
-            (control.as_mut(), terms.layer, terms.local)
-        {
-            let band = control.levers().objective.band.as_ref().map_or(0.0, |band| band.weight);
-            let losses = LossValues {
-                nll: tape.scalar(terms.nll)?.to_f64(),
-                mse: 0.0,
-                weighted_kl: tape.scalar(local.weighted_kl)?.to_f64(),
-                weighted_band: match local.band {
-                    Some(penalty) => band * tape.scalar(penalty)?.to_f64(),
-                    None => 0.0,
-                },
-                ar: 0.0,
-            };
-            control.observe(tape, model.layer(), &layer, losses);
-        }
+        around.observe(control.as_mut(), tape, model, &terms)?;
         tape.backward(terms.loss)?;
         // The tape lets go of the parameters, so that they change in place.
         tape.release_shared();
