@@ -27,6 +27,7 @@ mod output_noise;
 mod parameter;
 mod priors;
 mod sequence;
+mod sequence_measures;
 mod statistics;
 
 pub use aggregate::{Aggregation, MedianConvention, Vote, sample_median, vote};
@@ -59,4 +60,5 @@ pub use sequence::{
     SequenceForecasterConfig, SequenceLayer, SequenceLoss, SequenceObjective, Series, StepInput,
     Taken, Unroll, Unrolled, checkpointed, filter, predict, rollout, smooth, unroll, unroll_terms,
 };
+pub use sequence_measures::{SequenceMeasures, sequence_measures};
 pub use statistics::UnitStatistics;
