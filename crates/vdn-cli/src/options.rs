@@ -122,9 +122,10 @@ pub(crate) struct TrainOptions {
     /// Divide each window by its deviation, too.
     #[arg(long)]
     divide_by_deviation: bool,
-    /// How units are kept inside their constraints: none, rate, homeo, proj_on, proj_off.
-    #[arg(long)]
-    control: Option<String>,
+    /// How units are kept inside their constraints: none, rate, homeo, proj_on or proj_off, and beside it any of ar, rate,
+    /// kl, free_bits, annealing, capacity, geco, pi, thermostat, as in homeo,ar; settings are in the configuration file.
+    #[arg(long, value_delimiter = ',', num_args = 1)]
+    control: Option<Vec<String>>,
     /// Whose defaults to start from: none, reference.
     #[arg(long)]
     compatibility: Option<String>,
@@ -211,8 +212,10 @@ impl TrainOptions {
         let compatibility =
             self.compatibility.as_deref().map(|text| name("compatibility", text)).transpose()?;
         set(&mut model.compatibility, compatibility);
-        let control = self.control.as_deref().map(|text| name("control", text)).transpose()?;
-        set(&mut config.control.mode, control);
+        if let Some(names) = &self.control {
+            let names = names.iter().map(String::as_str);
+            config.control.choose(names).map_err(|error| error.to_string())?;
+        }
         let train = &mut config.train;
         set(&mut train.epochs, self.epochs);
         set(&mut train.patience, self.patience);

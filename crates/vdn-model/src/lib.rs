@@ -29,6 +29,7 @@ mod parameter;
 mod priors;
 mod replacement;
 mod sequence;
+mod sequence_measures;
 mod statistics;
 
 pub use aggregate::{Aggregation, MedianConvention, Vote, sample_median, vote};
@@ -61,4 +62,5 @@ pub use sequence::{
     SequenceForecasterConfig, SequenceLayer, SequenceLoss, SequenceObjective, Series, StepInput,
     Taken, Unroll, Unrolled, checkpointed, filter, predict, rollout, smooth, unroll, unroll_terms,
 };
+pub use sequence_measures::{SequenceMeasures, sequence_measures};
 pub use statistics::UnitStatistics;

@@ -7,6 +7,7 @@
 //! in nats per time step, like the score it is added to. It is plain data: controllers set the numbers between steps.
 
 use crate::controllers::{Constraint, EnergyBand, Hinge};
+use crate::sequence_measures::{SequenceMeasures, fisher};
 use vdn_autograd::{Error, Tape, UnitOutputs, Var};
 use vdn_tensor::Element;
 
@@ -80,6 +81,8 @@ pub struct LocalObjective {
     pub rate: Option<Constraint>,
     /// The constraint on KLs.
     pub kl: Option<Constraint>,
+    /// The constraint on the persistence, in layers with a prior over time.
+    pub persistence: Option<Constraint>,
     /// The energy bands.
     pub band: Option<BandTerm>,
     /// The autoregressive penalty.
@@ -112,9 +115,30 @@ impl LocalObjective {
             capacity: None,
             rate: None,
             kl: None,
+            persistence: None,
             band: None,
             autoregression: None,
         }
+    }
+
+    /// Records the constraints of a layer along a sequence, a scalar: on the rate given the past, and on the persistence.
+    /// `None` where there are none.
+    ///
+    /// # Errors
+    /// Measures of another layer.
+    pub fn record_sequence<T: Element>(
+        &self,
+        tape: &mut Tape<T>,
+        measures: &SequenceMeasures,
+    ) -> Result<Option<Var>, Error> {
+        let rate = self.rate.as_ref().map(|rate| rate.term(tape, measures.rate)).transpose()?;
+        let Some(persistence) = &self.persistence else { return Ok(rate) };
+        let transformed = fisher(tape, measures.persistence)?;
+        let term = persistence.term(tape, transformed)?;
+        Ok(Some(match rate {
+            Some(rate) => tape.add(rate, term)?,
+            None => term,
+        }))
     }
 
     /// Records it. `energy` is the energy of each unit, `[units]`; `ar` the autoregressive penalty, where there is one.

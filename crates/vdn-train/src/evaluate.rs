@@ -287,6 +287,34 @@ pub fn evaluate<T: Element>(
     Ok((scores.summary()?, units))
 }
 
+/// The mean exact CRPS of the predictive mixtures on windows.
+///
+/// # Errors
+/// Windows that do not fit the model; a prediction that is not finite.
+pub fn mean_crps<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Dataset,
+    windows: &[WindowIndex],
+    seed: u64,
+    averages: BatchAverages,
+) -> Result<f64, TrainError> {
+    let settings = ScoreSettings {
+        taus: Vec::new(),
+        intervals: Vec::new(),
+        quantile_levels: Vec::new(),
+        ..ScoreSettings::default()
+    };
+    let mut passes = Passes::new(model, parameters, data, seed);
+    let mut scores = WindowAverages::new(settings, data, windows)?;
+    for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
+        let prediction = passes.predict(index, chunk, Intervention::None)?;
+        let weight = averages.weight(windows.len(), chunk.len());
+        scores.push(data, chunk, weight, |row| PredictedRow::new(&prediction, row))?;
+    }
+    Ok(scores.summary()?.crps.mean)
+}
+
 /// The predictive distribution of windows, in one piece.
 ///
 /// # Errors

@@ -8,8 +8,10 @@ mod atomic_file;
 pub mod baselines;
 mod batch;
 mod checkpoint;
+mod choose;
 mod compare;
 mod config;
+mod control_step;
 pub mod data;
 mod diagnose;
 mod error;
@@ -33,15 +35,19 @@ pub use atomic_file::write_atomically;
 pub use checkpoint::{load_control, load_weights, save_control, save_weights};
 pub use compare::{ridge, seasonal_naive};
 pub use config::{
-    AggregationName, CentreName, ClampName, Compatibility, ControlConfig, ControlName, DataConfig,
-    DiagnosticsConfig, FillPolicy, MAX_THREADS, ModelConfig, ObjectiveName, OutputNoiseName,
-    PoolName, ProtocolName, RunConfig, ScalingRows, ScoreName, Selection, SigmaName, TrainConfig,
-    VariantName,
+    AggregationName, AnnealingConfig, AnnealingName, ArConfig, BudgetConfig, BudgetScope,
+    CapacityConfig, CentreName, ClampName, Compatibility, ControlConfig, ControlName,
+    ControllerName, ControllerSet, DataConfig, DiagnosticsConfig, EarlierName, FillPolicy,
+    FreeBitsConfig, GecoSettings, MAX_THREADS, ModelConfig, ObjectiveName, OutputNoiseName,
+    PiSettings, PoolName, ProtocolName, RunConfig, ScalingRows, ScoreName, Selection, SigmaName,
+    ThermostatSettings, TrainConfig, VariantName,
 };
+pub use control_step::ControlLog;
 pub use diagnose::{diagnose, logvar_limits};
 pub use error::TrainError;
 pub use evaluate::{
-    Averaging, BatchAverages, EVALUATION_BATCH, Evaluation, INFORMED, evaluate, forecast, validate,
+    Averaging, BatchAverages, EVALUATION_BATCH, Evaluation, INFORMED, evaluate, forecast,
+    mean_crps, validate,
 };
 pub use experiment::{Stage, evaluate_run, forecast_run, train_run};
 pub use history::{Epoch, EpochUnits, write_history};

@@ -2,7 +2,9 @@
 
 use crate::batch::BatchBuffers;
 use crate::checkpoint::{save_control, save_weights};
-use crate::config::{ControlConfig, DiagnosticsConfig, RunConfig, Selection, TrainConfig};
+use crate::choose::Validated;
+use crate::config::{ControlConfig, DiagnosticsConfig, RunConfig, TrainConfig};
+use crate::control_step::{ControlLog, ControlStep};
 use crate::data::{Dataset, WindowIndex};
 use crate::diagnose::{LayerWatch, logvar_limits};
 use crate::error::TrainError;
@@ -11,15 +13,12 @@ use crate::history::{Epoch, EpochUnits, write_history};
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::probe::probe;
 use crate::schedule::Schedule;
-use crate::selection::{Candidate, SelectionRule};
 use rand::seq::SliceRandom;
 use std::path::PathBuf;
 use vdn_autograd::Tape;
-use vdn_model::controllers::{ControlState, LayerControl, LossValues};
+use vdn_model::controllers::{ArShareRule, ControlState, LayerControl};
 use vdn_model::diagnostics::Seen;
-use vdn_model::{
-    Bindings, Forecaster, Graph, LossOptions, Mode, ModelError, Parameters, UnitMeasures,
-};
+use vdn_model::{Bindings, Forecaster, Graph, Mode, ModelError, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
 
@@ -50,7 +49,7 @@ pub struct Files {
     pub history: PathBuf,
     /// The best weights so far.
     pub weights: PathBuf,
-    /// The controllers' state that belongs to those weights.
+    /// The controllers' state that belongs to those weights; beside it, with the ending `csv`, the log of the controllers.
     pub control: PathBuf,
     /// Every unit in every epoch, rewritten after every epoch.
     pub units: PathBuf,
@@ -98,6 +97,8 @@ pub struct Trained {
     pub control: Option<ControlState>,
     /// What the epochs up to the best one showed of its units: drift and growth.
     pub seen: Seen,
+    /// What controllers saw and did, one line an epoch; empty without controllers.
+    pub control_log: ControlLog,
     /// Wall-clock seconds per epoch, validation included.
     pub seconds_per_epoch: f64,
 }
@@ -143,9 +144,10 @@ impl Trainer {
         data: &Dataset,
         progress: impl FnMut(Progress<'_>),
     ) -> Result<Trained, TrainError> {
-        let (mut best, mut step) = (None, 0);
+        let (mut best, mut step, mut control_log) = (None, 0, ControlLog::default());
         let start = std::time::Instant::now();
-        let result = self.epochs(model, parameters, data, progress, &mut best, &mut step);
+        let result =
+            self.epochs(model, parameters, data, progress, &mut best, &mut step, &mut control_log);
         // However it ended: the best weights so far are what is left.
         let (mut best_epoch, mut control, mut seen) = (0, None, Seen::default());
         if let Some(best) = best {
@@ -154,10 +156,14 @@ impl Trainer {
         }
         let history = result.map_err(|error| at_step(model, parameters, step, error))?;
         let seconds_per_epoch = start.elapsed().as_secs_f64() / history.len() as f64;
-        Ok(Trained { history, best_epoch, control, seen, seconds_per_epoch })
+        Ok(Trained { history, best_epoch, control, seen, control_log, seconds_per_epoch })
     }
 
-    /// The epochs of [`Trainer::train`]: the history, and in `best` and `step` how far it came.
+    /// The epochs of [`Trainer::train`]: the history, and in `best`, `step` and `control_log` how far it came.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what is left when it ends with an error is borrowed"
+    )]
     fn epochs<T: Element>(
         &self,
         model: &Forecaster,
@@ -166,6 +172,7 @@ impl Trainer {
         mut progress: impl FnMut(Progress<'_>),
         best: &mut Option<Best<T>>,
         step: &mut u64,
+        control_log: &mut ControlLog,
     ) -> Result<Vec<Epoch>, TrainError> {
         self.train.validate()?;
         self.schedule.validate()?;
@@ -186,6 +193,10 @@ impl Trainer {
             bindings: Bindings::new(),
             buffers: BatchBuffers::default(),
             control: self.control.build(model.config(), self.reference)?,
+            around: ControlStep::new(match self.reference {
+                true => ArShareRule::Reference,
+                false => ArShareRule::Monotone,
+            }),
         };
         let mut watch = LayerWatch::new(model, &self.diagnostics, state.control.as_ref());
         let mut history: Vec<Epoch> = Vec::new();
@@ -206,6 +217,8 @@ impl Trainer {
                 *step += 1;
                 progress(Progress::Step { done: *step, total });
             }
+            state.around.end_epoch(epoch, state.control.as_ref());
+            control_log.clone_from(state.around.log());
             let control = state.control.as_ref();
             let limits = logvar_limits(model, control);
             let windows = &data.splits().validation;
@@ -213,7 +226,11 @@ impl Trainer {
             let validation =
                 validate_within(model, parameters, data, windows, seed, averages, limits)
                     .map_err(in_validation)?;
-            let score = self.score(epoch, &validation, data.spec().horizon, control);
+            let chosen_by = self.train.selection;
+            let validated = Validated { epoch, validation: &validation, averages, seed };
+            let score = validated
+                .score(chosen_by, model, parameters, data, control)
+                .map_err(in_validation)?;
             let loss = running.loss / running.windows;
             let units = watch.epoch(model, &validation, control, loss, |kl| {
                 match self.diagnostics.is_due(epoch) {
@@ -235,6 +252,9 @@ impl Trainer {
                         save_control(control, &files.control)?;
                     }
                 }
+                if state.control.is_some() {
+                    control_log.write(&files.control.with_extension("csv"))?;
+                }
                 write_history(&files.history, &history)?;
                 watch.write(&files.units)?;
             }
@@ -245,24 +265,6 @@ impl Trainer {
             }
         }
         Ok(history)
-    }
-
-    /// What the best epoch is chosen by; smaller is better.
-    fn score(
-        &self,
-        epoch: usize,
-        validation: &Evaluation,
-        horizon: usize,
-        control: Option<&LayerControl>,
-    ) -> f64 {
-        match self.train.selection {
-            Selection::Nll => validation.nll,
-            Selection::Mse => validation.mse,
-            Selection::Elbo => validation.nll * horizon as f64 + validation.kl(),
-            Selection::Score => {
-                SelectionRule::default().score(&candidate(epoch, validation, control))
-            }
-        }
     }
 }
 
@@ -307,28 +309,6 @@ fn at_step<T: Element>(
     TrainError::NonFinite { step, report }
 }
 
-/// What the selection score looks at; without energy bands, the fit and the KL alone.
-fn candidate(epoch: usize, validation: &Evaluation, control: Option<&LayerControl>) -> Candidate {
-    let mut seen = Candidate {
-        epoch: Some(epoch as u64),
-        nll: Some(validation.nll),
-        mse: Some(validation.mse),
-        kl: Some(validation.kl()),
-        ..Candidate::default()
-    };
-    let band = control.and_then(|control| control.levers().objective.band.as_ref());
-    if let (Some(band), Some(units)) = (band, &validation.units) {
-        let energy = units.energy();
-        let k = energy.len() / band.bounds.len().max(1);
-        let energy: Vec<f64> =
-            energy.chunks_exact(k.max(1)).map(|e| e.iter().sum::<f64>() / k as f64).collect();
-        let [low, high] = band.bounds.outside(&energy);
-        (seen.low, seen.high) = (Some(low), Some(high));
-        seen.band = Some(band.hinge.value(&energy, &band.bounds));
-    }
-    seen
-}
-
 fn epoch_record(
     epoch: usize,
     step: u64,
@@ -364,6 +344,7 @@ struct State<T: Element> {
     bindings: Bindings,
     buffers: BatchBuffers<T>,
     control: Option<LayerControl>,
+    around: ControlStep<T>,
 }
 
 impl<T: Element> State<T> {
@@ -379,17 +360,11 @@ impl<T: Element> State<T> {
         rate: f64,
         running: &mut Running,
     ) -> Result<(), TrainError> {
-        let Self { optimizer, tape, bindings, buffers, control } = self;
+        let Self { optimizer, tape, bindings, buffers, control, around } = self;
         tape.reset();
         let batch = buffers.fill(data, windows, true)?;
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
-        let options = LossOptions {
-            local: control.as_ref().map(|control| &control.levers().objective),
-            measures: control
-                .as_ref()
-                .map_or(UnitMeasures::PerDimension, |control| control.config().measures),
-            ..LossOptions::default()
-        };
+        let options = around.options(control.as_ref(), data, windows)?;
         let terms = model.loss_with(&mut graph, &batch, &options)?;
         let loss = tape.scalar(terms.loss)?.to_f64();
         if !loss.is_finite() {
@@ -404,22 +379,7 @@ impl<T: Element> State<T> {
         if let Some(kl) = terms.kl {
             running.kl += n * tape.scalar(kl)?.to_f64();
         }
-        if let (Some(control), Some(layer), Some(local)) =
-            (control.as_mut(), terms.layer, terms.local)
-        {
-            let band = control.levers().objective.band.as_ref().map_or(0.0, |band| band.weight);
-            let losses = LossValues {
-                nll: tape.scalar(terms.nll)?.to_f64(),
-                mse: 0.0,
-                weighted_kl: tape.scalar(local.weighted_kl)?.to_f64(),
-                weighted_band: match local.band {
-                    Some(penalty) => band * tape.scalar(penalty)?.to_f64(),
-                    None => 0.0,
-                },
-                ar: 0.0,
-            };
-            control.observe(tape, model.layer(), &layer, losses);
-        }
+        around.observe(control.as_mut(), tape, model, &terms)?;
         tape.backward(terms.loss)?;
         // The tape lets go of the parameters, so that they change in place.
         tape.release_shared();

@@ -122,15 +122,39 @@ impl Constraint {
     /// A setting outside its domain.
     pub fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
         config.validate()?;
+        Ok(Self::zero(dims, config))
+    }
+
+    /// [`Constraint::new`] for a measure that may be negative.
+    ///
+    /// # Errors
+    /// A setting outside its domain.
+    pub(super) fn of_either_sign(
+        dims: usize,
+        config: ConstraintConfig,
+    ) -> Result<Self, ModelError> {
+        let [a, b] = config.goal.bounds();
+        let shifted = ConstraintConfig { goal: Goal::Interval(0.0, b - a), ..config };
+        shifted.validate()?;
+        Ok(Self::zero(dims, config))
+    }
+
+    fn zero(dims: usize, config: ConstraintConfig) -> Self {
         let n = if config.scope == Scope::Layer { 1 } else { dims };
         let zero = || vec![0.0; n];
-        Ok(Self { config, above: zero(), below: zero(), steps: 0.0, mean: zero() })
+        Self { config, above: zero(), below: zero(), steps: 0.0, mean: zero() }
     }
 
     /// Its settings.
     #[must_use]
     pub fn config(&self) -> &ConstraintConfig {
         &self.config
+    }
+
+    /// The multipliers above and below (of a target: of either sign, and none), one for each element.
+    #[must_use]
+    pub fn multipliers(&self) -> [&[f64]; 2] {
+        [&self.above, &self.below]
     }
 
     /// What the loss's gradient with respect to the measure is at `x`, for element `i`.

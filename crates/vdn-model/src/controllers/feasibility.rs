@@ -74,6 +74,14 @@ impl UnitConstraints<'_> {
         Some([low, kl(hi, floor).max(kl(hi, ceiling))])
     }
 
+    /// The least KL in nats that unit `i` can have with its band and rate, `None` if these alone are impossible together.
+    #[must_use]
+    pub fn least_kl(&self, i: usize) -> Option<f64> {
+        let bounds = self.band.map_or([0.0, f64::INFINITY], |band| [band.lo[i], band.hi[i]]);
+        let [rate, _] = self.rate.map_or([0.0, f64::INFINITY], |(bounds, _)| bounds);
+        self.kl_range(bounds, rate).map(|[least, _]| least)
+    }
+
     /// The units for which no energy, rate and KL meet all constraints.
     #[must_use]
     pub fn infeasible(&self, units: usize) -> Vec<usize> {

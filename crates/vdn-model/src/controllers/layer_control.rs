@@ -9,6 +9,7 @@ use crate::error::ModelError;
 use crate::layer::{LayerOutput, VariationalLayer};
 use crate::local_objective::UnitMeasures;
 use crate::parameter::Parameters;
+use crate::sequence_measures::SequenceMeasures;
 use vdn_autograd::Tape;
 use vdn_tensor::Element;
 
@@ -206,6 +207,22 @@ impl LayerControl {
         self.take_in();
     }
 
+    /// Takes in a step of a layer along a sequence: its rates given the past, and its persistence.
+    ///
+    /// # Panics
+    /// The measures are those of another layer.
+    pub fn observe_sequence<T: Element>(&mut self, tape: &Tape<T>, measures: &SequenceMeasures) {
+        let seen = &mut self.observation;
+        let pairs =
+            [(measures.rate, &mut seen.rate_dims), (measures.persistence, &mut seen.persistence)];
+        for (var, to) in pairs {
+            let values = tape.value(var).data();
+            assert_eq!(values.len(), to.len(), "measures of another layer");
+            to.iter_mut().zip(values).for_each(|(to, x)| *to = x.to_f64());
+        }
+        self.take_in();
+    }
+
     /// Takes in a step that was observed elsewhere: `fill` writes what it showed.
     pub fn observe_with(&mut self, fill: impl FnOnce(&mut Observation)) {
         fill(&mut self.observation);
@@ -220,6 +237,18 @@ impl LayerControl {
         self.step += 1;
     }
 
+    /// Lets every controller act whose time has come, for layers whose parameters no controller moves itself: those along
+    /// sequences.
+    pub fn act_on_levers(&mut self) {
+        self.levers.clear_actions();
+        let moment = Moment { step: self.step, monitor: &self.monitor };
+        for (controller, timing) in &mut self.controllers {
+            if timing.is_due(self.step) {
+                controller.act(&moment, &mut self.levers);
+            }
+        }
+    }
+
     /// Lets every controller act whose time has come, and applies what they decided to the layer's parameters.
     ///
     /// Returns the factors on the rows of the layer's mean head (parameters
@@ -230,13 +259,7 @@ impl LayerControl {
         layer: &VariationalLayer,
         parameters: &mut Parameters<T>,
     ) -> Option<&[f64]> {
-        self.levers.clear_actions();
-        let moment = Moment { step: self.step, monitor: &self.monitor };
-        for (controller, timing) in &mut self.controllers {
-            if timing.is_due(self.step) {
-                controller.act(&moment, &mut self.levers);
-            }
-        }
+        self.act_on_levers();
         layer.guard_sigma(parameters, &self.levers.sigma);
         let changed = self.levers.gain.iter().any(|&s| s != 1.0);
         if !changed {

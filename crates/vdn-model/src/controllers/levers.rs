@@ -17,6 +17,8 @@ pub enum Lever {
     Rate,
     /// The constraint on the KL.
     Kl,
+    /// The constraint on the persistence.
+    Persistence,
     /// The bounds of the energy bands.
     BandBounds,
     /// The weight of the band penalty.
@@ -42,6 +44,7 @@ impl Lever {
             Self::Capacity => "the capacity target",
             Self::Rate => "the constraint on the rate",
             Self::Kl => "the constraint on the KL",
+            Self::Persistence => "the constraint on the persistence",
             Self::BandBounds => "the bounds of the energy bands",
             Self::BandWeight => "the weight of the band penalty",
             Self::Gain => "the rows of the mean head",

@@ -30,6 +30,8 @@ pub struct Observation {
     pub rate_dims: Vec<f64>,
     /// The KL of each latent dimension in nats, `[units * latent dims]`.
     pub kl_dims: Vec<f64>,
+    /// The persistence of each unit, `[units]`; 0 but in layers with a prior over time.
+    pub persistence: Vec<f64>,
     /// The terms of the loss.
     pub losses: LossValues,
 }
@@ -47,6 +49,7 @@ impl Observation {
             alive: per_unit(),
             rate_dims: per_dim(),
             kl_dims: per_dim(),
+            persistence: per_unit(),
             losses: LossValues::default(),
         }
     }

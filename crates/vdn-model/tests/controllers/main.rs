@@ -2,6 +2,7 @@
 
 mod beyond;
 mod rules;
+mod sequences;
 
 use vdn_model::controllers::{EnergyBand, Hinge, HingeForm, LayerControl};
 use vdn_model::{BandTerm, Builder, LayerConfig, Parameters, SigmaMode, VariationalLayer};

@@ -1,15 +1,37 @@
 //! The control part of a configuration: which controllers the layer of units has.
+//!
+//! ```toml
+//! [control]
+//! mode = "rate"                    # none, rate, homeo, proj_on, proj_off
+//! controllers = ["ar", "annealing"] # beside the mode's own; each has a table below with its settings
+//! warmup_steps = 100
+//! every = 5
+//! [control.rate]                   # the budget of the rate; [control.kl] has the same keys
+//! target = 0.2                     # or low and high
+//! [control.ar]
+//! phi = 0.95
+//! share = 0.20
+//! share_cap = 0.30
+//! ```
+//!
+//! Controllers that move the same lever, whose demands no unit can meet together, or one of which leaves the other
+//! without effect are refused when the model is built; the message names both and says why.
 
+use super::controller_set::{ControllerName, ControllerSet};
+use super::controllers::{
+    AnnealingConfig, ArConfig, BudgetConfig, CapacityConfig, FreeBitsConfig, GecoSettings,
+    PiSettings, ThermostatSettings,
+};
+use super::feasible::check_demands;
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_model::controllers::{
     BandCalibration, BandCalibrationConfig, BandConfig, BandShape, BandWeight, BatchWeights,
-    BetaThermostat, ConstraintConfig, EnergyBand, FocusLow, Goal, Hinge, HingeForm, Homeostat,
-    HomeostatConfig, InsideTarget, LayerControl, LayerControlConfig, Projection, ProjectionConfig,
-    Ramp, RateBudget, Rescaling, ScaleRule, Sees, SigmaGuard, SigmaGuardConfig, SigmaKick,
-    SingleUnit, ThermostatConfig, Timing, UnitConstraints,
+    BetaThermostat, EnergyBand, FocusLow, Hinge, HingeForm, Homeostat, HomeostatConfig,
+    InsideTarget, LayerControl, LayerControlConfig, Projection, ProjectionConfig, Ramp, Rescaling,
+    ScaleRule, Sees, SigmaGuard, SigmaGuardConfig, SigmaKick, SingleUnit, ThermostatConfig, Timing,
 };
-use vdn_model::{BandTerm, ForecasterConfig, Objective, SigmaMode, UnitMeasures, Variant};
+use vdn_model::{BandTerm, ForecasterConfig, UnitMeasures, Variant};
 
 /// How the units of the layer are kept inside their constraints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,20 +56,12 @@ pub enum ControlName {
 pub struct ControlConfig {
     /// How units are kept inside their constraints.
     pub mode: ControlName,
+    /// Controllers beside those of the mode.
+    pub controllers: ControllerSet,
     /// Steps before controllers act.
     pub warmup_steps: u64,
     /// Steps from one act to the next.
     pub every: u64,
-    /// `rate`: the least rate of each latent dimension in nats.
-    pub rate_low: f64,
-    /// `rate`: the largest.
-    pub rate_high: f64,
-    /// `rate`: the penalty's stiffness, nats of loss per time step and squared nat.
-    pub stiffness: f64,
-    /// `rate`: how fast multipliers follow a violation.
-    pub gain: f64,
-    /// `rate`: the largest multiplier.
-    pub limit: f64,
     /// The energy that bands lie around.
     pub band_target: f64,
     /// The spread of the bands over the units; 1: all the same.
@@ -62,20 +76,33 @@ pub struct ControlConfig {
     pub calibration_every: u64,
     /// The strength of the homeostat.
     pub homeostat_gain: f64,
+    /// The autoregressive penalty.
+    pub ar: ArConfig,
+    /// The budget of the rate.
+    pub rate: BudgetConfig,
+    /// The budget of the KL.
+    pub kl: BudgetConfig,
+    /// Free bits.
+    pub free_bits: FreeBitsConfig,
+    /// Annealing.
+    pub annealing: AnnealingConfig,
+    /// The capacity target.
+    pub capacity: CapacityConfig,
+    /// GECO.
+    pub geco: GecoSettings,
+    /// PI control.
+    pub pi: PiSettings,
+    /// The thermostat.
+    pub thermostat: ThermostatSettings,
 }
 
 impl Default for ControlConfig {
     fn default() -> Self {
-        let budget = ConstraintConfig::default();
         Self {
             mode: ControlName::None,
+            controllers: ControllerSet::default(),
             warmup_steps: 0,
             every: 5,
-            rate_low: 0.05,
-            rate_high: 0.30,
-            stiffness: budget.stiffness,
-            gain: budget.gain,
-            limit: budget.limit,
             band_target: 0.03,
             band_spread: 8.0,
             band_shuffle: None,
@@ -83,35 +110,64 @@ impl Default for ControlConfig {
             band_ramp_steps: 200,
             calibration_every: 50,
             homeostat_gain: 0.15,
+            ar: ArConfig::default(),
+            rate: BudgetConfig::default(),
+            kl: BudgetConfig::default(),
+            free_bits: FreeBitsConfig::default(),
+            annealing: AnnealingConfig::default(),
+            capacity: CapacityConfig::default(),
+            geco: GecoSettings::default(),
+            pi: PiSettings::default(),
+            thermostat: ThermostatSettings::default(),
         }
     }
 }
 
 impl ControlConfig {
+    /// Whether the layer has this controller, by the mode or beside it.
+    #[must_use]
+    pub fn has(&self, name: ControllerName) -> bool {
+        let by_mode = match name {
+            ControllerName::Rate => self.mode == ControlName::Rate,
+            ControllerName::Thermostat => self.has_bands(),
+            _ => false,
+        };
+        by_mode || self.controllers.contains(name)
+    }
+
+    pub(super) fn has_bands(&self) -> bool {
+        !matches!(self.mode, ControlName::None | ControlName::Rate)
+    }
+
     /// Whether the KL of every row is wanted.
     #[must_use]
     pub fn wants_rows(&self) -> bool {
-        !matches!(self.mode, ControlName::None | ControlName::Rate)
+        self.has(ControllerName::Thermostat)
+    }
+
+    /// Whether windows need the predecessors of their earlier windows.
+    #[must_use]
+    pub fn wants_predecessors(&self, reference: bool) -> bool {
+        self.has(ControllerName::Ar)
+            && self.ar.earlier(reference) == vdn_model::EarlierWindow::Predecessor
     }
 
     /// The controllers of a model's layer, `None` where there is nothing to control. `reference`: as the reference has
     /// them, inconsistencies included.
     ///
     /// # Errors
-    /// A value outside its domain; constraints that no unit can meet together; a mode that the model has no use for.
+    /// A value outside its domain; constraints that no unit can meet together, or controllers that leave each other
+    /// without effect; a mode that the model has no use for.
     pub fn build(
         &self,
         model: &ForecasterConfig,
         reference: bool,
     ) -> Result<Option<LayerControl>, TrainError> {
-        if self.mode == ControlName::None || model.variant != Variant::Variational {
+        let idle = self.mode == ControlName::None && self.controllers == ControllerSet::default();
+        if idle || model.variant != Variant::Variational {
             return Ok(None);
         }
-        if self.wants_rows() && model.objective != Objective::Vib {
-            let reason =
-                "control.mode: a thermostat sets the weight of the KL, which elbo and iwae fix";
-            return Err(TrainError::config(reason));
-        }
+        check_demands(self, model, reference)?;
         let config = LayerControlConfig {
             beta: model.beta,
             measures: if reference { UnitMeasures::Pooled } else { UnitMeasures::PerDimension },
@@ -119,36 +175,27 @@ impl ControlConfig {
             ..LayerControlConfig::default()
         };
         let mut control = LayerControl::new(model.units, model.latent_dims, config);
-        let built = match self.mode {
-            ControlName::Rate => self.rate(&mut control, model),
-            _ => self.bands(&mut control, model, reference),
-        };
-        built?;
+        if self.has_bands() {
+            self.add_bands(&mut control, model, reference)?;
+        }
+        for name in ControllerName::ALL {
+            if self.has(name) {
+                self.add(name, &mut control, model, reference)?;
+            }
+        }
         Ok(Some(control))
     }
 
-    fn timing(&self) -> Timing {
+    pub(super) fn timing(&self) -> Timing {
         Timing { warmup: self.warmup_steps, every: self.every }
     }
 
-    fn rate(&self, control: &mut LayerControl, model: &ForecasterConfig) -> Result<(), TrainError> {
-        let budget = ConstraintConfig {
-            goal: Goal::Interval(self.rate_low, self.rate_high),
-            stiffness: self.stiffness,
-            gain: self.gain,
-            limit: self.limit,
-            ..ConstraintConfig::default()
-        };
-        control.add(RateBudget::new(model.units * model.latent_dims, budget)?, self.timing())?;
-        Ok(())
-    }
-
-    fn bands(
+    /// The energy bands that the settings describe.
+    pub(super) fn energy_bands(
         &self,
-        control: &mut LayerControl,
         model: &ForecasterConfig,
         reference: bool,
-    ) -> Result<(), TrainError> {
+    ) -> Result<EnergyBand, TrainError> {
         let single = if reference { SingleUnit::LowEnd } else { SingleUnit::Centre };
         let shape = BandShape::Heterogeneous {
             spread: self.band_spread,
@@ -156,26 +203,25 @@ impl ControlConfig {
             single,
         };
         let band = BandConfig { target: self.band_target, shape, ..BandConfig::default() };
-        let base = EnergyBand::new(model.units, &band)?;
-        let thermostat = ThermostatConfig {
-            sees: if reference { Sees::LastBatch } else { Sees::Period },
-            ..ThermostatConfig::default()
-        };
+        Ok(EnergyBand::new(model.units, &band)?)
+    }
+
+    pub(super) fn thermostat(&self, reference: bool) -> ThermostatConfig {
+        let sees = if reference { Sees::LastBatch } else { Sees::Period };
+        ThermostatConfig { sees, ..self.thermostat.config() }
+    }
+
+    fn add_bands(
+        &self,
+        control: &mut LayerControl,
+        model: &ForecasterConfig,
+        reference: bool,
+    ) -> Result<(), TrainError> {
+        let base = self.energy_bands(model, reference)?;
         let guard = SigmaGuardConfig {
             dead: if reference { SigmaKick::Never } else { SigmaKick::Dead },
             ..SigmaGuardConfig::default()
         };
-        let amortised = model.sigma == SigmaMode::PerUnitInput;
-        if !reference {
-            let constraints = UnitConstraints {
-                rate: None,
-                kl: Some(([thermostat.low, thermostat.high], "the thermostat")),
-                band: Some(&base),
-                sigma: if amortised { [1e-4, 10.0] } else { [guard.floor, guard.ceiling] },
-                amortised,
-            };
-            constraints.check(model.units)?;
-        }
         let hinge =
             Hinge { form: HingeForm::Relative { eps: 1e-3 }, weight_low: 1.0, weight_high: 1.0 };
         control.levers_mut().objective.band =
@@ -188,7 +234,7 @@ impl ControlConfig {
             let every = Timing { warmup, every: self.calibration_every };
             control.add(BandCalibration::new(base, calibration)?, every)?;
         }
-        control.add(BetaThermostat::new(model.units, thermostat)?, timing)?;
+        control.add(BetaThermostat::new(model.units, self.thermostat(reference))?, timing)?;
         match self.mode {
             ControlName::Homeo => {
                 let inside = if reference { InsideTarget::Geometric } else { InsideTarget::Energy };
@@ -213,50 +259,5 @@ impl ControlConfig {
         let weight = BandWeight::new(self.band_weight, ramp, Some(FocusLow::default()));
         control.add(weight, Timing::ALWAYS)?;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::checkpoint::{load_control, save_control};
-
-    fn model() -> ForecasterConfig {
-        ForecasterConfig { units: 8, ..ForecasterConfig::default() }
-    }
-
-    #[test]
-    fn every_mode_builds_and_its_state_survives_the_disk() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("control.safetensors");
-        use ControlName::{Homeo, ProjOff, ProjOn, Rate};
-        for mode in [Rate, Homeo, ProjOn, ProjOff] {
-            for reference in [false, true] {
-                let config = ControlConfig { mode, ..ControlConfig::default() };
-                let control = config.build(&model(), reference).unwrap().unwrap();
-                save_control(&control.state(), &path).unwrap();
-                let mut other = config.build(&model(), reference).unwrap().unwrap();
-                other.restore(&load_control(&path).unwrap()).unwrap();
-                assert_eq!(other.state(), control.state(), "{mode:?}");
-            }
-        }
-        assert!(ControlConfig::default().build(&model(), false).unwrap().is_none());
-    }
-
-    #[test]
-    fn what_cannot_hold_is_refused_when_the_model_is_built() {
-        let wide = ControlConfig {
-            mode: ControlName::Homeo,
-            band_spread: 40.0,
-            ..ControlConfig::default()
-        };
-        let message = wide.build(&model(), false).unwrap_err().to_string();
-        assert!(message.contains("band") && message.contains("thermostat"), "{message}");
-        let config = ControlConfig { mode: ControlName::Homeo, ..ControlConfig::default() };
-        let elbo = ForecasterConfig { objective: Objective::Elbo, ..model() };
-        assert!(config.build(&elbo, false).unwrap_err().to_string().contains("thermostat"));
-        let empty =
-            ControlConfig { mode: ControlName::Rate, rate_low: 0.4, ..ControlConfig::default() };
-        assert!(empty.build(&model(), false).is_err());
     }
 }

@@ -72,6 +72,9 @@ pub struct DataConfig {
     pub horizon: usize,
     /// How many rows earlier the second input window starts.
     pub stride: usize,
+    /// Whether windows start at `L + 2 stride` instead of `L + stride`, so that the earlier window has a predecessor too;
+    /// left out: where the AR penalty needs it.
+    pub extra_lag: Option<bool>,
     /// How windows are divided; left out: as `spec`, with the reference's values as `reference`.
     pub protocol: Option<ProtocolName>,
     /// The rows that means and deviations are taken of; left out: with the protocol `reference` also those of validation,
@@ -98,6 +101,7 @@ impl Default for DataConfig {
             input_len: DEMO_INPUT_LEN,
             horizon: DEMO_HORIZON,
             stride: 4,
+            extra_lag: None,
             protocol: None,
             scaling: None,
             max_train: None,
@@ -177,6 +181,7 @@ impl DataConfig {
         };
         WindowSpec {
             stride: self.stride,
+            extra_lag: self.extra_lag.unwrap_or(false),
             protocol,
             max_windows: MaxWindows {
                 train: self.max_train,

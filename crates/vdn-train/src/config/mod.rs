@@ -4,12 +4,21 @@
 //! directory repeats the run.
 
 mod control;
+mod control_build;
+mod controller_set;
+mod controllers;
 mod data;
 mod diagnostics;
+mod feasible;
 mod model;
 mod training;
 
 pub use control::{ControlConfig, ControlName};
+pub use controller_set::{ControllerName, ControllerSet};
+pub use controllers::{
+    AnnealingConfig, AnnealingName, ArConfig, BudgetConfig, BudgetScope, CapacityConfig,
+    EarlierName, FreeBitsConfig, GecoSettings, PiSettings, ThermostatSettings,
+};
 pub use data::{DataConfig, FillPolicy, ProtocolName, ScalingRows};
 pub use diagnostics::DiagnosticsConfig;
 pub use model::{
@@ -109,6 +118,7 @@ impl RunConfig {
         config.train.batch.get_or_insert(batch);
         let averaging = if reference { Averaging::Batches } else { Averaging::Windows };
         config.train.averaging.get_or_insert(averaging);
+        config.data.extra_lag.get_or_insert(config.control.wants_predecessors(reference));
         let protocol = if reference { ProtocolName::Reference } else { ProtocolName::Spec };
         config.data.protocol.get_or_insert(protocol);
         if reference && config.model.aggregation == Some(AggregationName::Median) {
@@ -155,6 +165,23 @@ impl RunConfig {
         let model = self.model.to_forecaster(&self.data)?;
         self.validate_activations(&model)?;
         self.control.build(&model, self.is_reference())?;
+        if self.control.has(ControllerName::Ar) {
+            self.check_lag()?;
+        }
+        Ok(())
+    }
+
+    /// Checks that windows reach as far back as the AR penalty looks.
+    fn check_lag(&self) -> Result<(), TrainError> {
+        if self.data.stride == 0 {
+            let reason = "data.stride = 0 and the AR penalty: a window would be its own past";
+            return Err(TrainError::config(reason));
+        }
+        let wanted = self.control.wants_predecessors(self.is_reference());
+        if wanted && self.data.extra_lag == Some(false) {
+            let reason = "data.extra_lag = false and the AR penalty: it needs the predecessors of earlier windows";
+            return Err(TrainError::config(reason));
+        }
         Ok(())
     }
 }

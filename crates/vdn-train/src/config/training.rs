@@ -15,6 +15,8 @@ pub enum Selection {
     Mse,
     /// The score plus the KL, in nats per window.
     Elbo,
+    /// The exact CRPS of the predictive mixture.
+    Crps,
     /// The constraint-aware score of [`SelectionRule`](crate::SelectionRule), behind its validity gate.
     Score,
 }

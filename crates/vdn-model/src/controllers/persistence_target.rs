@@ -1,0 +1,125 @@
+//! The persistence target: how long units remember, tuned apart from how much they carry.
+//!
+//! The constraint is on `rho_i` of [`SequenceMeasures`](crate::SequenceMeasures), the autocorrelation of the aggregate
+//! posterior at lag 1, through Fisher's transform `atanh rho` (whose scale is the same near 0 and near 1). It is for layers
+//! with a prior over time: gradients move `phi_i`, `s_i` and the posterior's gain. By augmented Lagrangian: see
+//! [`Constraint`]. A rate budget on the same layer ([`RateBudget`](super::RateBudget), on the rate given the past) is another
+//! constraint with its own multipliers.
+
+use super::augmented_lagrangian::{Constraint, ConstraintConfig, Goal, Scope};
+use super::observation::Observation;
+use super::state::ControlState;
+use super::{Controller, Lever, Levers, Moment, check};
+use crate::error::ModelError;
+use crate::priors::Prior;
+
+/// The settings of a [`PersistenceTarget`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PersistenceConfig {
+    /// What is wanted of `rho`, in (-1, 1).
+    pub goal: Goal,
+    /// The stiffness, above 0: nats of loss per squared unit of `atanh rho`.
+    pub stiffness: f64,
+    /// The change of a multiplier per unit of violation and period, at least 0.
+    pub gain: f64,
+    /// The largest multiplier.
+    pub limit: f64,
+}
+
+impl PersistenceConfig {
+    /// With this goal, a stiffness of 1 and a gain of 0.1, multipliers up to 10.
+    #[must_use]
+    pub fn new(goal: Goal) -> Self {
+        Self { goal, stiffness: 1.0, gain: 0.1, limit: 10.0 }
+    }
+}
+
+/// Moves the multipliers of a constraint on the persistence.
+///
+/// ```
+/// use vdn_model::Prior;
+/// use vdn_model::controllers::{Goal, PersistenceConfig, PersistenceTarget};
+/// # use vdn_model::{Builder, OrderOne, OrderOneConfig, Parameters};
+/// # let mut parameters = Parameters::<f32>::new();
+/// # let order_one = OrderOne::new(&mut Builder::new(&mut parameters, 0), 8, OrderOneConfig::default())?;
+/// let config = PersistenceConfig::new(Goal::Interval(0.5, 0.7));
+/// assert!(PersistenceTarget::new(8, Prior::OrderOne(order_one), config).is_ok());
+/// // A prior without memory has nothing to tune.
+/// assert!(PersistenceTarget::new(8, Prior::StandardNormal, config).is_err());
+/// # Ok::<(), vdn_model::ModelError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PersistenceTarget {
+    constraint: Constraint,
+    seen: Vec<f64>,
+}
+
+impl PersistenceTarget {
+    /// On so many units with this prior.
+    ///
+    /// # Errors
+    /// A setting outside its domain; a prior without memory, or of an order above 1.
+    pub fn new(units: usize, prior: Prior, config: PersistenceConfig) -> Result<Self, ModelError> {
+        if !matches!(prior, Prior::OrderOne(_)) {
+            let reason = format!("needs an autoregressive prior of order one, not {prior:?}");
+            return Err(ModelError::config("control.persistence", reason));
+        }
+        let [a, b] = config.goal.bounds();
+        check("control.persistence.low", a, a > -1.0 && a < 1.0, "in (-1, 1)")?;
+        check("control.persistence.high", b, b >= a && b < 1.0, "at least the low end, below 1")?;
+        let goal = match config.goal {
+            Goal::Target(c) => Goal::Target(c.atanh()),
+            Goal::Interval(a, b) => Goal::Interval(a.atanh(), b.atanh()),
+        };
+        let PersistenceConfig { stiffness, gain, limit, .. } = config;
+        let config = ConstraintConfig { goal, scope: Scope::Dimension, stiffness, gain, limit };
+        Ok(Self { constraint: Constraint::of_either_sign(units, config)?, seen: vec![0.0; units] })
+    }
+
+    /// The constraint on `atanh rho`, and its multipliers.
+    #[must_use]
+    pub fn constraint(&self) -> &Constraint {
+        &self.constraint
+    }
+}
+
+impl Controller for PersistenceTarget {
+    fn name(&self) -> &'static str {
+        "persistence_target"
+    }
+
+    fn owns(&self) -> &'static [Lever] {
+        &[Lever::Persistence]
+    }
+
+    fn begin(&mut self, _step: u64, levers: &mut Levers) {
+        match &mut levers.objective.persistence {
+            Some(constraint) => constraint.copy_multipliers(&self.constraint),
+            none => *none = Some(self.constraint.clone()),
+        }
+    }
+
+    fn observe(&mut self, seen: &Observation) {
+        for (to, rho) in self.seen.iter_mut().zip(&seen.persistence) {
+            *to = rho.atanh();
+        }
+        self.constraint.observe(&self.seen);
+    }
+
+    fn act(&mut self, now: &Moment<'_>, levers: &mut Levers) {
+        self.constraint.act();
+        self.begin(now.step, levers);
+    }
+
+    fn report(&self, to: &mut dyn FnMut(&'static str, f64)) {
+        to("persistence_active", self.constraint.active());
+    }
+
+    fn save(&self, state: &mut ControlState) {
+        self.constraint.save("persistence_target", state);
+    }
+
+    fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        self.constraint.restore("persistence_target", state)
+    }
+}

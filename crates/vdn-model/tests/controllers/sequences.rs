@@ -1,0 +1,138 @@
+//! Rate and persistence of units along a sequence: against the definition, and their gradients.
+
+use vdn_autograd::{Tape, check_gradients};
+use vdn_model::controllers::*;
+use vdn_model::{
+    Bindings, Builder, Graph, LocalObjective, Message, Mode, OrderOne, OrderOneConfig, Parameters,
+    PersistenceStart, Posterior, Prior, Unroll, filter, sequence_measures, unroll,
+};
+use vdn_tensor::Tensor;
+use vdn_tensor::noise::NoiseKey;
+
+const KEY: NoiseKey = NoiseKey::new(3, 0, 0);
+const STEPS: usize = 5;
+const BATCH: usize = 4;
+const UNITS: usize = 2;
+const SAMPLES: usize = 3;
+
+fn prior(parameters: &mut Parameters<f64>, phi: f64) -> Prior {
+    let start = PersistenceStart::Coefficient(phi);
+    let config = OrderOneConfig { start, ..OrderOneConfig::default() };
+    Prior::OrderOne(OrderOne::new(&mut Builder::new(parameters, 0), UNITS, config).unwrap())
+}
+
+fn numbers(stream: u32) -> Tensor<f64> {
+    let mut x = Tensor::zeros([STEPS * BATCH, UNITS]);
+    NoiseKey::new(8, stream, 0).fill_normal(0, x.data_mut());
+    x
+}
+
+#[test]
+fn measures_are_the_moments_of_the_samples() {
+    let mut parameters = Parameters::new();
+    let prior = prior(&mut parameters, 0.7);
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY);
+    let (mu, log_r) = (numbers(1), numbers(2));
+    let of = |x: &Tensor<f64>, t: usize| x.data()[t * BATCH * UNITS..][..BATCH * UNITS].to_vec();
+    let mut messages = Vec::new();
+    for t in 0..STEPS {
+        let [mean, logvar] =
+            [&mu, &log_r].map(|x| graph.tape.constant([BATCH, UNITS], &of(x, t)).unwrap());
+        messages.push(Message { mean, logvar, gap: 1 });
+    }
+    let unrolled = filter(&mut graph, prior, &messages, Unroll::new(SAMPLES, KEY)).unwrap();
+    let measures = sequence_measures(&mut graph, prior, &messages, &unrolled).unwrap();
+    let s2: f64 = 1.0 - 0.7 * 0.7;
+    for unit in 0..UNITS {
+        let z: Vec<Vec<f64>> = unrolled
+            .z
+            .iter()
+            .map(|z| tape.value(*z).data().iter().skip(unit).step_by(UNITS).copied().collect())
+            .collect();
+        let n = (SAMPLES * BATCH) as f64;
+        let mean = z.iter().flatten().sum::<f64>() / (n * STEPS as f64);
+        let (mut product, mut squares, mut e, mut e2) = (0.0, 0.0, 0.0, 0.0);
+        for pair in z.windows(2) {
+            for (b, a) in pair[0].iter().zip(&pair[1]) {
+                let (a, b) = (a - mean, b - mean);
+                product += a * b;
+                squares += 0.5 * (a * a + b * b);
+                e += a - 0.7 * b;
+                e2 += (a - 0.7 * b).powi(2);
+            }
+        }
+        let pairs = n * (STEPS - 1) as f64;
+        let variance = e2 / pairs - (e / pairs).powi(2);
+        let mut narrow = 0.0;
+        for t in 1..STEPS {
+            for r in of(&log_r, t).iter().skip(unit).step_by(UNITS) {
+                narrow += (1.0 / (1.0 / s2 + (-r).exp())).ln();
+            }
+        }
+        let rate = 0.5 * (variance.ln() - narrow / (BATCH * (STEPS - 1)) as f64);
+        let [got_rho, got_rate] =
+            [measures.persistence, measures.rate].map(|var| tape.value(var).data()[unit]);
+        assert!((got_rho - product / squares).abs() < 1e-12, "{got_rho} {}", product / squares);
+        assert!((got_rate - rate).abs() < 1e-12, "{got_rate} {rate}");
+    }
+}
+
+/// Both constraints through the whole recurrence, against central differences.
+#[test]
+fn constraints_are_differentiable_in_the_messages() {
+    let mut parameters = Parameters::new();
+    let prior = prior(&mut parameters, 0.4);
+    for goal in [Goal::Target(0.6), Goal::Interval(0.5, 0.9)] {
+        let mut levers = Levers::new(UNITS, 0.0);
+        let config = PersistenceConfig::new(goal);
+        PersistenceTarget::new(UNITS, prior, config).unwrap().begin(0, &mut levers);
+        let budget = ConstraintConfig { goal, stiffness: 0.5, ..ConstraintConfig::default() };
+        RateBudget::new(UNITS, budget).unwrap().begin(0, &mut levers);
+        let objective: LocalObjective = levers.objective;
+        let report = check_gradients(&[numbers(1), numbers(2)], |tape, v| {
+            let mut bindings = Bindings::new();
+            let mut graph = Graph::new(tape, &parameters, &mut bindings, Mode::Train, KEY);
+            let mut messages = Vec::new();
+            for t in 0..STEPS {
+                let mean = graph.tape.slice_axis(v[0], 0, t * BATCH, BATCH)?;
+                let logvar = graph.tape.slice_axis(v[1], 0, t * BATCH, BATCH)?;
+                messages.push(Message { mean, logvar, gap: 1 });
+            }
+            let unrolled = filter(&mut graph, prior, &messages, Unroll::new(SAMPLES, KEY))?;
+            let measures = sequence_measures(&mut graph, prior, &messages, &unrolled)?;
+            Ok(objective.record_sequence(tape, &measures)?.expect("two constraints"))
+        });
+        let report = report.unwrap();
+        assert!(report.passed(), "{goal:?}: {report}");
+    }
+}
+
+#[test]
+fn what_has_no_memory_or_no_meaning_is_refused() {
+    let mut parameters = Parameters::new();
+    let prior = prior(&mut parameters, 0.4);
+    for goal in [Goal::Target(1.0), Goal::Target(-1.0), Goal::Interval(0.5, 0.2)] {
+        assert!(
+            PersistenceTarget::new(2, prior, PersistenceConfig::new(goal)).is_err(),
+            "{goal:?}"
+        );
+    }
+    assert!(PersistenceTarget::new(2, prior, PersistenceConfig::new(Goal::Target(-0.5))).is_ok());
+    let config = PersistenceConfig::new(Goal::Target(0.5));
+    let message = PersistenceTarget::new(2, Prior::StandardNormal, config).unwrap_err().to_string();
+    assert!(message.contains("autoregressive prior"), "{message}");
+    let (mut tape, mut bindings) = (Tape::<f64>::new(), Bindings::new());
+    let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY);
+    let mean = graph.tape.constant([BATCH, UNITS], &[0.1; BATCH * UNITS]).unwrap();
+    let logvar = graph.tape.constant([], &[0.0]).unwrap();
+    for (gap, steps) in [(2, 4), (1, 2)] {
+        let messages = vec![Message { mean, logvar, gap }; steps];
+        let how = Unroll { posterior: Posterior::Structured, ..Unroll::new(2, KEY) };
+        let unrolled = unroll(&mut graph, prior, &messages, how).unwrap();
+        assert!(
+            sequence_measures(&mut graph, prior, &messages, &unrolled).is_err(),
+            "{gap} {steps}"
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! What an epoch is chosen by.
+
+use crate::config::Selection;
+use crate::data::Dataset;
+use crate::error::TrainError;
+use crate::evaluate::{BatchAverages, Evaluation, mean_crps};
+use crate::selection::{Candidate, SelectionRule};
+use vdn_model::controllers::LayerControl;
+use vdn_model::{Forecaster, Parameters};
+use vdn_tensor::Element;
+
+/// A validated epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Validated<'a> {
+    pub(crate) epoch: usize,
+    pub(crate) validation: &'a Evaluation,
+    pub(crate) averages: BatchAverages,
+    pub(crate) seed: u64,
+}
+
+impl Validated<'_> {
+    /// Its score; smaller is better.
+    ///
+    /// # Errors
+    /// A prediction that is not finite.
+    pub(crate) fn score<T: Element>(
+        &self,
+        by: Selection,
+        model: &Forecaster,
+        parameters: &Parameters<T>,
+        data: &Dataset,
+        control: Option<&LayerControl>,
+    ) -> Result<f64, TrainError> {
+        let validation = self.validation;
+        Ok(match by {
+            Selection::Nll => validation.nll,
+            Selection::Mse => validation.mse,
+            Selection::Elbo => validation.nll * data.spec().horizon as f64 + validation.kl(),
+            Selection::Crps => {
+                let windows = &data.splits().validation;
+                mean_crps(model, parameters, data, windows, self.seed, self.averages)?
+            }
+            Selection::Score => {
+                SelectionRule::default().score(&candidate(self.epoch, validation, control))
+            }
+        })
+    }
+}
+
+/// What the selection score looks at; without energy bands, the fit and the KL alone.
+fn candidate(epoch: usize, validation: &Evaluation, control: Option<&LayerControl>) -> Candidate {
+    let mut seen = Candidate {
+        epoch: Some(epoch as u64),
+        nll: Some(validation.nll),
+        mse: Some(validation.mse),
+        kl: Some(validation.kl()),
+        ..Candidate::default()
+    };
+    let band = control.and_then(|control| control.levers().objective.band.as_ref());
+    if let (Some(band), Some(units)) = (band, &validation.units) {
+        let energy = units.energy();
+        let k = energy.len() / band.bounds.len().max(1);
+        let energy: Vec<f64> =
+            energy.chunks_exact(k.max(1)).map(|e| e.iter().sum::<f64>() / k as f64).collect();
+        let [low, high] = band.bounds.outside(&energy);
+        (seen.low, seen.high) = (Some(low), Some(high));
+        seen.band = Some(band.hinge.value(&energy, &band.bounds));
+    }
+    seen
+}

@@ -1,0 +1,325 @@
+//! The tables of `[control]`: one for each controller that can be added to a mode.
+
+use crate::error::TrainError;
+use serde::{Deserialize, Serialize};
+use vdn_model::EarlierWindow;
+use vdn_model::controllers::{
+    ArShareConfig, ArShareRule, ConstraintConfig, Goal, PiConfig, Scope, ThermostatConfig,
+};
+
+/// What a budget is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetScope {
+    /// Each latent dimension, in nats.
+    #[default]
+    Dimension,
+    /// The sum over the layer, in nats per window.
+    Layer,
+}
+
+/// `[control.rate]` and `[control.kl]`: an interval or a value, by the method of multipliers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BudgetConfig {
+    /// The least value that is wanted, nats.
+    pub low: f64,
+    /// The largest.
+    pub high: f64,
+    /// This value instead of the interval.
+    pub target: Option<f64>,
+    /// What it is wanted of.
+    pub scope: BudgetScope,
+    /// The penalty's stiffness, nats of loss per time step and squared nat.
+    pub stiffness: f64,
+    /// How fast multipliers follow a violation.
+    pub gain: f64,
+    /// The largest multiplier.
+    pub limit: f64,
+}
+
+impl Default for BudgetConfig {
+    /// [0.05, 0.30] nats per latent dimension.
+    fn default() -> Self {
+        let ConstraintConfig { goal, stiffness, gain, limit, .. } = ConstraintConfig::default();
+        let [low, high] = goal.bounds();
+        Self { low, high, target: None, scope: BudgetScope::Dimension, stiffness, gain, limit }
+    }
+}
+
+impl BudgetConfig {
+    /// As the controller wants it.
+    #[must_use]
+    pub fn constraint(&self) -> ConstraintConfig {
+        ConstraintConfig {
+            goal: self.target.map_or(Goal::Interval(self.low, self.high), Goal::Target),
+            scope: match self.scope {
+                BudgetScope::Dimension => Scope::Dimension,
+                BudgetScope::Layer => Scope::Layer,
+            },
+            stiffness: self.stiffness,
+            gain: self.gain,
+            limit: self.limit,
+        }
+    }
+}
+
+/// What the earlier window of the AR penalty is encoded with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EarlierName {
+    /// Its own predecessor.
+    Predecessor,
+    /// Itself, as in the reference.
+    Itself,
+}
+
+/// `[control.ar]`: the autoregressive penalty.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ArConfig {
+    /// The first weight.
+    pub weight: f64,
+    /// The coefficient of the earlier window's means.
+    pub phi: f64,
+    /// Whether the weight follows the share of the loss.
+    pub adapt: bool,
+    /// The share of the loss that is wanted.
+    pub share: f64,
+    /// The share above which the weight falls at the doubled rate; above 1: nowhere.
+    pub share_cap: f64,
+    /// The change of the weight's logarithm per unit of share.
+    pub gain: f64,
+    /// The least weight that adapting leads to.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+    /// Steps of the rise of the weight, after the warm-up.
+    pub ramp_steps: u64,
+    /// The deviation's factor: `s = clamp(scale sqrt(mean centre), scale_floor, scale_ceiling)`. The centres are those of
+    /// the energy bands; without bands those of units at the ends of the rate interval, `1 - exp(-2 rate)`.
+    pub scale: f64,
+    /// The least deviation.
+    pub scale_floor: f64,
+    /// The largest.
+    pub scale_ceiling: f64,
+    /// What the earlier window is encoded with; left out: its predecessor, with the reference's values itself.
+    pub earlier: Option<EarlierName>,
+}
+
+impl Default for ArConfig {
+    fn default() -> Self {
+        let ArShareConfig { weight, adapt, target, cap, gain, min, max, .. } =
+            ArShareConfig::default();
+        Self {
+            weight,
+            phi: 0.95,
+            adapt,
+            share: target,
+            share_cap: cap.unwrap_or(f64::INFINITY),
+            gain,
+            min,
+            max,
+            ramp_steps: 200,
+            scale: 0.8,
+            scale_floor: 0.03,
+            scale_ceiling: 1.0,
+            earlier: None,
+        }
+    }
+}
+
+impl ArConfig {
+    /// What the earlier window is encoded with.
+    #[must_use]
+    pub fn earlier(&self, reference: bool) -> EarlierWindow {
+        match (self.earlier, reference) {
+            (Some(EarlierName::Itself), _) | (None, true) => EarlierWindow::Itself,
+            (Some(EarlierName::Predecessor), _) | (None, false) => EarlierWindow::Predecessor,
+        }
+    }
+
+    pub(super) fn share(&self, reference: bool) -> ArShareConfig {
+        ArShareConfig {
+            weight: self.weight,
+            adapt: self.adapt,
+            target: self.share,
+            cap: (self.share_cap <= 1.0).then_some(self.share_cap),
+            gain: self.gain,
+            min: self.min,
+            max: self.max,
+            rule: if reference { ArShareRule::Reference } else { ArShareRule::Monotone },
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), TrainError> {
+        let Self { phi, scale, scale_floor: floor, scale_ceiling: ceiling, gain, .. } = *self;
+        let checks = [
+            ("phi", phi, phi.is_finite() && phi.abs() <= 1.0, "in [-1, 1]"),
+            ("scale", scale, scale > 0.0 && scale.is_finite(), "above 0"),
+            ("scale_floor", floor, floor > 0.0 && floor.is_finite(), "above 0"),
+            (
+                "scale_ceiling",
+                ceiling,
+                ceiling >= floor && ceiling.is_finite(),
+                "at least the floor",
+            ),
+            ("gain", gain, gain >= 0.0 && gain.is_finite(), "at least 0"),
+        ];
+        for (name, value, good, domain) in checks {
+            if !good {
+                let reason = format!("control.ar.{name} = {value}: has to be {domain}");
+                return Err(TrainError::config(reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `[control.free_bits]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FreeBitsConfig {
+    /// The KL of each latent dimension that costs nothing, nats.
+    pub floor: f64,
+}
+
+impl Default for FreeBitsConfig {
+    fn default() -> Self {
+        Self { floor: 0.05 }
+    }
+}
+
+/// How the KL's weight rises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnnealingName {
+    /// Once.
+    #[default]
+    Monotone,
+    /// In every cycle again.
+    Cyclical,
+}
+
+/// `[control.annealing]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnnealingConfig {
+    /// How the weight rises.
+    pub shape: AnnealingName,
+    /// Steps of the rise, or of a cycle.
+    pub steps: u64,
+    /// The share of a cycle that rises.
+    pub rise: f64,
+}
+
+impl Default for AnnealingConfig {
+    fn default() -> Self {
+        Self { shape: AnnealingName::Monotone, steps: 1000, rise: 0.5 }
+    }
+}
+
+/// `[control.capacity]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CapacityConfig {
+    /// The weight of the distance from the target, nats of loss per time step and nat.
+    pub weight: f64,
+    /// The layer's KL after the rise, nats per window.
+    pub target: f64,
+    /// Steps of the rise from 0, after the warm-up.
+    pub ramp_steps: u64,
+}
+
+impl Default for CapacityConfig {
+    fn default() -> Self {
+        Self { weight: 1e-3, target: 50.0, ramp_steps: 1000 }
+    }
+}
+
+/// `[control.geco]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GecoSettings {
+    /// The score that is good enough, nats per time step; has to be given.
+    pub tolerance: Option<f64>,
+    /// The first beta; left out: the model's.
+    pub initial: Option<f64>,
+    /// The least beta.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+    /// The change of `ln beta` per nat and act.
+    pub gain: f64,
+}
+
+impl Default for GecoSettings {
+    fn default() -> Self {
+        Self { tolerance: None, initial: None, min: 1e-6, max: 1e-1, gain: 0.5 }
+    }
+}
+
+/// `[control.pi]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PiSettings {
+    /// The wanted KL of each unit, nats.
+    pub target: f64,
+    /// The largest proportional part of beta.
+    pub proportional: f64,
+    /// The integral part, per nat and act.
+    pub integral: f64,
+    /// The error that counts as large, nats.
+    pub width: f64,
+    /// The least beta.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Default for PiSettings {
+    fn default() -> Self {
+        let PiConfig { target, proportional, integral, width, min, max } = PiConfig::default();
+        Self { target, proportional, integral, width, min, max }
+    }
+}
+
+impl PiSettings {
+    pub(super) fn config(&self) -> PiConfig {
+        let Self { target, proportional, integral, width, min, max } = *self;
+        PiConfig { target, proportional, integral, width, min, max }
+    }
+}
+
+/// `[control.thermostat]`: that of `homeo`, `proj_on` and `proj_off` too.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ThermostatSettings {
+    /// The KL below which a unit's weight falls, nats.
+    pub low: f64,
+    /// The KL above which it rises.
+    pub high: f64,
+    /// The first weight of every unit's KL.
+    pub initial: f64,
+    /// The least.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+    /// The change of its logarithm per nat and act.
+    pub gain: f64,
+}
+
+impl Default for ThermostatSettings {
+    fn default() -> Self {
+        let ThermostatConfig { low, high, initial, min, max, gain, .. } =
+            ThermostatConfig::default();
+        Self { low, high, initial, min, max, gain }
+    }
+}
+
+impl ThermostatSettings {
+    pub(super) fn config(&self) -> ThermostatConfig {
+        let Self { low, high, initial, min, max, gain } = *self;
+        ThermostatConfig { low, high, initial, min, max, gain, ..ThermostatConfig::default() }
+    }
+}

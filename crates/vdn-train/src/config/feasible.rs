@@ -1,0 +1,138 @@
+//! Which controllers of a configuration contradict each other: whose demands no unit can meet together, and which leave
+//! another without effect.
+
+use super::control::ControlConfig;
+use super::controller_set::ControllerName;
+use super::controllers::BudgetScope;
+use crate::error::TrainError;
+use vdn_model::controllers::{SigmaGuardConfig, UnitConstraints};
+use vdn_model::{ForecasterConfig, Objective, SigmaMode};
+
+/// What a controller asks of a measure, nats: of each latent dimension, or of their mean.
+#[derive(Clone, Copy, Debug)]
+struct Demand {
+    name: ControllerName,
+    bounds: [f64; 2],
+    mean: bool,
+}
+
+fn budget(name: ControllerName, bounds: [f64; 2], scope: BudgetScope, dims: usize) -> Demand {
+    match scope {
+        BudgetScope::Dimension => Demand { name, bounds, mean: false },
+        BudgetScope::Layer => Demand { name, bounds: bounds.map(|x| x / dims as f64), mean: true },
+    }
+}
+
+/// Everything that is asked of the KL.
+fn kl_demands(control: &ControlConfig, dims: usize) -> Vec<Demand> {
+    use ControllerName::{Capacity, Kl, Pi, Thermostat};
+    let thermostat = [control.thermostat.low, control.thermostat.high];
+    let all = [
+        Demand { name: Thermostat, bounds: thermostat, mean: false },
+        budget(Kl, control.kl.constraint().goal.bounds(), control.kl.scope, dims),
+        Demand { name: Pi, bounds: [control.pi.target; 2], mean: false },
+        budget(Capacity, [control.capacity.target; 2], BudgetScope::Layer, dims),
+    ];
+    all.into_iter().filter(|demand| control.has(demand.name)).collect()
+}
+
+fn refuse(a: ControllerName, b: ControllerName, why: impl std::fmt::Display) -> TrainError {
+    TrainError::config(format!(
+        "control: {} and {} cannot go together: {why}",
+        a.title(),
+        b.title()
+    ))
+}
+
+/// Checks all pairs.
+///
+/// # Errors
+/// The first two that contradict each other, and why.
+pub(super) fn check_demands(
+    control: &ControlConfig,
+    model: &ForecasterConfig,
+    reference: bool,
+) -> Result<(), TrainError> {
+    use ControllerName::{Annealing, Capacity, FreeBits, Geco, Pi, Rate, Thermostat};
+    if model.objective != Objective::Vib {
+        for name in [Thermostat, FreeBits, Annealing, Capacity, Geco, Pi] {
+            if control.has(name) {
+                let reason = format!(
+                    "control: {} sets the weight of the KL, which elbo and iwae fix",
+                    name.title()
+                );
+                return Err(TrainError::config(reason));
+            }
+        }
+    }
+    for name in [Annealing, FreeBits] {
+        if control.has(name) && control.has(Capacity) {
+            return Err(refuse(name, Capacity, "the target takes the place of the weighted KL"));
+        }
+    }
+    if reference {
+        // The reference's own default leaves many units no room.
+        return Ok(());
+    }
+    let dims = model.units * model.latent_dims;
+    let kl = kl_demands(control, dims);
+    for (i, a) in kl.iter().enumerate() {
+        for b in &kl[i + 1..] {
+            for (a, b) in [(a, b), (b, a)] {
+                if a.bounds[0] > b.bounds[1] {
+                    let why = format!(
+                        "the KL of a latent dimension would have to be at least {} and at most {} nats",
+                        a.bounds[0], b.bounds[1]
+                    );
+                    return Err(refuse(a.name, b.name, why));
+                }
+            }
+        }
+    }
+    let rate = budget(Rate, control.rate.constraint().goal.bounds(), control.rate.scope, dims);
+    let rate = control.has(Rate).then_some(rate);
+    for kl in &kl {
+        if let Some(rate) = rate
+            && rate.bounds[0] > kl.bounds[1]
+        {
+            let why = format!(
+                "the KL is at least the rate, {} nats, more than {}",
+                rate.bounds[0], kl.bounds[1]
+            );
+            return Err(refuse(Rate, kl.name, why));
+        }
+    }
+    if !control.has_bands() {
+        return Ok(());
+    }
+    let band = control.energy_bands(model, reference)?;
+    let guard = SigmaGuardConfig::default();
+    let amortised = model.sigma == SigmaMode::PerUnitInput;
+    let constraints = UnitConstraints {
+        // A mean over units leaves each of them free.
+        rate: rate.filter(|rate| !rate.mean).map(|rate| (rate.bounds, rate.name.title())),
+        kl: None,
+        band: Some(&band),
+        sigma: if amortised { [1e-4, 10.0] } else { [guard.floor, guard.ceiling] },
+        amortised,
+    };
+    constraints.check(model.units)?;
+    for kl in kl {
+        if !kl.mean {
+            let kl = Some((kl.bounds, kl.name.title()));
+            UnitConstraints { kl, ..constraints.clone() }.check(model.units)?;
+            continue;
+        }
+        let least = (0..model.units).filter_map(|i| constraints.least_kl(i)).sum::<f64>()
+            / model.units as f64;
+        if least > kl.bounds[1] {
+            return Err(TrainError::config(format!(
+                "control: the energy bands and {} cannot go together: with these energies the KL of a latent dimension is \
+                 at least {least:.4} nats on average, more than {}",
+                kl.name.title(),
+                kl.bounds[1]
+            )));
+        }
+    }
+    Ok(())
+}
