@@ -65,13 +65,12 @@ fn healthy_runs_raise_no_alarm() {
         if controlled {
             lab.control.add(rate_budget(0.5), EVERY).unwrap();
         }
-        let mut living = Living::default();
         for epoch in 1..=30 {
-            living = lab.epoch();
+            let living = lab.epoch();
             assert!(sound(&living), "{name}, epoch {epoch}: {living}");
         }
         let found = lab.unit_use();
-        living = lab.examine(Some(&lab.rate_given_past()), Some(&found));
+        let living = lab.examine(Some(&lab.rate_given_past()), Some(&found));
         tell(&lab, &format!("healthy, {name}"), &living);
         assert!(sound(&living), "{name}: {living}");
         assert!(!controlled || living.living() >= MOST, "{name}: {living}");
