@@ -346,13 +346,13 @@ pub(crate) fn forecast_under<T: Element>(
 /// The numbers of one predicted window, laid out as the metrics want them.
 #[derive(Debug)]
 pub(crate) struct PredictedRow {
-    means: Vec<f64>,
-    sigma: Vec<f64>,
-    weights: Option<Vec<f64>>,
+    pub(crate) means: Vec<f64>,
+    pub(crate) sigma: Vec<f64>,
+    pub(crate) weights: Option<Vec<f64>>,
 }
 
 impl PredictedRow {
-    fn new(prediction: &Prediction, row: usize) -> Self {
+    pub(crate) fn new(prediction: &Prediction, row: usize) -> Self {
         let [samples, batch, horizon] = prediction.shape;
         let mut means = Vec::with_capacity(samples * horizon);
         for s in 0..samples {

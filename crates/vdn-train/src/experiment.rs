@@ -213,7 +213,7 @@ impl Experiment {
     }
 }
 
-fn predictive_score(score: Score) -> PredictiveScore {
+pub(crate) fn predictive_score(score: Score) -> PredictiveScore {
     match score {
         Score::Tempered => PredictiveScore::Tempered,
         Score::Marginal => PredictiveScore::Marginal,

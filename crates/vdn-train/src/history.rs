@@ -70,6 +70,8 @@ pub struct EpochUnits {
     pub value: Option<f64>,
     /// Its standard error.
     pub value_error: Option<f64>,
+    /// The same by the predictive score.
+    pub score_value: Option<f64>,
     /// The mean information of the units about the window, nats per latent dimension, in epochs with a probe.
     pub information: Option<f64>,
     /// Their mean autocorrelation between windows that share no row, in epochs with a probe.
@@ -101,15 +103,16 @@ impl EpochUnits {
             drift: drift.map(mean),
             value: probe.map(|probe| probe.layer.value),
             value_error: probe.and_then(|probe| probe.layer.value_error),
+            score_value: probe.map(|probe| probe.layer.score_value),
             information: probe.map(|probe| mean(&probe.information.nats)),
             rho: probe.and_then(|probe| probe.rho.as_deref()).map(mean),
         }
     }
 
-    fn columns(&self) -> [Option<f64>; 15] {
+    fn columns(&self) -> [Option<f64>; 16] {
         let Self { living, collapsed, active, energy, signal_to_noise, sigma, beta, .. } = *self;
         let Self { saturation, alive, inside, drift, value, value_error, .. } = *self;
-        let Self { information, rho, .. } = *self;
+        let Self { score_value, information, rho, .. } = *self;
         let [living, collapsed, active, energy] = [living, collapsed, active, energy].map(Some);
         let [signal_to_noise, sigma, beta] = [signal_to_noise, sigma, beta].map(Some);
         let [saturation, alive] = [saturation, alive].map(Some);
@@ -127,6 +130,7 @@ impl EpochUnits {
             drift,
             value,
             value_error,
+            score_value,
             information,
             rho,
         ]
@@ -135,7 +139,7 @@ impl EpochUnits {
 
 const HEADER: &str = "epoch,step,loss,train_nll,kl,gradient_norm,learning_rate,validation_nll,validation_mse,\
                       rate,mismatch,informed,best,living,collapsed,active,energy,signal_to_noise,sigma,beta,\
-                      saturation,alive,inside,drift,value,value_error,information,rho\n";
+                      saturation,alive,inside,drift,value,value_error,score_value,information,rho\n";
 
 /// Writes the whole history; called after every epoch, so that a run that is cut off keeps what it had.
 ///
@@ -156,7 +160,7 @@ pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
         )
         .expect("writing to a string cannot fail");
         // What an epoch does not have is an empty cell.
-        for value in e.units.map_or([None; 15], |units| units.columns()) {
+        for value in e.units.map_or([None; 16], |units| units.columns()) {
             text.push(',');
             if let Some(value) = value {
                 write!(text, "{value}").expect("writing to a string cannot fail");

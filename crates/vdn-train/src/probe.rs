@@ -13,8 +13,9 @@ use crate::batch::BatchBuffers;
 use crate::config::DiagnosticsConfig;
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
-use crate::evaluate::{BatchAverages, EVALUATION_BATCH, evaluate, forecast_under};
-use crate::metrics::{BlockSums, Estimate, overlap_block};
+use crate::evaluate::{BatchAverages, EVALUATION_BATCH, PredictedRow, evaluate, forecast_under};
+use crate::experiment::predictive_score;
+use crate::metrics::{BlockSums, Estimate, WindowPrediction, overlap_block, window_nll};
 use serde::Serialize;
 use std::time::Instant;
 use vdn_model::diagnostics::{MutualInformation, Persistence, UnitUse, mutual_information};
@@ -38,6 +39,11 @@ pub struct LayerUse {
     pub value: f64,
     /// Its block standard error; `None` with too few windows.
     pub value_error: Option<f64>,
+    /// What the units bring by the model's own predictive score, which mixes over samples before the logarithm, nats per
+    /// window: `H (score(z ~ p) - score(z ~ q))`.
+    pub score_value: f64,
+    /// Its block standard error; `None` with too few windows.
+    pub score_value_error: Option<f64>,
     /// The sum of all KLs: what they cost, nats per window.
     pub kl: f64,
     /// Value less cost.
@@ -49,10 +55,17 @@ pub struct LayerUse {
 }
 
 impl LayerUse {
-    /// Whether the units are used: their value exceeds two standard errors.
+    /// Whether the units are used: what they bring exceeds two standard errors.
     #[must_use]
     pub fn is_used(&self) -> bool {
         self.value > 2.0 * self.value_error.unwrap_or(f64::INFINITY)
+    }
+
+    /// The same by the model's own predictive score. The mean over samples of a log-likelihood also pays for the spread
+    /// of the samples, which a mixture is free to use: a layer may pass here and not there.
+    #[must_use]
+    pub fn is_used_by_score(&self) -> bool {
+        self.score_value > 2.0 * self.score_value_error.unwrap_or(f64::INFINITY)
     }
 }
 
@@ -137,19 +150,27 @@ pub fn layer_use<T: Element>(
     let horizon = data.spec().horizon;
     let mut target = vec![0.0; windows.len() * horizon];
     data.fill_targets(windows, &mut target, |x| x)?;
-    let of = |intervention| -> Result<Vec<f64>, TrainError> {
+    let rule = predictive_score(model.score());
+    // Of each window, nats: the mean log-likelihood over samples, and the predictive score.
+    let of = |intervention| -> Result<Vec<[f64; 2]>, TrainError> {
         let predictions = forecast_under(model, parameters, data, windows, seed, intervention)?;
-        let mut start = 0;
         let mut all = Vec::with_capacity(windows.len());
         for prediction in &predictions {
-            all.extend(log_likelihoods(prediction, &target[start * horizon..]));
-            start += prediction.shape[1];
+            let target = &target[all.len() * horizon..];
+            for (row, likelihood) in log_likelihoods(prediction, target).into_iter().enumerate() {
+                let PredictedRow { means, sigma, weights } = PredictedRow::new(prediction, row);
+                let window = WindowPrediction::new(&means, &sigma, weights.as_deref(), horizon)?;
+                let target = &target[row * horizon..][..horizon];
+                let score = -(horizon as f64) * window_nll(&window, target)?.of(rule);
+                all.push([likelihood, score]);
+            }
         }
         Ok(all)
     };
     let (with, without) = (of(Intervention::None)?, of(Intervention::Prior)?);
-    let sums = estimates(data, windows, 3, |i, to| {
-        to.copy_from_slice(&[with[i], without[i], with[i] - without[i]]);
+    let sums = estimates(data, windows, 4, |i, to| {
+        let ([a, c], [b, d]) = (with[i], without[i]);
+        to.copy_from_slice(&[a, b, a - b, c - d]);
     })?;
     let averages = BatchAverages::default();
     let crps = |intervention| -> Result<f64, TrainError> {
@@ -157,13 +178,15 @@ pub fn layer_use<T: Element>(
             evaluate(model, parameters, data, windows, seed, intervention, averages)?;
         Ok(summary.crps.mean)
     };
-    let value = sums.estimate(2)?;
+    let (value, score) = (sums.estimate(2)?, sums.estimate(3)?);
     Ok(LayerUse {
         windows: windows.len(),
         likelihood: sums.estimate(0)?.mean,
         prior_likelihood: sums.estimate(1)?.mean,
         value: value.mean,
         value_error: value.standard_error,
+        score_value: score.mean,
+        score_value_error: score.standard_error,
         kl,
         net: value.mean - kl,
         crps: crps(Intervention::None)?,

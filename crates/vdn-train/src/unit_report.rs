@@ -53,8 +53,10 @@ pub struct UnitReport {
 pub struct ProbeReport {
     /// All units together.
     pub layer: LayerUse,
-    /// Whether they are used: their value exceeds two standard errors.
+    /// Whether they are used: what they bring exceeds two standard errors.
     pub used: bool,
+    /// The same by the model's own predictive score.
+    pub used_by_score: bool,
     /// Mean information about the window, nats per latent dimension.
     pub information: f64,
     /// The most information that a probe set of this size can show.
@@ -84,6 +86,7 @@ impl ProbeReport {
         Self {
             layer: probe.layer,
             used: probe.layer.is_used(),
+            used_by_score: probe.layer.is_used_by_score(),
             information: mean(&probe.information.nats),
             information_ceiling: probe.information.ceiling,
             rho: probe.rho.as_deref().map(mean),
@@ -135,24 +138,32 @@ impl fmt::Display for UnitReport {
             self.line
         )?;
         let Some(probe) = &self.probe else { return Ok(()) };
-        let LayerUse { value, value_error, kl, net, crps, crps_permuted, windows, .. } =
-            probe.layer;
-        let error = value_error.map_or_else(String::new, |error| format!(" +- {error:.2}"));
-        let verdict = match probe.used {
-            true => "used",
-            false => "NOT USED: no more than two standard errors",
+        let l = &probe.layer;
+        let error = |e: Option<f64>| e.map_or_else(String::new, |e| format!(" +- {e:.2}"));
+        let verdict = match (probe.used, probe.used_by_score) {
+            (true, _) => "used",
+            (false, true) => "used by the mixture alone",
+            (false, false) => "NOT USED (at most two standard errors)",
         };
         let rho = probe.rho.map_or_else(String::new, |rho| format!(", persistence {rho:.2}"));
         write!(
             f,
-            "\nuse       they bring {value:.2}{error} nats per window and cost {kl:.2}, net {net:.2}; CRPS {crps:.4}, \
-             with z permuted {crps_permuted:.4}: {verdict}\n\
-             each      {} of {} bring something, {} more than they cost; information {:.3} nats{rho} ({windows} \
-             windows, {:.1} s)",
+            "\nuse       {verdict}: all units bring {:.2}{} nats per window (by the predictive score {:.2}{}) and cost \
+             {:.2}, net {:.2}; CRPS {:.4}, with z permuted {:.4}\n\
+             each      {} of {} bring something, {} more than they cost; information {:.3} nats{rho} ({} windows, {:.1} s)",
+            l.value,
+            error(l.value_error),
+            l.score_value,
+            error(l.score_value_error),
+            l.kl,
+            l.net,
+            l.crps,
+            l.crps_permuted,
             probe.units_with_value,
             probe.units_probed,
             probe.units_with_net_value,
             probe.information,
+            l.windows,
             probe.seconds.iter().sum::<f64>()
         )
     }

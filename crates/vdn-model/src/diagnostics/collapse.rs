@@ -76,9 +76,11 @@ pub struct CollapseThresholds {
     pub unused_share: f64,
     /// The confidence of that, over all units together.
     pub confidence: f64,
-    /// The drift in nats per epoch above which it is `drift`, while the loss stands still.
+    /// The mean drift in nats per epoch above which it is `drift`, while the loss stands still.
     pub drift: f64,
-    /// The change of the training loss from one epoch to the next, in nats per time step, up to which it stands still.
+    /// The mean is over so many epochs: the loss of a single one may stand still by chance.
+    pub drift_epochs: usize,
+    /// The change of the training loss over those epochs, in nats per time step, up to which it stands still.
     pub constant_loss: f64,
 }
 
@@ -92,11 +94,12 @@ impl Default for CollapseThresholds {
             growth: 1.5,
             growth_epochs: 3,
             growth_floor: 1.0,
-            captured: 0.1,
+            captured: 0.25,
             unused_share: 0.01,
             confidence: 0.95,
             drift: 0.01,
-            constant_loss: 0.002,
+            drift_epochs: 3,
+            constant_loss: 0.005,
         }
     }
 }
@@ -106,9 +109,9 @@ impl Default for CollapseThresholds {
 pub struct Evidence<'a> {
     /// The internal measures.
     pub diagnostics: &'a Diagnostics,
-    /// The drift since the last epoch in nats, `[units]`.
+    /// The mean drift over the last [`CollapseThresholds::drift_epochs`], nats per epoch, `[units]`.
     pub drift: Option<&'a [f64]>,
-    /// The change of the training loss since the last epoch, nats per time step.
+    /// The change of the training loss over those epochs, nats per time step.
     pub loss_change: Option<f64>,
     /// Whether energy or KL grew in each of the last epochs, `[units]`.
     pub growing: Option<&'a [bool]>,

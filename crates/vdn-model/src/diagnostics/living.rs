@@ -230,7 +230,7 @@ mod tests {
         let left = |left: &[f64]| {
             judge(&Evidence { rate_given_past: Some(left), ..Evidence::new(&healthy) })
         };
-        assert_eq!((left(&[0.019]), left(&[0.021])), (vec![ArCapture], vec![]));
+        assert_eq!((left(&[0.049]), left(&[0.051])), (vec![ArCapture], vec![]));
         let wander = |drift: &[f64], change: f64| {
             judge(&Evidence {
                 drift: Some(drift),
@@ -238,8 +238,8 @@ mod tests {
                 ..Evidence::new(&healthy)
             })
         };
-        assert_eq!(wander(&[0.011], -0.0019), [Drift]);
-        assert_eq!(wander(&[0.011], -0.0021), [], "the loss still falls");
+        assert_eq!(wander(&[0.011], -0.0049), [Drift]);
+        assert_eq!(wander(&[0.011], -0.0051), [], "the loss still falls");
         assert_eq!(wander(&[0.009], 0.0), []);
     }
 

@@ -28,7 +28,9 @@ pub struct EpochView<'a> {
 pub struct Seen {
     /// The drift of each unit since the epoch before, nats per latent dimension; `None` in the first.
     pub drift: Option<Vec<f64>>,
-    /// The change of the training loss since the epoch before, nats per time step; `None` in the first.
+    /// The mean drift over the last [`CollapseThresholds::drift_epochs`]; `None` before so many.
+    pub mean_drift: Option<Vec<f64>>,
+    /// The change of the training loss over those epochs, nats per time step; `None` before so many.
     pub loss_change: Option<f64>,
     /// Whether each unit's energy or KL grew by [`CollapseThresholds::growth`] in each of the last
     /// [`CollapseThresholds::growth_epochs`]; `None` before so many.
@@ -40,7 +42,7 @@ impl Seen {
     #[must_use]
     pub fn evidence<'a>(&'a self, diagnostics: &'a Diagnostics) -> Evidence<'a> {
         Evidence {
-            drift: self.drift.as_deref(),
+            drift: self.mean_drift.as_deref(),
             loss_change: self.loss_change,
             growing: self.growing.as_deref(),
             ..Evidence::new(diagnostics)
@@ -61,7 +63,8 @@ pub struct Watch {
     thresholds: CollapseThresholds,
     budget: UnitBudget,
     before: Option<UnitStatistics>,
-    loss: Option<f64>,
+    losses: VecDeque<f64>,
+    drifts: VecDeque<Vec<f64>>,
     levels: VecDeque<Level>,
     seen: Seen,
 }
@@ -70,8 +73,9 @@ impl Watch {
     /// With these thresholds and this budget.
     #[must_use]
     pub fn new(thresholds: CollapseThresholds, budget: UnitBudget) -> Self {
-        let levels = VecDeque::with_capacity(thresholds.growth_epochs + 2);
-        Self { thresholds, budget, before: None, loss: None, levels, seen: Seen::default() }
+        let (losses, drifts, levels) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        let seen = Seen::default();
+        Self { thresholds, budget, before: None, losses, drifts, levels, seen }
     }
 
     /// Takes in an epoch and judges its units. Drift is known from the second epoch on, growth once
@@ -85,13 +89,27 @@ impl Watch {
         if self.levels.len() > self.thresholds.growth_epochs + 1 {
             self.levels.pop_front();
         }
+        let drift = self.before.as_ref().and_then(|before| drift(view.statistics, before, k));
+        self.losses.push_back(view.loss);
+        if let Some(drift) = &drift {
+            self.drifts.push_back(drift.clone());
+        }
+        let epochs = self.thresholds.drift_epochs.max(1);
+        while self.losses.len() > epochs + 1 {
+            self.losses.pop_front();
+        }
+        while self.drifts.len() > epochs {
+            self.drifts.pop_front();
+        }
+        let units = view.diagnostics.units();
+        let mean = |unit| self.drifts.iter().map(|drift| drift[unit]).sum::<f64>() / epochs as f64;
         self.seen = Seen {
-            drift: self.before.as_ref().and_then(|before| drift(view.statistics, before, k)),
-            loss_change: self.loss.map(|before| view.loss - before),
-            growing: self.growing(view.diagnostics.units()),
+            drift,
+            mean_drift: (self.drifts.len() == epochs).then(|| (0..units).map(mean).collect()),
+            loss_change: (self.losses.len() > epochs).then(|| view.loss - self.losses[0]),
+            growing: self.growing(units),
         };
         self.before = Some(view.statistics.clone());
-        self.loss = Some(view.loss);
         let evidence = Evidence {
             rate_given_past: view.rate_given_past,
             unit_use: view.unit_use,
@@ -180,15 +198,24 @@ mod tests {
 
     #[test]
     fn moving_under_a_constant_loss_is_drift_and_learning_is_not() {
-        let mut wandering = watch();
-        show(&mut wandering, 0.0, 0.4, 1.0);
-        let living = show(&mut wandering, 0.3, 0.4, 1.0005);
-        // 0.09 / (2 * 1.4).
-        assert!((wandering.seen().drift.as_ref().unwrap()[0] - 0.09 / 2.8).abs() < 1e-12);
-        assert_eq!(living.in_mode(CollapseMode::Drift), 1);
-        let living = show(&mut wandering, 0.6, 0.4, 0.9);
-        assert_eq!(living.in_mode(CollapseMode::Drift), 0, "the loss fell");
-        let living = show(&mut wandering, 0.61, 0.4, 0.9);
-        assert_eq!(living.to_string(), "1 of 1 units living");
+        // Means that go to and fro by 0.3: 0.09 / (2 * 1.4) nats per epoch.
+        let judged = |losses: &[f64]| -> Vec<usize> {
+            let mut watch = watch();
+            let epochs = losses.iter().enumerate().map(|(epoch, &loss)| {
+                let living = show(&mut watch, 0.3 * (epoch % 2) as f64, 0.4, loss);
+                living.in_mode(CollapseMode::Drift)
+            });
+            let judged = epochs.collect();
+            assert!((watch.seen().drift.as_ref().unwrap()[0] - 0.09 / 2.8).abs() < 1e-12);
+            judged
+        };
+        assert_eq!(judged(&[1.0, 1.002, 0.998, 1.001, 1.0]), [0, 0, 0, 1, 1]);
+        assert_eq!(judged(&[1.0, 0.996, 0.992, 0.988, 0.984]), [0; 5], "the loss falls");
+        // One quick epoch among slow ones is none.
+        let mut settling = watch();
+        for mean in [0.0, 0.0, 0.0, 0.2, 0.2, 0.2] {
+            let living = show(&mut settling, mean, 0.4, 1.0);
+            assert_eq!(living.to_string(), "1 of 1 units living");
+        }
     }
 }
