@@ -88,15 +88,20 @@ fn a_run_is_the_same_on_one_and_two_threads_and_can_be_used_afterwards() {
 fn a_report_is_one_page_that_needs_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("run <&>");
-    let output = train(&out, &["--quiet"]);
+    let output = train(&out, &["--quiet", "--control", "homeo"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let output = vdn(&["report", out.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("run &lt;&amp;&gt;") && !page.contains("run <&>"));
-    for part in
-        ["<svg", "data:image/png;base64,", "Who lives", "Cost and value of units", "Calibration"]
-    {
+    for part in [
+        "<svg",
+        "data:image/png;base64,",
+        "Who lives",
+        "Cost and value of units",
+        "Energy against its band",
+        "Calibration",
+    ] {
         assert!(page.contains(part), "{part} is not in the page");
     }
     for part in ["http", "<script", "<link", "url(", "NaN"] {

@@ -16,7 +16,7 @@ use crate::unit_report::{UnitReport, write_units};
 use std::fmt::Write;
 use std::path::Path;
 use vdn_autograd::Score;
-use vdn_model::controllers::ControlState;
+use vdn_model::controllers::{ControlState, LayerControl};
 use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living, Seen};
 use vdn_model::{Forecaster, ForecasterConfig, Intervention, Parameters, UnitStatistics, Variant};
 
@@ -57,6 +57,8 @@ pub(crate) struct Evaluated {
     pub(crate) summary: Summary,
     /// What its units carry on the test windows; `None` for a deterministic model.
     pub(crate) units: Option<UnitStatistics>,
+    /// Its controllers, as they were with these weights; `None` without.
+    pub(crate) controllers: Option<LayerControl>,
     pub(crate) report: Report,
 }
 
@@ -160,6 +162,20 @@ impl Experiment {
         Ok((summary, units))
     }
 
+    /// The controllers of the layer, in this state.
+    fn controllers(
+        &self,
+        model: &Forecaster,
+        state: Option<&ControlState>,
+    ) -> Result<Option<LayerControl>, TrainError> {
+        let config = &self.config;
+        let mut controllers = config.control.build(model.config(), config.is_reference())?;
+        if let (Some(controllers), Some(state)) = (&mut controllers, state) {
+            controllers.restore(state)?;
+        }
+        Ok(controllers)
+    }
+
     /// What became of the units of trained weights, on the validation windows; `None` for a deterministic twin. `control` is
     /// the controllers' state that belongs to the weights, `seen` what training saw of the units from epoch to epoch; every
     /// unit is written to `file`, if there is one.
@@ -172,10 +188,7 @@ impl Experiment {
         file: Option<&Path>,
     ) -> Result<Option<UnitReport>, TrainError> {
         let config = &self.config;
-        let mut controllers = config.control.build(model.config(), config.is_reference())?;
-        if let (Some(controllers), Some(state)) = (&mut controllers, control) {
-            controllers.restore(state)?;
-        }
+        let controllers = self.controllers(model, control)?;
         let controllers = controllers.as_ref();
         let limits = logvar_limits(model, controllers);
         let windows = &self.data.splits().validation;
@@ -345,12 +358,13 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
     let control = control.exists().then(|| load_control(&control)).transpose()?;
     report.units =
         experiment.examine(&model, &parameters, control.as_ref(), &Seen::default(), None)?;
+    let controllers = experiment.controllers(&model, control.as_ref())?;
     if run.weights(true).exists() {
         let (twin, twin_parameters) = load_model(&experiment, run, Stage::Twin)?;
         experiment.score(Stage::Twin, &twin, &twin_parameters, None, &mut report.rows)?;
     }
     experiment.score_baselines(&mut report.rows, predictive_score(model.score()))?;
-    Ok(Evaluated { experiment, model, parameters, summary, units, report })
+    Ok(Evaluated { experiment, model, parameters, summary, units, controllers, report })
 }
 
 /// The quantiles that a forecast is written with.

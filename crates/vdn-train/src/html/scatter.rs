@@ -15,6 +15,10 @@ pub(crate) struct Scatter {
     pub(crate) y_label: String,
     /// The points.
     pub(crate) points: Vec<[f64; 2]>,
+    /// Lines to compare with, drawn broken.
+    pub(crate) lines: Vec<Vec<[f64; 2]>>,
+    /// Whether the vertical axis is logarithmic.
+    pub(crate) logarithmic: bool,
     /// Whether the line where both are equal is drawn.
     pub(crate) diagonal: bool,
 }
@@ -27,10 +31,11 @@ impl Scatter {
         if points.is_empty() {
             return nothing(&self.title, &self.note);
         }
+        let lines = || self.lines.iter().flatten();
         let [x_ends, y_ends] = Frame::ends(0);
         let frame = Frame {
-            x: Scale::over(points.iter().map(|p| p[0]), x_ends, false),
-            y: Scale::over(points.iter().map(|p| p[1]), y_ends, false),
+            x: Scale::over(points.iter().chain(lines()).map(|p| p[0]), x_ends, false),
+            y: Scale::over(points.iter().chain(lines()).map(|p| p[1]), y_ends, self.logarithmic),
             x_label: self.x_label.clone(),
             y_label: self.y_label.clone(),
         };
@@ -43,6 +48,15 @@ impl Scatter {
                     format_args!("<circle class=\"o\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"1.6\"/>"),
                 );
             }
+        }
+        for line in &self.lines {
+            let mut path = String::new();
+            for [x, y] in line {
+                let (Some(x), Some(y)) = (frame.x.at(*x), frame.y.at(*y)) else { continue };
+                let letter = if path.is_empty() { 'M' } else { 'L' };
+                put(&mut path, format_args!("{letter}{x:.1} {y:.1}"));
+            }
+            put(&mut out, format_args!("<path class=\"l s1 d\" d=\"{path}\"/>"));
         }
         if self.diagonal {
             // The part of the line that lies inside both axes.

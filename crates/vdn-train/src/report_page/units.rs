@@ -6,6 +6,7 @@ use crate::experiment::Evaluated;
 use crate::html::{Band, Bars, HeatMap, LineChart, Page, Scatter, Series, Table, number};
 use crate::run::RunDirectory;
 use crate::unit_history::UnitHistory;
+use vdn_model::controllers::EnergyBand;
 
 /// Bins of histograms over units.
 const BINS: usize = 32;
@@ -157,6 +158,10 @@ pub(super) fn at_the_end(
         }
         .draw(),
     ];
+    let control = evaluated.controllers.as_ref();
+    if let Some(band) = control.and_then(|control| control.levers().objective.band.as_ref()) {
+        figures.push(energy_and_band(&units.energy(), &band.bounds).draw());
+    }
     let file = run.file("units.csv");
     if file.exists() {
         figures.push(cost_and_value(&Columns::read(&file)?).draw());
@@ -204,6 +209,29 @@ pub(super) fn at_the_end(
     Ok(())
 }
 
+/// The energy of every unit beside the band that it is to keep to.
+fn energy_and_band(energy: &[f64], bounds: &EnergyBand) -> Scatter {
+    let k = (energy.len() / bounds.len().max(1)).max(1);
+    let energy: Vec<f64> =
+        energy.chunks(k).map(|e| e.iter().sum::<f64>() / e.len() as f64).collect();
+    let mut order: Vec<usize> = (0..bounds.len()).collect();
+    order.sort_by(|&a, &b| bounds.lo[a].total_cmp(&bounds.lo[b]));
+    let along = |of: &[f64]| -> Vec<[f64; 2]> {
+        order.iter().enumerate().map(|(place, &unit)| [place as f64 + 1.0, of[unit]]).collect()
+    };
+    Scatter {
+        title: "Energy against its band".to_owned(),
+        note: "The mean of the squared means of every unit, on the test windows, and the limits of its band (broken lines)."
+            .to_owned(),
+        x_label: "units, by band".to_owned(),
+        y_label: "energy".to_owned(),
+        points: along(&energy),
+        lines: vec![along(&bounds.lo), along(&bounds.hi)],
+        logarithmic: true,
+        ..Scatter::default()
+    }
+}
+
 /// What each unit costs and brings.
 fn cost_and_value(units: &Columns) -> Scatter {
     let column = |name: &str| units.column(name).unwrap_or_default();
@@ -219,5 +247,6 @@ fn cost_and_value(units: &Columns) -> Scatter {
         y_label: "value, nats per window".to_owned(),
         points,
         diagonal: true,
+        ..Scatter::default()
     }
 }
