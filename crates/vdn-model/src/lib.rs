@@ -27,14 +27,15 @@ mod output_noise;
 mod parameter;
 mod priors;
 mod sequence;
+mod stack;
 mod statistics;
 
 pub use aggregate::{Aggregation, MedianConvention, Vote, sample_median, vote};
 pub use ar_penalty::{ArScale, BandCentre, ar_penalty};
 pub use error::ModelError;
 pub use forecaster::{
-    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LossOptions, LossTerms,
-    Objective, Prediction, Variant,
+    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LocalTermsOfLayers,
+    LossOptions, LossTerms, Objective, Prediction, Variant,
 };
 pub use graph::{Bindings, Graph, Mode};
 pub use head::{GatedHead, HeadConfig};
@@ -58,5 +59,9 @@ pub use sequence::{
     PriorConfig, Recurrence, Rollout, SequenceBound, SequenceForecast, SequenceForecaster,
     SequenceForecasterConfig, SequenceLayer, SequenceLoss, SequenceObjective, Series, StepInput,
     Taken, Unroll, Unrolled, checkpointed, filter, predict, rollout, smooth, unroll, unroll_terms,
+};
+pub use stack::{
+    Activation, LayerOutputs, MAX_DEPTH, PerLayer, Replaced, Stack, StackLayer, StackLayerConfig,
+    StackOutput, StackPass, TwinUnits,
 };
 pub use statistics::UnitStatistics;

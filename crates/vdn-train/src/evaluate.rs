@@ -117,6 +117,18 @@ fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len().max(1) as f64
 }
 
+/// The noise of batch number `index` of an evaluation.
+pub(crate) fn evaluation_key(seed: u64, index: usize) -> NoiseKey {
+    NoiseKey::new(seed, 0, STEP).fold_in(index as u64)
+}
+
+/// The number of windows whose targets overlap, in the order of these windows: the length of blocks.
+pub(crate) fn block_length(data: &Dataset, windows: &[WindowIndex]) -> usize {
+    let pairs = windows.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);
+    let spacing = pairs.map(|w| w[1].t - w[0].t).min().unwrap_or(1);
+    overlap_block(data.spec().horizon, spacing as usize)
+}
+
 /// Forward passes over windows, batch by batch, without gradients.
 struct Passes<'a, T: Element> {
     model: &'a Forecaster,
@@ -155,7 +167,7 @@ impl<'a, T: Element> Passes<'a, T> {
         windows: &[WindowIndex],
         intervention: Intervention,
     ) -> Result<Prediction, TrainError> {
-        let key = NoiseKey::new(self.seed, 0, STEP).fold_in(index as u64);
+        let key = evaluation_key(self.seed, index);
         let batch = self.buffers.fill(self.data, windows, false)?;
         let Self { model, parameters, tape, bindings, statistics, .. } = self;
         tape.reset();
@@ -200,7 +212,7 @@ pub fn validate<T: Element>(
     let mut statistics = UnitStatistics::new();
     let (mut nll, mut squares) = (0.0, 0.0);
     for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
-        let key = NoiseKey::new(seed, 0, STEP).fold_in(index as u64);
+        let key = evaluation_key(seed, index);
         let batch = buffers.fill(data, chunk, true)?;
         tape.reset();
         let scores = tape.no_grad(|tape| -> Result<_, TrainError> {
@@ -319,9 +331,7 @@ impl WindowAverages {
         data: &Dataset,
         windows: &[WindowIndex],
     ) -> Result<Self, TrainError> {
-        let pairs = windows.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);
-        let spacing = pairs.map(|w| w[1].t - w[0].t).min().unwrap_or(1);
-        let block = overlap_block(data.spec().horizon, spacing as usize);
+        let block = block_length(data, windows);
         Ok(Self { scores: Scores::new(settings, block)?, last_series: None })
     }
 

@@ -15,6 +15,7 @@ mod error;
 mod evaluate;
 mod experiment;
 mod history;
+mod layers;
 pub mod metrics;
 mod optimizer;
 mod report;
@@ -27,9 +28,10 @@ pub use atomic_file::write_atomically;
 pub use checkpoint::{load_control, load_weights, save_control, save_weights};
 pub use compare::{ridge, seasonal_naive};
 pub use config::{
-    AggregationName, CentreName, ClampName, Compatibility, ControlConfig, ControlName, DataConfig,
-    FillPolicy, MAX_THREADS, ModelConfig, ObjectiveName, OutputNoiseName, PoolName, ProtocolName,
-    RunConfig, ScalingRows, ScoreName, Selection, SigmaName, TrainConfig, VariantName,
+    ActivationName, AggregationName, CentreName, ClampName, Compatibility, ControlConfig,
+    ControlName, DataConfig, FillPolicy, MAX_THREADS, ModelConfig, ObjectiveName, OneOrEach,
+    OutputNoiseName, PoolName, ProtocolName, RunConfig, ScalingRows, ScoreName, Selection,
+    SigmaName, TrainConfig, VariantName,
 };
 pub use error::TrainError;
 pub use evaluate::{
@@ -37,6 +39,7 @@ pub use evaluate::{
 };
 pub use experiment::{Stage, evaluate_run, forecast_run, train_run};
 pub use history::{Epoch, write_history};
+pub use layers::{LayerRow, LayerTable, layer_table};
 pub use optimizer::{AdamW, AdamWConfig};
 pub use report::{Report, Row};
 pub use run::RunDirectory;

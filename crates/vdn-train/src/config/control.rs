@@ -112,8 +112,18 @@ impl ControlConfig {
                 "control.mode: a thermostat sets the weight of the KL, which elbo and iwae fix";
             return Err(TrainError::config(reason));
         }
+        if model.depth > 1 || model.layer().units != model.units {
+            let reason = format!(
+                "control.mode: controllers are for one layer of distributional units, the model has {} layers, {} of {} \
+                 units of the first are distributions",
+                model.depth,
+                model.layer().units,
+                model.width(0)
+            );
+            return Err(TrainError::config(reason));
+        }
         let config = LayerControlConfig {
-            beta: model.beta,
+            beta: model.beta_of(0),
             measures: if reference { UnitMeasures::Pooled } else { UnitMeasures::PerDimension },
             rescaling: if reference { Rescaling::Ignore } else { Rescaling::Follow },
             ..LayerControlConfig::default()
