@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use std::path::PathBuf;
-use vdn_train::RunConfig;
+use vdn_train::{OneOrEach, RunConfig};
 
 /// Variational distributional neurons: forecasts from units that are distributions.
 #[derive(Debug, Parser)]
@@ -104,6 +104,21 @@ pub(crate) struct TrainOptions {
     /// Units of the variational layer.
     #[arg(long)]
     units: Option<usize>,
+    /// Layers of units.
+    #[arg(long)]
+    depth: Option<usize>,
+    /// Units of each layer, from the first up, as in 512,256,128.
+    #[arg(long, value_delimiter = ',', num_args = 1)]
+    widths: Option<Vec<usize>>,
+    /// The share of units that are distributions, in all layers.
+    #[arg(long, allow_negative_numbers = true)]
+    distributional_fraction: Option<f64>,
+    /// Add the activities below a layer to its own, from the second layer up.
+    #[arg(long)]
+    residual: bool,
+    /// Normalise the activities below a layer, from the second layer up.
+    #[arg(long)]
+    layer_norm: bool,
     /// Latent dimensions of each unit.
     #[arg(long)]
     latent_dims: Option<usize>,
@@ -200,6 +215,16 @@ impl TrainOptions {
         let model = &mut config.model;
         set(&mut model.units, self.units.map(Some));
         set(&mut model.latent_dims, self.latent_dims.map(Some));
+        set(&mut model.depth, self.depth.map(Some));
+        set(&mut model.widths, self.widths.clone().map(Some));
+        let fraction = self.distributional_fraction.map(OneOrEach::One);
+        set(&mut model.distributional_fraction, fraction.map(Some));
+        if self.residual {
+            model.residual = Some(true);
+        }
+        if self.layer_norm {
+            model.layer_norm = Some(true);
+        }
         set(&mut model.samples, self.samples.map(Some));
         set(&mut model.evaluate_samples, self.evaluate_samples.map(Some));
         set(&mut model.beta, self.beta.map(Some));

@@ -232,3 +232,22 @@ fn a_level_that_does_not_exist_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("VDN_SIMD=mmx"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_model_of_several_layers_is_trained_by_an_option() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let more = ["--demo", "--depth", "3", "--residual", "--distributional-fraction", "0.5"];
+    let output = train(&out, &more);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    for line in ["depth = 3", "residual = true", "distributional_fraction = 0.5"] {
+        assert!(config.contains(line), "{line} is missing:\n{config}");
+    }
+    let evaluated = vdn(&["evaluate", out.to_str().expect("a plain path")]);
+    assert!(evaluated.status.success(), "{}", text(&evaluated.stderr));
+    let refused = train(&directory.path().join("other"), &["--demo", "--depth", "17"]);
+    let error = text(&refused.stderr);
+    assert_eq!((refused.status.code(), error.lines().count()), (Some(2), 1), "{error}");
+    assert!(error.contains("17, has to be 1 to 16"), "{error}");
+}

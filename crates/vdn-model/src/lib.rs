@@ -30,14 +30,15 @@ mod priors;
 mod replacement;
 mod sequence;
 mod sequence_measures;
+mod stack;
 mod statistics;
 
 pub use aggregate::{Aggregation, MedianConvention, Vote, sample_median, vote};
 pub use ar_penalty::{ArScale, BandCentre, ar_penalty};
 pub use error::ModelError;
 pub use forecaster::{
-    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LossOptions, LossTerms,
-    Objective, Posteriors, Prediction, UnitEffects, Variant,
+    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LocalTermsOfLayers,
+    LossOptions, LossTerms, Objective, Posteriors, Prediction, UnitEffects, Variant,
 };
 pub use graph::{Bindings, Graph, Mode};
 pub use head::{GatedHead, HeadConfig};
@@ -63,4 +64,8 @@ pub use sequence::{
     Taken, Unroll, Unrolled, checkpointed, filter, predict, rollout, smooth, unroll, unroll_terms,
 };
 pub use sequence_measures::{SequenceMeasures, sequence_measures};
+pub use stack::{
+    Activation, LayerOutputs, MAX_DEPTH, PerLayer, Replaced, Stack, StackLayer, StackLayerConfig,
+    StackOutput, StackPass, TwinUnits,
+};
 pub use statistics::UnitStatistics;

@@ -134,6 +134,13 @@ impl UnitStatistics {
         self.map(|[_, c2, d0, lv]| c2 / (1.0 + variance_less_one(d0, lv)))
     }
 
+    /// The share of latent dimensions that are active by the rule of Burda, Grosse and Salakhutdinov (2016): the variance of
+    /// their means over the rows is above `share` (0.01) of the prior's variance; NaN of nothing.
+    #[must_use]
+    pub fn active_share(&self, share: f64) -> f64 {
+        self.c2.iter().filter(|&&c2| c2 > share).count() as f64 / self.c2.len() as f64
+    }
+
     /// The share of latent dimensions whose rate is at least `nats`; NaN of nothing.
     #[must_use]
     pub fn share_with_rate(&self, nats: f64) -> f64 {

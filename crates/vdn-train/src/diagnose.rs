@@ -26,7 +26,8 @@ pub fn logvar_limits(model: &Forecaster, control: Option<&LayerControl>) -> [f64
     [limit("floor", LOGVAR_MIN).max(LOGVAR_MIN), limit("ceiling", LOGVAR_MAX).min(LOGVAR_MAX)]
 }
 
-/// The internal measures of every unit, from the statistics of a validation pass; `None` for a deterministic twin.
+/// The internal measures of every unit, from the statistics of a validation pass; `None` for a deterministic twin,
+/// and for a stack, which [`layer_table`](crate::layer_table) is for.
 ///
 /// # Errors
 /// Statistics of another model.

@@ -87,7 +87,7 @@ pub struct Evaluation {
     pub mse: f64,
     /// What its units carry; `None` for a deterministic twin.
     pub units: Option<UnitStatistics>,
-    /// In how many rows they are alive, or at a limit; `None` for a deterministic twin.
+    /// In how many rows they are alive, or at a limit; `None` for a deterministic twin, and for a stack.
     pub rows: Option<RowCounts>,
 }
 
@@ -119,6 +119,18 @@ impl Evaluation {
 
 fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len().max(1) as f64
+}
+
+/// The noise of batch number `index` of an evaluation.
+pub(crate) fn evaluation_key(seed: u64, index: usize) -> NoiseKey {
+    NoiseKey::new(seed, 0, STEP).fold_in(index as u64)
+}
+
+/// The number of windows whose targets overlap, in the order of these windows: the length of blocks.
+pub(crate) fn block_length(data: &Dataset, windows: &[WindowIndex]) -> usize {
+    let pairs = windows.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);
+    let spacing = pairs.map(|w| w[1].t - w[0].t).min().unwrap_or(1);
+    overlap_block(data.spec().horizon, spacing as usize)
 }
 
 /// Forward passes over windows, batch by batch, without gradients.
@@ -159,7 +171,7 @@ impl<'a, T: Element> Passes<'a, T> {
         windows: &[WindowIndex],
         intervention: Intervention,
     ) -> Result<Prediction, TrainError> {
-        let key = NoiseKey::new(self.seed, 0, STEP).fold_in(index as u64);
+        let key = evaluation_key(self.seed, index);
         let batch = self.buffers.fill(self.data, windows, false)?;
         let Self { model, parameters, tape, bindings, statistics, .. } = self;
         tape.reset();
@@ -219,7 +231,7 @@ pub(crate) fn validate_within<T: Element>(
     let mut rows = RowCounts::new(model.config().units, model.config().latent_dims);
     let (mut nll, mut squares) = (0.0, 0.0);
     for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
-        let key = NoiseKey::new(seed, 0, STEP).fold_in(index as u64);
+        let key = evaluation_key(seed, index);
         let batch = buffers.fill(data, chunk, true)?;
         tape.reset();
         let scores = tape.no_grad(|tape| -> Result<_, TrainError> {
@@ -244,7 +256,7 @@ pub(crate) fn validate_within<T: Element>(
     }
     let n = windows.len() as f64;
     let units = (statistics.rows() > 0).then_some(statistics);
-    let rows = units.is_some().then_some(rows);
+    let rows = model.sole_layer().is_some().then_some(rows);
     Ok(Evaluation { nll: nll / n, mse: squares / n, units, rows })
 }
 
@@ -383,9 +395,7 @@ impl WindowAverages {
         data: &Dataset,
         windows: &[WindowIndex],
     ) -> Result<Self, TrainError> {
-        let pairs = windows.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);
-        let spacing = pairs.map(|w| w[1].t - w[0].t).min().unwrap_or(1);
-        let block = overlap_block(data.spec().horizon, spacing as usize);
+        let block = block_length(data, windows);
         Ok(Self { scores: Scores::new(settings, block)?, last_series: None })
     }
 

@@ -138,6 +138,7 @@ impl Experiment {
             Variant::Variational => "variational units",
             Variant::Twin => "deterministic twin",
             Variant::ReferenceTwin => "reference's twin",
+            Variant::GatedTwin => "gated deterministic twin",
         };
         let mut row = Row::new(name, &summary, score).with_units(units.as_ref());
         row.parameters = Some(model.used_parameters(parameters));

@@ -19,6 +19,7 @@ mod evaluate;
 mod experiment;
 mod history;
 mod html;
+mod layers;
 pub mod metrics;
 mod optimizer;
 mod probe;
@@ -35,12 +36,12 @@ pub use atomic_file::write_atomically;
 pub use checkpoint::{load_control, load_weights, save_control, save_weights};
 pub use compare::{ridge, seasonal_naive};
 pub use config::{
-    AggregationName, AnnealingConfig, AnnealingName, ArConfig, BudgetConfig, BudgetScope,
-    CapacityConfig, CentreName, ClampName, Compatibility, ControlConfig, ControlName,
+    ActivationName, AggregationName, AnnealingConfig, AnnealingName, ArConfig, BudgetConfig,
+    BudgetScope, CapacityConfig, CentreName, ClampName, Compatibility, ControlConfig, ControlName,
     ControllerName, ControllerSet, DataConfig, DiagnosticsConfig, EarlierName, FillPolicy,
-    FreeBitsConfig, GecoSettings, MAX_THREADS, ModelConfig, ObjectiveName, OutputNoiseName,
-    PiSettings, PoolName, ProtocolName, RunConfig, ScalingRows, ScoreName, Selection, SigmaName,
-    ThermostatSettings, TrainConfig, VariantName,
+    FreeBitsConfig, GecoSettings, MAX_THREADS, ModelConfig, ObjectiveName, OneOrEach,
+    OutputNoiseName, PiSettings, PoolName, ProtocolName, RunConfig, ScalingRows, ScoreName,
+    Selection, SigmaName, ThermostatSettings, TrainConfig, VariantName,
 };
 pub use control_step::ControlLog;
 pub use diagnose::{diagnose, logvar_limits};
@@ -51,6 +52,7 @@ pub use evaluate::{
 };
 pub use experiment::{Stage, evaluate_run, forecast_run, train_run};
 pub use history::{Epoch, EpochUnits, write_history};
+pub use layers::{LayerRow, LayerTable, layer_table};
 pub use optimizer::{AdamW, AdamWConfig};
 pub use probe::{LayerUse, Probe, layer_use, probe};
 pub use report::{Report, Row};

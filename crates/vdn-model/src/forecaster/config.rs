@@ -5,6 +5,7 @@ use crate::error::ModelError;
 use crate::instance_norm::{Centre, InstanceNorm};
 use crate::layer::{LayerConfig, SigmaMode};
 use crate::output_noise::OutputNoiseMode;
+use crate::stack::{Activation, MAX_DEPTH, PerLayer, StackLayerConfig};
 use vdn_autograd::Score;
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;
@@ -19,6 +20,8 @@ pub enum Variant {
     Twin,
     /// The reference's weaker twin: a linear head on the pooled means.
     ReferenceTwin,
+    /// A deterministic twin that uses every parameter: each unit sends its mean times `2 sigmoid(log sigma)`.
+    GatedTwin,
 }
 
 /// What training minimises.
@@ -90,6 +93,20 @@ pub struct ForecasterConfig {
     pub initial_energy: f64,
     /// Which model is built.
     pub variant: Variant,
+    /// Layers of units, 1 to [`MAX_DEPTH`].
+    pub depth: usize,
+    /// The units of each layer, instead of `units` in every one.
+    pub widths: Option<PerLayer<usize>>,
+    /// The share of each layer's units that are distributions; the others send their means.
+    pub distributional_fraction: PerLayer<f64>,
+    /// Factors on `beta`, one for each layer.
+    pub layer_beta: PerLayer<f64>,
+    /// Whether layers from the second up add the activities below to their own.
+    pub residual: bool,
+    /// Whether layers from the second up normalise the activities below.
+    pub layer_norm: bool,
+    /// What layers from the second up apply to the activities below.
+    pub activation: Activation,
 }
 
 impl Default for ForecasterConfig {
@@ -124,6 +141,13 @@ impl Default for ForecasterConfig {
             // fall, which the first epochs use.
             initial_energy: 0.25,
             variant: Variant::Variational,
+            depth: 1,
+            widths: None,
+            distributional_fraction: PerLayer::all(1.0),
+            layer_beta: PerLayer::all(1.0),
+            residual: false,
+            layer_norm: false,
+            activation: Activation::Gelu,
         }
     }
 }
@@ -157,12 +181,35 @@ impl ForecasterConfig {
         }
     }
 
-    /// The layer of units that this configuration asks for.
+    /// The units of layer number `layer`, from 0, distributional or not.
+    #[must_use]
+    pub fn width(&self, layer: usize) -> usize {
+        self.widths.map_or(self.units, |widths| widths.get(layer))
+    }
+
+    /// The weight of the KL of every latent dimension of a layer, against the score in nats per time step.
+    #[must_use]
+    pub fn beta_of(&self, layer: usize) -> f64 {
+        self.beta * self.layer_beta.get(layer)
+    }
+
+    /// The distributional units of the first layer.
     #[must_use]
     pub fn layer(&self) -> LayerConfig {
-        LayerConfig {
+        let first = self.stack_layer(0);
+        LayerConfig { units: first.distributional(), ..first.layer }
+    }
+
+    /// The layers of units that this configuration asks for.
+    #[must_use]
+    pub fn stack(&self) -> Vec<StackLayerConfig> {
+        (0..self.depth.min(MAX_DEPTH)).map(|layer| self.stack_layer(layer)).collect()
+    }
+
+    fn stack_layer(&self, index: usize) -> StackLayerConfig {
+        let layer = LayerConfig {
             inputs: self.hidden,
-            units: self.units,
+            units: self.width(index),
             latent_dims: self.latent_dims,
             sigma: self.sigma,
             initial_sigma: self.initial_sigma,
@@ -172,6 +219,15 @@ impl ForecasterConfig {
             antithetic: self.antithetic,
             clamp_gradient: self.clamp_gradient,
             emit_kl: self.emit_kl,
+        };
+        // The first layer sees the encoder's context, which is activated and normalised.
+        let upper = index > 0;
+        StackLayerConfig {
+            layer,
+            distributional_fraction: self.distributional_fraction.get(index),
+            activation: if upper { self.activation } else { Activation::Identity },
+            layer_norm: upper && self.layer_norm,
+            residual: upper && self.residual,
         }
     }
 
@@ -190,7 +246,7 @@ impl ForecasterConfig {
                 return Err(ModelError::config(setting, "0, has to be at least 1"));
             }
         }
-        self.layer().validate()?;
+        self.validate_depth()?;
         self.validate_sizes()?;
         let domains = [
             ("dropout", self.dropout, (0.0..1.0).contains(&self.dropout), "in [0, 1)"),
@@ -213,14 +269,45 @@ impl ForecasterConfig {
         Ok(())
     }
 
+    fn validate_depth(&self) -> Result<(), ModelError> {
+        let depth = self.depth;
+        if !(1..=MAX_DEPTH).contains(&depth) {
+            let reason = format!("{depth}, has to be 1 to {MAX_DEPTH}");
+            return Err(ModelError::config("depth", reason));
+        }
+        self.widths.map_or(Ok(()), |widths| widths.fits("widths", depth))?;
+        self.distributional_fraction.fits("distributional_fraction", depth)?;
+        self.layer_beta.fits("layer_beta", depth)?;
+        let layers = self.stack();
+        layers.iter().try_for_each(StackLayerConfig::validate)?;
+        for layer in 0..depth {
+            let factor = self.layer_beta.get(layer);
+            if !(factor >= 0.0 && factor.is_finite()) {
+                let reason = format!("{factor} for layer {}, has to be at least 0", layer + 1);
+                return Err(ModelError::config("layer_beta", reason));
+            }
+        }
+        let distributional = layers.iter().any(|layer| layer.distributional() > 0);
+        if self.objective != Objective::Vib && !distributional {
+            let reason = "elbo and iwae need posteriors, distributional_fraction 0 leaves none";
+            return Err(ModelError::config("objective", reason));
+        }
+        if self.variant == Variant::ReferenceTwin && depth > 1 {
+            let reason = format!("{depth}: the reference's twin has one layer");
+            return Err(ModelError::config("depth", reason));
+        }
+        Ok(())
+    }
+
     /// Refuses sizes that no memory holds: each at most 2^24, and every weight matrix at most 2^30 numbers.
     fn validate_sizes(&self) -> Result<(), ModelError> {
+        let widest = (0..self.depth).map(|layer| self.width(layer)).max().unwrap_or(0);
         let sizes = [
             ("input_len", self.input_len),
             ("horizon", self.horizon),
             ("hidden", self.hidden),
             ("head_hidden", self.head_hidden),
-            ("units", self.units),
+            ("units", widest),
             ("latent_dims", self.latent_dims),
             ("samples", self.samples),
             ("evaluate_samples", self.evaluate_samples),
@@ -232,11 +319,12 @@ impl ForecasterConfig {
         }
         // Products of two numbers up to 2^24, and one more factor up to 2^24, do not overflow 128 bits.
         let wide = |x: usize| x as u128;
-        let latent = wide(self.units) * wide(self.latent_dims);
+        let latent = wide(widest) * wide(self.latent_dims);
         let weights = [
             ("units times latent_dims times hidden", latent * wide(self.hidden)),
             ("units times latent_dims times head_hidden", latent * wide(self.head_hidden)),
             ("units times latent_dims times horizon", latent * wide(self.horizon)),
+            ("units times latent_dims, squared", if self.depth > 1 { latent * latent } else { 0 }),
             ("input_len times hidden", wide(self.input_len) * wide(self.hidden)),
             ("input_len times horizon", wide(self.input_len) * wide(self.horizon)),
             ("hidden squared, three times", 3 * wide(self.hidden) * wide(self.hidden)),

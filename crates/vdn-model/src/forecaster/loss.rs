@@ -9,13 +9,14 @@
 //! ```
 
 use super::config::Objective;
-use super::local::{LossOptions, with_constraints};
+use super::local::{LocalTermsOfLayers, LossOptions, with_constraints};
 use super::prediction::Intervention;
 use super::{Batch, Forecaster, Pass};
 use crate::error::ModelError;
 use crate::graph::Graph;
 use crate::layer::LayerOutput;
 use crate::local_objective::LocalTerms;
+use crate::stack::{LayerOutputs, MAX_DEPTH, all_units};
 use vdn_autograd::{Error, MixtureNll, Score, Tape, UnitOutputs, Var};
 use vdn_tensor::Element;
 
@@ -26,16 +27,20 @@ pub struct LossTerms {
     pub loss: Var,
     /// The predictive score alone, a scalar in nats per time step.
     pub nll: Var,
-    /// The sum of all units' KL, a scalar in nats per window; `None` for a deterministic twin.
+    /// The sum of the KL of all units of all layers, a scalar in nats per window; `None` for a deterministic twin.
     pub kl: Option<Var>,
     /// The squared error of the samples' mean, if it was asked for.
     pub mse: Option<Var>,
-    /// The units' statistics; `None` for a deterministic twin.
+    /// The statistics of the units of all layers, one layer after the other; `None` for a deterministic twin.
     pub units: Option<UnitOutputs>,
-    /// The layer's outputs; `None` for a deterministic twin.
+    /// The first layer's outputs; `None` if none of its units is a distribution.
     pub layer: Option<LayerOutput>,
-    /// The parts of the local objective, where there is one.
+    /// The parts of the first layer's local objective, where there is one.
     pub local: Option<LocalTerms>,
+    /// The outputs of every layer.
+    pub layers: LayerOutputs,
+    /// The parts of every layer's local objective.
+    pub locals: LocalTermsOfLayers,
 }
 
 impl Forecaster {
@@ -69,7 +74,7 @@ impl Forecaster {
         }
         let pass = self.forward(graph, batch, Intervention::None, options.noise)?;
         let rows = self.rows(batch)?;
-        let ar = match (&pass.units, options.local) {
+        let ar = match (&pass.layers[0], self.local_objective(0, options)?) {
             (Some(layer), Some(local)) => {
                 self.autoregression(graph, batch, layer, local, options.earlier)?
             }
@@ -84,66 +89,78 @@ impl Forecaster {
                 true => Some(squared_error(graph.tape, pass.y, pass.scores, y)?),
                 false => None,
             };
-            let none =
-                LossTerms { loss: nll, nll, kl: None, mse, units: None, layer: None, local: None };
-            let Some(layer) = pass.units else { return Ok(none) };
-            let one = graph.tape.constant([], &[T::ONE])?;
-            let kl = graph.tape.weighted_kl(&layer.units, one)?;
-            let local = match options.local {
-                Some(local) => {
-                    let energy = self.energy(graph, &layer, options.measures)?;
-                    Some(local.record(graph.tape, &layer.units, energy, ar)?)
-                }
-                None => None,
+            let layers = pass.layers;
+            let mut terms = LossTerms {
+                loss: nll,
+                nll,
+                kl: None,
+                mse,
+                units: None,
+                layer: layers[0],
+                local: None,
+                layers,
+                locals: [None; MAX_DEPTH],
             };
-            let loss = match self.config.objective {
-                Objective::Vib => match local {
-                    Some(local) => graph.tape.add(nll, local.total)?,
-                    None => {
-                        let weighted = graph.tape.scale(kl, T::from_f64(self.config.beta))?;
-                        graph.tape.add(nll, weighted)?
-                    }
-                },
+            let one = graph.tape.constant([], &[T::ONE])?;
+            let mut loss = nll;
+            let mut total = None;
+            for (index, layer) in layers.iter().enumerate() {
+                let Some(layer) = layer else { continue };
+                let kl = graph.tape.weighted_kl(&layer.units, one)?;
+                total = Some(match total {
+                    Some(total) => graph.tape.add(total, kl)?,
+                    None => kl,
+                });
+                if let Some(local) = self.local_objective(index, options)? {
+                    let ar = ar.filter(|_| index == 0);
+                    let own = self.local_terms(graph, layer, local, options.measures, ar)?;
+                    terms.locals[index] = Some(own);
+                }
+                if self.config.objective == Objective::Vib {
+                    let weighted = match terms.locals[index] {
+                        Some(local) => local.total,
+                        None => graph.tape.scale(kl, T::from_f64(self.config.beta_of(index)))?,
+                    };
+                    loss = graph.tape.add(loss, weighted)?;
+                }
+            }
+            let Some(kl) = total else { return Ok(terms) };
+            loss = match self.config.objective {
+                Objective::Vib => loss,
                 Objective::Elbo => {
                     let likelihood = graph.tape.gaussian_nll(pass.y, pass.sigma, y)?;
                     let scaled =
                         graph.tape.scale(kl, T::from_f64(1.0 / self.config.horizon as f64))?;
                     let bound = graph.tape.add(likelihood, scaled)?;
-                    with_constraints(graph.tape, bound, local)?
+                    with_constraints(graph.tape, bound, &terms.locals)?
                 }
                 Objective::Iwae => {
-                    let bound = self.iwae(graph, &pass, &layer, y)?;
-                    with_constraints(graph.tape, bound, local)?
+                    let bound = self.iwae(graph, &pass, y)?;
+                    with_constraints(graph.tape, bound, &terms.locals)?
                 }
             };
-            let units = Some(layer.units);
-            Ok(LossTerms { loss, kl: Some(kl), units, layer: Some(layer), local, ..none })
+            let units = all_units(graph.tape, &layers)?;
+            Ok(LossTerms { loss, kl: Some(kl), units, local: terms.locals[0], ..terms })
         })
     }
 
-    /// The importance-weighted bound. `ln p(z)/q(z|x) = sum_i [logvar_i + eps_i^2 - z_i^2] / 2` with the noise read off
-    /// the sample, `eps = (z - mu) / sigma`.
+    /// The importance-weighted bound: the ratios `p(z)/q(z|x)` of a path through all layers multiply.
     fn iwae<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
         pass: &Pass,
-        layer: &LayerOutput,
         y: Var,
     ) -> Result<Var, ModelError> {
         let tape = &mut *graph.tape;
         let horizon = T::from_f64(self.config.horizon as f64);
-        let (low, high) = (2.0 * 1e-4_f64.ln(), 2.0 * 10_f64.ln());
-        let logvar = tape.clamp(layer.logvar, T::from_f64(low), T::from_f64(high))?;
-        let half = tape.scale(logvar, T::from_f64(-0.5))?;
-        let precision = tape.exp(half)?;
-        let deviation = tape.sub(layer.units.z, layer.mu)?;
-        let noise = tape.mul(deviation, precision)?;
-        let noise = tape.square(noise)?;
-        let energy = tape.square(layer.units.z)?;
-        let ratio = tape.sub(noise, energy)?;
-        let ratio = tape.add(ratio, logvar)?;
-        let ratio = tape.sum_axis(ratio, 2)?;
-        let ratio = tape.scale(ratio, T::from_f64(0.5))?;
+        let mut ratio = None;
+        for layer in pass.layers.iter().flatten() {
+            let own = log_ratio(tape, layer)?;
+            ratio = Some(match ratio {
+                Some(sum) => tape.add(sum, own)?,
+                None => own,
+            });
+        }
         // ln p(y | z_s), summed over the horizon.
         let residual = tape.sub(y, pass.y)?;
         let standard = tape.div(residual, pass.sigma)?;
@@ -154,7 +171,10 @@ impl Forecaster {
         let terms = tape.add_scalar(terms, T::from_f64(std::f64::consts::TAU.ln()))?;
         let terms = tape.sum_axis(terms, 2)?;
         let likelihood = tape.scale(terms, T::from_f64(-0.5))?;
-        let weights = tape.add(likelihood, ratio)?;
+        let weights = match ratio {
+            Some(ratio) => tape.add(likelihood, ratio)?,
+            None => likelihood,
+        };
         let samples = tape.shape(weights).dims()[0];
         let total = tape.logsumexp(weights, 0)?;
         let mean = tape.mean(total)?;
@@ -167,6 +187,32 @@ impl Forecaster {
     pub fn score(&self) -> Score {
         self.config.score
     }
+}
+
+/// `ln p(z)/q(z|h) = sum_i [logvar_i + eps_i^2 - z_i^2] / 2` of one layer, `[samples, batch]`, with the noise read off the
+/// sample, `eps = (z - mu) / sigma`.
+fn log_ratio<T: Element>(tape: &mut Tape<T>, layer: &LayerOutput) -> Result<Var, Error> {
+    let shape = *tape.shape(layer.units.z);
+    let (low, high) = (2.0 * 1e-4_f64.ln(), 2.0 * 10_f64.ln());
+    let mut logvar = tape.clamp(layer.logvar, T::from_f64(low), T::from_f64(high))?;
+    let mut mu = layer.mu;
+    // A posterior for every sample below: their axis comes back.
+    if tape.shape(mu).rows() != shape.dims()[1] {
+        mu = tape.reshape(mu, shape)?;
+        if tape.shape(logvar).rank() == 2 {
+            logvar = tape.reshape(logvar, shape)?;
+        }
+    }
+    let half = tape.scale(logvar, T::from_f64(-0.5))?;
+    let precision = tape.exp(half)?;
+    let deviation = tape.sub(layer.units.z, mu)?;
+    let noise = tape.mul(deviation, precision)?;
+    let noise = tape.square(noise)?;
+    let energy = tape.square(layer.units.z)?;
+    let ratio = tape.sub(noise, energy)?;
+    let ratio = tape.add(ratio, logvar)?;
+    let ratio = tape.sum_axis(ratio, 2)?;
+    tape.scale(ratio, T::from_f64(0.5))
 }
 
 /// The mean squared error of the samples' (weighted) mean, a scalar.
@@ -198,9 +244,9 @@ pub struct BatchScores {
     pub nll: Var,
     /// The squared error of the samples' mean, a scalar.
     pub mse: Var,
-    /// The units' statistics; `None` for a deterministic twin.
+    /// The statistics of the units of all layers, one layer after the other; `None` for a deterministic twin.
     pub units: Option<UnitOutputs>,
-    /// The layer's outputs; `None` for a deterministic twin.
+    /// The outputs of the layer, in a model of one whose units are all distributions ([`Forecaster::sole_layer`]).
     pub layer: Option<LayerOutput>,
 }
 
@@ -225,8 +271,9 @@ impl Forecaster {
                 MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
             let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?;
             let mse = squared_error(graph.tape, pass.y, pass.scores, y)?;
-            let units = pass.units.map(|u| u.units);
-            Ok(BatchScores { nll, mse, units, layer: pass.units })
+            let units = all_units(graph.tape, &pass.layers)?;
+            let layer = self.sole_layer().and(pass.layers[0]);
+            Ok(BatchScores { nll, mse, units, layer })
         })
     }
 }

@@ -9,7 +9,7 @@ mod prediction;
 mod probe;
 
 pub use config::{ForecasterConfig, Objective, Variant};
-pub use local::LossOptions;
+pub use local::{LocalTermsOfLayers, LossOptions};
 pub use loss::{BatchScores, LossTerms};
 pub use prediction::{Intervention, Prediction};
 pub use probe::{Posteriors, UnitEffects};
@@ -21,20 +21,18 @@ use crate::graph::Graph;
 use crate::head::{GatedHead, HeadConfig};
 use crate::init::{Builder, Init};
 use crate::instance_norm::Centre;
-use crate::layer::{LayerOutput, VariationalLayer};
+use crate::layer::VariationalLayer;
 use crate::linear::Linear;
 use crate::output_noise::OutputNoise;
 use crate::parameter::Parameters;
+use crate::stack::{LayerOutputs, MAX_DEPTH, Replaced, Stack, StackPass, TwinUnits};
 use prediction::intervene;
 use vdn_autograd::{Error, Noise, Var};
-use vdn_tensor::kernels::Pool;
 use vdn_tensor::{Element, with_scratch};
 
-/// The noise streams of the parts.
+/// The noise streams of the parts; those of the units and their priors, 0, 2 and from 16 on, are the stack's.
 mod stream {
-    pub(super) const UNITS: u32 = 0;
     pub(super) const DROPOUT: u32 = 1;
-    pub(super) const PRIOR: u32 = 2;
     pub(super) const PERMUTATION: u32 = 3;
     pub(super) const REDRAW: u32 = 4;
 }
@@ -61,7 +59,7 @@ enum Head {
 pub struct Forecaster {
     config: ForecasterConfig,
     encoder: PairEncoder,
-    layer: VariationalLayer,
+    stack: Stack,
     head: Head,
     skip: Option<Linear>,
     output_noise: OutputNoise,
@@ -76,8 +74,8 @@ pub(crate) struct Pass {
     pub(crate) sigma: Var,
     /// The head's scores, `[samples, batch]`, where samples are weighted by them.
     pub(crate) scores: Option<Var>,
-    /// The layer's outputs; `None` for a deterministic twin.
-    pub(crate) units: Option<LayerOutput>,
+    /// The outputs of the layers of units; none for a deterministic twin.
+    pub(crate) layers: LayerOutputs,
     /// What the head sees, `[samples, batch, channels]`.
     pub(crate) z: Var,
     /// What the head's outputs are multiplied by, `[batch, 1]`.
@@ -108,9 +106,8 @@ impl Forecaster {
         let (hidden, horizon) = (config.hidden, config.horizon);
         let encoder =
             PairEncoder::new(&mut builder.scope("feat"), config.input_len, hidden, config.kernel);
-        let layer =
-            VariationalLayer::new(&mut builder.scope("neuron"), config.layer(), stream::UNITS)?;
-        let channels = config.layer().channels();
+        let stack = Stack::new(&mut builder, "neuron", &config.stack())?;
+        let channels = stack.channels();
         let head = match config.variant {
             Variant::ReferenceTwin => {
                 Head::Linear(Linear::new(&mut builder, "head", channels, horizon))
@@ -142,7 +139,7 @@ impl Forecaster {
             hidden,
             horizon,
         );
-        Ok((Self { config, encoder, layer, head, skip, output_noise }, parameters))
+        Ok((Self { config, encoder, stack, head, skip, output_noise }, parameters))
     }
 
     /// What it was built from.
@@ -151,30 +148,39 @@ impl Forecaster {
         &self.config
     }
 
-    /// The layer of units.
+    /// The first layer of distributional units: the only one, in a model of depth 1.
+    ///
+    /// # Panics
+    /// The model has no distributional unit; [`Forecaster::stack`] tells.
     #[must_use]
     pub fn layer(&self) -> &VariationalLayer {
-        &self.layer
+        self.stack.variational().next().expect("a model with distributional units")
     }
 
-    /// The number of parameters that take part: a twin does not use the deviations of the posteriors.
+    /// The layer of units of a model of depth 1 whose units are all distributions; `None` for twins, deeper models and
+    /// models with deterministic units, whose layers [`Forecaster::stack`] has.
+    #[must_use]
+    pub fn sole_layer(&self) -> Option<&VariationalLayer> {
+        let config = &self.config;
+        let all = config.depth == 1 && config.layer().units == config.width(0);
+        (all && config.variant == Variant::Variational).then(|| self.layer())
+    }
+
+    /// The layers of units.
+    #[must_use]
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// The number of parameters that take part: a twin that sends means does not use the deviations of the posteriors.
     #[must_use]
     pub fn used_parameters<T: Element>(&self, parameters: &Parameters<T>) -> usize {
+        let means = matches!(self.config.variant, Variant::Twin | Variant::ReferenceTwin);
         let unused = |name: &str| {
-            self.config.variant != Variant::Variational && name.starts_with("neuron.log_sigma")
+            means && name.starts_with("neuron") && name.contains(".log_sigma")
                 || self.config.aggregation != Aggregation::Score && name.starts_with("head.score")
         };
         parameters.iter().filter(|p| !unused(p.name())).map(|p| p.tensor().shape().numel()).sum()
-    }
-
-    /// The deviation that an activity sent on has under the prior: pooling `K` standard normals changes it.
-    fn prior_deviation(&self) -> f64 {
-        let k = self.config.latent_dims as f64;
-        match self.config.pooling {
-            Some(Pool::Mean) => 1.0 / k.sqrt(),
-            Some(Pool::Sum) => k.sqrt(),
-            Some(Pool::SumSqrtK) | None => 1.0,
-        }
     }
 
     fn rows<T: Element>(&self, batch: &Batch<'_, T>) -> Result<usize, ModelError> {
@@ -236,24 +242,22 @@ impl Forecaster {
         let rows = self.rows(batch)?;
         let [current, previous, centre, scale] = self.record_inputs(graph, batch, rows)?;
         let h = self.encoder.forward(graph, current, previous)?;
-        let (z, units) = match self.config.variant {
+        let (z, layers) = match self.config.variant {
             Variant::Variational => {
-                let output = match noise {
-                    Some((samples, noise)) => self.layer.forward_with(graph, h, samples, noise)?,
-                    None => self.layer.forward(graph, h)?,
+                let replaced = match intervention {
+                    Intervention::None | Intervention::Permute => Replaced::None,
+                    Intervention::Prior => Replaced::All,
+                    Intervention::LayerPrior(layer) => Replaced::Layer(layer),
                 };
-                (intervene(graph, output.z, intervention, self.prior_deviation())?, Some(output))
+                let output = self.stack.forward_with(graph, h, StackPass { noise, replaced })?;
+                (output.z, output.layers)
             }
             Variant::Twin | Variant::ReferenceTwin => {
-                let mu = self.layer.means(graph, h)?;
-                let dims = *graph.tape.shape(mu);
-                let mut z = graph.tape.reshape(mu, dims.prepend(1).map_err(Error::from)?)?;
-                if let Some(pool) = self.config.pooling {
-                    z = graph.tape.pool(z, self.config.latent_dims, pool)?;
-                }
-                (intervene(graph, z, intervention, self.prior_deviation())?, None)
+                (self.stack.twin(graph, h, TwinUnits::Mean)?, [None; MAX_DEPTH])
             }
+            Variant::GatedTwin => (self.stack.twin(graph, h, TwinUnits::Gated)?, [None; MAX_DEPTH]),
         };
+        let z = intervene(graph, z, intervention)?;
         let want_score = self.config.aggregation == Aggregation::Score;
         let (mut y, scores) = match &self.head {
             Head::Gated(head) => head.forward(graph, z, want_score)?,
@@ -271,7 +275,7 @@ impl Forecaster {
         if !self.config.normalization.is_identity() {
             y = graph.tape.add(y, centre)?;
         }
-        Ok(Pass { y, sigma, scores, units, z, scale })
+        Ok(Pass { y, sigma, scores, layers, z, scale })
     }
 
     /// Data-dependent initialisation on a first batch: every unit starts inside its rate interval. Without effect when
@@ -299,7 +303,6 @@ impl Forecaster {
             Ok(graph.tape.value(h).data().to_vec())
         })?;
         drop(tape);
-        self.layer.initialize(parameters, &h, self.config.initial_energy);
-        Ok(())
+        Ok(self.stack.initialize(parameters, &h, self.config.initial_energy)?)
     }
 }

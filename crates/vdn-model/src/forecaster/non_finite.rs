@@ -31,8 +31,8 @@ impl Forecaster {
 
     fn unit_of(&self, found: &NonFinite) -> Option<usize> {
         let parameter = found.operation == "shared";
-        let own = found.label == self.layer().label();
-        own.then(|| self.layer().unit_at(found.shape.dims(), &found.index, parameter)).flatten()
+        let layer = self.stack().variational().find(|layer| found.label == layer.label())?;
+        layer.unit_at(found.shape.dims(), &found.index, parameter)
     }
 
     /// The unit that element number `element` of the parameter `name` with this shape belongs to; `None` for parameters
@@ -48,8 +48,9 @@ impl Forecaster {
     /// ```
     #[must_use]
     pub fn unit_of_parameter(&self, name: &str, shape: &[usize], element: usize) -> Option<usize> {
-        let rest = name.strip_prefix(self.layer().label())?;
+        let owns = |label: &str| name.strip_prefix(label).is_some_and(|rest| rest.starts_with('.'));
+        let layer = self.stack().variational().find(|layer| owns(layer.label()))?;
         let first = element / shape.get(1..)?.iter().product::<usize>().max(1);
-        rest.starts_with('.').then(|| self.layer().unit_at(shape, &[first], true)).flatten()
+        layer.unit_at(shape, &[first], true)
     }
 }

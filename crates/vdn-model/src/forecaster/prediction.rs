@@ -5,6 +5,7 @@ use crate::aggregate::{Aggregation, MedianConvention, sample_median};
 use crate::error::ModelError;
 use crate::graph::Graph;
 use crate::mixture::mixture_quantile;
+use crate::stack::{LayerOutputs, all_units};
 use rand_permutation::permutation;
 use vdn_autograd::{Error, UnitOutputs, Var};
 use vdn_tensor::Element;
@@ -17,8 +18,11 @@ pub enum Intervention {
     None,
     /// The windows of a batch swap their latents, by a permutation without fixed points.
     Permute,
-    /// The latent is drawn from the prior.
+    /// The latents of all layers are drawn from their priors.
     Prior,
+    /// The latents of one layer, counted from 0, are drawn from their prior; nothing else changes, and the layers above see
+    /// the draws.
+    LayerPrior(usize),
 }
 
 /// The predictive distribution of a batch: for each window and step a mixture over samples of normals.
@@ -73,6 +77,37 @@ impl Prediction {
         self.for_each_step(|means, weights, sigma| mixture_quantile(means, weights, sigma, tau))
     }
 
+    /// The log-likelihood of what came after each window, `[batch, horizon]`, in nats per window: the (weighted) mean over
+    /// samples of `ln p(y | z_s)`, summed over the horizon. It is a lower bound of the logarithm of the mixture.
+    ///
+    /// # Panics
+    /// `target` has another length than the predictions.
+    #[must_use]
+    pub fn log_likelihood(&self, target: &[f64]) -> Vec<f64> {
+        let [samples, batch, horizon] = self.shape;
+        assert_eq!(target.len(), batch * horizon, "targets of other windows");
+        let mut out = vec![0.0; batch];
+        for (row, out) in out.iter_mut().enumerate() {
+            let at = row * horizon;
+            let (target, sigma) = (&target[at..][..horizon], &self.sigma[at..][..horizon]);
+            for s in 0..samples {
+                let weight = match &self.weights {
+                    Some(weights) => weights[s * batch + row],
+                    None => 1.0 / samples as f64,
+                };
+                let means = &self.means[(s * batch + row) * horizon..][..horizon];
+                let terms = means.iter().zip(sigma).zip(target);
+                let sum: f64 = terms
+                    .map(|((m, sigma), y)| {
+                        -0.5 * (((y - m) / sigma).powi(2) + std::f64::consts::TAU.ln()) - sigma.ln()
+                    })
+                    .sum();
+                *out += weight * sum;
+            }
+        }
+        out
+    }
+
     fn for_each_step(&self, f: impl Fn(&[f64], Option<&[f64]>, f64) -> f64) -> Vec<f64> {
         let [_, batch, horizon] = self.shape;
         let mut out = Vec::with_capacity(batch * horizon);
@@ -88,7 +123,8 @@ impl Prediction {
 
 impl Forecaster {
     /// The predictive distribution of a batch. Recorded without gradients by the caller
-    /// ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)); the units' statistics come along.
+    /// ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)); the statistics of the units of all layers come along, one layer
+    /// after the other.
     ///
     /// # Errors
     /// A batch that does not fit the model; a prediction that is not finite (with operation, layer and unit).
@@ -98,6 +134,20 @@ impl Forecaster {
         batch: &Batch<'_, T>,
         intervention: Intervention,
     ) -> Result<(Prediction, Option<UnitOutputs>), ModelError> {
+        let (prediction, layers) = self.predict_with_layers(graph, batch, intervention)?;
+        Ok((prediction, all_units(graph.tape, &layers)?))
+    }
+
+    /// [`Forecaster::predict`] with the outputs of each layer of units apart.
+    ///
+    /// # Errors
+    /// Those of [`Forecaster::predict`].
+    pub fn predict_with_layers<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        intervention: Intervention,
+    ) -> Result<(Prediction, LayerOutputs), ModelError> {
         let pass = self.forward(graph, batch, intervention, None)?;
         let weights = match pass.scores {
             Some(scores) => Some(graph.tape.softmax_axis(scores, 0)?),
@@ -117,27 +167,20 @@ impl Forecaster {
         }
         let weights = weights.map(|w| double(graph.tape.value(w).data()));
         let aggregation = self.config.aggregation;
-        Ok((Prediction { shape, means, sigma, weights, aggregation }, pass.units.map(|u| u.units)))
+        Ok((Prediction { shape, means, sigma, weights, aggregation }, pass.layers))
     }
 }
 
-/// Replaces the latent `z` `[samples, batch, channels]`, which has the deviation `prior` under the prior, as asked.
+/// Swaps the latents `z` `[samples, batch, channels]` between windows, if that is asked for.
 pub(super) fn intervene<T: Element>(
     graph: &mut Graph<'_, T>,
     z: Var,
     intervention: Intervention,
-    prior: f64,
 ) -> Result<Var, Error> {
     let shape = *graph.tape.shape(z);
     match intervention {
-        Intervention::None => Ok(z),
-        Intervention::Prior => {
-            let key = graph.noise(stream::PRIOR);
-            graph.tape.constant_with(shape, |to| {
-                key.fill_normal(0, to);
-                to.iter_mut().for_each(|z| *z *= T::from_f64(prior));
-            })
-        }
+        // Draws from the prior have taken the place of latents inside the stack.
+        Intervention::None | Intervention::Prior | Intervention::LayerPrior(_) => Ok(z),
         Intervention::Permute => {
             let [samples, batch, channels] = [0, 1, 2].map(|i| shape.dims()[i]);
             let order = permutation(graph.noise(stream::PERMUTATION), batch);

@@ -39,7 +39,7 @@ impl Forecaster {
     /// The posteriors of the units for a batch; its targets are not needed.
     ///
     /// # Errors
-    /// A batch that does not fit the model; a model without posteriors.
+    /// A batch that does not fit the model; a model other than one layer of distributional units.
     pub fn posteriors<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -49,9 +49,10 @@ impl Forecaster {
         tape.no_grad(|tape| {
             let key = NoiseKey::new(0, 0, 0);
             let mut graph = Graph::new(tape, parameters, &mut bindings, Mode::Evaluate, key);
-            let noise = Noise::Addressed(key.with_stream(stream::UNITS));
+            let sole = self.sole_layer().ok_or_else(no_posteriors)?;
+            let noise = Noise::Addressed(key.with_stream(sole.stream()));
             let pass = self.forward(&mut graph, batch, Intervention::None, Some((1, noise)))?;
-            let layer = pass.units.ok_or_else(no_posteriors)?;
+            let layer = pass.layers[0].ok_or_else(no_posteriors)?;
             let double = |var| graph.tape.value(var).data().iter().map(|x: &T| x.to_f64());
             let mu: Vec<f64> = double(layer.mu).collect();
             let dims = self.config.units * self.config.latent_dims;
@@ -69,7 +70,7 @@ impl Forecaster {
     /// maps over all channels; see `replacement.rs`.
     ///
     /// # Errors
-    /// A batch that does not fit the model, or without targets; a model without posteriors; fewer than two samples; a unit
+    /// A batch that does not fit the model, or without targets; a model other than one layer of distributional units; fewer than two samples; a unit
     /// that does not exist.
     pub fn unit_effects<T: Element>(
         &self,
@@ -144,9 +145,6 @@ impl Forecaster {
                 let mut graph = Graph::new(tape, parameters, &mut bindings, Mode::Evaluate, key);
                 let noise = Noise::Addressed(key.with_stream(name));
                 let pass = self.forward(&mut graph, batch, intervention, Some((samples, noise)))?;
-                if pass.units.is_none() {
-                    return Err(no_posteriors());
-                }
                 let Pass { z, y, sigma, scale, .. } = pass;
                 let hidden = head.before_activation(&mut graph, z)?;
                 let values = |var| graph.tape.value(var).data();
@@ -166,14 +164,15 @@ impl Forecaster {
                 })
             })
         };
+        let own = self.sole_layer().ok_or_else(no_posteriors)?.stream();
         let redrawn = pass(stream::REDRAW, Intervention::None)?.z;
-        let from_prior = pass(stream::UNITS, Intervention::Prior)?.z;
-        Ok(Base { from_prior, redrawn, ..pass(stream::UNITS, Intervention::None)? })
+        let from_prior = pass(own, Intervention::Prior)?.z;
+        Ok(Base { from_prior, redrawn, ..pass(own, Intervention::None)? })
     }
 }
 
 fn no_posteriors() -> ModelError {
-    ModelError::Batch("the model has no posteriors".into())
+    ModelError::Batch("the model is not one layer of distributional units".into())
 }
 
 /// What a replacement is measured by.

@@ -3,6 +3,7 @@
 use super::{LayerConfig, LayerOutput, Sigma, SigmaMode, VariationalLayer};
 use crate::controllers::SigmaLever;
 use crate::graph::Graph;
+use crate::linear::Linear;
 use crate::parameter::Parameters;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
@@ -75,27 +76,37 @@ impl VariationalLayer {
     /// Weights change by a factor of at most 50 either way, so that a unit that happens not to vary on these contexts is
     /// not blown up; one that does not vary at all keeps its weights.
     pub fn initialize<T: Element>(&self, parameters: &mut Parameters<T>, h: &[T], variance: f64) {
-        let inputs = self.config.inputs;
-        let rows = h.len() / inputs;
-        if rows < 2 {
-            return;
+        initialize_rows(&self.mu, self.config.inputs, parameters, h, variance);
+    }
+}
+
+/// [`VariationalLayer::initialize`] for the rows of any linear map of `inputs` numbers.
+pub(crate) fn initialize_rows<T: Element>(
+    map: &Linear,
+    inputs: usize,
+    parameters: &mut Parameters<T>,
+    h: &[T],
+    variance: f64,
+) {
+    let rows = h.len() / inputs;
+    if rows < 2 {
+        return;
+    }
+    let weight = parameters.get(map.weight()).tensor().data().to_vec();
+    let (weight_index, bias_index) = (map.weight().index(), map.bias().index());
+    for (unit, weight) in weight.chunks_exact(inputs).enumerate() {
+        let dot = |row: &[T]| -> f64 {
+            row.iter().zip(weight).map(|(x, w)| x.to_f64() * w.to_f64()).sum()
+        };
+        let mean = h.chunks_exact(inputs).map(dot).sum::<f64>() / rows as f64;
+        let squares: f64 = h.chunks_exact(inputs).map(|row| (dot(row) - mean).powi(2)).sum();
+        let spread = squares / rows as f64;
+        let factor = (variance / spread).sqrt().clamp(1.0 / LARGEST_RESCALE, LARGEST_RESCALE);
+        if !(spread.is_finite() && spread > 0.0) {
+            continue;
         }
-        let weight = parameters.get(self.mu.weight()).tensor().data().to_vec();
-        let (weight_index, bias_index) = (self.mu.weight().index(), self.mu.bias().index());
-        for (unit, weight) in weight.chunks_exact(inputs).enumerate() {
-            let dot = |row: &[T]| -> f64 {
-                row.iter().zip(weight).map(|(x, w)| x.to_f64() * w.to_f64()).sum()
-            };
-            let mean = h.chunks_exact(inputs).map(dot).sum::<f64>() / rows as f64;
-            let squares: f64 = h.chunks_exact(inputs).map(|row| (dot(row) - mean).powi(2)).sum();
-            let spread = squares / rows as f64;
-            let factor = (variance / spread).sqrt().clamp(1.0 / LARGEST_RESCALE, LARGEST_RESCALE);
-            if !(spread.is_finite() && spread > 0.0) {
-                continue;
-            }
-            let row = &mut parameters.data_mut(weight_index)[unit * inputs..][..inputs];
-            row.iter_mut().for_each(|w| *w *= T::from_f64(factor));
-            parameters.data_mut(bias_index)[unit] = T::from_f64(-mean * factor);
-        }
+        let row = &mut parameters.data_mut(weight_index)[unit * inputs..][..inputs];
+        row.iter_mut().for_each(|w| *w *= T::from_f64(factor));
+        parameters.data_mut(bias_index)[unit] = T::from_f64(-mean * factor);
     }
 }

@@ -39,7 +39,7 @@ pub struct LayerConfig {
     pub antithetic: bool,
     /// What becomes of the gradient of a deviation outside its hard limits.
     pub clamp_gradient: ClampGradient,
-    /// Whether the KL is wanted element by element too ([`UnitOutputs::kl`]); its statistics always are.
+    /// Whether the KL is wanted element by element too ([`vdn_autograd::UnitOutputs::kl`]); its statistics always are.
     pub emit_kl: bool,
 }
 

@@ -2,7 +2,8 @@
 
 use super::{Sigma, SigmaMode, VariationalLayer};
 use crate::graph::{Graph, Mode};
-use vdn_autograd::{Error, Noise, SampleKl, UnitOutputs, Var};
+use vdn_autograd::{Error, Noise, SampleKl, Tape, UnitOutputs, Var};
+use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN, kl_standard, scale};
 use vdn_tensor::{Element, Shape, ShapeError};
 
 /// What a layer gives. `rows` is the batch, or samples times batch where the context had samples.
@@ -106,16 +107,7 @@ impl VariationalLayer {
             let kept = rows.draws == samples;
             let dims = self.config.units * self.config.latent_dims;
             let mu = self.mu.forward(graph, h)?;
-            let log_sigma = match &self.sigma {
-                Sigma::Head(head) => head.forward(graph, h)?,
-                Sigma::Parameter(id) => {
-                    let var = graph.parameter(*id);
-                    match self.config.sigma {
-                        SigmaMode::Scalar => var,
-                        _ => graph.tape.reshape(var, [dims])?,
-                    }
-                }
-            };
+            let log_sigma = self.log_sigma(graph, h)?;
             let logvar = graph.tape.scale(log_sigma, T::from_f64(2.0))?;
             let noise = match noise {
                 Noise::Given(eps) if !kept => {
@@ -145,6 +137,49 @@ impl VariationalLayer {
             };
             Ok(LayerOutput { z, mu, logvar, units })
         })
+    }
+
+    /// The KL of every posterior of an output of this layer, summed over its units, in nats: one number for each row
+    /// (batch, or samples times batch), in double precision.
+    ///
+    /// # Panics
+    /// The output is that of another layer.
+    #[must_use]
+    pub fn kl_per_row<T: Element>(&self, tape: &Tape<T>, output: &LayerOutput) -> Vec<f64> {
+        let dims = self.config.units * self.config.latent_dims;
+        let mu = tape.value(output.mu).data();
+        let logvar = tape.value(output.logvar).data();
+        assert!(mu.len().is_multiple_of(dims), "the output of another layer");
+        let limited = |l: &T| l.to_f64().clamp(LOGVAR_MIN, LOGVAR_MAX);
+        let rows = mu.chunks_exact(dims).enumerate();
+        rows.map(|(row, mu)| {
+            let own = match logvar.len() {
+                1 => logvar,
+                len if len == dims => logvar,
+                _ => &logvar[row * dims..][..dims],
+            };
+            let pairs = mu.iter().zip(own.iter().cycle());
+            pairs.map(|(mu, l)| kl_standard(mu.to_f64(), scale(limited(l))[2])).sum()
+        })
+        .collect()
+    }
+
+    /// The logarithms of the deviations: `[..., units * latent dims]`, `[units * latent dims]` or `[]`.
+    pub(super) fn log_sigma<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        h: Var,
+    ) -> Result<Var, Error> {
+        match &self.sigma {
+            Sigma::Head(head) => head.forward(graph, h),
+            Sigma::Parameter(id) => {
+                let var = graph.parameter(*id);
+                match self.config.sigma {
+                    SigmaMode::Scalar => Ok(var),
+                    _ => graph.tape.reshape(var, [self.config.units * self.config.latent_dims]),
+                }
+            }
+        }
     }
 
     /// The context as `[rows, inputs]`.

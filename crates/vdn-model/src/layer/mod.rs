@@ -6,7 +6,9 @@
 mod adjust;
 mod config;
 mod forward;
+mod replacements;
 
+pub(crate) use adjust::initialize_rows;
 pub use config::{LayerConfig, SigmaMode};
 pub use forward::LayerOutput;
 

@@ -1,5 +1,6 @@
 //! A layer on the samples of another: who is whose sample, what the statistics average, which contexts are refused.
 
+use crate::normals;
 use vdn_autograd::{Noise, Tape, check_gradients};
 use vdn_model::{
     Bindings, Builder, Graph, LayerConfig, LayerOutput, Mode, Parameters, SigmaMode,
@@ -19,12 +20,6 @@ fn build(config: LayerConfig) -> (VariationalLayer, Parameters<f64>) {
         VariationalLayer::new(&mut Builder::new(&mut parameters, 2).scope("layer"), config, 9)
             .unwrap();
     (layer, parameters)
-}
-
-fn normals(seed: u64, len: usize) -> Vec<f64> {
-    let mut x = vec![0.0; len];
-    NoiseKey::new(seed, 0, 0).fill_normal(0, &mut x);
-    x
 }
 
 /// Runs the layer on a context of this shape; gives what `read` reads.

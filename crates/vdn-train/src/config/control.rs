@@ -167,9 +167,19 @@ impl ControlConfig {
         if idle || model.variant != Variant::Variational {
             return Ok(None);
         }
+        if model.depth > 1 || model.layer().units != model.units {
+            let reason = format!(
+                "control.mode: controllers are for one layer of distributional units, the model has {} layers, {} of {} \
+                 units of the first are distributions",
+                model.depth,
+                model.layer().units,
+                model.width(0)
+            );
+            return Err(TrainError::config(reason));
+        }
         check_demands(self, model, reference)?;
         let config = LayerControlConfig {
-            beta: model.beta,
+            beta: model.beta_of(0),
             measures: if reference { UnitMeasures::Pooled } else { UnitMeasures::PerDimension },
             rescaling: if reference { Rescaling::Ignore } else { Rescaling::Follow },
             ..LayerControlConfig::default()

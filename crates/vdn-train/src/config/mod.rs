@@ -22,8 +22,8 @@ pub use controllers::{
 pub use data::{DataConfig, FillPolicy, ProtocolName, ScalingRows};
 pub use diagnostics::DiagnosticsConfig;
 pub use model::{
-    AggregationName, CentreName, ClampName, Compatibility, ModelConfig, ObjectiveName,
-    OutputNoiseName, PoolName, ScoreName, SigmaName, VariantName,
+    ActivationName, AggregationName, CentreName, ClampName, Compatibility, ModelConfig,
+    ObjectiveName, OneOrEach, OutputNoiseName, PoolName, ScoreName, SigmaName, VariantName,
 };
 pub use training::{MAX_THREADS, Selection, TrainConfig};
 

@@ -5,8 +5,8 @@ use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_autograd::Score;
 use vdn_model::{
-    Aggregation, Centre, ForecasterConfig, InstanceNorm, Objective, OutputNoiseMode, SigmaMode,
-    Variant,
+    Activation, Aggregation, Centre, ForecasterConfig, InstanceNorm, Objective, OutputNoiseMode,
+    PerLayer, SigmaMode, Variant,
 };
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;
@@ -132,6 +132,37 @@ names! {
         Twin => Variant::Twin,
         /// The reference's weaker twin.
         ReferenceTwin => Variant::ReferenceTwin,
+        /// The deterministic twin that uses every parameter.
+        GatedTwin => Variant::GatedTwin,
+    }
+}
+
+names! {
+    /// What layers from the second up apply to the activities below.
+    ActivationName => Activation {
+        /// Nothing.
+        Identity => Activation::Identity,
+        /// The exact GELU.
+        Gelu => Activation::Gelu,
+    }
+}
+
+/// One value for all layers, or one for each from the first up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrEach<V> {
+    /// For all.
+    One(V),
+    /// For each.
+    Each(Vec<V>),
+}
+
+impl<V: Copy> OneOrEach<V> {
+    fn per_layer(&self) -> Result<PerLayer<V>, TrainError> {
+        Ok(match self {
+            Self::One(value) => PerLayer::all(*value),
+            Self::Each(values) => PerLayer::each(values)?,
+        })
     }
 }
 
@@ -202,6 +233,20 @@ pub struct ModelConfig {
     pub beta: Option<f64>,
     /// The variance of the means that the first batch initialises; 0: none.
     pub initial_energy: Option<f64>,
+    /// Layers of units, 1 to 16.
+    pub depth: Option<usize>,
+    /// The units of each layer, instead of `units` in every one; it gives the depth too, where that is left out.
+    pub widths: Option<Vec<usize>>,
+    /// The share of units that are distributions, for all layers or for each.
+    pub distributional_fraction: Option<OneOrEach<f64>>,
+    /// Factors on `beta`, for each layer.
+    pub layer_beta: Option<OneOrEach<f64>>,
+    /// Whether layers from the second up add the activities below to their own.
+    pub residual: Option<bool>,
+    /// Whether layers from the second up normalise the activities below.
+    pub layer_norm: Option<bool>,
+    /// What layers from the second up apply to the activities below.
+    pub activation: Option<ActivationName>,
 }
 
 impl ModelConfig {
@@ -215,6 +260,10 @@ impl ModelConfig {
             Compatibility::Reference => ForecasterConfig::compatibility(),
         };
         let units = self.units.unwrap_or(d.units);
+        let widths = self.widths.as_ref();
+        let per_layer = |given: &Option<OneOrEach<f64>>, or| {
+            given.as_ref().map_or(Ok(or), OneOrEach::per_layer)
+        };
         let head_hidden = match self.compatibility {
             Compatibility::None => d.head_hidden,
             Compatibility::Reference => data.horizon.max((units / 2).min(512)),
@@ -251,6 +300,16 @@ impl ModelConfig {
             beta: self.beta.unwrap_or(d.beta),
             initial_energy: self.initial_energy.unwrap_or(d.initial_energy),
             variant: self.variant.map_or(d.variant, Into::into),
+            depth: self.depth.or(widths.map(Vec::len)).unwrap_or(d.depth),
+            widths: widths.map(|widths| PerLayer::each(widths)).transpose()?,
+            distributional_fraction: per_layer(
+                &self.distributional_fraction,
+                d.distributional_fraction,
+            )?,
+            layer_beta: per_layer(&self.layer_beta, d.layer_beta)?,
+            residual: self.residual.unwrap_or(d.residual),
+            layer_norm: self.layer_norm.unwrap_or(d.layer_norm),
+            activation: self.activation.map_or(d.activation, Into::into),
         };
         config.validate()?;
         Ok(config)

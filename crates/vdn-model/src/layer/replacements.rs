@@ -1,0 +1,69 @@
+//! What can take the place of a layer's samples: draws from its prior, and the activities of a deterministic twin.
+
+use super::VariationalLayer;
+use crate::graph::Graph;
+use crate::stack::TwinUnits;
+use vdn_autograd::{Error, Var};
+use vdn_tensor::kernels::Pool;
+use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::{Element, Shape};
+
+impl VariationalLayer {
+    /// The deviation that an activity sent on has under the prior: pooling `K` standard normals changes it.
+    #[must_use]
+    pub fn prior_deviation(&self) -> f64 {
+        let k = self.config.latent_dims as f64;
+        match self.config.pooling {
+            Some(Pool::Mean) => 1.0 / k.sqrt(),
+            Some(Pool::Sum) => k.sqrt(),
+            Some(Pool::SumSqrtK) | None => 1.0,
+        }
+    }
+
+    /// Activities of the shape `[samples, batch, channels]` drawn from the prior: what the layer would send if its units
+    /// knew nothing of their input. They carry no gradient.
+    ///
+    /// # Errors
+    /// The tape is full.
+    pub fn prior_activities<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        shape: Shape,
+        key: NoiseKey,
+    ) -> Result<Var, Error> {
+        let deviation = self.prior_deviation();
+        graph.tape.constant_with(shape, |to| {
+            key.fill_normal(0, to);
+            to.iter_mut().for_each(|z| *z *= T::from_f64(deviation));
+        })
+    }
+
+    /// What the units of a deterministic twin send, `[samples of the context or 1, batch, channels]`.
+    ///
+    /// # Errors
+    /// A context of another width.
+    pub fn twin_activities<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        h: Var,
+        twin: TwinUnits,
+    ) -> Result<Var, Error> {
+        let mut sent = self.means(graph, h)?;
+        if twin == TwinUnits::Gated {
+            sent = graph.labelled(&self.label, |graph| {
+                let gate = self.log_sigma(graph, h)?;
+                let gate = graph.tape.sigmoid(gate)?;
+                let gate = graph.tape.scale(gate, T::from_f64(2.0))?;
+                graph.tape.mul(sent, gate)
+            })?;
+        }
+        let shape = *graph.tape.shape(sent);
+        if shape.rank() == 2 {
+            sent = graph.tape.reshape(sent, shape.prepend(1)?)?;
+        }
+        match self.config.pooling {
+            Some(pool) => graph.tape.pool(sent, self.config.latent_dims, pool),
+            None => Ok(sent),
+        }
+    }
+}

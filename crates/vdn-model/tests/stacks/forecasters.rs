@@ -1,0 +1,311 @@
+//! Forecasters with several layers: losses, gradients, KL weights, counts, what is refused.
+
+use crate::{normals, scatter};
+use vdn_autograd::{Error, Noise, Tape, check_gradients};
+use vdn_model::{
+    Activation, Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LocalObjective,
+    LossOptions, LossTerms, Mode, ModelError, Objective, Parameters, PerLayer, Variant,
+};
+use vdn_tensor::Tensor;
+use vdn_tensor::noise::NoiseKey;
+
+const KEY: NoiseKey = NoiseKey::new(11, 0, 3);
+const ROWS: usize = 3;
+
+fn config(depth: usize) -> ForecasterConfig {
+    ForecasterConfig {
+        input_len: 8,
+        horizon: 3,
+        hidden: 5,
+        kernel: Some(3),
+        units: 4,
+        head_hidden: 4,
+        samples: 2,
+        evaluate_samples: 6,
+        beta: 0.05,
+        depth,
+        ..ForecasterConfig::default()
+    }
+}
+
+struct Data([Vec<f64>; 3]);
+
+impl Data {
+    fn new() -> Self {
+        Self([normals(1, ROWS * 8), normals(2, ROWS * 8), normals(3, ROWS * 3)])
+    }
+    fn batch(&self) -> Batch<'_, f64> {
+        let [current, previous, target] = &self.0;
+        Batch { current, previous, target }
+    }
+}
+
+fn build(config: ForecasterConfig) -> (Forecaster, Parameters<f64>) {
+    let (model, mut parameters) = Forecaster::new(config, 3).unwrap();
+    scatter(&mut parameters, 0.2);
+    (model, parameters)
+}
+
+fn loss<R>(
+    (model, parameters): &(Forecaster, Parameters<f64>),
+    options: &LossOptions<'_, f64>,
+    read: impl FnOnce(&Tape<f64>, &LossTerms) -> R,
+) -> Result<R, ModelError> {
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let mut graph = Graph::new(&mut tape, parameters, &mut bindings, Mode::Train, KEY);
+    let terms = model.loss_with(&mut graph, &Data::new().batch(), options)?;
+    Ok(read(&tape, &terms))
+}
+
+fn check(name: &str, config: ForecasterConfig) -> Option<String> {
+    let built = build(config);
+    let (model, parameters) = &built;
+    let mut used = Bindings::new();
+    let mut tape = Tape::new();
+    let mut graph = Graph::new(&mut tape, parameters, &mut used, Mode::Train, KEY);
+    model.loss(&mut graph, &Data::new().batch()).unwrap();
+    let taking_part: Vec<usize> =
+        (0..parameters.len()).filter(|&i| used.get(i).is_some()).collect();
+    let all: Vec<_> = parameters.iter().collect();
+    let ids: Vec<_> = taking_part.iter().filter_map(|&i| parameters.find(all[i].name())).collect();
+    let inputs: Vec<Tensor<f64>> =
+        taking_part.iter().map(|&i| (**all[i].tensor()).clone()).collect();
+    let report = check_gradients(&inputs, |tape, vars| {
+        let mut bindings = Bindings::new();
+        let mut graph = Graph::new(tape, parameters, &mut bindings, Mode::Train, KEY);
+        ids.iter().zip(vars).for_each(|(&id, &var)| graph.bind(id, var));
+        match model.loss(&mut graph, &Data::new().batch()) {
+            Ok(terms) => Ok(terms.loss),
+            Err(ModelError::Autograd(error)) => Err(error),
+            Err(error) => Err(Error::invalid("loss", error.to_string())),
+        }
+    })
+    .unwrap();
+    (!report.passed()).then(|| format!("{name}: {report}"))
+}
+
+#[test]
+fn forecasters_of_several_layers_have_the_gradients_of_their_loss() {
+    let cases = [
+        ("two", config(2)),
+        ("eight", ForecasterConfig { residual: true, ..config(8) }),
+        (
+            "half of the units",
+            ForecasterConfig {
+                distributional_fraction: PerLayer::all(0.5),
+                layer_norm: true,
+                ..config(3)
+            },
+        ),
+        (
+            "widths and weights",
+            ForecasterConfig {
+                widths: Some(PerLayer::each(&[6, 3, 2]).unwrap()),
+                layer_beta: PerLayer::each(&[1.0, 2.0, 0.5]).unwrap(),
+                residual: true,
+                ..config(3)
+            },
+        ),
+        ("elbo", ForecasterConfig { objective: Objective::Elbo, ..config(2) }),
+        ("iwae", ForecasterConfig { objective: Objective::Iwae, ..config(3) }),
+        ("twin", ForecasterConfig { variant: Variant::Twin, ..config(3) }),
+        ("gated twin", ForecasterConfig { variant: Variant::GatedTwin, ..config(3) }),
+    ];
+    let wrong: Vec<String> =
+        cases.into_iter().filter_map(|(name, config)| check(name, config)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The loss is the score plus each layer's KL with its own weight; local objectives take the weights' place.
+#[test]
+fn every_layer_has_its_own_weight_of_the_kl() {
+    let factors = [1.0, 3.0, 0.0];
+    let built =
+        build(ForecasterConfig { layer_beta: PerLayer::each(&factors).unwrap(), ..config(3) });
+    let read = |tape: &Tape<f64>, terms: &LossTerms| {
+        let scalar = |var| tape.scalar(var).unwrap();
+        let sum = |units: vdn_autograd::UnitOutputs| -> f64 {
+            let [m2, d0] = [units.m2, units.d0].map(|v| tape.value(v).data());
+            m2.iter().zip(d0).map(|(m2, d0)| 0.5 * (m2 + d0)).sum()
+        };
+        let kl: Vec<f64> = terms.layers.iter().flatten().map(|layer| sum(layer.units)).collect();
+        let all = sum(terms.units.unwrap());
+        (scalar(terms.loss), scalar(terms.nll), kl, scalar(terms.kl.unwrap()), all)
+    };
+    let (total, nll, kl, sum, all) = loss(&built, &LossOptions::default(), read).unwrap();
+    assert_eq!(kl.len(), 3);
+    assert!(kl.iter().all(|&kl| kl > 0.0), "{kl:?}");
+    let want: f64 = nll + kl.iter().zip(factors).map(|(kl, f)| 0.05 * f * kl).sum::<f64>();
+    assert!((total - want).abs() < 1e-13, "{total} {want}");
+    assert!((sum - kl.iter().sum::<f64>()).abs() < 1e-13 && (all - sum).abs() < 1e-13);
+    // Other weights by local objectives, for each unit.
+    let weigh = |beta: f64| LocalObjective::new(4, beta);
+    let (first, upper) = (weigh(0.1), [weigh(0.2), weigh(0.3)]);
+    let options = LossOptions { local: Some(&first), upper: &upper, ..LossOptions::default() };
+    let (total, nll, kl, ..) = loss(&built, &options, read).unwrap();
+    let want: f64 = nll + kl.iter().zip([0.1, 0.2, 0.3]).map(|(kl, b)| b * kl).sum::<f64>();
+    assert!((total - want).abs() < 1e-13, "{total} {want}");
+    // Objectives of other models are refused by name.
+    let short = LossOptions { upper: &upper[..1], ..options };
+    let narrow = [LocalObjective::new(3, 0.1), weigh(0.1)];
+    let narrow = LossOptions { upper: &narrow, ..options };
+    for (options, reason) in [(short, "1 local objectives"), (narrow, "3 KL weights for 4 units")] {
+        let error = loss(&built, &options, |_, _| ()).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+/// With one sample the importance-weighted bound is `ln p(y|z) + ln p(z) - ln q(z|x)` along the path, written out here.
+#[test]
+fn the_importance_weights_of_a_path_multiply() {
+    let built = build(ForecasterConfig {
+        objective: Objective::Iwae,
+        samples: 1,
+        dropout: 0.0,
+        ..config(2)
+    });
+    let value = loss(&built, &LossOptions::default(), |tape, terms| {
+        let mut ratio = [0.0; ROWS];
+        for layer in terms.layers.iter().flatten() {
+            let [z, mu, logvar] =
+                [layer.units.z, layer.mu, layer.logvar].map(|v| tape.value(v).data());
+            for i in 0..z.len() {
+                let log_q = -0.5 * ((z[i] - mu[i]).powi(2) / logvar[i].exp() + logvar[i]);
+                ratio[i / 4] += -0.5 * z[i] * z[i] - log_q;
+            }
+        }
+        (tape.scalar(terms.loss).unwrap(), ratio.iter().sum::<f64>() / ROWS as f64)
+    });
+    let (iwae, ratio) = value.unwrap();
+    // The likelihood alone is the elbo without its KL.
+    let elbo = ForecasterConfig { objective: Objective::Elbo, ..*built.0.config() };
+    let (model, _) = Forecaster::new::<f64>(elbo, 3).unwrap();
+    let (elbo, kl) = loss(&(model, built.1.clone()), &LossOptions::default(), |tape, terms| {
+        (tape.scalar(terms.loss).unwrap(), tape.scalar(terms.kl.unwrap()).unwrap())
+    })
+    .unwrap();
+    let want = elbo - kl / 3.0 - ratio / 3.0;
+    assert!((iwae - want).abs() < 1e-12, "{iwae} {want}");
+}
+
+#[test]
+fn twins_and_fractions_are_counted_by_hand() {
+    // L 8, H 3, width 5, N 4, head 4; the encoder as in the tests of one layer.
+    let encoder = 2 * (40 + 5) + 2 * (25 + 5) + (75 + 5) + 10;
+    let head = 2 * 4 + (16 + 4) + (12 + 3) + 2 * (12 + 3);
+    let rest = encoder + head + (24 + 3) + (15 + 3);
+    let (first, upper) = (4 * 5 + 4, 4 * 4 + 4);
+    let base = config(3);
+    let cases = [
+        ("variational", base, 2 * (first + 2 * upper)),
+        ("twin", ForecasterConfig { variant: Variant::Twin, ..base }, first + 2 * upper),
+        (
+            "gated twin",
+            ForecasterConfig { variant: Variant::GatedTwin, ..base },
+            2 * (first + 2 * upper),
+        ),
+        (
+            "half",
+            ForecasterConfig { distributional_fraction: PerLayer::all(0.5), ..base },
+            3 * (first + 2 * upper) / 2,
+        ),
+        (
+            "none",
+            ForecasterConfig { distributional_fraction: PerLayer::all(0.0), ..base },
+            first + 2 * upper,
+        ),
+        (
+            "norms, residuals of equal width",
+            ForecasterConfig { residual: true, layer_norm: true, ..base },
+            2 * (first + 2 * upper) + 2 * 8,
+        ),
+    ];
+    for (name, config, want) in cases {
+        let (model, parameters) = build(config);
+        assert_eq!(model.used_parameters(&parameters), rest + want, "{name}");
+    }
+}
+
+/// What one layer's latents are replaced with is drawn anew; the noise of all others stays.
+#[test]
+fn replacing_all_layers_or_the_only_one_is_the_same() {
+    let predict = |built: &(Forecaster, Parameters<f64>), intervention| {
+        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+        let mut graph = Graph::new(&mut tape, &built.1, &mut bindings, Mode::Evaluate, KEY);
+        let (prediction, _) =
+            built.0.predict(&mut graph, &Data::new().batch(), intervention).unwrap();
+        prediction.means
+    };
+    let one = build(config(1));
+    let all = predict(&one, Intervention::Prior);
+    assert_eq!(all, predict(&one, Intervention::LayerPrior(0)));
+    assert_ne!(all, predict(&one, Intervention::None));
+    let three = build(config(3));
+    let means: Vec<_> = (0..3).map(|l| predict(&three, Intervention::LayerPrior(l))).collect();
+    assert!(means[0] != means[1] && means[1] != means[2]);
+    assert_eq!(means[2], predict(&three, Intervention::Prior));
+}
+
+#[test]
+fn a_nan_is_found_in_its_layer() {
+    let built = build(config(3));
+    let mut parameters = built.1.clone();
+    let id = parameters.find("neuron2.mu.weight").unwrap();
+    parameters.data_mut(id.index())[9] = f64::NAN;
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY);
+    built.0.loss(&mut graph, &Data::new().batch()).unwrap();
+    let report = built.0.non_finite_report(&tape, &parameters, &bindings, "the loss");
+    assert!(report.contains("neuron2") && report.contains("unit 2"), "{report}");
+    assert_eq!(built.0.unit_of_parameter("neuron2.mu.weight", &[4, 4], 9), Some(2));
+    assert_eq!(built.0.unit_of_parameter("neuron4.mu.weight", &[4, 4], 9), None);
+}
+
+#[test]
+fn given_noise_is_that_of_the_first_layer() {
+    let built = build(config(2));
+    let run = |shift: f64| {
+        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+        let mut graph = Graph::new(&mut tape, &built.1, &mut bindings, Mode::Train, KEY);
+        let eps: Vec<f64> = normals(5, 7 * ROWS * 4).iter().map(|e| e + shift).collect();
+        let eps = graph.tape.constant([7, ROWS, 4], &eps).unwrap();
+        let noise = Some((7, Noise::Given(eps)));
+        let options = LossOptions { noise, ..LossOptions::default() };
+        let terms = built.0.loss_with(&mut graph, &Data::new().batch(), &options).unwrap();
+        assert_eq!(tape.shape(terms.layers[1].unwrap().z).dims(), [7, ROWS, 4]);
+        tape.scalar(terms.loss).unwrap()
+    };
+    assert_eq!(run(0.0), run(0.0));
+    assert_ne!(run(0.0), run(0.5));
+}
+
+#[test]
+fn impossible_depths_are_refused_by_name() {
+    type Change = fn(&mut ForecasterConfig);
+    let cases: [(&str, Change); 10] = [
+        ("depth", |c| c.depth = 0),
+        ("depth", |c| c.depth = 17),
+        ("depth", |c| c.variant = Variant::ReferenceTwin),
+        ("widths", |c| c.widths = Some(PerLayer::each(&[4, 4, 4]).unwrap())),
+        ("units", |c| c.widths = Some(PerLayer::each(&[4, 0]).unwrap())),
+        ("distributional_fraction", |c| c.distributional_fraction = PerLayer::all(1.5)),
+        ("distributional_fraction", |c| {
+            c.distributional_fraction = PerLayer::each(&[1.0]).unwrap();
+        }),
+        ("layer_beta", |c| c.layer_beta = PerLayer::all(-1.0)),
+        ("objective", |c| {
+            (c.objective, c.distributional_fraction) = (Objective::Elbo, PerLayer::all(0.0));
+        }),
+        ("units times latent_dims, squared", |c| {
+            (c.widths, c.hidden) = (Some(PerLayer::all(1 << 16)), 2);
+            c.head_hidden = 2;
+        }),
+    ];
+    for (setting, change) in cases {
+        let mut config = ForecasterConfig { activation: Activation::Identity, ..config(2) };
+        change(&mut config);
+        let error = Forecaster::new::<f32>(config, 0).map(|_| ()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("model.{setting}: ")), "{setting}: {error}");
+    }
+    assert!(PerLayer::<usize>::each(&[]).is_err() && PerLayer::each(&[1; 17]).is_err());
+}
