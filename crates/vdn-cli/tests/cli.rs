@@ -59,6 +59,8 @@ fn a_run_is_the_same_on_one_and_two_threads_and_can_be_used_afterwards() {
         "twin-history.csv",
         "twin-weights.safetensors",
         "scaler.json",
+        "units.npy",
+        "units.csv",
     ] {
         let [one, two] = [0, 1].map(|i| std::fs::read(runs[i].join(file)).unwrap());
         assert!(one == two, "{file} depends on the threads");
@@ -72,6 +74,11 @@ fn a_run_is_the_same_on_one_and_two_threads_and_can_be_used_afterwards() {
     };
     let trained = train(&directory.path().join("again"), &["--demo"]);
     assert_eq!(numbers(&text(&evaluated.stdout)), numbers(&text(&trained.stdout)));
+    for output in [&evaluated, &trained] {
+        let table = text(&output.stdout);
+        assert!(table.contains(" of 16 units living"), "{table}");
+        assert!(table.contains("nats per window"), "{table}");
+    }
     let forecast = vdn(&["forecast", run]);
     assert!(forecast.status.success(), "{}", text(&forecast.stderr));
     let csv = text(&forecast.stdout);

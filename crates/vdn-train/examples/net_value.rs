@@ -12,7 +12,7 @@
 //! * `value`: `LL(z ~ q) - LL(z ~ p)`, `LL` the mean over samples of `ln p(y | z)`, with its block standard error;
 //! * `score`: the same by the predictive score that the model is trained with, which mixes over samples;
 //! * `cost`: the sum of all KLs; `net` and `net s` are `value` and `score` less that;
-//! * `units +`: how many single units bring more than they cost, `dLL_i > KL_i`.
+//! * `units +`: how many single units bring more than they cost, `dLL_i > KL_i`, with 95 % confidence over all units.
 
 use std::path::PathBuf;
 use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living};
@@ -124,7 +124,9 @@ fn line(
     let found = layer_use(&model, &parameters, data, test, seed, diagnostics.total_kl())?;
     let settings = DiagnosticsConfig { windows: 64, ..config.diagnostics };
     let single = probe(&model, &parameters, data, seed, &settings, &diagnostics.kl)?;
-    let single = single.map_or(0, |probe| probe.unit_use.units_with_net_value());
+    let single = single.map_or(0, |probe| {
+        probe.unit_use.with_net_value(0.95).into_iter().filter(|&yes| yes).count()
+    });
     let net_score = found.score_value - found.kl;
     let plus_minus =
         |value: f64, error: Option<f64>| format!("{value:.2} +- {:.2}", error.unwrap_or(f64::NAN));

@@ -314,7 +314,25 @@ fn unit_use<T: Element>(
     Ok(found)
 }
 
-/// Measures the units on the probe set; `None` for a deterministic twin, or when the configuration asks for no windows.
+/// Measures the units on the probe set.
+///
+/// ```
+/// use vdn_model::{Forecaster, ForecasterConfig};
+/// use vdn_train::{DataConfig, DiagnosticsConfig, probe};
+/// let data = DataConfig { input_len: 24, horizon: 4, max_validation: Some(16), ..DataConfig::default() };
+/// let data = data.dataset(data.load_table()?)?;
+/// let config = ForecasterConfig { input_len: 24, horizon: 4, units: 8, ..ForecasterConfig::default() };
+/// let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
+/// let settings = DiagnosticsConfig { windows: 8, ..DiagnosticsConfig::default() };
+/// let found = probe(&model, &parameters, &data, 0, &settings, &[0.1; 8])?.expect("there are windows");
+/// // Untrained, the head is silent: nothing is read of any unit.
+/// assert_eq!((found.windows, found.unit_use.value), (8, vec![0.0; 8]));
+/// assert!(!found.layer.is_used());
+/// assert!(found.information.nats.iter().all(|&nats| nats < found.information.ceiling));
+/// # Ok::<(), vdn_train::TrainError>(())
+/// ```
+///
+/// `None` for a deterministic twin, or when the configuration asks for no windows.
 /// `kl` is the KL of each unit in nats per window.
 ///
 /// # Errors

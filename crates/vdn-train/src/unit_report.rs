@@ -67,13 +67,16 @@ pub struct ProbeReport {
     pub units_probed: usize,
     /// The sum of their values, nats per window.
     pub unit_values: f64,
-    /// Those that bring more than two standard errors.
+    /// Those that bring something, with 95 % confidence over all units together.
     pub units_with_value: usize,
-    /// Those that bring more than they cost.
+    /// Those that bring more than they cost, with the same confidence.
     pub units_with_net_value: usize,
     /// Wall-clock seconds: layer, information and persistence, units.
     pub seconds: [f64; 3],
 }
+
+/// Of statements on single units, over all of them together.
+const CONFIDENCE: f64 = 0.95;
 
 fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len().max(1) as f64
@@ -82,7 +85,7 @@ fn mean(x: &[f64]) -> f64 {
 impl ProbeReport {
     fn new(probe: &Probe) -> Self {
         let found = &probe.unit_use;
-        let clear = found.value.iter().zip(&found.value_error).filter(|&(v, e)| *v > 2.0 * e);
+        let count = |of: Vec<bool>| of.into_iter().filter(|&yes| yes).count();
         Self {
             layer: probe.layer,
             used: probe.layer.is_used(),
@@ -92,8 +95,8 @@ impl ProbeReport {
             rho: probe.rho.as_deref().map(mean),
             units_probed: found.units.len(),
             unit_values: found.value.iter().sum(),
-            units_with_value: clear.count(),
-            units_with_net_value: found.units_with_net_value(),
+            units_with_value: count(found.with_value(CONFIDENCE)),
+            units_with_net_value: count(found.with_net_value(CONFIDENCE)),
             seconds: probe.seconds,
         }
     }
@@ -150,7 +153,7 @@ impl fmt::Display for UnitReport {
             f,
             "\nuse       {verdict}: all units bring {:.2}{} nats per window (by the predictive score {:.2}{}) and cost \
              {:.2}, net {:.2}; CRPS {:.4}, with z permuted {:.4}\n\
-             each      {} of {} bring something, {} more than they cost; information {:.3} nats{rho} ({} windows, {:.1} s)",
+             each      {} of {} surely bring something, {} more than they cost; information {:.3} nats{rho} ({} windows, {:.1} s)",
             l.value,
             error(l.value_error),
             l.score_value,

@@ -32,36 +32,70 @@ impl UnitUse {
     /// Whether nothing reads a unit, for each that was probed: its share is below `unused_share` of the mean, and the
     /// upper bound of its value, at the confidence of the thresholds over all units together (Holm 1979), is at most
     /// `unused_share` of the mean value (at most 0 where that is negative).
+    ///
+    /// ```
+    /// use vdn_model::diagnostics::{CollapseThresholds, UnitUse};
+    /// let found = UnitUse {
+    ///     units: vec![0, 1],
+    ///     windows: 64,
+    ///     value: vec![0.3, 0.0],
+    ///     value_error: vec![0.05, 0.0],
+    ///     net: vec![0.09, -0.2],
+    ///     share: vec![0.6, 0.0],
+    ///     share_error: vec![0.1, 0.0],
+    /// };
+    /// assert_eq!(found.unread(&CollapseThresholds::default()), [false, true]);
+    /// assert_eq!(found.with_value(0.95), [true, false]);
+    /// assert_eq!(found.with_net_value(0.95), [false, false]);      // 1.8 standard errors: enough of one unit, not of two
+    /// ```
     #[must_use]
     pub fn unread(&self, thresholds: &CollapseThresholds) -> Vec<bool> {
-        let n = self.units.len();
-        let mean = |x: &[f64]| x.iter().sum::<f64>() / n.max(1) as f64;
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len().max(1) as f64;
         let margin = thresholds.unused_share * mean(&self.value).max(0.0);
         let largest_share = thresholds.unused_share * mean(&self.share);
-        // Those with the clearest evidence of no value first.
-        let score = |i: usize| match (self.value[i] - margin, self.value_error[i]) {
-            (excess, 0.0) if excess <= 0.0 => f64::NEG_INFINITY,
-            (excess, error) => excess / error,
-        };
-        let mut order: Vec<usize> = (0..n).filter(|&i| !score(i).is_nan()).collect();
-        order.sort_by(|&a, &b| score(a).total_cmp(&score(b)));
-        let mut unread = vec![false; n];
-        for (place, &i) in order.iter().enumerate() {
-            let level = (1.0 - thresholds.confidence) / (n - place) as f64;
-            let bound = mixture_quantile(&[0.0], None, 1.0, 1.0 - level);
-            if score(i) > -bound {
-                break;
-            }
-            unread[i] = self.share[i] <= largest_share;
+        let below: Vec<f64> = self.value.iter().map(|value| margin - value).collect();
+        let mut unread = clearly_positive(&below, &self.value_error, thresholds.confidence, true);
+        for (unread, share) in unread.iter_mut().zip(&self.share) {
+            *unread &= *share <= largest_share;
         }
         unread
     }
 
-    /// The sum of all values over the sum's parts that are positive: how many units bring more than they cost.
+    /// Whether a unit brings something, for each that was probed: the lower bound of its value, over all units together,
+    /// is above 0.
     #[must_use]
-    pub fn units_with_net_value(&self) -> usize {
-        self.net.iter().filter(|&&net| net > 0.0).count()
+    pub fn with_value(&self, confidence: f64) -> Vec<bool> {
+        clearly_positive(&self.value, &self.value_error, confidence, false)
     }
+
+    /// Whether a unit brings more than it costs, for each that was probed: the lower bound of its net value, over all
+    /// units together, is above 0.
+    #[must_use]
+    pub fn with_net_value(&self, confidence: f64) -> Vec<bool> {
+        clearly_positive(&self.net, &self.value_error, confidence, false)
+    }
+}
+
+/// Which of several estimates are above 0, so that the chance of a single wrong one among all is at most `1 - confidence`
+/// (Holm's step-down procedure, 1979, on one-sided normal bounds). An estimate without error counts as it is, one of 0 as
+/// `zero` says; one whose error is unknown never.
+fn clearly_positive(x: &[f64], errors: &[f64], confidence: f64, zero: bool) -> Vec<bool> {
+    let score = |i: usize| match (x[i], errors[i]) {
+        (x, 0.0) if x > 0.0 || (x == 0.0 && zero) => f64::INFINITY,
+        (_, 0.0) => f64::NEG_INFINITY,
+        (x, error) => x / error,
+    };
+    let mut order: Vec<usize> = (0..x.len()).filter(|&i| !score(i).is_nan()).collect();
+    order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+    let mut clear = vec![false; x.len()];
+    for (place, &i) in order.iter().enumerate() {
+        let level = (1.0 - confidence) / (x.len() - place) as f64;
+        if score(i) < mixture_quantile(&[0.0], None, 1.0, 1.0 - level) {
+            break;
+        }
+        clear[i] = true;
+    }
+    clear
 }
 
 #[cfg(test)]
@@ -107,7 +141,9 @@ mod tests {
         let score =
             |i: usize| mixture_quantile(&[0.0], None, 1.0, (i as f64 + 0.5) / f64::from(1000));
         let value: Vec<f64> = (0..n).map(score).collect();
-        let found = of(&value, &vec![1.0; n], &vec![0.0; n]).unread(&CollapseThresholds::default());
-        assert!(!found.contains(&true));
+        let found = of(&value, &vec![1.0; n], &vec![0.0; n]);
+        assert!(!found.unread(&CollapseThresholds::default()).contains(&true));
+        // Nor valuable: 23 of them lie two standard errors above 0.
+        assert!(!found.with_value(0.95).contains(&true));
     }
 }

@@ -58,6 +58,28 @@ struct Level {
 }
 
 /// Watches one layer.
+///
+/// ```
+/// use vdn_model::UnitStatistics;
+/// use vdn_model::diagnostics::{
+///     CollapseThresholds, Diagnostics, EpochView, LayerContext, RowCounts, UnitBudget, Watch,
+/// };
+/// let mut watch = Watch::new(CollapseThresholds::default(), UnitBudget::default());
+/// for (mean, loss) in [(0.0_f64, 0.9), (0.1, 0.8)] {
+///     let mut statistics = UnitStatistics::new();
+///     statistics.merge(32, &[mean], &[0.4], &[0.0], &[0.0]);
+///     let context = LayerContext {
+///         label: "layer", latent_dims: 1, beta: &[1e-4], band: None, prior_variance: &[],
+///     };
+///     let diagnostics = Diagnostics::new(&statistics, &RowCounts::new(1, 1), &context)?;
+///     let living = watch.epoch(&EpochView {
+///         statistics: &statistics, diagnostics: &diagnostics, loss, rate_given_past: None, unit_use: None,
+///     });
+///     assert_eq!(living.to_string(), "1 of 1 units living");
+/// }
+/// assert!((watch.seen().drift.as_ref().unwrap()[0] - 0.01 / 2.8).abs() < 1e-12);
+/// # Ok::<(), vdn_model::ModelError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Watch {
     thresholds: CollapseThresholds,

@@ -66,6 +66,20 @@ impl Forecaster {
     /// Replaces, one after the other, the activities of each of `units`, with `samples` samples of the latent for each
     /// window of a batch with targets, and measures what changes. The noise of everything else is the same in all passes.
     ///
+    /// ```
+    /// use vdn_model::{Batch, Forecaster, ForecasterConfig};
+    /// use vdn_tensor::noise::NoiseKey;
+    /// let config = ForecasterConfig { input_len: 24, horizon: 4, units: 8, ..ForecasterConfig::default() };
+    /// let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
+    /// let (windows, target) = (vec![0.5_f32; 2 * 24], vec![0.0_f32; 2 * 4]);
+    /// let batch = Batch { current: &windows, previous: &windows, target: &target };
+    /// assert_eq!(model.posteriors(&parameters, &batch)?.mu.len(), 2 * 8);
+    /// let found = model.unit_effects(&parameters, &batch, NoiseKey::new(0, 0, 0), 4, &[0, 5])?;
+    /// // Two units, two windows; an untrained head is silent.
+    /// assert_eq!(found.value, [0.0; 4]);
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
+    ///
     /// Cost: for each unit, window, sample and kind of replacement (two) the head's activation and output maps, not its
     /// maps over all channels; see `replacement.rs`.
     ///
