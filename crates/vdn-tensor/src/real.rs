@@ -91,6 +91,21 @@ pub trait Real:
         [self.exp(), Self::select(small, series * self * self, self.exp_m1() - self)]
     }
 
+    /// `[g, 1 - g, -ln(1 - g) - g]` for `g = sigmoid(self)`: positive (0 at minus infinity), none of them cancelling. On
+    /// `f32` lanes what is below `e^-87` is 0.
+    #[inline(always)]
+    fn gain(self) -> [Self; 3] {
+        let (zero, one) = (self.lit(0.0), self.lit(1.0));
+        let t = (-self.abs()).exp();
+        let large = one / (one + t);
+        let small = t * large;
+        let up = zero.le(self);
+        let [gain, rest] = [Self::select(up, large, small), Self::select(up, small, large)];
+        let tiny = gain.lt(gain.lit(0.25));
+        let near = -crate::families::ln_1p_minus(-gain);
+        [gain, rest, Self::select(tiny, near, self.softplus() - gain)]
+    }
+
     /// `[e^self - 1, p]` where `p` tells the size of `e^self` to within a factor `sqrt(2)`. Domain on `f32` lanes: `|self| <=
     /// 80`.
     #[inline(always)]

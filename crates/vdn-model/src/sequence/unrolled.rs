@@ -169,7 +169,7 @@ fn unroll_with<T: Element>(
         if how.truncate.is_some_and(|every| t > 0 && t % every == 0) {
             past.detach(graph)?;
         }
-        let (z, kl) = past.step(graph, prior, steps, *message, t as u64, how)?;
+        let (z, kl) = past.step(graph, prior, steps, *message, t as u64, (how, false))?;
         out.z.push(z);
         out.kl.push(kl);
     }
@@ -208,7 +208,8 @@ impl Past {
         Ok(())
     }
 
-    /// Records step `t` and makes it the last: its latent and its divergence.
+    /// Records step `t` and makes it the last: its latent and its divergence. With `mean`, that of the structured posterior
+    /// is averaged over samples and batch, `[units]`.
     pub(super) fn step<T: Element>(
         &mut self,
         graph: &mut Graph<'_, T>,
@@ -216,14 +217,22 @@ impl Past {
         steps: &mut PriorSteps,
         message: Message,
         t: u64,
-        how: Unroll,
+        (how, mean_kl): (Unroll, bool),
     ) -> Result<(Var, Var), Error> {
         let noise = Noise::Addressed(how.noise.fold_in(t));
         let Message { mean, logvar, gap } = message;
         match how.posterior {
             Posterior::Structured => {
                 let before = steps.next(graph, &self.latents, gap)?;
-                let step = graph.tape.structured_step(mean, logvar, before, how.samples, noise)?;
+                let step = match mean_kl {
+                    true => {
+                        let tape = &mut *graph.tape;
+                        tape.structured_step_mean(mean, logvar, before, how.samples, noise)?
+                    }
+                    false => {
+                        graph.tape.structured_step(mean, logvar, before, how.samples, noise)?
+                    }
+                };
                 self.latents.insert(0, step.z);
                 self.latents.truncate(prior.order());
                 Ok((step.z, step.kl))

@@ -4,6 +4,7 @@
 //! [`Dual`](crate::Dual) numbers. What all families have in common is the trait [`Family`]; [`sample_into`] draws from
 //! any of them with addressed noise.
 
+pub mod conditional;
 mod draw;
 mod excess;
 mod family;

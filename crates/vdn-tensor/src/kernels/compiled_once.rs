@@ -7,7 +7,9 @@
 
 use super::layer_norm_backward::LayerNormGradients;
 use super::likelihood::{Mixture, MixtureGradients};
-use super::unit::{UnitGradients, UnitOutputs, Units};
+use super::unit::{
+    ConditionalGradients, ConditionalOutputs, ConditionalUnits, UnitGradients, UnitOutputs, Units,
+};
 use crate::noise::NoiseKey;
 use crate::shape::Shape;
 
@@ -44,6 +46,10 @@ kernels! {
         d_mu: Option<&mut [Self]>,
         d_logvar: Option<&mut [Self]>
     ) = super::unit::unit_backward_body;
+    fn conditional_forward(units: &ConditionalUnits<'_, Self>, outputs: ConditionalOutputs<'_, Self>)
+        = super::unit::conditional_forward_body;
+    fn conditional_backward(units: &ConditionalUnits<'_, Self>, gradients: ConditionalGradients<'_, Self>)
+        = super::unit::conditional_backward_body;
     fn fill_normal(key: NoiseKey, sample: u32, out: &mut [Self]) = NoiseKey::fill_normal_body;
     fn fill_uniform(key: NoiseKey, sample: u32, out: &mut [Self]) = NoiseKey::fill_uniform_body;
     fn dropout(x: &[Self], p: f64, key: NoiseKey, out: &mut [Self]) = super::dropout::dropout_body;

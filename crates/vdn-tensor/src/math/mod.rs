@@ -18,6 +18,7 @@ pub mod erf;
 pub mod exp;
 pub mod exp_m1;
 pub mod exp_with_excess;
+pub mod gain;
 pub mod gamma;
 pub mod ln;
 pub mod ln_1p;

@@ -196,6 +196,10 @@ impl Real for F32 {
         math::exp_with_excess::exp_with_excess(self)
     }
     #[inline(always)]
+    fn gain(self) -> [Self; 3] {
+        math::gain::gain(self)
+    }
+    #[inline(always)]
     fn exp_m1_and_power(self) -> [Self; 2] {
         math::exp_m1::exp_m1_and_power(self)
     }

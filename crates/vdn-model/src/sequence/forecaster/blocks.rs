@@ -24,7 +24,8 @@ pub(super) struct Pass<'a, T: Element> {
 
 /// What a block gives.
 pub(super) struct Block {
-    /// Divergences of its steps: `[samples, batch, units]` for the structured posterior, else `[batch, units]`.
+    /// Divergences of its steps: `[samples, batch, units]` (or their mean, `[units]`) for the structured posterior, else
+    /// `[batch, units]`.
     pub(super) kl: Vec<Var>,
     /// `[samples, steps of the block * batch, channels]`; 0 where a step is missing.
     pub(super) log_density: Var,
@@ -102,13 +103,14 @@ impl<T: Element> Pass<'_, T> {
         self.rows(graph, range, width, fill).map(Some)
     }
 
-    /// Records a block after `past`.
+    /// Records a block after `past`; with `mean_kl` divergences are averaged where that is done at once.
     pub(super) fn block(
         &self,
         graph: &mut Graph<'_, T>,
         block: usize,
         steps: &mut PriorSteps,
         mut past: Past,
+        mean_kl: bool,
     ) -> Result<Block, Error> {
         let (model, series, range) = (self.model, &self.series, self.range(block));
         let (batch, channels) = (series.batch(), model.config().channels);
@@ -125,7 +127,8 @@ impl<T: Element> Pass<'_, T> {
                 graph.tape.slice_axis(all.logvar, 0, i * batch, batch)?,
             ];
             let message = Message { mean, logvar, gap: 1 };
-            let (z, cost) = past.step(graph, model.layer.prior(), steps, message, t as u64, how)?;
+            let (z, cost) =
+                past.step(graph, model.layer.prior(), steps, message, t as u64, (how, mean_kl))?;
             latents.push(z);
             kl.push(cost);
         }
@@ -166,7 +169,7 @@ impl<T: Element> Recurrence<T> for Pass<'_, T> {
         let posterior = self.model.config().posterior;
         let mut steps = PriorSteps::from_shared(graph, self.model.layer.prior(), shared)?;
         let past = Past::from_vars(posterior, state);
-        let Block { kl, log_density, past } = self.block(graph, block, &mut steps, past)?;
+        let Block { kl, log_density, past } = self.block(graph, block, &mut steps, past, true)?;
         let sum = graph.tape.sum(log_density)?;
         let draws = (self.samples * self.series.batch()) as f64;
         let misfit = graph.tape.scale(sum, T::from_f64(-1.0 / draws))?;
@@ -180,7 +183,8 @@ impl<T: Element> Recurrence<T> for Pass<'_, T> {
         }
         let cost = cost.ok_or_else(|| Error::invalid("sequence_forecaster", "an empty block"))?;
         let draws = match posterior {
-            Posterior::Structured => draws,
+            // Averaged by the operation.
+            Posterior::Structured => 1.0,
             _ => self.series.batch() as f64,
         };
         let cost = graph.tape.scale(cost, T::from_f64(1.0 / draws))?;

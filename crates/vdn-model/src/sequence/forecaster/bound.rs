@@ -79,7 +79,7 @@ impl SequenceForecaster {
             let past = Past::from_vars(posterior, &past);
             let mut steps = PriorSteps::new(&mut graph, prior)?;
             let Block { kl, log_density, past } =
-                pass.block(&mut graph, block, &mut steps, past)?;
+                pass.block(&mut graph, block, &mut steps, past, false)?;
             for &kl in &kl {
                 for (row, kl) in tape.value(kl).data().chunks_exact(units).enumerate() {
                     for (unit, kl) in bound.unit_kl.iter_mut().zip(kl) {

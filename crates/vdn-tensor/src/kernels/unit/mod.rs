@@ -17,13 +17,19 @@
 mod adjoint;
 mod backward;
 mod chunks;
+mod conditional;
 mod forward;
 mod merge;
 
 pub use backward::{UnitGradients, unit_backward};
+pub use conditional::{
+    ConditionalGradients, ConditionalOutputs, ConditionalUnits, conditional_backward,
+    conditional_forward,
+};
 pub use forward::{UnitOutputs, unit_forward};
 
 pub(super) use backward::unit_backward_body;
+pub(super) use conditional::{conditional_backward_body, conditional_forward_body};
 pub(super) use forward::unit_forward_body;
 
 use crate::element::Element;

@@ -1,0 +1,135 @@
+//! The fused kernel of units under a conditional prior: draw, divergence and its mean in one pass, and its adjoint, which
+//! stores no noise. The counterpart of the kernel for the standard prior; the formulas are those of
+//! [`conditional`](crate::families::conditional).
+//!
+//! Shapes: messages `m`, `log_r` `[rows, columns]`; previous latents and draws `[samples, rows, columns]`; the prior's
+//! coefficient and log-variance `[columns]`.
+
+mod backward;
+mod forward;
+
+pub use backward::{ConditionalGradients, conditional_backward};
+pub use forward::{ConditionalOutputs, conditional_forward};
+
+pub(in crate::kernels) use backward::conditional_backward_body;
+pub(in crate::kernels) use forward::conditional_forward_body;
+
+use super::{Origin, Source, UnitNoise, load};
+use crate::element::Element;
+use crate::real::Real;
+use crate::simd::{LANES, Simd};
+use crate::{load_partial, store_partial};
+
+/// One step of a layer of units.
+#[derive(Clone, Copy, Debug)]
+pub struct ConditionalUnits<'a, T> {
+    /// Examples of the batch.
+    pub rows: usize,
+    /// Units.
+    pub columns: usize,
+    /// Trajectories.
+    pub samples: usize,
+    /// The means of the messages, `[rows, columns]`; of no account where `log_r` is infinite.
+    pub m: &'a [T],
+    /// Their log-variances, `[rows, columns]`.
+    pub log_r: &'a [T],
+    /// The latents of the step before, `[samples, rows, columns]`.
+    pub previous: &'a [T],
+    /// The coefficient of the prior, `[columns]`.
+    pub phi: &'a [T],
+    /// The log-variance of the prior, `[columns]`.
+    pub logvar: &'a [T],
+    /// The noise.
+    pub noise: UnitNoise<'a, T>,
+}
+
+/// What depends on a column alone: coefficient, log-variance, deviation, precision of the prior.
+const TABLE: usize = 4;
+
+impl<T: Element> ConditionalUnits<'_, T> {
+    fn size(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    fn check(&self) {
+        let Self { rows, columns, samples, .. } = *self;
+        let named = [("m", self.m), ("log_r", self.log_r)];
+        for (name, x) in named {
+            assert_eq!(x.len(), self.size(), "structured_step: {name} is not [{rows}, {columns}]");
+        }
+        self.check_all("the previous latents are", self.previous);
+        for (name, x) in [("phi", self.phi), ("logvar", self.logvar)] {
+            assert_eq!(x.len(), columns, "structured_step: {name} is not [{columns}]");
+        }
+        if let UnitNoise::Given(noise) = self.noise {
+            self.check_all("the noise is", noise);
+        }
+        assert!(samples > 0, "structured_step: no samples");
+    }
+
+    fn check_all(&self, name: &str, x: &[T]) {
+        let Self { rows, columns, samples, .. } = *self;
+        let want = samples * self.size();
+        assert_eq!(x.len(), want, "structured_step: {name} not [{samples}, {rows}, {columns}]");
+    }
+
+    fn source(&self) -> Source<'_, T> {
+        let from = match self.noise {
+            UnitNoise::Addressed(key) => Origin::Addressed(key.rounds()),
+            UnitNoise::Given(noise) => Origin::Given(noise),
+        };
+        Source { from, rows: self.rows, columns: self.columns, antithetic: false }
+    }
+}
+
+/// Columns that a task goes through row by row before the next ones: what depends on a column stays in the first-level
+/// cache beside rows that pass through it.
+const STRIP: usize = 256;
+
+/// `columns`, up to whole lane groups.
+fn padded(columns: usize) -> usize {
+    columns.next_multiple_of(LANES)
+}
+
+/// Fills `table [lane groups, kinds, LANES]` with what the columns give and, where there is a fifth kind, with `last` times
+/// `share`. The kinds of a lane group lie side by side: in rows of their own they would fall on the same places of the
+/// cache.
+#[inline(always)]
+fn fill_table<S: Simd, T: Element>(
+    simd: S,
+    units: &ConditionalUnits<'_, T>,
+    table: &mut [T],
+    kinds: usize,
+    last: Option<(&[T], T)>,
+) {
+    for (group, table) in table.chunks_exact_mut(kinds * LANES).enumerate() {
+        let column = group * LANES;
+        let range = column..units.columns.min(column + LANES);
+        let phi = load_partial(simd, &units.phi[range.clone()], T::ZERO);
+        let logvar = load_partial(simd, &units.logvar[range.clone()], T::ZERO);
+        let deviation = (logvar * logvar.lit(0.5)).exp();
+        let mut x = [phi, logvar, deviation, (-logvar).exp(), T::splat(simd, T::ZERO)];
+        if let Some((last, share)) = last {
+            x[TABLE] = load_partial(simd, &last[range], T::ZERO) * T::splat(simd, share);
+        }
+        for k in 0..kinds {
+            store_partial(x[k], &mut table[k * LANES..][..LANES]);
+        }
+    }
+}
+
+/// The lanes of kind `kind` of the table for the lane group from `column` on.
+///
+/// # Safety
+/// The table has `kinds` lane groups for each of the columns, which `column` is one of.
+#[inline(always)]
+unsafe fn table_at<S: Simd, T: Element>(
+    simd: S,
+    table: &[T],
+    kinds: usize,
+    column: usize,
+    kind: usize,
+) -> T::Lanes<S> {
+    // SAFETY: by the contract of this function.
+    unsafe { load::<S, T, true>(simd, table, column * kinds + kind * LANES, LANES) }
+}
