@@ -7,11 +7,13 @@ use crate::data::{Dataset, Table};
 use crate::diagnose::{diagnose, logvar_limits, rate_given_past, unit_costs};
 use crate::error::TrainError;
 use crate::evaluate::{evaluate, forecast, validate_within};
+use crate::history::read_losses;
 use crate::metrics::{PredictiveScore, Summary};
 use crate::probe::probe;
 use crate::report::{Report, Row};
 use crate::run::RunDirectory;
 use crate::trainer::{Files, Progress, Trained, Trainer};
+use crate::unit_history::UnitHistory;
 use crate::unit_report::{UnitReport, write_units};
 use std::fmt::Write;
 use std::path::Path;
@@ -330,6 +332,19 @@ fn load_model(
     Ok((model, parameters))
 }
 
+/// What training saw of the units from epoch to epoch, up to the weights that were kept; nothing where a run has no such
+/// files.
+fn stored_seen(run: &RunDirectory) -> Result<Seen, TrainError> {
+    let (units, history) = (run.units(false), run.history(false));
+    if !(units.exists() && history.exists()) {
+        return Ok(Seen::default());
+    }
+    let units = UnitHistory::read(&units)?;
+    let thresholds = CollapseThresholds::default();
+    let losses = read_losses(&history)?;
+    Ok(losses.map_or_else(Seen::default, |(losses, best)| units.seen(best, &losses, &thresholds)))
+}
+
 /// Scores the stored weights of a run again on its test windows, beside the baselines.
 ///
 /// # Errors
@@ -357,8 +372,8 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
         experiment.score(Stage::Model, &model, &parameters, None, &mut report.rows)?;
     let control = run.control(false);
     let control = control.exists().then(|| load_control(&control)).transpose()?;
-    report.units =
-        experiment.examine(&model, &parameters, control.as_ref(), &Seen::default(), None)?;
+    let seen = stored_seen(run)?;
+    report.units = experiment.examine(&model, &parameters, control.as_ref(), &seen, None)?;
     let controllers = experiment.controllers(&model, control.as_ref())?;
     if run.weights(true).exists() {
         let (twin, twin_parameters) = load_model(&experiment, run, Stage::Twin)?;

@@ -170,3 +170,25 @@ pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
     }
     write_atomically(path, text.as_bytes())
 }
+
+/// The training loss of every epoch of a history, and the place of the epoch whose weights were kept; `None` where it does
+/// not say so.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn read_losses(path: &Path) -> Result<Option<(Vec<f64>, usize)>, TrainError> {
+    let mut reader = csv::Reader::from_path(path).map_err(|e| TrainError::format(path, e))?;
+    let names = reader.headers().map_err(|e| TrainError::format(path, e))?.clone();
+    let place = |name: &str| names.iter().position(|column| column == name);
+    let (Some(loss), Some(best)) = (place("loss"), place("best")) else { return Ok(None) };
+    let (mut losses, mut kept) = (Vec::new(), None);
+    for record in reader.records() {
+        let record = record.map_err(|e| TrainError::format(path, e))?;
+        let number = |column| record.get(column).and_then(|cell| cell.parse().ok());
+        if number(best) == Some(1.0) {
+            kept = Some(losses.len());
+        }
+        losses.push(number(loss).unwrap_or(f64::NAN));
+    }
+    Ok(kept.map(|kept| (losses, kept)))
+}

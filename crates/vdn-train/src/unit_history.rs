@@ -21,7 +21,7 @@
 use crate::atomic_file::write_atomically;
 use crate::error::TrainError;
 use std::path::Path;
-use vdn_model::diagnostics::{Diagnostics, Living, Reason};
+use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, Living, Reason, Seen};
 
 /// What is kept of each unit and epoch, in the file's order.
 pub const UNIT_MEASURES: [&str; 9] =
@@ -97,6 +97,44 @@ impl UnitHistory {
         self.values.get(start..start + self.units)
     }
 
+    /// What the epochs up to `epoch` (counted from 0) showed of the units, as training saw it, in single precision;
+    /// `losses` are the training losses of the epochs.
+    #[must_use]
+    pub fn seen(&self, epoch: usize, losses: &[f64], thresholds: &CollapseThresholds) -> Seen {
+        let row = |epoch: usize, measure: &str| {
+            let row = Self::measure(measure).and_then(|measure| self.get(epoch, measure));
+            row.unwrap_or_default().iter().map(|&x| f64::from(x)).collect::<Vec<f64>>()
+        };
+        let known = epoch > 0 && epoch < self.epochs();
+        let over = thresholds.drift_epochs.max(1);
+        let mean_drift = || {
+            let mut mean = vec![0.0; self.units];
+            for epoch in epoch + 1 - over..=epoch {
+                mean.iter_mut().zip(row(epoch, "drift")).for_each(|(m, x)| *m += x / over as f64);
+            }
+            mean
+        };
+        let epochs = thresholds.growth_epochs;
+        let growing = || {
+            let levels = |measure| -> Vec<Vec<f64>> {
+                (epoch - epochs..=epoch).map(|epoch| row(epoch, measure)).collect()
+            };
+            let of = [levels("energy"), levels("kl")];
+            let grew = |unit: usize| {
+                let unit = |of: &Vec<Vec<f64>>| of.iter().map(|x| x[unit]).collect::<Vec<_>>();
+                of.iter().any(|of| thresholds.grew(&unit(of)))
+            };
+            (0..self.units).map(grew).collect()
+        };
+        let change = losses.get(epoch).zip(epoch.checked_sub(over).and_then(|i| losses.get(i)));
+        Seen {
+            drift: known.then(|| row(epoch, "drift")),
+            mean_drift: (known && epoch >= over).then(mean_drift),
+            loss_change: change.map(|(now, before)| now - before),
+            growing: (known && epochs > 0 && epoch >= epochs).then(growing),
+        }
+    }
+
     /// Writes the file.
     ///
     /// # Errors
@@ -159,9 +197,7 @@ impl UnitHistory {
 mod tests {
     use super::*;
     use vdn_model::UnitStatistics;
-    use vdn_model::diagnostics::{
-        CollapseThresholds, Evidence, LayerContext, RowCounts, UnitBudget,
-    };
+    use vdn_model::diagnostics::{EpochView, Evidence, LayerContext, RowCounts, UnitBudget, Watch};
 
     fn epoch(spread: f64) -> (Diagnostics, Living) {
         let mut statistics = UnitStatistics::new();
@@ -207,6 +243,48 @@ mod tests {
         let frozen = vdn_model::diagnostics::CollapseMode::Frozen;
         assert_eq!(of(1, "state"), [0.0, f32::from(Reason::Collapse(frozen).code())]);
         assert_eq!((read.get(2, 0), read.get(0, 9)), (None, None));
+    }
+
+    #[test]
+    fn what_training_saw_is_seen_again() {
+        let thresholds = CollapseThresholds::default();
+        let mut watch = Watch::new(thresholds, UnitBudget::default());
+        let mut history = UnitHistory::new(2);
+        let mut losses = Vec::new();
+        for (epoch, spread) in [0.5, 0.9, 1.6, 2.8, 5.0, 5.1].into_iter().enumerate() {
+            let mut statistics = UnitStatistics::new();
+            statistics.merge(8, &[0.0, 1.0], &[spread, 0.2], &[0.0, 0.0], &[0.0, 0.0]);
+            let context = LayerContext {
+                label: "layer",
+                latent_dims: 1,
+                beta: &[1e-4, 2e-4],
+                band: None,
+                prior_variance: &[],
+            };
+            let diagnostics =
+                Diagnostics::new(&statistics, &RowCounts::new(2, 1), &context).unwrap();
+            losses.push(1.0 - 0.1 * epoch as f64);
+            let living = watch.epoch(&EpochView {
+                statistics: &statistics,
+                diagnostics: &diagnostics,
+                loss: losses[epoch],
+                rate_given_past: None,
+                unit_use: None,
+            });
+            history.push(&diagnostics, &living, watch.seen().drift.as_deref());
+            let (found, truth) = (history.seen(epoch, &losses, &thresholds), watch.seen());
+            assert_eq!(found.growing, truth.growing, "epoch {epoch}");
+            assert_eq!(found.loss_change, truth.loss_change);
+            for (found, truth) in
+                [(&found.drift, &truth.drift), (&found.mean_drift, &truth.mean_drift)]
+            {
+                assert_eq!(found.is_some(), truth.is_some(), "epoch {epoch}");
+                let pairs = found.iter().flatten().zip(truth.iter().flatten());
+                // Rounded to single precision.
+                pairs.for_each(|(a, b)| assert!((a - b).abs() <= 1e-7 * b.abs(), "{a} {b}"));
+            }
+        }
+        assert_eq!(history.seen(4, &losses, &thresholds).growing, Some(vec![true, false]));
     }
 
     #[test]

@@ -138,6 +138,21 @@ impl<'a> Evidence<'a> {
 }
 
 impl CollapseThresholds {
+    /// Whether an energy, or a KL in nats, that took these values in successive epochs grows without bound: above
+    /// [`CollapseThresholds::growth_floor`] in the last, and larger by [`CollapseThresholds::growth`] in each after the first.
+    ///
+    /// ```
+    /// use vdn_model::diagnostics::CollapseThresholds;
+    /// let thresholds = CollapseThresholds::default();
+    /// assert!(thresholds.grew(&[0.4, 0.7, 1.2, 2.0]));
+    /// assert!(!thresholds.grew(&[0.7, 1.2, 1.3, 1.4]));
+    /// ```
+    #[must_use]
+    pub fn grew(&self, levels: &[f64]) -> bool {
+        levels.last().is_some_and(|&last| last > self.growth_floor)
+            && levels.windows(2).all(|pair| pair[1] > self.growth * pair[0])
+    }
+
     /// The modes that each unit is in, the gravest first.
     ///
     /// ```

@@ -160,14 +160,13 @@ impl Watch {
 
     /// Which units' energy or KL grew by the threshold's factor in each of the last epochs; `None` before so many.
     fn growing(&self, units: usize) -> Option<Vec<bool>> {
-        let CollapseThresholds { growth, growth_epochs, growth_floor, .. } = self.thresholds;
-        if growth_epochs == 0 || self.levels.len() <= growth_epochs {
+        let epochs = self.thresholds.growth_epochs;
+        if epochs == 0 || self.levels.len() <= epochs {
             return None;
         }
         let grew = |of: &dyn Fn(&Level) -> &[f64], unit: usize| {
-            let at = |epoch: usize| of(&self.levels[epoch]).get(unit).copied().unwrap_or(0.0);
-            at(growth_epochs) > growth_floor
-                && (0..growth_epochs).all(|epoch| at(epoch + 1) > growth * at(epoch))
+            let levels = self.levels.iter().map(|level| of(level).get(unit).copied());
+            self.thresholds.grew(&levels.map(Option::unwrap_or_default).collect::<Vec<_>>())
         };
         let either = |unit| grew(&|level| &level.energy, unit) || grew(&|level| &level.kl, unit);
         Some((0..units).map(either).collect())
