@@ -9,7 +9,7 @@ use crate::error::TrainError;
 use crate::evaluate::{evaluate, forecast, validate_within};
 use crate::history::read_losses;
 use crate::metrics::{PredictiveScore, Summary};
-use crate::probe::probe;
+use crate::probe::{layer_use, probe};
 use crate::report::{Report, Row};
 use crate::run::RunDirectory;
 use crate::trainer::{Files, Progress, Trained, Trainer};
@@ -200,7 +200,12 @@ impl Experiment {
             validate_within(model, parameters, &self.data, windows, seed, averages, limits)?;
         let Some(diagnostics) = diagnose(model, &validation, controllers)? else { return Ok(None) };
         let (settings, kl) = (&config.diagnostics, unit_costs(&diagnostics));
-        let probe = probe(model, parameters, &self.data, seed, settings, &kl)?;
+        let mut probe = probe(model, parameters, &self.data, seed, settings, &kl)?;
+        if let Some(probe) = &mut probe {
+            // Once training is over all windows can be afforded: a smaller standard error.
+            let total = kl.iter().sum();
+            probe.layer = layer_use(model, parameters, &self.data, windows, seed, total)?;
+        }
         let left = rate_given_past(model, controllers, probe.as_ref());
         let evidence = Evidence {
             rate_given_past: left.as_deref(),

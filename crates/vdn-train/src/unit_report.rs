@@ -51,7 +51,9 @@ pub struct UnitReport {
 /// What was measured on the probe set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProbeReport {
-    /// All units together.
+    /// Windows of the probe set.
+    pub windows: usize,
+    /// All units together, on all validation windows.
     pub layer: LayerUse,
     /// Whether they are used: what they bring exceeds two standard errors.
     pub used: bool,
@@ -87,6 +89,7 @@ impl ProbeReport {
         let found = &probe.unit_use;
         let count = |of: Vec<bool>| of.into_iter().filter(|&yes| yes).count();
         Self {
+            windows: probe.windows,
             layer: probe.layer,
             used: probe.layer.is_used(),
             used_by_score: probe.layer.is_used_by_score(),
@@ -166,7 +169,7 @@ impl fmt::Display for UnitReport {
             probe.units_probed,
             probe.units_with_net_value,
             probe.information,
-            l.windows,
+            probe.windows,
             probe.seconds.iter().sum::<f64>()
         )
     }
