@@ -63,8 +63,8 @@ impl<T: Element> Problem<T> {
         let mut log_r = numbers::<T>(3, size);
         for (i, (m, log_r)) in m.iter_mut().zip(&mut log_r).enumerate() {
             let far = i / 16 % 5 == 3;
-            *m = *m * T::from_f64(if far { 40.0 } else { 2.0 });
-            *log_r = *log_r * T::from_f64(if i % 7 == 0 { 12.0 } else { 3.0 });
+            *m *= T::from_f64(if far { 40.0 } else { 2.0 });
+            *log_r *= T::from_f64(if i % 7 == 0 { 12.0 } else { 3.0 });
             if missing(i) {
                 (*m, *log_r) = (T::from_f64(f64::NAN), T::from_f64(f64::INFINITY));
             }
