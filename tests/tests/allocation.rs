@@ -1,13 +1,16 @@
 //! A training step in steady state allocates nothing, on all threads of the trainer's pool, and memory does not grow:
-//! forward pass, backward pass and optimiser of the whole forecaster.
+//! forward pass, backward pass and optimiser of the whole forecaster, without controllers and with all that go together.
 //!
 //! One test alone counts, so that nothing else allocates meanwhile; the others of this file are ignored by default.
 
 use vdn_autograd::Tape;
-use vdn_model::{Batch, Bindings, Forecaster, ForecasterConfig, Graph, Mode, Parameters};
+use vdn_model::controllers::{LayerControl, LossValues};
+use vdn_model::{
+    Batch, Bindings, Forecaster, ForecasterConfig, Graph, LossOptions, Mode, Parameters,
+};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::{AdamW, AdamWConfig, ControlConfig};
 
 /// Counts the allocations of every thread.
 #[global_allocator]
@@ -21,6 +24,7 @@ struct Training {
     optimizer: AdamW<f32>,
     tape: Tape<f32>,
     bindings: Bindings,
+    control: Option<LayerControl>,
     windows: [Vec<f32>; 3],
     step: u32,
 }
@@ -38,18 +42,48 @@ impl Training {
             numbers
         });
         let (tape, bindings) = (Tape::new(), Bindings::new());
-        Ok(Self { model, parameters, optimizer, tape, bindings, windows, step: 0 })
+        let control = None;
+        Ok(Self { model, parameters, optimizer, tape, bindings, control, windows, step: 0 })
+    }
+
+    /// With these controllers, and the KL of every row that a thermostat looks at.
+    fn controlled(config: ForecasterConfig, batch: usize, names: &str) -> Result<Self, Failure> {
+        let config = ForecasterConfig { emit_kl: true, ..config };
+        let mut control =
+            ControlConfig { band_spread: 1.0, band_target: 0.2, ..ControlConfig::default() };
+        control.choose(names.split(','))?;
+        let control = control.build(&config, false)?;
+        assert!(control.is_some());
+        Ok(Self { control, ..Self::new(config, batch)? })
     }
 
     fn step(&mut self) -> Result<f32, Failure> {
-        let Self { model, parameters, optimizer, tape, bindings, windows, step } = self;
+        let Self { model, parameters, optimizer, tape, bindings, control, windows, step } = self;
         tape.reset();
         let [current, previous, target] = &*windows;
         let batch = Batch { current, previous, target };
         let key = NoiseKey::new(1, 0, *step);
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
-        let loss = model.loss(&mut graph, &batch)?.loss;
+        let options = LossOptions {
+            local: control.as_ref().map(|control| &control.levers().objective),
+            earlier: Some(previous),
+            ..LossOptions::default()
+        };
+        let terms = model.loss_with(&mut graph, &batch, &options)?;
+        let loss = terms.loss;
         let value = tape.scalar(loss)?;
+        if let (Some(control), Some(layer), Some(local)) =
+            (control.as_mut(), terms.layer, terms.local)
+        {
+            let read = |var| tape.scalar(var).map(f64::from);
+            let losses = LossValues {
+                nll: read(terms.nll)?,
+                weighted_kl: read(local.weighted_kl)?,
+                ar: local.ar.map_or(Ok(0.0), read)?,
+                ..LossValues::default()
+            };
+            control.observe(tape, model.layer(), &layer, losses);
+        }
         tape.backward(loss)?;
         tape.release_shared();
         let gradients = (0..parameters.len()).map(|i| {
@@ -57,6 +91,13 @@ impl Training {
             gradient.map(|g| g.data())
         });
         optimizer.step(parameters, 1e-3, gradients)?;
+        if let Some(control) = control
+            && let Some(gain) = control.act(model.layer(), parameters)
+        {
+            for id in model.layer().mean_parameters() {
+                optimizer.rescale_rows(id.index(), gain);
+            }
+        }
         *step += 1;
         Ok(value)
     }
@@ -96,18 +137,25 @@ fn a_training_step_allocates_nothing_on_any_thread() -> Result<(), Failure> {
         head_hidden: 128,
         ..ForecasterConfig::default()
     };
-    let mut training = Training::new(config, 64)?;
-    Pool::new(2)?.run(|| {
+    let pool = Pool::new(2)?;
+    let steady = |mut training: Training, what: &str| -> Result<(), Failure> {
         let mut counts = Vec::with_capacity(PATIENCE);
         while counts.last() != Some(&0) {
-            assert!(counts.len() < PATIENCE, "allocations in {WINDOW} steps each: {counts:?}");
+            assert!(counts.len() < PATIENCE, "{what}: in {WINDOW} steps each: {counts:?}");
             let before = blocks();
             for _ in 0..WINDOW {
                 assert!(training.step()?.is_finite());
             }
             counts.push(blocks() - before);
         }
-        println!("allocations in {WINDOW} steps each, until there were none: {counts:?}");
+        println!("{what}: allocations in {WINDOW} steps each, until there were none: {counts:?}");
+        Ok(())
+    };
+    pool.run(|| {
+        steady(Training::new(config, 64)?, "constant beta")?;
+        for names in ["homeo,rate,kl,free_bits,annealing,ar", "proj_on", "capacity,rate,ar"] {
+            steady(Training::controlled(config, 64, names)?, names)?;
+        }
         Ok(())
     })
 }

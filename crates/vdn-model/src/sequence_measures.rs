@@ -3,6 +3,7 @@
 //! ```text
 //! rho_i = 2 Cov(z_t, z_{t-1}) / (Var z_t + Var z_{t-1})          centred by the mean over all steps
 //! R_i   = [ ln Var(z_t - phi_i z_{t-1}) - E ln Var(z_t | z_{t-1}, h_t) ] / 2     nats per step
+//!       = [ ln(C2 + V) - E ln v ] / 2,    C2 = Var(g (m - phi z_{t-1})),  v = s^2 (1 - g),  V = E v
 //! ```
 //!
 //! over samples, batch and steps. By the law of total covariance `rho` is the persistence `[Cov(mu_t, mu_{t-1}) + E Cov_q(z_t,
@@ -87,31 +88,43 @@ pub fn sequence_measures<T: Element>(
     let sum = tape.add(a, b)?;
     let sum = mean_of(tape, sum)?;
     let persistence = tape.div(product, sum)?;
-    let carried = tape.mul(before, phi)?;
-    let innovation = tape.sub(now, carried)?;
-    let centre = mean_of(tape, innovation)?;
-    let innovation = tape.sub(innovation, centre)?;
-    let square = tape.square(innovation)?;
-    let spread = mean_of(tape, square)?;
-    let spread = tape.ln(spread)?;
-    // ln Var(z_t | z_{t-1}, h_t) = ln s^2 - softplus(ln s^2 - ln r).
-    let mut sum = None;
-    for message in &messages[1..] {
+    // Given the past, z_t - phi z_{t-1} has the mean g (m - phi z_{t-1}) and the variance s^2 (1 - g).
+    let mut drawn = Vec::with_capacity(steps - 1);
+    let (mut variance, mut log_variance) = (None, None);
+    for (message, &past) in messages[1..].iter().zip(&unrolled.z) {
         let distance = tape.sub(log_s2, message.logvar)?;
+        let gain = tape.sigmoid(distance)?;
+        let carried = tape.mul(past, phi)?;
+        let surprise = tape.sub(message.mean, carried)?;
+        drawn.push(tape.mul(surprise, gain)?);
         let narrowed = tape.softplus(distance)?;
-        let narrowed = match tape.shape(narrowed).dims().len() {
-            2 => tape.mean_axis(narrowed, 0)?,
-            _ => narrowed,
-        };
-        sum = Some(match sum {
-            Some(sum) => tape.add(sum, narrowed)?,
-            None => narrowed,
-        });
+        let own_log = tape.sub(log_s2, narrowed)?;
+        let own = tape.exp(own_log)?;
+        for (sum, x) in [(&mut variance, own), (&mut log_variance, own_log)] {
+            let x = match tape.shape(x).dims().len() {
+                2 => tape.mean_axis(x, 0)?,
+                _ => x,
+            };
+            *sum = Some(match *sum {
+                Some(sum) => tape.add(sum, x)?,
+                None => x,
+            });
+        }
     }
-    let Some(narrowed) = sum else { unreachable!("there are three steps") };
-    let narrowed = tape.scale(narrowed, T::from_f64(1.0 / (steps - 1) as f64))?;
-    let rate = tape.sub(spread, log_s2)?;
-    let rate = tape.add(rate, narrowed)?;
+    let (Some(variance), Some(log_variance)) = (variance, log_variance) else {
+        unreachable!("there are three steps")
+    };
+    let drawn = tape.concat(&drawn, 0)?;
+    let centre = mean_of(tape, drawn)?;
+    let drawn = tape.sub(drawn, centre)?;
+    let square = tape.square(drawn)?;
+    let spread = mean_of(tape, square)?;
+    let share = T::from_f64(1.0 / (steps - 1) as f64);
+    let variance = tape.scale(variance, share)?;
+    let log_variance = tape.scale(log_variance, share)?;
+    let whole = tape.add(spread, variance)?;
+    let whole = tape.ln(whole)?;
+    let rate = tape.sub(whole, log_variance)?;
     let rate = tape.scale(rate, T::from_f64(0.5))?;
     Ok(SequenceMeasures { rate, persistence })
 }

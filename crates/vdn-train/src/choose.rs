@@ -40,6 +40,7 @@ impl Validated<'_> {
                 let windows = &data.splits().validation;
                 mean_crps(model, parameters, data, windows, self.seed, self.averages)?
             }
+            Selection::Last => -(self.epoch as f64),
             Selection::Score => {
                 SelectionRule::default().score(&candidate(self.epoch, validation, control))
             }

@@ -52,25 +52,33 @@ fn measures_are_the_moments_of_the_samples() {
             .collect();
         let n = (SAMPLES * BATCH) as f64;
         let mean = z.iter().flatten().sum::<f64>() / (n * STEPS as f64);
-        let (mut product, mut squares, mut e, mut e2) = (0.0, 0.0, 0.0, 0.0);
+        let (mut product, mut squares) = (0.0, 0.0);
         for pair in z.windows(2) {
             for (b, a) in pair[0].iter().zip(&pair[1]) {
                 let (a, b) = (a - mean, b - mean);
                 product += a * b;
                 squares += 0.5 * (a * a + b * b);
-                e += a - 0.7 * b;
-                e2 += (a - 0.7 * b).powi(2);
             }
         }
-        let pairs = n * (STEPS - 1) as f64;
-        let variance = e2 / pairs - (e / pairs).powi(2);
-        let mut narrow = 0.0;
+        let (mut drawn, mut v, mut log_v) = (Vec::new(), Vec::new(), Vec::new());
         for t in 1..STEPS {
-            for r in of(&log_r, t).iter().skip(unit).step_by(UNITS) {
-                narrow += (1.0 / (1.0 / s2 + (-r).exp())).ln();
+            let column = |x: &Tensor<f64>| -> Vec<f64> {
+                of(x, t).iter().skip(unit).step_by(UNITS).copied().collect()
+            };
+            for (row, (m, r)) in column(&mu).iter().zip(column(&log_r)).enumerate() {
+                let variance = 1.0 / (1.0 / s2 + (-r).exp());
+                v.push(variance);
+                log_v.push(variance.ln());
+                for sample in 0..SAMPLES {
+                    let past = z[t - 1][sample * BATCH + row];
+                    drawn.push(variance * (m - 0.7 * past) / r.exp());
+                }
             }
         }
-        let rate = 0.5 * (variance.ln() - narrow / (BATCH * (STEPS - 1)) as f64);
+        let mean_of = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+        let squares_of = drawn.iter().map(|x| x * x).collect::<Vec<_>>();
+        let spread = mean_of(&squares_of) - mean_of(&drawn).powi(2);
+        let rate = 0.5 * ((spread + mean_of(&v)).ln() - mean_of(&log_v));
         let [got_rho, got_rate] =
             [measures.persistence, measures.rate].map(|var| tape.value(var).data()[unit]);
         assert!((got_rho - product / squares).abs() < 1e-12, "{got_rho} {}", product / squares);

@@ -17,6 +17,8 @@ pub enum Selection {
     Elbo,
     /// The exact CRPS of the predictive mixture.
     Crps,
+    /// None: the last epoch is kept.
+    Last,
     /// The constraint-aware score of [`SelectionRule`](crate::SelectionRule), behind its validity gate.
     Score,
 }

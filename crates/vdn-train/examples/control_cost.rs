@@ -1,0 +1,158 @@
+//! What all controllers of a layer of 1024 units together cost of a training step.
+//!
+//! ```sh
+//! cargo run --release -p vdn-train --example control_cost -- [rounds]
+//! ```
+//!
+//! The default forecaster on made-up windows, batch 128. Two models train side by side in one process, a burst of steps of
+//! one, then of the other: one with the constant beta, one with every controller that can be composed (calibrated bands with
+//! their penalty, thermostat on the KL of every row, homeostat, sigma guard, rate budget, KL budget, free bits, annealing),
+//! their terms in the loss, their observation and their acts every fifth step. The ratio is that of the fastest bursts; the
+//! AR penalty, which encodes a second pair of windows, is shown apart.
+
+use std::time::Instant;
+use vdn_autograd::Tape;
+use vdn_model::controllers::{LayerControl, LossValues};
+use vdn_model::{
+    Batch, Bindings, Forecaster, ForecasterConfig, Graph, LossOptions, Mode, Parameters,
+};
+use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::parallel::Pool;
+use vdn_train::{AdamW, AdamWConfig, ControlConfig};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const BATCH: usize = 128;
+const BURST: u32 = 5; // one act of each controller
+
+struct Training {
+    model: Forecaster,
+    parameters: Parameters<f32>,
+    optimizer: AdamW<f32>,
+    tape: Tape<f32>,
+    bindings: Bindings,
+    control: Option<LayerControl>,
+    windows: [Vec<f32>; 4],
+    step: u32,
+}
+
+impl Training {
+    fn new(names: Option<&str>) -> Result<Self, Failure> {
+        let emit_kl = names.is_some();
+        let config = ForecasterConfig { emit_kl, ..ForecasterConfig::default() };
+        let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
+        let optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+        let mut control =
+            ControlConfig { band_spread: 1.0, band_target: 0.2, ..ControlConfig::default() };
+        control.ar.ramp_steps = 0;
+        control.choose(names.unwrap_or("none").split(','))?;
+        let l = config.input_len;
+        let mut stream = 0;
+        let windows = [l, l, l, config.horizon].map(|length| {
+            let mut numbers = vec![0.0; BATCH * length];
+            stream += 1;
+            NoiseKey::new(0, stream, 0).fill_normal(0, &mut numbers);
+            numbers
+        });
+        let (tape, bindings) = (Tape::new(), Bindings::new());
+        let control = control.build(&config, false)?;
+        Ok(Self { model, parameters, optimizer, tape, bindings, control, windows, step: 0 })
+    }
+
+    fn step(&mut self) -> Result<(), Failure> {
+        let Self { model, parameters, optimizer, tape, bindings, control, windows, step } = self;
+        tape.reset();
+        let [current, previous, earlier, target] = &*windows;
+        let batch = Batch { current, previous, target };
+        let key = NoiseKey::new(1, 0, *step);
+        let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
+        let options = LossOptions {
+            local: control.as_ref().map(|control| &control.levers().objective),
+            earlier: Some(earlier),
+            ..LossOptions::default()
+        };
+        let terms = model.loss_with(&mut graph, &batch, &options)?;
+        if let (Some(control), Some(layer), Some(local)) =
+            (control.as_mut(), terms.layer, terms.local)
+        {
+            let losses = LossValues {
+                nll: f64::from(tape.scalar(terms.nll)?),
+                weighted_kl: f64::from(tape.scalar(local.weighted_kl)?),
+                ..LossValues::default()
+            };
+            control.observe(tape, model.layer(), &layer, losses);
+        }
+        tape.backward(terms.loss)?;
+        tape.release_shared();
+        let gradients =
+            (0..parameters.len()).map(|i| tape.gradient(bindings.get(i)?).map(|g| g.data()));
+        optimizer.step(parameters, 1e-4, gradients)?;
+        if let Some(control) = control
+            && let Some(gain) = control.act(model.layer(), parameters)
+        {
+            for id in model.layer().mean_parameters() {
+                optimizer.rescale_rows(id.index(), gain);
+            }
+        }
+        *step += 1;
+        Ok(())
+    }
+
+    fn burst(&mut self) -> Result<f64, Failure> {
+        let start = seconds();
+        for _ in 0..BURST {
+            self.step()?;
+        }
+        Ok((seconds() - start) / f64::from(BURST))
+    }
+}
+
+/// Seconds of this thread on a processor, where the system tells (others do not count then, if there is one thread), else of
+/// the wall clock.
+fn seconds() -> f64 {
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    let on_processor = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanoseconds = on_processor.and_then(|text| text.split_whitespace().next()?.parse().ok());
+    nanoseconds.map_or_else(|| START.elapsed().as_secs_f64(), |n: f64| n * 1e-9)
+}
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rounds = arguments.first().map_or(Ok(60), |text| text.parse::<usize>())?;
+    Pool::new(1)?.run(|| {
+        let all = "homeo,rate,kl,free_bits,annealing";
+        let mut models = [
+            Training::new(None)?,
+            Training::new(Some(all))?,
+            Training::new(Some("homeo,rate,kl,free_bits,annealing,ar"))?,
+        ];
+        let mut times = [const { Vec::new() }; 3];
+        for round in 0..rounds + 3 {
+            for (model, times) in models.iter_mut().zip(&mut times) {
+                let time = model.burst()?;
+                if round >= 3 {
+                    times.push(time);
+                }
+            }
+        }
+        let [plain, controlled, with_ar] = times.map(|mut times: Vec<f64>| {
+            times.sort_unstable_by(f64::total_cmp);
+            [times[0], times[times.len() / 2]]
+        });
+        println!(
+            "1024 units, batch {BATCH}, one thread: ms of processor time per step, fastest and median burst"
+        );
+        for (name, [best, median]) in
+            [("constant beta", plain), (all, controlled), ("and the AR penalty", with_ar)]
+        {
+            println!(
+                "{name:36} {:8.2} {:8.2}   {:+.1} % {:+.1} %",
+                best * 1e3,
+                median * 1e3,
+                100.0 * (best / plain[0] - 1.0),
+                100.0 * (median / plain[1] - 1.0)
+            );
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,179 @@
+//! One job, five controllers of the KL: how soon each settles, how far it overshoots, whether it goes round in circles.
+//!
+//! ```sh
+//! cargo run --release -p vdn-train --example controller_stability -- [steps] [units]
+//! ```
+//!
+//! A forecaster on the embedded daily weather, constant learning rate, 600 steps with a constant beta of 1e-4; then each
+//! controller is switched on, to hold the mean KL at 0.2 nats per unit (GECO: the score at its mean over the last
+//! hundred steps before, so that what training still gains is paid back in KL; free bits: a floor of 0.2 under a beta of 1e-2). Measured is the
+//! mean KL over units in windows of 10 steps; the final value is the mean over the last fifth.
+//!
+//! * settling: the last window that is farther than 10 % of the step (from the value before to the final one) or twice the
+//!   noise from the final value; noise: the standard deviation over the last fifth;
+//! * overshoot: the farthest beyond the final value before settling, in % of the step;
+//! * cycle: the largest autocorrelation of the last half at lags of 4 to 40 windows, after a first crossing of zero; a limit
+//!   cycle would be above 0.5 with an amplitude above 5 % of the final value.
+
+use vdn_autograd::Tape;
+use vdn_model::controllers::{
+    BetaThermostat, ConstraintConfig, FreeBits, Geco, GecoConfig, Goal, KlBudget, LayerControl,
+    LayerControlConfig, LossValues, Pi, PiConfig, ThermostatConfig, Timing,
+};
+use vdn_model::{Batch, Bindings, Forecaster, Graph, LossOptions, Mode};
+use vdn_tensor::noise::NoiseKey;
+use vdn_train::data::WindowIndex;
+use vdn_train::{AdamW, AdamWConfig, RunConfig};
+
+type Failure = Box<dyn std::error::Error>;
+
+const WINDOW: usize = 10;
+const BEFORE: usize = 600;
+const BATCH: usize = 64;
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |i: usize, or: usize| arguments.get(i).map_or(Ok(or), |text| text.parse());
+    let (steps, units) = (number(0, 3000)?, number(1, 64)?);
+    println!(
+        "| controller | before | final | settling, steps | overshoot | noise | cycle | amplitude | limit cycle |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for name in ["thermostat", "PI", "augmented Lagrangian", "free bits", "GECO"] {
+        run(name, steps, units)?;
+    }
+    Ok(())
+}
+
+fn add(control: &mut LayerControl, name: &str, units: usize, score: f64) -> Result<(), Failure> {
+    let every = Timing { warmup: 0, every: 5 };
+    match name {
+        "thermostat" => {
+            let config = ThermostatConfig {
+                low: 0.19,
+                high: 0.21,
+                initial: 1e-4,
+                max: 1.0,
+                ..ThermostatConfig::default()
+            };
+            control.add(BetaThermostat::new(units, config)?, every)?;
+        }
+        "PI" => control.add(Pi::new(units, 1e-4, PiConfig::default())?, every)?,
+        "augmented Lagrangian" => {
+            let goal = Goal::Target(0.2);
+            control.add(
+                KlBudget::new(units, ConstraintConfig { goal, ..ConstraintConfig::default() })?,
+                every,
+            )?;
+        }
+        "free bits" => {
+            control.levers_mut().objective.beta.fill(1e-2);
+            control.add(FreeBits::new(0.2)?, every)?;
+        }
+        _ => {
+            let config =
+                GecoConfig { tolerance: score, initial: 1e-4, min: 1e-6, max: 1.0, gain: 0.5 };
+            control.add(Geco::new(config)?, every)?;
+        }
+    }
+    Ok(())
+}
+
+fn run(name: &str, steps: usize, units: usize) -> Result<(), Failure> {
+    let mut config = RunConfig::default();
+    config.model.units = Some(units);
+    (config.model.hidden, config.model.head_hidden) = (Some(32), Some(32));
+    let config = config.resolved();
+    let data = config.data.dataset(config.data.load_table()?)?;
+    let mut forecaster = config.model.to_forecaster(&config.data)?;
+    forecaster.emit_kl = true;
+    let (model, mut parameters) = Forecaster::new::<f32>(forecaster, 0)?;
+    let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let mut control = LayerControl::new(
+        units,
+        1,
+        LayerControlConfig { beta: 1e-4, ..LayerControlConfig::default() },
+    );
+    let all = &data.splits().train;
+    let (l, h) = (data.spec().input_len, data.spec().horizon);
+    let [mut current, mut previous] = [(); 2].map(|()| vec![0.0_f32; BATCH * l]);
+    let mut target = vec![0.0_f32; BATCH * h];
+    let (mut trace, mut score) = (Vec::new(), 0.0);
+    for step in 0..BEFORE + steps {
+        if step == BEFORE {
+            add(&mut control, name, units, score / 100.0)?;
+        }
+        let mut chosen = vec![0.0_f64; BATCH];
+        NoiseKey::new(9, 1, step as u32).fill_uniform(0, &mut chosen);
+        let place = |u: &f64| ((u * all.len() as f64) as usize).min(all.len() - 1);
+        let windows: Vec<WindowIndex> = chosen.iter().map(|u| all[place(u)]).collect();
+        data.fill_batch(&windows, &mut current, &mut previous, &mut target, |x| x as f32)?;
+        let batch = Batch { current: &current, previous: &previous, target: &target };
+        tape.reset();
+        if step == 0 {
+            model.initialize(&mut parameters, &batch)?;
+        }
+        let key = NoiseKey::new(1, 0, step as u32);
+        let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
+        let options =
+            LossOptions { local: Some(&control.levers().objective), ..LossOptions::default() };
+        let terms = model.loss_with(&mut graph, &batch, &options)?;
+        let (layer, local) = (terms.layer.ok_or("no layer")?, terms.local.ok_or("no terms")?);
+        let nll = f64::from(tape.scalar(terms.nll)?);
+        if step + 100 >= BEFORE && step < BEFORE {
+            score += nll;
+        }
+        let weighted_kl = f64::from(tape.scalar(local.weighted_kl)?);
+        control.observe(
+            &tape,
+            model.layer(),
+            &layer,
+            LossValues { nll, weighted_kl, ..LossValues::default() },
+        );
+        trace.push(control.observation().kl.iter().sum::<f64>() / units as f64);
+        tape.backward(terms.loss)?;
+        tape.release_shared();
+        let gradients =
+            (0..parameters.len()).map(|i| tape.gradient(bindings.get(i)?).map(|g| g.data()));
+        optimizer.step(&mut parameters, 1e-3, gradients)?;
+        control.act(model.layer(), &mut parameters);
+    }
+    let windows: Vec<f64> = trace.chunks_exact(WINDOW).map(mean).collect();
+    let split = BEFORE / WINDOW;
+    let before = mean(&windows[split - 5..split]);
+    let after = &windows[split..];
+    let tail = &after[4 * after.len() / 5..];
+    let last = mean(tail);
+    let noise = mean(&tail.iter().map(|x| (x - last).powi(2)).collect::<Vec<_>>()).sqrt();
+    let step = last - before;
+    let near = (0.1 * step.abs()).max(2.0 * noise);
+    let settled = after.iter().rposition(|x| (x - last).abs() > near).map_or(0, |i| i + 1);
+    let beyond = after.iter().map(|x| (x - last) * step.signum()).fold(0.0, f64::max);
+    let (cycle, amplitude) = cycle(&after[after.len() / 2..]);
+    let limit = cycle > 0.5 && amplitude > 0.05 * last;
+    println!(
+        "| {name} | {before:.3} | {last:.4} | {} | {:.0} % | {noise:.4} | {cycle:.2} | {amplitude:.4} | {} |",
+        settled * WINDOW,
+        100.0 * (beyond - 2.0 * noise).max(0.0) / step.abs(),
+        if limit { "yes" } else { "no" }
+    );
+    Ok(())
+}
+
+fn mean(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.len() as f64
+}
+
+/// The largest autocorrelation at lags of 4 to 40 behind the first crossing of zero, and the amplitude `sqrt 2` deviations.
+fn cycle(x: &[f64]) -> (f64, f64) {
+    let centre = mean(x);
+    let x: Vec<f64> = x.iter().map(|x| x - centre).collect();
+    let variance = mean(&x.iter().map(|x| x * x).collect::<Vec<_>>());
+    let of = |lag: usize| {
+        x.iter().zip(&x[lag..]).map(|(a, b)| a * b).sum::<f64>() / (x.len() - lag) as f64 / variance
+    };
+    let lags: Vec<f64> = (4..=40.min(x.len() / 2)).map(of).collect();
+    let crossed = lags.iter().position(|&c| c < 0.0).unwrap_or(lags.len());
+    (lags[crossed..].iter().copied().fold(0.0, f64::max), (2.0 * variance).sqrt())
+}
