@@ -20,6 +20,7 @@ mod chunks;
 mod conditional;
 mod forward;
 mod merge;
+mod strip;
 
 pub use backward::{UnitGradients, unit_backward};
 pub use conditional::{
