@@ -1,4 +1,5 @@
-//! Addressed noise alone: normals and uniforms, from one number to 10^8. Throughput is in numbers per second.
+//! Addressed noise alone: normals and uniforms of both generators, from one number to 10^8. Throughput is in numbers per
+//! second.
 //!
 //! Baselines in the same run: a plain loop over `rand_distr::StandardNormal` (a ziggurat) and a small generator, and the
 //! same loop over rayon's threads.
@@ -9,7 +10,7 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 use std::time::Duration;
 use vdn_benches::{THREADS, for_each_setting, time};
-use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::noise::{Generator, NoiseKey};
 use vdn_tensor::parallel::Pool;
 
 type Fill = fn(NoiseKey, &mut [f32]);
@@ -28,11 +29,12 @@ fn library(c: &mut Criterion) {
             group.throughput(Throughput::Elements(len as u64));
             let mut out = vec![0.0; len];
             for_each_setting(|setting, pool| {
-                group.bench_function(setting, |b| {
-                    b.iter_custom(|n| {
-                        time(pool, n, |step| fill(NoiseKey::new(1, 0, step), &mut out))
+                for (generator, note) in [(Generator::Philox10, ""), (Generator::Ars7, ", ARS")] {
+                    let key = |step| NoiseKey::new(1, 0, step).with_generator(generator);
+                    group.bench_function(format!("{setting}{note}"), |b| {
+                        b.iter_custom(|n| time(pool, n, |step| fill(key(step), &mut out)));
                     });
-                });
+                }
             });
             group.finish();
         }

@@ -1,4 +1,5 @@
-//! The fused kernel of a Gaussian unit: noise, sample, KL statistics. Throughput is in samples per second.
+//! The fused kernel of a Gaussian unit, with both generators: noise, sample, KL statistics. Throughput is in samples per
+//! second.
 //!
 //! Baselines in the same run: a plain scalar loop over `rand_distr::StandardNormal`, and the same loop fused by hand
 //! over rayon's threads.
@@ -14,7 +15,7 @@ use vdn_tensor::kernels::unit::{
     ClampGradient, LogVar, UnitGradients, UnitNoise, UnitOutputs, Units, unit_backward,
     unit_forward,
 };
-use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::noise::{Generator, NoiseKey};
 use vdn_tensor::parallel::Pool;
 
 /// Samples, means and log-variances of some rows.
@@ -25,6 +26,7 @@ struct Job {
     rows: usize,
     columns: usize,
     samples: usize,
+    generator: Generator,
     mu: Vec<f32>,
     logvar: Vec<f32>,
     z: Vec<f32>,
@@ -41,6 +43,7 @@ impl Job {
             rows,
             columns,
             samples,
+            generator: Generator::Philox10,
             mu: uniform(0, size, -spread, spread),
             logvar: uniform(1, size, -1.0, 0.0),
             z: vec![0.0; samples * size],
@@ -55,7 +58,8 @@ impl Job {
     }
 
     fn units<'a>(&self, mu: &'a [f32], logvar: &'a [f32], step: u32) -> Units<'a, f32> {
-        let noise = UnitNoise::Addressed(NoiseKey::new(1, 0, step));
+        let key = NoiseKey::new(1, 0, step).with_generator(self.generator);
+        let noise = UnitNoise::Addressed(key);
         let Self { rows, columns, samples, .. } = *self;
         let logvar = LogVar::PerElement(logvar);
         Units { rows, columns, samples, mu, logvar, noise, antithetic: false }
@@ -127,11 +131,15 @@ impl Job {
 fn group(c: &mut Criterion, name: &str, mut job: Job, work: fn(&mut Job, u32)) {
     let mut group = c.benchmark_group(name);
     group.throughput(job.elements());
-    job.forward(0);
     for_each_setting(|setting, pool| {
-        group.bench_function(setting, |b| {
-            b.iter_custom(|count| time(pool, count, |step| work(black_box(&mut job), step)));
-        });
+        for (generator, note) in [(Generator::Philox10, ""), (Generator::Ars7, ", ARS")] {
+            job.generator = generator;
+            // Of this generator, for a backward pass alone.
+            job.forward(0);
+            group.bench_function(format!("{setting}{note}"), |b| {
+                b.iter_custom(|count| time(pool, count, |step| work(black_box(&mut job), step)));
+            });
+        }
     });
     group.finish();
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Mutex;
 use vdn_tensor::math::double::erf;
-use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::noise::{Generator, NoiseKey};
 use vdn_tensor::parallel::for_each;
 
 /// Numbers drawn at one address `(stream, step, sample)`.
@@ -49,13 +49,18 @@ impl Counts {
 
 /// Holds `chunks * CHUNK` normals to what so many exact ones do in all but one in a million runs (five standard errors),
 /// and prints the figures.
-fn check(chunks: usize, transform: impl Fn(f32) -> f32 + Sync) -> Vec<String> {
+fn check(
+    generator: Generator,
+    chunks: usize,
+    transform: impl Fn(f32) -> f32 + Sync,
+) -> Vec<String> {
+    println!("{generator:?}");
     let total = Mutex::new(Counts::new());
     for_each(chunks.div_ceil(64), |task| {
         let (mut counts, mut z) = (Counts::new(), vec![0.0_f32; CHUNK]);
         for chunk in task * 64..chunks.min((task + 1) * 64) {
             let c = chunk as u32;
-            let key = NoiseKey::new(2026, c % 8, c / 8 % 64);
+            let key = NoiseKey::new(2026, c % 8, c / 8 % 64).with_generator(generator);
             key.fill_normal(c / 512, &mut z);
             z.iter_mut().for_each(|z| *z = transform(*z));
             counts.add(&z);
@@ -103,23 +108,33 @@ fn check(chunks: usize, transform: impl Fn(f32) -> f32 + Sync) -> Vec<String> {
 
 #[test]
 fn sixteen_million_normals() {
-    let failures = check(64, |z| z);
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    for generator in [Generator::Philox10, Generator::Ars7] {
+        let failures = check(generator, 64, |z| z);
+        assert!(failures.is_empty(), "{generator:?}: {}", failures.join("\n"));
+    }
 }
 
 /// A deviation of one in a thousand, a mean of one in a thousand and cut tails are seen.
 #[test]
 fn wrong_normals_are_seen() {
-    assert!(!check(64, |z| z * 1.001).is_empty(), "a wrong deviation passes");
-    assert!(!check(64, |z| z + 0.002).is_empty(), "a wrong mean passes");
-    assert!(!check(64, |z| z.clamp(-4.0, 4.0)).is_empty(), "cut tails pass");
+    assert!(!check(Generator::Philox10, 64, |z| z * 1.001).is_empty(), "a wrong deviation passes");
+    assert!(!check(Generator::Philox10, 64, |z| z + 0.002).is_empty(), "a wrong mean passes");
+    assert!(!check(Generator::Philox10, 64, |z| z.clamp(-4.0, 4.0)).is_empty(), "cut tails pass");
 }
 
 /// 2^32 normals, a minute on two cores:
 /// `cargo test --release -p vdn-tensor --test noise_quality -- --ignored --nocapture`
 #[test]
 #[ignore = "a minute: the command is in the documentation comment"]
-fn four_billion_normals() {
-    let failures = check(1 << 14, |z| z);
+fn four_billion_normals_of_philox() {
+    let failures = check(Generator::Philox10, 1 << 14, |z| z);
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The same of the other generator.
+#[test]
+#[ignore = "a minute: the command is in the documentation comment"]
+fn four_billion_normals_of_ars() {
+    let failures = check(Generator::Ars7, 1 << 14, |z| z);
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -6,7 +6,7 @@ use vdn_tensor::kernels::unit::{
     ClampGradient, LogVar, UnitGradients, UnitNoise, UnitOutputs, Units, unit_backward,
     unit_forward,
 };
-use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::noise::{Generator, NoiseKey};
 use vdn_tensor::parallel::Pool;
 use vdn_tensor::simd::{Level, available, set_level};
 
@@ -29,6 +29,7 @@ struct Case {
     samples: usize,
     form: Form,
     antithetic: bool,
+    generator: Generator,
 }
 
 fn cases() -> Vec<Case> {
@@ -45,7 +46,9 @@ fn cases() -> Vec<Case> {
     ] {
         for form in [Form::Element, Form::Column, Form::Scalar] {
             for antithetic in [false, true] {
-                cases.push(Case { rows, columns, samples, form, antithetic });
+                for generator in [Generator::Philox10, Generator::Ars7] {
+                    cases.push(Case { rows, columns, samples, form, antithetic, generator });
+                }
             }
         }
     }
@@ -105,13 +108,13 @@ impl<T: Element> Problem<T> {
     }
 
     fn units(&self) -> Units<'_, T> {
-        let Case { rows, columns, samples, form, antithetic } = self.case;
+        let Case { rows, columns, samples, form, antithetic, generator } = self.case;
         let logvar = match form {
             Form::Element => LogVar::PerElement(&self.logvar),
             Form::Column => LogVar::PerColumn(&self.logvar),
             Form::Scalar => LogVar::Scalar(self.logvar[0]),
         };
-        let noise = UnitNoise::Addressed(KEY);
+        let noise = UnitNoise::Addressed(KEY.with_generator(generator));
         Units { rows, columns, samples, mu: &self.mu, logvar, noise, antithetic }
     }
 
@@ -144,7 +147,7 @@ impl<T: Element> Problem<T> {
 
     /// The formulas of the kernel's head, one number at a time in double precision.
     fn oracle(&self, clamp: ClampGradient) -> Answer<f64> {
-        let Case { rows, columns, samples, form, antithetic } = self.case;
+        let Case { rows, columns, samples, form, antithetic, generator } = self.case;
         let size = rows * columns;
         let raw = |i: usize| match form {
             Form::Element => i,
@@ -160,7 +163,8 @@ impl<T: Element> Problem<T> {
                 false => (s, 1.0),
             };
             // The noise itself is under test elsewhere: here it is what the address says, in the element's precision.
-            sign * KEY.normal_at::<T>(columns, base as u32, i / columns, i % columns).to_f64()
+            let key = KEY.with_generator(generator);
+            sign * key.normal_at::<T>(columns, base as u32, i / columns, i % columns).to_f64()
         };
         let n = rows as f64;
         let mut z = vec![0.0; samples * size];
@@ -344,8 +348,14 @@ fn a_nan_never_disappears() {
     for level in available() {
         set_level(level).unwrap();
         for poisoned in ["mu", "logvar"] {
-            let case =
-                Case { rows: 9, columns: 21, samples: 2, form: Form::Element, antithetic: false };
+            let case = Case {
+                rows: 9,
+                columns: 21,
+                samples: 2,
+                form: Form::Element,
+                antithetic: false,
+                generator: Generator::Ars7,
+            };
             let mut problem = Problem::<f32>::new(case);
             let target = if poisoned == "mu" { &mut problem.mu } else { &mut problem.logvar };
             target[5 * 21 + 19] = f32::NAN;

@@ -6,7 +6,7 @@ use vdn_tensor::kernels::unit::{
     ClampGradient, LogVar, UnitGradients, UnitNoise, UnitOutputs, Units, unit_backward,
     unit_forward,
 };
-use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::noise::{Generator, NoiseKey};
 
 pub(crate) fn lines<T: Element>(digest: &Digest) {
     for [rows, columns] in [[133, 100], [9, 1030]] {
@@ -27,10 +27,14 @@ pub(crate) fn lines<T: Element>(digest: &Digest) {
             ("scalar", LogVar::Scalar(logvar[0])),
         ] {
             for samples in [1, 4] {
-                let addressed = UnitNoise::Addressed(NoiseKey::new(42, 3, 9));
+                let key = NoiseKey::new(42, 3, 9);
+                let addressed = UnitNoise::Addressed(key);
+                let ars = UnitNoise::Addressed(key.with_generator(Generator::Ars7));
                 for (kind, noise, antithetic) in [
                     ("addressed", addressed, false),
                     ("antithetic", addressed, true),
+                    ("addressed, ARS", ars, false),
+                    ("antithetic, ARS", ars, true),
                     ("given", UnitNoise::Given(&given[..samples * size]), false),
                 ] {
                     let mu = &mu[..];

@@ -5,7 +5,7 @@ use crate::dispatch;
 use crate::element::{Element, load_partial, store_partial};
 use crate::noise::{NoiseKey, Rounds};
 use crate::parallel::for_each_chunk;
-use crate::simd::{LANES, Simd, U32Lanes};
+use crate::simd::{LANES, Lanes, Simd, U32Lanes};
 
 /// What one draw is made of. The formulas of a [`Family`] get two numbers of noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,21 +29,21 @@ fn noise<S: Simd, T: Element>(
     simd: S,
     kind: NoiseKind,
     rounds: &Rounds,
-    position: S::U32,
+    first: u32,
     sample: u32,
 ) -> [[T::Lanes<S>; 2]; 4] {
     match kind {
         NoiseKind::Normal => {
-            let [a, b, c, d] = rounds.normals::<S, T>(simd, position, sample);
+            let [a, b, c, d] = rounds.normals::<S, T>(simd, first, sample);
             [[a, a], [b, b], [c, c], [d, d]]
         }
         NoiseKind::NormalPair => {
-            let [a, b, c, d] = rounds.normals::<S, T>(simd, position, 2 * sample);
-            let [e, f, g, h] = rounds.normals::<S, T>(simd, position, 2 * sample + 1);
+            let [a, b, c, d] = rounds.normals::<S, T>(simd, first, 2 * sample);
+            let [e, f, g, h] = rounds.normals::<S, T>(simd, first, 2 * sample + 1);
             [[a, b], [c, d], [e, f], [g, h]]
         }
         NoiseKind::SignedUniform => {
-            let [a, b, c, d] = rounds.words(simd, position, sample);
+            let [a, b, c, d] = rounds.words(simd, first, sample);
             [
                 signed::<S, T>(simd, a),
                 signed::<S, T>(simd, b),
@@ -110,14 +110,9 @@ fn fill<S: Simd, F: Family, T: Element>(
     sample: u32,
     out: &mut [T],
 ) {
-    let mut lanes = [0; LANES];
-    for (i, lane) in lanes.iter_mut().enumerate() {
-        *lane = i as u32;
-    }
-    let lane = simd.load_u32(&lanes);
     for (index, group) in out.chunks_mut(GROUP).enumerate() {
-        let position = lane + simd.splat_u32(((first_group + index) * LANES) as u32);
-        let noise = noise::<S, T>(simd, F::NOISE, rounds, position, sample);
+        let first = ((first_group + index) * LANES) as u32;
+        let noise = noise::<S, T>(simd, F::NOISE, rounds, first, sample);
         for ((row, out), noise) in group.chunks_mut(LANES).enumerate().zip(&noise) {
             let at = index * GROUP + row * LANES;
             let mut own = [T::splat(simd, T::ZERO); 2];
@@ -183,16 +178,36 @@ pub fn kl_estimate<F: Family>(
 
 /// The noise of element `index` of a flat array, sample 0: what [`sample_into`] gives its formula there.
 fn noise_at(kind: NoiseKind, key: NoiseKey, index: usize) -> [f64; 2] {
-    let (row, column) = (index / LANES, index % LANES);
-    let position = (row / 4 * LANES + column) as u32;
+    let first = (index / GROUP * LANES) as u32;
+    let (row, column) = (index / LANES % 4, index % LANES);
     let mut both = [0.0; 2];
     dispatch!(simd => {
-        let all = noise::<_, f64>(simd, kind, &key.rounds(), simd.splat_u32(position), 0);
-        for (to, lanes) in both.iter_mut().zip(&all[row % 4]) {
-            let mut one = [0.0];
-            store_partial(*lanes, &mut one);
-            *to = one[0];
+        let all = noise::<_, f64>(simd, kind, &key.rounds(), first, 0);
+        for (to, lanes) in both.iter_mut().zip(&all[row]) {
+            let mut row = [0.0; LANES];
+            lanes.store(&mut row);
+            *to = row[column];
         }
     });
     both
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::families::Normal;
+    use crate::noise::Generator;
+
+    #[test]
+    fn single_noise_is_that_of_arrays() {
+        for generator in [Generator::Philox10, Generator::Ars7] {
+            let key = NoiseKey::new(8, 1, 2).with_generator(generator);
+            let mut all = [0.0_f64; 300];
+            sample_into(&Normal, [&[0.0], &[0.0]], key, 0, &mut all);
+            for (i, &want) in all.iter().enumerate() {
+                let [got, _] = noise_at(NoiseKind::Normal, key, i);
+                assert_eq!(got, want, "{generator:?} element {i}");
+            }
+        }
+    }
 }

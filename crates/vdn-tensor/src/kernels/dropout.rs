@@ -54,14 +54,8 @@ fn dropout_chunk<S: Simd, T: Element>(
     let p_dropped = T::splat(simd, T::from_f64(p));
     let scale = T::splat(simd, T::from_f64(1.0 / (1.0 - p)));
     let zero = T::splat(simd, T::ZERO);
-    let mut lane = [0; LANES];
-    for (i, lane) in lane.iter_mut().enumerate() {
-        *lane = i as u32;
-    }
-    let lane = simd.load_u32(&lane);
     for (group, (x, out)) in x.chunks(GROUP).zip(out.chunks_mut(GROUP)).enumerate() {
-        let position = lane + simd.splat_u32(((first_group + group) * LANES) as u32);
-        let words = rounds.words(simd, position, 0);
+        let words = rounds.words(simd, ((first_group + group) * LANES) as u32, 0);
         for ((x, out), word) in x.chunks(LANES).zip(out.chunks_mut(LANES)).zip(&words) {
             let keep = T::uniform(*word, simd).gt(p_dropped);
             let factor = T::Lanes::<S>::select(keep, scale, zero);

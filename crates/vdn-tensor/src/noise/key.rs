@@ -1,9 +1,11 @@
 //! [`NoiseKey`]: the part of a noise address that is shared by a whole tensor.
 
-use super::philox::{Rounds, philox4x32};
+use super::ars::{Ars, ars4x32};
+use super::generator::{Generator, Rounds};
+use super::philox::{Philox, philox4x32};
 use crate::element::Element;
 use crate::parallel::for_each_chunk;
-use crate::simd::{LANES, Simd};
+use crate::simd::{LANES, Lanes, Simd};
 use crate::{dispatch, store_partial};
 
 /// The address of a tensor's noise: `(seed, stream, step)`. Within it, each number has a sample, a row and a column.
@@ -28,6 +30,8 @@ pub struct NoiseKey {
     pub stream: u32,
     /// Which training step.
     pub step: u32,
+    /// The function from addresses to random words.
+    pub generator: Generator,
 }
 
 /// The stream that derived seeds come from; no tensor uses it.
@@ -38,10 +42,24 @@ const GROUP: usize = 4 * LANES;
 const CHUNK: usize = 256 * GROUP;
 
 impl NoiseKey {
-    /// The key of `(seed, stream, step)`.
+    /// The key of `(seed, stream, step)`, for the default generator.
     #[must_use]
     pub const fn new(seed: u64, stream: u32, step: u32) -> Self {
-        Self { seed, stream, step }
+        Self { seed, stream, step, generator: Generator::Philox10 }
+    }
+
+    /// The same address in the numbers of another generator.
+    ///
+    /// ```
+    /// use vdn_tensor::noise::{Generator, NoiseKey};
+    /// let key = NoiseKey::new(7, 0, 0).with_generator(Generator::Ars7);
+    /// let mut noise = [0.0_f32; 100];
+    /// key.fill_normal(0, &mut noise);
+    /// assert_eq!(noise[20], key.normal_at::<f32>(16, 0, 1, 4));
+    /// ```
+    #[must_use]
+    pub const fn with_generator(self, generator: Generator) -> Self {
+        Self { generator, ..self }
     }
 
     /// The same seed and step, another stream.
@@ -60,6 +78,7 @@ impl NoiseKey {
             seed: u64::from(low) | u64::from(high) << 32,
             stream: DERIVATION,
             step: self.stream,
+            ..self
         };
         let [low, high, _, _] = mixed.block(0, DERIVATION);
         Self { seed: u64::from(low) | u64::from(high) << 32, ..self }
@@ -68,13 +87,22 @@ impl NoiseKey {
     /// The four words of block `position` of `sample`.
     #[must_use]
     pub fn block(self, position: u32, sample: u32) -> [u32; 4] {
-        philox4x32([position, sample, self.step, self.stream], self.key_words())
+        let counter = [position, sample, self.step, self.stream];
+        let [low, high] = self.key_words();
+        match self.generator {
+            Generator::Philox10 => philox4x32(counter, [low, high]),
+            Generator::Ars7 => ars4x32(counter, [low, high, 0, 0]),
+        }
     }
 
-    /// The generator of this key for many positions.
+    /// The generator of this key for many tiles.
     #[must_use]
     pub fn rounds(self) -> Rounds {
-        Rounds::new(self.key_words(), self.step, self.stream)
+        let [low, high] = self.key_words();
+        match self.generator {
+            Generator::Philox10 => Rounds::Philox(Philox::new([low, high], self.step, self.stream)),
+            Generator::Ars7 => Rounds::Ars(Ars::new([low, high, 0, 0], self.step, self.stream)),
+        }
     }
 
     /// The standard normal at (`sample`, `row`, `column`) of an array with `columns` columns: what the fused kernels
@@ -87,11 +115,17 @@ impl NoiseKey {
         row: usize,
         column: usize,
     ) -> T {
-        let words = self.block(position(columns, row, column), sample);
-        let pair = row % 4 / 2;
+        let first = tile(columns, row, column);
+        let (row, column) = (row % 4, column % LANES);
+        let word = |row| match self.generator {
+            Generator::Philox10 => self.block(first + column as u32, sample)[row],
+            Generator::Ars7 => {
+                self.block(first + (4 * row + column / 4) as u32, sample)[column % 4]
+            }
+        };
+        let words = [word(row / 2 * 2), word(row / 2 * 2 + 1)];
         let z = dispatch!(for T, simd => {
-            let [w0, w1] = [simd.splat_u32(words[2 * pair]), simd.splat_u32(words[2 * pair + 1])];
-            let [normals] = T::normal_pairs([[w0, w1]], simd);
+            let [normals] = T::normal_pairs([[simd.splat_u32(words[0]), simd.splat_u32(words[1])]], simd);
             let mut one = [T::ZERO; 1];
             store_partial(normals[row % 2], &mut one);
             one
@@ -108,8 +142,8 @@ impl NoiseKey {
     pub(crate) fn fill_normal_body<T: Element>(self, sample: u32, out: &mut [T]) {
         let rounds = self.rounds();
         for_each_chunk(out, CHUNK, |chunk, out| {
-            dispatch!(for T, simd => fill(simd, out, chunk * (CHUNK / GROUP), #[inline(always)] |position| {
-                rounds.normals::<_, T>(simd, position, sample)
+            dispatch!(for T, simd => fill(out, chunk * (CHUNK / GROUP), #[inline(always)] |first| {
+                rounds.normals::<_, T>(simd, first, sample)
             }));
         });
     }
@@ -123,8 +157,8 @@ impl NoiseKey {
     pub(crate) fn fill_uniform_body<T: Element>(self, sample: u32, out: &mut [T]) {
         let rounds = self.rounds();
         for_each_chunk(out, CHUNK, |chunk, out| {
-            dispatch!(for T, simd => fill(simd, out, chunk * (CHUNK / GROUP), #[inline(always)] |position| {
-                let [a, b, c, d] = rounds.words(simd, position, sample);
+            dispatch!(for T, simd => fill(out, chunk * (CHUNK / GROUP), #[inline(always)] |first| {
+                let [a, b, c, d] = rounds.words(simd, first, sample);
                 [T::uniform(a, simd), T::uniform(b, simd), T::uniform(c, simd), T::uniform(d, simd)]
             }));
         });
@@ -136,50 +170,33 @@ impl NoiseKey {
     }
 }
 
-impl Rounds {
-    /// Standard normals for four consecutive rows of sixteen columns, from the blocks `position` (one a lane).
-    #[inline(always)]
-    pub fn normals<S: Simd, T: Element>(
-        &self,
-        simd: S,
-        position: S::U32,
-        sample: u32,
-    ) -> [T::Lanes<S>; 4] {
-        let [w0, w1, w2, w3] = self.words(simd, position, sample);
-        let [[a, b], [c, d]] = T::normal_pairs([[w0, w1], [w2, w3]], simd);
-        [a, b, c, d]
-    }
-}
-
-/// The block that (`row`, `column`) of an array with `columns` columns belongs to: four rows share one, columns are
-/// padded to whole lane groups.
+/// The first position of the tile that (`row`, `column`) of an array with `columns` columns belongs to: four rows of
+/// sixteen columns share sixteen positions; columns are padded to whole tiles.
 #[inline(always)]
 #[must_use]
-fn position(columns: usize, row: usize, column: usize) -> u32 {
-    (row / 4 * columns.next_multiple_of(LANES) + column) as u32
+pub(crate) fn tile(columns: usize, row: usize, column: usize) -> u32 {
+    (row / 4 * columns.next_multiple_of(LANES) + column / LANES * LANES) as u32
 }
 
-/// Calls `group` for each run of 64 elements and stores its four rows of sixteen.
+/// Calls `group` for the first position of each run of 64 elements and stores its four rows of sixteen.
 #[inline(always)]
-fn fill<S: Simd, T: Element>(
-    simd: S,
+fn fill<L: Lanes<Scalar = T>, T: Element>(
     out: &mut [T],
     first_group: usize,
-    group: impl Fn(S::U32) -> [T::Lanes<S>; 4],
+    group: impl Fn(u32) -> [L; 4],
 ) {
-    let lane = simd.load_u32(&std::array::from_fn(|i| i as u32));
     // Whole groups apart from the last one: else the compiler moves the transform between the checks of its parts.
     let (whole, rest) = out.as_chunks_mut::<GROUP>();
     let mut first = (first_group * LANES) as u32;
     for out in whole {
-        let x = group(lane + simd.splat_u32(first));
+        let x = group(first);
         for i in 0..4 {
             store_partial(x[i], &mut out[i * LANES..(i + 1) * LANES]);
         }
         first = first.wrapping_add(LANES as u32);
     }
     if !rest.is_empty() {
-        let x = group(lane + simd.splat_u32(first));
+        let x = group(first);
         for (out, x) in rest.chunks_mut(LANES).zip(x) {
             store_partial(x, out);
         }
@@ -190,19 +207,49 @@ fn fill<S: Simd, T: Element>(
 mod tests {
     use super::*;
 
+    const GENERATORS: [Generator; 2] = [Generator::Philox10, Generator::Ars7];
+
     #[test]
     fn a_flat_fill_is_rows_of_sixteen() {
-        let key = NoiseKey::new(3, 5, 7);
-        let mut noise = [0.0_f32; 200];
-        key.fill_normal(2, &mut noise);
-        for (e, &x) in noise.iter().enumerate() {
-            assert_eq!(x, key.normal_at::<f32>(LANES, 2, e / LANES, e % LANES), "element {e}");
+        for generator in GENERATORS {
+            let key = NoiseKey::new(3, 5, 7).with_generator(generator);
+            let mut noise = [0.0_f32; 200];
+            key.fill_normal(2, &mut noise);
+            for (e, &x) in noise.iter().enumerate() {
+                let want = key.normal_at::<f32>(LANES, 2, e / LANES, e % LANES);
+                assert_eq!(x, want, "{generator:?} element {e}");
+            }
+        }
+    }
+
+    /// Of ARS a flat array has the words in the order of the blocks.
+    #[test]
+    fn uniforms_are_the_words_in_their_order() {
+        let uniform = |word: u32| (f64::from(word) + 0.5) / 4_294_967_296.0;
+        let mut noise = [0.0_f64; 200];
+        let key = NoiseKey::new(3, 5, 7).with_generator(Generator::Ars7);
+        key.fill_uniform(2, &mut noise);
+        for (e, x) in noise.into_iter().enumerate() {
+            let want = uniform(key.block(e as u32 / 4, 2)[e % 4]);
+            assert_eq!(x, want, "element {e}");
+        }
+        let philox = NoiseKey { generator: Generator::Philox10, ..key };
+        philox.fill_uniform(2, &mut noise);
+        for (e, x) in noise.into_iter().enumerate() {
+            let position = e / GROUP * LANES + e % LANES;
+            assert_eq!(x, uniform(philox.block(position as u32, 2)[e / LANES % 4]), "element {e}");
         }
     }
 
     #[test]
     fn every_part_of_the_address_counts() {
-        let base = NoiseKey::new(1, 2, 3);
+        for generator in GENERATORS {
+            every_part_counts(NoiseKey::new(1, 2, 3).with_generator(generator));
+        }
+    }
+
+    fn every_part_counts(base: NoiseKey) {
+        let other = if base.generator == GENERATORS[0] { GENERATORS[1] } else { GENERATORS[0] };
         let variants = [
             NoiseKey { seed: 2, ..base },
             NoiseKey { seed: 1 | 1 << 32, ..base },
@@ -212,6 +259,8 @@ mod tests {
             base.fold_in(1),
             base.fold_in(1 << 32),
             base.with_stream(9).fold_in(0),
+            base.with_generator(other),
+            base.with_generator(other).fold_in(0),
         ];
         let first = |key: NoiseKey| key.normal_at::<f64>(100, 0, 0, 0).to_bits();
         let mut all: Vec<_> = variants.iter().map(|&k| first(k)).chain([first(base)]).collect();
@@ -223,13 +272,15 @@ mod tests {
 
     #[test]
     fn f64_noise_is_the_same_noise_more_precisely() {
-        let key = NoiseKey::new(11, 0, 0);
-        let (mut single, mut double) = ([0.0_f32; 4096], [0.0_f64; 4096]);
-        key.fill_normal(0, &mut single);
-        key.fill_normal(0, &mut double);
-        for (e, (&s, &d)) in single.iter().zip(&double).enumerate() {
-            // The radius rounds its uniform to 24 bits: near u = 1 that moves the radius by up to sqrt(2^-24).
-            assert!((f64::from(s) - d).abs() < 3e-4, "element {e}: {s} {d}");
+        for generator in GENERATORS {
+            let key = NoiseKey::new(11, 0, 0).with_generator(generator);
+            let (mut single, mut double) = ([0.0_f32; 4096], [0.0_f64; 4096]);
+            key.fill_normal(0, &mut single);
+            key.fill_normal(0, &mut double);
+            for (e, (&s, &d)) in single.iter().zip(&double).enumerate() {
+                // The radius rounds its uniform to 24 bits: near u = 1 that moves the radius by up to sqrt(2^-24).
+                assert!((f64::from(s) - d).abs() < 3e-4, "{generator:?} element {e}: {s} {d}");
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ fn round_key(key: [u32; 2], round: u32) -> [u32; 2] {
 ///
 /// Constants are stored for all lanes, so that they can be operands in memory: there are more than registers.
 #[derive(Clone, Debug)]
-pub struct Rounds {
+pub struct Philox {
     keys: [[Words; 2]; ROUNDS as usize],
     /// Of the third word in the first round, and of the first in the second.
     folded: [Words; 2],
@@ -60,10 +60,10 @@ pub struct Rounds {
     third_keys: [u32; 2],
 }
 
-impl Rounds {
+impl Philox {
     /// The rounds of a key, a step and a stream.
     #[must_use]
-    pub fn new(key: [u32; 2], step: u32, stream: u32) -> Self {
+    pub(crate) fn new(key: [u32; 2], step: u32, stream: u32) -> Self {
         let k = |round| round_key(key, round);
         let [high, low] = wide(MULTIPLIERS[1], step);
         let mut keys = [[[0; LANES]; 2]; ROUNDS as usize];
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[inline(always)]
-    fn lanes<S: Simd>(simd: S, rounds: &Rounds, positions: &Words, sample: u32) -> [Words; 4] {
+    fn lanes<S: Simd>(simd: S, rounds: &Philox, positions: &Words, sample: u32) -> [Words; 4] {
         let mut out = [[0; LANES]; 4];
         for (o, x) in out.iter_mut().zip(rounds.words(simd, simd.load_u32(positions), sample)) {
             x.store(o);
@@ -242,7 +242,7 @@ mod tests {
         let key = [17, 0xffff_fff0];
         for fixed in [[0, 0, 0], [1, 2, 3], [u32::MAX, 0x8765_4321, 0xdead_beef]] {
             let [sample, step, stream] = fixed;
-            let rounds = Rounds::new(key, step, stream);
+            let rounds = Philox::new(key, step, stream);
             for start in [0_u32, 0xffff_fff0, 0x1234_5678] {
                 let positions = std::array::from_fn(|i| {
                     start.wrapping_add((i as u32).pow(3)) ^ (i as u32) << 29

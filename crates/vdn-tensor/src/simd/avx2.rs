@@ -2,7 +2,7 @@
 
 use super::{F32Lanes, LANES, Lanes, Level, Pairs, Simd, U32Lanes};
 use crate::math;
-use crate::noise::Rounds;
+use crate::noise::{Ars, Philox};
 use crate::real::{Mask, Real};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -69,9 +69,17 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    fn philox(self, rounds: &Rounds, position: U32, sample: u32) -> [U32; 4] {
+    fn philox(self, rounds: &Philox, position: U32, sample: u32) -> [U32; 4] {
         // The state of half the blocks takes eight of the sixteen registers.
         rounds.words_in_pairs::<_, 1>(self, position, sample)
+    }
+    #[inline(always)]
+    fn ars(self, ars: &Ars, first: u32, sample: u32) -> [U32; 4] {
+        let words = match ars.aes {
+            Some(aes) => aes.tile(self, &ars.fixed, [first, sample], &ars.keys),
+            None => ars.in_software(first, sample),
+        };
+        self.load_rows(&words)
     }
 }
 

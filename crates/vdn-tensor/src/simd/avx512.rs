@@ -2,7 +2,7 @@
 
 use super::{F32Lanes, LANES, Lanes, Level, Pairs, Simd, U32Lanes};
 use crate::math;
-use crate::noise::Rounds;
+use crate::noise::{Ars, Philox};
 use crate::real::{Mask, Real};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -69,8 +69,16 @@ impl Simd for Avx512 {
         U32(unsafe { _mm512_loadu_si512(x.as_ptr().cast()) })
     }
     #[inline(always)]
-    fn philox(self, rounds: &Rounds, position: U32, sample: u32) -> [U32; 4] {
+    fn philox(self, rounds: &Philox, position: U32, sample: u32) -> [U32; 4] {
         rounds.words_in_pairs::<_, 2>(self, position, sample)
+    }
+    #[inline(always)]
+    fn ars(self, ars: &Ars, first: u32, sample: u32) -> [U32; 4] {
+        let words = match ars.aes {
+            Some(aes) => aes.tile_512(self, &ars.fixed, [first, sample], &ars.keys),
+            None => ars.in_software(first, sample),
+        };
+        self.load_rows(&words)
     }
 }
 

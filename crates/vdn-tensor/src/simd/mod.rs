@@ -9,6 +9,7 @@
 //! A kernel is a plain generic function marked `#[inline(always)]`: without the attribute it is compiled for the
 //! baseline instruction set and every operator becomes a call. A test scans the sources for missing attributes.
 
+mod aes;
 mod level;
 mod portable;
 
@@ -18,6 +19,7 @@ mod avx2;
 mod avx512;
 mod double;
 
+pub(crate) use aes::Aes;
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
@@ -26,7 +28,7 @@ pub use double::DoubleLanes;
 pub use level::{Level, LevelError, available, level, set_level};
 pub use portable::Portable;
 
-use crate::noise::Rounds;
+use crate::noise::{Ars, Philox};
 use crate::real::Real;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 
@@ -63,8 +65,19 @@ pub trait Simd: Copy + 'static {
     fn load_u32(self, x: &[u32; LANES]) -> Self::U32;
     /// Sixteen blocks of the noise generator, one a lane, in the way that suits the level.
     #[inline(always)]
-    fn philox(self, rounds: &Rounds, position: Self::U32, sample: u32) -> [Self::U32; 4] {
+    fn philox(self, rounds: &Philox, position: Self::U32, sample: u32) -> [Self::U32; 4] {
         rounds.words_in_lanes(self, position, sample)
+    }
+    /// The words of sixteen blocks of the other generator, in order, by the instructions that the level has.
+    #[inline(always)]
+    fn ars(self, ars: &Ars, first: u32, sample: u32) -> [Self::U32; 4] {
+        self.load_rows(&ars.in_software(first, sample))
+    }
+    /// Four rows of sixteen integers from memory.
+    #[inline(always)]
+    fn load_rows(self, rows: &[[u32; LANES]; 4]) -> [Self::U32; 4] {
+        let [a, b, c, d] = rows;
+        [self.load_u32(a), self.load_u32(b), self.load_u32(c), self.load_u32(d)]
     }
 }
 

@@ -7,7 +7,7 @@ use vdn_tensor::kernels::{
     LayerNormGradients, dropout, layer_norm, layer_norm_backward, logsumexp, max_axis, mean_axis,
     moving_average, moving_average_backward, reduce_to_shape, softmax, softmax_backward, sum_axis,
 };
-use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::noise::{Generator, NoiseKey};
 use vdn_tensor::parallel::Pool;
 use vdn_tensor::{Element, Shape};
 
@@ -72,7 +72,14 @@ fn everything<T: Element>() -> Results {
     keep("moving_average".to_owned(), &out);
     moving_average_backward(&x, n, 25, &mut out);
     keep("moving_average_backward".to_owned(), &out);
-    dropout(&x, 0.5, NoiseKey::new(1, 2, 3), &mut out);
-    keep("dropout".to_owned(), &out);
+    for generator in [Generator::Philox10, Generator::Ars7] {
+        let key = NoiseKey::new(1, 2, 3).with_generator(generator);
+        dropout(&x, 0.5, key, &mut out);
+        keep(format!("dropout {generator:?}"), &out);
+        key.fill_normal(0, &mut out);
+        keep(format!("normal {generator:?}"), &out);
+        key.fill_uniform(1, &mut out);
+        keep(format!("uniform {generator:?}"), &out);
+    }
     results
 }

@@ -2,6 +2,7 @@
 
 use super::chunks::Grid;
 use super::merge::{merge, merge_chunks, weights};
+use super::strip::{STRIP, Strip};
 use super::{LogVar, Place, Source, TILE, Units, limit, load, store};
 use crate::element::Element;
 use crate::families::gaussian;
@@ -31,7 +32,7 @@ pub struct UnitOutputs<'a, T> {
 }
 
 /// Partial statistics: mean of mu, sum of squared deviations, sum of spread, sum of logvar.
-const KINDS: usize = 4;
+pub(super) const KINDS: usize = 4;
 
 /// Samples every posterior and takes the statistics of every column, in one pass.
 ///
@@ -132,27 +133,27 @@ fn posteriors<S: Simd, T: Element>(simd: S, units: &Units<'_, T>, table: &mut [T
 /// One task: some rows of some columns. It goes from function to function by value: behind a reference the compiler
 /// would read it again after every store.
 #[derive(Clone, Copy)]
-struct Task<'a, T> {
-    units: Units<'a, T>,
-    source: &'a Source<'a, T>,
+pub(super) struct Task<'a, T> {
+    pub(super) units: Units<'a, T>,
+    pub(super) source: &'a Source<'a, T>,
     /// `[POSTERIOR, columns]`, where the posterior is the same for all rows.
     table: &'a [T],
-    z: SharedMut<'a, T>,
-    kl: Option<SharedMut<'a, T>>,
-    partials: SharedMut<'a, T>,
-    chunk: usize,
+    pub(super) z: SharedMut<'a, T>,
+    pub(super) kl: Option<SharedMut<'a, T>>,
+    pub(super) partials: SharedMut<'a, T>,
+    pub(super) chunk: usize,
 }
 
 /// One tile, and the weights of [`merge`] with the rows before.
 #[derive(Clone, Copy)]
-struct Tile<L> {
-    place: Place,
+pub(super) struct Tile<L> {
+    pub(super) place: Place,
     /// Rows of the chunk before this tile.
-    seen: usize,
+    pub(super) seen: usize,
     /// 1 over the number of rows.
-    inverse: L,
-    share: L,
-    weight: L,
+    pub(super) inverse: L,
+    pub(super) share: L,
+    pub(super) weight: L,
 }
 
 impl<T: Element> Task<'_, T> {
@@ -163,6 +164,8 @@ impl<T: Element> Task<'_, T> {
         rows: Range<usize>,
         columns: Range<usize>,
     ) {
+        let by_rows = !BROADCAST && self.units.samples == 1;
+        let mut strip = by_rows.then(Strip::new);
         for row in rows.clone().step_by(TILE) {
             let height = TILE.min(rows.end - row);
             let seen = row - rows.start;
@@ -174,7 +177,14 @@ impl<T: Element> Task<'_, T> {
                 share: T::splat(simd, T::from_f64(share)),
                 weight: T::splat(simd, T::from_f64(weight)),
             };
-            if height == TILE {
+            if let (TILE, Some(strip)) = (height, &mut strip) {
+                while tile.place.column + LANES <= columns.end {
+                    let width = STRIP.min((columns.end - tile.place.column) / LANES * LANES);
+                    tile.place.width = width;
+                    self.strip(simd, tile, strip);
+                    tile.place.column += width;
+                }
+            } else if height == TILE {
                 while tile.place.column + LANES <= columns.end {
                     self.tile::<S, true, BROADCAST>(simd, tile);
                     tile.place.column += LANES;

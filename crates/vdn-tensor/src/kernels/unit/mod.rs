@@ -20,6 +20,7 @@ mod chunks;
 mod conditional;
 mod forward;
 mod merge;
+mod strip;
 
 pub use backward::{UnitGradients, unit_backward};
 pub use conditional::{
@@ -222,9 +223,7 @@ impl<T: Element> Source<'_, T> {
                     false => (sample, false),
                 };
                 let first = row / TILE * self.columns.next_multiple_of(LANES) + column;
-                let lane = simd.load_u32(&LANE_NUMBERS);
-                let position = lane + simd.splat_u32(first as u32);
-                let mut eps = rounds.normals::<S, T>(simd, position, sample as u32);
+                let mut eps = rounds.normals::<S, T>(simd, first as u32, sample as u32);
                 if negate {
                     for e in &mut eps {
                         *e = -*e;
@@ -244,16 +243,6 @@ impl<T: Element> Source<'_, T> {
         }
     }
 }
-
-const LANE_NUMBERS: [u32; LANES] = {
-    let mut lanes = [0; LANES];
-    let mut i = 0;
-    while i < LANES {
-        lanes[i] = i as u32;
-        i += 1;
-    }
-    lanes
-};
 
 /// `logvar` within its limits; NaN stays NaN.
 #[inline(always)]

@@ -1,0 +1,156 @@
+//! The speed of noise and of the fused unit with both generators, in short alternating bursts.
+//!
+//! On a shared machine two measurements one after the other do not compare. Here bursts of a fraction of a millisecond
+//! alternate between the generators; shown are the best, and the median, of each in Gsamples/s, and the ratio of the best.
+//! Command: `cargo run --release -p vdn-benches --example unit_bursts`. A number after `--` replaces the 400 bursts, a
+//! word restricts the jobs to those whose name contains it. One thread.
+
+use std::hint::black_box;
+use std::time::Instant;
+use vdn_benches::uniform;
+use vdn_tensor::kernels::unit::{
+    ClampGradient, LogVar, UnitGradients, UnitNoise, UnitOutputs, Units, unit_backward,
+    unit_forward,
+};
+use vdn_tensor::noise::{Generator, NoiseKey};
+use vdn_tensor::parallel::Pool;
+
+const GENERATORS: [Generator; 2] = [Generator::Philox10, Generator::Ars7];
+
+struct Unit {
+    rows: usize,
+    columns: usize,
+    samples: usize,
+    per_unit: bool,
+    mu: Vec<f32>,
+    logvar: Vec<f32>,
+    z: Vec<f32>,
+    statistics: [Vec<f32>; 5],
+    gradients: [Vec<f32>; 2],
+    half: Vec<f32>,
+}
+
+impl Unit {
+    fn new([rows, columns, samples]: [usize; 3], per_unit: bool, spread: f32) -> Self {
+        let size = rows * columns;
+        Self {
+            rows,
+            columns,
+            samples,
+            per_unit,
+            mu: uniform(0, size, -spread, spread),
+            logvar: uniform(1, size, -1.0, 0.0),
+            z: vec![0.0; samples * size],
+            statistics: [(); 5].map(|()| vec![0.0; columns]),
+            gradients: [(); 2].map(|()| vec![0.0; size]),
+            half: vec![0.5; columns],
+        }
+    }
+
+    fn units<'a>(&self, mu: &'a [f32], logvar: &'a [f32], key: NoiseKey) -> Units<'a, f32> {
+        let Self { rows, columns, samples, .. } = *self;
+        let logvar = match self.per_unit {
+            true => LogVar::PerColumn(&logvar[..columns]),
+            false => LogVar::PerElement(logvar),
+        };
+        let noise = UnitNoise::Addressed(key);
+        Units { rows, columns, samples, mu, logvar, noise, antithetic: false }
+    }
+
+    fn forward(&mut self, key: NoiseKey) {
+        let (mu, logvar) = (std::mem::take(&mut self.mu), std::mem::take(&mut self.logvar));
+        let units = self.units(&mu, &logvar, key);
+        let [m1, m2, c2, d0, lv] = &mut self.statistics;
+        unit_forward(&units, UnitOutputs { z: &mut self.z, m1, m2, c2, d0, lv, kl: None });
+        (self.mu, self.logvar) = (mu, logvar);
+    }
+
+    fn backward(&mut self, key: NoiseKey) {
+        let [mut d_mu, mut d_logvar] = std::mem::take(&mut self.gradients);
+        let units = self.units(&self.mu, &self.logvar, key);
+        let gradients = UnitGradients {
+            z: &self.z,
+            m1: &self.statistics[0],
+            d_z: Some(&self.z),
+            d_m1: None,
+            d_m2: Some(&self.half),
+            d_c2: None,
+            d_d0: Some(&self.half),
+            d_lv: None,
+            d_kl: None,
+            clamp: ClampGradient::Inward,
+        };
+        let logvars = if self.per_unit { self.columns } else { d_logvar.len() };
+        unit_backward(&units, &gradients, Some(&mut d_mu), Some(&mut d_logvar[..logvars]));
+        self.gradients = [d_mu, d_logvar];
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let bursts = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(400);
+    let word = arguments.iter().find(|a| a.parse::<usize>().is_err());
+    let measure = |name: &str, samples: usize, work: &mut (dyn FnMut(NoiseKey) + Send)| {
+        if word.is_none_or(|word| name.contains(word.as_str())) {
+            let pool = Pool::new(1).expect("a thread can be started");
+            pool.run(|| compare(name, samples, bursts, work));
+        }
+    };
+    println!("| job | Philox: best, median | ARS: best, median | ratio |");
+    println!("|---|---|---|---|");
+    let mut out = vec![0.0_f32; 1 << 14];
+    measure("normals", out.len(), &mut |key| key.fill_normal(0, black_box(&mut out)));
+    measure("uniforms", out.len(), &mut |key| key.fill_uniform(0, black_box(&mut out)));
+    for (shape, per_unit, spread, name) in [
+        ([256, 1024, 1], false, 2.0, "256x1024, a deviation per element"),
+        ([256, 1024, 1], true, 2.0, "256x1024, one per unit"),
+        ([256, 1024, 4], false, 2.0, "256x1024, four samples"),
+        ([256, 1024, 4], true, 2.0, "256x1024, one per unit, four samples"),
+        ([4096, 4096, 1], false, 2.0, "4096x4096, a deviation per element"),
+    ] {
+        if word.is_none_or(|word| format!("forward {name}").contains(word.as_str())) {
+            let mut unit = Unit::new(shape, per_unit, spread);
+            let samples = unit.z.len();
+            measure(&format!("forward {name}"), samples, &mut |key| {
+                black_box(&mut unit).forward(key)
+            });
+        }
+    }
+    for (spread, name) in [(2.0, "z - mu"), (20.0, "regenerated")] {
+        let mut unit = Unit::new([256, 1024, 1], false, spread);
+        unit.forward(NoiseKey::new(1, 0, 0));
+        let samples = unit.z.len();
+        measure(&format!("backward ({name}) 256x1024"), samples, &mut |key| {
+            black_box(&mut unit).backward(key);
+        });
+    }
+}
+
+fn compare(name: &str, samples: usize, bursts: usize, work: &mut (dyn FnMut(NoiseKey) + Send)) {
+    // Bursts of about a quarter of a millisecond, or one call.
+    let calls = (100_000 / samples).max(1);
+    let bursts = if samples > 1 << 22 { bursts.div_ceil(16) } else { bursts };
+    let mut rates = [(); 2].map(|()| Vec::new());
+    for burst in 0..bursts {
+        for (generator, rates) in GENERATORS.iter().zip(&mut rates) {
+            let start = Instant::now();
+            for call in 0..calls {
+                let key = NoiseKey::new(1, 0, (burst * calls + call) as u32);
+                work(key.with_generator(*generator));
+            }
+            rates.push((calls * samples) as f64 / start.elapsed().as_nanos() as f64);
+        }
+    }
+    let [philox, ars] = rates.map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        [rates[rates.len() - 1], rates[rates.len() / 2]]
+    });
+    println!(
+        "| {name} | {:.3}, {:.3} | {:.3}, {:.3} | {:.2} |",
+        philox[0],
+        philox[1],
+        ars[0],
+        ars[1],
+        ars[0] / philox[0]
+    );
+}
