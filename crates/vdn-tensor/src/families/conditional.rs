@@ -4,7 +4,7 @@
 //! s^2) Normal(z; m, r)` is `Normal(c + g e, s^2 (1 - g))`. Its divergence from the prior is `[-ln(1 - g) - g + g^2
 //! e^2/s^2]/2`.
 //!
-//! The gain, its complement and `-ln(1 - g) - g` are [`Real::gain`](crate::Real::gain).
+//! The gain, its complement and `-ln(1 - g) - g` are [`Real::gain`].
 
 use crate::real::Real;
 
