@@ -128,9 +128,10 @@ fn the_state_belongs_to_the_best_weights_and_is_restored_from_disk() -> Result<(
     };
     let text =
         "[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n[control.ar]\nramp_steps = 0\n";
-    // Nothing is better than a first epoch with a learning rate this high.
+    // A learning rate that rises from next to nothing until it is far too high: the last epoch is never the best.
     let mut config = config(text)?;
-    config.train.learning_rate = 0.05;
+    config.train.learning_rate = 1.0;
+    config.schedule.warmup_steps = 1000;
     let run = train(config, Some(files))?;
     let Run { config, model, parameters, trained } = &run;
     let best = trained.best_epoch;
@@ -268,7 +269,8 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
     let crps = |text: &str| -> Result<(usize, f64), Failure> {
         let mut config = config("")?;
         config.train.selection = vdn_train::RunConfig::from_toml(text)?.train.selection;
-        config.train.learning_rate = 0.03;
+        config.train.learning_rate = 5.0;
+        config.schedule.warmup_steps = 1000;
         let run = train(config, None)?;
         let data = run.config.data.dataset(run.config.data.load_table()?)?;
         let windows = &data.splits().validation;

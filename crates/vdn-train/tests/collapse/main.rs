@@ -104,11 +104,11 @@ fn without_a_kl_it_is_variance_collapse_and_a_rate_budget_prevents_it() {
         if controlled {
             lab.control.add(rate_budget(0.5), EVERY).unwrap();
         }
-        let living = lab.epochs(150);
+        let living = lab.epochs(400);
         (lab, living)
     };
     let (lab, living) = trained(false);
-    tell(&lab, "variance_collapse: no KL, lr 1e-2, 150 epochs", &living);
+    tell(&lab, "variance_collapse: no KL, lr 1e-2, 400 epochs", &living);
     assert!(living.in_mode(CollapseMode::VarianceCollapse) >= UNITS / 2, "{living}");
     assert_eq!(living.living(), 0, "{living}");
     let (lab, living) = trained(true);
