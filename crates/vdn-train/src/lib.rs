@@ -29,9 +29,9 @@ pub use checkpoint::{load_control, load_weights, save_control, save_weights};
 pub use compare::{ridge, seasonal_naive};
 pub use config::{
     ActivationName, AggregationName, CentreName, ClampName, Compatibility, ControlConfig,
-    ControlName, DataConfig, FillPolicy, MAX_THREADS, ModelConfig, ObjectiveName, OneOrEach,
-    OutputNoiseName, PoolName, ProtocolName, RunConfig, ScalingRows, ScoreName, Selection,
-    SigmaName, TrainConfig, VariantName,
+    ControlName, DataConfig, FamilyName, FillPolicy, MAX_THREADS, ModelConfig, ObjectiveName,
+    OneOrEach, OutputNoiseName, PoolName, PriorName, ProtocolName, RunConfig, ScalingRows,
+    ScoreName, Selection, SigmaName, TrainConfig, VariantName,
 };
 pub use error::TrainError;
 pub use evaluate::{

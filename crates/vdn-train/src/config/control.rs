@@ -122,6 +122,11 @@ impl ControlConfig {
             );
             return Err(TrainError::config(reason));
         }
+        if self.mode != ControlName::Rate && !model.family.is_gaussian() {
+            let reason = "control.mode: bands and their feasibility are those of normal units; \
+                          other families can be controlled by rate";
+            return Err(TrainError::config(reason));
+        }
         let config = LayerControlConfig {
             beta: model.beta_of(0),
             measures: if reference { UnitMeasures::Pooled } else { UnitMeasures::PerDimension },
