@@ -24,6 +24,7 @@ mod layer_norm;
 mod linear;
 mod local_objective;
 mod mixture;
+pub mod moments;
 mod output_noise;
 mod parameter;
 mod priors;
@@ -44,7 +45,7 @@ pub use graph::{Bindings, Graph, Mode};
 pub use head::{GatedHead, HeadConfig};
 pub use init::{Builder, Init};
 pub use instance_norm::{Centre, InstanceNorm};
-pub use layer::{LayerConfig, LayerOutput, SigmaMode, VariationalLayer};
+pub use layer::{LayerConfig, LayerOutput, LayerPrior, SigmaMode, UnitFamily, VariationalLayer};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use local_objective::{

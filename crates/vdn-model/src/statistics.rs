@@ -19,6 +19,8 @@ pub struct UnitStatistics {
     c2: Vec<f64>,
     d0: Vec<f64>,
     lv: Vec<f64>,
+    /// The KL of units that are not Gaussian: it does not follow from the others.
+    own_kl: Option<Vec<f64>>,
 }
 
 impl UnitStatistics {
@@ -61,6 +63,43 @@ impl UnitStatistics {
         self.rows = total;
     }
 
+    /// [`UnitStatistics::merge`] for units that are not Gaussian, with the KL of each over the rows, `[units * latent dims]`.
+    ///
+    /// # Panics
+    /// Those of [`UnitStatistics::merge`]; the KL has another length.
+    pub fn merge_with_kl<T: vdn_tensor::Element>(
+        &mut self,
+        rows: usize,
+        [m1, c2, d0, lv]: [&[T]; 4],
+        kl: &[T],
+    ) {
+        self.merge(rows, m1, c2, d0, lv);
+        assert_eq!(kl.len(), self.m1.len(), "unit statistics of another layer");
+        let share = rows as f64 / self.rows.max(1) as f64;
+        let own = self.own_kl.get_or_insert_with(|| vec![0.0; kl.len()]);
+        for (own, kl) in own.iter_mut().zip(kl) {
+            *own += share * (kl.to_f64() - *own);
+        }
+    }
+
+    /// Takes in the statistics of units on a tape, over so many rows.
+    ///
+    /// # Panics
+    /// They are those of another layer.
+    pub fn take_in<T: vdn_tensor::Element>(
+        &mut self,
+        rows: usize,
+        tape: &vdn_autograd::Tape<T>,
+        units: &vdn_autograd::UnitOutputs,
+    ) {
+        let value = |var| tape.value(var).data();
+        let [m1, c2, d0, lv] = [units.m1, units.c2, units.d0, units.lv].map(value);
+        match units.mean_kl {
+            Some(kl) => self.merge_with_kl(rows, [m1, c2, d0, lv], value(kl)),
+            None => self.merge(rows, m1, c2, d0, lv),
+        }
+    }
+
     /// Rows seen.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -101,10 +140,13 @@ impl UnitStatistics {
         (0..self.m1.len()).map(|i| f([self.m1[i], self.c2[i], self.d0[i], self.lv[i]])).collect()
     }
 
-    /// The KL of each latent dimension in nats, `(M2 + D0) / 2`.
+    /// The KL of each latent dimension in nats: `(M2 + D0) / 2` for Gaussian units.
     #[must_use]
     pub fn kl(&self) -> Vec<f64> {
-        self.map(|[m1, c2, d0, _]| 0.5 * (m1 * m1 + c2 + d0))
+        match &self.own_kl {
+            Some(kl) => kl.clone(),
+            None => self.map(|[m1, c2, d0, _]| 0.5 * (m1 * m1 + c2 + d0)),
+        }
     }
 
     /// The rate of each latent dimension in nats, `[ln(C2 + V) - Lv] / 2`.
@@ -116,6 +158,9 @@ impl UnitStatistics {
     /// The mismatch of each latent dimension in nats, `[M2 + V - 1 - ln(C2 + V)] / 2`.
     #[must_use]
     pub fn mismatch(&self) -> Vec<f64> {
+        if let Some(kl) = &self.own_kl {
+            return kl.iter().zip(self.rate()).map(|(kl, rate)| kl - rate).collect();
+        }
         self.map(|[m1, c2, d0, lv]| {
             let excess = c2 + variance_less_one(d0, lv);
             0.5 * (m1 * m1 + excess - excess.ln_1p())

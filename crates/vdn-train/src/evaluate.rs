@@ -193,9 +193,7 @@ fn merge<T: Element>(
     units: &UnitOutputs,
     rows: usize,
 ) {
-    let [m1, c2, d0, lv] =
-        [units.m1, units.c2, units.d0, units.lv].map(|var| tape.value(var).data());
-    statistics.merge(rows, m1, c2, d0, lv);
+    statistics.take_in(rows, tape, units);
 }
 
 /// Quick scores on windows: the model's own score, the squared error, the units' statistics and row counts.

@@ -220,9 +220,7 @@ fn take_in<T: Element>(
         model.stack().layers().iter().zip(layers).zip(seen.iter_mut().zip(&mut all))
     {
         let (Some(units), Some(output)) = (layer.units(), output) else { continue };
-        let [m1, c2, d0, lv] = [output.units.m1, output.units.c2, output.units.d0, output.units.lv]
-            .map(|var| tape.value(var).data());
-        seen.merge(windows, m1, c2, d0, lv);
+        seen.take_in(windows, tape, &output.units);
         let rows = units.kl_per_row(tape, output);
         let samples = (rows.len() / windows) as f64;
         *all = vec![0.0; windows];

@@ -38,10 +38,10 @@ pub use compare::{ridge, seasonal_naive};
 pub use config::{
     ActivationName, AggregationName, AnnealingConfig, AnnealingName, ArConfig, BudgetConfig,
     BudgetScope, CapacityConfig, CentreName, ClampName, Compatibility, ControlConfig, ControlName,
-    ControllerName, ControllerSet, DataConfig, DiagnosticsConfig, EarlierName, FillPolicy,
-    FreeBitsConfig, GecoSettings, MAX_THREADS, ModelConfig, ObjectiveName, OneOrEach,
-    OutputNoiseName, PiSettings, PoolName, ProtocolName, RunConfig, ScalingRows, ScoreName,
-    Selection, SigmaName, ThermostatSettings, TrainConfig, VariantName,
+    ControllerName, ControllerSet, DataConfig, DiagnosticsConfig, EarlierName, FamilyName,
+    FillPolicy, FreeBitsConfig, GecoSettings, MAX_THREADS, ModelConfig, ObjectiveName, OneOrEach,
+    OutputNoiseName, PiSettings, PoolName, PriorName, ProtocolName, RunConfig, ScalingRows,
+    ScoreName, Selection, SigmaName, ThermostatSettings, TrainConfig, VariantName,
 };
 pub use control_step::ControlLog;
 pub use diagnose::{diagnose, logvar_limits};

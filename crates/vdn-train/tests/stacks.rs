@@ -36,6 +36,10 @@ fn settings_that_contradict_each_other_are_refused() {
         ("depth = 40\n", "depth"),
         ("distributional_fraction = 1.5\n", "distributional_fraction"),
         ("depth = 2\n[control]\nmode = \"rate\"\n", "2 layers"),
+        ("family = \"student_t\"\ndegrees_of_freedom = 2.0\n", "degrees_of_freedom"),
+        ("family = \"laplace\"\ndegrees_of_freedom = 5.0\n", "student_t"),
+        ("family = \"laplace\"\nobjective = \"iwae\"\n", "objective"),
+        ("family = \"laplace\"\n[control]\nmode = \"homeo\"\n", "normal units"),
         ("distributional_fraction = 0.5\n[control]\nmode = \"rate\"\n", "8 of 16"),
     ];
     for (text, reason) in cases {
@@ -74,5 +78,22 @@ fn depths_from_one_to_sixteen_train() {
             }
         });
         assert!(report.unwrap().rows[0].nll.is_finite(), "{depth}");
+    }
+}
+
+/// Every family, with both priors, trains on the demo; a rate budget reads its KL and statistics.
+#[test]
+fn families_and_learned_priors_train() {
+    for family in ["normal", "log_normal", "laplace", "logistic", "student_t"] {
+        for extra in ["", "prior = \"learned\"\ndepth = 2\n", "[control]\nmode = \"rate\"\n"] {
+            let config = config(&format!("family = \"{family}\"\n{extra}"));
+            let report = train_run(&config, None, |_, progress| {
+                if let vdn_train::Progress::Epoch(epoch) = progress {
+                    let sum = epoch.rate + epoch.mismatch;
+                    assert!(epoch.kl > 0.0 && sum.is_finite(), "{family} {extra}");
+                }
+            });
+            assert!(report.unwrap().rows[0].nll.is_finite(), "{family} {extra}");
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! Limiting: `clamp` to an interval and `min_scalar` to an upper bound. The slope is 1 on the closed interval and 0
 //! outside; NaN stays NaN.
 
-use crate::compiled_once::compiled_once;
+use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::{SlopeReads, UnaryFormula};
 use crate::error::Error;
+use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
-use vdn_tensor::{Element, Real};
+use vdn_tensor::kernels::{Formula, map};
+use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut};
 
 struct Clamp {
     low: f64,
@@ -46,7 +48,70 @@ impl UnaryFormula for MinScalar {
     }
 }
 
+/// [`Clamp`] whose gradient passes a limit when a descent step leads back inside.
+struct ClampInward {
+    low: f64,
+    high: f64,
+}
+
+impl Formula<1, 1> for ClampInward {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [x]: [R; 1]) -> [R; 1] {
+        [x.clamp(x.lit(self.low), x.lit(self.high))]
+    }
+}
+
+impl Formula<2, 1> for ClampInward {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [dy, x]: [R; 2]) -> [R; 1] {
+        let zero = x.lit(0.0);
+        let above = x.le(x.lit(self.high)) | dy.gt(zero);
+        let below = x.ge(x.lit(self.low)) | dy.lt(zero);
+        [R::select(above & below, dy, zero)]
+    }
+}
+
+compiled_once!(ClampInward);
+impl<T: Element> Definition<T> for ClampInward {
+    fn name(&self) -> &'static str {
+        "clamp_inward"
+    }
+
+    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
+        outputs.push(*inputs[0]);
+        Ok(())
+    }
+
+    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
+        map::<T, 1, 1>(self, [inputs[0].data()], [outputs[0].data_mut()]);
+    }
+
+    fn backward(
+        &self,
+        inputs: &[View<'_, T>],
+        _outputs: &[View<'_, T>],
+        d_outputs: &[Option<View<'_, T>>],
+        d_inputs: &mut [Option<ViewMut<'_, T>>],
+    ) {
+        let (Some(dy), Some(dx)) = (d_outputs[0], &mut d_inputs[0]) else { return };
+        map::<T, 2, 1>(self, [dy.data(), inputs[0].data()], [dx.data_mut()]);
+    }
+}
+
 impl<T: Element> Tape<T> {
+    /// `x` limited to `[low, high]`; outside, a gradient passes where a descent step leads back inside (above the upper limit
+    /// if it is positive, below the lower one if it is negative), so that no parameter is stuck.
+    ///
+    /// # Errors
+    /// `low > high` or a bound is NaN; `x` is stale.
+    pub fn clamp_inward(&mut self, x: Var, low: T, high: T) -> Result<Var, Error> {
+        let (low, high) = (low.to_f64(), high.to_f64());
+        if low <= high {
+            return self.record_single(ClampInward { low, high }, &[x]);
+        }
+        Err(Error::invalid("clamp_inward", format!("the interval [{low}, {high}] is empty")))
+    }
+
     /// `x` limited to `[low, high]`; the slope is 1 on the closed interval and 0 outside.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ mod mul;
 mod neg;
 mod pool;
 mod relu;
+mod sample_family;
 mod sample_kl;
 mod scale;
 mod sigmoid;
@@ -45,6 +46,7 @@ mod unit_statistics;
 pub use ar_transition::{Gap, Persistence};
 pub use log_density::ObservationFamily;
 pub use mixture_nll::MixtureNll;
+pub use sample_family::LocationScale;
 pub use sample_kl::{Noise, SampleKl, UnitOutputs};
 pub use structured_step::{ConditionalPrior, StepOutputs};
 

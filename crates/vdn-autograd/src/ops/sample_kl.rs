@@ -61,8 +61,10 @@ pub struct UnitOutputs {
     pub d0: Var,
     /// `Lv`, the mean of the limited `logvar`, `[units]`.
     pub lv: Var,
-    /// The KL to the standard normal in nats, `[batch, units]`, if it was asked for.
+    /// The KL to the prior in nats, `[batch, units]`, if it was asked for.
     pub kl: Option<Var>,
+    /// The KL averaged over the batch, `[units]`, where it is not `(M2 + D0) / 2`: units that are not Gaussian.
+    pub mean_kl: Option<Var>,
 }
 
 struct SampleKlOp {
@@ -224,6 +226,7 @@ impl<T: Element> Tape<T> {
             d0: outputs[4],
             lv: outputs[5],
             kl: outputs.get(6),
+            mean_kl: None,
         })
     }
 }

@@ -82,11 +82,14 @@ impl<T: Element> Definition<T> for RateOp {
 }
 
 impl<T: Element> Tape<T> {
-    /// The KL of each unit to its prior in nats, averaged over the batch: `(M2 + D0) / 2`, `[units]`.
+    /// The KL of each unit to its prior in nats, averaged over the batch: `(M2 + D0) / 2` for Gaussian units, `[units]`.
     ///
     /// # Errors
     /// A stale variable.
     pub fn unit_kl(&mut self, units: &UnitOutputs) -> Result<Var, Error> {
+        if let Some(mean_kl) = units.mean_kl {
+            return Ok(mean_kl);
+        }
         let sum = self.add(units.m2, units.d0)?;
         self.scale(sum, T::from_f64(0.5))
     }

@@ -186,6 +186,11 @@ impl LayerControl {
             seen.kl_dims[i] = 0.5 * (m2 + d0);
             seen.rate_dims[i] = 0.5 * ((c2 + d0 + lv).ln_1p() - lv);
         }
+        if let Some(mean_kl) = output.units.mean_kl {
+            for (to, kl) in seen.kl_dims.iter_mut().zip(value(mean_kl)) {
+                *to = kl.to_f64();
+            }
+        }
         let pooled = self.config.measures == UnitMeasures::Pooled && k > 1;
         let divisor = if pooled { 1.0 } else { k as f64 };
         for (unit, (energy, kl)) in seen.energy.iter_mut().zip(&mut seen.kl).enumerate() {

@@ -3,7 +3,7 @@
 use crate::aggregate::Aggregation;
 use crate::error::ModelError;
 use crate::instance_norm::{Centre, InstanceNorm};
-use crate::layer::{LayerConfig, SigmaMode};
+use crate::layer::{LayerConfig, LayerPrior, SigmaMode, UnitFamily};
 use crate::output_noise::OutputNoiseMode;
 use crate::stack::{Activation, MAX_DEPTH, PerLayer, StackLayerConfig};
 use vdn_autograd::Score;
@@ -107,6 +107,10 @@ pub struct ForecasterConfig {
     pub layer_norm: bool,
     /// What layers from the second up apply to the activities below.
     pub activation: Activation,
+    /// The family of the units' distributions.
+    pub family: UnitFamily,
+    /// What the posteriors are compared with.
+    pub prior: LayerPrior,
 }
 
 impl Default for ForecasterConfig {
@@ -148,6 +152,8 @@ impl Default for ForecasterConfig {
             residual: false,
             layer_norm: false,
             activation: Activation::Gelu,
+            family: UnitFamily::Normal,
+            prior: LayerPrior::Standard,
         }
     }
 }
@@ -219,6 +225,8 @@ impl ForecasterConfig {
             antithetic: self.antithetic,
             clamp_gradient: self.clamp_gradient,
             emit_kl: self.emit_kl,
+            family: self.family,
+            prior: self.prior,
         };
         // The first layer sees the encoder's context, which is activated and normalised.
         let upper = index > 0;
@@ -290,6 +298,10 @@ impl ForecasterConfig {
         let distributional = layers.iter().any(|layer| layer.distributional() > 0);
         if self.objective != Objective::Vib && !distributional {
             let reason = "elbo and iwae need posteriors, distributional_fraction 0 leaves none";
+            return Err(ModelError::config("objective", reason));
+        }
+        if self.objective == Objective::Iwae && !self.family.is_gaussian() {
+            let reason = "iwae weighs samples of normal or log-normal units only";
             return Err(ModelError::config("objective", reason));
         }
         if self.variant == Variant::ReferenceTwin && depth > 1 {

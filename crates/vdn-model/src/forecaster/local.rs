@@ -4,7 +4,7 @@ use super::{Batch, Forecaster};
 use crate::ar_penalty::ar_penalty;
 use crate::error::ModelError;
 use crate::graph::Graph;
-use crate::layer::LayerOutput;
+use crate::layer::{LayerOutput, LayerPrior};
 use crate::local_objective::{EarlierWindow, LocalObjective, LocalTerms, UnitMeasures};
 use crate::stack::MAX_DEPTH;
 use vdn_autograd::{Error, Noise, Tape, Var};
@@ -123,6 +123,10 @@ impl Forecaster {
         earlier: Option<&[T]>,
     ) -> Result<Option<Var>, ModelError> {
         let Some(ar) = local.autoregression else { return Ok(None) };
+        if self.config.prior != LayerPrior::Standard {
+            let reason = "an autoregressive penalty compares means under the standard prior";
+            return Err(ModelError::config("autoregression", reason));
+        }
         let before = match (ar.earlier, earlier) {
             (EarlierWindow::Itself, _) => batch.previous,
             (EarlierWindow::Predecessor, Some(earlier))

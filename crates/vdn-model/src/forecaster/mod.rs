@@ -157,13 +157,14 @@ impl Forecaster {
         self.stack.variational().next().expect("a model with distributional units")
     }
 
-    /// The layer of units of a model of depth 1 whose units are all distributions; `None` for twins, deeper models and
-    /// models with deterministic units, whose layers [`Forecaster::stack`] has.
+    /// The layer of units of a model of depth 1 whose units are all normal distributions with the standard prior, which the
+    /// measures of single units are made for; `None` for all others, whose layers [`Forecaster::stack`] has.
     #[must_use]
     pub fn sole_layer(&self) -> Option<&VariationalLayer> {
         let config = &self.config;
         let all = config.depth == 1 && config.layer().units == config.width(0);
-        (all && config.variant == Variant::Variational).then(|| self.layer())
+        let normal = config.family.is_gaussian() && config.prior == crate::LayerPrior::Standard;
+        (all && normal && config.variant == Variant::Variational).then(|| self.layer())
     }
 
     /// The layers of units.

@@ -5,7 +5,7 @@ use crate::controllers::SigmaLever;
 use crate::graph::Graph;
 use crate::linear::Linear;
 use crate::parameter::Parameters;
-use vdn_autograd::{Error, Var};
+use vdn_autograd::{Error, LocationScale, Var};
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_tensor::kernels::Pool;
@@ -70,13 +70,15 @@ impl VariationalLayer {
     }
 
     /// Data-dependent initialisation: rescales and shifts the mean head so that, on the contexts `h` `[batch, inputs]`,
-    /// every latent dimension has mean 0 and the variance `variance`. With the initial deviation this puts each unit
+    /// every latent dimension has mean 0 and the variance `variance` (times that of the prior). With the initial deviation this puts each unit
     /// inside its rate interval before the first step.
     ///
     /// Weights change by a factor of at most 50 either way, so that a unit that happens not to vary on these contexts is
     /// not blown up; one that does not vary at all keeps its weights.
     pub fn initialize<T: Element>(&self, parameters: &mut Parameters<T>, h: &[T], variance: f64) {
-        initialize_rows(&self.mu, self.config.inputs, parameters, h, variance);
+        // On the scale of the prior's deviation, as all statistics are.
+        let prior = self.family.map_or(1.0, LocationScale::standard_variance);
+        initialize_rows(&self.mu, self.config.inputs, parameters, h, variance * prior);
     }
 }
 

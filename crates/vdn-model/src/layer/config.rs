@@ -1,6 +1,8 @@
 //! [`LayerConfig`]: what a layer of units is built from.
 
 use crate::error::ModelError;
+use vdn_autograd::LocationScale;
+use vdn_tensor::families::StudentT;
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;
 
@@ -14,6 +16,63 @@ pub enum SigmaMode {
     /// A second linear head on the context: the amortised posterior.
     #[default]
     PerUnitInput,
+}
+
+/// The family of distributions that a layer's units are of; their priors are of the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum UnitFamily {
+    /// `Normal(mu, sigma^2)`.
+    #[default]
+    Normal,
+    /// `e^x` with `x` normal: positive activities. All statistics are those of `x`.
+    LogNormal,
+    /// Laplace with scale sigma.
+    Laplace,
+    /// Logistic with scale sigma; its KL is estimated from the samples.
+    Logistic,
+    /// Student's t with scale sigma; its KL is estimated from the samples.
+    StudentT {
+        /// The degrees of freedom, above 2: with fewer the prior has no variance that statistics could be shares of.
+        degrees_of_freedom: f64,
+    },
+}
+
+impl UnitFamily {
+    /// The family in the terms of the tape; `None` for those that the fused Gaussian operation serves.
+    ///
+    /// # Errors
+    /// Too few degrees of freedom.
+    pub(crate) fn location_scale(self) -> Result<Option<LocationScale>, ModelError> {
+        match self {
+            Self::Normal | Self::LogNormal => Ok(None),
+            Self::Laplace => Ok(Some(LocationScale::Laplace)),
+            Self::Logistic => Ok(Some(LocationScale::Logistic)),
+            Self::StudentT { degrees_of_freedom: nu } => match StudentT::new(nu) {
+                Some(family) if nu > 2.0 => Ok(Some(LocationScale::StudentT(family))),
+                _ => {
+                    let reason = format!("{nu}, has to be above 2: else the prior has no variance");
+                    Err(ModelError::config("degrees_of_freedom", reason))
+                }
+            },
+        }
+    }
+
+    /// Whether the units are Gaussian, perhaps after a logarithm: then KL, rate and feasibility have closed forms.
+    #[must_use]
+    pub fn is_gaussian(self) -> bool {
+        matches!(self, Self::Normal | Self::LogNormal)
+    }
+}
+
+/// What the posteriors of a layer are compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LayerPrior {
+    /// The standard member of the units' family: location 0, scale 1.
+    #[default]
+    Standard,
+    /// Location and scale learned for each latent dimension, starting as the standard member. Means, deviations and
+    /// statistics of the layer are then on the prior's scale.
+    Learned,
 }
 
 /// What a layer is built from.
@@ -41,6 +100,10 @@ pub struct LayerConfig {
     pub clamp_gradient: ClampGradient,
     /// Whether the KL is wanted element by element too ([`vdn_autograd::UnitOutputs::kl`]); its statistics always are.
     pub emit_kl: bool,
+    /// The family of the units' distributions.
+    pub family: UnitFamily,
+    /// What the posteriors are compared with.
+    pub prior: LayerPrior,
 }
 
 impl Default for LayerConfig {
@@ -57,6 +120,8 @@ impl Default for LayerConfig {
             antithetic: false,
             clamp_gradient: ClampGradient::Inward,
             emit_kl: false,
+            family: UnitFamily::Normal,
+            prior: LayerPrior::Standard,
         }
     }
 }
@@ -82,6 +147,10 @@ impl LayerConfig {
         if !(1e-4..=10.0).contains(&self.initial_sigma) {
             let reason = format!("{}, has to be in [1e-4, 10]", self.initial_sigma);
             return Err(ModelError::config("initial_sigma", reason));
+        }
+        if self.family.location_scale()?.is_some() && self.antithetic {
+            let reason = "mirrored noise is for normal and log-normal units";
+            return Err(ModelError::config("antithetic", reason));
         }
         Ok(())
     }

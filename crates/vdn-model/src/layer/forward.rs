@@ -1,9 +1,11 @@
 //! The forward pass of a layer: contexts in, samples and statistics out.
 
-use super::{Sigma, SigmaMode, VariationalLayer};
+use super::{Sigma, SigmaMode, UnitFamily, VariationalLayer};
 use crate::graph::{Graph, Mode};
+use crate::priors::Prior;
 use vdn_autograd::{Error, Noise, SampleKl, Tape, UnitOutputs, Var};
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN, kl_standard, scale};
+use vdn_tensor::kernels::unit::ClampGradient;
 use vdn_tensor::{Element, Shape, ShapeError};
 
 /// What a layer gives. `rows` is the batch, or samples times batch where the context had samples.
@@ -11,9 +13,10 @@ use vdn_tensor::{Element, Shape, ShapeError};
 pub struct LayerOutput {
     /// The activities sent on, `[samples, batch, channels]`.
     pub z: Var,
-    /// The means, `[rows, units * latent dims]`.
+    /// The means (locations), `[rows, units * latent dims]`; with a learned prior these, the log-variances and `units` are on
+    /// the prior's scale.
     pub mu: Var,
-    /// The log-variances before their limits: `[rows, units * latent dims]`, `[units * latent dims]` or `[]`.
+    /// Twice the logarithms of the scales (for normal units the log-variances), before their limits: `[rows, units * latent dims]`, `[units * latent dims]` or `[]`.
     pub logvar: Var,
     /// Samples `[samples, batch, units * latent dims]`, and statistics for each latent dimension over all rows.
     pub units: UnitOutputs,
@@ -106,34 +109,57 @@ impl VariationalLayer {
             let (h, rows) = self.rows(graph, h, samples)?;
             let kept = rows.draws == samples;
             let dims = self.config.units * self.config.latent_dims;
-            let mu = self.mu.forward(graph, h)?;
-            let log_sigma = self.log_sigma(graph, h)?;
+            let mut mu = self.mu.forward(graph, h)?;
+            let mut log_sigma = self.log_sigma(graph, h)?;
+            let prior = self.learned_prior(graph);
+            if let Some([location, log_scale]) = prior {
+                // An affine map changes no divergence: on the prior's scale the prior is the standard member.
+                let inverse = graph.tape.neg(log_scale)?;
+                let inverse = graph.tape.exp(inverse)?;
+                let distance = graph.tape.sub(mu, location)?;
+                mu = graph.tape.mul(distance, inverse)?;
+                log_sigma = graph.tape.sub(log_sigma, log_scale)?;
+            }
             let logvar = graph.tape.scale(log_sigma, T::from_f64(2.0))?;
-            let noise = match noise {
-                Noise::Given(eps) if !kept => {
-                    let [samples, batch] = rows.result;
-                    given_shape(graph.tape.shape(eps), &Shape::new(&[samples, batch, dims])?)?;
-                    Noise::Given(graph.tape.reshape(eps, [1, samples * batch, dims])?)
+            let [samples, batch] = rows.result;
+            let mut units = match self.family {
+                Some(family) => {
+                    let Noise::Addressed(key) = noise else {
+                        let reason = "noise can be given to normal and log-normal units only";
+                        return Err(Error::invalid("variational layer", reason));
+                    };
+                    let log_scale = self.limited(graph, log_sigma)?;
+                    graph.tape.sample_family(family, mu, log_scale, rows.draws, key)?
                 }
-                noise => noise,
+                None => {
+                    let noise = match noise {
+                        Noise::Given(eps) if !kept => {
+                            let wanted = Shape::new(&[samples, batch, dims])?;
+                            given_shape(graph.tape.shape(eps), &wanted)?;
+                            Noise::Given(graph.tape.reshape(eps, [1, samples * batch, dims])?)
+                        }
+                        noise => noise,
+                    };
+                    let addressed = matches!(noise, Noise::Addressed(_));
+                    let how = SampleKl {
+                        antithetic: self.config.antithetic && kept && addressed,
+                        clamp_gradient: self.config.clamp_gradient,
+                        emit_kl: self.config.emit_kl,
+                        ..SampleKl::new(rows.draws, noise)
+                    };
+                    graph.tape.sample_kl(mu, logvar, how)?
+                }
             };
-            let how = SampleKl {
-                antithetic: self.config.antithetic && kept && matches!(noise, Noise::Addressed(_)),
-                clamp_gradient: self.config.clamp_gradient,
-                emit_kl: self.config.emit_kl,
-                ..SampleKl::new(rows.draws, noise)
-            };
-            let mut units = graph.tape.sample_kl(mu, logvar, how)?;
             if !kept {
-                let [samples, batch] = rows.result;
                 units.z = graph.tape.reshape(units.z, [samples, batch, dims])?;
             }
+            let sent = self.off_prior_scale(graph, units.z, prior)?;
             let z = match self.config.pooling {
                 // The pool of one value is that value.
                 Some(pool) if self.config.latent_dims > 1 => {
-                    graph.tape.pool(units.z, self.config.latent_dims, pool)?
+                    graph.tape.pool(sent, self.config.latent_dims, pool)?
                 }
-                _ => units.z,
+                _ => sent,
             };
             Ok(LayerOutput { z, mu, logvar, units })
         })
@@ -147,6 +173,10 @@ impl VariationalLayer {
     #[must_use]
     pub fn kl_per_row<T: Element>(&self, tape: &Tape<T>, output: &LayerOutput) -> Vec<f64> {
         let dims = self.config.units * self.config.latent_dims;
+        if let (Some(_), Some(kl)) = (self.family, output.units.kl) {
+            let rows = tape.value(kl).data().chunks_exact(dims);
+            return rows.map(|row| row.iter().map(|kl| kl.to_f64()).sum()).collect();
+        }
         let mu = tape.value(output.mu).data();
         let logvar = tape.value(output.logvar).data();
         assert!(mu.len().is_multiple_of(dims), "the output of another layer");
@@ -162,6 +192,42 @@ impl VariationalLayer {
             pairs.map(|(mu, l)| kl_standard(mu.to_f64(), scale(limited(l))[2])).sum()
         })
         .collect()
+    }
+
+    /// Location and log-scale of a learned prior, both `[units * latent dims]`.
+    pub(super) fn learned_prior<T: Element>(&self, graph: &mut Graph<'_, T>) -> Option<[Var; 2]> {
+        match self.prior {
+            Prior::LearnedNormal(prior) => Some(prior.parameters(graph)),
+            _ => None,
+        }
+    }
+
+    /// Samples on the prior's scale as activities.
+    pub(super) fn off_prior_scale<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        z: Var,
+        prior: Option<[Var; 2]>,
+    ) -> Result<Var, Error> {
+        let mut z = z;
+        if let Some([location, log_scale]) = prior {
+            let scale = graph.tape.exp(log_scale)?;
+            z = graph.tape.mul(z, scale)?;
+            z = graph.tape.add(z, location)?;
+        }
+        match self.config.family {
+            UnitFamily::LogNormal => graph.tape.exp(z),
+            _ => Ok(z),
+        }
+    }
+
+    /// Log-scales within the limits that the Gaussian operation has built in.
+    fn limited<T: Element>(&self, graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
+        let [low, high] = [0.5 * LOGVAR_MIN, 0.5 * LOGVAR_MAX].map(T::from_f64);
+        match self.config.clamp_gradient {
+            ClampGradient::Inward => graph.tape.clamp_inward(x, low, high),
+            ClampGradient::Zero => graph.tape.clamp(x, low, high),
+        }
     }
 
     /// The logarithms of the deviations: `[..., units * latent dims]`, `[units * latent dims]` or `[]`.

@@ -9,14 +9,15 @@ mod forward;
 mod replacements;
 
 pub(crate) use adjust::initialize_rows;
-pub use config::{LayerConfig, SigmaMode};
+pub use config::{LayerConfig, LayerPrior, SigmaMode, UnitFamily};
 pub use forward::LayerOutput;
 
 use crate::error::ModelError;
 use crate::init::{Builder, Init};
 use crate::linear::Linear;
 use crate::parameter::ParameterId;
-use crate::priors::Prior;
+use crate::priors::{LearnedNormal, Prior};
+use vdn_autograd::LocationScale;
 use vdn_tensor::Element;
 use vdn_tensor::kernels::Pool;
 
@@ -32,6 +33,7 @@ pub struct VariationalLayer {
     label: String,
     config: LayerConfig,
     prior: Prior,
+    family: Option<LocationScale>,
     mu: Linear,
     sigma: Sigma,
     stream: u32,
@@ -73,7 +75,14 @@ impl VariationalLayer {
                 ))
             }
         };
-        Ok(Self { label, config, prior: Prior::StandardNormal, mu, sigma, stream })
+        let family = config.family.location_scale()?;
+        let prior = match config.prior {
+            LayerPrior::Standard => Prior::StandardNormal,
+            LayerPrior::Learned => {
+                Prior::LearnedNormal(LearnedNormal::new(&mut builder.scope("prior"), dims))
+            }
+        };
+        Ok(Self { label, config, prior, family, mu, sigma, stream })
     }
 
     /// The unit that an element of one of the layer's tensors belongs to, from the tensor's shape and the element's
@@ -97,7 +106,7 @@ impl VariationalLayer {
         &self.config
     }
 
-    /// The prior of every unit.
+    /// The prior of every unit; for units that are not normal, the member of their family with this location and scale.
     #[must_use]
     pub fn prior(&self) -> Prior {
         self.prior
@@ -119,6 +128,19 @@ impl VariationalLayer {
     #[must_use]
     pub fn mean_parameters(&self) -> [ParameterId; 2] {
         [self.mu.weight(), self.mu.bias()]
+    }
+
+    /// The mean head.
+    pub(crate) fn mean_map(&self) -> &Linear {
+        &self.mu
+    }
+
+    /// The head of the logarithms of the deviations, or else the parameter that they are.
+    pub(crate) fn log_sigma_map(&self) -> Result<&Linear, ParameterId> {
+        match &self.sigma {
+            Sigma::Head(head) => Ok(head),
+            Sigma::Parameter(id) => Err(*id),
+        }
     }
 
     /// What the sum over a unit's means is multiplied by when they are pooled (their mean, if they are sent on as they

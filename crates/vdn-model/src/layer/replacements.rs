@@ -1,7 +1,8 @@
 //! What can take the place of a layer's samples: draws from its prior, and the activities of a deterministic twin.
 
-use super::VariationalLayer;
+use super::{UnitFamily, VariationalLayer};
 use crate::graph::Graph;
+use crate::priors::Prior;
 use crate::stack::TwinUnits;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::kernels::Pool;
@@ -9,7 +10,7 @@ use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Shape};
 
 impl VariationalLayer {
-    /// The deviation that an activity sent on has under the prior: pooling `K` standard normals changes it.
+    /// The deviation that an activity of normal units sent on has under the standard prior: pooling `K` standard normals changes it.
     #[must_use]
     pub fn prior_deviation(&self) -> f64 {
         let k = self.config.latent_dims as f64;
@@ -31,11 +32,35 @@ impl VariationalLayer {
         shape: Shape,
         key: NoiseKey,
     ) -> Result<Var, Error> {
-        let deviation = self.prior_deviation();
-        graph.tape.constant_with(shape, |to| {
-            key.fill_normal(0, to);
-            to.iter_mut().for_each(|z| *z *= T::from_f64(deviation));
-        })
+        if self.config.family == UnitFamily::Normal && self.prior == Prior::StandardNormal {
+            let deviation = self.prior_deviation();
+            return graph.tape.constant_with(shape, |to| {
+                key.fill_normal(0, to);
+                to.iter_mut().for_each(|z| *z *= T::from_f64(deviation));
+            });
+        }
+        let [samples, batch] = [shape.dims()[0], shape.dims()[1]];
+        let dims = self.config.units * self.config.latent_dims;
+        let draws = match self.family {
+            None => {
+                graph.tape.constant_with([samples, batch, dims], |to| key.fill_normal(0, to))?
+            }
+            Some(family) => {
+                let rows = [samples * batch, dims];
+                let standard = graph.tape.constant_with(rows, |to| to.fill(T::ZERO))?;
+                let drawn = graph.tape.sample_family(family, standard, standard, 1, key)?;
+                graph.tape.reshape(drawn.z, [samples, batch, dims])?
+            }
+        };
+        let prior = self.learned_prior(graph);
+        let z = self.off_prior_scale(graph, draws, prior)?;
+        let z = match self.config.pooling {
+            Some(pool) if self.config.latent_dims > 1 => {
+                graph.tape.pool(z, self.config.latent_dims, pool)?
+            }
+            _ => z,
+        };
+        graph.tape.detach(z)
     }
 
     /// What the units of a deterministic twin send, `[samples of the context or 1, batch, channels]`.

@@ -29,6 +29,11 @@ impl LearnedNormal {
         Ok([mean, graph.tape.scale(log_scale, T::from_f64(2.0))?])
     }
 
+    /// Mean and log-scale, both `[units]`.
+    pub(crate) fn parameters<T: Element>(&self, graph: &mut Graph<'_, T>) -> [Var; 2] {
+        [graph.parameter(self.mean), graph.parameter(self.log_scale)]
+    }
+
     /// The divergence of `Normal(mu, e^logvar)` from it in nats, element by element.
     ///
     /// # Errors

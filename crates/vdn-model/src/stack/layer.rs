@@ -84,6 +84,11 @@ impl StackLayer {
         self.units.as_ref()
     }
 
+    /// The map of its deterministic units; `None` if it has none.
+    pub(crate) fn deterministic(&self) -> Option<&Linear> {
+        self.deterministic.as_ref()
+    }
+
     /// The number of activities that it sends on.
     #[must_use]
     pub fn channels(&self) -> usize {

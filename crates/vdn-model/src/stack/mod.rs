@@ -232,7 +232,7 @@ pub(crate) fn all_units<T: Element>(
     let mut all = layers.iter().flatten().map(|layer| layer.units);
     let Some(mut joined) = all.next() else { return Ok(None) };
     for units in all {
-        let UnitOutputs { m1, m2, c2, d0, lv, .. } = joined;
+        let UnitOutputs { m1, m2, c2, d0, lv, mean_kl, .. } = joined;
         joined = UnitOutputs {
             z: units.z,
             m1: tape.concat(&[m1, units.m1], 0)?,
@@ -241,6 +241,11 @@ pub(crate) fn all_units<T: Element>(
             d0: tape.concat(&[d0, units.d0], 0)?,
             lv: tape.concat(&[lv, units.lv], 0)?,
             kl: None,
+            // All layers are of one family.
+            mean_kl: match (mean_kl, units.mean_kl) {
+                (Some(below), Some(own)) => Some(tape.concat(&[below, own], 0)?),
+                _ => None,
+            },
         };
     }
     Ok(Some(joined))

@@ -19,13 +19,13 @@ pub enum NoiseKind {
 }
 
 /// Elements that share a position of the noise: sixteen lanes of four words.
-const GROUP: usize = 4 * LANES;
+pub(crate) const GROUP: usize = 4 * LANES;
 /// Elements per parallel task.
 const CHUNK: usize = 256 * GROUP;
 
 /// The noise of four rows of sixteen elements; pairs take two blocks, those of the samples `2 s` and `2 s + 1`.
 #[inline(always)]
-fn noise<S: Simd, T: Element>(
+pub(crate) fn noise<S: Simd, T: Element>(
     simd: S,
     kind: NoiseKind,
     rounds: &Rounds,

@@ -22,6 +22,9 @@ pub trait Family: Copy + Send + Sync + 'static {
     /// Whether [`Family::kl`] is the divergence itself; else it is an unbiased estimate of it from one draw.
     const KL_IS_EXACT: bool;
 
+    /// The variance of the standard member; infinite where it has none. Of the log-normal family: that of the logarithm.
+    fn standard_variance(&self) -> f64;
+
     /// A draw, as a differentiable function of the parameters.
     fn sample<R: Real>(&self, parameters: [R; 2], noise: [R; 2]) -> R;
     /// The derivatives of [`Family::sample`] by the parameters.

@@ -40,6 +40,10 @@ impl Family for Laplace {
     const KL_IS_EXACT: bool = true;
 
     #[inline(always)]
+    fn standard_variance(&self) -> f64 {
+        2.0
+    }
+    #[inline(always)]
     fn sample<R: Real>(&self, parameters: [R; 2], noise: [R; 2]) -> R {
         family::place(parameters, standard(noise))
     }

@@ -65,6 +65,10 @@ impl Family for Logistic {
     const KL_IS_EXACT: bool = false;
 
     #[inline(always)]
+    fn standard_variance(&self) -> f64 {
+        std::f64::consts::PI.powi(2) / 3.0
+    }
+    #[inline(always)]
     fn sample<R: Real>(&self, parameters: [R; 2], noise: [R; 2]) -> R {
         family::place(parameters, standard(noise))
     }

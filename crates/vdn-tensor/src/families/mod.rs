@@ -15,6 +15,7 @@ mod logistic;
 mod normal;
 mod student_t;
 
+pub(crate) use draw::{GROUP, noise};
 pub use draw::{KlEstimate, NoiseKind, kl_estimate, sample_into};
 pub use excess::ln_1p_minus;
 pub use family::Family;

@@ -30,6 +30,10 @@ impl Family for Normal {
     const KL_IS_EXACT: bool = true;
 
     #[inline(always)]
+    fn standard_variance(&self) -> f64 {
+        1.0
+    }
+    #[inline(always)]
     fn sample<R: Real>(&self, parameters: [R; 2], [noise, _]: [R; 2]) -> R {
         family::place(parameters, noise)
     }

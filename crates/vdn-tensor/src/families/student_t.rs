@@ -87,6 +87,10 @@ impl Family for StudentT {
     const KL_IS_EXACT: bool = false;
 
     #[inline(always)]
+    fn standard_variance(&self) -> f64 {
+        if self.nu > 2.0 { self.nu / (self.nu - 2.0) } else { f64::INFINITY }
+    }
+    #[inline(always)]
     fn sample<R: Real>(&self, parameters: [R; 2], noise: [R; 2]) -> R {
         family::place(parameters, self.standard(noise))
     }

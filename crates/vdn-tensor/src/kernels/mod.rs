@@ -5,6 +5,7 @@ mod broadcast;
 mod compiled_once;
 mod concat;
 mod dropout;
+mod family;
 mod fold;
 mod layer_norm;
 mod layer_norm_backward;
@@ -25,6 +26,7 @@ pub use broadcast::{Broadcast, broadcast_copy, broadcast_shape, reduce_to_shape}
 pub(crate) use compiled_once::CompiledOnce;
 pub use concat::{concat, slice_axis, slice_axis_backward, split, write_slice};
 pub use dropout::dropout;
+pub use family::{FamilyGradients, FamilyUnits, family_backward, family_forward};
 pub use layer_norm::layer_norm;
 pub use layer_norm_backward::{LayerNormGradients, layer_norm_backward};
 pub use map::{

@@ -177,6 +177,13 @@ impl ControlConfig {
             );
             return Err(TrainError::config(reason));
         }
+        let only_rate =
+            self.mode == ControlName::Rate && self.controllers == ControllerSet::default();
+        if !only_rate && !model.family.is_gaussian() {
+            let reason = "control.mode: bands and their feasibility are those of normal units; \
+                          other families can be controlled by rate";
+            return Err(TrainError::config(reason));
+        }
         check_demands(self, model, reference)?;
         let config = LayerControlConfig {
             beta: model.beta_of(0),

@@ -22,8 +22,9 @@ pub use controllers::{
 pub use data::{DataConfig, FillPolicy, ProtocolName, ScalingRows};
 pub use diagnostics::DiagnosticsConfig;
 pub use model::{
-    ActivationName, AggregationName, CentreName, ClampName, Compatibility, ModelConfig,
-    ObjectiveName, OneOrEach, OutputNoiseName, PoolName, ScoreName, SigmaName, VariantName,
+    ActivationName, AggregationName, CentreName, ClampName, Compatibility, FamilyName, ModelConfig,
+    ObjectiveName, OneOrEach, OutputNoiseName, PoolName, PriorName, ScoreName, SigmaName,
+    VariantName,
 };
 pub use training::{MAX_THREADS, Selection, TrainConfig};
 

@@ -5,8 +5,8 @@ use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_autograd::Score;
 use vdn_model::{
-    Activation, Aggregation, Centre, ForecasterConfig, InstanceNorm, Objective, OutputNoiseMode,
-    PerLayer, SigmaMode, Variant,
+    Activation, Aggregation, Centre, ForecasterConfig, InstanceNorm, LayerPrior, Objective,
+    OutputNoiseMode, PerLayer, SigmaMode, UnitFamily, Variant,
 };
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;
@@ -147,6 +147,32 @@ names! {
     }
 }
 
+/// The family of the units' distributions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FamilyName {
+    /// Normal.
+    Normal,
+    /// Log-normal.
+    LogNormal,
+    /// Laplace.
+    Laplace,
+    /// Logistic.
+    Logistic,
+    /// Student's t, with `degrees_of_freedom`.
+    StudentT,
+}
+
+names! {
+    /// What the posteriors are compared with.
+    PriorName => LayerPrior {
+        /// The standard member of their family.
+        Standard => LayerPrior::Standard,
+        /// Location and scale learned for each latent dimension.
+        Learned => LayerPrior::Learned,
+    }
+}
+
 /// One value for all layers, or one for each from the first up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -247,9 +273,32 @@ pub struct ModelConfig {
     pub layer_norm: Option<bool>,
     /// What layers from the second up apply to the activities below.
     pub activation: Option<ActivationName>,
+    /// The family of the units' distributions.
+    pub family: Option<FamilyName>,
+    /// The degrees of freedom of Student's t, above 2; 5 if left out.
+    pub degrees_of_freedom: Option<f64>,
+    /// What the posteriors are compared with.
+    pub prior: Option<PriorName>,
 }
 
 impl ModelConfig {
+    fn family(&self, or: UnitFamily) -> Result<UnitFamily, TrainError> {
+        if self.degrees_of_freedom.is_some() && self.family != Some(FamilyName::StudentT) {
+            let reason = "model.degrees_of_freedom: only family = \"student_t\" has them";
+            return Err(TrainError::config(reason));
+        }
+        Ok(match self.family {
+            None => or,
+            Some(FamilyName::Normal) => UnitFamily::Normal,
+            Some(FamilyName::LogNormal) => UnitFamily::LogNormal,
+            Some(FamilyName::Laplace) => UnitFamily::Laplace,
+            Some(FamilyName::Logistic) => UnitFamily::Logistic,
+            Some(FamilyName::StudentT) => {
+                UnitFamily::StudentT { degrees_of_freedom: self.degrees_of_freedom.unwrap_or(5.0) }
+            }
+        })
+    }
+
     /// The model's own configuration, for these data.
     ///
     /// # Errors
@@ -310,6 +359,8 @@ impl ModelConfig {
             residual: self.residual.unwrap_or(d.residual),
             layer_norm: self.layer_norm.unwrap_or(d.layer_norm),
             activation: self.activation.map_or(d.activation, Into::into),
+            family: self.family(d.family)?,
+            prior: self.prior.map_or(d.prior, Into::into),
         };
         config.validate()?;
         Ok(config)

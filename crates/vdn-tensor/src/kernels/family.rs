@@ -1,0 +1,196 @@
+//! Samples and divergences of a layer of units of any [`Family`], and their gradients: what the fused kernel of
+//! [`unit`](super::unit) does for the Gaussian, without its statistics. No noise is stored: backward regenerates it.
+//!
+//! Element `i` of a layer and sample `s` has the noise that [`sample_into`](crate::families::sample_into) gives element `i` of
+//! a flat array for sample `s`, so results depend neither on threads nor on lanes. A divergence without closed form is the
+//! mean over the samples of the family's estimates, with the draws of the samples themselves.
+
+use crate::dispatch;
+use crate::element::{Element, load_partial, store_partial};
+use crate::families::{Family, GROUP, noise};
+use crate::noise::{NoiseKey, Rounds};
+use crate::parallel::{SharedMut, for_each};
+use crate::real::Real;
+use crate::simd::{LANES, Simd};
+
+/// Elements per parallel task: whole groups of noise.
+const CHUNK: usize = 64 * GROUP;
+
+/// A layer of units: parameters of every element, samples of each.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyUnits<'a, T> {
+    /// Location of each element.
+    pub location: &'a [T],
+    /// Logarithm of the scale of each element.
+    pub log_scale: &'a [T],
+    /// Samples of each element, at least 1 and below 2^31.
+    pub samples: usize,
+    /// The noise.
+    pub key: NoiseKey,
+}
+
+/// The gradients that come in: of the samples `[samples, elements]` and of the divergences `[elements]`.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyGradients<'a, T> {
+    /// Of the samples.
+    pub d_z: Option<&'a [T]>,
+    /// Of the divergences.
+    pub d_kl: Option<&'a [T]>,
+}
+
+/// Fills the samples `z` `[samples, elements]` and the divergences from the standard member `kl` `[elements]`, in nats.
+///
+/// # Panics
+/// The slices do not fit each other; no samples.
+pub fn family_forward<F: Family, T: Element>(
+    family: &F,
+    units: &FamilyUnits<'_, T>,
+    z: &mut [T],
+    kl: &mut [T],
+) {
+    let len = check::<F, T>(units);
+    let lens = [z.len(), kl.len()];
+    assert_eq!(lens, [units.samples * len, len], "{}: outputs of another layer", F::NAME);
+    let rounds = units.key.rounds();
+    let (z, kl) = (SharedMut::new(z), SharedMut::new(kl));
+    for_each(len.div_ceil(CHUNK), |chunk| {
+        let start = chunk * CHUNK;
+        let end = len.min(start + CHUNK);
+        // SAFETY: the ranges of different chunks do not overlap.
+        let own_kl = unsafe { kl.part(start..end) };
+        own_kl.fill(T::ZERO);
+        for sample in 0..units.samples {
+            // SAFETY: ranges of different chunks or samples do not overlap, and each is dropped before the next.
+            let own = unsafe { z.part(sample * len + start..sample * len + end) };
+            dispatch!(for T, simd => forward_chunk(simd, family, units, &rounds, [start, sample], own, own_kl));
+        }
+    });
+}
+
+#[inline(always)]
+fn forward_chunk<S: Simd, F: Family, T: Element>(
+    simd: S,
+    family: &F,
+    units: &FamilyUnits<'_, T>,
+    rounds: &Rounds,
+    [start, sample]: [usize; 2],
+    z: &mut [T],
+    kl: &mut [T],
+) {
+    let share = T::splat(simd, T::from_f64(1.0 / units.samples as f64));
+    for (index, (z, kl)) in z.chunks_mut(GROUP).zip(kl.chunks_mut(GROUP)).enumerate() {
+        let group = start / GROUP + index;
+        let first = (group * LANES) as u32;
+        let drawn = noise::<S, T>(simd, F::NOISE, rounds, first, sample as u32);
+        let rows = z.chunks_mut(LANES).zip(kl.chunks_mut(LANES)).enumerate();
+        for ((row, (z, kl)), noise) in rows.zip(&drawn) {
+            let at = group * GROUP + row * LANES;
+            let own = [units.location, units.log_scale];
+            let mut parameters = [T::splat(simd, T::ZERO); 2];
+            for (to, from) in parameters.iter_mut().zip(own) {
+                *to = load_partial(simd, &from[at..at + z.len()], T::ZERO);
+            }
+            store_partial(family.sample(parameters, *noise), z);
+            if F::KL_IS_EXACT {
+                if sample == 0 {
+                    store_partial(family.kl(parameters, *noise), kl);
+                }
+            } else {
+                let before = load_partial(simd, kl, T::ZERO);
+                store_partial(family.kl(parameters, *noise).mul_add(share, before), kl);
+            }
+        }
+    }
+}
+
+/// The gradients of location and log scale, overwritten.
+///
+/// # Panics
+/// The slices do not fit each other; no samples.
+pub fn family_backward<F: Family, T: Element>(
+    family: &F,
+    units: &FamilyUnits<'_, T>,
+    gradients: FamilyGradients<'_, T>,
+    d_location: &mut [T],
+    d_log_scale: &mut [T],
+) {
+    let len = check::<F, T>(units);
+    let lens = [d_location.len(), d_log_scale.len()];
+    assert_eq!(lens, [len; 2], "{}: gradients of another layer", F::NAME);
+    let rounds = units.key.rounds();
+    let both = [SharedMut::new(d_location), SharedMut::new(d_log_scale)];
+    for_each(len.div_ceil(CHUNK), |chunk| {
+        let start = chunk * CHUNK;
+        let end = len.min(start + CHUNK);
+        // SAFETY: the ranges of different chunks do not overlap, and the two are different slices.
+        let [location, scale] = [0, 1].map(|i| unsafe { both[i].part(start..end) });
+        location.fill(T::ZERO);
+        scale.fill(T::ZERO);
+        for sample in 0..units.samples {
+            let at = [start, sample];
+            dispatch!(for T, simd => backward_chunk(simd, family, units, gradients, &rounds, at, location, scale));
+        }
+    });
+}
+
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "a kernel's slices, its place and its noise")]
+fn backward_chunk<S: Simd, F: Family, T: Element>(
+    simd: S,
+    family: &F,
+    units: &FamilyUnits<'_, T>,
+    gradients: FamilyGradients<'_, T>,
+    rounds: &Rounds,
+    [start, sample]: [usize; 2],
+    d_location: &mut [T],
+    d_log_scale: &mut [T],
+) {
+    let len = units.location.len();
+    let share = T::splat(simd, T::from_f64(1.0 / units.samples as f64));
+    let groups = d_location.chunks_mut(GROUP).zip(d_log_scale.chunks_mut(GROUP));
+    for (index, (d_location, d_log_scale)) in groups.enumerate() {
+        let group = start / GROUP + index;
+        let first = (group * LANES) as u32;
+        let drawn = noise::<S, T>(simd, F::NOISE, rounds, first, sample as u32);
+        let rows = d_location.chunks_mut(LANES).zip(d_log_scale.chunks_mut(LANES)).enumerate();
+        for ((row, (d_location, d_log_scale)), noise) in rows.zip(&drawn) {
+            let at = group * GROUP + row * LANES;
+            let width = d_location.len();
+            let own = [units.location, units.log_scale];
+            let mut parameters = [T::splat(simd, T::ZERO); 2];
+            for (to, from) in parameters.iter_mut().zip(own) {
+                *to = load_partial(simd, &from[at..at + width], T::ZERO);
+            }
+            let mut sum =
+                [load_partial(simd, d_location, T::ZERO), load_partial(simd, d_log_scale, T::ZERO)];
+            if let Some(d_z) = gradients.d_z {
+                let d = load_partial(simd, &d_z[sample * len + at..][..width], T::ZERO);
+                let slopes = family.sample_gradient(parameters, *noise);
+                for (sum, slope) in sum.iter_mut().zip(slopes) {
+                    *sum = d.mul_add(slope, *sum);
+                }
+            }
+            if let Some(d_kl) = gradients.d_kl
+                && (sample == 0 || !F::KL_IS_EXACT)
+            {
+                let mut d = load_partial(simd, &d_kl[at..at + width], T::ZERO);
+                if !F::KL_IS_EXACT {
+                    d = d * share;
+                }
+                let slopes = family.kl_gradient(parameters, *noise);
+                for (sum, slope) in sum.iter_mut().zip(slopes) {
+                    *sum = d.mul_add(slope, *sum);
+                }
+            }
+            store_partial(sum[0], d_location);
+            store_partial(sum[1], d_log_scale);
+        }
+    }
+}
+
+fn check<F: Family, T: Element>(units: &FamilyUnits<'_, T>) -> usize {
+    let len = units.location.len();
+    assert_eq!(units.log_scale.len(), len, "{}: parameters of different layers", F::NAME);
+    assert!((1..1 << 31).contains(&units.samples), "{}: {} samples", F::NAME, units.samples);
+    len
+}
