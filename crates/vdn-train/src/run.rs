@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `config.toml` | the whole configuration; training it again gives the same files, bit for bit |
+//! | `config.toml` | the configuration; training it again gives the same files, bit for bit (settings of the model that were left out keep the defaults of this version) |
 //! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
 //! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](crate::UnitHistory) |
 //! | `units.csv` | every unit of the best weights, with what was measured on the probe set; see [`UnitReport`](crate::UnitReport) |
