@@ -212,8 +212,12 @@ pub fn validate<T: Element>(
     validate_within(model, parameters, data, windows, seed, averages, limits)
 }
 
-/// [`validate`], with the limits at which a log-variance counts as saturated.
-pub(crate) fn validate_within<T: Element>(
+/// [`validate`], with the limits at which a log-variance counts as saturated (of [`logvar_limits`]: with a sigma guard
+/// among the controllers they are the guard's).
+///
+/// # Errors
+/// As [`validate`].
+pub fn validate_within<T: Element>(
     model: &Forecaster,
     parameters: &Parameters<T>,
     data: &Dataset,

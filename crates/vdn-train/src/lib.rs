@@ -48,7 +48,7 @@ pub use diagnose::{diagnose, logvar_limits};
 pub use error::TrainError;
 pub use evaluate::{
     Averaging, BatchAverages, EVALUATION_BATCH, Evaluation, INFORMED, evaluate, forecast,
-    mean_crps, validate,
+    mean_crps, validate, validate_within,
 };
 pub use experiment::{Stage, evaluate_run, forecast_run, train_run};
 pub use history::{Epoch, EpochUnits, write_history};
