@@ -96,7 +96,7 @@ pub fn sample_into<F: Family, T: Element>(
                 *part = &part[start..start + out.len()];
             }
         }
-        dispatch!(simd => fill(simd, family, own, [chunk * (CHUNK / GROUP), len], &rounds, sample, out));
+        dispatch!(for T, simd => fill(simd, family, own, [chunk * (CHUNK / GROUP), len], &rounds, sample, out));
     });
 }
 
@@ -181,7 +181,7 @@ fn noise_at(kind: NoiseKind, key: NoiseKey, index: usize) -> [f64; 2] {
     let first = (index / GROUP * LANES) as u32;
     let (row, column) = (index / LANES % 4, index % LANES);
     let mut both = [0.0; 2];
-    dispatch!(simd => {
+    dispatch!(for f64, simd => {
         let all = noise::<_, f64>(simd, kind, &key.rounds(), first, 0);
         for (to, lanes) in both.iter_mut().zip(&all[row]) {
             let mut row = [0.0; LANES];

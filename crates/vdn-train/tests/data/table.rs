@@ -1,8 +1,6 @@
 //! Loading wide tables: every accepted form, and what is reported about them.
 
-mod data_support;
-
-use data_support::{date, filled, gzip, load, plain, select, summary};
+use super::support::{date, filled, gzip, load, plain, select, summary};
 use vdn_train::data::{DataError, DateColumn, Fill, Table, TableOptions};
 
 #[test]

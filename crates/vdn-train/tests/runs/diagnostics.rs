@@ -124,7 +124,7 @@ fn without_probe_windows_nothing_is_probed_and_a_subset_of_units_is() {
     assert_eq!(report.units.unwrap().probe.unwrap().units_probed, 5);
 }
 
-/// `cargo test --release -p vdn-train --test diagnostics -- --ignored --nocapture`
+/// `cargo test --release -p vdn-train --test runs -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
 fn what_follows_from_the_statistics_costs_little_of_an_epoch() {

@@ -1,8 +1,6 @@
 //! Every error of the table loader, with its exact line and column.
 
-mod data_support;
-
-use data_support::{date, filled, gzip, load, plain, select, summary};
+use super::support::{date, filled, gzip, load, plain, select, summary};
 use vdn_train::data::{DataError, DateColumn, Fill, TableOptions};
 
 #[test]

@@ -1,6 +1,6 @@
 //! The gradients of whole forecasters, in f64, against central differences.
 
-use crate::common::{Data, KEY, scatter, small};
+use super::common::{Data, KEY, scatter, small};
 use vdn_autograd::{Error, Score, check_gradients};
 use vdn_model::{
     Aggregation, Bindings, Centre, Forecaster, ForecasterConfig, Graph, InstanceNorm, Mode,
@@ -18,7 +18,7 @@ fn check(name: &str, config: ForecasterConfig) -> Option<String> {
     // Output layers that start at zero would hide everything before them.
     scatter(&mut parameters, 0.2);
     let data = Data::<f64>::new(model.config(), 3, 1);
-    let (_, used, _) = match crate::common::loss(&model, &parameters, &data, Mode::Train) {
+    let (_, used, _) = match super::common::loss(&model, &parameters, &data, Mode::Train) {
         Ok(pass) => pass,
         Err(error) => return Some(format!("{name}: {error}")),
     };

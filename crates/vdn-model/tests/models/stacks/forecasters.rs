@@ -1,6 +1,6 @@
 //! Forecasters with several layers: losses, gradients, KL weights, counts, what is refused.
 
-use crate::{normals, scatter};
+use super::{normals, scatter};
 use vdn_autograd::{Error, Noise, Tape, check_gradients};
 use vdn_model::{
     Activation, Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LocalObjective,

@@ -6,8 +6,7 @@ use vdn_train::metrics::{
     WindowPrediction, gaussian_crps, mixture_crps, normal, overlap_block, pinball_loss,
 };
 
-mod lcg;
-use lcg::Lcg;
+use super::lcg::Lcg;
 
 /// `n` windows of a calibrated mixture forecast: the target is drawn from the predicted mixture, whose means move.
 fn simulate(n: usize, horizon: usize, inflate: f64) -> Scores {

@@ -5,8 +5,7 @@ use vdn_train::metrics::{
     mixture_crps, normal, sample_crps, window_nll,
 };
 
-mod lcg;
-use lcg::Lcg;
+use super::lcg::Lcg;
 
 /// Means, deviations (one or `S`) and weights of the mixtures every test runs over.
 type Case<'a> = (&'a [f64], &'a [f64], Option<&'a [f64]>);

@@ -1,0 +1,8 @@
+//! Runs and their parts, from a configuration to stored weights and back.
+
+mod compatibility;
+mod control;
+mod diagnostics;
+mod layers;
+mod non_finite;
+mod stacks;
