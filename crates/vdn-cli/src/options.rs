@@ -159,6 +159,9 @@ pub(crate) struct TrainOptions {
     /// The seed of everything random.
     #[arg(long)]
     seed: Option<u64>,
+    /// The generator of all noise: philox4x32-10, ars-7.
+    #[arg(long)]
+    generator: Option<String>,
     /// Threads; 0: one for each processor. The results do not depend on it.
     #[arg(long)]
     threads: Option<usize>,
@@ -247,6 +250,9 @@ impl TrainOptions {
         set(&mut train.batch, self.batch.map(Some));
         set(&mut train.learning_rate, self.learning_rate);
         set(&mut train.seed, self.seed);
+        let generator =
+            self.generator.as_deref().map(|text| name("generator", text)).transpose()?;
+        set(&mut train.generator, generator);
         set(&mut train.threads, self.threads);
         train.twin |= self.twin;
         Ok(config)

@@ -240,6 +240,55 @@ fn a_level_that_does_not_exist_is_refused() {
     assert!(text(&output.stderr).contains("VDN_SIMD=mmx"), "{}", text(&output.stderr));
 }
 
+/// On each SIMD level of the machine neither generator's run depends on the threads; levels with fused multiply-add agree
+/// with each other, too.
+#[test]
+fn runs_of_both_generators_are_the_same_on_any_threads_and_fused_level() {
+    const FILES: [&str; 5] =
+        ["history.csv", "weights.safetensors", "units.npy", "units.csv", "scaler.json"];
+    let directory = tempfile::tempdir().unwrap();
+    let run = |level: &str, threads: &str, more: &[&str]| -> Vec<Vec<u8>> {
+        let out = directory.path().join([&[level, threads], more].concat().join(" "));
+        let output = Command::new(env!("CARGO_BIN_EXE_vdn"))
+            .args(["train", "--out", out.to_str().unwrap(), "--threads", threads])
+            .args(SMALL)
+            .args(more)
+            .env("VDN_SIMD", level)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        FILES.map(|file| std::fs::read(out.join(file)).unwrap()).to_vec()
+    };
+    let mut fused = Vec::new();
+    for level in vdn_tensor::simd::available() {
+        println!("level {level}");
+        let of = |generator: &str| {
+            let more = ["--generator", generator];
+            let [one, two] = ["1", "2"].map(|threads| run(level.name(), threads, &more));
+            for (file, (one, two)) in FILES.iter().zip(one.iter().zip(&two)) {
+                assert!(one == two, "{level} {generator}: {file} depends on the threads");
+            }
+            one
+        };
+        let (philox, ars) = (of("philox4x32-10"), of("ars-7"));
+        assert!(philox == run(level.name(), "1", &[]), "{level}: the default is another generator");
+        for i in 0..4 {
+            assert!(philox[i] != ars[i], "{level}: {} is the same with both", FILES[i]);
+        }
+        if level != vdn_tensor::simd::Level::Portable {
+            fused.push([philox, ars]);
+        }
+    }
+    assert!(fused.windows(2).all(|levels| levels[0] == levels[1]), "levels disagree");
+    // What was stored says which generator it is of.
+    let out = directory.path().join("portable 1 --generator ars-7");
+    let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(config.contains("generator = \"ars-7\""), "{config}");
+    let refused = train(&directory.path().join("none"), &["--generator", "mt19937"]);
+    let error = text(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && error.contains("--generator mt19937"), "{error}");
+}
+
 #[test]
 fn a_model_of_several_layers_is_trained_by_an_option() {
     let directory = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ use crate::config::Selection;
 use crate::data::Dataset;
 use crate::error::TrainError;
 use crate::evaluate::{BatchAverages, Evaluation, mean_crps};
+use crate::noise_seed::NoiseSeed;
 use crate::selection::{Candidate, SelectionRule};
 use vdn_model::controllers::LayerControl;
 use vdn_model::{Forecaster, Parameters};
@@ -15,7 +16,7 @@ pub(crate) struct Validated<'a> {
     pub(crate) epoch: usize,
     pub(crate) validation: &'a Evaluation,
     pub(crate) averages: BatchAverages,
-    pub(crate) seed: u64,
+    pub(crate) noise: NoiseSeed,
 }
 
 impl Validated<'_> {
@@ -38,7 +39,7 @@ impl Validated<'_> {
             Selection::Elbo => validation.nll * data.spec().horizon as f64 + validation.kl(),
             Selection::Crps => {
                 let windows = &data.splits().validation;
-                mean_crps(model, parameters, data, windows, self.seed, self.averages)?
+                mean_crps(model, parameters, data, windows, self.noise, self.averages)?
             }
             Selection::Last => -(self.epoch as f64),
             Selection::Score => {

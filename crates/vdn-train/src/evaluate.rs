@@ -8,6 +8,7 @@ use crate::metrics::{
     MedianConvention, PointForecast, ScoreSettings, Scores, Summary, WindowPrediction,
     WindowScores, overlap_block,
 };
+use crate::noise_seed::NoiseSeed;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
@@ -122,8 +123,8 @@ fn mean(x: &[f64]) -> f64 {
 }
 
 /// The noise of batch number `index` of an evaluation.
-pub(crate) fn evaluation_key(seed: u64, index: usize) -> NoiseKey {
-    NoiseKey::new(seed, 0, STEP).fold_in(index as u64)
+pub(crate) fn evaluation_key(noise: NoiseSeed, index: usize) -> NoiseKey {
+    noise.key(0, STEP).fold_in(index as u64)
 }
 
 /// The number of windows whose targets overlap, in the order of these windows: the length of blocks.
@@ -138,7 +139,7 @@ struct Passes<'a, T: Element> {
     model: &'a Forecaster,
     parameters: &'a Parameters<T>,
     data: &'a Dataset,
-    seed: u64,
+    noise: NoiseSeed,
     tape: Tape<T>,
     bindings: Bindings,
     buffers: BatchBuffers<T>,
@@ -150,13 +151,13 @@ impl<'a, T: Element> Passes<'a, T> {
         model: &'a Forecaster,
         parameters: &'a Parameters<T>,
         data: &'a Dataset,
-        seed: u64,
+        noise: NoiseSeed,
     ) -> Self {
         Self {
             model,
             parameters,
             data,
-            seed,
+            noise,
             tape: Tape::new(),
             bindings: Bindings::new(),
             buffers: BatchBuffers::default(),
@@ -171,7 +172,7 @@ impl<'a, T: Element> Passes<'a, T> {
         windows: &[WindowIndex],
         intervention: Intervention,
     ) -> Result<Prediction, TrainError> {
-        let key = evaluation_key(self.seed, index);
+        let key = evaluation_key(self.noise, index);
         let batch = self.buffers.fill(self.data, windows, false)?;
         let Self { model, parameters, tape, bindings, statistics, .. } = self;
         tape.reset();
@@ -205,11 +206,11 @@ pub fn validate<T: Element>(
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
-    seed: u64,
+    noise: impl Into<NoiseSeed>,
     averages: BatchAverages,
 ) -> Result<Evaluation, TrainError> {
     let limits = logvar_limits(model, None);
-    validate_within(model, parameters, data, windows, seed, averages, limits)
+    validate_within(model, parameters, data, windows, noise, averages, limits)
 }
 
 /// [`validate`], with the limits at which a log-variance counts as saturated (of [`logvar_limits`]: with a sigma guard
@@ -222,10 +223,11 @@ pub fn validate_within<T: Element>(
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
-    seed: u64,
+    noise: impl Into<NoiseSeed>,
     averages: BatchAverages,
     logvar_limits: [f64; 2],
 ) -> Result<Evaluation, TrainError> {
+    let noise = noise.into();
     let mut tape = Tape::<T>::new();
     let mut bindings = Bindings::new();
     let mut buffers = BatchBuffers::default();
@@ -233,7 +235,7 @@ pub fn validate_within<T: Element>(
     let mut rows = RowCounts::new(model.config().units, model.config().latent_dims);
     let (mut nll, mut squares) = (0.0, 0.0);
     for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
-        let key = evaluation_key(seed, index);
+        let key = evaluation_key(noise, index);
         let batch = buffers.fill(data, chunk, true)?;
         tape.reset();
         let scores = tape.no_grad(|tape| -> Result<_, TrainError> {
@@ -274,15 +276,16 @@ pub fn evaluate<T: Element>(
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
-    seed: u64,
+    noise: impl Into<NoiseSeed>,
     intervention: Intervention,
     averages: BatchAverages,
 ) -> Result<(Summary, Option<UnitStatistics>), TrainError> {
+    let noise = noise.into();
     let mut order = windows.to_vec();
     if intervention == Intervention::Permute {
-        order.shuffle(&mut NoiseRng::new(NoiseKey::new(seed, ORDER, STEP)));
+        order.shuffle(&mut NoiseRng::new(noise.key(ORDER, STEP)));
     }
-    let mut passes = Passes::new(model, parameters, data, seed);
+    let mut passes = Passes::new(model, parameters, data, noise);
     let settings = ScoreSettings {
         point: match model.config().aggregation {
             Aggregation::Median => PointForecast::Median,
@@ -310,7 +313,7 @@ pub fn mean_crps<T: Element>(
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
-    seed: u64,
+    noise: impl Into<NoiseSeed>,
     averages: BatchAverages,
 ) -> Result<f64, TrainError> {
     let settings = ScoreSettings {
@@ -319,7 +322,7 @@ pub fn mean_crps<T: Element>(
         quantile_levels: Vec::new(),
         ..ScoreSettings::default()
     };
-    let mut passes = Passes::new(model, parameters, data, seed);
+    let mut passes = Passes::new(model, parameters, data, noise.into());
     let mut scores = WindowAverages::new(settings, data, windows)?;
     for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
         let prediction = passes.predict(index, chunk, Intervention::None)?;
@@ -338,9 +341,9 @@ pub fn forecast<T: Element>(
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
-    seed: u64,
+    noise: impl Into<NoiseSeed>,
 ) -> Result<Vec<Prediction>, TrainError> {
-    forecast_under(model, parameters, data, windows, seed, Intervention::None)
+    forecast_under(model, parameters, data, windows, noise, Intervention::None)
 }
 
 /// [`forecast`], with something done to the latents.
@@ -349,10 +352,10 @@ pub(crate) fn forecast_under<T: Element>(
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
-    seed: u64,
+    noise: impl Into<NoiseSeed>,
     intervention: Intervention,
 ) -> Result<Vec<Prediction>, TrainError> {
-    let mut passes = Passes::new(model, parameters, data, seed);
+    let mut passes = Passes::new(model, parameters, data, noise.into());
     let chunks = windows.chunks(EVALUATION_BATCH).enumerate();
     chunks.map(|(index, chunk)| passes.predict(index, chunk, intervention)).collect()
 }

@@ -131,11 +131,11 @@ impl Experiment {
         trained: Option<&Trained>,
         rows: &mut Vec<Row>,
     ) -> Result<(Summary, Option<UnitStatistics>), TrainError> {
-        let (seed, test) = (self.config.train.seed, &self.data.splits().test);
+        let (noise, test) = (self.config.train.noise(), &self.data.splits().test);
         let averages = self.config.train.averages();
         let score = predictive_score(model.score());
         let (summary, units) =
-            evaluate(model, parameters, &self.data, test, seed, Intervention::None, averages)?;
+            evaluate(model, parameters, &self.data, test, noise, Intervention::None, averages)?;
         let name = match model.config().variant {
             Variant::Variational => "variational units",
             Variant::Twin => "deterministic twin",
@@ -156,7 +156,7 @@ impl Experiment {
                 parameters,
                 &self.data,
                 test,
-                seed,
+                noise,
                 Intervention::Permute,
                 averages,
             )?;
@@ -195,16 +195,16 @@ impl Experiment {
         let controllers = controllers.as_ref();
         let limits = logvar_limits(model, controllers);
         let windows = &self.data.splits().validation;
-        let (seed, averages) = (config.train.seed, config.train.averages());
+        let (noise, averages) = (config.train.noise(), config.train.averages());
         let validation =
-            validate_within(model, parameters, &self.data, windows, seed, averages, limits)?;
+            validate_within(model, parameters, &self.data, windows, noise, averages, limits)?;
         let Some(diagnostics) = diagnose(model, &validation, controllers)? else { return Ok(None) };
         let (settings, kl) = (&config.diagnostics, unit_costs(&diagnostics));
-        let mut probe = probe(model, parameters, &self.data, seed, settings, &kl)?;
+        let mut probe = probe(model, parameters, &self.data, noise, settings, &kl)?;
         if let Some(probe) = &mut probe {
             // Once training is over all windows can be afforded: a smaller standard error.
             let total = kl.iter().sum();
-            probe.layer = layer_use(model, parameters, &self.data, windows, seed, total)?;
+            probe.layer = layer_use(model, parameters, &self.data, windows, noise, total)?;
         }
         let left = rate_given_past(model, controllers, probe.as_ref());
         let evidence = Evidence {
@@ -410,7 +410,7 @@ pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, T
         Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
     load_weights(&mut parameters, &run.weights(false))?;
     let windows: Vec<_> = data.latest_windows().collect();
-    let predictions = forecast(&model, &parameters, &data, &windows, config.train.seed)?;
+    let predictions = forecast(&model, &parameters, &data, &windows, config.train.noise())?;
     let mut csv = "series,step,mean".to_owned();
     for tau in QUANTILES {
         write!(csv, ",q{tau}").expect("writing to a string cannot fail");

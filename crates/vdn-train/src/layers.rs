@@ -9,6 +9,7 @@ use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
 use crate::evaluate::{EVALUATION_BATCH, block_length, evaluation_key};
 use crate::metrics::{BlockSums, Estimate};
+use crate::noise_seed::NoiseSeed;
 use std::fmt;
 use vdn_autograd::Tape;
 use vdn_model::{
@@ -81,8 +82,9 @@ pub fn layer_table<T: Element>(
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
-    seed: u64,
+    noise: impl Into<NoiseSeed>,
 ) -> Result<LayerTable, TrainError> {
+    let noise = noise.into();
     let depth = model.stack().layers().len();
     let layers: Vec<usize> =
         (0..depth).filter(|&l| model.stack().layers()[l].units().is_some()).collect();
@@ -98,7 +100,7 @@ pub fn layer_table<T: Element>(
     let mut pass = Passes::<T>::default();
     let mut last_series = None;
     for (index, chunk) in windows.chunks(EVALUATION_BATCH).enumerate() {
-        let key = evaluation_key(seed, index);
+        let key = evaluation_key(noise, index);
         let mut likelihood = |intervention, seen: Option<&mut Vec<UnitStatistics>>| {
             pass.run(model, parameters, data, chunk, key, intervention, seen)
         };

@@ -21,6 +21,7 @@ mod history;
 mod html;
 mod layers;
 pub mod metrics;
+mod noise_seed;
 mod optimizer;
 mod probe;
 mod report;
@@ -39,9 +40,10 @@ pub use config::{
     ActivationName, AggregationName, AnnealingConfig, AnnealingName, ArConfig, BudgetConfig,
     BudgetScope, CapacityConfig, CentreName, ClampName, Compatibility, ControlConfig, ControlName,
     ControllerName, ControllerSet, DataConfig, DiagnosticsConfig, EarlierName, FamilyName,
-    FillPolicy, FreeBitsConfig, GecoSettings, MAX_THREADS, ModelConfig, ObjectiveName, OneOrEach,
-    OutputNoiseName, PiSettings, PoolName, PriorName, ProtocolName, RunConfig, ScalingRows,
-    ScoreName, Selection, SigmaName, ThermostatSettings, TrainConfig, VariantName,
+    FillPolicy, FreeBitsConfig, GecoSettings, GeneratorName, MAX_THREADS, ModelConfig,
+    ObjectiveName, OneOrEach, OutputNoiseName, PiSettings, PoolName, PriorName, ProtocolName,
+    RunConfig, ScalingRows, ScoreName, Selection, SigmaName, ThermostatSettings, TrainConfig,
+    VariantName,
 };
 pub use control_step::ControlLog;
 pub use diagnose::{diagnose, logvar_limits};
@@ -53,6 +55,7 @@ pub use evaluate::{
 pub use experiment::{Stage, evaluate_run, forecast_run, train_run};
 pub use history::{Epoch, EpochUnits, write_history};
 pub use layers::{LayerRow, LayerTable, layer_table};
+pub use noise_seed::NoiseSeed;
 pub use optimizer::{AdamW, AdamWConfig};
 pub use probe::{LayerUse, Probe, layer_use, probe};
 pub use report::{Report, Row};

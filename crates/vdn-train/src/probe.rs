@@ -16,12 +16,12 @@ use crate::error::TrainError;
 use crate::evaluate::{BatchAverages, EVALUATION_BATCH, PredictedRow, evaluate, forecast_under};
 use crate::experiment::predictive_score;
 use crate::metrics::{BlockSums, Estimate, WindowPrediction, overlap_block, window_nll};
+use crate::noise_seed::NoiseSeed;
 use serde::Serialize;
 use std::time::Instant;
 use vdn_model::diagnostics::{MutualInformation, Persistence, UnitUse, mutual_information};
 use vdn_model::{Forecaster, Intervention, Parameters, Posteriors, Prediction, Variant};
 use vdn_tensor::Element;
-use vdn_tensor::noise::NoiseKey;
 
 /// The training step that a probe's noise is addressed by: no training step reaches it.
 const STEP: u32 = u32::MAX - 2;
@@ -144,16 +144,17 @@ pub fn layer_use<T: Element>(
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
-    seed: u64,
+    noise: impl Into<NoiseSeed>,
     kl: f64,
 ) -> Result<LayerUse, TrainError> {
+    let noise = noise.into();
     let horizon = data.spec().horizon;
     let mut target = vec![0.0; windows.len() * horizon];
     data.fill_targets(windows, &mut target, |x| x)?;
     let rule = predictive_score(model.score());
     // Of each window, nats: the mean log-likelihood over samples, and the predictive score.
     let of = |intervention| -> Result<Vec<[f64; 2]>, TrainError> {
-        let predictions = forecast_under(model, parameters, data, windows, seed, intervention)?;
+        let predictions = forecast_under(model, parameters, data, windows, noise, intervention)?;
         let mut all = Vec::with_capacity(windows.len());
         for prediction in &predictions {
             let target = &target[all.len() * horizon..];
@@ -175,7 +176,7 @@ pub fn layer_use<T: Element>(
     let averages = BatchAverages::default();
     let crps = |intervention| -> Result<f64, TrainError> {
         let (summary, _) =
-            evaluate(model, parameters, data, windows, seed, intervention, averages)?;
+            evaluate(model, parameters, data, windows, noise, intervention, averages)?;
         Ok(summary.crps.mean)
     };
     let (value, score) = (sums.estimate(2)?, sums.estimate(3)?);
@@ -266,7 +267,7 @@ fn unit_use<T: Element>(
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
-    seed: u64,
+    noise: NoiseSeed,
     config: &DiagnosticsConfig,
     kl: &[f64],
 ) -> Result<UnitUse, TrainError> {
@@ -277,7 +278,7 @@ fn unit_use<T: Element>(
     let mut variance = Vec::with_capacity(w);
     let mut start = 0;
     for (index, chunk) in windows.chunks(EVALUATION_BATCH).enumerate() {
-        let key = NoiseKey::new(seed, 0, STEP).fold_in(index as u64);
+        let key = noise.key(0, STEP).fold_in(index as u64);
         let batch = buffers.fill(data, chunk, true)?;
         let found = model.unit_effects(parameters, &batch, key, config.samples, &units)?;
         for (all, part) in [(&mut value, &found.value), (&mut distance, &found.distance)] {
@@ -341,17 +342,18 @@ pub fn probe<T: Element>(
     model: &Forecaster,
     parameters: &Parameters<T>,
     data: &Dataset,
-    seed: u64,
+    noise: impl Into<NoiseSeed>,
     config: &DiagnosticsConfig,
     kl: &[f64],
 ) -> Result<Option<Probe>, TrainError> {
     if model.config().variant != Variant::Variational || config.windows == 0 {
         return Ok(None);
     }
+    let noise = noise.into();
     let windows = &evenly(&data.splits().validation, config.windows);
     let mut clock = Instant::now();
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
-    let layer = layer_use(model, parameters, data, windows, seed, kl.iter().sum())?;
+    let layer = layer_use(model, parameters, data, windows, noise, kl.iter().sum())?;
     let mut seconds = [lap(), 0.0, 0.0];
     let found = posteriors(model, parameters, data, windows, 0)?;
     let information = mutual_information(&found.mu, &found.logvar, found.dims);
@@ -359,7 +361,7 @@ pub fn probe<T: Element>(
     let apart = persistence(model, parameters, data, windows, spec.input_len)?;
     let near = persistence(model, parameters, data, windows, spec.stride)?;
     seconds[1] = lap();
-    let unit_use = unit_use(model, parameters, data, windows, seed, config, kl)?;
+    let unit_use = unit_use(model, parameters, data, windows, noise, config, kl)?;
     seconds[2] = lap();
     Ok(Some(Probe {
         windows: windows.len(),

@@ -177,7 +177,7 @@ impl Trainer {
         self.train.validate()?;
         self.schedule.validate()?;
         let mut windows = data.splits().train.clone();
-        let seed = self.train.seed;
+        let noise = self.train.noise();
         let steps_per_epoch = windows.len().div_ceil(self.train.windows_per_step()) as u64;
         let total = steps_per_epoch.saturating_mul(self.train.epochs as u64);
         if total >= MOST_STEPS {
@@ -201,7 +201,7 @@ impl Trainer {
         let mut watch = LayerWatch::new(model, &self.diagnostics, state.control.as_ref());
         let mut history: Vec<Epoch> = Vec::new();
         for epoch in 1..=self.train.epochs {
-            let mut order = NoiseRng::new(NoiseKey::new(seed, SHUFFLE, epoch as u32));
+            let mut order = NoiseRng::new(noise.key(SHUFFLE, epoch as u32));
             windows.sort_unstable();
             windows.shuffle(&mut order);
             if epoch == 1 {
@@ -212,7 +212,7 @@ impl Trainer {
             let mut rate = 0.0;
             for batch in windows.chunks(self.train.windows_per_step()) {
                 rate = self.train.learning_rate * self.schedule.factor(*step, total);
-                let key = NoiseKey::new(seed, 0, *step as u32);
+                let key = noise.key(0, *step as u32);
                 state.step(model, parameters, data, batch, key, rate, &mut running)?;
                 *step += 1;
                 progress(Progress::Step { done: *step, total });
@@ -224,17 +224,17 @@ impl Trainer {
             let windows = &data.splits().validation;
             let averages = self.train.averages();
             let validation =
-                validate_within(model, parameters, data, windows, seed, averages, limits)
+                validate_within(model, parameters, data, windows, noise, averages, limits)
                     .map_err(in_validation)?;
             let chosen_by = self.train.selection;
-            let validated = Validated { epoch, validation: &validation, averages, seed };
+            let validated = Validated { epoch, validation: &validation, averages, noise };
             let score = validated
                 .score(chosen_by, model, parameters, data, control)
                 .map_err(in_validation)?;
             let loss = running.loss / running.windows;
             let units = watch.epoch(model, &validation, control, loss, |kl| {
                 match self.diagnostics.is_due(epoch) {
-                    true => probe(model, parameters, data, seed, &self.diagnostics, kl),
+                    true => probe(model, parameters, data, noise, &self.diagnostics, kl),
                     false => Ok(None),
                 }
             })?;

@@ -26,7 +26,7 @@ pub use model::{
     ObjectiveName, OneOrEach, OutputNoiseName, PoolName, PriorName, ScoreName, SigmaName,
     VariantName,
 };
-pub use training::{MAX_THREADS, Selection, TrainConfig};
+pub use training::{GeneratorName, MAX_THREADS, Selection, TrainConfig};
 
 use training::{BATCH, REFERENCE_BATCH};
 

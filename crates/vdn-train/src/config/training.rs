@@ -2,7 +2,9 @@
 
 use crate::error::TrainError;
 use crate::evaluate::{Averaging, BatchAverages, EVALUATION_BATCH};
+use crate::noise_seed::NoiseSeed;
 use serde::{Deserialize, Serialize};
+use vdn_tensor::noise::Generator;
 
 /// What the best epoch is chosen by, on the validation windows; smaller is better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,27 @@ pub enum Selection {
     Last,
     /// The constraint-aware score of [`SelectionRule`](crate::SelectionRule), behind its validity gate.
     Score,
+}
+
+/// The counter-based generator of a run's noise, by the name in its publication (Salmon, Moraes, Dror and Shaw 2011).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GeneratorName {
+    /// Ten rounds of multiplications: fast everywhere.
+    #[default]
+    #[serde(rename = "philox4x32-10")]
+    Philox4x32_10,
+    /// Seven rounds of AES: faster where the processor has instructions for them, slower elsewhere.
+    #[serde(rename = "ars-7")]
+    Ars7,
+}
+
+impl From<GeneratorName> for Generator {
+    fn from(name: GeneratorName) -> Self {
+        match name {
+            GeneratorName::Philox4x32_10 => Self::Philox10,
+            GeneratorName::Ars7 => Self::Ars7,
+        }
+    }
 }
 
 /// Threads that a run may ask for: far more than there is work for, few enough to start.
@@ -45,6 +68,9 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// The seed of everything random: initial weights, order of windows, noise.
     pub seed: u64,
+    /// The generator of the noise of training and evaluation and of the order of windows. Initial weights, and bands that
+    /// are shuffled over units, do not depend on it: runs of one seed start alike.
+    pub generator: GeneratorName,
     /// Threads; 0: one for each processor. The results do not depend on it.
     pub threads: usize,
     /// What the best epoch is chosen by.
@@ -63,6 +89,7 @@ impl Default for TrainConfig {
             batch: None,
             learning_rate: 1e-3,
             seed: 0,
+            generator: GeneratorName::default(),
             threads: 0,
             selection: Selection::Nll,
             averaging: None,
@@ -76,6 +103,12 @@ impl TrainConfig {
     #[must_use]
     pub fn windows_per_step(&self) -> usize {
         self.batch.unwrap_or(BATCH)
+    }
+
+    /// What all noise of the run starts from.
+    #[must_use]
+    pub fn noise(&self) -> NoiseSeed {
+        NoiseSeed { seed: self.seed, generator: self.generator.into() }
     }
 
     /// How scores are averaged over windows.

@@ -3,6 +3,7 @@
 mod compatibility;
 mod control;
 mod diagnostics;
+mod generators;
 mod layers;
 mod non_finite;
 mod stacks;
