@@ -229,6 +229,51 @@ fn a_run_takes_nothing_but_an_empty_directory() {
     assert_eq!(vdn(&["evaluate", out.to_str().unwrap()]).status.code(), Some(0));
 }
 
+/// A run that was killed is there, but not whole: the next one says so, and what to do.
+#[test]
+fn the_directory_of_a_killed_run_is_refused_with_a_way_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let mut killed = Command::new(env!("CARGO_BIN_EXE_vdn"))
+        .args(["train", "--out", out.to_str().unwrap()])
+        .args(&SMALL[..10])
+        .args(["--epochs", "1000000", "--patience", "0"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while !out.join("history.csv").exists() {
+        assert!(killed.try_wait().unwrap().is_none(), "the run ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let output = train(&out, &[]);
+    let message = text(&output.stderr);
+    assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
+    for part in ["run", "has not been finished", "delete the directory, or choose another"] {
+        assert!(message.contains(part), "{part} is missing: {message}");
+    }
+    std::fs::remove_dir_all(&out).unwrap();
+    assert_eq!(train(&out, &[]).status.code(), Some(0));
+    let message = text(&train(&out, &[]).stderr);
+    assert!(message.contains("already holds a run; choose another directory"), "{message}");
+    // Scales that are not those of the run's series.
+    let scaler = out.join("scaler.json");
+    let stored = std::fs::read_to_string(&scaler).unwrap();
+    let cases = [
+        (stored.replace("temp_max", "temp_mux"), "temp_mux"),
+        (stored.replacen("\"temp_max\",", "", 1), "3 names, 4 means"),
+    ];
+    for (tampered, reason) in cases {
+        assert_ne!(tampered, stored);
+        std::fs::write(&scaler, tampered).unwrap();
+        let output = vdn(&["forecast", out.to_str().unwrap()]);
+        let message = text(&output.stderr);
+        assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
+        assert!(message.contains("scaler.json") && message.contains(reason), "{message}");
+    }
+}
+
 #[test]
 fn a_level_that_does_not_exist_is_refused() {
     let output = Command::new(env!("CARGO_BIN_EXE_vdn"))

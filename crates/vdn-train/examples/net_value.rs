@@ -51,9 +51,10 @@ fn main() -> Result<(), Failure> {
         Some(list) => list.split(',').map(str::parse).collect::<Result<_, _>>()?,
         None => vec![4, 16, 64, 256, 1024],
     };
-    let dataset = data.dataset(data.load_table()?)?;
     let train = TrainConfig { epochs, ..TrainConfig::default() };
     let config = RunConfig { data, train, ..RunConfig::default() };
+    let data = config.resolved().data;
+    let dataset = data.dataset(data.load_table()?)?;
     let elbo = 1.0 / config.data.horizon as f64;
     println!(
         "{:>5} {:>10} {:>7} {:>7} {:>8} {:>15} {:>15} {:>9} {:>9} {:>8} {:>8} {:>8}",

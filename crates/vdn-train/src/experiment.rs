@@ -405,7 +405,15 @@ pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, T
         config.data.columns = Some(names.clone());
     }
     let table: Table = config.data.load_table()?;
-    let data = Dataset::for_forecast(table, config.data.window_spec(), names, scaler)?;
+    if data.is_none() && names != table.names {
+        let reason = format!(
+            "the series {} are not those of the run's data, {}",
+            names.join(", "),
+            table.names.join(", ")
+        );
+        return Err(TrainError::format(&run.file("scaler.json"), reason));
+    }
+    let data = Dataset::for_forecast(table, config.data.window_spec()?, names, scaler)?;
     let (model, mut parameters) =
         Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
     load_weights(&mut parameters, &run.weights(false))?;

@@ -319,8 +319,9 @@ fn unit_use<T: Element>(
 ///
 /// ```
 /// use vdn_model::{Forecaster, ForecasterConfig};
-/// use vdn_train::{DataConfig, DiagnosticsConfig, probe};
-/// let data = DataConfig { input_len: 24, horizon: 4, max_validation: Some(16), ..DataConfig::default() };
+/// use vdn_train::{DiagnosticsConfig, RunConfig, probe};
+/// let run = RunConfig::from_toml("[data]\ninput_len = 24\nhorizon = 4\nmax_validation = 16\n")?;
+/// let data = run.resolved().data;
 /// let data = data.dataset(data.load_table()?)?;
 /// let config = ForecasterConfig { input_len: 24, horizon: 4, units: 8, ..ForecasterConfig::default() };
 /// let (model, parameters) = Forecaster::new::<f32>(config, 0)?;

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `config.toml` | the configuration; training it again gives the same files, bit for bit (settings of the model that were left out keep the defaults of this version) |
+//! | `config.toml` | the configuration with every setting of the model; training it again gives the same files, bit for bit, whatever becomes of the defaults |
 //! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
 //! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](crate::UnitHistory) |
 //! | `units.csv` | every unit of the best weights, with what was measured on the probe set; see [`UnitReport`](crate::UnitReport) |
@@ -61,10 +61,18 @@ impl RunDirectory {
         let created = missing.map(Path::to_owned);
         std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
         let run = Self { path: path.to_owned(), created };
-        let taken = "already holds a run; choose another directory";
+        let taken = "already holds a run; choose another directory, or delete this one";
         let config = run.file("config.toml");
         if config.exists() {
-            return Err(TrainError::format(path, taken));
+            let reason = match run.file("summary.json").exists() {
+                true => taken,
+                // Killed, or still going on.
+                false => {
+                    "holds a run that has not been finished (it has no summary.json); if it is not going on any more, delete \
+                     the directory, or choose another"
+                }
+            };
+            return Err(TrainError::format(path, reason));
         }
         if std::fs::read_dir(path).map_err(TrainError::io(path))?.next().is_some() {
             return Err(TrainError::format(path, "is not empty; choose another directory"));
@@ -200,9 +208,63 @@ impl RunDirectory {
     /// Reads what the series were standardised with: their names and the scaler.
     ///
     /// # Errors
-    /// The file cannot be read or is not what was written.
+    /// The file cannot be read or is not what was written: there are not as many means and deviations as names, a name
+    /// occurs twice, a number is not finite or a deviation not above 0.
     pub fn read_scaler(&self) -> Result<(Vec<String>, Scaler), TrainError> {
-        let stored: StoredScaler = self.read_json("scaler.json")?;
-        Ok((stored.names, Scaler::from_parts(stored.mean, stored.std)?))
+        let StoredScaler { names, mean, std } = self.read_json("scaler.json")?;
+        let refuse = |reason: String| TrainError::format(&self.file("scaler.json"), reason);
+        if names.is_empty() || mean.len() != names.len() || std.len() != names.len() {
+            let (names, means, deviations) = (names.len(), mean.len(), std.len());
+            let reason = format!("{names} names, {means} means, {deviations} deviations");
+            return Err(refuse(format!("{reason}: has to be one of each for every series")));
+        }
+        for (i, name) in names.iter().enumerate() {
+            if names[..i].contains(name) {
+                return Err(refuse(format!("series `{name}` is there twice")));
+            }
+            let (mean, std) = (mean[i], std[i]);
+            if !(mean.is_finite() && std.is_finite() && std > 0.0) {
+                return Err(refuse(format!(
+                    "series `{name}`: mean {mean}, deviation {std}: has to be finite, the deviation above 0"
+                )));
+            }
+        }
+        Ok((names, Scaler::from_parts(mean, std)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_that_were_tampered_with_are_refused_in_one_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = RunDirectory::create(&directory.path().join("run")).unwrap();
+        let cases = [
+            (r#"{"names": [], "mean": [], "std": []}"#, "0 names"),
+            (r#"{"names": ["a"], "mean": [0.0, 1.0], "std": [1.0]}"#, "1 names, 2 means, 1 dev"),
+            (r#"{"names": ["a", "b"], "mean": [0.0, 1.0], "std": [1.0]}"#, "2 names, 2 means, 1"),
+            (
+                r#"{"names": ["a", "a"], "mean": [0.0, 1.0], "std": [1.0, 1.0]}"#,
+                "`a` is there twice",
+            ),
+            (r#"{"names": ["a", "b"], "mean": [0.0, 1.0], "std": [1.0, 0.0]}"#, "`b`: mean 1, dev"),
+            (r#"{"names": ["a"], "mean": [0.0], "std": [-1.0]}"#, "`a`: mean 0, deviation -1"),
+            (r#"{"names": ["a"], "mean": [null], "std": [1.0]}"#, "null"),
+            (r#"{"names": ["a"], "mean": [0.0], "std": [1e999]}"#, "out of range"),
+            (r#"{"names": ["a"], "mean": [0.0]}"#, "std"),
+        ];
+        let path = run.file("scaler.json");
+        for (text, reason) in cases {
+            std::fs::write(&path, text).unwrap();
+            let error = run.read_scaler().unwrap_err().to_string();
+            assert!(error.starts_with(&path.display().to_string()), "{text}: {error}");
+            assert!(error.contains(reason) && error.lines().count() == 1, "{text}: {error}");
+        }
+        let names = ["a".to_owned(), "b".to_owned()];
+        let scaler = Scaler::from_parts(vec![0.5, -1.0], vec![2.0, 0.25]).unwrap();
+        run.write_scaler(&names, &scaler).unwrap();
+        assert_eq!(run.read_scaler().unwrap(), (names.to_vec(), scaler));
     }
 }

@@ -163,6 +163,11 @@ impl ControlConfig {
         model: &ForecasterConfig,
         reference: bool,
     ) -> Result<Option<LayerControl>, TrainError> {
+        let weight = self.band_weight;
+        if !(weight >= 0.0 && weight.is_finite()) {
+            let reason = format!("control.band_weight = {weight}: has to be at least 0 and finite");
+            return Err(TrainError::config(reason));
+        }
         let idle = self.mode == ControlName::None && self.controllers == ControllerSet::default();
         if idle || model.variant != Variant::Variational {
             return Ok(None);

@@ -169,9 +169,18 @@ impl DataConfig {
     }
 
     /// The windows that are asked for.
-    #[must_use]
-    pub fn window_spec(&self) -> WindowSpec {
-        let protocol = match self.protocol.unwrap_or_default() {
+    ///
+    /// # Errors
+    /// `protocol` or `extra_lag` was left out: what they are then depends on the model and its controllers, and is filled in
+    /// by [`RunConfig::resolved`](super::RunConfig::resolved).
+    pub fn window_spec(&self) -> Result<WindowSpec, TrainError> {
+        let (Some(protocol), Some(extra_lag)) = (self.protocol, self.extra_lag) else {
+            let left_out = if self.protocol.is_none() { "protocol" } else { "extra_lag" };
+            return Err(TrainError::config(format!(
+                "data.{left_out} was left out, and depends on the rest of the run's configuration: resolve that first"
+            )));
+        };
+        let protocol = match protocol {
             ProtocolName::Spec => Protocol::Spec { gap: true },
             ProtocolName::SpecOverlapping => Protocol::Spec { gap: false },
             ProtocolName::Reference => Protocol::REFERENCE,
@@ -179,9 +188,9 @@ impl DataConfig {
             ProtocolName::BenchmarkEttMinute => Protocol::Benchmark(BenchmarkSplit::EttMinute),
             ProtocolName::BenchmarkRatio => Protocol::Benchmark(BenchmarkSplit::Ratio),
         };
-        WindowSpec {
+        Ok(WindowSpec {
             stride: self.stride,
-            extra_lag: self.extra_lag.unwrap_or(false),
+            extra_lag,
             protocol,
             max_windows: MaxWindows {
                 train: self.max_train,
@@ -189,21 +198,32 @@ impl DataConfig {
                 test: self.max_test,
             },
             ..WindowSpec::new(self.input_len, self.horizon)
-        }
+        })
     }
 
     /// Cuts a table into standardised windows.
     ///
+    /// ```
+    /// use vdn_train::RunConfig;
+    /// let config = RunConfig::default();
+    /// let table = config.data.load_table()?;
+    /// assert!(config.data.dataset(table.clone()).is_err());
+    /// assert!(config.resolved().data.dataset(table).is_ok());
+    /// # Ok::<(), vdn_train::TrainError>(())
+    /// ```
+    ///
     /// # Errors
-    /// Those of [`Dataset::from_table`]: series that are too short, values that are not finite.
+    /// As [`DataConfig::window_spec`], which wants a resolved configuration; those of [`Dataset::from_table`]: series that
+    /// are too short, values that are not finite.
     pub fn dataset(&self, table: Table) -> Result<Dataset, TrainError> {
+        let spec = self.window_spec()?;
         let scope = match (self.scaling, self.protocol) {
             (Some(ScalingRows::WithValidation), _) | (None, Some(ProtocolName::Reference)) => {
                 FitScope::IncludeValidation
             }
             _ => FitScope::Training,
         };
-        Ok(Dataset::from_table(table, self.window_spec(), scope)?)
+        Ok(Dataset::from_table(table, spec, scope)?)
     }
 
     /// The period of the seasonal naive baseline, and why it is that.

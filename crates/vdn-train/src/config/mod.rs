@@ -11,6 +11,7 @@ mod data;
 mod diagnostics;
 mod feasible;
 mod model;
+mod names;
 mod training;
 
 pub use control::{ControlConfig, ControlName};
@@ -21,10 +22,10 @@ pub use controllers::{
 };
 pub use data::{DataConfig, FillPolicy, ProtocolName, ScalingRows};
 pub use diagnostics::DiagnosticsConfig;
-pub use model::{
-    ActivationName, AggregationName, CentreName, ClampName, Compatibility, FamilyName, ModelConfig,
-    ObjectiveName, OneOrEach, OutputNoiseName, PoolName, PriorName, ScoreName, SigmaName,
-    VariantName,
+pub use model::{Compatibility, ModelConfig};
+pub use names::{
+    ActivationName, AggregationName, CentreName, ClampName, FamilyName, ObjectiveName, OneOrEach,
+    OutputNoiseName, PoolName, PriorName, ScoreName, SigmaName, VariantName,
 };
 pub use training::{GeneratorName, MAX_THREADS, Selection, TrainConfig};
 
@@ -36,7 +37,7 @@ use crate::optimizer::AdamWConfig;
 use crate::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use vdn_model::ForecasterConfig;
+use vdn_model::{EarlierWindow, ForecasterConfig};
 
 /// Everything that a run depends on.
 ///
@@ -102,13 +103,16 @@ impl RunConfig {
         toml::to_string_pretty(self).map_err(|error| TrainError::config(error.to_string()))
     }
 
-    /// The configuration with everything filled in that depends on [`Compatibility`] outside the model: windows per
-    /// step, how windows are divided and averaged, and what the median of an even number of samples is.
+    /// The configuration with every value filled in that was left out and that does not depend on the data's content: what
+    /// a run directory keeps, so that it repeats the run whatever becomes of the defaults.
+    ///
+    /// Settings of the model that contradict each other stay as they are; [`RunConfig::validate`] refuses them.
     ///
     /// ```
     /// use vdn_train::RunConfig;
     /// let config = RunConfig::from_toml("[model]\ncompatibility = \"reference\"\n[train]\nepochs = 3\n")?;
     /// assert_eq!(config.resolved().train.windows_per_step(), 256);
+    /// assert_eq!(config.resolved().model.initial_sigma, Some(0.5));
     /// # Ok::<(), vdn_train::TrainError>(())
     /// ```
     #[must_use]
@@ -119,11 +123,23 @@ impl RunConfig {
         config.train.batch.get_or_insert(batch);
         let averaging = if reference { Averaging::Batches } else { Averaging::Windows };
         config.train.averaging.get_or_insert(averaging);
+        config.control.ar.earlier.get_or_insert(match self.control.ar.earlier(reference) {
+            EarlierWindow::Predecessor => EarlierName::Predecessor,
+            EarlierWindow::Itself => EarlierName::Itself,
+        });
         config.data.extra_lag.get_or_insert(config.control.wants_predecessors(reference));
         let protocol = if reference { ProtocolName::Reference } else { ProtocolName::Spec };
-        config.data.protocol.get_or_insert(protocol);
+        let protocol = *config.data.protocol.get_or_insert(protocol);
+        config.data.scaling.get_or_insert(match protocol {
+            ProtocolName::Reference => ScalingRows::WithValidation,
+            _ => ScalingRows::Training,
+        });
         if reference && config.model.aggregation == Some(AggregationName::Median) {
             config.model.aggregation = Some(AggregationName::LowerMedian);
+        }
+        config.model = config.model.resolved(&config.data);
+        if config.control.has(ControllerName::Geco) && config.control.geco.initial.is_none() {
+            config.control.geco.initial = config.model.beta;
         }
         config
     }

@@ -1,196 +1,14 @@
 //! The model part of a configuration: the settings of [`ForecasterConfig`] under their names in TOML.
 
 use super::DataConfig;
+use super::names::{
+    ActivationName, AggregationName, CentreName, ClampName, FamilyName, ObjectiveName, OneOrEach,
+    OutputNoiseName, PoolName, PriorName, ScoreName, SigmaName, VariantName,
+};
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
-use vdn_autograd::Score;
-use vdn_model::{
-    Activation, Aggregation, Centre, ForecasterConfig, InstanceNorm, LayerPrior, Objective,
-    OutputNoiseMode, PerLayer, SigmaMode, UnitFamily, Variant,
-};
-use vdn_tensor::kernels::Pool;
-use vdn_tensor::kernels::unit::ClampGradient;
-
-/// Declares an enum of names and its conversion into the model's own type.
-macro_rules! names {
-    ($(#[$doc:meta])* $name:ident => $target:ty { $($(#[$variant_doc:meta])* $variant:ident => $value:expr,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$variant_doc])* $variant,)* }
-
-        impl From<$name> for $target {
-            fn from(name: $name) -> Self {
-                match name { $($name::$variant => $value,)* }
-            }
-        }
-    };
-}
-
-names! {
-    /// Where the posteriors' deviations come from.
-    SigmaName => SigmaMode {
-        /// One parameter.
-        Scalar => SigmaMode::Scalar,
-        /// One parameter for each latent dimension.
-        PerUnit => SigmaMode::PerUnit,
-        /// A head on the context.
-        PerUnitInput => SigmaMode::PerUnitInput,
-    }
-}
-
-names! {
-    /// How the latent dimensions of a unit become one activity.
-    PoolName => Option<Pool> {
-        /// They stay apart.
-        None => None,
-        /// Their mean.
-        Mean => Some(Pool::Mean),
-        /// Their sum.
-        Sum => Some(Pool::Sum),
-        /// Their sum over the root of their number.
-        SumSqrtk => Some(Pool::SumSqrtK),
-    }
-}
-
-names! {
-    /// How samples become a point forecast.
-    AggregationName => Aggregation {
-        /// Their mean.
-        Mean => Aggregation::Mean,
-        /// The median of the mixture.
-        Median => Aggregation::Median,
-        /// The lower of the middle samples, as the reference has it.
-        LowerMedian => Aggregation::LowerMedian,
-        /// Weighted by the head's scores.
-        Score => Aggregation::Score,
-    }
-}
-
-names! {
-    /// The predictive score.
-    ScoreName => Score {
-        /// Averaged over the horizon before the samples are mixed.
-        Tempered => Score::Tempered,
-        /// Mixed at each step.
-        Marginal => Score::Marginal,
-        /// Mixed over whole windows.
-        Joint => Score::Joint,
-    }
-}
-
-names! {
-    /// What training minimises.
-    ObjectiveName => Objective {
-        /// The predictive score plus the weighted KL.
-        Vib => Objective::Vib,
-        /// The negative evidence lower bound.
-        Elbo => Objective::Elbo,
-        /// The importance-weighted bound.
-        Iwae => Objective::Iwae,
-    }
-}
-
-names! {
-    /// What is subtracted from a window before the encoder.
-    CentreName => Centre {
-        /// Nothing.
-        Off => Centre::Off,
-        /// Its mean.
-        Mean => Centre::Mean,
-        /// Its last value.
-        Last => Centre::Last,
-    }
-}
-
-names! {
-    /// Where the output deviation comes from.
-    OutputNoiseName => OutputNoiseMode {
-        /// One parameter per step.
-        Constant => OutputNoiseMode::Constant,
-        /// The encoder's context.
-        FromContext => OutputNoiseMode::FromContext,
-    }
-}
-
-names! {
-    /// What becomes of the gradient of a deviation outside its hard limits.
-    ClampName => ClampGradient {
-        /// It passes when it leads back inside.
-        Inward => ClampGradient::Inward,
-        /// It is dropped.
-        Zero => ClampGradient::Zero,
-    }
-}
-
-names! {
-    /// Which model is built.
-    VariantName => Variant {
-        /// Units send samples on.
-        Variational => Variant::Variational,
-        /// The deterministic twin.
-        Twin => Variant::Twin,
-        /// The reference's weaker twin.
-        ReferenceTwin => Variant::ReferenceTwin,
-        /// The deterministic twin that uses every parameter.
-        GatedTwin => Variant::GatedTwin,
-    }
-}
-
-names! {
-    /// What layers from the second up apply to the activities below.
-    ActivationName => Activation {
-        /// Nothing.
-        Identity => Activation::Identity,
-        /// The exact GELU.
-        Gelu => Activation::Gelu,
-    }
-}
-
-/// The family of the units' distributions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FamilyName {
-    /// Normal.
-    Normal,
-    /// Log-normal.
-    LogNormal,
-    /// Laplace.
-    Laplace,
-    /// Logistic.
-    Logistic,
-    /// Student's t, with `degrees_of_freedom`.
-    StudentT,
-}
-
-names! {
-    /// What the posteriors are compared with.
-    PriorName => LayerPrior {
-        /// The standard member of their family.
-        Standard => LayerPrior::Standard,
-        /// Location and scale learned for each latent dimension.
-        Learned => LayerPrior::Learned,
-    }
-}
-
-/// One value for all layers, or one for each from the first up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum OneOrEach<V> {
-    /// For all.
-    One(V),
-    /// For each.
-    Each(Vec<V>),
-}
-
-impl<V: Copy> OneOrEach<V> {
-    fn per_layer(&self) -> Result<PerLayer<V>, TrainError> {
-        Ok(match self {
-            Self::One(value) => PerLayer::all(*value),
-            Self::Each(values) => PerLayer::each(values)?,
-        })
-    }
-}
+use vdn_model::encoder::PairEncoder;
+use vdn_model::{ForecasterConfig, InstanceNorm, PerLayer, UnitFamily};
 
 /// Whose values the settings start from that a configuration leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -299,11 +117,119 @@ impl ModelConfig {
         })
     }
 
+    /// These settings with every value filled in that was left out, for these data. Settings that contradict each other
+    /// stay as they are: [`ModelConfig::to_forecaster`] says what is wrong with them.
+    ///
+    /// ```
+    /// use vdn_train::{DataConfig, ModelConfig};
+    /// let given = ModelConfig { units: Some(64), ..ModelConfig::default() };
+    /// let resolved = given.resolved(&DataConfig::default());
+    /// assert_eq!((resolved.units, resolved.samples), (Some(64), Some(4)));
+    /// ```
+    #[must_use]
+    pub fn resolved(&self, data: &DataConfig) -> Self {
+        let Ok(model) = self.forecaster(data) else { return self.clone() };
+        // In full, so that a setting that is added cannot be forgotten here.
+        let ForecasterConfig {
+            input_len,
+            horizon: _,
+            hidden,
+            kernel,
+            units,
+            latent_dims,
+            pooling,
+            sigma,
+            initial_sigma,
+            samples,
+            evaluate_samples,
+            antithetic,
+            clamp_gradient,
+            emit_kl: _,
+            head_hidden,
+            gated,
+            dropout,
+            zero_output,
+            normalization: InstanceNorm { centre, divide_by_deviation },
+            skip,
+            output_noise,
+            aggregation,
+            score,
+            objective,
+            beta,
+            initial_energy,
+            variant,
+            depth,
+            widths,
+            distributional_fraction,
+            layer_beta,
+            residual,
+            layer_norm,
+            activation,
+            family,
+            prior,
+        } = model;
+        let (family, degrees_of_freedom) = match family {
+            UnitFamily::Normal => (FamilyName::Normal, None),
+            UnitFamily::LogNormal => (FamilyName::LogNormal, None),
+            UnitFamily::Laplace => (FamilyName::Laplace, None),
+            UnitFamily::Logistic => (FamilyName::Logistic, None),
+            UnitFamily::StudentT { degrees_of_freedom } => {
+                (FamilyName::StudentT, Some(degrees_of_freedom))
+            }
+        };
+        Self {
+            compatibility: self.compatibility,
+            variant: Some(variant.into()),
+            hidden: Some(hidden),
+            kernel: Some(kernel.unwrap_or_else(|| PairEncoder::effective_kernel(input_len, None))),
+            units: Some(units),
+            latent_dims: Some(latent_dims),
+            pooling: Some(pooling.into()),
+            sigma: Some(sigma.into()),
+            initial_sigma: Some(initial_sigma),
+            samples: Some(samples),
+            evaluate_samples: Some(evaluate_samples),
+            antithetic: Some(antithetic),
+            clamp_gradient: Some(clamp_gradient.into()),
+            head_hidden: Some(head_hidden),
+            gated: Some(gated),
+            dropout: Some(dropout),
+            zero_output: Some(zero_output),
+            normalization: Some(centre.into()),
+            divide_by_deviation: Some(divide_by_deviation),
+            skip: Some(skip),
+            output_noise: Some(output_noise.into()),
+            aggregation: Some(aggregation.into()),
+            score: Some(score.into()),
+            objective: Some(objective.into()),
+            beta: Some(beta),
+            initial_energy: Some(initial_energy),
+            depth: Some(depth),
+            // None says that every layer has `units`.
+            widths: widths.and(self.widths.clone()),
+            distributional_fraction: Some(distributional_fraction.into()),
+            layer_beta: Some(layer_beta.into()),
+            residual: Some(residual),
+            layer_norm: Some(layer_norm),
+            activation: Some(activation.into()),
+            family: Some(family),
+            degrees_of_freedom,
+            prior: Some(prior.into()),
+        }
+    }
+
     /// The model's own configuration, for these data.
     ///
     /// # Errors
     /// A setting outside its domain.
     pub fn to_forecaster(&self, data: &DataConfig) -> Result<ForecasterConfig, TrainError> {
+        let config = self.forecaster(data)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The same, its domain not checked yet.
+    fn forecaster(&self, data: &DataConfig) -> Result<ForecasterConfig, TrainError> {
         let d = match self.compatibility {
             Compatibility::None => ForecasterConfig::default(),
             Compatibility::Reference => ForecasterConfig::compatibility(),
@@ -318,7 +244,7 @@ impl ModelConfig {
             Compatibility::Reference => data.horizon.max((units / 2).min(512)),
         };
         let norm = d.normalization;
-        let config = ForecasterConfig {
+        Ok(ForecasterConfig {
             input_len: data.input_len,
             horizon: data.horizon,
             hidden: self.hidden.unwrap_or(d.hidden),
@@ -361,8 +287,6 @@ impl ModelConfig {
             activation: self.activation.map_or(d.activation, Into::into),
             family: self.family(d.family)?,
             prior: self.prior.map_or(d.prior, Into::into),
-        };
-        config.validate()?;
-        Ok(config)
+        })
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A thin layer over the `csv` crate that adds what a loader of other people's files needs: exact
 //! line numbers, blank lines between rows reported instead of skipped (skipping one would shift a
-//! series in time), headers in any encoding, and the words that stand for a missing value. The
-//! whole content is in memory, so a line number is counted only when an error needs it.
+//! series in time), quotes that are never closed reported instead of swallowing the rest of the
+//! file, and the words that stand for a missing value. The whole content is in memory, so a line
+//! number is counted only when an error needs it.
 
 use ::csv::{ByteRecord, Reader, ReaderBuilder};
 
@@ -43,6 +44,7 @@ impl Cell {
 pub(super) struct CsvFile<'a> {
     file: &'a str,
     bytes: &'a [u8],
+    delimiter: u8,
     reader: Reader<&'a [u8]>,
     names: Vec<String>,
     record: ByteRecord,
@@ -52,12 +54,13 @@ pub(super) struct CsvFile<'a> {
 impl<'a> CsvFile<'a> {
     /// Reads the header of `bytes`; `file` is for messages.
     ///
-    /// A column without a name is called `column <k>`. Bytes that are not UTF-8 become U+FFFD.
+    /// A column without a name is called `column <k>`.
     ///
     /// # Errors
     ///
     /// [`DataError::Empty`] without a header; [`DataError::Format`] for UTF-16 and for content with
-    /// NUL bytes.
+    /// NUL bytes; [`DataError::HeaderEncoding`] for a name that is not UTF-8;
+    /// [`DataError::UnclosedQuote`].
     pub(super) fn open(file: &'a str, bytes: &'a [u8], delimiter: u8) -> Result<Self, DataError> {
         let format = |problem: &str| DataError::Format {
             file: file.to_owned(),
@@ -81,6 +84,7 @@ impl<'a> CsvFile<'a> {
         let mut this = Self {
             file,
             bytes,
+            delimiter,
             reader,
             names: Vec::new(),
             record: ByteRecord::new(),
@@ -89,13 +93,20 @@ impl<'a> CsvFile<'a> {
         if !this.read()? {
             return Err(DataError::Empty { file: file.to_owned() });
         }
-        this.names = (1..)
-            .zip(&this.record)
-            .map(|(column, cell)| match String::from_utf8_lossy(cell).trim() {
+        for (column, cell) in (1..).zip(&this.record) {
+            let Ok(name) = std::str::from_utf8(cell) else {
+                return Err(DataError::HeaderEncoding {
+                    file: file.to_owned(),
+                    line: this.header_line(),
+                    column,
+                    text: excerpt(cell),
+                });
+            };
+            this.names.push(match name.trim() {
                 "" => format!("column {column}"),
                 name => name.to_owned(),
-            })
-            .collect();
+            });
+        }
         Ok(this)
     }
 
@@ -114,7 +125,7 @@ impl<'a> CsvFile<'a> {
     /// # Errors
     ///
     /// [`DataError::RaggedRow`] when the row's cells are not as many as the header's, or a blank
-    /// line stands before it.
+    /// line stands before it; [`DataError::UnclosedQuote`].
     pub(super) fn next_row(&mut self) -> Result<bool, DataError> {
         if !self.read()? {
             return Ok(false);
@@ -211,15 +222,70 @@ impl<'a> CsvFile<'a> {
             start += 1;
         }
         self.row_start = start;
-        self.reader.read_byte_record(&mut self.record).map_err(|error| DataError::Format {
-            file: self.file.to_owned(),
-            problem: error.to_string(),
-        })
+        let found = self.reader.read_byte_record(&mut self.record).map_err(|error| {
+            DataError::Format { file: self.file.to_owned(), problem: error.to_string() }
+        })?;
+        // A quote that is never closed makes one cell of all that follows it.
+        let end = usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX);
+        if found && end >= self.bytes.len() {
+            self.check_quotes()?;
+        }
+        Ok(found)
     }
 
-    /// Line on which the current row starts: CRLF, LF and a lone CR all end a line.
+    /// Refuses a last row that ends inside a quoted cell, by the rules of the `csv` crate: a quote
+    /// opens a cell only as its first byte, two quotes within are one, and what follows the closing
+    /// quote is plain.
+    fn check_quotes(&self) -> Result<(), DataError> {
+        enum At {
+            Start,
+            Plain,
+            /// Since this byte.
+            Quoted(usize),
+            /// Behind a quote within a cell that was opened at this byte.
+            MaybeClosed(usize),
+        }
+        let (mut at, mut column) = (At::Start, 1);
+        for (place, &byte) in self.bytes.iter().enumerate().skip(self.row_start) {
+            at = match (at, byte) {
+                (At::Quoted(open), b'"') => At::MaybeClosed(open),
+                (At::Quoted(open), _) | (At::MaybeClosed(open), b'"') => At::Quoted(open),
+                (At::Start, b'"') => At::Quoted(place),
+                (_, b'\r' | b'\n') => {
+                    column = 1;
+                    At::Start
+                }
+                (_, byte) if byte == self.delimiter => {
+                    column += 1;
+                    At::Start
+                }
+                _ => At::Plain,
+            };
+        }
+        match at {
+            At::Quoted(open) => Err(DataError::UnclosedQuote {
+                file: self.file.to_owned(),
+                line: self.line_of(open),
+                column,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Line on which the current row starts.
     fn line(&self) -> usize {
-        let before = &self.bytes[..self.row_start.min(self.bytes.len())];
+        self.line_of(self.row_start)
+    }
+
+    /// Line on which the header starts, which blank lines may precede.
+    fn header_line(&self) -> usize {
+        let blank = self.bytes.iter().take_while(|&&byte| matches!(byte, b'\r' | b'\n')).count();
+        self.line_of(blank)
+    }
+
+    /// Line of a byte: CRLF, LF and a lone CR all end a line.
+    fn line_of(&self, place: usize) -> usize {
+        let before = &self.bytes[..place.min(self.bytes.len())];
         let line_feeds = before.iter().filter(|&&byte| byte == b'\n').count();
         let lone_returns =
             before.windows(2).filter(|pair| pair[0] == b'\r' && pair[1] != b'\n').count()

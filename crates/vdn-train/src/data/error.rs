@@ -41,6 +41,30 @@ pub enum DataError {
         /// What was found and what was expected.
         problem: String,
     },
+    /// A name in the header that is not UTF-8.
+    #[error(
+        "{file}:{line}: column {column}: the name {text:?} is not UTF-8; save the file as UTF-8"
+    )]
+    HeaderEncoding {
+        /// The file as it was named by the caller.
+        file: String,
+        /// Line of the header.
+        line: usize,
+        /// Column in the file.
+        column: usize,
+        /// The name, with U+FFFD for what is not UTF-8, shortened when long.
+        text: String,
+    },
+    /// A quoted cell that the rest of the file belongs to.
+    #[error("{file}:{line}: column {column}: the quote that opens this cell is never closed")]
+    UnclosedQuote {
+        /// The file as it was named by the caller.
+        file: String,
+        /// Line of the quote.
+        line: usize,
+        /// Column in the file.
+        column: usize,
+    },
     /// A header without a single row of data.
     #[error("{file}: there is a header but no row of data")]
     NoRows {

@@ -166,9 +166,9 @@ impl Table {
     ///
     /// The file cannot be read or is not such a table ([`DataError::Read`], [`DataError::Gzip`],
     /// [`DataError::Format`], [`DataError::Empty`], [`DataError::NoRows`],
-    /// [`DataError::NoSeries`]); a row or a cell is bad ([`DataError::RaggedRow`],
-    /// [`DataError::BadCell`], [`DataError::MissingCell`], [`DataError::AllMissing`], with file,
-    /// line and column); a column asked for is not there ([`DataError::UnknownColumn`],
+    /// [`DataError::NoSeries`]); the header, a row or a cell is bad ([`DataError::HeaderEncoding`],
+    /// [`DataError::UnclosedQuote`], [`DataError::RaggedRow`], [`DataError::BadCell`],
+    /// [`DataError::MissingCell`], [`DataError::AllMissing`], with file, line and column); a column asked for is not there ([`DataError::UnknownColumn`],
     /// [`DataError::AmbiguousColumn`]); the options contradict themselves
     /// ([`DataError::InvalidOption`]).
     pub fn load(path: impl AsRef<Path>, options: &TableOptions) -> Result<Self, DataError> {

@@ -35,9 +35,16 @@ fn accepted_forms() {
         ),
         ("date denied", b"date,a\n7,1\n", date(DateColumn::None), "date,a | - | [[7.0], [1.0]]"),
         ("no name", b",b\n1,2\n", plain(), "column 1,b | - | [[1.0], [2.0]]"),
-        ("Latin-1", b"date,W/m\xb2\n\xe9,1\n", plain(), "W/m\u{fffd} | \u{fffd} | [[1.0]]"),
+        ("a date in Latin-1", b"date,a\n\xe9,1\n", plain(), "a | \u{fffd} | [[1.0]]"),
         ("U+FFFD", "date,W/m\u{fffd}\nx,1\n".as_bytes(), plain(), "W/m\u{fffd} | x | [[1.0]]"),
         ("quotes", b"date,\"a,b\"\n\"x\ny\",\"1\"\n", plain(), "a,b | x\ny | [[1.0]]"),
+        ("a closed quote as the last byte", b"date,a\nx,\"1\"", plain(), "a | x | [[1.0]]"),
+        (
+            "quotes that open nothing",
+            b"a,note\n1,5\" pipe\n2,\"\"\n3,\"say \"\"so\"\" \"",
+            select(&["a"]),
+            "a | - | [[1.0, 2.0, 3.0]]",
+        ),
         (
             "dates are labels",
             b"date,a\n1990/1/1 0:00,1\n,2\n",

@@ -53,6 +53,37 @@ fn errors_say_where_and_what() {
             "f.csv: no series beside the date column `date;a`; is the delimiter ',' right?".into(),
         ),
         (
+            "a header in Latin-1",
+            b"\ndate,a,W/m\xb2\nx,1,2\n",
+            plain(),
+            "f.csv:2: column 3: the name \"W/m\u{fffd}\" is not UTF-8; save the file as UTF-8"
+                .into(),
+        ),
+        (
+            "an open quote in the header",
+            b"date,\"a\nx,1\ny,2\n",
+            plain(),
+            "f.csv:1: column 2: the quote that opens this cell is never closed".into(),
+        ),
+        (
+            "an open quote in the last column",
+            b"date,a\nx,1\ny,\"2\nz,3\n",
+            plain(),
+            "f.csv:3: column 2: the quote that opens this cell is never closed".into(),
+        ),
+        (
+            "an open quote in a column that is not taken",
+            b"a,note\r\n1,fine\r\n2,\"two\nlines\"\r\n3,\"oh, \"\"no\r\n4,lost\r\n",
+            select(&["a"]),
+            "f.csv:5: column 2: the quote that opens this cell is never closed".into(),
+        ),
+        (
+            "an open quote as the last byte",
+            b"date,a\nx,\"",
+            plain(),
+            "f.csv:2: column 2: the quote".into(),
+        ),
+        (
             "text",
             b"date,a,b\nx,1,2\ny,3,oops\n",
             plain(),

@@ -3,7 +3,10 @@
 use vdn_model::{Aggregation, Forecaster, Intervention, Prediction};
 use vdn_train::data::WindowIndex;
 use vdn_train::metrics::BlockSums;
-use vdn_train::{Averaging, BatchAverages, RunConfig, evaluate, validate};
+use vdn_train::{
+    Averaging, BatchAverages, ModelConfig, RunConfig, RunDirectory, evaluate, evaluate_run,
+    train_run, validate,
+};
 
 fn resolved(text: &str) -> RunConfig {
     let config = RunConfig::from_toml(text).unwrap().resolved();
@@ -32,6 +35,110 @@ fn the_run_is_that_of_the_reference_and_single_settings_stay_free() {
     // What is written is what is read again.
     let written = resolved(reference).to_toml().unwrap();
     assert_eq!(resolved(&written), resolved(reference));
+}
+
+/// What is left out of a configuration, and what a run writes: the same model, whatever else the defaults become.
+#[test]
+fn a_run_writes_every_setting_of_its_model() {
+    // Widths say more than units; degrees of freedom are those of one family.
+    let left_out = |text: &str| -> Vec<&'static str> {
+        [("widths", "widths"), ("degrees_of_freedom", "student_t")]
+            .into_iter()
+            .filter(|(_, given)| !text.contains(given))
+            .map(|(key, _)| key)
+            .collect()
+    };
+    let all = toml_keys(&ModelConfig {
+        widths: Some(vec![8]),
+        degrees_of_freedom: Some(5.0),
+        ..ModelConfig::default().resolved(&resolved("").data)
+    });
+    assert_eq!(all.len(), 36, "{all:?}");
+    let cases = [
+        "",
+        "compatibility = \"reference\"\n",
+        "compatibility = \"reference\"\nunits = 300\naggregation = \"median\"\n",
+        "variant = \"twin\"\n",
+        "depth = 3\nresidual = true\n",
+        "widths = [16, 8, 4]\ndistributional_fraction = [1.0, 0.5, 0.25]\nlayer_beta = 0.5\n",
+        "family = \"student_t\"\n",
+        "family = \"student_t\"\ndegrees_of_freedom = 3.5\n",
+        "pooling = \"none\"\nkernel = 12\n",
+        "pooling = \"sum_sqrtk\"\nlatent_dims = 3\nsigma = \"scalar\"\nclamp_gradient = \"zero\"\n",
+    ];
+    for text in cases {
+        let given =
+            RunConfig::from_toml(&format!("[model]\n{text}[data]\nhorizon = 40\n")).unwrap();
+        let full = given.resolved();
+        full.validate().unwrap();
+        let written = RunConfig::from_toml(&full.to_toml().unwrap()).unwrap();
+        assert_eq!(written, full, "{text}");
+        assert_eq!(written.resolved(), full, "{text}");
+        let [of, again] = [&given, &full].map(|c| c.model.to_forecaster(&full.data).unwrap());
+        // A median is resolved into the reference's, the kernel into the one that is used.
+        let of = vdn_model::ForecasterConfig {
+            aggregation: again.aggregation,
+            kernel: again.kernel,
+            ..of
+        };
+        assert_eq!(of, again, "{text}");
+        let keys = toml_keys(&full.model);
+        let missing: Vec<&String> = all.iter().filter(|key| !keys.contains(key)).collect();
+        assert_eq!(missing, left_out(text), "{text}");
+    }
+    let reference =
+        resolved("[model]\ncompatibility = \"reference\"\nunits = 300\n[data]\nhorizon = 40\n");
+    assert_eq!((reference.model.head_hidden, reference.model.kernel), (Some(150), Some(25)));
+    // Settings that contradict each other are still refused by name.
+    let wrong =
+        RunConfig::from_toml("[model]\nfamily = \"laplace\"\ndegrees_of_freedom = 5.0\n").unwrap();
+    let error = wrong.resolved().validate().unwrap_err().to_string();
+    assert!(error.contains("degrees_of_freedom"), "{error}");
+}
+
+fn toml_keys(model: &ModelConfig) -> Vec<String> {
+    let config = RunConfig { model: model.clone(), ..RunConfig::default() }.to_toml().unwrap();
+    let lines = config.lines().skip_while(|line| *line != "[model]").skip(1);
+    let lines = lines.take_while(|line| !line.starts_with("[control"));
+    lines.filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.to_owned()).collect()
+}
+
+/// A run directory of the time when the model's settings were written as they were given.
+#[test]
+fn an_old_run_directory_scores_as_before() {
+    const GIVEN: &str = "[data]\ninput_len = 24\nhorizon = 4\nstride = 4\nmax_train = 48\nmax_validation = 16\nmax_test = 16\n\
+        [model]\ncompatibility = \"reference\"\nunits = 12\nhidden = 8\nevaluate_samples = 3\naggregation = \"median\"\n\
+        [train]\nepochs = 1\ntwin = true\n";
+    let directory = tempfile::tempdir().unwrap();
+    let trained =
+        train_run(&RunConfig::from_toml(GIVEN).unwrap(), Some(directory.path()), |_, _| {})
+            .unwrap();
+    let run = RunDirectory::open(directory.path()).unwrap();
+    let scores = |report: &vdn_train::Report| -> Vec<[f64; 3]> {
+        report.rows.iter().map(|row| [row.mse, row.nll, row.crps]).collect()
+    };
+    assert_eq!(run.read_config().unwrap(), run.read_config().unwrap().resolved());
+    assert_eq!(scores(&evaluate_run(&run).unwrap()), scores(&trained));
+    std::fs::write(run.file("config.toml"), GIVEN).unwrap();
+    assert_eq!(scores(&evaluate_run(&run).unwrap()), scores(&trained));
+}
+
+/// What windows are cut by depends on the model: data that were not resolved are refused, not cut by other rules.
+#[test]
+fn windows_are_cut_by_a_resolved_configuration_only() {
+    let reference = RunConfig::from_toml("[model]\ncompatibility = \"reference\"\n").unwrap();
+    let table = reference.data.load_table().unwrap();
+    let cases = [("", "data.protocol"), ("[data]\nprotocol = \"spec\"\n", "data.extra_lag")];
+    for (text, key) in cases {
+        let data = RunConfig::from_toml(text).unwrap().data;
+        let error = data.dataset(table.clone()).unwrap_err().to_string();
+        assert!(error.contains(key) && error.contains("resolve"), "{error}");
+        assert_eq!(data.window_spec().unwrap_err().to_string(), error);
+    }
+    let own = resolved("").data.dataset(table.clone()).unwrap();
+    let theirs = reference.resolved().data.dataset(table).unwrap();
+    assert_ne!(own.splits().train.len(), theirs.splits().train.len());
+    assert_ne!(own.scaler(), theirs.scaler());
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn last(trained: &Trained, column: &str) -> f64 {
 #[test]
 fn windows_reach_further_back_exactly_where_the_ar_penalty_needs_it() -> Result<(), Failure> {
     let first = |text: &str| -> Result<usize, Failure> {
-        Ok(config(text)?.data.window_spec().first_start())
+        Ok(config(text)?.data.window_spec()?.first_start())
     };
     let plain = first("")?;
     assert_eq!(first("[control]\ncontrollers = [\"ar\"]\n")?, plain + 4);
@@ -59,7 +59,7 @@ fn windows_reach_further_back_exactly_where_the_ar_penalty_needs_it() -> Result<
     let mut reference = RunConfig::default();
     reference.model.compatibility = vdn_train::Compatibility::Reference;
     reference.control.controllers.insert(ControllerName::Ar);
-    assert!(!reference.resolved().data.window_spec().extra_lag);
+    assert!(!reference.resolved().data.window_spec()?.extra_lag);
     // A data set cut without the extra rows is refused by name, not read out of bounds.
     let mut short = config("[control]\ncontrollers = [\"ar\"]\n")?;
     short.data.extra_lag = Some(false);
@@ -100,6 +100,17 @@ fn the_ar_share_nears_its_target_from_both_sides() -> Result<(), Failure> {
         assert!((weighted - weight * ar).abs() < 1e-9 * weighted, "{weighted} {ar}");
     }
     Ok(())
+}
+
+#[test]
+fn a_weight_of_the_bands_that_is_none_is_refused_by_name() {
+    for mode in ["homeo", "proj_off", "none"] {
+        for weight in ["-1.0", "-inf", "inf", "nan"] {
+            let error = refusal(&format!("[control]\nmode = \"{mode}\"\nband_weight = {weight}\n"));
+            assert!(error.contains("control.band_weight = "), "{mode} {weight}: {error}");
+        }
+    }
+    assert!(config("[control]\nmode = \"homeo\"\nband_weight = 0.0\n").is_ok());
 }
 
 /// A strong penalty makes consecutive means alike; without the term they are as they were.

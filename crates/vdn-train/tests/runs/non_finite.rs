@@ -8,6 +8,10 @@ const UNITS: usize = 12;
 /// The unit that a number is planted in.
 const UNIT: usize = 7;
 
+fn resolved(data: DataConfig) -> DataConfig {
+    RunConfig { data, ..RunConfig::default() }.resolved().data
+}
+
 fn dataset() -> Dataset {
     let data = DataConfig {
         columns: Some(vec!["temp_max".into()]),
@@ -17,6 +21,7 @@ fn dataset() -> Dataset {
         max_validation: Some(16),
         ..DataConfig::default()
     };
+    let data = resolved(data);
     data.dataset(data.load_table().unwrap()).unwrap()
 }
 
@@ -130,7 +135,7 @@ fn data_too_large_for_the_precision_are_named() {
     }
     let table = Table::from_bytes("f.csv", rows.as_bytes(), &TableOptions::default()).unwrap();
     let data = DataConfig { input_len: 24, horizon: 4, ..DataConfig::default() };
-    let data = data.dataset(table).unwrap();
+    let data = resolved(data).dataset(table).unwrap();
     let (model, parameters) = model();
     let windows = &data.splits().test;
     let averages = trainer(1e-3).train.averages();
