@@ -153,7 +153,7 @@ pub(crate) struct TrainOptions {
     /// Windows per training step.
     #[arg(long)]
     batch: Option<usize>,
-    /// The learning rate.
+    /// The learning rate (3e-4 if left out).
     #[arg(long, allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// The seed of everything random.
@@ -248,7 +248,7 @@ impl TrainOptions {
         set(&mut train.epochs, self.epochs);
         set(&mut train.patience, self.patience);
         set(&mut train.batch, self.batch.map(Some));
-        set(&mut train.learning_rate, self.learning_rate);
+        set(&mut train.learning_rate, self.learning_rate.map(Some));
         set(&mut train.seed, self.seed);
         let generator =
             self.generator.as_deref().map(|text| name("generator", text)).transpose()?;

@@ -81,6 +81,7 @@ fn add(control: &mut LayerControl, name: &str, units: usize, score: f64) -> Resu
 
 fn run(name: &str, steps: usize, units: usize) -> Result<(), Failure> {
     let mut config = RunConfig::default();
+    config.train.learning_rate = Some(1e-3);
     config.model.units = Some(units);
     (config.model.hidden, config.model.head_hidden) = (Some(32), Some(32));
     let config = config.resolved();

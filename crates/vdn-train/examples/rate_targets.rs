@@ -76,8 +76,8 @@ fn main() -> Result<(), Failure> {
             config.data.max_test = Some(100);
             config.model.units = Some(units);
             (config.model.hidden, config.model.head_hidden) = (Some(64), Some(64));
-            config.train.epochs = epochs;
-            (config.train.patience, config.train.selection) = (0, Selection::Last);
+            (config.train.epochs, config.train.learning_rate) = (epochs, Some(1e-3));
+            (config.train.patience, config.train.selection) = (0, Some(Selection::Last));
             config.schedule =
                 Schedule { warmup_steps: 0, decay: Decay::Cosine, final_factor: 0.02 };
             config.control.controllers = [name].into_iter().collect();

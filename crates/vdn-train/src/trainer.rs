@@ -211,7 +211,7 @@ impl Trainer {
             let mut running = Running::default();
             let mut rate = 0.0;
             for batch in windows.chunks(self.train.windows_per_step()) {
-                rate = self.train.learning_rate * self.schedule.factor(*step, total);
+                rate = self.train.base_learning_rate() * self.schedule.factor(*step, total);
                 let key = noise.key(0, *step as u32);
                 state.step(model, parameters, data, batch, key, rate, &mut running)?;
                 *step += 1;
@@ -226,7 +226,7 @@ impl Trainer {
             let validation =
                 validate_within(model, parameters, data, windows, noise, averages, limits)
                     .map_err(in_validation)?;
-            let chosen_by = self.train.selection;
+            let chosen_by = self.train.chosen_by();
             let validated = Validated { epoch, validation: &validation, averages, noise };
             let score = validated
                 .score(chosen_by, model, parameters, data, control)

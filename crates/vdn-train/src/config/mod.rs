@@ -29,7 +29,7 @@ pub use names::{
 };
 pub use training::{GeneratorName, MAX_THREADS, Selection, TrainConfig};
 
-use training::{BATCH, REFERENCE_BATCH};
+use training::{BATCH, REFERENCE_BATCH, REFERENCE_LEARNING_RATE};
 
 use crate::error::TrainError;
 use crate::evaluate::Averaging;
@@ -121,6 +121,12 @@ impl RunConfig {
         let mut config = self.clone();
         let batch = if reference { REFERENCE_BATCH } else { BATCH };
         config.train.batch.get_or_insert(batch);
+        if reference {
+            config.train.learning_rate.get_or_insert(REFERENCE_LEARNING_RATE);
+            config.train.selection.get_or_insert(Selection::Nll);
+        }
+        config.train.learning_rate = Some(config.train.base_learning_rate());
+        config.train.selection = Some(config.train.chosen_by());
         let averaging = if reference { Averaging::Batches } else { Averaging::Windows };
         config.train.averaging.get_or_insert(averaging);
         config.control.ar.earlier.get_or_insert(match self.control.ar.earlier(reference) {

@@ -11,13 +11,13 @@ use vdn_tensor::noise::Generator;
 #[serde(rename_all = "snake_case")]
 pub enum Selection {
     /// The predictive score that the model is trained with, in nats per time step.
-    #[default]
     Nll,
     /// The mean squared error of the point forecast.
     Mse,
     /// The score plus the KL, in nats per window.
     Elbo,
-    /// The exact CRPS of the predictive mixture.
+    /// The exact CRPS of the predictive mixture. Unlike a likelihood it is not ruled by single values far outside.
+    #[default]
     Crps,
     /// None: the last epoch is kept.
     Last,
@@ -53,6 +53,10 @@ pub const MAX_THREADS: usize = 256;
 pub(super) const BATCH: usize = 128;
 /// The same for [`Compatibility::Reference`](super::Compatibility::Reference).
 pub(super) const REFERENCE_BATCH: usize = 256;
+/// The base learning rate, unless a configuration says otherwise: why not the specification's 1e-3 stands in decision 5.
+const LEARNING_RATE: f64 = 3e-4;
+/// The same for [`Compatibility::Reference`](super::Compatibility::Reference).
+pub(super) const REFERENCE_LEARNING_RATE: f64 = 1e-3;
 
 /// How long to train, in what portions, and what to keep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,8 +68,8 @@ pub struct TrainConfig {
     pub patience: usize,
     /// Windows per step; left out: 128, with the reference's values 256.
     pub batch: Option<usize>,
-    /// The base learning rate.
-    pub learning_rate: f64,
+    /// The base learning rate; left out: 3e-4, with the reference's values 1e-3.
+    pub learning_rate: Option<f64>,
     /// The seed of everything random: initial weights, order of windows, noise.
     pub seed: u64,
     /// The generator of the noise of training and evaluation and of the order of windows. Initial weights, and bands that
@@ -73,8 +77,8 @@ pub struct TrainConfig {
     pub generator: GeneratorName,
     /// Threads; 0: one for each processor. The results do not depend on it.
     pub threads: usize,
-    /// What the best epoch is chosen by.
-    pub selection: Selection,
+    /// What the best epoch is chosen by; left out: the CRPS, with the reference's values the likelihood.
+    pub selection: Option<Selection>,
     /// What weighs the same in averages over windows; left out: windows, with the reference's values batches.
     pub averaging: Option<Averaging>,
     /// Whether the deterministic twin is trained too, on the same windows.
@@ -87,11 +91,11 @@ impl Default for TrainConfig {
             epochs: 24,
             patience: 6,
             batch: None,
-            learning_rate: 1e-3,
+            learning_rate: None,
             seed: 0,
             generator: GeneratorName::default(),
             threads: 0,
-            selection: Selection::Nll,
+            selection: None,
             averaging: None,
             twin: false,
         }
@@ -103,6 +107,18 @@ impl TrainConfig {
     #[must_use]
     pub fn windows_per_step(&self) -> usize {
         self.batch.unwrap_or(BATCH)
+    }
+
+    /// The base learning rate.
+    #[must_use]
+    pub fn base_learning_rate(&self) -> f64 {
+        self.learning_rate.unwrap_or(LEARNING_RATE)
+    }
+
+    /// What the best epoch is chosen by.
+    #[must_use]
+    pub fn chosen_by(&self) -> Selection {
+        self.selection.unwrap_or_default()
     }
 
     /// What all noise of the run starts from.
@@ -139,8 +155,8 @@ impl TrainConfig {
                 self.threads
             )));
         }
-        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            let rate = self.learning_rate;
+        let rate = self.base_learning_rate();
+        if !(rate > 0.0 && rate.is_finite()) {
             return Err(TrainError::config(format!(
                 "train.learning_rate = {rate}: has to be above 0"
             )));

@@ -141,7 +141,7 @@ fn the_state_belongs_to_the_best_weights_and_is_restored_from_disk() -> Result<(
         "[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n[control.ar]\nramp_steps = 0\n";
     // A learning rate that rises from next to nothing until it is far too high: the last epoch is never the best.
     let mut config = config(text)?;
-    config.train.learning_rate = 1.0;
+    config.train.learning_rate = Some(1.0);
     config.schedule.warmup_steps = 1000;
     let run = train(config, Some(files))?;
     let Run { config, model, parameters, trained } = &run;
@@ -280,7 +280,7 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
     let crps = |text: &str| -> Result<(usize, f64), Failure> {
         let mut config = config("")?;
         config.train.selection = vdn_train::RunConfig::from_toml(text)?.train.selection;
-        config.train.learning_rate = 5.0;
+        config.train.learning_rate = Some(5.0);
         config.schedule.warmup_steps = 1000;
         let run = train(config, None)?;
         let data = run.config.data.dataset(run.config.data.load_table()?)?;

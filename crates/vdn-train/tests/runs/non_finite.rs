@@ -39,6 +39,7 @@ fn model() -> (Forecaster, Parameters<f32>) {
 }
 
 fn trainer(learning_rate: f64) -> Trainer {
+    let learning_rate = Some(learning_rate);
     let train = TrainConfig { batch: Some(16), epochs: 2, learning_rate, ..TrainConfig::default() };
     Trainer::new(&RunConfig { train, ..RunConfig::default() })
 }
@@ -82,7 +83,7 @@ fn the_step_is_the_one_that_failed_and_the_best_weights_are_left() {
     let mut trainer = trainer(1e-3);
     trainer.train.epochs = 1;
     trainer.train(&model, &mut parameters, &data, |_| {}).unwrap();
-    trainer.train.learning_rate = 1e30;
+    trainer.train.learning_rate = Some(1e30);
     let error = trainer.train(&model, &mut parameters, &data, |_| {}).unwrap_err();
     let TrainError::NonFinite { step, .. } = &error else { panic!("{error}") };
     // The first step is made, what follows cannot be computed.
