@@ -35,12 +35,10 @@ fn settings_that_contradict_each_other_are_refused() {
         ("depth = 2\nwidths = [16, 8, 4]\n", "widths"),
         ("depth = 40\n", "depth"),
         ("distributional_fraction = 1.5\n", "distributional_fraction"),
-        ("depth = 2\n[control]\nmode = \"rate\"\n", "2 layers"),
         ("family = \"student_t\"\ndegrees_of_freedom = 2.0\n", "degrees_of_freedom"),
         ("family = \"laplace\"\ndegrees_of_freedom = 5.0\n", "student_t"),
         ("family = \"laplace\"\nobjective = \"iwae\"\n", "objective"),
         ("family = \"laplace\"\n[control]\nmode = \"homeo\"\n", "normal units"),
-        ("distributional_fraction = 0.5\n[control]\nmode = \"rate\"\n", "8 of 16"),
     ];
     for (text, reason) in cases {
         let error = config(text).validate().unwrap_err().to_string();
