@@ -162,7 +162,8 @@ pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse) -> String {
 impl UnitReport {
     /// The lines about the units, the first with this label.
     pub(crate) fn lines(&self, f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
-        let [low, high] = self.budget;
+        // A fifth around a target has more digits than it deserves.
+        let [low, high] = self.budget.map(|rate| (rate * 1e6).round() / 1e6);
         write!(
             f,
             "{label}{} (validation windows; a living unit's rate is in [{low}, {high}] nats)",

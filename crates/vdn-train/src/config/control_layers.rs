@@ -90,7 +90,7 @@ impl ControlConfig {
         };
         let mut table = Table::try_from(&base).map_err(|error| refuse(&error.to_string()))?;
         own.for_each(|own| merge(&mut table, &own.settings));
-        table.try_into().map_err(|error: toml::de::Error| refuse(error.message()))
+        table.try_into().map_err(|error: toml::de::Error| refuse(error.to_string().trim_end()))
     }
 
     /// Checks the settings of single layers: their keys, and that each layer is there once.
