@@ -7,6 +7,7 @@ use vdn_autograd::Tape;
 use vdn_model::controllers::{LayerControl, LossValues};
 use vdn_model::{
     Batch, Bindings, Forecaster, ForecasterConfig, Graph, LossOptions, Mode, Parameters,
+    local_objectives,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
@@ -52,7 +53,7 @@ impl Training {
         let mut control =
             ControlConfig { band_spread: 1.0, band_target: 0.2, ..ControlConfig::default() };
         control.choose(names.split(','))?;
-        let control = control.build(&config, false)?;
+        let control = control.build_layer(&config, 0, false)?;
         assert!(control.is_some());
         Ok(Self { control, ..Self::new(config, batch)? })
     }
@@ -65,7 +66,7 @@ impl Training {
         let key = NoiseKey::new(1, 0, *step);
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
         let options = LossOptions {
-            local: control.as_ref().map(|control| &control.levers().objective),
+            locals: local_objectives([control.as_ref().map(|control| &control.levers().objective)]),
             earlier: Some(previous),
             ..LossOptions::default()
         };
@@ -73,7 +74,7 @@ impl Training {
         let loss = terms.loss;
         let value = tape.scalar(loss)?;
         if let (Some(control), Some(layer), Some(local)) =
-            (control.as_mut(), terms.layer, terms.local)
+            (control.as_mut(), terms.layers[0], terms.locals[0])
         {
             let read = |var| tape.scalar(var).map(f64::from);
             let losses = LossValues {

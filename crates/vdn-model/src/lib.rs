@@ -38,8 +38,9 @@ pub use aggregate::{Aggregation, MedianConvention, Vote, sample_median, vote};
 pub use ar_penalty::{ArScale, BandCentre, ar_penalty};
 pub use error::ModelError;
 pub use forecaster::{
-    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LocalTermsOfLayers,
-    LossOptions, LossTerms, Objective, Posteriors, Prediction, UnitEffects, Variant,
+    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LocalObjectives,
+    LocalTermsOfLayers, LossOptions, LossTerms, Objective, Posteriors, Prediction, UnitEffects,
+    Variant, local_objectives,
 };
 pub use graph::{Bindings, Graph, Mode};
 pub use head::{GatedHead, HeadConfig};
@@ -66,7 +67,7 @@ pub use sequence::{
 };
 pub use sequence_measures::{SequenceMeasures, sequence_measures};
 pub use stack::{
-    Activation, LayerOutputs, MAX_DEPTH, PerLayer, Replaced, Stack, StackLayer, StackLayerConfig,
-    StackOutput, StackPass, TwinUnits,
+    Activation, Activities, LayerOutputs, MAX_DEPTH, PerLayer, Replaced, Stack, StackLayer,
+    StackLayerConfig, StackOutput, StackPass, TwinUnits,
 };
 pub use statistics::UnitStatistics;

@@ -100,6 +100,17 @@ impl UnitStatistics {
         }
     }
 
+    /// The statistics of some of the latent dimensions: of one layer, where they are those of all layers one after the other.
+    ///
+    /// # Panics
+    /// There are not so many dimensions.
+    #[must_use]
+    pub fn part(&self, dims: std::ops::Range<usize>) -> Self {
+        let of = |x: &[f64]| x[dims.clone()].to_vec();
+        let [m1, c2, d0, lv] = [&self.m1, &self.c2, &self.d0, &self.lv].map(|x| of(x));
+        Self { rows: self.rows, m1, c2, d0, lv, own_kl: self.own_kl.as_deref().map(of) }
+    }
+
     /// Rows seen.
     #[must_use]
     pub fn rows(&self) -> usize {

@@ -26,7 +26,7 @@ use vdn_train::data::{Dataset, WindowIndex};
 use vdn_train::metrics::{ScoreSettings, Scores, Summary, WindowPrediction, overlap_block};
 use vdn_train::{
     BatchAverages, ControlName, RunConfig, Trainer, diagnose, evaluate, forecast, layer_use,
-    logvar_limits, mean_crps, ridge, validate, validate_within,
+    mean_crps, ridge, validate, validate_under,
 };
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -188,21 +188,19 @@ impl Job {
             return Ok(line);
         }
         let mut control = config.control.build(model.config(), config.is_reference())?;
-        if let (Some(control), Some(state)) = (&mut control, &trained.control) {
+        if let Some(state) = &trained.control {
             control.restore(state)?;
         }
-        let control = control.as_ref();
-        let limits = logvar_limits(&model, control);
         let validation =
-            validate_within(&model, &parameters, data, windows, seed, averages, limits)?;
-        let Some(diagnostics) = diagnose(&model, &validation, control)? else {
-            return Err("the model has no units".into());
-        };
-        let evidence = trained.seen.evidence(&diagnostics);
-        let budget = config.diagnostics.budget(control);
+            validate_under(&model, &parameters, data, windows, seed, averages, &control)?;
+        let layers = diagnose(&model, &validation, &control)?;
+        let (diagnostics, seen) =
+            layers.first().zip(trained.seen.first()).ok_or("the model has no units")?;
+        let evidence = seen.evidence(diagnostics);
+        let budget = config.diagnostics.budget(control.layer(0));
         let living = Living::new(&evidence, &CollapseThresholds::default(), &budget);
         let on_test = validate(&model, &parameters, data, test, seed, averages)?;
-        let found = layer_use(&model, &parameters, data, test, seed, on_test.kl())?;
+        let found = layer_use(&model, &parameters, data, test, seed, None, on_test.kl())?;
         line[9..18].copy_from_slice(&[
             living.share(),
             on_test.informed(),

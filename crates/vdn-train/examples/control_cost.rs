@@ -15,6 +15,7 @@ use vdn_autograd::Tape;
 use vdn_model::controllers::{LayerControl, LossValues};
 use vdn_model::{
     Batch, Bindings, Forecaster, ForecasterConfig, Graph, LossOptions, Mode, Parameters,
+    local_objectives,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
@@ -55,7 +56,7 @@ impl Training {
             numbers
         });
         let (tape, bindings) = (Tape::new(), Bindings::new());
-        let control = control.build(&config, false)?;
+        let control = control.build_layer(&config, 0, false)?;
         Ok(Self { model, parameters, optimizer, tape, bindings, control, windows, step: 0 })
     }
 
@@ -67,13 +68,13 @@ impl Training {
         let key = NoiseKey::new(1, 0, *step);
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
         let options = LossOptions {
-            local: control.as_ref().map(|control| &control.levers().objective),
+            locals: local_objectives([control.as_ref().map(|control| &control.levers().objective)]),
             earlier: Some(earlier),
             ..LossOptions::default()
         };
         let terms = model.loss_with(&mut graph, &batch, &options)?;
         if let (Some(control), Some(layer), Some(local)) =
-            (control.as_mut(), terms.layer, terms.local)
+            (control.as_mut(), terms.layers[0], terms.locals[0])
         {
             let losses = LossValues {
                 nll: f64::from(tape.scalar(terms.nll)?),

@@ -20,7 +20,7 @@ use vdn_model::controllers::{
     BetaThermostat, ConstraintConfig, FreeBits, Geco, GecoConfig, Goal, KlBudget, LayerControl,
     LayerControlConfig, LossValues, Pi, PiConfig, ThermostatConfig, Timing,
 };
-use vdn_model::{Batch, Bindings, Forecaster, Graph, LossOptions, Mode};
+use vdn_model::{Batch, Bindings, Forecaster, Graph, LossOptions, Mode, local_objectives};
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::data::WindowIndex;
 use vdn_train::{AdamW, AdamWConfig, RunConfig};
@@ -117,10 +117,13 @@ fn run(name: &str, steps: usize, units: usize) -> Result<(), Failure> {
         }
         let key = NoiseKey::new(1, 0, step as u32);
         let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
-        let options =
-            LossOptions { local: Some(&control.levers().objective), ..LossOptions::default() };
+        let options = LossOptions {
+            locals: local_objectives([Some(&control.levers().objective)]),
+            ..LossOptions::default()
+        };
         let terms = model.loss_with(&mut graph, &batch, &options)?;
-        let (layer, local) = (terms.layer.ok_or("no layer")?, terms.local.ok_or("no terms")?);
+        let layer = terms.layers[0].ok_or("no layer")?;
+        let local = terms.locals[0].ok_or("no terms")?;
         let nll = f64::from(tape.scalar(terms.nll)?);
         if step + 100 >= BEFORE && step < BEFORE {
             score += nll;

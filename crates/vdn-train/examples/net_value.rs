@@ -15,6 +15,7 @@
 //! * `units +`: how many single units bring more than they cost, `dLL_i > KL_i`, with 95 % confidence over all units.
 
 use std::path::PathBuf;
+use vdn_model::controllers::StackControl;
 use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living};
 use vdn_model::{Forecaster, Objective};
 use vdn_train::data::Dataset;
@@ -117,16 +118,15 @@ fn line(
     let test = &data.splits().test;
     let averages = BatchAverages::default();
     let evaluation = validate(&model, &parameters, data, test, seed, averages)?;
-    let Some(diagnostics) = diagnose(&model, &evaluation, None)? else {
-        return Err("the model has no units".into());
-    };
+    let layers = diagnose(&model, &evaluation, &StackControl::default())?;
+    let diagnostics = layers.first().ok_or("the model has no units")?;
     let budget = config.diagnostics.budget(None);
-    let living = Living::new(&Evidence::new(&diagnostics), &CollapseThresholds::default(), &budget);
-    let found = layer_use(&model, &parameters, data, test, seed, diagnostics.total_kl())?;
+    let living = Living::new(&Evidence::new(diagnostics), &CollapseThresholds::default(), &budget);
+    let found = layer_use(&model, &parameters, data, test, seed, None, diagnostics.total_kl())?;
     let settings = DiagnosticsConfig { windows: 64, ..config.diagnostics };
-    let single = probe(&model, &parameters, data, seed, &settings, &diagnostics.kl)?;
+    let single = probe(&model, &parameters, data, seed, &settings, &layers)?;
     let single = single.map_or(0, |probe| {
-        probe.unit_use.with_net_value(0.95).into_iter().filter(|&yes| yes).count()
+        probe.layers[0].unit_use.with_net_value(0.95).into_iter().filter(|&yes| yes).count()
     });
     let net_score = found.score_value - found.kl;
     let plus_minus =

@@ -6,7 +6,7 @@ use crate::error::TrainError;
 use crate::evaluate::{BatchAverages, Evaluation, mean_crps};
 use crate::noise_seed::NoiseSeed;
 use crate::selection::{Candidate, SelectionRule};
-use vdn_model::controllers::LayerControl;
+use vdn_model::controllers::StackControl;
 use vdn_model::{Forecaster, Parameters};
 use vdn_tensor::Element;
 
@@ -30,7 +30,7 @@ impl Validated<'_> {
         model: &Forecaster,
         parameters: &Parameters<T>,
         data: &Dataset,
-        control: Option<&LayerControl>,
+        control: &StackControl,
     ) -> Result<f64, TrainError> {
         let validation = self.validation;
         Ok(match by {
@@ -49,8 +49,9 @@ impl Validated<'_> {
     }
 }
 
-/// What the selection score looks at; without energy bands, the fit and the KL alone.
-fn candidate(epoch: usize, validation: &Evaluation, control: Option<&LayerControl>) -> Candidate {
+/// What the selection score looks at; without energy bands, the fit and the KL alone. Shares and penalty are means over the
+/// units of all layers with bands.
+fn candidate(epoch: usize, validation: &Evaluation, control: &StackControl) -> Candidate {
     let mut seen = Candidate {
         epoch: Some(epoch as u64),
         nll: Some(validation.nll),
@@ -58,15 +59,24 @@ fn candidate(epoch: usize, validation: &Evaluation, control: Option<&LayerContro
         kl: Some(validation.kl()),
         ..Candidate::default()
     };
-    let band = control.and_then(|control| control.levers().objective.band.as_ref());
-    if let (Some(band), Some(units)) = (band, &validation.units) {
-        let energy = units.energy();
+    let banded = || {
+        validation.layers.iter().filter_map(|layer| {
+            let objective = &control.layer(layer.layer)?.levers().objective;
+            Some((layer, objective.band.as_ref()?))
+        })
+    };
+    let units: usize = banded().map(|(_, band)| band.bounds.len()).sum();
+    for (layer, band) in banded() {
+        let energy = layer.statistics.energy();
         let k = energy.len() / band.bounds.len().max(1);
         let energy: Vec<f64> =
             energy.chunks_exact(k.max(1)).map(|e| e.iter().sum::<f64>() / k as f64).collect();
         let [low, high] = band.bounds.outside(&energy);
-        (seen.low, seen.high) = (Some(low), Some(high));
-        seen.band = Some(band.hinge.value(&energy, &band.bounds));
+        let share = band.bounds.len() as f64 / units as f64;
+        let add = |sum: &mut Option<f64>, x: f64| *sum = Some(sum.unwrap_or(0.0) + share * x);
+        add(&mut seen.low, low);
+        add(&mut seen.high, high);
+        add(&mut seen.band, band.hinge.value(&energy, &band.bounds));
     }
     seen
 }

@@ -1,4 +1,4 @@
-//! What a training step has to do with the controllers of the layer: the earlier windows that an AR penalty reads, the
+//! What a training step has to do with the controllers of the layers: the earlier windows that an AR penalty reads, the
 //! terms of the loss that controllers see, and the log of both over the epochs.
 
 use crate::atomic_file::write_atomically;
@@ -7,15 +7,17 @@ use crate::error::TrainError;
 use std::fmt::Write;
 use std::path::Path;
 use vdn_autograd::Tape;
-use vdn_model::controllers::{ArShareRule, LayerControl, LossValues};
-use vdn_model::{EarlierWindow, Forecaster, LossOptions, LossTerms};
+use vdn_model::controllers::{ArShareRule, LossValues, StackControl};
+use vdn_model::{EarlierWindow, Forecaster, LossOptions, LossTerms, MAX_DEPTH};
 use vdn_tensor::Element;
 
 /// The terms of the loss, and what controllers report, one line an epoch.
 ///
 /// The columns are `epoch`, `step`, the means over the epoch's steps of the weighted KL (`weighted_kl`), the weighted band
 /// penalty (`weighted_band`), the AR penalty without and with its weight (`ar`, `weighted_ar`), all in nats per time step,
-/// the share of the weighted one in the loss (`ar_share`), and then `controller.number` for what controllers report.
+/// the share of the weighted one in the loss (`ar_share`), and then `controller.number` for what controllers report. In a
+/// model of several layers those after `step` are there for every layer with controllers, as `layer1.weighted_kl` and so on;
+/// the loss whose share is meant is the score with the terms of that layer.
 ///
 /// ```
 /// use vdn_model::Forecaster;
@@ -86,12 +88,13 @@ struct Sums {
     weighted_ar: f64,
 }
 
-/// What the controllers of a layer need around each training step.
+/// What the controllers of the layers need around each training step.
 #[derive(Debug)]
 pub(crate) struct ControlStep<T> {
     earlier: Vec<T>,
     want_mse: bool,
-    sums: Sums,
+    /// Of each layer.
+    sums: [Sums; MAX_DEPTH],
     log: ControlLog,
 }
 
@@ -101,7 +104,7 @@ impl<T: Element> ControlStep<T> {
         Self {
             earlier: Vec::new(),
             want_mse: rule == ArShareRule::Reference,
-            sums: Sums::default(),
+            sums: [Sums::default(); MAX_DEPTH],
             log: ControlLog::default(),
         }
     }
@@ -112,14 +115,13 @@ impl<T: Element> ControlStep<T> {
     /// An AR penalty needs rows before the start of a series.
     pub(crate) fn options<'a>(
         &'a mut self,
-        control: Option<&'a LayerControl>,
+        control: &'a StackControl,
         data: &Dataset,
         windows: &[WindowIndex],
     ) -> Result<LossOptions<'a, T>, TrainError> {
-        let Some(control) = control else { return Ok(LossOptions::default()) };
-        let objective = &control.levers().objective;
-        let earlier = match objective.autoregression {
-            Some(ar) if ar.earlier == EarlierWindow::Predecessor => {
+        let terms = || control.iter().filter_map(|(_, own)| own.levers().objective.autoregression);
+        let earlier = match terms().any(|ar| ar.earlier == EarlierWindow::Predecessor) {
+            true => {
                 if !data.spec().extra_lag {
                     let reason =
                         "the AR penalty needs windows from L + 2 stride on: data.extra_lag = true";
@@ -129,13 +131,13 @@ impl<T: Element> ControlStep<T> {
                 data.fill_inputs(windows, 2, &mut self.earlier, T::from_f64)?;
                 Some(&self.earlier[..])
             }
-            _ => None,
+            false => None,
         };
         Ok(LossOptions {
-            local: Some(objective),
-            measures: control.config().measures,
+            locals: control.objectives(),
+            measures: control.measures(),
             earlier,
-            want_mse: self.want_mse && objective.autoregression.is_some(),
+            want_mse: self.want_mse && terms().next().is_some(),
             ..LossOptions::default()
         })
     }
@@ -146,52 +148,64 @@ impl<T: Element> ControlStep<T> {
     /// A term of the loss is no scalar.
     pub(crate) fn observe(
         &mut self,
-        control: Option<&mut LayerControl>,
+        control: &mut StackControl,
         tape: &Tape<T>,
         model: &Forecaster,
         terms: &LossTerms,
     ) -> Result<(), TrainError> {
-        let (Some(control), Some(layer), Some(local)) = (control, terms.layer, terms.local) else {
-            return Ok(());
-        };
         let value = |var| tape.scalar(var).map(T::to_f64);
-        let objective = &control.levers().objective;
-        let band = objective.band.as_ref().map_or(0.0, |band| band.weight);
-        let weight = objective.autoregression.map_or(0.0, |ar| ar.weight * ar.ramp);
-        let losses = LossValues {
-            nll: value(terms.nll)?,
-            mse: terms.mse.map_or(Ok(0.0), value)?,
-            weighted_kl: value(local.weighted_kl)?,
-            weighted_band: local.band.map_or(Ok(0.0), value)? * band,
-            ar: local.ar.map_or(Ok(0.0), value)?,
-        };
-        let sums = &mut self.sums;
-        sums.steps += 1.0;
-        sums.nll += losses.nll;
-        sums.weighted_kl += losses.weighted_kl;
-        sums.weighted_band += losses.weighted_band;
-        sums.ar += losses.ar;
-        sums.weighted_ar += weight * losses.ar;
-        control.observe(tape, model.layer(), &layer, losses);
+        for (index, sums) in self.sums.iter_mut().enumerate() {
+            let (Some(own), Some(output), Some(local)) =
+                (control.layer(index), &terms.layers[index], terms.locals[index])
+            else {
+                continue;
+            };
+            let objective = &own.levers().objective;
+            let band = objective.band.as_ref().map_or(0.0, |band| band.weight);
+            let weight = objective.autoregression.map_or(0.0, |ar| ar.weight * ar.ramp);
+            let losses = LossValues {
+                nll: value(terms.nll)?,
+                mse: terms.mse.map_or(Ok(0.0), value)?,
+                weighted_kl: value(local.weighted_kl)?,
+                weighted_band: local.band.map_or(Ok(0.0), value)? * band,
+                ar: local.ar.map_or(Ok(0.0), value)?,
+            };
+            sums.steps += 1.0;
+            sums.nll += losses.nll;
+            sums.weighted_kl += losses.weighted_kl;
+            sums.weighted_band += losses.weighted_band;
+            sums.ar += losses.ar;
+            sums.weighted_ar += weight * losses.ar;
+            control.observe(tape, model.stack(), (index, output), losses);
+        }
         Ok(())
     }
 
     /// Ends an epoch: a line of the log.
-    pub(crate) fn end_epoch(&mut self, epoch: usize, control: Option<&LayerControl>) {
-        let sums = std::mem::take(&mut self.sums);
-        let Some(control) = control else { return };
-        let of = |sum: f64| sum / sums.steps;
-        let whole = sums.nll.abs() + sums.weighted_kl + sums.weighted_band + sums.weighted_ar;
-        let mut entries = vec![
-            ("epoch".to_owned(), epoch as f64),
-            ("step".to_owned(), control.step() as f64),
-            ("weighted_kl".to_owned(), of(sums.weighted_kl)),
-            ("weighted_band".to_owned(), of(sums.weighted_band)),
-            ("ar".to_owned(), of(sums.ar)),
-            ("weighted_ar".to_owned(), of(sums.weighted_ar)),
-            ("ar_share".to_owned(), sums.weighted_ar / whole.max(1e-12)),
-        ];
-        control.report(|name, what, value| entries.push((format!("{name}.{what}"), value)));
+    pub(crate) fn end_epoch(&mut self, epoch: usize, control: &StackControl, model: &Forecaster) {
+        let sums = std::mem::replace(&mut self.sums, [Sums::default(); MAX_DEPTH]);
+        let Some((_, first)) = control.iter().next() else { return };
+        let mut entries =
+            vec![("epoch".to_owned(), epoch as f64), ("step".to_owned(), first.step() as f64)];
+        for (index, own) in control.iter() {
+            let layer = match model.config().depth {
+                1 => String::new(),
+                _ => format!("layer{}.", index + 1),
+            };
+            let sums = &sums[index];
+            let of = |sum: f64| sum / sums.steps;
+            let whole = sums.nll.abs() + sums.weighted_kl + sums.weighted_band + sums.weighted_ar;
+            for (name, value) in [
+                ("weighted_kl", of(sums.weighted_kl)),
+                ("weighted_band", of(sums.weighted_band)),
+                ("ar", of(sums.ar)),
+                ("weighted_ar", of(sums.weighted_ar)),
+                ("ar_share", sums.weighted_ar / whole.max(1e-12)),
+            ] {
+                entries.push((format!("{layer}{name}"), value));
+            }
+            own.report(|name, what, value| entries.push((format!("{layer}{name}.{what}"), value)));
+        }
         let (columns, row): (Vec<String>, Vec<f64>) = entries.into_iter().unzip();
         self.log.columns = columns;
         self.log.rows.push(row);

@@ -2,7 +2,7 @@
 
 use crate::batch::BatchBuffers;
 use crate::data::{Dataset, WindowIndex};
-use crate::diagnose::logvar_limits;
+use crate::diagnose::{layer_statistics, logvar_limits};
 use crate::error::TrainError;
 use crate::metrics::{
     MedianConvention, PointForecast, ScoreSettings, Scores, Summary, WindowPrediction,
@@ -13,10 +13,11 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use vdn_autograd::{Tape, UnitOutputs};
+use vdn_model::controllers::StackControl;
 use vdn_model::diagnostics::RowCounts;
 use vdn_model::{
-    Aggregation, Bindings, Forecaster, Graph, Intervention, Mode, Parameters, Prediction,
-    UnitStatistics,
+    Aggregation, Bindings, Forecaster, Graph, Intervention, LayerOutput, Mode, Parameters,
+    Prediction, UnitStatistics,
 };
 use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
@@ -86,10 +87,21 @@ pub struct Evaluation {
     pub nll: f64,
     /// The mean squared error of the mean forecast.
     pub mse: f64,
-    /// What its units carry; `None` for a deterministic twin.
+    /// What the units of all layers carry, one layer after the other; `None` for a deterministic twin.
     pub units: Option<UnitStatistics>,
-    /// In how many rows they are alive, or at a limit; `None` for a deterministic twin, and for a stack.
-    pub rows: Option<RowCounts>,
+    /// Each layer with distributional units, from the encoder up.
+    pub layers: Vec<LayerEvaluation>,
+}
+
+/// What a pass showed of the distributional units of a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerEvaluation {
+    /// Which layer, from 0.
+    pub layer: usize,
+    /// What its units carry.
+    pub statistics: UnitStatistics,
+    /// In how many rows they are alive, or at a limit.
+    pub rows: RowCounts,
 }
 
 impl Evaluation {
@@ -209,30 +221,32 @@ pub fn validate<T: Element>(
     noise: impl Into<NoiseSeed>,
     averages: BatchAverages,
 ) -> Result<Evaluation, TrainError> {
-    let limits = logvar_limits(model, None);
-    validate_within(model, parameters, data, windows, noise, averages, limits)
+    validate_under(model, parameters, data, windows, noise, averages, &StackControl::default())
 }
 
-/// [`validate`], with the limits at which a log-variance counts as saturated (of [`logvar_limits`]: with a sigma guard
-/// among the controllers they are the guard's).
+/// [`validate`], where controllers may limit log-variances: at which a deviation counts as saturated.
 ///
 /// # Errors
-/// As [`validate`].
-pub fn validate_within<T: Element>(
+/// Those of [`validate`].
+pub fn validate_under<T: Element>(
     model: &Forecaster,
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
     noise: impl Into<NoiseSeed>,
     averages: BatchAverages,
-    logvar_limits: [f64; 2],
+    control: &StackControl,
 ) -> Result<Evaluation, TrainError> {
     let noise = noise.into();
     let mut tape = Tape::<T>::new();
     let mut bindings = Bindings::new();
     let mut buffers = BatchBuffers::default();
     let mut statistics = UnitStatistics::new();
-    let mut rows = RowCounts::new(model.config().units, model.config().latent_dims);
+    let mut rows: Vec<LayerRows> = model
+        .distributional_layers()
+        .into_iter()
+        .map(|l| LayerRows::new(model, l, control))
+        .collect();
     let (mut nll, mut squares) = (0.0, 0.0);
     for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
         let key = evaluation_key(noise, index);
@@ -244,9 +258,10 @@ pub fn validate_within<T: Element>(
             if let Some(units) = scores.units {
                 merge(&mut statistics, tape, &units, chunk.len());
             }
-            if let Some(layer) = scores.layer {
-                let [mu, logvar] = [layer.mu, layer.logvar].map(|var| tape.value(var).data());
-                rows.scan(mu, logvar, logvar_limits);
+            for rows in &mut rows {
+                if let Some(output) = &scores.layers[rows.layer] {
+                    rows.scan(tape, output);
+                }
             }
             Ok([tape.scalar(scores.nll)?.to_f64(), tape.scalar(scores.mse)?.to_f64()])
         })?;
@@ -260,13 +275,43 @@ pub fn validate_within<T: Element>(
     }
     let n = windows.len() as f64;
     let units = (statistics.rows() > 0).then_some(statistics);
-    let rows = model.sole_layer().is_some().then_some(rows);
-    Ok(Evaluation { nll: nll / n, mse: squares / n, units, rows })
+    let parts = units.as_ref().map_or_else(Vec::new, |units| layer_statistics(model, units));
+    let layers =
+        parts.into_iter().zip(rows).map(|(statistics, LayerRows { layer, counts, .. })| {
+            LayerEvaluation { layer, statistics, rows: counts }
+        });
+    Ok(Evaluation { nll: nll / n, mse: squares / n, layers: layers.collect(), units })
+}
+
+/// Counts of one layer.
+struct LayerRows {
+    layer: usize,
+    counts: RowCounts,
+    limits: [f64; 2],
+}
+
+impl LayerRows {
+    fn new(model: &Forecaster, layer: usize, control: &StackControl) -> Self {
+        let units = model.stack().layers()[layer].config().distributional();
+        let counts = RowCounts::new(units, model.config().latent_dims);
+        Self { layer, counts, limits: logvar_limits(model, layer, control) }
+    }
+
+    fn scan<T: Element>(&mut self, tape: &Tape<T>, output: &LayerOutput) {
+        let value = |var| tape.value(var).data();
+        match (output.units.mean_kl, output.units.kl) {
+            // Units that are not Gaussian: the KL of a row does not follow from its mean and deviation.
+            (Some(_), Some(kl)) => {
+                self.counts.scan_kl(value(kl), value(output.logvar), self.limits);
+            }
+            _ => self.counts.scan(value(output.mu), value(output.logvar), self.limits),
+        }
+    }
 }
 
 /// All metrics on windows, and the units' statistics (`None` for a deterministic twin).
 ///
-/// With [`Intervention::Permute`] the windows are shuffled first, so that latents are swapped between windows that have
+/// With [`Intervention::Permute`] (of a layer, too) the windows are shuffled first, so that latents are swapped between windows that have
 /// nothing to do with each other; averages do not depend on the order, block standard errors mean nothing then.
 ///
 /// # Errors
@@ -282,10 +327,10 @@ pub fn evaluate<T: Element>(
 ) -> Result<(Summary, Option<UnitStatistics>), TrainError> {
     let noise = noise.into();
     let mut order = windows.to_vec();
-    if intervention == Intervention::Permute {
+    if matches!(intervention, Intervention::Permute | Intervention::LayerPermute(_)) {
         order.shuffle(&mut NoiseRng::new(noise.key(ORDER, STEP)));
     }
-    let mut passes = Passes::new(model, parameters, data, noise);
+    let mut passes = Passes::new(model, parameters, data, noise.into());
     let settings = ScoreSettings {
         point: match model.config().aggregation {
             Aggregation::Median => PointForecast::Median,

@@ -3,23 +3,17 @@
 use crate::checkpoint::{load_control, load_weights};
 use crate::compare::{ridge, seasonal_naive};
 use crate::config::RunConfig;
-use crate::data::{Dataset, Table};
-use crate::diagnose::{diagnose, logvar_limits, rate_given_past, unit_costs};
+use crate::data::Dataset;
 use crate::error::TrainError;
-use crate::evaluate::{evaluate, forecast, validate_within};
-use crate::history::read_losses;
+use crate::evaluate::evaluate;
+use crate::examine::stored_seen;
 use crate::metrics::{PredictiveScore, Summary};
-use crate::probe::{layer_use, probe};
 use crate::report::{Report, Row};
 use crate::run::RunDirectory;
 use crate::trainer::{Files, Progress, Trained, Trainer};
-use crate::unit_history::UnitHistory;
-use crate::unit_report::{UnitReport, write_units};
-use std::fmt::Write;
 use std::path::Path;
 use vdn_autograd::Score;
-use vdn_model::controllers::{ControlState, LayerControl};
-use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living, Seen};
+use vdn_model::controllers::StackControl;
 use vdn_model::{Forecaster, ForecasterConfig, Intervention, Parameters, UnitStatistics, Variant};
 
 /// Which model of a run is being trained.
@@ -57,10 +51,10 @@ pub(crate) struct Evaluated {
     pub(crate) parameters: Parameters<f32>,
     /// The model's own scores; those of its twin and the baselines are in `report`, too.
     pub(crate) summary: Summary,
-    /// What its units carry on the test windows; `None` for a deterministic model.
+    /// What its units carry on the test windows, layer by layer; `None` for a deterministic model.
     pub(crate) units: Option<UnitStatistics>,
-    /// Its controllers, as they were with these weights; `None` without.
-    pub(crate) controllers: Option<LayerControl>,
+    /// Its controllers, as they were with these weights.
+    pub(crate) controllers: StackControl,
     pub(crate) report: Report,
 }
 
@@ -163,61 +157,6 @@ impl Experiment {
             rows.push(Row::new("  the same, z swapped in the batch", &swapped, score));
         }
         Ok((summary, units))
-    }
-
-    /// The controllers of the layer, in this state.
-    fn controllers(
-        &self,
-        model: &Forecaster,
-        state: Option<&ControlState>,
-    ) -> Result<Option<LayerControl>, TrainError> {
-        let config = &self.config;
-        let mut controllers = config.control.build(model.config(), config.is_reference())?;
-        if let (Some(controllers), Some(state)) = (&mut controllers, state) {
-            controllers.restore(state)?;
-        }
-        Ok(controllers)
-    }
-
-    /// What became of the units of trained weights, on the validation windows; `None` for a deterministic twin. `control` is
-    /// the controllers' state that belongs to the weights, `seen` what training saw of the units from epoch to epoch; every
-    /// unit is written to `file`, if there is one.
-    fn examine(
-        &self,
-        model: &Forecaster,
-        parameters: &Parameters<f32>,
-        control: Option<&ControlState>,
-        seen: &Seen,
-        file: Option<&Path>,
-    ) -> Result<Option<UnitReport>, TrainError> {
-        let config = &self.config;
-        let controllers = self.controllers(model, control)?;
-        let controllers = controllers.as_ref();
-        let limits = logvar_limits(model, controllers);
-        let windows = &self.data.splits().validation;
-        let (noise, averages) = (config.train.noise(), config.train.averages());
-        let validation =
-            validate_within(model, parameters, &self.data, windows, noise, averages, limits)?;
-        let Some(diagnostics) = diagnose(model, &validation, controllers)? else { return Ok(None) };
-        let (settings, kl) = (&config.diagnostics, unit_costs(&diagnostics));
-        let mut probe = probe(model, parameters, &self.data, noise, settings, &kl)?;
-        if let Some(probe) = &mut probe {
-            // Once training is over all windows can be afforded: a smaller standard error.
-            let total = kl.iter().sum();
-            probe.layer = layer_use(model, parameters, &self.data, windows, noise, total)?;
-        }
-        let left = rate_given_past(model, controllers, probe.as_ref());
-        let evidence = Evidence {
-            rate_given_past: left.as_deref(),
-            unit_use: probe.as_ref().map(|probe| &probe.unit_use),
-            ..seen.evidence(&diagnostics)
-        };
-        let budget = settings.budget(controllers);
-        let living = Living::new(&evidence, &CollapseThresholds::default(), &budget);
-        if let Some(file) = file {
-            write_units(file, &diagnostics, &living, seen, probe.as_ref())?;
-        }
-        Ok(Some(UnitReport::new(&diagnostics, &living, &budget, probe.as_ref())))
     }
 
     fn score_baselines(
@@ -337,19 +276,6 @@ fn load_model(
     Ok((model, parameters))
 }
 
-/// What training saw of the units from epoch to epoch, up to the weights that were kept; nothing where a run has no such
-/// files.
-fn stored_seen(run: &RunDirectory) -> Result<Seen, TrainError> {
-    let (units, history) = (run.units(false), run.history(false));
-    if !(units.exists() && history.exists()) {
-        return Ok(Seen::default());
-    }
-    let units = UnitHistory::read(&units)?;
-    let thresholds = CollapseThresholds::default();
-    let losses = read_losses(&history)?;
-    Ok(losses.map_or_else(Seen::default, |(losses, best)| units.seen(best, &losses, &thresholds)))
-}
-
 /// Scores the stored weights of a run again on its test windows, beside the baselines.
 ///
 /// # Errors
@@ -377,7 +303,7 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
         experiment.score(Stage::Model, &model, &parameters, None, &mut report.rows)?;
     let control = run.control(false);
     let control = control.exists().then(|| load_control(&control)).transpose()?;
-    let seen = stored_seen(run)?;
+    let seen = stored_seen(run, &model)?;
     report.units = experiment.examine(&model, &parameters, control.as_ref(), &seen, None)?;
     let controllers = experiment.controllers(&model, control.as_ref())?;
     if run.weights(true).exists() {
@@ -386,72 +312,4 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
     }
     experiment.score_baselines(&mut report.rows, predictive_score(model.score()))?;
     Ok(Evaluated { experiment, model, parameters, summary, units, controllers, report })
-}
-
-/// The quantiles that a forecast is written with.
-const QUANTILES: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
-
-/// Forecasts what comes after the last row of each series, in the series' own units, as CSV: `series, step, mean`, and
-/// the quantiles of the predictive mixture. `data` replaces the run's file; its series are found by name.
-///
-/// # Errors
-/// The directory, the data or the weights cannot be read; a series of the run is missing, or too short.
-pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, TrainError> {
-    let mut config = run.read_config()?.resolved();
-    config.validate()?;
-    let (names, scaler) = run.read_scaler()?;
-    if let Some(path) = data {
-        config.data.file = Some(path.to_owned());
-        config.data.columns = Some(names.clone());
-    }
-    let table: Table = config.data.load_table()?;
-    if data.is_none() && names != table.names {
-        let reason = format!(
-            "the series {} are not those of the run's data, {}",
-            names.join(", "),
-            table.names.join(", ")
-        );
-        return Err(TrainError::format(&run.file("scaler.json"), reason));
-    }
-    let data = Dataset::for_forecast(table, config.data.window_spec()?, names, scaler)?;
-    let (model, mut parameters) =
-        Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
-    load_weights(&mut parameters, &run.weights(false))?;
-    let windows: Vec<_> = data.latest_windows().collect();
-    let predictions = forecast(&model, &parameters, &data, &windows, config.train.noise())?;
-    let mut csv = "series,step,mean".to_owned();
-    for tau in QUANTILES {
-        write!(csv, ",q{tau}").expect("writing to a string cannot fail");
-    }
-    csv.push('\n');
-    let mut remaining = windows.iter();
-    for prediction in &predictions {
-        let [_, batch, horizon] = prediction.shape;
-        let mean = prediction.mean();
-        let quantiles = QUANTILES.map(|tau| prediction.quantile(tau));
-        for (row, window) in remaining.by_ref().take(batch).enumerate() {
-            let series = window.series as usize;
-            let name = quoted(&data.names()[series]);
-            for step in 0..horizon {
-                let own =
-                    |values: &[f64]| data.scaler().inverse(series, values[row * horizon + step]);
-                write!(csv, "{name},{},{}", step + 1, own(&mean))
-                    .expect("writing to a string cannot fail");
-                for values in &quantiles {
-                    write!(csv, ",{}", own(values)).expect("writing to a string cannot fail");
-                }
-                csv.push('\n');
-            }
-        }
-    }
-    Ok(csv)
-}
-
-/// A field of a CSV file, quoted where it has to be.
-fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
 }

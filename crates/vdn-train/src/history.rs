@@ -1,15 +1,21 @@
 //! The history of a run: one line per epoch, written as it happens. No times in it: two runs with the same
 //! configuration give the same bytes.
+//!
+//! In a model of several layers the columns of the units are means over the units of all layers, and those of each layer
+//! with distributional units come behind, as `layer1.rate`, `layer1.mismatch`, `layer1.kl`, `layer1.living` and so on.
 
 use crate::atomic_file::write_atomically;
 use crate::error::TrainError;
-use crate::probe::Probe;
+use crate::evaluate::Evaluation;
+use crate::layer_use::LayerUse;
+use crate::probe::LayerProbe;
+use crate::training_step::Running;
 use std::fmt::Write;
 use std::path::Path;
 use vdn_model::diagnostics::{Diagnostics, Living, Reason};
 
 /// What is recorded of an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Epoch {
     /// From 1.
     pub epoch: usize,
@@ -37,8 +43,82 @@ pub struct Epoch {
     pub informed: f64,
     /// Whether this is the best epoch so far.
     pub best: bool,
-    /// More of the units, means over the layer on the validation windows; `None` without units.
+    /// More of the units, means over all of them on the validation windows; `None` without units.
     pub units: Option<EpochUnits>,
+    /// The same of each layer with distributional units, from the encoder up, in a model of several layers; else nothing.
+    pub layers: Vec<EpochLayer>,
+}
+
+/// What is recorded of the units of one layer of several.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct EpochLayer {
+    /// Which layer, from 1.
+    pub layer: usize,
+    /// Its distributional units.
+    pub count: usize,
+    /// Their mean rate, nats per latent dimension.
+    pub rate: f64,
+    /// Their mean mismatch, nats per latent dimension.
+    pub mismatch: f64,
+    /// The sum of their KLs, nats per window.
+    pub kl: f64,
+    /// More of them.
+    pub units: EpochUnits,
+}
+
+/// What is recorded of the units of all layers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EpochLayers {
+    together: Option<EpochUnits>,
+    layers: Vec<EpochLayer>,
+}
+
+impl EpochLayers {
+    /// Of a model of `depth` layers; `worth` is what a probe showed of all of them together.
+    pub(crate) fn new(depth: usize, layers: Vec<EpochLayer>, worth: Option<&LayerUse>) -> Self {
+        if depth == 1 {
+            let together = layers.into_iter().next().map(|layer| layer.units);
+            return Self { together, layers: Vec::new() };
+        }
+        Self { together: EpochUnits::over(&layers, worth), layers }
+    }
+}
+
+/// The training part of an epoch.
+pub(crate) struct EpochSteps<'a> {
+    pub(crate) epoch: usize,
+    pub(crate) step: u64,
+    pub(crate) learning_rate: f64,
+    pub(crate) running: &'a Running,
+}
+
+impl Epoch {
+    pub(crate) fn new(
+        trained: &EpochSteps<'_>,
+        validation: &Evaluation,
+        best: bool,
+        units: EpochLayers,
+    ) -> Self {
+        let EpochSteps { epoch, step, learning_rate, running } = *trained;
+        let Running { windows, steps, loss, nll, kl, norm } = running;
+        Self {
+            epoch,
+            step,
+            loss: loss / windows,
+            train_nll: nll / windows,
+            kl: kl / windows,
+            gradient_norm: norm / steps,
+            learning_rate,
+            validation_nll: validation.nll,
+            validation_mse: validation.mse,
+            rate: validation.mean_rate(),
+            mismatch: validation.mean_mismatch(),
+            informed: validation.informed(),
+            best,
+            units: units.together,
+            layers: units.layers,
+        }
+    }
 }
 
 /// What is recorded of the units of an epoch.
@@ -83,7 +163,7 @@ impl EpochUnits {
         diagnostics: &Diagnostics,
         living: &Living,
         drift: Option<&[f64]>,
-        probe: Option<&Probe>,
+        probe: Option<&LayerProbe>,
     ) -> Self {
         let summary = diagnostics.summary();
         let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
@@ -101,12 +181,41 @@ impl EpochUnits {
             alive: summary.alive,
             inside: summary.inside,
             drift: drift.map(mean),
-            value: probe.map(|probe| probe.layer.value),
-            value_error: probe.and_then(|probe| probe.layer.value_error),
-            score_value: probe.map(|probe| probe.layer.score_value),
-            information: probe.map(|probe| mean(&probe.information.nats)),
+            value: probe.map(|probe| probe.worth.value),
+            value_error: probe.and_then(|probe| probe.worth.value_error),
+            score_value: probe.map(|probe| probe.worth.score_value),
+            information: probe.and_then(|probe| probe.information.as_ref()).map(|i| mean(&i.nats)),
             rho: probe.and_then(|probe| probe.rho.as_deref()).map(mean),
         }
+    }
+
+    /// Means over the units of several layers, of those layers that have a number; `worth` is what all of them bring.
+    fn over(layers: &[EpochLayer], worth: Option<&LayerUse>) -> Option<Self> {
+        let maybe = |of: &dyn Fn(&Self) -> Option<f64>| {
+            let known = || layers.iter().filter_map(|layer| Some((layer.count, of(&layer.units)?)));
+            let units: usize = known().map(|(count, _)| count).sum();
+            let mean = known().map(|(count, x)| count as f64 / units as f64 * x).sum();
+            (units > 0).then_some(mean)
+        };
+        let mean = |of: &dyn Fn(&Self) -> f64| maybe(&|units| Some(of(units)));
+        Some(Self {
+            living: mean(&|units| units.living)?,
+            collapsed: mean(&|units| units.collapsed)?,
+            active: mean(&|units| units.active)?,
+            energy: mean(&|units| units.energy)?,
+            signal_to_noise: mean(&|units| units.signal_to_noise)?,
+            sigma: mean(&|units| units.sigma)?,
+            beta: mean(&|units| units.beta)?,
+            saturation: mean(&|units| units.saturation)?,
+            alive: mean(&|units| units.alive)?,
+            inside: maybe(&|units| units.inside),
+            drift: maybe(&|units| units.drift),
+            value: worth.map(|worth| worth.value),
+            value_error: worth.and_then(|worth| worth.value_error),
+            score_value: worth.map(|worth| worth.score_value),
+            information: maybe(&|units| units.information),
+            rho: maybe(&|units| units.rho),
+        })
     }
 
     fn columns(&self) -> [Option<f64>; 16] {
@@ -138,8 +247,27 @@ impl EpochUnits {
 }
 
 const HEADER: &str = "epoch,step,loss,train_nll,kl,gradient_norm,learning_rate,validation_nll,validation_mse,\
-                      rate,mismatch,informed,best,living,collapsed,active,energy,signal_to_noise,sigma,beta,\
-                      saturation,alive,inside,drift,value,value_error,score_value,information,rho\n";
+                      rate,mismatch,informed,best";
+
+/// The names of [`EpochUnits::columns`].
+const UNIT_COLUMNS: [&str; 16] = [
+    "living",
+    "collapsed",
+    "active",
+    "energy",
+    "signal_to_noise",
+    "sigma",
+    "beta",
+    "saturation",
+    "alive",
+    "inside",
+    "drift",
+    "value",
+    "value_error",
+    "score_value",
+    "information",
+    "rho",
+];
 
 /// Writes the whole history; called after every epoch, so that a run that is cut off keeps what it had.
 ///
@@ -149,6 +277,14 @@ const HEADER: &str = "epoch,step,loss,train_nll,kl,gradient_norm,learning_rate,v
 /// The file cannot be written.
 pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
     let mut text = HEADER.to_owned();
+    let layers = epochs.first().map_or(&[][..], |epoch| &epoch.layers);
+    UNIT_COLUMNS.iter().for_each(|name| text.extend([",", name]));
+    for layer in layers {
+        for name in ["rate", "mismatch", "kl"].iter().chain(&UNIT_COLUMNS) {
+            write!(text, ",layer{}.{name}", layer.layer).expect("writing to a string cannot fail");
+        }
+    }
+    text.push('\n');
     for e in epochs {
         let Epoch { epoch, step, loss, train_nll, kl, gradient_norm, learning_rate, .. } = e;
         let Epoch { validation_nll, validation_mse, rate, mismatch, informed, best, .. } = e;
@@ -159,8 +295,13 @@ pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
              {validation_mse},{rate},{mismatch},{informed},{best}"
         )
         .expect("writing to a string cannot fail");
+        let together = e.units.map_or([None; 16], |units| units.columns());
+        let layers = e.layers.iter().flat_map(|layer| {
+            let own = [layer.rate, layer.mismatch, layer.kl].map(Some);
+            own.into_iter().chain(layer.units.columns())
+        });
         // What an epoch does not have is an empty cell.
-        for value in e.units.map_or([None; 16], |units| units.columns()) {
+        for value in together.into_iter().chain(layers) {
             text.push(',');
             if let Some(value) = value {
                 write!(text, "{value}").expect("writing to a string cannot fail");

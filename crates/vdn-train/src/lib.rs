@@ -16,9 +16,13 @@ pub mod data;
 mod diagnose;
 mod error;
 mod evaluate;
+mod examine;
 mod experiment;
+mod forecast_run;
 mod history;
 mod html;
+mod layer_reports;
+mod layer_use;
 mod layers;
 pub mod metrics;
 mod noise_seed;
@@ -29,7 +33,9 @@ mod report_page;
 mod run;
 mod schedule;
 mod selection;
+mod stack_watch;
 mod trainer;
+mod training_step;
 mod unit_history;
 mod unit_report;
 
@@ -40,29 +46,32 @@ pub use config::{
     ActivationName, AggregationName, AnnealingConfig, AnnealingName, ArConfig, BudgetConfig,
     BudgetScope, CapacityConfig, CentreName, ClampName, Compatibility, ControlConfig, ControlName,
     ControllerName, ControllerSet, DataConfig, DiagnosticsConfig, EarlierName, FamilyName,
-    FillPolicy, FreeBitsConfig, GecoSettings, GeneratorName, MAX_THREADS, ModelConfig,
-    ObjectiveName, OneOrEach, OutputNoiseName, PiSettings, PoolName, PriorName, ProtocolName,
-    RunConfig, ScalingRows, ScoreName, Selection, SigmaName, ThermostatSettings, TrainConfig,
-    VariantName,
+    FillPolicy, FreeBitsConfig, GecoSettings, GeneratorName, LayerOverride, MAX_THREADS,
+    ModelConfig, ObjectiveName, OneOrEach, OutputNoiseName, PiSettings, PoolName, PriorName,
+    ProtocolName, RunConfig, ScalingRows, ScoreName, Selection, SigmaName, ThermostatSettings,
+    TrainConfig, VariantName,
 };
 pub use control_step::ControlLog;
-pub use diagnose::{diagnose, logvar_limits};
+pub use diagnose::{diagnose, layer_statistics, logvar_limits};
 pub use error::TrainError;
 pub use evaluate::{
-    Averaging, BatchAverages, EVALUATION_BATCH, Evaluation, INFORMED, evaluate, forecast,
-    mean_crps, validate, validate_within,
+    Averaging, BatchAverages, EVALUATION_BATCH, Evaluation, INFORMED, LayerEvaluation, evaluate,
+    forecast, mean_crps, validate, validate_under,
 };
-pub use experiment::{Stage, evaluate_run, forecast_run, train_run};
-pub use history::{Epoch, EpochUnits, write_history};
+pub use experiment::{Stage, evaluate_run, train_run};
+pub use forecast_run::forecast_run;
+pub use history::{Epoch, EpochLayer, EpochUnits, write_history};
+pub use layer_reports::{LayerReport, LayerReports};
+pub use layer_use::{LayerUse, layer_use};
 pub use layers::{LayerRow, LayerTable, layer_table};
 pub use noise_seed::NoiseSeed;
 pub use optimizer::{AdamW, AdamWConfig};
-pub use probe::{LayerUse, Probe, layer_use, probe};
+pub use probe::{LayerProbe, Probe, probe};
 pub use report::{Report, Row};
 pub use report_page::report_run;
 pub use run::RunDirectory;
 pub use schedule::{Decay, Schedule};
 pub use selection::{Candidate, SelectionRule};
 pub use trainer::{Files, Progress, Trained, Trainer};
-pub use unit_history::{UNIT_MEASURES, UnitHistory};
-pub use unit_report::{ProbeReport, UnitReport, write_units};
+pub use unit_history::{UNIT_MEASURES, UnitHistory, layer_file};
+pub use unit_report::{LayerUnits, ProbeReport, UnitReport, write_units};

@@ -2,91 +2,80 @@
 //!
 //! | measure | cost, N = 1024, L 336, H 96, 128 windows, two cores |
 //! |---|---|
-//! | use of the layer: `LL(z ~ q) - LL(z ~ p)`, CRPS with z permuted | four evaluation passes |
+//! | use of all units: `LL(z ~ q) - LL(z ~ p)`, CRPS with z permuted | four evaluation passes, and as many for each layer of several |
 //! | mutual information, persistence | three passes of the encoder and 36 exponentials per window and unit |
-//! | use of every unit, 4 samples | 2 N windows samples activations of the head's hidden layer and its output maps |
+//! | use of every unit of the last layer, 4 samples | 2 N windows samples activations of the head's hidden layer and its output maps |
+//! | use of units below the last layer | for each two passes of the layers above and the head; a share of the units by default |
 //!
 //! The probe set is evenly spaced over the validation windows and the same in every epoch, as is all noise. Standard
-//! errors are those of blocks of windows whose targets overlap.
+//! errors are those of blocks of windows whose targets overlap. The information of a unit above the first layer is about the
+//! samples that it sees, of which the window is a part; by quadrature it is there for normal and log-normal units alone.
 
 use crate::batch::BatchBuffers;
 use crate::config::DiagnosticsConfig;
 use crate::data::{Dataset, WindowIndex};
+use crate::diagnose::unit_costs;
 use crate::error::TrainError;
-use crate::evaluate::{BatchAverages, EVALUATION_BATCH, PredictedRow, evaluate, forecast_under};
-use crate::experiment::predictive_score;
-use crate::metrics::{BlockSums, Estimate, WindowPrediction, overlap_block, window_nll};
+use crate::evaluate::EVALUATION_BATCH;
+use crate::layer_use::{LayerUse, estimates, layer_use};
+use crate::metrics::Estimate;
 use crate::noise_seed::NoiseSeed;
-use serde::Serialize;
 use std::time::Instant;
-use vdn_model::diagnostics::{MutualInformation, Persistence, UnitUse, mutual_information};
-use vdn_model::{Forecaster, Intervention, Parameters, Posteriors, Prediction, Variant};
+use vdn_model::diagnostics::{
+    Diagnostics, MutualInformation, Persistence, UnitUse, mutual_information,
+};
+use vdn_model::{Forecaster, Parameters, Posteriors};
 use vdn_tensor::Element;
+use vdn_tensor::noise::NoiseKey;
 
 /// The training step that a probe's noise is addressed by: no training step reaches it.
 const STEP: u32 = u32::MAX - 2;
-
-/// What the information of all units together is worth downstream, against what it costs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct LayerUse {
-    /// Windows behind it.
-    pub windows: usize,
-    /// The mean log-likelihood of a window's target given a sample of the latent, nats per window.
-    pub likelihood: f64,
-    /// The same with the latent drawn from the prior.
-    pub prior_likelihood: f64,
-    /// Their difference: what the units bring, nats per window.
-    pub value: f64,
-    /// Its block standard error; `None` with too few windows.
-    pub value_error: Option<f64>,
-    /// What the units bring by the model's own predictive score, which mixes over samples before the logarithm, nats per
-    /// window: `H (score(z ~ p) - score(z ~ q))`.
-    pub score_value: f64,
-    /// Its block standard error; `None` with too few windows.
-    pub score_value_error: Option<f64>,
-    /// The sum of all KLs: what they cost, nats per window.
-    pub kl: f64,
-    /// Value less cost.
-    pub net: f64,
-    /// The exact CRPS.
-    pub crps: f64,
-    /// The same with latents swapped between windows.
-    pub crps_permuted: f64,
-}
-
-impl LayerUse {
-    /// Whether the units are used: what they bring exceeds two standard errors.
-    #[must_use]
-    pub fn is_used(&self) -> bool {
-        self.value > 2.0 * self.value_error.unwrap_or(f64::INFINITY)
-    }
-
-    /// The same by the model's own predictive score. The mean over samples of a log-likelihood also pays for the spread
-    /// of the samples, which a mixture is free to use: a layer may pass here and not there.
-    #[must_use]
-    pub fn is_used_by_score(&self) -> bool {
-        self.score_value > 2.0 * self.score_value_error.unwrap_or(f64::INFINITY)
-    }
-}
 
 /// What a probe came to.
 #[derive(Clone, Debug)]
 pub struct Probe {
     /// Windows of the probe set.
     pub windows: usize,
-    /// All units together.
-    pub layer: LayerUse,
-    /// The information of each latent dimension about the window.
-    pub information: MutualInformation,
+    /// All units of all layers together.
+    pub together: LayerUse,
+    /// Each layer with distributional units, from the encoder up.
+    pub layers: Vec<LayerProbe>,
+}
+
+/// What a probe showed of the units of a layer.
+#[derive(Clone, Debug)]
+pub struct LayerProbe {
+    /// Which layer, from 0.
+    pub layer: usize,
+    /// Windows of the probe set.
+    pub windows: usize,
+    /// Its units together, with the other layers as they are.
+    pub worth: LayerUse,
+    /// The information of each latent dimension about what it sees: the window, above the first layer the samples below;
+    /// `None` for units that are not normal or log-normal.
+    pub information: Option<MutualInformation>,
     /// The autocorrelation `rho` of each latent dimension between windows that share no row; `None` where the series are
     /// too short for that.
     pub rho: Option<Vec<f64>>,
     /// The rate of each latent dimension that is left when its mean `stride` rows earlier is known.
     pub rate_given_past: Option<Vec<f64>>,
-    /// Each unit alone.
+    /// Each unit alone, of those that had interventions.
     pub unit_use: UnitUse,
     /// Wall-clock seconds: layer, information and persistence, units.
     pub seconds: [f64; 3],
+}
+
+/// Which layer is probed, and with which noise.
+#[derive(Clone, Copy)]
+struct ProbedLayer {
+    layer: usize,
+    noise: NoiseSeed,
+}
+
+impl ProbedLayer {
+    fn key(self) -> NoiseKey {
+        self.noise.key(0, STEP)
+    }
 }
 
 /// At most `count` of `windows`, evenly spaced: the `floor((2i + 1) n / 2m)`-th of `n`.
@@ -95,121 +84,24 @@ fn evenly(windows: &[WindowIndex], count: usize) -> Vec<WindowIndex> {
     (0..m).map(|i| windows[(2 * i + 1) * n / (2 * m)]).collect()
 }
 
-/// Means of several columns over windows, and their block standard errors; NaN for none.
-fn estimates(
-    data: &Dataset,
-    windows: &[WindowIndex],
-    columns: usize,
-    value: impl Fn(usize, &mut [f64]),
-) -> Result<BlockSums, TrainError> {
-    let pairs = windows.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);
-    let spacing = pairs.map(|w| w[1].t - w[0].t).min().unwrap_or(1);
-    let mut sums = BlockSums::new(columns, overlap_block(data.spec().horizon, spacing as usize))?;
-    let mut row = vec![0.0; columns];
-    for (i, window) in windows.iter().enumerate() {
-        if i > 0 && windows[i - 1].series != window.series {
-            sums.start_series();
-        }
-        value(i, &mut row);
-        sums.push(&row)?;
-    }
-    Ok(sums)
-}
-
-/// The mean over samples of the log-likelihood of each window's target, nats per window.
-fn log_likelihoods(prediction: &Prediction, target: &[f64]) -> Vec<f64> {
-    let [samples, batch, horizon] = prediction.shape;
-    let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
-    let of = |row: usize| {
-        let mut sum = 0.0;
-        for s in 0..samples {
-            for h in 0..horizon {
-                let sigma = prediction.sigma[row * horizon + h];
-                let mean = prediction.means[(s * batch + row) * horizon + h];
-                let r = (target[row * horizon + h] - mean) / sigma;
-                sum -= 0.5 * r * r + sigma.ln() + half_log_tau;
-            }
-        }
-        sum / samples as f64
-    };
-    (0..batch).map(of).collect()
-}
-
-/// What all units together bring and cost on windows; `kl` is the sum of their KLs in nats per window.
-///
-/// # Errors
-/// Windows that do not fit the model; a prediction that is not finite.
-pub fn layer_use<T: Element>(
-    model: &Forecaster,
-    parameters: &Parameters<T>,
-    data: &Dataset,
-    windows: &[WindowIndex],
-    noise: impl Into<NoiseSeed>,
-    kl: f64,
-) -> Result<LayerUse, TrainError> {
-    let noise = noise.into();
-    let horizon = data.spec().horizon;
-    let mut target = vec![0.0; windows.len() * horizon];
-    data.fill_targets(windows, &mut target, |x| x)?;
-    let rule = predictive_score(model.score());
-    // Of each window, nats: the mean log-likelihood over samples, and the predictive score.
-    let of = |intervention| -> Result<Vec<[f64; 2]>, TrainError> {
-        let predictions = forecast_under(model, parameters, data, windows, noise, intervention)?;
-        let mut all = Vec::with_capacity(windows.len());
-        for prediction in &predictions {
-            let target = &target[all.len() * horizon..];
-            for (row, likelihood) in log_likelihoods(prediction, target).into_iter().enumerate() {
-                let PredictedRow { means, sigma, weights } = PredictedRow::new(prediction, row);
-                let window = WindowPrediction::new(&means, &sigma, weights.as_deref(), horizon)?;
-                let target = &target[row * horizon..][..horizon];
-                let score = -(horizon as f64) * window_nll(&window, target)?.of(rule);
-                all.push([likelihood, score]);
-            }
-        }
-        Ok(all)
-    };
-    let (with, without) = (of(Intervention::None)?, of(Intervention::Prior)?);
-    let sums = estimates(data, windows, 4, |i, to| {
-        let ([a, c], [b, d]) = (with[i], without[i]);
-        to.copy_from_slice(&[a, b, a - b, c - d]);
-    })?;
-    let averages = BatchAverages::default();
-    let crps = |intervention| -> Result<f64, TrainError> {
-        let (summary, _) =
-            evaluate(model, parameters, data, windows, noise, intervention, averages)?;
-        Ok(summary.crps.mean)
-    };
-    let (value, score) = (sums.estimate(2)?, sums.estimate(3)?);
-    Ok(LayerUse {
-        windows: windows.len(),
-        likelihood: sums.estimate(0)?.mean,
-        prior_likelihood: sums.estimate(1)?.mean,
-        value: value.mean,
-        value_error: value.standard_error,
-        score_value: score.mean,
-        score_value_error: score.standard_error,
-        kl,
-        net: value.mean - kl,
-        crps: crps(Intervention::None)?,
-        crps_permuted: crps(Intervention::Permute)?,
-    })
-}
-
 /// The posteriors of `windows`, each `lag` rows earlier; windows are visited in batches.
 fn posteriors<T: Element>(
     model: &Forecaster,
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
+    of: ProbedLayer,
     lag: usize,
 ) -> Result<Posteriors, TrainError> {
     let mut buffers = BatchBuffers::<T>::default();
     let mut all = Posteriors::default();
     let earlier: Vec<WindowIndex> =
         windows.iter().map(|w| WindowIndex { t: w.t - lag as u32, ..*w }).collect();
-    for chunk in earlier.chunks(EVALUATION_BATCH) {
+    for (index, chunk) in earlier.chunks(EVALUATION_BATCH).enumerate() {
         let batch = buffers.fill(data, chunk, false)?;
-        let found = model.posteriors(parameters, &batch)?;
+        // Layers below draw anew for every lag: noise that two passes share would pass for persistence.
+        let key = of.key().fold_in((lag as u64 + 1) << 32 | index as u64);
+        let found = model.posteriors(parameters, &batch, key, of.layer)?;
         all.dims = found.dims;
         all.mu.extend(found.mu);
         all.logvar.extend(found.logvar);
@@ -224,6 +116,7 @@ fn persistence<T: Element>(
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
+    of: ProbedLayer,
     lag: usize,
 ) -> Result<Option<Persistence>, TrainError> {
     let first = data.spec().first_start() + lag;
@@ -232,15 +125,11 @@ fn persistence<T: Element>(
     if late.len() < 2 {
         return Ok(None);
     }
-    let now = posteriors(model, parameters, data, &late, 0)?;
-    let before = posteriors(model, parameters, data, &late, lag)?;
+    let now = posteriors(model, parameters, data, &late, of, 0)?;
+    let before = posteriors(model, parameters, data, &late, of, lag)?;
     let mut pairs = Persistence::new(now.dims);
     for row in 0..late.len() {
-        let of = |x: &[f64]| -> std::ops::Range<usize> {
-            debug_assert!(x.len() == late.len() * now.dims);
-            row * now.dims..(row + 1) * now.dims
-        };
-        let at = of(&now.mu);
+        let at = row * now.dims..(row + 1) * now.dims;
         pairs.push(
             [&now.mu[at.clone()], &before.mu[at.clone()]],
             [&now.logvar[at.clone()], &before.logvar[at]],
@@ -261,26 +150,31 @@ fn probed_units(units: usize, wanted: usize) -> Vec<usize> {
     }
 }
 
-/// The use of each unit; `kl` is the KL of each unit in nats per window, `[units]`.
+/// The use of each unit of a layer; `kl` is the KL of each in nats per window, `[units]`.
 fn unit_use<T: Element>(
     model: &Forecaster,
     parameters: &Parameters<T>,
     data: &Dataset,
     windows: &[WindowIndex],
-    noise: NoiseSeed,
+    of: ProbedLayer,
     config: &DiagnosticsConfig,
     kl: &[f64],
 ) -> Result<UnitUse, TrainError> {
-    let units = probed_units(model.config().units, config.units);
+    let units = match (of.layer + 1 == model.config().depth, config.units_below) {
+        (true, _) => probed_units(kl.len(), config.units),
+        (false, 0) => Vec::new(),
+        (false, wanted) => probed_units(kl.len(), wanted),
+    };
     let (n, w) = (units.len(), windows.len());
     let mut buffers = BatchBuffers::<T>::default();
     let (mut value, mut distance) = (vec![0.0; n * w], vec![0.0; n * w]);
     let mut variance = Vec::with_capacity(w);
     let mut start = 0;
     for (index, chunk) in windows.chunks(EVALUATION_BATCH).enumerate() {
-        let key = noise.key(0, STEP).fold_in(index as u64);
+        let key = of.key().fold_in(index as u64);
         let batch = buffers.fill(data, chunk, true)?;
-        let found = model.unit_effects(parameters, &batch, key, config.samples, &units)?;
+        let probed = (of.layer, &units[..]);
+        let found = model.unit_effects(parameters, &batch, key, config.samples, probed)?;
         for (all, part) in [(&mut value, &found.value), (&mut distance, &found.distance)] {
             for (all, part) in all.chunks_mut(w).zip(part.chunks(chunk.len())) {
                 all[start..start + chunk.len()].copy_from_slice(part);
@@ -318,24 +212,32 @@ fn unit_use<T: Element>(
 /// Measures the units on the probe set.
 ///
 /// ```
+/// use vdn_model::controllers::StackControl;
 /// use vdn_model::{Forecaster, ForecasterConfig};
-/// use vdn_train::{DiagnosticsConfig, RunConfig, probe};
+/// use vdn_train::{BatchAverages, DiagnosticsConfig, RunConfig, diagnose, probe, validate};
 /// let run = RunConfig::from_toml("[data]\ninput_len = 24\nhorizon = 4\nmax_validation = 16\n")?;
 /// let data = run.resolved().data;
 /// let data = data.dataset(data.load_table()?)?;
 /// let config = ForecasterConfig { input_len: 24, horizon: 4, units: 8, ..ForecasterConfig::default() };
 /// let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
 /// let settings = DiagnosticsConfig { windows: 8, ..DiagnosticsConfig::default() };
-/// let found = probe(&model, &parameters, &data, 0, &settings, &[0.1; 8])?.expect("there are windows");
+/// let found = {
+///     let (windows, averages) = (&data.splits().validation, BatchAverages::default());
+///     let seen = validate(&model, &parameters, &data, windows, 0, averages)?;
+///     let layers = diagnose(&model, &seen, &StackControl::default())?;
+///     probe(&model, &parameters, &data, 0, &settings, &layers)?.expect("there are windows")
+/// };
+/// let layer = &found.layers[0];
 /// // Untrained, the head is silent: nothing is read of any unit.
-/// assert_eq!((found.windows, found.unit_use.value), (8, vec![0.0; 8]));
-/// assert!(!found.layer.is_used());
-/// assert!(found.information.nats.iter().all(|&nats| nats < found.information.ceiling));
+/// assert_eq!((found.windows, &layer.unit_use.value), (8, &vec![0.0; 8]));
+/// assert!(!found.together.is_used());
+/// let information = layer.information.as_ref().expect("normal units");
+/// assert!(information.nats.iter().all(|&nats| nats < information.ceiling));
 /// # Ok::<(), vdn_train::TrainError>(())
 /// ```
 ///
-/// `None` for a deterministic twin, or when the configuration asks for no windows.
-/// `kl` is the KL of each unit in nats per window.
+/// `None` for a model without distributional units, or when the configuration asks for no windows. `layers` are the
+/// diagnostics of its layers: what their units cost.
 ///
 /// # Errors
 /// Windows that do not fit the model; a prediction that is not finite.
@@ -345,34 +247,56 @@ pub fn probe<T: Element>(
     data: &Dataset,
     noise: impl Into<NoiseSeed>,
     config: &DiagnosticsConfig,
-    kl: &[f64],
+    layers: &[Diagnostics],
 ) -> Result<Option<Probe>, TrainError> {
-    if model.config().variant != Variant::Variational || config.windows == 0 {
+    if layers.is_empty() || config.windows == 0 {
         return Ok(None);
     }
     let noise = noise.into();
     let windows = &evenly(&data.splits().validation, config.windows);
+    let kl: Vec<Vec<f64>> = layers.iter().map(unit_costs).collect();
+    let total = kl.iter().flatten().sum();
     let mut clock = Instant::now();
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
-    let layer = layer_use(model, parameters, data, windows, noise, kl.iter().sum())?;
-    let mut seconds = [lap(), 0.0, 0.0];
-    let found = posteriors(model, parameters, data, windows, 0)?;
-    let information = mutual_information(&found.mu, &found.logvar, found.dims);
+    let together = layer_use(model, parameters, data, windows, noise, None, total)?;
+    let gaussian = model.config().family.is_gaussian();
     let spec = data.spec();
-    let apart = persistence(model, parameters, data, windows, spec.input_len)?;
-    let near = persistence(model, parameters, data, windows, spec.stride)?;
-    seconds[1] = lap();
-    let unit_use = unit_use(model, parameters, data, windows, noise, config, kl)?;
-    seconds[2] = lap();
-    Ok(Some(Probe {
-        windows: windows.len(),
-        layer,
-        information,
-        rho: apart.map(|pairs| pairs.rho()),
-        rate_given_past: near.map(|pairs| pairs.rate_given_past()),
-        unit_use,
-        seconds,
-    }))
+    let mut found = Vec::with_capacity(layers.len());
+    for (layer, kl) in model.distributional_layers().into_iter().zip(&kl) {
+        let worth = match model.config().depth {
+            // All units are those of the layer.
+            1 => together,
+            _ => {
+                let own = Some(layer);
+                layer_use(model, parameters, data, windows, noise, own, kl.iter().sum())?
+            }
+        };
+        let mut seconds = [lap(), 0.0, 0.0];
+        let of = ProbedLayer { layer, noise };
+        let information = match gaussian {
+            true => {
+                let all = posteriors(model, parameters, data, windows, of, 0)?;
+                Some(mutual_information(&all.mu, &all.logvar, all.dims))
+            }
+            false => None,
+        };
+        let apart = persistence(model, parameters, data, windows, of, spec.input_len)?;
+        let near = persistence(model, parameters, data, windows, of, spec.stride)?;
+        seconds[1] = lap();
+        let unit_use = unit_use(model, parameters, data, windows, of, config, kl)?;
+        seconds[2] = lap();
+        found.push(LayerProbe {
+            layer,
+            windows: windows.len(),
+            worth,
+            information,
+            rho: apart.map(|pairs| pairs.rho()),
+            rate_given_past: near.map(|pairs| pairs.rate_given_past()),
+            unit_use,
+            seconds,
+        });
+    }
+    Ok(Some(Probe { windows: windows.len(), together, layers: found }))
 }
 
 #[cfg(test)]
@@ -388,19 +312,5 @@ mod tests {
         assert_eq!(probed_units(10, 0).len(), 10);
         assert_eq!(probed_units(10, 3), [1, 5, 8]);
         assert_eq!(probed_units(2, 3), [0, 1]);
-    }
-
-    #[test]
-    fn a_likelihood_is_the_mean_over_samples_of_sums_over_steps() {
-        let prediction = Prediction {
-            shape: [2, 1, 2],
-            means: vec![0.0, 1.0, 2.0, 1.0],
-            sigma: vec![1.0, 0.5],
-            weights: None,
-            aggregation: vdn_model::Aggregation::Mean,
-        };
-        let found = log_likelihoods(&prediction, &[0.0, 1.0]);
-        let expected = -std::f64::consts::TAU.ln() - 0.5_f64.ln() - 0.5 * (0.0 + 4.0) / 2.0;
-        assert!((found[0] - expected).abs() < 1e-12, "{found:?} {expected}");
     }
 }

@@ -1,7 +1,7 @@
 //! What a run came to, as a table and as JSON.
 
+use crate::layer_reports::LayerReports;
 use crate::metrics::{Estimate, PredictiveScore, Summary};
-use crate::unit_report::UnitReport;
 use serde::Serialize;
 use std::fmt;
 use vdn_model::UnitStatistics;
@@ -108,7 +108,7 @@ pub struct Report {
     /// The name of the score in the column NLL.
     pub score: String,
     /// What became of the units; `None` without units.
-    pub units: Option<UnitReport>,
+    pub units: Option<LayerReports>,
     /// What the loader has to say: filled and suspicious cells.
     pub notes: Vec<String>,
     /// All contestants, the model first.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config.toml` | the configuration with every setting of the model; training it again gives the same files, bit for bit, whatever becomes of the defaults |
 //! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
-//! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](crate::UnitHistory) |
+//! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](crate::UnitHistory); in a model of several layers `units-layer1.npy` and so on |
 //! | `units.csv` | every unit of the best weights, with what was measured on the probe set; see [`UnitReport`](crate::UnitReport) |
 //! | `summary.json` | the test metrics of the model and the baselines, and how long it took |
 //! | `weights.safetensors` | the best epoch's weights |
@@ -20,8 +20,10 @@ use crate::atomic_file::write_atomically;
 use crate::config::RunConfig;
 use crate::data::Scaler;
 use crate::error::TrainError;
+use crate::unit_history::layer_file;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
+use vdn_model::MAX_DEPTH;
 
 /// A run directory.
 ///
@@ -151,6 +153,9 @@ impl RunDirectory {
         // The directory was empty. What cannot be removed stays: the error that led here is the one to report.
         for name in names {
             let _ = std::fs::remove_file(self.file(name));
+        }
+        for layer in 1..=MAX_DEPTH {
+            let _ = std::fs::remove_file(layer_file(&self.units(false), layer, MAX_DEPTH));
         }
         let Some(created) = &self.created else { return };
         for directory in self.path.ancestors().take_while(|p| p.starts_with(created)) {

@@ -5,22 +5,23 @@ use crate::checkpoint::{save_control, save_weights};
 use crate::choose::Validated;
 use crate::config::{ControlConfig, DiagnosticsConfig, RunConfig, TrainConfig};
 use crate::control_step::{ControlLog, ControlStep};
-use crate::data::{Dataset, WindowIndex};
-use crate::diagnose::{LayerWatch, logvar_limits};
+use crate::data::Dataset;
 use crate::error::TrainError;
-use crate::evaluate::{Evaluation, validate_within};
-use crate::history::{Epoch, EpochUnits, write_history};
+use crate::evaluate::validate_under;
+use crate::history::{Epoch, EpochSteps, write_history};
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::probe::probe;
 use crate::schedule::Schedule;
+use crate::stack_watch::StackWatch;
+use crate::training_step::{Running, TrainingStep};
 use rand::seq::SliceRandom;
 use std::path::PathBuf;
 use vdn_autograd::Tape;
-use vdn_model::controllers::{ArShareRule, ControlState, LayerControl};
+use vdn_model::controllers::{ArShareRule, ControlState};
 use vdn_model::diagnostics::Seen;
-use vdn_model::{Bindings, Forecaster, Graph, Mode, ModelError, Parameters};
+use vdn_model::{Bindings, Forecaster, ModelError, Parameters};
 use vdn_tensor::Element;
-use vdn_tensor::noise::{NoiseKey, NoiseRng};
+use vdn_tensor::noise::NoiseRng;
 
 /// The stream that orders windows; layers' streams count from 0.
 const SHUFFLE: u32 = 1 << 30;
@@ -51,7 +52,8 @@ pub struct Files {
     pub weights: PathBuf,
     /// The controllers' state that belongs to those weights; beside it, with the ending `csv`, the log of the controllers.
     pub control: PathBuf,
-    /// Every unit in every epoch, rewritten after every epoch.
+    /// Every unit in every epoch, rewritten after every epoch; in a model of several layers there is a file for each, of the
+    /// name that [`layer_file`](crate::layer_file) makes of this one.
     pub units: PathBuf,
 }
 
@@ -95,23 +97,13 @@ pub struct Trained {
     pub best_epoch: usize,
     /// The controllers' state that belongs to those weights; `None` without controllers.
     pub control: Option<ControlState>,
-    /// What the epochs up to the best one showed of its units: drift and growth.
-    pub seen: Seen,
+    /// What the epochs up to the best one showed of its units, drift and growth: for each layer with distributional units,
+    /// from the encoder up.
+    pub seen: Vec<Seen>,
     /// What controllers saw and did, one line an epoch; empty without controllers.
     pub control_log: ControlLog,
     /// Wall-clock seconds per epoch, validation included.
     pub seconds_per_epoch: f64,
-}
-
-/// Sums over the steps of an epoch.
-#[derive(Default)]
-struct Running {
-    windows: f64,
-    steps: f64,
-    loss: f64,
-    nll: f64,
-    kl: f64,
-    norm: f64,
 }
 
 impl Trainer {
@@ -123,7 +115,7 @@ impl Trainer {
             train: config.train.clone(),
             optimizer: config.optimizer,
             schedule: config.schedule,
-            control: config.control,
+            control: config.control.clone(),
             reference: config.is_reference(),
             diagnostics: config.diagnostics,
             files: None,
@@ -149,7 +141,7 @@ impl Trainer {
         let result =
             self.epochs(model, parameters, data, progress, &mut best, &mut step, &mut control_log);
         // However it ended: the best weights so far are what is left.
-        let (mut best_epoch, mut control, mut seen) = (0, None, Seen::default());
+        let (mut best_epoch, mut control, mut seen) = (0, None, Vec::new());
         if let Some(best) = best {
             *parameters = best.parameters;
             (best_epoch, control, seen) = (best.epoch, best.control, best.seen);
@@ -187,7 +179,7 @@ impl Trainer {
                  {MOST_STEPS}"
             )));
         }
-        let mut state = State {
+        let mut state = TrainingStep {
             optimizer: AdamW::new(self.optimizer, parameters)?,
             tape: Tape::new(),
             bindings: Bindings::new(),
@@ -198,7 +190,7 @@ impl Trainer {
                 false => ArShareRule::Monotone,
             }),
         };
-        let mut watch = LayerWatch::new(model, &self.diagnostics, state.control.as_ref());
+        let mut watch = StackWatch::new(model, &self.diagnostics, &state.control);
         let mut history: Vec<Epoch> = Vec::new();
         for epoch in 1..=self.train.epochs {
             let mut order = NoiseRng::new(noise.key(SHUFFLE, epoch as u32));
@@ -213,18 +205,17 @@ impl Trainer {
             for batch in windows.chunks(self.train.windows_per_step()) {
                 rate = self.train.base_learning_rate() * self.schedule.factor(*step, total);
                 let key = noise.key(0, *step as u32);
-                state.step(model, parameters, data, batch, key, rate, &mut running)?;
+                state.take(model, parameters, data, batch, key, rate, &mut running)?;
                 *step += 1;
                 progress(Progress::Step { done: *step, total });
             }
-            state.around.end_epoch(epoch, state.control.as_ref());
+            state.around.end_epoch(epoch, &state.control, model);
             control_log.clone_from(state.around.log());
-            let control = state.control.as_ref();
-            let limits = logvar_limits(model, control);
+            let control = &state.control;
             let windows = &data.splits().validation;
             let averages = self.train.averages();
             let validation =
-                validate_within(model, parameters, data, windows, noise, averages, limits)
+                validate_under(model, parameters, data, windows, noise, averages, control)
                     .map_err(in_validation)?;
             let chosen_by = self.train.chosen_by();
             let validated = Validated { epoch, validation: &validation, averages, noise };
@@ -232,17 +223,21 @@ impl Trainer {
                 .score(chosen_by, model, parameters, data, control)
                 .map_err(in_validation)?;
             let loss = running.loss / running.windows;
-            let units = watch.epoch(model, &validation, control, loss, |kl| {
-                match self.diagnostics.is_due(epoch) {
-                    true => probe(model, parameters, data, noise, &self.diagnostics, kl),
-                    false => Ok(None),
-                }
-            })?;
+            let layers =
+                watch.epoch(model, &validation, control, loss, |diagnostics| {
+                    match self.diagnostics.is_due(epoch) {
+                        true => {
+                            probe(model, parameters, data, noise, &self.diagnostics, diagnostics)
+                        }
+                        false => Ok(None),
+                    }
+                })?;
             let better = best.as_ref().is_none_or(|best| score < best.score);
-            history.push(epoch_record(epoch, *step, rate, &running, &validation, better, units));
+            let done = EpochSteps { epoch, step: *step, learning_rate: rate, running: &running };
+            history.push(Epoch::new(&done, &validation, better, layers));
             if better {
-                let control = state.control.as_ref().map(LayerControl::state);
-                let seen = watch.seen().clone();
+                let control = (!state.control.is_empty()).then(|| state.control.state());
+                let seen = watch.seen();
                 *best = Some(Best { score, epoch, parameters: parameters.clone(), control, seen });
             }
             if let Some(files) = &self.files {
@@ -252,7 +247,7 @@ impl Trainer {
                         save_control(control, &files.control)?;
                     }
                 }
-                if state.control.is_some() {
+                if !state.control.is_empty() {
                     control_log.write(&files.control.with_extension("csv"))?;
                 }
                 write_history(&files.history, &history)?;
@@ -274,7 +269,7 @@ struct Best<T: Element> {
     epoch: usize,
     parameters: Parameters<T>,
     control: Option<ControlState>,
-    seen: Seen,
+    seen: Vec<Seen>,
 }
 
 /// Says that it was in validation that a number was not finite.
@@ -307,94 +302,4 @@ fn at_step<T: Element>(
         other => return other,
     };
     TrainError::NonFinite { step, report }
-}
-
-fn epoch_record(
-    epoch: usize,
-    step: u64,
-    learning_rate: f64,
-    running: &Running,
-    validation: &Evaluation,
-    best: bool,
-    units: Option<EpochUnits>,
-) -> Epoch {
-    let Running { windows, steps, loss, nll, kl, norm } = running;
-    Epoch {
-        epoch,
-        step,
-        loss: loss / windows,
-        train_nll: nll / windows,
-        kl: kl / windows,
-        gradient_norm: norm / steps,
-        learning_rate,
-        validation_nll: validation.nll,
-        validation_mse: validation.mse,
-        rate: validation.mean_rate(),
-        mismatch: validation.mean_mismatch(),
-        informed: validation.informed(),
-        best,
-        units,
-    }
-}
-
-/// What a training step works with.
-struct State<T: Element> {
-    optimizer: AdamW<T>,
-    tape: Tape<T>,
-    bindings: Bindings,
-    buffers: BatchBuffers<T>,
-    control: Option<LayerControl>,
-    around: ControlStep<T>,
-}
-
-impl<T: Element> State<T> {
-    /// One training step.
-    #[expect(clippy::too_many_arguments, reason = "all of them are borrowed parts of one loop")]
-    fn step(
-        &mut self,
-        model: &Forecaster,
-        parameters: &mut Parameters<T>,
-        data: &Dataset,
-        windows: &[WindowIndex],
-        key: NoiseKey,
-        rate: f64,
-        running: &mut Running,
-    ) -> Result<(), TrainError> {
-        let Self { optimizer, tape, bindings, buffers, control, around } = self;
-        tape.reset();
-        let batch = buffers.fill(data, windows, true)?;
-        let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
-        let options = around.options(control.as_ref(), data, windows)?;
-        let terms = model.loss_with(&mut graph, &batch, &options)?;
-        let loss = tape.scalar(terms.loss)?.to_f64();
-        if !loss.is_finite() {
-            let report = model.non_finite_report(tape, parameters, bindings, "the loss");
-            return Err(ModelError::NonFinite(report).into());
-        }
-        let n = windows.len() as f64;
-        running.windows += n;
-        running.steps += 1.0;
-        running.loss += n * loss;
-        running.nll += n * tape.scalar(terms.nll)?.to_f64();
-        if let Some(kl) = terms.kl {
-            running.kl += n * tape.scalar(kl)?.to_f64();
-        }
-        around.observe(control.as_mut(), tape, model, &terms)?;
-        tape.backward(terms.loss)?;
-        // The tape lets go of the parameters, so that they change in place.
-        tape.release_shared();
-        let gradients = (0..parameters.len()).map(|i| {
-            let var = bindings.get(i)?;
-            tape.gradient(var).map(|g| g.data())
-        });
-        running.norm += optimizer.step(parameters, rate, gradients)?;
-        if let Some(control) = control
-            && let Some(gain) = control.act(model.layer(), parameters)
-        {
-            for id in model.layer().mean_parameters() {
-                optimizer.rescale_rows(id.index(), gain);
-            }
-        }
-        Ok(())
-    }
 }

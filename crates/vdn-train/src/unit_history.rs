@@ -16,11 +16,12 @@
 //! | 7 | `drift` | nats per latent dimension since the epoch before; NaN in the first |
 //! | 8 | `state` | 0: the unit lives; else the code of the gravest reason why not ([`Reason::code`]) |
 //!
-//! 36 bytes for each unit and epoch: 24 epochs of 1024 units are 885 kB. A twin has no such file.
+//! 36 bytes for each unit and epoch: 24 epochs of 1024 units are 885 kB. A twin has no such file, a model of several layers
+//! one for each ([`layer_file`]).
 
 use crate::atomic_file::write_atomically;
 use crate::error::TrainError;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, Living, Reason, Seen};
 
 /// What is kept of each unit and epoch, in the file's order.
@@ -28,6 +29,28 @@ pub const UNIT_MEASURES: [&str; 9] =
     ["rate", "kl", "mismatch", "energy", "sigma", "beta", "signal_to_noise", "drift", "state"];
 
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
+
+/// The file of layer number `layer`, from 1, of a model of `depth` layers, where `file` is that of a model of one.
+///
+/// ```
+/// use std::path::Path;
+/// use vdn_train::layer_file;
+/// assert_eq!(layer_file(Path::new("run/units.npy"), 1, 1), Path::new("run/units.npy"));
+/// assert_eq!(layer_file(Path::new("run/units.npy"), 2, 3), Path::new("run/units-layer2.npy"));
+/// ```
+#[must_use]
+pub fn layer_file(file: &Path, layer: usize, depth: usize) -> PathBuf {
+    let part = |part: Option<&std::ffi::OsStr>| {
+        part.map_or_else(String::new, |part| part.to_string_lossy().into_owned())
+    };
+    match depth {
+        1 => file.to_owned(),
+        _ => {
+            let (stem, extension) = (part(file.file_stem()), part(file.extension()));
+            file.with_file_name(format!("{stem}-layer{layer}.{extension}"))
+        }
+    }
+}
 
 /// Measures of every unit in every epoch.
 ///

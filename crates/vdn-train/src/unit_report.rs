@@ -1,6 +1,7 @@
 //! [`UnitReport`]: what became of the units: who lives, why the others do not, and what all of them bring and cost.
 //!
-//! Beside it, every unit of the best weights on a line of its own: `units.csv`. Columns: `unit`, the measures on the
+//! Beside it, every unit of the best weights on a line of its own: `units.csv`. Columns: in a model of several layers `layer`,
+//! from 1, then `unit`, the measures on the
 //! validation windows (`rate, kl, mismatch, energy, sigma, beta, signal_to_noise, active, saturation, alive, drift`), those
 //! on the probe set (`information, information_error, rho, rate_given_past`; `value, value_error, net, share,
 //! share_error` of units that had interventions), and `state`: `living`, or all reasons why not, joined by `+`. What was
@@ -8,7 +9,8 @@
 
 use crate::atomic_file::write_atomically;
 use crate::error::TrainError;
-use crate::probe::{LayerUse, Probe};
+use crate::layer_use::LayerUse;
+use crate::probe::LayerProbe;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -53,16 +55,16 @@ pub struct UnitReport {
 pub struct ProbeReport {
     /// Windows of the probe set.
     pub windows: usize,
-    /// All units together, on all validation windows.
+    /// All units of the layer together, on all validation windows.
     pub layer: LayerUse,
     /// Whether they are used: what they bring exceeds two standard errors.
     pub used: bool,
     /// The same by the model's own predictive score.
     pub used_by_score: bool,
-    /// Mean information about the window, nats per latent dimension.
-    pub information: f64,
+    /// Mean information about what units see, nats per latent dimension; `None` for units that are not normal or log-normal.
+    pub information: Option<f64>,
     /// The most information that a probe set of this size can show.
-    pub information_ceiling: f64,
+    pub information_ceiling: Option<f64>,
     /// Mean autocorrelation between windows that share no row; `None` where series are too short.
     pub rho: Option<f64>,
     /// Units that had interventions.
@@ -85,16 +87,16 @@ fn mean(x: &[f64]) -> f64 {
 }
 
 impl ProbeReport {
-    fn new(probe: &Probe) -> Self {
+    fn new(probe: &LayerProbe) -> Self {
         let found = &probe.unit_use;
         let count = |of: Vec<bool>| of.into_iter().filter(|&yes| yes).count();
         Self {
             windows: probe.windows,
-            layer: probe.layer,
-            used: probe.layer.is_used(),
-            used_by_score: probe.layer.is_used_by_score(),
-            information: mean(&probe.information.nats),
-            information_ceiling: probe.information.ceiling,
+            layer: probe.worth,
+            used: probe.worth.is_used(),
+            used_by_score: probe.worth.is_used_by_score(),
+            information: probe.information.as_ref().map(|found| mean(&found.nats)),
+            information_ceiling: probe.information.as_ref().map(|found| found.ceiling),
             rho: probe.rho.as_deref().map(mean),
             units_probed: found.units.len(),
             unit_values: found.value.iter().sum(),
@@ -112,7 +114,7 @@ impl UnitReport {
         diagnostics: &Diagnostics,
         living: &Living,
         budget: &UnitBudget,
-        probe: Option<&Probe>,
+        probe: Option<&LayerProbe>,
     ) -> Self {
         let summary = diagnostics.summary();
         let counts = living.counts().into_iter();
@@ -135,43 +137,61 @@ impl UnitReport {
     }
 }
 
-impl fmt::Display for UnitReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [low, high] = self.budget;
+/// A line about what units bring and cost: a label ten columns wide, whose units, and what was measured.
+pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse) -> String {
+    let error = |e: Option<f64>| e.map_or_else(String::new, |e| format!(" +- {e:.2}"));
+    let verdict = match (l.is_used(), l.is_used_by_score()) {
+        (true, _) => "used",
+        (false, true) => "used by the mixture alone",
+        (false, false) => "NOT USED (at most two standard errors)",
+    };
+    format!(
+        "{label}{verdict}: {whose} bring {:.2}{} nats per window (by the predictive score {:.2}{}) and cost {:.2}, net {:.2}; \
+         CRPS {:.4}, with z permuted {:.4}",
+        l.value,
+        error(l.value_error),
+        l.score_value,
+        error(l.score_value_error),
+        l.kl,
+        l.net,
+        l.crps,
+        l.crps_permuted,
+    )
+}
+
+impl UnitReport {
+    /// The lines about the units, the first with this label.
+    pub(crate) fn lines(&self, f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
+        // A fifth around a target has more digits than it deserves.
+        let [low, high] = self.budget.map(|rate| (rate * 1e6).round() / 1e6);
         write!(
             f,
-            "units     {} (validation windows; a living unit's rate is in [{low}, {high}] nats)",
+            "{label}{} (validation windows; a living unit's rate is in [{low}, {high}] nats)",
             self.line
         )?;
         let Some(probe) = &self.probe else { return Ok(()) };
-        let l = &probe.layer;
-        let error = |e: Option<f64>| e.map_or_else(String::new, |e| format!(" +- {e:.2}"));
-        let verdict = match (probe.used, probe.used_by_score) {
-            (true, _) => "used",
-            (false, true) => "used by the mixture alone",
-            (false, false) => "NOT USED (at most two standard errors)",
-        };
-        let rho = probe.rho.map_or_else(String::new, |rho| format!(", persistence {rho:.2}"));
-        write!(
-            f,
-            "\nuse       {verdict}: all units bring {:.2}{} nats per window (by the predictive score {:.2}{}) and cost \
-             {:.2}, net {:.2}; CRPS {:.4}, with z permuted {:.4}\n\
-             each      {} of {} surely bring something, {} more than they cost; information {:.3} nats{rho} ({} windows, {:.1} s)",
-            l.value,
-            error(l.value_error),
-            l.score_value,
-            error(l.score_value_error),
-            l.kl,
-            l.net,
-            l.crps,
-            l.crps_permuted,
-            probe.units_with_value,
-            probe.units_probed,
-            probe.units_with_net_value,
-            probe.information,
-            probe.windows,
-            probe.seconds.iter().sum::<f64>()
-        )
+        write!(f, "\n{}\neach      ", use_line("use       ", "all units", &probe.layer))?;
+        match probe.units_probed {
+            0 => write!(f, "no unit had interventions")?,
+            probed => write!(
+                f,
+                "{} of {probed} surely bring something, {} more than they cost",
+                probe.units_with_value, probe.units_with_net_value,
+            )?,
+        }
+        if let Some(information) = probe.information {
+            write!(f, "; information {information:.3} nats")?;
+        }
+        if let Some(rho) = probe.rho {
+            write!(f, ", persistence {rho:.2}")?;
+        }
+        write!(f, " ({} windows, {:.1} s)", probe.windows, probe.seconds.iter().sum::<f64>())
+    }
+}
+
+impl fmt::Display for UnitReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines(f, "units     ")
     }
 }
 
@@ -180,26 +200,48 @@ pub(crate) fn per_unit(of_dims: &[f64], latent_dims: usize) -> Vec<f64> {
     of_dims.chunks_exact(latent_dims.max(1)).map(mean).collect()
 }
 
-/// Writes every unit on a line of its own.
+/// What is known of the units of a layer, unit by unit.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerUnits<'a> {
+    /// Which layer, from 1; `None` in a model of one.
+    pub layer: Option<usize>,
+    /// Their internal measures.
+    pub diagnostics: &'a Diagnostics,
+    /// Which live.
+    pub living: &'a Living,
+    /// What training saw of them from epoch to epoch.
+    pub seen: &'a Seen,
+    /// What a probe showed.
+    pub probe: Option<&'a LayerProbe>,
+}
+
+/// Writes every unit on a line of its own, layer by layer.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_units(
-    path: &Path,
-    diagnostics: &Diagnostics,
-    living: &Living,
-    seen: &Seen,
-    probe: Option<&Probe>,
-) -> Result<(), TrainError> {
-    let (d, k) = (diagnostics, diagnostics.latent_dims);
+pub fn write_units(path: &Path, layers: &[LayerUnits<'_>]) -> Result<(), TrainError> {
+    let mut text = String::new();
+    if layers.iter().any(|layer| layer.layer.is_some()) {
+        text.push_str("layer,");
+    }
+    text.push_str(
+        "unit,rate,kl,mismatch,energy,sigma,beta,signal_to_noise,active,saturation,alive,drift,information,\
+         information_error,rho,rate_given_past,value,value_error,net,share,share_error,state\n",
+    );
+    layers.iter().for_each(|layer| push_units(&mut text, layer));
+    write_atomically(path, text.as_bytes())
+}
+
+/// The lines of a layer.
+fn push_units(text: &mut String, layer: &LayerUnits<'_>) {
+    let LayerUnits { diagnostics: d, living, seen, probe, .. } = *layer;
+    let k = d.latent_dims;
     let dims = |of: Option<&[f64]>| of.map(|of| per_unit(of, k));
-    let information = dims(probe.map(|p| &p.information.nats[..]));
-    let information_error = dims(probe.map(|p| &p.information.error[..]));
+    let found = probe.and_then(|p| p.information.as_ref());
+    let information = dims(found.map(|found| &found.nats[..]));
+    let information_error = dims(found.map(|found| &found.error[..]));
     let rho = dims(probe.and_then(|p| p.rho.as_deref()));
     let left = dims(probe.and_then(|p| p.rate_given_past.as_deref()));
-    let mut text = "unit,rate,kl,mismatch,energy,sigma,beta,signal_to_noise,active,saturation,alive,drift,information,\
-                    information_error,rho,rate_given_past,value,value_error,net,share,share_error,state\n"
-        .to_owned();
     for unit in 0..d.units() {
         let of = |x: &[f64]| Some(x[unit]);
         let maybe = |x: Option<&Vec<f64>>| x.and_then(|x| x.get(unit)).copied();
@@ -229,6 +271,9 @@ pub fn write_units(
             place.map(|(p, i)| p.share[i]),
             place.map(|(p, i)| p.share_error[i]),
         ];
+        if let Some(layer) = layer.layer {
+            write!(text, "{layer},").expect("writing to a string cannot fail");
+        }
         write!(text, "{unit},").expect("writing to a string cannot fail");
         for cell in cells {
             if let Some(cell) = cell.filter(|cell| cell.is_finite()) {
@@ -242,5 +287,4 @@ pub fn write_units(
         text.push_str(&reasons.join("+"));
         text.push('\n');
     }
-    write_atomically(path, text.as_bytes())
 }

@@ -14,7 +14,7 @@ use vdn_model::controllers::{
 };
 use vdn_model::{
     ArScale, ArTerm, BandCentre, BandTerm, Batch, Bindings, EarlierWindow, Forecaster,
-    ForecasterConfig, Graph, LossOptions, Mode, UnitMeasures,
+    ForecasterConfig, Graph, LossOptions, Mode, UnitMeasures, local_objectives,
 };
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
@@ -213,7 +213,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         let noise = tape.constant([samples, rows, units], at(&eps, step))?;
         let local = control.levers().objective.clone();
         let options = LossOptions {
-            local: Some(&local),
+            locals: local_objectives([Some(&local)]),
             measures: UnitMeasures::Pooled,
             noise: Some((samples, Noise::Given(noise))),
             want_mse: true,
@@ -221,7 +221,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         };
         let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY);
         let terms = model.loss_with(&mut graph, &batch, &options)?;
-        let parts = terms.local.ok_or("no local terms")?;
+        let parts = terms.locals[0].ok_or("no local terms")?;
         let band_term = local.band.as_ref().ok_or("no band")?;
         let value = |var| tape.scalar(var);
         let (loss, nll) = (value(terms.loss)?, value(terms.nll)?);
@@ -236,7 +236,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         let lam_band = get("lam_band")?;
         let losses =
             LossValues { nll, mse, weighted_kl, weighted_band: band_term.weight * band, ar };
-        control.observe(&tape, model.layer(), &terms.layer.ok_or("no layer")?, losses);
+        control.observe(&tape, model.layer(), &terms.layers[0].ok_or("no layer")?, losses);
         assert!(control.act(model.layer(), &mut parameters).is_none(), "moments are kept");
         let scales = ["s_lo", "s_hi"].map(|name| control.reported("band_calibration", name));
         let lam_ar = control.reported("ar_share", "ar_weight").ok_or("no AR weight")?;
@@ -297,7 +297,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         band.hinge.weight_high = 1.0;
     }
     let options = LossOptions {
-        local: Some(&local),
+        locals: local_objectives([Some(&local)]),
         measures: UnitMeasures::Pooled,
         noise: Some((config.evaluate_samples, Noise::Given(noise))),
         want_mse: true,
@@ -305,7 +305,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
     };
     let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, KEY);
     let terms = model.loss_with(&mut graph, &batch, &options)?;
-    let parts = terms.local.ok_or("no local terms")?;
+    let parts = terms.locals[0].ok_or("no local terms")?;
     let value = |var| tape.scalar(var);
     let (nll, kl) = (value(terms.nll)?, value(terms.kl.ok_or("no kl")?)?);
     let energies = tape.value(terms.units.ok_or("no units")?.m2).data().to_vec();

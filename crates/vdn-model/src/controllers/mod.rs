@@ -3,7 +3,7 @@
 //! A [`Controller`] sees what a training step showed ([`Observation`]) and running means of it ([`Monitor`]), and moves
 //! [`Levers`]: the weights of the layer's local loss ([`LocalObjective`](crate::LocalObjective)), a factor on each unit's mean head, limits of
 //! the deviations. A [`LayerControl`] runs any number of them on one layer, each with its own [`Timing`], in the order
-//! they were added, and applies what they decided to the parameters. All of it is plain `f64` per unit: nothing is
+//! they were added, and applies what they decided to the parameters; a [`StackControl`] has one for each layer of a stack. All of it is plain `f64` per unit: nothing is
 //! allocated once a layer's control is built.
 //!
 //! Sources: \[ref\] the published research code of *Variational Distributional Neuron* (arXiv 2602.18250), whose numbers
@@ -34,6 +34,7 @@ mod projection;
 mod ramp;
 mod rate_budget;
 mod sigma_guard;
+mod stack_control;
 mod state;
 
 pub use annealing::{Annealing, AnnealingShape};
@@ -60,6 +61,7 @@ pub use projection::{BatchWeights, Projection, ProjectionConfig, projection_fact
 pub use ramp::Ramp;
 pub use rate_budget::RateBudget;
 pub use sigma_guard::{SigmaGuard, SigmaGuardConfig, SigmaKick};
+pub use stack_control::StackControl;
 pub use state::ControlState;
 
 use crate::error::ModelError;

@@ -49,6 +49,15 @@ impl ControlState {
         Ok(value[0])
     }
 
+    /// The entries whose names begin with `prefix`, without it.
+    #[must_use]
+    pub fn within(&self, prefix: &str) -> Self {
+        let own = |(name, values): &(String, Vec<f64>)| {
+            name.strip_prefix(prefix).map(|name| (name.to_owned(), values.clone()))
+        };
+        Self { entries: self.entries.iter().filter_map(own).collect() }
+    }
+
     /// All entries.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[f64])> {
         self.entries.iter().map(|(name, values)| (name.as_str(), values.as_slice()))

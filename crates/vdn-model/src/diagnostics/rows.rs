@@ -45,32 +45,58 @@ impl RowCounts {
     /// # Panics
     /// Slices of another layer.
     pub fn scan<T: Element>(&mut self, mu: &[T], logvar: &[T], limits: [f64; 2]) {
+        let k = self.latent_dims;
+        // Enough in one dimension for the mean over all of them.
+        let enough = 2.0 * ALIVE_KL * k as f64;
+        self.count(mu, logvar, limits, |mu, logvar| {
+            let square = mu.to_f64().powi(2);
+            let l = logvar.to_f64();
+            if square > enough || (k == 1 && l.abs() > ALIVE_LOGVAR) {
+                return f64::INFINITY;
+            }
+            0.5 * (square + l.exp_m1() - l)
+        });
+    }
+
+    /// [`RowCounts::scan`] for units that are not Gaussian, with the KL of every posterior, `[rows, units * latent dims]`,
+    /// in the place of the means.
+    ///
+    /// # Panics
+    /// Slices of another layer.
+    pub fn scan_kl<T: Element>(&mut self, kl: &[T], logvar: &[T], limits: [f64; 2]) {
+        self.count(kl, logvar, limits, |kl, _| kl.to_f64());
+    }
+
+    /// Counts rows in which the sum of `kl(x, logvar)` over a unit's dimensions is large enough, and deviations at limits.
+    fn count<T: Element>(
+        &mut self,
+        x: &[T],
+        logvar: &[T],
+        limits: [f64; 2],
+        kl: impl Fn(T, T) -> f64,
+    ) {
         let (k, units) = (self.latent_dims, self.alive.len());
         let dims = units * k;
-        let rows = mu.len() / dims.max(1);
-        assert_eq!(mu.len(), rows * dims, "rows of another layer");
-        let shared = logvar.len() != mu.len();
+        let rows = x.len() / dims.max(1);
+        assert_eq!(x.len(), rows * dims, "rows of another layer");
+        let shared = logvar.len() != x.len();
         let single = logvar.len() == 1 && dims != 1;
         assert!(!shared || single || logvar.len() == dims, "deviations of another layer");
         let [low, high] = [limits[0] + AT_LIMIT, limits[1] - AT_LIMIT];
-        for (row, mu) in mu.chunks_exact(dims.max(1)).enumerate() {
+        for (row, x) in x.chunks_exact(dims.max(1)).enumerate() {
             let logvar = if shared { logvar } else { &logvar[row * dims..][..dims] };
             for unit in 0..units {
-                let (mut kl, mut surely, mut saturated) = (0.0, false, 0);
+                let (mut sum, mut saturated) = (0.0, 0);
                 for i in unit * k..(unit + 1) * k {
-                    let square = mu[i].to_f64().powi(2);
-                    let l = logvar[if single { 0 } else { i }].to_f64();
+                    let logvar = logvar[if single { 0 } else { i }];
+                    let l = logvar.to_f64();
                     saturated += u64::from(l <= low || l >= high);
-                    // Enough in one dimension for the mean over all of them.
-                    let share = k as f64;
-                    if square > 2.0 * ALIVE_KL * share || (k == 1 && l.abs() > ALIVE_LOGVAR) {
-                        surely = true;
-                    } else if !surely {
-                        kl += 0.5 * (square + l.exp_m1() - l);
+                    if sum < f64::INFINITY {
+                        sum += kl(x[i], logvar);
                     }
                 }
                 self.saturated[unit] += saturated;
-                self.alive[unit] += u64::from(surely || kl > ALIVE_KL * k as f64);
+                self.alive[unit] += u64::from(sum > ALIVE_KL * k as f64);
             }
         }
         self.rows += rows;

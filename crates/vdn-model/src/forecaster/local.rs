@@ -1,4 +1,4 @@
-//! The layer's own part of the loss: what it needs from the forecaster.
+//! The layers' own parts of the loss: what they need from the forecaster.
 
 use super::{Batch, Forecaster};
 use crate::ar_penalty::ar_penalty;
@@ -6,23 +6,42 @@ use crate::error::ModelError;
 use crate::graph::Graph;
 use crate::layer::{LayerOutput, LayerPrior};
 use crate::local_objective::{EarlierWindow, LocalObjective, LocalTerms, UnitMeasures};
-use crate::stack::MAX_DEPTH;
+use crate::stack::{Activities, LayerOutputs, MAX_DEPTH, StackPass};
 use vdn_autograd::{Error, Noise, Tape, Var};
 use vdn_tensor::Element;
 use vdn_tensor::kernels::Pool;
 
+/// Each layer's own part of the loss, the layer that sees the encoder first; `None` where the KL has the configuration's
+/// weight.
+pub type LocalObjectives<'a> = [Option<&'a LocalObjective>; MAX_DEPTH];
+
+/// The local objectives of the first layers; those after them have none.
+///
+/// ```
+/// use vdn_model::{LocalObjective, local_objectives};
+/// let own = LocalObjective::new(8, 1e-3);
+/// let locals = local_objectives([None, Some(&own)]);
+/// assert!(locals[0].is_none() && locals[1] == Some(&own) && locals[2].is_none());
+/// ```
+#[must_use]
+pub fn local_objectives<'a>(
+    first: impl IntoIterator<Item = Option<&'a LocalObjective>>,
+) -> LocalObjectives<'a> {
+    let mut locals = [None; MAX_DEPTH];
+    locals.iter_mut().zip(first).for_each(|(to, local)| *to = local);
+    locals
+}
+
 /// How [`Forecaster::loss_with`] departs from [`Forecaster::loss`].
 #[derive(Clone, Copy, Debug)]
 pub struct LossOptions<'a, T> {
-    /// The first layer's own part of the loss, in the place of the configuration's `beta`.
-    pub local: Option<&'a LocalObjective>,
-    /// Those of the layers above it, from the second up: one for each, or none at all.
-    pub upper: &'a [LocalObjective],
+    /// Each layer's own part of the loss, in the place of the configuration's `beta`.
+    pub locals: LocalObjectives<'a>,
     /// What a unit's energy is, for the band penalty.
     pub measures: UnitMeasures,
     /// The predecessors of the previous windows, `[batch, input_len]`: an autoregressive term asks for them.
     pub earlier: Option<&'a [T]>,
-    /// So many samples with this noise, in the place of the layer's own.
+    /// So many samples, with this noise in the place of the first layer's own.
     pub noise: Option<(usize, Noise)>,
     /// Whether the squared error is wanted too.
     pub want_mse: bool,
@@ -31,8 +50,7 @@ pub struct LossOptions<'a, T> {
 impl<T> Default for LossOptions<'_, T> {
     fn default() -> Self {
         Self {
-            local: None,
-            upper: &[],
+            locals: [None; MAX_DEPTH],
             measures: UnitMeasures::PerDimension,
             earlier: None,
             noise: None,
@@ -41,43 +59,46 @@ impl<T> Default for LossOptions<'_, T> {
     }
 }
 
+impl<T> LossOptions<'_, T> {
+    /// How the units draw.
+    pub(super) fn pass(&self) -> StackPass {
+        let first = |(samples, noise)| StackPass::of_first(samples, noise);
+        self.noise.map_or_else(StackPass::default, first)
+    }
+}
+
 /// The recorded local objectives of the layers.
 pub type LocalTermsOfLayers = [Option<LocalTerms>; MAX_DEPTH];
 
 impl Forecaster {
-    /// The local objective of layer number `layer`, if there is one.
-    ///
-    /// # Errors
-    /// Objectives for another number of layers; an autoregressive penalty above the first layer.
-    pub(super) fn local_objective<'a, T>(
-        &self,
-        layer: usize,
-        options: &LossOptions<'a, T>,
-    ) -> Result<Option<&'a LocalObjective>, ModelError> {
-        let upper = options.upper;
-        if !upper.is_empty() && upper.len() + 1 != self.config.depth {
-            let reason = format!("{} local objectives above the first layer", upper.len());
-            return Err(ModelError::config("depth", reason));
+    /// Refuses local objectives of layers that have nothing to hold: without distributional units, or not there.
+    pub(super) fn check_locals(&self, locals: &LocalObjectives<'_>) -> Result<(), ModelError> {
+        for (index, _) in locals.iter().enumerate().filter(|(_, local)| local.is_some()) {
+            let layer = self.stack.layers().get(index);
+            if layer.is_none_or(|layer| layer.units().is_none()) {
+                let reason = format!(
+                    "a local objective for layer {}, which has no unit that is a distribution",
+                    index + 1
+                );
+                return Err(ModelError::config("depth", reason));
+            }
         }
-        if upper.iter().any(|local| local.autoregression.is_some()) {
-            let reason = "an autoregressive penalty is for the first layer of a stack";
-            return Err(ModelError::config("autoregression", reason));
-        }
-        Ok(if layer == 0 { options.local } else { upper.get(layer - 1) })
+        Ok(())
     }
 
     /// Records the local objective of a layer.
     pub(super) fn local_terms<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
-        layer: &LayerOutput,
+        (index, layer): (usize, &LayerOutput),
         local: &LocalObjective,
         measures: UnitMeasures,
         ar: Option<Var>,
     ) -> Result<LocalTerms, ModelError> {
         let units = graph.tape.shape(layer.units.m2).numel() / self.config.latent_dims;
         if local.beta.len() != units {
-            let reason = format!("{} KL weights for {units} units", local.beta.len());
+            let weights = local.beta.len();
+            let reason = format!("{weights} KL weights for {units} units of layer {}", index + 1);
             return Err(ModelError::config("beta", reason));
         }
         let energy = self.energy(graph, layer, measures)?;
@@ -113,21 +134,50 @@ impl Forecaster {
         }
     }
 
-    /// The autoregressive penalty between the units' means for the batch's windows and for those before them.
-    pub(super) fn autoregression<T: Element>(
+    /// The autoregressive penalties of the layers that have one, between their units' means for the batch's windows and for
+    /// those before them. Above the first layer means depend on samples below: those are drawn with the same noise for both,
+    /// so that the penalty is on what the windows change, and it is a mean over samples too.
+    pub(super) fn autoregressions<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
         batch: &Batch<'_, T>,
-        layer: &LayerOutput,
-        local: &LocalObjective,
-        earlier: Option<&[T]>,
-    ) -> Result<Option<Var>, ModelError> {
-        let Some(ar) = local.autoregression else { return Ok(None) };
+        layers: &LayerOutputs,
+        options: &LossOptions<'_, T>,
+    ) -> Result<[Option<Var>; MAX_DEPTH], ModelError> {
+        let mut penalties = [None; MAX_DEPTH];
+        let term = |index: usize| {
+            let local = options.locals[index].filter(|_| layers[index].is_some());
+            local.and_then(|local| local.autoregression)
+        };
+        for kind in [EarlierWindow::Predecessor, EarlierWindow::Itself] {
+            let wants = |index: &usize| term(*index).is_some_and(|ar| ar.earlier == kind);
+            let Some(last) = (0..MAX_DEPTH).rev().find(wants) else { continue };
+            let means = self.earlier_means(graph, batch, kind, last, options)?;
+            for index in (0..=last).filter(wants) {
+                let (Some(ar), Some(layer), Some(mu)) = (term(index), &layers[index], means[index])
+                else {
+                    continue;
+                };
+                penalties[index] = Some(ar_penalty(graph.tape, layer.mu, mu, ar.phi, ar.sigma)?);
+            }
+        }
+        Ok(penalties)
+    }
+
+    /// The means of the layers up to number `last` for the windows before the batch's.
+    fn earlier_means<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        kind: EarlierWindow,
+        last: usize,
+        options: &LossOptions<'_, T>,
+    ) -> Result<Activities, ModelError> {
         if self.config.prior != LayerPrior::Standard {
             let reason = "an autoregressive penalty compares means under the standard prior";
             return Err(ModelError::config("autoregression", reason));
         }
-        let before = match (ar.earlier, earlier) {
+        let before = match (kind, options.earlier) {
             (EarlierWindow::Itself, _) => batch.previous,
             (EarlierWindow::Predecessor, Some(earlier))
                 if earlier.len() == batch.previous.len() =>
@@ -144,8 +194,7 @@ impl Forecaster {
         let rows = self.rows(&shifted)?;
         let [current, previous, _, _] = self.record_inputs(graph, &shifted, rows)?;
         let h = self.encoder.forward(graph, current, previous)?;
-        let mu = self.layer().means(graph, h)?;
-        Ok(Some(ar_penalty(graph.tape, layer.mu, mu, ar.phi, ar.sigma)?))
+        Ok(self.stack.means(graph, h, last, options.pass())?)
     }
 }
 

@@ -15,8 +15,7 @@ use super::{Batch, Forecaster, Pass};
 use crate::error::ModelError;
 use crate::graph::Graph;
 use crate::layer::LayerOutput;
-use crate::local_objective::LocalTerms;
-use crate::stack::{LayerOutputs, MAX_DEPTH, all_units};
+use crate::stack::{LayerOutputs, MAX_DEPTH, StackPass, all_units};
 use vdn_autograd::{Error, MixtureNll, Score, Tape, UnitOutputs, Var};
 use vdn_tensor::Element;
 
@@ -33,13 +32,9 @@ pub struct LossTerms {
     pub mse: Option<Var>,
     /// The statistics of the units of all layers, one layer after the other; `None` for a deterministic twin.
     pub units: Option<UnitOutputs>,
-    /// The first layer's outputs; `None` if none of its units is a distribution.
-    pub layer: Option<LayerOutput>,
-    /// The parts of the first layer's local objective, where there is one.
-    pub local: Option<LocalTerms>,
-    /// The outputs of every layer.
+    /// The outputs of every layer; `None` where none of its units is a distribution.
     pub layers: LayerOutputs,
-    /// The parts of every layer's local objective.
+    /// The parts of every layer's local objective, where it has one.
     pub locals: LocalTermsOfLayers,
 }
 
@@ -56,13 +51,14 @@ impl Forecaster {
         self.loss_with(graph, batch, &LossOptions::default())
     }
 
-    /// Records the loss of a batch with a local objective for the layer of units, or with given noise.
+    /// Records the loss of a batch with local objectives for the layers of units, or with given noise.
     ///
-    /// With a local objective, `vib` has it in the place of `beta` times the KL; `elbo` and `iwae` keep their KL and get
-    /// the other terms beside it.
+    /// For layers with a local objective `vib` has it in the place of `beta` times the KL; `elbo` and `iwae` keep their KL
+    /// and get the other terms beside it.
     ///
     /// # Errors
-    /// A batch that does not fit the model, or without targets; an autoregressive term without earlier windows.
+    /// A batch that does not fit the model, or without targets; an autoregressive term without earlier windows; a local
+    /// objective of another layer.
     pub fn loss_with<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -72,14 +68,10 @@ impl Forecaster {
         if batch.target.is_empty() {
             return Err(ModelError::Batch("a loss needs targets".into()));
         }
-        let pass = self.forward(graph, batch, Intervention::None, options.noise)?;
+        self.check_locals(&options.locals)?;
+        let pass = self.forward(graph, batch, Intervention::None, options.pass())?;
         let rows = self.rows(batch)?;
-        let ar = match (&pass.layers[0], self.local_objective(0, options)?) {
-            (Some(layer), Some(local)) => {
-                self.autoregression(graph, batch, layer, local, options.earlier)?
-            }
-            _ => None,
-        };
+        let ars = self.autoregressions(graph, batch, &pass.layers, options)?;
         graph.labelled("loss", |graph| {
             let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
             let score =
@@ -96,8 +88,6 @@ impl Forecaster {
                 kl: None,
                 mse,
                 units: None,
-                layer: layers[0],
-                local: None,
                 layers,
                 locals: [None; MAX_DEPTH],
             };
@@ -111,10 +101,10 @@ impl Forecaster {
                     Some(total) => graph.tape.add(total, kl)?,
                     None => kl,
                 });
-                if let Some(local) = self.local_objective(index, options)? {
-                    let ar = ar.filter(|_| index == 0);
-                    let own = self.local_terms(graph, layer, local, options.measures, ar)?;
-                    terms.locals[index] = Some(own);
+                if let Some(local) = options.locals[index] {
+                    let (of, ar) = ((index, layer), ars[index]);
+                    terms.locals[index] =
+                        Some(self.local_terms(graph, of, local, options.measures, ar)?);
                 }
                 if self.config.objective == Objective::Vib {
                     let weighted = match terms.locals[index] {
@@ -140,7 +130,7 @@ impl Forecaster {
                 }
             };
             let units = all_units(graph.tape, &layers)?;
-            Ok(LossTerms { loss, kl: Some(kl), units, local: terms.locals[0], ..terms })
+            Ok(LossTerms { loss, kl: Some(kl), units, ..terms })
         })
     }
 
@@ -246,8 +236,8 @@ pub struct BatchScores {
     pub mse: Var,
     /// The statistics of the units of all layers, one layer after the other; `None` for a deterministic twin.
     pub units: Option<UnitOutputs>,
-    /// The outputs of the layer, in a model of one whose units are all distributions ([`Forecaster::sole_layer`]).
-    pub layer: Option<LayerOutput>,
+    /// The outputs of every layer; `None` where none of its units is a distribution.
+    pub layers: LayerOutputs,
 }
 
 impl Forecaster {
@@ -263,7 +253,7 @@ impl Forecaster {
         if batch.target.is_empty() {
             return Err(ModelError::Batch("a score needs targets".into()));
         }
-        let pass = self.forward(graph, batch, Intervention::None, None)?;
+        let pass = self.forward(graph, batch, Intervention::None, StackPass::default())?;
         let rows = self.rows(batch)?;
         graph.labelled("score", |graph| {
             let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
@@ -272,8 +262,7 @@ impl Forecaster {
             let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?;
             let mse = squared_error(graph.tape, pass.y, pass.scores, y)?;
             let units = all_units(graph.tape, &pass.layers)?;
-            let layer = self.sole_layer().and(pass.layers[0]);
-            Ok(BatchScores { nll, mse, units, layer })
+            Ok(BatchScores { nll, mse, units, layers: pass.layers })
         })
     }
 }

@@ -5,14 +5,16 @@ mod config;
 mod local;
 mod loss;
 mod non_finite;
+mod posteriors;
 mod prediction;
-mod probe;
+mod unit_effects;
 
 pub use config::{ForecasterConfig, Objective, Variant};
-pub use local::{LocalTermsOfLayers, LossOptions};
+pub use local::{LocalObjectives, LocalTermsOfLayers, LossOptions, local_objectives};
 pub use loss::{BatchScores, LossTerms};
+pub use posteriors::Posteriors;
 pub use prediction::{Intervention, Prediction};
-pub use probe::{Posteriors, UnitEffects};
+pub use unit_effects::UnitEffects;
 
 use crate::aggregate::Aggregation;
 use crate::encoder::PairEncoder;
@@ -25,15 +27,15 @@ use crate::layer::VariationalLayer;
 use crate::linear::Linear;
 use crate::output_noise::OutputNoise;
 use crate::parameter::Parameters;
-use crate::stack::{LayerOutputs, MAX_DEPTH, Replaced, Stack, StackPass, TwinUnits};
-use prediction::intervene;
-use vdn_autograd::{Error, Noise, Var};
+use crate::stack::{
+    Activities, LayerOutputs, MAX_DEPTH, Stack, StackOutput, StackPass, TwinUnits, swapped,
+};
+use vdn_autograd::{Error, Var};
 use vdn_tensor::{Element, with_scratch};
 
-/// The noise streams of the parts; those of the units and their priors, 0, 2 and from 16 on, are the stack's.
+/// The noise streams of the parts; those of the units, of their priors and of swaps, 0, 2, 3 and from 16 on, are the stack's.
 mod stream {
     pub(super) const DROPOUT: u32 = 1;
-    pub(super) const PERMUTATION: u32 = 3;
     pub(super) const REDRAW: u32 = 4;
 }
 
@@ -76,6 +78,8 @@ pub(crate) struct Pass {
     pub(crate) scores: Option<Var>,
     /// The outputs of the layers of units; none for a deterministic twin.
     pub(crate) layers: LayerOutputs,
+    /// The activities of the layers of units; none for a deterministic twin.
+    pub(crate) activities: Activities,
     /// What the head sees, `[samples, batch, channels]`.
     pub(crate) z: Var,
     /// What the head's outputs are multiplied by, `[batch, 1]`.
@@ -157,14 +161,21 @@ impl Forecaster {
         self.stack.variational().next().expect("a model with distributional units")
     }
 
-    /// The layer of units of a model of depth 1 whose units are all normal distributions with the standard prior, which the
-    /// measures of single units are made for; `None` for all others, whose layers [`Forecaster::stack`] has.
+    /// The layers, from 0, whose posteriors a pass forms: those with distributional units; none in a deterministic twin.
+    ///
+    /// ```
+    /// use vdn_model::{Forecaster, ForecasterConfig, PerLayer};
+    /// let distributional_fraction = PerLayer::each(&[1.0, 0.0, 0.5])?;
+    /// let config = ForecasterConfig { depth: 3, units: 8, distributional_fraction, ..ForecasterConfig::default() };
+    /// let (model, _) = Forecaster::new::<f32>(config, 0)?;
+    /// assert_eq!(model.distributional_layers(), [0, 2]);
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
     #[must_use]
-    pub fn sole_layer(&self) -> Option<&VariationalLayer> {
-        let config = &self.config;
-        let all = config.depth == 1 && config.layer().units == config.width(0);
-        let normal = config.family.is_gaussian() && config.prior == crate::LayerPrior::Standard;
-        (all && normal && config.variant == Variant::Variational).then(|| self.layer())
+    pub fn distributional_layers(&self) -> Vec<usize> {
+        let layers = self.stack.layers().iter().enumerate();
+        let own = layers.filter(|(_, layer)| layer.units().is_some()).map(|(index, _)| index);
+        own.filter(|_| self.config.variant == Variant::Variational).collect()
     }
 
     /// The layers of units.
@@ -232,33 +243,32 @@ impl Forecaster {
         })
     }
 
-    /// Records one forward pass; `noise` takes the place of the layer's own samples and noise.
+    /// Records one forward pass; `pass` says how the units draw, `intervention` what becomes of their latents.
     pub(crate) fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
         batch: &Batch<'_, T>,
         intervention: Intervention,
-        noise: Option<(usize, Noise)>,
+        pass: StackPass,
     ) -> Result<Pass, ModelError> {
         let rows = self.rows(batch)?;
         let [current, previous, centre, scale] = self.record_inputs(graph, batch, rows)?;
         let h = self.encoder.forward(graph, current, previous)?;
-        let (z, layers) = match self.config.variant {
+        let twin = |z| StackOutput { z, layers: [None; MAX_DEPTH], activities: [None; MAX_DEPTH] };
+        let output = match self.config.variant {
             Variant::Variational => {
-                let replaced = match intervention {
-                    Intervention::None | Intervention::Permute => Replaced::None,
-                    Intervention::Prior => Replaced::All,
-                    Intervention::LayerPrior(layer) => Replaced::Layer(layer),
-                };
-                let output = self.stack.forward_with(graph, h, StackPass { noise, replaced })?;
-                (output.z, output.layers)
+                let pass = StackPass { replaced: intervention.replaced(), ..pass };
+                self.stack.forward_with(graph, h, pass)?
             }
             Variant::Twin | Variant::ReferenceTwin => {
-                (self.stack.twin(graph, h, TwinUnits::Mean)?, [None; MAX_DEPTH])
+                twin(self.stack.twin(graph, h, TwinUnits::Mean)?)
             }
-            Variant::GatedTwin => (self.stack.twin(graph, h, TwinUnits::Gated)?, [None; MAX_DEPTH]),
+            Variant::GatedTwin => twin(self.stack.twin(graph, h, TwinUnits::Gated)?),
         };
-        let z = intervene(graph, z, intervention)?;
+        let StackOutput { mut z, layers, activities } = output;
+        if intervention == Intervention::Permute {
+            z = swapped(graph, z)?;
+        }
         let want_score = self.config.aggregation == Aggregation::Score;
         let (mut y, scores) = match &self.head {
             Head::Gated(head) => head.forward(graph, z, want_score)?,
@@ -276,7 +286,7 @@ impl Forecaster {
         if !self.config.normalization.is_identity() {
             y = graph.tape.add(y, centre)?;
         }
-        Ok(Pass { y, sigma, scores, layers, z, scale })
+        Ok(Pass { y, sigma, scores, layers, activities, z, scale })
     }
 
     /// Data-dependent initialisation on a first batch: every unit starts inside its rate interval. Without effect when

@@ -1,13 +1,12 @@
 //! Predictive distributions, and interventions on the latent.
 
-use super::{Batch, Forecaster, stream};
+use super::{Batch, Forecaster};
 use crate::aggregate::{Aggregation, MedianConvention, sample_median};
 use crate::error::ModelError;
 use crate::graph::Graph;
 use crate::mixture::mixture_quantile;
-use crate::stack::{LayerOutputs, all_units};
-use rand_permutation::permutation;
-use vdn_autograd::{Error, UnitOutputs, Var};
+use crate::stack::{LayerOutputs, Replaced, StackPass, all_units};
+use vdn_autograd::UnitOutputs;
 use vdn_tensor::Element;
 
 /// What is done to the latent before the head sees it: to measure what its information is worth downstream.
@@ -16,13 +15,28 @@ pub enum Intervention {
     /// Nothing.
     #[default]
     None,
-    /// The windows of a batch swap their latents, by a permutation without fixed points.
+    /// The windows of a batch swap what the head sees, by a permutation without fixed points.
     Permute,
     /// The latents of all layers are drawn from their priors.
     Prior,
     /// The latents of one layer, counted from 0, are drawn from their prior; nothing else changes, and the layers above see
     /// the draws.
     LayerPrior(usize),
+    /// The windows of a batch swap the latents of one layer, counted from 0; nothing else changes, and the layers above see
+    /// what is swapped in.
+    LayerPermute(usize),
+}
+
+impl Intervention {
+    /// Whose latents are not their own samples inside the stack.
+    pub(super) fn replaced(self) -> Replaced {
+        match self {
+            Self::None | Self::Permute => Replaced::None,
+            Self::Prior => Replaced::All,
+            Self::LayerPrior(layer) => Replaced::Layer(layer),
+            Self::LayerPermute(layer) => Replaced::Swapped(layer),
+        }
+    }
 }
 
 /// The predictive distribution of a batch: for each window and step a mixture over samples of normals.
@@ -148,7 +162,7 @@ impl Forecaster {
         batch: &Batch<'_, T>,
         intervention: Intervention,
     ) -> Result<(Prediction, LayerOutputs), ModelError> {
-        let pass = self.forward(graph, batch, intervention, None)?;
+        let pass = self.forward(graph, batch, intervention, StackPass::default())?;
         let weights = match pass.scores {
             Some(scores) => Some(graph.tape.softmax_axis(scores, 0)?),
             None => None,
@@ -168,48 +182,5 @@ impl Forecaster {
         let weights = weights.map(|w| double(graph.tape.value(w).data()));
         let aggregation = self.config.aggregation;
         Ok((Prediction { shape, means, sigma, weights, aggregation }, pass.layers))
-    }
-}
-
-/// Swaps the latents `z` `[samples, batch, channels]` between windows, if that is asked for.
-pub(super) fn intervene<T: Element>(
-    graph: &mut Graph<'_, T>,
-    z: Var,
-    intervention: Intervention,
-) -> Result<Var, Error> {
-    let shape = *graph.tape.shape(z);
-    match intervention {
-        // Draws from the prior have taken the place of latents inside the stack.
-        Intervention::None | Intervention::Prior | Intervention::LayerPrior(_) => Ok(z),
-        Intervention::Permute => {
-            let [samples, batch, channels] = [0, 1, 2].map(|i| shape.dims()[i]);
-            let order = permutation(graph.noise(stream::PERMUTATION), batch);
-            let from = graph.tape.value(z).data().to_vec();
-            graph.tape.constant_with(shape, |to| {
-                for s in 0..samples {
-                    for (row, &other) in order.iter().enumerate() {
-                        let place = |row: usize| (s * batch + row) * channels;
-                        to[place(row)..][..channels]
-                            .copy_from_slice(&from[place(other)..][..channels]);
-                    }
-                }
-            })
-        }
-    }
-}
-
-/// Cyclic permutations by Sattolo's algorithm: no element stays where it is.
-mod rand_permutation {
-    use vdn_tensor::noise::NoiseKey;
-
-    pub(super) fn permutation(key: NoiseKey, len: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..len).collect();
-        for i in (1..len).rev() {
-            let [word, ..] = key.block(i as u32, 0);
-            // 32 random bits over far fewer places: the bias is below len / 2^32.
-            let j = ((u64::from(word) * i as u64) >> 32) as usize;
-            order.swap(i, j);
-        }
-        order
     }
 }

@@ -112,6 +112,11 @@ impl VariationalLayer {
         self.prior
     }
 
+    /// Its family in the terms of the tape; `None` for normal and log-normal units.
+    pub(crate) fn location_scale(&self) -> Option<LocationScale> {
+        self.family
+    }
+
     /// The name that reports and parameters of the layer begin with.
     #[must_use]
     pub fn label(&self) -> &str {

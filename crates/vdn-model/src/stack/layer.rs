@@ -1,6 +1,7 @@
 //! [`StackLayer`]: distributional and deterministic units side by side, and how they see the layer below.
 
 use super::config::{Activation, StackLayerConfig};
+use super::swap::swapped;
 use crate::error::ModelError;
 use crate::graph::Graph;
 use crate::init::{Builder, Init};
@@ -28,6 +29,17 @@ pub struct StackLayer {
     deterministic: Option<Linear>,
     residual: Option<Residual>,
     prior_stream: u32,
+}
+
+/// What a layer's distributional units send on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The samples of their posteriors.
+    Samples,
+    /// Draws from their prior.
+    FromPrior,
+    /// Their samples, swapped between the windows of the batch.
+    Swapped,
 }
 
 /// What the twin's units send.
@@ -113,36 +125,53 @@ impl StackLayer {
         })
     }
 
-    /// Records the layer on the activities below; `replaced`: its latents are drawn from the prior.
+    /// Records the layer on the activities below.
     pub(super) fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
         below: Var,
-        how: Option<(usize, Noise)>,
-        replaced: bool,
+        draws: Option<(usize, Noise)>,
+        sent: Sent,
     ) -> Result<(Var, Option<LayerOutput>), Error> {
         let h = self.context(graph, below)?;
         let mut output = None;
         let distributional = match &self.units {
             None => None,
             Some(units) => {
-                let recorded = match how {
+                let recorded = match draws {
                     Some((samples, noise)) => units.forward_with(graph, h, samples, noise)?,
                     None => units.forward(graph, h)?,
                 };
                 output = Some(recorded);
-                Some(match replaced {
-                    true => {
+                Some(match sent {
+                    Sent::Samples => recorded.z,
+                    Sent::Swapped => swapped(graph, recorded.z)?,
+                    Sent::FromPrior => {
                         let shape = *graph.tape.shape(recorded.z);
                         let key = graph.noise(self.prior_stream);
                         units.prior_activities(graph, shape, key)?
                     }
-                    false => recorded.z,
                 })
             }
         };
         let z = self.join(graph, h, distributional)?;
         Ok((self.add_residual(graph, z, below)?, output))
+    }
+
+    /// Records the means of its distributional units' posteriors alone, `[rows, units * latent dims]`; `None` if it has none.
+    pub(super) fn means<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        below: Var,
+    ) -> Result<Option<Var>, Error> {
+        let Some(units) = &self.units else { return Ok(None) };
+        let h = self.context(graph, below)?;
+        let mu = units.means(graph, h)?;
+        let shape = *graph.tape.shape(mu);
+        Ok(Some(match *shape.dims() {
+            [samples, batch, dims] => graph.tape.reshape(mu, [samples * batch, dims])?,
+            _ => mu,
+        }))
     }
 
     /// Records the layer's twin: no samples.

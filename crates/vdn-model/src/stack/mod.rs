@@ -6,15 +6,18 @@
 
 mod config;
 mod layer;
+mod swap;
 
 pub use config::{Activation, MAX_DEPTH, PerLayer, StackLayerConfig};
 pub use layer::{StackLayer, TwinUnits};
+pub(crate) use swap::swapped;
 
 use crate::error::ModelError;
 use crate::graph::{Bindings, Graph, Mode};
 use crate::init::Builder;
 use crate::layer::{LayerConfig, LayerOutput, VariationalLayer};
 use crate::parameter::Parameters;
+use layer::Sent;
 use vdn_autograd::{Error, Noise, Tape, UnitOutputs, Var};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
@@ -34,26 +37,64 @@ pub struct Stack {
     layers: Vec<StackLayer>,
 }
 
-/// Whose latents are drawn from their prior instead of their posterior, to measure what they are worth downstream. All
-/// other noise stays the same, because it is addressed.
+/// Whose latents are not the samples of their posteriors, to measure what they are worth downstream. All other noise stays
+/// the same, because it is addressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Replaced {
     /// Nobody's.
     #[default]
     None,
-    /// Those of one layer, from 0; the layers above form their posteriors on the draws.
+    /// Those of one layer, from 0, are drawn from its prior; the layers above form their posteriors on the draws.
     Layer(usize),
-    /// Those of all layers.
+    /// Those of all layers are drawn from their priors.
     All,
+    /// Those of one layer, from 0, are swapped between the windows of the batch.
+    Swapped(usize),
 }
 
 /// How a pass departs from [`Stack::forward`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StackPass {
-    /// So many samples, and this noise for the first layer; the others have addressed noise.
+    /// So many samples, instead of those of the layers' configurations.
+    pub samples: Option<usize>,
+    /// The noise of one layer, from 0, instead of its own; the others have addressed noise.
     pub noise: Option<(usize, Noise)>,
-    /// Whose latents are drawn from the prior.
+    /// Whose latents are not their own samples.
     pub replaced: Replaced,
+}
+
+impl StackPass {
+    /// So many samples, and this noise for the first layer.
+    #[must_use]
+    pub fn of_first(samples: usize, noise: Noise) -> Self {
+        Self { samples: Some(samples), noise: Some((0, noise)), ..Self::default() }
+    }
+
+    /// How many samples the units of layer number `index` draw, and with which noise; `None`: as they are configured.
+    fn draws<T: Element>(
+        &self,
+        graph: &Graph<'_, T>,
+        layer: &StackLayer,
+        index: usize,
+    ) -> Option<(usize, Noise)> {
+        let given = self.noise.filter(|&(of, _)| of == index).map(|(_, noise)| noise);
+        if self.samples.is_none() && given.is_none() {
+            return None;
+        }
+        let own = || layer.units().map_or(1, |units| units.samples(graph.mode()));
+        let noise = given.unwrap_or_else(|| Noise::Addressed(graph.noise(streams(index)[0])));
+        Some((self.samples.unwrap_or_else(own), noise))
+    }
+
+    /// What layer `index` sends on.
+    fn sent(&self, index: usize) -> Sent {
+        match self.replaced {
+            Replaced::All => Sent::FromPrior,
+            Replaced::Layer(one) if one == index => Sent::FromPrior,
+            Replaced::Swapped(one) if one == index => Sent::Swapped,
+            Replaced::None | Replaced::Layer(_) | Replaced::Swapped(_) => Sent::Samples,
+        }
+    }
 }
 
 /// What a stack gives.
@@ -63,7 +104,12 @@ pub struct StackOutput {
     pub z: Var,
     /// What each layer's distributional units gave; `None` for a layer without any, and beyond the depth.
     pub layers: LayerOutputs,
+    /// The activities of every layer, as [`StackOutput::z`] is those of the last; `None` beyond the depth.
+    pub activities: Activities,
 }
+
+/// A variable of each layer, where there is one.
+pub type Activities = [Option<Var>; MAX_DEPTH];
 
 /// The outputs of the distributional units of each layer.
 pub type LayerOutputs = [Option<LayerOutput>; MAX_DEPTH];
@@ -142,31 +188,65 @@ impl Stack {
         self.forward_with(graph, h, StackPass::default())
     }
 
-    /// Records the stack with other noise, or with latents drawn from the prior.
+    /// Records the stack with other noise, or with latents that are not the layers' own.
     ///
     /// # Errors
-    /// A context of another width; noise of another shape than the first layer's.
+    /// A context of another width; noise of another shape than that of its layer.
     pub fn forward_with<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
         h: Var,
         pass: StackPass,
     ) -> Result<StackOutput, Error> {
-        let mut layers = [None; MAX_DEPTH];
-        let mut z = h;
-        for (index, layer) in self.layers.iter().enumerate() {
-            let how = pass.noise.map(|(samples, noise)| match index {
-                0 => (samples, noise),
-                _ => (samples, Noise::Addressed(graph.noise(streams(index)[0]))),
-            });
-            let replaced = match pass.replaced {
-                Replaced::None => false,
-                Replaced::Layer(one) => one == index,
-                Replaced::All => true,
-            };
-            (z, layers[index]) = layer.forward(graph, z, how, replaced)?;
+        self.forward_from(graph, 0, h, pass)
+    }
+
+    /// Records the layers from number `first`, from 0, up, on the activities `z` of the layer below it.
+    ///
+    /// # Errors
+    /// Activities of another layer; noise of another shape than that of its layer.
+    pub fn forward_from<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        first: usize,
+        z: Var,
+        pass: StackPass,
+    ) -> Result<StackOutput, Error> {
+        let mut output =
+            StackOutput { z, layers: [None; MAX_DEPTH], activities: [None; MAX_DEPTH] };
+        for (index, layer) in self.layers.iter().enumerate().skip(first) {
+            let draws = pass.draws(graph, layer, index);
+            let (z, own) = layer.forward(graph, output.z, draws, pass.sent(index))?;
+            output.z = z;
+            (output.layers[index], output.activities[index]) = (own, Some(z));
         }
-        Ok(StackOutput { z, layers })
+        Ok(output)
+    }
+
+    /// Records the means of the posteriors of the layers up to number `last`, from 0, each `[rows, units * latent dims]` as
+    /// in a whole pass: the layers below it draw the samples that its posteriors see.
+    ///
+    /// # Errors
+    /// Those of [`Stack::forward_with`].
+    pub fn means<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        h: Var,
+        last: usize,
+        pass: StackPass,
+    ) -> Result<Activities, Error> {
+        let mut means = [None; MAX_DEPTH];
+        let mut z = h;
+        for (index, layer) in self.layers.iter().enumerate().take(last + 1) {
+            if index == last {
+                means[index] = layer.means(graph, z)?;
+                break;
+            }
+            let draws = pass.draws(graph, layer, index);
+            let (above, own) = layer.forward(graph, z, draws, pass.sent(index))?;
+            (z, means[index]) = (above, own.map(|own| own.mu));
+        }
+        Ok(means)
     }
 
     /// Records the deterministic twin: every unit sends a function of its mean, `[1, batch, channels]`.
@@ -206,7 +286,7 @@ impl Stack {
                 let mut z = graph.tape.constant([h.len() / inputs, inputs], h)?;
                 for (below, layer) in self.layers[..index].iter().enumerate() {
                     let noise = Noise::Addressed(graph.noise(streams(below)[0]));
-                    (z, _) = layer.forward(&mut graph, z, Some((1, noise)), false)?;
+                    (z, _) = layer.forward(&mut graph, z, Some((1, noise)), Sent::Samples)?;
                 }
                 let context = layer.context(&mut graph, z)?;
                 Ok(graph.tape.value(context).data().to_vec())

@@ -1,4 +1,4 @@
-//! The control part of a configuration: which controllers the layer of units has.
+//! The control part of a configuration: which controllers the layers of units have.
 //!
 //! ```toml
 //! [control]
@@ -14,9 +14,12 @@
 //! share_cap = 0.30
 //! ```
 //!
-//! Controllers that move the same lever, whose demands no unit can meet together, or one of which leaves the other
+//! The settings are those of every layer with distributional units; `[[control.layer]]` changes them in single ones, see
+//! [`LayerOverride`]. Controllers that move the same lever, whose demands no unit can meet together, or one of which leaves the other
 //! without effect are refused when the model is built; the message names both and says why.
 
+use super::control_layers::LayerOverride;
+use super::controlled_layer::ControlledLayer;
 use super::controller_set::{ControllerName, ControllerSet};
 use super::controllers::{
     AnnealingConfig, ArConfig, BudgetConfig, CapacityConfig, FreeBitsConfig, GecoSettings,
@@ -29,11 +32,12 @@ use vdn_model::controllers::{
     BandCalibration, BandCalibrationConfig, BandConfig, BandShape, BandWeight, BatchWeights,
     BetaThermostat, EnergyBand, FocusLow, Hinge, HingeForm, Homeostat, HomeostatConfig,
     InsideTarget, LayerControl, LayerControlConfig, Projection, ProjectionConfig, Ramp, Rescaling,
-    ScaleRule, Sees, SigmaGuard, SigmaGuardConfig, SigmaKick, SingleUnit, ThermostatConfig, Timing,
+    ScaleRule, Sees, SigmaGuard, SigmaGuardConfig, SigmaKick, SingleUnit, StackControl,
+    ThermostatConfig, Timing,
 };
-use vdn_model::{BandTerm, ForecasterConfig, UnitMeasures, Variant};
+use vdn_model::{BandTerm, ForecasterConfig, ModelError, UnitMeasures, Variant};
 
-/// How the units of the layer are kept inside their constraints.
+/// How the units of a layer are kept inside their constraints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ControlName {
@@ -51,7 +55,7 @@ pub enum ControlName {
 }
 
 /// The settings of the controllers; those of other modes than the one that is chosen are without effect.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ControlConfig {
     /// How units are kept inside their constraints.
@@ -94,6 +98,9 @@ pub struct ControlConfig {
     pub pi: PiSettings,
     /// The thermostat.
     pub thermostat: ThermostatSettings,
+    /// What is different in single layers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layer: Vec<LayerOverride>,
 }
 
 impl Default for ControlConfig {
@@ -119,12 +126,13 @@ impl Default for ControlConfig {
             geco: GecoSettings::default(),
             pi: PiSettings::default(),
             thermostat: ThermostatSettings::default(),
+            layer: Vec::new(),
         }
     }
 }
 
 impl ControlConfig {
-    /// Whether the layer has this controller, by the mode or beside it.
+    /// Whether layers without settings of their own have this controller, by the mode or beside it.
     #[must_use]
     pub fn has(&self, name: ControllerName) -> bool {
         let by_mode = match name {
@@ -139,70 +147,91 @@ impl ControlConfig {
         !matches!(self.mode, ControlName::None | ControlName::Rate)
     }
 
-    /// Whether the KL of every row is wanted.
-    #[must_use]
-    pub fn wants_rows(&self) -> bool {
-        self.has(ControllerName::Thermostat)
-    }
-
-    /// Whether windows need the predecessors of their earlier windows.
-    #[must_use]
-    pub fn wants_predecessors(&self, reference: bool) -> bool {
-        self.has(ControllerName::Ar)
-            && self.ar.earlier(reference) == vdn_model::EarlierWindow::Predecessor
-    }
-
-    /// The controllers of a model's layer, `None` where there is nothing to control. `reference`: as the reference has
-    /// them, inconsistencies included.
+    /// The controllers of a model's layers. `reference`: as the reference has them, inconsistencies included.
     ///
     /// # Errors
     /// A value outside its domain; constraints that no unit can meet together, or controllers that leave each other
-    /// without effect; a mode that the model has no use for.
+    /// without effect; a mode that the model has no use for; settings of a layer that is not there. In a model of several
+    /// layers the message begins with the layer.
     pub fn build(
         &self,
         model: &ForecasterConfig,
         reference: bool,
+    ) -> Result<StackControl, TrainError> {
+        self.check_layers(Some(model.depth))?;
+        let layers = (0..model.depth).map(|layer| self.build_layer(model, layer, reference));
+        Ok(StackControl::new(layers.collect::<Result<_, _>>()?))
+    }
+
+    /// The controllers of layer number `layer`, from 0; `None` where there is nothing to control.
+    ///
+    /// # Errors
+    /// Those of [`ControlConfig::build`].
+    pub fn build_layer(
+        &self,
+        model: &ForecasterConfig,
+        layer: usize,
+        reference: bool,
     ) -> Result<Option<LayerControl>, TrainError> {
-        let weight = self.band_weight;
+        let settings = self.of_layer(layer + 1)?;
+        let weight = settings.band_weight;
         if !(weight >= 0.0 && weight.is_finite()) {
             let reason = format!("control.band_weight = {weight}: has to be at least 0 and finite");
             return Err(TrainError::config(reason));
         }
-        let idle = self.mode == ControlName::None && self.controllers == ControllerSet::default();
-        if idle || model.variant != Variant::Variational {
+        if model.variant != Variant::Variational {
             return Ok(None);
         }
-        if model.depth > 1 || model.layer().units != model.units {
-            let reason = format!(
-                "control.mode: controllers are for one layer of distributional units, the model has {} layers, {} of {} \
-                 units of the first are distributions",
-                model.depth,
-                model.layer().units,
-                model.width(0)
-            );
-            return Err(TrainError::config(reason));
+        let Some(of) = ControlledLayer::new(model, layer, reference) else {
+            if self.layer.iter().any(|own| own.layer == layer + 1) && !settings.is_idle() {
+                let reason = "has controllers, and no unit that is a distribution";
+                return Err(TrainError::config(format!("control.layer {}: {reason}", layer + 1)));
+            }
+            return Ok(None);
+        };
+        settings.controllers_of(&of).map_err(|error| match error {
+            _ if model.depth == 1 => error,
+            TrainError::Config(reason) => {
+                TrainError::config(format!("layer {}: {reason}", layer + 1))
+            }
+            TrainError::Model(ModelError::Config { setting, reason }) => {
+                TrainError::config(format!("layer {}: {setting}: {reason}", layer + 1))
+            }
+            other => other,
+        })
+    }
+
+    /// Whether there are no controllers.
+    fn is_idle(&self) -> bool {
+        self.mode == ControlName::None && self.controllers == ControllerSet::default()
+    }
+
+    fn controllers_of(&self, layer: &ControlledLayer) -> Result<Option<LayerControl>, TrainError> {
+        if self.is_idle() {
+            return Ok(None);
         }
         let only_rate =
             self.mode == ControlName::Rate && self.controllers == ControllerSet::default();
-        if !only_rate && !model.family.is_gaussian() {
+        if !only_rate && !layer.gaussian {
             let reason = "control.mode: bands and their feasibility are those of normal units; \
                           other families can be controlled by rate";
             return Err(TrainError::config(reason));
         }
-        check_demands(self, model, reference)?;
+        check_demands(self, layer)?;
+        let reference = layer.reference;
         let config = LayerControlConfig {
-            beta: model.beta_of(0),
+            beta: layer.beta,
             measures: if reference { UnitMeasures::Pooled } else { UnitMeasures::PerDimension },
             rescaling: if reference { Rescaling::Ignore } else { Rescaling::Follow },
             ..LayerControlConfig::default()
         };
-        let mut control = LayerControl::new(model.units, model.latent_dims, config);
+        let mut control = LayerControl::new(layer.units, layer.latent_dims, config);
         if self.has_bands() {
-            self.add_bands(&mut control, model, reference)?;
+            self.add_bands(&mut control, layer)?;
         }
         for name in ControllerName::ALL {
             if self.has(name) {
-                self.add(name, &mut control, model, reference)?;
+                self.add(name, &mut control, layer)?;
             }
         }
         Ok(Some(control))
@@ -213,19 +242,15 @@ impl ControlConfig {
     }
 
     /// The energy bands that the settings describe.
-    pub(super) fn energy_bands(
-        &self,
-        model: &ForecasterConfig,
-        reference: bool,
-    ) -> Result<EnergyBand, TrainError> {
-        let single = if reference { SingleUnit::LowEnd } else { SingleUnit::Centre };
+    pub(super) fn energy_bands(&self, layer: &ControlledLayer) -> Result<EnergyBand, TrainError> {
+        let single = if layer.reference { SingleUnit::LowEnd } else { SingleUnit::Centre };
         let shape = BandShape::Heterogeneous {
             spread: self.band_spread,
             shuffled: self.band_shuffle,
             single,
         };
         let band = BandConfig { target: self.band_target, shape, ..BandConfig::default() };
-        Ok(EnergyBand::new(model.units, &band)?)
+        Ok(EnergyBand::new(layer.units, &band)?)
     }
 
     pub(super) fn thermostat(&self, reference: bool) -> ThermostatConfig {
@@ -236,10 +261,10 @@ impl ControlConfig {
     fn add_bands(
         &self,
         control: &mut LayerControl,
-        model: &ForecasterConfig,
-        reference: bool,
+        layer: &ControlledLayer,
     ) -> Result<(), TrainError> {
-        let base = self.energy_bands(model, reference)?;
+        let reference = layer.reference;
+        let base = self.energy_bands(layer)?;
         let guard = SigmaGuardConfig {
             dead: if reference { SigmaKick::Never } else { SigmaKick::Dead },
             ..SigmaGuardConfig::default()
@@ -256,7 +281,7 @@ impl ControlConfig {
             let every = Timing { warmup, every: self.calibration_every };
             control.add(BandCalibration::new(base, calibration)?, every)?;
         }
-        control.add(BetaThermostat::new(model.units, self.thermostat(reference))?, timing)?;
+        control.add(BetaThermostat::new(layer.units, self.thermostat(reference))?, timing)?;
         match self.mode {
             ControlName::Homeo => {
                 let inside = if reference { InsideTarget::Geometric } else { InsideTarget::Energy };
@@ -270,7 +295,7 @@ impl ControlConfig {
             ControlName::ProjOn => {
                 let weights = if reference { BatchWeights::Equal } else { BatchWeights::Rows };
                 let projection = ProjectionConfig { weights, ..ProjectionConfig::default() };
-                control.add(Projection::new(model.units, projection)?, timing)?;
+                control.add(Projection::new(layer.units, projection)?, timing)?;
             }
             _ => {}
         }

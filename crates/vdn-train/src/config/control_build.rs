@@ -1,6 +1,7 @@
 //! How each controller of a configuration is built.
 
 use super::control::ControlConfig;
+use super::controlled_layer::ControlledLayer;
 use super::controller_set::ControllerName;
 use super::controllers::{AnnealingName, BudgetScope};
 use crate::error::TrainError;
@@ -8,7 +9,7 @@ use vdn_model::controllers::{
     Annealing, AnnealingShape, ArScaleControl, ArShare, BetaThermostat, Capacity, FreeBits, Geco,
     GecoConfig, KlBudget, LayerControl, Pi, Ramp, RateBudget, Timing,
 };
-use vdn_model::{ArScale, ArTerm, ForecasterConfig};
+use vdn_model::{ArScale, ArTerm};
 
 impl ControlConfig {
     /// Adds a controller; the thermostat of modes with bands is there already.
@@ -16,16 +17,15 @@ impl ControlConfig {
         &self,
         name: ControllerName,
         control: &mut LayerControl,
-        model: &ForecasterConfig,
-        reference: bool,
+        layer: &ControlledLayer,
     ) -> Result<(), TrainError> {
-        let dims = model.units * model.latent_dims;
+        let (dims, reference) = (layer.dims(), layer.reference);
         let (timing, warmup) = (self.timing(), self.warmup_steps);
         match name {
             ControllerName::Thermostat if self.has_bands() => {}
             ControllerName::Thermostat => {
                 control
-                    .add(BetaThermostat::new(model.units, self.thermostat(reference))?, timing)?;
+                    .add(BetaThermostat::new(layer.units, self.thermostat(reference))?, timing)?;
             }
             ControllerName::Rate => {
                 control.add(RateBudget::new(dims, self.rate.constraint())?, timing)?;
@@ -56,7 +56,7 @@ impl ControlConfig {
                 };
                 let config = GecoConfig {
                     tolerance,
-                    initial: self.geco.initial.unwrap_or(model.beta),
+                    initial: self.geco.initial.unwrap_or(layer.beta),
                     min: self.geco.min,
                     max: self.geco.max,
                     gain: self.geco.gain,
@@ -64,7 +64,7 @@ impl ControlConfig {
                 control.add(Geco::new(config)?, timing)?;
             }
             ControllerName::Pi => {
-                control.add(Pi::new(model.units, model.beta, self.pi.config())?, timing)?;
+                control.add(Pi::new(layer.units, layer.beta, self.pi.config())?, timing)?;
             }
             ControllerName::Ar => self.add_autoregression(control, dims, reference)?,
         }

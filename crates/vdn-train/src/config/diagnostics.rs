@@ -20,8 +20,10 @@ pub struct DiagnosticsConfig {
     pub windows: usize,
     /// Samples of the latent for each window in interventions on single units.
     pub samples: usize,
-    /// So many units, evenly spaced over the layer, get interventions; 0: all.
+    /// So many units, evenly spaced over the last layer, get interventions; 0: all.
     pub units: usize,
+    /// So many units of each layer below it: every one costs passes of the layers above; 0: none.
+    pub units_below: usize,
     /// The least rate of a living unit in nats per latent dimension; left out: 0.05, or by the rate that is controlled.
     pub rate_low: Option<f64>,
     /// The largest; left out: 0.30, or by the rate that is controlled.
@@ -30,7 +32,15 @@ pub struct DiagnosticsConfig {
 
 impl Default for DiagnosticsConfig {
     fn default() -> Self {
-        Self { every: 0, windows: 128, samples: 4, units: 0, rate_low: None, rate_high: None }
+        Self {
+            every: 0,
+            windows: 128,
+            samples: 4,
+            units: 0,
+            units_below: 32,
+            rate_low: None,
+            rate_high: None,
+        }
     }
 }
 

@@ -2,11 +2,12 @@
 //! another without effect.
 
 use super::control::ControlConfig;
+use super::controlled_layer::ControlledLayer;
 use super::controller_set::ControllerName;
 use super::controllers::BudgetScope;
 use crate::error::TrainError;
 use vdn_model::controllers::{SigmaGuardConfig, UnitConstraints};
-use vdn_model::{ForecasterConfig, Objective, SigmaMode};
+use vdn_model::{Objective, SigmaMode};
 
 /// What a controller asks of a measure, nats: of each latent dimension, or of their mean.
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +51,10 @@ fn refuse(a: ControllerName, b: ControllerName, why: impl std::fmt::Display) -> 
 /// The first two that contradict each other, and why.
 pub(super) fn check_demands(
     control: &ControlConfig,
-    model: &ForecasterConfig,
-    reference: bool,
+    layer: &ControlledLayer,
 ) -> Result<(), TrainError> {
     use ControllerName::{Annealing, Capacity, FreeBits, Geco, Pi, Rate, Thermostat};
-    if model.objective != Objective::Vib {
+    if layer.objective != Objective::Vib {
         for name in [Thermostat, FreeBits, Annealing, Capacity, Geco, Pi] {
             if control.has(name) {
                 let reason = format!(
@@ -70,11 +70,11 @@ pub(super) fn check_demands(
             return Err(refuse(name, Capacity, "the target takes the place of the weighted KL"));
         }
     }
-    if reference {
+    if layer.reference {
         // The reference's own default leaves many units no room.
         return Ok(());
     }
-    let dims = model.units * model.latent_dims;
+    let dims = layer.dims();
     let kl = kl_demands(control, dims);
     for (i, a) in kl.iter().enumerate() {
         for b in &kl[i + 1..] {
@@ -105,9 +105,9 @@ pub(super) fn check_demands(
     if !control.has_bands() {
         return Ok(());
     }
-    let band = control.energy_bands(model, reference)?;
+    let band = control.energy_bands(layer)?;
     let guard = SigmaGuardConfig::default();
-    let amortised = model.sigma == SigmaMode::PerUnitInput;
+    let amortised = layer.sigma == SigmaMode::PerUnitInput;
     let constraints = UnitConstraints {
         // A mean over units leaves each of them free.
         rate: rate.filter(|rate| !rate.mean).map(|rate| (rate.bounds, rate.name.title())),
@@ -116,15 +116,15 @@ pub(super) fn check_demands(
         sigma: if amortised { [1e-4, 10.0] } else { [guard.floor, guard.ceiling] },
         amortised,
     };
-    constraints.check(model.units)?;
+    constraints.check(layer.units)?;
     for kl in kl {
         if !kl.mean {
             let kl = Some((kl.bounds, kl.name.title()));
-            UnitConstraints { kl, ..constraints.clone() }.check(model.units)?;
+            UnitConstraints { kl, ..constraints.clone() }.check(layer.units)?;
             continue;
         }
-        let least = (0..model.units).filter_map(|i| constraints.least_kl(i)).sum::<f64>()
-            / model.units as f64;
+        let least = (0..layer.units).filter_map(|i| constraints.least_kl(i)).sum::<f64>()
+            / layer.units as f64;
         if least > kl.bounds[1] {
             return Err(TrainError::config(format!(
                 "control: the energy bands and {} cannot go together: with these energies the KL of a latent dimension is \

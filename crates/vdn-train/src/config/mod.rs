@@ -5,6 +5,8 @@
 
 mod control;
 mod control_build;
+mod control_layers;
+mod controlled_layer;
 mod controller_set;
 mod controllers;
 mod data;
@@ -15,6 +17,7 @@ mod names;
 mod training;
 
 pub use control::{ControlConfig, ControlName};
+pub use control_layers::LayerOverride;
 pub use controller_set::{ControllerName, ControllerSet};
 pub use controllers::{
     AnnealingConfig, AnnealingName, ArConfig, BudgetConfig, BudgetScope, CapacityConfig,
@@ -70,9 +73,10 @@ impl RunConfig {
     /// Parses TOML; keys that are left out keep their defaults.
     ///
     /// # Errors
-    /// The text is not TOML, or a key is unknown or of the wrong type: one line with line and column.
+    /// The text is not TOML, or a key is unknown or of the wrong type: one line with line and column, or (of single layers'
+    /// controllers) with the layer.
     pub fn from_toml(text: &str) -> Result<Self, TrainError> {
-        toml::from_str(text).map_err(|error| {
+        let config: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or_else(String::new, |span| {
                 let before = &text[..span.start.min(text.len())];
                 let line = before.matches('\n').count() + 1;
@@ -80,7 +84,9 @@ impl RunConfig {
                 format!("line {line}, column {column}: ")
             });
             TrainError::config(format!("{at}{}", error.message().replace('\n', " ")))
-        })
+        })?;
+        config.control.check_layers(None)?;
+        Ok(config)
     }
 
     /// Reads a TOML file.
@@ -144,7 +150,10 @@ impl RunConfig {
             config.model.aggregation = Some(AggregationName::LowerMedian);
         }
         config.model = config.model.resolved(&config.data);
-        if config.control.has(ControllerName::Geco) && config.control.geco.initial.is_none() {
+        // The layers of a stack may differ in their weights.
+        let one = config.model.depth.is_none_or(|depth| depth == 1);
+        if one && config.control.has(ControllerName::Geco) && config.control.geco.initial.is_none()
+        {
             config.control.geco.initial = config.model.beta;
         }
         config
@@ -188,7 +197,7 @@ impl RunConfig {
         let model = self.model.to_forecaster(&self.data)?;
         self.validate_activations(&model)?;
         self.control.build(&model, self.is_reference())?;
-        if self.control.has(ControllerName::Ar) {
+        if self.control.has_anywhere(ControllerName::Ar) {
             self.check_lag()?;
         }
         Ok(())

@@ -23,6 +23,13 @@ impl Columns {
         Ok(Self { names, rows })
     }
 
+    /// The rows in which a column has this value.
+    pub(super) fn with(&self, name: &str, value: f64) -> Self {
+        let at = self.names.iter().position(|n| n == name);
+        let own = self.rows.iter().filter(|row| at.is_some_and(|at| row[at] == value));
+        Self { names: self.names.clone(), rows: own.cloned().collect() }
+    }
+
     pub(super) fn column(&self, name: &str) -> Option<Vec<f64>> {
         let at = self.names.iter().position(|n| n == name)?;
         Some(self.rows.iter().map(|row| row[at]).collect())

@@ -2,6 +2,7 @@
 
 mod forecasts;
 mod history;
+mod kept_units;
 mod units;
 
 use crate::error::TrainError;
@@ -25,8 +26,8 @@ pub fn report_run(run: &RunDirectory) -> Result<String, TrainError> {
     let mut page = Page::new(&format!("vdn run {name}"));
     scores(&mut page, &evaluated);
     history::training(&mut page, &history);
-    units::over_epochs(&mut page, &history, run)?;
-    units::at_the_end(&mut page, &evaluated, run)?;
+    units::over_epochs(&mut page, &history, run, &evaluated.model)?;
+    kept_units::at_the_end(&mut page, &evaluated, run)?;
     forecasts::fans(&mut page, &evaluated)?;
     calibration(&mut page, &evaluated);
     Ok(page.finish())

@@ -1,42 +1,92 @@
-//! Units: over the epochs from `history.csv` and `units.npy`, and in the weights that were kept.
+//! Units over the epochs, from `history.csv` and the files of every unit.
 
 use super::history::Columns;
 use crate::error::TrainError;
-use crate::experiment::Evaluated;
-use crate::html::{Band, Bars, HeatMap, LineChart, Page, Scatter, Series, Table, number};
+use crate::html::{Band, HeatMap, LineChart, Page, Series};
 use crate::run::RunDirectory;
-use crate::unit_history::UnitHistory;
-use vdn_model::controllers::EnergyBand;
+use crate::unit_history::{UnitHistory, layer_file};
+use std::path::PathBuf;
+use vdn_model::Forecaster;
 
-/// Bins of histograms over units.
-const BINS: usize = 32;
-
-/// The layer over epochs, and every unit over epochs; nothing for a run without units.
+/// The layers over epochs, and every unit over epochs; nothing for a run without units.
 ///
 /// # Errors
-/// `units.npy` is there but cannot be read.
+/// A file of units is there but cannot be read.
 pub(super) fn over_epochs(
     page: &mut Page,
     history: &Columns,
     run: &RunDirectory,
+    model: &Forecaster,
 ) -> Result<(), TrainError> {
-    let path = run.units(false);
-    if !path.exists() {
+    let depth = model.config().depth;
+    let layers = model.distributional_layers();
+    let files = layers.iter().map(|layer| layer_file(&run.units(false), layer + 1, depth));
+    let files: Vec<PathBuf> = files.collect();
+    if files.is_empty() || !files.iter().all(|file| file.exists()) {
         return Ok(());
     }
-    let units = UnitHistory::read(&path)?;
+    let lead = "On the validation windows after each epoch.";
+    if depth > 1 {
+        page.section("Layers over epochs", lead, &side_by_side(history, &layers));
+    }
+    for (layer, file) in layers.iter().zip(&files) {
+        let prefix = if depth > 1 { format!("layer{}.", layer + 1) } else { String::new() };
+        let title = match depth {
+            1 => "Units over epochs".to_owned(),
+            _ => format!("Layer {}: units over epochs", layer + 1),
+        };
+        page.section(&title, lead, &of_layer(history, &UnitHistory::read(file)?, &prefix));
+    }
+    Ok(())
+}
+
+/// Means over the units of each layer, all layers in one chart.
+fn side_by_side(history: &Columns, layers: &[usize]) -> Vec<String> {
+    let charts = [
+        ("rate", "Rate", "Information about what the units see, mean over units.", "nats"),
+        (
+            "mismatch",
+            "Mismatch",
+            "Distance of the aggregate posterior from the prior, mean over units.",
+            "nats",
+        ),
+        ("kl", "KL", "Of all units of a layer together.", "nats per window"),
+        ("energy", "Energy", "Mean over units.", "mean of the squared means"),
+        ("beta", "Weight of the KL", "Mean over units.", "beta, per time step"),
+        ("living", "Living units", "", "share"),
+    ];
+    let chart = |&(measure, title, note, label): &(&str, &str, &str, &str)| {
+        let column = |layer: &usize| {
+            (format!("layer{}.{measure}", layer + 1), format!("layer {}", layer + 1))
+        };
+        let columns: Vec<(String, String)> = layers.iter().map(column).collect();
+        let named: Vec<(&str, &str)> = columns.iter().map(|(c, n)| (&c[..], &n[..])).collect();
+        let chart = history.chart(title, note, label, &named)?;
+        Some(LineChart { logarithmic: measure == "beta", ..chart }.draw())
+    };
+    charts.iter().filter_map(chart).collect()
+}
+
+/// The units of one layer, whose columns of the history begin with `prefix`.
+fn of_layer(history: &Columns, units: &UnitHistory, prefix: &str) -> Vec<String> {
+    let chart = |title: &str, note: &str, label: &str, names: &[&str]| {
+        let columns: Vec<String> = names.iter().map(|name| format!("{prefix}{name}")).collect();
+        let named: Vec<(&str, &str)> =
+            columns.iter().map(|c| &c[..]).zip(names.iter().copied()).collect();
+        history.chart(title, note, label, &named)
+    };
     let layer = [
-        history.chart(
+        chart(
             "Rate and mismatch",
             "Rate: information about the input. Mismatch: distance of the aggregate posterior from the prior. Their sum is the KL.",
             "nats, mean over units",
-            &[("rate", "rate"), ("mismatch", "mismatch")],
+            &["rate", "mismatch"],
         ),
-        history.chart(
+        chart(
             "Shares of units",
             "Living: all conditions of the table below hold. Inside: inside the energy band.",
             "share",
-            &[("living", "living"), ("collapsed", "collapsed"), ("active", "active"), ("inside", "inside")],
+            &["living", "collapsed", "active", "inside"],
         ),
     ];
     let mut figures: Vec<String> = layer.iter().flatten().map(LineChart::draw).collect();
@@ -47,11 +97,10 @@ pub(super) fn over_epochs(
         ("beta", "Weight of the KL", "beta, per time step", true),
     ];
     for (measure, title, label, logarithmic) in spreads {
-        figures.push(spread(&units, history, measure, title, label, logarithmic).draw());
+        figures.push(spread(units, history, measure, title, label, logarithmic).draw());
     }
-    figures.push(rates(&units).draw());
-    page.section("Units over epochs", "On the validation windows after each epoch.", &figures);
-    Ok(())
+    figures.push(rates(units).draw());
+    figures
 }
 
 /// Median and the middle 90 % of a measure over units.
@@ -117,136 +166,5 @@ fn rates(units: &UnitHistory) -> HeatMap {
         columns: [1.0, epochs.len().max(1) as f64],
         rows,
         range: [0.0, if high > 0.0 { high } else { 1.0 }],
-    }
-}
-
-/// Histograms over the units of the stored weights, and why units do not live.
-///
-/// # Errors
-/// `units.csv` is there but cannot be read.
-pub(super) fn at_the_end(
-    page: &mut Page,
-    evaluated: &Evaluated,
-    run: &RunDirectory,
-) -> Result<(), TrainError> {
-    let Some(units) = &evaluated.units else { return Ok(()) };
-    let snr = units.signal_to_noise();
-    let logarithms: Vec<f64> = snr.iter().map(|x| x.log10()).collect();
-    let mut figures = vec![
-        Bars {
-            title: "Signal to noise".to_owned(),
-            note: "Variance of the posterior means over their mean variance, one value for each latent dimension.".to_owned(),
-            x_label: "log10 of signal to noise".to_owned(),
-            y_label: "latent dimensions".to_owned(),
-            ..Bars::of(&logarithms, BINS)
-        }
-        .draw(),
-        Bars {
-            title: "Rate".to_owned(),
-            note: "Information that a latent dimension carries about its input.".to_owned(),
-            x_label: "nats".to_owned(),
-            y_label: "latent dimensions".to_owned(),
-            ..Bars::of(&units.rate(), BINS)
-        }
-        .draw(),
-        Bars {
-            title: "Mismatch".to_owned(),
-            note: "Distance of the aggregate posterior from the prior: paid for, but no information.".to_owned(),
-            x_label: "nats".to_owned(),
-            y_label: "latent dimensions".to_owned(),
-            ..Bars::of(&units.mismatch(), BINS)
-        }
-        .draw(),
-    ];
-    let control = evaluated.controllers.as_ref();
-    if let Some(band) = control.and_then(|control| control.levers().objective.band.as_ref()) {
-        figures.push(energy_and_band(&units.energy(), &band.bounds).draw());
-    }
-    let file = run.file("units.csv");
-    if file.exists() {
-        figures.push(cost_and_value(&Columns::read(&file)?).draw());
-    }
-    page.section("Units of the kept weights", "Histograms: on the test windows.", &figures);
-    let Some(report) = &evaluated.report.units else { return Ok(()) };
-    let reasons = report.reasons.iter().map(|(name, count)| vec![name.clone(), count.to_string()]);
-    let mut rows = vec![vec!["living".to_owned(), report.living.to_string()]];
-    rows.extend(reasons);
-    let [low, high] = report.budget;
-    page.table(&Table {
-        title: "Who lives".to_owned(),
-        note: format!(
-            "On the validation windows: {}. A unit lives when no mode of collapse holds, its rate is in [{low}, {high}] nats per \
-             latent dimension and hardly any of its deviations sits at a limit; each of the others is under its gravest reason.",
-            report.line
-        ),
-        heads: ["", "units"].map(str::to_owned).to_vec(),
-        rows,
-    });
-    if let Some(probe) = &report.probe {
-        let layer = &probe.layer;
-        let error = layer.value_error.map_or_else(|| "-".to_owned(), number);
-        page.table(&Table {
-            title: "What the units are worth together".to_owned(),
-            note: format!(
-                "On {} validation windows, nats per window: how much likelier the targets are with the units' samples than with \
-                 draws from their priors, less the KL that they cost. {} more than two standard errors: the units {} read.",
-                layer.windows,
-                if probe.used { "It is" } else { "It is not" },
-                if probe.used { "are" } else { "cannot be said to be" },
-            ),
-            heads: ["", "value", "± SE", "KL", "net value", "CRPS", "CRPS, z swapped"].map(str::to_owned).to_vec(),
-            rows: vec![vec![
-                "all units".to_owned(),
-                number(layer.value),
-                error,
-                number(layer.kl),
-                number(layer.net),
-                number(layer.crps),
-                number(layer.crps_permuted),
-            ]],
-        });
-    }
-    Ok(())
-}
-
-/// The energy of every unit beside the band that it is to keep to.
-fn energy_and_band(energy: &[f64], bounds: &EnergyBand) -> Scatter {
-    let k = (energy.len() / bounds.len().max(1)).max(1);
-    let energy: Vec<f64> =
-        energy.chunks(k).map(|e| e.iter().sum::<f64>() / e.len() as f64).collect();
-    let mut order: Vec<usize> = (0..bounds.len()).collect();
-    order.sort_by(|&a, &b| bounds.lo[a].total_cmp(&bounds.lo[b]));
-    let along = |of: &[f64]| -> Vec<[f64; 2]> {
-        order.iter().enumerate().map(|(place, &unit)| [place as f64 + 1.0, of[unit]]).collect()
-    };
-    Scatter {
-        title: "Energy against its band".to_owned(),
-        note: "The mean of the squared means of every unit, on the test windows, and the limits of its band (broken lines)."
-            .to_owned(),
-        x_label: "units, by band".to_owned(),
-        y_label: "energy".to_owned(),
-        points: along(&energy),
-        lines: vec![along(&bounds.lo), along(&bounds.hi)],
-        logarithmic: true,
-        ..Scatter::default()
-    }
-}
-
-/// What each unit costs and brings.
-fn cost_and_value(units: &Columns) -> Scatter {
-    let column = |name: &str| units.column(name).unwrap_or_default();
-    // The KL per window is value less net value, whatever the latent dimensions.
-    let (value, net) = (column("value"), column("net"));
-    let points = value.iter().zip(&net).map(|(value, net)| [value - net, *value]).collect();
-    Scatter {
-        title: "Cost and value of units".to_owned(),
-        note: "On the probe set: what each unit pays in KL, and how much likelier the targets are for its sample than for a draw \
-               from its prior. Above the broken line it brings more than it costs."
-            .to_owned(),
-        x_label: "KL, nats per window".to_owned(),
-        y_label: "value, nats per window".to_owned(),
-        points,
-        diagonal: true,
-        ..Scatter::default()
     }
 }

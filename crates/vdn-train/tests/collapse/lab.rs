@@ -9,7 +9,7 @@ use vdn_model::diagnostics::{
 };
 use vdn_model::{
     Batch, Bindings, Forecaster, ForecasterConfig, Graph, LossOptions, Mode, Parameters,
-    UnitMeasures, UnitStatistics,
+    UnitMeasures, UnitStatistics, local_objectives,
 };
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
@@ -154,14 +154,14 @@ impl Lab {
             let mut graph =
                 Graph::new(&mut tape, &self.parameters, &mut bindings, Mode::Train, key);
             let options = LossOptions {
-                local: Some(&self.control.levers().objective),
+                locals: local_objectives([Some(&self.control.levers().objective)]),
                 measures: UnitMeasures::PerDimension,
                 earlier: Some(earlier),
                 ..LossOptions::default()
             };
             let terms = self.model.loss_with(&mut graph, &batch, &options).unwrap();
             loss += tape.scalar(terms.loss).unwrap().to_f64();
-            let local = terms.local.unwrap();
+            let local = terms.locals[0].unwrap();
             let scalar = |var| f64::from(tape.scalar(var).unwrap());
             let weight = self.control.levers().objective.band.as_ref().map_or(0.0, |b| b.weight);
             let losses = LossValues {
@@ -171,7 +171,7 @@ impl Lab {
                 weighted_band: local.band.map_or(0.0, |band| weight * scalar(band)),
                 ar: local.ar.map_or(0.0, scalar),
             };
-            self.control.observe(&tape, self.model.layer(), &terms.layer.unwrap(), losses);
+            self.control.observe(&tape, self.model.layer(), &terms.layers[0].unwrap(), losses);
             tape.backward(terms.loss).unwrap();
             tape.release_shared();
             let held: Vec<bool> = self
@@ -218,7 +218,7 @@ impl Lab {
             let [m1, c2, d0, lv] =
                 [units.m1, units.c2, units.d0, units.lv].map(|var| tape.value(var).data());
             statistics.merge(VALIDATION, m1, c2, d0, lv);
-            let layer = scores.layer.unwrap();
+            let layer = scores.layers[0].unwrap();
             let [mu, logvar] = [layer.mu, layer.logvar].map(|var| tape.value(var).data());
             rows.scan(mu, logvar, [LOGVAR_MIN, LOGVAR_MAX]);
         });
@@ -249,8 +249,9 @@ impl Lab {
             previous: &self.validation.earlier,
             target: &[],
         };
-        let [now, before] =
-            [now, before].map(|batch| self.model.posteriors(&self.parameters, &batch).unwrap());
+        let key = NoiseKey::new(3, 0, 0);
+        let [now, before] = [now, before]
+            .map(|batch| self.model.posteriors(&self.parameters, &batch, key, 0).unwrap());
         let mut pairs = Persistence::new(now.dims);
         for row in 0..VALIDATION {
             let at = row * now.dims..(row + 1) * now.dims;
@@ -268,7 +269,7 @@ impl Lab {
         let (batch, _) = self.validation.part(0..VALIDATION);
         let units: Vec<usize> = (0..UNITS).collect();
         let key = NoiseKey::new(3, 0, u32::MAX - 1);
-        let found = self.model.unit_effects(&self.parameters, &batch, key, 4, &units).unwrap();
+        let found = self.model.unit_effects(&self.parameters, &batch, key, 4, (0, &units)).unwrap();
         let n = VALIDATION as f64;
         let mean = |x: &[f64]| x.iter().sum::<f64>() / n;
         let error = |x: &[f64]| {

@@ -152,7 +152,7 @@ fn the_state_belongs_to_the_best_weights_and_is_restored_from_disk() -> Result<(
     assert_eq!(state.number("step")?, steps[best - 1]);
     let weight = trained.control_log.column("ar_share.ar_weight").ok_or("no weight")?;
     assert_eq!(state.number("ar_share.weight")?, weight[best - 1]);
-    let mut control = config.control.build(model.config(), false)?.ok_or("no control")?;
+    let mut control = config.control.build(model.config(), false)?;
     control.restore(&load_control(&path("control.safetensors"))?)?;
     assert_eq!(&control.state(), state);
     let mut loaded = parameters.clone();
@@ -260,14 +260,15 @@ fn every_mode_builds_and_its_state_survives_the_disk() -> Result<(), Failure> {
     for mode in [Rate, Homeo, ProjOn, ProjOff] {
         for reference in [false, true] {
             let config = ControlConfig { mode, ..ControlConfig::default() };
-            let control = config.build(&model, reference)?.ok_or("no control")?;
+            let control = config.build(&model, reference)?;
+            assert!(!control.is_empty());
             vdn_train::save_control(&control.state(), &path)?;
-            let mut other = config.build(&model, reference)?.ok_or("no control")?;
+            let mut other = config.build(&model, reference)?;
             other.restore(&load_control(&path)?)?;
             assert_eq!(other.state(), control.state(), "{mode:?}");
         }
     }
-    assert!(ControlConfig::default().build(&model, false)?.is_none());
+    assert!(ControlConfig::default().build(&model, false)?.is_empty());
     let mut empty = ControlConfig { mode: Rate, ..ControlConfig::default() };
     (empty.rate.low, empty.rate.scope) = (0.4, BudgetScope::Dimension);
     assert!(empty.build(&model, false).is_err());

@@ -95,14 +95,14 @@ fn a_run_writes_what_its_units_did_and_evaluation_finds_them_again() {
         assert!((of(line, "net") - net).abs() < 1e-5);
     }
 
-    let found = report.units.unwrap();
+    let found = report.units.unwrap().first().unwrap().clone();
     let living = each[1..].iter().filter(|line| line.last().unwrap() == "living").count();
     assert_eq!((found.units, found.living), (UNITS, living));
     assert_eq!(found.living + found.reasons.values().sum::<usize>(), UNITS);
     let summary = std::fs::read_to_string(out.join("summary.json")).unwrap();
     assert!(summary.contains(&format!("\"line\": \"{}\"", found.line)), "{summary}");
 
-    let again = evaluate_run(&run).unwrap().units.unwrap();
+    let again = evaluate_run(&run).unwrap().units.unwrap().first().unwrap().clone();
     assert_eq!((again.rate, again.kl, again.line), (found.rate, found.kl, found.line.clone()));
     let [layer, before] = [again.probe.unwrap().layer, found.probe.unwrap().layer];
     assert_eq!(layer, before);
@@ -118,10 +118,11 @@ fn report_text(run: &RunDirectory) -> String {
 fn without_probe_windows_nothing_is_probed_and_a_subset_of_units_is() {
     let none = DiagnosticsConfig { windows: 0, every: 1, ..DiagnosticsConfig::default() };
     let report = train_run(&config(none), None, |_, _| {}).unwrap();
-    assert!(report.units.unwrap().probe.is_none());
+    assert!(report.units.unwrap().first().unwrap().probe.is_none());
     let some = DiagnosticsConfig { windows: 8, units: 5, ..DiagnosticsConfig::default() };
     let report = train_run(&config(some), None, |_, _| {}).unwrap();
-    assert_eq!(report.units.unwrap().probe.unwrap().units_probed, 5);
+    let found = report.units.unwrap().first().unwrap().probe.clone();
+    assert_eq!(found.unwrap().units_probed, 5);
 }
 
 /// `cargo test --release -p vdn-train --test runs -- --ignored --nocapture`
@@ -164,7 +165,7 @@ fn what_follows_from_the_statistics_costs_little_of_an_epoch() {
         tape.no_grad(|tape| {
             let key = NoiseKey::new(1, 0, 2);
             let mut graph = Graph::new(tape, &parameters, &mut bindings, Mode::Evaluate, key);
-            let layer = model.score_batch(&mut graph, &batch).unwrap().layer.unwrap();
+            let layer = model.score_batch(&mut graph, &batch).unwrap().layers[0].unwrap();
             let value = |var| tape.value(var).data().to_vec();
             posteriors = Some([value(layer.mu), value(layer.logvar)]);
         });

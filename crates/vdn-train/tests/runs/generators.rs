@@ -58,15 +58,15 @@ fn every_score_draws_from_the_generator_that_it_is_given() {
         (
             "layer_use",
             Box::new(|noise| {
-                let found = layer_use(&model, &parameters, &data, windows, noise, 1.0).unwrap();
+                let found = layer_use(&model, &parameters, &data, windows, noise, None, 1.0).unwrap();
                 vec![found.likelihood, found.prior_likelihood, found.crps, found.crps_permuted]
             }),
         ),
         (
             "probe",
             Box::new(|noise| {
-                let found = probe(&model, &parameters, &data, noise, &settings, &kl).unwrap();
-                found.unwrap().unit_use.value
+                let found = probe(&model, &parameters, &data, noise, &settings, &layers).unwrap();
+                found.unwrap().layers.remove(0).unit_use.value
             }),
         ),
         (

@@ -35,16 +35,114 @@ fn settings_that_contradict_each_other_are_refused() {
         ("depth = 2\nwidths = [16, 8, 4]\n", "widths"),
         ("depth = 40\n", "depth"),
         ("distributional_fraction = 1.5\n", "distributional_fraction"),
-        ("depth = 2\n[control]\nmode = \"rate\"\n", "2 layers"),
         ("family = \"student_t\"\ndegrees_of_freedom = 2.0\n", "degrees_of_freedom"),
         ("family = \"laplace\"\ndegrees_of_freedom = 5.0\n", "student_t"),
         ("family = \"laplace\"\nobjective = \"iwae\"\n", "objective"),
         ("family = \"laplace\"\n[control]\nmode = \"homeo\"\n", "normal units"),
-        ("distributional_fraction = 0.5\n[control]\nmode = \"rate\"\n", "8 of 16"),
     ];
     for (text, reason) in cases {
         let error = config(text).validate().unwrap_err().to_string();
         assert!(error.contains(reason), "{text}: {error}");
+    }
+}
+
+fn lines(path: &std::path::Path) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+/// What a run of several layers says of the units of each: history, files, summary, page, and the same again from the stored
+/// weights. The middle layer has no distributional unit.
+#[test]
+fn a_run_of_several_layers_tells_of_every_layer() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let text = "widths = [16, 8, 12]\ndistributional_fraction = [1.0, 0.0, 0.5]\n[control]\nmode = \"rate\"\n\
+                [[control.layer]]\nlayer = 3\nrate.target = 0.5\n[diagnostics]\nevery = 2\nwindows = 16\nunits_below = 3\n";
+    let report = train_run(&config(text), Some(&out), |_, _| {}).unwrap();
+    let run = RunDirectory::open(&out).unwrap();
+
+    let history = lines(&run.history(false));
+    let column = |name: &str| history[0].iter().position(|cell| cell == name).unwrap();
+    let of = |epoch: usize, name: &str| -> f64 { history[epoch][column(name)].parse().unwrap() };
+    assert!(history.iter().all(|line| line.len() == history[0].len()));
+    assert!(!history[0].iter().any(|name| name.starts_with("layer2.")), "{:?}", history[0]);
+    for name in ["rate", "mismatch", "kl", "energy", "beta", "living", "sigma"] {
+        // 16 and 6 units.
+        let [first, third] = ["layer1.", "layer3."].map(|layer| of(2, &format!("{layer}{name}")));
+        assert!(first.is_finite() && third.is_finite() && first != third || name == "living");
+        if !["kl"].contains(&name) {
+            let both = (16.0 * first + 6.0 * third) / 22.0;
+            assert!((of(2, name) - both).abs() < 1e-9 * (1.0 + both), "{name}");
+        }
+    }
+    assert!(history[1][column("layer3.value")].is_empty() && of(2, "layer3.value").is_finite());
+    assert!(of(2, "value").is_finite() && of(2, "value") != of(2, "layer1.value"));
+
+    for (layer, units) in [(1, 16), (3, 6)] {
+        let file = vdn_train::layer_file(&run.units(false), layer, 3);
+        let every = vdn_train::UnitHistory::read(&file).unwrap();
+        assert_eq!((every.epochs(), every.units()), (2, units));
+        let rates = every.get(1, 0).unwrap();
+        let mean = rates.iter().map(|&r| f64::from(r)).sum::<f64>() / units as f64;
+        assert!((mean - of(2, &format!("layer{layer}.rate"))).abs() < 1e-6, "{layer}");
+    }
+    assert!(!run.units(false).exists() && !out.join("units-layer2.npy").exists());
+
+    let each = lines(&out.join("units.csv"));
+    assert_eq!((each[0][0].as_str(), each[0][1].as_str(), each.len()), ("layer", "unit", 1 + 22));
+    let cell = |line: &[String], name: &str| {
+        line[each[0].iter().position(|cell| cell == name).unwrap()].clone()
+    };
+    let probed = |layer: &str| {
+        let own = each[1..].iter().filter(|line| cell(line, "layer") == layer);
+        own.filter(|line| !cell(line, "value").is_empty()).count()
+    };
+    assert_eq!((probed("1"), probed("3")), (3, 6));
+
+    let found = report.units.as_ref().unwrap();
+    assert_eq!(found.layers.iter().map(|own| own.layer).collect::<Vec<_>>(), [1, 3]);
+    // The interval of all, and a fifth around a target of its own.
+    assert_eq!(found.layers[0].units.budget, [0.05, 0.3]);
+    assert_eq!(found.layers[1].units.budget, [0.4, 0.6]);
+    for own in &found.layers {
+        let layer = own.layer.to_string();
+        let living = each[1..].iter().filter(|line| {
+            cell(line, "layer") == layer && line.last().is_some_and(|state| state == "living")
+        });
+        assert_eq!(own.units.living, living.count());
+        let worth = own.units.probe.as_ref().unwrap().layer;
+        assert!((worth.net - worth.value + worth.kl).abs() < 1e-12);
+        assert!((worth.kl - own.units.kl).abs() < 1e-9);
+    }
+    let together = found.together.unwrap();
+    let sum: f64 = found.layers.iter().map(|own| own.units.kl).sum();
+    assert!((together.kl - sum).abs() < 1e-9 && together.value.is_finite());
+    // Layers below are worth something else than all together, and swapped they cost something else.
+    let [first, third] = [0, 1].map(|i| found.layers[i].units.probe.as_ref().unwrap().layer);
+    assert!(first.value != third.value && first.crps_permuted != third.crps_permuted);
+
+    let again = evaluate_run(&run).unwrap();
+    let text = again.to_string();
+    for own in &found.layers {
+        let line = format!("layer {}: {}", own.layer, own.units.line);
+        assert!(text.contains(&line), "{text}");
+    }
+    assert!(text.contains("together  "), "{text}");
+    assert_eq!(again.units.unwrap().together, found.together);
+    let summary = std::fs::read_to_string(out.join("summary.json")).unwrap();
+    assert!(summary.contains("\"together\"") && summary.contains("\"layer\": 3"), "{summary}");
+
+    let page = vdn_train::report_run(&run).unwrap();
+    for part in
+        ["Layers over epochs", "Layer 1: units over epochs", "Layer 3: units of the kept weights"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    for part in
+        ["Rate", "Mismatch", "Energy", "Weight of the KL", "Who lives in layer 3", "layer 1"]
+    {
+        assert!(page.contains(part), "{part}");
     }
 }
 
@@ -93,7 +191,18 @@ fn families_and_learned_priors_train() {
                     assert!(epoch.kl > 0.0 && sum.is_finite(), "{family} {extra}");
                 }
             });
-            assert!(report.unwrap().rows[0].nll.is_finite(), "{family} {extra}");
+            let report = report.unwrap();
+            assert!(report.rows[0].nll.is_finite(), "{family} {extra}");
+            // Every layer is judged; information by quadrature is there for normal units, after a logarithm or not.
+            let gaussian = ["normal", "log_normal"].contains(&family);
+            let layers = report.units.unwrap().layers;
+            assert_eq!(layers.len(), if extra.contains("depth") { 2 } else { 1 });
+            for own in layers {
+                let probe = own.units.probe.unwrap();
+                assert_eq!(probe.information.is_some(), gaussian, "{family} {extra}");
+                assert!(probe.units_probed == 16 && own.units.energy > 0.0, "{family} {extra}");
+                assert!(own.units.sigma > 0.0 && own.units.living <= 16, "{family} {extra}");
+            }
         }
     }
 }

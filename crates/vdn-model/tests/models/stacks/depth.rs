@@ -105,8 +105,7 @@ fn a_sample_keeps_its_identity_through_eight_layers() {
         let mut graph = Graph::new(&mut tape, &built.1, &mut bindings, Mode::Train, KEY);
         let h = graph.tape.constant([BATCH, INPUTS], &normals(1, BATCH * INPUTS)).unwrap();
         let eps = graph.tape.constant([SAMPLES, BATCH, 5], eps).unwrap();
-        let noise = Some((SAMPLES, Noise::Given(eps)));
-        let pass = StackPass { noise, ..StackPass::default() };
+        let pass = StackPass::of_first(SAMPLES, Noise::Given(eps));
         let output = built.0.forward_with(&mut graph, h, pass).unwrap();
         tape.value(output.z).data().to_vec()
     };
@@ -190,12 +189,24 @@ fn draws_from_the_prior_replace_one_layer_alone() {
     };
     let (means, z) = read(Replaced::None);
     for replaced in 0..3 {
+        let (swapped, swapped_z) = read(Replaced::Swapped(replaced));
         let (other, other_z) = read(Replaced::Layer(replaced));
         for layer in 0..3 {
             assert_eq!(means[layer] == other[layer], layer <= replaced, "{replaced}: {layer}");
+            assert_eq!(means[layer] == swapped[layer], layer <= replaced, "{replaced}: {layer}");
         }
         assert_ne!(z, other_z, "{replaced}");
+        assert_ne!(z, swapped_z, "{replaced}");
     }
+    // What is swapped in the last layer is sent, and no window keeps its own.
+    let (_, swapped) = read(Replaced::Swapped(2));
+    let sorted = |z: &[f64]| {
+        let mut z = z.to_vec();
+        z.sort_by(f64::total_cmp);
+        z
+    };
+    assert_eq!(sorted(&z), sorted(&swapped));
+    assert!(z.iter().zip(&swapped).all(|(a, b)| a != b));
     // The draws are standard normal: of the last layer, 36 numbers have a mean square of 1 +- 6 sqrt(2/36).
     let (_, draws) = read(Replaced::Layer(2));
     let square = draws.iter().map(|z| z * z).sum::<f64>() / draws.len() as f64;

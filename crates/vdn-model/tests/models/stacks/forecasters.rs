@@ -3,8 +3,9 @@
 use super::{normals, scatter};
 use vdn_autograd::{Error, Noise, Tape, check_gradients};
 use vdn_model::{
-    Activation, Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LocalObjective,
-    LossOptions, LossTerms, Mode, ModelError, Objective, Parameters, PerLayer, Variant,
+    Activation, ArTerm, Batch, Bindings, EarlierWindow, Forecaster, ForecasterConfig, Graph,
+    Intervention, LocalObjective, LossOptions, LossTerms, Mode, ModelError, Objective, Parameters,
+    PerLayer, Variant, local_objectives,
 };
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
@@ -140,16 +141,25 @@ fn every_layer_has_its_own_weight_of_the_kl() {
     assert!((sum - kl.iter().sum::<f64>()).abs() < 1e-13 && (all - sum).abs() < 1e-13);
     // Other weights by local objectives, for each unit.
     let weigh = |beta: f64| LocalObjective::new(4, beta);
-    let (first, upper) = (weigh(0.1), [weigh(0.2), weigh(0.3)]);
-    let options = LossOptions { local: Some(&first), upper: &upper, ..LossOptions::default() };
-    let (total, nll, kl, ..) = loss(&built, &options, read).unwrap();
-    let want: f64 = nll + kl.iter().zip([0.1, 0.2, 0.3]).map(|(kl, b)| b * kl).sum::<f64>();
-    assert!((total - want).abs() < 1e-13, "{total} {want}");
+    let own = [weigh(0.1), weigh(0.2), weigh(0.3)];
+    let of = |locals: [Option<&'_ LocalObjective>; 3]| -> f64 {
+        let options = LossOptions { locals: local_objectives(locals), ..LossOptions::default() };
+        let (total, nll, kl, ..) = loss(&built, &options, read).unwrap();
+        let used = locals.iter().zip(factors).map(|(own, f)| own.map_or(0.05 * f, |o| o.beta[0]));
+        total - nll - kl.iter().zip(used).map(|(kl, b)| b * kl).sum::<f64>()
+    };
+    let [first, second, third] = [&own[0], &own[1], &own[2]].map(Some);
+    for locals in [[first, second, third], [None, second, None], [first, None, third]] {
+        assert!(of(locals).abs() < 1e-13, "{}", of(locals));
+    }
     // Objectives of other models are refused by name.
-    let short = LossOptions { upper: &upper[..1], ..options };
-    let narrow = [LocalObjective::new(3, 0.1), weigh(0.1)];
-    let narrow = LossOptions { upper: &narrow, ..options };
-    for (options, reason) in [(short, "1 local objectives"), (narrow, "3 KL weights for 4 units")] {
+    let narrow = LocalObjective::new(3, 0.1);
+    let cases = [
+        (local_objectives([None, Some(&narrow)]), "3 KL weights for 4 units of layer 2"),
+        (local_objectives([None, None, None, first]), "for layer 4"),
+    ];
+    for (locals, reason) in cases {
+        let options = LossOptions { locals, ..LossOptions::default() };
         let error = loss(&built, &options, |_, _| ()).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }
@@ -308,4 +318,51 @@ fn impossible_depths_are_refused_by_name() {
         assert!(error.starts_with(&format!("model.{setting}: ")), "{setting}: {error}");
     }
     assert!(PerLayer::<usize>::each(&[]).is_err() && PerLayer::each(&[1; 17]).is_err());
+}
+
+/// Above the first layer the penalty compares means on the same draws below: recomputed here from two passes.
+#[test]
+fn an_autoregressive_penalty_holds_at_any_layer() {
+    let built = build(config(3));
+    let term = |phi| ArTerm {
+        weight: 0.5,
+        ramp: 1.0,
+        phi,
+        sigma: 0.7,
+        earlier: EarlierWindow::Predecessor,
+    };
+    let with = |phi| {
+        let mut own = LocalObjective::new(4, 0.1);
+        own.autoregression = Some(term(phi));
+        own
+    };
+    let (first, third) = (with(0.9), with(0.4));
+    let earlier = normals(4, ROWS * 8);
+    let locals = local_objectives([Some(&first), None, Some(&third)]);
+    let options = LossOptions { locals, earlier: Some(&earlier), ..LossOptions::default() };
+    let means = |tape: &Tape<f64>, terms: &LossTerms, layer: usize| {
+        tape.value(terms.layers[layer].unwrap().mu).data().to_vec()
+    };
+    let (ars, now) = loss(&built, &options, |tape, terms| {
+        let ar = |layer: usize| terms.locals[layer]?.ar.map(|ar| tape.scalar(ar).unwrap());
+        ([0, 1, 2].map(ar), [0, 2].map(|layer| means(tape, terms, layer)))
+    })
+    .unwrap();
+    assert!(ars[1].is_none(), "a penalty that nobody asked for");
+    // The same noise, the windows before.
+    let data = Data::new();
+    let [_, previous, target] = &data.0;
+    let before = Batch { current: previous, previous: &earlier, target };
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let mut graph = Graph::new(&mut tape, &built.1, &mut bindings, Mode::Train, KEY);
+    let terms = built.0.loss_with(&mut graph, &before, &LossOptions::default()).unwrap();
+    for (now, (layer, phi)) in now.iter().zip([(0, 0.9), (2, 0.4)]) {
+        let then = means(&tape, &terms, layer);
+        assert_eq!(now.len(), then.len());
+        let squares = now.iter().zip(&then).map(|(a, b)| (a - phi * b).powi(2)).sum::<f64>();
+        let want = squares / now.len() as f64 / (2.0 * 0.7 * 0.7 + 1e-12);
+        let found = ars[layer].unwrap();
+        assert!((found - want).abs() < 1e-12 * want, "layer {layer}: {found} {want}");
+        assert!(found > 1e-3);
+    }
 }

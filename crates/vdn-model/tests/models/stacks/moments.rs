@@ -34,7 +34,7 @@ fn sampled((stack, parameters): &(Stack, Parameters<f64>), h: &[f64]) -> Vec<[f6
         let mut graph = Graph::new(tape, parameters, &mut bindings, Mode::Evaluate, key);
         let h = graph.tape.constant([1, INPUTS], h).unwrap();
         let noise = Noise::Addressed(key.with_stream(0));
-        let pass = StackPass { noise: Some((SAMPLES, noise)), ..StackPass::default() };
+        let pass = StackPass::of_first(SAMPLES, noise);
         let z = stack.forward_with(&mut graph, h, pass).unwrap().z;
         let z = graph.tape.value(z).data();
         (0..UNITS)

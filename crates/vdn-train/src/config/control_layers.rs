@@ -1,0 +1,143 @@
+//! Settings of the controllers of single layers, over those of all.
+//!
+//! ```toml
+//! [control]                  # of every layer with distributional units
+//! mode = "rate"
+//! [control.rate]
+//! target = 0.3
+//! [[control.layer]]          # over them, in one layer: any of the same keys
+//! layer = 1                  # from 1: the layer that sees the encoder
+//! rate.target = 0.1
+//! [[control.layer]]
+//! layer = 3
+//! mode = "none"
+//! ```
+
+use super::control::ControlConfig;
+use super::controller_set::ControllerName;
+use crate::error::TrainError;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// What is different in one layer: some of the keys of `[control]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerOverride {
+    /// Which layer, from 1.
+    pub layer: usize,
+    #[serde(flatten)]
+    settings: Table,
+}
+
+impl LayerOverride {
+    /// Of layer number `layer`, from 1; `settings` are keys of `[control]` in TOML.
+    ///
+    /// ```
+    /// use vdn_train::{ControlConfig, LayerOverride};
+    /// let mut control = ControlConfig::default();
+    /// control.choose(["rate"])?;
+    /// control.layer.push(LayerOverride::new(2, "rate.target = 0.3")?);
+    /// assert_eq!(control.of_layer(1)?.rate.target, None);
+    /// assert_eq!(control.of_layer(2)?.rate.target, Some(0.3));
+    /// # Ok::<(), vdn_train::TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The text is not TOML.
+    pub fn new(layer: usize, settings: &str) -> Result<Self, TrainError> {
+        let settings = settings.parse::<Table>().map_err(|error| {
+            TrainError::config(format!("control.layer {layer}: {}", one_line(error.message())))
+        })?;
+        Ok(Self { layer, settings })
+    }
+}
+
+fn one_line(message: &str) -> String {
+    message.replace('\n', " ")
+}
+
+/// Puts the values of `over` in the place of those of `base`, table by table.
+fn merge(base: &mut Table, over: &Table) {
+    for (key, value) in over {
+        match (base.get_mut(key), value) {
+            (Some(Value::Table(base)), Value::Table(over)) => {
+                // An interval takes the place of a target.
+                let interval = over.contains_key("low") || over.contains_key("high");
+                if ["rate", "kl"].contains(&key.as_str()) && interval {
+                    base.remove("target");
+                }
+                merge(base, over);
+            }
+            _ => {
+                base.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+impl ControlConfig {
+    /// The settings of layer number `layer`, from 1.
+    ///
+    /// # Errors
+    /// What is different there has an unknown key or one of the wrong type.
+    pub fn of_layer(&self, layer: usize) -> Result<Self, TrainError> {
+        let base = Self { layer: Vec::new(), ..self.clone() };
+        let mut own = self.layer.iter().filter(|own| own.layer == layer).peekable();
+        if own.peek().is_none() {
+            return Ok(base);
+        }
+        let refuse = |reason: &str| {
+            TrainError::config(format!("control.layer {layer}: {}", one_line(reason)))
+        };
+        let mut table = Table::try_from(&base).map_err(|error| refuse(&error.to_string()))?;
+        own.for_each(|own| merge(&mut table, &own.settings));
+        table.try_into().map_err(|error: toml::de::Error| refuse(error.to_string().trim_end()))
+    }
+
+    /// Checks the settings of single layers: their keys, and that each layer is there once.
+    ///
+    /// # Errors
+    /// The first that is wrong, with its layer.
+    pub(super) fn check_layers(&self, depth: Option<usize>) -> Result<(), TrainError> {
+        for (place, own) in self.layer.iter().enumerate() {
+            let layer = own.layer;
+            if layer == 0 || depth.is_some_and(|depth| layer > depth) {
+                let depth = depth.map_or_else(String::new, |depth| format!(" to {depth}"));
+                let reason = format!("control.layer: layer = {layer}, has to be 1{depth}");
+                return Err(TrainError::config(reason));
+            }
+            if self.layer[..place].iter().any(|other| other.layer == layer) {
+                return Err(TrainError::config(format!("control.layer {layer}: is there twice")));
+            }
+            self.of_layer(layer)?;
+        }
+        Ok(())
+    }
+
+    /// The settings of all layers, then those of single ones; what is not valid is left out.
+    fn variants(&self) -> impl Iterator<Item = Self> + '_ {
+        let own = self.layer.iter().filter_map(|own| self.of_layer(own.layer).ok());
+        self.of_layer(0).into_iter().chain(own)
+    }
+
+    /// Whether a layer may have this controller, by the mode or beside it.
+    #[must_use]
+    pub fn has_anywhere(&self, name: ControllerName) -> bool {
+        self.variants().any(|own| own.has(name))
+    }
+
+    /// Whether the KL of every row is wanted.
+    #[must_use]
+    pub fn wants_rows(&self) -> bool {
+        self.has_anywhere(ControllerName::Thermostat)
+    }
+
+    /// Whether windows need the predecessors of their earlier windows.
+    #[must_use]
+    pub fn wants_predecessors(&self, reference: bool) -> bool {
+        let wants = |own: Self| {
+            own.has(ControllerName::Ar)
+                && own.ar.earlier(reference) == vdn_model::EarlierWindow::Predecessor
+        };
+        self.variants().any(wants)
+    }
+}

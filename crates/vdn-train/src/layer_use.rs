@@ -1,0 +1,179 @@
+//! [`layer_use`]: what the information of units is worth downstream.
+
+use crate::data::{Dataset, WindowIndex};
+use crate::error::TrainError;
+use crate::evaluate::{BatchAverages, PredictedRow, evaluate, forecast_under};
+use crate::experiment::predictive_score;
+use crate::metrics::{BlockSums, WindowPrediction, overlap_block, window_nll};
+use crate::noise_seed::NoiseSeed;
+use serde::Serialize;
+use vdn_model::{Forecaster, Intervention, Parameters, Prediction};
+use vdn_tensor::Element;
+
+/// What the information of all units together, or of those of one layer, is worth downstream, against what it costs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LayerUse {
+    /// Windows behind it.
+    pub windows: usize,
+    /// The mean log-likelihood of a window's target given a sample of the latent, nats per window.
+    pub likelihood: f64,
+    /// The same with the latent drawn from the prior.
+    pub prior_likelihood: f64,
+    /// Their difference: what the units bring, nats per window.
+    pub value: f64,
+    /// Its block standard error; `None` with too few windows.
+    pub value_error: Option<f64>,
+    /// What the units bring by the model's own predictive score, which mixes over samples before the logarithm, nats per
+    /// window: `H (score(z ~ p) - score(z ~ q))`.
+    pub score_value: f64,
+    /// Its block standard error; `None` with too few windows.
+    pub score_value_error: Option<f64>,
+    /// The sum of all KLs: what they cost, nats per window.
+    pub kl: f64,
+    /// Value less cost.
+    pub net: f64,
+    /// The exact CRPS.
+    pub crps: f64,
+    /// The same with latents swapped between windows.
+    pub crps_permuted: f64,
+}
+
+impl LayerUse {
+    /// Whether the units are used: what they bring exceeds two standard errors.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.value > 2.0 * self.value_error.unwrap_or(f64::INFINITY)
+    }
+
+    /// The same by the model's own predictive score. The mean over samples of a log-likelihood also pays for the spread
+    /// of the samples, which a mixture is free to use: a layer may pass here and not there.
+    #[must_use]
+    pub fn is_used_by_score(&self) -> bool {
+        self.score_value > 2.0 * self.score_value_error.unwrap_or(f64::INFINITY)
+    }
+}
+
+/// Means of several columns over windows, and their block standard errors; NaN for none.
+pub(crate) fn estimates(
+    data: &Dataset,
+    windows: &[WindowIndex],
+    columns: usize,
+    value: impl Fn(usize, &mut [f64]),
+) -> Result<BlockSums, TrainError> {
+    let pairs = windows.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);
+    let spacing = pairs.map(|w| w[1].t - w[0].t).min().unwrap_or(1);
+    let mut sums = BlockSums::new(columns, overlap_block(data.spec().horizon, spacing as usize))?;
+    let mut row = vec![0.0; columns];
+    for (i, window) in windows.iter().enumerate() {
+        if i > 0 && windows[i - 1].series != window.series {
+            sums.start_series();
+        }
+        value(i, &mut row);
+        sums.push(&row)?;
+    }
+    Ok(sums)
+}
+
+/// The mean over samples of the log-likelihood of each window's target, nats per window.
+fn log_likelihoods(prediction: &Prediction, target: &[f64]) -> Vec<f64> {
+    let [samples, batch, horizon] = prediction.shape;
+    let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
+    let of = |row: usize| {
+        let mut sum = 0.0;
+        for s in 0..samples {
+            for h in 0..horizon {
+                let sigma = prediction.sigma[row * horizon + h];
+                let mean = prediction.means[(s * batch + row) * horizon + h];
+                let r = (target[row * horizon + h] - mean) / sigma;
+                sum -= 0.5 * r * r + sigma.ln() + half_log_tau;
+            }
+        }
+        sum / samples as f64
+    };
+    (0..batch).map(of).collect()
+}
+
+/// What all units together bring and cost on windows, or those of one layer (from 0), with the others as they are; `kl` is
+/// the sum of their KLs in nats per window.
+///
+/// # Errors
+/// Windows that do not fit the model; a prediction that is not finite.
+pub fn layer_use<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Dataset,
+    windows: &[WindowIndex],
+    noise: impl Into<NoiseSeed>,
+    layer: Option<usize>,
+    kl: f64,
+) -> Result<LayerUse, TrainError> {
+    let noise = noise.into();
+    let horizon = data.spec().horizon;
+    let mut target = vec![0.0; windows.len() * horizon];
+    data.fill_targets(windows, &mut target, |x| x)?;
+    let rule = predictive_score(model.score());
+    // Of each window, nats: the mean log-likelihood over samples, and the predictive score.
+    let of = |intervention| -> Result<Vec<[f64; 2]>, TrainError> {
+        let predictions = forecast_under(model, parameters, data, windows, noise, intervention)?;
+        let mut all = Vec::with_capacity(windows.len());
+        for prediction in &predictions {
+            let target = &target[all.len() * horizon..];
+            for (row, likelihood) in log_likelihoods(prediction, target).into_iter().enumerate() {
+                let PredictedRow { means, sigma, weights } = PredictedRow::new(prediction, row);
+                let window = WindowPrediction::new(&means, &sigma, weights.as_deref(), horizon)?;
+                let target = &target[row * horizon..][..horizon];
+                let score = -(horizon as f64) * window_nll(&window, target)?.of(rule);
+                all.push([likelihood, score]);
+            }
+        }
+        Ok(all)
+    };
+    let (blind, mixed) = match layer {
+        None => (Intervention::Prior, Intervention::Permute),
+        Some(layer) => (Intervention::LayerPrior(layer), Intervention::LayerPermute(layer)),
+    };
+    let (with, without) = (of(Intervention::None)?, of(blind)?);
+    let sums = estimates(data, windows, 4, |i, to| {
+        let ([a, c], [b, d]) = (with[i], without[i]);
+        to.copy_from_slice(&[a, b, a - b, c - d]);
+    })?;
+    let averages = BatchAverages::default();
+    let crps = |intervention| -> Result<f64, TrainError> {
+        let (summary, _) =
+            evaluate(model, parameters, data, windows, noise, intervention, averages)?;
+        Ok(summary.crps.mean)
+    };
+    let (value, score) = (sums.estimate(2)?, sums.estimate(3)?);
+    Ok(LayerUse {
+        windows: windows.len(),
+        likelihood: sums.estimate(0)?.mean,
+        prior_likelihood: sums.estimate(1)?.mean,
+        value: value.mean,
+        value_error: value.standard_error,
+        score_value: score.mean,
+        score_value_error: score.standard_error,
+        kl,
+        net: value.mean - kl,
+        crps: crps(Intervention::None)?,
+        crps_permuted: crps(mixed)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_likelihood_is_the_mean_over_samples_of_sums_over_steps() {
+        let prediction = Prediction {
+            shape: [2, 1, 2],
+            means: vec![0.0, 1.0, 2.0, 1.0],
+            sigma: vec![1.0, 0.5],
+            weights: None,
+            aggregation: vdn_model::Aggregation::Mean,
+        };
+        let found = log_likelihoods(&prediction, &[0.0, 1.0]);
+        let expected = -std::f64::consts::TAU.ln() - 0.5_f64.ln() - 0.5 * (0.0 + 4.0) / 2.0;
+        assert!((found[0] - expected).abs() < 1e-12, "{found:?} {expected}");
+    }
+}
