@@ -1,7 +1,9 @@
-//! The speed of noise and of the fused unit with both generators, in short alternating bursts.
+//! The speed of noise and of the fused unit with both generators, and of units under an autoregressive prior beside units
+//! under the standard one, in short alternating bursts.
 //!
 //! On a shared machine two measurements one after the other do not compare. Here bursts of a fraction of a millisecond
-//! alternate between the generators; shown are the best, and the median, of each in Gsamples/s, and the ratio of the best.
+//! alternate between the generators, or the priors; shown are the best, and the median, of each in Gsamples/s, and a ratio of
+//! the best: for priors how many times as long the autoregressive one takes.
 //! Command: `cargo run --release -p vdn-benches --example unit_bursts`. A number after `--` replaces the 400 bursts, a
 //! word restricts the jobs to those whose name contains it. One thread.
 
@@ -9,8 +11,9 @@ use std::hint::black_box;
 use std::time::Instant;
 use vdn_benches::uniform;
 use vdn_tensor::kernels::unit::{
-    ClampGradient, LogVar, UnitGradients, UnitNoise, UnitOutputs, Units, unit_backward,
-    unit_forward,
+    ClampGradient, ConditionalGradients, ConditionalOutputs, ConditionalUnits, LogVar,
+    UnitGradients, UnitNoise, UnitOutputs, Units, conditional_backward, conditional_forward,
+    unit_backward, unit_forward,
 };
 use vdn_tensor::noise::{Generator, NoiseKey};
 use vdn_tensor::parallel::Pool;
@@ -25,6 +28,8 @@ struct Unit {
     mu: Vec<f32>,
     logvar: Vec<f32>,
     z: Vec<f32>,
+    /// The gradient of the samples; the samples themselves if it is empty.
+    d_z: Vec<f32>,
     statistics: [Vec<f32>; 5],
     gradients: [Vec<f32>; 2],
     half: Vec<f32>,
@@ -41,6 +46,7 @@ impl Unit {
             mu: uniform(0, size, -spread, spread),
             logvar: uniform(1, size, -1.0, 0.0),
             z: vec![0.0; samples * size],
+            d_z: Vec::new(),
             statistics: [(); 5].map(|()| vec![0.0; columns]),
             gradients: [(); 2].map(|()| vec![0.0; size]),
             half: vec![0.5; columns],
@@ -71,7 +77,7 @@ impl Unit {
         let gradients = UnitGradients {
             z: &self.z,
             m1: &self.statistics[0],
-            d_z: Some(&self.z),
+            d_z: Some(if self.d_z.is_empty() { &self.z } else { &self.d_z }),
             d_m1: None,
             d_m2: Some(&self.half),
             d_c2: None,
@@ -86,6 +92,70 @@ impl Unit {
     }
 }
 
+/// Units with memory: those of `unit`, whose means and log-variances are the messages.
+struct Memory {
+    unit: Unit,
+    previous: Vec<f32>,
+    phi: Vec<f32>,
+    prior: Vec<f32>,
+    d_previous: Vec<f32>,
+}
+
+impl Memory {
+    fn new([rows, columns]: [usize; 2]) -> Self {
+        let mut unit = Unit::new([rows, columns, 1], false, 2.0);
+        unit.d_z = uniform(4, rows * columns, -1.0, 1.0);
+        let phi = uniform(3, columns, 0.3, 0.99);
+        Self {
+            unit,
+            previous: uniform(2, rows * columns, -2.0, 2.0),
+            prior: phi.iter().map(|phi| (1.0 - phi * phi).ln()).collect(),
+            phi,
+            d_previous: vec![0.0; rows * columns],
+        }
+    }
+
+    fn standard(&mut self, key: NoiseKey, backward: bool) {
+        self.unit.forward(key);
+        if backward {
+            self.unit.backward(key);
+        }
+    }
+
+    fn autoregressive(&mut self, key: NoiseKey, backward: bool) {
+        let unit = &mut self.unit;
+        let units = ConditionalUnits {
+            rows: unit.rows,
+            columns: unit.columns,
+            samples: 1,
+            m: &unit.mu,
+            log_r: &unit.logvar,
+            previous: &self.previous,
+            phi: &self.phi,
+            logvar: &self.prior,
+            noise: UnitNoise::Addressed(key),
+        };
+        let [mean_kl, d_phi, d_logvar, ..] = &mut unit.statistics;
+        conditional_forward(&units, ConditionalOutputs { z: &mut unit.z, kl: None, mean_kl });
+        if !backward {
+            return;
+        }
+        let [d_m, d_log_r] = &mut unit.gradients;
+        let gradients = ConditionalGradients {
+            z: &unit.z,
+            d_z: Some(&unit.d_z),
+            d_kl: None,
+            d_mean_kl: Some(&unit.half),
+            d_m: Some(d_m),
+            d_log_r: Some(d_log_r),
+            d_previous: Some(&mut self.d_previous),
+            d_phi: Some(d_phi),
+            d_logvar: Some(d_logvar),
+        };
+        conditional_backward(&units, gradients);
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let bursts = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(400);
@@ -93,7 +163,11 @@ fn main() {
     let measure = |name: &str, samples: usize, work: &mut (dyn FnMut(NoiseKey) + Send)| {
         if word.is_none_or(|word| name.contains(word.as_str())) {
             let pool = Pool::new(1).expect("a thread can be started");
-            pool.run(|| compare(name, samples, bursts, work));
+            pool.run(|| {
+                let mut work = |k: usize, key: NoiseKey| work(key.with_generator(GENERATORS[k]));
+                let [philox, ars] = alternate(samples, bursts, &mut work);
+                print(name, philox, ars, ars[0] / philox[0]);
+            });
         }
     };
     println!("| job | Philox: best, median | ARS: best, median | ratio |");
@@ -106,6 +180,7 @@ fn main() {
         ([256, 1024, 1], true, 2.0, "256x1024, one per unit"),
         ([256, 1024, 4], false, 2.0, "256x1024, four samples"),
         ([256, 1024, 4], true, 2.0, "256x1024, one per unit, four samples"),
+        ([1024, 1024, 1], false, 2.0, "1024x1024, a deviation per element"),
         ([4096, 4096, 1], false, 2.0, "4096x4096, a deviation per element"),
     ] {
         if word.is_none_or(|word| format!("forward {name}").contains(word.as_str())) {
@@ -124,33 +199,56 @@ fn main() {
             black_box(&mut unit).backward(key);
         });
     }
+    println!("\n| job | standard prior: best, median | autoregressive: best, median | times |");
+    println!("|---|---|---|---|");
+    for (backward, pass) in [(false, "forward"), (true, "forward and backward")] {
+        for (generator, note) in GENERATORS.into_iter().zip(["Philox", "ARS"]) {
+            let name = format!("{pass} 256x1024, priors, {note}");
+            if word.is_some_and(|word| !name.contains(word.as_str())) {
+                continue;
+            }
+            let mut job = Memory::new([256, 1024]);
+            let samples = job.previous.len();
+            Pool::new(1).expect("a thread can be started").run(|| {
+                let [standard, memory] = alternate(samples, bursts, &mut |k, key| {
+                    let key = key.with_generator(generator);
+                    match k {
+                        0 => black_box(&mut job).standard(key, backward),
+                        _ => black_box(&mut job).autoregressive(key, backward),
+                    }
+                });
+                print(&name, standard, memory, standard[0] / memory[0]);
+            });
+        }
+    }
 }
 
-fn compare(name: &str, samples: usize, bursts: usize, work: &mut (dyn FnMut(NoiseKey) + Send)) {
+/// The best and the median rate of both, in turn.
+fn alternate(
+    samples: usize,
+    bursts: usize,
+    work: &mut dyn FnMut(usize, NoiseKey),
+) -> [[f64; 2]; 2] {
     // Bursts of about a quarter of a millisecond, or one call.
     let calls = (100_000 / samples).max(1);
     let bursts = if samples > 1 << 22 { bursts.div_ceil(16) } else { bursts };
     let mut rates = [(); 2].map(|()| Vec::new());
     for burst in 0..bursts {
-        for (generator, rates) in GENERATORS.iter().zip(&mut rates) {
+        for (k, rates) in rates.iter_mut().enumerate() {
             let start = Instant::now();
             for call in 0..calls {
-                let key = NoiseKey::new(1, 0, (burst * calls + call) as u32);
-                work(key.with_generator(*generator));
+                work(k, NoiseKey::new(1, 0, (burst * calls + call) as u32));
             }
             rates.push((calls * samples) as f64 / start.elapsed().as_nanos() as f64);
         }
     }
-    let [philox, ars] = rates.map(|mut rates| {
+    rates.map(|mut rates| {
         rates.sort_by(f64::total_cmp);
         [rates[rates.len() - 1], rates[rates.len() / 2]]
-    });
-    println!(
-        "| {name} | {:.3}, {:.3} | {:.3}, {:.3} | {:.2} |",
-        philox[0],
-        philox[1],
-        ars[0],
-        ars[1],
-        ars[0] / philox[0]
-    );
+    })
+}
+
+fn print(name: &str, first: [f64; 2], second: [f64; 2], ratio: f64) {
+    let [[a, b], [c, d]] = [first, second];
+    println!("| {name} | {a:.3}, {b:.3} | {c:.3}, {d:.3} | {ratio:.2} |");
 }

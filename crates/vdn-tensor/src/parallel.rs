@@ -113,6 +113,12 @@ impl<'a, T> SharedMut<'a, T> {
         Self { start: data.as_mut_ptr(), len: data.len(), borrow: PhantomData }
     }
 
+    /// The address of element `at`, or of the last one: to be asked for, not to be read.
+    #[inline(always)]
+    pub(crate) fn address(&self, at: usize) -> *const T {
+        self.start.wrapping_add(at.min(self.len.saturating_sub(1)))
+    }
+
     /// The part in `range`.
     ///
     /// # Safety

@@ -1,6 +1,6 @@
 //! AVX2 with FMA: sixteen lanes in two 256-bit vectors.
 
-use super::{F32Lanes, LANES, Lanes, Level, Pairs, Simd, U32Lanes};
+use super::{F32Lanes, LANES, Lanes, Level, Pairs, Simd, U32Lanes, prefetch};
 use crate::math;
 use crate::noise::{Ars, Philox};
 use crate::real::{Mask, Real};
@@ -72,6 +72,14 @@ impl Simd for Avx2 {
     fn philox(self, rounds: &Philox, position: U32, sample: u32) -> [U32; 4] {
         // The state of half the blocks takes eight of the sixteen registers.
         rounds.words_in_pairs::<_, 1>(self, position, sample)
+    }
+    #[inline(always)]
+    fn prefetch_read<T>(self, at: *const T) {
+        prefetch::read(at);
+    }
+    #[inline(always)]
+    fn prefetch_write<T>(self, at: *const T) {
+        prefetch::write(at);
     }
     #[inline(always)]
     fn ars(self, ars: &Ars, first: u32, sample: u32) -> [U32; 4] {

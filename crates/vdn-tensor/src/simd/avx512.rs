@@ -1,6 +1,6 @@
 //! AVX-512: sixteen lanes in one 512-bit vector.
 
-use super::{F32Lanes, LANES, Lanes, Level, Pairs, Simd, U32Lanes};
+use super::{F32Lanes, LANES, Lanes, Level, Pairs, Simd, U32Lanes, prefetch};
 use crate::math;
 use crate::noise::{Ars, Philox};
 use crate::real::{Mask, Real};
@@ -71,6 +71,14 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn philox(self, rounds: &Philox, position: U32, sample: u32) -> [U32; 4] {
         rounds.words_in_pairs::<_, 2>(self, position, sample)
+    }
+    #[inline(always)]
+    fn prefetch_read<T>(self, at: *const T) {
+        prefetch::read(at);
+    }
+    #[inline(always)]
+    fn prefetch_write<T>(self, at: *const T) {
+        prefetch::write(at);
     }
     #[inline(always)]
     fn ars(self, ars: &Ars, first: u32, sample: u32) -> [U32; 4] {

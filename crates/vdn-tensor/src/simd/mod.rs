@@ -18,6 +18,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod double;
+#[cfg(target_arch = "x86_64")]
+mod prefetch;
 
 pub(crate) use aes::Aes;
 #[cfg(target_arch = "x86_64")]
@@ -73,6 +75,12 @@ pub trait Simd: Copy + 'static {
     fn ars(self, ars: &Ars, first: u32, sample: u32) -> [Self::U32; 4] {
         self.load_rows(&ars.in_software(first, sample))
     }
+    /// Asks for the line of the cache at `at`, to be read soon. A hint, for any address; nothing where there is none.
+    #[inline(always)]
+    fn prefetch_read<T>(self, _at: *const T) {}
+    /// Asks for the line of the cache at `at`, to be written soon. A hint, for any address; nothing where there is none.
+    #[inline(always)]
+    fn prefetch_write<T>(self, _at: *const T) {}
     /// Four rows of sixteen integers from memory.
     #[inline(always)]
     fn load_rows(self, rows: &[[u32; LANES]; 4]) -> [Self::U32; 4] {

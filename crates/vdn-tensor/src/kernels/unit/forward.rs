@@ -1,5 +1,6 @@
 //! The forward pass: samples, statistics and KL in one pass.
 
+use super::ahead;
 use super::chunks::Grid;
 use super::merge::{merge, merge_chunks, weights};
 use super::strip::{STRIP, Strip};
@@ -80,6 +81,7 @@ pub(crate) fn unit_forward_body<T: Element>(units: &Units<'_, T>, outputs: UnitO
     let z = SharedMut::new(z);
     let kl = kl.map(SharedMut::new);
     let source = units.source();
+    let far = !broadcast && ahead::is_far(rows * columns);
     with_scratch(table_len + grid.chunks.max(1) * KINDS * columns, |scratch: &mut [T]| {
         let (table, partials) = scratch.split_at_mut(table_len);
         if broadcast {
@@ -90,7 +92,7 @@ pub(crate) fn unit_forward_body<T: Element>(units: &Units<'_, T>, outputs: UnitO
         for_each(grid.tasks(), |task| {
             let (chunk, rows, columns) = grid.task(task);
             let work =
-                Task { units: *units, source: &source, table, z, kl, partials: shared, chunk };
+                Task { units: *units, source: &source, table, z, kl, partials: shared, chunk, far };
             if broadcast {
                 dispatch!(for T, simd => work.run::<_, true>(simd, rows, columns));
             } else {
@@ -142,6 +144,8 @@ pub(super) struct Task<'a, T> {
     pub(super) kl: Option<SharedMut<'a, T>>,
     pub(super) partials: SharedMut<'a, T>,
     pub(super) chunk: usize,
+    /// Whether memory is asked for ahead.
+    pub(super) far: bool,
 }
 
 /// One tile, and the weights of [`merge`] with the rows before.
@@ -181,11 +185,14 @@ impl<T: Element> Task<'_, T> {
                 while tile.place.column + LANES <= columns.end {
                     let width = STRIP.min((columns.end - tile.place.column) / LANES * LANES);
                     tile.place.width = width;
-                    self.strip(simd, tile, strip);
+                    self.strip(simd, tile, &columns, strip);
                     tile.place.column += width;
                 }
             } else if height == TILE {
                 while tile.place.column + LANES <= columns.end {
+                    if !BROADCAST && self.far {
+                        self.ask(simd, tile.place, &columns);
+                    }
                     self.tile::<S, true, BROADCAST>(simd, tile);
                     tile.place.column += LANES;
                 }
@@ -194,6 +201,23 @@ impl<T: Element> Task<'_, T> {
                 tile.place.width = LANES.min(columns.end - tile.place.column);
                 self.tile::<S, false, BROADCAST>(simd, tile);
                 tile.place.column += LANES;
+            }
+        }
+    }
+
+    /// Asks for a tile further on in `block`.
+    #[inline(always)]
+    fn ask<S: Simd>(self, simd: S, place: Place, block: &Range<usize>) {
+        let Units { rows, columns, samples, mu, .. } = self.units;
+        let further = ahead::distance(place, block, columns);
+        for r in 0..TILE {
+            let at = (place.row + r) * columns + place.column + further;
+            ahead::to_read(simd, mu, at);
+            if let LogVar::PerElement(logvar) = self.units.logvar {
+                ahead::to_read(simd, logvar, at);
+            }
+            for s in 0..samples {
+                ahead::to_write(simd, self.z, s * rows * columns + at);
             }
         }
     }

@@ -15,6 +15,7 @@
 //! update of Chan, Golub and LeVeque (1983), which neither cancels nor turns negative.
 
 mod adjoint;
+mod ahead;
 mod backward;
 mod chunks;
 mod conditional;

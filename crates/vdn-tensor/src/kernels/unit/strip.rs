@@ -4,6 +4,7 @@
 //! Rows of 1024 numbers are 4096 bytes apart, so that the four rows of means, log-variances and samples, twelve places,
 //! share one set of the first-level cache, which holds eight. Row by row there are three.
 
+use super::ahead;
 use super::forward::{KINDS, Task, Tile};
 use super::merge::merge;
 use super::{LogVar, Place, TILE, limit, load, store};
@@ -11,6 +12,7 @@ use crate::element::Element;
 use crate::families::gaussian;
 use crate::real::Real;
 use crate::simd::{LANES, Lanes, Simd};
+use std::ops::Range;
 
 /// Columns of a strip: its noise takes 4 KiB in `f32`.
 pub(super) const STRIP: usize = 256;
@@ -32,7 +34,13 @@ impl<T: Element> Strip<T> {
 impl<T: Element> Task<'_, T> {
     /// Samples a strip, whose width is a number of whole lane groups, and adds its statistics to those of its columns.
     #[inline(always)]
-    pub(super) fn strip<S: Simd>(self, simd: S, tile: Tile<T::Lanes<S>>, strip: &mut Strip<T>) {
+    pub(super) fn strip<S: Simd>(
+        self,
+        simd: S,
+        tile: Tile<T::Lanes<S>>,
+        block: &Range<usize>,
+        strip: &mut Strip<T>,
+    ) {
         let Place { row, column, width, .. } = tile.place;
         let columns = self.units.columns;
         let LogVar::PerElement(logvars) = self.units.logvar else {
@@ -40,6 +48,16 @@ impl<T: Element> Task<'_, T> {
         };
         for group in 0..width / LANES {
             let place = Place { column: column + group * LANES, width: LANES, ..tile.place };
+            if self.far {
+                // Means are needed with the noise, the others after it.
+                let further = ahead::distance(place, block, columns);
+                for r in 0..TILE {
+                    let at = (row + r) * columns + place.column;
+                    ahead::to_read(simd, logvars, at);
+                    ahead::to_write(simd, self.z, at);
+                    ahead::to_read(simd, self.units.mu, at + further);
+                }
+            }
             let noise = self.source.normals::<S, true>(simd, 0, place);
             for r in 0..TILE {
                 noise[r].store(&mut strip.noise[r][group]);

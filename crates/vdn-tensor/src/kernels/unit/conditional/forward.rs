@@ -1,5 +1,6 @@
 //! The forward pass: draws, divergences and their means in one pass.
 
+use super::super::ahead;
 use super::super::chunks::Grid;
 use super::super::merge::merge_chunks;
 use super::super::{Place, Source, TILE, load, store};
@@ -63,6 +64,7 @@ pub(in crate::kernels) fn conditional_forward_body<T: Element>(
     let grid = Grid::new(rows, columns);
     let (z, kl) = (SharedMut::new(z), kl.map(SharedMut::new));
     let source = units.source();
+    let far = ahead::is_far(units.size());
     with_scratch(TABLE * padded(columns) + grid.chunks.max(1) * columns, |scratch: &mut [T]| {
         let (table, partials) = scratch.split_at_mut(TABLE * padded(columns));
         dispatch!(for T, simd => fill_table(simd, units, table, TABLE, None));
@@ -71,7 +73,7 @@ pub(in crate::kernels) fn conditional_forward_body<T: Element>(
             let (chunk, rows, columns) = grid.task(task);
             let partials = chunk * units.columns;
             let work =
-                Task { units: *units, source: &source, table, z, kl, sums: shared, partials };
+                Task { units: *units, source: &source, table, z, kl, sums: shared, partials, far };
             for first in columns.clone().step_by(STRIP) {
                 let (rows, columns) = (rows.clone(), first..columns.end.min(first + STRIP));
                 if samples == 1 {
@@ -98,6 +100,8 @@ struct Task<'a, T> {
     /// Sums of the divergences, `[chunks, columns]`, and where those of this chunk begin.
     sums: SharedMut<'a, T>,
     partials: usize,
+    /// Whether memory is asked for ahead.
+    far: bool,
 }
 
 /// What all samples of a row have in common.
@@ -119,6 +123,9 @@ impl<T: Element> Task<'_, T> {
             let mut place = Place { row, column: columns.start, height, width: LANES };
             if height == TILE {
                 while place.column + LANES <= columns.end {
+                    if self.far {
+                        self.ask(simd, place, &columns);
+                    }
                     self.tile::<S, true, ONE>(simd, place, first);
                     place.column += LANES;
                 }
@@ -127,6 +134,22 @@ impl<T: Element> Task<'_, T> {
                 place.width = LANES.min(columns.end - place.column);
                 self.tile::<S, false, ONE>(simd, place, first);
                 place.column += LANES;
+            }
+        }
+    }
+
+    /// Asks for a tile further on in `block`.
+    #[inline(always)]
+    fn ask<S: Simd>(self, simd: S, place: Place, block: &Range<usize>) {
+        let units = self.units;
+        let further = ahead::distance(place, block, units.columns);
+        for r in 0..TILE {
+            let at = (place.row + r) * units.columns + place.column + further;
+            ahead::to_read(simd, units.m, at);
+            ahead::to_read(simd, units.log_r, at);
+            for s in 0..units.samples {
+                ahead::to_read(simd, units.previous, s * units.size() + at);
+                ahead::to_write(simd, self.z, s * units.size() + at);
             }
         }
     }
