@@ -161,11 +161,11 @@ impl Job {
     fn model(&self, config: &RunConfig, data: &Dataset, mode: &str) -> Result<Line, Failure> {
         let mut config = config.clone();
         config.control.mode = match mode {
-            "none" | "twin" => ControlName::None,
-            "rate" => ControlName::Rate,
-            "homeo" => ControlName::Homeo,
-            "proj_on" => ControlName::ProjOn,
-            "proj_off" => ControlName::ProjOff,
+            "none" | "twin" => Some(ControlName::None),
+            "rate" => Some(ControlName::Rate),
+            "homeo" => Some(ControlName::Homeo),
+            "proj_on" => Some(ControlName::ProjOn),
+            "proj_off" => Some(ControlName::ProjOff),
             "config" => config.control.mode,
             _ => return Err(format!("no mode is called {mode}").into()),
         };
@@ -194,9 +194,8 @@ impl Job {
         let validation =
             validate_under(&model, &parameters, data, windows, seed, averages, &control)?;
         let layers = diagnose(&model, &validation, &control)?;
-        let (diagnostics, seen) =
-            layers.first().zip(trained.seen.first()).ok_or("the model has no units")?;
-        let evidence = seen.evidence(diagnostics);
+        let diagnostics = layers.first().ok_or("the model has no units")?;
+        let evidence = trained.seen.first().ok_or("nothing was seen")?.evidence(diagnostics);
         let budget = config.diagnostics.budget(control.layer(0));
         let living = Living::new(&evidence, &CollapseThresholds::default(), &budget);
         let on_test = validate(&model, &parameters, data, test, seed, averages)?;

@@ -20,8 +20,8 @@ use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living};
 use vdn_model::{Forecaster, Objective};
 use vdn_train::data::Dataset;
 use vdn_train::{
-    BatchAverages, DataConfig, DiagnosticsConfig, LayerUse, RunConfig, TrainConfig, Trainer,
-    diagnose, layer_use, probe, validate,
+    BatchAverages, ControlConfig, ControlName, DataConfig, DiagnosticsConfig, LayerUse, RunConfig,
+    TrainConfig, Trainer, diagnose, layer_use, probe, validate,
 };
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -53,7 +53,9 @@ fn main() -> Result<(), Failure> {
         None => vec![4, 16, 64, 256, 1024],
     };
     let train = TrainConfig { epochs, ..TrainConfig::default() };
-    let config = RunConfig { data, train, ..RunConfig::default() };
+    // The price alone decides: no controllers.
+    let control = ControlConfig { mode: Some(ControlName::None), ..ControlConfig::default() };
+    let config = RunConfig { data, train, control, ..RunConfig::default() };
     let data = config.resolved().data;
     let dataset = data.dataset(data.load_table()?)?;
     let elbo = 1.0 / config.data.horizon as f64;

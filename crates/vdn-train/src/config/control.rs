@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! [control]
-//! mode = "rate"                    # none, rate, homeo, proj_on, proj_off
+//! mode = "rate"                    # the default; or none, homeo, proj_on, proj_off
 //! controllers = ["ar", "annealing"] # beside the mode's own; each has a table below with its settings
 //! warmup_steps = 100
 //! every = 5
@@ -42,9 +42,9 @@ use vdn_model::{BandTerm, ForecasterConfig, ModelError, UnitMeasures, Variant};
 #[serde(rename_all = "snake_case")]
 pub enum ControlName {
     /// Not at all: every KL has the same constant weight.
-    #[default]
     None,
     /// A rate interval for each latent dimension.
+    #[default]
     Rate,
     /// The reference's homeostat: thermostat, band penalty, calibrated bands, rescaled mean heads, sigma guard.
     Homeo,
@@ -58,8 +58,9 @@ pub enum ControlName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ControlConfig {
-    /// How units are kept inside their constraints.
-    pub mode: ControlName,
+    /// How units are kept inside their constraints; left out: `rate`, or `none` where `controllers` names others or the
+    /// reference's values are asked for.
+    pub mode: Option<ControlName>,
     /// Controllers beside those of the mode.
     pub controllers: ControllerSet,
     /// Steps before controllers act.
@@ -106,7 +107,7 @@ pub struct ControlConfig {
 impl Default for ControlConfig {
     fn default() -> Self {
         Self {
-            mode: ControlName::None,
+            mode: None,
             controllers: ControllerSet::default(),
             warmup_steps: 0,
             every: 5,
@@ -132,11 +133,18 @@ impl Default for ControlConfig {
 }
 
 impl ControlConfig {
+    /// How units are kept inside their constraints.
+    #[must_use]
+    pub fn chosen_mode(&self) -> ControlName {
+        let others = self.controllers != ControllerSet::default();
+        self.mode.unwrap_or(if others { ControlName::None } else { ControlName::Rate })
+    }
+
     /// Whether layers without settings of their own have this controller, by the mode or beside it.
     #[must_use]
     pub fn has(&self, name: ControllerName) -> bool {
         let by_mode = match name {
-            ControllerName::Rate => self.mode == ControlName::Rate,
+            ControllerName::Rate => self.chosen_mode() == ControlName::Rate,
             ControllerName::Thermostat => self.has_bands(),
             _ => false,
         };
@@ -144,7 +152,7 @@ impl ControlConfig {
     }
 
     pub(super) fn has_bands(&self) -> bool {
-        !matches!(self.mode, ControlName::None | ControlName::Rate)
+        !matches!(self.chosen_mode(), ControlName::None | ControlName::Rate)
     }
 
     /// The controllers of a model's layers. `reference`: as the reference has them, inconsistencies included.
@@ -203,7 +211,7 @@ impl ControlConfig {
 
     /// Whether there are no controllers.
     fn is_idle(&self) -> bool {
-        self.mode == ControlName::None && self.controllers == ControllerSet::default()
+        self.chosen_mode() == ControlName::None && self.controllers == ControllerSet::default()
     }
 
     fn controllers_of(&self, layer: &ControlledLayer) -> Result<Option<LayerControl>, TrainError> {
@@ -211,7 +219,7 @@ impl ControlConfig {
             return Ok(None);
         }
         let only_rate =
-            self.mode == ControlName::Rate && self.controllers == ControllerSet::default();
+            self.chosen_mode() == ControlName::Rate && self.controllers == ControllerSet::default();
         if !only_rate && !layer.gaussian {
             let reason = "control.mode: bands and their feasibility are those of normal units; \
                           other families can be controlled by rate";
@@ -282,7 +290,7 @@ impl ControlConfig {
             control.add(BandCalibration::new(base, calibration)?, every)?;
         }
         control.add(BetaThermostat::new(layer.units, self.thermostat(reference))?, timing)?;
-        match self.mode {
+        match self.chosen_mode() {
             ControlName::Homeo => {
                 let inside = if reference { InsideTarget::Geometric } else { InsideTarget::Energy };
                 let homeostat = HomeostatConfig {
@@ -299,7 +307,7 @@ impl ControlConfig {
             }
             _ => {}
         }
-        if self.mode != ControlName::ProjOff {
+        if self.chosen_mode() != ControlName::ProjOff {
             control.add(SigmaGuard::new(guard)?, timing)?;
         }
         let ramp = Ramp { warmup, length: self.band_ramp_steps };

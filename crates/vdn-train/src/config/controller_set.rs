@@ -115,7 +115,7 @@ impl ControlConfig {
     /// use vdn_train::{ControlConfig, ControlName, ControllerName};
     /// let mut control = ControlConfig::default();
     /// control.choose(["homeo", "ar"])?;
-    /// assert_eq!(control.mode, ControlName::Homeo);
+    /// assert_eq!(control.mode, Some(ControlName::Homeo));
     /// assert!(control.has(ControllerName::Ar));
     /// assert!(control.choose(["homeo", "proj_on"]).is_err());
     /// # Ok::<(), vdn_train::TrainError>(())
@@ -152,7 +152,7 @@ impl ControlConfig {
             controllers.remove(ControllerName::Rate);
             mode = Some(ControlName::Rate);
         }
-        self.mode = mode.unwrap_or_default();
+        self.mode = Some(mode.unwrap_or(ControlName::None));
         self.controllers = controllers;
         Ok(())
     }

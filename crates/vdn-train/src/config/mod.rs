@@ -130,7 +130,9 @@ impl RunConfig {
         if reference {
             config.train.learning_rate.get_or_insert(REFERENCE_LEARNING_RATE);
             config.train.selection.get_or_insert(Selection::Nll);
+            config.control.mode.get_or_insert(ControlName::None);
         }
+        config.control.mode = Some(config.control.chosen_mode());
         config.train.learning_rate = Some(config.train.base_learning_rate());
         config.train.selection = Some(config.train.chosen_by());
         let averaging = if reference { Averaging::Batches } else { Averaging::Windows };

@@ -259,7 +259,7 @@ fn every_mode_builds_and_its_state_survives_the_disk() -> Result<(), Failure> {
     let model = vdn_model::ForecasterConfig { units: 8, ..vdn_model::ForecasterConfig::default() };
     for mode in [Rate, Homeo, ProjOn, ProjOff] {
         for reference in [false, true] {
-            let config = ControlConfig { mode, ..ControlConfig::default() };
+            let config = ControlConfig { mode: Some(mode), ..ControlConfig::default() };
             let control = config.build(&model, reference)?;
             assert!(!control.is_empty());
             vdn_train::save_control(&control.state(), &path)?;
@@ -268,8 +268,14 @@ fn every_mode_builds_and_its_state_survives_the_disk() -> Result<(), Failure> {
             assert_eq!(other.state(), control.state(), "{mode:?}");
         }
     }
-    assert!(ControlConfig::default().build(&model, false)?.is_empty());
-    let mut empty = ControlConfig { mode: Rate, ..ControlConfig::default() };
+    let none = ControlConfig { mode: Some(ControlName::None), ..ControlConfig::default() };
+    assert!(none.build(&model, false)?.is_empty());
+    // Left out, the mode is `rate`, unless other controllers are named.
+    let mut control = ControlConfig::default();
+    assert_eq!(control.chosen_mode(), Rate);
+    control.controllers = [ControllerName::Pi].into_iter().collect();
+    assert_eq!(control.chosen_mode(), ControlName::None);
+    let mut empty = ControlConfig { mode: Some(Rate), ..ControlConfig::default() };
     (empty.rate.low, empty.rate.scope) = (0.4, BudgetScope::Dimension);
     assert!(empty.build(&model, false).is_err());
     Ok(())
