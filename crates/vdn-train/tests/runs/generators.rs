@@ -1,9 +1,10 @@
 //! The generator of a run's noise reaches everything that draws: training, validation, scores, probes.
 
+use vdn_model::controllers::StackControl;
 use vdn_model::{Forecaster, Intervention};
 use vdn_tensor::noise::Generator;
 use vdn_train::{
-    BatchAverages, DiagnosticsConfig, NoiseSeed, RunConfig, Trainer, evaluate, forecast,
+    BatchAverages, DiagnosticsConfig, NoiseSeed, RunConfig, Trainer, diagnose, evaluate, forecast,
     layer_table, layer_use, mean_crps, probe, validate,
 };
 
@@ -23,7 +24,8 @@ fn every_score_draws_from_the_generator_that_it_is_given() {
     let model = config.model.to_forecaster(&config.data).unwrap();
     let (model, parameters) = Forecaster::new::<f32>(model, 3).unwrap();
     let (windows, averages) = (&data.splits().test, BatchAverages::default());
-    let kl = [0.1; 12];
+    let seen = validate(&model, &parameters, &data, windows, 5, averages).unwrap();
+    let layers = diagnose(&model, &seen, &StackControl::default()).unwrap();
     let settings = DiagnosticsConfig { windows: 8, ..DiagnosticsConfig::default() };
     type Score<'a> = (&'static str, Box<dyn Fn(NoiseSeed) -> Vec<f64> + 'a>);
     let scores: [Score<'_>; 7] = [
@@ -58,7 +60,8 @@ fn every_score_draws_from_the_generator_that_it_is_given() {
         (
             "layer_use",
             Box::new(|noise| {
-                let found = layer_use(&model, &parameters, &data, windows, noise, None, 1.0).unwrap();
+                let found =
+                    layer_use(&model, &parameters, &data, windows, noise, None, 1.0).unwrap();
                 vec![found.likelihood, found.prior_likelihood, found.crps, found.crps_permuted]
             }),
         ),
