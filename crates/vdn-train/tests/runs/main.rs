@@ -6,4 +6,5 @@ mod diagnostics;
 mod generators;
 mod layers;
 mod non_finite;
+mod stack_control;
 mod stacks;
