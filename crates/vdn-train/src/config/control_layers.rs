@@ -89,13 +89,7 @@ impl ControlConfig {
             TrainError::config(format!("control.layer {layer}: {}", one_line(reason)))
         };
         let mut table = Table::try_from(&base).map_err(|error| refuse(&error.to_string()))?;
-        own.for_each(|own| {
-            // Controllers of its own take the place of the mode of all layers.
-            if own.settings.contains_key("controllers") && !own.settings.contains_key("mode") {
-                table.remove("mode");
-            }
-            merge(&mut table, &own.settings);
-        });
+        own.for_each(|own| merge(&mut table, &own.settings));
         table.try_into().map_err(|error: toml::de::Error| refuse(error.to_string().trim_end()))
     }
 

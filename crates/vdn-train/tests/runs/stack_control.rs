@@ -206,7 +206,7 @@ fn single_layers_have_settings_over_those_of_all() -> Result<(), Failure> {
     control.layer.push(LayerOverride::new(4, "mode = \"none\"\ncontrollers = []")?);
     let second = control.of_layer(2)?;
     // An interval takes the place of a target; what is not named stays.
-    assert_eq!((second.rate.target, second.rate.low, second.rate.high), (None, 0.01, 0.3));
+    assert_eq!((second.rate.target, second.rate.low, second.rate.high), (None, 0.01, 0.27));
     assert_eq!((second.rate.gain, second.every, second.controllers), (0.5, 3, control.controllers));
     assert_eq!(control.of_layer(1)?.rate.target, Some(0.2));
     let model = vdn_model::ForecasterConfig { units: 8, depth: 4, ..Default::default() };
