@@ -15,6 +15,10 @@ pub(super) fn read<T>(at: *const T) {
 
 /// The line at `at`, to be written: it comes without a copy in the caches of other cores. Processors without the instruction
 /// that have AVX2 take it for none at all.
+#[expect(
+    clippy::pointers_in_nomem_asm_block,
+    reason = "the address is a hint: nothing is read or written through it"
+)]
 #[inline(always)]
 pub(super) fn write<T>(at: *const T) {
     // SAFETY: no effect but on caches; no register, flag or byte of memory changes.
