@@ -3,9 +3,10 @@
 use crate::config::Selection;
 use crate::data::Dataset;
 use crate::error::TrainError;
-use crate::evaluate::{BatchAverages, Evaluation, mean_crps};
+use crate::evaluate::{BatchAverages, mean_crps};
 use crate::noise_seed::NoiseSeed;
 use crate::selection::{Candidate, SelectionRule};
+use crate::validation::Evaluation;
 use vdn_model::controllers::StackControl;
 use vdn_model::{Forecaster, Parameters};
 use vdn_tensor::Element;

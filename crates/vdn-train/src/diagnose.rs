@@ -1,9 +1,9 @@
 //! From a validation pass to the diagnostics of the layers of units.
 
 use crate::error::TrainError;
-use crate::evaluate::Evaluation;
 use crate::probe::LayerProbe;
 use crate::unit_report::per_unit;
+use crate::validation::{Evaluation, LayerEvaluation};
 use vdn_model::controllers::{LayerControl, StackControl};
 use vdn_model::diagnostics::{Diagnostics, LayerContext};
 use vdn_model::{Forecaster, LayerPrior, Objective, SigmaMode, UnitStatistics};
@@ -51,7 +51,7 @@ pub fn diagnose(
     control: &StackControl,
 ) -> Result<Vec<Diagnostics>, TrainError> {
     let config = model.config();
-    let of = |seen: &crate::evaluate::LayerEvaluation| {
+    let of = |seen: &LayerEvaluation| {
         let layer = &model.stack().layers()[seen.layer];
         let (units, control) = (layer.config().distributional(), control.layer(seen.layer));
         let beta = match (config.objective, control) {

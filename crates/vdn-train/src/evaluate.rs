@@ -1,8 +1,7 @@
-//! A trained model on windows: quick scores for validation, all metrics for a test, and what its units carry.
+//! A trained model on windows: all metrics for a test, and what its units carry.
 
 use crate::batch::BatchBuffers;
 use crate::data::{Dataset, WindowIndex};
-use crate::diagnose::{layer_statistics, logvar_limits};
 use crate::error::TrainError;
 use crate::metrics::{
     MedianConvention, PointForecast, ScoreSettings, Scores, Summary, WindowPrediction,
@@ -12,12 +11,10 @@ use crate::noise_seed::NoiseSeed;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
-use vdn_autograd::{Tape, UnitOutputs};
-use vdn_model::controllers::StackControl;
-use vdn_model::diagnostics::RowCounts;
+use vdn_autograd::Tape;
 use vdn_model::{
-    Aggregation, Bindings, Forecaster, Graph, Intervention, LayerOutput, Mode, Parameters,
-    Prediction, UnitStatistics,
+    Aggregation, Bindings, Forecaster, Graph, Intervention, Mode, Parameters, Prediction,
+    UnitStatistics,
 };
 use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
@@ -30,9 +27,6 @@ pub const EVALUATION_BATCH: usize = 128;
 const STEP: u32 = u32::MAX - 1;
 /// The stream that orders windows before their latents are swapped.
 const ORDER: u32 = (1 << 30) + 1;
-/// The rate from which on a unit counts as carrying information, in nats.
-pub const INFORMED: f64 = 0.05;
-
 /// What weighs the same in an average over windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -78,60 +72,6 @@ impl BatchAverages {
             }
         }
     }
-}
-
-/// Quick scores of a model on some windows.
-#[derive(Clone, Debug)]
-pub struct Evaluation {
-    /// The model's own score, in nats per time step.
-    pub nll: f64,
-    /// The mean squared error of the mean forecast.
-    pub mse: f64,
-    /// What the units of all layers carry, one layer after the other; `None` for a deterministic twin.
-    pub units: Option<UnitStatistics>,
-    /// Each layer with distributional units, from the encoder up.
-    pub layers: Vec<LayerEvaluation>,
-}
-
-/// What a pass showed of the distributional units of a layer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LayerEvaluation {
-    /// Which layer, from 0.
-    pub layer: usize,
-    /// What its units carry.
-    pub statistics: UnitStatistics,
-    /// In how many rows they are alive, or at a limit.
-    pub rows: RowCounts,
-}
-
-impl Evaluation {
-    /// The sum of all units' KL in nats per window; 0 without units.
-    #[must_use]
-    pub fn kl(&self) -> f64 {
-        self.units.as_ref().map_or(0.0, |units| units.kl().iter().sum())
-    }
-
-    /// The mean rate of the units in nats; 0 without units.
-    #[must_use]
-    pub fn mean_rate(&self) -> f64 {
-        self.units.as_ref().map_or(0.0, |units| mean(&units.rate()))
-    }
-
-    /// The mean mismatch of the units in nats; 0 without units.
-    #[must_use]
-    pub fn mean_mismatch(&self) -> f64 {
-        self.units.as_ref().map_or(0.0, |units| mean(&units.mismatch()))
-    }
-
-    /// The share of units with a rate of at least [`INFORMED`]; 0 without units.
-    #[must_use]
-    pub fn informed(&self) -> f64 {
-        self.units.as_ref().map_or(0.0, |units| units.share_with_rate(INFORMED))
-    }
-}
-
-fn mean(x: &[f64]) -> f64 {
-    x.iter().sum::<f64>() / x.len().max(1) as f64
 }
 
 /// The noise of batch number `index` of an evaluation.
@@ -192,127 +132,17 @@ impl<'a, T: Element> Passes<'a, T> {
             let mut graph = Graph::new(tape, parameters, bindings, Mode::Evaluate, key);
             let (prediction, units) = model.predict(&mut graph, &batch, intervention)?;
             if let Some(units) = units {
-                merge(statistics, tape, &units, windows.len());
+                statistics.take_in(windows.len(), tape, &units);
             }
             Ok(prediction)
         })
     }
 }
 
-/// Adds the units' statistics of one pass.
-fn merge<T: Element>(
-    statistics: &mut UnitStatistics,
-    tape: &Tape<T>,
-    units: &UnitOutputs,
-    rows: usize,
-) {
-    statistics.take_in(rows, tape, units);
-}
-
-/// Quick scores on windows: the model's own score, the squared error, the units' statistics and row counts.
-///
-/// # Errors
-/// Windows that do not fit the model; a prediction that is not finite.
-pub fn validate<T: Element>(
-    model: &Forecaster,
-    parameters: &Parameters<T>,
-    data: &Dataset,
-    windows: &[WindowIndex],
-    noise: impl Into<NoiseSeed>,
-    averages: BatchAverages,
-) -> Result<Evaluation, TrainError> {
-    validate_under(model, parameters, data, windows, noise, averages, &StackControl::default())
-}
-
-/// [`validate`], where controllers may limit log-variances: at which a deviation counts as saturated.
-///
-/// # Errors
-/// Those of [`validate`].
-pub fn validate_under<T: Element>(
-    model: &Forecaster,
-    parameters: &Parameters<T>,
-    data: &Dataset,
-    windows: &[WindowIndex],
-    noise: impl Into<NoiseSeed>,
-    averages: BatchAverages,
-    control: &StackControl,
-) -> Result<Evaluation, TrainError> {
-    let noise = noise.into();
-    let mut tape = Tape::<T>::new();
-    let mut bindings = Bindings::new();
-    let mut buffers = BatchBuffers::default();
-    let mut statistics = UnitStatistics::new();
-    let mut rows: Vec<LayerRows> = model
-        .distributional_layers()
-        .into_iter()
-        .map(|l| LayerRows::new(model, l, control))
-        .collect();
-    let (mut nll, mut squares) = (0.0, 0.0);
-    for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
-        let key = evaluation_key(noise, index);
-        let batch = buffers.fill(data, chunk, true)?;
-        tape.reset();
-        let scores = tape.no_grad(|tape| -> Result<_, TrainError> {
-            let mut graph = Graph::new(tape, parameters, &mut bindings, Mode::Evaluate, key);
-            let scores = model.score_batch(&mut graph, &batch)?;
-            if let Some(units) = scores.units {
-                merge(&mut statistics, tape, &units, chunk.len());
-            }
-            for rows in &mut rows {
-                if let Some(output) = &scores.layers[rows.layer] {
-                    rows.scan(tape, output);
-                }
-            }
-            Ok([tape.scalar(scores.nll)?.to_f64(), tape.scalar(scores.mse)?.to_f64()])
-        })?;
-        if !scores.iter().all(|x| x.is_finite()) {
-            let report = model.non_finite_report(&tape, parameters, &bindings, "a score");
-            return Err(vdn_model::ModelError::NonFinite(report).into());
-        }
-        let weight = averages.weight(windows.len(), chunk.len()) * chunk.len() as f64;
-        nll += scores[0] * weight;
-        squares += scores[1] * weight;
-    }
-    let n = windows.len() as f64;
-    let units = (statistics.rows() > 0).then_some(statistics);
-    let parts = units.as_ref().map_or_else(Vec::new, |units| layer_statistics(model, units));
-    let layers =
-        parts.into_iter().zip(rows).map(|(statistics, LayerRows { layer, counts, .. })| {
-            LayerEvaluation { layer, statistics, rows: counts }
-        });
-    Ok(Evaluation { nll: nll / n, mse: squares / n, layers: layers.collect(), units })
-}
-
-/// Counts of one layer.
-struct LayerRows {
-    layer: usize,
-    counts: RowCounts,
-    limits: [f64; 2],
-}
-
-impl LayerRows {
-    fn new(model: &Forecaster, layer: usize, control: &StackControl) -> Self {
-        let units = model.stack().layers()[layer].config().distributional();
-        let counts = RowCounts::new(units, model.config().latent_dims);
-        Self { layer, counts, limits: logvar_limits(model, layer, control) }
-    }
-
-    fn scan<T: Element>(&mut self, tape: &Tape<T>, output: &LayerOutput) {
-        let value = |var| tape.value(var).data();
-        match (output.units.mean_kl, output.units.kl) {
-            // Units that are not Gaussian: the KL of a row does not follow from its mean and deviation.
-            (Some(_), Some(kl)) => {
-                self.counts.scan_kl(value(kl), value(output.logvar), self.limits);
-            }
-            _ => self.counts.scan(value(output.mu), value(output.logvar), self.limits),
-        }
-    }
-}
-
 /// All metrics on windows, and the units' statistics (`None` for a deterministic twin).
 ///
-/// With [`Intervention::Permute`] (of a layer, too) the windows are shuffled first, so that latents are swapped between windows that have
-/// nothing to do with each other; averages do not depend on the order, block standard errors mean nothing then.
+/// With [`Intervention::Permute`] (of a layer, too) the windows are shuffled first, so that latents are swapped between
+/// windows that have nothing to do with each other; averages do not depend on the order, block standard errors mean nothing then.
 ///
 /// # Errors
 /// Windows that do not fit the model; a prediction that is not finite.
@@ -330,7 +160,7 @@ pub fn evaluate<T: Element>(
     if matches!(intervention, Intervention::Permute | Intervention::LayerPermute(_)) {
         order.shuffle(&mut NoiseRng::new(noise.key(ORDER, STEP)));
     }
-    let mut passes = Passes::new(model, parameters, data, noise.into());
+    let mut passes = Passes::new(model, parameters, data, noise);
     let settings = ScoreSettings {
         point: match model.config().aggregation {
             Aggregation::Median => PointForecast::Median,

@@ -1,8 +1,8 @@
-//! What became of the units of a run's weights: measured on the validation windows, judged, and written.
+//! What became of the units of a run's weights: measured and judged on the validation windows, their worth on the test
+//! windows, and written.
 
 use crate::diagnose::{diagnose, rate_given_past, unit_costs};
 use crate::error::TrainError;
-use crate::evaluate::validate_under;
 use crate::experiment::Experiment;
 use crate::history::read_losses;
 use crate::layer_reports::{LayerReport, LayerReports};
@@ -11,6 +11,7 @@ use crate::probe::probe;
 use crate::run::RunDirectory;
 use crate::unit_history::{UnitHistory, layer_file};
 use crate::unit_report::{LayerUnits, UnitReport, write_units};
+use crate::validation::validate_under;
 use std::path::Path;
 use vdn_model::controllers::{ControlState, StackControl};
 use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living, Seen};
@@ -31,7 +32,8 @@ impl Experiment {
         Ok(controllers)
     }
 
-    /// What became of the units of trained weights, on the validation windows; `None` without distributional units.
+    /// What became of the units of trained weights, on the validation windows, and what they bring to the forecasts of the test
+    /// windows; `None` without distributional units.
     /// `control` is the controllers' state that belongs to the weights, `seen` what training saw of the units of each layer
     /// from epoch to epoch; every unit is written to `file`, if there is one.
     pub(crate) fn examine(
@@ -55,10 +57,14 @@ impl Experiment {
         let settings = &config.diagnostics;
         let mut probe = probe(model, parameters, &self.data, noise, settings, &diagnostics)?;
         if let Some(probe) = &mut probe {
-            // Once training is over all windows can be afforded: a smaller standard error.
+            // Once training is over: what the units bring to the forecasts that the run is scored by.
+            let test = &self.data.splits().test;
+            let on_test =
+                validate_under(model, parameters, &self.data, test, noise, averages, &controllers)?;
+            let on_test = diagnose(model, &on_test, &controllers)?;
             let worth =
-                |layer, kl| layer_use(model, parameters, &self.data, windows, noise, layer, kl);
-            let kl: Vec<f64> = diagnostics.iter().map(|own| unit_costs(own).iter().sum()).collect();
+                |layer, kl| layer_use(model, parameters, &self.data, test, noise, layer, kl);
+            let kl: Vec<f64> = on_test.iter().map(|own| unit_costs(own).iter().sum()).collect();
             probe.together = worth(None, kl.iter().sum())?;
             for (own, kl) in probe.layers.iter_mut().zip(kl) {
                 own.worth = if depth == 1 { probe.together } else { worth(Some(own.layer), kl)? };

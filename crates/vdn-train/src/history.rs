@@ -6,10 +6,10 @@
 
 use crate::atomic_file::write_atomically;
 use crate::error::TrainError;
-use crate::evaluate::Evaluation;
 use crate::layer_use::LayerUse;
 use crate::probe::LayerProbe;
 use crate::training_step::Running;
+use crate::validation::Evaluation;
 use std::fmt::Write;
 use std::path::Path;
 use vdn_model::diagnostics::{Diagnostics, Living, Reason};

@@ -38,6 +38,7 @@ mod trainer;
 mod training_step;
 mod unit_history;
 mod unit_report;
+mod validation;
 
 pub use atomic_file::write_atomically;
 pub use checkpoint::{load_control, load_weights, save_control, save_weights};
@@ -54,10 +55,7 @@ pub use config::{
 pub use control_step::ControlLog;
 pub use diagnose::{diagnose, layer_statistics, logvar_limits};
 pub use error::TrainError;
-pub use evaluate::{
-    Averaging, BatchAverages, EVALUATION_BATCH, Evaluation, INFORMED, LayerEvaluation, evaluate,
-    forecast, mean_crps, validate, validate_under,
-};
+pub use evaluate::{Averaging, BatchAverages, EVALUATION_BATCH, evaluate, forecast, mean_crps};
 pub use experiment::{Stage, evaluate_run, train_run};
 pub use forecast_run::forecast_run;
 pub use history::{Epoch, EpochLayer, EpochUnits, write_history};
@@ -75,3 +73,4 @@ pub use selection::{Candidate, SelectionRule};
 pub use trainer::{Files, Progress, Trained, Trainer};
 pub use unit_history::{UNIT_MEASURES, UnitHistory, layer_file};
 pub use unit_report::{LayerUnits, ProbeReport, UnitReport, write_units};
+pub use validation::{Evaluation, INFORMED, LayerEvaluation, validate, validate_under};

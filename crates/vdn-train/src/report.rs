@@ -82,7 +82,7 @@ impl Row {
             self.rate = Some(mean(units.rate()));
             self.mismatch = Some(mean(units.mismatch()));
             self.kl = Some(units.kl().iter().sum());
-            self.informed = Some(units.share_with_rate(crate::evaluate::INFORMED));
+            self.informed = Some(units.share_with_rate(crate::validation::INFORMED));
         }
         self
     }

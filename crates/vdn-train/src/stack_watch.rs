@@ -3,10 +3,10 @@
 use crate::config::DiagnosticsConfig;
 use crate::diagnose::{diagnose, rate_given_past};
 use crate::error::TrainError;
-use crate::evaluate::Evaluation;
 use crate::history::{EpochLayer, EpochLayers, EpochUnits};
 use crate::probe::Probe;
 use crate::unit_history::{UnitHistory, layer_file};
+use crate::validation::Evaluation;
 use std::path::Path;
 use vdn_model::Forecaster;
 use vdn_model::controllers::StackControl;
@@ -91,7 +91,7 @@ impl StackWatch {
 
     /// Writes every unit in every epoch so far, each layer to the file that [`layer_file`] makes of `path`.
     pub(crate) fn write(&self, path: &Path) -> Result<(), TrainError> {
-        let written = self.layers.iter().filter(|own| own.history.epochs() > 0);
-        written.map(|own| own.history.write(&layer_file(path, own.layer + 1, self.depth))).collect()
+        let mut written = self.layers.iter().filter(|own| own.history.epochs() > 0);
+        written.try_for_each(|own| own.history.write(&layer_file(path, own.layer + 1, self.depth)))
     }
 }

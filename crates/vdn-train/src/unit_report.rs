@@ -146,16 +146,14 @@ pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse) -> String {
         (false, false) => "NOT USED (at most two standard errors)",
     };
     format!(
-        "{label}{verdict}: {whose} bring {:.2}{} nats per window (by the predictive score {:.2}{}) and cost {:.2}, net {:.2}; \
-         CRPS {:.4}, with z permuted {:.4}",
+        "{label}{verdict}: {whose} bring {:.2}{} nats per window (by the predictive score {:.2}{}) and cost {:.2}, net {:.2} \
+         (test windows)",
         l.value,
         error(l.value_error),
         l.score_value,
         error(l.score_value_error),
         l.kl,
         l.net,
-        l.crps,
-        l.crps_permuted,
     )
 }
 

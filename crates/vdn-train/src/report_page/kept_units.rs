@@ -139,7 +139,7 @@ fn worth(page: &mut Page, evaluated: &Evaluated) {
     page.table(&Table {
         title: "What the units are worth together".to_owned(),
         note: format!(
-            "On {} validation windows, nats per window: how much likelier the targets are with the units' samples than with \
+            "On {} test windows, nats per window: how much likelier the targets are with the units' samples than with \
              draws from their priors, less the KL that they cost. {} more than two standard errors: the units {} read.{beside}",
             together.windows,
             if together.is_used() { "It is" } else { "It is not" },
