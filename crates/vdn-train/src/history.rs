@@ -35,6 +35,9 @@ pub struct Epoch {
     pub validation_nll: f64,
     /// The validation mean squared error.
     pub validation_mse: f64,
+    /// What the best epoch is chosen by ([`Selection`](crate::Selection)), smaller is better: the CRPS on the validation windows,
+    /// unless another is asked for.
+    pub selection: f64,
     /// The mean rate of the units on the validation windows, in nats.
     pub rate: f64,
     /// The mean mismatch of the units on the validation windows, in nats.
@@ -96,7 +99,7 @@ impl Epoch {
     pub(crate) fn new(
         trained: &EpochSteps<'_>,
         validation: &Evaluation,
-        best: bool,
+        (selection, best): (f64, bool),
         units: EpochLayers,
     ) -> Self {
         let EpochSteps { epoch, step, learning_rate, running } = *trained;
@@ -111,6 +114,7 @@ impl Epoch {
             learning_rate,
             validation_nll: validation.nll,
             validation_mse: validation.mse,
+            selection,
             rate: validation.mean_rate(),
             mismatch: validation.mean_mismatch(),
             informed: validation.informed(),
@@ -247,7 +251,7 @@ impl EpochUnits {
 }
 
 const HEADER: &str = "epoch,step,loss,train_nll,kl,gradient_norm,learning_rate,validation_nll,validation_mse,\
-                      rate,mismatch,informed,best";
+                      selection,rate,mismatch,informed,best";
 
 /// The names of [`EpochUnits::columns`].
 const UNIT_COLUMNS: [&str; 16] = [
@@ -287,12 +291,14 @@ pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
     text.push('\n');
     for e in epochs {
         let Epoch { epoch, step, loss, train_nll, kl, gradient_norm, learning_rate, .. } = e;
-        let Epoch { validation_nll, validation_mse, rate, mismatch, informed, best, .. } = e;
+        let Epoch {
+            validation_nll, validation_mse, selection, rate, mismatch, informed, best, ..
+        } = e;
         let best = u8::from(*best);
         write!(
             text,
             "{epoch},{step},{loss},{train_nll},{kl},{gradient_norm},{learning_rate},{validation_nll},\
-             {validation_mse},{rate},{mismatch},{informed},{best}"
+             {validation_mse},{selection},{rate},{mismatch},{informed},{best}"
         )
         .expect("writing to a string cannot fail");
         let together = e.units.map_or([None; 16], |units| units.columns());

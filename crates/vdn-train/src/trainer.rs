@@ -234,7 +234,7 @@ impl Trainer {
                 })?;
             let better = best.as_ref().is_none_or(|best| score < best.score);
             let done = EpochSteps { epoch, step: *step, learning_rate: rate, running: &running };
-            history.push(Epoch::new(&done, &validation, better, layers));
+            history.push(Epoch::new(&done, &validation, (score, better), layers));
             if better {
                 let control = (!state.control.is_empty()).then(|| state.control.state());
                 let seen = watch.seen();

@@ -59,7 +59,7 @@ pub enum ControlName {
 #[serde(default, deny_unknown_fields)]
 pub struct ControlConfig {
     /// How units are kept inside their constraints; left out: `rate`, or `none` where `controllers` names others or the
-    /// reference's values are asked for.
+    /// reference's values are asked for. Settings of single layers keep the mode of all, unless they name their own.
     pub mode: Option<ControlName>,
     /// Controllers beside those of the mode.
     pub controllers: ControllerSet,
@@ -221,8 +221,8 @@ impl ControlConfig {
         let only_rate =
             self.chosen_mode() == ControlName::Rate && self.controllers == ControllerSet::default();
         if !only_rate && !layer.gaussian {
-            let reason = "control.mode: bands and their feasibility are those of normal units; \
-                          other families can be controlled by rate";
+            let reason = "control: these controllers are for normal and log-normal units; \
+                          other families can be controlled by rate (mode = \"rate\", or none)";
             return Err(TrainError::config(reason));
         }
         check_demands(self, layer)?;

@@ -81,6 +81,12 @@ pub(super) fn training(page: &mut Page, history: &Columns) {
         ),
         history.chart("Squared error", "", "MSE, validation", &[("validation_mse", "validation")]),
         history.chart(
+            "What the kept epoch is chosen by",
+            "The CRPS of the validation windows, unless `train.selection` asks for another; smaller is better.",
+            "score, validation",
+            &[("selection", "validation")],
+        ),
+        history.chart(
             "Gradient norm",
             "Before the clip, mean over the epoch.",
             "norm",
