@@ -23,10 +23,10 @@ use vdn_model::diagnostics::{CollapseThresholds, Living};
 use vdn_model::{Forecaster, Intervention, Parameters, Prediction, Variant};
 use vdn_tensor::parallel::Pool;
 use vdn_train::data::{Dataset, WindowIndex};
-use vdn_train::metrics::{ScoreSettings, Scores, Summary, WindowPrediction, overlap_block};
+use vdn_train::metrics::{ScoreSettings, Scores, Summary, WindowPrediction};
 use vdn_train::{
-    BatchAverages, ControlName, RunConfig, Trainer, diagnose, evaluate, forecast, layer_use,
-    mean_crps, ridge, validate, validate_under,
+    BatchAverages, ControlName, RunConfig, Trainer, block_length, diagnose, evaluate, forecast,
+    layer_use, mean_crps, ridge, validate, validate_under,
 };
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -272,10 +272,7 @@ fn put_scores(line: &mut Line, summary: &Summary) {
 fn mixture_of(members: &[&Vec<Prediction>], data: &Dataset) -> Result<Summary, Failure> {
     let test: &[WindowIndex] = &data.splits().test;
     let horizon = data.spec().horizon;
-    let pairs = test.windows(2).filter(|w| w[0].series == w[1].series);
-    let spacing = pairs.map(|w| w[1].t.abs_diff(w[0].t)).min().unwrap_or(1).max(1);
-    let mut scores =
-        Scores::new(ScoreSettings::default(), overlap_block(horizon, spacing as usize))?;
+    let mut scores = Scores::new(ScoreSettings::default(), block_length(data, test))?;
     let mut target = vec![0.0; test.len() * horizon];
     data.fill_targets(test, &mut target, |y| y)?;
     let mut first = 0;

@@ -4,13 +4,12 @@ use crate::batch::BatchBuffers;
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
 use crate::metrics::{
-    MedianConvention, PointForecast, ScoreSettings, Scores, Summary, WindowPrediction,
-    WindowScores, overlap_block,
+    MedianConvention, MetricError, PointForecast, ScoreSettings, Scores, Summary, WindowPrediction,
+    overlap_block, window_crps,
 };
 use crate::noise_seed::NoiseSeed;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use std::sync::Mutex;
 use vdn_autograd::Tape;
 use vdn_model::{
     Aggregation, Bindings, Forecaster, Graph, Intervention, Mode, Parameters, Prediction,
@@ -27,6 +26,7 @@ pub const EVALUATION_BATCH: usize = 128;
 const STEP: u32 = u32::MAX - 1;
 /// The stream that orders windows before their latents are swapped.
 const ORDER: u32 = (1 << 30) + 1;
+
 /// What weighs the same in an average over windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,8 +79,9 @@ pub(crate) fn evaluation_key(noise: NoiseSeed, index: usize) -> NoiseKey {
     noise.key(0, STEP).fold_in(index as u64)
 }
 
-/// The number of windows whose targets overlap, in the order of these windows: the length of blocks.
-pub(crate) fn block_length(data: &Dataset, windows: &[WindowIndex]) -> usize {
+/// The number of windows whose targets overlap, in the order of these windows: the length of blocks for standard errors.
+#[must_use]
+pub fn block_length(data: &Dataset, windows: &[WindowIndex]) -> usize {
     let pairs = windows.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);
     let spacing = pairs.map(|w| w[1].t - w[0].t).min().unwrap_or(1);
     overlap_block(data.spec().horizon, spacing as usize)
@@ -139,6 +140,19 @@ impl<'a, T: Element> Passes<'a, T> {
     }
 }
 
+/// The order in which windows are visited: shuffled where latents are swapped between neighbours.
+fn order_under(
+    intervention: Intervention,
+    windows: &[WindowIndex],
+    noise: NoiseSeed,
+) -> Vec<WindowIndex> {
+    let mut order = windows.to_vec();
+    if matches!(intervention, Intervention::Permute | Intervention::LayerPermute(_)) {
+        order.shuffle(&mut NoiseRng::new(noise.key(ORDER, STEP)));
+    }
+    order
+}
+
 /// All metrics on windows, and the units' statistics (`None` for a deterministic twin).
 ///
 /// With [`Intervention::Permute`] (of a layer, too) the windows are shuffled first, so that latents are swapped between
@@ -156,10 +170,7 @@ pub fn evaluate<T: Element>(
     averages: BatchAverages,
 ) -> Result<(Summary, Option<UnitStatistics>), TrainError> {
     let noise = noise.into();
-    let mut order = windows.to_vec();
-    if matches!(intervention, Intervention::Permute | Intervention::LayerPermute(_)) {
-        order.shuffle(&mut NoiseRng::new(noise.key(ORDER, STEP)));
-    }
+    let order = order_under(intervention, windows, noise);
     let mut passes = Passes::new(model, parameters, data, noise);
     let settings = ScoreSettings {
         point: match model.config().aggregation {
@@ -191,20 +202,49 @@ pub fn mean_crps<T: Element>(
     noise: impl Into<NoiseSeed>,
     averages: BatchAverages,
 ) -> Result<f64, TrainError> {
-    let settings = ScoreSettings {
-        taus: Vec::new(),
-        intervals: Vec::new(),
-        quantile_levels: Vec::new(),
-        ..ScoreSettings::default()
-    };
-    let mut passes = Passes::new(model, parameters, data, noise.into());
-    let mut scores = WindowAverages::new(settings, data, windows)?;
-    for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
-        let prediction = passes.predict(index, chunk, Intervention::None)?;
-        let weight = averages.weight(windows.len(), chunk.len());
-        scores.push(data, chunk, weight, |row| PredictedRow::new(&prediction, row))?;
+    crps_under(model, parameters, data, windows, noise.into(), averages, Intervention::None)
+}
+
+/// [`mean_crps`], with something done to the latents.
+pub(crate) fn crps_under<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Dataset,
+    windows: &[WindowIndex],
+    noise: NoiseSeed,
+    averages: BatchAverages,
+    intervention: Intervention,
+) -> Result<f64, TrainError> {
+    if windows.is_empty() {
+        return Err(MetricError::Empty { operation: "crps" }.into());
     }
-    Ok(scores.summary()?.crps.mean)
+    let mut passes = Passes::new(model, parameters, data, noise);
+    let mut sum = 0.0;
+    let order = order_under(intervention, windows, noise);
+    for (index, chunk) in order.chunks(averages.batch.max(1)).enumerate() {
+        let prediction = passes.predict(index, chunk, intervention)?;
+        let scores = per_window(data, chunk, |row, target| {
+            PredictedRow::new(&prediction, row).score(target, window_crps)
+        })?;
+        sum += averages.weight(order.len(), chunk.len()) * scores.iter().sum::<f64>();
+    }
+    Ok(sum / order.len() as f64)
+}
+
+/// What `score(place, target [H])` makes of each window, in their order; they are scored in parallel.
+pub(crate) fn per_window<V: Send>(
+    data: &Dataset,
+    windows: &[WindowIndex],
+    score: impl Fn(usize, &[f64]) -> Result<V, MetricError> + Sync + Send,
+) -> Result<Vec<V>, TrainError> {
+    let horizon = data.spec().horizon;
+    let mut targets = vec![0.0; windows.len() * horizon];
+    data.fill_targets(windows, &mut targets, |x| x)?;
+    let mut found: Vec<Option<Result<V, MetricError>>> = windows.iter().map(|_| None).collect();
+    parallel::for_each_chunk(&mut found, 1, |row, to| {
+        to[0] = Some(score(row, &targets[row * horizon..][..horizon]));
+    });
+    found.into_iter().flatten().map(|score| score.map_err(Into::into)).collect()
 }
 
 /// The predictive distribution of windows, in one piece.
@@ -256,6 +296,16 @@ impl PredictedRow {
         Self { means, sigma, weights }
     }
 
+    /// What `rule` makes of it against `target [H]`.
+    pub(crate) fn score<V>(
+        &self,
+        target: &[f64],
+        rule: impl FnOnce(&WindowPrediction<'_>, &[f64]) -> Result<V, MetricError>,
+    ) -> Result<V, MetricError> {
+        let weights = self.weights.as_deref();
+        rule(&WindowPrediction::new(&self.means, &self.sigma, weights, target.len())?, target)
+    }
+
     /// A normal forecast: one sample.
     pub(crate) fn gaussian(means: Vec<f64>, sigma: Vec<f64>) -> Self {
         Self { means, sigma, weights: None }
@@ -285,38 +335,19 @@ impl WindowAverages {
         data: &Dataset,
         windows: &[WindowIndex],
         weight: f64,
-        predict: impl Fn(usize) -> PredictedRow + Sync,
+        predict: impl Fn(usize) -> PredictedRow + Sync + Send,
     ) -> Result<(), TrainError> {
-        let horizon = data.spec().horizon;
-        let mut targets = vec![0.0; windows.len() * horizon];
-        data.fill_targets(windows, &mut targets, |x| x)?;
-        let scorer = self.scores.scorer();
-        let before = self.scores.windows();
-        let results: Vec<Mutex<Option<Result<WindowScores, TrainError>>>> =
-            windows.iter().map(|_| Mutex::new(None)).collect();
-        parallel::for_each(windows.len(), |row| {
-            let predicted = predict(row);
-            let target = &targets[row * horizon..][..horizon];
-            let scored = WindowPrediction::new(
-                &predicted.means,
-                &predicted.sigma,
-                predicted.weights.as_deref(),
-                horizon,
-            )
-            .and_then(|prediction| scorer.window(before + row, &prediction, target));
-            *results[row].lock().expect("scoring does not panic") =
-                Some(scored.map_err(Into::into));
-        });
-        for (window, result) in windows.iter().zip(results) {
+        let (scorer, before) = (self.scores.scorer(), self.scores.windows());
+        let scored = per_window(data, windows, |row, target| {
+            predict(row)
+                .score(target, |prediction, target| scorer.window(before + row, prediction, target))
+        })?;
+        for (window, scores) in windows.iter().zip(scored) {
             if self.last_series.is_some_and(|series| series != window.series) {
                 self.scores.start_series();
             }
             self.last_series = Some(window.series);
-            let scored = result
-                .into_inner()
-                .expect("scoring does not panic")
-                .expect("every window was scored");
-            self.scores.push_weighted(&scored?, weight)?;
+            self.scores.push_weighted(&scores, weight)?;
         }
         Ok(())
     }

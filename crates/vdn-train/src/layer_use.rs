@@ -2,9 +2,12 @@
 
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
-use crate::evaluate::{BatchAverages, PredictedRow, evaluate, forecast_under};
+use crate::evaluate::{
+    BatchAverages, EVALUATION_BATCH, PredictedRow, block_length, crps_under, forecast_under,
+    per_window,
+};
 use crate::experiment::predictive_score;
-use crate::metrics::{BlockSums, WindowPrediction, overlap_block, window_nll};
+use crate::metrics::{BlockSums, window_crps, window_nll};
 use crate::noise_seed::NoiseSeed;
 use serde::Serialize;
 use vdn_model::{Forecaster, Intervention, Parameters, Prediction};
@@ -60,9 +63,7 @@ pub(crate) fn estimates(
     columns: usize,
     value: impl Fn(usize, &mut [f64]),
 ) -> Result<BlockSums, TrainError> {
-    let pairs = windows.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);
-    let spacing = pairs.map(|w| w[1].t - w[0].t).min().unwrap_or(1);
-    let mut sums = BlockSums::new(columns, overlap_block(data.spec().horizon, spacing as usize))?;
+    let mut sums = BlockSums::new(columns, block_length(data, windows))?;
     let mut row = vec![0.0; columns];
     for (i, window) in windows.iter().enumerate() {
         if i > 0 && windows[i - 1].series != window.series {
@@ -74,23 +75,20 @@ pub(crate) fn estimates(
     Ok(sums)
 }
 
-/// The mean over samples of the log-likelihood of each window's target, nats per window.
-fn log_likelihoods(prediction: &Prediction, target: &[f64]) -> Vec<f64> {
+/// The mean over samples of the log-likelihood of `target [H]`, that of window number `row`, nats per window.
+fn log_likelihood(prediction: &Prediction, row: usize, target: &[f64]) -> f64 {
     let [samples, batch, horizon] = prediction.shape;
     let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
-    let of = |row: usize| {
-        let mut sum = 0.0;
-        for s in 0..samples {
-            for h in 0..horizon {
-                let sigma = prediction.sigma[row * horizon + h];
-                let mean = prediction.means[(s * batch + row) * horizon + h];
-                let r = (target[row * horizon + h] - mean) / sigma;
-                sum -= 0.5 * r * r + sigma.ln() + half_log_tau;
-            }
+    let mut sum = 0.0;
+    for s in 0..samples {
+        for (h, target) in target.iter().enumerate() {
+            let sigma = prediction.sigma[row * horizon + h];
+            let mean = prediction.means[(s * batch + row) * horizon + h];
+            let r = (target - mean) / sigma;
+            sum -= 0.5 * r * r + sigma.ln() + half_log_tau;
         }
-        sum / samples as f64
-    };
-    (0..batch).map(of).collect()
+    }
+    sum / samples as f64
 }
 
 /// What all units together bring and cost on windows, or those of one layer (from 0), with the others as they are; `kl` is
@@ -108,23 +106,20 @@ pub fn layer_use<T: Element>(
     kl: f64,
 ) -> Result<LayerUse, TrainError> {
     let noise = noise.into();
-    let horizon = data.spec().horizon;
-    let mut target = vec![0.0; windows.len() * horizon];
-    data.fill_targets(windows, &mut target, |x| x)?;
+    let horizon = data.spec().horizon as f64;
     let rule = predictive_score(model.score());
-    // Of each window, nats: the mean log-likelihood over samples, and the predictive score.
-    let of = |intervention| -> Result<Vec<[f64; 2]>, TrainError> {
-        let predictions = forecast_under(model, parameters, data, windows, noise, intervention)?;
+    // Of each window: the mean log-likelihood over samples and the predictive score, nats, and the CRPS.
+    let of = |intervention| -> Result<Vec<[f64; 3]>, TrainError> {
         let mut all = Vec::with_capacity(windows.len());
-        for prediction in &predictions {
-            let target = &target[all.len() * horizon..];
-            for (row, likelihood) in log_likelihoods(prediction, target).into_iter().enumerate() {
-                let PredictedRow { means, sigma, weights } = PredictedRow::new(prediction, row);
-                let window = WindowPrediction::new(&means, &sigma, weights.as_deref(), horizon)?;
-                let target = &target[row * horizon..][..horizon];
-                let score = -(horizon as f64) * window_nll(&window, target)?.of(rule);
-                all.push([likelihood, score]);
-            }
+        let predictions = forecast_under(model, parameters, data, windows, noise, intervention)?;
+        for (prediction, windows) in predictions.iter().zip(windows.chunks(EVALUATION_BATCH)) {
+            all.extend(per_window(data, windows, |row, target| {
+                let likelihood = log_likelihood(prediction, row, target);
+                PredictedRow::new(prediction, row).score(target, |predicted, target| {
+                    let score = -horizon * window_nll(predicted, target)?.of(rule);
+                    Ok([likelihood, score, window_crps(predicted, target)?])
+                })
+            })?);
         }
         Ok(all)
     };
@@ -133,16 +128,11 @@ pub fn layer_use<T: Element>(
         Some(layer) => (Intervention::LayerPrior(layer), Intervention::LayerPermute(layer)),
     };
     let (with, without) = (of(Intervention::None)?, of(blind)?);
-    let sums = estimates(data, windows, 4, |i, to| {
-        let ([a, c], [b, d]) = (with[i], without[i]);
-        to.copy_from_slice(&[a, b, a - b, c - d]);
+    let sums = estimates(data, windows, 5, |i, to| {
+        let ([a, c, crps], [b, d, _]) = (with[i], without[i]);
+        to.copy_from_slice(&[a, b, a - b, c - d, crps]);
     })?;
     let averages = BatchAverages::default();
-    let crps = |intervention| -> Result<f64, TrainError> {
-        let (summary, _) =
-            evaluate(model, parameters, data, windows, noise, intervention, averages)?;
-        Ok(summary.crps.mean)
-    };
     let (value, score) = (sums.estimate(2)?, sums.estimate(3)?);
     Ok(LayerUse {
         windows: windows.len(),
@@ -154,8 +144,8 @@ pub fn layer_use<T: Element>(
         score_value_error: score.standard_error,
         kl,
         net: value.mean - kl,
-        crps: crps(Intervention::None)?,
-        crps_permuted: crps(mixed)?,
+        crps: sums.estimate(4)?.mean,
+        crps_permuted: crps_under(model, parameters, data, windows, noise, averages, mixed)?,
     })
 }
 
@@ -172,8 +162,8 @@ mod tests {
             weights: None,
             aggregation: vdn_model::Aggregation::Mean,
         };
-        let found = log_likelihoods(&prediction, &[0.0, 1.0]);
+        let found = log_likelihood(&prediction, 0, &[0.0, 1.0]);
         let expected = -std::f64::consts::TAU.ln() - 0.5_f64.ln() - 0.5 * (0.0 + 4.0) / 2.0;
-        assert!((found[0] - expected).abs() < 1e-12, "{found:?} {expected}");
+        assert!((found - expected).abs() < 1e-12, "{found} {expected}");
     }
 }

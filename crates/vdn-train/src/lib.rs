@@ -55,7 +55,9 @@ pub use config::{
 pub use control_step::ControlLog;
 pub use diagnose::{diagnose, layer_statistics, logvar_limits};
 pub use error::TrainError;
-pub use evaluate::{Averaging, BatchAverages, EVALUATION_BATCH, evaluate, forecast, mean_crps};
+pub use evaluate::{
+    Averaging, BatchAverages, EVALUATION_BATCH, block_length, evaluate, forecast, mean_crps,
+};
 pub use experiment::{Stage, evaluate_run, train_run};
 pub use forecast_run::forecast_run;
 pub use history::{Epoch, EpochLayer, EpochUnits, write_history};

@@ -13,6 +13,7 @@
 use super::error::MetricError;
 use super::folded::table;
 use super::mixture::Mixture;
+use super::window::WindowPrediction;
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
 /// `1 / sqrt(pi)`: half the mean distance of two independent standard normals.
@@ -29,6 +30,37 @@ const INVERSE_SQRT_PI: f64 = 0.564_189_583_547_756_3;
 #[must_use]
 pub fn mixture_crps(mixture: &Mixture<'_>, y: f64) -> f64 {
     mixture_crps_with(mixture, y, &mut Vec::new())
+}
+
+/// The exact CRPS of `target [H]` under `prediction`, the mean over the steps, in the unit of the target.
+///
+/// ```
+/// use vdn_train::metrics::{WindowPrediction, gaussian_crps, window_crps};
+/// let prediction = WindowPrediction::gaussian(&[0.0, 1.0], &[1.0, 0.5])?;
+/// let both = 0.5 * (gaussian_crps(0.0, 1.0, 0.3) + gaussian_crps(1.0, 0.5, 0.3));
+/// assert!((window_crps(&prediction, &[0.3, 0.3])? - both).abs() < 1e-15);
+/// # Ok::<(), vdn_train::metrics::MetricError>(())
+/// ```
+///
+/// # Errors
+/// When an input is not finite or outside its domain, or a score overflows.
+pub fn window_crps(prediction: &WindowPrediction<'_>, target: &[f64]) -> Result<f64, MetricError> {
+    prediction.check("crps", target)?;
+    let mut scratch = Vec::with_capacity(prediction.samples());
+    let (mut sum, mut overflow) = (0.0, None);
+    prediction.for_each_step(|h, mixture| {
+        let value = mixture_crps_with(&mixture, target[h], &mut scratch);
+        if !value.is_finite() {
+            overflow.get_or_insert((h, value));
+        }
+        sum += value;
+    });
+    match overflow {
+        Some((h, value)) => {
+            Err(MetricError::Score { metric: "crps", window: 0, step: Some(h), value })
+        }
+        None => Ok(sum / target.len() as f64),
+    }
 }
 
 /// [`mixture_crps`] with a buffer to reuse between targets.

@@ -39,7 +39,7 @@ pub mod window;
 
 pub use block::{BlockSums, Estimate, overlap_block};
 pub use coverage::PitHistogram;
-pub use crps::{SortedSample, gaussian_crps, mixture_crps, sample_crps};
+pub use crps::{SortedSample, gaussian_crps, mixture_crps, sample_crps, window_crps};
 pub use error::MetricError;
 pub use likelihood::{PredictiveScore, WindowNll, window_nll};
 pub use mixture::Mixture;

@@ -4,8 +4,8 @@ use vdn_model::{Aggregation, Forecaster, Intervention, Prediction};
 use vdn_train::data::WindowIndex;
 use vdn_train::metrics::BlockSums;
 use vdn_train::{
-    Averaging, BatchAverages, ModelConfig, RunConfig, RunDirectory, evaluate, evaluate_run,
-    train_run, validate,
+    Averaging, BatchAverages, ControlName, ModelConfig, RunConfig, RunDirectory, Selection,
+    evaluate, evaluate_run, train_run, validate,
 };
 
 fn resolved(text: &str) -> RunConfig {
@@ -219,4 +219,21 @@ fn the_lower_median_is_a_sample() {
         aggregation: Aggregation::LowerMedian,
     };
     assert_eq!(prediction.point(), [2.0, -3.0]);
+}
+
+/// The choices of training that are this project's own stay the reference's in its mode; what is set by name stays, too.
+#[test]
+fn choices_of_training_are_the_references_in_its_mode() {
+    let of = |text: &str| {
+        let config = resolved(text);
+        (config.train.learning_rate, config.train.selection, config.control.mode)
+    };
+    let own = (Some(3e-4), Some(Selection::Crps), Some(ControlName::Rate));
+    assert_eq!(of(""), own);
+    let reference = "[model]\ncompatibility = \"reference\"\n";
+    assert_eq!(of(reference), (Some(1e-3), Some(Selection::Nll), Some(ControlName::None)));
+    let named = format!(
+        "{reference}[train]\nlearning_rate = 0.5\nselection = \"mse\"\n[control]\nmode = \"homeo\"\n"
+    );
+    assert_eq!(of(&named), (Some(0.5), Some(Selection::Mse), Some(ControlName::Homeo)));
 }

@@ -1,43 +1,20 @@
 //! Controllers in training: the AR penalty between windows, compositions, what is refused, what is restored.
 
-use vdn_model::{Forecaster, Parameters};
+use super::support::{Failure, Run, train};
 use vdn_train::{
-    BudgetScope, ControlConfig, ControlName, ControllerName, Files, RunConfig, Trained, Trainer,
+    BudgetScope, ControlConfig, ControlName, ControllerName, Files, RunConfig, Trained, evaluate,
     load_control, load_weights, mean_crps,
 };
-
-type Failure = Box<dyn std::error::Error>;
 
 const SMALL: &str = "[data]\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n[model]\nunits = 16\nhidden = 16\n\
     head_hidden = 16\nevaluate_samples = 8\n[train]\nepochs = 4\nbatch = 16\n";
 
 fn config(text: &str) -> Result<RunConfig, Failure> {
-    let config = RunConfig::from_toml(&format!("{SMALL}{text}"))?.resolved();
-    config.validate()?;
-    Ok(config)
+    super::support::config(SMALL, text)
 }
 
-/// The error that such a configuration is refused with.
 fn refusal(text: &str) -> String {
-    let config = RunConfig::from_toml(&format!("{SMALL}{text}")).expect(text);
-    config.resolved().validate().expect_err(text).to_string()
-}
-
-struct Run {
-    config: RunConfig,
-    model: Forecaster,
-    parameters: Parameters<f32>,
-    trained: Trained,
-}
-
-fn train(config: RunConfig, files: Option<Files>) -> Result<Run, Failure> {
-    let data = config.data.dataset(config.data.load_table()?)?;
-    let mut forecaster = config.model.to_forecaster(&config.data)?;
-    forecaster.emit_kl |= config.control.wants_rows();
-    let (model, mut parameters) = Forecaster::new::<f32>(forecaster, config.train.seed)?;
-    let trainer = Trainer { files, ..Trainer::new(&config) };
-    let trained = trainer.train(&model, &mut parameters, &data, |_| {})?;
-    Ok(Run { config, model, parameters, trained })
+    super::support::refusal(SMALL, text)
 }
 
 fn last(trained: &Trained, column: &str) -> f64 {
@@ -144,7 +121,7 @@ fn the_state_belongs_to_the_best_weights_and_is_restored_from_disk() -> Result<(
     config.train.learning_rate = Some(1.0);
     config.schedule.warmup_steps = 1000;
     let run = train(config, Some(files))?;
-    let Run { config, model, parameters, trained } = &run;
+    let Run { config, model, parameters, trained, .. } = &run;
     let best = trained.best_epoch;
     let steps = trained.control_log.column("step").ok_or("no steps")?;
     assert!(best < trained.history.len(), "the best epoch is the last one: nothing to restore");
@@ -289,12 +266,23 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         config.train.selection = vdn_train::RunConfig::from_toml(text)?.train.selection;
         config.train.learning_rate = Some(5.0);
         config.schedule.warmup_steps = 1000;
-        let run = train(config, None)?;
-        let data = run.config.data.dataset(run.config.data.load_table()?)?;
+        let Run { config, data, model, parameters, trained } = train(config, None)?;
+        // The history says what it was chosen by: the kept epoch has the first of the least values.
+        let chosen_by = |epoch: &vdn_train::Epoch| epoch.selection;
+        let least = trained.history.iter().map(chosen_by).fold(f64::INFINITY, f64::min);
+        let first = trained.history.iter().position(|epoch| epoch.selection == least);
+        assert_eq!(first, Some(trained.best_epoch - 1));
         let windows = &data.splits().validation;
-        let averages = run.config.train.averages();
-        let crps = mean_crps(&run.model, &run.parameters, &data, windows, 0, averages)?;
-        Ok((run.trained.best_epoch, crps))
+        let averages = config.train.averages();
+        let crps = mean_crps(&model, &parameters, &data, windows, 0, averages)?;
+        if text.contains("crps") {
+            assert_eq!(least, crps);
+            // Alone it is what it is among all metrics.
+            let none = vdn_model::Intervention::None;
+            let (summary, _) = evaluate(&model, &parameters, &data, windows, 0, none, averages)?;
+            assert!((summary.crps.mean - crps).abs() < 1e-12 * crps);
+        }
+        Ok((trained.best_epoch, crps))
     };
     let (_, best) = crps("[train]\nselection = \"crps\"\n")?;
     for other in ["nll", "mse", "elbo"] {

@@ -8,3 +8,4 @@ mod layers;
 mod non_finite;
 mod stack_control;
 mod stacks;
+mod support;

@@ -1,41 +1,18 @@
 //! Controllers of the layers of a stack: each holds its own, is refused by its name, and is restored with the weights.
 
-use vdn_model::{Forecaster, Parameters, UnitStatistics};
-use vdn_train::data::{Dataset, WindowIndex};
+use super::support::{Failure, Run, train};
+use vdn_model::UnitStatistics;
+use vdn_train::data::WindowIndex;
 use vdn_train::{
-    ControlConfig, Files, LayerOverride, RunConfig, Trained, Trainer, layer_statistics,
-    load_control, load_weights, save_control, validate,
+    ControlConfig, Files, LayerOverride, RunConfig, layer_statistics, load_control, load_weights,
+    save_control, validate,
 };
-
-type Failure = Box<dyn std::error::Error>;
 
 const SMALL: &str = "[data]\ninput_len = 48\nhorizon = 7\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n\
     [train]\nepochs = 4\nbatch = 16\n[model]\nunits = 16\nhidden = 16\nhead_hidden = 16\nevaluate_samples = 8\n";
 
 fn config(text: &str) -> Result<RunConfig, Failure> {
-    let config = RunConfig::from_toml(&format!("{SMALL}{text}"))?.resolved();
-    config.validate()?;
-    // What is written reads back as the same.
-    assert_eq!(RunConfig::from_toml(&config.to_toml()?)?, config, "{text}");
-    Ok(config)
-}
-
-struct Run {
-    config: RunConfig,
-    data: Dataset,
-    model: Forecaster,
-    parameters: Parameters<f32>,
-    trained: Trained,
-}
-
-fn train(config: RunConfig, files: Option<Files>) -> Result<Run, Failure> {
-    let data = config.data.dataset(config.data.load_table()?)?;
-    let mut forecaster = config.model.to_forecaster(&config.data)?;
-    forecaster.emit_kl |= config.control.wants_rows();
-    let (model, mut parameters) = Forecaster::new::<f32>(forecaster, config.train.seed)?;
-    let trainer = Trainer { files, ..Trainer::new(&config) };
-    let trained = trainer.train(&model, &mut parameters, &data, |_| {})?;
-    Ok(Run { config, data, model, parameters, trained })
+    super::support::config(SMALL, text)
 }
 
 fn mean(x: &[f64]) -> f64 {
@@ -148,12 +125,8 @@ fn the_state_of_every_layer_is_restored_with_the_weights() -> Result<(), Failure
     Ok(())
 }
 
-/// The error that such a configuration is refused with.
 fn refusal(text: &str) -> String {
-    match RunConfig::from_toml(&format!("{SMALL}{text}")) {
-        Ok(config) => config.resolved().validate().expect_err(text).to_string(),
-        Err(error) => error.to_string(),
-    }
+    super::support::refusal(SMALL, text)
 }
 
 #[test]
