@@ -2,13 +2,14 @@
 //! under one without memory.
 //!
 //! ```sh
-//! cargo run --release -p vdn-train --example sequence_forecaster -- [threads]
+//! cargo run --release -p vdn-train --example sequence_forecaster -- [threads] [seeds]
 //! ```
 //!
 //! The two models are the same but for the prior: encoder, units, emission, initial weights, batches, number of steps. The
 //! first three years train; the last is held out and scored by the predictive likelihood `p(x_t | x_1 .. x_{t-1})` of each
 //! day, by a particle filter with the same number of particles for both (a lower bound in expectation, whatever the
-//! posterior); then both forecast two weeks ahead from every week of it.
+//! posterior); then both forecast two weeks ahead from every week of it. With several seeds, which change initial weights,
+//! batches and noise, the table at the end has the mean over them and its standard error.
 
 use std::error::Error;
 use std::f64::consts::TAU;
@@ -36,7 +37,6 @@ const SHOWN: [usize; 5] = [1, 2, 3, 7, 14];
 const CHANNELS: [&str; 3] = ["temp_max", "temp_min", "wind"];
 /// Sine and cosine of the day of the year.
 const CALENDAR: usize = 2;
-const KEY: NoiseKey = NoiseKey::new(5, 0, 0);
 
 /// Standardised observations `[days, channels]` and the calendar `[days, 2]`.
 struct Weather {
@@ -83,15 +83,21 @@ impl Weather {
 struct Trained {
     model: SequenceForecaster,
     parameters: Parameters<f32>,
+    key: NoiseKey,
 }
 
-fn train(weather: &Weather, config: SequenceForecasterConfig) -> Result<Trained, Failure> {
-    let (model, mut parameters) = SequenceForecaster::new::<f32>(config, 1)?;
+fn train(
+    weather: &Weather,
+    config: SequenceForecasterConfig,
+    seed: u64,
+) -> Result<Trained, Failure> {
+    let (model, mut parameters) = SequenceForecaster::new::<f32>(config, seed)?;
+    let start = NoiseKey::new(seed, 0, 0);
     let optimizer = AdamWConfig { clip_norm: 1.0, ..AdamWConfig::default() };
     let mut optimizer = AdamW::new(optimizer, &parameters)?;
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     for update in 0..UPDATES {
-        let key = NoiseKey { step: update, ..KEY };
+        let key = NoiseKey { step: update, ..start };
         let mut draws = [0.0_f64; BATCH];
         key.with_stream(1).fill_uniform(0, &mut draws);
         let last = (weather.split - STEPS) as f64;
@@ -112,7 +118,7 @@ fn train(weather: &Weather, config: SequenceForecasterConfig) -> Result<Trained,
             .map(|i| bindings.get(i).and_then(|var| tape.gradient(var)).map(|g| g.data()));
         optimizer.step(&mut parameters, rate, gradients)?;
     }
-    Ok(Trained { model, parameters })
+    Ok(Trained { model, parameters, key: start })
 }
 
 /// What the held-out year says.
@@ -125,17 +131,17 @@ struct Scores {
 }
 
 fn score(weather: &Weather, trained: &Trained, particles: usize) -> Result<Scores, Failure> {
-    let Trained { model, parameters } = trained;
+    let &Trained { ref model, ref parameters, key } = trained;
     // All days, so that the held-out year is predicted from what came before; its days alone count.
     let series = Series::new(model.config(), &weather.observations, &weather.calendar, 1)?;
-    let how = ParticleConfig { particles, noise: KEY };
+    let how = ParticleConfig { particles, noise: key };
     let filter = model.filter(parameters, series, how)?;
     let days: Vec<f64> = filter.log_predictive[weather.split..].iter().map(|l| l[0]).collect();
     let (predictive, error) = block_mean(&days);
-    let whole = model.bound(parameters, series, 32, KEY)?.elbo()[0];
+    let whole = model.bound(parameters, series, 32, key)?.elbo()[0];
     let [x, calendar] = weather.sequences(&[0], weather.split);
     let first = Series::new(model.config(), &x, &calendar, 1)?;
-    let before = model.bound(parameters, first, 32, KEY)?.elbo()[0];
+    let before = model.bound(parameters, first, 32, key)?.elbo()[0];
     let bound = (whole - before) / (weather.days - weather.split) as f64;
     Ok(Scores { predictive, error, bound, days })
 }
@@ -152,7 +158,7 @@ fn block_mean(x: &[f64]) -> (f64, f64) {
 
 /// Coverage and mean width of the central 90 % interval, and the log-density in nats per day and channel, by days ahead.
 fn forecasts(weather: &Weather, trained: &Trained) -> Result<Vec<[f64; 3]>, Failure> {
-    let Trained { model, parameters } = trained;
+    let &Trained { ref model, ref parameters, key } = trained;
     let mut rows = Vec::new();
     let origins: Vec<usize> = (weather.split..weather.days - HORIZON).step_by(7).collect();
     // Half a year before each origin, all origins as one batch.
@@ -160,9 +166,9 @@ fn forecasts(weather: &Weather, trained: &Trained) -> Result<Vec<[f64; 3]>, Fail
     let starts: Vec<usize> = origins.iter().map(|o| o - history).collect();
     let [x, calendar] = weather.sequences(&starts, history);
     let series = Series::new(model.config(), &x, &calendar, origins.len())?;
-    let filter = model.filter(parameters, series, ParticleConfig { particles: 200, noise: KEY })?;
+    let filter = model.filter(parameters, series, ParticleConfig { particles: 200, noise: key })?;
     let [truth, ahead] = weather.sequences(&origins, HORIZON);
-    let forecast = model.forecast(parameters, &filter, &ahead, HORIZON, KEY)?;
+    let forecast = model.forecast(parameters, &filter, &ahead, HORIZON, key)?;
     let count = (origins.len() * CHANNELS.len()) as f64;
     for h in SHOWN.map(|ahead| ahead - 1) {
         let mut row = [0.0; 3];
@@ -180,68 +186,89 @@ fn forecasts(weather: &Weather, trained: &Trained) -> Result<Vec<[f64; 3]>, Fail
     Ok(rows)
 }
 
-fn run() -> Result<(), Failure> {
-    let weather = Weather::load()?;
-    for lags in [0, 1] {
-        println!("\n== the emission sees {lags} earlier day(s) beside the units ==");
-        let config = |prior| SequenceForecasterConfig {
-            channels: CHANNELS.len(),
-            covariates: CALENDAR,
-            window: 4,
-            hidden: vec![32],
-            units: 8,
-            prior,
-            emission: EmissionFamily::StudentT(8.0),
-            emission_lags: lags,
-            ..SequenceForecasterConfig::default()
-        };
-        let memory = PriorConfig::OrderOne(OrderOneConfig::default());
-        let mut all = Vec::new();
-        for (name, prior) in
-            [("autoregressive", memory), ("standard normal", PriorConfig::StandardNormal)]
-        {
-            let start = Instant::now();
-            let trained = train(&weather, config(prior))?;
-            let seconds = start.elapsed().as_secs_f64();
-            let scores = score(&weather, &trained, PARTICLES)?;
-            let fewer = score(&weather, &trained, PARTICLES / 4)?;
-            println!(
-                "\n{name}: trained in {seconds:.1} s; held-out nats per day: predictive {:.3} +- {:.3} \
+/// Nats per day of both models and their difference, for one seed.
+fn compare(weather: &Weather, lags: usize, seed: u64) -> Result<[f64; 3], Failure> {
+    println!("\n== the emission sees {lags} earlier day(s) beside the units; seed {seed} ==");
+    let config = |prior| SequenceForecasterConfig {
+        channels: CHANNELS.len(),
+        covariates: CALENDAR,
+        window: 4,
+        hidden: vec![32],
+        units: 8,
+        prior,
+        emission: EmissionFamily::StudentT(8.0),
+        emission_lags: lags,
+        ..SequenceForecasterConfig::default()
+    };
+    let memory = PriorConfig::OrderOne(OrderOneConfig::default());
+    let mut all = Vec::new();
+    for (name, prior) in
+        [("autoregressive", memory), ("standard normal", PriorConfig::StandardNormal)]
+    {
+        let start = Instant::now();
+        let trained = train(weather, config(prior), seed)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let scores = score(weather, &trained, PARTICLES)?;
+        let fewer = score(weather, &trained, PARTICLES / 4)?;
+        println!(
+            "\n{name}: trained in {seconds:.1} s; held-out nats per day: predictive {:.3} +- {:.3} \
                  ({PARTICLES} particles; {:.3} with {}), evidence lower bound {:.3}",
-                scores.predictive,
-                scores.error,
-                fewer.predictive,
-                PARTICLES / 4,
-                scores.bound
-            );
-            units(&weather, &trained)?;
-            println!(
-                "days ahead: coverage of the 90 % interval, mean width, log-density per channel"
-            );
-            for (ahead, [coverage, width, density]) in
-                SHOWN.iter().zip(forecasts(&weather, &trained)?)
-            {
-                println!("  {ahead:2}: {:.1} %, {width:.2}, {density:.3}", 100.0 * coverage);
-            }
-            all.push(scores);
+            scores.predictive,
+            scores.error,
+            fewer.predictive,
+            PARTICLES / 4,
+            scores.bound
+        );
+        units(weather, &trained)?;
+        println!("days ahead: coverage of the 90 % interval, mean width, log-density per channel");
+        for (ahead, [coverage, width, density]) in SHOWN.iter().zip(forecasts(weather, &trained)?) {
+            println!("  {ahead:2}: {:.1} %, {width:.2}, {density:.3}", 100.0 * coverage);
         }
-        let difference: Vec<f64> =
-            all[0].days.iter().zip(&all[1].days).map(|(a, b)| a - b).collect();
-        let (mean, error) = block_mean(&difference);
-        println!("\nautoregressive minus standard normal: {mean:+.3} +- {error:.3} nats per day");
+        all.push(scores);
+    }
+    let difference: Vec<f64> = all[0].days.iter().zip(&all[1].days).map(|(a, b)| a - b).collect();
+    let (mean, error) = block_mean(&difference);
+    println!("\nautoregressive minus standard normal: {mean:+.3} +- {error:.3} nats per day");
+    Ok([all[0].predictive, all[1].predictive, mean])
+}
+
+fn run(seeds: u64) -> Result<(), Failure> {
+    let weather = Weather::load()?;
+    let mut rows = Vec::new();
+    for lags in [0, 1] {
+        let seeds = (1..=seeds).map(|seed| compare(&weather, lags, seed));
+        rows.push((lags, seeds.collect::<Result<Vec<_>, _>>()?));
+    }
+    println!(
+        "\nearlier days seen: autoregressive, standard normal, difference (nats per day, mean over {seeds} seeds)"
+    );
+    for (lags, seeds) in rows {
+        let column = |i: usize| seeds.iter().map(move |row| row[i]).collect::<Vec<_>>();
+        let shown = [0, 1, 2].map(|i| {
+            let [mean, error] = mean_over(&column(i));
+            format!("{mean:+.3} +- {error:.3}")
+        });
+        println!("{lags}: {}", shown.join(", "));
     }
     Ok(())
 }
 
+/// The mean and its standard error (NaN of a single value).
+fn mean_over(x: &[f64]) -> [f64; 2] {
+    let n = x.len() as f64;
+    let mean = x.iter().sum::<f64>() / n;
+    [mean, (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt()]
+}
+
 /// Learned coefficients beside the persistence that is measured of the posterior in the held-out year.
 fn units(weather: &Weather, trained: &Trained) -> Result<(), Failure> {
-    let Trained { model, parameters } = trained;
+    let &Trained { ref model, ref parameters, key } = trained;
     let days = weather.days - weather.split;
     let [x, calendar] = weather.sequences(&[weather.split], days);
     let series = Series::new(model.config(), &x, &calendar, 1)?;
     let rho = model.persistence(parameters, series, 1)?;
     let apart = model.persistence(parameters, series, 4)?;
-    let kl = model.bound(parameters, series, 32, KEY)?.unit_kl;
+    let kl = model.bound(parameters, series, 32, key)?.unit_kl;
     let phi = model.coefficients(parameters)?;
     println!("unit   phi    rho    phi^4  rho at 4 days  KL (nats per day)");
     for (i, ((rho, apart), kl)) in rho.iter().zip(&apart).zip(&kl).enumerate() {
@@ -253,5 +280,6 @@ fn units(weather: &Weather, trained: &Trained) -> Result<(), Failure> {
 
 fn main() -> Result<(), Failure> {
     let threads = std::env::args().nth(1).map_or(Ok(1), |text| text.parse())?;
-    Pool::new(threads)?.run(run)
+    let seeds = std::env::args().nth(2).map_or(Ok(1), |text| text.parse())?;
+    Pool::new(threads)?.run(|| run(seeds))
 }
