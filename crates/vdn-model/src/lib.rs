@@ -62,8 +62,9 @@ pub use priors::{
 pub use sequence::{
     Checkpointed, Checkpoints, EmissionFamily, Message, ParticleConfig, Particles, Posterior,
     PriorConfig, Recurrence, Rollout, SequenceBound, SequenceForecast, SequenceForecaster,
-    SequenceForecasterConfig, SequenceLayer, SequenceLoss, SequenceObjective, Series, StepInput,
-    Taken, Unroll, Unrolled, checkpointed, filter, predict, rollout, smooth, unroll, unroll_terms,
+    SequenceForecasterConfig, SequenceLayer, SequenceLoss, SequenceObjective, Series,
+    SmoothedSequence, StepInput, Taken, Unroll, Unrolled, checkpointed, checkpointed_smooth,
+    filter, predict, rollout, smooth, smooth_terms, unroll, unroll_terms,
 };
 pub use sequence_measures::{SequenceMeasures, sequence_measures};
 pub use stack::{

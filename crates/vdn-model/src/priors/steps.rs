@@ -28,14 +28,18 @@ impl PriorSteps {
         Ok(Self { prior, zero, one, transitions: Vec::new(), predictions: Vec::new() })
     }
 
-    /// Records all that steps of gap 1 use and that is made of parameters alone, and gives it in a fixed order: what
-    /// [`PriorSteps::from_shared`] takes on another tape.
+    /// Records all that the first step and steps of these gaps use and that is made of parameters alone, and gives it in a
+    /// fixed order: what [`PriorSteps::from_shared`] takes on another tape. Gaps are all different.
     ///
     /// # Errors
-    /// The tape is full.
-    pub fn shared<T: Element>(&mut self, graph: &mut Graph<'_, T>) -> Result<Vec<Var>, Error> {
+    /// A gap of 0; the tape is full.
+    pub fn shared<T: Element>(
+        &mut self,
+        graph: &mut Graph<'_, T>,
+        gaps: &[u32],
+    ) -> Result<Vec<Var>, Error> {
         let mut vars = Vec::new();
-        for gap in [Gap::Initial, Gap::Steps(1)] {
+        for gap in initial_and(gaps) {
             vars.extend(self.transition(graph, gap)?.into_iter().flatten());
         }
         for known in 0..=self.prior.order() {
@@ -47,20 +51,21 @@ impl PriorSteps {
         Ok(vars)
     }
 
-    /// A sequence whose steps use these variables, in the order of [`PriorSteps::shared`].
+    /// A sequence whose steps use these variables, in the order of [`PriorSteps::shared`] for the same gaps.
     ///
     /// # Errors
     /// There are not as many as the prior has; the tape is full.
     pub fn from_shared<T: Element>(
         graph: &mut Graph<'_, T>,
         prior: Prior,
+        gaps: &[u32],
         shared: &[Var],
     ) -> Result<Self, Error> {
         let mut steps = Self::new(graph, prior)?;
         let order = prior.order();
         let wanted = match prior {
             Prior::StandardNormal | Prior::LearnedNormal(_) => 0,
-            Prior::OrderOne(_) => 4,
+            Prior::OrderOne(_) => 2 * (gaps.len() + 1),
             Prior::Autoregressive(_) => (order + 1) * (order + 2) / 2,
         };
         if shared.len() != wanted {
@@ -70,7 +75,7 @@ impl PriorSteps {
         match prior {
             Prior::StandardNormal | Prior::LearnedNormal(_) => {}
             Prior::OrderOne(_) => {
-                for (gap, vars) in [Gap::Initial, Gap::Steps(1)].into_iter().zip(shared.chunks(2)) {
+                for (gap, vars) in initial_and(gaps).zip(shared.chunks(2)) {
                     steps.transitions.push((gap, [vars[0], vars[1]]));
                 }
             }
@@ -190,6 +195,10 @@ impl PriorSteps {
             }
         }
     }
+}
+
+fn initial_and(gaps: &[u32]) -> impl Iterator<Item = Gap> {
+    std::iter::once(Gap::Initial).chain(gaps.iter().copied().map(Gap::Steps))
 }
 
 /// `sum_k coefficients[k] values[k]`.

@@ -8,6 +8,8 @@ mod forecaster;
 mod layer;
 mod recurrence;
 mod rollout;
+mod segments;
+mod smoothing;
 mod unrolled;
 
 pub use forecaster::{
@@ -15,8 +17,10 @@ pub use forecaster::{
     SequenceForecaster, SequenceForecasterConfig, SequenceLoss, SequenceObjective, Series,
 };
 pub use layer::{SequenceLayer, StepInput};
-pub use recurrence::{Checkpointed, Checkpoints, Recurrence, Taken, checkpointed, unroll_terms};
+pub use recurrence::{Recurrence, Taken, checkpointed, unroll_terms};
 pub use rollout::{Rollout, rollout};
+pub use segments::{Checkpointed, Checkpoints};
+pub use smoothing::{SmoothedSequence, checkpointed_smooth, smooth_terms};
 pub use unrolled::{Message, Unroll, Unrolled, filter, predict, smooth, unroll};
 
 /// What stands for the posterior of a sequence.

@@ -201,7 +201,7 @@ impl Past {
         }
     }
 
-    fn detach<T: Element>(&mut self, graph: &mut Graph<'_, T>) -> Result<(), Error> {
+    pub(super) fn detach<T: Element>(&mut self, graph: &mut Graph<'_, T>) -> Result<(), Error> {
         for var in self.latents.iter_mut().chain(self.moments.as_flattened_mut()) {
             *var = graph.tape.detach(*var)?;
         }

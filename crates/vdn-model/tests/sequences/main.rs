@@ -6,4 +6,5 @@ mod forecaster;
 mod kalman;
 mod passes;
 mod predictive;
+mod smoothing;
 mod truth;

@@ -156,7 +156,7 @@ impl<T: Element> Pass<'_, T> {
 /// The terms are the negative log-likelihood and the divergence, in nats per sequence.
 impl<T: Element> Recurrence<T> for Pass<'_, T> {
     fn shared(&self, graph: &mut Graph<'_, T>) -> Result<Vec<Var>, Error> {
-        PriorSteps::new(graph, self.model.layer.prior())?.shared(graph)
+        PriorSteps::new(graph, self.model.layer.prior())?.shared(graph, &[1])
     }
 
     fn step(
@@ -167,7 +167,7 @@ impl<T: Element> Recurrence<T> for Pass<'_, T> {
         state: &[Var],
     ) -> Result<Taken, Error> {
         let posterior = self.model.config().posterior;
-        let mut steps = PriorSteps::from_shared(graph, self.model.layer.prior(), shared)?;
+        let mut steps = PriorSteps::from_shared(graph, self.model.layer.prior(), &[1], shared)?;
         let past = Past::from_vars(posterior, state);
         let Block { kl, log_density, past } = self.block(graph, block, &mut steps, past, true)?;
         let sum = graph.tape.sum(log_density)?;

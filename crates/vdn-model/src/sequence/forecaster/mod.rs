@@ -24,7 +24,8 @@ pub use particles::{ParticleConfig, Particles};
 pub use series::Series;
 
 use super::SequenceLayer;
-use super::recurrence::{Checkpointed, Checkpoints, checkpointed, unroll_terms};
+use super::recurrence::{checkpointed, unroll_terms};
+use super::segments::{Checkpointed, Checkpoints};
 use crate::encoder::MlpEncoder;
 use crate::error::ModelError;
 use crate::graph::Graph;

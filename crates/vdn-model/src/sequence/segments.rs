@@ -1,0 +1,237 @@
+//! What the two ways of cutting a sequence into segments share: how they are asked for, what they give, and recordings
+//! that begin with numbers off the tape.
+
+use crate::graph::{Bindings, Graph, Mode};
+use crate::parameter::Parameters;
+use vdn_autograd::{Error, Tape, Var};
+use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::{Element, Shape, Tensor};
+
+/// How to run [`checkpointed`](super::checkpointed) and [`checkpointed_smooth`](super::checkpointed_smooth).
+#[derive(Clone, Copy, Debug)]
+pub struct Checkpoints {
+    /// Steps of a segment; `None`: the least whole number whose square is not below the number of steps.
+    pub segment: Option<usize>,
+    /// Training or evaluation, as in [`Graph::new`].
+    pub mode: Mode,
+    /// The noise, as in [`Graph::new`].
+    pub noise: NoiseKey,
+}
+
+/// What a computation in segments gives.
+#[derive(Clone, Debug)]
+pub struct Checkpointed<T: Element> {
+    /// The sum of each term over all steps.
+    pub totals: Vec<T>,
+    /// The gradient of the weighted sum of the totals by each parameter, in the order of the parameters; `None` where it
+    /// does not depend on one.
+    pub gradients: Vec<Option<Tensor<T>>>,
+    /// The bytes of numbers held at once: those of the tape, the states and the gradients.
+    pub memory: usize,
+}
+
+impl<T: Element> Checkpointed<T> {
+    /// The gradients as an optimiser takes them.
+    pub fn slices(&self) -> impl Iterator<Item = Option<&[T]>> {
+        self.gradients.iter().map(|gradient| gradient.as_ref().map(Tensor::data))
+    }
+}
+
+impl Checkpoints {
+    /// Steps of a segment of a sequence of so many.
+    pub(super) fn segment_of(&self, name: &'static str, steps: usize) -> Result<usize, Error> {
+        let root = steps.isqrt();
+        let segment = self.segment.unwrap_or(root + usize::from(root.pow(2) != steps));
+        if steps == 0 || segment == 0 {
+            return Err(Error::invalid(name, format!("{steps} steps in segments of {segment}")));
+        }
+        Ok(segment)
+    }
+}
+
+/// Values off the tape, in place of gradients that there may not be.
+pub(super) type Gradients<T> = Vec<Option<Tensor<T>>>;
+
+/// Gradients of what all segments use, so far.
+pub(super) struct Kept<T: Element> {
+    pub(super) parameters: Gradients<T>,
+    pub(super) shared: Gradients<T>,
+}
+
+impl<T: Element> Kept<T> {
+    /// None yet, of so many parameters.
+    pub(super) fn new(parameters: usize) -> Self {
+        Self { parameters: vec![None; parameters], shared: Vec::new() }
+    }
+}
+
+/// What is recorded for one segment after another.
+pub(super) struct Recorder<'a, T: Element> {
+    pub(super) tape: &'a mut Tape<T>,
+    parameters: &'a Parameters<T>,
+    bindings: Bindings,
+    how: Checkpoints,
+    /// What all steps share, made of parameters alone.
+    pub(super) shared: Vec<Tensor<T>>,
+    pub(super) totals: Vec<T>,
+    started: bool,
+}
+
+impl<'a, T: Element> Recorder<'a, T> {
+    /// For so many terms.
+    pub(super) fn new(
+        tape: &'a mut Tape<T>,
+        parameters: &'a Parameters<T>,
+        how: Checkpoints,
+        terms: usize,
+    ) -> Self {
+        let (bindings, totals) = (Bindings::new(), vec![T::ZERO; terms]);
+        Self { tape, parameters, bindings, how, shared: Vec::new(), totals, started: false }
+    }
+
+    /// A new recording; `f` gets the graph.
+    pub(super) fn record<R>(
+        &mut self,
+        f: impl FnOnce(&mut Graph<'_, T>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        self.tape.reset();
+        let Checkpoints { mode, noise, .. } = self.how;
+        f(&mut Graph::new(self.tape, self.parameters, &mut self.bindings, mode, noise))
+    }
+
+    /// Runs `f` without gradients.
+    pub(super) fn without_gradients<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.tape.set_recording_gradients(false);
+        let result = f(self);
+        self.tape.set_recording_gradients(before);
+        result
+    }
+
+    /// The variables of the parameters in the recording, where they take part.
+    pub(super) fn bound(&self) -> Vec<Option<Var>> {
+        (0..self.parameters.len()).map(|i| self.bindings.get(i)).collect()
+    }
+
+    /// Adds the terms of a step, recorded last, to the totals.
+    pub(super) fn count(&mut self, name: &'static str, terms: &[Var]) -> Result<(), Error> {
+        if terms.len() != self.totals.len() {
+            let reason = format!("{} terms, {} weights", terms.len(), self.totals.len());
+            return Err(Error::invalid(name, reason));
+        }
+        for (total, &term) in self.totals.iter_mut().zip(terms) {
+            let term = self.tape.scalar(term)?;
+            *total = if self.started { *total + term } else { term };
+        }
+        self.started = true;
+        Ok(())
+    }
+
+    /// Differentiates `seeds` as far as they depend on anything; whether there was any.
+    pub(super) fn backward(&mut self, mut seeds: Vec<(Var, &[T])>) -> Result<bool, Error> {
+        seeds.retain(|&(var, _)| self.tape.requires_grad(var));
+        if seeds.is_empty() {
+            return Ok(false);
+        }
+        self.tape.backward_from(&seeds)?;
+        Ok(true)
+    }
+
+    /// The gradients of parameters through what all steps share, which `shared` records.
+    pub(super) fn prologue(
+        &mut self,
+        shared: impl FnOnce(&mut Graph<'_, T>) -> Result<Vec<Var>, Error>,
+        kept: &mut Kept<T>,
+    ) -> Result<(), Error> {
+        if kept.shared.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let shared = self.record(shared)?;
+        let bound = self.bound();
+        let mut seeds = Vec::new();
+        later(&mut seeds, &some(&shared), &kept.shared);
+        later(&mut seeds, &bound, &kept.parameters);
+        if self.backward(seeds)? {
+            gradients(self.tape, &bound, &mut kept.parameters)?;
+        }
+        Ok(())
+    }
+
+    /// The end: `numbers` were held beside the tape and the gradients.
+    pub(super) fn finish(self, kept: Kept<T>, numbers: usize) -> Checkpointed<T> {
+        self.tape.release_shared();
+        let memory = self.tape.memory() + (numbers + held(&kept.parameters)) * size_of::<T>();
+        Checkpointed { totals: self.totals, gradients: kept.parameters, memory }
+    }
+}
+
+/// How many numbers there are.
+pub(super) fn held<T: Element>(tensors: &[Option<Tensor<T>>]) -> usize {
+    tensors.iter().flatten().map(|tensor| tensor.shape().numel()).sum()
+}
+
+pub(super) fn some(vars: &[Var]) -> Vec<Option<Var>> {
+    vars.iter().copied().map(Some).collect()
+}
+
+/// The numbers of `vars`, off the tape.
+pub(super) fn copies<T: Element>(tape: &Tape<T>, vars: &[Var]) -> Result<Vec<Tensor<T>>, Error> {
+    let copy = |&var: &Var| -> Result<Tensor<T>, Error> {
+        let view = tape.value(var);
+        Ok(Tensor::from_slice(*view.shape(), view.data())?)
+    };
+    vars.iter().map(copy).collect()
+}
+
+/// The gradients of `vars`, off the tape, in place of the old ones.
+pub(super) fn gradients<T: Element>(
+    tape: &Tape<T>,
+    vars: &[Option<Var>],
+    old: &mut Gradients<T>,
+) -> Result<(), Error> {
+    old.resize(vars.len(), None);
+    for (var, old) in vars.iter().zip(old) {
+        let Some(found) = var.and_then(|var| tape.gradient(var)) else { continue };
+        match old {
+            Some(old) => old.data_mut().copy_from_slice(found.data()),
+            None => *old = Some(Tensor::from_slice(*found.shape(), found.data())?),
+        }
+    }
+    Ok(())
+}
+
+/// Adds to `seeds` the gradients that are known of `vars`.
+pub(super) fn later<'a, T: Element>(
+    seeds: &mut Vec<(Var, &'a [T])>,
+    vars: &[Option<Var>],
+    known: &'a [Option<Tensor<T>>],
+) {
+    for (var, gradient) in vars.iter().zip(known) {
+        if let (Some(var), Some(gradient)) = (var, gradient) {
+            seeds.push((*var, gradient.data()));
+        }
+    }
+}
+
+/// Adds to `seeds` the terms of the recorded steps.
+pub(super) fn weighted<'a, T: Element>(
+    seeds: &mut Vec<(Var, &'a [T])>,
+    terms: &[Vec<Var>],
+    weights: &'a [T],
+) {
+    for terms in terms {
+        seeds.extend(terms.iter().copied().zip(weights.iter().map(std::slice::from_ref)));
+    }
+}
+
+/// These numbers as the first values of a recording.
+pub(super) fn leaves<T: Element>(
+    tape: &mut Tape<T>,
+    numbers: &[Tensor<T>],
+    variable: bool,
+) -> Result<Vec<Var>, Error> {
+    let mut leaf = |x: &Tensor<T>| {
+        let shape: Shape = *x.shape();
+        if variable { tape.variable(shape, x.data()) } else { tape.constant(shape, x.data()) }
+    };
+    numbers.iter().map(&mut leaf).collect()
+}

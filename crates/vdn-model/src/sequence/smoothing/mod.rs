@@ -1,0 +1,307 @@
+//! [`SmoothedSequence`]: the smoothed posterior of a sequence that can be cut between any two steps, and the two ways to
+//! differentiate it.
+//!
+//! Smoothing runs twice over time: what is said of later steps comes from the end, latents go from the start. So do
+//! gradients, the other way round: those of latents come from the end, those of messages go from the start.
+//! [`checkpointed_smooth`] therefore passes four times over the segments:
+//!
+//! 1. from the end, without gradients: what later segments say of the last step of each;
+//! 2. from the start, without gradients: the terms, and the latent before each segment;
+//! 3. from the end: gradients through terms and latents, with messages as they are; kept are those of the latent after each
+//!    segment;
+//! 4. from the start: a segment's terms and latents once more, for the gradients of its messages alone, which then go through
+//!    the joining of messages to what the steps said and on to the next segment.
+//!
+//! On one tape ([`smooth_terms`]) messages are recorded from the last step to the first, then latents and terms from the first
+//! to the last; its backward pass visits contributions in the order of passes 3 and 4, so the gradients are the same to the
+//! last bit.
+
+mod passes;
+
+use super::segments::{Checkpointed, Checkpoints, Gradients, Kept, Recorder, held};
+use super::unrolled::Past;
+use super::{Message, Posterior, Unroll};
+use crate::error::ModelError;
+use crate::graph::Graph;
+use crate::parameter::Parameters;
+use crate::priors::{Prior, PriorSteps};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use vdn_autograd::{Error, Gap, Tape, Var};
+use vdn_tensor::Element;
+
+/// A sequence of units whose posterior is smoothed. Messages and terms may use parameters and constants of their own; they
+/// must not depend on anything else.
+pub trait SmoothedSequence<T: Element> {
+    /// The prior of the units, of order 0 or 1.
+    fn prior(&self) -> Prior;
+
+    /// Steps since step `t - 1`, at least 1.
+    fn gap(&self, t: usize) -> u32 {
+        let _ = t;
+        1
+    }
+
+    /// Records what step `t` alone says of its latent: mean and log-variance, as in [`Message`].
+    ///
+    /// # Errors
+    /// Those of the operations.
+    fn message(&self, graph: &mut Graph<'_, T>, t: usize) -> Result<[Var; 2], Error>;
+
+    /// Records the terms of step `t`, one number each, from its latent and its divergence (both `[samples, batch, units]`);
+    /// every step has as many.
+    ///
+    /// # Errors
+    /// Those of the operations.
+    fn terms(&self, graph: &mut Graph<'_, T>, t: usize, z: Var, kl: Var)
+    -> Result<Vec<Var>, Error>;
+}
+
+/// What every recording of one sequence goes by.
+struct Plan<'a, S> {
+    name: &'static str,
+    sequence: &'a S,
+    prior: Prior,
+    how: Unroll,
+    gaps: Vec<u32>,
+}
+
+impl<'a, S> Plan<'a, S> {
+    fn new<T: Element>(
+        name: &'static str,
+        sequence: &'a S,
+        steps: usize,
+        how: Unroll,
+    ) -> Result<Self, Error>
+    where
+        S: SmoothedSequence<T>,
+    {
+        let prior = sequence.prior();
+        if prior.order() > 1 {
+            let reason = format!("a prior of order {}; smoothing is for order 1", prior.order());
+            return Err(Error::invalid(name, reason));
+        }
+        if steps == 0 || how.truncate == Some(0) || how.posterior != Posterior::Structured {
+            let reason = format!(
+                "{steps} steps, truncation {:?}, posterior {:?}",
+                how.truncate, how.posterior
+            );
+            return Err(Error::invalid(name, reason));
+        }
+        let gaps = (1..steps).map(|t| sequence.gap(t)).collect::<BTreeSet<u32>>();
+        Ok(Self { name, sequence, prior, how, gaps: gaps.into_iter().collect() })
+    }
+
+    fn shared<T: Element>(&self, graph: &mut Graph<'_, T>) -> Result<Vec<Var>, Error> {
+        PriorSteps::new(graph, self.prior)?.shared(graph, &self.gaps)
+    }
+
+    fn steps<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        shared: &[Var],
+    ) -> Result<PriorSteps, Error> {
+        PriorSteps::from_shared(graph, self.prior, &self.gaps, shared)
+    }
+
+    /// Records the messages of a segment, the last step's first, each joined with what `later` (nothing at the end of the
+    /// sequence) says of the step after the segment.
+    fn messages<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        range: Range<usize>,
+        shared: &[Var],
+        later: &[Var],
+    ) -> Result<Vec<[Var; 2]>, Error>
+    where
+        S: SmoothedSequence<T>,
+    {
+        let mut steps = self.steps(graph, shared)?;
+        let mut next = <[Var; 2]>::try_from(later).ok();
+        let mut joined = Vec::with_capacity(range.len());
+        for t in range.rev() {
+            let [mean, logvar] = self.sequence.message(graph, t)?;
+            let transition = match next {
+                None => None,
+                Some(_) => steps.transition(graph, Gap::Steps(self.sequence.gap(t + 1)))?,
+            };
+            let message = match (next, transition) {
+                (Some(later), Some([phi, scale])) => {
+                    graph.tape.combine_messages([mean, logvar], later, phi, scale)?
+                }
+                // A value of its own, so that what latents contribute to the gradient of a variable that is the message
+                // itself comes when messages are differentiated.
+                _ => [graph.tape.scale(mean, T::ONE)?, graph.tape.scale(logvar, T::ONE)?],
+            };
+            joined.push(message);
+            next = Some(message);
+        }
+        joined.reverse();
+        Ok(joined)
+    }
+
+    /// Records latents and terms of a segment after `state`.
+    fn latents<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        range: Range<usize>,
+        [shared, state]: [&[Var]; 2],
+        joined: &[[Var; 2]],
+    ) -> Result<(Vec<Var>, Vec<Vec<Var>>), Error>
+    where
+        S: SmoothedSequence<T>,
+    {
+        let mut steps = self.steps(graph, shared)?;
+        let mut past = Past::from_vars(Posterior::Structured, state);
+        let mut terms = Vec::with_capacity(range.len());
+        for (t, &[mean, logvar]) in range.zip(joined) {
+            if self.how.truncate.is_some_and(|every| t > 0 && t % every == 0) {
+                past.detach(graph)?;
+            }
+            let message = Message { mean, logvar, gap: self.sequence.gap(t) };
+            let step = (self.how, false);
+            let (z, kl) = past.step(graph, self.prior, &mut steps, message, t as u64, step)?;
+            terms.push(self.sequence.terms(graph, t, z, kl)?);
+        }
+        Ok((past.vars(Posterior::Structured), terms))
+    }
+}
+
+/// Records `steps` steps of the smoothed posterior on the tape of `graph` and gives the sum of each term over them, `[]` each.
+/// Latents and divergences are those of [`smooth`](super::smooth); memory is linear in the number of steps.
+///
+/// # Errors
+/// There are no steps; a prior of an order above 1; a posterior other than the structured one; those of the sequence.
+pub fn smooth_terms<T: Element>(
+    graph: &mut Graph<'_, T>,
+    sequence: &impl SmoothedSequence<T>,
+    steps: usize,
+    how: Unroll,
+) -> Result<Vec<Var>, Error> {
+    let plan = Plan::new("smooth_terms", sequence, steps, how)?;
+    let shared = plan.shared(graph)?;
+    let joined = plan.messages(graph, 0..steps, &shared, &[])?;
+    let (_, terms) = plan.latents(graph, 0..steps, [&shared, &[]], &joined)?;
+    let mut rest = terms.into_iter();
+    let mut totals = rest.next().unwrap_or_default();
+    for terms in rest {
+        if terms.len() != totals.len() {
+            let reason = format!("{} terms after {}", terms.len(), totals.len());
+            return Err(Error::invalid(plan.name, reason));
+        }
+        for (total, term) in totals.iter_mut().zip(terms) {
+            *total = graph.tape.add(*total, term)?;
+        }
+    }
+    Ok(totals)
+}
+
+/// Computes the totals of [`smooth_terms`] and the gradient of `sum_j weights[j] total_j` by every parameter, segment by
+/// segment: the same bits as the one tape, with memory that grows with the square root of the number of steps. Messages are
+/// recorded four times, latents and terms three times.
+///
+/// The tape is reset; it holds nothing of use afterwards but its memory.
+///
+/// ```
+/// use vdn_autograd::{Error, ObservationFamily, Tape, Var};
+/// use vdn_model::{
+///     Builder, Checkpoints, Graph, Init, Mode, OrderOne, OrderOneConfig, ParameterId, Parameters, Prior, SmoothedSequence,
+///     Unroll, checkpointed_smooth,
+/// };
+/// use vdn_tensor::noise::NoiseKey;
+///
+/// /// One unit seen in noise of learned scale: an observation is its own message.
+/// struct Seen<'a> {
+///     x: &'a [f64],
+///     prior: OrderOne,
+///     log_scale: ParameterId,
+/// }
+///
+/// impl SmoothedSequence<f64> for Seen<'_> {
+///     fn prior(&self) -> Prior {
+///         Prior::OrderOne(self.prior)
+///     }
+///     fn message(&self, graph: &mut Graph<'_, f64>, t: usize) -> Result<[Var; 2], Error> {
+///         let log_scale = graph.parameter(self.log_scale);
+///         let mean = graph.tape.constant([1, 1], &self.x[t..=t])?;
+///         Ok([mean, graph.tape.scale(log_scale, 2.0)?])
+///     }
+///     fn terms(&self, graph: &mut Graph<'_, f64>, t: usize, z: Var, kl: Var) -> Result<Vec<Var>, Error> {
+///         let x = graph.tape.constant([1, 1], &self.x[t..=t])?;
+///         let log_scale = graph.parameter(self.log_scale);
+///         let log_density = graph.tape.log_density(ObservationFamily::Gaussian, z, log_scale, x)?;
+///         Ok(vec![graph.tape.sum(log_density)?, graph.tape.sum(kl)?])
+///     }
+/// }
+///
+/// let mut parameters = Parameters::new();
+/// let mut builder = Builder::new(&mut parameters, 0);
+/// let prior = OrderOne::new(&mut builder, 1, OrderOneConfig::default())?;
+/// let log_scale = builder.add("log_scale", [1], Init::Constant(0.0));
+/// let x: Vec<f64> = (0..50).map(|t| f64::from(t).sin()).collect();
+/// let seen = Seen { x: &x, prior, log_scale };
+/// let key = NoiseKey::new(1, 0, 0);
+/// let how = Checkpoints { segment: None, mode: Mode::Train, noise: key };
+/// // One sample: the negative evidence lower bound is the divergence less the log-density.
+/// let weights = [-1.0, 1.0];
+/// let unroll = Unroll::new(1, key);
+/// let found = checkpointed_smooth(&mut Tape::new(), &parameters, &seen, x.len(), &weights, unroll, how)?;
+/// assert!(found.totals.iter().all(|total| total.is_finite()));
+/// assert!(found.gradients.iter().all(Option::is_some));
+/// # Ok::<(), vdn_model::ModelError>(())
+/// ```
+///
+/// # Errors
+/// Those of [`smooth_terms`]; a segment of no steps; the terms are not as many as the weights.
+pub fn checkpointed_smooth<T: Element, S: SmoothedSequence<T>>(
+    tape: &mut Tape<T>,
+    parameters: &Parameters<T>,
+    sequence: &S,
+    steps: usize,
+    weights: &[T],
+    unroll: Unroll,
+    how: Checkpoints,
+) -> Result<Checkpointed<T>, ModelError> {
+    const NAME: &str = "checkpointed_smooth";
+    let segment = how.segment_of(NAME, steps)?;
+    let plan = Plan::new(NAME, sequence, steps, unroll)?;
+    let ranges: Vec<Range<usize>> =
+        (0..steps).step_by(segment).map(|first| first..steps.min(first + segment)).collect();
+    let mut recorder = Recorder::new(tape, parameters, how, weights.len());
+    let (said, states) = recorder.without_gradients(|recorder| {
+        let said = plan.said_later(recorder, &ranges)?;
+        let states = plan.states_before(recorder, &ranges, &said)?;
+        Ok::<_, Error>((said, states))
+    })?;
+    let mut kept = Kept::new(parameters.len());
+    let mut after = vec![Gradients::new(); ranges.len()];
+    for (k, range) in ranges.iter().enumerate().rev() {
+        let inputs = [&said[k][..], &states[k]];
+        let before = plan.through_latents(
+            &mut recorder,
+            range.clone(),
+            inputs,
+            weights,
+            (&mut kept, &after[k]),
+        )?;
+        if k > 0 {
+            after[k - 1] = before;
+        }
+    }
+    let mut carried = Gradients::new();
+    for (k, range) in ranges.iter().enumerate() {
+        let inputs = [&said[k][..], &states[k]];
+        let seeds = (weights, &after[k]);
+        plan.through_messages(
+            &mut recorder,
+            range.clone(),
+            inputs,
+            seeds,
+            (&mut kept, &mut carried),
+        )?;
+    }
+    recorder.prologue(|graph| plan.shared(graph), &mut kept)?;
+    let forward = said.iter().chain(&states).flatten().map(|tensor| tensor.shape().numel());
+    let numbers = forward.sum::<usize>() + after.iter().map(|g| held(g)).sum::<usize>();
+    Ok(recorder.finish(kept, numbers))
+}
