@@ -132,18 +132,20 @@ fn standard<T: Element>(_: &mut Builder<'_, T>) -> Prior {
     Prior::StandardNormal
 }
 
+/// A name, a prior, whether there are gaps and missing steps, and the truncation.
+type Row<T> = (&'static str, fn(&mut Builder<'_, T>) -> Prior, [bool; 2], Option<usize>);
+
 fn same_bits<T: Element>() -> Result<(), ModelError> {
-    type Build<T> = fn(&mut Builder<'_, T>) -> Prior;
-    let rows: [(&str, Build<T>, bool, bool, Option<usize>); 6] = [
-        ("order one", order_one, false, false, None),
-        ("order one, missing steps", order_one, false, true, None),
-        ("time constants, gaps", time_constants, true, true, None),
-        ("truncated", order_one, true, false, Some(3)),
-        ("learned", learned, false, false, None),
-        ("standard", standard, false, false, None),
+    let rows: [Row<T>; 6] = [
+        ("order one", order_one, [false, false], None),
+        ("order one, missing steps", order_one, [false, true], None),
+        ("time constants, gaps", time_constants, [true, true], None),
+        ("truncated", order_one, [true, false], Some(3)),
+        ("learned", learned, [false, false], None),
+        ("standard", standard, [false, false], None),
     ];
     let weights = [0.7, -0.3].map(T::from_f64);
-    for (name, prior, gaps, missing, truncate) in rows {
+    for (name, prior, [gaps, missing], truncate) in rows {
         let mut parameters = Parameters::<T>::new();
         let own = Own { gaps, missing, ..Own::new(&mut parameters, prior) };
         let unroll = Unroll { truncate, ..Unroll::new(2, KEY) };
