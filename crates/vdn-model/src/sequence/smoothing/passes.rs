@@ -1,6 +1,7 @@
 //! The four passes of [`checkpointed_smooth`](super::checkpointed_smooth), segment by segment.
 
 use super::{Plan, SmoothedSequence};
+use crate::graph::Graph;
 use crate::sequence::segments::{
     Gradients, Kept, Recorder, copies, gradients, later, leaves, some, weighted,
 };
@@ -78,14 +79,26 @@ impl<S> Plan<'_, S> {
         S: SmoothedSequence<T>,
     {
         let numbers = std::mem::take(&mut recorder.shared);
-        let recorded = recorder.record(|graph| {
-            let shared = leaves(graph.tape, &numbers, true)?;
-            let later = leaves(graph.tape, said, true)?;
-            let joined = self.messages(graph, range, &shared, &later)?;
-            Ok(Recorded { shared, later, joined })
-        });
+        let recorded = recorder.record(|graph| self.joined(graph, range, &numbers, said));
         recorder.shared = numbers;
         recorded
+    }
+
+    /// Records the messages of a segment from numbers.
+    fn joined<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        range: Range<usize>,
+        shared: &[Tensor<T>],
+        said: &[Tensor<T>],
+    ) -> Result<Recorded, Error>
+    where
+        S: SmoothedSequence<T>,
+    {
+        let shared = leaves(graph.tape, shared, true)?;
+        let later = leaves(graph.tape, said, true)?;
+        let joined = self.messages(graph, range, &shared, &later)?;
+        Ok(Recorded { shared, later, joined })
     }
 
     /// Records a segment in two parts that no gradient crosses: the messages, and latents and terms, which read copies of
@@ -101,10 +114,7 @@ impl<S> Plan<'_, S> {
     {
         let numbers = std::mem::take(&mut recorder.shared);
         let recorded = recorder.record(|graph| {
-            let shared = leaves(graph.tape, &numbers, true)?;
-            let later = leaves(graph.tape, said, true)?;
-            let joined = self.messages(graph, range.clone(), &shared, &later)?;
-            let messages = Recorded { shared, later, joined };
+            let messages = self.joined(graph, range.clone(), &numbers, said)?;
             let mut read = Vec::with_capacity(messages.joined.len());
             for message in &messages.joined {
                 let values = copies(graph.tape, message)?;
