@@ -4,6 +4,7 @@
 //!
 //! ```sh
 //! cargo run --release -p vdn-train --example persistence_targets -- [steps] [rate target] [persistence target]
+//! cargo run --release -p vdn-train --example persistence_targets -- [steps] gains
 //! ```
 //!
 //! Eight units with an autoregressive prior read the last four observations through a tanh layer, a linear map forecasts
@@ -313,6 +314,9 @@ fn relative_gains(steps: usize) -> Result<(), Failure> {
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let steps = arguments.first().map_or(Ok(1000), |text| text.parse())?;
+    if arguments.get(1).is_some_and(|text| text == "gains") {
+        return relative_gains(steps);
+    }
     println!(
         "| rate target | persistence target | rate | units within | persistence | units within | met |"
     );
