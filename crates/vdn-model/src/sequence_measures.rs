@@ -95,7 +95,8 @@ pub fn sequence_measures<T: Element>(
         let distance = tape.sub(log_s2, message.logvar)?;
         let gain = tape.sigmoid(distance)?;
         let carried = tape.mul(past, phi)?;
-        let surprise = tape.sub(message.mean, carried)?;
+        let seen = mean_where_seen(tape, message)?;
+        let surprise = tape.sub(seen, carried)?;
         drawn.push(tape.mul(surprise, gain)?);
         let narrowed = tape.softplus(distance)?;
         let own_log = tape.sub(log_s2, narrowed)?;
@@ -127,6 +128,19 @@ pub fn sequence_measures<T: Element>(
     let rate = tape.sub(whole, log_variance)?;
     let rate = tape.scale(rate, T::from_f64(0.5))?;
     Ok(SequenceMeasures { rate, persistence })
+}
+
+/// The mean of a message, 0 where it is missing: there it may be anything.
+fn mean_where_seen<T: Element>(tape: &mut Tape<T>, message: &Message) -> Result<Var, Error> {
+    if tape.value(message.mean).data().iter().all(|mean| mean.is_finite()) {
+        return Ok(message.mean);
+    }
+    // Joined with nothing.
+    let [zero, missing] = [T::ZERO, T::from_f64(f64::INFINITY)].map(|x| tape.constant([], &[x]));
+    let (zero, missing) = (zero?, missing?);
+    let [mean, _] =
+        tape.combine_messages([message.mean, message.logvar], [zero, missing], zero, zero)?;
+    Ok(mean)
 }
 
 /// The mean over samples and batch, `[units]`.

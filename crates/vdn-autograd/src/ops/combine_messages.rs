@@ -2,14 +2,15 @@
 //!
 //! The message of the next step is `Normal(z_next; m', r')`; through the prior `Normal(phi z, s^2)` it becomes, up to a
 //! factor, a normal function of `z` with the precision `phi^2 A` and the precision times mean `phi A m'`, where
-//! `A = 1/(r' + s^2)`. The product with `Normal(z; m, r)` adds precisions. Written with `L = 1/r` everywhere, so that a
-//! missing message (`r = inf`) is a precision of 0 and `phi = 0` divides nothing:
+//! `A = 1/(r' + s^2)`. The product with `Normal(z; m, r)` adds precisions:
 //!
 //! ```text
-//! A = L' / (1 + s^2 L')      precision = L + phi^2 A      mean = (L m + phi A m') / precision
+//! precision = 1/r + phi^2 A      mean = (m/r + phi A m') / precision
 //! ```
 //!
-//! Where the precision is 0 the result is missing too, with mean 0.
+//! Both precisions are taken relative to the larger of `1/r` and `A`, whose logarithms are `-log_r` and `-ln(e^log_r' +
+//! s^2)`, so that nothing overflows wherever log-variances are finite; a missing message (`r = inf`) is a precision of 0 and
+//! `phi = 0` divides nothing. Where the precision is 0 the result is missing too, with mean 0.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{evaluate_all, pull_all};
@@ -25,30 +26,42 @@ const NAME: &str = "combine_messages";
 /// Inputs: `m, log_r, m_next, log_r_next, phi, logvar`.
 struct CombineMessages;
 
-/// The local precision, that of the next message, `A`, the total precision and the mean.
+/// What values and gradients are made of.
+struct Parts<R> {
+    m: R,
+    next: R,
+    /// `1/(r precision)`, the share of the local message.
+    here: R,
+    /// `A / precision`.
+    there: R,
+    mean: R,
+    log_r: R,
+}
+
 #[inline(always)]
-fn parts<R: Real>([m, log_r, next, log_r_next, phi, logvar]: [R; 6]) -> [R; 8] {
-    let zero = m.lit(0.0);
-    let (here, there) = ((-log_r).exp(), (-log_r_next).exp());
+fn parts<R: Real>([m, log_r, next, log_r_next, phi, logvar]: [R; 6]) -> Parts<R> {
+    let [zero, missing] = [0.0, f64::INFINITY].map(|x| m.lit(x));
     // Means of missing messages may be anything.
-    let m = R::select(zero.lt(here), m, zero);
-    let next = R::select(zero.lt(there), next, zero);
-    let shrink = m.lit(1.0) / logvar.exp().mul_add(there, m.lit(1.0));
-    let a = there * shrink;
-    let precision = (phi * phi).mul_add(a, here);
-    let sum = (phi * a).mul_add(next, here * m);
-    let known = zero.lt(precision);
-    let inverse = R::select(known, m.lit(1.0) / precision, zero);
-    [m, next, here, there, shrink, a, inverse, sum * inverse]
+    let m = R::select(missing.le(log_r), zero, m);
+    let next = R::select(missing.le(log_r_next), zero, next);
+    let log_a = -(logvar + (log_r_next - logvar).softplus());
+    let largest = R::select((-log_r).lt(log_a), log_a, -log_r);
+    // Of two missing messages any number will do.
+    let largest = R::select(largest.le(-missing), zero, largest);
+    let (own, through) = ((-log_r - largest).exp(), (log_a - largest).exp());
+    let precision = (phi * phi).mul_add(through, own);
+    let inverse = R::select(precision.le(zero), zero, m.lit(1.0) / precision);
+    let (here, there) = (own * inverse, through * inverse);
+    let mean = (phi * there).mul_add(next, here * m);
+    Parts { m, next, here, there, mean, log_r: -(largest + precision.ln()) }
 }
 
 struct Value;
 impl Formula<6, 2> for Value {
     #[inline(always)]
     fn apply<R: Real>(&self, x: [R; 6]) -> [R; 2] {
-        let [_, _, here, _, _, a, _, mean] = parts(x);
-        let precision = (x[4] * x[4]).mul_add(a, here);
-        [mean, -precision.ln()]
+        let parts = parts(x);
+        [parts.mean, parts.log_r]
     }
 }
 
@@ -59,19 +72,17 @@ impl Formula<8, 6> for Pull {
         &self,
         [m, log_r, next, log_r_next, phi, logvar, d_mean, d_log_r]: [R; 8],
     ) -> [R; 6] {
-        let [m, next, here, there, shrink, a, inverse, mean] =
+        let distance = log_r_next - logvar;
+        let Parts { m, next, here, there, mean, .. } =
             parts([m, log_r, next, log_r_next, phi, logvar]);
-        // By the sum L m + phi A m', by the precision, and by A.
-        let d_sum = d_mean * inverse;
-        let d_precision = -(d_mean.mul_add(mean, d_log_r) * inverse);
-        let d_a = phi * (phi * d_precision + next * d_sum);
+        let d_log_a = phi * there * ((next - phi * mean) * d_mean - phi * d_log_r);
         [
-            d_sum * here,
-            -(here * d_sum.mul_add(m, d_precision)),
-            phi * a * d_sum,
-            -(there * shrink * shrink * d_a),
-            a * ((phi + phi) * d_precision + next * d_sum),
-            -(logvar.exp() * a * a * d_a),
+            here * d_mean,
+            here * (d_log_r - (m - mean) * d_mean),
+            phi * there * d_mean,
+            -(distance.sigmoid() * d_log_a),
+            there * ((next - (phi + phi) * mean) * d_mean - (phi + phi) * d_log_r),
+            -((-distance).sigmoid() * d_log_a),
         ]
     }
 }

@@ -106,6 +106,33 @@ impl PriorSteps {
         Ok(Some(fresh))
     }
 
+    /// Coefficient and log-variance by which a step's message is seen from the step before it; `None` under a prior without
+    /// memory.
+    ///
+    /// # Errors
+    /// The prior remembers more than one step, or cannot cross the gap.
+    pub(crate) fn seen_through<T: Element>(
+        &mut self,
+        graph: &mut Graph<'_, T>,
+        gap: u32,
+    ) -> Result<Option<[Var; 2]>, Error> {
+        match self.prior {
+            Prior::StandardNormal | Prior::LearnedNormal(_) => Ok(None),
+            Prior::OrderOne(_) => self.transition(graph, Gap::Steps(gap)),
+            Prior::Autoregressive(prior) => {
+                if prior.order() != 1 || gap != 1 {
+                    let reason = format!(
+                        "a prior of order {} over a gap of {gap}; smoothing is for order 1",
+                        prior.order()
+                    );
+                    return Err(Error::invalid("smooth", reason));
+                }
+                let found = self.prediction(graph, 1)?;
+                Ok(found.map(|(coefficients, logvar)| [coefficients[0], logvar]))
+            }
+        }
+    }
+
     fn prediction<T: Element>(
         &mut self,
         graph: &mut Graph<'_, T>,
@@ -132,6 +159,9 @@ impl PriorSteps {
         gap: u32,
     ) -> Result<ConditionalPrior, Error> {
         let (zero, one) = (self.zero, self.one);
+        if gap == 0 && !history.is_empty() {
+            return Err(Error::invalid("prior steps", "a gap of 0 steps"));
+        }
         match self.prior {
             Prior::StandardNormal => {
                 Ok(ConditionalPrior { previous: zero, phi: zero, logvar: zero })

@@ -10,8 +10,8 @@
 //! place *before* the segment adds its own, so all contributions are added in the order of the one tape.
 
 use super::segments::{
-    Checkpointed, Checkpoints, Gradients, Kept, Recorder, copies, gradients, later, leaves, some,
-    weighted,
+    Checkpointed, Checkpoints, Gradients, Kept, Recorder, Totals, copies, gradients, later, leaves,
+    some,
 };
 use crate::error::ModelError;
 use crate::graph::Graph;
@@ -68,27 +68,13 @@ pub fn unroll_terms<T: Element>(
         return Err(Error::invalid("unroll_terms", "a sequence without steps"));
     }
     let shared = recurrence.shared(graph)?;
-    let (mut state, mut totals) = (Vec::new(), Vec::<Var>::new());
+    let (mut state, mut totals) = (Vec::new(), Totals::default());
     for t in 0..steps {
         let taken = recurrence.step(graph, t, &shared, &state)?;
         state = taken.state;
-        if t == 0 {
-            totals = taken.terms;
-            continue;
-        }
-        same_number("unroll_terms", totals.len(), taken.terms.len())?;
-        for (total, term) in totals.iter_mut().zip(taken.terms) {
-            *total = graph.tape.add(*total, term)?;
-        }
+        totals.add("unroll_terms", graph.tape, taken.terms)?;
     }
-    Ok(totals)
-}
-
-fn same_number(name: &'static str, first: usize, now: usize) -> Result<(), Error> {
-    if first == now {
-        return Ok(());
-    }
-    Err(Error::invalid(name, format!("{first} terms at the first step, {now} at a later one")))
+    Ok(totals.vars)
 }
 
 /// Computes the totals of [`unroll_terms`] and the gradient of `sum_j weights[j] total_j` by every parameter, segment by
@@ -106,10 +92,10 @@ pub fn checkpointed<T: Element>(
     weights: &[T],
     how: Checkpoints,
 ) -> Result<Checkpointed<T>, ModelError> {
-    const NAME: &str = "checkpointed";
     let segment = how.segment_of(NAME, steps)?;
-    let mut recorder = Recorder::new(tape, parameters, how, weights.len());
-    let states = recorder.without_gradients(|r| forward(r, recurrence, steps, segment))?;
+    let mut recorder = Recorder::new(tape, parameters, how);
+    let states =
+        recorder.without_gradients(|r| forward(r, recurrence, [steps, segment], weights.len()))?;
     let mut kept = Kept::new(parameters.len());
     let mut after = Gradients::new();
     for (index, state) in states.iter().enumerate().rev() {
@@ -122,32 +108,34 @@ pub fn checkpointed<T: Element>(
     Ok(recorder.finish(kept, numbers))
 }
 
+const NAME: &str = "checkpointed";
+
 /// The first pass, without gradients: the totals, what is shared, and the state before each segment.
 fn forward<T: Element>(
     recorder: &mut Recorder<'_, T>,
     recurrence: &impl Recurrence<T>,
-    steps: usize,
-    segment: usize,
+    [steps, segment]: [usize; 2],
+    weights: usize,
 ) -> Result<Vec<Vec<Tensor<T>>>, Error> {
     let shared = recorder.record(|graph| recurrence.shared(graph))?;
     recorder.shared = copies(recorder.tape, &shared)?;
     let mut states = vec![Vec::new()];
     for first in (0..steps).step_by(segment) {
         let (inputs, shared) = (states[states.len() - 1].clone(), recorder.shared.clone());
-        let (terms, state) = recorder.record(|graph| {
+        let sums = recorder.totals.clone();
+        let (totals, state) = recorder.record(|graph| {
             let shared = leaves(graph.tape, &shared, false)?;
             let mut state = leaves(graph.tape, &inputs, false)?;
-            let mut terms = Vec::new();
+            let mut totals = Totals::after(graph.tape, &sums, first)?;
             for t in first..steps.min(first + segment) {
                 let taken = recurrence.step(graph, t, &shared, &state)?;
                 state = taken.state;
-                terms.push(taken.terms);
+                totals.add(NAME, graph.tape, taken.terms)?;
             }
-            Ok((terms, state))
+            Ok((totals, state))
         })?;
-        for terms in &terms {
-            recorder.count("checkpointed", terms)?;
-        }
+        totals.check(NAME, weights)?;
+        recorder.keep_totals(&totals)?;
         if first + segment < steps {
             states.push(copies(recorder.tape, &state)?);
         }
@@ -165,27 +153,28 @@ fn backward<T: Element>(
     weights: &[T],
     (kept, after): (&mut Kept<T>, &mut Gradients<T>),
 ) -> Result<(), Error> {
-    let numbers = std::mem::take(&mut recorder.shared);
+    let (numbers, sums) = (std::mem::take(&mut recorder.shared), recorder.totals.clone());
     let recorded = recorder.record(|graph| {
         let shared = leaves(graph.tape, &numbers, true)?;
         let start = leaves(graph.tape, before, true)?;
-        let (mut state, mut terms) = (start.clone(), Vec::new());
+        let mut totals = Totals::after(graph.tape, &sums, range.start)?;
+        let mut state = start.clone();
         for t in range {
             let taken = recurrence.step(graph, t, &shared, &state)?;
             state = taken.state;
-            terms.push(taken.terms);
+            totals.add(NAME, graph.tape, taken.terms)?;
         }
-        Ok((shared, start, state, terms))
+        Ok((shared, start, state, totals))
     });
     recorder.shared = numbers;
-    let (shared, start, state, terms) = recorded?;
+    let (shared, start, state, totals) = recorded?;
     let bound = recorder.bound();
     // What later steps contributed comes first, as on one tape.
     let mut seeds = Vec::new();
     later(&mut seeds, &some(&state), after);
     later(&mut seeds, &some(&shared), &kept.shared);
     later(&mut seeds, &bound, &kept.parameters);
-    weighted(&mut seeds, &terms, weights);
+    totals.weighted(&mut seeds, weights);
     let any = recorder.backward(seeds)?;
     after.clear();
     if any {

@@ -73,20 +73,19 @@ pub(super) struct Recorder<'a, T: Element> {
     how: Checkpoints,
     /// What all steps share, made of parameters alone.
     pub(super) shared: Vec<Tensor<T>>,
-    pub(super) totals: Vec<T>,
-    started: bool,
+    /// The totals of what was recorded without gradients.
+    pub(super) totals: Vec<Tensor<T>>,
 }
 
 impl<'a, T: Element> Recorder<'a, T> {
-    /// For so many terms.
+    /// Nothing recorded yet.
     pub(super) fn new(
         tape: &'a mut Tape<T>,
         parameters: &'a Parameters<T>,
         how: Checkpoints,
-        terms: usize,
     ) -> Self {
-        let (bindings, totals) = (Bindings::new(), vec![T::ZERO; terms]);
-        Self { tape, parameters, bindings, how, shared: Vec::new(), totals, started: false }
+        let (bindings, shared, totals) = (Bindings::new(), Vec::new(), Vec::new());
+        Self { tape, parameters, bindings, how, shared, totals }
     }
 
     /// A new recording; `f` gets the graph.
@@ -112,17 +111,9 @@ impl<'a, T: Element> Recorder<'a, T> {
         (0..self.parameters.len()).map(|i| self.bindings.get(i)).collect()
     }
 
-    /// Adds the terms of a step, recorded last, to the totals.
-    pub(super) fn count(&mut self, name: &'static str, terms: &[Var]) -> Result<(), Error> {
-        if terms.len() != self.totals.len() {
-            let reason = format!("{} terms, {} weights", terms.len(), self.totals.len());
-            return Err(Error::invalid(name, reason));
-        }
-        for (total, &term) in self.totals.iter_mut().zip(terms) {
-            let term = self.tape.scalar(term)?;
-            *total = if self.started { *total + term } else { term };
-        }
-        self.started = true;
+    /// The totals so far, for the next segment.
+    pub(super) fn keep_totals(&mut self, totals: &Totals) -> Result<(), Error> {
+        self.totals = copies(self.tape, &totals.vars)?;
         Ok(())
     }
 
@@ -160,7 +151,8 @@ impl<'a, T: Element> Recorder<'a, T> {
     pub(super) fn finish(self, kept: Kept<T>, numbers: usize) -> Checkpointed<T> {
         self.tape.release_shared();
         let memory = self.tape.memory() + (numbers + held(&kept.parameters)) * size_of::<T>();
-        Checkpointed { totals: self.totals, gradients: kept.parameters, memory }
+        let totals = self.totals.iter().map(|total| total.data()[0]).collect();
+        Checkpointed { totals, gradients: kept.parameters, memory }
     }
 }
 
@@ -212,14 +204,66 @@ pub(super) fn later<'a, T: Element>(
     }
 }
 
-/// Adds to `seeds` the terms of the recorded steps.
-pub(super) fn weighted<'a, T: Element>(
-    seeds: &mut Vec<(Var, &'a [T])>,
-    terms: &[Vec<Var>],
-    weights: &'a [T],
-) {
-    for terms in terms {
-        seeds.extend(terms.iter().copied().zip(weights.iter().map(std::slice::from_ref)));
+/// The sums of terms over steps, recorded step by step, so that contributions to gradients come in the same order however
+/// the steps are cut.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) vars: Vec<Var>,
+    started: bool,
+}
+
+impl Totals {
+    /// Those of a segment: `numbers` are the sums so far, none at the start of the sequence.
+    pub(super) fn after<T: Element>(
+        tape: &mut Tape<T>,
+        numbers: &[Tensor<T>],
+        first: usize,
+    ) -> Result<Self, Error> {
+        if first == 0 {
+            return Ok(Self::default());
+        }
+        Ok(Self { vars: leaves(tape, numbers, false)?, started: true })
+    }
+
+    /// Adds the terms of the next step.
+    pub(super) fn add<T: Element>(
+        &mut self,
+        name: &'static str,
+        tape: &mut Tape<T>,
+        terms: Vec<Var>,
+    ) -> Result<(), Error> {
+        if let Some(&term) = terms.iter().find(|&&term| tape.shape(term).numel() != 1) {
+            return Err(Error::NotScalar { operation: name, shape: *tape.shape(term) });
+        }
+        if !self.started {
+            (self.vars, self.started) = (terms, true);
+            return Ok(());
+        }
+        if terms.len() != self.vars.len() {
+            let reason = format!("{} terms after steps of {}", terms.len(), self.vars.len());
+            return Err(Error::invalid(name, reason));
+        }
+        for (total, term) in self.vars.iter_mut().zip(terms) {
+            *total = tape.add(*total, term)?;
+        }
+        Ok(())
+    }
+
+    /// Adds to `seeds` the weights of the totals.
+    pub(super) fn weighted<'a, T: Element>(
+        &self,
+        seeds: &mut Vec<(Var, &'a [T])>,
+        weights: &'a [T],
+    ) {
+        seeds.extend(self.vars.iter().copied().zip(weights.iter().map(std::slice::from_ref)));
+    }
+
+    /// There have to be as many weights.
+    pub(super) fn check(&self, name: &'static str, weights: usize) -> Result<(), Error> {
+        if self.vars.len() == weights {
+            return Ok(());
+        }
+        Err(Error::invalid(name, format!("{} terms, {weights} weights", self.vars.len())))
     }
 }
 

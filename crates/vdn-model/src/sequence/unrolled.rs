@@ -4,7 +4,7 @@
 use super::Posterior;
 use crate::graph::Graph;
 use crate::priors::{Prior, PriorSteps};
-use vdn_autograd::{ConditionalPrior, Error, Gap, Noise, SampleKl, Var};
+use vdn_autograd::{ConditionalPrior, Error, Noise, SampleKl, Var};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
@@ -138,7 +138,7 @@ pub fn smooth<T: Element>(
     let mut joined = messages.to_vec();
     for t in (1..joined.len()).rev() {
         let next = joined[t];
-        if let Some([phi, logvar]) = steps.transition(graph, Gap::Steps(next.gap))? {
+        if let Some([phi, logvar]) = steps.seen_through(graph, next.gap)? {
             let Message { mean, logvar: local, gap } = joined[t - 1];
             let [mean, logvar] = graph.tape.combine_messages(
                 [mean, local],

@@ -62,6 +62,16 @@ impl<T: Element> Pass<'_, T> {
         range.any(|t| (0..self.series.batch()).any(|b| !self.series.seen(b, t)))
     }
 
+    /// Only the structured posterior knows missing steps.
+    pub(super) fn refuse_missing(&self, range: Range<usize>) -> Result<(), Error> {
+        let structured = self.model.config().posterior == Posterior::Structured;
+        if structured || !self.any_missing(range) {
+            return Ok(());
+        }
+        let reason = "missing steps need the structured posterior";
+        Err(Error::invalid("sequence_forecaster", reason))
+    }
+
     /// The messages of a block: mean and log-variance, `[steps of the block * batch, units]`.
     pub(super) fn messages(
         &self,
@@ -114,10 +124,7 @@ impl<T: Element> Pass<'_, T> {
     ) -> Result<Block, Error> {
         let (model, series, range) = (self.model, &self.series, self.range(block));
         let (batch, channels) = (series.batch(), model.config().channels);
-        if model.config().posterior != Posterior::Structured && self.any_missing(range.clone()) {
-            let reason = "missing steps need the structured posterior";
-            return Err(Error::invalid("sequence_forecaster", reason));
-        }
+        self.refuse_missing(range.clone())?;
         let all = self.messages(graph, range.clone())?;
         let how = model.layer.how(graph, self.samples, None);
         let (mut latents, mut kl) = (Vec::new(), Vec::new());

@@ -50,7 +50,7 @@ impl SequenceForecaster {
     /// observations; with `lag >= window` they do not.
     ///
     /// # Errors
-    /// A lag of 0, or as long as the series; a series of another model.
+    /// A lag of 0, or as long as the series; a series of another model; missing steps, if the posterior is not structured.
     pub fn persistence<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -62,6 +62,7 @@ impl SequenceForecaster {
             return Err(Error::invalid("persistence", reason).into());
         }
         let pass = self.pass(series, 1)?;
+        pass.refuse_missing(0..pass.series.steps())?;
         let (units, prior) = (self.config.units, self.layer.prior());
         let size = series.batch() * units;
         let double = parameters.cast::<f64>();

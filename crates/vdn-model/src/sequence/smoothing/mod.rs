@@ -18,7 +18,7 @@
 
 mod passes;
 
-use super::segments::{Checkpointed, Checkpoints, Gradients, Kept, Recorder, held};
+use super::segments::{Checkpointed, Checkpoints, Gradients, Kept, Recorder, Totals, held};
 use super::unrolled::Past;
 use super::{Message, Posterior, Unroll};
 use crate::error::ModelError;
@@ -27,7 +27,7 @@ use crate::parameter::Parameters;
 use crate::priors::{Prior, PriorSteps};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use vdn_autograd::{Error, Gap, Tape, Var};
+use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::Element;
 
 /// A sequence of units whose posterior is smoothed. Messages and terms may use parameters and constants of their own; they
@@ -89,6 +89,9 @@ impl<'a, S> Plan<'a, S> {
             return Err(Error::invalid(name, reason));
         }
         let gaps = (1..steps).map(|t| sequence.gap(t)).collect::<BTreeSet<u32>>();
+        if gaps.contains(&0) {
+            return Err(Error::invalid(name, "a gap of 0 steps"));
+        }
         Ok(Self { name, sequence, prior, how, gaps: gaps.into_iter().collect() })
     }
 
@@ -123,7 +126,7 @@ impl<'a, S> Plan<'a, S> {
             let [mean, logvar] = self.sequence.message(graph, t)?;
             let transition = match next {
                 None => None,
-                Some(_) => steps.transition(graph, Gap::Steps(self.sequence.gap(t + 1)))?,
+                Some(_) => steps.seen_through(graph, self.sequence.gap(t + 1))?,
             };
             let message = match (next, transition) {
                 (Some(later), Some([phi, scale])) => {
@@ -140,20 +143,20 @@ impl<'a, S> Plan<'a, S> {
         Ok(joined)
     }
 
-    /// Records latents and terms of a segment after `state`.
+    /// Records latents and terms of a segment after `state`, whose end it gives; the terms are added to `totals`.
     fn latents<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
         range: Range<usize>,
         [shared, state]: [&[Var]; 2],
         joined: &[[Var; 2]],
-    ) -> Result<(Vec<Var>, Vec<Vec<Var>>), Error>
+        totals: &mut Totals,
+    ) -> Result<Vec<Var>, Error>
     where
         S: SmoothedSequence<T>,
     {
         let mut steps = self.steps(graph, shared)?;
         let mut past = Past::from_vars(Posterior::Structured, state);
-        let mut terms = Vec::with_capacity(range.len());
         for (t, &[mean, logvar]) in range.zip(joined) {
             if self.how.truncate.is_some_and(|every| t > 0 && t % every == 0) {
                 past.detach(graph)?;
@@ -161,9 +164,10 @@ impl<'a, S> Plan<'a, S> {
             let message = Message { mean, logvar, gap: self.sequence.gap(t) };
             let step = (self.how, false);
             let (z, kl) = past.step(graph, self.prior, &mut steps, message, t as u64, step)?;
-            terms.push(self.sequence.terms(graph, t, z, kl)?);
+            let terms = self.sequence.terms(graph, t, z, kl)?;
+            totals.add(self.name, graph.tape, terms)?;
         }
-        Ok((past.vars(Posterior::Structured), terms))
+        Ok(past.vars(Posterior::Structured))
     }
 }
 
@@ -181,19 +185,9 @@ pub fn smooth_terms<T: Element>(
     let plan = Plan::new("smooth_terms", sequence, steps, how)?;
     let shared = plan.shared(graph)?;
     let joined = plan.messages(graph, 0..steps, &shared, &[])?;
-    let (_, terms) = plan.latents(graph, 0..steps, [&shared, &[]], &joined)?;
-    let mut rest = terms.into_iter();
-    let mut totals = rest.next().unwrap_or_default();
-    for terms in rest {
-        if terms.len() != totals.len() {
-            let reason = format!("{} terms after {}", terms.len(), totals.len());
-            return Err(Error::invalid(plan.name, reason));
-        }
-        for (total, term) in totals.iter_mut().zip(terms) {
-            *total = graph.tape.add(*total, term)?;
-        }
-    }
-    Ok(totals)
+    let mut totals = Totals::default();
+    plan.latents(graph, 0..steps, [&shared, &[]], &joined, &mut totals)?;
+    Ok(totals.vars)
 }
 
 /// Computes the totals of [`smooth_terms`] and the gradient of `sum_j weights[j] total_j` by every parameter, segment by
@@ -267,10 +261,10 @@ pub fn checkpointed_smooth<T: Element, S: SmoothedSequence<T>>(
     let plan = Plan::new(NAME, sequence, steps, unroll)?;
     let ranges: Vec<Range<usize>> =
         (0..steps).step_by(segment).map(|first| first..steps.min(first + segment)).collect();
-    let mut recorder = Recorder::new(tape, parameters, how, weights.len());
+    let mut recorder = Recorder::new(tape, parameters, how);
     let (said, states) = recorder.without_gradients(|recorder| {
         let said = plan.said_later(recorder, &ranges)?;
-        let states = plan.states_before(recorder, &ranges, &said)?;
+        let states = plan.states_before(recorder, &ranges, &said, weights.len())?;
         Ok::<_, Error>((said, states))
     })?;
     let mut kept = Kept::new(parameters.len());

@@ -3,7 +3,7 @@
 use super::{Plan, SmoothedSequence};
 use crate::graph::Graph;
 use crate::sequence::segments::{
-    Gradients, Kept, Recorder, copies, gradients, later, leaves, some, weighted,
+    Gradients, Kept, Recorder, Totals, copies, gradients, later, leaves, some,
 };
 use std::ops::Range;
 use vdn_autograd::{Error, Var};
@@ -23,7 +23,7 @@ struct Latents {
     start: Vec<Var>,
     shared: Vec<Var>,
     state: Vec<Var>,
-    terms: Vec<Vec<Var>>,
+    totals: Totals,
 }
 
 impl<S> Plan<'_, S> {
@@ -52,6 +52,7 @@ impl<S> Plan<'_, S> {
         recorder: &mut Recorder<'_, T>,
         ranges: &[Range<usize>],
         said: &[Vec<Tensor<T>>],
+        weights: usize,
     ) -> Result<Vec<Vec<Tensor<T>>>, Error>
     where
         S: SmoothedSequence<T>,
@@ -60,9 +61,8 @@ impl<S> Plan<'_, S> {
         for (k, range) in ranges.iter().enumerate() {
             let inputs = [&said[k][..], &states[k]];
             let (_, _, latents) = self.record(recorder, range.clone(), inputs)?;
-            for terms in &latents.terms {
-                recorder.count(self.name, terms)?;
-            }
+            latents.totals.check(self.name, weights)?;
+            recorder.keep_totals(&latents.totals)?;
             states.push(copies(recorder.tape, &latents.state)?);
         }
         states.pop();
@@ -112,7 +112,7 @@ impl<S> Plan<'_, S> {
     where
         S: SmoothedSequence<T>,
     {
-        let numbers = std::mem::take(&mut recorder.shared);
+        let (numbers, sums) = (std::mem::take(&mut recorder.shared), recorder.totals.clone());
         let recorded = recorder.record(|graph| {
             let messages = self.joined(graph, range.clone(), &numbers, said)?;
             let mut read = Vec::with_capacity(messages.joined.len());
@@ -123,8 +123,9 @@ impl<S> Plan<'_, S> {
             }
             let shared = leaves(graph.tape, &numbers, true)?;
             let start = leaves(graph.tape, state, true)?;
-            let (state, terms) = self.latents(graph, range, [&shared, &start], &read)?;
-            Ok((messages, read, Latents { start, shared, state, terms }))
+            let mut totals = Totals::after(graph.tape, &sums, range.start)?;
+            let state = self.latents(graph, range, [&shared, &start], &read, &mut totals)?;
+            Ok((messages, read, Latents { start, shared, state, totals }))
         });
         recorder.shared = numbers;
         recorded
@@ -149,7 +150,7 @@ impl<S> Plan<'_, S> {
         later(&mut seeds, &some(&latents.state), after);
         later(&mut seeds, &some(&latents.shared), &kept.shared);
         later(&mut seeds, &bound, &kept.parameters);
-        weighted(&mut seeds, &latents.terms, weights);
+        latents.totals.weighted(&mut seeds, weights);
         let mut before = Gradients::new();
         if recorder.backward(seeds)? {
             gradients(recorder.tape, &some(&latents.start), &mut before)?;
@@ -175,7 +176,7 @@ impl<S> Plan<'_, S> {
         let (messages, read, latents) = self.record(recorder, range, inputs)?;
         let mut seeds = Vec::new();
         later(&mut seeds, &some(&latents.state), after);
-        weighted(&mut seeds, &latents.terms, weights);
+        latents.totals.weighted(&mut seeds, weights);
         let mut own = Gradients::new();
         if recorder.backward(seeds)? {
             gradients(recorder.tape, &some(read.as_flattened()), &mut own)?;
