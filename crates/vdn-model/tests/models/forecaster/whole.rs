@@ -1,6 +1,6 @@
 //! The forecaster: shapes, sizes, start, twin, interventions, objectives, reports of what is wrong.
 
-use super::common::{Data, KEY, loss, predict, scatter, small};
+use crate::support::{Data, KEY, loss, predict, scatter, small};
 use vdn_autograd::{Noise, Tape};
 use vdn_model::{
     Aggregation, Bindings, Builder, Centre, Forecaster, ForecasterConfig, Graph, InstanceNorm,
