@@ -2,8 +2,8 @@
 
 use vdn_autograd::{Error, Tape, check_gradients};
 use vdn_model::{
-    Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LossOptions, LossTerms,
-    Mode, ModelError, Parameters, Prediction,
+    Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LossTerms, Mode,
+    ModelError, Parameters, Prediction,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Tensor};
@@ -65,7 +65,7 @@ pub(crate) fn scatter<T: Element>(parameters: &mut Parameters<T>, deviation: f64
     for index in 0..parameters.len() {
         let data = parameters.data_mut(index);
         let mut noise = vec![T::ZERO; data.len()];
-        NoiseKey::new(5, index as u32, 0).fill_normal(0, &mut noise);
+        NoiseKey::new(100 + index as u64, 0, 0).fill_normal(0, &mut noise);
         data.iter_mut().zip(noise).for_each(|(p, e)| *p += e * T::from_f64(deviation));
     }
 }
