@@ -105,7 +105,7 @@ pub(crate) fn wrong_gradients(
     let check = |(name, config)| {
         let report = gradient_report(config);
         report
-            .map_or_else(|error| Some(error.to_string()), |wrong| wrong)
+            .unwrap_or_else(|error| Some(error.to_string()))
             .map(|wrong| format!("{name}: {wrong}"))
     };
     cases.into_iter().filter_map(check).collect()
