@@ -33,6 +33,11 @@ pub(crate) fn small(base: ForecasterConfig) -> ForecasterConfig {
     }
 }
 
+/// A small forecaster, as it starts.
+pub(crate) fn build_small(config: ForecasterConfig) -> (Forecaster, Parameters<f64>) {
+    Forecaster::new(small(config), 3).unwrap()
+}
+
 /// Windows and targets that look like nothing in particular.
 #[derive(Clone)]
 pub(crate) struct Data<T> {

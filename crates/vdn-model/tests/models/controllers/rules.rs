@@ -2,7 +2,7 @@
 
 use super::{band, layer, show};
 use vdn_model::controllers::*;
-use vdn_model::{ArTerm, EarlierWindow, SigmaMode};
+use vdn_model::{ArScale, ArTerm, EarlierWindow, SigmaMode};
 
 #[test]
 fn the_homeostat_brings_units_into_their_bands_without_overshoot() {
@@ -171,6 +171,34 @@ fn the_band_weight_ramps_and_spares_the_high_side_while_many_are_low() {
         control.act(&layer, &mut parameters);
     }
     assert_eq!(seen, [(0.0, 1.0), (0.0, 0.3), (1.5, 0.3), (3.0, 0.3)]);
+}
+
+/// The penalty rises with its ramp, and its deviation follows the bands wherever they are moved.
+#[test]
+fn the_ar_scale_ramps_and_follows_the_bands() {
+    let (layer, mut parameters) = layer(2, SigmaMode::PerUnit);
+    let mut control = LayerControl::new(2, 1, LayerControlConfig::default());
+    let earlier = EarlierWindow::Itself;
+    let objective = &mut control.levers_mut().objective;
+    objective.autoregression =
+        Some(ArTerm { weight: 1.0, ramp: 7.0, phi: 0.9, sigma: 7.0, earlier });
+    objective.band = Some(band(&[0.1; 2], &[0.2; 2]));
+    let scale = ArScale::default();
+    let ramp = Ramp { warmup: 1, length: 2 };
+    control.add(ArScaleControl { scale, ramp }, Timing::ALWAYS).unwrap();
+    for (step, want) in [0.0, 0.0, 0.5, 1.0].into_iter().enumerate() {
+        let objective = control.levers().objective.clone();
+        let (ar, bounds) = (objective.autoregression.unwrap(), objective.band.unwrap().bounds);
+        assert_eq!(ar.ramp, want, "after {step} steps");
+        assert_eq!(ar.sigma, scale.from_band(&bounds), "after {step} steps");
+        let moved = EnergyBand {
+            lo: vec![0.1 + 0.1 * step as f64; 2],
+            hi: vec![0.2 + 0.1 * step as f64; 2],
+        };
+        control.levers_mut().objective.band.as_mut().unwrap().bounds = moved;
+        show(&mut control, &[0.1; 2], &[0.1; 2]);
+        control.act(&layer, &mut parameters);
+    }
 }
 
 #[test]

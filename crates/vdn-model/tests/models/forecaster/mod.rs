@@ -1,4 +1,5 @@
 //! Tests of the forecaster and its parts, all through the public interface.
 
 mod gradients;
+mod refusals;
 mod whole;
