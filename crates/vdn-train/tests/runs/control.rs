@@ -338,3 +338,18 @@ fn selection_by_score_looks_at_the_bands() -> Result<(), Failure> {
     assert!((kept - seen.nll).abs() > 1e-6, "the bands cost nothing: {kept}");
     Ok(())
 }
+
+#[test]
+fn of_equal_epochs_the_first_is_kept() -> Result<(), Failure> {
+    // Steps too small to change any number.
+    let trained = train(config("learning_rate = 1e-30\n")?, None)?.trained;
+    let scores: Vec<f64> = trained.history.iter().map(|epoch| epoch.selection).collect();
+    assert!(scores.len() > 1 && scores.iter().all(|&score| score == scores[0]), "{scores:?}");
+    assert_eq!(trained.best_epoch, 1);
+    let best = trained.history.iter().map(|epoch| epoch.best);
+    assert_eq!(
+        best.collect::<Vec<_>>(),
+        scores.iter().enumerate().map(|(i, _)| i == 0).collect::<Vec<_>>()
+    );
+    Ok(())
+}

@@ -23,7 +23,8 @@ fn every_score_draws_from_the_generator_that_it_is_given() {
     let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
     let model = config.model.to_forecaster(&config.data).unwrap();
     let (model, parameters) = Forecaster::new::<f32>(model, 3).unwrap();
-    // A twin has no noise but the order in which its windows' latents are swapped.
+    // A twin has no noise, and of two windows there is one swap: what is left is the order that makes the pairs.
+    let pairs = BatchAverages { batch: 2, ..BatchAverages::default() };
     let twin = ForecasterConfig { variant: Variant::Twin, ..*model.config() };
     let (twin, twin_parameters) = Forecaster::new::<f32>(twin, 3).unwrap();
     let (windows, averages) = (&data.splits().test, BatchAverages::default());
@@ -44,8 +45,7 @@ fn every_score_draws_from_the_generator_that_it_is_given() {
             "the order of swapped windows",
             Box::new(|noise| {
                 let swap = Intervention::Permute;
-                let found =
-                    evaluate(&twin, &twin_parameters, &data, windows, noise, swap, averages);
+                let found = evaluate(&twin, &twin_parameters, &data, windows, noise, swap, pairs);
                 vec![found.unwrap().0.crps.mean]
             }),
         ),
