@@ -93,6 +93,52 @@ fn the_thermostat_moves_beta_against_the_error_and_stays_within_its_limits() {
     assert_eq!(control.levers().objective.beta, [1e-2; 3], "the upper limit");
 }
 
+/// Whatever its KL, beta falls for a unit that is dead in nearly all rows.
+#[test]
+fn the_thermostat_lets_go_of_dead_units() {
+    let config = ThermostatConfig { smoothing: 1.0, ..ThermostatConfig::default() };
+    let mut control = LayerControl::new(3, 1, LayerControlConfig::default());
+    control.add(BetaThermostat::new(3, config).unwrap(), Timing::ALWAYS).unwrap();
+    let (layer, mut parameters) = layer(3, SigmaMode::PerUnit);
+    control.observe_with(|seen| {
+        seen.kl.copy_from_slice(&[0.2, 0.2, 0.6]);
+        seen.alive.copy_from_slice(&[0.06, 0.04, 0.0]);
+    });
+    control.act(&layer, &mut parameters);
+    let beta = &control.levers().objective.beta;
+    for (got, error) in beta.iter().zip([0.0, -0.5, 0.3 - 0.3 - 0.5]) {
+        assert!((got / (1e-3 * (0.2_f64 * error).exp()) - 1.0).abs() < 1e-12, "{beta:?}");
+    }
+}
+
+/// A multiplied mean head changes energies by the factor's square, and KLs by what the energy changed.
+#[test]
+fn running_means_follow_a_rescaled_mean_head() {
+    for (rescaling, follows) in [(Rescaling::Follow, 1.0), (Rescaling::Ignore, 0.0)] {
+        let (layer, mut parameters) = layer(2, SigmaMode::PerUnit);
+        let config = LayerControlConfig { rescaling, ..LayerControlConfig::default() };
+        let mut control = LayerControl::new(2, 1, config);
+        control.levers_mut().objective.band = Some(band(&[0.1; 2], &[0.2; 2]));
+        control
+            .add(Projection::new(2, ProjectionConfig::default()).unwrap(), Timing::ALWAYS)
+            .unwrap();
+        let thermostat = BetaThermostat::new(2, ThermostatConfig::default()).unwrap();
+        control.add(thermostat, Timing::ALWAYS).unwrap();
+        show(&mut control, &[0.8, 0.15], &[0.5, 0.3]);
+        control.act(&layer, &mut parameters);
+        let (energy, kl) = (0.8 - 0.6 * follows, 0.5 - 0.3 * follows);
+        let mut own = [0.0; 2];
+        control.state().fill("beta_thermostat.kl", &mut own).unwrap();
+        let monitor = control.monitor();
+        for (got, want) in
+            [(&own[..], [kl, 0.3]), (monitor.kl(), [kl, 0.3]), (monitor.energy(), [energy, 0.15])]
+        {
+            let near = got.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-12);
+            assert!(near, "{rescaling:?}: {got:?} {want:?}");
+        }
+    }
+}
+
 #[test]
 fn the_guard_clamps_and_lifts_dead_units_and_the_reference_does_not_lift() {
     for (dead, lift) in [(SigmaKick::Dead, 0.02), (SigmaKick::Never, 0.0)] {
