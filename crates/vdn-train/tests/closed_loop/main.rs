@@ -19,10 +19,12 @@ fn normals(stream: u32, count: usize) -> Vec<f64> {
     NoiseKey::new(5, stream, 0).fill_normal(0, &mut x);
     x
 }
+
 fn mean(x: &[f64], f: impl Fn(f64) -> f64) -> f64 {
     x.iter().map(|&x| f(x)).sum::<f64>() / x.len() as f64
 }
 
+/// So soft that the stiffness alone does not bring a measure to its goal: the multipliers have to.
 fn budget(goal: Goal) -> ConstraintConfig {
-    ConstraintConfig { goal, stiffness: 5.0, gain: 0.5, limit: 10.0, ..ConstraintConfig::default() }
+    ConstraintConfig { goal, stiffness: 0.5, gain: 0.5, limit: 10.0, ..ConstraintConfig::default() }
 }

@@ -84,7 +84,7 @@ fn persistence_and_rate_reach_their_targets_together() -> Result<(), Failure> {
     for [rate, rho] in [[0.5, 0.7], [0.1, 0.7], [0.1, -0.3]] {
         let held = sequence(&|control, prior| {
             let config = PersistenceConfig {
-                stiffness: 5.0,
+                stiffness: 0.5,
                 gain: 0.5,
                 ..PersistenceConfig::new(Goal::Target(rho))
             };

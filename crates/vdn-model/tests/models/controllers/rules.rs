@@ -1,6 +1,7 @@
 //! The reference's controllers, and how the defaults differ from them.
 
 use super::{band, layer, show};
+use vdn_autograd::Tape;
 use vdn_model::controllers::*;
 use vdn_model::{ArScale, ArTerm, EarlierWindow, SigmaMode};
 
@@ -244,6 +245,37 @@ fn the_ar_scale_ramps_and_follows_the_bands() {
         control.levers_mut().objective.band.as_mut().unwrap().bounds = moved;
         show(&mut control, &[0.1; 2], &[0.1; 2]);
         control.act(&layer, &mut parameters);
+    }
+}
+
+/// The penalty on the tape and its value are the formula, and pull towards the band from both sides alone.
+#[test]
+fn the_hinge_costs_what_lies_outside_of_the_band() {
+    let bounds = EnergyBand { lo: vec![0.1, 0.1, 0.1, 0.01], hi: vec![0.2, 0.2, 0.2, 0.02] };
+    let energy = [0.04, 0.15, 0.5, 0.005];
+    let [absolute, relative] = [HingeForm::Absolute, HingeForm::Relative { eps: 0.05 }];
+    let low = |divisor: [f64; 2]| (0.06 / divisor[0]).powi(2) + (0.005 / divisor[1]).powi(2);
+    let high = |divisor: f64| (0.3 / divisor).powi(2);
+    for (form, low, high) in
+        [(absolute, low([1.0; 2]), high(1.0)), (relative, low([0.1, 0.05]), high(0.2))]
+    {
+        let hinge = Hinge { form, weight_low: 2.0, weight_high: 0.5 };
+        let want = (2.0 * low + 0.5 * high) / 4.0;
+        let mut tape = Tape::<f64>::new();
+        let var = tape.variable([4], &energy).unwrap();
+        let penalty = hinge.penalty(&mut tape, var, &bounds).unwrap();
+        for got in [tape.scalar(penalty).unwrap(), hinge.value(&energy, &bounds)] {
+            assert!((got - want).abs() < 1e-12 * want, "{form:?}: {got} {want}");
+        }
+        tape.backward(penalty).unwrap();
+        let signs: Vec<f64> = tape
+            .gradient(var)
+            .unwrap()
+            .data()
+            .iter()
+            .map(|&g| if g == 0.0 { 0.0 } else { g.signum() })
+            .collect();
+        assert_eq!(signs, [-1.0, 0.0, 1.0, -1.0], "{form:?}");
     }
 }
 
