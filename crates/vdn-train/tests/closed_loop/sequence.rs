@@ -84,8 +84,8 @@ fn persistence_and_rate_reach_their_targets_together() -> Result<(), Failure> {
     for [rate, rho] in [[0.5, 0.7], [0.1, 0.7], [0.1, -0.3]] {
         let held = sequence(&|control, prior| {
             let config = PersistenceConfig {
-                stiffness: 0.5,
-                gain: 0.5,
+                stiffness: 1.0,
+                gain: 0.2,
                 ..PersistenceConfig::new(Goal::Target(rho))
             };
             control.add(PersistenceTarget::new(UNITS, prior, config)?, every)?;
