@@ -4,3 +4,4 @@
 mod controllers;
 mod forecaster;
 mod stacks;
+mod support;

@@ -2,8 +2,8 @@
 
 use super::support::{Failure, Run, train};
 use vdn_train::{
-    BudgetScope, ControlConfig, ControlName, ControllerName, Files, RunConfig, Trained, evaluate,
-    load_control, load_weights, mean_crps,
+    BudgetScope, Candidate, ControlConfig, ControlName, ControllerName, Files, RunConfig,
+    Selection, SelectionRule, Trained, evaluate, load_control, load_weights, mean_crps, validate,
 };
 
 const SMALL: &str = "[data]\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n[model]\nunits = 16\nhidden = 16\n\
@@ -275,6 +275,21 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         let windows = &data.splits().validation;
         let averages = config.train.averages();
         let crps = mean_crps(&model, &parameters, &data, windows, 0, averages)?;
+        // The other choices follow from the columns beside; mean rate and mismatch make up the KL of a unit.
+        let units = model.config().units as f64;
+        let by_hand = |e: &vdn_train::Epoch| match config.train.chosen_by() {
+            Selection::Nll => e.validation_nll,
+            Selection::Mse => e.validation_mse,
+            Selection::Elbo => {
+                e.validation_nll * config.data.horizon as f64 + units * (e.rate + e.mismatch)
+            }
+            _ => e.selection,
+        };
+        for epoch in &trained.history {
+            let want = by_hand(epoch);
+            let near = (epoch.selection - want).abs() < 1e-9 * want.abs();
+            assert!(near, "{text}: {} instead of {want}", epoch.selection);
+        }
         if text.contains("crps") {
             assert_eq!(least, crps);
             // Alone it is what it is among all metrics.
@@ -289,5 +304,52 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         let (epoch, value) = crps(&format!("[train]\nselection = \"{other}\"\n"))?;
         assert!(best <= value, "{other} keeps epoch {epoch} with {value}, less than {best}");
     }
+    Ok(())
+}
+
+/// The score of the kept epoch is that of its weights and its bands, put together here from both.
+#[test]
+fn selection_by_score_looks_at_the_bands() -> Result<(), Failure> {
+    let mut config = config("selection = \"score\"\n[control]\nmode = \"homeo\"\n")?;
+    config.schedule.warmup_steps = 0;
+    let Run { config, data, model, parameters, trained } = train(config, None)?;
+    let (windows, averages) = (&data.splits().validation, config.train.averages());
+    let seen = validate(&model, &parameters, &data, windows, 0, averages)?;
+    let mut control = config.control.build(model.config(), false)?;
+    control.restore(trained.control.as_ref().ok_or("no state")?)?;
+    let objective = &control.layer(0).ok_or("no control")?.levers().objective;
+    let band = objective.band.as_ref().ok_or("no bands")?;
+    let energy = seen.layers[0].statistics.energy();
+    let outside = |is: &dyn Fn(usize) -> bool| {
+        Some((0..energy.len()).filter(|&i| is(i)).count() as f64 / energy.len() as f64)
+    };
+    let candidate = Candidate {
+        epoch: Some(trained.best_epoch as u64),
+        nll: Some(seen.nll),
+        low: outside(&|i| energy[i] < band.bounds.lo[i]),
+        high: outside(&|i| energy[i] > band.bounds.hi[i]),
+        band: Some(band.hinge.value(&energy, &band.bounds)),
+        ..Candidate::default()
+    };
+    let want = SelectionRule::default().score(&candidate);
+    let kept = trained.history[trained.best_epoch - 1].selection;
+    println!("{kept} {want}, the score alone {}", seen.nll);
+    assert!((kept - want).abs() < 1e-9 * want.abs(), "{kept} {want}");
+    assert!((kept - seen.nll).abs() > 1e-6, "the bands cost nothing: {kept}");
+    Ok(())
+}
+
+#[test]
+fn of_equal_epochs_the_first_is_kept() -> Result<(), Failure> {
+    // Steps too small to change any number.
+    let trained = train(config("learning_rate = 1e-30\n")?, None)?.trained;
+    let scores: Vec<f64> = trained.history.iter().map(|epoch| epoch.selection).collect();
+    assert!(scores.len() > 1 && scores.iter().all(|&score| score == scores[0]), "{scores:?}");
+    assert_eq!(trained.best_epoch, 1);
+    let best = trained.history.iter().map(|epoch| epoch.best);
+    assert_eq!(
+        best.collect::<Vec<_>>(),
+        scores.iter().enumerate().map(|(i, _)| i == 0).collect::<Vec<_>>()
+    );
     Ok(())
 }

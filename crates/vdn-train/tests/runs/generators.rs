@@ -1,7 +1,7 @@
 //! The generator of a run's noise reaches everything that draws: training, validation, scores, probes.
 
 use vdn_model::controllers::StackControl;
-use vdn_model::{Forecaster, Intervention};
+use vdn_model::{Forecaster, ForecasterConfig, Intervention, Variant};
 use vdn_tensor::noise::Generator;
 use vdn_train::{
     BatchAverages, DiagnosticsConfig, NoiseSeed, RunConfig, Trainer, diagnose, evaluate, forecast,
@@ -23,17 +23,29 @@ fn every_score_draws_from_the_generator_that_it_is_given() {
     let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
     let model = config.model.to_forecaster(&config.data).unwrap();
     let (model, parameters) = Forecaster::new::<f32>(model, 3).unwrap();
+    // A twin has no noise, and of two windows there is one swap: what is left is the order that makes the pairs.
+    let pairs = BatchAverages { batch: 2, ..BatchAverages::default() };
+    let twin = ForecasterConfig { variant: Variant::Twin, ..*model.config() };
+    let (twin, twin_parameters) = Forecaster::new::<f32>(twin, 3).unwrap();
     let (windows, averages) = (&data.splits().test, BatchAverages::default());
     let validation = validate(&model, &parameters, &data, windows, 3, averages).unwrap();
     let layers = diagnose(&model, &validation, &StackControl::default()).unwrap();
     let settings = DiagnosticsConfig { windows: 8, ..DiagnosticsConfig::default() };
     type Score<'a> = (&'static str, Box<dyn Fn(NoiseSeed) -> Vec<f64> + 'a>);
-    let scores: [Score<'_>; 7] = [
+    let scores: [Score<'_>; 8] = [
         (
             "evaluate",
             Box::new(|noise| {
                 let none = Intervention::None;
                 let found = evaluate(&model, &parameters, &data, windows, noise, none, averages);
+                vec![found.unwrap().0.crps.mean]
+            }),
+        ),
+        (
+            "the order of swapped windows",
+            Box::new(|noise| {
+                let swap = Intervention::Permute;
+                let found = evaluate(&twin, &twin_parameters, &data, windows, noise, swap, pairs);
                 vec![found.unwrap().0.crps.mean]
             }),
         ),

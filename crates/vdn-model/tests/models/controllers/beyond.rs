@@ -56,6 +56,33 @@ fn budgets_are_met_from_both_sides_and_multipliers_do_not_wind_up() {
     }
 }
 
+/// The gradient of a constraint's part of the loss is the force that it says it has, below, in and above its interval.
+#[test]
+fn the_term_of_a_constraint_pulls_with_its_force() {
+    let rates = [0.01, 0.2, 0.9];
+    for goal in [Goal::Interval(0.05, 0.30), Goal::Target(0.2)] {
+        let config = ConstraintConfig { goal, ..ConstraintConfig::default() };
+        let mut budget = RateBudget::new(3, config).unwrap();
+        let (mut levers, monitor) = (Levers::new(3, 0.0), Monitor::new(3, 0.1, 0.0, 0.0));
+        let mut seen = Observation::new(3, 3);
+        seen.rate_dims.copy_from_slice(&rates);
+        for step in 0..2 {
+            budget.observe(&seen);
+            budget.act(&Moment { step, monitor: &monitor }, &mut levers);
+        }
+        let mut tape = Tape::<f64>::new();
+        let measure = tape.variable([3], &rates).unwrap();
+        let term = budget.constraint().term(&mut tape, measure).unwrap();
+        tape.backward(term).unwrap();
+        let gradient = tape.gradient(measure).unwrap().data();
+        for (i, got) in gradient.iter().enumerate() {
+            let want = budget.constraint().force(i, rates[i]);
+            assert!((got - want).abs() < 1e-14, "{goal:?} at {}: {got} {want}", rates[i]);
+        }
+        assert!(gradient[0] < 0.0 && gradient[1] == 0.0 && gradient[2] > 0.0, "{gradient:?}");
+    }
+}
+
 #[test]
 fn pi_and_geco_act_in_the_right_direction_and_hold_their_integrals_at_the_limits() {
     let (layer, mut parameters) = layer(2, SigmaMode::PerUnit);

@@ -3,6 +3,7 @@
 mod beyond;
 mod rules;
 mod sequences;
+mod stack;
 
 use vdn_model::controllers::{EnergyBand, Hinge, HingeForm, LayerControl};
 use vdn_model::{BandTerm, Builder, LayerConfig, Parameters, SigmaMode, VariationalLayer};

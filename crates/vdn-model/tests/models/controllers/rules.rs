@@ -1,8 +1,9 @@
 //! The reference's controllers, and how the defaults differ from them.
 
 use super::{band, layer, show};
+use vdn_autograd::Tape;
 use vdn_model::controllers::*;
-use vdn_model::{ArTerm, EarlierWindow, SigmaMode};
+use vdn_model::{ArScale, ArTerm, EarlierWindow, SigmaMode};
 
 #[test]
 fn the_homeostat_brings_units_into_their_bands_without_overshoot() {
@@ -93,6 +94,52 @@ fn the_thermostat_moves_beta_against_the_error_and_stays_within_its_limits() {
     assert_eq!(control.levers().objective.beta, [1e-2; 3], "the upper limit");
 }
 
+/// Whatever its KL, beta falls for a unit that is dead in nearly all rows.
+#[test]
+fn the_thermostat_lets_go_of_dead_units() {
+    let config = ThermostatConfig { smoothing: 1.0, ..ThermostatConfig::default() };
+    let mut control = LayerControl::new(3, 1, LayerControlConfig::default());
+    control.add(BetaThermostat::new(3, config).unwrap(), Timing::ALWAYS).unwrap();
+    let (layer, mut parameters) = layer(3, SigmaMode::PerUnit);
+    control.observe_with(|seen| {
+        seen.kl.copy_from_slice(&[0.2, 0.2, 0.6]);
+        seen.alive.copy_from_slice(&[0.06, 0.04, 0.0]);
+    });
+    control.act(&layer, &mut parameters);
+    let beta = &control.levers().objective.beta;
+    for (got, error) in beta.iter().zip([0.0, -0.5, 0.3 - 0.3 - 0.5]) {
+        assert!((got / (1e-3 * (0.2_f64 * error).exp()) - 1.0).abs() < 1e-12, "{beta:?}");
+    }
+}
+
+/// A multiplied mean head changes energies by the factor's square, and KLs by what the energy changed.
+#[test]
+fn running_means_follow_a_rescaled_mean_head() {
+    for (rescaling, follows) in [(Rescaling::Follow, 1.0), (Rescaling::Ignore, 0.0)] {
+        let (layer, mut parameters) = layer(2, SigmaMode::PerUnit);
+        let config = LayerControlConfig { rescaling, ..LayerControlConfig::default() };
+        let mut control = LayerControl::new(2, 1, config);
+        control.levers_mut().objective.band = Some(band(&[0.1; 2], &[0.2; 2]));
+        control
+            .add(Projection::new(2, ProjectionConfig::default()).unwrap(), Timing::ALWAYS)
+            .unwrap();
+        let thermostat = BetaThermostat::new(2, ThermostatConfig::default()).unwrap();
+        control.add(thermostat, Timing::ALWAYS).unwrap();
+        show(&mut control, &[0.8, 0.15], &[0.5, 0.3]);
+        control.act(&layer, &mut parameters);
+        let (energy, kl) = (0.8 - 0.6 * follows, 0.5 - 0.3 * follows);
+        let mut own = [0.0; 2];
+        control.state().fill("beta_thermostat.kl", &mut own).unwrap();
+        let monitor = control.monitor();
+        for (got, want) in
+            [(&own[..], [kl, 0.3]), (monitor.kl(), [kl, 0.3]), (monitor.energy(), [energy, 0.15])]
+        {
+            let near = got.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-12);
+            assert!(near, "{rescaling:?}: {got:?} {want:?}");
+        }
+    }
+}
+
 #[test]
 fn the_guard_clamps_and_lifts_dead_units_and_the_reference_does_not_lift() {
     for (dead, lift) in [(SigmaKick::Dead, 0.02), (SigmaKick::Never, 0.0)] {
@@ -171,6 +218,65 @@ fn the_band_weight_ramps_and_spares_the_high_side_while_many_are_low() {
         control.act(&layer, &mut parameters);
     }
     assert_eq!(seen, [(0.0, 1.0), (0.0, 0.3), (1.5, 0.3), (3.0, 0.3)]);
+}
+
+/// The penalty rises with its ramp, and its deviation follows the bands wherever they are moved.
+#[test]
+fn the_ar_scale_ramps_and_follows_the_bands() {
+    let (layer, mut parameters) = layer(2, SigmaMode::PerUnit);
+    let mut control = LayerControl::new(2, 1, LayerControlConfig::default());
+    let earlier = EarlierWindow::Itself;
+    let objective = &mut control.levers_mut().objective;
+    objective.autoregression =
+        Some(ArTerm { weight: 1.0, ramp: 7.0, phi: 0.9, sigma: 7.0, earlier });
+    objective.band = Some(band(&[0.1; 2], &[0.2; 2]));
+    let scale = ArScale::default();
+    let ramp = Ramp { warmup: 1, length: 2 };
+    control.add(ArScaleControl { scale, ramp }, Timing::ALWAYS).unwrap();
+    for (step, want) in [0.0, 0.0, 0.5, 1.0].into_iter().enumerate() {
+        let objective = control.levers().objective.clone();
+        let (ar, bounds) = (objective.autoregression.unwrap(), objective.band.unwrap().bounds);
+        assert_eq!(ar.ramp, want, "after {step} steps");
+        assert_eq!(ar.sigma, scale.from_band(&bounds), "after {step} steps");
+        let moved = EnergyBand {
+            lo: vec![0.1 + 0.1 * step as f64; 2],
+            hi: vec![0.2 + 0.1 * step as f64; 2],
+        };
+        control.levers_mut().objective.band.as_mut().unwrap().bounds = moved;
+        show(&mut control, &[0.1; 2], &[0.1; 2]);
+        control.act(&layer, &mut parameters);
+    }
+}
+
+/// The penalty on the tape and its value are the formula, and pull towards the band from both sides alone.
+#[test]
+fn the_hinge_costs_what_lies_outside_of_the_band() {
+    let bounds = EnergyBand { lo: vec![0.1, 0.1, 0.1, 0.01], hi: vec![0.2, 0.2, 0.2, 0.02] };
+    let energy = [0.04, 0.15, 0.5, 0.005];
+    let [absolute, relative] = [HingeForm::Absolute, HingeForm::Relative { eps: 0.05 }];
+    let low = |divisor: [f64; 2]| (0.06 / divisor[0]).powi(2) + (0.005 / divisor[1]).powi(2);
+    let high = |divisor: f64| (0.3 / divisor).powi(2);
+    for (form, low, high) in
+        [(absolute, low([1.0; 2]), high(1.0)), (relative, low([0.1, 0.05]), high(0.2))]
+    {
+        let hinge = Hinge { form, weight_low: 2.0, weight_high: 0.5 };
+        let want = (2.0 * low + 0.5 * high) / 4.0;
+        let mut tape = Tape::<f64>::new();
+        let var = tape.variable([4], &energy).unwrap();
+        let penalty = hinge.penalty(&mut tape, var, &bounds).unwrap();
+        for got in [tape.scalar(penalty).unwrap(), hinge.value(&energy, &bounds)] {
+            assert!((got - want).abs() < 1e-12 * want, "{form:?}: {got} {want}");
+        }
+        tape.backward(penalty).unwrap();
+        let signs: Vec<f64> = tape
+            .gradient(var)
+            .unwrap()
+            .data()
+            .iter()
+            .map(|&g| if g == 0.0 { 0.0 } else { g.signum() })
+            .collect();
+        assert_eq!(signs, [-1.0, 0.0, 1.0, -1.0], "{form:?}");
+    }
 }
 
 #[test]

@@ -116,6 +116,40 @@ fn constraints_are_differentiable_in_the_messages() {
     }
 }
 
+/// Every budget moves its multipliers against what it saw, and the loss reads the same ones.
+#[test]
+fn budgets_hand_their_multipliers_to_the_loss() {
+    let mut parameters = Parameters::new();
+    let prior = prior(&mut parameters, 0.4);
+    let config = ConstraintConfig { goal: Goal::Target(0.3), ..ConstraintConfig::default() };
+    let persistence = PersistenceConfig::new(Goal::Target(0.3));
+    let budgets: [Box<dyn Controller>; 3] = [
+        Box::new(RateBudget::new(UNITS, config).unwrap()),
+        Box::new(KlBudget::new(UNITS, config).unwrap()),
+        Box::new(PersistenceTarget::new(UNITS, prior, persistence).unwrap()),
+    ];
+    for mut budget in budgets {
+        let name = budget.name();
+        let (mut levers, monitor) = (Levers::new(UNITS, 0.0), Monitor::new(UNITS, 0.1, 0.0, 0.0));
+        budget.begin(0, &mut levers);
+        let mut seen = Observation::new(UNITS, UNITS);
+        for measure in [&mut seen.rate_dims, &mut seen.kl_dims, &mut seen.persistence] {
+            measure.copy_from_slice(&[0.7, 0.1]);
+        }
+        budget.observe(&seen);
+        budget.act(&Moment { step: 1, monitor: &monitor }, &mut levers);
+        let LocalObjective { rate, kl, persistence, .. } = levers.objective;
+        let moved: Vec<Constraint> = [rate, kl, persistence].into_iter().flatten().collect();
+        assert_eq!(moved.len(), 1, "{name}");
+        let [above, _] = moved[0].multipliers();
+        assert!(above[0] > 0.0 && above[1] < 0.0, "{name}: {above:?}");
+        let (mut state, mut own) = (ControlState::new(), vec![0.0; UNITS]);
+        budget.save(&mut state);
+        state.fill(&format!("{name}.above"), &mut own).unwrap();
+        assert_eq!(above, own, "{name}");
+    }
+}
+
 #[test]
 fn what_has_no_memory_or_no_meaning_is_refused() {
     let mut parameters = Parameters::new();

@@ -1,5 +1,5 @@
 //! Tests of the forecaster and its parts, all through the public interface.
 
-mod common;
 mod gradients;
+mod refusals;
 mod whole;

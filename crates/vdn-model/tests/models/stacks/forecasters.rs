@@ -1,44 +1,21 @@
 //! Forecasters with several layers: losses, gradients, KL weights, counts, what is refused.
 
-use super::{normals, scatter};
-use vdn_autograd::{Error, Noise, Tape, check_gradients};
+use crate::support::{self, Data, KEY, normals, scatter, small, wrong_gradients};
+use vdn_autograd::{Noise, Tape};
 use vdn_model::{
-    Activation, ArTerm, Batch, Bindings, EarlierWindow, Forecaster, ForecasterConfig, Graph,
-    Intervention, LocalObjective, LossOptions, LossTerms, Mode, ModelError, Objective, Parameters,
-    PerLayer, Variant, local_objectives,
+    Activation, ArTerm, Bindings, EarlierWindow, Forecaster, ForecasterConfig, Graph, Intervention,
+    LocalObjective, LossOptions, LossTerms, Mode, ModelError, Objective, Parameters, PerLayer,
+    Variant, local_objectives,
 };
-use vdn_tensor::Tensor;
-use vdn_tensor::noise::NoiseKey;
 
-const KEY: NoiseKey = NoiseKey::new(11, 0, 3);
 const ROWS: usize = 3;
 
 fn config(depth: usize) -> ForecasterConfig {
-    ForecasterConfig {
-        input_len: 8,
-        horizon: 3,
-        hidden: 5,
-        kernel: Some(3),
-        units: 4,
-        head_hidden: 4,
-        samples: 2,
-        evaluate_samples: 6,
-        beta: 0.05,
-        depth,
-        ..ForecasterConfig::default()
-    }
+    small(ForecasterConfig { beta: 0.05, depth, ..ForecasterConfig::default() })
 }
 
-struct Data([Vec<f64>; 3]);
-
-impl Data {
-    fn new() -> Self {
-        Self([normals(1, ROWS * 8), normals(2, ROWS * 8), normals(3, ROWS * 3)])
-    }
-    fn batch(&self) -> Batch<'_, f64> {
-        let [current, previous, target] = &self.0;
-        Batch { current, previous, target }
-    }
+fn data() -> Data<f64> {
+    Data::new(&config(1), ROWS, 1)
 }
 
 fn build(config: ForecasterConfig) -> (Forecaster, Parameters<f64>) {
@@ -54,35 +31,8 @@ fn loss<R>(
 ) -> Result<R, ModelError> {
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let mut graph = Graph::new(&mut tape, parameters, &mut bindings, Mode::Train, KEY);
-    let terms = model.loss_with(&mut graph, &Data::new().batch(), options)?;
+    let terms = model.loss_with(&mut graph, &data().batch(), options)?;
     Ok(read(&tape, &terms))
-}
-
-fn check(name: &str, config: ForecasterConfig) -> Option<String> {
-    let built = build(config);
-    let (model, parameters) = &built;
-    let mut used = Bindings::new();
-    let mut tape = Tape::new();
-    let mut graph = Graph::new(&mut tape, parameters, &mut used, Mode::Train, KEY);
-    model.loss(&mut graph, &Data::new().batch()).unwrap();
-    let taking_part: Vec<usize> =
-        (0..parameters.len()).filter(|&i| used.get(i).is_some()).collect();
-    let all: Vec<_> = parameters.iter().collect();
-    let ids: Vec<_> = taking_part.iter().filter_map(|&i| parameters.find(all[i].name())).collect();
-    let inputs: Vec<Tensor<f64>> =
-        taking_part.iter().map(|&i| (**all[i].tensor()).clone()).collect();
-    let report = check_gradients(&inputs, |tape, vars| {
-        let mut bindings = Bindings::new();
-        let mut graph = Graph::new(tape, parameters, &mut bindings, Mode::Train, KEY);
-        ids.iter().zip(vars).for_each(|(&id, &var)| graph.bind(id, var));
-        match model.loss(&mut graph, &Data::new().batch()) {
-            Ok(terms) => Ok(terms.loss),
-            Err(ModelError::Autograd(error)) => Err(error),
-            Err(error) => Err(Error::invalid("loss", error.to_string())),
-        }
-    })
-    .unwrap();
-    (!report.passed()).then(|| format!("{name}: {report}"))
 }
 
 #[test]
@@ -112,8 +62,7 @@ fn forecasters_of_several_layers_have_the_gradients_of_their_loss() {
         ("twin", ForecasterConfig { variant: Variant::Twin, ..config(3) }),
         ("gated twin", ForecasterConfig { variant: Variant::GatedTwin, ..config(3) }),
     ];
-    let wrong: Vec<String> =
-        cases.into_iter().filter_map(|(name, config)| check(name, config)).collect();
+    let wrong = wrong_gradients(cases);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -240,11 +189,7 @@ fn twins_and_fractions_are_counted_by_hand() {
 #[test]
 fn replacing_all_layers_or_the_only_one_is_the_same() {
     let predict = |built: &(Forecaster, Parameters<f64>), intervention| {
-        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
-        let mut graph = Graph::new(&mut tape, &built.1, &mut bindings, Mode::Evaluate, KEY);
-        let (prediction, _) =
-            built.0.predict(&mut graph, &Data::new().batch(), intervention).unwrap();
-        prediction.means
+        support::predict(&built.0, &built.1, &data(), KEY, intervention).unwrap().means
     };
     let one = build(config(1));
     let all = predict(&one, Intervention::Prior);
@@ -262,9 +207,7 @@ fn a_nan_is_found_in_its_layer() {
     let mut parameters = built.1.clone();
     let id = parameters.find("neuron2.mu.weight").unwrap();
     parameters.data_mut(id.index())[9] = f64::NAN;
-    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
-    let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY);
-    built.0.loss(&mut graph, &Data::new().batch()).unwrap();
+    let (tape, bindings, _) = support::loss(&built.0, &parameters, &data(), Mode::Train).unwrap();
     let report = built.0.non_finite_report(&tape, &parameters, &bindings, "the loss");
     assert!(report.contains("neuron2") && report.contains("unit 2"), "{report}");
     assert_eq!(built.0.unit_of_parameter("neuron2.mu.weight", &[4, 4], 9), Some(2));
@@ -281,7 +224,7 @@ fn given_noise_is_that_of_the_first_layer() {
         let eps = graph.tape.constant([7, ROWS, 4], &eps).unwrap();
         let noise = Some((7, Noise::Given(eps)));
         let options = LossOptions { noise, ..LossOptions::default() };
-        let terms = built.0.loss_with(&mut graph, &Data::new().batch(), &options).unwrap();
+        let terms = built.0.loss_with(&mut graph, &data().batch(), &options).unwrap();
         assert_eq!(tape.shape(terms.layers[1].unwrap().z).dims(), [7, ROWS, 4]);
         tape.scalar(terms.loss).unwrap()
     };
@@ -350,12 +293,9 @@ fn an_autoregressive_penalty_holds_at_any_layer() {
     .unwrap();
     assert!(ars[1].is_none(), "a penalty that nobody asked for");
     // The same noise, the windows before.
-    let data = Data::new();
-    let [_, previous, target] = &data.0;
-    let before = Batch { current: previous, previous: &earlier, target };
-    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
-    let mut graph = Graph::new(&mut tape, &built.1, &mut bindings, Mode::Train, KEY);
-    let terms = built.0.loss_with(&mut graph, &before, &LossOptions::default()).unwrap();
+    let Data { previous: current, target, .. } = data();
+    let before = Data { current, previous: earlier.clone(), target };
+    let (tape, _, terms) = support::loss(&built.0, &built.1, &before, Mode::Train).unwrap();
     for (now, (layer, phi)) in now.iter().zip([(0, 0.9), (2, 0.4)]) {
         let then = means(&tape, &terms, layer);
         assert_eq!(now.len(), then.len());

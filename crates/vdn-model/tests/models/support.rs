@@ -1,15 +1,22 @@
-//! Small forecasters and batches for the tests.
+//! Small forecasters and batches for the tests, and the check of whole forecasters' gradients.
 
-use vdn_autograd::Tape;
+use vdn_autograd::{Error, Tape, check_gradients};
 use vdn_model::{
     Batch, Bindings, Forecaster, ForecasterConfig, Graph, Intervention, LossTerms, Mode,
     ModelError, Parameters, Prediction,
 };
-use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::{Element, Tensor};
 
 /// The noise of a pass, unless a test says otherwise.
 pub(crate) const KEY: NoiseKey = NoiseKey::new(11, 0, 3);
+
+/// Normal numbers that look like nothing in particular.
+pub(crate) fn normals(seed: u64, len: usize) -> Vec<f64> {
+    let mut x = vec![0.0; len];
+    NoiseKey::new(seed, 0, 0).fill_normal(0, &mut x);
+    x
+}
 
 /// A configuration as small as it can be with every part in it, over the values of `base`.
 pub(crate) fn small(base: ForecasterConfig) -> ForecasterConfig {
@@ -24,6 +31,11 @@ pub(crate) fn small(base: ForecasterConfig) -> ForecasterConfig {
         evaluate_samples: 6,
         ..base
     }
+}
+
+/// A small forecaster, as it starts.
+pub(crate) fn build_small(config: ForecasterConfig) -> (Forecaster, Parameters<f64>) {
+    Forecaster::new(small(config), 3).unwrap()
 }
 
 /// Windows and targets that look like nothing in particular.
@@ -58,7 +70,7 @@ pub(crate) fn scatter<T: Element>(parameters: &mut Parameters<T>, deviation: f64
     for index in 0..parameters.len() {
         let data = parameters.data_mut(index);
         let mut noise = vec![T::ZERO; data.len()];
-        NoiseKey::new(5, index as u32, 0).fill_normal(0, &mut noise);
+        NoiseKey::new(100 + index as u64, 0, 0).fill_normal(0, &mut noise);
         data.iter_mut().zip(noise).for_each(|(p, e)| *p += e * T::from_f64(deviation));
     }
 }
@@ -77,7 +89,7 @@ pub(crate) fn predict<T: Element>(
     })
 }
 
-/// Records the loss of a training pass and hands the tape over with it.
+/// Records the loss of a pass and hands the tape over with it.
 pub(crate) fn loss<T: Element>(
     model: &Forecaster,
     parameters: &Parameters<T>,
@@ -88,4 +100,44 @@ pub(crate) fn loss<T: Element>(
     let mut graph = Graph::new(&mut tape, parameters, &mut bindings, mode, KEY);
     let terms = model.loss(&mut graph, &data.batch())?;
     Ok((tape, bindings, terms))
+}
+
+/// Checks the gradients of every parameter that takes part in the loss, in f64, against central differences; gives what
+/// is wrong.
+pub(crate) fn wrong_gradients(
+    cases: impl IntoIterator<Item = (&'static str, ForecasterConfig)>,
+) -> Vec<String> {
+    let check = |(name, config)| {
+        let report = gradient_report(config);
+        report
+            .unwrap_or_else(|error| Some(error.to_string()))
+            .map(|wrong| format!("{name}: {wrong}"))
+    };
+    cases.into_iter().filter_map(check).collect()
+}
+
+/// What is wrong with the gradients of a small forecaster with this configuration, if anything.
+fn gradient_report(config: ForecasterConfig) -> Result<Option<String>, ModelError> {
+    let (model, mut parameters) = Forecaster::new::<f64>(small(config), 3)?;
+    // Output layers that start at zero would hide everything before them.
+    scatter(&mut parameters, 0.2);
+    let data = Data::new(model.config(), 3, 1);
+    let (_, used, _) = loss(&model, &parameters, &data, Mode::Train)?;
+    let all: Vec<_> = parameters.iter().collect();
+    let taking_part: Vec<usize> = (0..all.len()).filter(|&i| used.get(i).is_some()).collect();
+    let ids: Vec<_> = taking_part.iter().filter_map(|&i| parameters.find(all[i].name())).collect();
+    let inputs: Vec<Tensor<f64>> =
+        taking_part.iter().map(|&i| (**all[i].tensor()).clone()).collect();
+    let report = check_gradients(&inputs, |tape, vars| {
+        let mut bindings = Bindings::new();
+        // The noise, dropout's too, is a function of the key: the loss is a smooth function of the parameters.
+        let mut graph = Graph::new(tape, &parameters, &mut bindings, Mode::Train, KEY);
+        ids.iter().zip(vars).for_each(|(&id, &var)| graph.bind(id, var));
+        match model.loss(&mut graph, &data.batch()) {
+            Ok(terms) => Ok(terms.loss),
+            Err(ModelError::Autograd(error)) => Err(error),
+            Err(error) => Err(Error::invalid("loss", error.to_string())),
+        }
+    })?;
+    Ok((!report.passed()).then(|| report.to_string()))
 }
