@@ -8,9 +8,10 @@
 //! precision = 1/r + phi^2 A      mean = (m/r + phi A m') / precision
 //! ```
 //!
-//! Both precisions are taken relative to the larger of `1/r` and `A`, whose logarithms are `-log_r` and `-ln(e^log_r' +
-//! s^2)`, so that nothing overflows wherever log-variances are finite; a missing message (`r = inf`) is a precision of 0 and
-//! `phi = 0` divides nothing. Where the precision is 0 the result is missing too, with mean 0.
+//! Both terms of the precision are taken relative to the larger, by their logarithms `-log_r` and `ln phi^2 - ln(e^log_r' + s^2)`,
+//! so that nothing overflows wherever log-variances are finite (but for the derivative by `phi`, which is `A / precision` times
+//! something of the size of the means and may itself be out of range). A missing message (`r = inf`) is a precision of 0
+//! and `phi = 0` divides nothing. Where the precision is 0 the result is missing too, with mean 0.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{evaluate_all, pull_all};
@@ -32,6 +33,8 @@ struct Parts<R> {
     next: R,
     /// `1/(r precision)`, the share of the local message.
     here: R,
+    /// `phi A / precision`.
+    pull: R,
     /// `A / precision`.
     there: R,
     mean: R,
@@ -45,15 +48,19 @@ fn parts<R: Real>([m, log_r, next, log_r_next, phi, logvar]: [R; 6]) -> Parts<R>
     let m = R::select(missing.le(log_r), zero, m);
     let next = R::select(missing.le(log_r_next), zero, next);
     let log_a = -(logvar + (log_r_next - logvar).softplus());
-    let largest = R::select((-log_r).lt(log_a), log_a, -log_r);
+    let log_future = (phi * phi).ln() + log_a;
+    let largest = R::select((-log_r).lt(log_future), log_future, -log_r);
     // Of two missing messages any number will do.
-    let largest = R::select(largest.le(-missing), zero, largest);
-    let (own, through) = ((-log_r - largest).exp(), (log_a - largest).exp());
-    let precision = (phi * phi).mul_add(through, own);
-    let inverse = R::select(precision.le(zero), zero, m.lit(1.0) / precision);
-    let (here, there) = (own * inverse, through * inverse);
-    let mean = (phi * there).mul_add(next, here * m);
-    Parts { m, next, here, there, mean, log_r: -(largest + precision.ln()) }
+    let nothing = largest.le(-missing);
+    let largest = R::select(nothing, zero, largest);
+    let (own, future) = ((-log_r - largest).exp(), (log_future - largest).exp());
+    let sum = own + future;
+    let inverse = R::select(sum.le(zero), zero, m.lit(1.0) / sum);
+    let (here, share) = (own * inverse, future * inverse);
+    let pull = R::select(share.le(zero), zero, share / phi);
+    let log_r = -(largest + sum.ln());
+    let there = R::select(sum.le(zero), zero, (log_a + log_r).exp());
+    Parts { m, next, here, pull, there, mean: pull.mul_add(next, here * m), log_r }
 }
 
 struct Value;
@@ -73,13 +80,13 @@ impl Formula<8, 6> for Pull {
         [m, log_r, next, log_r_next, phi, logvar, d_mean, d_log_r]: [R; 8],
     ) -> [R; 6] {
         let distance = log_r_next - logvar;
-        let Parts { m, next, here, there, mean, .. } =
+        let Parts { m, next, here, pull, there, mean, .. } =
             parts([m, log_r, next, log_r_next, phi, logvar]);
-        let d_log_a = phi * there * ((next - phi * mean) * d_mean - phi * d_log_r);
+        let d_log_a = pull * ((next - phi * mean) * d_mean - phi * d_log_r);
         [
             here * d_mean,
             here * (d_log_r - (m - mean) * d_mean),
-            phi * there * d_mean,
+            pull * d_mean,
             -(distance.sigmoid() * d_log_a),
             there * ((next - (phi + phi) * mean) * d_mean - (phi + phi) * d_log_r),
             -((-distance).sigmoid() * d_log_a),

@@ -236,7 +236,9 @@ impl Totals {
             return Err(Error::NotScalar { operation: name, shape: *tape.shape(term) });
         }
         if !self.started {
-            (self.vars, self.started) = (terms, true);
+            // Values of their own: a term may be a variable that is used elsewhere, too.
+            let own = terms.into_iter().map(|term| tape.scale(term, T::ONE));
+            (self.vars, self.started) = (own.collect::<Result<_, _>>()?, true);
             return Ok(());
         }
         if terms.len() != self.vars.len() {

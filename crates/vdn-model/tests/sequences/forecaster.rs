@@ -214,8 +214,9 @@ fn bad_input_is_refused_by_name() -> Result<(), ModelError> {
         mean_field.bound(&own, series, 1, KEY).map(drop),
         model.bound(&parameters, series, 0, KEY).map(drop),
         model.persistence(&parameters, series, 3).map(drop),
+        mean_field.persistence(&own, series, 1).map(drop),
     ];
-    let words = ["covariates", "missing steps", "no samples", "a lag of 3"];
+    let words = ["covariates", "missing steps", "no samples", "a lag of 3", "missing steps"];
     for (result, word) in errors.into_iter().zip(words) {
         let text = result.expect_err("has to be refused").to_string();
         assert!(text.contains(word), "{text}");

@@ -23,8 +23,12 @@ struct Own {
     /// The log-variance of every message that was seen, the log-scale of the terms.
     noise: ParameterId,
     readout: ParameterId,
-    gaps: bool,
+    /// One number, of the terms and a term itself.
+    level: ParameterId,
+    gaps: [u32; 3],
     missing: bool,
+    /// A term that is not one number.
+    wide: bool,
 }
 
 impl Own {
@@ -37,7 +41,8 @@ impl Own {
         let weight = builder.add("weight", [UNITS], Init::Spaced(0.4, 1.1));
         let noise = builder.add("noise", [UNITS], Init::Spaced(-1.0, 0.5));
         let readout = builder.add("readout", [UNITS], Init::Spaced(-0.7, 0.9));
-        Self { prior, weight, noise, readout, gaps: false, missing: false }
+        let level = builder.add("level", [1], Init::Constant(0.3));
+        Self { prior, weight, noise, readout, level, gaps: [1; 3], missing: false, wide: false }
     }
 
     fn observed<T: Element>(graph: &mut Graph<'_, T>, t: usize) -> Result<Var, Error> {
@@ -53,7 +58,7 @@ impl<T: Element> SmoothedSequence<T> for Own {
     }
 
     fn gap(&self, t: usize) -> u32 {
-        if self.gaps { 1 + (t as u32 * 7) % 3 } else { 1 }
+        self.gaps[t % 3]
     }
 
     fn message(&self, graph: &mut Graph<'_, T>, t: usize) -> Result<[Var; 2], Error> {
@@ -78,9 +83,12 @@ impl<T: Element> SmoothedSequence<T> for Own {
             [self.weight, self.noise, self.readout].map(|id| graph.parameter(id));
         let x = Self::observed(graph, t)?;
         let read = graph.tape.mul(z, readout)?;
+        let level = graph.parameter(self.level);
         let read = graph.tape.mul(read, weight)?;
+        let read = graph.tape.add(read, level)?;
         let log_density = graph.tape.log_density(ObservationFamily::Gaussian, read, noise, x)?;
-        Ok(vec![graph.tape.sum(log_density)?, graph.tape.sum(kl)?])
+        let cost = if self.wide { kl } else { graph.tape.sum(kl)? };
+        Ok(vec![graph.tape.sum(log_density)?, cost, level])
     }
 }
 
@@ -124,6 +132,11 @@ fn time_constants<T: Element>(builder: &mut Builder<'_, T>) -> Prior {
     Prior::OrderOne(OrderOne::new(builder, UNITS, config).expect("in range"))
 }
 
+fn autoregressive<T: Element>(builder: &mut Builder<'_, T>) -> Prior {
+    let config = AutoregressiveConfig { order: 1, start: 0.8, scale: PriorScale::Free(0.6) };
+    Prior::Autoregressive(Autoregressive::new(builder, UNITS, config).expect("in range"))
+}
+
 fn learned<T: Element>(builder: &mut Builder<'_, T>) -> Prior {
     Prior::LearnedNormal(LearnedNormal::new(builder, UNITS))
 }
@@ -136,7 +149,8 @@ fn standard<T: Element>(_: &mut Builder<'_, T>) -> Prior {
 type Row<T> = (&'static str, fn(&mut Builder<'_, T>) -> Prior, [bool; 2], Option<usize>);
 
 fn same_bits<T: Element>() -> Result<(), ModelError> {
-    let rows: [Row<T>; 6] = [
+    let rows: [Row<T>; 7] = [
+        ("autoregressive", autoregressive, [false, true], None),
         ("order one", order_one, [false, false], None),
         ("order one, missing steps", order_one, [false, true], None),
         ("time constants, gaps", time_constants, [true, true], None),
@@ -144,15 +158,16 @@ fn same_bits<T: Element>() -> Result<(), ModelError> {
         ("learned", learned, [false, false], None),
         ("standard", standard, [false, false], None),
     ];
-    let weights = [0.7, -0.3].map(T::from_f64);
+    let weights = [0.7, -0.3, 0.123].map(T::from_f64);
     for (name, prior, [gaps, missing], truncate) in rows {
         let mut parameters = Parameters::<T>::new();
+        let gaps = if gaps { [2, 3, 1] } else { [1; 3] };
         let own = Own { gaps, missing, ..Own::new(&mut parameters, prior) };
         let unroll = Unroll { truncate, ..Unroll::new(2, KEY) };
         let mut scratch = Tape::new();
         for steps in [1, 2, 5, 13] {
             let (want, _) = one_tape(&own, &parameters, steps, &weights, unroll)?;
-            assert!(want.1.iter().skip(parameters.len() - 3).all(Option::is_some), "{name}");
+            assert!(want.1.iter().skip(parameters.len() - 4).all(Option::is_some), "{name}");
             for segment in (1..=steps + 1).map(Some).chain([None]) {
                 let how = Checkpoints { segment, ..HOW };
                 let got = checkpointed_smooth(
@@ -184,8 +199,8 @@ fn smoothing_in_segments_has_the_bits_of_one_tape() -> Result<(), ModelError> {
 fn terms_are_those_of_the_smoothed_pass() -> Result<(), Error> {
     const STEPS: usize = 12;
     let mut parameters = Parameters::<f64>::new();
-    let own = Own { gaps: true, missing: true, ..Own::new(&mut parameters, order_one) };
-    let weights = [1.0, 1.0];
+    let own = Own { gaps: [2, 3, 1], missing: true, ..Own::new(&mut parameters, order_one) };
+    let weights = [1.0; 3];
     let unroll = Unroll::new(2, KEY);
     let ((totals, gradients), _) = one_tape(&own, &parameters, STEPS, &weights, unroll)?;
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
@@ -197,7 +212,7 @@ fn terms_are_those_of_the_smoothed_pass() -> Result<(), Error> {
     }
     let out = smooth(&mut graph, own.prior, &messages, unroll)?;
     let mut sum: Option<Var> = None;
-    let mut want = [0.0; 2];
+    let mut want = [0.0; 3];
     for (t, (&z, &kl)) in out.z.iter().zip(&out.kl).enumerate() {
         for (term, want) in own.terms(&mut graph, t, z, kl)?.into_iter().zip(&mut want) {
             *want += graph.tape.scalar(term)?;
@@ -220,11 +235,27 @@ fn terms_are_those_of_the_smoothed_pass() -> Result<(), Error> {
     Ok(())
 }
 
+/// The same prior by two parametrisations, which both join messages.
+#[test]
+fn an_autoregressive_prior_of_order_one_is_smoothed() -> Result<(), Error> {
+    let unroll = Unroll::new(2, KEY);
+    let [joined, same] = [order_one, autoregressive].map(|prior| {
+        let mut parameters = Parameters::<f64>::new();
+        let own = Own { missing: true, ..Own::new(&mut parameters, prior) };
+        one_tape(&own, &parameters, 20, &[1.0; 3], unroll).map(|((totals, _), _)| totals)
+    });
+    for (a, b) in joined?.into_iter().zip(same?) {
+        let [a, b] = [a, b].map(f64::from_bits);
+        assert!((a - b).abs() < 1e-11 * a.abs().max(1.0), "{a} {b}");
+    }
+    Ok(())
+}
+
 #[test]
 fn memory_of_smoothing_grows_with_the_root_in_segments() -> Result<(), ModelError> {
     let mut parameters = Parameters::<f32>::new();
     let own = Own::new(&mut parameters, order_one);
-    let (weights, unroll) = ([1.0, 1.0], Unroll::new(2, KEY));
+    let (weights, unroll) = ([1.0; 3], Unroll::new(2, KEY));
     let mut memory = Vec::new();
     for steps in [1600, 6400] {
         let (want, whole) = one_tape(&own, &parameters, steps, &weights, unroll)?;
@@ -251,10 +282,10 @@ fn what_cannot_be_smoothed_in_segments_is_refused() {
             .expect_err("it cannot run")
             .to_string()
     };
-    let (unroll, weights) = (Unroll::new(2, KEY), [1.0, 1.0]);
+    let (unroll, weights) = (Unroll::new(2, KEY), [1.0; 3]);
     assert!(run(&own, 0, unroll, None, &weights).contains("0 steps"));
     assert!(run(&own, 5, unroll, Some(0), &weights).contains("segments of 0"));
-    assert!(run(&own, 5, unroll, None, &weights[..1]).contains("2 terms, 1 weights"));
+    assert!(run(&own, 5, unroll, None, &weights[..1]).contains("3 terms, 1 weights"));
     let truncated = Unroll { truncate: Some(0), ..unroll };
     assert!(run(&own, 5, truncated, None, &weights).contains("truncation"));
     let mean_field = Unroll { posterior: Posterior::MeanField, ..unroll };
@@ -262,6 +293,10 @@ fn what_cannot_be_smoothed_in_segments_is_refused() {
     let config = AutoregressiveConfig { order: 3, start: 0.6, scale: PriorScale::Free(0.5) };
     let mut others = Parameters::<f32>::new();
     let prior = Autoregressive::new(&mut Builder::new(&mut others, 0), UNITS, config);
+    let zero = Own { gaps: [1, 0, 1], ..own };
+    assert!(run(&zero, 5, unroll, None, &weights).contains("a gap of 0"));
+    let wide = Own { wide: true, ..own };
+    assert!(run(&wide, 5, unroll, None, &weights).contains("[2, 2, 3]"));
     let third = Own { prior: Prior::Autoregressive(prior.expect("in range")), ..own };
     assert!(run(&third, 5, unroll, None, &weights).contains("order 3"));
 }

@@ -178,3 +178,27 @@ fn what_has_no_memory_or_no_meaning_is_refused() {
         );
     }
 }
+
+/// A missing message, whose mean may be anything, counts as one of the mean 0.
+#[test]
+fn means_of_missing_messages_play_no_part() {
+    let mut parameters = Parameters::new();
+    let prior = prior(&mut parameters, 0.7);
+    let [zero, nan] = [0.0, f64::NAN].map(|missing| {
+        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+        let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY);
+        let messages: Vec<Message> = (0..6)
+            .map(|t| {
+                let [mean, logvar] = if t == 3 { [missing, f64::INFINITY] } else { [0.4, -0.3] };
+                let [mean, logvar] = [mean, logvar]
+                    .map(|x| graph.tape.constant([BATCH, UNITS], &[x; BATCH * UNITS]).unwrap());
+                Message { mean, logvar, gap: 1 }
+            })
+            .collect();
+        let unrolled = filter(&mut graph, prior, &messages, Unroll::new(SAMPLES, KEY)).unwrap();
+        let measures = sequence_measures(&mut graph, prior, &messages, &unrolled).unwrap();
+        [measures.rate, measures.persistence].map(|var| tape.value(var).data().to_vec())
+    });
+    assert!(zero.iter().flatten().all(|x| x.is_finite()), "{zero:?}");
+    assert_eq!(zero, nan);
+}
