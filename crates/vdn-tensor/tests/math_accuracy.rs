@@ -281,7 +281,11 @@ fn fused_levels_agree_bit_for_bit() {
                 .map(|&level| {
                     let mut got = [0.0; LANES];
                     dispatch!(level, simd => evaluate(simd, function.name, chunk, &mut got));
-                    got.map(f32::to_bits)
+                    std::array::from_fn(|i| match function.domain != ALL && chunk[i].is_nan() {
+                        // The sign of a NaN is the compiler's choice where two of them meet in a product. A NaN it has to be.
+                        true if got[i].is_nan() => f32::NAN.to_bits(),
+                        _ => got[i].to_bits(),
+                    })
                 })
                 .collect();
             if results.windows(2).any(|pair| pair[0] != pair[1]) {
