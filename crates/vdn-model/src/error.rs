@@ -32,6 +32,10 @@ impl ModelError {
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // Controllers have a table of their own.
+            Self::Config { setting, reason } if setting.starts_with("control") => {
+                write!(f, "{setting}: {reason}")
+            }
             Self::Config { setting, reason } => write!(f, "model.{setting}: {reason}"),
             Self::NonFinite(report) => f.write_str(report),
             Self::Batch(reason) => write!(f, "batch: {reason}"),

@@ -83,7 +83,8 @@ impl Experiment {
                 unit_use: probe.map(|probe| &probe.unit_use),
                 ..seen.evidence(own)
             };
-            let budget = settings.budget(control);
+            let dims = own.units() * own.latent_dims;
+            let budget = settings.budget(control, dims)?;
             let living = Living::new(&evidence, &CollapseThresholds::default(), &budget);
             let units = UnitReport::new(own, &living, &budget, probe);
             judged.push((LayerReport { layer: layer + 1, units }, living, seen, probe));

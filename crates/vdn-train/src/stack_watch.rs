@@ -27,19 +27,22 @@ struct LayerWatch {
 }
 
 impl StackWatch {
+    /// # Errors
+    /// The rates of living units that are configured do not go with what controllers hold.
     pub(crate) fn new(
         model: &Forecaster,
         config: &DiagnosticsConfig,
         control: &StackControl,
-    ) -> Self {
+    ) -> Result<Self, TrainError> {
         let of = |layer: usize| {
             let units = model.stack().layers()[layer].config().distributional();
-            let budget = config.budget(control.layer(layer));
+            let dims = units * model.config().latent_dims;
+            let budget = config.budget(control.layer(layer), dims)?;
             let watch = Watch::new(CollapseThresholds::default(), budget);
-            LayerWatch { layer, watch, history: UnitHistory::new(units) }
+            Ok::<_, TrainError>(LayerWatch { layer, watch, history: UnitHistory::new(units) })
         };
-        let layers = model.distributional_layers().into_iter().map(of).collect();
-        Self { depth: model.config().depth, layers }
+        let layers = model.distributional_layers().into_iter().map(of).collect::<Result<_, _>>()?;
+        Ok(Self { depth: model.config().depth, layers })
     }
 
     /// Takes in a validated epoch. `measure` makes a probe, if one is due, of these layers.

@@ -190,7 +190,7 @@ impl Trainer {
                 false => ArShareRule::Monotone,
             }),
         };
-        let mut watch = StackWatch::new(model, &self.diagnostics, &state.control);
+        let mut watch = StackWatch::new(model, &self.diagnostics, &state.control)?;
         let mut history: Vec<Epoch> = Vec::new();
         for epoch in 1..=self.train.epochs {
             let mut order = NoiseRng::new(noise.key(SHUFFLE, epoch as u32));

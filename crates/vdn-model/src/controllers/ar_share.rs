@@ -81,11 +81,12 @@ impl ArShare {
             c.weight >= 0.0 && c.weight.is_finite(),
             "at least 0",
         )?;
+        check("control.ar.gain", c.gain, c.gain >= 0.0 && c.gain.is_finite(), "at least 0")?;
         check("control.ar.min", c.min, c.min > 0.0, "above 0")?;
         check("control.ar.max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
-        check("control.ar.target", c.target, (0.0..1.0).contains(&c.target), "in [0, 1)")?;
+        check("control.ar.share", c.target, (0.0..1.0).contains(&c.target), "in [0, 1)")?;
         if let Some(cap) = c.cap {
-            check("control.ar.cap", cap, cap >= c.target, "at least target")?;
+            check("control.ar.share_cap", cap, cap >= c.target, "at least share")?;
         }
         Ok(Self { weight: c.weight, config, share: f64::NAN })
     }

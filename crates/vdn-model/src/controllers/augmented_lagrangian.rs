@@ -77,29 +77,40 @@ impl Default for ConstraintConfig {
     }
 }
 
+/// The names that a budget's settings have in a configuration, for messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SettingNames {
+    pub(super) low: &'static str,
+    pub(super) high: &'static str,
+    pub(super) target: &'static str,
+    pub(super) stiffness: &'static str,
+    pub(super) gain: &'static str,
+    pub(super) limit: &'static str,
+}
+
 impl ConstraintConfig {
-    /// Checks every value.
+    /// Checks every value; an interval without an upper end is allowed.
     ///
     /// # Errors
     /// The first outside its domain.
-    pub fn validate(&self) -> Result<(), ModelError> {
-        let [a, b] = self.goal.bounds();
-        check("control.budget.low", a, a >= 0.0, "at least 0")?;
-        check("control.budget.high", b, b >= a, "at least the low end")?;
-        let k = self.stiffness;
-        check("control.budget.stiffness", k, k > 0.0 && k.is_finite(), "above 0")?;
-        check(
-            "control.budget.gain",
-            self.gain,
-            self.gain >= 0.0 && self.gain.is_finite(),
-            "at least 0",
-        )?;
-        check(
-            "control.budget.limit",
-            self.limit,
-            self.limit >= 0.0 && self.limit.is_finite(),
-            "at least 0",
-        )
+    fn validate(&self, names: &SettingNames) -> Result<(), ModelError> {
+        let not_negative = |x: f64| x >= 0.0 && x.is_finite();
+        match self.goal {
+            Goal::Target(c) => check(names.target, c, not_negative(c), "at least 0 and finite")?,
+            Goal::Interval(a, b) => {
+                check(names.low, a, not_negative(a), "at least 0 and finite")?;
+                check(names.high, b, b >= a, "at least the low end")?;
+            }
+        }
+        self.validate_law(names)
+    }
+
+    /// Checks what moves the multipliers.
+    fn validate_law(&self, names: &SettingNames) -> Result<(), ModelError> {
+        let Self { stiffness: k, gain, limit, .. } = *self;
+        check(names.stiffness, k, k > 0.0 && k.is_finite(), "above 0")?;
+        check(names.gain, gain, gain >= 0.0 && gain.is_finite(), "at least 0")?;
+        check(names.limit, limit, limit >= 0.0 && limit.is_finite(), "at least 0")
     }
 }
 
@@ -116,26 +127,29 @@ pub struct Constraint {
 }
 
 impl Constraint {
-    /// On so many latent dimensions.
+    /// On so many latent dimensions; `names` are those of the settings.
     ///
     /// # Errors
     /// A setting outside its domain.
-    pub fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
-        config.validate()?;
+    pub(super) fn new(
+        dims: usize,
+        config: ConstraintConfig,
+        names: &SettingNames,
+    ) -> Result<Self, ModelError> {
+        config.validate(names)?;
         Ok(Self::zero(dims, config))
     }
 
-    /// [`Constraint::new`] for a measure that may be negative.
+    /// [`Constraint::new`] for a measure that may be negative, whose goal is checked already.
     ///
     /// # Errors
     /// A setting outside its domain.
     pub(super) fn of_either_sign(
         dims: usize,
         config: ConstraintConfig,
+        names: &SettingNames,
     ) -> Result<Self, ModelError> {
-        let [a, b] = config.goal.bounds();
-        let shifted = ConstraintConfig { goal: Goal::Interval(0.0, b - a), ..config };
-        shifted.validate()?;
+        config.validate_law(names)?;
         Ok(Self::zero(dims, config))
     }
 

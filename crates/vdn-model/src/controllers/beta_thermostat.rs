@@ -101,13 +101,19 @@ impl BetaThermostat {
             "at least min",
         )?;
         check(
+            "control.thermostat.initial",
+            c.initial,
+            c.initial >= 0.0 && c.initial.is_finite(),
+            "at least 0",
+        )?;
+        check(
             "control.thermostat.ratio_min",
             c.ratio_min,
             (0.0..=1.0).contains(&c.ratio_min),
             "in [0, 1]",
         )?;
         check("control.thermostat.ratio_max", c.ratio_max, c.ratio_max >= 1.0, "at least 1")?;
-        check("control.thermostat.low", c.low, c.low >= 0.0, "at least 0")?;
+        check("control.thermostat.low", c.low, c.low >= 0.0 && c.low.is_finite(), "at least 0")?;
         check("control.thermostat.high", c.high, c.high >= c.low, "at least low")?;
         check(
             "control.thermostat.smoothing",

@@ -15,7 +15,7 @@ impl FreeBits {
     /// # Errors
     /// A negative floor.
     pub fn new(floor: f64) -> Result<Self, ModelError> {
-        check("control.free_bits", floor, floor >= 0.0 && floor.is_finite(), "at least 0")?;
+        check("control.free_bits.floor", floor, floor >= 0.0 && floor.is_finite(), "at least 0")?;
         Ok(Self { floor })
     }
 }

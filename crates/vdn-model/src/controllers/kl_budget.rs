@@ -4,11 +4,21 @@
 //! carrying information. The rate budget cannot be met so. By augmented Lagrangian: see
 //! [`Constraint`].
 
-use super::augmented_lagrangian::{Constraint, ConstraintConfig};
+use super::augmented_lagrangian::{Constraint, ConstraintConfig, SettingNames};
 use super::observation::Observation;
 use super::state::ControlState;
 use super::{Controller, Lever, Levers, Moment};
 use crate::error::ModelError;
+
+/// The settings as `[control.kl]` names them.
+const NAMES: SettingNames = SettingNames {
+    low: "control.kl.low",
+    high: "control.kl.high",
+    target: "control.kl.target",
+    stiffness: "control.kl.stiffness",
+    gain: "control.kl.gain",
+    limit: "control.kl.limit",
+};
 
 /// Moves the multipliers of a constraint on the KL.
 #[derive(Clone, Debug)]
@@ -20,7 +30,7 @@ impl KlBudget {
     /// # Errors
     /// A setting outside its domain.
     pub fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
-        Ok(Self(Constraint::new(dims, config)?))
+        Ok(Self(Constraint::new(dims, config, &NAMES)?))
     }
 
     /// The constraint and its multipliers.

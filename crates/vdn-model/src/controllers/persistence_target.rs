@@ -6,7 +6,7 @@
 //! [`Constraint`]. A rate budget on the same layer ([`RateBudget`](super::RateBudget), on the rate given the past) is another
 //! constraint with its own multipliers.
 
-use super::augmented_lagrangian::{Constraint, ConstraintConfig, Goal, Scope};
+use super::augmented_lagrangian::{Constraint, ConstraintConfig, Goal, Scope, SettingNames};
 use super::observation::Observation;
 use super::state::ControlState;
 use super::{Controller, Lever, Levers, Moment, check};
@@ -33,6 +33,16 @@ impl PersistenceConfig {
         Self { goal, stiffness: 1.0, gain: 0.1, limit: 10.0 }
     }
 }
+
+/// The settings as `[control.persistence]` names them.
+const NAMES: SettingNames = SettingNames {
+    low: "control.persistence.low",
+    high: "control.persistence.high",
+    target: "control.persistence.target",
+    stiffness: "control.persistence.stiffness",
+    gain: "control.persistence.gain",
+    limit: "control.persistence.limit",
+};
 
 /// Moves the multipliers of a constraint on the persistence.
 ///
@@ -64,16 +74,24 @@ impl PersistenceTarget {
             let reason = format!("needs an autoregressive prior of order one, not {prior:?}");
             return Err(ModelError::config("control.persistence", reason));
         }
-        let [a, b] = config.goal.bounds();
-        check("control.persistence.low", a, a > -1.0 && a < 1.0, "in (-1, 1)")?;
-        check("control.persistence.high", b, b >= a && b < 1.0, "at least the low end, below 1")?;
+        let inside = |x: f64| x > -1.0 && x < 1.0;
         let goal = match config.goal {
-            Goal::Target(c) => Goal::Target(c.atanh()),
-            Goal::Interval(a, b) => Goal::Interval(a.atanh(), b.atanh()),
+            Goal::Target(c) => {
+                check(NAMES.target, c, inside(c), "in (-1, 1)")?;
+                Goal::Target(c.atanh())
+            }
+            Goal::Interval(a, b) => {
+                check(NAMES.low, a, inside(a), "in (-1, 1)")?;
+                check(NAMES.high, b, b >= a && b < 1.0, "at least the low end, below 1")?;
+                Goal::Interval(a.atanh(), b.atanh())
+            }
         };
         let PersistenceConfig { stiffness, gain, limit, .. } = config;
         let config = ConstraintConfig { goal, scope: Scope::Dimension, stiffness, gain, limit };
-        Ok(Self { constraint: Constraint::of_either_sign(units, config)?, seen: vec![0.0; units] })
+        Ok(Self {
+            constraint: Constraint::of_either_sign(units, config, &NAMES)?,
+            seen: vec![0.0; units],
+        })
     }
 
     /// The constraint on `atanh rho`, and its multipliers.

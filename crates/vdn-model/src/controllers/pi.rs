@@ -50,10 +50,18 @@ impl Pi {
     /// A value outside its domain.
     pub fn new(units: usize, initial: f64, config: PiConfig) -> Result<Self, ModelError> {
         let c = &config;
-        check("control.pi.target", c.target, c.target >= 0.0, "at least 0")?;
-        check("control.pi.width", c.width, c.width > 0.0, "above 0")?;
-        check("control.pi.proportional", c.proportional, c.proportional >= 0.0, "at least 0")?;
-        check("control.pi.integral", c.integral, c.integral >= 0.0, "at least 0")?;
+        check(
+            "control.pi.target",
+            c.target,
+            c.target >= 0.0 && c.target.is_finite(),
+            "at least 0",
+        )?;
+        check("control.pi.width", c.width, c.width > 0.0 && c.width.is_finite(), "above 0")?;
+        for (name, gain) in
+            [("control.pi.proportional", c.proportional), ("control.pi.integral", c.integral)]
+        {
+            check(name, gain, gain >= 0.0 && gain.is_finite(), "at least 0")?;
+        }
         check("control.pi.min", c.min, c.min >= 0.0, "at least 0")?;
         check("control.pi.max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
         Ok(Self { sum: vec![0.0; units], beta: vec![initial.max(c.min).min(c.max); units], config })

@@ -4,11 +4,21 @@
 //! that ignores its input cannot meet it by distance from its prior. By augmented Lagrangian: see
 //! [`Constraint`].
 
-use super::augmented_lagrangian::{Constraint, ConstraintConfig};
+use super::augmented_lagrangian::{Constraint, ConstraintConfig, SettingNames};
 use super::observation::Observation;
 use super::state::ControlState;
 use super::{Controller, Lever, Levers, Moment};
 use crate::error::ModelError;
+
+/// The settings as `[control.rate]` names them.
+const NAMES: SettingNames = SettingNames {
+    low: "control.rate.low",
+    high: "control.rate.high",
+    target: "control.rate.target",
+    stiffness: "control.rate.stiffness",
+    gain: "control.rate.gain",
+    limit: "control.rate.limit",
+};
 
 /// Moves the multipliers of a constraint on the rate.
 #[derive(Clone, Debug)]
@@ -20,7 +30,7 @@ impl RateBudget {
     /// # Errors
     /// A setting outside its domain.
     pub fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
-        Ok(Self(Constraint::new(dims, config)?))
+        Ok(Self(Constraint::new(dims, config, &NAMES)?))
     }
 
     /// The constraint and its multipliers.

@@ -38,6 +38,10 @@ impl ControlConfig {
             }
             ControllerName::Annealing => {
                 let (steps, rise) = (self.annealing.steps, self.annealing.rise);
+                if !(rise > 0.0 && rise <= 1.0) {
+                    let reason = format!("control.annealing.rise = {rise}: has to be in (0, 1]");
+                    return Err(TrainError::config(reason));
+                }
                 let shape = match self.annealing.shape {
                     AnnealingName::Monotone => AnnealingShape::Monotone { steps },
                     AnnealingName::Cyclical => AnnealingShape::Cyclical { period: steps, rise },

@@ -160,7 +160,8 @@ impl ArConfig {
     }
 
     pub(super) fn validate(&self) -> Result<(), TrainError> {
-        let Self { phi, scale, scale_floor: floor, scale_ceiling: ceiling, gain, .. } = *self;
+        let Self { phi, share, share_cap: cap, scale, .. } = *self;
+        let [floor, ceiling] = [self.scale_floor, self.scale_ceiling];
         let checks = [
             ("phi", phi, phi.is_finite() && phi.abs() <= 1.0, "in [-1, 1]"),
             ("scale", scale, scale > 0.0 && scale.is_finite(), "above 0"),
@@ -171,7 +172,8 @@ impl ArConfig {
                 ceiling >= floor && ceiling.is_finite(),
                 "at least the floor",
             ),
-            ("gain", gain, gain >= 0.0 && gain.is_finite(), "at least 0"),
+            ("share", share, (0.0..1.0).contains(&share), "in [0, 1)"),
+            ("share_cap", cap, cap >= share, "at least the share"),
         ];
         for (name, value, good, domain) in checks {
             if !good {

@@ -57,10 +57,18 @@ impl DiagnosticsConfig {
                 "diagnostics.samples = {samples}: has to be at least 2"
             )));
         }
-        let [low, high] = [self.rate_low.unwrap_or(0.0), self.rate_high.unwrap_or(f64::MAX)];
-        if !(low >= 0.0 && low <= high) {
+        let inside = |x: f64| x >= 0.0 && x.is_finite();
+        for (name, x) in [("rate_low", self.rate_low), ("rate_high", self.rate_high)] {
+            if let Some(x) = x.filter(|&x| !inside(x)) {
+                let reason = format!("diagnostics.{name} = {x}: has to be at least 0 and finite");
+                return Err(TrainError::config(reason));
+            }
+        }
+        if let (Some(low), Some(high)) = (self.rate_low, self.rate_high)
+            && low > high
+        {
             return Err(TrainError::config(format!(
-                "diagnostics.rate_low = {low}: has to be in [0, rate_high]"
+                "diagnostics.rate_low = {low}: has to be at most rate_high, {high}"
             )));
         }
         Ok(())
@@ -72,23 +80,47 @@ impl DiagnosticsConfig {
         self.windows > 0 && self.every > 0 && epoch.is_multiple_of(self.every)
     }
 
-    /// The rates of a living unit: as configured; else [0.05, 0.30]; else, where rates are held outside of that, what
-    /// they are held to (a target within 20 %).
-    #[must_use]
-    pub fn budget(&self, control: Option<&LayerControl>) -> UnitBudget {
+    /// The rates of a living unit of a layer with `dims` latent dimensions: as configured; else [0.05, 0.30]; else, where
+    /// rates are held outside of that, what they are held to (a target within 20 %). Where the layer as a whole is held,
+    /// its units share its rate as they like: the interval then reaches down to an equal share of the least that is
+    /// asked of the layer, and up to all that it may carry.
+    ///
+    /// # Errors
+    /// One end is configured, and lies beyond the other, which is not.
+    pub fn budget(
+        &self,
+        control: Option<&LayerControl>,
+        dims: usize,
+    ) -> Result<UnitBudget, TrainError> {
         let usual = UnitBudget::default();
         let constraint = control.and_then(|control| control.levers().objective.rate.as_ref());
-        let held = constraint.filter(|c| c.config().scope == Scope::Dimension);
-        let [low, high] = match held.map(|constraint| constraint.config().goal) {
-            Some(Goal::Target(c)) => [c * (1.0 - TARGET_TOLERANCE), c * (1.0 + TARGET_TOLERANCE)],
-            Some(Goal::Interval(a, b)) if a < usual.low || b > usual.high => [a, b],
-            _ => [usual.low, usual.high],
+        let held = constraint.map(|constraint| *constraint.config());
+        let within = |goal: Goal| match goal {
+            Goal::Target(c) => [c * (1.0 - TARGET_TOLERANCE), c * (1.0 + TARGET_TOLERANCE)],
+            Goal::Interval(a, b) => [a, b],
         };
-        UnitBudget {
-            low: self.rate_low.unwrap_or(low),
-            high: self.rate_high.unwrap_or(high),
-            ..usual
+        let [low, high] = match held {
+            Some(held) if held.scope == Scope::Layer => {
+                let [a, b] = within(held.goal);
+                [usual.low.min(a / dims.max(1) as f64), usual.high.max(b)]
+            }
+            Some(held) => match (within(held.goal), held.goal) {
+                ([a, b], Goal::Interval(..)) if a >= usual.low && b <= usual.high => {
+                    [usual.low, usual.high]
+                }
+                (bounds, _) => bounds,
+            },
+            None => [usual.low, usual.high],
+        };
+        let [low, high] = [self.rate_low.unwrap_or(low), self.rate_high.unwrap_or(high)];
+        if low > high {
+            let (given, other) = match self.rate_low {
+                Some(_) => (format!("rate_low = {low}"), format!("at most {high}, rate_high")),
+                None => (format!("rate_high = {high}"), format!("at least {low}, rate_low")),
+            };
+            return Err(TrainError::config(format!("diagnostics.{given}: has to be {other}")));
         }
+        Ok(UnitBudget { low, high, ..usual })
     }
 }
 
@@ -98,8 +130,12 @@ mod tests {
     use vdn_model::controllers::{ConstraintConfig, LayerControlConfig, RateBudget, Timing};
 
     fn held(goal: Goal) -> LayerControl {
+        held_as(goal, Scope::Dimension)
+    }
+
+    fn held_as(goal: Goal, scope: Scope) -> LayerControl {
         let mut control = LayerControl::new(4, 1, LayerControlConfig::default());
-        let budget = ConstraintConfig { goal, ..ConstraintConfig::default() };
+        let budget = ConstraintConfig { goal, scope, ..ConstraintConfig::default() };
         control.add(RateBudget::new(4, budget).unwrap(), Timing::ALWAYS).unwrap();
         control
     }
@@ -108,7 +144,7 @@ mod tests {
     fn the_budget_follows_what_is_asked_for() {
         let config = DiagnosticsConfig::default();
         let of = |config: &DiagnosticsConfig, control: Option<&LayerControl>| {
-            let budget = config.budget(control);
+            let budget = config.budget(control, 4).unwrap();
             [budget.low, budget.high]
         };
         assert_eq!(of(&config, None), [0.05, 0.30]);
@@ -117,6 +153,11 @@ mod tests {
         assert_eq!(of(&config, Some(&held(Goal::Target(1.0)))), [0.8, 1.2]);
         let own = DiagnosticsConfig { rate_low: Some(0.1), ..config };
         assert_eq!(of(&own, None), [0.1, 0.30]);
+        // A layer as a whole: equal shares are 0.02 nats, and one unit may carry everything.
+        let layer = held_as(Goal::Interval(0.08, 0.8), Scope::Layer);
+        assert_eq!(of(&config, Some(&layer)), [0.02, 0.8]);
+        let layer = held_as(Goal::Target(4.0), Scope::Layer);
+        assert_eq!(of(&config, Some(&layer)), [0.05, 4.8]);
     }
 
     #[test]
@@ -126,5 +167,15 @@ mod tests {
         assert!(of(DiagnosticsConfig { samples: 1, ..config }).contains("diagnostics.samples = 1"));
         let crossed = DiagnosticsConfig { rate_low: Some(0.4), rate_high: Some(0.3), ..config };
         assert!(of(crossed).contains("diagnostics.rate_low = 0.4"));
+        let not_finite = DiagnosticsConfig { rate_high: Some(f64::NAN), ..config };
+        assert!(of(not_finite).contains("diagnostics.rate_high = NaN"));
+        // One end alone is compared with the one that holds otherwise.
+        let alone = DiagnosticsConfig { rate_low: Some(0.4), ..config };
+        let error = alone.budget(None, 4).unwrap_err().to_string();
+        assert!(error.contains("diagnostics.rate_low = 0.4: has to be at most 0.3"), "{error}");
+        assert!(alone.budget(Some(&held(Goal::Interval(0.5, 2.0))), 4).is_ok());
+        let alone = DiagnosticsConfig { rate_high: Some(0.01), ..config };
+        let error = alone.budget(None, 4).unwrap_err().to_string();
+        assert!(error.contains("diagnostics.rate_high = 0.01: has to be at least 0.05"), "{error}");
     }
 }

@@ -89,6 +89,18 @@ pub(super) fn check_demands(
             }
         }
     }
+    if control.has(FreeBits) {
+        let floor = control.free_bits.floor;
+        // Below the floor the KL has no weight, so that nothing pulls it down to what is asked for.
+        for kl in kl.iter().filter(|kl| kl.bounds[1] < floor && kl.name != ControllerName::Kl) {
+            let why = format!(
+                "a KL of a latent dimension below {floor} nats has no weight, and {} is to bring it to at most {}",
+                kl.name.title(),
+                kl.bounds[1]
+            );
+            return Err(refuse(FreeBits, kl.name, why));
+        }
+    }
     let rate = budget(Rate, control.rate.constraint().goal.bounds(), control.rate.scope, dims);
     let rate = control.has(Rate).then_some(rate);
     for kl in &kl {

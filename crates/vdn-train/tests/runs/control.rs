@@ -90,6 +90,51 @@ fn a_weight_of_the_bands_that_is_none_is_refused_by_name() {
     assert!(config("[control]\nmode = \"homeo\"\nband_weight = 0.0\n").is_ok());
 }
 
+/// Every number of the tables of `[control]`, outside of its domain: the message begins with the key that is wrong.
+#[test]
+fn settings_outside_their_domains_are_refused_by_the_key_that_is_written() {
+    let geco = "[control.geco]\ntolerance = 1.0\n";
+    let cases = [
+        ("rate", "[control.rate]\n", "target", &["nan", "inf", "-0.1"][..]),
+        ("rate", "[control.rate]\n", "low", &["nan", "inf", "-0.1", "0.5"]),
+        ("rate", "[control.rate]\n", "high", &["nan", "-1.0"]),
+        ("rate", "[control.rate]\n", "stiffness", &["nan", "inf", "0.0"]),
+        ("rate", "[control.rate]\n", "gain", &["nan", "inf", "-1.0"]),
+        ("rate", "[control.rate]\n", "limit", &["nan", "inf", "-1.0"]),
+        ("kl", "[control.kl]\n", "target", &["nan", "inf"]),
+        ("thermostat", "[control.thermostat]\n", "initial", &["nan", "inf", "-1.0"]),
+        ("thermostat", "[control.thermostat]\n", "gain", &["nan", "inf", "-1.0"]),
+        ("geco", geco, "initial", &["nan", "inf", "-1.0"]),
+        ("pi", "[control.pi]\n", "target", &["nan", "inf", "-1.0"]),
+        ("pi", "[control.pi]\n", "width", &["nan", "inf", "0.0"]),
+        ("pi", "[control.pi]\n", "integral", &["nan", "inf", "-1.0"]),
+        ("annealing", "[control.annealing]\n", "rise", &["nan", "inf", "0.0", "1.5"]),
+        ("free_bits", "[control.free_bits]\n", "floor", &["nan", "inf", "-1.0"]),
+        ("capacity", "[control.capacity]\n", "target", &["nan", "inf", "-1.0"]),
+        ("ar", "[control.ar]\n", "share_cap", &["nan", "-1.0", "0.1"]),
+        ("ar", "[control.ar]\n", "share", &["nan", "-1.0", "1.5"]),
+        ("ar", "[control.ar]\n", "gain", &["nan", "inf", "-1.0"]),
+    ];
+    for (controller, table, key, values) in cases {
+        for value in values {
+            let text =
+                format!("[control]\ncontrollers = [\"{controller}\"]\n{table}{key} = {value}\n");
+            let error = refusal(&text);
+            // A low end above the high one may be told as either.
+            let named = format!("control.{controller}.{key}");
+            let other = format!("control.{controller}.high");
+            let good = error.contains(&named) || key == "low" && error.contains(&other);
+            assert!(good && !error.contains("model.control"), "{named} = {value}: {error}");
+        }
+    }
+    for (key, value) in [("band_target", "nan"), ("band_spread", "inf"), ("homeostat_gain", "0.6")]
+    {
+        let error = refusal(&format!("[control]\nmode = \"homeo\"\n{key} = {value}\n"));
+        assert!(error.contains(&format!("control.{key}: ")), "{key}: {error}");
+    }
+    assert!(config("[control.rate]\nhigh = inf\n").is_ok(), "no upper end");
+}
+
 /// A strong penalty makes consecutive means alike; without the term they are as they were.
 #[test]
 fn the_penalty_acts_on_the_means() -> Result<(), Failure> {
@@ -212,6 +257,14 @@ fn contradictions_name_both_controllers_and_say_why() {
             &["energy band", "the KL budget"],
         ),
         ("controllers = [\"geco\"]", &["control.geco.tolerance"]),
+        (
+            "controllers = [\"free_bits\", \"thermostat\"]\n[control.free_bits]\nfloor = 0.5",
+            &["free bits", "the thermostat", "below 0.5 nats has no weight"],
+        ),
+        (
+            "controllers = [\"free_bits\", \"pi\"]\n[control.free_bits]\nfloor = 0.5",
+            &["free bits", "PI control", "below 0.5 nats has no weight"],
+        ),
     ];
     for (text, parts) in cases {
         let message = refusal(&format!("[control]\n{text}\n"));

@@ -184,7 +184,7 @@ fn what_follows_from_the_statistics_costs_little_of_an_epoch() {
         band: None,
         prior_variance: &[],
     };
-    let budget = DiagnosticsConfig::default().budget(None);
+    let budget = DiagnosticsConfig::default().budget(None, config.units).unwrap();
     let mut watch = Watch::new(vdn_model::diagnostics::CollapseThresholds::default(), budget);
     let mut history = UnitHistory::new(config.units);
     let judge = seconds(&mut || {
