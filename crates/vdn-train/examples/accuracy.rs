@@ -196,7 +196,9 @@ impl Job {
         let layers = diagnose(&model, &validation, &control)?;
         let diagnostics = layers.first().ok_or("the model has no units")?;
         let evidence = trained.seen.first().ok_or("nothing was seen")?.evidence(diagnostics);
-        let budget = config.diagnostics.budget(control.layer(0));
+        let budget = config
+            .diagnostics
+            .budget(control.layer(0), diagnostics.units() * diagnostics.latent_dims)?;
         let living = Living::new(&evidence, &CollapseThresholds::default(), &budget);
         let on_test = validate(&model, &parameters, data, test, seed, averages)?;
         let found = layer_use(&model, &parameters, data, test, seed, None, on_test.kl())?;

@@ -122,7 +122,7 @@ fn line(
     let evaluation = validate(&model, &parameters, data, test, seed, averages)?;
     let layers = diagnose(&model, &evaluation, &StackControl::default())?;
     let diagnostics = layers.first().ok_or("the model has no units")?;
-    let budget = config.diagnostics.budget(None);
+    let budget = config.diagnostics.budget(None, diagnostics.units() * diagnostics.latent_dims)?;
     let living = Living::new(&Evidence::new(diagnostics), &CollapseThresholds::default(), &budget);
     let found = layer_use(&model, &parameters, data, test, seed, None, diagnostics.total_kl())?;
     let settings = DiagnosticsConfig { windows: 64, ..config.diagnostics };

@@ -92,7 +92,8 @@ pub(super) fn check_demands(
     if control.has(FreeBits) {
         let floor = control.free_bits.floor;
         // Below the floor the KL has no weight, so that nothing pulls it down to what is asked for.
-        for kl in kl.iter().filter(|kl| kl.bounds[1] < floor && kl.name != ControllerName::Kl) {
+        let in_vain = |kl: &&Demand| kl.bounds[1] < floor && kl.name != ControllerName::Kl;
+        if let Some(kl) = kl.iter().find(in_vain) {
             let why = format!(
                 "a KL of a latent dimension below {floor} nats has no weight, and {} is to bring it to at most {}",
                 kl.name.title(),
