@@ -57,6 +57,7 @@ pub use diagnose::{diagnose, layer_statistics, logvar_limits};
 pub use error::TrainError;
 pub use evaluate::{
     Averaging, BatchAverages, EVALUATION_BATCH, block_length, evaluate, forecast, mean_crps,
+    mean_log_likelihood,
 };
 pub use experiment::{Stage, evaluate_run, train_run};
 pub use forecast_run::forecast_run;

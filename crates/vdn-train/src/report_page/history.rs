@@ -92,7 +92,7 @@ pub(super) fn training(page: &mut Page, history: &Columns) {
         history.chart("Squared error", "", "MSE, validation", &[("validation_mse", "validation")]),
         history.chart(
             "What the kept epoch is chosen by",
-            "The CRPS of the validation windows, unless `train.selection` asks for another; smaller is better.",
+            "The CRPS of the validation windows, unless `train.selection` asks for another (`elbo`: nats per window); smaller is better.",
             "score, validation",
             &[("selection", "validation")],
         ),
