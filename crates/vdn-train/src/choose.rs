@@ -3,7 +3,7 @@
 use crate::config::Selection;
 use crate::data::Dataset;
 use crate::error::TrainError;
-use crate::evaluate::{BatchAverages, mean_crps};
+use crate::evaluate::{BatchAverages, mean_crps, mean_log_likelihood};
 use crate::noise_seed::NoiseSeed;
 use crate::selection::{Candidate, SelectionRule};
 use crate::validation::Evaluation;
@@ -18,6 +18,7 @@ pub(crate) struct Validated<'a> {
     pub(crate) validation: &'a Evaluation,
     pub(crate) averages: BatchAverages,
     pub(crate) noise: NoiseSeed,
+    pub(crate) rule: &'a SelectionRule,
 }
 
 impl Validated<'_> {
@@ -33,19 +34,18 @@ impl Validated<'_> {
         data: &Dataset,
         control: &StackControl,
     ) -> Result<f64, TrainError> {
-        let validation = self.validation;
+        let (validation, windows) = (self.validation, &data.splits().validation);
+        let Self { noise, averages, .. } = *self;
         Ok(match by {
             Selection::Nll => validation.nll,
             Selection::Mse => validation.mse,
-            Selection::Elbo => validation.nll * data.spec().horizon as f64 + validation.kl(),
-            Selection::Crps => {
-                let windows = &data.splits().validation;
-                mean_crps(model, parameters, data, windows, self.noise, self.averages)?
+            Selection::Elbo => {
+                validation.kl()
+                    - mean_log_likelihood(model, parameters, data, windows, noise, averages)?
             }
+            Selection::Crps => mean_crps(model, parameters, data, windows, noise, averages)?,
             Selection::Last => -(self.epoch as f64),
-            Selection::Score => {
-                SelectionRule::default().score(&candidate(self.epoch, validation, control))
-            }
+            Selection::Score => self.rule.score(&candidate(self.epoch, validation, control)),
         })
     }
 }

@@ -3,6 +3,7 @@
 use crate::batch::BatchBuffers;
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
+use crate::layer_use::log_likelihood;
 use crate::metrics::{
     MedianConvention, MetricError, PointForecast, ScoreSettings, Scores, Summary, WindowPrediction,
     overlap_block, window_crps,
@@ -229,6 +230,32 @@ pub(crate) fn crps_under<T: Element>(
         sum += averages.weight(order.len(), chunk.len()) * scores.iter().sum::<f64>();
     }
     Ok(sum / order.len() as f64)
+}
+
+/// The mean over windows of `mean_s sum_h ln p(y | z_s)`, nats per window: the likelihood part of the evidence lower bound.
+///
+/// # Errors
+/// No windows, or windows that do not fit the model; a prediction that is not finite.
+pub fn mean_log_likelihood<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Dataset,
+    windows: &[WindowIndex],
+    noise: impl Into<NoiseSeed>,
+    averages: BatchAverages,
+) -> Result<f64, TrainError> {
+    if windows.is_empty() {
+        return Err(MetricError::Empty { operation: "log_likelihood" }.into());
+    }
+    let mut passes = Passes::new(model, parameters, data, noise.into());
+    let mut sum = 0.0;
+    for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
+        let prediction = passes.predict(index, chunk, Intervention::None)?;
+        let likelihoods =
+            per_window(data, chunk, |row, target| Ok(log_likelihood(&prediction, row, target)))?;
+        sum += averages.weight(windows.len(), chunk.len()) * likelihoods.iter().sum::<f64>();
+    }
+    Ok(sum / windows.len() as f64)
 }
 
 /// What `score(place, target [H])` makes of each window, in their order; they are scored in parallel.

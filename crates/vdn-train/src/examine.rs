@@ -1,20 +1,20 @@
 //! What became of the units of a run's weights: measured and judged on the validation windows, their worth on the test
 //! windows, and written.
 
-use crate::diagnose::{diagnose, rate_given_past, unit_costs};
+use crate::diagnose::{diagnose, unit_costs};
 use crate::error::TrainError;
 use crate::experiment::Experiment;
 use crate::history::read_losses;
 use crate::layer_reports::{LayerReport, LayerReports};
 use crate::layer_use::layer_use;
-use crate::probe::probe;
 use crate::run::RunDirectory;
 use crate::unit_history::{UnitHistory, layer_file};
 use crate::unit_report::{LayerUnits, UnitReport, write_units};
 use crate::validation::validate_under;
+use crate::verdict::{Judge, LayerVerdict};
 use std::path::Path;
 use vdn_model::controllers::{ControlState, StackControl};
-use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living, Seen};
+use vdn_model::diagnostics::{CollapseThresholds, Seen};
 use vdn_model::{Forecaster, Parameters};
 
 impl Experiment {
@@ -46,17 +46,20 @@ impl Experiment {
     ) -> Result<Option<LayerReports>, TrainError> {
         let (config, depth) = (&self.config, model.config().depth);
         let controllers = self.controllers(model, control)?;
-        let windows = &self.data.splits().validation;
         let (noise, averages) = (config.train.noise(), config.train.averages());
-        let validation =
-            validate_under(model, parameters, &self.data, windows, noise, averages, &controllers)?;
-        let diagnostics = diagnose(model, &validation, &controllers)?;
-        if diagnostics.is_empty() {
+        let judge = Judge {
+            noise,
+            averages,
+            diagnostics: &config.diagnostics,
+            control: &controllers,
+            seen,
+        };
+        let windows = &self.data.splits().validation;
+        let mut found = judge.verdicts(model, parameters, &self.data, windows)?;
+        if found.layers.is_empty() {
             return Ok(None);
         }
-        let settings = &config.diagnostics;
-        let mut probe = probe(model, parameters, &self.data, noise, settings, &diagnostics)?;
-        if let Some(probe) = &mut probe {
+        if found.together.is_some() {
             // Once training is over: what the units bring to the forecasts that the run is scored by.
             let test = &self.data.splits().test;
             let on_test =
@@ -65,44 +68,31 @@ impl Experiment {
             let worth =
                 |layer, kl| layer_use(model, parameters, &self.data, test, noise, layer, kl);
             let kl: Vec<f64> = on_test.iter().map(|own| unit_costs(own).iter().sum()).collect();
-            probe.together = worth(None, kl.iter().sum())?;
-            for (own, kl) in probe.layers.iter_mut().zip(kl) {
-                own.worth = if depth == 1 { probe.together } else { worth(Some(own.layer), kl)? };
+            let together = worth(None, kl.iter().sum())?;
+            found.together = Some(together);
+            for (own, kl) in found.layers.iter_mut().zip(kl) {
+                let Some(probe) = &mut own.probe else { continue };
+                probe.worth = if depth == 1 { together } else { worth(Some(own.layer), kl)? };
             }
         }
-        let unseen = Seen::default();
-        let mut judged = Vec::with_capacity(diagnostics.len());
-        for (place, own) in diagnostics.iter().enumerate() {
-            let layer = validation.layers[place].layer;
-            let probe = probe.as_ref().and_then(|probe| probe.layers.get(place));
-            let seen = seen.get(place).unwrap_or(&unseen);
-            let control = controllers.layer(layer);
-            let left = rate_given_past(control, own.latent_dims, probe);
-            let evidence = Evidence {
-                rate_given_past: left.as_deref(),
-                unit_use: probe.map(|probe| &probe.unit_use),
-                ..seen.evidence(own)
-            };
-            let dims = own.units() * own.latent_dims;
-            let budget = settings.budget(control, dims)?;
-            let living = Living::new(&evidence, &CollapseThresholds::default(), &budget);
-            let units = UnitReport::new(own, &living, &budget, probe);
-            judged.push((LayerReport { layer: layer + 1, units }, living, seen, probe));
-        }
         if let Some(file) = file {
-            let all = judged.iter().zip(&diagnostics);
-            let layers = all.map(|((report, living, seen, probe), diagnostics)| LayerUnits {
-                layer: (depth > 1).then_some(report.layer),
-                diagnostics,
-                living,
-                seen,
-                probe: *probe,
+            let unseen = Seen::default();
+            let layers = found.layers.iter().enumerate().map(|(place, own)| LayerUnits {
+                layer: (depth > 1).then_some(own.layer + 1),
+                diagnostics: &own.diagnostics,
+                living: &own.living,
+                seen: seen.get(place).unwrap_or(&unseen),
+                probe: own.probe.as_ref(),
             });
             write_units(file, &layers.collect::<Vec<_>>())?;
         }
-        let layers = judged.into_iter().map(|(report, ..)| report).collect();
-        let together = probe.as_ref().map(|probe| probe.together);
-        Ok(Some(LayerReports { depth, layers, together }))
+        let report = |own: &LayerVerdict| {
+            let LayerVerdict { layer, diagnostics, living, budget, probe } = own;
+            let units = UnitReport::new(diagnostics, living, budget, probe.as_ref());
+            LayerReport { layer: layer + 1, units }
+        };
+        let layers = found.layers.iter().map(report).collect();
+        Ok(Some(LayerReports { depth, layers, together: found.together }))
     }
 }
 

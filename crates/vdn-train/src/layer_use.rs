@@ -76,7 +76,7 @@ pub(crate) fn estimates(
 }
 
 /// The mean over samples of the log-likelihood of `target [H]`, that of window number `row`, nats per window.
-fn log_likelihood(prediction: &Prediction, row: usize, target: &[f64]) -> f64 {
+pub(crate) fn log_likelihood(prediction: &Prediction, row: usize, target: &[f64]) -> f64 {
     let [samples, batch, horizon] = prediction.shape;
     let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
     let mut sum = 0.0;

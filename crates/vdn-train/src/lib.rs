@@ -39,6 +39,7 @@ mod training_step;
 mod unit_history;
 mod unit_report;
 mod validation;
+mod verdict;
 
 pub use atomic_file::write_atomically;
 pub use checkpoint::{load_control, load_weights, save_control, save_weights};
@@ -57,6 +58,7 @@ pub use diagnose::{diagnose, layer_statistics, logvar_limits};
 pub use error::TrainError;
 pub use evaluate::{
     Averaging, BatchAverages, EVALUATION_BATCH, block_length, evaluate, forecast, mean_crps,
+    mean_log_likelihood,
 };
 pub use experiment::{Stage, evaluate_run, train_run};
 pub use forecast_run::forecast_run;
@@ -66,7 +68,7 @@ pub use layer_use::{LayerUse, layer_use};
 pub use layers::{LayerRow, LayerTable, layer_table};
 pub use noise_seed::NoiseSeed;
 pub use optimizer::{AdamW, AdamWConfig};
-pub use probe::{LayerProbe, Probe, probe};
+pub use probe::{LayerProbe, Probe, probe, probe_on};
 pub use report::{Report, Row};
 pub use report_page::report_run;
 pub use run::RunDirectory;
@@ -76,3 +78,4 @@ pub use trainer::{Files, Progress, Trained, Trainer};
 pub use unit_history::{UNIT_MEASURES, UnitHistory, layer_file};
 pub use unit_report::{LayerUnits, ProbeReport, UnitReport, write_units};
 pub use validation::{Evaluation, INFORMED, LayerEvaluation, validate, validate_under};
+pub use verdict::{Judge, LayerVerdict, Verdicts};

@@ -7,7 +7,7 @@
 //! | use of every unit of the last layer, 4 samples | 2 N windows samples activations of the head's hidden layer and its output maps |
 //! | use of units below the last layer | for each two passes of the layers above and the head; a share of the units by default |
 //!
-//! The probe set is evenly spaced over the validation windows and the same in every epoch, as is all noise. Standard
+//! The probe set is evenly spaced over the validation windows (or others: [`probe_on`]) and the same in every epoch, as is all noise. Standard
 //! errors are those of blocks of windows whose targets overlap. The information of a unit above the first layer is about the
 //! samples that it sees, of which the window is a part; by quadrature it is there for normal and log-normal units alone.
 
@@ -249,11 +249,27 @@ pub fn probe<T: Element>(
     config: &DiagnosticsConfig,
     layers: &[Diagnostics],
 ) -> Result<Option<Probe>, TrainError> {
+    probe_on(model, parameters, data, &data.splits().validation, noise, config, layers)
+}
+
+/// [`probe`], with a probe set that is evenly spaced over these windows.
+///
+/// # Errors
+/// Those of [`probe`].
+pub fn probe_on<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    data: &Dataset,
+    windows: &[WindowIndex],
+    noise: impl Into<NoiseSeed>,
+    config: &DiagnosticsConfig,
+    layers: &[Diagnostics],
+) -> Result<Option<Probe>, TrainError> {
     if layers.is_empty() || config.windows == 0 {
         return Ok(None);
     }
     let noise = noise.into();
-    let windows = &evenly(&data.splits().validation, config.windows);
+    let windows = &evenly(windows, config.windows);
     let kl: Vec<Vec<f64>> = layers.iter().map(unit_costs).collect();
     let total = kl.iter().flatten().sum();
     let mut clock = Instant::now();

@@ -6,14 +6,33 @@
 //! score  nll + 6 relu(low - 0.20)^2 + 12 relu(high - 0.10)^2 + 10 relu(0.58 - inside)^2 + 0.25 relu(band - 1.5)^2
 //!            + relu(kl - cap)^2 / cap^2 + 1e6 if not valid
 //! ```
+//!
+//! In a configuration, with the defaults:
+//!
+//! ```toml
+//! [train]
+//! selection = "score"
+//! [selection]
+//! gate_epoch = 4       # the first epoch, counted from 1, that has to pass the gate
+//! high_max = 0.12
+//! inside_min = 0.50
+//! low_max = 0.48
+//! inside_target = 0.58
+//! band_cap = 1.5
+//! low_target = 0.20
+//! high_target = 0.10
+//! invalid = 1e6
+//! # kl_cap = 100.0     # nats per window; left out: the KL costs nothing
+//! ```
 
+use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 
 /// The thresholds of the gate and the score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SelectionRule {
-    /// The first epoch that has to pass the gate.
+    /// The first epoch, counted from 1, that has to pass the gate.
     pub gate_epoch: u64,
     /// The largest share of units above their band.
     pub high_max: f64,
@@ -23,7 +42,7 @@ pub struct SelectionRule {
     pub low_max: f64,
     /// The share inside that is wanted.
     pub inside_target: f64,
-    /// The band penalty that costs nothing.
+    /// The band penalty (without its weight) that costs nothing; the gate closes at six times this.
     pub band_cap: f64,
     /// The share below that costs nothing.
     pub low_target: f64,
@@ -86,6 +105,55 @@ impl Candidate {
 }
 
 impl SelectionRule {
+    /// Checks every value.
+    ///
+    /// ```
+    /// use vdn_train::RunConfig;
+    /// let config = RunConfig::from_toml("[selection]\nhigh_max = 1.2\n")?;
+    /// let reason = config.validate().unwrap_err().to_string();
+    /// assert!(reason.contains("selection.high_max = 1.2: has to be in [0, 1]"));
+    /// # Ok::<(), vdn_train::TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first that is wrong, named: shares are in [0, 1], `band_cap` and `invalid` at least 0, `kl_cap` above 0, all of them
+    /// finite.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let refuse = |name: &str, value: f64, domain: &str| {
+            Err(TrainError::config(format!("selection.{name} = {value}: has to be {domain}")))
+        };
+        for (name, share) in [
+            ("high_max", self.high_max),
+            ("inside_min", self.inside_min),
+            ("low_max", self.low_max),
+            ("inside_target", self.inside_target),
+            ("low_target", self.low_target),
+            ("high_target", self.high_target),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                return refuse(name, share, "in [0, 1]");
+            }
+        }
+        for (name, value) in [("band_cap", self.band_cap), ("invalid", self.invalid)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return refuse(name, value, "at least 0 and finite");
+            }
+        }
+        match self.kl_cap {
+            Some(cap) if !(cap > 0.0 && cap.is_finite()) => {
+                refuse("kl_cap", cap, "above 0 and finite")
+            }
+            // TOML has no larger integers.
+            _ if self.gate_epoch > i64::MAX as u64 => {
+                let epoch = self.gate_epoch;
+                Err(TrainError::config(format!(
+                    "selection.gate_epoch = {epoch}: has to be below 2^63"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether an epoch passes the gate.
     #[must_use]
     pub fn valid(&self, seen: &Candidate) -> bool {

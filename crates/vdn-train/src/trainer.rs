@@ -11,6 +11,7 @@ use crate::history::{Epoch, EpochSteps, write_history};
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::probe::probe;
 use crate::schedule::Schedule;
+use crate::selection::SelectionRule;
 use crate::stack_watch::StackWatch;
 use crate::training_step::{Running, TrainingStep};
 use crate::validation::validate_under;
@@ -74,6 +75,8 @@ pub struct Files {
 pub struct Trainer {
     /// How long, in what portions.
     pub train: TrainConfig,
+    /// The score that the best epoch is chosen by where that is asked for.
+    pub selection: SelectionRule,
     /// AdamW.
     pub optimizer: AdamWConfig,
     /// The learning rate over the run.
@@ -113,6 +116,7 @@ impl Trainer {
         let config = config.resolved();
         Self {
             train: config.train.clone(),
+            selection: config.selection,
             optimizer: config.optimizer,
             schedule: config.schedule,
             control: config.control.clone(),
@@ -167,6 +171,7 @@ impl Trainer {
         control_log: &mut ControlLog,
     ) -> Result<Vec<Epoch>, TrainError> {
         self.train.validate()?;
+        self.selection.validate()?;
         self.schedule.validate()?;
         let mut windows = data.splits().train.clone();
         let noise = self.train.noise();
@@ -218,7 +223,8 @@ impl Trainer {
                 validate_under(model, parameters, data, windows, noise, averages, control)
                     .map_err(in_validation)?;
             let chosen_by = self.train.chosen_by();
-            let validated = Validated { epoch, validation: &validation, averages, noise };
+            let rule = &self.selection;
+            let validated = Validated { epoch, validation: &validation, averages, noise, rule };
             let score = validated
                 .score(chosen_by, model, parameters, data, control)
                 .map_err(in_validation)?;

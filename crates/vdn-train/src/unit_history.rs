@@ -15,18 +15,36 @@
 //! | 6 | `signal_to_noise` | `C2 / V` |
 //! | 7 | `drift` | nats per latent dimension since the epoch before; NaN in the first |
 //! | 8 | `state` | 0: the unit lives; else the code of the gravest reason why not ([`Reason::code`]) |
+//! | 9 | `low` | the lower bound of the unit's energy band in this epoch; in layers with bands alone |
+//! | 10 | `high` | the upper bound |
 //!
-//! 36 bytes for each unit and epoch: 24 epochs of 1024 units are 885 kB. A twin has no such file, a model of several layers
-//! one for each ([`layer_file`]).
+//! 36 bytes for each unit and epoch, 44 with bands: 24 epochs of 1024 units are 885 kB, or 1.08 MB. A twin has no such file, a
+//! model of several layers one for each ([`layer_file`]). Files of layers with bands from before the bounds were recorded have
+//! the first nine measures and are read all the same.
 
 use crate::atomic_file::write_atomically;
 use crate::error::TrainError;
 use std::path::{Path, PathBuf};
+use vdn_model::controllers::EnergyBand;
 use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, Living, Reason, Seen};
 
-/// What is kept of each unit and epoch, in the file's order.
-pub const UNIT_MEASURES: [&str; 9] =
-    ["rate", "kl", "mismatch", "energy", "sigma", "beta", "signal_to_noise", "drift", "state"];
+/// What is kept of each unit and epoch, in the file's order; `low` and `high` in layers with energy bands alone.
+pub const UNIT_MEASURES: [&str; 11] = [
+    "rate",
+    "kl",
+    "mismatch",
+    "energy",
+    "sigma",
+    "beta",
+    "signal_to_noise",
+    "drift",
+    "state",
+    "low",
+    "high",
+];
+
+/// Those of a layer without bands: all but the last two.
+const WITHOUT_BANDS: usize = UNIT_MEASURES.len() - 2;
 
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
 
@@ -58,19 +76,33 @@ pub fn layer_file(file: &Path, layer: usize, depth: usize) -> PathBuf {
 /// use vdn_train::UnitHistory;
 /// let history = UnitHistory::new(1024);
 /// assert_eq!((history.epochs(), history.units()), (0, 1024));
-/// assert!(UnitHistory::measure("rate").is_some());
+/// assert!(UnitHistory::measure("rate").is_some() && !history.has_bands());
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UnitHistory {
     units: usize,
+    /// How many of [`UNIT_MEASURES`] there are of each unit.
+    measures: usize,
     values: Vec<f32>,
 }
 
+impl Default for UnitHistory {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 impl UnitHistory {
-    /// Of a layer of so many units, without epochs yet.
+    /// Of a layer of so many units, without epochs yet. Whether it has bands is what the first epoch says.
     #[must_use]
     pub fn new(units: usize) -> Self {
-        Self { units, values: Vec::new() }
+        Self { units, measures: WITHOUT_BANDS, values: Vec::new() }
+    }
+
+    /// Whether the bounds of the units' energy bands are recorded.
+    #[must_use]
+    pub fn has_bands(&self) -> bool {
+        self.measures > WITHOUT_BANDS
     }
 
     /// The place of a measure in [`UNIT_MEASURES`].
@@ -85,8 +117,13 @@ impl UnitHistory {
     /// The measures are those of another layer.
     pub fn push(&mut self, diagnostics: &Diagnostics, living: &Living, drift: Option<&[f64]>) {
         let d = diagnostics;
-        let counts = [d.units(), living.units(), drift.map_or(self.units, <[f64]>::len)];
-        assert_eq!(counts, [self.units; 3], "measures of another layer");
+        let banded = d.band.as_ref().map_or(self.units, EnergyBand::len);
+        let counts = [d.units(), living.units(), drift.map_or(self.units, <[f64]>::len), banded];
+        assert_eq!(counts, [self.units; 4], "measures of another layer");
+        if self.values.is_empty() && d.band.is_some() {
+            self.measures = UNIT_MEASURES.len();
+        }
+        assert_eq!(d.band.is_some(), self.has_bands(), "bands in some epochs and not in others");
         for of in [&d.rate, &d.kl, &d.mismatch, &d.energy, &d.sigma, &d.beta, &d.signal_to_noise] {
             self.values.extend(of.iter().map(|&x| x as f32));
         }
@@ -96,12 +133,15 @@ impl UnitHistory {
         }
         let code = |reason: Option<Reason>| f32::from(reason.map_or(0, Reason::code));
         self.values.extend(living.gravest().map(code));
+        for bounds in d.band.iter().flat_map(|band| [&band.lo, &band.hi]) {
+            self.values.extend(bounds.iter().map(|&x| x as f32));
+        }
     }
 
     /// Epochs recorded.
     #[must_use]
     pub fn epochs(&self) -> usize {
-        self.values.len() / (UNIT_MEASURES.len() * self.units).max(1)
+        self.values.len() / (self.measures * self.units).max(1)
     }
 
     /// The number of units.
@@ -113,11 +153,19 @@ impl UnitHistory {
     /// One measure of all units after one epoch, counted from 0; `None` if there is no such epoch or measure.
     #[must_use]
     pub fn get(&self, epoch: usize, measure: usize) -> Option<&[f32]> {
-        if measure >= UNIT_MEASURES.len() {
+        if measure >= self.measures {
             return None;
         }
-        let start = (epoch * UNIT_MEASURES.len() + measure) * self.units;
+        let start = (epoch * self.measures + measure) * self.units;
         self.values.get(start..start + self.units)
+    }
+
+    /// The energies of all units after one epoch, counted from 0, with the lower and the upper bounds of their bands; `None`
+    /// without bands, or without such an epoch.
+    #[must_use]
+    pub fn energy_and_band(&self, epoch: usize) -> Option<[&[f32]; 3]> {
+        let of = |name| self.get(epoch, Self::measure(name)?);
+        Some([of("energy")?, of("low")?, of("high")?])
     }
 
     /// What the epochs up to `epoch` (counted from 0) showed of the units, as training saw it, in single precision;
@@ -163,7 +211,7 @@ impl UnitHistory {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), TrainError> {
-        let (epochs, measures, units) = (self.epochs(), UNIT_MEASURES.len(), self.units);
+        let (epochs, measures, units) = (self.epochs(), self.measures, self.units);
         let mut header = format!(
             "{{'descr': '<f4', 'fortran_order': False, 'shape': ({epochs}, {measures}, {units}), }}"
         );
@@ -201,9 +249,9 @@ impl UnitHistory {
         let Some(&[epochs, measures, units]) = shape.as_deref() else {
             return Err(refuse("has another shape than [epochs, measures, units]"));
         };
-        if measures != UNIT_MEASURES.len() {
+        if ![WITHOUT_BANDS, UNIT_MEASURES.len()].contains(&measures) {
             return Err(refuse(&format!(
-                "has {measures} measures of each unit, this program has {}",
+                "has {measures} measures of each unit, this program has {WITHOUT_BANDS}, or {} with energy bands",
                 UNIT_MEASURES.len()
             )));
         }
@@ -212,7 +260,7 @@ impl UnitHistory {
             return Err(refuse("does not hold as many numbers as its shape says"));
         }
         let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        Ok(Self { units, values: data.chunks_exact(4).map(number).collect() })
+        Ok(Self { units, measures, values: data.chunks_exact(4).map(number).collect() })
     }
 }
 
@@ -223,13 +271,17 @@ mod tests {
     use vdn_model::diagnostics::{EpochView, Evidence, LayerContext, RowCounts, UnitBudget, Watch};
 
     fn epoch(spread: f64) -> (Diagnostics, Living) {
+        epoch_in(spread, None)
+    }
+
+    fn epoch_in(spread: f64, band: Option<&EnergyBand>) -> (Diagnostics, Living) {
         let mut statistics = UnitStatistics::new();
         statistics.merge(8, &[0.0, 1.0], &[spread, 0.0], &[0.0, 0.0], &[0.0, 0.0]);
         let context = LayerContext {
             label: "layer",
             latent_dims: 1,
             beta: &[1e-4, 2e-4],
-            band: None,
+            band,
             prior_variance: &[],
         };
         let found = Diagnostics::new(&statistics, &RowCounts::new(2, 1), &context).unwrap();
@@ -265,7 +317,32 @@ mod tests {
         assert_eq!(of(1, "drift"), [0.25, 0.0]);
         let frozen = vdn_model::diagnostics::CollapseMode::Frozen;
         assert_eq!(of(1, "state"), [0.0, f32::from(Reason::Collapse(frozen).code())]);
-        assert_eq!((read.get(2, 0), read.get(0, 9)), (None, None));
+        assert_eq!((read.get(2, 0), read.get(0, 9), read.has_bands()), (None, None, false));
+    }
+
+    #[test]
+    fn bounds_of_bands_are_kept_of_layers_that_have_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("units.npy");
+        let mut history = UnitHistory::new(2);
+        for scale in [1.0, 1.5] {
+            let band = EnergyBand { lo: vec![0.25 * scale, 0.5], hi: vec![0.5 * scale, 4.0] };
+            let (found, living) = epoch_in(0.4, Some(&band));
+            history.push(&found, &living, None);
+        }
+        history.write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(String::from_utf8_lossy(&bytes[10..80]).contains("(2, 11, 2)"));
+        let read = UnitHistory::read(&path).unwrap();
+        assert_eq!((read.epochs(), read.units()), (2, 2));
+        assert!(read.has_bands());
+        let [energy, low, high] = read.energy_and_band(1).unwrap();
+        assert_eq!((energy, low, high), (&[0.4, 1.0][..], &[0.375, 0.5][..], &[0.75, 4.0][..]));
+        assert_eq!(read.energy_and_band(2), None);
+        let mut without = UnitHistory::new(2);
+        let (found, living) = epoch(0.4);
+        without.push(&found, &living, None);
+        assert_eq!((without.has_bands(), without.energy_and_band(0)), (false, None));
     }
 
     #[test]

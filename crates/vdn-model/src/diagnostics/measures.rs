@@ -78,6 +78,8 @@ pub struct Diagnostics {
     pub alive: Vec<f64>,
     /// The share of the variance of the samples that is noise, `V / (C2 + V)`, the least over a unit's dimensions.
     pub noise_share: Vec<f64>,
+    /// The bands that energies are held in; `None` where there are none.
+    pub band: Option<EnergyBand>,
     /// Whether the energy lies inside its band; `None` where there are no bands.
     pub inside: Option<Vec<bool>>,
 }
@@ -135,6 +137,7 @@ impl Diagnostics {
                 .map(|unit| unit.iter().copied().fold(f64::INFINITY, f64::min))
                 .collect(),
             energy,
+            band: context.band.cloned(),
             inside,
         })
     }

@@ -38,6 +38,7 @@ use crate::error::TrainError;
 use crate::evaluate::Averaging;
 use crate::optimizer::AdamWConfig;
 use crate::schedule::Schedule;
+use crate::selection::SelectionRule;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use vdn_model::{EarlierWindow, ForecasterConfig};
@@ -63,6 +64,8 @@ pub struct RunConfig {
     pub diagnostics: DiagnosticsConfig,
     /// How long, in what portions, and by what the best epoch is chosen.
     pub train: TrainConfig,
+    /// The thresholds of the score that the best epoch is chosen by where `train.selection = "score"`; else without effect.
+    pub selection: SelectionRule,
     /// AdamW.
     pub optimizer: AdamWConfig,
     /// The learning rate over the run.
@@ -193,6 +196,7 @@ impl RunConfig {
     pub fn validate(&self) -> Result<(), TrainError> {
         self.data.validate()?;
         self.train.validate()?;
+        self.selection.validate()?;
         self.diagnostics.validate()?;
         self.optimizer.validate()?;
         self.schedule.validate()?;

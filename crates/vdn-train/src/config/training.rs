@@ -14,14 +14,17 @@ pub enum Selection {
     Nll,
     /// The mean squared error of the point forecast.
     Mse,
-    /// The score plus the KL, in nats per window.
+    /// The negative evidence lower bound, in nats per window: `-mean_s sum_h ln p(y | z_s) + sum_i KL_i`, the KL with the weight 1
+    /// whatever beta is, the mean over the samples of evaluation *outside* of the logarithm. Unlike `nll` it is no score of the
+    /// mixture, whatever the model is trained with.
     Elbo,
     /// The exact CRPS of the predictive mixture. Unlike a likelihood it is not ruled by single values far outside.
     #[default]
     Crps,
     /// None: the last epoch is kept.
     Last,
-    /// The constraint-aware score of [`SelectionRule`](crate::SelectionRule), behind its validity gate.
+    /// The constraint-aware score, behind its validity gate: [`SelectionRule`](crate::SelectionRule), whose thresholds are the
+    /// table `[selection]`.
     Score,
 }
 

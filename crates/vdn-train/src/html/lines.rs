@@ -125,10 +125,15 @@ fn line(out: &mut String, frame: &Frame, series: &Series, index: usize) {
         };
         let letter = if open { 'L' } else { 'M' };
         write!(path, "{letter}{at_x:.1} {at_y:.1}").expect("writing to a string cannot fail");
-        if series.points.len() <= POINTS && !series.dashed {
+        if series.points.len() <= POINTS {
             let tip = tip(&series.name, x, y);
-            write!(points, "<circle class=\"p s{colour}\" cx=\"{at_x:.1}\" cy=\"{at_y:.1}\" r=\"2\">{tip}</circle>")
-                .expect("writing to a string cannot fail");
+            // Of a limit the numbers are there, and no marks.
+            let class = if series.dashed { "h".to_owned() } else { format!("p s{colour}") };
+            write!(
+                points,
+                "<circle class=\"{class}\" cx=\"{at_x:.1}\" cy=\"{at_y:.1}\" r=\"2\">{tip}</circle>"
+            )
+            .expect("writing to a string cannot fail");
         }
         open = true;
     }

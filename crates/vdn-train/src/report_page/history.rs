@@ -38,17 +38,27 @@ impl Columns {
     /// The column over epochs, as a line.
     fn series(&self, column: &str, name: &str) -> Option<Series> {
         let epochs = self.column("epoch")?;
-        let points = epochs.into_iter().zip(self.column(column)?).map(|(x, y)| [x, y]).collect();
+        let values = self.column(column)?;
+        // A measure that the run has not.
+        if values.iter().all(|x| x.is_nan()) {
+            return None;
+        }
+        let points = epochs.into_iter().zip(values).map(|(x, y)| [x, y]).collect();
         Some(Series { name: name.to_owned(), points, dashed: false })
     }
 
     /// The epoch whose weights were kept.
-    pub(super) fn best(&self) -> Option<f64> {
+    fn best(&self) -> Option<f64> {
         let best = self.column("best")?.iter().rposition(|b| *b == 1.0)?;
         Some(self.column("epoch")?[best])
     }
 
-    /// A chart over epochs of those columns that are there; `None` without any.
+    /// Where the kept epoch is, as a mark in charts.
+    pub(super) fn mark(&self) -> Option<(f64, String)> {
+        self.best().map(|epoch| (epoch, "kept".to_owned()))
+    }
+
+    /// A chart over epochs of those columns that are there and hold a number; `None` without any.
     pub(super) fn chart(
         &self,
         title: &str,
@@ -64,7 +74,7 @@ impl Columns {
             x_label: "epoch".to_owned(),
             y_label: y_label.to_owned(),
             series,
-            mark: self.best().map(|epoch| (epoch, "kept".to_owned())),
+            mark: self.mark(),
             ..LineChart::default()
         })
     }
@@ -82,7 +92,7 @@ pub(super) fn training(page: &mut Page, history: &Columns) {
         history.chart("Squared error", "", "MSE, validation", &[("validation_mse", "validation")]),
         history.chart(
             "What the kept epoch is chosen by",
-            "The CRPS of the validation windows, unless `train.selection` asks for another; smaller is better.",
+            "The CRPS of the validation windows, unless `train.selection` asks for another (`elbo`: nats per window); smaller is better.",
             "score, validation",
             &[("selection", "validation")],
         ),

@@ -1,5 +1,6 @@
 //! The page of a run: what [`html`](crate::html) draws, from the run's files and a fresh pass over its test windows.
 
+mod bands;
 mod forecasts;
 mod history;
 mod kept_units;
@@ -26,7 +27,8 @@ pub fn report_run(run: &RunDirectory) -> Result<String, TrainError> {
     let mut page = Page::new(&format!("vdn run {name}"));
     scores(&mut page, &evaluated);
     history::training(&mut page, &history);
-    units::over_epochs(&mut page, &history, run, &evaluated.model)?;
+    let Evaluated { model, controllers, .. } = &evaluated;
+    units::over_epochs(&mut page, &history, run, model, controllers)?;
     kept_units::at_the_end(&mut page, &evaluated, run)?;
     forecasts::fans(&mut page, &evaluated)?;
     calibration(&mut page, &evaluated);

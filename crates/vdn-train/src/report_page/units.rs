@@ -1,5 +1,6 @@
 //! Units over the epochs, from `history.csv` and the files of every unit.
 
+use super::bands::{against_bands, bounds};
 use super::history::Columns;
 use crate::error::TrainError;
 use crate::html::{Band, HeatMap, LineChart, Page, Series};
@@ -7,6 +8,11 @@ use crate::run::RunDirectory;
 use crate::unit_history::{UnitHistory, layer_file};
 use std::path::PathBuf;
 use vdn_model::Forecaster;
+use vdn_model::controllers::StackControl;
+
+/// Of a layer that is held in energy bands, in a run that does not tell which.
+const NO_BOUNDS: &str = "The units have energy bands, but this run is of an earlier version, which did not record their bounds: \
+                         train it again to see them.";
 
 /// The layers over epochs, and every unit over epochs; nothing for a run without units.
 ///
@@ -17,6 +23,7 @@ pub(super) fn over_epochs(
     history: &Columns,
     run: &RunDirectory,
     model: &Forecaster,
+    controllers: &StackControl,
 ) -> Result<(), TrainError> {
     let depth = model.config().depth;
     let layers = model.distributional_layers();
@@ -35,7 +42,10 @@ pub(super) fn over_epochs(
             1 => "Units over epochs".to_owned(),
             _ => format!("Layer {}: units over epochs", layer + 1),
         };
-        page.section(&title, lead, &of_layer(history, &UnitHistory::read(file)?, &prefix));
+        let units = UnitHistory::read(file)?;
+        let levers = controllers.layer(*layer).map(|control| control.levers());
+        let banded = levers.is_some_and(|levers| levers.objective.band.is_some());
+        page.section(&title, lead, &of_layer(history, &units, &prefix, banded));
     }
     Ok(())
 }
@@ -67,8 +77,8 @@ fn side_by_side(history: &Columns, layers: &[usize]) -> Vec<String> {
     charts.iter().filter_map(chart).collect()
 }
 
-/// The units of one layer, whose columns of the history begin with `prefix`.
-fn of_layer(history: &Columns, units: &UnitHistory, prefix: &str) -> Vec<String> {
+/// The units of one layer, whose columns of the history begin with `prefix`; `banded`: they are held in energy bands.
+fn of_layer(history: &Columns, units: &UnitHistory, prefix: &str, banded: bool) -> Vec<String> {
     let chart = |title: &str, note: &str, label: &str, names: &[&str]| {
         let columns: Vec<String> = names.iter().map(|name| format!("{prefix}{name}")).collect();
         let named: Vec<(&str, &str)> =
@@ -84,7 +94,12 @@ fn of_layer(history: &Columns, units: &UnitHistory, prefix: &str) -> Vec<String>
         ),
         chart(
             "Shares of units",
-            "Living: all conditions of the table below hold. Inside: inside the energy band.",
+            match banded {
+                true => {
+                    "Living: all conditions of the table below hold. Inside: inside the energy band."
+                }
+                false => "Living: all conditions of the table below hold.",
+            },
             "share",
             &["living", "collapsed", "active", "inside"],
         ),
@@ -97,45 +112,57 @@ fn of_layer(history: &Columns, units: &UnitHistory, prefix: &str) -> Vec<String>
         ("beta", "Weight of the KL", "beta, per time step", true),
     ];
     for (measure, title, label, logarithmic) in spreads {
-        figures.push(spread(units, history, measure, title, label, logarithmic).draw());
+        let at = UnitHistory::measure(measure).unwrap_or_default();
+        let of = |epoch| units.get(epoch, at).unwrap_or_default().to_vec();
+        let mut chart = LineChart {
+            title: title.to_owned(),
+            y_label: label.to_owned(),
+            mark: history.mark(),
+            logarithmic,
+            ..spread_of(units.epochs(), of)
+        };
+        if measure == "energy" {
+            chart.series.extend(bounds(units));
+            if banded && !units.has_bands() {
+                NO_BOUNDS.clone_into(&mut chart.note);
+            }
+        }
+        figures.push(chart.draw());
+        if measure == "energy" {
+            figures.extend(against_bands(units, history));
+        }
     }
     figures.push(rates(units).draw());
     figures
 }
 
-/// Median and the middle 90 % of a measure over units.
-fn spread(
-    units: &UnitHistory,
-    history: &Columns,
-    measure: &str,
-    title: &str,
-    label: &str,
-    logarithmic: bool,
-) -> LineChart {
-    let at = UnitHistory::measure(measure).unwrap_or_default();
-    let mut median = Vec::new();
-    let mut middle = Vec::new();
-    for epoch in 0..units.epochs() {
-        let Some(values) = units.get(epoch, at) else { continue };
-        let mut sorted: Vec<f32> = values.iter().copied().filter(|x| x.is_finite()).collect();
+/// Each epoch's number, from 1, with the quantiles 0.05, 0.5 and 0.95 of what its units have (epochs counted from 0); epochs
+/// in which they have no numbers are left out.
+pub(super) fn quantiles(epochs: usize, of: impl Fn(usize) -> Vec<f32>) -> Vec<[f64; 4]> {
+    let mut found = Vec::with_capacity(epochs);
+    for epoch in 0..epochs {
+        let mut sorted = of(epoch);
+        sorted.retain(|x| x.is_finite());
         if sorted.is_empty() {
             continue;
         }
         sorted.sort_unstable_by(f32::total_cmp);
         let quantile =
             |tau: f64| f64::from(sorted[(tau * (sorted.len() - 1) as f64).round() as usize]);
-        let x = (epoch + 1) as f64;
-        median.push([x, quantile(0.5)]);
-        middle.push([x, quantile(0.05), quantile(0.95)]);
+        found.push([(epoch + 1) as f64, quantile(0.05), quantile(0.5), quantile(0.95)]);
     }
+    found
+}
+
+/// Median and the middle 90 % over units of what they have in each epoch.
+pub(super) fn spread_of(epochs: usize, of: impl Fn(usize) -> Vec<f32>) -> LineChart {
+    let found = quantiles(epochs, of);
+    let median = found.iter().map(|&[epoch, _, median, _]| [epoch, median]).collect();
+    let middle = found.iter().map(|&[epoch, low, _, high]| [epoch, low, high]).collect();
     LineChart {
-        title: title.to_owned(),
         x_label: "epoch".to_owned(),
-        y_label: label.to_owned(),
         bands: vec![Band { name: "90 % of units".to_owned(), points: middle }],
         series: vec![Series { name: "median".to_owned(), points: median, dashed: false }],
-        mark: history.best().map(|epoch| (epoch, "kept".to_owned())),
-        logarithmic,
         ..LineChart::default()
     }
 }

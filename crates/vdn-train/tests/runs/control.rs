@@ -3,7 +3,8 @@
 use super::support::{Failure, Run, train};
 use vdn_train::{
     BudgetScope, Candidate, ControlConfig, ControlName, ControllerName, Files, RunConfig,
-    Selection, SelectionRule, Trained, evaluate, load_control, load_weights, mean_crps, validate,
+    Selection, SelectionRule, Trained, evaluate, forecast, load_control, load_weights, mean_crps,
+    validate,
 };
 
 const SMALL: &str = "[data]\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n[model]\nunits = 16\nhidden = 16\n\
@@ -328,14 +329,10 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         let windows = &data.splits().validation;
         let averages = config.train.averages();
         let crps = mean_crps(&model, &parameters, &data, windows, 0, averages)?;
-        // The other choices follow from the columns beside; mean rate and mismatch make up the KL of a unit.
-        let units = model.config().units as f64;
+        // Two of the other choices are columns beside.
         let by_hand = |e: &vdn_train::Epoch| match config.train.chosen_by() {
             Selection::Nll => e.validation_nll,
             Selection::Mse => e.validation_mse,
-            Selection::Elbo => {
-                e.validation_nll * config.data.horizon as f64 + units * (e.rate + e.mismatch)
-            }
             _ => e.selection,
         };
         for epoch in &trained.history {
@@ -358,6 +355,83 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         assert!(best <= value, "{other} keeps epoch {epoch} with {value}, less than {best}");
     }
     Ok(())
+}
+
+/// The bound is the mean over samples of a window's log-likelihood, less the KL of all units: not the score of the mixture.
+#[test]
+fn selection_by_elbo_is_the_evidence_lower_bound_in_nats_per_window() -> Result<(), Failure> {
+    let Run { config, data, model, parameters, trained } =
+        train(config("selection = \"elbo\"\n")?, None)?;
+    let (windows, averages) = (&data.splits().validation, config.train.averages());
+    let horizon = config.data.horizon;
+    let mut targets = vec![0.0; windows.len() * horizon];
+    data.fill_targets(windows, &mut targets, |x| x)?;
+    let predictions = forecast(&model, &parameters, &data, windows, 0)?;
+    assert_eq!(predictions.len(), 1, "one batch");
+    let found = &predictions[0];
+    let [samples, batch, _] = found.shape;
+    let mut sum = 0.0;
+    for (i, target) in targets.iter().enumerate() {
+        let sigma = found.sigma[i];
+        for s in 0..samples {
+            let standard = (target - found.means[s * batch * horizon + i]) / sigma;
+            sum -= 0.5 * standard.powi(2) + sigma.ln() + 0.5 * std::f64::consts::TAU.ln();
+        }
+    }
+    let likelihood = sum / (samples * batch) as f64;
+    let seen = validate(&model, &parameters, &data, windows, 0, averages)?;
+    let want = seen.kl() - likelihood;
+    let kept = trained.history[trained.best_epoch - 1].selection;
+    assert!((kept - want).abs() < 1e-9 * want.abs(), "{kept} {want}");
+    // By Jensen it is above the score of the mixture with the same KL.
+    let mixture = seen.nll * horizon as f64 + seen.kl();
+    assert!(kept > mixture + 1e-3, "{kept} {mixture}");
+    Ok(())
+}
+
+/// A gate that nothing passes leaves the epochs before it; the configuration says where it stands.
+#[test]
+fn a_strict_gate_changes_which_epoch_is_kept() -> Result<(), Failure> {
+    let small = "selection = \"score\"\npatience = 0\n[control]\nmode = \"homeo\"\n[selection]\n";
+    let kept = |rule: &str| -> Result<(usize, Vec<f64>), Failure> {
+        let config = config(&format!("{small}{rule}"))?;
+        assert!(config.to_toml()?.contains(rule), "{}", config.to_toml()?);
+        let trained = train(config, None)?.trained;
+        Ok((trained.best_epoch, trained.history.iter().map(|epoch| epoch.selection).collect()))
+    };
+    let (open, scores) = kept("gate_epoch = 100\nhigh_max = 0.0\ninside_min = 1.0\n")?;
+    let (strict, paid) = kept("gate_epoch = 3\nhigh_max = 0.0\ninside_min = 1.0\n")?;
+    assert!(open > 2, "the score falls: {scores:?}");
+    assert_eq!(strict, 2);
+    for (epoch, (score, paid)) in (1..).zip(scores.iter().zip(&paid)) {
+        let fine = if epoch < 3 { 0.0 } else { 1e6 };
+        assert!((paid - score - fine).abs() < 1e-6, "epoch {epoch}: {score} {paid}");
+    }
+    let cap = "gate_epoch = 100\nhigh_max = 0.0\ninside_min = 1.0\nlow_max = 0.48\ninside_target = 0.58\nband_cap = 1.5\n\
+               low_target = 0.2\nhigh_target = 0.1\ninvalid = 1000000.0\nkl_cap = 0.001\n";
+    let (_, capped) = kept(cap)?;
+    assert!(capped.iter().zip(&scores).all(|(capped, score)| capped > score), "{capped:?}");
+    Ok(())
+}
+
+#[test]
+fn thresholds_outside_of_their_domain_are_refused_by_name() {
+    for (setting, reason) in [
+        ("high_max = -0.1", "selection.high_max = -0.1: has to be in [0, 1]"),
+        ("inside_min = nan", "selection.inside_min = NaN: has to be in [0, 1]"),
+        ("low_max = 1.5", "selection.low_max = 1.5: has to be in [0, 1]"),
+        ("inside_target = 2.0", "selection.inside_target = 2: has to be in [0, 1]"),
+        ("low_target = -1.0", "selection.low_target = -1: has to be in [0, 1]"),
+        ("high_target = inf", "selection.high_target = inf: has to be in [0, 1]"),
+        ("band_cap = -1.0", "selection.band_cap = -1: has to be at least 0 and finite"),
+        ("invalid = inf", "selection.invalid = inf: has to be at least 0 and finite"),
+        ("kl_cap = 0.0", "selection.kl_cap = 0: has to be above 0 and finite"),
+        ("gate_epoch = -1", "line"),
+        ("gate = 3", "gate"),
+    ] {
+        let found = refusal(&format!("[selection]\n{setting}\n"));
+        assert!(found.contains(reason), "{setting}: {found}");
+    }
 }
 
 /// The score of the kept epoch is that of its weights and its bands, put together here from both.

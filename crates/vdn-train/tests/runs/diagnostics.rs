@@ -1,12 +1,14 @@
 //! What a whole run says of its units: history, files, summary, and the same again from the stored weights.
 
 use std::path::Path;
-use vdn_model::diagnostics::{Diagnostics, EpochView, LayerContext, RowCounts, Watch};
+use vdn_model::diagnostics::{
+    CollapseMode, Diagnostics, EpochView, LayerContext, RowCounts, Watch,
+};
 use vdn_model::{Batch, Bindings, Forecaster, ForecasterConfig, Graph, Mode, UnitStatistics};
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::{
-    DataConfig, DiagnosticsConfig, ModelConfig, RunConfig, RunDirectory, TrainConfig, UnitHistory,
-    evaluate_run, train_run,
+    DataConfig, DiagnosticsConfig, Judge, ModelConfig, RunConfig, RunDirectory, TrainConfig,
+    UnitHistory, evaluate_run, train_run, validate,
 };
 
 const UNITS: usize = 12;
@@ -123,6 +125,44 @@ fn without_probe_windows_nothing_is_probed_and_a_subset_of_units_is() {
     let report = train_run(&config(some), None, |_, _| {}).unwrap();
     let found = report.units.unwrap().first().unwrap().probe.clone();
     assert_eq!(found.unwrap().units_probed, 5);
+}
+
+/// A head that is silent reads no unit: interventions tell, internal measures do not.
+#[test]
+fn the_verdict_with_interventions_is_there_for_any_windows() {
+    let config =
+        config(DiagnosticsConfig { windows: 16, ..DiagnosticsConfig::default() }).resolved();
+    let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
+    let forecaster = config.model.to_forecaster(&config.data).unwrap();
+    let (model, parameters) = Forecaster::new::<f32>(forecaster, 0).unwrap();
+    let control = config.control.build(model.config(), false).unwrap();
+    let without = DiagnosticsConfig { windows: 0, ..config.diagnostics };
+    let splits = data.splits();
+    for windows in [&splits.validation, &splits.test] {
+        let verdict = |diagnostics: &DiagnosticsConfig| {
+            let judge = Judge {
+                noise: config.train.noise(),
+                averages: config.train.averages(),
+                diagnostics,
+                control: &control,
+                seen: &[],
+            };
+            judge.verdicts(&model, &parameters, &data, windows).unwrap()
+        };
+        let (with, without) = (verdict(&config.diagnostics), verdict(&without));
+        assert!(without.together.is_none() && without.layers[0].probe.is_none());
+        assert_eq!(without.layers[0].living.in_mode(CollapseMode::Unused), 0);
+        assert_eq!(with.layers[0].living.in_mode(CollapseMode::Unused), UNITS);
+        let probe = with.layers[0].probe.as_ref().unwrap();
+        assert_eq!((probe.windows, probe.unit_use.units.len()), (16, UNITS));
+        // All that is judged is of these windows.
+        let seen = validate(&model, &parameters, &data, windows, 0, config.train.averages());
+        let rates = seen.unwrap().layers[0].statistics.rate();
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+        let (judged, seen) = (mean(&with.layers[0].diagnostics.rate), mean(&rates));
+        // Two sums of a dozen numbers in another order.
+        assert!((judged - seen).abs() < 1e-14, "{judged} {seen}");
+    }
 }
 
 /// `cargo test --release -p vdn-train --test runs -- --ignored --nocapture`
