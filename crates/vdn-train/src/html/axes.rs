@@ -7,7 +7,7 @@ use std::fmt::Write;
 pub(super) const WIDTH: f64 = 360.0;
 pub(super) const HEIGHT: f64 = 220.0;
 /// What axes need on each side.
-pub(super) const LEFT: f64 = 48.0;
+pub(super) const LEFT: f64 = 62.0;
 pub(super) const RIGHT: f64 = 10.0;
 pub(super) const TOP: f64 = 10.0;
 pub(super) const BOTTOM: f64 = 34.0;
@@ -94,13 +94,25 @@ fn round_numbers(low: f64, high: f64) -> Vec<f64> {
     (first..=last.min(first + 2 * TICKS as i64)).map(|i| i as f64 * step).collect()
 }
 
+/// How far ticks are apart near `tick`: powers of ten are told by their exponents.
+fn spacing(ticks: &[f64], tick: f64) -> f64 {
+    match ticks {
+        // Neighbouring multiples of a step are at most twice as large as one another.
+        [a, b, ..] if *a > 0.0 && b / a > 9.0 => tick,
+        [a, b, ..] => b - a,
+        [only] => *only,
+        [] => 1.0,
+    }
+}
+
 /// A tick's label: as few digits as tell it from its neighbours.
 fn tick_label(x: f64, step: f64) -> String {
     if x == 0.0 {
         return "0".to_owned();
     }
     if !(1e-3..1e5).contains(&x.abs()) {
-        return format!("{x:.0e}").replace('-', "\u{2212}");
+        let digits = (x.abs().log10().floor() - step.log10().floor()).clamp(0.0, 6.0) as usize;
+        return format!("{x:.digits$e}").replace('-', "\u{2212}");
     }
     let digits = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
     format!("{x:.digits$}").replace('-', "\u{2212}")
@@ -125,15 +137,10 @@ impl Frame {
     /// Grid, ticks and labels.
     pub(super) fn draw(&self, out: &mut String) {
         let ([left, right], [bottom, top]) = ([self.x.from, self.x.to], [self.y.from, self.y.to]);
-        let spacing = |ticks: &[f64]| match ticks {
-            [a, b, ..] => b - a,
-            _ => 1.0,
-        };
         let ticks = self.y.ticks();
         for tick in &ticks {
             let Some(y) = self.y.at(*tick) else { continue };
-            let step = if self.y.logarithmic { *tick } else { spacing(&ticks) };
-            let label = tick_label(*tick, step);
+            let label = tick_label(*tick, spacing(&ticks, *tick));
             put(out, format_args!("<path class=\"g\" d=\"M{left} {y:.1}H{right}\"/>"));
             put(
                 out,
@@ -147,8 +154,7 @@ impl Frame {
         let ticks = self.x.ticks();
         for tick in &ticks {
             let Some(x) = self.x.at(*tick) else { continue };
-            let step = if self.x.logarithmic { *tick } else { spacing(&ticks) };
-            let label = tick_label(*tick, step);
+            let label = tick_label(*tick, spacing(&ticks, *tick));
             put(out, format_args!("<path class=\"g\" d=\"M{x:.1} {bottom}V{top}\"/>"));
             put(
                 out,
@@ -265,6 +271,29 @@ mod tests {
             assert!(ticks.iter().all(inside), "{low} to {high}: {ticks:?}");
         }
         assert!(round_numbers(f64::NAN, 1.0).is_empty());
+    }
+
+    #[test]
+    fn labels_tell_ticks_from_their_neighbours() {
+        for (low, high, logarithmic) in [
+            (8.6e-4, 1.002e-3, true),
+            (2.0, 3.0, true),
+            (1e-6, 1e-2, true),
+            (1e-9, 3e-9, false),
+            (1.234e6, 1.235e6, false),
+            (-0.2, 0.3, false),
+        ] {
+            let scale = Scale::over([low, high].into_iter(), [0.0, 100.0], logarithmic);
+            let ticks = scale.ticks();
+            let labels: Vec<String> =
+                ticks.iter().map(|&tick| tick_label(tick, spacing(&ticks, tick))).collect();
+            assert!(labels.len() >= 2);
+            for (i, label) in labels.iter().enumerate() {
+                assert!(!labels[..i].contains(label), "{low} to {high}: {labels:?}");
+                let read: f64 = label.replace('\u{2212}', "-").parse().unwrap();
+                assert!((read - ticks[i]).abs() <= 1e-6 * ticks[i].abs(), "{labels:?} {ticks:?}");
+            }
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn places(units: &UnitHistory, history: &Columns) -> LineChart {
     LineChart {
         title: "Energy against the unit's own band".to_owned(),
         note: "(energy - lower bound) / (upper bound - lower bound), with the bounds of the epoch: units between the broken lines are \
-               inside. Bands may differ from unit to unit and move over time; here all of them are one."
+               inside. Bands may differ from unit to unit and move over time; here each is drawn from 0 to 1."
             .to_owned(),
         y_label: "place in the band".to_owned(),
         mark: history.mark(),
