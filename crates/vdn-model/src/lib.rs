@@ -64,7 +64,7 @@ pub use sequence::{
     PriorConfig, Recurrence, Rollout, SequenceBound, SequenceForecast, SequenceForecaster,
     SequenceForecasterConfig, SequenceLayer, SequenceLoss, SequenceObjective, Series,
     SmoothedSequence, StepInput, Taken, Unroll, Unrolled, checkpointed, checkpointed_smooth,
-    filter, predict, rollout, smooth, smooth_terms, unroll, unroll_terms,
+    filter, predict, rollout, sequence_diagnostics, smooth, smooth_terms, unroll, unroll_terms,
 };
 pub use sequence_measures::{SequenceMeasures, sequence_measures};
 pub use stack::{

@@ -15,6 +15,7 @@ use std::error::Error;
 use std::f64::consts::TAU;
 use std::time::Instant;
 use vdn_autograd::Tape;
+use vdn_model::diagnostics::{CollapseThresholds, UnitBudget};
 use vdn_model::{
     Bindings, EmissionFamily, Graph, Mode, OrderOneConfig, Parameters, ParticleConfig, PriorConfig,
     SequenceForecaster, SequenceForecasterConfig, SequenceObjective, Series,
@@ -260,21 +261,42 @@ fn mean_over(x: &[f64]) -> [f64; 2] {
     [mean, (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt()]
 }
 
-/// Learned coefficients beside the persistence that is measured of the posterior in the held-out year.
+/// Rates of a living unit, nats per day: a few units have to carry all the weather.
+const BUDGET: UnitBudget = UnitBudget { low: 0.05, high: 3.0, saturation: 0.01 };
+
+/// What the units carry, pay and remember in the held-out year, and who lives: learned coefficients beside the persistence that is
+/// measured of the posterior, rate and mismatch given the past (their sum is the KL), and the rate without it.
 fn units(weather: &Weather, trained: &Trained) -> Result<(), Failure> {
-    let &Trained { ref model, ref parameters, key } = trained;
+    let Trained { model, parameters, .. } = trained;
     let days = weather.days - weather.split;
     let [x, calendar] = weather.sequences(&[weather.split], days);
     let series = Series::new(model.config(), &x, &calendar, 1)?;
-    let rho = model.persistence(parameters, series, 1)?;
     let apart = model.persistence(parameters, series, 4)?;
-    let kl = model.bound(parameters, series, 32, key)?.unit_kl;
-    let phi = model.coefficients(parameters)?;
-    println!("unit   phi    rho    phi^4  rho at 4 days  KL (nats per day)");
-    for (i, ((rho, apart), kl)) in rho.iter().zip(&apart).zip(&kl).enumerate() {
-        let phi = phi.first().map_or(0.0, |phi| phi[i]);
-        println!("{i:4} {phi:+.3} {rho:+.3} {:+.3} {apart:+.3}         {kl:.3}", phi.powi(4));
+    let found = model.diagnostics(parameters, series)?;
+    let living = found.living(&CollapseThresholds::default(), &BUDGET);
+    println!(
+        "unit   phi    rho    phi^4  rho at 4 days  KL = rate + mismatch, given the past  rate   C2/V   energy (nats per day)"
+    );
+    for (i, apart) in apart.iter().enumerate() {
+        let phi = found.coefficients.first().map_or(0.0, |phi| phi[i]);
+        let reasons: Vec<&str> = living.reasons(i).iter().map(|reason| reason.name()).collect();
+        println!(
+            "{i:4} {phi:+.3} {:+.3} {:+.3} {apart:+.3}         {:.3} {:.3} {:.3}                         {:.3} {:6.2} {:6.3}  {}",
+            found.persistence[i],
+            phi.powi(4),
+            found.kl[i],
+            found.rate_given_past[i],
+            found.mismatch_given_past[i],
+            found.rate[i],
+            found.signal_to_noise[i],
+            found.energy[i],
+            if reasons.is_empty() { "living".to_owned() } else { reasons.join("+") }
+        );
     }
+    println!(
+        "{living} (a living unit's rate given the past is in [{}, {}] nats per day)",
+        BUDGET.low, BUDGET.high
+    );
     Ok(())
 }
 

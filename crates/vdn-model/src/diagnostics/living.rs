@@ -108,12 +108,23 @@ impl Living {
         budget: &UnitBudget,
     ) -> Self {
         let d = evidence.diagnostics;
-        let modes = thresholds.modes(evidence).into_iter().enumerate();
-        let reasons = modes.map(|(unit, modes)| {
+        Self::of(thresholds.modes(evidence), &d.rate, &d.saturation, budget)
+    }
+
+    /// From the modes, the rate that is held to the budget and the share of deviations at their limits (empty: none are) of each
+    /// unit.
+    pub(super) fn of(
+        modes: Vec<Vec<CollapseMode>>,
+        rate: &[f64],
+        saturation: &[f64],
+        budget: &UnitBudget,
+    ) -> Self {
+        let reasons = modes.into_iter().enumerate().map(|(unit, modes)| {
             let mut reasons: Vec<Reason> = modes.into_iter().map(Reason::Collapse).collect();
-            let rate = d.rate[unit];
+            let rate = rate[unit];
+            let at_limits = saturation.get(unit).copied().unwrap_or(0.0);
             for (reason, holds) in [
-                (Reason::Saturated, d.saturation[unit] >= budget.saturation),
+                (Reason::Saturated, at_limits >= budget.saturation),
                 (Reason::RateBelow, rate.is_nan() || rate < budget.low),
                 (Reason::RateAbove, rate > budget.high),
             ] {

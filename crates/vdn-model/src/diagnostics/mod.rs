@@ -11,6 +11,7 @@
 //! | `unit_use` | [`UnitUse`]: what is read downstream, with standard errors | interventions on a probe set |
 //! | `collapse` | [`CollapseMode`], [`CollapseThresholds`] | all of these, as far as they are there |
 //! | `living` | [`Living`]: one predicate with reasons | |
+//! | `sequence` | [`SequenceDiagnostics`]: all of it along a sequence, under a prior over time | its messages |
 //! | `watch` | [`Watch`]: from epoch to epoch | |
 
 mod collapse;
@@ -20,6 +21,7 @@ mod measures;
 mod mutual_information;
 mod persistence;
 mod rows;
+mod sequence;
 mod summary;
 mod unit_use;
 mod watch;
@@ -31,6 +33,7 @@ pub use measures::{Diagnostics, LayerContext};
 pub use mutual_information::{MutualInformation, mutual_information};
 pub use persistence::Persistence;
 pub use rows::RowCounts;
+pub use sequence::SequenceDiagnostics;
 pub use summary::DiagnosticsSummary;
 pub use unit_use::UnitUse;
 pub use watch::{EpochView, Seen, Watch};

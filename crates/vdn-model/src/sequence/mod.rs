@@ -4,6 +4,8 @@
 //! posterior of the sequence, [`unroll`] is the step-by-step pass behind both and behind the other posteriors, [`predict`]
 //! goes one step beyond the end, and [`rollout`] generates without a tape.
 
+mod chain;
+mod diagnosis;
 mod forecaster;
 mod layer;
 mod recurrence;
@@ -12,6 +14,7 @@ mod segments;
 mod smoothing;
 mod unrolled;
 
+pub use diagnosis::sequence_diagnostics;
 pub use forecaster::{
     EmissionFamily, ParticleConfig, Particles, PriorConfig, SequenceBound, SequenceForecast,
     SequenceForecaster, SequenceForecasterConfig, SequenceLoss, SequenceObjective, Series,

@@ -2,6 +2,7 @@
 //! forecaster of sequences.
 
 mod checkpoints;
+mod diagnostics;
 mod forecaster;
 mod kalman;
 mod passes;

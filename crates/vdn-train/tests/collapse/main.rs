@@ -3,6 +3,7 @@
 //! `docs/experiments.md`.
 
 mod lab;
+mod sequence;
 
 use lab::{Lab, UNITS, Windows};
 use vdn_model::controllers::{

@@ -10,6 +10,7 @@
 mod blocks;
 mod bound;
 mod config;
+mod diagnostics;
 mod emission;
 mod forecast;
 mod particles;

@@ -5,8 +5,8 @@ use super::particles::for_each_message;
 use super::series::Series;
 use crate::error::ModelError;
 use crate::parameter::Parameters;
-use crate::sequence::Posterior;
-use crate::sequence::rollout::{Numbers, numbers};
+use crate::sequence::chain::{Chain, Moments};
+use crate::sequence::rollout::numbers;
 use vdn_autograd::Error;
 use vdn_tensor::Element;
 
@@ -64,58 +64,24 @@ impl SequenceForecaster {
         let pass = self.pass(series, 1)?;
         pass.refuse_missing(0..pass.series.steps())?;
         let (units, prior) = (self.config.units, self.layer.prior());
-        let size = series.batch() * units;
-        let double = parameters.cast::<f64>();
-        let mut known = Vec::new();
-        for count in 0..=prior.order() {
-            known.push(numbers(&double, prior, count, units)?);
-        }
-        let structured = self.config.posterior == Posterior::Structured;
-        // For each element the means of the last steps and their covariances, the last step first.
         let depth = lag.max(prior.order()) + 1;
-        let mut means = vec![vec![0.0; depth]; size];
-        let mut covariances = vec![vec![0.0; depth * depth]; size];
+        let size = [series.batch() * units, units];
+        let mut chain = Chain::new(parameters, (prior, self.config.posterior), size, depth)?;
         let mut sums = vec![Sums::default(); units];
         for_each_message(&pass, parameters, |t, message, variance| {
-            let Numbers { mean: offset, coefficients, deviation } = &known[t.min(prior.order())];
-            for (element, (means, p)) in means.iter_mut().zip(&mut covariances).enumerate() {
-                let i = element % units;
-                let (m, r) = (message[element], variance[element]);
-                let s2 = deviation[i] * deviation[i];
-                let gain = s2 / (s2 + r);
-                // z_t = sum_j a_j z_{t-j} + b + noise of variance v.
-                let (keep, b, v) = match structured {
-                    false => (0.0, m, r),
-                    true if gain == 0.0 => (1.0, offset[i], s2),
-                    true => (1.0 - gain, (1.0 - gain) * offset[i] + gain * m, gain * r),
-                };
-                let a = |j: usize| coefficients.get(j).map_or(0.0, |row| keep * row[i]);
-                let mean = b + (0..depth).map(|j| a(j) * means[j]).sum::<f64>();
-                let row: Vec<f64> =
-                    (0..depth).map(|k| (0..depth).map(|j| a(j) * p[j * depth + k]).sum()).collect();
-                let own = v + (0..depth).map(|j| a(j) * row[j]).sum::<f64>();
-                for j in (1..depth).rev() {
-                    for k in (1..depth).rev() {
-                        p[j * depth + k] = p[(j - 1) * depth + k - 1];
-                    }
-                }
-                for k in 1..depth {
-                    p[k] = row[k - 1];
-                    p[k * depth] = row[k - 1];
-                }
-                p[0] = own;
-                means.rotate_right(1);
-                means[0] = mean;
-                if t >= lag {
-                    let (sums, before) = (&mut sums[i], means[lag]);
-                    sums.now += mean;
-                    sums.before += before;
-                    sums.now_square += mean * mean;
-                    sums.before_square += before * before;
-                    sums.product += mean * before;
-                    sums.covariance += p[lag];
-                    sums.variances += 0.5 * (own + p[lag * depth + lag]);
-                }
+            chain.push(message, variance);
+            if t < lag {
+                return Ok(());
+            }
+            for (unit, Moments { means, covariances, .. }) in chain.elements() {
+                let (sums, [mean, before]) = (&mut sums[unit], [means[0], means[lag]]);
+                sums.now += mean;
+                sums.before += before;
+                sums.now_square += mean * mean;
+                sums.before_square += before * before;
+                sums.product += mean * before;
+                sums.covariance += covariances[lag];
+                sums.variances += 0.5 * (covariances[0] + covariances[lag * depth + lag]);
             }
             Ok(())
         })?;

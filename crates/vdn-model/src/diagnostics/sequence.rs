@@ -1,0 +1,171 @@
+//! [`SequenceDiagnostics`]: every unit along a sequence, under a prior over time: what it carries, what its past explains of
+//! that, and who lives.
+//!
+//! Over all steps `t` after the first `p` (the prior's order) of all sequences, with `Normal(m_t, P_t)` the posterior of `z_t` given
+//! the inputs, and `q(z_t | z_{t-1} ..)` of variance `v_t`; `C2 = Var m`, `V = E P`, all in nats per step:
+//!
+//! ```text
+//! KL  = E KL(q(z_t | past, inputs) || p(z_t | past)) = R' + D'                           what the bound pays
+//! R'  = [ln W - E ln v]/2        W = Var(z_t - best linear function of the past)         rate given the past
+//! D'  = E KL(Normal(that function, W) || p(z_t | past))                                  mismatch of the transitions
+//! R   = [ln(C2 + V) - E ln P]/2      D = KL(Normal(E m, C2 + V) || stationary prior)     as if there were no past
+//! rho = Cov(z_t, z_{t-1}) / mean of both variances       signal to noise C2/V
+//! ```
+//!
+//! All of it follows from the messages by the posterior's moments: nothing is sampled.
+
+use super::collapse::{CollapseMode, CollapseThresholds};
+use super::living::{Living, UnitBudget};
+
+/// The measures of units along a sequence, each `[units]`.
+///
+/// ```
+/// use vdn_model::diagnostics::{CollapseThresholds, UnitBudget};
+/// use vdn_model::{SequenceForecaster, SequenceForecasterConfig, Series};
+/// let config = SequenceForecasterConfig { units: 3, hidden: vec![8], ..Default::default() };
+/// let (model, parameters) = SequenceForecaster::new::<f32>(config, 0)?;
+/// let x: Vec<f32> = (0..80).map(|t| (t as f32 / 5.0).sin()).collect();
+/// let found = model.diagnostics(&parameters, Series::new(model.config(), &x, &[], 2)?)?;
+/// for unit in 0..3 {
+///     // What is paid is information that the past did not have, and the distance of the transitions.
+///     let paid = found.rate_given_past[unit] + found.mismatch_given_past[unit];
+///     assert!((found.kl[unit] - paid).abs() < 1e-9);
+/// }
+/// let living = found.living(&CollapseThresholds::default(), &UnitBudget { high: 3.0, ..Default::default() });
+/// println!("{living}"); // 3 of 3 units living
+/// assert_eq!(living.units(), 3);
+/// # Ok::<(), vdn_model::ModelError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SequenceDiagnostics {
+    /// Steps behind the measures, over all sequences.
+    pub rows: usize,
+    /// The coefficients of the prior, one row `[units]` for each lag; none for priors without memory.
+    pub coefficients: Vec<Vec<f64>>,
+    /// The measured autocorrelation at lag 1, `rho`.
+    pub persistence: Vec<f64>,
+    /// The divergence from the prior given the past, nats per step: what the bound pays.
+    pub kl: Vec<f64>,
+    /// `R'`, nats per step: an upper bound of the information about the inputs that `z_t` adds to what the past latents hold.
+    pub rate_given_past: Vec<f64>,
+    /// `D'`, nats per step: what is paid and is no information.
+    pub mismatch_given_past: Vec<f64>,
+    /// `R`, nats: an upper bound of the information about the inputs in `z_t`, whether it is new or not.
+    pub rate: Vec<f64>,
+    /// `D`, nats: the distance of the aggregate posterior from the prior's stationary distribution.
+    pub mismatch: Vec<f64>,
+    /// The mean square of the posterior means, on the scale of the prior's stationary distribution.
+    pub energy: Vec<f64>,
+    /// The root of the mean posterior variance, on the same scale.
+    pub sigma: Vec<f64>,
+    /// `C2 / V`.
+    pub signal_to_noise: Vec<f64>,
+    /// `V / (C2 + V)`: the share of the variance of the samples that is noise.
+    pub noise_share: Vec<f64>,
+}
+
+impl SequenceDiagnostics {
+    /// The number of units.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.kl.len()
+    }
+
+    /// The sum of all KLs, nats per step.
+    #[must_use]
+    pub fn total_kl(&self) -> f64 {
+        self.kl.iter().sum()
+    }
+
+    /// The modes of collapse that each unit is in, the gravest first, as far as the measures of one pass tell: no drift and no
+    /// growth over epochs, and nothing of what is read downstream.
+    ///
+    /// | mode | holds when |
+    /// |---|---|
+    /// | `explosion` | `D` or `D'` above the threshold, or not a number |
+    /// | `variance_collapse` | `V/(C2 + V)` below the threshold |
+    /// | `frozen` | `R` and `R'` below the threshold of the rate, `D'` from that of the mismatch on |
+    /// | `posterior_collapse` | `R` and `R'` below the threshold, `D'` below that of the mismatch |
+    /// | `ar_capture` | `R` from the threshold on, and `R'` below a share of it: the past explains all |
+    #[must_use]
+    pub fn modes(&self, thresholds: &CollapseThresholds) -> Vec<Vec<CollapseMode>> {
+        let holds = |mode: CollapseMode, unit: usize| {
+            let (rate, new) = (self.rate[unit], self.rate_given_past[unit]);
+            let (mismatch, paid) = (self.mismatch[unit], self.mismatch_given_past[unit]);
+            let silent = rate.abs() < thresholds.rate && new.abs() < thresholds.rate;
+            let far = |x: f64| x.is_nan() || x > thresholds.explosion;
+            match mode {
+                CollapseMode::Explosion => far(mismatch) || far(paid),
+                CollapseMode::VarianceCollapse => self.noise_share[unit] < thresholds.noise_share,
+                CollapseMode::Frozen => silent && paid >= thresholds.mismatch,
+                CollapseMode::PosteriorCollapse => silent && paid < thresholds.mismatch,
+                CollapseMode::ArCapture => {
+                    rate >= thresholds.rate && new < thresholds.captured * rate
+                }
+                CollapseMode::Unused | CollapseMode::Drift => false,
+            }
+        };
+        let modes = |unit| CollapseMode::ALL.into_iter().filter(|&m| holds(m, unit)).collect();
+        (0..self.units()).map(modes).collect()
+    }
+
+    /// Which units live: no mode of [`SequenceDiagnostics::modes`] holds, and the rate given the past, in nats per step, lies in the
+    /// budget (it is what a rate budget along a sequence holds). It prints as one sentence, with reasons.
+    #[must_use]
+    pub fn living(&self, thresholds: &CollapseThresholds, budget: &UnitBudget) -> Living {
+        Living::of(self.modes(thresholds), &self.rate_given_past, &[], budget)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::Reason;
+
+    fn unit(rate: f64, rate_given_past: f64, mismatch_given_past: f64) -> SequenceDiagnostics {
+        SequenceDiagnostics {
+            kl: vec![rate_given_past + mismatch_given_past],
+            rate_given_past: vec![rate_given_past],
+            mismatch_given_past: vec![mismatch_given_past],
+            rate: vec![rate],
+            mismatch: vec![0.0],
+            noise_share: vec![0.5],
+            ..SequenceDiagnostics::default()
+        }
+    }
+
+    #[test]
+    fn every_mode_has_its_border() {
+        use CollapseMode::{ArCapture, Explosion, Frozen, PosteriorCollapse, VarianceCollapse};
+        let of = |d: &SequenceDiagnostics| d.modes(&CollapseThresholds::default()).remove(0);
+        assert_eq!(of(&unit(0.4, 0.11, 0.0)), []);
+        assert_eq!(of(&unit(0.4, 0.099, 0.0)), [ArCapture]);
+        assert_eq!(of(&unit(0.0099, 0.0, 0.0099)), [PosteriorCollapse]);
+        assert_eq!(of(&unit(0.0099, 0.0, 0.0101)), [Frozen]);
+        assert_eq!(of(&unit(0.0101, 0.0, 0.0)), [ArCapture]);
+        // New information that hardly shows in the whole is information.
+        assert_eq!(of(&unit(0.005, 0.3, 0.0)), []);
+        assert_eq!(of(&unit(0.4, 0.3, 3.1)), [Explosion]);
+        assert_eq!(
+            of(&SequenceDiagnostics { mismatch: vec![3.1], ..unit(0.4, 0.3, 0.0) }),
+            [Explosion]
+        );
+        assert_eq!(of(&unit(f64::NAN, f64::NAN, f64::NAN)), [Explosion]);
+        let noiseless = SequenceDiagnostics { noise_share: vec![0.0099], ..unit(2.0, 1.0, 0.0) };
+        assert_eq!(of(&noiseless), [VarianceCollapse]);
+    }
+
+    #[test]
+    fn the_budget_is_of_the_rate_given_the_past() {
+        let thresholds = CollapseThresholds::default();
+        let judge = |d: &SequenceDiagnostics| {
+            d.living(&thresholds, &UnitBudget::default()).reasons(0).to_vec()
+        };
+        assert_eq!(judge(&unit(0.6, 0.2, 0.0)), []);
+        assert_eq!(judge(&unit(0.6, 0.31, 0.0)), [Reason::RateAbove]);
+        let captured = Reason::Collapse(CollapseMode::ArCapture);
+        assert_eq!(judge(&unit(0.6, 0.04, 0.0)), [captured, Reason::RateBelow]);
+        let shown = unit(0.6, 0.04, 0.0).living(&thresholds, &UnitBudget::default()).to_string();
+        assert_eq!(shown, "0 of 1 units living; 1 ar_capture");
+    }
+}
