@@ -14,7 +14,8 @@ use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 #[must_use]
 pub fn logvar_limits(model: &Forecaster, layer: usize, control: &StackControl) -> [f64; 2] {
     let config = model.config();
-    let parameter = config.sigma != SigmaMode::PerUnitInput && config.prior == LayerPrior::Standard;
+    let standard = config.prior.get(layer) == LayerPrior::Standard;
+    let parameter = config.sigma != SigmaMode::PerUnitInput && standard;
     let guarded = control.layer(layer).filter(|_| parameter);
     let limit = |name, hard: f64| {
         let guard = guarded.and_then(|control| control.reported("sigma_guard", name));

@@ -275,7 +275,6 @@ pub fn probe_on<T: Element>(
     let mut clock = Instant::now();
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
     let together = layer_use(model, parameters, data, windows, noise, None, total)?;
-    let gaussian = model.config().family.is_gaussian();
     let spec = data.spec();
     let mut found = Vec::with_capacity(layers.len());
     for (layer, kl) in model.distributional_layers().into_iter().zip(&kl) {
@@ -289,7 +288,7 @@ pub fn probe_on<T: Element>(
         };
         let mut seconds = [lap(), 0.0, 0.0];
         let of = ProbedLayer { layer, noise };
-        let information = match gaussian {
+        let information = match model.config().family.get(layer).is_gaussian() {
             true => {
                 let all = posteriors(model, parameters, data, windows, of, 0)?;
                 Some(mutual_information(&all.mu, &all.logvar, all.dims))

@@ -107,10 +107,10 @@ pub struct ForecasterConfig {
     pub layer_norm: bool,
     /// What layers from the second up apply to the activities below.
     pub activation: Activation,
-    /// The family of the units' distributions.
-    pub family: UnitFamily,
-    /// What the posteriors are compared with.
-    pub prior: LayerPrior,
+    /// The family of the units' distributions, for each layer.
+    pub family: PerLayer<UnitFamily>,
+    /// What the posteriors are compared with, for each layer.
+    pub prior: PerLayer<LayerPrior>,
 }
 
 impl Default for ForecasterConfig {
@@ -152,8 +152,8 @@ impl Default for ForecasterConfig {
             residual: false,
             layer_norm: false,
             activation: Activation::Gelu,
-            family: UnitFamily::Normal,
-            prior: LayerPrior::Standard,
+            family: PerLayer::all(UnitFamily::Normal),
+            prior: PerLayer::all(LayerPrior::Standard),
         }
     }
 }
@@ -225,8 +225,8 @@ impl ForecasterConfig {
             antithetic: self.antithetic,
             clamp_gradient: self.clamp_gradient,
             emit_kl: self.emit_kl,
-            family: self.family,
-            prior: self.prior,
+            family: self.family.get(index),
+            prior: self.prior.get(index),
         };
         // The first layer sees the encoder's context, which is activated and normalised.
         let upper = index > 0;
@@ -286,6 +286,8 @@ impl ForecasterConfig {
         self.widths.map_or(Ok(()), |widths| widths.fits("widths", depth))?;
         self.distributional_fraction.fits("distributional_fraction", depth)?;
         self.layer_beta.fits("layer_beta", depth)?;
+        self.family.fits("family", depth)?;
+        self.prior.fits("prior", depth)?;
         let layers = self.stack();
         layers.iter().try_for_each(StackLayerConfig::validate)?;
         for layer in 0..depth {
@@ -295,12 +297,14 @@ impl ForecasterConfig {
                 return Err(ModelError::config("layer_beta", reason));
             }
         }
-        let distributional = layers.iter().any(|layer| layer.distributional() > 0);
+        let with_posteriors = || layers.iter().filter(|layer| layer.distributional() > 0);
+        let distributional = with_posteriors().next().is_some();
         if self.objective != Objective::Vib && !distributional {
             let reason = "elbo and iwae need posteriors, distributional_fraction 0 leaves none";
             return Err(ModelError::config("objective", reason));
         }
-        if self.objective == Objective::Iwae && !self.family.is_gaussian() {
+        let gaussian = with_posteriors().all(|layer| layer.layer.family.is_gaussian());
+        if self.objective == Objective::Iwae && !gaussian {
             let reason = "iwae weighs samples of normal or log-normal units only";
             return Err(ModelError::config("objective", reason));
         }

@@ -152,6 +152,10 @@ impl Forecaster {
         for kind in [EarlierWindow::Predecessor, EarlierWindow::Itself] {
             let wants = |index: &usize| term(*index).is_some_and(|ar| ar.earlier == kind);
             let Some(last) = (0..MAX_DEPTH).rev().find(wants) else { continue };
+            if (0..=last).filter(wants).any(|i| self.config.prior.get(i) != LayerPrior::Standard) {
+                let reason = "an autoregressive penalty compares means under the standard prior";
+                return Err(ModelError::config("autoregression", reason));
+            }
             let means = self.earlier_means(graph, batch, kind, last, options)?;
             for index in (0..=last).filter(wants) {
                 let (Some(ar), Some(layer), Some(mu)) = (term(index), &layers[index], means[index])
@@ -173,10 +177,6 @@ impl Forecaster {
         last: usize,
         options: &LossOptions<'_, T>,
     ) -> Result<Activities, ModelError> {
-        if self.config.prior != LayerPrior::Standard {
-            let reason = "an autoregressive penalty compares means under the standard prior";
-            return Err(ModelError::config("autoregression", reason));
-        }
         let before = match (kind, options.earlier) {
             (EarlierWindow::Itself, _) => batch.previous,
             (EarlierWindow::Predecessor, Some(earlier))

@@ -43,6 +43,12 @@ impl<V: Copy> PerLayer<V> {
         Ok(own)
     }
 
+    /// What `f` makes of every value.
+    #[must_use]
+    pub fn map<U>(self, f: impl FnMut(V) -> U) -> PerLayer<U> {
+        PerLayer { values: self.values.map(f), layers: self.layers }
+    }
+
     /// The value of layer number `layer`, from 0.
     ///
     /// # Panics

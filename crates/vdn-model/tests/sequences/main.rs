@@ -7,5 +7,7 @@ mod forecaster;
 mod kalman;
 mod passes;
 mod predictive;
+mod search;
 mod smoothing;
 mod truth;
+mod units;

@@ -27,7 +27,7 @@ impl ControlledLayer {
             beta: model.beta_of(layer),
             sigma: model.sigma,
             objective: model.objective,
-            gaussian: model.family.is_gaussian(),
+            gaussian: model.family.get(layer).is_gaussian(),
             reference,
         })
     }

@@ -8,7 +8,7 @@ use super::names::{
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_model::encoder::PairEncoder;
-use vdn_model::{ForecasterConfig, InstanceNorm, PerLayer, UnitFamily};
+use vdn_model::{ForecasterConfig, InstanceNorm, LayerPrior, PerLayer, UnitFamily};
 
 /// Whose values the settings start from that a configuration leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,30 +91,34 @@ pub struct ModelConfig {
     pub layer_norm: Option<bool>,
     /// What layers from the second up apply to the activities below.
     pub activation: Option<ActivationName>,
-    /// The family of the units' distributions.
-    pub family: Option<FamilyName>,
-    /// The degrees of freedom of Student's t, above 2; 5 if left out.
+    /// The family of the units' distributions, for all layers or for each.
+    pub family: Option<OneOrEach<FamilyName>>,
+    /// The degrees of freedom of Student's t in all layers that are of it, above 2; 5 if left out.
     pub degrees_of_freedom: Option<f64>,
-    /// What the posteriors are compared with.
-    pub prior: Option<PriorName>,
+    /// What the posteriors are compared with, for all layers or for each.
+    pub prior: Option<OneOrEach<PriorName>>,
 }
 
 impl ModelConfig {
-    fn family(&self, or: UnitFamily) -> Result<UnitFamily, TrainError> {
-        if self.degrees_of_freedom.is_some() && self.family != Some(FamilyName::StudentT) {
+    fn family(&self, or: PerLayer<UnitFamily>) -> Result<PerLayer<UnitFamily>, TrainError> {
+        let has_degrees = match &self.family {
+            None => false,
+            Some(OneOrEach::One(name)) => *name == FamilyName::StudentT,
+            Some(OneOrEach::Each(names)) => names.contains(&FamilyName::StudentT),
+        };
+        if self.degrees_of_freedom.is_some() && !has_degrees {
             let reason = "model.degrees_of_freedom: only family = \"student_t\" has them";
             return Err(TrainError::config(reason));
         }
-        Ok(match self.family {
-            None => or,
-            Some(FamilyName::Normal) => UnitFamily::Normal,
-            Some(FamilyName::LogNormal) => UnitFamily::LogNormal,
-            Some(FamilyName::Laplace) => UnitFamily::Laplace,
-            Some(FamilyName::Logistic) => UnitFamily::Logistic,
-            Some(FamilyName::StudentT) => {
-                UnitFamily::StudentT { degrees_of_freedom: self.degrees_of_freedom.unwrap_or(5.0) }
-            }
-        })
+        let Some(family) = &self.family else { return Ok(or) };
+        let degrees_of_freedom = self.degrees_of_freedom.unwrap_or(5.0);
+        Ok(family.per_layer("family")?.map(|name| match name {
+            FamilyName::Normal => UnitFamily::Normal,
+            FamilyName::LogNormal => UnitFamily::LogNormal,
+            FamilyName::Laplace => UnitFamily::Laplace,
+            FamilyName::Logistic => UnitFamily::Logistic,
+            FamilyName::StudentT => UnitFamily::StudentT { degrees_of_freedom },
+        }))
     }
 
     /// These settings with every value filled in that was left out, for these data. Settings that contradict each other
@@ -168,15 +172,17 @@ impl ModelConfig {
             family,
             prior,
         } = model;
-        let (family, degrees_of_freedom) = match family {
-            UnitFamily::Normal => (FamilyName::Normal, None),
-            UnitFamily::LogNormal => (FamilyName::LogNormal, None),
-            UnitFamily::Laplace => (FamilyName::Laplace, None),
-            UnitFamily::Logistic => (FamilyName::Logistic, None),
-            UnitFamily::StudentT { degrees_of_freedom } => {
-                (FamilyName::StudentT, Some(degrees_of_freedom))
+        let mut degrees_of_freedom = None;
+        let family = family.map(|family| match family {
+            UnitFamily::Normal => FamilyName::Normal,
+            UnitFamily::LogNormal => FamilyName::LogNormal,
+            UnitFamily::Laplace => FamilyName::Laplace,
+            UnitFamily::Logistic => FamilyName::Logistic,
+            UnitFamily::StudentT { degrees_of_freedom: nu } => {
+                degrees_of_freedom = Some(nu);
+                FamilyName::StudentT
             }
-        };
+        });
         Self {
             compatibility: self.compatibility,
             variant: Some(variant.into()),
@@ -212,9 +218,9 @@ impl ModelConfig {
             residual: Some(residual),
             layer_norm: Some(layer_norm),
             activation: Some(activation.into()),
-            family: Some(family),
+            family: Some(family.into()),
             degrees_of_freedom,
-            prior: Some(prior.into()),
+            prior: Some(prior.map(PriorName::from).into()),
         }
     }
 
@@ -236,8 +242,8 @@ impl ModelConfig {
         };
         let units = self.units.unwrap_or(d.units);
         let widths = self.widths.as_ref();
-        let per_layer = |given: &Option<OneOrEach<f64>>, or| {
-            given.as_ref().map_or(Ok(or), OneOrEach::per_layer)
+        let per_layer = |setting, given: &Option<OneOrEach<f64>>, or| {
+            given.as_ref().map_or(Ok(or), |given| given.per_layer(setting))
         };
         let head_hidden = match self.compatibility {
             Compatibility::None => d.head_hidden,
@@ -278,15 +284,19 @@ impl ModelConfig {
             depth: self.depth.or(widths.map(Vec::len)).unwrap_or(d.depth),
             widths: widths.map(|widths| PerLayer::each(widths)).transpose()?,
             distributional_fraction: per_layer(
+                "distributional_fraction",
                 &self.distributional_fraction,
                 d.distributional_fraction,
             )?,
-            layer_beta: per_layer(&self.layer_beta, d.layer_beta)?,
+            layer_beta: per_layer("layer_beta", &self.layer_beta, d.layer_beta)?,
             residual: self.residual.unwrap_or(d.residual),
             layer_norm: self.layer_norm.unwrap_or(d.layer_norm),
             activation: self.activation.map_or(d.activation, Into::into),
             family: self.family(d.family)?,
-            prior: self.prior.map_or(d.prior, Into::into),
+            prior: match &self.prior {
+                None => d.prior,
+                Some(prior) => prior.per_layer("prior")?.map(LayerPrior::from),
+            },
         })
     }
 }

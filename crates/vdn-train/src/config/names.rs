@@ -4,8 +4,8 @@ use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_autograd::Score;
 use vdn_model::{
-    Activation, Aggregation, Centre, LayerPrior, Objective, OutputNoiseMode, PerLayer, SigmaMode,
-    Variant,
+    Activation, Aggregation, Centre, LayerPrior, MAX_DEPTH, Objective, OutputNoiseMode, PerLayer,
+    SigmaMode, Variant,
 };
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;
@@ -190,11 +190,16 @@ pub enum OneOrEach<V> {
 }
 
 impl<V: Copy> OneOrEach<V> {
-    pub(super) fn per_layer(&self) -> Result<PerLayer<V>, TrainError> {
-        Ok(match self {
-            Self::One(value) => PerLayer::all(*value),
-            Self::Each(values) => PerLayer::each(values)?,
-        })
+    /// For the layers of a model; `setting` is the name in errors.
+    pub(super) fn per_layer(&self, setting: &str) -> Result<PerLayer<V>, TrainError> {
+        match self {
+            Self::One(value) => Ok(PerLayer::all(*value)),
+            Self::Each(values) => PerLayer::each(values).map_err(|_| {
+                let given = values.len();
+                let reason = format!("{given} values, has to be 1 to {MAX_DEPTH}, one a layer");
+                TrainError::config(format!("model.{setting}: {reason}"))
+            }),
+        }
     }
 }
 

@@ -63,6 +63,8 @@ fn a_run_writes_every_setting_of_its_model() {
         "widths = [16, 8, 4]\ndistributional_fraction = [1.0, 0.5, 0.25]\nlayer_beta = 0.5\n",
         "family = \"student_t\"\n",
         "family = \"student_t\"\ndegrees_of_freedom = 3.5\n",
+        "depth = 2\nprior = [\"standard\", \"learned\"]\nfamily = [\"normal\", \"student_t\"]\n",
+        "depth = 2\nprior = \"learned\"\n",
         "pooling = \"none\"\nkernel = 12\n",
         "pooling = \"sum_sqrtk\"\nlatent_dims = 3\nsigma = \"scalar\"\nclamp_gradient = \"zero\"\n",
     ];

@@ -1,7 +1,7 @@
 //! Models of several layers from a configuration to stored weights and back.
 
-use vdn_model::{Activation, Variant};
-use vdn_train::{RunConfig, RunDirectory, evaluate_run, train_run};
+use vdn_model::{Activation, Forecaster, LayerPrior, UnitFamily, Variant};
+use vdn_train::{RunConfig, RunDirectory, evaluate_run, load_weights, train_run};
 
 const SMALL: &str = "[data]\ninput_len = 24\nhorizon = 4\nmax_train = 64\nmax_validation = 16\nmax_test = 16\n\
                      [train]\nepochs = 2\n[model]\nunits = 16\nhidden = 16\nhead_hidden = 16\nevaluate_samples = 4\n";
@@ -35,6 +35,19 @@ fn settings_that_contradict_each_other_are_refused() {
         ("depth = 2\nwidths = [16, 8, 4]\n", "widths"),
         ("depth = 40\n", "depth"),
         ("distributional_fraction = 1.5\n", "distributional_fraction"),
+        (
+            "depth = 3\nprior = [\"standard\", \"learned\"]\n",
+            "model.prior: 2 values, the model has 3",
+        ),
+        ("prior = []\n", "model.prior: 0 values"),
+        ("depth = 2\nfamily = [\"laplace\"]\n", "model.family: 1 values, the model has 2"),
+        ("depth = 2\nlayer_beta = [1.0]\n", "model.layer_beta: 1 values, the model has 2"),
+        ("depth = 2\nfamily = [\"normal\", \"laplace\"]\ndegrees_of_freedom = 5.0\n", "student_t"),
+        ("depth = 2\nfamily = [\"normal\", \"laplace\"]\nobjective = \"iwae\"\n", "objective"),
+        (
+            "depth = 2\nfamily = [\"normal\", \"laplace\"]\n[control]\nmode = \"homeo\"\n",
+            "layer 2: ",
+        ),
         ("family = \"student_t\"\ndegrees_of_freedom = 2.0\n", "degrees_of_freedom"),
         ("family = \"laplace\"\ndegrees_of_freedom = 5.0\n", "student_t"),
         ("family = \"laplace\"\nobjective = \"iwae\"\n", "objective"),
@@ -43,6 +56,67 @@ fn settings_that_contradict_each_other_are_refused() {
     for (text, reason) in cases {
         let error = config(text).validate().unwrap_err().to_string();
         assert!(error.contains(reason), "{text}: {error}");
+    }
+}
+
+/// A prior and a family of its own for each layer, from TOML to stored weights.
+#[test]
+fn each_layer_has_a_prior_and_a_family_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let config = config(
+        "depth = 2\nprior = [\"standard\", \"learned\"]\nfamily = [\"normal\", \"student_t\"]\ndegrees_of_freedom = 4.0\n",
+    );
+    let report = train_run(&config, Some(&out), |_, _| {}).unwrap();
+    let run = RunDirectory::open(&out).unwrap();
+    let stored = run.read_config().unwrap();
+    assert_eq!(stored.model.prior, config.model.prior);
+    assert_eq!(stored.model.family, config.model.family);
+    let model = stored.model.to_forecaster(&stored.data).unwrap();
+    assert_eq!([0, 1].map(|i| model.prior.get(i)), [LayerPrior::Standard, LayerPrior::Learned]);
+    let student = UnitFamily::StudentT { degrees_of_freedom: 4.0 };
+    assert_eq!([0, 1].map(|i| model.family.get(i)), [UnitFamily::Normal, student]);
+    // The prior's parameters are there in the second layer alone, and have been trained.
+    let (_, start) = Forecaster::new::<f32>(model, 0).unwrap();
+    let mut parameters = start.clone();
+    load_weights(&mut parameters, &run.weights(false)).unwrap();
+    let names: Vec<&str> = parameters.iter().map(|p| p.name()).collect();
+    let of_prior: Vec<_> = names.into_iter().filter(|name| name.contains("prior")).collect();
+    assert_eq!(of_prior, ["neuron2.prior.mean", "neuron2.prior.log_scale"]);
+    for name in of_prior {
+        let data = |of: &vdn_model::Parameters<f32>| {
+            of.get(of.find(name).unwrap()).tensor().data().to_vec()
+        };
+        assert!(data(&start).iter().all(|&x| x == 0.0), "{name}");
+        assert!(data(&parameters).iter().all(|&x| x != 0.0 && x.is_finite()), "{name}");
+    }
+    let again = evaluate_run(&run).unwrap();
+    assert_eq!(again.rows[0].crps, report.rows[0].crps);
+    // Mutual information is there for the layer of normal units.
+    let units = lines(&run.file("units.csv"));
+    let column = |name: &str| units[0].iter().position(|cell| cell == name).unwrap();
+    for unit in &units[1..] {
+        let [layer, information] = ["layer", "information"].map(|name| &unit[column(name)]);
+        assert_eq!(layer == "2", information.is_empty(), "{unit:?}");
+    }
+}
+
+/// The penalty compares means under the standard prior: what the other layers have does not matter.
+#[test]
+fn an_autoregressive_penalty_looks_at_the_prior_of_its_own_layer() {
+    for [first, second] in [["learned", "standard"], ["standard", "learned"]] {
+        let text = format!(
+            "depth = 2\nprior = [\"{first}\", \"{second}\"]\n[control]\nmode = \"none\"\n\
+             [[control.layer]]\nlayer = 2\ncontrollers = [\"ar\"]\n"
+        );
+        let result = train_run(&config(&text), None, |_, _| {});
+        match second {
+            "standard" => assert!(result.is_ok(), "{:?}", result.err()),
+            _ => {
+                let error = result.unwrap_err().to_string();
+                assert!(error.contains("autoregressive") && error.contains("standard"), "{error}");
+            }
+        }
     }
 }
 
