@@ -138,7 +138,7 @@ pub(crate) struct TrainOptions {
     #[arg(long)]
     divide_by_deviation: bool,
     /// How units are kept inside their constraints: none, rate, homeo, proj_on or proj_off, and beside it any of ar, rate,
-    /// kl, free_bits, annealing, capacity, geco, pi, thermostat, as in homeo,ar; settings are in the configuration file.
+    /// kl, free_bits, annealing, capacity, geco, pi, thermostat, persistence, as in homeo,ar; settings are in the configuration file.
     #[arg(long, value_delimiter = ',', num_args = 1)]
     control: Option<Vec<String>>,
     /// Whose defaults to start from: none, reference.

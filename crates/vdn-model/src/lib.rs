@@ -33,6 +33,7 @@ mod sequence;
 mod sequence_measures;
 mod stack;
 mod statistics;
+mod window_persistence;
 
 pub use aggregate::{Aggregation, MedianConvention, Vote, sample_median, vote};
 pub use ar_penalty::{ArScale, BandCentre, ar_penalty};
@@ -50,7 +51,8 @@ pub use layer::{LayerConfig, LayerOutput, LayerPrior, SigmaMode, UnitFamily, Var
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use local_objective::{
-    ArTerm, BandTerm, CapacityTerm, EarlierWindow, LocalObjective, LocalTerms, UnitMeasures,
+    ArTerm, BandTerm, BetweenWindows, CapacityTerm, EarlierWindow, LocalObjective, LocalTerms,
+    UnitMeasures,
 };
 pub use mixture::mixture_quantile;
 pub use output_noise::{OutputNoise, OutputNoiseMode};
@@ -72,3 +74,4 @@ pub use stack::{
     StackLayerConfig, StackOutput, StackPass, TwinUnits,
 };
 pub use statistics::UnitStatistics;
+pub use window_persistence::window_persistence;

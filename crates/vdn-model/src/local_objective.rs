@@ -1,7 +1,8 @@
 //! [`LocalObjective`]: a layer's own part of the loss, as differentiable functions of its fused statistics.
 //!
 //! ```text
-//! sum_i beta_i f max(KL_i, floor)  +  w_band f_band band(mu2)  +  w_ar f_ar AR  +  constraints on rate and KL  +  w_C |sum KL - C|
+//! sum_i beta_i f max(KL_i, floor)  +  w_band f_band band(mu2)  +  w_ar f_ar AR  +  w_C |sum KL - C|
+//!     +  constraints on rate, KL and persistence
 //! ```
 //!
 //! in nats per time step, like the score it is added to. It is plain data: controllers set the numbers between steps.
@@ -81,12 +82,21 @@ pub struct LocalObjective {
     pub rate: Option<Constraint>,
     /// The constraint on KLs.
     pub kl: Option<Constraint>,
-    /// The constraint on the persistence, in layers with a prior over time.
+    /// The constraint on the persistence: from step to step in layers with a prior over time, else from window to window.
     pub persistence: Option<Constraint>,
     /// The energy bands.
     pub band: Option<BandTerm>,
     /// The autoregressive penalty.
     pub autoregression: Option<ArTerm>,
+}
+
+/// What was recorded of a layer between a batch's windows and those before them; nothing where nothing asks for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BetweenWindows {
+    /// The autoregressive penalty, a scalar.
+    pub ar: Option<Var>,
+    /// The persistence of each latent dimension ([`window_persistence`](crate::window_persistence)), `[units * latent dims]`.
+    pub persistence: Option<Var>,
 }
 
 /// The recorded parts.
@@ -102,6 +112,8 @@ pub struct LocalTerms {
     pub ar: Option<Var>,
     /// The rate of each latent dimension, where a constraint needs it.
     pub rate: Option<Var>,
+    /// The persistence of each latent dimension from window to window, where a constraint needs it.
+    pub persistence: Option<Var>,
 }
 
 impl LocalObjective {
@@ -141,7 +153,7 @@ impl LocalObjective {
         }))
     }
 
-    /// Records it. `energy` is the energy of each unit, `[units]`; `ar` the autoregressive penalty, where there is one.
+    /// Records it. `energy` is the energy of each unit, `[units]`; `between` what is known of the earlier windows.
     ///
     /// # Errors
     /// Statistics of another layer.
@@ -150,8 +162,9 @@ impl LocalObjective {
         tape: &mut Tape<T>,
         units: &UnitOutputs,
         energy: Var,
-        ar: Option<Var>,
+        between: BetweenWindows,
     ) -> Result<LocalTerms, Error> {
+        let BetweenWindows { ar, persistence } = between;
         let kl = tape.unit_kl(units)?;
         let dims = tape.shape(kl).numel();
         let per_unit = dims / self.beta.len().max(1);
@@ -169,7 +182,7 @@ impl LocalObjective {
         let weighted = tape.mul(charged, beta)?;
         let weighted_kl = tape.sum(weighted)?;
         let mut total = weighted_kl;
-        let mut terms = LocalTerms { total, weighted_kl, band: None, ar, rate: None };
+        let mut terms = LocalTerms { total, weighted_kl, band: None, ar, rate: None, persistence };
         if let Some(CapacityTerm { weight, target }) = self.capacity {
             let sum = tape.sum(kl)?;
             let gap = tape.add_scalar(sum, T::from_f64(-target))?;
@@ -188,6 +201,11 @@ impl LocalObjective {
         }
         if let Some(constraint) = &self.kl {
             let term = constraint.term(tape, kl)?;
+            total = tape.add(total, term)?;
+        }
+        if let (Some(constraint), Some(rho)) = (&self.persistence, persistence) {
+            let transformed = fisher(tape, rho)?;
+            let term = constraint.term(tape, transformed)?;
             total = tape.add(total, term)?;
         }
         if let Some(band) = &self.band {

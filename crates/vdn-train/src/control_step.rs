@@ -7,7 +7,7 @@ use crate::error::TrainError;
 use std::fmt::Write;
 use std::path::Path;
 use vdn_autograd::Tape;
-use vdn_model::controllers::{ArShareRule, LossValues, StackControl};
+use vdn_model::controllers::{ArShareRule, LayerControl, LossValues, StackControl};
 use vdn_model::{EarlierWindow, Forecaster, LossOptions, LossTerms, MAX_DEPTH};
 use vdn_tensor::Element;
 
@@ -112,7 +112,7 @@ impl<T: Element> ControlStep<T> {
     /// What the loss of these windows is to be made of.
     ///
     /// # Errors
-    /// An AR penalty needs rows before the start of a series.
+    /// An AR penalty or a persistence target needs rows before the start of a series.
     pub(crate) fn options<'a>(
         &'a mut self,
         control: &'a StackControl,
@@ -120,11 +120,15 @@ impl<T: Element> ControlStep<T> {
         windows: &[WindowIndex],
     ) -> Result<LossOptions<'a, T>, TrainError> {
         let terms = || control.iter().filter_map(|(_, own)| own.levers().objective.autoregression);
-        let earlier = match terms().any(|ar| ar.earlier == EarlierWindow::Predecessor) {
+        let persists = || {
+            let of = |(_, own): (_, &LayerControl)| own.levers().objective.persistence.is_some();
+            control.iter().any(of)
+        };
+        let penalised = terms().any(|ar| ar.earlier == EarlierWindow::Predecessor);
+        let earlier = match penalised || persists() {
             true => {
                 if !data.spec().extra_lag {
-                    let reason =
-                        "the AR penalty needs windows from L + 2 stride on: data.extra_lag = true";
+                    let reason = "the AR penalty or the persistence target needs windows from L + 2 stride on: data.extra_lag = true";
                     return Err(TrainError::config(reason));
                 }
                 self.earlier.resize(windows.len() * data.spec().input_len, T::ZERO);
@@ -176,6 +180,9 @@ impl<T: Element> ControlStep<T> {
             sums.weighted_band += losses.weighted_band;
             sums.ar += losses.ar;
             sums.weighted_ar += weight * losses.ar;
+            if let (Some(rho), Some(own)) = (local.persistence, control.layer_mut(index)) {
+                own.see_persistence(tape, rho);
+            }
             control.observe(tape, model.stack(), (index, output), losses);
         }
         Ok(())

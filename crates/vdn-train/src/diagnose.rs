@@ -83,14 +83,15 @@ pub(crate) fn unit_costs(diagnostics: &Diagnostics) -> Vec<f64> {
     diagnostics.kl.iter().map(|kl| kl * diagnostics.latent_dims as f64).collect()
 }
 
-/// The rate that each unit's past leaves, nats per latent dimension, where an autoregressive term acts on the layer: only
-/// there can the past capture a unit.
+/// The rate that each unit's past leaves, nats per latent dimension, where an autoregressive term or a persistence target acts on
+/// the layer: only there can the past capture a unit.
 pub(crate) fn rate_given_past(
     control: Option<&LayerControl>,
     latent_dims: usize,
     probe: Option<&LayerProbe>,
 ) -> Option<Vec<f64>> {
-    let term = control?.levers().objective.autoregression?;
+    let objective = &control?.levers().objective;
+    let penalised = objective.autoregression.is_some_and(|term| term.weight * term.ramp > 0.0);
     let left = probe?.rate_given_past.as_deref()?;
-    (term.weight * term.ramp > 0.0).then(|| per_unit(left, latent_dims))
+    (penalised || objective.persistence.is_some()).then(|| per_unit(left, latent_dims))
 }

@@ -49,9 +49,9 @@ pub use config::{
     BudgetScope, CapacityConfig, CentreName, ClampName, Compatibility, ControlConfig, ControlName,
     ControllerName, ControllerSet, DataConfig, DiagnosticsConfig, EarlierName, FamilyName,
     FillPolicy, FreeBitsConfig, GecoSettings, GeneratorName, LayerOverride, MAX_THREADS,
-    ModelConfig, ObjectiveName, OneOrEach, OutputNoiseName, PiSettings, PoolName, PriorName,
-    ProtocolName, RunConfig, ScalingRows, ScoreName, Selection, SigmaName, ThermostatSettings,
-    TrainConfig, VariantName,
+    ModelConfig, ObjectiveName, OneOrEach, OutputNoiseName, PersistenceSettings, PiSettings,
+    PoolName, PriorName, ProtocolName, RunConfig, ScalingRows, ScoreName, Selection, SigmaName,
+    ThermostatSettings, TrainConfig, VariantName,
 };
 pub use control_step::ControlLog;
 pub use diagnose::{diagnose, layer_statistics, logvar_limits};

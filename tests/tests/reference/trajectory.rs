@@ -18,6 +18,7 @@ use vdn_model::{
 };
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
+use vdn_train::metrics::reference::Floors;
 use vdn_train::{AdamW, AdamWConfig};
 
 type Failure = Box<dyn std::error::Error>;
@@ -327,6 +328,37 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
     }
     if use_ar {
         relative(check, "eval ar", &[value(parts.ar.ok_or("no AR term")?)?], &want["ar"]);
+    }
+    // The scores of the prediction's moments, with the same noise.
+    let prediction = tape.no_grad(|tape| {
+        let mut graph = Graph::new(tape, &parameters, &mut bindings, Mode::Evaluate, KEY);
+        let noise = graph.tape.constant(*eps.shape(), eps.data())?;
+        model.predict_given(&mut graph, &batch, (config.evaluate_samples, Noise::Given(noise)))
+    })?;
+    let floors = Floors {
+        sigma: case.setting("fixed", "nll_sigma_floor")?,
+        eps: case.setting("fixed", "nll_eps")?,
+    };
+    let (y, sigma) = (target.data(), &prediction.sigma);
+    let [mean, deviation] = floors.mixture_moments(&prediction.means, sigma, y.len())?;
+    let average = |of: &dyn Fn(usize) -> f64| (0..y.len()).map(of).sum::<f64>() / y.len() as f64;
+    let pinball = |tau: f64| floors.gaussian_pinball(tau, &mean, &deviation, y);
+    let pinballs = [pinball(0.1)?, pinball(0.5)?, pinball(0.9)?];
+    for (name, got) in [
+        ("mae", average(&|i| (mean[i] - y[i]).abs())),
+        ("mse", average(&|i| (mean[i] - y[i]).powi(2))),
+        ("nll", floors.mixture_nll(&prediction.means, sigma, y, config.horizon)?),
+        ("point_nll", floors.gaussian_nll(&mean, sigma, y)?),
+        ("crps", floors.gaussian_crps(&mean, &deviation, y)?),
+        ("pinball_p10", pinballs[0]),
+        ("pinball_p50", pinballs[1]),
+        ("pinball_p90", pinballs[2]),
+        ("pinball", pinballs.iter().sum::<f64>() / 3.0),
+        ("y_sigma_mean", average(&|i| deviation[i])),
+        ("loglik", -nll),
+        ("mc_samples", prediction.shape[0] as f64),
+    ] {
+        relative(check, &format!("eval {name}"), &[got], &want[name]);
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::layer::{LayerOutput, VariationalLayer};
 use crate::local_objective::UnitMeasures;
 use crate::parameter::Parameters;
 use crate::sequence_measures::SequenceMeasures;
-use vdn_autograd::Tape;
+use vdn_autograd::{Tape, Var};
 use vdn_tensor::Element;
 
 /// When a controller acts: every `every` steps, once `warmup` steps are done.
@@ -210,6 +210,17 @@ impl LayerControl {
             }
         }
         self.take_in();
+    }
+
+    /// Is shown the persistence of each latent dimension from window to window, `[units * latent dims]`
+    /// ([`LocalTerms::persistence`](crate::LocalTerms::persistence)), before the step that it belongs to is taken in.
+    ///
+    /// # Panics
+    /// The persistence is that of another layer.
+    pub fn see_persistence<T: Element>(&mut self, tape: &Tape<T>, persistence: Var) {
+        let (values, to) = (tape.value(persistence).data(), &mut self.observation.persistence);
+        assert_eq!(values.len(), to.len(), "persistence of another layer");
+        to.iter_mut().zip(values).for_each(|(to, x)| *to = x.to_f64());
     }
 
     /// Takes in a step of a layer along a sequence: its rates given the past, and its persistence.

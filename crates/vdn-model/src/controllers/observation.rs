@@ -30,7 +30,8 @@ pub struct Observation {
     pub rate_dims: Vec<f64>,
     /// The KL of each latent dimension in nats, `[units * latent dims]`.
     pub kl_dims: Vec<f64>,
-    /// The persistence of each unit, `[units]`; 0 but in layers with a prior over time.
+    /// The persistence of each latent dimension, `[units * latent dims]`: from step to step in layers with a prior over time, else
+    /// from window to window; 0 where nothing asks for it.
     pub persistence: Vec<f64>,
     /// The terms of the loss.
     pub losses: LossValues,
@@ -49,7 +50,7 @@ impl Observation {
             alive: per_unit(),
             rate_dims: per_dim(),
             kl_dims: per_dim(),
-            persistence: per_unit(),
+            persistence: per_dim(),
             losses: LossValues::default(),
         }
     }

@@ -1,9 +1,16 @@
 //! The persistence target: how long units remember, tuned apart from how much they carry.
 //!
-//! The constraint is on `rho_i` of [`SequenceMeasures`](crate::SequenceMeasures), the autocorrelation of the aggregate
-//! posterior at lag 1, through Fisher's transform `atanh rho` (whose scale is the same near 0 and near 1). It is for layers
-//! with a prior over time: gradients move `phi_i`, `s_i` and the posterior's gain. By augmented Lagrangian: see
-//! [`Constraint`]. A rate budget on the same layer ([`RateBudget`](super::RateBudget), on the rate given the past) is another
+//! The constraint is on the autocorrelation `rho_i` of the aggregate posterior, through Fisher's transform `atanh rho` (whose scale
+//! is the same near 0 and near 1), by augmented Lagrangian: see [`Constraint`].
+//!
+//! * In layers with a prior over time ([`PersistenceTarget::new`]) it is that of
+//!   [`SequenceMeasures`](crate::SequenceMeasures) at lag 1: gradients move `phi_i`, `s_i` and the posterior's gain.
+//! * In a forecaster of windows ([`PersistenceTarget::between_windows`]) it is that of
+//!   [`window_persistence`](crate::window_persistence), between a window and the one `stride` rows earlier: gradients move means
+//!   and deviations. Windows less than `L` apart share rows; and there is no prior that could carry memory: `abs(rho)` is at
+//!   most `1 - exp(-2 R)`.
+//!
+//! A rate budget on the same layer ([`RateBudget`](super::RateBudget); along a sequence on the rate given the past) is another
 //! constraint with its own multipliers.
 
 use super::augmented_lagrangian::{Constraint, ConstraintConfig, Goal, Scope, SettingNames};
@@ -74,6 +81,14 @@ impl PersistenceTarget {
             let reason = format!("needs an autoregressive prior of order one, not {prior:?}");
             return Err(ModelError::config("control.persistence", reason));
         }
+        Self::between_windows(units, config)
+    }
+
+    /// On so many latent dimensions of a layer without a prior over time, from window to window.
+    ///
+    /// # Errors
+    /// A setting outside its domain.
+    pub fn between_windows(dims: usize, config: PersistenceConfig) -> Result<Self, ModelError> {
         let inside = |x: f64| x > -1.0 && x < 1.0;
         let goal = match config.goal {
             Goal::Target(c) => {
@@ -89,8 +104,8 @@ impl PersistenceTarget {
         let PersistenceConfig { stiffness, gain, limit, .. } = config;
         let config = ConstraintConfig { goal, scope: Scope::Dimension, stiffness, gain, limit };
         Ok(Self {
-            constraint: Constraint::of_either_sign(units, config, &NAMES)?,
-            seen: vec![0.0; units],
+            constraint: Constraint::of_either_sign(dims, config, &NAMES)?,
+            seen: vec![0.0; dims],
         })
     }
 
@@ -131,6 +146,8 @@ impl Controller for PersistenceTarget {
 
     fn report(&self, to: &mut dyn FnMut(&'static str, f64)) {
         to("persistence_active", self.constraint.active());
+        let rho: f64 = self.seen.iter().map(|x| x.tanh()).sum();
+        to("persistence_mean", rho / self.seen.len() as f64);
     }
 
     fn save(&self, state: &mut ControlState) {

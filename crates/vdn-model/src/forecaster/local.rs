@@ -5,8 +5,11 @@ use crate::ar_penalty::ar_penalty;
 use crate::error::ModelError;
 use crate::graph::Graph;
 use crate::layer::{LayerOutput, LayerPrior};
-use crate::local_objective::{EarlierWindow, LocalObjective, LocalTerms, UnitMeasures};
+use crate::local_objective::{
+    BetweenWindows, EarlierWindow, LocalObjective, LocalTerms, UnitMeasures,
+};
 use crate::stack::{Activities, LayerOutputs, MAX_DEPTH, StackPass};
+use crate::window_persistence::window_persistence;
 use vdn_autograd::{Error, Noise, Tape, Var};
 use vdn_tensor::Element;
 use vdn_tensor::kernels::Pool;
@@ -39,7 +42,7 @@ pub struct LossOptions<'a, T> {
     pub locals: LocalObjectives<'a>,
     /// What a unit's energy is, for the band penalty.
     pub measures: UnitMeasures,
-    /// The predecessors of the previous windows, `[batch, input_len]`: an autoregressive term asks for them.
+    /// The predecessors of the previous windows, `[batch, input_len]`: an autoregressive term or a persistence target asks for them.
     pub earlier: Option<&'a [T]>,
     /// So many samples, with this noise in the place of the first layer's own.
     pub noise: Option<(usize, Noise)>,
@@ -71,9 +74,19 @@ impl<T> LossOptions<'_, T> {
 pub type LocalTermsOfLayers = [Option<LocalTerms>; MAX_DEPTH];
 
 impl Forecaster {
-    /// Refuses local objectives of layers that have nothing to hold: without distributional units, or not there.
+    /// Refuses local objectives of layers that have nothing to hold: without distributional units, or not there; and persistence
+    /// targets above the first layer.
     pub(super) fn check_locals(&self, locals: &LocalObjectives<'_>) -> Result<(), ModelError> {
-        for (index, _) in locals.iter().enumerate().filter(|(_, local)| local.is_some()) {
+        for (index, local) in locals.iter().enumerate() {
+            let Some(local) = local else { continue };
+            if index > 0 && local.persistence.is_some() {
+                let reason = format!(
+                    "a persistence target in layer {}: above the first layer both windows' means would be drawn with the same \
+                     noise below, which would pass for persistence",
+                    index + 1
+                );
+                return Err(ModelError::config("persistence", reason));
+            }
             let layer = self.stack.layers().get(index);
             if layer.is_none_or(|layer| layer.units().is_none()) {
                 let reason = format!(
@@ -93,7 +106,7 @@ impl Forecaster {
         (index, layer): (usize, &LayerOutput),
         local: &LocalObjective,
         measures: UnitMeasures,
-        ar: Option<Var>,
+        between: BetweenWindows,
     ) -> Result<LocalTerms, ModelError> {
         let units = graph.tape.shape(layer.units.m2).numel() / self.config.latent_dims;
         if local.beta.len() != units {
@@ -102,7 +115,7 @@ impl Forecaster {
             return Err(ModelError::config("beta", reason));
         }
         let energy = self.energy(graph, layer, measures)?;
-        Ok(local.record(graph.tape, &layer.units, energy, ar)?)
+        Ok(local.record(graph.tape, &layer.units, energy, between)?)
     }
 
     /// The energy of each unit of a layer, `[units]`.
@@ -134,38 +147,43 @@ impl Forecaster {
         }
     }
 
-    /// The autoregressive penalties of the layers that have one, between their units' means for the batch's windows and for
-    /// those before them. Above the first layer means depend on samples below: those are drawn with the same noise for both,
-    /// so that the penalty is on what the windows change, and it is a mean over samples too.
-    pub(super) fn autoregressions<T: Element>(
+    /// What layers ask for of their units' means for the batch's windows and for those before them: the autoregressive penalty,
+    /// and the persistence (of the first layer). Above the first layer means depend on samples below: those are drawn with the
+    /// same noise for both, so that the penalty is on what the windows change, and it is a mean over samples too.
+    pub(super) fn between_windows<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
         batch: &Batch<'_, T>,
         layers: &LayerOutputs,
         options: &LossOptions<'_, T>,
-    ) -> Result<[Option<Var>; MAX_DEPTH], ModelError> {
-        let mut penalties = [None; MAX_DEPTH];
-        let term = |index: usize| {
-            let local = options.locals[index].filter(|_| layers[index].is_some());
-            local.and_then(|local| local.autoregression)
-        };
+    ) -> Result<[BetweenWindows; MAX_DEPTH], ModelError> {
+        let mut between = [BetweenWindows::default(); MAX_DEPTH];
+        let local = |index: usize| options.locals[index].filter(|_| layers[index].is_some());
+        let term = |index: usize| local(index).and_then(|local| local.autoregression);
+        let persists = |index: usize| local(index).is_some_and(|local| local.persistence.is_some());
         for kind in [EarlierWindow::Predecessor, EarlierWindow::Itself] {
-            let wants = |index: &usize| term(*index).is_some_and(|ar| ar.earlier == kind);
+            let penalised = |index: usize| term(index).is_some_and(|ar| ar.earlier == kind);
+            // Of two windows that are encoded alike.
+            let measured = |index: usize| kind == EarlierWindow::Predecessor && persists(index);
+            let wants = |index: &usize| penalised(*index) || measured(*index);
             let Some(last) = (0..MAX_DEPTH).rev().find(wants) else { continue };
             if (0..=last).filter(wants).any(|i| self.config.prior.get(i) != LayerPrior::Standard) {
-                let reason = "an autoregressive penalty compares means under the standard prior";
+                let reason = "an autoregressive penalty, or a persistence target, compares means under the standard prior";
                 return Err(ModelError::config("autoregression", reason));
             }
             let means = self.earlier_means(graph, batch, kind, last, options)?;
             for index in (0..=last).filter(wants) {
-                let (Some(ar), Some(layer), Some(mu)) = (term(index), &layers[index], means[index])
-                else {
-                    continue;
-                };
-                penalties[index] = Some(ar_penalty(graph.tape, layer.mu, mu, ar.phi, ar.sigma)?);
+                let (Some(layer), Some(mu)) = (&layers[index], means[index]) else { continue };
+                let (tape, to) = (&mut *graph.tape, &mut between[index]);
+                if let Some(ar) = term(index).filter(|ar| ar.earlier == kind) {
+                    to.ar = Some(ar_penalty(tape, layer.mu, mu, ar.phi, ar.sigma)?);
+                }
+                if measured(index) {
+                    to.persistence = Some(window_persistence(tape, layer.mu, mu, &layer.units)?);
+                }
             }
         }
-        Ok(penalties)
+        Ok(between)
     }
 
     /// The means of the layers up to number `last` for the windows before the batch's.
@@ -185,8 +203,7 @@ impl Forecaster {
                 earlier
             }
             (EarlierWindow::Predecessor, _) => {
-                let reason =
-                    "an autoregressive term needs the predecessors of the previous windows";
+                let reason = "an autoregressive term or a persistence target needs the predecessors of the previous windows";
                 return Err(ModelError::Batch(reason.into()));
             }
         };

@@ -71,7 +71,7 @@ impl Forecaster {
         self.check_locals(&options.locals)?;
         let pass = self.forward(graph, batch, Intervention::None, options.pass())?;
         let rows = self.rows(batch)?;
-        let ars = self.autoregressions(graph, batch, &pass.layers, options)?;
+        let between = self.between_windows(graph, batch, &pass.layers, options)?;
         graph.labelled("loss", |graph| {
             let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
             let score =
@@ -102,9 +102,9 @@ impl Forecaster {
                     None => kl,
                 });
                 if let Some(local) = options.locals[index] {
-                    let (of, ar) = ((index, layer), ars[index]);
+                    let (of, between) = ((index, layer), between[index]);
                     terms.locals[index] =
-                        Some(self.local_terms(graph, of, local, options.measures, ar)?);
+                        Some(self.local_terms(graph, of, local, options.measures, between)?);
                 }
                 if self.config.objective == Objective::Vib {
                     let weighted = match terms.locals[index] {

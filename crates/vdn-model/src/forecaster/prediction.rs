@@ -6,7 +6,7 @@ use crate::error::ModelError;
 use crate::graph::Graph;
 use crate::mixture::mixture_quantile;
 use crate::stack::{LayerOutputs, Replaced, StackPass, all_units};
-use vdn_autograd::UnitOutputs;
+use vdn_autograd::{Noise, UnitOutputs};
 use vdn_tensor::Element;
 
 /// What is done to the latent before the head sees it: to measure what its information is worth downstream.
@@ -162,7 +162,32 @@ impl Forecaster {
         batch: &Batch<'_, T>,
         intervention: Intervention,
     ) -> Result<(Prediction, LayerOutputs), ModelError> {
-        let pass = self.forward(graph, batch, intervention, StackPass::default())?;
+        self.predict_under(graph, batch, intervention, StackPass::default())
+    }
+
+    /// The predictive distribution of so many samples, with this noise in the place of the first layer's own: to compare it with
+    /// what others draw.
+    ///
+    /// # Errors
+    /// Those of [`Forecaster::predict`]; noise of another shape.
+    pub fn predict_given<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        (samples, noise): (usize, Noise),
+    ) -> Result<Prediction, ModelError> {
+        let pass = StackPass::of_first(samples, noise);
+        Ok(self.predict_under(graph, batch, Intervention::None, pass)?.0)
+    }
+
+    fn predict_under<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        intervention: Intervention,
+        pass: StackPass,
+    ) -> Result<(Prediction, LayerOutputs), ModelError> {
+        let pass = self.forward(graph, batch, intervention, pass)?;
         let weights = match pass.scores {
             Some(scores) => Some(graph.tape.softmax_axis(scores, 0)?),
             None => None,

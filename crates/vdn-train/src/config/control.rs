@@ -23,7 +23,7 @@ use super::controlled_layer::ControlledLayer;
 use super::controller_set::{ControllerName, ControllerSet};
 use super::controllers::{
     AnnealingConfig, ArConfig, BudgetConfig, CapacityConfig, FreeBitsConfig, GecoSettings,
-    PiSettings, ThermostatSettings,
+    PersistenceSettings, PiSettings, ThermostatSettings,
 };
 use super::feasible::check_demands;
 use crate::error::TrainError;
@@ -99,6 +99,8 @@ pub struct ControlConfig {
     pub pi: PiSettings,
     /// The thermostat.
     pub thermostat: ThermostatSettings,
+    /// The persistence target.
+    pub persistence: PersistenceSettings,
     /// What is different in single layers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub layer: Vec<LayerOverride>,
@@ -127,6 +129,7 @@ impl Default for ControlConfig {
             geco: GecoSettings::default(),
             pi: PiSettings::default(),
             thermostat: ThermostatSettings::default(),
+            persistence: PersistenceSettings::default(),
             layer: Vec::new(),
         }
     }

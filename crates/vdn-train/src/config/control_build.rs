@@ -7,7 +7,7 @@ use super::controllers::{AnnealingName, BudgetScope};
 use crate::error::TrainError;
 use vdn_model::controllers::{
     Annealing, AnnealingShape, ArScaleControl, ArShare, BetaThermostat, Capacity, FreeBits, Geco,
-    GecoConfig, KlBudget, LayerControl, Pi, Ramp, RateBudget, Timing,
+    GecoConfig, KlBudget, LayerControl, PersistenceTarget, Pi, Ramp, RateBudget, Timing,
 };
 use vdn_model::{ArScale, ArTerm};
 
@@ -71,6 +71,10 @@ impl ControlConfig {
                 control.add(Pi::new(layer.units, layer.beta, self.pi.config())?, timing)?;
             }
             ControllerName::Ar => self.add_autoregression(control, dims, reference)?,
+            ControllerName::Persistence => {
+                let target = self.persistence.config()?;
+                control.add(PersistenceTarget::between_windows(dims, target)?, timing)?;
+            }
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ fn merge(base: &mut Table, over: &Table) {
             (Some(Value::Table(base)), Value::Table(over)) => {
                 // An interval takes the place of a target.
                 let interval = over.contains_key("low") || over.contains_key("high");
-                if ["rate", "kl"].contains(&key.as_str()) && interval {
+                if ["rate", "kl", "persistence"].contains(&key.as_str()) && interval {
                     base.remove("target");
                 }
                 merge(base, over);
@@ -135,8 +135,9 @@ impl ControlConfig {
     #[must_use]
     pub fn wants_predecessors(&self, reference: bool) -> bool {
         let wants = |own: Self| {
-            own.has(ControllerName::Ar)
-                && own.ar.earlier(reference) == vdn_model::EarlierWindow::Predecessor
+            own.has(ControllerName::Persistence)
+                || own.has(ControllerName::Ar)
+                    && own.ar.earlier(reference) == vdn_model::EarlierWindow::Predecessor
         };
         self.variants().any(wants)
     }

@@ -26,11 +26,13 @@ pub enum ControllerName {
     Pi,
     /// The thermostat of each unit's KL weight, without bands: `[control.thermostat]`.
     Thermostat,
+    /// A target for how alike units are from window to window: `[control.persistence]`.
+    Persistence,
 }
 
 impl ControllerName {
     /// All of them, in the order in which they act.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Thermostat,
         Self::Rate,
         Self::Kl,
@@ -40,6 +42,7 @@ impl ControllerName {
         Self::Geco,
         Self::Pi,
         Self::Ar,
+        Self::Persistence,
     ];
 
     /// What messages call it.
@@ -55,6 +58,7 @@ impl ControllerName {
             Self::Geco => "GECO",
             Self::Pi => "PI control",
             Self::Thermostat => "the thermostat",
+            Self::Persistence => "the persistence target",
         }
     }
 }
@@ -142,7 +146,7 @@ impl ControlConfig {
             } else {
                 let reason = format!(
                     "control {name}: neither a mode (none, rate, homeo, proj_on, proj_off) nor a controller (ar, kl, \
-                     free_bits, annealing, capacity, geco, pi, thermostat)"
+                     free_bits, annealing, capacity, geco, pi, thermostat, persistence)"
                 );
                 return Err(TrainError::config(reason));
             }

@@ -4,7 +4,8 @@ use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_model::EarlierWindow;
 use vdn_model::controllers::{
-    ArShareConfig, ArShareRule, ConstraintConfig, Goal, PiConfig, Scope, ThermostatConfig,
+    ArShareConfig, ArShareRule, ConstraintConfig, Goal, PersistenceConfig, PiConfig, Scope,
+    ThermostatConfig,
 };
 
 /// What a budget is for.
@@ -68,6 +69,67 @@ impl BudgetConfig {
             gain: self.gain,
             limit: self.limit,
         }
+    }
+}
+
+/// `[control.persistence]`: a value or an interval for the autocorrelation `rho` of every latent dimension's samples between a
+/// window and the one `data.stride` rows earlier, by the method of multipliers on `atanh rho`.
+///
+/// ```toml
+/// [control]
+/// controllers = ["persistence"]
+/// [control.persistence]
+/// target = 0.3             # or low and high; there is no default
+/// ```
+///
+/// Windows less than `input_len` rows apart share rows: there `rho` is above that of a probe (`[diagnostics]`), which takes windows
+/// that share none. Samples of two windows are drawn independently: `abs(rho)` is at most `1 - exp(-2 rate)`, and what cannot
+/// be met beside a budget of rate or KL is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PersistenceSettings {
+    /// The least value that is wanted, in (-1, 1).
+    pub low: Option<f64>,
+    /// The largest.
+    pub high: Option<f64>,
+    /// This value instead of the interval.
+    pub target: Option<f64>,
+    /// The penalty's stiffness, nats of loss per time step and squared unit of `atanh rho`.
+    pub stiffness: f64,
+    /// How fast multipliers follow a violation.
+    pub gain: f64,
+    /// The largest multiplier.
+    pub limit: f64,
+}
+
+impl Default for PersistenceSettings {
+    /// As strong as the budget of the rate.
+    fn default() -> Self {
+        let BudgetConfig { stiffness, gain, limit, .. } = BudgetConfig::default();
+        Self { low: None, high: None, target: None, stiffness, gain, limit }
+    }
+}
+
+impl PersistenceSettings {
+    /// What is wanted.
+    ///
+    /// # Errors
+    /// Neither a target nor both ends of an interval.
+    fn goal(&self) -> Result<Goal, TrainError> {
+        match (self.target, self.low, self.high) {
+            (Some(target), ..) => Ok(Goal::Target(target)),
+            (None, Some(low), Some(high)) => Ok(Goal::Interval(low, high)),
+            _ => {
+                let reason =
+                    "control.persistence: target, or low and high, has to be given, in (-1, 1)";
+                Err(TrainError::config(reason))
+            }
+        }
+    }
+
+    pub(super) fn config(&self) -> Result<PersistenceConfig, TrainError> {
+        let Self { stiffness, gain, limit, .. } = *self;
+        Ok(PersistenceConfig { goal: self.goal()?, stiffness, gain, limit })
     }
 }
 

@@ -6,8 +6,8 @@ use super::controlled_layer::ControlledLayer;
 use super::controller_set::ControllerName;
 use super::controllers::BudgetScope;
 use crate::error::TrainError;
-use vdn_model::controllers::{SigmaGuardConfig, UnitConstraints};
-use vdn_model::{Objective, SigmaMode};
+use vdn_model::controllers::{PersistenceTarget, SigmaGuardConfig, UnitConstraints};
+use vdn_model::{LayerPrior, Objective, SigmaMode};
 
 /// What a controller asks of a measure, nats: of each latent dimension, or of their mean.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,47 @@ fn refuse(a: ControllerName, b: ControllerName, why: impl std::fmt::Display) -> 
     ))
 }
 
+/// Checks the persistence target by itself, and against what else is asked of the rate, the KL and the means.
+fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result<(), TrainError> {
+    use ControllerName::{Ar, Persistence, Rate};
+    let config = control.persistence.config()?;
+    PersistenceTarget::between_windows(layer.dims(), config)?;
+    let [low, high] = config.goal.bounds();
+    let refuse_alone =
+        |reason: &str| Err(TrainError::config(format!("control.persistence: {reason}")));
+    if layer.layer > 0 {
+        return refuse_alone(
+            "is for the layer that sees the encoder: above it the means of both windows would be drawn with the same noise \
+             below; name it in a [[control.layer]] with layer = 1",
+        );
+    }
+    if layer.prior != LayerPrior::Standard {
+        return refuse_alone("compares means under the standard prior; model.prior is learned");
+    }
+    if control.has(Ar) {
+        let why = "both pull at how alike the means of successive windows are";
+        return Err(refuse(Ar, Persistence, why));
+    }
+    // How far from 0 it has to be.
+    let wanted = low.max(-high).max(0.0);
+    let rate =
+        budget(Rate, control.rate.constraint().goal.bounds(), control.rate.scope, layer.dims());
+    let rate = control.has(Rate).then_some(rate);
+    for demand in rate.into_iter().chain(kl_demands(control, layer.dims())) {
+        // A KL is at least the rate. The bound is concave: it holds of means over dimensions too.
+        let most = -(-2.0 * demand.bounds[1]).exp_m1();
+        if wanted > most {
+            let why = format!(
+                "samples of two windows are drawn apart, so that with at most {} nats their correlation is at most 1 - exp(-2 x) \
+                 = {most:.3}, and {wanted} is wanted",
+                demand.bounds[1]
+            );
+            return Err(refuse(demand.name, Persistence, why));
+        }
+    }
+    Ok(())
+}
+
 /// Checks all pairs.
 ///
 /// # Errors
@@ -69,6 +110,9 @@ pub(super) fn check_demands(
         if control.has(name) && control.has(Capacity) {
             return Err(refuse(name, Capacity, "the target takes the place of the weighted KL"));
         }
+    }
+    if control.has(ControllerName::Persistence) {
+        check_persistence(control, layer)?;
     }
     if layer.reference {
         // The reference's own default leaves many units no room.

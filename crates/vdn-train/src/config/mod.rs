@@ -21,7 +21,7 @@ pub use control_layers::LayerOverride;
 pub use controller_set::{ControllerName, ControllerSet};
 pub use controllers::{
     AnnealingConfig, AnnealingName, ArConfig, BudgetConfig, BudgetScope, CapacityConfig,
-    EarlierName, FreeBitsConfig, GecoSettings, PiSettings, ThermostatSettings,
+    EarlierName, FreeBitsConfig, GecoSettings, PersistenceSettings, PiSettings, ThermostatSettings,
 };
 pub use data::{DataConfig, FillPolicy, ProtocolName, ScalingRows};
 pub use diagnostics::DiagnosticsConfig;
@@ -203,21 +203,26 @@ impl RunConfig {
         let model = self.model.to_forecaster(&self.data)?;
         self.validate_activations(&model)?;
         self.control.build(&model, self.is_reference())?;
-        if self.control.has_anywhere(ControllerName::Ar) {
-            self.check_lag()?;
+        for name in [ControllerName::Ar, ControllerName::Persistence] {
+            if self.control.has_anywhere(name) {
+                self.check_lag(name)?;
+            }
         }
         Ok(())
     }
 
-    /// Checks that windows reach as far back as the AR penalty looks.
-    fn check_lag(&self) -> Result<(), TrainError> {
+    /// Checks that windows reach as far back as a controller looks.
+    fn check_lag(&self, name: ControllerName) -> Result<(), TrainError> {
+        let title = name.title();
         if self.data.stride == 0 {
-            let reason = "data.stride = 0 and the AR penalty: a window would be its own past";
+            let reason = format!("data.stride = 0 and {title}: a window would be its own past");
             return Err(TrainError::config(reason));
         }
         let wanted = self.control.wants_predecessors(self.is_reference());
         if wanted && self.data.extra_lag == Some(false) {
-            let reason = "data.extra_lag = false and the AR penalty: it needs the predecessors of earlier windows";
+            let reason = format!(
+                "data.extra_lag = false and {title}: it needs the predecessors of earlier windows"
+            );
             return Err(TrainError::config(reason));
         }
         Ok(())

@@ -4,8 +4,8 @@ use crate::{Failure, INPUTS, ROWS, UNITS, normals};
 use vdn_autograd::Tape;
 use vdn_model::controllers::{LayerControl, LayerControlConfig, LossValues};
 use vdn_model::{
-    Bindings, Builder, Graph, LayerConfig, Mode, Parameters, SigmaMode, VariationalLayer,
-    ar_penalty,
+    BetweenWindows, Bindings, Builder, Graph, LayerConfig, Mode, Parameters, SigmaMode,
+    VariationalLayer, ar_penalty,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::{AdamW, AdamWConfig};
@@ -76,12 +76,13 @@ impl Plant {
                 }
                 None => None,
             };
+            let between = BetweenWindows { ar: penalty, persistence: None };
             let wanted = tape.slice_axis(context, 1, 0, UNITS)?;
             let distance = tape.sub(out.units.z, wanted)?;
             let square = tape.square(distance)?;
             let mean = tape.mean(square)?;
             let score = tape.scale(mean, 0.5 * self.worth * UNITS as f64)?;
-            let local = objective.record(&mut tape, &out.units, out.units.m2, penalty)?;
+            let local = objective.record(&mut tape, &out.units, out.units.m2, between)?;
             let loss = tape.add(score, local.total)?;
             let losses = LossValues {
                 nll: tape.scalar(score)?,

@@ -6,6 +6,7 @@ mod diagnostics;
 mod generators;
 mod layers;
 mod non_finite;
+mod persistence;
 mod report;
 mod stack_control;
 mod stacks;

@@ -3,7 +3,9 @@
 use super::{band, layer, show};
 use vdn_autograd::{Noise, SampleKl, Tape, check_gradients};
 use vdn_model::controllers::*;
-use vdn_model::{CapacityTerm, LocalObjective, Parameters, SigmaMode};
+use vdn_model::{
+    BetweenWindows, CapacityTerm, LocalObjective, Parameters, SigmaMode, window_persistence,
+};
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
 
@@ -132,6 +134,14 @@ fn the_local_objective_is_differentiable_in_the_posteriors() {
     objective.free_bits = 0.3;
     objective.capacity = Some(CapacityTerm { weight: 0.2, target: 1.0 });
     objective.band = Some(band(&[0.1, 2.0, 0.3, 5.0], &[0.2, 3.0, 0.4, 6.0]));
+    // Means of earlier windows, and a wish that units be more like them.
+    let mut earlier = Tensor::<f64>::zeros([6, units]);
+    NoiseKey::new(4, 0, 0).fill_normal(0, earlier.data_mut());
+    let wish = PersistenceConfig { stiffness: 0.7, ..PersistenceConfig::new(Goal::Target(0.6)) };
+    let mut target = PersistenceTarget::between_windows(units, wish).unwrap();
+    let mut levers = Levers::new(units, 0.0);
+    target.begin(0, &mut levers);
+    objective.persistence = levers.objective.persistence;
     for goal in [Goal::Interval(0.3, 0.5), Goal::Target(0.4)] {
         for scope in [Scope::Dimension, Scope::Layer] {
             let config =
@@ -147,11 +157,15 @@ fn the_local_objective_is_differentiable_in_the_posteriors() {
             }
             objective.rate = levers.objective.rate.clone();
             objective.kl = levers.objective.rate.clone();
-            let report = check_gradients(&[mu.clone(), logvar.clone()], |tape, v| {
-                let noise = tape.constant_with([1, 6, units], |to| to.fill(0.0))?;
-                let fused = tape.sample_kl(v[0], v[1], SampleKl::new(1, Noise::Given(noise)))?;
-                Ok(objective.record(tape, &fused, fused.m2, None)?.total)
-            });
+            let report =
+                check_gradients(&[mu.clone(), logvar.clone(), earlier.clone()], |tape, v| {
+                    let noise = tape.constant_with([1, 6, units], |to| to.fill(0.0))?;
+                    let fused =
+                        tape.sample_kl(v[0], v[1], SampleKl::new(1, Noise::Given(noise)))?;
+                    let rho = window_persistence(tape, v[0], v[2], &fused)?;
+                    let between = BetweenWindows { ar: None, persistence: Some(rho) };
+                    Ok(objective.record(tape, &fused, fused.m2, between)?.total)
+                });
             let report = report.unwrap();
             assert!(report.passed(), "{goal:?} {scope:?}: {report}");
         }
@@ -174,7 +188,11 @@ fn free_bits_and_annealing_and_capacity_set_their_levers() {
     let (layer, mut parameters) = layer(2, SigmaMode::PerUnit);
     show(&mut control, &[0.0; 2], &[0.0; 2]);
     control.act(&layer, &mut parameters);
-    let terms = control.levers().objective.record(&mut tape, &fused, fused.m2, None).unwrap();
+    let terms = control
+        .levers()
+        .objective
+        .record(&mut tape, &fused, fused.m2, BetweenWindows::default())
+        .unwrap();
     tape.backward(terms.total).unwrap();
     let loss = tape.scalar(terms.total).unwrap();
     assert!((loss - 2.0 * 0.25 * (0.1 + 0.5)).abs() < 1e-12, "{loss}");

@@ -2,6 +2,9 @@
 
 use crate::support::{self, Data, KEY, normals, scatter, small, wrong_gradients};
 use vdn_autograd::{Noise, Tape};
+use vdn_model::controllers::{
+    Goal, LayerControl, LayerControlConfig, PersistenceConfig, PersistenceTarget, Timing,
+};
 use vdn_model::{
     Activation, ArTerm, Bindings, EarlierWindow, Forecaster, ForecasterConfig, Graph, Intervention,
     LocalObjective, LossOptions, LossTerms, Mode, ModelError, Objective, Parameters, PerLayer,
@@ -103,7 +106,13 @@ fn every_layer_has_its_own_weight_of_the_kl() {
     }
     // Objectives of other models are refused by name.
     let narrow = LocalObjective::new(3, 0.1);
+    let mut wish = LayerControl::new(4, 1, LayerControlConfig::default());
+    let config = PersistenceConfig::new(Goal::Target(0.3));
+    wish.add(PersistenceTarget::between_windows(4, config).unwrap(), Timing::ALWAYS).unwrap();
+    let wish = Some(&wish.levers().objective);
     let cases = [
+        (local_objectives([wish]), "a persistence target needs the predecessors"),
+        (local_objectives([None, wish]), "a persistence target in layer 2: above the first layer"),
         (local_objectives([None, Some(&narrow)]), "3 KL weights for 4 units of layer 2"),
         (local_objectives([None, None, None, first]), "for layer 4"),
     ];
