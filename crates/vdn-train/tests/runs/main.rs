@@ -2,12 +2,14 @@
 
 mod compatibility;
 mod control;
+mod control_refusals;
 mod diagnostics;
 mod generators;
 mod layers;
 mod non_finite;
 mod persistence;
 mod report;
+mod selection;
 mod stack_control;
 mod stacks;
 mod support;
