@@ -13,7 +13,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use vdn_tensor::parallel::Pool;
 use vdn_train::{
-    MAX_THREADS, RunDirectory, TrainError, evaluate_run, forecast_run, report_run, train_run,
+    Inference, MAX_THREADS, RunDirectory, TrainError, evaluate_run_by, forecast_run_by, report_run,
+    train_run,
 };
 
 fn main() -> ExitCode {
@@ -70,6 +71,11 @@ fn pool(threads: usize) -> Result<Pool, String> {
     Pool::new(threads).map_err(|e| e.to_string())
 }
 
+/// By moments where that is asked for.
+fn inference(moments: bool) -> Inference {
+    if moments { Inference::Moments } else { Inference::Samples }
+}
+
 fn run(command: Command) -> Result<(), String> {
     let one_line = |error: TrainError| error.to_string();
     match command {
@@ -90,10 +96,11 @@ fn run(command: Command) -> Result<(), String> {
                 say(&format!("written to {}", out.display()))?;
             }
         }
-        Command::Evaluate { run, threads } => {
+        Command::Evaluate { run, moments, threads } => {
             let run = RunDirectory::open(&run).map_err(one_line)?;
             let pool = pool(threads)?;
-            let report = pool.run(|| evaluate_run(&run)).map_err(one_line)?;
+            let report =
+                pool.run(|| evaluate_run_by(&run, inference(moments))).map_err(one_line)?;
             say(&report.to_string())?;
         }
         Command::Report { run, out, threads } => {
@@ -104,10 +111,11 @@ fn run(command: Command) -> Result<(), String> {
             vdn_train::write_atomically(&path, page.as_bytes()).map_err(one_line)?;
             say(&format!("written to {}", path.display()))?;
         }
-        Command::Forecast { run, data, out, threads } => {
+        Command::Forecast { run, data, out, moments, threads } => {
             let run = RunDirectory::open(&run).map_err(one_line)?;
             let pool = pool(threads)?;
-            let csv = pool.run(|| forecast_run(&run, data.as_deref())).map_err(one_line)?;
+            let forecast = || forecast_run_by(&run, data.as_deref(), inference(moments));
+            let csv = pool.run(forecast).map_err(one_line)?;
             match out {
                 Some(path) => {
                     vdn_train::write_atomically(&path, csv.as_bytes()).map_err(one_line)?;

@@ -24,6 +24,9 @@ pub(crate) enum Command {
     Evaluate {
         /// The run directory.
         run: PathBuf,
+        /// Score the normal forecasts that have the model's mean and variance in closed form, without samples.
+        #[arg(long)]
+        moments: bool,
         /// Threads; 0: one for each processor.
         #[arg(long, default_value_t = 0)]
         threads: usize,
@@ -49,6 +52,9 @@ pub(crate) enum Command {
         /// Where to write (standard output if left out).
         #[arg(long)]
         out: Option<PathBuf>,
+        /// Normal forecasts with the model's mean and variance in closed form, without samples.
+        #[arg(long)]
+        moments: bool,
         /// Threads; 0: one for each processor.
         #[arg(long, default_value_t = 0)]
         threads: usize,

@@ -45,6 +45,16 @@ pub struct GatedHead {
     stream: u32,
 }
 
+/// The maps of a head but for the score.
+pub(crate) struct HeadParts<'a> {
+    pub(crate) channels: usize,
+    pub(crate) norm: &'a LayerNorm,
+    pub(crate) hidden: &'a Linear,
+    pub(crate) skip: &'a Linear,
+    pub(crate) gate: Option<&'a Linear>,
+    pub(crate) delta: &'a Linear,
+}
+
 impl GatedHead {
     /// A head; `stream` is the noise stream of its dropout.
     pub fn new<T: Element>(builder: &mut Builder<'_, T>, config: HeadConfig, stream: u32) -> Self {
@@ -106,6 +116,12 @@ impl GatedHead {
             };
             Ok((y, score))
         })
+    }
+
+    /// Its maps.
+    pub(crate) fn parts(&self) -> HeadParts<'_> {
+        let Self { norm, hidden, skip, gate, delta, .. } = self;
+        HeadParts { channels: self.config.channels, norm, hidden, skip, gate: gate.as_ref(), delta }
     }
 
     /// The parameters as replacements of single channels need them.

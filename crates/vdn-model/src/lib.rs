@@ -40,8 +40,8 @@ pub use ar_penalty::{ArScale, BandCentre, ar_penalty};
 pub use error::ModelError;
 pub use forecaster::{
     Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LocalObjectives,
-    LocalTermsOfLayers, LossOptions, LossTerms, Objective, Posteriors, Prediction, UnitEffects,
-    Variant, local_objectives,
+    LocalTermsOfLayers, LossOptions, LossTerms, Objective, Posteriors, Prediction,
+    PredictiveMoments, UnitEffects, Variant, local_objectives,
 };
 pub use graph::{Bindings, Graph, Mode};
 pub use head::{GatedHead, HeadConfig};

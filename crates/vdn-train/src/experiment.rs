@@ -5,7 +5,7 @@ use crate::compare::{ridge, seasonal_naive};
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::error::TrainError;
-use crate::evaluate::evaluate;
+use crate::evaluate::{Inference, evaluate, evaluate_moments};
 use crate::examine::stored_seen;
 use crate::metrics::{PredictiveScore, Summary};
 use crate::report::{Report, Row};
@@ -130,12 +130,7 @@ impl Experiment {
         let score = predictive_score(model.score());
         let (summary, units) =
             evaluate(model, parameters, &self.data, test, noise, Intervention::None, averages)?;
-        let name = match model.config().variant {
-            Variant::Variational => "variational units",
-            Variant::Twin => "deterministic twin",
-            Variant::ReferenceTwin => "reference's twin",
-            Variant::GatedTwin => "gated deterministic twin",
-        };
+        let name = contestant(model.config().variant);
         let mut row = Row::new(name, &summary, score).with_units(units.as_ref());
         row.parameters = Some(model.used_parameters(parameters));
         if let Some(trained) = trained {
@@ -159,6 +154,24 @@ impl Experiment {
         Ok((summary, units))
     }
 
+    /// Scores a stored model on the test windows by its moments.
+    fn score_by_moments(
+        &self,
+        model: &Forecaster,
+        parameters: &Parameters<f32>,
+    ) -> Result<Row, TrainError> {
+        let averages = self.config.train.averages();
+        let test = &self.data.splits().test;
+        let summary = evaluate_moments(model, parameters, &self.data, test, averages)?;
+        let name = match model.config().variant {
+            Variant::Variational => "variational units, by moments",
+            other => contestant(other),
+        };
+        let mut row = Row::new(name, &summary, predictive_score(model.score()));
+        row.parameters = Some(model.used_parameters(parameters));
+        Ok(row)
+    }
+
     fn score_baselines(
         &self,
         rows: &mut Vec<Row>,
@@ -170,6 +183,16 @@ impl Experiment {
         let summary = seasonal_naive(&self.data, self.season.0, averages)?;
         rows.push(Row::new(&format!("seasonal naive, {} steps", self.season.0), &summary, score));
         Ok(())
+    }
+}
+
+/// The name of a model in the table.
+fn contestant(variant: Variant) -> &'static str {
+    match variant {
+        Variant::Variational => "variational units",
+        Variant::Twin => "deterministic twin",
+        Variant::ReferenceTwin => "reference's twin",
+        Variant::GatedTwin => "gated deterministic twin",
     }
 }
 
@@ -284,8 +307,32 @@ pub fn evaluate_run(run: &RunDirectory) -> Result<Report, TrainError> {
     Ok(evaluate_stored(run)?.report)
 }
 
-/// [`evaluate_run`], with what it was computed from.
-pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainError> {
+/// [`evaluate_run`], by samples or by moments. By moments no sample is drawn: the table has the model's scores alone, without
+/// those of swapped latents, and nothing of its units.
+///
+/// # Errors
+/// Those of [`evaluate_run`]; a model that has no moments ([`Forecaster::predict_moments`]).
+pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Report, TrainError> {
+    if inference == Inference::Samples {
+        return evaluate_run(run);
+    }
+    let experiment = stored_experiment(run)?;
+    let mut report = experiment.report()?;
+    let mut stages = vec![Stage::Model];
+    if run.weights(true).exists() {
+        stages.push(Stage::Twin);
+    }
+    for stage in stages {
+        let (model, parameters) = load_model(&experiment, run, stage)?;
+        report.rows.push(experiment.score_by_moments(&model, &parameters)?);
+    }
+    let score = predictive_score(experiment.forecaster_config(Stage::Model)?.score);
+    experiment.score_baselines(&mut report.rows, score)?;
+    Ok(report)
+}
+
+/// What a run was trained on.
+fn stored_experiment(run: &RunDirectory) -> Result<Experiment, TrainError> {
     let experiment = Experiment::load(run.read_config()?)?;
     let (names, scaler) = run.read_scaler()?;
     let (now_names, now) = (experiment.data.names(), experiment.data.scaler());
@@ -297,6 +344,12 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
         let reason = "these are not the scales of the data: the data, or this file, changed since";
         return Err(TrainError::format(&run.file("scaler.json"), reason));
     }
+    Ok(experiment)
+}
+
+/// [`evaluate_run`], with what it was computed from.
+pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainError> {
+    let experiment = stored_experiment(run)?;
     let mut report = experiment.report()?;
     let (model, parameters) = load_model(&experiment, run, Stage::Model)?;
     let (summary, units) =

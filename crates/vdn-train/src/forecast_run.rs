@@ -3,7 +3,7 @@
 use crate::checkpoint::load_weights;
 use crate::data::{Dataset, Table};
 use crate::error::TrainError;
-use crate::evaluate::forecast;
+use crate::evaluate::{Inference, forecast_by};
 use crate::run::RunDirectory;
 use std::fmt::Write;
 use std::path::Path;
@@ -18,6 +18,18 @@ const QUANTILES: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
 /// # Errors
 /// The directory, the data or the weights cannot be read; a series of the run is missing, or too short.
 pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, TrainError> {
+    forecast_run_by(run, data, Inference::Samples)
+}
+
+/// [`forecast_run`], by samples or by moments: then the quantiles are those of normal distributions.
+///
+/// # Errors
+/// Those of [`forecast_run`]; a model that has no moments ([`Forecaster::predict_moments`]).
+pub fn forecast_run_by(
+    run: &RunDirectory,
+    data: Option<&Path>,
+    inference: Inference,
+) -> Result<String, TrainError> {
     let mut config = run.read_config()?.resolved();
     config.validate()?;
     let (names, scaler) = run.read_scaler()?;
@@ -39,7 +51,8 @@ pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, T
         Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
     load_weights(&mut parameters, &run.weights(false))?;
     let windows: Vec<_> = data.latest_windows().collect();
-    let predictions = forecast(&model, &parameters, &data, &windows, config.train.noise())?;
+    let noise = config.train.noise();
+    let predictions = forecast_by(&model, &parameters, &data, &windows, noise, inference)?;
     let mut csv = "series,step,mean".to_owned();
     for tau in QUANTILES {
         write!(csv, ",q{tau}").expect("writing to a string cannot fail");

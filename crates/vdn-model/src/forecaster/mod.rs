@@ -4,6 +4,7 @@
 mod config;
 mod local;
 mod loss;
+mod moments;
 mod non_finite;
 mod posteriors;
 mod prediction;
@@ -12,6 +13,7 @@ mod unit_effects;
 pub use config::{ForecasterConfig, Objective, Variant};
 pub use local::{LocalObjectives, LocalTermsOfLayers, LossOptions, local_objectives};
 pub use loss::{BatchScores, LossTerms};
+pub use moments::PredictiveMoments;
 pub use posteriors::Posteriors;
 pub use prediction::{Intervention, Prediction};
 pub use unit_effects::UnitEffects;

@@ -1,9 +1,7 @@
 //! The exact moments of the exact GELU, `g(x) = x Phi(x)`, of a normal variable.
 
+use super::quadrature::legendre;
 use vdn_tensor::Real;
-
-/// Nodes of the Gauss-Legendre rule for Owen's function.
-const NODES: usize = 32;
 
 /// What `g(x)`, `x ~ Normal(mean, variance)`, has.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,12 +45,14 @@ fn cdf(x: f64) -> f64 {
 /// assert!((gelu_moments(0.0, 1.0).mean - 0.5 / std::f64::consts::PI.sqrt()).abs() < 1e-15);
 /// ```
 ///
+/// NaN gives NaN.
+///
 /// # Panics
 /// The variance is negative.
 #[must_use]
 pub fn gelu_moments(mean: f64, variance: f64) -> GeluMoments {
     let (m, v) = (mean, variance);
-    assert!(v >= 0.0, "gelu_moments: variance {v}");
+    assert!(!(v < 0.0), "gelu_moments: variance {v}");
     let square = 1.0 + v;
     let root = square.sqrt();
     let t = m / root;
@@ -72,7 +72,7 @@ pub fn gelu_moments(mean: f64, variance: f64) -> GeluMoments {
     let second = m * x_squared + v * (squared + 2.0 * x_both);
     GeluMoments {
         mean: expectation,
-        variance: (second - expectation * expectation).max(0.0),
+        variance: super::not_negative(second - expectation * expectation),
         slope: at + density * tilted_mean,
         curvature: density * (2.0 - tilted_mean * tilted_mean - tilted_variance),
     }
@@ -87,35 +87,6 @@ fn owen(h: f64, a: f64) -> f64 {
         sum += weight * (-0.5 * h * h * one).exp() / one;
     }
     0.5 * a * sum / std::f64::consts::TAU
-}
-
-/// Nodes and weights of the Gauss-Legendre rule on [-1, 1], by Newton's method on the three-term recurrence.
-fn legendre() -> &'static [(f64, f64); NODES] {
-    static RULE: std::sync::OnceLock<[(f64, f64); NODES]> = std::sync::OnceLock::new();
-    RULE.get_or_init(|| {
-        let n = NODES as f64;
-        let mut rule = [(0.0, 0.0); NODES];
-        for (i, pair) in rule.iter_mut().enumerate() {
-            let mut x = (std::f64::consts::PI * (i as f64 + 0.75) / (n + 0.5)).cos();
-            let mut slope = 1.0;
-            for _ in 0..100 {
-                let (mut before, mut value) = (1.0, x);
-                for k in 2..=NODES {
-                    let k = k as f64;
-                    (before, value) =
-                        (value, ((2.0 * k - 1.0) * x * value - (k - 1.0) * before) / k);
-                }
-                slope = n * (x * value - before) / (x * x - 1.0);
-                let step = value / slope;
-                x -= step;
-                if step.abs() < 1e-16 {
-                    break;
-                }
-            }
-            *pair = (x, 2.0 / ((1.0 - x * x) * slope * slope));
-        }
-        rule
-    })
 }
 
 #[cfg(test)]

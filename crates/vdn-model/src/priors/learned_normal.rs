@@ -34,6 +34,11 @@ impl LearnedNormal {
         [graph.parameter(self.mean), graph.parameter(self.log_scale)]
     }
 
+    /// The id of the log-scale, `[units]`.
+    pub(crate) fn log_scale(&self) -> ParameterId {
+        self.log_scale
+    }
+
     /// The divergence of `Normal(mu, e^logvar)` from it in nats, element by element.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use vdn_tensor::{Element, Shape};
 
 /// How the activities below reach those of the layer directly.
 #[derive(Clone, Debug)]
-enum Residual {
+pub(crate) enum Residual {
     Same,
     Projected(Linear),
 }
@@ -99,6 +99,16 @@ impl StackLayer {
     /// The map of its deterministic units; `None` if it has none.
     pub(crate) fn deterministic(&self) -> Option<&Linear> {
         self.deterministic.as_ref()
+    }
+
+    /// The normalisation of the activities below, where there is one.
+    pub(crate) fn norm(&self) -> Option<&LayerNorm> {
+        self.norm.as_ref()
+    }
+
+    /// How the activities below reach its own directly, where they do.
+    pub(crate) fn residual(&self) -> Option<&Residual> {
+        self.residual.as_ref()
     }
 
     /// The number of activities that it sends on.

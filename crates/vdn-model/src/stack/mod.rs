@@ -9,6 +9,7 @@ mod layer;
 mod swap;
 
 pub use config::{Activation, MAX_DEPTH, PerLayer, StackLayerConfig};
+pub(crate) use layer::Residual;
 pub use layer::{StackLayer, TwinUnits};
 pub(crate) use swap::swapped;
 
