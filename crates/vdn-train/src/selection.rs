@@ -99,6 +99,11 @@ impl Candidate {
         (1.0 - self.low.unwrap_or(0.0) - self.high.unwrap_or(0.0)).clamp(0.0, 1.0)
     }
 
+    fn has_nan(&self) -> bool {
+        let Self { epoch: _, nll, mse, low, high, inside, band, kl } = *self;
+        [nll, mse, low, high, inside, band, kl].into_iter().flatten().any(f64::is_nan)
+    }
+
     fn inside(&self) -> f64 {
         self.inside.unwrap_or_else(|| self.inside_from_shares())
     }
@@ -163,10 +168,10 @@ impl SelectionRule {
             || inside < self.inside_min
             || (low > self.low_max && inside < self.inside_target)
             || seen.band.unwrap_or(0.0) > 6.0 * self.band_cap;
-        !failed || seen.epoch.is_some_and(|epoch| epoch < self.gate_epoch)
+        !failed && !seen.has_nan() || seen.epoch.is_some_and(|epoch| epoch < self.gate_epoch)
     }
 
-    /// The score of an epoch; smaller is better.
+    /// The score of an epoch; smaller is better. Infinite where a measure is not a number.
     ///
     /// ```
     /// use vdn_train::{Candidate, SelectionRule};
@@ -178,6 +183,9 @@ impl SelectionRule {
     /// ```
     #[must_use]
     pub fn score(&self, seen: &Candidate) -> f64 {
+        if seen.has_nan() {
+            return f64::INFINITY;
+        }
         let excess = |x: f64| x.max(0.0).powi(2);
         let base = seen.nll.or(seen.mse).unwrap_or(1e18);
         let (low, high) = (seen.low.unwrap_or(0.0), seen.high.unwrap_or(0.0));
@@ -193,5 +201,28 @@ impl SelectionRule {
             score += self.invalid;
         }
         score
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_number_is_never_good() {
+        let rule = SelectionRule { kl_cap: Some(10.0), ..SelectionRule::default() };
+        let good = Candidate { epoch: Some(9), nll: Some(0.7), ..Candidate::default() };
+        assert!(rule.valid(&good) && rule.score(&good) == 0.7);
+        let nan = Some(f64::NAN);
+        for bad in [
+            Candidate { nll: nan, ..good },
+            Candidate { low: nan, ..good },
+            Candidate { high: nan, ..good },
+            Candidate { inside: nan, ..good },
+            Candidate { band: nan, ..good },
+            Candidate { kl: nan, ..good },
+        ] {
+            assert!(!rule.valid(&bad) && rule.score(&bad) == f64::INFINITY, "{bad:?}");
+        }
     }
 }

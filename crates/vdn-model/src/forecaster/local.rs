@@ -169,7 +169,7 @@ impl Forecaster {
             let Some(last) = (0..MAX_DEPTH).rev().find(wants) else { continue };
             if (0..=last).filter(wants).any(|i| self.config.prior.get(i) != LayerPrior::Standard) {
                 let reason = "an autoregressive penalty, or a persistence target, compares means under the standard prior";
-                return Err(ModelError::config("autoregression", reason));
+                return Err(ModelError::config("prior", reason));
             }
             let means = self.earlier_means(graph, batch, kind, last, options)?;
             for index in (0..=last).filter(wants) {

@@ -254,6 +254,11 @@ impl ControlConfig {
 
     /// The energy bands that the settings describe.
     pub(super) fn energy_bands(&self, layer: &ControlledLayer) -> Result<EnergyBand, TrainError> {
+        let spread = self.band_spread;
+        if !(layer.reference || spread >= 1.0 && spread.is_finite()) {
+            let reason = "has to be at least 1 and finite";
+            return Err(TrainError::config(format!("control.band_spread = {spread}: {reason}")));
+        }
         let single = if layer.reference { SingleUnit::LowEnd } else { SingleUnit::Centre };
         let shape = BandShape::Heterogeneous {
             spread: self.band_spread,

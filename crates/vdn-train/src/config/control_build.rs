@@ -58,6 +58,13 @@ impl ControlConfig {
                     let reason = "control.geco.tolerance: has to be given, in nats per time step";
                     return Err(TrainError::config(reason));
                 };
+                let [min, max] = [self.geco.min, self.geco.max];
+                if let Some(initial) = self.geco.initial.filter(|x| !(min..=max).contains(x)) {
+                    let reason = format!(
+                        "control.geco.initial = {initial}: has to be in [min, max], [{min}, {max}]"
+                    );
+                    return Err(TrainError::config(reason));
+                }
                 let config = GecoConfig {
                     tolerance,
                     initial: self.geco.initial.unwrap_or(layer.beta),

@@ -88,6 +88,8 @@ impl ControlConfig {
         let refuse = |reason: &str| {
             TrainError::config(format!("control.layer {layer}: {}", one_line(reason)))
         };
+        // What a layer names leaves it the mode of all.
+        let base = Self { mode: Some(self.chosen_mode()), ..base };
         let mut table = Table::try_from(&base).map_err(|error| refuse(&error.to_string()))?;
         own.for_each(|own| merge(&mut table, &own.settings));
         table.try_into().map_err(|error: toml::de::Error| refuse(error.to_string().trim_end()))
@@ -101,8 +103,8 @@ impl ControlConfig {
         for (place, own) in self.layer.iter().enumerate() {
             let layer = own.layer;
             if layer == 0 || depth.is_some_and(|depth| layer > depth) {
-                let depth = depth.map_or_else(String::new, |depth| format!(" to {depth}"));
-                let reason = format!("control.layer: layer = {layer}, has to be 1{depth}");
+                let last = depth.map_or_else(String::new, |depth| format!(", at most {depth}"));
+                let reason = format!("control.layer: layer = {layer}, has to be at least 1{last}");
                 return Err(TrainError::config(reason));
             }
             if self.layer[..place].iter().any(|other| other.layer == layer) {

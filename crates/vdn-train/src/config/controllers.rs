@@ -114,11 +114,16 @@ impl PersistenceSettings {
     /// What is wanted.
     ///
     /// # Errors
-    /// Neither a target nor both ends of an interval.
+    /// Neither a target nor both ends of an interval, or both.
     fn goal(&self) -> Result<Goal, TrainError> {
         match (self.target, self.low, self.high) {
-            (Some(target), ..) => Ok(Goal::Target(target)),
+            (Some(target), None, None) => Ok(Goal::Target(target)),
             (None, Some(low), Some(high)) => Ok(Goal::Interval(low, high)),
+            (Some(_), ..) => {
+                let reason =
+                    "control.persistence: target and low or high are given, one excludes the other";
+                Err(TrainError::config(reason))
+            }
             _ => {
                 let reason =
                     "control.persistence: target, or low and high, has to be given, in (-1, 1)";

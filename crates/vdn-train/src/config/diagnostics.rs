@@ -57,12 +57,13 @@ impl DiagnosticsConfig {
                 "diagnostics.samples = {samples}: has to be at least 2"
             )));
         }
-        let inside = |x: f64| x >= 0.0 && x.is_finite();
-        for (name, x) in [("rate_low", self.rate_low), ("rate_high", self.rate_high)] {
-            if let Some(x) = x.filter(|&x| !inside(x)) {
-                let reason = format!("diagnostics.{name} = {x}: has to be at least 0 and finite");
-                return Err(TrainError::config(reason));
-            }
+        if let Some(low) = self.rate_low.filter(|&x| !(x >= 0.0 && x.is_finite())) {
+            let reason = format!("diagnostics.rate_low = {low}: has to be at least 0 and finite");
+            return Err(TrainError::config(reason));
+        }
+        if let Some(high) = self.rate_high.filter(|x| x.is_nan() || *x < 0.0) {
+            let reason = format!("diagnostics.rate_high = {high}: has to be at least 0");
+            return Err(TrainError::config(reason));
         }
         if let (Some(low), Some(high)) = (self.rate_low, self.rate_high)
             && low > high
@@ -115,8 +116,12 @@ impl DiagnosticsConfig {
         let [low, high] = [self.rate_low.unwrap_or(low), self.rate_high.unwrap_or(high)];
         if low > high {
             let (given, other) = match self.rate_low {
-                Some(_) => (format!("rate_low = {low}"), format!("at most {high}, rate_high")),
-                None => (format!("rate_high = {high}"), format!("at least {low}, rate_low")),
+                Some(_) => {
+                    (format!("rate_low = {low}"), format!("at most {high}, where rate_high is"))
+                }
+                None => {
+                    (format!("rate_high = {high}"), format!("at least {low}, where rate_low is"))
+                }
             };
             return Err(TrainError::config(format!("diagnostics.{given}: has to be {other}")));
         }

@@ -6,7 +6,7 @@ use super::controlled_layer::ControlledLayer;
 use super::controller_set::ControllerName;
 use super::controllers::BudgetScope;
 use crate::error::TrainError;
-use vdn_model::controllers::{PersistenceTarget, SigmaGuardConfig, UnitConstraints};
+use vdn_model::controllers::{EnergyBand, PersistenceTarget, SigmaGuardConfig, UnitConstraints};
 use vdn_model::{LayerPrior, Objective, SigmaMode};
 
 /// What a controller asks of a measure, nats: of each latent dimension, or of their mean.
@@ -45,6 +45,45 @@ fn refuse(a: ControllerName, b: ControllerName, why: impl std::fmt::Display) -> 
     ))
 }
 
+/// How far from 0 something in an interval is at least.
+fn distance_from_zero([low, high]: [f64; 2]) -> f64 {
+    low.max(-high).max(0.0)
+}
+
+/// Checks the persistence target against energy bands. Means alone carry it, `|rho| <= C2/(C2 + V)`, and an energy of at most
+/// `hi` leaves `V <= hi (1 - |rho|)/|rho|`; the KL of such a unit is at least `(V - 1 - ln V)/2`.
+fn check_persistence_in_bands(
+    control: &ControlConfig,
+    band: &EnergyBand,
+    kl: &[Demand],
+    least_sigma: f64,
+) -> Result<(), TrainError> {
+    use ControllerName::Persistence;
+    let wanted = distance_from_zero(control.persistence.config()?.goal.bounds());
+    for (unit, (lo, hi)) in band.lo.iter().zip(&band.hi).enumerate() {
+        let variance = hi * (1.0 - wanted) / wanted;
+        let is = format!(
+            "a correlation of {wanted} in the energy band [{lo:.4}, {hi:.4}] of unit {unit} leaves a variance of at most \
+             {variance:.4}"
+        );
+        if least_sigma * least_sigma > variance {
+            let name = Persistence.title();
+            return Err(TrainError::config(format!(
+                "control: {name} and the energy bands cannot go together: {is}, and deviations are at least {least_sigma}"
+            )));
+        }
+        let least = if variance < 1.0 { 0.5 * (variance - 1.0 - variance.ln()) } else { 0.0 };
+        if let Some(kl) = kl.iter().find(|kl| !kl.mean && kl.bounds[1] < least) {
+            let why = format!(
+                "{is}, and thus a KL of at least {least:.3} nats, more than {}",
+                kl.bounds[1]
+            );
+            return Err(refuse(Persistence, kl.name, why));
+        }
+    }
+    Ok(())
+}
+
 /// Checks the persistence target by itself, and against what else is asked of the rate, the KL and the means.
 fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result<(), TrainError> {
     use ControllerName::{Ar, Persistence, Rate};
@@ -66,8 +105,7 @@ fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result
         let why = "both pull at how alike the means of successive windows are";
         return Err(refuse(Ar, Persistence, why));
     }
-    // How far from 0 it has to be.
-    let wanted = low.max(-high).max(0.0);
+    let wanted = distance_from_zero([low, high]);
     let rate =
         budget(Rate, control.rate.constraint().goal.bounds(), control.rate.scope, layer.dims());
     let rate = control.has(Rate).then_some(rate);
@@ -94,7 +132,9 @@ pub(super) fn check_demands(
     control: &ControlConfig,
     layer: &ControlledLayer,
 ) -> Result<(), TrainError> {
-    use ControllerName::{Annealing, Capacity, FreeBits, Geco, Pi, Rate, Thermostat};
+    use ControllerName::{
+        Annealing, Ar, Capacity, FreeBits, Geco, Persistence, Pi, Rate, Thermostat,
+    };
     if layer.objective != Objective::Vib {
         for name in [Thermostat, FreeBits, Annealing, Capacity, Geco, Pi] {
             if control.has(name) {
@@ -111,7 +151,11 @@ pub(super) fn check_demands(
             return Err(refuse(name, Capacity, "the target takes the place of the weighted KL"));
         }
     }
-    if control.has(ControllerName::Persistence) {
+    if control.has(Ar) && layer.prior != LayerPrior::Standard {
+        let reason = "control.ar: compares means under the standard prior; model.prior is learned";
+        return Err(TrainError::config(reason));
+    }
+    if control.has(Persistence) {
         check_persistence(control, layer)?;
     }
     if layer.reference {
@@ -174,6 +218,9 @@ pub(super) fn check_demands(
         amortised,
     };
     constraints.check(layer.units)?;
+    if control.has(Persistence) {
+        check_persistence_in_bands(control, &band, &kl, constraints.sigma[0])?;
+    }
     for kl in kl {
         if !kl.mean {
             let kl = Some((kl.bounds, kl.name.title()));

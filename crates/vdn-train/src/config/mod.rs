@@ -208,6 +208,13 @@ impl RunConfig {
                 self.check_lag(name)?;
             }
         }
+        if self.control.has_anywhere(ControllerName::Persistence)
+            && self.train.windows_per_step() < 2
+        {
+            let reason =
+                "train.batch = 1 and the persistence target: a correlation takes two windows";
+            return Err(TrainError::config(reason));
+        }
         Ok(())
     }
 

@@ -1,7 +1,11 @@
 //! The names that settings of the model have in TOML.
 
 use crate::error::TrainError;
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, IntoDeserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
 use vdn_autograd::Score;
 use vdn_model::{
     Activation, Aggregation, Centre, LayerPrior, MAX_DEPTH, Objective, OutputNoiseMode, PerLayer,
@@ -180,13 +184,50 @@ names! {
 }
 
 /// One value for all layers, or one for each from the first up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum OneOrEach<V> {
     /// For all.
     One(V),
     /// For each.
     Each(Vec<V>),
+}
+
+/// By the kind of what is there, and not by trial, so that errors are those of the value: they list the names there are.
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for OneOrEach<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneOrEachVisitor(PhantomData))
+    }
+}
+
+struct OneOrEachVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for OneOrEachVisitor<V> {
+    type Value = OneOrEach<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value, or a list with one for each layer")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        V::deserialize(text.into_deserializer()).map(OneOrEach::One)
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
+        V::deserialize(number.into_deserializer()).map(OneOrEach::One)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        V::deserialize(number.into_deserializer()).map(OneOrEach::One)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        V::deserialize(number.into_deserializer()).map(OneOrEach::One)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, values: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(values)).map(OneOrEach::Each)
+    }
 }
 
 impl<V: Copy> OneOrEach<V> {

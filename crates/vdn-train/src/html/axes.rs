@@ -111,10 +111,10 @@ fn tick_label(x: f64, step: f64) -> String {
         return "0".to_owned();
     }
     if !(1e-3..1e5).contains(&x.abs()) {
-        let digits = (x.abs().log10().floor() - step.log10().floor()).clamp(0.0, 6.0) as usize;
+        let digits = (x.abs().log10().floor() - step.log10().floor()).clamp(0.0, 12.0) as usize;
         return format!("{x:.digits$e}").replace('-', "\u{2212}");
     }
-    let digits = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
+    let digits = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
     format!("{x:.digits$}").replace('-', "\u{2212}")
 }
 
@@ -282,6 +282,7 @@ mod tests {
             (1e-9, 3e-9, false),
             (1.234e6, 1.235e6, false),
             (-0.2, 0.3, false),
+            (0.5, 0.5 + 1e-9, false),
         ] {
             let scale = Scale::over([low, high].into_iter(), [0.0, 100.0], logarithmic);
             let ticks = scale.ticks();
@@ -291,7 +292,10 @@ mod tests {
             for (i, label) in labels.iter().enumerate() {
                 assert!(!labels[..i].contains(label), "{low} to {high}: {labels:?}");
                 let read: f64 = label.replace('\u{2212}', "-").parse().unwrap();
-                assert!((read - ticks[i]).abs() <= 1e-6 * ticks[i].abs(), "{labels:?} {ticks:?}");
+                assert!(
+                    (read - ticks[i]).abs() <= 1e-9 * (high - low).max(ticks[i].abs()),
+                    "{labels:?} {ticks:?}"
+                );
             }
         }
     }

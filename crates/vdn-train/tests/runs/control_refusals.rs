@@ -2,7 +2,7 @@
 
 use super::control::SMALL;
 use super::support::Failure;
-use vdn_train::RunConfig;
+use vdn_train::{OneOrEach, PriorName, RunConfig};
 
 fn config(text: &str) -> Result<RunConfig, Failure> {
     super::support::config(SMALL, text)
@@ -65,7 +65,7 @@ fn settings_outside_their_domains_are_refused_by_the_key_that_is_written() {
     for (key, value) in [("band_target", "nan"), ("band_spread", "inf"), ("homeostat_gain", "0.6")]
     {
         let error = refusal(&format!("[control]\nmode = \"homeo\"\n{key} = {value}\n"));
-        assert!(error.contains(&format!("control.{key}: ")), "{key}: {error}");
+        assert!(error.contains(&format!("control.{key}")), "{key}: {error}");
     }
     assert!(config("[control.rate]\nhigh = inf\n").is_ok(), "no upper end");
 }
@@ -109,6 +109,20 @@ fn contradictions_name_both_controllers_and_say_why() {
         ),
         ("controllers = [\"geco\"]", &["control.geco.tolerance"]),
         (
+            "controllers = [\"geco\"]\n[control.geco]\ntolerance = 1.0\ninitial = 5.0",
+            &["control.geco.initial = 5", "[min, max]"],
+        ),
+        // An energy of 0.006 at most and a correlation of 0.4 leave a variance of 0.009: a KL of 1.86 nats.
+        (
+            "mode = \"homeo\"\ncontrollers = [\"persistence\"]\n[control.persistence]\ntarget = 0.4",
+            &["the persistence target and the thermostat", "energy band", "of unit 0"],
+        ),
+        (
+            "controllers = [\"persistence\"]\n[control.persistence]\ntarget = 0.3\nlow = 0.1",
+            &["control.persistence: target and low or high"],
+        ),
+        ("mode = \"homeo\"\nband_spread = 0.5", &["control.band_spread = 0.5", "at least 1"]),
+        (
             "controllers = [\"free_bits\", \"thermostat\"]\n[control.free_bits]\nfloor = 0.5",
             &["free bits", "the thermostat", "below 0.5 nats has no weight"],
         ),
@@ -123,6 +137,25 @@ fn contradictions_name_both_controllers_and_say_why() {
             assert!(message.contains(part), "{text}: {message}");
         }
     }
+    let refused = |change: fn(&mut RunConfig)| {
+        let mut config = RunConfig::default();
+        change(&mut config);
+        config.resolved().validate().expect_err("refused").to_string()
+    };
+    let message = refused(|config| {
+        config.control.choose(["persistence"]).expect("a name");
+        config.control.persistence.target = Some(0.3);
+        config.train.batch = Some(1);
+    });
+    assert!(message.contains("train.batch = 1 and the persistence target"), "{message}");
+    let message = refused(|config| {
+        config.control.choose(["ar"]).expect("a name");
+        config.model.prior = Some(OneOrEach::One(PriorName::Learned));
+    });
+    assert!(
+        message.contains("control.ar: compares") && message.contains("model.prior"),
+        "{message}"
+    );
     for name in ["thermostat", "free_bits", "annealing", "capacity", "geco", "pi"] {
         let mut config = RunConfig::default();
         config.model.objective = Some(vdn_train::ObjectiveName::Elbo);
@@ -130,4 +163,27 @@ fn contradictions_name_both_controllers_and_say_why() {
         let message = config.resolved().validate().expect_err(name).to_string();
         assert!(message.contains("elbo"), "{name}: {message}");
     }
+}
+
+/// One value or one a layer: a wrong one is told from the names there are, wherever it stands.
+#[test]
+fn wrong_values_of_settings_for_each_layer_list_the_right_ones() {
+    let of = |text: &str| RunConfig::from_toml(text).unwrap_err().to_string();
+    for (text, parts) in [
+        ("[model]\nfamily = \"normla\"\n", ["normla", "student_t"]),
+        ("[model]\nfamily = [\"normal\", \"student\"]\n", ["student", "student_t"]),
+        ("[model]\nprior = \"leraned\"\n", ["leraned", "learned"]),
+        ("[model]\ndistributional_fraction = \"half\"\n", ["half", "f64"]),
+        ("[model]\nlayer_beta = [1.0, \"x\"]\n", ["\"x\"", "f64"]),
+    ] {
+        let message = of(text);
+        for part in parts {
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+    // An integer is a number, alone and in a list.
+    let config = RunConfig::from_toml("[model]\ndepth = 2\nlayer_beta = [1, 2.5]\n").unwrap();
+    assert_eq!(config.model.layer_beta, Some(OneOrEach::Each(vec![1.0, 2.5])));
+    let config = RunConfig::from_toml("[model]\ndistributional_fraction = 1\n").unwrap();
+    assert_eq!(config.model.distributional_fraction, Some(OneOrEach::One(1.0)));
 }

@@ -150,7 +150,7 @@ fn contradictions_name_the_layer_and_both_controllers() {
             &["layer 2", "energy band", "the thermostat", "mu2/2"],
         ),
         (layer(2, "controllers = [\"geco\"]"), &["layer 2", "control.geco.tolerance"]),
-        (layer(3, "mode = \"none\""), &["control.layer", "layer = 3", "1 to 2"]),
+        (layer(3, "mode = \"none\""), &["control.layer", "layer = 3", "at most 2"]),
         (layer(0, "mode = \"none\""), &["control.layer", "layer = 0"]),
         (layer(2, "mood = \"none\""), &["control.layer 2", "mood"]),
         (layer(2, "rate.targe = 0.5"), &["control.layer 2", "targe"]),
@@ -170,6 +170,17 @@ fn contradictions_name_the_layer_and_both_controllers() {
             assert!(message.contains(part), "{text}: {message}");
         }
     }
+}
+
+/// A layer that names controllers beside the mode has the mode of all, also where that is the default.
+#[test]
+fn a_layer_keeps_the_mode_that_nobody_names() {
+    let mut control = vdn_train::ControlConfig::default();
+    let own = "controllers = [\"kl\"]";
+    control.layer.push(vdn_train::LayerOverride::new(2, own).unwrap());
+    let of = |layer| control.of_layer(layer).unwrap();
+    assert!(of(1).has(vdn_train::ControllerName::Rate));
+    assert!(of(2).has(vdn_train::ControllerName::Rate) && of(2).has(vdn_train::ControllerName::Kl));
 }
 
 #[test]

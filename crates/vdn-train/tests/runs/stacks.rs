@@ -114,7 +114,10 @@ fn an_autoregressive_penalty_looks_at_the_prior_of_its_own_layer() {
             "standard" => assert!(result.is_ok(), "{:?}", result.err()),
             _ => {
                 let error = result.unwrap_err().to_string();
-                assert!(error.contains("autoregressive") && error.contains("standard"), "{error}");
+                assert!(
+                    error.contains("layer 2: control.ar") && error.contains("learned"),
+                    "{error}"
+                );
             }
         }
     }
