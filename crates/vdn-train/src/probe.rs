@@ -57,6 +57,8 @@ pub struct LayerProbe {
     /// The autocorrelation `rho` of each latent dimension between windows that share no row; `None` where the series are
     /// too short for that.
     pub rho: Option<Vec<f64>>,
+    /// The same between successive windows, `stride` rows apart, which share most of their rows: what a persistence target holds.
+    pub rho_stride: Option<Vec<f64>>,
     /// The rate of each latent dimension that is left when its mean `stride` rows earlier is known.
     pub rate_given_past: Option<Vec<f64>>,
     /// Each unit alone, of those that had interventions.
@@ -306,6 +308,7 @@ pub fn probe_on<T: Element>(
             worth,
             information,
             rho: apart.map(|pairs| pairs.rho()),
+            rho_stride: near.as_ref().map(|pairs| pairs.rho()),
             rate_given_past: near.map(|pairs| pairs.rate_given_past()),
             unit_use,
             seconds,

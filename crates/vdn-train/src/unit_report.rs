@@ -3,7 +3,7 @@
 //! Beside it, every unit of the best weights on a line of its own: `units.csv`. Columns: in a model of several layers `layer`,
 //! from 1, then `unit`, the measures on the
 //! validation windows (`rate, kl, mismatch, energy, sigma, beta, signal_to_noise, active, saturation, alive, drift`), those
-//! on the probe set (`information, information_error, rho, rate_given_past`; `value, value_error, net, share,
+//! on the probe set (`information, information_error, rho, rho_stride, rate_given_past`; `value, value_error, net, share,
 //! share_error` of units that had interventions), and `state`: `living`, or all reasons why not, joined by `+`. What was
 //! not measured is an empty cell.
 
@@ -67,6 +67,8 @@ pub struct ProbeReport {
     pub information_ceiling: Option<f64>,
     /// Mean autocorrelation between windows that share no row; `None` where series are too short.
     pub rho: Option<f64>,
+    /// The same between successive windows, `stride` rows apart; what a persistence target holds.
+    pub rho_stride: Option<f64>,
     /// Units that had interventions.
     pub units_probed: usize,
     /// The sum of their values, nats per window.
@@ -98,6 +100,7 @@ impl ProbeReport {
             information: probe.information.as_ref().map(|found| mean(&found.nats)),
             information_ceiling: probe.information.as_ref().map(|found| found.ceiling),
             rho: probe.rho.as_deref().map(mean),
+            rho_stride: probe.rho_stride.as_deref().map(mean),
             units_probed: found.units.len(),
             unit_values: found.value.iter().sum(),
             units_with_value: count(found.with_value(CONFIDENCE)),
@@ -182,6 +185,9 @@ impl UnitReport {
         }
         if let Some(rho) = probe.rho {
             write!(f, ", persistence {rho:.2}")?;
+            if let Some(near) = probe.rho_stride {
+                write!(f, " (of successive windows {near:.2})")?;
+            }
         }
         write!(f, " ({} windows, {:.1} s)", probe.windows, probe.seconds.iter().sum::<f64>())
     }
@@ -224,7 +230,7 @@ pub fn write_units(path: &Path, layers: &[LayerUnits<'_>]) -> Result<(), TrainEr
     }
     text.push_str(
         "unit,rate,kl,mismatch,energy,sigma,beta,signal_to_noise,active,saturation,alive,drift,information,\
-         information_error,rho,rate_given_past,value,value_error,net,share,share_error,state\n",
+         information_error,rho,rho_stride,rate_given_past,value,value_error,net,share,share_error,state\n",
     );
     layers.iter().for_each(|layer| push_units(&mut text, layer));
     write_atomically(path, text.as_bytes())
@@ -239,6 +245,7 @@ fn push_units(text: &mut String, layer: &LayerUnits<'_>) {
     let information = dims(found.map(|found| &found.nats[..]));
     let information_error = dims(found.map(|found| &found.error[..]));
     let rho = dims(probe.and_then(|p| p.rho.as_deref()));
+    let rho_stride = dims(probe.and_then(|p| p.rho_stride.as_deref()));
     let left = dims(probe.and_then(|p| p.rate_given_past.as_deref()));
     for unit in 0..d.units() {
         let of = |x: &[f64]| Some(x[unit]);
@@ -262,6 +269,7 @@ fn push_units(text: &mut String, layer: &LayerUnits<'_>) {
             maybe(information.as_ref()),
             maybe(information_error.as_ref()),
             maybe(rho.as_ref()),
+            maybe(rho_stride.as_ref()),
             maybe(left.as_ref()),
             place.map(|(p, i)| p.value[i]),
             place.map(|(p, i)| p.value_error[i]),
