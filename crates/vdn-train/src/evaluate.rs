@@ -28,17 +28,6 @@ const STEP: u32 = u32::MAX - 1;
 /// The stream that orders windows before their latents are swapped.
 const ORDER: u32 = (1 << 30) + 1;
 
-/// How a predictive distribution is found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Inference {
-    /// By samples of the units: a mixture of normals.
-    #[default]
-    Samples,
-    /// By moments, without samples: the normal distribution with the model's mean and variance
-    /// ([`Forecaster::predict_moments`]).
-    Moments,
-}
-
 /// What weighs the same in an average over windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -152,18 +141,6 @@ impl<'a, T: Element> Passes<'a, T> {
     }
 }
 
-/// The predictive distributions of windows by their moments, as normal distributions, without samples.
-fn by_moments<T: Element>(
-    model: &Forecaster,
-    parameters: &Parameters<T>,
-    data: &Dataset,
-    windows: &[WindowIndex],
-) -> Result<Prediction, TrainError> {
-    let mut buffers = BatchBuffers::default();
-    let batch = buffers.fill(data, windows, false)?;
-    Ok(model.predict_moments(parameters, &batch)?.normal())
-}
-
 /// The order in which windows are visited: shuffled where latents are swapped between neighbours.
 fn order_under(
     intervention: Intervention,
@@ -212,41 +189,6 @@ pub fn evaluate<T: Element>(
     }
     let units = (passes.statistics.rows() > 0).then_some(passes.statistics);
     Ok((scores.summary()?, units))
-}
-
-/// All metrics on windows of the normal distributions that have the model's predictive mean and variance
-/// ([`Forecaster::predict_moments`]): no sample is drawn.
-///
-/// # Errors
-/// Windows that do not fit the model; a model without such moments; a moment that is not finite.
-pub fn evaluate_moments<T: Element>(
-    model: &Forecaster,
-    parameters: &Parameters<T>,
-    data: &Dataset,
-    windows: &[WindowIndex],
-    averages: BatchAverages,
-) -> Result<Summary, TrainError> {
-    let mut scores = WindowAverages::new(ScoreSettings::default(), data, windows)?;
-    for chunk in windows.chunks(averages.batch.max(1)) {
-        let prediction = by_moments(model, parameters, data, chunk)?;
-        let weight = averages.weight(windows.len(), chunk.len());
-        scores.push(data, chunk, weight, |row| PredictedRow::new(&prediction, row))?;
-    }
-    scores.summary()
-}
-
-/// [`forecast`] by moments: for every window and step the normal distribution with the model's predictive mean and variance.
-///
-/// # Errors
-/// Those of [`evaluate_moments`].
-pub fn forecast_moments<T: Element>(
-    model: &Forecaster,
-    parameters: &Parameters<T>,
-    data: &Dataset,
-    windows: &[WindowIndex],
-) -> Result<Vec<Prediction>, TrainError> {
-    let chunks = windows.chunks(EVALUATION_BATCH);
-    chunks.map(|chunk| by_moments(model, parameters, data, chunk)).collect()
 }
 
 /// The mean exact CRPS of the predictive mixtures on windows.
@@ -330,21 +272,6 @@ pub(crate) fn per_window<V: Send>(
         to[0] = Some(score(row, &targets[row * horizon..][..horizon]));
     });
     found.into_iter().flatten().map(|score| score.map_err(Into::into)).collect()
-}
-
-/// [`forecast`] by samples or by moments.
-pub(crate) fn forecast_by<T: Element>(
-    model: &Forecaster,
-    parameters: &Parameters<T>,
-    data: &Dataset,
-    windows: &[WindowIndex],
-    noise: NoiseSeed,
-    inference: Inference,
-) -> Result<Vec<Prediction>, TrainError> {
-    match inference {
-        Inference::Samples => forecast(model, parameters, data, windows, noise),
-        Inference::Moments => forecast_moments(model, parameters, data, windows),
-    }
 }
 
 /// The predictive distribution of windows, in one piece.

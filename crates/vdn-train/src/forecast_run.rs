@@ -3,7 +3,7 @@
 use crate::checkpoint::load_weights;
 use crate::data::{Dataset, Table};
 use crate::error::TrainError;
-use crate::evaluate::{Inference, forecast_by};
+use crate::inference::{Inference, forecast_by};
 use crate::run::RunDirectory;
 use std::fmt::Write;
 use std::path::Path;

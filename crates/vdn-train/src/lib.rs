@@ -21,6 +21,7 @@ mod experiment;
 mod forecast_run;
 mod history;
 mod html;
+mod inference;
 mod layer_reports;
 mod layer_use;
 mod layers;
@@ -57,12 +58,13 @@ pub use control_step::ControlLog;
 pub use diagnose::{diagnose, layer_statistics, logvar_limits};
 pub use error::TrainError;
 pub use evaluate::{
-    Averaging, BatchAverages, EVALUATION_BATCH, Inference, block_length, evaluate,
-    evaluate_moments, forecast, forecast_moments, mean_crps, mean_log_likelihood,
+    Averaging, BatchAverages, EVALUATION_BATCH, block_length, evaluate, forecast, mean_crps,
+    mean_log_likelihood,
 };
 pub use experiment::{Stage, evaluate_run, evaluate_run_by, train_run};
 pub use forecast_run::{forecast_run, forecast_run_by};
 pub use history::{Epoch, EpochLayer, EpochUnits, write_history};
+pub use inference::{Inference, evaluate_moments, forecast_moments};
 pub use layer_reports::{LayerReport, LayerReports};
 pub use layer_use::{LayerUse, layer_use};
 pub use layers::{LayerRow, LayerTable, layer_table};
