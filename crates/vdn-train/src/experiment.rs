@@ -168,7 +168,7 @@ impl Experiment {
             Variant::Variational => "variational units, by moments",
             other => contestant(other),
         };
-        let mut row = Row::new(name, &summary, predictive_score(model.score()));
+        let mut row = Row::new(name, &summary, PredictiveScore::Marginal);
         row.parameters = Some(model.used_parameters(parameters));
         Ok(row)
     }
@@ -309,7 +309,7 @@ pub fn evaluate_run(run: &RunDirectory) -> Result<Report, TrainError> {
 }
 
 /// [`evaluate_run`], by samples or by moments. By moments no sample is drawn: the table has the model's scores alone, without
-/// those of swapped latents, and nothing of its units.
+/// those of swapped latents, and nothing of its units; NLL is the marginal score, whichever the model is trained with.
 ///
 /// # Errors
 /// Those of [`evaluate_run`]; a model that has no moments ([`Forecaster::predict_moments`]).
@@ -319,6 +319,8 @@ pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Repor
     }
     let experiment = stored_experiment(run)?;
     let mut report = experiment.report()?;
+    // Of a normal distribution, whatever the model is trained with.
+    report.score = "marginal".to_owned();
     let mut stages = vec![Stage::Model];
     if run.weights(true).exists() {
         stages.push(Stage::Twin);
@@ -327,8 +329,7 @@ pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Repor
         let (model, parameters) = load_model(&experiment, run, stage)?;
         report.rows.push(experiment.score_by_moments(&model, &parameters)?);
     }
-    let score = predictive_score(experiment.forecaster_config(Stage::Model)?.score);
-    experiment.score_baselines(&mut report.rows, score)?;
+    experiment.score_baselines(&mut report.rows, PredictiveScore::Marginal)?;
     Ok(report)
 }
 

@@ -165,7 +165,7 @@ impl fmt::Display for Report {
         }
         write!(
             f,
-            "NLL: {} score, nats per time step. CRPS: exact, of the predictive mixture. cover90: share of targets in the\n\
+            "NLL: {} score, nats per time step. CRPS: exact, of the predictive distribution. cover90: share of targets in the\n\
              central 90 % interval. rate: mean over units, nats; beside it the share of units that carry 0.05 nats or more.",
             self.score
         )?;

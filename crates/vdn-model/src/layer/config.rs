@@ -37,20 +37,28 @@ pub enum UnitFamily {
     },
 }
 
+/// More degrees of freedom make Student's t a normal distribution to single precision.
+const MAX_DEGREES_OF_FREEDOM: f64 = 1e7;
+
 impl UnitFamily {
     /// The family in the terms of the tape; `None` for those that the fused Gaussian operation serves.
     ///
     /// # Errors
-    /// Too few degrees of freedom.
+    /// Too few degrees of freedom, or too many.
     pub(crate) fn location_scale(self) -> Result<Option<LocationScale>, ModelError> {
         match self {
             Self::Normal | Self::LogNormal => Ok(None),
             Self::Laplace => Ok(Some(LocationScale::Laplace)),
             Self::Logistic => Ok(Some(LocationScale::Logistic)),
             Self::StudentT { degrees_of_freedom: nu } => match StudentT::new(nu) {
-                Some(family) if nu > 2.0 => Ok(Some(LocationScale::StudentT(family))),
+                Some(family) if nu > 2.0 && nu <= MAX_DEGREES_OF_FREEDOM => {
+                    Ok(Some(LocationScale::StudentT(family)))
+                }
                 _ => {
-                    let reason = format!("{nu}, has to be above 2: else the prior has no variance");
+                    let reason = format!(
+                        "{nu}, has to be above 2 (else the prior has no variance) and at most {MAX_DEGREES_OF_FREEDOM} (a normal to \
+                         single precision)"
+                    );
                     Err(ModelError::config("degrees_of_freedom", reason))
                 }
             },

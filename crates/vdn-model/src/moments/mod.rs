@@ -2,11 +2,11 @@
 //!
 //! Exact: every affine map; a layer's own noise, `Cov z = Cov mu + E diag sigma^2`, because the noise has mean 0 and is
 //! independent of the context; mean and variance of the GELU of a normal variable ([`gelu_moments`]); residuals, `Cov(g(x), x) =
-//! E g'(x) Var x`. So the first layer and any affine function of it are exact, the mean of the second too, and its covariance
-//! where deviations are parameters.
+//! E g'(x) Var x`. So the first layer and any affine function of it are exact, whatever the family; of normal units and without
+//! layer normalisation the mean of the second is exact too, and its covariance where deviations are parameters.
 //!
 //! Approximate, because a layer above the first is no longer normal: each activity is taken as normal with the moments that
-//! it has, covariances of GELUs are the first two terms of their series in the covariance, and the logarithm of a deviation
+//! it has (so are units of other families, where a GELU follows), covariances of GELUs are the first two terms of their series in the covariance, and the logarithm of a deviation
 //! that depends on its input is taken as normal. Layer normalisation, of a stack's layers and of the head, is expanded around
 //! the variance expected over the layer. The head's gate and what it multiplies are taken as jointly normal
 //! ([`gated_moments`]).

@@ -28,6 +28,10 @@ fn affine<'a, T: Element>(map: &Linear, parameters: &'a Parameters<T>) -> Affine
     Affine { weight: stored(parameters, map.weight()), bias: stored(parameters, map.bias()) }
 }
 
+/// Student's t has a fourth moment above so many degrees of freedom: without one the variances over a layer, which norms
+/// divide by, have none of their own.
+const MIN_DEGREES_OF_FREEDOM: f64 = 4.0;
+
 impl VariationalLayer {
     /// Mean and covariance of the layer's activities from those of its context: `E z = W E h + b`, `Cov z = W Cov(h) W^T + E
     /// diag sigma^2`. Where `log sigma` is a function of the context it is taken as normal, so that `E sigma^2 = e^(2 E log
@@ -66,6 +70,15 @@ impl VariationalLayer {
         if config.family == UnitFamily::LogNormal {
             let reason = "moments are not carried through log-normal units";
             return Err(ModelError::config("family", reason));
+        }
+        if let UnitFamily::StudentT { degrees_of_freedom: nu } = config.family
+            && nu <= MIN_DEGREES_OF_FREEDOM
+        {
+            let reason = format!(
+                "{nu}: moments are carried through Student's t of more than {MIN_DEGREES_OF_FREEDOM} degrees of freedom only, \
+                 below the next layer is far from normal"
+            );
+            return Err(ModelError::config("degrees_of_freedom", reason));
         }
         for context in contexts {
             if context.len() != config.inputs {

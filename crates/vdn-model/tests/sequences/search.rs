@@ -4,6 +4,8 @@
 pub(crate) struct Found<const N: usize> {
     pub(crate) at: [f64; N],
     pub(crate) rounds: usize,
+    /// The length of the gradient there.
+    pub(crate) slope: f64,
 }
 
 fn dot<const N: usize>(a: &[f64; N], b: &[f64; N]) -> f64 {
@@ -21,13 +23,14 @@ pub(crate) fn minimum<const N: usize>(
     let mut at = start;
     let (mut value, mut gradient) = f(&at);
     for rounds in 0..500 {
-        if dot(&gradient, &gradient).sqrt() < 1e-5 {
-            return Found { at, rounds };
+        let length = dot(&gradient, &gradient).sqrt();
+        if length < 1e-5 {
+            return Found { at, rounds, slope: length };
         }
         let mut step: [f64; N] = std::array::from_fn(|i| -dot(&inverse[i], &gradient));
         // No longer than 1/2: far from the minimum curvatures say little.
-        let length = dot(&step, &step).sqrt();
-        step.iter_mut().for_each(|s| *s *= (0.5 / length).min(1.0));
+        let far = dot(&step, &step).sqrt();
+        step.iter_mut().for_each(|s| *s *= (0.5 / far).min(1.0));
         let slope = dot(&step, &gradient);
         let mut factor = 1.0;
         let (next, (lower, there)) = loop {
@@ -38,7 +41,7 @@ pub(crate) fn minimum<const N: usize>(
             }
             factor *= 0.5;
             if factor < 1e-6 {
-                return Found { at, rounds };
+                return Found { at, rounds, slope: length };
             }
         };
         let s: [f64; N] = std::array::from_fn(|i| next[i] - at[i]);
@@ -59,7 +62,7 @@ pub(crate) fn minimum<const N: usize>(
         }
         (at, value, gradient) = (next, lower, there);
     }
-    Found { at, rounds: 500 }
+    Found { at, rounds: 500, slope: dot(&gradient, &gradient).sqrt() }
 }
 
 /// Standard errors of an estimate, where `f` is the negative log-likelihood times `scale`: by the curvature there.

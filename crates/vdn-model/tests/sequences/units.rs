@@ -259,17 +259,21 @@ fn learns_units(size: [usize; 2], samples: usize, starts: &[[f64; 6]]) {
         });
         (exact(numbers), gradient)
     });
+    assert!(mle.slope < 1e-4, "no maximum of the likelihood: {}", mle.slope);
+    let moved = mle.at.iter().zip(truth()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(moved > 1e-4, "the likelihood's maximum is the truth to {moved}: nothing was searched");
     let errors = standard_errors(&mle.at, scale, exact);
     let phi = |numbers: &Numbers, i: usize| numbers[i].tanh();
     let (mut model, mut tape) = (Model::new(), Tape::new());
-    let mut orders = Vec::new();
+    let (mut orders, mut signs) = (Vec::new(), Vec::new());
     for &tangents in starts {
-        let Found { at: learned, rounds } = minimum(start(tangents), |numbers| {
+        let Found { at: learned, rounds, slope } = minimum(start(tangents), |numbers| {
             let (bounds, gradient) =
                 model.bound(&mut tape, numbers, &x, count, samples).expect("it is a model");
             (-scale * mean(&bounds), gradient.map(|g| -scale * g))
         });
-        println!("{rounds} rounds");
+        println!("{rounds} rounds, slope {slope:.1e}");
+        assert!(slope < 1e-4, "not learned to the end: {slope}");
         let cosines = cosines(&learned, &mle.at);
         let order = order(&cosines);
         for (i, &unit) in order.iter().enumerate() {
@@ -282,10 +286,13 @@ fn learns_units(size: [usize; 2], samples: usize, starts: &[[f64; 6]]) {
             );
             assert!((got - best).abs() <= 0.01, "{got} {best}");
             assert!((got - PHI[i]).abs() <= 3.0 * error, "{got} {} +- {error}", PHI[i]);
+            // Both are of the same data, so that errors of sampling cancel: an angle of 0.045, as phi within 0.01.
             assert!(cosine.abs() > 0.999, "{cosine}");
+            signs.push(cosine > 0.0);
         }
         orders.push(order);
     }
+    assert!(signs.contains(&true) && signs.contains(&false), "one sign only");
     assert!(orders.iter().any(|order| *order != orders[0]), "one order only: {orders:?}");
 }
 

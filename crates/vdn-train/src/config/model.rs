@@ -281,8 +281,13 @@ impl ModelConfig {
             beta: self.beta.unwrap_or(d.beta),
             initial_energy: self.initial_energy.unwrap_or(d.initial_energy),
             variant: self.variant.map_or(d.variant, Into::into),
-            depth: self.depth.or(widths.map(Vec::len)).unwrap_or(d.depth),
-            widths: widths.map(|widths| PerLayer::each(widths)).transpose()?,
+            depth: self
+                .depth
+                .or(widths.map(Vec::len).filter(|depth| *depth > 0))
+                .unwrap_or(d.depth),
+            widths: widths
+                .map(|widths| OneOrEach::Each(widths.clone()).per_layer("widths"))
+                .transpose()?,
             distributional_fraction: per_layer(
                 "distributional_fraction",
                 &self.distributional_fraction,

@@ -186,4 +186,9 @@ fn wrong_values_of_settings_for_each_layer_list_the_right_ones() {
     assert_eq!(config.model.layer_beta, Some(OneOrEach::Each(vec![1.0, 2.5])));
     let config = RunConfig::from_toml("[model]\ndistributional_fraction = 1\n").unwrap();
     assert_eq!(config.model.distributional_fraction, Some(OneOrEach::One(1.0)));
+    for widths in ["[]", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"] {
+        let config = RunConfig::from_toml(&format!("[model]\nwidths = {widths}\n")).unwrap();
+        let error = config.resolved().validate().unwrap_err().to_string();
+        assert!(error.contains("model.widths") && error.contains("1 to 16"), "{error}");
+    }
 }

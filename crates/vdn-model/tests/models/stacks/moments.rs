@@ -209,7 +209,11 @@ fn what_is_not_carried_is_refused() {
     let pooled =
         LayerConfig { latent_dims: 2, pooling: Some(vdn_tensor::kernels::Pool::Mean), ..layer };
     let log_normal = LayerConfig { family: UnitFamily::LogNormal, ..layer };
-    for (layer, word) in [(pooled, "pooling"), (log_normal, "log-normal")] {
+    let heavy = UnitFamily::StudentT { degrees_of_freedom: 4.0 };
+    let heavy = LayerConfig { family: heavy, ..layer };
+    for (layer, word) in
+        [(pooled, "pooling"), (log_normal, "log-normal"), (heavy, "degrees_of_freedom: 4")]
+    {
         let config = StackLayerConfig { layer, ..base };
         let mut parameters = Parameters::<f64>::new();
         let stack = Stack::new(&mut Builder::new(&mut parameters, 1), "n", &[config]).unwrap();
