@@ -216,17 +216,36 @@ pub(crate) fn crps_under<T: Element>(
     averages: BatchAverages,
     intervention: Intervention,
 ) -> Result<f64, TrainError> {
+    let score = |prediction: &Prediction, row: usize, target: &[f64]| {
+        PredictedRow::new(prediction, row).score(target, window_crps)
+    };
+    mean_score(
+        "crps",
+        Passes::new(model, parameters, data, noise),
+        windows,
+        averages,
+        intervention,
+        score,
+    )
+}
+
+/// The mean over windows of what `score(prediction, row, target [H])` makes of each.
+fn mean_score<T: Element>(
+    operation: &'static str,
+    mut passes: Passes<'_, T>,
+    windows: &[WindowIndex],
+    averages: BatchAverages,
+    intervention: Intervention,
+    score: impl Fn(&Prediction, usize, &[f64]) -> Result<f64, MetricError> + Sync,
+) -> Result<f64, TrainError> {
     if windows.is_empty() {
-        return Err(MetricError::Empty { operation: "crps" }.into());
+        return Err(MetricError::Empty { operation }.into());
     }
-    let mut passes = Passes::new(model, parameters, data, noise);
+    let order = order_under(intervention, windows, passes.noise);
     let mut sum = 0.0;
-    let order = order_under(intervention, windows, noise);
     for (index, chunk) in order.chunks(averages.batch.max(1)).enumerate() {
         let prediction = passes.predict(index, chunk, intervention)?;
-        let scores = per_window(data, chunk, |row, target| {
-            PredictedRow::new(&prediction, row).score(target, window_crps)
-        })?;
+        let scores = per_window(passes.data, chunk, |row, target| score(&prediction, row, target))?;
         sum += averages.weight(order.len(), chunk.len()) * scores.iter().sum::<f64>();
     }
     Ok(sum / order.len() as f64)
@@ -244,18 +263,11 @@ pub fn mean_log_likelihood<T: Element>(
     noise: impl Into<NoiseSeed>,
     averages: BatchAverages,
 ) -> Result<f64, TrainError> {
-    if windows.is_empty() {
-        return Err(MetricError::Empty { operation: "log_likelihood" }.into());
-    }
-    let mut passes = Passes::new(model, parameters, data, noise.into());
-    let mut sum = 0.0;
-    for (index, chunk) in windows.chunks(averages.batch.max(1)).enumerate() {
-        let prediction = passes.predict(index, chunk, Intervention::None)?;
-        let likelihoods =
-            per_window(data, chunk, |row, target| Ok(log_likelihood(&prediction, row, target)))?;
-        sum += averages.weight(windows.len(), chunk.len()) * likelihoods.iter().sum::<f64>();
-    }
-    Ok(sum / windows.len() as f64)
+    let score = |prediction: &Prediction, row: usize, target: &[f64]| {
+        Ok(log_likelihood(prediction, row, target))
+    };
+    let passes = Passes::new(model, parameters, data, noise.into());
+    mean_score("log_likelihood", passes, windows, averages, Intervention::None, score)
 }
 
 /// What `score(place, target [H])` makes of each window, in their order; they are scored in parallel.
