@@ -17,7 +17,8 @@ use vdn_tensor::Element;
 /// penalty (`weighted_band`), the AR penalty without and with its weight (`ar`, `weighted_ar`), all in nats per time step,
 /// the share of the weighted one in the loss (`ar_share`), and then `controller.number` for what controllers report. In a
 /// model of several layers those after `step` are there for every layer with controllers, as `layer1.weighted_kl` and so on;
-/// the loss whose share is meant is the score with the terms of that layer. What a controller reports before it has acted once is NaN.
+/// the loss whose share is meant is the score with the terms of that layer. What a controller reports before it has acted once
+/// is NaN.
 ///
 /// ```
 /// use vdn_model::Forecaster;

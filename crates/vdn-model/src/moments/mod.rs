@@ -6,10 +6,10 @@
 //! layer normalisation the mean of the second is exact too, and its covariance where deviations are parameters.
 //!
 //! Approximate, because a layer above the first is no longer normal: each activity is taken as normal with the moments that
-//! it has (so are units of other families, where a GELU follows), covariances of GELUs are the first two terms of their series in the covariance, and the logarithm of a deviation
-//! that depends on its input is taken as normal. Layer normalisation, of a stack's layers and of the head, is expanded around
-//! the variance expected over the layer. The head's gate and what it multiplies are taken as jointly normal
-//! ([`gated_moments`]).
+//! it has (so are units of other families, where a GELU follows), covariances of GELUs are the first two terms of their series
+//! in the covariance, and the logarithm of a deviation that depends on its input is taken as normal. Layer normalisation, of a
+//! stack's layers and of the head, is expanded around the variance expected over the layer. The head's gate and what it
+//! multiplies are taken as jointly normal ([`gated_moments`]).
 
 mod covariance;
 mod dense;
