@@ -1,5 +1,6 @@
 //! AdamW over the parameters of the default forecaster. Throughput is in bytes: each number's gradient is read twice (once
-//! for the norm), parameter and moments are read and written, 32 bytes in all.
+//! for the norm), parameter and moments are read and written, 32 bytes in all. Beside it the moving average of the weights:
+//! 12 bytes of each.
 //!
 //! The ceiling in the same run is the stream triad over arrays that are together as large as parameters, moments and
 //! gradients.
@@ -22,6 +23,10 @@ fn benchmarks(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(32 * numel as u64));
         group.bench_function(format!("AdamW/{setting}"), |b| {
             b.iter_custom(|count| time(pool, count, |_| black_box(&mut training).update()));
+        });
+        group.throughput(Throughput::Bytes(12 * numel as u64));
+        group.bench_function(format!("weight average/{setting}"), |b| {
+            b.iter_custom(|count| time(pool, count, |_| black_box(&mut training).average()));
         });
         let len = 4 * numel / 3;
         let mut a = vec![0.0; len];

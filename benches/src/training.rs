@@ -6,7 +6,7 @@ use vdn_model::{
     Batch, Bindings, Forecaster, ForecasterConfig, Graph, LossTerms, Mode, Parameters,
 };
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::{AdamW, AdamWConfig, WeightAverage};
 
 /// The limits and weights of the energy band: `wl relu(lo - M2)^2 + wh relu(M2 - hi)^2`, averaged over units.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,7 @@ pub struct Training {
     tape: Tape<f32>,
     bindings: Bindings,
     optimizer: AdamW<f32>,
+    average: WeightAverage<f32>,
     band: Option<Band>,
     current: Vec<f32>,
     previous: Vec<f32>,
@@ -48,6 +49,7 @@ impl Training {
             tape: Tape::new(),
             bindings: Bindings::new(),
             optimizer,
+            average: WeightAverage::new(0.99),
             band,
             current: uniform(0, batch * config.input_len, -1.5, 1.5),
             previous: uniform(1, batch * config.input_len, -1.5, 1.5),
@@ -97,6 +99,11 @@ impl Training {
             tape.gradient(var).map(|g| g.data())
         });
         optimizer.step(parameters, 1e-4, gradients).expect("the gradients are finite");
+    }
+
+    /// The weights' moving average after one more step.
+    pub fn average(&mut self) {
+        self.average.follow(&self.parameters);
     }
 }
 

@@ -41,6 +41,7 @@ mod unit_history;
 mod unit_report;
 mod validation;
 mod verdict;
+mod weight_average;
 
 pub use atomic_file::write_atomically;
 pub use checkpoint::{load_control, load_weights, save_control, save_weights};
@@ -81,3 +82,4 @@ pub use unit_history::{UNIT_MEASURES, UnitHistory, layer_file};
 pub use unit_report::{LayerUnits, ProbeReport, UnitReport, write_units};
 pub use validation::{Evaluation, INFORMED, LayerEvaluation, validate, validate_under};
 pub use verdict::{Judge, LayerVerdict, Verdicts};
+pub use weight_average::WeightAverage;

@@ -15,6 +15,7 @@ use crate::selection::SelectionRule;
 use crate::stack_watch::StackWatch;
 use crate::training_step::{Running, TrainingStep};
 use crate::validation::validate_under;
+use crate::weight_average::WeightAverage;
 use rand::seq::SliceRandom;
 use std::path::PathBuf;
 use vdn_autograd::Tape;
@@ -126,7 +127,8 @@ impl Trainer {
         }
     }
 
-    /// Trains `parameters` in place and leaves the best epoch's values in them.
+    /// Trains `parameters` in place and leaves the best epoch's values in them: where `train.ema_decay` is above 0, their
+    /// moving average ([`WeightAverage`]), which validation and diagnostics see, too.
     ///
     /// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not depend on them.
     ///
@@ -195,6 +197,7 @@ impl Trainer {
                 false => ArShareRule::Monotone,
             }),
         };
+        let mut average = WeightAverage::new(self.train.ema_decay);
         let mut watch = StackWatch::new(model, &self.diagnostics, &state.control)?;
         let mut history: Vec<Epoch> = Vec::new();
         for epoch in 1..=self.train.epochs {
@@ -211,30 +214,28 @@ impl Trainer {
                 rate = self.train.base_learning_rate() * self.schedule.factor(*step, total);
                 let key = noise.key(0, *step as u32);
                 state.take(model, parameters, data, batch, key, rate, &mut running)?;
+                average.follow(parameters);
                 *step += 1;
                 progress(Progress::Step { done: *step, total });
             }
             state.around.end_epoch(epoch, &state.control, model);
+            let kept = average.parameters().unwrap_or(parameters);
             control_log.clone_from(state.around.log());
             let control = &state.control;
             let windows = &data.splits().validation;
             let averages = self.train.averages();
-            let validation =
-                validate_under(model, parameters, data, windows, noise, averages, control)
-                    .map_err(in_validation)?;
+            let validation = validate_under(model, kept, data, windows, noise, averages, control)
+                .map_err(in_validation)?;
             let chosen_by = self.train.chosen_by();
             let rule = &self.selection;
             let validated = Validated { epoch, validation: &validation, averages, noise, rule };
-            let score = validated
-                .score(chosen_by, model, parameters, data, control)
-                .map_err(in_validation)?;
+            let score =
+                validated.score(chosen_by, model, kept, data, control).map_err(in_validation)?;
             let loss = running.loss / running.windows;
             let layers =
                 watch.epoch(model, &validation, control, loss, |diagnostics| {
                     match self.diagnostics.is_due(epoch) {
-                        true => {
-                            probe(model, parameters, data, noise, &self.diagnostics, diagnostics)
-                        }
+                        true => probe(model, kept, data, noise, &self.diagnostics, diagnostics),
                         false => Ok(None),
                     }
                 })?;
@@ -244,11 +245,11 @@ impl Trainer {
             if better {
                 let control = (!state.control.is_empty()).then(|| state.control.state());
                 let seen = watch.seen();
-                *best = Some(Best { score, epoch, parameters: parameters.clone(), control, seen });
+                *best = Some(Best { score, epoch, parameters: kept.clone(), control, seen });
             }
             if let Some(files) = &self.files {
                 if better {
-                    save_weights(parameters, &files.weights)?;
+                    save_weights(kept, &files.weights)?;
                     if let Some(control) = best.as_ref().and_then(|best| best.control.as_ref()) {
                         save_control(control, &files.control)?;
                     }

@@ -73,6 +73,9 @@ pub struct TrainConfig {
     pub batch: Option<usize>,
     /// The base learning rate; left out: 3e-4, with the reference's values 1e-3.
     pub learning_rate: Option<f64>,
+    /// The decay of the exponential moving average of the weights ([`WeightAverage`](crate::WeightAverage)), in `[0, 1)`: validation,
+    /// diagnostics and what is kept are of it. 0, the default: of the weights themselves.
+    pub ema_decay: f64,
     /// The seed of everything random: initial weights, order of windows, noise.
     pub seed: u64,
     /// The generator of the noise of training and evaluation and of the order of windows. Initial weights, and bands that
@@ -95,6 +98,7 @@ impl Default for TrainConfig {
             patience: 6,
             batch: None,
             learning_rate: None,
+            ema_decay: 0.0,
             seed: 0,
             generator: GeneratorName::default(),
             threads: 0,
@@ -162,6 +166,12 @@ impl TrainConfig {
         if !(rate > 0.0 && rate.is_finite()) {
             return Err(TrainError::config(format!(
                 "train.learning_rate = {rate}: has to be above 0"
+            )));
+        }
+        let decay = self.ema_decay;
+        if !(0.0..1.0).contains(&decay) {
+            return Err(TrainError::config(format!(
+                "train.ema_decay = {decay}: has to be in [0, 1)"
             )));
         }
         if self.seed > i64::MAX as u64 {

@@ -1,5 +1,6 @@
 //! Runs and their parts, from a configuration to stored weights and back.
 
+mod averages;
 mod compatibility;
 mod control;
 mod control_refusals;

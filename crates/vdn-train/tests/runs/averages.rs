@@ -1,0 +1,105 @@
+//! The moving average of the weights.
+
+use super::control::SMALL;
+use super::support::{Failure, Run, refusal, train};
+use vdn_model::Parameters;
+use vdn_train::{Files, WeightAverage, evaluate, load_weights};
+
+/// A run of so many steps, each of all windows, whose last weights are kept.
+fn steps(epochs: usize, decay: f64) -> Result<Run, Failure> {
+    steps_into(epochs, decay, None)
+}
+
+fn steps_into(epochs: usize, decay: f64, files: Option<Files>) -> Result<Run, Failure> {
+    let mut config = super::support::config(SMALL, "")?;
+    config.train.epochs = epochs;
+    config.train.batch = Some(1 << 12);
+    config.train.selection = Some(vdn_train::Selection::Last);
+    config.train.ema_decay = decay;
+    train(config, files)
+}
+
+fn numbers(parameters: &Parameters<f32>) -> impl Iterator<Item = f32> {
+    parameters.iter().flat_map(|parameter| parameter.tensor().data().to_vec())
+}
+
+/// What is kept is the average by its formula of the weights after every step, and training does not see it.
+#[test]
+fn what_is_kept_is_the_average_and_training_does_not_see_it() -> Result<(), Failure> {
+    const DECAY: f64 = 0.6;
+    let raw = (1..=5).map(|n| steps(n, 0.0)).collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(raw[4].trained.history.len(), 5);
+    let averaged = steps(5, DECAY)?;
+    for (a, b) in averaged.trained.history.iter().zip(&raw[4].trained.history) {
+        assert_eq!((a.loss, a.kl, a.gradient_norm), (b.loss, b.kl, b.gradient_norm));
+    }
+    let mut expected: Vec<f64> = numbers(&raw[0].parameters).map(f64::from).collect();
+    let mut largest = 0.0_f64;
+    for (step, run) in (2..).zip(&raw[1..]) {
+        let t = f64::from(step);
+        let d = f64::min(DECAY, (1.0 + t) / (4.0 + t));
+        for (a, w) in expected.iter_mut().zip(numbers(&run.parameters)) {
+            largest = largest.max((*a - f64::from(w)).abs());
+            *a = d * *a + (1.0 - d) * f64::from(w);
+        }
+    }
+    // From the fourth step on the decay is the smaller one: both of its terms have been used.
+    assert!(DECAY > 4.0 / 7.0 && DECAY < 5.0 / 8.0 && largest > 1e-4);
+    for (found, want) in numbers(&averaged.parameters).zip(expected) {
+        // Four updates, each of three roundings of numbers not above the largest weight.
+        assert!(
+            (f64::from(found) - want).abs() <= 12.0 * 6e-8 * want.abs().max(largest),
+            "{found} {want}"
+        );
+    }
+    Ok(())
+}
+
+/// Validation is of what is kept, in memory and on disk: the history's last score is that of the weights that are left.
+#[test]
+fn what_is_validated_and_written_is_the_average() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let path = |name: &str| directory.path().join(name);
+    let files = Files {
+        history: path("history.csv"),
+        weights: path("weights.safetensors"),
+        control: path("control.safetensors"),
+        units: path("units.npy"),
+    };
+    let Run { config, data, model, parameters, trained } = steps_into(3, 0.9, Some(files))?;
+    let mut written = steps(1, 0.0)?.parameters;
+    load_weights(&mut written, &path("weights.safetensors"))?;
+    assert!(numbers(&written).eq(numbers(&parameters)));
+    let windows = &data.splits().validation;
+    let none = vdn_model::Intervention::None;
+    let averages = config.train.averages();
+    let (summary, _) = evaluate(&model, &parameters, &data, windows, 0, none, averages)?;
+    let raw = steps(3, 0.0)?.trained.history[2].validation_mse;
+    let found = trained.history[2].validation_mse;
+    // The same sums in another order, in single precision; those of the last weights are others.
+    let near = |mse: f64| (summary.mse.mean - mse).abs() < 1e-6 * mse;
+    assert!(near(found) && !near(raw), "{} {found} {raw}", summary.mse.mean);
+    Ok(())
+}
+
+/// Weights that do not change are their own average, to the bit.
+#[test]
+fn the_average_of_what_stays_is_what_stays() -> Result<(), Failure> {
+    let parameters = steps(1, 0.0)?.parameters;
+    let mut average = WeightAverage::new(0.95);
+    (0..1000).for_each(|_| average.follow(&parameters));
+    assert!(numbers(average.parameters().unwrap()).eq(numbers(&parameters)));
+    let mut none = WeightAverage::new(0.0);
+    none.follow(&parameters);
+    assert!(none.parameters().is_none());
+    Ok(())
+}
+
+#[test]
+fn decays_outside_of_their_domain_are_refused() {
+    for (text, value) in [("1.0", "1"), ("-0.1", "-0.1"), ("nan", "NaN")] {
+        let found = refusal("", &format!("[train]\nema_decay = {text}\n"));
+        let wanted = format!("train.ema_decay = {value}: has to be in [0, 1)");
+        assert!(found.contains(&wanted), "{found}");
+    }
+}
