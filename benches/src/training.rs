@@ -49,7 +49,7 @@ impl Training {
             tape: Tape::new(),
             bindings: Bindings::new(),
             optimizer,
-            average: WeightAverage::new(0.99),
+            average: WeightAverage::new(0.99).expect("the decay is below 1"),
             band,
             current: uniform(0, batch * config.input_len, -1.5, 1.5),
             previous: uniform(1, batch * config.input_len, -1.5, 1.5),

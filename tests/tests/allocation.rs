@@ -1,5 +1,6 @@
 //! A training step in steady state allocates nothing, on all threads of the trainer's pool, and memory does not grow:
-//! forward pass, backward pass and optimiser of the whole forecaster, without controllers and with all that go together.
+//! forward pass, backward pass, optimiser and moving average of the weights of the whole forecaster, without controllers and with
+//! all that go together.
 //!
 //! One test alone counts, so that nothing else allocates meanwhile; the others of this file are ignored by default.
 
@@ -11,7 +12,7 @@ use vdn_model::{
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{AdamW, AdamWConfig, ControlConfig};
+use vdn_train::{AdamW, AdamWConfig, ControlConfig, WeightAverage};
 
 /// Counts the allocations of every thread.
 #[global_allocator]
@@ -23,6 +24,7 @@ struct Training {
     model: Forecaster,
     parameters: Parameters<f32>,
     optimizer: AdamW<f32>,
+    average: WeightAverage<f32>,
     tape: Tape<f32>,
     bindings: Bindings,
     control: Option<LayerControl>,
@@ -34,6 +36,7 @@ impl Training {
     fn new(config: ForecasterConfig, batch: usize) -> Result<Self, Failure> {
         let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
         let optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+        let average = WeightAverage::new(0.99)?;
         let lengths = [config.input_len, config.input_len, config.horizon];
         let mut stream = 0;
         let windows = lengths.map(|length| {
@@ -44,7 +47,17 @@ impl Training {
         });
         let (tape, bindings) = (Tape::new(), Bindings::new());
         let control = None;
-        Ok(Self { model, parameters, optimizer, tape, bindings, control, windows, step: 0 })
+        Ok(Self {
+            model,
+            parameters,
+            optimizer,
+            average,
+            tape,
+            bindings,
+            control,
+            windows,
+            step: 0,
+        })
     }
 
     /// With these controllers, and the KL of every row that a thermostat looks at.
@@ -59,7 +72,8 @@ impl Training {
     }
 
     fn step(&mut self) -> Result<f32, Failure> {
-        let Self { model, parameters, optimizer, tape, bindings, control, windows, step } = self;
+        let Self { model, parameters, optimizer, average, tape, bindings, control, windows, step } =
+            self;
         tape.reset();
         let [current, previous, target] = &*windows;
         let batch = Batch { current, previous, target };
@@ -97,8 +111,10 @@ impl Training {
         {
             for id in model.layer().mean_parameters() {
                 optimizer.rescale_rows(id.index(), gain);
+                average.rescale_rows(id.index(), gain);
             }
         }
+        average.follow(parameters);
         *step += 1;
         Ok(value)
     }

@@ -110,6 +110,7 @@ impl Experiment {
             windows: [splits.train.len(), splits.validation.len(), splits.test.len()],
             season: self.season.clone(),
             beta: [beta, beta * model.horizon as f64],
+            ema_decay: self.config.train.ema_decay,
             score: format!("{:?}", model.score).to_lowercase(),
             units: None,
             notes: self.notes.iter().cloned().chain(skipped).collect(),

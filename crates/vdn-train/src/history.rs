@@ -14,7 +14,8 @@ use std::fmt::Write;
 use std::path::Path;
 use vdn_model::diagnostics::{Diagnostics, Living, Reason};
 
-/// What is recorded of an epoch.
+/// What is recorded of an epoch. Where the weights are averaged (`train.ema_decay`), validation and units are of the average; loss, training
+/// score, KL and gradient are of the weights that were trained with, as controllers' weights and bounds are.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Epoch {
     /// From 1.

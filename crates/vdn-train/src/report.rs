@@ -105,6 +105,8 @@ pub struct Report {
     pub season: (usize, String),
     /// The weight of every unit's KL: in nats per time step, as configured, and in nats per window.
     pub beta: [f64; 2],
+    /// The decay of the moving average of the weights that was kept; 0: the weights themselves.
+    pub ema_decay: f64,
     /// The name of the score in the column NLL.
     pub score: String,
     /// What became of the units; `None` without units.
@@ -126,6 +128,9 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "season    {} ({})", self.season.0, self.season.1)?;
         writeln!(f, "beta      {:e} per time step, {:e} per window", self.beta[0], self.beta[1])?;
+        if self.ema_decay > 0.0 {
+            writeln!(f, "weights   moving average, decay {}", self.ema_decay)?;
+        }
         for note in &self.notes {
             writeln!(f, "note      {note}")?;
         }

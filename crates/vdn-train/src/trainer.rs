@@ -52,7 +52,7 @@ pub struct Files {
     pub history: PathBuf,
     /// The best weights so far.
     pub weights: PathBuf,
-    /// The controllers' state that belongs to those weights; beside it, with the ending `csv`, the log of the controllers.
+    /// The controllers' state at their epoch; beside it, with the ending `csv`, the log of the controllers.
     pub control: PathBuf,
     /// Every unit in every epoch, rewritten after every epoch; in a model of several layers there is a file for each, of the
     /// name that [`layer_file`](crate::layer_file) makes of this one.
@@ -99,7 +99,7 @@ pub struct Trained {
     pub history: Vec<Epoch>,
     /// The epoch whose weights were kept, from 1.
     pub best_epoch: usize,
-    /// The controllers' state that belongs to those weights; `None` without controllers.
+    /// The controllers' state at that epoch; `None` without controllers. What they held are the weights, not their average.
     pub control: Option<ControlState>,
     /// What the epochs up to the best one showed of its units, drift and growth: for each layer with distributional units,
     /// from the encoder up.
@@ -188,6 +188,7 @@ impl Trainer {
         }
         let mut state = TrainingStep {
             optimizer: AdamW::new(self.optimizer, parameters)?,
+            average: WeightAverage::new(self.train.ema_decay)?,
             tape: Tape::new(),
             bindings: Bindings::new(),
             buffers: BatchBuffers::default(),
@@ -197,7 +198,6 @@ impl Trainer {
                 false => ArShareRule::Monotone,
             }),
         };
-        let mut average = WeightAverage::new(self.train.ema_decay);
         let mut watch = StackWatch::new(model, &self.diagnostics, &state.control)?;
         let mut history: Vec<Epoch> = Vec::new();
         for epoch in 1..=self.train.epochs {
@@ -214,12 +214,11 @@ impl Trainer {
                 rate = self.train.base_learning_rate() * self.schedule.factor(*step, total);
                 let key = noise.key(0, *step as u32);
                 state.take(model, parameters, data, batch, key, rate, &mut running)?;
-                average.follow(parameters);
                 *step += 1;
                 progress(Progress::Step { done: *step, total });
             }
             state.around.end_epoch(epoch, &state.control, model);
-            let kept = average.parameters().unwrap_or(parameters);
+            let kept = state.average.parameters().unwrap_or(parameters);
             control_log.clone_from(state.around.log());
             let control = &state.control;
             let windows = &data.splits().validation;

@@ -1,10 +1,11 @@
-//! One training step: the loss of a batch, its gradient, AdamW, and what controllers do around it.
+//! One training step: the loss of a batch, its gradient, AdamW, what controllers do around it, and the weights' average.
 
 use crate::batch::BatchBuffers;
 use crate::control_step::ControlStep;
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
 use crate::optimizer::AdamW;
+use crate::weight_average::WeightAverage;
 use vdn_autograd::Tape;
 use vdn_model::controllers::StackControl;
 use vdn_model::{Bindings, Forecaster, Graph, Mode, ModelError, Parameters};
@@ -25,6 +26,7 @@ pub(crate) struct Running {
 /// What a training step works with.
 pub(crate) struct TrainingStep<T: Element> {
     pub(crate) optimizer: AdamW<T>,
+    pub(crate) average: WeightAverage<T>,
     pub(crate) tape: Tape<T>,
     pub(crate) bindings: Bindings,
     pub(crate) buffers: BatchBuffers<T>,
@@ -45,7 +47,7 @@ impl<T: Element> TrainingStep<T> {
         rate: f64,
         running: &mut Running,
     ) -> Result<(), TrainError> {
-        let Self { optimizer, tape, bindings, buffers, control, around } = self;
+        let Self { optimizer, average, tape, bindings, buffers, control, around } = self;
         tape.reset();
         let batch = buffers.fill(data, windows, true)?;
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
@@ -73,7 +75,11 @@ impl<T: Element> TrainingStep<T> {
             tape.gradient(var).map(|g| g.data())
         });
         running.norm += optimizer.step(parameters, rate, gradients)?;
-        control.act(model.stack(), parameters, |id, gain| optimizer.rescale_rows(id.index(), gain));
+        control.act(model.stack(), parameters, |id, gain| {
+            optimizer.rescale_rows(id.index(), gain);
+            average.rescale_rows(id.index(), gain);
+        });
+        average.follow(parameters);
         Ok(())
     }
 }

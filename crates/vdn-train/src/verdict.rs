@@ -47,7 +47,7 @@ pub struct Judge<'a> {
     /// Windows, samples and units of interventions, and the budget of a living unit; without windows it is judged by
     /// internal measures alone, and the mode `unused` is not looked for.
     pub diagnostics: &'a DiagnosticsConfig,
-    /// The controllers, in the state that belongs to the weights.
+    /// The controllers, in their state at the epoch that the weights are of.
     pub control: &'a StackControl,
     /// What training saw of the units of each layer from epoch to epoch; nothing where it is not known.
     pub seen: &'a [Seen],

@@ -3,6 +3,7 @@
 use crate::error::TrainError;
 use crate::evaluate::{Averaging, BatchAverages, EVALUATION_BATCH};
 use crate::noise_seed::NoiseSeed;
+use crate::weight_average::WeightAverage;
 use serde::{Deserialize, Serialize};
 use vdn_tensor::noise::Generator;
 
@@ -73,8 +74,8 @@ pub struct TrainConfig {
     pub batch: Option<usize>,
     /// The base learning rate; left out: 3e-4, with the reference's values 1e-3.
     pub learning_rate: Option<f64>,
-    /// The decay of the exponential moving average of the weights ([`WeightAverage`](crate::WeightAverage)), in `[0, 1)`: validation,
-    /// diagnostics and what is kept are of it. 0, the default: of the weights themselves.
+    /// The decay of the exponential moving average of the weights ([`WeightAverage`]), in `[0, 1)`, of units and twin alike:
+    /// validation, diagnostics and what is kept are of it. 0, the default: of the weights themselves.
     pub ema_decay: f64,
     /// The seed of everything random: initial weights, order of windows, noise.
     pub seed: u64,
@@ -168,12 +169,7 @@ impl TrainConfig {
                 "train.learning_rate = {rate}: has to be above 0"
             )));
         }
-        let decay = self.ema_decay;
-        if !(0.0..1.0).contains(&decay) {
-            return Err(TrainError::config(format!(
-                "train.ema_decay = {decay}: has to be in [0, 1)"
-            )));
-        }
+        WeightAverage::<f32>::new(self.ema_decay)?;
         if self.seed > i64::MAX as u64 {
             return Err(TrainError::config(format!(
                 "train.seed = {}: has to be below 2^63",

@@ -40,8 +40,18 @@ fn scores(page: &mut Page, evaluated: &Evaluated) {
     let [train, validation, test] = report.windows;
     let lead = format!(
         "{}, {} series. Windows of {} rows, {} rows forecast: {train} for training, {validation} for validation, {test} for \
-         the test. All scores are of the test windows, in standardised units.",
-        report.data, report.series, report.input_len, report.horizon
+         the test. All scores are of the test windows, in standardised units.{}",
+        report.data,
+        report.series,
+        report.input_len,
+        report.horizon,
+        match report.ema_decay > 0.0 {
+            true => format!(
+                " Scores and units are of the weights' moving average (decay {}), what is called training is of the weights.",
+                report.ema_decay
+            ),
+            false => String::new(),
+        }
     );
     page.section("Scores", &lead, &[]);
     let heads = [
