@@ -3,7 +3,10 @@
 use super::control::SMALL;
 use super::support::{Failure, Run, refusal, train};
 use vdn_model::Parameters;
-use vdn_train::{Files, Selection, WeightAverage, evaluate, load_weights, mean_crps};
+use vdn_train::{
+    Files, RunDirectory, Selection, WeightAverage, evaluate, load_weights, mean_crps, report_run,
+    train_run,
+};
 
 /// A run of so many steps, each of all windows, whose last weights are kept.
 fn steps(epochs: usize, decay: f64) -> Result<Run, Failure> {
@@ -147,6 +150,26 @@ fn the_average_follows_what_controllers_rescale() -> Result<(), Failure> {
         assert!(far(&free) >= 16, "{mode}: {} numbers are rescaled", far(&free));
         assert_eq!(far(&averages), 0, "{mode}");
     }
+    Ok(())
+}
+
+/// Table and page of a run say that weights are averaged, and nothing of it where they are not.
+#[test]
+fn a_run_says_that_weights_are_averaged() -> Result<(), Failure> {
+    let mut config = super::support::config(SMALL, "")?;
+    (config.train.epochs, config.diagnostics.windows) = (1, 0);
+    let mut said = |decay: f64| -> Result<[bool; 2], Failure> {
+        let directory = tempfile::tempdir()?;
+        let out = directory.path().join("run");
+        config.train.ema_decay = decay;
+        let table = train_run(&config, Some(&out), |_, _| {})?.to_string();
+        let page = report_run(&RunDirectory::open(&out)?)?;
+        Ok([
+            table.contains("weights   moving average, decay 0.9"),
+            page.contains("moving average (decay 0.9)"),
+        ])
+    };
+    assert_eq!([said(0.9)?, said(0.0)?], [[true; 2], [false; 2]]);
     Ok(())
 }
 
