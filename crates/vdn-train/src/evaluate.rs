@@ -3,7 +3,6 @@
 use crate::batch::BatchBuffers;
 use crate::data::{Dataset, WindowIndex};
 use crate::error::TrainError;
-use crate::layer_use::log_likelihood;
 use crate::metrics::{
     MedianConvention, MetricError, PointForecast, ScoreSettings, Scores, Summary, WindowPrediction,
     overlap_block, window_crps,
@@ -264,7 +263,7 @@ pub fn mean_log_likelihood<T: Element>(
     averages: BatchAverages,
 ) -> Result<f64, TrainError> {
     let score = |prediction: &Prediction, row: usize, target: &[f64]| {
-        Ok(log_likelihood(prediction, row, target))
+        Ok(prediction.window_log_likelihood(row, target))
     };
     let passes = Passes::new(model, parameters, data, noise.into());
     mean_score("log_likelihood", passes, windows, averages, Intervention::None, score)

@@ -10,7 +10,7 @@ use crate::experiment::predictive_score;
 use crate::metrics::{BlockSums, window_crps, window_nll};
 use crate::noise_seed::NoiseSeed;
 use serde::Serialize;
-use vdn_model::{Forecaster, Intervention, Parameters, Prediction};
+use vdn_model::{Forecaster, Intervention, Parameters};
 use vdn_tensor::Element;
 
 /// What the information of all units together, or of those of one layer, is worth downstream, against what it costs.
@@ -18,7 +18,8 @@ use vdn_tensor::Element;
 pub struct LayerUse {
     /// Windows behind it.
     pub windows: usize,
-    /// The mean log-likelihood of a window's target given a sample of the latent, nats per window.
+    /// The mean log-likelihood of a window's target given a sample of the latent, nats per window
+    /// ([`Prediction::log_likelihood`](vdn_model::Prediction::log_likelihood)).
     pub likelihood: f64,
     /// The same with the latent drawn from the prior.
     pub prior_likelihood: f64,
@@ -75,22 +76,6 @@ pub(crate) fn estimates(
     Ok(sums)
 }
 
-/// The mean over samples of the log-likelihood of `target [H]`, that of window number `row`, nats per window.
-pub(crate) fn log_likelihood(prediction: &Prediction, row: usize, target: &[f64]) -> f64 {
-    let [samples, batch, horizon] = prediction.shape;
-    let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
-    let mut sum = 0.0;
-    for s in 0..samples {
-        for (h, target) in target.iter().enumerate() {
-            let sigma = prediction.sigma[row * horizon + h];
-            let mean = prediction.means[(s * batch + row) * horizon + h];
-            let r = (target - mean) / sigma;
-            sum -= 0.5 * r * r + sigma.ln() + half_log_tau;
-        }
-    }
-    sum / samples as f64
-}
-
 /// What all units together bring and cost on windows, or those of one layer (from 0), with the others as they are; `kl` is
 /// the sum of their KLs in nats per window.
 ///
@@ -114,7 +99,7 @@ pub fn layer_use<T: Element>(
         let predictions = forecast_under(model, parameters, data, windows, noise, intervention)?;
         for (prediction, windows) in predictions.iter().zip(windows.chunks(EVALUATION_BATCH)) {
             all.extend(per_window(data, windows, |row, target| {
-                let likelihood = log_likelihood(prediction, row, target);
+                let likelihood = prediction.window_log_likelihood(row, target);
                 PredictedRow::new(prediction, row).score(target, |predicted, target| {
                     let score = -horizon * window_nll(predicted, target)?.of(rule);
                     Ok([likelihood, score, window_crps(predicted, target)?])
@@ -147,23 +132,4 @@ pub fn layer_use<T: Element>(
         crps: sums.estimate(4)?.mean,
         crps_permuted: crps_under(model, parameters, data, windows, noise, averages, mixed)?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_likelihood_is_the_mean_over_samples_of_sums_over_steps() {
-        let prediction = Prediction {
-            shape: [2, 1, 2],
-            means: vec![0.0, 1.0, 2.0, 1.0],
-            sigma: vec![1.0, 0.5],
-            weights: None,
-            aggregation: vdn_model::Aggregation::Mean,
-        };
-        let found = log_likelihood(&prediction, 0, &[0.0, 1.0]);
-        let expected = -std::f64::consts::TAU.ln() - 0.5_f64.ln() - 0.5 * (0.0 + 4.0) / 2.0;
-        assert!((found - expected).abs() < 1e-12, "{found} {expected}");
-    }
 }

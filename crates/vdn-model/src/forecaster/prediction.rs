@@ -98,28 +98,52 @@ impl Prediction {
     /// `target` has another length than the predictions.
     #[must_use]
     pub fn log_likelihood(&self, target: &[f64]) -> Vec<f64> {
-        let [samples, batch, horizon] = self.shape;
+        let [_, batch, horizon] = self.shape;
         assert_eq!(target.len(), batch * horizon, "targets of other windows");
-        let mut out = vec![0.0; batch];
-        for (row, out) in out.iter_mut().enumerate() {
-            let at = row * horizon;
-            let (target, sigma) = (&target[at..][..horizon], &self.sigma[at..][..horizon]);
-            for s in 0..samples {
-                let weight = match &self.weights {
-                    Some(weights) => weights[s * batch + row],
-                    None => 1.0 / samples as f64,
-                };
-                let means = &self.means[(s * batch + row) * horizon..][..horizon];
-                let terms = means.iter().zip(sigma).zip(target);
-                let sum: f64 = terms
-                    .map(|((m, sigma), y)| {
-                        -0.5 * (((y - m) / sigma).powi(2) + std::f64::consts::TAU.ln()) - sigma.ln()
-                    })
-                    .sum();
-                *out += weight * sum;
-            }
+        (0..batch)
+            .map(|row| self.window_log_likelihood(row, &target[row * horizon..][..horizon]))
+            .collect()
+    }
+
+    /// The same of one window, the one in row `row` of the batch, whose target is `[horizon]`.
+    ///
+    /// ```
+    /// use vdn_model::{Aggregation, Prediction};
+    /// let prediction = Prediction {
+    ///     shape: [2, 1, 2],
+    ///     means: vec![0.0, 1.0, 2.0, 1.0],
+    ///     sigma: vec![1.0, 0.5],
+    ///     weights: None,
+    ///     aggregation: Aggregation::Mean,
+    /// };
+    /// let found = prediction.window_log_likelihood(0, &[0.0, 1.0]);
+    /// let expected = -std::f64::consts::TAU.ln() - 0.5_f64.ln() - 0.5 * (0.0 + 4.0) / 2.0;
+    /// assert!((found - expected).abs() < 1e-12);
+    /// // By weights of the samples the second one counts three times as much as the first.
+    /// let weighted = Prediction { weights: Some(vec![0.25, 0.75]), ..prediction };
+    /// let found = weighted.window_log_likelihood(0, &[0.0, 1.0]);
+    /// assert!((found - (expected - 0.5 * 4.0 * 0.25)).abs() < 1e-12);
+    /// ```
+    ///
+    /// # Panics
+    /// There is no such row, or `target` has another length than a prediction.
+    #[must_use]
+    pub fn window_log_likelihood(&self, row: usize, target: &[f64]) -> f64 {
+        let [samples, batch, horizon] = self.shape;
+        assert_eq!(target.len(), horizon, "a target of another horizon");
+        let sigma = &self.sigma[row * horizon..][..horizon];
+        let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
+        let of_sample = |s: usize| -> f64 {
+            let means = &self.means[(s * batch + row) * horizon..][..horizon];
+            let terms = means.iter().zip(sigma).zip(target);
+            terms
+                .map(|((m, sigma), y)| -0.5 * ((y - m) / sigma).powi(2) - sigma.ln() - half_log_tau)
+                .sum()
+        };
+        match &self.weights {
+            Some(weights) => (0..samples).map(|s| weights[s * batch + row] * of_sample(s)).sum(),
+            None => (0..samples).map(of_sample).sum::<f64>() / samples as f64,
         }
-        out
     }
 
     fn for_each_step(&self, f: impl Fn(&[f64], Option<&[f64]>, f64) -> f64) -> Vec<f64> {
