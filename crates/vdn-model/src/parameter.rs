@@ -95,6 +95,31 @@ impl<T: Element> Parameters<T> {
         Arc::make_mut(&mut self.entries[index].tensor).data_mut()
     }
 
+    /// Multiplies the rows of the parameter at position `index`, divided evenly among `factors`, by them. Rows with a factor of 1 keep
+    /// their bits.
+    ///
+    /// ```
+    /// use vdn_model::Parameters;
+    /// use vdn_tensor::Tensor;
+    /// let mut parameters = Parameters::<f32>::new();
+    /// parameters.add("weight", Tensor::from_slice([2, 2], &[1.0, 2.0, 3.0, 4.0])?);
+    /// parameters.scale_rows(0, &[1.0, 0.5]);
+    /// assert_eq!(parameters.iter().next().unwrap().tensor().data(), [1.0, 2.0, 1.5, 2.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// There is no such parameter, or there are more factors than numbers, or none.
+    pub fn scale_rows(&mut self, index: usize, factors: &[f64]) {
+        let data = self.data_mut(index);
+        let row = data.len() / factors.len();
+        for (numbers, &factor) in data.chunks_exact_mut(row).zip(factors) {
+            if factor != 1.0 {
+                numbers.iter_mut().for_each(|x| *x = T::from_f64(x.to_f64() * factor));
+            }
+        }
+    }
+
     /// The parameter of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<ParameterId> {

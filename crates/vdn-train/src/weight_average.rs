@@ -93,18 +93,10 @@ impl<T: Element> WeightAverage<T> {
     /// too.
     ///
     /// # Panics
-    /// There is no such parameter.
+    /// There is no such parameter, or there are more factors than numbers, or none.
     pub fn rescale_rows(&mut self, index: usize, factors: &[f64]) {
-        let Some(average) = &mut self.average else { return };
-        if factors.is_empty() {
-            return;
-        }
-        let data = average.data_mut(index);
-        let row = data.len() / factors.len();
-        for (i, &factor) in factors.iter().enumerate().filter(|(_, factor)| **factor != 1.0) {
-            for x in &mut data[i * row..(i + 1) * row] {
-                *x = T::from_f64(x.to_f64() * factor);
-            }
+        if let Some(average) = &mut self.average {
+            average.scale_rows(index, factors);
         }
     }
 

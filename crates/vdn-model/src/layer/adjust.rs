@@ -21,13 +21,7 @@ impl VariationalLayer {
     pub fn rescale_means<T: Element>(&self, parameters: &mut Parameters<T>, gain: &[f64]) {
         assert_eq!(gain.len(), self.config.units, "factors of another layer");
         for id in self.mean_parameters() {
-            let data = parameters.data_mut(id.index());
-            let rows = data.len() / gain.len();
-            for (rows, &gain) in data.chunks_exact_mut(rows).zip(gain) {
-                if gain != 1.0 {
-                    rows.iter_mut().for_each(|w| *w = T::from_f64(w.to_f64() * gain));
-                }
-            }
+            parameters.scale_rows(id.index(), gain);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The moving average of the weights.
 
 use super::control::SMALL;
-use super::support::{Failure, Run, refusal, train};
+use super::support::{Failure, Run, files, refusal, train};
 use vdn_model::Parameters;
 use vdn_train::{
     Files, RunDirectory, Selection, WeightAverage, evaluate, load_weights, mean_crps, report_run,
@@ -66,16 +66,11 @@ fn what_is_kept_is_the_average_and_training_does_not_see_it() -> Result<(), Fail
 #[test]
 fn what_is_validated_and_written_is_the_average() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
-    let path = |name: &str| directory.path().join(name);
-    let files = Files {
-        history: path("history.csv"),
-        weights: path("weights.safetensors"),
-        control: path("control.safetensors"),
-        units: path("units.npy"),
-    };
+    let files = files(directory.path());
+    let weights = files.weights.clone();
     let Run { config, data, model, parameters, trained } = steps_into(3, 0.9, Some(files))?;
     let mut written = steps(1, 0.0)?.parameters;
-    load_weights(&mut written, &path("weights.safetensors"))?;
+    load_weights(&mut written, &weights)?;
     assert!(numbers(&written).eq(numbers(&parameters)));
     let windows = &data.splits().validation;
     let none = vdn_model::Intervention::None;

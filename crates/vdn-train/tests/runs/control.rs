@@ -1,9 +1,9 @@
 //! Controllers in training: the AR penalty between windows, compositions, what is restored.
 
-use super::support::{Failure, Run, train};
+use super::support::{Failure, Run, files, train};
 use vdn_train::{
-    BudgetScope, ControlConfig, ControlName, ControllerName, Files, RunConfig, Trained,
-    load_control, load_weights,
+    BudgetScope, ControlConfig, ControlName, ControllerName, RunConfig, Trained, load_control,
+    load_weights,
 };
 
 pub(crate) const SMALL: &str = "[data]\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n[model]\nunits = 16\nhidden = 16\n\
@@ -97,12 +97,7 @@ fn the_penalty_acts_on_the_means() -> Result<(), Failure> {
 fn the_state_belongs_to_the_best_weights_and_is_restored_from_disk() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let path = |name: &str| directory.path().join(name);
-    let files = Files {
-        history: path("history.csv"),
-        weights: path("weights.safetensors"),
-        control: path("control.safetensors"),
-        units: path("units.npy"),
-    };
+    let files = files(directory.path());
     let text =
         "[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n[control.ar]\nramp_steps = 0\n";
     // A learning rate that rises from next to nothing until it is far too high: the last epoch is never the best.

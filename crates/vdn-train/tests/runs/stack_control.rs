@@ -1,10 +1,10 @@
 //! Controllers of the layers of a stack: each holds its own, is refused by its name, and is restored with the weights.
 
-use super::support::{Failure, Run, train};
+use super::support::{Failure, Run, files, train};
 use vdn_model::UnitStatistics;
 use vdn_train::data::WindowIndex;
 use vdn_train::{
-    ControlConfig, Files, LayerOverride, RunConfig, layer_statistics, load_control, load_weights,
+    ControlConfig, LayerOverride, RunConfig, layer_statistics, load_control, load_weights,
     save_control, validate,
 };
 
@@ -76,12 +76,7 @@ fn every_layer_meets_its_own_target() -> Result<(), Failure> {
 fn the_state_of_every_layer_is_restored_with_the_weights() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let path = |name: &str| directory.path().join(name);
-    let files = Files {
-        history: path("history.csv"),
-        weights: path("weights.safetensors"),
-        control: path("control.safetensors"),
-        units: path("units.npy"),
-    };
+    let files = files(directory.path());
     let text = "widths = [16, 12, 8]\ndistributional_fraction = [0.5, 1.0, 1.0]\n[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n\
         [control.ar]\nramp_steps = 0\n[[control.layer]]\nlayer = 2\nmode = \"none\"\ncontrollers = []\n\
         [[control.layer]]\nlayer = 3\nmode = \"rate\"\n";

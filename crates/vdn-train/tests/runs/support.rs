@@ -1,5 +1,6 @@
 //! Small configurations, what they train, and what they are refused with.
 
+use std::path::Path;
 use vdn_model::{Forecaster, Parameters};
 use vdn_train::data::Dataset;
 use vdn_train::{Files, RunConfig, Trained, Trainer};
@@ -20,6 +21,16 @@ pub(crate) fn refusal(small: &str, text: &str) -> String {
     match RunConfig::from_toml(&format!("{small}{text}")) {
         Ok(config) => config.resolved().validate().expect_err(text).to_string(),
         Err(error) => error.to_string(),
+    }
+}
+
+/// Where a run writes, in this directory.
+pub(crate) fn files(directory: &Path) -> Files {
+    Files {
+        history: directory.join("history.csv"),
+        weights: directory.join("weights.safetensors"),
+        control: directory.join("control.safetensors"),
+        units: directory.join("units.npy"),
     }
 }
 
