@@ -1,6 +1,7 @@
 //! The matrix products of a training step, listed from the model's configuration.
 
-use vdn_model::{ForecasterConfig, OutputNoiseMode, SigmaMode};
+use vdn_forecast::{ForecasterConfig, OutputNoiseMode};
+use vdn_model::SigmaMode;
 use vdn_tensor::kernels::{Epilogue, Operand, matmul};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Buffer, Element};

@@ -2,9 +2,8 @@
 
 use crate::uniform;
 use vdn_autograd::{Tape, Var};
-use vdn_model::{
-    Batch, Bindings, Forecaster, ForecasterConfig, Graph, LossTerms, Mode, Parameters,
-};
+use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossTerms};
+use vdn_model::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::{AdamW, AdamWConfig, WeightAverage};
 

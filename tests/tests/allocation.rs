@@ -5,11 +5,10 @@
 //! One test alone counts, so that nothing else allocates meanwhile; the others of this file are ignored by default.
 
 use vdn_autograd::Tape;
+use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossOptions};
 use vdn_model::controllers::{LayerControl, LossValues};
-use vdn_model::{
-    Batch, Bindings, Forecaster, ForecasterConfig, Graph, LossOptions, Mode, Parameters,
-    local_objectives,
-};
+use vdn_model::objective::local_objectives;
+use vdn_model::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
 use vdn_train::{AdamW, AdamWConfig, ControlConfig, WeightAverage};
@@ -66,7 +65,8 @@ impl Training {
         let mut control =
             ControlConfig { band_spread: 1.0, band_target: 0.2, ..ControlConfig::default() };
         control.choose(names.split(','))?;
-        let control = control.build_layer(&config, 0, false)?;
+        let control =
+            control.build(&config.controlled_layers(), false)?.into_layers().swap_remove(0);
         assert!(control.is_some());
         Ok(Self { control, ..Self::new(config, batch)? })
     }

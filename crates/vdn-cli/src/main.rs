@@ -11,11 +11,11 @@ use options::{Command, Options};
 use progress::Bar;
 use std::io::Write;
 use std::process::ExitCode;
-use vdn_tensor::parallel::Pool;
-use vdn_train::{
-    Inference, MAX_THREADS, RunDirectory, TrainError, evaluate_run_by, forecast_run_by, report_run,
-    train_run,
+use vdn_forecast::{
+    Inference, RunDirectory, evaluate_run_by, forecast_run_by, report_run, train_run,
 };
+use vdn_tensor::parallel::Pool;
+use vdn_train::{MAX_THREADS, TrainError};
 
 fn main() -> ExitCode {
     let options = match Options::try_parse() {

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use std::path::PathBuf;
-use vdn_train::{OneOrEach, RunConfig};
+use vdn_forecast::{OneOrEach, RunConfig};
 
 /// Variational distributional neurons: forecasts from units that are distributions.
 #[derive(Debug, Parser)]

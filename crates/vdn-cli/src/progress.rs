@@ -1,7 +1,7 @@
 //! The progress bar: on a terminal only, quiet otherwise.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use vdn_train::{Progress, Stage};
+use vdn_forecast::{Progress, Stage};
 
 /// A bar over the training steps, with the last epoch's validation beside it.
 pub(crate) struct Bar(ProgressBar);

@@ -1,77 +1,57 @@
-//! Networks whose units are distributions: parameters, layers of variational units, encoders, heads, and the
-//! probabilistic forecaster built of them.
+//! Networks whose units are distributions: parameters, layers of variational units, stacks, priors, controllers and
+//! diagnostics.
 //!
-//! A module ([`Linear`], [`VariationalLayer`], [`Forecaster`], ...) holds no numbers: it knows the [`ParameterId`]s of
+//! A module ([`Linear`], [`VariationalLayer`], [`Stack`], ...) holds no numbers: it knows the [`ParameterId`]s of
 //! its tensors, which live in [`Parameters`]. Its `forward` records operations on the tape of a [`Graph`], which binds
 //! parameters to variables, knows whether the pass trains or evaluates, and addresses the noise. The same modules run
 //! in `f32` (fast) and in `f64` (to check).
+//!
+//! The rooms, from the ground up; a room knows those above it in this table and no other:
+//!
+//! | room | what lives there |
+//! |---|---|
+//! | [`core`] | parameters, the graph of a pass, initialisation, errors |
+//! | [`modules`] | deterministic parts: affine maps, layer normalisation |
+//! | [`priors`] | what a unit is without evidence, at one time or along a sequence |
+//! | [`objective`] | what a layer adds to the loss: weighted KL and constraints |
+//! | [`units`] | layers of units, stacks of layers, their statistics, inference by moments |
+//! | [`diagnostics`] | what units carry, which collapse, which live |
+//! | [`controllers`] | what keeps units inside their constraints while they learn |
+//! | [`sequence`] | units along time: filtering, smoothing, prediction, rollout |
 
 #![forbid(unsafe_code)]
 
-mod aggregate;
-mod ar_penalty;
 pub mod controllers;
+pub mod core;
 pub mod diagnostics;
-pub mod encoder;
-mod error;
-mod forecaster;
-mod graph;
-mod head;
-mod init;
-mod instance_norm;
-mod layer;
-mod layer_norm;
-mod linear;
-mod local_objective;
-mod mixture;
-pub mod moments;
-mod output_noise;
-mod parameter;
-mod priors;
-mod replacement;
-mod sequence;
-mod sequence_measures;
-mod stack;
-mod statistics;
-mod window_persistence;
+pub mod modules;
+pub mod objective;
+pub mod priors;
+pub mod sequence;
+pub mod units;
 
-pub use aggregate::{Aggregation, MedianConvention, Vote, sample_median, vote};
-pub use ar_penalty::{ArScale, BandCentre, ar_penalty};
-pub use error::ModelError;
-pub use forecaster::{
-    Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LocalObjectives,
-    LocalTermsOfLayers, LossOptions, LossTerms, Objective, Posteriors, Prediction,
-    PredictiveMoments, UnitEffects, Variant, local_objectives,
+pub use crate::core::{
+    Bindings, Builder, Graph, Init, Mode, ModelError, Parameter, ParameterId, Parameters,
+    mixture_quantile,
 };
-pub use graph::{Bindings, Graph, Mode};
-pub use head::{GatedHead, HeadConfig};
-pub use init::{Builder, Init};
-pub use instance_norm::{Centre, InstanceNorm};
-pub use layer::{LayerConfig, LayerOutput, LayerPrior, SigmaMode, UnitFamily, VariationalLayer};
-pub use layer_norm::LayerNorm;
-pub use linear::Linear;
-pub use local_objective::{
-    ArTerm, BandTerm, BetweenWindows, CapacityTerm, EarlierWindow, LocalObjective, LocalTerms,
-    UnitMeasures,
+pub use modules::{LayerNorm, Linear, MlpEncoder};
+pub use objective::{
+    ArScale, ArTerm, BandCentre, BandTerm, BetweenWindows, CapacityTerm, EarlierWindow,
+    LocalObjective, LocalTerms, Objective, SequenceMeasures, UnitMeasures, ar_penalty,
+    window_persistence,
 };
-pub use mixture::mixture_quantile;
-pub use output_noise::{OutputNoise, OutputNoiseMode};
-pub use parameter::{Parameter, ParameterId, Parameters};
 pub use priors::{
     Autoregressive, AutoregressiveConfig, LearnedNormal, OrderOne, OrderOneConfig,
     PersistenceStart, Prior, PriorScale, PriorSteps,
 };
 pub use sequence::{
-    Checkpointed, Checkpoints, EmissionFamily, Message, ParticleConfig, Particles, Posterior,
-    PriorConfig, Recurrence, Rollout, SequenceBound, SequenceForecast, SequenceForecaster,
-    SequenceForecasterConfig, SequenceLayer, SequenceLoss, SequenceObjective, Series,
+    Checkpointed, Checkpoints, Message, Posterior, Recurrence, Rollout, SequenceLayer,
     SmoothedSequence, StepInput, Taken, Unroll, Unrolled, checkpointed, checkpointed_smooth,
-    filter, predict, rollout, sequence_diagnostics, smooth, smooth_terms, unroll, unroll_terms,
+    filter, predict, rollout, sequence_diagnostics, sequence_measures, smooth, smooth_terms,
+    unroll, unroll_terms,
 };
-pub use sequence_measures::{SequenceMeasures, sequence_measures};
-pub use stack::{
-    Activation, Activities, LayerOutputs, MAX_DEPTH, PerLayer, Replaced, Stack, StackLayer,
-    StackLayerConfig, StackOutput, StackPass, TwinUnits,
+pub use units::{
+    Activation, Activities, LayerConfig, LayerOutput, LayerOutputs, LayerPrior, MAX_DEPTH,
+    PerLayer, Replaced, SigmaMode, Stack, StackLayer, StackLayerConfig, StackOutput, StackPass,
+    TwinUnits, UnitFamily, UnitStatistics, VariationalLayer, moments,
 };
-pub use statistics::UnitStatistics;
-pub use window_persistence::window_persistence;

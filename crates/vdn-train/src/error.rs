@@ -18,9 +18,9 @@ pub enum TrainError {
     /// A metric or a baseline.
     #[error(transparent)]
     Metric(#[from] MetricError),
-    /// A baseline's data or settings.
+    /// What an application of the trainer refused, for instance a baseline its data.
     #[error(transparent)]
-    Baseline(crate::baselines::BaselineError),
+    Application(Box<dyn std::error::Error + Send + Sync>),
     /// An operation on the tape.
     #[error(transparent)]
     Autograd(#[from] vdn_autograd::Error),
@@ -72,22 +72,18 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    pub(crate) fn config(message: impl Into<String>) -> Self {
+    /// A value of the configuration that has no meaning.
+    pub fn config(message: impl Into<String>) -> Self {
         Self::Config(message.into())
     }
 
     /// Turns an input or output error at `path` into one that names it.
-    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+    pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 
-    pub(crate) fn format(path: &Path, reason: impl ToString) -> Self {
+    /// A file whose contents are not what they should be.
+    pub fn format(path: &Path, reason: impl ToString) -> Self {
         Self::Format { path: path.to_owned(), reason: reason.to_string() }
-    }
-}
-
-impl From<crate::baselines::BaselineError> for TrainError {
-    fn from(error: crate::baselines::BaselineError) -> Self {
-        Self::Baseline(error)
     }
 }

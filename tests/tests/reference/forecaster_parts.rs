@@ -3,12 +3,11 @@
 use crate::case::{Case, Check};
 use crate::units::{parameter_gradients, weighted_sum};
 use vdn_autograd::Tape;
-use vdn_model::encoder::PairEncoder;
-use vdn_model::{
-    Aggregation, Bindings, Builder, GatedHead, Graph, HeadConfig, MedianConvention, Mode,
-    Parameters, vote,
-};
+use vdn_forecast::PairEncoder;
+use vdn_forecast::{Aggregation, GatedHead, HeadConfig, vote};
+use vdn_model::{Bindings, Builder, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
+use vdn_train::metrics::MedianConvention;
 
 const KEY: NoiseKey = NoiseKey::new(0, 0, 0);
 

@@ -2,9 +2,10 @@
 
 use crate::case::{Case, Check, tensor};
 use serde_json::Value;
+use vdn_forecast::data::{Dataset, Protocol, WindowIndex, WindowSpec};
 use vdn_model::Parameters;
 use vdn_tensor::Tensor;
-use vdn_train::data::{Dataset, Protocol, Scaler, Table, WindowIndex, WindowSpec};
+use vdn_train::data::{Scaler, Table};
 use vdn_train::{AdamW, AdamWConfig};
 
 fn list(value: &Value) -> Result<&Vec<Value>, String> {

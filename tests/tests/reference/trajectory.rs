@@ -6,15 +6,16 @@ use crate::case::{Case, Check, tensor};
 use crate::controllers::{inside_target, thermostat_config};
 use serde_json::Value;
 use vdn_autograd::{Noise, Tape};
+use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossOptions};
 use vdn_model::controllers::{
     ArScaleControl, ArShare, ArShareConfig, ArShareRule, BandCalibration, BandConfig, BandShape,
     BandWeight, BetaThermostat, EnergyBand, FocusLow, Hinge, HingeForm, Homeostat, HomeostatConfig,
     LayerControl, LayerControlConfig, LossValues, Ramp, Rescaling, SigmaGuard, SigmaGuardConfig,
     SigmaKick, SingleUnit, Timing,
 };
+use vdn_model::objective::local_objectives;
 use vdn_model::{
-    ArScale, ArTerm, BandCentre, BandTerm, Batch, Bindings, EarlierWindow, Forecaster,
-    ForecasterConfig, Graph, LossOptions, Mode, UnitMeasures, local_objectives,
+    ArScale, ArTerm, BandCentre, BandTerm, Bindings, EarlierWindow, Graph, Mode, UnitMeasures,
 };
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;

@@ -1,7 +1,8 @@
 //! Annealing of the KL's weight: monotone (Bowman et al. 2016) or cyclical (Fu et al. 2019).
 
-use super::{Controller, Lever, Levers, Moment, check};
-use crate::error::ModelError;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::error::check;
 
 /// How the factor on all KL weights rises.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! The ramp and the deviation of the autoregressive penalty; the deviation follows the energy bands \[ref\].
 
-use super::ramp::Ramp;
-use super::{Controller, Lever, Levers, Moment};
-use crate::ar_penalty::ArScale;
+use crate::controllers::ramp::Ramp;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::objective::ar_penalty::ArScale;
 
 /// Sets the ramp, and the deviation from the bands' centres (where the layer has bands).
 #[derive(Clone, Copy, Debug)]

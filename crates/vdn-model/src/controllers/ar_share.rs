@@ -10,9 +10,10 @@
 //! by `-2 gain (share - cap)` (which acts *less* than the normal one up to `2 cap - target`), and adapts a term of weight
 //! 0, whose weight then drifts to its maximum.
 
-use super::state::ControlState;
-use super::{Controller, Lever, Levers, Moment, check};
-use crate::error::ModelError;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::error::check;
+use crate::core::state::ControlState;
 
 /// Which rule moves the weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,10 +12,11 @@
 //! The reference then asks `s_hi >= 1.05 s_lo` of the *scales*, although the bounds differ by a factor already: bands
 //! widen, and `s_hi` can pass its maximum. By default the constraint is on the bounds alone, where it is above.
 
-use super::mu2_band::EnergyBand;
-use super::state::ControlState;
-use super::{Controller, Lever, Levers, Moment, check};
-use crate::error::ModelError;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::error::check;
+use crate::core::state::ControlState;
+use crate::objective::energy_band::EnergyBand;
 
 /// `hi / lo` at least.
 const LEAST_RATIO: f64 = 1.05;

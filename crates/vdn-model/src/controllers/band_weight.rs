@@ -3,8 +3,8 @@
 //! `weight = lambda ramp(step)`; the weight above the band is 1, but 0.3 while more than 0.35 of the units lie below
 //! theirs by the running mean of the energy, once the warm-up is over.
 
-use super::ramp::Ramp;
-use super::{Controller, Lever, Levers, Moment};
+use crate::controllers::ramp::Ramp;
+use crate::controllers::{Controller, Lever, Levers, Moment};
 
 /// Spares units above their band while too many are below.
 #[derive(Clone, Copy, Debug, PartialEq)]

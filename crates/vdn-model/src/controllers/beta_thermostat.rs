@@ -9,10 +9,11 @@
 //! `alive` is the running mean of the share of rows with a KL above a threshold. The reference looks at the last batch
 //! of each control period alone; by default the mean over the period is taken.
 
-use super::observation::Observation;
-use super::state::ControlState;
-use super::{Controller, Lever, Levers, Moment, check};
-use crate::error::ModelError;
+use crate::controllers::observation::Observation;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::error::check;
+use crate::core::state::ControlState;
 
 /// What a thermostat looks at when it acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

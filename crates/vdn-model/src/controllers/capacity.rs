@@ -1,9 +1,10 @@
 //! A capacity target for the layer's KL (Burgess et al. 2018): the loss gets `weight |sum_i KL_i - C|`, `C` rising
 //! linearly from 0. It takes the place of the weighted KL.
 
-use super::{Controller, Lever, Levers, Moment, Ramp, check};
-use crate::error::ModelError;
-use crate::local_objective::CapacityTerm;
+use crate::controllers::{Controller, Lever, Levers, Moment, Ramp};
+use crate::core::error::ModelError;
+use crate::core::error::check;
+use crate::objective::local_objective::CapacityTerm;
 
 /// Moves the capacity target.
 #[derive(Clone, Copy, Debug)]

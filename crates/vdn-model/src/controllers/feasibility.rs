@@ -13,8 +13,8 @@
 //! the least rate is within budget. Where deviations do not depend on the input, `Lv = ln V`: the rate then needs
 //! `M2 >= V (e^2R - 1)` and the KL is `[M2 + V - 1 - ln V]/2` exactly, which is minimised over `V` (convex).
 
-use super::mu2_band::EnergyBand;
-use crate::error::ModelError;
+use crate::core::error::ModelError;
+use crate::objective::energy_band::EnergyBand;
 
 /// The least KL in nats of a latent dimension with this energy and rate (nats), deviations free to depend on the input.
 ///

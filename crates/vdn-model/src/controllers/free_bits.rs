@@ -1,7 +1,8 @@
 //! Free bits (Kingma et al. 2016): a KL below `floor` costs nothing, `sum_i beta_i max(KL_i, floor)`.
 
-use super::{Controller, Lever, Levers, Moment, check};
-use crate::error::ModelError;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::error::check;
 
 /// Leaves each latent dimension some nats free of charge.
 #[derive(Clone, Copy, Debug)]

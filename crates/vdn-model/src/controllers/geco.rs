@@ -3,9 +3,10 @@
 //! Theirs is `KL + lambda (score - tolerance)` with `ln lambda += gain C`, `C` the running mean of `score - tolerance`. Here
 //! the score has weight 1 and the KL `beta = 1/lambda`, so `ln beta -= gain C`, clamped to its limits (anti-windup).
 
-use super::state::ControlState;
-use super::{Controller, Lever, Levers, Moment, check};
-use crate::error::ModelError;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::error::check;
+use crate::core::state::ControlState;
 
 /// The settings of a [`Geco`].
 #[derive(Clone, Copy, Debug, PartialEq)]

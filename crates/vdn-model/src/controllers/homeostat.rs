@@ -8,9 +8,10 @@
 //! `mu2` is the running mean of the energy. Inside a band the target is `mu2` itself (no change), or the band's geometric
 //! or arithmetic centre.
 
-use super::mu2_band::EnergyBand;
-use super::{Controller, Lever, Levers, Moment, check};
-use crate::error::ModelError;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::error::check;
+use crate::objective::energy_band::EnergyBand;
 
 /// The least energy that is divided by.
 const EPSILON: f64 = 1e-12;

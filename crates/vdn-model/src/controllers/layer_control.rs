@@ -1,15 +1,15 @@
 //! [`LayerControl`]: the controllers of one layer, when they act, and what becomes of its parameters.
 
-use super::levers::{Lever, Levers};
-use super::monitor::Monitor;
-use super::observation::{LossValues, Observation};
-use super::state::ControlState;
-use super::{Controller, Moment};
-use crate::error::ModelError;
-use crate::layer::{LayerOutput, VariationalLayer};
-use crate::local_objective::UnitMeasures;
-use crate::parameter::Parameters;
-use crate::sequence_measures::SequenceMeasures;
+use crate::controllers::levers::{Lever, Levers};
+use crate::controllers::monitor::Monitor;
+use crate::controllers::observation::{LossValues, Observation};
+use crate::controllers::{Controller, Moment};
+use crate::core::error::ModelError;
+use crate::core::parameter::Parameters;
+use crate::core::state::ControlState;
+use crate::objective::local_objective::UnitMeasures;
+use crate::objective::sequence_measures::SequenceMeasures;
+use crate::units::layer::{LayerOutput, VariationalLayer};
 use vdn_autograd::{Tape, Var};
 use vdn_tensor::Element;
 

@@ -1,6 +1,7 @@
 //! [`Levers`]: what controllers of a layer can move.
 
-use crate::local_objective::LocalObjective;
+use crate::objective::local_objective::LocalObjective;
+use crate::units::layer::SigmaLever;
 
 /// A lever that one controller of a layer may own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +54,6 @@ impl Lever {
             Self::ArScale => "the scale of the AR penalty",
         }
     }
-}
-
-/// What is to be done to the parameter `log sigma` (of layers that have one).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SigmaLever {
-    /// Clamp it to `[ln floor, ln ceiling]`.
-    pub range: Option<[f64; 2]>,
-    /// Added to each unit's `log sigma`, `[units]` (per-unit parameters only), before a second clamp.
-    pub kick: Vec<f64>,
 }
 
 /// All levers of one layer.

@@ -13,7 +13,6 @@
 mod annealing;
 mod ar_scale;
 mod ar_share;
-mod augmented_lagrangian;
 mod band_calibration;
 mod band_weight;
 mod beta_thermostat;
@@ -26,7 +25,6 @@ mod kl_budget;
 mod layer_control;
 mod levers;
 mod monitor;
-mod mu2_band;
 mod observation;
 mod persistence_target;
 mod pi;
@@ -35,12 +33,16 @@ mod ramp;
 mod rate_budget;
 mod sigma_guard;
 mod stack_control;
-mod state;
 
+pub use crate::core::ControlState;
+pub use crate::objective::constraint::{Constraint, ConstraintConfig, Goal, Scope};
+pub use crate::objective::energy_band::{
+    BandConfig, BandShape, EnergyBand, Hinge, HingeForm, SingleUnit,
+};
+pub use crate::units::layer::SigmaLever;
 pub use annealing::{Annealing, AnnealingShape};
 pub use ar_scale::ArScaleControl;
 pub use ar_share::{ArShare, ArShareConfig, ArShareRule};
-pub use augmented_lagrangian::{Constraint, ConstraintConfig, Goal, Scope};
 pub use band_calibration::{BandCalibration, BandCalibrationConfig, ScaleRule};
 pub use band_weight::{BandWeight, FocusLow};
 pub use beta_thermostat::{BetaThermostat, Sees, ThermostatConfig};
@@ -51,9 +53,8 @@ pub use geco::{Geco, GecoConfig};
 pub use homeostat::{Homeostat, HomeostatConfig, InsideTarget, homeostat_factor, homeostat_target};
 pub use kl_budget::KlBudget;
 pub use layer_control::{LayerControl, LayerControlConfig, Rescaling, Timing};
-pub use levers::{Lever, Levers, SigmaLever};
+pub use levers::{Lever, Levers};
 pub use monitor::Monitor;
-pub use mu2_band::{BandConfig, BandShape, EnergyBand, Hinge, HingeForm, SingleUnit};
 pub use observation::{LossValues, Observation};
 pub use persistence_target::{PersistenceConfig, PersistenceTarget};
 pub use pi::{Pi, PiConfig};
@@ -62,9 +63,8 @@ pub use ramp::Ramp;
 pub use rate_budget::RateBudget;
 pub use sigma_guard::{SigmaGuard, SigmaGuardConfig, SigmaKick};
 pub use stack_control::StackControl;
-pub use state::ControlState;
 
-use crate::error::ModelError;
+use crate::core::error::ModelError;
 use std::fmt::Debug;
 
 /// When and on what a controller acts.
@@ -110,16 +110,4 @@ pub trait Controller: Debug + Send {
     fn restore(&mut self, _state: &ControlState) -> Result<(), ModelError> {
         Ok(())
     }
-}
-
-pub(crate) fn check(
-    setting: &'static str,
-    value: f64,
-    good: bool,
-    domain: &str,
-) -> Result<(), ModelError> {
-    if good {
-        return Ok(());
-    }
-    Err(ModelError::config(setting, format!("{value}, has to be {domain}")))
 }

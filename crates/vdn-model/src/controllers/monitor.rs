@@ -2,9 +2,9 @@
 //!
 //! First value as is, then `(1 - a) mean + a new` \[ref\]: `a` for what belongs to units, 0.1 for the terms of the loss.
 
-use super::observation::{LossValues, Observation};
-use super::state::ControlState;
-use crate::error::ModelError;
+use crate::controllers::observation::{LossValues, Observation};
+use crate::core::error::ModelError;
+use crate::core::state::ControlState;
 
 /// The rate of the running means of the loss's terms.
 const LOSS_RATE: f64 = 0.1;

@@ -6,18 +6,19 @@
 //! * In layers with a prior over time ([`PersistenceTarget::new`]) it is that of
 //!   [`SequenceMeasures`](crate::SequenceMeasures) at lag 1: gradients move `phi_i`, `s_i` and the posterior's gain.
 //! * In a forecaster of windows ([`PersistenceTarget::between_windows`]) it is that of
-//!   [`window_persistence`](crate::window_persistence), between a window and the one `stride` rows earlier: gradients move means
+//!   [`window_persistence`](crate::objective::window_persistence), between a window and the one `stride` rows earlier: gradients move means
 //!   and deviations. Windows less than `L` apart share rows; and there is no prior that could carry memory: `abs(rho)` is at
 //!   most `1 - exp(-2 R)`.
 //!
 //! A rate budget on the same layer ([`RateBudget`](super::RateBudget); along a sequence on the rate given the past) is another
 //! constraint with its own multipliers.
 
-use super::augmented_lagrangian::{Constraint, ConstraintConfig, Goal, Scope, SettingNames};
-use super::observation::Observation;
-use super::state::ControlState;
-use super::{Controller, Lever, Levers, Moment, check};
-use crate::error::ModelError;
+use crate::controllers::observation::Observation;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::error::check;
+use crate::core::state::ControlState;
+use crate::objective::constraint::{Constraint, ConstraintConfig, Goal, Scope, SettingNames};
 use crate::priors::Prior;
 
 /// The settings of a [`PersistenceTarget`].

@@ -7,9 +7,10 @@
 //! Their error is that of a whole model's KL, many nats; here it is one unit's, so it is divided by a width first. The sum
 //! is held while beta is at a limit that it would push beyond (anti-windup).
 
-use super::state::ControlState;
-use super::{Controller, Lever, Levers, Moment, check};
-use crate::error::ModelError;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::error::check;
+use crate::core::state::ControlState;
 
 /// The settings of a [`Pi`].
 #[derive(Clone, Copy, Debug, PartialEq)]

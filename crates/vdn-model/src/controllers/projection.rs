@@ -3,10 +3,11 @@
 //! `s_i = sqrt(lo/mu2)` below the band, `sqrt(hi/mu2)` above, 1 inside; clamped to `[1/50, 50]`. `mu2` is estimated over
 //! the first batches of a control period, at most 50, weighted by their rows (the reference: alike whatever their size).
 
-use super::observation::Observation;
-use super::state::ControlState;
-use super::{Controller, Lever, Levers, Moment, check};
-use crate::error::ModelError;
+use crate::controllers::observation::Observation;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::error::check;
+use crate::core::state::ControlState;
 
 /// How batches of different size weigh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

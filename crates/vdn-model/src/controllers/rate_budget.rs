@@ -4,11 +4,11 @@
 //! that ignores its input cannot meet it by distance from its prior. By augmented Lagrangian: see
 //! [`Constraint`].
 
-use super::augmented_lagrangian::{Constraint, ConstraintConfig, SettingNames};
-use super::observation::Observation;
-use super::state::ControlState;
-use super::{Controller, Lever, Levers, Moment};
-use crate::error::ModelError;
+use crate::controllers::observation::Observation;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::state::ControlState;
+use crate::objective::constraint::{Constraint, ConstraintConfig, SettingNames};
 
 /// The settings as `[control.rate]` names them.
 const NAMES: SettingNames = SettingNames {

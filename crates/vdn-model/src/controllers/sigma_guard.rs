@@ -4,8 +4,9 @@
 //! kick, followed by the same clamp. In the reference the kick never happens (a shape error is swallowed): that is
 //! [`SigmaKick::Never`]. Layers whose deviations come from a head have no such parameter; nothing is done to them.
 
-use super::{Controller, Lever, Levers, Moment, check};
-use crate::error::ModelError;
+use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::core::error::ModelError;
+use crate::core::error::check;
 
 /// Whether dead units are lifted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,14 +1,14 @@
 //! [`StackControl`]: the controllers of every layer of a stack.
 
-use super::layer_control::LayerControl;
-use super::observation::LossValues;
-use super::state::ControlState;
-use crate::error::ModelError;
-use crate::forecaster::{LocalObjectives, local_objectives};
-use crate::layer::LayerOutput;
-use crate::local_objective::UnitMeasures;
-use crate::parameter::{ParameterId, Parameters};
-use crate::stack::Stack;
+use crate::controllers::layer_control::LayerControl;
+use crate::controllers::observation::LossValues;
+use crate::core::error::ModelError;
+use crate::core::parameter::{ParameterId, Parameters};
+use crate::core::state::ControlState;
+use crate::objective::local_objective::UnitMeasures;
+use crate::objective::locals::{LocalObjectives, local_objectives};
+use crate::units::layer::LayerOutput;
+use crate::units::stack::Stack;
 use vdn_autograd::Tape;
 use vdn_tensor::Element;
 
@@ -38,6 +38,12 @@ fn prefix(layer: usize) -> String {
 }
 
 impl StackControl {
+    /// The controllers of each layer.
+    #[must_use]
+    pub fn into_layers(self) -> Vec<Option<LayerControl>> {
+        self.layers
+    }
+
     /// Of the layers of a stack, the one that sees the context first; `None` for a layer without controllers.
     #[must_use]
     pub fn new(layers: Vec<Option<LayerControl>>) -> Self {

@@ -1,7 +1,7 @@
 //! The seven ways in which a unit collapses, and what each is recognised by.
 
-use super::measures::Diagnostics;
-use super::unit_use::UnitUse;
+use crate::diagnostics::measures::Diagnostics;
+use crate::diagnostics::unit_use::UnitUse;
 
 /// A way in which a unit is no longer a distribution that says something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

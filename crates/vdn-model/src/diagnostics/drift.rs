@@ -8,7 +8,7 @@
 //!
 //! `e^d - 1 - d` is evaluated by its series near 0, so that a unit that hardly moved has a drift that is hardly 0.
 
-use crate::statistics::UnitStatistics;
+use crate::units::statistics::UnitStatistics;
 
 /// `e^d - 1 - d`, to rounding; [`f64::exp_m1`] alone loses half the digits at `|d| = 1e-8`.
 fn excess(d: f64) -> f64 {

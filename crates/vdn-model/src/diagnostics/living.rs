@@ -1,6 +1,6 @@
 //! [`Living`]: which units live, and why the others do not.
 
-use super::collapse::{CollapseMode, CollapseThresholds, Evidence};
+use crate::diagnostics::collapse::{CollapseMode, CollapseThresholds, Evidence};
 use std::fmt;
 
 /// The rates that a living unit may have, nats per latent dimension, and the share of its deviations that may sit at a

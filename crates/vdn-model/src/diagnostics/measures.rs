@@ -5,11 +5,11 @@
 //! signal to noise = C2/V         active: C2 > 0.01 Var_p       energy = M2        sigma = sqrt V
 //! ```
 
-use super::rows::RowCounts;
-use super::summary::DiagnosticsSummary;
-use crate::controllers::EnergyBand;
-use crate::error::ModelError;
-use crate::statistics::UnitStatistics;
+use crate::core::error::ModelError;
+use crate::diagnostics::rows::RowCounts;
+use crate::diagnostics::summary::DiagnosticsSummary;
+use crate::objective::EnergyBand;
+use crate::units::statistics::UnitStatistics;
 
 /// The share of its prior's variance that the means of an active dimension vary by (Burda, Grosse and Salakhutdinov
 /// 2016, on the prior's scale).

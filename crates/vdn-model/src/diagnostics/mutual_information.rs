@@ -114,7 +114,7 @@ fn of_mixture(components: &[[f64; 2]], grid: &mut Vec<f64>) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statistics::UnitStatistics;
+    use crate::units::statistics::UnitStatistics;
     use vdn_tensor::noise::NoiseKey;
 
     #[test]

@@ -14,14 +14,14 @@
 //!
 //! All of it follows from the messages by the posterior's moments: nothing is sampled.
 
-use super::collapse::{CollapseMode, CollapseThresholds};
-use super::living::{Living, UnitBudget};
+use crate::diagnostics::collapse::{CollapseMode, CollapseThresholds};
+use crate::diagnostics::living::{Living, UnitBudget};
 
 /// The measures of units along a sequence, each `[units]`.
 ///
 /// ```
 /// use vdn_model::diagnostics::{CollapseThresholds, UnitBudget};
-/// use vdn_model::{SequenceForecaster, SequenceForecasterConfig, Series};
+/// use vdn_forecast::{SequenceForecaster, SequenceForecasterConfig, Series};
 /// let config = SequenceForecasterConfig { units: 3, hidden: vec![8], ..Default::default() };
 /// let (model, parameters) = SequenceForecaster::new::<f32>(config, 0)?;
 /// let x: Vec<f32> = (0..80).map(|t| (t as f32 / 5.0).sin()).collect();

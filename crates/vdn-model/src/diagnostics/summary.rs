@@ -1,6 +1,6 @@
 //! [`DiagnosticsSummary`]: a layer in a dozen numbers.
 
-use super::measures::Diagnostics;
+use crate::diagnostics::measures::Diagnostics;
 
 /// Means over a layer's units; NaN of none.
 #[derive(Clone, Copy, Debug, PartialEq)]

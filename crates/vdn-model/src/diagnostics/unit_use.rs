@@ -6,8 +6,8 @@
 //! share      T_i   = E |m(z) - m(z with z_i redrawn from q_i)|^2 / (2 tr Var m)           total effect (Sobol 2001)
 //! ```
 
-use super::collapse::CollapseThresholds;
-use crate::mixture::mixture_quantile;
+use crate::core::mixture::mixture_quantile;
+use crate::diagnostics::collapse::CollapseThresholds;
 
 /// The measures of those units that were probed, each `[units probed]`.
 #[derive(Clone, Debug, Default, PartialEq)]

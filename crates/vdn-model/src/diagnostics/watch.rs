@@ -1,11 +1,11 @@
 //! [`Watch`]: a layer from epoch to epoch: drift, growth, and who lives.
 
-use super::collapse::{CollapseThresholds, Evidence};
-use super::drift::drift;
-use super::living::{Living, UnitBudget};
-use super::measures::Diagnostics;
-use super::unit_use::UnitUse;
-use crate::statistics::UnitStatistics;
+use crate::diagnostics::collapse::{CollapseThresholds, Evidence};
+use crate::diagnostics::drift::drift;
+use crate::diagnostics::living::{Living, UnitBudget};
+use crate::diagnostics::measures::Diagnostics;
+use crate::diagnostics::unit_use::UnitUse;
+use crate::units::statistics::UnitStatistics;
 use std::collections::VecDeque;
 
 /// What an epoch showed of a layer.

@@ -1,11 +1,11 @@
 //! [`Autoregressive`]: the autoregressive prior of order `p` by partial autocorrelations, which is stationary whatever its
 //! parameters are. The first steps have their exact distribution: the prediction from fewer values.
 
-use super::scale::PriorScale;
-use crate::error::ModelError;
-use crate::graph::Graph;
-use crate::init::{Builder, Init};
-use crate::parameter::ParameterId;
+use crate::core::error::ModelError;
+use crate::core::graph::Graph;
+use crate::core::init::{Builder, Init};
+use crate::core::parameter::ParameterId;
+use crate::priors::scale::PriorScale;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 

@@ -1,8 +1,8 @@
 //! [`LearnedNormal`]: `Normal(m_i, s_i^2)`, a mean and a deviation learned for each unit.
 
-use crate::graph::Graph;
-use crate::init::{Builder, Init};
-use crate::parameter::ParameterId;
+use crate::core::graph::Graph;
+use crate::core::init::{Builder, Init};
+use crate::core::parameter::ParameterId;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 

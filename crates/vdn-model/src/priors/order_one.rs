@@ -1,11 +1,11 @@
 //! [`OrderOne`]: the autoregressive prior of order 1, `z_t | z_{t-1} ~ Normal(phi_i z_{t-1}, s_i^2)`, starting from its
 //! stationary distribution. A gap of any number of steps is crossed exactly.
 
-use super::scale::PriorScale;
-use crate::error::ModelError;
-use crate::graph::Graph;
-use crate::init::{Builder, Init};
-use crate::parameter::ParameterId;
+use crate::core::error::ModelError;
+use crate::core::graph::Graph;
+use crate::core::init::{Builder, Init};
+use crate::core::parameter::ParameterId;
+use crate::priors::scale::PriorScale;
 use vdn_autograd::{Error, Gap, Persistence, Var};
 use vdn_tensor::Element;
 

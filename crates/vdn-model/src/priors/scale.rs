@@ -1,6 +1,6 @@
 //! [`PriorScale`]: the scale of an autoregressive prior.
 
-use crate::error::ModelError;
+use crate::core::error::ModelError;
 
 /// The deviation `s_i` of the innovations of an autoregressive prior.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

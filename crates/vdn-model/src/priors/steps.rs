@@ -1,7 +1,7 @@
 //! [`PriorSteps`]: a prior along a sequence.
 
-use super::Prior;
-use crate::graph::Graph;
+use crate::core::graph::Graph;
+use crate::priors::Prior;
 use vdn_autograd::{ConditionalPrior, Error, Gap, Var};
 use vdn_tensor::Element;
 

@@ -3,34 +3,34 @@
 //! Given its messages the structured posterior is a linear Gaussian chain `z_t = sum_j a_j z_{t-j} + b + Normal(0, v)` with
 //! `a_j = (1 - g) phi_j`, `v = s^2 (1 - g)`, `g = s^2/(s^2 + r)`; of mean field `a_j = 0`, `b = m`, `v = r`.
 
-use super::Posterior;
-use super::rollout::{Numbers, numbers};
-use crate::parameter::Parameters;
+use crate::core::parameter::Parameters;
 use crate::priors::Prior;
+use crate::sequence::Posterior;
+use crate::sequence::rollout::{Numbers, numbers};
 use vdn_autograd::Error;
 use vdn_tensor::Element;
 
 /// The means and covariances of the last steps of every element (a sequence and a unit, the unit counts faster), the last
 /// step first.
-pub(super) struct Chain {
+pub struct Chain {
     structured: bool,
     /// The prior of a step with so many known values.
-    pub(super) prior: Vec<Numbers<f64>>,
+    pub prior: Vec<Numbers<f64>>,
     units: usize,
     depth: usize,
     steps: usize,
-    elements: Vec<Moments>,
+    elements: Vec<ChainMoments>,
 }
 
 /// One element.
 #[derive(Clone)]
-pub(super) struct Moments {
+pub struct ChainMoments {
     /// Means of the last steps, `[depth]`.
-    pub(super) means: Vec<f64>,
+    pub means: Vec<f64>,
     /// Their covariances, `[depth, depth]`.
-    pub(super) covariances: Vec<f64>,
+    pub covariances: Vec<f64>,
     /// The variance of the last step given the one before, `v`.
-    pub(super) own: f64,
+    pub own: f64,
 }
 
 impl Chain {
@@ -38,7 +38,7 @@ impl Chain {
     ///
     /// # Errors
     /// A prior of another number of units.
-    pub(super) fn new<T: Element>(
+    pub fn new<T: Element>(
         parameters: &Parameters<T>,
         (prior, posterior): (Prior, Posterior),
         [size, units]: [usize; 2],
@@ -46,8 +46,11 @@ impl Chain {
     ) -> Result<Self, Error> {
         let double = parameters.cast::<f64>();
         let known = (0..=prior.order()).map(|known| numbers(&double, prior, known, units));
-        let zero =
-            Moments { means: vec![0.0; depth], covariances: vec![0.0; depth * depth], own: 0.0 };
+        let zero = ChainMoments {
+            means: vec![0.0; depth],
+            covariances: vec![0.0; depth * depth],
+            own: 0.0,
+        };
         Ok(Self {
             structured: posterior == Posterior::Structured,
             prior: known.collect::<Result<_, _>>()?,
@@ -60,12 +63,12 @@ impl Chain {
 
     /// Takes in the messages of the next step, `[size]` each (of mean field: the posteriors); an infinite variance says
     /// nothing, whatever the mean is.
-    pub(super) fn push(&mut self, message: &[f64], variance: &[f64]) {
+    pub fn push(&mut self, message: &[f64], variance: &[f64]) {
         let depth = self.depth;
         let order = self.prior.len() - 1;
         let Numbers { mean: offset, coefficients, deviation } = &self.prior[self.steps.min(order)];
         for (place, element) in self.elements.iter_mut().enumerate() {
-            let Moments { means, covariances: p, own } = element;
+            let ChainMoments { means, covariances: p, own } = element;
             let i = place % self.units;
             let (m, r) = (message[place], variance[place]);
             let s2 = deviation[i] * deviation[i];
@@ -99,7 +102,7 @@ impl Chain {
     }
 
     /// The elements, each with its unit.
-    pub(super) fn elements(&self) -> impl Iterator<Item = (usize, &Moments)> {
+    pub fn elements(&self) -> impl Iterator<Item = (usize, &ChainMoments)> {
         self.elements.iter().enumerate().map(|(place, element)| (place % self.units, element))
     }
 }

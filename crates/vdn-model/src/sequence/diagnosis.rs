@@ -1,11 +1,11 @@
 //! From the messages of a sequence to the [`SequenceDiagnostics`] of its units.
 
-use super::chain::{Chain, Moments};
-use super::unrolled::Message;
-use super::{Posterior, rollout::Numbers};
+use crate::core::parameter::Parameters;
 use crate::diagnostics::SequenceDiagnostics;
-use crate::parameter::Parameters;
 use crate::priors::Prior;
+use crate::sequence::chain::{Chain, ChainMoments};
+use crate::sequence::unrolled::Message;
+use crate::sequence::{Posterior, rollout::Numbers};
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::Element;
 
@@ -28,7 +28,7 @@ struct Sums {
 }
 
 /// Sums up the moments of all steps that have a whole past.
-pub(super) struct Diagnosis {
+pub struct Diagnosis {
     chain: Chain,
     depth: usize,
     steps: usize,
@@ -40,7 +40,7 @@ impl Diagnosis {
     ///
     /// # Errors
     /// A prior of another number of units.
-    pub(super) fn new<T: Element>(
+    pub fn new<T: Element>(
         parameters: &Parameters<T>,
         (prior, posterior): (Prior, Posterior),
         [size, units]: [usize; 2],
@@ -60,14 +60,14 @@ impl Diagnosis {
     }
 
     /// Takes in the messages of the next step, `[size]` each.
-    pub(super) fn push(&mut self, message: &[f64], variance: &[f64]) {
+    pub fn push(&mut self, message: &[f64], variance: &[f64]) {
         self.chain.push(message, variance);
         self.steps += 1;
         let depth = self.depth;
         if self.steps < depth {
             return;
         }
-        for (unit, Moments { means, covariances, own }) in self.chain.elements() {
+        for (unit, ChainMoments { means, covariances, own }) in self.chain.elements() {
             let sums = &mut self.units[unit];
             sums.rows += 1.0;
             let before: Vec<f64> = means.iter().zip(&sums.mean).map(|(x, m)| x - m).collect();
@@ -86,7 +86,7 @@ impl Diagnosis {
     }
 
     /// The measures; NaN without steps that have a whole past.
-    pub(super) fn finish(&self) -> SequenceDiagnostics {
+    pub fn finish(&self) -> SequenceDiagnostics {
         let order = self.chain.prior.len() - 1;
         let (stationary, transition) = (&self.chain.prior[0], &self.chain.prior[order]);
         let mut found = SequenceDiagnostics {

@@ -1,11 +1,11 @@
 //! [`SequenceLayer`]: units along time that read a context at every step.
 
-use super::{Message, Posterior, Unroll, Unrolled, filter, smooth, unroll};
-use crate::error::ModelError;
-use crate::graph::Graph;
-use crate::init::{Builder, Init};
-use crate::linear::Linear;
+use crate::core::error::ModelError;
+use crate::core::graph::Graph;
+use crate::core::init::{Builder, Init};
+use crate::modules::linear::Linear;
 use crate::priors::Prior;
+use crate::sequence::{Message, Posterior, Unroll, Unrolled, filter, smooth, unroll};
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 
@@ -134,7 +134,8 @@ impl SequenceLayer {
         graph.labelled(&self.label, |graph| smooth(graph, self.prior, &messages, how))
     }
 
-    pub(super) fn how<T: Element>(
+    /// How its posterior is unrolled: with its own noise.
+    pub fn how<T: Element>(
         &self,
         graph: &Graph<'_, T>,
         samples: usize,

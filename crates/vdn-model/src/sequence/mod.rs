@@ -6,25 +6,23 @@
 
 mod chain;
 mod diagnosis;
-mod forecaster;
 mod layer;
+pub(crate) mod measures;
 mod recurrence;
 mod rollout;
 mod segments;
 mod smoothing;
 mod unrolled;
 
-pub use diagnosis::sequence_diagnostics;
-pub use forecaster::{
-    EmissionFamily, ParticleConfig, Particles, PriorConfig, SequenceBound, SequenceForecast,
-    SequenceForecaster, SequenceForecasterConfig, SequenceLoss, SequenceObjective, Series,
-};
+pub use chain::{Chain, ChainMoments};
+pub use diagnosis::{Diagnosis, sequence_diagnostics};
 pub use layer::{SequenceLayer, StepInput};
+pub use measures::sequence_measures;
 pub use recurrence::{Recurrence, Taken, checkpointed, unroll_terms};
-pub use rollout::{Rollout, rollout};
+pub use rollout::{Numbers, Rollout, numbers, rollout};
 pub use segments::{Checkpointed, Checkpoints};
 pub use smoothing::{SmoothedSequence, checkpointed_smooth, smooth_terms};
-pub use unrolled::{Message, Unroll, Unrolled, filter, predict, smooth, unroll};
+pub use unrolled::{Message, Past, Unroll, Unrolled, filter, predict, smooth, unroll};
 
 /// What stands for the posterior of a sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

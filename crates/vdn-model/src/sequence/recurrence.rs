@@ -9,13 +9,13 @@
 //! what later segments contributed to a gradient (of a parameter, of what all steps share, of the state) is put in its
 //! place *before* the segment adds its own, so all contributions are added in the order of the one tape.
 
-use super::segments::{
+use crate::core::error::ModelError;
+use crate::core::graph::Graph;
+use crate::core::parameter::Parameters;
+use crate::sequence::segments::{
     Checkpointed, Checkpoints, Gradients, Kept, Recorder, Totals, copies, gradients, later, leaves,
     some,
 };
-use crate::error::ModelError;
-use crate::graph::Graph;
-use crate::parameter::Parameters;
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::{Element, Tensor};
 

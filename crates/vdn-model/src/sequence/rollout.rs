@@ -1,7 +1,7 @@
 //! [`rollout`]: free generation from a prior, without a tape.
 
-use crate::graph::{Bindings, Graph, Mode};
-use crate::parameter::Parameters;
+use crate::core::graph::{Bindings, Graph, Mode};
+use crate::core::parameter::Parameters;
 use crate::priors::{Prior, PriorSteps};
 use vdn_autograd::{Error, Tape};
 use vdn_tensor::Element;
@@ -22,10 +22,13 @@ pub struct Rollout {
 }
 
 /// The prior of a step as numbers: a mean, a coefficient for each known value (the last first), a deviation; each `[N]`.
-pub(super) struct Numbers<T> {
-    pub(super) mean: Vec<T>,
-    pub(super) coefficients: Vec<Vec<T>>,
-    pub(super) deviation: Vec<T>,
+pub struct Numbers<T> {
+    /// The mean without the past, `[units]`.
+    pub mean: Vec<T>,
+    /// The coefficient of each known value, the last step first: `[order][units]`.
+    pub coefficients: Vec<Vec<T>>,
+    /// The standard deviation, `[units]`.
+    pub deviation: Vec<T>,
 }
 
 /// Generates trajectories from `prior`, step by step, and shows each step's latents `[S, N]` to `visit`. Memory does not
@@ -94,7 +97,7 @@ pub fn rollout<T: Element>(
 }
 
 /// The prior of a step with `known` earlier values, read off the tape: unit vectors in their place give the coefficients.
-pub(super) fn numbers<T: Element>(
+pub fn numbers<T: Element>(
     parameters: &Parameters<T>,
     prior: Prior,
     known: usize,

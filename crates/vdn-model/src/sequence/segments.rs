@@ -1,8 +1,8 @@
 //! What the two ways of cutting a sequence into segments share: how they are asked for, what they give, and recordings
 //! that begin with numbers off the tape.
 
-use crate::graph::{Bindings, Graph, Mode};
-use crate::parameter::Parameters;
+use crate::core::graph::{Bindings, Graph, Mode};
+use crate::core::parameter::Parameters;
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Shape, Tensor};

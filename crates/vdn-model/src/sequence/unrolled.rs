@@ -1,9 +1,9 @@
 //! The passes over a sequence on the tape. Memory is linear in the number of steps: each keeps its latent and its
 //! divergence, `[samples, batch, units]` numbers each, and a few small values.
 
-use super::Posterior;
-use crate::graph::Graph;
+use crate::core::graph::Graph;
 use crate::priors::{Prior, PriorSteps};
+use crate::sequence::Posterior;
 use vdn_autograd::{ConditionalPrior, Error, Noise, SampleKl, Var};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
@@ -179,14 +179,14 @@ fn unroll_with<T: Element>(
 /// What a step needs of the steps before it, the last one first: latents, or for posteriors without samples of the past
 /// their moments.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Past {
+pub struct Past {
     latents: Vec<Var>,
     moments: Vec<[Var; 2]>,
 }
 
 impl Past {
     /// As variables, for another tape.
-    pub(super) fn vars(&self, posterior: Posterior) -> Vec<Var> {
+    pub fn vars(&self, posterior: Posterior) -> Vec<Var> {
         match posterior {
             Posterior::Structured => self.latents.clone(),
             _ => self.moments.as_flattened().to_vec(),
@@ -194,14 +194,18 @@ impl Past {
     }
 
     /// From variables in the order of [`Past::vars`].
-    pub(super) fn from_vars(posterior: Posterior, vars: &[Var]) -> Self {
+    pub fn from_vars(posterior: Posterior, vars: &[Var]) -> Self {
         match posterior {
             Posterior::Structured => Self { latents: vars.to_vec(), moments: Vec::new() },
             _ => Self { latents: Vec::new(), moments: vars.as_chunks().0.to_vec() },
         }
     }
 
-    pub(super) fn detach<T: Element>(&mut self, graph: &mut Graph<'_, T>) -> Result<(), Error> {
+    /// Cuts the past off from gradients.
+    ///
+    /// # Errors
+    /// The tape is full.
+    pub fn detach<T: Element>(&mut self, graph: &mut Graph<'_, T>) -> Result<(), Error> {
         for var in self.latents.iter_mut().chain(self.moments.as_flattened_mut()) {
             *var = graph.tape.detach(*var)?;
         }
@@ -210,7 +214,7 @@ impl Past {
 
     /// Records step `t` and makes it the last: its latent and its divergence. With `mean`, that of the structured posterior
     /// is averaged over samples and batch, `[units]`.
-    pub(super) fn step<T: Element>(
+    pub fn step<T: Element>(
         &mut self,
         graph: &mut Graph<'_, T>,
         prior: Prior,

@@ -1,7 +1,5 @@
-//! Forecasters, layers on layers and controllers, all through the public interface: one program, because what takes long
-//! to compile is what they share.
+//! Layers on layers and controllers, through the public interface.
 
 mod controllers;
-mod forecaster;
+mod numbers;
 mod stacks;
-mod support;

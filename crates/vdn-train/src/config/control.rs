@@ -18,14 +18,14 @@
 //! [`LayerOverride`]. Controllers that move the same lever, whose demands no unit can meet together, or one of which leaves the other
 //! without effect are refused when the model is built; the message names both and says why.
 
-use super::control_layers::LayerOverride;
-use super::controlled_layer::ControlledLayer;
-use super::controller_set::{ControllerName, ControllerSet};
-use super::controllers::{
+use crate::config::control_layers::LayerOverride;
+use crate::config::controlled_layer::ControlledLayer;
+use crate::config::controller_set::{ControllerName, ControllerSet};
+use crate::config::controllers::{
     AnnealingConfig, ArConfig, BudgetConfig, CapacityConfig, FreeBitsConfig, GecoSettings,
     PersistenceSettings, PiSettings, ThermostatSettings,
 };
-use super::feasible::check_demands;
+use crate::config::feasible::check_demands;
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_model::controllers::{
@@ -35,7 +35,7 @@ use vdn_model::controllers::{
     ScaleRule, Sees, SigmaGuard, SigmaGuardConfig, SigmaKick, SingleUnit, StackControl,
     ThermostatConfig, Timing,
 };
-use vdn_model::{BandTerm, ForecasterConfig, ModelError, UnitMeasures, Variant};
+use vdn_model::{BandTerm, ModelError, UnitMeasures};
 
 /// How the units of a layer are kept inside their constraints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,47 +166,48 @@ impl ControlConfig {
     /// layers the message begins with the layer.
     pub fn build(
         &self,
-        model: &ForecasterConfig,
+        layers: &[Option<ControlledLayer>],
         reference: bool,
     ) -> Result<StackControl, TrainError> {
-        self.check_layers(Some(model.depth))?;
-        let layers = (0..model.depth).map(|layer| self.build_layer(model, layer, reference));
-        Ok(StackControl::new(layers.collect::<Result<_, _>>()?))
+        self.check_layers(Some(layers.len()))?;
+        let all = layers.iter().enumerate();
+        let built =
+            all.map(|(index, layer)| self.build_layer(layers.len(), index, *layer, reference));
+        Ok(StackControl::new(built.collect::<Result<_, _>>()?))
     }
 
-    /// The controllers of layer number `layer`, from 0; `None` where there is nothing to control.
+    /// The controllers of layer number `index`, from 0, of `depth`; `None` where there is nothing to control.
     ///
     /// # Errors
     /// Those of [`ControlConfig::build`].
-    pub fn build_layer(
+    fn build_layer(
         &self,
-        model: &ForecasterConfig,
-        layer: usize,
+        depth: usize,
+        index: usize,
+        layer: Option<ControlledLayer>,
         reference: bool,
     ) -> Result<Option<LayerControl>, TrainError> {
-        let settings = self.of_layer(layer + 1)?;
+        let settings = self.of_layer(index + 1)?;
         let weight = settings.band_weight;
         if !(weight >= 0.0 && weight.is_finite()) {
             let reason = format!("control.band_weight = {weight}: has to be at least 0 and finite");
             return Err(TrainError::config(reason));
         }
-        if model.variant != Variant::Variational {
-            return Ok(None);
-        }
-        let Some(of) = ControlledLayer::new(model, layer, reference) else {
-            if self.layer.iter().any(|own| own.layer == layer + 1) && !settings.is_idle() {
+        let Some(layer) = layer else {
+            if self.layer.iter().any(|own| own.layer == index + 1) && !settings.is_idle() {
                 let reason = "has controllers, and no unit that is a distribution";
-                return Err(TrainError::config(format!("control.layer {}: {reason}", layer + 1)));
+                return Err(TrainError::config(format!("control.layer {}: {reason}", index + 1)));
             }
             return Ok(None);
         };
-        settings.controllers_of(&of).map_err(|error| match error {
-            _ if model.depth == 1 => error,
+        let layer = ControlledLayer { layer: index, reference, ..layer };
+        settings.controllers_of(&layer).map_err(|error| match error {
+            _ if depth == 1 => error,
             TrainError::Config(reason) => {
-                TrainError::config(format!("layer {}: {reason}", layer + 1))
+                TrainError::config(format!("layer {}: {reason}", index + 1))
             }
             TrainError::Model(ModelError::Config { setting, reason }) => {
-                TrainError::config(format!("layer {}: {setting}: {reason}", layer + 1))
+                TrainError::config(format!("layer {}: {setting}: {reason}", index + 1))
             }
             other => other,
         })

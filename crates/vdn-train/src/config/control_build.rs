@@ -1,9 +1,9 @@
 //! How each controller of a configuration is built.
 
-use super::control::ControlConfig;
-use super::controlled_layer::ControlledLayer;
-use super::controller_set::ControllerName;
-use super::controllers::{AnnealingName, BudgetScope};
+use crate::config::control::ControlConfig;
+use crate::config::controlled_layer::ControlledLayer;
+use crate::config::controller_set::ControllerName;
+use crate::config::controllers::{AnnealingName, BudgetScope};
 use crate::error::TrainError;
 use vdn_model::controllers::{
     Annealing, AnnealingShape, ArScaleControl, ArShare, BetaThermostat, Capacity, FreeBits, Geco,

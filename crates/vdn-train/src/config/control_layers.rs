@@ -13,8 +13,8 @@
 //! mode = "none"
 //! ```
 
-use super::control::ControlConfig;
-use super::controller_set::ControllerName;
+use crate::config::control::ControlConfig;
+use crate::config::controller_set::ControllerName;
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -99,7 +99,7 @@ impl ControlConfig {
     ///
     /// # Errors
     /// The first that is wrong, with its layer.
-    pub(super) fn check_layers(&self, depth: Option<usize>) -> Result<(), TrainError> {
+    pub fn check_layers(&self, depth: Option<usize>) -> Result<(), TrainError> {
         for (place, own) in self.layer.iter().enumerate() {
             let layer = own.layer;
             if layer == 0 || depth.is_some_and(|depth| layer > depth) {

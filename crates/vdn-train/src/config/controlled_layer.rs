@@ -1,15 +1,17 @@
 //! [`ControlledLayer`]: what controllers have to know of the layer that they are built for.
 
-use vdn_model::{ForecasterConfig, LayerPrior, Objective, SigmaMode};
+use vdn_model::objective::Objective;
+use vdn_model::{LayerPrior, SigmaMode, StackLayerConfig};
 
-/// The distributional units of one layer of a model.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ControlledLayer {
+/// The distributional units of one layer of a network, as controllers see them before the network
+/// is built.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ControlledLayer {
     /// Which layer, from 0.
     pub(super) layer: usize,
     pub(super) units: usize,
     pub(super) latent_dims: usize,
-    /// The weight of the KL that the model starts with.
+    /// The weight of the KL that the network starts with.
     pub(super) beta: f64,
     pub(super) sigma: SigmaMode,
     pub(super) objective: Objective,
@@ -21,19 +23,21 @@ pub(super) struct ControlledLayer {
 }
 
 impl ControlledLayer {
-    /// Layer number `layer`, from 0; `None` if none of its units is a distribution.
-    pub(super) fn new(model: &ForecasterConfig, layer: usize, reference: bool) -> Option<Self> {
-        let units = model.stack().get(layer)?.distributional();
+    /// A layer whose KL has the weight `beta` under `objective`; `None` if none of its units is a
+    /// distribution.
+    #[must_use]
+    pub fn new(config: &StackLayerConfig, objective: Objective, beta: f64) -> Option<Self> {
+        let (units, layer) = (config.distributional(), &config.layer);
         (units > 0).then(|| Self {
-            layer,
+            layer: 0,
             units,
-            latent_dims: model.latent_dims,
-            beta: model.beta_of(layer),
-            sigma: model.sigma,
-            objective: model.objective,
-            prior: model.prior.get(layer),
-            gaussian: model.family.get(layer).is_gaussian(),
-            reference,
+            latent_dims: layer.latent_dims,
+            beta,
+            sigma: layer.sigma,
+            objective,
+            prior: layer.prior,
+            gaussian: layer.family.is_gaussian(),
+            reference: false,
         })
     }
 

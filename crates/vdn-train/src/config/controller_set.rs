@@ -1,6 +1,6 @@
 //! Which controllers there are beside a mode.
 
-use super::control::{ControlConfig, ControlName};
+use crate::config::control::{ControlConfig, ControlName};
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 

@@ -1,10 +1,10 @@
 //! Which controllers of a configuration contradict each other: whose demands no unit can meet together, and which leave
 //! another without effect.
 
-use super::control::ControlConfig;
-use super::controlled_layer::ControlledLayer;
-use super::controller_set::ControllerName;
-use super::controllers::BudgetScope;
+use crate::config::control::ControlConfig;
+use crate::config::controlled_layer::ControlledLayer;
+use crate::config::controller_set::ControllerName;
+use crate::config::controllers::BudgetScope;
 use crate::error::TrainError;
 use vdn_model::controllers::{EnergyBand, PersistenceTarget, SigmaGuardConfig, UnitConstraints};
 use vdn_model::{LayerPrior, Objective, SigmaMode};

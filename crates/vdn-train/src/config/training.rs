@@ -2,8 +2,8 @@
 
 use crate::error::TrainError;
 use crate::evaluate::{Averaging, BatchAverages, EVALUATION_BATCH};
-use crate::noise_seed::NoiseSeed;
-use crate::weight_average::WeightAverage;
+use crate::optim::weight_average::WeightAverage;
+use crate::train::noise_seed::NoiseSeed;
 use serde::{Deserialize, Serialize};
 use vdn_tensor::noise::Generator;
 
@@ -54,13 +54,13 @@ impl From<GeneratorName> for Generator {
 pub const MAX_THREADS: usize = 256;
 
 /// Windows per training step, unless a configuration says otherwise.
-pub(super) const BATCH: usize = 128;
+pub const BATCH: usize = 128;
 /// The same for [`Compatibility::Reference`](super::Compatibility::Reference).
-pub(super) const REFERENCE_BATCH: usize = 256;
+pub const REFERENCE_BATCH: usize = 256;
 /// The base learning rate, unless a configuration says otherwise: why not the specification's 1e-3 stands in decision 5.
 const LEARNING_RATE: f64 = 3e-4;
 /// The same for [`Compatibility::Reference`](super::Compatibility::Reference).
-pub(super) const REFERENCE_LEARNING_RATE: f64 = 1e-3;
+pub const REFERENCE_LEARNING_RATE: f64 = 1e-3;
 
 /// How long to train, in what portions, and what to keep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

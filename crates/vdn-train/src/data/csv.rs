@@ -8,7 +8,7 @@
 
 use ::csv::{ByteRecord, Reader, ReaderBuilder};
 
-use super::error::{DataError, excerpt};
+use crate::data::error::{DataError, excerpt};
 
 /// Words that stand for a missing value, compared without regard to case; so does an empty cell.
 pub const MISSING_WORDS: [&str; 4] = ["nan", "na", "n/a", "null"];

@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use super::error::DataError;
-use super::source;
+use crate::data::error::DataError;
+use crate::data::source;
 
 /// An array of bytes, as an IDX file holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]

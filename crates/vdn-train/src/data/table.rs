@@ -3,10 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use super::csv::{Cell, CsvFile};
-use super::error::DataError;
-use super::fill::{Fill, fill};
-use super::source;
+use crate::data::csv::{Cell, CsvFile};
+use crate::data::error::DataError;
+use crate::data::fill::{Fill, fill};
+use crate::data::source;
 
 /// Header names (in any case) by which a first column is taken for the date column.
 pub const DATE_NAMES: [&str; 5] = ["date", "time", "timestamp", "datetime", "ds"];

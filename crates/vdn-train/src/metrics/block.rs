@@ -18,7 +18,7 @@
 //!
 //! For the difference of two models feed the per-window differences: the pairing removes what both find hard.
 
-use super::error::MetricError;
+use crate::metrics::error::MetricError;
 
 /// A mean and its block standard error.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! Calibration: how often intervals hold the target, and whether the probability integral transform (PIT) is uniform.
 
-use super::error::MetricError;
+use crate::metrics::error::MetricError;
 
 /// The two quantile levels of the central interval of nominal coverage `level`: `(1 - level)/2` and `(1 + level)/2`.
 #[must_use]

@@ -10,10 +10,10 @@
 //!
 //! The double sum is symmetric, so pairs are visited once, and `g` is tabulated (file `folded`).
 
-use super::error::MetricError;
-use super::folded::table;
-use super::mixture::Mixture;
-use super::window::WindowPrediction;
+use crate::metrics::error::MetricError;
+use crate::metrics::folded::table;
+use crate::metrics::mixture::Mixture;
+use crate::metrics::window::WindowPrediction;
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
 /// `1 / sqrt(pi)`: half the mean distance of two independent standard normals.

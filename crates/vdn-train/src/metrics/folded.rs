@@ -9,7 +9,7 @@
 //! Errors (absolute), from Taylor's remainder with `h = 1/64` and `|g^(8)| <= 2 |pdf^(6)| <= 12`: `g` 12 h^8/8! = 1e-18, `g'`
 //! 12 h^7/7! = 5e-16, `g''` 12 h^6/6! = 2.5e-13; beyond 9, `g(z) - |z| < 1e-19`. A test holds them against `normal`.
 
-use super::normal;
+use crate::metrics::normal;
 use std::sync::OnceLock;
 
 /// Cells per unit of `z`.

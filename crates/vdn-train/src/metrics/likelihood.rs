@@ -11,9 +11,9 @@
 //! `joint <= tempered` for the same numbers only up to `ln S`; the three agree when `S = 1`. A log-mean-exp over `S` samples
 //! is biased by about `Var(w)/(2 S)`: compare at equal `S`.
 
-use super::error::MetricError;
-use super::mixture::LogMeanExp;
-use super::window::WindowPrediction;
+use crate::metrics::error::MetricError;
+use crate::metrics::mixture::LogMeanExp;
+use crate::metrics::window::WindowPrediction;
 
 /// Which log-score of the mixture is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! A weighted mixture of Gaussians for one scalar: the predictive distribution of one step of the horizon.
 
-use super::error::{MetricError, open_probability};
-use super::folded::table;
-use super::normal;
+use crate::metrics::error::{MetricError, open_probability};
+use crate::metrics::folded::table;
+use crate::metrics::normal;
 
 /// The mixture over `s` of `Normal(means[s], sigma_s^2)` with weights `w_s`, for one scalar target.
 ///

@@ -14,7 +14,7 @@
 //! ratio per test batch and averages the ratios weighted by batch size, whereas the ratio here is formed once over
 //! everything; its quantiles are those of 100 sampled paths, ours invert the predictive distribution.
 
-use super::error::{MetricError, open_probability};
+use crate::metrics::error::{MetricError, open_probability};
 
 /// The pinball loss of the quantile forecast `quantile` at level `tau`, `max(tau e, (tau - 1) e)` with `e = y - quantile`; in
 /// the unit of `y`.

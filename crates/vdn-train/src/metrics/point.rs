@@ -1,8 +1,7 @@
 //! Point forecasts taken from a predictive mixture, and their errors.
 
-use super::mixture::Mixture;
-
-pub use vdn_model::{MedianConvention, sample_median};
+use crate::metrics::median::{MedianConvention, sample_median};
+use crate::metrics::mixture::Mixture;
 
 /// How the point forecast is taken from the predictive distribution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

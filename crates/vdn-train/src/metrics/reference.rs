@@ -5,10 +5,10 @@
 //! quantiles those of the moment-matched Gaussian. Values only; gradients come from the tape. The default metrics of this
 //! crate need no floors: a sigma that is not positive is an error there.
 
-use super::error::MetricError;
-use super::mixture::LogMeanExp;
-use super::normal;
-use super::pinball::pinball_loss;
+use crate::metrics::error::MetricError;
+use crate::metrics::mixture::LogMeanExp;
+use crate::metrics::normal;
+use crate::metrics::pinball::pinball_loss;
 use std::f64::consts::{LN_2, PI};
 
 /// The floors of the likelihoods.

@@ -3,7 +3,7 @@
 //! If the predicted uncertainty is informative the curve rises with the coverage (Geifman and El-Yaniv 2017); if it is
 //! noise the curve is flat at the mean loss.
 
-use super::error::MetricError;
+use crate::metrics::error::MetricError;
 
 /// One point of the curve.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,14 +1,14 @@
 //! All scores of one window. Windows are independent, so a caller may score them on as many threads as it likes and
 //! hand the results to [`super::Scores`] in order.
 
-use super::coverage::central_interval;
-use super::crps::{gaussian_crps, mixture_crps_with};
-use super::error::{MetricError, open_probability};
-use super::likelihood::{WindowNll, window_nll_checked};
-use super::normal;
-use super::pinball::{pinball_loss, quantile_levels, step_quantile_loss};
-use super::point::PointForecast;
-use super::window::WindowPrediction;
+use crate::metrics::coverage::central_interval;
+use crate::metrics::crps::{gaussian_crps, mixture_crps_with};
+use crate::metrics::error::{MetricError, open_probability};
+use crate::metrics::likelihood::{WindowNll, window_nll_checked};
+use crate::metrics::normal;
+use crate::metrics::pinball::{pinball_loss, quantile_levels, step_quantile_loss};
+use crate::metrics::point::PointForecast;
+use crate::metrics::window::WindowPrediction;
 
 /// What is to be scored.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,11 +1,11 @@
 //! The scores of a whole test set: one window at a time in, means with block standard errors out.
 
-use super::block::{BlockSums, Estimate};
-use super::coverage::PitHistogram;
-use super::error::MetricError;
-use super::likelihood::PredictiveScore;
-use super::scorer::{ScoreSettings, Scorer, WindowScores};
-use super::window::WindowPrediction;
+use crate::metrics::block::{BlockSums, Estimate};
+use crate::metrics::coverage::PitHistogram;
+use crate::metrics::error::MetricError;
+use crate::metrics::likelihood::PredictiveScore;
+use crate::metrics::scorer::{ScoreSettings, Scorer, WindowScores};
+use crate::metrics::window::WindowPrediction;
 
 /// Bins of the PIT histogram.
 const PIT_BINS: usize = 20;

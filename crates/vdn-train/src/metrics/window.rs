@@ -1,7 +1,7 @@
 //! The arrays of a prediction: shapes, broadcasting of the output noise, and the checks made before anything is scored.
 
-use super::error::MetricError;
-use super::mixture::{Mixture, WEIGHTS_EXPECTED, check_weights};
+use crate::metrics::error::MetricError;
+use crate::metrics::mixture::{Mixture, WEIGHTS_EXPECTED, check_weights};
 
 /// Predictions for a batch of windows: sample means `[S, B, H]`, sigma broadcastable to that, optional weights `[S, B]`.
 /// All row-major.

@@ -1,7 +1,6 @@
-//! Files, tables and windows.
+//! Files and tables.
 
 mod files;
 mod support;
 mod table;
 mod table_errors;
-mod windows;

@@ -1,6 +1,5 @@
-//! Metrics and scores, and the baselines that they are compared with.
+//! Metrics and scores.
 
-mod baselines;
 mod closed_forms;
 mod lcg;
 mod reference;

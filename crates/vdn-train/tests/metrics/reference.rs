@@ -1,9 +1,8 @@
 //! The reference's likelihood, CRPS, pinball and median values against the golden fixtures (topics 9 and 13).
 
 use serde_json::Value;
-use vdn_train::metrics::point::sample_median;
 use vdn_train::metrics::reference::Floors;
-use vdn_train::metrics::{MedianConvention, Predictions, window_nll};
+use vdn_train::metrics::{MedianConvention, Predictions, sample_median, window_nll};
 
 /// The cases of one topic.
 fn cases(topic: &str) -> Vec<Value> {

@@ -18,13 +18,15 @@
 
 mod passes;
 
-use super::segments::{Checkpointed, Checkpoints, Gradients, Kept, Recorder, Totals, held};
-use super::unrolled::Past;
-use super::{Message, Posterior, Unroll};
-use crate::error::ModelError;
-use crate::graph::Graph;
-use crate::parameter::Parameters;
+use crate::core::error::ModelError;
+use crate::core::graph::Graph;
+use crate::core::parameter::Parameters;
 use crate::priors::{Prior, PriorSteps};
+use crate::sequence::segments::{
+    Checkpointed, Checkpoints, Gradients, Kept, Recorder, Totals, held,
+};
+use crate::sequence::unrolled::Past;
+use crate::sequence::{Message, Posterior, Unroll};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use vdn_autograd::{Error, Tape, Var};

@@ -1,10 +1,10 @@
 //! The four passes of [`checkpointed_smooth`](super::checkpointed_smooth), segment by segment.
 
-use super::{Plan, SmoothedSequence};
-use crate::graph::Graph;
+use crate::core::graph::Graph;
 use crate::sequence::segments::{
     Gradients, Kept, Recorder, Totals, copies, gradients, later, leaves, some,
 };
+use crate::sequence::smoothing::{Plan, SmoothedSequence};
 use std::ops::Range;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::{Element, Tensor};

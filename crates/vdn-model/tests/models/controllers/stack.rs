@@ -1,7 +1,7 @@
 //! The controllers of a stack: each layer is seen, moved, saved and restored by its own.
 
 use super::band;
-use crate::support::{KEY, normals};
+use crate::numbers::{KEY, normals};
 use vdn_autograd::Tape;
 use vdn_model::controllers::*;
 use vdn_model::{

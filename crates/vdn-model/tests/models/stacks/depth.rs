@@ -1,6 +1,6 @@
 //! The stack alone: its gradients, its samples, its deterministic units, its twin, its start.
 
-use crate::support::{normals, scatter};
+use crate::numbers::{normals, scatter};
 use vdn_autograd::{Error, Noise, Tape, check_gradients};
 use vdn_model::{
     Activation, Bindings, Builder, Graph, LayerConfig, Mode, Parameters, Replaced, SigmaMode,

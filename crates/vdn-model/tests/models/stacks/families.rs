@@ -1,6 +1,6 @@
 //! Every family in a layer, table-driven: gradients, KL, statistics, samples, prior draws, what is refused.
 
-use crate::support::{normals, scatter};
+use crate::numbers::{normals, scatter};
 use vdn_autograd::{Noise, Tape, check_gradients};
 use vdn_model::{
     Bindings, Builder, Graph, LayerConfig, LayerOutput, LayerPrior, Mode, Parameters, SigmaMode,

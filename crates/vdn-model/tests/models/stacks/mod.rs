@@ -1,7 +1,6 @@
-//! Tests of layers on layers: sample identity, gradients, counts, initialisation, and forecasters built of them.
+//! Tests of layers on layers: sample identity, gradients, counts, initialisation.
 
 mod depth;
 mod families;
-mod forecasters;
 mod moments;
 mod samples;

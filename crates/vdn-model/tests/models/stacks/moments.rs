@@ -1,6 +1,6 @@
 //! Moments without samples: exact where they are, and their error against 10 000 samples elsewhere.
 
-use crate::support::{normals, scatter};
+use crate::numbers::{normals, scatter};
 use vdn_autograd::{Noise, Tape};
 use vdn_model::moments::Moments;
 use vdn_model::{

@@ -1,6 +1,6 @@
 //! A layer on the samples of another: who is whose sample, what the statistics average, which contexts are refused.
 
-use crate::support::normals;
+use crate::numbers::normals;
 use vdn_autograd::{Noise, Tape, check_gradients};
 use vdn_model::{
     Bindings, Builder, Graph, LayerConfig, LayerOutput, Mode, Parameters, SigmaMode,

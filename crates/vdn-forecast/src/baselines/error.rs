@@ -1,0 +1,103 @@
+//! What can be wrong with the data of a baseline.
+
+use thiserror::Error;
+use vdn_train::TrainError;
+use vdn_train::metrics::MetricError;
+
+/// Data or settings a baseline cannot be fitted to. Each message names the operation and the place.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum BaselineError {
+    /// Lengths or shapes that do not belong together.
+    #[error("{operation}: {detail}")]
+    Shape {
+        /// The operation that refused.
+        operation: &'static str,
+        /// All shapes that took part and what was expected.
+        detail: String,
+    },
+    /// A value that is NaN or infinite.
+    #[error(
+        "{operation}: {array} at window {window}, step {step} is {value}, expected a finite number"
+    )]
+    NonFinite {
+        /// The operation that refused.
+        operation: &'static str,
+        /// The array: "x", "y", "series", "matrix", ...
+        array: &'static str,
+        /// Row: the window, or the row of the matrix.
+        window: usize,
+        /// Column: the step, or the column of the matrix.
+        step: usize,
+        /// The value.
+        value: f64,
+    },
+    /// Fewer windows than the fit needs.
+    #[error("{operation}: {found} {split} windows, expected at least {needed}")]
+    TooFew {
+        /// The operation that refused.
+        operation: &'static str,
+        /// "train" or "validation".
+        split: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// A matrix that has no Cholesky factor in double precision.
+    #[error("cholesky: the [{n}, {n}] matrix is not positive definite: pivot {row} is {pivot:e}")]
+    NotPositiveDefinite {
+        /// Rows of the matrix.
+        n: usize,
+        /// The first row whose pivot is too small.
+        row: usize,
+        /// The pivot.
+        pivot: f64,
+    },
+    /// Penalties that are missing, not positive or without a finite result, or inputs that do not vary.
+    #[error("ridge: {0}")]
+    Penalty(String),
+    /// A series too short, or with too few observed values, for the season.
+    #[error(
+        "seasonal naive: no observed value one or more whole periods ({period}) before index {index}, start {start}"
+    )]
+    NoSeason {
+        /// The period.
+        period: usize,
+        /// The index to forecast.
+        index: usize,
+        /// The forecast's start.
+        start: usize,
+    },
+    /// A score or quantile of the forecast failed.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+}
+
+impl BaselineError {
+    /// A [`BaselineError::Shape`] with its detail in words.
+    pub(crate) fn shape(operation: &'static str, detail: impl Into<String>) -> Self {
+        Self::Shape { operation, detail: detail.into() }
+    }
+}
+
+/// Refuses a row-major array `[n, columns]` with a value that is not finite.
+pub(crate) fn check_finite(
+    operation: &'static str,
+    array: &'static str,
+    values: &[f64],
+    columns: usize,
+) -> Result<(), BaselineError> {
+    match values.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(i) => {
+            let (window, step) = (i / columns.max(1), i % columns.max(1));
+            Err(BaselineError::NonFinite { operation, array, window, step, value: values[i] })
+        }
+    }
+}
+
+impl From<BaselineError> for TrainError {
+    fn from(error: BaselineError) -> Self {
+        Self::Application(Box::new(error))
+    }
+}

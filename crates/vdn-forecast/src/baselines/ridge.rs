@@ -1,0 +1,363 @@
+//! Closed-form ridge regression from the `L` values of a normalised window to its `H` targets, shared over series.
+//!
+//! With a window's centre `c` and scale `d` (from its own input, [`Normalisation`]), `u = (x - c)/d` and `v = (y - c)/d`, the
+//! forecast is `c + d (W^T u + b)` with
+//!
+//! ```text
+//! minimise over W, b:  mean over windows |v - W^T u - b|^2 + lambda tau |W|^2,   tau = trace(C) / L,
+//! ```
+//!
+//! `C` the covariance matrix of `u` over the training windows. The intercept is not penalised (it is what makes the means
+//! agree), and since `tau` is the mean variance of an input, `lambda` is free of units and of the number of windows. The
+//! minimiser is `W = (C + lambda tau I)^{-1} Cov(u, v)`, by Cholesky factorisation once per `lambda`; the `lambda` with
+//! the least validation mean squared error in the data's own units (the smallest one on a tie) is taken.
+
+use crate::baselines::cholesky::{Cholesky, dot};
+use crate::baselines::error::BaselineError;
+use crate::baselines::residuals::{Forecast, Residuals};
+use crate::baselines::windows::{Normalisation, Windows};
+
+/// Settings of the fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RidgeSettings {
+    /// How each window is normalised.
+    pub normalisation: Normalisation,
+    /// The penalties to try, positive and ascending.
+    pub penalties: Vec<f64>,
+}
+
+impl Default for RidgeSettings {
+    /// The window's mean subtracted; 17 penalties from 1e-4 to 1e4, two per decade.
+    fn default() -> Self {
+        let penalties = (-8..=8).map(|k| 10f64.powf(0.5 * f64::from(k))).collect();
+        Self { normalisation: Normalisation::default(), penalties }
+    }
+}
+
+/// Rows added to the moments at a time: the inner loops run over one such block.
+const BLOCK: usize = 64;
+
+/// The first and second moments of normalised windows, to which windows may be added in any number of portions: training
+/// sets need not be in memory at once. Sums are taken about the first window, so that a common offset does not cancel.
+#[derive(Clone, Debug)]
+pub struct RidgeMoments {
+    input_len: usize,
+    horizon: usize,
+    normalisation: Normalisation,
+    count: usize,
+    /// The first normalised window, `[L + H]`.
+    origin: Vec<f64>,
+    /// Sums of `(u, v) - origin`, `[L + H]`.
+    sums: Vec<f64>,
+    /// Lower triangle of the sums of products of inputs, `[L, L]`.
+    gram: Vec<f64>,
+    /// Sums of products of inputs and targets, `[L, H]`.
+    cross: Vec<f64>,
+}
+
+impl RidgeMoments {
+    /// No windows yet.
+    ///
+    /// # Errors
+    /// When `input_len` or `horizon` is 0.
+    pub fn new(
+        input_len: usize,
+        horizon: usize,
+        normalisation: Normalisation,
+    ) -> Result<Self, BaselineError> {
+        if input_len == 0 || horizon == 0 {
+            let detail =
+                format!("input length {input_len}, horizon {horizon}: expected at least 1");
+            return Err(BaselineError::shape("ridge", detail));
+        }
+        Ok(Self {
+            input_len,
+            horizon,
+            normalisation,
+            count: 0,
+            origin: Vec::new(),
+            sums: vec![0.0; input_len + horizon],
+            gram: vec![0.0; input_len * input_len],
+            cross: vec![0.0; input_len * horizon],
+        })
+    }
+
+    /// Adds windows. The result depends on their order and, in the last bits, on the portions they come in.
+    ///
+    /// # Errors
+    /// When the windows have other lengths.
+    pub fn add(&mut self, windows: &Windows<'_>) -> Result<(), BaselineError> {
+        self.same_shape(windows)?;
+        // Column-major: row `f` holds feature `f` (inputs, then targets) of the windows of the block.
+        let mut block = vec![0.0; (self.input_len + self.horizon) * BLOCK];
+        let mut filled = 0;
+        for (x, y) in windows.iter() {
+            let (centre, scale) = self.normalisation.of(x);
+            let row = x.iter().chain(y).map(|value| (value - centre) / scale);
+            if self.origin.is_empty() {
+                self.origin = row.clone().collect();
+            }
+            for (f, (value, origin)) in row.zip(&self.origin).enumerate() {
+                block[f * BLOCK + filled] = value - origin;
+                self.sums[f] += value - origin;
+            }
+            filled += 1;
+            if filled == BLOCK {
+                self.add_block(&block);
+                filled = 0;
+            }
+        }
+        if filled > 0 {
+            for feature in block.chunks_exact_mut(BLOCK) {
+                feature[filled..].fill(0.0);
+            }
+            self.add_block(&block);
+        }
+        self.count += windows.len();
+        Ok(())
+    }
+
+    fn add_block(&mut self, block: &[f64]) {
+        let feature = |f: usize| &block[f * BLOCK..(f + 1) * BLOCK];
+        for i in 0..self.input_len {
+            let own = feature(i);
+            for j in 0..=i {
+                self.gram[i * self.input_len + j] += dot(own, feature(j));
+            }
+            for h in 0..self.horizon {
+                self.cross[i * self.horizon + h] += dot(own, feature(self.input_len + h));
+            }
+        }
+    }
+
+    fn same_shape(&self, windows: &Windows<'_>) -> Result<(), BaselineError> {
+        let [got, want] =
+            [[windows.input_len(), windows.horizon()], [self.input_len, self.horizon]];
+        if got == want {
+            return Ok(());
+        }
+        Err(BaselineError::shape(
+            "ridge",
+            format!("windows with [L, H] = {got:?}, expected {want:?}"),
+        ))
+    }
+
+    /// Solves for every penalty and keeps the one with the least mean squared error on `validation`, whose residuals also
+    /// give the predictive deviations and quantiles.
+    ///
+    /// # Errors
+    /// When fewer than two windows were added or validation is empty, shapes differ, `penalties` is empty or not positive
+    /// and finite, or the inputs do not vary at all.
+    pub fn fit(&self, validation: &Windows<'_>, penalties: &[f64]) -> Result<Ridge, BaselineError> {
+        const OPERATION: &str = "ridge";
+        self.same_shape(validation)?;
+        for (split, found, needed) in
+            [("train", self.count, 2), ("validation", validation.len(), 1)]
+        {
+            if found < needed {
+                return Err(BaselineError::TooFew { operation: OPERATION, split, found, needed });
+            }
+        }
+        if penalties.is_empty() || !penalties.iter().all(|p| p.is_finite() && *p > 0.0) {
+            let reason =
+                format!("penalties {penalties:?}: expected at least one, all positive and finite");
+            return Err(BaselineError::Penalty(reason));
+        }
+        let (inputs, horizon) = (self.input_len, self.horizon);
+        let count = self.count as f64;
+        let mean: Vec<f64> = self.sums.iter().map(|sum| sum / count).collect();
+        let mut covariance = vec![0.0; inputs * inputs];
+        let mut cross = vec![0.0; inputs * horizon];
+        for i in 0..inputs {
+            for j in 0..=i {
+                covariance[i * inputs + j] = self.gram[i * inputs + j] / count - mean[i] * mean[j];
+            }
+            for h in 0..horizon {
+                let product = self.cross[i * horizon + h] / count;
+                cross[i * horizon + h] = product - mean[i] * mean[inputs + h];
+            }
+        }
+        let variance = (0..inputs).map(|i| covariance[i * inputs + i]).sum::<f64>() / inputs as f64;
+        if !(variance.is_finite() && variance > 0.0) {
+            let reason = format!(
+                "the normalised inputs of the training windows have mean variance {variance}"
+            );
+            return Err(BaselineError::Penalty(reason));
+        }
+        let mut best: Option<Ridge> = None;
+        for penalty in penalties {
+            let mut system = covariance.clone();
+            for i in 0..inputs {
+                system[i * inputs + i] += penalty * variance;
+            }
+            let mut weights = cross.clone();
+            Cholesky::new(&system, inputs)?.solve(&mut weights, horizon)?;
+            let intercept = self.intercept(&weights, &mean);
+            let map = LinearMap { normalisation: self.normalisation, weights, intercept };
+            let (mse, residuals) = map.validate(validation);
+            if !mse.is_finite() {
+                return Err(BaselineError::Penalty(format!(
+                    "penalty {penalty}: validation error {mse}"
+                )));
+            }
+            if best.as_ref().is_none_or(|b| mse < b.validation_mse) {
+                let residuals = Residuals::new(&residuals, horizon)?;
+                best = Some(Ridge { map, penalty: *penalty, validation_mse: mse, residuals });
+            }
+        }
+        best.ok_or_else(|| BaselineError::Penalty("no penalty".to_owned()))
+    }
+
+    /// `b = mean v - W^T mean u`.
+    fn intercept(&self, weights: &[f64], mean: &[f64]) -> Vec<f64> {
+        let inputs = self.input_len;
+        let full = |f: usize| self.origin[f] + mean[f];
+        let mut intercept: Vec<f64> = (0..self.horizon).map(|h| full(inputs + h)).collect();
+        for (i, row) in weights.chunks_exact(self.horizon).enumerate() {
+            for (b, w) in intercept.iter_mut().zip(row) {
+                *b -= full(i) * w;
+            }
+        }
+        intercept
+    }
+}
+
+/// The linear forecast of a normalised window.
+#[derive(Clone, Debug)]
+struct LinearMap {
+    normalisation: Normalisation,
+    /// `[L, H]`.
+    weights: Vec<f64>,
+    /// `[H]`.
+    intercept: Vec<f64>,
+}
+
+impl LinearMap {
+    /// Writes the forecast for `x [L]`, in normalised units, to `out [H]`; returns the window's centre and scale.
+    fn normalised(&self, x: &[f64], out: &mut [f64]) -> (f64, f64) {
+        let (centre, scale) = self.normalisation.of(x);
+        out.copy_from_slice(&self.intercept);
+        for (value, row) in x.iter().zip(self.weights.chunks_exact(out.len())) {
+            let u = (value - centre) / scale;
+            for (o, w) in out.iter_mut().zip(row) {
+                *o += u * w;
+            }
+        }
+        (centre, scale)
+    }
+
+    /// The mean squared error in the data's units, and the residuals `[n, H]` in normalised units.
+    fn validate(&self, windows: &Windows<'_>) -> (f64, Vec<f64>) {
+        let horizon = windows.horizon();
+        let mut forecast = vec![0.0; horizon];
+        let mut residuals = Vec::with_capacity(windows.len() * horizon);
+        let mut total = 0.0;
+        for (x, y) in windows.iter() {
+            let (centre, scale) = self.normalised(x, &mut forecast);
+            let mut window = 0.0;
+            for (f, y) in forecast.iter().zip(y) {
+                let residual = (y - centre) / scale - f;
+                window += (scale * residual) * (scale * residual);
+                residuals.push(residual);
+            }
+            total += window;
+        }
+        (total / residuals.len() as f64, residuals)
+    }
+}
+
+/// A fitted ridge regression.
+///
+/// ```
+/// use vdn_forecast::baselines::{Ridge, RidgeSettings, Windows};
+/// // Targets repeat the window's first value: learnt exactly up to the smallest penalty.
+/// let x: Vec<f64> = (0..40).flat_map(|i| [(i * 7 % 10) as f64, (i * 3 % 10) as f64]).collect();
+/// let y: Vec<f64> = x.chunks_exact(2).map(|w| w[0]).collect();
+/// let windows = Windows::new(&x, &y, 2, 1)?;
+/// let ridge = Ridge::fit(&windows, &windows, &RidgeSettings::default())?;
+/// assert_eq!(ridge.penalty(), 1e-4);
+/// let forecast = ridge.predict(&[3.0, 8.0])?;
+/// assert!((forecast.mean()[0] - 3.0).abs() < 1e-3);
+/// # Ok::<(), vdn_forecast::baselines::BaselineError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Ridge {
+    map: LinearMap,
+    penalty: f64,
+    validation_mse: f64,
+    residuals: Residuals,
+}
+
+impl Ridge {
+    /// Fits on `train` and chooses the penalty on `validation`.
+    ///
+    /// # Errors
+    /// As [`RidgeMoments::fit`].
+    pub fn fit(
+        train: &Windows<'_>,
+        validation: &Windows<'_>,
+        settings: &RidgeSettings,
+    ) -> Result<Self, BaselineError> {
+        let mut moments =
+            RidgeMoments::new(train.input_len(), train.horizon(), settings.normalisation)?;
+        moments.add(train)?;
+        moments.fit(validation, &settings.penalties)
+    }
+
+    /// The penalty that was chosen (the `lambda` of the module head).
+    #[must_use]
+    pub fn penalty(&self) -> f64 {
+        self.penalty
+    }
+
+    /// The mean squared error on validation at that penalty.
+    #[must_use]
+    pub fn validation_mse(&self) -> f64 {
+        self.validation_mse
+    }
+
+    /// The validation residuals, in normalised units.
+    #[must_use]
+    pub fn residuals(&self) -> &Residuals {
+        &self.residuals
+    }
+
+    /// The weights `[L, H]`, applied to the normalised window.
+    #[must_use]
+    pub fn weights(&self) -> &[f64] {
+        &self.map.weights
+    }
+
+    /// The intercept `[H]`, in normalised units.
+    #[must_use]
+    pub fn intercept(&self) -> &[f64] {
+        &self.map.intercept
+    }
+
+    /// Forecasts for the inputs `x [n, L]`.
+    ///
+    /// # Errors
+    /// When the length does not fit or a value is not finite.
+    pub fn predict(&self, x: &[f64]) -> Result<Forecast, BaselineError> {
+        const OPERATION: &str = "ridge forecast";
+        let horizon = self.map.intercept.len();
+        let inputs = self.map.weights.len() / horizon;
+        if !x.len().is_multiple_of(inputs) {
+            let detail = format!("x ({} values), expected [n, {inputs}]", x.len());
+            return Err(BaselineError::shape(OPERATION, detail));
+        }
+        super::error::check_finite(OPERATION, "x", x, inputs)?;
+        let n = x.len() / inputs;
+        let mut mean = vec![0.0; n * horizon];
+        let (mut sigma, mut scales) = (Vec::with_capacity(n * horizon), Vec::with_capacity(n));
+        for (x, out) in x.chunks_exact(inputs).zip(mean.chunks_exact_mut(horizon)) {
+            let (centre, scale) = self.map.normalised(x, out);
+            for value in out {
+                *value = centre + scale * *value;
+            }
+            sigma.extend(self.residuals.sigma().iter().map(|s| s * scale));
+            scales.push(scale);
+        }
+        Ok(Forecast { horizon, mean, sigma, scale: scales })
+    }
+}

@@ -1,0 +1,243 @@
+//! The data part of a configuration.
+
+use crate::data::{
+    BenchmarkSplit, DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, MaxWindows, Protocol,
+    WindowSpec, demo_with, seasonal_period,
+};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use vdn_train::TrainError;
+use vdn_train::data::{DateColumn, Fill, FitScope, Table, TableOptions};
+
+/// What becomes of missing values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FillPolicy {
+    /// They are an error that names line and column.
+    #[default]
+    Error,
+    /// The last value before the gap.
+    Forward,
+    /// The straight line across the gap.
+    Linear,
+    /// Zero.
+    Zero,
+}
+
+/// How the windows of a series are divided into training, validation and test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtocolName {
+    /// 70, 10 and 20 % of the windows, with no target shared between splits.
+    #[default]
+    Spec,
+    /// The same without the gap: the last targets of a split overlap the next split's first ones.
+    SpecOverlapping,
+    /// As the reference implementation: one window short, with overlapping targets.
+    Reference,
+    /// The common benchmark for hourly ETT: 12, 4 and 4 months.
+    BenchmarkEttHour,
+    /// The common benchmark for quarter-hourly ETT: 12, 4 and 4 months.
+    BenchmarkEttMinute,
+    /// The common benchmark for other series: 70, 10 and 20 % of the rows.
+    BenchmarkRatio,
+}
+
+/// What series are standardised with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalingRows {
+    /// The rows before the first validation target.
+    Training,
+    /// Those and the validation rows, as the reference does.
+    WithValidation,
+}
+
+/// What is read and how it is cut into windows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// A wide CSV file, plain or gzip; left out: the embedded demo series.
+    pub file: Option<PathBuf>,
+    /// The series to take, by name or `#k`; left out: all.
+    pub columns: Option<Vec<String>>,
+    /// The date column, by name or `#k`; left out: the first one, if it is called like a date.
+    pub date: Option<String>,
+    /// What becomes of missing values.
+    pub fill: FillPolicy,
+    /// Numbers that stand for a missing value.
+    pub sentinels: Vec<f64>,
+    /// Rows of an input window, `L`.
+    pub input_len: usize,
+    /// Rows to forecast, `H`.
+    pub horizon: usize,
+    /// How many rows earlier the second input window starts.
+    pub stride: usize,
+    /// Whether windows start at `L + 2 stride` instead of `L + stride`, so that the earlier window has a predecessor too;
+    /// left out: where the AR penalty needs it.
+    pub extra_lag: Option<bool>,
+    /// How windows are divided; left out: as `spec`, with the reference's values as `reference`.
+    pub protocol: Option<ProtocolName>,
+    /// The rows that means and deviations are taken of; left out: with the protocol `reference` also those of validation,
+    /// else those of training.
+    pub scaling: Option<ScalingRows>,
+    /// At most so many training windows of each series, evenly spaced.
+    pub max_train: Option<usize>,
+    /// At most so many validation windows of each series, evenly spaced.
+    pub max_validation: Option<usize>,
+    /// At most so many test windows of each series, evenly spaced.
+    pub max_test: Option<usize>,
+    /// The period of the seasonal naive baseline in rows; left out: by the dates.
+    pub season: Option<usize>,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            file: None,
+            columns: None,
+            date: None,
+            fill: FillPolicy::Error,
+            sentinels: Vec::new(),
+            input_len: DEMO_INPUT_LEN,
+            horizon: DEMO_HORIZON,
+            stride: 4,
+            extra_lag: None,
+            protocol: None,
+            scaling: None,
+            max_train: None,
+            max_validation: None,
+            max_test: None,
+            season: None,
+        }
+    }
+}
+
+impl DataConfig {
+    /// Checks every value that can be wrong before the file is read.
+    ///
+    /// # Errors
+    /// The first that is wrong, named.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        for (name, value) in [("input_len", self.input_len), ("horizon", self.horizon)] {
+            if value == 0 {
+                return Err(TrainError::config(format!("data.{name} = 0: has to be at least 1")));
+            }
+        }
+        let counts = [
+            ("max_train", self.max_train),
+            ("max_validation", self.max_validation),
+            ("max_test", self.max_test),
+        ];
+        for (name, value) in counts.into_iter().chain([("season", self.season)]) {
+            if value == Some(0) {
+                return Err(TrainError::config(format!("data.{name} = 0: has to be at least 1")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the table.
+    ///
+    /// # Errors
+    /// Those of [`Table::load`].
+    pub fn load_table(&self) -> Result<Table, TrainError> {
+        let options = TableOptions {
+            date: self.date.clone().map_or(DateColumn::Auto, DateColumn::Named),
+            columns: self.columns.clone(),
+            fill: match self.fill {
+                FillPolicy::Error => Fill::Error,
+                FillPolicy::Forward => Fill::Forward,
+                FillPolicy::Linear => Fill::Linear,
+                FillPolicy::Zero => Fill::Value(0.0),
+            },
+            sentinels: self.sentinels.clone(),
+            ..TableOptions::default()
+        };
+        Ok(match &self.file {
+            Some(file) => Table::load(file, &options)?,
+            None => demo_with(&options)?,
+        })
+    }
+
+    /// The name that messages use for the data.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.file {
+            Some(file) => file.display().to_string(),
+            None => "embedded demo (Seattle weather, 2012 to 2015, daily)".to_owned(),
+        }
+    }
+
+    /// The windows that are asked for.
+    ///
+    /// # Errors
+    /// `protocol` or `extra_lag` was left out: what they are then depends on the model and its controllers, and is filled in
+    /// by [`RunConfig::resolved`](super::RunConfig::resolved).
+    pub fn window_spec(&self) -> Result<WindowSpec, TrainError> {
+        let (Some(protocol), Some(extra_lag)) = (self.protocol, self.extra_lag) else {
+            let left_out = if self.protocol.is_none() { "protocol" } else { "extra_lag" };
+            return Err(TrainError::config(format!(
+                "data.{left_out} was left out, and depends on the rest of the run's configuration: resolve that first"
+            )));
+        };
+        let protocol = match protocol {
+            ProtocolName::Spec => Protocol::Spec { gap: true },
+            ProtocolName::SpecOverlapping => Protocol::Spec { gap: false },
+            ProtocolName::Reference => Protocol::REFERENCE,
+            ProtocolName::BenchmarkEttHour => Protocol::Benchmark(BenchmarkSplit::EttHour),
+            ProtocolName::BenchmarkEttMinute => Protocol::Benchmark(BenchmarkSplit::EttMinute),
+            ProtocolName::BenchmarkRatio => Protocol::Benchmark(BenchmarkSplit::Ratio),
+        };
+        Ok(WindowSpec {
+            stride: self.stride,
+            extra_lag,
+            protocol,
+            max_windows: MaxWindows {
+                train: self.max_train,
+                validation: self.max_validation,
+                test: self.max_test,
+            },
+            ..WindowSpec::new(self.input_len, self.horizon)
+        })
+    }
+
+    /// Cuts a table into standardised windows.
+    ///
+    /// ```
+    /// use vdn_forecast::RunConfig;
+    /// let config = RunConfig::default();
+    /// let table = config.data.load_table()?;
+    /// assert!(config.data.dataset(table.clone()).is_err());
+    /// assert!(config.resolved().data.dataset(table).is_ok());
+    /// # Ok::<(), vdn_train::TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`DataConfig::window_spec`], which wants a resolved configuration; those of [`Dataset::from_table`]: series that
+    /// are too short, values that are not finite.
+    pub fn dataset(&self, table: Table) -> Result<Dataset, TrainError> {
+        let spec = self.window_spec()?;
+        let scope = match (self.scaling, self.protocol) {
+            (Some(ScalingRows::WithValidation), _) | (None, Some(ProtocolName::Reference)) => {
+                FitScope::IncludeValidation
+            }
+            _ => FitScope::Training,
+        };
+        Ok(Dataset::from_table(table, spec, scope)?)
+    }
+
+    /// The period of the seasonal naive baseline, and why it is that.
+    #[must_use]
+    pub fn season_of(&self, table: &Table) -> (usize, String) {
+        if let Some(season) = self.season {
+            return (season, "as configured".to_owned());
+        }
+        let Some(file) = &self.file else { return (DEMO_SEASON, "daily data, years".to_owned()) };
+        let found = seasonal_period(&file.to_string_lossy(), table.dates.as_deref(), table.rows());
+        match found.period {
+            Some(period) => (period, found.reason),
+            None => (1, format!("none is known ({}), the last value is repeated", found.reason)),
+        }
+    }
+}

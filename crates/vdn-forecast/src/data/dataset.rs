@@ -1,0 +1,248 @@
+//! Standardised series with their windows, ready to fill batches.
+
+use crate::data::windows::{Splits, WindowIndex, WindowSpec};
+use vdn_train::data::DataError;
+use vdn_train::data::Table;
+use vdn_train::data::{FitScope, Scaler};
+
+/// Standardised series, the scaler that undoes it, and the windows of each split.
+///
+/// Values are `f64`; whoever fills a batch says how they become the model's numbers.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    names: Vec<String>,
+    columns: Vec<Vec<f64>>,
+    scaler: Scaler,
+    splits: Splits,
+    spec: WindowSpec,
+}
+
+impl Dataset {
+    /// Splits and standardises series, whose lengths may differ.
+    ///
+    /// A series that is skipped as too short has no window; it is standardised by all its rows.
+    ///
+    /// ```
+    /// use vdn_forecast::data::{Dataset, WindowSpec};
+    /// use vdn_train::data::FitScope;
+    ///
+    /// let series: Vec<f64> = (0..200).map(|row| f64::from(row % 7)).collect();
+    /// let spec = WindowSpec::new(14, 7);
+    /// let data = Dataset::new(vec!["week".to_owned()], vec![series], spec, FitScope::Training)?;
+    ///
+    /// let batch = &data.splits().train[..2];
+    /// let mut current = [0.0_f32; 2 * 14];
+    /// let mut previous = [0.0_f32; 2 * 14];
+    /// let mut target = [0.0_f32; 2 * 7];
+    /// data.fill_batch(batch, &mut current, &mut previous, &mut target, |x| x as f32)?;
+    /// assert_eq!(current[..10], previous[4..14]);
+    /// # Ok::<(), vdn_train::data::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WindowSpec::split`] and [`Scaler::fit`]; [`DataError::BadSeries`] for a value
+    /// that is not finite.
+    pub fn new(
+        names: Vec<String>,
+        mut columns: Vec<Vec<f64>>,
+        spec: WindowSpec,
+        scope: FitScope,
+    ) -> Result<Self, DataError> {
+        let lengths: Vec<usize> = columns.iter().map(Vec::len).collect();
+        let splits = spec.split(&names, &lengths)?;
+        for (name, column) in names.iter().zip(&columns) {
+            if let Some(row) = column.iter().position(|value| !value.is_finite()) {
+                let problem = format!("the value of row {row} (from 0) is {}", column[row]);
+                return Err(DataError::BadSeries { series: name.clone(), problem });
+            }
+        }
+        let fitted = |series: usize| match (&splits.ranges[series], scope) {
+            (None, _) => lengths[series],
+            (Some(ranges), FitScope::Training) => ranges.first_validation_target,
+            (Some(ranges), FitScope::IncludeValidation) => ranges.first_test_target,
+        };
+        let scaler = Scaler::fit(&names, |series| columns[series][..fitted(series)].iter())?;
+        for (series, column) in columns.iter_mut().enumerate() {
+            scaler.transform_in_place(series, column);
+        }
+        Ok(Self { names, columns, scaler, splits, spec })
+    }
+
+    /// Splits and standardises the series of a table; its dates and report are dropped.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Dataset::new`].
+    pub fn from_table(table: Table, spec: WindowSpec, scope: FitScope) -> Result<Self, DataError> {
+        Self::new(table.names, table.columns, spec, scope)
+    }
+
+    /// Series to forecast from with a model that was trained before: the series called `names`,
+    /// standardised with its `scaler`. There are no splits; see [`Dataset::latest_windows`].
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::BadSeries`] for a series that the table lacks, or that is too short for one
+    /// window; [`DataError::Mismatch`] when the scaler is not of as many series as `names`;
+    /// [`DataError::InvalidOption`] for settings that no series can satisfy.
+    pub fn for_forecast(
+        table: Table,
+        spec: WindowSpec,
+        names: Vec<String>,
+        scaler: Scaler,
+    ) -> Result<Self, DataError> {
+        spec.check()?;
+        if names.len() != scaler.mean().len() {
+            let problem = format!("{} series, a scaler of {}", names.len(), scaler.mean().len());
+            return Err(DataError::Mismatch { op: "forecast", problem });
+        }
+        let needed = spec.first_start();
+        let mut columns = Vec::with_capacity(names.len());
+        for (series, name) in names.iter().enumerate() {
+            let bad = |problem| DataError::BadSeries { series: name.clone(), problem };
+            let place = table.names.iter().position(|other| other == name);
+            let mut column = match place {
+                Some(place) => table.columns[place].clone(),
+                None => return Err(bad("the data have no series of this name".to_owned())),
+            };
+            if column.len() < needed {
+                let length = column.len();
+                return Err(bad(format!("{length} rows, a forecast needs {needed}")));
+            }
+            scaler.transform_in_place(series, &mut column);
+            columns.push(column);
+        }
+        Ok(Self { names, columns, scaler, splits: Splits::default(), spec })
+    }
+
+    /// Names of the series.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Standardised values, one vector for each series.
+    pub fn columns(&self) -> &[Vec<f64>] {
+        &self.columns
+    }
+
+    /// What the series were standardised with.
+    pub fn scaler(&self) -> &Scaler {
+        &self.scaler
+    }
+
+    /// The windows of each split.
+    pub fn splits(&self) -> &Splits {
+        &self.splits
+    }
+
+    /// The windows' form and protocol.
+    pub fn spec(&self) -> &WindowSpec {
+        &self.spec
+    }
+
+    /// The window that predicts the rows after the last one of each series, for series with
+    /// enough history. Good for [`Dataset::fill_inputs`] only: its target is the future.
+    pub fn latest_windows(&self) -> impl Iterator<Item = WindowIndex> + '_ {
+        let first = self.spec.first_start();
+        (0_u32..)
+            .zip(&self.columns)
+            .filter(move |(_, column)| column.len() >= first)
+            .map(|(series, column)| WindowIndex { series, t: column.len() as u32 })
+    }
+
+    /// Copies windows into a batch: `current` and `previous` are `[windows, L]`, `target`
+    /// `[windows, H]`, row-major. Nothing is allocated.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Mismatch`] when a buffer has another size or a window reaches out of its
+    /// series; the buffers then hold no batch.
+    pub fn fill_batch<T>(
+        &self,
+        windows: &[WindowIndex],
+        current: &mut [T],
+        previous: &mut [T],
+        target: &mut [T],
+        convert: impl Fn(f64) -> T + Copy,
+    ) -> Result<(), DataError> {
+        self.fill_inputs(windows, 0, current, convert)?;
+        self.fill_inputs(windows, 1, previous, convert)?;
+        self.fill_targets(windows, target, convert)
+    }
+
+    /// Copies the inputs that lie `lag` strides before the windows: 0 the current input, 1 the
+    /// previous one, 2 its own predecessor. `inputs` is `[windows, L]`, row-major.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Dataset::fill_batch`].
+    pub fn fill_inputs<T>(
+        &self,
+        windows: &[WindowIndex],
+        lag: usize,
+        inputs: &mut [T],
+        convert: impl Fn(f64) -> T + Copy,
+    ) -> Result<(), DataError> {
+        let length = self.spec.input_len;
+        let back = self.spec.stride.checked_mul(lag).and_then(|rows| rows.checked_add(length));
+        self.fill("fill_inputs", windows, length, inputs, convert, |t| t.checked_sub(back?))
+    }
+
+    /// Copies the targets of windows. `targets` is `[windows, H]`, row-major.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Dataset::fill_batch`].
+    pub fn fill_targets<T>(
+        &self,
+        windows: &[WindowIndex],
+        targets: &mut [T],
+        convert: impl Fn(f64) -> T + Copy,
+    ) -> Result<(), DataError> {
+        self.fill("fill_targets", windows, self.spec.horizon, targets, convert, Some)
+    }
+
+    /// Copies `length` rows for each window, from the row that `start` makes of its `t`.
+    fn fill<T>(
+        &self,
+        op: &'static str,
+        windows: &[WindowIndex],
+        length: usize,
+        out: &mut [T],
+        convert: impl Fn(f64) -> T + Copy,
+        start: impl Fn(usize) -> Option<usize>,
+    ) -> Result<(), DataError> {
+        if windows.len().checked_mul(length) != Some(out.len()) {
+            let count = windows.len();
+            let problem =
+                format!("the buffer has {} elements, [{count}, {length}] needs others", out.len());
+            return Err(DataError::Mismatch { op, problem });
+        }
+        for (window, out) in windows.iter().zip(out.chunks_exact_mut(length)) {
+            let values = self.columns.get(window.series as usize).and_then(|column| {
+                let start = start(window.t as usize)?;
+                column.get(start..start.checked_add(length)?)
+            });
+            let Some(values) = values else {
+                return Err(DataError::Mismatch { op, problem: self.outside(*window, length) });
+            };
+            for (out, &value) in out.iter_mut().zip(values) {
+                *out = convert(value);
+            }
+        }
+        Ok(())
+    }
+
+    fn outside(&self, window: WindowIndex, length: usize) -> String {
+        let WindowIndex { series, t } = window;
+        match self.columns.get(series as usize) {
+            None => format!("there is no series {series}, only {}", self.columns.len()),
+            Some(column) => format!(
+                "the {length} rows of the window at {t} reach out of series `{}` with {} rows",
+                self.names[series as usize],
+                column.len()
+            ),
+        }
+    }
+}

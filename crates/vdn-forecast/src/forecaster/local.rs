@@ -1,0 +1,131 @@
+//! The layers' own parts of the loss: what they need from the forecaster.
+
+use crate::forecaster::{Batch, Forecaster};
+use vdn_autograd::{Error, Noise, Tape, Var};
+use vdn_model::Graph;
+use vdn_model::LayerPrior;
+use vdn_model::ModelError;
+use vdn_model::ar_penalty;
+use vdn_model::objective::{LayerTerms, LocalObjectives};
+use vdn_model::window_persistence;
+use vdn_model::{Activities, LayerOutputs, MAX_DEPTH, StackPass};
+use vdn_model::{BetweenWindows, EarlierWindow, UnitMeasures};
+use vdn_tensor::Element;
+
+/// How [`Forecaster::loss_with`] departs from [`Forecaster::loss`].
+#[derive(Clone, Copy, Debug)]
+pub struct LossOptions<'a, T> {
+    /// Each layer's own part of the loss, in the place of the configuration's `beta`.
+    pub locals: LocalObjectives<'a>,
+    /// What a unit's energy is, for the band penalty.
+    pub measures: UnitMeasures,
+    /// The predecessors of the previous windows, `[batch, input_len]`: an autoregressive term or a persistence target asks for them.
+    pub earlier: Option<&'a [T]>,
+    /// So many samples, with this noise in the place of the first layer's own.
+    pub noise: Option<(usize, Noise)>,
+    /// Whether the squared error is wanted too.
+    pub want_mse: bool,
+}
+
+impl<T> Default for LossOptions<'_, T> {
+    fn default() -> Self {
+        Self {
+            locals: [None; MAX_DEPTH],
+            measures: UnitMeasures::PerDimension,
+            earlier: None,
+            noise: None,
+            want_mse: false,
+        }
+    }
+}
+
+impl<T> LossOptions<'_, T> {
+    /// How the units draw.
+    pub(super) fn pass(&self) -> StackPass {
+        let first = |(samples, noise)| StackPass::of_first(samples, noise);
+        self.noise.map_or_else(StackPass::default, first)
+    }
+}
+
+impl Forecaster {
+    /// What layers ask for of their units' means for the batch's windows and for those before them: the autoregressive penalty,
+    /// and the persistence (of the first layer). Above the first layer means depend on samples below: those are drawn with the
+    /// same noise for both, so that the penalty is on what the windows change, and it is a mean over samples too.
+    pub(super) fn between_windows<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        layers: &LayerOutputs,
+        options: &LossOptions<'_, T>,
+    ) -> Result<[BetweenWindows; MAX_DEPTH], ModelError> {
+        let mut between = [BetweenWindows::default(); MAX_DEPTH];
+        let local = |index: usize| options.locals[index].filter(|_| layers[index].is_some());
+        let term = |index: usize| local(index).and_then(|local| local.autoregression);
+        let persists = |index: usize| local(index).is_some_and(|local| local.persistence.is_some());
+        for kind in [EarlierWindow::Predecessor, EarlierWindow::Itself] {
+            let penalised = |index: usize| term(index).is_some_and(|ar| ar.earlier == kind);
+            // Of two windows that are encoded alike.
+            let measured = |index: usize| kind == EarlierWindow::Predecessor && persists(index);
+            let wants = |index: &usize| penalised(*index) || measured(*index);
+            let Some(last) = (0..MAX_DEPTH).rev().find(wants) else { continue };
+            if (0..=last).filter(wants).any(|i| self.config.prior.get(i) != LayerPrior::Standard) {
+                let reason = "an autoregressive penalty, or a persistence target, compares means under the standard prior";
+                return Err(ModelError::config("prior", reason));
+            }
+            let means = self.earlier_means(graph, batch, kind, last, options)?;
+            for index in (0..=last).filter(wants) {
+                let (Some(layer), Some(mu)) = (&layers[index], means[index]) else { continue };
+                let (tape, to) = (&mut *graph.tape, &mut between[index]);
+                if let Some(ar) = term(index).filter(|ar| ar.earlier == kind) {
+                    to.ar = Some(ar_penalty(tape, layer.mu, mu, ar.phi, ar.sigma)?);
+                }
+                if measured(index) {
+                    to.persistence = Some(window_persistence(tape, layer.mu, mu, &layer.units)?);
+                }
+            }
+        }
+        Ok(between)
+    }
+
+    /// The means of the layers up to number `last` for the windows before the batch's.
+    fn earlier_means<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        kind: EarlierWindow,
+        last: usize,
+        options: &LossOptions<'_, T>,
+    ) -> Result<Activities, ModelError> {
+        let before = match (kind, options.earlier) {
+            (EarlierWindow::Itself, _) => batch.previous,
+            (EarlierWindow::Predecessor, Some(earlier))
+                if earlier.len() == batch.previous.len() =>
+            {
+                earlier
+            }
+            (EarlierWindow::Predecessor, _) => {
+                let reason = "an autoregressive term or a persistence target needs the predecessors of the previous windows";
+                return Err(ModelError::Batch(reason.into()));
+            }
+        };
+        let shifted = Batch { current: batch.previous, previous: before, target: &[] };
+        let rows = self.rows(&shifted)?;
+        let [current, previous, _, _] = self.record_inputs(graph, &shifted, rows)?;
+        let h = self.encoder.forward(graph, current, previous)?;
+        Ok(self.stack.means(graph, h, last, options.pass())?)
+    }
+}
+
+/// Adds the terms of local objectives that are no KL to a bound that has its KL already.
+pub(super) fn with_constraints<T: Element>(
+    tape: &mut Tape<T>,
+    bound: Var,
+    locals: &LayerTerms,
+) -> Result<Var, Error> {
+    let mut bound = bound;
+    for local in locals.iter().flatten() {
+        let others = tape.sub(local.total, local.weighted_kl)?;
+        bound = tape.add(bound, others)?;
+    }
+    Ok(bound)
+}

@@ -1,0 +1,277 @@
+//! What training minimises.
+//!
+//! All objectives are in nats per time step of the horizon, so that they can be compared:
+//!
+//! ```text
+//! vib    score(y | z_1..z_S) + sum_i beta KL_i
+//! elbo   ( - mean_s ln p(y | z_s) + sum_i KL_i ) / H
+//! iwae   - mean_b ln mean_s [ p(y | z_s) p(z_s) / q(z_s | x) ] / H
+//! ```
+
+use crate::forecaster::local::{LossOptions, with_constraints};
+use crate::forecaster::prediction::Intervention;
+use crate::forecaster::{Batch, Forecaster, Pass};
+use vdn_autograd::{Error, MixtureNll, Score, Tape, UnitOutputs, Var};
+use vdn_model::Graph;
+use vdn_model::LayerOutput;
+use vdn_model::ModelError;
+use vdn_model::Objective;
+use vdn_model::objective::LayerTerms;
+use vdn_model::objective::{check_local_objectives, record_local_objective};
+use vdn_model::units::all_units;
+use vdn_model::{LayerOutputs, MAX_DEPTH, StackPass};
+use vdn_tensor::Element;
+
+/// The recorded loss and its parts.
+#[derive(Clone, Copy, Debug)]
+pub struct LossTerms {
+    /// What is minimised, a scalar in nats per time step.
+    pub loss: Var,
+    /// The predictive score alone, a scalar in nats per time step.
+    pub nll: Var,
+    /// The sum of the KL of all units of all layers, a scalar in nats per window; `None` for a deterministic twin.
+    pub kl: Option<Var>,
+    /// The squared error of the samples' mean, if it was asked for.
+    pub mse: Option<Var>,
+    /// The statistics of the units of all layers, one layer after the other; `None` for a deterministic twin.
+    pub units: Option<UnitOutputs>,
+    /// The outputs of every layer; `None` where none of its units is a distribution.
+    pub layers: LayerOutputs,
+    /// The parts of every layer's local objective, where it has one.
+    pub locals: LayerTerms,
+}
+
+impl Forecaster {
+    /// Records the loss of a batch.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model, or without targets.
+    pub fn loss<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+    ) -> Result<LossTerms, ModelError> {
+        self.loss_with(graph, batch, &LossOptions::default())
+    }
+
+    /// Records the loss of a batch with local objectives for the layers of units, or with given noise.
+    ///
+    /// For layers with a local objective `vib` has it in the place of `beta` times the KL; `elbo` and `iwae` keep their KL
+    /// and get the other terms beside it.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model, or without targets; an autoregressive term without earlier windows; a local
+    /// objective of another layer.
+    pub fn loss_with<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        options: &LossOptions<'_, T>,
+    ) -> Result<LossTerms, ModelError> {
+        if batch.target.is_empty() {
+            return Err(ModelError::Batch("a loss needs targets".into()));
+        }
+        check_local_objectives(self.stack.layers(), &options.locals)?;
+        let pass = self.forward(graph, batch, Intervention::None, options.pass())?;
+        let rows = self.rows(batch)?;
+        let between = self.between_windows(graph, batch, &pass.layers, options)?;
+        graph.labelled("loss", |graph| {
+            let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
+            let score =
+                MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
+            let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, score)?;
+            let mse = match options.want_mse {
+                true => Some(squared_error(graph.tape, pass.y, pass.scores, y)?),
+                false => None,
+            };
+            let layers = pass.layers;
+            let mut terms = LossTerms {
+                loss: nll,
+                nll,
+                kl: None,
+                mse,
+                units: None,
+                layers,
+                locals: [None; MAX_DEPTH],
+            };
+            let one = graph.tape.constant([], &[T::ONE])?;
+            let mut loss = nll;
+            let mut total = None;
+            for (index, layer) in layers.iter().enumerate() {
+                let Some(layer) = layer else { continue };
+                let kl = graph.tape.weighted_kl(&layer.units, one)?;
+                total = Some(match total {
+                    Some(total) => graph.tape.add(total, kl)?,
+                    None => kl,
+                });
+                if let Some(local) = options.locals[index] {
+                    let units = self.stack.layers()[index].units().expect("it gave an output");
+                    terms.locals[index] = Some(record_local_objective(
+                        graph,
+                        (index, units),
+                        layer,
+                        local,
+                        options.measures,
+                        between[index],
+                    )?);
+                }
+                if self.config.objective == Objective::Vib {
+                    let weighted = match terms.locals[index] {
+                        Some(local) => local.total,
+                        None => graph.tape.scale(kl, T::from_f64(self.config.beta_of(index)))?,
+                    };
+                    loss = graph.tape.add(loss, weighted)?;
+                }
+            }
+            let Some(kl) = total else { return Ok(terms) };
+            loss = match self.config.objective {
+                Objective::Vib => loss,
+                Objective::Elbo => {
+                    let likelihood = graph.tape.gaussian_nll(pass.y, pass.sigma, y)?;
+                    let scaled =
+                        graph.tape.scale(kl, T::from_f64(1.0 / self.config.horizon as f64))?;
+                    let bound = graph.tape.add(likelihood, scaled)?;
+                    with_constraints(graph.tape, bound, &terms.locals)?
+                }
+                Objective::Iwae => {
+                    let bound = self.iwae(graph, &pass, y)?;
+                    with_constraints(graph.tape, bound, &terms.locals)?
+                }
+            };
+            let units = all_units(graph.tape, &layers)?;
+            Ok(LossTerms { loss, kl: Some(kl), units, ..terms })
+        })
+    }
+
+    /// The importance-weighted bound: the ratios `p(z)/q(z|x)` of a path through all layers multiply.
+    fn iwae<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        pass: &Pass,
+        y: Var,
+    ) -> Result<Var, ModelError> {
+        let tape = &mut *graph.tape;
+        let horizon = T::from_f64(self.config.horizon as f64);
+        let mut ratio = None;
+        for layer in pass.layers.iter().flatten() {
+            let own = log_ratio(tape, layer)?;
+            ratio = Some(match ratio {
+                Some(sum) => tape.add(sum, own)?,
+                None => own,
+            });
+        }
+        // ln p(y | z_s), summed over the horizon.
+        let residual = tape.sub(y, pass.y)?;
+        let standard = tape.div(residual, pass.sigma)?;
+        let squares = tape.square(standard)?;
+        let log_sigma = tape.ln(pass.sigma)?;
+        let twice = tape.scale(log_sigma, T::from_f64(2.0))?;
+        let terms = tape.add(squares, twice)?;
+        let terms = tape.add_scalar(terms, T::from_f64(std::f64::consts::TAU.ln()))?;
+        let terms = tape.sum_axis(terms, 2)?;
+        let likelihood = tape.scale(terms, T::from_f64(-0.5))?;
+        let weights = match ratio {
+            Some(ratio) => tape.add(likelihood, ratio)?,
+            None => likelihood,
+        };
+        let samples = tape.shape(weights).dims()[0];
+        let total = tape.logsumexp(weights, 0)?;
+        let mean = tape.mean(total)?;
+        let bound = tape.add_scalar(mean, T::from_f64(-(samples as f64).ln()))?;
+        Ok(tape.scale(bound, -T::ONE / horizon)?)
+    }
+
+    /// The name of the score that [`LossTerms::nll`] is.
+    #[must_use]
+    pub fn score(&self) -> Score {
+        self.config.score
+    }
+}
+
+/// `ln p(z)/q(z|h) = sum_i [logvar_i + eps_i^2 - z_i^2] / 2` of one layer, `[samples, batch]`, with the noise read off the
+/// sample, `eps = (z - mu) / sigma`.
+fn log_ratio<T: Element>(tape: &mut Tape<T>, layer: &LayerOutput) -> Result<Var, Error> {
+    let shape = *tape.shape(layer.units.z);
+    let (low, high) = (2.0 * 1e-4_f64.ln(), 2.0 * 10_f64.ln());
+    let mut logvar = tape.clamp(layer.logvar, T::from_f64(low), T::from_f64(high))?;
+    let mut mu = layer.mu;
+    // A posterior for every sample below: their axis comes back.
+    if tape.shape(mu).rows() != shape.dims()[1] {
+        mu = tape.reshape(mu, shape)?;
+        if tape.shape(logvar).rank() == 2 {
+            logvar = tape.reshape(logvar, shape)?;
+        }
+    }
+    let half = tape.scale(logvar, T::from_f64(-0.5))?;
+    let precision = tape.exp(half)?;
+    let deviation = tape.sub(layer.units.z, mu)?;
+    let noise = tape.mul(deviation, precision)?;
+    let noise = tape.square(noise)?;
+    let energy = tape.square(layer.units.z)?;
+    let ratio = tape.sub(noise, energy)?;
+    let ratio = tape.add(ratio, logvar)?;
+    let ratio = tape.sum_axis(ratio, 2)?;
+    tape.scale(ratio, T::from_f64(0.5))
+}
+
+/// The mean squared error of the samples' (weighted) mean, a scalar.
+fn squared_error<T: Element>(
+    tape: &mut Tape<T>,
+    samples: Var,
+    scores: Option<Var>,
+    y: Var,
+) -> Result<Var, Error> {
+    let mean = match scores {
+        None => tape.mean_axis(samples, 0)?,
+        Some(scores) => {
+            let dims = *tape.shape(scores);
+            let weights = tape.softmax_axis(scores, 0)?;
+            let weights = tape.reshape(weights, [dims.dims()[0], dims.dims()[1], 1])?;
+            let weighted = tape.mul(samples, weights)?;
+            tape.sum_axis(weighted, 0)?
+        }
+    };
+    let residual = tape.sub(mean, y)?;
+    let squares = tape.square(residual)?;
+    tape.mean(squares)
+}
+
+/// Recorded scores of a batch, for validation.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchScores {
+    /// The predictive score, a scalar in nats per time step.
+    pub nll: Var,
+    /// The squared error of the samples' mean, a scalar.
+    pub mse: Var,
+    /// The statistics of the units of all layers, one layer after the other; `None` for a deterministic twin.
+    pub units: Option<UnitOutputs>,
+    /// The outputs of every layer; `None` where none of its units is a distribution.
+    pub layers: LayerOutputs,
+}
+
+impl Forecaster {
+    /// Records the predictive score and the squared error of a batch.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model, or without targets.
+    pub fn score_batch<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+    ) -> Result<BatchScores, ModelError> {
+        if batch.target.is_empty() {
+            return Err(ModelError::Batch("a score needs targets".into()));
+        }
+        let pass = self.forward(graph, batch, Intervention::None, StackPass::default())?;
+        let rows = self.rows(batch)?;
+        graph.labelled("score", |graph| {
+            let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
+            let options =
+                MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
+            let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?;
+            let mse = squared_error(graph.tape, pass.y, pass.scores, y)?;
+            let units = all_units(graph.tape, &pass.layers)?;
+            Ok(BatchScores { nll, mse, units, layers: pass.layers })
+        })
+    }
+}

@@ -1,0 +1,327 @@
+//! [`Forecaster`]: two windows of a series in, a predictive distribution of the next steps out, through a layer of
+//! variational units; and its deterministic twin.
+
+mod aggregate;
+mod config;
+mod local;
+mod loss;
+mod moments;
+mod posteriors;
+mod prediction;
+mod unit_effects;
+
+pub use aggregate::{Aggregation, Vote, vote};
+pub use config::{ForecasterConfig, Variant};
+pub use local::LossOptions;
+pub use loss::{BatchScores, LossTerms};
+pub use moments::PredictiveMoments;
+pub use posteriors::Posteriors;
+pub use prediction::{Intervention, Prediction};
+pub use unit_effects::UnitEffects;
+
+use crate::modules::PairEncoder;
+use crate::modules::head::{GatedHead, HeadConfig};
+use crate::modules::instance_norm::Centre;
+use crate::modules::output_noise::OutputNoise;
+use vdn_autograd::{Error, Var};
+use vdn_model::Graph;
+use vdn_model::Linear;
+use vdn_model::ModelError;
+use vdn_model::Parameters;
+use vdn_model::VariationalLayer;
+use vdn_model::units::{non_finite_report, swapped};
+use vdn_model::{Activities, LayerOutputs, MAX_DEPTH, Stack, StackOutput, StackPass, TwinUnits};
+use vdn_model::{Builder, Init};
+use vdn_tensor::{Element, with_scratch};
+
+/// The noise streams of the parts; those of the units, of their priors and of swaps, 0, 2, 3 and from 16 on, are the stack's.
+mod stream {
+    pub(super) const DROPOUT: u32 = 1;
+    pub(super) const REDRAW: u32 = 4;
+}
+
+/// Windows to forecast from, and what came after them.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a, T> {
+    /// The current windows, `[batch, input_len]`.
+    pub current: &'a [T],
+    /// The windows a few steps earlier, `[batch, input_len]`.
+    pub previous: &'a [T],
+    /// What came next, `[batch, horizon]`; empty when forecasting.
+    pub target: &'a [T],
+}
+
+#[derive(Clone, Debug)]
+enum Head {
+    Gated(GatedHead),
+    Linear(Linear),
+}
+
+/// The model; its weights are in [`Parameters`].
+#[derive(Clone, Debug)]
+pub struct Forecaster {
+    config: ForecasterConfig,
+    encoder: PairEncoder,
+    stack: Stack,
+    head: Head,
+    skip: Option<Linear>,
+    output_noise: OutputNoise,
+}
+
+/// One recorded forward pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pass {
+    /// Predictions of each sample, `[samples, batch, horizon]`.
+    pub(crate) y: Var,
+    /// Output deviations, broadcastable to the predictions.
+    pub(crate) sigma: Var,
+    /// The head's scores, `[samples, batch]`, where samples are weighted by them.
+    pub(crate) scores: Option<Var>,
+    /// The outputs of the layers of units; none for a deterministic twin.
+    pub(crate) layers: LayerOutputs,
+    /// The activities of the layers of units; none for a deterministic twin.
+    pub(crate) activities: Activities,
+    /// What the head sees, `[samples, batch, channels]`.
+    pub(crate) z: Var,
+    /// What the head's outputs are multiplied by, `[batch, 1]`.
+    pub(crate) scale: Var,
+}
+
+impl Forecaster {
+    /// Builds the model and its initial parameters, a pure function of the configuration and the seed.
+    ///
+    /// ```
+    /// use vdn_forecast::{Forecaster, ForecasterConfig};
+    /// let config = ForecasterConfig { input_len: 48, horizon: 12, units: 16, ..ForecasterConfig::default() };
+    /// let (model, parameters) = Forecaster::new::<f32>(config, 7)?;
+    /// assert_eq!(model.config().units, 16);
+    /// assert!(parameters.find("neuron.mu.weight").is_some());
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A setting outside its domain, or two that contradict each other.
+    pub fn new<T: Element>(
+        config: ForecasterConfig,
+        seed: u64,
+    ) -> Result<(Self, Parameters<T>), ModelError> {
+        config.validate()?;
+        let mut parameters = Parameters::new();
+        let mut builder = Builder::new(&mut parameters, seed);
+        let (hidden, horizon) = (config.hidden, config.horizon);
+        let encoder =
+            PairEncoder::new(&mut builder.scope("feat"), config.input_len, hidden, config.kernel);
+        let stack = Stack::new(&mut builder, "neuron", &config.stack())?;
+        let channels = stack.channels();
+        let head = match config.variant {
+            Variant::ReferenceTwin => {
+                Head::Linear(Linear::new(&mut builder, "head", channels, horizon))
+            }
+            _ => {
+                let head = HeadConfig {
+                    channels,
+                    outputs: horizon,
+                    hidden: config.head_hidden,
+                    gated: config.gated,
+                    dropout: config.dropout,
+                    zero_output: config.zero_output,
+                };
+                Head::Gated(GatedHead::new(&mut builder.scope("head"), head, stream::DROPOUT))
+            }
+        };
+        // Training starts at the window's mean, whatever the window is centred at.
+        let skip_weight = match config.normalization.centre {
+            Centre::Mean => Init::Constant(0.0),
+            Centre::Last | Centre::Off => Init::Constant(1.0 / config.input_len as f64),
+        };
+        let skip = config.skip.then(|| {
+            let zero = Init::Constant(0.0);
+            Linear::with_init(&mut builder, "skip", config.input_len, horizon, skip_weight, zero)
+        });
+        let output_noise = OutputNoise::new(
+            &mut builder.scope("y_sigma_head"),
+            config.output_noise,
+            hidden,
+            horizon,
+        );
+        Ok((Self { config, encoder, stack, head, skip, output_noise }, parameters))
+    }
+
+    /// What it was built from.
+    #[must_use]
+    pub fn config(&self) -> &ForecasterConfig {
+        &self.config
+    }
+
+    /// The first layer of distributional units: the only one, in a model of depth 1.
+    ///
+    /// # Panics
+    /// The model has no distributional unit; [`Forecaster::stack`] tells.
+    #[must_use]
+    pub fn layer(&self) -> &VariationalLayer {
+        self.stack.variational().next().expect("a model with distributional units")
+    }
+
+    /// The layers, from 0, whose posteriors a pass forms: those with distributional units; none in a deterministic twin.
+    ///
+    /// ```
+    /// use vdn_forecast::{Forecaster, ForecasterConfig};
+    /// use vdn_model::PerLayer;
+    /// let distributional_fraction = PerLayer::each(&[1.0, 0.0, 0.5])?;
+    /// let config = ForecasterConfig { depth: 3, units: 8, distributional_fraction, ..ForecasterConfig::default() };
+    /// let (model, _) = Forecaster::new::<f32>(config, 0)?;
+    /// assert_eq!(model.distributional_layers(), [0, 2]);
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
+    #[must_use]
+    pub fn distributional_layers(&self) -> Vec<usize> {
+        let layers = self.stack.layers().iter().enumerate();
+        let own = layers.filter(|(_, layer)| layer.units().is_some()).map(|(index, _)| index);
+        own.filter(|_| self.config.variant == Variant::Variational).collect()
+    }
+
+    /// The layers of units.
+    #[must_use]
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// The number of parameters that take part: a twin that sends means does not use the deviations of the posteriors.
+    #[must_use]
+    pub fn used_parameters<T: Element>(&self, parameters: &Parameters<T>) -> usize {
+        let means = matches!(self.config.variant, Variant::Twin | Variant::ReferenceTwin);
+        let unused = |name: &str| {
+            means && name.starts_with("neuron") && name.contains(".log_sigma")
+                || self.config.aggregation != Aggregation::Score && name.starts_with("head.score")
+        };
+        parameters.iter().filter(|p| !unused(p.name())).map(|p| p.tensor().shape().numel()).sum()
+    }
+
+    /// Where a number that is not finite came from in this pass; `what` is the subject of the sentence.
+    fn non_finite_report<T: Element>(&self, graph: &Graph<'_, T>, what: &str) -> String {
+        let layers = self.stack.layers();
+        non_finite_report(layers, graph.tape, graph.parameters(), graph.bindings(), what)
+    }
+
+    fn rows<T: Element>(&self, batch: &Batch<'_, T>) -> Result<usize, ModelError> {
+        let ForecasterConfig { input_len, horizon, .. } = self.config;
+        let rows = batch.current.len() / input_len;
+        let good = rows > 0
+            && batch.current.len() == rows * input_len
+            && batch.previous.len() == batch.current.len()
+            && (batch.target.is_empty() || batch.target.len() == rows * horizon);
+        if good {
+            return Ok(rows);
+        }
+        let lengths = [batch.current.len(), batch.previous.len(), batch.target.len()];
+        let reason = format!(
+            "windows of {input_len} and targets of {horizon} do not fit lengths {lengths:?}"
+        );
+        Err(ModelError::Batch(reason))
+    }
+
+    /// Records the normalised windows, and their centres and scales.
+    fn record_inputs<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        rows: usize,
+    ) -> Result<[Var; 4], Error> {
+        let length = self.config.input_len;
+        with_scratch(2 * rows, |statistics: &mut [T]| {
+            let (centres, scales) = statistics.split_at_mut(rows);
+            let windows = batch.current.chunks_exact(length);
+            for ((centre, scale), window) in centres.iter_mut().zip(&mut *scales).zip(windows) {
+                (*centre, *scale) = self.config.normalization.statistics(window);
+            }
+            let tape = &mut *graph.tape;
+            let mut normalized = |from: &[T]| {
+                tape.constant_with([rows, length], |to| {
+                    let windows = from.chunks_exact(length).zip(to.chunks_exact_mut(length));
+                    for ((from, to), (&centre, &scale)) in windows.zip(centres.iter().zip(&*scales))
+                    {
+                        to.iter_mut().zip(from).for_each(|(to, &x)| *to = (x - centre) / scale);
+                    }
+                })
+            };
+            let (current, previous) = (normalized(batch.current)?, normalized(batch.previous)?);
+            let centre = tape.constant([rows, 1], centres)?;
+            let scale = tape.constant([rows, 1], scales)?;
+            Ok([current, previous, centre, scale])
+        })
+    }
+
+    /// Records one forward pass; `pass` says how the units draw, `intervention` what becomes of their latents.
+    pub(crate) fn forward<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        intervention: Intervention,
+        pass: StackPass,
+    ) -> Result<Pass, ModelError> {
+        let rows = self.rows(batch)?;
+        let [current, previous, centre, scale] = self.record_inputs(graph, batch, rows)?;
+        let h = self.encoder.forward(graph, current, previous)?;
+        let twin = |z| StackOutput { z, layers: [None; MAX_DEPTH], activities: [None; MAX_DEPTH] };
+        let output = match self.config.variant {
+            Variant::Variational => {
+                let pass = StackPass { replaced: intervention.replaced(), ..pass };
+                self.stack.forward_with(graph, h, pass)?
+            }
+            Variant::Twin | Variant::ReferenceTwin => {
+                twin(self.stack.twin(graph, h, TwinUnits::Mean)?)
+            }
+            Variant::GatedTwin => twin(self.stack.twin(graph, h, TwinUnits::Gated)?),
+        };
+        let StackOutput { mut z, layers, activities } = output;
+        if intervention == Intervention::Permute {
+            z = swapped(graph, z)?;
+        }
+        let want_score = self.config.aggregation == Aggregation::Score;
+        let (mut y, scores) = match &self.head {
+            Head::Gated(head) => head.forward(graph, z, want_score)?,
+            Head::Linear(head) => (graph.labelled("head", |graph| head.forward(graph, z))?, None),
+        };
+        if let Some(skip) = &self.skip {
+            let direct = graph.labelled("skip", |graph| skip.forward(graph, current))?;
+            y = graph.tape.add(y, direct)?;
+        }
+        let mut sigma = self.output_noise.forward(graph, h)?;
+        if self.config.normalization.divide_by_deviation {
+            y = graph.tape.mul(y, scale)?;
+            sigma = graph.tape.mul(sigma, scale)?;
+        }
+        if !self.config.normalization.is_identity() {
+            y = graph.tape.add(y, centre)?;
+        }
+        Ok(Pass { y, sigma, scores, layers, activities, z, scale })
+    }
+
+    /// Data-dependent initialisation on a first batch: every unit starts inside its rate interval. Without effect when
+    /// the configuration's `initial_energy` is 0.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model.
+    pub fn initialize<T: Element>(
+        &self,
+        parameters: &mut Parameters<T>,
+        batch: &Batch<'_, T>,
+    ) -> Result<(), ModelError> {
+        if self.config.initial_energy == 0.0 {
+            return Ok(());
+        }
+        let rows = self.rows(batch)?;
+        let mut tape = vdn_autograd::Tape::new();
+        let mut bindings = vdn_model::Bindings::new();
+        let h = tape.no_grad(|tape| -> Result<Vec<T>, ModelError> {
+            let key = vdn_tensor::noise::NoiseKey::new(0, 0, 0);
+            let mode = vdn_model::Mode::Evaluate;
+            let mut graph = Graph::new(tape, parameters, &mut bindings, mode, key);
+            let [current, previous, _, _] = self.record_inputs(&mut graph, batch, rows)?;
+            let h = self.encoder.forward(&mut graph, current, previous)?;
+            Ok(graph.tape.value(h).data().to_vec())
+        })?;
+        drop(tape);
+        Ok(self.stack.initialize(parameters, &h, self.config.initial_energy)?)
+    }
+}

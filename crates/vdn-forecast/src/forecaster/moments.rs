@@ -1,0 +1,200 @@
+//! [`Forecaster::predict_moments`]: the mean and the variance of a forecast, without a sample.
+
+use crate::forecaster::aggregate::Aggregation;
+use crate::forecaster::{Batch, Forecaster, Head, Intervention, Prediction, Variant};
+use crate::modules::head_moments::HeadMoments;
+use vdn_autograd::{Tape, Var};
+use vdn_model::ModelError;
+use vdn_model::Parameters;
+use vdn_model::StackPass;
+use vdn_model::moments::Moments;
+use vdn_model::{Bindings, Graph, Mode};
+use vdn_tensor::Element;
+use vdn_tensor::noise::NoiseKey;
+
+/// Windows that are carried together where their covariances are diagonal: bounds memory. In a stack they are matrices of all
+/// channels, and windows go one by one.
+const TOGETHER: usize = 16;
+
+/// Mean and variance of the predictive distribution of every window and step, `[batch, horizon]` each, in the units of the
+/// series given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictiveMoments {
+    /// Windows and steps.
+    pub shape: [usize; 2],
+    /// The means.
+    pub mean: Vec<f64>,
+    /// The variances: those that the units' samples make, and that of the output noise.
+    pub variance: Vec<f64>,
+    /// The part of the variances that the units' samples make.
+    pub of_units: Vec<f64>,
+}
+
+impl PredictiveMoments {
+    /// The normal distributions with these moments, as a prediction of one sample.
+    #[must_use]
+    pub fn normal(self) -> Prediction {
+        let [batch, horizon] = self.shape;
+        Prediction {
+            shape: [1, batch, horizon],
+            means: self.mean,
+            sigma: self.variance.into_iter().map(f64::sqrt).collect(),
+            weights: None,
+            aggregation: Aggregation::Mean,
+        }
+    }
+}
+
+/// What a forecast is made of beside the units, as numbers.
+struct Around {
+    /// The context of every window, `[batch, hidden]`.
+    h: Vec<f64>,
+    /// What the skip adds, `[batch, horizon]`.
+    direct: Option<Vec<f64>>,
+    /// The output deviations, `[batch, horizon]`, in normalised units.
+    sigma: Vec<f64>,
+    /// Centres and scales of the windows, `[batch]` each.
+    centre: Vec<f64>,
+    scale: Vec<f64>,
+}
+
+impl Forecaster {
+    /// Mean and variance of the forecasts of a batch in closed form: no sample is drawn, so there is no sampling error. What is
+    /// exact and what is approximate is in [the module on moments](vdn_model::moments): exact is a model of one layer whose head
+    /// has its direct path alone.
+    ///
+    /// Of a model of one layer with `N` channels a window costs `2 H head_hidden N` multiplications (`head_hidden N` for each of
+    /// its `H` steps and their gates), as much as about `2 H` samples; every layer above the first costs one to four products of
+    /// `N^3`.
+    ///
+    /// A deterministic twin has the variance of its output noise alone.
+    ///
+    /// ```
+    /// use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
+    /// let config = ForecasterConfig { input_len: 24, horizon: 6, units: 16, ..ForecasterConfig::default() };
+    /// let (model, parameters) = Forecaster::new::<f32>(config, 7)?;
+    /// let window: Vec<f32> = (0..24).map(|t| (t as f32 / 3.0).sin()).collect();
+    /// let batch = Batch { current: &window, previous: &window, target: &[] };
+    /// let moments = model.predict_moments(&parameters, &batch)?;
+    /// assert_eq!(moments.shape, [1, 6]);
+    /// // Untrained, the head is silent: all variance is that of the output noise.
+    /// assert!(moments.of_units.iter().all(|&v| v == 0.0) && moments.variance.iter().all(|&v| v > 0.9));
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A batch that does not fit the model; aggregation by scores, whose weights depend on samples; pooled dimensions; log-normal
+    /// units; a moment that is not finite.
+    pub fn predict_moments<T: Element>(
+        &self,
+        parameters: &Parameters<T>,
+        batch: &Batch<'_, T>,
+    ) -> Result<PredictiveMoments, ModelError> {
+        if self.config.aggregation == Aggregation::Score {
+            let reason = "score: the weights depend on samples, there are no moments without them";
+            return Err(ModelError::config("aggregation", reason));
+        }
+        let rows = self.rows(batch)?;
+        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+        tape.no_grad(|tape| {
+            let key = NoiseKey::new(0, 0, 0);
+            let mut graph = Graph::new(tape, parameters, &mut bindings, Mode::Evaluate, key);
+            let found = match (&self.head, self.config.variant) {
+                (Head::Gated(head), Variant::Variational) => {
+                    let around = self.around(&mut graph, batch, rows)?;
+                    let head = HeadMoments::new(head, parameters);
+                    self.of_units(parameters, &head, &around)?
+                }
+                _ => self.of_twin(&mut graph, batch, rows)?,
+            };
+            if found.mean.iter().chain(&found.variance).all(|x| x.is_finite()) {
+                return Ok(found);
+            }
+            let report = self.non_finite_report(&graph, "a moment of a prediction");
+            Err(ModelError::NonFinite(report))
+        })
+    }
+
+    /// Everything but units and head.
+    fn around<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        rows: usize,
+    ) -> Result<Around, ModelError> {
+        let [current, previous, centre, scale] = self.record_inputs(graph, batch, rows)?;
+        let h = self.encoder.forward(graph, current, previous)?;
+        let direct = match &self.skip {
+            Some(skip) => Some(graph.labelled("skip", |graph| skip.forward(graph, current))?),
+            None => None,
+        };
+        let sigma = self.output_noise.forward(graph, h)?;
+        let double = |var: Var| -> Vec<f64> {
+            graph.tape.value(var).data().iter().map(|x| x.to_f64()).collect()
+        };
+        let mut sigma = double(sigma);
+        if sigma.len() == self.config.horizon {
+            sigma = sigma.repeat(rows);
+        }
+        let [h, centre, scale] = [h, centre, scale].map(double);
+        Ok(Around { h, direct: direct.map(double), sigma, centre, scale })
+    }
+
+    fn of_units<T: Element>(
+        &self,
+        parameters: &Parameters<T>,
+        head: &HeadMoments<T>,
+        around: &Around,
+    ) -> Result<PredictiveMoments, ModelError> {
+        let horizon = self.config.horizon;
+        let rows = around.centre.len();
+        let mut found = PredictiveMoments {
+            shape: [rows, horizon],
+            mean: Vec::with_capacity(rows * horizon),
+            variance: Vec::with_capacity(rows * horizon),
+            of_units: Vec::with_capacity(rows * horizon),
+        };
+        let together = if self.config.depth == 1 { TOGETHER } else { 1 };
+        for contexts in around.h.chunks(together * self.config.hidden) {
+            let contexts = contexts.chunks_exact(self.config.hidden).map(Moments::certain);
+            let z = self.stack.moments_of(parameters, contexts.collect())?;
+            for [mean, variance] in head.moments(&z) {
+                let row = found.mean.len() / horizon;
+                let (centre, scale) = (around.centre[row], around.scale[row]);
+                for (step, (mean, variance)) in mean.into_iter().zip(variance).enumerate() {
+                    let at = row * horizon + step;
+                    let direct = around.direct.as_ref().map_or(0.0, |direct| direct[at]);
+                    let noise = around.sigma[at] * scale;
+                    let of_units = variance * scale * scale;
+                    found.mean.push((mean + direct).mul_add(scale, centre));
+                    found.of_units.push(of_units);
+                    found.variance.push(noise.mul_add(noise, of_units));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn of_twin<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        rows: usize,
+    ) -> Result<PredictiveMoments, ModelError> {
+        let pass = self.forward(graph, batch, Intervention::None, StackPass::default())?;
+        let double = |var: Var| -> Vec<f64> {
+            graph.tape.value(var).data().iter().map(|x| x.to_f64()).collect()
+        };
+        let mean = double(pass.y);
+        let mut sigma = double(pass.sigma);
+        if sigma.len() == self.config.horizon {
+            sigma = sigma.repeat(rows);
+        }
+        Ok(PredictiveMoments {
+            shape: [rows, self.config.horizon],
+            of_units: vec![0.0; mean.len()],
+            mean,
+            variance: sigma.into_iter().map(|sigma| sigma * sigma).collect(),
+        })
+    }
+}

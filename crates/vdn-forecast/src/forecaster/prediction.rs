@@ -1,0 +1,238 @@
+//! Predictive distributions, and interventions on the latent.
+
+use crate::forecaster::aggregate::Aggregation;
+use crate::forecaster::{Batch, Forecaster};
+use vdn_autograd::{Noise, UnitOutputs};
+use vdn_model::Graph;
+use vdn_model::ModelError;
+use vdn_model::mixture_quantile;
+use vdn_model::units::all_units;
+use vdn_model::{LayerOutputs, Replaced, StackPass};
+use vdn_tensor::Element;
+use vdn_train::metrics::MedianConvention;
+use vdn_train::metrics::sample_median;
+
+/// What is done to the latent before the head sees it: to measure what its information is worth downstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intervention {
+    /// Nothing.
+    #[default]
+    None,
+    /// The windows of a batch swap what the head sees, by a permutation without fixed points.
+    Permute,
+    /// The latents of all layers are drawn from their priors.
+    Prior,
+    /// The latents of one layer, counted from 0, are drawn from their prior; nothing else changes, and the layers above see
+    /// the draws.
+    LayerPrior(usize),
+    /// The windows of a batch swap the latents of one layer, counted from 0; nothing else changes, and the layers above see
+    /// what is swapped in.
+    LayerPermute(usize),
+}
+
+impl Intervention {
+    /// Whose latents are not their own samples inside the stack.
+    pub(super) fn replaced(self) -> Replaced {
+        match self {
+            Self::None | Self::Permute => Replaced::None,
+            Self::Prior => Replaced::All,
+            Self::LayerPrior(layer) => Replaced::Layer(layer),
+            Self::LayerPermute(layer) => Replaced::Swapped(layer),
+        }
+    }
+}
+
+/// The predictive distribution of a batch: for each window and step a mixture over samples of normals.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// Samples, windows, steps.
+    pub shape: [usize; 3],
+    /// The samples' predictions, `[samples, batch, horizon]`.
+    pub means: Vec<f64>,
+    /// The output deviations, `[batch, horizon]`, the same for all samples.
+    pub sigma: Vec<f64>,
+    /// The samples' weights, `[samples, batch]`; `None`: all the same.
+    pub weights: Option<Vec<f64>>,
+    /// How the samples become a point forecast.
+    pub aggregation: Aggregation,
+}
+
+impl Prediction {
+    /// The samples' predictions and weights for one window and step.
+    fn mixture(&self, window: usize, step: usize) -> (Vec<f64>, Option<Vec<f64>>) {
+        let [samples, batch, horizon] = self.shape;
+        let means =
+            (0..samples).map(|s| self.means[(s * batch + window) * horizon + step]).collect();
+        let weights = self.weights.as_ref();
+        (means, weights.map(|w| (0..samples).map(|s| w[s * batch + window]).collect()))
+    }
+
+    /// The point forecast of each window and step, `[batch, horizon]`.
+    #[must_use]
+    pub fn point(&self) -> Vec<f64> {
+        match self.aggregation {
+            Aggregation::Median => self.quantile(0.5),
+            Aggregation::LowerMedian => self.for_each_step(|means, _, _| {
+                sample_median(&mut means.to_vec(), MedianConvention::LowerMiddle)
+            }),
+            Aggregation::Mean | Aggregation::Score => self.mean(),
+        }
+    }
+
+    /// The mean of the mixture, `[batch, horizon]`.
+    #[must_use]
+    pub fn mean(&self) -> Vec<f64> {
+        self.for_each_step(|means, weights, _| match weights {
+            Some(weights) => means.iter().zip(weights).map(|(m, w)| m * w).sum(),
+            None => means.iter().sum::<f64>() / means.len() as f64,
+        })
+    }
+
+    /// The quantile `tau` (in (0, 1)) of the mixture, `[batch, horizon]`.
+    #[must_use]
+    pub fn quantile(&self, tau: f64) -> Vec<f64> {
+        self.for_each_step(|means, weights, sigma| mixture_quantile(means, weights, sigma, tau))
+    }
+
+    /// The log-likelihood of what came after each window, `[batch, horizon]`, in nats per window: the (weighted) mean over
+    /// samples of `ln p(y | z_s)`, summed over the horizon. It is a lower bound of the logarithm of the mixture.
+    ///
+    /// # Panics
+    /// `target` has another length than the predictions.
+    #[must_use]
+    pub fn log_likelihood(&self, target: &[f64]) -> Vec<f64> {
+        let [_, batch, horizon] = self.shape;
+        assert_eq!(target.len(), batch * horizon, "targets of other windows");
+        (0..batch)
+            .map(|row| self.window_log_likelihood(row, &target[row * horizon..][..horizon]))
+            .collect()
+    }
+
+    /// The same of one window, the one in row `row` of the batch, whose target is `[horizon]`.
+    ///
+    /// ```
+    /// use vdn_forecast::{Aggregation, Prediction};
+    /// let prediction = Prediction {
+    ///     shape: [2, 1, 2],
+    ///     means: vec![0.0, 1.0, 2.0, 1.0],
+    ///     sigma: vec![1.0, 0.5],
+    ///     weights: None,
+    ///     aggregation: Aggregation::Mean,
+    /// };
+    /// let found = prediction.window_log_likelihood(0, &[0.0, 1.0]);
+    /// let expected = -std::f64::consts::TAU.ln() - 0.5_f64.ln() - 0.5 * (0.0 + 4.0) / 2.0;
+    /// assert!((found - expected).abs() < 1e-12);
+    /// // By weights of the samples the second one counts three times as much as the first.
+    /// let weighted = Prediction { weights: Some(vec![0.25, 0.75]), ..prediction };
+    /// let found = weighted.window_log_likelihood(0, &[0.0, 1.0]);
+    /// assert!((found - (expected - 0.5 * 4.0 * 0.25)).abs() < 1e-12);
+    /// ```
+    ///
+    /// # Panics
+    /// There is no such row, or `target` has another length than a prediction.
+    #[must_use]
+    pub fn window_log_likelihood(&self, row: usize, target: &[f64]) -> f64 {
+        let [samples, batch, horizon] = self.shape;
+        assert_eq!(target.len(), horizon, "a target of another horizon");
+        let sigma = &self.sigma[row * horizon..][..horizon];
+        let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
+        let of_sample = |s: usize| -> f64 {
+            let means = &self.means[(s * batch + row) * horizon..][..horizon];
+            let terms = means.iter().zip(sigma).zip(target);
+            terms
+                .map(|((m, sigma), y)| -0.5 * ((y - m) / sigma).powi(2) - sigma.ln() - half_log_tau)
+                .sum()
+        };
+        match &self.weights {
+            Some(weights) => (0..samples).map(|s| weights[s * batch + row] * of_sample(s)).sum(),
+            None => (0..samples).map(of_sample).sum::<f64>() / samples as f64,
+        }
+    }
+
+    fn for_each_step(&self, f: impl Fn(&[f64], Option<&[f64]>, f64) -> f64) -> Vec<f64> {
+        let [_, batch, horizon] = self.shape;
+        let mut out = Vec::with_capacity(batch * horizon);
+        for window in 0..batch {
+            for step in 0..horizon {
+                let (means, weights) = self.mixture(window, step);
+                out.push(f(&means, weights.as_deref(), self.sigma[window * horizon + step]));
+            }
+        }
+        out
+    }
+}
+
+impl Forecaster {
+    /// The predictive distribution of a batch. Recorded without gradients by the caller
+    /// ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)); the statistics of the units of all layers come along, one layer
+    /// after the other.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model; a prediction that is not finite (with operation, layer and unit).
+    pub fn predict<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        intervention: Intervention,
+    ) -> Result<(Prediction, Option<UnitOutputs>), ModelError> {
+        let (prediction, layers) = self.predict_with_layers(graph, batch, intervention)?;
+        Ok((prediction, all_units(graph.tape, &layers)?))
+    }
+
+    /// [`Forecaster::predict`] with the outputs of each layer of units apart.
+    ///
+    /// # Errors
+    /// Those of [`Forecaster::predict`].
+    pub fn predict_with_layers<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        intervention: Intervention,
+    ) -> Result<(Prediction, LayerOutputs), ModelError> {
+        self.predict_under(graph, batch, intervention, StackPass::default())
+    }
+
+    /// The predictive distribution of so many samples, with this noise in the place of the first layer's own: to compare it with
+    /// what others draw.
+    ///
+    /// # Errors
+    /// Those of [`Forecaster::predict`]; noise of another shape.
+    pub fn predict_given<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        (samples, noise): (usize, Noise),
+    ) -> Result<Prediction, ModelError> {
+        let pass = StackPass::of_first(samples, noise);
+        Ok(self.predict_under(graph, batch, Intervention::None, pass)?.0)
+    }
+
+    fn predict_under<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        intervention: Intervention,
+        pass: StackPass,
+    ) -> Result<(Prediction, LayerOutputs), ModelError> {
+        let pass = self.forward(graph, batch, intervention, pass)?;
+        let weights = match pass.scores {
+            Some(scores) => Some(graph.tape.softmax_axis(scores, 0)?),
+            None => None,
+        };
+        let y = graph.tape.value(pass.y);
+        let dims = y.shape().dims();
+        let shape = [dims[0], dims[1], dims[2]];
+        let double = |x: &[T]| -> Vec<f64> { x.iter().map(|x| x.to_f64()).collect() };
+        let means = double(y.data());
+        let deviations = double(graph.tape.value(pass.sigma).data());
+        let sigma =
+            if deviations.len() == shape[2] { deviations.repeat(shape[1]) } else { deviations };
+        if !means.iter().chain(&sigma).all(|x| x.is_finite()) {
+            let report = self.non_finite_report(graph, "a prediction");
+            return Err(ModelError::NonFinite(report));
+        }
+        let weights = weights.map(|w| double(graph.tape.value(w).data()));
+        let aggregation = self.config.aggregation;
+        Ok((Prediction { shape, means, sigma, weights, aggregation }, pass.layers))
+    }
+}

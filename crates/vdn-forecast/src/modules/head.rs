@@ -1,0 +1,170 @@
+//! The sample-wise head: each sample of the latent goes through it alone.
+//!
+//! ```text
+//! u = z / sqrt(channels)      a = Dropout(GELU(F LayerNorm(u)))
+//! y = S u + sigmoid(G a) * D a        score = C a
+//! ```
+
+use crate::modules::replacement::ReplacementWeights;
+use vdn_autograd::{Error, Var};
+use vdn_model::Builder;
+use vdn_model::LayerNorm;
+use vdn_model::Linear;
+use vdn_model::Parameters;
+use vdn_model::{Graph, Mode};
+use vdn_tensor::Element;
+
+/// What a head is built from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeadConfig {
+    /// Activities per sample.
+    pub channels: usize,
+    /// Numbers to predict.
+    pub outputs: usize,
+    /// Width of the hidden layer.
+    pub hidden: usize,
+    /// Whether the hidden path is gated.
+    pub gated: bool,
+    /// Share of hidden activities dropped in training.
+    pub dropout: f64,
+    /// Whether both output layers start at zero, so that the head starts silent.
+    pub zero_output: bool,
+}
+
+/// The gated head.
+#[derive(Clone, Debug)]
+pub struct GatedHead {
+    label: String,
+    config: HeadConfig,
+    norm: LayerNorm,
+    hidden: Linear,
+    skip: Linear,
+    gate: Option<Linear>,
+    delta: Linear,
+    score: Linear,
+    stream: u32,
+}
+
+/// The maps of a head but for the score.
+pub(crate) struct HeadParts<'a> {
+    pub(crate) channels: usize,
+    pub(crate) norm: &'a LayerNorm,
+    pub(crate) hidden: &'a Linear,
+    pub(crate) skip: &'a Linear,
+    pub(crate) gate: Option<&'a Linear>,
+    pub(crate) delta: &'a Linear,
+}
+
+impl GatedHead {
+    /// A head; `stream` is the noise stream of its dropout.
+    pub fn new<T: Element>(builder: &mut Builder<'_, T>, config: HeadConfig, stream: u32) -> Self {
+        let HeadConfig { channels, outputs, hidden, .. } = config;
+        let output =
+            |builder: &mut Builder<'_, T>, name: &str, inputs: usize| match config.zero_output {
+                true => Linear::zero(builder, name, inputs, outputs),
+                false => Linear::new(builder, name, inputs, outputs),
+            };
+        Self {
+            label: builder.label().to_owned(),
+            norm: LayerNorm::new(builder, "in_norm", channels),
+            hidden: Linear::new(builder, "fc1", channels, hidden),
+            skip: output(builder, "skip", channels),
+            gate: config.gated.then(|| Linear::new(builder, "gate", hidden, outputs)),
+            delta: output(builder, "delta", hidden),
+            score: Linear::new(builder, "score", hidden, 1),
+            config,
+            stream,
+        }
+    }
+
+    /// Records the head: `z` is `[samples, batch, channels]`, the predictions `[samples, batch, outputs]`, the scores
+    /// (when wanted) `[samples, batch]`.
+    ///
+    /// # Errors
+    /// `z` has another number of channels.
+    pub fn forward<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        z: Var,
+        want_score: bool,
+    ) -> Result<(Var, Option<Var>), Error> {
+        graph.labelled(&self.label, |graph| {
+            let shape = *graph.tape.shape(z);
+            // u itself is never formed: z is by far the largest value here.
+            let scale = 1.0 / (self.config.channels as f64).sqrt();
+            let normed = self.norm.forward_scaled(graph, z, scale)?;
+            let hidden = self.hidden.forward(graph, normed)?;
+            let mut a = graph.tape.gelu(hidden)?;
+            if graph.mode() == Mode::Train && self.config.dropout > 0.0 {
+                let key = graph.noise(self.stream);
+                a = graph.tape.dropout(a, self.config.dropout, key)?;
+            }
+            let direct = self.skip.forward_scaled(graph, z, scale)?;
+            let mut delta = self.delta.forward(graph, a)?;
+            if let Some(gate) = &self.gate {
+                let gate = gate.forward(graph, a)?;
+                let gate = graph.tape.sigmoid(gate)?;
+                delta = graph.tape.mul(gate, delta)?;
+            }
+            let y = graph.tape.add(direct, delta)?;
+            let score = match want_score {
+                true => {
+                    let score = self.score.forward(graph, a)?;
+                    Some(graph.tape.reshape(score, shape.without_axis(shape.rank() - 1)?)?)
+                }
+                false => None,
+            };
+            Ok((y, score))
+        })
+    }
+
+    /// Its maps.
+    pub(crate) fn parts(&self) -> HeadParts<'_> {
+        let Self { norm, hidden, skip, gate, delta, .. } = self;
+        HeadParts { channels: self.config.channels, norm, hidden, skip, gate: gate.as_ref(), delta }
+    }
+
+    /// The parameters as replacements of single channels need them.
+    pub(crate) fn replacement_weights<T: Element>(
+        &self,
+        parameters: &Parameters<T>,
+    ) -> ReplacementWeights<T> {
+        let norm = self.norm.parameters().map(|id| parameters.get(id).tensor().data());
+        let channels = self.config.channels as f64;
+        let maps = [&self.hidden, &self.skip];
+        let epsilon = channels * LayerNorm::epsilon();
+        ReplacementWeights::new(parameters, norm, maps, 1.0 / channels.sqrt(), epsilon)
+    }
+
+    /// Records the values before the activation of `z` `[.., channels]`.
+    ///
+    /// # Errors
+    /// `z` has another number of channels.
+    pub(crate) fn before_activation<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        z: Var,
+    ) -> Result<Var, Error> {
+        let scale = 1.0 / (self.config.channels as f64).sqrt();
+        let normed = self.norm.forward_scaled(graph, z, scale)?;
+        self.hidden.forward(graph, normed)
+    }
+
+    /// Records the part of the outputs that goes through the activation, from the values `hidden` before it, without
+    /// dropout.
+    ///
+    /// # Errors
+    /// `hidden` has another width.
+    pub(crate) fn after_activation<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        hidden: Var,
+    ) -> Result<Var, Error> {
+        let a = graph.tape.gelu(hidden)?;
+        let delta = self.delta.forward(graph, a)?;
+        let Some(gate) = &self.gate else { return Ok(delta) };
+        let gate = gate.forward(graph, a)?;
+        let gate = graph.tape.sigmoid(gate)?;
+        graph.tape.mul(gate, delta)
+    }
+}

@@ -1,0 +1,104 @@
+//! [`InstanceNorm`]: each window is shifted, and optionally scaled, by its own statistics; forecasts are mapped back.
+//!
+//! A series whose level drifts then looks alike to the model everywhere (Kim et al., "Reversible instance
+//! normalization", ICLR 2022; here without learned parameters).
+
+use vdn_tensor::Element;
+
+/// What is subtracted from a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Centre {
+    /// Nothing.
+    Off,
+    /// Its mean.
+    #[default]
+    Mean,
+    /// Its last value.
+    Last,
+}
+
+/// Added to the deviation that a window is divided by, in units of the (standardised) series: quiet windows are not
+/// blown up.
+const DEVIATION_FLOOR: f64 = 0.1;
+
+/// The normalisation of a window by its own statistics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstanceNorm {
+    /// What is subtracted.
+    pub centre: Centre,
+    /// Whether the window is divided by its deviation (around its mean) + 0.1, too.
+    pub divide_by_deviation: bool,
+}
+
+impl InstanceNorm {
+    /// Whether windows stay as they are.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.centre == Centre::Off && !self.divide_by_deviation
+    }
+
+    /// What is subtracted from `window`, and what it is then divided by; 0 and 1 where there is nothing to do. Sums are
+    /// in double precision, the variance around the mean. An empty window has the statistics 0 and 1.
+    ///
+    /// ```
+    /// use vdn_forecast::{Centre, InstanceNorm};
+    /// let window = [1.0_f32, 2.0, 3.0, 6.0];
+    /// let norm = InstanceNorm { centre: Centre::Last, divide_by_deviation: true };
+    /// let (centre, scale) = norm.statistics(&window);
+    /// assert_eq!(centre, 6.0);
+    /// assert!((scale - (3.5_f32.sqrt() + 0.1)).abs() < 1e-6);
+    /// ```
+    #[must_use]
+    pub fn statistics<T: Element>(&self, window: &[T]) -> (T, T) {
+        let Some(&last) = window.last() else { return (T::ZERO, T::ONE) };
+        let n = window.len() as f64;
+        let mean = || window.iter().map(|x| x.to_f64()).sum::<f64>() / n;
+        let centre = match self.centre {
+            Centre::Off => T::ZERO,
+            Centre::Mean => T::from_f64(mean()),
+            Centre::Last => last,
+        };
+        if !self.divide_by_deviation {
+            return (centre, T::ONE);
+        }
+        let mean = mean();
+        let variance = window.iter().map(|x| (x.to_f64() - mean).powi(2)).sum::<f64>() / n;
+        (centre, T::from_f64(variance.sqrt() + DEVIATION_FLOOR))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_its_statistics() {
+        let window = [2.0, -1.0, 4.0, 3.0];
+        let deviation = (3.5_f64).sqrt() + 0.1; // squares 0, 9, 4, 1 around the mean 2, over 4
+        let cases = [
+            (Centre::Off, false, 0.0, 1.0),
+            (Centre::Mean, false, 2.0, 1.0),
+            (Centre::Last, false, 3.0, 1.0),
+            (Centre::Off, true, 0.0, deviation),
+            (Centre::Mean, true, 2.0, deviation),
+            (Centre::Last, true, 3.0, deviation),
+        ];
+        let wrong: Vec<_> = cases
+            .into_iter()
+            .filter(|&(centre, divide_by_deviation, c, s)| {
+                let norm = InstanceNorm { centre, divide_by_deviation };
+                let got = norm.statistics(&window);
+                norm.is_identity() != (c == 0.0 && s == 1.0)
+                    || got.0 != c
+                    || (got.1 - s).abs() > 1e-15
+            })
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_constant_window_is_not_blown_up() {
+        let norm = InstanceNorm { centre: Centre::Mean, divide_by_deviation: true };
+        assert_eq!(norm.statistics(&[5.0_f64; 7]), (5.0, 0.1));
+    }
+}

@@ -1,0 +1,82 @@
+//! The deviation of the observations around a sample's prediction, `sigma_y`.
+//!
+//! `sigma_y = min(softplus(rho) + 0.01, 50)`, with `rho` one parameter per step of the horizon, or a linear function of
+//! the encoder's context (so that the forecast knows when it is unsure).
+
+use vdn_autograd::{Error, Var};
+use vdn_model::Graph;
+use vdn_model::Linear;
+use vdn_model::ParameterId;
+use vdn_model::{Builder, Init};
+use vdn_tensor::Element;
+
+/// The smallest deviation.
+const FLOOR: f64 = 0.01;
+/// The largest deviation.
+const CEILING: f64 = 50.0;
+/// `rho` at the start: `softplus(0.54) + 0.01 = 1.01`, the deviation of standardised series.
+const START: f64 = 0.54;
+
+/// Where the output deviation comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputNoiseMode {
+    /// One parameter per step of the horizon.
+    Constant,
+    /// A linear function of the context; starts constant.
+    #[default]
+    FromContext,
+}
+
+/// The output deviation.
+#[derive(Clone, Debug)]
+pub struct OutputNoise {
+    label: String,
+    rho: Rho,
+}
+
+#[derive(Clone, Debug)]
+enum Rho {
+    Parameter(ParameterId),
+    Head(Linear),
+}
+
+impl OutputNoise {
+    /// Deviations of `horizon` steps, from contexts of `width`.
+    pub fn new<T: Element>(
+        builder: &mut Builder<'_, T>,
+        mode: OutputNoiseMode,
+        width: usize,
+        horizon: usize,
+    ) -> Self {
+        let label = builder.label().to_owned();
+        let start = Init::Constant(START);
+        let rho = match mode {
+            OutputNoiseMode::Constant => Rho::Parameter(builder.add("rho", [horizon], start)),
+            OutputNoiseMode::FromContext => Rho::Head(Linear::with_init(
+                builder,
+                "rho",
+                width,
+                horizon,
+                Init::Constant(0.0),
+                start,
+            )),
+        };
+        Self { label, rho }
+    }
+
+    /// Records the deviations: `[horizon]`, or `[batch, horizon]` from the context `h` `[batch, width]`.
+    ///
+    /// # Errors
+    /// A context of another width.
+    pub fn forward<T: Element>(&self, graph: &mut Graph<'_, T>, h: Var) -> Result<Var, Error> {
+        graph.labelled(&self.label, |graph| {
+            let rho = match &self.rho {
+                Rho::Parameter(id) => graph.parameter(*id),
+                Rho::Head(head) => head.forward(graph, h)?,
+            };
+            let positive = graph.tape.softplus(rho)?;
+            let floored = graph.tape.add_scalar(positive, T::from_f64(FLOOR))?;
+            graph.tape.min_scalar(floored, T::from_f64(CEILING))
+        })
+    }
+}

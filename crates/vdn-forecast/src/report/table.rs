@@ -1,0 +1,182 @@
+//! What a run came to, as a table and as JSON.
+
+use crate::units::layer_reports::LayerReports;
+use serde::Serialize;
+use std::fmt;
+use vdn_model::UnitStatistics;
+use vdn_train::metrics::{Estimate, PredictiveScore, Summary};
+
+/// The nominal coverage that the table shows.
+const LEVEL: f64 = 0.9;
+
+/// One contestant on the test windows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Who.
+    pub name: String,
+    /// Parameters that take part; `None` for baselines.
+    pub parameters: Option<usize>,
+    /// Mean squared error of the point forecast.
+    pub mse: f64,
+    /// Mean absolute error of the point forecast.
+    pub mae: f64,
+    /// Predictive score, in nats per time step.
+    pub nll: f64,
+    /// Exact CRPS of the predictive distribution.
+    pub crps: f64,
+    /// Block standard error of the CRPS.
+    pub crps_standard_error: Option<f64>,
+    /// Share of targets inside the central 90 % interval.
+    pub coverage_90: f64,
+    /// Mean width of that interval.
+    pub width_90: f64,
+    /// Pinball losses at 0.1, 0.5 and 0.9.
+    pub pinball: Vec<f64>,
+    /// Normalised quantile loss.
+    pub quantile_loss: Option<f64>,
+    /// Mean rate of the units in nats; `None` without units.
+    pub rate: Option<f64>,
+    /// Mean mismatch of the units in nats; `None` without units.
+    pub mismatch: Option<f64>,
+    /// Sum of the units' KL in nats per window; `None` without units.
+    pub kl: Option<f64>,
+    /// Share of units with a rate of at least 0.05 nats; `None` without units.
+    pub informed: Option<f64>,
+    /// Epochs trained; `None` where nothing was.
+    pub epochs: Option<usize>,
+    /// The epoch that was kept.
+    pub best_epoch: Option<usize>,
+    /// Wall-clock seconds per epoch.
+    pub seconds_per_epoch: Option<f64>,
+}
+
+impl Row {
+    pub(crate) fn new(name: &str, summary: &Summary, score: PredictiveScore) -> Self {
+        let interval = summary.intervals.iter().find(|i| i.level == LEVEL);
+        let mean = |e: Estimate| e.mean;
+        Self {
+            name: name.to_owned(),
+            parameters: None,
+            mse: summary.mse.mean,
+            mae: summary.mae.mean,
+            nll: summary.nll(score).mean,
+            crps: summary.crps.mean,
+            crps_standard_error: summary.crps.standard_error,
+            coverage_90: interval.map_or(f64::NAN, |i| i.coverage.mean),
+            width_90: interval.map_or(f64::NAN, |i| i.width.mean),
+            pinball: summary.pinball.iter().map(|p| p.mixture.mean).collect(),
+            quantile_loss: summary.quantile_loss.map(mean),
+            rate: None,
+            mismatch: None,
+            kl: None,
+            informed: None,
+            epochs: None,
+            best_epoch: None,
+            seconds_per_epoch: None,
+        }
+    }
+
+    pub(crate) fn with_units(mut self, units: Option<&UnitStatistics>) -> Self {
+        if let Some(units) = units {
+            let mean = |x: Vec<f64>| x.iter().sum::<f64>() / x.len() as f64;
+            self.rate = Some(mean(units.rate()));
+            self.mismatch = Some(mean(units.mismatch()));
+            self.kl = Some(units.kl().iter().sum());
+            self.informed = Some(units.share_with_rate(crate::evaluate::validation::INFORMED));
+        }
+        self
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Where the data come from.
+    pub data: String,
+    /// How many series.
+    pub series: usize,
+    /// Rows of an input window.
+    pub input_len: usize,
+    /// Rows forecast.
+    pub horizon: usize,
+    /// Training, validation and test windows.
+    pub windows: [usize; 3],
+    /// The period of the seasonal naive baseline, and why it is that.
+    pub season: (usize, String),
+    /// The weight of every unit's KL: in nats per time step, as configured, and in nats per window.
+    pub beta: [f64; 2],
+    /// The decay of the moving average of the weights that was kept; 0: the weights themselves.
+    pub ema_decay: f64,
+    /// The name of the score in the column NLL.
+    pub score: String,
+    /// What became of the units; `None` without units.
+    pub units: Option<LayerReports>,
+    /// What the loader has to say: filled and suspicious cells.
+    pub notes: Vec<String>,
+    /// All contestants, the model first.
+    pub rows: Vec<Row>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [train, validation, test] = self.windows;
+        writeln!(f, "data      {}, {} series", self.data, self.series)?;
+        writeln!(
+            f,
+            "windows   L {}, H {}; {train} training, {validation} validation, {test} test",
+            self.input_len, self.horizon
+        )?;
+        writeln!(f, "season    {} ({})", self.season.0, self.season.1)?;
+        writeln!(f, "beta      {:e} per time step, {:e} per window", self.beta[0], self.beta[1])?;
+        if self.ema_decay > 0.0 {
+            writeln!(f, "weights   moving average, decay {}", self.ema_decay)?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note      {note}")?;
+        }
+        writeln!(f)?;
+        writeln!(
+            f,
+            "{:<34} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>11} {:>8}",
+            "test windows, standardised units",
+            "parameters",
+            "MSE",
+            "NLL",
+            "CRPS",
+            "cover90",
+            "rate",
+            "rate >=0.05",
+            "s/epoch"
+        )?;
+        for row in &self.rows {
+            let show = |value: Option<f64>, digits: usize| match value {
+                Some(value) => format!("{value:.digits$}"),
+                None => "-".to_owned(),
+            };
+            let parameters = row.parameters.map_or_else(|| "-".to_owned(), |n| n.to_string());
+            let informed =
+                row.informed.map_or_else(|| "-".to_owned(), |s| format!("{:.1} %", 100.0 * s));
+            writeln!(
+                f,
+                "{:<34} {parameters:>10} {:>8.4} {:>8.4} {:>8.4} {:>8.3} {:>8} {informed:>11} {:>8}",
+                row.name,
+                row.mse,
+                row.nll,
+                row.crps,
+                row.coverage_90,
+                show(row.rate, 3),
+                show(row.seconds_per_epoch, 2),
+            )?;
+        }
+        write!(
+            f,
+            "NLL: {} score, nats per time step. CRPS: exact, of the predictive distribution. cover90: share of targets in the\n\
+             central 90 % interval. rate: mean over units, nats; beside it the share of units that carry 0.05 nats or more.",
+            self.score
+        )?;
+        match &self.units {
+            Some(units) => write!(f, "\n\n{units}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The directory of a run: what was asked for, what happened, and the weights.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config.toml` | the configuration with every setting of the model; training it again gives the same files, bit for bit, whatever becomes of the defaults |
+//! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
+//! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](vdn_train::UnitHistory); in a model of several layers `units-layer1.npy` and so on |
+//! | `units.csv` | every unit of the best weights, with what was measured on the probe set; see [`UnitReport`](vdn_forecast::UnitReport) |
+//! | `summary.json` | the test metrics of the model and the baselines, and how long it took |
+//! | `weights.safetensors` | the best epoch's weights |
+//! | `control.safetensors` | the controllers' state at the best epoch, if there are any |
+//! | `report.html` | the page that `vdn report` writes |
+//! | `scaler.json` | what the series were standardised with |
+//!
+//! A twin trained beside the model has `twin-history.csv` and `twin-weights.safetensors`.
+//!
+//! Every file is written under a temporary name, synced and renamed: it is whole or not there.
+
+use crate::config::RunConfig;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::path::{Path, PathBuf};
+use vdn_model::MAX_DEPTH;
+use vdn_train::TrainError;
+use vdn_train::data::Scaler;
+use vdn_train::layer_file;
+use vdn_train::write_atomically;
+
+/// A run directory.
+///
+/// ```
+/// use vdn_forecast::{RunConfig, RunDirectory};
+/// let directory = tempfile::tempdir()?;
+/// let run = RunDirectory::create(&directory.path().join("run"))?;
+/// run.write_config(&RunConfig::default())?;
+/// assert_eq!(RunDirectory::open(run.path())?.read_config()?, RunConfig::default());
+/// // A directory holds one run.
+/// assert!(RunDirectory::create(run.path()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+    /// The outermost directory that was made for it.
+    created: Option<PathBuf>,
+}
+
+/// The series' names with their means and standard deviations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct StoredScaler {
+    names: Vec<String>,
+    mean: Vec<f64>,
+    std: Vec<f64>,
+}
+
+impl RunDirectory {
+    /// A new directory for a run, made if it is not there; it must be empty. Of several runs that ask for one directory
+    /// at once, one gets it.
+    ///
+    /// # Errors
+    /// It cannot be made or read, it already holds a run, or something else.
+    pub fn create(path: &Path) -> Result<Self, TrainError> {
+        let missing = path.ancestors().filter(|p| !p.as_os_str().is_empty() && !p.exists()).last();
+        let created = missing.map(Path::to_owned);
+        std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
+        let run = Self { path: path.to_owned(), created };
+        let taken = "already holds a run; choose another directory, or delete this one";
+        let config = run.file("config.toml");
+        if config.exists() {
+            let reason = match run.file("summary.json").exists() {
+                true => taken,
+                // Killed, or still going on.
+                false => {
+                    "holds a run that has not been finished (it has no summary.json); if it is not going on any more, delete \
+                     the directory, or choose another"
+                }
+            };
+            return Err(TrainError::format(path, reason));
+        }
+        if std::fs::read_dir(path).map_err(TrainError::io(path))?.next().is_some() {
+            return Err(TrainError::format(path, "is not empty; choose another directory"));
+        }
+        // Only one can make a new file.
+        match std::fs::File::create_new(&config) {
+            Ok(_) => Ok(run),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(TrainError::format(path, taken))
+            }
+            Err(error) => Err(TrainError::io(&config)(error)),
+        }
+    }
+
+    /// The directory of an earlier run.
+    ///
+    /// # Errors
+    /// It holds no configuration.
+    pub fn open(path: &Path) -> Result<Self, TrainError> {
+        let run = Self { path: path.to_owned(), created: None };
+        if !run.file("config.toml").is_file() {
+            return Err(TrainError::format(path, "is not a run directory (it has no config.toml)"));
+        }
+        Ok(run)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of one of its files.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The path of the weights, of the model or of its twin.
+    #[must_use]
+    pub fn weights(&self, twin: bool) -> PathBuf {
+        self.file(if twin { "twin-weights.safetensors" } else { "weights.safetensors" })
+    }
+
+    /// The path of the history, of the model or of its twin.
+    #[must_use]
+    pub fn history(&self, twin: bool) -> PathBuf {
+        self.file(if twin { "twin-history.csv" } else { "history.csv" })
+    }
+
+    /// The path of the controllers' state, of the model or of its twin.
+    #[must_use]
+    pub fn control(&self, twin: bool) -> PathBuf {
+        self.file(if twin { "twin-control.safetensors" } else { "control.safetensors" })
+    }
+
+    /// The path of every unit in every epoch; a twin writes none.
+    #[must_use]
+    pub fn units(&self, twin: bool) -> PathBuf {
+        self.file(if twin { "twin-units.npy" } else { "units.npy" })
+    }
+
+    /// Takes back what a run wrote that failed before it had weights to keep; with weights everything stays.
+    pub(crate) fn discard_without_weights(&self) {
+        if self.weights(false).exists() {
+            return;
+        }
+        let names = [
+            "config.toml",
+            "scaler.json",
+            "history.csv",
+            "control.safetensors",
+            "units.npy",
+            "units.csv",
+        ];
+        // The directory was empty. What cannot be removed stays: the error that led here is the one to report.
+        for name in names {
+            let _ = std::fs::remove_file(self.file(name));
+        }
+        for layer in 1..=MAX_DEPTH {
+            let _ = std::fs::remove_file(layer_file(&self.units(false), layer, MAX_DEPTH));
+        }
+        let Some(created) = &self.created else { return };
+        for directory in self.path.ancestors().take_while(|p| p.starts_with(created)) {
+            let _ = std::fs::remove_dir(directory);
+        }
+    }
+
+    /// Writes the configuration.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_config(&self, config: &RunConfig) -> Result<(), TrainError> {
+        write_atomically(&self.file("config.toml"), config.to_toml()?.as_bytes())
+    }
+
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not a configuration.
+    pub fn read_config(&self) -> Result<RunConfig, TrainError> {
+        RunConfig::load(&self.file("config.toml"))
+    }
+
+    /// Writes any value as JSON.
+    ///
+    /// # Errors
+    /// The file cannot be written, or a number is not finite.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), TrainError> {
+        let path = self.file(name);
+        let mut text =
+            serde_json::to_string_pretty(value).map_err(|e| TrainError::format(&path, e))?;
+        text.push('\n');
+        write_atomically(&path, text.as_bytes())
+    }
+
+    fn read_json<V: DeserializeOwned>(&self, name: &str) -> Result<V, TrainError> {
+        let path = self.file(name);
+        let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
+        serde_json::from_str(&text).map_err(|e| TrainError::format(&path, e))
+    }
+
+    /// Writes what the series were standardised with.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_scaler(&self, names: &[String], scaler: &Scaler) -> Result<(), TrainError> {
+        let stored = StoredScaler {
+            names: names.to_vec(),
+            mean: scaler.mean().to_vec(),
+            std: scaler.std().to_vec(),
+        };
+        self.write_json("scaler.json", &stored)
+    }
+
+    /// Reads what the series were standardised with: their names and the scaler.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not what was written: there are not as many means and deviations as names, a name
+    /// occurs twice, a number is not finite or a deviation not above 0.
+    pub fn read_scaler(&self) -> Result<(Vec<String>, Scaler), TrainError> {
+        let StoredScaler { names, mean, std } = self.read_json("scaler.json")?;
+        let refuse = |reason: String| TrainError::format(&self.file("scaler.json"), reason);
+        if names.is_empty() || mean.len() != names.len() || std.len() != names.len() {
+            let (names, means, deviations) = (names.len(), mean.len(), std.len());
+            let reason = format!("{names} names, {means} means, {deviations} deviations");
+            return Err(refuse(format!("{reason}: has to be one of each for every series")));
+        }
+        for (i, name) in names.iter().enumerate() {
+            if names[..i].contains(name) {
+                return Err(refuse(format!("series `{name}` is there twice")));
+            }
+            let (mean, std) = (mean[i], std[i]);
+            if !(mean.is_finite() && std.is_finite() && std > 0.0) {
+                return Err(refuse(format!(
+                    "series `{name}`: mean {mean}, deviation {std}: has to be finite, the deviation above 0"
+                )));
+            }
+        }
+        Ok((names, Scaler::from_parts(mean, std)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_that_were_tampered_with_are_refused_in_one_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = RunDirectory::create(&directory.path().join("run")).unwrap();
+        let cases = [
+            (r#"{"names": [], "mean": [], "std": []}"#, "0 names"),
+            (r#"{"names": ["a"], "mean": [0.0, 1.0], "std": [1.0]}"#, "1 names, 2 means, 1 dev"),
+            (r#"{"names": ["a", "b"], "mean": [0.0, 1.0], "std": [1.0]}"#, "2 names, 2 means, 1"),
+            (
+                r#"{"names": ["a", "a"], "mean": [0.0, 1.0], "std": [1.0, 1.0]}"#,
+                "`a` is there twice",
+            ),
+            (r#"{"names": ["a", "b"], "mean": [0.0, 1.0], "std": [1.0, 0.0]}"#, "`b`: mean 1, dev"),
+            (r#"{"names": ["a"], "mean": [0.0], "std": [-1.0]}"#, "`a`: mean 0, deviation -1"),
+            (r#"{"names": ["a"], "mean": [null], "std": [1.0]}"#, "null"),
+            (r#"{"names": ["a"], "mean": [0.0], "std": [1e999]}"#, "out of range"),
+            (r#"{"names": ["a"], "mean": [0.0]}"#, "std"),
+        ];
+        let path = run.file("scaler.json");
+        for (text, reason) in cases {
+            std::fs::write(&path, text).unwrap();
+            let error = run.read_scaler().unwrap_err().to_string();
+            assert!(error.starts_with(&path.display().to_string()), "{text}: {error}");
+            assert!(error.contains(reason) && error.lines().count() == 1, "{text}: {error}");
+        }
+        let names = ["a".to_owned(), "b".to_owned()];
+        let scaler = Scaler::from_parts(vec![0.5, -1.0], vec![2.0, 0.25]).unwrap();
+        run.write_scaler(&names, &scaler).unwrap();
+        assert_eq!(run.read_scaler().unwrap(), (names.to_vec(), scaler));
+    }
+}

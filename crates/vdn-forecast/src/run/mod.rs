@@ -1,0 +1,10 @@
+//! Runs: from a configuration to a directory with weights, scores and a verdict.
+
+pub(crate) mod directory;
+pub(crate) mod examine;
+pub(crate) mod experiment;
+pub(crate) mod forecast_run;
+
+pub use directory::RunDirectory;
+pub use experiment::{Stage, evaluate_run, evaluate_run_by, train_run};
+pub use forecast_run::{forecast_run, forecast_run_by};

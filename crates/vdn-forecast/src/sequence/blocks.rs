@@ -1,0 +1,201 @@
+//! The pass of a sequence forecaster over time, a block of steps at a time: encoder and emission work on the rows of a
+//! whole block at once, the units step by step. A block is one step of a [`Recurrence`].
+
+use crate::sequence::SequenceForecaster;
+use crate::sequence::series::Series;
+use std::ops::Range;
+use vdn_autograd::{Error, Var};
+use vdn_model::Graph;
+use vdn_model::Message;
+use vdn_model::PriorSteps;
+use vdn_model::sequence::Past;
+use vdn_model::{Posterior, StepInput};
+use vdn_model::{Recurrence, Taken};
+use vdn_tensor::Element;
+
+/// Steps of a block: as many as an operation has inputs.
+pub(super) const BLOCK: usize = vdn_autograd::MAX_INPUTS;
+
+/// The whole pass, of so many samples.
+pub(super) struct Pass<'a, T: Element> {
+    pub(super) model: &'a SequenceForecaster,
+    pub(super) series: Series<'a, T>,
+    pub(super) samples: usize,
+}
+
+/// What a block gives.
+pub(super) struct Block {
+    /// Divergences of its steps: `[samples, batch, units]` (or their mean, `[units]`) for the structured posterior, else
+    /// `[batch, units]`.
+    pub(super) kl: Vec<Var>,
+    /// `[samples, steps of the block * batch, channels]`; 0 where a step is missing.
+    pub(super) log_density: Var,
+    pub(super) past: Past,
+}
+
+impl<T: Element> Pass<'_, T> {
+    /// Blocks in all.
+    pub(super) fn blocks(&self) -> usize {
+        self.series.steps().div_ceil(BLOCK)
+    }
+
+    pub(super) fn range(&self, block: usize) -> Range<usize> {
+        block * BLOCK..((block + 1) * BLOCK).min(self.series.steps())
+    }
+
+    /// A constant whose row `i * batch + b` `fill` writes for step `range.start + i` of sequence `b`.
+    fn rows(
+        &self,
+        graph: &mut Graph<'_, T>,
+        range: Range<usize>,
+        width: usize,
+        fill: impl Fn(usize, usize, &mut [T]),
+    ) -> Result<Var, Error> {
+        let batch = self.series.batch();
+        graph.tape.constant_with([range.len() * batch, width], |to| {
+            for (row, to) in to.chunks_exact_mut(width).enumerate() {
+                fill(row % batch, range.start + row / batch, to);
+            }
+        })
+    }
+
+    fn any_missing(&self, mut range: Range<usize>) -> bool {
+        range.any(|t| (0..self.series.batch()).any(|b| !self.series.seen(b, t)))
+    }
+
+    /// Only the structured posterior knows missing steps.
+    pub(super) fn refuse_missing(&self, range: Range<usize>) -> Result<(), Error> {
+        let structured = self.model.config().posterior == Posterior::Structured;
+        if structured || !self.any_missing(range) {
+            return Ok(());
+        }
+        let reason = "missing steps need the structured posterior";
+        Err(Error::invalid("sequence_forecaster", reason))
+    }
+
+    /// The messages of a block: mean and log-variance, `[steps of the block * batch, units]`.
+    pub(super) fn messages(
+        &self,
+        graph: &mut Graph<'_, T>,
+        range: Range<usize>,
+    ) -> Result<Message, Error> {
+        let (model, series) = (self.model, &self.series);
+        let config = model.config();
+        let features = self.rows(graph, range.clone(), config.features(), |b, t, to| {
+            series.features(b, t, 0, config.window, to);
+        })?;
+        let context = model.encoder.forward(graph, features)?;
+        // The features themselves too: a linear message is then exact.
+        let context = graph.tape.concat(&[context, features], 1)?;
+        let missing = match self.any_missing(range.clone()) {
+            false => None,
+            true => Some(self.rows(graph, range, 1, |b, t, to| {
+                let missing = if series.seen(b, t) { 0.0 } else { f64::INFINITY };
+                to[0] = T::from_f64(missing);
+            })?),
+        };
+        let inputs = [StepInput { context, missing, gap: 1 }];
+        let mut messages = model.layer.messages(graph, &inputs)?;
+        messages.pop().ok_or_else(|| Error::invalid("sequence_forecaster", "no message"))
+    }
+
+    /// What the emission reads beside the units, if anything, `[steps of the block * batch, width]`.
+    fn emission_features(
+        &self,
+        graph: &mut Graph<'_, T>,
+        range: Range<usize>,
+    ) -> Result<Option<Var>, Error> {
+        let config = self.model.config();
+        let (width, lags) = (config.emission_features(), config.emission_lags);
+        if width == 0 {
+            return Ok(None);
+        }
+        let fill = |b: usize, t: usize, to: &mut [T]| self.series.features(b, t, 1, lags, to);
+        self.rows(graph, range, width, fill).map(Some)
+    }
+
+    /// Records a block after `past`; with `mean_kl` divergences are averaged where that is done at once.
+    pub(super) fn block(
+        &self,
+        graph: &mut Graph<'_, T>,
+        block: usize,
+        steps: &mut PriorSteps,
+        mut past: Past,
+        mean_kl: bool,
+    ) -> Result<Block, Error> {
+        let (model, series, range) = (self.model, &self.series, self.range(block));
+        let (batch, channels) = (series.batch(), model.config().channels);
+        self.refuse_missing(range.clone())?;
+        let all = self.messages(graph, range.clone())?;
+        let how = model.layer.how(graph, self.samples, None);
+        let (mut latents, mut kl) = (Vec::new(), Vec::new());
+        for (i, t) in range.clone().enumerate() {
+            let [mean, logvar] = [
+                graph.tape.slice_axis(all.mean, 0, i * batch, batch)?,
+                graph.tape.slice_axis(all.logvar, 0, i * batch, batch)?,
+            ];
+            let message = Message { mean, logvar, gap: 1 };
+            let (z, cost) =
+                past.step(graph, model.layer.prior(), steps, message, t as u64, (how, mean_kl))?;
+            latents.push(z);
+            kl.push(cost);
+        }
+        let z = graph.tape.concat(&latents, 1)?;
+        let features = self.emission_features(graph, range.clone())?;
+        let locations = model.emission.locations(graph, z, features)?;
+        let y = self.rows(graph, range.clone(), channels, |b, t, to| {
+            if series.seen(b, t) {
+                to.copy_from_slice(series.observed(b, t));
+            } else {
+                to.fill(T::ZERO);
+            }
+        })?;
+        let mut log_density = model.emission.log_density(graph, locations, y)?;
+        if self.any_missing(range.clone()) {
+            let seen = self.rows(graph, range, 1, |b, t, to| {
+                to[0] = if series.seen(b, t) { T::ONE } else { T::ZERO };
+            })?;
+            log_density = graph.tape.mul(log_density, seen)?;
+        }
+        Ok(Block { kl, log_density, past })
+    }
+}
+
+/// The terms are the negative log-likelihood and the divergence, in nats per sequence.
+impl<T: Element> Recurrence<T> for Pass<'_, T> {
+    fn shared(&self, graph: &mut Graph<'_, T>) -> Result<Vec<Var>, Error> {
+        PriorSteps::new(graph, self.model.layer.prior())?.shared(graph, &[1])
+    }
+
+    fn step(
+        &self,
+        graph: &mut Graph<'_, T>,
+        block: usize,
+        shared: &[Var],
+        state: &[Var],
+    ) -> Result<Taken, Error> {
+        let posterior = self.model.config().posterior;
+        let mut steps = PriorSteps::from_shared(graph, self.model.layer.prior(), &[1], shared)?;
+        let past = Past::from_vars(posterior, state);
+        let Block { kl, log_density, past } = self.block(graph, block, &mut steps, past, true)?;
+        let sum = graph.tape.sum(log_density)?;
+        let draws = (self.samples * self.series.batch()) as f64;
+        let misfit = graph.tape.scale(sum, T::from_f64(-1.0 / draws))?;
+        let mut cost: Option<Var> = None;
+        for &kl in &kl {
+            let sum = graph.tape.sum(kl)?;
+            cost = Some(match cost {
+                Some(cost) => graph.tape.add(cost, sum)?,
+                None => sum,
+            });
+        }
+        let cost = cost.ok_or_else(|| Error::invalid("sequence_forecaster", "an empty block"))?;
+        let draws = match posterior {
+            // Averaged by the operation.
+            Posterior::Structured => 1.0,
+            _ => self.series.batch() as f64,
+        };
+        let cost = graph.tape.scale(cost, T::from_f64(1.0 / draws))?;
+        Ok(Taken { state: past.vars(posterior), terms: vec![misfit, cost] })
+    }
+}

@@ -1,0 +1,155 @@
+//! [`SequenceForecasterConfig`]: what a sequence forecaster is made of.
+
+use vdn_autograd::ObservationFamily;
+use vdn_model::Builder;
+use vdn_model::ModelError;
+use vdn_model::Posterior;
+use vdn_model::{
+    Autoregressive, AutoregressiveConfig, LearnedNormal, OrderOne, OrderOneConfig, Prior,
+};
+use vdn_tensor::Element;
+use vdn_tensor::families::StudentT;
+
+/// The prior of the units.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PriorConfig {
+    /// `Normal(0, 1)` at every step: no memory.
+    StandardNormal,
+    /// `Normal(m_i, s_i^2)` at every step, learned for each unit: no memory.
+    LearnedNormal,
+    /// Autoregressive of order 1.
+    OrderOne(OrderOneConfig),
+    /// Autoregressive of any order.
+    Autoregressive(AutoregressiveConfig),
+}
+
+impl PriorConfig {
+    pub(super) fn build<T: Element>(
+        self,
+        builder: &mut Builder<'_, T>,
+        units: usize,
+    ) -> Result<Prior, ModelError> {
+        Ok(match self {
+            Self::StandardNormal => Prior::StandardNormal,
+            Self::LearnedNormal => Prior::LearnedNormal(LearnedNormal::new(builder, units)),
+            Self::OrderOne(config) => Prior::OrderOne(OrderOne::new(builder, units, config)?),
+            Self::Autoregressive(config) => {
+                Prior::Autoregressive(Autoregressive::new(builder, units, config)?)
+            }
+        })
+    }
+}
+
+/// The density of an observation around its location.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum EmissionFamily {
+    /// Gaussian.
+    #[default]
+    Gaussian,
+    /// Student's t with these degrees of freedom, fixed, from 1 on.
+    StudentT(f64),
+}
+
+impl EmissionFamily {
+    pub(super) fn family(self) -> Result<ObservationFamily, ModelError> {
+        match self {
+            Self::Gaussian => Ok(ObservationFamily::Gaussian),
+            Self::StudentT(nu) => match StudentT::new(nu) {
+                Some(t) => Ok(ObservationFamily::StudentT(t)),
+                None => {
+                    let reason = format!("{nu} degrees of freedom, has to be a number from 1 on");
+                    Err(ModelError::config("emission", reason))
+                }
+            },
+        }
+    }
+}
+
+/// What a [`SequenceForecaster`](super::SequenceForecaster) is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SequenceForecasterConfig {
+    /// Observed series, `D`.
+    pub channels: usize,
+    /// Numbers known at every step, future ones too (a calendar), `C`.
+    pub covariates: usize,
+    /// Steps that the encoder sees: the present one and `window - 1` before it.
+    pub window: usize,
+    /// Widths of the encoder's hidden layers.
+    pub hidden: Vec<usize>,
+    /// Units, `N`.
+    pub units: usize,
+    /// Their prior.
+    pub prior: PriorConfig,
+    /// What stands for their posterior.
+    pub posterior: Posterior,
+    /// The density of an observation.
+    pub emission: EmissionFamily,
+    /// Earlier observations that the emission sees beside the units: 0 leaves all memory to the units.
+    pub emission_lags: usize,
+    /// The deviation that messages start with.
+    pub initial_message: f64,
+    /// The scale that observations start with.
+    pub initial_scale: f64,
+}
+
+impl Default for SequenceForecasterConfig {
+    fn default() -> Self {
+        Self {
+            channels: 1,
+            covariates: 0,
+            window: 8,
+            hidden: vec![32],
+            units: 8,
+            prior: PriorConfig::OrderOne(OrderOneConfig::default()),
+            posterior: Posterior::Structured,
+            emission: EmissionFamily::Gaussian,
+            emission_lags: 0,
+            initial_message: 1.0,
+            initial_scale: 0.7,
+        }
+    }
+}
+
+impl SequenceForecasterConfig {
+    /// Refuses settings without a meaning.
+    ///
+    /// # Errors
+    /// No channels, units or window; a hidden layer without units; a scale that is not positive; degrees of freedom
+    /// below 1.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        for (setting, value) in
+            [("channels", self.channels), ("window", self.window), ("units", self.units)]
+        {
+            if value == 0 {
+                return Err(ModelError::config(setting, "0, has to be at least 1"));
+            }
+        }
+        if self.hidden.contains(&0) {
+            let reason = format!("{:?}, has to be widths of at least 1", self.hidden);
+            return Err(ModelError::config("hidden", reason));
+        }
+        for (setting, value) in
+            [("initial_message", self.initial_message), ("initial_scale", self.initial_scale)]
+        {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(ModelError::config(setting, format!("{value}, has to be positive")));
+            }
+        }
+        self.emission.family().map(drop)
+    }
+
+    /// Numbers the encoder reads at one step: observations and whether they were seen, for each step of its window, and
+    /// covariates.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.window * (self.channels + 1) + self.covariates
+    }
+
+    /// Numbers the emission reads at one step beside the units.
+    #[must_use]
+    pub fn emission_features(&self) -> usize {
+        self.emission_lags * (self.channels + 1) + self.covariates
+    }
+}

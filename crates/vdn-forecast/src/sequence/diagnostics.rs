@@ -1,0 +1,42 @@
+//! What the units of a sequence forecaster carry, pay and remember.
+
+use crate::sequence::SequenceForecaster;
+use crate::sequence::particles::for_each_message;
+use crate::sequence::series::Series;
+use vdn_autograd::Error;
+use vdn_model::ModelError;
+use vdn_model::Parameters;
+use vdn_model::diagnostics::SequenceDiagnostics;
+use vdn_model::sequence::Diagnosis;
+use vdn_tensor::Element;
+
+impl SequenceForecaster {
+    /// The measures of every unit over the steps of the series that have a whole past: rate, mismatch and KL given the past,
+    /// rate and mismatch without it, persistence beside the prior's coefficients, energy, signal to noise. They follow from the
+    /// messages by the posterior's moments, without sampling; [`SequenceDiagnostics::living`] judges.
+    ///
+    /// # Errors
+    /// A series of another model, or not longer than the prior's order (at least two steps); missing steps, if the posterior
+    /// is not structured.
+    pub fn diagnostics<T: Element>(
+        &self,
+        parameters: &Parameters<T>,
+        series: Series<'_, T>,
+    ) -> Result<SequenceDiagnostics, ModelError> {
+        let pass = self.pass(series, 1)?;
+        pass.refuse_missing(0..pass.series.steps())?;
+        let (units, prior) = (self.config.units, self.layer.prior());
+        let (steps, wanted) = (series.steps(), prior.order().max(1) + 1);
+        if steps < wanted {
+            let reason = format!("a series of {steps} steps, {wanted} at least are wanted");
+            return Err(Error::invalid("diagnostics", reason).into());
+        }
+        let size = [series.batch() * units, units];
+        let mut diagnosis = Diagnosis::new(parameters, (prior, self.config.posterior), size)?;
+        for_each_message(&pass, parameters, |_, message, variance| {
+            diagnosis.push(message, variance);
+            Ok(())
+        })?;
+        Ok(diagnosis.finish())
+    }
+}

@@ -1,0 +1,200 @@
+//! [`SequenceForecaster`]: a probabilistic forecaster of sequences with variational units along time.
+//!
+//! ```text
+//! p(x, z) = prod_t p(x_t | z_t, features_t) p(z_t | z_{t-1}, ...)
+//! q(z | x) = prod_t q(z_t | z_{t-1}, h_t),       h_t from the last `window` observations
+//! ```
+//!
+//! The encoder is causal, so the posterior is a filter and the model can be used as sequences come in.
+
+mod blocks;
+mod bound;
+mod config;
+mod diagnostics;
+mod emission;
+mod forecast;
+mod particles;
+mod persistence;
+mod series;
+mod student_t;
+
+pub use bound::SequenceBound;
+pub use config::{EmissionFamily, PriorConfig, SequenceForecasterConfig};
+pub use forecast::SequenceForecast;
+pub use particles::{ParticleConfig, Particles};
+pub use series::Series;
+
+use blocks::Pass;
+use emission::Emission;
+use vdn_autograd::{Error, Tape, Var};
+use vdn_model::Builder;
+use vdn_model::Graph;
+use vdn_model::MlpEncoder;
+use vdn_model::ModelError;
+use vdn_model::Parameters;
+use vdn_model::SequenceLayer;
+use vdn_model::{Checkpointed, Checkpoints};
+use vdn_model::{checkpointed, unroll_terms};
+use vdn_tensor::Element;
+
+/// The noise stream of the units.
+const LATENTS: u32 = 0;
+
+/// How the bound is trained.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SequenceObjective {
+    /// Trajectories per sequence.
+    pub samples: usize,
+    /// The weight of the divergence; 1 is the bound.
+    pub beta: f64,
+}
+
+impl Default for SequenceObjective {
+    fn default() -> Self {
+        Self { samples: 4, beta: 1.0 }
+    }
+}
+
+/// The loss of a batch of sequences.
+#[derive(Clone, Copy, Debug)]
+pub struct SequenceLoss {
+    /// `(-log-likelihood + beta KL) / steps`, averaged over sequences, in nats per step: `[]`.
+    pub loss: Var,
+    /// `E ln p(x | z)` in nats per sequence, averaged over sequences and samples.
+    pub log_likelihood: f64,
+    /// The divergence from the prior in nats per sequence, averaged over sequences and samples.
+    pub kl: f64,
+}
+
+impl SequenceLoss {
+    /// The evidence lower bound in nats per sequence.
+    #[must_use]
+    pub fn elbo(&self) -> f64 {
+        self.log_likelihood - self.kl
+    }
+}
+
+/// A sequence forecaster; its numbers live in [`Parameters`].
+///
+/// ```
+/// use vdn_autograd::Tape;
+/// use vdn_forecast::{ParticleConfig, SequenceForecaster, SequenceForecasterConfig, Series};
+/// use vdn_model::{///     Bindings, Graph, Mode, SequenceObjective, ///};
+/// use vdn_tensor::noise::NoiseKey;
+/// let config = SequenceForecasterConfig { units: 3, hidden: vec![8], ..Default::default() };
+/// let (model, parameters) = SequenceForecaster::new::<f32>(config, 0)?;
+/// let x: Vec<f32> = (0..40).map(|t| (t as f32 / 5.0).sin()).collect();
+/// let series = Series::new(model.config(), &x, &[], 2)?; // two sequences of twenty steps
+/// let (mut tape, mut bindings, key) = (Tape::new(), Bindings::new(), NoiseKey::new(1, 0, 0));
+/// let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
+/// let loss = model.loss(&mut graph, series, SequenceObjective::default())?;
+/// assert!((f64::from(tape.scalar(loss.loss)?) * 20.0 + loss.elbo()).abs() < 1e-3);
+/// tape.backward(loss.loss)?;
+///
+/// let filter = model.filter(&parameters, series, ParticleConfig { particles: 64, noise: key })?;
+/// let forecast = model.forecast(&parameters, &filter, &[], 5, key)?;
+/// let [low, high] = forecast.interval(1, 4, 0, 0.9)?; // sequence 1, five steps ahead
+/// assert!(low < forecast.mean(1, 4, 0) && forecast.mean(1, 4, 0) < high);
+/// # Ok::<(), vdn_model::ModelError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SequenceForecaster {
+    config: SequenceForecasterConfig,
+    encoder: MlpEncoder,
+    layer: SequenceLayer,
+    emission: Emission,
+}
+
+impl SequenceForecaster {
+    /// A model and its parameters, drawn from `seed`. Parameters that two configurations have in common start the same.
+    ///
+    /// # Errors
+    /// Those of [`SequenceForecasterConfig::validate`]; a prior outside its domain.
+    pub fn new<T: Element>(
+        config: SequenceForecasterConfig,
+        seed: u64,
+    ) -> Result<(Self, Parameters<T>), ModelError> {
+        config.validate()?;
+        let mut parameters = Parameters::new();
+        let mut builder = Builder::new(&mut parameters, seed);
+        let features = config.features();
+        let encoder = MlpEncoder::new(&mut builder.scope("encoder"), features, &config.hidden);
+        let context = features + config.hidden.last().copied().unwrap_or(features);
+        let prior = config.prior.build(&mut builder.scope("prior"), config.units)?;
+        let shape = [context, config.units];
+        let mut scope = builder.scope("units");
+        let layer = SequenceLayer::new(
+            &mut scope,
+            shape,
+            prior,
+            config.posterior,
+            config.initial_message,
+            LATENTS,
+        )?;
+        let emission = Emission::new(&mut builder.scope("emission"), &config)?;
+        Ok((Self { config, encoder, layer, emission }, parameters))
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &SequenceForecasterConfig {
+        &self.config
+    }
+
+    fn pass<'a, T: Element>(
+        &'a self,
+        series: Series<'a, T>,
+        samples: usize,
+    ) -> Result<Pass<'a, T>, ModelError> {
+        series.check(&self.config)?;
+        if samples == 0 {
+            return Err(Error::invalid("sequence_forecaster", "no samples").into());
+        }
+        Ok(Pass { model: self, series, samples })
+    }
+
+    /// Records the negative bound of a batch of sequences (with `beta` 1). The tape's memory is linear in the number of
+    /// steps.
+    ///
+    /// # Errors
+    /// A series of another model; no samples; missing steps with a posterior other than the structured one.
+    pub fn loss<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        series: Series<'_, T>,
+        objective: SequenceObjective,
+    ) -> Result<SequenceLoss, ModelError> {
+        let pass = self.pass(series, objective.samples)?;
+        let totals = unroll_terms(graph, &pass, pass.blocks())?;
+        let [misfit, kl] = [graph.tape.scalar(totals[0])?, graph.tape.scalar(totals[1])?];
+        let [of_misfit, of_kl] = weights(series.steps(), objective.beta);
+        let weighted = graph.tape.scale(totals[0], T::from_f64(of_misfit))?;
+        let cost = graph.tape.scale(totals[1], T::from_f64(of_kl))?;
+        let loss = graph.tape.add(weighted, cost)?;
+        Ok(SequenceLoss { loss, log_likelihood: -misfit.to_f64(), kl: kl.to_f64() })
+    }
+
+    /// The gradients of [`SequenceForecaster::loss`], to the last bit, with memory that grows with the square root of the
+    /// number of steps. The totals are the negative log-likelihood and the divergence in nats per sequence. A segment of
+    /// `how` is one of blocks of sixteen steps.
+    ///
+    /// # Errors
+    /// Those of [`SequenceForecaster::loss`].
+    pub fn checkpointed<T: Element>(
+        &self,
+        tape: &mut Tape<T>,
+        parameters: &Parameters<T>,
+        series: Series<'_, T>,
+        objective: SequenceObjective,
+        how: Checkpoints,
+    ) -> Result<Checkpointed<T>, ModelError> {
+        let pass = self.pass(series, objective.samples)?;
+        let weights = weights(series.steps(), objective.beta).map(T::from_f64);
+        checkpointed(tape, parameters, &pass, pass.blocks(), &weights, how)
+    }
+}
+
+/// The weights of misfit and divergence in the loss.
+fn weights(steps: usize, beta: f64) -> [f64; 2] {
+    [1.0 / steps as f64, beta / steps as f64]
+}

@@ -1,0 +1,342 @@
+//! The history of a run: one line per epoch, written as it happens. No times in it: two runs with the same
+//! configuration give the same bytes.
+//!
+//! In a model of several layers the columns of the units are means over the units of all layers, and those of each layer
+//! with distributional units come behind, as `layer1.rate`, `layer1.mismatch`, `layer1.kl`, `layer1.living` and so on.
+
+use crate::evaluate::validation::Evaluation;
+use crate::train::training_step::Running;
+use crate::units::layer_use::LayerUse;
+use crate::units::probe::LayerProbe;
+use std::fmt::Write;
+use std::path::Path;
+use vdn_model::diagnostics::{Diagnostics, Living, Reason};
+use vdn_train::TrainError;
+use vdn_train::write_atomically;
+
+/// What is recorded of an epoch. Where the weights are averaged (`train.ema_decay`), validation and units are of the average; loss, training
+/// score, KL and gradient are of the weights that were trained with, as controllers' weights and bounds are.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Epoch {
+    /// From 1.
+    pub epoch: usize,
+    /// Training steps so far.
+    pub step: u64,
+    /// The mean training loss, in nats per time step.
+    pub loss: f64,
+    /// The mean training score, in nats per time step.
+    pub train_nll: f64,
+    /// The mean training KL, in nats per window; 0 for a model without posteriors.
+    pub kl: f64,
+    /// The mean norm of the gradient before the clip.
+    pub gradient_norm: f64,
+    /// The learning rate of the last step.
+    pub learning_rate: f64,
+    /// The validation score, in nats per time step.
+    pub validation_nll: f64,
+    /// The validation mean squared error.
+    pub validation_mse: f64,
+    /// What the best epoch is chosen by ([`Selection`](vdn_train::Selection)), smaller is better: the CRPS on the validation windows,
+    /// unless another is asked for.
+    pub selection: f64,
+    /// The mean rate of the units on the validation windows, in nats.
+    pub rate: f64,
+    /// The mean mismatch of the units on the validation windows, in nats.
+    pub mismatch: f64,
+    /// The share of units with a rate of at least 0.05 nats on the validation windows.
+    pub informed: f64,
+    /// Whether this is the best epoch so far.
+    pub best: bool,
+    /// More of the units, means over all of them on the validation windows; `None` without units.
+    pub units: Option<EpochUnits>,
+    /// The same of each layer with distributional units, from the encoder up, in a model of several layers; else nothing.
+    pub layers: Vec<EpochLayer>,
+}
+
+/// What is recorded of the units of one layer of several.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct EpochLayer {
+    /// Which layer, from 1.
+    pub layer: usize,
+    /// Its distributional units.
+    pub count: usize,
+    /// Their mean rate, nats per latent dimension.
+    pub rate: f64,
+    /// Their mean mismatch, nats per latent dimension.
+    pub mismatch: f64,
+    /// The sum of their KLs, nats per window.
+    pub kl: f64,
+    /// More of them.
+    pub units: EpochUnits,
+}
+
+/// What is recorded of the units of all layers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EpochLayers {
+    together: Option<EpochUnits>,
+    layers: Vec<EpochLayer>,
+}
+
+impl EpochLayers {
+    /// Of a model of `depth` layers; `worth` is what a probe showed of all of them together.
+    pub(crate) fn new(depth: usize, layers: Vec<EpochLayer>, worth: Option<&LayerUse>) -> Self {
+        if depth == 1 {
+            let together = layers.into_iter().next().map(|layer| layer.units);
+            return Self { together, layers: Vec::new() };
+        }
+        Self { together: EpochUnits::over(&layers, worth), layers }
+    }
+}
+
+/// The training part of an epoch.
+pub(crate) struct EpochSteps<'a> {
+    pub(crate) epoch: usize,
+    pub(crate) step: u64,
+    pub(crate) learning_rate: f64,
+    pub(crate) running: &'a Running,
+}
+
+impl Epoch {
+    pub(crate) fn new(
+        trained: &EpochSteps<'_>,
+        validation: &Evaluation,
+        (selection, best): (f64, bool),
+        units: EpochLayers,
+    ) -> Self {
+        let EpochSteps { epoch, step, learning_rate, running } = *trained;
+        let Running { windows, steps, loss, nll, kl, norm } = running;
+        Self {
+            epoch,
+            step,
+            loss: loss / windows,
+            train_nll: nll / windows,
+            kl: kl / windows,
+            gradient_norm: norm / steps,
+            learning_rate,
+            validation_nll: validation.nll,
+            validation_mse: validation.mse,
+            selection,
+            rate: validation.mean_rate(),
+            mismatch: validation.mean_mismatch(),
+            informed: validation.informed(),
+            best,
+            units: units.together,
+            layers: units.layers,
+        }
+    }
+}
+
+/// What is recorded of the units of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct EpochUnits {
+    /// The share of units that live.
+    pub living: f64,
+    /// The share of units in any mode of collapse.
+    pub collapsed: f64,
+    /// The share of active dimensions.
+    pub active: f64,
+    /// The mean of `mu^2`.
+    pub energy: f64,
+    /// `C2 / V`.
+    pub signal_to_noise: f64,
+    /// The deviation.
+    pub sigma: f64,
+    /// The weight of the KL.
+    pub beta: f64,
+    /// The share of deviations at their limits.
+    pub saturation: f64,
+    /// The share of rows in which a unit is alive.
+    pub alive: f64,
+    /// The share of units inside their energy band; `None` without bands.
+    pub inside: Option<f64>,
+    /// The drift since the epoch before, nats per latent dimension; `None` in the first.
+    pub drift: Option<f64>,
+    /// What the units bring, nats per window, in epochs with a probe.
+    pub value: Option<f64>,
+    /// Its standard error.
+    pub value_error: Option<f64>,
+    /// The same by the predictive score.
+    pub score_value: Option<f64>,
+    /// The mean information of the units about the window, nats per latent dimension, in epochs with a probe.
+    pub information: Option<f64>,
+    /// Their mean autocorrelation between windows that share no row, in epochs with a probe.
+    pub rho: Option<f64>,
+}
+
+impl EpochUnits {
+    pub(crate) fn new(
+        diagnostics: &Diagnostics,
+        living: &Living,
+        drift: Option<&[f64]>,
+        probe: Option<&LayerProbe>,
+    ) -> Self {
+        let summary = diagnostics.summary();
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+        let collapsed = |reason: Option<Reason>| matches!(reason, Some(Reason::Collapse(_)));
+        Self {
+            living: living.share(),
+            collapsed: living.gravest().filter(|&reason| collapsed(reason)).count() as f64
+                / living.units() as f64,
+            active: summary.active,
+            energy: summary.energy,
+            signal_to_noise: summary.signal_to_noise,
+            sigma: summary.sigma,
+            beta: summary.beta,
+            saturation: summary.saturation,
+            alive: summary.alive,
+            inside: summary.inside,
+            drift: drift.map(mean),
+            value: probe.map(|probe| probe.worth.value),
+            value_error: probe.and_then(|probe| probe.worth.value_error),
+            score_value: probe.map(|probe| probe.worth.score_value),
+            information: probe.and_then(|probe| probe.information.as_ref()).map(|i| mean(&i.nats)),
+            rho: probe.and_then(|probe| probe.rho.as_deref()).map(mean),
+        }
+    }
+
+    /// Means over the units of several layers, of those layers that have a number; `worth` is what all of them bring.
+    fn over(layers: &[EpochLayer], worth: Option<&LayerUse>) -> Option<Self> {
+        let maybe = |of: &dyn Fn(&Self) -> Option<f64>| {
+            let known = || layers.iter().filter_map(|layer| Some((layer.count, of(&layer.units)?)));
+            let units: usize = known().map(|(count, _)| count).sum();
+            let mean = known().map(|(count, x)| count as f64 / units as f64 * x).sum();
+            (units > 0).then_some(mean)
+        };
+        let mean = |of: &dyn Fn(&Self) -> f64| maybe(&|units| Some(of(units)));
+        Some(Self {
+            living: mean(&|units| units.living)?,
+            collapsed: mean(&|units| units.collapsed)?,
+            active: mean(&|units| units.active)?,
+            energy: mean(&|units| units.energy)?,
+            signal_to_noise: mean(&|units| units.signal_to_noise)?,
+            sigma: mean(&|units| units.sigma)?,
+            beta: mean(&|units| units.beta)?,
+            saturation: mean(&|units| units.saturation)?,
+            alive: mean(&|units| units.alive)?,
+            inside: maybe(&|units| units.inside),
+            drift: maybe(&|units| units.drift),
+            value: worth.map(|worth| worth.value),
+            value_error: worth.and_then(|worth| worth.value_error),
+            score_value: worth.map(|worth| worth.score_value),
+            information: maybe(&|units| units.information),
+            rho: maybe(&|units| units.rho),
+        })
+    }
+
+    fn columns(&self) -> [Option<f64>; 16] {
+        let Self { living, collapsed, active, energy, signal_to_noise, sigma, beta, .. } = *self;
+        let Self { saturation, alive, inside, drift, value, value_error, .. } = *self;
+        let Self { score_value, information, rho, .. } = *self;
+        let [living, collapsed, active, energy] = [living, collapsed, active, energy].map(Some);
+        let [signal_to_noise, sigma, beta] = [signal_to_noise, sigma, beta].map(Some);
+        let [saturation, alive] = [saturation, alive].map(Some);
+        [
+            living,
+            collapsed,
+            active,
+            energy,
+            signal_to_noise,
+            sigma,
+            beta,
+            saturation,
+            alive,
+            inside,
+            drift,
+            value,
+            value_error,
+            score_value,
+            information,
+            rho,
+        ]
+    }
+}
+
+const HEADER: &str = "epoch,step,loss,train_nll,kl,gradient_norm,learning_rate,validation_nll,validation_mse,\
+                      selection,rate,mismatch,informed,best";
+
+/// The names of [`EpochUnits::columns`].
+const UNIT_COLUMNS: [&str; 16] = [
+    "living",
+    "collapsed",
+    "active",
+    "energy",
+    "signal_to_noise",
+    "sigma",
+    "beta",
+    "saturation",
+    "alive",
+    "inside",
+    "drift",
+    "value",
+    "value_error",
+    "score_value",
+    "information",
+    "rho",
+];
+
+/// Writes the whole history; called after every epoch, so that a run that is cut off keeps what it had.
+///
+/// Numbers are the shortest decimals that read back as the same bits.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
+    let mut text = HEADER.to_owned();
+    let layers = epochs.first().map_or(&[][..], |epoch| &epoch.layers);
+    UNIT_COLUMNS.iter().for_each(|name| text.extend([",", name]));
+    for layer in layers {
+        for name in ["rate", "mismatch", "kl"].iter().chain(&UNIT_COLUMNS) {
+            write!(text, ",layer{}.{name}", layer.layer).expect("writing to a string cannot fail");
+        }
+    }
+    text.push('\n');
+    for e in epochs {
+        let Epoch { epoch, step, loss, train_nll, kl, gradient_norm, learning_rate, .. } = e;
+        let Epoch {
+            validation_nll, validation_mse, selection, rate, mismatch, informed, best, ..
+        } = e;
+        let best = u8::from(*best);
+        write!(
+            text,
+            "{epoch},{step},{loss},{train_nll},{kl},{gradient_norm},{learning_rate},{validation_nll},\
+             {validation_mse},{selection},{rate},{mismatch},{informed},{best}"
+        )
+        .expect("writing to a string cannot fail");
+        let together = e.units.map_or([None; 16], |units| units.columns());
+        let layers = e.layers.iter().flat_map(|layer| {
+            let own = [layer.rate, layer.mismatch, layer.kl].map(Some);
+            own.into_iter().chain(layer.units.columns())
+        });
+        // What an epoch does not have is an empty cell.
+        for value in together.into_iter().chain(layers) {
+            text.push(',');
+            if let Some(value) = value {
+                write!(text, "{value}").expect("writing to a string cannot fail");
+            }
+        }
+        text.push('\n');
+    }
+    write_atomically(path, text.as_bytes())
+}
+
+/// The training loss of every epoch of a history, and the place of the epoch whose weights were kept; `None` where it does
+/// not say so.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn read_losses(path: &Path) -> Result<Option<(Vec<f64>, usize)>, TrainError> {
+    let mut reader = csv::Reader::from_path(path).map_err(|e| TrainError::format(path, e))?;
+    let names = reader.headers().map_err(|e| TrainError::format(path, e))?.clone();
+    let place = |name: &str| names.iter().position(|column| column == name);
+    let (Some(loss), Some(best)) = (place("loss"), place("best")) else { return Ok(None) };
+    let (mut losses, mut kept) = (Vec::new(), None);
+    for record in reader.records() {
+        let record = record.map_err(|e| TrainError::format(path, e))?;
+        let number = |column| record.get(column).and_then(|cell| cell.parse().ok());
+        if number(best) == Some(1.0) {
+            kept = Some(losses.len());
+        }
+        losses.push(number(loss).unwrap_or(f64::NAN));
+    }
+    Ok(kept.map(|kept| (losses, kept)))
+}

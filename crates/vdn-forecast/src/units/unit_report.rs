@@ -1,0 +1,296 @@
+//! [`UnitReport`]: what became of the units: who lives, why the others do not, and what all of them bring and cost.
+//!
+//! Beside it, every unit of the best weights on a line of its own: `units.csv`. Columns: in a model of several layers `layer`,
+//! from 1, then `unit`, the measures on the
+//! validation windows (`rate, kl, mismatch, energy, sigma, beta, signal_to_noise, active, saturation, alive, drift`), those
+//! on the probe set (`information, information_error, rho, rho_stride, rate_given_past`; `value, value_error, net, share,
+//! share_error` of units that had interventions), and `state`: `living`, or all reasons why not, joined by `+`. What was
+//! not measured is an empty cell.
+
+use crate::units::layer_use::LayerUse;
+use crate::units::probe::LayerProbe;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::path::Path;
+use vdn_model::diagnostics::{Diagnostics, Living, Seen, UnitBudget};
+use vdn_train::TrainError;
+use vdn_train::write_atomically;
+
+/// The units of the best weights on the validation windows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UnitReport {
+    /// Units.
+    pub units: usize,
+    /// Those that live.
+    pub living: usize,
+    /// How many do not for each reason, each unit under its gravest.
+    pub reasons: BTreeMap<String, usize>,
+    /// The rates of a living unit, nats per latent dimension.
+    pub budget: [f64; 2],
+    /// The sum of all KLs, nats per window.
+    pub kl: f64,
+    /// Mean rate, nats per latent dimension.
+    pub rate: f64,
+    /// Mean mismatch, nats per latent dimension.
+    pub mismatch: f64,
+    /// Mean energy.
+    pub energy: f64,
+    /// Mean signal to noise.
+    pub signal_to_noise: f64,
+    /// Mean deviation.
+    pub sigma: f64,
+    /// The share of active dimensions.
+    pub active: f64,
+    /// The share of units inside their energy band; `None` without bands.
+    pub inside: Option<f64>,
+    /// `1019 of 1024 units living; 3 posterior_collapse, 2 drift`.
+    pub line: String,
+    /// What was measured on the probe set; `None` without one.
+    pub probe: Option<ProbeReport>,
+}
+
+/// What was measured on the probe set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProbeReport {
+    /// Windows of the probe set.
+    pub windows: usize,
+    /// All units of the layer together, on all validation windows.
+    pub layer: LayerUse,
+    /// Whether they are used: what they bring exceeds two standard errors.
+    pub used: bool,
+    /// The same by the model's own predictive score.
+    pub used_by_score: bool,
+    /// Mean information about what units see, nats per latent dimension; `None` for units that are not normal or log-normal.
+    pub information: Option<f64>,
+    /// The most information that a probe set of this size can show.
+    pub information_ceiling: Option<f64>,
+    /// Mean autocorrelation between windows that share no row; `None` where series are too short.
+    pub rho: Option<f64>,
+    /// The same between successive windows, `stride` rows apart; what a persistence target holds.
+    pub rho_stride: Option<f64>,
+    /// Units that had interventions.
+    pub units_probed: usize,
+    /// The sum of their values, nats per window.
+    pub unit_values: f64,
+    /// Those that bring something, with 95 % confidence over all units together.
+    pub units_with_value: usize,
+    /// Those that bring more than they cost, with the same confidence.
+    pub units_with_net_value: usize,
+    /// Wall-clock seconds: layer, information and persistence, units.
+    pub seconds: [f64; 3],
+}
+
+/// Of statements on single units, over all of them together.
+const CONFIDENCE: f64 = 0.95;
+
+fn mean(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.len().max(1) as f64
+}
+
+impl ProbeReport {
+    fn new(probe: &LayerProbe) -> Self {
+        let found = &probe.unit_use;
+        let count = |of: Vec<bool>| of.into_iter().filter(|&yes| yes).count();
+        Self {
+            windows: probe.windows,
+            layer: probe.worth,
+            used: probe.worth.is_used(),
+            used_by_score: probe.worth.is_used_by_score(),
+            information: probe.information.as_ref().map(|found| mean(&found.nats)),
+            information_ceiling: probe.information.as_ref().map(|found| found.ceiling),
+            rho: probe.rho.as_deref().map(mean),
+            rho_stride: probe.rho_stride.as_deref().map(mean),
+            units_probed: found.units.len(),
+            unit_values: found.value.iter().sum(),
+            units_with_value: count(found.with_value(CONFIDENCE)),
+            units_with_net_value: count(found.with_net_value(CONFIDENCE)),
+            seconds: probe.seconds,
+        }
+    }
+}
+
+impl UnitReport {
+    /// Of units, what was judged of them, and what a probe showed.
+    #[must_use]
+    pub fn new(
+        diagnostics: &Diagnostics,
+        living: &Living,
+        budget: &UnitBudget,
+        probe: Option<&LayerProbe>,
+    ) -> Self {
+        let summary = diagnostics.summary();
+        let counts = living.counts().into_iter();
+        Self {
+            units: living.units(),
+            living: living.living(),
+            reasons: counts.map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
+            budget: [budget.low, budget.high],
+            kl: summary.total_kl,
+            rate: summary.rate,
+            mismatch: summary.mismatch,
+            energy: summary.energy,
+            signal_to_noise: summary.signal_to_noise,
+            sigma: summary.sigma,
+            active: summary.active,
+            inside: summary.inside,
+            line: living.to_string(),
+            probe: probe.map(ProbeReport::new),
+        }
+    }
+}
+
+/// A line about what units bring and cost: a label ten columns wide, whose units, and what was measured.
+pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse) -> String {
+    let error = |e: Option<f64>| e.map_or_else(String::new, |e| format!(" +- {e:.2}"));
+    let verdict = match (l.is_used(), l.is_used_by_score()) {
+        (true, _) => "used",
+        (false, true) => "used by the mixture alone",
+        (false, false) => "NOT USED (at most two standard errors)",
+    };
+    format!(
+        "{label}{verdict}: {whose} bring {:.2}{} nats per window (by the predictive score {:.2}{}) and cost {:.2}, net {:.2} \
+         (test windows)",
+        l.value,
+        error(l.value_error),
+        l.score_value,
+        error(l.score_value_error),
+        l.kl,
+        l.net,
+    )
+}
+
+impl UnitReport {
+    /// The lines about the units, the first with this label.
+    pub(crate) fn lines(&self, f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
+        // A fifth around a target has more digits than it deserves.
+        let [low, high] = self.budget.map(|rate| (rate * 1e6).round() / 1e6);
+        write!(
+            f,
+            "{label}{} (validation windows; a living unit's rate is in [{low}, {high}] nats)",
+            self.line
+        )?;
+        let Some(probe) = &self.probe else { return Ok(()) };
+        write!(f, "\n{}\neach      ", use_line("use       ", "all units", &probe.layer))?;
+        match probe.units_probed {
+            0 => write!(f, "no unit had interventions")?,
+            probed => write!(
+                f,
+                "{} of {probed} surely bring something, {} more than they cost",
+                probe.units_with_value, probe.units_with_net_value,
+            )?,
+        }
+        if let Some(information) = probe.information {
+            write!(f, "; information {information:.3} nats")?;
+        }
+        if let Some(rho) = probe.rho {
+            write!(f, ", persistence {rho:.2}")?;
+            if let Some(near) = probe.rho_stride {
+                write!(f, " (of successive windows {near:.2})")?;
+            }
+        }
+        write!(f, " ({} windows, {:.1} s)", probe.windows, probe.seconds.iter().sum::<f64>())
+    }
+}
+
+impl fmt::Display for UnitReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines(f, "units     ")
+    }
+}
+
+/// The mean over each unit's latent dimensions.
+pub(crate) fn per_unit(of_dims: &[f64], latent_dims: usize) -> Vec<f64> {
+    of_dims.chunks_exact(latent_dims.max(1)).map(mean).collect()
+}
+
+/// What is known of the units of a layer, unit by unit.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerUnits<'a> {
+    /// Which layer, from 1; `None` in a model of one.
+    pub layer: Option<usize>,
+    /// Their internal measures.
+    pub diagnostics: &'a Diagnostics,
+    /// Which live.
+    pub living: &'a Living,
+    /// What training saw of them from epoch to epoch.
+    pub seen: &'a Seen,
+    /// What a probe showed.
+    pub probe: Option<&'a LayerProbe>,
+}
+
+/// Writes every unit on a line of its own, layer by layer.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_units(path: &Path, layers: &[LayerUnits<'_>]) -> Result<(), TrainError> {
+    let mut text = String::new();
+    if layers.iter().any(|layer| layer.layer.is_some()) {
+        text.push_str("layer,");
+    }
+    text.push_str(
+        "unit,rate,kl,mismatch,energy,sigma,beta,signal_to_noise,active,saturation,alive,drift,information,\
+         information_error,rho,rho_stride,rate_given_past,value,value_error,net,share,share_error,state\n",
+    );
+    layers.iter().for_each(|layer| push_units(&mut text, layer));
+    write_atomically(path, text.as_bytes())
+}
+
+/// The lines of a layer.
+fn push_units(text: &mut String, layer: &LayerUnits<'_>) {
+    let LayerUnits { diagnostics: d, living, seen, probe, .. } = *layer;
+    let k = d.latent_dims;
+    let dims = |of: Option<&[f64]>| of.map(|of| per_unit(of, k));
+    let found = probe.and_then(|p| p.information.as_ref());
+    let information = dims(found.map(|found| &found.nats[..]));
+    let information_error = dims(found.map(|found| &found.error[..]));
+    let rho = dims(probe.and_then(|p| p.rho.as_deref()));
+    let rho_stride = dims(probe.and_then(|p| p.rho_stride.as_deref()));
+    let left = dims(probe.and_then(|p| p.rate_given_past.as_deref()));
+    for unit in 0..d.units() {
+        let of = |x: &[f64]| Some(x[unit]);
+        let maybe = |x: Option<&Vec<f64>>| x.and_then(|x| x.get(unit)).copied();
+        let place = probe.and_then(|p| {
+            let place = p.unit_use.units.iter().position(|&probed| probed == unit)?;
+            Some((&p.unit_use, place))
+        });
+        let cells = [
+            of(&d.rate),
+            of(&d.kl),
+            of(&d.mismatch),
+            of(&d.energy),
+            of(&d.sigma),
+            of(&d.beta),
+            of(&d.signal_to_noise),
+            of(&d.active),
+            of(&d.saturation),
+            of(&d.alive),
+            maybe(seen.drift.as_ref()),
+            maybe(information.as_ref()),
+            maybe(information_error.as_ref()),
+            maybe(rho.as_ref()),
+            maybe(rho_stride.as_ref()),
+            maybe(left.as_ref()),
+            place.map(|(p, i)| p.value[i]),
+            place.map(|(p, i)| p.value_error[i]),
+            place.map(|(p, i)| p.net[i]),
+            place.map(|(p, i)| p.share[i]),
+            place.map(|(p, i)| p.share_error[i]),
+        ];
+        if let Some(layer) = layer.layer {
+            write!(text, "{layer},").expect("writing to a string cannot fail");
+        }
+        write!(text, "{unit},").expect("writing to a string cannot fail");
+        for cell in cells {
+            if let Some(cell) = cell.filter(|cell| cell.is_finite()) {
+                // Six digits are more than any of these is known to.
+                write!(text, "{}", cell as f32).expect("writing to a string cannot fail");
+            }
+            text.push(',');
+        }
+        let reasons: Vec<&str> = living.reasons(unit).iter().map(|r| r.name()).collect();
+        text.push_str(if reasons.is_empty() { "living" } else { "" });
+        text.push_str(&reasons.join("+"));
+        text.push('\n');
+    }
+}

@@ -1,0 +1,4 @@
+//! Windows, and the embedded series.
+
+mod demo;
+mod windows;

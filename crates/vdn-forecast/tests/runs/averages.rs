@@ -1,0 +1,190 @@
+//! The moving average of the weights.
+
+use super::control::SMALL;
+use super::support::{Failure, Run, files, refusal, train};
+use vdn_forecast::evaluate::evaluate;
+use vdn_forecast::{Files, RunDirectory, mean_crps, report_run, train_run};
+use vdn_model::Parameters;
+use vdn_train::{Selection, WeightAverage, load_weights};
+
+/// A run of so many steps, each of all windows, whose last weights are kept.
+fn steps(epochs: usize, decay: f64) -> Result<Run, Failure> {
+    steps_into(epochs, decay, None)
+}
+
+fn steps_into(epochs: usize, decay: f64, files: Option<Files>) -> Result<Run, Failure> {
+    let mut config = super::support::config(SMALL, "")?;
+    config.train.epochs = epochs;
+    config.train.batch = Some(1 << 12);
+    config.train.selection = Some(Selection::Last);
+    config.train.ema_decay = decay;
+    train(config, files)
+}
+
+/// Half a unit in the last place of numbers from 1 to 2.
+const UNIT: f64 = f32::EPSILON as f64 / 2.0;
+
+fn numbers(parameters: &Parameters<f32>) -> impl Iterator<Item = f32> {
+    parameters.iter().flat_map(|parameter| parameter.tensor().data().to_vec())
+}
+
+/// What is kept is the average by its formula of the weights after every step, and training does not see it.
+#[test]
+fn what_is_kept_is_the_average_and_training_does_not_see_it() -> Result<(), Failure> {
+    const DECAY: f64 = 0.6;
+    let raw = (1..=5).map(|n| steps(n, 0.0)).collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(raw[4].trained.history.len(), 5);
+    let averaged = steps(5, DECAY)?;
+    for (a, b) in averaged.trained.history.iter().zip(&raw[4].trained.history) {
+        assert_eq!((a.loss, a.kl, a.gradient_norm), (b.loss, b.kl, b.gradient_norm));
+    }
+    let mut expected: Vec<f64> = numbers(&raw[0].parameters).map(f64::from).collect();
+    let mut largest = 0.0_f64;
+    for (step, run) in (2..).zip(&raw[1..]) {
+        let t = f64::from(step);
+        let d = f64::min(DECAY, (1.0 + t) / (4.0 + t));
+        for (a, w) in expected.iter_mut().zip(numbers(&run.parameters)) {
+            largest = largest.max((*a - f64::from(w)).abs());
+            *a = d * *a + (1.0 - d) * f64::from(w);
+        }
+    }
+    // From the fourth step on the decay is the smaller one: both of its terms have been used.
+    assert!(DECAY > 4.0 / 7.0 && DECAY < 5.0 / 8.0 && largest > 1e-4);
+    for (found, want) in numbers(&averaged.parameters).zip(expected) {
+        // With D the largest |a - w|: of an update u (3 d D + |a|) from the decay, the difference, product and sum; the factors that
+        // follow add up to 1 + 0.6 + 0.36 + 0.21 = 2.17, together u (4.7 D + 2.2 |a|).
+        assert!(
+            (f64::from(found) - want).abs() <= UNIT * (4.7 * largest + 2.2 * want.abs()),
+            "{found} {want}"
+        );
+    }
+    Ok(())
+}
+
+/// Validation is of what is kept, in memory and on disk: the history's last score is that of the weights that are left.
+#[test]
+fn what_is_validated_and_written_is_the_average() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let files = files(directory.path());
+    let weights = files.weights.clone();
+    let Run { config, data, model, parameters, trained } = steps_into(3, 0.9, Some(files))?;
+    let mut written = steps(1, 0.0)?.parameters;
+    load_weights(&mut written, &weights)?;
+    assert!(numbers(&written).eq(numbers(&parameters)));
+    let windows = &data.splits().validation;
+    let none = vdn_forecast::Intervention::None;
+    let averages = config.train.averages();
+    let (summary, _) = evaluate(&model, &parameters, &data, windows, 0, none, averages)?;
+    let raw = steps(3, 0.0)?.trained.history[2].validation_mse;
+    let found = trained.history[2].validation_mse;
+    // The same sums in another order, in single precision; those of the last weights are others.
+    let near = |mse: f64| (summary.mse.mean - mse).abs() < 1e-6 * mse;
+    assert!(near(found) && !near(raw), "{} {found} {raw}", summary.mse.mean);
+    Ok(())
+}
+
+/// Every step counts, not every epoch: after two steps of one epoch the average is between their weights, `d` of the way back.
+#[test]
+fn the_average_is_over_steps() -> Result<(), Failure> {
+    let run = |decay: f64| -> Result<Vec<f32>, Failure> {
+        let mut config = super::support::config(SMALL, "")?;
+        config.train.epochs = 1;
+        config.train.batch = Some(128);
+        config.train.ema_decay = decay;
+        let run = train(config, None)?;
+        assert_eq!(run.trained.history[0].step, 2);
+        Ok(numbers(&run.parameters).collect())
+    };
+    let (last, quarter, half) = (run(0.0)?, run(0.25)?, run(0.5)?);
+    let mut moved = 0;
+    for ((w, a), b) in last.iter().zip(quarter).zip(half) {
+        let [a, b] = [a, b].map(|x| f64::from(x) - f64::from(*w));
+        assert!((2.0 * a - b).abs() <= 6.0 * UNIT * (f64::from(*w).abs() + b.abs()), "{w} {a} {b}");
+        moved += usize::from(b != 0.0);
+    }
+    assert!(moved > last.len() / 2, "{moved} of {}", last.len());
+    Ok(())
+}
+
+/// The best epoch by the average's score, and its average, although later ones go wrong.
+#[test]
+fn the_best_average_is_kept() -> Result<(), Failure> {
+    let mut config = super::support::config(SMALL, "")?;
+    config.train.learning_rate = Some(5.0);
+    config.schedule.warmup_steps = 1000;
+    config.train.epochs = 8;
+    config.train.ema_decay = 0.9;
+    let Run { config, data, model, parameters, trained } = train(config, None)?;
+    let best = trained.best_epoch;
+    assert!(best < trained.history.len(), "the best epoch is the last one");
+    let windows = &data.splits().validation;
+    let crps = mean_crps(&model, &parameters, &data, windows, 0, config.train.averages())?;
+    assert_eq!(crps, trained.history[best - 1].selection);
+    Ok(())
+}
+
+/// A controller that multiplies the rows of a mean head does so in the average, too: where nothing else moves, average and weights are the
+/// same.
+#[test]
+fn the_average_follows_what_controllers_rescale() -> Result<(), Failure> {
+    let run = |decay: f64, mode: &str| -> Result<Vec<f32>, Failure> {
+        let mut config = super::support::config(SMALL, &format!("[control]\nmode = \"{mode}\"\n"))?;
+        config.train.learning_rate = Some(1e-30);
+        config.train.selection = Some(Selection::Last);
+        config.train.ema_decay = decay;
+        Ok(numbers(&train(config, None)?.parameters).collect())
+    };
+    let free = run(0.0, "none")?;
+    for mode in ["proj_on", "homeo"] {
+        let (weights, averages) = (run(0.0, mode)?, run(0.9, mode)?);
+        let far = |other: &[f32]| {
+            let apart = |(a, b): (&f32, &f32)| (a - b).abs() > 1e-4 * b.abs() + 1e-20;
+            weights.iter().zip(other).filter(|&pair| apart(pair)).count()
+        };
+        assert!(far(&free) >= 16, "{mode}: {} numbers are rescaled", far(&free));
+        assert_eq!(far(&averages), 0, "{mode}");
+    }
+    Ok(())
+}
+
+/// Table and page of a run say that weights are averaged, and nothing of it where they are not.
+#[test]
+fn a_run_says_that_weights_are_averaged() -> Result<(), Failure> {
+    let mut config = super::support::config(SMALL, "")?;
+    (config.train.epochs, config.diagnostics.windows) = (1, 0);
+    let mut said = |decay: f64| -> Result<[bool; 2], Failure> {
+        let directory = tempfile::tempdir()?;
+        let out = directory.path().join("run");
+        config.train.ema_decay = decay;
+        let table = train_run(&config, Some(&out), |_, _| {})?.to_string();
+        let page = report_run(&RunDirectory::open(&out)?)?;
+        Ok([
+            table.contains("weights   moving average, decay 0.9"),
+            page.contains("moving average (decay 0.9)"),
+        ])
+    };
+    assert_eq!([said(0.9)?, said(0.0)?], [[true; 2], [false; 2]]);
+    Ok(())
+}
+
+/// Weights that do not change are their own average.
+#[test]
+fn the_average_of_what_stays_is_what_stays() -> Result<(), Failure> {
+    let parameters = steps(1, 0.0)?.parameters;
+    let mut average = WeightAverage::new(0.95)?;
+    (0..1000).for_each(|_| average.follow(&parameters));
+    assert!(numbers(average.parameters().unwrap()).eq(numbers(&parameters)));
+    let mut none = WeightAverage::new(0.0)?;
+    none.follow(&parameters);
+    assert!(none.parameters().is_none());
+    Ok(())
+}
+
+#[test]
+fn decays_outside_of_their_domain_are_refused() {
+    for (text, value) in [("1.0", "1"), ("-0.1", "-0.1"), ("nan", "NaN")] {
+        let found = refusal("", &format!("[train]\nema_decay = {text}\n"));
+        let wanted = format!("train.ema_decay = {value}: has to be in [0, 1)");
+        assert!(found.contains(&wanted), "{found}");
+    }
+}

@@ -1,0 +1,240 @@
+//! `compatibility = "reference"` sets the reference's values outside the model too, and what is set by name stays.
+
+use vdn_forecast::data::WindowIndex;
+use vdn_forecast::evaluate::evaluate;
+use vdn_forecast::{Aggregation, Forecaster, Intervention, Prediction};
+use vdn_forecast::{ModelConfig, RunConfig, RunDirectory, evaluate_run, train_run, validate};
+use vdn_train::metrics::BlockSums;
+use vdn_train::{Averaging, BatchAverages, ControlName, Selection};
+
+fn resolved(text: &str) -> RunConfig {
+    let config = RunConfig::from_toml(text).unwrap().resolved();
+    config.validate().unwrap();
+    config
+}
+
+/// The settings outside `[model]` that depend on it, as a run directory's `config.toml` has them.
+fn settings(config: &RunConfig) -> [String; 3] {
+    let text = config.to_toml().unwrap();
+    ["batch", "averaging", "protocol"].map(|key| {
+        let line = text.lines().find(|line| line.starts_with(&format!("{key} ="))).unwrap();
+        line.split_once("= ").unwrap().1.trim_matches('"').to_owned()
+    })
+}
+
+#[test]
+fn the_run_is_that_of_the_reference_and_single_settings_stay_free() {
+    assert_eq!(settings(&resolved("")), ["128", "windows", "spec"]);
+    let reference = "[model]\ncompatibility = \"reference\"\n";
+    assert_eq!(settings(&resolved(reference)), ["256", "batches", "reference"]);
+    let mixed = format!("{reference}[train]\nbatch = 32\n[data]\nprotocol = \"spec\"\n");
+    assert_eq!(settings(&resolved(&mixed)), ["32", "batches", "spec"]);
+    let single = "[train]\naveraging = \"batches\"\n";
+    assert_eq!(settings(&resolved(single)), ["128", "batches", "spec"]);
+    // What is written is what is read again.
+    let written = resolved(reference).to_toml().unwrap();
+    assert_eq!(resolved(&written), resolved(reference));
+}
+
+/// What is left out of a configuration, and what a run writes: the same model, whatever else the defaults become.
+#[test]
+fn a_run_writes_every_setting_of_its_model() {
+    // Widths say more than units; degrees of freedom are those of one family.
+    let left_out = |text: &str| -> Vec<&'static str> {
+        [("widths", "widths"), ("degrees_of_freedom", "student_t")]
+            .into_iter()
+            .filter(|(_, given)| !text.contains(given))
+            .map(|(key, _)| key)
+            .collect()
+    };
+    let all = toml_keys(&ModelConfig {
+        widths: Some(vec![8]),
+        degrees_of_freedom: Some(5.0),
+        ..ModelConfig::default().resolved(&resolved("").data)
+    });
+    assert_eq!(all.len(), 36, "{all:?}");
+    let cases = [
+        "",
+        "compatibility = \"reference\"\n",
+        "compatibility = \"reference\"\nunits = 300\naggregation = \"median\"\n",
+        "variant = \"twin\"\n",
+        "depth = 3\nresidual = true\n",
+        "widths = [16, 8, 4]\ndistributional_fraction = [1.0, 0.5, 0.25]\nlayer_beta = 0.5\n",
+        "family = \"student_t\"\n",
+        "family = \"student_t\"\ndegrees_of_freedom = 3.5\n",
+        "depth = 2\nprior = [\"standard\", \"learned\"]\nfamily = [\"normal\", \"student_t\"]\n",
+        "depth = 2\nprior = \"learned\"\n",
+        "pooling = \"none\"\nkernel = 12\n",
+        "pooling = \"sum_sqrtk\"\nlatent_dims = 3\nsigma = \"scalar\"\nclamp_gradient = \"zero\"\n",
+    ];
+    for text in cases {
+        let given =
+            RunConfig::from_toml(&format!("[model]\n{text}[data]\nhorizon = 40\n")).unwrap();
+        let full = given.resolved();
+        full.validate().unwrap();
+        let written = RunConfig::from_toml(&full.to_toml().unwrap()).unwrap();
+        assert_eq!(written, full, "{text}");
+        assert_eq!(written.resolved(), full, "{text}");
+        let [of, again] = [&given, &full].map(|c| c.model.to_forecaster(&full.data).unwrap());
+        // A median is resolved into the reference's, the kernel into the one that is used.
+        let of = vdn_forecast::ForecasterConfig {
+            aggregation: again.aggregation,
+            kernel: again.kernel,
+            ..of
+        };
+        assert_eq!(of, again, "{text}");
+        let keys = toml_keys(&full.model);
+        let missing: Vec<&String> = all.iter().filter(|key| !keys.contains(key)).collect();
+        assert_eq!(missing, left_out(text), "{text}");
+    }
+    let reference =
+        resolved("[model]\ncompatibility = \"reference\"\nunits = 300\n[data]\nhorizon = 40\n");
+    assert_eq!((reference.model.head_hidden, reference.model.kernel), (Some(150), Some(25)));
+    // Settings that contradict each other are still refused by name.
+    let wrong =
+        RunConfig::from_toml("[model]\nfamily = \"laplace\"\ndegrees_of_freedom = 5.0\n").unwrap();
+    let error = wrong.resolved().validate().unwrap_err().to_string();
+    assert!(error.contains("degrees_of_freedom"), "{error}");
+}
+
+fn toml_keys(model: &ModelConfig) -> Vec<String> {
+    let config = RunConfig { model: model.clone(), ..RunConfig::default() }.to_toml().unwrap();
+    let lines = config.lines().skip_while(|line| *line != "[model]").skip(1);
+    let lines = lines.take_while(|line| !line.starts_with("[control"));
+    lines.filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.to_owned()).collect()
+}
+
+/// A run directory of the time when the model's settings were written as they were given.
+#[test]
+fn an_old_run_directory_scores_as_before() {
+    const GIVEN: &str = "[data]\ninput_len = 24\nhorizon = 4\nstride = 4\nmax_train = 48\nmax_validation = 16\nmax_test = 16\n\
+        [model]\ncompatibility = \"reference\"\nunits = 12\nhidden = 8\nevaluate_samples = 3\naggregation = \"median\"\n\
+        [train]\nepochs = 1\ntwin = true\n";
+    let directory = tempfile::tempdir().unwrap();
+    let trained =
+        train_run(&RunConfig::from_toml(GIVEN).unwrap(), Some(directory.path()), |_, _| {})
+            .unwrap();
+    let run = RunDirectory::open(directory.path()).unwrap();
+    let scores = |report: &vdn_forecast::Report| -> Vec<[f64; 3]> {
+        report.rows.iter().map(|row| [row.mse, row.nll, row.crps]).collect()
+    };
+    assert_eq!(run.read_config().unwrap(), run.read_config().unwrap().resolved());
+    assert_eq!(scores(&evaluate_run(&run).unwrap()), scores(&trained));
+    std::fs::write(run.file("config.toml"), GIVEN).unwrap();
+    assert_eq!(scores(&evaluate_run(&run).unwrap()), scores(&trained));
+}
+
+/// What windows are cut by depends on the model: data that were not resolved are refused, not cut by other rules.
+#[test]
+fn windows_are_cut_by_a_resolved_configuration_only() {
+    let reference = RunConfig::from_toml("[model]\ncompatibility = \"reference\"\n").unwrap();
+    let table = reference.data.load_table().unwrap();
+    let cases = [("", "data.protocol"), ("[data]\nprotocol = \"spec\"\n", "data.extra_lag")];
+    for (text, key) in cases {
+        let data = RunConfig::from_toml(text).unwrap().data;
+        let error = data.dataset(table.clone()).unwrap_err().to_string();
+        assert!(error.contains(key) && error.contains("resolve"), "{error}");
+        assert_eq!(data.window_spec().unwrap_err().to_string(), error);
+    }
+    let own = resolved("").data.dataset(table.clone()).unwrap();
+    let theirs = reference.resolved().data.dataset(table).unwrap();
+    assert_ne!(own.splits().train.len(), theirs.splits().train.len());
+    assert_ne!(own.scaler(), theirs.scaler());
+}
+
+#[test]
+fn the_median_of_an_even_number_of_samples_is_the_lower_middle() {
+    let median = |compatibility: &str| {
+        let text = format!(
+            "[model]\ncompatibility = \"{compatibility}\"\naggregation = \"median\"\nunits = 8\n"
+        );
+        let config = resolved(&text);
+        config.model.to_forecaster(&config.data).unwrap().aggregation
+    };
+    assert_eq!(median("none"), Aggregation::Median);
+    assert_eq!(median("reference"), Aggregation::LowerMedian);
+}
+
+#[test]
+fn weights_of_batches_are_one_on_average_and_make_batches_equal() {
+    let averages = BatchAverages { weigh: Averaging::Batches, batch: 4 };
+    let values = [1.0, 2.0, 3.0, 4.0, 10.0, 20.0];
+    let mut mean = 0.0;
+    let mut total = 0.0;
+    for chunk in values.chunks(averages.batch) {
+        let weight = averages.weight(values.len(), chunk.len());
+        total += weight * chunk.len() as f64;
+        mean += weight * chunk.iter().sum::<f64>() / values.len() as f64;
+    }
+    assert!((total - 6.0).abs() < 1e-12);
+    assert!((mean - (2.5 + 15.0) / 2.0).abs() < 1e-12, "{mean}");
+}
+
+/// Six windows in batches of four: what the library averages against what its own scores of the two batches give.
+#[test]
+fn scores_and_validation_average_batches_where_that_is_asked_for() {
+    let text = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 24\nhorizon = 4\n[model]\nunits = 6\nhidden = 8\n\
+                head_hidden = 8\nevaluate_samples = 2\naggregation = \"lower_median\"\n";
+    let config = resolved(text);
+    let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
+    let model = config.model.to_forecaster(&config.data).unwrap();
+    let (model, parameters) = Forecaster::new::<f32>(model, 3).unwrap();
+    let windows = &data.splits().validation[..6];
+    let score = |windows: &[WindowIndex], averages| {
+        let (summary, _) =
+            evaluate(&model, &parameters, &data, windows, 0, Intervention::None, averages).unwrap();
+        let quick = validate(&model, &parameters, &data, windows, 0, averages).unwrap();
+        [summary.mse.mean, summary.mae.mean, summary.nll_marginal.mean, quick.nll, quick.mse]
+    };
+    let by_windows = BatchAverages { weigh: Averaging::Windows, batch: 4 };
+    let by_batches = BatchAverages { weigh: Averaging::Batches, batch: 4 };
+    let first = score(&windows[..4], by_windows);
+    let [all, equal] = [by_windows, by_batches].map(|averages| score(windows, averages));
+    for i in 0..first.len() {
+        // The second batch's score, from the mean over all six windows.
+        let second = (6.0 * all[i] - 4.0 * first[i]) / 2.0;
+        let want = 0.5 * (first[i] + second);
+        assert!((equal[i] - want).abs() <= 1e-12 * want.abs(), "{i}: {} and {want}", equal[i]);
+        assert!((equal[i] - all[i]).abs() > 1e-6 * all[i].abs(), "{i}: the batches are alike");
+    }
+}
+
+#[test]
+fn a_constant_score_has_no_standard_error_whatever_the_weights() {
+    let mut sums = BlockSums::new(1, 1).unwrap();
+    for weight in [0.75, 0.75, 0.75, 0.75, 1.5, 1.5] {
+        sums.push_weighted(&[2.0], weight).unwrap();
+    }
+    let estimate = sums.estimate(0).unwrap();
+    assert_eq!((estimate.mean, estimate.standard_error), (2.0, Some(0.0)));
+    assert_eq!((sums.windows(), sums.blocks()), (6, 6));
+}
+
+#[test]
+fn the_lower_median_is_a_sample() {
+    let prediction = Prediction {
+        shape: [4, 1, 2],
+        means: vec![3.0, -1.0, 1.0, -4.0, 2.0, -2.0, 10.0, -3.0],
+        sigma: vec![0.5; 2],
+        weights: None,
+        aggregation: Aggregation::LowerMedian,
+    };
+    assert_eq!(prediction.point(), [2.0, -3.0]);
+}
+
+/// The choices of training that are this project's own stay the reference's in its mode; what is set by name stays, too.
+#[test]
+fn choices_of_training_are_the_references_in_its_mode() {
+    let of = |text: &str| {
+        let config = resolved(text);
+        (config.train.learning_rate, config.train.selection, config.control.mode)
+    };
+    let own = (Some(3e-4), Some(Selection::Crps), Some(ControlName::Rate));
+    assert_eq!(of(""), own);
+    let reference = "[model]\ncompatibility = \"reference\"\n";
+    assert_eq!(of(reference), (Some(1e-3), Some(Selection::Nll), Some(ControlName::None)));
+    let named = format!(
+        "{reference}[train]\nlearning_rate = 0.5\nselection = \"mse\"\n[control]\nmode = \"homeo\"\n"
+    );
+    assert_eq!(of(&named), (Some(0.5), Some(Selection::Mse), Some(ControlName::Homeo)));
+}

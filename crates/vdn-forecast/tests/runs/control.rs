@@ -1,0 +1,190 @@
+//! Controllers in training: the AR penalty between windows, compositions, what is restored.
+
+use super::support::{Failure, Run, files, train};
+use vdn_forecast::{RunConfig, Trained};
+use vdn_train::{
+    BudgetScope, ControlConfig, ControlName, ControllerName, load_control, load_weights,
+};
+
+pub(crate) const SMALL: &str = "[data]\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n[model]\nunits = 16\nhidden = 16\n\
+    head_hidden = 16\nevaluate_samples = 8\n[train]\nepochs = 4\nbatch = 16\n";
+
+fn config(text: &str) -> Result<RunConfig, Failure> {
+    super::support::config(SMALL, text)
+}
+
+fn refusal(text: &str) -> String {
+    super::support::refusal(SMALL, text)
+}
+
+fn last(trained: &Trained, column: &str) -> f64 {
+    let column = trained.control_log.column(column).unwrap_or_else(|| panic!("no {column}"));
+    *column.last().expect("no epochs")
+}
+
+#[test]
+fn windows_reach_further_back_exactly_where_the_ar_penalty_needs_it() -> Result<(), Failure> {
+    let first = |text: &str| -> Result<usize, Failure> {
+        Ok(config(text)?.data.window_spec()?.first_start())
+    };
+    let plain = first("")?;
+    assert_eq!(first("[control]\ncontrollers = [\"ar\"]\n")?, plain + 4);
+    assert_eq!(
+        first("[control]\ncontrollers = [\"ar\"]\n[control.ar]\nearlier = \"itself\"\n")?,
+        plain
+    );
+    let mut reference = RunConfig::default();
+    reference.model.compatibility = vdn_forecast::Compatibility::Reference;
+    reference.control.controllers.insert(ControllerName::Ar);
+    assert!(!reference.resolved().data.window_spec()?.extra_lag);
+    // A data set cut without the extra rows is refused by name, not read out of bounds.
+    let mut short = config("[control]\ncontrollers = [\"ar\"]\n")?;
+    short.data.extra_lag = Some(false);
+    assert!(short.validate().unwrap_err().to_string().contains("extra_lag"));
+    assert!(train(short, None).err().ok_or("it ran")?.to_string().contains("extra_lag"));
+    assert!(
+        refusal("[control]\ncontrollers = [\"ar\"]\n[control.ar]\nphi = 1.5\n").contains("phi")
+    );
+    let mut still = config("[control]\ncontrollers = [\"ar\"]\n")?;
+    still.data.stride = 0;
+    assert!(still.validate().unwrap_err().to_string().contains("its own past"));
+    Ok(())
+}
+
+/// The weight follows the share of the loss: from 16 times too much and too little, the share comes nearer to 0.2.
+#[test]
+fn the_ar_share_nears_its_target_from_both_sides() -> Result<(), Failure> {
+    for (weight, above) in [(30.0, true), (0.1, false)] {
+        let of = |adapt: bool| -> Result<Trained, Failure> {
+            let text = format!(
+                "[control]\ncontrollers = [\"ar\"]\nevery = 1\n[control.ar]\nweight = {weight}\nadapt = {adapt}\ngain = 1.0\n\
+                 min = 0.01\nmax = 100.0\nramp_steps = 0\n"
+            );
+            Ok(train(config(&text)?, None)?.trained)
+        };
+        let (free, held) = (of(false)?, of(true)?);
+        let [free_share, held_share] = [&free, &held].map(|t| last(t, "ar_share"));
+        println!("weight {weight}: {free_share} {held_share}");
+        assert_eq!(free_share > 0.2, above, "weight {weight}: the free share is {free_share}");
+        assert!(
+            (held_share - 0.2).abs() < 0.7 * (free_share - 0.2).abs(),
+            "{free_share} {held_share}"
+        );
+        assert_eq!(last(&free, "ar_share.ar_weight"), weight);
+        assert!((last(&held, "ar_share.ar_weight") < weight) == above);
+        // The logged numbers belong together.
+        let [ar, weighted] = ["ar", "weighted_ar"].map(|column| last(&free, column));
+        assert!((weighted - weight * ar).abs() < 1e-9 * weighted, "{weighted} {ar}");
+    }
+    Ok(())
+}
+
+/// A strong penalty makes consecutive means alike; without the term they are as they were.
+#[test]
+fn the_penalty_acts_on_the_means() -> Result<(), Failure> {
+    let ar = |weight: f64| -> Result<f64, Failure> {
+        let text = format!(
+            "[control]\ncontrollers = [\"ar\"]\n[control.ar]\nweight = {weight}\nadapt = false\nramp_steps = 0\n"
+        );
+        Ok(last(&train(config(&text)?, None)?.trained, "ar"))
+    };
+    let (without, with) = (ar(0.0)?, ar(10.0)?);
+    assert!(with < 0.5 * without, "{with} {without}");
+    Ok(())
+}
+
+#[test]
+fn the_state_belongs_to_the_best_weights_and_is_restored_from_disk() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let path = |name: &str| directory.path().join(name);
+    let files = files(directory.path());
+    let text =
+        "[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n[control.ar]\nramp_steps = 0\n";
+    // A learning rate that rises from next to nothing until it is far too high: the last epoch is never the best.
+    let mut config = config(text)?;
+    config.train.learning_rate = Some(1.0);
+    config.schedule.warmup_steps = 1000;
+    let run = train(config, Some(files))?;
+    let Run { config, model, parameters, trained, .. } = &run;
+    let best = trained.best_epoch;
+    let steps = trained.control_log.column("step").ok_or("no steps")?;
+    assert!(best < trained.history.len(), "the best epoch is the last one: nothing to restore");
+    let state = trained.control.as_ref().ok_or("no state")?;
+    assert_eq!(state.number("step")?, steps[best - 1]);
+    let weight = trained.control_log.column("ar_share.ar_weight").ok_or("no weight")?;
+    assert_eq!(state.number("ar_share.weight")?, weight[best - 1]);
+    let mut control = config.control.build(&model.config().controlled_layers(), false)?;
+    control.restore(&load_control(&path("control.safetensors"))?)?;
+    assert_eq!(&control.state(), state);
+    let mut loaded = parameters.clone();
+    load_weights(&mut loaded, &path("weights.safetensors"))?;
+    for (a, b) in loaded.iter().zip(parameters.iter()) {
+        assert_eq!(a.tensor().data(), b.tensor().data(), "{}", a.name());
+    }
+    let csv = std::fs::read_to_string(path("control.csv"))?;
+    assert_eq!(csv.lines().count(), 1 + trained.history.len());
+    assert!(csv.starts_with("epoch,step,weighted_kl,weighted_band,ar,weighted_ar,ar_share,"));
+    Ok(())
+}
+
+#[test]
+fn every_controller_can_be_chosen_and_composed() -> Result<(), Failure> {
+    let cases = [
+        ("rate", "", "rate_budget.rate_active"),
+        ("kl", "", "kl_budget.kl_active"),
+        ("thermostat", "", "beta_thermostat.beta_mean"),
+        ("pi", "", "pi.beta_mean"),
+        ("geco", "[control.geco]\ntolerance = 1.0\n", "geco.beta_mean"),
+        ("ar", "", "ar_share.ar_weight"),
+        ("free_bits,annealing,rate,ar", "", "ar_share.ar_weight"),
+        ("capacity,rate,ar", "", "rate_budget.rate_active"),
+        (
+            "homeo,rate,kl,free_bits,annealing,ar",
+            "[control]\nband_spread = 1.0\nband_target = 0.2\n",
+            "homeostat.eta",
+        ),
+    ];
+    for (names, text, column) in cases {
+        let mut config = RunConfig::from_toml(&format!("{SMALL}{text}"))?;
+        config.train.epochs = 1;
+        config.control.choose(names.split(','))?;
+        let config = config.resolved();
+        config.validate().map_err(|error| format!("{names}: {error}"))?;
+        // What is written reads back as the same.
+        assert_eq!(RunConfig::from_toml(&config.to_toml()?)?, config, "{names}");
+        let run = train(config, None).map_err(|error| format!("{names}: {error}"))?;
+        assert!(last(&run.trained, column).is_finite(), "{names}: {column}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_mode_builds_and_its_state_survives_the_disk() -> Result<(), Failure> {
+    use ControlName::{Homeo, ProjOff, ProjOn, Rate};
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("control.safetensors");
+    let model =
+        vdn_forecast::ForecasterConfig { units: 8, ..vdn_forecast::ForecasterConfig::default() };
+    for mode in [Rate, Homeo, ProjOn, ProjOff] {
+        for reference in [false, true] {
+            let config = ControlConfig { mode: Some(mode), ..ControlConfig::default() };
+            let control = config.build(&model.controlled_layers(), reference)?;
+            assert!(!control.is_empty());
+            vdn_train::save_control(&control.state(), &path)?;
+            let mut other = config.build(&model.controlled_layers(), reference)?;
+            other.restore(&load_control(&path)?)?;
+            assert_eq!(other.state(), control.state(), "{mode:?}");
+        }
+    }
+    let none = ControlConfig { mode: Some(ControlName::None), ..ControlConfig::default() };
+    assert!(none.build(&model.controlled_layers(), false)?.is_empty());
+    // Left out, the mode is `rate`, unless other controllers are named.
+    let mut control = ControlConfig::default();
+    assert_eq!(control.chosen_mode(), Rate);
+    control.controllers = [ControllerName::Pi].into_iter().collect();
+    assert_eq!(control.chosen_mode(), ControlName::None);
+    let mut empty = ControlConfig { mode: Some(Rate), ..ControlConfig::default() };
+    (empty.rate.low, empty.rate.scope) = (0.4, BudgetScope::Dimension);
+    assert!(empty.build(&model.controlled_layers(), false).is_err());
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! The table of layers: exact where it can be, and the same numbers as the parts it is made of.
+
+use vdn_autograd::Tape;
+use vdn_forecast::data::Dataset;
+use vdn_forecast::evaluate::evaluate;
+use vdn_forecast::{Batch, Forecaster, Intervention, Prediction};
+use vdn_forecast::{RunConfig, Trainer, layer_table};
+use vdn_model::{Bindings, Graph, Mode, Parameters};
+use vdn_tensor::noise::NoiseKey;
+use vdn_train::BatchAverages;
+
+fn prepare(model: &str, epochs: usize) -> (Forecaster, Parameters<f64>, Dataset) {
+    let text = format!(
+        "[data]\ninput_len = 24\nhorizon = 4\nmax_train = 64\nmax_validation = 16\nmax_test = 20\n[train]\nepochs = {}\n\
+         [model]\nunits = 12\nhidden = 16\nhead_hidden = 16\nevaluate_samples = 4\n{model}",
+        epochs.max(1)
+    );
+    let config = RunConfig::from_toml(&text).unwrap().resolved();
+    let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
+    let own = config.model.to_forecaster(&config.data).unwrap();
+    let (model, mut parameters) = Forecaster::new::<f64>(own, 1).unwrap();
+    if epochs > 0 {
+        Trainer::new(&config).train(&model, &mut parameters, &data, |_| {}).unwrap();
+    }
+    (model, parameters, data)
+}
+
+/// A head that starts silent reads no latent: every layer is worth nothing, exactly, and its net value is minus its KL.
+#[test]
+fn layers_that_nothing_reads_are_worth_minus_their_kl() {
+    let (model, parameters, data) = prepare("depth = 3\n", 0);
+    let table = layer_table(&model, &parameters, &data, &data.splits().test, 5).unwrap();
+    assert_eq!(table.rows.len(), 3);
+    for row in &table.rows {
+        assert_eq!((row.value.mean, row.value.standard_error), (0.0, Some(0.0)), "{row:?}");
+        assert!(row.kl.mean > 0.0 && row.net.mean == -row.kl.mean, "{row:?}");
+    }
+    assert_eq!(table.worth_up_to(), 0);
+    assert_eq!(table.value.mean, 0.0);
+}
+
+#[test]
+fn the_table_agrees_with_the_parts_it_is_made_of() {
+    let (model, parameters, data) =
+        prepare("widths = [12, 6]\nresidual = true\ndistributional_fraction = [1.0, 0.5]\n", 2);
+    let test = &data.splits().test;
+    let table = layer_table(&model, &parameters, &data, test, 5).unwrap();
+    let counts: Vec<_> = table.rows.iter().map(|r| (r.layer, r.units, r.distributional)).collect();
+    assert_eq!(counts, [(1, 12, 12), (2, 6, 3)]);
+    // The KL by windows is the KL by statistics.
+    let none = Intervention::None;
+    let averages = BatchAverages::default();
+    let (_, units) = evaluate(&model, &parameters, &data, test, 5, none, averages).unwrap();
+    let units = units.unwrap();
+    let by_statistics: f64 = units.kl().iter().sum();
+    // Two ways to sum some hundred thousand positive numbers of size 1 in double precision.
+    assert!(
+        (table.kl.mean / by_statistics - 1.0).abs() < 1e-12,
+        "{} {by_statistics}",
+        table.kl.mean
+    );
+    let split: f64 = table.rows.iter().map(|row| row.kl.mean).sum();
+    assert!((table.kl.mean / split - 1.0).abs() < 1e-12);
+    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+    assert!((table.rows[0].rate - mean(&units.rate()[..12])).abs() < 1e-12);
+    assert!((table.rows[1].energy - mean(&units.energy()[12..])).abs() < 1e-12);
+    for row in &table.rows {
+        assert!((row.net.mean - row.value.mean + row.kl.mean).abs() < 1e-12, "{row:?}");
+        assert!(row.value.mean != 0.0, "{row:?}");
+    }
+    // The first batch once more, by hand: 80 windows are one batch.
+    assert_eq!((table.windows, test.len()), (80, 80));
+    let spec = data.spec();
+    let mut windows = [vec![0.0; 80 * spec.input_len], vec![0.0; 80 * spec.input_len]];
+    for (lag, to) in windows.iter_mut().enumerate() {
+        data.fill_inputs(test, lag, to, |x| x).unwrap();
+    }
+    let mut target = vec![0.0; 80 * spec.horizon];
+    data.fill_targets(test, &mut target, |x| x).unwrap();
+    let predict = |intervention| -> Prediction {
+        let batch = Batch { current: &windows[0], previous: &windows[1], target: &[] };
+        let key = NoiseKey::new(5, 0, u32::MAX - 1).fold_in(0);
+        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+        let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, key);
+        model.predict(&mut graph, &batch, intervention).unwrap().0
+    };
+    let likelihood = |prediction: &Prediction| -> f64 {
+        let [samples, rows, horizon] = prediction.shape;
+        let mut sum = 0.0;
+        for (i, m) in prediction.means.iter().enumerate() {
+            let (at, sigma) = (i % (rows * horizon), prediction.sigma[i % (rows * horizon)]);
+            let x = (target[at] - m) / sigma;
+            sum += -0.5 * x * x - (sigma * std::f64::consts::TAU.sqrt()).ln();
+        }
+        sum / (samples * rows) as f64
+    };
+    let own = likelihood(&predict(Intervention::None));
+    assert!((table.log_likelihood.mean - own).abs() < 1e-10, "{:?} {own}", table.log_likelihood);
+    for (layer, row) in table.rows.iter().enumerate() {
+        let value = own - likelihood(&predict(Intervention::LayerPrior(layer)));
+        assert!((row.value.mean - value).abs() < 1e-10, "{layer}: {row:?} {value}");
+    }
+    let value = own - likelihood(&predict(Intervention::Prior));
+    assert!((table.value.mean - value).abs() < 1e-10, "{:?} {value}", table.value);
+}
+
+#[test]
+fn a_model_without_distributions_has_no_table() {
+    let (model, parameters, data) = prepare("distributional_fraction = 0.0\n", 0);
+    let error = layer_table(&model, &parameters, &data, &data.splits().test, 5).unwrap_err();
+    assert!(error.to_string().contains("no unit"), "{error}");
+}

@@ -1,0 +1,152 @@
+//! A number that is not finite stops training with operation, layer, unit and step, and leaves weights that can be used.
+
+use vdn_forecast::data::Dataset;
+use vdn_forecast::{DataConfig, Progress, RunConfig, Trainer, validate};
+use vdn_forecast::{Forecaster, ForecasterConfig};
+use vdn_model::Parameters;
+use vdn_train::data::{Table, TableOptions};
+use vdn_train::{TrainConfig, TrainError};
+
+const UNITS: usize = 12;
+/// The unit that a number is planted in.
+const UNIT: usize = 7;
+
+fn resolved(data: DataConfig) -> DataConfig {
+    RunConfig { data, ..RunConfig::default() }.resolved().data
+}
+
+fn dataset() -> Dataset {
+    let data = DataConfig {
+        columns: Some(vec!["temp_max".into()]),
+        input_len: 24,
+        horizon: 4,
+        max_train: Some(64),
+        max_validation: Some(16),
+        ..DataConfig::default()
+    };
+    let data = resolved(data);
+    data.dataset(data.load_table().unwrap()).unwrap()
+}
+
+fn model() -> (Forecaster, Parameters<f32>) {
+    let config = ForecasterConfig {
+        input_len: 24,
+        horizon: 4,
+        hidden: 16,
+        units: UNITS,
+        latent_dims: 2,
+        head_hidden: 8,
+        ..ForecasterConfig::default()
+    };
+    Forecaster::new(config, 0).unwrap()
+}
+
+fn trainer(learning_rate: f64) -> Trainer {
+    let learning_rate = Some(learning_rate);
+    let train = TrainConfig { batch: Some(16), epochs: 2, learning_rate, ..TrainConfig::default() };
+    Trainer::new(&RunConfig { train, ..RunConfig::default() })
+}
+
+/// The message that training ends with when `value` stands in the unit's rows of this parameter.
+fn planted(name: &str, value: f32) -> String {
+    let (model, mut parameters) = model();
+    let id = parameters.find(name).unwrap();
+    let data = parameters.data_mut(id.index());
+    let rows = data.len() / UNITS;
+    data[UNIT * rows..][..rows].fill(value);
+    let error = trainer(1e-3).train(&model, &mut parameters, &dataset(), |_| {}).unwrap_err();
+    assert!(matches!(error, TrainError::NonFinite { step: 0, .. }), "{error:?}");
+    error.to_string()
+}
+
+#[test]
+fn what_is_planted_in_a_unit_is_reported_with_operation_layer_unit_and_step() {
+    let cases = [
+        ("neuron.mu.weight", f32::NAN, "shared"),
+        ("neuron.log_sigma_layer.bias", f32::NAN, "shared"),
+        ("neuron.log_sigma_layer.weight", f32::NAN, "shared"),
+        // Finite, but the square of the mean is not.
+        ("neuron.mu.weight", f32::MAX, "sample_kl"),
+    ];
+    for (name, value, operation) in cases {
+        let message = planted(name, value);
+        println!("{name} = {value}: {message}");
+        for part in ["step 0: ", operation, "neuron", &format!("unit {UNIT}")] {
+            assert!(message.contains(part), "{name} = {value}: {part} is not in: {message}");
+        }
+        assert!(!message.contains(&format!("unit {}", 2 * UNIT)), "{message}");
+    }
+}
+
+#[test]
+fn the_step_is_the_one_that_failed_and_the_best_weights_are_left() {
+    let (model, mut parameters) = model();
+    let data = dataset();
+    // One epoch of small steps, then one step that is far too large.
+    let mut trainer = trainer(1e-3);
+    trainer.train.epochs = 1;
+    trainer.train(&model, &mut parameters, &data, |_| {}).unwrap();
+    trainer.train.learning_rate = Some(1e30);
+    let error = trainer.train(&model, &mut parameters, &data, |_| {}).unwrap_err();
+    let TrainError::NonFinite { step, .. } = &error else { panic!("{error}") };
+    // The first step is made, what follows cannot be computed.
+    assert_eq!(*step, 1, "{error}");
+    println!("{error}");
+
+    // A weight decay that multiplies all weights by -20 at each step: the first epoch of four steps still has numbers, the
+    // second does not, and the first is what is left.
+    let (model, mut parameters) = self::model();
+    let mut trainer = self::trainer(1e-3);
+    trainer.optimizer.weight_decay = 21e3;
+    let mut epochs = 0;
+    let result = trainer.train(&model, &mut parameters, &data, |event| {
+        epochs += usize::from(matches!(event, Progress::Epoch(_)));
+    });
+    let error = result.unwrap_err();
+    let TrainError::NonFinite { step: 4..=8, .. } = &error else { panic!("{error}") };
+    assert_eq!(epochs, 1, "{error}");
+    assert!(error.to_string().contains("the norm of all gradients together overflows"), "{error}");
+    println!("{error}");
+    let windows = &data.splits().validation;
+    let left = validate(&model, &parameters, &data, windows, 0, trainer.train.averages()).unwrap();
+    assert!(left.nll.is_finite());
+}
+
+#[test]
+fn a_gradient_that_overflows_is_reported_with_parameter_and_unit() {
+    // A unit of large deviations and a weight of the KL that makes its gradient the largest of all; the sum of squares
+    // overflows.
+    let (model, mut parameters) = model();
+    let config = ForecasterConfig { beta: 1e36, ..*model.config() };
+    let (model, _) = Forecaster::new::<f32>(config, 0).unwrap();
+    let id = parameters.find("neuron.log_sigma_layer.bias").unwrap();
+    parameters.data_mut(id.index())[2 * UNIT..][..2].fill(9_f32.ln());
+    let result = trainer(1e-3).train(&model, &mut parameters, &dataset(), |_| {});
+    let message = result.unwrap_err().to_string();
+    println!("{message}");
+    for part in ["step 0: ", "overflows", "neuron.log_sigma_layer.", &format!("unit {UNIT}")] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+}
+
+#[test]
+fn data_too_large_for_the_precision_are_named() {
+    let mut rows = "date,level\n".to_owned();
+    for day in 0..200 {
+        // The last rows belong to the test windows, which scales are not fitted on.
+        let value = if day == 190 { 1e39 } else { f64::from(day % 7) };
+        rows += &format!("{day},{value}\n");
+    }
+    let table = Table::from_bytes("f.csv", rows.as_bytes(), &TableOptions::default()).unwrap();
+    let data = DataConfig { input_len: 24, horizon: 4, ..DataConfig::default() };
+    let data = resolved(data).dataset(table).unwrap();
+    let (model, parameters) = model();
+    let windows = &data.splits().test;
+    let averages = trainer(1e-3).train.averages();
+    let error = validate(&model, &parameters, &data, windows, 0, averages).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.starts_with("series `level`, row 190: ") && message.contains("f32"),
+        "{message}"
+    );
+}

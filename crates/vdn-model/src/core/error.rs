@@ -1,0 +1,75 @@
+//! What can be wrong with a model: its configuration, or what it is fed.
+
+use std::fmt;
+
+/// A model that cannot be built, or an input that does not fit it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A setting outside its domain.
+    Config {
+        /// The setting's name, as in the configuration.
+        setting: &'static str,
+        /// Its value and what it has to be.
+        reason: String,
+    },
+    /// A batch that does not fit the model.
+    Batch(String),
+    /// A number of a pass that is not finite: the operation, the layer and the unit it first appeared in.
+    NonFinite(String),
+    /// Controllers' state that does not fit them.
+    Control(String),
+    /// An operation on the tape.
+    Autograd(vdn_autograd::Error),
+}
+
+impl ModelError {
+    /// A setting that has no meaning, or contradicts another one.
+    pub fn config(setting: &'static str, reason: impl Into<String>) -> Self {
+        Self::Config { setting, reason: reason.into() }
+    }
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Controllers have a table of their own.
+            Self::Config { setting, reason } if setting.starts_with("control") => {
+                write!(f, "{setting}: {reason}")
+            }
+            Self::Config { setting, reason } => write!(f, "model.{setting}: {reason}"),
+            Self::NonFinite(report) => f.write_str(report),
+            Self::Batch(reason) => write!(f, "batch: {reason}"),
+            Self::Control(reason) => write!(f, "control: {reason}"),
+            Self::Autograd(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ModelError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Autograd(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<vdn_autograd::Error> for ModelError {
+    fn from(error: vdn_autograd::Error) -> Self {
+        Self::Autograd(error)
+    }
+}
+
+/// A setting outside of its domain, named.
+pub(crate) fn check(
+    setting: &'static str,
+    value: f64,
+    good: bool,
+    domain: &str,
+) -> Result<(), ModelError> {
+    if good {
+        return Ok(());
+    }
+    Err(ModelError::config(setting, format!("{value}, has to be {domain}")))
+}

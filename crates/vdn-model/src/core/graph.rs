@@ -1,0 +1,144 @@
+//! [`Graph`]: what a module's forward pass gets: the tape, the parameters, the mode and the noise.
+
+use crate::core::parameter::{ParameterId, Parameters};
+use vdn_autograd::{Tape, Var};
+use vdn_tensor::Element;
+use vdn_tensor::noise::NoiseKey;
+
+/// Whether a pass trains (dropout acts) or evaluates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout acts, and layers draw their training samples.
+    Train,
+    /// No dropout, and layers draw their evaluation samples.
+    #[default]
+    Evaluate,
+}
+
+/// Which variable each parameter is on the tape of the present step. It outlives the [`Graph`], so that gradients can
+/// be asked for afterwards, and keeps its memory from step to step.
+///
+/// A parameter that took no part in the step has no variable.
+#[derive(Clone, Debug, Default)]
+pub struct Bindings {
+    vars: Vec<Option<Var>>,
+}
+
+impl Bindings {
+    /// No bindings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The variable of the parameter at position `index`, if the step used it.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Var> {
+        self.vars.get(index).copied().flatten()
+    }
+
+    fn restart(&mut self, parameters: usize) {
+        self.vars.clear();
+        self.vars.resize(parameters, None);
+    }
+}
+
+/// One forward pass: modules record on its tape.
+///
+/// ```
+/// use vdn_autograd::Tape;
+/// use vdn_model::{Bindings, Builder, Graph, Linear, Mode, Parameters};
+/// use vdn_tensor::noise::NoiseKey;
+/// let mut parameters = Parameters::<f32>::new();
+/// let linear = Linear::new(&mut Builder::new(&mut parameters, 0), "fc", 3, 2);
+/// let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+/// let key = NoiseKey::new(0, 0, 0);
+/// let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
+/// let x = graph.tape.constant([1, 3], &[1.0, 2.0, 3.0])?;
+/// let y = linear.forward(&mut graph, x)?;
+/// assert_eq!(tape.shape(y).dims(), &[1, 2]);
+/// # Ok::<(), vdn_autograd::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Graph<'a, T: Element> {
+    /// The tape that modules record on.
+    pub tape: &'a mut Tape<T>,
+    parameters: &'a Parameters<T>,
+    bindings: &'a mut Bindings,
+    mode: Mode,
+    noise: NoiseKey,
+}
+
+impl<'a, T: Element> Graph<'a, T> {
+    /// Starts a pass: earlier bindings are forgotten. `noise` is the seed and the step; streams are chosen by the
+    /// modules. Parameters want gradients unless the tape is in [`Tape::no_grad`].
+    pub fn new(
+        tape: &'a mut Tape<T>,
+        parameters: &'a Parameters<T>,
+        bindings: &'a mut Bindings,
+        mode: Mode,
+        noise: NoiseKey,
+    ) -> Self {
+        bindings.restart(parameters.len());
+        Self { tape, parameters, bindings, mode, noise }
+    }
+
+    /// The variable of a parameter; the first use in a pass puts it on the tape, without a copy.
+    ///
+    /// # Panics
+    /// `id` belongs to other [`Parameters`] with more entries.
+    pub fn parameter(&mut self, id: ParameterId) -> Var {
+        if let Some(var) = self.bindings.vars[id.index()] {
+            return var;
+        }
+        let requires_grad = self.tape.is_recording_gradients();
+        let var = self.tape.shared(self.parameters.get(id).tensor(), requires_grad);
+        self.bindings.vars[id.index()] = Some(var);
+        var
+    }
+
+    /// Uses `var` in place of a parameter in this pass: to check gradients, or to differentiate with respect to what a
+    /// parameter is computed from.
+    ///
+    /// # Panics
+    /// `id` belongs to other [`Parameters`] with more entries.
+    pub fn bind(&mut self, id: ParameterId, var: Var) {
+        self.bindings.vars[id.index()] = Some(var);
+    }
+
+    /// The parameters of this pass.
+    #[must_use]
+    pub fn parameters(&self) -> &Parameters<T> {
+        self.parameters
+    }
+
+    /// Which parameters are variables of this pass.
+    #[must_use]
+    pub fn bindings(&self) -> &Bindings {
+        self.bindings
+    }
+
+    /// Whether the pass trains or evaluates.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The noise of the module whose stream this is, at the step of this pass.
+    #[must_use]
+    pub fn noise(&self, stream: u32) -> NoiseKey {
+        self.noise.with_stream(stream)
+    }
+
+    /// Runs `f` with `label` appended to the label in force, so that reports name the layer. An empty label changes
+    /// nothing.
+    pub fn labelled<R>(&mut self, label: &str, f: impl FnOnce(&mut Graph<'_, T>) -> R) -> R {
+        if label.is_empty() {
+            return f(&mut Graph { tape: self.tape, bindings: self.bindings, ..*self });
+        }
+        let Self { tape, parameters, bindings, mode, noise } = self;
+        tape.labelled(label, |tape| {
+            f(&mut Graph { tape, parameters, bindings, mode: *mode, noise: *noise })
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! How parameters start: [`Init`], and the [`Builder`] that modules create their parameters with.
+//!
+//! Initial values are addressed noise: the key is derived from the seed and the parameter's full name. So a parameter
+//! starts the same whatever else the model has (a variational forecaster and its deterministic twin start from the same
+//! weights), and in `f32` it is the `f64` value rounded.
+
+use crate::core::parameter::{ParameterId, Parameters};
+use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::{Element, Shape, Tensor};
+
+/// The distribution of initial values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// All the same number.
+    Constant(f64),
+    /// Evenly spaced from the first to the second number, whatever the shape.
+    Spaced(f64, f64),
+    /// Uniform in `[-bound, bound]`.
+    Uniform(f64),
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f64),
+}
+
+impl Init {
+    /// Uniform in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`: the default of PyTorch's linear layers, for weight and bias.
+    #[must_use]
+    pub fn fan_in(fan_in: usize) -> Self {
+        Self::Uniform(1.0 / (fan_in.max(1) as f64).sqrt())
+    }
+
+    /// A tensor of initial values with the noise of `key`.
+    #[must_use]
+    pub fn tensor<T: Element>(self, shape: impl Into<Shape>, key: NoiseKey) -> Tensor<T> {
+        let mut drawn = Tensor::<f64>::zeros(shape.into());
+        let values = drawn.data_mut();
+        match self {
+            Self::Constant(value) => values.fill(value),
+            Self::Spaced(first, last) => {
+                let steps = values.len().saturating_sub(1).max(1) as f64;
+                for (i, x) in values.iter_mut().enumerate() {
+                    *x = first + (last - first) * (i as f64 / steps);
+                }
+            }
+            Self::Uniform(bound) => {
+                key.fill_uniform(0, values);
+                values.iter_mut().for_each(|x| *x = bound * (2.0 * *x - 1.0));
+            }
+            Self::Normal(deviation) => {
+                key.fill_normal(0, values);
+                values.iter_mut().for_each(|x| *x *= deviation);
+            }
+        }
+        drawn.cast()
+    }
+}
+
+/// What a module's constructor gets: where to put parameters, the seed, and the scope that prefixes their names.
+///
+/// ```
+/// use vdn_model::{Builder, Init, Parameters};
+/// let mut parameters = Parameters::<f32>::new();
+/// let mut builder = Builder::new(&mut parameters, 7);
+/// builder.scope("head").add("bias", [4], Init::Constant(0.0));
+/// assert!(parameters.find("head.bias").is_some());
+/// ```
+#[derive(Debug)]
+pub struct Builder<'a, T: Element> {
+    parameters: &'a mut Parameters<T>,
+    key: NoiseKey,
+    label: String,
+}
+
+/// Separates the noise of initial values from all other noise of the same seed.
+const INITIALIZATION: u64 = 0x696e_6974;
+
+impl<'a, T: Element> Builder<'a, T> {
+    /// Adds to `parameters`, with initial values drawn from `seed`.
+    pub fn new(parameters: &'a mut Parameters<T>, seed: u64) -> Self {
+        let key = NoiseKey::new(seed, 0, 0).fold_in(INITIALIZATION);
+        Self { parameters, key, label: String::new() }
+    }
+
+    /// A builder whose names are prefixed by `name` and a dot.
+    pub fn scope(&mut self, name: &str) -> Builder<'_, T> {
+        let label = self.full_name(name);
+        Builder { parameters: &mut *self.parameters, key: self.key, label }
+    }
+
+    /// The names of all scopes so far, separated by dots; empty outside all scopes.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Adds a parameter.
+    ///
+    /// # Panics
+    /// The name is taken in this scope.
+    pub fn add(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> ParameterId {
+        let name = self.full_name(name);
+        let key = self.key.fold_in(fnv1a(name.as_bytes()));
+        self.parameters.add(name, init.tensor(shape, key))
+    }
+
+    fn full_name(&self, name: &str) -> String {
+        if self.label.is_empty() { name.to_owned() } else { format!("{}.{name}", self.label) }
+    }
+}
+
+/// The 64-bit FNV-1a hash (offset basis and prime of Fowler, Noll and Vo).
+fn fnv1a(bytes: &[u8]) -> u64 {
+    let mix = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fnv1a_has_its_published_values() {
+        // Test vectors of the hash's authors, listed in the appendix of the IETF draft on FNV.
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn distributions_have_their_bounds_and_moments() {
+        let key = NoiseKey::new(1, 0, 0);
+        let n = 1 << 16;
+        let moment = |x: &[f64], p: i32| x.iter().map(|x| x.powi(p)).sum::<f64>() / n as f64;
+        let uniform = Init::fan_in(16).tensor::<f64>([n], key);
+        assert!(uniform.data().iter().all(|x| x.abs() <= 0.25));
+        // Six standard errors of the mean and of the mean square of 65536 draws: the deviation of a uniform is
+        // bound / sqrt 3, that of its square bound^2 / 3 * sqrt(4 / 5).
+        assert!(moment(uniform.data(), 1).abs() < 6.0 * 0.25 / 3f64.sqrt() / 256.0);
+        let square = 0.25 * 0.25 / 3.0;
+        assert!((moment(uniform.data(), 2) - square).abs() < 6.0 * square * 0.8f64.sqrt() / 256.0);
+        // The square of a normal has deviation sqrt 2 times its mean.
+        let normal = Init::Normal(2.0).tensor::<f64>([n], key);
+        assert!(moment(normal.data(), 1).abs() < 6.0 * 2.0 / 256.0);
+        assert!((moment(normal.data(), 2) - 4.0).abs() < 6.0 * 4.0 * 2f64.sqrt() / 256.0);
+    }
+
+    #[test]
+    fn a_value_depends_on_seed_and_full_name_alone() {
+        let first = |seed, order: [&str; 2]| {
+            let mut parameters = Parameters::<f64>::new();
+            for name in order {
+                Builder::new(&mut parameters, seed).scope(name).add("w", [8], Init::fan_in(1));
+            }
+            let id = parameters.find("a.w").unwrap();
+            parameters.get(id).tensor().data().to_vec()
+        };
+        assert_eq!(first(0, ["a", "b"]), first(0, ["b", "a"]));
+        assert_ne!(first(0, ["a", "b"]), first(1, ["a", "b"]));
+        let key = NoiseKey::new(2, 0, 0);
+        let (single, double) =
+            (Init::fan_in(3).tensor::<f32>([5], key), Init::fan_in(3).tensor::<f64>([5], key));
+        assert_eq!(single.data(), double.cast::<f32>().data());
+    }
+}

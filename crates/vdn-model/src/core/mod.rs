@@ -1,0 +1,17 @@
+//! The ground: parameters and how they start, the graph of a pass, errors.
+//!
+//! Everything else in the crate records operations on a [`Graph`] and finds its tensors in [`Parameters`].
+
+pub(crate) mod error;
+pub(crate) mod graph;
+pub(crate) mod init;
+pub(crate) mod mixture;
+pub(crate) mod parameter;
+pub(crate) mod state;
+
+pub use error::ModelError;
+pub use graph::{Bindings, Graph, Mode};
+pub use init::{Builder, Init};
+pub use mixture::mixture_quantile;
+pub use parameter::{Parameter, ParameterId, Parameters};
+pub use state::ControlState;

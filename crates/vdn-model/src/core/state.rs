@@ -1,0 +1,65 @@
+//! [`ControlState`]: what controllers remember, for checkpoints.
+
+use crate::core::error::ModelError;
+
+/// Named lists of numbers, in the order they were written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ControlState {
+    entries: Vec<(String, Vec<f64>)>,
+}
+
+impl ControlState {
+    /// Nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an entry.
+    pub fn put(&mut self, name: impl Into<String>, values: &[f64]) {
+        self.entries.push((name.into(), values.to_vec()));
+    }
+
+    /// Copies an entry to where it belongs.
+    ///
+    /// # Errors
+    /// There is no such entry, or it has another length.
+    pub fn fill(&self, name: &str, to: &mut [f64]) -> Result<(), ModelError> {
+        let found = self.entries.iter().find(|(entry, _)| entry == name);
+        let Some((_, values)) = found else {
+            return Err(ModelError::Control(format!("the state has no entry {name}")));
+        };
+        if values.len() != to.len() {
+            let (got, want) = (values.len(), to.len());
+            return Err(ModelError::Control(format!(
+                "{name} holds {got} numbers instead of {want}"
+            )));
+        }
+        to.copy_from_slice(values);
+        Ok(())
+    }
+
+    /// A single number.
+    ///
+    /// # Errors
+    /// As [`ControlState::fill`].
+    pub fn number(&self, name: &str) -> Result<f64, ModelError> {
+        let mut value = [0.0];
+        self.fill(name, &mut value)?;
+        Ok(value[0])
+    }
+
+    /// The entries whose names begin with `prefix`, without it.
+    #[must_use]
+    pub fn within(&self, prefix: &str) -> Self {
+        let own = |(name, values): &(String, Vec<f64>)| {
+            name.strip_prefix(prefix).map(|name| (name.to_owned(), values.clone()))
+        };
+        Self { entries: self.entries.iter().filter_map(own).collect() }
+    }
+
+    /// All entries.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[f64])> {
+        self.entries.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+}

@@ -1,0 +1,87 @@
+//! [`Linear`]: `y = x W^T + b`.
+
+use crate::core::graph::Graph;
+use crate::core::init::{Builder, Init};
+use crate::core::parameter::ParameterId;
+use vdn_autograd::{Error, Var};
+use vdn_tensor::Element;
+
+/// An affine map of the last axis; `weight [outputs, inputs]`, `bias [outputs]`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: ParameterId,
+    bias: ParameterId,
+}
+
+impl Linear {
+    /// With weight and bias uniform in `+-1/sqrt(inputs)`.
+    pub fn new<T: Element>(
+        builder: &mut Builder<'_, T>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Self {
+        Self::with_init(builder, name, inputs, outputs, Init::fan_in(inputs), Init::fan_in(inputs))
+    }
+
+    /// With all zeros.
+    pub fn zero<T: Element>(
+        builder: &mut Builder<'_, T>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Self {
+        Self::with_init(builder, name, inputs, outputs, Init::Constant(0.0), Init::Constant(0.0))
+    }
+
+    /// With these initial values.
+    pub fn with_init<T: Element>(
+        builder: &mut Builder<'_, T>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        weight: Init,
+        bias: Init,
+    ) -> Self {
+        let mut scope = builder.scope(name);
+        let weight = scope.add("weight", [outputs, inputs], weight);
+        Self { weight, bias: scope.add("bias", [outputs], bias) }
+    }
+
+    /// Records the map: `x` is `[..., inputs]`, the result `[..., outputs]`.
+    ///
+    /// # Errors
+    /// `x` has another last axis.
+    pub fn forward<T: Element>(&self, graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
+        let (weight, bias) = (graph.parameter(self.weight), graph.parameter(self.bias));
+        graph.tape.affine(x, weight, Some(bias))
+    }
+
+    /// Records the map on `factor * x` without a pass over `x` for that product: the weight is scaled instead, which is
+    /// the smaller of the two where `x` has many rows.
+    ///
+    /// # Errors
+    /// `x` has another last axis.
+    pub fn forward_scaled<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        x: Var,
+        factor: f64,
+    ) -> Result<Var, Error> {
+        let (weight, bias) = (graph.parameter(self.weight), graph.parameter(self.bias));
+        let weight = graph.tape.scale(weight, T::from_f64(factor))?;
+        graph.tape.affine(x, weight, Some(bias))
+    }
+
+    /// The id of `weight [outputs, inputs]`.
+    #[must_use]
+    pub fn weight(&self) -> ParameterId {
+        self.weight
+    }
+
+    /// The id of `bias [outputs]`.
+    #[must_use]
+    pub fn bias(&self) -> ParameterId {
+        self.bias
+    }
+}

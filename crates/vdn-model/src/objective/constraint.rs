@@ -1,0 +1,292 @@
+//! Constraints by the method of multipliers (Hestenes 1969; Powell 1969; for inequalities Rockafellar 1973).
+//!
+//! For a measure `x_i` (rate or KL, nats) and its multipliers, the loss gets
+//!
+//! ```text
+//! target c       sum_i  l_i (x_i - c) + k/2 (x_i - c)^2                                 l of either sign
+//! interval [a,b] sum_i  ( relu(u_i + k (x_i - b))^2 - u_i^2 + relu(v_i + k (a - x_i))^2 - v_i^2 ) / 2k      u, v >= 0
+//! ```
+//!
+//! and once per period, with the mean of `x_i` over it, `l += g (x - c)`, `u += g (x - b)`, `v += g (a - x)`, each clamped
+//! to its limits (anti-windup: an integrator never runs on beyond what it can exert). A KL weight `beta >= 0` cannot
+//! raise a rate; a multiplier of either sign can.
+//!
+//! `k` (stiffness) and the multipliers are in nats of loss per time step per nat of the measure, as beta is.
+
+use crate::core::error::ModelError;
+use crate::core::error::check;
+use crate::core::state::ControlState;
+use vdn_autograd::{Error, Tape, Var};
+use vdn_tensor::Element;
+
+/// What is wanted, in nats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Goal {
+    /// This value.
+    Target(f64),
+    /// Anything from the first to the second.
+    Interval(f64, f64),
+}
+
+impl Goal {
+    /// The least and the largest value that is wanted.
+    #[must_use]
+    pub fn bounds(self) -> [f64; 2] {
+        match self {
+            Self::Target(c) => [c, c],
+            Self::Interval(a, b) => [a, b],
+        }
+    }
+}
+
+/// What a goal is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Each latent dimension.
+    #[default]
+    Dimension,
+    /// The sum over the layer, in nats per window.
+    Layer,
+}
+
+/// The settings of a budget.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConstraintConfig {
+    /// What is wanted.
+    pub goal: Goal,
+    /// What it is wanted of.
+    pub scope: Scope,
+    /// `k`, above 0.
+    pub stiffness: f64,
+    /// `g`, the change of a multiplier per nat of violation and period, at least 0.
+    pub gain: f64,
+    /// The largest multiplier.
+    pub limit: f64,
+}
+
+impl Default for ConstraintConfig {
+    /// [0.05, 0.30] nats per latent dimension.
+    fn default() -> Self {
+        Self {
+            goal: Goal::Interval(0.05, 0.30),
+            scope: Scope::Dimension,
+            stiffness: 1e-2,
+            gain: 1e-3,
+            limit: 1e-2,
+        }
+    }
+}
+
+/// The names that a budget's settings have in a configuration, for messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SettingNames {
+    pub(crate) low: &'static str,
+    pub(crate) high: &'static str,
+    pub(crate) target: &'static str,
+    pub(crate) stiffness: &'static str,
+    pub(crate) gain: &'static str,
+    pub(crate) limit: &'static str,
+}
+
+impl ConstraintConfig {
+    /// Checks every value; an interval without an upper end is allowed.
+    ///
+    /// # Errors
+    /// The first outside its domain.
+    fn validate(&self, names: &SettingNames) -> Result<(), ModelError> {
+        let not_negative = |x: f64| x >= 0.0 && x.is_finite();
+        match self.goal {
+            Goal::Target(c) => check(names.target, c, not_negative(c), "at least 0 and finite")?,
+            Goal::Interval(a, b) => {
+                check(names.low, a, not_negative(a), "at least 0 and finite")?;
+                check(names.high, b, b >= a, "at least the low end")?;
+            }
+        }
+        self.validate_law(names)
+    }
+
+    /// Checks what moves the multipliers.
+    fn validate_law(&self, names: &SettingNames) -> Result<(), ModelError> {
+        let Self { stiffness: k, gain, limit, .. } = *self;
+        check(names.stiffness, k, k > 0.0 && k.is_finite(), "above 0")?;
+        check(names.gain, gain, gain >= 0.0 && gain.is_finite(), "at least 0")?;
+        check(names.limit, limit, limit >= 0.0 && limit.is_finite(), "at least 0")
+    }
+}
+
+/// A constraint with its multipliers, and the running mean of its measure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Constraint {
+    config: ConstraintConfig,
+    /// `u`, or `l`.
+    above: Vec<f64>,
+    /// `v`; unused by targets.
+    below: Vec<f64>,
+    steps: f64,
+    mean: Vec<f64>,
+}
+
+impl Constraint {
+    /// On so many latent dimensions; `names` are those of the settings.
+    ///
+    /// # Errors
+    /// A setting outside its domain.
+    pub(crate) fn new(
+        dims: usize,
+        config: ConstraintConfig,
+        names: &SettingNames,
+    ) -> Result<Self, ModelError> {
+        config.validate(names)?;
+        Ok(Self::zero(dims, config))
+    }
+
+    /// [`Constraint::new`] for a measure that may be negative, whose goal is checked already.
+    ///
+    /// # Errors
+    /// A setting outside its domain.
+    pub(crate) fn of_either_sign(
+        dims: usize,
+        config: ConstraintConfig,
+        names: &SettingNames,
+    ) -> Result<Self, ModelError> {
+        config.validate_law(names)?;
+        Ok(Self::zero(dims, config))
+    }
+
+    fn zero(dims: usize, config: ConstraintConfig) -> Self {
+        let n = if config.scope == Scope::Layer { 1 } else { dims };
+        let zero = || vec![0.0; n];
+        Self { config, above: zero(), below: zero(), steps: 0.0, mean: zero() }
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &ConstraintConfig {
+        &self.config
+    }
+
+    /// The multipliers above and below (of a target: of either sign, and none), one for each element.
+    #[must_use]
+    pub fn multipliers(&self) -> [&[f64]; 2] {
+        [&self.above, &self.below]
+    }
+
+    /// What the loss's gradient with respect to the measure is at `x`, for element `i`.
+    #[must_use]
+    pub fn force(&self, i: usize, x: f64) -> f64 {
+        let k = self.config.stiffness;
+        match self.config.goal {
+            Goal::Target(c) => self.above[i] + k * (x - c),
+            Goal::Interval(a, b) => {
+                (self.above[i] + k * (x - b)).max(0.0) - (self.below[i] + k * (a - x)).max(0.0)
+            }
+        }
+    }
+
+    /// Takes a step's measures, `[dims]`, into the mean over the period.
+    pub(crate) fn observe(&mut self, measure: &[f64]) {
+        self.steps += 1.0;
+        let share = 1.0 / self.steps;
+        match self.config.scope {
+            Scope::Layer => self.mean[0] += share * (measure.iter().sum::<f64>() - self.mean[0]),
+            Scope::Dimension => {
+                for (mean, x) in self.mean.iter_mut().zip(measure) {
+                    *mean += share * (x - *mean);
+                }
+            }
+        }
+    }
+
+    /// Moves the multipliers.
+    pub(crate) fn act(&mut self) {
+        if self.steps == 0.0 {
+            return;
+        }
+        self.steps = 0.0;
+        let ConstraintConfig { gain, limit, goal, .. } = self.config;
+        match goal {
+            Goal::Target(c) => {
+                for (l, x) in self.above.iter_mut().zip(&self.mean) {
+                    *l = (*l + gain * (x - c)).clamp(-limit, limit);
+                }
+            }
+            Goal::Interval(a, b) => {
+                for ((u, v), x) in self.above.iter_mut().zip(&mut self.below).zip(&self.mean) {
+                    *u = (*u + gain * (x - b)).clamp(0.0, limit);
+                    *v = (*v + gain * (a - x)).clamp(0.0, limit);
+                }
+            }
+        }
+    }
+
+    /// Records the constraint's part of the loss, a scalar; `measure` is `[dims]`.
+    ///
+    /// # Errors
+    /// A measure of another layer.
+    pub fn term<T: Element>(&self, tape: &mut Tape<T>, measure: Var) -> Result<Var, Error> {
+        let k = self.config.stiffness;
+        let measure = match self.config.scope {
+            Scope::Dimension => measure,
+            Scope::Layer => {
+                let sum = tape.sum(measure)?;
+                tape.reshape(sum, [1])?
+            }
+        };
+        let shifted = |tape: &mut Tape<T>, multipliers: &[f64], by: f64| {
+            tape.constant_with([multipliers.len()], |to| {
+                to.iter_mut().zip(multipliers).for_each(|(to, l)| *to = T::from_f64(l / k + by));
+            })
+        };
+        let squares = |multipliers: &[f64]| multipliers.iter().map(|l| l * l).sum::<f64>();
+        let energy = |tape: &mut Tape<T>, x: Var| -> Result<Var, Error> {
+            let square = tape.square(x)?;
+            tape.sum(square)
+        };
+        let (sum, paid) = match self.config.goal {
+            Goal::Target(c) => {
+                let shift = shifted(tape, &self.above, -c)?;
+                let x = tape.add(measure, shift)?;
+                (energy(tape, x)?, squares(&self.above))
+            }
+            Goal::Interval(a, b) => {
+                let shift = shifted(tape, &self.above, -b)?;
+                let x = tape.add(measure, shift)?;
+                let x = tape.relu(x)?;
+                let above = energy(tape, x)?;
+                let shift = shifted(tape, &self.below, a)?;
+                let x = tape.sub(shift, measure)?;
+                let x = tape.relu(x)?;
+                let below = energy(tape, x)?;
+                (tape.add(above, below)?, squares(&self.above) + squares(&self.below))
+            }
+        };
+        let scaled = tape.scale(sum, T::from_f64(0.5 * k))?;
+        tape.add_scalar(scaled, T::from_f64(-0.5 * paid / k))
+    }
+
+    /// The share of multipliers that are not 0.
+    pub(crate) fn active(&self) -> f64 {
+        let active = self.above.iter().zip(&self.below).filter(|&(u, v)| *u != 0.0 || *v != 0.0);
+        active.count() as f64 / self.above.len().max(1) as f64
+    }
+
+    pub(crate) fn save(&self, name: &str, state: &mut ControlState) {
+        state.put(format!("{name}.above"), &self.above);
+        state.put(format!("{name}.below"), &self.below);
+        state.put(format!("{name}.mean"), &self.mean);
+        state.put(format!("{name}.steps"), &[self.steps]);
+    }
+
+    pub(crate) fn restore(&mut self, name: &str, state: &ControlState) -> Result<(), ModelError> {
+        state.fill(&format!("{name}.above"), &mut self.above)?;
+        state.fill(&format!("{name}.below"), &mut self.below)?;
+        state.fill(&format!("{name}.mean"), &mut self.mean)?;
+        self.steps = state.number(&format!("{name}.steps"))?;
+        Ok(())
+    }
+
+    pub(crate) fn copy_multipliers(&mut self, from: &Self) {
+        self.above.copy_from_slice(&from.above);
+        self.below.copy_from_slice(&from.below);
+    }
+}

@@ -1,0 +1,120 @@
+//! The local objectives of all layers of a network, and how they are recorded.
+
+use crate::core::error::ModelError;
+use crate::core::graph::Graph;
+use crate::objective::local_objective::{BetweenWindows, LocalObjective, LocalTerms, UnitMeasures};
+use crate::units::layer::{LayerOutput, VariationalLayer};
+use crate::units::stack::{MAX_DEPTH, StackLayer};
+use vdn_autograd::{Error, Var};
+use vdn_tensor::Element;
+use vdn_tensor::kernels::Pool;
+
+/// The local objective of each layer, from the one that sees the context up; `None` where the KL
+/// has the weight that the network itself gives it.
+pub type LocalObjectives<'a> = [Option<&'a LocalObjective>; MAX_DEPTH];
+
+/// The recorded local objective of each layer.
+pub type LayerTerms = [Option<LocalTerms>; MAX_DEPTH];
+
+/// The local objectives of the first layers; those after them have none.
+///
+/// ```
+/// use vdn_model::LocalObjective;
+/// use vdn_model::objective::local_objectives;
+/// let own = LocalObjective::new(8, 1e-3);
+/// let locals = local_objectives([None, Some(&own)]);
+/// assert!(locals[0].is_none() && locals[1] == Some(&own) && locals[2].is_none());
+/// ```
+#[must_use]
+pub fn local_objectives<'a>(
+    first: impl IntoIterator<Item = Option<&'a LocalObjective>>,
+) -> LocalObjectives<'a> {
+    let mut locals = [None; MAX_DEPTH];
+    locals.iter_mut().zip(first).for_each(|(to, local)| *to = local);
+    locals
+}
+
+/// Refuses local objectives of layers that have nothing to hold: layers that are not there, or
+/// without distributional units; and persistence targets above the first layer.
+///
+/// # Errors
+/// The first such objective, with its layer (counted from 1).
+pub fn check_local_objectives(
+    layers: &[StackLayer],
+    locals: &LocalObjectives<'_>,
+) -> Result<(), ModelError> {
+    for (index, local) in locals.iter().enumerate() {
+        let Some(local) = local else { continue };
+        if index > 0 && local.persistence.is_some() {
+            let reason = format!(
+                "a persistence target in layer {}: above the first layer both windows' means would be drawn with the same \
+                 noise below, which would pass for persistence",
+                index + 1
+            );
+            return Err(ModelError::config("persistence", reason));
+        }
+        if layers.get(index).is_none_or(|layer| layer.units().is_none()) {
+            let reason = format!(
+                "a local objective for layer {}, which has no unit that is a distribution",
+                index + 1
+            );
+            return Err(ModelError::config("depth", reason));
+        }
+    }
+    Ok(())
+}
+
+/// Records the local objective of layer number `index` (from 0), whose pass gave `output`.
+/// `between` is what the layer knows of earlier windows.
+///
+/// # Errors
+/// KL weights of another number of units; statistics of another layer.
+pub fn record_local_objective<T: Element>(
+    graph: &mut Graph<'_, T>,
+    (index, layer): (usize, &VariationalLayer),
+    output: &LayerOutput,
+    local: &LocalObjective,
+    measures: UnitMeasures,
+    between: BetweenWindows,
+) -> Result<LocalTerms, ModelError> {
+    let units = graph.tape.shape(output.units.m2).numel() / layer.config().latent_dims;
+    if local.beta.len() != units {
+        let weights = local.beta.len();
+        let reason = format!("{weights} KL weights for {units} units of layer {}", index + 1);
+        return Err(ModelError::config("beta", reason));
+    }
+    let energy = unit_energy(graph, layer, output, measures)?;
+    Ok(local.record(graph.tape, &output.units, energy, between)?)
+}
+
+/// Records the energy of each unit of a layer, `[units]`.
+///
+/// # Errors
+/// Statistics of another layer.
+pub fn unit_energy<T: Element>(
+    graph: &mut Graph<'_, T>,
+    layer: &VariationalLayer,
+    output: &LayerOutput,
+    measures: UnitMeasures,
+) -> Result<Var, Error> {
+    let k = layer.config().latent_dims;
+    let units = graph.tape.shape(output.units.m2).numel() / k;
+    if k == 1 {
+        return Ok(output.units.m2);
+    }
+    let tape = &mut *graph.tape;
+    match measures {
+        UnitMeasures::PerDimension => {
+            let energy = tape.reshape(output.units.m2, [units, k])?;
+            tape.mean_axis(energy, 1)
+        }
+        UnitMeasures::Pooled => {
+            let batch = tape.shape(output.mu).rows();
+            let mu = tape.reshape(output.mu, [1, batch, units * k])?;
+            let mu = tape.pool(mu, k, layer.config().pooling.unwrap_or(Pool::Mean))?;
+            let mu = tape.reshape(mu, [batch, units])?;
+            let square = tape.square(mu)?;
+            tape.mean_axis(square, 0)
+        }
+    }
+}

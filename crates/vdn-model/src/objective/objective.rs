@@ -1,0 +1,13 @@
+//! [`Objective`]: what a network minimises, and who weighs the KL of its units.
+
+/// What training minimises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Objective {
+    /// The predictive score plus `beta` times the KL of every unit.
+    #[default]
+    Vib,
+    /// The negative evidence lower bound: the mean over samples of the negative log-likelihood, plus the KL.
+    Elbo,
+    /// The importance-weighted bound (Burda, Grosse and Salakhutdinov 2016).
+    Iwae,
+}

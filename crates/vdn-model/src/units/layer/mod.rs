@@ -1,0 +1,162 @@
+//! [`VariationalLayer`]: N units, each a small VAE with K latent dimensions.
+//!
+//! A context `h` goes in; each unit forms its posterior `Normal(mu(h), sigma^2)`, draws samples, and sends them on. The
+//! statistics that its KL, rate and constraints follow from come out beside them.
+
+mod adjust;
+mod config;
+mod forward;
+mod replacements;
+
+pub use adjust::SigmaLever;
+pub(crate) use adjust::initialize_rows;
+pub use config::{LayerConfig, LayerPrior, SigmaMode, UnitFamily};
+pub use forward::LayerOutput;
+
+use crate::core::error::ModelError;
+use crate::core::init::{Builder, Init};
+use crate::core::parameter::ParameterId;
+use crate::modules::linear::Linear;
+use crate::priors::{LearnedNormal, Prior};
+use vdn_autograd::LocationScale;
+use vdn_tensor::Element;
+use vdn_tensor::kernels::Pool;
+
+#[derive(Clone, Debug)]
+enum Sigma {
+    Parameter(ParameterId),
+    Head(Linear),
+}
+
+/// A layer of variational units.
+#[derive(Clone, Debug)]
+pub struct VariationalLayer {
+    label: String,
+    config: LayerConfig,
+    prior: Prior,
+    family: Option<LocationScale>,
+    mu: Linear,
+    sigma: Sigma,
+    stream: u32,
+}
+
+impl VariationalLayer {
+    /// A layer; `stream` is the noise stream it uses alone.
+    ///
+    /// # Errors
+    /// A setting outside its domain.
+    pub fn new<T: Element>(
+        builder: &mut Builder<'_, T>,
+        config: LayerConfig,
+        stream: u32,
+    ) -> Result<Self, ModelError> {
+        config.validate()?;
+        let label = builder.label().to_owned();
+        let dims = config.units * config.latent_dims;
+        let mu = Linear::new(builder, "mu", config.inputs, dims);
+        let start = Init::Constant(config.initial_sigma.ln());
+        let sigma = match config.sigma {
+            SigmaMode::Scalar => Sigma::Parameter(builder.add("log_sigma", [], start)),
+            SigmaMode::PerUnit => Sigma::Parameter(builder.add(
+                "log_sigma",
+                [config.units, config.latent_dims],
+                start,
+            )),
+            SigmaMode::PerUnitInput => {
+                // Small weights: every posterior starts near the initial deviation, whatever its input.
+                let bound = 0.1 / (config.inputs as f64).sqrt();
+                let weight = Init::Uniform(bound);
+                Sigma::Head(Linear::with_init(
+                    builder,
+                    "log_sigma_layer",
+                    config.inputs,
+                    dims,
+                    weight,
+                    start,
+                ))
+            }
+        };
+        let family = config.family.location_scale()?;
+        let prior = match config.prior {
+            LayerPrior::Standard => Prior::StandardNormal,
+            LayerPrior::Learned => {
+                Prior::LearnedNormal(LearnedNormal::new(&mut builder.scope("prior"), dims))
+            }
+        };
+        Ok(Self { label, config, prior, family, mu, sigma, stream })
+    }
+
+    /// The unit that an element of one of the layer's tensors belongs to, from the tensor's shape and the element's
+    /// position: its parameters by their first axis, activities and statistics by their last. `None` for a tensor that
+    /// has no axis of units.
+    #[must_use]
+    pub fn unit_at(&self, shape: &[usize], index: &[usize], parameter: bool) -> Option<usize> {
+        let LayerConfig { units, latent_dims, .. } = self.config;
+        let axis = if parameter { 0 } else { shape.len().checked_sub(1)? };
+        let (&size, &at) = (shape.get(axis)?, index.get(axis)?);
+        match size {
+            _ if size == units * latent_dims => Some(at / latent_dims),
+            _ if size == units => Some(at),
+            _ => None,
+        }
+    }
+
+    /// What it was built from.
+    #[must_use]
+    pub fn config(&self) -> &LayerConfig {
+        &self.config
+    }
+
+    /// The prior of every unit; for units that are not normal, the member of their family with this location and scale.
+    #[must_use]
+    pub fn prior(&self) -> Prior {
+        self.prior
+    }
+
+    /// Its family in the terms of the tape; `None` for normal and log-normal units.
+    pub fn location_scale(&self) -> Option<LocationScale> {
+        self.family
+    }
+
+    /// The name that reports and parameters of the layer begin with.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The noise stream of the layer.
+    #[must_use]
+    pub fn stream(&self) -> u32 {
+        self.stream
+    }
+
+    /// The parameters of the mean head: `weight [units * latent dims, inputs]` and `bias [units * latent dims]`.
+    #[must_use]
+    pub fn mean_parameters(&self) -> [ParameterId; 2] {
+        [self.mu.weight(), self.mu.bias()]
+    }
+
+    /// The mean head.
+    pub(crate) fn mean_map(&self) -> &Linear {
+        &self.mu
+    }
+
+    /// The head of the logarithms of the deviations, or else the parameter that they are.
+    pub(crate) fn log_sigma_map(&self) -> Result<&Linear, ParameterId> {
+        match &self.sigma {
+            Sigma::Head(head) => Ok(head),
+            Sigma::Parameter(id) => Err(*id),
+        }
+    }
+
+    /// What the sum over a unit's means is multiplied by when they are pooled (their mean, if they are sent on as they
+    /// are).
+    pub(crate) fn pool_factor(&self) -> f64 {
+        let k = self.config.latent_dims as f64;
+        match self.config.pooling.unwrap_or(Pool::Mean) {
+            Pool::Mean => 1.0 / k,
+            Pool::Sum => 1.0,
+            Pool::SumSqrtK => 1.0 / k.sqrt(),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Units that are distributions: layers of them, stacks of layers, their statistics, and inference by moments.
+
+pub(crate) mod layer;
+pub mod moments;
+pub(crate) mod non_finite;
+pub(crate) mod stack;
+pub(crate) mod statistics;
+
+pub use layer::{LayerConfig, LayerOutput, LayerPrior, SigmaMode, UnitFamily, VariationalLayer};
+pub use non_finite::{non_finite_report, unit_of_parameter};
+pub use stack::{
+    Activation, Activities, LayerOutputs, MAX_DEPTH, PerLayer, Replaced, Stack, StackLayer,
+    StackLayerConfig, StackOutput, StackPass, TwinUnits, all_units, swapped,
+};
+pub use statistics::UnitStatistics;

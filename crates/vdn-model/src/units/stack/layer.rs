@@ -1,0 +1,270 @@
+//! [`StackLayer`]: distributional and deterministic units side by side, and how they see the layer below.
+
+use crate::core::error::ModelError;
+use crate::core::graph::Graph;
+use crate::core::init::{Builder, Init};
+use crate::core::parameter::Parameters;
+use crate::modules::layer_norm::LayerNorm;
+use crate::modules::linear::Linear;
+use crate::units::layer::{LayerConfig, LayerOutput, VariationalLayer, initialize_rows};
+use crate::units::stack::config::{Activation, StackLayerConfig};
+use crate::units::stack::swap::swapped;
+use vdn_autograd::{Error, Noise, Var};
+use vdn_tensor::{Element, Shape};
+
+/// How the activities below reach those of the layer directly.
+#[derive(Clone, Debug)]
+pub(crate) enum Residual {
+    Same,
+    Projected(Linear),
+}
+
+/// One layer of a [`Stack`](super::Stack).
+#[derive(Clone, Debug)]
+pub struct StackLayer {
+    label: String,
+    config: StackLayerConfig,
+    norm: Option<LayerNorm>,
+    units: Option<VariationalLayer>,
+    deterministic: Option<Linear>,
+    residual: Option<Residual>,
+    prior_stream: u32,
+}
+
+/// What a layer's distributional units send on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The samples of their posteriors.
+    Samples,
+    /// Draws from their prior.
+    FromPrior,
+    /// Their samples, swapped between the windows of the batch.
+    Swapped,
+}
+
+/// What the twin's units send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TwinUnits {
+    /// Their mean: the parameters of the deviations are not used.
+    Mean,
+    /// Their mean times `2 sigmoid(log sigma)`: every parameter is used, so the twin has as many as the layer.
+    Gated,
+}
+
+impl StackLayer {
+    pub(super) fn new<T: Element>(
+        builder: &mut Builder<'_, T>,
+        config: StackLayerConfig,
+        [unit_stream, prior_stream]: [u32; 2],
+    ) -> Result<Self, ModelError> {
+        config.validate()?;
+        let label = builder.label().to_owned();
+        let (inputs, all) = (config.layer.inputs, config.layer.units);
+        let units = config.distributional();
+        let per_unit = config.channels_per_unit();
+        let own = LayerConfig { units, ..config.layer };
+        let variational = match units {
+            0 => None,
+            _ => Some(VariationalLayer::new(builder, own, unit_stream)?),
+        };
+        let others = (all - units) * per_unit;
+        let deterministic =
+            (others > 0).then(|| Linear::new(builder, "deterministic", inputs, others));
+        let norm = config.layer_norm.then(|| LayerNorm::new(builder, "norm", inputs));
+        let residual = config.residual.then(|| match inputs == all * per_unit {
+            true => Residual::Same,
+            false => {
+                let zero = Init::Constant(0.0);
+                let weight = Init::fan_in(inputs);
+                let channels = all * per_unit;
+                let map = Linear::with_init(builder, "residual", inputs, channels, weight, zero);
+                Residual::Projected(map)
+            }
+        });
+        Ok(Self { label, config, norm, units: variational, deterministic, residual, prior_stream })
+    }
+
+    /// What it was built from.
+    #[must_use]
+    pub fn config(&self) -> &StackLayerConfig {
+        &self.config
+    }
+
+    /// Its distributional units; `None` if it has none.
+    #[must_use]
+    pub fn units(&self) -> Option<&VariationalLayer> {
+        self.units.as_ref()
+    }
+
+    /// The map of its deterministic units; `None` if it has none.
+    pub(crate) fn deterministic(&self) -> Option<&Linear> {
+        self.deterministic.as_ref()
+    }
+
+    /// The normalisation of the activities below, where there is one.
+    pub(crate) fn norm(&self) -> Option<&LayerNorm> {
+        self.norm.as_ref()
+    }
+
+    /// How the activities below reach its own directly, where they do.
+    pub(crate) fn residual(&self) -> Option<&Residual> {
+        self.residual.as_ref()
+    }
+
+    /// The number of activities that it sends on.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.config.layer.units * self.config.channels_per_unit()
+    }
+
+    /// What the heads see: the activities below, normalised and activated as configured.
+    pub(super) fn context<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        below: Var,
+    ) -> Result<Var, Error> {
+        graph.labelled(&self.label, |graph| {
+            let normed = match &self.norm {
+                Some(norm) => norm.forward(graph, below)?,
+                None => below,
+            };
+            match self.config.activation {
+                Activation::Identity => Ok(normed),
+                Activation::Gelu => graph.tape.gelu(normed),
+            }
+        })
+    }
+
+    /// Records the layer on the activities below.
+    pub(super) fn forward<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        below: Var,
+        draws: Option<(usize, Noise)>,
+        sent: Sent,
+    ) -> Result<(Var, Option<LayerOutput>), Error> {
+        let h = self.context(graph, below)?;
+        let mut output = None;
+        let distributional = match &self.units {
+            None => None,
+            Some(units) => {
+                let recorded = match draws {
+                    Some((samples, noise)) => units.forward_with(graph, h, samples, noise)?,
+                    None => units.forward(graph, h)?,
+                };
+                output = Some(recorded);
+                Some(match sent {
+                    Sent::Samples => recorded.z,
+                    Sent::Swapped => swapped(graph, recorded.z)?,
+                    Sent::FromPrior => {
+                        let shape = *graph.tape.shape(recorded.z);
+                        let key = graph.noise(self.prior_stream);
+                        units.prior_activities(graph, shape, key)?
+                    }
+                })
+            }
+        };
+        let z = self.join(graph, h, distributional)?;
+        Ok((self.add_residual(graph, z, below)?, output))
+    }
+
+    /// Records the means of its distributional units' posteriors alone, `[rows, units * latent dims]`; `None` if it has none.
+    pub(super) fn means<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        below: Var,
+    ) -> Result<Option<Var>, Error> {
+        let Some(units) = &self.units else { return Ok(None) };
+        let h = self.context(graph, below)?;
+        let mu = units.means(graph, h)?;
+        let shape = *graph.tape.shape(mu);
+        Ok(Some(match *shape.dims() {
+            [samples, batch, dims] => graph.tape.reshape(mu, [samples * batch, dims])?,
+            _ => mu,
+        }))
+    }
+
+    /// Records the layer's twin: no samples.
+    pub(super) fn twin<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        below: Var,
+        twin: TwinUnits,
+    ) -> Result<Var, Error> {
+        let h = self.context(graph, below)?;
+        let distributional = match &self.units {
+            None => None,
+            Some(units) => Some(units.twin_activities(graph, h, twin)?),
+        };
+        let z = self.join(graph, h, distributional)?;
+        self.add_residual(graph, z, below)
+    }
+
+    /// The activities of all units, those of the deterministic ones last: `[samples, batch, channels]`, `samples` 1 as
+    /// long as no unit below or here draws any.
+    fn join<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        h: Var,
+        distributional: Option<Var>,
+    ) -> Result<Var, Error> {
+        let Some(linear) = &self.deterministic else {
+            return Ok(distributional.expect("a layer has at least one unit"));
+        };
+        graph.labelled(&self.label, |graph| {
+            let sent = linear.forward(graph, h)?;
+            let sent = with_samples(graph, sent)?;
+            let Some(z) = distributional else { return Ok(sent) };
+            let shape = graph.tape.shape(z).with_last(graph.tape.shape(sent).last())?;
+            let sent = match *graph.tape.shape(sent) == shape {
+                true => sent,
+                false => graph.tape.broadcast_to(sent, shape)?,
+            };
+            graph.tape.concat(&[z, sent], 2)
+        })
+    }
+
+    fn add_residual<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        z: Var,
+        below: Var,
+    ) -> Result<Var, Error> {
+        match &self.residual {
+            None => Ok(z),
+            Some(residual) => graph.labelled(&self.label, |graph| {
+                let direct = match residual {
+                    Residual::Same => below,
+                    Residual::Projected(map) => map.forward(graph, below)?,
+                };
+                graph.tape.add(z, direct)
+            }),
+        }
+    }
+
+    /// Data-dependent initialisation on contexts `[rows, inputs]`: means of distributional units get the variance
+    /// `energy`, deterministic units the variance that the samples of the others have then.
+    pub(super) fn initialize<T: Element>(
+        &self,
+        parameters: &mut Parameters<T>,
+        h: &[T],
+        energy: f64,
+    ) {
+        if let Some(units) = &self.units {
+            units.initialize(parameters, h, energy);
+        }
+        if let Some(linear) = &self.deterministic {
+            let variance = energy + self.config.layer.initial_sigma.powi(2);
+            initialize_rows(linear, self.config.layer.inputs, parameters, h, variance);
+        }
+    }
+}
+
+/// `[batch, channels]` as `[1, batch, channels]`; three axes stay.
+pub(super) fn with_samples<T: Element>(graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
+    let shape: Shape = *graph.tape.shape(x);
+    match shape.rank() {
+        2 => graph.tape.reshape(x, shape.prepend(1)?),
+        _ => Ok(x),
+    }
+}

@@ -1,0 +1,38 @@
+//! Latents swapped between the windows of a batch: what a forecast owes to *which* latents it sees.
+
+use crate::core::graph::Graph;
+use vdn_autograd::{Error, Var};
+use vdn_tensor::Element;
+use vdn_tensor::noise::NoiseKey;
+
+/// The noise stream of the permutation.
+const STREAM: u32 = 3;
+
+/// `z` `[samples, batch, channels]` with windows swapped, the same in all samples, by a permutation without fixed points.
+/// No gradient passes.
+pub fn swapped<T: Element>(graph: &mut Graph<'_, T>, z: Var) -> Result<Var, Error> {
+    let shape = *graph.tape.shape(z);
+    let [samples, batch, channels] = [0, 1, 2].map(|i| shape.dims()[i]);
+    let order = cycle(graph.noise(STREAM), batch);
+    let from = graph.tape.value(z).data().to_vec();
+    graph.tape.constant_with(shape, |to| {
+        for s in 0..samples {
+            for (row, &other) in order.iter().enumerate() {
+                let place = |row: usize| (s * batch + row) * channels;
+                to[place(row)..][..channels].copy_from_slice(&from[place(other)..][..channels]);
+            }
+        }
+    })
+}
+
+/// A cyclic permutation by Sattolo's algorithm: no element stays where it is.
+fn cycle(key: NoiseKey, len: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..len).collect();
+    for i in (1..len).rev() {
+        let [word, ..] = key.block(i as u32, 0);
+        // 32 random bits over far fewer places: the bias is below len / 2^32.
+        let j = ((u64::from(word) * i as u64) >> 32) as usize;
+        order.swap(i, j);
+    }
+    order
+}

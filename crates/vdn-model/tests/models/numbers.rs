@@ -1,0 +1,25 @@
+//! Numbers for tests that look like nothing in particular.
+
+use vdn_model::Parameters;
+use vdn_tensor::Element;
+use vdn_tensor::noise::NoiseKey;
+
+/// The noise of a pass, unless a test says otherwise.
+pub(crate) const KEY: NoiseKey = NoiseKey::new(11, 0, 3);
+
+/// Normal numbers that look like nothing in particular.
+pub(crate) fn normals(seed: u64, len: usize) -> Vec<f64> {
+    let mut x = vec![0.0; len];
+    NoiseKey::new(seed, 0, 0).fill_normal(0, &mut x);
+    x
+}
+
+/// Moves every parameter by a normal of this deviation, so that nothing is at zero by construction.
+pub(crate) fn scatter<T: Element>(parameters: &mut Parameters<T>, deviation: f64) {
+    for index in 0..parameters.len() {
+        let data = parameters.data_mut(index);
+        let mut noise = vec![T::ZERO; data.len()];
+        NoiseKey::new(100 + index as u64, 0, 0).fill_normal(0, &mut noise);
+        data.iter_mut().zip(noise).for_each(|(p, e)| *p += e * T::from_f64(deviation));
+    }
+}

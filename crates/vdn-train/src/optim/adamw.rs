@@ -1,0 +1,227 @@
+//! AdamW with a clip of the global gradient norm.
+//!
+//! Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019). One pass over memory per parameter; a
+//! parameter without a gradient is left alone, its moments and its step count too.
+
+use crate::error::TrainError;
+use vdn_model::Parameters;
+use vdn_tensor::kernels::{Update, dot, update};
+use vdn_tensor::{Buffer, Element, Real};
+
+/// What AdamW and the gradient clip are set to.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamWConfig {
+    /// Decay rate of the first moment, in `[0, 1)`.
+    pub beta1: f64,
+    /// Decay rate of the second moment, in `[0, 1)`.
+    pub beta2: f64,
+    /// Added to the root of the second moment, above 0.
+    pub epsilon: f64,
+    /// Decoupled weight decay per unit of learning rate, at least 0.
+    pub weight_decay: f64,
+    /// The largest global norm of all gradients together; larger ones are scaled down to it.
+    pub clip_norm: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip_norm: 1.0 }
+    }
+}
+
+impl AdamWConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// A value outside its domain, named.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let checks = [
+            ("beta1", self.beta1, (0.0..1.0).contains(&self.beta1), "in [0, 1)"),
+            ("beta2", self.beta2, (0.0..1.0).contains(&self.beta2), "in [0, 1)"),
+            ("epsilon", self.epsilon, self.epsilon > 0.0, "above 0"),
+            ("weight_decay", self.weight_decay, self.weight_decay >= 0.0, "at least 0"),
+            ("clip_norm", self.clip_norm, self.clip_norm > 0.0, "above 0"),
+        ];
+        for (name, value, good, domain) in checks {
+            if !good {
+                return Err(TrainError::config(format!(
+                    "optimizer.{name} = {value}: has to be {domain}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The moments of one parameter.
+#[derive(Clone, Debug, Default)]
+struct Moments<T> {
+    first: Buffer<T>,
+    second: Buffer<T>,
+    /// How many gradients it has had.
+    count: i32,
+}
+
+/// AdamW over the parameters of one model.
+///
+/// ```
+/// use vdn_forecast::{Forecaster, ForecasterConfig};
+/// use vdn_train::{AdamW, AdamWConfig};
+/// let config = ForecasterConfig { hidden: 8, units: 4, head_hidden: 8, ..ForecasterConfig::default() };
+/// let (_, mut parameters) = Forecaster::new::<f32>(config, 0)?;
+/// let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+/// // The first parameter has a gradient of ones, the others have none. The first step is the learning rate, downhill.
+/// let before = parameters.iter().next().unwrap().tensor().data()[0];
+/// let ones = vec![1.0; parameters.iter().next().unwrap().tensor().data().len()];
+/// let gradients = (0..parameters.len()).map(|i| (i == 0).then_some(&ones[..]));
+/// let norm = optimizer.step(&mut parameters, 1e-3, gradients)?;
+/// assert!((norm - (ones.len() as f64).sqrt()).abs() < 1e-4);
+/// let after = parameters.iter().next().unwrap().tensor().data()[0];
+/// assert!((before - after - 1e-3).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct AdamW<T> {
+    config: AdamWConfig,
+    moments: Vec<Moments<T>>,
+}
+
+/// One step on one number, everything that does not depend on the number taken out.
+struct Step {
+    clip: f64,
+    keep: f64,
+    beta1: f64,
+    beta2: f64,
+    /// The learning rate over the first moment's bias correction.
+    rate: f64,
+    /// The inverse root of the second moment's bias correction.
+    second_scale: f64,
+    epsilon: f64,
+}
+
+impl Update<3, 1> for Step {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [p, m, v]: [R; 3], [g]: [R; 1]) -> [R; 3] {
+        let g = g * g.lit(self.clip);
+        let m = m * g.lit(self.beta1) + g * g.lit(1.0 - self.beta1);
+        let v = v * g.lit(self.beta2) + g * g * g.lit(1.0 - self.beta2);
+        let denominator = v.sqrt() * g.lit(self.second_scale) + g.lit(self.epsilon);
+        [p * g.lit(self.keep) - m * g.lit(self.rate) / denominator, m, v]
+    }
+}
+
+impl<T: Element> AdamW<T> {
+    /// Fresh moments for these parameters.
+    ///
+    /// # Errors
+    /// A value of the configuration outside its domain.
+    pub fn new(config: AdamWConfig, parameters: &Parameters<T>) -> Result<Self, TrainError> {
+        config.validate()?;
+        let moments = parameters.iter().map(|_| Moments::default()).collect();
+        Ok(Self { config, moments })
+    }
+
+    /// One step with the learning rate `rate`; `gradients` yields one gradient (or none) per parameter, in order.
+    /// Returns the global norm of all gradients before the clip.
+    ///
+    /// # Errors
+    /// A gradient that is not finite, with the name of its parameter; nothing is changed then.
+    ///
+    /// # Panics
+    /// A gradient with another number of elements than its parameter, or more gradients than parameters.
+    pub fn step<'g>(
+        &mut self,
+        parameters: &mut Parameters<T>,
+        rate: f64,
+        gradients: impl Iterator<Item = Option<&'g [T]>> + Clone,
+    ) -> Result<f64, TrainError> {
+        let squares: f64 = gradients.clone().flatten().map(|g| dot(g, g).to_f64()).sum();
+        let norm = squares.sqrt();
+        if !norm.is_finite() {
+            return Err(non_finite(parameters, gradients));
+        }
+        let AdamWConfig { beta1, beta2, epsilon, weight_decay, clip_norm } = self.config;
+        let ids: std::ops::Range<usize> = 0..self.moments.len();
+        for (index, gradient) in ids.zip(gradients) {
+            let Some(gradient) = gradient else { continue };
+            let moments = &mut self.moments[index];
+            let data = parameters.data_mut(index);
+            if moments.count == 0 {
+                for moment in [&mut moments.first, &mut moments.second] {
+                    moment.resize(data.len());
+                    moment.fill(T::ZERO);
+                }
+            }
+            moments.count += 1;
+            let step = Step {
+                clip: (clip_norm / (norm + 1e-6)).min(1.0),
+                keep: 1.0 - rate * weight_decay,
+                beta1,
+                beta2,
+                rate: rate / (1.0 - beta1.powi(moments.count)),
+                second_scale: 1.0 / (1.0 - beta2.powi(moments.count)).sqrt(),
+                epsilon,
+            };
+            update(&step, [data, &mut moments.first, &mut moments.second], [gradient]);
+        }
+        Ok(norm)
+    }
+
+    /// Follows a change of parameter `index`: its rows, divided evenly among `factors`, were multiplied by them.
+    ///
+    /// A gradient is a covector: where a weight `w` became `s w`, one that was `g` counts as `g / s`. So the first moment
+    /// is divided by `s`, the second by `s^2`; the step that they ask for stays, and gradients to come are weighed against
+    /// moments of their own scale. A moment that does not exist yet is left alone.
+    ///
+    /// # Panics
+    /// There is no such parameter.
+    pub fn rescale_rows(&mut self, index: usize, factors: &[f64]) {
+        let moments = &mut self.moments[index];
+        if moments.count == 0 || factors.is_empty() {
+            return;
+        }
+        let rows = moments.first.len() / factors.len();
+        for (i, &factor) in factors.iter().enumerate() {
+            if factor == 1.0 {
+                continue;
+            }
+            let range = i * rows..(i + 1) * rows;
+            let inverse = 1.0 / factor;
+            for m in &mut moments.first[range.clone()] {
+                *m = T::from_f64(m.to_f64() * inverse);
+            }
+            for v in &mut moments.second[range] {
+                *v = T::from_f64(v.to_f64() * inverse * inverse);
+            }
+        }
+    }
+
+    /// The first and second moments of parameter `index`; `None` if it never had a gradient.
+    #[must_use]
+    pub fn moments(&self, index: usize) -> Option<(&[T], &[T])> {
+        let moments = &self.moments[index];
+        (moments.count > 0).then(|| (&moments.first[..], &moments.second[..]))
+    }
+}
+
+/// Which gradient is not finite.
+#[cold]
+fn non_finite<'g, T: Element>(
+    parameters: &Parameters<T>,
+    gradients: impl Iterator<Item = Option<&'g [T]>>,
+) -> TrainError {
+    let mut largest = (0.0, "", 0);
+    for (parameter, gradient) in parameters.iter().zip(gradients) {
+        for (element, g) in gradient.unwrap_or_default().iter().enumerate() {
+            if !g.is_finite() {
+                let parameter = parameter.name().to_owned();
+                return TrainError::NonFiniteGradient { parameter, element };
+            }
+            if g.to_f64().abs() > largest.0 {
+                largest = (g.to_f64().abs(), parameter.name(), element);
+            }
+        }
+    }
+    TrainError::GradientOverflow { parameter: largest.1.to_owned(), element: largest.2 }
+}

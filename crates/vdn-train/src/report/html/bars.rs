@@ -1,0 +1,96 @@
+//! Bars over bins: histograms.
+
+use crate::report::html::axes::{Frame, Scale, figure, nothing, put, tip};
+
+/// A histogram.
+#[derive(Clone, Debug, Default)]
+pub struct Bars {
+    /// Above it.
+    pub title: String,
+    /// Below it.
+    pub note: String,
+    /// Under the horizontal axis.
+    pub x_label: String,
+    /// Beside the vertical axis.
+    pub y_label: String,
+    /// The bins' edges, one more than heights, ascending.
+    pub edges: Vec<f64>,
+    /// Their heights.
+    pub heights: Vec<f64>,
+    /// A height to compare with.
+    pub expected: Option<f64>,
+}
+
+impl Bars {
+    /// The histogram of `values` in so many bins; those that are not finite are left out.
+    pub fn of(values: &[f64], bins: usize) -> Self {
+        let finite = || values.iter().copied().filter(|x| x.is_finite());
+        let (low, high) =
+            finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
+        if low > high {
+            return Self::default();
+        }
+        let high = if high > low { high } else { low + low.abs().max(1.0) * 1e-3 };
+        let width = (high - low) / bins as f64;
+        let mut heights = vec![0.0; bins];
+        for x in finite() {
+            heights[(((x - low) / width) as usize).min(bins - 1)] += 1.0;
+        }
+        let edges = (0..=bins).map(|i| low + width * i as f64).collect();
+        Self { edges, heights, ..Self::default() }
+    }
+
+    /// The figure.
+    pub fn draw(&self) -> String {
+        let (Some(&first), Some(&last)) = (self.edges.first(), self.edges.last()) else {
+            return nothing(&self.title, &self.note);
+        };
+        let [x_ends, y_ends] = Frame::ends(0);
+        let highest = self.heights.iter().copied().chain(self.expected).fold(0.0, f64::max);
+        let top = if highest > 0.0 { 1.05 * highest } else { 1.0 };
+        let frame = Frame {
+            x: Scale::exact([first, last], x_ends),
+            y: Scale::exact([0.0, top], y_ends),
+            x_label: self.x_label.clone(),
+            y_label: self.y_label.clone(),
+        };
+        let mut out = String::new();
+        frame.draw(&mut out);
+        for (edges, &height) in self.edges.windows(2).zip(&self.heights) {
+            let (Some(left), Some(right), Some(y)) =
+                (frame.x.at(edges[0]), frame.x.at(edges[1]), frame.y.at(height))
+            else {
+                continue;
+            };
+            let (width, tall) = ((right - left - 1.0).max(0.5), y_ends[0] - y);
+            let tip = tip(&self.y_label, 0.5 * (edges[0] + edges[1]), height);
+            put(
+                &mut out,
+                format_args!(
+                    "<rect class=\"f b9\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{tall:.1}\">{tip}</rect>"
+                ),
+            );
+        }
+        if let Some(y) = self.expected.and_then(|height| frame.y.at(height)) {
+            put(
+                &mut out,
+                format_args!("<path class=\"l k d\" d=\"M{} {y:.1}H{}\"/>", x_ends[0], x_ends[1]),
+            );
+        }
+        figure(&self.title, &self.note, &out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_finite_value_is_in_one_bin() {
+        let bars = Bars::of(&[0.0, 1.0, 1.0, 2.0, f64::INFINITY, f64::NAN], 4);
+        assert_eq!(bars.heights, [1.0, 0.0, 2.0, 1.0]);
+        assert_eq!(bars.edges, [0.0, 0.5, 1.0, 1.5, 2.0]);
+        assert_eq!(Bars::of(&[3.0, 3.0], 3).heights.iter().sum::<f64>(), 2.0);
+        assert!(Bars::of(&[], 3).draw().contains("no numbers"));
+    }
+}

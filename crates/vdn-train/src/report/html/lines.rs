@@ -1,0 +1,163 @@
+//! Lines over a common axis, with areas between two of them: histories, fans.
+
+use crate::report::html::axes::{
+    Entry, Frame, Scale, figure, legend, legend_lines, nothing, put, tip,
+};
+use std::fmt::Write;
+
+/// A line.
+#[derive(Clone, Debug, Default)]
+pub struct Series {
+    /// In the legend.
+    pub name: String,
+    /// Its points from left to right; one that is not finite leaves a gap.
+    pub points: Vec<[f64; 2]>,
+    /// Whether it is drawn broken: a limit, not a measurement.
+    pub dashed: bool,
+}
+
+/// The area between a lower and an upper line.
+#[derive(Clone, Debug, Default)]
+pub struct Band {
+    /// In the legend.
+    pub name: String,
+    /// Place, lower and upper end.
+    pub points: Vec<[f64; 3]>,
+}
+
+/// Lines and areas.
+#[derive(Clone, Debug, Default)]
+pub struct LineChart {
+    /// Above it.
+    pub title: String,
+    /// Below it: what it shows, for who has not seen it before.
+    pub note: String,
+    /// Under the horizontal axis.
+    pub x_label: String,
+    /// Beside the vertical axis.
+    pub y_label: String,
+    /// Areas, the widest first.
+    pub bands: Vec<Band>,
+    /// Lines.
+    pub series: Vec<Series>,
+    /// A place to mark, and its name.
+    pub mark: Option<(f64, String)>,
+    /// Whether the vertical axis is logarithmic.
+    pub logarithmic: bool,
+}
+
+/// Lines that differ in colour.
+const COLOURS: usize = 5;
+/// A point is drawn, and says its numbers, where there are at most so many.
+const POINTS: usize = 60;
+
+impl LineChart {
+    /// The figure.
+    pub fn draw(&self) -> String {
+        let finite = |points: &[[f64; 2]]| points.iter().any(|p| p.iter().all(|x| x.is_finite()));
+        if !self.series.iter().any(|s| finite(&s.points)) {
+            return nothing(&self.title, &self.note);
+        }
+        let mut entries: Vec<Entry<'_>> = Vec::new();
+        for (i, series) in self.series.iter().enumerate() {
+            let dash = if series.dashed { " d" } else { "" };
+            entries.push((&series.name, format!("l s{}{dash}", i % COLOURS)));
+        }
+        for (i, band) in self.bands.iter().enumerate() {
+            entries.push((&band.name, format!("f b{i}")));
+        }
+        if let Some((_, name)) = &self.mark {
+            entries.push((name, "l k".to_owned()));
+        }
+        let one = self.series.len() == 1 && entries.len() == 1;
+        let entries = if one { &[][..] } else { &entries[..] };
+        let [x_ends, y_ends] = Frame::ends(legend_lines(entries));
+        let lines = || self.series.iter().flat_map(|s| s.points.iter().copied());
+        let areas = || self.bands.iter().flat_map(|b| b.points.iter().copied());
+        let frame = Frame {
+            x: Scale::over(lines().map(|p| p[0]).chain(areas().map(|p| p[0])), x_ends, false),
+            y: Scale::over(
+                lines().map(|p| p[1]).chain(areas().flat_map(|p| [p[1], p[2]])),
+                y_ends,
+                self.logarithmic,
+            ),
+            x_label: self.x_label.clone(),
+            y_label: self.y_label.clone(),
+        };
+        let mut out = String::new();
+        frame.draw(&mut out);
+        for (i, band) in self.bands.iter().enumerate() {
+            area(&mut out, &frame, band, i);
+        }
+        if let Some(x) = self.mark.as_ref().and_then(|(x, _)| frame.x.at(*x)) {
+            put(
+                &mut out,
+                format_args!("<path class=\"l k\" d=\"M{x:.1} {}V{}\"/>", y_ends[0], y_ends[1]),
+            );
+        }
+        for (i, series) in self.series.iter().enumerate() {
+            line(&mut out, &frame, series, i);
+        }
+        legend(&mut out, entries);
+        figure(&self.title, &self.note, &out)
+    }
+}
+
+fn area(out: &mut String, frame: &Frame, band: &Band, index: usize) {
+    let place = |x: f64, y: f64| Some([frame.x.at(x)?, frame.y.at(y)?]);
+    let lower = band.points.iter().filter_map(|&[x, low, _]| place(x, low));
+    let upper = band.points.iter().rev().filter_map(|&[x, _, high]| place(x, high));
+    let mut path = String::new();
+    for [x, y] in lower.chain(upper) {
+        let letter = if path.is_empty() { 'M' } else { 'L' };
+        write!(path, "{letter}{x:.1} {y:.1}").expect("writing to a string cannot fail");
+    }
+    if !path.is_empty() {
+        put(out, format_args!("<path class=\"f b{index}\" d=\"{path}Z\"/>"));
+    }
+}
+
+fn line(out: &mut String, frame: &Frame, series: &Series, index: usize) {
+    let colour = index % COLOURS;
+    let (mut path, mut open, mut points) = (String::new(), false, String::new());
+    for &[x, y] in &series.points {
+        let (Some(at_x), Some(at_y)) = (frame.x.at(x), frame.y.at(y)) else {
+            open = false;
+            continue;
+        };
+        let letter = if open { 'L' } else { 'M' };
+        write!(path, "{letter}{at_x:.1} {at_y:.1}").expect("writing to a string cannot fail");
+        if series.points.len() <= POINTS {
+            let tip = tip(&series.name, x, y);
+            // Of a limit the numbers are there, and no marks.
+            let class = if series.dashed { "h".to_owned() } else { format!("p s{colour}") };
+            write!(
+                points,
+                "<circle class=\"{class}\" cx=\"{at_x:.1}\" cy=\"{at_y:.1}\" r=\"2\">{tip}</circle>"
+            )
+            .expect("writing to a string cannot fail");
+        }
+        open = true;
+    }
+    let dash = if series.dashed { " d" } else { "" };
+    put(out, format_args!("<path class=\"l s{colour}{dash}\" d=\"{path}\"/>{points}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_stay_gaps_and_nothing_is_said_to_be_nothing() {
+        let points = vec![[1.0, 1.0], [2.0, f64::NAN], [3.0, 2.0], [4.0, 3.0]];
+        let series = vec![Series { name: "a<b".into(), points, dashed: false }];
+        let chart = LineChart { title: "t".into(), series, ..LineChart::default() };
+        let svg = chart.draw();
+        let path = svg.split("class=\"l s0\" d=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert_eq!((path.matches('M').count(), path.matches('L').count()), (2, 1), "{path}");
+        assert_eq!(svg.matches("<circle").count(), 3);
+        assert!(svg.contains("a&lt;b: 1.000, 1.000") && !svg.contains("NaN"));
+        let empty = LineChart { title: "t".into(), ..LineChart::default() };
+        assert!(empty.draw().contains("no numbers"));
+    }
+}

@@ -1,0 +1,3 @@
+//! Pages about runs.
+
+pub mod html;

@@ -1,0 +1,228 @@
+//! Which checkpoints are good: a gate on the units' bands, and a score that weighs the fit against them (spec section 8;
+//! both as in the reference).
+//!
+//! ```text
+//! valid  before the gate's epoch, or: high <= 0.12, inside >= 0.50, not (low > 0.48 and inside < 0.58), band <= 6 * 1.5
+//! score  nll + 6 relu(low - 0.20)^2 + 12 relu(high - 0.10)^2 + 10 relu(0.58 - inside)^2 + 0.25 relu(band - 1.5)^2
+//!            + relu(kl - cap)^2 / cap^2 + 1e6 if not valid
+//! ```
+//!
+//! In a configuration, with the defaults:
+//!
+//! ```toml
+//! [train]
+//! selection = "score"
+//! [selection]
+//! gate_epoch = 4       # the first epoch, counted from 1, that has to pass the gate
+//! high_max = 0.12
+//! inside_min = 0.50
+//! low_max = 0.48
+//! inside_target = 0.58
+//! band_cap = 1.5
+//! low_target = 0.20
+//! high_target = 0.10
+//! invalid = 1e6
+//! # kl_cap = 100.0     # nats per window; left out: the KL costs nothing
+//! ```
+
+use crate::error::TrainError;
+use serde::{Deserialize, Serialize};
+
+/// The thresholds of the gate and the score.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelectionRule {
+    /// The first epoch, counted from 1, that has to pass the gate.
+    pub gate_epoch: u64,
+    /// The largest share of units above their band.
+    pub high_max: f64,
+    /// The least share of units inside.
+    pub inside_min: f64,
+    /// The share below that is too large unless enough are inside.
+    pub low_max: f64,
+    /// The share inside that is wanted.
+    pub inside_target: f64,
+    /// The band penalty (without its weight) that costs nothing; the gate closes at six times this.
+    pub band_cap: f64,
+    /// The share below that costs nothing.
+    pub low_target: f64,
+    /// The share above that costs nothing.
+    pub high_target: f64,
+    /// What an epoch that fails the gate pays.
+    pub invalid: f64,
+    /// The KL in nats per window from which on it costs; left out: it never does.
+    pub kl_cap: Option<f64>,
+}
+
+impl Default for SelectionRule {
+    fn default() -> Self {
+        Self {
+            gate_epoch: 4,
+            high_max: 0.12,
+            inside_min: 0.50,
+            low_max: 0.48,
+            inside_target: 0.58,
+            band_cap: 1.5,
+            low_target: 0.20,
+            high_target: 0.10,
+            invalid: 1e6,
+            kl_cap: None,
+        }
+    }
+}
+
+/// What an epoch's validation showed; what is missing counts as harmless.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Candidate {
+    /// The epoch, from 1.
+    pub epoch: Option<u64>,
+    /// The predictive score in nats per time step.
+    pub nll: Option<f64>,
+    /// The squared error, which stands in for a missing score.
+    pub mse: Option<f64>,
+    /// The share of units below their band.
+    pub low: Option<f64>,
+    /// The share of units above it.
+    pub high: Option<f64>,
+    /// The share inside; what the other two leave, if it is missing.
+    pub inside: Option<f64>,
+    /// The band penalty.
+    pub band: Option<f64>,
+    /// The KL in nats per window.
+    pub kl: Option<f64>,
+}
+
+impl Candidate {
+    /// What the shares outside leave: `clamp(1 - low - high, 0, 1)`.
+    #[must_use]
+    pub fn inside_from_shares(&self) -> f64 {
+        (1.0 - self.low.unwrap_or(0.0) - self.high.unwrap_or(0.0)).clamp(0.0, 1.0)
+    }
+
+    fn has_nan(&self) -> bool {
+        let Self { epoch: _, nll, mse, low, high, inside, band, kl } = *self;
+        [nll, mse, low, high, inside, band, kl].into_iter().flatten().any(f64::is_nan)
+    }
+
+    fn inside(&self) -> f64 {
+        self.inside.unwrap_or_else(|| self.inside_from_shares())
+    }
+}
+
+impl SelectionRule {
+    /// Checks every value.
+    ///
+    /// ```
+    /// use vdn_forecast::RunConfig;
+    /// let config = RunConfig::from_toml("[selection]\nhigh_max = 1.2\n")?;
+    /// let reason = config.validate().unwrap_err().to_string();
+    /// assert!(reason.contains("selection.high_max = 1.2: has to be in [0, 1]"));
+    /// # Ok::<(), vdn_train::TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first that is wrong, named: shares are in [0, 1], `band_cap` and `invalid` at least 0, `kl_cap` above 0, all of them
+    /// finite.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let refuse = |name: &str, value: f64, domain: &str| {
+            Err(TrainError::config(format!("selection.{name} = {value}: has to be {domain}")))
+        };
+        for (name, share) in [
+            ("high_max", self.high_max),
+            ("inside_min", self.inside_min),
+            ("low_max", self.low_max),
+            ("inside_target", self.inside_target),
+            ("low_target", self.low_target),
+            ("high_target", self.high_target),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                return refuse(name, share, "in [0, 1]");
+            }
+        }
+        for (name, value) in [("band_cap", self.band_cap), ("invalid", self.invalid)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return refuse(name, value, "at least 0 and finite");
+            }
+        }
+        match self.kl_cap {
+            Some(cap) if !(cap > 0.0 && cap.is_finite()) => {
+                refuse("kl_cap", cap, "above 0 and finite")
+            }
+            // TOML has no larger integers.
+            _ if self.gate_epoch > i64::MAX as u64 => {
+                let epoch = self.gate_epoch;
+                Err(TrainError::config(format!(
+                    "selection.gate_epoch = {epoch}: has to be below 2^63"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an epoch passes the gate.
+    #[must_use]
+    pub fn valid(&self, seen: &Candidate) -> bool {
+        let (low, high) = (seen.low.unwrap_or(0.0), seen.high.unwrap_or(0.0));
+        let inside = seen.inside();
+        let failed = high > self.high_max
+            || inside < self.inside_min
+            || (low > self.low_max && inside < self.inside_target)
+            || seen.band.unwrap_or(0.0) > 6.0 * self.band_cap;
+        !failed && !seen.has_nan() || seen.epoch.is_some_and(|epoch| epoch < self.gate_epoch)
+    }
+
+    /// The score of an epoch; smaller is better. Infinite where a measure is not a number.
+    ///
+    /// ```
+    /// use vdn_train::{Candidate, SelectionRule};
+    /// let rule = SelectionRule::default();
+    /// let good = Candidate { nll: Some(0.7), low: Some(0.1), high: Some(0.1), ..Candidate::default() };
+    /// assert_eq!(rule.score(&good), 0.7);
+    /// let bad = Candidate { high: Some(0.2), ..good };
+    /// assert!(rule.score(&bad) > 1e5);
+    /// ```
+    #[must_use]
+    pub fn score(&self, seen: &Candidate) -> f64 {
+        if seen.has_nan() {
+            return f64::INFINITY;
+        }
+        let excess = |x: f64| x.max(0.0).powi(2);
+        let base = seen.nll.or(seen.mse).unwrap_or(1e18);
+        let (low, high) = (seen.low.unwrap_or(0.0), seen.high.unwrap_or(0.0));
+        let mut score = base
+            + 6.0 * excess(low - self.low_target)
+            + 12.0 * excess(high - self.high_target)
+            + 10.0 * excess(self.inside_target - seen.inside())
+            + 0.25 * excess(seen.band.unwrap_or(0.0) - self.band_cap);
+        if let Some(cap) = self.kl_cap {
+            score += excess(seen.kl.unwrap_or(0.0) - cap) / (cap * cap + 1e-12);
+        }
+        if !self.valid(seen) {
+            score += self.invalid;
+        }
+        score
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_number_is_never_good() {
+        let rule = SelectionRule { kl_cap: Some(10.0), ..SelectionRule::default() };
+        let good = Candidate { epoch: Some(9), nll: Some(0.7), ..Candidate::default() };
+        assert!(rule.valid(&good) && rule.score(&good) == 0.7);
+        let nan = Some(f64::NAN);
+        for bad in [
+            Candidate { nll: nan, ..good },
+            Candidate { low: nan, ..good },
+            Candidate { high: nan, ..good },
+            Candidate { inside: nan, ..good },
+            Candidate { band: nan, ..good },
+            Candidate { kl: nan, ..good },
+        ] {
+            assert!(!rule.valid(&bad) && rule.score(&bad) == f64::INFINITY, "{bad:?}");
+        }
+    }
+}

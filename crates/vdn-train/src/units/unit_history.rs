@@ -1,0 +1,420 @@
+//! [`UnitHistory`]: every unit in every epoch, in one compact file, `units.npy`.
+//!
+//! The file is an array in NumPy's format 1.0 (`numpy.load` reads it), `float32`, little-endian, C order, of the shape
+//! `[epochs, measures, units]`. Row `e` belongs to line `e` of `history.csv` (epoch `e + 1`). The measures, in the order
+//! of [`UNIT_MEASURES`], on the validation windows after the epoch:
+//!
+//! | | measure | unit |
+//! |---|---|---|
+//! | 0 | `rate` | nats per latent dimension |
+//! | 1 | `kl` | nats per latent dimension |
+//! | 2 | `mismatch` | nats per latent dimension |
+//! | 3 | `energy` | the mean of `mu^2` |
+//! | 4 | `sigma` | the root of the mean variance |
+//! | 5 | `beta` | the weight of the unit's KL, against the score in nats per time step |
+//! | 6 | `signal_to_noise` | `C2 / V` |
+//! | 7 | `drift` | nats per latent dimension since the epoch before; NaN in the first |
+//! | 8 | `state` | 0: the unit lives; else the code of the gravest reason why not ([`Reason::code`]) |
+//! | 9 | `low` | the lower bound of the unit's energy band in this epoch; in layers with bands alone |
+//! | 10 | `high` | the upper bound |
+//!
+//! 36 bytes for each unit and epoch, 44 with bands: 24 epochs of 1024 units are 885 kB, or 1.08 MB. A twin has no such file, a
+//! model of several layers one for each ([`layer_file`]). Files of layers with bands from before the bounds were recorded have
+//! the first nine measures and are read all the same.
+
+use crate::error::TrainError;
+use crate::run::atomic_file::write_atomically;
+use std::path::{Path, PathBuf};
+use vdn_model::controllers::EnergyBand;
+use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, Living, Reason, Seen};
+
+/// What is kept of each unit and epoch, in the file's order; `low` and `high` in layers with energy bands alone.
+pub const UNIT_MEASURES: [&str; 11] = [
+    "rate",
+    "kl",
+    "mismatch",
+    "energy",
+    "sigma",
+    "beta",
+    "signal_to_noise",
+    "drift",
+    "state",
+    "low",
+    "high",
+];
+
+/// Those of a layer without bands: all but the last two.
+const WITHOUT_BANDS: usize = UNIT_MEASURES.len() - 2;
+
+const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
+
+/// The file of layer number `layer`, from 1, of a model of `depth` layers, where `file` is that of a model of one.
+///
+/// ```
+/// use std::path::Path;
+/// use vdn_train::layer_file;
+/// assert_eq!(layer_file(Path::new("run/units.npy"), 1, 1), Path::new("run/units.npy"));
+/// assert_eq!(layer_file(Path::new("run/units.npy"), 2, 3), Path::new("run/units-layer2.npy"));
+/// ```
+#[must_use]
+pub fn layer_file(file: &Path, layer: usize, depth: usize) -> PathBuf {
+    let part = |part: Option<&std::ffi::OsStr>| {
+        part.map_or_else(String::new, |part| part.to_string_lossy().into_owned())
+    };
+    match depth {
+        1 => file.to_owned(),
+        _ => {
+            let (stem, extension) = (part(file.file_stem()), part(file.extension()));
+            file.with_file_name(format!("{stem}-layer{layer}.{extension}"))
+        }
+    }
+}
+
+/// Measures of every unit in every epoch.
+///
+/// ```
+/// use vdn_train::UnitHistory;
+/// let history = UnitHistory::new(1024);
+/// assert_eq!((history.epochs(), history.units()), (0, 1024));
+/// assert!(UnitHistory::measure("rate").is_some() && !history.has_bands());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitHistory {
+    units: usize,
+    /// How many of [`UNIT_MEASURES`] there are of each unit.
+    measures: usize,
+    values: Vec<f32>,
+}
+
+impl Default for UnitHistory {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+impl UnitHistory {
+    /// Of a layer of so many units, without epochs yet. Whether it has bands is what the first epoch says.
+    #[must_use]
+    pub fn new(units: usize) -> Self {
+        Self { units, measures: WITHOUT_BANDS, values: Vec::new() }
+    }
+
+    /// Whether the bounds of the units' energy bands are recorded.
+    #[must_use]
+    pub fn has_bands(&self) -> bool {
+        self.measures > WITHOUT_BANDS
+    }
+
+    /// The place of a measure in [`UNIT_MEASURES`].
+    #[must_use]
+    pub fn measure(name: &str) -> Option<usize> {
+        UNIT_MEASURES.iter().position(|&measure| measure == name)
+    }
+
+    /// Adds an epoch.
+    ///
+    /// # Panics
+    /// The measures are those of another layer.
+    pub fn push(&mut self, diagnostics: &Diagnostics, living: &Living, drift: Option<&[f64]>) {
+        let d = diagnostics;
+        let banded = d.band.as_ref().map_or(self.units, EnergyBand::len);
+        let counts = [d.units(), living.units(), drift.map_or(self.units, <[f64]>::len), banded];
+        assert_eq!(counts, [self.units; 4], "measures of another layer");
+        if self.values.is_empty() && d.band.is_some() {
+            self.measures = UNIT_MEASURES.len();
+        }
+        assert_eq!(d.band.is_some(), self.has_bands(), "bands in some epochs and not in others");
+        for of in [&d.rate, &d.kl, &d.mismatch, &d.energy, &d.sigma, &d.beta, &d.signal_to_noise] {
+            self.values.extend(of.iter().map(|&x| x as f32));
+        }
+        match drift {
+            Some(drift) => self.values.extend(drift.iter().map(|&x| x as f32)),
+            None => self.values.extend(std::iter::repeat_n(f32::NAN, self.units)),
+        }
+        let code = |reason: Option<Reason>| f32::from(reason.map_or(0, Reason::code));
+        self.values.extend(living.gravest().map(code));
+        for bounds in d.band.iter().flat_map(|band| [&band.lo, &band.hi]) {
+            self.values.extend(bounds.iter().map(|&x| x as f32));
+        }
+    }
+
+    /// Epochs recorded.
+    #[must_use]
+    pub fn epochs(&self) -> usize {
+        self.values.len() / (self.measures * self.units).max(1)
+    }
+
+    /// The number of units.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.units
+    }
+
+    /// One measure of all units after one epoch, counted from 0; `None` if there is no such epoch or measure.
+    #[must_use]
+    pub fn get(&self, epoch: usize, measure: usize) -> Option<&[f32]> {
+        if measure >= self.measures {
+            return None;
+        }
+        let start = (epoch * self.measures + measure) * self.units;
+        self.values.get(start..start + self.units)
+    }
+
+    /// The energies of all units after one epoch, counted from 0, with the lower and the upper bounds of their bands; `None`
+    /// without bands, or without such an epoch.
+    #[must_use]
+    pub fn energy_and_band(&self, epoch: usize) -> Option<[&[f32]; 3]> {
+        let of = |name| self.get(epoch, Self::measure(name)?);
+        Some([of("energy")?, of("low")?, of("high")?])
+    }
+
+    /// What the epochs up to `epoch` (counted from 0) showed of the units, as training saw it, in single precision;
+    /// `losses` are the training losses of the epochs.
+    #[must_use]
+    pub fn seen(&self, epoch: usize, losses: &[f64], thresholds: &CollapseThresholds) -> Seen {
+        let row = |epoch: usize, measure: &str| {
+            let row = Self::measure(measure).and_then(|measure| self.get(epoch, measure));
+            row.unwrap_or_default().iter().map(|&x| f64::from(x)).collect::<Vec<f64>>()
+        };
+        let known = epoch > 0 && epoch < self.epochs();
+        let over = thresholds.drift_epochs.max(1);
+        let mean_drift = || {
+            let mut mean = vec![0.0; self.units];
+            for epoch in epoch + 1 - over..=epoch {
+                mean.iter_mut().zip(row(epoch, "drift")).for_each(|(m, x)| *m += x / over as f64);
+            }
+            mean
+        };
+        let epochs = thresholds.growth_epochs;
+        let growing = || {
+            let levels = |measure| -> Vec<Vec<f64>> {
+                (epoch - epochs..=epoch).map(|epoch| row(epoch, measure)).collect()
+            };
+            let of = [levels("energy"), levels("kl")];
+            let grew = |unit: usize| {
+                let unit = |of: &Vec<Vec<f64>>| of.iter().map(|x| x[unit]).collect::<Vec<_>>();
+                of.iter().any(|of| thresholds.grew(&unit(of)))
+            };
+            (0..self.units).map(grew).collect()
+        };
+        let change = losses.get(epoch).zip(epoch.checked_sub(over).and_then(|i| losses.get(i)));
+        Seen {
+            drift: known.then(|| row(epoch, "drift")),
+            mean_drift: (known && epoch >= over).then(mean_drift),
+            loss_change: change.map(|(now, before)| now - before),
+            growing: (known && epochs > 0 && epoch >= epochs).then(growing),
+        }
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
+        let (epochs, measures, units) = (self.epochs(), self.measures, self.units);
+        let mut header = format!(
+            "{{'descr': '<f4', 'fortran_order': False, 'shape': ({epochs}, {measures}, {units}), }}"
+        );
+        // Magic, two bytes of length, header: padded with blanks to a multiple of 64, ending in a line break.
+        while !(MAGIC.len() + 2 + header.len() + 1).is_multiple_of(64) {
+            header.push(' ');
+        }
+        header.push('\n');
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend(self.values.iter().flat_map(|x| x.to_le_bytes()));
+        write_atomically(path, &bytes)
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what [`UnitHistory::write`] writes.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
+        let refuse = |reason: &str| TrainError::format(path, reason);
+        let not_ours = "is not an array of 32-bit numbers as this program writes it";
+        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| refuse(not_ours))?;
+        let (length, rest) = rest.split_first_chunk::<2>().ok_or_else(|| refuse(not_ours))?;
+        let length = usize::from(u16::from_le_bytes(*length));
+        let (header, data) = rest.split_at_checked(length).ok_or_else(|| refuse(not_ours))?;
+        let header = std::str::from_utf8(header).map_err(|_| refuse(not_ours))?;
+        if !header.contains("'<f4'") || !header.contains("'fortran_order': False") {
+            return Err(refuse(not_ours));
+        }
+        let shape = header.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+        let shape: Option<Vec<usize>> =
+            shape.and_then(|(shape, _)| shape.split(',').map(|n| n.trim().parse().ok()).collect());
+        let Some(&[epochs, measures, units]) = shape.as_deref() else {
+            return Err(refuse("has another shape than [epochs, measures, units]"));
+        };
+        if ![WITHOUT_BANDS, UNIT_MEASURES.len()].contains(&measures) {
+            return Err(refuse(&format!(
+                "has {measures} measures of each unit, this program has {WITHOUT_BANDS}, or {} with energy bands",
+                UNIT_MEASURES.len()
+            )));
+        }
+        let numbers = epochs.checked_mul(measures).and_then(|n| n.checked_mul(units));
+        if numbers.and_then(|n| n.checked_mul(4)) != Some(data.len()) {
+            return Err(refuse("does not hold as many numbers as its shape says"));
+        }
+        let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        Ok(Self { units, measures, values: data.chunks_exact(4).map(number).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vdn_model::UnitStatistics;
+    use vdn_model::diagnostics::{EpochView, Evidence, LayerContext, RowCounts, UnitBudget, Watch};
+
+    fn epoch(spread: f64) -> (Diagnostics, Living) {
+        epoch_in(spread, None)
+    }
+
+    fn epoch_in(spread: f64, band: Option<&EnergyBand>) -> (Diagnostics, Living) {
+        let mut statistics = UnitStatistics::new();
+        statistics.merge(8, &[0.0, 1.0], &[spread, 0.0], &[0.0, 0.0], &[0.0, 0.0]);
+        let context = LayerContext {
+            label: "layer",
+            latent_dims: 1,
+            beta: &[1e-4, 2e-4],
+            band,
+            prior_variance: &[],
+        };
+        let found = Diagnostics::new(&statistics, &RowCounts::new(2, 1), &context).unwrap();
+        let living = Living::new(
+            &Evidence::new(&found),
+            &CollapseThresholds::default(),
+            &UnitBudget::default(),
+        );
+        (found, living)
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_is_what_numpy_expects() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("units.npy");
+        let mut history = UnitHistory::new(2);
+        let (first, living) = epoch(0.4);
+        history.push(&first, &living, None);
+        let (second, living) = epoch(0.5);
+        history.push(&second, &living, Some(&[0.25, 0.0]));
+        history.write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let data = 2 * 9 * 2 * 4;
+        assert_eq!((bytes.len() - data) % 64, 0);
+        assert_eq!(bytes[bytes.len() - data - 1], b'\n');
+        let read = UnitHistory::read(&path).unwrap();
+        assert_eq!((read.epochs(), read.units()), (2, 2));
+        let of = |epoch, name| read.get(epoch, UnitHistory::measure(name).unwrap()).unwrap();
+        assert_eq!(of(0, "rate"), [(0.5 * 1.4_f64.ln()) as f32, 0.0]);
+        assert_eq!(of(1, "energy"), [0.5, 1.0]);
+        assert_eq!(of(1, "beta"), [1e-4, 2e-4]);
+        assert!(of(0, "drift")[0].is_nan());
+        assert_eq!(of(1, "drift"), [0.25, 0.0]);
+        let frozen = vdn_model::diagnostics::CollapseMode::Frozen;
+        assert_eq!(of(1, "state"), [0.0, f32::from(Reason::Collapse(frozen).code())]);
+        assert_eq!((read.get(2, 0), read.get(0, 9), read.has_bands()), (None, None, false));
+    }
+
+    #[test]
+    fn bounds_of_bands_are_kept_of_layers_that_have_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("units.npy");
+        let mut history = UnitHistory::new(2);
+        for scale in [1.0, 1.5] {
+            let band = EnergyBand { lo: vec![0.25 * scale, 0.5], hi: vec![0.5 * scale, 4.0] };
+            let (found, living) = epoch_in(0.4, Some(&band));
+            history.push(&found, &living, None);
+        }
+        history.write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(String::from_utf8_lossy(&bytes[10..80]).contains("(2, 11, 2)"));
+        let read = UnitHistory::read(&path).unwrap();
+        assert_eq!((read.epochs(), read.units()), (2, 2));
+        assert!(read.has_bands());
+        let [energy, low, high] = read.energy_and_band(1).unwrap();
+        assert_eq!((energy, low, high), (&[0.4, 1.0][..], &[0.375, 0.5][..], &[0.75, 4.0][..]));
+        assert_eq!(read.energy_and_band(2), None);
+        let mut without = UnitHistory::new(2);
+        let (found, living) = epoch(0.4);
+        without.push(&found, &living, None);
+        assert_eq!((without.has_bands(), without.energy_and_band(0)), (false, None));
+    }
+
+    #[test]
+    fn what_training_saw_is_seen_again() {
+        let thresholds = CollapseThresholds::default();
+        let mut watch = Watch::new(thresholds, UnitBudget::default());
+        let mut history = UnitHistory::new(2);
+        let mut losses = Vec::new();
+        for (epoch, spread) in [0.5, 0.9, 1.6, 2.8, 5.0, 5.1].into_iter().enumerate() {
+            let mut statistics = UnitStatistics::new();
+            statistics.merge(8, &[0.0, 1.0], &[spread, 0.2], &[0.0, 0.0], &[0.0, 0.0]);
+            let context = LayerContext {
+                label: "layer",
+                latent_dims: 1,
+                beta: &[1e-4, 2e-4],
+                band: None,
+                prior_variance: &[],
+            };
+            let diagnostics =
+                Diagnostics::new(&statistics, &RowCounts::new(2, 1), &context).unwrap();
+            losses.push(1.0 - 0.1 * epoch as f64);
+            let living = watch.epoch(&EpochView {
+                statistics: &statistics,
+                diagnostics: &diagnostics,
+                loss: losses[epoch],
+                rate_given_past: None,
+                unit_use: None,
+            });
+            history.push(&diagnostics, &living, watch.seen().drift.as_deref());
+            let (found, truth) = (history.seen(epoch, &losses, &thresholds), watch.seen());
+            assert_eq!(found.growing, truth.growing, "epoch {epoch}");
+            assert_eq!(found.loss_change, truth.loss_change);
+            for (found, truth) in
+                [(&found.drift, &truth.drift), (&found.mean_drift, &truth.mean_drift)]
+            {
+                assert_eq!(found.is_some(), truth.is_some(), "epoch {epoch}");
+                let pairs = found.iter().flatten().zip(truth.iter().flatten());
+                // Rounded to single precision.
+                pairs.for_each(|(a, b)| assert!((a - b).abs() <= 1e-7 * b.abs(), "{a} {b}"));
+            }
+        }
+        assert_eq!(history.seen(4, &losses, &thresholds).growing, Some(vec![true, false]));
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("units.npy");
+        let mut history = UnitHistory::new(2);
+        let (found, living) = epoch(0.4);
+        history.push(&found, &living, None);
+        history.write(&path).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        let edits: [fn(&mut Vec<u8>); 5] = [
+            |bytes| bytes.truncate(5),
+            |bytes| bytes.truncate(9),
+            |bytes| bytes.truncate(bytes.len() - 1),
+            |bytes| {
+                let text = String::from_utf8_lossy(&bytes[10..80]).replace("<f4", "<f8");
+                bytes[10..80].copy_from_slice(text.as_bytes());
+            },
+            |bytes| {
+                let text = String::from_utf8_lossy(&bytes[10..80]).replace("1, 9,", "1, 8,");
+                bytes[10..80].copy_from_slice(text.as_bytes());
+            },
+        ];
+        for (i, edit) in edits.iter().enumerate() {
+            let mut bytes = good.clone();
+            edit(&mut bytes);
+            std::fs::write(&path, &bytes).unwrap();
+            let message = UnitHistory::read(&path).map(|_| ()).unwrap_err().to_string();
+            assert!(message.contains("units.npy"), "{i}: {message}");
+        }
+    }
+}
