@@ -1,0 +1,167 @@
+//! The rooms of the crates: no circle between the top-level modules of a crate.
+//!
+//! A module depends on another one if any of its files names it in a path that begins with
+//! `crate::`, in a `use` line or in an expression; documentation comments and tests at the end of a
+//! file do not count. A name that the root re-exports counts as the module that it comes from, so
+//! that a circle cannot hide behind the root.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+const CRATES: [&str; 3] = ["vdn-model", "vdn-train", "vdn-forecast"];
+
+fn source_of(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(name).join("src")
+}
+
+fn files(folder: &Path, to: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, to);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            to.push(path);
+        }
+    }
+}
+
+/// The code of a file: no comments, no unit tests.
+fn code(text: &str) -> String {
+    let own = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    own.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ")
+}
+
+/// The leaves of a tree of imports: `a::{b, c::{d, e}}` gives `a::b`, `a::c::d`, `a::c::e`.
+fn leaves(tree: &str) -> Vec<String> {
+    let tree = tree.trim();
+    let Some((prefix, inner)) = tree.split_once('{') else { return vec![tree.to_owned()] };
+    let inner = inner.strip_suffix('}').unwrap_or(inner);
+    let (mut depth, mut start, mut parts) = (0, 0, Vec::new());
+    for (i, c) in inner.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(&inner[start..i]);
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&inner[start..]);
+    let of = |part: &&str| !part.trim().is_empty();
+    let parts = parts.into_iter().filter(of).flat_map(leaves);
+    parts.map(|leaf| format!("{prefix}{leaf}")).collect()
+}
+
+/// Every path that the code has behind `crate::`.
+fn paths(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        // Not the end of a longer name, such as `subcrate::`.
+        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        let mut depth = 0;
+        let end = rest.find(|c: char| {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            let inside = c.is_alphanumeric() || "_:{}".contains(c) || depth > 0;
+            !inside || depth < 0
+        });
+        found.extend(leaves(&rest[..end.unwrap_or(rest.len())]));
+    }
+    found
+}
+
+/// For each top-level module of a crate those that it depends on.
+fn arrows(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let root = code(&std::fs::read_to_string(source.join("lib.rs")).unwrap_or_default());
+    let mut all = Vec::new();
+    files(source, &mut all);
+    let room_of = |file: &Path| {
+        let first = file.strip_prefix(source).unwrap().components().next().unwrap();
+        let name = first.as_os_str().to_string_lossy().into_owned();
+        name.strip_suffix(".rs").map_or(name.clone(), str::to_owned)
+    };
+    let rooms: BTreeSet<String> =
+        all.iter().map(|file| room_of(file)).filter(|room| room != "lib" && room != "main").collect();
+    // What the root re-exports, by name.
+    let mut exported = BTreeMap::new();
+    for (at, _) in root.match_indices("pub use ") {
+        let tree = root[at + "pub use ".len()..].split(';').next().unwrap_or_default();
+        for leaf in leaves(tree.trim().trim_start_matches("crate::").trim_start_matches("self::")) {
+            let room = leaf.split("::").next().unwrap_or_default().trim().to_owned();
+            let name = leaf.rsplit("::").next().unwrap_or_default().trim().to_owned();
+            exported.insert(name, room);
+        }
+    }
+    let mut arrows = BTreeMap::<String, BTreeSet<String>>::new();
+    for file in &all {
+        let room = room_of(file);
+        if !rooms.contains(&room) {
+            continue;
+        }
+        let to = arrows.entry(room.clone()).or_default();
+        for path in paths(&code(&std::fs::read_to_string(file).unwrap())) {
+            let first = path.split("::").next().unwrap_or_default().trim();
+            let first = exported.get(first).filter(|_| !rooms.contains(first)).map_or(first, |r| r);
+            if rooms.contains(first) && first != room {
+                to.insert(first.to_owned());
+            }
+        }
+    }
+    arrows
+}
+
+/// The modules that lie on circles: what is left when modules without arrows to the rest are taken
+/// away one after the other, from both ends.
+fn knot(arrows: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let mut left: BTreeSet<String> = arrows.keys().cloned().collect();
+    loop {
+        let before = left.len();
+        let leads = |room: &String| arrows[room].iter().any(|to| left.contains(to));
+        let from_end: BTreeSet<String> = left.iter().filter(|room| leads(room)).cloned().collect();
+        let reached = |room: &&String| from_end.iter().any(|from| arrows[from].contains(*room));
+        left = from_end.iter().filter(reached).cloned().collect();
+        if left.len() == before {
+            return left;
+        }
+    }
+}
+
+#[test]
+fn no_circle_between_the_rooms_of_a_crate() {
+    let mut circles = Vec::new();
+    for name in CRATES {
+        let arrows = arrows(&source_of(name));
+        assert!(!arrows.is_empty(), "{name}: no modules found");
+        let knot = knot(&arrows);
+        for room in &knot {
+            let to: Vec<&String> = arrows[room].iter().filter(|to| knot.contains(*to)).collect();
+            circles.push(format!("{name}: {room} -> {to:?}"));
+        }
+    }
+    assert!(circles.is_empty(), "these modules lie on circles:\n{}", circles.join("\n"));
+}
+
+#[test]
+fn a_circle_is_found_in_imports_expressions_and_behind_the_root() {
+    let paths = paths(&code(
+        "use crate::{a::B, c::{D, e::F}};\n// crate::comment\nfn f() { crate::g::h(1); }\n#[cfg(test)]\nmod \
+         tests { use crate::z::Z; }",
+    ));
+    assert_eq!(paths, ["a::B", "c::D", "c::e::F", "g::h"]);
+    let arrows = |pairs: &[(&str, &[&str])]| -> BTreeMap<String, BTreeSet<String>> {
+        let of = |to: &[&str]| to.iter().map(|&to| to.to_owned()).collect();
+        pairs.iter().map(|&(from, to)| (from.to_owned(), of(to))).collect()
+    };
+    let tree = arrows(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &[])]);
+    assert!(knot(&tree).is_empty());
+    let ring = arrows(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])]);
+    assert_eq!(knot(&ring), ["b", "c"].map(str::to_owned).into());
+}
