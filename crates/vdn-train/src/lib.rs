@@ -32,6 +32,7 @@ mod probe;
 mod report;
 mod report_page;
 mod run;
+pub mod run_store;
 mod schedule;
 mod selection;
 mod stack_watch;
