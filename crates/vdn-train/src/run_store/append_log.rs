@@ -7,7 +7,6 @@ use super::file_system::{FileSystem, WritableFile};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// A state of an append-only file: how long it was, and the checksum of the bytes so far.
 ///
@@ -28,22 +27,21 @@ impl LogMark {
 
 /// An append-only file whose durable length is known.
 ///
-/// An interrupted run may have written more than its last checkpoint knows of. Opened at the mark of
-/// that checkpoint, the file is cut to it, and the resumed run writes the same bytes again.
+/// An interrupted run may have written more than its last checkpoint knows of. Opened at the mark
+/// of that checkpoint, the file is cut to it, and the resumed run writes the same bytes again.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use vdn_train::run_store::{AppendLog, DiskFiles, LogMark};
 ///
 /// let run = tempfile::tempdir()?;
 /// let path = run.path().join("history.csv");
-/// let mut log = AppendLog::open(Arc::new(DiskFiles), &path, LogMark::EMPTY)?;
+/// let mut log = AppendLog::open(&DiskFiles, &path, LogMark::EMPTY)?;
 /// log.append(b"epoch,loss\n1,0.5\n")?;
 /// let mark = log.sync()?; // Belongs in the checkpoint.
 /// log.append(b"2,0.")?; // The program is killed here.
 /// drop(log);
 ///
-/// let mut log = AppendLog::open(Arc::new(DiskFiles), &path, mark)?;
+/// let mut log = AppendLog::open(&DiskFiles, &path, mark)?;
 /// log.append(b"2,0.25\n")?;
 /// log.sync()?;
 /// assert_eq!(std::fs::read_to_string(&path)?, "epoch,loss\n1,0.5\n2,0.25\n");
@@ -69,11 +67,7 @@ impl AppendLog {
     /// [`StoreError::Mismatch`]: the file is shorter than the mark, or its first bytes have another
     /// checksum; it is unchanged.
     /// [`StoreError::Read`], [`StoreError::Write`]: it cannot be read, created or cut.
-    pub fn open(
-        files: Arc<dyn FileSystem>,
-        path: &Path,
-        mark: LogMark,
-    ) -> Result<Self, StoreError> {
+    pub fn open(files: &dyn FileSystem, path: &Path, mark: LogMark) -> Result<Self, StoreError> {
         let (mut file, length, checksum) = match files.open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound && mark == LogMark::EMPTY => {
                 let file =
@@ -104,8 +98,8 @@ impl AppendLog {
     /// Writes at the end. The bytes are durable after the next [`sync`](Self::sync).
     ///
     /// # Errors
-    /// [`StoreError::Write`]: the bytes could not be written. None of them counts: the next call cuts
-    /// off what did get into the file. After a failed [`sync`](Self::sync), every call fails.
+    /// [`StoreError::Write`]: the bytes could not be written. None of them counts: the next call
+    /// cuts off what did get into the file. After a failed [`sync`](Self::sync), every call fails.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.mend()?;
         self.torn = true;
@@ -119,8 +113,9 @@ impl AppendLog {
     /// Makes everything durable that was appended; returns the mark to store in a checkpoint.
     ///
     /// # Errors
-    /// [`StoreError::Write`]: the data may be lost, and the log refuses further calls. The file has to
-    /// be opened at an earlier mark: once a sync has failed, a second one that succeeds proves nothing.
+    /// [`StoreError::Write`]: the data may be lost, and the log refuses further calls. The file has
+    /// to be opened at an earlier mark: once a sync has failed, a second one that succeeds proves
+    /// nothing.
     pub fn sync(&mut self) -> Result<LogMark, StoreError> {
         self.mend()?;
         self.lost = true;
@@ -162,7 +157,8 @@ impl AppendLog {
     }
 }
 
-/// Checks that a file of `length` bytes starts with those of `mark`; returns their running checksum.
+/// Checks that a file of `length` bytes starts with those of `mark`; returns their running
+/// checksum.
 fn check_start(
     path: &Path,
     reader: &mut dyn std::io::Read,

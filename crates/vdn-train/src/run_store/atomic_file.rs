@@ -1,17 +1,20 @@
 //! Files that are there whole or not at all: written under a temporary name, synced, then renamed.
 
 use super::error::StoreError;
-use super::file_system::FileSystem;
+use super::file_system::{FileSystem, WritableFile};
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The number of names that are tried for a temporary file.
+const MOST_TRIES: usize = 1000;
+
 /// Writes `parts`, one after the other, to `path`, and makes the file durable.
 ///
-/// A crash at any moment leaves the old file or the new one, never a part. When the function returns,
-/// the new one is durable. When it fails, its temporary file is removed, and `path` is the old file,
-/// or (if only the last step failed, syncing the directory) the new one, whole.
+/// A crash at any moment leaves the old file or the new one, never a part. When the function
+/// returns, the new one is durable. When it fails, its temporary file is removed, and `path` is the
+/// old file, or (if only the last step failed, syncing the directory) the new one, whole.
 ///
 /// The parts spare a caller with several buffers a copy of them all.
 ///
@@ -46,15 +49,7 @@ fn write_temporary(
     path: &Path,
     parts: &[&[u8]],
 ) -> Result<PathBuf, StoreError> {
-    let (temporary, mut file) = loop {
-        let temporary = path.with_file_name(temporary_name(path));
-        match files.create(&temporary) {
-            Ok(file) => break (temporary, file),
-            // A dead process had our number. The next name is another one.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(StoreError::write(path, "create the file")(error)),
-        }
-    };
+    let (temporary, mut file) = create_temporary(files, path)?;
     let mut write = || {
         for part in parts {
             file.write(part).map_err(StoreError::write(path, "write the file"))?;
@@ -74,11 +69,30 @@ fn write_temporary(
     }
 }
 
-/// Removes the temporary files that interrupted writes have left in `directory`; returns their paths.
+/// Creates a temporary file beside `path`.
+fn create_temporary(
+    files: &dyn FileSystem,
+    path: &Path,
+) -> Result<(PathBuf, Box<dyn WritableFile>), StoreError> {
+    let mut tries = 0;
+    loop {
+        let temporary = path.with_file_name(temporary_name(path));
+        tries += 1;
+        match files.create(&temporary) {
+            Ok(file) => return Ok((temporary, file)),
+            // A dead process had our number. The next name is another one.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && tries < MOST_TRIES => {}
+            Err(error) => return Err(StoreError::write(path, "create the file")(error)),
+        }
+    }
+}
+
+/// Removes the temporary files that interrupted writes have left in `directory`; returns their
+/// paths.
 ///
-/// A temporary file is called `.NAME.tmp-PROCESS-NUMBER`. Call the function when a run directory has
-/// been opened for writing under its [`RunLock`](super::RunLock): without the lock it could take away
-/// the file that another process is writing. A directory that does not exist has none.
+/// A temporary file is called `.NAME.tmp-PROCESS-NUMBER`. Call the function when a run directory
+/// has been opened for writing under its [`RunLock`](super::RunLock): without the lock it could
+/// take away the file that another process is writing. A directory that does not exist has none.
 ///
 /// # Errors
 /// The directory cannot be read, or a file cannot be removed.
@@ -143,6 +157,22 @@ fn is_temporary(name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run_store::DiskFiles;
+
+    #[test]
+    fn files_of_a_dead_process_with_our_number_are_not_in_the_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let process = std::process::id();
+        for write in 0..200 {
+            let name = format!(".file.tmp-{process}-{write}");
+            std::fs::write(directory.path().join(name), "of a dead process").unwrap();
+        }
+        write_atomically(&DiskFiles, &path, &[b"new"]).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(remove_stale_temporaries(&DiskFiles, directory.path()).unwrap().len(), 200);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn only_names_of_temporary_files_are_taken_for_them() {

@@ -33,9 +33,10 @@ pub struct CheckpointConfig {
     pub checkpoint_every_steps: u64,
     /// A checkpoint at the end of every so many epochs; 0: not by epochs.
     pub checkpoint_every_epochs: usize,
-    /// A checkpoint at the end of the first step so many minutes after the last one; 0: not by time.
+    /// A checkpoint at the end of the first step so many minutes after the last one; 0: not by
+    /// time.
     pub checkpoint_every_minutes: f64,
-    /// How many checkpoints are kept, from 1 to 1000.
+    /// The number of checkpoints that are kept, from 1 to 1000.
     pub keep: usize,
 }
 
@@ -53,9 +54,9 @@ impl Default for CheckpointConfig {
 /// A moment at which a checkpoint could be saved: the end of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// How many steps have been made since the run began.
+    /// The number of steps made since the run began.
     pub step: u64,
-    /// How many epochs have been completed, if this step ended one.
+    /// The number of epochs completed, if this step ended one.
     pub epoch_ended: Option<usize>,
     /// The time since the last checkpoint, or since training began or was resumed.
     pub since_last: Duration,
@@ -93,8 +94,8 @@ impl CheckpointConfig {
 
     /// Returns whether a checkpoint is due, and why. Before the first step none is.
     ///
-    /// The decision depends on its arguments alone. A trainer saves a checkpoint at its end and when
-    /// it is interrupted, too, whatever is said here.
+    /// The decision depends on its arguments alone. A trainer saves a checkpoint at its end and
+    /// when it is interrupted, too, whatever is said here.
     #[must_use]
     pub fn due(&self, moment: Moment) -> Option<CheckpointReason> {
         let Moment { step, epoch_ended, since_last } = moment;

@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind, Read};
 /// A running CRC-32 (the one of gzip) of bytes that arrive in pieces.
 ///
 /// CRC-32 finds every error of up to 32 consecutive bits, so every flipped byte, and misses other
-/// damage once in four billion cases. It guards against accidents, not against forgery. It is already
-/// in the tree (gzip needs it) and processes several gigabytes a second.
+/// damage once in four billion cases. It guards against accidents, not against forgery. It is
+/// already in the tree (gzip needs it) and processes several gigabytes a second.
 ///
 /// ```
 /// use vdn_train::run_store::{Checksum, checksum_of};

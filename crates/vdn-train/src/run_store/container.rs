@@ -1,8 +1,9 @@
 //! The checkpoint file: named sections of bytes, each with a checksum.
 //!
-//! A header of fixed length (its file has the layout) leads to a table, and the table to the sections.
-//! Reading trusts nothing: every length that the file states is compared with the length that the file
-//! has before memory is asked for, and nothing is returned before everything has been checked.
+//! A header of fixed length leads to a table, and the table to the sections; `container_header.rs`
+//! has the layout. Reading trusts nothing: every length that the file states is compared with the
+//! length that the file has before memory is asked for, and nothing is returned before everything
+//! has been checked.
 
 use super::atomic_file::write_atomically;
 use super::checksum::checksum_of;
@@ -21,8 +22,8 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`StoreError::Write`]: a step failed, see [`write_atomically`].
-/// [`StoreError::Mismatch`]: a name is empty, longer than 255 bytes, contains a control character or
-/// occurs twice, or the names need more than [`MAX_TABLE_BYTES`]; nothing was written.
+/// [`StoreError::Mismatch`]: a name is empty, longer than 255 bytes, contains a control character
+/// or occurs twice, or the names need more than [`MAX_TABLE_BYTES`]; nothing was written.
 pub fn write_container(
     files: &dyn FileSystem,
     path: &Path,

@@ -14,17 +14,17 @@
 //!                the sections, one after the other, in the order of the table
 //! ```
 //!
-//! All numbers are little-endian. Every byte of the file is covered by one checksum. The version has
-//! one of its own, which no later version may move: a damaged version number is not taken for a newer
-//! one, and a newer file is not called damaged.
+//! All numbers are little-endian. Every byte of the file is covered by one checksum. The version
+//! has one of its own, which no later version may move: a damaged version number is not taken for a
+//! newer one, and a newer file is not called damaged.
 
 use super::checksum::checksum_of;
 use super::error::StoreError;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What a checkpoint file starts with. The first byte is not text, and the line ends are damaged by
-/// programs that translate them.
+/// The first bytes of a checkpoint file. The first one is not text, and the line ends are damaged
+/// by programs that translate them.
 pub const MAGIC: [u8; 8] = *b"\x89VDN\r\n\x1a\n";
 
 /// The version of the checkpoint format that this library reads and writes.
@@ -33,10 +33,10 @@ pub const FORMAT_VERSION: u32 = 1;
 /// The longest table of sections, in bytes: room for a thousand sections.
 pub const MAX_TABLE_BYTES: u64 = 1 << 16;
 
-/// The length of what is before the table.
+/// The length of everything before the table.
 pub(super) const FIXED: usize = 40;
 
-/// What follows the version.
+/// The numbers after the version.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lengths {
     pub(super) table: u64,
@@ -87,7 +87,7 @@ pub(super) fn encode(
     Ok((header, length))
 }
 
-/// Checks and reads what is before the table. `start` is shorter than [`FIXED`] if the file is.
+/// Checks and reads everything before the table. `start` is shorter than [`FIXED`] if the file is.
 pub(super) fn decode_fixed(path: &Path, start: &[u8]) -> Result<Lengths, StoreError> {
     let magic = &start[..start.len().min(MAGIC.len())];
     if start.is_empty() || !MAGIC.starts_with(magic) {

@@ -3,7 +3,7 @@
 use super::file_system::{FileSystem, ReadableFile, WritableFile};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// The files of the operating system. See [`FileSystem`] for an example.
@@ -12,13 +12,14 @@ pub struct DiskFiles;
 
 impl FileSystem for DiskFiles {
     fn create(&self, path: &Path) -> io::Result<Box<dyn WritableFile>> {
-        Ok(Box::new(DiskFile(OpenOptions::new().append(true).create_new(true).open(path)?)))
+        Ok(Box::new(DiskFile(File::create_new(path)?)))
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn WritableFile>> {
         regular(path)?;
-        // `write` beside `append`, because Windows refuses to cut a file that is opened for appending alone.
-        Ok(Box::new(DiskFile(OpenOptions::new().append(true).write(true).open(path)?)))
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(Box::new(DiskFile(file)))
     }
 
     fn open(&self, path: &Path) -> io::Result<ReadableFile> {
@@ -46,7 +47,7 @@ impl FileSystem for DiskFiles {
     #[cfg(unix)]
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         match File::open(path)?.sync_all() {
-            // Some network and user-space file systems have no such operation; nothing more can be done there.
+            // Some network file systems have no such operation; nothing more can be done there.
             Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
                 Ok(())
             }
@@ -63,12 +64,9 @@ impl FileSystem for DiskFiles {
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
         fs::read_dir(directory)?.map(|entry| entry.map(|e| e.file_name())).collect()
     }
-
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        path.try_exists()
-    }
 }
 
+/// Refuses directories, pipes and devices.
 fn regular(path: &Path) -> io::Result<()> {
     match fs::metadata(path)?.is_file() {
         true => Ok(()),
@@ -76,6 +74,8 @@ fn regular(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Not opened for appending, but placed at the end: some systems do not cut files that are open for
+/// appending alone. One process writes a file, so that nobody else moves its end.
 #[derive(Debug)]
 struct DiskFile(File);
 
@@ -89,6 +89,7 @@ impl WritableFile for DiskFile {
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.0.set_len(length)?;
+        self.0.seek(SeekFrom::End(0)).map(|_| ())
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong when a run is stored or loaded. Every message is one line that names the file.
+//! Errors of storing and loading a run. Every message is one line that names the file.
 
 use super::one_line::one_line;
 use std::io::{self, ErrorKind};
@@ -22,7 +22,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A file or directory could not be written. What had been stored before is intact.
-    #[error("{}: cannot {action}: {}; the last checkpoint is intact", shown(path), cause(source))]
+    #[error("{}: cannot {action}: {}", shown(path), cause(source))]
     Write {
         /// Which.
         path: PathBuf,
@@ -90,8 +90,8 @@ pub enum StoreError {
 impl StoreError {
     /// Returns whether the file's contents are at fault, not the way to them.
     ///
-    /// A damaged or foreign file will not get better: an older checkpoint may stand in for it. After an
-    /// error of the system, or for a file of another version, the file may well be good.
+    /// A damaged or foreign file will not get better: an older checkpoint may stand in for it.
+    /// After an error of the system, or for a file of another version, the file may well be good.
     ///
     /// ```
     /// use vdn_train::run_store::StoreError;
@@ -139,6 +139,9 @@ fn held_by(holder: Option<u32>) -> String {
     holder.map_or_else(String::new, |id| format!(" (process {id})"))
 }
 
+/// What everyone wants to know whose disk is full.
+const INTACT: &str = "the last checkpoint is intact";
+
 /// Why a write failed, in words that say what to do about it.
 fn cause(source: &io::Error) -> String {
     let words = match source.kind() {
@@ -147,11 +150,13 @@ fn cause(source: &io::Error) -> String {
         ErrorKind::FileTooLarge => "the file would exceed the file-size limit",
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only",
         ErrorKind::PermissionDenied => "the directory or file is not writable",
-        _ => return one_line(&source.to_string()),
+        // There is no run yet, or no longer: nothing to be reassured about.
+        ErrorKind::NotFound => return one_line(&source.to_string()),
+        _ => return format!("{}; {INTACT}", one_line(&source.to_string())),
     };
     match source.raw_os_error() {
-        Some(code) => format!("{words} (os error {code})"),
-        None => words.to_owned(),
+        Some(code) => format!("{words} (os error {code}); {INTACT}"),
+        None => format!("{words}; {INTACT}"),
     }
 }
 

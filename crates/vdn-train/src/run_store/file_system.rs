@@ -5,12 +5,13 @@ use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 
-/// A place where files are: the disk ([`DiskFiles`](super::DiskFiles)), or a test's model of one that fails
-/// or crashes at a chosen operation.
+/// A place where files are: the disk ([`DiskFiles`](super::DiskFiles)), or a test's model of one
+/// that fails or crashes at a chosen operation.
 ///
-/// The guarantees are those of POSIX. Written bytes are durable after [`WritableFile::sync`]. A new,
-/// renamed or removed name is durable after [`sync_directory`](Self::sync_directory) of its directory.
-/// A rename replaces an existing file at once: every moment sees the old file or the new one.
+/// The guarantees are those of POSIX. Written bytes are durable after [`WritableFile::sync`]. A
+/// new, renamed or removed name is durable after [`sync_directory`](Self::sync_directory) of its
+/// directory. A rename replaces an existing file at once: every moment sees the old file or the new
+/// one.
 ///
 /// ```
 /// use vdn_train::run_store::{DiskFiles, FileSystem};
@@ -74,12 +75,6 @@ pub trait FileSystem: Debug + Send + Sync {
     /// # Errors
     /// The directory does not exist or cannot be read.
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>>;
-
-    /// Returns whether something of this name exists.
-    ///
-    /// # Errors
-    /// The answer cannot be had, for example because a directory above may not be searched.
-    fn exists(&self, path: &Path) -> io::Result<bool>;
 }
 
 /// A file that is open for writing at its end.
@@ -93,8 +88,8 @@ pub trait WritableFile: Debug + Send {
     /// Makes everything that was written durable.
     ///
     /// # Errors
-    /// The data cannot be made durable. It may be lost, and a second call that succeeds proves nothing:
-    /// systems report a failed write-back once and then forget it.
+    /// The data cannot be made durable. It may be lost, and a second call that succeeds proves
+    /// nothing: systems report a failed write-back once and then forget it.
     fn sync(&mut self) -> io::Result<()>;
 
     /// Cuts the file to `length` bytes.

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag that a trainer reads between two steps: when it is set, the trainer saves a checkpoint and
-/// returns, and the run can be resumed.
+/// A flag that a trainer reads between two steps: when it is set, the trainer saves a checkpoint
+/// and returns, and the run can be resumed.
 ///
-/// Clones share the flag. The library installs no signal handlers, because they belong to the program.
-/// A program connects its signals to the flag with the crate `signal-hook`:
+/// Clones share the flag. The library installs no signal handlers, because they belong to the
+/// program. A program connects its signals to the flag with the crate `signal-hook`:
 ///
 /// ```text
 /// let interrupt = Interrupt::new();
 /// for signal in [SIGINT, SIGTERM] {
-///     // A second signal ends the program at once, in case a step takes too long: it finds the flag set.
-///     signal_hook::flag::register_conditional_shutdown(signal, 1, interrupt.flag())?;
+///     // A second signal finds the flag set and ends the program at once.
+///     signal_hook::flag::register_conditional_shutdown(signal, 75, interrupt.flag())?;
 ///     signal_hook::flag::register(signal, interrupt.flag())?;
 /// }
-/// // Past a file-size limit, the default is death by a signal. With any handler the write returns an
-/// // error instead, and the run ends in order.
+/// // Past a file-size limit, the default is death by a signal. With any handler the write returns
+/// // an error instead, and the run ends in order.
 /// signal_hook::flag::register(SIGXFSZ, Arc::default())?;
 /// ```
 ///

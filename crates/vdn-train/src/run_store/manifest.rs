@@ -28,14 +28,15 @@ pub struct FileStamp {
     pub length: u64,
     /// The CRC-32 of the first `length` bytes.
     pub crc32: u32,
-    /// The file only grows: what follows the first `length` bytes is of a later time and does no harm.
+    /// The file only grows: what follows the first `length` bytes is of a later time and does no
+    /// harm.
     pub grows: bool,
 }
 
 /// The stamp of a run directory: run, step, epoch, and the length and checksum of every file.
 ///
-/// It is written last. Files of different epochs, or of different runs, are therefore never taken for
-/// one run.
+/// It is written last. Files of different epochs, or of different runs, are therefore never taken
+/// for one run.
 ///
 /// ```
 /// use vdn_train::run_store::{DiskFiles, LogMark, Manifest, checksum_of, new_run_id};
@@ -60,16 +61,16 @@ pub struct FileStamp {
 pub struct Manifest {
     /// The identifier of the run, the same in all its manifests. A checkpoint should contain it.
     pub run: String,
-    /// How many steps had been made.
+    /// The number of steps that had been made.
     pub step: u64,
-    /// How many epochs had been completed.
+    /// The number of epochs that had been completed.
     pub epoch: usize,
     /// The run has reached its end.
     pub finished: bool,
     files: BTreeMap<String, FileStamp>,
 }
 
-/// What is in the file.
+/// The contents of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -133,13 +134,15 @@ impl Manifest {
     ///
     /// # Errors
     /// [`StoreError::Write`]: a step failed, see [`write_atomically`].
-    /// [`StoreError::Mismatch`]: a file's name leads out of the directory, or the manifest is longer
-    /// than [`MAX_MANIFEST_BYTES`]; nothing was written.
+    /// [`StoreError::Mismatch`]: a file's name leads out of the directory, or the manifest is
+    /// longer than [`MAX_MANIFEST_BYTES`]; nothing was written.
     pub fn write(&self, files: &dyn FileSystem, directory: &Path) -> Result<(), StoreError> {
         let path = directory.join(MANIFEST_FILE);
         self.check_names(&path)?;
         let stored = Stored { format: VERSION, crc32: self.checksum(), manifest: self.clone() };
-        let text = serde_json::to_string_pretty(&stored).unwrap_or_default() + "\n";
+        let text = serde_json::to_string_pretty(&stored)
+            .map_err(|error| StoreError::mismatch(&path, error.to_string()))?;
+        let text = text + "\n";
         if text.len() as u64 > MAX_MANIFEST_BYTES {
             return Err(StoreError::mismatch(&path, too_long(text.len() as u64)));
         }
@@ -151,8 +154,8 @@ impl Manifest {
     /// # Errors
     /// [`StoreError::Read`]: it cannot be read; it may not exist.
     /// [`StoreError::Version`]: another version of the format.
-    /// [`StoreError::Damaged`]: it is too long, not JSON, has other fields, has another checksum than
-    /// it states, or names a file outside of the directory.
+    /// [`StoreError::Damaged`]: it is too long, not JSON, has other fields, has another checksum
+    /// than it states, or names a file outside of the directory.
     pub fn read(files: &dyn FileSystem, directory: &Path) -> Result<Self, StoreError> {
         #[derive(Deserialize)]
         struct Format {

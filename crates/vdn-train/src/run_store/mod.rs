@@ -1,4 +1,5 @@
-//! The storage of durable runs: what a run writes survives a crash, a full disk and a second program.
+//! The storage of durable runs: what a run writes survives a crash, a full disk and a second
+//! program.
 //!
 //! This room moves bytes. It knows nothing of networks and trainers: a trainer hands in named
 //! sections of bytes and gets the same bytes back, or one line that says why not.

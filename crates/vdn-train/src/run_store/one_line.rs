@@ -3,7 +3,8 @@
 /// The longest text that [`one_line`] returns, in characters.
 const LONGEST: usize = 300;
 
-/// Escapes control characters and shortens `text` to 300 characters, with an ellipsis in the middle.
+/// Escapes control characters and shortens `text` to 300 characters, with an ellipsis in the
+/// middle.
 ///
 /// File names and the contents of damaged files reach the terminal through error messages. Line
 /// breaks would split a message, escape sequences could repaint the screen, and characters that

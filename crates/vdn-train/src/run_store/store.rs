@@ -47,10 +47,10 @@ pub struct Saved {
     pub path: PathBuf,
     /// The length of the file.
     pub bytes: u64,
-    /// How long it took, removing old checkpoints included.
+    /// The time it took in seconds, removing old checkpoints included.
     pub seconds: f64,
-    /// Older checkpoints that should have been removed and could not be, with the reasons. They do no
-    /// harm but take space; the next save tries again.
+    /// Older checkpoints that should have been removed and could not be, with the reasons. They do
+    /// no harm but take space; the next save tries again.
     pub unremoved: Vec<StoreError>,
 }
 
@@ -94,11 +94,12 @@ impl CheckpointStore {
 
     /// Saves a checkpoint as one transaction, then removes the ones that are no longer kept.
     ///
-    /// When it returns, the checkpoint is durable and [`latest`](Self::latest) finds it. When it fails
-    /// or the program dies, [`latest`](Self::latest) finds it or the one before, whole.
+    /// When it returns, the checkpoint is durable and [`latest`](Self::latest) finds it. When it
+    /// fails or the program dies, [`latest`](Self::latest) finds it or the one before, whole.
     ///
-    /// Checkpoints of *later* steps are left from a future that the run has given up by resuming from
-    /// an earlier step. They are removed, so that the newest step is always the last one saved.
+    /// Checkpoints of *later* steps are left from a future that the run has given up by resuming
+    /// from an earlier step. They are removed, so that the newest step is always the last one
+    /// saved.
     ///
     /// # Errors
     /// [`StoreError::Write`]: the checkpoint could not be written, or a later one not be removed.
@@ -110,8 +111,8 @@ impl CheckpointStore {
         let bytes = write_container(&*self.files, &path, sections)?;
         // The new checkpoint is durable: only from here on may others go.
         let steps = self.steps()?;
-        // Ascending and one by one: while the last acknowledged one, which is the highest, is there,
-        // it is what `latest` finds.
+        // Ascending and one by one: while the last acknowledged one, which is the highest, is
+        // there, it is what `latest` finds.
         for &later in steps.iter().filter(|&&other| other > step) {
             let path = self.path(later);
             let remove = self.files.remove(&path);
@@ -132,9 +133,9 @@ impl CheckpointStore {
 
     /// Loads the newest checkpoint that is whole.
     ///
-    /// Damaged files are skipped and reported. No other file is skipped: one that cannot be read now,
-    /// or that a newer version of the program wrote, may be good, and going on from an older one would
-    /// remove it.
+    /// Damaged files are skipped and reported. No other file is skipped: one that cannot be read
+    /// now, or that a newer version of the program wrote, may be good, and going on from an older
+    /// one would remove it.
     ///
     /// # Errors
     /// [`StoreError::Read`], [`StoreError::Version`]: a file that may be good cannot be read.

@@ -9,7 +9,7 @@ use vdn_train::run_store::{AppendLog, LogMark, StoreError, checksum_of, write_at
 const PATH: &str = "run/history.csv";
 
 fn open(files: &CrashFiles, mark: LogMark) -> Result<AppendLog, StoreError> {
-    AppendLog::open(files.shared(), Path::new(PATH), mark)
+    AppendLog::open(files, Path::new(PATH), mark)
 }
 
 /// What a caller knows: the last mark that it got, and the bytes that the mark stands for.
@@ -19,8 +19,9 @@ struct Known {
     bytes: Vec<u8>,
 }
 
-/// A run that writes, is interrupted beyond its mark, and goes on. A failed append is tried again, as
-/// by a caller that had a moment of a full disk; after a failed sync the log is opened at the last mark.
+/// A run that writes, is interrupted beyond its mark, and goes on. A failed append is tried again,
+/// as by a caller that had a moment of a full disk; after a failed sync the log is opened at the
+/// last mark.
 fn scenario(files: &CrashFiles) -> Known {
     let mut known = Known::default();
     let lines: [&[&[u8]]; 3] =

@@ -1,11 +1,12 @@
 //! A model of a disk that fails or loses power at a chosen operation.
 //!
-//! Files and names have two states: the one that programs see, and the one that is on the disk. Syncing
-//! a file or a directory carries one to the other. A crash ends the run in the middle of an operation;
-//! `CrashFiles::after_crash` then enumerates the disks that may be found: every subset of the changes
-//! of names that were not synced, times four fates of bytes that were not synced.
+//! Files and names have two states: the one that programs see, and the one that is on the disk.
+//! Syncing a file or a directory carries one to the other. A crash ends the run in the middle of an
+//! operation; `CrashFiles::after_crash` then enumerates the disks that may be found: every subset
+//! of the changes of names that were not synced, times four fates of bytes that were not synced.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::disk_model::{Change, Disk, Inode};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Cursor, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -23,64 +24,6 @@ pub(crate) enum Fault {
     Late(usize, ErrorKind),
     /// Power is lost. A write has written half of its bytes to memory.
     Crash(usize),
-}
-
-#[derive(Clone, Debug, Default)]
-struct Inode {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-    dirty: bool,
-    /// Bytes that a failed sync has lost: no later sync makes them durable.
-    lost: Option<(usize, usize)>,
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Link(PathBuf, usize),
-    Rename(PathBuf, PathBuf, usize),
-    Unlink(PathBuf),
-    Directory(PathBuf),
-}
-
-impl Change {
-    fn directory(&self) -> &Path {
-        let (Self::Link(path, _)
-        | Self::Rename(path, ..)
-        | Self::Unlink(path)
-        | Self::Directory(path)) = self;
-        path.parent().unwrap()
-    }
-
-    fn apply(&self, names: &mut BTreeMap<PathBuf, usize>, directories: &mut BTreeSet<PathBuf>) {
-        match self {
-            Self::Link(path, inode) => {
-                names.insert(path.clone(), *inode);
-            }
-            Self::Rename(from, to, inode) => {
-                names.remove(from);
-                names.insert(to.clone(), *inode);
-            }
-            Self::Unlink(path) => {
-                names.remove(path);
-            }
-            Self::Directory(path) => {
-                directories.insert(path.clone());
-            }
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct Disk {
-    inodes: Vec<Inode>,
-    names: BTreeMap<PathBuf, usize>,
-    directories: BTreeSet<PathBuf>,
-    durable_names: BTreeMap<PathBuf, usize>,
-    durable_directories: BTreeSet<PathBuf>,
-    pending: Vec<Change>,
-    operations: usize,
-    fault: Option<Fault>,
-    crashed: bool,
 }
 
 /// The disk. Clones are the same disk.
@@ -119,6 +62,13 @@ impl CrashFiles {
         disk.operations = 0;
     }
 
+    /// Another disk with the same contents, and a fault to come.
+    pub(crate) fn copy(&self, fault: Option<Fault>) -> Self {
+        let copy = Self(Arc::new(Mutex::new(self.disk().clone())));
+        copy.set_fault(fault);
+        copy
+    }
+
     pub(crate) fn contents(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         let disk = self.disk();
         disk.names.get(path.as_ref()).map(|&inode| disk.inodes[inode].seen.clone())
@@ -131,42 +81,8 @@ impl CrashFiles {
 
     /// All disks that may be found after power is lost now.
     pub(crate) fn after_crash(&self) -> Vec<Self> {
-        let disk = self.disk();
-        let dirty: Vec<usize> = (0..disk.inodes.len()).filter(|&i| disk.inodes[i].dirty).collect();
-        assert!(disk.pending.len() <= 10 && dirty.len() <= 3, "too many states to enumerate");
-        let mut found = Vec::new();
-        for subset in 0..1_usize << disk.pending.len() {
-            let mut names = disk.durable_names.clone();
-            let mut directories = disk.durable_directories.clone();
-            for (i, change) in disk.pending.iter().enumerate() {
-                if subset >> i & 1 == 1 {
-                    change.apply(&mut names, &mut directories);
-                }
-            }
-            names.retain(|path, _| directories.contains(path.parent().unwrap()));
-            for fates in 0..4_usize.pow(dirty.len() as u32) {
-                let mut inodes = disk.inodes.clone();
-                for inode in &mut inodes {
-                    inode.seen.clone_from(&inode.durable);
-                }
-                for (place, &i) in dirty.iter().enumerate() {
-                    inodes[i].seen = fate(&disk.inodes[i], fates / 4_usize.pow(place as u32) % 4);
-                }
-                for inode in &mut inodes {
-                    let seen = std::mem::take(&mut inode.seen);
-                    *inode = Inode { durable: seen.clone(), seen, ..Inode::default() };
-                }
-                found.push(Self(Arc::new(Mutex::new(Disk {
-                    inodes,
-                    names: names.clone(),
-                    durable_names: names.clone(),
-                    directories: directories.clone(),
-                    durable_directories: directories.clone(),
-                    ..Disk::default()
-                }))));
-            }
-        }
-        found
+        let disks = self.disk().after_crash();
+        disks.into_iter().map(|disk| Self(Arc::new(Mutex::new(disk)))).collect()
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -202,23 +118,6 @@ impl CrashFiles {
             change(&mut disk, true)?;
         }
         Err(error)
-    }
-}
-
-/// What is left of bytes that were not synced: nothing, a half, zeros in place of a half, or all.
-fn fate(inode: &Inode, fate: usize) -> Vec<u8> {
-    let Inode { seen, durable, .. } = inode;
-    let same = seen.iter().zip(durable).take_while(|(a, b)| a == b).count();
-    let middle = same + (seen.len() - same) / 2;
-    match fate {
-        0 => durable.clone(),
-        1 => seen[..middle].to_vec(),
-        2 => {
-            let mut torn = seen.clone();
-            torn[middle..].fill(0);
-            torn
-        }
-        _ => seen.clone(),
     }
 }
 
@@ -297,11 +196,6 @@ impl FileSystem for CrashFiles {
         }
         let inside = disk.names.keys().filter(|path| path.parent() == Some(directory));
         Ok(inside.map(|path| path.file_name().unwrap().to_owned()).collect())
-    }
-
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        let disk = self.disk();
-        Ok(disk.names.contains_key(path) || disk.directories.contains(path))
     }
 }
 

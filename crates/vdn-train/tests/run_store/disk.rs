@@ -22,12 +22,12 @@ fn checkpoints_and_logs_work_on_a_real_disk() {
     let (step, sections) = store.latest().unwrap().checkpoint.unwrap();
     assert_eq!((step, sections.get("weights").unwrap()), (4, &weights[..]));
     let path = run.path().join("log");
-    let mut log = AppendLog::open(Arc::new(DiskFiles), &path, LogMark::EMPTY).unwrap();
+    let mut log = AppendLog::open(&DiskFiles, &path, LogMark::EMPTY).unwrap();
     log.append(&weights).unwrap();
     let mark = log.sync().unwrap();
     log.append(b"more").unwrap();
     drop(log);
-    let mut log = AppendLog::open(Arc::new(DiskFiles), &path, mark).unwrap();
+    let mut log = AppendLog::open(&DiskFiles, &path, mark).unwrap();
     log.append(b"other").unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), [&weights[..], b"other"].concat());
 }
@@ -145,7 +145,7 @@ fn the_settings_decide_and_are_checked() {
         let config = CheckpointConfig { checkpoint_every_minutes: minutes, ..config };
         let error = config.validate().unwrap_err().to_string();
         assert!(error.starts_with("train.checkpoint_every_minutes = "), "{error}");
-        assert_eq!(config.due(moment(1, None, 0)).is_some(), false, "{minutes}");
+        assert_eq!(config.due(moment(1, None, 0)), None, "{minutes}");
     }
     for keep in [0, 1001, usize::MAX] {
         let error = CheckpointConfig { keep, ..config }.validate().unwrap_err().to_string();

@@ -5,6 +5,7 @@ mod append_log;
 mod container;
 mod crash_files;
 mod disk;
+mod disk_model;
 mod manifest;
 mod protocol;
 mod store;

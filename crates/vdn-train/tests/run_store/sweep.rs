@@ -4,8 +4,9 @@ use crate::crash_files::{CrashFiles, Fault};
 use std::io::ErrorKind;
 
 /// Runs `scenario` on a fresh disk with each fault at each of its operations, and `check` on each
-/// disk that may be found afterwards: after an error the one that the program sees and those after a
-/// later loss of power, after a crash all that are possible. Returns the numbers of faults and disks.
+/// disk that may be found afterwards: after an error the one that the program sees and those after
+/// a later loss of power, after a crash all that are possible. Returns the numbers of faults and
+/// disks.
 pub(crate) fn sweep<R>(
     scenario: impl Fn(&CrashFiles) -> R,
     check: impl Fn(&CrashFiles, &R, &str),
