@@ -1,6 +1,7 @@
 //! What a run writes: files that are whole or not there, weights and the state of controllers.
 
 pub(crate) mod atomic_file;
+pub mod store;
 pub(crate) mod weights_file;
 
 pub use atomic_file::write_atomically;

@@ -1,0 +1,50 @@
+//! The named contents of a checkpoint.
+
+use super::error::StoreError;
+use std::path::{Path, PathBuf};
+
+/// The sections of a checkpoint file, all of them checked. See
+/// [`read_container`](super::read_container) for an example.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sections {
+    path: PathBuf,
+    sections: Vec<(String, Vec<u8>)>,
+}
+
+impl Sections {
+    pub(super) fn new(path: &Path, sections: Vec<(String, Vec<u8>)>) -> Self {
+        Self { path: path.to_owned(), sections }
+    }
+
+    /// The file that they were read from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All sections, with their names, in the order in which they were written.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.sections.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    }
+
+    /// The section of this name.
+    ///
+    /// # Errors
+    /// [`StoreError::Mismatch`]: there is none.
+    pub fn get(&self, name: &str) -> Result<&[u8], StoreError> {
+        self.position(name).map(|i| self.sections[i].1.as_slice())
+    }
+
+    /// Takes the section of this name out, which frees its memory once it has been used.
+    ///
+    /// # Errors
+    /// [`StoreError::Mismatch`]: there is none, or it has been taken.
+    pub fn take(&mut self, name: &str) -> Result<Vec<u8>, StoreError> {
+        self.position(name).map(|i| self.sections.remove(i).1)
+    }
+
+    fn position(&self, name: &str) -> Result<usize, StoreError> {
+        let missing = || StoreError::mismatch(&self.path, format!("has no section `{name}`"));
+        self.sections.iter().position(|(other, _)| other == name).ok_or_else(missing)
+    }
+}
