@@ -65,8 +65,13 @@ impl Training {
     /// Records the loss of step number `step`.
     pub fn forward(&mut self, step: u32) -> Var {
         self.tape.reset();
-        let batch =
-            Batch { current: &self.current, previous: &self.previous, target: &self.target };
+        let batch = Batch {
+            current: &self.current,
+            previous: &self.previous,
+            target: &self.target,
+            earlier: None,
+            earlier: None,
+        };
         let key = NoiseKey::new(1, 0, step);
         let mut graph =
             Graph::new(&mut self.tape, &self.parameters, &mut self.bindings, Mode::Train, key);

@@ -76,7 +76,7 @@ impl Training {
             self;
         tape.reset();
         let [current, previous, target] = &*windows;
-        let batch = Batch { current, previous, target };
+        let batch = Batch { current, previous, target, earlier: None };
         let key = NoiseKey::new(1, 0, *step);
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
         let options = LossOptions {

@@ -1,21 +1,31 @@
 //! The program `vdn`: trains, evaluates and forecasts with variational neurons. No logic of its own: options in, calls
-//! into `vdn-train`, tables out. Anything wrong is one line on standard error and exit code 2.
+//! into `vdn-forecast`, tables out. Anything wrong is one line on standard error.
+//!
+//! | exit code | means |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | failed: a number was not finite, or a file could not be written |
+//! | 2 | bad input: options, configuration, data, or a run directory that does not hold what it should |
+//! | 75 | interrupted by SIGINT or SIGTERM; `vdn train --resume RUN` goes on |
 #![forbid(unsafe_code)]
 
 mod options;
 mod progress;
+mod signals;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use options::{Command, Options};
+use options::{Command, Options, TrainOptions};
 use progress::Bar;
 use std::io::Write;
 use std::process::ExitCode;
 use vdn_forecast::{
-    Inference, RunDirectory, evaluate_run_by, forecast_run_by, report_run, train_run,
+    Inference, RunDirectory, evaluate_run_by, forecast_run_by, interruptible_run, report_run,
+    resume_run,
 };
 use vdn_tensor::parallel::Pool;
-use vdn_train::{MAX_THREADS, TrainError};
+use vdn_train::run::store::StoreError;
+use vdn_train::{MAX_THREADS, Progress, TrainError};
 
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
@@ -43,13 +53,42 @@ fn main() -> ExitCode {
     }
     match run(options.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => fail(&message),
+        Err(Failure { message, code }) => {
+            fail(&message);
+            ExitCode::from(code)
+        }
     }
 }
 
 fn fail(message: &str) -> ExitCode {
     eprintln!("vdn: {}", message.replace('\n', " "));
     ExitCode::from(2)
+}
+
+/// What went wrong, and the exit code that says which kind it is of.
+struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self { message, code: 2 }
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Self {
+        let code = match error {
+            TrainError::Interrupted { .. } => signals::INTERRUPTED,
+            TrainError::NonFinite { .. }
+            | TrainError::NonFiniteGradient { .. }
+            | TrainError::GradientOverflow { .. }
+            | TrainError::Store(StoreError::Write { .. }) => 1,
+            _ => 2,
+        };
+        Self { message: error.to_string(), code }
+    }
 }
 
 /// Writes to standard output; a closed pipe is no error.
@@ -76,54 +115,80 @@ fn inference(moments: bool) -> Inference {
     if moments { Inference::Moments } else { Inference::Samples }
 }
 
-fn run(command: Command) -> Result<(), String> {
-    let one_line = |error: TrainError| error.to_string();
+fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Train(options) => {
-            let config = options.config()?;
-            config.validate().map_err(one_line)?;
-            let pool = pool(config.train.threads)?;
-            let bar = Bar::new(options.quiet);
-            let result = pool.run(|| {
-                train_run(&config, options.out.as_deref(), |stage, progress| {
-                    bar.update(stage, progress)
-                })
-            });
-            bar.finish();
-            let report = result.map_err(one_line)?;
-            say(&report.to_string())?;
-            if let Some(out) = &options.out {
-                say(&format!("written to {}", out.display()))?;
-            }
-        }
+        Command::Train(options) => train(&options)?,
         Command::Evaluate { run, moments, threads } => {
-            let run = RunDirectory::open(&run).map_err(one_line)?;
+            let run = RunDirectory::open(&run)?;
             let pool = pool(threads)?;
-            let report =
-                pool.run(|| evaluate_run_by(&run, inference(moments))).map_err(one_line)?;
+            let report = pool.run(|| evaluate_run_by(&run, inference(moments)))?;
             say(&report.to_string())?;
         }
         Command::Report { run, out, threads } => {
-            let run = RunDirectory::open(&run).map_err(one_line)?;
+            let run = RunDirectory::open(&run)?;
             let pool = pool(threads)?;
-            let page = pool.run(|| report_run(&run)).map_err(one_line)?;
+            let page = pool.run(|| report_run(&run))?;
             let path = out.unwrap_or_else(|| run.file("report.html"));
-            vdn_train::write_atomically(&path, page.as_bytes()).map_err(one_line)?;
+            vdn_train::write_atomically(&path, page.as_bytes())?;
             say(&format!("written to {}", path.display()))?;
         }
         Command::Forecast { run, data, out, moments, threads } => {
-            let run = RunDirectory::open(&run).map_err(one_line)?;
+            let run = RunDirectory::open(&run)?;
             let pool = pool(threads)?;
             let forecast = || forecast_run_by(&run, data.as_deref(), inference(moments));
-            let csv = pool.run(forecast).map_err(one_line)?;
+            let csv = pool.run(forecast)?;
             match out {
                 Some(path) => {
-                    vdn_train::write_atomically(&path, csv.as_bytes()).map_err(one_line)?;
+                    vdn_train::write_atomically(&path, csv.as_bytes())?;
                     say(&format!("written to {}", path.display()))?;
                 }
                 None => say(csv.trim_end())?,
             }
         }
+    }
+    Ok(())
+}
+
+fn train(options: &TrainOptions) -> Result<(), Failure> {
+    let interrupt = signals::watch()?;
+    let mut bar = Bar::new(options.quiet);
+    let (directory, result) = match &options.resume {
+        Some(run) => {
+            let stored = RunDirectory::open(run)?.read_config()?;
+            let pool = pool(options.threads().unwrap_or(stored.train.threads))?;
+            let progress = |stage, progress: Progress<'_>| bar.update(stage, progress);
+            (Some(run), pool.run(|| resume_run(run, &interrupt, progress)))
+        }
+        None => {
+            let (config, out) = (options.config()?, options.out.as_deref());
+            config.validate()?;
+            let pool = pool(config.train.threads)?;
+            let progress = |stage, progress: Progress<'_>| bar.update(stage, progress);
+            let run = || interruptible_run(&config, out, &interrupt, progress);
+            (options.out.as_ref(), pool.run(run))
+        }
+    };
+    bar.finish();
+    let report = result.map_err(|error| match (&error, directory) {
+        (TrainError::Interrupted { step }, Some(run)) => Failure {
+            message: format!(
+                "interrupted after step {step}; `vdn train --resume {}` goes on",
+                run.display()
+            ),
+            code: signals::INTERRUPTED,
+        },
+        (TrainError::Interrupted { step }, None) => Failure {
+            message: format!("interrupted after step {step}; nothing was written (no --out)"),
+            code: signals::INTERRUPTED,
+        },
+        _ => error.into(),
+    })?;
+    say(&report.to_string())?;
+    if let Some(cost) = bar.checkpoints() {
+        say(&cost)?;
+    }
+    if let Some(out) = directory {
+        say(&format!("written to {}", out.display()))?;
     }
     Ok(())
 }

@@ -76,6 +76,9 @@ pub(crate) struct TrainOptions {
     /// The run directory to make; nothing is written if left out.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
+    /// Go on with the run in this directory, which was interrupted or killed; its own configuration holds.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "config", "data", "demo"])]
+    pub(crate) resume: Option<PathBuf>,
     /// Series to take, by name or #position, separated by commas.
     #[arg(long, value_delimiter = ',')]
     columns: Option<Vec<String>>,
@@ -186,6 +189,11 @@ fn name<V: DeserializeOwned>(option: &str, text: &str) -> Result<V, String> {
 }
 
 impl TrainOptions {
+    /// The threads that were asked for.
+    pub(crate) fn threads(&self) -> Option<usize> {
+        self.threads
+    }
+
     /// The configuration file's values, with these options over them.
     ///
     /// # Errors

@@ -1,10 +1,16 @@
 //! The progress bar: on a terminal only, quiet otherwise.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use vdn_forecast::{Progress, Stage};
+use vdn_forecast::Stage;
+use vdn_train::Progress;
 
 /// A bar over the training steps, with the last epoch's validation beside it.
-pub(crate) struct Bar(ProgressBar);
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    checkpoints: u64,
+    bytes: u64,
+    seconds: f64,
+}
 
 impl Bar {
     /// A bar on standard error, hidden when that is no terminal or `quiet`.
@@ -16,27 +22,40 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
-        Self(bar)
+        Self { bar, checkpoints: 0, bytes: 0, seconds: 0.0 }
     }
 
-    pub(crate) fn update(&self, stage: Stage, progress: Progress<'_>) {
-        self.0.set_prefix(stage.name());
+    pub(crate) fn update(&mut self, stage: Stage, progress: Progress<'_>) {
+        self.bar.set_prefix(stage.name());
         match progress {
             Progress::Step { done, total } => {
-                self.0.set_length(total);
-                self.0.set_position(done);
+                self.bar.set_length(total);
+                self.bar.set_position(done);
             }
             Progress::Epoch(epoch) => {
-                let message = format!(
-                    "epoch {}: validation NLL {:.4}, MSE {:.4}",
-                    epoch.epoch, epoch.validation_nll, epoch.validation_mse
-                );
-                self.0.set_message(message);
+                let (number, score) = (epoch.epoch, epoch.validation_nll);
+                let mse =
+                    epoch.validation_mse.map_or_else(String::new, |x| format!(", MSE {x:.4}"));
+                self.bar.set_message(format!("epoch {number}: validation NLL {score:.4}{mse}"));
+            }
+            Progress::Checkpoint { bytes, seconds } => {
+                self.checkpoints += 1;
+                self.bytes = bytes;
+                self.seconds += seconds;
             }
         }
     }
 
+    /// What checkpoints cost, in one line; `None` if there were none.
+    pub(crate) fn checkpoints(&self) -> Option<String> {
+        let Self { checkpoints, bytes, seconds, .. } = self;
+        let megabytes = *bytes as f64 / 1e6;
+        (*checkpoints > 0).then(|| {
+            format!("saved {checkpoints} checkpoints of {megabytes:.1} MB, {seconds:.2} s in all")
+        })
+    }
+
     pub(crate) fn finish(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

@@ -72,7 +72,7 @@ impl Training {
         let Self { model, parameters, optimizer, tape, bindings, control, windows, step } = self;
         tape.reset();
         let [current, previous, earlier, target] = &*windows;
-        let batch = Batch { current, previous, target };
+        let batch = Batch { current, previous, target, earlier: None };
         let key = NoiseKey::new(1, 0, *step);
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
         let options = LossOptions {

@@ -201,7 +201,13 @@ fn run(name: &str, steps: usize, units: usize, skip: bool, wanted: f64) -> Resul
         if data.spec().extra_lag {
             data.fill_inputs(&windows, 2, &mut earlier, |x| x as f32)?;
         }
-        let batch = Batch { current: &current, previous: &previous, target: &target };
+        let batch = Batch {
+            current: &current,
+            previous: &previous,
+            target: &target,
+            earlier: None,
+            earlier: None,
+        };
         tape.reset();
         if step == 0 {
             model.initialize(&mut parameters, &batch)?;

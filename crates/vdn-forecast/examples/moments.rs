@@ -86,7 +86,8 @@ fn passes(
 ) -> Result<(), TrainError> {
     let windows = &windows[..windows.len().min(128)];
     let [current, previous] = inputs(data, windows)?;
-    let batch = Batch { current: &current, previous: &previous, target: &[] };
+    let batch =
+        Batch { current: &current, previous: &previous, target: &[], earlier: None, earlier: None };
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     for _ in 0..2 {
         let clock = Instant::now();
@@ -160,7 +161,13 @@ fn errors(
     let mut share = 0.0;
     for windows in windows.chunks(4) {
         let [current, previous] = inputs(data, windows)?;
-        let batch = Batch { current: &current, previous: &previous, target: &[] };
+        let batch = Batch {
+            current: &current,
+            previous: &previous,
+            target: &[],
+            earlier: None,
+            earlier: None,
+        };
         let [mean, variance] = sampled(config, parameters, &batch)?;
         let found: PredictiveMoments = model.predict_moments(parameters, &batch)?;
         for i in 0..mean.len() {

@@ -13,8 +13,6 @@ pub mod modules;
 mod report;
 mod run;
 mod sequence;
-mod train;
-mod units;
 
 pub use config::{
     ActivationName, AggregationName, CentreName, ClampName, Compatibility, DataConfig, FamilyName,
@@ -22,30 +20,22 @@ pub use config::{
     ProtocolName, RunConfig, ScalingRows, ScoreName, SigmaName, VariantName,
 };
 pub use evaluate::{
-    Evaluation, INFORMED, Inference, LayerEvaluation, block_length, evaluate_moments, forecast,
-    forecast_moments, mean_crps, mean_log_likelihood, ridge, seasonal_naive, validate,
-    validate_under,
+    ForecastEvaluator, Inference, evaluate_moments, forecast, forecast_moments, ridge,
+    seasonal_naive,
 };
 pub use forecaster::{
-    Aggregation, Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LossOptions,
-    LossTerms, Posteriors, Prediction, PredictiveMoments, UnitEffects, Variant, Vote, vote,
+    Aggregation, Batch, Forecaster, ForecasterConfig, LossOptions, Prediction, PredictiveMoments,
+    Variant, Vote, vote,
 };
 pub use modules::{
     Centre, GatedHead, HeadConfig, InstanceNorm, OutputNoise, OutputNoiseMode, PairEncoder,
 };
-pub use report::{Report, Row, report_run};
+pub use report::report_run;
 pub use run::{
-    RunDirectory, Stage, evaluate_run, evaluate_run_by, forecast_run, forecast_run_by, train_run,
+    Report, Row, RunDirectory, Stage, evaluate_run, evaluate_run_by, forecast_run, forecast_run_by,
+    interruptible_run, resume_run, train_run,
 };
 pub use sequence::{
     EmissionFamily, ParticleConfig, Particles, PriorConfig, SequenceBound, SequenceForecast,
     SequenceForecaster, SequenceForecasterConfig, SequenceLoss, SequenceObjective, Series,
-};
-pub use train::{
-    ControlLog, Epoch, EpochLayer, EpochUnits, Files, Progress, Trained, Trainer, write_history,
-};
-pub use units::{
-    Judge, LayerProbe, LayerReport, LayerReports, LayerRow, LayerTable, LayerUnits, LayerUse,
-    LayerVerdict, Probe, ProbeReport, UnitReport, Verdicts, diagnose, layer_statistics,
-    layer_table, layer_use, logvar_limits, probe, probe_on, write_units,
 };

@@ -51,7 +51,7 @@ pub use sequence::{
     unroll, unroll_terms,
 };
 pub use units::{
-    Activation, Activities, LayerConfig, LayerOutput, LayerOutputs, LayerPrior, MAX_DEPTH,
-    PerLayer, Replaced, SigmaMode, Stack, StackLayer, StackLayerConfig, StackOutput, StackPass,
-    TwinUnits, UnitFamily, UnitStatistics, VariationalLayer, moments,
+    Activation, Activities, Intervention, LayerConfig, LayerOutput, LayerOutputs, LayerPrior,
+    MAX_DEPTH, PerLayer, Replaced, SigmaMode, Stack, StackLayer, StackLayerConfig, StackOutput,
+    StackPass, TwinUnits, UnitFamily, UnitStatistics, VariationalLayer, moments,
 };

@@ -53,6 +53,15 @@ pub enum TrainError {
         /// That element.
         element: usize,
     },
+    /// The run was asked to stop; what it had done is saved.
+    #[error("interrupted after step {step}; the run can be resumed")]
+    Interrupted {
+        /// The training steps that had been made.
+        step: u64,
+    },
+    /// The storage of the run.
+    #[error(transparent)]
+    Store(#[from] crate::run::store::StoreError),
     /// A file or directory.
     #[error("{}: {source}", path.display())]
     Io {

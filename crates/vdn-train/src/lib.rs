@@ -19,8 +19,17 @@ pub use config::{
     PiSettings, Selection, ThermostatSettings, TrainConfig,
 };
 pub use error::TrainError;
-pub use evaluate::{Averaging, BatchAverages, EVALUATION_BATCH};
+pub use evaluate::{
+    Averaging, BatchAverages, EVALUATION_BATCH, Evaluator, INFORMED, LayerValidation, Validation,
+};
 pub use optim::{AdamW, AdamWConfig, Decay, Schedule, WeightAverage};
 pub use run::{load_control, load_weights, save_control, save_weights, write_atomically};
-pub use train::{Candidate, NoiseSeed, SelectionRule};
-pub use units::{UNIT_MEASURES, UnitHistory, layer_file};
+pub use train::{
+    Candidate, ControlLog, Epoch, EpochLayer, EpochUnits, NoiseSeed, Progress, SelectionRule,
+    Trained, Trainer, write_history,
+};
+pub use units::{
+    Judge, LayerProbe, LayerReport, LayerReports, LayerRow, LayerTable, LayerUnits, LayerUse,
+    LayerVerdict, Probe, ProbeReport, UNIT_MEASURES, UnitHistory, UnitReport, Verdicts, diagnose,
+    layer_file, write_units,
+};

@@ -209,8 +209,13 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
     let mut acts = 0;
     for step in 0..x_cur.shape().dims()[0] {
         tape.reset();
-        let batch =
-            Batch { current: at(&x_cur, step), previous: at(&x_prev, step), target: at(&y, step) };
+        let batch = Batch {
+            current: at(&x_cur, step),
+            previous: at(&x_prev, step),
+            target: at(&y, step),
+            earlier: None,
+            earlier: None,
+        };
         let rows = batch.target.len() / config.horizon;
         let noise = tape.constant([samples, rows, units], at(&eps, step))?;
         let local = control.levers().objective.clone();
@@ -291,7 +296,13 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
     let held = ["eval_x_cur", "eval_x_prev", "eval_y"].map(|key| case.tensor(key));
     let [current, previous, target] = held;
     let (current, previous, target) = (current?, previous?, target?);
-    let batch = Batch { current: current.data(), previous: previous.data(), target: target.data() };
+    let batch = Batch {
+        current: current.data(),
+        previous: previous.data(),
+        target: target.data(),
+        earlier: None,
+        earlier: None,
+    };
     let eps = case.tensor("eval_eps")?;
     let noise = tape.constant(*eps.shape(), eps.data())?;
     let mut local = control.levers().objective.clone();

@@ -21,7 +21,7 @@ use vdn_model::EarlierWindow;
 use vdn_train::config::{BATCH, REFERENCE_BATCH, REFERENCE_LEARNING_RATE};
 use vdn_train::{
     AdamWConfig, Averaging, ControlConfig, ControlName, ControllerName, DiagnosticsConfig,
-    EarlierName, Schedule, Selection, SelectionRule, TrainConfig, TrainError,
+    EarlierName, Schedule, Selection, SelectionRule, TrainConfig, TrainError, Trainer,
 };
 
 /// Everything that a run depends on.
@@ -162,6 +162,22 @@ impl RunConfig {
             }
         }
         Ok(())
+    }
+
+    /// The trainer that the configuration describes, writing nothing.
+    #[must_use]
+    pub fn trainer(&self) -> Trainer {
+        let config = self.resolved();
+        Trainer {
+            reference: config.is_reference(),
+            train: config.train,
+            selection: config.selection,
+            optimizer: config.optimizer,
+            schedule: config.schedule,
+            control: config.control,
+            diagnostics: config.diagnostics,
+            ..Trainer::default()
+        }
     }
 
     /// Whether the configuration starts from the reference's values.

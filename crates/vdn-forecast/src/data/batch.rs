@@ -1,52 +1,101 @@
-//! Room for one batch of windows, filled again and again.
+//! [`Dataset`] as [`Examples`] that batches are filled from.
 
 use crate::data::{Dataset, WindowIndex};
 use crate::forecaster::Batch;
 use vdn_tensor::Element;
 use vdn_train::TrainError;
-use vdn_train::data::DataError;
+use vdn_train::data::{DataError, Examples, Lags, Request, Split};
+use vdn_train::metrics::overlap_block;
 
-/// Room for one batch, filled again and again.
-#[derive(Debug, Default)]
-pub(crate) struct BatchBuffers<T> {
+/// Room for one batch of windows, filled again and again.
+#[derive(Clone, Debug, Default)]
+pub struct WindowBuffers<T> {
     current: Vec<T>,
     previous: Vec<T>,
+    earlier: Vec<T>,
     target: Vec<T>,
+    lagged: Vec<WindowIndex>,
 }
 
-impl<T: Element> BatchBuffers<T> {
-    /// Fills the buffers with windows of `data`; `with_target`: and with what came after them.
-    pub(crate) fn fill(
-        &mut self,
-        data: &Dataset,
-        windows: &[WindowIndex],
-        with_target: bool,
-    ) -> Result<Batch<'_, T>, TrainError> {
-        let spec = data.spec();
-        self.current.resize(windows.len() * spec.input_len, T::ZERO);
-        self.previous.resize(windows.len() * spec.input_len, T::ZERO);
-        self.target.resize(if with_target { windows.len() * spec.horizon } else { 0 }, T::ZERO);
-        data.fill_inputs(windows, 0, &mut self.current, T::from_f64)?;
-        data.fill_inputs(windows, 1, &mut self.previous, T::from_f64)?;
-        if with_target {
-            data.fill_targets(windows, &mut self.target, T::from_f64)?;
+impl<T: Element> Examples<T> for Dataset {
+    type Index = WindowIndex;
+    type Buffers = WindowBuffers<T>;
+    type Batch<'a> = Batch<'a, T>;
+
+    fn split(&self, split: Split) -> &[WindowIndex] {
+        let splits = self.splits();
+        match split {
+            Split::Train => &splits.train,
+            Split::Validation => &splits.validation,
+            Split::Test => &splits.test,
+        }
+    }
+
+    fn fill<'a>(
+        &self,
+        buffers: &'a mut WindowBuffers<T>,
+        examples: &[WindowIndex],
+        request: Request,
+    ) -> Result<Batch<'a, T>, TrainError> {
+        let spec = self.spec();
+        let WindowBuffers { current, previous, earlier, target, lagged } = buffers;
+        lagged.clear();
+        lagged.extend(examples.iter().map(|w| WindowIndex { t: w.t - request.lag as u32, ..*w }));
+        let windows = &lagged[..];
+        if request.predecessors && !spec.extra_lag {
+            let reason = "the AR penalty or the persistence target needs windows from L + 2 stride on: data.extra_lag = true";
+            return Err(TrainError::config(reason));
+        }
+        let rows = windows.len();
+        for (buffer, shift, wanted) in [
+            (&mut *current, 0, true),
+            (&mut *previous, 1, true),
+            (&mut *earlier, 2, request.predecessors),
+        ] {
+            buffer.resize(if wanted { rows * spec.input_len } else { 0 }, T::ZERO);
+            if wanted {
+                self.fill_inputs(windows, shift, buffer, T::from_f64)?;
+            }
+        }
+        target.resize(if request.targets { rows * spec.horizon } else { 0 }, T::ZERO);
+        if request.targets {
+            self.fill_targets(windows, target, T::from_f64)?;
         }
         let lengths = [spec.input_len, spec.input_len, spec.horizon];
-        let parts = [&self.current, &self.previous, &self.target];
-        for ((part, length), back) in parts.into_iter().zip(lengths).zip([1, 1, 0]) {
+        let parts = [(&*current, 1, 0), (&*previous, 1, spec.stride), (&*target, 0, 0)];
+        for ((part, back, lag), length) in parts.into_iter().zip(lengths) {
             if let Some(at) = part.iter().position(|x| !x.is_finite()) {
                 let window = windows[at / length];
-                let lag = if std::ptr::eq(part, &self.previous) { spec.stride } else { 0 };
                 let row = window.t as usize - lag - back * length + at % length;
                 let series = window.series as usize;
                 return Err(TrainError::Data(DataError::TooLarge {
-                    series: data.names()[series].clone(),
+                    series: self.names()[series].clone(),
                     row,
-                    value: data.columns()[series][row],
+                    value: self.columns()[series][row],
                     precision: T::NAME,
                 }));
             }
         }
-        Ok(Batch { current: &self.current, previous: &self.previous, target: &self.target })
+        let earlier = request.predecessors.then_some(&earlier[..]);
+        Ok(Batch { current, previous, target, earlier })
+    }
+
+    fn group(&self, example: WindowIndex) -> u32 {
+        example.series
+    }
+
+    /// The number of windows whose targets overlap.
+    fn block(&self, examples: &[WindowIndex]) -> usize {
+        let pairs = examples.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);
+        let spacing = pairs.map(|w| w[1].t - w[0].t).min().unwrap_or(1);
+        overlap_block(self.spec().horizon, spacing as usize)
+    }
+
+    fn lags(&self) -> Option<Lags> {
+        Some(Lags { apart: self.spec().input_len, near: self.spec().stride })
+    }
+
+    fn has_earlier(&self, example: WindowIndex, lag: usize) -> bool {
+        example.t as usize >= self.spec().first_start() + lag
     }
 }

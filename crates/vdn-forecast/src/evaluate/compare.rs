@@ -4,7 +4,7 @@ use crate::baselines::{
     Normalisation, RidgeMoments, RidgeSettings, SeasonalNaive, SeriesWindows, Windows,
 };
 use crate::data::{Dataset, WindowIndex};
-use crate::evaluate::evaluate::{PredictedRow, WindowAverages};
+use crate::evaluate::predicted_row::{PredictedRow, WindowAverages};
 use vdn_train::BatchAverages;
 use vdn_train::TrainError;
 use vdn_train::metrics::{ScoreSettings, Summary};

@@ -1,16 +1,13 @@
 //! [`Inference`]: predictive distributions by samples or by moments, and all that is done by moments.
 
-use crate::data::batch::BatchBuffers;
-use crate::data::{Dataset, WindowIndex};
-use crate::evaluate::evaluate::{PredictedRow, WindowAverages, forecast};
-use crate::forecaster::{Forecaster, Prediction};
-use vdn_model::Parameters;
+use crate::data::WindowIndex;
+use crate::evaluate::evaluate::{ForecastEvaluator, forecast};
+use crate::evaluate::predicted_row::{PredictedRow, WindowAverages};
+use crate::forecaster::Prediction;
 use vdn_tensor::Element;
-use vdn_train::BatchAverages;
-use vdn_train::EVALUATION_BATCH;
-use vdn_train::NoiseSeed;
-use vdn_train::TrainError;
+use vdn_train::data::Request;
 use vdn_train::metrics::{ScoreSettings, Summary};
+use vdn_train::{EVALUATION_BATCH, TrainError};
 
 /// How a predictive distribution is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,36 +20,22 @@ pub enum Inference {
     Moments,
 }
 
-/// The predictive distributions of windows by their moments, as normal distributions, without samples.
-fn by_moments<T: Element>(
-    model: &Forecaster,
-    parameters: &Parameters<T>,
-    data: &Dataset,
-    windows: &[WindowIndex],
-) -> Result<Prediction, TrainError> {
-    let mut buffers = BatchBuffers::default();
-    let batch = buffers.fill(data, windows, false)?;
-    Ok(model.predict_moments(parameters, &batch)?.normal())
-}
-
 /// All metrics on windows of the normal distributions that have the model's predictive mean and variance
-/// ([`Forecaster::predict_moments`]): no sample is drawn.
+/// ([`Forecaster::predict_moments`](crate::Forecaster::predict_moments)): no sample is drawn.
 ///
 /// # Errors
 /// Windows that do not fit the model; a model without such moments; a moment that is not finite.
 pub fn evaluate_moments<T: Element>(
-    model: &Forecaster,
-    parameters: &Parameters<T>,
-    data: &Dataset,
+    evaluator: &ForecastEvaluator<'_, T>,
     windows: &[WindowIndex],
-    averages: BatchAverages,
 ) -> Result<Summary, TrainError> {
+    let (averages, data) = (evaluator.averages, evaluator.data);
     let mut scores = WindowAverages::new(ScoreSettings::default(), data, windows)?;
-    for chunk in windows.chunks(averages.batch.max(1)) {
-        let prediction = by_moments(model, parameters, data, chunk)?;
+    evaluator.for_each_batch(windows, averages.batch, Request::INPUTS, |_, batch, chunk| {
+        let prediction = evaluator.network.predict_moments(evaluator.parameters, batch)?.normal();
         let weight = averages.weight(windows.len(), chunk.len());
-        scores.push(data, chunk, weight, |row| PredictedRow::new(&prediction, row))?;
-    }
+        scores.push(data, chunk, weight, |row| PredictedRow::new(&prediction, row))
+    })?;
     scores.summary()
 }
 
@@ -61,26 +44,25 @@ pub fn evaluate_moments<T: Element>(
 /// # Errors
 /// Those of [`evaluate_moments`].
 pub fn forecast_moments<T: Element>(
-    model: &Forecaster,
-    parameters: &Parameters<T>,
-    data: &Dataset,
+    evaluator: &ForecastEvaluator<'_, T>,
     windows: &[WindowIndex],
 ) -> Result<Vec<Prediction>, TrainError> {
-    let chunks = windows.chunks(EVALUATION_BATCH);
-    chunks.map(|chunk| by_moments(model, parameters, data, chunk)).collect()
+    let mut all = Vec::new();
+    evaluator.for_each_batch(windows, EVALUATION_BATCH, Request::INPUTS, |_, batch, _| {
+        all.push(evaluator.network.predict_moments(evaluator.parameters, batch)?.normal());
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// [`forecast`] by samples or by moments.
 pub(crate) fn forecast_by<T: Element>(
-    model: &Forecaster,
-    parameters: &Parameters<T>,
-    data: &Dataset,
+    evaluator: &ForecastEvaluator<'_, T>,
     windows: &[WindowIndex],
-    noise: NoiseSeed,
     inference: Inference,
 ) -> Result<Vec<Prediction>, TrainError> {
     match inference {
-        Inference::Samples => forecast(model, parameters, data, windows, noise),
-        Inference::Moments => forecast_moments(model, parameters, data, windows),
+        Inference::Samples => forecast(evaluator, windows),
+        Inference::Moments => forecast_moments(evaluator, windows),
     }
 }

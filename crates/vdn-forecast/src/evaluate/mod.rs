@@ -1,12 +1,12 @@
-//! A forecaster on windows: validation after every epoch, all metrics for a test, and the baselines beside it.
+//! A forecaster on windows: as the trainer's network, all metrics for a test, and the baselines beside it.
 
-pub(crate) mod choose;
 pub(crate) mod compare;
+#[expect(clippy::module_inception, reason = "the room and its main function have one name")]
 pub(crate) mod evaluate;
 pub(crate) mod inference;
-pub(crate) mod validation;
+pub(crate) mod network;
+pub(crate) mod predicted_row;
 
 pub use compare::{ridge, seasonal_naive};
-pub use evaluate::{block_length, evaluate, forecast, mean_crps, mean_log_likelihood};
+pub use evaluate::{ForecastEvaluator, evaluate, forecast};
 pub use inference::{Inference, evaluate_moments, forecast_moments};
-pub use validation::{Evaluation, INFORMED, LayerEvaluation, validate, validate_under};

@@ -14,32 +14,29 @@ use vdn_tensor::Element;
 
 /// How [`Forecaster::loss_with`] departs from [`Forecaster::loss`].
 #[derive(Clone, Copy, Debug)]
-pub struct LossOptions<'a, T> {
+pub struct LossOptions<'a> {
     /// Each layer's own part of the loss, in the place of the configuration's `beta`.
     pub locals: LocalObjectives<'a>,
     /// What a unit's energy is, for the band penalty.
     pub measures: UnitMeasures,
-    /// The predecessors of the previous windows, `[batch, input_len]`: an autoregressive term or a persistence target asks for them.
-    pub earlier: Option<&'a [T]>,
     /// So many samples, with this noise in the place of the first layer's own.
     pub noise: Option<(usize, Noise)>,
     /// Whether the squared error is wanted too.
     pub want_mse: bool,
 }
 
-impl<T> Default for LossOptions<'_, T> {
+impl Default for LossOptions<'_> {
     fn default() -> Self {
         Self {
             locals: [None; MAX_DEPTH],
             measures: UnitMeasures::PerDimension,
-            earlier: None,
             noise: None,
             want_mse: false,
         }
     }
 }
 
-impl<T> LossOptions<'_, T> {
+impl LossOptions<'_> {
     /// How the units draw.
     pub(super) fn pass(&self) -> StackPass {
         let first = |(samples, noise)| StackPass::of_first(samples, noise);
@@ -56,7 +53,7 @@ impl Forecaster {
         graph: &mut Graph<'_, T>,
         batch: &Batch<'_, T>,
         layers: &LayerOutputs,
-        options: &LossOptions<'_, T>,
+        options: &LossOptions<'_>,
     ) -> Result<[BetweenWindows; MAX_DEPTH], ModelError> {
         let mut between = [BetweenWindows::default(); MAX_DEPTH];
         let local = |index: usize| options.locals[index].filter(|_| layers[index].is_some());
@@ -94,9 +91,9 @@ impl Forecaster {
         batch: &Batch<'_, T>,
         kind: EarlierWindow,
         last: usize,
-        options: &LossOptions<'_, T>,
+        options: &LossOptions<'_>,
     ) -> Result<Activities, ModelError> {
-        let before = match (kind, options.earlier) {
+        let before = match (kind, batch.earlier) {
             (EarlierWindow::Itself, _) => batch.previous,
             (EarlierWindow::Predecessor, Some(earlier))
                 if earlier.len() == batch.previous.len() =>
@@ -108,7 +105,8 @@ impl Forecaster {
                 return Err(ModelError::Batch(reason.into()));
             }
         };
-        let shifted = Batch { current: batch.previous, previous: before, target: &[] };
+        let shifted =
+            Batch { current: batch.previous, previous: before, target: &[], earlier: None };
         let rows = self.rows(&shifted)?;
         let [current, previous, _, _] = self.record_inputs(graph, &shifted, rows)?;
         let h = self.encoder.forward(graph, current, previous)?;

@@ -9,37 +9,17 @@
 //! ```
 
 use crate::forecaster::local::{LossOptions, with_constraints};
-use crate::forecaster::prediction::Intervention;
 use crate::forecaster::{Batch, Forecaster, Pass};
-use vdn_autograd::{Error, MixtureNll, Score, Tape, UnitOutputs, Var};
+use vdn_autograd::{Error, MixtureNll, Score, Tape, Var};
 use vdn_model::Graph;
+use vdn_model::Intervention;
 use vdn_model::LayerOutput;
 use vdn_model::ModelError;
 use vdn_model::Objective;
-use vdn_model::objective::LayerTerms;
 use vdn_model::objective::{check_local_objectives, record_local_objective};
-use vdn_model::units::all_units;
-use vdn_model::{LayerOutputs, MAX_DEPTH, StackPass};
+use vdn_model::{MAX_DEPTH, StackPass};
 use vdn_tensor::Element;
-
-/// The recorded loss and its parts.
-#[derive(Clone, Copy, Debug)]
-pub struct LossTerms {
-    /// What is minimised, a scalar in nats per time step.
-    pub loss: Var,
-    /// The predictive score alone, a scalar in nats per time step.
-    pub nll: Var,
-    /// The sum of the KL of all units of all layers, a scalar in nats per window; `None` for a deterministic twin.
-    pub kl: Option<Var>,
-    /// The squared error of the samples' mean, if it was asked for.
-    pub mse: Option<Var>,
-    /// The statistics of the units of all layers, one layer after the other; `None` for a deterministic twin.
-    pub units: Option<UnitOutputs>,
-    /// The outputs of every layer; `None` where none of its units is a distribution.
-    pub layers: LayerOutputs,
-    /// The parts of every layer's local objective, where it has one.
-    pub locals: LayerTerms,
-}
+use vdn_train::train::Terms;
 
 impl Forecaster {
     /// Records the loss of a batch.
@@ -50,7 +30,7 @@ impl Forecaster {
         &self,
         graph: &mut Graph<'_, T>,
         batch: &Batch<'_, T>,
-    ) -> Result<LossTerms, ModelError> {
+    ) -> Result<Terms, ModelError> {
         self.loss_with(graph, batch, &LossOptions::default())
     }
 
@@ -66,8 +46,8 @@ impl Forecaster {
         &self,
         graph: &mut Graph<'_, T>,
         batch: &Batch<'_, T>,
-        options: &LossOptions<'_, T>,
-    ) -> Result<LossTerms, ModelError> {
+        options: &LossOptions<'_>,
+    ) -> Result<Terms, ModelError> {
         if batch.target.is_empty() {
             return Err(ModelError::Batch("a loss needs targets".into()));
         }
@@ -85,13 +65,12 @@ impl Forecaster {
                 false => None,
             };
             let layers = pass.layers;
-            let mut terms = LossTerms {
+            let mut terms = Terms {
                 loss: nll,
-                nll,
+                score: nll,
                 kl: None,
                 mse,
-                units: None,
-                layers,
+                outputs: layers,
                 locals: [None; MAX_DEPTH],
             };
             let one = graph.tape.constant([], &[T::ONE])?;
@@ -138,8 +117,7 @@ impl Forecaster {
                     with_constraints(graph.tape, bound, &terms.locals)?
                 }
             };
-            let units = all_units(graph.tape, &layers)?;
-            Ok(LossTerms { loss, kl: Some(kl), units, ..terms })
+            Ok(Terms { loss, kl: Some(kl), ..terms })
         })
     }
 
@@ -181,7 +159,7 @@ impl Forecaster {
         Ok(tape.scale(bound, -T::ONE / horizon)?)
     }
 
-    /// The name of the score that [`LossTerms::nll`] is.
+    /// The name of the score that [`Terms::score`] is.
     #[must_use]
     pub fn score(&self) -> Score {
         self.config.score
@@ -236,19 +214,6 @@ fn squared_error<T: Element>(
     tape.mean(squares)
 }
 
-/// Recorded scores of a batch, for validation.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchScores {
-    /// The predictive score, a scalar in nats per time step.
-    pub nll: Var,
-    /// The squared error of the samples' mean, a scalar.
-    pub mse: Var,
-    /// The statistics of the units of all layers, one layer after the other; `None` for a deterministic twin.
-    pub units: Option<UnitOutputs>,
-    /// The outputs of every layer; `None` where none of its units is a distribution.
-    pub layers: LayerOutputs,
-}
-
 impl Forecaster {
     /// Records the predictive score and the squared error of a batch.
     ///
@@ -258,7 +223,7 @@ impl Forecaster {
         &self,
         graph: &mut Graph<'_, T>,
         batch: &Batch<'_, T>,
-    ) -> Result<BatchScores, ModelError> {
+    ) -> Result<Terms, ModelError> {
         if batch.target.is_empty() {
             return Err(ModelError::Batch("a score needs targets".into()));
         }
@@ -270,8 +235,8 @@ impl Forecaster {
                 MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
             let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?;
             let mse = squared_error(graph.tape, pass.y, pass.scores, y)?;
-            let units = all_units(graph.tape, &pass.layers)?;
-            Ok(BatchScores { nll, mse, units, layers: pass.layers })
+            let (kl, locals) = (None, [None; MAX_DEPTH]);
+            Ok(Terms { loss: nll, score: nll, mse: Some(mse), kl, outputs: pass.layers, locals })
         })
     }
 }

@@ -13,11 +13,8 @@ mod unit_effects;
 pub use aggregate::{Aggregation, Vote, vote};
 pub use config::{ForecasterConfig, Variant};
 pub use local::LossOptions;
-pub use loss::{BatchScores, LossTerms};
 pub use moments::PredictiveMoments;
-pub use posteriors::Posteriors;
-pub use prediction::{Intervention, Prediction};
-pub use unit_effects::UnitEffects;
+pub use prediction::Prediction;
 
 use crate::modules::PairEncoder;
 use crate::modules::head::{GatedHead, HeadConfig};
@@ -25,6 +22,7 @@ use crate::modules::instance_norm::Centre;
 use crate::modules::output_noise::OutputNoise;
 use vdn_autograd::{Error, Var};
 use vdn_model::Graph;
+use vdn_model::Intervention;
 use vdn_model::Linear;
 use vdn_model::ModelError;
 use vdn_model::Parameters;
@@ -49,6 +47,9 @@ pub struct Batch<'a, T> {
     pub previous: &'a [T],
     /// What came next, `[batch, horizon]`; empty when forecasting.
     pub target: &'a [T],
+    /// The predecessors of the previous windows, `[batch, input_len]`, where an autoregressive term or a persistence target
+    /// asks for them.
+    pub earlier: Option<&'a [T]>,
 }
 
 #[derive(Clone, Debug)]

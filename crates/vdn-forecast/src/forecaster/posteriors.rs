@@ -1,27 +1,17 @@
 //! The posteriors of a layer's units for the windows of a batch.
 
-use crate::forecaster::{Batch, Forecaster, Intervention};
+use crate::forecaster::{Batch, Forecaster};
 use vdn_autograd::{LocationScale, Tape};
+use vdn_model::Intervention;
 use vdn_model::ModelError;
 use vdn_model::Parameters;
 use vdn_model::StackPass;
 use vdn_model::VariationalLayer;
+use vdn_model::diagnostics::Posteriors;
 use vdn_model::{Bindings, Graph, Mode};
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_tensor::noise::NoiseKey;
-
-/// The posteriors of a layer's units for the windows of a batch, on the scale of the prior's deviation, as all statistics
-/// are.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Posteriors {
-    /// Latent dimensions of the layer.
-    pub dims: usize,
-    /// Means, `[batch, dims]`.
-    pub mu: Vec<f64>,
-    /// Log-variances within their hard limits, `[batch, dims]`.
-    pub logvar: Vec<f64>,
-}
 
 impl Forecaster {
     /// The distributional units of layer number `layer`, from 0.

@@ -2,45 +2,14 @@
 
 use crate::forecaster::aggregate::Aggregation;
 use crate::forecaster::{Batch, Forecaster};
-use vdn_autograd::{Noise, UnitOutputs};
+use vdn_autograd::Noise;
 use vdn_model::Graph;
 use vdn_model::ModelError;
 use vdn_model::mixture_quantile;
-use vdn_model::units::all_units;
-use vdn_model::{LayerOutputs, Replaced, StackPass};
+use vdn_model::{Intervention, LayerOutputs, StackPass};
 use vdn_tensor::Element;
 use vdn_train::metrics::MedianConvention;
 use vdn_train::metrics::sample_median;
-
-/// What is done to the latent before the head sees it: to measure what its information is worth downstream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Intervention {
-    /// Nothing.
-    #[default]
-    None,
-    /// The windows of a batch swap what the head sees, by a permutation without fixed points.
-    Permute,
-    /// The latents of all layers are drawn from their priors.
-    Prior,
-    /// The latents of one layer, counted from 0, are drawn from their prior; nothing else changes, and the layers above see
-    /// the draws.
-    LayerPrior(usize),
-    /// The windows of a batch swap the latents of one layer, counted from 0; nothing else changes, and the layers above see
-    /// what is swapped in.
-    LayerPermute(usize),
-}
-
-impl Intervention {
-    /// Whose latents are not their own samples inside the stack.
-    pub(super) fn replaced(self) -> Replaced {
-        match self {
-            Self::None | Self::Permute => Replaced::None,
-            Self::Prior => Replaced::All,
-            Self::LayerPrior(layer) => Replaced::Layer(layer),
-            Self::LayerPermute(layer) => Replaced::Swapped(layer),
-        }
-    }
-}
 
 /// The predictive distribution of a batch: for each window and step a mixture over samples of normals.
 #[derive(Clone, Debug)]
@@ -163,27 +132,12 @@ impl Prediction {
 }
 
 impl Forecaster {
-    /// The predictive distribution of a batch. Recorded without gradients by the caller
-    /// ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)); the statistics of the units of all layers come along, one layer
-    /// after the other.
+    /// The predictive distribution of a batch, and what each layer of units gave. Recorded without gradients by the caller
+    /// ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)).
     ///
     /// # Errors
     /// A batch that does not fit the model; a prediction that is not finite (with operation, layer and unit).
     pub fn predict<T: Element>(
-        &self,
-        graph: &mut Graph<'_, T>,
-        batch: &Batch<'_, T>,
-        intervention: Intervention,
-    ) -> Result<(Prediction, Option<UnitOutputs>), ModelError> {
-        let (prediction, layers) = self.predict_with_layers(graph, batch, intervention)?;
-        Ok((prediction, all_units(graph.tape, &layers)?))
-    }
-
-    /// [`Forecaster::predict`] with the outputs of each layer of units apart.
-    ///
-    /// # Errors
-    /// Those of [`Forecaster::predict`].
-    pub fn predict_with_layers<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
         batch: &Batch<'_, T>,

@@ -11,6 +11,9 @@
 //! | `control.safetensors` | the controllers' state at the best epoch, if there are any |
 //! | `report.html` | the page that `vdn report` writes |
 //! | `scaler.json` | what the series were standardised with |
+//! | `manifest.json` | the length and checksum of every file, and the epoch that all of them belong to |
+//! | `checkpoints/` | while the run goes on: everything that it needs to go on after an interruption |
+//! | `run.lock` | held while a process writes to the directory |
 //!
 //! A twin trained beside the model has `twin-history.csv` and `twin-weights.safetensors`.
 //!
@@ -23,6 +26,8 @@ use vdn_model::MAX_DEPTH;
 use vdn_train::TrainError;
 use vdn_train::data::Scaler;
 use vdn_train::layer_file;
+use vdn_train::run::RunFiles;
+use vdn_train::run::store::{DiskFiles, LOCK_FILE, MANIFEST_FILE, Manifest};
 use vdn_train::write_atomically;
 
 /// A run directory.
@@ -42,6 +47,8 @@ pub struct RunDirectory {
     path: PathBuf,
     /// The outermost directory that was made for it.
     created: Option<PathBuf>,
+    /// Where it is open for writing.
+    files: Option<RunFiles>,
 }
 
 /// The series' names with their means and standard deviations.
@@ -53,40 +60,86 @@ struct StoredScaler {
 }
 
 impl RunDirectory {
-    /// A new directory for a run, made if it is not there; it must be empty. Of several runs that ask for one directory
-    /// at once, one gets it.
+    /// A new directory for a run, made if it is not there, and locked; it must be empty. Of several runs that ask for one
+    /// directory at once, one gets it.
     ///
     /// # Errors
-    /// It cannot be made or read, it already holds a run, or something else.
+    /// It cannot be made or read, it already holds a run, or something else, or another run is writing to it.
     pub fn create(path: &Path) -> Result<Self, TrainError> {
         let missing = path.ancestors().filter(|p| !p.as_os_str().is_empty() && !p.exists()).last();
         let created = missing.map(Path::to_owned);
         std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
-        let run = Self { path: path.to_owned(), created };
-        let taken = "already holds a run; choose another directory, or delete this one";
-        let config = run.file("config.toml");
-        if config.exists() {
+        let mut run = Self { path: path.to_owned(), created, files: None };
+        if run.file("config.toml").exists() {
             let reason = match run.file("summary.json").exists() {
-                true => taken,
-                // Killed, or still going on.
-                false => {
-                    "holds a run that has not been finished (it has no summary.json); if it is not going on any more, delete \
-                     the directory, or choose another"
+                true => {
+                    "already holds a run; choose another directory, or delete this one".to_owned()
                 }
+                // Killed, or still going on.
+                false => run.how_to_resume(),
             };
             return Err(TrainError::format(path, reason));
         }
-        if std::fs::read_dir(path).map_err(TrainError::io(path))?.next().is_some() {
-            return Err(TrainError::format(path, "is not empty; choose another directory"));
-        }
-        // Only one can make a new file.
-        match std::fs::File::create_new(&config) {
-            Ok(_) => Ok(run),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(TrainError::format(path, taken))
+        let files = RunFiles::open(path)?;
+        for entry in std::fs::read_dir(path).map_err(TrainError::io(path))? {
+            if entry.map_err(TrainError::io(path))?.file_name() != LOCK_FILE {
+                return Err(TrainError::format(path, "is not empty; choose another directory"));
             }
-            Err(error) => Err(TrainError::io(&config)(error)),
         }
+        run.files = Some(files);
+        Ok(run)
+    }
+
+    /// What is to be done with a run that is not finished.
+    fn how_to_resume(&self) -> String {
+        let path = self.path.display();
+        format!("holds a run that is not finished; go on with it by `vdn train --resume {path}`")
+    }
+
+    /// The directory of a run that is not finished, locked, to go on with it.
+    ///
+    /// # Errors
+    /// It holds no run, or a finished one; another process is writing to it.
+    pub fn open_for_writing(path: &Path) -> Result<Self, TrainError> {
+        let mut run = Self::open(path)?;
+        if run.file("summary.json").exists()
+            && Manifest::read(&DiskFiles, path).is_ok_and(|m| m.finished)
+        {
+            return Err(TrainError::format(
+                path,
+                "holds a run that is finished: nothing is left to resume",
+            ));
+        }
+        run.files = Some(RunFiles::open(path)?);
+        Ok(run)
+    }
+
+    /// The files to write to, where the directory is open for writing.
+    #[must_use]
+    pub fn files(&self) -> Option<&RunFiles> {
+        self.files.as_ref()
+    }
+
+    /// Checks that the files are those of one moment of one run, by its manifest.
+    ///
+    /// # Errors
+    /// A file is missing, or not of the epoch that the manifest names; there is no manifest, because the run was interrupted
+    /// before its first checkpoint, or written by an older version.
+    pub fn verify(&self) -> Result<(), TrainError> {
+        if !self.file(MANIFEST_FILE).exists() {
+            let reason = match self.file("summary.json").exists() {
+                true => {
+                    "has no manifest.json: it was written by an older version; train it again with its config.toml".to_owned()
+                }
+                false => self.how_to_resume(),
+            };
+            return Err(TrainError::format(&self.path, reason));
+        }
+        let manifest = Manifest::read(&DiskFiles, &self.path)?;
+        manifest.verify(&DiskFiles, &self.path).map_err(|error| match manifest.finished {
+            true => error.into(),
+            false => TrainError::format(&self.path, format!("{error}; {}", self.how_to_resume())),
+        })
     }
 
     /// The directory of an earlier run.
@@ -94,7 +147,7 @@ impl RunDirectory {
     /// # Errors
     /// It holds no configuration.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
-        let run = Self { path: path.to_owned(), created: None };
+        let run = Self { path: path.to_owned(), created: None, files: None };
         if !run.file("config.toml").is_file() {
             return Err(TrainError::format(path, "is not a run directory (it has no config.toml)"));
         }
@@ -147,9 +200,15 @@ impl RunDirectory {
             "scaler.json",
             "history.csv",
             "control.safetensors",
+            "control.csv",
             "units.npy",
             "units.csv",
+            MANIFEST_FILE,
+            LOCK_FILE,
         ];
+        for folder in ["checkpoints", "twin"] {
+            let _ = std::fs::remove_dir_all(self.file(folder));
+        }
         // The directory was empty. What cannot be removed stays: the error that led here is the one to report.
         for name in names {
             let _ = std::fs::remove_file(self.file(name));

@@ -1,47 +1,30 @@
-//! A whole run, end to end: data, model, twin, baselines, report, files.
+//! A run's data, models and scores: what training and evaluation share.
 
 use crate::config::RunConfig;
 use crate::data::Dataset;
-use crate::evaluate::compare::{ridge, seasonal_naive};
-use crate::evaluate::evaluate::evaluate;
+use crate::evaluate::evaluate::{ForecastEvaluator, evaluate};
 use crate::evaluate::inference::{Inference, evaluate_moments};
-use crate::forecaster::{Forecaster, ForecasterConfig, Intervention, Variant};
-use crate::report::table::{Report, Row};
+use crate::evaluate::network::predictive_score;
+use crate::evaluate::{ridge, seasonal_naive};
+use crate::forecaster::{Forecaster, ForecasterConfig, Variant};
 use crate::run::directory::RunDirectory;
-use crate::run::examine::stored_seen;
-use crate::train::trainer::{Files, Progress, Trained, Trainer};
+use crate::run::report::{Report, Row};
 use std::path::Path;
-use vdn_autograd::Score;
-use vdn_model::controllers::StackControl;
-use vdn_model::{Parameters, UnitStatistics};
-use vdn_train::TrainError;
+use vdn_model::controllers::{ControlState, StackControl};
+use vdn_model::diagnostics::{CollapseThresholds, Seen};
+use vdn_model::{Intervention, Parameters, UnitStatistics};
 use vdn_train::metrics::{PredictiveScore, Summary};
-use vdn_train::{load_control, load_weights};
-
-/// Which model of a run is being trained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The model.
-    Model,
-    /// Its deterministic twin.
-    Twin,
-}
-
-impl Stage {
-    /// `model` or `twin`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::Twin => "twin",
-        }
-    }
-}
+use vdn_train::train::read_losses;
+use vdn_train::units::examine;
+use vdn_train::{
+    Evaluator, LayerReports, TrainError, Trained, UnitHistory, layer_file, load_control,
+    load_weights,
+};
 
 /// What a run works on.
 pub(crate) struct Experiment {
     pub(crate) config: RunConfig,
-    season: (usize, String),
+    pub(crate) season: (usize, String),
     notes: Vec<String>,
     pub(crate) data: Dataset,
 }
@@ -53,8 +36,8 @@ pub(crate) struct Evaluated {
     pub(crate) parameters: Parameters<f32>,
     /// The model's own scores; those of its twin and the baselines are in `report`, too.
     pub(crate) summary: Summary,
-    /// What its units carry on the test windows, layer by layer; `None` for a deterministic model.
-    pub(crate) units: Option<UnitStatistics>,
+    /// What its units carry on the test windows, layer by layer; nothing for a deterministic model.
+    pub(crate) units: Vec<UnitStatistics>,
     /// Its controllers, as they were with these weights.
     pub(crate) controllers: StackControl,
     pub(crate) report: Report,
@@ -62,7 +45,7 @@ pub(crate) struct Evaluated {
 
 impl Experiment {
     /// Reads the data; nothing is written.
-    fn load(config: RunConfig) -> Result<Self, TrainError> {
+    pub(crate) fn load(config: RunConfig) -> Result<Self, TrainError> {
         let mut config = config.resolved();
         config.validate()?;
         if let Some(file) = &mut config.data.file {
@@ -85,21 +68,58 @@ impl Experiment {
         Ok(Self { config, season, notes, data })
     }
 
-    fn forecaster_config(&self, stage: Stage) -> Result<ForecasterConfig, TrainError> {
-        let mut config = self.config.model.to_forecaster(&self.config.data)?;
-        config.emit_kl |= self.config.control.wants_rows();
-        Ok(match stage {
-            Stage::Model => config,
-            Stage::Twin if self.config.is_reference() => {
-                ForecasterConfig { variant: Variant::ReferenceTwin, ..config }
-            }
-            Stage::Twin => ForecasterConfig { variant: Variant::Twin, ..config },
+    /// The configuration of the model, or of its twin.
+    pub(crate) fn forecaster_config(&self, twin: bool) -> Result<ForecasterConfig, TrainError> {
+        let config = self.config.model.to_forecaster(&self.config.data)?;
+        Ok(match (twin, self.config.is_reference()) {
+            (false, _) => config,
+            (true, true) => ForecasterConfig { variant: Variant::ReferenceTwin, ..config },
+            (true, false) => ForecasterConfig { variant: Variant::Twin, ..config },
         })
     }
 
-    fn report(&self) -> Result<Report, TrainError> {
+    /// A model on the data, as the configuration evaluates it.
+    pub(crate) fn evaluator<'a>(
+        &'a self,
+        model: &'a Forecaster,
+        parameters: &'a Parameters<f32>,
+    ) -> ForecastEvaluator<'a, f32> {
+        let train = &self.config.train;
+        Evaluator::new(model, parameters, &self.data, train.noise()).averaging(train.averages())
+    }
+
+    /// The controllers of the layers, in this state.
+    pub(crate) fn controllers(
+        &self,
+        model: &Forecaster,
+        state: Option<&ControlState>,
+    ) -> Result<StackControl, TrainError> {
+        let config = &self.config;
+        let layers = model.config().controlled_layers();
+        let mut controllers = config.control.build(&layers, config.is_reference())?;
+        if let Some(state) = state {
+            controllers.restore(state)?;
+        }
+        Ok(controllers)
+    }
+
+    /// What became of the units of trained weights; see [`examine`].
+    pub(crate) fn examine(
+        &self,
+        model: &Forecaster,
+        parameters: &Parameters<f32>,
+        control: Option<&ControlState>,
+        seen: &[Seen],
+        file: Option<&Path>,
+    ) -> Result<Option<LayerReports>, TrainError> {
+        let control = self.controllers(model, control)?;
+        let evaluator = self.evaluator(model, parameters);
+        examine(&evaluator, &self.config.diagnostics, &control, seen, file)
+    }
+
+    pub(crate) fn report(&self) -> Result<Report, TrainError> {
         let splits = self.data.splits();
-        let model = self.forecaster_config(Stage::Model)?;
+        let model = self.forecaster_config(false)?;
         let beta = model.beta;
         let skipped =
             splits.skipped().map(|s| format!("{}: too short, left out", self.data.names()[s]));
@@ -120,21 +140,18 @@ impl Experiment {
     }
 
     /// Scores a trained model on the test windows, and (with units) what permuting its latents costs.
-    fn score(
+    pub(crate) fn score(
         &self,
-        stage: Stage,
         model: &Forecaster,
         parameters: &Parameters<f32>,
         trained: Option<&Trained>,
         rows: &mut Vec<Row>,
-    ) -> Result<(Summary, Option<UnitStatistics>), TrainError> {
-        let (noise, test) = (self.config.train.noise(), &self.data.splits().test);
-        let averages = self.config.train.averages();
+    ) -> Result<(Summary, Vec<UnitStatistics>), TrainError> {
+        let (evaluator, test) = (self.evaluator(model, parameters), &self.data.splits().test);
         let score = predictive_score(model.score());
-        let (summary, units) =
-            evaluate(model, parameters, &self.data, test, noise, Intervention::None, averages)?;
+        let (summary, units) = evaluate(&evaluator, test, Intervention::None)?;
         let name = contestant(model.config().variant);
-        let mut row = Row::new(name, &summary, score).with_units(units.as_ref());
+        let mut row = Row::new(name, &summary, score).with_units(&units);
         row.parameters = Some(model.used_parameters(parameters));
         if let Some(trained) = trained {
             row.epochs = Some(trained.history.len());
@@ -142,16 +159,8 @@ impl Experiment {
             row.seconds_per_epoch = Some(trained.seconds_per_epoch);
         }
         rows.push(row);
-        if stage == Stage::Model && model.config().variant == Variant::Variational {
-            let (swapped, _) = evaluate(
-                model,
-                parameters,
-                &self.data,
-                test,
-                noise,
-                Intervention::Permute,
-                averages,
-            )?;
+        if model.config().variant == Variant::Variational {
+            let (swapped, _) = evaluate(&evaluator, test, Intervention::Permute)?;
             rows.push(Row::new("  the same, z swapped in the batch", &swapped, score));
         }
         Ok((summary, units))
@@ -163,9 +172,8 @@ impl Experiment {
         model: &Forecaster,
         parameters: &Parameters<f32>,
     ) -> Result<Row, TrainError> {
-        let averages = self.config.train.averages();
         let test = &self.data.splits().test;
-        let summary = evaluate_moments(model, parameters, &self.data, test, averages)?;
+        let summary = evaluate_moments(&self.evaluator(model, parameters), test)?;
         let name = match model.config().variant {
             Variant::Variational => "variational units, by moments",
             other => contestant(other),
@@ -175,7 +183,7 @@ impl Experiment {
         Ok(row)
     }
 
-    fn score_baselines(
+    pub(crate) fn score_baselines(
         &self,
         rows: &mut Vec<Row>,
         score: PredictiveScore,
@@ -199,106 +207,14 @@ fn contestant(variant: Variant) -> &'static str {
     }
 }
 
-pub(crate) fn predictive_score(score: Score) -> PredictiveScore {
-    match score {
-        Score::Tempered => PredictiveScore::Tempered,
-        Score::Marginal => PredictiveScore::Marginal,
-        Score::Joint => PredictiveScore::Joint,
-    }
-}
-
-/// Trains a model (and its twin, if the configuration asks for it), scores it beside the baselines on the test windows,
-/// and writes the run directory `out`, if one is given.
-///
-/// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not depend on them.
-///
-/// ```
-/// use vdn_forecast::{RunConfig, train_run};
-/// let text = "[data]\nmax_train = 32\nmax_validation = 16\nmax_test = 16\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\n\
-///     evaluate_samples = 4\n[train]\nepochs = 1\n";
-/// let report = train_run(&RunConfig::from_toml(text)?, None, |_, _| {})?;
-/// // The model, the model with its latents swapped between windows, and the two baselines.
-/// assert_eq!(report.rows.len(), 4);
-/// println!("{report}");
-/// # Ok::<(), vdn_train::TrainError>(())
-/// ```
-///
-/// # Errors
-/// A bad configuration, data that cannot be read or are too short, a loss that is not finite, a file that cannot be
-/// written. Nothing is written before the data are read and checked and the baselines fitted; a run that fails before it
-/// has weights to keep takes back what it wrote.
-pub fn train_run(
-    config: &RunConfig,
-    out: Option<&Path>,
-    progress: impl FnMut(Stage, Progress<'_>),
-) -> Result<Report, TrainError> {
-    let experiment = Experiment::load(config.clone())?;
-    let mut baselines = Vec::new();
-    let score = predictive_score(experiment.forecaster_config(Stage::Model)?.score);
-    experiment.score_baselines(&mut baselines, score)?;
-    let run = out.map(RunDirectory::create).transpose()?;
-    let result = train_stages(&experiment, run.as_ref(), baselines, progress);
-    if let (Err(_), Some(run)) = (&result, &run) {
-        run.discard_without_weights();
-    }
-    result
-}
-
-/// The part of [`train_run`] that writes.
-fn train_stages(
-    experiment: &Experiment,
-    run: Option<&RunDirectory>,
-    baselines: Vec<Row>,
-    mut progress: impl FnMut(Stage, Progress<'_>),
-) -> Result<Report, TrainError> {
-    let config = &experiment.config;
-    if let Some(run) = run {
-        run.write_config(config)?;
-        run.write_scaler(experiment.data.names(), experiment.data.scaler())?;
-    }
-    let mut report = experiment.report()?;
-    let mut stages = vec![Stage::Model];
-    if config.train.twin {
-        stages.push(Stage::Twin);
-    }
-    for stage in stages {
-        let seed = config.train.seed;
-        let (model, mut parameters) =
-            Forecaster::new::<f32>(experiment.forecaster_config(stage)?, seed)?;
-        let twin = stage == Stage::Twin;
-        let files = run.map(|run| Files {
-            history: run.history(twin),
-            weights: run.weights(twin),
-            control: run.control(twin),
-            units: run.units(twin),
-        });
-        let trainer = Trainer { files, ..Trainer::new(config) };
-        let trained = trainer
-            .train(&model, &mut parameters, &experiment.data, |event| progress(stage, event))?;
-        experiment.score(stage, &model, &parameters, Some(&trained), &mut report.rows)?;
-        if !twin {
-            report.units = {
-                let file = run.map(|run| run.file("units.csv"));
-                let control = trained.control.as_ref();
-                experiment.examine(&model, &parameters, control, &trained.seen, file.as_deref())?
-            };
-        }
-    }
-    report.rows.extend(baselines);
-    if let Some(run) = run {
-        run.write_json("summary.json", &report)?;
-    }
-    Ok(report)
-}
-
 /// Loads the model of a run.
 fn load_model(
     experiment: &Experiment,
     run: &RunDirectory,
-    stage: Stage,
+    twin: bool,
 ) -> Result<(Forecaster, Parameters<f32>), TrainError> {
-    let (model, mut parameters) = Forecaster::new::<f32>(experiment.forecaster_config(stage)?, 0)?;
-    load_weights(&mut parameters, &run.weights(stage == Stage::Twin))?;
+    let (model, mut parameters) = Forecaster::new::<f32>(experiment.forecaster_config(twin)?, 0)?;
+    load_weights(&mut parameters, &run.weights(twin))?;
     Ok((model, parameters))
 }
 
@@ -323,21 +239,24 @@ pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Repor
     let mut report = experiment.report()?;
     // Of a normal distribution, whatever the model is trained with.
     report.score = "marginal".to_owned();
-    let mut stages = vec![Stage::Model];
-    if run.weights(true).exists() {
-        stages.push(Stage::Twin);
-    }
-    for stage in stages {
-        let (model, parameters) = load_model(&experiment, run, stage)?;
+    for twin in [false, true].into_iter().filter(|&twin| !twin || run.weights(true).exists()) {
+        let (model, parameters) = load_model(&experiment, run, twin)?;
         report.rows.push(experiment.score_by_moments(&model, &parameters)?);
     }
     experiment.score_baselines(&mut report.rows, PredictiveScore::Marginal)?;
     Ok(report)
 }
 
-/// What a run was trained on.
-fn stored_experiment(run: &RunDirectory) -> Result<Experiment, TrainError> {
+/// What a run was trained on; its files are those of one moment of one run.
+pub(crate) fn stored_experiment(run: &RunDirectory) -> Result<Experiment, TrainError> {
+    run.verify()?;
     let experiment = Experiment::load(run.read_config()?)?;
+    expect_scaler(run, &experiment)?;
+    Ok(experiment)
+}
+
+/// Refuses data whose scales are not those that the run was trained with.
+pub(crate) fn expect_scaler(run: &RunDirectory, experiment: &Experiment) -> Result<(), TrainError> {
     let (names, scaler) = run.read_scaler()?;
     let (now_names, now) = (experiment.data.names(), experiment.data.scaler());
     // The file was written with all digits; reading may round the last one.
@@ -348,25 +267,40 @@ fn stored_experiment(run: &RunDirectory) -> Result<Experiment, TrainError> {
         let reason = "these are not the scales of the data: the data, or this file, changed since";
         return Err(TrainError::format(&run.file("scaler.json"), reason));
     }
-    Ok(experiment)
+    Ok(())
 }
 
 /// [`evaluate_run`], with what it was computed from.
 pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainError> {
     let experiment = stored_experiment(run)?;
     let mut report = experiment.report()?;
-    let (model, parameters) = load_model(&experiment, run, Stage::Model)?;
-    let (summary, units) =
-        experiment.score(Stage::Model, &model, &parameters, None, &mut report.rows)?;
+    let (model, parameters) = load_model(&experiment, run, false)?;
+    let (summary, units) = experiment.score(&model, &parameters, None, &mut report.rows)?;
     let control = run.control(false);
     let control = control.exists().then(|| load_control(&control)).transpose()?;
     let seen = stored_seen(run, &model)?;
     report.units = experiment.examine(&model, &parameters, control.as_ref(), &seen, None)?;
     let controllers = experiment.controllers(&model, control.as_ref())?;
     if run.weights(true).exists() {
-        let (twin, twin_parameters) = load_model(&experiment, run, Stage::Twin)?;
-        experiment.score(Stage::Twin, &twin, &twin_parameters, None, &mut report.rows)?;
+        let (twin, twin_parameters) = load_model(&experiment, run, true)?;
+        experiment.score(&twin, &twin_parameters, None, &mut report.rows)?;
     }
     experiment.score_baselines(&mut report.rows, predictive_score(model.score()))?;
     Ok(Evaluated { experiment, model, parameters, summary, units, controllers, report })
+}
+
+/// What training saw of the units of each layer from epoch to epoch, up to the weights that were kept; nothing where a run
+/// has no such files.
+fn stored_seen(run: &RunDirectory, model: &Forecaster) -> Result<Vec<Seen>, TrainError> {
+    let history = run.history(false);
+    let losses = if history.exists() { read_losses(&history)? } else { None };
+    let thresholds = CollapseThresholds::default();
+    let of = |layer: usize| {
+        let file = layer_file(&run.units(false), layer + 1, model.config().depth);
+        let Some((losses, best)) = losses.as_ref().filter(|_| file.exists()) else {
+            return Ok(Seen::default());
+        };
+        Ok(UnitHistory::read(&file)?.seen(*best, losses, &thresholds))
+    };
+    model.distributional_layers().into_iter().map(of).collect()
 }

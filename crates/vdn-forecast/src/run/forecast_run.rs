@@ -6,9 +6,9 @@ use crate::forecaster::Forecaster;
 use crate::run::directory::RunDirectory;
 use std::fmt::Write;
 use std::path::Path;
-use vdn_train::TrainError;
 use vdn_train::data::Table;
 use vdn_train::load_weights;
+use vdn_train::{Evaluator, TrainError};
 
 /// The quantiles that a forecast is written with.
 const QUANTILES: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
@@ -31,6 +31,7 @@ pub fn forecast_run_by(
     data: Option<&Path>,
     inference: Inference,
 ) -> Result<String, TrainError> {
+    run.verify()?;
     let mut config = run.read_config()?.resolved();
     config.validate()?;
     let (names, scaler) = run.read_scaler()?;
@@ -52,8 +53,8 @@ pub fn forecast_run_by(
         Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
     load_weights(&mut parameters, &run.weights(false))?;
     let windows: Vec<_> = data.latest_windows().collect();
-    let noise = config.train.noise();
-    let predictions = forecast_by(&model, &parameters, &data, &windows, noise, inference)?;
+    let evaluator = Evaluator::new(&model, &parameters, &data, config.train.noise());
+    let predictions = forecast_by(&evaluator, &windows, inference)?;
     let mut csv = "series,step,mean".to_owned();
     for tau in QUANTILES {
         write!(csv, ",q{tau}").expect("writing to a string cannot fail");

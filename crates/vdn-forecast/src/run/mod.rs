@@ -1,10 +1,13 @@
-//! Runs: from a configuration to a directory with weights, scores and a verdict.
+//! Runs: from a configuration to a directory with weights, scores and a verdict; on from where one stopped.
 
 pub(crate) mod directory;
-pub(crate) mod examine;
 pub(crate) mod experiment;
 pub(crate) mod forecast_run;
+pub(crate) mod report;
+pub(crate) mod train_run;
 
 pub use directory::RunDirectory;
-pub use experiment::{Stage, evaluate_run, evaluate_run_by, train_run};
+pub use experiment::{evaluate_run, evaluate_run_by};
 pub use forecast_run::{forecast_run, forecast_run_by};
+pub use report::{Report, Row};
+pub use train_run::{Stage, interruptible_run, resume_run, train_run};

@@ -51,7 +51,12 @@ impl<T: Element> Data<T> {
     }
 
     pub(crate) fn batch(&self) -> Batch<'_, T> {
-        Batch { current: &self.current, previous: &self.previous, target: &self.target }
+        Batch {
+            current: &self.current,
+            previous: &self.previous,
+            target: &self.target,
+            earlier: None,
+        }
     }
 }
 

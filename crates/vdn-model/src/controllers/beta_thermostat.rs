@@ -10,7 +10,7 @@
 //! of each control period alone; by default the mean over the period is taken.
 
 use crate::controllers::observation::Observation;
-use crate::controllers::{Controller, Lever, Levers, Moment};
+use crate::controllers::{Controller, Lever, Levers, Moment, Needs};
 use crate::core::error::ModelError;
 use crate::core::error::check;
 use crate::core::state::ControlState;
@@ -195,6 +195,10 @@ impl Controller for BetaThermostat {
 
     fn owns(&self) -> &'static [Lever] {
         &[Lever::Beta]
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { kl_rows: true }
     }
 
     fn begin(&mut self, _step: u64, levers: &mut Levers) {

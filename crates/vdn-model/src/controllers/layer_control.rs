@@ -3,7 +3,7 @@
 use crate::controllers::levers::{Lever, Levers};
 use crate::controllers::monitor::Monitor;
 use crate::controllers::observation::{LossValues, Observation};
-use crate::controllers::{Controller, Moment};
+use crate::controllers::{Controller, Moment, Needs};
 use crate::core::error::ModelError;
 use crate::core::parameter::Parameters;
 use crate::core::state::ControlState;
@@ -103,7 +103,19 @@ impl LayerControl {
     /// It would move a lever that another one moves already; both are named. A period of 0.
     pub fn add(
         &mut self,
-        mut controller: impl Controller + 'static,
+        controller: impl Controller + 'static,
+        timing: Timing,
+    ) -> Result<(), ModelError> {
+        self.add_boxed(Box::new(controller), timing)
+    }
+
+    /// [`LayerControl::add`] for a controller whose type is not known here.
+    ///
+    /// # Errors
+    /// Those of [`LayerControl::add`].
+    pub fn add_boxed(
+        &mut self,
+        mut controller: Box<dyn Controller>,
         timing: Timing,
     ) -> Result<(), ModelError> {
         if timing.every == 0 {
@@ -117,7 +129,7 @@ impl LayerControl {
             }
         }
         controller.begin(self.step, &mut self.levers);
-        self.controllers.push((Box::new(controller), timing));
+        self.controllers.push((controller, timing));
         Ok(())
     }
 
@@ -156,6 +168,12 @@ impl LayerControl {
         self.step
     }
 
+    /// What its controllers ask of the recording of a step.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        Needs { kl_rows: self.controllers.iter().any(|(c, _)| c.needs().kl_rows) }
+    }
+
     /// Whether a controller moves this lever.
     #[must_use]
     pub fn moves(&self, lever: Lever) -> bool {
@@ -172,6 +190,22 @@ impl LayerControl {
         layer: &VariationalLayer,
         output: &LayerOutput,
         losses: LossValues,
+    ) {
+        self.observe_adjusted(tape, layer, output, losses, |_| {});
+    }
+
+    /// [`LayerControl::observe`]; `adjust` may change the observation before the running means and the controllers see it:
+    /// a trainer on several machines averages it over them.
+    ///
+    /// # Panics
+    /// The output is that of another layer.
+    pub fn observe_adjusted<T: Element>(
+        &mut self,
+        tape: &Tape<T>,
+        layer: &VariationalLayer,
+        output: &LayerOutput,
+        losses: LossValues,
+        adjust: impl FnOnce(&mut Observation),
     ) {
         let k = layer.config().latent_dims;
         let seen = &mut self.observation;
@@ -209,6 +243,7 @@ impl LayerControl {
                 *alive = f64::from(u8::from(kl > self.config.alive_kl));
             }
         }
+        adjust(&mut self.observation);
         self.take_in();
     }
 

@@ -76,6 +76,13 @@ pub struct Moment<'a> {
     pub monitor: &'a Monitor,
 }
 
+/// What a controller asks of the recording of a step, because it costs something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The KL of each row, from which the share of rows follows in which a unit is alive.
+    pub kl_rows: bool,
+}
+
 /// One feedback loop on the units of a layer.
 pub trait Controller: Debug + Send {
     /// The name, unique in a layer: it prefixes the controller's entries in a [`ControlState`].
@@ -86,6 +93,12 @@ pub trait Controller: Debug + Send {
 
     /// Puts its levers where its state says: before the first step, and after [`Controller::restore`].
     fn begin(&mut self, step: u64, levers: &mut Levers);
+
+    /// What it has to be shown of a step beyond the fused statistics. A trainer records it; a step
+    /// without it is refused.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
 
     /// Is shown every training step.
     fn observe(&mut self, _seen: &Observation) {}

@@ -1,14 +1,15 @@
 //! [`StackControl`]: the controllers of every layer of a stack.
 
+use crate::controllers::Needs;
 use crate::controllers::layer_control::LayerControl;
-use crate::controllers::observation::LossValues;
+use crate::controllers::observation::{LossValues, Observation};
 use crate::core::error::ModelError;
 use crate::core::parameter::{ParameterId, Parameters};
 use crate::core::state::ControlState;
 use crate::objective::local_objective::UnitMeasures;
 use crate::objective::locals::{LocalObjectives, local_objectives};
 use crate::units::layer::LayerOutput;
-use crate::units::stack::Stack;
+use crate::units::stack::StackLayer;
 use vdn_autograd::Tape;
 use vdn_tensor::Element;
 
@@ -86,20 +87,27 @@ impl StackControl {
         all.next().unwrap_or_default()
     }
 
-    /// Shows the controllers of a layer a recorded step.
+    /// What the controllers of all layers ask of the recording of a step.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        Needs { kl_rows: self.iter().any(|(_, control)| control.needs().kl_rows) }
+    }
+
+    /// Shows the controllers of a layer a recorded step; `adjust` may change what it showed first.
     ///
     /// # Panics
     /// The outputs are those of another layer.
     pub fn observe<T: Element>(
         &mut self,
         tape: &Tape<T>,
-        stack: &Stack,
+        layers: &[StackLayer],
         (layer, output): (usize, &LayerOutput),
         losses: LossValues,
+        adjust: impl FnOnce(&mut Observation),
     ) {
-        let units = stack.layers().get(layer).and_then(|layer| layer.units());
+        let units = layers.get(layer).and_then(|layer| layer.units());
         if let (Some(control), Some(units)) = (self.layer_mut(layer), units) {
-            control.observe(tape, units, output, losses);
+            control.observe_adjusted(tape, units, output, losses, adjust);
         }
     }
 
@@ -108,11 +116,11 @@ impl StackControl {
     /// the optimiser's moments are to follow.
     pub fn act<T: Element>(
         &mut self,
-        stack: &Stack,
+        layers: &[StackLayer],
         parameters: &mut Parameters<T>,
         mut rescaled: impl FnMut(ParameterId, &[f64]),
     ) {
-        for (control, layer) in self.layers.iter_mut().zip(stack.layers()) {
+        for (control, layer) in self.layers.iter_mut().zip(layers) {
             if let (Some(control), Some(units)) = (control, layer.units())
                 && let Some(gain) = control.act(units, parameters)
             {

@@ -67,6 +67,7 @@ pub struct Graph<'a, T: Element> {
     bindings: &'a mut Bindings,
     mode: Mode,
     noise: NoiseKey,
+    kl_rows: bool,
 }
 
 impl<'a, T: Element> Graph<'a, T> {
@@ -80,7 +81,21 @@ impl<'a, T: Element> Graph<'a, T> {
         noise: NoiseKey,
     ) -> Self {
         bindings.restart(parameters.len());
-        Self { tape, parameters, bindings, mode, noise }
+        Self { tape, parameters, bindings, mode, noise, kl_rows: false }
+    }
+
+    /// Asks every layer of units for the KL of each row, `[batch, units * latent dims]`, beside its
+    /// statistics: controllers that count rows request it
+    /// ([`Controller::needs`](crate::controllers::Controller::needs)).
+    #[must_use]
+    pub fn with_kl_rows(self, wanted: bool) -> Self {
+        Self { kl_rows: wanted, ..self }
+    }
+
+    /// Whether the KL of each row is asked for.
+    #[must_use]
+    pub fn wants_kl_rows(&self) -> bool {
+        self.kl_rows
     }
 
     /// The variable of a parameter; the first use in a pass puts it on the tape, without a copy.
@@ -136,9 +151,16 @@ impl<'a, T: Element> Graph<'a, T> {
         if label.is_empty() {
             return f(&mut Graph { tape: self.tape, bindings: self.bindings, ..*self });
         }
-        let Self { tape, parameters, bindings, mode, noise } = self;
+        let Self { tape, parameters, bindings, mode, noise, kl_rows } = self;
         tape.labelled(label, |tape| {
-            f(&mut Graph { tape, parameters, bindings, mode: *mode, noise: *noise })
+            f(&mut Graph {
+                tape,
+                parameters,
+                bindings,
+                mode: *mode,
+                noise: *noise,
+                kl_rows: *kl_rows,
+            })
         })
     }
 }

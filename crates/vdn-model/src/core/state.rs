@@ -39,6 +39,16 @@ impl ControlState {
         Ok(())
     }
 
+    /// The numbers of an entry.
+    ///
+    /// # Errors
+    /// There is no such entry.
+    pub fn values(&self, name: &str) -> Result<&[f64], ModelError> {
+        let found = self.entries.iter().find(|(entry, _)| entry == name);
+        let missing = || ModelError::Control(format!("the state has no entry {name}"));
+        found.map(|(_, values)| values.as_slice()).ok_or_else(missing)
+    }
+
     /// A single number.
     ///
     /// # Errors

@@ -16,6 +16,7 @@
 
 mod collapse;
 mod drift;
+mod effects;
 mod living;
 mod measures;
 mod mutual_information;
@@ -28,6 +29,7 @@ mod watch;
 
 pub use collapse::{CollapseMode, CollapseThresholds, Evidence};
 pub use drift::drift;
+pub use effects::{Posteriors, UnitEffects};
 pub use living::{Living, Reason, UnitBudget};
 pub use measures::{Diagnostics, LayerContext};
 pub use mutual_information::{MutualInformation, mutual_information};

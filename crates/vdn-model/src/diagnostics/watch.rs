@@ -1,5 +1,7 @@
 //! [`Watch`]: a layer from epoch to epoch: drift, growth, and who lives.
 
+use crate::core::error::ModelError;
+use crate::core::state::ControlState;
 use crate::diagnostics::collapse::{CollapseThresholds, Evidence};
 use crate::diagnostics::drift::drift;
 use crate::diagnostics::living::{Living, UnitBudget};
@@ -46,6 +48,35 @@ impl Seen {
             loss_change: self.loss_change,
             growing: self.growing.as_deref(),
             ..Evidence::new(diagnostics)
+        }
+    }
+
+    /// Writes what is known under names that begin with `prefix`.
+    pub fn save(&self, prefix: &str, state: &mut ControlState) {
+        let growing = self.growing.as_ref();
+        let growing = growing.map(|all| all.iter().map(|&g| f64::from(u8::from(g))).collect());
+        let loss_change = self.loss_change.map(|change| vec![change]);
+        for (name, values) in [
+            ("drift", self.drift.clone()),
+            ("mean_drift", self.mean_drift.clone()),
+            ("loss_change", loss_change),
+            ("growing", growing),
+        ] {
+            if let Some(values) = values {
+                state.put(format!("{prefix}{name}"), &values);
+            }
+        }
+    }
+
+    /// Reads what [`Seen::save`] wrote; what is not there is not known.
+    #[must_use]
+    pub fn load(prefix: &str, state: &ControlState) -> Self {
+        let of = |name: &str| state.values(&format!("{prefix}{name}")).ok().map(<[f64]>::to_vec);
+        Self {
+            drift: of("drift"),
+            mean_drift: of("mean_drift"),
+            loss_change: of("loss_change").and_then(|change| change.first().copied()),
+            growing: of("growing").map(|all| all.iter().map(|&g| g != 0.0).collect()),
         }
     }
 }
@@ -156,6 +187,47 @@ impl Watch {
     #[must_use]
     pub fn budget(&self) -> &UnitBudget {
         &self.budget
+    }
+
+    /// Everything that the epochs so far have left in it, for a checkpoint.
+    #[must_use]
+    pub fn state(&self) -> ControlState {
+        let mut state = ControlState::new();
+        if let Some(before) = &self.before {
+            before.save("before.", &mut state);
+        }
+        let losses: Vec<f64> = self.losses.iter().copied().collect();
+        state.put("losses", &losses);
+        for (index, drift) in self.drifts.iter().enumerate() {
+            state.put(format!("drift{index}"), drift);
+        }
+        for (index, level) in self.levels.iter().enumerate() {
+            state.put(format!("energy{index}"), &level.energy);
+            state.put(format!("kl{index}"), &level.kl);
+        }
+        self.seen.save("seen.", &mut state);
+        state
+    }
+
+    /// Goes back to a state of the same layer.
+    ///
+    /// # Errors
+    /// An entry is missing.
+    pub fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        let all = |name: &str| {
+            let of = |index: usize| state.values(&format!("{name}{index}")).ok();
+            (0..).map_while(of).map(<[f64]>::to_vec).collect::<Vec<_>>()
+        };
+        self.before = match state.values("before.rows") {
+            Ok(_) => Some(UnitStatistics::load("before.", state)?),
+            Err(_) => None,
+        };
+        self.losses = state.values("losses")?.iter().copied().collect();
+        self.drifts = all("drift").into();
+        let levels = all("energy").into_iter().zip(all("kl"));
+        self.levels = levels.map(|(energy, kl)| Level { energy, kl }).collect();
+        self.seen = Seen::load("seen.", state);
+        Ok(())
     }
 
     /// Which units' energy or KL grew by the threshold's factor in each of the last epochs; `None` before so many.

@@ -9,7 +9,7 @@ pub(crate) mod statistics;
 pub use layer::{LayerConfig, LayerOutput, LayerPrior, SigmaMode, UnitFamily, VariationalLayer};
 pub use non_finite::{non_finite_report, unit_of_parameter};
 pub use stack::{
-    Activation, Activities, LayerOutputs, MAX_DEPTH, PerLayer, Replaced, Stack, StackLayer,
-    StackLayerConfig, StackOutput, StackPass, TwinUnits, all_units, swapped,
+    Activation, Activities, Intervention, LayerOutputs, MAX_DEPTH, PerLayer, Replaced, Stack,
+    StackLayer, StackLayerConfig, StackOutput, StackPass, TwinUnits, all_units, swapped,
 };
 pub use statistics::UnitStatistics;

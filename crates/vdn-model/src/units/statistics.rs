@@ -1,5 +1,8 @@
 //! Statistics of a layer's units over many batches, and what follows from them.
 
+use crate::core::error::ModelError;
+use crate::core::state::ControlState;
+
 /// `M1, C2, D0, Lv` of every latent dimension over all rows seen, in double precision. Batches of different size weigh
 /// as they should; `C2` is merged by the update of Chan, Golub and LeVeque (1983).
 ///
@@ -109,6 +112,53 @@ impl UnitStatistics {
         let of = |x: &[f64]| x[dims.clone()].to_vec();
         let [m1, c2, d0, lv] = [&self.m1, &self.c2, &self.d0, &self.lv].map(|x| of(x));
         Self { rows: self.rows, m1, c2, d0, lv, own_kl: self.own_kl.as_deref().map(of) }
+    }
+
+    /// The statistics of several layers over the same rows, one layer after the other, as if they
+    /// were one; `None` of no layers.
+    #[must_use]
+    pub fn joined<'a>(mut layers: impl Iterator<Item = &'a Self>) -> Option<Self> {
+        let mut all = layers.next()?.clone();
+        for own in layers {
+            if all.own_kl.is_some() || own.own_kl.is_some() {
+                all.own_kl = Some([all.kl(), own.kl()].concat());
+            }
+            all.m1.extend_from_slice(&own.m1);
+            all.c2.extend_from_slice(&own.c2);
+            all.d0.extend_from_slice(&own.d0);
+            all.lv.extend_from_slice(&own.lv);
+        }
+        Some(all)
+    }
+
+    /// Writes the numbers under `{prefix}rows`, `{prefix}m1` and so on.
+    pub fn save(&self, prefix: &str, state: &mut ControlState) {
+        state.put(format!("{prefix}rows"), &[self.rows as f64]);
+        for (name, values) in
+            [("m1", &self.m1), ("c2", &self.c2), ("d0", &self.d0), ("lv", &self.lv)]
+        {
+            state.put(format!("{prefix}{name}"), values);
+        }
+        if let Some(kl) = &self.own_kl {
+            state.put(format!("{prefix}own_kl"), kl);
+        }
+    }
+
+    /// Reads what [`UnitStatistics::save`] wrote.
+    ///
+    /// # Errors
+    /// An entry is missing, or they differ in length.
+    pub fn load(prefix: &str, state: &ControlState) -> Result<Self, ModelError> {
+        let of = |name: &str| state.values(&format!("{prefix}{name}")).map(<[f64]>::to_vec);
+        let rows = state.number(&format!("{prefix}rows"))? as usize;
+        let [m1, c2, d0, lv] = [of("m1")?, of("c2")?, of("d0")?, of("lv")?];
+        let own_kl = of("own_kl").ok();
+        let own = own_kl.as_ref().is_none_or(|kl| kl.len() == m1.len());
+        if !own || [&c2, &d0, &lv].iter().any(|x| x.len() != m1.len()) {
+            let reason = format!("the statistics {prefix} differ in length");
+            return Err(ModelError::Control(reason));
+        }
+        Ok(Self { rows, m1, c2, d0, lv, own_kl })
     }
 
     /// Rows seen.

@@ -3,6 +3,7 @@
 use crate::error::TrainError;
 use crate::evaluate::{Averaging, BatchAverages, EVALUATION_BATCH};
 use crate::optim::weight_average::WeightAverage;
+use crate::run::store::CheckpointConfig;
 use crate::train::noise_seed::NoiseSeed;
 use serde::{Deserialize, Serialize};
 use vdn_tensor::noise::Generator;
@@ -90,6 +91,17 @@ pub struct TrainConfig {
     pub averaging: Option<Averaging>,
     /// Whether the deterministic twin is trained too, on the same windows.
     pub twin: bool,
+    /// Passes that a step is made of: each sees `batch / accumulate` examples, and their gradients are averaged before the
+    /// optimiser moves. Default 1. Controllers see no such parts: together they are refused.
+    pub accumulate: usize,
+    /// A checkpoint whenever the number of steps is a multiple of this; 0, the default: not by steps.
+    pub checkpoint_every_steps: u64,
+    /// A checkpoint at the end of every so many epochs; 0: not by epochs. Default 1.
+    pub checkpoint_every_epochs: usize,
+    /// A checkpoint at the end of the first step so many minutes after the last one; 0, the default: not by time.
+    pub checkpoint_every_minutes: f64,
+    /// The number of checkpoints that are kept, from 1 to 1000. Default 2.
+    pub keep: usize,
 }
 
 impl Default for TrainConfig {
@@ -106,6 +118,26 @@ impl Default for TrainConfig {
             selection: None,
             averaging: None,
             twin: false,
+            accumulate: 1,
+            checkpoint_every_steps: 0,
+            checkpoint_every_epochs: 1,
+            checkpoint_every_minutes: 0.0,
+            keep: 2,
+        }
+    }
+}
+
+impl Selection {
+    /// Its name in a configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nll => "nll",
+            Self::Mse => "mse",
+            Self::Elbo => "elbo",
+            Self::Crps => "crps",
+            Self::Last => "last",
+            Self::Score => "score",
         }
     }
 }
@@ -133,6 +165,40 @@ impl TrainConfig {
     #[must_use]
     pub fn noise(&self) -> NoiseSeed {
         NoiseSeed { seed: self.seed, generator: self.generator.into() }
+    }
+
+    /// Examples of one pass of a step.
+    #[must_use]
+    pub fn examples_per_pass(&self) -> usize {
+        self.windows_per_step().div_ceil(self.accumulate.max(1))
+    }
+
+    /// When checkpoints are saved, and how many are kept.
+    #[must_use]
+    pub fn checkpoints(&self) -> CheckpointConfig {
+        CheckpointConfig {
+            checkpoint_every_steps: self.checkpoint_every_steps,
+            checkpoint_every_epochs: self.checkpoint_every_epochs,
+            checkpoint_every_minutes: self.checkpoint_every_minutes,
+            keep: self.keep,
+        }
+    }
+
+    /// The same, with the defaults of all settings that the bits of a step do not depend on.
+    pub(crate) fn without_epochs(&self) -> Self {
+        let Self {
+            checkpoint_every_steps, checkpoint_every_epochs, checkpoint_every_minutes, ..
+        } = Self::default();
+        let Self { keep, threads, twin, .. } = Self::default();
+        Self {
+            checkpoint_every_steps,
+            checkpoint_every_epochs,
+            checkpoint_every_minutes,
+            keep,
+            threads,
+            twin,
+            ..self.clone()
+        }
     }
 
     /// How scores are averaged over windows.
@@ -170,6 +236,14 @@ impl TrainConfig {
             )));
         }
         WeightAverage::<f32>::new(self.ema_decay)?;
+        let batch = self.windows_per_step();
+        if !(1..=batch).contains(&self.accumulate) {
+            let accumulate = self.accumulate;
+            return Err(TrainError::config(format!(
+                "train.accumulate = {accumulate}: has to be from 1 to the batch, {batch}"
+            )));
+        }
+        self.checkpoints().validate()?;
         if self.seed > i64::MAX as u64 {
             return Err(TrainError::config(format!(
                 "train.seed = {}: has to be below 2^63",

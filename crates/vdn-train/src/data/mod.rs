@@ -11,8 +11,10 @@
 
 mod csv;
 mod error;
+mod examples;
 mod fill;
 mod idx;
+mod rows;
 mod scaling;
 mod source;
 mod table;
@@ -20,8 +22,10 @@ mod tabular;
 
 pub use self::csv::MISSING_WORDS;
 pub use self::error::DataError;
+pub use self::examples::{Examples, Lags, Request, Split};
 pub use self::fill::Fill;
 pub use self::idx::{IdxArray, ImageSet};
+pub use self::rows::{RowBatch, RowBuffers, Rows};
 pub use self::scaling::{FitScope, Scaler};
 pub use self::table::{
     ColumnReport, DATE_NAMES, DateColumn, LoadReport, SUSPICIOUS_SENTINEL, Table, TableOptions,

@@ -4,6 +4,9 @@
 //! parameter without a gradient is left alone, its moments and its step count too.
 
 use crate::error::TrainError;
+use crate::optim::groups::{Groups, ParameterGroup};
+use crate::optim::optimizer::{Gradients, Optimizer, clip_factor};
+use crate::run::tensors::Tensors;
 use vdn_model::Parameters;
 use vdn_tensor::kernels::{Update, dot, update};
 use vdn_tensor::{Buffer, Element, Real};
@@ -20,7 +23,7 @@ pub struct AdamWConfig {
     pub epsilon: f64,
     /// Decoupled weight decay per unit of learning rate, at least 0.
     pub weight_decay: f64,
-    /// The largest global norm of all gradients together; larger ones are scaled down to it.
+    /// The largest global norm of all gradients together; larger ones are scaled down to it. The default is 1; 0: no clip.
     pub clip_norm: f64,
 }
 
@@ -41,7 +44,7 @@ impl AdamWConfig {
             ("beta2", self.beta2, (0.0..1.0).contains(&self.beta2), "in [0, 1)"),
             ("epsilon", self.epsilon, self.epsilon > 0.0, "above 0"),
             ("weight_decay", self.weight_decay, self.weight_decay >= 0.0, "at least 0"),
-            ("clip_norm", self.clip_norm, self.clip_norm > 0.0, "above 0"),
+            ("clip_norm", self.clip_norm, self.clip_norm >= 0.0, "at least 0 (0: no clip)"),
         ];
         for (name, value, good, domain) in checks {
             if !good {
@@ -66,10 +69,12 @@ struct Moments<T> {
 /// AdamW over the parameters of one model.
 ///
 /// ```
-/// use vdn_forecast::{Forecaster, ForecasterConfig};
+/// use vdn_model::Parameters;
+/// use vdn_tensor::Tensor;
 /// use vdn_train::{AdamW, AdamWConfig};
-/// let config = ForecasterConfig { hidden: 8, units: 4, head_hidden: 8, ..ForecasterConfig::default() };
-/// let (_, mut parameters) = Forecaster::new::<f32>(config, 0)?;
+/// let mut parameters = Parameters::<f32>::new();
+/// parameters.add("weight", Tensor::full([4, 3], 0.5));
+/// parameters.add("bias", Tensor::full([4], 0.0));
 /// let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
 /// // The first parameter has a gradient of ones, the others have none. The first step is the learning rate, downhill.
 /// let before = parameters.iter().next().unwrap().tensor().data()[0];
@@ -85,6 +90,7 @@ struct Moments<T> {
 pub struct AdamW<T> {
     config: AdamWConfig,
     moments: Vec<Moments<T>>,
+    groups: Groups,
 }
 
 /// One step on one number, everything that does not depend on the number taken out.
@@ -119,7 +125,19 @@ impl<T: Element> AdamW<T> {
     pub fn new(config: AdamWConfig, parameters: &Parameters<T>) -> Result<Self, TrainError> {
         config.validate()?;
         let moments = parameters.iter().map(|_| Moments::default()).collect();
-        Ok(Self { config, moments })
+        Ok(Self { config, moments, groups: Groups::default() })
+    }
+
+    /// With groups of parameters that have a rate or a decay of their own, or are frozen.
+    ///
+    /// # Errors
+    /// A group outside of its domain, or one that no parameter belongs to.
+    pub fn with_groups(
+        self,
+        groups: &[ParameterGroup],
+        parameters: &Parameters<T>,
+    ) -> Result<Self, TrainError> {
+        Ok(Self { groups: Groups::new(groups, parameters)?, ..self })
     }
 
     /// One step with the learning rate `rate`; `gradients` yields one gradient (or none) per parameter, in order.
@@ -145,6 +163,12 @@ impl<T: Element> AdamW<T> {
         let ids: std::ops::Range<usize> = 0..self.moments.len();
         for (index, gradient) in ids.zip(gradients) {
             let Some(gradient) = gradient else { continue };
+            let group = self.groups.of(index);
+            if group.frozen {
+                continue;
+            }
+            let rate = rate * group.rate;
+            let weight_decay = group.weight_decay.unwrap_or(weight_decay);
             let moments = &mut self.moments[index];
             let data = parameters.data_mut(index);
             if moments.count == 0 {
@@ -155,7 +179,7 @@ impl<T: Element> AdamW<T> {
             }
             moments.count += 1;
             let step = Step {
-                clip: (clip_norm / (norm + 1e-6)).min(1.0),
+                clip: clip_factor(clip_norm, norm),
                 keep: 1.0 - rate * weight_decay,
                 beta1,
                 beta2,
@@ -205,9 +229,46 @@ impl<T: Element> AdamW<T> {
     }
 }
 
+impl<T: Element> Optimizer<T> for AdamW<T> {
+    fn step(
+        &mut self,
+        parameters: &mut Parameters<T>,
+        rate: f64,
+        gradients: &Gradients<'_, T>,
+    ) -> Result<f64, TrainError> {
+        Self::step(self, parameters, rate, gradients.iter())
+    }
+
+    fn rescale_rows(&mut self, index: usize, factors: &[f64]) {
+        Self::rescale_rows(self, index, factors);
+    }
+
+    fn save<'a>(&'a self, to: &mut Tensors<'a, T>) {
+        for (index, moments) in self.moments.iter().enumerate().filter(|(_, m)| m.count > 0) {
+            to.put(format!("{index}.first"), &moments.first);
+            to.put(format!("{index}.second"), &moments.second);
+            to.put_count(format!("{index}.count"), moments.count as u64);
+        }
+    }
+
+    fn restore(&mut self, from: &Tensors<'_, T>) -> Result<(), TrainError> {
+        for (index, moments) in self.moments.iter_mut().enumerate() {
+            let Ok(count) = from.count(&format!("{index}.count")) else { continue };
+            let first = from.get(&format!("{index}.first"))?;
+            let second = from.get(&format!("{index}.second"))?;
+            for (to, from) in [(&mut moments.first, first), (&mut moments.second, second)] {
+                to.resize(from.len());
+                to.copy_from_slice(from);
+            }
+            moments.count = i32::try_from(count).unwrap_or(i32::MAX);
+        }
+        Ok(())
+    }
+}
+
 /// Which gradient is not finite.
 #[cold]
-fn non_finite<'g, T: Element>(
+pub(super) fn non_finite<'g, T: Element>(
     parameters: &Parameters<T>,
     gradients: impl Iterator<Item = Option<&'g [T]>>,
 ) -> TrainError {

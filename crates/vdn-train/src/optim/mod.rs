@@ -1,9 +1,15 @@
-//! How weights follow gradients: the optimiser, its learning rate over the run, averages of weights.
+//! How weights follow gradients: optimisers, the learning rate over the run, averages of weights.
 
 pub(crate) mod adamw;
+mod groups;
+mod optimizer;
 pub(crate) mod schedule;
+mod sgd;
 pub(crate) mod weight_average;
 
 pub use adamw::{AdamW, AdamWConfig};
+pub use groups::ParameterGroup;
+pub use optimizer::{Gradients, Optimizer};
 pub use schedule::{Decay, Schedule};
+pub use sgd::{Sgd, SgdConfig};
 pub use weight_average::WeightAverage;

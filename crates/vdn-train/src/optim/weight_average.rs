@@ -18,10 +18,11 @@ use vdn_tensor::{Element, Real};
 /// place of weights that stay where they are: 50 for 0.99.
 ///
 /// ```
-/// use vdn_forecast::{Forecaster, ForecasterConfig};
+/// use vdn_model::Parameters;
+/// use vdn_tensor::Tensor;
 /// use vdn_train::WeightAverage;
-/// let config = ForecasterConfig { hidden: 8, units: 4, head_hidden: 8, ..ForecasterConfig::default() };
-/// let (_, mut parameters) = Forecaster::new::<f64>(config, 0)?;
+/// let mut parameters = Parameters::<f64>::new();
+/// parameters.add("weight", Tensor::full([4], 0.5));
 /// let first = parameters.data_mut(0)[0];
 /// let mut average = WeightAverage::new(0.99)?;
 /// average.follow(&parameters);
@@ -98,6 +99,16 @@ impl<T: Element> WeightAverage<T> {
         if let Some(average) = &mut self.average {
             average.scale_rows(index, factors);
         }
+    }
+
+    /// The steps that were taken in, and the average after them.
+    pub(crate) fn state(&self) -> (u64, Option<&Parameters<T>>) {
+        (self.steps, self.average.as_ref())
+    }
+
+    /// Goes back to a state.
+    pub(crate) fn restore(&mut self, steps: u64, average: Option<Parameters<T>>) {
+        (self.steps, self.average) = (steps, average);
     }
 
     /// The average; `None` before the first step, and with a decay of 0.

@@ -13,7 +13,15 @@ use vdn_tensor::Element;
 /// # Errors
 /// The file cannot be written.
 pub fn save_weights<T: Element>(parameters: &Parameters<T>, path: &Path) -> Result<(), TrainError> {
-    let dtype = if T::NAME == "f64" { Dtype::F64 } else { Dtype::F32 };
+    write_atomically(path, &weights_bytes(parameters, path)?)
+}
+
+/// The bytes of a file of weights; errors name `path`.
+pub(crate) fn weights_bytes<T: Element>(
+    parameters: &Parameters<T>,
+    path: &Path,
+) -> Result<Vec<u8>, TrainError> {
+    let dtype = dtype::<T>();
     let bytes: Vec<Vec<u8>> = parameters.iter().map(|p| little_endian(p.tensor().data())).collect();
     let views: Result<Vec<_>, _> = parameters
         .iter()
@@ -24,8 +32,7 @@ pub fn save_weights<T: Element>(parameters: &Parameters<T>, path: &Path) -> Resu
         })
         .collect();
     let views = views.map_err(|e| TrainError::format(path, e))?;
-    let file = safetensors::serialize(views, None).map_err(|e| TrainError::format(path, e))?;
-    write_atomically(path, &file)
+    safetensors::serialize(views, None).map_err(|e| TrainError::format(path, e))
 }
 
 /// Reads weights into `parameters`, which have to have the same names and shapes.
@@ -73,6 +80,11 @@ pub fn load_weights<T: Element>(
 /// # Errors
 /// The file cannot be written.
 pub fn save_control(state: &ControlState, path: &Path) -> Result<(), TrainError> {
+    write_atomically(path, &control_bytes(state, path)?)
+}
+
+/// The bytes of a file of a controllers' state; errors name `path`.
+pub(crate) fn control_bytes(state: &ControlState, path: &Path) -> Result<Vec<u8>, TrainError> {
     let entries: Vec<(&str, Vec<u8>)> =
         state.iter().map(|(name, values)| (name, little_endian(values))).collect();
     let views: Result<Vec<_>, _> = entries
@@ -82,8 +94,7 @@ pub fn save_control(state: &ControlState, path: &Path) -> Result<(), TrainError>
         })
         .collect();
     let views = views.map_err(|e| TrainError::format(path, e))?;
-    let file = safetensors::serialize(views, None).map_err(|e| TrainError::format(path, e))?;
-    write_atomically(path, &file)
+    safetensors::serialize(views, None).map_err(|e| TrainError::format(path, e))
 }
 
 /// Reads a state that [`save_control`] wrote.
@@ -103,14 +114,18 @@ pub fn load_control(path: &Path) -> Result<ControlState, TrainError> {
     Ok(state)
 }
 
-fn little_endian<T: Element>(data: &[T]) -> Vec<u8> {
+pub(crate) fn dtype<T: Element>() -> Dtype {
+    if T::NAME == "f64" { Dtype::F64 } else { Dtype::F32 }
+}
+
+pub(crate) fn little_endian<T: Element>(data: &[T]) -> Vec<u8> {
     match T::NAME {
         "f64" => data.iter().flat_map(|x| x.to_f64().to_le_bytes()).collect(),
         _ => data.iter().flat_map(|x| (x.to_f64() as f32).to_le_bytes()).collect(),
     }
 }
 
-fn numbers<T: Element>(dtype: Dtype, bytes: &[u8]) -> Option<Vec<T>> {
+pub(crate) fn numbers<T: Element>(dtype: Dtype, bytes: &[u8]) -> Option<Vec<T>> {
     match dtype {
         Dtype::F32 => Some(
             bytes

@@ -26,7 +26,9 @@
 //! ```
 
 use crate::error::TrainError;
+use crate::evaluate::Validation;
 use serde::{Deserialize, Serialize};
+use vdn_model::controllers::StackControl;
 
 /// The thresholds of the gate and the score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -202,6 +204,42 @@ impl SelectionRule {
         }
         score
     }
+}
+
+/// What the selection score looks at; without energy bands, the fit and the KL alone. Shares and penalty are means over the
+/// units of all layers with bands.
+pub(crate) fn candidate(
+    epoch: usize,
+    validation: &Validation,
+    control: &StackControl,
+) -> Candidate {
+    let mut seen = Candidate {
+        epoch: Some(epoch as u64),
+        nll: Some(validation.score),
+        mse: validation.mse,
+        kl: Some(validation.kl()),
+        ..Candidate::default()
+    };
+    let banded = || {
+        validation.layers.iter().filter_map(|layer| {
+            let objective = &control.layer(layer.layer)?.levers().objective;
+            Some((layer, objective.band.as_ref()?))
+        })
+    };
+    let units: usize = banded().map(|(_, band)| band.bounds.len()).sum();
+    for (layer, band) in banded() {
+        let energy = layer.statistics.energy();
+        let k = energy.len() / band.bounds.len().max(1);
+        let energy: Vec<f64> =
+            energy.chunks_exact(k.max(1)).map(|e| e.iter().sum::<f64>() / k as f64).collect();
+        let [low, high] = band.bounds.outside(&energy);
+        let share = band.bounds.len() as f64 / units as f64;
+        let add = |sum: &mut Option<f64>, x: f64| *sum = Some(sum.unwrap_or(0.0) + share * x);
+        add(&mut seen.low, low);
+        add(&mut seen.high, high);
+        add(&mut seen.band, band.hinge.value(&energy, &band.bounds));
+    }
+    seen
 }
 
 #[cfg(test)]

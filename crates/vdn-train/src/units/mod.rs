@@ -1,5 +1,25 @@
-//! What is recorded of the units while a network trains.
+//! What becomes of the units of a network: measures and diagnostics, probes and interventions, their
+//! worth downstream, the verdict, and the files and lines that tell of it.
 
+pub(crate) mod diagnose;
+mod examine;
+pub(crate) mod interventions;
+pub(crate) mod layer_reports;
+mod layer_table;
+pub(crate) mod layer_use;
+pub(crate) mod probe;
 pub(crate) mod unit_history;
+pub(crate) mod unit_monitor;
+pub(crate) mod unit_report;
+pub(crate) mod verdict;
 
+pub use diagnose::{diagnose, unit_costs};
+pub use examine::examine;
+pub use interventions::{Interventions, Outcome, order_under};
+pub use layer_reports::{LayerReport, LayerReports};
+pub use layer_table::{LayerRow, LayerTable};
+pub use layer_use::LayerUse;
+pub use probe::{LayerProbe, Probe};
 pub use unit_history::{UNIT_MEASURES, UnitHistory, layer_file};
+pub use unit_report::{LayerUnits, ProbeReport, UnitReport, write_units};
+pub use verdict::{Judge, LayerVerdict, Verdicts};

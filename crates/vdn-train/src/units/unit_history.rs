@@ -138,6 +138,23 @@ impl UnitHistory {
         }
     }
 
+    /// The numbers of the last epoch, `[measures, units]`; empty without epochs.
+    #[must_use]
+    pub fn last(&self) -> &[f32] {
+        let row = self.measures * self.units;
+        &self.values[self.values.len().saturating_sub(row)..]
+    }
+
+    /// A history of `units` units from the numbers of its epochs, `[epochs, measures, units]`;
+    /// `None` if they are not whole epochs of as many measures as there are with or without bands.
+    #[must_use]
+    pub fn from_values(units: usize, epochs: usize, values: Vec<f32>) -> Option<Self> {
+        let of = |measures: usize| epochs.checked_mul(measures)?.checked_mul(units);
+        let fits = |measures: &usize| of(*measures) == Some(values.len());
+        let measures = [WITHOUT_BANDS, UNIT_MEASURES.len()].into_iter().find(fits)?;
+        Some(Self { units, measures, values })
+    }
+
     /// Epochs recorded.
     #[must_use]
     pub fn epochs(&self) -> usize {
@@ -211,6 +228,12 @@ impl UnitHistory {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), TrainError> {
+        write_atomically(path, &self.to_bytes())
+    }
+
+    /// The bytes of the file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
         let (epochs, measures, units) = (self.epochs(), self.measures, self.units);
         let mut header = format!(
             "{{'descr': '<f4', 'fortran_order': False, 'shape': ({epochs}, {measures}, {units}), }}"
@@ -224,7 +247,7 @@ impl UnitHistory {
         bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
         bytes.extend_from_slice(header.as_bytes());
         bytes.extend(self.values.iter().flat_map(|x| x.to_le_bytes()));
-        write_atomically(path, &bytes)
+        bytes
     }
 
     /// Reads the file.

@@ -1,12 +1,13 @@
 //! Effects of the last layer's units: what a replacement changes before the head's activation is known in closed form.
 
 use crate::forecaster::Forecaster;
-use crate::forecaster::unit_effects::{Base, Kind, UnitEffects};
+use crate::forecaster::unit_effects::{Base, Kind};
 use crate::modules::head::GatedHead;
 use crate::modules::replacement::{Replacement, ReplacementTape};
 use vdn_autograd::Error;
 use vdn_model::ModelError;
 use vdn_model::Parameters;
+use vdn_model::diagnostics::UnitEffects;
 use vdn_model::{Graph, Mode};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, parallel};

@@ -6,26 +6,17 @@ mod through_layers;
 #[cfg(test)]
 mod tests;
 
-use crate::forecaster::{Batch, Forecaster, Head, Intervention, Pass, stream};
+use crate::forecaster::{Batch, Forecaster, Head, Pass, stream};
 use through_layers::Above;
 use vdn_autograd::{Noise, Tape};
+use vdn_model::Intervention;
 use vdn_model::ModelError;
 use vdn_model::Parameters;
 use vdn_model::StackPass;
+use vdn_model::diagnostics::UnitEffects;
 use vdn_model::{Bindings, Graph, Mode};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
-
-/// What changes when the activities of one unit are replaced, all others kept, by addressed noise.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct UnitEffects {
-    /// `mean_s [ln p(y | z_s) - ln p(y | z_s with z_i drawn from its prior)]`, `[units, batch]`, nats per window.
-    pub value: Vec<f64>,
-    /// `mean_s |m(z_s) - m(z_s with z_i redrawn from its posterior)|^2`, summed over the horizon, `[units, batch]`.
-    pub distance: Vec<f64>,
-    /// The variance over samples of the forecast, summed over the horizon, `[batch]` (unbiased).
-    pub variance: Vec<f64>,
-}
 
 impl Forecaster {
     /// Replaces, one after the other, the activities of each of `units` of layer number `layer`, from 0, with `samples`
@@ -38,7 +29,7 @@ impl Forecaster {
     /// let config = ForecasterConfig { input_len: 24, horizon: 4, units: 8, ..ForecasterConfig::default() };
     /// let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
     /// let (windows, target) = (vec![0.5_f32; 2 * 24], vec![0.0_f32; 2 * 4]);
-    /// let batch = Batch { current: &windows, previous: &windows, target: &target };
+    /// let batch = Batch { current: &windows, previous: &windows, target: &target, earlier: None, earlier: None };
     /// let key = NoiseKey::new(0, 0, 0);
     /// assert_eq!(model.posteriors(&parameters, &batch, key, 0)?.mu.len(), 2 * 8);
     /// let found = model.unit_effects(&parameters, &batch, key, 4, (0, &[0, 5]))?;

@@ -144,7 +144,7 @@ impl VariationalLayer {
                     let how = SampleKl {
                         antithetic: self.config.antithetic && kept && addressed,
                         clamp_gradient: self.config.clamp_gradient,
-                        emit_kl: self.config.emit_kl,
+                        emit_kl: self.config.emit_kl || graph.wants_kl_rows(),
                         ..SampleKl::new(rows.draws, noise)
                     };
                     graph.tape.sample_kl(mu, logvar, how)?

@@ -5,10 +5,12 @@
 //! weight. The KL of a stack is the sum over layers of the mean KL of their units.
 
 mod config;
+mod intervention;
 mod layer;
 mod swap;
 
 pub use config::{Activation, MAX_DEPTH, PerLayer, StackLayerConfig};
+pub use intervention::Intervention;
 pub(crate) use layer::Residual;
 pub use layer::{StackLayer, TwinUnits};
 pub use swap::swapped;

@@ -1,8 +1,8 @@
 //! Units over the epochs, from `history.csv` and the files of every unit.
 
 use crate::forecaster::Forecaster;
-use crate::report::page::bands::{against_bands, bounds};
-use crate::report::page::history::Columns;
+use crate::report::bands::{against_bands, bounds};
+use crate::report::history::Columns;
 use crate::run::directory::RunDirectory;
 use std::path::PathBuf;
 use vdn_model::controllers::StackControl;

@@ -7,6 +7,8 @@
 //! share_error` of units that had interventions), and `state`: `living`, or all reasons why not, joined by `+`. What was
 //! not measured is an empty cell.
 
+use crate::error::TrainError;
+use crate::run::atomic_file::write_atomically;
 use crate::units::layer_use::LayerUse;
 use crate::units::probe::LayerProbe;
 use serde::Serialize;
@@ -14,8 +16,6 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::path::Path;
 use vdn_model::diagnostics::{Diagnostics, Living, Seen, UnitBudget};
-use vdn_train::TrainError;
-use vdn_train::write_atomically;
 
 /// The units of the best weights on the validation windows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -207,7 +207,7 @@ pub(crate) fn per_unit(of_dims: &[f64], latent_dims: usize) -> Vec<f64> {
 /// What is known of the units of a layer, unit by unit.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerUnits<'a> {
-    /// Which layer, from 1; `None` in a model of one.
+    /// The number of the layer, from 0; `None` in a network of one. The file counts from 1.
     pub layer: Option<usize>,
     /// Their internal measures.
     pub diagnostics: &'a Diagnostics,
@@ -278,7 +278,7 @@ fn push_units(text: &mut String, layer: &LayerUnits<'_>) {
             place.map(|(p, i)| p.share_error[i]),
         ];
         if let Some(layer) = layer.layer {
-            write!(text, "{layer},").expect("writing to a string cannot fail");
+            write!(text, "{},", layer + 1).expect("writing to a string cannot fail");
         }
         write!(text, "{unit},").expect("writing to a string cannot fail");
         for cell in cells {

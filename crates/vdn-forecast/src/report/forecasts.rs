@@ -20,7 +20,7 @@ pub(super) fn fans(page: &mut Page, evaluated: &Evaluated) -> Result<(), TrainEr
     let count = FANS.min(test.len());
     let windows: Vec<WindowIndex> =
         (0..count).map(|i| test[(2 * i + 1) * test.len() / (2 * count)]).collect();
-    let predictions = forecast(model, parameters, data, &windows, experiment.config.train.noise())?;
+    let predictions = forecast(&experiment.evaluator(model, parameters), &windows)?;
     let mut figures = Vec::new();
     let mut remaining = windows.iter();
     for prediction in &predictions {

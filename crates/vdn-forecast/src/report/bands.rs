@@ -1,7 +1,7 @@
 //! Energies over the epochs against the bands that controllers hold them in, from the files of every unit.
 
-use crate::report::page::history::Columns;
-use crate::report::page::units::{quantiles, spread_of};
+use crate::report::history::Columns;
+use crate::report::units::{quantiles, spread_of};
 use vdn_train::UnitHistory;
 use vdn_train::report::html::{LineChart, Series};
 

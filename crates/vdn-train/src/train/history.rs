@@ -4,15 +4,14 @@
 //! In a model of several layers the columns of the units are means over the units of all layers, and those of each layer
 //! with distributional units come behind, as `layer1.rate`, `layer1.mismatch`, `layer1.kl`, `layer1.living` and so on.
 
-use crate::evaluate::validation::Evaluation;
-use crate::train::training_step::Running;
-use crate::units::layer_use::LayerUse;
-use crate::units::probe::LayerProbe;
+use crate::error::TrainError;
+use crate::evaluate::Validation;
+use crate::run::atomic_file::write_atomically;
+use crate::train::step::Running;
+use crate::units::{LayerProbe, LayerUse};
 use std::fmt::Write;
 use std::path::Path;
 use vdn_model::diagnostics::{Diagnostics, Living, Reason};
-use vdn_train::TrainError;
-use vdn_train::write_atomically;
 
 /// What is recorded of an epoch. Where the weights are averaged (`train.ema_decay`), validation and units are of the average; loss, training
 /// score, KL and gradient are of the weights that were trained with, as controllers' weights and bounds are.
@@ -34,8 +33,8 @@ pub struct Epoch {
     pub learning_rate: f64,
     /// The validation score, in nats per time step.
     pub validation_nll: f64,
-    /// The validation mean squared error.
-    pub validation_mse: f64,
+    /// The validation mean squared error; `None` for a network without one.
+    pub validation_mse: Option<f64>,
     /// What the best epoch is chosen by ([`Selection`](vdn_train::Selection)), smaller is better: the CRPS on the validation windows,
     /// unless another is asked for.
     pub selection: f64,
@@ -56,7 +55,7 @@ pub struct Epoch {
 /// What is recorded of the units of one layer of several.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct EpochLayer {
-    /// Which layer, from 1.
+    /// The number of the layer, from 0; in the columns of `history.csv` it counts from 1.
     pub layer: usize,
     /// Its distributional units.
     pub count: usize,
@@ -99,7 +98,7 @@ pub(crate) struct EpochSteps<'a> {
 impl Epoch {
     pub(crate) fn new(
         trained: &EpochSteps<'_>,
-        validation: &Evaluation,
+        validation: &Validation,
         (selection, best): (f64, bool),
         units: EpochLayers,
     ) -> Self {
@@ -113,7 +112,7 @@ impl Epoch {
             kl: kl / windows,
             gradient_norm: norm / steps,
             learning_rate,
-            validation_nll: validation.nll,
+            validation_nll: validation.score,
             validation_mse: validation.mse,
             selection,
             rate: validation.mean_rate(),
@@ -223,6 +222,32 @@ impl EpochUnits {
         })
     }
 
+    /// The inverse of [`EpochUnits::columns`]; `None` where a number is missing that every epoch
+    /// with units has.
+    fn from_columns(columns: &[Option<f64>; 16]) -> Option<Self> {
+        let [living, collapsed, active, energy, signal_to_noise, sigma, beta, rest @ ..] = *columns;
+        let [saturation, alive, inside, drift, value, value_error, rest @ ..] = rest;
+        let [score_value, information, rho] = rest;
+        Some(Self {
+            living: living?,
+            collapsed: collapsed?,
+            active: active?,
+            energy: energy?,
+            signal_to_noise: signal_to_noise?,
+            sigma: sigma?,
+            beta: beta?,
+            saturation: saturation?,
+            alive: alive?,
+            inside,
+            drift,
+            value,
+            value_error,
+            score_value,
+            information,
+            rho,
+        })
+    }
+
     fn columns(&self) -> [Option<f64>; 16] {
         let Self { living, collapsed, active, energy, signal_to_noise, sigma, beta, .. } = *self;
         let Self { saturation, alive, inside, drift, value, value_error, .. } = *self;
@@ -274,40 +299,36 @@ const UNIT_COLUMNS: [&str; 16] = [
     "rho",
 ];
 
-/// Writes the whole history; called after every epoch, so that a run that is cut off keeps what it had.
-///
-/// Numbers are the shortest decimals that read back as the same bits.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
+/// The first line of a history whose epochs have these layers; ends with a line break.
+pub(crate) fn header(layers: &[EpochLayer]) -> String {
     let mut text = HEADER.to_owned();
-    let layers = epochs.first().map_or(&[][..], |epoch| &epoch.layers);
     UNIT_COLUMNS.iter().for_each(|name| text.extend([",", name]));
     for layer in layers {
         for name in ["rate", "mismatch", "kl"].iter().chain(&UNIT_COLUMNS) {
-            write!(text, ",layer{}.{name}", layer.layer).expect("writing to a string cannot fail");
+            let number = layer.layer + 1;
+            write!(text, ",layer{number}.{name}").expect("writing to a string cannot fail");
         }
     }
     text.push('\n');
-    for e in epochs {
-        let Epoch { epoch, step, loss, train_nll, kl, gradient_norm, learning_rate, .. } = e;
-        let Epoch {
-            validation_nll, validation_mse, selection, rate, mismatch, informed, best, ..
-        } = e;
-        let best = u8::from(*best);
-        write!(
-            text,
+    text
+}
+
+impl Epoch {
+    /// Its line of the history; ends with a line break. An epoch's missing numbers are empty cells.
+    pub(crate) fn line(&self) -> String {
+        let Self { epoch, step, loss, train_nll, kl, gradient_norm, learning_rate, .. } = self;
+        let Self { validation_nll, validation_mse, selection, rate, mismatch, informed, .. } = self;
+        let best = u8::from(self.best);
+        let mse = validation_mse.map_or_else(String::new, |mse| mse.to_string());
+        let mut text = format!(
             "{epoch},{step},{loss},{train_nll},{kl},{gradient_norm},{learning_rate},{validation_nll},\
-             {validation_mse},{selection},{rate},{mismatch},{informed},{best}"
-        )
-        .expect("writing to a string cannot fail");
-        let together = e.units.map_or([None; 16], |units| units.columns());
-        let layers = e.layers.iter().flat_map(|layer| {
+             {mse},{selection},{rate},{mismatch},{informed},{best}"
+        );
+        let together = self.units.map_or([None; 16], |units| units.columns());
+        let layers = self.layers.iter().flat_map(|layer| {
             let own = [layer.rate, layer.mismatch, layer.kl].map(Some);
             own.into_iter().chain(layer.units.columns())
         });
-        // What an epoch does not have is an empty cell.
         for value in together.into_iter().chain(layers) {
             text.push(',');
             if let Some(value) = value {
@@ -315,7 +336,54 @@ pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
             }
         }
         text.push('\n');
+        text
     }
+
+    /// Reads a line that [`Epoch::line`] wrote, of a network whose layers with distributional units
+    /// are `layers`: their numbers, from 0, and their counts of units. `None`: it is no such line.
+    pub(crate) fn parse(line: &str, layers: &[(usize, usize)]) -> Option<Self> {
+        let cells: Vec<&str> = line.trim_end().split(',').collect();
+        let number = |at: usize| cells.get(at)?.parse::<f64>().ok();
+        let count = |at: usize| cells.get(at)?.parse::<u64>().ok();
+        let units =
+            |from: usize| EpochUnits::from_columns(&std::array::from_fn(|i| number(from + i)));
+        let own = |(place, &(layer, count)): (usize, &(usize, usize))| {
+            let at = 30 + 19 * place;
+            let [rate, mismatch, kl] = [number(at)?, number(at + 1)?, number(at + 2)?];
+            Some(EpochLayer { layer, count, rate, mismatch, kl, units: units(at + 3)? })
+        };
+        let several = cells.len() > 30;
+        let layers = layers.iter().enumerate().filter(|_| several).map(own);
+        Some(Self {
+            epoch: count(0)? as usize,
+            step: count(1)?,
+            loss: number(2)?,
+            train_nll: number(3)?,
+            kl: number(4)?,
+            gradient_norm: number(5)?,
+            learning_rate: number(6)?,
+            validation_nll: number(7)?,
+            validation_mse: number(8),
+            selection: number(9)?,
+            rate: number(10)?,
+            mismatch: number(11)?,
+            informed: number(12)?,
+            best: count(13)? == 1,
+            units: units(14),
+            layers: layers.collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// Writes a whole history.
+///
+/// Numbers are the shortest decimals that read back as the same bits.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
+    let mut text = header(epochs.first().map_or(&[][..], |epoch| &epoch.layers));
+    epochs.iter().for_each(|epoch| text.push_str(&epoch.line()));
     write_atomically(path, text.as_bytes())
 }
 
@@ -324,7 +392,7 @@ pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
 ///
 /// # Errors
 /// The file cannot be read.
-pub(crate) fn read_losses(path: &Path) -> Result<Option<(Vec<f64>, usize)>, TrainError> {
+pub fn read_losses(path: &Path) -> Result<Option<(Vec<f64>, usize)>, TrainError> {
     let mut reader = csv::Reader::from_path(path).map_err(|e| TrainError::format(path, e))?;
     let names = reader.headers().map_err(|e| TrainError::format(path, e))?.clone();
     let place = |name: &str| names.iter().position(|column| column == name);

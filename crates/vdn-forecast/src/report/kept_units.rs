@@ -1,12 +1,11 @@
 //! Units in the weights that were kept: histograms on the test windows, who lives, what units bring and cost.
 
-use crate::report::page::history::Columns;
+use crate::report::history::Columns;
 use crate::run::directory::RunDirectory;
 use crate::run::experiment::Evaluated;
-use crate::units::diagnose::layer_statistics;
-use crate::units::layer_use::LayerUse;
 use vdn_model::UnitStatistics;
 use vdn_model::controllers::EnergyBand;
+use vdn_train::LayerUse;
 use vdn_train::TrainError;
 use vdn_train::report::html::{Bars, Page, Scatter, Table, number};
 
@@ -23,13 +22,15 @@ pub(super) fn at_the_end(
     run: &RunDirectory,
 ) -> Result<(), TrainError> {
     let Evaluated { model, controllers, .. } = evaluated;
-    let Some(units) = &evaluated.units else { return Ok(()) };
+    if evaluated.units.is_empty() {
+        return Ok(());
+    }
     let depth = model.config().depth;
     let file = run.file("units.csv");
     let each = if file.exists() { Some(Columns::read(&file)?) } else { None };
     let layers = model.distributional_layers();
-    for (&layer, units) in layers.iter().zip(layer_statistics(model, units)) {
-        let mut figures = histograms(&units);
+    for (&layer, units) in layers.iter().zip(&evaluated.units) {
+        let mut figures = histograms(units);
         let objective = controllers.layer(layer).map(|control| &control.levers().objective);
         if let Some(band) = objective.and_then(|objective| objective.band.as_ref()) {
             figures.push(energy_and_band(&units.energy(), &band.bounds).draw());

@@ -1,16 +1,17 @@
-//! What a training step has to do with the controllers of the layers: the earlier windows that an AR penalty reads, the
-//! terms of the loss that controllers see, and the log of both over the epochs.
+//! What a training step has to do with the controllers of the layers: what the loss is asked to hold, the terms of it that
+//! controllers see, and the log of both over the epochs.
 
-use crate::data::{Dataset, WindowIndex};
-use crate::forecaster::{Forecaster, LossOptions, LossTerms};
+use crate::error::TrainError;
+use crate::run::atomic_file::write_atomically;
+use crate::train::network::{Locals, Network, Terms};
 use std::fmt::Write;
 use std::path::Path;
 use vdn_autograd::Tape;
-use vdn_model::controllers::{ArShareRule, LayerControl, LossValues, StackControl};
-use vdn_model::{EarlierWindow, MAX_DEPTH};
+use vdn_model::controllers::{
+    ArShareRule, ControlState, LayerControl, LossValues, Observation, StackControl,
+};
+use vdn_model::{EarlierWindow, MAX_DEPTH, ModelError};
 use vdn_tensor::Element;
-use vdn_train::TrainError;
-use vdn_train::write_atomically;
 
 /// The terms of the loss, and what controllers report, one line an epoch.
 ///
@@ -20,21 +21,6 @@ use vdn_train::write_atomically;
 /// model of several layers those after `step` are there for every layer with controllers, as `layer1.weighted_kl` and so on;
 /// the loss whose share is meant is the score with the terms of that layer. What a controller reports before it has acted once
 /// is NaN.
-///
-/// ```
-/// use vdn_forecast::Forecaster;
-/// use vdn_forecast::{RunConfig, Trainer};
-/// let text = "[data]\nmax_train = 16\nmax_validation = 8\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\n\
-///     [control]\ncontrollers = [\"ar\"]\n[control.ar]\nramp_steps = 0\n[train]\nepochs = 2\n";
-/// let config = RunConfig::from_toml(text)?.resolved();
-/// let data = config.data.dataset(config.data.load_table()?)?;
-/// let (model, mut parameters) = Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
-/// let log = Trainer::new(&config).train(&model, &mut parameters, &data, |_| {})?.control_log;
-/// assert_eq!(log.column("epoch").unwrap(), [1.0, 2.0]);
-/// assert!(log.column("ar_share").unwrap().iter().all(|&share| share > 0.0 && share < 1.0));
-/// assert!(log.column("ar_share.ar_weight").is_some());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ControlLog {
     columns: Vec<String>,
@@ -61,19 +47,38 @@ impl ControlLog {
         Some(self.rows.iter().map(|row| row[index]).collect())
     }
 
+    /// The first line of the file; ends with a line break.
+    pub(crate) fn header(&self) -> String {
+        self.columns.join(",") + "\n"
+    }
+
+    /// Line number `index`, from 0; ends with a line break.
+    pub(crate) fn line(&self, index: usize) -> String {
+        let cells: Vec<String> = self.rows[index].iter().map(f64::to_string).collect();
+        cells.join(",") + "\n"
+    }
+
+    /// Reads a file that consists of the header and lines; `None`: it is no such file.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let columns: Vec<String> = lines.next()?.split(',').map(str::to_owned).collect();
+        let row = |line: &str| {
+            let row =
+                line.split(',').map(|cell| cell.parse().ok()).collect::<Option<Vec<f64>>>()?;
+            (row.len() == columns.len()).then_some(row)
+        };
+        let rows = lines.map(row).collect::<Option<_>>()?;
+        Some(Self { columns, rows })
+    }
+
     /// Writes it as CSV; numbers are the shortest decimals that read back as the same bits.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), TrainError> {
-        let mut text = self.columns.join(",");
-        text.push('\n');
-        for row in &self.rows {
-            for (i, value) in row.iter().enumerate() {
-                let comma = if i > 0 { "," } else { "" };
-                write!(text, "{comma}{value}").expect("writing to a string cannot fail");
-            }
-            text.push('\n');
+        let mut text = self.header();
+        for index in 0..self.rows.len() {
+            write!(text, "{}", self.line(index)).expect("writing to a string cannot fail");
         }
         write_atomically(path, text.as_bytes())
     }
@@ -90,87 +95,83 @@ struct Sums {
     weighted_ar: f64,
 }
 
+impl Sums {
+    fn numbers(&self) -> [f64; 6] {
+        [self.steps, self.nll, self.weighted_kl, self.weighted_band, self.ar, self.weighted_ar]
+    }
+}
+
 /// What the controllers of the layers need around each training step.
 #[derive(Debug)]
-pub(crate) struct ControlStep<T> {
-    earlier: Vec<T>,
+pub(crate) struct ControlStep {
     want_mse: bool,
     /// Of each layer.
     sums: [Sums; MAX_DEPTH],
     log: ControlLog,
 }
 
-impl<T: Element> ControlStep<T> {
+impl ControlStep {
     /// `rule`: what the AR share is taken of.
     pub(crate) fn new(rule: ArShareRule) -> Self {
         Self {
-            earlier: Vec::new(),
             want_mse: rule == ArShareRule::Reference,
             sums: [Sums::default(); MAX_DEPTH],
             log: ControlLog::default(),
         }
     }
 
-    /// What the loss of these windows is to be made of.
-    ///
-    /// # Errors
-    /// An AR penalty or a persistence target needs rows before the start of a series.
-    pub(crate) fn options<'a>(
-        &'a mut self,
-        control: &'a StackControl,
-        data: &Dataset,
-        windows: &[WindowIndex],
-    ) -> Result<LossOptions<'a, T>, TrainError> {
-        let terms = || control.iter().filter_map(|(_, own)| own.levers().objective.autoregression);
-        let persists = || {
-            let of = |(_, own): (_, &LayerControl)| own.levers().objective.persistence.is_some();
-            control.iter().any(of)
-        };
-        let penalised = terms().any(|ar| ar.earlier == EarlierWindow::Predecessor);
-        let earlier = match penalised || persists() {
-            true => {
-                if !data.spec().extra_lag {
-                    let reason = "the AR penalty or the persistence target needs windows from L + 2 stride on: data.extra_lag = true";
-                    return Err(TrainError::config(reason));
-                }
-                self.earlier.resize(windows.len() * data.spec().input_len, T::ZERO);
-                data.fill_inputs(windows, 2, &mut self.earlier, T::from_f64)?;
-                Some(&self.earlier[..])
-            }
-            false => None,
-        };
-        Ok(LossOptions {
-            locals: control.objectives(),
+    /// What the loss of a step is to hold.
+    pub(crate) fn locals<'a>(&self, control: &'a StackControl) -> Locals<'a> {
+        let mut terms = control.iter().filter_map(|(_, own)| own.levers().objective.autoregression);
+        Locals {
+            objectives: control.objectives(),
             measures: control.measures(),
-            earlier,
-            want_mse: self.want_mse && terms().next().is_some(),
-            ..LossOptions::default()
-        })
+            want_mse: self.want_mse && terms.next().is_some(),
+        }
     }
 
-    /// Shows the controllers a recorded step.
+    /// Whether a layer compares its examples with the predecessors of the earlier ones.
+    pub(crate) fn wants_predecessors(control: &StackControl) -> bool {
+        let wants = |(_, own): (usize, &LayerControl)| {
+            let objective = &own.levers().objective;
+            let ar = objective.autoregression;
+            objective.persistence.is_some()
+                || ar.is_some_and(|ar| ar.earlier == EarlierWindow::Predecessor)
+        };
+        control.iter().any(wants)
+    }
+
+    /// Shows the controllers a recorded step; `adjust` may change what each layer showed before
+    /// its controllers see it.
     ///
     /// # Errors
-    /// A term of the loss is no scalar.
-    pub(crate) fn observe(
+    /// A term of the loss is no scalar; a controller needs what the network did not record.
+    pub(crate) fn observe<T: Element, N: Network<T>>(
         &mut self,
         control: &mut StackControl,
         tape: &Tape<T>,
-        model: &Forecaster,
-        terms: &LossTerms,
+        network: &N,
+        terms: &Terms,
+        adjust: &mut impl FnMut(usize, &mut Observation),
     ) -> Result<(), TrainError> {
         let value = |var| tape.scalar(var).map(T::to_f64);
         for (index, sums) in self.sums.iter_mut().enumerate() {
             let (Some(own), Some(output), Some(local)) =
-                (control.layer(index), &terms.layers[index], terms.locals[index])
+                (control.layer(index), &terms.outputs[index], terms.locals[index])
             else {
                 continue;
             };
+            if own.needs().kl_rows && output.units.kl.is_none() {
+                let reason = "a controller needs the KL of each row, and the layer was recorded \
+                              without: record it on the graph that the loss is given";
+                let layer = index + 1;
+                return Err(TrainError::config(format!("control: layer {layer}: {reason}")));
+            }
             let objective = &own.levers().objective;
             let band = objective.band.as_ref().map_or(0.0, |band| band.weight);
             let weight = objective.autoregression.map_or(0.0, |ar| ar.weight * ar.ramp);
             let losses = LossValues {
-                nll: value(terms.nll)?,
+                nll: value(terms.score)?,
                 mse: terms.mse.map_or(Ok(0.0), value)?,
                 weighted_kl: value(local.weighted_kl)?,
                 weighted_band: local.band.map_or(Ok(0.0), value)? * band,
@@ -185,19 +186,45 @@ impl<T: Element> ControlStep<T> {
             if let (Some(rho), Some(own)) = (local.persistence, control.layer_mut(index)) {
                 own.see_persistence(tape, rho);
             }
-            control.observe(tape, model.stack(), (index, output), losses);
+            let adjust = |observation: &mut Observation| adjust(index, observation);
+            control.observe(tape, network.layers(), (index, output), losses, adjust);
         }
         Ok(())
     }
 
+    /// The sums of an epoch that is not over yet.
+    pub(crate) fn save(&self, state: &mut ControlState) {
+        for (index, sums) in self.sums.iter().enumerate().filter(|(_, sums)| sums.steps > 0.0) {
+            state.put(format!("sums{index}"), &sums.numbers());
+        }
+    }
+
+    /// Goes back to sums that [`ControlStep::save`] wrote, and to a log.
+    pub(crate) fn restore(
+        &mut self,
+        state: &ControlState,
+        log: ControlLog,
+    ) -> Result<(), ModelError> {
+        for (index, sums) in self.sums.iter_mut().enumerate() {
+            let mut numbers = [0.0; 6];
+            if state.values(&format!("sums{index}")).is_ok() {
+                state.fill(&format!("sums{index}"), &mut numbers)?;
+            }
+            let [steps, nll, weighted_kl, weighted_band, ar, weighted_ar] = numbers;
+            *sums = Sums { steps, nll, weighted_kl, weighted_band, ar, weighted_ar };
+        }
+        self.log = log;
+        Ok(())
+    }
+
     /// Ends an epoch: a line of the log.
-    pub(crate) fn end_epoch(&mut self, epoch: usize, control: &StackControl, model: &Forecaster) {
+    pub(crate) fn end_epoch(&mut self, epoch: usize, control: &StackControl, depth: usize) {
         let sums = std::mem::replace(&mut self.sums, [Sums::default(); MAX_DEPTH]);
         let Some((_, first)) = control.iter().next() else { return };
         let mut entries =
             vec![("epoch".to_owned(), epoch as f64), ("step".to_owned(), first.step() as f64)];
         for (index, own) in control.iter() {
-            let layer = match model.config().depth {
+            let layer = match depth {
                 1 => String::new(),
                 _ => format!("layer{}.", index + 1),
             };

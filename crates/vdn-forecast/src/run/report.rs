@@ -1,9 +1,9 @@
 //! What a run came to, as a table and as JSON.
 
-use crate::units::layer_reports::LayerReports;
 use serde::Serialize;
 use std::fmt;
 use vdn_model::UnitStatistics;
+use vdn_train::LayerReports;
 use vdn_train::metrics::{Estimate, PredictiveScore, Summary};
 
 /// The nominal coverage that the table shows.
@@ -76,13 +76,13 @@ impl Row {
         }
     }
 
-    pub(crate) fn with_units(mut self, units: Option<&UnitStatistics>) -> Self {
-        if let Some(units) = units {
+    pub(crate) fn with_units(mut self, layers: &[UnitStatistics]) -> Self {
+        if let Some(units) = UnitStatistics::joined(layers.iter()) {
             let mean = |x: Vec<f64>| x.iter().sum::<f64>() / x.len() as f64;
             self.rate = Some(mean(units.rate()));
             self.mismatch = Some(mean(units.mismatch()));
             self.kl = Some(units.kl().iter().sum());
-            self.informed = Some(units.share_with_rate(crate::evaluate::validation::INFORMED));
+            self.informed = Some(units.share_with_rate(vdn_train::INFORMED));
         }
         self
     }

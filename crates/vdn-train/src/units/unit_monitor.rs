@@ -1,20 +1,21 @@
-//! [`StackWatch`]: the layers of units from epoch to epoch.
+//! [`UnitMonitor`]: the layers of units from epoch to epoch.
 
-use crate::evaluate::validation::Evaluation;
-use crate::forecaster::Forecaster;
+use crate::config::DiagnosticsConfig;
+use crate::error::TrainError;
+use crate::evaluate::Validation;
 use crate::train::history::{EpochLayer, EpochLayers, EpochUnits};
+use crate::train::network::Network;
 use crate::units::diagnose::{diagnose, rate_given_past};
 use crate::units::probe::Probe;
-use std::path::Path;
-use vdn_model::controllers::StackControl;
+use crate::units::unit_history::UnitHistory;
+use vdn_model::ModelError;
+use vdn_model::controllers::{ControlState, StackControl};
 use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, EpochView, Seen, Watch};
-use vdn_train::DiagnosticsConfig;
-use vdn_train::TrainError;
-use vdn_train::{UnitHistory, layer_file};
+use vdn_tensor::Element;
 
 /// Watches every layer with distributional units, from the encoder up.
 #[derive(Debug)]
-pub(crate) struct StackWatch {
+pub(crate) struct UnitMonitor {
     depth: usize,
     layers: Vec<LayerWatch>,
 }
@@ -26,41 +27,43 @@ struct LayerWatch {
     history: UnitHistory,
 }
 
-impl StackWatch {
+impl UnitMonitor {
     /// # Errors
     /// The rates of living units that are configured do not go with what controllers hold.
-    pub(crate) fn new(
-        model: &Forecaster,
+    pub(crate) fn new<T: Element, N: Network<T>>(
+        network: &N,
         config: &DiagnosticsConfig,
         control: &StackControl,
     ) -> Result<Self, TrainError> {
         let of = |layer: usize| {
-            let units = model.stack().layers()[layer].config().distributional();
-            let dims = units * model.config().latent_dims;
+            let own = network.layers()[layer].config();
+            let units = own.distributional();
+            let dims = units * own.layer.latent_dims;
             let budget = config.budget(control.layer(layer), dims)?;
             let watch = Watch::new(CollapseThresholds::default(), budget);
             Ok::<_, TrainError>(LayerWatch { layer, watch, history: UnitHistory::new(units) })
         };
-        let layers = model.distributional_layers().into_iter().map(of).collect::<Result<_, _>>()?;
-        Ok(Self { depth: model.config().depth, layers })
+        let layers =
+            network.distributional_layers().into_iter().map(of).collect::<Result<_, _>>()?;
+        Ok(Self { depth: network.layers().len(), layers })
     }
 
     /// Takes in a validated epoch. `measure` makes a probe, if one is due, of these layers.
-    pub(crate) fn epoch(
+    pub(crate) fn epoch<T: Element, N: Network<T>>(
         &mut self,
-        model: &Forecaster,
-        evaluation: &Evaluation,
+        network: &N,
+        validation: &Validation,
         control: &StackControl,
         loss: f64,
         measure: impl FnOnce(&[Diagnostics]) -> Result<Option<Probe>, TrainError>,
     ) -> Result<EpochLayers, TrainError> {
-        let diagnostics = diagnose(model, evaluation, control)?;
+        let diagnostics = diagnose(network, validation, control)?;
         if diagnostics.is_empty() {
             return Ok(EpochLayers::default());
         }
         let probe = measure(&diagnostics)?;
         let mut layers = Vec::with_capacity(diagnostics.len());
-        let all = self.layers.iter_mut().zip(&evaluation.layers).zip(&diagnostics);
+        let all = self.layers.iter_mut().zip(&validation.layers).zip(&diagnostics);
         for (place, ((own, seen), diagnostics)) in all.enumerate() {
             let probe = probe.as_ref().and_then(|probe| probe.layers.get(place));
             let control = control.layer(own.layer);
@@ -76,7 +79,7 @@ impl StackWatch {
             own.history.push(diagnostics, &living, drift);
             let summary = diagnostics.summary();
             layers.push(EpochLayer {
-                layer: own.layer + 1,
+                layer: own.layer,
                 count: diagnostics.units(),
                 rate: summary.rate,
                 mismatch: summary.mismatch,
@@ -92,9 +95,31 @@ impl StackWatch {
         self.layers.iter().map(|own| own.watch.seen().clone()).collect()
     }
 
-    /// Writes every unit in every epoch so far, each layer to the file that [`layer_file`] makes of `path`.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), TrainError> {
-        let mut written = self.layers.iter().filter(|own| own.history.epochs() > 0);
-        written.try_for_each(|own| own.history.write(&layer_file(path, own.layer + 1, self.depth)))
+    /// The layers that are watched, each with its number, from 0, and every unit in every epoch.
+    pub(crate) fn histories(&self) -> impl Iterator<Item = (usize, &UnitHistory)> {
+        self.layers.iter().map(|own| (own.layer, &own.history))
+    }
+
+    /// The same, to be filled with what was recorded before an interruption.
+    pub(crate) fn histories_mut(&mut self) -> impl Iterator<Item = (usize, &mut UnitHistory)> {
+        self.layers.iter_mut().map(|own| (own.layer, &mut own.history))
+    }
+
+    /// What the epochs so far have left, less the histories.
+    pub(crate) fn state(&self) -> ControlState {
+        let mut state = ControlState::new();
+        for own in &self.layers {
+            for (name, values) in own.watch.state().iter() {
+                state.put(format!("layer{}.{name}", own.layer + 1), values);
+            }
+        }
+        state
+    }
+
+    /// Goes back to a state of the same network.
+    pub(crate) fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        self.layers.iter_mut().try_for_each(|own| {
+            own.watch.restore(&state.within(&format!("layer{}.", own.layer + 1)))
+        })
     }
 }

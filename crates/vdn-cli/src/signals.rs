@@ -1,0 +1,27 @@
+//! Signals: the first SIGINT or SIGTERM asks the run to stop at a checkpoint, a second one ends the program at once.
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use vdn_train::run::store::Interrupt;
+
+/// The exit code of a run that was interrupted and can be resumed (`EX_TEMPFAIL` of sysexits).
+pub(crate) const INTERRUPTED: u8 = 75;
+
+/// What the signals set.
+///
+/// # Errors
+/// A signal cannot be watched.
+pub(crate) fn watch() -> Result<Interrupt, String> {
+    let interrupt = Interrupt::new();
+    let refuse = |e: std::io::Error| format!("signals cannot be watched: {e}");
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the flag of the first signal arms the second.
+        flag::register_conditional_shutdown(signal, INTERRUPTED.into(), interrupt.flag())
+            .map_err(refuse)?;
+        flag::register(signal, interrupt.flag()).map_err(refuse)?;
+    }
+    // A limit of the size of files is an error of the write, not the end of the program.
+    #[cfg(unix)]
+    flag::register(signal_hook::consts::SIGXFSZ, Interrupt::new().flag()).map_err(refuse)?;
+    Ok(interrupt)
+}

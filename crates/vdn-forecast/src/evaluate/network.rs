@@ -1,0 +1,116 @@
+//! [`Forecaster`] as a [`Network`] that the trainer trains, with [`Interventions`] on its units.
+
+use crate::data::{Dataset, WindowIndex};
+use crate::evaluate::predicted_row::{PredictedRow, per_window};
+use crate::forecaster::{Batch, Forecaster, LossOptions, Variant};
+use vdn_autograd::Score;
+use vdn_model::diagnostics::{Posteriors, UnitEffects};
+use vdn_model::{Graph, Intervention, ModelError, Objective, Parameters, StackLayer};
+use vdn_tensor::Element;
+use vdn_tensor::noise::NoiseKey;
+use vdn_train::TrainError;
+use vdn_train::metrics::{PredictiveScore, window_crps, window_nll};
+use vdn_train::train::{Locals, Network, Terms};
+use vdn_train::units::{Interventions, Outcome};
+
+impl<T: Element> Network<T> for Forecaster {
+    type Batch<'a> = Batch<'a, T>;
+
+    fn loss(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        locals: &Locals<'_>,
+    ) -> Result<Terms, ModelError> {
+        let Locals { objectives, measures, want_mse } = *locals;
+        let options = LossOptions { locals: objectives, measures, want_mse, noise: None };
+        self.loss_with(graph, batch, &options)
+    }
+
+    fn layers(&self) -> &[StackLayer] {
+        self.stack().layers()
+    }
+
+    fn scores(&self, graph: &mut Graph<'_, T>, batch: &Batch<'_, T>) -> Result<Terms, ModelError> {
+        self.score_batch(graph, batch)
+    }
+
+    fn initialize(
+        &self,
+        parameters: &mut Parameters<T>,
+        batch: &Batch<'_, T>,
+    ) -> Result<(), ModelError> {
+        Self::initialize(self, parameters, batch)
+    }
+
+    /// In nats of loss per time step: `beta`, or `1/H` in a bound.
+    fn kl_weight(&self, layer: usize) -> f64 {
+        match self.config().objective {
+            Objective::Vib => self.config().beta_of(layer),
+            Objective::Elbo | Objective::Iwae => 1.0 / self.config().horizon as f64,
+        }
+    }
+
+    fn objective(&self) -> Objective {
+        self.config().objective
+    }
+
+    fn distributional_layers(&self) -> Vec<usize> {
+        match self.config().variant {
+            Variant::Variational => Self::distributional_layers(self),
+            Variant::Twin | Variant::ReferenceTwin | Variant::GatedTwin => Vec::new(),
+        }
+    }
+}
+
+/// The score of the metrics that a model is trained with.
+pub(crate) fn predictive_score(score: Score) -> PredictiveScore {
+    match score {
+        Score::Tempered => PredictiveScore::Tempered,
+        Score::Marginal => PredictiveScore::Marginal,
+        Score::Joint => PredictiveScore::Joint,
+    }
+}
+
+impl<T: Element> Interventions<T, Dataset> for Forecaster {
+    fn outcomes(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        intervention: Intervention,
+        data: &Dataset,
+        windows: &[WindowIndex],
+    ) -> Result<Vec<Outcome>, TrainError> {
+        let (prediction, _) = self.predict(graph, batch, intervention)?;
+        let horizon = data.spec().horizon as f64;
+        let rule = predictive_score(self.score());
+        per_window(data, windows, |row, target| {
+            let likelihood = prediction.window_log_likelihood(row, target);
+            PredictedRow::new(&prediction, row).score(target, |predicted, target| {
+                let score = -horizon * window_nll(predicted, target)?.of(rule);
+                Ok(Outcome { likelihood, score, crps: window_crps(predicted, target)? })
+            })
+        })
+    }
+
+    fn posteriors(
+        &self,
+        parameters: &Parameters<T>,
+        batch: &Batch<'_, T>,
+        key: NoiseKey,
+        layer: usize,
+    ) -> Result<Posteriors, ModelError> {
+        Self::posteriors(self, parameters, batch, key, layer)
+    }
+
+    fn unit_effects(
+        &self,
+        parameters: &Parameters<T>,
+        batch: &Batch<'_, T>,
+        key: NoiseKey,
+        samples: usize,
+        of: (usize, &[usize]),
+    ) -> Result<UnitEffects, ModelError> {
+        Self::unit_effects(self, parameters, batch, key, samples, of)
+    }
+}

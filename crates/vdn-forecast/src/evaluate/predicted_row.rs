@@ -1,0 +1,106 @@
+//! Predicted windows as the metrics want them, scored in parallel.
+
+use crate::data::{Dataset, WindowIndex};
+use crate::forecaster::Prediction;
+use vdn_tensor::parallel;
+use vdn_train::TrainError;
+use vdn_train::data::Examples;
+use vdn_train::metrics::{MetricError, ScoreSettings, Scores, Summary, WindowPrediction};
+
+/// What `score(place, target [H])` makes of each window, in their order; they are scored in parallel.
+pub(crate) fn per_window<V: Send>(
+    data: &Dataset,
+    windows: &[WindowIndex],
+    score: impl Fn(usize, &[f64]) -> Result<V, MetricError> + Sync + Send,
+) -> Result<Vec<V>, TrainError> {
+    let horizon = data.spec().horizon;
+    let mut targets = vec![0.0; windows.len() * horizon];
+    data.fill_targets(windows, &mut targets, |x| x)?;
+    let mut found: Vec<Option<Result<V, MetricError>>> = windows.iter().map(|_| None).collect();
+    parallel::for_each_chunk(&mut found, 1, |row, to| {
+        to[0] = Some(score(row, &targets[row * horizon..][..horizon]));
+    });
+    found.into_iter().flatten().map(|score| score.map_err(Into::into)).collect()
+}
+
+/// The numbers of one predicted window, laid out as the metrics want them.
+#[derive(Debug)]
+pub(crate) struct PredictedRow {
+    pub(crate) means: Vec<f64>,
+    pub(crate) sigma: Vec<f64>,
+    pub(crate) weights: Option<Vec<f64>>,
+}
+
+impl PredictedRow {
+    pub(crate) fn new(prediction: &Prediction, row: usize) -> Self {
+        let [samples, batch, horizon] = prediction.shape;
+        let mut means = Vec::with_capacity(samples * horizon);
+        for s in 0..samples {
+            means.extend_from_slice(&prediction.means[(s * batch + row) * horizon..][..horizon]);
+        }
+        let sigma = prediction.sigma[row * horizon..][..horizon].to_vec();
+        let weights = prediction.weights.as_ref();
+        let weights = weights.map(|w| (0..samples).map(|s| w[s * batch + row]).collect());
+        Self { means, sigma, weights }
+    }
+
+    /// What `rule` makes of it against `target [H]`.
+    pub(crate) fn score<V>(
+        &self,
+        target: &[f64],
+        rule: impl FnOnce(&WindowPrediction<'_>, &[f64]) -> Result<V, MetricError>,
+    ) -> Result<V, MetricError> {
+        let weights = self.weights.as_deref();
+        rule(&WindowPrediction::new(&self.means, &self.sigma, weights, target.len())?, target)
+    }
+
+    /// A normal forecast: one sample.
+    pub(crate) fn gaussian(means: Vec<f64>, sigma: Vec<f64>) -> Self {
+        Self { means, sigma, weights: None }
+    }
+}
+
+/// Scores windows in parallel and averages them in order.
+pub(crate) struct WindowAverages {
+    scores: Scores,
+    last_series: Option<u32>,
+}
+
+impl WindowAverages {
+    /// Averages over `windows` of `data`, with blocks as long as targets overlap.
+    pub(crate) fn new(
+        settings: ScoreSettings,
+        data: &Dataset,
+        windows: &[WindowIndex],
+    ) -> Result<Self, TrainError> {
+        let block = Examples::<f64>::block(data, windows);
+        Ok(Self { scores: Scores::new(settings, block)?, last_series: None })
+    }
+
+    /// Adds windows of this weight, each predicted by `predict(its place in the chunk)`.
+    pub(crate) fn push(
+        &mut self,
+        data: &Dataset,
+        windows: &[WindowIndex],
+        weight: f64,
+        predict: impl Fn(usize) -> PredictedRow + Sync + Send,
+    ) -> Result<(), TrainError> {
+        let (scorer, before) = (self.scores.scorer(), self.scores.windows());
+        let scored = per_window(data, windows, |row, target| {
+            predict(row)
+                .score(target, |prediction, target| scorer.window(before + row, prediction, target))
+        })?;
+        for (window, scores) in windows.iter().zip(scored) {
+            if self.last_series.is_some_and(|series| series != window.series) {
+                self.scores.start_series();
+            }
+            self.last_series = Some(window.series);
+            self.scores.push_weighted(&scores, weight)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn summary(&self) -> Result<Summary, TrainError> {
+        Ok(self.scores.summary()?)
+    }
+}

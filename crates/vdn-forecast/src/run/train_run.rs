@@ -1,0 +1,173 @@
+//! Training runs: from a configuration to a directory, and on from where one stopped.
+
+use crate::config::RunConfig;
+use crate::evaluate::network::predictive_score;
+use crate::forecaster::Forecaster;
+use crate::run::directory::RunDirectory;
+use crate::run::experiment::{Experiment, expect_scaler};
+use crate::run::report::{Report, Row};
+use std::path::Path;
+use vdn_train::run::RunFiles;
+use vdn_train::run::store::Interrupt;
+use vdn_train::train::ByOutcomes;
+use vdn_train::{Progress, TrainError, Trainer};
+
+/// Which model of a run is being trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The model.
+    Model,
+    /// Its deterministic twin.
+    Twin,
+}
+
+impl Stage {
+    /// `model` or `twin`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Twin => "twin",
+        }
+    }
+}
+
+/// Trains a model (and its twin, if the configuration asks for it), scores it beside the baselines on the test windows,
+/// and writes the run directory `out`, if one is given.
+///
+/// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not depend on them.
+///
+/// ```
+/// use vdn_forecast::{RunConfig, train_run};
+/// let text = "[data]\nmax_train = 32\nmax_validation = 16\nmax_test = 16\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\n\
+///     evaluate_samples = 4\n[train]\nepochs = 1\n";
+/// let report = train_run(&RunConfig::from_toml(text)?, None, |_, _| {})?;
+/// // The model, the model with its latents swapped between windows, and the two baselines.
+/// assert_eq!(report.rows.len(), 4);
+/// println!("{report}");
+/// # Ok::<(), vdn_train::TrainError>(())
+/// ```
+///
+/// # Errors
+/// A bad configuration, data that cannot be read or are too short, a loss that is not finite, a file that cannot be
+/// written. Nothing is written before the data are read and checked and the baselines fitted; a run that fails before it
+/// has weights to keep takes back what it wrote.
+pub fn train_run(
+    config: &RunConfig,
+    out: Option<&Path>,
+    progress: impl FnMut(Stage, Progress<'_>),
+) -> Result<Report, TrainError> {
+    interruptible_run(config, out, &Interrupt::new(), progress)
+}
+
+/// [`train_run`], which stops when it is asked to: it finishes the step, saves a checkpoint, and can be resumed.
+///
+/// # Errors
+/// Those of [`train_run`]; [`TrainError::Interrupted`].
+pub fn interruptible_run(
+    config: &RunConfig,
+    out: Option<&Path>,
+    interrupt: &Interrupt,
+    progress: impl FnMut(Stage, Progress<'_>),
+) -> Result<Report, TrainError> {
+    let experiment = Experiment::load(config.clone())?;
+    let baselines = baselines(&experiment)?;
+    let run = out.map(RunDirectory::create).transpose()?;
+    if let Some(run) = &run {
+        run.write_config(&experiment.config)?;
+        run.write_scaler(experiment.data.names(), experiment.data.scaler())?;
+    }
+    let files = run.as_ref().and_then(RunDirectory::files);
+    let job = Job { experiment: &experiment, run: run.as_ref(), files, interrupt, resume: false };
+    let result = job.stages(baselines, progress);
+    if let (Err(error), Some(run)) = (&result, &run)
+        && !matches!(error, TrainError::Interrupted { .. })
+    {
+        run.discard_without_weights();
+    }
+    result
+}
+
+/// Goes on with a run that was interrupted or killed, from its newest whole checkpoint: it ends in the very bytes of a run
+/// that was never interrupted, times excepted, on any number of threads.
+///
+/// # Errors
+/// The directory holds no run, or one that is finished; another process is writing to it; its files are damaged, or the data
+/// changed; those of [`interruptible_run`].
+pub fn resume_run(
+    directory: &Path,
+    interrupt: &Interrupt,
+    progress: impl FnMut(Stage, Progress<'_>),
+) -> Result<Report, TrainError> {
+    let run = RunDirectory::open_for_writing(directory)?;
+    let experiment = Experiment::load(run.read_config()?)?;
+    match run.file("scaler.json").exists() {
+        true => expect_scaler(&run, &experiment)?,
+        false => run.write_scaler(experiment.data.names(), experiment.data.scaler())?,
+    }
+    let baselines = baselines(&experiment)?;
+    let files = run.files();
+    let job = Job { experiment: &experiment, run: Some(&run), files, interrupt, resume: true };
+    job.stages(baselines, progress)
+}
+
+fn baselines(experiment: &Experiment) -> Result<Vec<Row>, TrainError> {
+    let mut rows = Vec::new();
+    let score = predictive_score(experiment.forecaster_config(false)?.score);
+    experiment.score_baselines(&mut rows, score)?;
+    Ok(rows)
+}
+
+/// A run under way.
+struct Job<'a> {
+    experiment: &'a Experiment,
+    run: Option<&'a RunDirectory>,
+    files: Option<&'a RunFiles>,
+    interrupt: &'a Interrupt,
+    resume: bool,
+}
+
+impl Job<'_> {
+    fn stages(
+        &self,
+        baselines: Vec<Row>,
+        mut progress: impl FnMut(Stage, Progress<'_>),
+    ) -> Result<Report, TrainError> {
+        let (experiment, run) = (self.experiment, self.run);
+        let config = &experiment.config;
+        let mut report = experiment.report()?;
+        let stages = [Stage::Model, Stage::Twin];
+        for stage in stages.into_iter().filter(|&s| s == Stage::Model || config.train.twin) {
+            let twin = stage == Stage::Twin;
+            let (model, mut parameters) =
+                Forecaster::new::<f32>(experiment.forecaster_config(twin)?, config.train.seed)?;
+            let files = self.files.map(|files| match twin {
+                true => files.prefixed("twin-"),
+                false => files.clone(),
+            });
+            let trainer = Trainer { files, interrupt: self.interrupt.clone(), ..config.trainer() };
+            let session = trainer.session(&model, &mut parameters, &experiment.data)?;
+            let mut session = session.with_task(ByOutcomes);
+            if self.resume {
+                session.resume()?;
+            }
+            let trained = session.run(|event| progress(stage, event))?;
+            experiment.score(&model, &parameters, Some(&trained), &mut report.rows)?;
+            if !twin {
+                let file = run.map(|run| run.file("units.csv"));
+                let control = trained.control.as_ref();
+                let seen = &trained.seen;
+                report.units =
+                    experiment.examine(&model, &parameters, control, seen, file.as_deref())?;
+            }
+        }
+        report.rows.extend(baselines);
+        if let (Some(run), Some(files)) = (run, self.files) {
+            run.write_json("summary.json", &report)?;
+            let names = ["config.toml", "scaler.json", "units.csv", "summary.json"];
+            let there = names.into_iter().filter(|name| run.file(name).exists());
+            files.finish(&there.collect::<Vec<_>>())?;
+        }
+        Ok(report)
+    }
+}

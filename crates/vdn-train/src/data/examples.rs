@@ -1,0 +1,94 @@
+//! [`Examples`]: data that a trainer can draw batches from.
+
+use crate::error::TrainError;
+use std::fmt::Debug;
+use vdn_tensor::Element;
+
+/// The part of the data that an example belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// Gradients come from it.
+    Train,
+    /// The best epoch is chosen, and units are judged, by it.
+    Validation,
+    /// It is looked at once training is over.
+    Test,
+}
+
+/// What a batch has to hold beside the inputs of its examples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The targets.
+    pub targets: bool,
+    /// The inputs of the examples before the earlier ones, which a penalty between successive
+    /// examples compares with. Data without an order refuse it.
+    pub predecessors: bool,
+    /// The inputs of the examples so many rows earlier, in the place of their own.
+    pub lag: usize,
+}
+
+impl Request {
+    /// Inputs alone.
+    pub const INPUTS: Self = Self { targets: false, predecessors: false, lag: 0 };
+    /// Inputs and targets.
+    pub const TARGETS: Self = Self { targets: true, predecessors: false, lag: 0 };
+}
+
+/// The distances, in rows, at which the persistence of units is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lags {
+    /// Between examples that share no row.
+    pub apart: usize,
+    /// Between successive examples.
+    pub near: usize,
+}
+
+/// Data that know their splits and fill batches by index.
+///
+/// A trainer shuffles indices, a batch is filled from any of them: the order of the examples, and
+/// with it the whole run, is a function of the seed. [`Rows`](crate::data::Rows) is the
+/// implementation for plain matrices.
+pub trait Examples<T: Element> {
+    /// What names an example. Its order is the order of the data.
+    type Index: Copy + Ord + Debug + Send + Sync;
+    /// Room for a batch, filled again and again.
+    type Buffers: Default;
+    /// A filled batch.
+    type Batch<'a>;
+
+    /// The examples of a split, in the order of the data.
+    fn split(&self, split: Split) -> &[Self::Index];
+
+    /// Fills a batch with these examples.
+    ///
+    /// # Errors
+    /// An index of other data; a value that the precision cannot hold, with its place; a request
+    /// that the data cannot meet.
+    fn fill<'a>(
+        &self,
+        buffers: &'a mut Self::Buffers,
+        examples: &[Self::Index],
+        request: Request,
+    ) -> Result<Self::Batch<'a>, TrainError>;
+
+    /// The series, or other group, that an example belongs to; blocks of examples do not cross it.
+    fn group(&self, _example: Self::Index) -> u32 {
+        0
+    }
+
+    /// The number of successive examples (of these, in their order) that depend on each other:
+    /// the length of the blocks that standard errors are formed over.
+    fn block(&self, _examples: &[Self::Index]) -> usize {
+        1
+    }
+
+    /// The lags at which persistence is measured; `None` for data without an order.
+    fn lags(&self) -> Option<Lags> {
+        None
+    }
+
+    /// Whether the data have the example `lag` rows before this one.
+    fn has_earlier(&self, _example: Self::Index, _lag: usize) -> bool {
+        false
+    }
+}

@@ -1,0 +1,123 @@
+//! [`Evaluator`]: a network with its parameters, its data and its noise, and the one loop over
+//! batches that every measurement goes through.
+
+use crate::data::{Examples, Request};
+use crate::error::TrainError;
+use crate::evaluate::averages::BatchAverages;
+use crate::train::network::Network;
+use crate::train::noise_seed::{EVALUATION, NoiseSeed};
+use std::marker::PhantomData;
+use vdn_autograd::Tape;
+use vdn_model::{Bindings, Graph, Mode, Parameters};
+use vdn_tensor::Element;
+
+/// A network on data, without gradients.
+///
+/// Noise is addressed by the number of a batch, so that two evaluators with the same seed see the
+/// same samples.
+#[derive(Debug)]
+pub struct Evaluator<'a, T: Element, N, D> {
+    /// The network.
+    pub network: &'a N,
+    /// Its parameters.
+    pub parameters: &'a Parameters<T>,
+    /// The data.
+    pub data: &'a D,
+    /// What all noise starts from.
+    pub noise: NoiseSeed,
+    /// How averages over examples are formed, and how many examples a batch has.
+    pub averages: BatchAverages,
+    element: PhantomData<T>,
+}
+
+impl<T: Element, N, D> Clone for Evaluator<'_, T, N, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Element, N, D> Copy for Evaluator<'_, T, N, D> {}
+
+/// The place of a batch among all batches of a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The number of the batch, from 0.
+    pub batch: usize,
+    /// The number of its first example.
+    pub start: usize,
+}
+
+impl<'a, T, N, D> Evaluator<'a, T, N, D>
+where
+    T: Element,
+    N: Network<T>,
+    D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
+{
+    /// A network on data; examples weigh the same in averages.
+    #[must_use]
+    pub fn new(
+        network: &'a N,
+        parameters: &'a Parameters<T>,
+        data: &'a D,
+        noise: impl Into<NoiseSeed>,
+    ) -> Self {
+        let (noise, averages) = (noise.into(), BatchAverages::default());
+        Self { network, parameters, data, noise, averages, element: PhantomData }
+    }
+
+    /// With averages that are formed like this.
+    #[must_use]
+    pub fn averaging(self, averages: BatchAverages) -> Self {
+        Self { averages, ..self }
+    }
+
+    /// Visits examples in batches of at most `portion`, in order.
+    ///
+    /// # Errors
+    /// A batch that cannot be filled; the first error of `visit`.
+    pub fn for_each_batch(
+        &self,
+        examples: &[D::Index],
+        portion: usize,
+        request: Request,
+        mut visit: impl FnMut(Place, &N::Batch<'_>, &[D::Index]) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
+        let mut buffers = D::Buffers::default();
+        let mut start = 0;
+        for (batch, chunk) in examples.chunks(portion.max(1)).enumerate() {
+            let filled = self.data.fill(&mut buffers, chunk, request)?;
+            visit(Place { batch, start }, &filled, chunk)?;
+            start += chunk.len();
+        }
+        Ok(())
+    }
+
+    /// Visits examples in batches, each with a graph to record its pass on, whose noise is that of
+    /// the batch.
+    ///
+    /// # Errors
+    /// Those of [`Evaluator::for_each_batch`].
+    pub fn for_each_pass(
+        &self,
+        examples: &[D::Index],
+        request: Request,
+        mut record: impl FnMut(
+            Place,
+            &mut Graph<'_, T>,
+            &N::Batch<'_>,
+            &[D::Index],
+        ) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
+        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+        let portion = self.averages.batch;
+        self.for_each_batch(examples, portion, request, |place, batch, chunk| {
+            let key = self.noise.key(0, EVALUATION).fold_in(place.batch as u64);
+            tape.reset();
+            tape.no_grad(|tape| {
+                let (parameters, mode) = (self.parameters, Mode::Evaluate);
+                let mut graph = Graph::new(tape, parameters, &mut bindings, mode, key);
+                record(place, &mut graph, batch, chunk)
+            })
+        })
+    }
+}

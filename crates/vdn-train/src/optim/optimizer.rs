@@ -1,0 +1,96 @@
+//! [`Optimizer`]: how weights follow gradients, and [`Gradients`], what it is given.
+
+use crate::error::TrainError;
+use crate::run::tensors::Tensors;
+use vdn_autograd::Tape;
+use vdn_model::{Bindings, Parameters};
+use vdn_tensor::Element;
+
+/// A rule by which weights follow gradients.
+pub trait Optimizer<T: Element> {
+    /// One step with the learning rate `rate`. Returns the global norm of all gradients before any
+    /// clip.
+    ///
+    /// # Errors
+    /// A gradient that is not finite, with the name of its parameter; nothing is changed then.
+    fn step(
+        &mut self,
+        parameters: &mut Parameters<T>,
+        rate: f64,
+        gradients: &Gradients<'_, T>,
+    ) -> Result<f64, TrainError>;
+
+    /// Follows a change of parameter `index`: its rows, divided evenly among `factors`, were
+    /// multiplied by them. State that is on the scale of the weights or gradients follows.
+    fn rescale_rows(&mut self, index: usize, factors: &[f64]);
+
+    /// Writes its state for a checkpoint.
+    fn save<'a>(&'a self, to: &mut Tensors<'a, T>);
+
+    /// Goes back to a state that [`Optimizer::save`] wrote.
+    ///
+    /// # Errors
+    /// An entry is missing, or of another optimiser.
+    fn restore(&mut self, from: &Tensors<'_, T>) -> Result<(), TrainError>;
+}
+
+/// The gradient of each parameter, in their order; a parameter that takes no part has none.
+#[derive(Clone, Copy, Debug)]
+pub struct Gradients<'a, T: Element>(Source<'a, T>);
+
+#[derive(Clone, Copy, Debug)]
+enum Source<'a, T: Element> {
+    Tape { tape: &'a Tape<T>, bindings: &'a Bindings, count: usize },
+    Slices(&'a [Option<Vec<T>>]),
+}
+
+impl<'a, T: Element> Gradients<'a, T> {
+    /// The gradients of a tape after its backward pass, of `count` parameters.
+    #[must_use]
+    pub fn of_tape(tape: &'a Tape<T>, bindings: &'a Bindings, count: usize) -> Self {
+        Self(Source::Tape { tape, bindings, count })
+    }
+
+    /// Gradients that were formed elsewhere.
+    #[must_use]
+    pub fn of_slices(gradients: &'a [Option<Vec<T>>]) -> Self {
+        Self(Source::Slices(gradients))
+    }
+
+    /// The number of parameters.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self.0 {
+            Source::Tape { count, .. } => count,
+            Source::Slices(all) => all.len(),
+        }
+    }
+
+    /// Whether there are no parameters.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The gradient of parameter number `index`.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&'a [T]> {
+        match self.0 {
+            Source::Tape { tape, bindings, .. } => {
+                tape.gradient(bindings.get(index)?).map(|gradient| gradient.data())
+            }
+            Source::Slices(all) => all.get(index)?.as_deref(),
+        }
+    }
+
+    /// The gradients in the order of the parameters.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&'a [T]>> + Clone + use<'a, T> {
+        let own = *self;
+        (0..self.len()).map(move |index| own.get(index))
+    }
+}
+
+/// The factor on all gradients whose global norm is `norm`; a `clip_norm` of 0 clips nothing.
+pub(super) fn clip_factor(clip_norm: f64, norm: f64) -> f64 {
+    if clip_norm == 0.0 { 1.0 } else { (clip_norm / (norm + 1e-6)).min(1.0) }
+}

@@ -1,0 +1,151 @@
+//! [`RunFiles`]: the directory that a trainer writes to while it goes on.
+
+use crate::error::TrainError;
+use crate::run::store::{
+    CheckpointStore, DiskFiles, FileSystem, MANIFEST_FILE, Manifest, RunLock, new_run_id,
+    remove_stale_temporaries,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A directory that is locked for one run, and the names of its files.
+///
+/// Clones share the lock, which ends with the last of them.
+#[derive(Clone, Debug)]
+pub struct RunFiles {
+    directory: PathBuf,
+    prefix: String,
+    run: String,
+    files: Arc<dyn FileSystem>,
+    _lock: Arc<RunLock>,
+}
+
+impl RunFiles {
+    /// Opens a directory for writing, makes it if it is not there, and removes what dead runs left
+    /// unfinished.
+    ///
+    /// ```
+    /// use vdn_train::run::RunFiles;
+    /// let folder = tempfile::tempdir()?;
+    /// let files = RunFiles::open(folder.path())?;
+    /// assert!(files.history().ends_with("history.csv"));
+    /// // A directory has one writer.
+    /// assert!(RunFiles::open(folder.path()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The directory cannot be made; another run is writing to it; its manifest is damaged.
+    pub fn open(directory: &Path) -> Result<Self, TrainError> {
+        let files: Arc<dyn FileSystem> = Arc::new(DiskFiles);
+        files.create_directory(directory).or_else(|error| match directory.is_dir() {
+            true => Ok(()),
+            false => Err(TrainError::io(directory)(error)),
+        })?;
+        let lock = Arc::new(RunLock::acquire(directory)?);
+        for folder in [directory.to_owned(), directory.join("checkpoints")] {
+            if folder.is_dir() {
+                remove_stale_temporaries(&*files, &folder)?;
+            }
+        }
+        let run = match directory.join(MANIFEST_FILE).exists() {
+            true => Manifest::read(&*files, directory)?.run,
+            false => new_run_id(),
+        };
+        let directory = directory.to_owned();
+        Ok(Self { directory, prefix: String::new(), run, files, _lock: lock })
+    }
+
+    /// The files of another network of the same run, whose names begin with `prefix`.
+    #[must_use]
+    pub fn prefixed(&self, prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), ..self.clone() }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What distinguishes this run from all others.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// The name of a file of this network.
+    #[must_use]
+    pub fn name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// The path of a file of this network.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(self.name(name))
+    }
+
+    /// The history, one line an epoch.
+    #[must_use]
+    pub fn history(&self) -> PathBuf {
+        self.path("history.csv")
+    }
+
+    /// The best weights so far.
+    #[must_use]
+    pub fn weights(&self) -> PathBuf {
+        self.path("weights.safetensors")
+    }
+
+    /// The file operations that everything here goes through.
+    pub(crate) fn files(&self) -> &dyn FileSystem {
+        &*self.files
+    }
+
+    /// The folder of the checkpoints of this network.
+    #[must_use]
+    pub fn checkpoints(&self) -> PathBuf {
+        match self.prefix.trim_end_matches('-') {
+            "" => self.directory.join("checkpoints"),
+            other => self.directory.join(other).join("checkpoints"),
+        }
+    }
+
+    pub(crate) fn store(&self, keep: usize) -> Result<CheckpointStore, TrainError> {
+        let folder = self.checkpoints();
+        let parent = folder.parent().unwrap_or(&self.directory);
+        if !parent.is_dir() {
+            self.files.create_directory(parent).map_err(TrainError::io(parent))?;
+        }
+        Ok(CheckpointStore::new(Arc::clone(&self.files), parent, keep)?)
+    }
+
+    /// The manifest as it is now; an empty one of this run before the first checkpoint.
+    pub(crate) fn manifest(&self) -> Result<Manifest, TrainError> {
+        match self.directory.join(MANIFEST_FILE).exists() {
+            true => Ok(Manifest::read(&*self.files, &self.directory)?),
+            false => Ok(Manifest::new(self.run.clone())),
+        }
+    }
+
+    /// Stamps a run that is finished: these files, beside those that are stamped already. Its
+    /// checkpoints are removed.
+    ///
+    /// # Errors
+    /// A file that is not there; the manifest cannot be written.
+    pub fn finish(&self, names: &[&str]) -> Result<(), TrainError> {
+        let mut manifest = self.manifest()?;
+        for name in names {
+            manifest.add_existing(&*self.files, &self.directory, name)?;
+        }
+        manifest.finished = true;
+        manifest.write(&*self.files, &self.directory)?;
+        for folder in [self.checkpoints(), self.prefixed("twin-").checkpoints()] {
+            if folder.is_dir() {
+                std::fs::remove_dir_all(&folder).map_err(TrainError::io(&folder))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! [`Network`]: what a trainer has to know of a network, and [`Terms`], what it makes of a batch.
+
+use vdn_autograd::{Tape, Var};
+use vdn_model::objective::{
+    LayerTerms, LocalObjectives, Objective, check_local_objectives, record_local_objective,
+};
+use vdn_model::units::non_finite_report;
+use vdn_model::{
+    BetweenWindows, Bindings, Graph, LayerOutputs, MAX_DEPTH, ModelError, Parameters, StackLayer,
+    UnitMeasures,
+};
+use vdn_tensor::Element;
+
+/// A network that can be trained.
+///
+/// Two methods are required: the loss of a batch, and the layers of units. The trainer does the
+/// rest: steps, controllers of every layer, measures and verdict, averages of weights, selection,
+/// checkpoints, history. The example `own_network` of the crate `vdn` implements it.
+pub trait Network<T: Element> {
+    /// What a batch is; see [`Examples`](crate::data::Examples).
+    type Batch<'a>;
+
+    /// Records the loss of a batch with targets. [`Locals::terms`] does all of it but the score.
+    ///
+    /// # Errors
+    /// A batch that does not fit the network; a local objective of another layer.
+    fn loss(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Self::Batch<'_>,
+        locals: &Locals<'_>,
+    ) -> Result<Terms, ModelError>;
+
+    /// The layers of units, from the input up: in the order of [`Terms::outputs`].
+    fn layers(&self) -> &[StackLayer];
+
+    /// Records the scores of a batch with targets for a validation. By default they are those of
+    /// the loss; a network whose loss costs more than its score can do with less.
+    ///
+    /// # Errors
+    /// Those of [`Network::loss`].
+    fn scores(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Self::Batch<'_>,
+    ) -> Result<Terms, ModelError> {
+        self.loss(graph, batch, &Locals::default())
+    }
+
+    /// Data-dependent initialisation on the first batch, which has no targets; by default none.
+    ///
+    /// # Errors
+    /// A batch that does not fit the network.
+    fn initialize(
+        &self,
+        _parameters: &mut Parameters<T>,
+        _batch: &Self::Batch<'_>,
+    ) -> Result<(), ModelError> {
+        Ok(())
+    }
+
+    /// The weight of the KL of layer number `layer`, from 0, where no controller sets it; 1, the
+    /// default, is that of the evidence lower bound.
+    fn kl_weight(&self, _layer: usize) -> f64 {
+        1.0
+    }
+
+    /// Who weighs the KL: under [`Objective::Vib`], the default, controllers may.
+    fn objective(&self) -> Objective {
+        Objective::Vib
+    }
+
+    /// The layers, from 0, whose posteriors a pass forms; by default those with distributional
+    /// units.
+    fn distributional_layers(&self) -> Vec<usize> {
+        let layers = self.layers().iter().enumerate();
+        layers.filter(|(_, layer)| layer.units().is_some()).map(|(index, _)| index).collect()
+    }
+}
+
+/// What the trainer asks the loss of a step to hold beside the network's own score.
+#[derive(Clone, Copy, Debug)]
+pub struct Locals<'a> {
+    /// The local objective of each layer, in the place of its weighted KL.
+    pub objectives: LocalObjectives<'a>,
+    /// What a unit's energy is, for the band penalty.
+    pub measures: UnitMeasures,
+    /// Whether the squared error is wanted too, if the network has one.
+    pub want_mse: bool,
+}
+
+impl Default for Locals<'_> {
+    fn default() -> Self {
+        Self {
+            objectives: [None; MAX_DEPTH],
+            measures: UnitMeasures::PerDimension,
+            want_mse: false,
+        }
+    }
+}
+
+/// The recorded loss of a batch and its parts.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// What is minimised, a scalar.
+    pub loss: Var,
+    /// The score of the task alone, a scalar: a mean negative log-likelihood, for instance.
+    pub score: Var,
+    /// The mean squared error, a scalar, where it was asked for and the network has one.
+    pub mse: Option<Var>,
+    /// The sum of the KL of all units of all layers, a scalar in nats; `None` without units.
+    pub kl: Option<Var>,
+    /// What each layer of units gave; `None` for a layer without distributional units.
+    pub outputs: LayerOutputs,
+    /// The recorded local objective of each layer that has one.
+    pub locals: LayerTerms,
+}
+
+impl Locals<'_> {
+    /// Completes a loss: the `score` of a batch, to which the local objective of each layer is
+    /// added, or its KL times [`Network::kl_weight`] where the layer has none.
+    ///
+    /// # Errors
+    /// A local objective of another layer; one that compares examples with earlier ones.
+    pub fn terms<T: Element, N: Network<T> + ?Sized>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        network: &N,
+        outputs: &LayerOutputs,
+        score: Var,
+    ) -> Result<Terms, ModelError> {
+        check_local_objectives(network.layers(), &self.objectives)?;
+        let mut terms = Terms {
+            loss: score,
+            score,
+            mse: None,
+            kl: None,
+            outputs: *outputs,
+            locals: [None; MAX_DEPTH],
+        };
+        let one = graph.tape.constant([], &[T::ONE])?;
+        for (index, output) in outputs.iter().enumerate() {
+            let units = network.layers().get(index).and_then(StackLayer::units);
+            let (Some(output), Some(units)) = (output, units) else { continue };
+            let kl = graph.tape.weighted_kl(&output.units, one)?;
+            terms.kl = Some(match terms.kl {
+                Some(total) => graph.tape.add(total, kl)?,
+                None => kl,
+            });
+            let own = match self.objectives[index] {
+                Some(local) if local.autoregression.is_some() || local.persistence.is_some() => {
+                    let reason =
+                        "it compares examples with earlier ones, which this network has not";
+                    return Err(ModelError::config("local objective", reason));
+                }
+                Some(local) => {
+                    let between = BetweenWindows::default();
+                    let of = (index, units);
+                    let measures = self.measures;
+                    let local =
+                        record_local_objective(graph, of, output, local, measures, between)?;
+                    terms.locals[index] = Some(local);
+                    local.total
+                }
+                None => graph.tape.scale(kl, T::from_f64(network.kl_weight(index)))?,
+            };
+            terms.loss = graph.tape.add(terms.loss, own)?;
+        }
+        Ok(terms)
+    }
+}
+
+/// Refuses a recorded number that is not finite, with the operation, layer and unit in which the
+/// first such number appears.
+pub(crate) fn finite<T: Element, N: Network<T> + ?Sized>(
+    network: &N,
+    tape: &Tape<T>,
+    (parameters, bindings): (&Parameters<T>, &Bindings),
+    values: &[f64],
+    what: &str,
+) -> Result<(), ModelError> {
+    if values.iter().all(|x| x.is_finite()) {
+        return Ok(());
+    }
+    let report = non_finite_report(network.layers(), tape, parameters, bindings, what);
+    Err(ModelError::NonFinite(report))
+}

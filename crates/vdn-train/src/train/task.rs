@@ -1,0 +1,112 @@
+//! [`Task`]: what a kind of network adds to training: the scores that an epoch can be chosen by, and
+//! a probe of its units.
+
+use crate::config::{DiagnosticsConfig, Selection};
+use crate::data::{Examples, Split};
+use crate::error::TrainError;
+use crate::evaluate::{Evaluator, Validation};
+use crate::train::network::Network;
+use crate::units::{Interventions, Probe};
+use vdn_model::Intervention;
+use vdn_model::diagnostics::Diagnostics;
+use vdn_tensor::Element;
+
+/// What a kind of network adds to training.
+pub trait Task<T, N, D>
+where
+    T: Element,
+    N: Network<T>,
+    D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
+{
+    /// The selection score of a validated epoch that is not in the validation itself, smaller is
+    /// better; `None`: the task has no such score.
+    ///
+    /// # Errors
+    /// A prediction that is not finite.
+    fn selection_score(
+        &self,
+        by: Selection,
+        evaluator: &Evaluator<'_, T, N, D>,
+        validation: &Validation,
+    ) -> Result<Option<f64>, TrainError>;
+
+    /// A probe of the units on validation examples; `None`: the task has none.
+    ///
+    /// # Errors
+    /// A prediction that is not finite.
+    fn probe(
+        &self,
+        evaluator: &Evaluator<'_, T, N, D>,
+        config: &DiagnosticsConfig,
+        layers: &[Diagnostics],
+    ) -> Result<Option<Probe>, TrainError>;
+}
+
+/// A network that is known by its loss alone: epochs are chosen by its score (`nll`), its squared
+/// error (`mse`), the constraint-aware `score`, or the `last` is kept; units are judged by their
+/// internal measures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByScore;
+
+impl<T, N, D> Task<T, N, D> for ByScore
+where
+    T: Element,
+    N: Network<T>,
+    D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
+{
+    fn selection_score(
+        &self,
+        _by: Selection,
+        _evaluator: &Evaluator<'_, T, N, D>,
+        _validation: &Validation,
+    ) -> Result<Option<f64>, TrainError> {
+        Ok(None)
+    }
+
+    fn probe(
+        &self,
+        _evaluator: &Evaluator<'_, T, N, D>,
+        _config: &DiagnosticsConfig,
+        _layers: &[Diagnostics],
+    ) -> Result<Option<Probe>, TrainError> {
+        Ok(None)
+    }
+}
+
+/// A network with predictive distributions and [`Interventions`]: epochs can be chosen by the CRPS
+/// and the evidence lower bound, too, and units are probed on a schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByOutcomes;
+
+impl<T, N, D> Task<T, N, D> for ByOutcomes
+where
+    T: Element,
+    N: Interventions<T, D>,
+    D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
+{
+    fn selection_score(
+        &self,
+        by: Selection,
+        evaluator: &Evaluator<'_, T, N, D>,
+        validation: &Validation,
+    ) -> Result<Option<f64>, TrainError> {
+        let examples = evaluator.data.split(Split::Validation);
+        let mean = |part: fn(&crate::units::Outcome) -> f64| {
+            evaluator.mean_outcome(examples, Intervention::None, part)
+        };
+        Ok(match by {
+            Selection::Crps => Some(mean(|outcome| outcome.crps)?),
+            Selection::Elbo => Some(validation.kl() - mean(|outcome| outcome.likelihood)?),
+            _ => None,
+        })
+    }
+
+    fn probe(
+        &self,
+        evaluator: &Evaluator<'_, T, N, D>,
+        config: &DiagnosticsConfig,
+        layers: &[Diagnostics],
+    ) -> Result<Option<Probe>, TrainError> {
+        evaluator.probe(evaluator.data.split(Split::Validation), config, layers)
+    }
+}

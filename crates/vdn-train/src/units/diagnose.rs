@@ -1,0 +1,69 @@
+//! From a validation to the diagnostics of the layers of units.
+
+use crate::error::TrainError;
+use crate::evaluate::{LayerValidation, Validation};
+use crate::train::network::Network;
+use crate::units::probe::LayerProbe;
+use crate::units::unit_report::per_unit;
+use vdn_model::controllers::{LayerControl, StackControl};
+use vdn_model::diagnostics::{Diagnostics, LayerContext};
+use vdn_model::objective::Objective;
+use vdn_tensor::Element;
+
+/// The internal measures of every unit, from the statistics of a validation: one value for each
+/// layer with distributional units, from the input up; none for a deterministic network.
+///
+/// Measures are on the scale of the prior, learned or not. Units of other families than the normal
+/// have all of them: `sigma` and `energy` as shares of the prior's variance, a rate that is 0 where
+/// nothing depends on the input, and the mismatch as the rest of the KL, which the constant of the
+/// family may turn below 0 (`docs/mathematics.md`).
+///
+/// # Errors
+/// Statistics of another network.
+pub fn diagnose<T: Element, N: Network<T> + ?Sized>(
+    network: &N,
+    validation: &Validation,
+    control: &StackControl,
+) -> Result<Vec<Diagnostics>, TrainError> {
+    let of = |seen: &LayerValidation| {
+        let layer = &network.layers()[seen.layer];
+        let (units, control) = (layer.config().distributional(), control.layer(seen.layer));
+        let beta = match (network.objective(), control) {
+            (Objective::Vib, Some(control)) => {
+                let objective = &control.levers().objective;
+                objective.beta.iter().map(|beta| objective.kl_factor * beta).collect()
+            }
+            // Of a bound the weight of the KL is fixed.
+            _ => vec![network.kl_weight(seen.layer); units],
+        };
+        let band = control.and_then(|control| control.levers().objective.band.as_ref());
+        let context = LayerContext {
+            label: layer.units().map_or("", |units| units.label()),
+            latent_dims: layer.config().layer.latent_dims,
+            beta: &beta,
+            band: band.map(|band| &band.bounds),
+            prior_variance: &[],
+        };
+        Ok(Diagnostics::new(&seen.statistics, &seen.rows, &context)?)
+    };
+    validation.layers.iter().map(of).collect()
+}
+
+/// The KL of each unit, nats per window.
+#[must_use]
+pub fn unit_costs(diagnostics: &Diagnostics) -> Vec<f64> {
+    diagnostics.kl.iter().map(|kl| kl * diagnostics.latent_dims as f64).collect()
+}
+
+/// The rate that each unit's past leaves, nats per latent dimension, where an autoregressive term or a persistence target acts on
+/// the layer: only there can the past capture a unit.
+pub(crate) fn rate_given_past(
+    control: Option<&LayerControl>,
+    latent_dims: usize,
+    probe: Option<&LayerProbe>,
+) -> Option<Vec<f64>> {
+    let objective = &control?.levers().objective;
+    let penalised = objective.autoregression.is_some_and(|term| term.weight * term.ramp > 0.0);
+    let left = probe?.rate_given_past.as_deref()?;
+    (penalised || objective.persistence.is_some()).then(|| per_unit(left, latent_dims))
+}

@@ -1,0 +1,93 @@
+//! [`examine`]: what became of the units of trained weights, as a run reports it.
+
+use crate::config::DiagnosticsConfig;
+use crate::data::{Examples, Split};
+use crate::error::TrainError;
+use crate::evaluate::Evaluator;
+use crate::units::diagnose::{diagnose, unit_costs};
+use crate::units::interventions::Interventions;
+use crate::units::layer_reports::{LayerReport, LayerReports};
+use crate::units::unit_report::{LayerUnits, UnitReport, write_units};
+use crate::units::verdict::{Judge, LayerVerdict, Verdicts};
+use std::path::Path;
+use vdn_model::controllers::StackControl;
+use vdn_model::diagnostics::Seen;
+use vdn_tensor::Element;
+
+/// Measures and judges the units on the validation examples, and what they bring on the test
+/// examples; `None` without distributional units.
+///
+/// `control` are the controllers in their state at these weights, `seen` is what training saw of
+/// the units of each layer from epoch to epoch. Every unit is written to `file`, if there is one.
+///
+/// # Errors
+/// Examples that do not fit the network; a prediction that is not finite; a file that cannot be
+/// written.
+pub fn examine<T, N, D>(
+    evaluator: &Evaluator<'_, T, N, D>,
+    diagnostics: &DiagnosticsConfig,
+    control: &StackControl,
+    seen: &[Seen],
+    file: Option<&Path>,
+) -> Result<Option<LayerReports>, TrainError>
+where
+    T: Element,
+    N: Interventions<T, D>,
+    D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
+{
+    let depth = evaluator.network.layers().len();
+    let judge = Judge { diagnostics, control, seen };
+    let mut found = judge.verdicts(evaluator, evaluator.data.split(Split::Validation))?;
+    if found.layers.is_empty() {
+        return Ok(None);
+    }
+    if found.together.is_some() {
+        worth_on_test(evaluator, control, &mut found)?;
+    }
+    if let Some(file) = file {
+        let unseen = Seen::default();
+        let layers = found.layers.iter().enumerate().map(|(place, own)| LayerUnits {
+            layer: (depth > 1).then_some(own.layer),
+            diagnostics: &own.diagnostics,
+            living: &own.living,
+            seen: seen.get(place).unwrap_or(&unseen),
+            probe: own.probe.as_ref(),
+        });
+        write_units(file, &layers.collect::<Vec<_>>())?;
+    }
+    let report = |own: &LayerVerdict| {
+        let LayerVerdict { layer, diagnostics, living, budget, probe } = own;
+        let units = UnitReport::new(diagnostics, living, budget, probe.as_ref());
+        LayerReport { layer: layer + 1, units }
+    };
+    let layers = found.layers.iter().map(report).collect();
+    Ok(Some(LayerReports { depth, layers, together: found.together }))
+}
+
+/// Once training is over: what the units bring to the predictions that a run is scored by.
+fn worth_on_test<T, N, D>(
+    evaluator: &Evaluator<'_, T, N, D>,
+    control: &StackControl,
+    found: &mut Verdicts,
+) -> Result<(), TrainError>
+where
+    T: Element,
+    N: Interventions<T, D>,
+    D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
+{
+    let test = evaluator.data.split(Split::Test);
+    let on_test = evaluator.validate(test, control)?;
+    let on_test = diagnose(evaluator.network, &on_test, control)?;
+    let kl: Vec<f64> = on_test.iter().map(|own| unit_costs(own).iter().sum()).collect();
+    let together = evaluator.layer_use(test, None, kl.iter().sum())?;
+    found.together = Some(together);
+    let single = evaluator.network.layers().len() == 1;
+    for (own, kl) in found.layers.iter_mut().zip(kl) {
+        let Some(probe) = &mut own.probe else { continue };
+        probe.worth = match single {
+            true => together,
+            false => evaluator.layer_use(test, Some(own.layer), kl)?,
+        };
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! [`LayerUse`]: what the information of units is worth downstream.
+
+use crate::data::Examples;
+use crate::error::TrainError;
+use crate::evaluate::{BatchAverages, Evaluator};
+use crate::metrics::BlockSums;
+use crate::units::interventions::Interventions;
+use serde::Serialize;
+use vdn_model::Intervention;
+use vdn_tensor::Element;
+
+/// What the information of all units together, or of those of one layer, is worth downstream, against what it costs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LayerUse {
+    /// Windows behind it.
+    pub windows: usize,
+    /// The mean log-likelihood of a window's target given a sample of the latent, nats per window
+    pub likelihood: f64,
+    /// The same with the latent drawn from the prior.
+    pub prior_likelihood: f64,
+    /// Their difference: what the units bring, nats per window.
+    pub value: f64,
+    /// Its block standard error; `None` with too few windows.
+    pub value_error: Option<f64>,
+    /// What the units bring by the model's own predictive score, which mixes over samples before the logarithm, nats per
+    /// window: `H (score(z ~ p) - score(z ~ q))`.
+    pub score_value: f64,
+    /// Its block standard error; `None` with too few windows.
+    pub score_value_error: Option<f64>,
+    /// The sum of all KLs: what they cost, nats per window.
+    pub kl: f64,
+    /// Value less cost.
+    pub net: f64,
+    /// The exact CRPS.
+    pub crps: f64,
+    /// The same with latents swapped between windows.
+    pub crps_permuted: f64,
+}
+
+impl LayerUse {
+    /// Whether the units are used: what they bring exceeds two standard errors.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.value > 2.0 * self.value_error.unwrap_or(f64::INFINITY)
+    }
+
+    /// The same by the model's own predictive score. The mean over samples of a log-likelihood also pays for the spread
+    /// of the samples, which a mixture is free to use: a layer may pass here and not there.
+    #[must_use]
+    pub fn is_used_by_score(&self) -> bool {
+        self.score_value > 2.0 * self.score_value_error.unwrap_or(f64::INFINITY)
+    }
+}
+
+/// Means of several columns over examples, and their block standard errors; NaN for none.
+pub(crate) fn estimates<T: Element, D: Examples<T>>(
+    data: &D,
+    examples: &[D::Index],
+    columns: usize,
+    value: impl Fn(usize, &mut [f64]),
+) -> Result<BlockSums, TrainError> {
+    let mut sums = BlockSums::new(columns, data.block(examples))?;
+    let mut row = vec![0.0; columns];
+    for (i, &example) in examples.iter().enumerate() {
+        if i > 0 && data.group(examples[i - 1]) != data.group(example) {
+            sums.start_series();
+        }
+        value(i, &mut row);
+        sums.push(&row)?;
+    }
+    Ok(sums)
+}
+
+impl<'a, T, N, D> Evaluator<'a, T, N, D>
+where
+    T: Element,
+    N: Interventions<T, D>,
+    D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
+{
+    /// What all units together bring and cost on examples, or those of one layer (from 0), with
+    /// the others as they are; `kl` is the sum of their KLs in nats per example.
+    ///
+    /// # Errors
+    /// Examples that do not fit the network; a prediction that is not finite.
+    pub fn layer_use(
+        &self,
+        examples: &[D::Index],
+        layer: Option<usize>,
+        kl: f64,
+    ) -> Result<LayerUse, TrainError> {
+        let own = self.averaging(BatchAverages::default());
+        let (blind, mixed) = match layer {
+            None => (Intervention::Prior, Intervention::Permute),
+            Some(layer) => (Intervention::LayerPrior(layer), Intervention::LayerPermute(layer)),
+        };
+        let with = own.outcomes(examples, Intervention::None)?;
+        let without = own.outcomes(examples, blind)?;
+        let sums = estimates(self.data, examples, 5, |i, to| {
+            let (a, b) = (&with[i], &without[i]);
+            to.copy_from_slice(&[
+                a.likelihood,
+                b.likelihood,
+                a.likelihood - b.likelihood,
+                a.score - b.score,
+                a.crps,
+            ]);
+        })?;
+        let (value, score) = (sums.estimate(2)?, sums.estimate(3)?);
+        Ok(LayerUse {
+            windows: examples.len(),
+            likelihood: sums.estimate(0)?.mean,
+            prior_likelihood: sums.estimate(1)?.mean,
+            value: value.mean,
+            value_error: value.standard_error,
+            score_value: score.mean,
+            score_value_error: score.standard_error,
+            kl,
+            net: value.mean - kl,
+            crps: sums.estimate(4)?.mean,
+            crps_permuted: own.mean_outcome(examples, mixed, |outcome| outcome.crps)?,
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! [`Judge`]: which units of trained weights live, and why the others do not.
+
+use crate::config::DiagnosticsConfig;
+use crate::data::Examples;
+use crate::error::TrainError;
+use crate::evaluate::{Evaluator, Validation};
+use crate::train::network::Network;
+use crate::units::diagnose::{diagnose, rate_given_past};
+use crate::units::interventions::Interventions;
+use crate::units::layer_use::LayerUse;
+use crate::units::probe::{LayerProbe, Probe};
+use vdn_model::controllers::StackControl;
+use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, Evidence, Living, Seen, UnitBudget};
+use vdn_tensor::Element;
+
+/// What units are judged by.
+///
+/// A network that offers [`Interventions`] is judged by [`Judge::verdicts`], with interventions on
+/// single units; any other by [`Judge::measures`], by its internal measures alone: the mode
+/// `unused` is not looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge<'a> {
+    /// Examples, samples and units of interventions, and the budget of a living unit.
+    pub diagnostics: &'a DiagnosticsConfig,
+    /// The controllers, in their state at the epoch of the weights.
+    pub control: &'a StackControl,
+    /// What training saw of the units of each layer from epoch to epoch; empty where it is not
+    /// known.
+    pub seen: &'a [Seen],
+}
+
+/// What became of the units of a model.
+#[derive(Clone, Debug, Default)]
+pub struct Verdicts {
+    /// Each layer with distributional units, from the encoder up.
+    pub layers: Vec<LayerVerdict>,
+    /// What all units bring and cost on the probe windows; `None` without a probe.
+    pub together: Option<LayerUse>,
+}
+
+/// What became of the units of a layer.
+#[derive(Clone, Debug)]
+pub struct LayerVerdict {
+    /// Which layer, from 0.
+    pub layer: usize,
+    /// The internal measures.
+    pub diagnostics: Diagnostics,
+    /// Which units live, and why the others do not.
+    pub living: Living,
+    /// The rates of a living unit.
+    pub budget: UnitBudget,
+    /// What the probe showed, interventions on single units included; `None` without one.
+    pub probe: Option<LayerProbe>,
+}
+
+impl Judge<'_> {
+    /// Judges every unit by its internal measures on these examples.
+    ///
+    /// # Errors
+    /// Examples that do not fit the network; a score that is not finite.
+    pub fn measures<T, N, D>(
+        &self,
+        evaluator: &Evaluator<'_, T, N, D>,
+        examples: &[D::Index],
+    ) -> Result<Verdicts, TrainError>
+    where
+        T: Element,
+        N: Network<T>,
+        D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
+    {
+        let validation = evaluator.validate(examples, self.control)?;
+        let diagnostics = diagnose(evaluator.network, &validation, self.control)?;
+        self.judge(&validation, diagnostics, None)
+    }
+
+    /// Judges every unit by its internal measures on all `examples`, and by interventions on
+    /// [`DiagnosticsConfig::windows`] of them, evenly spaced, with block standard errors.
+    ///
+    /// # Errors
+    /// Examples that do not fit the network; a prediction that is not finite.
+    pub fn verdicts<T, N, D>(
+        &self,
+        evaluator: &Evaluator<'_, T, N, D>,
+        examples: &[D::Index],
+    ) -> Result<Verdicts, TrainError>
+    where
+        T: Element,
+        N: Interventions<T, D>,
+        D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
+    {
+        let validation = evaluator.validate(examples, self.control)?;
+        let diagnostics = diagnose(evaluator.network, &validation, self.control)?;
+        let probe = evaluator.probe(examples, self.diagnostics, &diagnostics)?;
+        self.judge(&validation, diagnostics, probe)
+    }
+
+    fn judge(
+        &self,
+        validation: &Validation,
+        diagnostics: Vec<Diagnostics>,
+        probe: Option<Probe>,
+    ) -> Result<Verdicts, TrainError> {
+        let Self { diagnostics: settings, control, seen } = *self;
+        let together = probe.as_ref().map(|probe| probe.together);
+        let mut probes = probe.map_or_else(Vec::new, |probe| probe.layers).into_iter();
+        let unseen = Seen::default();
+        let of = |(place, diagnostics): (usize, Diagnostics)| {
+            let layer = validation.layers[place].layer;
+            let (own, probe) = (control.layer(layer), probes.next());
+            let left = rate_given_past(own, diagnostics.latent_dims, probe.as_ref());
+            let evidence = Evidence {
+                rate_given_past: left.as_deref(),
+                unit_use: probe.as_ref().map(|probe| &probe.unit_use),
+                ..seen.get(place).unwrap_or(&unseen).evidence(&diagnostics)
+            };
+            let budget = settings.budget(own, diagnostics.units() * diagnostics.latent_dims)?;
+            let living = Living::new(&evidence, &CollapseThresholds::default(), &budget);
+            Ok(LayerVerdict { layer, diagnostics, living, budget, probe })
+        };
+        let layers = diagnostics.into_iter().enumerate().map(of);
+        let layers = layers.collect::<Result<Vec<_>, TrainError>>()?;
+        Ok(Verdicts { layers, together })
+    }
+}
