@@ -50,7 +50,8 @@ impl Validation {
     /// The sum of all units' KL in nats per example; 0 without units.
     #[must_use]
     pub fn kl(&self) -> f64 {
-        self.over_units(UnitStatistics::kl).iter().sum()
+        // A sum of nothing is -0.
+        self.over_units(UnitStatistics::kl).iter().fold(0.0, |sum, kl| sum + kl)
     }
 
     /// The mean rate of the units in nats; 0 without units.
@@ -73,7 +74,10 @@ impl Validation {
 }
 
 fn mean(x: &[f64]) -> f64 {
-    x.iter().sum::<f64>() / x.len().max(1) as f64
+    match x {
+        [] => 0.0,
+        _ => x.iter().sum::<f64>() / x.len() as f64,
+    }
 }
 
 impl<'a, T, N, D> Evaluator<'a, T, N, D>
