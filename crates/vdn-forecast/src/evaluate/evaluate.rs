@@ -19,9 +19,9 @@ use vdn_train::metrics::{
 use vdn_train::{BatchAverages, EVALUATION_BATCH};
 
 /// The training step that the noise of evaluation is addressed by: no training step reaches it.
-const STEP: u32 = u32::MAX - 1;
+const STEP: u32 = vdn_model::streams::EVALUATION_STEP;
 /// The stream that orders windows before their latents are swapped.
-const ORDER: u32 = (1 << 30) + 1;
+const ORDER: u32 = vdn_model::streams::EVALUATION_ORDER;
 
 /// The noise of batch number `index` of an evaluation.
 pub(crate) fn evaluation_key(noise: NoiseSeed, index: usize) -> NoiseKey {

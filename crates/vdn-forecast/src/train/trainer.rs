@@ -29,10 +29,10 @@ use vdn_train::{ControlConfig, DiagnosticsConfig, TrainConfig};
 use vdn_train::{save_control, save_weights};
 
 /// The stream that orders windows; layers' streams count from 0.
-const SHUFFLE: u32 = 1 << 30;
+const SHUFFLE: u32 = vdn_model::streams::TRAINING_ORDER;
 
 /// Training steps that noise has addresses for, less those of evaluation.
-const MOST_STEPS: u64 = 1 << 31;
+const MOST_STEPS: u64 = vdn_model::streams::TRAINING_STEPS;
 
 /// What a run is told while it goes on.
 #[derive(Clone, Copy, Debug)]

@@ -30,7 +30,7 @@ use vdn_train::TrainError;
 use vdn_train::metrics::Estimate;
 
 /// The training step that a probe's noise is addressed by: no training step reaches it.
-const STEP: u32 = u32::MAX - 2;
+const STEP: u32 = vdn_model::streams::PROBE_STEP;
 
 /// What a probe came to.
 #[derive(Clone, Debug)]
