@@ -58,7 +58,8 @@ pub(crate) struct HeadParts<'a> {
 }
 
 impl GatedHead {
-    /// A head whose name is the scope of `builder`; the noise stream of its dropout follows from the name.
+    /// A head whose name is the scope of `builder`; the noise stream of its dropout follows from
+    /// the name.
     ///
     /// # Errors
     /// Another module of this name.

@@ -71,8 +71,9 @@ pub struct Graph<'a, T: Element> {
 }
 
 impl<'a, T: Element> Graph<'a, T> {
-    /// Starts a pass: earlier bindings are forgotten. `noise` is the seed and the step; each module has its
-    /// own stream ([`Builder::stream`](crate::Builder::stream)). Parameters want gradients unless the tape is in [`Tape::no_grad`].
+    /// Starts a pass: earlier bindings are forgotten. `noise` is the seed and the step; each
+    /// module has its own stream ([`Builder::stream`](crate::Builder::stream)). Parameters want
+    /// gradients unless the tape is in [`Tape::no_grad`].
     pub fn new(
         tape: &'a mut Tape<T>,
         parameters: &'a Parameters<T>,

@@ -57,8 +57,8 @@ impl Init {
     }
 }
 
-/// What a module's constructor gets: where to put parameters, the seed, and the scope that prefixes their names and
-/// that noise streams are derived from.
+/// A module's constructor gets a builder: the place for parameters, the seed, and the scope. The
+/// scope prefixes the names of parameters, and noise streams are derived from it.
 ///
 /// ```
 /// use vdn_model::{Builder, Init, Parameters};
@@ -106,8 +106,8 @@ impl<'a, T: Element> Builder<'a, T> {
         self.parameters.add(name, init.tensor(shape, key))
     }
 
-    /// The noise stream of the module at this scope for `purpose`. A module asks once, when it is built; two modules
-    /// never get the same stream ([`streams`](crate::streams)).
+    /// The noise stream of the module at this scope for `purpose`. A module asks once, when it is
+    /// built; two modules never get the same stream ([`streams`](crate::streams)).
     ///
     /// ```
     /// use vdn_model::{Builder, Parameters, Purpose};
@@ -122,8 +122,8 @@ impl<'a, T: Element> Builder<'a, T> {
     /// ```
     ///
     /// # Errors
-    /// Another module of these parameters has the stream: one of the same name and purpose, or one whose name and
-    /// purpose lead to the same number.
+    /// Another module of these parameters has the stream: a module of the same name and purpose, or
+    /// one whose name and purpose lead to the same number.
     pub fn stream(&mut self, purpose: Purpose) -> Result<Stream, ModelError> {
         self.parameters.streams_mut().take(&self.label, purpose)
     }

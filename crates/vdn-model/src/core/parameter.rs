@@ -52,8 +52,8 @@ impl<T: Element> Parameter<T> {
 #[derive(Clone, Debug)]
 pub struct Parameters<T: Element> {
     entries: Vec<Parameter<T>>,
-    /// Who among the modules of these parameters has which noise stream: kept here, and not in a [`Builder`], so that
-    /// two builders that fill the same parameters know of each other.
+    /// The noise streams that modules of these parameters have. They are here, and not in a
+    /// [`Builder`], so that two builders that fill the same parameters know of each other.
     ///
     /// [`Builder`]: crate::Builder
     streams: Streams,

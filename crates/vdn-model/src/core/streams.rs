@@ -1,10 +1,10 @@
 //! The registry of noise addresses: who draws with which stream, in which step.
 //!
-//! Noise is addressed by `(seed, stream, step, sample, row, column)`. Two draws with one address are
-//! the same number, so two modules with one stream share their noise, and nothing fails: samples
-//! are merely correlated. So no module chooses a number. A module asks its
+//! Noise is addressed by `(seed, stream, step, sample, row, column)`. Two draws with one address
+//! are the same number, so two modules with one stream share their noise. Nothing fails then:
+//! samples are merely correlated. Therefore no module chooses a number. A module asks its
 //! [`Builder`](crate::Builder::stream), which knows the path of the module (the names of its
-//! scopes), and says what for ([`Purpose`]):
+//! scopes), and names the purpose of the noise ([`Purpose`]):
 //!
 //! ```text
 //! stream(path, purpose) = the number in the table below, if there is one
@@ -15,9 +15,12 @@
 //! A derived number depends on nothing but the module's own path and purpose, so a module keeps its
 //! noise whatever is built before, after or instead of other modules. Counting modules as they are
 //! built would not do this, and a table alone would not serve networks of other crates. Derived
-//! numbers are fixed within a major version. The hash maps names to 2^30 numbers: among 100 streams,
-//! two meet with a probability of 5e-6; the builder then refuses the second, and another name is
-//! the remedy.
+//! numbers are fixed within a major version. The hash maps names to 2^30 numbers: among 100
+//! streams, two meet with a probability of 5e-6. The builder then refuses the second; rename the
+//! module.
+//!
+//! The [`Parameters`](crate::Parameters) hold the registry, so builders of the same parameters, and
+//! scopes of one builder, share it.
 //!
 //! # Streams with fixed numbers
 //!
@@ -48,11 +51,11 @@
 //! | initial values of parameters | folded by the name | 0 | 0 |
 //! | initialisation on a first batch | 0 | those of the units | 0 |
 //! | shuffled rate targets | the setting's | 0 | 0 |
-//! | particles, forecasts of sequences | the caller's, folded by the use | the caller's | the caller's |
-//! | derivation of folded seeds | the seed to fold | `u32::MAX`, and those of keys | any |
+//! | particles, forecasts of sequences | the caller's, folded by the use | the caller's | any |
+//! | derivation of folded seeds | the seed to fold | that of the key, then `u32::MAX` | any |
 //!
-//! A seed that is folded ([`NoiseKey::fold_in`](vdn_tensor::noise::NoiseKey::fold_in)) is another
-//! seed, so its streams and steps meet no others.
+//! A folded seed ([`NoiseKey::fold_in`](vdn_tensor::noise::NoiseKey::fold_in)) is another seed of
+//! 64 bits, so its streams and steps meet others only if two seeds are equal by chance.
 
 use crate::core::error::ModelError;
 use crate::core::fnv1a::fnv1a;

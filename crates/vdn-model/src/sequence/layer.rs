@@ -34,8 +34,8 @@ pub struct SequenceLayer {
 }
 
 impl SequenceLayer {
-    /// A layer of so many units whose name is the scope of `builder`; its noise stream follows from the name
-    /// ([`streams`](crate::streams)). Messages start with the deviation `initial_scale`.
+    /// A layer of so many units whose name is the scope of `builder`; its noise stream follows from
+    /// the name ([`streams`](crate::streams)). Messages start with the deviation `initial_scale`.
     ///
     /// ```
     /// use vdn_model::{Builder, Parameters, Posterior, Prior, SequenceLayer};

@@ -65,7 +65,8 @@ impl StackPass {
         Self { samples: Some(samples), noise: Some((0, noise)), ..Self::default() }
     }
 
-    /// How many samples the units of layer number `index` draw, and with which noise; `None`: as they are configured, or there are none.
+    /// The number of samples that the units of layer number `index` draw, and their noise; `None`
+    /// if they draw as configured, or if there are none.
     fn draws<T: Element>(
         &self,
         graph: &Graph<'_, T>,
@@ -134,7 +135,8 @@ impl Stack {
     /// ```
     ///
     /// # Errors
-    /// No layers or more than [`MAX_DEPTH`]; a setting outside its domain; another module of the name of a layer.
+    /// No layers or more than [`MAX_DEPTH`]; a setting outside its domain; another module of the
+    /// name of a layer.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         name: &str,
@@ -175,14 +177,15 @@ impl Stack {
         self.layers.last().map_or(0, StackLayer::channels)
     }
 
-    /// The noise stream for samples of a layer that are drawn anew, to compare them with its samples.
+    /// The noise stream of samples of a layer that are drawn anew, to compare with its samples.
     #[must_use]
     pub fn redraw_stream(&self) -> Stream {
         self.redraw
     }
 
-    /// Activities `z` `[samples, batch, channels]` with windows swapped, as [`Replaced::Swapped`] swaps them: the same in
-    /// all samples, by a permutation without fixed points. No gradient passes.
+    /// Activities `z` `[samples, batch, channels]` with windows swapped, as [`Replaced::Swapped`]
+    /// swaps them: by a permutation without fixed points, the same in all samples. No gradient
+    /// passes.
     ///
     /// # Errors
     /// Those of the tape.

@@ -6,8 +6,8 @@ use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
-/// `z` `[samples, batch, channels]` with windows swapped, the same in all samples, by a permutation without fixed points, drawn
-/// with the noise of `stream`. No gradient passes.
+/// `z` `[samples, batch, channels]` with windows swapped, the same in all samples. The permutation
+/// has no fixed points and is drawn with the noise of `stream`. No gradient passes.
 pub(crate) fn swapped<T: Element>(
     graph: &mut Graph<'_, T>,
     z: Var,
