@@ -79,14 +79,8 @@ impl Model {
         let mut builder = Builder::new(&mut parameters, 3);
         let hidden = Linear::new(&mut builder, "hidden", LAGS * CHANNELS, HIDDEN);
         let prior = Prior::OrderOne(OrderOne::new(&mut builder, UNITS, OrderOneConfig::default())?);
-        let layer = SequenceLayer::new(
-            &mut builder,
-            [HIDDEN, UNITS],
-            prior,
-            Posterior::Structured,
-            1.0,
-            0,
-        )?;
+        let layer =
+            SequenceLayer::new(&mut builder, [HIDDEN, UNITS], prior, Posterior::Structured, 1.0)?;
         let decoder = Linear::new(&mut builder, "decoder", UNITS, CHANNELS);
         Ok((Self { hidden, layer, decoder, prior }, parameters))
     }

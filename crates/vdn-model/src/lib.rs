@@ -10,7 +10,7 @@
 //!
 //! | room | what lives there |
 //! |---|---|
-//! | [`core`] | parameters, the graph of a pass, initialisation, errors |
+//! | [`core`] | parameters, the graph of a pass, initialisation, noise streams, errors |
 //! | [`modules`] | deterministic parts: affine maps, layer normalisation |
 //! | [`priors`] | what a unit is without evidence, at one time or along a sequence |
 //! | [`objective`] | what a layer adds to the loss: weighted KL and constraints |
@@ -31,8 +31,8 @@ pub mod sequence;
 pub mod units;
 
 pub use crate::core::{
-    Bindings, Builder, Graph, Init, Mode, ModelError, Parameter, ParameterId, Parameters,
-    mixture_quantile,
+    Bindings, Builder, Graph, Init, Mode, ModelError, Parameter, ParameterId, Parameters, Purpose,
+    Stream, mixture_quantile, streams,
 };
 pub use modules::{LayerNorm, Linear, MlpEncoder};
 pub use objective::{

@@ -153,7 +153,7 @@ pub(crate) fn projection(case: &Case) -> Result<Check, String> {
         let inputs = weight.shape().last();
         let config = LayerConfig { inputs, units, latent_dims, ..LayerConfig::default() };
         let mut parameters = Parameters::<f64>::new();
-        let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 0), config, 0)?;
+        let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 0), config)?;
         let [weight_id, bias_id] = layer.mean_parameters().map(|id| id.index());
         parameters.data_mut(weight_id).copy_from_slice(weight.data());
         let has_bias = !case.value("bias").is_null();

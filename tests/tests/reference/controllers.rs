@@ -96,7 +96,7 @@ fn layer(
         ..LayerConfig::default()
     };
     let mut parameters = Parameters::<f64>::new();
-    let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 0), config, 0)?;
+    let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 0), config)?;
     let [weight_id, bias_id] = layer.mean_parameters();
     parameters.data_mut(weight_id.index()).copy_from_slice(weight.data());
     parameters.data_mut(bias_id.index()).copy_from_slice(case.tensor("bias")?.data());

@@ -54,7 +54,7 @@ pub(crate) fn head(case: &Case) -> Result<Check, String> {
         let config =
             HeadConfig { channels, outputs, hidden, gated, dropout: 0.0, zero_output: false };
         let mut parameters = Parameters::<f64>::new();
-        let head = GatedHead::new(&mut Builder::new(&mut parameters, 0), config, 0);
+        let head = GatedHead::new(&mut Builder::new(&mut parameters, 0), config)?;
         case.load(&mut parameters)?;
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let z = case.variable(&mut tape, "z")?;

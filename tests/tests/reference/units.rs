@@ -130,7 +130,7 @@ pub(crate) fn layer(case: &Case) -> Result<Check, String> {
             ..LayerConfig::default()
         };
         let mut parameters = Parameters::<f64>::new();
-        let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 0), config, 0)?;
+        let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 0), config)?;
         case.load(&mut parameters)?;
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let h = case.variable(&mut tape, "h")?;

@@ -27,16 +27,10 @@ use vdn_model::Linear;
 use vdn_model::ModelError;
 use vdn_model::Parameters;
 use vdn_model::VariationalLayer;
-use vdn_model::units::{non_finite_report, swapped};
+use vdn_model::units::non_finite_report;
 use vdn_model::{Activities, LayerOutputs, MAX_DEPTH, Stack, StackOutput, StackPass, TwinUnits};
 use vdn_model::{Builder, Init};
 use vdn_tensor::{Element, with_scratch};
-
-/// The noise streams of the parts; those of the units, of their priors and of swaps, 0, 2, 3 and from 16 on, are the stack's.
-mod stream {
-    pub(super) const DROPOUT: u32 = 1;
-    pub(super) const REDRAW: u32 = 4;
-}
 
 /// Windows to forecast from, and what came after them.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +121,7 @@ impl Forecaster {
                     dropout: config.dropout,
                     zero_output: config.zero_output,
                 };
-                Head::Gated(GatedHead::new(&mut builder.scope("head"), head, stream::DROPOUT))
+                Head::Gated(GatedHead::new(&mut builder.scope("head"), head)?)
             }
         };
         // Training starts at the window's mean, whatever the window is centred at.
@@ -276,7 +270,7 @@ impl Forecaster {
         };
         let StackOutput { mut z, layers, activities } = output;
         if intervention == Intervention::Permute {
-            z = swapped(graph, z)?;
+            z = self.stack.swapped(graph, z)?;
         }
         let want_score = self.config.aggregation == Aggregation::Score;
         let (mut y, scores) = match &self.head {

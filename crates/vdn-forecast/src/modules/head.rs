@@ -10,8 +10,10 @@ use vdn_autograd::{Error, Var};
 use vdn_model::Builder;
 use vdn_model::LayerNorm;
 use vdn_model::Linear;
+use vdn_model::ModelError;
 use vdn_model::Parameters;
 use vdn_model::{Graph, Mode};
+use vdn_model::{Purpose, Stream};
 use vdn_tensor::Element;
 
 /// What a head is built from.
@@ -42,7 +44,7 @@ pub struct GatedHead {
     gate: Option<Linear>,
     delta: Linear,
     score: Linear,
-    stream: u32,
+    stream: Stream,
 }
 
 /// The maps of a head but for the score.
@@ -56,15 +58,23 @@ pub(crate) struct HeadParts<'a> {
 }
 
 impl GatedHead {
-    /// A head; `stream` is the noise stream of its dropout.
-    pub fn new<T: Element>(builder: &mut Builder<'_, T>, config: HeadConfig, stream: u32) -> Self {
+    /// A head whose name is the scope of `builder`; the noise stream of its dropout follows from
+    /// the name.
+    ///
+    /// # Errors
+    /// Another module of this name.
+    pub fn new<T: Element>(
+        builder: &mut Builder<'_, T>,
+        config: HeadConfig,
+    ) -> Result<Self, ModelError> {
+        let stream = builder.stream(Purpose::Dropout)?;
         let HeadConfig { channels, outputs, hidden, .. } = config;
         let output =
             |builder: &mut Builder<'_, T>, name: &str, inputs: usize| match config.zero_output {
                 true => Linear::zero(builder, name, inputs, outputs),
                 false => Linear::new(builder, name, inputs, outputs),
             };
-        Self {
+        Ok(Self {
             label: builder.label().to_owned(),
             norm: LayerNorm::new(builder, "in_norm", channels),
             hidden: Linear::new(builder, "fc1", channels, hidden),
@@ -74,7 +84,7 @@ impl GatedHead {
             score: Linear::new(builder, "score", hidden, 1),
             config,
             stream,
-        }
+        })
     }
 
     /// Records the head: `z` is `[samples, batch, channels]`, the predictions `[samples, batch, outputs]`, the scores
@@ -166,5 +176,32 @@ impl GatedHead {
         let gate = gate.forward(graph, a)?;
         let gate = graph.tape.sigmoid(gate)?;
         graph.tape.mul(gate, delta)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dropout_of_a_forecaster_keeps_its_stream() {
+        let config = HeadConfig {
+            channels: 2,
+            outputs: 1,
+            hidden: 2,
+            gated: true,
+            dropout: 0.1,
+            zero_output: false,
+        };
+        let mut parameters = Parameters::<f32>::new();
+        let mut builder = Builder::new(&mut parameters, 0);
+        let mut stream = |name| {
+            let head = GatedHead::new(&mut builder.scope(name), config);
+            head.map(|head| head.stream.number())
+        };
+        assert_eq!(stream("head").unwrap(), 1);
+        assert!(stream("other").unwrap() >= 1 << 31);
+        let error = stream("other").unwrap_err().to_string();
+        assert!(error.contains("other (dropout) is built twice"), "{error}");
     }
 }

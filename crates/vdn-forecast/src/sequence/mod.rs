@@ -37,9 +37,6 @@ use vdn_model::{Checkpointed, Checkpoints};
 use vdn_model::{checkpointed, unroll_terms};
 use vdn_tensor::Element;
 
-/// The noise stream of the units.
-const LATENTS: u32 = 0;
-
 /// How the bound is trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SequenceObjective {
@@ -123,14 +120,8 @@ impl SequenceForecaster {
         let prior = config.prior.build(&mut builder.scope("prior"), config.units)?;
         let shape = [context, config.units];
         let mut scope = builder.scope("units");
-        let layer = SequenceLayer::new(
-            &mut scope,
-            shape,
-            prior,
-            config.posterior,
-            config.initial_message,
-            LATENTS,
-        )?;
+        let layer =
+            SequenceLayer::new(&mut scope, shape, prior, config.posterior, config.initial_message)?;
         let emission = Emission::new(&mut builder.scope("emission"), &config)?;
         Ok((Self { config, encoder, layer, emission }, parameters))
     }

@@ -19,6 +19,15 @@ pub enum ModelError {
     NonFinite(String),
     /// Controllers' state that does not fit them.
     Control(String),
+    /// Two modules that would share their noise, each by its path and the purpose of the noise.
+    SharedNoise {
+        /// The number of the stream.
+        stream: u32,
+        /// The module that has the stream.
+        holder: String,
+        /// The module that was refused.
+        refused: String,
+    },
     /// An operation on the tape.
     Autograd(vdn_autograd::Error),
 }
@@ -41,6 +50,13 @@ impl fmt::Display for ModelError {
             Self::NonFinite(report) => f.write_str(report),
             Self::Batch(reason) => write!(f, "batch: {reason}"),
             Self::Control(reason) => write!(f, "control: {reason}"),
+            Self::SharedNoise { holder, refused, .. } if holder == refused => {
+                write!(f, "noise: {refused} is built twice; each module needs a name of its own")
+            }
+            Self::SharedNoise { stream, holder, refused } => write!(
+                f,
+                "noise: {refused} would share stream {stream} with {holder}; rename one of the two"
+            ),
             Self::Autograd(error) => error.fmt(f),
         }
     }

@@ -1,6 +1,7 @@
 //! [`Graph`]: what a module's forward pass gets: the tape, the parameters, the mode and the noise.
 
 use crate::core::parameter::{ParameterId, Parameters};
+use crate::core::streams::Stream;
 use vdn_autograd::{Tape, Var};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
@@ -71,8 +72,9 @@ pub struct Graph<'a, T: Element> {
 }
 
 impl<'a, T: Element> Graph<'a, T> {
-    /// Starts a pass: earlier bindings are forgotten. `noise` is the seed and the step; streams are chosen by the
-    /// modules. Parameters want gradients unless the tape is in [`Tape::no_grad`].
+    /// Starts a pass: earlier bindings are forgotten. `noise` is the seed and the step; each
+    /// module has its own stream ([`Builder::stream`](crate::Builder::stream)). Parameters want
+    /// gradients unless the tape is in [`Tape::no_grad`].
     pub fn new(
         tape: &'a mut Tape<T>,
         parameters: &'a Parameters<T>,
@@ -141,8 +143,8 @@ impl<'a, T: Element> Graph<'a, T> {
 
     /// The noise of the module whose stream this is, at the step of this pass.
     #[must_use]
-    pub fn noise(&self, stream: u32) -> NoiseKey {
-        self.noise.with_stream(stream)
+    pub fn noise(&self, stream: Stream) -> NoiseKey {
+        self.noise.with_stream(stream.number())
     }
 
     /// Runs `f` with `label` appended to the label in force, so that reports name the layer. An empty label changes

@@ -4,7 +4,10 @@
 //! starts the same whatever else the model has (a variational forecaster and its deterministic twin start from the same
 //! weights), and in `f32` it is the `f64` value rounded.
 
+use crate::core::error::ModelError;
+use crate::core::fnv1a::fnv1a;
 use crate::core::parameter::{ParameterId, Parameters};
+use crate::core::streams::{Purpose, Stream};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Shape, Tensor};
 
@@ -54,7 +57,8 @@ impl Init {
     }
 }
 
-/// What a module's constructor gets: where to put parameters, the seed, and the scope that prefixes their names.
+/// A module's constructor gets a builder: the place for parameters, the seed, and the scope. The
+/// scope prefixes the names of parameters, and noise streams are derived from it.
 ///
 /// ```
 /// use vdn_model::{Builder, Init, Parameters};
@@ -102,28 +106,36 @@ impl<'a, T: Element> Builder<'a, T> {
         self.parameters.add(name, init.tensor(shape, key))
     }
 
+    /// The noise stream of the module at this scope for `purpose`. A module asks once, when it is
+    /// built; two modules never get the same stream ([`streams`](crate::streams)).
+    ///
+    /// ```
+    /// use vdn_model::{Builder, Parameters, Purpose};
+    /// let mut parameters = Parameters::<f32>::new();
+    /// let mut builder = Builder::new(&mut parameters, 7);
+    /// let units = builder.scope("decoder").stream(Purpose::Units)?;
+    /// let dropout = builder.scope("decoder").stream(Purpose::Dropout)?;
+    /// assert_ne!(units, dropout);
+    /// let again = builder.scope("decoder").stream(Purpose::Units).unwrap_err().to_string();
+    /// assert!(again.contains("decoder (units)"), "{again}");
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Another module of these parameters has the stream: a module of the same name and purpose, or
+    /// one whose name and purpose lead to the same number.
+    pub fn stream(&mut self, purpose: Purpose) -> Result<Stream, ModelError> {
+        self.parameters.streams_mut().take(&self.label, purpose)
+    }
+
     fn full_name(&self, name: &str) -> String {
         if self.label.is_empty() { name.to_owned() } else { format!("{}.{name}", self.label) }
     }
 }
 
-/// The 64-bit FNV-1a hash (offset basis and prime of Fowler, Noll and Vo).
-fn fnv1a(bytes: &[u8]) -> u64 {
-    let mix = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fnv1a_has_its_published_values() {
-        // Test vectors of the hash's authors, listed in the appendix of the IETF draft on FNV.
-        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
-    }
 
     #[test]
     fn distributions_have_their_bounds_and_moments() {

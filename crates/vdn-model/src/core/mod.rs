@@ -1,13 +1,15 @@
-//! The ground: parameters and how they start, the graph of a pass, errors.
+//! The ground: parameters and how they start, the graph of a pass, the addresses of noise, errors.
 //!
 //! Everything else in the crate records operations on a [`Graph`] and finds its tensors in [`Parameters`].
 
 pub(crate) mod error;
+pub(crate) mod fnv1a;
 pub(crate) mod graph;
 pub(crate) mod init;
 pub(crate) mod mixture;
 pub(crate) mod parameter;
 pub(crate) mod state;
+pub mod streams;
 
 pub use error::ModelError;
 pub use graph::{Bindings, Graph, Mode};
@@ -15,3 +17,4 @@ pub use init::{Builder, Init};
 pub use mixture::mixture_quantile;
 pub use parameter::{Parameter, ParameterId, Parameters};
 pub use state::ControlState;
+pub use streams::{Purpose, Stream};

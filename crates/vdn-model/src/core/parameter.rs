@@ -2,6 +2,7 @@
 //!
 //! Values are shared (`Arc`) so that a tape reads them where they are, without a copy.
 
+use crate::core::streams::Streams;
 use std::sync::Arc;
 use vdn_tensor::{Element, Tensor};
 
@@ -51,11 +52,16 @@ impl<T: Element> Parameter<T> {
 #[derive(Clone, Debug)]
 pub struct Parameters<T: Element> {
     entries: Vec<Parameter<T>>,
+    /// The noise streams that modules of these parameters have. They are here, and not in a
+    /// [`Builder`], so that two builders that fill the same parameters know of each other.
+    ///
+    /// [`Builder`]: crate::Builder
+    streams: Streams,
 }
 
 impl<T: Element> Default for Parameters<T> {
     fn default() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Vec::new(), streams: Streams::default() }
     }
 }
 
@@ -120,6 +126,11 @@ impl<T: Element> Parameters<T> {
         }
     }
 
+    /// The registry of noise streams.
+    pub(crate) fn streams_mut(&mut self) -> &mut Streams {
+        &mut self.streams
+    }
+
     /// The parameter of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<ParameterId> {
@@ -156,7 +167,8 @@ impl<T: Element> Parameters<T> {
             name: entry.name.clone(),
             tensor: Arc::new(entry.tensor.cast()),
         };
-        Parameters { entries: self.entries.iter().map(cast).collect() }
+        let entries = self.entries.iter().map(cast).collect();
+        Parameters { entries, streams: self.streams.clone() }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::core::error::ModelError;
 use crate::core::graph::Graph;
 use crate::core::init::{Builder, Init};
+use crate::core::streams::{Purpose, Stream};
 use crate::modules::linear::Linear;
 use crate::priors::Prior;
 use crate::sequence::{Message, Posterior, Unroll, Unrolled, filter, smooth, unroll};
@@ -29,27 +30,39 @@ pub struct SequenceLayer {
     posterior: Posterior,
     mean: Linear,
     log_scale: Linear,
-    stream: u32,
+    stream: Stream,
 }
 
 impl SequenceLayer {
-    /// A layer of so many units; messages start with the deviation `initial_scale`. `stream` is the noise stream it uses
-    /// alone.
+    /// A layer of so many units whose name is the scope of `builder`; its noise stream follows from
+    /// the name ([`streams`](crate::streams)). Messages start with the deviation `initial_scale`.
+    ///
+    /// ```
+    /// use vdn_model::{Builder, Parameters, Posterior, Prior, SequenceLayer};
+    /// let mut parameters = Parameters::<f32>::new();
+    /// let mut scope = Builder::new(&mut parameters, 0);
+    /// let mut scope = scope.scope("states");
+    /// let (prior, posterior) = (Prior::StandardNormal, Posterior::Structured);
+    /// SequenceLayer::new(&mut scope, [4, 2], prior, posterior, 1.0)?;
+    /// let again = SequenceLayer::new(&mut scope, [4, 2], prior, posterior, 1.0);
+    /// assert!(again.unwrap_err().to_string().contains("states (units) is built twice"));
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
     ///
     /// # Errors
-    /// No inputs or no units; a deviation that is not positive.
+    /// No inputs or no units; a deviation that is not positive; another module of this name.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         [inputs, units]: [usize; 2],
         prior: Prior,
         posterior: Posterior,
         initial_scale: f64,
-        stream: u32,
     ) -> Result<Self, ModelError> {
         if inputs == 0 || units == 0 || !(initial_scale > 0.0 && initial_scale.is_finite()) {
             let reason = format!("{inputs} inputs, {units} units, scale {initial_scale}");
             return Err(ModelError::config("sequence_layer", reason));
         }
+        let stream = builder.stream(Purpose::Units)?;
         let label = builder.label().to_owned();
         let mean = Linear::new(builder, "mean", inputs, units);
         // Small weights: every message starts near the initial deviation, whatever its context.
@@ -63,6 +76,12 @@ impl SequenceLayer {
     #[must_use]
     pub fn prior(&self) -> Prior {
         self.prior
+    }
+
+    /// The noise stream of the layer.
+    #[must_use]
+    pub fn stream(&self) -> Stream {
+        self.stream
     }
 
     /// The message of every step (for mean field: its posterior).
@@ -143,5 +162,26 @@ impl SequenceLayer {
     ) -> Unroll {
         let noise = graph.noise(self.stream);
         Unroll { posterior: self.posterior, samples, noise, truncate }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::parameter::Parameters;
+
+    #[test]
+    fn the_units_of_a_sequence_forecaster_keep_their_stream() {
+        let mut parameters = Parameters::<f32>::new();
+        let mut builder = Builder::new(&mut parameters, 0);
+        let mut stream = |name| {
+            let mut scope = builder.scope(name);
+            let (prior, posterior) = (Prior::StandardNormal, Posterior::Structured);
+            SequenceLayer::new(&mut scope, [2, 2], prior, posterior, 1.0).map(|layer| layer.stream)
+        };
+        assert_eq!(stream("units").unwrap().number(), 0);
+        assert!(stream("states").unwrap().number() >= 1 << 31);
+        let error = stream("states").unwrap_err().to_string();
+        assert!(error.contains("states (units) is built twice"), "{error}");
     }
 }

@@ -10,6 +10,6 @@ pub use layer::{LayerConfig, LayerOutput, LayerPrior, SigmaMode, UnitFamily, Var
 pub use non_finite::{non_finite_report, unit_of_parameter};
 pub use stack::{
     Activation, Activities, Intervention, LayerOutputs, MAX_DEPTH, PerLayer, Replaced, Stack,
-    StackLayer, StackLayerConfig, StackOutput, StackPass, TwinUnits, all_units, swapped,
+    StackLayer, StackLayerConfig, StackOutput, StackPass, TwinUnits, all_units,
 };
 pub use statistics::UnitStatistics;

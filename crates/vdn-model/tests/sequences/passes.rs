@@ -255,7 +255,7 @@ fn a_layer_along_time_pays_nothing_for_missing_steps() -> Result<(), ModelError>
         let prior = order_one(&mut Builder::new(&mut parameters, 0).scope("prior"));
         let mut builder = Builder::new(&mut parameters, 0);
         let mut scope = builder.scope("layer");
-        let layer = SequenceLayer::new(&mut scope, [INPUTS, UNITS], prior, posterior, 0.7, 3)?;
+        let layer = SequenceLayer::new(&mut scope, [INPUTS, UNITS], prior, posterior, 0.7)?;
         Ok((parameters, layer))
     };
     let (parameters, layer) = layer_of(Posterior::Structured)?;

@@ -5,9 +5,10 @@ use crate::data::{Examples, Request};
 use crate::error::TrainError;
 use crate::evaluate::averages::BatchAverages;
 use crate::train::network::Network;
-use crate::train::noise_seed::{EVALUATION, NoiseSeed};
+use crate::train::noise_seed::NoiseSeed;
 use std::marker::PhantomData;
 use vdn_autograd::Tape;
+use vdn_model::streams::EVALUATION_STEP;
 use vdn_model::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::Element;
 
@@ -111,7 +112,7 @@ where
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let portion = self.averages.batch;
         self.for_each_batch(examples, portion, request, |place, batch, chunk| {
-            let key = self.noise.key(0, EVALUATION).fold_in(place.batch as u64);
+            let key = self.noise.key(0, EVALUATION_STEP).fold_in(place.batch as u64);
             tape.reset();
             tape.no_grad(|tape| {
                 let (parameters, mode) = (self.parameters, Mode::Evaluate);

@@ -2,17 +2,6 @@
 
 use vdn_tensor::noise::{Generator, NoiseKey};
 
-/// The step that the noise of evaluation is addressed by: no training step reaches it.
-pub const EVALUATION: u32 = u32::MAX - 1;
-/// The step that the noise of a probe is addressed by: no training step reaches it.
-pub const PROBE: u32 = u32::MAX - 2;
-/// The stream that orders the examples of an epoch; streams of layers count from 0.
-pub const SHUFFLE: u32 = 1 << 30;
-/// The stream that orders examples before their latents are swapped.
-pub const SWAP_ORDER: u32 = (1 << 30) + 1;
-/// The steps that noise has addresses for, less those of evaluation and probes.
-pub const MOST_STEPS: u64 = 1 << 31;
-
 /// A seed and the generator that turns it into noise: what all noise of a training run or of an evaluation is addressed
 /// from. A bare seed is one of the default generator.
 ///

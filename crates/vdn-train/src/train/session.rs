@@ -9,7 +9,7 @@ use crate::train::checkpoint::Durable;
 use crate::train::control_log::{ControlLog, ControlStep};
 use crate::train::history::{Epoch, EpochSteps};
 use crate::train::network::Network;
-use crate::train::noise_seed::{MOST_STEPS, NoiseSeed, SHUFFLE};
+use crate::train::noise_seed::NoiseSeed;
 use crate::train::selection::candidate;
 use crate::train::step::{Hooks, Running, TrainingStep};
 use crate::train::task::Task;
@@ -20,6 +20,7 @@ use std::time::Instant;
 use vdn_autograd::Tape;
 use vdn_model::controllers::{ArShareRule, ControlState, Observation, StackControl};
 use vdn_model::diagnostics::Seen;
+use vdn_model::streams::{TRAINING_ORDER, TRAINING_STEPS};
 use vdn_model::units::unit_of_parameter;
 use vdn_model::{Bindings, ModelError, Parameters};
 use vdn_tensor::Element;
@@ -241,11 +242,11 @@ where
         let train = &self.trainer.train;
         let steps_per_epoch = self.steps_per_epoch();
         let total = steps_per_epoch.saturating_mul(train.epochs as u64);
-        if total >= MOST_STEPS {
+        if total >= TRAINING_STEPS {
             let epochs = train.epochs;
             return Err(TrainError::config(format!(
                 "train.epochs = {epochs} of {steps_per_epoch} steps: noise is addressed by the step, of which there are at most \
-                 {MOST_STEPS}"
+                 {TRAINING_STEPS}"
             )));
         }
         if train.accumulate > 1 && !self.step.control.is_empty() {
@@ -275,7 +276,7 @@ where
         let mut examples = self.data.split(Split::Train).to_vec();
         while !self.place.over && self.place.epochs < train.epochs {
             let epoch = self.place.epochs + 1;
-            let mut order = NoiseRng::new(noise.key(SHUFFLE, epoch as u32));
+            let mut order = NoiseRng::new(noise.key(TRAINING_ORDER, epoch as u32));
             examples.sort_unstable();
             examples.shuffle(&mut order);
             if self.place.step == 0 {

@@ -5,9 +5,10 @@ use crate::data::{Examples, Request};
 use crate::error::TrainError;
 use crate::evaluate::Evaluator;
 use crate::train::network::Network;
-use crate::train::noise_seed::{EVALUATION, SWAP_ORDER};
+use crate::train::noise_seed::NoiseSeed;
 use rand::seq::SliceRandom;
 use vdn_model::diagnostics::{Posteriors, UnitEffects};
+use vdn_model::streams::{EVALUATION_ORDER, EVALUATION_STEP};
 use vdn_model::{Graph, Intervention, ModelError, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
@@ -74,11 +75,11 @@ pub struct Outcome {
 pub fn order_under<I: Copy>(
     intervention: Intervention,
     examples: &[I],
-    noise: crate::train::noise_seed::NoiseSeed,
+    noise: NoiseSeed,
 ) -> Vec<I> {
     let mut order = examples.to_vec();
     if matches!(intervention, Intervention::Permute | Intervention::LayerPermute(_)) {
-        order.shuffle(&mut NoiseRng::new(noise.key(SWAP_ORDER, EVALUATION)));
+        order.shuffle(&mut NoiseRng::new(noise.key(EVALUATION_ORDER, EVALUATION_STEP)));
     }
     order
 }

@@ -16,7 +16,6 @@ use crate::data::{Examples, Request};
 use crate::error::TrainError;
 use crate::evaluate::{EVALUATION_BATCH, Evaluator};
 use crate::metrics::Estimate;
-use crate::train::noise_seed::PROBE;
 use crate::units::diagnose::unit_costs;
 use crate::units::interventions::Interventions;
 use crate::units::layer_use::{LayerUse, estimates};
@@ -24,6 +23,7 @@ use std::time::Instant;
 use vdn_model::diagnostics::{
     Diagnostics, MutualInformation, Persistence, Posteriors, UnitUse, mutual_information,
 };
+use vdn_model::streams::PROBE_STEP;
 use vdn_tensor::Element;
 
 /// What a probe came to.
@@ -97,7 +97,7 @@ where
         self.for_each_batch(examples, EVALUATION_BATCH, request, |place, batch, _| {
             // Layers below draw anew for every lag: noise that two passes share would pass for persistence.
             let fold = (lag as u64 + 1) << 32 | place.batch as u64;
-            let key = self.noise.key(0, PROBE).fold_in(fold);
+            let key = self.noise.key(0, PROBE_STEP).fold_in(fold);
             let found = self.network.posteriors(self.parameters, batch, key, layer)?;
             all.dims = found.dims;
             all.mu.extend(found.mu);
@@ -153,7 +153,7 @@ where
         let mut variance = Vec::with_capacity(w);
         let request = Request::TARGETS;
         self.for_each_batch(examples, EVALUATION_BATCH, request, |place, batch, chunk| {
-            let key = self.noise.key(0, PROBE).fold_in(place.batch as u64);
+            let key = self.noise.key(0, PROBE_STEP).fold_in(place.batch as u64);
             let probed = (layer, &units[..]);
             let (network, parameters) = (self.network, self.parameters);
             let found = network.unit_effects(parameters, batch, key, config.samples, probed)?;

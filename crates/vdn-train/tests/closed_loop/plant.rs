@@ -49,7 +49,7 @@ impl Plant {
             train_samples: 2,
             ..LayerConfig::default()
         };
-        let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config, 0)?;
+        let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config)?;
         let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
         let control_config =
             LayerControlConfig { beta: self.beta, ..LayerControlConfig::default() };

@@ -22,7 +22,7 @@ fn sequence(
     let mut builder = Builder::new(&mut parameters, 1);
     let prior = Prior::OrderOne(OrderOne::new(&mut builder, UNITS, OrderOneConfig::default())?);
     let sizes = [INPUTS, UNITS];
-    let layer = SequenceLayer::new(&mut builder, sizes, prior, Posterior::Structured, 1.0, 0)?;
+    let layer = SequenceLayer::new(&mut builder, sizes, prior, Posterior::Structured, 1.0)?;
     let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
     let mut control = LayerControl::new(UNITS, 1, LayerControlConfig::default());
     build(&mut control, prior)?;

@@ -6,7 +6,7 @@ mod through_layers;
 #[cfg(test)]
 mod tests;
 
-use crate::forecaster::{Batch, Forecaster, Head, Pass, stream};
+use crate::forecaster::{Batch, Forecaster, Head, Pass};
 use through_layers::Above;
 use vdn_autograd::{Noise, Tape};
 use vdn_model::Intervention;
@@ -121,7 +121,8 @@ impl Forecaster {
                 })
             })
         };
-        let other = Noise::Addressed(key.with_stream(stream::REDRAW));
+        let stream = self.stack.redraw_stream().number();
+        let other = Noise::Addressed(key.with_stream(stream));
         let redrawn = pass(Some((layer, other)), Intervention::None)?.z;
         let from_prior = pass(None, Intervention::LayerPrior(layer))?.z;
         Ok(Base { from_prior, redrawn, ..pass(None, Intervention::None)? })

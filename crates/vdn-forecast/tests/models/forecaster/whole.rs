@@ -132,8 +132,7 @@ fn samples_without_noise_are_the_means() {
         let config =
             LayerConfig { inputs: 5, units: 4, latent_dims: 2, sigma, ..LayerConfig::default() };
         let mut parameters = Parameters::<f64>::new();
-        let layer =
-            VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config, 0).unwrap();
+        let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config).unwrap();
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let h = tape.constant_with([3, 5], |to| KEY.fill_normal(0, to)).unwrap();
         let silence = tape.constant([2, 3, 8], &[0.0; 48]).unwrap();

@@ -62,11 +62,11 @@ impl VariationalLayer {
     /// use vdn_model::{Bindings, Builder, Graph, LayerConfig, Mode, Parameters, VariationalLayer};
     /// use vdn_tensor::noise::NoiseKey;
     /// let mut parameters = Parameters::<f32>::new();
-    /// let mut layer = |name, inputs, units, stream| {
+    /// let mut layer = |name, inputs, units| {
     ///     let config = LayerConfig { inputs, units, train_samples: 4, ..LayerConfig::default() };
-    ///     VariationalLayer::new(&mut Builder::new(&mut parameters, 0).scope(name), config, stream)
+    ///     VariationalLayer::new(&mut Builder::new(&mut parameters, 0).scope(name), config)
     /// };
-    /// let (below, above) = (layer("below", 3, 5, 0)?, layer("above", 5, 2, 1)?);
+    /// let (below, above) = (layer("below", 3, 5)?, layer("above", 5, 2)?);
     /// let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     /// let key = NoiseKey::new(0, 0, 0);
     /// let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);

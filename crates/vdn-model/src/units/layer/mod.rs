@@ -16,6 +16,7 @@ pub use forward::LayerOutput;
 use crate::core::error::ModelError;
 use crate::core::init::{Builder, Init};
 use crate::core::parameter::ParameterId;
+use crate::core::streams::{Purpose, Stream};
 use crate::modules::linear::Linear;
 use crate::priors::{LearnedNormal, Prior};
 use vdn_autograd::LocationScale;
@@ -37,20 +38,34 @@ pub struct VariationalLayer {
     family: Option<LocationScale>,
     mu: Linear,
     sigma: Sigma,
-    stream: u32,
+    stream: Stream,
 }
 
 impl VariationalLayer {
-    /// A layer; `stream` is the noise stream it uses alone.
+    /// A layer whose name is the scope of `builder`; its noise stream follows from the name
+    /// ([`streams`](crate::streams)).
+    ///
+    /// ```
+    /// use vdn_model::{Builder, LayerConfig, Parameters, VariationalLayer};
+    /// let mut parameters = Parameters::<f32>::new();
+    /// let mut builder = Builder::new(&mut parameters, 0);
+    /// let config = LayerConfig { inputs: 3, units: 4, ..LayerConfig::default() };
+    /// let encoder = VariationalLayer::new(&mut builder.scope("encoder"), config)?;
+    /// let decoder = VariationalLayer::new(&mut builder.scope("decoder"), config)?;
+    /// assert_ne!(encoder.stream(), decoder.stream());
+    /// assert!(VariationalLayer::new(&mut builder.scope("encoder"), config).is_err());
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
     ///
     /// # Errors
-    /// A setting outside its domain.
+    /// A setting outside its domain; another module of this name.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         config: LayerConfig,
-        stream: u32,
     ) -> Result<Self, ModelError> {
         config.validate()?;
+        let family = config.family.location_scale()?;
+        let stream = builder.stream(Purpose::Units)?;
         let label = builder.label().to_owned();
         let dims = config.units * config.latent_dims;
         let mu = Linear::new(builder, "mu", config.inputs, dims);
@@ -76,7 +91,6 @@ impl VariationalLayer {
                 ))
             }
         };
-        let family = config.family.location_scale()?;
         let prior = match config.prior {
             LayerPrior::Standard => Prior::StandardNormal,
             LayerPrior::Learned => {
@@ -126,7 +140,7 @@ impl VariationalLayer {
 
     /// The noise stream of the layer.
     #[must_use]
-    pub fn stream(&self) -> u32 {
+    pub fn stream(&self) -> Stream {
         self.stream
     }
 

@@ -41,7 +41,7 @@ impl VariationalLayer {
     /// use vdn_model::{Builder, LayerConfig, Parameters, VariationalLayer, moments::Moments};
     /// let mut parameters = Parameters::<f64>::new();
     /// let config = LayerConfig { inputs: 2, units: 3, initial_sigma: 0.5, ..LayerConfig::default() };
-    /// let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 0), config, 0)?;
+    /// let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 0), config)?;
     /// let z = layer.moments(&parameters, &Moments::certain(&[0.0, 0.0]))?;
     /// assert!((z.variance(1) - 0.25).abs() < 1e-12 && z.covariance(0, 1) == 0.0);
     /// # Ok::<(), vdn_model::ModelError>(())

@@ -4,6 +4,7 @@ use crate::core::error::ModelError;
 use crate::core::graph::Graph;
 use crate::core::init::{Builder, Init};
 use crate::core::parameter::Parameters;
+use crate::core::streams::{Purpose, Stream};
 use crate::modules::layer_norm::LayerNorm;
 use crate::modules::linear::Linear;
 use crate::units::layer::{LayerConfig, LayerOutput, VariationalLayer, initialize_rows};
@@ -26,9 +27,10 @@ pub struct StackLayer {
     config: StackLayerConfig,
     norm: Option<LayerNorm>,
     units: Option<VariationalLayer>,
+    /// That of draws from the prior of its units.
+    prior_stream: Option<Stream>,
     deterministic: Option<Linear>,
     residual: Option<Residual>,
-    prior_stream: u32,
 }
 
 /// What a layer's distributional units send on.
@@ -38,8 +40,8 @@ pub(super) enum Sent {
     Samples,
     /// Draws from their prior.
     FromPrior,
-    /// Their samples, swapped between the windows of the batch.
-    Swapped,
+    /// Their samples, swapped between the windows of the batch by a permutation of this stream.
+    Swapped(Stream),
 }
 
 /// What the twin's units send.
@@ -55,7 +57,6 @@ impl StackLayer {
     pub(super) fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         config: StackLayerConfig,
-        [unit_stream, prior_stream]: [u32; 2],
     ) -> Result<Self, ModelError> {
         config.validate()?;
         let label = builder.label().to_owned();
@@ -63,9 +64,12 @@ impl StackLayer {
         let units = config.distributional();
         let per_unit = config.channels_per_unit();
         let own = LayerConfig { units, ..config.layer };
-        let variational = match units {
-            0 => None,
-            _ => Some(VariationalLayer::new(builder, own, unit_stream)?),
+        let (variational, prior_stream) = match units {
+            0 => (None, None),
+            _ => {
+                let variational = VariationalLayer::new(builder, own)?;
+                (Some(variational), Some(builder.stream(Purpose::PriorDraws)?))
+            }
         };
         let others = (all - units) * per_unit;
         let deterministic =
@@ -81,7 +85,8 @@ impl StackLayer {
                 Residual::Projected(map)
             }
         });
-        Ok(Self { label, config, norm, units: variational, deterministic, residual, prior_stream })
+        let units = variational;
+        Ok(Self { label, config, norm, units, prior_stream, deterministic, residual })
     }
 
     /// What it was built from.
@@ -94,6 +99,12 @@ impl StackLayer {
     #[must_use]
     pub fn units(&self) -> Option<&VariationalLayer> {
         self.units.as_ref()
+    }
+
+    /// The noise stream of draws from the prior of its units; `None` if it has none.
+    #[must_use]
+    pub fn prior_stream(&self) -> Option<Stream> {
+        self.prior_stream
     }
 
     /// The map of its deterministic units; `None` if it has none.
@@ -145,9 +156,9 @@ impl StackLayer {
     ) -> Result<(Var, Option<LayerOutput>), Error> {
         let h = self.context(graph, below)?;
         let mut output = None;
-        let distributional = match &self.units {
+        let distributional = match self.units.as_ref().zip(self.prior_stream) {
             None => None,
-            Some(units) => {
+            Some((units, prior_stream)) => {
                 let recorded = match draws {
                     Some((samples, noise)) => units.forward_with(graph, h, samples, noise)?,
                     None => units.forward(graph, h)?,
@@ -155,10 +166,10 @@ impl StackLayer {
                 output = Some(recorded);
                 Some(match sent {
                     Sent::Samples => recorded.z,
-                    Sent::Swapped => swapped(graph, recorded.z)?,
+                    Sent::Swapped(stream) => swapped(graph, recorded.z, stream)?,
                     Sent::FromPrior => {
                         let shape = *graph.tape.shape(recorded.z);
-                        let key = graph.noise(self.prior_stream);
+                        let key = graph.noise(prior_stream);
                         units.prior_activities(graph, shape, key)?
                     }
                 })

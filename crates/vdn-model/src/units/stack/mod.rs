@@ -13,31 +13,25 @@ pub use config::{Activation, MAX_DEPTH, PerLayer, StackLayerConfig};
 pub use intervention::Intervention;
 pub(crate) use layer::Residual;
 pub use layer::{StackLayer, TwinUnits};
-pub use swap::swapped;
 
 use crate::core::error::ModelError;
 use crate::core::graph::{Bindings, Graph, Mode};
 use crate::core::init::Builder;
 use crate::core::parameter::Parameters;
+use crate::core::streams::{Purpose, Stream};
 use crate::units::layer::{LayerConfig, LayerOutput, VariationalLayer};
 use layer::Sent;
+use swap::swapped;
 use vdn_autograd::{Error, Noise, Tape, UnitOutputs, Var};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
-
-/// The noise streams of layer `layer`: of its units, and of draws from its prior. Those of the first layer are 0 and 2, as
-/// in a model of one layer.
-const fn streams(layer: usize) -> [u32; 2] {
-    match layer {
-        0 => [0, 2],
-        _ => [16 + layer as u32, 16 + (MAX_DEPTH + layer) as u32],
-    }
-}
 
 /// Layers of layers.
 #[derive(Clone, Debug)]
 pub struct Stack {
     layers: Vec<StackLayer>,
+    swap: Stream,
+    redraw: Stream,
 }
 
 /// Whose latents are not the samples of their posteriors, to measure what they are worth downstream. All other noise stays
@@ -73,7 +67,8 @@ impl StackPass {
         Self { samples: Some(samples), noise: Some((0, noise)), ..Self::default() }
     }
 
-    /// How many samples the units of layer number `index` draw, and with which noise; `None`: as they are configured.
+    /// The number of samples that the units of layer number `index` draw, and their noise; `None`
+    /// if they draw as configured, or if there are none.
     fn draws<T: Element>(
         &self,
         graph: &Graph<'_, T>,
@@ -84,17 +79,18 @@ impl StackPass {
         if self.samples.is_none() && given.is_none() {
             return None;
         }
-        let own = || layer.units().map_or(1, |units| units.samples(graph.mode()));
-        let noise = given.unwrap_or_else(|| Noise::Addressed(graph.noise(streams(index)[0])));
+        let units = layer.units()?;
+        let own = || units.samples(graph.mode());
+        let noise = given.unwrap_or_else(|| Noise::Addressed(graph.noise(units.stream())));
         Some((self.samples.unwrap_or_else(own), noise))
     }
 
-    /// What layer `index` sends on.
-    fn sent(&self, index: usize) -> Sent {
+    /// What layer `index` sends on; `swap` is the stream of a permutation.
+    fn sent(&self, index: usize, swap: Stream) -> Sent {
         match self.replaced {
             Replaced::All => Sent::FromPrior,
             Replaced::Layer(one) if one == index => Sent::FromPrior,
-            Replaced::Swapped(one) if one == index => Sent::Swapped,
+            Replaced::Swapped(one) if one == index => Sent::Swapped(swap),
             Replaced::None | Replaced::Layer(_) | Replaced::Swapped(_) => Sent::Samples,
         }
     }
@@ -141,7 +137,8 @@ impl Stack {
     /// ```
     ///
     /// # Errors
-    /// No layers or more than [`MAX_DEPTH`]; a setting outside its domain.
+    /// No layers or more than [`MAX_DEPTH`]; a setting outside its domain; another module of the
+    /// name of a layer.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         name: &str,
@@ -151,15 +148,18 @@ impl Stack {
             let reason = format!("{}, has to be 1 to {MAX_DEPTH}", layers.len());
             return Err(ModelError::config("depth", reason));
         }
+        let mut scope = builder.scope(name);
+        // Of all layers: only one is swapped, or drawn anew, in a pass.
+        let (swap, redraw) = (scope.stream(Purpose::Swap)?, scope.stream(Purpose::Redraw)?);
         let mut built: Vec<StackLayer> = Vec::with_capacity(layers.len());
         for (index, &config) in layers.iter().enumerate() {
             let scope = layer_name(name, index);
             let inputs = built.last().map_or(config.layer.inputs, StackLayer::channels);
             let layer = LayerConfig { inputs, ..config.layer };
             let config = StackLayerConfig { layer, ..config };
-            built.push(StackLayer::new(&mut builder.scope(&scope), config, streams(index))?);
+            built.push(StackLayer::new(&mut builder.scope(&scope), config)?);
         }
-        Ok(Self { layers: built })
+        Ok(Self { layers: built, swap, redraw })
     }
 
     /// The layers, the one that sees the context first.
@@ -177,6 +177,22 @@ impl Stack {
     #[must_use]
     pub fn channels(&self) -> usize {
         self.layers.last().map_or(0, StackLayer::channels)
+    }
+
+    /// The noise stream of samples of a layer that are drawn anew, to compare with its samples.
+    #[must_use]
+    pub fn redraw_stream(&self) -> Stream {
+        self.redraw
+    }
+
+    /// Activities `z` `[samples, batch, channels]` with windows swapped, as [`Replaced::Swapped`]
+    /// swaps them: by a permutation without fixed points, the same in all samples. No gradient
+    /// passes.
+    ///
+    /// # Errors
+    /// Those of the tape.
+    pub fn swapped<T: Element>(&self, graph: &mut Graph<'_, T>, z: Var) -> Result<Var, Error> {
+        swapped(graph, z, self.swap)
     }
 
     /// Records the stack on the context `h` `[batch, inputs]`, with addressed noise.
@@ -219,7 +235,7 @@ impl Stack {
             StackOutput { z, layers: [None; MAX_DEPTH], activities: [None; MAX_DEPTH] };
         for (index, layer) in self.layers.iter().enumerate().skip(first) {
             let draws = pass.draws(graph, layer, index);
-            let (z, own) = layer.forward(graph, output.z, draws, pass.sent(index))?;
+            let (z, own) = layer.forward(graph, output.z, draws, pass.sent(index, self.swap))?;
             output.z = z;
             (output.layers[index], output.activities[index]) = (own, Some(z));
         }
@@ -246,7 +262,7 @@ impl Stack {
                 break;
             }
             let draws = pass.draws(graph, layer, index);
-            let (above, own) = layer.forward(graph, z, draws, pass.sent(index))?;
+            let (above, own) = layer.forward(graph, z, draws, pass.sent(index, self.swap))?;
             (z, means[index]) = (above, own.map(|own| own.mu));
         }
         Ok(means)
@@ -287,9 +303,11 @@ impl Stack {
                 let (mode, key) = (Mode::Evaluate, NoiseKey::new(0, 0, 0));
                 let mut graph = Graph::new(tape, parameters, &mut bindings, mode, key);
                 let mut z = graph.tape.constant([h.len() / inputs, inputs], h)?;
-                for (below, layer) in self.layers[..index].iter().enumerate() {
-                    let noise = Noise::Addressed(graph.noise(streams(below)[0]));
-                    (z, _) = layer.forward(&mut graph, z, Some((1, noise)), Sent::Samples)?;
+                for layer in &self.layers[..index] {
+                    let addressed = |units: &VariationalLayer| graph.noise(units.stream());
+                    let noise = layer.units().map(addressed).map(Noise::Addressed);
+                    let draws = noise.map(|noise| (1, noise));
+                    (z, _) = layer.forward(&mut graph, z, draws, Sent::Samples)?;
                 }
                 let context = layer.context(&mut graph, z)?;
                 Ok(graph.tape.value(context).data().to_vec())
@@ -333,3 +351,6 @@ pub fn all_units<T: Element>(
     }
     Ok(Some(joined))
 }
+
+#[cfg(test)]
+mod tests;

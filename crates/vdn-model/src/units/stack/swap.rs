@@ -1,19 +1,21 @@
 //! Latents swapped between the windows of a batch: what a forecast owes to *which* latents it sees.
 
 use crate::core::graph::Graph;
+use crate::core::streams::Stream;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
-/// The noise stream of the permutation.
-const STREAM: u32 = 3;
-
-/// `z` `[samples, batch, channels]` with windows swapped, the same in all samples, by a permutation without fixed points.
-/// No gradient passes.
-pub fn swapped<T: Element>(graph: &mut Graph<'_, T>, z: Var) -> Result<Var, Error> {
+/// `z` `[samples, batch, channels]` with windows swapped, the same in all samples. The permutation
+/// has no fixed points and is drawn with the noise of `stream`. No gradient passes.
+pub(crate) fn swapped<T: Element>(
+    graph: &mut Graph<'_, T>,
+    z: Var,
+    stream: Stream,
+) -> Result<Var, Error> {
     let shape = *graph.tape.shape(z);
     let [samples, batch, channels] = [0, 1, 2].map(|i| shape.dims()[i]);
-    let order = cycle(graph.noise(STREAM), batch);
+    let order = cycle(graph.noise(stream), batch);
     let from = graph.tape.value(z).data().to_vec();
     graph.tape.constant_with(shape, |to| {
         for s in 0..samples {

@@ -18,7 +18,7 @@ pub(crate) fn band(lo: &[f64], hi: &[f64]) -> BandTerm {
 pub(crate) fn layer(units: usize, sigma: SigmaMode) -> (VariationalLayer, Parameters<f64>) {
     let mut parameters = Parameters::new();
     let config = LayerConfig { inputs: 3, units, sigma, ..LayerConfig::default() };
-    let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config, 0).unwrap();
+    let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config).unwrap();
     (layer, parameters)
 }
 

@@ -25,9 +25,8 @@ fn config(family: UnitFamily, prior: LayerPrior) -> LayerConfig {
 
 fn build(config: LayerConfig) -> (VariationalLayer, Parameters<f64>) {
     let mut parameters = Parameters::new();
-    let layer =
-        VariationalLayer::new(&mut Builder::new(&mut parameters, 2).scope("layer"), config, 0)
-            .unwrap();
+    let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 2).scope("layer"), config)
+        .unwrap();
     scatter(&mut parameters, 0.2);
     (layer, parameters)
 }
@@ -40,7 +39,7 @@ fn run<R>(
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let mut graph = Graph::new(&mut tape, parameters, &mut bindings, Mode::Train, KEY);
     let h = graph.tape.constant([BATCH, INPUTS], &normals(1, BATCH * INPUTS)).unwrap();
-    let noise = Noise::Addressed(graph.noise(0));
+    let noise = Noise::Addressed(KEY.with_stream(0));
     let output = layer.forward_with(&mut graph, h, samples, noise).unwrap();
     read(&tape, &output)
 }
@@ -62,7 +61,7 @@ fn gradients_of_every_family_with_every_prior() {
                     let mut bindings = Bindings::new();
                     let mut graph = Graph::new(tape, &parameters, &mut bindings, Mode::Train, KEY);
                     ids.iter().zip(&vars[1..]).for_each(|(&id, &var)| graph.bind(id, var));
-                    let noise = Noise::Addressed(graph.noise(0));
+                    let noise = Noise::Addressed(KEY.with_stream(0));
                     let output = layer.forward_with(&mut graph, vars[0], SAMPLES, noise)?;
                     let tape = graph.tape;
                     let weights = tape.constant([SAMPLES, BATCH, 4], &weights)?;
@@ -244,7 +243,7 @@ fn prior_draws_have_the_moments_of_the_prior() {
 fn what_makes_no_sense_is_refused() {
     let mut parameters = Parameters::<f64>::new();
     let mut refused = |config: LayerConfig| {
-        let built = VariationalLayer::new(&mut Builder::new(&mut parameters, 0), config, 0);
+        let built = VariationalLayer::new(&mut Builder::new(&mut parameters, 0), config);
         built.map(|_| ()).unwrap_err().to_string()
     };
     for nu in [0.5, 1.0, 2.0, f64::NAN, f64::INFINITY, 1e20] {

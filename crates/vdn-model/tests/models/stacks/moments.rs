@@ -107,8 +107,7 @@ fn families_and_learned_priors_have_their_variances() {
             ..LayerConfig::default()
         };
         let mut parameters = Parameters::<f64>::new();
-        let layer =
-            VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config, 0).unwrap();
+        let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config).unwrap();
         // The last deviation is above the limit of 10, on the prior's scale.
         let mut set = |name: &str, values: &[f64]| {
             let id = parameters.find(name).unwrap();

@@ -16,9 +16,8 @@ const INPUTS: usize = 4;
 
 fn build(config: LayerConfig) -> (VariationalLayer, Parameters<f64>) {
     let mut parameters = Parameters::new();
-    let layer =
-        VariationalLayer::new(&mut Builder::new(&mut parameters, 2).scope("layer"), config, 9)
-            .unwrap();
+    let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 2).scope("layer"), config)
+        .unwrap();
     (layer, parameters)
 }
 
@@ -39,7 +38,7 @@ fn run<R>(
     let batch = shape[shape.len() - 2];
     let noise = match eps {
         Some(eps) => Noise::Given(graph.tape.constant([samples, batch, dims], eps)?),
-        None => Noise::Addressed(key.with_stream(layer.stream())),
+        None => Noise::Addressed(key.with_stream(layer.stream().number())),
     };
     let output = layer.forward_with(&mut graph, h, samples, noise)?;
     Ok(read(&tape, output))
@@ -161,18 +160,18 @@ fn gradients_flow_through_the_samples_of_the_layer_below() {
         let mut parameters = Parameters::<f64>::new();
         let mut builder = Builder::new(&mut parameters, 4);
         let below = LayerConfig { inputs: 3, units: INPUTS, ..LayerConfig::default() };
-        let below = VariationalLayer::new(&mut builder.scope("below"), below, 0).unwrap();
-        let above = VariationalLayer::new(&mut builder.scope("above"), config, 1).unwrap();
+        let below = VariationalLayer::new(&mut builder.scope("below"), below).unwrap();
+        let above = VariationalLayer::new(&mut builder.scope("above"), config).unwrap();
         let h = Tensor::from_slice([BATCH, 3], &normals(7, BATCH * 3)).unwrap();
         let weights = normals(8, SAMPLES * BATCH * config.channels());
         let report = check_gradients(&[h], |tape, vars| {
             let mut bindings = Bindings::new();
             let key = NoiseKey::new(1, 0, 0);
             let mut graph = Graph::new(tape, &parameters, &mut bindings, Mode::Train, key);
-            let noise = |graph: &Graph<'_, f64>, stream| Noise::Addressed(graph.noise(stream));
-            let eps = noise(&graph, 0);
+            let noise = |stream| Noise::Addressed(key.with_stream(stream));
+            let eps = noise(0);
             let lower = below.forward_with(&mut graph, vars[0], SAMPLES, eps)?;
-            let eps = noise(&graph, 1);
+            let eps = noise(1);
             let upper = above.forward_with(&mut graph, lower.z, SAMPLES, eps)?;
             let tape = graph.tape;
             let weights = tape.constant([SAMPLES, BATCH, config.channels()], &weights)?;

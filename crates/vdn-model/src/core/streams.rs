@@ -1,0 +1,216 @@
+//! The registry of noise addresses: who draws with which stream, in which step.
+//!
+//! Noise is addressed by `(seed, stream, step, sample, row, column)`. Two draws with one address
+//! are the same number, so two modules with one stream share their noise. Nothing fails then:
+//! samples are merely correlated. Therefore no module chooses a number. A module asks its
+//! [`Builder`](crate::Builder::stream), which knows the path of the module (the names of its
+//! scopes), and names the purpose of the noise ([`Purpose`]):
+//!
+//! ```text
+//! stream(path, purpose) = the number in the table below, if there is one
+//!                       = 2^31 + fold(FNV-1a(path, 0, purpose)), else          2^31 .. 2^31 + 2^30
+//! taken[stream] = (path, purpose), or an error that names both if the stream is taken
+//! ```
+//!
+//! A derived number depends on nothing but the module's own path and purpose, so a module keeps its
+//! noise whatever is built before, after or instead of other modules. Counting modules as they are
+//! built would not do this, and a table alone would not serve networks of other crates. Derived
+//! numbers are fixed within a major version. The hash maps names to 2^30 numbers: among 100
+//! streams, two meet with a probability of 5e-6. The builder then refuses the second; rename the
+//! module.
+//!
+//! The [`Parameters`](crate::Parameters) hold the registry, so builders of the same parameters, and
+//! scopes of one builder, share it.
+//!
+//! # Streams with fixed numbers
+//!
+//! These were numbered before streams were derived; a change would change every published result.
+//!
+//! | path | purpose | stream |
+//! |---|---|---|
+//! | `neuron`, `units`, the root | units | 0 |
+//! | `head` | dropout | 1 |
+//! | `neuron` | draws from the prior | 2 |
+//! | `neuron` | swaps of latents between windows, of any layer | 3 |
+//! | `neuron` | latents drawn anew, of any layer | 4 |
+//! | `neuron2` ... `neuron16` | units | 17 ... 31 |
+//! | `neuron2` ... `neuron16` | draws from the prior | 33 ... 47 |
+//!
+//! The root, `neuron` (the layers of a forecaster) and `units` (a forecaster of sequences) are the
+//! units of different networks; in one network they are refused.
+//!
+//! # Address spaces
+//!
+//! | who | seed | stream | step |
+//! |---|---|---|---|
+//! | modules in training | the run's | their own | the training step, below [`TRAINING_STEPS`] |
+//! | order of windows in training | the run's | [`TRAINING_ORDER`] | the epoch |
+//! | modules in an evaluation | folded by the batch | their own | [`EVALUATION_STEP`] |
+//! | order of windows before swaps | the run's | [`EVALUATION_ORDER`] | [`EVALUATION_STEP`] |
+//! | modules in a probe | folded by batch and lag | their own | [`PROBE_STEP`] |
+//! | initial values of parameters | folded by the name | 0 | 0 |
+//! | initialisation on a first batch | 0 | those of the units | 0 |
+//! | shuffled rate targets | the setting's | 0 | 0 |
+//! | particles, forecasts of sequences | the caller's, folded by the use | the caller's | any |
+//! | derivation of folded seeds | the seed to fold | that of the key, then `u32::MAX` | any |
+//!
+//! A folded seed ([`NoiseKey::fold_in`](vdn_tensor::noise::NoiseKey::fold_in)) is another seed of
+//! 64 bits, so its streams and steps meet others only if two seeds are equal by chance.
+
+use crate::core::error::ModelError;
+use crate::core::fnv1a::fnv1a;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The stream of the order of windows in training; the epoch is the step.
+pub const TRAINING_ORDER: u32 = 1 << 30;
+/// The stream of the order of windows before an evaluation swaps latents between neighbours.
+pub const EVALUATION_ORDER: u32 = (1 << 30) + 1;
+/// The number of training steps that have addresses of their own; steps of other uses lie above.
+pub const TRAINING_STEPS: u64 = 1 << 31;
+/// The step of evaluations.
+pub const EVALUATION_STEP: u32 = u32::MAX - 1;
+/// The step of probes.
+pub const PROBE_STEP: u32 = u32::MAX - 2;
+
+/// The first derived number.
+const DERIVED: u32 = 1 << 31;
+/// The number of bits of the hash that a derived number keeps.
+const DERIVED_BITS: u32 = 30;
+/// The most layers that have fixed numbers.
+const NUMBERED_LAYERS: u32 = 16;
+/// Fixed numbers of single paths; those of layers above the first follow a rule.
+const NUMBERED: [(&str, Purpose, u32); 7] = [
+    ("", Purpose::Units, 0),
+    ("neuron", Purpose::Units, 0),
+    ("units", Purpose::Units, 0),
+    ("head", Purpose::Dropout, 1),
+    ("neuron", Purpose::PriorDraws, 2),
+    ("neuron", Purpose::Swap, 3),
+    ("neuron", Purpose::Redraw, 4),
+];
+
+/// What a module draws noise for.
+///
+/// A module that draws for two purposes needs two streams. [`Purpose::Other`] names a purpose of a
+/// module outside this crate:
+///
+/// ```
+/// use vdn_model::{Builder, Parameters, Purpose};
+/// let mut parameters = Parameters::<f32>::new();
+/// let mut builder = Builder::new(&mut parameters, 0);
+/// let masks = builder.scope("encoder").stream(Purpose::Other("masks"))?;
+/// assert!(masks.number() >= 1 << 31);
+/// # Ok::<(), vdn_model::ModelError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Samples of the posteriors of units.
+    Units,
+    /// Draws from the prior of units, in place of their samples.
+    PriorDraws,
+    /// Dropout.
+    Dropout,
+    /// The permutation by which latents are swapped between windows.
+    Swap,
+    /// Samples of the posteriors of units, drawn anew beside those of [`Purpose::Units`].
+    Redraw,
+    /// Another purpose, by its name. The name of a listed purpose means that purpose.
+    Other(&'static str),
+}
+
+impl Purpose {
+    /// Its name, which streams are derived from.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Units => "units",
+            Self::PriorDraws => "prior draws",
+            Self::Dropout => "dropout",
+            Self::Swap => "swap",
+            Self::Redraw => "redraw",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A noise stream that a module has to itself: [`Builder::stream`](crate::Builder::stream) gives it
+/// once, and [`Graph::noise`](crate::Graph::noise) turns it into noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stream(u32);
+
+impl Stream {
+    /// Its number, as in [`NoiseKey::stream`](vdn_tensor::noise::NoiseKey).
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// Who has which stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Streams {
+    taken: BTreeMap<u32, String>,
+}
+
+impl Streams {
+    /// The stream of the module at `path` for `purpose`.
+    ///
+    /// # Errors
+    /// The stream is taken.
+    pub(crate) fn take(&mut self, path: &str, purpose: Purpose) -> Result<Stream, ModelError> {
+        self.claim(number(path, purpose), path, purpose)
+    }
+
+    /// Gives stream number `stream` to the module at `path`, unless another one has it.
+    fn claim(&mut self, stream: u32, path: &str, purpose: Purpose) -> Result<Stream, ModelError> {
+        let path = if path.is_empty() { "the root" } else { path };
+        let name = format!("{path} ({purpose})");
+        if let Some(holder) = self.taken.get(&stream) {
+            let holder = holder.clone();
+            return Err(ModelError::SharedNoise { stream, holder, refused: name });
+        }
+        self.taken.insert(stream, name);
+        Ok(Stream(stream))
+    }
+}
+
+/// The number of a stream: fixed, or derived.
+fn number(path: &str, purpose: Purpose) -> u32 {
+    numbered(path, purpose).unwrap_or_else(|| derived(path, purpose))
+}
+
+/// The fixed number, where there is one.
+fn numbered(path: &str, purpose: Purpose) -> Option<u32> {
+    let same =
+        |&&(of, what, _): &&(&str, Purpose, u32)| of == path && what.name() == purpose.name();
+    if let Some(&(_, _, number)) = NUMBERED.iter().find(same) {
+        return Some(number);
+    }
+    let name = path.strip_prefix("neuron")?;
+    // From 0; the first layer is `neuron`, the second `neuron2`.
+    let layer = (1..NUMBERED_LAYERS).find(|layer| name == (layer + 1).to_string())?;
+    if purpose.name() == Purpose::Units.name() {
+        return Some(16 + layer);
+    }
+    let prior = purpose.name() == Purpose::PriorDraws.name();
+    prior.then_some(16 + NUMBERED_LAYERS + layer)
+}
+
+/// The derived number: FNV-1a of the path, a zero byte and the name of the purpose, its high bits
+/// folded onto its low bits.
+fn derived(path: &str, purpose: Purpose) -> u32 {
+    let hash = fnv1a(&[path.as_bytes(), b"\0", purpose.name().as_bytes()].concat());
+    let folded = hash ^ (hash >> DERIVED_BITS) ^ (hash >> (2 * DERIVED_BITS));
+    DERIVED | (folded as u32 & ((1 << DERIVED_BITS) - 1))
+}
+
+#[cfg(test)]
+mod tests;
