@@ -35,7 +35,8 @@ pub use modules::{
 };
 pub use report::{Report, Row, report_run};
 pub use run::{
-    RunDirectory, Stage, evaluate_run, evaluate_run_by, forecast_run, forecast_run_by, train_run,
+    RunDirectory, RunMemory, RunSizes, Stage, default_limit, evaluate_run, evaluate_run_by,
+    forecast_run, forecast_run_by, free_memory, train_run,
 };
 pub use sequence::{
     EmissionFamily, ParticleConfig, Particles, PriorConfig, SequenceBound, SequenceForecast,

@@ -109,7 +109,8 @@ pub(crate) fn stored_seen(run: &RunDirectory, model: &Forecaster) -> Result<Vec<
         let Some((losses, best)) = losses.as_ref().filter(|_| file.exists()) else {
             return Ok(Seen::default());
         };
-        Ok(UnitHistory::read(&file)?.seen(*best, losses, &thresholds))
+        let units = model.stack().layers()[layer].units().map_or(0, |own| own.config().units);
+        Ok(UnitHistory::read_of(&file, units)?.seen(*best, losses, &thresholds))
     };
     model.distributional_layers().into_iter().map(of).collect()
 }

@@ -10,6 +10,7 @@ use crate::report::table::{Report, Row};
 use crate::run::directory::RunDirectory;
 use crate::run::examine::stored_seen;
 use crate::train::trainer::{Files, Progress, Trained, Trainer};
+use std::collections::HashSet;
 use std::path::Path;
 use vdn_autograd::Score;
 use vdn_model::controllers::StackControl;
@@ -74,10 +75,11 @@ impl Experiment {
         let notes = table.report.to_string().lines().map(str::to_owned).collect();
         let data = config.data.dataset(table)?;
         // Forecasts of new data find their series by name.
+        let mut seen = HashSet::with_capacity(data.names().len());
         for (i, name) in data.names().iter().enumerate() {
             let reason = match name {
                 _ if name.is_empty() => format!("series {} has no name", i + 1),
-                _ if data.names()[..i].contains(name) => format!("two series are named {name}"),
+                _ if !seen.insert(name) => format!("two series are named {name}"),
                 _ => continue,
             };
             return Err(TrainError::config(format!("{reason}: rename the column")));

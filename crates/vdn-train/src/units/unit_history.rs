@@ -24,6 +24,7 @@
 
 use crate::error::TrainError;
 use crate::run::atomic_file::write_atomically;
+use crate::run::read_bounded;
 use std::path::{Path, PathBuf};
 use vdn_model::controllers::EnergyBand;
 use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, Living, Reason, Seen};
@@ -45,6 +46,10 @@ pub const UNIT_MEASURES: [&str; 11] = [
 
 /// Those of a layer without bands: all but the last two.
 const WITHOUT_BANDS: usize = UNIT_MEASURES.len() - 2;
+
+/// The most units of a layer, as configurations have it, and the largest file that is read: 4 GiB.
+const MOST_UNITS: usize = 1 << 24;
+const MOST_BYTES: u64 = 4 << 30;
 
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
 
@@ -227,12 +232,25 @@ impl UnitHistory {
         write_atomically(path, &bytes)
     }
 
-    /// Reads the file.
+    /// Reads the file of a layer of so many units.
+    ///
+    /// # Errors
+    /// Those of [`UnitHistory::read`]; the file is that of another number of units.
+    pub fn read_of(path: &Path, units: usize) -> Result<Self, TrainError> {
+        let history = Self::read(path)?;
+        if history.units != units {
+            let reason = format!("has {} units, the model's layer has {units}", history.units);
+            return Err(TrainError::format(path, reason));
+        }
+        Ok(history)
+    }
+
+    /// Reads the file; [`UnitHistory::read_of`] also compares it with the model.
     ///
     /// # Errors
     /// It cannot be read, or is not what [`UnitHistory::write`] writes.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
+        let bytes = read_bounded(path, MOST_BYTES)?;
         let refuse = |reason: &str| TrainError::format(path, reason);
         let not_ours = "is not an array of 32-bit numbers as this program writes it";
         let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| refuse(not_ours))?;
@@ -254,6 +272,10 @@ impl UnitHistory {
                 "has {measures} measures of each unit, this program has {WITHOUT_BANDS}, or {} with energy bands",
                 UNIT_MEASURES.len()
             )));
+        }
+        // Without epochs the length says nothing of the units.
+        if units > MOST_UNITS {
+            return Err(refuse(&format!("has {units} units, at most {MOST_UNITS} are possible")));
         }
         let numbers = epochs.checked_mul(measures).and_then(|n| n.checked_mul(units));
         if numbers.and_then(|n| n.checked_mul(4)) != Some(data.len()) {
@@ -396,6 +418,9 @@ mod tests {
         history.push(&found, &living, None);
         history.write(&path).unwrap();
         let good = std::fs::read(&path).unwrap();
+        assert!(UnitHistory::read_of(&path, 2).is_ok());
+        let error = UnitHistory::read_of(&path, 3).unwrap_err().to_string();
+        assert!(error.ends_with("units.npy: has 2 units, the model's layer has 3"), "{error}");
         let edits: [fn(&mut Vec<u8>); 5] = [
             |bytes| bytes.truncate(5),
             |bytes| bytes.truncate(9),
@@ -415,6 +440,41 @@ mod tests {
             std::fs::write(&path, &bytes).unwrap();
             let message = UnitHistory::read(&path).map(|_| ()).unwrap_err().to_string();
             assert!(message.contains("units.npy"), "{i}: {message}");
+        }
+    }
+
+    #[test]
+    fn shapes_that_no_file_holds_are_refused_before_anything_is_allocated() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("units.npy");
+        let shapes = [
+            "(0, 9, 2305843009213693952)",
+            "(0, 9, 18446744073709551615)",
+            "(0, 9, 16777217)",
+            "(2305843009213693952, 9, 0)",
+            "(2305843009213693952, 9, 2)",
+            "(18446744073709551615, 9, 18446744073709551615)",
+            "(4294967296, 9, 4294967296)",
+            "(99999999999999999999, 9, 1)",
+            "(-1, 9, 1)",
+            "(1, 9)",
+        ];
+        for shape in shapes {
+            let header =
+                format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
+            let mut bytes = MAGIC.to_vec();
+            bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
+            bytes.extend_from_slice(header.as_bytes());
+            std::fs::write(&path, &bytes).unwrap();
+            match UnitHistory::read(&path) {
+                // No units at all: nothing is there to be read, and nothing of another layer.
+                Ok(history) => {
+                    assert_eq!((history.units(), history.epochs()), (0, 0), "{shape}");
+                    assert!(history.get(0, 0).is_none_or(<[f32]>::is_empty), "{shape}");
+                    assert!(UnitHistory::read_of(&path, 9).is_err(), "{shape}");
+                }
+                Err(error) => assert!(error.to_string().contains("units.npy: "), "{error}"),
+            }
         }
     }
 }
