@@ -201,8 +201,10 @@ impl fmt::Display for Bytes {
 
 /// Numbers that a pass of the model records.
 struct Pass {
-    /// Of the encoder and its projection.
+    /// Of the encoder and its projection, and of the output deviation.
     encoder: f64,
+    /// What of that has no gradient.
+    inputs: f64,
     /// Posteriors, statistics and contexts of the layers.
     layers: f64,
     /// All activities that the layers send on.
@@ -231,7 +233,12 @@ impl Pass {
             let dims = layer.layer.units as f64 * layer.layer.latent_dims as f64;
             latent = all * layer.layer.units as f64 * layer.channels_per_unit() as f64;
             // Means and log-variances, with a mixed layer's halves joined.
-            layers += 2.0 * seen * dims + if layer.layer.emit_kl { seen * dims } else { 0.0 };
+            let posterior = match model.variant {
+                Variant::Variational | Variant::GatedTwin => 2.0,
+                Variant::Twin | Variant::ReferenceTwin => 0.0,
+            };
+            layers += posterior * seen * dims;
+            layers += if layer.layer.emit_kl { seen * dims } else { 0.0 };
             activities += latent;
             if index > 0 {
                 // The activities below, activated, and normalised or added where that is asked for.
@@ -245,7 +252,9 @@ impl Pass {
         let added = [model.skip, !model.normalization.is_identity()];
         let scaled = if model.normalization.divide_by_deviation { 1.0 } else { 0.0 };
         Self {
-            encoder: rows * (2.0 * length + 16.0 * context) + 3.0 * length * context,
+            encoder: rows * (2.0 * length + 16.0 * context + 6.0 * horizon)
+                + 3.0 * length * context,
+            inputs: 2.0 * rows * length + 2.0 * length * context,
             layers,
             activities,
             latent,
@@ -272,13 +281,15 @@ impl Pass {
     }
 
     /// Gradients that are alive together at most, and those whose memory waits to be used again.
+    /// Inputs have none.
     fn gradients(&self) -> f64 {
-        2.0 * self.latent + 2.0 * self.hidden + 3.0 * self.outputs + self.layers + self.encoder
+        let head = 3.0 * self.latent + 2.0 * self.hidden + self.output_values * self.outputs;
+        head + self.layers + self.encoder - self.inputs
     }
 
-    /// Another latent, as the swapped one is.
+    /// Swapped latents, and the copy that they are taken from.
     fn swapped(&self) -> f64 {
-        self.latent
+        2.0 * self.latent
     }
 }
 
@@ -304,8 +315,9 @@ fn probe(model: &ForecasterConfig, sizes: &RunSizes, windows: f64) -> f64 {
     }
     let rows = windows.min(EVALUATION_BATCH as f64);
     let pass = Pass::of(model, sizes.probe_samples as f64, rows);
-    // The tape forms the head's normalised input and its hidden layer once more.
-    let tape = SINGLE * (pass.values() + pass.latent + pass.hidden);
+    // The tape forms the head's normalised input and its hidden layer once more, and draws latents
+    // from the prior beside those of the posteriors.
+    let tape = SINGLE * (pass.values() + 2.0 * pass.latent + pass.hidden);
     // Activities of the base, from the prior and redrawn; what the head sees and says.
     let kept = SINGLE * (3.0 * pass.latent + pass.hidden) + DOUBLE * pass.outputs;
     let all = sizes.probe_samples as f64 * rows;
