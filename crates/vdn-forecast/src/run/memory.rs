@@ -349,15 +349,24 @@ fn ridge([length, horizon]: [f64; 2], [validation, test]: [f64; 2]) -> f64 {
 pub fn free_memory() -> Option<f64> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let available = available(&read("/proc/meminfo")?)?;
-    let group = |limit: &str, used: &str| {
-        let number = |path| read(path)?.trim().parse::<f64>().ok();
-        Some((number(limit)? - number(used)?).max(0.0))
+    // Pages of files that nobody maps any more count as used, and are given up when they are needed.
+    let group = |[limit, used, statistics, reclaimable]: [&str; 4]| {
+        let number = |path: &str| read(path)?.trim().parse::<f64>().ok();
+        let cached = read(statistics).and_then(|text| field(&text, reclaimable)).unwrap_or(0.0);
+        Some((number(limit)? - (number(used)? - cached).max(0.0)).max(0.0))
     };
-    let second = group("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current");
-    let first = group(
+    let second = group([
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory.current",
+        "/sys/fs/cgroup/memory.stat",
+        "inactive_file ",
+    ]);
+    let first = group([
         "/sys/fs/cgroup/memory/memory.limit_in_bytes",
         "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-    );
+        "/sys/fs/cgroup/memory/memory.stat",
+        "total_inactive_file ",
+    ]);
     Some([second, first].into_iter().flatten().fold(available, f64::min))
 }
 
@@ -370,9 +379,13 @@ pub fn default_limit() -> f64 {
 
 /// The bytes of `MemAvailable` in Linux's `meminfo`.
 fn available(meminfo: &str) -> Option<f64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(1024.0 * kibibytes)
+    field(meminfo, "MemAvailable:").map(|kibibytes| 1024.0 * kibibytes)
+}
+
+/// The number behind `name` at the start of a line, with its unit `kB` or without one.
+fn field(text: &str, name: &str) -> Option<f64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name))?;
+    value.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! within are one, what follows the closing quote is plain, and CRLF, LF and a lone CR end a row. A
 //! loader of other people's files needs more than a parser: exact line numbers, blank lines between
 //! rows reported instead of skipped (skipping one would shift a series in time), quotes that are
-//! never closed reported with their place, the words that stand for a missing value, and limits.
+//! never closed reported with their place, and limits.
 //!
 //! One row is in memory at a time. So the rows are divided here, where lines are counted on the way
 //! and a row that outgrows its limit is refused before it is complete; the `csv` crate counts only
@@ -18,36 +18,6 @@ use crate::data::source::Content;
 
 /// Bytes of content in memory at a time.
 const BUFFER: usize = 1 << 16;
-
-/// Words that stand for a missing value, compared without regard to case; so does an empty cell.
-pub const MISSING_WORDS: [&str; 4] = ["nan", "na", "n/a", "null"];
-
-/// What a cell holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Cell {
-    /// A finite number.
-    Number(f64),
-    /// Empty, or one of [`MISSING_WORDS`].
-    Missing,
-    /// Anything else, including infinities and numbers beyond the range of `f64`.
-    Bad,
-}
-
-impl Cell {
-    /// Reads a cell; blanks around the number do not matter.
-    pub(super) fn parse(bytes: &[u8]) -> Self {
-        let bytes = bytes.trim_ascii();
-        if bytes.is_empty() {
-            return Self::Missing;
-        }
-        let Ok(text) = std::str::from_utf8(bytes) else { return Self::Bad };
-        match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => Self::Number(value),
-            _ if MISSING_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) => Self::Missing,
-            _ => Self::Bad,
-        }
-    }
-}
 
 /// The piece of content that is in memory.
 struct Buffer {
@@ -396,123 +366,4 @@ impl<'a> CsvFile<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Cell, CsvFile};
-    use crate::data::limits::Limits;
-    use crate::data::source::Content;
-
-    type Rows = Vec<Vec<Vec<u8>>>;
-
-    fn rows(text: &[u8]) -> Option<Rows> {
-        let content = Content::of_bytes("f", text, Limits::default()).ok()?;
-        let mut file = CsvFile::open(content, b',').ok()?;
-        let mut rows = Vec::new();
-        loop {
-            rows.push((0..file.ends.len()).map(|column| file.cell(column).to_vec()).collect());
-            file.skip_blank_lines().ok()?;
-            if !file.read().ok()? {
-                return Some(rows);
-            }
-        }
-    }
-
-    fn rows_of_the_csv_crate(text: &[u8]) -> Rows {
-        let mut builder = ::csv::ReaderBuilder::new();
-        let mut reader = builder.has_headers(false).flexible(true).from_reader(text);
-        let rows = reader.byte_records().map(|row| row.unwrap());
-        rows.map(|row| row.iter().map(<[u8]>::to_vec).collect()).collect()
-    }
-
-    #[test]
-    fn rows_are_those_of_the_csv_crate() {
-        let mut state = 1_u64;
-        let mut compared = 0;
-        for _ in 0..40_000 {
-            let mut text = Vec::new();
-            for _ in 0..12 {
-                // Knuth's generator (MMIX).
-                state = state.wrapping_mul(6_364_136_223_846_793_005);
-                state = state.wrapping_add(1_442_695_040_888_963_407);
-                text.push(b"a,\"\n\r,b\" "[(state >> 33) as usize % 9]);
-            }
-            // A quote that is never closed is refused here.
-            let Some(found) = rows(&text) else { continue };
-            compared += 1;
-            let shown = String::from_utf8_lossy(&text);
-            assert_eq!(found, rows_of_the_csv_crate(&text), "{shown:?}");
-        }
-        assert!(compared > 10_000, "{compared}");
-    }
-
-    #[test]
-    fn pieces_of_content_join_where_they_may() {
-        // A row of three bytes and a line end of two: every place of the 64 KiB is hit.
-        for ending in ["\n", "\r\n", "\r"] {
-            for shift in 0..7 {
-                let mut text = "h".repeat(shift) + ",k" + ending;
-                let mut expected = vec![vec!["h".repeat(shift).into_bytes(), b"k".to_vec()]];
-                for _ in 0..30_000 {
-                    text += "1,\"\"\"2\"";
-                    text += ending;
-                    expected.push(vec![b"1".to_vec(), b"\"2".to_vec()]);
-                }
-                assert!(rows(text.as_bytes()) == Some(expected), "{ending:?} {shift}");
-            }
-        }
-    }
-
-    #[test]
-    fn large_rows_are_refused_before_they_are_complete() {
-        let cases = [
-            (Limits { row_bytes: 8, ..Limits::default() }, "bytes in one row (limit `row_bytes`)"),
-            (Limits { row_cells: 4, ..Limits::default() }, "cells in one row (limit `row_cells`)"),
-        ];
-        for (limits, expected) in cases {
-            let content = Content::of_bytes("f", b"a,b\n1,2\n,,,,,,,,\n", limits).unwrap();
-            let mut file = CsvFile::open(content, b',').unwrap();
-            assert!(file.next_row().unwrap());
-            let error = file.next_row().unwrap_err().to_string();
-            assert!(error.starts_with("f:3: more than ") && error.ends_with(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn cells_are_numbers_missing_or_bad() {
-        let cases: [(&[u8], Cell); 22] = [
-            (b"1", Cell::Number(1.0)),
-            (b" -2.5 ", Cell::Number(-2.5)),
-            (b"+3e-2", Cell::Number(0.03)),
-            (b".5", Cell::Number(0.5)),
-            (b"1e-400", Cell::Number(0.0)),
-            (b"", Cell::Missing),
-            (b"  \t", Cell::Missing),
-            (b"NaN", Cell::Missing),
-            (b"nan", Cell::Missing),
-            (b" NA ", Cell::Missing),
-            (b"N/A", Cell::Missing),
-            (b"NULL", Cell::Missing),
-            (b"inf", Cell::Bad),
-            (b"-Infinity", Cell::Bad),
-            (b"-nan", Cell::Bad),
-            (b"1e400", Cell::Bad),
-            (b"1,5", Cell::Bad),
-            (b"0x10", Cell::Bad),
-            (b"1_000", Cell::Bad),
-            (b"abc", Cell::Bad),
-            (b"\xff", Cell::Bad),
-            (b"2020-01-01", Cell::Bad),
-        ];
-        let wrong: Vec<String> = cases
-            .iter()
-            .filter(|(text, expected)| Cell::parse(text) != *expected)
-            .map(|(text, expected)| {
-                format!(
-                    "{:?}: {:?}, not {expected:?}",
-                    String::from_utf8_lossy(text),
-                    Cell::parse(text)
-                )
-            })
-            .collect();
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
-}
+mod tests;

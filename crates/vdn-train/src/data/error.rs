@@ -204,27 +204,30 @@ impl DataError {
             Self::Empty { file, .. } => format!("{file}: the file is empty"),
             Self::Format { file, problem, .. } => format!("{file}: {problem}"),
             Self::HeaderEncoding { file, line, column, text, .. } => format!(
-                "{file}:{line}: column {column}: the name {text:?} is not UTF-8; save the file as UTF-8"
+                "{file}:{line}: column {column}: the name {text:?} is not UTF-8; \
+                 save the file as UTF-8"
             ),
             Self::UnclosedQuote { file, line, column, .. } => format!(
                 "{file}:{line}: column {column}: the quote that opens this cell is never closed"
             ),
             Self::NoRows { file, .. } => format!("{file}: there is a header but no row of data"),
             Self::NoSeries { file, date, delimiter, .. } => format!(
-                "{file}: no series beside the date column `{date}`; is the delimiter {delimiter:?} right?"
+                "{file}: no series beside the date column `{date}`; is the delimiter \
+                 {delimiter:?} right?"
             ),
             Self::RaggedRow { file, line, found, expected, .. } => {
                 format!("{file}:{line}: the row has {found} cells, the header {expected}")
             }
             Self::TooLarge { series, row, place, value, most, .. } => format!(
-                "series `{series}`, row {row} (from 0){place}: {value:e} standard deviations from the mean; at most {most:e} can be computed with"
+                "series `{series}`, row {row} (from 0){place}: {value:e} standard deviations from \
+                 the mean; at most {most:e} can be computed with"
             ),
             Self::BadCell { file, line, column, name, text, .. } => format!(
                 "{file}:{line}: column {column} (`{name}`): {text:?} is not a finite number"
             ),
             Self::MissingCell { file, line, column, name, text, .. } => format!(
-                "{file}:{line}: column {column} (`{name}`): the value is missing (the cell is {text:?}); \
-         choose a fill policy to accept missing values"
+                "{file}:{line}: column {column} (`{name}`): the value is missing (the cell is \
+                 {text:?}); choose a fill policy to accept missing values"
             ),
             Self::AllMissing { file, column, name, rows, .. } => {
                 format!("{file}: column {column} (`{name}`): all {rows} values are missing")

@@ -2,7 +2,7 @@
 //!
 //! | from | to | file |
 //! |---|---|---|
-//! | wide CSV, plain or gzip | [`Table`] | `table.rs` (`csv.rs`, `source.rs`, `dates.rs`, `fill.rs` below it) |
+//! | wide CSV, plain or gzip | [`Table`] | `table.rs` (`csv.rs`, `source.rs`, `fill.rs` below) |
 //! | features and targets | [`Tabular`] | `tabular.rs` |
 //! | IDX files (MNIST) | [`ImageSet`] | `idx.rs` |
 //!
@@ -11,6 +11,7 @@
 //! Everything is `f64` here; a batch is filled through a conversion given by the caller. Nothing
 //! here is random: orders and permutations are arguments.
 
+mod cell;
 mod csv;
 mod dates;
 mod error;
@@ -23,7 +24,7 @@ mod source;
 mod table;
 mod tabular;
 
-pub use self::csv::MISSING_WORDS;
+pub use self::cell::MISSING_WORDS;
 pub use self::dates::Dates;
 pub use self::error::DataError;
 pub use self::fill::Fill;

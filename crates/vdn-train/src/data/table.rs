@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
-use crate::data::csv::{Cell, CsvFile};
+use crate::data::cell::Cell;
+use crate::data::csv::CsvFile;
 use crate::data::dates::Dates;
 use crate::data::error::DataError;
 use crate::data::fill::{Fill, fill};

@@ -192,6 +192,7 @@ fn free_memory_is_read() {
     let text = "MemTotal:       24689764 kB\nMemAvailable:   23068672 kB\n";
     assert_eq!(available(text), Some(23_068_672.0 * 1024.0));
     assert_eq!(available("MemTotal: 1 kB\n"), None);
+    assert_eq!(field("anon 7\ninactive_file 4096\n", "inactive_file "), Some(4096.0));
     assert_eq!(available("MemAvailable: many kB\n"), None);
     if cfg!(target_os = "linux") {
         assert!(free_memory().is_some_and(|free| free > 0.0));
