@@ -2,33 +2,27 @@
 
 use crate::data::DataError;
 use crate::metrics::MetricError;
+use crate::one_line::write_message;
 use std::path::{Path, PathBuf};
-use thiserror::Error;
+use std::{error::Error, fmt};
 
 /// Training, evaluation or a run directory that failed.
-#[derive(Debug, Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum TrainError {
     /// A value of the configuration that has no meaning, or two that contradict each other.
-    #[error("configuration: {0}")]
     Config(String),
     /// The data.
-    #[error(transparent)]
-    Data(#[from] DataError),
+    Data(DataError),
     /// A metric or a baseline.
-    #[error(transparent)]
-    Metric(#[from] MetricError),
+    Metric(MetricError),
     /// What an application of the trainer refused, for instance a baseline its data.
-    #[error(transparent)]
     Application(Box<dyn std::error::Error + Send + Sync>),
     /// An operation on the tape.
-    #[error(transparent)]
-    Autograd(#[from] vdn_autograd::Error),
+    Autograd(vdn_autograd::Error),
     /// The model refused.
-    #[error(transparent)]
-    Model(#[from] vdn_model::ModelError),
+    Model(vdn_model::ModelError),
     /// A loss, a gradient or a validation score was not finite; training stopped, the best checkpoint so far is intact.
-    #[error("step {step}: {report}")]
     NonFinite {
         /// How many training steps had been made.
         step: u64,
@@ -36,7 +30,6 @@ pub enum TrainError {
         report: String,
     },
     /// A gradient was not finite; nothing was changed by the step.
-    #[error("the gradient of {parameter} is not finite at element {element}")]
     NonFiniteGradient {
         /// The parameter's name.
         parameter: String,
@@ -44,9 +37,6 @@ pub enum TrainError {
         element: usize,
     },
     /// Every gradient is finite, but the sum of their squares is not; nothing was changed by the step.
-    #[error(
-        "the norm of all gradients together overflows, the largest is element {element} of {parameter}"
-    )]
     GradientOverflow {
         /// The name of the parameter whose gradient has the largest element.
         parameter: String,
@@ -54,16 +44,13 @@ pub enum TrainError {
         element: usize,
     },
     /// The run was asked to stop; what it had done is saved.
-    #[error("interrupted after step {step}; the run can be resumed")]
     Interrupted {
         /// The training steps that had been made.
         step: u64,
     },
     /// The storage of the run.
-    #[error(transparent)]
-    Store(#[from] crate::run::store::StoreError),
+    Store(crate::run::store::StoreError),
     /// A file or directory.
-    #[error("{}: {source}", path.display())]
     Io {
         /// Which.
         path: PathBuf,
@@ -71,7 +58,6 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// A file whose contents are not what they should be.
-    #[error("{}: {reason}", path.display())]
     Format {
         /// Which.
         path: PathBuf,
@@ -80,7 +66,73 @@ pub enum TrainError {
     },
 }
 
+/// One line without control characters, at most about 500 characters long: names of files, their
+/// contents and messages of other libraries may hold anything.
+impl fmt::Display for TrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_message(f, &self.text())
+    }
+}
+
+impl Error for TrainError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Data(error) => error.source(),
+            Self::Metric(error) => error.source(),
+            Self::Application(error) => error.source(),
+            Self::Autograd(error) => error.source(),
+            Self::Model(error) => error.source(),
+            Self::Store(error) => error.source(),
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! wraps {
+    ($($variant:ident: $error:ty),+ $(,)?) => {
+        $(impl From<$error> for TrainError {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        })+
+    };
+}
+
+wraps! {
+    Data: DataError,
+    Metric: MetricError,
+    Autograd: vdn_autograd::Error,
+    Store: crate::run::store::StoreError,
+    Model: vdn_model::ModelError,
+}
+
 impl TrainError {
+    fn text(&self) -> String {
+        match self {
+            Self::Config(reason) => format!("configuration: {reason}"),
+            Self::Data(error) => error.to_string(),
+            Self::Metric(error) => error.to_string(),
+            Self::Application(error) => error.to_string(),
+            Self::Autograd(error) => error.to_string(),
+            Self::Model(error) => error.to_string(),
+            Self::Store(error) => error.to_string(),
+            Self::Interrupted { step } => {
+                format!("interrupted after step {step}; the run can be resumed")
+            }
+            Self::NonFinite { step, report } => format!("step {step}: {report}"),
+            Self::NonFiniteGradient { parameter, element } => {
+                format!("the gradient of {parameter} is not finite at element {element}")
+            }
+            Self::GradientOverflow { parameter, element } => format!(
+                "the norm of all gradients together overflows, the largest is element {element} \
+                 of {parameter}"
+            ),
+            Self::Io { path, source } => format!("{}: {source}", path.display()),
+            Self::Format { path, reason } => format!("{}: {reason}", path.display()),
+        }
+    }
+
     /// A value of the configuration that has no meaning.
     pub fn config(message: impl Into<String>) -> Self {
         Self::Config(message.into())

@@ -1,11 +1,13 @@
 //! Training networks of variational units: data, optimisers, the trainer, metrics, what becomes of units, runs on disk.
 #![forbid(unsafe_code)]
 
+mod bounded_file;
 pub mod config;
 pub mod data;
 mod error;
 pub mod evaluate;
 pub mod metrics;
+mod one_line;
 pub mod optim;
 pub mod report;
 pub mod run;
@@ -22,8 +24,11 @@ pub use error::TrainError;
 pub use evaluate::{
     Averaging, BatchAverages, EVALUATION_BATCH, Evaluator, INFORMED, LayerValidation, Validation,
 };
+pub use one_line::one_line;
 pub use optim::{AdamW, AdamWConfig, Decay, Schedule, WeightAverage};
-pub use run::{load_control, load_weights, save_control, save_weights, write_atomically};
+pub use run::{
+    load_control, load_weights, read_bounded, save_control, save_weights, write_atomically,
+};
 pub use train::{
     Candidate, ControlLog, Epoch, EpochLayer, EpochUnits, NoiseSeed, Progress, SelectionRule,
     Trained, Trainer, write_history,

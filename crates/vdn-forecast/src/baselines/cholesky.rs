@@ -30,15 +30,23 @@ impl Cholesky {
     /// When the length is not `n * n` or `n = 0`, an entry is not finite, or a pivot is not above `n` times the rounding of
     /// the largest diagonal entry: then the matrix is not positive definite in double precision.
     pub fn new(matrix: &[f64], n: usize) -> Result<Self, BaselineError> {
+        Self::in_place(matrix.to_vec(), n)
+    }
+
+    /// [`Cholesky::new`] in the memory of the matrix.
+    ///
+    /// # Errors
+    /// Those of [`Cholesky::new`].
+    pub fn in_place(matrix: Vec<f64>, n: usize) -> Result<Self, BaselineError> {
         const OPERATION: &str = "cholesky";
         if n == 0 || n.checked_mul(n) != Some(matrix.len()) {
             let detail = format!("matrix ({} values), n = {n}: expected [n, n]", matrix.len());
             return Err(BaselineError::shape(OPERATION, detail));
         }
-        check_finite(OPERATION, "matrix", matrix, n)?;
+        check_finite(OPERATION, "matrix", &matrix, n)?;
         let largest = (0..n).map(|i| matrix[i * n + i]).fold(0.0, f64::max);
         let threshold = n as f64 * f64::EPSILON * largest;
-        let mut lower = matrix.to_vec();
+        let mut lower = matrix;
         for i in 0..n {
             let (done, rest) = lower.split_at_mut(i * n);
             let row = &mut rest[..n];

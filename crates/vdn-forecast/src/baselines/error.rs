@@ -43,6 +43,22 @@ pub enum BaselineError {
         /// How many are needed.
         needed: usize,
     },
+    /// A ridge regression whose matrices are larger than any that is solved.
+    #[error(
+        "ridge: input length {input_len} and horizon {horizon} ask for {numbers:.2e} numbers in one matrix, at most {most:.2e} are solved; choose input_len of at most {longest}"
+    )]
+    TooLarge {
+        /// The input length.
+        input_len: usize,
+        /// The horizon.
+        horizon: usize,
+        /// Numbers in the larger one of the matrices `[L, L]` and `[L, H]`.
+        numbers: f64,
+        /// The largest number of them.
+        most: f64,
+        /// The longest input with this horizon.
+        longest: usize,
+    },
     /// A matrix that has no Cholesky factor in double precision.
     #[error("cholesky: the [{n}, {n}] matrix is not positive definite: pivot {row} is {pivot:e}")]
     NotPositiveDefinite {

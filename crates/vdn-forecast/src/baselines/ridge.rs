@@ -34,6 +34,35 @@ impl Default for RidgeSettings {
     }
 }
 
+/// The most numbers in one matrix: 2^26, 0.54 GB, an input length of 8192. Three such matrices are in memory at a time, and
+/// each penalty takes `L^3 / 3` multiplications.
+pub const MOST_NUMBERS: usize = 1 << 26;
+
+/// Refuses a ridge regression that is too large to be solved, before anything is allocated: call it before training.
+///
+/// ```
+/// use vdn_forecast::baselines::ridge::check_size;
+/// assert!(check_size(3000, 96).is_ok());
+/// let error = check_size(40_000, 96).unwrap_err().to_string();
+/// assert!(error.contains("input length 40000") && error.contains("at most 8192"), "{error}");
+/// ```
+///
+/// # Errors
+/// [`BaselineError::TooLarge`]: `[L, L]` or `[L, H]` has more than [`MOST_NUMBERS`].
+pub fn check_size(input_len: usize, horizon: usize) -> Result<(), BaselineError> {
+    let numbers = input_len.checked_mul(input_len.max(horizon));
+    match numbers {
+        Some(numbers) if numbers <= MOST_NUMBERS => Ok(()),
+        _ => Err(BaselineError::TooLarge {
+            input_len,
+            horizon,
+            numbers: input_len as f64 * input_len.max(horizon) as f64,
+            most: MOST_NUMBERS as f64,
+            longest: MOST_NUMBERS.isqrt().min(MOST_NUMBERS / horizon.max(1)),
+        }),
+    }
+}
+
 /// Rows added to the moments at a time: the inner loops run over one such block.
 const BLOCK: usize = 64;
 
@@ -59,7 +88,7 @@ impl RidgeMoments {
     /// No windows yet.
     ///
     /// # Errors
-    /// When `input_len` or `horizon` is 0.
+    /// When `input_len` or `horizon` is 0, or [`check_size`] refuses.
     pub fn new(
         input_len: usize,
         horizon: usize,
@@ -70,6 +99,7 @@ impl RidgeMoments {
                 format!("input length {input_len}, horizon {horizon}: expected at least 1");
             return Err(BaselineError::shape("ridge", detail));
         }
+        check_size(input_len, horizon)?;
         Ok(Self {
             input_len,
             horizon,
@@ -149,6 +179,20 @@ impl RidgeMoments {
     /// When fewer than two windows were added or validation is empty, shapes differ, `penalties` is empty or not positive
     /// and finite, or the inputs do not vary at all.
     pub fn fit(&self, validation: &Windows<'_>, penalties: &[f64]) -> Result<Ridge, BaselineError> {
+        self.fit_with(validation, penalties, |_| {})
+    }
+
+    /// [`RidgeMoments::fit`], which tells `progress` how many penalties are done: from an input length of about 1000 on each
+    /// takes seconds.
+    ///
+    /// # Errors
+    /// Those of [`RidgeMoments::fit`].
+    pub fn fit_with(
+        &self,
+        validation: &Windows<'_>,
+        penalties: &[f64],
+        mut progress: impl FnMut(usize),
+    ) -> Result<Ridge, BaselineError> {
         const OPERATION: &str = "ridge";
         self.same_shape(validation)?;
         for (split, found, needed) in
@@ -185,13 +229,14 @@ impl RidgeMoments {
             return Err(BaselineError::Penalty(reason));
         }
         let mut best: Option<Ridge> = None;
-        for penalty in penalties {
+        for (done, penalty) in penalties.iter().enumerate() {
+            progress(done);
             let mut system = covariance.clone();
             for i in 0..inputs {
                 system[i * inputs + i] += penalty * variance;
             }
             let mut weights = cross.clone();
-            Cholesky::new(&system, inputs)?.solve(&mut weights, horizon)?;
+            Cholesky::in_place(system, inputs)?.solve(&mut weights, horizon)?;
             let intercept = self.intercept(&weights, &mean);
             let map = LinearMap { normalisation: self.normalisation, weights, intercept };
             let (mse, residuals) = map.validate(validation);
@@ -205,6 +250,7 @@ impl RidgeMoments {
                 best = Some(Ridge { map, penalty: *penalty, validation_mse: mse, residuals });
             }
         }
+        progress(penalties.len());
         best.ok_or_else(|| BaselineError::Penalty("no penalty".to_owned()))
     }
 

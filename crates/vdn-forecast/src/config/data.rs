@@ -234,7 +234,7 @@ impl DataConfig {
             return (season, "as configured".to_owned());
         }
         let Some(file) = &self.file else { return (DEMO_SEASON, "daily data, years".to_owned()) };
-        let found = seasonal_period(&file.to_string_lossy(), table.dates.as_deref(), table.rows());
+        let found = seasonal_period(&file.to_string_lossy(), table.dates.as_ref(), table.rows());
         match found.period {
             Some(period) => (period, found.reason),
             None => (1, format!("none is known ({}), the last value is repeated", found.reason)),

@@ -4,7 +4,7 @@ use crate::data::{Dataset, WindowIndex};
 use crate::forecaster::Batch;
 use vdn_tensor::Element;
 use vdn_train::TrainError;
-use vdn_train::data::{DataError, Examples, Lags, Request, Split};
+use vdn_train::data::{Examples, Lags, Request, Split};
 use vdn_train::metrics::overlap_block;
 
 /// Room for one batch of windows, filled again and again.
@@ -60,21 +60,6 @@ impl<T: Element> Examples<T> for Dataset {
         target.resize(if request.targets { rows * spec.horizon } else { 0 }, T::ZERO);
         if request.targets {
             self.fill_targets(windows, target, T::from_f64)?;
-        }
-        let lengths = [spec.input_len, spec.input_len, spec.horizon];
-        let parts = [(&*current, 1, 0), (&*previous, 1, spec.stride), (&*target, 0, 0)];
-        for ((part, back, lag), length) in parts.into_iter().zip(lengths) {
-            if let Some(at) = part.iter().position(|x| !x.is_finite()) {
-                let window = windows[at / length];
-                let row = window.t as usize - lag - back * length + at % length;
-                let series = window.series as usize;
-                return Err(TrainError::Data(DataError::TooLarge {
-                    series: self.names()[series].clone(),
-                    row,
-                    value: self.columns()[series][row],
-                    precision: T::NAME,
-                }));
-            }
         }
         let earlier = request.predecessors.then_some(&earlier[..]);
         Ok(Batch { current, previous, target, earlier })

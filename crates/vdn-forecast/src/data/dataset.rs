@@ -1,9 +1,19 @@
 //! Standardised series with their windows, ready to fill batches.
 
-use crate::data::windows::{Splits, WindowIndex, WindowSpec};
+use crate::data::windows::{SeriesRanges, Splits, WindowIndex, WindowSpec};
+use std::collections::HashMap;
+use std::mem::take;
+use std::ops::Range;
 use vdn_train::data::DataError;
 use vdn_train::data::Table;
 use vdn_train::data::{FitScope, Scaler};
+
+/// The largest magnitude of a standardised value, in standard deviations.
+///
+/// Models compute in `f32`, whose largest number is 3.4e38. The square of the largest error,
+/// 1e30, over the smallest variance of an observation (0.01 squared), summed over 30 000 steps,
+/// stays below that; so do the squares that layer normalisation sums.
+pub const LARGEST_STANDARDISED: f64 = 1e15;
 
 /// Standardised series, the scaler that undoes it, and the windows of each split.
 ///
@@ -42,12 +52,24 @@ impl Dataset {
     /// # Errors
     ///
     /// Those of [`WindowSpec::split`] and [`Scaler::fit`]; [`DataError::BadSeries`] for a value
-    /// that is not finite.
+    /// that is not finite; [`DataError::TooLarge`] for a row of any split that is more than
+    /// [`LARGEST_STANDARDISED`] deviations from the mean.
     pub fn new(
+        names: Vec<String>,
+        columns: Vec<Vec<f64>>,
+        spec: WindowSpec,
+        scope: FitScope,
+    ) -> Result<Self, DataError> {
+        Self::placed(names, columns, spec, scope, |_| None)
+    }
+
+    /// [`Dataset::new`], where `place` says where in a file a row stands.
+    fn placed(
         names: Vec<String>,
         mut columns: Vec<Vec<f64>>,
         spec: WindowSpec,
         scope: FitScope,
+        place: impl Fn(usize) -> Option<String>,
     ) -> Result<Self, DataError> {
         let lengths: Vec<usize> = columns.iter().map(Vec::len).collect();
         let splits = spec.split(&names, &lengths)?;
@@ -65,6 +87,14 @@ impl Dataset {
         let scaler = Scaler::fit(&names, |series| columns[series][..fitted(series)].iter())?;
         for (series, column) in columns.iter_mut().enumerate() {
             scaler.transform_in_place(series, column);
+            // Rows behind the last target are in no window.
+            let Some(ranges) = &splits.ranges[series] else { continue };
+            let used = (ranges.test.end + spec.horizon - 1).min(column.len());
+            check_domain(&names[series], column, 0..used, |row| {
+                let split = split_of(ranges, row);
+                let file = place(row).map_or_else(String::new, |place| format!(" in {place}"));
+                format!("{file} ({split})")
+            })?;
         }
         Ok(Self { names, columns, scaler, splits, spec })
     }
@@ -74,8 +104,13 @@ impl Dataset {
     /// # Errors
     ///
     /// As for [`Dataset::new`].
-    pub fn from_table(table: Table, spec: WindowSpec, scope: FitScope) -> Result<Self, DataError> {
-        Self::new(table.names, table.columns, spec, scope)
+    pub fn from_table(
+        mut table: Table,
+        spec: WindowSpec,
+        scope: FitScope,
+    ) -> Result<Self, DataError> {
+        let (names, columns) = (take(&mut table.names), take(&mut table.columns));
+        Self::placed(names, columns, spec, scope, |row| table.place(row))
     }
 
     /// Series to forecast from with a model that was trained before: the series called `names`,
@@ -84,7 +119,8 @@ impl Dataset {
     /// # Errors
     ///
     /// [`DataError::BadSeries`] for a series that the table lacks, or that is too short for one
-    /// window; [`DataError::Mismatch`] when the scaler is not of as many series as `names`;
+    /// window; [`DataError::TooLarge`] as for [`Dataset::new`], for the rows of the last window;
+    /// [`DataError::Mismatch`] when the scaler is not of as many series as `names`;
     /// [`DataError::InvalidOption`] for settings that no series can satisfy.
     pub fn for_forecast(
         table: Table,
@@ -99,11 +135,15 @@ impl Dataset {
         }
         let needed = spec.first_start();
         let mut columns = Vec::with_capacity(names.len());
+        // Of series of one name the first one counts.
+        let mut places = HashMap::with_capacity(table.names.len());
+        for (place, name) in table.names.iter().enumerate() {
+            places.entry(name.as_str()).or_insert(place);
+        }
         for (series, name) in names.iter().enumerate() {
             let bad = |problem| DataError::BadSeries { series: name.clone(), problem };
-            let place = table.names.iter().position(|other| other == name);
-            let mut column = match place {
-                Some(place) => table.columns[place].clone(),
+            let mut column = match places.get(name.as_str()) {
+                Some(&place) => table.columns[place].clone(),
                 None => return Err(bad("the data have no series of this name".to_owned())),
             };
             if column.len() < needed {
@@ -111,6 +151,10 @@ impl Dataset {
                 return Err(bad(format!("{length} rows, a forecast needs {needed}")));
             }
             scaler.transform_in_place(series, &mut column);
+            let last = column.len() - needed..column.len();
+            check_domain(name, &column, last, |row| {
+                table.place(row).map_or_else(String::new, |place| format!(" in {place}"))
+            })?;
             columns.push(column);
         }
         Ok(Self { names, columns, scaler, splits: Splits::default(), spec })
@@ -244,5 +288,33 @@ impl Dataset {
                 column.len()
             ),
         }
+    }
+}
+
+/// The split whose targets, or inputs before its first target, a row belongs to.
+fn split_of(ranges: &SeriesRanges, row: usize) -> &'static str {
+    match row {
+        _ if row < ranges.first_validation_target => "training",
+        _ if row < ranges.first_test_target => "validation",
+        _ => "test",
+    }
+}
+
+/// Refuses standardised values in these rows beyond [`LARGEST_STANDARDISED`]; `place` says more about a row.
+fn check_domain(
+    series: &str,
+    values: &[f64],
+    mut rows: Range<usize>,
+    place: impl FnOnce(usize) -> String,
+) -> Result<(), DataError> {
+    match rows.find(|&row| !(values[row].abs() <= LARGEST_STANDARDISED)) {
+        None => Ok(()),
+        Some(row) => Err(DataError::TooLarge {
+            series: series.to_owned(),
+            row,
+            place: place(row),
+            value: values[row],
+            most: LARGEST_STANDARDISED,
+        }),
     }
 }

@@ -13,7 +13,7 @@ pub(crate) mod demo;
 pub(crate) mod period;
 pub(crate) mod windows;
 
-pub use dataset::Dataset;
+pub use dataset::{Dataset, LARGEST_STANDARDISED};
 pub use demo::{DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, demo, demo_with};
 pub use period::{SeasonalPeriod, infer_step, parse_date, seasonal_period};
 pub use windows::{

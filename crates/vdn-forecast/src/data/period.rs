@@ -6,6 +6,8 @@
 //! by the file's name alone. Weekly, monthly and quarterly data: the steps of a year, when there
 //! are two years.
 
+use vdn_train::data::Dates;
+
 /// How many of the first dates are looked at.
 const FIRST_ROWS: usize = 1000;
 
@@ -24,18 +26,18 @@ pub struct SeasonalPeriod {
 /// Infers the seasonal period of a table of `rows` rows from its dates and the name of its file.
 ///
 /// ```
-/// let dates: Vec<String> = (0..24).map(|hour| format!("2020-01-01 {hour}:00")).collect();
+/// let dates: vdn_train::data::Dates = (0..24).map(|hour| format!("2020-01-01 {hour}:00")).collect();
 /// let season = vdn_forecast::data::seasonal_period("load.csv", Some(&dates), 24);
 /// assert_eq!(season.period, Some(24));
 /// ```
-pub fn seasonal_period(file: &str, dates: Option<&[String]>, rows: usize) -> SeasonalPeriod {
+pub fn seasonal_period(file: &str, dates: Option<&Dates>, rows: usize) -> SeasonalPeriod {
     let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
     if name.to_ascii_lowercase().contains("exchange") {
         let reason = "exchange rates (by the file's name) have no season".to_owned();
         return SeasonalPeriod { period: Some(1), reason };
     }
     let step = match dates {
-        Some(dates) => infer_step(dates),
+        Some(dates) => infer_step(dates.iter()),
         None => Err("there is no date column".to_owned()),
     };
     let (period, reason) = match step {
@@ -51,10 +53,9 @@ pub fn seasonal_period(file: &str, dates: Option<&[String]>, rows: usize) -> Sea
 ///
 /// A sentence that says why there is none: a date in another form, fewer than two dates, dates
 /// that do not ascend, or working days (a season would not be a fixed number of rows).
-pub fn infer_step(dates: &[String]) -> Result<i64, String> {
-    let dates = &dates[..dates.len().min(FIRST_ROWS)];
-    let mut seconds = Vec::with_capacity(dates.len());
-    for (row, date) in dates.iter().enumerate() {
+pub fn infer_step<'a>(dates: impl IntoIterator<Item = &'a str>) -> Result<i64, String> {
+    let mut seconds = Vec::new();
+    for (row, date) in dates.into_iter().take(FIRST_ROWS).enumerate() {
         match parse_date(date) {
             Some(value) => seconds.push(value),
             None => {
@@ -178,6 +179,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::{DAY, days_since_1970, infer_step, parse_date, seasonal_period};
+    use vdn_train::data::Dates;
 
     #[test]
     fn every_day_of_four_centuries_follows_the_one_before() {
@@ -229,7 +231,7 @@ mod tests {
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
-    fn every(step: i64, rows: usize) -> Vec<String> {
+    fn every(step: i64, rows: usize) -> Dates {
         let format = |seconds: i64| {
             let (day, second) = (seconds / DAY, seconds % DAY);
             format!("2021-01-{:02} {}:{:02}", day + 1, second / 3600, second % 3600 / 60)
@@ -237,8 +239,8 @@ mod tests {
         (0..rows).map(|row| format(row as i64 * step)).collect()
     }
 
-    fn texts(dates: &[&str]) -> Vec<String> {
-        dates.iter().map(|&date| date.to_owned()).collect()
+    fn texts(dates: &[&str]) -> Dates {
+        dates.iter().collect()
     }
 
     #[test]
@@ -247,7 +249,7 @@ mod tests {
         let weekly = texts(&["2020-01-04", "2020-01-11", "2020-01-18"]);
         let working =
             texts(&["2021-01-07", "2021-01-08", "2021-01-11", "2021-01-12", "2021-01-13"]);
-        type Case = (&'static str, &'static str, Option<Vec<String>>, usize, Option<usize>);
+        type Case = (&'static str, &'static str, Option<Dates>, usize, Option<usize>);
         let cases: [Case; 17] = [
             ("hourly", "a.csv", Some(every(3600, 50)), 50, Some(24)),
             ("quarter-hourly", "a.csv", Some(every(900, 50)), 50, Some(96)),
@@ -269,7 +271,7 @@ mod tests {
         ];
         let mut wrong = Vec::new();
         for (name, file, dates, rows, expected) in cases {
-            let found = seasonal_period(file, dates.as_deref(), rows);
+            let found = seasonal_period(file, dates.as_ref(), rows);
             if found.period != expected || found.reason.is_empty() {
                 wrong.push(format!("{name}: {found:?}, not {expected:?}"));
             }
@@ -279,10 +281,11 @@ mod tests {
 
     #[test]
     fn a_few_gaps_and_repeats_do_not_matter() {
-        let mut dates = every(600, 200);
+        let dates = every(600, 200);
+        let mut dates: Vec<&str> = dates.iter().collect();
         dates.remove(70);
         dates.remove(71);
-        dates[20] = dates[19].clone();
-        assert_eq!(infer_step(&dates), Ok(600));
+        dates[20] = dates[19];
+        assert_eq!(infer_step(dates), Ok(600));
     }
 }

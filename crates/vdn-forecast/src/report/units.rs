@@ -42,7 +42,8 @@ pub(super) fn over_epochs(
             1 => "Units over epochs".to_owned(),
             _ => format!("Layer {}: units over epochs", layer + 1),
         };
-        let units = UnitHistory::read(file)?;
+        let own = model.stack().layers()[*layer].units().map_or(0, |own| own.config().units);
+        let units = UnitHistory::read_of(file, own)?;
         let levers = controllers.layer(*layer).map(|control| control.levers());
         let banded = levers.is_some_and(|levers| levers.objective.band.is_some());
         page.section(&title, lead, &of_layer(history, &units, &prefix, banded));

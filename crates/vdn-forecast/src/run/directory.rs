@@ -21,14 +21,19 @@
 
 use crate::config::RunConfig;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use vdn_model::MAX_DEPTH;
 use vdn_train::TrainError;
 use vdn_train::data::Scaler;
 use vdn_train::layer_file;
+use vdn_train::read_bounded;
 use vdn_train::run::RunFiles;
 use vdn_train::run::store::{DiskFiles, LOCK_FILE, MANIFEST_FILE, Manifest};
 use vdn_train::write_atomically;
+
+/// The largest JSON file that is read: 64 MiB, which name half a million series.
+const MOST_JSON_BYTES: u64 = 64 << 20;
 
 /// A run directory.
 ///
@@ -252,8 +257,8 @@ impl RunDirectory {
 
     fn read_json<V: DeserializeOwned>(&self, name: &str) -> Result<V, TrainError> {
         let path = self.file(name);
-        let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
-        serde_json::from_str(&text).map_err(|e| TrainError::format(&path, e))
+        let text = read_bounded(&path, MOST_JSON_BYTES)?;
+        serde_json::from_slice(&text).map_err(|e| TrainError::format(&path, e))
     }
 
     /// Writes what the series were standardised with.
@@ -282,8 +287,9 @@ impl RunDirectory {
             let reason = format!("{names} names, {means} means, {deviations} deviations");
             return Err(refuse(format!("{reason}: has to be one of each for every series")));
         }
+        let mut seen = HashSet::with_capacity(names.len());
         for (i, name) in names.iter().enumerate() {
-            if names[..i].contains(name) {
+            if !seen.insert(name) {
                 return Err(refuse(format!("series `{name}` is there twice")));
             }
             let (mean, std) = (mean[i], std[i]);
@@ -326,9 +332,30 @@ mod tests {
             assert!(error.starts_with(&path.display().to_string()), "{text}: {error}");
             assert!(error.contains(reason) && error.lines().count() == 1, "{text}: {error}");
         }
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(MOST_JSON_BYTES + 1).unwrap();
+        let error = run.read_scaler().unwrap_err().to_string();
+        assert!(error.ends_with("67108865 bytes, at most 67108864 are read"), "{error}");
         let names = ["a".to_owned(), "b".to_owned()];
         let scaler = Scaler::from_parts(vec![0.5, -1.0], vec![2.0, 0.25]).unwrap();
         run.write_scaler(&names, &scaler).unwrap();
         assert_eq!(run.read_scaler().unwrap(), (names.to_vec(), scaler));
+    }
+
+    #[test]
+    fn a_hundred_thousand_names_are_compared_in_no_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = RunDirectory::create(&directory.path().join("run")).unwrap();
+        let mut names: Vec<String> = (0..100_000).map(|i| format!("series {i}")).collect();
+        let scaler = Scaler::identity(names.len());
+        run.write_scaler(&names, &scaler).unwrap();
+        let start = std::time::Instant::now();
+        assert_eq!(run.read_scaler().unwrap().0, names);
+        // Comparing every name with all before it takes more than ten seconds.
+        assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
+        names[99_999] = names[0].clone();
+        run.write_scaler(&names, &scaler).unwrap();
+        let error = run.read_scaler().unwrap_err().to_string();
+        assert!(error.ends_with("series `series 0` is there twice"), "{error}");
     }
 }

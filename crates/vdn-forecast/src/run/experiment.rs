@@ -9,6 +9,7 @@ use crate::evaluate::{ridge, seasonal_naive};
 use crate::forecaster::{Forecaster, ForecasterConfig, Variant};
 use crate::run::directory::RunDirectory;
 use crate::run::report::{Report, Row};
+use std::collections::HashSet;
 use std::path::Path;
 use vdn_model::controllers::{ControlState, StackControl};
 use vdn_model::diagnostics::{CollapseThresholds, Seen};
@@ -57,10 +58,11 @@ impl Experiment {
         let notes = table.report.to_string().lines().map(str::to_owned).collect();
         let data = config.data.dataset(table)?;
         // Forecasts of new data find their series by name.
+        let mut seen = HashSet::with_capacity(data.names().len());
         for (i, name) in data.names().iter().enumerate() {
             let reason = match name {
                 _ if name.is_empty() => format!("series {} has no name", i + 1),
-                _ if data.names()[..i].contains(name) => format!("two series are named {name}"),
+                _ if !seen.insert(name) => format!("two series are named {name}"),
                 _ => continue,
             };
             return Err(TrainError::config(format!("{reason}: rename the column")));
@@ -300,7 +302,8 @@ fn stored_seen(run: &RunDirectory, model: &Forecaster) -> Result<Vec<Seen>, Trai
         let Some((losses, best)) = losses.as_ref().filter(|_| file.exists()) else {
             return Ok(Seen::default());
         };
-        Ok(UnitHistory::read(&file)?.seen(*best, losses, &thresholds))
+        let units = model.stack().layers()[layer].config().distributional();
+        Ok(UnitHistory::read_of(&file, units)?.seen(*best, losses, &thresholds))
     };
     model.distributional_layers().into_iter().map(of).collect()
 }

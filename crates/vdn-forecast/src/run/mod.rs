@@ -3,11 +3,13 @@
 pub(crate) mod directory;
 pub(crate) mod experiment;
 pub(crate) mod forecast_run;
+pub(crate) mod memory;
 pub(crate) mod report;
 pub(crate) mod train_run;
 
 pub use directory::RunDirectory;
 pub use experiment::{evaluate_run, evaluate_run_by};
 pub use forecast_run::{forecast_run, forecast_run_by};
+pub use memory::{RunMemory, RunSizes, default_limit, free_memory};
 pub use report::{Report, Row};
 pub use train_run::{Stage, interruptible_run, resume_run, train_run};

@@ -203,3 +203,37 @@ fn baselines_are_scored_by_the_metrics_of_models() {
     // One Gaussian per step: the exact CRPS is the Gaussian one.
     assert!((summary.crps.mean - summary.gaussian_crps.mean).abs() < 1e-14);
 }
+
+#[test]
+fn a_ridge_that_no_memory_holds_is_refused_before_anything_is_allocated() {
+    use vdn_forecast::baselines::{Normalisation, RidgeMoments, ridge::MOST_NUMBERS};
+    let lengths = [
+        (8193, 1),
+        (40_000, 96),
+        (1, MOST_NUMBERS + 1),
+        (usize::MAX, 1),
+        (usize::MAX, usize::MAX),
+        (1 << 32, 1 << 32),
+    ];
+    for (input_len, horizon) in lengths {
+        let error = RidgeMoments::new(input_len, horizon, Normalisation::default()).unwrap_err();
+        let message = error.to_string();
+        assert!(matches!(error, BaselineError::TooLarge { .. }), "{message}");
+        let named = message.contains(&format!("input length {input_len} and horizon {horizon}"));
+        assert!(named && message.lines().count() == 1, "{message}");
+    }
+    assert!(RidgeMoments::new(100, 1 << 16, Normalisation::default()).is_ok());
+}
+
+#[test]
+fn progress_counts_the_penalties() {
+    let x: Vec<f64> = (0..40).flat_map(|i| [(i * 7 % 10) as f64, (i * 3 % 10) as f64]).collect();
+    let y: Vec<f64> = x.chunks_exact(2).map(|w| w[0]).collect();
+    let windows = Windows::new(&x, &y, 2, 1).unwrap();
+    let mut moments = RidgeMoments::new(2, 1, Default::default()).unwrap();
+    moments.add(&windows).unwrap();
+    let mut told = Vec::new();
+    let ridge = moments.fit_with(&windows, &[0.1, 1.0, 10.0], |done| told.push(done)).unwrap();
+    assert_eq!(told, [0, 1, 2, 3]);
+    assert_eq!(ridge.weights(), moments.fit(&windows, &[0.1, 1.0, 10.0]).unwrap().weights());
+}

@@ -10,8 +10,8 @@ fn the_demo_series_is_complete_and_long_enough() {
     let table = demo().unwrap();
     let dates = table.dates.as_ref().unwrap();
     assert_eq!((table.rows(), dates.len()), (1461, 1461));
-    assert_eq!(dates[0], "2012-01-01 00:00:00");
-    assert_eq!(dates[1460], "2015-12-31 00:00:00");
+    assert_eq!(&dates[0], "2012-01-01 00:00:00");
+    assert_eq!(&dates[1460], "2015-12-31 00:00:00");
     let first: Vec<f64> = table.columns.iter().map(|column| column[0]).collect();
     assert_eq!(first, [0.0, 12.8, 5.0, 4.7]);
     assert_eq!((table.report.filled(), table.report.suspicious()), (0, 0));

@@ -130,23 +130,33 @@ fn a_gradient_that_overflows_is_reported_with_parameter_and_unit() {
 }
 
 #[test]
-fn data_too_large_for_the_precision_are_named() {
-    let mut rows = "date,level\n".to_owned();
-    for day in 0..200 {
-        // The last rows belong to the test windows, which scales are not fitted on.
-        let value = if day == 190 { 1e39 } else { f64::from(day % 7) };
-        rows += &format!("{day},{value}\n");
+fn data_too_large_to_compute_with_are_refused_before_training() {
+    let load = |day: usize, value: &str| {
+        // A blank line before the header and a date of two lines: lines are not rows.
+        let mut rows = "\ndate,level\n\"0\n\",0\n".to_owned();
+        for other in 1..200 {
+            let usual = (other % 7).to_string();
+            rows += &format!("{other},{}\n", if other == day { value } else { &usual });
+        }
+        let table = Table::from_bytes("f.csv", rows.as_bytes(), &TableOptions::default()).unwrap();
+        let data = DataConfig { input_len: 24, horizon: 4, ..DataConfig::default() };
+        resolved(data).dataset(table)
+    };
+    // Training targets end at row 147, those of validation at 164.
+    for (day, value, split) in
+        [(190, "1e39", "test"), (199, "-1e19", "test"), (150, "1e17", "validation")]
+    {
+        let message = load(day, value).unwrap_err().to_string();
+        let start = format!("series `level`, row {day} (from 0) in f.csv:{} ({split}): ", day + 4);
+        assert!(message.starts_with(&start) && message.contains("at most 1e15"), "{message}");
     }
-    let table = Table::from_bytes("f.csv", rows.as_bytes(), &TableOptions::default()).unwrap();
-    let data = DataConfig { input_len: 24, horizon: 4, ..DataConfig::default() };
-    let data = resolved(data).dataset(table).unwrap();
+    // In the training rows a huge value is part of the scale.
+    assert!(load(100, "1e39").is_ok());
+
+    // What is accepted can be computed with, in single precision.
+    let data = load(190, "1e15").unwrap();
     let (model, parameters) = model();
-    let windows = &data.splits().test;
     let averages = trainer(1e-3).train.averages();
-    let error = validate(&model, &parameters, &data, windows, 0, averages).unwrap_err();
-    let message = error.to_string();
-    assert!(
-        message.starts_with("series `level`, row 190: ") && message.contains("f32"),
-        "{message}"
-    );
+    let found = validate(&model, &parameters, &data, &data.splits().test, 0, averages).unwrap();
+    assert!(found.nll.is_finite() && found.mse.is_finite(), "{found:?}");
 }

@@ -1,58 +1,73 @@
 //! Delimited text: header, rows, and where in the file each of them stands.
 //!
-//! A thin layer over the `csv` crate that adds what a loader of other people's files needs: exact
-//! line numbers, blank lines between rows reported instead of skipped (skipping one would shift a
-//! series in time), quotes that are never closed reported instead of swallowing the rest of the
-//! file, and the words that stand for a missing value. The whole content is in memory, so a line
-//! number is counted only when an error needs it.
+//! The rules are those of the `csv` crate: a quote opens a cell only as its first byte, two quotes
+//! within are one, what follows the closing quote is plain, and CRLF, LF and a lone CR end a row. A
+//! loader of other people's files needs more than a parser: exact line numbers, blank lines between
+//! rows reported instead of skipped (skipping one would shift a series in time), quotes that are
+//! never closed reported with their place, and limits.
+//!
+//! One row is in memory at a time. So the rows are divided here, where lines are counted on the way
+//! and a row that outgrows its limit is refused before it is complete; the `csv` crate counts only
+//! LF as a line and grows its row without end. A test compares the two on random text.
 
-use ::csv::{ByteRecord, Reader, ReaderBuilder};
+use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use crate::data::error::{DataError, excerpt};
+use crate::data::source::Content;
 
-/// Words that stand for a missing value, compared without regard to case; so does an empty cell.
-pub const MISSING_WORDS: [&str; 4] = ["nan", "na", "n/a", "null"];
+/// Bytes of content in memory at a time.
+const BUFFER: usize = 1 << 16;
 
-/// What a cell holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Cell {
-    /// A finite number.
-    Number(f64),
-    /// Empty, or one of [`MISSING_WORDS`].
-    Missing,
-    /// Anything else, including infinities and numbers beyond the range of `f64`.
-    Bad,
+/// The piece of content that is in memory.
+struct Buffer {
+    bytes: Box<[u8]>,
+    /// What is in use of `bytes`.
+    at: usize,
+    end: usize,
 }
 
-impl Cell {
-    /// Reads a cell; blanks around the number do not matter.
-    pub(super) fn parse(bytes: &[u8]) -> Self {
-        let bytes = bytes.trim_ascii();
-        if bytes.is_empty() {
-            return Self::Missing;
-        }
-        let Ok(text) = std::str::from_utf8(bytes) else { return Self::Bad };
-        match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => Self::Number(value),
-            _ if MISSING_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) => Self::Missing,
-            _ => Self::Bad,
-        }
+impl Buffer {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.at..self.end]
     }
+}
+
+/// Where in a row a byte stands.
+#[derive(Clone, Copy, PartialEq)]
+enum At {
+    /// At the start of a cell.
+    Start,
+    /// In a cell without quotes, or behind its closing quote.
+    Plain,
+    /// Between quotes.
+    Quoted,
+    /// Behind a quote that closes the cell unless another one follows.
+    MaybeClosed,
 }
 
 /// A delimited file being read row by row.
 pub(super) struct CsvFile<'a> {
-    file: &'a str,
-    bytes: &'a [u8],
+    content: Content<'a>,
+    buffer: Buffer,
     delimiter: u8,
-    reader: Reader<&'a [u8]>,
     names: Vec<String>,
-    record: ByteRecord,
-    row_start: usize,
+    /// The columns of each name, for a first question about one.
+    places: OnceCell<HashMap<String, Vec<usize>>>,
+    /// The cells of the current row, one after the other, without quotes.
+    row: Vec<u8>,
+    /// Where each cell ends in `row`.
+    ends: Vec<usize>,
+    /// The line of the next byte, and whether the byte before it is a CR, with which an LF would
+    /// make one line end.
+    line: usize,
+    after_return: bool,
+    /// The line on which the current row starts.
+    row_line: usize,
 }
 
 impl<'a> CsvFile<'a> {
-    /// Reads the header of `bytes`; `file` is for messages.
+    /// Reads the header.
     ///
     /// A column without a name is called `column <k>`.
     ///
@@ -60,59 +75,63 @@ impl<'a> CsvFile<'a> {
     ///
     /// [`DataError::Empty`] without a header; [`DataError::Format`] for UTF-16 and for content with
     /// NUL bytes; [`DataError::HeaderEncoding`] for a name that is not UTF-8;
-    /// [`DataError::UnclosedQuote`].
-    pub(super) fn open(file: &'a str, bytes: &'a [u8], delimiter: u8) -> Result<Self, DataError> {
+    /// [`DataError::UnclosedQuote`]; those of [`Content::fill`].
+    pub(super) fn open(mut content: Content<'a>, delimiter: u8) -> Result<Self, DataError> {
+        let mut bytes = vec![0; BUFFER].into_boxed_slice();
+        let end = content.fill(&mut bytes)?;
         let format = |problem: &str| DataError::Format {
-            file: file.to_owned(),
+            file: content.file().to_owned(),
             problem: problem.to_owned(),
         };
-        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        let start = &bytes[..end];
+        if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
             return Err(format("the text is UTF-16; save it as UTF-8"));
         }
-        if bytes.starts_with(b"PK\x03\x04") {
+        if start.starts_with(b"PK\x03\x04") {
             return Err(format("this is a zip archive or a spreadsheet; export it as CSV"));
         }
-        if bytes.iter().take(4096).any(|&byte| byte == 0) {
+        if start.iter().take(4096).any(|&byte| byte == 0) {
             return Err(format("the content is binary, not delimited text"));
         }
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(delimiter)
-            .from_reader(bytes);
+        let at = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let mut this = Self {
-            file,
-            bytes,
+            content,
+            buffer: Buffer { bytes, at, end },
             delimiter,
-            reader,
             names: Vec::new(),
-            record: ByteRecord::new(),
-            row_start: 0,
+            places: OnceCell::new(),
+            row: Vec::new(),
+            ends: Vec::new(),
+            line: 1,
+            after_return: false,
+            row_line: 1,
         };
+        this.skip_blank_lines()?;
         if !this.read()? {
-            return Err(DataError::Empty { file: file.to_owned() });
+            return Err(DataError::Empty { file: this.file().to_owned() });
         }
-        for (column, cell) in (1..).zip(&this.record) {
+        for column in 0..this.ends.len() {
+            let cell = this.cell(column);
             let Ok(name) = std::str::from_utf8(cell) else {
                 return Err(DataError::HeaderEncoding {
-                    file: file.to_owned(),
-                    line: this.header_line(),
-                    column,
+                    file: this.file().to_owned(),
+                    line: this.row_line,
+                    column: column + 1,
                     text: excerpt(cell),
                 });
             };
-            this.names.push(match name.trim() {
-                "" => format!("column {column}"),
+            let name = match name.trim() {
+                "" => format!("column {}", column + 1),
                 name => name.to_owned(),
-            });
+            };
+            this.names.push(name);
         }
         Ok(this)
     }
 
     /// The file's name, for messages.
-    pub(super) fn file(&self) -> &'a str {
-        self.file
+    pub(super) fn file(&self) -> &str {
+        self.content.file()
     }
 
     /// The header.
@@ -125,21 +144,20 @@ impl<'a> CsvFile<'a> {
     /// # Errors
     ///
     /// [`DataError::RaggedRow`] when the row's cells are not as many as the header's, or a blank
-    /// line stands before it; [`DataError::UnclosedQuote`].
+    /// line stands before it; [`DataError::UnclosedQuote`]; those of [`Content::fill`].
     pub(super) fn next_row(&mut self) -> Result<bool, DataError> {
+        let blank = self.skip_blank_lines()?;
         if !self.read()? {
             return Ok(false);
         }
-        // Between two rows there is exactly one line end; a second one is a blank line, which `csv`
-        // skips.
-        let found = match self.bytes.get(self.row_start) {
-            Some(b'\r' | b'\n') => 0,
-            _ => self.record.len(),
+        let (line, found) = match blank {
+            Some(line) => (line, 0),
+            None => (self.row_line, self.ends.len()),
         };
         if found != self.names.len() {
             return Err(DataError::RaggedRow {
-                file: self.file.to_owned(),
-                line: self.line(),
+                file: self.file().to_owned(),
+                line,
                 found,
                 expected: self.names.len(),
             });
@@ -149,14 +167,16 @@ impl<'a> CsvFile<'a> {
 
     /// The text of a cell of the current row; `column` counts from 0.
     pub(super) fn cell(&self, column: usize) -> &[u8] {
-        self.record.get(column).unwrap_or_default()
+        let Some(&end) = self.ends.get(column) else { return &[] };
+        let start = column.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.row[start..end]
     }
 
     /// Error for a cell of the current row that is not a finite number; `column` counts from 0.
     pub(super) fn bad_cell(&self, column: usize) -> DataError {
         DataError::BadCell {
-            file: self.file.to_owned(),
-            line: self.line(),
+            file: self.file().to_owned(),
+            line: self.row_line,
             column: column + 1,
             name: self.names[column].clone(),
             text: excerpt(self.cell(column)),
@@ -166,12 +186,17 @@ impl<'a> CsvFile<'a> {
     /// Error for a missing value in the current row; `column` counts from 0.
     pub(super) fn missing_cell(&self, column: usize) -> DataError {
         DataError::MissingCell {
-            file: self.file.to_owned(),
-            line: self.line(),
+            file: self.file().to_owned(),
+            line: self.row_line,
             column: column + 1,
             name: self.names[column].clone(),
             text: excerpt(self.cell(column)),
         }
+    }
+
+    /// Error for more than `most` of `what`, seen in the current row.
+    pub(super) fn beyond(&self, limit: &'static str, most: u64, what: &'static str) -> DataError {
+        DataError::Limit { place: format!("{}:{}", self.file(), self.row_line), limit, most, what }
     }
 
     /// Position (from 0) of the column called `name`, or of the `k`-th column for `#k`.
@@ -180,15 +205,21 @@ impl<'a> CsvFile<'a> {
     ///
     /// [`DataError::UnknownColumn`] and [`DataError::AmbiguousColumn`].
     pub(super) fn column(&self, name: &str) -> Result<usize, DataError> {
-        let positions: Vec<usize> =
-            (0..self.names.len()).filter(|&column| self.names[column] == name.trim()).collect();
+        let places = self.places.get_or_init(|| {
+            let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+            for (column, name) in self.names.iter().enumerate() {
+                places.entry(name.clone()).or_default().push(column);
+            }
+            places
+        });
+        let positions = places.get(name.trim()).map_or(&[][..], Vec::as_slice);
         if let [column] = positions[..] {
             return Ok(column);
         }
         if let [first, ..] = positions[..] {
             let positions: Vec<String> = positions.iter().map(|p| (p + 1).to_string()).collect();
             return Err(DataError::AmbiguousColumn {
-                file: self.file.to_owned(),
+                file: self.file().to_owned(),
                 name: name.to_owned(),
                 positions: positions.join(", "),
                 first: first + 1,
@@ -198,7 +229,7 @@ impl<'a> CsvFile<'a> {
         match by_position {
             Some(k) if (1..=self.names.len()).contains(&k) => Ok(k - 1),
             _ => Err(DataError::UnknownColumn {
-                file: self.file.to_owned(),
+                file: self.file().to_owned(),
                 name: name.to_owned(),
                 available: self.available(),
             }),
@@ -215,126 +246,124 @@ impl<'a> CsvFile<'a> {
         text.join(", ")
     }
 
+    /// The line on which the current row starts.
+    pub(super) fn line(&self) -> usize {
+        self.row_line
+    }
+
+    /// The next byte, which stays; `None` at the end of the file.
+    fn peek(&mut self) -> Result<Option<u8>, DataError> {
+        let Buffer { bytes, at, end } = &mut self.buffer;
+        if at == end {
+            (*at, *end) = (0, self.content.fill(bytes)?);
+        }
+        Ok(self.buffer.rest().first().copied())
+    }
+
+    /// Moves behind the next byte, which is an LF or a CR, and counts lines.
+    fn pass_line_end(&mut self, byte: u8) {
+        self.buffer.at += 1;
+        // The LF of a CRLF was counted with the CR.
+        self.line += usize::from(byte == b'\r' || !self.after_return);
+        self.after_return = byte == b'\r';
+    }
+
+    /// Moves behind line ends; the line of the first blank line among them.
+    fn skip_blank_lines(&mut self) -> Result<Option<usize>, DataError> {
+        let mut blank = None;
+        while let Some(byte @ (b'\r' | b'\n')) = self.peek()? {
+            if byte == b'\r' || !self.after_return {
+                blank.get_or_insert(self.line);
+            }
+            self.pass_line_end(byte);
+        }
+        Ok(blank)
+    }
+
+    /// Reads a row from its first byte on; `false` at the end of the file.
     fn read(&mut self) -> Result<bool, DataError> {
-        let mut start = usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX);
-        // The reader may stop between the two bytes of a CRLF.
-        if start > 0 && self.bytes.get(start - 1..=start) == Some(b"\r\n") {
-            start += 1;
-        }
-        self.row_start = start;
-        let found = self.reader.read_byte_record(&mut self.record).map_err(|error| {
-            DataError::Format { file: self.file.to_owned(), problem: error.to_string() }
-        })?;
-        // A quote that is never closed makes one cell of all that follows it.
-        let end = usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX);
-        if found && end >= self.bytes.len() {
-            self.check_quotes()?;
-        }
-        Ok(found)
-    }
-
-    /// Refuses a last row that ends inside a quoted cell, by the rules of the `csv` crate: a quote
-    /// opens a cell only as its first byte, two quotes within are one, and what follows the closing
-    /// quote is plain.
-    fn check_quotes(&self) -> Result<(), DataError> {
-        enum At {
-            Start,
-            Plain,
-            /// Since this byte.
-            Quoted(usize),
-            /// Behind a quote within a cell that was opened at this byte.
-            MaybeClosed(usize),
-        }
-        let (mut at, mut column) = (At::Start, 1);
-        for (place, &byte) in self.bytes.iter().enumerate().skip(self.row_start) {
+        self.row.clear();
+        self.ends.clear();
+        self.row_line = self.line;
+        let mut at = At::Start;
+        // Line and column of the last opening quote.
+        let mut quote = (0, 0);
+        let mut empty = true;
+        while let Some(byte) = self.peek()? {
+            empty = false;
             at = match (at, byte) {
-                (At::Quoted(open), b'"') => At::MaybeClosed(open),
-                (At::Quoted(open), _) | (At::MaybeClosed(open), b'"') => At::Quoted(open),
-                (At::Start, b'"') => At::Quoted(place),
+                (At::Quoted, b'\r' | b'\n') => {
+                    self.row.push(byte);
+                    self.pass_line_end(byte);
+                    At::Quoted
+                }
                 (_, b'\r' | b'\n') => {
-                    column = 1;
-                    At::Start
+                    self.pass_line_end(byte);
+                    self.ends.push(self.row.len());
+                    return self.check_size().map(|()| true);
                 }
+                (At::Quoted, b'"') => self.pass(At::MaybeClosed),
+                (At::MaybeClosed, b'"') => {
+                    self.row.push(byte);
+                    self.pass(At::Quoted)
+                }
+                (At::Start, b'"') => {
+                    quote = (self.line, self.ends.len() + 1);
+                    self.pass(At::Quoted)
+                }
+                (At::Quoted, _) => self.take(|byte| matches!(byte, b'"' | b'\r' | b'\n'), at),
                 (_, byte) if byte == self.delimiter => {
-                    column += 1;
-                    At::Start
+                    self.ends.push(self.row.len());
+                    self.pass(At::Start)
                 }
-                _ => At::Plain,
+                _ => {
+                    let delimiter = self.delimiter;
+                    let ends = |byte| matches!(byte, b'\r' | b'\n') || byte == delimiter;
+                    self.take(ends, At::Plain)
+                }
             };
+            self.check_size()?;
         }
-        match at {
-            At::Quoted(open) => Err(DataError::UnclosedQuote {
-                file: self.file.to_owned(),
-                line: self.line_of(open),
-                column,
-            }),
-            _ => Ok(()),
+        if at == At::Quoted {
+            let ((line, column), file) = (quote, self.file().to_owned());
+            return Err(DataError::UnclosedQuote { file, line, column });
         }
+        if !empty {
+            self.ends.push(self.row.len());
+        }
+        Ok(!empty)
     }
 
-    /// Line on which the current row starts.
-    fn line(&self) -> usize {
-        self.line_of(self.row_start)
+    /// Moves behind the next byte, which ends no line.
+    fn pass(&mut self, at: At) -> At {
+        self.buffer.at += 1;
+        self.after_return = false;
+        at
     }
 
-    /// Line on which the header starts, which blank lines may precede.
-    fn header_line(&self) -> usize {
-        let blank = self.bytes.iter().take_while(|&&byte| matches!(byte, b'\r' | b'\n')).count();
-        self.line_of(blank)
+    /// Takes the bytes before the next one that `ends` them into the row, as far as they are here.
+    fn take(&mut self, ends: impl Fn(u8) -> bool, at: At) -> At {
+        let rest = self.buffer.rest();
+        let length = rest.iter().position(|&byte| ends(byte)).unwrap_or(rest.len());
+        self.row.extend_from_slice(&rest[..length]);
+        self.buffer.at += length;
+        self.after_return = false;
+        at
     }
 
-    /// Line of a byte: CRLF, LF and a lone CR all end a line.
-    fn line_of(&self, place: usize) -> usize {
-        let before = &self.bytes[..place.min(self.bytes.len())];
-        let line_feeds = before.iter().filter(|&&byte| byte == b'\n').count();
-        let lone_returns =
-            before.windows(2).filter(|pair| pair[0] == b'\r' && pair[1] != b'\n').count()
-                + usize::from(before.last() == Some(&b'\r'));
-        1 + line_feeds + lone_returns
+    /// Refuses a row that is larger than the limits.
+    fn check_size(&self) -> Result<(), DataError> {
+        let limits = self.content.limits();
+        let (bytes, cells) = (self.row.len() + self.ends.len(), self.ends.len());
+        if bytes as u64 > limits.row_bytes {
+            return Err(self.beyond("row_bytes", limits.row_bytes, "bytes in one row"));
+        }
+        if cells as u64 > limits.row_cells {
+            return Err(self.beyond("row_cells", limits.row_cells, "cells in one row"));
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Cell;
-
-    #[test]
-    fn cells_are_numbers_missing_or_bad() {
-        let cases: [(&[u8], Cell); 22] = [
-            (b"1", Cell::Number(1.0)),
-            (b" -2.5 ", Cell::Number(-2.5)),
-            (b"+3e-2", Cell::Number(0.03)),
-            (b".5", Cell::Number(0.5)),
-            (b"1e-400", Cell::Number(0.0)),
-            (b"", Cell::Missing),
-            (b"  \t", Cell::Missing),
-            (b"NaN", Cell::Missing),
-            (b"nan", Cell::Missing),
-            (b" NA ", Cell::Missing),
-            (b"N/A", Cell::Missing),
-            (b"NULL", Cell::Missing),
-            (b"inf", Cell::Bad),
-            (b"-Infinity", Cell::Bad),
-            (b"-nan", Cell::Bad),
-            (b"1e400", Cell::Bad),
-            (b"1,5", Cell::Bad),
-            (b"0x10", Cell::Bad),
-            (b"1_000", Cell::Bad),
-            (b"abc", Cell::Bad),
-            (b"\xff", Cell::Bad),
-            (b"2020-01-01", Cell::Bad),
-        ];
-        let wrong: Vec<String> = cases
-            .iter()
-            .filter(|(text, expected)| Cell::parse(text) != *expected)
-            .map(|(text, expected)| {
-                format!(
-                    "{:?}: {:?}, not {expected:?}",
-                    String::from_utf8_lossy(text),
-                    Cell::parse(text)
-                )
-            })
-            .collect();
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The one error type of the data side: what was wrong, and in which file, line and column.
 
-use std::io;
+use crate::one_line::write_message;
+use std::{fmt, io};
 
 /// Why data could not be loaded, scaled, split or copied into a batch.
 ///
@@ -10,7 +11,6 @@ use std::io;
 #[non_exhaustive]
 pub enum DataError {
     /// The file could not be opened or read.
-    #[error("{file}: cannot be read: {source}")]
     Read {
         /// The file as it was named by the caller.
         file: String,
@@ -18,7 +18,6 @@ pub enum DataError {
         source: io::Error,
     },
     /// The file begins as gzip but its content cannot be recovered in full.
-    #[error("{file}: gzip cut off or damaged after {bytes} bytes of content: {source}")]
     Gzip {
         /// The file as it was named by the caller.
         file: String,
@@ -28,13 +27,11 @@ pub enum DataError {
         source: io::Error,
     },
     /// The file holds nothing (or nothing but blank lines).
-    #[error("{file}: the file is empty")]
     Empty {
         /// The file as it was named by the caller.
         file: String,
     },
     /// The content is not of the expected kind.
-    #[error("{file}: {problem}")]
     Format {
         /// The file as it was named by the caller.
         file: String,
@@ -42,9 +39,6 @@ pub enum DataError {
         problem: String,
     },
     /// A name in the header that is not UTF-8.
-    #[error(
-        "{file}:{line}: column {column}: the name {text:?} is not UTF-8; save the file as UTF-8"
-    )]
     HeaderEncoding {
         /// The file as it was named by the caller.
         file: String,
@@ -56,7 +50,6 @@ pub enum DataError {
         text: String,
     },
     /// A quoted cell that the rest of the file belongs to.
-    #[error("{file}:{line}: column {column}: the quote that opens this cell is never closed")]
     UnclosedQuote {
         /// The file as it was named by the caller.
         file: String,
@@ -66,15 +59,11 @@ pub enum DataError {
         column: usize,
     },
     /// A header without a single row of data.
-    #[error("{file}: there is a header but no row of data")]
     NoRows {
         /// The file as it was named by the caller.
         file: String,
     },
     /// No column is left to be a series.
-    #[error(
-        "{file}: no series beside the date column `{date}`; is the delimiter {delimiter:?} right?"
-    )]
     NoSeries {
         /// The file as it was named by the caller.
         file: String,
@@ -84,7 +73,6 @@ pub enum DataError {
         delimiter: char,
     },
     /// A row with more or fewer cells than the header (0 for a blank line between rows).
-    #[error("{file}:{line}: the row has {found} cells, the header {expected}")]
     RaggedRow {
         /// The file as it was named by the caller.
         file: String,
@@ -95,22 +83,32 @@ pub enum DataError {
         /// Cells in the header.
         expected: usize,
     },
-    /// A value that is finite where it was read, but not in the precision that is computed in.
-    #[error(
-        "series `{series}`, row {row}: {value:e} standard deviations from the mean is too large for {precision}"
-    )]
+    /// A value that is finite where it was read, but too large to be computed with once it is
+    /// standardised.
     TooLarge {
         /// Name of the series.
         series: String,
         /// The row of the series, from 0.
         row: usize,
+        /// File, line and split, as they are known: empty, or as in ` in f.csv:17 (test)`.
+        place: String,
         /// The standardised value.
         value: f64,
-        /// `f32` or `f64`.
-        precision: &'static str,
+        /// The largest magnitude that is accepted.
+        most: f64,
+    },
+    /// A file that is larger than one of the [`Limits`](crate::data::Limits) of reading.
+    Limit {
+        /// The file as it was named by the caller, with the line where there is one.
+        place: String,
+        /// Which limit, a field of [`Limits`](crate::data::Limits).
+        limit: &'static str,
+        /// The limit.
+        most: u64,
+        /// What is counted, as in `bytes in one row`.
+        what: &'static str,
     },
     /// A cell that is neither a finite number nor a missing value.
-    #[error("{file}:{line}: column {column} (`{name}`): {text:?} is not a finite number")]
     BadCell {
         /// The file as it was named by the caller.
         file: String,
@@ -124,10 +122,6 @@ pub enum DataError {
         text: String,
     },
     /// A missing value, where no fill policy was chosen.
-    #[error(
-        "{file}:{line}: column {column} (`{name}`): the value is missing (the cell is {text:?}); \
-         choose a fill policy to accept missing values"
-    )]
     MissingCell {
         /// The file as it was named by the caller.
         file: String,
@@ -141,7 +135,6 @@ pub enum DataError {
         text: String,
     },
     /// A column without one present value, under a fill policy that needs one.
-    #[error("{file}: column {column} (`{name}`): all {rows} values are missing")]
     AllMissing {
         /// The file as it was named by the caller.
         file: String,
@@ -153,7 +146,6 @@ pub enum DataError {
         rows: usize,
     },
     /// A column asked for by a name that the header does not have.
-    #[error("{file}: there is no column `{name}`; the columns are {available}")]
     UnknownColumn {
         /// The file as it was named by the caller.
         file: String,
@@ -163,7 +155,6 @@ pub enum DataError {
         available: String,
     },
     /// A column asked for by a name that the header has several times.
-    #[error("{file}: `{name}` names the columns {positions}; ask by position, as in `#{first}`")]
     AmbiguousColumn {
         /// The file as it was named by the caller.
         file: String,
@@ -175,10 +166,8 @@ pub enum DataError {
         first: usize,
     },
     /// A setting that contradicts itself or the data.
-    #[error("{0}")]
     InvalidOption(String),
     /// Series whose lengths or names do not go together, or a value that is not finite.
-    #[error("series `{series}`: {problem}")]
     BadSeries {
         /// Name of the series.
         series: String,
@@ -186,7 +175,6 @@ pub enum DataError {
         problem: String,
     },
     /// A series in which no window fits, or whose validation or test split would be empty.
-    #[error("series `{series}` has {length} rows, {needed} are needed: {why}")]
     SeriesTooShort {
         /// Name of the series.
         series: String,
@@ -198,13 +186,77 @@ pub enum DataError {
         why: String,
     },
     /// A buffer, index or permutation that does not fit the data it is used with.
-    #[error("{op}: {problem}")]
     Mismatch {
         /// The operation.
         op: &'static str,
         /// The sizes given and the sizes expected.
         problem: String,
     },
+}
+
+impl DataError {
+    fn text(&self) -> String {
+        match self {
+            Self::Read { file, source, .. } => format!("{file}: cannot be read: {source}"),
+            Self::Gzip { file, bytes, source, .. } => {
+                format!("{file}: gzip cut off or damaged after {bytes} bytes of content: {source}")
+            }
+            Self::Empty { file, .. } => format!("{file}: the file is empty"),
+            Self::Format { file, problem, .. } => format!("{file}: {problem}"),
+            Self::HeaderEncoding { file, line, column, text, .. } => format!(
+                "{file}:{line}: column {column}: the name {text:?} is not UTF-8; \
+                 save the file as UTF-8"
+            ),
+            Self::UnclosedQuote { file, line, column, .. } => format!(
+                "{file}:{line}: column {column}: the quote that opens this cell is never closed"
+            ),
+            Self::NoRows { file, .. } => format!("{file}: there is a header but no row of data"),
+            Self::NoSeries { file, date, delimiter, .. } => format!(
+                "{file}: no series beside the date column `{date}`; is the delimiter \
+                 {delimiter:?} right?"
+            ),
+            Self::RaggedRow { file, line, found, expected, .. } => {
+                format!("{file}:{line}: the row has {found} cells, the header {expected}")
+            }
+            Self::TooLarge { series, row, place, value, most, .. } => format!(
+                "series `{series}`, row {row} (from 0){place}: {value:e} standard deviations from \
+                 the mean; at most {most:e} can be computed with"
+            ),
+            Self::BadCell { file, line, column, name, text, .. } => format!(
+                "{file}:{line}: column {column} (`{name}`): {text:?} is not a finite number"
+            ),
+            Self::MissingCell { file, line, column, name, text, .. } => format!(
+                "{file}:{line}: column {column} (`{name}`): the value is missing (the cell is \
+                 {text:?}); choose a fill policy to accept missing values"
+            ),
+            Self::AllMissing { file, column, name, rows, .. } => {
+                format!("{file}: column {column} (`{name}`): all {rows} values are missing")
+            }
+            Self::UnknownColumn { file, name, available, .. } => {
+                format!("{file}: there is no column `{name}`; the columns are {available}")
+            }
+            Self::AmbiguousColumn { file, name, positions, first, .. } => format!(
+                "{file}: `{name}` names the columns {positions}; ask by position, as in `#{first}`"
+            ),
+            Self::InvalidOption(what) => what.clone(),
+            Self::BadSeries { series, problem, .. } => format!("series `{series}`: {problem}"),
+            Self::SeriesTooShort { series, length, needed, why, .. } => {
+                format!("series `{series}` has {length} rows, {needed} are needed: {why}")
+            }
+            Self::Mismatch { op, problem, .. } => format!("{op}: {problem}"),
+            Self::Limit { place, limit, most, what } => {
+                format!("{place}: more than {most} {what} (limit `{limit}`)")
+            }
+        }
+    }
+}
+
+/// One line without control characters, at most about 500 characters long: names and cells come
+/// from files and may hold anything.
+impl fmt::Display for DataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_message(f, &self.text())
+    }
 }
 
 /// At most 60 characters of `bytes`, for messages; invalid UTF-8 becomes U+FFFD.

@@ -2,29 +2,37 @@
 //!
 //! | from | to | file |
 //! |---|---|---|
-//! | wide CSV, plain or gzip | [`Table`] | `table.rs` (`csv.rs`, `source.rs`, `fill.rs` below it) |
+//! | wide CSV, plain or gzip | [`Table`] | `table.rs` (`csv.rs`, `source.rs`, `fill.rs` below) |
 //! | features and targets | [`Tabular`] | `tabular.rs` |
 //! | IDX files (MNIST) | [`ImageSet`] | `idx.rs` |
+//!
+//! Files are read as streams, row by row, and never beyond their [`Limits`].
 //!
 //! Everything is `f64` here; a batch is filled through a conversion given by the caller. Nothing
 //! here is random: orders and permutations are arguments.
 
+mod cell;
 mod csv;
+mod dates;
 mod error;
 mod examples;
 mod fill;
 mod idx;
+mod limits;
+mod lines;
 mod rows;
 mod scaling;
 mod source;
 mod table;
 mod tabular;
 
-pub use self::csv::MISSING_WORDS;
+pub use self::cell::MISSING_WORDS;
+pub use self::dates::Dates;
 pub use self::error::DataError;
 pub use self::examples::{Examples, Lags, Request, Split};
 pub use self::fill::Fill;
 pub use self::idx::{IdxArray, ImageSet};
+pub use self::limits::Limits;
 pub use self::rows::{RowBatch, RowBuffers, Rows};
 pub use self::scaling::{FitScope, Scaler};
 pub use self::table::{

@@ -1,41 +1,208 @@
-//! Bytes of a file, gunzipped when they are gzip.
+//! Content of a file, piece by piece, gunzipped when it is gzip.
 //!
 //! Gzip is recognised by its first two bytes, not by the file's name: `series.csv` may be
 //! compressed and `series.csv.gz` may have been unpacked by a download tool that kept the name.
+//!
+//! A file is never in memory as a whole. What has been read is counted, as stored and as content,
+//! and compared with the [`Limits`]: a small file of gzip can expand to more than any memory, and a
+//! pipe may never end.
 
-use std::io::Read as _;
+use std::cell::Cell;
+use std::io::{self, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 
+use crate::bounded_file;
 use crate::data::error::DataError;
+use crate::data::limits::Limits;
 
 /// First two bytes of every gzip member (RFC 1952, section 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The file's name as messages show it, and its content, gunzipped if need be.
-pub(super) fn read(path: &Path) -> Result<(String, Vec<u8>), DataError> {
-    let file = path.display().to_string();
-    let bytes =
-        std::fs::read(path).map_err(|source| DataError::Read { file: file.clone(), source })?;
-    let bytes = match gunzip(&file, &bytes)? {
-        Some(content) => content,
-        None => bytes,
-    };
-    Ok((file, bytes))
+/// A reader that counts what went through it.
+struct Counted<R> {
+    inner: R,
+    count: Rc<Cell<u64>>,
 }
 
-/// The content when `bytes` are gzip (all members, one after the other), `None` when they are
-/// something else.
-///
-/// Nothing is returned of a stream that is cut off or whose checksum is wrong.
-pub(super) fn gunzip(file: &str, bytes: &[u8]) -> Result<Option<Vec<u8>>, DataError> {
-    if !bytes.starts_with(&GZIP_MAGIC) {
-        return Ok(None);
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(to)?;
+        self.count.set(self.count.get() + read as u64);
+        Ok(read)
     }
-    let mut content = Vec::new();
-    match MultiGzDecoder::new(bytes).read_to_end(&mut content) {
-        Ok(_) => Ok(Some(content)),
-        Err(source) => Err(DataError::Gzip { file: file.to_owned(), bytes: content.len(), source }),
+}
+
+/// The content of a file, being read.
+pub(super) struct Content<'a> {
+    file: String,
+    limits: Limits,
+    input: Box<dyn Read + 'a>,
+    gzip: bool,
+    /// Bytes of the file that were read.
+    stored: Rc<Cell<u64>>,
+    /// Bytes of content that were read.
+    content: u64,
+}
+
+impl Content<'static> {
+    /// Opens a regular file or a pipe.
+    pub(super) fn open(path: &Path, limits: Limits) -> Result<Self, DataError> {
+        let file = path.display().to_string();
+        match bounded_file::open(path, limits.file_bytes) {
+            Ok((opened, _)) => Self::new(file, opened, limits),
+            Err(source) => Err(DataError::Read { file, source }),
+        }
+    }
+}
+
+impl<'a> Content<'a> {
+    /// Content in memory; `file` names it in messages.
+    pub(super) fn of_bytes(file: &str, bytes: &'a [u8], limits: Limits) -> Result<Self, DataError> {
+        Self::new(file.to_owned(), bytes, limits)
+    }
+
+    fn new(file: String, input: impl Read + 'a, limits: Limits) -> Result<Self, DataError> {
+        let stored = Rc::new(Cell::new(0));
+        let mut input = Counted { inner: input, count: Rc::clone(&stored) };
+        let mut start = Vec::with_capacity(GZIP_MAGIC.len());
+        if let Err(source) = input.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut start) {
+            return Err(DataError::Read { file, source });
+        }
+        let gzip = start == GZIP_MAGIC;
+        let whole = io::Cursor::new(start).chain(input);
+        let input: Box<dyn Read + 'a> = match gzip {
+            true => Box::new(MultiGzDecoder::new(whole)),
+            false => Box::new(whole),
+        };
+        Ok(Self { file, limits, input, gzip, stored, content: 0 })
+    }
+
+    /// The file's name as messages show it.
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The limits it is read with.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Fills `to` from the start with what comes next; less than its length at the end alone.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Read`]; [`DataError::Gzip`] for a stream that is cut off or whose checksum is
+    /// wrong; [`DataError::Limit`].
+    pub(super) fn fill(&mut self, to: &mut [u8]) -> Result<usize, DataError> {
+        let mut filled = 0;
+        while filled < to.len() {
+            match self.input.read(&mut to[filled..]) {
+                Ok(0) => break,
+                Ok(read) => {
+                    filled += read;
+                    self.content += read as u64;
+                    self.check()?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) if self.gzip => {
+                    let (file, bytes) = (self.file.clone(), self.content as usize);
+                    return Err(DataError::Gzip { file, bytes, source });
+                }
+                Err(source) => return Err(DataError::Read { file: self.file.clone(), source }),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// All that is left.
+    ///
+    /// # Errors
+    ///
+    /// As [`Content::fill`].
+    #[cfg(test)]
+    fn rest(&mut self) -> Result<Vec<u8>, DataError> {
+        let (mut all, mut piece) = (Vec::new(), [0; 1000]);
+        loop {
+            let read = self.fill(&mut piece)?;
+            all.extend_from_slice(&piece[..read]);
+            if read < piece.len() {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), DataError> {
+        let Limits { file_bytes, content_bytes, expansion, .. } = self.limits;
+        let (stored, content) = (self.stored.get(), self.content);
+        let limit = |limit, most, what| {
+            Err(DataError::Limit { place: self.file.clone(), limit, most, what })
+        };
+        if stored > file_bytes {
+            return limit("file_bytes", file_bytes, "bytes");
+        }
+        if content > content_bytes {
+            return limit("content_bytes", content_bytes, "bytes of content");
+        }
+        let expanded = content.saturating_sub(Limits::FREE_EXPANSION);
+        if self.gzip && expanded > stored.saturating_mul(expansion) {
+            return limit("expansion", expansion, "bytes of content for each byte of gzip");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write as _;
+
+    fn gzip_of_zeros(bytes: u64) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        io::copy(&mut io::repeat(b'0').take(bytes), &mut encoder).unwrap();
+        encoder.flush().unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn gzip_expands_up_to_the_ratio() {
+        let limits = Limits::default();
+        let read = |bytes: &[u8], limits| {
+            let mut content = Content::of_bytes("f", bytes, limits)?;
+            let (mut total, mut piece) = (0, vec![0; 1 << 16]);
+            loop {
+                match content.fill(&mut piece)? {
+                    0 => return Ok(total),
+                    read => total += read as u64,
+                }
+            }
+        };
+        let free = Limits::FREE_EXPANSION;
+        let small = gzip_of_zeros(free);
+        assert!(small.len() < 100_000, "{}", small.len());
+        assert_eq!(read(&small, limits).ok(), Some(free));
+        let error: DataError = read(&gzip_of_zeros(2 * free), limits).unwrap_err();
+        let expected =
+            "f: more than 200 bytes of content for each byte of gzip (limit `expansion`)";
+        assert_eq!(error.to_string(), expected);
+        let wide = Limits { expansion: 1100, ..limits };
+        assert_eq!(read(&gzip_of_zeros(2 * free), wide).ok(), Some(2 * free));
+        let error = read(&small, Limits { content_bytes: 1000, ..limits }).unwrap_err();
+        let expected = "f: more than 1000 bytes of content (limit `content_bytes`)";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn stored_bytes_are_counted_where_no_length_is_known() {
+        let limits = Limits { file_bytes: 10, ..Limits::default() };
+        let mut endless = Content::new("pipe".to_owned(), io::repeat(b'1'), limits).unwrap();
+        let error = endless.rest().unwrap_err().to_string();
+        assert_eq!(error, "pipe: more than 10 bytes (limit `file_bytes`)");
+        let mut exact = Content::new("pipe".to_owned(), &[b'1'; 10][..], limits).unwrap();
+        assert_eq!(exact.rest().unwrap(), [b'1'; 10]);
     }
 }

@@ -1,12 +1,18 @@
 //! Time series in wide form: one row per time step, one column per series.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
-use crate::data::csv::{Cell, CsvFile};
+use crate::data::cell::Cell;
+use crate::data::csv::CsvFile;
+use crate::data::dates::Dates;
 use crate::data::error::DataError;
 use crate::data::fill::{Fill, fill};
-use crate::data::source;
+use crate::data::limits::Limits;
+use crate::data::lines::Lines;
+use crate::data::source::Content;
+use crate::one_line::one_line;
 
 /// Header names (in any case) by which a first column is taken for the date column.
 pub const DATE_NAMES: [&str; 5] = ["date", "time", "timestamp", "datetime", "ds"];
@@ -40,6 +46,8 @@ pub struct TableOptions {
     pub fill: Fill,
     /// Numbers that stand for a missing value.
     pub sentinels: Vec<f64>,
+    /// How much is read.
+    pub limits: Limits,
 }
 
 impl Default for TableOptions {
@@ -50,6 +58,7 @@ impl Default for TableOptions {
             delimiter: b',',
             fill: Fill::Error,
             sentinels: Vec::new(),
+            limits: Limits::default(),
         }
     }
 }
@@ -91,7 +100,8 @@ impl LoadReport {
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for column in &self.columns {
-            let ColumnReport { name, filled, sentinels, longest_gap, suspicious } = column;
+            let ColumnReport { filled, sentinels, longest_gap, suspicious, .. } = column;
+            let name = one_line(&column.name);
             if *filled > 0 {
                 writeln!(
                     f,
@@ -116,13 +126,14 @@ impl fmt::Display for LoadReport {
 pub struct Table {
     /// The text of the date column, row by row, as it stands in the file. Labels only: nothing
     /// is required of their form.
-    pub dates: Option<Vec<String>>,
+    pub dates: Option<Dates>,
     /// Names of the series.
     pub names: Vec<String>,
     /// Values, one vector for each series.
     pub columns: Vec<Vec<f64>>,
     /// What was filled and what looks suspicious.
     pub report: LoadReport,
+    lines: Lines,
 }
 
 impl Table {
@@ -157,7 +168,7 @@ impl Table {
             ..ColumnReport::default()
         });
         let report = LoadReport { columns: columns_report.collect() };
-        Ok(Self { dates: None, names, columns, report })
+        Ok(Self { dates: None, names, columns, report, lines: Lines::default() })
     }
 
     /// Reads a wide delimited file, plain or gzip.
@@ -168,12 +179,12 @@ impl Table {
     /// [`DataError::Format`], [`DataError::Empty`], [`DataError::NoRows`],
     /// [`DataError::NoSeries`]); the header, a row or a cell is bad ([`DataError::HeaderEncoding`],
     /// [`DataError::UnclosedQuote`], [`DataError::RaggedRow`], [`DataError::BadCell`],
-    /// [`DataError::MissingCell`], [`DataError::AllMissing`], with file, line and column); a column asked for is not there ([`DataError::UnknownColumn`],
-    /// [`DataError::AmbiguousColumn`]); the options contradict themselves
+    /// [`DataError::MissingCell`], [`DataError::AllMissing`], with file, line and column); a column
+    /// asked for is not there ([`DataError::UnknownColumn`], [`DataError::AmbiguousColumn`]); the
+    /// file is larger than its limits ([`DataError::Limit`]); the options contradict themselves
     /// ([`DataError::InvalidOption`]).
     pub fn load(path: impl AsRef<Path>, options: &TableOptions) -> Result<Self, DataError> {
-        let (file, bytes) = source::read(path.as_ref())?;
-        Self::parse(&file, &bytes, options)
+        Self::parse(Content::open(path.as_ref(), options.limits)?, options)
     }
 
     /// Reads the content of a wide delimited file, plain or gzip; `file` names it in messages.
@@ -194,10 +205,7 @@ impl Table {
     ///
     /// As for [`Table::load`].
     pub fn from_bytes(file: &str, bytes: &[u8], options: &TableOptions) -> Result<Self, DataError> {
-        match source::gunzip(file, bytes)? {
-            Some(content) => Self::parse(file, &content, options),
-            None => Self::parse(file, bytes, options),
-        }
+        Self::parse(Content::of_bytes(file, bytes, options.limits)?, options)
     }
 
     /// Number of rows.
@@ -205,25 +213,43 @@ impl Table {
         self.columns.first().map_or(0, Vec::len)
     }
 
-    fn parse(file: &str, bytes: &[u8], options: &TableOptions) -> Result<Self, DataError> {
+    /// Where a row (counted from 0) stands, as `file:line`; `None` for a table that was not read
+    /// from a file.
+    #[must_use]
+    pub fn place(&self, row: usize) -> Option<String> {
+        self.lines.place(row)
+    }
+
+    fn parse(content: Content<'_>, options: &TableOptions) -> Result<Self, DataError> {
         options.check()?;
-        let mut csv = CsvFile::open(file, bytes, options.delimiter)?;
+        let mut csv = CsvFile::open(content, options.delimiter)?;
         let date = options.date_column(&csv)?;
         let selected = options.series_columns(&csv, date)?;
         let mut table = Self {
-            dates: date.map(|_| Vec::new()),
+            dates: date.map(|_| Dates::new()),
             names: selected.iter().map(|&column| csv.names()[column].clone()).collect(),
             columns: vec![Vec::new(); selected.len()],
             report: LoadReport::default(),
+            lines: Lines::new(csv.file()),
         };
         table.report.columns = table
             .names
             .iter()
             .map(|name| ColumnReport { name: name.clone(), ..ColumnReport::default() })
             .collect();
+        let Limits { rows: most, cells, .. } = options.limits;
+        let mut rows = 0;
         while csv.next_row()? {
+            if rows as u64 >= most {
+                return Err(csv.beyond("rows", most, "rows of data"));
+            }
+            if (rows as u64 + 1).saturating_mul(selected.len() as u64) > cells {
+                return Err(csv.beyond("cells", cells, "numbers in all series"));
+            }
+            table.lines.push(rows, csv.line());
+            rows += 1;
             if let (Some(date), Some(dates)) = (date, &mut table.dates) {
-                dates.push(String::from_utf8_lossy(csv.cell(date).trim_ascii()).into_owned());
+                dates.push(&String::from_utf8_lossy(csv.cell(date).trim_ascii()));
             }
             let series = table.columns.iter_mut().zip(&mut table.report.columns);
             for (&column, (values, report)) in selected.iter().zip(series) {
@@ -231,12 +257,15 @@ impl Table {
             }
         }
         if table.rows() == 0 {
-            return Err(DataError::NoRows { file: file.to_owned() });
+            return Err(DataError::NoRows { file: csv.file().to_owned() });
         }
+        // Columns grow by doubling.
+        table.columns.iter_mut().for_each(Vec::shrink_to_fit);
+        table.dates.iter_mut().for_each(Dates::shrink);
         let series = table.columns.iter_mut().zip(&mut table.report.columns);
         for (&column, (values, report)) in selected.iter().zip(series) {
             let filled = fill(values, options.fill).ok_or_else(|| DataError::AllMissing {
-                file: file.to_owned(),
+                file: csv.file().to_owned(),
                 column: column + 1,
                 name: report.name.clone(),
                 rows: values.len(),
@@ -297,9 +326,10 @@ impl TableOptions {
             return Err(DataError::InvalidOption("no column is selected".to_owned()));
         }
         let mut selected = Vec::with_capacity(wanted.len());
+        let mut taken = HashSet::with_capacity(wanted.len());
         for name in wanted {
             let column = csv.column(name)?;
-            if selected.contains(&column) {
+            if !taken.insert(column) {
                 let what = format!("column `{name}` is selected twice");
                 return Err(DataError::InvalidOption(what));
             }

@@ -1,12 +1,14 @@
 //! What a run writes: files that are whole or not there, weights and the state of controllers.
 
 pub(crate) mod atomic_file;
+mod bounded;
 mod run_files;
 pub mod store;
 pub(crate) mod tensors;
 pub(crate) mod weights_file;
 
 pub use atomic_file::write_atomically;
+pub use bounded::read_bounded;
 pub use run_files::RunFiles;
 pub use tensors::Tensors;
 pub use weights_file::{load_control, load_weights, save_control, save_weights};

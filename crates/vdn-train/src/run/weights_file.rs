@@ -2,11 +2,26 @@
 
 use crate::error::TrainError;
 use crate::run::atomic_file::write_atomically;
+use crate::run::bounded::read_bounded;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::HashSet;
 use std::path::Path;
 use vdn_model::Parameters;
 use vdn_model::controllers::ControlState;
 use vdn_tensor::Element;
+
+/// The largest file of controllers' state that is read: 64 MiB, 8 million numbers.
+const MOST_CONTROL_BYTES: u64 = 64 << 20;
+
+/// The largest file that can hold these parameters: eight bytes for each number, and for each
+/// parameter its name, six times as long where it is escaped, with room for shape and offsets.
+fn most_bytes<T: Element>(parameters: &Parameters<T>) -> u64 {
+    let of = |p: &vdn_model::Parameter<T>| {
+        let numbers = p.tensor().shape().numel() as u64;
+        numbers.saturating_mul(8).saturating_add(6 * p.name().len() as u64 + 512)
+    };
+    parameters.iter().map(of).fold(4096, u64::saturating_add)
+}
 
 /// Writes all parameters to `path`, under their names, in their own precision, little-endian.
 ///
@@ -39,12 +54,13 @@ pub(crate) fn weights_bytes<T: Element>(
 ///
 /// # Errors
 /// The file cannot be read, is not a safetensors file, or does not fit the model: the first parameter that is missing,
-/// superfluous, of another shape or precision, or not finite, is named. `parameters` are unchanged then.
+/// superfluous, of another shape or precision, or not finite, is named; a file that is too large for these parameters
+/// is refused before it is read. `parameters` are unchanged then.
 pub fn load_weights<T: Element>(
     parameters: &mut Parameters<T>,
     path: &Path,
 ) -> Result<(), TrainError> {
-    let file = std::fs::read(path).map_err(TrainError::io(path))?;
+    let file = read_bounded(path, most_bytes(parameters))?;
     let tensors = SafeTensors::deserialize(&file).map_err(|e| TrainError::format(path, e))?;
     let mut loaded: Vec<Vec<T>> = Vec::new();
     for parameter in parameters.iter() {
@@ -63,7 +79,8 @@ pub fn load_weights<T: Element>(
         }
         loaded.push(data);
     }
-    if let Some(name) = tensors.names().iter().find(|name| parameters.find(name).is_none()) {
+    let known: HashSet<&str> = parameters.iter().map(|p| p.name()).collect();
+    if let Some(name) = tensors.names().iter().find(|name| !known.contains(**name)) {
         return Err(TrainError::format(
             path,
             format!("parameter {name}: the model has none of this name"),
@@ -100,15 +117,19 @@ pub(crate) fn control_bytes(state: &ControlState, path: &Path) -> Result<Vec<u8>
 /// Reads a state that [`save_control`] wrote.
 ///
 /// # Errors
-/// The file cannot be read, or holds something else.
+/// The file cannot be read, is larger than 64 MiB, or holds something else or a number that is not finite.
 pub fn load_control(path: &Path) -> Result<ControlState, TrainError> {
-    let file = std::fs::read(path).map_err(TrainError::io(path))?;
+    let file = read_bounded(path, MOST_CONTROL_BYTES)?;
     let tensors = SafeTensors::deserialize(&file).map_err(|e| TrainError::format(path, e))?;
     let mut state = ControlState::new();
     for (name, view) in tensors.tensors() {
         let values: Option<Vec<f64>> = numbers(view.dtype(), view.data());
         let values = values
             .ok_or_else(|| TrainError::format(path, format!("{name} holds {:?}", view.dtype())))?;
+        if let Some(element) = values.iter().position(|x| !x.is_finite()) {
+            let reason = format!("{name}: element {element} is {}, not finite", values[element]);
+            return Err(TrainError::format(path, reason));
+        }
         state.put(name, &values);
     }
     Ok(state)
@@ -192,5 +213,64 @@ mod tests {
         }
         std::fs::write(&path, b"not a weights file").unwrap();
         assert!(load_weights(&mut parameters(1.0), &path).is_err());
+    }
+
+    #[test]
+    fn states_of_controllers_that_are_not_finite_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.safetensors");
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let mut state = ControlState::new();
+            state.put("lambda", &[1.0, 2.0]);
+            save_control(&state, &path).unwrap();
+            assert_eq!(load_control(&path).unwrap(), state);
+            state.put("multiplier", &[0.5, value]);
+            save_control(&state, &path).unwrap();
+            let error = load_control(&path).unwrap_err().to_string();
+            let expected = format!("multiplier: element 1 is {value}, not finite");
+            assert!(error.ends_with(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn headers_that_ask_for_more_than_the_file_holds_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("weights.safetensors");
+        let headers = [
+            r#"{"layer.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}"#,
+            r#"{"layer.weight":{"dtype":"F32","shape":[0,9,2305843009213693952],"data_offsets":[0,0]}}"#,
+            r#"{"a":{"dtype":"F64","shape":[9223372036854775807,9],"data_offsets":[0,8]}}"#,
+            r#"{"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,0]}}"#,
+            r#"{"a":{"dtype":"F64","shape":[1],"data_offsets":[8,0]}}"#,
+            r#"{"a":{"dtype":"F64","shape":[1],"data_offsets":[0,18446744073709551615]}}"#,
+        ];
+        let lengths = |header: &str| [header.len() as u64, 1 << 40, u64::MAX];
+        for header in headers {
+            for length in lengths(header) {
+                let mut bytes = length.to_le_bytes().to_vec();
+                bytes.extend_from_slice(header.as_bytes());
+                std::fs::write(&path, &bytes).unwrap();
+                assert!(load_weights(&mut parameters(1.0), &path).is_err(), "{header} {length}");
+                // A tensor without numbers is a state without numbers.
+                if let Ok(state) = load_control(&path) {
+                    assert!(state.iter().all(|(_, values)| values.is_empty()), "{header}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn files_larger_than_the_model_are_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("weights.safetensors");
+        let mut large = Parameters::new();
+        large.add("layer.weight", Tensor::full([200, 300], 1.0_f32));
+        save_weights(&large, &path).unwrap();
+        let error = load_weights(&mut parameters(1.0), &path).unwrap_err().to_string();
+        assert!(error.contains("the file holds 240") && error.contains("at most 5"), "{error}");
+        // A sparse file takes no space, and is refused by its length.
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(load_weights(&mut parameters(1.0), &path).is_err());
+        assert!(load_control(&path).is_err());
     }
 }

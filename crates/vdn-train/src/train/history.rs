@@ -393,14 +393,15 @@ pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
 /// # Errors
 /// The file cannot be read.
 pub fn read_losses(path: &Path) -> Result<Option<(Vec<f64>, usize)>, TrainError> {
-    let mut reader = csv::Reader::from_path(path).map_err(|e| TrainError::format(path, e))?;
-    let names = reader.headers().map_err(|e| TrainError::format(path, e))?.clone();
-    let place = |name: &str| names.iter().position(|column| column == name);
+    let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let place = |name: &str| names.iter().position(|&column| column == name);
     let (Some(loss), Some(best)) = (place("loss"), place("best")) else { return Ok(None) };
     let (mut losses, mut kept) = (Vec::new(), None);
-    for record in reader.records() {
-        let record = record.map_err(|e| TrainError::format(path, e))?;
-        let number = |column| record.get(column).and_then(|cell| cell.parse().ok());
+    for line in lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        let number = |column: usize| cells.get(column).and_then(|cell| cell.parse().ok());
         if number(best) == Some(1.0) {
             kept = Some(losses.len());
         }

@@ -24,6 +24,7 @@
 
 use crate::error::TrainError;
 use crate::run::atomic_file::write_atomically;
+use crate::run::read_bounded;
 use std::path::{Path, PathBuf};
 use vdn_model::controllers::EnergyBand;
 use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, Living, Reason, Seen};
@@ -45,6 +46,10 @@ pub const UNIT_MEASURES: [&str; 11] = [
 
 /// Those of a layer without bands: all but the last two.
 const WITHOUT_BANDS: usize = UNIT_MEASURES.len() - 2;
+
+/// The most units of a layer, as configurations have it, and the largest file that is read: 4 GiB.
+const MOST_UNITS: usize = 1 << 24;
+const MOST_BYTES: u64 = 4 << 30;
 
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
 
@@ -250,12 +255,25 @@ impl UnitHistory {
         bytes
     }
 
-    /// Reads the file.
+    /// Reads the file of a layer of so many units.
+    ///
+    /// # Errors
+    /// Those of [`UnitHistory::read`]; the file is that of another number of units.
+    pub fn read_of(path: &Path, units: usize) -> Result<Self, TrainError> {
+        let history = Self::read(path)?;
+        if history.units != units {
+            let reason = format!("has {} units, the model's layer has {units}", history.units);
+            return Err(TrainError::format(path, reason));
+        }
+        Ok(history)
+    }
+
+    /// Reads the file; [`UnitHistory::read_of`] also compares it with the model.
     ///
     /// # Errors
     /// It cannot be read, or is not what [`UnitHistory::write`] writes.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
+        let bytes = read_bounded(path, MOST_BYTES)?;
         let refuse = |reason: &str| TrainError::format(path, reason);
         let not_ours = "is not an array of 32-bit numbers as this program writes it";
         let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| refuse(not_ours))?;
@@ -278,6 +296,10 @@ impl UnitHistory {
                 UNIT_MEASURES.len()
             )));
         }
+        // Without epochs the length says nothing of the units.
+        if units > MOST_UNITS {
+            return Err(refuse(&format!("has {units} units, at most {MOST_UNITS} are possible")));
+        }
         let numbers = epochs.checked_mul(measures).and_then(|n| n.checked_mul(units));
         if numbers.and_then(|n| n.checked_mul(4)) != Some(data.len()) {
             return Err(refuse("does not hold as many numbers as its shape says"));
@@ -288,156 +310,4 @@ impl UnitHistory {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use vdn_model::UnitStatistics;
-    use vdn_model::diagnostics::{EpochView, Evidence, LayerContext, RowCounts, UnitBudget, Watch};
-
-    fn epoch(spread: f64) -> (Diagnostics, Living) {
-        epoch_in(spread, None)
-    }
-
-    fn epoch_in(spread: f64, band: Option<&EnergyBand>) -> (Diagnostics, Living) {
-        let mut statistics = UnitStatistics::new();
-        statistics.merge(8, &[0.0, 1.0], &[spread, 0.0], &[0.0, 0.0], &[0.0, 0.0]);
-        let context = LayerContext {
-            label: "layer",
-            latent_dims: 1,
-            beta: &[1e-4, 2e-4],
-            band,
-            prior_variance: &[],
-        };
-        let found = Diagnostics::new(&statistics, &RowCounts::new(2, 1), &context).unwrap();
-        let living = Living::new(
-            &Evidence::new(&found),
-            &CollapseThresholds::default(),
-            &UnitBudget::default(),
-        );
-        (found, living)
-    }
-
-    #[test]
-    fn what_is_written_is_read_and_is_what_numpy_expects() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("units.npy");
-        let mut history = UnitHistory::new(2);
-        let (first, living) = epoch(0.4);
-        history.push(&first, &living, None);
-        let (second, living) = epoch(0.5);
-        history.push(&second, &living, Some(&[0.25, 0.0]));
-        history.write(&path).unwrap();
-        let bytes = std::fs::read(&path).unwrap();
-        let data = 2 * 9 * 2 * 4;
-        assert_eq!((bytes.len() - data) % 64, 0);
-        assert_eq!(bytes[bytes.len() - data - 1], b'\n');
-        let read = UnitHistory::read(&path).unwrap();
-        assert_eq!((read.epochs(), read.units()), (2, 2));
-        let of = |epoch, name| read.get(epoch, UnitHistory::measure(name).unwrap()).unwrap();
-        assert_eq!(of(0, "rate"), [(0.5 * 1.4_f64.ln()) as f32, 0.0]);
-        assert_eq!(of(1, "energy"), [0.5, 1.0]);
-        assert_eq!(of(1, "beta"), [1e-4, 2e-4]);
-        assert!(of(0, "drift")[0].is_nan());
-        assert_eq!(of(1, "drift"), [0.25, 0.0]);
-        let frozen = vdn_model::diagnostics::CollapseMode::Frozen;
-        assert_eq!(of(1, "state"), [0.0, f32::from(Reason::Collapse(frozen).code())]);
-        assert_eq!((read.get(2, 0), read.get(0, 9), read.has_bands()), (None, None, false));
-    }
-
-    #[test]
-    fn bounds_of_bands_are_kept_of_layers_that_have_them() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("units.npy");
-        let mut history = UnitHistory::new(2);
-        for scale in [1.0, 1.5] {
-            let band = EnergyBand { lo: vec![0.25 * scale, 0.5], hi: vec![0.5 * scale, 4.0] };
-            let (found, living) = epoch_in(0.4, Some(&band));
-            history.push(&found, &living, None);
-        }
-        history.write(&path).unwrap();
-        let bytes = std::fs::read(&path).unwrap();
-        assert!(String::from_utf8_lossy(&bytes[10..80]).contains("(2, 11, 2)"));
-        let read = UnitHistory::read(&path).unwrap();
-        assert_eq!((read.epochs(), read.units()), (2, 2));
-        assert!(read.has_bands());
-        let [energy, low, high] = read.energy_and_band(1).unwrap();
-        assert_eq!((energy, low, high), (&[0.4, 1.0][..], &[0.375, 0.5][..], &[0.75, 4.0][..]));
-        assert_eq!(read.energy_and_band(2), None);
-        let mut without = UnitHistory::new(2);
-        let (found, living) = epoch(0.4);
-        without.push(&found, &living, None);
-        assert_eq!((without.has_bands(), without.energy_and_band(0)), (false, None));
-    }
-
-    #[test]
-    fn what_training_saw_is_seen_again() {
-        let thresholds = CollapseThresholds::default();
-        let mut watch = Watch::new(thresholds, UnitBudget::default());
-        let mut history = UnitHistory::new(2);
-        let mut losses = Vec::new();
-        for (epoch, spread) in [0.5, 0.9, 1.6, 2.8, 5.0, 5.1].into_iter().enumerate() {
-            let mut statistics = UnitStatistics::new();
-            statistics.merge(8, &[0.0, 1.0], &[spread, 0.2], &[0.0, 0.0], &[0.0, 0.0]);
-            let context = LayerContext {
-                label: "layer",
-                latent_dims: 1,
-                beta: &[1e-4, 2e-4],
-                band: None,
-                prior_variance: &[],
-            };
-            let diagnostics =
-                Diagnostics::new(&statistics, &RowCounts::new(2, 1), &context).unwrap();
-            losses.push(1.0 - 0.1 * epoch as f64);
-            let living = watch.epoch(&EpochView {
-                statistics: &statistics,
-                diagnostics: &diagnostics,
-                loss: losses[epoch],
-                rate_given_past: None,
-                unit_use: None,
-            });
-            history.push(&diagnostics, &living, watch.seen().drift.as_deref());
-            let (found, truth) = (history.seen(epoch, &losses, &thresholds), watch.seen());
-            assert_eq!(found.growing, truth.growing, "epoch {epoch}");
-            assert_eq!(found.loss_change, truth.loss_change);
-            for (found, truth) in
-                [(&found.drift, &truth.drift), (&found.mean_drift, &truth.mean_drift)]
-            {
-                assert_eq!(found.is_some(), truth.is_some(), "epoch {epoch}");
-                let pairs = found.iter().flatten().zip(truth.iter().flatten());
-                // Rounded to single precision.
-                pairs.for_each(|(a, b)| assert!((a - b).abs() <= 1e-7 * b.abs(), "{a} {b}"));
-            }
-        }
-        assert_eq!(history.seen(4, &losses, &thresholds).growing, Some(vec![true, false]));
-    }
-
-    #[test]
-    fn other_files_are_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("units.npy");
-        let mut history = UnitHistory::new(2);
-        let (found, living) = epoch(0.4);
-        history.push(&found, &living, None);
-        history.write(&path).unwrap();
-        let good = std::fs::read(&path).unwrap();
-        let edits: [fn(&mut Vec<u8>); 5] = [
-            |bytes| bytes.truncate(5),
-            |bytes| bytes.truncate(9),
-            |bytes| bytes.truncate(bytes.len() - 1),
-            |bytes| {
-                let text = String::from_utf8_lossy(&bytes[10..80]).replace("<f4", "<f8");
-                bytes[10..80].copy_from_slice(text.as_bytes());
-            },
-            |bytes| {
-                let text = String::from_utf8_lossy(&bytes[10..80]).replace("1, 9,", "1, 8,");
-                bytes[10..80].copy_from_slice(text.as_bytes());
-            },
-        ];
-        for (i, edit) in edits.iter().enumerate() {
-            let mut bytes = good.clone();
-            edit(&mut bytes);
-            std::fs::write(&path, &bytes).unwrap();
-            let message = UnitHistory::read(&path).map(|_| ()).unwrap_err().to_string();
-            assert!(message.contains("units.npy"), "{i}: {message}");
-        }
-    }
-}
+mod tests;

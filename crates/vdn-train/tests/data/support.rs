@@ -34,6 +34,9 @@ pub(crate) fn select(columns: &[&str]) -> TableOptions {
 
 /// Names, dates (`-` without a date column) and values in one line.
 pub(crate) fn summary(table: &Table) -> String {
-    let dates = table.dates.as_ref().map_or("-".to_owned(), |dates| dates.join(","));
+    let dates = table
+        .dates
+        .as_ref()
+        .map_or("-".to_owned(), |dates| dates.iter().collect::<Vec<_>>().join(","));
     format!("{} | {dates} | {:?}", table.names.join(","), table.columns)
 }

@@ -1,6 +1,6 @@
 //! Errors of storing and loading a run. Every message is one line that names the file.
 
-use super::one_line::one_line;
+use crate::one_line::one_line;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use thiserror::Error;

@@ -50,10 +50,10 @@ mod file_system;
 mod interrupt;
 mod lock;
 mod manifest;
-mod one_line;
 mod sections;
 mod store;
 
+pub use crate::one_line::one_line;
 pub use append_log::{AppendLog, LogMark};
 pub use atomic_file::{remove_stale_temporaries, write_atomically};
 pub use checkpoint_config::{CheckpointConfig, CheckpointReason, Moment};
@@ -66,6 +66,5 @@ pub use file_system::{FileSystem, ReadableFile, WritableFile};
 pub use interrupt::Interrupt;
 pub use lock::{LOCK_FILE, RunLock};
 pub use manifest::{FileStamp, MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, new_run_id};
-pub use one_line::one_line;
 pub use sections::Sections;
 pub use store::{CHECKPOINTS, CheckpointStore, Latest, Saved};

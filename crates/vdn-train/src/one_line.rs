@@ -1,7 +1,12 @@
 //! Text from outside, made safe to print: one line, of bounded length, without control characters.
 
+use std::fmt;
+
 /// The longest text that [`one_line`] returns, in characters.
 const LONGEST: usize = 300;
+
+/// The longest message of an error of this library, in characters.
+pub(crate) const LONGEST_MESSAGE: usize = 500;
 
 /// Escapes control characters and shortens `text` to 300 characters, with an ellipsis in the
 /// middle.
@@ -11,7 +16,7 @@ const LONGEST: usize = 300;
 /// change the direction of writing could make a message read differently from what it says.
 ///
 /// ```
-/// use vdn_train::run::store::one_line;
+/// use vdn_train::one_line;
 ///
 /// assert_eq!(one_line("weights"), "weights");
 /// assert_eq!(one_line("a\nb\u{1b}[2J"), r"a\nb\u{1b}[2J");
@@ -21,15 +26,27 @@ const LONGEST: usize = 300;
 /// ```
 #[must_use]
 pub fn one_line(text: &str) -> String {
-    // An escaped character is at least one character long, so `LONGEST` characters from each end
+    shortened(text, LONGEST)
+}
+
+/// Formats the message of an error as one line of at most [`LONGEST_MESSAGE`] characters.
+///
+/// This is the one place where the errors of this crate become text. A message that was made here
+/// before, of an error inside another one, passes unchanged.
+pub(crate) fn write_message(f: &mut fmt::Formatter<'_>, message: &str) -> fmt::Result {
+    f.write_str(&shortened(message, LONGEST_MESSAGE))
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    // An escaped character is at least one character long, so `longest` characters from each end
     // decide the result, and a huge text costs no more than a short one.
-    let front: Vec<char> = text.chars().take(LONGEST + 1).flat_map(escaped).collect();
-    if text.chars().nth(LONGEST).is_none() && front.len() <= LONGEST {
+    let front: Vec<char> = text.chars().take(longest + 1).flat_map(escaped).collect();
+    if text.chars().nth(longest).is_none() && front.len() <= longest {
         return front.into_iter().collect();
     }
     let back: Vec<char> =
-        text.chars().rev().take(LONGEST).flat_map(|c| escaped(c).into_iter().rev()).collect();
-    let (head, tail) = (LONGEST / 2, LONGEST - LONGEST / 2 - 1);
+        text.chars().rev().take(longest).flat_map(|c| escaped(c).into_iter().rev()).collect();
+    let (head, tail) = (longest / 2, longest - longest / 2 - 1);
     let tail = back.iter().take(tail).rev();
     front.iter().take(head).chain(std::iter::once(&'…')).chain(tail).collect()
 }

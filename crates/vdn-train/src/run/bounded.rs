@@ -1,0 +1,26 @@
+//! Files of a run, read whole, of a size that the caller knows to be the largest.
+
+use crate::bounded_file;
+use crate::error::TrainError;
+use std::path::Path;
+
+/// Reads a file of at most `most` bytes: a regular file or a pipe.
+///
+/// The size is compared with the limit before anything is read, so that a file which is not what
+/// it should be cannot take all memory.
+///
+/// ```
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("scaler.json");
+/// std::fs::write(&path, "{}")?;
+/// assert_eq!(vdn_train::read_bounded(&path, 1 << 20)?, b"{}");
+/// let error = vdn_train::read_bounded(&path, 1).unwrap_err().to_string();
+/// assert!(error.ends_with("scaler.json: the file holds 2 bytes, at most 1 are read"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The file cannot be read, is larger, or is a directory or a device; the error names it.
+pub fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, TrainError> {
+    bounded_file::read(path, most).map_err(TrainError::io(path))
+}
