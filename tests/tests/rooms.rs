@@ -28,7 +28,10 @@ fn files(folder: &Path, to: &mut Vec<PathBuf>) {
 /// The code of a file: no comments, no unit tests.
 fn code(text: &str) -> String {
     let own = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    own.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ")
+    own.lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The leaves of a tree of imports: `a::{b, c::{d, e}}` gives `a::b`, `a::c::d`, `a::c::e`.
@@ -88,8 +91,11 @@ fn arrows(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
         let name = first.as_os_str().to_string_lossy().into_owned();
         name.strip_suffix(".rs").map_or(name.clone(), str::to_owned)
     };
-    let rooms: BTreeSet<String> =
-        all.iter().map(|file| room_of(file)).filter(|room| room != "lib" && room != "main").collect();
+    let rooms: BTreeSet<String> = all
+        .iter()
+        .map(|file| room_of(file))
+        .filter(|room| room != "lib" && room != "main")
+        .collect();
     // What the root re-exports, by name.
     let mut exported = BTreeMap::new();
     for (at, _) in root.match_indices("pub use ") {

@@ -4,6 +4,7 @@
 
 mod options;
 mod progress;
+mod shorthands;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -80,7 +81,7 @@ fn run(command: Command) -> Result<(), String> {
     let one_line = |error: TrainError| error.to_string();
     match command {
         Command::Train(options) => {
-            let config = options.config()?;
+            let config = options.config().map_err(one_line)?;
             config.validate().map_err(one_line)?;
             let pool = pool(config.train.threads)?;
             let bar = Bar::new(options.quiet);

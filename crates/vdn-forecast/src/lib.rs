@@ -16,19 +16,16 @@ mod sequence;
 mod train;
 mod units;
 
-pub use config::{
-    ActivationName, AggregationName, CentreName, ClampName, Compatibility, DataConfig, FamilyName,
-    FillPolicy, ModelConfig, ObjectiveName, OneOrEach, OutputNoiseName, PoolName, PriorName,
-    ProtocolName, RunConfig, ScalingRows, ScoreName, SigmaName, VariantName,
-};
+pub use config::{DataConfig, FillPolicy, ProtocolName, RunConfig, ScalingRows};
 pub use evaluate::{
     Evaluation, INFORMED, Inference, LayerEvaluation, block_length, evaluate_moments, forecast,
     forecast_moments, mean_crps, mean_log_likelihood, ridge, seasonal_naive, validate,
     validate_under,
 };
 pub use forecaster::{
-    Aggregation, Batch, BatchScores, Forecaster, ForecasterConfig, Intervention, LossOptions,
-    LossTerms, Posteriors, Prediction, PredictiveMoments, UnitEffects, Variant, Vote, vote,
+    Aggregation, Batch, BatchScores, Compatibility, Forecaster, ForecasterConfig, Intervention,
+    LossOptions, LossTerms, Posteriors, Prediction, PredictiveMoments, UnitEffects, Variant, Vote,
+    vote,
 };
 pub use modules::{
     Centre, GatedHead, HeadConfig, InstanceNorm, OutputNoise, OutputNoiseMode, PairEncoder,

@@ -62,8 +62,7 @@ pub(crate) struct Evaluated {
 
 impl Experiment {
     /// Reads the data; nothing is written.
-    fn load(config: RunConfig) -> Result<Self, TrainError> {
-        let mut config = config.resolved();
+    fn load(mut config: RunConfig) -> Result<Self, TrainError> {
         config.validate()?;
         if let Some(file) = &mut config.data.file {
             // The run finds its data from any working directory.
@@ -86,7 +85,7 @@ impl Experiment {
     }
 
     fn forecaster_config(&self, stage: Stage) -> Result<ForecasterConfig, TrainError> {
-        let mut config = self.config.model.to_forecaster(&self.config.data)?;
+        let mut config = self.config.forecaster()?;
         config.emit_kl |= self.config.control.wants_rows();
         Ok(match stage {
             Stage::Model => config,

@@ -31,7 +31,7 @@ pub fn forecast_run_by(
     data: Option<&Path>,
     inference: Inference,
 ) -> Result<String, TrainError> {
-    let mut config = run.read_config()?.resolved();
+    let mut config = run.read_config()?;
     config.validate()?;
     let (names, scaler) = run.read_scaler()?;
     if let Some(path) = data {
@@ -47,9 +47,8 @@ pub fn forecast_run_by(
         );
         return Err(TrainError::format(&run.file("scaler.json"), reason));
     }
-    let data = Dataset::for_forecast(table, config.data.window_spec()?, names, scaler)?;
-    let (model, mut parameters) =
-        Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
+    let data = Dataset::for_forecast(table, config.data.window_spec(), names, scaler)?;
+    let (model, mut parameters) = Forecaster::new::<f32>(config.forecaster()?, 0)?;
     load_weights(&mut parameters, &run.weights(false))?;
     let windows: Vec<_> = data.latest_windows().collect();
     let noise = config.train.noise();

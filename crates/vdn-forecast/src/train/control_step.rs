@@ -26,9 +26,9 @@ use vdn_train::write_atomically;
 /// use vdn_forecast::{RunConfig, Trainer};
 /// let text = "[data]\nmax_train = 16\nmax_validation = 8\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\n\
 ///     [control]\ncontrollers = [\"ar\"]\n[control.ar]\nramp_steps = 0\n[train]\nepochs = 2\n";
-/// let config = RunConfig::from_toml(text)?.resolved();
+/// let config = RunConfig::from_toml(text)?;
 /// let data = config.data.dataset(config.data.load_table()?)?;
-/// let (model, mut parameters) = Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
+/// let (model, mut parameters) = Forecaster::new::<f32>(config.forecaster()?, 0)?;
 /// let log = Trainer::new(&config).train(&model, &mut parameters, &data, |_| {})?.control_log;
 /// assert_eq!(log.column("epoch").unwrap(), [1.0, 2.0]);
 /// assert!(log.column("ar_share").unwrap().iter().all(|&share| share > 0.0 && share < 1.0));

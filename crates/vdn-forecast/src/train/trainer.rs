@@ -68,9 +68,9 @@ pub struct Files {
 /// use vdn_forecast::Forecaster;
 /// use vdn_forecast::{RunConfig, Trainer};
 /// let text = "[data]\nmax_train = 16\nmax_validation = 8\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\n[train]\nepochs = 1\n";
-/// let config = RunConfig::from_toml(text)?.resolved();
+/// let config = RunConfig::from_toml(text)?;
 /// let data = config.data.dataset(config.data.load_table()?)?;
-/// let (model, mut parameters) = Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, config.train.seed)?;
+/// let (model, mut parameters) = Forecaster::new::<f32>(config.forecaster()?, config.train.seed)?;
 /// let trained = Trainer::new(&config).train(&model, &mut parameters, &data, |_| {})?;
 /// assert_eq!((trained.history.len(), trained.best_epoch), (1, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -117,7 +117,6 @@ impl Trainer {
     /// As a run's configuration says, writing nothing.
     #[must_use]
     pub fn new(config: &RunConfig) -> Self {
-        let config = config.resolved();
         Self {
             train: config.train.clone(),
             selection: config.selection,
@@ -180,7 +179,7 @@ impl Trainer {
         self.schedule.validate()?;
         let mut windows = data.splits().train.clone();
         let noise = self.train.noise();
-        let steps_per_epoch = windows.len().div_ceil(self.train.windows_per_step()) as u64;
+        let steps_per_epoch = windows.len().div_ceil(self.train.batch) as u64;
         let total = steps_per_epoch.saturating_mul(self.train.epochs as u64);
         if total >= MOST_STEPS {
             let epochs = self.train.epochs;
@@ -208,13 +207,13 @@ impl Trainer {
             windows.sort_unstable();
             windows.shuffle(&mut order);
             if epoch == 1 {
-                let first = &windows[..self.train.windows_per_step().min(windows.len())];
+                let first = &windows[..self.train.batch.min(windows.len())];
                 model.initialize(parameters, &state.buffers.fill(data, first, false)?)?;
             }
             let mut running = Running::default();
             let mut rate = 0.0;
-            for batch in windows.chunks(self.train.windows_per_step()) {
-                rate = self.train.base_learning_rate() * self.schedule.factor(*step, total);
+            for batch in windows.chunks(self.train.batch) {
+                rate = self.train.learning_rate * self.schedule.factor(*step, total);
                 let key = noise.key(0, *step as u32);
                 state.take(model, parameters, data, batch, key, rate, &mut running)?;
                 *step += 1;
@@ -228,7 +227,7 @@ impl Trainer {
             let averages = self.train.averages();
             let validation = validate_under(model, kept, data, windows, noise, averages, control)
                 .map_err(in_validation)?;
-            let chosen_by = self.train.chosen_by();
+            let chosen_by = self.train.selection;
             let rule = &self.selection;
             let validated = Validated { epoch, validation: &validation, averages, noise, rule };
             let score =

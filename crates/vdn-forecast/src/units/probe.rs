@@ -220,7 +220,7 @@ fn unit_use<T: Element>(
 /// use vdn_forecast::{RunConfig, diagnose, probe, validate};
 /// use vdn_train::{BatchAverages, DiagnosticsConfig};
 /// let run = RunConfig::from_toml("[data]\ninput_len = 24\nhorizon = 4\nmax_validation = 16\n")?;
-/// let data = run.resolved().data;
+/// let data = run.data;
 /// let data = data.dataset(data.load_table()?)?;
 /// let config = ForecasterConfig { input_len: 24, horizon: 4, units: 8, ..ForecasterConfig::default() };
 /// let (model, parameters) = Forecaster::new::<f32>(config, 0)?;

@@ -27,6 +27,8 @@ pub enum Sees {
 
 /// The settings of a [`BetaThermostat`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct ThermostatConfig {
     /// The first beta of every unit.
     pub initial: f64,
@@ -51,6 +53,7 @@ pub struct ThermostatConfig {
     /// What an emergency takes off the error, nats.
     pub emergency: f64,
     /// What it looks at.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub sees: Sees,
 }
 
@@ -94,40 +97,20 @@ impl BetaThermostat {
     /// A value outside its domain.
     pub fn new(units: usize, config: ThermostatConfig) -> Result<Self, ModelError> {
         let c = &config;
-        check("control.thermostat.min", c.min, c.min > 0.0 && c.min.is_finite(), "above 0")?;
+        check("min", c.min, c.min > 0.0 && c.min.is_finite(), "above 0")?;
+        check("max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
+        check("initial", c.initial, c.initial >= 0.0 && c.initial.is_finite(), "at least 0")?;
+        check("ratio_min", c.ratio_min, (0.0..=1.0).contains(&c.ratio_min), "in [0, 1]")?;
         check(
-            "control.thermostat.max",
-            c.max,
-            c.max >= c.min && c.max.is_finite(),
-            "at least min",
+            "ratio_max",
+            c.ratio_max,
+            c.ratio_max >= 1.0 && c.ratio_max.is_finite(),
+            "at least 1",
         )?;
-        check(
-            "control.thermostat.initial",
-            c.initial,
-            c.initial >= 0.0 && c.initial.is_finite(),
-            "at least 0",
-        )?;
-        check(
-            "control.thermostat.ratio_min",
-            c.ratio_min,
-            (0.0..=1.0).contains(&c.ratio_min),
-            "in [0, 1]",
-        )?;
-        check("control.thermostat.ratio_max", c.ratio_max, c.ratio_max >= 1.0, "at least 1")?;
-        check("control.thermostat.low", c.low, c.low >= 0.0 && c.low.is_finite(), "at least 0")?;
-        check("control.thermostat.high", c.high, c.high >= c.low, "at least low")?;
-        check(
-            "control.thermostat.smoothing",
-            c.smoothing,
-            c.smoothing > 0.0 && c.smoothing <= 1.0,
-            "in (0, 1]",
-        )?;
-        check(
-            "control.thermostat.gain",
-            c.gain,
-            c.gain >= 0.0 && c.gain.is_finite(),
-            "at least 0",
-        )?;
+        check("low", c.low, c.low >= 0.0 && c.low.is_finite(), "at least 0")?;
+        check("high", c.high, c.high >= c.low && c.high.is_finite(), "at least low")?;
+        check("smoothing", c.smoothing, c.smoothing > 0.0 && c.smoothing <= 1.0, "in (0, 1]")?;
+        check("gain", c.gain, c.gain >= 0.0 && c.gain.is_finite(), "at least 0")?;
         let log_beta = c.initial.max(c.min).min(c.max).ln();
         let zero = || vec![0.0; units];
         Ok(Self {

@@ -14,6 +14,8 @@ use crate::core::state::ControlState;
 
 /// The settings of a [`Pi`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct PiConfig {
     /// The wanted KL of each unit in nats.
     pub target: f64,
@@ -51,20 +53,13 @@ impl Pi {
     /// A value outside its domain.
     pub fn new(units: usize, initial: f64, config: PiConfig) -> Result<Self, ModelError> {
         let c = &config;
-        check(
-            "control.pi.target",
-            c.target,
-            c.target >= 0.0 && c.target.is_finite(),
-            "at least 0",
-        )?;
-        check("control.pi.width", c.width, c.width > 0.0 && c.width.is_finite(), "above 0")?;
-        for (name, gain) in
-            [("control.pi.proportional", c.proportional), ("control.pi.integral", c.integral)]
-        {
+        check("target", c.target, c.target >= 0.0 && c.target.is_finite(), "at least 0")?;
+        check("width", c.width, c.width > 0.0 && c.width.is_finite(), "above 0")?;
+        for (name, gain) in [("proportional", c.proportional), ("integral", c.integral)] {
             check(name, gain, gain >= 0.0 && gain.is_finite(), "at least 0")?;
         }
-        check("control.pi.min", c.min, c.min >= 0.0, "at least 0")?;
-        check("control.pi.max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
+        check("min", c.min, c.min >= 0.0 && c.min.is_finite(), "at least 0")?;
+        check("max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
         Ok(Self { sum: vec![0.0; units], beta: vec![initial.max(c.min).min(c.max); units], config })
     }
 }

@@ -45,6 +45,23 @@ impl ControllerName {
         Self::Persistence,
     ];
 
+    /// Its name, which is that of its table.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Ar => "ar",
+            Self::Rate => "rate",
+            Self::Kl => "kl",
+            Self::FreeBits => "free_bits",
+            Self::Annealing => "annealing",
+            Self::Capacity => "capacity",
+            Self::Geco => "geco",
+            Self::Pi => "pi",
+            Self::Thermostat => "thermostat",
+            Self::Persistence => "persistence",
+        }
+    }
+
     /// What messages call it.
     #[must_use]
     pub fn title(self) -> &'static str {
@@ -119,7 +136,7 @@ impl ControlConfig {
     /// use vdn_train::{ControlConfig, ControlName, ControllerName};
     /// let mut control = ControlConfig::default();
     /// control.choose(["homeo", "ar"])?;
-    /// assert_eq!(control.mode, Some(ControlName::Homeo));
+    /// assert_eq!(control.mode, ControlName::Homeo);
     /// assert!(control.has(ControllerName::Ar));
     /// assert!(control.choose(["homeo", "proj_on"]).is_err());
     /// # Ok::<(), vdn_train::TrainError>(())
@@ -156,7 +173,7 @@ impl ControlConfig {
             controllers.remove(ControllerName::Rate);
             mode = Some(ControlName::Rate);
         }
-        self.mode = Some(mode.unwrap_or(ControlName::None));
+        self.mode = mode.unwrap_or(ControlName::None);
         self.controllers = controllers;
         Ok(())
     }

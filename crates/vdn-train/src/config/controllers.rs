@@ -4,20 +4,9 @@ use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_model::EarlierWindow;
 use vdn_model::controllers::{
-    ArShareConfig, ArShareRule, ConstraintConfig, Goal, PersistenceConfig, PiConfig, Scope,
-    ThermostatConfig,
+    AnnealingShape, ArShareConfig, ArShareRule, ConstraintConfig, GecoConfig, Goal,
+    PersistenceConfig, Scope,
 };
-
-/// What a budget is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BudgetScope {
-    /// Each latent dimension, in nats.
-    #[default]
-    Dimension,
-    /// The sum over the layer, in nats per window.
-    Layer,
-}
 
 /// `[control.rate]` and `[control.kl]`: an interval or a value, by the method of multipliers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,12 +14,12 @@ pub enum BudgetScope {
 pub struct BudgetConfig {
     /// The least value that is wanted, nats.
     pub low: f64,
-    /// The largest.
+    /// The largest; `inf`: there is no upper end.
     pub high: f64,
     /// This value instead of the interval.
     pub target: Option<f64>,
     /// What it is wanted of.
-    pub scope: BudgetScope,
+    pub scope: Scope,
     /// The penalty's stiffness, nats of loss per time step and squared nat.
     pub stiffness: f64,
     /// How fast multipliers follow a violation.
@@ -47,7 +36,7 @@ impl Default for BudgetConfig {
             low: 0.08,
             high: 0.27,
             target: None,
-            scope: BudgetScope::Dimension,
+            scope: Scope::Dimension,
             stiffness: 5e-2,
             gain: 1e-2,
             limit: 5e-2,
@@ -61,10 +50,7 @@ impl BudgetConfig {
     pub fn constraint(&self) -> ConstraintConfig {
         ConstraintConfig {
             goal: self.target.map_or(Goal::Interval(self.low, self.high), Goal::Target),
-            scope: match self.scope {
-                BudgetScope::Dimension => Scope::Dimension,
-                BudgetScope::Layer => Scope::Layer,
-            },
+            scope: self.scope,
             stiffness: self.stiffness,
             gain: self.gain,
             limit: self.limit,
@@ -138,16 +124,6 @@ impl PersistenceSettings {
     }
 }
 
-/// What the earlier window of the AR penalty is encoded with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EarlierName {
-    /// Its own predecessor.
-    Predecessor,
-    /// Itself, as in the reference.
-    Itself,
-}
-
 /// `[control.ar]`: the autoregressive penalty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -177,9 +153,13 @@ pub struct ArConfig {
     pub scale_floor: f64,
     /// The largest.
     pub scale_ceiling: f64,
-    /// What the earlier window is encoded with; left out: its predecessor, with the reference's values itself.
-    pub earlier: Option<EarlierName>,
+    /// What the earlier window is encoded with: its `predecessor`, the default, or `itself`, as in
+    /// the reference.
+    pub earlier: EarlierWindow,
 }
+
+/// The fields of [`ArShareConfig`], and their keys in `[control.ar]`.
+pub(super) const AR_KEYS: &[(&str, &str)] = &[("target", "share"), ("cap", "share_cap")];
 
 impl Default for ArConfig {
     fn default() -> Self {
@@ -190,7 +170,7 @@ impl Default for ArConfig {
             phi: 0.95,
             adapt,
             share: target,
-            share_cap: cap.unwrap_or(f64::INFINITY),
+            share_cap: cap.unwrap_or(2.0),
             gain,
             min,
             max,
@@ -198,21 +178,12 @@ impl Default for ArConfig {
             scale: 0.8,
             scale_floor: 0.03,
             scale_ceiling: 1.0,
-            earlier: None,
+            earlier: EarlierWindow::Predecessor,
         }
     }
 }
 
 impl ArConfig {
-    /// What the earlier window is encoded with.
-    #[must_use]
-    pub fn earlier(&self, reference: bool) -> EarlierWindow {
-        match (self.earlier, reference) {
-            (Some(EarlierName::Itself), _) | (None, true) => EarlierWindow::Itself,
-            (Some(EarlierName::Predecessor), _) | (None, false) => EarlierWindow::Predecessor,
-        }
-    }
-
     pub(super) fn share(&self, reference: bool) -> ArShareConfig {
         ArShareConfig {
             weight: self.weight,
@@ -224,31 +195,6 @@ impl ArConfig {
             max: self.max,
             rule: if reference { ArShareRule::Reference } else { ArShareRule::Monotone },
         }
-    }
-
-    pub(super) fn validate(&self) -> Result<(), TrainError> {
-        let Self { phi, share, share_cap: cap, scale, .. } = *self;
-        let [floor, ceiling] = [self.scale_floor, self.scale_ceiling];
-        let checks = [
-            ("phi", phi, phi.is_finite() && phi.abs() <= 1.0, "in [-1, 1]"),
-            ("scale", scale, scale > 0.0 && scale.is_finite(), "above 0"),
-            ("scale_floor", floor, floor > 0.0 && floor.is_finite(), "above 0"),
-            (
-                "scale_ceiling",
-                ceiling,
-                ceiling >= floor && ceiling.is_finite(),
-                "at least the floor",
-            ),
-            ("share", share, (0.0..1.0).contains(&share), "in [0, 1)"),
-            ("share_cap", cap, cap >= share, "at least the share"),
-        ];
-        for (name, value, good, domain) in checks {
-            if !good {
-                let reason = format!("control.ar.{name} = {value}: has to be {domain}");
-                return Err(TrainError::config(reason));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -287,6 +233,18 @@ pub struct AnnealingConfig {
     pub steps: u64,
     /// The share of a cycle that rises.
     pub rise: f64,
+}
+
+impl AnnealingConfig {
+    /// As the controller wants it.
+    #[must_use]
+    pub fn of(&self) -> AnnealingShape {
+        let (steps, rise) = (self.steps, self.rise);
+        match self.shape {
+            AnnealingName::Monotone => AnnealingShape::Monotone { steps },
+            AnnealingName::Cyclical => AnnealingShape::Cyclical { period: steps, rise },
+        }
+    }
 }
 
 impl Default for AnnealingConfig {
@@ -329,73 +287,17 @@ pub struct GecoSettings {
     pub gain: f64,
 }
 
+impl GecoSettings {
+    /// As the controller wants it, in a layer whose KL has the weight `beta` at first.
+    #[must_use]
+    pub fn config(&self, tolerance: f64, beta: f64) -> GecoConfig {
+        let Self { min, max, gain, .. } = *self;
+        GecoConfig { tolerance, initial: self.initial.unwrap_or(beta), min, max, gain }
+    }
+}
+
 impl Default for GecoSettings {
     fn default() -> Self {
         Self { tolerance: None, initial: None, min: 1e-6, max: 1e-1, gain: 0.5 }
-    }
-}
-
-/// `[control.pi]`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PiSettings {
-    /// The wanted KL of each unit, nats.
-    pub target: f64,
-    /// The largest proportional part of beta.
-    pub proportional: f64,
-    /// The integral part, per nat and act.
-    pub integral: f64,
-    /// The error that counts as large, nats.
-    pub width: f64,
-    /// The least beta.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
-}
-
-impl Default for PiSettings {
-    fn default() -> Self {
-        let PiConfig { target, proportional, integral, width, min, max } = PiConfig::default();
-        Self { target, proportional, integral, width, min, max }
-    }
-}
-
-impl PiSettings {
-    pub(super) fn config(&self) -> PiConfig {
-        let Self { target, proportional, integral, width, min, max } = *self;
-        PiConfig { target, proportional, integral, width, min, max }
-    }
-}
-
-/// `[control.thermostat]`: that of `homeo`, `proj_on` and `proj_off` too.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ThermostatSettings {
-    /// The KL below which a unit's weight falls, nats.
-    pub low: f64,
-    /// The KL above which it rises.
-    pub high: f64,
-    /// The first weight of every unit's KL.
-    pub initial: f64,
-    /// The least.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
-    /// The change of its logarithm per nat and act.
-    pub gain: f64,
-}
-
-impl Default for ThermostatSettings {
-    fn default() -> Self {
-        let ThermostatConfig { low, high, initial, min, max, gain, .. } =
-            ThermostatConfig::default();
-        Self { low, high, initial, min, max, gain }
-    }
-}
-
-impl ThermostatSettings {
-    pub(super) fn config(&self) -> ThermostatConfig {
-        let Self { low, high, initial, min, max, gain } = *self;
-        ThermostatConfig { low, high, initial, min, max, gain, ..ThermostatConfig::default() }
     }
 }

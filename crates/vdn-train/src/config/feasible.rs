@@ -1,12 +1,14 @@
 //! Which controllers of a configuration contradict each other: whose demands no unit can meet together, and which leave
 //! another without effect.
 
-use crate::config::control::ControlConfig;
+use crate::config::control::{ControlConfig, ControlName};
 use crate::config::controlled_layer::ControlledLayer;
-use crate::config::controller_set::ControllerName;
-use crate::config::controllers::BudgetScope;
+use crate::config::controller_set::{ControllerName, ControllerSet};
+use crate::config::layered::at_key;
 use crate::error::TrainError;
-use vdn_model::controllers::{EnergyBand, PersistenceTarget, SigmaGuardConfig, UnitConstraints};
+use vdn_model::controllers::{
+    EnergyBand, PersistenceTarget, Scope, SigmaGuardConfig, UnitConstraints,
+};
 use vdn_model::{LayerPrior, Objective, SigmaMode};
 
 /// What a controller asks of a measure, nats: of each latent dimension, or of their mean.
@@ -17,10 +19,10 @@ struct Demand {
     mean: bool,
 }
 
-fn budget(name: ControllerName, bounds: [f64; 2], scope: BudgetScope, dims: usize) -> Demand {
+fn budget(name: ControllerName, bounds: [f64; 2], scope: Scope, dims: usize) -> Demand {
     match scope {
-        BudgetScope::Dimension => Demand { name, bounds, mean: false },
-        BudgetScope::Layer => Demand { name, bounds: bounds.map(|x| x / dims as f64), mean: true },
+        Scope::Dimension => Demand { name, bounds, mean: false },
+        Scope::Layer => Demand { name, bounds: bounds.map(|x| x / dims as f64), mean: true },
     }
 }
 
@@ -32,7 +34,7 @@ fn kl_demands(control: &ControlConfig, dims: usize) -> Vec<Demand> {
         Demand { name: Thermostat, bounds: thermostat, mean: false },
         budget(Kl, control.kl.constraint().goal.bounds(), control.kl.scope, dims),
         Demand { name: Pi, bounds: [control.pi.target; 2], mean: false },
-        budget(Capacity, [control.capacity.target; 2], BudgetScope::Layer, dims),
+        budget(Capacity, [control.capacity.target; 2], Scope::Layer, dims),
     ];
     all.into_iter().filter(|demand| control.has(demand.name)).collect()
 }
@@ -88,7 +90,8 @@ fn check_persistence_in_bands(
 fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result<(), TrainError> {
     use ControllerName::{Ar, Persistence, Rate};
     let config = control.persistence.config()?;
-    PersistenceTarget::between_windows(layer.dims(), config)?;
+    PersistenceTarget::between_windows(layer.dims(), config)
+        .map_err(at_key("control.persistence", &[]))?;
     let [low, high] = config.goal.bounds();
     let refuse_alone =
         |reason: &str| Err(TrainError::config(format!("control.persistence: {reason}")));
@@ -122,6 +125,36 @@ fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result
         }
     }
     Ok(())
+}
+
+/// Checks that a layer has the units that its controllers are for. `named` is the layer, from 1, if
+/// the configuration names it.
+///
+/// # Errors
+/// The layer is named, and none of its units is a distribution; the controllers are for normal
+/// units, and its own are of another family.
+pub(super) fn check_units(
+    control: &ControlConfig,
+    layer: Option<&ControlledLayer>,
+    named: Option<usize>,
+) -> Result<(), TrainError> {
+    if control.is_idle() {
+        return Ok(());
+    }
+    let only_rate =
+        control.mode == ControlName::Rate && control.controllers == ControllerSet::default();
+    match (layer, named) {
+        (None, Some(layer)) => {
+            let reason = "has controllers, and no unit that is a distribution";
+            Err(TrainError::config(format!("control.layer {layer}: {reason}")))
+        }
+        (Some(layer), _) if !only_rate && !layer.gaussian => {
+            let reason = "control: these controllers are for normal and log-normal units; \
+                          other families can be controlled by rate (mode = \"rate\", or none)";
+            Err(TrainError::config(reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks all pairs.
@@ -217,14 +250,15 @@ pub(super) fn check_demands(
         sigma: if amortised { [1e-4, 10.0] } else { [guard.floor, guard.ceiling] },
         amortised,
     };
-    constraints.check(layer.units)?;
+    constraints.check(layer.units).map_err(at_key("control", &[]))?;
     if control.has(Persistence) {
         check_persistence_in_bands(control, &band, &kl, constraints.sigma[0])?;
     }
     for kl in kl {
         if !kl.mean {
             let kl = Some((kl.bounds, kl.name.title()));
-            UnitConstraints { kl, ..constraints.clone() }.check(layer.units)?;
+            let constraints = UnitConstraints { kl, ..constraints.clone() };
+            constraints.check(layer.units).map_err(at_key("control", &[]))?;
             continue;
         }
         let least = (0..layer.units).filter_map(|i| constraints.least_kl(i)).sum::<f64>()

@@ -1,5 +1,6 @@
 //! The training part of a configuration.
 
+use crate::domain::{check_domains, positive};
 use crate::error::TrainError;
 use crate::evaluate::{Averaging, BatchAverages, EVALUATION_BATCH};
 use crate::optim::weight_average::WeightAverage;
@@ -53,15 +54,6 @@ impl From<GeneratorName> for Generator {
 /// Threads that a run may ask for: far more than there is work for, few enough to start.
 pub const MAX_THREADS: usize = 256;
 
-/// Windows per training step, unless a configuration says otherwise.
-pub const BATCH: usize = 128;
-/// The same for [`Compatibility::Reference`](super::Compatibility::Reference).
-pub const REFERENCE_BATCH: usize = 256;
-/// The base learning rate, unless a configuration says otherwise: why not the specification's 1e-3 stands in decision 5.
-const LEARNING_RATE: f64 = 3e-4;
-/// The same for [`Compatibility::Reference`](super::Compatibility::Reference).
-pub const REFERENCE_LEARNING_RATE: f64 = 1e-3;
-
 /// How long to train, in what portions, and what to keep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -70,10 +62,11 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Epochs without a better validation score before training stops; 0: never stop early.
     pub patience: usize,
-    /// Windows per step; left out: 128, with the reference's values 256.
-    pub batch: Option<usize>,
-    /// The base learning rate; left out: 3e-4, with the reference's values 1e-3.
-    pub learning_rate: Option<f64>,
+    /// Windows per step, at least 1; 128, with the reference's values 256.
+    pub batch: usize,
+    /// The base learning rate, above 0; 3e-4, with the reference's values 1e-3. Decision 5 says why
+    /// not the specification's 1e-3.
+    pub learning_rate: f64,
     /// The decay of the exponential moving average of the weights ([`WeightAverage`]), in `[0, 1)`, of units and twin alike:
     /// validation, diagnostics and what is kept are of it. 0, the default: of the weights themselves.
     pub ema_decay: f64,
@@ -84,10 +77,10 @@ pub struct TrainConfig {
     pub generator: GeneratorName,
     /// Threads; 0: one for each processor. The results do not depend on it.
     pub threads: usize,
-    /// What the best epoch is chosen by; left out: the CRPS, with the reference's values the likelihood.
-    pub selection: Option<Selection>,
-    /// What weighs the same in averages over windows; left out: windows, with the reference's values batches.
-    pub averaging: Option<Averaging>,
+    /// What the best epoch is chosen by; the CRPS, with the reference's values the likelihood.
+    pub selection: Selection,
+    /// What weighs the same in averages over windows; windows, with the reference's values batches.
+    pub averaging: Averaging,
     /// Whether the deterministic twin is trained too, on the same windows.
     pub twin: bool,
 }
@@ -97,36 +90,30 @@ impl Default for TrainConfig {
         Self {
             epochs: 24,
             patience: 6,
-            batch: None,
-            learning_rate: None,
+            batch: 128,
+            learning_rate: 3e-4,
             ema_decay: 0.0,
             seed: 0,
             generator: GeneratorName::default(),
             threads: 0,
-            selection: None,
-            averaging: None,
+            selection: Selection::Crps,
+            averaging: Averaging::Windows,
             twin: false,
         }
     }
 }
 
 impl TrainConfig {
-    /// Windows per step.
+    /// The defaults of the reference implementation.
     #[must_use]
-    pub fn windows_per_step(&self) -> usize {
-        self.batch.unwrap_or(BATCH)
-    }
-
-    /// The base learning rate.
-    #[must_use]
-    pub fn base_learning_rate(&self) -> f64 {
-        self.learning_rate.unwrap_or(LEARNING_RATE)
-    }
-
-    /// What the best epoch is chosen by.
-    #[must_use]
-    pub fn chosen_by(&self) -> Selection {
-        self.selection.unwrap_or_default()
+    pub fn reference() -> Self {
+        Self {
+            batch: 256,
+            learning_rate: 1e-3,
+            selection: Selection::Nll,
+            averaging: Averaging::Batches,
+            ..Self::default()
+        }
     }
 
     /// What all noise of the run starts from.
@@ -139,10 +126,10 @@ impl TrainConfig {
     #[must_use]
     pub fn averages(&self) -> BatchAverages {
         BatchAverages {
-            weigh: self.averaging.unwrap_or_default(),
+            weigh: self.averaging,
             batch: match self.averaging {
-                Some(Averaging::Batches) => self.windows_per_step(),
-                _ => EVALUATION_BATCH,
+                Averaging::Batches => self.batch,
+                Averaging::Windows => EVALUATION_BATCH,
             },
         }
     }
@@ -152,7 +139,7 @@ impl TrainConfig {
     /// # Errors
     /// The first that is wrong, named.
     pub fn validate(&self) -> Result<(), TrainError> {
-        for (name, value) in [("epochs", self.epochs), ("batch", self.windows_per_step())] {
+        for (name, value) in [("epochs", self.epochs), ("batch", self.batch)] {
             if value == 0 {
                 return Err(TrainError::config(format!("train.{name} = 0: has to be at least 1")));
             }
@@ -163,12 +150,9 @@ impl TrainConfig {
                 self.threads
             )));
         }
-        let rate = self.base_learning_rate();
-        if !(rate > 0.0 && rate.is_finite()) {
-            return Err(TrainError::config(format!(
-                "train.learning_rate = {rate}: has to be above 0"
-            )));
-        }
+        let rate = self.learning_rate;
+        let domain = "finite and above 0";
+        check_domains("train", &[("learning_rate", rate, positive(rate), domain)])?;
         WeightAverage::<f32>::new(self.ema_decay)?;
         if self.seed > i64::MAX as u64 {
             return Err(TrainError::config(format!(

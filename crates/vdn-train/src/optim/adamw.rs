@@ -3,6 +3,7 @@
 //! Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019). One pass over memory per parameter; a
 //! parameter without a gradient is left alone, its moments and its step count too.
 
+use crate::domain::{check_domains, not_negative, positive};
 use crate::error::TrainError;
 use vdn_model::Parameters;
 use vdn_tensor::kernels::{Update, dot, update};
@@ -20,7 +21,8 @@ pub struct AdamWConfig {
     pub epsilon: f64,
     /// Decoupled weight decay per unit of learning rate, at least 0.
     pub weight_decay: f64,
-    /// The largest global norm of all gradients together; larger ones are scaled down to it.
+    /// The largest global norm of all gradients together; larger ones are scaled down to it; `inf`:
+    /// none is.
     pub clip_norm: f64,
 }
 
@@ -36,21 +38,23 @@ impl AdamWConfig {
     /// # Errors
     /// A value outside its domain, named.
     pub fn validate(&self) -> Result<(), TrainError> {
-        let checks = [
-            ("beta1", self.beta1, (0.0..1.0).contains(&self.beta1), "in [0, 1)"),
-            ("beta2", self.beta2, (0.0..1.0).contains(&self.beta2), "in [0, 1)"),
-            ("epsilon", self.epsilon, self.epsilon > 0.0, "above 0"),
-            ("weight_decay", self.weight_decay, self.weight_decay >= 0.0, "at least 0"),
-            ("clip_norm", self.clip_norm, self.clip_norm > 0.0, "above 0"),
-        ];
-        for (name, value, good, domain) in checks {
-            if !good {
-                return Err(TrainError::config(format!(
-                    "optimizer.{name} = {value}: has to be {domain}"
-                )));
-            }
-        }
-        Ok(())
+        let share = |x: f64| (0.0..1.0).contains(&x);
+        let clip = self.clip_norm > 0.0;
+        check_domains(
+            "optimizer",
+            &[
+                ("beta1", self.beta1, share(self.beta1), "in [0, 1)"),
+                ("beta2", self.beta2, share(self.beta2), "in [0, 1)"),
+                ("epsilon", self.epsilon, positive(self.epsilon), "finite and above 0"),
+                (
+                    "weight_decay",
+                    self.weight_decay,
+                    not_negative(self.weight_decay),
+                    "finite and at least 0",
+                ),
+                ("clip_norm", self.clip_norm, clip, "above 0; inf for no clip"),
+            ],
+        )
     }
 }
 

@@ -6,11 +6,13 @@
 
 mod config;
 mod layer;
+mod per_layer;
 mod swap;
 
-pub use config::{Activation, MAX_DEPTH, PerLayer, StackLayerConfig};
+pub use config::{Activation, StackLayerConfig};
 pub(crate) use layer::Residual;
 pub use layer::{StackLayer, TwinUnits};
+pub use per_layer::{MAX_DEPTH, PerLayer};
 pub use swap::swapped;
 
 use crate::core::error::ModelError;
@@ -146,8 +148,8 @@ impl Stack {
         layers: &[StackLayerConfig],
     ) -> Result<Self, ModelError> {
         if !(1..=MAX_DEPTH).contains(&layers.len()) {
-            let reason = format!("{}, has to be 1 to {MAX_DEPTH}", layers.len());
-            return Err(ModelError::config("depth", reason));
+            let domain = format!("1 to {MAX_DEPTH}");
+            return Err(ModelError::domain("layers", layers.len(), domain));
         }
         let mut built: Vec<StackLayer> = Vec::with_capacity(layers.len());
         for (index, &config) in layers.iter().enumerate() {
