@@ -1,5 +1,6 @@
-//! The program `vdn`: trains, evaluates and forecasts with variational neurons. No logic of its own: options in, calls
-//! into `vdn-train`, tables out. Anything wrong is one line on standard error and exit code 2.
+//! The program `vdn`: trains, evaluates and forecasts with variational neurons. No logic of its
+//! own: options in, calls into `vdn-train`, tables out. Anything wrong is one line on standard
+//! error and exit code 2.
 #![forbid(unsafe_code)]
 
 mod options;

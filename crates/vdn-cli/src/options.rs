@@ -18,13 +18,15 @@ pub(crate) struct Options {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train a forecaster (on the embedded demo series, if no data are given) and compare it with baselines.
+    /// Train a forecaster (on the embedded demo series, if no data are given) and compare it with
+    /// baselines.
     Train(Box<TrainOptions>),
     /// Evaluate a run directory again on its test windows.
     Evaluate {
         /// The run directory.
         run: PathBuf,
-        /// Score the normal forecasts that have the model's mean and variance in closed form, without samples.
+        /// Score the normal forecasts that have the model's mean and variance in closed form,
+        /// without samples.
         #[arg(long)]
         moments: bool,
         /// Threads; 0: one for each processor.
@@ -46,7 +48,8 @@ pub(crate) enum Command {
     Forecast {
         /// The run directory.
         run: PathBuf,
-        /// A wide CSV file with the series that the run was trained on (the run's own data if left out).
+        /// A wide CSV file with the series that the run was trained on (the run's own data if left
+        /// out).
         #[arg(long)]
         data: Option<PathBuf>,
         /// Where to write (standard output if left out).
@@ -69,7 +72,8 @@ pub(crate) struct TrainOptions {
     /// A configuration in TOML; that of a run directory repeats its run.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Any setting by its key, as in model.units=64; may be repeated. README.md lists the keys.
+    /// Any setting by its key, as in model.units=64; may be repeated. A run's config.toml has all
+    /// keys.
     #[arg(long, value_name = "KEY=VALUE", allow_hyphen_values = true)]
     set: Vec<String>,
     /// The run directory to make; nothing is written if left out.

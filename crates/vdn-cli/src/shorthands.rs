@@ -109,7 +109,7 @@ impl Shorthands {
 /// The value that the texts of an option stand for.
 fn value(form: Form, mut texts: Vec<&str>) -> toml::Value {
     let list = |each: fn(&str) -> toml::Value, text: &str| {
-        toml::Value::Array(text.split(',').map(|part| each(part.trim())).collect())
+        toml::Value::Array(text.split(',').map(|part| each(part)).collect())
     };
     match form {
         Form::Flag => toml::Value::Boolean(true),
@@ -118,7 +118,7 @@ fn value(form: Form, mut texts: Vec<&str>) -> toml::Value {
             let text = texts.pop().unwrap_or_default();
             match form {
                 Form::Value => value_of(text),
-                Form::Values => list(value_of, text),
+                Form::Values => list(|part| value_of(part.trim()), text),
                 Form::Texts => list(|part| part.into(), text),
                 _ => text.into(),
             }

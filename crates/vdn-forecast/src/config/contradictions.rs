@@ -1,5 +1,5 @@
-//! Settings of different tables that contradict each other. Those of one table are refused by its own
-//! check: the model's in `forecaster::check`, those of controllers in `vdn_train::config`.
+//! Settings of different tables that contradict each other. Those of one table are refused by its
+//! own check: the model's in `forecaster::check`, those of controllers in `vdn_train::config`.
 
 use crate::config::RunConfig;
 use crate::forecaster::ForecasterConfig;

@@ -58,21 +58,22 @@ pub enum ScalingRows {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// A wide CSV file, plain or gzip; left out: the embedded demo series.
+    /// A wide CSV file, plain or gzip; none: the embedded demo series.
     pub file: Option<PathBuf>,
-    /// The series to take, by name or `#k`; left out: all.
+    /// The series to take, by name or `#k`; none: all.
     pub columns: Option<Vec<String>>,
-    /// The date column, by name or `#k`; left out: the first one, if it is called like a date.
+    /// The date column, by name or `#k`; none: the first one, if it is called like a date.
     pub date: Option<String>,
-    /// What becomes of missing values.
+    /// How missing values are filled: `error`, the default, refuses them; `forward`, `linear`,
+    /// `zero`.
     pub fill: FillPolicy,
-    /// Numbers that stand for a missing value.
+    /// Numbers that stand for a missing value, finite; none.
     pub sentinels: Vec<f64>,
-    /// Rows of an input window, `L`.
+    /// Rows of an input window, `L`, 1 to 2^24; 180.
     pub input_len: usize,
-    /// Rows to forecast, `H`.
+    /// Rows to forecast, `H`, 1 to 2^24; 28.
     pub horizon: usize,
-    /// How many rows earlier the second input window starts.
+    /// Rows from the start of the second, earlier input window to the start of the first; 4.
     pub stride: usize,
     /// Whether windows start at `L + 2 stride` instead of `L + stride`, so that the earlier window
     /// has a predecessor too; false, in a file that leaves it out: where a controller needs it.
@@ -82,13 +83,13 @@ pub struct DataConfig {
     /// The rows that means and deviations are taken of: `training`, the default, or
     /// `with_validation`, the default of the protocol `reference`.
     pub scaling: ScalingRows,
-    /// At most so many training windows of each series, evenly spaced.
+    /// At most so many training windows of each series, evenly spaced, at least 1; none: all.
     pub max_train: Option<usize>,
-    /// At most so many validation windows of each series, evenly spaced.
+    /// At most so many validation windows of each series, evenly spaced, at least 1; none: all.
     pub max_validation: Option<usize>,
-    /// At most so many test windows of each series, evenly spaced.
+    /// At most so many test windows of each series, evenly spaced, at least 1; none: all.
     pub max_test: Option<usize>,
-    /// The period of the seasonal naive baseline in rows; left out: by the dates.
+    /// The period of the seasonal naive baseline in rows, at least 1; none: by the dates.
     pub season: Option<usize>,
 }
 

@@ -1,8 +1,8 @@
 //! The configuration of a run: one plain value, read from and written to TOML.
 //!
 //! A run's settings are those of its parts, each in the crate that knows it. [`RunConfig`] lays a
-//! file over the defaults; every value is checked before anything is computed, and the configuration
-//! that is written into a run directory repeats the run.
+//! file over the defaults; every value is checked before anything is computed, and the
+//! configuration that is written into a run directory repeats the run.
 
 mod contradictions;
 pub(crate) mod data;

@@ -1,4 +1,5 @@
-//! What a forecaster is built from: plain data with the project's defaults, and the reference's values by name.
+//! What a forecaster is built from: plain data with the project's defaults, and the reference's
+//! values by name.
 
 use crate::forecaster::aggregate::Aggregation;
 use crate::modules::instance_norm::{Centre, InstanceNorm};
@@ -31,11 +32,13 @@ pub enum Variant {
     /// Units send samples on.
     #[default]
     Variational,
-    /// The deterministic twin: the same encoder, normalisation, skip, output noise and gated head, fed with the means.
+    /// The deterministic twin: the same encoder, normalisation, skip, output noise and gated head,
+    /// fed with the means.
     Twin,
     /// The reference's weaker twin: a linear head on the pooled means.
     ReferenceTwin,
-    /// A deterministic twin that uses every parameter: each unit sends its mean times `2 sigmoid(log sigma)`.
+    /// A deterministic twin that uses every parameter: each unit sends its mean times `2
+    /// sigmoid(log sigma)`.
     GatedTwin,
 }
 
@@ -180,8 +183,8 @@ impl Default for ForecasterConfig {
             score: Score::Marginal,
             objective: Objective::Vib,
             beta: 1e-4,
-            // With sigma 0.7 a rate of 0.21 and a KL of 0.23 nats: inside the default interval [0.05, 0.30], with room to
-            // fall, which the first epochs use.
+            // With sigma 0.7 a rate of 0.21 and a KL of 0.23 nats: inside the default interval
+            // [0.05, 0.30], with room to fall, which the first epochs use.
             initial_energy: 0.25,
             variant: Variant::Variational,
             depth: 1,
@@ -198,8 +201,9 @@ impl Default for ForecasterConfig {
 }
 
 impl ForecasterConfig {
-    /// The reference implementation's model: no normalisation, no skip, constant output noise, one deviation per unit
-    /// starting at 0.5, the tempered score, its head width, its initialisation, its clamp.
+    /// The reference implementation's model: no normalisation, no skip, constant output noise, one
+    /// deviation per unit starting at 0.5, the tempered score, its head width, its initialisation,
+    /// its clamp.
     ///
     /// ```
     /// use vdn_forecast::{ForecasterConfig, OutputNoiseMode};
@@ -246,13 +250,15 @@ impl ForecasterConfig {
         self.widths.map_or(self.units, |widths| widths.get(layer))
     }
 
-    /// The weight of the KL of every latent dimension of a layer, against the score in nats per time step.
+    /// The weight of the KL of every latent dimension of a layer, against the score in nats per
+    /// time step.
     #[must_use]
     pub fn beta_of(&self, layer: usize) -> f64 {
         self.beta * self.layer_beta.get(layer)
     }
 
-    /// The layers as controllers see them: `None` for a layer without distributional units, as all layers of a twin.
+    /// The layers as controllers see them: `None` for a layer without distributional units, as all
+    /// layers of a twin.
     #[must_use]
     pub fn controlled_layers(&self) -> Vec<Option<ControlledLayer>> {
         let of = |(index, layer): (usize, &StackLayerConfig)| match self.variant {

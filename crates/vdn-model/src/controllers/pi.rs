@@ -17,17 +17,17 @@ use crate::core::state::ControlState;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default))]
 pub struct PiConfig {
-    /// The wanted KL of each unit in nats.
+    /// The wanted KL of each unit in nats, finite and at least 0; 0.2.
     pub target: f64,
-    /// `P`, the largest proportional part.
+    /// `P`, the largest proportional part of beta, finite and at least 0; 1e-3.
     pub proportional: f64,
-    /// `I`, per nat and act.
+    /// `I`, the integral part of beta per nat and act, finite and at least 0; 1e-4.
     pub integral: f64,
-    /// The error that counts as large, nats, above 0.
+    /// The error that counts as large, nats, finite and above 0; 0.1.
     pub width: f64,
-    /// The least beta.
+    /// The least beta, finite and at least 0; 0.
     pub min: f64,
-    /// The largest beta.
+    /// The largest beta, finite and at least `min`; 1e-2.
     pub max: f64,
 }
 

@@ -3,7 +3,7 @@
 //! ```toml
 //! [control]
 //! mode = "rate"                    # the default; or none, homeo, proj_on, proj_off
-//! controllers = ["ar", "annealing"] # beside the mode's own; each has a table below with its settings
+//! controllers = ["ar", "annealing"] # beside the mode's own; each has a table with its settings
 //! warmup_steps = 100
 //! every = 5
 //! [control.rate]                   # the budget of the rate; [control.kl] has the same keys
@@ -14,9 +14,10 @@
 //! share_cap = 0.30
 //! ```
 //!
-//! The settings are those of every layer with distributional units; `[[control.layer]]` changes them in single ones, see
-//! [`LayerOverride`]. Controllers that move the same lever, whose demands no unit can meet together, or one of which leaves the other
-//! without effect are refused when the model is built; the message names both and says why.
+//! The settings are those of every layer with distributional units; `[[control.layer]]` changes
+//! them in single ones, see [`LayerOverride`]. Controllers that move the same lever, whose demands
+//! no unit can meet together, or one of which leaves the other without effect are refused when the
+//! model is built; the message names both and says why.
 
 use crate::config::control_layers::LayerOverride;
 use crate::config::controlled_layer::ControlledLayer;
@@ -47,7 +48,8 @@ pub enum ControlName {
     /// A rate interval for each latent dimension.
     #[default]
     Rate,
-    /// The reference's homeostat: thermostat, band penalty, calibrated bands, rescaled mean heads, sigma guard.
+    /// The reference's homeostat: thermostat, band penalty, calibrated bands, rescaled mean heads,
+    /// sigma guard.
     Homeo,
     /// The reference's projection: as `homeo`, but mean heads are projected onto their bands.
     ProjOn,
@@ -55,34 +57,35 @@ pub enum ControlName {
     ProjOff,
 }
 
-/// The settings of the controllers; those of other modes than the one that is chosen are without effect.
+/// The settings of the controllers; those of other modes than the one that is chosen are without
+/// effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ControlConfig {
     /// How units are kept inside their constraints: `rate`, the default, `none`, `homeo`, `proj_on`
-    /// or `proj_off`. Read from a table that leaves it out: `none` where `controllers` names others,
-    /// or where the reference's values are asked for. Single layers keep the mode of all layers,
-    /// unless they name their own.
+    /// or `proj_off`. Read from a table that leaves it out: `none` where `controllers` names
+    /// others, or where the reference's values are asked for. Single layers keep the mode of all
+    /// layers, unless they name their own.
     pub mode: ControlName,
-    /// Controllers beside those of the mode.
+    /// Controllers beside those of the mode; none.
     pub controllers: ControllerSet,
-    /// Steps before controllers act.
+    /// Steps before controllers act; 0.
     pub warmup_steps: u64,
-    /// Steps from one act to the next.
+    /// Steps from one act to the next, at least 1; 5.
     pub every: u64,
-    /// The energy that bands lie around.
+    /// The energy that bands lie around, finite and above 0; 0.03.
     pub band_target: f64,
-    /// The spread of the bands over the units; 1: all the same.
+    /// The spread of the bands over the units, finite and at least 1 (all the same); 8.
     pub band_spread: f64,
-    /// Shuffles the bands over the units with this seed; left out: ascending.
+    /// Shuffles the bands over the units with this seed; none: ascending.
     pub band_shuffle: Option<u64>,
-    /// The weight of the band penalty.
+    /// The weight of the band penalty, finite and at least 0; 3.
     pub band_weight: f64,
-    /// Steps of the rise of that weight.
+    /// Steps of the rise of that weight; 200.
     pub band_ramp_steps: u64,
-    /// Steps from one calibration of the bands to the next; 0: none.
+    /// Steps from one calibration of the bands to the next; 50. 0: none.
     pub calibration_every: u64,
-    /// The strength of the homeostat.
+    /// The strength of the homeostat, in [0, 0.5]; 0.15.
     pub homeostat_gain: f64,
     /// The autoregressive penalty.
     pub ar: ArConfig,
@@ -168,12 +171,13 @@ impl ControlConfig {
         !matches!(self.mode, ControlName::None | ControlName::Rate)
     }
 
-    /// The controllers of a model's layers. `reference`: as the reference has them, inconsistencies included.
+    /// The controllers of a model's layers. `reference`: as the reference has them, inconsistencies
+    /// included.
     ///
     /// # Errors
-    /// A value outside its domain; constraints that no unit can meet together, or controllers that leave each other
-    /// without effect; a mode that the model has no use for; settings of a layer that is not there. In a model of several
-    /// layers the message begins with the layer.
+    /// A value outside its domain; constraints that no unit can meet together, or controllers that
+    /// leave each other without effect; a mode that the model has no use for; settings of a layer
+    /// that is not there. In a model of several layers the message begins with the layer.
     pub fn build(
         &self,
         layers: &[Option<ControlledLayer>],
@@ -187,7 +191,8 @@ impl ControlConfig {
         Ok(StackControl::new(built.collect::<Result<_, _>>()?))
     }
 
-    /// The controllers of layer number `index`, from 0, of `depth`; `None` where there is nothing to control.
+    /// The controllers of layer number `index`, from 0, of `depth`; `None` where there is nothing
+    /// to control.
     ///
     /// # Errors
     /// Those of [`ControlConfig::build`].

@@ -40,7 +40,7 @@ impl ControlConfig {
                 control.add(FreeBits::new(self.free_bits.floor).map_err(at)?, timing)
             }
             ControllerName::Annealing => {
-                control.add(Annealing::new(self.annealing.of()).map_err(at)?, Timing::ALWAYS)
+                control.add(Annealing::new(self.annealing.to_shape()).map_err(at)?, Timing::ALWAYS)
             }
             ControllerName::Capacity => {
                 let ramp = Ramp { warmup, length: self.capacity.ramp_steps };
@@ -94,8 +94,8 @@ impl ControlConfig {
         control.add(ArScaleControl { scale, ramp }, Timing::ALWAYS).map_err(at_key("control", &[]))
     }
 
-    /// The geometric centre of the energies of units without mismatch whose rates lie at the ends of the budget: with the
-    /// aggregate posterior at the prior, `M2 = 1 - exp(-2 R)`.
+    /// The geometric centre of the energies of units without mismatch whose rates lie at the ends
+    /// of the budget: with the aggregate posterior at the prior, `M2 = 1 - exp(-2 R)`.
     fn energy_of_rates(&self, dims: usize) -> f64 {
         let share = match self.rate.scope {
             Scope::Dimension => 1.0,

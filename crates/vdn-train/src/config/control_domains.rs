@@ -61,7 +61,7 @@ impl ControlConfig {
         FreeBits::new(self.free_bits.floor).map_err(at_key("control.free_bits", &[]))?;
         let rise = self.annealing.rise;
         let cycle = AnnealingShape::Cyclical { period: self.annealing.steps.max(1), rise };
-        for shape in [cycle, self.annealing.of()] {
+        for shape in [cycle, self.annealing.to_shape()] {
             Annealing::new(shape).map_err(at_key("control.annealing", &[("period", "steps")]))?;
         }
         let (weight, target) = (self.capacity.weight, self.capacity.target);

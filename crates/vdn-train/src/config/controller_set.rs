@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ControllerName {
-    /// The autoregressive penalty between a window and the one before it, held at a share of the loss: `[control.ar]`.
+    /// The autoregressive penalty between a window and the one before it, held at a share of the
+    /// loss: `[control.ar]`.
     Ar,
     /// The budget of the rate: `[control.rate]`.
     Rate,
@@ -130,7 +131,8 @@ impl From<ControllerSet> for Vec<ControllerName> {
 }
 
 impl ControlConfig {
-    /// Chooses a mode, controllers, or both, by their names: `rate`, `homeo,ar`, `free_bits,annealing`.
+    /// Chooses a mode, controllers, or both, by their names: `rate`, `homeo,ar`,
+    /// `free_bits,annealing`.
     ///
     /// ```
     /// use vdn_train::{ControlConfig, ControlName, ControllerName};
@@ -162,7 +164,8 @@ impl ControlConfig {
                 mode = Some(found);
             } else {
                 let reason = format!(
-                    "control {name}: neither a mode (none, rate, homeo, proj_on, proj_off) nor a controller (ar, kl, \
+                    "control {name}: neither a mode (none, rate, homeo, proj_on, proj_off) nor a \
+                    controller (ar, kl, \
                      free_bits, annealing, capacity, geco, pi, thermostat, persistence)"
                 );
                 return Err(TrainError::config(reason));

@@ -12,25 +12,27 @@ use vdn_model::controllers::{
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetConfig {
-    /// The least value that is wanted, nats.
+    /// The least value that is wanted, nats, finite and at least 0; 0.08.
     pub low: f64,
-    /// The largest; `inf`: there is no upper end.
+    /// The largest, nats, at least `low`; 0.27. `inf`: there is no upper end.
     pub high: f64,
-    /// This value instead of the interval.
+    /// This value instead of the interval, nats, finite and at least 0; none.
     pub target: Option<f64>,
-    /// What it is wanted of.
+    /// The quantity that is held: each latent `dimension`, the default, or the sum over the
+    /// `layer`.
     pub scope: Scope,
-    /// The penalty's stiffness, nats of loss per time step and squared nat.
+    /// The penalty's stiffness, nats of loss per time step and squared nat, finite and above 0;
+    /// 0.05.
     pub stiffness: f64,
-    /// How fast multipliers follow a violation.
+    /// The change of a multiplier per nat of violation and act, finite and at least 0; 0.01.
     pub gain: f64,
-    /// The largest multiplier.
+    /// The largest multiplier, finite and at least 0; 0.05.
     pub limit: f64,
 }
 
 impl Default for BudgetConfig {
-    /// [0.08, 0.27] nats per latent dimension on the training windows, so that units stay in [0.05, 0.30], where they count
-    /// as living, on others.
+    /// [0.08, 0.27] nats per latent dimension on the training windows, so that units stay in [0.05,
+    /// 0.30], where they count as living, on others.
     fn default() -> Self {
         Self {
             low: 0.08,
@@ -58,8 +60,9 @@ impl BudgetConfig {
     }
 }
 
-/// `[control.persistence]`: a value or an interval for the autocorrelation `rho` of every latent dimension's samples between a
-/// window and the one `data.stride` rows earlier, by the method of multipliers on `atanh rho`.
+/// `[control.persistence]`: a value or an interval for the autocorrelation `rho` of every latent
+/// dimension's samples between a window and the one `data.stride` rows earlier, by the method of
+/// multipliers on `atanh rho`.
 ///
 /// ```toml
 /// [control]
@@ -68,23 +71,25 @@ impl BudgetConfig {
 /// target = 0.3             # or low and high; there is no default
 /// ```
 ///
-/// Windows less than `input_len` rows apart share rows: there `rho` is above that of a probe (`[diagnostics]`), which takes windows
-/// that share none. Samples of two windows are drawn independently: `abs(rho)` is at most `1 - exp(-2 rate)`, and what cannot
-/// be met beside a budget of rate or KL is refused.
+/// Windows less than `input_len` rows apart share rows: there `rho` is above that of a probe
+/// (`[diagnostics]`), which takes windows that share none. Samples of two windows are drawn
+/// independently: `abs(rho)` is at most `1 - exp(-2 rate)`, and what cannot be met beside a budget
+/// of rate or KL is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PersistenceSettings {
-    /// The least value that is wanted, in (-1, 1).
+    /// The least value that is wanted, in (-1, 1); none.
     pub low: Option<f64>,
-    /// The largest.
+    /// The largest, in (-1, 1), at least `low`; none.
     pub high: Option<f64>,
-    /// This value instead of the interval.
+    /// This value instead of the interval, in (-1, 1); none.
     pub target: Option<f64>,
-    /// The penalty's stiffness, nats of loss per time step and squared unit of `atanh rho`.
+    /// The penalty's stiffness, nats of loss per time step and squared unit of `atanh rho`, finite
+    /// and above 0; 0.05.
     pub stiffness: f64,
-    /// How fast multipliers follow a violation.
+    /// The change of a multiplier per unit of violation and act, finite and at least 0; 0.01.
     pub gain: f64,
-    /// The largest multiplier.
+    /// The largest multiplier, finite and at least 0; 0.05.
     pub limit: f64,
 }
 
@@ -128,30 +133,32 @@ impl PersistenceSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArConfig {
-    /// The first weight.
+    /// The first weight, finite and at least 0; 1.
     pub weight: f64,
-    /// The coefficient of the earlier window's means.
+    /// The coefficient of the earlier window's means, in [-1, 1]; 0.95.
     pub phi: f64,
-    /// Whether the weight follows the share of the loss.
+    /// Whether the weight follows the share of the loss; true.
     pub adapt: bool,
-    /// The share of the loss that is wanted.
+    /// The share of the loss that is wanted, in [0, 1); 0.2.
     pub share: f64,
-    /// The share above which the weight falls at the doubled rate; above 1: nowhere.
+    /// The share above which the weight falls at the doubled rate, finite and at least `share`;
+    /// 0.3. Above 1: nowhere.
     pub share_cap: f64,
-    /// The change of the weight's logarithm per unit of share.
+    /// The change of the weight's logarithm per unit of share, finite and at least 0; 0.1.
     pub gain: f64,
-    /// The least weight that adapting leads to.
+    /// The least weight that adapting leads to, finite and above 0; 0.25.
     pub min: f64,
-    /// The largest.
+    /// The largest, finite and at least `min`; 10.
     pub max: f64,
-    /// Steps of the rise of the weight, after the warm-up.
+    /// Steps of the rise of the weight, after the warm-up; 200.
     pub ramp_steps: u64,
-    /// The deviation's factor: `s = clamp(scale sqrt(mean centre), scale_floor, scale_ceiling)`. The centres are those of
-    /// the energy bands; without bands those of units at the ends of the rate interval, `1 - exp(-2 rate)`.
+    /// The deviation's factor: `s = clamp(scale sqrt(mean centre), scale_floor, scale_ceiling)`.
+    /// The centres are those of the energy bands; without bands those of units at the ends of the
+    /// rate interval, `1 - exp(-2 rate)`. Finite and above 0; 0.8.
     pub scale: f64,
-    /// The least deviation.
+    /// The least deviation, finite and above 0; 0.03.
     pub scale_floor: f64,
-    /// The largest.
+    /// The largest, finite and at least `scale_floor`; 1.
     pub scale_ceiling: f64,
     /// What the earlier window is encoded with: its `predecessor`, the default, or `itself`, as in
     /// the reference.
@@ -202,7 +209,7 @@ impl ArConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FreeBitsConfig {
-    /// The KL of each latent dimension that costs nothing, nats.
+    /// The KL of each latent dimension that costs nothing, nats, finite and at least 0; 0.05.
     pub floor: f64,
 }
 
@@ -227,18 +234,18 @@ pub enum AnnealingName {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnnealingConfig {
-    /// How the weight rises.
+    /// How the weight rises: `monotone`, the default, or `cyclical`.
     pub shape: AnnealingName,
-    /// Steps of the rise, or of a cycle.
+    /// Steps of the rise, or of a cycle, of which there is at least 1; 1000.
     pub steps: u64,
-    /// The share of a cycle that rises.
+    /// The share of a cycle that rises, in (0, 1]; 0.5.
     pub rise: f64,
 }
 
 impl AnnealingConfig {
     /// As the controller wants it.
     #[must_use]
-    pub fn of(&self) -> AnnealingShape {
+    pub fn to_shape(self) -> AnnealingShape {
         let (steps, rise) = (self.steps, self.rise);
         match self.shape {
             AnnealingName::Monotone => AnnealingShape::Monotone { steps },
@@ -257,11 +264,12 @@ impl Default for AnnealingConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CapacityConfig {
-    /// The weight of the distance from the target, nats of loss per time step and nat.
+    /// The weight of the distance from the target, nats of loss per time step and nat, finite and
+    /// at least 0; 1e-3.
     pub weight: f64,
-    /// The layer's KL after the rise, nats per window.
+    /// The layer's KL after the rise, nats per window, finite and at least 0; 50.
     pub target: f64,
-    /// Steps of the rise from 0, after the warm-up.
+    /// Steps of the rise from 0, after the warm-up; 1000.
     pub ramp_steps: u64,
 }
 
@@ -275,15 +283,15 @@ impl Default for CapacityConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GecoSettings {
-    /// The score that is good enough, nats per time step; has to be given.
+    /// The score that is good enough, nats per time step, finite; GECO needs it.
     pub tolerance: Option<f64>,
-    /// The first beta; left out: the model's.
+    /// The first beta, in [`min`, `max`]; none: that of the layer.
     pub initial: Option<f64>,
-    /// The least beta.
+    /// The least beta, finite and above 0; 1e-6.
     pub min: f64,
-    /// The largest.
+    /// The largest, finite and at least `min`; 0.1.
     pub max: f64,
-    /// The change of `ln beta` per nat and act.
+    /// The change of `ln beta` per nat and act, finite and at least 0; 0.5.
     pub gain: f64,
 }
 

@@ -1,5 +1,5 @@
-//! Which controllers of a configuration contradict each other: whose demands no unit can meet together, and which leave
-//! another without effect.
+//! Which controllers of a configuration contradict each other: whose demands no unit can meet
+//! together, and which leave another without effect.
 
 use crate::config::control::{ControlConfig, ControlName};
 use crate::config::controlled_layer::ControlledLayer;
@@ -52,8 +52,9 @@ fn distance_from_zero([low, high]: [f64; 2]) -> f64 {
     low.max(-high).max(0.0)
 }
 
-/// Checks the persistence target against energy bands. Means alone carry it, `|rho| <= C2/(C2 + V)`, and an energy of at most
-/// `hi` leaves `V <= hi (1 - |rho|)/|rho|`; the KL of such a unit is at least `(V - 1 - ln V)/2`.
+/// Checks the persistence target against energy bands. Means alone carry it, `|rho| <= C2/(C2 +
+/// V)`, and an energy of at most `hi` leaves `V <= hi (1 - |rho|)/|rho|`; the KL of such a unit is
+/// at least `(V - 1 - ln V)/2`.
 fn check_persistence_in_bands(
     control: &ControlConfig,
     band: &EnergyBand,
@@ -65,13 +66,15 @@ fn check_persistence_in_bands(
     for (unit, (lo, hi)) in band.lo.iter().zip(&band.hi).enumerate() {
         let variance = hi * (1.0 - wanted) / wanted;
         let is = format!(
-            "a correlation of {wanted} in the energy band [{lo:.4}, {hi:.4}] of unit {unit} leaves a variance of at most \
+            "a correlation of {wanted} in the energy band [{lo:.4}, {hi:.4}] of unit {unit} \
+            leaves a variance of at most \
              {variance:.4}"
         );
         if least_sigma * least_sigma > variance {
             let name = Persistence.title();
             return Err(TrainError::config(format!(
-                "control: {name} and the energy bands cannot go together: {is}, and deviations are at least {least_sigma}"
+                "control: {name} and the energy bands cannot go together: {is}, and deviations \
+                are at least {least_sigma}"
             )));
         }
         let least = if variance < 1.0 { 0.5 * (variance - 1.0 - variance.ln()) } else { 0.0 };
@@ -86,7 +89,8 @@ fn check_persistence_in_bands(
     Ok(())
 }
 
-/// Checks the persistence target by itself, and against what else is asked of the rate, the KL and the means.
+/// Checks the persistence target by itself, and against what else is asked of the rate, the KL and
+/// the means.
 fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result<(), TrainError> {
     use ControllerName::{Ar, Persistence, Rate};
     let config = control.persistence.config()?;
@@ -97,7 +101,8 @@ fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result
         |reason: &str| Err(TrainError::config(format!("control.persistence: {reason}")));
     if layer.layer > 0 {
         return refuse_alone(
-            "is for the layer that sees the encoder: above it the means of both windows would be drawn with the same noise \
+            "is for the layer that sees the encoder: above it the means of both windows would be \
+            drawn with the same noise \
              below; name it in a [[control.layer]] with layer = 1",
         );
     }
@@ -117,7 +122,8 @@ fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result
         let most = -(-2.0 * demand.bounds[1]).exp_m1();
         if wanted > most {
             let why = format!(
-                "samples of two windows are drawn apart, so that with at most {} nats their correlation is at most 1 - exp(-2 x) \
+                "samples of two windows are drawn apart, so that with at most {} nats their \
+                correlation is at most 1 - exp(-2 x) \
                  = {most:.3}, and {wanted} is wanted",
                 demand.bounds[1]
             );
@@ -202,7 +208,8 @@ pub(super) fn check_demands(
             for (a, b) in [(a, b), (b, a)] {
                 if a.bounds[0] > b.bounds[1] {
                     let why = format!(
-                        "the KL of a latent dimension would have to be at least {} and at most {} nats",
+                        "the KL of a latent dimension would have to be at least {} and at most {} \
+                        nats",
                         a.bounds[0], b.bounds[1]
                     );
                     return Err(refuse(a.name, b.name, why));
@@ -216,7 +223,8 @@ pub(super) fn check_demands(
         let in_vain = |kl: &&Demand| kl.bounds[1] < floor && kl.name != ControllerName::Kl;
         if let Some(kl) = kl.iter().find(in_vain) {
             let why = format!(
-                "a KL of a latent dimension below {floor} nats has no weight, and {} is to bring it to at most {}",
+                "a KL of a latent dimension below {floor} nats has no weight, and {} is to bring \
+                it to at most {}",
                 kl.name.title(),
                 kl.bounds[1]
             );
@@ -265,7 +273,8 @@ pub(super) fn check_demands(
             / layer.units as f64;
         if least > kl.bounds[1] {
             return Err(TrainError::config(format!(
-                "control: the energy bands and {} cannot go together: with these energies the KL of a latent dimension is \
+                "control: the energy bands and {} cannot go together: with these energies the KL \
+                of a latent dimension is \
                  at least {least:.4} nats on average, more than {}",
                 kl.name.title(),
                 kl.bounds[1]

@@ -125,7 +125,10 @@ pub fn set_text(given: &mut Table, setting: &str) -> Result<(), TrainError> {
 pub fn value_of(text: &str) -> Value {
     let read = format!("value = {text}").parse::<Table>().ok();
     let value = read.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
-    value.unwrap_or_else(|| Value::String(text.to_owned()))
+    // TOML wants digits on both sides of a point.
+    let number =
+        || text.parse().ok().filter(|_| text.starts_with(['.', '+', '-']) || text.ends_with('.'));
+    value.or_else(|| number().map(Value::Float)).unwrap_or_else(|| text.into())
 }
 
 /// Parses a text in TOML.

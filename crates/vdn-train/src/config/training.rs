@@ -16,21 +16,24 @@ pub enum Selection {
     Nll,
     /// The mean squared error of the point forecast.
     Mse,
-    /// The negative evidence lower bound, in nats per window: `-mean_s sum_h ln p(y | z_s) + sum_i KL_i`, the KL with the weight 1
-    /// whatever beta is, the mean over the samples of evaluation *outside* of the logarithm. Unlike `nll` it is no score of the
-    /// mixture, whatever the model is trained with.
+    /// The negative evidence lower bound, in nats per window: `-mean_s sum_h ln p(y | z_s) + sum_i
+    /// KL_i`, the KL with the weight 1 whatever beta is, the mean over the samples of evaluation
+    /// *outside* of the logarithm. Unlike `nll` it is no score of the mixture, whatever the model
+    /// is trained with.
     Elbo,
-    /// The exact CRPS of the predictive mixture. Unlike a likelihood it is not ruled by single values far outside.
+    /// The exact CRPS of the predictive mixture. Unlike a likelihood it is not ruled by single
+    /// values far outside.
     #[default]
     Crps,
     /// None: the last epoch is kept.
     Last,
-    /// The constraint-aware score, behind its validity gate: [`SelectionRule`](crate::SelectionRule), whose thresholds are the
-    /// table `[selection]`.
+    /// The constraint-aware score, behind its validity gate:
+    /// [`SelectionRule`](crate::SelectionRule), whose thresholds are the table `[selection]`.
     Score,
 }
 
-/// The counter-based generator of a run's noise, by the name in its publication (Salmon, Moraes, Dror and Shaw 2011).
+/// The counter-based generator of a run's noise, by the name in its publication (Salmon, Moraes,
+/// Dror and Shaw 2011).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GeneratorName {
     /// Ten rounds of multiplications: fast everywhere.
@@ -58,30 +61,33 @@ pub const MAX_THREADS: usize = 256;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Passes over the training windows, at most.
+    /// Passes over the training windows, at most; at least 1; 24.
     pub epochs: usize,
-    /// Epochs without a better validation score before training stops; 0: never stop early.
+    /// Epochs without a better validation score before training stops; 6. 0: never stop early.
     pub patience: usize,
     /// Windows per step, at least 1; 128, with the reference's values 256.
     pub batch: usize,
     /// The base learning rate, above 0; 3e-4, with the reference's values 1e-3. Decision 5 says why
     /// not the specification's 1e-3.
     pub learning_rate: f64,
-    /// The decay of the exponential moving average of the weights ([`WeightAverage`]), in `[0, 1)`, of units and twin alike:
-    /// validation, diagnostics and what is kept are of it. 0, the default: of the weights themselves.
+    /// The decay of the exponential moving average of the weights ([`WeightAverage`]), in `[0, 1)`,
+    /// of units and twin alike: validation, diagnostics and what is kept are of it. 0, the default:
+    /// of the weights themselves.
     pub ema_decay: f64,
-    /// The seed of everything random: initial weights, order of windows, noise.
+    /// The seed of everything random (initial weights, order of windows, noise), below 2^63; 0.
     pub seed: u64,
-    /// The generator of the noise of training and evaluation and of the order of windows. Initial weights, and bands that
-    /// are shuffled over units, do not depend on it: runs of one seed start alike.
+    /// The generator of the noise of training and evaluation and of the order of windows. Initial
+    /// weights, and bands that are shuffled over units, do not depend on it: runs of one seed start
+    /// alike.
     pub generator: GeneratorName,
-    /// Threads; 0: one for each processor. The results do not depend on it.
+    /// Threads, at most 256; 0, the default: one for each processor. The results do not depend on
+    /// it.
     pub threads: usize,
     /// What the best epoch is chosen by; the CRPS, with the reference's values the likelihood.
     pub selection: Selection,
     /// What weighs the same in averages over windows; windows, with the reference's values batches.
     pub averaging: Averaging,
-    /// Whether the deterministic twin is trained too, on the same windows.
+    /// Whether the deterministic twin is trained too, on the same windows; false.
     pub twin: bool,
 }
 

@@ -1,7 +1,7 @@
 //! AdamW with a clip of the global gradient norm.
 //!
-//! Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019). One pass over memory per parameter; a
-//! parameter without a gradient is left alone, its moments and its step count too.
+//! Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019). One pass over memory per
+//! parameter; a parameter without a gradient is left alone, its moments and its step count too.
 
 use crate::domain::{check_domains, not_negative, positive};
 use crate::error::TrainError;
@@ -13,16 +13,16 @@ use vdn_tensor::{Buffer, Element, Real};
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamWConfig {
-    /// Decay rate of the first moment, in `[0, 1)`.
+    /// Decay rate of the first moment, in `[0, 1)`; 0.9.
     pub beta1: f64,
-    /// Decay rate of the second moment, in `[0, 1)`.
+    /// Decay rate of the second moment, in `[0, 1)`; 0.999.
     pub beta2: f64,
-    /// Added to the root of the second moment, above 0.
+    /// Added to the root of the second moment, finite and above 0; 1e-8.
     pub epsilon: f64,
-    /// Decoupled weight decay per unit of learning rate, at least 0.
+    /// Decoupled weight decay per unit of learning rate, finite and at least 0; 0.
     pub weight_decay: f64,
     /// The largest global norm of all gradients together; larger ones are scaled down to it; `inf`:
-    /// none is.
+    /// none is. Above 0; 1.
     pub clip_norm: f64,
 }
 
@@ -126,14 +126,15 @@ impl<T: Element> AdamW<T> {
         Ok(Self { config, moments })
     }
 
-    /// One step with the learning rate `rate`; `gradients` yields one gradient (or none) per parameter, in order.
-    /// Returns the global norm of all gradients before the clip.
+    /// One step with the learning rate `rate`; `gradients` yields one gradient (or none) per
+    /// parameter, in order. Returns the global norm of all gradients before the clip.
     ///
     /// # Errors
     /// A gradient that is not finite, with the name of its parameter; nothing is changed then.
     ///
     /// # Panics
-    /// A gradient with another number of elements than its parameter, or more gradients than parameters.
+    /// A gradient with another number of elements than its parameter, or more gradients than
+    /// parameters.
     pub fn step<'g>(
         &mut self,
         parameters: &mut Parameters<T>,
@@ -172,11 +173,13 @@ impl<T: Element> AdamW<T> {
         Ok(norm)
     }
 
-    /// Follows a change of parameter `index`: its rows, divided evenly among `factors`, were multiplied by them.
+    /// Follows a change of parameter `index`: its rows, divided evenly among `factors`, were
+    /// multiplied by them.
     ///
-    /// A gradient is a covector: where a weight `w` became `s w`, one that was `g` counts as `g / s`. So the first moment
-    /// is divided by `s`, the second by `s^2`; the step that they ask for stays, and gradients to come are weighed against
-    /// moments of their own scale. A moment that does not exist yet is left alone.
+    /// A gradient is a covector: where a weight `w` became `s w`, one that was `g` counts as `g /
+    /// s`. So the first moment is divided by `s`, the second by `s^2`; the step that they ask for
+    /// stays, and gradients to come are weighed against moments of their own scale. A moment that
+    /// does not exist yet is left alone.
     ///
     /// # Panics
     /// There is no such parameter.
