@@ -11,6 +11,7 @@
 
 mod options;
 mod progress;
+mod shorthands;
 mod signals;
 
 use clap::Parser;
@@ -155,7 +156,11 @@ fn train(options: &TrainOptions) -> Result<(), Failure> {
     let (directory, result) = match &options.resume {
         Some(run) => {
             let stored = RunDirectory::open(run)?.read_config()?;
-            let pool = pool(options.threads().unwrap_or(stored.train.threads))?;
+            let threads = match options.resume_threads()? {
+                0 => stored.train.threads,
+                threads => threads,
+            };
+            let pool = pool(threads)?;
             let progress = |stage, progress: Progress<'_>| bar.update(stage, progress);
             (Some(run), pool.run(|| resume_run(run, &interrupt, progress)))
         }

@@ -121,7 +121,6 @@ impl Job {
         (config.data.input_len, config.data.horizon) = (336, 96);
         (config.data.max_train, config.data.max_validation, config.data.max_test) =
             (Some(400), Some(200), Some(200));
-        let config = config.resolved();
         let data = config.data.dataset(config.data.load_table()?)?;
         let mut twins: BTreeMap<u64, Vec<Prediction>> = BTreeMap::new();
         for seed in 0..self.seeds {
@@ -168,11 +167,11 @@ impl Job {
     fn model(&self, config: &RunConfig, data: &Dataset, mode: &str) -> Result<Line, Failure> {
         let mut config = config.clone();
         config.control.mode = match mode {
-            "none" | "twin" => Some(ControlName::None),
-            "rate" => Some(ControlName::Rate),
-            "homeo" => Some(ControlName::Homeo),
-            "proj_on" => Some(ControlName::ProjOn),
-            "proj_off" => Some(ControlName::ProjOff),
+            "none" | "twin" => ControlName::None,
+            "rate" => ControlName::Rate,
+            "homeo" => ControlName::Homeo,
+            "proj_on" => ControlName::ProjOn,
+            "proj_off" => ControlName::ProjOff,
             "config" => config.control.mode,
             _ => return Err(format!("no mode is called {mode}").into()),
         };
@@ -268,7 +267,7 @@ fn trained(
     data: &Dataset,
     twin: bool,
 ) -> Result<(Forecaster, Parameters<f32>, vdn_forecast::Trained), Failure> {
-    let mut forecaster = config.model.to_forecaster(&config.data)?;
+    let mut forecaster = config.forecaster()?;
     if twin {
         forecaster.variant = Variant::Twin;
     }

@@ -167,13 +167,12 @@ fn controlled(name: &str, control: &LayerControl) -> (&'static str, f64) {
 /// The mean score over the last fifth, nats per time step; `wanted` is the one that GECO asks for.
 fn run(name: &str, steps: usize, units: usize, skip: bool, wanted: f64) -> Result<f64, Failure> {
     let mut config = RunConfig::default();
-    config.train.learning_rate = Some(1e-3);
-    config.data.extra_lag = (name == "AR share").then_some(true);
-    (config.model.units, config.model.skip) = (Some(units), Some(skip));
-    (config.model.hidden, config.model.head_hidden) = (Some(32), Some(32));
-    let config = config.resolved();
+    config.train.learning_rate = 1e-3;
+    config.data.extra_lag = name == "AR share";
+    (config.model.units, config.model.skip) = (units, skip);
+    (config.model.hidden, config.model.head_hidden) = (32, 32);
     let data = config.data.dataset(config.data.load_table()?)?;
-    let mut forecaster = config.model.to_forecaster(&config.data)?;
+    let mut forecaster = config.forecaster()?;
     forecaster.emit_kl = true;
     let (model, mut parameters) = Forecaster::new::<f32>(forecaster, 0)?;
     let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;

@@ -30,9 +30,9 @@ fn run(depth: usize, units: usize, epochs: usize, settings: &str) -> Result<(), 
     let text = format!(
         "[train]\nepochs = {epochs}\n[model]\nunits = {units}\ndepth = {depth}\n{settings}\n"
     );
-    let config = RunConfig::from_toml(&text)?.resolved();
+    let config = RunConfig::from_toml(&text)?;
     let data = config.data.dataset(config.data.load_table()?)?;
-    let model = config.model.to_forecaster(&config.data)?;
+    let model = config.forecaster()?;
     let (model, mut parameters) = Forecaster::new::<f32>(model, config.train.seed)?;
     let trained = Trainer::new(&config).train(&model, &mut parameters, &data, |_| {})?;
     let table = layer_table(&model, &parameters, &data, &data.splits().test, config.train.seed)?;

@@ -75,10 +75,10 @@ fn run(text: &str, setting: &Setting, seeds: u64) -> Result<(), Failure> {
     let (mut scores, mut times, mut parameters_used) = ([vec![], vec![], vec![]], vec![], 0);
     for seed in 0..seeds {
         let text = format!("{text}{}train.seed = {seed}\n", setting.model);
-        let config = RunConfig::from_toml(&text)?.resolved();
+        let config = RunConfig::from_toml(&text)?;
         config.validate()?;
         let data = config.data.dataset(config.data.load_table()?)?;
-        let model = config.model.to_forecaster(&config.data)?;
+        let model = config.forecaster()?;
         let (model, mut parameters) = Forecaster::new::<f32>(model, seed)?;
         let mut last = Instant::now();
         Trainer::new(&config).train(&model, &mut parameters, &data, |progress| {

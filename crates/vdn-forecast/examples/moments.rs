@@ -25,9 +25,9 @@ fn main() -> Result<(), TrainError> {
     let run = arguments.next().unwrap_or_else(|| "runs/demo".to_owned());
     let count = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(32);
     let run = RunDirectory::open(std::path::Path::new(&run))?;
-    let config = run.read_config()?.resolved();
+    let config = run.read_config()?;
     let data = config.data.dataset(config.data.load_table()?)?;
-    let own = config.model.to_forecaster(&config.data)?;
+    let own = config.forecaster()?;
     let (model, mut parameters) = Forecaster::new::<f32>(own, 0)?;
     load_weights(&mut parameters, &run.weights(false))?;
     let scored = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);

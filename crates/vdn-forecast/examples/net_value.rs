@@ -55,10 +55,9 @@ fn main() -> Result<(), Failure> {
     };
     let train = TrainConfig { epochs, ..TrainConfig::default() };
     // The price alone decides: no controllers.
-    let control = ControlConfig { mode: Some(ControlName::None), ..ControlConfig::default() };
+    let control = ControlConfig { mode: ControlName::None, ..ControlConfig::default() };
     let config = RunConfig { data, train, control, ..RunConfig::default() };
-    let data = config.resolved().data;
-    let dataset = data.dataset(data.load_table()?)?;
+    let dataset = config.data.dataset(config.data.load_table()?)?;
     let elbo = 1.0 / config.data.horizon as f64;
     println!(
         "{:>5} {:>10} {:>7} {:>7} {:>8} {:>15} {:>15} {:>9} {:>9} {:>8} {:>8} {:>8}",
@@ -113,7 +112,7 @@ fn line(
     objective: Objective,
     beta: f64,
 ) -> Result<Line, Failure> {
-    let mut forecaster = config.model.to_forecaster(&config.data)?;
+    let mut forecaster = config.forecaster()?;
     (forecaster.units, forecaster.objective, forecaster.beta) = (units, objective, beta);
     let seed = config.train.seed;
     let (model, mut parameters) = Forecaster::new::<f32>(forecaster, seed)?;

@@ -14,7 +14,7 @@ use vdn_forecast::evaluate::evaluate;
 use vdn_forecast::{Forecaster, Intervention};
 use vdn_forecast::{RunConfig, Trainer, validate};
 use vdn_model::Parameters;
-use vdn_train::{BudgetConfig, ControllerName, Decay, Schedule, Selection};
+use vdn_train::{BudgetConfig, ControlName, ControllerName, Decay, Schedule, Selection};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -74,12 +74,13 @@ fn main() -> Result<(), Failure> {
             config.data.max_train = Some(400);
             config.data.max_validation = Some(100);
             config.data.max_test = Some(100);
-            config.model.units = Some(units);
-            (config.model.hidden, config.model.head_hidden) = (Some(64), Some(64));
-            (config.train.epochs, config.train.learning_rate) = (epochs, Some(1e-3));
-            (config.train.patience, config.train.selection) = (0, Some(Selection::Last));
+            config.model.units = units;
+            (config.model.hidden, config.model.head_hidden) = (64, 64);
+            (config.train.epochs, config.train.learning_rate) = (epochs, 1e-3);
+            (config.train.patience, config.train.selection) = (0, Selection::Last);
             config.schedule =
                 Schedule { warmup_steps: 0, decay: Decay::Cosine, final_factor: 0.02 };
+            config.control.mode = ControlName::None;
             config.control.controllers = [name].into_iter().collect();
             let budget = BudgetConfig {
                 target: Some(target),
@@ -89,10 +90,9 @@ fn main() -> Result<(), Failure> {
                 ..BudgetConfig::default()
             };
             (config.control.rate, config.control.kl) = (budget, budget);
-            let config = config.resolved();
             config.validate()?;
             let data = config.data.dataset(config.data.load_table()?)?;
-            let forecaster = config.model.to_forecaster(&config.data)?;
+            let forecaster = config.forecaster()?;
             let (model, mut parameters) = Forecaster::new::<f32>(forecaster, config.train.seed)?;
             Trainer::new(&config).train(&model, &mut parameters, &data, |_| {})?;
             let (own, other): (fn(&_) -> _, fn(&_) -> _) = match name {

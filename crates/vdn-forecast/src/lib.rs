@@ -14,18 +14,14 @@ mod report;
 mod run;
 mod sequence;
 
-pub use config::{
-    ActivationName, AggregationName, CentreName, ClampName, Compatibility, DataConfig, FamilyName,
-    FillPolicy, ModelConfig, ObjectiveName, OneOrEach, OutputNoiseName, PoolName, PriorName,
-    ProtocolName, RunConfig, ScalingRows, ScoreName, SigmaName, VariantName,
-};
+pub use config::{DataConfig, FillPolicy, ProtocolName, RunConfig, RunSettings, ScalingRows};
 pub use evaluate::{
     ForecastEvaluator, Inference, evaluate_moments, forecast, forecast_moments, ridge,
     seasonal_naive,
 };
 pub use forecaster::{
-    Aggregation, Batch, Forecaster, ForecasterConfig, LossOptions, Prediction, PredictiveMoments,
-    Variant, Vote, vote,
+    Aggregation, Batch, Compatibility, Forecaster, ForecasterConfig, LossOptions, Prediction,
+    PredictiveMoments, Variant, Vote, vote,
 };
 pub use modules::{
     Centre, GatedHead, HeadConfig, InstanceNorm, OutputNoise, OutputNoiseMode, PairEncoder,

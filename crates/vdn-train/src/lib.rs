@@ -4,6 +4,7 @@
 mod bounded_file;
 pub mod config;
 pub mod data;
+mod domain;
 mod error;
 pub mod evaluate;
 pub mod metrics;
@@ -15,10 +16,9 @@ pub mod train;
 pub mod units;
 
 pub use config::{
-    AnnealingConfig, AnnealingName, ArConfig, BudgetConfig, BudgetScope, CapacityConfig,
-    ControlConfig, ControlName, ControllerName, ControllerSet, DiagnosticsConfig, EarlierName,
-    FreeBitsConfig, GecoSettings, GeneratorName, LayerOverride, MAX_THREADS, PersistenceSettings,
-    PiSettings, Selection, ThermostatSettings, TrainConfig,
+    AnnealingConfig, AnnealingName, ArConfig, BudgetConfig, CapacityConfig, ControlConfig,
+    ControlName, ControllerName, ControllerSet, DiagnosticsConfig, FreeBitsConfig, GecoSettings,
+    GeneratorName, LayerOverride, MAX_THREADS, PersistenceSettings, Selection, TrainConfig,
 };
 pub use error::TrainError;
 pub use evaluate::{

@@ -44,10 +44,11 @@ pub enum ProtocolName {
 }
 
 /// What series are standardised with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScalingRows {
     /// The rows before the first validation target.
+    #[default]
     Training,
     /// Those and the validation rows, as the reference does.
     WithValidation,
@@ -57,37 +58,38 @@ pub enum ScalingRows {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// A wide CSV file, plain or gzip; left out: the embedded demo series.
+    /// A wide CSV file, plain or gzip; none: the embedded demo series.
     pub file: Option<PathBuf>,
-    /// The series to take, by name or `#k`; left out: all.
+    /// The series to take, by name or `#k`; none: all.
     pub columns: Option<Vec<String>>,
-    /// The date column, by name or `#k`; left out: the first one, if it is called like a date.
+    /// The date column, by name or `#k`; none: the first one, if it is called like a date.
     pub date: Option<String>,
-    /// What becomes of missing values.
+    /// How missing values are filled: `error`, the default, refuses them; `forward`, `linear`,
+    /// `zero`.
     pub fill: FillPolicy,
-    /// Numbers that stand for a missing value.
+    /// Numbers that stand for a missing value, finite; none.
     pub sentinels: Vec<f64>,
-    /// Rows of an input window, `L`.
+    /// Rows of an input window, `L`, 1 to 2^24; 180.
     pub input_len: usize,
-    /// Rows to forecast, `H`.
+    /// Rows to forecast, `H`, 1 to 2^24; 28.
     pub horizon: usize,
-    /// How many rows earlier the second input window starts.
+    /// Rows from the start of the second, earlier input window to the start of the first; 4.
     pub stride: usize,
-    /// Whether windows start at `L + 2 stride` instead of `L + stride`, so that the earlier window has a predecessor too;
-    /// left out: where the AR penalty needs it.
-    pub extra_lag: Option<bool>,
-    /// How windows are divided; left out: as `spec`, with the reference's values as `reference`.
-    pub protocol: Option<ProtocolName>,
-    /// The rows that means and deviations are taken of; left out: with the protocol `reference` also those of validation,
-    /// else those of training.
-    pub scaling: Option<ScalingRows>,
-    /// At most so many training windows of each series, evenly spaced.
+    /// Whether windows start at `L + 2 stride` instead of `L + stride`, so that the earlier window
+    /// has a predecessor too; false, in a file that leaves it out: where a controller needs it.
+    pub extra_lag: bool,
+    /// How windows are divided; `spec`, with the reference's values `reference`.
+    pub protocol: ProtocolName,
+    /// The rows that means and deviations are taken of: `training`, the default, or
+    /// `with_validation`, the default of the protocol `reference`.
+    pub scaling: ScalingRows,
+    /// At most so many training windows of each series, evenly spaced, at least 1; none: all.
     pub max_train: Option<usize>,
-    /// At most so many validation windows of each series, evenly spaced.
+    /// At most so many validation windows of each series, evenly spaced, at least 1; none: all.
     pub max_validation: Option<usize>,
-    /// At most so many test windows of each series, evenly spaced.
+    /// At most so many test windows of each series, evenly spaced, at least 1; none: all.
     pub max_test: Option<usize>,
-    /// The period of the seasonal naive baseline in rows; left out: by the dates.
+    /// The period of the seasonal naive baseline in rows, at least 1; none: by the dates.
     pub season: Option<usize>,
 }
 
@@ -102,9 +104,9 @@ impl Default for DataConfig {
             input_len: DEMO_INPUT_LEN,
             horizon: DEMO_HORIZON,
             stride: 4,
-            extra_lag: None,
-            protocol: None,
-            scaling: None,
+            extra_lag: false,
+            protocol: ProtocolName::Spec,
+            scaling: ScalingRows::Training,
             max_train: None,
             max_validation: None,
             max_test: None,
@@ -114,6 +116,16 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
+    /// The defaults of the reference implementation.
+    #[must_use]
+    pub fn reference() -> Self {
+        Self {
+            protocol: ProtocolName::Reference,
+            scaling: ScalingRows::WithValidation,
+            ..Self::default()
+        }
+    }
+
     /// Checks every value that can be wrong before the file is read.
     ///
     /// # Errors
@@ -123,6 +135,14 @@ impl DataConfig {
             if value == 0 {
                 return Err(TrainError::config(format!("data.{name} = 0: has to be at least 1")));
             }
+            if value > 1 << 24 {
+                let reason = format!("data.{name} = {value}: has to be at most 2^24");
+                return Err(TrainError::config(reason));
+            }
+        }
+        if let Some(sentinel) = self.sentinels.iter().find(|x| !x.is_finite()) {
+            let reason = format!("data.sentinels = {sentinel}: has to be finite");
+            return Err(TrainError::config(reason));
         }
         let counts = [
             ("max_train", self.max_train),
@@ -170,18 +190,9 @@ impl DataConfig {
     }
 
     /// The windows that are asked for.
-    ///
-    /// # Errors
-    /// `protocol` or `extra_lag` was left out: what they are then depends on the model and its controllers, and is filled in
-    /// by [`RunConfig::resolved`](super::RunConfig::resolved).
-    pub fn window_spec(&self) -> Result<WindowSpec, TrainError> {
-        let (Some(protocol), Some(extra_lag)) = (self.protocol, self.extra_lag) else {
-            let left_out = if self.protocol.is_none() { "protocol" } else { "extra_lag" };
-            return Err(TrainError::config(format!(
-                "data.{left_out} was left out, and depends on the rest of the run's configuration: resolve that first"
-            )));
-        };
-        let protocol = match protocol {
+    #[must_use]
+    pub fn window_spec(&self) -> WindowSpec {
+        let protocol = match self.protocol {
             ProtocolName::Spec => Protocol::Spec { gap: true },
             ProtocolName::SpecOverlapping => Protocol::Spec { gap: false },
             ProtocolName::Reference => Protocol::REFERENCE,
@@ -189,9 +200,9 @@ impl DataConfig {
             ProtocolName::BenchmarkEttMinute => Protocol::Benchmark(BenchmarkSplit::EttMinute),
             ProtocolName::BenchmarkRatio => Protocol::Benchmark(BenchmarkSplit::Ratio),
         };
-        Ok(WindowSpec {
+        WindowSpec {
             stride: self.stride,
-            extra_lag,
+            extra_lag: self.extra_lag,
             protocol,
             max_windows: MaxWindows {
                 train: self.max_train,
@@ -199,7 +210,7 @@ impl DataConfig {
                 test: self.max_test,
             },
             ..WindowSpec::new(self.input_len, self.horizon)
-        })
+        }
     }
 
     /// Cuts a table into standardised windows.
@@ -208,23 +219,18 @@ impl DataConfig {
     /// use vdn_forecast::RunConfig;
     /// let config = RunConfig::default();
     /// let table = config.data.load_table()?;
-    /// assert!(config.data.dataset(table.clone()).is_err());
-    /// assert!(config.resolved().data.dataset(table).is_ok());
+    /// assert!(config.data.dataset(table).is_ok());
     /// # Ok::<(), vdn_train::TrainError>(())
     /// ```
     ///
     /// # Errors
-    /// As [`DataConfig::window_spec`], which wants a resolved configuration; those of [`Dataset::from_table`]: series that
-    /// are too short, values that are not finite.
+    /// Those of [`Dataset::from_table`]: series that are too short, values that are not finite.
     pub fn dataset(&self, table: Table) -> Result<Dataset, TrainError> {
-        let spec = self.window_spec()?;
-        let scope = match (self.scaling, self.protocol) {
-            (Some(ScalingRows::WithValidation), _) | (None, Some(ProtocolName::Reference)) => {
-                FitScope::IncludeValidation
-            }
-            _ => FitScope::Training,
+        let scope = match self.scaling {
+            ScalingRows::WithValidation => FitScope::IncludeValidation,
+            ScalingRows::Training => FitScope::Training,
         };
-        Ok(Dataset::from_table(table, spec, scope)?)
+        Ok(Dataset::from_table(table, self.window_spec(), scope)?)
     }
 
     /// The period of the seasonal naive baseline, and why it is that.

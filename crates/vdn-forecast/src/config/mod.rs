@@ -1,27 +1,23 @@
 //! The configuration of a run: one plain value, read from and written to TOML.
 //!
-//! Unknown keys are refused, every value is checked before anything is computed, and what is written into a run
-//! directory repeats the run.
+//! A run's settings are those of its parts, each in the crate that knows it. [`RunConfig`] lays a
+//! file over the defaults; every value is checked before anything is computed, and the
+//! configuration that is written into a run directory repeats the run.
 
+mod contradictions;
 pub(crate) mod data;
-pub(crate) mod model;
-pub(crate) mod names;
+mod older;
 
 pub use data::{DataConfig, FillPolicy, ProtocolName, ScalingRows};
-pub use model::{Compatibility, ModelConfig};
-pub use names::{
-    ActivationName, AggregationName, CentreName, ClampName, FamilyName, ObjectiveName, OneOrEach,
-    OutputNoiseName, PoolName, PriorName, ScoreName, SigmaName, VariantName,
-};
 
-use crate::forecaster::ForecasterConfig;
+use crate::forecaster::{Aggregation, Compatibility, ForecasterConfig};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use vdn_model::EarlierWindow;
-use vdn_train::config::{BATCH, REFERENCE_BATCH, REFERENCE_LEARNING_RATE};
+use toml::Table;
+use vdn_train::config::{at_key, layered, parse, read_at};
 use vdn_train::{
-    AdamWConfig, Averaging, ControlConfig, ControlName, ControllerName, DiagnosticsConfig,
-    EarlierName, Schedule, Selection, SelectionRule, TrainConfig, TrainError, Trainer,
+    AdamWConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig, Schedule,
+    SelectionRule, TrainConfig, TrainError, Trainer,
 };
 
 /// Everything that a run depends on.
@@ -30,47 +26,128 @@ use vdn_train::{
 /// use vdn_forecast::RunConfig;
 /// let config = RunConfig::from_toml("[train]\nepochs = 3\n").unwrap();
 /// assert_eq!(config.train.epochs, 3);
-/// assert!(RunConfig::from_toml("[train]\nepoch = 3\n").unwrap_err().to_string().contains("epoch"));
+/// let error = RunConfig::from_toml("[train]\nepoch = 3\n").unwrap_err().to_string();
+/// assert!(error.ends_with("train.epoch: no such key; did you mean epochs?"));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
-    /// What is read and how it is cut into windows.
+    /// The rows that are read, and how they are cut into windows.
     pub data: DataConfig,
-    /// What is trained.
-    pub model: ModelConfig,
-    /// What keeps the units inside their constraints.
+    /// The network. Its `input_len` and `horizon` are those of `data`: see
+    /// [`RunConfig::forecaster`].
+    pub model: ForecasterConfig,
+    /// The controllers that keep units inside their constraints.
     pub control: ControlConfig,
-    /// What is measured of the units on a probe set, and how often.
+    /// The measures of units on a probe set, and how often they are taken.
     pub diagnostics: DiagnosticsConfig,
-    /// How long, in what portions, and by what the best epoch is chosen.
+    /// Epochs, batches, seeds, and the choice of the best epoch.
     pub train: TrainConfig,
-    /// The thresholds of the score that the best epoch is chosen by where `train.selection = "score"`; else without effect.
+    /// The thresholds of the score that chooses the best epoch where `train.selection = "score"`;
+    /// else without effect.
     pub selection: SelectionRule,
     /// AdamW.
     pub optimizer: AdamWConfig,
     /// The learning rate over the run.
     pub schedule: Schedule,
+    /// Limits of the run as a whole.
+    pub run: RunSettings,
+}
+
+/// Limits of a run as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunSettings {
+    /// The memory that the run may take, in gigabytes (10^9 bytes), finite and at least 0; 0, the
+    /// default: three quarters of what is free. A run whose estimate is larger is refused.
+    pub memory: f64,
+}
+
+impl RunSettings {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first that is wrong, with its key.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let memory = self.memory;
+        if memory >= 0.0 && memory.is_finite() {
+            return Ok(());
+        }
+        let reason = format!("run.memory = {memory}: has to be finite and at least 0");
+        Err(TrainError::config(reason))
+    }
 }
 
 impl RunConfig {
+    /// The values that settings start from.
+    ///
+    /// ```
+    /// use vdn_forecast::{Compatibility, RunConfig};
+    /// let reference = RunConfig::base(Compatibility::Reference);
+    /// assert_eq!((reference.train.batch, reference.model.initial_sigma), (256, 0.5));
+    /// ```
+    #[must_use]
+    pub fn base(compatibility: Compatibility) -> Self {
+        match compatibility {
+            Compatibility::None => Self::default(),
+            Compatibility::Reference => Self {
+                data: DataConfig::reference(),
+                model: ForecasterConfig::compatibility(),
+                control: ControlConfig::reference(),
+                train: TrainConfig::reference(),
+                ..Self::default()
+            },
+        }
+    }
+
+    /// This base, with those values that follow from others of a configuration.
+    fn following(mut self, given: &Self) -> Self {
+        if given.control.controllers != ControllerSet::default() {
+            self.control.mode = ControlName::None;
+        }
+        self.data.extra_lag = given.control.wants_predecessors();
+        self.data.scaling = match given.data.protocol {
+            ProtocolName::Reference => ScalingRows::WithValidation,
+            _ => ScalingRows::Training,
+        };
+        if let Some(layers) = given.model.widths.and_then(|widths| widths.layers()) {
+            self.model.depth = layers;
+        }
+        if self.is_reference() {
+            self.model.head_hidden =
+                ForecasterConfig::reference_head(given.data.horizon, given.model.units);
+        }
+        self
+    }
+
+    /// Reads a table; keys that are left out keep their defaults.
+    ///
+    /// # Errors
+    /// One line with the key as it is written: there is no such key, or its value is of another
+    /// type.
+    pub fn from_table(mut given: Table) -> Result<Self, TrainError> {
+        older::translate(&mut given)?;
+        let compatibility = given.get("model").and_then(|model| model.get("compatibility"));
+        let compatibility = compatibility
+            .cloned()
+            .map_or(Ok(Compatibility::None), |value| read_at("model.compatibility", value))?;
+        let base = Self::base(compatibility);
+        let first = layered("", &base, &given)?;
+        let mut config: Self = layered("", &base.following(&first), &given)?;
+        if config.is_reference() && config.model.aggregation == Aggregation::Median {
+            // The reference's median is the lower one.
+            config.model.aggregation = Aggregation::LowerMedian;
+        }
+        config.control.check_layers(None)?;
+        Ok(config)
+    }
+
     /// Parses TOML; keys that are left out keep their defaults.
     ///
     /// # Errors
-    /// The text is not TOML, or a key is unknown or of the wrong type: one line with line and column, or (of single layers'
-    /// controllers) with the layer.
+    /// The text is not TOML (one line with line and column), or as [`RunConfig::from_table`].
     pub fn from_toml(text: &str) -> Result<Self, TrainError> {
-        let config: Self = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or_else(String::new, |span| {
-                let before = &text[..span.start.min(text.len())];
-                let line = before.matches('\n').count() + 1;
-                let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-                format!("line {line}, column {column}: ")
-            });
-            TrainError::config(format!("{at}{}", error.message().replace('\n', " ")))
-        })?;
-        config.control.check_layers(None)?;
-        Ok(config)
+        Self::from_table(parse(text)?)
     }
 
     /// Reads a TOML file.
@@ -78,14 +155,27 @@ impl RunConfig {
     /// # Errors
     /// The file cannot be read, or as [`RunConfig::from_toml`]; the error names the file.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
+        let of_file = |error| match error {
+            TrainError::Config(reason) => TrainError::format(path, reason),
+            other => other,
+        };
+        Self::from_table(Self::load_table(path)?).map_err(of_file)
+    }
+
+    /// Reads the table of a TOML file, to lay other settings over it.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not TOML; the error names the file.
+    pub fn load_table(path: &Path) -> Result<Table, TrainError> {
         let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-        Self::from_toml(&text).map_err(|error| match error {
+        parse(&text).map_err(|error| match error {
             TrainError::Config(reason) => TrainError::format(path, reason),
             other => other,
         })
     }
 
-    /// The configuration as TOML, all keys written out.
+    /// The configuration as TOML, all keys written out, so that it repeats the run whatever becomes
+    /// of the defaults.
     ///
     /// # Errors
     /// A value that TOML cannot express.
@@ -93,81 +183,29 @@ impl RunConfig {
         toml::to_string_pretty(self).map_err(|error| TrainError::config(error.to_string()))
     }
 
-    /// The configuration with every value filled in that was left out and that does not depend on the data's content: what
-    /// a run directory keeps, so that it repeats the run whatever becomes of the defaults.
-    ///
-    /// Settings of the model that contradict each other stay as they are; [`RunConfig::validate`] refuses them.
+    /// The configuration of the forecaster, for these data.
     ///
     /// ```
     /// use vdn_forecast::RunConfig;
-    /// let config = RunConfig::from_toml("[model]\ncompatibility = \"reference\"\n[train]\nepochs = 3\n")?;
-    /// assert_eq!(config.resolved().train.windows_per_step(), 256);
-    /// assert_eq!(config.resolved().model.initial_sigma, Some(0.5));
+    /// let config = RunConfig::from_toml("[model]\nunits = 64\n[data]\nhorizon = 12\n")?;
+    /// let forecaster = config.forecaster()?;
+    /// assert_eq!((forecaster.units, forecaster.horizon), (64, 12));
     /// # Ok::<(), vdn_train::TrainError>(())
     /// ```
-    #[must_use]
-    pub fn resolved(&self) -> Self {
-        let reference = self.is_reference();
-        let mut config = self.clone();
-        let batch = if reference { REFERENCE_BATCH } else { BATCH };
-        config.train.batch.get_or_insert(batch);
-        if reference {
-            config.train.learning_rate.get_or_insert(REFERENCE_LEARNING_RATE);
-            config.train.selection.get_or_insert(Selection::Nll);
-            config.control.mode.get_or_insert(ControlName::None);
-        }
-        config.control.mode = Some(config.control.chosen_mode());
-        config.train.learning_rate = Some(config.train.base_learning_rate());
-        config.train.selection = Some(config.train.chosen_by());
-        let averaging = if reference { Averaging::Batches } else { Averaging::Windows };
-        config.train.averaging.get_or_insert(averaging);
-        config.control.ar.earlier.get_or_insert(match self.control.ar.earlier(reference) {
-            EarlierWindow::Predecessor => EarlierName::Predecessor,
-            EarlierWindow::Itself => EarlierName::Itself,
-        });
-        config.data.extra_lag.get_or_insert(config.control.wants_predecessors(reference));
-        let protocol = if reference { ProtocolName::Reference } else { ProtocolName::Spec };
-        let protocol = *config.data.protocol.get_or_insert(protocol);
-        config.data.scaling.get_or_insert(match protocol {
-            ProtocolName::Reference => ScalingRows::WithValidation,
-            _ => ScalingRows::Training,
-        });
-        if reference && config.model.aggregation == Some(AggregationName::Median) {
-            config.model.aggregation = Some(AggregationName::LowerMedian);
-        }
-        config.model = config.model.resolved(&config.data);
-        // The layers of a stack may differ in their weights.
-        let one = config.model.depth.is_none_or(|depth| depth == 1);
-        if one && config.control.has(ControllerName::Geco) && config.control.geco.initial.is_none()
-        {
-            config.control.geco.initial = config.model.beta;
-        }
-        config
-    }
-
-    /// Refuses batches of latents that no memory holds: at most 2^31 numbers.
-    fn validate_activations(&self, model: &ForecasterConfig) -> Result<(), TrainError> {
-        let latents = model.units as u128 * model.latent_dims as u128;
-        let passes = [
-            ("samples", model.samples, "train.batch", self.train.windows_per_step()),
-            ("evaluate_samples", model.evaluate_samples, "windows", self.train.averages().batch),
-        ];
-        for (setting, samples, of, batch) in passes {
-            let numbers = latents.saturating_mul(samples as u128).saturating_mul(batch as u128);
-            if numbers > 1 << 31 {
-                return Err(TrainError::config(format!(
-                    "model.{setting} = {samples}: with {latents} latent dimensions and {of} {batch} these are {numbers} numbers, at \
-                     most 2^31 are supported"
-                )));
-            }
-        }
-        Ok(())
+    ///
+    /// # Errors
+    /// A setting outside its domain, or two that contradict each other.
+    pub fn forecaster(&self) -> Result<ForecasterConfig, TrainError> {
+        let DataConfig { input_len, horizon, .. } = self.data;
+        let config = ForecasterConfig { input_len, horizon, ..self.model };
+        config.validate().map_err(at_key("model", &[]))?;
+        Ok(config)
     }
 
     /// The trainer that the configuration describes, writing nothing.
     #[must_use]
     pub fn trainer(&self) -> Trainer {
-        let config = self.resolved();
+        let config = self.clone();
         Trainer {
             reference: config.is_reference(),
             train: config.train,
@@ -197,38 +235,10 @@ impl RunConfig {
         self.diagnostics.validate()?;
         self.optimizer.validate()?;
         self.schedule.validate()?;
-        let model = self.model.to_forecaster(&self.data)?;
-        self.validate_activations(&model)?;
+        self.run.validate()?;
+        let model = self.forecaster()?;
+        self.check_memory(&model)?;
         self.control.build(&model.controlled_layers(), self.is_reference())?;
-        for name in [ControllerName::Ar, ControllerName::Persistence] {
-            if self.control.has_anywhere(name) {
-                self.check_lag(name)?;
-            }
-        }
-        if self.control.has_anywhere(ControllerName::Persistence)
-            && self.train.windows_per_step() < 2
-        {
-            let reason =
-                "train.batch = 1 and the persistence target: a correlation takes two windows";
-            return Err(TrainError::config(reason));
-        }
-        Ok(())
-    }
-
-    /// Checks that windows reach as far back as a controller looks.
-    fn check_lag(&self, name: ControllerName) -> Result<(), TrainError> {
-        let title = name.title();
-        if self.data.stride == 0 {
-            let reason = format!("data.stride = 0 and {title}: a window would be its own past");
-            return Err(TrainError::config(reason));
-        }
-        let wanted = self.control.wants_predecessors(self.is_reference());
-        if wanted && self.data.extra_lag == Some(false) {
-            let reason = format!(
-                "data.extra_lag = false and {title}: it needs the predecessors of earlier windows"
-            );
-            return Err(TrainError::config(reason));
-        }
-        Ok(())
+        self.check_contradictions()
     }
 }

@@ -5,7 +5,8 @@ use vdn_tensor::Element;
 use vdn_train::metrics::{MedianConvention, sample_median};
 
 /// How the samples' predictions become a point forecast.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Aggregation {
     /// Their mean.
     #[default]

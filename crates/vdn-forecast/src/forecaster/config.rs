@@ -1,10 +1,12 @@
-//! What a forecaster is built from: plain data with the project's defaults, and the reference's values by name.
+//! What a forecaster is built from: plain data with the project's defaults, and the reference's
+//! values by name.
 
 use crate::forecaster::aggregate::Aggregation;
 use crate::modules::instance_norm::{Centre, InstanceNorm};
 use crate::modules::output_noise::OutputNoiseMode;
+use crate::modules::pair_encoder::DEFAULT_KERNEL;
+use serde::{Deserialize, Serialize, Serializer};
 use vdn_autograd::Score;
-use vdn_model::ModelError;
 use vdn_model::Objective;
 use vdn_model::{Activation, MAX_DEPTH, PerLayer, StackLayerConfig};
 use vdn_model::{LayerConfig, LayerPrior, SigmaMode, UnitFamily};
@@ -12,104 +14,153 @@ use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;
 use vdn_train::config::ControlledLayer;
 
+/// Whose values the settings start from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compatibility {
+    /// This project's.
+    #[default]
+    None,
+    /// Those of the reference implementation.
+    Reference,
+}
+
 /// Which model is built.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Variant {
     /// Units send samples on.
     #[default]
     Variational,
-    /// The deterministic twin: the same encoder, normalisation, skip, output noise and gated head, fed with the means.
+    /// The deterministic twin: the same encoder, normalisation, skip, output noise and gated head,
+    /// fed with the means.
     Twin,
     /// The reference's weaker twin: a linear head on the pooled means.
     ReferenceTwin,
-    /// A deterministic twin that uses every parameter: each unit sends its mean times `2 sigmoid(log sigma)`.
+    /// A deterministic twin that uses every parameter: each unit sends its mean times `2
+    /// sigmoid(log sigma)`.
     GatedTwin,
 }
 
-/// The configuration of a [`Forecaster`](vdn_forecast::Forecaster).
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The configuration of a [`Forecaster`](vdn_forecast::Forecaster): in a file the table `[model]`.
+///
+/// A setting for each layer is one value for all, or a list with one for each from the first up.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ForecasterConfig {
-    /// Rows of an input window, `L`.
+    /// Whose values the settings started from: `none` (this project's, the default) or `reference`.
+    /// Runs take the reference's twin and its rules of control by it; the forecaster itself does
+    /// not look at it.
+    pub compatibility: Compatibility,
+    /// Rows of an input window, `L`, at least 1; 336. In a file the key is `data.input_len`.
+    #[serde(skip)]
     pub input_len: usize,
-    /// Rows to forecast, `H`.
+    /// Rows to forecast, `H`, at least 1; 96. In a file the key is `data.horizon`.
+    #[serde(skip)]
     pub horizon: usize,
-    /// Width of the encoder's context.
-    pub hidden: usize,
-    /// Width of the moving average; 25 if `None`.
-    pub kernel: Option<usize>,
-    /// Units, `N`.
-    pub units: usize,
-    /// Latent dimensions of each unit, `K`.
-    pub latent_dims: usize,
-    /// How `K` samples become one activity; `None` sends all on.
-    pub pooling: Option<Pool>,
-    /// Where the posteriors' deviations come from.
-    pub sigma: SigmaMode,
-    /// The deviation that all posteriors start with.
-    pub initial_sigma: f64,
-    /// Samples per posterior in training, `S`.
-    pub samples: usize,
-    /// Samples per posterior in evaluation.
-    pub evaluate_samples: usize,
-    /// Whether each odd sample mirrors the noise of the one before it.
-    pub antithetic: bool,
-    /// What becomes of the gradient of a deviation outside its hard limits.
-    pub clamp_gradient: ClampGradient,
-    /// Whether the KL is wanted row by row too, as a thermostat's alive share does.
-    pub emit_kl: bool,
-    /// Width of the head's hidden layer.
-    pub head_hidden: usize,
-    /// Whether the head is gated.
-    pub gated: bool,
-    /// Share of the head's hidden activities dropped in training.
-    pub dropout: f64,
-    /// Whether the head's output layers start at zero.
-    pub zero_output: bool,
-    /// Per-window normalisation.
-    pub normalization: InstanceNorm,
-    /// Whether a linear map from the normalised window is added to every sample's prediction.
-    pub skip: bool,
-    /// Where the output deviation comes from.
-    pub output_noise: OutputNoiseMode,
-    /// How samples become a point forecast.
-    pub aggregation: Aggregation,
-    /// The predictive score, in nats per time step.
-    pub score: Score,
-    /// What training minimises.
-    pub objective: Objective,
-    /// The weight of every latent dimension's KL against the score in nats per time step.
-    pub beta: f64,
-    /// The variance of every mean over the first batch that initialises a layer; 0: no data-dependent initialisation.
-    pub initial_energy: f64,
-    /// Which model is built.
+    /// Which model is built: `variational`, the default, `twin`, `reference_twin` or `gated_twin`.
     pub variant: Variant,
-    /// Layers of units, 1 to [`MAX_DEPTH`].
+    /// Width of the encoder's context, at least 1; 256.
+    pub hidden: usize,
+    /// Width of the moving average in rows, at least 1; 25. It is limited to the window and made
+    /// odd.
+    pub kernel: usize,
+    /// Units of each layer, `N`, at least 1; 1024.
+    pub units: usize,
+    /// Latent dimensions of each unit, `K`, at least 1; 1.
+    pub latent_dims: usize,
+    /// How `K` samples become one activity: `mean`, `sum` or `sum_sqrtk`; `none`, the default,
+    /// sends all on.
+    #[serde(serialize_with = "or_none")]
+    pub pooling: Option<Pool>,
+    /// Where the posteriors' deviations come from: `per_unit_input`, the default, `per_unit` or
+    /// `scalar`.
+    pub sigma: SigmaMode,
+    /// The deviation that all posteriors start with, in [1e-4, 10]; 0.7.
+    pub initial_sigma: f64,
+    /// Samples per posterior in training, `S`, at least 1; 4.
+    pub samples: usize,
+    /// Samples per posterior in evaluation, at least 1; 32.
+    pub evaluate_samples: usize,
+    /// Whether each odd sample mirrors the noise of the one before it; false. For normal and
+    /// log-normal units.
+    pub antithetic: bool,
+    /// What becomes of the gradient of a deviation outside its hard limits: `inward`, the default,
+    /// passes it where it leads back inside, `zero` drops it.
+    pub clamp_gradient: ClampGradient,
+    /// Whether the KL is wanted row by row too, as a thermostat's alive share does; false. Not a
+    /// setting of a file: controllers ask for it.
+    #[serde(skip)]
+    pub emit_kl: bool,
+    /// Width of the head's hidden layer, at least 1; 256.
+    pub head_hidden: usize,
+    /// Whether the head is gated; true.
+    pub gated: bool,
+    /// Share of the head's hidden activities dropped in training, in [0, 1); 0.05.
+    pub dropout: f64,
+    /// Whether the head's output layers start at zero; true.
+    pub zero_output: bool,
+    /// What is subtracted from a window before the encoder: its `mean`, the default, its `last`
+    /// value, or nothing, `off`.
+    pub normalization: Centre,
+    /// Whether a window is divided by its deviation plus 0.1, too; false.
+    pub divide_by_deviation: bool,
+    /// Whether a linear map from the normalised window is added to every sample's prediction; true.
+    pub skip: bool,
+    /// Where the output deviation comes from: `from_context`, the default, or `constant`.
+    pub output_noise: OutputNoiseMode,
+    /// How samples become a point forecast: `mean`, the default, `median`, `lower_median` or
+    /// `score`.
+    pub aggregation: Aggregation,
+    /// The predictive score, in nats per time step: `marginal`, the default, `tempered` or `joint`.
+    pub score: Score,
+    /// What training minimises: `vib`, the default, `elbo` or `iwae`.
+    pub objective: Objective,
+    /// The weight of every latent dimension's KL against the score in nats per time step, finite
+    /// and at least 0; 1e-4.
+    pub beta: f64,
+    /// The variance of every mean over the first batch that initialises a layer, finite and at
+    /// least 0; 0.25. 0: no data-dependent initialisation.
+    pub initial_energy: f64,
+    /// Layers of units, 1 to [`MAX_DEPTH`]; 1, in a file the number of `widths`.
     pub depth: usize,
-    /// The units of each layer, instead of `units` in every one.
+    /// The units of each layer, instead of `units` in every one; `None`.
     pub widths: Option<PerLayer<usize>>,
-    /// The share of each layer's units that are distributions; the others send their means.
+    /// The share of each layer's units that are distributions, in [0, 1]; 1. The others send their
+    /// means.
     pub distributional_fraction: PerLayer<f64>,
-    /// Factors on `beta`, one for each layer.
+    /// Factors on `beta`, one for each layer, finite and at least 0; 1.
     pub layer_beta: PerLayer<f64>,
-    /// Whether layers from the second up add the activities below to their own.
+    /// Whether layers from the second up add the activities below to their own; false.
     pub residual: bool,
-    /// Whether layers from the second up normalise the activities below.
+    /// Whether layers from the second up normalise the activities below; false.
     pub layer_norm: bool,
-    /// What layers from the second up apply to the activities below.
+    /// What layers from the second up apply to the activities below: `gelu`, the default, or
+    /// `identity`.
     pub activation: Activation,
-    /// The family of the units' distributions, for each layer.
+    /// The family of each layer's units: `normal`, the default, `log_normal`, `laplace`,
+    /// `logistic`, `student_t`, or `{ student_t = { degrees_of_freedom = 5.0 } }`, above 2.
     pub family: PerLayer<UnitFamily>,
-    /// What the posteriors are compared with, for each layer.
+    /// What each layer's posteriors are compared with: `standard`, the default, or `learned`.
     pub prior: PerLayer<LayerPrior>,
+}
+
+/// Writes a setting that is left out as `"none"`, so that a file says every setting.
+fn or_none<V: Serialize, S: Serializer>(value: &Option<V>, to: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => value.serialize(to),
+        None => to.serialize_str("none"),
+    }
 }
 
 impl Default for ForecasterConfig {
     fn default() -> Self {
         Self {
+            compatibility: Compatibility::None,
             input_len: 336,
             horizon: 96,
             hidden: 256,
-            kernel: None,
+            kernel: DEFAULT_KERNEL,
             units: 1024,
             latent_dims: 1,
             pooling: None,
@@ -124,15 +175,16 @@ impl Default for ForecasterConfig {
             gated: true,
             dropout: 0.05,
             zero_output: true,
-            normalization: InstanceNorm { centre: Centre::Mean, divide_by_deviation: false },
+            normalization: Centre::Mean,
+            divide_by_deviation: false,
             skip: true,
             output_noise: OutputNoiseMode::FromContext,
             aggregation: Aggregation::Mean,
             score: Score::Marginal,
             objective: Objective::Vib,
             beta: 1e-4,
-            // With sigma 0.7 a rate of 0.21 and a KL of 0.23 nats: inside the default interval [0.05, 0.30], with room to
-            // fall, which the first epochs use.
+            // With sigma 0.7 a rate of 0.21 and a KL of 0.23 nats: inside the default interval
+            // [0.05, 0.30], with room to fall, which the first epochs use.
             initial_energy: 0.25,
             variant: Variant::Variational,
             depth: 1,
@@ -149,8 +201,9 @@ impl Default for ForecasterConfig {
 }
 
 impl ForecasterConfig {
-    /// The reference implementation's model: no normalisation, no skip, constant output noise, one deviation per unit
-    /// starting at 0.5, the tempered score, its head width, its initialisation, its clamp.
+    /// The reference implementation's model: no normalisation, no skip, constant output noise, one
+    /// deviation per unit starting at 0.5, the tempered score, its head width, its initialisation,
+    /// its clamp.
     ///
     /// ```
     /// use vdn_forecast::{ForecasterConfig, OutputNoiseMode};
@@ -162,13 +215,14 @@ impl ForecasterConfig {
     pub fn compatibility() -> Self {
         let base = Self::default();
         Self {
+            compatibility: Compatibility::Reference,
             sigma: SigmaMode::PerUnit,
             initial_sigma: 0.5,
             pooling: Some(Pool::Mean),
             clamp_gradient: ClampGradient::Zero,
-            head_hidden: base.horizon.max((base.units / 2).min(512)),
+            head_hidden: Self::reference_head(base.horizon, base.units),
             zero_output: false,
-            normalization: InstanceNorm { centre: Centre::Off, divide_by_deviation: false },
+            normalization: Centre::Off,
             skip: false,
             output_noise: OutputNoiseMode::Constant,
             score: Score::Tempered,
@@ -177,19 +231,34 @@ impl ForecasterConfig {
         }
     }
 
+    /// The width of the reference's head: half the units, at most 512, and at least the horizon.
+    #[must_use]
+    pub fn reference_head(horizon: usize, units: usize) -> usize {
+        horizon.max((units / 2).min(512))
+    }
+
+    /// How windows are normalised.
+    #[must_use]
+    pub fn instance_norm(&self) -> InstanceNorm {
+        let divide_by_deviation = self.divide_by_deviation;
+        InstanceNorm { centre: self.normalization, divide_by_deviation }
+    }
+
     /// The units of layer number `layer`, from 0, distributional or not.
     #[must_use]
     pub fn width(&self, layer: usize) -> usize {
         self.widths.map_or(self.units, |widths| widths.get(layer))
     }
 
-    /// The weight of the KL of every latent dimension of a layer, against the score in nats per time step.
+    /// The weight of the KL of every latent dimension of a layer, against the score in nats per
+    /// time step.
     #[must_use]
     pub fn beta_of(&self, layer: usize) -> f64 {
         self.beta * self.layer_beta.get(layer)
     }
 
-    /// The layers as controllers see them: `None` for a layer without distributional units, as all layers of a twin.
+    /// The layers as controllers see them: `None` for a layer without distributional units, as all
+    /// layers of a twin.
     #[must_use]
     pub fn controlled_layers(&self) -> Vec<Option<ControlledLayer>> {
         let of = |(index, layer): (usize, &StackLayerConfig)| match self.variant {
@@ -239,122 +308,5 @@ impl ForecasterConfig {
             layer_norm: upper && self.layer_norm,
             residual: upper && self.residual,
         }
-    }
-
-    /// Checks every setting and every pair of settings that can contradict each other.
-    ///
-    /// # Errors
-    /// The first that is wrong, named.
-    pub fn validate(&self) -> Result<(), ModelError> {
-        let counts = [
-            ("input_len", self.input_len),
-            ("horizon", self.horizon),
-            ("head_hidden", self.head_hidden),
-        ];
-        for (setting, count) in counts {
-            if count == 0 {
-                return Err(ModelError::config(setting, "0, has to be at least 1"));
-            }
-        }
-        self.validate_depth()?;
-        self.validate_sizes()?;
-        let domains = [
-            ("dropout", self.dropout, (0.0..1.0).contains(&self.dropout), "in [0, 1)"),
-            ("beta", self.beta, self.beta >= 0.0 && self.beta.is_finite(), "at least 0"),
-            ("initial_energy", self.initial_energy, self.initial_energy >= 0.0, "at least 0"),
-        ];
-        for (setting, value, good, domain) in domains {
-            if !good {
-                return Err(ModelError::config(setting, format!("{value}, has to be {domain}")));
-            }
-        }
-        if self.objective != Objective::Vib && self.variant != Variant::Variational {
-            let reason = "elbo and iwae need posteriors, a deterministic twin has none";
-            return Err(ModelError::config("objective", reason));
-        }
-        if self.objective != Objective::Vib && self.aggregation == Aggregation::Score {
-            let reason = "elbo and iwae weigh samples themselves, score aggregation does too";
-            return Err(ModelError::config("aggregation", reason));
-        }
-        Ok(())
-    }
-
-    fn validate_depth(&self) -> Result<(), ModelError> {
-        let depth = self.depth;
-        if !(1..=MAX_DEPTH).contains(&depth) {
-            let reason = format!("{depth}, has to be 1 to {MAX_DEPTH}");
-            return Err(ModelError::config("depth", reason));
-        }
-        self.widths.map_or(Ok(()), |widths| widths.fits("widths", depth))?;
-        self.distributional_fraction.fits("distributional_fraction", depth)?;
-        self.layer_beta.fits("layer_beta", depth)?;
-        self.family.fits("family", depth)?;
-        self.prior.fits("prior", depth)?;
-        let layers = self.stack();
-        layers.iter().try_for_each(StackLayerConfig::validate)?;
-        for layer in 0..depth {
-            let factor = self.layer_beta.get(layer);
-            if !(factor >= 0.0 && factor.is_finite()) {
-                let reason = format!("{factor} for layer {}, has to be at least 0", layer + 1);
-                return Err(ModelError::config("layer_beta", reason));
-            }
-        }
-        let with_posteriors = || layers.iter().filter(|layer| layer.distributional() > 0);
-        let distributional = with_posteriors().next().is_some();
-        if self.objective != Objective::Vib && !distributional {
-            let reason = "elbo and iwae need posteriors, distributional_fraction 0 leaves none";
-            return Err(ModelError::config("objective", reason));
-        }
-        let gaussian = with_posteriors().all(|layer| layer.layer.family.is_gaussian());
-        if self.objective == Objective::Iwae && !gaussian {
-            let reason = "iwae weighs samples of normal or log-normal units only";
-            return Err(ModelError::config("objective", reason));
-        }
-        if self.variant == Variant::ReferenceTwin && depth > 1 {
-            let reason = format!("{depth}: the reference's twin has one layer");
-            return Err(ModelError::config("depth", reason));
-        }
-        Ok(())
-    }
-
-    /// Refuses sizes that no memory holds: each at most 2^24, and every weight matrix at most 2^30 numbers.
-    fn validate_sizes(&self) -> Result<(), ModelError> {
-        let widest = (0..self.depth).map(|layer| self.width(layer)).max().unwrap_or(0);
-        let sizes = [
-            ("input_len", self.input_len),
-            ("horizon", self.horizon),
-            ("hidden", self.hidden),
-            ("head_hidden", self.head_hidden),
-            ("units", widest),
-            ("latent_dims", self.latent_dims),
-            ("samples", self.samples),
-            ("evaluate_samples", self.evaluate_samples),
-        ];
-        for (setting, size) in sizes {
-            if size > 1 << 24 {
-                return Err(ModelError::config(setting, format!("{size}, has to be at most 2^24")));
-            }
-        }
-        // Products of two numbers up to 2^24, and one more factor up to 2^24, do not overflow 128 bits.
-        let wide = |x: usize| x as u128;
-        let latent = wide(widest) * wide(self.latent_dims);
-        let weights = [
-            ("units times latent_dims times hidden", latent * wide(self.hidden)),
-            ("units times latent_dims times head_hidden", latent * wide(self.head_hidden)),
-            ("units times latent_dims times horizon", latent * wide(self.horizon)),
-            ("units times latent_dims, squared", if self.depth > 1 { latent * latent } else { 0 }),
-            ("input_len times hidden", wide(self.input_len) * wide(self.hidden)),
-            ("input_len times horizon", wide(self.input_len) * wide(self.horizon)),
-            ("hidden squared, three times", 3 * wide(self.hidden) * wide(self.hidden)),
-            ("head_hidden times horizon", wide(self.head_hidden) * wide(self.horizon)),
-            ("hidden times horizon", wide(self.hidden) * wide(self.horizon)),
-        ];
-        for (setting, size) in weights {
-            if size > 1 << 30 {
-                let reason = format!("{size} numbers in one weight, at most 2^30 are supported");
-                return Err(ModelError::config(setting, reason));
-            }
-        }
-        Ok(())
     }
 }

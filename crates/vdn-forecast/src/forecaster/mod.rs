@@ -2,6 +2,7 @@
 //! variational units; and its deterministic twin.
 
 mod aggregate;
+mod check;
 mod config;
 mod local;
 mod loss;
@@ -11,7 +12,7 @@ mod prediction;
 mod unit_effects;
 
 pub use aggregate::{Aggregation, Vote, vote};
-pub use config::{ForecasterConfig, Variant};
+pub use config::{Compatibility, ForecasterConfig, Variant};
 pub use local::LossOptions;
 pub use moments::PredictiveMoments;
 pub use prediction::Prediction;
@@ -104,8 +105,12 @@ impl Forecaster {
         let mut parameters = Parameters::new();
         let mut builder = Builder::new(&mut parameters, seed);
         let (hidden, horizon) = (config.hidden, config.horizon);
-        let encoder =
-            PairEncoder::new(&mut builder.scope("feat"), config.input_len, hidden, config.kernel);
+        let encoder = PairEncoder::new(
+            &mut builder.scope("feat"),
+            config.input_len,
+            hidden,
+            Some(config.kernel),
+        );
         let stack = Stack::new(&mut builder, "neuron", &config.stack())?;
         let channels = stack.channels();
         let head = match config.variant {
@@ -125,7 +130,7 @@ impl Forecaster {
             }
         };
         // Training starts at the window's mean, whatever the window is centred at.
-        let skip_weight = match config.normalization.centre {
+        let skip_weight = match config.normalization {
             Centre::Mean => Init::Constant(0.0),
             Centre::Last | Centre::Off => Init::Constant(1.0 / config.input_len as f64),
         };
@@ -227,7 +232,7 @@ impl Forecaster {
             let (centres, scales) = statistics.split_at_mut(rows);
             let windows = batch.current.chunks_exact(length);
             for ((centre, scale), window) in centres.iter_mut().zip(&mut *scales).zip(windows) {
-                (*centre, *scale) = self.config.normalization.statistics(window);
+                (*centre, *scale) = self.config.instance_norm().statistics(window);
             }
             let tape = &mut *graph.tape;
             let mut normalized = |from: &[T]| {
@@ -282,11 +287,11 @@ impl Forecaster {
             y = graph.tape.add(y, direct)?;
         }
         let mut sigma = self.output_noise.forward(graph, h)?;
-        if self.config.normalization.divide_by_deviation {
+        if self.config.divide_by_deviation {
             y = graph.tape.mul(y, scale)?;
             sigma = graph.tape.mul(sigma, scale)?;
         }
-        if !self.config.normalization.is_identity() {
+        if !self.config.instance_norm().is_identity() {
             y = graph.tape.add(y, centre)?;
         }
         Ok(Pass { y, sigma, scores, layers, activities, z, scale })

@@ -6,7 +6,8 @@
 use vdn_tensor::Element;
 
 /// What is subtracted from a window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Centre {
     /// Nothing.
     Off,

@@ -18,7 +18,8 @@ const CEILING: f64 = 50.0;
 const START: f64 = 0.54;
 
 /// Where the output deviation comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OutputNoiseMode {
     /// One parameter per step of the horizon.
     Constant,

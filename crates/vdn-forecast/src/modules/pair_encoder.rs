@@ -16,7 +16,7 @@ use vdn_model::Linear;
 use vdn_tensor::Element;
 
 /// The kernel that is asked for by none.
-const DEFAULT_KERNEL: usize = 25;
+pub(crate) const DEFAULT_KERNEL: usize = 25;
 
 /// The pair encoder.
 #[derive(Clone, Debug)]

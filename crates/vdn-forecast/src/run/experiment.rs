@@ -8,6 +8,7 @@ use crate::evaluate::network::predictive_score;
 use crate::evaluate::{ridge, seasonal_naive};
 use crate::forecaster::{Forecaster, ForecasterConfig, Variant};
 use crate::run::directory::RunDirectory;
+use crate::run::memory::{RunMemory, RunSizes, default_limit};
 use crate::run::report::{Report, Row};
 use std::collections::HashSet;
 use std::path::Path;
@@ -46,8 +47,7 @@ pub(crate) struct Evaluated {
 
 impl Experiment {
     /// Reads the data; nothing is written.
-    pub(crate) fn load(config: RunConfig) -> Result<Self, TrainError> {
-        let mut config = config.resolved();
+    pub(crate) fn load(mut config: RunConfig) -> Result<Self, TrainError> {
         config.validate()?;
         if let Some(file) = &mut config.data.file {
             // The run finds its data from any working directory.
@@ -70,9 +70,37 @@ impl Experiment {
         Ok(Self { config, season, notes, data })
     }
 
+    /// The memory that a run on these data is expected to take.
+    ///
+    /// # Errors
+    /// More than `run.memory` allows.
+    pub(crate) fn memory(&self) -> Result<RunMemory, TrainError> {
+        let (config, data) = (&self.config, &self.data);
+        let (train, probe) = (&config.train, &config.diagnostics);
+        let splits = data.splits();
+        let sizes = RunSizes {
+            rows: data.columns().iter().map(Vec::len).max().unwrap_or(0),
+            series: data.columns().len(),
+            windows: [splits.train.len(), splits.validation.len(), splits.test.len()],
+            batch: train.batch,
+            evaluation_batch: train.averages().batch,
+            epochs: train.epochs,
+            averaged: train.ema_decay > 0.0,
+            probe_windows: probe.windows,
+            probe_samples: probe.samples,
+            probed_in_training: probe.every > 0,
+        };
+        let memory = RunMemory::of(&self.forecaster_config(false)?, &sizes);
+        memory.check(match config.run.memory {
+            0.0 => default_limit(),
+            gigabytes => 1e9 * gigabytes,
+        })?;
+        Ok(memory)
+    }
+
     /// The configuration of the model, or of its twin.
     pub(crate) fn forecaster_config(&self, twin: bool) -> Result<ForecasterConfig, TrainError> {
-        let config = self.config.model.to_forecaster(&self.config.data)?;
+        let config = self.config.forecaster()?;
         Ok(match (twin, self.config.is_reference()) {
             (false, _) => config,
             (true, true) => ForecasterConfig { variant: Variant::ReferenceTwin, ..config },
@@ -135,6 +163,7 @@ impl Experiment {
             beta: [beta, beta * model.horizon as f64],
             ema_decay: self.config.train.ema_decay,
             score: format!("{:?}", model.score).to_lowercase(),
+            memory: self.memory()?.to_string(),
             units: None,
             notes: self.notes.iter().cloned().chain(skipped).collect(),
             rows: Vec::new(),

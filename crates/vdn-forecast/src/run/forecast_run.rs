@@ -32,7 +32,7 @@ pub fn forecast_run_by(
     inference: Inference,
 ) -> Result<String, TrainError> {
     run.verify()?;
-    let mut config = run.read_config()?.resolved();
+    let mut config = run.read_config()?;
     config.validate()?;
     let (names, scaler) = run.read_scaler()?;
     if let Some(path) = data {
@@ -48,9 +48,8 @@ pub fn forecast_run_by(
         );
         return Err(TrainError::format(&run.file("scaler.json"), reason));
     }
-    let data = Dataset::for_forecast(table, config.data.window_spec()?, names, scaler)?;
-    let (model, mut parameters) =
-        Forecaster::new::<f32>(config.model.to_forecaster(&config.data)?, 0)?;
+    let data = Dataset::for_forecast(table, config.data.window_spec(), names, scaler)?;
+    let (model, mut parameters) = Forecaster::new::<f32>(config.forecaster()?, 0)?;
     load_weights(&mut parameters, &run.weights(false))?;
     let windows: Vec<_> = data.latest_windows().collect();
     let evaluator = Evaluator::new(&model, &parameters, &data, config.train.noise());

@@ -249,8 +249,8 @@ impl Pass {
             activities += if mixed { latent } else { 0.0 };
         }
         let gate = if model.gated { 3.0 } else { 0.0 };
-        let added = [model.skip, !model.normalization.is_identity()];
-        let scaled = if model.normalization.divide_by_deviation { 1.0 } else { 0.0 };
+        let added = [model.skip, !model.instance_norm().is_identity()];
+        let scaled = if model.divide_by_deviation { 1.0 } else { 0.0 };
         Self {
             encoder: rows * (2.0 * length + 16.0 * context + 6.0 * horizon)
                 + 3.0 * length * context,

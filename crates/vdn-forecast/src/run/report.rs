@@ -109,6 +109,8 @@ pub struct Report {
     pub ema_decay: f64,
     /// The name of the score in the column NLL.
     pub score: String,
+    /// The memory that the run was expected to take, in one line.
+    pub memory: String,
     /// What became of the units; `None` without units.
     pub units: Option<LayerReports>,
     /// What the loader has to say: filled and suspicious cells.
@@ -131,6 +133,7 @@ impl fmt::Display for Report {
         if self.ema_decay > 0.0 {
             writeln!(f, "weights   moving average, decay {}", self.ema_decay)?;
         }
+        writeln!(f, "{}", self.memory)?;
         for note in &self.notes {
             writeln!(f, "note      {note}")?;
         }

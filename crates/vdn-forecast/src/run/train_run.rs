@@ -71,6 +71,7 @@ pub fn interruptible_run(
     progress: impl FnMut(Stage, Progress<'_>),
 ) -> Result<Report, TrainError> {
     let experiment = Experiment::load(config.clone())?;
+    experiment.memory()?;
     let baselines = baselines(&experiment)?;
     let run = out.map(RunDirectory::create).transpose()?;
     if let Some(run) = &run {
@@ -105,6 +106,7 @@ pub fn resume_run(
         true => expect_scaler(&run, &experiment)?,
         false => run.write_scaler(experiment.data.names(), experiment.data.scaler())?,
     }
+    experiment.memory()?;
     let baselines = baselines(&experiment)?;
     let files = run.files();
     let job = Job { experiment: &experiment, run: Some(&run), files, interrupt, resume: true };

@@ -109,7 +109,7 @@ impl Lab {
             input_len: INPUT,
             horizon: HORIZON,
             hidden: 16,
-            kernel: Some(5),
+            kernel: 5,
             units: UNITS,
             head_hidden: 16,
             evaluate_samples: 8,

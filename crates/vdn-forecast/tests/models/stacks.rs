@@ -252,7 +252,7 @@ fn impossible_depths_are_refused_by_name() {
         ("depth", |c| c.depth = 17),
         ("depth", |c| c.variant = Variant::ReferenceTwin),
         ("widths", |c| c.widths = Some(PerLayer::each(&[4, 4, 4]).unwrap())),
-        ("units", |c| c.widths = Some(PerLayer::each(&[4, 0]).unwrap())),
+        ("widths", |c| c.widths = Some(PerLayer::each(&[4, 0]).unwrap())),
         ("distributional_fraction", |c| c.distributional_fraction = PerLayer::all(1.5)),
         ("distributional_fraction", |c| {
             c.distributional_fraction = PerLayer::each(&[1.0]).unwrap();
@@ -270,7 +270,8 @@ fn impossible_depths_are_refused_by_name() {
         let mut config = ForecasterConfig { activation: Activation::Identity, ..config(2) };
         change(&mut config);
         let error = Forecaster::new::<f32>(config, 0).map(|_| ()).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("model.{setting}: ")), "{setting}: {error}");
+        let named = [" = ", ": "].map(|after| format!("{setting}{after}"));
+        assert!(named.iter().any(|n| error.starts_with(n)), "{setting}: {error}");
     }
     assert!(PerLayer::<usize>::each(&[]).is_err() && PerLayer::each(&[1; 17]).is_err());
 }

@@ -14,7 +14,7 @@ pub(crate) fn small(base: ForecasterConfig) -> ForecasterConfig {
         input_len: 8,
         horizon: 3,
         hidden: 5,
-        kernel: Some(3),
+        kernel: 3,
         units: 4,
         head_hidden: 4,
         samples: 2,

@@ -15,8 +15,8 @@ fn steps(epochs: usize, decay: f64) -> Result<Run, Failure> {
 fn steps_into(epochs: usize, decay: f64, files: Option<Files>) -> Result<Run, Failure> {
     let mut config = super::support::config(SMALL, "")?;
     config.train.epochs = epochs;
-    config.train.batch = Some(1 << 12);
-    config.train.selection = Some(Selection::Last);
+    config.train.batch = 1 << 12;
+    config.train.selection = Selection::Last;
     config.train.ema_decay = decay;
     train(config, files)
 }
@@ -89,7 +89,7 @@ fn the_average_is_over_steps() -> Result<(), Failure> {
     let run = |decay: f64| -> Result<Vec<f32>, Failure> {
         let mut config = super::support::config(SMALL, "")?;
         config.train.epochs = 1;
-        config.train.batch = Some(128);
+        config.train.batch = 128;
         config.train.ema_decay = decay;
         let run = train(config, None)?;
         assert_eq!(run.trained.history[0].step, 2);
@@ -110,7 +110,7 @@ fn the_average_is_over_steps() -> Result<(), Failure> {
 #[test]
 fn the_best_average_is_kept() -> Result<(), Failure> {
     let mut config = super::support::config(SMALL, "")?;
-    config.train.learning_rate = Some(5.0);
+    config.train.learning_rate = 5.0;
     config.schedule.warmup_steps = 1000;
     config.train.epochs = 8;
     config.train.ema_decay = 0.9;
@@ -129,8 +129,8 @@ fn the_best_average_is_kept() -> Result<(), Failure> {
 fn the_average_follows_what_controllers_rescale() -> Result<(), Failure> {
     let run = |decay: f64, mode: &str| -> Result<Vec<f32>, Failure> {
         let mut config = super::support::config(SMALL, &format!("[control]\nmode = \"{mode}\"\n"))?;
-        config.train.learning_rate = Some(1e-30);
-        config.train.selection = Some(Selection::Last);
+        config.train.learning_rate = 1e-30;
+        config.train.selection = Selection::Last;
         config.train.ema_decay = decay;
         Ok(numbers(&train(config, None)?.parameters).collect())
     };

@@ -3,12 +3,12 @@
 use vdn_forecast::data::WindowIndex;
 use vdn_forecast::evaluate::evaluate;
 use vdn_forecast::{Aggregation, Forecaster, Intervention, Prediction};
-use vdn_forecast::{ModelConfig, RunConfig, RunDirectory, evaluate_run, train_run, validate};
+use vdn_forecast::{RunConfig, RunDirectory, evaluate_run, train_run, validate};
 use vdn_train::metrics::BlockSums;
 use vdn_train::{Averaging, BatchAverages, ControlName, Selection};
 
 fn resolved(text: &str) -> RunConfig {
-    let config = RunConfig::from_toml(text).unwrap().resolved();
+    let config = RunConfig::from_toml(text).unwrap();
     config.validate().unwrap();
     config
 }
@@ -36,71 +36,52 @@ fn the_run_is_that_of_the_reference_and_single_settings_stay_free() {
     assert_eq!(resolved(&written), resolved(reference));
 }
 
-/// What is left out of a configuration, and what a run writes: the same model, whatever else the defaults become.
+/// A run writes every setting of its model, whatever else the defaults become.
 #[test]
 fn a_run_writes_every_setting_of_its_model() {
-    // Widths say more than units; degrees of freedom are those of one family.
-    let left_out = |text: &str| -> Vec<&'static str> {
-        [("widths", "widths"), ("degrees_of_freedom", "student_t")]
-            .into_iter()
-            .filter(|(_, given)| !text.contains(given))
-            .map(|(key, _)| key)
-            .collect()
-    };
-    let all = toml_keys(&ModelConfig {
-        widths: Some(vec![8]),
-        degrees_of_freedom: Some(5.0),
-        ..ModelConfig::default().resolved(&resolved("").data)
-    });
-    assert_eq!(all.len(), 36, "{all:?}");
+    // `widths` says more than `units`, where it is given.
+    let all = toml_keys(&resolved("[model]\nwidths = [8]\n"));
+    assert_eq!(all.len(), 35, "{all:?}");
     let cases = [
         "",
         "compatibility = \"reference\"\n",
         "compatibility = \"reference\"\nunits = 300\naggregation = \"median\"\n",
+        "compatibility = \"reference\"\npooling = \"none\"\n",
         "variant = \"twin\"\n",
         "depth = 3\nresidual = true\n",
         "widths = [16, 8, 4]\ndistributional_fraction = [1.0, 0.5, 0.25]\nlayer_beta = 0.5\n",
         "family = \"student_t\"\n",
         "family = \"student_t\"\ndegrees_of_freedom = 3.5\n",
+        "family = { student_t = { degrees_of_freedom = 3.5 } }\n",
         "depth = 2\nprior = [\"standard\", \"learned\"]\nfamily = [\"normal\", \"student_t\"]\n",
         "depth = 2\nprior = \"learned\"\n",
         "pooling = \"none\"\nkernel = 12\n",
         "pooling = \"sum_sqrtk\"\nlatent_dims = 3\nsigma = \"scalar\"\nclamp_gradient = \"zero\"\n",
     ];
     for text in cases {
-        let given =
-            RunConfig::from_toml(&format!("[model]\n{text}[data]\nhorizon = 40\n")).unwrap();
-        let full = given.resolved();
-        full.validate().unwrap();
-        let written = RunConfig::from_toml(&full.to_toml().unwrap()).unwrap();
-        assert_eq!(written, full, "{text}");
-        assert_eq!(written.resolved(), full, "{text}");
-        let [of, again] = [&given, &full].map(|c| c.model.to_forecaster(&full.data).unwrap());
-        // A median is resolved into the reference's, the kernel into the one that is used.
-        let of = vdn_forecast::ForecasterConfig {
-            aggregation: again.aggregation,
-            kernel: again.kernel,
-            ..of
+        let given = resolved(&format!("[model]\n{text}[data]\nhorizon = 40\n"));
+        let toml = given.to_toml().unwrap();
+        let written = RunConfig::from_toml(&toml).unwrap();
+        assert_eq!(written, given, "{text}");
+        let keys = toml_keys(&given);
+        let left_out = |key: &&String| {
+            !(*key == "widths" && !text.contains("widths")
+                // A table of its own.
+                || *key == "family" && toml.contains("[model.family.student_t]"))
         };
-        assert_eq!(of, again, "{text}");
-        let keys = toml_keys(&full.model);
-        let missing: Vec<&String> = all.iter().filter(|key| !keys.contains(key)).collect();
-        assert_eq!(missing, left_out(text), "{text}");
+        let missing: Vec<_> =
+            all.iter().filter(|key| !keys.contains(key)).filter(left_out).collect();
+        assert!(missing.is_empty(), "{text}: {missing:?}");
     }
     let reference =
         resolved("[model]\ncompatibility = \"reference\"\nunits = 300\n[data]\nhorizon = 40\n");
-    assert_eq!((reference.model.head_hidden, reference.model.kernel), (Some(150), Some(25)));
-    // Settings that contradict each other are still refused by name.
-    let wrong =
-        RunConfig::from_toml("[model]\nfamily = \"laplace\"\ndegrees_of_freedom = 5.0\n").unwrap();
-    let error = wrong.resolved().validate().unwrap_err().to_string();
-    assert!(error.contains("degrees_of_freedom"), "{error}");
+    assert_eq!((reference.model.head_hidden, reference.model.kernel), (150, 25));
 }
 
-fn toml_keys(model: &ModelConfig) -> Vec<String> {
-    let config = RunConfig { model: model.clone(), ..RunConfig::default() }.to_toml().unwrap();
+fn toml_keys(config: &RunConfig) -> Vec<String> {
+    let config = config.to_toml().unwrap();
     let lines = config.lines().skip_while(|line| *line != "[model]").skip(1);
-    let lines = lines.take_while(|line| !line.starts_with("[control"));
+    let lines = lines.take_while(|line| !line.starts_with('['));
     lines.filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.to_owned()).collect()
 }
 
@@ -118,28 +99,9 @@ fn an_old_run_directory_scores_as_before() {
     let scores = |report: &vdn_forecast::Report| -> Vec<[f64; 3]> {
         report.rows.iter().map(|row| [row.mse, row.nll, row.crps]).collect()
     };
-    assert_eq!(run.read_config().unwrap(), run.read_config().unwrap().resolved());
     assert_eq!(scores(&evaluate_run(&run).unwrap()), scores(&trained));
     std::fs::write(run.file("config.toml"), GIVEN).unwrap();
     assert_eq!(scores(&evaluate_run(&run).unwrap()), scores(&trained));
-}
-
-/// What windows are cut by depends on the model: data that were not resolved are refused, not cut by other rules.
-#[test]
-fn windows_are_cut_by_a_resolved_configuration_only() {
-    let reference = RunConfig::from_toml("[model]\ncompatibility = \"reference\"\n").unwrap();
-    let table = reference.data.load_table().unwrap();
-    let cases = [("", "data.protocol"), ("[data]\nprotocol = \"spec\"\n", "data.extra_lag")];
-    for (text, key) in cases {
-        let data = RunConfig::from_toml(text).unwrap().data;
-        let error = data.dataset(table.clone()).unwrap_err().to_string();
-        assert!(error.contains(key) && error.contains("resolve"), "{error}");
-        assert_eq!(data.window_spec().unwrap_err().to_string(), error);
-    }
-    let own = resolved("").data.dataset(table.clone()).unwrap();
-    let theirs = reference.resolved().data.dataset(table).unwrap();
-    assert_ne!(own.splits().train.len(), theirs.splits().train.len());
-    assert_ne!(own.scaler(), theirs.scaler());
 }
 
 #[test]
@@ -149,7 +111,7 @@ fn the_median_of_an_even_number_of_samples_is_the_lower_middle() {
             "[model]\ncompatibility = \"{compatibility}\"\naggregation = \"median\"\nunits = 8\n"
         );
         let config = resolved(&text);
-        config.model.to_forecaster(&config.data).unwrap().aggregation
+        config.forecaster().unwrap().aggregation
     };
     assert_eq!(median("none"), Aggregation::Median);
     assert_eq!(median("reference"), Aggregation::LowerMedian);
@@ -177,7 +139,7 @@ fn scores_and_validation_average_batches_where_that_is_asked_for() {
                 head_hidden = 8\nevaluate_samples = 2\naggregation = \"lower_median\"\n";
     let config = resolved(text);
     let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
-    let model = config.model.to_forecaster(&config.data).unwrap();
+    let model = config.forecaster().unwrap();
     let (model, parameters) = Forecaster::new::<f32>(model, 3).unwrap();
     let windows = &data.splits().validation[..6];
     let score = |windows: &[WindowIndex], averages| {
@@ -229,12 +191,12 @@ fn choices_of_training_are_the_references_in_its_mode() {
         let config = resolved(text);
         (config.train.learning_rate, config.train.selection, config.control.mode)
     };
-    let own = (Some(3e-4), Some(Selection::Crps), Some(ControlName::Rate));
+    let own = (3e-4, Selection::Crps, ControlName::Rate);
     assert_eq!(of(""), own);
     let reference = "[model]\ncompatibility = \"reference\"\n";
-    assert_eq!(of(reference), (Some(1e-3), Some(Selection::Nll), Some(ControlName::None)));
+    assert_eq!(of(reference), (1e-3, Selection::Nll, ControlName::None));
     let named = format!(
         "{reference}[train]\nlearning_rate = 0.5\nselection = \"mse\"\n[control]\nmode = \"homeo\"\n"
     );
-    assert_eq!(of(&named), (Some(0.5), Some(Selection::Mse), Some(ControlName::Homeo)));
+    assert_eq!(of(&named), (0.5, Selection::Mse, ControlName::Homeo));
 }

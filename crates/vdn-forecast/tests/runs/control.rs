@@ -2,9 +2,8 @@
 
 use super::support::{Failure, Run, files, train};
 use vdn_forecast::{RunConfig, Trained};
-use vdn_train::{
-    BudgetScope, ControlConfig, ControlName, ControllerName, load_control, load_weights,
-};
+use vdn_model::controllers::Scope;
+use vdn_train::{ControlConfig, ControlName, load_control, load_weights};
 
 pub(crate) const SMALL: &str = "[data]\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n[model]\nunits = 16\nhidden = 16\n\
     head_hidden = 16\nevaluate_samples = 8\n[train]\nepochs = 4\nbatch = 16\n";
@@ -25,7 +24,7 @@ fn last(trained: &Trained, column: &str) -> f64 {
 #[test]
 fn windows_reach_further_back_exactly_where_the_ar_penalty_needs_it() -> Result<(), Failure> {
     let first = |text: &str| -> Result<usize, Failure> {
-        Ok(config(text)?.data.window_spec()?.first_start())
+        Ok(config(text)?.data.window_spec().first_start())
     };
     let plain = first("")?;
     assert_eq!(first("[control]\ncontrollers = [\"ar\"]\n")?, plain + 4);
@@ -33,13 +32,12 @@ fn windows_reach_further_back_exactly_where_the_ar_penalty_needs_it() -> Result<
         first("[control]\ncontrollers = [\"ar\"]\n[control.ar]\nearlier = \"itself\"\n")?,
         plain
     );
-    let mut reference = RunConfig::default();
-    reference.model.compatibility = vdn_forecast::Compatibility::Reference;
-    reference.control.controllers.insert(ControllerName::Ar);
-    assert!(!reference.resolved().data.window_spec()?.extra_lag);
+    let reference = "compatibility = \"reference\"\n[control]\ncontrollers = [\"ar\"]\n";
+    let reference = RunConfig::from_toml(&format!("[model]\n{reference}"))?;
+    assert!(!reference.data.window_spec().extra_lag);
     // A data set cut without the extra rows is refused by name, not read out of bounds.
     let mut short = config("[control]\ncontrollers = [\"ar\"]\n")?;
-    short.data.extra_lag = Some(false);
+    short.data.extra_lag = false;
     assert!(short.validate().unwrap_err().to_string().contains("extra_lag"));
     assert!(train(short, None).err().ok_or("it ran")?.to_string().contains("extra_lag"));
     assert!(
@@ -102,7 +100,7 @@ fn the_state_belongs_to_the_best_weights_and_is_restored_from_disk() -> Result<(
         "[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n[control.ar]\nramp_steps = 0\n";
     // A learning rate that rises from next to nothing until it is far too high: the last epoch is never the best.
     let mut config = config(text)?;
-    config.train.learning_rate = Some(1.0);
+    config.train.learning_rate = 1.0;
     config.schedule.warmup_steps = 1000;
     let run = train(config, Some(files))?;
     let Run { config, model, parameters, trained, .. } = &run;
@@ -148,7 +146,7 @@ fn every_controller_can_be_chosen_and_composed() -> Result<(), Failure> {
         let mut config = RunConfig::from_toml(&format!("{SMALL}{text}"))?;
         config.train.epochs = 1;
         config.control.choose(names.split(','))?;
-        let config = config.resolved();
+        config.data.extra_lag = config.control.wants_predecessors();
         config.validate().map_err(|error| format!("{names}: {error}"))?;
         // What is written reads back as the same.
         assert_eq!(RunConfig::from_toml(&config.to_toml()?)?, config, "{names}");
@@ -167,7 +165,7 @@ fn every_mode_builds_and_its_state_survives_the_disk() -> Result<(), Failure> {
         vdn_forecast::ForecasterConfig { units: 8, ..vdn_forecast::ForecasterConfig::default() };
     for mode in [Rate, Homeo, ProjOn, ProjOff] {
         for reference in [false, true] {
-            let config = ControlConfig { mode: Some(mode), ..ControlConfig::default() };
+            let config = ControlConfig { mode, ..ControlConfig::default() };
             let control = config.build(&model.controlled_layers(), reference)?;
             assert!(!control.is_empty());
             vdn_train::save_control(&control.state(), &path)?;
@@ -176,15 +174,14 @@ fn every_mode_builds_and_its_state_survives_the_disk() -> Result<(), Failure> {
             assert_eq!(other.state(), control.state(), "{mode:?}");
         }
     }
-    let none = ControlConfig { mode: Some(ControlName::None), ..ControlConfig::default() };
+    let none = ControlConfig { mode: ControlName::None, ..ControlConfig::default() };
     assert!(none.build(&model.controlled_layers(), false)?.is_empty());
     // Left out, the mode is `rate`, unless other controllers are named.
-    let mut control = ControlConfig::default();
-    assert_eq!(control.chosen_mode(), Rate);
-    control.controllers = [ControllerName::Pi].into_iter().collect();
-    assert_eq!(control.chosen_mode(), ControlName::None);
-    let mut empty = ControlConfig { mode: Some(Rate), ..ControlConfig::default() };
-    (empty.rate.low, empty.rate.scope) = (0.4, BudgetScope::Dimension);
+    let mode = |text: &str| RunConfig::from_toml(text).map(|config| config.control.mode);
+    assert_eq!(mode("")?, Rate);
+    assert_eq!(mode("[control]\ncontrollers = [\"pi\"]\n")?, ControlName::None);
+    let mut empty = ControlConfig { mode: Rate, ..ControlConfig::default() };
+    (empty.rate.low, empty.rate.scope) = (0.4, Scope::Dimension);
     assert!(empty.build(&model.controlled_layers(), false).is_err());
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use super::control::SMALL;
 use super::support::Failure;
-use vdn_forecast::{OneOrEach, PriorName, RunConfig};
+use vdn_forecast::RunConfig;
+use vdn_model::{LayerPrior, Objective, PerLayer};
 
 fn config(text: &str) -> Result<RunConfig, Failure> {
     super::support::config(SMALL, text)
@@ -140,17 +141,18 @@ fn contradictions_name_both_controllers_and_say_why() {
     let refused = |change: fn(&mut RunConfig)| {
         let mut config = RunConfig::default();
         change(&mut config);
-        config.resolved().validate().expect_err("refused").to_string()
+        config.validate().expect_err("refused").to_string()
     };
     let message = refused(|config| {
         config.control.choose(["persistence"]).expect("a name");
         config.control.persistence.target = Some(0.3);
-        config.train.batch = Some(1);
+        config.train.batch = 1;
+        config.data.extra_lag = true;
     });
     assert!(message.contains("train.batch = 1 and the persistence target"), "{message}");
     let message = refused(|config| {
         config.control.choose(["ar"]).expect("a name");
-        config.model.prior = Some(OneOrEach::One(PriorName::Learned));
+        config.model.prior = PerLayer::all(LayerPrior::Learned);
     });
     assert!(
         message.contains("control.ar: compares") && message.contains("model.prior"),
@@ -158,9 +160,9 @@ fn contradictions_name_both_controllers_and_say_why() {
     );
     for name in ["thermostat", "free_bits", "annealing", "capacity", "geco", "pi"] {
         let mut config = RunConfig::default();
-        config.model.objective = Some(vdn_forecast::ObjectiveName::Elbo);
+        config.model.objective = Objective::Elbo;
         config.control.choose([name]).expect("a name");
-        let message = config.resolved().validate().expect_err(name).to_string();
+        let message = config.validate().expect_err(name).to_string();
         assert!(message.contains("elbo"), "{name}: {message}");
     }
 }
@@ -173,8 +175,11 @@ fn wrong_values_of_settings_for_each_layer_list_the_right_ones() {
         ("[model]\nfamily = \"normla\"\n", ["normla", "student_t"]),
         ("[model]\nfamily = [\"normal\", \"student\"]\n", ["student", "student_t"]),
         ("[model]\nprior = \"leraned\"\n", ["leraned", "learned"]),
-        ("[model]\ndistributional_fraction = \"half\"\n", ["half", "f64"]),
-        ("[model]\nlayer_beta = [1.0, \"x\"]\n", ["\"x\"", "f64"]),
+        (
+            "[model]\ndistributional_fraction = \"half\"\n",
+            ["model.distributional_fraction = \"half\"", "a number"],
+        ),
+        ("[model]\nlayer_beta = [1.0, \"x\"]\n", ["model.layer_beta[1] = \"x\"", "a number"]),
     ] {
         let message = of(text);
         for part in parts {
@@ -183,12 +188,12 @@ fn wrong_values_of_settings_for_each_layer_list_the_right_ones() {
     }
     // An integer is a number, alone and in a list.
     let config = RunConfig::from_toml("[model]\ndepth = 2\nlayer_beta = [1, 2.5]\n").unwrap();
-    assert_eq!(config.model.layer_beta, Some(OneOrEach::Each(vec![1.0, 2.5])));
+    assert_eq!(config.model.layer_beta, PerLayer::each(&[1.0, 2.5]).unwrap());
     let config = RunConfig::from_toml("[model]\ndistributional_fraction = 1\n").unwrap();
-    assert_eq!(config.model.distributional_fraction, Some(OneOrEach::One(1.0)));
+    assert_eq!(config.model.distributional_fraction, PerLayer::all(1.0));
     for widths in ["[]", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"] {
-        let config = RunConfig::from_toml(&format!("[model]\nwidths = {widths}\n")).unwrap();
-        let error = config.resolved().validate().unwrap_err().to_string();
-        assert!(error.contains("model.widths") && error.contains("1 to 16"), "{error}");
+        let error = of(&format!("[model]\nwidths = {widths}\n"));
+        assert!(error.contains("model.widths = ["), "{error}");
+        assert!(error.contains("has to have 1 to 16 values"), "{error}");
     }
 }

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
-use vdn_forecast::{
-    DataConfig, Judge, ModelConfig, RunConfig, RunDirectory, evaluate_run, train_run, validate,
-};
+use vdn_forecast::{DataConfig, Judge, RunConfig, RunDirectory, evaluate_run, train_run, validate};
 use vdn_model::diagnostics::{
     CollapseMode, Diagnostics, EpochView, LayerContext, RowCounts, Watch,
 };
@@ -25,16 +23,16 @@ fn config(diagnostics: DiagnosticsConfig) -> RunConfig {
             max_test: Some(20),
             ..DataConfig::default()
         },
-        model: ModelConfig {
-            units: Some(UNITS),
-            latent_dims: Some(2),
-            hidden: Some(16),
-            head_hidden: Some(16),
-            evaluate_samples: Some(8),
-            ..ModelConfig::default()
+        model: ForecasterConfig {
+            units: UNITS,
+            latent_dims: 2,
+            hidden: 16,
+            head_hidden: 16,
+            evaluate_samples: 8,
+            ..ForecasterConfig::default()
         },
         diagnostics,
-        train: TrainConfig { epochs: 4, batch: Some(32), ..TrainConfig::default() },
+        train: TrainConfig { epochs: 4, batch: 32, ..TrainConfig::default() },
         ..RunConfig::default()
     }
 }
@@ -131,10 +129,9 @@ fn without_probe_windows_nothing_is_probed_and_a_subset_of_units_is() {
 /// A head that is silent reads no unit: interventions tell, internal measures do not.
 #[test]
 fn the_verdict_with_interventions_is_there_for_any_windows() {
-    let config =
-        config(DiagnosticsConfig { windows: 16, ..DiagnosticsConfig::default() }).resolved();
+    let config = config(DiagnosticsConfig { windows: 16, ..DiagnosticsConfig::default() });
     let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
-    let forecaster = config.model.to_forecaster(&config.data).unwrap();
+    let forecaster = config.forecaster().unwrap();
     let (model, parameters) = Forecaster::new::<f32>(forecaster, 0).unwrap();
     let control = config.control.build(&model.config().controlled_layers(), false).unwrap();
     let without = DiagnosticsConfig { windows: 0, ..config.diagnostics };

@@ -15,14 +15,14 @@ const SMALL: &str = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 24\nhorizon =
     epochs = 2\nbatch = 16\n";
 
 fn config(text: &str) -> RunConfig {
-    RunConfig::from_toml(&format!("{SMALL}{text}")).unwrap().resolved()
+    RunConfig::from_toml(&format!("{SMALL}{text}")).unwrap()
 }
 
 #[test]
 fn every_score_draws_from_the_generator_that_it_is_given() {
     let config = config("");
     let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
-    let model = config.model.to_forecaster(&config.data).unwrap();
+    let model = config.forecaster().unwrap();
     let (model, parameters) = Forecaster::new::<f32>(model, 3).unwrap();
     // A twin has no noise, and of two windows there is one swap: what is left is the order that makes the pairs.
     let pairs = BatchAverages { batch: 2, ..BatchAverages::default() };
@@ -110,7 +110,7 @@ fn training_draws_from_the_generator_of_the_run() {
     let losses = |text: &str| -> Vec<f64> {
         let config = config(text);
         let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
-        let model = config.model.to_forecaster(&config.data).unwrap();
+        let model = config.forecaster().unwrap();
         let (model, mut parameters) = Forecaster::new::<f32>(model, config.train.seed).unwrap();
         let trained = Trainer::new(&config).train(&model, &mut parameters, &data, |_| {}).unwrap();
         trained.history.iter().flat_map(|epoch| [epoch.loss, epoch.validation_nll]).collect()

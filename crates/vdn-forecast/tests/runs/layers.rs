@@ -15,9 +15,9 @@ fn prepare(model: &str, epochs: usize) -> (Forecaster, Parameters<f64>, Dataset)
          [model]\nunits = 12\nhidden = 16\nhead_hidden = 16\nevaluate_samples = 4\n{model}",
         epochs.max(1)
     );
-    let config = RunConfig::from_toml(&text).unwrap().resolved();
+    let config = RunConfig::from_toml(&text).unwrap();
     let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
-    let own = config.model.to_forecaster(&config.data).unwrap();
+    let own = config.forecaster().unwrap();
     let (model, mut parameters) = Forecaster::new::<f64>(own, 1).unwrap();
     if epochs > 0 {
         Trainer::new(&config).train(&model, &mut parameters, &data, |_| {}).unwrap();

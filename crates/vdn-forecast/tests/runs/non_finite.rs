@@ -11,10 +11,6 @@ const UNITS: usize = 12;
 /// The unit that a number is planted in.
 const UNIT: usize = 7;
 
-fn resolved(data: DataConfig) -> DataConfig {
-    RunConfig { data, ..RunConfig::default() }.resolved().data
-}
-
 fn dataset() -> Dataset {
     let data = DataConfig {
         columns: Some(vec!["temp_max".into()]),
@@ -24,7 +20,6 @@ fn dataset() -> Dataset {
         max_validation: Some(16),
         ..DataConfig::default()
     };
-    let data = resolved(data);
     data.dataset(data.load_table().unwrap()).unwrap()
 }
 
@@ -42,8 +37,7 @@ fn model() -> (Forecaster, Parameters<f32>) {
 }
 
 fn trainer(learning_rate: f64) -> Trainer {
-    let learning_rate = Some(learning_rate);
-    let train = TrainConfig { batch: Some(16), epochs: 2, learning_rate, ..TrainConfig::default() };
+    let train = TrainConfig { batch: 16, epochs: 2, learning_rate, ..TrainConfig::default() };
     Trainer::new(&RunConfig { train, ..RunConfig::default() })
 }
 
@@ -86,7 +80,7 @@ fn the_step_is_the_one_that_failed_and_the_best_weights_are_left() {
     let mut trainer = trainer(1e-3);
     trainer.train.epochs = 1;
     trainer.train(&model, &mut parameters, &data, |_| {}).unwrap();
-    trainer.train.learning_rate = Some(1e30);
+    trainer.train.learning_rate = 1e30;
     let error = trainer.train(&model, &mut parameters, &data, |_| {}).unwrap_err();
     let TrainError::NonFinite { step, .. } = &error else { panic!("{error}") };
     // The first step is made, what follows cannot be computed.
@@ -140,7 +134,7 @@ fn data_too_large_to_compute_with_are_refused_before_training() {
         }
         let table = Table::from_bytes("f.csv", rows.as_bytes(), &TableOptions::default()).unwrap();
         let data = DataConfig { input_len: 24, horizon: 4, ..DataConfig::default() };
-        resolved(data).dataset(table)
+        data.dataset(table)
     };
     // Training targets end at row 147, those of validation at 164.
     for (day, value, split) in

@@ -6,7 +6,6 @@ use vdn_forecast::RunConfig;
 use vdn_forecast::data::WindowIndex;
 use vdn_model::diagnostics::Persistence;
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::LayerOverride;
 
 const SMALL: &str = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 16\nhorizon = 4\nmax_train = 256\nmax_validation = 32\n\
                      max_test = 16\n[model]\nunits = 8\nhidden = 16\nhead_hidden = 16\nevaluate_samples = 4\n[train]\n\
@@ -152,12 +151,10 @@ fn what_cannot_be_met_or_measured_is_refused_with_the_reason() -> Result<(), Fai
         }
     }
     // In one layer of a stack, and within reach of the rate.
-    let mut config = RunConfig::default();
-    config.model.depth = Some(2);
-    let own = "controllers = [\"persistence\"]\npersistence.target = 0.3";
-    config.control.layer.push(LayerOverride::new(1, own)?);
-    let config = config.resolved();
+    let own = "controllers = [\"persistence\"]\npersistence.target = 0.3\n";
+    let text = format!("[model]\ndepth = 2\n[[control.layer]]\nlayer = 1\n{own}");
+    let config = RunConfig::from_toml(&text)?;
     config.validate()?;
-    assert_eq!(config.data.extra_lag, Some(true));
+    assert!(config.data.extra_lag);
     Ok(())
 }

@@ -20,7 +20,7 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
     let crps = |text: &str| -> Result<(usize, f64), Failure> {
         let mut config = config("")?;
         config.train.selection = vdn_forecast::RunConfig::from_toml(text)?.train.selection;
-        config.train.learning_rate = Some(5.0);
+        config.train.learning_rate = 5.0;
         config.schedule.warmup_steps = 1000;
         let Run { config, data, model, parameters, trained } = train(config, None)?;
         // The history says what it was chosen by: the kept epoch has the first of the least values.
@@ -32,7 +32,7 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         let averages = config.train.averages();
         let crps = mean_crps(&model, &parameters, &data, windows, 0, averages)?;
         // Two of the other choices are columns beside.
-        let by_hand = |e: &vdn_forecast::Epoch| match config.train.chosen_by() {
+        let by_hand = |e: &vdn_forecast::Epoch| match config.train.selection {
             Selection::Nll => e.validation_nll,
             Selection::Mse => e.validation_mse,
             _ => e.selection,

@@ -34,8 +34,8 @@ fn every_layer_meets_its_own_target() -> Result<(), Failure> {
         [[control.layer]]\nlayer = 2\nrate.target = 0.3\n[schedule]\nwarmup_steps = 0\ndecay = \"cosine\"\nfinal_factor = 0.02\n";
     let mut config = config(text)?;
     (config.train.epochs, config.train.patience) = (60, 0);
-    config.train.selection = Some(vdn_train::Selection::Last);
-    config.train.learning_rate = Some(3e-3);
+    config.train.selection = vdn_train::Selection::Last;
+    config.train.learning_rate = 3e-3;
     let run = train(config, None)?;
     let windows = &run.data.splits().train;
     let all = rates(&run, windows)?;
@@ -80,7 +80,7 @@ fn the_state_of_every_layer_is_restored_with_the_weights() -> Result<(), Failure
         [[control.layer]]\nlayer = 3\nmode = \"rate\"\n";
     // A learning rate that rises from next to nothing until it is far too high: the last epoch is never the best.
     let mut config = config(text)?;
-    config.train.learning_rate = Some(1.0);
+    config.train.learning_rate = 1.0;
     config.schedule.warmup_steps = 1000;
     let run = train(config, Some(files))?;
     let Run { config, model, parameters, trained, .. } = &run;
@@ -199,8 +199,8 @@ fn single_layers_have_settings_over_those_of_all() -> Result<(), Failure> {
 fn controllers_see_the_distributional_units_alone() -> Result<(), Failure> {
     let rate = |control: &str| -> Result<UnitStatistics, Failure> {
         let mut config = config(&format!("distributional_fraction = 0.5\n{control}"))?;
-        (config.train.epochs, config.train.learning_rate) = (20, Some(3e-3));
-        config.train.selection = Some(vdn_train::Selection::Last);
+        (config.train.epochs, config.train.learning_rate) = (20, 3e-3);
+        config.train.selection = vdn_train::Selection::Last;
         let run = train(config, None)?;
         let averages = run.config.train.averages();
         let windows = &run.data.splits().train;

@@ -18,7 +18,7 @@ fn settings_of_a_stack_have_names_and_come_back() {
         "depth = 3\nwidths = [16, 8, 4]\ndistributional_fraction = [1.0, 0.5, 0.25]\n\
          layer_beta = 2.0\nresidual = true\nlayer_norm = true\nactivation = \"identity\"\nvariant = \"gated_twin\"\n",
     );
-    let model = config.model.to_forecaster(&config.data).unwrap();
+    let model = config.forecaster().unwrap();
     assert_eq!((model.depth, model.width(1), model.width(2)), (3, 8, 4));
     assert_eq!(model.distributional_fraction.get(2), 0.25);
     assert!((model.beta_of(2) - 2.0 * model.beta).abs() < 1e-18);
@@ -28,7 +28,7 @@ fn settings_of_a_stack_have_names_and_come_back() {
     assert_eq!(again, config);
     // Widths alone give the depth.
     let widths = self::config("widths = [16, 8]\n");
-    assert_eq!(widths.model.to_forecaster(&widths.data).unwrap().depth, 2);
+    assert_eq!(widths.forecaster().unwrap().depth, 2);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn settings_that_contradict_each_other_are_refused() {
             "depth = 3\nprior = [\"standard\", \"learned\"]\n",
             "model.prior: 2 values, the model has 3",
         ),
-        ("prior = []\n", "model.prior: 0 values"),
+        ("prior = []\n", "model.prior = []: has to have 1 to 16 values"),
         ("depth = 2\nfamily = [\"laplace\"]\n", "model.family: 1 values, the model has 2"),
         ("depth = 2\nlayer_beta = [1.0]\n", "model.layer_beta: 1 values, the model has 2"),
         ("depth = 2\nfamily = [\"normal\", \"laplace\"]\ndegrees_of_freedom = 5.0\n", "student_t"),
@@ -56,7 +56,7 @@ fn settings_that_contradict_each_other_are_refused() {
         ("family = \"laplace\"\n[control]\nmode = \"homeo\"\n", "normal units"),
     ];
     for (text, reason) in cases {
-        let error = config(text).validate().unwrap_err().to_string();
+        let error = super::support::refusal(SMALL, text);
         assert!(error.contains(reason), "{text}: {error}");
     }
 }
@@ -74,7 +74,7 @@ fn each_layer_has_a_prior_and_a_family_of_its_own() {
     let stored = run.read_config().unwrap();
     assert_eq!(stored.model.prior, config.model.prior);
     assert_eq!(stored.model.family, config.model.family);
-    let model = stored.model.to_forecaster(&stored.data).unwrap();
+    let model = stored.forecaster().unwrap();
     assert_eq!([0, 1].map(|i| model.prior.get(i)), [LayerPrior::Standard, LayerPrior::Learned]);
     let student = UnitFamily::StudentT { degrees_of_freedom: 4.0 };
     assert_eq!([0, 1].map(|i| model.family.get(i)), [UnitFamily::Normal, student]);

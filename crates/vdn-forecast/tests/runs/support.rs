@@ -10,7 +10,7 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 
 /// A resolved configuration, from the settings that the tests of a file share and those of one.
 pub(crate) fn config(small: &str, text: &str) -> Result<RunConfig, Failure> {
-    let config = RunConfig::from_toml(&format!("{small}{text}"))?.resolved();
+    let config = RunConfig::from_toml(&format!("{small}{text}"))?;
     config.validate()?;
     // What is written reads back as the same.
     assert_eq!(RunConfig::from_toml(&config.to_toml()?)?, config, "{text}");
@@ -20,7 +20,7 @@ pub(crate) fn config(small: &str, text: &str) -> Result<RunConfig, Failure> {
 /// The error that such a configuration is refused with, read or checked.
 pub(crate) fn refusal(small: &str, text: &str) -> String {
     match RunConfig::from_toml(&format!("{small}{text}")) {
-        Ok(config) => config.resolved().validate().expect_err(text).to_string(),
+        Ok(config) => config.validate().expect_err(text).to_string(),
         Err(error) => error.to_string(),
     }
 }
@@ -46,7 +46,7 @@ pub(crate) struct Run {
 
 pub(crate) fn train(config: RunConfig, files: Option<Files>) -> Result<Run, Failure> {
     let data = config.data.dataset(config.data.load_table()?)?;
-    let mut forecaster = config.model.to_forecaster(&config.data)?;
+    let mut forecaster = config.forecaster()?;
     forecaster.emit_kl |= config.control.wants_rows();
     let (model, mut parameters) = Forecaster::new::<f32>(forecaster, config.train.seed)?;
     let trainer = Trainer { files, ..Trainer::new(&config) };

@@ -41,8 +41,8 @@ impl Annealing {
     /// A value outside its domain.
     pub fn new(shape: AnnealingShape) -> Result<Self, ModelError> {
         if let AnnealingShape::Cyclical { period, rise } = shape {
-            check("control.annealing.steps", period as f64, period > 0, "at least 1")?;
-            check("control.annealing.rise", rise, rise > 0.0 && rise <= 1.0, "in (0, 1]")?;
+            check("period", period as f64, period > 0, "at least 1")?;
+            check("rise", rise, rise > 0.0 && rise <= 1.0, "in (0, 1]")?;
         }
         Ok(Self { shape })
     }

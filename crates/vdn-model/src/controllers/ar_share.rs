@@ -76,18 +76,13 @@ impl ArShare {
     /// A value outside its domain.
     pub fn new(config: ArShareConfig) -> Result<Self, ModelError> {
         let c = &config;
-        check(
-            "control.ar.weight",
-            c.weight,
-            c.weight >= 0.0 && c.weight.is_finite(),
-            "at least 0",
-        )?;
-        check("control.ar.gain", c.gain, c.gain >= 0.0 && c.gain.is_finite(), "at least 0")?;
-        check("control.ar.min", c.min, c.min > 0.0, "above 0")?;
-        check("control.ar.max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
-        check("control.ar.share", c.target, (0.0..1.0).contains(&c.target), "in [0, 1)")?;
+        check("weight", c.weight, c.weight >= 0.0 && c.weight.is_finite(), "at least 0")?;
+        check("gain", c.gain, c.gain >= 0.0 && c.gain.is_finite(), "at least 0")?;
+        check("min", c.min, c.min > 0.0 && c.min.is_finite(), "above 0")?;
+        check("max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
+        check("target", c.target, (0.0..1.0).contains(&c.target), "in [0, 1)")?;
         if let Some(cap) = c.cap {
-            check("control.ar.share_cap", cap, cap >= c.target, "at least share")?;
+            check("cap", cap, cap >= c.target && cap.is_finite(), "at least target")?;
         }
         Ok(Self { weight: c.weight, config, share: f64::NAN })
     }

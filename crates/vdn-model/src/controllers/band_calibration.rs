@@ -105,20 +105,15 @@ impl BandCalibration {
     pub fn new(base: EnergyBand, config: BandCalibrationConfig) -> Result<Self, ModelError> {
         let c = &config;
         let share = |x: f64| (0.0..=1.0).contains(&x);
-        check("control.calibration.share_low", c.share_low, share(c.share_low), "in [0, 1]")?;
-        check("control.calibration.share_high", c.share_high, share(c.share_high), "in [0, 1]")?;
-        check("control.calibration.smoothing", c.smoothing, share(c.smoothing), "in [0, 1]")?;
-        check("control.calibration.scale_min", c.scale_min, c.scale_min > 0.0, "above 0")?;
-        check(
-            "control.calibration.scale_max",
-            c.scale_max,
-            c.scale_max >= c.scale_min,
-            "at least scale_min",
-        )?;
-        check("control.calibration.fall_cap", c.fall_cap, c.fall_cap >= 1.0, "at least 1")?;
-        check("control.calibration.rise_cap", c.rise_cap, c.rise_cap >= 1.0, "at least 1")?;
+        check("share_low", c.share_low, share(c.share_low), "in [0, 1]")?;
+        check("share_high", c.share_high, share(c.share_high), "in [0, 1]")?;
+        check("smoothing", c.smoothing, share(c.smoothing), "in [0, 1]")?;
+        check("scale_min", c.scale_min, c.scale_min > 0.0, "above 0")?;
+        check("scale_max", c.scale_max, c.scale_max >= c.scale_min, "at least scale_min")?;
+        check("fall_cap", c.fall_cap, c.fall_cap >= 1.0, "at least 1")?;
+        check("rise_cap", c.rise_cap, c.rise_cap >= 1.0, "at least 1")?;
         if base.is_empty() {
-            return Err(ModelError::config("control.calibration", "a layer without units"));
+            return Err(ModelError::config("base", "a layer without units"));
         }
         let scratch = vec![0.0; base.len()];
         Ok(Self { config, base, scales: [1.0; 2], last: [f64::NAN; 5], scratch })

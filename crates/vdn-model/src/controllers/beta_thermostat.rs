@@ -27,30 +27,33 @@ pub enum Sees {
 
 /// The settings of a [`BetaThermostat`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct ThermostatConfig {
-    /// The first beta of every unit.
+    /// The first beta of every unit, finite and at least 0; 1e-3.
     pub initial: f64,
-    /// The least beta, above 0.
+    /// The least beta, above 0; 1e-6.
     pub min: f64,
-    /// The largest beta.
+    /// The largest beta, at least `min`; 1e-2.
     pub max: f64,
-    /// The least beta as a share of the mean.
+    /// The least beta as a share of the mean over the units, in [0, 1]; 0.25.
     pub ratio_min: f64,
-    /// The largest beta as a share of the mean.
+    /// The largest beta as a share of the mean over the units, finite and at least 1; 4.
     pub ratio_max: f64,
-    /// `C_min`, nats per unit.
+    /// `C_min`, nats per unit, at least 0; 0.05.
     pub low: f64,
-    /// `C_max`, nats per unit.
+    /// `C_max`, nats per unit, finite and at least `low`; 0.30.
     pub high: f64,
-    /// The rate of the running means, in (0, 1].
+    /// The rate of the running means, in (0, 1]; 0.1.
     pub smoothing: f64,
-    /// The change of `ln beta` per nat of error.
+    /// The change of `ln beta` per nat of error, finite and at least 0; 0.2.
     pub gain: f64,
-    /// The alive share below which a unit is in an emergency.
+    /// The alive share below which a unit is in an emergency, in [0, 1]; 0.05.
     pub alive_min: f64,
-    /// What an emergency takes off the error, nats.
+    /// What an emergency takes off the error, nats, finite and at least 0; 0.5.
     pub emergency: f64,
-    /// What it looks at.
+    /// Which steps it looks at; the mean over the period. Not a setting of a file.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub sees: Sees,
 }
 
@@ -94,40 +97,24 @@ impl BetaThermostat {
     /// A value outside its domain.
     pub fn new(units: usize, config: ThermostatConfig) -> Result<Self, ModelError> {
         let c = &config;
-        check("control.thermostat.min", c.min, c.min > 0.0 && c.min.is_finite(), "above 0")?;
+        check("min", c.min, c.min > 0.0 && c.min.is_finite(), "above 0")?;
+        check("max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
+        check("initial", c.initial, c.initial >= 0.0 && c.initial.is_finite(), "at least 0")?;
+        check("ratio_min", c.ratio_min, (0.0..=1.0).contains(&c.ratio_min), "in [0, 1]")?;
         check(
-            "control.thermostat.max",
-            c.max,
-            c.max >= c.min && c.max.is_finite(),
-            "at least min",
+            "ratio_max",
+            c.ratio_max,
+            c.ratio_max >= 1.0 && c.ratio_max.is_finite(),
+            "at least 1",
         )?;
-        check(
-            "control.thermostat.initial",
-            c.initial,
-            c.initial >= 0.0 && c.initial.is_finite(),
-            "at least 0",
-        )?;
-        check(
-            "control.thermostat.ratio_min",
-            c.ratio_min,
-            (0.0..=1.0).contains(&c.ratio_min),
-            "in [0, 1]",
-        )?;
-        check("control.thermostat.ratio_max", c.ratio_max, c.ratio_max >= 1.0, "at least 1")?;
-        check("control.thermostat.low", c.low, c.low >= 0.0 && c.low.is_finite(), "at least 0")?;
-        check("control.thermostat.high", c.high, c.high >= c.low, "at least low")?;
-        check(
-            "control.thermostat.smoothing",
-            c.smoothing,
-            c.smoothing > 0.0 && c.smoothing <= 1.0,
-            "in (0, 1]",
-        )?;
-        check(
-            "control.thermostat.gain",
-            c.gain,
-            c.gain >= 0.0 && c.gain.is_finite(),
-            "at least 0",
-        )?;
+        check("low", c.low, c.low >= 0.0 && c.low.is_finite(), "at least 0")?;
+        check("high", c.high, c.high >= c.low && c.high.is_finite(), "at least low")?;
+        check("smoothing", c.smoothing, c.smoothing > 0.0 && c.smoothing <= 1.0, "in (0, 1]")?;
+        check("gain", c.gain, c.gain >= 0.0 && c.gain.is_finite(), "at least 0")?;
+        let alive = c.alive_min;
+        check("alive_min", alive, (0.0..=1.0).contains(&alive), "in [0, 1]")?;
+        let emergency = c.emergency;
+        check("emergency", emergency, emergency >= 0.0 && emergency.is_finite(), "at least 0")?;
         let log_beta = c.initial.max(c.min).min(c.max).ln();
         let zero = || vec![0.0; units];
         Ok(Self {

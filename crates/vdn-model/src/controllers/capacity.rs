@@ -20,18 +20,8 @@ impl Capacity {
     /// # Errors
     /// A negative value.
     pub fn new(weight: f64, target: f64, ramp: Ramp) -> Result<Self, ModelError> {
-        check(
-            "control.capacity.weight",
-            weight,
-            weight >= 0.0 && weight.is_finite(),
-            "at least 0",
-        )?;
-        check(
-            "control.capacity.target",
-            target,
-            target >= 0.0 && target.is_finite(),
-            "at least 0",
-        )?;
+        check("weight", weight, weight >= 0.0 && weight.is_finite(), "at least 0")?;
+        check("target", target, target >= 0.0 && target.is_finite(), "at least 0")?;
         Ok(Self { weight, target, ramp })
     }
 }

@@ -136,7 +136,7 @@ impl UnitConstraints<'_> {
         let Some(reason) = found else { return Ok(()) };
         let count = self.infeasible(units).len();
         let reason = format!("cannot hold together ({count} of {units} units): {reason}");
-        Err(ModelError::config("control", reason))
+        Err(ModelError::config("controllers", reason))
     }
 }
 

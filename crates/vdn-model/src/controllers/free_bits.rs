@@ -16,7 +16,7 @@ impl FreeBits {
     /// # Errors
     /// A negative floor.
     pub fn new(floor: f64) -> Result<Self, ModelError> {
-        check("control.free_bits.floor", floor, floor >= 0.0 && floor.is_finite(), "at least 0")?;
+        check("floor", floor, floor >= 0.0 && floor.is_finite(), "at least 0")?;
         Ok(Self { floor })
     }
 }

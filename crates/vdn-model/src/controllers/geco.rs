@@ -37,16 +37,11 @@ impl Geco {
     /// A value outside its domain.
     pub fn new(config: GecoConfig) -> Result<Self, ModelError> {
         let c = &config;
-        check("control.geco.min", c.min, c.min > 0.0, "above 0")?;
-        check("control.geco.max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
-        check(
-            "control.geco.initial",
-            c.initial,
-            c.initial >= 0.0 && c.initial.is_finite(),
-            "at least 0",
-        )?;
-        check("control.geco.gain", c.gain, c.gain >= 0.0 && c.gain.is_finite(), "at least 0")?;
-        check("control.geco.tolerance", c.tolerance, c.tolerance.is_finite(), "finite")?;
+        check("min", c.min, c.min > 0.0 && c.min.is_finite(), "above 0")?;
+        check("max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
+        check("initial", c.initial, c.initial >= 0.0 && c.initial.is_finite(), "at least 0")?;
+        check("gain", c.gain, c.gain >= 0.0 && c.gain.is_finite(), "at least 0")?;
+        check("tolerance", c.tolerance, c.tolerance.is_finite(), "finite")?;
         Ok(Self { log_beta: c.initial.max(c.min).min(c.max).ln(), config })
     }
 }

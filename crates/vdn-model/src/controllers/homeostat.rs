@@ -92,9 +92,9 @@ impl Homeostat {
     /// A value outside its domain.
     pub fn new(config: HomeostatConfig) -> Result<Self, ModelError> {
         let gain = config.gain;
-        check("control.homeostat_gain", gain, (0.0..=0.5).contains(&gain), "in [0, 0.5]")?;
+        check("gain", gain, (0.0..=0.5).contains(&gain), "in [0, 0.5]")?;
         if let Some(m) = config.max_factor {
-            check("control.homeostat.max_factor", m, m >= 1.0, "at least 1")?;
+            check("max_factor", m, m >= 1.0, "at least 1")?;
         }
         Ok(Self { config, last: [f64::NAN; 3] })
     }

@@ -119,13 +119,16 @@ impl LayerControl {
         timing: Timing,
     ) -> Result<(), ModelError> {
         if timing.every == 0 {
-            return Err(ModelError::config("control.every", "0, has to be at least 1"));
+            return Err(ModelError::domain("every", 0, "at least 1"));
         }
         for (other, _) in &self.controllers {
             let shared = other.owns().iter().find(|lever| controller.owns().contains(lever));
             if let Some(lever) = shared {
                 let (a, b, what) = (other.name(), controller.name(), lever.name());
-                return Err(ModelError::config("control", format!("{a} and {b} both move {what}")));
+                return Err(ModelError::config(
+                    "controllers",
+                    format!("{a} and {b} both move {what}"),
+                ));
             }
         }
         controller.begin(self.step, &mut self.levers);

@@ -18,7 +18,7 @@ use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
 use crate::core::error::check;
 use crate::core::state::ControlState;
-use crate::objective::constraint::{Constraint, ConstraintConfig, Goal, Scope, SettingNames};
+use crate::objective::constraint::{Constraint, ConstraintConfig, Goal, Scope};
 use crate::priors::Prior;
 
 /// The settings of a [`PersistenceTarget`].
@@ -41,16 +41,6 @@ impl PersistenceConfig {
         Self { goal, stiffness: 1.0, gain: 0.1, limit: 10.0 }
     }
 }
-
-/// The settings as `[control.persistence]` names them.
-const NAMES: SettingNames = SettingNames {
-    low: "control.persistence.low",
-    high: "control.persistence.high",
-    target: "control.persistence.target",
-    stiffness: "control.persistence.stiffness",
-    gain: "control.persistence.gain",
-    limit: "control.persistence.limit",
-};
 
 /// Moves the multipliers of a constraint on the persistence.
 ///
@@ -80,7 +70,7 @@ impl PersistenceTarget {
     pub fn new(units: usize, prior: Prior, config: PersistenceConfig) -> Result<Self, ModelError> {
         if !matches!(prior, Prior::OrderOne(_)) {
             let reason = format!("needs an autoregressive prior of order one, not {prior:?}");
-            return Err(ModelError::config("control.persistence", reason));
+            return Err(ModelError::config("prior", reason));
         }
         Self::between_windows(units, config)
     }
@@ -93,21 +83,18 @@ impl PersistenceTarget {
         let inside = |x: f64| x > -1.0 && x < 1.0;
         let goal = match config.goal {
             Goal::Target(c) => {
-                check(NAMES.target, c, inside(c), "in (-1, 1)")?;
+                check("target", c, inside(c), "in (-1, 1)")?;
                 Goal::Target(c.atanh())
             }
             Goal::Interval(a, b) => {
-                check(NAMES.low, a, inside(a), "in (-1, 1)")?;
-                check(NAMES.high, b, b >= a && b < 1.0, "at least the low end, below 1")?;
+                check("low", a, inside(a), "in (-1, 1)")?;
+                check("high", b, b >= a && b < 1.0, "at least the low end, below 1")?;
                 Goal::Interval(a.atanh(), b.atanh())
             }
         };
         let PersistenceConfig { stiffness, gain, limit, .. } = config;
         let config = ConstraintConfig { goal, scope: Scope::Dimension, stiffness, gain, limit };
-        Ok(Self {
-            constraint: Constraint::of_either_sign(dims, config, &NAMES)?,
-            seen: vec![0.0; dims],
-        })
+        Ok(Self { constraint: Constraint::of_either_sign(dims, config)?, seen: vec![0.0; dims] })
     }
 
     /// The constraint on `atanh rho`, and its multipliers.

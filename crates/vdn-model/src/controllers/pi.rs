@@ -14,18 +14,20 @@ use crate::core::state::ControlState;
 
 /// The settings of a [`Pi`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct PiConfig {
-    /// The wanted KL of each unit in nats.
+    /// The wanted KL of each unit in nats, finite and at least 0; 0.2.
     pub target: f64,
-    /// `P`, the largest proportional part.
+    /// `P`, the largest proportional part of beta, finite and at least 0; 1e-3.
     pub proportional: f64,
-    /// `I`, per nat and act.
+    /// `I`, the integral part of beta per nat and act, finite and at least 0; 1e-4.
     pub integral: f64,
-    /// The error that counts as large, nats, above 0.
+    /// The error that counts as large, nats, finite and above 0; 0.1.
     pub width: f64,
-    /// The least beta.
+    /// The least beta, finite and at least 0; 0.
     pub min: f64,
-    /// The largest beta.
+    /// The largest beta, finite and at least `min`; 1e-2.
     pub max: f64,
 }
 
@@ -51,20 +53,13 @@ impl Pi {
     /// A value outside its domain.
     pub fn new(units: usize, initial: f64, config: PiConfig) -> Result<Self, ModelError> {
         let c = &config;
-        check(
-            "control.pi.target",
-            c.target,
-            c.target >= 0.0 && c.target.is_finite(),
-            "at least 0",
-        )?;
-        check("control.pi.width", c.width, c.width > 0.0 && c.width.is_finite(), "above 0")?;
-        for (name, gain) in
-            [("control.pi.proportional", c.proportional), ("control.pi.integral", c.integral)]
-        {
+        check("target", c.target, c.target >= 0.0 && c.target.is_finite(), "at least 0")?;
+        check("width", c.width, c.width > 0.0 && c.width.is_finite(), "above 0")?;
+        for (name, gain) in [("proportional", c.proportional), ("integral", c.integral)] {
             check(name, gain, gain >= 0.0 && gain.is_finite(), "at least 0")?;
         }
-        check("control.pi.min", c.min, c.min >= 0.0, "at least 0")?;
-        check("control.pi.max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
+        check("min", c.min, c.min >= 0.0 && c.min.is_finite(), "at least 0")?;
+        check("max", c.max, c.max >= c.min && c.max.is_finite(), "at least min")?;
         Ok(Self { sum: vec![0.0; units], beta: vec![initial.max(c.min).min(c.max); units], config })
     }
 }

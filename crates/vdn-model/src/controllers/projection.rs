@@ -68,9 +68,9 @@ impl Projection {
     /// A value outside its domain.
     pub fn new(units: usize, config: ProjectionConfig) -> Result<Self, ModelError> {
         if let Some(m) = config.max_factor {
-            check("control.projection.max_factor", m, m >= 1.0, "at least 1")?;
+            check("max_factor", m, m >= 1.0, "at least 1")?;
         }
-        check("control.projection.eps", config.eps, config.eps > 0.0, "above 0")?;
+        check("eps", config.eps, config.eps > 0.0, "above 0")?;
         Ok(Self { config, batches: 0, weight: 0.0, energy: vec![0.0; units] })
     }
 

@@ -8,17 +8,7 @@ use crate::controllers::observation::Observation;
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
 use crate::core::state::ControlState;
-use crate::objective::constraint::{Constraint, ConstraintConfig, SettingNames};
-
-/// The settings as `[control.rate]` names them.
-const NAMES: SettingNames = SettingNames {
-    low: "control.rate.low",
-    high: "control.rate.high",
-    target: "control.rate.target",
-    stiffness: "control.rate.stiffness",
-    gain: "control.rate.gain",
-    limit: "control.rate.limit",
-};
+use crate::objective::constraint::{Constraint, ConstraintConfig};
 
 /// Moves the multipliers of a constraint on the rate.
 #[derive(Clone, Debug)]
@@ -30,7 +20,7 @@ impl RateBudget {
     /// # Errors
     /// A setting outside its domain.
     pub fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
-        Ok(Self(Constraint::new(dims, config, &NAMES)?))
+        Ok(Self(Constraint::new(dims, config)?))
     }
 
     /// The constraint and its multipliers.

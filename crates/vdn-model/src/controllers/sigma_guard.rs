@@ -53,8 +53,8 @@ impl SigmaGuard {
     /// A value outside its domain.
     pub fn new(config: SigmaGuardConfig) -> Result<Self, ModelError> {
         let SigmaGuardConfig { floor, ceiling, .. } = config;
-        check("control.sigma_guard.floor", floor, floor > 0.0, "above 0")?;
-        check("control.sigma_guard.ceiling", ceiling, ceiling >= floor, "at least floor")?;
+        check("floor", floor, floor > 0.0, "above 0")?;
+        check("ceiling", ceiling, ceiling >= floor, "at least floor")?;
         Ok(Self { config, dead: 0 })
     }
 }

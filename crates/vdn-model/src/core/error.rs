@@ -8,9 +8,11 @@ use std::fmt;
 pub enum ModelError {
     /// A setting outside its domain.
     Config {
-        /// The setting's name, as in the configuration.
+        /// The field of the configuration's struct.
         setting: &'static str,
-        /// Its value and what it has to be.
+        /// Its value, where the value by itself is wrong.
+        value: Option<String>,
+        /// Its domain, or what it contradicts.
         reason: String,
     },
     /// A batch that does not fit the model.
@@ -35,18 +37,33 @@ pub enum ModelError {
 impl ModelError {
     /// A setting that has no meaning, or contradicts another one.
     pub fn config(setting: &'static str, reason: impl Into<String>) -> Self {
-        Self::Config { setting, reason: reason.into() }
+        Self::Config { setting, value: None, reason: reason.into() }
+    }
+
+    /// A value outside its domain: `units = 0: has to be at least 1`.
+    ///
+    /// ```
+    /// use vdn_model::ModelError;
+    /// let error = ModelError::domain("units", 0, "at least 1");
+    /// assert_eq!(error.to_string(), "units = 0: has to be at least 1");
+    /// ```
+    pub fn domain(
+        setting: &'static str,
+        value: impl fmt::Display,
+        domain: impl fmt::Display,
+    ) -> Self {
+        let reason = format!("has to be {domain}");
+        Self::Config { setting, value: Some(value.to_string()), reason }
     }
 }
 
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // Controllers have a table of their own.
-            Self::Config { setting, reason } if setting.starts_with("control") => {
-                write!(f, "{setting}: {reason}")
+            Self::Config { setting, value: None, reason } => write!(f, "{setting}: {reason}"),
+            Self::Config { setting, value: Some(value), reason } => {
+                write!(f, "{setting} = {value}: {reason}")
             }
-            Self::Config { setting, reason } => write!(f, "model.{setting}: {reason}"),
             Self::NonFinite(report) => f.write_str(report),
             Self::Batch(reason) => write!(f, "batch: {reason}"),
             Self::Control(reason) => write!(f, "control: {reason}"),
@@ -87,5 +104,5 @@ pub(crate) fn check(
     if good {
         return Ok(());
     }
-    Err(ModelError::config(setting, format!("{value}, has to be {domain}")))
+    Err(ModelError::domain(setting, value, domain))
 }

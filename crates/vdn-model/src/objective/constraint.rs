@@ -41,6 +41,8 @@ impl Goal {
 
 /// What a goal is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Scope {
     /// Each latent dimension.
     #[default]
@@ -77,40 +79,29 @@ impl Default for ConstraintConfig {
     }
 }
 
-/// The names that a budget's settings have in a configuration, for messages.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SettingNames {
-    pub(crate) low: &'static str,
-    pub(crate) high: &'static str,
-    pub(crate) target: &'static str,
-    pub(crate) stiffness: &'static str,
-    pub(crate) gain: &'static str,
-    pub(crate) limit: &'static str,
-}
-
 impl ConstraintConfig {
     /// Checks every value; an interval without an upper end is allowed.
     ///
     /// # Errors
     /// The first outside its domain.
-    fn validate(&self, names: &SettingNames) -> Result<(), ModelError> {
+    pub fn validate(&self) -> Result<(), ModelError> {
         let not_negative = |x: f64| x >= 0.0 && x.is_finite();
         match self.goal {
-            Goal::Target(c) => check(names.target, c, not_negative(c), "at least 0 and finite")?,
+            Goal::Target(c) => check("target", c, not_negative(c), "at least 0 and finite")?,
             Goal::Interval(a, b) => {
-                check(names.low, a, not_negative(a), "at least 0 and finite")?;
-                check(names.high, b, b >= a, "at least the low end")?;
+                check("low", a, not_negative(a), "at least 0 and finite")?;
+                check("high", b, b >= a, "at least the low end")?;
             }
         }
-        self.validate_law(names)
+        self.validate_law()
     }
 
     /// Checks what moves the multipliers.
-    fn validate_law(&self, names: &SettingNames) -> Result<(), ModelError> {
+    fn validate_law(&self) -> Result<(), ModelError> {
         let Self { stiffness: k, gain, limit, .. } = *self;
-        check(names.stiffness, k, k > 0.0 && k.is_finite(), "above 0")?;
-        check(names.gain, gain, gain >= 0.0 && gain.is_finite(), "at least 0")?;
-        check(names.limit, limit, limit >= 0.0 && limit.is_finite(), "at least 0")
+        check("stiffness", k, k > 0.0 && k.is_finite(), "above 0")?;
+        check("gain", gain, gain >= 0.0 && gain.is_finite(), "at least 0")?;
+        check("limit", limit, limit >= 0.0 && limit.is_finite(), "at least 0")
     }
 }
 
@@ -127,16 +118,12 @@ pub struct Constraint {
 }
 
 impl Constraint {
-    /// On so many latent dimensions; `names` are those of the settings.
+    /// On so many latent dimensions.
     ///
     /// # Errors
     /// A setting outside its domain.
-    pub(crate) fn new(
-        dims: usize,
-        config: ConstraintConfig,
-        names: &SettingNames,
-    ) -> Result<Self, ModelError> {
-        config.validate(names)?;
+    pub(crate) fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
+        config.validate()?;
         Ok(Self::zero(dims, config))
     }
 
@@ -147,9 +134,8 @@ impl Constraint {
     pub(crate) fn of_either_sign(
         dims: usize,
         config: ConstraintConfig,
-        names: &SettingNames,
     ) -> Result<Self, ModelError> {
-        config.validate_law(names)?;
+        config.validate_law()?;
         Ok(Self::zero(dims, config))
     }
 

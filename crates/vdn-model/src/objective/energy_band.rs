@@ -91,17 +91,12 @@ impl EnergyBand {
     /// A value outside its domain.
     pub fn new(units: usize, config: &BandConfig) -> Result<Self, ModelError> {
         let BandConfig { target, low_factor: low, high_factor: high, shape } = *config;
-        check("control.band_target", target, target > 0.0 && target.is_finite(), "above 0")?;
-        check("control.band.low_factor", low, low > 0.0 && low.is_finite(), "above 0")?;
-        check(
-            "control.band.high_factor",
-            high,
-            high > low && high.is_finite(),
-            "above low_factor",
-        )?;
+        check("target", target, target > 0.0 && target.is_finite(), "above 0")?;
+        check("low_factor", low, low > 0.0 && low.is_finite(), "above 0")?;
+        check("high_factor", high, high > low && high.is_finite(), "above low_factor")?;
         let mut targets = vec![target; units];
         if let BandShape::Heterogeneous { spread, shuffled, single } = shape {
-            check("control.band_spread", spread, spread.is_finite(), "finite")?;
+            check("spread", spread, spread.is_finite(), "finite")?;
             let s = spread.max(1.0).ln();
             let step = if units > 1 { 2.0 * s / (units - 1) as f64 } else { 0.0 };
             for (i, t) in targets.iter_mut().enumerate() {

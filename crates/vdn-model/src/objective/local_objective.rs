@@ -41,6 +41,8 @@ pub struct ArTerm {
 
 /// What stands for the earlier window's predecessor when the pair encoder sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum EarlierWindow {
     /// Its own predecessor: both windows are encoded alike.
     #[default]

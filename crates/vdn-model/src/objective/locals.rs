@@ -58,7 +58,7 @@ pub fn check_local_objectives(
                 "a local objective for layer {}, which has no unit that is a distribution",
                 index + 1
             );
-            return Err(ModelError::config("depth", reason));
+            return Err(ModelError::config("layers", reason));
         }
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 /// What training minimises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Objective {
     /// The predictive score plus `beta` times the KL of every unit.
     #[default]

@@ -16,7 +16,7 @@ impl PriorScale {
     pub(super) fn validate(self) -> Result<(), ModelError> {
         match self {
             Self::Free(start) if !(start > 0.0 && start.is_finite()) => {
-                Err(ModelError::config("prior_scale", format!("{start}, has to be positive")))
+                Err(ModelError::domain("prior_scale", start, "above 0"))
             }
             _ => Ok(()),
         }

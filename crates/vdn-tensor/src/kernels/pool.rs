@@ -6,12 +6,15 @@ use crate::Element;
 
 /// How the `K` values of a unit become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Pool {
     /// Their mean.
     Mean,
     /// Their sum.
     Sum,
     /// Their sum divided by `sqrt(K)`: the variance of independent values of equal variance is kept.
+    #[cfg_attr(feature = "serde", serde(rename = "sum_sqrtk"))]
     SumSqrtK,
 }
 

@@ -3,7 +3,7 @@
 //! ```toml
 //! [control]
 //! mode = "rate"                    # the default; or none, homeo, proj_on, proj_off
-//! controllers = ["ar", "annealing"] # beside the mode's own; each has a table below with its settings
+//! controllers = ["ar", "annealing"] # beside the mode's own; each has a table with its settings
 //! warmup_steps = 100
 //! every = 5
 //! [control.rate]                   # the budget of the rate; [control.kl] has the same keys
@@ -14,28 +14,30 @@
 //! share_cap = 0.30
 //! ```
 //!
-//! The settings are those of every layer with distributional units; `[[control.layer]]` changes them in single ones, see
-//! [`LayerOverride`]. Controllers that move the same lever, whose demands no unit can meet together, or one of which leaves the other
-//! without effect are refused when the model is built; the message names both and says why.
+//! The settings are those of every layer with distributional units; `[[control.layer]]` changes
+//! them in single ones, see [`LayerOverride`]. Controllers that move the same lever, whose demands
+//! no unit can meet together, or one of which leaves the other without effect are refused when the
+//! model is built; the message names both and says why.
 
 use crate::config::control_layers::LayerOverride;
 use crate::config::controlled_layer::ControlledLayer;
 use crate::config::controller_set::{ControllerName, ControllerSet};
 use crate::config::controllers::{
     AnnealingConfig, ArConfig, BudgetConfig, CapacityConfig, FreeBitsConfig, GecoSettings,
-    PersistenceSettings, PiSettings, ThermostatSettings,
+    PersistenceSettings,
 };
-use crate::config::feasible::check_demands;
+use crate::config::feasible::{check_demands, check_units};
+use crate::config::layered::at_key;
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_model::controllers::{
     BandCalibration, BandCalibrationConfig, BandConfig, BandShape, BandWeight, BatchWeights,
     BetaThermostat, EnergyBand, FocusLow, Hinge, HingeForm, Homeostat, HomeostatConfig,
-    InsideTarget, LayerControl, LayerControlConfig, Projection, ProjectionConfig, Ramp, Rescaling,
-    ScaleRule, Sees, SigmaGuard, SigmaGuardConfig, SigmaKick, SingleUnit, StackControl,
+    InsideTarget, LayerControl, LayerControlConfig, PiConfig, Projection, ProjectionConfig, Ramp,
+    Rescaling, ScaleRule, Sees, SigmaGuard, SigmaGuardConfig, SigmaKick, SingleUnit, StackControl,
     ThermostatConfig, Timing,
 };
-use vdn_model::{BandTerm, ModelError, UnitMeasures};
+use vdn_model::{BandTerm, EarlierWindow, UnitMeasures};
 
 /// How the units of a layer are kept inside their constraints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +48,8 @@ pub enum ControlName {
     /// A rate interval for each latent dimension.
     #[default]
     Rate,
-    /// The reference's homeostat: thermostat, band penalty, calibrated bands, rescaled mean heads, sigma guard.
+    /// The reference's homeostat: thermostat, band penalty, calibrated bands, rescaled mean heads,
+    /// sigma guard.
     Homeo,
     /// The reference's projection: as `homeo`, but mean heads are projected onto their bands.
     ProjOn,
@@ -54,32 +57,35 @@ pub enum ControlName {
     ProjOff,
 }
 
-/// The settings of the controllers; those of other modes than the one that is chosen are without effect.
+/// The settings of the controllers; those of other modes than the one that is chosen are without
+/// effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ControlConfig {
-    /// How units are kept inside their constraints; left out: `rate`, or `none` where `controllers` names others or the
-    /// reference's values are asked for. Settings of single layers keep the mode of all, unless they name their own.
-    pub mode: Option<ControlName>,
-    /// Controllers beside those of the mode.
+    /// How units are kept inside their constraints: `rate`, the default, `none`, `homeo`, `proj_on`
+    /// or `proj_off`. Read from a table that leaves it out: `none` where `controllers` names
+    /// others, or where the reference's values are asked for. Single layers keep the mode of all
+    /// layers, unless they name their own.
+    pub mode: ControlName,
+    /// Controllers beside those of the mode; none.
     pub controllers: ControllerSet,
-    /// Steps before controllers act.
+    /// Steps before controllers act; 0.
     pub warmup_steps: u64,
-    /// Steps from one act to the next.
+    /// Steps from one act to the next, at least 1; 5.
     pub every: u64,
-    /// The energy that bands lie around.
+    /// The energy that bands lie around, finite and above 0; 0.03.
     pub band_target: f64,
-    /// The spread of the bands over the units; 1: all the same.
+    /// The spread of the bands over the units, finite and at least 1 (all the same); 8.
     pub band_spread: f64,
-    /// Shuffles the bands over the units with this seed; left out: ascending.
+    /// Shuffles the bands over the units with this seed; none: ascending.
     pub band_shuffle: Option<u64>,
-    /// The weight of the band penalty.
+    /// The weight of the band penalty, finite and at least 0; 3.
     pub band_weight: f64,
-    /// Steps of the rise of that weight.
+    /// Steps of the rise of that weight; 200.
     pub band_ramp_steps: u64,
-    /// Steps from one calibration of the bands to the next; 0: none.
+    /// Steps from one calibration of the bands to the next; 50. 0: none.
     pub calibration_every: u64,
-    /// The strength of the homeostat.
+    /// The strength of the homeostat, in [0, 0.5]; 0.15.
     pub homeostat_gain: f64,
     /// The autoregressive penalty.
     pub ar: ArConfig,
@@ -96,9 +102,9 @@ pub struct ControlConfig {
     /// GECO.
     pub geco: GecoSettings,
     /// PI control.
-    pub pi: PiSettings,
+    pub pi: PiConfig,
     /// The thermostat.
-    pub thermostat: ThermostatSettings,
+    pub thermostat: ThermostatConfig,
     /// The persistence target.
     pub persistence: PersistenceSettings,
     /// What is different in single layers.
@@ -106,10 +112,16 @@ pub struct ControlConfig {
     pub layer: Vec<LayerOverride>,
 }
 
+/// The fields of the bands' own configuration, and their keys.
+pub(super) const BAND_KEYS: &[(&str, &str)] =
+    &[("target", "band_target"), ("spread", "band_spread")];
+/// The field of the homeostat's own configuration, and its key.
+pub(super) const HOMEOSTAT_KEYS: &[(&str, &str)] = &[("gain", "homeostat_gain")];
+
 impl Default for ControlConfig {
     fn default() -> Self {
         Self {
-            mode: None,
+            mode: ControlName::Rate,
             controllers: ControllerSet::default(),
             warmup_steps: 0,
             every: 5,
@@ -127,8 +139,8 @@ impl Default for ControlConfig {
             annealing: AnnealingConfig::default(),
             capacity: CapacityConfig::default(),
             geco: GecoSettings::default(),
-            pi: PiSettings::default(),
-            thermostat: ThermostatSettings::default(),
+            pi: PiConfig::default(),
+            thermostat: ThermostatConfig::default(),
             persistence: PersistenceSettings::default(),
             layer: Vec::new(),
         }
@@ -136,18 +148,19 @@ impl Default for ControlConfig {
 }
 
 impl ControlConfig {
-    /// How units are kept inside their constraints.
+    /// The defaults of the reference implementation: no constraints, and a penalty that encodes the
+    /// earlier window with itself.
     #[must_use]
-    pub fn chosen_mode(&self) -> ControlName {
-        let others = self.controllers != ControllerSet::default();
-        self.mode.unwrap_or(if others { ControlName::None } else { ControlName::Rate })
+    pub fn reference() -> Self {
+        let ar = ArConfig { earlier: EarlierWindow::Itself, ..ArConfig::default() };
+        Self { mode: ControlName::None, ar, ..Self::default() }
     }
 
     /// Whether layers without settings of their own have this controller, by the mode or beside it.
     #[must_use]
     pub fn has(&self, name: ControllerName) -> bool {
         let by_mode = match name {
-            ControllerName::Rate => self.chosen_mode() == ControlName::Rate,
+            ControllerName::Rate => self.mode == ControlName::Rate,
             ControllerName::Thermostat => self.has_bands(),
             _ => false,
         };
@@ -155,28 +168,31 @@ impl ControlConfig {
     }
 
     pub(super) fn has_bands(&self) -> bool {
-        !matches!(self.chosen_mode(), ControlName::None | ControlName::Rate)
+        !matches!(self.mode, ControlName::None | ControlName::Rate)
     }
 
-    /// The controllers of a model's layers. `reference`: as the reference has them, inconsistencies included.
+    /// The controllers of a model's layers. `reference`: as the reference has them, inconsistencies
+    /// included.
     ///
     /// # Errors
-    /// A value outside its domain; constraints that no unit can meet together, or controllers that leave each other
-    /// without effect; a mode that the model has no use for; settings of a layer that is not there. In a model of several
-    /// layers the message begins with the layer.
+    /// A value outside its domain; constraints that no unit can meet together, or controllers that
+    /// leave each other without effect; a mode that the model has no use for; settings of a layer
+    /// that is not there. In a model of several layers the message begins with the layer.
     pub fn build(
         &self,
         layers: &[Option<ControlledLayer>],
         reference: bool,
     ) -> Result<StackControl, TrainError> {
         self.check_layers(Some(layers.len()))?;
+        self.check_domains()?;
         let all = layers.iter().enumerate();
         let built =
             all.map(|(index, layer)| self.build_layer(layers.len(), index, *layer, reference));
         Ok(StackControl::new(built.collect::<Result<_, _>>()?))
     }
 
-    /// The controllers of layer number `index`, from 0, of `depth`; `None` where there is nothing to control.
+    /// The controllers of layer number `index`, from 0, of `depth`; `None` where there is nothing
+    /// to control.
     ///
     /// # Errors
     /// Those of [`ControlConfig::build`].
@@ -188,16 +204,9 @@ impl ControlConfig {
         reference: bool,
     ) -> Result<Option<LayerControl>, TrainError> {
         let settings = self.of_layer(index + 1)?;
-        let weight = settings.band_weight;
-        if !(weight >= 0.0 && weight.is_finite()) {
-            let reason = format!("control.band_weight = {weight}: has to be at least 0 and finite");
-            return Err(TrainError::config(reason));
-        }
+        let named = self.layer.iter().any(|own| own.layer == index + 1);
         let Some(layer) = layer else {
-            if self.layer.iter().any(|own| own.layer == index + 1) && !settings.is_idle() {
-                let reason = "has controllers, and no unit that is a distribution";
-                return Err(TrainError::config(format!("control.layer {}: {reason}", index + 1)));
-            }
+            check_units(&settings, None, named.then_some(index + 1))?;
             return Ok(None);
         };
         let layer = ControlledLayer { layer: index, reference, ..layer };
@@ -206,29 +215,20 @@ impl ControlConfig {
             TrainError::Config(reason) => {
                 TrainError::config(format!("layer {}: {reason}", index + 1))
             }
-            TrainError::Model(ModelError::Config { setting, reason }) => {
-                TrainError::config(format!("layer {}: {setting}: {reason}", index + 1))
-            }
             other => other,
         })
     }
 
     /// Whether there are no controllers.
-    fn is_idle(&self) -> bool {
-        self.chosen_mode() == ControlName::None && self.controllers == ControllerSet::default()
+    pub(super) fn is_idle(&self) -> bool {
+        self.mode == ControlName::None && self.controllers == ControllerSet::default()
     }
 
     fn controllers_of(&self, layer: &ControlledLayer) -> Result<Option<LayerControl>, TrainError> {
         if self.is_idle() {
             return Ok(None);
         }
-        let only_rate =
-            self.chosen_mode() == ControlName::Rate && self.controllers == ControllerSet::default();
-        if !only_rate && !layer.gaussian {
-            let reason = "control: these controllers are for normal and log-normal units; \
-                          other families can be controlled by rate (mode = \"rate\", or none)";
-            return Err(TrainError::config(reason));
-        }
+        check_units(self, Some(layer), None)?;
         check_demands(self, layer)?;
         let reference = layer.reference;
         let config = LayerControlConfig {
@@ -255,11 +255,6 @@ impl ControlConfig {
 
     /// The energy bands that the settings describe.
     pub(super) fn energy_bands(&self, layer: &ControlledLayer) -> Result<EnergyBand, TrainError> {
-        let spread = self.band_spread;
-        if !(layer.reference || spread >= 1.0 && spread.is_finite()) {
-            let reason = "has to be at least 1 and finite";
-            return Err(TrainError::config(format!("control.band_spread = {spread}: {reason}")));
-        }
         let single = if layer.reference { SingleUnit::LowEnd } else { SingleUnit::Centre };
         let shape = BandShape::Heterogeneous {
             spread: self.band_spread,
@@ -267,12 +262,12 @@ impl ControlConfig {
             single,
         };
         let band = BandConfig { target: self.band_target, shape, ..BandConfig::default() };
-        Ok(EnergyBand::new(layer.units, &band)?)
+        EnergyBand::new(layer.units, &band).map_err(at_key("control", BAND_KEYS))
     }
 
     pub(super) fn thermostat(&self, reference: bool) -> ThermostatConfig {
         let sees = if reference { Sees::LastBatch } else { Sees::Period };
-        ThermostatConfig { sees, ..self.thermostat.config() }
+        ThermostatConfig { sees, ..self.thermostat }
     }
 
     fn add_bands(
@@ -281,6 +276,8 @@ impl ControlConfig {
         layer: &ControlledLayer,
     ) -> Result<(), TrainError> {
         let reference = layer.reference;
+        let of_bands = at_key("control", BAND_KEYS);
+        let of_control = at_key("control", HOMEOSTAT_KEYS);
         let base = self.energy_bands(layer)?;
         let guard = SigmaGuardConfig {
             dead: if reference { SigmaKick::Never } else { SigmaKick::Dead },
@@ -296,10 +293,13 @@ impl ControlConfig {
             let rule = if reference { ScaleRule::Scales } else { ScaleRule::Bounds };
             let calibration = BandCalibrationConfig { rule, ..BandCalibrationConfig::default() };
             let every = Timing { warmup, every: self.calibration_every };
-            control.add(BandCalibration::new(base, calibration)?, every)?;
+            let calibration = BandCalibration::new(base, calibration).map_err(&of_bands)?;
+            control.add(calibration, every).map_err(&of_control)?;
         }
-        control.add(BetaThermostat::new(layer.units, self.thermostat(reference))?, timing)?;
-        match self.chosen_mode() {
+        let thermostat = BetaThermostat::new(layer.units, self.thermostat(reference));
+        let thermostat = thermostat.map_err(at_key("control.thermostat", &[]))?;
+        control.add(thermostat, timing).map_err(&of_control)?;
+        match self.mode {
             ControlName::Homeo => {
                 let inside = if reference { InsideTarget::Geometric } else { InsideTarget::Energy };
                 let homeostat = HomeostatConfig {
@@ -307,21 +307,24 @@ impl ControlConfig {
                     inside,
                     ..HomeostatConfig::default()
                 };
-                control.add(Homeostat::new(homeostat)?, timing)?;
+                let homeostat = Homeostat::new(homeostat).map_err(&of_control)?;
+                control.add(homeostat, timing).map_err(&of_control)?;
             }
             ControlName::ProjOn => {
                 let weights = if reference { BatchWeights::Equal } else { BatchWeights::Rows };
                 let projection = ProjectionConfig { weights, ..ProjectionConfig::default() };
-                control.add(Projection::new(layer.units, projection)?, timing)?;
+                let projection = Projection::new(layer.units, projection).map_err(&of_control)?;
+                control.add(projection, timing).map_err(&of_control)?;
             }
             _ => {}
         }
-        if self.chosen_mode() != ControlName::ProjOff {
-            control.add(SigmaGuard::new(guard)?, timing)?;
+        if self.mode != ControlName::ProjOff {
+            let guard = SigmaGuard::new(guard).map_err(&of_control)?;
+            control.add(guard, timing).map_err(&of_control)?;
         }
         let ramp = Ramp { warmup, length: self.band_ramp_steps };
         let weight = BandWeight::new(self.band_weight, ramp, Some(FocusLow::default()));
-        control.add(weight, Timing::ALWAYS)?;
+        control.add(weight, Timing::ALWAYS).map_err(&of_control)?;
         Ok(())
     }
 }

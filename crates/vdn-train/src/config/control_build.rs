@@ -3,11 +3,12 @@
 use crate::config::control::ControlConfig;
 use crate::config::controlled_layer::ControlledLayer;
 use crate::config::controller_set::ControllerName;
-use crate::config::controllers::{AnnealingName, BudgetScope};
+use crate::config::controllers::AR_KEYS;
+use crate::config::layered::at_key;
 use crate::error::TrainError;
 use vdn_model::controllers::{
-    Annealing, AnnealingShape, ArScaleControl, ArShare, BetaThermostat, Capacity, FreeBits, Geco,
-    GecoConfig, KlBudget, LayerControl, PersistenceTarget, Pi, Ramp, RateBudget, Timing,
+    Annealing, ArScaleControl, ArShare, BetaThermostat, Capacity, FreeBits, Geco, KlBudget,
+    LayerControl, PersistenceTarget, Pi, Ramp, RateBudget, Scope, Timing,
 };
 use vdn_model::{ArScale, ArTerm};
 
@@ -21,69 +22,50 @@ impl ControlConfig {
     ) -> Result<(), TrainError> {
         let (dims, reference) = (layer.dims(), layer.reference);
         let (timing, warmup) = (self.timing(), self.warmup_steps);
-        match name {
-            ControllerName::Thermostat if self.has_bands() => {}
+        let at = format!("control.{}", name.key());
+        let at = at_key(&at, &[]);
+        let added = match name {
+            ControllerName::Thermostat if self.has_bands() => Ok(()),
             ControllerName::Thermostat => {
-                control
-                    .add(BetaThermostat::new(layer.units, self.thermostat(reference))?, timing)?;
+                let config = self.thermostat(reference);
+                control.add(BetaThermostat::new(layer.units, config).map_err(at)?, timing)
             }
             ControllerName::Rate => {
-                control.add(RateBudget::new(dims, self.rate.constraint())?, timing)?;
+                control.add(RateBudget::new(dims, self.rate.constraint()).map_err(at)?, timing)
             }
             ControllerName::Kl => {
-                control.add(KlBudget::new(dims, self.kl.constraint())?, timing)?;
+                control.add(KlBudget::new(dims, self.kl.constraint()).map_err(at)?, timing)
             }
             ControllerName::FreeBits => {
-                control.add(FreeBits::new(self.free_bits.floor)?, timing)?;
+                control.add(FreeBits::new(self.free_bits.floor).map_err(at)?, timing)
             }
             ControllerName::Annealing => {
-                let (steps, rise) = (self.annealing.steps, self.annealing.rise);
-                if !(rise > 0.0 && rise <= 1.0) {
-                    let reason = format!("control.annealing.rise = {rise}: has to be in (0, 1]");
-                    return Err(TrainError::config(reason));
-                }
-                let shape = match self.annealing.shape {
-                    AnnealingName::Monotone => AnnealingShape::Monotone { steps },
-                    AnnealingName::Cyclical => AnnealingShape::Cyclical { period: steps, rise },
-                };
-                control.add(Annealing::new(shape)?, Timing::ALWAYS)?;
+                control.add(Annealing::new(self.annealing.to_shape()).map_err(at)?, Timing::ALWAYS)
             }
             ControllerName::Capacity => {
                 let ramp = Ramp { warmup, length: self.capacity.ramp_steps };
                 let (weight, target) = (self.capacity.weight, self.capacity.target);
-                control.add(Capacity::new(weight, target, ramp)?, Timing::ALWAYS)?;
+                control.add(Capacity::new(weight, target, ramp).map_err(at)?, Timing::ALWAYS)
             }
             ControllerName::Geco => {
                 let Some(tolerance) = self.geco.tolerance else {
                     let reason = "control.geco.tolerance: has to be given, in nats per time step";
                     return Err(TrainError::config(reason));
                 };
-                let [min, max] = [self.geco.min, self.geco.max];
-                if let Some(initial) = self.geco.initial.filter(|x| !(min..=max).contains(x)) {
-                    let reason = format!(
-                        "control.geco.initial = {initial}: has to be in [min, max], [{min}, {max}]"
-                    );
-                    return Err(TrainError::config(reason));
-                }
-                let config = GecoConfig {
-                    tolerance,
-                    initial: self.geco.initial.unwrap_or(layer.beta),
-                    min: self.geco.min,
-                    max: self.geco.max,
-                    gain: self.geco.gain,
-                };
-                control.add(Geco::new(config)?, timing)?;
+                let config = self.geco.config(tolerance, layer.beta);
+                control.add(Geco::new(config).map_err(at)?, timing)
             }
             ControllerName::Pi => {
-                control.add(Pi::new(layer.units, layer.beta, self.pi.config())?, timing)?;
+                control.add(Pi::new(layer.units, layer.beta, self.pi).map_err(at)?, timing)
             }
-            ControllerName::Ar => self.add_autoregression(control, dims, reference)?,
+            ControllerName::Ar => return self.add_autoregression(control, dims, reference),
             ControllerName::Persistence => {
                 let target = self.persistence.config()?;
-                control.add(PersistenceTarget::between_windows(dims, target)?, timing)?;
+                let target = PersistenceTarget::between_windows(dims, target).map_err(at)?;
+                control.add(target, timing)
             }
-        }
-        Ok(())
+        };
+        added.map_err(at_key("control", &[]))
     }
 
     fn add_autoregression(
@@ -92,7 +74,6 @@ impl ControlConfig {
         dims: usize,
         reference: bool,
     ) -> Result<(), TrainError> {
-        self.ar.validate()?;
         let scale = ArScale {
             factor: self.ar.scale,
             floor: self.ar.scale_floor,
@@ -104,20 +85,21 @@ impl ControlConfig {
             ramp: 0.0,
             phi: self.ar.phi,
             sigma: scale.from_width(self.energy_of_rates(dims).sqrt()),
-            earlier: self.ar.earlier(reference),
+            earlier: self.ar.earlier,
         });
-        control.add(ArShare::new(self.ar.share(reference))?, self.timing())?;
+        let share =
+            ArShare::new(self.ar.share(reference)).map_err(at_key("control.ar", AR_KEYS))?;
+        control.add(share, self.timing()).map_err(at_key("control", &[]))?;
         let ramp = Ramp { warmup: self.warmup_steps, length: self.ar.ramp_steps };
-        control.add(ArScaleControl { scale, ramp }, Timing::ALWAYS)?;
-        Ok(())
+        control.add(ArScaleControl { scale, ramp }, Timing::ALWAYS).map_err(at_key("control", &[]))
     }
 
-    /// The geometric centre of the energies of units without mismatch whose rates lie at the ends of the budget: with the
-    /// aggregate posterior at the prior, `M2 = 1 - exp(-2 R)`.
+    /// The geometric centre of the energies of units without mismatch whose rates lie at the ends
+    /// of the budget: with the aggregate posterior at the prior, `M2 = 1 - exp(-2 R)`.
     fn energy_of_rates(&self, dims: usize) -> f64 {
         let share = match self.rate.scope {
-            BudgetScope::Dimension => 1.0,
-            BudgetScope::Layer => 1.0 / dims as f64,
+            Scope::Dimension => 1.0,
+            Scope::Layer => 1.0 / dims as f64,
         };
         let energy = |rate: f64| -(-2.0 * rate * share).exp_m1();
         let [low, high] = self.rate.constraint().goal.bounds();

@@ -15,6 +15,7 @@
 
 use crate::config::control::ControlConfig;
 use crate::config::controller_set::ControllerName;
+use crate::config::layered::{lay_over, parse, read_at};
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -44,32 +45,25 @@ impl LayerOverride {
     /// # Errors
     /// The text is not TOML.
     pub fn new(layer: usize, settings: &str) -> Result<Self, TrainError> {
-        let settings = settings.parse::<Table>().map_err(|error| {
-            TrainError::config(format!("control.layer {layer}: {}", one_line(error.message())))
-        })?;
-        Ok(Self { layer, settings })
+        Ok(Self { layer, settings: parse(settings)? })
     }
 }
 
-fn one_line(message: &str) -> String {
-    message.replace('\n', " ")
-}
-
-/// Puts the values of `over` in the place of those of `base`, table by table.
-fn merge(base: &mut Table, over: &Table) {
-    for (key, value) in over {
-        match (base.get_mut(key), value) {
-            (Some(Value::Table(base)), Value::Table(over)) => {
-                // An interval takes the place of a target.
-                let interval = over.contains_key("low") || over.contains_key("high");
-                if ["rate", "kl", "persistence"].contains(&key.as_str()) && interval {
-                    base.remove("target");
-                }
-                merge(base, over);
-            }
-            _ => {
-                base.insert(key.clone(), value.clone());
-            }
+/// Takes out of `base` the goals of the tables in which `over` gives others: an interval takes the
+/// place of a value, and a value that of an interval.
+fn forget_other_goals(base: &mut Table, over: &Table) {
+    for key in ["rate", "kl", "persistence"] {
+        let (Some(Value::Table(base)), Some(Value::Table(over))) =
+            (base.get_mut(key), over.get(key))
+        else {
+            continue;
+        };
+        if over.contains_key("low") || over.contains_key("high") {
+            base.remove("target");
+        }
+        if over.contains_key("target") && key == "persistence" {
+            base.remove("low");
+            base.remove("high");
         }
     }
 }
@@ -85,14 +79,13 @@ impl ControlConfig {
         if own.peek().is_none() {
             return Ok(base);
         }
-        let refuse = |reason: &str| {
-            TrainError::config(format!("control.layer {layer}: {}", one_line(reason)))
-        };
-        // What a layer names leaves it the mode of all.
-        let base = Self { mode: Some(self.chosen_mode()), ..base };
-        let mut table = Table::try_from(&base).map_err(|error| refuse(&error.to_string()))?;
-        own.for_each(|own| merge(&mut table, &own.settings));
-        table.try_into().map_err(|error: toml::de::Error| refuse(error.to_string().trim_end()))
+        let mut table =
+            Table::try_from(&base).map_err(|error| TrainError::config(error.to_string()))?;
+        own.for_each(|own| {
+            forget_other_goals(&mut table, &own.settings);
+            lay_over(&mut table, &own.settings);
+        });
+        read_at(&format!("control.layer {layer}: "), Value::Table(table))
     }
 
     /// Checks the settings of single layers: their keys, and that each layer is there once.
@@ -104,7 +97,7 @@ impl ControlConfig {
             let layer = own.layer;
             if layer == 0 || depth.is_some_and(|depth| layer > depth) {
                 let last = depth.map_or_else(String::new, |depth| format!(", at most {depth}"));
-                let reason = format!("control.layer: layer = {layer}, has to be at least 1{last}");
+                let reason = format!("control.layer.layer = {layer}: has to be at least 1{last}");
                 return Err(TrainError::config(reason));
             }
             if self.layer[..place].iter().any(|other| other.layer == layer) {
@@ -116,7 +109,7 @@ impl ControlConfig {
     }
 
     /// The settings of all layers, then those of single ones; what is not valid is left out.
-    fn variants(&self) -> impl Iterator<Item = Self> + '_ {
+    pub(super) fn variants(&self) -> impl Iterator<Item = Self> + '_ {
         let own = self.layer.iter().filter_map(|own| self.of_layer(own.layer).ok());
         self.of_layer(0).into_iter().chain(own)
     }
@@ -135,11 +128,11 @@ impl ControlConfig {
 
     /// Whether windows need the predecessors of their earlier windows.
     #[must_use]
-    pub fn wants_predecessors(&self, reference: bool) -> bool {
+    pub fn wants_predecessors(&self) -> bool {
         let wants = |own: Self| {
             own.has(ControllerName::Persistence)
                 || own.has(ControllerName::Ar)
-                    && own.ar.earlier(reference) == vdn_model::EarlierWindow::Predecessor
+                    && own.ar.earlier == vdn_model::EarlierWindow::Predecessor
         };
         self.variants().any(wants)
     }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ControllerName {
-    /// The autoregressive penalty between a window and the one before it, held at a share of the loss: `[control.ar]`.
+    /// The autoregressive penalty between a window and the one before it, held at a share of the
+    /// loss: `[control.ar]`.
     Ar,
     /// The budget of the rate: `[control.rate]`.
     Rate,
@@ -44,6 +45,23 @@ impl ControllerName {
         Self::Ar,
         Self::Persistence,
     ];
+
+    /// Its name, which is that of its table.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Ar => "ar",
+            Self::Rate => "rate",
+            Self::Kl => "kl",
+            Self::FreeBits => "free_bits",
+            Self::Annealing => "annealing",
+            Self::Capacity => "capacity",
+            Self::Geco => "geco",
+            Self::Pi => "pi",
+            Self::Thermostat => "thermostat",
+            Self::Persistence => "persistence",
+        }
+    }
 
     /// What messages call it.
     #[must_use]
@@ -113,13 +131,14 @@ impl From<ControllerSet> for Vec<ControllerName> {
 }
 
 impl ControlConfig {
-    /// Chooses a mode, controllers, or both, by their names: `rate`, `homeo,ar`, `free_bits,annealing`.
+    /// Chooses a mode, controllers, or both, by their names: `rate`, `homeo,ar`,
+    /// `free_bits,annealing`.
     ///
     /// ```
     /// use vdn_train::{ControlConfig, ControlName, ControllerName};
     /// let mut control = ControlConfig::default();
     /// control.choose(["homeo", "ar"])?;
-    /// assert_eq!(control.mode, Some(ControlName::Homeo));
+    /// assert_eq!(control.mode, ControlName::Homeo);
     /// assert!(control.has(ControllerName::Ar));
     /// assert!(control.choose(["homeo", "proj_on"]).is_err());
     /// # Ok::<(), vdn_train::TrainError>(())
@@ -145,7 +164,8 @@ impl ControlConfig {
                 mode = Some(found);
             } else {
                 let reason = format!(
-                    "control {name}: neither a mode (none, rate, homeo, proj_on, proj_off) nor a controller (ar, kl, \
+                    "control {name}: neither a mode (none, rate, homeo, proj_on, proj_off) nor a \
+                    controller (ar, kl, \
                      free_bits, annealing, capacity, geco, pi, thermostat, persistence)"
                 );
                 return Err(TrainError::config(reason));
@@ -156,7 +176,7 @@ impl ControlConfig {
             controllers.remove(ControllerName::Rate);
             mode = Some(ControlName::Rate);
         }
-        self.mode = Some(mode.unwrap_or(ControlName::None));
+        self.mode = mode.unwrap_or(ControlName::None);
         self.controllers = controllers;
         Ok(())
     }

@@ -4,50 +4,41 @@ use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_model::EarlierWindow;
 use vdn_model::controllers::{
-    ArShareConfig, ArShareRule, ConstraintConfig, Goal, PersistenceConfig, PiConfig, Scope,
-    ThermostatConfig,
+    AnnealingShape, ArShareConfig, ArShareRule, ConstraintConfig, GecoConfig, Goal,
+    PersistenceConfig, Scope,
 };
-
-/// What a budget is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BudgetScope {
-    /// Each latent dimension, in nats.
-    #[default]
-    Dimension,
-    /// The sum over the layer, in nats per window.
-    Layer,
-}
 
 /// `[control.rate]` and `[control.kl]`: an interval or a value, by the method of multipliers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetConfig {
-    /// The least value that is wanted, nats.
+    /// The least value that is wanted, nats, finite and at least 0; 0.08.
     pub low: f64,
-    /// The largest.
+    /// The largest, nats, at least `low`; 0.27. `inf`: there is no upper end.
     pub high: f64,
-    /// This value instead of the interval.
+    /// This value instead of the interval, nats, finite and at least 0; none.
     pub target: Option<f64>,
-    /// What it is wanted of.
-    pub scope: BudgetScope,
-    /// The penalty's stiffness, nats of loss per time step and squared nat.
+    /// The quantity that is held: each latent `dimension`, the default, or the sum over the
+    /// `layer`.
+    pub scope: Scope,
+    /// The penalty's stiffness, nats of loss per time step and squared nat, finite and above 0;
+    /// 0.05.
     pub stiffness: f64,
-    /// How fast multipliers follow a violation.
+    /// The change of a multiplier per nat of violation and act, finite and at least 0; 0.01.
     pub gain: f64,
-    /// The largest multiplier.
+    /// The largest multiplier, finite and at least 0; 0.05.
     pub limit: f64,
 }
 
 impl Default for BudgetConfig {
-    /// [0.08, 0.27] nats per latent dimension on the training windows, so that units stay in [0.05, 0.30], where they count
-    /// as living, on others.
+    /// [0.08, 0.27] nats per latent dimension on the training windows, so that units stay in [0.05,
+    /// 0.30], where they count as living, on others.
     fn default() -> Self {
         Self {
             low: 0.08,
             high: 0.27,
             target: None,
-            scope: BudgetScope::Dimension,
+            scope: Scope::Dimension,
             stiffness: 5e-2,
             gain: 1e-2,
             limit: 5e-2,
@@ -61,10 +52,7 @@ impl BudgetConfig {
     pub fn constraint(&self) -> ConstraintConfig {
         ConstraintConfig {
             goal: self.target.map_or(Goal::Interval(self.low, self.high), Goal::Target),
-            scope: match self.scope {
-                BudgetScope::Dimension => Scope::Dimension,
-                BudgetScope::Layer => Scope::Layer,
-            },
+            scope: self.scope,
             stiffness: self.stiffness,
             gain: self.gain,
             limit: self.limit,
@@ -72,8 +60,9 @@ impl BudgetConfig {
     }
 }
 
-/// `[control.persistence]`: a value or an interval for the autocorrelation `rho` of every latent dimension's samples between a
-/// window and the one `data.stride` rows earlier, by the method of multipliers on `atanh rho`.
+/// `[control.persistence]`: a value or an interval for the autocorrelation `rho` of every latent
+/// dimension's samples between a window and the one `data.stride` rows earlier, by the method of
+/// multipliers on `atanh rho`.
 ///
 /// ```toml
 /// [control]
@@ -82,23 +71,25 @@ impl BudgetConfig {
 /// target = 0.3             # or low and high; there is no default
 /// ```
 ///
-/// Windows less than `input_len` rows apart share rows: there `rho` is above that of a probe (`[diagnostics]`), which takes windows
-/// that share none. Samples of two windows are drawn independently: `abs(rho)` is at most `1 - exp(-2 rate)`, and what cannot
-/// be met beside a budget of rate or KL is refused.
+/// Windows less than `input_len` rows apart share rows: there `rho` is above that of a probe
+/// (`[diagnostics]`), which takes windows that share none. Samples of two windows are drawn
+/// independently: `abs(rho)` is at most `1 - exp(-2 rate)`, and what cannot be met beside a budget
+/// of rate or KL is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PersistenceSettings {
-    /// The least value that is wanted, in (-1, 1).
+    /// The least value that is wanted, in (-1, 1); none.
     pub low: Option<f64>,
-    /// The largest.
+    /// The largest, in (-1, 1), at least `low`; none.
     pub high: Option<f64>,
-    /// This value instead of the interval.
+    /// This value instead of the interval, in (-1, 1); none.
     pub target: Option<f64>,
-    /// The penalty's stiffness, nats of loss per time step and squared unit of `atanh rho`.
+    /// The penalty's stiffness, nats of loss per time step and squared unit of `atanh rho`, finite
+    /// and above 0; 0.05.
     pub stiffness: f64,
-    /// How fast multipliers follow a violation.
+    /// The change of a multiplier per unit of violation and act, finite and at least 0; 0.01.
     pub gain: f64,
-    /// The largest multiplier.
+    /// The largest multiplier, finite and at least 0; 0.05.
     pub limit: f64,
 }
 
@@ -138,48 +129,44 @@ impl PersistenceSettings {
     }
 }
 
-/// What the earlier window of the AR penalty is encoded with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EarlierName {
-    /// Its own predecessor.
-    Predecessor,
-    /// Itself, as in the reference.
-    Itself,
-}
-
 /// `[control.ar]`: the autoregressive penalty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArConfig {
-    /// The first weight.
+    /// The first weight, finite and at least 0; 1.
     pub weight: f64,
-    /// The coefficient of the earlier window's means.
+    /// The coefficient of the earlier window's means, in [-1, 1]; 0.95.
     pub phi: f64,
-    /// Whether the weight follows the share of the loss.
+    /// Whether the weight follows the share of the loss; true.
     pub adapt: bool,
-    /// The share of the loss that is wanted.
+    /// The share of the loss that is wanted, in [0, 1); 0.2.
     pub share: f64,
-    /// The share above which the weight falls at the doubled rate; above 1: nowhere.
+    /// The share above which the weight falls at the doubled rate, finite and at least `share`;
+    /// 0.3. Above 1: nowhere.
     pub share_cap: f64,
-    /// The change of the weight's logarithm per unit of share.
+    /// The change of the weight's logarithm per unit of share, finite and at least 0; 0.1.
     pub gain: f64,
-    /// The least weight that adapting leads to.
+    /// The least weight that adapting leads to, finite and above 0; 0.25.
     pub min: f64,
-    /// The largest.
+    /// The largest, finite and at least `min`; 10.
     pub max: f64,
-    /// Steps of the rise of the weight, after the warm-up.
+    /// Steps of the rise of the weight, after the warm-up; 200.
     pub ramp_steps: u64,
-    /// The deviation's factor: `s = clamp(scale sqrt(mean centre), scale_floor, scale_ceiling)`. The centres are those of
-    /// the energy bands; without bands those of units at the ends of the rate interval, `1 - exp(-2 rate)`.
+    /// The deviation's factor: `s = clamp(scale sqrt(mean centre), scale_floor, scale_ceiling)`.
+    /// The centres are those of the energy bands; without bands those of units at the ends of the
+    /// rate interval, `1 - exp(-2 rate)`. Finite and above 0; 0.8.
     pub scale: f64,
-    /// The least deviation.
+    /// The least deviation, finite and above 0; 0.03.
     pub scale_floor: f64,
-    /// The largest.
+    /// The largest, finite and at least `scale_floor`; 1.
     pub scale_ceiling: f64,
-    /// What the earlier window is encoded with; left out: its predecessor, with the reference's values itself.
-    pub earlier: Option<EarlierName>,
+    /// What the earlier window is encoded with: its `predecessor`, the default, or `itself`, as in
+    /// the reference.
+    pub earlier: EarlierWindow,
 }
+
+/// The fields of [`ArShareConfig`], and their keys in `[control.ar]`.
+pub(super) const AR_KEYS: &[(&str, &str)] = &[("target", "share"), ("cap", "share_cap")];
 
 impl Default for ArConfig {
     fn default() -> Self {
@@ -190,7 +177,7 @@ impl Default for ArConfig {
             phi: 0.95,
             adapt,
             share: target,
-            share_cap: cap.unwrap_or(f64::INFINITY),
+            share_cap: cap.unwrap_or(2.0),
             gain,
             min,
             max,
@@ -198,21 +185,12 @@ impl Default for ArConfig {
             scale: 0.8,
             scale_floor: 0.03,
             scale_ceiling: 1.0,
-            earlier: None,
+            earlier: EarlierWindow::Predecessor,
         }
     }
 }
 
 impl ArConfig {
-    /// What the earlier window is encoded with.
-    #[must_use]
-    pub fn earlier(&self, reference: bool) -> EarlierWindow {
-        match (self.earlier, reference) {
-            (Some(EarlierName::Itself), _) | (None, true) => EarlierWindow::Itself,
-            (Some(EarlierName::Predecessor), _) | (None, false) => EarlierWindow::Predecessor,
-        }
-    }
-
     pub(super) fn share(&self, reference: bool) -> ArShareConfig {
         ArShareConfig {
             weight: self.weight,
@@ -225,38 +203,13 @@ impl ArConfig {
             rule: if reference { ArShareRule::Reference } else { ArShareRule::Monotone },
         }
     }
-
-    pub(super) fn validate(&self) -> Result<(), TrainError> {
-        let Self { phi, share, share_cap: cap, scale, .. } = *self;
-        let [floor, ceiling] = [self.scale_floor, self.scale_ceiling];
-        let checks = [
-            ("phi", phi, phi.is_finite() && phi.abs() <= 1.0, "in [-1, 1]"),
-            ("scale", scale, scale > 0.0 && scale.is_finite(), "above 0"),
-            ("scale_floor", floor, floor > 0.0 && floor.is_finite(), "above 0"),
-            (
-                "scale_ceiling",
-                ceiling,
-                ceiling >= floor && ceiling.is_finite(),
-                "at least the floor",
-            ),
-            ("share", share, (0.0..1.0).contains(&share), "in [0, 1)"),
-            ("share_cap", cap, cap >= share, "at least the share"),
-        ];
-        for (name, value, good, domain) in checks {
-            if !good {
-                let reason = format!("control.ar.{name} = {value}: has to be {domain}");
-                return Err(TrainError::config(reason));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// `[control.free_bits]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FreeBitsConfig {
-    /// The KL of each latent dimension that costs nothing, nats.
+    /// The KL of each latent dimension that costs nothing, nats, finite and at least 0; 0.05.
     pub floor: f64,
 }
 
@@ -281,12 +234,24 @@ pub enum AnnealingName {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnnealingConfig {
-    /// How the weight rises.
+    /// How the weight rises: `monotone`, the default, or `cyclical`.
     pub shape: AnnealingName,
-    /// Steps of the rise, or of a cycle.
+    /// Steps of the rise, or of a cycle, of which there is at least 1; 1000.
     pub steps: u64,
-    /// The share of a cycle that rises.
+    /// The share of a cycle that rises, in (0, 1]; 0.5.
     pub rise: f64,
+}
+
+impl AnnealingConfig {
+    /// As the controller wants it.
+    #[must_use]
+    pub fn to_shape(self) -> AnnealingShape {
+        let (steps, rise) = (self.steps, self.rise);
+        match self.shape {
+            AnnealingName::Monotone => AnnealingShape::Monotone { steps },
+            AnnealingName::Cyclical => AnnealingShape::Cyclical { period: steps, rise },
+        }
+    }
 }
 
 impl Default for AnnealingConfig {
@@ -299,11 +264,12 @@ impl Default for AnnealingConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CapacityConfig {
-    /// The weight of the distance from the target, nats of loss per time step and nat.
+    /// The weight of the distance from the target, nats of loss per time step and nat, finite and
+    /// at least 0; 1e-3.
     pub weight: f64,
-    /// The layer's KL after the rise, nats per window.
+    /// The layer's KL after the rise, nats per window, finite and at least 0; 50.
     pub target: f64,
-    /// Steps of the rise from 0, after the warm-up.
+    /// Steps of the rise from 0, after the warm-up; 1000.
     pub ramp_steps: u64,
 }
 
@@ -317,85 +283,29 @@ impl Default for CapacityConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GecoSettings {
-    /// The score that is good enough, nats per time step; has to be given.
+    /// The score that is good enough, nats per time step, finite; GECO needs it.
     pub tolerance: Option<f64>,
-    /// The first beta; left out: the model's.
+    /// The first beta, in [`min`, `max`]; none: that of the layer.
     pub initial: Option<f64>,
-    /// The least beta.
+    /// The least beta, finite and above 0; 1e-6.
     pub min: f64,
-    /// The largest.
+    /// The largest, finite and at least `min`; 0.1.
     pub max: f64,
-    /// The change of `ln beta` per nat and act.
+    /// The change of `ln beta` per nat and act, finite and at least 0; 0.5.
     pub gain: f64,
+}
+
+impl GecoSettings {
+    /// As the controller wants it, in a layer whose KL has the weight `beta` at first.
+    #[must_use]
+    pub fn config(&self, tolerance: f64, beta: f64) -> GecoConfig {
+        let Self { min, max, gain, .. } = *self;
+        GecoConfig { tolerance, initial: self.initial.unwrap_or(beta), min, max, gain }
+    }
 }
 
 impl Default for GecoSettings {
     fn default() -> Self {
         Self { tolerance: None, initial: None, min: 1e-6, max: 1e-1, gain: 0.5 }
-    }
-}
-
-/// `[control.pi]`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PiSettings {
-    /// The wanted KL of each unit, nats.
-    pub target: f64,
-    /// The largest proportional part of beta.
-    pub proportional: f64,
-    /// The integral part, per nat and act.
-    pub integral: f64,
-    /// The error that counts as large, nats.
-    pub width: f64,
-    /// The least beta.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
-}
-
-impl Default for PiSettings {
-    fn default() -> Self {
-        let PiConfig { target, proportional, integral, width, min, max } = PiConfig::default();
-        Self { target, proportional, integral, width, min, max }
-    }
-}
-
-impl PiSettings {
-    pub(super) fn config(&self) -> PiConfig {
-        let Self { target, proportional, integral, width, min, max } = *self;
-        PiConfig { target, proportional, integral, width, min, max }
-    }
-}
-
-/// `[control.thermostat]`: that of `homeo`, `proj_on` and `proj_off` too.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ThermostatSettings {
-    /// The KL below which a unit's weight falls, nats.
-    pub low: f64,
-    /// The KL above which it rises.
-    pub high: f64,
-    /// The first weight of every unit's KL.
-    pub initial: f64,
-    /// The least.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
-    /// The change of its logarithm per nat and act.
-    pub gain: f64,
-}
-
-impl Default for ThermostatSettings {
-    fn default() -> Self {
-        let ThermostatConfig { low, high, initial, min, max, gain, .. } =
-            ThermostatConfig::default();
-        Self { low, high, initial, min, max, gain }
-    }
-}
-
-impl ThermostatSettings {
-    pub(super) fn config(&self) -> ThermostatConfig {
-        let Self { low, high, initial, min, max, gain } = *self;
-        ThermostatConfig { low, high, initial, min, max, gain, ..ThermostatConfig::default() }
     }
 }

@@ -1,5 +1,5 @@
-//! The diagnostics part of a configuration: what is measured of the units on a probe set, how often, and which units
-//! count as living.
+//! The diagnostics part of a configuration: what is measured of the units on a probe set, how
+//! often, and which units count as living.
 
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
@@ -9,24 +9,28 @@ use vdn_model::diagnostics::UnitBudget;
 /// A target for the rate is met by rates within this share of it (95 % of the units are to be).
 const TARGET_TOLERANCE: f64 = 0.2;
 
-/// What is measured of the units on a probe set, and how often. What follows from the fused statistics of the validation
-/// pass is always there.
+/// What is measured of the units on a probe set, and how often. What follows from the fused
+/// statistics of the validation pass is always there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiagnosticsConfig {
-    /// Epochs from one probe to the next; 0: only once training is over.
+    /// Epochs from one probe to the next; 0, the default: only once training is over.
     pub every: usize,
-    /// Windows of the probe set, evenly spaced over the validation windows; 0: no probe at all.
+    /// Windows of the probe set, evenly spaced over the validation windows; 128. 0: no probe at
+    /// all.
     pub windows: usize,
-    /// Samples of the latent for each window in interventions on single units.
+    /// Samples of the latent for each window in interventions on single units, at least 2; 4.
     pub samples: usize,
-    /// So many units, evenly spaced over the last layer, get interventions; 0: all.
+    /// So many units, evenly spaced over the last layer, get interventions; 0, the default: all.
     pub units: usize,
-    /// So many units of each layer below it: every one costs passes of the layers above; 0: none.
+    /// So many units of each layer below it: every one costs passes of the layers above; 32.
+    /// 0: none.
     pub units_below: usize,
-    /// The least rate of a living unit in nats per latent dimension; left out: 0.05, or by the rate that is controlled.
+    /// The least rate of a living unit in nats per latent dimension, finite and at least 0; none:
+    /// 0.05, or by the rate that is controlled.
     pub rate_low: Option<f64>,
-    /// The largest; left out: 0.30, or by the rate that is controlled.
+    /// The largest, at least `rate_low`; none: 0.30, or by the rate that is controlled. `inf`:
+    /// there is no upper end.
     pub rate_high: Option<f64>,
 }
 
@@ -81,10 +85,11 @@ impl DiagnosticsConfig {
         self.windows > 0 && self.every > 0 && epoch.is_multiple_of(self.every)
     }
 
-    /// The rates of a living unit of a layer with `dims` latent dimensions: as configured; else [0.05, 0.30]; else, where
-    /// rates are held outside of that, what they are held to (a target within 20 %). Where the layer as a whole is held,
-    /// its units share its rate as they like: the interval then reaches down to an equal share of the least that is
-    /// asked of the layer, and up to all that it may carry.
+    /// The rates of a living unit of a layer with `dims` latent dimensions: as configured; else
+    /// [0.05, 0.30]; else, where rates are held outside of that, what they are held to (a target
+    /// within 20 %). Where the layer as a whole is held, its units share its rate as they like: the
+    /// interval then reaches down to an equal share of the least that is asked of the layer, and up
+    /// to all that it may carry.
     ///
     /// # Errors
     /// One end is configured, and lies beyond the other, which is not.

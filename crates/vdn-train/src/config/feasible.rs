@@ -1,12 +1,14 @@
-//! Which controllers of a configuration contradict each other: whose demands no unit can meet together, and which leave
-//! another without effect.
+//! Which controllers of a configuration contradict each other: whose demands no unit can meet
+//! together, and which leave another without effect.
 
-use crate::config::control::ControlConfig;
+use crate::config::control::{ControlConfig, ControlName};
 use crate::config::controlled_layer::ControlledLayer;
-use crate::config::controller_set::ControllerName;
-use crate::config::controllers::BudgetScope;
+use crate::config::controller_set::{ControllerName, ControllerSet};
+use crate::config::layered::at_key;
 use crate::error::TrainError;
-use vdn_model::controllers::{EnergyBand, PersistenceTarget, SigmaGuardConfig, UnitConstraints};
+use vdn_model::controllers::{
+    EnergyBand, PersistenceTarget, Scope, SigmaGuardConfig, UnitConstraints,
+};
 use vdn_model::{LayerPrior, Objective, SigmaMode};
 
 /// What a controller asks of a measure, nats: of each latent dimension, or of their mean.
@@ -17,10 +19,10 @@ struct Demand {
     mean: bool,
 }
 
-fn budget(name: ControllerName, bounds: [f64; 2], scope: BudgetScope, dims: usize) -> Demand {
+fn budget(name: ControllerName, bounds: [f64; 2], scope: Scope, dims: usize) -> Demand {
     match scope {
-        BudgetScope::Dimension => Demand { name, bounds, mean: false },
-        BudgetScope::Layer => Demand { name, bounds: bounds.map(|x| x / dims as f64), mean: true },
+        Scope::Dimension => Demand { name, bounds, mean: false },
+        Scope::Layer => Demand { name, bounds: bounds.map(|x| x / dims as f64), mean: true },
     }
 }
 
@@ -32,7 +34,7 @@ fn kl_demands(control: &ControlConfig, dims: usize) -> Vec<Demand> {
         Demand { name: Thermostat, bounds: thermostat, mean: false },
         budget(Kl, control.kl.constraint().goal.bounds(), control.kl.scope, dims),
         Demand { name: Pi, bounds: [control.pi.target; 2], mean: false },
-        budget(Capacity, [control.capacity.target; 2], BudgetScope::Layer, dims),
+        budget(Capacity, [control.capacity.target; 2], Scope::Layer, dims),
     ];
     all.into_iter().filter(|demand| control.has(demand.name)).collect()
 }
@@ -50,8 +52,9 @@ fn distance_from_zero([low, high]: [f64; 2]) -> f64 {
     low.max(-high).max(0.0)
 }
 
-/// Checks the persistence target against energy bands. Means alone carry it, `|rho| <= C2/(C2 + V)`, and an energy of at most
-/// `hi` leaves `V <= hi (1 - |rho|)/|rho|`; the KL of such a unit is at least `(V - 1 - ln V)/2`.
+/// Checks the persistence target against energy bands. Means alone carry it, `|rho| <= C2/(C2 +
+/// V)`, and an energy of at most `hi` leaves `V <= hi (1 - |rho|)/|rho|`; the KL of such a unit is
+/// at least `(V - 1 - ln V)/2`.
 fn check_persistence_in_bands(
     control: &ControlConfig,
     band: &EnergyBand,
@@ -63,13 +66,15 @@ fn check_persistence_in_bands(
     for (unit, (lo, hi)) in band.lo.iter().zip(&band.hi).enumerate() {
         let variance = hi * (1.0 - wanted) / wanted;
         let is = format!(
-            "a correlation of {wanted} in the energy band [{lo:.4}, {hi:.4}] of unit {unit} leaves a variance of at most \
+            "a correlation of {wanted} in the energy band [{lo:.4}, {hi:.4}] of unit {unit} \
+            leaves a variance of at most \
              {variance:.4}"
         );
         if least_sigma * least_sigma > variance {
             let name = Persistence.title();
             return Err(TrainError::config(format!(
-                "control: {name} and the energy bands cannot go together: {is}, and deviations are at least {least_sigma}"
+                "control: {name} and the energy bands cannot go together: {is}, and deviations \
+                are at least {least_sigma}"
             )));
         }
         let least = if variance < 1.0 { 0.5 * (variance - 1.0 - variance.ln()) } else { 0.0 };
@@ -84,17 +89,20 @@ fn check_persistence_in_bands(
     Ok(())
 }
 
-/// Checks the persistence target by itself, and against what else is asked of the rate, the KL and the means.
+/// Checks the persistence target by itself, and against what else is asked of the rate, the KL and
+/// the means.
 fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result<(), TrainError> {
     use ControllerName::{Ar, Persistence, Rate};
     let config = control.persistence.config()?;
-    PersistenceTarget::between_windows(layer.dims(), config)?;
+    PersistenceTarget::between_windows(layer.dims(), config)
+        .map_err(at_key("control.persistence", &[]))?;
     let [low, high] = config.goal.bounds();
     let refuse_alone =
         |reason: &str| Err(TrainError::config(format!("control.persistence: {reason}")));
     if layer.layer > 0 {
         return refuse_alone(
-            "is for the layer that sees the encoder: above it the means of both windows would be drawn with the same noise \
+            "is for the layer that sees the encoder: above it the means of both windows would be \
+            drawn with the same noise \
              below; name it in a [[control.layer]] with layer = 1",
         );
     }
@@ -114,7 +122,8 @@ fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result
         let most = -(-2.0 * demand.bounds[1]).exp_m1();
         if wanted > most {
             let why = format!(
-                "samples of two windows are drawn apart, so that with at most {} nats their correlation is at most 1 - exp(-2 x) \
+                "samples of two windows are drawn apart, so that with at most {} nats their \
+                correlation is at most 1 - exp(-2 x) \
                  = {most:.3}, and {wanted} is wanted",
                 demand.bounds[1]
             );
@@ -122,6 +131,36 @@ fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result
         }
     }
     Ok(())
+}
+
+/// Checks that a layer has the units that its controllers are for. `named` is the layer, from 1, if
+/// the configuration names it.
+///
+/// # Errors
+/// The layer is named, and none of its units is a distribution; the controllers are for normal
+/// units, and its own are of another family.
+pub(super) fn check_units(
+    control: &ControlConfig,
+    layer: Option<&ControlledLayer>,
+    named: Option<usize>,
+) -> Result<(), TrainError> {
+    if control.is_idle() {
+        return Ok(());
+    }
+    let only_rate =
+        control.mode == ControlName::Rate && control.controllers == ControllerSet::default();
+    match (layer, named) {
+        (None, Some(layer)) => {
+            let reason = "has controllers, and no unit that is a distribution";
+            Err(TrainError::config(format!("control.layer {layer}: {reason}")))
+        }
+        (Some(layer), _) if !only_rate && !layer.gaussian => {
+            let reason = "control: these controllers are for normal and log-normal units; \
+                          other families can be controlled by rate (mode = \"rate\", or none)";
+            Err(TrainError::config(reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks all pairs.
@@ -169,7 +208,8 @@ pub(super) fn check_demands(
             for (a, b) in [(a, b), (b, a)] {
                 if a.bounds[0] > b.bounds[1] {
                     let why = format!(
-                        "the KL of a latent dimension would have to be at least {} and at most {} nats",
+                        "the KL of a latent dimension would have to be at least {} and at most {} \
+                        nats",
                         a.bounds[0], b.bounds[1]
                     );
                     return Err(refuse(a.name, b.name, why));
@@ -183,7 +223,8 @@ pub(super) fn check_demands(
         let in_vain = |kl: &&Demand| kl.bounds[1] < floor && kl.name != ControllerName::Kl;
         if let Some(kl) = kl.iter().find(in_vain) {
             let why = format!(
-                "a KL of a latent dimension below {floor} nats has no weight, and {} is to bring it to at most {}",
+                "a KL of a latent dimension below {floor} nats has no weight, and {} is to bring \
+                it to at most {}",
                 kl.name.title(),
                 kl.bounds[1]
             );
@@ -217,21 +258,23 @@ pub(super) fn check_demands(
         sigma: if amortised { [1e-4, 10.0] } else { [guard.floor, guard.ceiling] },
         amortised,
     };
-    constraints.check(layer.units)?;
+    constraints.check(layer.units).map_err(at_key("control", &[]))?;
     if control.has(Persistence) {
         check_persistence_in_bands(control, &band, &kl, constraints.sigma[0])?;
     }
     for kl in kl {
         if !kl.mean {
             let kl = Some((kl.bounds, kl.name.title()));
-            UnitConstraints { kl, ..constraints.clone() }.check(layer.units)?;
+            let constraints = UnitConstraints { kl, ..constraints.clone() };
+            constraints.check(layer.units).map_err(at_key("control", &[]))?;
             continue;
         }
         let least = (0..layer.units).filter_map(|i| constraints.least_kl(i)).sum::<f64>()
             / layer.units as f64;
         if least > kl.bounds[1] {
             return Err(TrainError::config(format!(
-                "control: the energy bands and {} cannot go together: with these energies the KL of a latent dimension is \
+                "control: the energy bands and {} cannot go together: with these energies the KL \
+                of a latent dimension is \
                  at least {least:.4} nats on average, more than {}",
                 kl.name.title(),
                 kl.bounds[1]

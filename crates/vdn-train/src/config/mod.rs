@@ -1,15 +1,20 @@
 //! The settings of training: how long, with which controllers, and what is measured of the units.
 //!
-//! Unknown keys are refused, and every value is checked before anything is computed.
+//! A setting lives in one struct, in the crate that knows it. [`layered`] reads such a struct from
+//! TOML and is the only place that refuses keys and types; the struct's own check refuses values
+//! outside their domains; `feasible` knows which constraints contradict each other.
 
 mod control;
 mod control_build;
+mod control_domains;
 mod control_layers;
 mod controlled_layer;
 mod controller_set;
 mod controllers;
 mod diagnostics;
 mod feasible;
+mod keyed;
+mod layered;
 mod training;
 
 pub use control::{ControlConfig, ControlName};
@@ -17,11 +22,9 @@ pub use control_layers::LayerOverride;
 pub use controlled_layer::ControlledLayer;
 pub use controller_set::{ControllerName, ControllerSet};
 pub use controllers::{
-    AnnealingConfig, AnnealingName, ArConfig, BudgetConfig, BudgetScope, CapacityConfig,
-    EarlierName, FreeBitsConfig, GecoSettings, PersistenceSettings, PiSettings, ThermostatSettings,
+    AnnealingConfig, AnnealingName, ArConfig, BudgetConfig, CapacityConfig, FreeBitsConfig,
+    GecoSettings, PersistenceSettings,
 };
 pub use diagnostics::DiagnosticsConfig;
-pub use training::{
-    BATCH, GeneratorName, MAX_THREADS, REFERENCE_BATCH, REFERENCE_LEARNING_RATE, Selection,
-    TrainConfig,
-};
+pub use layered::{at_key, lay_over, layered, parse, read_at, set, set_text, value_of};
+pub use training::{GeneratorName, MAX_THREADS, Selection, TrainConfig};

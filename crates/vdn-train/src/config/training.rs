@@ -1,5 +1,6 @@
 //! The training part of a configuration.
 
+use crate::domain::{check_domains, positive};
 use crate::error::TrainError;
 use crate::evaluate::{Averaging, BatchAverages, EVALUATION_BATCH};
 use crate::optim::weight_average::WeightAverage;
@@ -16,21 +17,24 @@ pub enum Selection {
     Nll,
     /// The mean squared error of the point forecast.
     Mse,
-    /// The negative evidence lower bound, in nats per window: `-mean_s sum_h ln p(y | z_s) + sum_i KL_i`, the KL with the weight 1
-    /// whatever beta is, the mean over the samples of evaluation *outside* of the logarithm. Unlike `nll` it is no score of the
-    /// mixture, whatever the model is trained with.
+    /// The negative evidence lower bound, in nats per window: `-mean_s sum_h ln p(y | z_s) + sum_i
+    /// KL_i`, the KL with the weight 1 whatever beta is, the mean over the samples of evaluation
+    /// *outside* of the logarithm. Unlike `nll` it is no score of the mixture, whatever the model
+    /// is trained with.
     Elbo,
-    /// The exact CRPS of the predictive mixture. Unlike a likelihood it is not ruled by single values far outside.
+    /// The exact CRPS of the predictive mixture. Unlike a likelihood it is not ruled by single
+    /// values far outside.
     #[default]
     Crps,
     /// None: the last epoch is kept.
     Last,
-    /// The constraint-aware score, behind its validity gate: [`SelectionRule`](crate::SelectionRule), whose thresholds are the
-    /// table `[selection]`.
+    /// The constraint-aware score, behind its validity gate:
+    /// [`SelectionRule`](crate::SelectionRule), whose thresholds are the table `[selection]`.
     Score,
 }
 
-/// The counter-based generator of a run's noise, by the name in its publication (Salmon, Moraes, Dror and Shaw 2011).
+/// The counter-based generator of a run's noise, by the name in its publication (Salmon, Moraes,
+/// Dror and Shaw 2011).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GeneratorName {
     /// Ten rounds of multiplications: fast everywhere.
@@ -54,42 +58,37 @@ impl From<GeneratorName> for Generator {
 /// Threads that a run may ask for: far more than there is work for, few enough to start.
 pub const MAX_THREADS: usize = 256;
 
-/// Windows per training step, unless a configuration says otherwise.
-pub const BATCH: usize = 128;
-/// The same for [`Compatibility::Reference`](super::Compatibility::Reference).
-pub const REFERENCE_BATCH: usize = 256;
-/// The base learning rate, unless a configuration says otherwise: why not the specification's 1e-3 stands in decision 5.
-const LEARNING_RATE: f64 = 3e-4;
-/// The same for [`Compatibility::Reference`](super::Compatibility::Reference).
-pub const REFERENCE_LEARNING_RATE: f64 = 1e-3;
-
 /// How long to train, in what portions, and what to keep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Passes over the training windows, at most.
+    /// Passes over the training windows, at most; at least 1; 24.
     pub epochs: usize,
-    /// Epochs without a better validation score before training stops; 0: never stop early.
+    /// Epochs without a better validation score before training stops; 6. 0: never stop early.
     pub patience: usize,
-    /// Windows per step; left out: 128, with the reference's values 256.
-    pub batch: Option<usize>,
-    /// The base learning rate; left out: 3e-4, with the reference's values 1e-3.
-    pub learning_rate: Option<f64>,
-    /// The decay of the exponential moving average of the weights ([`WeightAverage`]), in `[0, 1)`, of units and twin alike:
-    /// validation, diagnostics and what is kept are of it. 0, the default: of the weights themselves.
+    /// Windows per step, at least 1; 128, with the reference's values 256.
+    pub batch: usize,
+    /// The base learning rate, above 0; 3e-4, with the reference's values 1e-3. Decision 5 says why
+    /// not the specification's 1e-3.
+    pub learning_rate: f64,
+    /// The decay of the exponential moving average of the weights ([`WeightAverage`]), in `[0, 1)`,
+    /// of units and twin alike: validation, diagnostics and what is kept are of it. 0, the default:
+    /// of the weights themselves.
     pub ema_decay: f64,
-    /// The seed of everything random: initial weights, order of windows, noise.
+    /// The seed of everything random (initial weights, order of windows, noise), below 2^63; 0.
     pub seed: u64,
-    /// The generator of the noise of training and evaluation and of the order of windows. Initial weights, and bands that
-    /// are shuffled over units, do not depend on it: runs of one seed start alike.
+    /// The generator of the noise of training and evaluation and of the order of windows. Initial
+    /// weights, and bands that are shuffled over units, do not depend on it: runs of one seed start
+    /// alike.
     pub generator: GeneratorName,
-    /// Threads; 0: one for each processor. The results do not depend on it.
+    /// Threads, at most 256; 0, the default: one for each processor. The results do not depend on
+    /// it.
     pub threads: usize,
-    /// What the best epoch is chosen by; left out: the CRPS, with the reference's values the likelihood.
-    pub selection: Option<Selection>,
-    /// What weighs the same in averages over windows; left out: windows, with the reference's values batches.
-    pub averaging: Option<Averaging>,
-    /// Whether the deterministic twin is trained too, on the same windows.
+    /// What the best epoch is chosen by; the CRPS, with the reference's values the likelihood.
+    pub selection: Selection,
+    /// What weighs the same in averages over windows; windows, with the reference's values batches.
+    pub averaging: Averaging,
+    /// Whether the deterministic twin is trained too, on the same windows; false.
     pub twin: bool,
     /// Passes that a step is made of: each sees `batch / accumulate` examples, and their gradients are averaged before the
     /// optimiser moves. Default 1. Controllers see no such parts: together they are refused.
@@ -109,14 +108,14 @@ impl Default for TrainConfig {
         Self {
             epochs: 24,
             patience: 6,
-            batch: None,
-            learning_rate: None,
+            batch: 128,
+            learning_rate: 3e-4,
             ema_decay: 0.0,
             seed: 0,
             generator: GeneratorName::default(),
             threads: 0,
-            selection: None,
-            averaging: None,
+            selection: Selection::Crps,
+            averaging: Averaging::Windows,
             twin: false,
             accumulate: 1,
             checkpoint_every_steps: 0,
@@ -143,22 +142,16 @@ impl Selection {
 }
 
 impl TrainConfig {
-    /// Windows per step.
+    /// The defaults of the reference implementation.
     #[must_use]
-    pub fn windows_per_step(&self) -> usize {
-        self.batch.unwrap_or(BATCH)
-    }
-
-    /// The base learning rate.
-    #[must_use]
-    pub fn base_learning_rate(&self) -> f64 {
-        self.learning_rate.unwrap_or(LEARNING_RATE)
-    }
-
-    /// What the best epoch is chosen by.
-    #[must_use]
-    pub fn chosen_by(&self) -> Selection {
-        self.selection.unwrap_or_default()
+    pub fn reference() -> Self {
+        Self {
+            batch: 256,
+            learning_rate: 1e-3,
+            selection: Selection::Nll,
+            averaging: Averaging::Batches,
+            ..Self::default()
+        }
     }
 
     /// What all noise of the run starts from.
@@ -170,7 +163,7 @@ impl TrainConfig {
     /// Examples of one pass of a step.
     #[must_use]
     pub fn examples_per_pass(&self) -> usize {
-        self.windows_per_step().div_ceil(self.accumulate.max(1))
+        self.batch.div_ceil(self.accumulate.max(1))
     }
 
     /// When checkpoints are saved, and how many are kept.
@@ -205,10 +198,10 @@ impl TrainConfig {
     #[must_use]
     pub fn averages(&self) -> BatchAverages {
         BatchAverages {
-            weigh: self.averaging.unwrap_or_default(),
+            weigh: self.averaging,
             batch: match self.averaging {
-                Some(Averaging::Batches) => self.windows_per_step(),
-                _ => EVALUATION_BATCH,
+                Averaging::Batches => self.batch,
+                Averaging::Windows => EVALUATION_BATCH,
             },
         }
     }
@@ -218,7 +211,7 @@ impl TrainConfig {
     /// # Errors
     /// The first that is wrong, named.
     pub fn validate(&self) -> Result<(), TrainError> {
-        for (name, value) in [("epochs", self.epochs), ("batch", self.windows_per_step())] {
+        for (name, value) in [("epochs", self.epochs), ("batch", self.batch)] {
             if value == 0 {
                 return Err(TrainError::config(format!("train.{name} = 0: has to be at least 1")));
             }
@@ -229,14 +222,11 @@ impl TrainConfig {
                 self.threads
             )));
         }
-        let rate = self.base_learning_rate();
-        if !(rate > 0.0 && rate.is_finite()) {
-            return Err(TrainError::config(format!(
-                "train.learning_rate = {rate}: has to be above 0"
-            )));
-        }
+        let rate = self.learning_rate;
+        let domain = "finite and above 0";
+        check_domains("train", &[("learning_rate", rate, positive(rate), domain)])?;
         WeightAverage::<f32>::new(self.ema_decay)?;
-        let batch = self.windows_per_step();
+        let batch = self.batch;
         if !(1..=batch).contains(&self.accumulate) {
             let accumulate = self.accumulate;
             return Err(TrainError::config(format!(

@@ -1,8 +1,9 @@
 //! AdamW with a clip of the global gradient norm.
 //!
-//! Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019). One pass over memory per parameter; a
-//! parameter without a gradient is left alone, its moments and its step count too.
+//! Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019). One pass over memory per
+//! parameter; a parameter without a gradient is left alone, its moments and its step count too.
 
+use crate::domain::{check_domains, not_negative, positive};
 use crate::error::TrainError;
 use crate::optim::groups::{Groups, ParameterGroup};
 use crate::optim::optimizer::{Gradients, Optimizer, clip_factor};
@@ -15,15 +16,16 @@ use vdn_tensor::{Buffer, Element, Real};
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamWConfig {
-    /// Decay rate of the first moment, in `[0, 1)`.
+    /// Decay rate of the first moment, in `[0, 1)`; 0.9.
     pub beta1: f64,
-    /// Decay rate of the second moment, in `[0, 1)`.
+    /// Decay rate of the second moment, in `[0, 1)`; 0.999.
     pub beta2: f64,
-    /// Added to the root of the second moment, above 0.
+    /// Added to the root of the second moment, finite and above 0; 1e-8.
     pub epsilon: f64,
-    /// Decoupled weight decay per unit of learning rate, at least 0.
+    /// Decoupled weight decay per unit of learning rate, finite and at least 0; 0.
     pub weight_decay: f64,
-    /// The largest global norm of all gradients together; larger ones are scaled down to it. The default is 1; 0: no clip.
+    /// The largest global norm of all gradients together; larger ones are scaled down to it; `inf`:
+    /// none is. Above 0; 1.
     pub clip_norm: f64,
 }
 
@@ -39,21 +41,23 @@ impl AdamWConfig {
     /// # Errors
     /// A value outside its domain, named.
     pub fn validate(&self) -> Result<(), TrainError> {
-        let checks = [
-            ("beta1", self.beta1, (0.0..1.0).contains(&self.beta1), "in [0, 1)"),
-            ("beta2", self.beta2, (0.0..1.0).contains(&self.beta2), "in [0, 1)"),
-            ("epsilon", self.epsilon, self.epsilon > 0.0, "above 0"),
-            ("weight_decay", self.weight_decay, self.weight_decay >= 0.0, "at least 0"),
-            ("clip_norm", self.clip_norm, self.clip_norm >= 0.0, "at least 0 (0: no clip)"),
-        ];
-        for (name, value, good, domain) in checks {
-            if !good {
-                return Err(TrainError::config(format!(
-                    "optimizer.{name} = {value}: has to be {domain}"
-                )));
-            }
-        }
-        Ok(())
+        let share = |x: f64| (0.0..1.0).contains(&x);
+        let clip = self.clip_norm > 0.0;
+        check_domains(
+            "optimizer",
+            &[
+                ("beta1", self.beta1, share(self.beta1), "in [0, 1)"),
+                ("beta2", self.beta2, share(self.beta2), "in [0, 1)"),
+                ("epsilon", self.epsilon, positive(self.epsilon), "finite and above 0"),
+                (
+                    "weight_decay",
+                    self.weight_decay,
+                    not_negative(self.weight_decay),
+                    "finite and at least 0",
+                ),
+                ("clip_norm", self.clip_norm, clip, "above 0; inf for no clip"),
+            ],
+        )
     }
 }
 
@@ -140,14 +144,15 @@ impl<T: Element> AdamW<T> {
         Ok(Self { groups: Groups::new(groups, parameters)?, ..self })
     }
 
-    /// One step with the learning rate `rate`; `gradients` yields one gradient (or none) per parameter, in order.
-    /// Returns the global norm of all gradients before the clip.
+    /// One step with the learning rate `rate`; `gradients` yields one gradient (or none) per
+    /// parameter, in order. Returns the global norm of all gradients before the clip.
     ///
     /// # Errors
     /// A gradient that is not finite, with the name of its parameter; nothing is changed then.
     ///
     /// # Panics
-    /// A gradient with another number of elements than its parameter, or more gradients than parameters.
+    /// A gradient with another number of elements than its parameter, or more gradients than
+    /// parameters.
     pub fn step<'g>(
         &mut self,
         parameters: &mut Parameters<T>,
@@ -192,11 +197,13 @@ impl<T: Element> AdamW<T> {
         Ok(norm)
     }
 
-    /// Follows a change of parameter `index`: its rows, divided evenly among `factors`, were multiplied by them.
+    /// Follows a change of parameter `index`: its rows, divided evenly among `factors`, were
+    /// multiplied by them.
     ///
-    /// A gradient is a covector: where a weight `w` became `s w`, one that was `g` counts as `g / s`. So the first moment
-    /// is divided by `s`, the second by `s^2`; the step that they ask for stays, and gradients to come are weighed against
-    /// moments of their own scale. A moment that does not exist yet is left alone.
+    /// A gradient is a covector: where a weight `w` became `s w`, one that was `g` counts as `g /
+    /// s`. So the first moment is divided by `s`, the second by `s^2`; the step that they ask for
+    /// stays, and gradients to come are weighed against moments of their own scale. A moment that
+    /// does not exist yet is left alone.
     ///
     /// # Panics
     /// There is no such parameter.

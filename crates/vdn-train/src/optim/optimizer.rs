@@ -90,7 +90,7 @@ impl<'a, T: Element> Gradients<'a, T> {
     }
 }
 
-/// The factor on all gradients whose global norm is `norm`; a `clip_norm` of 0 clips nothing.
+/// The factor on all gradients whose global norm is `norm`; an infinite `clip_norm` clips nothing.
 pub(super) fn clip_factor(clip_norm: f64, norm: f64) -> f64 {
-    if clip_norm == 0.0 { 1.0 } else { (clip_norm / (norm + 1e-6)).min(1.0) }
+    (clip_norm / (norm + 1e-6)).min(1.0)
 }

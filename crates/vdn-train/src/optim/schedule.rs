@@ -22,11 +22,11 @@ pub enum Decay {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
-    /// Steps of the linear warm-up; 0 for none.
+    /// Steps of the linear warm-up; 0, the default, for none.
     pub warmup_steps: u64,
-    /// What follows.
+    /// The decay that follows: `constant`, the default, `cosine`, `linear` or `exponential`.
     pub decay: Decay,
-    /// The factor at the end of the run, in `(0, 1]`.
+    /// The factor at the end of the run, in `(0, 1]`; 0.01.
     pub final_factor: f64,
 }
 

@@ -21,13 +21,13 @@ pub struct SgdConfig {
     /// Decoupled weight decay per unit of learning rate, at least 0; default 0.
     pub weight_decay: f64,
     /// The largest global norm of all gradients together; larger ones are scaled down to it. The
-    /// default is 0: no clip.
+    /// default is infinity: no clip.
     pub clip_norm: f64,
 }
 
 impl Default for SgdConfig {
     fn default() -> Self {
-        Self { momentum: 0.9, nesterov: false, weight_decay: 0.0, clip_norm: 0.0 }
+        Self { momentum: 0.9, nesterov: false, weight_decay: 0.0, clip_norm: f64::INFINITY }
     }
 }
 
@@ -41,7 +41,7 @@ impl SgdConfig {
         let checks = [
             ("momentum", self.momentum, (0.0..1.0).contains(&self.momentum), "in [0, 1)"),
             ("weight_decay", self.weight_decay, positive(self.weight_decay), "at least 0"),
-            ("clip_norm", self.clip_norm, positive(self.clip_norm), "at least 0 (0: no clip)"),
+            ("clip_norm", self.clip_norm, self.clip_norm > 0.0, "above 0; inf for no clip"),
         ];
         for (name, value, good, domain) in checks {
             if !good {

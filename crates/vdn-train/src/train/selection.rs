@@ -34,25 +34,26 @@ use vdn_model::controllers::StackControl;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SelectionRule {
-    /// The first epoch, counted from 1, that has to pass the gate.
+    /// The first epoch, counted from 1, that has to pass the gate, below 2^63; 4.
     pub gate_epoch: u64,
-    /// The largest share of units above their band.
+    /// The largest share of units above their band, in [0, 1]; 0.12.
     pub high_max: f64,
-    /// The least share of units inside.
+    /// The least share of units inside, in [0, 1]; 0.50.
     pub inside_min: f64,
-    /// The share below that is too large unless enough are inside.
+    /// The share below that is too large unless enough are inside, in [0, 1]; 0.48.
     pub low_max: f64,
-    /// The share inside that is wanted.
+    /// The share inside that is wanted, in [0, 1]; 0.58.
     pub inside_target: f64,
-    /// The band penalty (without its weight) that costs nothing; the gate closes at six times this.
+    /// The band penalty (without its weight) that costs nothing, finite and at least 0; 1.5. The
+    /// gate closes at six times this.
     pub band_cap: f64,
-    /// The share below that costs nothing.
+    /// The share below that costs nothing, in [0, 1]; 0.20.
     pub low_target: f64,
-    /// The share above that costs nothing.
+    /// The share above that costs nothing, in [0, 1]; 0.10.
     pub high_target: f64,
-    /// What an epoch that fails the gate pays.
+    /// The price of failing the gate, finite and at least 0; 1e6.
     pub invalid: f64,
-    /// The KL in nats per window from which on it costs; left out: it never does.
+    /// The KL in nats per window from which on it costs, finite and above 0; none: it never does.
     pub kl_cap: Option<f64>,
 }
 

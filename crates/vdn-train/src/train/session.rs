@@ -211,7 +211,7 @@ where
     /// Steps of one epoch.
     fn steps_per_epoch(&self) -> u64 {
         let examples = self.data.split(Split::Train).len();
-        examples.div_ceil(self.trainer.train.windows_per_step()) as u64
+        examples.div_ceil(self.trainer.train.batch) as u64
     }
 
     /// Trains. The parameters end as the best epoch's.
@@ -272,7 +272,7 @@ where
         }
         self.begin_writing()?;
         let noise = self.noise();
-        let (portion, micro) = (train.windows_per_step(), train.examples_per_pass());
+        let (portion, micro) = (train.batch, train.examples_per_pass());
         let mut examples = self.data.split(Split::Train).to_vec();
         while !self.place.over && self.place.epochs < train.epochs {
             let epoch = self.place.epochs + 1;
@@ -286,7 +286,7 @@ where
             }
             for batch in examples.chunks(portion).skip(self.place.batches) {
                 let SessionPlace { step, running, rate, .. } = &mut self.place;
-                *rate = train.base_learning_rate() * self.trainer.schedule.factor(*step, total);
+                *rate = train.learning_rate * self.trainer.schedule.factor(*step, total);
                 let key = noise.key(0, *step as u32);
                 let parameters = &mut *self.parameters;
                 self.step.take(
@@ -380,7 +380,7 @@ where
         epoch: usize,
         validation: &Validation,
     ) -> Result<f64, TrainError> {
-        let by = self.trainer.train.chosen_by();
+        let by = self.trainer.train.selection;
         let missing = || {
             let name = by.name();
             TrainError::config(format!(

@@ -1,7 +1,7 @@
 //! [`Trainer`]: how to train any [`Network`]: shuffled batches, an optimiser, controllers, a
 //! validation after every epoch, the best weights kept.
 
-use crate::config::{ControlConfig, ControlledLayer, DiagnosticsConfig, TrainConfig};
+use crate::config::{ControlConfig, ControlledLayer, DiagnosticsConfig, Selection, TrainConfig};
 use crate::data::Examples;
 use crate::error::TrainError;
 use crate::optim::{AdamW, AdamWConfig, ParameterGroup, Schedule};
@@ -47,7 +47,7 @@ pub enum Progress<'a> {
 /// # use vdn_model::{Stack, StackLayer, StackLayerConfig};
 /// # use vdn_train::data::{RowBatch, Rows};
 /// # use vdn_train::train::{Locals, Network, Terms};
-/// # use vdn_train::{TrainConfig, Trainer};
+/// # use vdn_train::Trainer;
 /// struct Regression { stack: Stack, head: Linear }
 ///
 /// impl Network<f32> for Regression {
@@ -83,15 +83,13 @@ pub enum Progress<'a> {
 /// let inputs: Vec<f64> = (0..64).map(|i| f64::from(i % 8) - 4.0).collect();
 /// let targets = inputs.chunks(2).map(|x| x[0] - x[1]).collect();
 /// let data = Rows::new([2, 1], inputs, targets)?.split_at(24, 8)?;
-/// let trainer = Trainer {
-///     train: TrainConfig { epochs: 2, ..TrainConfig::default() },
-///     ..Trainer::default()
-/// };
+/// let mut trainer = Trainer::default();
+/// trainer.train.epochs = 2;
 /// let trained = trainer.train(&network, &mut parameters, &data, |_| {})?;
 /// assert_eq!(trained.history.len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Trainer {
     /// How long, in what portions, from which seed.
     pub train: TrainConfig,
@@ -133,6 +131,24 @@ pub struct Trained {
     pub control_log: ControlLog,
     /// Wall-clock seconds per epoch, validation included.
     pub seconds_per_epoch: f64,
+}
+
+/// The defaults of every part, but for the choice of the best epoch: by the network's own score, which every network has.
+impl Default for Trainer {
+    fn default() -> Self {
+        Self {
+            train: TrainConfig { selection: Selection::Nll, ..TrainConfig::default() },
+            selection: SelectionRule::default(),
+            optimizer: AdamWConfig::default(),
+            groups: Vec::new(),
+            schedule: Schedule::default(),
+            control: ControlConfig::default(),
+            reference: false,
+            diagnostics: DiagnosticsConfig::default(),
+            files: None,
+            interrupt: Interrupt::new(),
+        }
+    }
 }
 
 impl Trainer {

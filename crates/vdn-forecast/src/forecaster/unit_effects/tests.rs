@@ -2,7 +2,7 @@
 
 use crate::forecaster::ForecasterConfig;
 use crate::forecaster::unit_effects::*;
-use crate::modules::instance_norm::{Centre, InstanceNorm};
+use crate::modules::instance_norm::Centre;
 use vdn_model::PerLayer;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 
@@ -21,10 +21,11 @@ fn config() -> ForecasterConfig {
         input_len: 8,
         horizon: 3,
         hidden: 5,
-        kernel: Some(3),
+        kernel: 3,
         units: 4,
         head_hidden: 6,
-        normalization: InstanceNorm { centre: Centre::Mean, divide_by_deviation: true },
+        normalization: Centre::Mean,
+        divide_by_deviation: true,
         ..ForecasterConfig::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::wrong_gradients;
 use vdn_autograd::Score;
-use vdn_forecast::{Aggregation, Centre, ForecasterConfig, InstanceNorm, Variant};
+use vdn_forecast::{Aggregation, Centre, ForecasterConfig, Variant};
 use vdn_model::{Objective, SigmaMode};
 use vdn_tensor::kernels::Pool;
 
@@ -30,8 +30,8 @@ fn whole_forecasters_have_the_gradients_of_their_loss() {
             ForecasterConfig { beta, score: Score::Joint, aggregation, ..default }
         }),
         ("last value, scaled", {
-            let normalization = InstanceNorm { centre: Centre::Last, divide_by_deviation: true };
-            ForecasterConfig { normalization, gated: false, ..default }
+            let (normalization, divide_by_deviation) = (Centre::Last, true);
+            ForecasterConfig { normalization, divide_by_deviation, gated: false, ..default }
         }),
         ("elbo", ForecasterConfig { objective: Objective::Elbo, ..default }),
         ("iwae", ForecasterConfig { objective: Objective::Iwae, ..default }),

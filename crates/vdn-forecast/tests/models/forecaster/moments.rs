@@ -2,8 +2,8 @@
 
 use crate::support::{Data, KEY, build_small, normals, predict, scatter, small};
 use vdn_forecast::{
-    Aggregation, Centre, Forecaster, ForecasterConfig, InstanceNorm, Intervention, OutputNoiseMode,
-    Prediction, Variant,
+    Aggregation, Centre, Forecaster, ForecasterConfig, Intervention, OutputNoiseMode, Prediction,
+    Variant,
 };
 use vdn_model::{Parameters, PerLayer, SigmaMode, UnitFamily};
 
@@ -22,11 +22,11 @@ fn the_direct_path_of_one_layer_is_exact_to_rounding() {
         (SigmaMode::PerUnit, OutputNoiseMode::Constant, false, 3),
     ];
     for (sigma, output_noise, divide_by_deviation, latent_dims) in cases {
-        let normalization = InstanceNorm { centre: Centre::Last, divide_by_deviation };
         let config = ForecasterConfig {
             sigma,
             output_noise,
-            normalization,
+            normalization: Centre::Last,
+            divide_by_deviation,
             latent_dims,
             ..ForecasterConfig::default()
         };
@@ -46,7 +46,7 @@ fn the_direct_path_of_one_layer_is_exact_to_rounding() {
         let skip = parameters.get(parameters.find("head.skip.weight").unwrap()).tensor();
         for row in 0..5 {
             let window = &data.current[row * 8..][..8];
-            let (_, scale) = normalization.statistics(window);
+            let (_, scale) = model.config().instance_norm().statistics(window);
             for step in 0..3 {
                 let at = row * 3 + step;
                 let weights = &skip.data()[step * units.dims..][..units.dims];
@@ -177,14 +177,11 @@ fn what_has_no_moments_is_refused_by_name() {
     let default = ForecasterConfig::default();
     let pooling = Some(vdn_tensor::kernels::Pool::Mean);
     let cases = [
-        (
-            ForecasterConfig { aggregation: Aggregation::Score, ..default },
-            "model.aggregation: score",
-        ),
-        (ForecasterConfig { latent_dims: 2, pooling, ..default }, "model.pooling"),
+        (ForecasterConfig { aggregation: Aggregation::Score, ..default }, "aggregation: score"),
+        (ForecasterConfig { latent_dims: 2, pooling, ..default }, "pooling: "),
         (
             ForecasterConfig { family: PerLayer::all(UnitFamily::LogNormal), ..default },
-            "model.family: moments are not carried through log-normal units",
+            "family: moments are not carried through log-normal units",
         ),
     ];
     for (config, words) in cases {

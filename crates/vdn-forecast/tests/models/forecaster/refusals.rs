@@ -22,7 +22,7 @@ fn a_nan_in_a_weight_is_reported_with_its_layer_and_unit() {
 #[test]
 fn impossible_configurations_are_refused_by_name() {
     type Change = fn(&mut ForecasterConfig);
-    let cases: [(&str, Change); 15] = [
+    let cases: [(&str, Change); 17] = [
         ("units", |c| c.units = 0),
         ("latent_dims", |c| c.latent_dims = 0),
         ("input_len", |c| c.input_len = 0),
@@ -36,6 +36,8 @@ fn impossible_configurations_are_refused_by_name() {
         ("dropout", |c| c.dropout = 1.0),
         ("beta", |c| c.beta = -1.0),
         ("initial_energy", |c| c.initial_energy = f64::NAN),
+        ("initial_energy", |c| c.initial_energy = f64::INFINITY),
+        ("kernel", |c| c.kernel = 0),
         ("objective", |c| (c.objective, c.variant) = (Objective::Elbo, Variant::Twin)),
         ("aggregation", |c| (c.objective, c.aggregation) = (Objective::Iwae, Aggregation::Score)),
     ];
@@ -46,7 +48,8 @@ fn impossible_configurations_are_refused_by_name() {
             Ok(_) => panic!("{setting} was accepted"),
             Err(error) => {
                 let text = error.to_string();
-                assert!(text.starts_with(&format!("model.{setting}: ")), "{setting}: {text}");
+                let named = [" = ", ": "].map(|after| format!("{setting}{after}"));
+                assert!(named.iter().any(|n| text.starts_with(n)), "{setting}: {text}");
             }
         }
     }

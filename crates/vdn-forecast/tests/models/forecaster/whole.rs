@@ -3,8 +3,8 @@
 use crate::support::{Data, KEY, build_small as build, loss, predict, scatter, small};
 use vdn_autograd::{Noise, Tape};
 use vdn_forecast::{
-    Aggregation, Centre, Forecaster, ForecasterConfig, InstanceNorm, Intervention, OutputNoiseMode,
-    Prediction, Variant,
+    Aggregation, Centre, Forecaster, ForecasterConfig, Intervention, OutputNoiseMode, Prediction,
+    Variant,
 };
 use vdn_model::{
     Bindings, Builder, Graph, LayerConfig, Mode, Objective, Parameters, SigmaMode, UnitStatistics,
@@ -82,9 +82,11 @@ fn parameters_in_use_are_counted_by_hand() {
 #[test]
 fn an_untrained_default_forecasts_the_mean_of_the_window() {
     for centre in [Centre::Mean, Centre::Last, Centre::Off] {
-        let normalization = InstanceNorm { centre, divide_by_deviation: true };
-        let (model, parameters) =
-            build(ForecasterConfig { normalization, ..ForecasterConfig::default() });
+        let (model, parameters) = build(ForecasterConfig {
+            normalization: centre,
+            divide_by_deviation: true,
+            ..ForecasterConfig::default()
+        });
         let data = Data::new(model.config(), 5, 0);
         let prediction = predict(&model, &parameters, &data, KEY, Intervention::None).unwrap();
         for (row, window) in data.current.chunks(8).enumerate() {
@@ -174,7 +176,7 @@ fn with_vanishing_sigma_the_forecaster_becomes_its_twin() {
 /// A forecaster whose predictions see the windows through the latent alone.
 fn latent_only(variant: Variant) -> (Forecaster, Parameters<f64>) {
     let (model, mut parameters) = build(ForecasterConfig {
-        normalization: InstanceNorm { centre: Centre::Off, divide_by_deviation: false },
+        normalization: Centre::Off,
         skip: false,
         output_noise: OutputNoiseMode::Constant,
         variant,

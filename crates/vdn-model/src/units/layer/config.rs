@@ -8,6 +8,8 @@ use vdn_tensor::kernels::unit::ClampGradient;
 
 /// Where the deviations of the posteriors come from. The parameter, and the output of the head, is `log sigma`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum SigmaMode {
     /// One parameter for the whole layer.
     Scalar,
@@ -20,6 +22,8 @@ pub enum SigmaMode {
 
 /// The family of distributions that a layer's units are of; their priors are of the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum UnitFamily {
     /// `Normal(mu, sigma^2)`.
     #[default]
@@ -55,11 +59,11 @@ impl UnitFamily {
                     Ok(Some(LocationScale::StudentT(family)))
                 }
                 _ => {
-                    let reason = format!(
-                        "{nu}, has to be above 2 (else the prior has no variance) and at most {MAX_DEGREES_OF_FREEDOM} (a normal to \
-                         single precision)"
+                    let domain = format!(
+                        "above 2 (else the prior has no variance) and at most \
+                         {MAX_DEGREES_OF_FREEDOM} (a normal to single precision)"
                     );
-                    Err(ModelError::config("degrees_of_freedom", reason))
+                    Err(ModelError::domain("degrees_of_freedom", nu, domain))
                 }
             },
         }
@@ -74,6 +78,8 @@ impl UnitFamily {
 
 /// What the posteriors of a layer are compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum LayerPrior {
     /// The standard member of the units' family: location 0, scale 1.
     #[default]
@@ -143,18 +149,18 @@ impl LayerConfig {
         let counts = [
             ("units", self.units),
             ("latent_dims", self.latent_dims),
-            ("samples", self.train_samples),
+            ("train_samples", self.train_samples),
             ("evaluate_samples", self.evaluate_samples),
-            ("hidden", self.inputs),
+            ("inputs", self.inputs),
         ];
         for (setting, count) in counts {
             if count == 0 {
-                return Err(ModelError::config(setting, "0, has to be at least 1"));
+                return Err(ModelError::domain(setting, 0, "at least 1"));
             }
         }
         if !(1e-4..=10.0).contains(&self.initial_sigma) {
-            let reason = format!("{}, has to be in [1e-4, 10]", self.initial_sigma);
-            return Err(ModelError::config("initial_sigma", reason));
+            let sigma = self.initial_sigma;
+            return Err(ModelError::domain("initial_sigma", sigma, "in [1e-4, 10]"));
         }
         if self.family.location_scale()?.is_some() && self.antithetic {
             let reason = "mirrored noise is for normal and log-normal units";
@@ -167,5 +173,66 @@ impl LayerConfig {
     #[must_use]
     pub fn channels(&self) -> usize {
         if self.pooling.is_some() { self.units } else { self.units * self.latent_dims }
+    }
+}
+
+/// A name, or `{ student_t = { degrees_of_freedom = 3.5 } }`.
+#[cfg(feature = "serde")]
+mod family_by_name {
+    use super::UnitFamily;
+    use serde::de::value::MapAccessDeserializer;
+    use serde::de::{Error, IntoDeserializer, MapAccess, Visitor};
+    use serde::{Deserialize, Deserializer};
+    use std::fmt;
+
+    /// The degrees of freedom of Student's t that is given by its name alone.
+    const DEGREES_OF_FREEDOM: f64 = 5.0;
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Name {
+        Normal,
+        LogNormal,
+        Laplace,
+        Logistic,
+        StudentT,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case", deny_unknown_fields)]
+    enum WithSettings {
+        StudentT { degrees_of_freedom: f64 },
+    }
+
+    impl<'de> Deserialize<'de> for UnitFamily {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(FamilyVisitor)
+        }
+    }
+
+    struct FamilyVisitor;
+
+    impl<'de> Visitor<'de> for FamilyVisitor {
+        type Value = UnitFamily;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("normal, log_normal, laplace, logistic, student_t")
+        }
+
+        fn visit_str<E: Error>(self, name: &str) -> Result<UnitFamily, E> {
+            Ok(match Name::deserialize(name.into_deserializer())? {
+                Name::Normal => UnitFamily::Normal,
+                Name::LogNormal => UnitFamily::LogNormal,
+                Name::Laplace => UnitFamily::Laplace,
+                Name::Logistic => UnitFamily::Logistic,
+                Name::StudentT => UnitFamily::StudentT { degrees_of_freedom: DEGREES_OF_FREEDOM },
+            })
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<UnitFamily, A::Error> {
+            let WithSettings::StudentT { degrees_of_freedom } =
+                WithSettings::deserialize(MapAccessDeserializer::new(map))?;
+            Ok(UnitFamily::StudentT { degrees_of_freedom })
+        }
     }
 }

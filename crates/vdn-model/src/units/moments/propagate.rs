@@ -84,7 +84,7 @@ impl VariationalLayer {
             if context.len() != config.inputs {
                 let reason =
                     format!("moments of {}, the layer has {}", context.len(), config.inputs);
-                return Err(ModelError::config("hidden", reason));
+                return Err(ModelError::config("inputs", reason));
             }
         }
         Ok(())

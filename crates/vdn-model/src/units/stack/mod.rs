@@ -7,12 +7,14 @@
 mod config;
 mod intervention;
 mod layer;
+mod per_layer;
 mod swap;
 
-pub use config::{Activation, MAX_DEPTH, PerLayer, StackLayerConfig};
+pub use config::{Activation, StackLayerConfig};
 pub use intervention::Intervention;
 pub(crate) use layer::Residual;
 pub use layer::{StackLayer, TwinUnits};
+pub use per_layer::{MAX_DEPTH, PerLayer};
 
 use crate::core::error::ModelError;
 use crate::core::graph::{Bindings, Graph, Mode};
@@ -145,8 +147,8 @@ impl Stack {
         layers: &[StackLayerConfig],
     ) -> Result<Self, ModelError> {
         if !(1..=MAX_DEPTH).contains(&layers.len()) {
-            let reason = format!("{}, has to be 1 to {MAX_DEPTH}", layers.len());
-            return Err(ModelError::config("depth", reason));
+            let domain = format!("1 to {MAX_DEPTH}");
+            return Err(ModelError::domain("layers", layers.len(), domain));
         }
         let mut scope = builder.scope(name);
         // Of all layers: only one is swapped, or drawn anew, in a pass.

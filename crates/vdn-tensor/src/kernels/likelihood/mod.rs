@@ -85,6 +85,8 @@ impl Density {
 
 /// How the log-densities of the samples of a window become its score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Score {
     /// Each sample's log-density is averaged over the horizon, then log-mean-exp over samples.
     Tempered,

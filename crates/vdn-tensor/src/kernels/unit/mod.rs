@@ -67,6 +67,8 @@ pub enum UnitNoise<'a, T> {
 
 /// What to do with the gradient of a `logvar` outside its limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum ClampGradient {
     /// Let it pass when a descent step would lead back inside: above the upper limit when it is positive, below the
     /// lower one when it is negative.

@@ -1,0 +1,223 @@
+//! The common options of `vdn train`: each is a short way to write `--set KEY=VALUE`.
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use vdn_train::ControlConfig;
+use vdn_train::config::{set, value_of};
+
+/// How the text of an option becomes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As in a file; a text needs no quotes.
+    Value,
+    /// A text, also where it looks like a number.
+    Text,
+    /// Values separated by commas.
+    Values,
+    /// Texts separated by commas.
+    Texts,
+    /// No text: the value is `true`.
+    Flag,
+    /// One value; the option may be repeated.
+    Repeated,
+}
+
+/// An option, the key that it sets, and what the help says.
+pub(crate) type Shorthand = (&'static str, &'static str, Form, &'static str);
+
+const DATA: &[Shorthand] = &[
+    ("data", "data.file", Form::Text, "A wide CSV file, plain or gzip"),
+    ("columns", "data.columns", Form::Texts, "Series to take, by name or #position: a,b,#3"),
+    ("date", "data.date", Form::Text, "The date column, by name or #position"),
+    ("fill", "data.fill", Form::Value, "Missing values: error, forward, linear, zero"),
+    ("sentinel", "data.sentinels", Form::Repeated, "A number that stands for a missing value"),
+    ("input-len", "data.input_len", Form::Value, "Rows of an input window"),
+    ("horizon", "data.horizon", Form::Value, "Rows to forecast"),
+    ("stride", "data.stride", Form::Value, "Rows from the second input window to the first"),
+    (
+        "protocol",
+        "data.protocol",
+        Form::Value,
+        "Splits: spec, spec_overlapping, reference, benchmark_{ett_hour,ett_minute,ratio}",
+    ),
+    ("season", "data.season", Form::Value, "Period of the seasonal naive baseline in rows"),
+];
+
+const MODEL: &[Shorthand] = &[
+    (
+        "compatibility",
+        "model.compatibility",
+        Form::Value,
+        "Defaults to start from: none, reference",
+    ),
+    ("units", "model.units", Form::Value, "Units of each layer"),
+    ("depth", "model.depth", Form::Value, "Layers of units"),
+    ("widths", "model.widths", Form::Values, "Units of each layer from the first up: 512,256"),
+    (
+        "distributional-fraction",
+        "model.distributional_fraction",
+        Form::Value,
+        "Share of the units that are distributions",
+    ),
+    ("residual", "model.residual", Form::Flag, "Upper layers add the activities below"),
+    ("layer-norm", "model.layer_norm", Form::Flag, "Upper layers normalise the activities below"),
+    ("latent-dims", "model.latent_dims", Form::Value, "Latent dimensions of each unit"),
+    ("samples", "model.samples", Form::Value, "Samples of each posterior in training"),
+    (
+        "evaluate-samples",
+        "model.evaluate_samples",
+        Form::Value,
+        "Samples of each posterior in evaluation",
+    ),
+    ("beta", "model.beta", Form::Value, "Weight of every unit's KL, per nat and time step"),
+    ("normalization", "model.normalization", Form::Value, "Taken off windows: off, mean, last"),
+    (
+        "divide-by-deviation",
+        "model.divide_by_deviation",
+        Form::Flag,
+        "Divide windows by their deviation, too",
+    ),
+];
+
+const TRAINING: &[Shorthand] = &[
+    ("epochs", "train.epochs", Form::Value, "Passes over the training windows, at most"),
+    ("patience", "train.patience", Form::Value, "Epochs without improvement to stop; 0: never"),
+    ("batch", "train.batch", Form::Value, "Windows per training step"),
+    ("learning-rate", "train.learning_rate", Form::Value, "The base learning rate"),
+    ("seed", "train.seed", Form::Value, "The seed of everything random"),
+    ("generator", "train.generator", Form::Value, "The generator of noise: philox4x32-10, ars-7"),
+    ("threads", "train.threads", Form::Value, "Threads; 0: one a processor; results stay the same"),
+    ("twin", "train.twin", Form::Flag, "Train the deterministic twin too, on the same windows"),
+];
+
+/// The options by the headings of the help.
+pub(crate) const GROUPS: [(&str, &[Shorthand]); 3] =
+    [("Data", DATA), ("Model", MODEL), ("Training", TRAINING)];
+
+/// Settings that were given as options.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shorthands {
+    given: toml::Table,
+}
+
+impl Shorthands {
+    /// The settings as a table, to lay over a file.
+    pub(crate) fn table(&self) -> &toml::Table {
+        &self.given
+    }
+}
+
+/// The value that the texts of an option stand for.
+fn value(form: Form, mut texts: Vec<&str>) -> toml::Value {
+    let list = |each: fn(&str) -> toml::Value, text: &str| {
+        toml::Value::Array(text.split(',').map(|part| each(part)).collect())
+    };
+    match form {
+        Form::Flag => toml::Value::Boolean(true),
+        Form::Repeated => toml::Value::Array(texts.into_iter().map(value_of).collect()),
+        _ => {
+            let text = texts.pop().unwrap_or_default();
+            match form {
+                Form::Value => value_of(text),
+                Form::Values => list(|part| value_of(part.trim()), text),
+                Form::Texts => list(|part| part.into(), text),
+                _ => text.into(),
+            }
+        }
+    }
+}
+
+/// `--control homeo,ar`: a mode, controllers beside it, or both.
+fn set_control(given: &mut toml::Table, names: &str) -> Result<(), String> {
+    let mut control = ControlConfig::default();
+    control.choose(names.split(',').map(str::trim)).map_err(|error| error.to_string())?;
+    let value = |value: Result<toml::Value, _>| value.map_err(|e: toml::ser::Error| e.to_string());
+    let mode = value(toml::Value::try_from(control.mode))?;
+    let controllers = value(toml::Value::try_from(control.controllers))?;
+    set(given, "control.mode", mode).map_err(|error| error.to_string())?;
+    set(given, "control.controllers", controllers).map_err(|error| error.to_string())
+}
+
+/// `--max-windows 400,200,200`: training, validation and test windows.
+fn set_max_windows(given: &mut toml::Table, counts: &str) -> Result<(), String> {
+    let counts: Vec<&str> = counts.split(',').map(str::trim).collect();
+    let &[train, validation, test] = &counts[..] else {
+        return Err("--max-windows: takes three counts, as in 400,200,200".into());
+    };
+    let keys = [("max_train", train), ("max_validation", validation), ("max_test", test)];
+    for (key, count) in keys {
+        set(given, &format!("data.{key}"), value_of(count)).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// An option that takes a text.
+fn option(name: &'static str, help: &'static str, heading: &'static str) -> Arg {
+    let arg = Arg::new(name).long(name).help(help).help_heading(heading);
+    arg.value_name("VALUE").allow_negative_numbers(true)
+}
+
+impl Args for Shorthands {
+    fn augment_args(mut command: Command) -> Command {
+        for (heading, shorthands) in GROUPS {
+            for &(name, _, form, help) in shorthands {
+                let arg = option(name, help, heading);
+                command = command.arg(match form {
+                    Form::Flag => arg.action(ArgAction::SetTrue),
+                    Form::Repeated => arg.action(ArgAction::Append),
+                    _ => arg,
+                });
+            }
+        }
+        let windows = "At most so many windows of each split and series: 400,200,200";
+        let control = "A mode (none, rate, homeo, proj_on, proj_off), controllers beside it (ar, \
+                       kl, free_bits, annealing, capacity, geco, pi, thermostat, persistence), or \
+                       both: homeo,ar";
+        let demo = "Train on the embedded demo series, daily weather of Seattle (the default)";
+        let demo = Arg::new("demo").long("demo").help(demo).help_heading("Data");
+        command
+            .arg(demo.action(ArgAction::SetTrue).conflicts_with("data"))
+            .arg(option("max-windows", windows, "Data"))
+            .arg(option("control", control, "Training"))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Shorthands {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut own = Self::default();
+        own.update_from_arg_matches(matches)?;
+        Ok(own)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let refuse =
+            |reason: String| clap::Error::raw(clap::error::ErrorKind::ValueValidation, reason);
+        if matches.get_flag("demo") {
+            set(&mut self.given, "data.file", "none").map_err(|e| refuse(e.to_string()))?;
+        }
+        for (_, shorthands) in GROUPS {
+            for &(name, key, form, _) in shorthands {
+                let given = match form {
+                    Form::Flag => matches.get_flag(name).then(Vec::new),
+                    _ => matches
+                        .get_many::<String>(name)
+                        .map(|texts| texts.map(String::as_str).collect()),
+                };
+                if let Some(texts) = given {
+                    let value = value(form, texts);
+                    set(&mut self.given, key, value).map_err(|e| refuse(e.to_string()))?;
+                }
+            }
+        }
+        if let Some(names) = matches.get_one::<String>("control") {
+            set_control(&mut self.given, names).map_err(refuse)?;
+        }
+        if let Some(counts) = matches.get_one::<String>("max-windows") {
+            set_max_windows(&mut self.given, counts).map_err(refuse)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! Settings of different tables that contradict each other. Those of one table are refused by its
+//! own check: the model's in `forecaster::check`, those of controllers in `vdn_train::config`.
+
+use crate::config::RunConfig;
+use crate::forecaster::ForecasterConfig;
+use vdn_train::{ControllerName, TrainError};
+
+impl RunConfig {
+    /// Refuses batches of latents that no memory holds: at most 2^31 numbers.
+    pub(super) fn check_memory(&self, model: &ForecasterConfig) -> Result<(), TrainError> {
+        let latents = model.units as u128 * model.latent_dims as u128;
+        let passes = [
+            ("samples", model.samples, "train.batch", self.train.batch),
+            ("evaluate_samples", model.evaluate_samples, "windows", self.train.averages().batch),
+        ];
+        for (setting, samples, of, batch) in passes {
+            let numbers = latents.saturating_mul(samples as u128).saturating_mul(batch as u128);
+            if numbers > 1 << 31 {
+                return Err(TrainError::config(format!(
+                    "model.{setting} = {samples}: with {latents} latent dimensions and {of} \
+                     {batch} these are {numbers} numbers, at most 2^31 are supported"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every pair of tables.
+    pub(super) fn check_contradictions(&self) -> Result<(), TrainError> {
+        for name in [ControllerName::Ar, ControllerName::Persistence] {
+            if self.control.has_anywhere(name) {
+                self.check_lag(name)?;
+            }
+        }
+        if self.control.has_anywhere(ControllerName::Persistence) && self.train.batch < 2 {
+            let reason =
+                "train.batch = 1 and the persistence target: a correlation takes two windows";
+            return Err(TrainError::config(reason));
+        }
+        Ok(())
+    }
+
+    /// Checks that windows reach as far back as a controller looks.
+    fn check_lag(&self, name: ControllerName) -> Result<(), TrainError> {
+        let title = name.title();
+        if self.data.stride == 0 {
+            let reason = format!("data.stride = 0 and {title}: a window would be its own past");
+            return Err(TrainError::config(reason));
+        }
+        if self.control.wants_predecessors() && !self.data.extra_lag {
+            let reason = format!(
+                "data.extra_lag = false and {title}: it needs the predecessors of earlier windows"
+            );
+            return Err(TrainError::config(reason));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! Keys of earlier versions: they are read as what they became, or refused with what to write.
+
+use toml::{Table, Value};
+use vdn_train::TrainError;
+
+/// Puts the keys of today in the place of older ones.
+///
+/// # Errors
+/// An older key without an equal today: one line with what to write.
+pub(super) fn translate(given: &mut Table) -> Result<(), TrainError> {
+    let Some(Value::Table(model)) = given.get_mut("model") else { return Ok(()) };
+    if model.contains_key("emit_kl") {
+        let reason = "model.emit_kl: remove it; controllers ask for what they need themselves";
+        return Err(TrainError::config(reason));
+    }
+    match model.remove("degrees_of_freedom") {
+        Some(degrees) => give_degrees(model, &degrees),
+        None => Ok(()),
+    }
+}
+
+/// `degrees_of_freedom` beside `family` is the number of every layer of Student's t.
+fn give_degrees(model: &mut Table, degrees: &Value) -> Result<(), TrainError> {
+    let mut found = false;
+    let mut give = |family: &mut Value| {
+        let student = family.as_str() == Some("student_t")
+            || family.as_table().is_some_and(|table| table.contains_key("student_t"));
+        if student {
+            let settings = Table::from_iter([("degrees_of_freedom".to_owned(), degrees.clone())]);
+            let named = Table::from_iter([("student_t".to_owned(), Value::Table(settings))]);
+            *family = Value::Table(named);
+            found = true;
+        }
+    };
+    match model.get_mut("family") {
+        Some(Value::Array(families)) => families.iter_mut().for_each(give),
+        Some(family) => give(family),
+        None => {}
+    }
+    if found {
+        return Ok(());
+    }
+    let reason = format!(
+        "model.degrees_of_freedom = {degrees}: only units of family = \"student_t\" have them"
+    );
+    Err(TrainError::config(reason))
+}
