@@ -2,9 +2,10 @@
 
 use crate::uniform;
 use vdn_autograd::{Tape, Var};
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossTerms};
+use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
 use vdn_model::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
+use vdn_train::train::Terms;
 use vdn_train::{AdamW, AdamWConfig, WeightAverage};
 
 /// The limits and weights of the energy band: `wl relu(lo - M2)^2 + wh relu(M2 - hi)^2`, averaged over units.
@@ -70,7 +71,6 @@ impl Training {
             previous: &self.previous,
             target: &self.target,
             earlier: None,
-            earlier: None,
         };
         let key = NoiseKey::new(1, 0, step);
         let mut graph =
@@ -112,11 +112,7 @@ impl Training {
 }
 
 /// The loss plus the penalty of units outside their band.
-fn penalised(
-    tape: &mut Tape<f32>,
-    terms: &LossTerms,
-    band: Band,
-) -> Result<Var, vdn_autograd::Error> {
+fn penalised(tape: &mut Tape<f32>, terms: &Terms, band: Band) -> Result<Var, vdn_autograd::Error> {
     let Some(units) = &terms.units else { return Ok(terms.loss) };
     let [low, high] = band.limits;
     let below = tape.neg(units.m2)?;

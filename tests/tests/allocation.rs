@@ -88,11 +88,11 @@ impl Training {
         let loss = terms.loss;
         let value = tape.scalar(loss)?;
         if let (Some(control), Some(layer), Some(local)) =
-            (control.as_mut(), terms.layers[0], terms.locals[0])
+            (control.as_mut(), terms.outputs[0], terms.locals[0])
         {
             let read = |var| tape.scalar(var).map(f64::from);
             let losses = LossValues {
-                nll: read(terms.nll)?,
+                nll: read(terms.score)?,
                 weighted_kl: read(local.weighted_kl)?,
                 ar: local.ar.map_or(Ok(0.0), read)?,
                 ..LossValues::default()

@@ -24,14 +24,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use vdn_forecast::data::{Dataset, WindowIndex};
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Forecaster, Intervention, Prediction, Variant};
-use vdn_forecast::{
-    Judge, RunConfig, Trainer, block_length, forecast, layer_use, mean_crps, ridge, validate,
-};
+use vdn_forecast::{Forecaster, Prediction, Variant};
+use vdn_forecast::{RunConfig, block_length, forecast, layer_use, mean_crps, ridge, validate};
+use vdn_model::Intervention;
 use vdn_model::Parameters;
 use vdn_tensor::parallel::Pool;
 use vdn_train::metrics::{ScoreSettings, Scores, Summary, WindowPrediction};
 use vdn_train::{BatchAverages, ControlName, DiagnosticsConfig};
+use vdn_train::{Judge, Trainer};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -266,7 +266,7 @@ fn trained(
     config: &RunConfig,
     data: &Dataset,
     twin: bool,
-) -> Result<(Forecaster, Parameters<f32>, vdn_forecast::Trained), Failure> {
+) -> Result<(Forecaster, Parameters<f32>, vdn_train::Trained), Failure> {
     let mut forecaster = config.forecaster()?;
     if twin {
         forecaster.variant = Variant::Twin;

@@ -82,10 +82,10 @@ impl Training {
         };
         let terms = model.loss_with(&mut graph, &batch, &options)?;
         if let (Some(control), Some(layer), Some(local)) =
-            (control.as_mut(), terms.layers[0], terms.locals[0])
+            (control.as_mut(), terms.outputs[0], terms.locals[0])
         {
             let losses = LossValues {
-                nll: f64::from(tape.scalar(terms.nll)?),
+                nll: f64::from(tape.scalar(terms.score)?),
                 weighted_kl: f64::from(tape.scalar(local.weighted_kl)?),
                 ..LossValues::default()
             };

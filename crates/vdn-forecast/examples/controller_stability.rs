@@ -200,13 +200,8 @@ fn run(name: &str, steps: usize, units: usize, skip: bool, wanted: f64) -> Resul
         if data.spec().extra_lag {
             data.fill_inputs(&windows, 2, &mut earlier, |x| x as f32)?;
         }
-        let batch = Batch {
-            current: &current,
-            previous: &previous,
-            target: &target,
-            earlier: None,
-            earlier: None,
-        };
+        let batch =
+            Batch { current: &current, previous: &previous, target: &target, earlier: None };
         tape.reset();
         if step == 0 {
             model.initialize(&mut parameters, &batch)?;
@@ -219,9 +214,9 @@ fn run(name: &str, steps: usize, units: usize, skip: bool, wanted: f64) -> Resul
             ..LossOptions::default()
         };
         let terms = model.loss_with(&mut graph, &batch, &options)?;
-        let layer = terms.layers[0].ok_or("no layer")?;
+        let layer = terms.outputs[0].ok_or("no layer")?;
         let local = terms.locals[0].ok_or("no terms")?;
-        let nll = f64::from(tape.scalar(terms.nll)?);
+        let nll = f64::from(tape.scalar(terms.score)?);
         scores.push(nll);
         let weighted_kl = f64::from(tape.scalar(local.weighted_kl)?);
         let ar = local.ar.map_or(Ok(0.0), |ar| tape.scalar(ar).map(f64::from))?;

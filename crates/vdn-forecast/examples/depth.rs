@@ -10,8 +10,9 @@
 //! that overlap.
 
 use vdn_forecast::Forecaster;
-use vdn_forecast::{RunConfig, Trainer, layer_table};
+use vdn_forecast::{RunConfig, layer_table};
 use vdn_tensor::parallel::Pool;
+use vdn_train::Trainer;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -14,12 +14,14 @@
 //! nats, `step` the median time of a training step. Settings are TOML keys (`model.beta=1e-4`).
 
 use std::time::Instant;
+use vdn_forecast::Forecaster;
+use vdn_forecast::RunConfig;
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Forecaster, Intervention};
-use vdn_forecast::{Progress, RunConfig, Trainer};
+use vdn_model::Intervention;
 use vdn_tensor::parallel::Pool;
 use vdn_train::BatchAverages;
 use vdn_train::metrics::PredictiveScore;
+use vdn_train::{Progress, Trainer};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

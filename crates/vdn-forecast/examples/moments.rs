@@ -7,8 +7,9 @@ use std::time::Instant;
 use vdn_autograd::Tape;
 use vdn_forecast::data::{Dataset, WindowIndex};
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig, Intervention, PredictiveMoments};
+use vdn_forecast::{Batch, Forecaster, ForecasterConfig, PredictiveMoments};
 use vdn_forecast::{RunDirectory, evaluate_moments};
+use vdn_model::Intervention;
 use vdn_model::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::metrics::Summary;
@@ -86,8 +87,7 @@ fn passes(
 ) -> Result<(), TrainError> {
     let windows = &windows[..windows.len().min(128)];
     let [current, previous] = inputs(data, windows)?;
-    let batch =
-        Batch { current: &current, previous: &previous, target: &[], earlier: None, earlier: None };
+    let batch = Batch { current: &current, previous: &previous, target: &[], earlier: None };
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     for _ in 0..2 {
         let clock = Instant::now();
@@ -161,13 +161,7 @@ fn errors(
     let mut share = 0.0;
     for windows in windows.chunks(4) {
         let [current, previous] = inputs(data, windows)?;
-        let batch = Batch {
-            current: &current,
-            previous: &previous,
-            target: &[],
-            earlier: None,
-            earlier: None,
-        };
+        let batch = Batch { current: &current, previous: &previous, target: &[], earlier: None };
         let [mean, variance] = sampled(config, parameters, &batch)?;
         let found: PredictiveMoments = model.predict_moments(parameters, &batch)?;
         for i in 0..mean.len() {

@@ -17,13 +17,12 @@
 use std::path::PathBuf;
 use vdn_forecast::Forecaster;
 use vdn_forecast::data::Dataset;
-use vdn_forecast::{
-    DataConfig, LayerUse, RunConfig, Trainer, diagnose, layer_use, probe, validate,
-};
+use vdn_forecast::{DataConfig, RunConfig, layer_use, probe, validate};
 use vdn_model::Objective;
 use vdn_model::controllers::StackControl;
 use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living};
 use vdn_train::{BatchAverages, ControlConfig, ControlName, DiagnosticsConfig, TrainConfig};
+use vdn_train::{LayerUse, Trainer, diagnose};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

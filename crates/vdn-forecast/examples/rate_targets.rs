@@ -9,11 +9,13 @@
 //! delete-one jackknifes over ten blocks of consecutive windows. A target is met when the mean over units is within
 //! `0.05 c + 2 SE` and 95 % of the units within `0.2 c + 2 SE` of theirs.
 
+use vdn_forecast::Forecaster;
 use vdn_forecast::data::{Dataset, WindowIndex};
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Forecaster, Intervention};
-use vdn_forecast::{RunConfig, Trainer, validate};
+use vdn_forecast::{RunConfig, validate};
+use vdn_model::Intervention;
 use vdn_model::Parameters;
+use vdn_train::Trainer;
 use vdn_train::{BudgetConfig, ControlName, ControllerName, Decay, Schedule, Selection};
 
 type Failure = Box<dyn std::error::Error>;

@@ -43,13 +43,7 @@ fn profile(config: ForecasterConfig, steps: usize) -> Result<(), Failure> {
     };
     let (current, previous) = (numbers(1, config.input_len), numbers(2, config.input_len));
     let target = numbers(3, config.horizon);
-    let batch = Batch {
-        current: &current,
-        previous: &previous,
-        target: &target,
-        earlier: None,
-        earlier: None,
-    };
+    let batch = Batch { current: &current, previous: &previous, target: &target, earlier: None };
     tape.set_profiling(true);
     let (mut whole, mut update) = (vec![], vec![]);
     for step in 0..steps {

@@ -214,7 +214,6 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
             previous: at(&x_prev, step),
             target: at(&y, step),
             earlier: None,
-            earlier: None,
         };
         let rows = batch.target.len() / config.horizon;
         let noise = tape.constant([samples, rows, units], at(&eps, step))?;
@@ -231,7 +230,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         let parts = terms.locals[0].ok_or("no local terms")?;
         let band_term = local.band.as_ref().ok_or("no band")?;
         let value = |var| tape.scalar(var);
-        let (loss, nll) = (value(terms.loss)?, value(terms.nll)?);
+        let (loss, nll) = (value(terms.loss)?, value(terms.score)?);
         let mse = value(terms.mse.ok_or("no mse")?)?;
         let (weighted_kl, band) = (value(parts.weighted_kl)?, value(parts.band.ok_or("no band")?)?);
         let ar = parts.ar.map_or(Ok(0.0), value)?;
@@ -243,7 +242,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         let lam_band = get("lam_band")?;
         let losses =
             LossValues { nll, mse, weighted_kl, weighted_band: band_term.weight * band, ar };
-        control.observe(&tape, model.layer(), &terms.layers[0].ok_or("no layer")?, losses);
+        control.observe(&tape, model.layer(), &terms.outputs[0].ok_or("no layer")?, losses);
         assert!(control.act(model.layer(), &mut parameters).is_none(), "moments are kept");
         let scales = ["s_lo", "s_hi"].map(|name| control.reported("band_calibration", name));
         let lam_ar = control.reported("ar_share", "ar_weight").ok_or("no AR weight")?;
@@ -301,7 +300,6 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         previous: previous.data(),
         target: target.data(),
         earlier: None,
-        earlier: None,
     };
     let eps = case.tensor("eval_eps")?;
     let noise = tape.constant(*eps.shape(), eps.data())?;
@@ -320,7 +318,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
     let terms = model.loss_with(&mut graph, &batch, &options)?;
     let parts = terms.locals[0].ok_or("no local terms")?;
     let value = |var| tape.scalar(var);
-    let (nll, kl) = (value(terms.nll)?, value(terms.kl.ok_or("no kl")?)?);
+    let (nll, kl) = (value(terms.score)?, value(terms.kl.ok_or("no kl")?)?);
     let energies = tape.value(terms.units.ok_or("no units")?.m2).data().to_vec();
     let [low, high] = local.band.as_ref().ok_or("no band")?.bounds.outside(&energies);
     let want = case.output("eval");

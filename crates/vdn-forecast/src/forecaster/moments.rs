@@ -75,7 +75,7 @@ impl Forecaster {
     /// let config = ForecasterConfig { input_len: 24, horizon: 6, units: 16, ..ForecasterConfig::default() };
     /// let (model, parameters) = Forecaster::new::<f32>(config, 7)?;
     /// let window: Vec<f32> = (0..24).map(|t| (t as f32 / 3.0).sin()).collect();
-    /// let batch = Batch { current: &window, previous: &window, target: &[], earlier: None, earlier: None };
+    /// let batch = Batch { current: &window, previous: &window, target: &[], earlier: None };
     /// let moments = model.predict_moments(&parameters, &batch)?;
     /// assert_eq!(moments.shape, [1, 6]);
     /// // Untrained, the head is silent: all variance is that of the output noise.

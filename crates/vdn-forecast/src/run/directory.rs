@@ -5,7 +5,7 @@
 //! | `config.toml` | the configuration with every setting of the model; training it again gives the same files, bit for bit, whatever becomes of the defaults |
 //! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
 //! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](vdn_train::UnitHistory); in a model of several layers `units-layer1.npy` and so on |
-//! | `units.csv` | every unit of the best weights, with what was measured on the probe set; see [`UnitReport`](vdn_forecast::UnitReport) |
+//! | `units.csv` | every unit of the best weights, with what was measured on the probe set; see [`UnitReport`](vdn_train::UnitReport) |
 //! | `summary.json` | the test metrics of the model and the baselines, and how long it took |
 //! | `weights.safetensors` | the best epoch's weights |
 //! | `control.safetensors` | the controllers' state at the best epoch, if there are any |

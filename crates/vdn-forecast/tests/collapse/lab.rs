@@ -164,13 +164,13 @@ impl Lab {
             let scalar = |var| f64::from(tape.scalar(var).unwrap());
             let weight = self.control.levers().objective.band.as_ref().map_or(0.0, |b| b.weight);
             let losses = LossValues {
-                nll: scalar(terms.nll),
+                nll: scalar(terms.score),
                 mse: 0.0,
                 weighted_kl: scalar(local.weighted_kl),
                 weighted_band: local.band.map_or(0.0, |band| weight * scalar(band)),
                 ar: local.ar.map_or(0.0, scalar),
             };
-            self.control.observe(&tape, self.model.layer(), &terms.layers[0].unwrap(), losses);
+            self.control.observe(&tape, self.model.layer(), &terms.outputs[0].unwrap(), losses);
             tape.backward(terms.loss).unwrap();
             tape.release_shared();
             let held: Vec<bool> = self
@@ -217,7 +217,7 @@ impl Lab {
             let [m1, c2, d0, lv] =
                 [units.m1, units.c2, units.d0, units.lv].map(|var| tape.value(var).data());
             statistics.merge(VALIDATION, m1, c2, d0, lv);
-            let layer = scores.layers[0].unwrap();
+            let layer = scores.outputs[0].unwrap();
             let [mu, logvar] = [layer.mu, layer.logvar].map(|var| tape.value(var).data());
             rows.scan(mu, logvar, [LOGVAR_MIN, LOGVAR_MAX]);
         });

@@ -2,7 +2,8 @@
 
 use crate::support::{self, Data, KEY, normals, scatter, small, wrong_gradients};
 use vdn_autograd::{Noise, Tape};
-use vdn_forecast::{Forecaster, ForecasterConfig, Intervention, LossOptions, LossTerms, Variant};
+use vdn_forecast::{Forecaster, ForecasterConfig, LossOptions, Variant};
+use vdn_model::Intervention;
 use vdn_model::controllers::{
     Goal, LayerControl, LayerControlConfig, PersistenceConfig, PersistenceTarget, Timing,
 };
@@ -12,6 +13,7 @@ use vdn_model::{
     Activation, ArTerm, Bindings, EarlierWindow, Graph, LocalObjective, Mode, ModelError,
     Objective, Parameters, PerLayer,
 };
+use vdn_train::train::Terms;
 
 const ROWS: usize = 3;
 
@@ -31,8 +33,8 @@ fn build(config: ForecasterConfig) -> (Forecaster, Parameters<f64>) {
 
 fn loss<R>(
     (model, parameters): &(Forecaster, Parameters<f64>),
-    options: &LossOptions<'_, f64>,
-    read: impl FnOnce(&Tape<f64>, &LossTerms) -> R,
+    options: &LossOptions<'_>,
+    read: impl FnOnce(&Tape<f64>, &Terms) -> R,
 ) -> Result<R, ModelError> {
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let mut graph = Graph::new(&mut tape, parameters, &mut bindings, Mode::Train, KEY);
@@ -77,7 +79,7 @@ fn every_layer_has_its_own_weight_of_the_kl() {
     let factors = [1.0, 3.0, 0.0];
     let built =
         build(ForecasterConfig { layer_beta: PerLayer::each(&factors).unwrap(), ..config(3) });
-    let read = |tape: &Tape<f64>, terms: &LossTerms| {
+    let read = |tape: &Tape<f64>, terms: &Terms| {
         let scalar = |var| tape.scalar(var).unwrap();
         let sum = |units: vdn_autograd::UnitOutputs| -> f64 {
             let [m2, d0] = [units.m2, units.d0].map(|v| tape.value(v).data());
@@ -85,7 +87,7 @@ fn every_layer_has_its_own_weight_of_the_kl() {
         };
         let kl: Vec<f64> = terms.layers.iter().flatten().map(|layer| sum(layer.units)).collect();
         let all = sum(terms.units.unwrap());
-        (scalar(terms.loss), scalar(terms.nll), kl, scalar(terms.kl.unwrap()), all)
+        (scalar(terms.loss), scalar(terms.score), kl, scalar(terms.kl.unwrap()), all)
     };
     let (total, nll, kl, sum, all) = loss(&built, &LossOptions::default(), read).unwrap();
     assert_eq!(kl.len(), 3);
@@ -237,7 +239,7 @@ fn given_noise_is_that_of_the_first_layer() {
         let noise = Some((7, Noise::Given(eps)));
         let options = LossOptions { noise, ..LossOptions::default() };
         let terms = built.0.loss_with(&mut graph, &data().batch(), &options).unwrap();
-        assert_eq!(tape.shape(terms.layers[1].unwrap().z).dims(), [7, ROWS, 4]);
+        assert_eq!(tape.shape(terms.outputs[1].unwrap().z).dims(), [7, ROWS, 4]);
         tape.scalar(terms.loss).unwrap()
     };
     assert_eq!(run(0.0), run(0.0));
@@ -296,8 +298,8 @@ fn an_autoregressive_penalty_holds_at_any_layer() {
     let earlier = normals(4, ROWS * 8);
     let locals = local_objectives([Some(&first), None, Some(&third)]);
     let options = LossOptions { locals, earlier: Some(&earlier), ..LossOptions::default() };
-    let means = |tape: &Tape<f64>, terms: &LossTerms, layer: usize| {
-        tape.value(terms.layers[layer].unwrap().mu).data().to_vec()
+    let means = |tape: &Tape<f64>, terms: &Terms, layer: usize| {
+        tape.value(terms.outputs[layer].unwrap().mu).data().to_vec()
     };
     let (ars, now) = loss(&built, &options, |tape, terms| {
         let ar = |layer: usize| terms.locals[layer]?.ar.map(|ar| tape.scalar(ar).unwrap());

@@ -1,10 +1,12 @@
 //! Small forecasters and batches for the tests, and the check of whole forecasters' gradients.
 
 use vdn_autograd::{Error, Tape, check_gradients};
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig, Intervention, LossTerms, Prediction};
+use vdn_forecast::{Batch, Forecaster, ForecasterConfig, Prediction};
+use vdn_model::Intervention;
 use vdn_model::{Bindings, Graph, Mode, ModelError, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Tensor};
+use vdn_train::train::Terms;
 
 pub(crate) use crate::numbers::{KEY, normals, scatter};
 
@@ -80,7 +82,7 @@ pub(crate) fn loss<T: Element>(
     parameters: &Parameters<T>,
     data: &Data<T>,
     mode: Mode,
-) -> Result<(Tape<T>, Bindings, LossTerms), ModelError> {
+) -> Result<(Tape<T>, Bindings, Terms), ModelError> {
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let mut graph = Graph::new(&mut tape, parameters, &mut bindings, mode, KEY);
     let terms = model.loss(&mut graph, &data.batch())?;

@@ -72,7 +72,7 @@ fn what_is_validated_and_written_is_the_average() -> Result<(), Failure> {
     load_weights(&mut written, &weights)?;
     assert!(numbers(&written).eq(numbers(&parameters)));
     let windows = &data.splits().validation;
-    let none = vdn_forecast::Intervention::None;
+    let none = vdn_model::Intervention::None;
     let averages = config.train.averages();
     let (summary, _) = evaluate(&model, &parameters, &data, windows, 0, none, averages)?;
     let raw = steps(3, 0.0)?.trained.history[2].validation_mse;

@@ -2,8 +2,9 @@
 
 use vdn_forecast::data::WindowIndex;
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Aggregation, Forecaster, Intervention, Prediction};
+use vdn_forecast::{Aggregation, Forecaster, Prediction};
 use vdn_forecast::{RunConfig, RunDirectory, evaluate_run, train_run, validate};
+use vdn_model::Intervention;
 use vdn_train::metrics::BlockSums;
 use vdn_train::{Averaging, BatchAverages, ControlName, Selection};
 

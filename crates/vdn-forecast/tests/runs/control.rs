@@ -1,8 +1,9 @@
 //! Controllers in training: the AR penalty between windows, compositions, what is restored.
 
 use super::support::{Failure, Run, files, train};
-use vdn_forecast::{RunConfig, Trained};
+use vdn_forecast::RunConfig;
 use vdn_model::controllers::Scope;
+use vdn_train::Trained;
 use vdn_train::{ControlConfig, ControlName, load_control, load_weights};
 
 pub(crate) const SMALL: &str = "[data]\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n[model]\nunits = 16\nhidden = 16\n\

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
-use vdn_forecast::{DataConfig, Judge, RunConfig, RunDirectory, evaluate_run, train_run, validate};
+use vdn_forecast::{DataConfig, RunConfig, RunDirectory, evaluate_run, train_run, validate};
 use vdn_model::diagnostics::{
     CollapseMode, Diagnostics, EpochView, LayerContext, RowCounts, Watch,
 };
 use vdn_model::{Bindings, Graph, Mode, UnitStatistics};
 use vdn_tensor::noise::NoiseKey;
+use vdn_train::Judge;
 use vdn_train::{DiagnosticsConfig, TrainConfig, UnitHistory};
 
 const UNITS: usize = 12;
@@ -177,13 +178,7 @@ fn what_follows_from_the_statistics_costs_little_of_an_epoch() {
     };
     let (current, previous) = (numbers(1, config.input_len), numbers(2, config.input_len));
     let target = numbers(3, config.horizon);
-    let batch = Batch {
-        current: &current,
-        previous: &previous,
-        target: &target,
-        earlier: None,
-        earlier: None,
-    };
+    let batch = Batch { current: &current, previous: &previous, target: &target, earlier: None };
     let (mut tape, mut bindings) = (vdn_autograd::Tape::new(), Bindings::new());
     let seconds = |work: &mut dyn FnMut()| {
         let mut all: Vec<f64> = (0..15)

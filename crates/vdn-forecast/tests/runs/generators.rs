@@ -1,13 +1,13 @@
 //! The generator of a run's noise reaches everything that draws: training, validation, scores, probes.
 
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Forecaster, ForecasterConfig, Intervention, Variant};
-use vdn_forecast::{
-    RunConfig, Trainer, diagnose, forecast, layer_table, layer_use, mean_crps, probe, validate,
-};
+use vdn_forecast::{Forecaster, ForecasterConfig, Variant};
+use vdn_forecast::{RunConfig, forecast, layer_table, layer_use, mean_crps, probe, validate};
+use vdn_model::Intervention;
 use vdn_model::controllers::StackControl;
 use vdn_tensor::noise::Generator;
 use vdn_train::{BatchAverages, DiagnosticsConfig, NoiseSeed};
+use vdn_train::{Trainer, diagnose};
 
 /// The head reads its units from the start: whatever draws shows in the numbers.
 const SMALL: &str = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 24\nhorizon = 4\nmax_train = 64\nmax_validation = 16\n\

@@ -3,11 +3,13 @@
 use vdn_autograd::Tape;
 use vdn_forecast::data::Dataset;
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Batch, Forecaster, Intervention, Prediction};
-use vdn_forecast::{RunConfig, Trainer, layer_table};
+use vdn_forecast::{Batch, Forecaster, Prediction};
+use vdn_forecast::{RunConfig, layer_table};
+use vdn_model::Intervention;
 use vdn_model::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::BatchAverages;
+use vdn_train::Trainer;
 
 fn prepare(model: &str, epochs: usize) -> (Forecaster, Parameters<f64>, Dataset) {
     let text = format!(
@@ -78,13 +80,8 @@ fn the_table_agrees_with_the_parts_it_is_made_of() {
     let mut target = vec![0.0; 80 * spec.horizon];
     data.fill_targets(test, &mut target, |x| x).unwrap();
     let predict = |intervention| -> Prediction {
-        let batch = Batch {
-            current: &windows[0],
-            previous: &windows[1],
-            target: &[],
-            earlier: None,
-            earlier: None,
-        };
+        let batch =
+            Batch { current: &windows[0], previous: &windows[1], target: &[], earlier: None };
         let key = NoiseKey::new(5, 0, u32::MAX - 1).fold_in(0);
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, key);

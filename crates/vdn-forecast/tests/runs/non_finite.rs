@@ -1,10 +1,11 @@
 //! A number that is not finite stops training with operation, layer, unit and step, and leaves weights that can be used.
 
 use vdn_forecast::data::Dataset;
-use vdn_forecast::{DataConfig, Progress, RunConfig, Trainer, validate};
+use vdn_forecast::{DataConfig, RunConfig, validate};
 use vdn_forecast::{Forecaster, ForecasterConfig};
 use vdn_model::Parameters;
 use vdn_train::data::{Table, TableOptions};
+use vdn_train::{Progress, Trainer};
 use vdn_train::{TrainConfig, TrainError};
 
 const UNITS: usize = 12;

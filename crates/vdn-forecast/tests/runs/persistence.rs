@@ -56,19 +56,13 @@ fn the_persistence_is_that_of_posteriors_of_both_windows() -> Result<(), Failure
     let windows = &data.splits().train;
     let (spec, n) = (data.spec(), windows.len());
     assert_eq!((spec.extra_lag, n), (true, 256));
-    let posteriors = |earlier: u32| -> Result<vdn_forecast::Posteriors, Failure> {
+    let posteriors = |earlier: u32| -> Result<vdn_model::diagnostics::Posteriors, Failure> {
         let shifted: Vec<WindowIndex> =
             windows.iter().map(|w| WindowIndex { t: w.t - earlier, ..*w }).collect();
         let (mut current, mut previous) = (vec![0.0_f32; n * 16], vec![0.0_f32; n * 16]);
         data.fill_inputs(&shifted, 0, &mut current, |x| x as f32)?;
         data.fill_inputs(&shifted, 1, &mut previous, |x| x as f32)?;
-        let batch = Batch {
-            current: &current,
-            previous: &previous,
-            target: &[],
-            earlier: None,
-            earlier: None,
-        };
+        let batch = Batch { current: &current, previous: &previous, target: &[], earlier: None };
         Ok(model.posteriors(&parameters, &batch, NoiseKey::new(0, 0, 0), 0)?)
     };
     let (now, before) = (posteriors(0)?, posteriors(spec.stride as u32)?);

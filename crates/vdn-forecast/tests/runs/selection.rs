@@ -24,7 +24,7 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         config.schedule.warmup_steps = 1000;
         let Run { config, data, model, parameters, trained } = train(config, None)?;
         // The history says what it was chosen by: the kept epoch has the first of the least values.
-        let chosen_by = |epoch: &vdn_forecast::Epoch| epoch.selection;
+        let chosen_by = |epoch: &vdn_train::Epoch| epoch.selection;
         let least = trained.history.iter().map(chosen_by).fold(f64::INFINITY, f64::min);
         let first = trained.history.iter().position(|epoch| epoch.selection == least);
         assert_eq!(first, Some(trained.best_epoch - 1));
@@ -32,7 +32,7 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         let averages = config.train.averages();
         let crps = mean_crps(&model, &parameters, &data, windows, 0, averages)?;
         // Two of the other choices are columns beside.
-        let by_hand = |e: &vdn_forecast::Epoch| match config.train.selection {
+        let by_hand = |e: &vdn_train::Epoch| match config.train.selection {
             Selection::Nll => e.validation_nll,
             Selection::Mse => e.validation_mse,
             _ => e.selection,
@@ -45,7 +45,7 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         if text.contains("crps") {
             assert_eq!(least, crps);
             // Alone it is what it is among all metrics.
-            let none = vdn_forecast::Intervention::None;
+            let none = vdn_model::Intervention::None;
             let (summary, _) = evaluate(&model, &parameters, &data, windows, 0, none, averages)?;
             assert!((summary.crps.mean - crps).abs() < 1e-12 * crps);
         }

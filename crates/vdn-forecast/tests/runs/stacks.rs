@@ -197,7 +197,7 @@ fn a_run_of_several_layers_tells_of_every_layer() {
         assert!(worth.kl > 0.0 && worth.kl != own.units.kl);
     }
     let together = found.together.unwrap();
-    let worth = |own: &vdn_forecast::LayerReport| own.units.probe.as_ref().unwrap().layer.kl;
+    let worth = |own: &vdn_train::LayerReport| own.units.probe.as_ref().unwrap().layer.kl;
     let sum: f64 = found.layers.iter().map(worth).sum();
     assert!((together.kl - sum).abs() < 1e-9 && together.value.is_finite());
     // Layers below are worth something else than all together, and swapped they cost something else.
@@ -251,7 +251,7 @@ fn stored_weights_of_a_stack_score_as_the_trained_ones() {
 fn depths_from_one_to_sixteen_train() {
     for depth in [1, 2, 4, 8, 16] {
         let report = train_run(&config(&format!("depth = {depth}\n")), None, |_, progress| {
-            if let vdn_forecast::Progress::Epoch(epoch) = progress {
+            if let vdn_train::Progress::Epoch(epoch) = progress {
                 let numbers = [epoch.loss, epoch.kl, epoch.validation_nll, epoch.rate];
                 assert!(numbers.iter().all(|x| x.is_finite()), "{depth}: {numbers:?}");
                 assert!(epoch.kl > 0.0, "{depth}: {numbers:?}");
@@ -268,7 +268,7 @@ fn families_and_learned_priors_train() {
         for extra in ["", "prior = \"learned\"\ndepth = 2\n", "[control]\nmode = \"rate\"\n"] {
             let config = config(&format!("family = \"{family}\"\n{extra}"));
             let report = train_run(&config, None, |_, progress| {
-                if let vdn_forecast::Progress::Epoch(epoch) = progress {
+                if let vdn_train::Progress::Epoch(epoch) = progress {
                     let sum = epoch.rate + epoch.mismatch;
                     assert!(epoch.kl > 0.0 && sum.is_finite(), "{family} {extra}");
                 }

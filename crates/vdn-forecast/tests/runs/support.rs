@@ -3,8 +3,9 @@
 use std::path::Path;
 use vdn_forecast::Forecaster;
 use vdn_forecast::data::Dataset;
-use vdn_forecast::{Files, RunConfig, Trained, Trainer};
+use vdn_forecast::{Files, RunConfig};
 use vdn_model::Parameters;
+use vdn_train::{Trained, Trainer};
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
 

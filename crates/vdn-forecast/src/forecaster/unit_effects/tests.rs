@@ -98,13 +98,8 @@ fn replacing_one_unit_agrees_with_whole_passes() {
         let (model, parameters) = model(config);
         let (current, previous) = (normals(32, 0), normals(32, 1));
         let target = normals(12, 2);
-        let batch = Batch {
-            current: &current,
-            previous: &previous,
-            target: &target,
-            earlier: None,
-            earlier: None,
-        };
+        let batch =
+            Batch { current: &current, previous: &previous, target: &target, earlier: None };
         let units = [2, 0, 1];
         let probed = (layer, &units[..]);
         let found = model.unit_effects(&parameters, &batch, KEY, SAMPLES, probed).unwrap();
@@ -161,13 +156,7 @@ fn what_has_no_effects_is_refused() {
     let (model, parameters) = model(config());
     let windows = normals(32, 0);
     let target = normals(12, 2);
-    let with = Batch {
-        current: &windows,
-        previous: &windows,
-        target: &target,
-        earlier: None,
-        earlier: None,
-    };
+    let with = Batch { current: &windows, previous: &windows, target: &target, earlier: None };
     let without = Batch { target: &[], ..with };
     let of = |batch: &Batch<'_, f64>, samples, units: &[usize]| {
         let found = model.unit_effects(&parameters, batch, KEY, samples, (0, units));

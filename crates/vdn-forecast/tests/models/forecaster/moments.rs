@@ -2,9 +2,9 @@
 
 use crate::support::{Data, KEY, build_small, normals, predict, scatter, small};
 use vdn_forecast::{
-    Aggregation, Centre, Forecaster, ForecasterConfig, Intervention, OutputNoiseMode, Prediction,
-    Variant,
+    Aggregation, Centre, Forecaster, ForecasterConfig, OutputNoiseMode, Prediction, Variant,
 };
+use vdn_model::Intervention;
 use vdn_model::{Parameters, PerLayer, SigmaMode, UnitFamily};
 
 /// Sets every number of the parameters of this name.

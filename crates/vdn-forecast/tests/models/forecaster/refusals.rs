@@ -1,7 +1,8 @@
 //! What is wrong with weights, configurations and batches is said by name.
 
 use crate::support::{Data, KEY, build_small, loss, predict, small};
-use vdn_forecast::{Aggregation, Forecaster, ForecasterConfig, Intervention, Variant};
+use vdn_forecast::{Aggregation, Forecaster, ForecasterConfig, Variant};
+use vdn_model::Intervention;
 use vdn_model::{Mode, Objective};
 
 #[test]

@@ -3,9 +3,9 @@
 use crate::support::{Data, KEY, build_small as build, loss, predict, scatter, small};
 use vdn_autograd::{Noise, Tape};
 use vdn_forecast::{
-    Aggregation, Centre, Forecaster, ForecasterConfig, Intervention, OutputNoiseMode, Prediction,
-    Variant,
+    Aggregation, Centre, Forecaster, ForecasterConfig, OutputNoiseMode, Prediction, Variant,
 };
+use vdn_model::Intervention;
 use vdn_model::{
     Bindings, Builder, Graph, LayerConfig, Mode, Objective, Parameters, SigmaMode, UnitStatistics,
     VariationalLayer,
@@ -287,7 +287,7 @@ fn objectives_are_the_bounds_they_are_named_after() {
         let (model, parameters) = make(objective);
         let (tape, _, terms) = loss(&model, &parameters, &data, Mode::Evaluate).unwrap();
         let z = tape.value(terms.units.unwrap().z).data().to_vec();
-        let scalars = [terms.loss, terms.nll, terms.kl.unwrap()].map(|v| tape.scalar(v).unwrap());
+        let scalars = [terms.loss, terms.score, terms.kl.unwrap()].map(|v| tape.scalar(v).unwrap());
         (scalars, z)
     };
     let ([vib, nll, kl], z) = value(Objective::Vib);
