@@ -25,13 +25,14 @@ use std::path::{Path, PathBuf};
 use vdn_forecast::data::{Dataset, WindowIndex};
 use vdn_forecast::evaluate::evaluate;
 use vdn_forecast::{Forecaster, Prediction, Variant};
-use vdn_forecast::{RunConfig, block_length, forecast, layer_use, mean_crps, ridge, validate};
-use vdn_model::Intervention;
-use vdn_model::Parameters;
+use vdn_forecast::{RunConfig, forecast, ridge};
+use vdn_model::controllers::StackControl;
+use vdn_model::{Intervention, Parameters};
 use vdn_tensor::parallel::Pool;
+use vdn_train::data::Examples;
 use vdn_train::metrics::{ScoreSettings, Scores, Summary, WindowPrediction};
-use vdn_train::{BatchAverages, ControlName, DiagnosticsConfig};
-use vdn_train::{Judge, Trainer};
+use vdn_train::train::ByOutcomes;
+use vdn_train::{BatchAverages, ControlName, DiagnosticsConfig, Evaluator, Judge};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -145,7 +146,8 @@ impl Job {
                                 config.train.seed = member;
                                 let (model, parameters, _) = trained(&config, &data, true)?;
                                 let test = &data.splits().test;
-                                place.insert(forecast(&model, &parameters, &data, test, member)?);
+                                let evaluator = Evaluator::new(&model, &parameters, &data, member);
+                                place.insert(forecast(&evaluator, test)?);
                             }
                         }
                         let members: Vec<&Vec<Prediction>> = (0..MEMBERS as u64)
@@ -178,17 +180,17 @@ impl Job {
         let (model, parameters, trained) = trained(&config, data, mode == "twin")?;
         let (seed, test) = (config.train.seed, &data.splits().test);
         let windows = &data.splits().validation;
-        let averages = BatchAverages::default();
+        let evaluator = Evaluator::new(&model, &parameters, data, seed);
+        let free = StackControl::default();
         let mut line = [f64::NAN; COLUMNS.len()];
-        let (summary, _) =
-            evaluate(&model, &parameters, data, test, seed, Intervention::None, averages)?;
+        let (summary, _) = evaluate(&evaluator, test, Intervention::None)?;
         put_scores(&mut line, &summary);
         line[18..23].copy_from_slice(&[
             trained.history.len() as f64,
             trained.best_epoch as f64,
             trained.seconds_per_epoch,
-            validate(&model, &parameters, data, windows, seed, averages)?.nll,
-            mean_crps(&model, &parameters, data, windows, seed, averages)?,
+            evaluator.validate(windows, &free)?.score,
+            evaluator.mean_outcome(windows, Intervention::None, |outcome| outcome.crps)?,
         ]);
         if mode == "twin" {
             return Ok(line);
@@ -201,9 +203,9 @@ impl Job {
         let with = config.diagnostics;
         let living =
             |diagnostics: &DiagnosticsConfig, windows: &[WindowIndex]| -> Result<f64, Failure> {
-                let (noise, seen) = (config.train.noise(), &trained.seen);
-                let judge = Judge { noise, averages, diagnostics, control: &control, seen };
-                let found = judge.verdicts(&model, &parameters, data, windows)?;
+                let judge = Judge { diagnostics, control: &control, seen: &trained.seen };
+                let own = Evaluator::new(&model, &parameters, data, config.train.noise());
+                let found = judge.verdicts(&own, windows)?;
                 let living = &found.layers.first().ok_or("the model has no units")?.living;
                 eprintln!("{mode}, seed {seed}, {} windows: {living}", windows.len());
                 Ok(living.share())
@@ -212,8 +214,8 @@ impl Job {
         let clock = std::time::Instant::now();
         let used = [living(&with, windows)?, living(&with, test)?];
         line[23..].copy_from_slice(&[used[0], used[1], clock.elapsed().as_secs_f64()]);
-        let on_test = validate(&model, &parameters, data, test, seed, averages)?;
-        let found = layer_use(&model, &parameters, data, test, seed, None, on_test.kl())?;
+        let on_test = evaluator.validate(test, &free)?;
+        let found = evaluator.layer_use(test, None, on_test.kl())?;
         line[9..18].copy_from_slice(&[
             without,
             on_test.informed(),
@@ -272,7 +274,9 @@ fn trained(
         forecaster.variant = Variant::Twin;
     }
     let (model, mut parameters) = Forecaster::new::<f32>(forecaster, config.train.seed)?;
-    let trained = Trainer::new(config).train(&model, &mut parameters, data, |_| {})?;
+    let trainer = config.trainer();
+    let session = trainer.session(&model, &mut parameters, data)?;
+    let trained = session.with_task(ByOutcomes).run(|_| {})?;
     Ok((model, parameters, trained))
 }
 
@@ -297,7 +301,7 @@ fn put_scores(line: &mut Line, summary: &Summary) {
 fn mixture_of(members: &[&Vec<Prediction>], data: &Dataset) -> Result<Summary, Failure> {
     let test: &[WindowIndex] = &data.splits().test;
     let horizon = data.spec().horizon;
-    let mut scores = Scores::new(ScoreSettings::default(), block_length(data, test))?;
+    let mut scores = Scores::new(ScoreSettings::default(), Examples::<f64>::block(data, test))?;
     let mut target = vec![0.0; test.len() * horizon];
     data.fill_targets(test, &mut target, |y| y)?;
     let mut first = 0;

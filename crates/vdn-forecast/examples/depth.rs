@@ -10,9 +10,10 @@
 //! that overlap.
 
 use vdn_forecast::Forecaster;
-use vdn_forecast::{RunConfig, layer_table};
+use vdn_forecast::RunConfig;
 use vdn_tensor::parallel::Pool;
-use vdn_train::Trainer;
+use vdn_train::Evaluator;
+use vdn_train::train::ByOutcomes;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -35,8 +36,11 @@ fn run(depth: usize, units: usize, epochs: usize, settings: &str) -> Result<(), 
     let data = config.data.dataset(config.data.load_table()?)?;
     let model = config.forecaster()?;
     let (model, mut parameters) = Forecaster::new::<f32>(model, config.train.seed)?;
-    let trained = Trainer::new(&config).train(&model, &mut parameters, &data, |_| {})?;
-    let table = layer_table(&model, &parameters, &data, &data.splits().test, config.train.seed)?;
+    let trainer = config.trainer();
+    let session = trainer.session(&model, &mut parameters, &data)?;
+    let trained = session.with_task(ByOutcomes).run(|_| {})?;
+    let evaluator = Evaluator::new(&model, &parameters, &data, config.train.seed);
+    let table = evaluator.layer_table(&data.splits().test)?;
     let best = &trained.history[trained.best_epoch - 1];
     println!(
         "depth {depth}: {} parameters, best epoch {} of {}, validation NLL {:.4}, {:.1} s per epoch",

@@ -17,11 +17,11 @@ use std::time::Instant;
 use vdn_forecast::Forecaster;
 use vdn_forecast::RunConfig;
 use vdn_forecast::evaluate::evaluate;
-use vdn_model::Intervention;
+use vdn_model::{Intervention, UnitStatistics};
 use vdn_tensor::parallel::Pool;
-use vdn_train::BatchAverages;
 use vdn_train::metrics::PredictiveScore;
-use vdn_train::{Progress, Trainer};
+use vdn_train::train::ByOutcomes;
+use vdn_train::{Evaluator, Progress};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -83,17 +83,18 @@ fn run(text: &str, setting: &Setting, seeds: u64) -> Result<(), Failure> {
         let model = config.forecaster()?;
         let (model, mut parameters) = Forecaster::new::<f32>(model, seed)?;
         let mut last = Instant::now();
-        Trainer::new(&config).train(&model, &mut parameters, &data, |progress| {
+        let trainer = config.trainer();
+        let session = trainer.session(&model, &mut parameters, &data)?;
+        session.with_task(ByOutcomes).run(|progress| {
             if let Progress::Step { .. } = progress {
                 times.push(last.elapsed().as_secs_f64());
             }
             last = Instant::now();
         })?;
-        let (none, averages) = (Intervention::None, BatchAverages::default());
-        let test = &data.splits().test;
-        let (summary, units) = evaluate(&model, &parameters, &data, test, seed, none, averages)?;
+        let evaluator = Evaluator::new(&model, &parameters, &data, seed);
+        let (summary, units) = evaluate(&evaluator, &data.splits().test, Intervention::None)?;
         parameters_used = model.used_parameters(&parameters);
-        let rate = units.map_or(0.0, |units| {
+        let rate = UnitStatistics::joined(&units).map_or(0.0, |units| {
             let rates = units.rate();
             rates.iter().sum::<f64>() / rates.len() as f64
         });

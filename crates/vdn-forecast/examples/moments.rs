@@ -13,7 +13,7 @@ use vdn_model::Intervention;
 use vdn_model::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::metrics::Summary;
-use vdn_train::{TrainError, load_weights};
+use vdn_train::{Evaluator, TrainError, load_weights};
 
 /// Samples of the reference, drawn in so many passes.
 const SAMPLES: usize = 10_000;
@@ -32,22 +32,16 @@ fn main() -> Result<(), TrainError> {
     let (model, mut parameters) = Forecaster::new::<f32>(own, 0)?;
     load_weights(&mut parameters, &run.weights(false))?;
     let scored = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
-    let (test, averages) = (&evenly(&data.splits().test, scored), config.train.averages());
+    let test = &evenly(&data.splits().test, scored);
+    let evaluator = Evaluator::new(&model, &parameters, &data, config.train.noise())
+        .averaging(config.train.averages());
     println!("{} test windows, {} samples", test.len(), own.evaluate_samples);
     for _ in 0..2 {
         let clock = Instant::now();
-        let (by_samples, _) = evaluate(
-            &model,
-            &parameters,
-            &data,
-            test,
-            config.train.noise(),
-            Intervention::None,
-            averages,
-        )?;
+        let (by_samples, _) = evaluate(&evaluator, test, Intervention::None)?;
         say("samples", &by_samples, clock, test.len());
         let clock = Instant::now();
-        let by_moments = evaluate_moments(&model, &parameters, &data, test, averages)?;
+        let by_moments = evaluate_moments(&evaluator, test)?;
         say("moments", &by_moments, clock, test.len());
     }
     passes(&model, &parameters, &data, test)?;

@@ -17,12 +17,13 @@
 use std::path::PathBuf;
 use vdn_forecast::Forecaster;
 use vdn_forecast::data::Dataset;
-use vdn_forecast::{DataConfig, RunConfig, layer_use, probe, validate};
+use vdn_forecast::{DataConfig, RunConfig};
 use vdn_model::Objective;
 use vdn_model::controllers::StackControl;
 use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living};
-use vdn_train::{BatchAverages, ControlConfig, ControlName, DiagnosticsConfig, TrainConfig};
-use vdn_train::{LayerUse, Trainer, diagnose};
+use vdn_train::train::ByOutcomes;
+use vdn_train::{ControlConfig, ControlName, DiagnosticsConfig, TrainConfig};
+use vdn_train::{Evaluator, LayerUse, diagnose};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -115,17 +116,18 @@ fn line(
     (forecaster.units, forecaster.objective, forecaster.beta) = (units, objective, beta);
     let seed = config.train.seed;
     let (model, mut parameters) = Forecaster::new::<f32>(forecaster, seed)?;
-    Trainer::new(config).train(&model, &mut parameters, data, |_| {})?;
+    let trainer = config.trainer();
+    trainer.session(&model, &mut parameters, data)?.with_task(ByOutcomes).run(|_| {})?;
     let test = &data.splits().test;
-    let averages = BatchAverages::default();
-    let evaluation = validate(&model, &parameters, data, test, seed, averages)?;
+    let evaluator = Evaluator::new(&model, &parameters, data, seed);
+    let evaluation = evaluator.validate(test, &StackControl::default())?;
     let layers = diagnose(&model, &evaluation, &StackControl::default())?;
     let diagnostics = layers.first().ok_or("the model has no units")?;
     let budget = config.diagnostics.budget(None, diagnostics.units() * diagnostics.latent_dims)?;
     let living = Living::new(&Evidence::new(diagnostics), &CollapseThresholds::default(), &budget);
-    let found = layer_use(&model, &parameters, data, test, seed, None, diagnostics.total_kl())?;
+    let found = evaluator.layer_use(test, None, diagnostics.total_kl())?;
     let settings = DiagnosticsConfig { windows: 64, ..config.diagnostics };
-    let single = probe(&model, &parameters, data, seed, &settings, &layers)?;
+    let single = evaluator.probe(&data.splits().validation, &settings, &layers)?;
     let single = single.map_or(0, |probe| {
         probe.layers[0].unit_use.with_net_value(0.95).into_iter().filter(|&yes| yes).count()
     });

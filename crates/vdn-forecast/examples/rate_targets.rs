@@ -9,14 +9,13 @@
 //! delete-one jackknifes over ten blocks of consecutive windows. A target is met when the mean over units is within
 //! `0.05 c + 2 SE` and 95 % of the units within `0.2 c + 2 SE` of theirs.
 
-use vdn_forecast::Forecaster;
-use vdn_forecast::data::{Dataset, WindowIndex};
-use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{RunConfig, validate};
-use vdn_model::Intervention;
-use vdn_model::Parameters;
-use vdn_train::Trainer;
-use vdn_train::{BudgetConfig, ControlName, ControllerName, Decay, Schedule, Selection};
+use vdn_forecast::data::WindowIndex;
+use vdn_forecast::evaluate::{ForecastEvaluator, evaluate};
+use vdn_forecast::{Forecaster, RunConfig};
+use vdn_model::controllers::StackControl;
+use vdn_model::{Intervention, UnitStatistics};
+use vdn_train::train::ByOutcomes;
+use vdn_train::{BudgetConfig, ControlName, ControllerName, Decay, Evaluator, Schedule, Selection};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -35,17 +34,13 @@ fn jackknife(without: &[f64]) -> f64 {
 }
 
 fn measure(
-    model: &Forecaster,
-    parameters: &Parameters<f32>,
-    data: &Dataset,
+    evaluator: &ForecastEvaluator<'_, f32>,
     windows: &[WindowIndex],
-    config: &RunConfig,
-    of: fn(&vdn_model::UnitStatistics) -> Vec<f64>,
+    of: fn(&UnitStatistics) -> Vec<f64>,
 ) -> Result<Measured, Failure> {
     let read = |windows: &[WindowIndex]| -> Result<Vec<f64>, Failure> {
-        let averages = config.train.averages();
-        let seen = validate(model, parameters, data, windows, config.train.seed, averages)?;
-        Ok(of(&seen.units.ok_or("a model without units")?))
+        let seen = evaluator.validate(windows, &StackControl::default())?;
+        Ok(of(&seen.units().ok_or("a model without units")?))
     };
     let all = read(windows)?;
     let mut without = Vec::new();
@@ -96,25 +91,22 @@ fn main() -> Result<(), Failure> {
             let data = config.data.dataset(config.data.load_table()?)?;
             let forecaster = config.forecaster()?;
             let (model, mut parameters) = Forecaster::new::<f32>(forecaster, config.train.seed)?;
-            Trainer::new(&config).train(&model, &mut parameters, &data, |_| {})?;
+            let trainer = config.trainer();
+            trainer.session(&model, &mut parameters, &data)?.with_task(ByOutcomes).run(|_| {})?;
+            let evaluator = Evaluator::new(&model, &parameters, &data, config.train.seed)
+                .averaging(config.train.averages());
             let (own, other): (fn(&_) -> _, fn(&_) -> _) = match name {
-                ControllerName::Kl => {
-                    (vdn_model::UnitStatistics::kl, vdn_model::UnitStatistics::rate)
-                }
-                _ => (vdn_model::UnitStatistics::rate, vdn_model::UnitStatistics::kl),
+                ControllerName::Kl => (UnitStatistics::kl, UnitStatistics::rate),
+                _ => (UnitStatistics::rate, UnitStatistics::kl),
             };
             let splits = data.splits();
-            let see = |windows: &[WindowIndex], of| {
-                measure(&model, &parameters, &data, windows, &config, of)
-            };
+            let see = |windows: &[WindowIndex], of| measure(&evaluator, windows, of);
             let met = see(&splits.train, own)?;
             let beside = see(&splits.train, other)?;
-            let mismatch = see(&splits.train, vdn_model::UnitStatistics::mismatch)?;
+            let mismatch = see(&splits.train, UnitStatistics::mismatch)?;
             let test = see(&splits.test, own)?;
             let score = |how| -> Result<f64, Failure> {
-                let averages = config.train.averages();
-                let (summary, _) =
-                    evaluate(&model, &parameters, &data, &splits.test, 0, how, averages)?;
+                let (summary, _) = evaluate(&evaluator, &splits.test, how)?;
                 Ok(summary.crps.mean)
             };
             let (crps, permuted) = (score(Intervention::None)?, score(Intervention::Permute)?);

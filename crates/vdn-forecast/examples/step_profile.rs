@@ -6,6 +6,9 @@
 //!
 //! The shape is that of the reference: L 336, H 96, hidden 256, head hidden 256, N 1024, S 4, batch 256, one deviation
 //! per unit; with a third argument the default configuration. Of each operation the fastest step counts.
+//!
+//! The step is written out here rather than left to the trainer, because its parts are timed one by
+//! one on a tape that measures every operation.
 
 use std::time::{Duration, Instant};
 use vdn_autograd::Tape;
