@@ -76,12 +76,11 @@ impl Training {
             self;
         tape.reset();
         let [current, previous, target] = &*windows;
-        let batch = Batch { current, previous, target, earlier: None };
+        let batch = Batch { current, previous, target, earlier: Some(previous) };
         let key = NoiseKey::new(1, 0, *step);
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
         let options = LossOptions {
             locals: local_objectives([control.as_ref().map(|control| &control.levers().objective)]),
-            earlier: Some(previous),
             ..LossOptions::default()
         };
         let terms = model.loss_with(&mut graph, &batch, &options)?;

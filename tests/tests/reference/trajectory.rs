@@ -319,7 +319,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
     let parts = terms.locals[0].ok_or("no local terms")?;
     let value = |var| tape.scalar(var);
     let (nll, kl) = (value(terms.score)?, value(terms.kl.ok_or("no kl")?)?);
-    let energies = tape.value(terms.units.ok_or("no units")?.m2).data().to_vec();
+    let energies = tape.value(terms.outputs[0].ok_or("no units")?.units.m2).data().to_vec();
     let [low, high] = local.band.as_ref().ok_or("no band")?.bounds.outside(&energies);
     let want = case.output("eval");
     for (name, got) in [

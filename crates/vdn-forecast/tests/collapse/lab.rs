@@ -37,14 +37,14 @@ impl Windows {
         self.current.len() / INPUT
     }
 
-    fn part(&self, rows: std::ops::Range<usize>) -> (Batch<'_, f32>, &[f32]) {
+    fn part(&self, rows: std::ops::Range<usize>) -> Batch<'_, f32> {
         let inputs = rows.start * INPUT..rows.end * INPUT;
-        let batch = Batch {
+        Batch {
             current: &self.current[inputs.clone()],
             previous: &self.previous[inputs.clone()],
             target: &self.target[rows.start * HORIZON..rows.end * HORIZON],
-        };
-        (batch, &self.earlier[inputs])
+            earlier: Some(&self.earlier[inputs]),
+        }
     }
 }
 
@@ -121,7 +121,7 @@ impl Lab {
     pub(crate) fn new(config: ForecasterConfig) -> Self {
         let (model, mut parameters) = Forecaster::new::<f32>(config, 3).unwrap();
         let [train, validation] = windows();
-        let (first, _) = train.part(0..BATCH);
+        let first = train.part(0..BATCH);
         model.initialize(&mut parameters, &first).unwrap();
         let optimizer = AdamW::new(AdamWConfig::default(), &parameters).unwrap();
         let control = LayerControlConfig { beta: config.beta, ..LayerControlConfig::default() };
@@ -148,14 +148,13 @@ impl Lab {
         let mut loss = 0.0;
         for start in (0..self.train.rows()).step_by(BATCH) {
             tape.reset();
-            let (batch, earlier) = self.train.part(start..start + BATCH);
+            let batch = self.train.part(start..start + BATCH);
             let key = NoiseKey::new(3, 0, self.step);
             let mut graph =
                 Graph::new(&mut tape, &self.parameters, &mut bindings, Mode::Train, key);
             let options = LossOptions {
                 locals: local_objectives([Some(&self.control.levers().objective)]),
                 measures: UnitMeasures::PerDimension,
-                earlier: Some(earlier),
                 ..LossOptions::default()
             };
             let terms = self.model.loss_with(&mut graph, &batch, &options).unwrap();
@@ -208,12 +207,12 @@ impl Lab {
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let mut statistics = UnitStatistics::new();
         let mut rows = RowCounts::new(UNITS, self.model.config().latent_dims);
-        let (batch, _) = self.validation.part(0..self.validation.rows());
+        let batch = self.validation.part(0..self.validation.rows());
         tape.no_grad(|tape| {
             let key = NoiseKey::new(3, 0, u32::MAX);
             let mut graph = Graph::new(tape, &self.parameters, &mut bindings, Mode::Evaluate, key);
             let scores = self.model.score_batch(&mut graph, &batch).unwrap();
-            let units = scores.units.unwrap();
+            let units = scores.outputs[0].unwrap().units;
             let [m1, c2, d0, lv] =
                 [units.m1, units.c2, units.d0, units.lv].map(|var| tape.value(var).data());
             statistics.merge(VALIDATION, m1, c2, d0, lv);
@@ -242,11 +241,12 @@ impl Lab {
 
     /// The rate that each unit's mean `STRIDE` rows earlier leaves.
     pub(crate) fn rate_given_past(&self) -> Vec<f64> {
-        let (now, _) = self.validation.part(0..VALIDATION);
+        let now = self.validation.part(0..VALIDATION);
         let before = Batch {
             current: &self.validation.previous,
             previous: &self.validation.earlier,
             target: &[],
+            earlier: None,
         };
         let key = NoiseKey::new(3, 0, 0);
         let [now, before] = [now, before]
@@ -265,7 +265,7 @@ impl Lab {
 
     /// What is read of each unit, with plain standard errors (windows of validation hardly overlap).
     pub(crate) fn unit_use(&self) -> UnitUse {
-        let (batch, _) = self.validation.part(0..VALIDATION);
+        let batch = self.validation.part(0..VALIDATION);
         let units: Vec<usize> = (0..UNITS).collect();
         let key = NoiseKey::new(3, 0, u32::MAX - 1);
         let found = self.model.unit_effects(&self.parameters, &batch, key, 4, (0, &units)).unwrap();

@@ -2,13 +2,13 @@
 
 use crate::support::{self, Data, KEY, normals, scatter, small, wrong_gradients};
 use vdn_autograd::{Noise, Tape};
-use vdn_forecast::{Forecaster, ForecasterConfig, LossOptions, Variant};
+use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossOptions, Variant};
 use vdn_model::Intervention;
 use vdn_model::controllers::{
     Goal, LayerControl, LayerControlConfig, PersistenceConfig, PersistenceTarget, Timing,
 };
 use vdn_model::objective::local_objectives;
-use vdn_model::units::{non_finite_report, unit_of_parameter};
+use vdn_model::units::{all_units, non_finite_report, unit_of_parameter};
 use vdn_model::{
     Activation, ArTerm, Bindings, EarlierWindow, Graph, LocalObjective, Mode, ModelError,
     Objective, Parameters, PerLayer,
@@ -32,14 +32,23 @@ fn build(config: ForecasterConfig) -> (Forecaster, Parameters<f64>) {
 }
 
 fn loss<R>(
-    (model, parameters): &(Forecaster, Parameters<f64>),
+    built: &(Forecaster, Parameters<f64>),
     options: &LossOptions<'_>,
-    read: impl FnOnce(&Tape<f64>, &Terms) -> R,
+    read: impl FnOnce(&mut Tape<f64>, &Terms) -> R,
+) -> Result<R, ModelError> {
+    loss_of(built, &data().batch(), options, read)
+}
+
+fn loss_of<R>(
+    (model, parameters): &(Forecaster, Parameters<f64>),
+    batch: &Batch<'_, f64>,
+    options: &LossOptions<'_>,
+    read: impl FnOnce(&mut Tape<f64>, &Terms) -> R,
 ) -> Result<R, ModelError> {
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let mut graph = Graph::new(&mut tape, parameters, &mut bindings, Mode::Train, KEY);
-    let terms = model.loss_with(&mut graph, &data().batch(), options)?;
-    Ok(read(&tape, &terms))
+    let terms = model.loss_with(&mut graph, batch, options)?;
+    Ok(read(&mut tape, &terms))
 }
 
 #[test]
@@ -79,14 +88,15 @@ fn every_layer_has_its_own_weight_of_the_kl() {
     let factors = [1.0, 3.0, 0.0];
     let built =
         build(ForecasterConfig { layer_beta: PerLayer::each(&factors).unwrap(), ..config(3) });
-    let read = |tape: &Tape<f64>, terms: &Terms| {
+    let read = |tape: &mut Tape<f64>, terms: &Terms| {
+        let joined = all_units(tape, &terms.outputs).unwrap().unwrap();
         let scalar = |var| tape.scalar(var).unwrap();
         let sum = |units: vdn_autograd::UnitOutputs| -> f64 {
             let [m2, d0] = [units.m2, units.d0].map(|v| tape.value(v).data());
             m2.iter().zip(d0).map(|(m2, d0)| 0.5 * (m2 + d0)).sum()
         };
-        let kl: Vec<f64> = terms.layers.iter().flatten().map(|layer| sum(layer.units)).collect();
-        let all = sum(terms.units.unwrap());
+        let kl: Vec<f64> = terms.outputs.iter().flatten().map(|layer| sum(layer.units)).collect();
+        let all = sum(joined);
         (scalar(terms.loss), scalar(terms.score), kl, scalar(terms.kl.unwrap()), all)
     };
     let (total, nll, kl, sum, all) = loss(&built, &LossOptions::default(), read).unwrap();
@@ -138,7 +148,7 @@ fn the_importance_weights_of_a_path_multiply() {
     });
     let value = loss(&built, &LossOptions::default(), |tape, terms| {
         let mut ratio = [0.0; ROWS];
-        for layer in terms.layers.iter().flatten() {
+        for layer in terms.outputs.iter().flatten() {
             let [z, mu, logvar] =
                 [layer.units.z, layer.mu, layer.logvar].map(|v| tape.value(v).data());
             for i in 0..z.len() {
@@ -297,18 +307,20 @@ fn an_autoregressive_penalty_holds_at_any_layer() {
     let (first, third) = (with(0.9), with(0.4));
     let earlier = normals(4, ROWS * 8);
     let locals = local_objectives([Some(&first), None, Some(&third)]);
-    let options = LossOptions { locals, earlier: Some(&earlier), ..LossOptions::default() };
+    let options = LossOptions { locals, ..LossOptions::default() };
     let means = |tape: &Tape<f64>, terms: &Terms, layer: usize| {
         tape.value(terms.outputs[layer].unwrap().mu).data().to_vec()
     };
-    let (ars, now) = loss(&built, &options, |tape, terms| {
+    let data = data();
+    let batch = Batch { earlier: Some(&earlier), ..data.batch() };
+    let (ars, now) = loss_of(&built, &batch, &options, |tape, terms| {
         let ar = |layer: usize| terms.locals[layer]?.ar.map(|ar| tape.scalar(ar).unwrap());
         ([0, 1, 2].map(ar), [0, 2].map(|layer| means(tape, terms, layer)))
     })
     .unwrap();
     assert!(ars[1].is_none(), "a penalty that nobody asked for");
     // The same noise, the windows before.
-    let Data { previous: current, target, .. } = data();
+    let Data { previous: current, target, .. } = data.clone();
     let before = Data { current, previous: earlier.clone(), target };
     let (tape, _, terms) = support::loss(&built.0, &built.1, &before, Mode::Train).unwrap();
     for (now, (layer, phi)) in now.iter().zip([(0, 0.9), (2, 0.4)]) {

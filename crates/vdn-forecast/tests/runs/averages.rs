@@ -1,10 +1,11 @@
 //! The moving average of the weights.
 
 use super::control::SMALL;
-use super::support::{Failure, Run, files, refusal, train};
+use super::support::{Failure, Run, refusal, train};
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Files, RunDirectory, mean_crps, report_run, train_run};
-use vdn_model::Parameters;
+use vdn_forecast::{RunDirectory, report_run, train_run};
+use vdn_model::{Intervention, Parameters};
+use vdn_train::run::RunFiles;
 use vdn_train::{Selection, WeightAverage, load_weights};
 
 /// A run of so many steps, each of all windows, whose last weights are kept.
@@ -12,7 +13,7 @@ fn steps(epochs: usize, decay: f64) -> Result<Run, Failure> {
     steps_into(epochs, decay, None)
 }
 
-fn steps_into(epochs: usize, decay: f64, files: Option<Files>) -> Result<Run, Failure> {
+fn steps_into(epochs: usize, decay: f64, files: Option<RunFiles>) -> Result<Run, Failure> {
     let mut config = super::support::config(SMALL, "")?;
     config.train.epochs = epochs;
     config.train.batch = 1 << 12;
@@ -65,18 +66,16 @@ fn what_is_kept_is_the_average_and_training_does_not_see_it() -> Result<(), Fail
 #[test]
 fn what_is_validated_and_written_is_the_average() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
-    let files = files(directory.path());
-    let weights = files.weights.clone();
-    let Run { config, data, model, parameters, trained } = steps_into(3, 0.9, Some(files))?;
+    let files = RunFiles::open(directory.path())?;
+    let weights = files.weights();
+    let run = steps_into(3, 0.9, Some(files))?;
     let mut written = steps(1, 0.0)?.parameters;
     load_weights(&mut written, &weights)?;
-    assert!(numbers(&written).eq(numbers(&parameters)));
-    let windows = &data.splits().validation;
-    let none = vdn_model::Intervention::None;
-    let averages = config.train.averages();
-    let (summary, _) = evaluate(&model, &parameters, &data, windows, 0, none, averages)?;
-    let raw = steps(3, 0.0)?.trained.history[2].validation_mse;
-    let found = trained.history[2].validation_mse;
+    assert!(numbers(&written).eq(numbers(&run.parameters)));
+    let windows = &run.data.splits().validation;
+    let (summary, _) = evaluate(&run.scores(), windows, Intervention::None)?;
+    let mse = |run: &Run| run.trained.history[2].validation_mse.ok_or("no squared error");
+    let (raw, found) = (mse(&steps(3, 0.0)?)?, mse(&run)?);
     // The same sums in another order, in single precision; those of the last weights are others.
     let near = |mse: f64| (summary.mse.mean - mse).abs() < 1e-6 * mse;
     assert!(near(found) && !near(raw), "{} {found} {raw}", summary.mse.mean);
@@ -114,11 +113,11 @@ fn the_best_average_is_kept() -> Result<(), Failure> {
     config.schedule.warmup_steps = 1000;
     config.train.epochs = 8;
     config.train.ema_decay = 0.9;
-    let Run { config, data, model, parameters, trained } = train(config, None)?;
-    let best = trained.best_epoch;
+    let run = train(config, None)?;
+    let (trained, best) = (&run.trained, run.trained.best_epoch);
     assert!(best < trained.history.len(), "the best epoch is the last one");
-    let windows = &data.splits().validation;
-    let crps = mean_crps(&model, &parameters, &data, windows, 0, config.train.averages())?;
+    let windows = &run.data.splits().validation;
+    let crps = run.scores().mean_outcome(windows, Intervention::None, |outcome| outcome.crps)?;
     assert_eq!(crps, trained.history[best - 1].selection);
     Ok(())
 }

@@ -3,10 +3,11 @@
 use vdn_forecast::data::WindowIndex;
 use vdn_forecast::evaluate::evaluate;
 use vdn_forecast::{Aggregation, Forecaster, Prediction};
-use vdn_forecast::{RunConfig, RunDirectory, evaluate_run, train_run, validate};
+use vdn_forecast::{RunConfig, RunDirectory, evaluate_run, train_run};
 use vdn_model::Intervention;
+use vdn_model::controllers::StackControl;
 use vdn_train::metrics::BlockSums;
-use vdn_train::{Averaging, BatchAverages, ControlName, Selection};
+use vdn_train::{Averaging, BatchAverages, ControlName, Evaluator, Selection};
 
 fn resolved(text: &str) -> RunConfig {
     let config = RunConfig::from_toml(text).unwrap();
@@ -102,7 +103,14 @@ fn an_old_run_directory_scores_as_before() {
     };
     assert_eq!(scores(&evaluate_run(&run).unwrap()), scores(&trained));
     std::fs::write(run.file("config.toml"), GIVEN).unwrap();
+    let error = evaluate_run(&run).unwrap_err().to_string();
+    assert!(error.contains("config.toml: is not that of epoch 1 of this run"), "{error}");
+    super::support::restamp(&run, "config.toml").unwrap();
     assert_eq!(scores(&evaluate_run(&run).unwrap()), scores(&trained));
+    // Files that nothing vouches for are of no use.
+    std::fs::remove_file(run.file("manifest.json")).unwrap();
+    let error = evaluate_run(&run).unwrap_err().to_string();
+    assert!(error.contains("manifest.json: it was written by an older version"), "{error}");
 }
 
 #[test]
@@ -144,10 +152,11 @@ fn scores_and_validation_average_batches_where_that_is_asked_for() {
     let (model, parameters) = Forecaster::new::<f32>(model, 3).unwrap();
     let windows = &data.splits().validation[..6];
     let score = |windows: &[WindowIndex], averages| {
-        let (summary, _) =
-            evaluate(&model, &parameters, &data, windows, 0, Intervention::None, averages).unwrap();
-        let quick = validate(&model, &parameters, &data, windows, 0, averages).unwrap();
-        [summary.mse.mean, summary.mae.mean, summary.nll_marginal.mean, quick.nll, quick.mse]
+        let evaluator = Evaluator::new(&model, &parameters, &data, 0).averaging(averages);
+        let (summary, _) = evaluate(&evaluator, windows, Intervention::None).unwrap();
+        let quick = evaluator.validate(windows, &StackControl::default()).unwrap();
+        let mse = quick.mse.unwrap();
+        [summary.mse.mean, summary.mae.mean, summary.nll_marginal.mean, quick.score, mse]
     };
     let by_windows = BatchAverages { weigh: Averaging::Windows, batch: 4 };
     let by_batches = BatchAverages { weigh: Averaging::Batches, batch: 4 };

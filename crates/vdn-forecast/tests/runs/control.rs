@@ -1,9 +1,10 @@
 //! Controllers in training: the AR penalty between windows, compositions, what is restored.
 
-use super::support::{Failure, Run, files, train};
+use super::support::{Failure, Run, train};
 use vdn_forecast::RunConfig;
 use vdn_model::controllers::Scope;
 use vdn_train::Trained;
+use vdn_train::run::RunFiles;
 use vdn_train::{ControlConfig, ControlName, load_control, load_weights};
 
 pub(crate) const SMALL: &str = "[data]\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n[model]\nunits = 16\nhidden = 16\n\
@@ -96,7 +97,7 @@ fn the_penalty_acts_on_the_means() -> Result<(), Failure> {
 fn the_state_belongs_to_the_best_weights_and_is_restored_from_disk() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let path = |name: &str| directory.path().join(name);
-    let files = files(directory.path());
+    let files = RunFiles::open(directory.path())?;
     let text =
         "[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n[control.ar]\nramp_steps = 0\n";
     // A learning rate that rises from next to nothing until it is far too high: the last epoch is never the best.

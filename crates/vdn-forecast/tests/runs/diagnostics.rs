@@ -2,13 +2,13 @@
 
 use std::path::Path;
 use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
-use vdn_forecast::{DataConfig, RunConfig, RunDirectory, evaluate_run, train_run, validate};
+use vdn_forecast::{DataConfig, RunConfig, RunDirectory, evaluate_run, train_run};
 use vdn_model::diagnostics::{
     CollapseMode, Diagnostics, EpochView, LayerContext, RowCounts, Watch,
 };
 use vdn_model::{Bindings, Graph, Mode, UnitStatistics};
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::Judge;
+use vdn_train::{Evaluator, Judge};
 use vdn_train::{DiagnosticsConfig, TrainConfig, UnitHistory};
 
 const UNITS: usize = 12;
@@ -137,16 +137,12 @@ fn the_verdict_with_interventions_is_there_for_any_windows() {
     let control = config.control.build(&model.config().controlled_layers(), false).unwrap();
     let without = DiagnosticsConfig { windows: 0, ..config.diagnostics };
     let splits = data.splits();
+    let evaluator = Evaluator::new(&model, &parameters, &data, config.train.noise())
+        .averaging(config.train.averages());
     for windows in [&splits.validation, &splits.test] {
         let verdict = |diagnostics: &DiagnosticsConfig| {
-            let judge = Judge {
-                noise: config.train.noise(),
-                averages: config.train.averages(),
-                diagnostics,
-                control: &control,
-                seen: &[],
-            };
-            judge.verdicts(&model, &parameters, &data, windows).unwrap()
+            let judge = Judge { diagnostics, control: &control, seen: &[] };
+            judge.verdicts(&evaluator, windows).unwrap()
         };
         let (with, without) = (verdict(&config.diagnostics), verdict(&without));
         assert!(without.together.is_none() && without.layers[0].probe.is_none());
@@ -155,7 +151,7 @@ fn the_verdict_with_interventions_is_there_for_any_windows() {
         let probe = with.layers[0].probe.as_ref().unwrap();
         assert_eq!((probe.windows, probe.unit_use.units.len()), (16, UNITS));
         // All that is judged is of these windows.
-        let seen = validate(&model, &parameters, &data, windows, 0, config.train.averages());
+        let seen = evaluator.validate(windows, &control);
         let rates = seen.unwrap().layers[0].statistics.rate();
         let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
         let (judged, seen) = (mean(&with.layers[0].diagnostics.rate), mean(&rates));
@@ -204,7 +200,7 @@ fn what_follows_from_the_statistics_costs_little_of_an_epoch() {
         tape.no_grad(|tape| {
             let key = NoiseKey::new(1, 0, 2);
             let mut graph = Graph::new(tape, &parameters, &mut bindings, Mode::Evaluate, key);
-            let layer = model.score_batch(&mut graph, &batch).unwrap().layers[0].unwrap();
+            let layer = model.score_batch(&mut graph, &batch).unwrap().outputs[0].unwrap();
             let value = |var| tape.value(var).data().to_vec();
             posteriors = Some([value(layer.mu), value(layer.logvar)]);
         });

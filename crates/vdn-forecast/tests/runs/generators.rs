@@ -2,12 +2,13 @@
 
 use vdn_forecast::evaluate::evaluate;
 use vdn_forecast::{Forecaster, ForecasterConfig, Variant};
-use vdn_forecast::{RunConfig, forecast, layer_table, layer_use, mean_crps, probe, validate};
+use vdn_forecast::{RunConfig, forecast};
 use vdn_model::Intervention;
 use vdn_model::controllers::StackControl;
 use vdn_tensor::noise::Generator;
-use vdn_train::{BatchAverages, DiagnosticsConfig, NoiseSeed};
-use vdn_train::{Trainer, diagnose};
+use vdn_train::train::ByOutcomes;
+use vdn_train::units::Outcome;
+use vdn_train::{BatchAverages, DiagnosticsConfig, Evaluator, NoiseSeed, diagnose};
 
 /// The head reads its units from the start: whatever draws shows in the numbers.
 const SMALL: &str = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 24\nhorizon = 4\nmax_train = 64\nmax_validation = 16\n\
@@ -28,67 +29,67 @@ fn every_score_draws_from_the_generator_that_it_is_given() {
     let pairs = BatchAverages { batch: 2, ..BatchAverages::default() };
     let twin = ForecasterConfig { variant: Variant::Twin, ..*model.config() };
     let (twin, twin_parameters) = Forecaster::new::<f32>(twin, 3).unwrap();
-    let (windows, averages) = (&data.splits().test, BatchAverages::default());
-    let validation = validate(&model, &parameters, &data, windows, 3, averages).unwrap();
-    let layers = diagnose(&model, &validation, &StackControl::default()).unwrap();
+    let (windows, control) = (&data.splits().test, StackControl::default());
+    let of = |noise: NoiseSeed| Evaluator::new(&model, &parameters, &data, noise);
+    let validation = of(3.into()).validate(windows, &control).unwrap();
+    let layers = diagnose::<f32, _>(&model, &validation, &control).unwrap();
     let settings = DiagnosticsConfig { windows: 8, ..DiagnosticsConfig::default() };
     type Score<'a> = (&'static str, Box<dyn Fn(NoiseSeed) -> Vec<f64> + 'a>);
     let scores: [Score<'_>; 8] = [
         (
             "evaluate",
             Box::new(|noise| {
-                let none = Intervention::None;
-                let found = evaluate(&model, &parameters, &data, windows, noise, none, averages);
+                let found = evaluate(&of(noise), windows, Intervention::None);
                 vec![found.unwrap().0.crps.mean]
             }),
         ),
         (
             "the order of swapped windows",
             Box::new(|noise| {
-                let swap = Intervention::Permute;
-                let found = evaluate(&twin, &twin_parameters, &data, windows, noise, swap, pairs);
+                let own = Evaluator::new(&twin, &twin_parameters, &data, noise).averaging(pairs);
+                let found = evaluate(&own, windows, Intervention::Permute);
                 vec![found.unwrap().0.crps.mean]
             }),
         ),
         (
             "validate",
             Box::new(|noise| {
-                let found = validate(&model, &parameters, &data, windows, noise, averages).unwrap();
-                vec![found.nll]
+                vec![of(noise).validate(windows, &control).unwrap().score]
             }),
         ),
         (
-            "mean_crps",
+            "mean_outcome",
             Box::new(|noise| {
-                vec![mean_crps(&model, &parameters, &data, windows, noise, averages).unwrap()]
+                let crps = |outcome: &Outcome| outcome.crps;
+                vec![of(noise).mean_outcome(windows, Intervention::None, crps).unwrap()]
             }),
         ),
         (
             "forecast",
             Box::new(|noise| {
-                let found = forecast(&model, &parameters, &data, windows, noise).unwrap();
+                let found = forecast(&of(noise), windows).unwrap();
                 found.iter().flat_map(|prediction| prediction.means.clone()).collect()
             }),
         ),
         (
             "layer_use",
             Box::new(|noise| {
-                let found =
-                    layer_use(&model, &parameters, &data, windows, noise, None, 1.0).unwrap();
+                let found = of(noise).layer_use(windows, None, 1.0).unwrap();
                 vec![found.likelihood, found.prior_likelihood, found.crps, found.crps_permuted]
             }),
         ),
         (
             "probe",
             Box::new(|noise| {
-                let found = probe(&model, &parameters, &data, noise, &settings, &layers).unwrap();
+                let validation = &data.splits().validation;
+                let found = of(noise).probe(validation, &settings, &layers).unwrap();
                 found.unwrap().layers.remove(0).unit_use.value
             }),
         ),
         (
             "layer_table",
             Box::new(|noise| {
-                let found = layer_table(&model, &parameters, &data, windows, noise).unwrap();
+                let found = of(noise).layer_table(windows).unwrap();
                 vec![found.log_likelihood.mean, found.value.mean]
             }),
         ),
@@ -112,7 +113,9 @@ fn training_draws_from_the_generator_of_the_run() {
         let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
         let model = config.forecaster().unwrap();
         let (model, mut parameters) = Forecaster::new::<f32>(model, config.train.seed).unwrap();
-        let trained = Trainer::new(&config).train(&model, &mut parameters, &data, |_| {}).unwrap();
+        let trainer = config.trainer();
+        let session = trainer.session(&model, &mut parameters, &data).unwrap();
+        let trained = session.with_task(ByOutcomes).run(|_| {}).unwrap();
         trained.history.iter().flat_map(|epoch| [epoch.loss, epoch.validation_nll]).collect()
     };
     let default = losses("");

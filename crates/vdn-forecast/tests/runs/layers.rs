@@ -3,13 +3,12 @@
 use vdn_autograd::Tape;
 use vdn_forecast::data::Dataset;
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Batch, Forecaster, Prediction};
-use vdn_forecast::{RunConfig, layer_table};
+use vdn_forecast::{Batch, Forecaster, Prediction, RunConfig};
 use vdn_model::Intervention;
-use vdn_model::{Bindings, Graph, Mode, Parameters};
+use vdn_model::{Bindings, Graph, Mode, Parameters, UnitStatistics};
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::BatchAverages;
-use vdn_train::Trainer;
+use vdn_train::Evaluator;
+use vdn_train::train::ByOutcomes;
 
 fn prepare(model: &str, epochs: usize) -> (Forecaster, Parameters<f64>, Dataset) {
     let text = format!(
@@ -22,7 +21,9 @@ fn prepare(model: &str, epochs: usize) -> (Forecaster, Parameters<f64>, Dataset)
     let own = config.forecaster().unwrap();
     let (model, mut parameters) = Forecaster::new::<f64>(own, 1).unwrap();
     if epochs > 0 {
-        Trainer::new(&config).train(&model, &mut parameters, &data, |_| {}).unwrap();
+        let trainer = config.trainer();
+        let session = trainer.session(&model, &mut parameters, &data).unwrap();
+        session.with_task(ByOutcomes).run(|_| {}).unwrap();
     }
     (model, parameters, data)
 }
@@ -31,7 +32,8 @@ fn prepare(model: &str, epochs: usize) -> (Forecaster, Parameters<f64>, Dataset)
 #[test]
 fn layers_that_nothing_reads_are_worth_minus_their_kl() {
     let (model, parameters, data) = prepare("depth = 3\n", 0);
-    let table = layer_table(&model, &parameters, &data, &data.splits().test, 5).unwrap();
+    let evaluator = Evaluator::new(&model, &parameters, &data, 5);
+    let table = evaluator.layer_table(&data.splits().test).unwrap();
     assert_eq!(table.rows.len(), 3);
     for row in &table.rows {
         assert_eq!((row.value.mean, row.value.standard_error), (0.0, Some(0.0)), "{row:?}");
@@ -46,15 +48,14 @@ fn the_table_agrees_with_the_parts_it_is_made_of() {
     let (model, parameters, data) =
         prepare("widths = [12, 6]\nresidual = true\ndistributional_fraction = [1.0, 0.5]\n", 2);
     let test = &data.splits().test;
-    let table = layer_table(&model, &parameters, &data, test, 5).unwrap();
+    let evaluator = Evaluator::new(&model, &parameters, &data, 5);
+    let table = evaluator.layer_table(test).unwrap();
     let counts: Vec<_> = table.rows.iter().map(|r| (r.layer, r.units, r.distributional)).collect();
-    assert_eq!(counts, [(1, 12, 12), (2, 6, 3)]);
+    assert_eq!(counts, [(0, 12, 12), (1, 6, 3)]);
     // The KL by windows is the KL by statistics.
-    let none = Intervention::None;
-    let averages = BatchAverages::default();
-    let (_, units) = evaluate(&model, &parameters, &data, test, 5, none, averages).unwrap();
-    let units = units.unwrap();
-    let by_statistics: f64 = units.kl().iter().sum();
+    let (_, units) = evaluate(&evaluator, test, Intervention::None).unwrap();
+    assert_eq!(units.iter().map(UnitStatistics::dims).collect::<Vec<_>>(), [12, 3]);
+    let by_statistics: f64 = units.iter().flat_map(UnitStatistics::kl).sum();
     // Two ways to sum some hundred thousand positive numbers of size 1 in double precision.
     assert!(
         (table.kl.mean / by_statistics - 1.0).abs() < 1e-12,
@@ -64,8 +65,8 @@ fn the_table_agrees_with_the_parts_it_is_made_of() {
     let split: f64 = table.rows.iter().map(|row| row.kl.mean).sum();
     assert!((table.kl.mean / split - 1.0).abs() < 1e-12);
     let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
-    assert!((table.rows[0].rate - mean(&units.rate()[..12])).abs() < 1e-12);
-    assert!((table.rows[1].energy - mean(&units.energy()[12..])).abs() < 1e-12);
+    assert!((table.rows[0].rate - mean(&units[0].rate())).abs() < 1e-12);
+    assert!((table.rows[1].energy - mean(&units[1].energy())).abs() < 1e-12);
     for row in &table.rows {
         assert!((row.net.mean - row.value.mean + row.kl.mean).abs() < 1e-12, "{row:?}");
         assert!(row.value.mean != 0.0, "{row:?}");
@@ -110,6 +111,7 @@ fn the_table_agrees_with_the_parts_it_is_made_of() {
 #[test]
 fn a_model_without_distributions_has_no_table() {
     let (model, parameters, data) = prepare("distributional_fraction = 0.0\n", 0);
-    let error = layer_table(&model, &parameters, &data, &data.splits().test, 5).unwrap_err();
+    let evaluator = Evaluator::new(&model, &parameters, &data, 5);
+    let error = evaluator.layer_table(&data.splits().test).unwrap_err();
     assert!(error.to_string().contains("no unit"), "{error}");
 }

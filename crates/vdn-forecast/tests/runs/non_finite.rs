@@ -1,11 +1,13 @@
 //! A number that is not finite stops training with operation, layer, unit and step, and leaves weights that can be used.
 
 use vdn_forecast::data::Dataset;
-use vdn_forecast::{DataConfig, RunConfig, validate};
+use vdn_forecast::{DataConfig, RunConfig};
 use vdn_forecast::{Forecaster, ForecasterConfig};
 use vdn_model::Parameters;
+use vdn_model::controllers::StackControl;
 use vdn_train::data::{Table, TableOptions};
-use vdn_train::{Progress, Trainer};
+use vdn_train::train::ByOutcomes;
+use vdn_train::{Evaluator, Progress, Trained, Trainer};
 use vdn_train::{TrainConfig, TrainError};
 
 const UNITS: usize = 12;
@@ -39,7 +41,17 @@ fn model() -> (Forecaster, Parameters<f32>) {
 
 fn trainer(learning_rate: f64) -> Trainer {
     let train = TrainConfig { batch: 16, epochs: 2, learning_rate, ..TrainConfig::default() };
-    Trainer::new(&RunConfig { train, ..RunConfig::default() })
+    RunConfig { train, ..RunConfig::default() }.trainer()
+}
+
+fn train(
+    trainer: &Trainer,
+    model: &Forecaster,
+    parameters: &mut Parameters<f32>,
+    progress: impl FnMut(Progress<'_>),
+) -> Result<Trained, TrainError> {
+    let data = dataset();
+    trainer.session(model, parameters, &data)?.with_task(ByOutcomes).run(progress)
 }
 
 /// The message that training ends with when `value` stands in the unit's rows of this parameter.
@@ -49,7 +61,7 @@ fn planted(name: &str, value: f32) -> String {
     let data = parameters.data_mut(id.index());
     let rows = data.len() / UNITS;
     data[UNIT * rows..][..rows].fill(value);
-    let error = trainer(1e-3).train(&model, &mut parameters, &dataset(), |_| {}).unwrap_err();
+    let error = train(&trainer(1e-3), &model, &mut parameters, |_| {}).unwrap_err();
     assert!(matches!(error, TrainError::NonFinite { step: 0, .. }), "{error:?}");
     error.to_string()
 }
@@ -80,9 +92,9 @@ fn the_step_is_the_one_that_failed_and_the_best_weights_are_left() {
     // One epoch of small steps, then one step that is far too large.
     let mut trainer = trainer(1e-3);
     trainer.train.epochs = 1;
-    trainer.train(&model, &mut parameters, &data, |_| {}).unwrap();
+    train(&trainer, &model, &mut parameters, |_| {}).unwrap();
     trainer.train.learning_rate = 1e30;
-    let error = trainer.train(&model, &mut parameters, &data, |_| {}).unwrap_err();
+    let error = train(&trainer, &model, &mut parameters, |_| {}).unwrap_err();
     let TrainError::NonFinite { step, .. } = &error else { panic!("{error}") };
     // The first step is made, what follows cannot be computed.
     assert_eq!(*step, 1, "{error}");
@@ -94,7 +106,7 @@ fn the_step_is_the_one_that_failed_and_the_best_weights_are_left() {
     let mut trainer = self::trainer(1e-3);
     trainer.optimizer.weight_decay = 21e3;
     let mut epochs = 0;
-    let result = trainer.train(&model, &mut parameters, &data, |event| {
+    let result = train(&trainer, &model, &mut parameters, |event| {
         epochs += usize::from(matches!(event, Progress::Epoch(_)));
     });
     let error = result.unwrap_err();
@@ -103,8 +115,9 @@ fn the_step_is_the_one_that_failed_and_the_best_weights_are_left() {
     assert!(error.to_string().contains("the norm of all gradients together overflows"), "{error}");
     println!("{error}");
     let windows = &data.splits().validation;
-    let left = validate(&model, &parameters, &data, windows, 0, trainer.train.averages()).unwrap();
-    assert!(left.nll.is_finite());
+    let left = Evaluator::new(&model, &parameters, &data, 0).averaging(trainer.train.averages());
+    let left = left.validate(windows, &StackControl::default()).unwrap();
+    assert!(left.score.is_finite());
 }
 
 #[test]
@@ -116,7 +129,7 @@ fn a_gradient_that_overflows_is_reported_with_parameter_and_unit() {
     let (model, _) = Forecaster::new::<f32>(config, 0).unwrap();
     let id = parameters.find("neuron.log_sigma_layer.bias").unwrap();
     parameters.data_mut(id.index())[2 * UNIT..][..2].fill(9_f32.ln());
-    let result = trainer(1e-3).train(&model, &mut parameters, &dataset(), |_| {});
+    let result = train(&trainer(1e-3), &model, &mut parameters, |_| {});
     let message = result.unwrap_err().to_string();
     println!("{message}");
     for part in ["step 0: ", "overflows", "neuron.log_sigma_layer.", &format!("unit {UNIT}")] {
@@ -152,6 +165,8 @@ fn data_too_large_to_compute_with_are_refused_before_training() {
     let data = load(190, "1e15").unwrap();
     let (model, parameters) = model();
     let averages = trainer(1e-3).train.averages();
-    let found = validate(&model, &parameters, &data, &data.splits().test, 0, averages).unwrap();
-    assert!(found.nll.is_finite() && found.mse.is_finite(), "{found:?}");
+    let evaluator = Evaluator::new(&model, &parameters, &data, 0).averaging(averages);
+    let found = evaluator.validate(&data.splits().test, &StackControl::default()).unwrap();
+    let mse = found.mse.expect("a squared error");
+    assert!(found.score.is_finite() && mse.is_finite(), "{found:?}");
 }

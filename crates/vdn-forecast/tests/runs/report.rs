@@ -1,6 +1,6 @@
 //! What the page of a run says of energies and bands.
 
-use crate::support::{Failure, config};
+use crate::support::{Failure, config, restamp};
 use std::path::Path;
 use vdn_forecast::{RunDirectory, report_run, train_run};
 use vdn_model::controllers::{BandConfig, BandShape, EnergyBand, SingleUnit};
@@ -142,6 +142,7 @@ fn a_run_that_did_not_record_its_bands_is_read_and_says_so() -> Result<(), Failu
     old.extend(header.as_bytes());
     data.chunks(11 * UNITS * 4).for_each(|epoch| old.extend(&epoch[..9 * UNITS * 4]));
     std::fs::write(&file, old)?;
+    restamp(&run, "units.npy")?;
     assert_eq!(UnitHistory::read(&file)?.epochs(), EPOCHS);
     let page = report_run(&run)?;
     assert!(page.contains("did not record their bounds"));

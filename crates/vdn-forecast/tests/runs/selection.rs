@@ -3,7 +3,9 @@
 use super::control::SMALL;
 use super::support::{Failure, Run, train};
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{RunConfig, forecast, mean_crps, validate};
+use vdn_forecast::{RunConfig, forecast};
+use vdn_model::Intervention;
+use vdn_model::controllers::StackControl;
 use vdn_train::{Candidate, Selection, SelectionRule};
 
 fn config(text: &str) -> Result<RunConfig, Failure> {
@@ -22,31 +24,31 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         config.train.selection = vdn_forecast::RunConfig::from_toml(text)?.train.selection;
         config.train.learning_rate = 5.0;
         config.schedule.warmup_steps = 1000;
-        let Run { config, data, model, parameters, trained } = train(config, None)?;
+        let run = train(config, None)?;
+        let Run { config, data, trained, .. } = &run;
         // The history says what it was chosen by: the kept epoch has the first of the least values.
         let chosen_by = |epoch: &vdn_train::Epoch| epoch.selection;
         let least = trained.history.iter().map(chosen_by).fold(f64::INFINITY, f64::min);
         let first = trained.history.iter().position(|epoch| epoch.selection == least);
         assert_eq!(first, Some(trained.best_epoch - 1));
         let windows = &data.splits().validation;
-        let averages = config.train.averages();
-        let crps = mean_crps(&model, &parameters, &data, windows, 0, averages)?;
+        let scores = run.scores();
+        let crps = scores.mean_outcome(windows, Intervention::None, |outcome| outcome.crps)?;
         // Two of the other choices are columns beside.
         let by_hand = |e: &vdn_train::Epoch| match config.train.selection {
-            Selection::Nll => e.validation_nll,
+            Selection::Nll => Some(e.validation_nll),
             Selection::Mse => e.validation_mse,
-            _ => e.selection,
+            _ => Some(e.selection),
         };
         for epoch in &trained.history {
-            let want = by_hand(epoch);
+            let want = by_hand(epoch).ok_or("no squared error")?;
             let near = (epoch.selection - want).abs() < 1e-9 * want.abs();
             assert!(near, "{text}: {} instead of {want}", epoch.selection);
         }
         if text.contains("crps") {
             assert_eq!(least, crps);
             // Alone it is what it is among all metrics.
-            let none = vdn_model::Intervention::None;
-            let (summary, _) = evaluate(&model, &parameters, &data, windows, 0, none, averages)?;
+            let (summary, _) = evaluate(&scores, windows, Intervention::None)?;
             assert!((summary.crps.mean - crps).abs() < 1e-12 * crps);
         }
         Ok((trained.best_epoch, crps))
@@ -62,13 +64,13 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
 /// The bound is the mean over samples of a window's log-likelihood, less the KL of all units: not the score of the mixture.
 #[test]
 fn selection_by_elbo_is_the_evidence_lower_bound_in_nats_per_window() -> Result<(), Failure> {
-    let Run { config, data, model, parameters, trained } =
-        train(config("selection = \"elbo\"\n")?, None)?;
-    let (windows, averages) = (&data.splits().validation, config.train.averages());
+    let run = train(config("selection = \"elbo\"\n")?, None)?;
+    let Run { config, data, trained, .. } = &run;
+    let windows = &data.splits().validation;
     let horizon = config.data.horizon;
     let mut targets = vec![0.0; windows.len() * horizon];
     data.fill_targets(windows, &mut targets, |x| x)?;
-    let predictions = forecast(&model, &parameters, &data, windows, 0)?;
+    let predictions = forecast(&run.scores(), windows)?;
     assert_eq!(predictions.len(), 1, "one batch");
     let found = &predictions[0];
     let [samples, batch, _] = found.shape;
@@ -81,12 +83,12 @@ fn selection_by_elbo_is_the_evidence_lower_bound_in_nats_per_window() -> Result<
         }
     }
     let likelihood = sum / (samples * batch) as f64;
-    let seen = validate(&model, &parameters, &data, windows, 0, averages)?;
+    let seen = run.scores().validate(windows, &StackControl::default())?;
     let want = seen.kl() - likelihood;
     let kept = trained.history[trained.best_epoch - 1].selection;
     assert!((kept - want).abs() < 1e-9 * want.abs(), "{kept} {want}");
     // By Jensen it is above the score of the mixture with the same KL.
-    let mixture = seen.nll * horizon as f64 + seen.kl();
+    let mixture = seen.score * horizon as f64 + seen.kl();
     assert!(kept > mixture + 1e-3, "{kept} {mixture}");
     Ok(())
 }
@@ -141,9 +143,9 @@ fn thresholds_outside_of_their_domain_are_refused_by_name() {
 fn selection_by_score_looks_at_the_bands() -> Result<(), Failure> {
     let mut config = config("selection = \"score\"\n[control]\nmode = \"homeo\"\n")?;
     config.schedule.warmup_steps = 0;
-    let Run { config, data, model, parameters, trained } = train(config, None)?;
-    let (windows, averages) = (&data.splits().validation, config.train.averages());
-    let seen = validate(&model, &parameters, &data, windows, 0, averages)?;
+    let run = train(config, None)?;
+    let Run { config, data, model, trained, .. } = &run;
+    let seen = run.scores().validate(&data.splits().validation, &StackControl::default())?;
     let mut control = config.control.build(&model.config().controlled_layers(), false)?;
     control.restore(trained.control.as_ref().ok_or("no state")?)?;
     let objective = &control.layer(0).ok_or("no control")?.levers().objective;
@@ -154,7 +156,7 @@ fn selection_by_score_looks_at_the_bands() -> Result<(), Failure> {
     };
     let candidate = Candidate {
         epoch: Some(trained.best_epoch as u64),
-        nll: Some(seen.nll),
+        nll: Some(seen.score),
         low: outside(&|i| energy[i] < band.bounds.lo[i]),
         high: outside(&|i| energy[i] > band.bounds.hi[i]),
         band: Some(band.hinge.value(&energy, &band.bounds)),
@@ -162,9 +164,9 @@ fn selection_by_score_looks_at_the_bands() -> Result<(), Failure> {
     };
     let want = SelectionRule::default().score(&candidate);
     let kept = trained.history[trained.best_epoch - 1].selection;
-    println!("{kept} {want}, the score alone {}", seen.nll);
+    println!("{kept} {want}, the score alone {}", seen.score);
     assert!((kept - want).abs() < 1e-9 * want.abs(), "{kept} {want}");
-    assert!((kept - seen.nll).abs() > 1e-6, "the bands cost nothing: {kept}");
+    assert!((kept - seen.score).abs() > 1e-6, "the bands cost nothing: {kept}");
     Ok(())
 }
 

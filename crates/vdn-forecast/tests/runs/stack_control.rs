@@ -1,9 +1,11 @@
 //! Controllers of the layers of a stack: each holds its own, is refused by its name, and is restored with the weights.
 
-use super::support::{Failure, Run, files, train};
+use super::support::{Failure, Run, train};
 use vdn_forecast::data::WindowIndex;
-use vdn_forecast::{RunConfig, layer_statistics, validate};
+use vdn_forecast::RunConfig;
 use vdn_model::UnitStatistics;
+use vdn_model::controllers::StackControl;
+use vdn_train::run::RunFiles;
 use vdn_train::{ControlConfig, LayerOverride, load_control, load_weights, save_control};
 
 const SMALL: &str = "[data]\ninput_len = 48\nhorizon = 7\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n\
@@ -19,10 +21,8 @@ fn mean(x: &[f64]) -> f64 {
 
 /// The mean rate of every layer on windows.
 fn rates(run: &Run, windows: &[WindowIndex]) -> Result<Vec<f64>, Failure> {
-    let averages = run.config.train.averages();
-    let seen = validate(&run.model, &run.parameters, &run.data, windows, 0, averages)?;
-    let units = layer_statistics(&run.model, &seen.units.ok_or("no units")?);
-    Ok(units.iter().map(|layer| mean(&layer.rate())).collect())
+    let seen = run.scores().validate(windows, &StackControl::default())?;
+    Ok(seen.layers.iter().map(|layer| mean(&layer.statistics.rate())).collect())
 }
 
 /// Two layers with targets of their own meet both: errors within 5 % and two standard errors, which are delete-one
@@ -74,7 +74,7 @@ fn every_layer_meets_its_own_target() -> Result<(), Failure> {
 fn the_state_of_every_layer_is_restored_with_the_weights() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let path = |name: &str| directory.path().join(name);
-    let files = files(directory.path());
+    let files = RunFiles::open(directory.path())?;
     let text = "widths = [16, 12, 8]\ndistributional_fraction = [0.5, 1.0, 1.0]\n[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n\
         [control.ar]\nramp_steps = 0\n[[control.layer]]\nlayer = 2\nmode = \"none\"\ncontrollers = []\n\
         [[control.layer]]\nlayer = 3\nmode = \"rate\"\n";
@@ -202,10 +202,9 @@ fn controllers_see_the_distributional_units_alone() -> Result<(), Failure> {
         (config.train.epochs, config.train.learning_rate) = (20, 3e-3);
         config.train.selection = vdn_train::Selection::Last;
         let run = train(config, None)?;
-        let averages = run.config.train.averages();
         let windows = &run.data.splits().train;
-        let seen = validate(&run.model, &run.parameters, &run.data, windows, 0, averages)?;
-        Ok(seen.units.ok_or("no units")?)
+        let seen = run.scores().validate(windows, &StackControl::default())?;
+        Ok(seen.units().ok_or("no units")?)
     };
     let free = rate("")?;
     let text = "[control]\nmode = \"rate\"\n[control.rate]\ntarget = 0.6\nstiffness = 0.05\ngain = 0.01\nlimit = 1.0\n";

@@ -1,11 +1,13 @@
 //! Small configurations, what they train, and what they are refused with.
 
-use std::path::Path;
 use vdn_forecast::Forecaster;
 use vdn_forecast::data::Dataset;
-use vdn_forecast::{Files, RunConfig};
+use vdn_forecast::{RunConfig, RunDirectory};
 use vdn_model::Parameters;
-use vdn_train::{Trained, Trainer};
+use vdn_train::run::RunFiles;
+use vdn_train::run::store::{DiskFiles, Manifest};
+use vdn_train::train::ByOutcomes;
+use vdn_train::{Evaluator, Trained, Trainer};
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
@@ -26,15 +28,8 @@ pub(crate) fn refusal(small: &str, text: &str) -> String {
     }
 }
 
-/// Where a run writes, in this directory.
-pub(crate) fn files(directory: &Path) -> Files {
-    Files {
-        history: directory.join("history.csv"),
-        weights: directory.join("weights.safetensors"),
-        control: directory.join("control.safetensors"),
-        units: directory.join("units.npy"),
-    }
-}
+/// A forecaster on its data, with averages as its run forms them.
+pub(crate) type Scores<'a> = Evaluator<'a, f32, Forecaster, Dataset>;
 
 /// A trained model, with what it was trained on.
 pub(crate) struct Run {
@@ -45,12 +40,29 @@ pub(crate) struct Run {
     pub(crate) trained: Trained,
 }
 
-pub(crate) fn train(config: RunConfig, files: Option<Files>) -> Result<Run, Failure> {
+/// Takes a file of a finished run as it is now for the one that the run wrote.
+pub(crate) fn restamp(run: &RunDirectory, name: &str) -> Result<(), Failure> {
+    let mut manifest = Manifest::read(&DiskFiles, run.path())?;
+    manifest.add_existing(&DiskFiles, run.path(), name)?;
+    Ok(manifest.write(&DiskFiles, run.path())?)
+}
+
+impl Run {
+    /// What scores the model, as its run does.
+    pub(crate) fn scores(&self) -> Scores<'_> {
+        let Self { config, data, model, parameters, .. } = self;
+        Evaluator::new(model, parameters, data, config.train.noise())
+            .averaging(config.train.averages())
+    }
+}
+
+pub(crate) fn train(config: RunConfig, files: Option<RunFiles>) -> Result<Run, Failure> {
     let data = config.data.dataset(config.data.load_table()?)?;
     let mut forecaster = config.forecaster()?;
     forecaster.emit_kl |= config.control.wants_rows();
     let (model, mut parameters) = Forecaster::new::<f32>(forecaster, config.train.seed)?;
-    let trainer = Trainer { files, ..Trainer::new(&config) };
-    let trained = trainer.train(&model, &mut parameters, &data, |_| {})?;
+    let trainer = Trainer { files, ..config.trainer() };
+    let session = trainer.session(&model, &mut parameters, &data)?;
+    let trained = session.with_task(ByOutcomes).run(|_| {})?;
     Ok(Run { config, data, model, parameters, trained })
 }

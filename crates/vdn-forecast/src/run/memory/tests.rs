@@ -1,7 +1,7 @@
 use super::*;
-use crate::forecaster::{Batch, Forecaster, Intervention};
+use crate::forecaster::{Batch, Forecaster};
 use vdn_autograd::Tape;
-use vdn_model::{Bindings, Graph, Mode};
+use vdn_model::{Bindings, Graph, Intervention, Mode};
 use vdn_tensor::noise::NoiseKey;
 
 /// The bytes of the tapes of a training step and of an evaluation, as they are.
@@ -9,7 +9,7 @@ fn tapes(config: &ForecasterConfig, rows: usize) -> [f64; 2] {
     let (model, parameters) = Forecaster::new::<f32>(*config, 0).unwrap();
     let windows = vec![0.5_f32; rows * config.input_len];
     let target = vec![0.1_f32; rows * config.horizon];
-    let batch = Batch { current: &windows, previous: &windows, target: &target };
+    let batch = Batch { current: &windows, previous: &windows, target: &target, earlier: None };
     let key = NoiseKey::new(0, 0, 0);
     let mut bindings = Bindings::new();
     let mut training = Tape::new();

@@ -31,10 +31,10 @@ fn shapes_of_predictions_and_losses() {
         assert_eq!(prediction.shape, [samples, 5, 3], "{name}");
         assert_eq!((prediction.means.len(), prediction.sigma.len()), (samples * 15, 15), "{name}");
         let (tape, _, terms) = loss(&model, &parameters, &data, Mode::Train).unwrap();
-        assert_eq!(terms.units.is_some(), config.variant == Variant::Variational, "{name}");
+        assert_eq!(terms.outputs[0].is_some(), config.variant == Variant::Variational, "{name}");
         assert!(tape.scalar(terms.loss).unwrap().is_finite(), "{name}");
-        if let Some(units) = terms.units {
-            assert_eq!(tape.shape(units.z).dims(), [2, 5, 4 * config.latent_dims], "{name}");
+        if let Some(layer) = terms.outputs[0] {
+            assert_eq!(tape.shape(layer.units.z).dims(), [2, 5, 4 * config.latent_dims], "{name}");
         }
     }
 }
@@ -108,7 +108,7 @@ fn the_first_batch_puts_every_unit_inside_its_rate_and_kl_interval() {
         let data = Data::new(model.config(), 64, 0);
         model.initialize(&mut parameters, &data.batch()).unwrap();
         let (tape, _, terms) = loss(&model, &parameters, &data, Mode::Evaluate).unwrap();
-        let units = terms.units.unwrap();
+        let units = terms.outputs[0].unwrap().units;
         let mut statistics = UnitStatistics::new();
         let [m1, c2, d0, lv] =
             [units.m1, units.c2, units.d0, units.lv].map(|v| tape.value(v).data());
@@ -286,7 +286,7 @@ fn objectives_are_the_bounds_they_are_named_after() {
     let value = |objective| {
         let (model, parameters) = make(objective);
         let (tape, _, terms) = loss(&model, &parameters, &data, Mode::Evaluate).unwrap();
-        let z = tape.value(terms.units.unwrap().z).data().to_vec();
+        let z = tape.value(terms.outputs[0].unwrap().units.z).data().to_vec();
         let scalars = [terms.loss, terms.score, terms.kl.unwrap()].map(|v| tape.scalar(v).unwrap());
         (scalars, z)
     };

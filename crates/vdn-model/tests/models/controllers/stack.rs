@@ -71,7 +71,7 @@ fn every_layer_is_moved_by_its_own_controllers() {
     let mut control = control();
     show(&mut control);
     let mut told = Vec::new();
-    control.act(&stack, &mut parameters, |id, gain| told.push((id, gain.to_vec())));
+    control.act(stack.layers(), &mut parameters, |id, gain| told.push((id, gain.to_vec())));
     let mut want_told = Vec::new();
     for (layer, units) in stack.variational().enumerate() {
         let held = control.layer(layer).is_some();
@@ -113,7 +113,7 @@ fn every_layer_is_seen_by_its_own_controllers() {
     for (layer, output) in output.layers.iter().enumerate() {
         let Some(output) = output else { continue };
         let losses = LossValues { nll: layer as f64, ..LossValues::default() };
-        control.observe(&tape, &stack, (layer, output), losses);
+        control.observe(&tape, stack.layers(), (layer, output), losses, |_| {});
     }
     for layer in [0, 2] {
         let seen = control.layer(layer).unwrap().observation();
@@ -129,7 +129,7 @@ fn the_states_of_layers_are_kept_apart() {
     let mut saved = control();
     for _ in 0..3 {
         show(&mut saved);
-        saved.act(&stack, &mut parameters, |_, _| ());
+        saved.act(stack.layers(), &mut parameters, |_, _| ());
     }
     // One more step of the third layer alone, so that no two numbers are alike.
     super::show(saved.layer_mut(2).unwrap(), &[3.0, 4.0], &[3.0, 4.0]);
