@@ -247,7 +247,7 @@ impl<'a> CsvFile<'a> {
     }
 
     /// The line on which the current row starts.
-    pub(super) fn line(&self) -> usize {
+    pub(super) fn row_line(&self) -> usize {
         self.row_line
     }
 

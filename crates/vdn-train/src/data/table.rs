@@ -246,7 +246,7 @@ impl Table {
             if (rows as u64 + 1).saturating_mul(selected.len() as u64) > cells {
                 return Err(csv.beyond("cells", cells, "numbers in all series"));
             }
-            table.lines.push(rows, csv.line());
+            table.lines.push(rows, csv.row_line());
             rows += 1;
             if let (Some(date), Some(dates)) = (date, &mut table.dates) {
                 dates.push(&String::from_utf8_lossy(csv.cell(date).trim_ascii()));

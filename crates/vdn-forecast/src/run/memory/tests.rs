@@ -232,6 +232,9 @@ fn estimates_are_near_the_measured_peaks() {
             sizes,
             1870.0,
         ),
+        ("batch 1024", base, RunSizes { batch: 1024, ..sizes }, 269.0),
+        ("depth 3", ForecasterConfig { depth: 3, ..base }, sizes, 399.0),
+        ("latent_dims 8", ForecasterConfig { latent_dims: 8, ..base }, sizes, 860.0),
         ("diagnostics.samples 3000", base, RunSizes { probe_samples: 3000, ..sizes }, 15_575.0),
     ];
     let mut wrong = Vec::new();
