@@ -55,6 +55,10 @@ impl<T: Element> Network<T> for Forecaster {
         self.config().objective
     }
 
+    fn settings(&self) -> String {
+        format!("{:?}", self.config())
+    }
+
     fn distributional_layers(&self) -> Vec<usize> {
         match self.config().variant {
             Variant::Variational => Self::distributional_layers(self),

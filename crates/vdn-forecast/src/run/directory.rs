@@ -129,7 +129,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// A file is missing, or not of the epoch that the manifest names; there is no manifest, because the run was interrupted
-    /// before its first checkpoint, or written by an older version.
+    /// before its first checkpoint, or written by an older version; there are no weights yet.
     pub fn verify(&self) -> Result<(), TrainError> {
         if !self.file(MANIFEST_FILE).exists() {
             let reason = match self.file("summary.json").exists() {
@@ -141,6 +141,9 @@ impl RunDirectory {
             return Err(TrainError::format(&self.path, reason));
         }
         let manifest = Manifest::read(&DiskFiles, &self.path)?;
+        if !manifest.finished && !self.weights(false).exists() {
+            return Err(TrainError::format(&self.path, self.how_to_resume()));
+        }
         manifest.verify(&DiskFiles, &self.path).map_err(|error| match manifest.finished {
             true => error.into(),
             false => TrainError::format(&self.path, format!("{error}; {}", self.how_to_resume())),

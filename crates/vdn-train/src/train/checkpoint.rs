@@ -5,10 +5,10 @@
 //! lengths of the logs. Noise and the order of examples are addressed by the step and the epoch, so
 //! there is no generator to save.
 
-use crate::data::Examples;
+use crate::data::{Examples, Split};
 use crate::error::TrainError;
 use crate::optim::Optimizer;
-use crate::run::store::{AppendLog, CheckpointStore, LogMark, Moment, Sections};
+use crate::run::store::{AppendLog, CheckpointStore, Latest, LogMark, Moment, Sections};
 use crate::run::weights_file::{control_bytes, weights_bytes};
 use crate::run::{RunFiles, Tensors};
 use crate::train::control_log::ControlLog;
@@ -103,7 +103,8 @@ where
         let units = vec![LogMark::EMPTY; layers.len()];
         let marks = Marks { history: LogMark::EMPTY, control: LogMark::EMPTY, units };
         self.durable = Some(Durable::new(files, config.keep, &marks, &layers)?);
-        Ok(())
+        // The run's name is on disk before any checkpoint bears it.
+        Ok(files.manifest()?.write(files.files(), files.directory())?)
     }
 
     /// Whether a checkpoint is due at this moment.
@@ -224,6 +225,9 @@ where
         text += &format!("settings {train:?} {:?} {:?}", trainer.optimizer, trainer.groups);
         text += &format!(" {:?} {:?}", trainer.schedule, trainer.control);
         text += &format!(" {:?} {:?}\n", trainer.diagnostics, trainer.selection);
+        text += &format!("network {}\n", self.network.settings());
+        let examples = [Split::Train, Split::Validation].map(|split| self.data.split(split).len());
+        text += &format!("data {examples:?}\n");
         for parameter in self.parameters.iter() {
             let shape = parameter.tensor().shape();
             text += &format!("parameter {} {shape}\n", parameter.name());
@@ -305,7 +309,11 @@ where
         let config = self.trainer.train.checkpoints();
         config.validate()?;
         let store = files.store(config.keep)?;
-        let Some((_, mut sections)) = store.latest()?.checkpoint else { return Ok(()) };
+        let Latest { checkpoint, skipped } = store.latest()?;
+        let Some((_, mut sections)) = checkpoint else {
+            // To begin again is for the user to decide.
+            return skipped.into_iter().next().map_or(Ok(()), |damage| Err(damage.into()));
+        };
         let path = sections.path().to_owned();
         let refuse = |reason: &str| TrainError::format(&path, reason);
         self.expect_identity(sections.get("run")?, &path)?;
@@ -409,7 +417,10 @@ where
         let what = match differs.map(|(own, _)| kind(own)).as_deref() {
             Some("run") => "it belongs to another run",
             Some("precision") => "it is of another precision",
-            Some("settings") => "it was saved with other settings; resume with those of the run",
+            Some("settings" | "network") => {
+                "it was saved with other settings; resume with those of the run"
+            }
+            Some("data") => "it was saved with other data; resume with those of the run",
             _ => "it is of another network",
         };
         Err(TrainError::format(path, what))

@@ -70,6 +70,12 @@ pub trait Network<T: Element> {
         Objective::Vib
     }
 
+    /// What a checkpoint has to agree with beside the parameters' shapes, to be resumed: the
+    /// settings that the loss depends on; by default nothing.
+    fn settings(&self) -> String {
+        String::new()
+    }
+
     /// The layers, from 0, whose posteriors a pass forms; by default those with distributional
     /// units.
     fn distributional_layers(&self) -> Vec<usize> {
