@@ -109,7 +109,7 @@ impl Shorthands {
 /// The value that the texts of an option stand for.
 fn value(form: Form, mut texts: Vec<&str>) -> toml::Value {
     let list = |each: fn(&str) -> toml::Value, text: &str| {
-        toml::Value::Array(text.split(',').map(|part| each(part)).collect())
+        toml::Value::Array(text.split(',').map(each).collect())
     };
     match form {
         Form::Flag => toml::Value::Boolean(true),
