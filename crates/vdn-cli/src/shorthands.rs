@@ -109,7 +109,7 @@ impl Shorthands {
 /// The value that the texts of an option stand for.
 fn value(form: Form, mut texts: Vec<&str>) -> toml::Value {
     let list = |each: fn(&str) -> toml::Value, text: &str| {
-        toml::Value::Array(text.split(',').map(|part| each(part)).collect())
+        toml::Value::Array(text.split(',').map(each).collect())
     };
     match form {
         Form::Flag => toml::Value::Boolean(true),
@@ -152,19 +152,21 @@ fn set_max_windows(given: &mut toml::Table, counts: &str) -> Result<(), String> 
 
 /// An option that takes a text.
 fn option(name: &'static str, help: &'static str, heading: &'static str) -> Arg {
-    let arg = Arg::new(name).long(name).help(help).help_heading(heading);
-    arg.value_name("VALUE").allow_negative_numbers(true)
+    flag(name, help, heading).value_name("VALUE").allow_negative_numbers(true)
+}
+
+fn flag(name: &'static str, help: &'static str, heading: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).help_heading(heading)
 }
 
 impl Args for Shorthands {
     fn augment_args(mut command: Command) -> Command {
         for (heading, shorthands) in GROUPS {
             for &(name, _, form, help) in shorthands {
-                let arg = option(name, help, heading);
                 command = command.arg(match form {
-                    Form::Flag => arg.action(ArgAction::SetTrue),
-                    Form::Repeated => arg.action(ArgAction::Append),
-                    _ => arg,
+                    Form::Flag => flag(name, help, heading).action(ArgAction::SetTrue),
+                    Form::Repeated => option(name, help, heading).action(ArgAction::Append),
+                    _ => option(name, help, heading),
                 });
             }
         }
@@ -173,9 +175,9 @@ impl Args for Shorthands {
                        kl, free_bits, annealing, capacity, geco, pi, thermostat, persistence), or \
                        both: homeo,ar";
         let demo = "Train on the embedded demo series, daily weather of Seattle (the default)";
-        let demo = Arg::new("demo").long("demo").help(demo).help_heading("Data");
+        let demo = flag("demo", demo, "Data").action(ArgAction::SetTrue);
         command
-            .arg(demo.action(ArgAction::SetTrue).conflicts_with("data"))
+            .arg(demo.conflicts_with("data"))
             .arg(option("max-windows", windows, "Data"))
             .arg(option("control", control, "Training"))
     }

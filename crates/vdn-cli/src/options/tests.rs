@@ -44,7 +44,7 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("latent-dims", "2", "2"),
     ("samples", "2", "2"),
     ("evaluate-samples", "3", "3"),
-    ("beta", "-1e-3", "-0.001"),
+    ("beta", "-0.001", "-1e-3"),
     ("normalization", "last", "\"last\""),
     ("divide-by-deviation", "", "true"),
     ("epochs", "3", "3"),

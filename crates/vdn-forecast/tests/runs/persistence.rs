@@ -101,13 +101,16 @@ fn what_cannot_be_met_or_measured_is_refused_with_the_reason() -> Result<(), Fai
         (format!("{named}[control.persistence]\nlow = 0.2\n"), &["target, or low and high"]),
         (
             format!("{named}[control.persistence]\ntarget = 1.0\n"),
-            &["control.persistence.target: 1", "in (-1, 1)"],
+            &["control.persistence.target = 1: ", "in (-1, 1)"],
         ),
         (
             format!("{named}[control.persistence]\nlow = 0.5\nhigh = 0.2\n"),
             &["at least the low end"],
         ),
-        (format!("{named}[control.persistence]\ntarget = nan\n"), &["persistence", "NaN"]),
+        (
+            format!("{named}[control.persistence]\ntarget = nan\n"),
+            &["control.persistence.target = nan", "a number"],
+        ),
         (
             with("", &format!("mode = \"rate\"\n{target}")),
             &["the rate budget and the persistence target", "0.27 nats", "0.417"],

@@ -33,6 +33,15 @@ impl Refusal {
         Self { reason, has_key: true }
     }
 
+    /// Adds `none` to the names that are there.
+    fn or_none(mut self) -> Self {
+        if self.reason.contains("has to be one of ") {
+            let end = self.reason.find("; did you mean").unwrap_or(self.reason.len());
+            self.reason.insert_str(end, ", or none");
+        }
+        self
+    }
+
     /// Adds the key and its value, unless a value within this one was refused.
     fn at(self, key: &str, value: &str) -> Self {
         if self.has_key {
@@ -166,7 +175,7 @@ impl<'de> Deserializer<'de> for Keyed {
         if self.value.as_str() == Some("none") {
             return visitor.visit_none();
         }
-        visitor.visit_some(self)
+        visitor.visit_some(self).map_err(Refusal::or_none)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
