@@ -8,8 +8,8 @@ use vdn_model::diagnostics::{
 };
 use vdn_model::{Bindings, Graph, Mode, UnitStatistics};
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{Evaluator, Judge};
 use vdn_train::{DiagnosticsConfig, TrainConfig, UnitHistory};
+use vdn_train::{Evaluator, Judge};
 
 const UNITS: usize = 12;
 

@@ -51,12 +51,7 @@ fn every_score_draws_from_the_generator_that_it_is_given() {
                 vec![found.unwrap().0.crps.mean]
             }),
         ),
-        (
-            "validate",
-            Box::new(|noise| {
-                vec![of(noise).validate(windows, &control).unwrap().score]
-            }),
-        ),
+        ("validate", Box::new(|noise| vec![of(noise).validate(windows, &control).unwrap().score])),
         (
             "mean_outcome",
             Box::new(|noise| {

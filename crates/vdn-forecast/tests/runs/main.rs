@@ -5,6 +5,7 @@ mod compatibility;
 mod control;
 mod control_refusals;
 mod diagnostics;
+mod durable;
 mod generators;
 mod layers;
 mod non_finite;

@@ -1,8 +1,8 @@
 //! Controllers of the layers of a stack: each holds its own, is refused by its name, and is restored with the weights.
 
 use super::support::{Failure, Run, train};
-use vdn_forecast::data::WindowIndex;
 use vdn_forecast::RunConfig;
+use vdn_forecast::data::WindowIndex;
 use vdn_model::UnitStatistics;
 use vdn_model::controllers::StackControl;
 use vdn_train::run::RunFiles;
