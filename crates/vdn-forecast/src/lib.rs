@@ -33,6 +33,7 @@ pub use run::{
     train_run,
 };
 pub use sequence::{
-    EmissionFamily, ParticleConfig, Particles, PriorConfig, SequenceBound, SequenceForecast,
-    SequenceForecaster, SequenceForecasterConfig, SequenceLoss, SequenceObjective, Series,
+    EmissionFamily, LongSeries, ParticleConfig, Particles, PriorConfig, SegmentBuffers,
+    SegmentIndex, Segments, SequenceBound, SequenceForecast, SequenceForecaster,
+    SequenceForecasterConfig, SequenceLoss, SequenceObjective, SequenceTraining, Series,
 };

@@ -13,15 +13,19 @@ mod config;
 mod diagnostics;
 mod emission;
 mod forecast;
+mod network;
 mod particles;
 mod persistence;
+mod segments;
 mod series;
 mod student_t;
 
 pub use bound::SequenceBound;
 pub use config::{EmissionFamily, PriorConfig, SequenceForecasterConfig};
 pub use forecast::SequenceForecast;
+pub use network::SequenceTraining;
 pub use particles::{ParticleConfig, Particles};
+pub use segments::{LongSeries, SegmentBuffers, SegmentIndex, Segments};
 pub use series::Series;
 
 use blocks::Pass;
@@ -75,8 +79,9 @@ impl SequenceLoss {
 ///
 /// ```
 /// use vdn_autograd::Tape;
-/// use vdn_forecast::{ParticleConfig, SequenceForecaster, SequenceForecasterConfig, Series};
-/// use vdn_model::{///     Bindings, Graph, Mode, SequenceObjective, ///};
+/// use vdn_forecast::{ParticleConfig, SequenceForecaster, SequenceForecasterConfig};
+/// use vdn_forecast::{SequenceObjective, Series};
+/// use vdn_model::{Bindings, Graph, Mode};
 /// use vdn_tensor::noise::NoiseKey;
 /// let config = SequenceForecasterConfig { units: 3, hidden: vec![8], ..Default::default() };
 /// let (model, parameters) = SequenceForecaster::new::<f32>(config, 0)?;
@@ -100,6 +105,7 @@ pub struct SequenceForecaster {
     encoder: MlpEncoder,
     layer: SequenceLayer,
     emission: Emission,
+    training: SequenceTraining,
 }
 
 impl SequenceForecaster {
@@ -123,7 +129,8 @@ impl SequenceForecaster {
         let layer =
             SequenceLayer::new(&mut scope, shape, prior, config.posterior, config.initial_message)?;
         let emission = Emission::new(&mut builder.scope("emission"), &config)?;
-        Ok((Self { config, encoder, layer, emission }, parameters))
+        let training = SequenceTraining::default();
+        Ok((Self { config, encoder, layer, emission, training }, parameters))
     }
 
     /// The configuration.
@@ -158,10 +165,7 @@ impl SequenceForecaster {
         let pass = self.pass(series, objective.samples)?;
         let totals = unroll_terms(graph, &pass, pass.blocks())?;
         let [misfit, kl] = [graph.tape.scalar(totals[0])?, graph.tape.scalar(totals[1])?];
-        let [of_misfit, of_kl] = weights(series.steps(), objective.beta);
-        let weighted = graph.tape.scale(totals[0], T::from_f64(of_misfit))?;
-        let cost = graph.tape.scale(totals[1], T::from_f64(of_kl))?;
-        let loss = graph.tape.add(weighted, cost)?;
+        let loss = weighted(graph.tape, &totals, series.steps(), objective.beta)?;
         Ok(SequenceLoss { loss, log_likelihood: -misfit.to_f64(), kl: kl.to_f64() })
     }
 
@@ -183,6 +187,19 @@ impl SequenceForecaster {
         let weights = weights(series.steps(), objective.beta).map(T::from_f64);
         checkpointed(tape, parameters, &pass, pass.blocks(), &weights, how)
     }
+}
+
+/// The loss of these totals, misfit and divergence, in nats per step.
+fn weighted<T: Element>(
+    tape: &mut Tape<T>,
+    totals: &[Var],
+    steps: usize,
+    beta: f64,
+) -> Result<Var, Error> {
+    let [of_misfit, of_kl] = weights(steps, beta);
+    let misfit = tape.scale(totals[0], T::from_f64(of_misfit))?;
+    let cost = tape.scale(totals[1], T::from_f64(of_kl))?;
+    tape.add(misfit, cost)
 }
 
 /// The weights of misfit and divergence in the loss.
