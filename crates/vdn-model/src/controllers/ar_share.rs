@@ -145,9 +145,11 @@ impl Controller for ArShare {
 
     fn save(&self, state: &mut ControlState) {
         state.put("ar_share.weight", &[self.weight]);
+        state.put_shown("ar_share.share", &[self.share]);
     }
 
     fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        state.fill_shown("ar_share.share", std::slice::from_mut(&mut self.share));
         self.weight = state.number("ar_share.weight")?;
         Ok(())
     }

@@ -213,9 +213,11 @@ impl Controller for BandCalibration {
 
     fn save(&self, state: &mut ControlState) {
         state.put("band_calibration.scales", &self.scales);
+        state.put_shown("band_calibration.last", &self.last);
     }
 
     fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        state.fill_shown("band_calibration.last", &mut self.last);
         state.fill("band_calibration.scales", &mut self.scales)
     }
 }

@@ -11,6 +11,7 @@
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
 use crate::core::error::check;
+use crate::core::state::ControlState;
 use crate::objective::energy_band::EnergyBand;
 
 /// The least energy that is divided by.
@@ -137,5 +138,14 @@ impl Controller for Homeostat {
         for (name, value) in ["eta", "s_min", "s_max"].into_iter().zip(self.last) {
             to(name, value);
         }
+    }
+
+    fn save(&self, state: &mut ControlState) {
+        state.put_shown("homeostat.last", &self.last);
+    }
+
+    fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        state.fill_shown("homeostat.last", &mut self.last);
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
 use crate::core::error::check;
+use crate::core::state::ControlState;
 
 /// Whether dead units are lifted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,5 +86,16 @@ impl Controller for SigmaGuard {
         to("dead", self.dead as f64);
         to("floor", self.config.floor);
         to("ceiling", self.config.ceiling);
+    }
+
+    fn save(&self, state: &mut ControlState) {
+        state.put_shown("sigma_guard.dead", &[self.dead as f64]);
+    }
+
+    fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
+        let mut dead = [0.0];
+        state.fill_shown("sigma_guard.dead", &mut dead);
+        self.dead = dead[0] as usize;
+        Ok(())
     }
 }

@@ -59,6 +59,21 @@ impl ControlState {
         Ok(value[0])
     }
 
+    /// Puts in numbers that are only shown, where there are any: [`ControlState::fill_shown`] takes
+    /// them out.
+    pub fn put_shown(&mut self, name: &str, values: &[f64]) {
+        if values.iter().all(|x| x.is_finite()) {
+            self.put(name, values);
+        }
+    }
+
+    /// Copies an entry of numbers that are only shown; NaN where there are none.
+    pub fn fill_shown(&self, name: &str, to: &mut [f64]) {
+        if self.fill(name, to).is_err() {
+            to.fill(f64::NAN);
+        }
+    }
+
     /// The entries whose names begin with `prefix`, without it.
     #[must_use]
     pub fn within(&self, prefix: &str) -> Self {

@@ -141,7 +141,7 @@ impl RunFiles {
         }
         manifest.finished = true;
         manifest.write(&*self.files, &self.directory)?;
-        for folder in [self.checkpoints(), self.prefixed("twin-").checkpoints()] {
+        for folder in [self.checkpoints(), self.directory.join("twin")] {
             if folder.is_dir() {
                 std::fs::remove_dir_all(&folder).map_err(TrainError::io(&folder))?;
             }

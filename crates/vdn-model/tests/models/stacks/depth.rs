@@ -305,7 +305,7 @@ fn impossible_stacks_are_refused() {
         let built = Stack::new(&mut Builder::new(&mut parameters, 0), "neuron", configs);
         built.map(|_| ()).unwrap_err().to_string()
     };
-    assert!(refused(&[]).contains("depth"));
+    assert!(refused(&[]).contains("layers = 0: has to be 1 to 16"));
     assert!(refused(&[layer(2); 17]).contains("layers = 17: has to be 1 to 16"));
     let fraction = |f| StackLayerConfig { distributional_fraction: f, ..layer(2) };
     for wrong in [-0.1, 1.1, f64::NAN] {
