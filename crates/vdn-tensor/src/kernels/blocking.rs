@@ -133,7 +133,7 @@ fn inner_block(k: usize, size: usize) -> usize {
 /// Tasks down and across: of all grids with about as many tasks as threads, the one that is done first.
 fn partition(problem: Problem, threads: usize) -> [usize; 2] {
     let Problem { m, n, k, transposed_a, .. } = problem;
-    let tasks = threads.min(m * n * k / TASK).max(1);
+    let tasks = threads.min(m.saturating_mul(n).saturating_mul(k) / TASK).max(1);
     let mut best = (usize::MAX, [1, 1]);
     for across in 1..=tasks {
         let down = tasks / across;

@@ -3,7 +3,8 @@
 
 use super::fold::Sum;
 use super::tree::{CHUNK, fold_row, for_each_group};
-use crate::parallel::{SharedMut, for_each};
+use crate::extent::Extent;
+use crate::parallel::for_each;
 use crate::simd::Simd;
 use crate::{Element, Real, dispatch, load_partial, store_partial};
 
@@ -35,11 +36,13 @@ pub(crate) fn layer_norm_body<T: Element>(
     mean: &mut [T],
     rstd: &mut [T],
 ) {
-    let n = check("layer_norm", x.len(), weight.len(), (mean.len(), rstd.len()));
-    assert_eq!(bias.len(), n, "layer_norm: lengths of bias and weight");
-    assert_eq!(out.len(), x.len(), "layer_norm: lengths of the output and of the input");
-    let (rows, per_task) = (mean.len(), rows_per_task(n));
-    let (out, mean, rstd) = (SharedMut::new(out), SharedMut::new(mean), SharedMut::new(rstd));
+    let [rows, n] = [mean.len(), weight.len()];
+    let [all, row, column] = extents("layer_norm", [rows, n]);
+    all.check("the input", x);
+    row.check("the bias", bias);
+    let per_task = rows_per_task(n);
+    let out = all.share("the output", out);
+    let (mean, rstd) = (column.share("mean", mean), column.share("rstd", rstd));
     for_each(rows.div_ceil(per_task), |task| {
         let range = task * per_task..rows.min((task + 1) * per_task);
         // SAFETY: the rows of different tasks do not overlap, and the outputs are different slices.
@@ -57,12 +60,9 @@ pub(crate) fn layer_norm_body<T: Element>(
     });
 }
 
-pub(super) fn check(operation: &str, x: usize, n: usize, (mean, rstd): (usize, usize)) -> usize {
-    assert!(
-        mean == rstd && x == mean * n,
-        "{operation}: {x} numbers in rows of {n}, {mean} means, {rstd} inverse deviations"
-    );
-    n
+/// The extents of the input, of a row and of a column.
+pub(super) fn extents(operation: &'static str, [rows, n]: [usize; 2]) -> [Extent<2>; 3] {
+    [[rows, n], [1, n], [rows, 1]].map(|dims| Extent::new(operation, dims))
 }
 
 pub(super) fn rows_per_task(n: usize) -> usize {

@@ -21,6 +21,7 @@ use super::shared_panels::{CHUNK, Claim, PanelsOfB};
 use crate::buffer::with_scratch;
 use crate::dispatch;
 use crate::element::Element;
+use crate::extent::Extent;
 use crate::parallel::{self, SharedMut};
 use crate::simd::{self, LANES, Level, Simd};
 use std::ops::Range;
@@ -68,14 +69,11 @@ pub fn matmul<T: Element>(
     c: &mut [T],
     epilogue: Epilogue<'_, T>,
 ) {
-    let lengths = (a.data.len(), b.data.len(), c.len());
-    let fits = |rows: usize, columns: usize, len: usize| rows.checked_mul(columns) == Some(len);
-    assert!(
-        fits(m, k, lengths.0) && fits(k, n, lengths.1) && fits(m, n, lengths.2),
-        "matmul: m {m}, n {n}, k {k}, but a, b, c hold {lengths:?} numbers"
-    );
+    Extent::new("matmul", [m, k]).check("a", a.data);
+    Extent::new("matmul", [k, n]).check("b", b.data);
+    Extent::new("matmul", [m, n]).check("c", c);
     if let Epilogue::Bias(bias) = epilogue {
-        assert_eq!(bias.len(), n, "matmul: the length of the bias is not n");
+        Extent::new("matmul", [n]).check("the bias", bias);
     }
     // `T` is one of two types. Their products are compiled here, once, and not in every crate that multiplies.
     if size_of::<T>() == size_of::<f32>() {
@@ -147,9 +145,10 @@ fn multiply<T: Number>(
     let blocking = Blocking::new(problem, level, parallel::threads());
     let [down, across] = blocking.tasks;
     let shared_len = if blocking.share_b { PanelsOfB::<T>::len(n, k, blocking.depth) } else { 0 };
+    let c = Extent::new("matmul", [m, n]).share("c", c);
     with_scratch(shared_len, |memory: &mut [T]| {
         let panels = PanelsOfB::new(memory, n, blocking.depth);
-        let product = Product { m, n, k, a, b, c: SharedMut::new(c), epilogue, blocking, panels };
+        let product = Product { m, n, k, a, b, c, epilogue, blocking, panels };
         parallel::for_each(down * across, |task| product.run(level, task / across, task % across));
     });
 }

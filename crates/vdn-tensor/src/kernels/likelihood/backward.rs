@@ -41,16 +41,23 @@ pub(crate) fn mixture_nll_backward_body<T: Element>(
     gradients: MixtureGradients<'_, T>,
 ) {
     let [samples, batch, horizon] = mixture.dims;
-    mixture.check(saved.len());
-    let rows = batch * horizon;
-    let sigma_len = if mixture.sigma_per_sample() { samples * rows } else { rows };
+    let [all, rows, weights] = mixture.check(saved);
+    let of_sigma = if mixture.sigma_per_sample() { all } else { rows };
     let MixtureGradients { mu, sigma, y, log_weights } = gradients;
-    let wanted = [mu, sigma, y, log_weights];
-    for (part, len) in wanted.iter().zip([samples * rows, sigma_len, rows, samples * batch]) {
-        let got = part.as_ref().map_or(len, |part| part.len());
-        assert_eq!(got, len, "mixture: length of a gradient for {:?}", mixture.dims);
+    let wanted = [
+        mu.map(|to| all.share("the gradient of mu", to)),
+        sigma.map(|to| of_sigma.share("the gradient of sigma", to)),
+        y.map(|to| rows.share("the gradient of y", to)),
+        log_weights.map(|to| weights.share("the gradient of log_weights", to)),
+    ];
+    if horizon == 0 {
+        // Means over nothing; the other gradients are empty.
+        if let Some(to) = wanted[3] {
+            // SAFETY: one part, which is all of it.
+            unsafe { to.part(0..weights.len()) }.fill(T::from_f64(f64::NAN));
+        }
+        return;
     }
-    let wanted = wanted.map(|part| part.map(SharedMut::new));
     let per_task = mixture.rows_per_task();
     for_each(batch.div_ceil(per_task), |task| {
         with_scratch(samples, |log_weights: &mut [f64]| {

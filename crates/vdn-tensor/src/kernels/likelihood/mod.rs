@@ -14,6 +14,7 @@ pub(super) use backward::mixture_nll_backward_body;
 pub(super) use forward::mixture_nll_body;
 
 use super::tree::CHUNK;
+use crate::extent::Extent;
 use crate::simd::{LANES, Simd};
 use crate::{Element, Real, load_partial};
 
@@ -98,7 +99,7 @@ pub enum Score {
 /// A batch of windows to be scored.
 #[derive(Clone, Copy, Debug)]
 pub struct Mixture<'a, T> {
-    /// Samples, batch, horizon.
+    /// Samples (at least 1), batch, horizon.
     pub dims: [usize; 3],
     /// The predicted means, `[samples, batch, horizon]`.
     pub mu: &'a [T],
@@ -120,7 +121,7 @@ impl<T: Element> Mixture<'_, T> {
     #[must_use]
     pub fn saved_len(&self) -> usize {
         let [samples, batch, horizon] = self.dims;
-        batch * if self.score == Score::Marginal { horizon } else { samples }
+        batch.saturating_mul(if self.score == Score::Marginal { horizon } else { samples })
     }
 
     /// Whether each sample has deviations of its own.
@@ -139,20 +140,24 @@ impl<T: Element> Mixture<'_, T> {
         }
     }
 
-    fn check(&self, saved: usize) {
+    /// Checks the lengths of all arrays: the extents of the means, of the values and of the weights.
+    fn check(&self, saved: &[T]) -> [Extent<3>; 3] {
         let [samples, batch, horizon] = self.dims;
-        let rows = batch * horizon;
-        let (mu, y, sigma) = (self.mu.len(), self.y.len(), self.sigma.len());
-        assert!(
-            mu == samples * rows && y == rows,
-            "mixture: {mu} means and {y} values for {:?}",
-            self.dims
-        );
-        let fits = [horizon, rows, samples * rows].contains(&sigma);
-        assert!(fits, "mixture: {sigma} deviations for {:?}", self.dims);
-        let weights = self.log_weights.map_or(samples * batch, <[T]>::len);
-        assert_eq!(weights, samples * batch, "mixture: log-weights for {:?}", self.dims);
-        assert_eq!(saved, self.saved_len(), "mixture: saved numbers for {:?}", self.dims);
+        let [all, rows, weights, saved_extent] = [
+            [samples, batch, horizon],
+            [1, batch, horizon],
+            [samples, batch, 1],
+            [1, batch, if self.score == Score::Marginal { horizon } else { samples }],
+        ]
+        .map(|dims| Extent::new("mixture", dims));
+        assert!(samples > 0, "mixture: no samples for {:?}", self.dims);
+        all.check("mu", self.mu);
+        rows.check("y", self.y);
+        let fits = [horizon, rows.len(), all.len()].contains(&self.sigma.len());
+        assert!(fits, "mixture: {} deviations for {:?}", self.sigma.len(), self.dims);
+        weights.check_any("log_weights", [self.log_weights]);
+        saved_extent.check("saved", saved);
+        [all, rows, weights]
     }
 
     /// Rows per parallel task.
