@@ -10,7 +10,7 @@
 //! reductions.
 
 use super::fold::{Plain, Sum};
-use super::layer_norm::{extents, rows_per_task};
+use super::layer_norm::{extents, rows_per_task, standardised};
 use super::tree::{fold_columns, fold_row, for_each_group};
 use crate::extent::Extent;
 use crate::parallel::for_each;
@@ -201,9 +201,9 @@ impl<T: Element> Row<'_, T> {
     #[inline(always)]
     fn at<S: Simd>(&self, simd: S, group: Range<usize>) -> [T::Lanes<S>; 3] {
         let d_out = load_partial(simd, &self.d_out[group.clone()], T::ZERO);
-        let deviation =
-            load_partial(simd, &self.x[group.clone()], self.mean) - T::splat(simd, self.mean);
+        let x = load_partial(simd, &self.x[group.clone()], self.mean);
+        let h = standardised(x, T::splat(simd, self.mean), T::splat(simd, self.rstd));
         let weight = load_partial(simd, &self.weight[group], T::ZERO);
-        [d_out * weight, deviation * T::splat(simd, self.rstd), d_out]
+        [d_out * weight, h, d_out]
     }
 }

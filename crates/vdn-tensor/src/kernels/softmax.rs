@@ -6,7 +6,7 @@
 
 use super::fold::{Max, Sum};
 use super::map::{Formula, map_broadcast};
-use super::reduce::{Product, along_axis, check, fold_source};
+use super::reduce::{Product, along_axis, check, fold_source, max_axis};
 use super::tree::{CHUNK, fold_column, fold_row, for_each_group, for_each_strip};
 use crate::extent::Extent;
 use crate::parallel::for_each_chunk;
@@ -117,7 +117,8 @@ pub(crate) fn logsumexp_body<T: Element>(x: &[T], around: (usize, usize, usize),
 }
 
 /// The adjoint of [`logsumexp`]: `dx = d_out * exp(x - y)` from the input `x`, the result `y`, `[outer, inner]`, and
-/// its gradient `d_out`; 0 where `x` is minus infinity.
+/// its gradient `d_out`; 0 where `x` is minus infinity. For `|y| > 16`, whose rounding would be an error of the exponent,
+/// `y` is computed anew as a maximum and what is left.
 ///
 /// # Panics
 /// A slice has another length than `around` says.
@@ -142,8 +143,31 @@ pub(crate) fn logsumexp_backward_body<T: Element>(
     check("logsumexp_backward", x, around, y);
     check("logsumexp_backward", dx, around, d_out);
     let plan = along_axis(around, [true, false, false]);
-    map_broadcast(&LogSumExpSlope, &plan, [x, y, d_out], [dx]);
+    if y.iter().all(|y| !is_far(*y)) {
+        return map_broadcast(&LogSumExpSlope, &plan, [x, y, d_out], [dx]);
+    }
+    // The rounding of a large `y` is an error of the exponent. So there `y` is taken as the maximum and, apart, the
+    // logsumexp of the differences from it.
+    with_scratch(2 * y.len(), |parts: &mut [T]| {
+        let (shift, rest) = parts.split_at_mut(y.len());
+        max_axis(x, around, shift);
+        map_broadcast(&Difference, &along_axis(around, [true, false]), [x, shift], [&mut *dx]);
+        logsumexp(dx, around, rest);
+        for ((shift, rest), y) in shift.iter_mut().zip(&mut *rest).zip(y) {
+            if !is_far(*y) {
+                (*shift, *rest) = (*y, T::ZERO);
+            }
+        }
+        let plan = along_axis(around, [true, false, false, false]);
+        map_broadcast(&FarSlope, &plan, [x, shift, rest, d_out], [dx]);
+    });
 }
+
+/// Whether the rounding of a result is more than a few roundings of its exponential.
+fn is_far<T: Element>(y: T) -> bool {
+    y.is_finite() && y.to_f64().abs() > FAR
+}
+const FAR: f64 = 16.0;
 
 struct SoftmaxSlope;
 impl Formula<3, 1> for SoftmaxSlope {
@@ -158,6 +182,23 @@ impl Formula<3, 1> for LogSumExpSlope {
     #[inline(always)]
     fn apply<R: Real>(&self, [x, y, d]: [R; 3]) -> [R; 1] {
         [d * (x - finite_or_zero(y)).exp()]
+    }
+}
+
+struct Difference;
+impl Formula<2, 1> for Difference {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [x, shift]: [R; 2]) -> [R; 1] {
+        [x - finite_or_zero(shift)]
+    }
+}
+
+/// [`LogSumExpSlope`] with `y` as the sum of `shift` and `rest`.
+struct FarSlope;
+impl Formula<4, 1> for FarSlope {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [x, shift, rest, d]: [R; 4]) -> [R; 1] {
+        [d * ((x - finite_or_zero(shift)) - rest).exp()]
     }
 }
 

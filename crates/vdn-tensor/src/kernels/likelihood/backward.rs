@@ -1,9 +1,9 @@
 //! The gradients of the scores.
 
-use super::{Block, Mixture, Score, blocks, densities};
+use super::{Block, Mixture, Score, blocks, densities, weighted};
 use crate::parallel::{SharedMut, for_each};
 use crate::simd::{LANES, Lanes, Simd};
-use crate::{Element, Real, dispatch, load_partial, store_partial, with_scratch};
+use crate::{Element, Mask, Real, dispatch, load_partial, store_partial, with_scratch};
 
 /// The gradients that are wanted. `sigma` is `[samples, batch, horizon]` if the deviations are, else
 /// `[batch, horizon]` (for deviations `[horizon]` the sum over the batch remains to be taken); the others have the
@@ -99,7 +99,7 @@ fn backward_row<S: Simd, T: Element>(
             b,
             block,
             #[inline(always)]
-            |s, log_density, distance, sigma, precision| {
+            |s, log_density, distance, sigma, spread| {
                 let responsibility = if marginal {
                     (log_density + T::splat(simd, T::from_f64(log_weights[s])) - total).exp()
                 } else {
@@ -107,11 +107,14 @@ fn backward_row<S: Simd, T: Element>(
                 };
                 let weight = responsibility * factor;
                 let row = (s * batch + b) * horizon;
-                let mean_slope = m.density.mean_slope(distance, precision);
-                let pull = weight * mean_slope;
+                let mean_slope = m.density.mean_slope(distance, spread);
+                let mut pull = weight * mean_slope;
+                if !mean_slope.abs().lt(mean_slope.lit(f64::INFINITY)).all() {
+                    pull = weighted(weight, mean_slope);
+                }
                 store::<S, T>(d_mu, row, block, pull);
                 pull_y = pull_y - pull;
-                let pull = weight * m.density.sigma_slope(mean_slope, sigma);
+                let pull = m.density.sigma_pull(weight, mean_slope, sigma);
                 if m.sigma_per_sample() {
                     store::<S, T>(d_sigma, row, block, pull);
                 } else {

@@ -103,7 +103,10 @@ fn fill_table<S: Simd, T: Element>(
         let phi = load_partial(simd, &units.phi[range.clone()], T::ZERO);
         let logvar = load_partial(simd, &units.logvar[range.clone()], T::ZERO);
         let deviation = (logvar * logvar.lit(0.5)).exp();
-        let mut x = [phi, logvar, deviation, (-logvar).exp(), T::splat(simd, T::ZERO)];
+        // Finite, so that a distance of 0 from a prior without variance costs nothing.
+        let most = if size_of::<T>() == size_of::<f32>() { 88.0 } else { 709.0 };
+        let precision = (-logvar).min(logvar.lit(most)).exp();
+        let mut x = [phi, logvar, deviation, precision, T::splat(simd, T::ZERO)];
         if let Some((last, share)) = last {
             x[TABLE] = load_partial(simd, &last[range], T::ZERO) * T::splat(simd, share);
         }
