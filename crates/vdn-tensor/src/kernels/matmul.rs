@@ -204,6 +204,16 @@ impl<T: Number> Product<'_, T> {
         });
     }
 
+    /// Copies `rows` of A, stored as they are, to panels of `W`.
+    #[inline(always)]
+    fn pack_plain_a<const W: usize>(&self, rows: Range<usize>, inner: Range<usize>, to: &mut [T]) {
+        let depth = inner.len();
+        for (row, panel) in rows.clone().step_by(W).zip(to.chunks_mut(depth * W)) {
+            let from = &self.a.data[row * self.k + inner.start..];
+            pack_columns::<T, W>(from, self.k, W.min(rows.end - row), depth, panel);
+        }
+    }
+
     /// Copies `rows` of A, which is stored transposed, to panels of `W`.
     #[inline(always)]
     fn pack_a<const W: usize>(&self, rows: Range<usize>, inner: Range<usize>, panels: &mut [T]) {
@@ -270,6 +280,9 @@ fn blocks<S: Simd, T: Number>(
             let inner = p..k.min(p + blocking.depth);
             if blocking.pack_a {
                 match const { tile_rows(S::LEVEL, size_of::<T>()) } {
+                    8 if !a.transposed => {
+                        product.pack_plain_a::<8>(rows.clone(), inner.clone(), a_panels);
+                    }
                     8 => product.pack_a::<8>(rows.clone(), inner.clone(), a_panels),
                     6 => product.pack_a::<6>(rows.clone(), inner.clone(), a_panels),
                     _ => product.pack_a::<2>(rows.clone(), inner.clone(), a_panels),
@@ -321,6 +334,7 @@ fn tiles<S: Simd, T: Number, const PANEL: bool>(
         }};
     }
     match (S::LEVEL, size_of::<T>()) {
+        (Level::Avx512, 8) => shapes!(8 x 1, 4 x 1, 2 x 1, 1 x 1),
         (_, 8) => shapes!(2 x 1, 1 x 1),
         (Level::Avx512, _) => shapes!(8 x 3, 4 x 2, 2 x 4, 1 x 4),
         (Level::Avx2, _) => shapes!(6 x 1, 4 x 1, 2 x 2, 1 x 4),
