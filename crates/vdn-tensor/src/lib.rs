@@ -11,6 +11,7 @@ mod buffer;
 mod dual;
 mod element;
 mod error;
+mod extent;
 pub mod families;
 pub mod kernels;
 pub mod math;

@@ -4,6 +4,7 @@
 //! its own part of the result, and partial sums are combined in a fixed tree. So results are the same for any number
 //! of threads. SIMD dispatch happens inside each chunk.
 
+use crate::extent::{Checked, Extent};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -34,10 +35,11 @@ pub fn for_each_chunk<T: Send>(
     work: impl Fn(usize, &mut [T]) + Sync + Send,
 ) {
     let len = data.len();
-    let data = SharedMut::new(data);
+    assert!(chunk_len > 0, "chunks of no elements");
+    let data = Extent::new("chunks", [len]).share("the array", data);
     for_each(len.div_ceil(chunk_len), |i| {
         // SAFETY: chunks of different indices do not overlap.
-        work(i, unsafe { data.part(i * chunk_len..len.min((i + 1) * chunk_len)) });
+        work(i, unsafe { data.part(i * chunk_len..len.min((i + 1).saturating_mul(chunk_len))) });
     });
 }
 
@@ -109,7 +111,8 @@ unsafe impl<T: Send> Sync for SharedMut<'_, T> {}
 unsafe impl<T: Send> Send for SharedMut<'_, T> {}
 
 impl<'a, T> SharedMut<'a, T> {
-    pub(crate) fn new(data: &'a mut [T]) -> Self {
+    /// What [`Extent::share`] gives.
+    pub(crate) fn new(data: &'a mut [T], _: Checked) -> Self {
         Self { start: data.as_mut_ptr(), len: data.len(), borrow: PhantomData }
     }
 

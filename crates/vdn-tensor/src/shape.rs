@@ -4,6 +4,7 @@
 //! about the layout.
 
 use crate::ShapeError;
+use crate::extent::fits;
 use std::fmt;
 
 /// The largest number of dimensions a [`Shape`] can have.
@@ -31,14 +32,15 @@ impl Shape {
     /// A shape from a slice of dimensions.
     ///
     /// # Errors
-    /// More than [`MAX_RANK`] dimensions, or a number of elements that overflows `usize`.
+    /// More than [`MAX_RANK`] dimensions, or a number of elements that overflows `usize`, dimensions of 0 left aside: so
+    /// no product of some of the dimensions overflows.
     pub fn new(dims: &[usize]) -> Result<Self, ShapeError> {
         if dims.len() > MAX_RANK {
             let reason =
                 format!("{dims:?} has {} dimensions, at most {MAX_RANK} are supported", dims.len());
             return Err(ShapeError::new("shape", &[], reason));
         }
-        if dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)).is_none() {
+        if !fits(dims) {
             return Err(ShapeError::new("shape", &[], format!("{dims:?} has too many elements")));
         }
         Ok(Self::unchecked(dims))
@@ -176,6 +178,7 @@ mod tests {
     fn impossible_shapes_are_refused() {
         assert!(Shape::new(&[1; 7]).is_err());
         assert!(Shape::new(&[usize::MAX, 2]).is_err());
+        assert!(Shape::new(&[0, usize::MAX, 2]).is_err());
         assert!(Shape::SCALAR.with_last(3).is_err());
         assert!(Shape::from([2]).without_axis(1).is_err());
     }

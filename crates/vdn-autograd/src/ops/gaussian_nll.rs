@@ -8,7 +8,7 @@ use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels::likelihood::Density;
 use vdn_tensor::kernels::{Formula, broadcast_shape, sum_all};
-use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut, with_scratch};
+use vdn_tensor::{Element, Mask, Real, Shape, ShapeError, View, ViewMut, with_scratch};
 
 const NAME: &str = "gaussian_nll";
 
@@ -32,8 +32,8 @@ struct MeanPull {
 impl Formula<3, 1> for MeanPull {
     #[inline(always)]
     fn apply<R: Real>(&self, [mu, sigma, y]: [R; 3]) -> [R; 1] {
-        let precision = self.density.precision(sigma);
-        [self.density.mean_slope(y - mu, precision) * mu.lit(self.slope)]
+        let spread = self.density.spread(sigma);
+        [self.density.mean_slope(y - mu, spread) * mu.lit(self.slope)]
     }
 }
 
@@ -45,8 +45,14 @@ struct SigmaPull {
 impl Formula<3, 1> for SigmaPull {
     #[inline(always)]
     fn apply<R: Real>(&self, [mu, sigma, y]: [R; 3]) -> [R; 1] {
-        let mean_slope = self.density.mean_slope(y - mu, self.density.precision(sigma));
-        [self.density.sigma_slope(mean_slope, sigma) * mu.lit(self.slope)]
+        let mean_slope = self.density.mean_slope(y - mu, self.density.spread(sigma));
+        let plain = self.density.sigma_slope(mean_slope, sigma) * mu.lit(self.slope);
+        let finite = plain.abs().lt(plain.lit(f64::INFINITY));
+        if finite.all() {
+            return [plain];
+        }
+        let weight = mu.lit(self.slope);
+        [R::select(finite, plain, self.density.sigma_pull(weight, mean_slope, sigma))]
     }
 }
 

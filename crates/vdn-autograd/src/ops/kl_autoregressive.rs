@@ -18,27 +18,32 @@ use crate::ops::structured_step::ConditionalPrior;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::families::gaussian::exp_m1_minus;
+use vdn_tensor::families::{is_ordinary, mismatch, times_exp};
 use vdn_tensor::kernels::Formula;
-use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut};
+use vdn_tensor::{Element, Mask, Real, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "kl_autoregressive";
 
 /// Inputs: `mu, logvar, previous, phi, logvar of the prior`, possibly `logvar of the previous`.
 struct KlAutoregressive;
 
-/// `mu - phi mu_prev`, `1/s^2`, `phi v_prev`, and the mean square over `s^2`.
+/// `mu - phi mu_prev`, and the mean square over `s^2`.
 #[inline(always)]
-fn parts<R: Real>([mu, previous, phi, prior, before]: [R; 5]) -> [R; 4] {
+fn parts<R: Real>([mu, previous, phi, prior, before]: [R; 5]) -> [R; 2] {
     let (e, precision) = (mu - phi * previous, (-prior).exp());
-    let spread = phi * before.exp();
-    [e, precision, spread, e.mul_add(e, phi * spread) * precision]
+    let plain = e.mul_add(e, phi * (phi * before.exp())) * precision;
+    let ordinary = is_ordinary(precision);
+    if ordinary.all() {
+        return [e, plain];
+    }
+    [e, R::select(ordinary, plain, mismatch(e, prior) + times_exp(phi * phi, before - prior))]
 }
 
 struct Value;
 impl Formula<6, 1> for Value {
     #[inline(always)]
     fn apply<R: Real>(&self, [mu, logvar, previous, phi, prior, before]: [R; 6]) -> [R; 1] {
-        let [.., mismatch] = parts([mu, previous, phi, prior, before]);
+        let [_, mismatch] = parts([mu, previous, phi, prior, before]);
         [(exp_m1_minus(logvar - prior) + mismatch) * mu.lit(0.5)]
     }
 }
@@ -47,16 +52,27 @@ struct Pull;
 impl Formula<7, 6> for Pull {
     #[inline(always)]
     fn apply<R: Real>(&self, [mu, logvar, previous, phi, prior, before, dk]: [R; 7]) -> [R; 6] {
-        let [e, precision, spread, mismatch] = parts([mu, previous, phi, prior, before]);
-        let (half, scaled) = (dk * dk.lit(0.5), dk * precision);
-        let (d_mu, excess) = (scaled * e, (logvar - prior).exp_m1());
+        let [e, mismatch] = parts([mu, previous, phi, prior, before]);
+        let (half, precision, spread) = (dk * dk.lit(0.5), (-prior).exp(), phi * before.exp());
+        let scaled = dk * precision;
+        let mut d_mu = scaled * e;
+        let mut d_spread = [scaled * spread, half * precision * phi * spread];
+        let ordinary = is_ordinary(precision);
+        if !ordinary.all() {
+            d_mu = R::select(ordinary, d_mu, times_exp(dk * e, -prior));
+            let factors = [dk * phi, half * phi * phi];
+            for (d, factor) in d_spread.iter_mut().zip(factors) {
+                *d = R::select(ordinary, *d, times_exp(factor, before - prior));
+            }
+        }
+        let excess = (logvar - prior).exp_m1();
         [
             d_mu,
             half * excess,
             -(d_mu * phi),
-            scaled * spread - d_mu * previous,
+            d_spread[0] - d_mu * previous,
             -(half * (excess + mismatch)),
-            half * precision * phi * spread,
+            d_spread[1],
         ]
     }
 }

@@ -10,6 +10,7 @@ use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::families::gaussian::exp_m1_minus;
+use vdn_tensor::families::{mismatch, times_exp};
 use vdn_tensor::kernels::Formula;
 use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut};
 
@@ -21,8 +22,7 @@ struct Value;
 impl Formula<4, 1> for Value {
     #[inline(always)]
     fn apply<R: Real>(&self, [mu_q, logvar_q, mu_p, logvar_p]: [R; 4]) -> [R; 1] {
-        let distance = mu_q - mu_p;
-        let mismatch = distance * distance * (-logvar_p).exp();
+        let mismatch = mismatch(mu_q - mu_p, logvar_p);
         [(exp_m1_minus(logvar_q - logvar_p) + mismatch) * mu_q.lit(0.5)]
     }
 }
@@ -34,7 +34,7 @@ struct MeanPull {
 impl Formula<4, 1> for MeanPull {
     #[inline(always)]
     fn apply<R: Real>(&self, [dy, mu_q, mu_p, logvar_p]: [R; 4]) -> [R; 1] {
-        [dy * dy.lit(self.sign) * (mu_q - mu_p) * (-logvar_p).exp()]
+        [times_exp(dy * dy.lit(self.sign) * (mu_q - mu_p), -logvar_p)]
     }
 }
 
@@ -50,8 +50,7 @@ struct PriorLogvarPull;
 impl Formula<5, 1> for PriorLogvarPull {
     #[inline(always)]
     fn apply<R: Real>(&self, [dy, mu_q, logvar_q, mu_p, logvar_p]: [R; 5]) -> [R; 1] {
-        let distance = mu_q - mu_p;
-        let mismatch = distance * distance * (-logvar_p).exp();
+        let mismatch = mismatch(mu_q - mu_p, logvar_p);
         [dy * dy.lit(-0.5) * ((logvar_q - logvar_p).exp_m1() + mismatch)]
     }
 }

@@ -3,6 +3,7 @@
 use super::family::Family;
 use crate::dispatch;
 use crate::element::{Element, load_partial, store_partial};
+use crate::extent::check_flat_noise;
 use crate::noise::{NoiseKey, Rounds};
 use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Lanes, Simd, U32Lanes};
@@ -86,6 +87,7 @@ pub fn sample_into<F: Family, T: Element>(
 ) {
     let (lens, len) = (parameters.map(<[T]>::len), out.len());
     assert!(lens.iter().all(|&l| l == len || l == 1), "{}: {lens:?} parameters, {len}", F::NAME);
+    check_flat_noise(F::NAME, len);
     assert!(F::NOISE != NoiseKind::NormalPair || sample < 1 << 31, "{}: sample {sample}", F::NAME);
     let rounds = key.rounds();
     for_each_chunk(out, CHUNK, |chunk, out| {

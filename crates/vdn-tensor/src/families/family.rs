@@ -1,7 +1,8 @@
 //! [`Family`]: what a family of distributions offers, whatever its formulas.
 
 use super::draw::NoiseKind;
-use crate::real::Real;
+use super::scaled::{is_ordinary, times_exp};
+use crate::real::{Mask, Real};
 
 /// A family of distributions with two parameters, `[location, log scale]`, and its standard member `[0, 0]`, which is
 /// the prior of a unit.
@@ -51,31 +52,39 @@ pub trait Family: Copy + Send + Sync + 'static {
 /// `location + e^log_scale x`.
 #[inline(always)]
 pub(super) fn place<R: Real>([location, log_scale]: [R; 2], x: R) -> R {
-    log_scale.exp().mul_add(x, location)
+    let scale = log_scale.exp();
+    let plain = scale.mul_add(x, location);
+    let ordinary = is_ordinary(scale);
+    if ordinary.all() {
+        return plain;
+    }
+    R::select(ordinary, plain, times_exp(x, log_scale) + location)
 }
 
 /// The derivatives of [`place`] by the parameters.
 #[inline(always)]
 pub(super) fn place_gradient<R: Real>([_, log_scale]: [R; 2], x: R) -> [R; 2] {
-    [x.lit(1.0), log_scale.exp() * x]
+    [x.lit(1.0), times_exp(x, log_scale)]
 }
 
 /// `(z - location) e^-log_scale`: the inverse of [`place`].
 #[inline(always)]
 pub(super) fn standardise<R: Real>([location, log_scale]: [R; 2], z: R) -> R {
-    (z - location) * (-log_scale).exp()
+    times_exp(z - location, -log_scale)
 }
 
 /// The derivatives of `ln f((z - location) e^-log_scale) - log_scale` by location, log scale and `z`, from
 /// `slope = d ln f / dx` at `x`.
 #[inline(always)]
 pub(super) fn place_density_gradient<R: Real>(log_scale: R, x: R, slope: R) -> [R; 3] {
-    let by_z = slope * (-log_scale).exp();
+    let by_z = times_exp(slope, -log_scale);
     [-by_z, -(x * slope) - x.lit(1.0), by_z]
 }
 
 /// `x - y` for `y` a standard draw and `x = place(parameters, y)`, without cancellation near the standard member.
 #[inline(always)]
 pub(super) fn displacement<R: Real>([location, log_scale]: [R; 2], y: R) -> R {
-    log_scale.exp_m1().mul_add(y, location)
+    let moved = log_scale.exp_m1().mul_add(y, location);
+    // Nothing is moved by a draw of 0, not even by an infinite scale.
+    R::select(y.le(y.lit(0.0)) & y.ge(y.lit(0.0)), location, moved)
 }

@@ -8,7 +8,8 @@
 use super::draw::NoiseKind;
 use super::family::{self, Family};
 use super::gaussian::exp_m1_minus;
-use crate::real::Real;
+use super::scaled::{is_ordinary, times_exp};
+use crate::real::{Mask, Real};
 
 /// The Laplace family.
 ///
@@ -54,8 +55,19 @@ impl Family for Laplace {
     /// With `a = |m|/b`: `|m| + b e^-a - 1 - ln b = b (e^-a - 1 + a) + (e^l - 1 - l)`, `l = ln b`.
     #[inline(always)]
     fn kl<R: Real>(&self, [location, log_scale]: [R; 2], _noise: [R; 2]) -> R {
-        let b = log_scale.exp();
-        b.mul_add(exp_m1_minus(-location.abs() / b), exp_m1_minus(log_scale))
+        let (b, distance) = (log_scale.exp(), location.abs());
+        let a = distance / b;
+        let plain = b.mul_add(exp_m1_minus(-a), exp_m1_minus(log_scale));
+        let ordinary = is_ordinary(b) & a.lt(a.lit(1e36));
+        if ordinary.all() {
+            return plain;
+        }
+        // For a >= 1 as `|m| + b (e^-a - 1)`, which needs no product of 0 and infinity.
+        let a = times_exp(distance, -log_scale);
+        let near = times_exp(exp_m1_minus(-a), log_scale);
+        let far = distance + b * (-a).exp_m1();
+        let by_location = R::select(a.lt(a.lit(1.0)), near, far);
+        R::select(ordinary, plain, by_location + exp_m1_minus(log_scale))
     }
     /// By the location `±(1 - e^-a)`; by the log scale `b e^-a (1 + a) - 1 = b (x - a + a e^-a) + (b - 1)` with `x` the
     /// excess `e^-a - 1 + a`.
@@ -65,7 +77,21 @@ impl Family for Laplace {
         let a = location.abs() / b;
         let fall = (-a).exp_m1();
         let by_scale = b.mul_add(a.mul_add(fall, exp_m1_minus(-a)), log_scale.exp_m1());
-        [-(sign(location) * fall), by_scale]
+        let plain = [-(sign(location) * fall), by_scale];
+        let ordinary = is_ordinary(b) & a.lt(a.lit(64.0));
+        if ordinary.all() {
+            return plain;
+        }
+        // A large a would cancel; from 200 on `e^-a (1 + a)` is nothing beside 1.
+        let a = times_exp(location.abs(), -log_scale).min(a.lit(200.0));
+        let fall = (-a).exp_m1();
+        let near = times_exp(a.mul_add(fall, exp_m1_minus(-a)), log_scale) + log_scale.exp_m1();
+        let far = times_exp((a + a.lit(1.0)) * (-a).exp(), log_scale) - a.lit(1.0);
+        let by_scale = R::select(a.lt(a.lit(1.0)), near, far);
+        [
+            R::select(ordinary, plain[0], -(sign(location) * fall)),
+            R::select(ordinary, plain[1], by_scale),
+        ]
     }
     #[inline(always)]
     fn log_density<R: Real>(&self, parameters: [R; 2], z: R) -> R {
@@ -76,7 +102,7 @@ impl Family for Laplace {
     #[inline(always)]
     fn log_density_gradient<R: Real>(&self, parameters: [R; 2], z: R) -> [R; 3] {
         let x = family::standardise(parameters, z);
-        family::place_density_gradient(parameters[1], x, -sign(x))
+        family::place_density_gradient(parameters[1], x, -sign(z - parameters[0]))
     }
     #[inline(always)]
     fn entropy<R: Real>(&self, [_, log_scale]: [R; 2]) -> R {

@@ -5,6 +5,7 @@
 use super::draw::NoiseKind;
 use super::family::{self, Family};
 use super::normal::{self, HALF_LN_2PI};
+use super::scaled::times_exp;
 use crate::real::Real;
 
 /// The log-normal family; its density is defined for `z > 0`.
@@ -27,7 +28,9 @@ impl Family for LogNormal {
     #[inline(always)]
     fn sample_gradient<R: Real>(&self, parameters: [R; 2], [noise, _]: [R; 2]) -> [R; 2] {
         let z = family::place(parameters, noise).exp();
-        [z, z * (parameters[1].exp() * noise)]
+        let slope = z * times_exp(noise, parameters[1]);
+        // A draw that vanished stays where it is.
+        [z, R::select(z.le(z.lit(0.0)), z, slope)]
     }
     #[inline(always)]
     fn kl<R: Real>(&self, parameters: [R; 2], _noise: [R; 2]) -> R {

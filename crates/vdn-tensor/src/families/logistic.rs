@@ -18,6 +18,7 @@ use super::draw::NoiseKind;
 use super::excess::ln_1p_minus;
 use super::family::{self, Family};
 use super::gaussian::exp_m1_minus;
+use super::scaled::times_exp;
 use crate::real::Real;
 
 /// The logistic family.
@@ -44,6 +45,8 @@ fn divergence<R: Real>(y: R, d: R) -> R {
     let inside = d.clamp(d.lit(-1.0), d.lit(1.0));
     let near = p.mul_add(exp_m1_minus(inside), ln_1p_minus(p * inside.exp_m1()));
     let far = ((y + d).softplus() - y.softplus()) - p * d;
+    // Where d drowns the rest, so that nothing is left of a difference of infinities.
+    let far = R::select(d.gt(d.lit(1e30)), d - p * d.min(d.lit(1e38)), far);
     let half = R::select(d.abs().lt(d.lit(1.0)), near, far);
     half + half
 }
@@ -86,7 +89,7 @@ impl Family for Logistic {
         let y = standard(noise);
         let rise = rise(y, family::displacement(parameters, y));
         let by_z = rise + rise;
-        [by_z, by_z.mul_add(parameters[1].exp() * y, parameters[1].exp_m1())]
+        [by_z, by_z.mul_add(times_exp(y, parameters[1]), parameters[1].exp_m1())]
     }
     /// `-|x| - 2 ln(1 + e^-|x|) - ln s`.
     #[inline(always)]

@@ -13,6 +13,7 @@ mod laplace;
 mod log_normal;
 mod logistic;
 mod normal;
+mod scaled;
 mod student_t;
 
 pub(crate) use draw::{GROUP, noise};
@@ -23,4 +24,5 @@ pub use laplace::Laplace;
 pub use log_normal::LogNormal;
 pub use logistic::Logistic;
 pub use normal::Normal;
+pub use scaled::{is_ordinary, mismatch, times_exp};
 pub use student_t::StudentT;

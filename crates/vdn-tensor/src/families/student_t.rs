@@ -13,9 +13,13 @@
 use super::draw::NoiseKind;
 use super::family::{self, Family};
 use super::gaussian::exp_m1_minus;
+use super::scaled::times_exp;
 use crate::math::gamma::{digamma, ln_gamma};
-use crate::real::Real;
+use crate::real::{Mask, Real};
 use std::f64::consts::PI;
+
+/// Beyond, `x^2` drowns `nu` and may overflow.
+const FAR: f64 = 1e15;
 
 /// Student's t family with fixed degrees of freedom.
 ///
@@ -68,16 +72,28 @@ impl StudentT {
     fn log_ratio<R: Real>(&self, parameters: [R; 2], y: R) -> R {
         let (z, nu) = (family::place(parameters, y), y.lit(self.nu));
         let v = family::displacement(parameters, y) * (z + y) / y.mul_add(y, nu);
-        let inverse = y.lit(1.0 / self.nu);
-        let apart = (z * z * inverse).ln_1p() - (y * y * inverse).ln_1p();
+        let apart = self.growth(z) - self.growth(y);
         let growth = R::select(v.abs().lt(v.lit(0.5)), v.ln_1p(), apart);
         growth.mul_add(y.lit(-0.5 * (self.nu + 1.0)), parameters[1])
+    }
+
+    /// `ln(1 + x^2/nu)`, also where the square overflows.
+    #[inline(always)]
+    fn growth<R: Real>(&self, x: R) -> R {
+        let plain = (x * x * x.lit(1.0 / self.nu)).ln_1p();
+        let near = x.abs().lt(x.lit(FAR));
+        if near.all() {
+            return plain;
+        }
+        let log = x.abs().ln();
+        R::select(near, plain, log + log - x.lit(self.nu.ln()))
     }
 
     /// The slope of the standard log-density, `-(nu + 1) x / (nu + x^2)`.
     #[inline(always)]
     fn slope<R: Real>(&self, x: R) -> R {
-        x * x.lit(-self.nu - 1.0) / x.mul_add(x, x.lit(self.nu))
+        let plain = x * x.lit(-self.nu - 1.0) / x.mul_add(x, x.lit(self.nu));
+        R::select(x.abs().lt(x.lit(FAR)), plain, x.lit(-self.nu - 1.0) / x)
     }
 }
 
@@ -107,18 +123,25 @@ impl Family for StudentT {
         let y = self.standard(noise);
         let excess = self.log_ratio(parameters, y).exp_m1();
         let slope = self.slope(family::place(parameters, y));
-        let by_scale = slope.mul_add(parameters[1].exp() * y, y.lit(1.0));
+        let by_scale = slope.mul_add(times_exp(y, parameters[1]), y.lit(1.0));
         [excess * slope, excess * by_scale]
     }
     #[inline(always)]
     fn log_density<R: Real>(&self, parameters: [R; 2], z: R) -> R {
         let x = family::standardise(parameters, z);
-        let fall = (x * x * x.lit(1.0 / self.nu)).ln_1p();
-        fall.mul_add(x.lit(-0.5 * (self.nu + 1.0)), x.lit(self.log_norm) - parameters[1])
+        let near = x.abs().lt(x.lit(FAR));
+        let mut growth = self.growth(x);
+        if !near.all() {
+            let log = (z - parameters[0]).abs().ln() - parameters[1];
+            growth = R::select(near, growth, log + log - x.lit(self.nu.ln()));
+        }
+        growth.mul_add(x.lit(-0.5 * (self.nu + 1.0)), x.lit(self.log_norm) - parameters[1])
     }
     #[inline(always)]
     fn log_density_gradient<R: Real>(&self, parameters: [R; 2], z: R) -> [R; 3] {
         let x = family::standardise(parameters, z);
+        // Finite: the slope times x has the limit `-(nu + 1)`.
+        let x = x.min(x.lit(1e38)).max(x.lit(-1e38));
         family::place_density_gradient(parameters[1], x, self.slope(x))
     }
     #[inline(always)]

@@ -36,11 +36,11 @@ const TASK: usize = 1 << 18;
 /// How many rows the largest tile has, for numbers of `size` bytes; also the width of the panels of A.
 ///
 /// With columns of sixteen lanes, AVX2 has 16 registers of 8 `f32`: 6 rows take 12. AVX-512 has 32 registers of 16: 8
-/// rows of three groups take 24. SSE2 has 16 of 4: 2 rows take 8. `f64` is pairs on every level (see
-/// `kernels/microkernel.rs`).
+/// rows of three groups take 24. SSE2 has 16 of 4: 2 rows take 8. Of `f64`, with half as many in a register, 8 rows of one
+/// group take 16 on AVX-512, 2 rows 8 on AVX2.
 pub(super) const fn tile_rows(level: Level, size: usize) -> usize {
     match (level, size) {
-        (Level::Avx512, 4) => 8,
+        (Level::Avx512, _) => 8,
         (Level::Avx2, 4) => 6,
         _ => 2,
     }
@@ -88,7 +88,12 @@ impl Blocking {
         let Problem { m, n, k, transposed_a, transposed_b, size } = problem;
         let depth = inner_block(k, size);
         let tile = tile_rows(level, size);
-        let pack_a = transposed_a && (n > FEW_COLUMNS || m * k * size > SMALL_A);
+        // The loop that reads rows of A where they lie has an address for each, and its registers do not suffice.
+        let plain_a = level == Level::Avx512 && m >= tile && n > FEW_COLUMNS;
+        let pack_a = match transposed_a {
+            true => n > FEW_COLUMNS || m * k * size > SMALL_A,
+            false => plain_a,
+        };
         let tasks = partition(problem, threads);
         let most = if pack_a { (BLOCK_OF_A / (depth.max(1) * size)).max(tile) } else { usize::MAX };
         let task_rows = m.min(m.div_ceil(tasks[0]) + tile / 2);
@@ -133,7 +138,7 @@ fn inner_block(k: usize, size: usize) -> usize {
 /// Tasks down and across: of all grids with about as many tasks as threads, the one that is done first.
 fn partition(problem: Problem, threads: usize) -> [usize; 2] {
     let Problem { m, n, k, transposed_a, .. } = problem;
-    let tasks = threads.min(m * n * k / TASK).max(1);
+    let tasks = threads.min(m.saturating_mul(n).saturating_mul(k) / TASK).max(1);
     let mut best = (usize::MAX, [1, 1]);
     for across in 1..=tasks {
         let down = tasks / across;

@@ -2,6 +2,7 @@
 
 use super::reduce::sum_axis;
 use super::tree::CHUNK;
+use crate::extent::Extent;
 use crate::parallel::for_each_chunk;
 use crate::shape::MAX_RANK;
 use crate::{Element, Shape, ShapeError, with_scratch};
@@ -200,7 +201,7 @@ pub fn broadcast_copy<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Sha
 pub(crate) fn broadcast_copy_body<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Shape) {
     let plan = planned("broadcast_copy", from, to);
     plan.check([x.len()]);
-    assert_eq!(out.len(), to.numel(), "broadcast_copy: {from} to {to}: length of the output");
+    Extent::new("broadcast_copy", [to.numel()]).check("the output", out);
     for_each_chunk(out, CHUNK, |chunk, out| plan.copy(0, x, chunk * CHUNK, out));
 }
 
@@ -224,7 +225,11 @@ pub fn reduce_to_shape<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Sh
 pub(crate) fn reduce_to_shape_body<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Shape) {
     let plan = planned("reduce_to_shape", to, from);
     plan.check([out.len()]);
-    assert_eq!(x.len(), from.numel(), "reduce_to_shape: {from} to {to}: length of the input");
+    Extent::new("reduce_to_shape", [from.numel()]).check("the input", x);
+    if x.is_empty() {
+        // Also where sums over one dimension would be many.
+        return out.fill(T::ZERO);
+    }
     // In the merged dimensions kept and summed ones take turns.
     let mut dims = plan.dims;
     let summed = plan.strides[0].map(|stride| stride == 0);

@@ -2,6 +2,7 @@
 
 use super::tree::CHUNK;
 use crate::Element;
+use crate::extent::Extent;
 use crate::parallel::for_each_chunk;
 
 /// `out[.., offset..offset + size, ..] = part`, where `part` is `[outer, size, inner]` and `out` `[outer, n, inner]`;
@@ -16,7 +17,7 @@ pub fn write_slice<T: Element>(
     (outer, n, inner): (usize, usize, usize),
     out: &mut [T],
 ) {
-    check("write_slice", (part.len(), out.len()), (outer, n, inner), offset, size);
+    check("write_slice", (part, out), (outer, n, inner), offset, size);
     for_each_run(out, n * inner, |o, out| {
         out[offset * inner..][..size * inner]
             .copy_from_slice(&part[o * size * inner..][..size * inner]);
@@ -34,7 +35,7 @@ pub fn slice_axis<T: Element>(
     size: usize,
     out: &mut [T],
 ) {
-    check("slice_axis", (out.len(), x.len()), (outer, n, inner), start, size);
+    check("slice_axis", (out, x), (outer, n, inner), start, size);
     for_each_run(out, size * inner, |o, out| {
         out.copy_from_slice(&x[(o * n + start) * inner..][..size * inner]);
     });
@@ -51,7 +52,7 @@ pub fn slice_axis_backward<T: Element>(
     size: usize,
     dx: &mut [T],
 ) {
-    check("slice_axis_backward", (d_out.len(), dx.len()), (outer, n, inner), start, size);
+    check("slice_axis_backward", (d_out, dx), (outer, n, inner), start, size);
     for_each_run(dx, n * inner, |o, dx| {
         let (before, rest) = dx.split_at_mut(start * inner);
         let (inside, after) = rest.split_at_mut(size * inner);
@@ -79,6 +80,7 @@ pub fn concat<'a, T: Element>(
     around: (usize, usize, usize),
     out: &mut [T],
 ) {
+    Extent::new("concat", [around.0, around.1, around.2]).check("the output", out);
     let mut offset = 0;
     for (part, size) in parts {
         write_slice(part, size, offset, around, out);
@@ -97,12 +99,13 @@ pub fn split<'a, T: Element>(
     around: (usize, usize, usize),
     parts: impl IntoIterator<Item = (Option<&'a mut [T]>, usize)>,
 ) {
-    let mut offset = 0;
+    Extent::new("split", [around.0, around.1, around.2]).check("the input", x);
+    let mut offset = 0_usize;
     for (part, size) in parts {
         if let Some(part) = part {
             slice_axis(x, around, offset, size, part);
         }
-        offset += size;
+        offset = offset.saturating_add(size);
     }
     assert_eq!(offset, around.1, "split: the sizes of the parts and the size of the whole");
 }
@@ -124,18 +127,16 @@ fn for_each_run<T: Element>(
     });
 }
 
-fn check(
-    operation: &str,
-    (part, whole): (usize, usize),
+/// Asserts that a part of `size` from `start` on lies in the middle axis of `[outer, n, inner]`, and both lengths.
+fn check<T>(
+    operation: &'static str,
+    (part, whole): (&[T], &[T]),
     (outer, n, inner): (usize, usize, usize),
     start: usize,
     size: usize,
 ) {
-    let fits = part == outer * size * inner && whole == outer * n * inner && start + size <= n;
-    assert!(
-        fits,
-        "{operation}: {part} numbers at {start}..{} of {whole} numbers do not fit [{outer}, {size}, {inner}] in \
-         [{outer}, {n}, {inner}]",
-        start + size
-    );
+    let inside = start.checked_add(size).is_some_and(|end| end <= n);
+    assert!(inside, "{operation}: {size} numbers from {start} on do not lie in an axis of {n}");
+    Extent::new(operation, [outer, size, inner]).check("the part", part);
+    Extent::new(operation, [outer, n, inner]).check("the whole", whole);
 }

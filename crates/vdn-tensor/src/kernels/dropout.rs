@@ -1,6 +1,7 @@
 //! Dropout with addressed noise: the mask is a function of its address, so the backward pass regenerates it.
 
 use super::tree::CHUNK;
+use crate::extent::{Extent, check_flat_noise};
 use crate::noise::{NoiseKey, Rounds};
 use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Simd};
@@ -30,7 +31,8 @@ pub fn dropout<T: Element>(x: &[T], p: f64, key: NoiseKey, out: &mut [T]) {
 
 /// The body of [`dropout`].
 pub(crate) fn dropout_body<T: Element>(x: &[T], p: f64, key: NoiseKey, out: &mut [T]) {
-    assert_eq!(x.len(), out.len(), "dropout: lengths of the input and of the output");
+    Extent::new("dropout", [x.len()]).check("the output", out);
+    check_flat_noise("dropout", x.len());
     assert!((0.0..1.0).contains(&p), "dropout: the probability {p} is not in [0, 1)");
     if p == 0.0 {
         return super::map::copy(x, out);

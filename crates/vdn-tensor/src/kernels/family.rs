@@ -7,9 +7,10 @@
 
 use crate::dispatch;
 use crate::element::{Element, load_partial, store_partial};
+use crate::extent::{Extent, check_flat_noise};
 use crate::families::{Family, GROUP, noise};
 use crate::noise::{NoiseKey, Rounds};
-use crate::parallel::{SharedMut, for_each};
+use crate::parallel::for_each;
 use crate::real::Real;
 use crate::simd::{LANES, Simd};
 
@@ -48,11 +49,10 @@ pub fn family_forward<F: Family, T: Element>(
     z: &mut [T],
     kl: &mut [T],
 ) {
-    let len = check::<F, T>(units);
-    let lens = [z.len(), kl.len()];
-    assert_eq!(lens, [units.samples * len, len], "{}: outputs of another layer", F::NAME);
+    let [all, layer] = check::<F, T>(units);
+    let len = units.location.len();
     let rounds = units.key.rounds();
-    let (z, kl) = (SharedMut::new(z), SharedMut::new(kl));
+    let (z, kl) = (all.share("z", z), layer.share("kl", kl));
     for_each(len.div_ceil(CHUNK), |chunk| {
         let start = chunk * CHUNK;
         let end = len.min(start + CHUNK);
@@ -114,11 +114,15 @@ pub fn family_backward<F: Family, T: Element>(
     d_location: &mut [T],
     d_log_scale: &mut [T],
 ) {
-    let len = check::<F, T>(units);
-    let lens = [d_location.len(), d_log_scale.len()];
-    assert_eq!(lens, [len; 2], "{}: gradients of another layer", F::NAME);
+    let [all, layer] = check::<F, T>(units);
+    let len = units.location.len();
+    all.check_any("the gradient of z", [gradients.d_z]);
+    layer.check_any("the gradient of kl", [gradients.d_kl]);
     let rounds = units.key.rounds();
-    let both = [SharedMut::new(d_location), SharedMut::new(d_log_scale)];
+    let both = [
+        layer.share("the gradient of the location", d_location),
+        layer.share("the gradient of the log scale", d_log_scale),
+    ];
     for_each(len.div_ceil(CHUNK), |chunk| {
         let start = chunk * CHUNK;
         let end = len.min(start + CHUNK);
@@ -188,9 +192,12 @@ fn backward_chunk<S: Simd, F: Family, T: Element>(
     }
 }
 
-fn check<F: Family, T: Element>(units: &FamilyUnits<'_, T>) -> usize {
+/// The extents of the samples and of the layer.
+fn check<F: Family, T: Element>(units: &FamilyUnits<'_, T>) -> [Extent<2>; 2] {
     let len = units.location.len();
-    assert_eq!(units.log_scale.len(), len, "{}: parameters of different layers", F::NAME);
+    let layer = Extent::new(F::NAME, [1, len]);
+    layer.check("log_scale", units.log_scale);
     assert!((1..1 << 31).contains(&units.samples), "{}: {} samples", F::NAME, units.samples);
-    len
+    check_flat_noise(F::NAME, len);
+    [Extent::new(F::NAME, [units.samples, len]), layer]
 }

@@ -3,9 +3,10 @@
 
 use super::fold::Sum;
 use super::tree::{CHUNK, fold_row, for_each_group};
-use crate::parallel::{SharedMut, for_each};
+use crate::extent::Extent;
+use crate::parallel::for_each;
 use crate::simd::Simd;
-use crate::{Element, Real, dispatch, load_partial, store_partial};
+use crate::{Element, Mask, Real, dispatch, load_partial, store_partial};
 
 /// `out = (x - mean) * rstd * weight + bias` with `rstd = 1 / sqrt(variance + eps)`, mean and (biased) variance taken
 /// over each row of `x`, `[rows, n]`; `weight` and `bias` are `[n]`. `mean` and `rstd`, `[rows]`, are results that the
@@ -35,11 +36,13 @@ pub(crate) fn layer_norm_body<T: Element>(
     mean: &mut [T],
     rstd: &mut [T],
 ) {
-    let n = check("layer_norm", x.len(), weight.len(), (mean.len(), rstd.len()));
-    assert_eq!(bias.len(), n, "layer_norm: lengths of bias and weight");
-    assert_eq!(out.len(), x.len(), "layer_norm: lengths of the output and of the input");
-    let (rows, per_task) = (mean.len(), rows_per_task(n));
-    let (out, mean, rstd) = (SharedMut::new(out), SharedMut::new(mean), SharedMut::new(rstd));
+    let [rows, n] = [mean.len(), weight.len()];
+    let [all, row, column] = extents("layer_norm", [rows, n]);
+    all.check("the input", x);
+    row.check("the bias", bias);
+    let per_task = rows_per_task(n);
+    let out = all.share("the output", out);
+    let (mean, rstd) = (column.share("mean", mean), column.share("rstd", rstd));
     for_each(rows.div_ceil(per_task), |task| {
         let range = task * per_task..rows.min((task + 1) * per_task);
         // SAFETY: the rows of different tasks do not overlap, and the outputs are different slices.
@@ -57,12 +60,9 @@ pub(crate) fn layer_norm_body<T: Element>(
     });
 }
 
-pub(super) fn check(operation: &str, x: usize, n: usize, (mean, rstd): (usize, usize)) -> usize {
-    assert!(
-        mean == rstd && x == mean * n,
-        "{operation}: {x} numbers in rows of {n}, {mean} means, {rstd} inverse deviations"
-    );
-    n
+/// The extents of the input, of a row and of a column.
+pub(super) fn extents(operation: &'static str, [rows, n]: [usize; 2]) -> [Extent<2>; 3] {
+    [[rows, n], [1, n], [rows, 1]].map(|dims| Extent::new(operation, dims))
 }
 
 pub(super) fn rows_per_task(n: usize) -> usize {
@@ -102,7 +102,45 @@ fn statistics<S: Simd, T: Element>(
         );
         let variance = (squares / count).to_f64();
         *rstd = T::from_f64(1.0 / (variance + eps).sqrt());
+        if !(variance + eps > SMALLEST && variance < f64::INFINITY) {
+            (*mean, *rstd) = far_statistics(x, eps);
+        }
     }
+}
+
+/// The least sum of variance and `eps` whose digits `f32` keeps.
+const SMALLEST: f64 = 1e-30;
+
+/// Mean and inverse deviation of a row whose squares leave the range of numbers, relative to its largest number, in
+/// double precision. Of equal numbers without `eps` the inverse deviation is 0: nothing of them is left but the bias.
+#[cold]
+#[inline(never)]
+fn far_statistics<T: Element>(x: &[T], eps: f64) -> (T, T) {
+    let largest = x.iter().map(|x| x.to_f64().abs()).fold(0.0, f64::max);
+    // `f64::max` drops a NaN.
+    let sound = x.iter().all(|x| x.is_finite()) && eps >= 0.0 && !x.is_empty();
+    if !sound {
+        return (T::from_f64(f64::NAN), T::from_f64(f64::NAN));
+    }
+    let scale = if largest > 0.0 { largest } else { 1.0 };
+    let mean_of = |f: &dyn Fn(f64) -> f64| {
+        x.iter().map(|x| f(x.to_f64() / scale)).sum::<f64>() / x.len() as f64
+    };
+    let mean = mean_of(&|x| x);
+    let variance = mean_of(&|x| (x - mean) * (x - mean)) + eps / scale / scale;
+    let rstd = if variance > 0.0 { 1.0 / variance.sqrt() / scale } else { 0.0 };
+    (T::from_f64(mean * scale), T::from_f64(rstd))
+}
+
+/// `(x - mean) rstd`, also where the difference overflows.
+#[inline(always)]
+pub(super) fn standardised<R: Real>(x: R, mean: R, rstd: R) -> R {
+    let deviation = x - mean;
+    let (plain, fits) = (deviation * rstd, deviation.abs().lt(x.lit(f64::INFINITY)));
+    if fits.all() {
+        return plain;
+    }
+    R::select(fits, plain, x * rstd - mean * rstd)
 }
 
 #[inline(always)]
@@ -121,7 +159,7 @@ fn normalise<S: Simd, T: Element>(
             0..n,
             #[inline(always)]
             |group| {
-                let h = (load_partial(simd, &x[group.clone()], T::ZERO) - mean) * rstd;
+                let h = standardised(load_partial(simd, &x[group.clone()], T::ZERO), mean, rstd);
                 let weight = load_partial(simd, &weight[group.clone()], T::ZERO);
                 let bias = load_partial(simd, &bias[group.clone()], T::ZERO);
                 store_partial(h.mul_add(weight, bias), &mut out[group]);

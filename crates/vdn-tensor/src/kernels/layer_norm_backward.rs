@@ -10,9 +10,10 @@
 //! reductions.
 
 use super::fold::{Plain, Sum};
-use super::layer_norm::{check, rows_per_task};
+use super::layer_norm::{extents, rows_per_task, standardised};
 use super::tree::{fold_columns, fold_row, for_each_group};
-use crate::parallel::{SharedMut, for_each};
+use crate::extent::Extent;
+use crate::parallel::for_each;
 use crate::simd::Simd;
 use crate::{Element, Real, dispatch, load_partial, store_partial, with_scratch};
 use std::ops::Range;
@@ -57,30 +58,33 @@ pub(crate) fn layer_norm_backward_body<T: Element>(
     gradients: LayerNormGradients<'_, T>,
 ) {
     const NAME: &str = "layer_norm_backward";
-    let n = check(NAME, x.len(), weight.len(), (mean.len(), rstd.len()));
-    assert_eq!(d_out.len(), x.len(), "{NAME}: lengths of the gradient and of the input");
+    let [rows, n] = [mean.len(), weight.len()];
+    let [all, row, column] = extents(NAME, [rows, n]);
+    all.check("the input", x);
+    all.check("the gradient of the output", d_out);
+    column.check("rstd", rstd);
     let LayerNormGradients { x: dx, weight: d_weight, bias: d_bias } = gradients;
-    let same = |slice: &Option<&mut [T]>, len: usize| slice.as_ref().is_none_or(|s| s.len() == len);
-    let fits = same(&dx, x.len()) && same(&d_weight, n) && same(&d_bias, n);
-    assert!(fits, "{NAME}: lengths of the gradients");
+    all.check_any("the gradient of the input", [dx.as_deref()]);
+    row.check_any("a gradient", [d_weight.as_deref(), d_bias.as_deref()]);
     let wants = (dx.is_some(), d_weight.is_some() || d_bias.is_some());
-    let rows = mean.len();
     let blocks = if wants.1 { rows.div_ceil(BLOCK) } else { 0 };
     let per_task = rows_per_task(n).next_multiple_of(BLOCK);
     let pass = Pass { x, weight, mean, rstd, d_out };
     with_scratch((blocks + 1) * 2 * n, |scratch: &mut [T]| {
         let (sums, partial) = scratch.split_at_mut(2 * n);
-        let dx = SharedMut::new(dx.unwrap_or_default());
-        let parts = SharedMut::new(&mut *partial);
+        let dx = dx.map(|dx| all.share("the gradient of the input", dx));
+        let parts = Extent::new(NAME, [blocks, 2, n]).share("the sums", &mut *partial);
         for_each(rows.div_ceil(per_task), |task| {
             let range = task * per_task..rows.min((task + 1) * per_task);
             for start in range.clone().step_by(BLOCK) {
                 let block = start..range.end.min(start + BLOCK);
-                let in_dx = if wants.0 { block.start * n..block.end * n } else { 0..0 };
+                let in_dx = block.start * n..block.end * n;
                 let index = start / BLOCK;
                 let in_parts = if wants.1 { index * 2 * n..(index + 1) * 2 * n } else { 0..0 };
                 // SAFETY: the blocks of rows do not overlap, and the two are different slices.
-                let (dx, sums) = unsafe { (dx.part(in_dx), parts.part(in_parts)) };
+                let (dx, sums) = unsafe {
+                    (dx.map(|dx| dx.part(in_dx)).unwrap_or_default(), parts.part(in_parts))
+                };
                 dispatch!(for T, simd => match wants {
                     (true, true) => pass.rows::<_, true, true>(simd, block, dx, sums),
                     (true, false) => pass.rows::<_, true, false>(simd, block, dx, sums),
@@ -197,9 +201,9 @@ impl<T: Element> Row<'_, T> {
     #[inline(always)]
     fn at<S: Simd>(&self, simd: S, group: Range<usize>) -> [T::Lanes<S>; 3] {
         let d_out = load_partial(simd, &self.d_out[group.clone()], T::ZERO);
-        let deviation =
-            load_partial(simd, &self.x[group.clone()], self.mean) - T::splat(simd, self.mean);
+        let x = load_partial(simd, &self.x[group.clone()], self.mean);
+        let h = standardised(x, T::splat(simd, self.mean), T::splat(simd, self.rstd));
         let weight = load_partial(simd, &self.weight[group], T::ZERO);
-        [d_out * weight, deviation * T::splat(simd, self.rstd), d_out]
+        [d_out * weight, h, d_out]
     }
 }

@@ -7,7 +7,8 @@
 use super::broadcast::Broadcast;
 use super::tree::{CHUNK, for_each_group};
 use crate::element::{Element, load_partial, store_partial};
-use crate::parallel::{SharedMut, for_each};
+use crate::extent::Extent;
+use crate::parallel::for_each;
 use crate::real::Real;
 use crate::simd::{LANES, Simd};
 use crate::{dispatch, with_scratch};
@@ -53,9 +54,9 @@ pub fn map<T: Element, const IN: usize, const OUT: usize>(
     inputs: [&[T]; IN],
     outputs: [&mut [T]; OUT],
 ) {
-    let lengths = outputs.each_ref().map(|x| x.len());
-    let len = common_len("map", &inputs.map(<[T]>::len), &lengths);
-    let outputs = outputs.map(SharedMut::new);
+    let extent = common("map", &inputs, &outputs);
+    let len = extent.len();
+    let outputs = outputs.map(|y| extent.share("an output", y));
     for_each(len.div_ceil(CHUNK), |chunk| {
         let range = chunk * CHUNK..len.min((chunk + 1) * CHUNK);
         let x = inputs.map(|x| &x[range.clone()]);
@@ -89,9 +90,9 @@ pub fn update<T: Element, const TARGETS: usize, const IN: usize>(
     targets: [&mut [T]; TARGETS],
     inputs: [&[T]; IN],
 ) {
-    let lengths = targets.each_ref().map(|x| x.len());
-    let len = common_len("update", &inputs.map(<[T]>::len), &lengths);
-    let targets = targets.map(SharedMut::new);
+    let extent = common("update", &inputs, &targets);
+    let len = extent.len();
+    let targets = targets.map(|y| extent.share("a target", y));
     for_each(len.div_ceil(CHUNK), |chunk| {
         let range = chunk * CHUNK..len.min((chunk + 1) * CHUNK);
         let x = inputs.map(|x| &x[range.clone()]);
@@ -133,12 +134,13 @@ pub fn map_broadcast<T: Element, const IN: usize, const OUT: usize>(
     outputs: [&mut [T]; OUT],
 ) {
     plan.check(inputs.map(<[T]>::len));
-    let lengths = outputs.each_ref().map(|x| x.len());
-    let len = common_len("map_broadcast", &[plan.shape().numel()], &lengths);
+    let extent = Extent::new("map_broadcast", [plan.shape().numel()]);
+    outputs.iter().for_each(|y| extent.check("an output", y));
+    let len = extent.len();
     if (0..IN).all(|i| plan.is_whole(i)) {
         return map(f, inputs, outputs);
     }
-    let outputs = outputs.map(SharedMut::new);
+    let outputs = outputs.map(|y| extent.share("an output", y));
     for_each(len.div_ceil(CHUNK), |chunk| {
         with_scratch(IN * STAGE, |stage: &mut [T]| {
             let end = len.min((chunk + 1) * CHUNK);
@@ -168,7 +170,7 @@ pub fn map_broadcast<T: Element, const IN: usize, const OUT: usize>(
 /// # Panics
 /// The slices differ in length.
 pub fn copy<T: Element>(x: &[T], y: &mut [T]) {
-    common_len("copy", &[x.len()], &[y.len()]);
+    Extent::new("copy", [x.len()]).check("the output", y);
     crate::parallel::for_each_chunk(y, CHUNK, |i, y| y.copy_from_slice(&x[i * CHUNK..][..y.len()]));
 }
 
@@ -252,12 +254,13 @@ impl Update<1, 0> for Scale {
     }
 }
 
-/// The length that all slices share.
-fn common_len(operation: &str, inputs: &[usize], outputs: &[usize]) -> usize {
-    let len = outputs.first().or(inputs.first()).copied().unwrap_or(0);
-    let same = inputs.iter().chain(outputs).all(|&l| l == len);
-    assert!(same, "{operation}: inputs of lengths {inputs:?}, outputs of lengths {outputs:?}");
-    len
+/// The extent that all slices share.
+fn common<T>(operation: &'static str, inputs: &[&[T]], outputs: &[&mut [T]]) -> Extent<1> {
+    let first = outputs.first().map(|x| x.len()).or(inputs.first().map(|x| x.len()));
+    let extent = Extent::new(operation, [first.unwrap_or(0)]);
+    inputs.iter().for_each(|x| extent.check("an input", x));
+    outputs.iter().for_each(|x| extent.check("an output", x));
+    extent
 }
 
 #[inline(always)]

@@ -21,6 +21,7 @@ use super::shared_panels::{CHUNK, Claim, PanelsOfB};
 use crate::buffer::with_scratch;
 use crate::dispatch;
 use crate::element::Element;
+use crate::extent::Extent;
 use crate::parallel::{self, SharedMut};
 use crate::simd::{self, LANES, Level, Simd};
 use std::ops::Range;
@@ -68,14 +69,11 @@ pub fn matmul<T: Element>(
     c: &mut [T],
     epilogue: Epilogue<'_, T>,
 ) {
-    let lengths = (a.data.len(), b.data.len(), c.len());
-    let fits = |rows: usize, columns: usize, len: usize| rows.checked_mul(columns) == Some(len);
-    assert!(
-        fits(m, k, lengths.0) && fits(k, n, lengths.1) && fits(m, n, lengths.2),
-        "matmul: m {m}, n {n}, k {k}, but a, b, c hold {lengths:?} numbers"
-    );
+    Extent::new("matmul", [m, k]).check("a", a.data);
+    Extent::new("matmul", [k, n]).check("b", b.data);
+    Extent::new("matmul", [m, n]).check("c", c);
     if let Epilogue::Bias(bias) = epilogue {
-        assert_eq!(bias.len(), n, "matmul: the length of the bias is not n");
+        Extent::new("matmul", [n]).check("the bias", bias);
     }
     // `T` is one of two types. Their products are compiled here, once, and not in every crate that multiplies.
     if size_of::<T>() == size_of::<f32>() {
@@ -147,9 +145,10 @@ fn multiply<T: Number>(
     let blocking = Blocking::new(problem, level, parallel::threads());
     let [down, across] = blocking.tasks;
     let shared_len = if blocking.share_b { PanelsOfB::<T>::len(n, k, blocking.depth) } else { 0 };
+    let c = Extent::new("matmul", [m, n]).share("c", c);
     with_scratch(shared_len, |memory: &mut [T]| {
         let panels = PanelsOfB::new(memory, n, blocking.depth);
-        let product = Product { m, n, k, a, b, c: SharedMut::new(c), epilogue, blocking, panels };
+        let product = Product { m, n, k, a, b, c, epilogue, blocking, panels };
         parallel::for_each(down * across, |task| product.run(level, task / across, task % across));
     });
 }
@@ -203,6 +202,16 @@ impl<T: Number> Product<'_, T> {
                 blocks(simd, self, rows.clone(), columns.clone(), a_panels, b_panels)
             });
         });
+    }
+
+    /// Copies `rows` of A, stored as they are, to panels of `W`.
+    #[inline(always)]
+    fn pack_plain_a<const W: usize>(&self, rows: Range<usize>, inner: Range<usize>, to: &mut [T]) {
+        let depth = inner.len();
+        for (row, panel) in rows.clone().step_by(W).zip(to.chunks_mut(depth * W)) {
+            let from = &self.a.data[row * self.k + inner.start..];
+            pack_columns::<T, W>(from, self.k, W.min(rows.end - row), depth, panel);
+        }
     }
 
     /// Copies `rows` of A, which is stored transposed, to panels of `W`.
@@ -271,6 +280,9 @@ fn blocks<S: Simd, T: Number>(
             let inner = p..k.min(p + blocking.depth);
             if blocking.pack_a {
                 match const { tile_rows(S::LEVEL, size_of::<T>()) } {
+                    8 if !a.transposed => {
+                        product.pack_plain_a::<8>(rows.clone(), inner.clone(), a_panels);
+                    }
                     8 => product.pack_a::<8>(rows.clone(), inner.clone(), a_panels),
                     6 => product.pack_a::<6>(rows.clone(), inner.clone(), a_panels),
                     _ => product.pack_a::<2>(rows.clone(), inner.clone(), a_panels),
@@ -322,6 +334,7 @@ fn tiles<S: Simd, T: Number, const PANEL: bool>(
         }};
     }
     match (S::LEVEL, size_of::<T>()) {
+        (Level::Avx512, 8) => shapes!(8 x 1, 4 x 1, 2 x 1, 1 x 1),
         (_, 8) => shapes!(2 x 1, 1 x 1),
         (Level::Avx512, _) => shapes!(8 x 3, 4 x 2, 2 x 4, 1 x 4),
         (Level::Avx2, _) => shapes!(6 x 1, 4 x 1, 2 x 2, 1 x 4),

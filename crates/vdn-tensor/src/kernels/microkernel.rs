@@ -7,13 +7,12 @@
 use crate::element::Element;
 use crate::parallel::SharedMut;
 use crate::real::Real;
-use crate::simd::{LANES, Lanes, Simd};
-use wide::f64x2;
+use crate::simd::{F64Vectors, LANES, Lanes, Simd};
 
 /// A number that tiles are made of. `f32` are the lanes of the level.
 ///
-/// The lanes of `f64` are calls (see `simd/double.rs`), which is no way to write an inner loop. So `f64` tiles are pairs in
-/// 128-bit vectors on every level, multiplied and added with two roundings on all of them: the same result everywhere.
+/// The lanes of `f64` are calls (see `simd/double.rs`), which is no way to write an inner loop. So `f64` tiles are made
+/// of the vectors of the level, multiplied and added with two roundings on all of them: the same result everywhere.
 pub(super) trait Number: Element {
     /// Sixteen numbers.
     type Group<S: Simd>: Copy;
@@ -55,42 +54,26 @@ impl Number for f32 {
 }
 
 impl Number for f64 {
-    type Group<S: Simd> = [f64x2; LANES / 2];
+    type Group<S: Simd> = S::F64;
     #[inline(always)]
-    fn group_splat<S: Simd>(_simd: S, x: f64) -> [f64x2; LANES / 2] {
-        [f64x2::splat(x); LANES / 2]
+    fn group_splat<S: Simd>(simd: S, x: f64) -> S::F64 {
+        simd.splat_f64(x)
     }
     #[inline(always)]
-    fn group_load<S: Simd>(_simd: S, x: &[f64; LANES]) -> [f64x2; LANES / 2] {
-        bytemuck::cast(*x)
+    fn group_load<S: Simd>(simd: S, x: &[f64; LANES]) -> S::F64 {
+        simd.load_f64(x)
     }
     #[inline(always)]
-    fn group_store<S: Simd>(group: [f64x2; LANES / 2], to: &mut [f64; LANES]) {
-        *to = bytemuck::cast(group);
+    fn group_store<S: Simd>(group: S::F64, to: &mut [f64; LANES]) {
+        group.store(to);
     }
     #[inline(always)]
-    fn group_add<S: Simd>(
-        mut x: [f64x2; LANES / 2],
-        y: [f64x2; LANES / 2],
-        _simd: S,
-    ) -> [f64x2; LANES / 2] {
-        for (x, y) in x.iter_mut().zip(&y) {
-            *x += *y;
-        }
-        x
+    fn group_add<S: Simd>(x: S::F64, y: S::F64, _simd: S) -> S::F64 {
+        x + y
     }
     #[inline(always)]
-    fn group_mul_add<S: Simd>(
-        x: f64,
-        y: [f64x2; LANES / 2],
-        mut z: [f64x2; LANES / 2],
-        _simd: S,
-    ) -> [f64x2; LANES / 2] {
-        let x = f64x2::splat(x);
-        for (z, y) in z.iter_mut().zip(&y) {
-            *z = x * *y + *z;
-        }
-        z
+    fn group_mul_add<S: Simd>(x: f64, y: S::F64, z: S::F64, simd: S) -> S::F64 {
+        simd.splat_f64(x) * y + z
     }
 }
 
@@ -111,8 +94,11 @@ pub(super) struct ColumnsOfB<T> {
     pub(super) group_stride: usize,
 }
 
-/// How many inner indices one turn of the loop takes.
-const UNROLL: usize = 4;
+/// How many inner indices one turn of the loop takes: one where a tile fills the registers. There the compiler would load
+/// for the next index before it is done with this one, and move parts of the tile to the stack and back.
+const fn unroll(rows: usize) -> usize {
+    if rows >= 8 { 1 } else { 4 }
+}
 
 /// The products of `R` rows of A with `V` lane groups of columns of B, summed over `depth` inner indices.
 /// `PANEL` says which of the two ways of [`RowsOfA`] holds.
@@ -133,14 +119,15 @@ pub(super) unsafe fn products<
     b: ColumnsOfB<T>,
 ) -> [[T::Group<S>; V]; R] {
     let mut sum = [[T::group_splat(simd, T::ZERO); V]; R];
-    let unrolled = depth - depth % UNROLL;
+    let turn = const { unroll(R) };
+    let unrolled = depth - depth % turn;
     let mut p = 0;
     while p < unrolled {
-        for q in 0..UNROLL {
+        for q in 0..turn {
             // SAFETY: `p + q < depth`; the rest is the contract of the caller.
             unsafe { step::<S, T, PANEL, R, V>(simd, p + q, a, b, &mut sum) };
         }
-        p += UNROLL;
+        p += turn;
     }
     while p < depth {
         // SAFETY: `p < depth`; the rest is the contract of the caller.

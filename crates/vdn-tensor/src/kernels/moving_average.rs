@@ -1,6 +1,7 @@
 //! The moving average along rows with replicate padding: the trend of a series.
 
 use super::tree::{CHUNK, for_each_group};
+use crate::extent::{Extent, fits};
 use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Simd};
 use crate::{Element, dispatch, load_partial, store_partial, with_scratch};
@@ -71,7 +72,7 @@ pub(crate) fn moving_average_backward_body<T: Element>(
 
 /// Runs `row(x, out, padded)` for each row, where `padded` has room for `n + kernel - 1` numbers and a lane group.
 fn rows<T: Element>(
-    operation: &str,
+    operation: &'static str,
     x: &[T],
     n: usize,
     kernel: usize,
@@ -79,18 +80,19 @@ fn rows<T: Element>(
     row: impl Fn(&[T], &mut [T], &mut [T]) + Sync + Send,
 ) {
     assert!(kernel > 0, "{operation}: the kernel is empty");
-    assert_eq!(x.len(), out.len(), "{operation}: lengths of the input and of the output");
+    Extent::new(operation, [x.len()]).check("the output", out);
     if x.is_empty() {
         return;
     }
-    assert!(
-        n > 0 && x.len().is_multiple_of(n),
-        "{operation}: {} numbers are not rows of {n}",
-        x.len()
-    );
+    Extent::new(operation, [x.len() / n.max(1), n]).check("the input", x);
+    let padded_len = n.checked_add(kernel - 1).and_then(|len| len.checked_add(LANES));
+    let padded_len = padded_len.filter(|len| fits(&[*len, size_of::<T>(), 2]));
+    let Some(padded_len) = padded_len else {
+        panic!("{operation}: a kernel of {kernel} numbers is too large")
+    };
     let rows = (CHUNK / n).max(1);
     for_each_chunk(out, rows * n, |chunk, out| {
-        with_scratch(n + kernel - 1 + LANES, |padded: &mut [T]| {
+        with_scratch(padded_len, |padded: &mut [T]| {
             for (i, out) in out.chunks_exact_mut(n).enumerate() {
                 row(&x[(chunk * rows + i) * n..][..n], out, padded);
             }

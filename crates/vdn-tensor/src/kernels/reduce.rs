@@ -7,7 +7,8 @@ use super::broadcast::Broadcast;
 use super::fold::{Fold, Max, Plain, Source, Sum};
 use super::map::{Scale, Update, map_broadcast, update};
 use super::tree::{CHUNK, fold_columns, fold_rows, for_each_strip};
-use crate::parallel::{SharedMut, for_each_chunk};
+use crate::extent::Extent;
+use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Simd};
 use crate::{Element, Real, Shape, dispatch, load_partial, store_partial, with_scratch};
 
@@ -29,7 +30,7 @@ pub fn sum_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T
 
 /// The body of [`sum_axis`].
 pub(crate) fn sum_axis_body<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
-    check("sum_axis", x.len(), around, out.len());
+    check("sum_axis", x, around, out);
     fold_axis(Sum, x, around, out);
 }
 
@@ -43,7 +44,7 @@ pub fn mean_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [
 
 /// The body of [`mean_axis`].
 pub(crate) fn mean_axis_body<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
-    check("mean_axis", x.len(), around, out.len());
+    check("mean_axis", x, around, out);
     fold_axis(Sum, x, around, out);
     update(&DivideBy(around.1 as f64), [out], []);
 }
@@ -59,7 +60,7 @@ pub fn max_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T
 
 /// The body of [`max_axis`].
 pub(crate) fn max_axis_body<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
-    check("max_axis", x.len(), around, out.len());
+    check("max_axis", x, around, out);
     fold_axis(Max, x, around, out);
 }
 
@@ -94,7 +95,7 @@ pub(crate) fn expand_axis_body<T: Element>(
     factor: T,
     out: &mut [T],
 ) {
-    check("expand_axis", out.len(), around, x.len());
+    check("expand_axis", out, around, x);
     let plan = along_axis(around, [false]);
     map_broadcast(&Scale(factor.to_f64()), &plan, [x], [out]);
 }
@@ -122,8 +123,8 @@ pub(crate) fn max_axis_backward_body<T: Element>(
     around: (usize, usize, usize),
     dx: &mut [T],
 ) {
-    check("max_axis_backward", x.len(), around, max.len());
-    check("max_axis_backward", dx.len(), around, d_out.len());
+    check("max_axis_backward", x, around, max);
+    let whole = check("max_axis_backward", dx, around, d_out);
     let (outer, n, inner) = around;
     if inner == 1 {
         let rows = (CHUNK / n.max(1)).max(1);
@@ -139,7 +140,7 @@ pub(crate) fn max_axis_backward_body<T: Element>(
             }
         });
     }
-    let dx = SharedMut::new(dx);
+    let dx = whole.share("the gradient of the input", dx);
     for_each_strip((outer, n, inner), |o, columns| {
         for start in columns.clone().step_by(LANES) {
             let columns = start..columns.end.min(start + LANES);
@@ -184,8 +185,9 @@ pub fn sum_all<T: Element>(x: &[T]) -> T {
 
 /// The body of [`sum_all`].
 pub(crate) fn sum_all_body<T: Element>(x: &[T]) -> T {
+    let extent = Extent::new("sum_all", [x.len()]);
     let mut sum = [T::ZERO];
-    fold_rows(Sum, &Plain(x), x.len(), &mut sum);
+    fold_rows(Sum, &Plain(x), extent.len(), &mut sum);
     sum[0]
 }
 
@@ -204,7 +206,7 @@ pub fn dot<T: Element>(a: &[T], b: &[T]) -> T {
 
 /// The body of [`dot`].
 pub(crate) fn dot_body<T: Element>(a: &[T], b: &[T]) -> T {
-    assert_eq!(a.len(), b.len(), "dot: lengths of the slices");
+    Extent::new("dot", [a.len()]).check("the second slice", b);
     let mut sum = [T::ZERO];
     fold_rows(Sum, &Product(a, b), a.len(), &mut sum);
     sum[0]
@@ -313,18 +315,17 @@ pub(super) fn along_axis<const IN: usize>(
     }
 }
 
-/// Asserts that the slices have the lengths of `[outer, n, inner]` and `[outer, inner]`.
-pub(super) fn check(
-    operation: &str,
-    x: usize,
+/// Asserts that the slices have the lengths of `[outer, n, inner]` and `[outer, inner]`; the extent of the first.
+pub(super) fn check<T>(
+    operation: &'static str,
+    x: &[T],
     (outer, n, inner): (usize, usize, usize),
-    reduced: usize,
-) {
-    let fits = x == outer * n * inner && reduced == outer * inner;
-    assert!(
-        fits,
-        "{operation}: {x} and {reduced} numbers do not fit [{outer}, {n}, {inner}] and [{outer}, {inner}]"
-    );
+    reduced: &[T],
+) -> Extent<3> {
+    let whole = Extent::new(operation, [outer, n, inner]);
+    whole.check("the whole array", x);
+    Extent::new(operation, [outer, inner]).check("the reduced array", reduced);
+    whole
 }
 
 struct DivideBy(f64);

@@ -6,9 +6,10 @@
 
 use super::fold::{Max, Sum};
 use super::map::{Formula, map_broadcast};
-use super::reduce::{Product, along_axis, check, fold_source};
+use super::reduce::{Product, along_axis, check, fold_source, max_axis};
 use super::tree::{CHUNK, fold_column, fold_row, for_each_group, for_each_strip};
-use crate::parallel::{SharedMut, for_each_chunk};
+use crate::extent::Extent;
+use crate::parallel::for_each_chunk;
 use crate::simd::Simd;
 use crate::{Element, Real, dispatch, load_partial, store_partial, with_scratch};
 use std::ops::Range;
@@ -24,9 +25,13 @@ pub fn softmax<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]
 /// The body of [`softmax`].
 pub(crate) fn softmax_body<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     let (outer, n, inner) = around;
-    check("softmax", x.len(), around, outer * inner);
-    assert_eq!(x.len(), out.len(), "softmax: lengths of the input and of the output");
-    if inner == 1 && n > 0 {
+    let whole = Extent::new("softmax", [outer, n, inner]);
+    whole.check("the input", x);
+    let shared = whole.share("the output", &mut *out);
+    if n == 0 {
+        return;
+    }
+    if inner == 1 {
         // Rows longer than a task are rare here: one row is one task at most.
         let rows = (CHUNK / n).max(1);
         return for_each_chunk(out, rows * n, |chunk, out| {
@@ -34,11 +39,10 @@ pub(crate) fn softmax_body<T: Element>(x: &[T], around: (usize, usize, usize), o
             dispatch!(for T, simd => softmax_rows(simd, x, n, out));
         });
     }
-    let out = SharedMut::new(out);
     for_each_strip(around, |o, columns| {
         dispatch!(for T, simd => softmax_columns(simd, x, (o, n, inner), columns, #[inline(always)] |range| {
             // SAFETY: strips are disjoint, and within one the kernel lets go of a part before it takes the next.
-            unsafe { out.part(range) }
+            unsafe { shared.part(range) }
         }));
     });
 }
@@ -63,9 +67,14 @@ pub(crate) fn softmax_backward_body<T: Element>(
     around: (usize, usize, usize),
     dx: &mut [T],
 ) {
-    let (outer, _, inner) = around;
-    check("softmax_backward", y.len(), around, outer * inner);
-    assert_eq!(y.len(), dy.len(), "softmax_backward: lengths of the result and of its gradient");
+    let (outer, n, inner) = around;
+    let whole = Extent::new("softmax_backward", [outer, n, inner]);
+    whole.check("the result", y);
+    whole.check("its gradient", dy);
+    whole.check("the gradient of the input", dx);
+    if n == 0 {
+        return;
+    }
     with_scratch(outer * inner, |sums: &mut [T]| {
         fold_source(&Product(y, dy), around, sums);
         let plan = along_axis(around, [true, true, false]);
@@ -90,8 +99,8 @@ pub fn logsumexp<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [
 
 /// The body of [`logsumexp`].
 pub(crate) fn logsumexp_body<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
-    check("logsumexp", x.len(), around, out.len());
-    let (_, n, inner) = around;
+    check("logsumexp", x, around, out);
+    let (outer, n, inner) = around;
     if inner == 1 {
         let rows = (CHUNK / n.max(1)).max(1);
         return for_each_chunk(out, rows, |chunk, out| {
@@ -99,7 +108,7 @@ pub(crate) fn logsumexp_body<T: Element>(x: &[T], around: (usize, usize, usize),
             dispatch!(for T, simd => logsumexp_rows(simd, x, n, out));
         });
     }
-    let out = SharedMut::new(out);
+    let out = Extent::new("logsumexp", [outer, inner]).share("the output", out);
     for_each_strip(around, |o, columns| {
         // SAFETY: strips are disjoint, so their columns of row `o` of the output are.
         let out = unsafe { out.part(o * inner + columns.start..o * inner + columns.end) };
@@ -108,7 +117,8 @@ pub(crate) fn logsumexp_body<T: Element>(x: &[T], around: (usize, usize, usize),
 }
 
 /// The adjoint of [`logsumexp`]: `dx = d_out * exp(x - y)` from the input `x`, the result `y`, `[outer, inner]`, and
-/// its gradient `d_out`; 0 where `x` is minus infinity.
+/// its gradient `d_out`; 0 where `x` is minus infinity. For `|y| > 16`, whose rounding would be an error of the exponent,
+/// `y` is computed anew as a maximum and what is left.
 ///
 /// # Panics
 /// A slice has another length than `around` says.
@@ -130,11 +140,34 @@ pub(crate) fn logsumexp_backward_body<T: Element>(
     around: (usize, usize, usize),
     dx: &mut [T],
 ) {
-    check("logsumexp_backward", x.len(), around, y.len());
-    check("logsumexp_backward", dx.len(), around, d_out.len());
+    check("logsumexp_backward", x, around, y);
+    check("logsumexp_backward", dx, around, d_out);
     let plan = along_axis(around, [true, false, false]);
-    map_broadcast(&LogSumExpSlope, &plan, [x, y, d_out], [dx]);
+    if y.iter().all(|y| !is_far(*y)) {
+        return map_broadcast(&LogSumExpSlope, &plan, [x, y, d_out], [dx]);
+    }
+    // The rounding of a large `y` is an error of the exponent. So there `y` is taken as the maximum and, apart, the
+    // logsumexp of the differences from it.
+    with_scratch(2 * y.len(), |parts: &mut [T]| {
+        let (shift, rest) = parts.split_at_mut(y.len());
+        max_axis(x, around, shift);
+        map_broadcast(&Difference, &along_axis(around, [true, false]), [x, shift], [&mut *dx]);
+        logsumexp(dx, around, rest);
+        for ((shift, rest), y) in shift.iter_mut().zip(&mut *rest).zip(y) {
+            if !is_far(*y) {
+                (*shift, *rest) = (*y, T::ZERO);
+            }
+        }
+        let plan = along_axis(around, [true, false, false, false]);
+        map_broadcast(&FarSlope, &plan, [x, shift, rest, d_out], [dx]);
+    });
 }
+
+/// Whether the rounding of a result is more than a few roundings of its exponential.
+fn is_far<T: Element>(y: T) -> bool {
+    y.is_finite() && y.to_f64().abs() > FAR
+}
+const FAR: f64 = 16.0;
 
 struct SoftmaxSlope;
 impl Formula<3, 1> for SoftmaxSlope {
@@ -149,6 +182,23 @@ impl Formula<3, 1> for LogSumExpSlope {
     #[inline(always)]
     fn apply<R: Real>(&self, [x, y, d]: [R; 3]) -> [R; 1] {
         [d * (x - finite_or_zero(y)).exp()]
+    }
+}
+
+struct Difference;
+impl Formula<2, 1> for Difference {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [x, shift]: [R; 2]) -> [R; 1] {
+        [x - finite_or_zero(shift)]
+    }
+}
+
+/// [`LogSumExpSlope`] with `y` as the sum of `shift` and `rest`.
+struct FarSlope;
+impl Formula<4, 1> for FarSlope {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [x, shift, rest, d]: [R; 4]) -> [R; 1] {
+        [d * ((x - finite_or_zero(shift)) - rest).exp()]
     }
 }
 

@@ -14,7 +14,8 @@
 //! narrower than a lane group add 30 one by one to a sum over a sixteenth of the rows.
 
 use super::fold::{Fold, Plain, Source};
-use crate::parallel::{SharedMut, for_each, for_each_chunk};
+use crate::extent::Extent;
+use crate::parallel::{for_each, for_each_chunk};
 use crate::simd::{LANES, Lanes, Simd};
 use crate::{Element, Real, dispatch, store_partial, with_scratch};
 use std::mem::MaybeUninit;
@@ -254,7 +255,7 @@ fn fold_segments<T: Element, F: Fold>(
     out: &mut [T],
 ) {
     let segments = n.div_ceil(rows.max(1)).max(1);
-    let out = SharedMut::new(out);
+    let out = Extent::new("fold_columns", [outer, segments, inner]).share("the output", out);
     for_each_strip((outer * segments, rows, inner), |index, columns| {
         let start = index % segments * rows;
         let range = index / segments * n + start..index / segments * n + n.min(start + rows);

@@ -4,6 +4,7 @@ use super::ars::{Ars, ars4x32};
 use super::generator::{Generator, Rounds};
 use super::philox::{Philox, philox4x32};
 use crate::element::Element;
+use crate::extent::check_flat_noise;
 use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::{dispatch, store_partial};
@@ -107,6 +108,9 @@ impl NoiseKey {
 
     /// The standard normal at (`sample`, `row`, `column`) of an array with `columns` columns: what the fused kernels
     /// use, one number at a time.
+    ///
+    /// # Panics
+    /// The place lies beyond the 2^32 positions of a tensor.
     #[must_use]
     pub fn normal_at<T: Element>(
         self,
@@ -140,6 +144,7 @@ impl NoiseKey {
 
     /// The body of [`NoiseKey::fill_normal`].
     pub(crate) fn fill_normal_body<T: Element>(self, sample: u32, out: &mut [T]) {
+        check_flat_noise("fill_normal", out.len());
         let rounds = self.rounds();
         for_each_chunk(out, CHUNK, |chunk, out| {
             dispatch!(for T, simd => fill(out, chunk * (CHUNK / GROUP), #[inline(always)] |first| {
@@ -155,6 +160,7 @@ impl NoiseKey {
 
     /// The body of [`NoiseKey::fill_uniform`].
     pub(crate) fn fill_uniform_body<T: Element>(self, sample: u32, out: &mut [T]) {
+        check_flat_noise("fill_uniform", out.len());
         let rounds = self.rounds();
         for_each_chunk(out, CHUNK, |chunk, out| {
             dispatch!(for T, simd => fill(out, chunk * (CHUNK / GROUP), #[inline(always)] |first| {
@@ -172,10 +178,14 @@ impl NoiseKey {
 
 /// The first position of the tile that (`row`, `column`) of an array with `columns` columns belongs to: four rows of
 /// sixteen columns share sixteen positions; columns are padded to whole tiles.
-#[inline(always)]
 #[must_use]
 pub(crate) fn tile(columns: usize, row: usize, column: usize) -> u32 {
-    (row / 4 * columns.next_multiple_of(LANES) + column / LANES * LANES) as u32
+    let first_of_row =
+        columns.checked_next_multiple_of(LANES).and_then(|columns| columns.checked_mul(row / 4));
+    let position = first_of_row.and_then(|first| first.checked_add(column / LANES * LANES));
+    position.and_then(|position| u32::try_from(position).ok()).unwrap_or_else(|| {
+        panic!("normal_at: row {row} and column {column} of {columns} lie beyond the addresses")
+    })
 }
 
 /// Calls `group` for the first position of each run of 64 elements and stores its four rows of sixteen.

@@ -1,6 +1,6 @@
 //! AVX2 with FMA: sixteen lanes in two 256-bit vectors.
 
-use super::{F32Lanes, LANES, Lanes, Level, Pairs, Simd, U32Lanes, prefetch};
+use super::{F32Lanes, F64Vectors, LANES, Lanes, Level, Pairs, Simd, U32Lanes, prefetch};
 use crate::math;
 use crate::noise::{Ars, Philox};
 use crate::real::{Mask, Real};
@@ -38,6 +38,7 @@ macro_rules! avx2 {
 impl Simd for Avx2 {
     type F32 = F32;
     type U32 = U32;
+    type F64 = F64;
     const LEVEL: Level = Level::Avx2;
     const FMA: bool = true;
 
@@ -54,6 +55,19 @@ impl Simd for Avx2 {
     fn load(self, x: &[f32; LANES]) -> F32 {
         // SAFETY: the token proves avx2; sixteen floats are read from an array of sixteen.
         unsafe { F32(_mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(x.as_ptr().add(8))) }
+    }
+    #[inline(always)]
+    fn splat_f64(self, x: f64) -> F64 {
+        F64([avx2!(_mm256_set1_pd(x)); 4])
+    }
+    #[inline(always)]
+    fn load_f64(self, x: &[f64; LANES]) -> F64 {
+        let (at, mut four) = (x.as_ptr(), [avx2!(_mm256_setzero_pd()); 4]);
+        for i in 0..4 {
+            // SAFETY: the token proves avx2; sixteen numbers are read from an array of sixteen.
+            four[i] = unsafe { _mm256_loadu_pd(at.add(4 * i)) };
+        }
+        F64(four)
     }
     #[inline(always)]
     fn splat_u32(self, x: u32) -> U32 {
@@ -88,6 +102,42 @@ impl Simd for Avx2 {
             None => ars.in_software(first, sample),
         };
         self.load_rows(&words)
+    }
+}
+
+/// Sixteen `f64` in four vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct F64([__m256d; 4]);
+
+impl Add for F64 {
+    type Output = Self;
+    #[inline(always)]
+    fn add(mut self, other: Self) -> Self {
+        for i in 0..4 {
+            self.0[i] = avx2!(_mm256_add_pd(self.0[i], other.0[i]));
+        }
+        self
+    }
+}
+
+impl Mul for F64 {
+    type Output = Self;
+    #[inline(always)]
+    fn mul(mut self, other: Self) -> Self {
+        for i in 0..4 {
+            self.0[i] = avx2!(_mm256_mul_pd(self.0[i], other.0[i]));
+        }
+        self
+    }
+}
+
+impl F64Vectors for F64 {
+    #[inline(always)]
+    fn store(self, to: &mut [f64; LANES]) {
+        for i in 0..4 {
+            // SAFETY: the value proves avx2; sixteen numbers are written to an array of sixteen.
+            unsafe { _mm256_storeu_pd(to.as_mut_ptr().add(4 * i), self.0[i]) };
+        }
     }
 }
 

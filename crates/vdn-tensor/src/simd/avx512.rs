@@ -1,6 +1,6 @@
 //! AVX-512: sixteen lanes in one 512-bit vector.
 
-use super::{F32Lanes, LANES, Lanes, Level, Pairs, Simd, U32Lanes, prefetch};
+use super::{F32Lanes, F64Vectors, LANES, Lanes, Level, Pairs, Simd, U32Lanes, prefetch};
 use crate::math;
 use crate::noise::{Ars, Philox};
 use crate::real::{Mask, Real};
@@ -43,6 +43,7 @@ macro_rules! avx512 {
 impl Simd for Avx512 {
     type F32 = F32;
     type U32 = U32;
+    type F64 = F64;
     const LEVEL: Level = Level::Avx512;
     const FMA: bool = true;
 
@@ -58,6 +59,15 @@ impl Simd for Avx512 {
     fn load(self, x: &[f32; LANES]) -> F32 {
         // SAFETY: the token proves avx512f; sixteen floats are read from an array of sixteen.
         F32(unsafe { _mm512_loadu_ps(x.as_ptr()) })
+    }
+    #[inline(always)]
+    fn splat_f64(self, x: f64) -> F64 {
+        F64([avx512!(_mm512_set1_pd(x)); 2])
+    }
+    #[inline(always)]
+    fn load_f64(self, x: &[f64; LANES]) -> F64 {
+        // SAFETY: the token proves avx512f; sixteen numbers are read from an array of sixteen.
+        F64(unsafe { [_mm512_loadu_pd(x.as_ptr()), _mm512_loadu_pd(x.as_ptr().add(8))] })
     }
     #[inline(always)]
     fn splat_u32(self, x: u32) -> U32 {
@@ -93,6 +103,39 @@ impl Simd for Avx512 {
 /// Sixteen `f32`.
 #[derive(Clone, Copy, Debug)]
 pub struct F32(__m512);
+
+/// Sixteen `f64` in two vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct F64([__m512d; 2]);
+
+impl Add for F64 {
+    type Output = Self;
+    #[inline(always)]
+    fn add(self, Self([c, d]): Self) -> Self {
+        let Self([a, b]) = self;
+        Self([avx512!(_mm512_add_pd(a, c)), avx512!(_mm512_add_pd(b, d))])
+    }
+}
+
+impl Mul for F64 {
+    type Output = Self;
+    #[inline(always)]
+    fn mul(self, Self([c, d]): Self) -> Self {
+        let Self([a, b]) = self;
+        Self([avx512!(_mm512_mul_pd(a, c)), avx512!(_mm512_mul_pd(b, d))])
+    }
+}
+
+impl F64Vectors for F64 {
+    #[inline(always)]
+    fn store(self, to: &mut [f64; LANES]) {
+        // SAFETY: the value proves avx512f; sixteen numbers are written to an array of sixteen.
+        unsafe {
+            _mm512_storeu_pd(to.as_mut_ptr(), self.0[0]);
+            _mm512_storeu_pd(to.as_mut_ptr().add(8), self.0[1]);
+        }
+    }
+}
 
 /// Sixteen `u32`.
 #[derive(Clone, Copy, Debug)]

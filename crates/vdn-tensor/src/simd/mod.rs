@@ -32,7 +32,7 @@ pub use portable::Portable;
 
 use crate::noise::{Ars, Philox};
 use crate::real::Real;
-use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
+use std::ops::{Add, BitAnd, BitOr, BitXor, Mul, Sub};
 
 /// The number of logical lanes on every level.
 pub const LANES: usize = 16;
@@ -50,6 +50,8 @@ pub trait Simd: Copy + 'static {
     type F32: F32Lanes<Bits = Self::U32>;
     /// Sixteen `u32`.
     type U32: U32Lanes<F32 = Self::F32>;
+    /// Sixteen `f64` in the vectors of the level, for matrix products.
+    type F64: F64Vectors;
     /// Which level this is.
     const LEVEL: Level;
     /// Whether `mul_add` is one rounding.
@@ -63,6 +65,10 @@ pub trait Simd: Copy + 'static {
     fn load(self, x: &[f32; LANES]) -> Self::F32;
     /// Sixteen times `x`.
     fn splat_u32(self, x: u32) -> Self::U32;
+    /// Sixteen times `x`.
+    fn splat_f64(self, x: f64) -> Self::F64;
+    /// Sixteen numbers from memory.
+    fn load_f64(self, x: &[f64; LANES]) -> Self::F64;
     /// Sixteen integers from memory.
     fn load_u32(self, x: &[u32; LANES]) -> Self::U32;
     /// Sixteen blocks of the noise generator, one a lane, in the way that suits the level.
@@ -99,6 +105,12 @@ pub trait Lanes: Real {
     fn sum(self) -> Self::Scalar;
     /// The largest lane, by the same tree.
     fn reduce_max(self) -> Self::Scalar;
+}
+
+/// Sixteen `f64` that a matrix product adds and multiplies, each rounded apart, so that all levels give the same bits.
+pub trait F64Vectors: Copy + Add<Output = Self> + Mul<Output = Self> {
+    /// Writes the numbers to memory.
+    fn store(self, to: &mut [f64; LANES]);
 }
 
 /// Sixteen `f32`, with the access to their bits that vector mathematics needs.

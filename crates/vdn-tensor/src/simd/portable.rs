@@ -3,12 +3,12 @@
 //! `wide` chooses its instructions when it is compiled: SSE2 without fused multiply-add on x86-64 built plainly, NEON
 //! with it on AArch64. Its own `exp` and `ln` are not used (see [`math`](crate::math)).
 
-use super::{F32Lanes, LANES, Lanes, Level, Simd, U32Lanes};
+use super::{F32Lanes, F64Vectors, LANES, Lanes, Level, Simd, U32Lanes};
 use crate::math;
 use crate::real::{Mask, Real};
 use std::marker::PhantomData;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
-use wide::{f32x16, i32x16, u32x16};
+use wide::{f32x16, f64x2, i32x16, u32x16};
 
 /// The token of [`Level::Portable`].
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,7 @@ impl Portable {
 impl Simd for Portable {
     type F32 = F32;
     type U32 = U32;
+    type F64 = F64;
     const LEVEL: Level = Level::Portable;
     const FMA: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
@@ -46,12 +47,53 @@ impl Simd for Portable {
         F32(f32x16::new(*x))
     }
     #[inline(always)]
+    fn splat_f64(self, x: f64) -> F64 {
+        F64([f64x2::splat(x); LANES / 2])
+    }
+    #[inline(always)]
+    fn load_f64(self, x: &[f64; LANES]) -> F64 {
+        F64(bytemuck::cast(*x))
+    }
+    #[inline(always)]
     fn splat_u32(self, x: u32) -> U32 {
         U32(u32x16::splat(x))
     }
     #[inline(always)]
     fn load_u32(self, x: &[u32; LANES]) -> U32 {
         U32(u32x16::new(*x))
+    }
+}
+
+/// Sixteen `f64` in pairs.
+#[derive(Clone, Copy, Debug)]
+pub struct F64([f64x2; LANES / 2]);
+
+impl Add for F64 {
+    type Output = Self;
+    #[inline(always)]
+    fn add(mut self, other: Self) -> Self {
+        for (x, y) in self.0.iter_mut().zip(&other.0) {
+            *x += *y;
+        }
+        self
+    }
+}
+
+impl Mul for F64 {
+    type Output = Self;
+    #[inline(always)]
+    fn mul(mut self, other: Self) -> Self {
+        for (x, y) in self.0.iter_mut().zip(&other.0) {
+            *x *= *y;
+        }
+        self
+    }
+}
+
+impl F64Vectors for F64 {
+    #[inline(always)]
+    fn store(self, to: &mut [f64; LANES]) {
+        *to = bytemuck::cast(self.0);
     }
 }
 

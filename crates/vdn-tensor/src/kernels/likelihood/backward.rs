@@ -1,9 +1,9 @@
 //! The gradients of the scores.
 
-use super::{Block, Mixture, Score, blocks, densities};
+use super::{Block, Mixture, Score, blocks, densities, weighted};
 use crate::parallel::{SharedMut, for_each};
 use crate::simd::{LANES, Lanes, Simd};
-use crate::{Element, Real, dispatch, load_partial, store_partial, with_scratch};
+use crate::{Element, Mask, Real, dispatch, load_partial, store_partial, with_scratch};
 
 /// The gradients that are wanted. `sigma` is `[samples, batch, horizon]` if the deviations are, else
 /// `[batch, horizon]` (for deviations `[horizon]` the sum over the batch remains to be taken); the others have the
@@ -41,16 +41,23 @@ pub(crate) fn mixture_nll_backward_body<T: Element>(
     gradients: MixtureGradients<'_, T>,
 ) {
     let [samples, batch, horizon] = mixture.dims;
-    mixture.check(saved.len());
-    let rows = batch * horizon;
-    let sigma_len = if mixture.sigma_per_sample() { samples * rows } else { rows };
+    let [all, rows, weights] = mixture.check(saved);
+    let of_sigma = if mixture.sigma_per_sample() { all } else { rows };
     let MixtureGradients { mu, sigma, y, log_weights } = gradients;
-    let wanted = [mu, sigma, y, log_weights];
-    for (part, len) in wanted.iter().zip([samples * rows, sigma_len, rows, samples * batch]) {
-        let got = part.as_ref().map_or(len, |part| part.len());
-        assert_eq!(got, len, "mixture: length of a gradient for {:?}", mixture.dims);
+    let wanted = [
+        mu.map(|to| all.share("the gradient of mu", to)),
+        sigma.map(|to| of_sigma.share("the gradient of sigma", to)),
+        y.map(|to| rows.share("the gradient of y", to)),
+        log_weights.map(|to| weights.share("the gradient of log_weights", to)),
+    ];
+    if horizon == 0 {
+        // Means over nothing; the other gradients are empty.
+        if let Some(to) = wanted[3] {
+            // SAFETY: one part, which is all of it.
+            unsafe { to.part(0..weights.len()) }.fill(T::from_f64(f64::NAN));
+        }
+        return;
     }
-    let wanted = wanted.map(|part| part.map(SharedMut::new));
     let per_task = mixture.rows_per_task();
     for_each(batch.div_ceil(per_task), |task| {
         with_scratch(samples, |log_weights: &mut [f64]| {
@@ -92,7 +99,7 @@ fn backward_row<S: Simd, T: Element>(
             b,
             block,
             #[inline(always)]
-            |s, log_density, distance, sigma, precision| {
+            |s, log_density, distance, sigma, spread| {
                 let responsibility = if marginal {
                     (log_density + T::splat(simd, T::from_f64(log_weights[s])) - total).exp()
                 } else {
@@ -100,11 +107,14 @@ fn backward_row<S: Simd, T: Element>(
                 };
                 let weight = responsibility * factor;
                 let row = (s * batch + b) * horizon;
-                let mean_slope = m.density.mean_slope(distance, precision);
-                let pull = weight * mean_slope;
+                let mean_slope = m.density.mean_slope(distance, spread);
+                let mut pull = weight * mean_slope;
+                if !mean_slope.abs().lt(mean_slope.lit(f64::INFINITY)).all() {
+                    pull = weighted(weight, mean_slope);
+                }
                 store::<S, T>(d_mu, row, block, pull);
                 pull_y = pull_y - pull;
-                let pull = weight * m.density.sigma_slope(mean_slope, sigma);
+                let pull = m.density.sigma_pull(weight, mean_slope, sigma);
                 if m.sigma_per_sample() {
                     store::<S, T>(d_sigma, row, block, pull);
                 } else {

@@ -1,7 +1,8 @@
 //! The score of each row of a batch.
 
 use super::{Mixture, Score, blocks, densities, logsumexp};
-use crate::parallel::{SharedMut, for_each};
+use crate::extent::Extent;
+use crate::parallel::for_each;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::{Element, Real, dispatch, load_partial, store_partial, with_scratch};
 
@@ -21,10 +22,15 @@ pub(crate) fn mixture_nll_body<T: Element>(
     rows: &mut [T],
 ) {
     let [samples, batch, _] = mixture.dims;
-    mixture.check(saved.len());
-    assert_eq!(rows.len(), batch, "mixture: rows of the result");
+    mixture.check(saved);
     let width = saved.len() / batch.max(1);
-    let (saved, rows) = (SharedMut::new(saved), SharedMut::new(rows));
+    Extent::new("mixture", [batch]).check("the result", rows);
+    if mixture.dims[2] == 0 {
+        // Means over nothing.
+        return [saved, rows].into_iter().for_each(|x| x.fill(T::from_f64(f64::NAN)));
+    }
+    let rows = Extent::new("mixture", [batch]).share("the result", rows);
+    let saved = Extent::new("mixture", [batch, width]).share("saved", saved);
     let per_task = mixture.rows_per_task();
     for_each(batch.div_ceil(per_task), |task| {
         with_scratch(samples, |log_weights: &mut [f64]| {

@@ -14,6 +14,9 @@ pub(super) use backward::mixture_nll_backward_body;
 pub(super) use forward::mixture_nll_body;
 
 use super::tree::CHUNK;
+use crate::extent::Extent;
+use crate::families::is_ordinary;
+use crate::real::Mask;
 use crate::simd::{LANES, Simd};
 use crate::{Element, Real, load_partial};
 
@@ -36,8 +39,17 @@ pub struct Density {
 pub struct Scale<R: Real> {
     /// `ln(2 pi)/2 + ln(s + eps)`.
     pub log_norm: R,
+    /// How far distances count.
+    pub spread: Spread<R>,
+}
+
+/// What a distance is divided by.
+#[derive(Clone, Copy, Debug)]
+pub struct Spread<R: Real> {
     /// `1 / (s^2 + eps)`.
     pub precision: R,
+    /// `max(s, sqrt(eps))`: the deviation, where the precision leaves the range of numbers.
+    pub deviation: R,
 }
 
 impl Density {
@@ -47,30 +59,44 @@ impl Density {
     pub fn scale<R: Real>(&self, sigma: R) -> Scale<R> {
         let s = sigma.max(sigma.lit(self.sigma_floor));
         let log_norm = (s + s.lit(self.eps)).ln() + s.lit(HALF_LN_2PI);
-        Scale { log_norm, precision: self.precision(sigma) }
+        Scale { log_norm, spread: self.spread(sigma) }
     }
 
-    /// `1 / (s^2 + eps)`.
+    /// What a distance is divided by.
     #[inline(always)]
     #[must_use]
-    pub fn precision<R: Real>(&self, sigma: R) -> R {
+    pub fn spread<R: Real>(&self, sigma: R) -> Spread<R> {
         let s = sigma.max(sigma.lit(self.sigma_floor));
-        s.lit(1.0) / s.mul_add(s, s.lit(self.eps))
+        let precision = s.lit(1.0) / s.mul_add(s, s.lit(self.eps));
+        Spread { precision, deviation: s.max(s.lit(self.eps.sqrt())) }
     }
 
     /// The log-density at `distance = y - mu`.
     #[inline(always)]
     #[must_use]
     pub fn log_density<R: Real>(&self, distance: R, scale: Scale<R>) -> R {
-        let half = distance * distance * distance.lit(-0.5);
-        half.mul_add(scale.precision, -scale.log_norm)
+        let Scale { log_norm, spread } = scale;
+        let square = distance * distance;
+        let half = square * distance.lit(-0.5);
+        let plain = half.mul_add(spread.precision, -log_norm);
+        let ordinary = is_ordinary(spread.precision) & square.lt(square.lit(1e36));
+        if ordinary.all() {
+            return plain;
+        }
+        let x = distance / spread.deviation;
+        R::select(ordinary, plain, (x * x).mul_add(x.lit(-0.5), -log_norm))
     }
 
     /// The derivative of the log-density with respect to `mu`; that with respect to `y` is its negative.
     #[inline(always)]
     #[must_use]
-    pub fn mean_slope<R: Real>(&self, distance: R, precision: R) -> R {
-        distance * precision
+    pub fn mean_slope<R: Real>(&self, distance: R, spread: Spread<R>) -> R {
+        let Spread { precision, deviation } = spread;
+        let (plain, ordinary) = (distance * precision, is_ordinary(precision));
+        if ordinary.all() {
+            return plain;
+        }
+        R::select(ordinary, plain, distance / deviation / deviation)
     }
 
     /// The derivative of the log-density with respect to `sigma`, from [`Density::mean_slope`].
@@ -81,6 +107,30 @@ impl Density {
             mean_slope * mean_slope * sigma - sigma.lit(1.0) / (sigma + sigma.lit(self.eps));
         R::select(sigma.ge(sigma.lit(self.sigma_floor)), slope, sigma.lit(0.0))
     }
+
+    /// `weight` times [`Density::sigma_slope`], 0 for a weight of 0 and finite where the product is, though the slope
+    /// may overflow: a sample far away has next to no weight.
+    #[inline(always)]
+    #[must_use]
+    pub fn sigma_pull<R: Real>(&self, weight: R, mean_slope: R, sigma: R) -> R {
+        let slope = self.sigma_slope(mean_slope, sigma);
+        let (plain, finite) = (weight * slope, slope.abs().lt(slope.lit(f64::INFINITY)));
+        if finite.all() {
+            return plain;
+        }
+        let by_distance = weighted(weighted(weight, mean_slope), mean_slope * sigma);
+        let by_norm = weight / (sigma + sigma.lit(self.eps));
+        let above = sigma.ge(sigma.lit(self.sigma_floor));
+        let careful = R::select(above, by_distance - by_norm, sigma.lit(0.0));
+        R::select(finite, plain, careful)
+    }
+}
+
+/// `weight * x`, 0 for a weight of 0.
+#[inline(always)]
+fn weighted<R: Real>(weight: R, x: R) -> R {
+    let zero = weight.lit(0.0);
+    R::select(weight.le(zero) & weight.ge(zero), weight, weight * x)
 }
 
 /// How the log-densities of the samples of a window become its score.
@@ -100,7 +150,7 @@ pub enum Score {
 /// A batch of windows to be scored.
 #[derive(Clone, Copy, Debug)]
 pub struct Mixture<'a, T> {
-    /// Samples, batch, horizon.
+    /// Samples (at least 1), batch, horizon.
     pub dims: [usize; 3],
     /// The predicted means, `[samples, batch, horizon]`.
     pub mu: &'a [T],
@@ -122,7 +172,7 @@ impl<T: Element> Mixture<'_, T> {
     #[must_use]
     pub fn saved_len(&self) -> usize {
         let [samples, batch, horizon] = self.dims;
-        batch * if self.score == Score::Marginal { horizon } else { samples }
+        batch.saturating_mul(if self.score == Score::Marginal { horizon } else { samples })
     }
 
     /// Whether each sample has deviations of its own.
@@ -141,20 +191,24 @@ impl<T: Element> Mixture<'_, T> {
         }
     }
 
-    fn check(&self, saved: usize) {
+    /// Checks the lengths of all arrays: the extents of the means, of the values and of the weights.
+    fn check(&self, saved: &[T]) -> [Extent<3>; 3] {
         let [samples, batch, horizon] = self.dims;
-        let rows = batch * horizon;
-        let (mu, y, sigma) = (self.mu.len(), self.y.len(), self.sigma.len());
-        assert!(
-            mu == samples * rows && y == rows,
-            "mixture: {mu} means and {y} values for {:?}",
-            self.dims
-        );
-        let fits = [horizon, rows, samples * rows].contains(&sigma);
-        assert!(fits, "mixture: {sigma} deviations for {:?}", self.dims);
-        let weights = self.log_weights.map_or(samples * batch, <[T]>::len);
-        assert_eq!(weights, samples * batch, "mixture: log-weights for {:?}", self.dims);
-        assert_eq!(saved, self.saved_len(), "mixture: saved numbers for {:?}", self.dims);
+        let [all, rows, weights, saved_extent] = [
+            [samples, batch, horizon],
+            [1, batch, horizon],
+            [samples, batch, 1],
+            [1, batch, if self.score == Score::Marginal { horizon } else { samples }],
+        ]
+        .map(|dims| Extent::new("mixture", dims));
+        assert!(samples > 0, "mixture: no samples for {:?}", self.dims);
+        all.check("mu", self.mu);
+        rows.check("y", self.y);
+        let fits = [horizon, rows.len(), all.len()].contains(&self.sigma.len());
+        assert!(fits, "mixture: {} deviations for {:?}", self.sigma.len(), self.dims);
+        weights.check_any("log_weights", [self.log_weights]);
+        saved_extent.check("saved", saved);
+        [all, rows, weights]
     }
 
     /// Rows per parallel task.
@@ -216,14 +270,14 @@ impl Block {
 }
 
 /// The log-densities of one block for every sample: calls `each` with the sample, its log-density, `y - mu`, sigma and
-/// the scale.
+/// the spread.
 #[inline(always)]
 fn densities<S: Simd, T: Element>(
     simd: S,
     m: &Mixture<'_, T>,
     b: usize,
     block: Block,
-    mut each: impl FnMut(usize, T::Lanes<S>, T::Lanes<S>, T::Lanes<S>, T::Lanes<S>),
+    mut each: impl FnMut(usize, T::Lanes<S>, T::Lanes<S>, T::Lanes<S>, Spread<T::Lanes<S>>),
 ) {
     let [samples, batch, horizon] = m.dims;
     let y = block.load(simd, m.y, b * horizon, T::ZERO);
@@ -235,6 +289,6 @@ fn densities<S: Simd, T: Element>(
             scale = m.density.scale(sigma);
         }
         let distance = y - block.load(simd, m.mu, (s * batch + b) * horizon, T::ZERO);
-        each(s, m.density.log_density(distance, scale), distance, sigma, scale.precision);
+        each(s, m.density.log_density(distance, scale), distance, sigma, scale.spread);
     }
 }

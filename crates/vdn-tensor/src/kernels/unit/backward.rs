@@ -10,8 +10,9 @@ use super::chunks::Grid;
 use super::merge::merge_chunks;
 use super::{ClampGradient, LogVar, Units, limit};
 use crate::element::Element;
+use crate::extent::Extent;
 use crate::families::gaussian;
-use crate::parallel::{SharedMut, for_each};
+use crate::parallel::for_each;
 use crate::real::Real;
 use crate::simd::{LANES, Simd};
 use crate::{dispatch, store_partial, with_scratch};
@@ -65,23 +66,24 @@ pub(crate) fn unit_backward_body<T: Element>(
     d_mu: Option<&mut [T]>,
     d_logvar: Option<&mut [T]>,
 ) {
-    units.check();
-    let Units { rows, columns, samples, .. } = *units;
-    let size = rows * columns;
-    for z in [Some(gradients.z), gradients.d_z].into_iter().flatten() {
-        assert_eq!(z.len(), samples * size, "sample_kl: z is not [{samples}, {rows}, {columns}]");
-    }
+    let extents = units.check();
+    let Units { rows, columns, .. } = *units;
+    extents.samples.check("z", gradients.z);
+    extents.samples.check_any("the gradient of z", [gradients.d_z]);
     let UnitGradients { d_m1, d_m2, d_c2, d_d0, d_lv, .. } = *gradients;
     let per_column = [d_m1, d_m2, d_c2, d_d0, d_lv];
-    for g in per_column.into_iter().flatten().chain([gradients.m1]) {
-        assert_eq!(g.len(), columns, "sample_kl: a statistic's gradient is not [{columns}]");
+    extents.columns.check("m1", gradients.m1);
+    extents.columns.check_any("a statistic's gradient", per_column);
+    extents.layer.check_any("the gradient of kl", [gradients.d_kl]);
+    if let Some(d_logvar) = &d_logvar {
+        const NAME: &str = "the gradient of logvar";
+        match units.logvar {
+            LogVar::PerElement(_) => extents.layer.check(NAME, d_logvar),
+            LogVar::PerColumn(_) => extents.columns.check(NAME, d_logvar),
+            LogVar::Scalar(_) => Extent::new("sample_kl", [1]).check(NAME, d_logvar),
+        }
     }
-    if let Some(d_kl) = gradients.d_kl {
-        assert_eq!(d_kl.len(), size, "sample_kl: the KL's gradient is not [{rows}, {columns}]");
-    }
-    if let Some(d_mu) = &d_mu {
-        assert_eq!(d_mu.len(), size, "sample_kl: the gradient of mu is not [{rows}, {columns}]");
-    }
+    let d_mu = d_mu.map(|d_mu| extents.layer.share("the gradient of mu", d_mu));
     let grid = Grid::new(rows, columns);
     let broadcast = units.broadcast();
     let (table_len, partial_len) = match broadcast {
@@ -117,17 +119,13 @@ pub(crate) fn unit_backward_body<T: Element>(
             gradients: *gradients,
             factors,
             table,
-            d_mu: d_mu.map(SharedMut::new),
+            d_mu,
             d_logvar: match &mut d_logvar {
-                _ if broadcast => Some(SharedMut::new(&mut *partials)),
-                Some(d) => {
-                    assert_eq!(
-                        d.len(),
-                        size,
-                        "sample_kl: the gradient of logvar is not [{rows}, {columns}]"
-                    );
-                    Some(SharedMut::new(d))
+                _ if broadcast => {
+                    let extent = Extent::new("sample_kl", [grid.chunks.max(1), columns]);
+                    Some(extent.share("the partial sums", &mut *partials))
                 }
+                Some(d) => Some(extents.layer.share("the gradient of logvar", d)),
                 None => None,
             },
         };
@@ -178,18 +176,11 @@ fn reduce_broadcast<T: Element>(
     match units.logvar {
         LogVar::PerElement(_) => unreachable!("not broadcast"),
         LogVar::PerColumn(logvar) => {
-            assert_eq!(
-                to.len(),
-                logvar.len(),
-                "sample_kl: the gradient of logvar is not [{}]",
-                logvar.len()
-            );
             for ((to, &g), &l) in to.iter_mut().zip(sums).zip(logvar) {
                 *to = masked(l, g);
             }
         }
         LogVar::Scalar(logvar) => {
-            assert_eq!(to.len(), 1, "sample_kl: the gradient of a scalar logvar is one number");
             // The sum over columns in double precision: its order is fixed, its rounding negligible.
             let total: f64 = sums.iter().map(|g| g.to_f64()).sum();
             to[0] = masked(logvar, T::from_f64(total));

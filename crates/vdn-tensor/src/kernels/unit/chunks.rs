@@ -41,6 +41,7 @@ impl Grid {
     }
 
     pub(super) fn rows_of(&self, chunk: usize) -> Range<usize> {
-        chunk * self.rows_per_chunk..((chunk + 1) * self.rows_per_chunk).min(self.rows)
+        let from = (chunk * self.rows_per_chunk).min(self.rows);
+        from..from.saturating_add(self.rows_per_chunk).min(self.rows)
     }
 }

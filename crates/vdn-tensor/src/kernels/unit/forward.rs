@@ -6,6 +6,7 @@ use super::merge::{merge, merge_chunks, weights};
 use super::strip::{STRIP, Strip};
 use super::{LogVar, Place, Source, TILE, Units, limit, load, store};
 use crate::element::Element;
+use crate::extent::Extent;
 use crate::families::gaussian;
 use crate::parallel::{SharedMut, for_each};
 use crate::real::Real;
@@ -40,7 +41,7 @@ pub(super) const KINDS: usize = 4;
 /// No rows give statistics of NaN (a mean over nothing).
 ///
 /// # Panics
-/// A slice does not have the length its shape asks for.
+/// A slice does not have the length its shape asks for; there are no samples, or more positions than noise has.
 ///
 /// ```
 /// use vdn_tensor::kernels::unit::{LogVar, UnitNoise, UnitOutputs, Units, unit_forward};
@@ -61,25 +62,17 @@ pub fn unit_forward<T: Element>(units: &Units<'_, T>, outputs: UnitOutputs<'_, T
 
 /// The body of [`unit_forward`].
 pub(crate) fn unit_forward_body<T: Element>(units: &Units<'_, T>, outputs: UnitOutputs<'_, T>) {
-    units.check();
-    let Units { rows, columns, samples, .. } = *units;
+    let extents = units.check();
+    let Units { rows, columns, .. } = *units;
     let UnitOutputs { z, m1, m2, c2, d0, lv, kl } = outputs;
-    assert_eq!(
-        z.len(),
-        samples * rows * columns,
-        "sample_kl: z is not [{samples}, {rows}, {columns}]"
-    );
     for (name, x) in [("m1", &m1), ("m2", &m2), ("c2", &c2), ("d0", &d0), ("lv", &lv)] {
-        assert_eq!(x.len(), columns, "sample_kl: {name} is not [{columns}]");
+        extents.columns.check(name, x);
     }
-    if let Some(kl) = &kl {
-        assert_eq!(kl.len(), rows * columns, "sample_kl: kl is not [{rows}, {columns}]");
-    }
+    let z = extents.samples.share("z", z);
+    let kl = kl.map(|kl| extents.layer.share("kl", kl));
     let grid = Grid::new(rows, columns);
     let broadcast = units.broadcast();
     let table_len = if broadcast { POSTERIOR * columns } else { 0 };
-    let z = SharedMut::new(z);
-    let kl = kl.map(SharedMut::new);
     let source = units.source();
     let far = !broadcast && ahead::is_far(rows * columns);
     with_scratch(table_len + grid.chunks.max(1) * KINDS * columns, |scratch: &mut [T]| {
@@ -88,7 +81,8 @@ pub(crate) fn unit_forward_body<T: Element>(units: &Units<'_, T>, outputs: UnitO
             dispatch!(for T, simd => posteriors(simd, units, table));
         }
         let table = &*table;
-        let shared = SharedMut::new(partials);
+        let extent = Extent::new("sample_kl", [grid.chunks.max(1), KINDS, columns]);
+        let shared = extent.share("the partial sums", &mut *partials);
         for_each(grid.tasks(), |task| {
             let (chunk, rows, columns) = grid.task(task);
             let work =

@@ -35,6 +35,7 @@ pub(super) use conditional::{conditional_backward_body, conditional_forward_body
 pub(super) use forward::unit_forward_body;
 
 use crate::element::Element;
+use crate::extent::{Extent, check_noise};
 use crate::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use crate::noise::{NoiseKey, Rounds};
 use crate::parallel::SharedMut;
@@ -85,7 +86,7 @@ pub struct Units<'a, T> {
     pub rows: usize,
     /// Latent dimensions of all units.
     pub columns: usize,
-    /// Samples per posterior.
+    /// Samples per posterior, at least 1.
     pub samples: usize,
     /// The means, `[rows, columns]`.
     pub mu: &'a [T],
@@ -98,24 +99,24 @@ pub struct Units<'a, T> {
 }
 
 impl<T: Element> Units<'_, T> {
-    fn check(&self) {
+    /// Checks the lengths of all arrays; those of the outputs and gradients follow from the extents.
+    fn check(&self) -> Extents {
         let Self { rows, columns, samples, .. } = *self;
-        let size = rows * columns;
-        assert_eq!(self.mu.len(), size, "sample_kl: mu is not [{rows}, {columns}]");
+        let extents = Extents::new("sample_kl", [samples, rows, columns]);
+        extents.layer.check("mu", self.mu);
         match self.logvar {
-            LogVar::PerElement(x) => {
-                assert_eq!(x.len(), size, "sample_kl: logvar is not [{rows}, {columns}]")
-            }
-            LogVar::PerColumn(x) => {
-                assert_eq!(x.len(), columns, "sample_kl: logvar is not [{columns}]")
-            }
+            LogVar::PerElement(x) => extents.layer.check("logvar", x),
+            LogVar::PerColumn(x) => extents.columns.check("logvar", x),
             LogVar::Scalar(_) => {}
         }
-        if let UnitNoise::Given(noise) = self.noise {
-            let message = "sample_kl: the noise is not [samples, rows, columns]";
-            assert_eq!(noise.len(), samples * size, "{message}: {samples}, {rows}, {columns}");
-            assert!(!self.antithetic, "sample_kl: antithetic noise is drawn, not given");
+        match self.noise {
+            UnitNoise::Given(noise) => {
+                extents.samples.check("the noise", noise);
+                assert!(!self.antithetic, "sample_kl: antithetic noise is drawn, not given");
+            }
+            UnitNoise::Addressed(_) => check_noise("sample_kl", [samples, rows, columns]),
         }
+        extents
     }
 
     /// Whether `logvar` is the same for every row.
@@ -144,6 +145,26 @@ impl<T: Element> Units<'_, T> {
             UnitNoise::Given(noise) => Origin::Given(noise),
         };
         Source { from, rows, columns, antithetic }
+    }
+}
+
+/// The extents of a layer of units: of its samples, of one number for each posterior, and of one for each column.
+struct Extents {
+    samples: Extent<3>,
+    layer: Extent<2>,
+    columns: Extent<1>,
+}
+
+impl Extents {
+    /// # Panics
+    /// A product overflows, or there are no samples.
+    fn new(operation: &'static str, [samples, rows, columns]: [usize; 3]) -> Self {
+        assert!(samples > 0, "{operation}: no samples");
+        Self {
+            samples: Extent::new(operation, [samples, rows, columns]),
+            layer: Extent::new(operation, [rows, columns]),
+            columns: Extent::new(operation, [columns]),
+        }
     }
 }
 

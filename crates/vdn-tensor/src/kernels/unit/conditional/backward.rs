@@ -10,6 +10,7 @@ use super::super::merge::merge_chunks;
 use super::super::{Place, Source, TILE, load, store};
 use super::{ConditionalUnits, STRIP, TABLE, fill_table, padded, table_at};
 use crate::element::Element;
+use crate::extent::Extent;
 use crate::families::conditional::{distance, pull};
 use crate::parallel::{SharedMut, for_each};
 use crate::real::{Mask, Real};
@@ -61,26 +62,20 @@ pub(in crate::kernels) fn conditional_backward_body<T: Element>(
     units: &ConditionalUnits<'_, T>,
     gradients: ConditionalGradients<'_, T>,
 ) {
-    units.check();
+    let extents = units.check();
     let ConditionalUnits { rows, columns, samples, .. } = *units;
     let ConditionalGradients { z, d_z, d_kl, d_mean_kl, .. } = gradients;
     let ConditionalGradients { d_m, d_log_r, d_previous, d_phi, d_logvar, .. } = gradients;
-    units.check_all("z is", z);
-    for x in [d_z, d_kl].into_iter().flatten() {
-        units.check_all("a gradient is", x);
-    }
-    for x in [&d_m, &d_log_r].into_iter().flatten() {
-        assert_eq!(x.len(), units.size(), "structured_step: a gradient is not [{rows}, {columns}]");
-    }
-    if let Some(x) = &d_previous {
-        units.check_all("the gradient of the previous latents is", x);
-    }
+    extents.samples.check("z", z);
+    extents.samples.check_any("a gradient", [d_z, d_kl]);
+    extents.columns.check_any("a gradient", [d_mean_kl, d_phi.as_deref(), d_logvar.as_deref()]);
+    let d_m = d_m.map(|d| extents.layer.share("the gradient of m", d));
+    let d_log_r = d_log_r.map(|d| extents.layer.share("the gradient of log_r", d));
+    let d_previous =
+        d_previous.map(|d| extents.samples.share("the gradient of the previous latents", d));
     let grid = Grid::new(rows, columns);
     let groups = padded(columns);
     let source = units.source();
-    if let Some(d) = d_mean_kl {
-        assert_eq!(d.len(), columns, "structured_step: a gradient is not [{columns}]");
-    }
     let kinds = TABLE + 1;
     with_scratch((kinds + grid.chunks.max(1) * KINDS) * groups, |scratch: &mut [T]| {
         let (table, partials) = scratch.split_at_mut(kinds * groups);
@@ -88,6 +83,7 @@ pub(in crate::kernels) fn conditional_backward_body<T: Element>(
         let last = d_mean_kl.map(|d| (d, share));
         dispatch!(for T, simd => fill_table(simd, units, table, kinds, last));
         partials.fill(T::ZERO);
+        let extent = Extent::new("structured_step", [grid.chunks.max(1), KINDS, groups]);
         let work = Task {
             units: *units,
             source: &source,
@@ -95,10 +91,10 @@ pub(in crate::kernels) fn conditional_backward_body<T: Element>(
             z,
             d_z,
             d_kl,
-            d_m: d_m.map(SharedMut::new),
-            d_log_r: d_log_r.map(SharedMut::new),
-            d_previous: d_previous.map(SharedMut::new),
-            sums: SharedMut::new(partials),
+            d_m,
+            d_log_r,
+            d_previous,
+            sums: extent.share("the partial sums", &mut *partials),
         };
         for_each(grid.tasks(), |task| {
             let (chunk, rows, columns) = grid.task(task);

@@ -6,6 +6,7 @@ use super::super::merge::merge_chunks;
 use super::super::{Place, Source, TILE, load, store};
 use super::{ConditionalUnits, STRIP, TABLE, fill_table, padded, table_at};
 use crate::element::Element;
+use crate::extent::Extent;
 use crate::families::conditional::{distance, divergence};
 use crate::parallel::{SharedMut, for_each};
 use crate::real::Real;
@@ -53,22 +54,20 @@ pub(in crate::kernels) fn conditional_forward_body<T: Element>(
     units: &ConditionalUnits<'_, T>,
     outputs: ConditionalOutputs<'_, T>,
 ) {
-    units.check();
+    let extents = units.check();
     let ConditionalUnits { rows, columns, samples, .. } = *units;
     let ConditionalOutputs { z, kl, mean_kl } = outputs;
-    units.check_all("z is", z);
-    if let Some(kl) = &kl {
-        units.check_all("kl is", kl);
-    }
-    assert_eq!(mean_kl.len(), columns, "structured_step: the mean KL is not [{columns}]");
+    extents.columns.check("the mean KL", mean_kl);
+    let z = extents.samples.share("z", z);
+    let kl = kl.map(|kl| extents.samples.share("kl", kl));
     let grid = Grid::new(rows, columns);
-    let (z, kl) = (SharedMut::new(z), kl.map(SharedMut::new));
     let source = units.source();
     let far = ahead::is_far(units.size());
     with_scratch(TABLE * padded(columns) + grid.chunks.max(1) * columns, |scratch: &mut [T]| {
         let (table, partials) = scratch.split_at_mut(TABLE * padded(columns));
         dispatch!(for T, simd => fill_table(simd, units, table, TABLE, None));
-        let shared = SharedMut::new(partials);
+        let extent = Extent::new("structured_step", [grid.chunks.max(1), columns]);
+        let shared = extent.share("the partial sums", &mut *partials);
         for_each(grid.tasks(), |task| {
             let (chunk, rows, columns) = grid.task(task);
             let partials = chunk * units.columns;

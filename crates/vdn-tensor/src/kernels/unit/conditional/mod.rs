@@ -14,8 +14,9 @@ pub use forward::{ConditionalOutputs, conditional_forward};
 pub(in crate::kernels) use backward::conditional_backward_body;
 pub(in crate::kernels) use forward::conditional_forward_body;
 
-use super::{Origin, Source, UnitNoise, load};
+use super::{Extents, Origin, Source, UnitNoise, load};
 use crate::element::Element;
+use crate::extent::check_noise;
 use crate::real::Real;
 use crate::simd::{LANES, Simd};
 use crate::{load_partial, store_partial};
@@ -27,7 +28,7 @@ pub struct ConditionalUnits<'a, T> {
     pub rows: usize,
     /// Units.
     pub columns: usize,
-    /// Trajectories.
+    /// Trajectories, at least 1.
     pub samples: usize,
     /// The means of the messages, `[rows, columns]`; of no account where `log_r` is infinite.
     pub m: &'a [T],
@@ -51,26 +52,20 @@ impl<T: Element> ConditionalUnits<'_, T> {
         self.rows * self.columns
     }
 
-    fn check(&self) {
+    /// Checks the lengths of all arrays; those of the outputs and gradients follow from the extents.
+    fn check(&self) -> Extents {
         let Self { rows, columns, samples, .. } = *self;
-        let named = [("m", self.m), ("log_r", self.log_r)];
-        for (name, x) in named {
-            assert_eq!(x.len(), self.size(), "structured_step: {name} is not [{rows}, {columns}]");
+        let extents = Extents::new("structured_step", [samples, rows, columns]);
+        extents.layer.check("m", self.m);
+        extents.layer.check("log_r", self.log_r);
+        extents.samples.check("the previous latents", self.previous);
+        extents.columns.check("phi", self.phi);
+        extents.columns.check("logvar", self.logvar);
+        match self.noise {
+            UnitNoise::Given(noise) => extents.samples.check("the noise", noise),
+            UnitNoise::Addressed(_) => check_noise("structured_step", [samples, rows, columns]),
         }
-        self.check_all("the previous latents are", self.previous);
-        for (name, x) in [("phi", self.phi), ("logvar", self.logvar)] {
-            assert_eq!(x.len(), columns, "structured_step: {name} is not [{columns}]");
-        }
-        if let UnitNoise::Given(noise) = self.noise {
-            self.check_all("the noise is", noise);
-        }
-        assert!(samples > 0, "structured_step: no samples");
-    }
-
-    fn check_all(&self, name: &str, x: &[T]) {
-        let Self { rows, columns, samples, .. } = *self;
-        let want = samples * self.size();
-        assert_eq!(x.len(), want, "structured_step: {name} not [{samples}, {rows}, {columns}]");
+        extents
     }
 
     fn source(&self) -> Source<'_, T> {
@@ -108,7 +103,10 @@ fn fill_table<S: Simd, T: Element>(
         let phi = load_partial(simd, &units.phi[range.clone()], T::ZERO);
         let logvar = load_partial(simd, &units.logvar[range.clone()], T::ZERO);
         let deviation = (logvar * logvar.lit(0.5)).exp();
-        let mut x = [phi, logvar, deviation, (-logvar).exp(), T::splat(simd, T::ZERO)];
+        // Finite, so that a distance of 0 from a prior without variance costs nothing.
+        let most = if size_of::<T>() == size_of::<f32>() { 88.0 } else { 709.0 };
+        let precision = (-logvar).min(logvar.lit(most)).exp();
+        let mut x = [phi, logvar, deviation, precision, T::splat(simd, T::ZERO)];
         if let Some((last, share)) = last {
             x[TABLE] = load_partial(simd, &last[range], T::ZERO) * T::splat(simd, share);
         }
