@@ -32,7 +32,8 @@ fn trained(settings: &str, expected: &[Hashes]) {
 }
 
 fn check(out: &Path, expected: &[Hashes], settings: &str) {
-    let place = usize::from(simd::level().unwrap() == Level::Portable);
+    let without = cfg!(target_arch = "x86_64") && simd::level().unwrap() == Level::Portable;
+    let place = usize::from(without);
     for (name, hashes) in expected {
         let found = fnv1a(&std::fs::read(out.join(name)).unwrap());
         assert_eq!(found, hashes[place], "{name} of\n{settings}\nis 0x{found:016x}");
