@@ -213,6 +213,41 @@ fn controllers_go_on_where_they_were() -> Result<(), Failure> {
 }
 
 #[test]
+fn every_controller_and_every_kind_of_unit_goes_on_where_it_was() -> Result<(), Failure> {
+    let chosen = |names: &str, rest: &str| {
+        let names = names.split(',').map(|name| format!("\"{name}\"")).collect::<Vec<_>>();
+        format!("[control]\nevery = 2\ncontrollers = [{}]\n{rest}", names.join(", "))
+    };
+    let mode = |name: &str| format!("[control]\nevery = 2\nmode = \"{name}\"\n");
+    let ramp = "[control.ar]\nramp_steps = 7\n[control.annealing]\nsteps = 7\n";
+    let cases = [
+        ("", chosen("kl", "")),
+        ("", chosen("thermostat", "[control.thermostat]\ninitial = 0.01\n")),
+        ("", chosen("pi", "")),
+        ("", chosen("geco", "[control.geco]\ntolerance = 1.0\n")),
+        ("", chosen("free_bits,annealing,rate,ar", ramp)),
+        ("", chosen("capacity,rate", "[control.capacity]\nramp_steps = 7\n")),
+        ("", chosen("persistence", "[control.persistence]\ntarget = 0.3\n")),
+        ("sigma = \"per_unit\"\n", mode("homeo")),
+        ("sigma = \"per_unit\"\nlatent_dims = 2\n", mode("proj_on")),
+        ("", mode("proj_off")),
+        ("family = \"student_t\"\nprior = \"learned\"\ndepth = 2\n", String::new()),
+        ("objective = \"iwae\"\nantithetic = true\ndropout = 0.3\n", String::new()),
+        ("compatibility = \"reference\"\n", mode("homeo")),
+        (
+            "depth = 2\n",
+            format!("{}[[control.layer]]\nlayer = 2\nmode = \"rate\"\n", mode("homeo")),
+        ),
+        ("", "generator = \"ars-7\"\n[schedule]\nwarmup_steps = 4\ndecay = \"cosine\"\n".into()),
+    ];
+    let stops: [&[Stop]; 2] = [&[Interrupted(4)], &[Interrupted(5), Killed(8)]];
+    for (model, train) in cases {
+        ends_in_the_same_bytes(&config(model, &train)?, &format!("{model}{train}"), &stops)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_twin_goes_on_where_it_was() -> Result<(), Failure> {
     let stops: [&[Stop]; 5] = [
         &[Interrupted(4)],

@@ -122,7 +122,7 @@ fn a_strict_gate_changes_which_epoch_is_kept() -> Result<(), Failure> {
 fn thresholds_outside_of_their_domain_are_refused_by_name() {
     for (setting, reason) in [
         ("high_max = -0.1", "selection.high_max = -0.1: has to be in [0, 1]"),
-        ("inside_min = nan", "selection.inside_min = NaN: has to be in [0, 1]"),
+        ("inside_min = nan", "selection.inside_min = nan: has to be a number"),
         ("low_max = 1.5", "selection.low_max = 1.5: has to be in [0, 1]"),
         ("inside_target = 2.0", "selection.inside_target = 2: has to be in [0, 1]"),
         ("low_target = -1.0", "selection.low_target = -1: has to be in [0, 1]"),
@@ -130,8 +130,8 @@ fn thresholds_outside_of_their_domain_are_refused_by_name() {
         ("band_cap = -1.0", "selection.band_cap = -1: has to be at least 0 and finite"),
         ("invalid = inf", "selection.invalid = inf: has to be at least 0 and finite"),
         ("kl_cap = 0.0", "selection.kl_cap = 0: has to be above 0 and finite"),
-        ("gate_epoch = -1", "line"),
-        ("gate = 3", "gate"),
+        ("gate_epoch = -1", "selection.gate_epoch = -1: has to be"),
+        ("gate = 3", "selection.gate: no such key"),
     ] {
         let found = refusal(&format!("[selection]\n{setting}\n"));
         assert!(found.contains(reason), "{setting}: {found}");
