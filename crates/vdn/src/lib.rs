@@ -7,16 +7,28 @@ pub use vdn_model as model;
 pub use vdn_tensor as tensor;
 pub use vdn_train as train;
 
-/// What most programs need.
+/// What most programs need, those that forecast and those that train a network of their own.
 pub mod prelude {
     pub use vdn_autograd::{Noise, SampleKl, Score, Tape, UnitOutputs, Var};
     pub use vdn_forecast::{
-        Batch, Forecaster, ForecasterConfig, Intervention, Prediction, RunConfig, Trainer, Variant,
-        train_run,
+        Batch, Forecaster, ForecasterConfig, Prediction, RunConfig, Variant, train_run,
+    };
+    pub use vdn_model::controllers::{
+        ControlState, Controller, Lever, Levers, Moment, Observation, Timing,
     };
     pub use vdn_model::{
-        Bindings, Graph, LayerConfig, Mode, Parameters, SigmaMode, UnitStatistics, VariationalLayer,
+        Bindings, Builder, Graph, Intervention, LayerConfig, Linear, Mode, ModelError, Parameters,
+        SigmaMode, Stack, StackLayer, StackLayerConfig, UnitStatistics, VariationalLayer,
     };
     pub use vdn_tensor::noise::{NoiseKey, NoiseRng};
+    pub use vdn_tensor::parallel::Pool;
     pub use vdn_tensor::{Element, Shape, Tensor, View};
+    pub use vdn_train::data::{Examples, Request, RowBatch, Rows, Split};
+    pub use vdn_train::optim::{Gradients, Optimizer};
+    pub use vdn_train::run::{RunFiles, store::Interrupt};
+    pub use vdn_train::train::{ByOutcomes, ByScore, Locals, Network, Session, Task, Terms};
+    pub use vdn_train::{
+        AdamW, AdamWConfig, Evaluator, Judge, Progress, Selection, TrainError, Trained, Trainer,
+        load_weights, save_weights,
+    };
 }
