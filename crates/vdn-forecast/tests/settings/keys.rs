@@ -147,6 +147,11 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("train.selection", &["best"], "has to be one of nll, mse, elbo, crps, last, score"),
     ("train.averaging", &["rows"], "has to be one of windows, batches"),
     ("train.twin", &["1"], TRUTH),
+    ("train.accumulate", &["0", "129"], "has to be from 1 to the batch, 128"),
+    ("train.checkpoint_every_steps", &["-1"], WHOLE),
+    ("train.checkpoint_every_epochs", &["-1"], WHOLE),
+    ("train.checkpoint_every_minutes", &["-1.0", "525601.0"], "has to be from 0 (not by time)"),
+    ("train.keep", &["0", "1001"], "has to be from 1 to 1000"),
     ("selection.gate_epoch", &["-1"], WHOLE),
     ("selection.high_max", &["1.2"], "has to be in [0, 1]"),
     ("selection.inside_min", &["1.2"], "has to be in [0, 1]"),
@@ -165,6 +170,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("schedule.warmup_steps", &["-1"], WHOLE),
     ("schedule.decay", &["cosinus"], "has to be one of constant, cosine, linear, exponential"),
     ("schedule.final_factor", &["0.0", "1.5"], "has to be in (0, 1]"),
+    ("run.memory", &["-1.0"], "has to be finite and at least 0"),
 ];
 
 /// Numbers that may be infinite: a limit that is not there.

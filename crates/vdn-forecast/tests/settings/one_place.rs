@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Structs of settings that share names with a table, each with the reason why one struct would
 /// not do.
-const OTHERS: [(&str, &str); 14] = [
+const OTHERS: [(&str, &str); 15] = [
     ("LayerConfig", "one layer: a forecaster has several, each with its own width and prior"),
     ("StackLayerConfig", "one layer and how it is joined to the layer below"),
     ("HeadConfig", "the head alone, whose inputs and outputs follow from the network"),
@@ -20,6 +20,7 @@ const OTHERS: [(&str, &str); 14] = [
     ("ArShareConfig", "the share alone, without the penalty's scale and correlation"),
     ("ProjectionConfig", "not in a file"),
     ("BandCalibrationConfig", "not in a file"),
+    ("CheckpointConfig", "when any store saves; a trainer makes one of its keys in [train]"),
     ("HomeostatConfig", "its gain has a key of [control]"),
 ];
 

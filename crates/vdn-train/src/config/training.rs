@@ -233,7 +233,7 @@ impl TrainConfig {
                 "train.accumulate = {accumulate}: has to be from 1 to the batch, {batch}"
             )));
         }
-        self.checkpoints().validate()?;
+        self.checkpoints().validate().map_err(|error| TrainError::config(error.to_string()))?;
         if self.seed > i64::MAX as u64 {
             return Err(TrainError::config(format!(
                 "train.seed = {}: has to be below 2^63",
