@@ -163,6 +163,7 @@ impl Job<'_> {
                     experiment.examine(&model, &parameters, control, seen, file.as_deref())?;
             }
         }
+        report.notes.extend(divergence(&report.rows, &baselines));
         report.rows.extend(baselines);
         if let (Some(run), Some(files)) = (run, self.files) {
             run.write_json("summary.json", &report)?;
@@ -172,4 +173,27 @@ impl Job<'_> {
         }
         Ok(report)
     }
+}
+
+/// The squared error, in multiples of the best baseline's, from which on training counts as diverged.
+const DIVERGED: f64 = 10.0;
+
+/// A note for each trained model that is far worse than the best baseline: a learning rate that is too large ends in finite
+/// numbers of any size.
+fn divergence(models: &[Row], baselines: &[Row]) -> Vec<String> {
+    let Some(best) = baselines.iter().min_by(|a, b| a.mse.total_cmp(&b.mse)) else {
+        return Vec::new();
+    };
+    let trained = models.iter().filter(|row| row.best_epoch.is_some());
+    let worse = trained.filter(|row| row.mse > DIVERGED * best.mse);
+    worse
+        .map(|row| {
+            format!(
+                "WARNING: {}: the squared error is {:.0} times that of {}; training has diverged, a smaller train.learning_rate may help",
+                row.name,
+                row.mse / best.mse,
+                best.name
+            )
+        })
+        .collect()
 }
