@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A forecaster on the embedded daily weather, constant learning rate, 600 steps with a constant beta of 1e-4; then each
-//! controller is switched on. Those of the KL hold it at 0.2 nats per unit: free bits by a floor of 0.2 under a beta of 1e-2,
+//! controller is switched on. The trainer trains it: the controllers are wrapped in one that begins later and keeps the trace. Those of the KL hold it at 0.2 nats per unit: free bits by a floor of 0.2 under a beta of 1e-2,
 //! the capacity target by 0.2 nats for each of the units. GECO asks for a score instead: the one that the augmented Lagrangian
 //! had in its last fifth, with the KL at 0.2. The rate budget holds the rate at 0.2 nats per dimension; the band penalty,
 //! homeostat and projection hold the energy in one band around 0.2 for all units; AR-share control holds the share of the AR
@@ -19,20 +19,20 @@
 //! * cycle: the largest autocorrelation of the last half at lags of 4 to 40 windows, after a first crossing of zero; a limit
 //!   cycle would be above 0.5 with an amplitude above 5 % of the final value.
 
-use vdn_autograd::Tape;
-use vdn_forecast::RunConfig;
-use vdn_forecast::data::WindowIndex;
-use vdn_forecast::{Batch, Forecaster, LossOptions};
+use std::sync::{Arc, Mutex};
+use vdn_forecast::data::{Dataset, WindowIndex};
+use vdn_forecast::{Batch, Forecaster, RunConfig};
 use vdn_model::controllers::{
     ArShare, ArShareConfig, BandConfig, BandShape, BetaThermostat, Capacity, ConstraintConfig,
-    EnergyBand, FreeBits, Geco, GecoConfig, Goal, Hinge, HingeForm, Homeostat, HomeostatConfig,
-    KlBudget, LayerControl, LayerControlConfig, LossValues, Observation, Pi, PiConfig, Projection,
-    ProjectionConfig, Ramp, RateBudget, ThermostatConfig, Timing,
+    Controller, EnergyBand, FreeBits, Geco, GecoConfig, Goal, Hinge, HingeForm, Homeostat,
+    HomeostatConfig, KlBudget, LayerControl, LayerControlConfig, Lever, Levers, LossValues, Moment,
+    Needs, Observation, Pi, PiConfig, Projection, ProjectionConfig, Ramp, RateBudget, StackControl,
+    ThermostatConfig, Timing,
 };
-use vdn_model::objective::local_objectives;
-use vdn_model::{ArScale, ArTerm, BandTerm, Bindings, EarlierWindow, Graph, Mode};
+use vdn_model::{ArScale, ArTerm, BandTerm, EarlierWindow};
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::data::{Examples, Request, Split};
+use vdn_train::{ControlName, Selection, TrainError};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -67,9 +67,80 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn add(control: &mut LayerControl, name: &str, units: usize, score: f64) -> Result<(), Failure> {
-    let every = Timing { warmup: 0, every: 5 };
-    match name {
+/// A controller that is switched on later: the levers are set by hand, and it begins.
+struct Later {
+    set: Box<dyn Fn(&mut Levers) + Send>,
+    inner: Option<Box<dyn Controller>>,
+    every: u64,
+    on: bool,
+    /// What it controls, and its value in every step.
+    measure: Box<dyn Fn(&Observation, f64) -> f64 + Send>,
+    /// The weight of the AR penalty in this step.
+    ar_weight: f64,
+    trace: Trace,
+}
+
+/// The controlled value and the score of every step.
+type Trace = Arc<Mutex<Vec<[f64; 2]>>>;
+
+impl std::fmt::Debug for Later {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} from step {BEFORE} on", self.inner)
+    }
+}
+
+impl Controller for Later {
+    fn name(&self) -> &'static str {
+        "later"
+    }
+
+    fn owns(&self) -> &'static [Lever] {
+        self.inner.as_ref().map_or(&[], |inner| inner.owns())
+    }
+
+    fn begin(&mut self, _step: u64, _levers: &mut Levers) {}
+
+    fn needs(&self) -> Needs {
+        self.inner.as_ref().map_or(Needs::default(), |inner| inner.needs())
+    }
+
+    fn observe(&mut self, seen: &Observation) {
+        let value = (self.measure)(seen, self.ar_weight);
+        self.trace.lock().expect("nobody panicked").push([value, seen.losses.nll]);
+        if let (true, Some(inner)) = (self.on, &mut self.inner) {
+            inner.observe(seen);
+        }
+    }
+
+    fn act(&mut self, now: &Moment<'_>, levers: &mut Levers) {
+        if now.step == BEFORE as u64 {
+            (self.set)(levers);
+            if let Some(inner) = &mut self.inner {
+                inner.begin(now.step, levers);
+            }
+            self.on = true;
+        } else if let (true, Some(inner)) = (self.on, &mut self.inner)
+            && now.step.is_multiple_of(self.every)
+        {
+            inner.act(now, levers);
+        }
+        self.ar_weight = levers.objective.autoregression.map_or(0.0, |ar| ar.weight);
+    }
+
+    fn rescaled(&mut self, gain: &[f64], energy: &[f64]) {
+        if let (true, Some(inner)) = (self.on, &mut self.inner) {
+            inner.rescaled(gain, energy);
+        }
+    }
+}
+
+/// How levers are set before a controller begins, the controller, and the steps between its acts.
+type Parts = (Box<dyn Fn(&mut Levers) + Send>, Option<Box<dyn Controller>>, u64);
+
+fn parts(name: &str, units: usize, score: f64) -> Result<Parts, Failure> {
+    let mut set: Box<dyn Fn(&mut Levers) + Send> = Box::new(|_| {});
+    let mut every = 5;
+    let inner: Option<Box<dyn Controller>> = match name {
         "thermostat" => {
             let config = ThermostatConfig {
                 low: 0.19,
@@ -78,43 +149,42 @@ fn add(control: &mut LayerControl, name: &str, units: usize, score: f64) -> Resu
                 max: 1.0,
                 ..ThermostatConfig::default()
             };
-            control.add(BetaThermostat::new(units, config)?, every)?;
+            Some(Box::new(BetaThermostat::new(units, config)?))
         }
-        "PI" => control.add(Pi::new(units, 1e-4, PiConfig::default())?, every)?,
+        "PI" => Some(Box::new(Pi::new(units, 1e-4, PiConfig::default())?)),
         "augmented Lagrangian" => {
             let goal = Goal::Target(0.2);
-            control.add(
-                KlBudget::new(units, ConstraintConfig { goal, ..ConstraintConfig::default() })?,
-                every,
-            )?;
+            let config = ConstraintConfig { goal, ..ConstraintConfig::default() };
+            Some(Box::new(KlBudget::new(units, config)?))
         }
         "free bits" => {
-            control.levers_mut().objective.beta.fill(1e-2);
-            control.add(FreeBits::new(0.2)?, every)?;
+            set = Box::new(|levers| levers.objective.beta.fill(1e-2));
+            Some(Box::new(FreeBits::new(0.2)?))
         }
         "capacity" => {
+            every = 1;
             let ramp = Ramp { warmup: 0, length: 0 };
-            let target = 0.2 * units as f64;
-            control.add(Capacity::new(1e-2, target, ramp)?, Timing::ALWAYS)?;
+            Some(Box::new(Capacity::new(1e-2, 0.2 * units as f64, ramp)?))
         }
         "GECO" => {
             let config =
                 GecoConfig { tolerance: score, initial: 1e-4, min: 1e-6, max: 1.0, gain: 2.0 };
-            control.add(Geco::new(config)?, every)?;
+            Some(Box::new(Geco::new(config)?))
         }
         "rate budget" => {
             let goal = Goal::Target(0.2);
             let config = ConstraintConfig { goal, ..ConstraintConfig::default() };
-            control.add(RateBudget::new(units, config)?, every)?;
+            Some(Box::new(RateBudget::new(units, config)?))
         }
         "AR share" => {
-            control.levers_mut().objective.autoregression = Some(ArTerm {
+            let term = ArTerm {
                 weight: 0.0,
                 ramp: 1.0,
                 phi: 0.95,
                 sigma: ArScale::default().from_width(0.5),
                 earlier: EarlierWindow::Predecessor,
-            });
+            };
+            set = Box::new(move |levers| levers.objective.autoregression = Some(term));
             let config = ArShareConfig {
                 weight: 0.1,
                 target: 0.01,
@@ -123,7 +193,7 @@ fn add(control: &mut LayerControl, name: &str, units: usize, score: f64) -> Resu
                 min: 1e-4,
                 ..ArShareConfig::default()
             };
-            control.add(ArShare::new(config)?, every)?;
+            Some(Box::new(ArShare::new(config)?))
         }
         _ => {
             let band =
@@ -134,108 +204,116 @@ fn add(control: &mut LayerControl, name: &str, units: usize, score: f64) -> Resu
                 weight_high: 1.0,
             };
             let weight = if name == "band penalty" { 3.0 } else { 0.0 };
-            control.levers_mut().objective.band =
-                Some(BandTerm { bounds: EnergyBand::new(units, &band)?, hinge, weight });
+            let term = BandTerm { bounds: EnergyBand::new(units, &band)?, hinge, weight };
+            set = Box::new(move |levers| levers.objective.band = Some(term.clone()));
             match name {
-                "homeostat" => control.add(Homeostat::new(HomeostatConfig::default())?, every)?,
+                "homeostat" => Some(Box::new(Homeostat::new(HomeostatConfig::default())?)),
                 "projection" => {
-                    control.add(Projection::new(units, ProjectionConfig::default())?, every)?;
+                    Some(Box::new(Projection::new(units, ProjectionConfig::default())?))
                 }
-                _ => {}
+                _ => None,
             }
         }
-    }
-    Ok(())
+    };
+    Ok((set, inner, every))
 }
 
-/// What a controller controls: its name, and its value in a step.
-fn controlled(name: &str, control: &LayerControl) -> (&'static str, f64) {
-    let seen: &Observation = control.observation();
-    let mean = |x: &[f64]| mean(x);
+/// What a controller controls: its name, and its value in a step with this weight of the AR penalty.
+fn controlled(name: &str) -> (&'static str, fn(&Observation, f64) -> f64) {
     match name {
-        "rate budget" => ("rate", mean(&seen.rate_dims)),
-        "band penalty" | "homeostat" | "projection" => ("energy", mean(&seen.energy)),
-        "AR share" => {
-            let weight = control.levers().objective.autoregression.map_or(0.0, |ar| ar.weight);
+        "rate budget" => ("rate", |seen, _| mean(&seen.rate_dims)),
+        "band penalty" | "homeostat" | "projection" => ("energy", |seen, _| mean(&seen.energy)),
+        "AR share" => ("share", |seen, weight| {
             let LossValues { nll, weighted_kl, ar, .. } = seen.losses;
-            ("share", weight * ar / (nll.abs() + weighted_kl + weight * ar))
+            weight * ar / (nll.abs() + weighted_kl + weight * ar)
+        }),
+        _ => ("KL", |seen, _| mean(&seen.kl)),
+    }
+}
+
+/// Windows that are drawn with replacement, as many as all steps need: one epoch is the whole job.
+struct Drawn<'d> {
+    data: &'d Dataset,
+    windows: Vec<WindowIndex>,
+    splits: [Vec<usize>; 3],
+}
+
+impl<'d> Drawn<'d> {
+    fn new(data: &'d Dataset, steps: usize) -> Self {
+        let all = &data.splits().train;
+        let mut windows = Vec::new();
+        for step in 0..steps {
+            let mut chosen = vec![0.0_f64; BATCH];
+            NoiseKey::new(9, 1, step as u32).fill_uniform(0, &mut chosen);
+            let place = |u: f64| ((u * all.len() as f64) as usize).min(all.len() - 1);
+            windows.extend(chosen.into_iter().map(|u| all[place(u)]));
         }
-        _ => ("KL", mean(&seen.kl)),
+        let train = windows.len();
+        windows.extend(data.splits().validation.iter().take(BATCH));
+        let splits = [(0..train).collect(), (train..windows.len()).collect(), vec![]];
+        Self { data, windows, splits }
+    }
+}
+
+impl Examples<f32> for Drawn<'_> {
+    type Index = usize;
+    type Buffers = <Dataset as Examples<f32>>::Buffers;
+    type Batch<'a> = Batch<'a, f32>;
+
+    fn split(&self, split: Split) -> &[usize] {
+        &self.splits[split as usize]
+    }
+
+    fn fill<'a>(
+        &self,
+        buffers: &'a mut Self::Buffers,
+        examples: &[usize],
+        request: Request,
+    ) -> Result<Batch<'a, f32>, TrainError> {
+        let windows: Vec<_> = examples.iter().map(|&i| self.windows[i]).collect();
+        self.data.fill(buffers, &windows, request)
     }
 }
 
 /// The mean score over the last fifth, nats per time step; `wanted` is the one that GECO asks for.
 fn run(name: &str, steps: usize, units: usize, skip: bool, wanted: f64) -> Result<f64, Failure> {
     let mut config = RunConfig::default();
-    config.train.learning_rate = 1e-3;
+    (config.train.learning_rate, config.train.seed) = (1e-3, 1);
+    (config.train.epochs, config.train.batch) = (1, BATCH);
+    config.train.selection = Selection::Last;
+    config.control.mode = ControlName::None;
     config.data.extra_lag = name == "AR share";
     (config.model.units, config.model.skip) = (units, skip);
     (config.model.hidden, config.model.head_hidden) = (32, 32);
     let data = config.data.dataset(config.data.load_table()?)?;
+    let drawn = Drawn::new(&data, BEFORE + steps);
     let mut forecaster = config.forecaster()?;
     forecaster.emit_kl = true;
     let (model, mut parameters) = Forecaster::new::<f32>(forecaster, 0)?;
-    let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
-    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let mut control = LayerControl::new(
         units,
         1,
         LayerControlConfig { beta: 1e-4, ..LayerControlConfig::default() },
     );
-    let all = &data.splits().train;
-    let (l, h) = (data.spec().input_len, data.spec().horizon);
-    let [mut current, mut previous] = [(); 2].map(|()| vec![0.0_f32; BATCH * l]);
-    let mut target = vec![0.0_f32; BATCH * h];
-    let mut earlier = vec![0.0_f32; BATCH * l];
-    let (mut trace, mut scores, mut measure) = (Vec::new(), Vec::new(), "");
-    for step in 0..BEFORE + steps {
-        if step == BEFORE {
-            add(&mut control, name, units, wanted)?;
-        }
-        let mut chosen = vec![0.0_f64; BATCH];
-        NoiseKey::new(9, 1, step as u32).fill_uniform(0, &mut chosen);
-        let place = |u: &f64| ((u * all.len() as f64) as usize).min(all.len() - 1);
-        let windows: Vec<WindowIndex> = chosen.iter().map(|u| all[place(u)]).collect();
-        data.fill_batch(&windows, &mut current, &mut previous, &mut target, |x| x as f32)?;
-        if data.spec().extra_lag {
-            data.fill_inputs(&windows, 2, &mut earlier, |x| x as f32)?;
-        }
-        let batch =
-            Batch { current: &current, previous: &previous, target: &target, earlier: None };
-        tape.reset();
-        if step == 0 {
-            model.initialize(&mut parameters, &batch)?;
-        }
-        let key = NoiseKey::new(1, 0, step as u32);
-        let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
-        let options = LossOptions {
-            locals: local_objectives([Some(&control.levers().objective)]),
-            earlier: data.spec().extra_lag.then_some(&earlier[..]),
-            ..LossOptions::default()
-        };
-        let terms = model.loss_with(&mut graph, &batch, &options)?;
-        let layer = terms.outputs[0].ok_or("no layer")?;
-        let local = terms.locals[0].ok_or("no terms")?;
-        let nll = f64::from(tape.scalar(terms.score)?);
-        scores.push(nll);
-        let weighted_kl = f64::from(tape.scalar(local.weighted_kl)?);
-        let ar = local.ar.map_or(Ok(0.0), |ar| tape.scalar(ar).map(f64::from))?;
-        control.observe(
-            &tape,
-            model.layer(),
-            &layer,
-            LossValues { nll, weighted_kl, ar, ..LossValues::default() },
-        );
-        let value;
-        (measure, value) = controlled(name, &control);
-        trace.push(value);
-        tape.backward(terms.loss)?;
-        tape.release_shared();
-        let gradients =
-            (0..parameters.len()).map(|i| tape.gradient(bindings.get(i)?).map(|g| g.data()));
-        optimizer.step(&mut parameters, 1e-3, gradients)?;
-        control.act(model.layer(), &mut parameters);
-    }
+    let (set, inner, every) = parts(name, units, wanted)?;
+    let (measure, value) = controlled(name);
+    let seen = Trace::default();
+    let later = Later {
+        set,
+        inner,
+        every,
+        on: false,
+        measure: Box::new(value),
+        ar_weight: 0.0,
+        trace: Arc::clone(&seen),
+    };
+    control.add(later, Timing::ALWAYS)?;
+    let trainer = config.trainer();
+    let mut session = trainer.session(&model, &mut parameters, &drawn)?;
+    *session.controllers() = StackControl::new(vec![Some(control)]);
+    session.run(|_| {})?;
+    let seen = seen.lock().map_err(|_| "a step panicked")?;
+    let (trace, scores): (Vec<f64>, Vec<f64>) = seen.iter().map(|&[a, b]| (a, b)).unzip();
     let windows: Vec<f64> = trace.chunks_exact(WINDOW).map(mean).collect();
     let split = BEFORE / WINDOW;
     let after = &windows[split..];

@@ -121,7 +121,7 @@ fn line(
     let test = &data.splits().test;
     let evaluator = Evaluator::new(&model, &parameters, data, seed);
     let evaluation = evaluator.validate(test, &StackControl::default())?;
-    let layers = diagnose(&model, &evaluation, &StackControl::default())?;
+    let layers = diagnose::<f32, _>(&model, &evaluation, &StackControl::default())?;
     let diagnostics = layers.first().ok_or("the model has no units")?;
     let budget = config.diagnostics.budget(None, diagnostics.units() * diagnostics.latent_dims)?;
     let living = Living::new(&Evidence::new(diagnostics), &CollapseThresholds::default(), &budget);

@@ -17,17 +17,21 @@
 //! a tenth of a nat per nat on one constraint; stiffness goes on pulling to nothing (it is off). The gains `K` are the
 //! changes of the means of `ln R` and `atanh rho`, the matrix is `K * (K^-1)^T` element by element.
 
+use std::cell::RefCell;
 use vdn_autograd::{Tape, Var};
 use vdn_model::controllers::{
     ConstraintConfig, Goal, LayerControl, LayerControlConfig, PersistenceConfig, PersistenceTarget,
     RateBudget, Timing,
 };
 use vdn_model::{
-    Bindings, Builder, Graph, Linear, Mode, OrderOne, OrderOneConfig, Parameters, Posterior, Prior,
-    SequenceLayer, SequenceMeasures, StepInput, Unroll, filter, sequence_measures,
+    Bindings, Builder, Graph, Linear, MAX_DEPTH, Mode, ModelError, OrderOne, OrderOneConfig,
+    Parameters, Posterior, Prior, SequenceLayer, SequenceMeasures, StackLayer, StepInput, Unroll,
+    filter, sequence_measures,
 };
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::data::{Examples, Request, Split};
+use vdn_train::train::{Locals, Network, Terms};
+use vdn_train::{Decay, Schedule, Selection, TrainConfig, TrainError, Trainer};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -90,8 +94,7 @@ impl Model {
         &self,
         graph: &mut Graph<'_, f64>,
         x: &[Vec<f64>],
-        key: NoiseKey,
-    ) -> Result<(Var, SequenceMeasures), Failure> {
+    ) -> Result<(Var, SequenceMeasures), ModelError> {
         let batch = x[0].len() / CHANNELS;
         let mut inputs = Vec::new();
         for t in LAGS - 1..x.len() {
@@ -107,7 +110,7 @@ impl Model {
             inputs.push(StepInput { context, missing: None, gap: 1 });
         }
         let messages = self.layer.messages(graph, &inputs)?;
-        let samples = 2;
+        let (samples, key) = (2, graph.noise(self.layer.stream()));
         let unrolled = filter(graph, self.prior, &messages, Unroll::new(samples, key))?;
         let measures = sequence_measures(graph, self.prior, &messages, &unrolled)?;
         let mut loss = unrolled.total_kl(graph)?;
@@ -133,30 +136,22 @@ enum Pull<'a> {
     Open([Vec<f64>; 2]),
 }
 
-fn train(
-    model: &Model,
-    parameters: &mut Parameters<f64>,
-    mut pull: Pull<'_>,
-    steps: usize,
-) -> Result<(), Failure> {
-    let mut optimizer = AdamW::new(AdamWConfig::default(), parameters)?;
-    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
-    for step in 0..steps {
-        tape.reset();
-        let key = NoiseKey::new(1, 0, step as u32);
-        let x = series(NoiseKey::new(2, 1, step as u32), BATCH, STEPS + LAGS);
-        let mut graph = Graph::new(&mut tape, parameters, &mut bindings, Mode::Train, key);
-        let (mut loss, measures) = model.loss(&mut graph, &x, key)?;
-        match &mut pull {
-            Pull::Closed(control) => {
-                if let Some(term) =
-                    control.levers().objective.record_sequence(&mut tape, &measures)?
-                {
+impl Pull<'_> {
+    /// Adds what pulls to a loss.
+    fn add(
+        &mut self,
+        tape: &mut Tape<f64>,
+        mut loss: Var,
+        measures: &SequenceMeasures,
+    ) -> Result<Var, ModelError> {
+        match self {
+            Self::Closed(control) => {
+                if let Some(term) = control.levers().objective.record_sequence(tape, measures)? {
                     loss = tape.add(loss, term)?;
                 }
-                control.observe_sequence(&tape, &measures);
+                control.observe_sequence(tape, measures);
             }
-            Pull::Open([rate, persistence]) => {
+            Self::Open([rate, persistence]) => {
                 let above = tape.add_scalar(measures.persistence, 1.0)?;
                 let below = tape.neg(measures.persistence)?;
                 let below = tape.add_scalar(below, 1.0)?;
@@ -171,16 +166,96 @@ fn train(
                 }
             }
         }
-        tape.backward(loss)?;
-        tape.release_shared();
-        let gradients =
-            (0..parameters.len()).map(|i| tape.gradient(bindings.get(i)?).map(|g| g.data()));
-        let rate = 1e-2 * (0.02 + 0.98 * (1.0 - step as f64 / steps as f64));
-        optimizer.step(parameters, rate, gradients)?;
-        if let Pull::Closed(control) = &mut pull {
+        Ok(loss)
+    }
+}
+
+/// The model as the trainer sees it. The trainer's own controllers are those of layers in a stack;
+/// the layer of a sequence has its control here, which is shown every training step.
+struct Pulled<'a> {
+    model: &'a Model,
+    pull: RefCell<Pull<'a>>,
+}
+
+impl Network<f64> for Pulled<'_> {
+    type Batch<'a> = &'a [Vec<f64>];
+
+    fn loss(
+        &self,
+        graph: &mut Graph<'_, f64>,
+        batch: &&[Vec<f64>],
+        _locals: &Locals<'_>,
+    ) -> Result<Terms, ModelError> {
+        let (score, measures) = self.model.loss(graph, batch)?;
+        let loss = self.pull.borrow_mut().add(graph.tape, score, &measures)?;
+        Ok(terms(loss, score))
+    }
+
+    fn layers(&self) -> &[StackLayer] {
+        &[]
+    }
+
+    fn scores(&self, graph: &mut Graph<'_, f64>, batch: &&[Vec<f64>]) -> Result<Terms, ModelError> {
+        let (score, _) = self.model.loss(graph, batch)?;
+        Ok(terms(score, score))
+    }
+}
+
+fn terms(loss: Var, score: Var) -> Terms {
+    let (outputs, locals) = ([None; MAX_DEPTH], [None; MAX_DEPTH]);
+    Terms { loss, score, mse: None, kl: None, outputs, locals }
+}
+
+/// Fresh series for every step: an example is a whole group of them, and a group is a batch.
+struct Fresh([Vec<u32>; 3]);
+
+impl Examples<f64> for Fresh {
+    type Index = u32;
+    type Buffers = Vec<Vec<f64>>;
+    type Batch<'a> = &'a [Vec<f64>];
+
+    fn split(&self, split: Split) -> &[u32] {
+        &self.0[split as usize]
+    }
+
+    fn fill<'a>(
+        &self,
+        buffers: &'a mut Vec<Vec<f64>>,
+        examples: &[u32],
+        _request: Request,
+    ) -> Result<&'a [Vec<f64>], TrainError> {
+        let &[group] = examples else { return Err(TrainError::config("one group is a batch")) };
+        *buffers = series(NoiseKey::new(2, 1, group), BATCH, STEPS + LAGS);
+        Ok(buffers)
+    }
+}
+
+fn train(
+    model: &Model,
+    parameters: &mut Parameters<f64>,
+    pull: Pull<'_>,
+    steps: usize,
+) -> Result<(), Failure> {
+    let last = steps as u32;
+    let data = Fresh([(0..last).collect(), vec![last], vec![]]);
+    let network = Pulled { model, pull: RefCell::new(pull) };
+    let train = TrainConfig {
+        epochs: 1,
+        batch: 1,
+        learning_rate: 1e-2,
+        seed: 1,
+        selection: Selection::Last,
+        ..TrainConfig::default()
+    };
+    let schedule = Schedule { decay: Decay::Linear, final_factor: 0.02, ..Schedule::default() };
+    let trainer = Trainer { train, schedule, ..Trainer::default() };
+    // Between the backward pass and the optimiser.
+    let act = |_: &mut [Option<Vec<f64>>]| {
+        if let Pull::Closed(control) = &mut *network.pull.borrow_mut() {
             control.act_on_levers();
         }
-    }
+    };
+    trainer.session(&network, parameters, &data)?.on_gradients(act).run(|_| {})?;
     Ok(())
 }
 
@@ -193,7 +268,7 @@ fn measure(model: &Model, parameters: &Parameters<f64>) -> Result<Vec<[Vec<f64>;
         let key = NoiseKey::new(11, 0, group);
         let x = series(NoiseKey::new(12, 1, group), 8, LONG + LAGS);
         let mut graph = Graph::new(&mut tape, parameters, &mut bindings, Mode::Evaluate, key);
-        let (_, measures) = model.loss(&mut graph, &x, key)?;
+        let (_, measures) = model.loss(&mut graph, &x)?;
         groups
             .push([measures.rate, measures.persistence].map(|var| tape.value(var).data().to_vec()));
     }

@@ -14,24 +14,22 @@
 use std::error::Error;
 use std::f64::consts::TAU;
 use std::time::Instant;
-use vdn_autograd::Tape;
-use vdn_forecast::SequenceObjective;
 use vdn_forecast::{
-    EmissionFamily, ParticleConfig, PriorConfig, SequenceForecaster, SequenceForecasterConfig,
-    Series,
+    EmissionFamily, ParticleConfig, PriorConfig, Segments, SequenceForecaster,
+    SequenceForecasterConfig, SequenceTraining, Series,
 };
 use vdn_model::diagnostics::{CollapseThresholds, UnitBudget};
-use vdn_model::{Bindings, Graph, Mode, OrderOneConfig, Parameters};
+use vdn_model::{OrderOneConfig, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::{Decay, Schedule, Selection, TrainConfig, Trainer};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Days of a training sequence, sequences of a batch, training steps.
+/// Days of a training sequence, sequences of a batch, passes over all sequences: 61 steps each.
 const STEPS: usize = 128;
 const BATCH: usize = 16;
-const UPDATES: u32 = 1200;
+const EPOCHS: usize = 20;
 const PARTICLES: usize = 256;
 /// Days ahead.
 const HORIZON: usize = 14;
@@ -94,34 +92,29 @@ fn train(
     config: SequenceForecasterConfig,
     seed: u64,
 ) -> Result<Trained, Failure> {
+    let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect();
+    let series = (wide(&weather.observations), wide(&weather.calendar));
+    let (first, rest) = (weather.split, weather.days - weather.split);
+    let data = Segments::new(&config, vec![series], STEPS)?.split_at(first, rest)?;
     let (model, mut parameters) = SequenceForecaster::new::<f32>(config, seed)?;
-    let start = NoiseKey::new(seed, 0, 0);
-    let optimizer = AdamWConfig { clip_norm: 1.0, ..AdamWConfig::default() };
-    let mut optimizer = AdamW::new(optimizer, &parameters)?;
-    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
-    for update in 0..UPDATES {
-        let key = NoiseKey { step: update, ..start };
-        let mut draws = [0.0_f64; BATCH];
-        key.with_stream(1).fill_uniform(0, &mut draws);
-        let last = (weather.split - STEPS) as f64;
-        let starts = draws.map(|u| (u * last) as usize);
-        let [x, calendar] = weather.sequences(&starts, STEPS);
-        let series = Series::new(model.config(), &x, &calendar, BATCH)?;
-        tape.reset();
-        let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
-        // The divergence enters by and by: at full weight from the start most units would never be used.
-        let beta = (3.0 * f64::from(update) / f64::from(UPDATES)).min(1.0);
-        let objective = SequenceObjective { beta, ..SequenceObjective::default() };
-        let loss = model.loss(&mut graph, series, objective)?;
-        tape.backward(loss.loss)?;
-        tape.release_shared();
-        // Half a cosine from 1e-2 down.
-        let rate = 5e-3 * (1.0 + (0.5 * TAU * f64::from(update) / f64::from(UPDATES)).cos());
-        let gradients = (0..parameters.len())
-            .map(|i| bindings.get(i).and_then(|var| tape.gradient(var)).map(|g| g.data()));
-        optimizer.step(&mut parameters, rate, gradients)?;
-    }
-    Ok(Trained { model, parameters, key: start })
+    // The divergence enters by and by: at full weight from the start most units would never be used.
+    let training = SequenceTraining { warmup_steps: 400, ..SequenceTraining::default() };
+    let model = model.with_training(training);
+    let train = TrainConfig {
+        epochs: EPOCHS,
+        batch: BATCH,
+        learning_rate: 1e-2,
+        seed,
+        // The held-out year chooses nothing.
+        selection: Selection::Last,
+        patience: 0,
+        ..TrainConfig::default()
+    };
+    // Half a cosine.
+    let schedule = Schedule { decay: Decay::Cosine, final_factor: 1e-6, ..Schedule::default() };
+    let trainer = Trainer { train, schedule, ..Trainer::default() };
+    trainer.train(&model, &mut parameters, &data, |_| {})?;
+    Ok(Trained { model, parameters, key: NoiseKey::new(seed, 0, 0) })
 }
 
 /// What the held-out year says.
