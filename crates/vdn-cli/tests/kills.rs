@@ -80,7 +80,7 @@ fn signal_at(
     at_checkpoint: bool,
 ) -> (ExitStatus, bool) {
     let begin = Instant::now();
-    let mut met = false;
+    let mut met;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return (status, false);

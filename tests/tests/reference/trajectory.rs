@@ -223,7 +223,6 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
             measures: UnitMeasures::Pooled,
             noise: Some((samples, Noise::Given(noise))),
             want_mse: true,
-            ..LossOptions::default()
         };
         let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY);
         let terms = model.loss_with(&mut graph, &batch, &options)?;
@@ -312,7 +311,6 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         measures: UnitMeasures::Pooled,
         noise: Some((config.evaluate_samples, Noise::Given(noise))),
         want_mse: true,
-        ..LossOptions::default()
     };
     let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, KEY);
     let terms = model.loss_with(&mut graph, &batch, &options)?;

@@ -16,7 +16,7 @@ pub enum Inference {
     #[default]
     Samples,
     /// By moments, without samples: the normal distribution with the model's mean and variance
-    /// ([`Forecaster::predict_moments`]).
+    /// ([`Forecaster::predict_moments`](crate::Forecaster::predict_moments)).
     Moments,
 }
 

@@ -42,7 +42,7 @@ pub enum Variant {
     GatedTwin,
 }
 
-/// The configuration of a [`Forecaster`](vdn_forecast::Forecaster): in a file the table `[model]`.
+/// The configuration of a [`Forecaster`](crate::Forecaster): in a file the table `[model]`.
 ///
 /// A setting for each layer is one value for all, or a list with one for each from the first up.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -41,6 +41,7 @@
 mod append_log;
 mod atomic_file;
 mod checkpoint_config;
+mod checkpoint_store;
 mod checksum;
 mod container;
 mod container_header;
@@ -51,12 +52,12 @@ mod interrupt;
 mod lock;
 mod manifest;
 mod sections;
-mod store;
 
 pub use crate::one_line::one_line;
 pub use append_log::{AppendLog, LogMark};
 pub use atomic_file::{remove_stale_temporaries, write_atomically};
 pub use checkpoint_config::{CheckpointConfig, CheckpointReason, Moment};
+pub use checkpoint_store::{CHECKPOINTS, CheckpointStore, Latest, Saved};
 pub use checksum::{Checksum, checksum_of};
 pub use container::{read_container, write_container};
 pub use container_header::{FORMAT_VERSION, MAGIC, MAX_TABLE_BYTES};
@@ -67,4 +68,3 @@ pub use interrupt::Interrupt;
 pub use lock::{LOCK_FILE, RunLock};
 pub use manifest::{FileStamp, MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, new_run_id};
 pub use sections::Sections;
-pub use store::{CHECKPOINTS, CheckpointStore, Latest, Saved};
