@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub use vdn_autograd as autograd;
+#[cfg(feature = "forecast")]
 pub use vdn_forecast as forecast;
 pub use vdn_model as model;
 pub use vdn_tensor as tensor;
@@ -10,6 +11,7 @@ pub use vdn_train as train;
 /// What most programs need, those that forecast and those that train a network of their own.
 pub mod prelude {
     pub use vdn_autograd::{Noise, SampleKl, Score, Tape, UnitOutputs, Var};
+    #[cfg(feature = "forecast")]
     pub use vdn_forecast::{
         Batch, Forecaster, ForecasterConfig, Prediction, RunConfig, Variant, train_run,
     };
