@@ -166,7 +166,9 @@ fn ends_in_the_same_bytes(
         expect_same(&out, &whole, &format!("{of}, {stops:?}"));
         std::fs::remove_dir_all(&out)?;
     }
-    Ok(files(&whole))
+    let all = files(&whole);
+    assert!(!all.keys().any(|name| name.ends_with('/')), "{of}: a folder is left");
+    Ok(all)
 }
 
 use Stop::{Interrupted, Killed};
