@@ -94,7 +94,7 @@ fn run(text: &str, setting: &Setting, seeds: u64) -> Result<(), Failure> {
         let evaluator = Evaluator::new(&model, &parameters, &data, seed);
         let (summary, units) = evaluate(&evaluator, &data.splits().test, Intervention::None)?;
         parameters_used = model.used_parameters(&parameters);
-        let rate = UnitStatistics::joined(&units).map_or(0.0, |units| {
+        let rate = UnitStatistics::joined(units.iter()).map_or(0.0, |units| {
             let rates = units.rate();
             rates.iter().sum::<f64>() / rates.len() as f64
         });
