@@ -69,16 +69,22 @@ fn main() -> Result<(), Failure> {
 
 /// A controller that is switched on later: the levers are set by hand, and it begins.
 struct Later {
-    set: Box<dyn Fn(&mut Levers) + Send>,
+    set: Set,
     inner: Option<Box<dyn Controller>>,
     every: u64,
     on: bool,
     /// What it controls, and its value in every step.
-    measure: Box<dyn Fn(&Observation, f64) -> f64 + Send>,
+    measure: Measure,
     /// The weight of the AR penalty in this step.
     ar_weight: f64,
     trace: Trace,
 }
+
+/// Sets levers by hand.
+type Set = Box<dyn Fn(&mut Levers) + Send>;
+
+/// A value of a step with this weight of the AR penalty.
+type Measure = fn(&Observation, f64) -> f64;
 
 /// The controlled value and the score of every step.
 type Trace = Arc<Mutex<Vec<[f64; 2]>>>;
@@ -135,10 +141,10 @@ impl Controller for Later {
 }
 
 /// How levers are set before a controller begins, the controller, and the steps between its acts.
-type Parts = (Box<dyn Fn(&mut Levers) + Send>, Option<Box<dyn Controller>>, u64);
+type Parts = (Set, Option<Box<dyn Controller>>, u64);
 
 fn parts(name: &str, units: usize, score: f64) -> Result<Parts, Failure> {
-    let mut set: Box<dyn Fn(&mut Levers) + Send> = Box::new(|_| {});
+    let mut set: Set = Box::new(|_| {});
     let mut every = 5;
     let inner: Option<Box<dyn Controller>> = match name {
         "thermostat" => {
@@ -219,7 +225,7 @@ fn parts(name: &str, units: usize, score: f64) -> Result<Parts, Failure> {
 }
 
 /// What a controller controls: its name, and its value in a step with this weight of the AR penalty.
-fn controlled(name: &str) -> (&'static str, fn(&Observation, f64) -> f64) {
+fn controlled(name: &str) -> (&'static str, Measure) {
     match name {
         "rate budget" => ("rate", |seen, _| mean(&seen.rate_dims)),
         "band penalty" | "homeostat" | "projection" => ("energy", |seen, _| mean(&seen.energy)),
@@ -303,7 +309,7 @@ fn run(name: &str, steps: usize, units: usize, skip: bool, wanted: f64) -> Resul
         inner,
         every,
         on: false,
-        measure: Box::new(value),
+        measure: value,
         ar_weight: 0.0,
         trace: Arc::clone(&seen),
     };
