@@ -32,7 +32,7 @@ use vdn_tensor::parallel::Pool;
 use vdn_train::data::Examples;
 use vdn_train::metrics::{ScoreSettings, Scores, Summary, WindowPrediction};
 use vdn_train::train::ByOutcomes;
-use vdn_train::{BatchAverages, ControlName, DiagnosticsConfig, Evaluator, Judge};
+use vdn_train::{BatchAverages, ControlName, DiagnosticsConfig, Evaluator, HealthCheck};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -203,9 +203,9 @@ impl Job {
         let with = config.diagnostics;
         let living =
             |diagnostics: &DiagnosticsConfig, windows: &[WindowIndex]| -> Result<f64, Failure> {
-                let judge = Judge { diagnostics, control: &control, seen: &trained.seen };
+                let check = HealthCheck { diagnostics, control: &control, seen: &trained.seen };
                 let own = Evaluator::new(&model, &parameters, data, config.train.noise());
-                let found = judge.verdicts(&own, windows)?;
+                let found = check.report(&own, windows)?;
                 let living = &found.layers.first().ok_or("the model has no units")?.living;
                 eprintln!("{mode}, seed {seed}, {} windows: {living}", windows.len());
                 Ok(living.share())

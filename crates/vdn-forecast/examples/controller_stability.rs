@@ -19,6 +19,7 @@
 //! * cycle: the largest autocorrelation of the last half at lags of 4 to 40 windows, after a first crossing of zero; a limit
 //!   cycle would be above 0.5 with an amplitude above 5 % of the final value.
 
+use rand::seq::SliceRandom;
 use std::sync::{Arc, Mutex};
 use vdn_forecast::data::{Dataset, WindowIndex};
 use vdn_forecast::{Batch, Forecaster, RunConfig};
@@ -29,8 +30,9 @@ use vdn_model::controllers::{
     Needs, Observation, Pi, PiConfig, Projection, ProjectionConfig, Ramp, RateBudget, StackControl,
     ThermostatConfig, Timing,
 };
+use vdn_model::streams::TRAINING_ORDER;
 use vdn_model::{ArScale, ArTerm, BandTerm, EarlierWindow};
-use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::noise::{NoiseKey, NoiseRng};
 use vdn_train::data::{Examples, Request, Split};
 use vdn_train::{ControlName, Selection, TrainError};
 
@@ -39,6 +41,8 @@ type Failure = Box<dyn std::error::Error>;
 const WINDOW: usize = 10;
 const BEFORE: usize = 600;
 const BATCH: usize = 64;
+/// Of the training's noise and order.
+const SEED: u64 = 1;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -247,14 +251,20 @@ struct Drawn<'d> {
 impl<'d> Drawn<'d> {
     fn new(data: &'d Dataset, steps: usize) -> Self {
         let all = &data.splits().train;
-        let mut windows = Vec::new();
+        let mut drawn = Vec::new();
         for step in 0..steps {
             let mut chosen = vec![0.0_f64; BATCH];
             NoiseKey::new(9, 1, step as u32).fill_uniform(0, &mut chosen);
             let place = |u: f64| ((u * all.len() as f64) as usize).min(all.len() - 1);
-            windows.extend(chosen.into_iter().map(|u| all[place(u)]));
+            drawn.extend(chosen.into_iter().map(|u| all[place(u)]));
         }
-        let train = windows.len();
+        // The trainer shuffles the examples of an epoch. They are laid out so that its order is the
+        // order in which they were drawn.
+        let train = drawn.len();
+        let mut order: Vec<usize> = (0..train).collect();
+        order.shuffle(&mut NoiseRng::new(NoiseKey::new(SEED, TRAINING_ORDER, 1)));
+        let mut windows = drawn.clone();
+        order.iter().zip(drawn).for_each(|(&place, window)| windows[place] = window);
         windows.extend(data.splits().validation.iter().take(BATCH));
         let splits = [(0..train).collect(), (train..windows.len()).collect(), vec![]];
         Self { data, windows, splits }
@@ -284,7 +294,7 @@ impl Examples<f32> for Drawn<'_> {
 /// The mean score over the last fifth, nats per time step; `wanted` is the one that GECO asks for.
 fn run(name: &str, steps: usize, units: usize, skip: bool, wanted: f64) -> Result<f64, Failure> {
     let mut config = RunConfig::default();
-    (config.train.learning_rate, config.train.seed) = (1e-3, 1);
+    (config.train.learning_rate, config.train.seed) = (1e-3, SEED);
     (config.train.epochs, config.train.batch) = (1, BATCH);
     config.train.selection = Selection::Last;
     config.control.mode = ControlName::None;

@@ -20,7 +20,7 @@ use vdn_forecast::data::Dataset;
 use vdn_forecast::{DataConfig, RunConfig};
 use vdn_model::Objective;
 use vdn_model::controllers::StackControl;
-use vdn_model::diagnostics::{CollapseThresholds, Evidence, Living};
+use vdn_model::diagnostics::{CollapseThresholds, HealthEvidence, Living};
 use vdn_train::train::ByOutcomes;
 use vdn_train::{ControlConfig, ControlName, DiagnosticsConfig, TrainConfig};
 use vdn_train::{Evaluator, LayerUse, diagnose};
@@ -124,7 +124,8 @@ fn line(
     let layers = diagnose::<f32, _>(&model, &evaluation, &StackControl::default())?;
     let diagnostics = layers.first().ok_or("the model has no units")?;
     let budget = config.diagnostics.budget(None, diagnostics.units() * diagnostics.latent_dims)?;
-    let living = Living::new(&Evidence::new(diagnostics), &CollapseThresholds::default(), &budget);
+    let living =
+        Living::new(&HealthEvidence::new(diagnostics), &CollapseThresholds::default(), &budget);
     let found = evaluator.layer_use(test, None, diagnostics.total_kl())?;
     let settings = DiagnosticsConfig { windows: 64, ..config.diagnostics };
     let single = evaluator.probe(&data.splits().validation, &settings, &layers)?;
