@@ -34,7 +34,7 @@ pub use train::{
     Trained, Trainer, write_history,
 };
 pub use units::{
-    Judge, LayerProbe, LayerReport, LayerReports, LayerRow, LayerTable, LayerUnits, LayerUse,
-    LayerVerdict, Probe, ProbeReport, UNIT_MEASURES, UnitHistory, UnitReport, Verdicts, diagnose,
-    layer_file, write_units,
+    HealthCheck, HealthReport, LayerHealth, LayerProbe, LayerReport, LayerReports, LayerRow,
+    LayerTable, LayerUnits, LayerUse, Probe, ProbeReport, UNIT_MEASURES, UnitHistory, UnitReport,
+    diagnose, layer_file, write_units,
 };

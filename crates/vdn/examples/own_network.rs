@@ -95,10 +95,10 @@ fn run(data: &Rows, folder: &std::path::Path, stop: u64) -> Result<Parameters<f3
     // The collapse verdict: which units live, and why the others do not.
     let control = &mut trainer.controllers(&network)?;
     control.restore(trained.control.as_ref().expect("every layer has controllers"))?;
-    let judge = Judge { diagnostics: &trainer.diagnostics, control, seen: &trained.seen };
+    let check = HealthCheck { diagnostics: &trainer.diagnostics, control, seen: &trained.seen };
     let evaluator = Evaluator::new(&network, &parameters, data, trainer.train.noise());
     let validation = Examples::<f32>::split(data, Split::Validation);
-    for verdict in judge.measures(&evaluator, validation)?.layers {
+    for verdict in check.report_by_measures(&evaluator, validation)?.layers {
         println!("layer {}: {}", verdict.layer + 1, verdict.living);
         assert!(verdict.living.share() >= 0.9);
     }

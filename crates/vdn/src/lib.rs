@@ -30,7 +30,7 @@ pub mod prelude {
     pub use vdn_train::run::{RunFiles, store::Interrupt};
     pub use vdn_train::train::{ByOutcomes, ByScore, Locals, Network, Session, Task, Terms};
     pub use vdn_train::{
-        AdamW, AdamWConfig, Evaluator, Judge, Progress, Selection, TrainError, Trained, Trainer,
-        load_weights, save_weights,
+        AdamW, AdamWConfig, Evaluator, HealthCheck, Progress, Selection, TrainError, Trained,
+        Trainer, load_weights, save_weights,
     };
 }

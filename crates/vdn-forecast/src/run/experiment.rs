@@ -13,7 +13,7 @@ use crate::run::report::{Report, Row};
 use std::collections::HashSet;
 use std::path::Path;
 use vdn_model::controllers::{ControlState, StackControl};
-use vdn_model::diagnostics::{CollapseThresholds, Seen};
+use vdn_model::diagnostics::{CollapseThresholds, HealthTrend};
 use vdn_model::{Intervention, Parameters, UnitStatistics};
 use vdn_train::metrics::{PredictiveScore, Summary};
 use vdn_train::train::read_losses;
@@ -139,7 +139,7 @@ impl Experiment {
         model: &Forecaster,
         parameters: &Parameters<f32>,
         control: Option<&ControlState>,
-        seen: &[Seen],
+        seen: &[HealthTrend],
         file: Option<&Path>,
     ) -> Result<Option<LayerReports>, TrainError> {
         let control = self.controllers(model, control)?;
@@ -322,14 +322,14 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
 
 /// What training saw of the units of each layer from epoch to epoch, up to the weights that were kept; nothing where a run
 /// has no such files.
-fn stored_seen(run: &RunDirectory, model: &Forecaster) -> Result<Vec<Seen>, TrainError> {
+fn stored_seen(run: &RunDirectory, model: &Forecaster) -> Result<Vec<HealthTrend>, TrainError> {
     let history = run.history(false);
     let losses = if history.exists() { read_losses(&history)? } else { None };
     let thresholds = CollapseThresholds::default();
     let of = |layer: usize| {
         let file = layer_file(&run.units(false), layer + 1, model.config().depth);
         let Some((losses, best)) = losses.as_ref().filter(|_| file.exists()) else {
-            return Ok(Seen::default());
+            return Ok(HealthTrend::default());
         };
         let units = model.stack().layers()[layer].config().distributional();
         Ok(UnitHistory::read_of(&file, units)?.seen(*best, losses, &thresholds))

@@ -5,8 +5,8 @@ use vdn_autograd::Tape;
 use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossOptions};
 use vdn_model::controllers::{LayerControl, LayerControlConfig, LossValues};
 use vdn_model::diagnostics::{
-    CollapseThresholds, Diagnostics, EpochView, LayerContext, Living, Persistence, RowCounts,
-    UnitBudget, UnitUse, Watch,
+    CollapseThresholds, Diagnostics, EpochView, HealthMonitor, LayerContext, Living, Persistence,
+    RowCounts, UnitBudget, UnitUse,
 };
 use vdn_model::objective::local_objectives;
 use vdn_model::{Bindings, Graph, Mode, Parameters, UnitMeasures, UnitStatistics};
@@ -96,7 +96,7 @@ pub(crate) struct Lab {
     pub(crate) validation: Windows,
     /// Parameters whose name starts so do not learn.
     pub(crate) held: Vec<&'static str>,
-    pub(crate) watch: Watch,
+    pub(crate) watch: HealthMonitor,
     step: u32,
     pub(crate) loss: f64,
     statistics: UnitStatistics,
@@ -127,7 +127,7 @@ impl Lab {
         let control = LayerControlConfig { beta: config.beta, ..LayerControlConfig::default() };
         Self {
             control: LayerControl::new(UNITS, config.latent_dims, control),
-            watch: Watch::new(CollapseThresholds::default(), UnitBudget::default()),
+            watch: HealthMonitor::new(CollapseThresholds::default(), UnitBudget::default()),
             model,
             parameters,
             optimizer,

@@ -4,12 +4,12 @@ use std::path::Path;
 use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
 use vdn_forecast::{DataConfig, RunConfig, RunDirectory, evaluate_run, train_run};
 use vdn_model::diagnostics::{
-    CollapseMode, Diagnostics, EpochView, LayerContext, RowCounts, Watch,
+    CollapseMode, Diagnostics, EpochView, HealthMonitor, LayerContext, RowCounts,
 };
 use vdn_model::{Bindings, Graph, Mode, UnitStatistics};
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::{DiagnosticsConfig, TrainConfig, UnitHistory};
-use vdn_train::{Evaluator, Judge};
+use vdn_train::{Evaluator, HealthCheck};
 
 const UNITS: usize = 12;
 
@@ -141,8 +141,8 @@ fn the_verdict_with_interventions_is_there_for_any_windows() {
         .averaging(config.train.averages());
     for windows in [&splits.validation, &splits.test] {
         let verdict = |diagnostics: &DiagnosticsConfig| {
-            let judge = Judge { diagnostics, control: &control, seen: &[] };
-            judge.verdicts(&evaluator, windows).unwrap()
+            let check = HealthCheck { diagnostics, control: &control, seen: &[] };
+            check.report(&evaluator, windows).unwrap()
         };
         let (with, without) = (verdict(&config.diagnostics), verdict(&without));
         assert!(without.together.is_none() && without.layers[0].probe.is_none());
@@ -220,7 +220,8 @@ fn what_follows_from_the_statistics_costs_little_of_an_epoch() {
         prior_variance: &[],
     };
     let budget = DiagnosticsConfig::default().budget(None, config.units).unwrap();
-    let mut watch = Watch::new(vdn_model::diagnostics::CollapseThresholds::default(), budget);
+    let mut watch =
+        HealthMonitor::new(vdn_model::diagnostics::CollapseThresholds::default(), budget);
     let mut history = UnitHistory::new(config.units);
     let judge = seconds(&mut || {
         let diagnostics = Diagnostics::new(&statistics, &rows, &context).unwrap();

@@ -106,7 +106,7 @@ impl Default for CollapseThresholds {
 
 /// What is known of a layer; what is missing raises no alarm.
 #[derive(Clone, Copy, Debug)]
-pub struct Evidence<'a> {
+pub struct HealthEvidence<'a> {
     /// The internal measures.
     pub diagnostics: &'a Diagnostics,
     /// The mean drift over the last [`CollapseThresholds::drift_epochs`], nats per epoch, `[units]`.
@@ -122,7 +122,7 @@ pub struct Evidence<'a> {
     pub unit_use: Option<&'a UnitUse>,
 }
 
-impl<'a> Evidence<'a> {
+impl<'a> HealthEvidence<'a> {
     /// The internal measures alone.
     #[must_use]
     pub fn new(diagnostics: &'a Diagnostics) -> Self {
@@ -158,7 +158,7 @@ impl CollapseThresholds {
     /// ```
     /// use vdn_model::UnitStatistics;
     /// use vdn_model::diagnostics::{
-    ///     CollapseMode, CollapseThresholds, Diagnostics, Evidence, LayerContext, RowCounts,
+    ///     CollapseMode, CollapseThresholds, Diagnostics, HealthEvidence, LayerContext, RowCounts,
     /// };
     /// let mut statistics = UnitStatistics::new();
     /// statistics.merge(8, &[0.0_f64, 1.0], &[0.0, 0.0], &[0.0, 0.0], &[0.0, 0.0]);
@@ -166,12 +166,12 @@ impl CollapseThresholds {
     ///     label: "layer", latent_dims: 1, beta: &[0.0; 2], band: None, prior_variance: &[],
     /// };
     /// let found = Diagnostics::new(&statistics, &RowCounts::new(2, 1), &context)?;
-    /// let modes = CollapseThresholds::default().modes(&Evidence::new(&found));
+    /// let modes = CollapseThresholds::default().modes(&HealthEvidence::new(&found));
     /// assert_eq!(modes, [vec![CollapseMode::PosteriorCollapse], vec![CollapseMode::Frozen]]);
     /// # Ok::<(), vdn_model::ModelError>(())
     /// ```
     #[must_use]
-    pub fn modes(&self, evidence: &Evidence<'_>) -> Vec<Vec<CollapseMode>> {
+    pub fn modes(&self, evidence: &HealthEvidence<'_>) -> Vec<Vec<CollapseMode>> {
         let d = evidence.diagnostics;
         let mut unread = vec![false; d.units()];
         if let Some(found) = evidence.unit_use {

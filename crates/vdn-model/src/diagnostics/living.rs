@@ -1,6 +1,6 @@
 //! [`Living`]: which units live, and why the others do not.
 
-use crate::diagnostics::collapse::{CollapseMode, CollapseThresholds, Evidence};
+use crate::diagnostics::collapse::{CollapseMode, CollapseThresholds, HealthEvidence};
 use std::fmt;
 
 /// The rates that a living unit may have, nats per latent dimension, and the share of its deviations that may sit at a
@@ -88,7 +88,7 @@ impl Living {
     /// ```
     /// use vdn_model::UnitStatistics;
     /// use vdn_model::diagnostics::{
-    ///     CollapseThresholds, Diagnostics, Evidence, LayerContext, Living, RowCounts, UnitBudget,
+    ///     CollapseThresholds, Diagnostics, HealthEvidence, LayerContext, Living, RowCounts, UnitBudget,
     /// };
     /// let mut statistics = UnitStatistics::new();
     /// statistics.merge(8, &[0.0_f64; 3], &[0.4, 0.0, 3.0], &[0.0; 3], &[0.0; 3]);
@@ -97,13 +97,13 @@ impl Living {
     /// };
     /// let found = Diagnostics::new(&statistics, &RowCounts::new(3, 1), &context)?;
     /// let thresholds = CollapseThresholds::default();
-    /// let living = Living::new(&Evidence::new(&found), &thresholds, &UnitBudget::default());
+    /// let living = Living::new(&HealthEvidence::new(&found), &thresholds, &UnitBudget::default());
     /// assert_eq!(living.to_string(), "1 of 3 units living; 1 posterior_collapse, 1 rate_above");
     /// # Ok::<(), vdn_model::ModelError>(())
     /// ```
     #[must_use]
     pub fn new(
-        evidence: &Evidence<'_>,
+        evidence: &HealthEvidence<'_>,
         thresholds: &CollapseThresholds,
         budget: &UnitBudget,
     ) -> Self {
@@ -221,8 +221,8 @@ mod tests {
         };
         let thresholds = CollapseThresholds::default();
         let healthy = unit(0.2, 0.05, 0.7);
-        let judge = |evidence: &Evidence<'_>| thresholds.modes(evidence).remove(0);
-        let of = |d: &Diagnostics| judge(&Evidence::new(d));
+        let judge = |evidence: &HealthEvidence<'_>| thresholds.modes(evidence).remove(0);
+        let of = |d: &Diagnostics| judge(&HealthEvidence::new(d));
         assert_eq!(of(&healthy), []);
         assert_eq!(of(&unit(0.0099, 0.0099, 1.0)), [PosteriorCollapse]);
         assert_eq!(of(&unit(0.0101, 0.0099, 1.0)), []);
@@ -236,17 +236,17 @@ mod tests {
             [Explosion],
             "no number is far from everything"
         );
-        let growing = Evidence { growing: Some(&[true]), ..Evidence::new(&healthy) };
+        let growing = HealthEvidence { growing: Some(&[true]), ..HealthEvidence::new(&healthy) };
         assert_eq!(judge(&growing), [Explosion]);
         let left = |left: &[f64]| {
-            judge(&Evidence { rate_given_past: Some(left), ..Evidence::new(&healthy) })
+            judge(&HealthEvidence { rate_given_past: Some(left), ..HealthEvidence::new(&healthy) })
         };
         assert_eq!((left(&[0.049]), left(&[0.051])), (vec![ArCapture], vec![]));
         let wander = |drift: &[f64], change: f64| {
-            judge(&Evidence {
+            judge(&HealthEvidence {
                 drift: Some(drift),
                 loss_change: Some(change),
-                ..Evidence::new(&healthy)
+                ..HealthEvidence::new(&healthy)
             })
         };
         assert_eq!(wander(&[0.011], -0.0049), [Drift]);
@@ -266,7 +266,7 @@ mod tests {
     fn budget_and_limits_count() {
         let thresholds = CollapseThresholds::default();
         let judge = |d: &Diagnostics| {
-            let living = Living::new(&Evidence::new(d), &thresholds, &UnitBudget::default());
+            let living = Living::new(&HealthEvidence::new(d), &thresholds, &UnitBudget::default());
             living.reasons(0).to_vec()
         };
         assert_eq!(judge(&unit(0.05, 0.0, 0.9)), []);

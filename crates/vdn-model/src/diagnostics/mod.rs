@@ -12,11 +12,12 @@
 //! | `collapse` | [`CollapseMode`], [`CollapseThresholds`] | all of these, as far as they are there |
 //! | `living` | [`Living`]: one predicate with reasons | |
 //! | `sequence` | [`SequenceDiagnostics`]: all of it along a sequence, under a prior over time | its messages |
-//! | `watch` | [`Watch`]: from epoch to epoch | |
+//! | `health_monitor` | [`HealthMonitor`]: from epoch to epoch | |
 
 mod collapse;
 mod drift;
 mod effects;
+mod health_monitor;
 mod living;
 mod measures;
 mod mutual_information;
@@ -25,11 +26,11 @@ mod rows;
 mod sequence;
 mod summary;
 mod unit_use;
-mod watch;
 
-pub use collapse::{CollapseMode, CollapseThresholds, Evidence};
+pub use collapse::{CollapseMode, CollapseThresholds, HealthEvidence};
 pub use drift::drift;
 pub use effects::{Posteriors, UnitEffects};
+pub use health_monitor::{EpochView, HealthMonitor, HealthTrend};
 pub use living::{Living, Reason, UnitBudget};
 pub use measures::{Diagnostics, LayerContext};
 pub use mutual_information::{MutualInformation, mutual_information};
@@ -38,4 +39,3 @@ pub use rows::RowCounts;
 pub use sequence::SequenceDiagnostics;
 pub use summary::DiagnosticsSummary;
 pub use unit_use::UnitUse;
-pub use watch::{EpochView, Seen, Watch};

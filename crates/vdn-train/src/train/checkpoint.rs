@@ -23,7 +23,7 @@ use crate::units::{UnitHistory, layer_file};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use vdn_model::controllers::ControlState;
-use vdn_model::diagnostics::Seen;
+use vdn_model::diagnostics::HealthTrend;
 use vdn_model::{ModelError, Parameters};
 use vdn_tensor::Element;
 
@@ -376,7 +376,8 @@ where
             let mut best = [0.0; 2];
             progress.fill("best", &mut best)?;
             let seen = state(&sections, "best_seen")?;
-            let seen = (0..layers.len()).map(|place| Seen::load(&format!("{place}."), &seen));
+            let seen =
+                (0..layers.len()).map(|place| HealthTrend::load(&format!("{place}."), &seen));
             self.best = Some(Best {
                 epoch: best[0] as usize,
                 score: best[1],

@@ -19,7 +19,7 @@ use rand::seq::SliceRandom;
 use std::time::Instant;
 use vdn_autograd::Tape;
 use vdn_model::controllers::{ArShareRule, ControlState, Observation, StackControl};
-use vdn_model::diagnostics::Seen;
+use vdn_model::diagnostics::HealthTrend;
 use vdn_model::streams::{TRAINING_ORDER, TRAINING_STEPS};
 use vdn_model::units::unit_of_parameter;
 use vdn_model::{Bindings, ModelError, Parameters};
@@ -73,7 +73,7 @@ pub(super) struct Best<T: Element> {
     pub(super) epoch: usize,
     pub(super) parameters: Parameters<T>,
     pub(super) control: Option<ControlState>,
-    pub(super) seen: Vec<Seen>,
+    pub(super) seen: Vec<HealthTrend>,
 }
 
 impl<'a, T, N, D, K, O> Session<'a, T, N, D, K, O>

@@ -14,7 +14,7 @@ use crate::train::selection::SelectionRule;
 use crate::train::session::Session;
 use crate::train::task::ByScore;
 use vdn_model::controllers::{ControlState, StackControl};
-use vdn_model::diagnostics::Seen;
+use vdn_model::diagnostics::HealthTrend;
 use vdn_model::{Parameters, StackLayer};
 use vdn_tensor::Element;
 
@@ -126,7 +126,7 @@ pub struct Trained {
     pub control: Option<ControlState>,
     /// Drift and growth of the units up to the best epoch: for each layer with distributional
     /// units, from the input up.
-    pub seen: Vec<Seen>,
+    pub seen: Vec<HealthTrend>,
     /// What controllers saw and did, one line an epoch; empty without controllers.
     pub control_log: ControlLog,
     /// Wall-clock seconds per epoch, validation included.

@@ -5,13 +5,13 @@ use crate::data::{Examples, Split};
 use crate::error::TrainError;
 use crate::evaluate::Evaluator;
 use crate::units::diagnose::{diagnose, unit_costs};
+use crate::units::health_check::{HealthCheck, HealthReport, LayerHealth};
 use crate::units::interventions::Interventions;
 use crate::units::layer_reports::{LayerReport, LayerReports};
 use crate::units::unit_report::{LayerUnits, UnitReport, write_units};
-use crate::units::verdict::{Judge, LayerVerdict, Verdicts};
 use std::path::Path;
 use vdn_model::controllers::StackControl;
-use vdn_model::diagnostics::Seen;
+use vdn_model::diagnostics::HealthTrend;
 use vdn_tensor::Element;
 
 /// Measures and judges the units on the validation examples, and what they bring on the test
@@ -27,7 +27,7 @@ pub fn examine<T, N, D>(
     evaluator: &Evaluator<'_, T, N, D>,
     diagnostics: &DiagnosticsConfig,
     control: &StackControl,
-    seen: &[Seen],
+    seen: &[HealthTrend],
     file: Option<&Path>,
 ) -> Result<Option<LayerReports>, TrainError>
 where
@@ -36,8 +36,8 @@ where
     D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
 {
     let depth = evaluator.network.layers().len();
-    let judge = Judge { diagnostics, control, seen };
-    let mut found = judge.verdicts(evaluator, evaluator.data.split(Split::Validation))?;
+    let check = HealthCheck { diagnostics, control, seen };
+    let mut found = check.report(evaluator, evaluator.data.split(Split::Validation))?;
     if found.layers.is_empty() {
         return Ok(None);
     }
@@ -45,7 +45,7 @@ where
         worth_on_test(evaluator, control, &mut found)?;
     }
     if let Some(file) = file {
-        let unseen = Seen::default();
+        let unseen = HealthTrend::default();
         let layers = found.layers.iter().enumerate().map(|(place, own)| LayerUnits {
             layer: (depth > 1).then_some(own.layer),
             diagnostics: &own.diagnostics,
@@ -55,8 +55,8 @@ where
         });
         write_units(file, &layers.collect::<Vec<_>>())?;
     }
-    let report = |own: &LayerVerdict| {
-        let LayerVerdict { layer, diagnostics, living, budget, probe } = own;
+    let report = |own: &LayerHealth| {
+        let LayerHealth { layer, diagnostics, living, budget, probe } = own;
         let units = UnitReport::new(diagnostics, living, budget, probe.as_ref());
         LayerReport { layer: layer + 1, units }
     };
@@ -68,7 +68,7 @@ where
 fn worth_on_test<T, N, D>(
     evaluator: &Evaluator<'_, T, N, D>,
     control: &StackControl,
-    found: &mut Verdicts,
+    found: &mut HealthReport,
 ) -> Result<(), TrainError>
 where
     T: Element,

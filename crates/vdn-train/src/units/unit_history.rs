@@ -27,7 +27,7 @@ use crate::run::atomic_file::write_atomically;
 use crate::run::read_bounded;
 use std::path::{Path, PathBuf};
 use vdn_model::controllers::EnergyBand;
-use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, Living, Reason, Seen};
+use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, HealthTrend, Living, Reason};
 
 /// What is kept of each unit and epoch, in the file's order; `low` and `high` in layers with energy bands alone.
 pub const UNIT_MEASURES: [&str; 11] = [
@@ -193,7 +193,12 @@ impl UnitHistory {
     /// What the epochs up to `epoch` (counted from 0) showed of the units, as training saw it, in single precision;
     /// `losses` are the training losses of the epochs.
     #[must_use]
-    pub fn seen(&self, epoch: usize, losses: &[f64], thresholds: &CollapseThresholds) -> Seen {
+    pub fn seen(
+        &self,
+        epoch: usize,
+        losses: &[f64],
+        thresholds: &CollapseThresholds,
+    ) -> HealthTrend {
         let row = |epoch: usize, measure: &str| {
             let row = Self::measure(measure).and_then(|measure| self.get(epoch, measure));
             row.unwrap_or_default().iter().map(|&x| f64::from(x)).collect::<Vec<f64>>()
@@ -220,7 +225,7 @@ impl UnitHistory {
             (0..self.units).map(grew).collect()
         };
         let change = losses.get(epoch).zip(epoch.checked_sub(over).and_then(|i| losses.get(i)));
-        Seen {
+        HealthTrend {
             drift: known.then(|| row(epoch, "drift")),
             mean_drift: (known && epoch >= over).then(mean_drift),
             loss_change: change.map(|(now, before)| now - before),

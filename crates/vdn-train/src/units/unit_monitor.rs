@@ -10,7 +10,9 @@ use crate::units::probe::Probe;
 use crate::units::unit_history::UnitHistory;
 use vdn_model::ModelError;
 use vdn_model::controllers::{ControlState, StackControl};
-use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, EpochView, Seen, Watch};
+use vdn_model::diagnostics::{
+    CollapseThresholds, Diagnostics, EpochView, HealthMonitor, HealthTrend,
+};
 use vdn_tensor::Element;
 
 /// Watches every layer with distributional units, from the encoder up.
@@ -23,7 +25,7 @@ pub(crate) struct UnitMonitor {
 #[derive(Debug)]
 struct LayerWatch {
     layer: usize,
-    watch: Watch,
+    watch: HealthMonitor,
     history: UnitHistory,
 }
 
@@ -40,7 +42,7 @@ impl UnitMonitor {
             let units = own.distributional();
             let dims = units * own.layer.latent_dims;
             let budget = config.budget(control.layer(layer), dims)?;
-            let watch = Watch::new(CollapseThresholds::default(), budget);
+            let watch = HealthMonitor::new(CollapseThresholds::default(), budget);
             Ok::<_, TrainError>(LayerWatch { layer, watch, history: UnitHistory::new(units) })
         };
         let layers =
@@ -91,7 +93,7 @@ impl UnitMonitor {
     }
 
     /// What the last epoch showed of each layer beside those before it.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<HealthTrend> {
         self.layers.iter().map(|own| own.watch.seen().clone()).collect()
     }
 

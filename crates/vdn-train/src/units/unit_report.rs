@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::path::Path;
-use vdn_model::diagnostics::{Diagnostics, Living, Seen, UnitBudget};
+use vdn_model::diagnostics::{Diagnostics, HealthTrend, Living, UnitBudget};
 
 /// The units of the best weights on the validation windows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -214,7 +214,7 @@ pub struct LayerUnits<'a> {
     /// Which live.
     pub living: &'a Living,
     /// What training saw of them from epoch to epoch.
-    pub seen: &'a Seen,
+    pub seen: &'a HealthTrend,
     /// What a probe showed.
     pub probe: Option<&'a LayerProbe>,
 }

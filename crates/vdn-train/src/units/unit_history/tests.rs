@@ -1,6 +1,8 @@
 use super::*;
 use vdn_model::UnitStatistics;
-use vdn_model::diagnostics::{EpochView, Evidence, LayerContext, RowCounts, UnitBudget, Watch};
+use vdn_model::diagnostics::{
+    EpochView, HealthEvidence, HealthMonitor, LayerContext, RowCounts, UnitBudget,
+};
 
 fn epoch(spread: f64) -> (Diagnostics, Living) {
     epoch_in(spread, None)
@@ -17,8 +19,11 @@ fn epoch_in(spread: f64, band: Option<&EnergyBand>) -> (Diagnostics, Living) {
         prior_variance: &[],
     };
     let found = Diagnostics::new(&statistics, &RowCounts::new(2, 1), &context).unwrap();
-    let living =
-        Living::new(&Evidence::new(&found), &CollapseThresholds::default(), &UnitBudget::default());
+    let living = Living::new(
+        &HealthEvidence::new(&found),
+        &CollapseThresholds::default(),
+        &UnitBudget::default(),
+    );
     (found, living)
 }
 
@@ -77,7 +82,7 @@ fn bounds_of_bands_are_kept_of_layers_that_have_them() {
 #[test]
 fn what_training_saw_is_seen_again() {
     let thresholds = CollapseThresholds::default();
-    let mut watch = Watch::new(thresholds, UnitBudget::default());
+    let mut watch = HealthMonitor::new(thresholds, UnitBudget::default());
     let mut history = UnitHistory::new(2);
     let mut losses = Vec::new();
     for (epoch, spread) in [0.5, 0.9, 1.6, 2.8, 5.0, 5.1].into_iter().enumerate() {

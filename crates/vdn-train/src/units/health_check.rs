@@ -1,4 +1,4 @@
-//! [`Judge`]: which units of trained weights live, and why the others do not.
+//! [`HealthCheck`]: which units of trained weights live, and why the others do not.
 
 use crate::config::DiagnosticsConfig;
 use crate::data::Examples;
@@ -10,37 +10,39 @@ use crate::units::interventions::Interventions;
 use crate::units::layer_use::LayerUse;
 use crate::units::probe::{LayerProbe, Probe};
 use vdn_model::controllers::StackControl;
-use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, Evidence, Living, Seen, UnitBudget};
+use vdn_model::diagnostics::{
+    CollapseThresholds, Diagnostics, HealthEvidence, HealthTrend, Living, UnitBudget,
+};
 use vdn_tensor::Element;
 
 /// What units are judged by.
 ///
-/// A network that offers [`Interventions`] is judged by [`Judge::verdicts`], with interventions on
-/// single units; any other by [`Judge::measures`], by its internal measures alone: the mode
+/// A network that offers [`Interventions`] is judged by [`HealthCheck::report`], with interventions on
+/// single units; any other by [`HealthCheck::report_by_measures`], by its internal measures alone: the mode
 /// `unused` is not looked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Judge<'a> {
+pub struct HealthCheck<'a> {
     /// Examples, samples and units of interventions, and the budget of a living unit.
     pub diagnostics: &'a DiagnosticsConfig,
     /// The controllers, in their state at the epoch of the weights.
     pub control: &'a StackControl,
     /// What training saw of the units of each layer from epoch to epoch; empty where it is not
     /// known.
-    pub seen: &'a [Seen],
+    pub seen: &'a [HealthTrend],
 }
 
 /// What became of the units of a model.
 #[derive(Clone, Debug, Default)]
-pub struct Verdicts {
+pub struct HealthReport {
     /// Each layer with distributional units, from the encoder up.
-    pub layers: Vec<LayerVerdict>,
+    pub layers: Vec<LayerHealth>,
     /// What all units bring and cost on the probe windows; `None` without a probe.
     pub together: Option<LayerUse>,
 }
 
 /// What became of the units of a layer.
 #[derive(Clone, Debug)]
-pub struct LayerVerdict {
+pub struct LayerHealth {
     /// Which layer, from 0.
     pub layer: usize,
     /// The internal measures.
@@ -53,16 +55,16 @@ pub struct LayerVerdict {
     pub probe: Option<LayerProbe>,
 }
 
-impl Judge<'_> {
+impl HealthCheck<'_> {
     /// Judges every unit by its internal measures on these examples.
     ///
     /// # Errors
     /// Examples that do not fit the network; a score that is not finite.
-    pub fn measures<T, N, D>(
+    pub fn report_by_measures<T, N, D>(
         &self,
         evaluator: &Evaluator<'_, T, N, D>,
         examples: &[D::Index],
-    ) -> Result<Verdicts, TrainError>
+    ) -> Result<HealthReport, TrainError>
     where
         T: Element,
         N: Network<T>,
@@ -78,11 +80,11 @@ impl Judge<'_> {
     ///
     /// # Errors
     /// Examples that do not fit the network; a prediction that is not finite.
-    pub fn verdicts<T, N, D>(
+    pub fn report<T, N, D>(
         &self,
         evaluator: &Evaluator<'_, T, N, D>,
         examples: &[D::Index],
-    ) -> Result<Verdicts, TrainError>
+    ) -> Result<HealthReport, TrainError>
     where
         T: Element,
         N: Interventions<T, D>,
@@ -99,26 +101,26 @@ impl Judge<'_> {
         validation: &Validation,
         diagnostics: Vec<Diagnostics>,
         probe: Option<Probe>,
-    ) -> Result<Verdicts, TrainError> {
+    ) -> Result<HealthReport, TrainError> {
         let Self { diagnostics: settings, control, seen } = *self;
         let together = probe.as_ref().map(|probe| probe.together);
         let mut probes = probe.map_or_else(Vec::new, |probe| probe.layers).into_iter();
-        let unseen = Seen::default();
+        let unseen = HealthTrend::default();
         let of = |(place, diagnostics): (usize, Diagnostics)| {
             let layer = validation.layers[place].layer;
             let (own, probe) = (control.layer(layer), probes.next());
             let left = rate_given_past(own, diagnostics.latent_dims, probe.as_ref());
-            let evidence = Evidence {
+            let evidence = HealthEvidence {
                 rate_given_past: left.as_deref(),
                 unit_use: probe.as_ref().map(|probe| &probe.unit_use),
                 ..seen.get(place).unwrap_or(&unseen).evidence(&diagnostics)
             };
             let budget = settings.budget(own, diagnostics.units() * diagnostics.latent_dims)?;
             let living = Living::new(&evidence, &CollapseThresholds::default(), &budget);
-            Ok(LayerVerdict { layer, diagnostics, living, budget, probe })
+            Ok(LayerHealth { layer, diagnostics, living, budget, probe })
         };
         let layers = diagnostics.into_iter().enumerate().map(of);
         let layers = layers.collect::<Result<Vec<_>, TrainError>>()?;
-        Ok(Verdicts { layers, together })
+        Ok(HealthReport { layers, together })
     }
 }

@@ -1,8 +1,8 @@
-//! [`Watch`]: a layer from epoch to epoch: drift, growth, and who lives.
+//! [`HealthMonitor`]: a layer from epoch to epoch: drift, growth, and who lives.
 
 use crate::core::error::ModelError;
 use crate::core::state::ControlState;
-use crate::diagnostics::collapse::{CollapseThresholds, Evidence};
+use crate::diagnostics::collapse::{CollapseThresholds, HealthEvidence};
 use crate::diagnostics::drift::drift;
 use crate::diagnostics::living::{Living, UnitBudget};
 use crate::diagnostics::measures::Diagnostics;
@@ -27,7 +27,7 @@ pub struct EpochView<'a> {
 
 /// What only a sequence of epochs can show of a layer.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Seen {
+pub struct HealthTrend {
     /// The drift of each unit since the epoch before, nats per latent dimension; `None` in the first.
     pub drift: Option<Vec<f64>>,
     /// The mean drift over the last [`CollapseThresholds::drift_epochs`]; `None` before so many.
@@ -39,15 +39,15 @@ pub struct Seen {
     pub growing: Option<Vec<bool>>,
 }
 
-impl Seen {
+impl HealthTrend {
     /// As evidence, beside the measures of the same epoch.
     #[must_use]
-    pub fn evidence<'a>(&'a self, diagnostics: &'a Diagnostics) -> Evidence<'a> {
-        Evidence {
+    pub fn evidence<'a>(&'a self, diagnostics: &'a Diagnostics) -> HealthEvidence<'a> {
+        HealthEvidence {
             drift: self.mean_drift.as_deref(),
             loss_change: self.loss_change,
             growing: self.growing.as_deref(),
-            ..Evidence::new(diagnostics)
+            ..HealthEvidence::new(diagnostics)
         }
     }
 
@@ -68,7 +68,7 @@ impl Seen {
         }
     }
 
-    /// Reads what [`Seen::save`] wrote; what is not there is not known.
+    /// Reads what [`HealthTrend::save`] wrote; what is not there is not known.
     #[must_use]
     pub fn load(prefix: &str, state: &ControlState) -> Self {
         let of = |name: &str| state.values(&format!("{prefix}{name}")).ok().map(<[f64]>::to_vec);
@@ -93,9 +93,9 @@ struct Level {
 /// ```
 /// use vdn_model::UnitStatistics;
 /// use vdn_model::diagnostics::{
-///     CollapseThresholds, Diagnostics, EpochView, LayerContext, RowCounts, UnitBudget, Watch,
+///     CollapseThresholds, Diagnostics, EpochView, LayerContext, RowCounts, UnitBudget, HealthMonitor,
 /// };
-/// let mut watch = Watch::new(CollapseThresholds::default(), UnitBudget::default());
+/// let mut watch = HealthMonitor::new(CollapseThresholds::default(), UnitBudget::default());
 /// for (mean, loss) in [(0.0_f64, 0.9), (0.1, 0.8)] {
 ///     let mut statistics = UnitStatistics::new();
 ///     statistics.merge(32, &[mean], &[0.4], &[0.0], &[0.0]);
@@ -112,22 +112,22 @@ struct Level {
 /// # Ok::<(), vdn_model::ModelError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Watch {
+pub struct HealthMonitor {
     thresholds: CollapseThresholds,
     budget: UnitBudget,
     before: Option<UnitStatistics>,
     losses: VecDeque<f64>,
     drifts: VecDeque<Vec<f64>>,
     levels: VecDeque<Level>,
-    seen: Seen,
+    seen: HealthTrend,
 }
 
-impl Watch {
+impl HealthMonitor {
     /// With these thresholds and this budget.
     #[must_use]
     pub fn new(thresholds: CollapseThresholds, budget: UnitBudget) -> Self {
         let (losses, drifts, levels) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
-        let seen = Seen::default();
+        let seen = HealthTrend::default();
         Self { thresholds, budget, before: None, losses, drifts, levels, seen }
     }
 
@@ -156,14 +156,14 @@ impl Watch {
         }
         let units = view.diagnostics.units();
         let mean = |unit| self.drifts.iter().map(|drift| drift[unit]).sum::<f64>() / epochs as f64;
-        self.seen = Seen {
+        self.seen = HealthTrend {
             drift,
             mean_drift: (self.drifts.len() == epochs).then(|| (0..units).map(mean).collect()),
             loss_change: (self.losses.len() > epochs).then(|| view.loss - self.losses[0]),
             growing: self.growing(units),
         };
         self.before = Some(view.statistics.clone());
-        let evidence = Evidence {
+        let evidence = HealthEvidence {
             rate_given_past: view.rate_given_past,
             unit_use: view.unit_use,
             ..self.seen.evidence(view.diagnostics)
@@ -173,7 +173,7 @@ impl Watch {
 
     /// What the last epoch showed beside those before it.
     #[must_use]
-    pub fn seen(&self) -> &Seen {
+    pub fn seen(&self) -> &HealthTrend {
         &self.seen
     }
 
@@ -226,7 +226,7 @@ impl Watch {
         self.drifts = all("drift").into();
         let levels = all("energy").into_iter().zip(all("kl"));
         self.levels = levels.map(|(energy, kl)| Level { energy, kl }).collect();
-        self.seen = Seen::load("seen.", state);
+        self.seen = HealthTrend::load("seen.", state);
         Ok(())
     }
 
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
     use crate::diagnostics::{CollapseMode, LayerContext, RowCounts};
 
-    fn show(watch: &mut Watch, mean: f64, spread: f64, loss: f64) -> Living {
+    fn show(watch: &mut HealthMonitor, mean: f64, spread: f64, loss: f64) -> Living {
         let mut statistics = UnitStatistics::new();
         statistics.merge(32, &[mean], &[spread], &[0.0], &[0.0]);
         let context = LayerContext {
@@ -270,8 +270,8 @@ mod tests {
         })
     }
 
-    fn watch() -> Watch {
-        Watch::new(CollapseThresholds::default(), UnitBudget::default())
+    fn watch() -> HealthMonitor {
+        HealthMonitor::new(CollapseThresholds::default(), UnitBudget::default())
     }
 
     #[test]
