@@ -116,11 +116,10 @@ impl SelectionRule {
     /// Checks every value.
     ///
     /// ```
-    /// use vdn_forecast::RunConfig;
-    /// let config = RunConfig::from_toml("[selection]\nhigh_max = 1.2\n")?;
-    /// let reason = config.validate().unwrap_err().to_string();
+    /// use vdn_train::SelectionRule;
+    /// let rule = SelectionRule { high_max: 1.2, ..SelectionRule::default() };
+    /// let reason = rule.validate().unwrap_err().to_string();
     /// assert!(reason.contains("selection.high_max = 1.2: has to be in [0, 1]"));
-    /// # Ok::<(), vdn_train::TrainError>(())
     /// ```
     ///
     /// # Errors
