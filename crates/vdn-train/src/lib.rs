@@ -8,6 +8,7 @@ mod domain;
 mod error;
 pub mod evaluate;
 pub mod metrics;
+pub mod network;
 mod one_line;
 pub mod optim;
 pub mod report;

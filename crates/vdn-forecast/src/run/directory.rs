@@ -85,12 +85,11 @@ impl RunDirectory {
             };
             return Err(TrainError::format(path, reason));
         }
+        // Looked at before the lock is made, so that nothing is added to what is there, and after, because another run may
+        // have been faster.
+        expect_empty(path)?;
         let files = RunFiles::open(path)?;
-        for entry in std::fs::read_dir(path).map_err(TrainError::io(path))? {
-            if entry.map_err(TrainError::io(path))?.file_name() != LOCK_FILE {
-                return Err(TrainError::format(path, "is not empty; choose another directory"));
-            }
-        }
+        expect_empty(path)?;
         run.files = Some(files);
         Ok(run)
     }
@@ -304,6 +303,16 @@ impl RunDirectory {
         }
         Ok((names, Scaler::from_parts(mean, std)?))
     }
+}
+
+/// Refuses a directory that holds more than a lock.
+fn expect_empty(path: &Path) -> Result<(), TrainError> {
+    for entry in std::fs::read_dir(path).map_err(TrainError::io(path))? {
+        if entry.map_err(TrainError::io(path))?.file_name() != LOCK_FILE {
+            return Err(TrainError::format(path, "is not empty; choose another directory"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -15,6 +15,24 @@ impl SequenceForecaster {
     /// rate and mismatch without it, persistence beside the prior's coefficients, energy, signal to noise. They follow from the
     /// messages by the posterior's moments, without sampling; [`SequenceDiagnostics::living`] judges.
     ///
+    /// ```
+    /// use vdn_model::diagnostics::{CollapseThresholds, UnitBudget};
+    /// use vdn_forecast::{SequenceForecaster, SequenceForecasterConfig, Series};
+    /// let config = SequenceForecasterConfig { units: 3, hidden: vec![8], ..Default::default() };
+    /// let (model, parameters) = SequenceForecaster::new::<f32>(config, 0)?;
+    /// let x: Vec<f32> = (0..80).map(|t| (t as f32 / 5.0).sin()).collect();
+    /// let found = model.diagnostics(&parameters, Series::new(model.config(), &x, &[], 2)?)?;
+    /// for unit in 0..3 {
+    ///     // What is paid is information that the past did not have, and the distance of the transitions.
+    ///     let paid = found.rate_given_past[unit] + found.mismatch_given_past[unit];
+    ///     assert!((found.kl[unit] - paid).abs() < 1e-9);
+    /// }
+    /// let living = found.living(&CollapseThresholds::default(), &UnitBudget { high: 3.0, ..Default::default() });
+    /// println!("{living}"); // 3 of 3 units living
+    /// assert_eq!(living.units(), 3);
+    /// # Ok::<(), vdn_model::ModelError>(())
+    /// ```
+    ///
     /// # Errors
     /// A series of another model, or not longer than the prior's order (at least two steps); missing steps, if the posterior
     /// is not structured.

@@ -2,10 +2,9 @@
 
 use crate::domain::{check_domains, positive};
 use crate::error::TrainError;
-use crate::evaluate::{Averaging, BatchAverages, EVALUATION_BATCH};
-use crate::optim::weight_average::WeightAverage;
+use crate::network::NoiseSeed;
+use crate::network::{Averaging, BatchAverages, EVALUATION_BATCH};
 use crate::run::store::CheckpointConfig;
-use crate::train::noise_seed::NoiseSeed;
 use serde::{Deserialize, Serialize};
 use vdn_tensor::noise::Generator;
 
@@ -71,7 +70,7 @@ pub struct TrainConfig {
     /// The base learning rate, above 0; 3e-4, with the reference's values 1e-3. Decision 5 says why
     /// not the specification's 1e-3.
     pub learning_rate: f64,
-    /// The decay of the exponential moving average of the weights ([`WeightAverage`]), in `[0, 1)`,
+    /// The decay of the exponential moving average of the weights ([`WeightAverage`](crate::WeightAverage)), in `[0, 1)`,
     /// of units and twin alike: validation, diagnostics and what is kept are of it. 0, the default:
     /// of the weights themselves.
     pub ema_decay: f64,
@@ -225,7 +224,8 @@ impl TrainConfig {
         let rate = self.learning_rate;
         let domain = "finite and above 0";
         check_domains("train", &[("learning_rate", rate, positive(rate), domain)])?;
-        WeightAverage::<f32>::new(self.ema_decay)?;
+        let share = (0.0..1.0).contains(&self.ema_decay);
+        check_domains("train", &[("ema_decay", self.ema_decay, share, "in [0, 1)")])?;
         let batch = self.batch;
         if !(1..=batch).contains(&self.accumulate) {
             let accumulate = self.accumulate;

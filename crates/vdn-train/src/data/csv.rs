@@ -13,8 +13,8 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use crate::data::error::{DataError, excerpt};
 use crate::data::source::Content;
+use crate::error::data::{DataError, excerpt};
 
 /// Bytes of content in memory at a time.
 const BUFFER: usize = 1 << 16;

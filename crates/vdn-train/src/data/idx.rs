@@ -6,9 +6,9 @@
 
 use std::path::Path;
 
-use crate::data::error::DataError;
 use crate::data::limits::Limits;
 use crate::data::source::Content;
+use crate::error::data::DataError;
 
 /// An array of bytes, as an IDX file holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]

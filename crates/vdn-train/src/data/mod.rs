@@ -14,7 +14,6 @@
 mod cell;
 mod csv;
 mod dates;
-mod error;
 mod examples;
 mod fill;
 mod idx;
@@ -28,7 +27,6 @@ mod tabular;
 
 pub use self::cell::MISSING_WORDS;
 pub use self::dates::Dates;
-pub use self::error::DataError;
 pub use self::examples::{Examples, Lags, Request, Split};
 pub use self::fill::Fill;
 pub use self::idx::{IdxArray, ImageSet};
@@ -39,3 +37,4 @@ pub use self::table::{
     ColumnReport, DATE_NAMES, DateColumn, LoadReport, SUSPICIOUS_SENTINEL, Table, TableOptions,
 };
 pub use self::tabular::{RowSplit, Tabular};
+pub use crate::error::DataError;

@@ -1,6 +1,6 @@
 //! Standardisation of series: mean 0 and standard deviation 1 over the rows a model may learn from.
 
-use crate::data::error::DataError;
+use crate::error::data::DataError;
 
 /// Which rows the mean and the standard deviation of a series are taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -15,8 +15,8 @@ use std::rc::Rc;
 use flate2::read::MultiGzDecoder;
 
 use crate::bounded_file;
-use crate::data::error::DataError;
 use crate::data::limits::Limits;
+use crate::error::data::DataError;
 
 /// First two bytes of every gzip member (RFC 1952, section 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];

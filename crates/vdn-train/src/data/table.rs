@@ -7,11 +7,11 @@ use std::path::Path;
 use crate::data::cell::Cell;
 use crate::data::csv::CsvFile;
 use crate::data::dates::Dates;
-use crate::data::error::DataError;
 use crate::data::fill::{Fill, fill};
 use crate::data::limits::Limits;
 use crate::data::lines::Lines;
 use crate::data::source::Content;
+use crate::error::data::DataError;
 use crate::one_line::one_line;
 
 /// Header names (in any case) by which a first column is taken for the date column.

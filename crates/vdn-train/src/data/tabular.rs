@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::data::error::DataError;
 use crate::data::scaling::Scaler;
 use crate::data::table::{DateColumn, Table, TableOptions};
+use crate::error::data::DataError;
 
 /// Rows of a table divided for training, validation and test, each in the permutation's order.
 #[derive(Debug, Clone, PartialEq, Eq)]

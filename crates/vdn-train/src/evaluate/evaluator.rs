@@ -3,9 +3,9 @@
 
 use crate::data::{Examples, Request};
 use crate::error::TrainError;
-use crate::evaluate::averages::BatchAverages;
-use crate::train::network::Network;
-use crate::train::noise_seed::NoiseSeed;
+use crate::network::BatchAverages;
+use crate::network::Network;
+use crate::network::NoiseSeed;
 use std::marker::PhantomData;
 use vdn_autograd::Tape;
 use vdn_model::streams::EVALUATION_STEP;

@@ -3,7 +3,7 @@
 use crate::data::{Examples, Request};
 use crate::error::TrainError;
 use crate::evaluate::evaluator::Evaluator;
-use crate::train::network::{Network, finite};
+use crate::network::{Network, finite};
 use vdn_autograd::Tape;
 use vdn_model::controllers::StackControl;
 use vdn_model::diagnostics::RowCounts;

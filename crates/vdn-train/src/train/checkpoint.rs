@@ -7,17 +7,17 @@
 
 use crate::data::{Examples, Split};
 use crate::error::TrainError;
+use crate::network::Network;
 use crate::optim::Optimizer;
 use crate::run::store::{AppendLog, CheckpointStore, Latest, LogMark, Moment, Sections};
 use crate::run::weights_file::{control_bytes, weights_bytes};
 use crate::run::{RunFiles, Tensors};
 use crate::train::control_log::ControlLog;
-use crate::train::history::{Epoch, header};
-use crate::train::network::Network;
 use crate::train::session::{Best, Session, SessionPlace};
-use crate::train::step::Running;
 use crate::train::task::Task;
 use crate::train::trainer::Progress;
+use crate::units::history::Running;
+use crate::units::history::{Epoch, header};
 use crate::units::unit_monitor::UnitMonitor;
 use crate::units::{UnitHistory, layer_file};
 use std::path::{Path, PathBuf};

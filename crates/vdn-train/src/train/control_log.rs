@@ -2,8 +2,8 @@
 //! controllers see, and the log of both over the epochs.
 
 use crate::error::TrainError;
+use crate::network::{Locals, Network, Terms};
 use crate::run::atomic_file::write_atomically;
-use crate::train::network::{Locals, Network, Terms};
 use std::fmt::Write;
 use std::path::Path;
 use vdn_autograd::Tape;

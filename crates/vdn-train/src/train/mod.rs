@@ -3,19 +3,15 @@
 
 mod checkpoint;
 pub(crate) mod control_log;
-pub(crate) mod history;
-pub(crate) mod network;
-pub(crate) mod noise_seed;
 pub(crate) mod selection;
 pub(crate) mod session;
 pub(crate) mod step;
 pub(crate) mod task;
 pub(crate) mod trainer;
 
+pub use crate::network::{Locals, Network, NoiseSeed, Terms};
+pub use crate::units::history::{Epoch, EpochLayer, EpochUnits, read_losses, write_history};
 pub use control_log::ControlLog;
-pub use history::{Epoch, EpochLayer, EpochUnits, read_losses, write_history};
-pub use network::{Locals, Network, Terms};
-pub use noise_seed::NoiseSeed;
 pub use selection::{Candidate, SelectionRule};
 pub use session::Session;
 pub use task::{ByOutcomes, ByScore, Task};

@@ -3,35 +3,15 @@
 
 use crate::data::{Examples, Request};
 use crate::error::TrainError;
+use crate::network::{Network, finite};
 use crate::optim::{Gradients, Optimizer, WeightAverage};
 use crate::train::control_log::ControlStep;
-use crate::train::network::{Network, finite};
+use crate::units::history::Running;
 use vdn_autograd::Tape;
 use vdn_model::controllers::{Observation, StackControl};
 use vdn_model::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
-
-/// Sums over the steps of an epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Running {
-    pub(crate) windows: f64,
-    pub(crate) steps: f64,
-    pub(crate) loss: f64,
-    pub(crate) nll: f64,
-    pub(crate) kl: f64,
-    pub(crate) norm: f64,
-}
-
-impl Running {
-    pub(crate) fn numbers(&self) -> [f64; 6] {
-        [self.windows, self.steps, self.loss, self.nll, self.kl, self.norm]
-    }
-
-    pub(crate) fn of_numbers([windows, steps, loss, nll, kl, norm]: [f64; 6]) -> Self {
-        Self { windows, steps, loss, nll, kl, norm }
-    }
-}
 
 /// A hook that may change what a layer showed before its controllers see it: the layer, from 0,
 /// and what it showed.

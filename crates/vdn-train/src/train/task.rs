@@ -5,7 +5,7 @@ use crate::config::{DiagnosticsConfig, Selection};
 use crate::data::{Examples, Split};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluator, Validation};
-use crate::train::network::Network;
+use crate::network::Network;
 use crate::units::{Interventions, Probe};
 use vdn_model::Intervention;
 use vdn_model::diagnostics::Diagnostics;

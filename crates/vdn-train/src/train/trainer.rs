@@ -4,15 +4,15 @@
 use crate::config::{ControlConfig, ControlledLayer, DiagnosticsConfig, Selection, TrainConfig};
 use crate::data::Examples;
 use crate::error::TrainError;
+use crate::network::Network;
 use crate::optim::{AdamW, AdamWConfig, ParameterGroup, Schedule};
 use crate::run::RunFiles;
 use crate::run::store::Interrupt;
 use crate::train::control_log::ControlLog;
-use crate::train::history::Epoch;
-use crate::train::network::Network;
 use crate::train::selection::SelectionRule;
 use crate::train::session::Session;
 use crate::train::task::ByScore;
+use crate::units::history::Epoch;
 use vdn_model::controllers::{ControlState, StackControl};
 use vdn_model::diagnostics::HealthTrend;
 use vdn_model::{Parameters, StackLayer};

@@ -2,7 +2,7 @@
 
 use crate::error::TrainError;
 use crate::evaluate::{LayerValidation, Validation};
-use crate::train::network::Network;
+use crate::network::Network;
 use crate::units::probe::LayerProbe;
 use crate::units::unit_report::per_unit;
 use vdn_model::controllers::{LayerControl, StackControl};

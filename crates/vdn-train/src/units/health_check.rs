@@ -4,7 +4,7 @@ use crate::config::DiagnosticsConfig;
 use crate::data::Examples;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluator, Validation};
-use crate::train::network::Network;
+use crate::network::Network;
 use crate::units::diagnose::{diagnose, rate_given_past};
 use crate::units::interventions::Interventions;
 use crate::units::layer_use::LayerUse;

@@ -4,8 +4,8 @@
 use crate::data::{Examples, Request};
 use crate::error::TrainError;
 use crate::evaluate::Evaluator;
-use crate::train::network::Network;
-use crate::train::noise_seed::NoiseSeed;
+use crate::network::Network;
+use crate::network::NoiseSeed;
 use rand::seq::SliceRandom;
 use vdn_model::diagnostics::{Posteriors, UnitEffects};
 use vdn_model::streams::{EVALUATION_ORDER, EVALUATION_STEP};

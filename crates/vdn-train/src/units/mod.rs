@@ -4,6 +4,7 @@
 pub(crate) mod diagnose;
 mod examine;
 pub(crate) mod health_check;
+pub(crate) mod history;
 pub(crate) mod interventions;
 pub(crate) mod layer_reports;
 mod layer_table;

@@ -3,9 +3,9 @@
 use crate::config::DiagnosticsConfig;
 use crate::error::TrainError;
 use crate::evaluate::Validation;
-use crate::train::history::{EpochLayer, EpochLayers, EpochUnits};
-use crate::train::network::Network;
+use crate::network::Network;
 use crate::units::diagnose::{diagnose, rate_given_past};
+use crate::units::history::{EpochLayer, EpochLayers, EpochUnits};
 use crate::units::probe::Probe;
 use crate::units::unit_history::UnitHistory;
 use vdn_model::ModelError;

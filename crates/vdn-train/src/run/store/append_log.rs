@@ -2,8 +2,8 @@
 
 use super::atomic_file::parent;
 use super::checksum::{Checksum, checksum_of_next};
-use super::error::StoreError;
 use super::file_system::{FileSystem, WritableFile};
+use crate::error::store::StoreError;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

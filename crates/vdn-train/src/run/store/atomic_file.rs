@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all: written under a temporary name, synced, then renamed.
 
-use super::error::StoreError;
 use super::file_system::{FileSystem, WritableFile};
+use crate::error::store::StoreError;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! When a checkpoint is saved, and how many are kept.
 
-use super::error::StoreError;
+use crate::error::store::StoreError;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -2,9 +2,9 @@
 
 use super::atomic_file::parent;
 use super::container::{read_container, write_container};
-use super::error::StoreError;
 use super::file_system::FileSystem;
 use super::sections::Sections;
+use crate::error::store::StoreError;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -10,9 +10,9 @@ use super::checksum::checksum_of;
 use super::container_header::{
     Entry, FIXED, Lengths, MAX_TABLE_BYTES, decode_fixed, decode_table, encode,
 };
-use super::error::StoreError;
 use super::file_system::FileSystem;
 use super::sections::Sections;
+use crate::error::store::StoreError;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 

@@ -19,7 +19,7 @@
 //! newer one, and a newer file is not called damaged.
 
 use super::checksum::checksum_of;
-use super::error::StoreError;
+use crate::error::store::StoreError;
 use std::collections::BTreeSet;
 use std::path::Path;
 

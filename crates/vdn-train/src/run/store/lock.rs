@@ -1,6 +1,6 @@
 //! One writer for each run directory.
 
-use super::error::StoreError;
+use crate::error::store::StoreError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;

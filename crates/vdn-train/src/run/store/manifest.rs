@@ -3,8 +3,8 @@
 use super::append_log::LogMark;
 use super::atomic_file::write_atomically;
 use super::checksum::{checksum_of, checksum_of_next};
-use super::error::StoreError;
 use super::file_system::FileSystem;
+use crate::error::store::StoreError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};

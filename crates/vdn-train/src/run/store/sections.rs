@@ -1,6 +1,6 @@
 //! The named contents of a checkpoint.
 
-use super::error::StoreError;
+use crate::error::store::StoreError;
 use std::path::{Path, PathBuf};
 
 /// The sections of a checkpoint file, all of them checked. See

@@ -260,7 +260,7 @@ impl fmt::Display for DataError {
 }
 
 /// At most 60 characters of `bytes`, for messages; invalid UTF-8 becomes U+FFFD.
-pub(super) fn excerpt(bytes: &[u8]) -> String {
+pub(crate) fn excerpt(bytes: &[u8]) -> String {
     const LIMIT: usize = 60;
     let text = String::from_utf8_lossy(bytes);
     match text.char_indices().nth(LIMIT) {

@@ -1,6 +1,11 @@
 //! What can go wrong in training: the one error type of this crate. Every message is one line that says where.
 
-use crate::data::DataError;
+pub(crate) mod data;
+pub(crate) mod store;
+
+pub use data::DataError;
+pub use store::StoreError;
+
 use crate::metrics::MetricError;
 use crate::one_line::write_message;
 use std::path::{Path, PathBuf};
@@ -49,7 +54,7 @@ pub enum TrainError {
         step: u64,
     },
     /// The storage of the run.
-    Store(crate::run::store::StoreError),
+    Store(StoreError),
     /// A file or directory.
     Io {
         /// Which.
@@ -103,7 +108,7 @@ wraps! {
     Data: DataError,
     Metric: MetricError,
     Autograd: vdn_autograd::Error,
-    Store: crate::run::store::StoreError,
+    Store: StoreError,
     Model: vdn_model::ModelError,
 }
 

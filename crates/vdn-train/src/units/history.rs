@@ -7,11 +7,31 @@
 use crate::error::TrainError;
 use crate::evaluate::Validation;
 use crate::run::atomic_file::write_atomically;
-use crate::train::step::Running;
 use crate::units::{LayerProbe, LayerUse};
 use std::fmt::Write;
 use std::path::Path;
 use vdn_model::diagnostics::{Diagnostics, Living, Reason};
+
+/// Sums over the steps of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Running {
+    pub(crate) windows: f64,
+    pub(crate) steps: f64,
+    pub(crate) loss: f64,
+    pub(crate) nll: f64,
+    pub(crate) kl: f64,
+    pub(crate) norm: f64,
+}
+
+impl Running {
+    pub(crate) fn numbers(&self) -> [f64; 6] {
+        [self.windows, self.steps, self.loss, self.nll, self.kl, self.norm]
+    }
+
+    pub(crate) fn of_numbers([windows, steps, loss, nll, kl, norm]: [f64; 6]) -> Self {
+        Self { windows, steps, loss, nll, kl, norm }
+    }
+}
 
 /// What is recorded of an epoch. Where the weights are averaged (`train.ema_decay`), validation and units are of the average; loss, training
 /// score, KL and gradient are of the weights that were trained with, as controllers' weights and bounds are.

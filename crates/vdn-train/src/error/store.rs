@@ -105,7 +105,7 @@ impl StoreError {
         matches!(self, Self::Damaged { .. } | Self::Foreign { .. })
     }
 
-    pub(super) fn read(
+    pub(crate) fn read(
         path: &Path,
         action: &'static str,
     ) -> impl FnOnce(io::Error) -> Self + use<> {
@@ -113,7 +113,7 @@ impl StoreError {
         move |source| Self::Read { path, action, source }
     }
 
-    pub(super) fn write(
+    pub(crate) fn write(
         path: &Path,
         action: &'static str,
     ) -> impl FnOnce(io::Error) -> Self + use<> {
@@ -121,11 +121,11 @@ impl StoreError {
         move |source| Self::Write { path, action, source }
     }
 
-    pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+    pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_owned(), reason: reason.into() }
     }
 
-    pub(super) fn mismatch(path: &Path, reason: impl Into<String>) -> Self {
+    pub(crate) fn mismatch(path: &Path, reason: impl Into<String>) -> Self {
         Self::Mismatch { path: path.to_owned(), reason: reason.into() }
     }
 }

@@ -1,0 +1,12 @@
+//! What the trainer, the evaluator and the measures of units know of a network: its loss and its
+//! layers, the noise of its passes, and how scores of batches are averaged.
+
+mod averages;
+#[expect(clippy::module_inception, reason = "the room and its main trait have one name")]
+mod network;
+mod noise_seed;
+
+pub use averages::{Averaging, BatchAverages, EVALUATION_BATCH};
+pub(crate) use network::finite;
+pub use network::{Locals, Network, Terms};
+pub use noise_seed::NoiseSeed;
