@@ -38,6 +38,9 @@ impl Bar {
                     epoch.validation_mse.map_or_else(String::new, |x| format!(", MSE {x:.4}"));
                 self.bar.set_message(format!("epoch {number}: validation NLL {score:.4}{mse}"));
             }
+            Progress::Skipped(damage) => {
+                eprintln!("vdn: passed over: {damage}; the run goes on from an older checkpoint");
+            }
             Progress::Checkpoint { bytes, seconds } => {
                 self.checkpoints += 1;
                 self.bytes = bytes;

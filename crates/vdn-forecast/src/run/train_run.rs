@@ -151,7 +151,8 @@ impl Job<'_> {
             let session = trainer.session(&model, &mut parameters, &experiment.data)?;
             let mut session = session.with_task(ByOutcomes);
             if self.resume {
-                session.resume()?;
+                let skipped = session.resume()?;
+                skipped.iter().for_each(|damage| progress(stage, Progress::Skipped(damage)));
             }
             let trained = session.run(|event| progress(stage, event))?;
             experiment.score(&model, &parameters, Some(&trained), &mut report.rows)?;

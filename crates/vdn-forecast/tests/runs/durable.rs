@@ -437,7 +437,15 @@ fn a_damaged_checkpoint_is_passed_over_and_none_that_is_whole_is_an_error() -> R
             let error = refusal(&out);
             assert!(error.contains(&all[1].display().to_string()), "{error}");
             std::fs::write(&all[0], older)?;
-            go(None, &out, None, 2)?.ok_or("killed")??;
+            // The user is told which one was passed over.
+            let mut told = Vec::new();
+            resume_run(&out, &Interrupt::new(), |_, event| {
+                if let Progress::Skipped(damage) = event {
+                    told.push(damage.to_string());
+                }
+            })?;
+            let newest = all[1].display().to_string();
+            assert!(told.len() == 1 && told[0].contains(&newest), "{told:?}");
             expect_same(&out, &whole, &format!("damaged after {stop}"));
         }
     }

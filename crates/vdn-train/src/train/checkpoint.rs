@@ -9,22 +9,18 @@ use crate::data::{Examples, Split};
 use crate::error::TrainError;
 use crate::network::Network;
 use crate::optim::Optimizer;
-use crate::run::store::{AppendLog, CheckpointStore, Latest, LogMark, Moment, Sections};
+use crate::run::store::{AppendLog, CheckpointStore, LogMark, Moment};
 use crate::run::weights_file::{control_bytes, weights_bytes};
 use crate::run::{RunFiles, Tensors};
-use crate::train::control_log::ControlLog;
-use crate::train::session::{Best, Session, SessionPlace};
+use crate::train::session::{Session, SessionPlace};
 use crate::train::task::Task;
 use crate::train::trainer::Progress;
-use crate::units::history::Running;
-use crate::units::history::{Epoch, header};
+use crate::units::history::header;
+use crate::units::layer_file;
 use crate::units::unit_monitor::UnitMonitor;
-use crate::units::{UnitHistory, layer_file};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use vdn_model::controllers::ControlState;
-use vdn_model::diagnostics::HealthTrend;
-use vdn_model::{ModelError, Parameters};
 use vdn_tensor::Element;
 
 /// The files of a session that is being written.
@@ -33,7 +29,7 @@ pub(super) struct Durable {
     store: CheckpointStore,
     history: AppendLog,
     /// None before the first epoch of a network with controllers.
-    control: Option<AppendLog>,
+    pub(super) control: Option<AppendLog>,
     /// Every unit of each watched layer: single-precision numbers, epoch by epoch.
     units: Vec<AppendLog>,
     last: Instant,
@@ -43,19 +39,19 @@ pub(super) struct Durable {
 
 /// The durable lengths of the logs.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-struct Marks {
-    history: LogMark,
-    control: LogMark,
-    units: Vec<LogMark>,
+pub(super) struct Marks {
+    pub(super) history: LogMark,
+    pub(super) control: LogMark,
+    pub(super) units: Vec<LogMark>,
 }
 
 /// The file that the numbers of a layer's units are appended to while a run goes on.
-fn rows_file(files: &RunFiles, layer: usize) -> PathBuf {
+pub(super) fn rows_file(files: &RunFiles, layer: usize) -> PathBuf {
     files.checkpoints().join(format!("units-layer{}.rows", layer + 1))
 }
 
 impl Durable {
-    fn new(
+    pub(super) fn new(
         files: &RunFiles,
         keep: usize,
         marks: &Marks,
@@ -218,7 +214,7 @@ where
 
     /// What a checkpoint has to agree with to be resumed: the network, the precision, the settings
     /// that the steps depend on, and the run.
-    fn identity(&self, files: &RunFiles) -> Vec<u8> {
+    pub(super) fn identity(&self, files: &RunFiles) -> Vec<u8> {
         let trainer = self.trainer;
         let mut text = format!("run {}\nprecision {}\n", files.run(), T::NAME);
         let train = trainer.train.without_epochs();
@@ -251,7 +247,11 @@ where
 
     /// Replaces the weights and the controllers' state if there is a better epoch, and stamps the
     /// directory.
-    fn publish_best(&self, durable: &mut Durable, marks: &Marks) -> Result<(), TrainError> {
+    pub(super) fn publish_best(
+        &self,
+        durable: &mut Durable,
+        marks: &Marks,
+    ) -> Result<(), TrainError> {
         let files = &durable.files;
         let mut manifest = files.manifest()?;
         if let Some(best) = self.best.as_ref().filter(|best| best.epoch != durable.published) {
@@ -296,146 +296,8 @@ where
         }
         Ok(())
     }
-
-    /// Goes back to the newest whole checkpoint; stays at the start if there is none.
-    ///
-    /// # Errors
-    /// No files to resume from; a checkpoint of another network, of other settings or of another
-    /// version.
-    pub fn resume(&mut self) -> Result<(), TrainError> {
-        let Some(files) = &self.trainer.files else {
-            return Err(TrainError::config("there are no files to resume from"));
-        };
-        let config = self.trainer.train.checkpoints();
-        config.validate()?;
-        let store = files.store(config.keep)?;
-        let Latest { checkpoint, skipped } = store.latest()?;
-        let Some((_, mut sections)) = checkpoint else {
-            // To begin again is for the user to decide.
-            return skipped.into_iter().next().map_or(Ok(()), |damage| Err(damage.into()));
-        };
-        let path = sections.path().to_owned();
-        let refuse = |reason: &str| TrainError::format(&path, reason);
-        self.expect_identity(sections.get("run")?, &path)?;
-        let marks: Marks = serde_json::from_slice(sections.get("logs")?)
-            .map_err(|e| TrainError::format(&path, format!("section logs: {e}")))?;
-        let progress = state(&sections, "progress")?;
-        let mut place = [0.0; 6];
-        progress.fill("place", &mut place)?;
-        let mut running = [0.0; 6];
-        progress.fill("running", &mut running)?;
-        let [step, epochs, batches, rate, over, seconds] = place;
-        self.place = SessionPlace {
-            step: step as u64,
-            epochs: epochs as usize,
-            batches: batches as usize,
-            running: Running::of_numbers(running),
-            rate,
-            over: over != 0.0,
-            seconds,
-        };
-        Tensors::decode(&sections.take("parameters")?)?.fill_parameters(self.parameters)?;
-        self.step.optimizer.restore(&Tensors::decode(&sections.take("optimizer")?)?)?;
-        if let Ok(bytes) = sections.take("average") {
-            let tensors = Tensors::decode(&bytes)?;
-            let average = self.like(&tensors)?;
-            self.step.average.restore(tensors.count("average.steps")?, Some(average));
-        }
-        self.step.control.restore(&state(&sections, "control")?)?;
-        let layers = self.network.distributional_layers();
-        let durable = Durable::new(files, config.keep, &marks, &layers)?;
-        let text = std::fs::read_to_string(files.history()).map_err(TrainError::io(&path))?;
-        let mut monitor = self.new_monitor()?;
-        let counts: Vec<(usize, usize)> =
-            monitor.histories().map(|(layer, own)| (layer, own.units())).collect();
-        let lines = text.lines().skip(1).map(|line| Epoch::parse(line, &counts));
-        self.history = lines
-            .collect::<Option<Vec<_>>>()
-            .filter(|history| history.len() == self.place.epochs)
-            .ok_or_else(|| TrainError::format(&files.history(), "these are not its epochs"))?;
-        let log = match durable.control.is_some() {
-            true => {
-                let path = files.path("control.csv");
-                let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
-                ControlLog::parse(&text)
-                    .ok_or_else(|| TrainError::format(&path, "is not a log of controllers"))?
-            }
-            false => ControlLog::default(),
-        };
-        self.step.around.restore(&progress, log)?;
-        monitor.restore(&state(&sections, "monitor")?)?;
-        for (layer, own) in monitor.histories_mut() {
-            let path = rows_file(files, layer);
-            let bytes = std::fs::read(&path).map_err(TrainError::io(&path))?;
-            let values = bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-            *own = UnitHistory::from_values(own.units(), self.place.epochs, values)
-                .ok_or_else(|| TrainError::format(&path, "does not hold its epochs"))?;
-        }
-        self.monitor = Some(monitor);
-        if let Ok(bytes) = sections.take("best") {
-            let mut best = [0.0; 2];
-            progress.fill("best", &mut best)?;
-            let seen = state(&sections, "best_seen")?;
-            let seen =
-                (0..layers.len()).map(|place| HealthTrend::load(&format!("{place}."), &seen));
-            self.best = Some(Best {
-                epoch: best[0] as usize,
-                score: best[1],
-                parameters: self.like(&Tensors::decode(&bytes)?)?,
-                control: state(&sections, "best_control").ok(),
-                seen: seen.collect(),
-            });
-        }
-        if self.best.is_none() && self.place.epochs > 0 {
-            return Err(refuse("has epochs and no best one"));
-        }
-        self.durable = Some(durable);
-        // Files that were not replaced before the run stopped are replaced now.
-        let mut durable = self.durable.take().ok_or_else(|| refuse("no files"))?;
-        let result = self.publish_best(&mut durable, &marks);
-        durable.last = Instant::now() - Duration::ZERO;
-        self.durable = Some(durable);
-        result
-    }
-
-    /// Parameters of this network with the numbers of `tensors`.
-    fn like(&self, tensors: &Tensors<'_, T>) -> Result<Parameters<T>, TrainError> {
-        let mut parameters = self.parameters.clone();
-        tensors.fill_parameters(&mut parameters)?;
-        Ok(parameters)
-    }
-
-    /// Refuses a checkpoint of something else, and says in what it differs.
-    fn expect_identity(&self, stored: &[u8], path: &Path) -> Result<(), TrainError> {
-        let Some(files) = &self.trainer.files else { return Ok(()) };
-        let own = self.identity(files);
-        if own == stored {
-            return Ok(());
-        }
-        let [own, stored] = [&own[..], stored].map(String::from_utf8_lossy);
-        let kind = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
-        let differs = own.lines().zip(stored.lines()).find(|(own, stored)| own != stored);
-        let what = match differs.map(|(own, _)| kind(own)).as_deref() {
-            Some("run") => "it belongs to another run",
-            Some("precision") => "it is of another precision",
-            Some("settings" | "network") => {
-                "it was saved with other settings; resume with those of the run"
-            }
-            Some("data") => "it was saved with other data; resume with those of the run",
-            _ => "it is of another network",
-        };
-        Err(TrainError::format(path, what))
-    }
 }
 
 fn numbers(state: &ControlState) -> Result<Vec<u8>, TrainError> {
     Tensors::<f64>::from(state).encode()
-}
-
-fn state(sections: &Sections, name: &str) -> Result<ControlState, TrainError> {
-    let bytes = sections.get(name)?;
-    let tensors = Tensors::<f64>::decode(bytes).map_err(|error| {
-        TrainError::Model(ModelError::Control(format!("section {name}: {error}")))
-    })?;
-    Ok(tensors.into())
 }

@@ -3,6 +3,8 @@
 
 mod checkpoint;
 pub(crate) mod control_log;
+mod non_finite;
+mod resume;
 pub(crate) mod selection;
 pub(crate) mod session;
 pub(crate) mod step;

@@ -9,6 +9,7 @@ use crate::network::NoiseSeed;
 use crate::optim::{Optimizer, WeightAverage};
 use crate::train::checkpoint::Durable;
 use crate::train::control_log::{ControlLog, ControlStep};
+use crate::train::non_finite::{at_step, in_validation};
 use crate::train::selection::candidate;
 use crate::train::step::{Hooks, TrainingStep};
 use crate::train::task::Task;
@@ -22,8 +23,7 @@ use vdn_autograd::Tape;
 use vdn_model::controllers::{ArShareRule, ControlState, Observation, StackControl};
 use vdn_model::diagnostics::HealthTrend;
 use vdn_model::streams::{TRAINING_ORDER, TRAINING_STEPS};
-use vdn_model::units::unit_of_parameter;
-use vdn_model::{Bindings, ModelError, Parameters};
+use vdn_model::{Bindings, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseRng;
 
@@ -405,36 +405,4 @@ where
     pub(super) fn control_log(&self) -> &ControlLog {
         self.step.around.log()
     }
-}
-
-/// Says that it was in validation that a number was not finite.
-fn in_validation(error: TrainError) -> TrainError {
-    match error {
-        TrainError::Model(ModelError::NonFinite(report)) => {
-            ModelError::NonFinite(format!("validation: {report}")).into()
-        }
-        other => other,
-    }
-}
-
-/// Says at which step something was not finite, and in which unit.
-fn at_step<T: Element, N: Network<T>>(
-    network: &N,
-    parameters: &Parameters<T>,
-    step: u64,
-    error: TrainError,
-) -> TrainError {
-    let report = match error {
-        TrainError::Model(ModelError::NonFinite(report)) => report,
-        TrainError::NonFiniteGradient { ref parameter, element }
-        | TrainError::GradientOverflow { ref parameter, element } => {
-            let unit = parameters.find(parameter).and_then(|id| {
-                let shape = parameters.get(id).tensor().shape();
-                unit_of_parameter(network.layers(), parameter, shape.dims(), element)
-            });
-            unit.map_or_else(|| error.to_string(), |unit| format!("{error}, unit {unit}"))
-        }
-        other => return other,
-    };
-    TrainError::NonFinite { step, report }
 }

@@ -7,7 +7,7 @@ use crate::error::TrainError;
 use crate::network::Network;
 use crate::optim::{AdamW, AdamWConfig, ParameterGroup, Schedule};
 use crate::run::RunFiles;
-use crate::run::store::Interrupt;
+use crate::run::store::{Interrupt, StoreError};
 use crate::train::control_log::ControlLog;
 use crate::train::selection::SelectionRule;
 use crate::train::session::Session;
@@ -30,6 +30,8 @@ pub enum Progress<'a> {
     },
     /// An epoch is done and validated.
     Epoch(&'a Epoch),
+    /// A checkpoint was passed over because it is damaged; the run goes on from an older one.
+    Skipped(&'a StoreError),
     /// A checkpoint is on disk.
     Checkpoint {
         /// Its size.
@@ -191,7 +193,7 @@ impl Trainer {
         network: &N,
         parameters: &mut Parameters<T>,
         data: &D,
-        progress: impl FnMut(Progress<'_>),
+        mut progress: impl FnMut(Progress<'_>),
     ) -> Result<Trained, TrainError>
     where
         T: Element,
@@ -199,7 +201,7 @@ impl Trainer {
         D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
     {
         let mut session = self.session(network, parameters, data)?;
-        session.resume()?;
+        session.resume()?.iter().for_each(|damage| progress(Progress::Skipped(damage)));
         session.run(progress)
     }
 
