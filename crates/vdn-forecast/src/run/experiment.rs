@@ -78,6 +78,7 @@ impl Experiment {
         let (config, data) = (&self.config, &self.data);
         let (train, probe) = (&config.train, &config.diagnostics);
         let splits = data.splits();
+        train.total_steps(splits.train.len())?;
         let sizes = RunSizes {
             rows: data.columns().iter().map(Vec::len).max().unwrap_or(0),
             series: data.columns().len(),

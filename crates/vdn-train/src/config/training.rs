@@ -6,6 +6,7 @@ use crate::network::NoiseSeed;
 use crate::network::{Averaging, BatchAverages, EVALUATION_BATCH};
 use crate::run::store::CheckpointConfig;
 use serde::{Deserialize, Serialize};
+use vdn_model::streams::TRAINING_STEPS;
 use vdn_tensor::noise::Generator;
 
 /// What the best epoch is chosen by, on the validation windows; smaller is better.
@@ -157,6 +158,23 @@ impl TrainConfig {
     #[must_use]
     pub fn noise(&self) -> NoiseSeed {
         NoiseSeed { seed: self.seed, generator: self.generator.into() }
+    }
+
+    /// The training steps of a whole run on so many examples.
+    ///
+    /// # Errors
+    /// More than noise has addresses for.
+    pub fn total_steps(&self, examples: usize) -> Result<u64, TrainError> {
+        let steps_per_epoch = examples.div_ceil(self.batch.max(1)) as u64;
+        let total = steps_per_epoch.saturating_mul(self.epochs as u64);
+        if total >= TRAINING_STEPS {
+            let epochs = self.epochs;
+            return Err(TrainError::config(format!(
+                "train.epochs = {epochs} of {steps_per_epoch} steps: noise is addressed by the \
+                 step, of which there are at most {TRAINING_STEPS}"
+            )));
+        }
+        Ok(total)
     }
 
     /// Examples of one pass of a step.

@@ -22,7 +22,7 @@ use std::time::Instant;
 use vdn_autograd::Tape;
 use vdn_model::controllers::{ArShareRule, ControlState, Observation, StackControl};
 use vdn_model::diagnostics::HealthTrend;
-use vdn_model::streams::{TRAINING_ORDER, TRAINING_STEPS};
+use vdn_model::streams::TRAINING_ORDER;
 use vdn_model::{Bindings, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseRng;
@@ -241,15 +241,7 @@ where
     /// What is refused before the first step.
     fn check(&self) -> Result<u64, TrainError> {
         let train = &self.trainer.train;
-        let steps_per_epoch = self.steps_per_epoch();
-        let total = steps_per_epoch.saturating_mul(train.epochs as u64);
-        if total >= TRAINING_STEPS {
-            let epochs = train.epochs;
-            return Err(TrainError::config(format!(
-                "train.epochs = {epochs} of {steps_per_epoch} steps: noise is addressed by the step, of which there are at most \
-                 {TRAINING_STEPS}"
-            )));
-        }
+        let total = train.total_steps(self.data.split(Split::Train).len())?;
         if train.accumulate > 1 && !self.step.control.is_empty() {
             let reason = format!(
                 "train.accumulate = {}: controllers need rates, variances and energies of the whole batch, which are no means \
