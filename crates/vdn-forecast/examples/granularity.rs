@@ -14,12 +14,12 @@
 //! nats, `step` the median time of a training step. Settings are TOML keys (`model.beta=1e-4`).
 
 use std::time::Instant;
+use vdn_autograd::Score;
 use vdn_forecast::Forecaster;
 use vdn_forecast::RunConfig;
 use vdn_forecast::evaluate::evaluate;
 use vdn_model::{Intervention, UnitStatistics};
 use vdn_tensor::parallel::Pool;
-use vdn_train::metrics::PredictiveScore;
 use vdn_train::train::ByOutcomes;
 use vdn_train::{Evaluator, Progress};
 
@@ -98,7 +98,7 @@ fn run(text: &str, setting: &Setting, seeds: u64) -> Result<(), Failure> {
             let rates = units.rate();
             rates.iter().sum::<f64>() / rates.len() as f64
         });
-        let values = [summary.crps.mean, summary.nll(PredictiveScore::Marginal).mean, rate];
+        let values = [summary.crps.mean, summary.nll(Score::Marginal).mean, rate];
         scores.iter_mut().zip(values).for_each(|(all, value)| all.push(value));
     }
     times.sort_by(f64::total_cmp);

@@ -3,13 +3,12 @@
 use crate::data::{Dataset, WindowIndex};
 use crate::evaluate::predicted_row::{PredictedRow, per_window};
 use crate::forecaster::{Batch, Forecaster, LossOptions, Variant};
-use vdn_autograd::Score;
 use vdn_model::diagnostics::{Posteriors, UnitEffects};
 use vdn_model::{Graph, Intervention, ModelError, Objective, Parameters, StackLayer};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::TrainError;
-use vdn_train::metrics::{PredictiveScore, window_crps, window_nll};
+use vdn_train::metrics::{window_crps, window_nll};
 use vdn_train::train::{Locals, Network, Terms};
 use vdn_train::units::{Interventions, Outcome};
 
@@ -67,15 +66,6 @@ impl<T: Element> Network<T> for Forecaster {
     }
 }
 
-/// The score of the metrics that a model is trained with.
-pub(crate) fn predictive_score(score: Score) -> PredictiveScore {
-    match score {
-        Score::Tempered => PredictiveScore::Tempered,
-        Score::Marginal => PredictiveScore::Marginal,
-        Score::Joint => PredictiveScore::Joint,
-    }
-}
-
 impl<T: Element> Interventions<T, Dataset> for Forecaster {
     fn outcomes(
         &self,
@@ -87,7 +77,7 @@ impl<T: Element> Interventions<T, Dataset> for Forecaster {
     ) -> Result<Vec<Outcome>, TrainError> {
         let (prediction, _) = self.predict(graph, batch, intervention)?;
         let horizon = data.spec().horizon as f64;
-        let rule = predictive_score(self.score());
+        let rule = self.score();
         per_window(data, windows, |row, target| {
             let likelihood = prediction.window_log_likelihood(row, target);
             PredictedRow::new(&prediction, row).score(target, |predicted, target| {

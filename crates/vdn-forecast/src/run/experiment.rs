@@ -4,7 +4,6 @@ use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::evaluate::evaluate::{ForecastEvaluator, evaluate};
 use crate::evaluate::inference::{Inference, evaluate_moments};
-use crate::evaluate::network::predictive_score;
 use crate::evaluate::{ridge, seasonal_naive};
 use crate::forecaster::{Forecaster, ForecasterConfig, Variant};
 use crate::run::directory::RunDirectory;
@@ -12,10 +11,11 @@ use crate::run::memory::{RunMemory, RunSizes, default_limit};
 use crate::run::report::{Report, Row};
 use std::collections::HashSet;
 use std::path::Path;
+use vdn_autograd::Score;
 use vdn_model::controllers::{ControlState, StackControl};
 use vdn_model::diagnostics::{CollapseThresholds, HealthTrend};
 use vdn_model::{Intervention, Parameters, UnitStatistics};
-use vdn_train::metrics::{PredictiveScore, Summary};
+use vdn_train::metrics::Summary;
 use vdn_train::train::read_losses;
 use vdn_train::units::examine;
 use vdn_train::{
@@ -180,7 +180,7 @@ impl Experiment {
         rows: &mut Vec<Row>,
     ) -> Result<(Summary, Vec<UnitStatistics>), TrainError> {
         let (evaluator, test) = (self.evaluator(model, parameters), &self.data.splits().test);
-        let score = predictive_score(model.score());
+        let score = model.score();
         let (summary, units) = evaluate(&evaluator, test, Intervention::None)?;
         let name = contestant(model.config().variant);
         let mut row = Row::new(name, &summary, score).with_units(&units);
@@ -210,7 +210,7 @@ impl Experiment {
             Variant::Variational => "variational units, by moments",
             other => contestant(other),
         };
-        let mut row = Row::new(name, &summary, PredictiveScore::Marginal);
+        let mut row = Row::new(name, &summary, Score::Marginal);
         row.parameters = Some(model.used_parameters(parameters));
         Ok(row)
     }
@@ -218,7 +218,7 @@ impl Experiment {
     pub(crate) fn score_baselines(
         &self,
         rows: &mut Vec<Row>,
-        score: PredictiveScore,
+        score: Score,
     ) -> Result<(), TrainError> {
         let averages = self.config.train.averages();
         let (summary, penalty) = ridge(&self.data, averages)?;
@@ -275,7 +275,7 @@ pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Repor
         let (model, parameters) = load_model(&experiment, run, twin)?;
         report.rows.push(experiment.score_by_moments(&model, &parameters)?);
     }
-    experiment.score_baselines(&mut report.rows, PredictiveScore::Marginal)?;
+    experiment.score_baselines(&mut report.rows, Score::Marginal)?;
     Ok(report)
 }
 
@@ -317,7 +317,7 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
         let (twin, twin_parameters) = load_model(&experiment, run, true)?;
         experiment.score(&twin, &twin_parameters, None, &mut report.rows)?;
     }
-    experiment.score_baselines(&mut report.rows, predictive_score(model.score()))?;
+    experiment.score_baselines(&mut report.rows, model.score())?;
     Ok(Evaluated { experiment, model, parameters, summary, units, controllers, report })
 }
 

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use std::fmt;
+use vdn_autograd::Score;
 use vdn_model::UnitStatistics;
 use vdn_train::LayerReports;
-use vdn_train::metrics::{Estimate, PredictiveScore, Summary};
+use vdn_train::metrics::{Estimate, Summary};
 
 /// The nominal coverage that the table shows.
 const LEVEL: f64 = 0.9;
@@ -51,7 +52,7 @@ pub struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(name: &str, summary: &Summary, score: PredictiveScore) -> Self {
+    pub(crate) fn new(name: &str, summary: &Summary, score: Score) -> Self {
         let interval = summary.intervals.iter().find(|i| i.level == LEVEL);
         let mean = |e: Estimate| e.mean;
         Self {

@@ -1,7 +1,6 @@
 //! Training runs: from a configuration to a directory, and on from where one stopped.
 
 use crate::config::RunConfig;
-use crate::evaluate::network::predictive_score;
 use crate::forecaster::Forecaster;
 use crate::run::directory::RunDirectory;
 use crate::run::experiment::{Experiment, expect_scaler};
@@ -115,7 +114,7 @@ pub fn resume_run(
 
 fn baselines(experiment: &Experiment) -> Result<Vec<Row>, TrainError> {
     let mut rows = Vec::new();
-    let score = predictive_score(experiment.forecaster_config(false)?.score);
+    let score = experiment.forecaster_config(false)?.score;
     experiment.score_baselines(&mut rows, score)?;
     Ok(rows)
 }

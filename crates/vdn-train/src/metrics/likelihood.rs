@@ -14,38 +14,27 @@
 use crate::metrics::error::MetricError;
 use crate::metrics::mixture::LogMeanExp;
 use crate::metrics::window::WindowPrediction;
-
-/// Which log-score of the mixture is meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PredictiveScore {
-    /// Log-densities averaged over the horizon, then log-mean-exp over the samples.
-    Tempered,
-    /// Log-mean-exp over the samples at each step, then the mean over the horizon.
-    #[default]
-    Marginal,
-    /// Log-densities summed over the horizon, then log-mean-exp over the samples; per time step.
-    Joint,
-}
+use vdn_autograd::Score;
 
 /// The negative log-likelihood of one window in nats per time step, by all three scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WindowNll {
-    /// [`PredictiveScore::Tempered`].
+    /// [`Score::Tempered`].
     pub tempered: f64,
-    /// [`PredictiveScore::Marginal`].
+    /// [`Score::Marginal`].
     pub marginal: f64,
-    /// [`PredictiveScore::Joint`], per time step; times `H` it is nats per window.
+    /// [`Score::Joint`], per time step; times `H` it is nats per window.
     pub joint: f64,
 }
 
 impl WindowNll {
     /// The value of one of the scores.
     #[must_use]
-    pub fn of(&self, score: PredictiveScore) -> f64 {
+    pub fn of(&self, score: Score) -> f64 {
         match score {
-            PredictiveScore::Tempered => self.tempered,
-            PredictiveScore::Marginal => self.marginal,
-            PredictiveScore::Joint => self.joint,
+            Score::Tempered => self.tempered,
+            Score::Marginal => self.marginal,
+            Score::Joint => self.joint,
         }
     }
 }

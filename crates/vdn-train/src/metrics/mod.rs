@@ -42,7 +42,7 @@ pub use block::{BlockSums, Estimate, overlap_block};
 pub use coverage::PitHistogram;
 pub use crps::{SortedSample, gaussian_crps, mixture_crps, sample_crps, window_crps};
 pub use error::MetricError;
-pub use likelihood::{PredictiveScore, WindowNll, window_nll};
+pub use likelihood::{WindowNll, window_nll};
 pub use median::{MedianConvention, sample_median};
 pub use mixture::Mixture;
 pub use pinball::{pinball_loss, quantile_levels};

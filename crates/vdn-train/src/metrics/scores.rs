@@ -3,9 +3,9 @@
 use crate::metrics::block::{BlockSums, Estimate};
 use crate::metrics::coverage::PitHistogram;
 use crate::metrics::error::MetricError;
-use crate::metrics::likelihood::PredictiveScore;
 use crate::metrics::scorer::{ScoreSettings, Scorer, WindowScores};
 use crate::metrics::window::WindowPrediction;
+use vdn_autograd::Score;
 
 /// Bins of the PIT histogram.
 const PIT_BINS: usize = 20;
@@ -100,11 +100,11 @@ pub struct Summary {
 impl Summary {
     /// The negative log-likelihood by one of the scores, nats per time step.
     #[must_use]
-    pub fn nll(&self, score: PredictiveScore) -> Estimate {
+    pub fn nll(&self, score: Score) -> Estimate {
         match score {
-            PredictiveScore::Tempered => self.nll_tempered,
-            PredictiveScore::Marginal => self.nll_marginal,
-            PredictiveScore::Joint => self.nll_joint,
+            Score::Tempered => self.nll_tempered,
+            Score::Marginal => self.nll_marginal,
+            Score::Joint => self.nll_joint,
         }
     }
 }

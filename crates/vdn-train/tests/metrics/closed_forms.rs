@@ -1,8 +1,9 @@
 //! The metrics against naive oracles: numerical integration, brute force, closed forms and simulation.
 
+use vdn_autograd::Score;
 use vdn_train::metrics::{
-    MetricError, Mixture, PredictiveScore, SortedSample, WindowPrediction, gaussian_crps,
-    mixture_crps, normal, sample_crps, window_nll,
+    MetricError, Mixture, SortedSample, WindowPrediction, gaussian_crps, mixture_crps, normal,
+    sample_crps, window_nll,
 };
 
 use super::lcg::Lcg;
@@ -222,8 +223,7 @@ fn likelihoods_match_their_definitions() {
             let prediction = WindowPrediction::new(&means, &sigma, option, horizon).unwrap();
             let nll = window_nll(&prediction, &y).unwrap();
             let want = naive_nll(&paths, 0.7, weights, &y);
-            let scores =
-                [PredictiveScore::Tempered, PredictiveScore::Marginal, PredictiveScore::Joint];
+            let scores = [Score::Tempered, Score::Marginal, Score::Joint];
             for (score, want) in scores.into_iter().zip(want) {
                 let got = nll.of(score);
                 assert!(
