@@ -13,6 +13,15 @@
 //! | `living` | [`Living`]: one predicate with reasons | |
 //! | `sequence` | [`SequenceDiagnostics`]: all of it along a sequence, under a prior over time | its messages |
 //! | `health_monitor` | [`HealthMonitor`]: from epoch to epoch | |
+//!
+//! Four words say how a unit does. Each has one meaning everywhere:
+//!
+//! | word | holds when | defined in |
+//! |---|---|---|
+//! | living | no mode of collapse holds, the rate is in the unit's budget, and fewer than 1 % of its deviations are at a limit | [`Living`] |
+//! | informed | the rate is at least 0.05 nats, whatever the budget is | `vdn_train::INFORMED` |
+//! | active | the means vary by more than 0.01 of the prior's variance (Burda, Grosse and Salakhutdinov 2016) | [`Diagnostics::active`] |
+//! | alive | in a row of a batch: the KL is above 1e-4 nats; what the beta thermostat counts | [`RowCounts`] |
 
 mod collapse;
 mod drift;
