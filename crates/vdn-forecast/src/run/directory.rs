@@ -35,6 +35,9 @@ use vdn_train::write_atomically;
 /// The largest JSON file that is read: 64 MiB, which name half a million series.
 const MOST_JSON_BYTES: u64 = 64 << 20;
 
+const OLDER_VERSION: &str =
+    "has no manifest.json: it was written by an older version; train it again with its config.toml";
+
 /// A run directory.
 ///
 /// ```
@@ -103,19 +106,24 @@ impl RunDirectory {
     /// The directory of a run that is not finished, locked, to go on with it.
     ///
     /// # Errors
-    /// It holds no run, or a finished one; another process is writing to it.
+    /// It holds no run, a finished one, or one of an older version; another process is writing to it.
     pub fn open_for_writing(path: &Path) -> Result<Self, TrainError> {
         let mut run = Self::open(path)?;
-        if run.file("summary.json").exists()
-            && Manifest::read(&DiskFiles, path).is_ok_and(|m| m.finished)
-        {
-            return Err(TrainError::format(
-                path,
-                "holds a run that is finished: nothing is left to resume",
-            ));
-        }
+        run.expect_unfinished()?;
         run.files = Some(RunFiles::open(path)?);
+        // The process that held the lock until now may have finished the run.
+        run.expect_unfinished()?;
         Ok(run)
+    }
+
+    fn expect_unfinished(&self) -> Result<(), TrainError> {
+        let reason = match self.file(MANIFEST_FILE).exists() {
+            true if !Manifest::read(&DiskFiles, &self.path)?.finished => return Ok(()),
+            true => "holds a run that is finished: nothing is left to resume",
+            false if self.file("summary.json").exists() => OLDER_VERSION,
+            false => return Ok(()),
+        };
+        Err(TrainError::format(&self.path, reason))
     }
 
     /// The files to write to, where the directory is open for writing.
@@ -132,15 +140,14 @@ impl RunDirectory {
     pub fn verify(&self) -> Result<(), TrainError> {
         if !self.file(MANIFEST_FILE).exists() {
             let reason = match self.file("summary.json").exists() {
-                true => {
-                    "has no manifest.json: it was written by an older version; train it again with its config.toml".to_owned()
-                }
+                true => OLDER_VERSION.to_owned(),
                 false => self.how_to_resume(),
             };
             return Err(TrainError::format(&self.path, reason));
         }
         let manifest = Manifest::read(&DiskFiles, &self.path)?;
-        if !manifest.finished && !self.weights(false).exists() {
+        let weights = manifest.files().any(|(name, _)| name == "weights.safetensors");
+        if !manifest.finished && !weights {
             return Err(TrainError::format(&self.path, self.how_to_resume()));
         }
         manifest.verify(&DiskFiles, &self.path).map_err(|error| match manifest.finished {
@@ -197,9 +204,13 @@ impl RunDirectory {
         self.file(if twin { "twin-units.npy" } else { "units.npy" })
     }
 
-    /// Takes back what a run wrote that failed before it had weights to keep; with weights everything stays.
+    /// Takes back what a run wrote that failed before it had anything to keep; with weights or a checkpoint everything
+    /// stays.
     pub(crate) fn discard_without_weights(&self) {
-        if self.weights(false).exists() {
+        let checkpoint = std::fs::read_dir(self.file("checkpoints")).is_ok_and(|entries| {
+            entries.flatten().any(|e| e.file_name().to_string_lossy().starts_with("step-"))
+        });
+        if checkpoint || self.weights(false).exists() {
             return;
         }
         let names = [

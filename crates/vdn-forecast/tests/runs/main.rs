@@ -8,6 +8,7 @@ mod diagnostics;
 mod durable;
 mod generators;
 mod layers;
+mod leftovers;
 mod non_finite;
 mod persistence;
 mod report;

@@ -43,7 +43,8 @@ impl RunFiles {
             false => Err(TrainError::io(directory)(error)),
         })?;
         let lock = Arc::new(RunLock::acquire(directory)?);
-        for folder in [directory.to_owned(), directory.join("checkpoints")] {
+        let checkpoints = ["checkpoints", "twin/checkpoints"].map(|name| directory.join(name));
+        for folder in [directory.to_owned()].into_iter().chain(checkpoints) {
             if folder.is_dir() {
                 remove_stale_temporaries(&*files, &folder)?;
             }
@@ -126,6 +127,14 @@ impl RunFiles {
         match self.directory.join(MANIFEST_FILE).exists() {
             true => Ok(Manifest::read(&*self.files, &self.directory)?),
             false => Ok(Manifest::new(self.run.clone())),
+        }
+    }
+
+    /// Refuses a directory whose run is finished.
+    pub(crate) fn expect_unfinished(&self) -> Result<(), TrainError> {
+        match self.manifest()?.finished {
+            true => Err(TrainError::format(&self.directory, "holds a run that is finished")),
+            false => Ok(()),
         }
     }
 

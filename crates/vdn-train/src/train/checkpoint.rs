@@ -80,6 +80,18 @@ impl Durable {
             published: 0,
         })
     }
+
+    /// Makes the logs durable up to here.
+    fn sync(&mut self) -> Result<Marks, TrainError> {
+        Ok(Marks {
+            history: self.history.sync()?,
+            control: match &mut self.control {
+                Some(log) => log.sync()?,
+                None => LogMark::EMPTY,
+            },
+            units: self.units.iter_mut().map(AppendLog::sync).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 impl<'a, T, N, D, K, O> Session<'a, T, N, D, K, O>
@@ -95,6 +107,11 @@ where
         let (Some(files), None) = (&self.trainer.files, &self.durable) else { return Ok(()) };
         let config = self.trainer.train.checkpoints();
         config.validate()?;
+        files.expect_unfinished()?;
+        if !files.store(config.keep)?.steps()?.is_empty() {
+            let reason = "holds checkpoints of a run; resume it, or choose another directory";
+            return Err(TrainError::format(&files.checkpoints(), reason));
+        }
         let layers = self.network.distributional_layers();
         let units = vec![LogMark::EMPTY; layers.len()];
         let marks = Marks { history: LogMark::EMPTY, control: LogMark::EMPTY, units };
@@ -164,14 +181,7 @@ where
         progress: &mut impl FnMut(Progress<'_>),
     ) -> Result<(), TrainError> {
         let begin = Instant::now();
-        let marks = Marks {
-            history: durable.history.sync()?,
-            control: match &mut durable.control {
-                Some(log) => log.sync()?,
-                None => LogMark::EMPTY,
-            },
-            units: durable.units.iter_mut().map(AppendLog::sync).collect::<Result<_, _>>()?,
-        };
+        let marks = durable.sync()?;
         let mut sections: Vec<(&str, Vec<u8>)> = vec![
             ("run", self.identity(&durable.files)),
             ("logs", serde_json::to_vec(&marks).unwrap_or_default()),
@@ -219,7 +229,8 @@ where
         let mut text = format!("run {}\nprecision {}\n", files.run(), T::NAME);
         let train = trainer.train.without_epochs();
         text += &format!("settings {train:?} {:?} {:?}", trainer.optimizer, trainer.groups);
-        text += &format!(" {:?} {:?}", trainer.schedule, trainer.control);
+        text += &format!(" {} {:?}", std::any::type_name::<O>(), trainer.schedule);
+        text += &format!(" {:?} {:?}", trainer.control, trainer.reference);
         text += &format!(" {:?} {:?}\n", trainer.diagnostics, trainer.selection);
         text += &format!("network {}\n", self.network.settings());
         let examples = [Split::Train, Split::Validation].map(|split| self.data.split(split).len());
@@ -276,12 +287,22 @@ where
         Ok(manifest.write(files.files(), files.directory())?)
     }
 
-    /// Writes what readers look at once a session ends, however it ended: every unit in every
-    /// epoch.
+    /// Writes what readers look at once a session ends, however it ended: the best weights, and
+    /// every unit in every epoch.
     pub(super) fn publish(&mut self) -> Result<(), TrainError> {
-        let (Some(durable), Some(monitor)) = (&mut self.durable, &self.monitor) else {
-            return Ok(());
-        };
+        let Some(mut durable) = self.durable.take() else { return Ok(()) };
+        let result = self.publish_to(&mut durable);
+        self.durable = Some(durable);
+        result
+    }
+
+    fn publish_to(&self, durable: &mut Durable) -> Result<(), TrainError> {
+        // Without a better epoch everything is on disk since the last checkpoint.
+        if self.best.as_ref().is_some_and(|best| best.epoch != durable.published) {
+            let marks = durable.sync()?;
+            self.publish_best(durable, &marks)?;
+        }
+        let Some(monitor) = &self.monitor else { return Ok(()) };
         let (files, depth) = (&durable.files, self.network.layers().len());
         let mut manifest = files.manifest()?;
         for (layer, history) in monitor.histories().filter(|(_, own)| own.epochs() > 0) {

@@ -42,6 +42,7 @@ where
         let store = files.store(config.keep)?;
         let Latest { checkpoint, skipped } = store.latest()?;
         let Some((_, mut sections)) = checkpoint else {
+            files.expect_unfinished()?;
             // To begin again is for the user to decide.
             return match skipped.into_iter().next() {
                 None => Ok(Vec::new()),
@@ -78,7 +79,8 @@ where
         self.step.control.restore(&state(&sections, "control")?)?;
         let layers = self.network.distributional_layers();
         let durable = Durable::new(files, config.keep, &marks, &layers)?;
-        let text = std::fs::read_to_string(files.history()).map_err(TrainError::io(&path))?;
+        let text =
+            std::fs::read_to_string(files.history()).map_err(TrainError::io(&files.history()))?;
         let mut monitor = self.new_monitor()?;
         let counts: Vec<(usize, usize)> =
             monitor.histories().map(|(layer, own)| (layer, own.units())).collect();

@@ -109,6 +109,7 @@ where
             }),
             hooks: Hooks { statistics: None, gradients: None },
             sums: Vec::new(),
+            spare: Vec::new(),
         };
         let place = SessionPlace::default();
         let (history, best, monitor, durable) = (Vec::new(), None, None, None);
@@ -156,8 +157,18 @@ where
             trainer, network, parameters, data, task, monitor, place, history, best, ..
         } = self;
         let durable = self.durable;
-        let TrainingStep { average, tape, bindings, buffers, control, around, hooks, sums, .. } =
-            self.step;
+        let TrainingStep {
+            average,
+            tape,
+            bindings,
+            buffers,
+            control,
+            around,
+            hooks,
+            sums,
+            spare,
+            ..
+        } = self.step;
         let step = TrainingStep {
             optimizer,
             average,
@@ -168,6 +179,7 @@ where
             around,
             hooks,
             sums,
+            spare,
         };
         Session {
             trainer,

@@ -39,6 +39,8 @@ pub(crate) struct TrainingStep<'h, T: Element, B, O> {
     pub(crate) hooks: Hooks<'h, T>,
     /// Sums of gradients; empty where each step is one pass and no hook looks at them.
     pub(crate) sums: Vec<Option<Vec<T>>>,
+    /// The memory of sums that have no gradient now.
+    pub(crate) spare: Vec<Vec<T>>,
 }
 
 impl<T, B, O> TrainingStep<'_, T, B, O>
@@ -67,7 +69,11 @@ where
         let in_sums = portion < examples.len() || self.hooks.gradients.is_some();
         if in_sums {
             self.sums.resize_with(parameters.len(), || None);
-            self.sums.iter_mut().flatten().for_each(|sum| sum.fill(T::ZERO));
+            self.spare.resize_with(parameters.len(), Vec::new);
+            // A parameter that gets no gradient in this step has none, whatever it had before.
+            for (sum, spare) in self.sums.iter_mut().zip(&mut self.spare) {
+                *spare = sum.take().unwrap_or_else(|| std::mem::take(spare));
+            }
         }
         for (pass, chunk) in examples.chunks(portion.max(1)).enumerate() {
             let key = if pass == 0 { key } else { key.fold_in(pass as u64) };
@@ -143,9 +149,15 @@ where
     /// Adds the gradients on the tape, times `share`, to the sums.
     fn add_gradients(&mut self, count: usize, share: T) {
         let gradients = Gradients::of_tape(&self.tape, &self.bindings, count);
-        for (sum, gradient) in self.sums.iter_mut().zip(gradients.iter()) {
+        let sums = self.sums.iter_mut().zip(&mut self.spare);
+        for ((sum, spare), gradient) in sums.zip(gradients.iter()) {
             let Some(gradient) = gradient else { continue };
-            let sum = sum.get_or_insert_with(|| vec![T::ZERO; gradient.len()]);
+            let sum = sum.get_or_insert_with(|| {
+                let mut sum = std::mem::take(spare);
+                sum.clear();
+                sum.resize(gradient.len(), T::ZERO);
+                sum
+            });
             sum.iter_mut().zip(gradient).for_each(|(sum, &g)| *sum += share * g);
         }
     }

@@ -1,0 +1,81 @@
+//! What a run that failed leaves behind, and directories in which nothing may begin.
+
+use super::support::{self, Failure};
+use vdn_forecast::{RunConfig, resume_run, train_run};
+use vdn_train::TrainError;
+use vdn_train::run::RunFiles;
+use vdn_train::run::store::Interrupt;
+
+/// Two epochs of two steps.
+const SMALL: &str = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 24\nhorizon = 4\nmax_train = 16\n\
+    max_validation = 8\nmax_test = 8\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\nevaluate_samples = 4\n\
+    [train]\nepochs = 2\nbatch = 8\npatience = 0\n";
+
+fn config(train: &str) -> Result<RunConfig, Failure> {
+    support::config(SMALL, train)
+}
+
+#[test]
+fn a_run_that_fails_in_its_first_epoch_keeps_its_checkpoints() -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    // The first step is made, and what follows it cannot be computed.
+    for (every, kept) in [(1, true), (0, false)] {
+        let out = folder.path().join(every.to_string());
+        let mut config = config(&format!("checkpoint_every_steps = {every}\n"))?;
+        config.train.learning_rate = 1e30;
+        let error = train_run(&config, Some(&out), |_, _| {}).unwrap_err();
+        assert!(matches!(error, TrainError::NonFinite { step: 1, .. }), "{error:?}");
+        assert_eq!(out.join("checkpoints/step-000000000001.vdn").exists(), kept);
+        assert_eq!(out.exists(), kept, "without anything to keep nothing is left");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_that_fails_leaves_the_weights_of_its_best_epoch() -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    // Each step multiplies all weights by -20; no checkpoint is due before they overflow.
+    let mut config = config("checkpoint_every_epochs = 0\n")?;
+    config.train.epochs = 20;
+    config.train.learning_rate = 1e-3;
+    config.optimizer.weight_decay = 21e3;
+    let files = RunFiles::open(folder.path())?;
+    let error = support::train(config, Some(files.clone())).err().ok_or("it cannot succeed")?;
+    let error = error.downcast::<TrainError>()?;
+    assert!(matches!(*error, TrainError::NonFinite { .. }), "{error:?}");
+    assert!(files.weights().exists(), "the best weights are not on disk");
+    let history = std::fs::read_to_string(files.history())?;
+    assert!(history.lines().count() > 1, "{history}");
+    Ok(())
+}
+
+#[test]
+fn nothing_begins_where_a_run_has_checkpoints_or_has_finished() -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let files = RunFiles::open(folder.path())?;
+    support::train(config("")?, Some(files.clone()))?;
+    let again = |reason: &str| {
+        let error = support::train(config("")?, Some(files.clone())).err().ok_or("begun")?;
+        assert!(error.to_string().contains(reason), "{error}");
+        Ok::<_, Failure>(())
+    };
+    let weights = std::fs::read(files.weights())?;
+    again("holds checkpoints of a run; resume it")?;
+    files.finish(&[])?;
+    again("holds a run that is finished")?;
+    assert_eq!(std::fs::read(files.weights())?, weights);
+    Ok(())
+}
+
+#[test]
+fn a_run_of_an_older_version_is_not_begun_again() -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    train_run(&config("")?, Some(&out), |_, _| {})?;
+    std::fs::remove_file(out.join("manifest.json"))?;
+    let weights = std::fs::read(out.join("weights.safetensors"))?;
+    let error = resume_run(&out, &Interrupt::new(), |_, _| {}).unwrap_err().to_string();
+    assert!(error.contains("was written by an older version; train it again"), "{error}");
+    assert_eq!(std::fs::read(out.join("weights.safetensors"))?, weights);
+    Ok(())
+}
