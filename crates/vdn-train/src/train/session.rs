@@ -131,68 +131,45 @@ where
     /// With another task.
     #[must_use]
     pub fn with_task<K2: Task<T, N, D>>(self, task: K2) -> Session<'a, T, N, D, K2, O> {
-        let Self {
-            trainer, network, parameters, data, step, monitor, place, history, best, ..
-        } = self;
-        let durable = self.durable;
-        Session {
-            trainer,
-            network,
-            parameters,
-            data,
-            task,
-            step,
-            monitor,
-            place,
-            history,
-            best,
-            durable,
-        }
+        self.replace(|_| task, |optimizer| optimizer)
     }
 
     /// With another optimiser.
     #[must_use]
     pub fn with_optimizer<O2: Optimizer<T>>(self, optimizer: O2) -> Session<'a, T, N, D, K, O2> {
-        let Self {
-            trainer, network, parameters, data, task, monitor, place, history, best, ..
-        } = self;
-        let durable = self.durable;
-        let TrainingStep {
-            average,
-            tape,
-            bindings,
-            buffers,
-            control,
-            around,
-            hooks,
-            sums,
-            spare,
-            ..
-        } = self.step;
+        self.replace(|task| task, |_| optimizer)
+    }
+
+    fn replace<K2, O2>(
+        self,
+        task: impl FnOnce(K) -> K2,
+        optimizer: impl FnOnce(O) -> O2,
+    ) -> Session<'a, T, N, D, K2, O2> {
+        let own = self.step;
         let step = TrainingStep {
-            optimizer,
-            average,
-            tape,
-            bindings,
-            buffers,
-            control,
-            around,
-            hooks,
-            sums,
-            spare,
+            optimizer: optimizer(own.optimizer),
+            average: own.average,
+            tape: own.tape,
+            bindings: own.bindings,
+            buffers: own.buffers,
+            control: own.control,
+            around: own.around,
+            hooks: own.hooks,
+            sums: own.sums,
+            spare: own.spare,
         };
         Session {
-            trainer,
-            network,
-            parameters,
-            data,
-            task,
+            trainer: self.trainer,
+            network: self.network,
+            parameters: self.parameters,
+            data: self.data,
+            task: task(self.task),
             step,
-            monitor,
-            place,
-            history,
-            best,
-            durable,
+            monitor: self.monitor,
+            place: self.place,
+            history: self.history,
+            best: self.best,
+            durable: self.durable,
         }
     }
 

@@ -19,27 +19,31 @@ where
     D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
 {
     /// The selection score of a validated epoch that is not in the validation itself, smaller is
-    /// better; `None`: the task has no such score.
+    /// better; `None`, the default: the task has no such score.
     ///
     /// # Errors
     /// A prediction that is not finite.
     fn selection_score(
         &self,
-        by: Selection,
-        evaluator: &Evaluator<'_, T, N, D>,
-        validation: &Validation,
-    ) -> Result<Option<f64>, TrainError>;
+        _by: Selection,
+        _evaluator: &Evaluator<'_, T, N, D>,
+        _validation: &Validation,
+    ) -> Result<Option<f64>, TrainError> {
+        Ok(None)
+    }
 
-    /// A probe of the units on validation examples; `None`: the task has none.
+    /// A probe of the units on validation examples; `None`, the default: the task has none.
     ///
     /// # Errors
     /// A prediction that is not finite.
     fn probe(
         &self,
-        evaluator: &Evaluator<'_, T, N, D>,
-        config: &DiagnosticsConfig,
-        layers: &[Diagnostics],
-    ) -> Result<Option<Probe>, TrainError>;
+        _evaluator: &Evaluator<'_, T, N, D>,
+        _config: &DiagnosticsConfig,
+        _layers: &[Diagnostics],
+    ) -> Result<Option<Probe>, TrainError> {
+        Ok(None)
+    }
 }
 
 /// A network that is known by its loss alone: epochs are chosen by its score (`nll`), its squared
@@ -54,23 +58,6 @@ where
     N: Network<T>,
     D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
 {
-    fn selection_score(
-        &self,
-        _by: Selection,
-        _evaluator: &Evaluator<'_, T, N, D>,
-        _validation: &Validation,
-    ) -> Result<Option<f64>, TrainError> {
-        Ok(None)
-    }
-
-    fn probe(
-        &self,
-        _evaluator: &Evaluator<'_, T, N, D>,
-        _config: &DiagnosticsConfig,
-        _layers: &[Diagnostics],
-    ) -> Result<Option<Probe>, TrainError> {
-        Ok(None)
-    }
 }
 
 /// A network with predictive distributions and [`Interventions`]: epochs can be chosen by the CRPS
