@@ -1,5 +1,5 @@
-//! Operations of the tape on grids of extreme and equal arguments: values and gradients in `f32` against `f64`, whose
-//! range leaves room, and known limits in both.
+//! Operations of the tape on grids of extreme and equal arguments: values and gradients in `f32`
+//! against `f64`, whose range leaves room, and known limits in both.
 
 use vdn_autograd::{Error, Score, Tape, Var};
 use vdn_tensor::Element;

@@ -79,7 +79,8 @@ pub(crate) struct TrainOptions {
     /// The run directory to make; nothing is written if left out.
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on with the run in this directory, which was interrupted or killed; its own configuration holds.
+    /// Go on with the run in this directory, which was interrupted or killed; its own configuration
+    /// holds.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "config"])]
     pub(crate) resume: Option<PathBuf>,
     /// No progress bar.

@@ -1,4 +1,5 @@
-//! Signals: the first SIGINT or SIGTERM asks the run to stop at a checkpoint, a second one ends the program at once.
+//! Signals: the first SIGINT or SIGTERM asks the run to stop at a checkpoint, a second one ends the
+//! program at once.
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;

@@ -1,4 +1,5 @@
-//! Runs that are killed and interrupted at random moments end in the bytes of a run that was left alone.
+//! Runs that are killed and interrupted at random moments end in the bytes of a run that was left
+//! alone.
 //!
 //! The exhaustive form takes about a quarter of an hour:
 //!

@@ -15,9 +15,9 @@
 //! Times are those of the wall clock: processor time is counted in ticks that are longer than the
 //! difference. An idle machine is needed.
 //!
-//! The steps are written out here rather than left to the trainer: seven models take turns in bursts
-//! of five steps, so that drifts of the machine meet all of them alike, and a training of the library
-//! runs to its end.
+//! The steps are written out here rather than left to the trainer: seven models take turns in
+//! bursts of five steps, so that drifts of the machine meet all of them alike, and a training of
+//! the library runs to its end.
 
 use std::time::Instant;
 use vdn_autograd::Tape;

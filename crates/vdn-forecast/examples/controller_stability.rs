@@ -1,23 +1,30 @@
-//! One job, the controllers: how soon each settles, how far it overshoots, whether it goes round in circles.
+//! One job, the controllers: how soon each settles, how far it overshoots, whether it goes round in
+//! circles.
 //!
 //! ```sh
 //! cargo run --release -p vdn-forecast --example controller_stability -- [steps] [units] [skip=false]
 //! ```
 //!
-//! A forecaster on the embedded daily weather, constant learning rate, 600 steps with a constant beta of 1e-4; then each
-//! controller is switched on. The trainer trains it: the controllers are wrapped in one that begins later and keeps the trace. Those of the KL hold it at 0.2 nats per unit: free bits by a floor of 0.2 under a beta of 1e-2,
-//! the capacity target by 0.2 nats for each of the units. GECO asks for a score instead: the one that the augmented Lagrangian
-//! had in its last fifth, with the KL at 0.2. The rate budget holds the rate at 0.2 nats per dimension; the band penalty,
-//! homeostat and projection hold the energy in one band around 0.2 for all units; AR-share control holds the share of the AR
-//! penalty in the loss at 0.01 (windows overlap, so that their means are alike: no weight makes the share larger than 0.03). With `skip=false` the forecast has no linear part beside the units, so that the score needs them.
-//! Measured is what the controller controls, in windows of 10 steps, a mean over units; the final value is the mean over the
-//! last fifth.
+//! A forecaster on the embedded daily weather, constant learning rate, 600 steps with a constant
+//! beta of 1e-4; then each controller is switched on. The trainer trains it: the controllers are
+//! wrapped in one that begins later and keeps the trace. Those of the KL hold it at 0.2 nats per
+//! unit: free bits by a floor of 0.2 under a beta of 1e-2, the capacity target by 0.2 nats for each
+//! of the units. GECO asks for a score instead: the one that the augmented Lagrangian had in its
+//! last fifth, with the KL at 0.2. The rate budget holds the rate at 0.2 nats per dimension; the
+//! band penalty, homeostat and projection hold the energy in one band around 0.2 for all units;
+//! AR-share control holds the share of the AR penalty in the loss at 0.01 (windows overlap, so that
+//! their means are alike: no weight makes the share larger than 0.03). With `skip=false` the
+//! forecast has no linear part beside the units, so that the score needs them. Measured is what the
+//! controller controls, in windows of 10 steps, a mean over units; the final value is the mean over
+//! the last fifth.
 //!
-//! * settling: the last window that is farther than 10 % of the step (from the value before to the final one) or twice the
-//!   noise from the final value; noise: the standard deviation over the last fifth;
+//! * settling: the last window that is farther than 10 % of the step (from the value before to the
+//!   final one) or twice the noise from the final value; noise: the standard deviation over the
+//!   last fifth;
 //! * overshoot: the farthest beyond the final value before settling, in % of the step;
-//! * cycle: the largest autocorrelation of the last half at lags of 4 to 40 windows, after a first crossing of zero; a limit
-//!   cycle would be above 0.5 with an amplitude above 5 % of the final value.
+//! * cycle: the largest autocorrelation of the last half at lags of 4 to 40 windows, after a first
+//!   crossing of zero; a limit cycle would be above 0.5 with an amplitude above 5 % of the final
+//!   value.
 
 use rand::seq::SliceRandom;
 use std::sync::{Arc, Mutex};
@@ -228,7 +235,8 @@ fn parts(name: &str, units: usize, score: f64) -> Result<Parts, Failure> {
     Ok((set, inner, every))
 }
 
-/// What a controller controls: its name, and its value in a step with this weight of the AR penalty.
+/// What a controller controls: its name, and its value in a step with this weight of the AR
+/// penalty.
 fn controlled(name: &str) -> (&'static str, Measure) {
     match name {
         "rate budget" => ("rate", |seen, _| mean(&seen.rate_dims)),
@@ -358,7 +366,8 @@ fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len() as f64
 }
 
-/// The largest autocorrelation at lags of 4 to 40 behind the first crossing of zero, and the amplitude `sqrt 2` deviations.
+/// The largest autocorrelation at lags of 4 to 40 behind the first crossing of zero, and the
+/// amplitude `sqrt 2` deviations.
 fn cycle(x: &[f64]) -> (f64, f64) {
     let centre = mean(x);
     let x: Vec<f64> = x.iter().map(|x| x - centre).collect();

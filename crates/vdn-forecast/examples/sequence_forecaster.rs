@@ -97,7 +97,8 @@ fn train(
     let (first, rest) = (weather.split, weather.days - weather.split);
     let data = Segments::new(&config, vec![series], STEPS)?.split_at(first, rest)?;
     let (model, mut parameters) = SequenceForecaster::new::<f32>(config, seed)?;
-    // The divergence enters by and by: at full weight from the start most units would never be used.
+    // The divergence enters by and by: at full weight from the start most units would never be
+    // used.
     let training = SequenceTraining { warmup_steps: 400, ..SequenceTraining::default() };
     let model = model.with_training(training);
     let train = TrainConfig {

@@ -1,5 +1,5 @@
-//! Forecasting with variational neurons: windows of series, forecasters with their deterministic twins, baselines, runs
-//! and their reports.
+//! Forecasting with variational neurons: windows of series, forecasters with their deterministic
+//! twins, baselines, runs and their reports.
 //!
 //! [`train_run`] does all of it from one [`RunConfig`]; its parts can be used alone.
 #![forbid(unsafe_code)]

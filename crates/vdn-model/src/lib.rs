@@ -1,10 +1,11 @@
-//! Networks whose units are distributions: parameters, layers of variational units, stacks, priors, controllers and
-//! diagnostics.
+//! Networks whose units are distributions: parameters, layers of variational units, stacks, priors,
+//! controllers and diagnostics.
 //!
-//! A module ([`Linear`], [`VariationalLayer`], [`Stack`], ...) holds no numbers: it knows the [`ParameterId`]s of
-//! its tensors, which live in [`Parameters`]. Its `forward` records operations on the tape of a [`Graph`], which binds
-//! parameters to variables, knows whether the pass trains or evaluates, and addresses the noise. The same modules run
-//! in `f32` (fast) and in `f64` (to check).
+//! A module ([`Linear`], [`VariationalLayer`], [`Stack`], ...) holds no numbers: it knows the
+//! [`ParameterId`]s of its tensors, which live in [`Parameters`]. Its `forward` records operations
+//! on the tape of a [`Graph`], which binds parameters to variables, knows whether the pass trains
+//! or evaluates, and addresses the noise. The same modules run in `f32` (fast) and in `f64` (to
+//! check).
 //!
 //! The rooms, from the ground up; a room knows those above it in this table and no other:
 //!

@@ -1,10 +1,12 @@
-//! Sizes of arguments: the one place where dimensions are multiplied and compared with the lengths of slices.
+//! Sizes of arguments: the one place where dimensions are multiplied and compared with the lengths
+//! of slices.
 //!
-//! A product of sizes that wraps around makes a short slice look long enough, and a kernel without bounds checks then
-//! writes to memory that nobody lent it. So a kernel describes its arrays by an [`Extent`], which exists only where
-//! the product of its dimensions does, and lets the extent check every slice. Memory that several tasks write
-//! ([`SharedMut`]) comes from [`Extent::share`] alone, so a new kernel cannot reach it without a checked length. A test
-//! reads the sources for public kernels that begin with anything else.
+//! A product of sizes that wraps around makes a short slice look long enough, and a kernel without
+//! bounds checks then writes to memory that nobody lent it. So a kernel describes its arrays by an
+//! [`Extent`], which exists only where the product of its dimensions does, and lets the extent
+//! check every slice. Memory that several tasks write ([`SharedMut`]) comes from [`Extent::share`]
+//! alone, so a new kernel cannot reach it without a checked length. A test reads the sources for
+//! public kernels that begin with anything else.
 
 use crate::parallel::SharedMut;
 
@@ -83,11 +85,12 @@ pub(crate) fn fits(dims: &[usize]) -> bool {
     dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d.max(1))).is_some()
 }
 
-/// Checks that an operation draws at least one sample, and no more samples and positions of noise than addresses
-/// have: four rows of sixteen columns share sixteen positions.
+/// Checks that an operation draws at least one sample, and no more samples and positions of noise
+/// than addresses have: four rows of sixteen columns share sixteen positions.
 ///
 /// # Panics
-/// There are no samples, or a position or a sample does not fit 32 bits, so that noise would repeat.
+/// There are no samples, or a position or a sample does not fit 32 bits, so that noise would
+/// repeat.
 pub(crate) fn check_noise(operation: &str, [samples, rows, columns]: [usize; 3]) {
     assert!(samples > 0, "{operation}: no samples");
     let columns = columns.checked_next_multiple_of(crate::simd::LANES);

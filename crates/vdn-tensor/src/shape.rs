@@ -32,8 +32,8 @@ impl Shape {
     /// A shape from a slice of dimensions.
     ///
     /// # Errors
-    /// More than [`MAX_RANK`] dimensions, or a number of elements that overflows `usize`, dimensions of 0 left aside: so
-    /// no product of some of the dimensions overflows.
+    /// More than [`MAX_RANK`] dimensions, or a number of elements that overflows `usize`,
+    /// dimensions of 0 left aside: so no product of some of the dimensions overflows.
     pub fn new(dims: &[usize]) -> Result<Self, ShapeError> {
         if dims.len() > MAX_RANK {
             let reason =

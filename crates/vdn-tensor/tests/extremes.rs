@@ -1,4 +1,5 @@
-//! Every formula of every family on a grid of extreme and equal arguments: in `f32` on lanes against the same formula in
+//! Every formula of every family on a grid of extreme and equal arguments: in `f32` on lanes
+//! against the same formula in
 //! `f64`, whose range leaves room, and in `f64` beyond that range against limits worked out by hand.
 
 use vdn_tensor::families::{
@@ -14,7 +15,8 @@ const LOG_SCALES: [f32; 13] =
 const SMALLEST: f64 = 1e-35;
 const LARGEST: f64 = 1e38;
 
-/// Whether `got` in `f32` is what `f64` says, within `scale`: the size of the terms that it is a sum of.
+/// Whether `got` in `f32` is what `f64` says, within `scale`: the size of the terms that it is a
+/// sum of.
 fn agrees(got: f32, want: f64, scale: f64) -> bool {
     let got = f64::from(got);
     if want.is_nan() || got.is_nan() {
@@ -111,7 +113,8 @@ fn densities<F: Family>(family: F, [location, log_scale]: [f32; 2], failures: &m
         check(&name("log-density"), x, got, want, [l.abs() + 1.0], failures);
         let got = on_lanes!(3 => 3, x, |v| family.log_density_gradient([v[0], v[1]], v[2]));
         let want = family.log_density_gradient([m, l], wide_z);
-        // The slopes of a density without a limit: those that the square of the distance overflows count as infinite.
+        // The slopes of a density without a limit: those that the square of the distance overflows
+        // count as infinite.
         if distance < 1e18 {
             check(&name("log-density gradient"), x, got, want, [0.0, 1.0, 0.0], failures);
         } else if got.iter().any(|x| x.is_nan()) {

@@ -1,7 +1,8 @@
-//! The inner loops of the matrix product keep their tile in registers: disassembles this very test and counts vector
-//! registers that are moved to the stack and back.
+//! The inner loops of the matrix product keep their tile in registers: disassembles this very test
+//! and counts vector registers that are moved to the stack and back.
 //!
-//! A tile that is a register too large still gives right results, at half the speed. Release builds only:
+//! A tile that is a register too large still gives right results, at half the speed. Release builds
+//! only:
 //! `cargo test --release -p vdn-tensor --test spills -- --nocapture` prints the loops. Without `objdump` the test prints a
 //! sentence and passes.
 
@@ -78,7 +79,8 @@ fn tiles_stay_in_registers() {
     let listing = Command::new("objdump").args(["-d", "--no-show-raw-insn"]).arg(program).output();
     let Ok(listing) = listing else { return println!("skipped: there is no objdump") };
     let all = loops(&String::from_utf8_lossy(&listing.stdout));
-    // The unrolled loops of the tiles: a third and more of them are multiply-adds, four inner indices' worth.
+    // The unrolled loops of the tiles: a third and more of them are multiply-adds, four inner
+    // indices' worth.
     let tiles: Vec<_> = all
         .iter()
         .filter(|l| l.multiply_adds >= 16 && 3 * l.multiply_adds >= l.instructions)

@@ -1,4 +1,5 @@
-//! Training networks of variational units: data, optimisers, the trainer, metrics, what becomes of units, runs on disk.
+//! Training networks of variational units: data, optimisers, the trainer, metrics, what becomes of
+//! units, runs on disk.
 #![forbid(unsafe_code)]
 
 mod bounded_file;

@@ -34,11 +34,12 @@ impl Default for RidgeSettings {
     }
 }
 
-/// The most numbers in one matrix: 2^26, 0.54 GB, an input length of 8192. Three such matrices are in memory at a time, and
-/// each penalty takes `L^3 / 3` multiplications.
+/// The most numbers in one matrix: 2^26, 0.54 GB, an input length of 8192. Three such matrices are
+/// in memory at a time, and each penalty takes `L^3 / 3` multiplications.
 pub const MOST_NUMBERS: usize = 1 << 26;
 
-/// Refuses a ridge regression that is too large to be solved, before anything is allocated: call it before training.
+/// Refuses a ridge regression that is too large to be solved, before anything is allocated: call it
+/// before training.
 ///
 /// ```
 /// use vdn_forecast::baselines::ridge::check_size;
@@ -182,8 +183,8 @@ impl RidgeMoments {
         self.fit_with(validation, penalties, |_| {})
     }
 
-    /// [`RidgeMoments::fit`], which tells `progress` how many penalties are done: from an input length of about 1000 on each
-    /// takes seconds.
+    /// [`RidgeMoments::fit`], which tells `progress` how many penalties are done: from an input
+    /// length of about 1000 on each takes seconds.
     ///
     /// # Errors
     /// Those of [`RidgeMoments::fit`].

@@ -300,7 +300,8 @@ fn split_of(ranges: &SeriesRanges, row: usize) -> &'static str {
     }
 }
 
-/// Refuses standardised values in these rows beyond [`LARGEST_STANDARDISED`]; `place` says more about a row.
+/// Refuses standardised values in these rows beyond [`LARGEST_STANDARDISED`]; `place` says more
+/// about a row.
 fn check_domain(
     series: &str,
     values: &[f64],

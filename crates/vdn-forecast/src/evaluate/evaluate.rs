@@ -13,11 +13,12 @@ use vdn_train::{BatchAverages, Evaluator, TrainError};
 /// A forecaster with its parameters, on series.
 pub type ForecastEvaluator<'a, T> = Evaluator<'a, T, Forecaster, Dataset>;
 
-/// All metrics on windows, and the statistics of the units of each layer with distributional units (none of a
-/// deterministic twin).
+/// All metrics on windows, and the statistics of the units of each layer with distributional units
+/// (none of a deterministic twin).
 ///
-/// With [`Intervention::Permute`] (of a layer, too) the windows are shuffled first, so that latents are swapped between
-/// windows that have nothing to do with each other; averages do not depend on the order, block standard errors mean nothing then.
+/// With [`Intervention::Permute`] (of a layer, too) the windows are shuffled first, so that latents
+/// are swapped between windows that have nothing to do with each other; averages do not depend on
+/// the order, block standard errors mean nothing then.
 ///
 /// # Errors
 /// Windows that do not fit the model; a prediction that is not finite.

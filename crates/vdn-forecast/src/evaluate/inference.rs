@@ -20,8 +20,9 @@ pub enum Inference {
     Moments,
 }
 
-/// All metrics on windows of the normal distributions that have the model's predictive mean and variance
-/// ([`Forecaster::predict_moments`](crate::Forecaster::predict_moments)): no sample is drawn.
+/// All metrics on windows of the normal distributions that have the model's predictive mean and
+/// variance ([`Forecaster::predict_moments`](crate::Forecaster::predict_moments)): no sample is
+/// drawn.
 ///
 /// # Errors
 /// Windows that do not fit the model; a model without such moments; a moment that is not finite.
@@ -39,7 +40,8 @@ pub fn evaluate_moments<T: Element>(
     scores.summary()
 }
 
-/// [`forecast`] by moments: for every window and step the normal distribution with the model's predictive mean and variance.
+/// [`forecast`] by moments: for every window and step the normal distribution with the model's
+/// predictive mean and variance.
 ///
 /// # Errors
 /// Those of [`evaluate_moments`].

@@ -1,4 +1,5 @@
-//! A forecaster on windows: as the trainer's network, all metrics for a test, and the baselines beside it.
+//! A forecaster on windows: as the trainer's network, all metrics for a test, and the baselines
+//! beside it.
 
 pub(crate) mod compare;
 #[expect(clippy::module_inception, reason = "the room and its main function have one name")]

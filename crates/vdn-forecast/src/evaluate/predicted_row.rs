@@ -7,7 +7,8 @@ use vdn_train::TrainError;
 use vdn_train::data::Examples;
 use vdn_train::metrics::{MetricError, ScoreSettings, Scores, Summary, WindowPrediction};
 
-/// What `score(place, target [H])` makes of each window, in their order; they are scored in parallel.
+/// What `score(place, target [H])` makes of each window, in their order; they are scored in
+/// parallel.
 pub(crate) fn per_window<V: Send>(
     data: &Dataset,
     windows: &[WindowIndex],

@@ -45,9 +45,10 @@ impl LossOptions<'_> {
 }
 
 impl Forecaster {
-    /// What layers ask for of their units' means for the batch's windows and for those before them: the autoregressive penalty,
-    /// and the persistence (of the first layer). Above the first layer means depend on samples below: those are drawn with the
-    /// same noise for both, so that the penalty is on what the windows change, and it is a mean over samples too.
+    /// What layers ask for of their units' means for the batch's windows and for those before them:
+    /// the autoregressive penalty, and the persistence (of the first layer). Above the first layer
+    /// means depend on samples below: those are drawn with the same noise for both, so that the
+    /// penalty is on what the windows change, and it is a mean over samples too.
     pub(super) fn between_windows<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

@@ -42,8 +42,8 @@ pub struct Batch<'a, T> {
     pub previous: &'a [T],
     /// What came next, `[batch, horizon]`; empty when forecasting.
     pub target: &'a [T],
-    /// The predecessors of the previous windows, `[batch, input_len]`, where an autoregressive term or a persistence target
-    /// asks for them.
+    /// The predecessors of the previous windows, `[batch, input_len]`, where an autoregressive term
+    /// or a persistence target asks for them.
     pub earlier: Option<&'a [T]>,
 }
 
@@ -197,7 +197,8 @@ impl Forecaster {
         parameters.iter().filter(|p| !unused(p.name())).map(|p| p.tensor().shape().numel()).sum()
     }
 
-    /// Where a number that is not finite came from in this pass; `what` is the subject of the sentence.
+    /// Where a number that is not finite came from in this pass; `what` is the subject of the
+    /// sentence.
     fn non_finite_report<T: Element>(&self, graph: &Graph<'_, T>, what: &str) -> String {
         let layers = self.stack.layers();
         non_finite_report(layers, graph.tape, graph.parameters(), graph.bindings(), what)

@@ -60,9 +60,10 @@ struct Around {
 }
 
 impl Forecaster {
-    /// Mean and variance of the forecasts of a batch in closed form: no sample is drawn, so there is no sampling error. What is
-    /// exact and what is approximate is in [the module on moments](vdn_model::moments): exact is a model of one layer whose head
-    /// has its direct path alone.
+    /// Mean and variance of the forecasts of a batch in closed form: no sample is drawn, so there
+    /// is no sampling error. What is exact and what is approximate is in [the module on
+    /// moments](vdn_model::moments): exact is a model of one layer whose head has its direct path
+    /// alone.
     ///
     /// Of a model of one layer with `N` channels a window costs `2 H head_hidden N` multiplications (`head_hidden N` for each of
     /// its `H` steps and their gates), as much as about `2 H` samples; every layer above the first costs one to four products of

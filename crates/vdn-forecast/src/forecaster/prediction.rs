@@ -132,8 +132,8 @@ impl Prediction {
 }
 
 impl Forecaster {
-    /// The predictive distribution of a batch, and what each layer of units gave. Recorded without gradients by the caller
-    /// ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)).
+    /// The predictive distribution of a batch, and what each layer of units gave. Recorded without
+    /// gradients by the caller ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)).
     ///
     /// # Errors
     /// A batch that does not fit the model; a prediction that is not finite (with operation, layer and unit).

@@ -1,5 +1,5 @@
-//! The parts that a forecaster is built of beside its units: the encoder of two windows, the gated head and its moments,
-//! per-window normalisation, the output noise.
+//! The parts that a forecaster is built of beside its units: the encoder of two windows, the gated
+//! head and its moments, per-window normalisation, the output noise.
 
 pub(crate) mod head;
 pub(crate) mod head_moments;

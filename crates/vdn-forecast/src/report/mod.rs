@@ -1,4 +1,5 @@
-//! The page of a run: what [`html`](vdn_train) draws, from the run's files and a fresh pass over its test windows.
+//! The page of a run: what [`html`](vdn_train) draws, from the run's files and a fresh pass over
+//! its test windows.
 
 mod bands;
 mod forecasts;

@@ -68,11 +68,12 @@ struct StoredScaler {
 }
 
 impl RunDirectory {
-    /// A new directory for a run, made if it is not there, and locked; it must be empty. Of several runs that ask for one
-    /// directory at once, one gets it.
+    /// A new directory for a run, made if it is not there, and locked; it must be empty. Of several
+    /// runs that ask for one directory at once, one gets it.
     ///
     /// # Errors
-    /// It cannot be made or read, it already holds a run, or something else, or another run is writing to it.
+    /// It cannot be made or read, it already holds a run, or something else, or another run is
+    /// writing to it.
     pub fn create(path: &Path) -> Result<Self, TrainError> {
         let missing = path.ancestors().filter(|p| !p.as_os_str().is_empty() && !p.exists()).last();
         let created = missing.map(Path::to_owned);
@@ -88,8 +89,8 @@ impl RunDirectory {
             };
             return Err(TrainError::format(path, reason));
         }
-        // Looked at before the lock is made, so that nothing is added to what is there, and after, because another run may
-        // have been faster.
+        // Looked at before the lock is made, so that nothing is added to what is there, and after,
+        // because another run may have been faster.
         expect_empty(path)?;
         let files = RunFiles::open(path)?;
         expect_empty(path)?;
@@ -106,7 +107,8 @@ impl RunDirectory {
     /// The directory of a run that is not finished, locked, to go on with it.
     ///
     /// # Errors
-    /// It holds no run, a finished one, or one of an older version; another process is writing to it.
+    /// It holds no run, a finished one, or one of an older version; another process is writing to
+    /// it.
     pub fn open_for_writing(path: &Path) -> Result<Self, TrainError> {
         let mut run = Self::open(path)?;
         run.expect_unfinished()?;
@@ -135,8 +137,9 @@ impl RunDirectory {
     /// Checks that the files are those of one moment of one run, by its manifest.
     ///
     /// # Errors
-    /// A file is missing, or not of the epoch that the manifest names; there is no manifest, because the run was interrupted
-    /// before its first checkpoint, or written by an older version; there are no weights yet.
+    /// A file is missing, or not of the epoch that the manifest names; there is no manifest,
+    /// because the run was interrupted before its first checkpoint, or written by an older version;
+    /// there are no weights yet.
     pub fn verify(&self) -> Result<(), TrainError> {
         if !self.file(MANIFEST_FILE).exists() {
             let reason = match self.file("summary.json").exists() {
@@ -204,8 +207,8 @@ impl RunDirectory {
         self.file(if twin { "twin-units.npy" } else { "units.npy" })
     }
 
-    /// Takes back what a run wrote that failed before it had anything to keep; with weights or a checkpoint everything
-    /// stays.
+    /// Takes back what a run wrote that failed before it had anything to keep; with weights or a
+    /// checkpoint everything stays.
     pub(crate) fn discard_without_weights(&self) {
         let checkpoint = std::fs::read_dir(self.file("checkpoints")).is_ok_and(|entries| {
             entries.flatten().any(|e| e.file_name().to_string_lossy().starts_with("step-"))

@@ -171,7 +171,8 @@ impl Experiment {
         })
     }
 
-    /// Scores a trained model on the test windows, and (with units) what permuting its latents costs.
+    /// Scores a trained model on the test windows, and (with units) what permuting its latents
+    /// costs.
     pub(crate) fn score(
         &self,
         model: &Forecaster,
@@ -258,8 +259,9 @@ pub fn evaluate_run(run: &RunDirectory) -> Result<Report, TrainError> {
     Ok(evaluate_stored(run)?.report)
 }
 
-/// [`evaluate_run`], by samples or by moments. By moments no sample is drawn: the table has the model's scores alone, without
-/// those of swapped latents, and nothing of its units; NLL is the marginal score, whichever the model is trained with.
+/// [`evaluate_run`], by samples or by moments. By moments no sample is drawn: the table has the
+/// model's scores alone, without those of swapped latents, and nothing of its units; NLL is the
+/// marginal score, whichever the model is trained with.
 ///
 /// # Errors
 /// Those of [`evaluate_run`]; a model that has no moments ([`Forecaster::predict_moments`]).
@@ -321,8 +323,8 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
     Ok(Evaluated { experiment, model, parameters, summary, units, controllers, report })
 }
 
-/// What training saw of the units of each layer from epoch to epoch, up to the weights that were kept; nothing where a run
-/// has no such files.
+/// What training saw of the units of each layer from epoch to epoch, up to the weights that were
+/// kept; nothing where a run has no such files.
 fn stored_seen(run: &RunDirectory, model: &Forecaster) -> Result<Vec<HealthTrend>, TrainError> {
     let history = run.history(false);
     let losses = if history.exists() { read_losses(&history)? } else { None };

@@ -349,7 +349,8 @@ fn ridge([length, horizon]: [f64; 2], [validation, test]: [f64; 2]) -> f64 {
 pub fn free_memory() -> Option<f64> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let available = available(&read("/proc/meminfo")?)?;
-    // Pages of files that nobody maps any more count as used, and are given up when they are needed.
+    // Pages of files that nobody maps any more count as used, and are given up when they are
+    // needed.
     let group = |[limit, used, statistics, reclaimable]: [&str; 4]| {
         let number = |path: &str| read(path)?.trim().parse::<f64>().ok();
         let cached = read(statistics).and_then(|text| field(&text, reclaimable)).unwrap_or(0.0);

@@ -1,4 +1,5 @@
-//! Runs: from a configuration to a directory with weights, scores and a verdict; on from where one stopped.
+//! Runs: from a configuration to a directory with weights, scores and a verdict; on from where one
+//! stopped.
 
 pub(crate) mod directory;
 pub(crate) mod experiment;

@@ -31,10 +31,11 @@ impl Stage {
     }
 }
 
-/// Trains a model (and its twin, if the configuration asks for it), scores it beside the baselines on the test windows,
-/// and writes the run directory `out`, if one is given.
+/// Trains a model (and its twin, if the configuration asks for it), scores it beside the baselines
+/// on the test windows, and writes the run directory `out`, if one is given.
 ///
-/// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not depend on them.
+/// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not
+/// depend on them.
 ///
 /// ```
 /// use vdn_forecast::{RunConfig, train_run};
@@ -48,9 +49,9 @@ impl Stage {
 /// ```
 ///
 /// # Errors
-/// A bad configuration, data that cannot be read or are too short, a loss that is not finite, a file that cannot be
-/// written. Nothing is written before the data are read and checked and the baselines fitted; a run that fails before it
-/// has weights to keep takes back what it wrote.
+/// A bad configuration, data that cannot be read or are too short, a loss that is not finite, a
+/// file that cannot be written. Nothing is written before the data are read and checked and the
+/// baselines fitted; a run that fails before it has weights to keep takes back what it wrote.
 pub fn train_run(
     config: &RunConfig,
     out: Option<&Path>,
@@ -59,7 +60,8 @@ pub fn train_run(
     interruptible_run(config, out, &Interrupt::new(), progress)
 }
 
-/// [`train_run`], which stops when it is asked to: it finishes the step, saves a checkpoint, and can be resumed.
+/// [`train_run`], which stops when it is asked to: it finishes the step, saves a checkpoint, and
+/// can be resumed.
 ///
 /// # Errors
 /// Those of [`train_run`]; [`TrainError::Interrupted`].
@@ -88,12 +90,12 @@ pub fn interruptible_run(
     result
 }
 
-/// Goes on with a run that was interrupted or killed, from its newest whole checkpoint: it ends in the very bytes of a run
-/// that was never interrupted, times excepted, on any number of threads.
+/// Goes on with a run that was interrupted or killed, from its newest whole checkpoint: it ends in
+/// the very bytes of a run that was never interrupted, times excepted, on any number of threads.
 ///
 /// # Errors
-/// The directory holds no run, or one that is finished; another process is writing to it; its files are damaged, or the data
-/// changed; those of [`interruptible_run`].
+/// The directory holds no run, or one that is finished; another process is writing to it; its files
+/// are damaged, or the data changed; those of [`interruptible_run`].
 pub fn resume_run(
     directory: &Path,
     interrupt: &Interrupt,
@@ -175,11 +177,12 @@ impl Job<'_> {
     }
 }
 
-/// The squared error, in multiples of the best baseline's, from which on training counts as diverged.
+/// The squared error, in multiples of the best baseline's, from which on training counts as
+/// diverged.
 const DIVERGED: f64 = 10.0;
 
-/// A note for each trained model that is far worse than the best baseline: a learning rate that is too large ends in finite
-/// numbers of any size.
+/// A note for each trained model that is far worse than the best baseline: a learning rate that is
+/// too large ends in finite numbers of any size.
 fn divergence(models: &[Row], baselines: &[Row]) -> Vec<String> {
     let Some(best) = baselines.iter().min_by(|a, b| a.mse.total_cmp(&b.mse)) else {
         return Vec::new();

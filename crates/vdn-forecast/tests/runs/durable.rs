@@ -6,7 +6,8 @@ use super::support::Failure;
 use std::collections::BTreeMap;
 use vdn_forecast::RunConfig;
 
-/// What a run that stopped ends in, whatever it does and wherever it stopped: to the last byte what one writes that did not.
+/// What a run that stopped ends in, whatever it does and wherever it stopped: to the last byte what
+/// one writes that did not.
 fn ends_in_the_same_bytes(
     config: &RunConfig,
     of: &str,

@@ -167,7 +167,8 @@ fn a_damaged_checkpoint_is_passed_over_and_none_that_is_whole_is_an_error() -> R
     Ok(())
 }
 
-/// A run has its name before it has checkpoints: one that dies right after the first of them goes on.
+/// A run has its name before it has checkpoints: one that dies right after the first of them goes
+/// on.
 #[test]
 fn a_run_that_died_early_goes_on() -> Result<(), Failure> {
     let (place, config) = (Place::new(), config("", "")?);

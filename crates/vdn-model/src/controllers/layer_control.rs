@@ -197,8 +197,8 @@ impl LayerControl {
         self.observe_adjusted(tape, layer, output, losses, |_| {});
     }
 
-    /// [`LayerControl::observe`]; `adjust` may change the observation before the running means and the controllers see it:
-    /// a trainer on several machines averages it over them.
+    /// [`LayerControl::observe`]; `adjust` may change the observation before the running means and
+    /// the controllers see it: a trainer on several machines averages it over them.
     ///
     /// # Panics
     /// The output is that of another layer.

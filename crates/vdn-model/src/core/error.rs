@@ -17,7 +17,8 @@ pub enum ModelError {
     },
     /// A batch that does not fit the model.
     Batch(String),
-    /// A number of a pass that is not finite: the operation, the layer and the unit it first appeared in.
+    /// A number of a pass that is not finite: the operation, the layer and the unit it first
+    /// appeared in.
     NonFinite(String),
     /// Controllers' state that does not fit them.
     Control(String),

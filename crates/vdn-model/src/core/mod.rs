@@ -1,6 +1,7 @@
 //! The ground: parameters and how they start, the graph of a pass, the addresses of noise, errors.
 //!
-//! Everything else in the crate records operations on a [`Graph`] and finds its tensors in [`Parameters`].
+//! Everything else in the crate records operations on a [`Graph`] and finds its tensors in
+//! [`Parameters`].
 
 pub(crate) mod error;
 pub(crate) mod fnv1a;

@@ -1,7 +1,8 @@
-//! What a network tells of its units when it is asked: posteriors of examples, effects of single units downstream.
+//! What a network tells of its units when it is asked: posteriors of examples, effects of single
+//! units downstream.
 
-/// The posteriors of a layer's units for the windows of a batch, on the scale of the prior's deviation, as all statistics
-/// are.
+/// The posteriors of a layer's units for the windows of a batch, on the scale of the prior's
+/// deviation, as all statistics are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Posteriors {
     /// Latent dimensions of the layer.

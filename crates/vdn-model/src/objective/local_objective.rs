@@ -98,7 +98,8 @@ pub struct LocalObjective {
 pub struct BetweenWindows {
     /// The autoregressive penalty, a scalar.
     pub ar: Option<Var>,
-    /// The persistence of each latent dimension ([`window_persistence`](crate::objective::window_persistence)), `[units * latent dims]`.
+    /// The persistence of each latent dimension
+    /// ([`window_persistence`](crate::objective::window_persistence)), `[units * latent dims]`.
     pub persistence: Option<Var>,
 }
 

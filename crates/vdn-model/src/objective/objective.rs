@@ -8,7 +8,8 @@ pub enum Objective {
     /// The predictive score plus `beta` times the KL of every unit.
     #[default]
     Vib,
-    /// The negative evidence lower bound: the mean over samples of the negative log-likelihood, plus the KL.
+    /// The negative evidence lower bound: the mean over samples of the negative log-likelihood,
+    /// plus the KL.
     Elbo,
     /// The importance-weighted bound (Burda, Grosse and Salakhutdinov 2016).
     Iwae,

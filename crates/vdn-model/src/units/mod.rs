@@ -1,4 +1,5 @@
-//! Units that are distributions: layers of them, stacks of layers, their statistics, and inference by moments.
+//! Units that are distributions: layers of them, stacks of layers, their statistics, and inference
+//! by moments.
 
 pub(crate) mod layer;
 pub mod moments;

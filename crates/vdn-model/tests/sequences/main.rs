@@ -1,4 +1,5 @@
-//! Units along time: passes over a sequence, posteriors against the exact likelihood of linear Gaussian models.
+//! Units along time: passes over a sequence, posteriors against the exact likelihood of linear
+//! Gaussian models.
 
 mod diagnostics;
 mod kalman;

@@ -1,12 +1,15 @@
-//! Products with a power of e that may leave the range of the number type while the product does not.
+//! Products with a power of e that may leave the range of the number type while the product does
+//! not.
 //!
 //! `x e^a` written as it stands is NaN for `x = 0` where `e^a` overflows (a posterior that equals a prior with a
-//! log-variance of -100 in `f32`), and infinite for a small `x`. Where the power is ordinary the functions here are the
-//! products as they stand, bit for bit; elsewhere the power is multiplied in four steps, each between `x` and the result.
+//! log-variance of -100 in `f32`), and infinite for a small `x`. Where the power is ordinary the
+//! functions here are the products as they stand, bit for bit; elsewhere the power is multiplied in
+//! four steps, each between `x` and the result.
 
 use crate::real::{Mask, Real};
 
-/// Powers and squares between these bounds are ordinary in `f32` as in `f64`: products with them do not lose digits.
+/// Powers and squares between these bounds are ordinary in `f32` as in `f64`: products with them do
+/// not lose digits.
 const LOW: f64 = 1e-36;
 const HIGH: f64 = 1e36;
 

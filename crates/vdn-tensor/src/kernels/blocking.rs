@@ -35,9 +35,9 @@ const TASK: usize = 1 << 18;
 
 /// How many rows the largest tile has, for numbers of `size` bytes; also the width of the panels of A.
 ///
-/// With columns of sixteen lanes, AVX2 has 16 registers of 8 `f32`: 6 rows take 12. AVX-512 has 32 registers of 16: 8
-/// rows of three groups take 24. SSE2 has 16 of 4: 2 rows take 8. Of `f64`, with half as many in a register, 8 rows of one
-/// group take 16 on AVX-512, 2 rows 8 on AVX2.
+/// With columns of sixteen lanes, AVX2 has 16 registers of 8 `f32`: 6 rows take 12. AVX-512 has 32
+/// registers of 16: 8 rows of three groups take 24. SSE2 has 16 of 4: 2 rows take 8. Of `f64`, with
+/// half as many in a register, 8 rows of one group take 16 on AVX-512, 2 rows 8 on AVX2.
 pub(super) const fn tile_rows(level: Level, size: usize) -> usize {
     match (level, size) {
         (Level::Avx512, _) => 8,
@@ -88,7 +88,8 @@ impl Blocking {
         let Problem { m, n, k, transposed_a, transposed_b, size } = problem;
         let depth = inner_block(k, size);
         let tile = tile_rows(level, size);
-        // The loop that reads rows of A where they lie has an address for each, and its registers do not suffice.
+        // The loop that reads rows of A where they lie has an address for each, and its registers
+        // do not suffice.
         let plain_a = level == Level::Avx512 && m >= tile && n > FEW_COLUMNS;
         let pack_a = match transposed_a {
             true => n > FEW_COLUMNS || m * k * size > SMALL_A,

@@ -127,7 +127,8 @@ fn for_each_run<T: Element>(
     });
 }
 
-/// Asserts that a part of `size` from `start` on lies in the middle axis of `[outer, n, inner]`, and both lengths.
+/// Asserts that a part of `size` from `start` on lies in the middle axis of `[outer, n, inner]`,
+/// and both lengths.
 fn check<T>(
     operation: &'static str,
     (part, whole): (&[T], &[T]),

@@ -111,8 +111,9 @@ fn statistics<S: Simd, T: Element>(
 /// The least sum of variance and `eps` whose digits `f32` keeps.
 const SMALLEST: f64 = 1e-30;
 
-/// Mean and inverse deviation of a row whose squares leave the range of numbers, relative to its largest number, in
-/// double precision. Of equal numbers without `eps` the inverse deviation is 0: nothing of them is left but the bias.
+/// Mean and inverse deviation of a row whose squares leave the range of numbers, relative to its
+/// largest number, in double precision. Of equal numbers without `eps` the inverse deviation is 0:
+/// nothing of them is left but the bias.
 #[cold]
 #[inline(never)]
 fn far_statistics<T: Element>(x: &[T], eps: f64) -> (T, T) {

@@ -94,8 +94,9 @@ pub(super) struct ColumnsOfB<T> {
     pub(super) group_stride: usize,
 }
 
-/// How many inner indices one turn of the loop takes: one where a tile fills the registers. There the compiler would load
-/// for the next index before it is done with this one, and move parts of the tile to the stack and back.
+/// How many inner indices one turn of the loop takes: one where a tile fills the registers. There
+/// the compiler would load for the next index before it is done with this one, and move parts of
+/// the tile to the stack and back.
 const fn unroll(rows: usize) -> usize {
     if rows >= 8 { 1 } else { 4 }
 }

@@ -315,7 +315,8 @@ pub(super) fn along_axis<const IN: usize>(
     }
 }
 
-/// Asserts that the slices have the lengths of `[outer, n, inner]` and `[outer, inner]`; the extent of the first.
+/// Asserts that the slices have the lengths of `[outer, n, inner]` and `[outer, inner]`; the extent
+/// of the first.
 pub(super) fn check<T>(
     operation: &'static str,
     x: &[T],

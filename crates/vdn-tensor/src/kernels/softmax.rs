@@ -146,8 +146,8 @@ pub(crate) fn logsumexp_backward_body<T: Element>(
     if y.iter().all(|y| !is_far(*y)) {
         return map_broadcast(&LogSumExpSlope, &plan, [x, y, d_out], [dx]);
     }
-    // The rounding of a large `y` is an error of the exponent. So there `y` is taken as the maximum and, apart, the
-    // logsumexp of the differences from it.
+    // The rounding of a large `y` is an error of the exponent. So there `y` is taken as the maximum
+    // and, apart, the logsumexp of the differences from it.
     with_scratch(2 * y.len(), |parts: &mut [T]| {
         let (shift, rest) = parts.split_at_mut(y.len());
         max_axis(x, around, shift);

@@ -107,7 +107,8 @@ pub trait Lanes: Real {
     fn reduce_max(self) -> Self::Scalar;
 }
 
-/// Sixteen `f64` that a matrix product adds and multiplies, each rounded apart, so that all levels give the same bits.
+/// Sixteen `f64` that a matrix product adds and multiplies, each rounded apart, so that all levels
+/// give the same bits.
 pub trait F64Vectors: Copy + Add<Output = Self> + Mul<Output = Self> {
     /// Writes the numbers to memory.
     fn store(self, to: &mut [f64; LANES]);

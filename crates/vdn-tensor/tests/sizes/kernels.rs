@@ -1,4 +1,5 @@
-//! The table of all public kernels. Sizes are `[a, b, c]`: samples, rows and columns, or `[outer, n, inner]`, or m, n, k.
+//! The table of all public kernels. Sizes are `[a, b, c]`: samples, rows and columns, or `[outer,
+//! n, inner]`, or m, n, k.
 
 use crate::Case;
 use crate::lender::Lender;
@@ -292,7 +293,8 @@ table! {
     }
 }
 
-/// Rows for a kernel that is not told how many there are: one where their product would wrap around.
+/// Rows for a kernel that is not told how many there are: one where their product would wrap
+/// around.
 fn rows_of(rows: usize, n: usize) -> usize {
     if n > 99 { 1 } else { rows.min(99) }
 }

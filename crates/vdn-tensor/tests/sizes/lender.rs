@@ -1,4 +1,5 @@
-//! Arrays for a call: of the lengths asked for, but one if a fault is wanted, between margins that nobody may touch.
+//! Arrays for a call: of the lengths asked for, but one if a fault is wanted, between margins that
+//! nobody may touch.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -19,7 +20,8 @@ pub(crate) const TOO_LARGE: &str = "the lender has no array as large as that";
 const MOST: usize = 1 << 17;
 const CANARY: f64 = -1.25e-7;
 
-/// Numbers before and behind each array; none for the address sanitizer, which then sees the first step too far.
+/// Numbers before and behind each array; none for the address sanitizer, which then sees the first
+/// step too far.
 fn margin() -> usize {
     if std::env::var_os("VDN_TEST_NO_MARGINS").is_some() { 0 } else { 64 }
 }
@@ -40,8 +42,8 @@ impl Lender {
         Self { fault, margin: margin(), lent, faulty, exact, damaged: Rc::new(damaged) }
     }
 
-    /// An array `[dims]`, whose length is the product modulo the size of a word: what a kernel that does not check
-    /// its products believes in. Half the numbers are 0.5, the others 0.25.
+    /// An array `[dims]`, whose length is the product modulo the size of a word: what a kernel that
+    /// does not check its products believes in. Half the numbers are 0.5, the others 0.25.
     pub(crate) fn array<T: Element>(&self, dims: &[usize]) -> Lent<T> {
         let mut len = dims.iter().fold(1_usize, |n, &d| n.wrapping_mul(d));
         let fits = dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d.max(1))).is_some();

@@ -1,6 +1,7 @@
-//! Every public kernel on hostile sizes: a right call runs and writes nothing beyond its outputs; a call whose lengths do
-//! not fit, or whose products wrap around, panics with the name of the operation. Run in release builds too, where
-//! arithmetic does not panic by itself, and under the address sanitizer (`.ci/run`).
+//! Every public kernel on hostile sizes: a right call runs and writes nothing beyond its outputs; a
+//! call whose lengths do not fit, or whose products wrap around, panics with the name of the
+//! operation. Run in release builds too, where arithmetic does not panic by itself, and under the
+//! address sanitizer (`.ci/run`).
 
 mod kernels;
 mod lender;
@@ -44,7 +45,8 @@ fn run(case: &Case, lender: &Lender, sizes: [usize; 3]) -> Result<(), String> {
     })
 }
 
-/// Small sizes, zeros among them: right calls run, and each array one too short or too long is refused.
+/// Small sizes, zeros among them: right calls run, and each array one too short or too long is
+/// refused.
 fn small(case: &Case, failures: &mut Vec<String>) {
     for i in 0..SMALL.len().pow(3) {
         let sizes = [i, i / SMALL.len(), i / SMALL.len().pow(2)].map(|i| SMALL[i % SMALL.len()]);

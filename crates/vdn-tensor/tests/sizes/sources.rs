@@ -86,7 +86,8 @@ fn checks_first(entry: &str, names: &[String]) -> bool {
     let checks = ["Extent::new", "check(", "check_flat_noise(", "extents(", "check::<", "common("];
     checks.iter().any(|check| before.contains(check))
         || names.iter().any(calls)
-        // The element-wise loops check for those that only name a formula; so do the rows of the moving average.
+        // The element-wise loops check for those that only name a formula; so do the rows of the
+        // moving average.
         || ["update(", "map(", "rows("].iter().any(|head| before.trim_start().starts_with(head))
 }
 

@@ -71,9 +71,9 @@ pub struct TrainConfig {
     /// The base learning rate, above 0; 3e-4, with the reference's values 1e-3. Decision 5 says why
     /// not the specification's 1e-3.
     pub learning_rate: f64,
-    /// The decay of the exponential moving average of the weights ([`WeightAverage`](crate::WeightAverage)), in `[0, 1)`,
-    /// of units and twin alike: validation, diagnostics and what is kept are of it. 0, the default:
-    /// of the weights themselves.
+    /// The decay of the exponential moving average of the weights
+    /// ([`WeightAverage`](crate::WeightAverage)), in `[0, 1)`, of units and twin alike: validation,
+    /// diagnostics and what is kept are of it. 0, the default: of the weights themselves.
     pub ema_decay: f64,
     /// The seed of everything random (initial weights, order of windows, noise), below 2^63; 0.
     pub seed: u64,
@@ -90,14 +90,17 @@ pub struct TrainConfig {
     pub averaging: Averaging,
     /// Whether the deterministic twin is trained too, on the same windows; false.
     pub twin: bool,
-    /// Passes that a step is made of: each sees `batch / accumulate` examples, and their gradients are averaged before the
-    /// optimiser moves. Default 1. Controllers see no such parts: together they are refused.
+    /// Passes that a step is made of: each sees `batch / accumulate` examples, and their gradients
+    /// are averaged before the optimiser moves. Default 1. Controllers see no such parts: together
+    /// they are refused.
     pub accumulate: usize,
-    /// A checkpoint whenever the number of steps is a multiple of this; 0, the default: not by steps.
+    /// A checkpoint whenever the number of steps is a multiple of this; 0, the default: not by
+    /// steps.
     pub checkpoint_every_steps: u64,
     /// A checkpoint at the end of every so many epochs; 0: not by epochs. Default 1.
     pub checkpoint_every_epochs: usize,
-    /// A checkpoint at the end of the first step so many minutes after the last one; 0, the default: not by time.
+    /// A checkpoint at the end of the first step so many minutes after the last one; 0, the
+    /// default: not by time.
     pub checkpoint_every_minutes: f64,
     /// The number of checkpoints that are kept, from 1 to 1000. Default 2.
     pub keep: usize,

@@ -1,4 +1,5 @@
-//! What can go wrong in training: the one error type of this crate. Every message is one line that says where.
+//! What can go wrong in training: the one error type of this crate. Every message is one line that
+//! says where.
 
 pub(crate) mod data;
 pub(crate) mod store;
@@ -27,7 +28,8 @@ pub enum TrainError {
     Autograd(vdn_autograd::Error),
     /// The model refused.
     Model(vdn_model::ModelError),
-    /// A loss, a gradient or a validation score was not finite; training stopped, the best checkpoint so far is intact.
+    /// A loss, a gradient or a validation score was not finite; training stopped, the best
+    /// checkpoint so far is intact.
     NonFinite {
         /// How many training steps had been made.
         step: u64,
@@ -41,7 +43,8 @@ pub enum TrainError {
         /// The first such element.
         element: usize,
     },
-    /// Every gradient is finite, but the sum of their squares is not; nothing was changed by the step.
+    /// Every gradient is finite, but the sum of their squares is not; nothing was changed by the
+    /// step.
     GradientOverflow {
         /// The name of the parameter whose gradient has the largest element.
         parameter: String,

@@ -170,7 +170,8 @@ impl LayerPass {
         self.statistics.take_in(rows, tape, &output.units);
         let value = |var| tape.value(var).data();
         match (output.units.mean_kl, output.units.kl) {
-            // Units that are not Gaussian: the KL of a row does not follow from its mean and deviation.
+            // Units that are not Gaussian: the KL of a row does not follow from its mean and
+            // deviation.
             (Some(_), Some(kl)) => {
                 self.rows.scan_kl(value(kl), value(output.logvar), self.limits);
             }

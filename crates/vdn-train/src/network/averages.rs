@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Windows per forward pass where batches do not count in averages: bounds memory; the results do not depend on it but
-/// for the noise's addresses.
+/// Windows per forward pass where batches do not count in averages: bounds memory; the results do
+/// not depend on it but for the noise's addresses.
 pub const EVALUATION_BATCH: usize = 128;
 /// What weighs the same in an average over windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,8 @@ impl Default for BatchAverages {
 }
 
 impl BatchAverages {
-    /// The weight of a window whose batch has `len` of all `windows`; over all windows the weights are 1 on average.
+    /// The weight of a window whose batch has `len` of all `windows`; over all windows the weights
+    /// are 1 on average.
     #[must_use]
     pub fn weight(&self, windows: usize, len: usize) -> f64 {
         match self.weigh {

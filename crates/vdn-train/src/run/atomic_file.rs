@@ -4,7 +4,8 @@ use crate::error::TrainError;
 use crate::run::store::{self, DiskFiles};
 use std::path::Path;
 
-/// Writes `contents` to `path`. A crash at any moment leaves the old file or the new one, never a part.
+/// Writes `contents` to `path`. A crash at any moment leaves the old file or the new one, never a
+/// part.
 ///
 /// # Errors
 /// The file cannot be written, synced or renamed; the error names it.

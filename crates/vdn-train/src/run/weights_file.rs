@@ -53,9 +53,10 @@ pub(crate) fn weights_bytes<T: Element>(
 /// Reads weights into `parameters`, which have to have the same names and shapes.
 ///
 /// # Errors
-/// The file cannot be read, is not a safetensors file, or does not fit the model: the first parameter that is missing,
-/// superfluous, of another shape or precision, or not finite, is named; a file that is too large for these parameters
-/// is refused before it is read. `parameters` are unchanged then.
+/// The file cannot be read, is not a safetensors file, or does not fit the model: the first
+/// parameter that is missing, superfluous, of another shape or precision, or not finite, is named;
+/// a file that is too large for these parameters is refused before it is read. `parameters` are
+/// unchanged then.
 pub fn load_weights<T: Element>(
     parameters: &mut Parameters<T>,
     path: &Path,
@@ -117,7 +118,8 @@ pub(crate) fn control_bytes(state: &ControlState, path: &Path) -> Result<Vec<u8>
 /// Reads a state that [`save_control`] wrote.
 ///
 /// # Errors
-/// The file cannot be read, is larger than 64 MiB, or holds something else or a number that is not finite.
+/// The file cannot be read, is larger than 64 MiB, or holds something else or a number that is not
+/// finite.
 pub fn load_control(path: &Path) -> Result<ControlState, TrainError> {
     let file = read_bounded(path, MOST_CONTROL_BYTES)?;
     let tensors = SafeTensors::deserialize(&file).map_err(|e| TrainError::format(path, e))?;

@@ -1,4 +1,5 @@
-//! What a session writes: one line an epoch to its logs, and checkpoints from which it goes on bit for bit.
+//! What a session writes: one line an epoch to its logs, and checkpoints from which it goes on bit
+//! for bit.
 //!
 //! A checkpoint holds everything that the next step depends on: parameters, the optimiser, the
 //! average, controllers, monitors, the place in the data, the best epoch so far, and the durable

@@ -1,5 +1,5 @@
-//! What a training step has to do with the controllers of the layers: what the loss is asked to hold, the terms of it that
-//! controllers see, and the log of both over the epochs.
+//! What a training step has to do with the controllers of the layers: what the loss is asked to
+//! hold, the terms of it that controllers see, and the log of both over the epochs.
 
 use crate::error::TrainError;
 use crate::network::{Locals, Network, Terms};

@@ -1,5 +1,5 @@
-//! The trainer: what it knows of a network, its epochs and steps, how the best epoch is chosen, and how
-//! a training goes on after an interruption.
+//! The trainer: what it knows of a network, its epochs and steps, how the best epoch is chosen, and
+//! how a training goes on after an interruption.
 
 mod checkpoint;
 pub(crate) mod control_log;

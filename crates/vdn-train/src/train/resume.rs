@@ -31,8 +31,8 @@ where
     /// wrong with the checkpoints that were passed over, the newest first.
     ///
     /// # Errors
-    /// No files to resume from; checkpoints of which none is whole; a checkpoint of another network,
-    /// of other settings or of another version.
+    /// No files to resume from; checkpoints of which none is whole; a checkpoint of another
+    /// network, of other settings or of another version.
     pub fn resume(&mut self) -> Result<Vec<StoreError>, TrainError> {
         let Some(files) = &self.trainer.files else {
             return Err(TrainError::config("there are no files to resume from"));

@@ -206,8 +206,8 @@ impl SelectionRule {
     }
 }
 
-/// What the selection score looks at; without energy bands, the fit and the KL alone. Shares and penalty are means over the
-/// units of all layers with bands.
+/// What the selection score looks at; without energy bands, the fit and the KL alone. Shares and
+/// penalty are means over the units of all layers with bands.
 pub(crate) fn candidate(
     epoch: usize,
     validation: &Validation,

@@ -1,5 +1,5 @@
-//! One training step: the loss of a batch, its gradient, the optimiser, what controllers do around it, and the weights'
-//! average.
+//! One training step: the loss of a batch, its gradient, the optimiser, what controllers do around
+//! it, and the weights' average.
 
 use crate::data::{Examples, Request};
 use crate::error::TrainError;

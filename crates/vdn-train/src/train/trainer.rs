@@ -135,7 +135,8 @@ pub struct Trained {
     pub seconds_per_epoch: f64,
 }
 
-/// The defaults of every part, but for the choice of the best epoch: by the network's own score, which every network has.
+/// The defaults of every part, but for the choice of the best epoch: by the network's own score,
+/// which every network has.
 impl Default for Trainer {
     fn default() -> Self {
         Self {

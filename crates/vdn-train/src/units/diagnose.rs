@@ -55,8 +55,8 @@ pub fn unit_costs(diagnostics: &Diagnostics) -> Vec<f64> {
     diagnostics.kl.iter().map(|kl| kl * diagnostics.latent_dims as f64).collect()
 }
 
-/// The rate that each unit's past leaves, nats per latent dimension, where an autoregressive term or a persistence target acts on
-/// the layer: only there can the past capture a unit.
+/// The rate that each unit's past leaves, nats per latent dimension, where an autoregressive term
+/// or a persistence target acts on the layer: only there can the past capture a unit.
 pub(crate) fn rate_given_past(
     control: Option<&LayerControl>,
     latent_dims: usize,

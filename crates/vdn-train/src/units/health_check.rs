@@ -17,8 +17,9 @@ use vdn_tensor::Element;
 
 /// What units are judged by.
 ///
-/// A network that offers [`Interventions`] is judged by [`HealthCheck::report`], with interventions on
-/// single units; any other by [`HealthCheck::report_by_measures`], by its internal measures alone: the mode
+/// A network that offers [`Interventions`] is judged by [`HealthCheck::report`], with interventions
+/// on single units; any other by [`HealthCheck::report_by_measures`], by its internal measures
+/// alone: the mode
 /// `unused` is not looked for.
 #[derive(Clone, Copy, Debug)]
 pub struct HealthCheck<'a> {

@@ -1,8 +1,9 @@
 //! What each layer of a model carries, pays and is worth: one row per layer.
 //!
-//! The value of a layer is `E ln p(y|z) - E ln p(y | z with the layer's latents drawn from its prior)`, in nats per window, with
-//! the same addressed noise in everything else; its net value is that minus its KL. Differences are taken window by window,
-//! and their standard errors allow for windows that overlap.
+//! The value of a layer is `E ln p(y|z) - E ln p(y | z with the layer's latents drawn from its
+//! prior)`, in nats per window, with the same addressed noise in everything else; its net value is
+//! that minus its KL. Differences are taken window by window, and their standard errors allow for
+//! windows that overlap.
 
 use crate::data::{Examples, Request};
 use crate::error::TrainError;
@@ -14,10 +15,12 @@ use std::fmt;
 use vdn_model::{Intervention, StackLayer, UnitStatistics};
 use vdn_tensor::Element;
 
-/// The share of the prior's variance that the means of an active unit vary by (Burda, Grosse and Salakhutdinov 2016).
+/// The share of the prior's variance that the means of an active unit vary by (Burda, Grosse and
+/// Salakhutdinov 2016).
 const ACTIVE: f64 = 0.01;
 
-/// One layer on some windows. Means of `rate`, `mismatch`, `energy` and `signal_to_noise` are over latent dimensions.
+/// One layer on some windows. Means of `rate`, `mismatch`, `energy` and `signal_to_noise` are over
+/// latent dimensions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerRow {
     /// The number of the layer, from 0: the one that sees the input.
@@ -62,7 +65,8 @@ pub struct LayerTable {
 }
 
 impl LayerTable {
-    /// The number of layers from the first up whose net value is above 0; all of them if none is at or below.
+    /// The number of layers from the first up whose net value is above 0; all of them if none is at
+    /// or below.
     #[must_use]
     pub fn worth_up_to(&self) -> usize {
         self.rows.iter().take_while(|row| row.net.mean > 0.0).count()
@@ -98,7 +102,8 @@ where
         let without = without.collect::<Result<Vec<_>, _>>()?;
         let blind = likelihood(Intervention::Prior)?;
         let (statistics, kl) = own.kl_of_layers(examples)?;
-        // Columns: KL and value of each layer, its net value; then those of all together; then the log-likelihood.
+        // Columns: KL and value of each layer, its net value; then those of all together; then the
+        // log-likelihood.
         let columns = 3 * (layers.len() + 1) + 1;
         let sums = estimates(self.data, examples, columns, |row, to| {
             let mut total = 0.0;
@@ -134,7 +139,8 @@ where
         Ok(LayerTable { rows, kl, value, net, log_likelihood, windows })
     }
 
-    /// The statistics of every layer, and the KL of every layer for every example, averaged over samples.
+    /// The statistics of every layer, and the KL of every layer for every example, averaged over
+    /// samples.
     fn kl_of_layers(
         &self,
         examples: &[D::Index],

@@ -9,7 +9,8 @@ use serde::Serialize;
 use vdn_model::Intervention;
 use vdn_tensor::Element;
 
-/// What the information of all units together, or of those of one layer, is worth downstream, against what it costs.
+/// What the information of all units together, or of those of one layer, is worth downstream,
+/// against what it costs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct LayerUse {
     /// Windows behind it.
@@ -22,8 +23,8 @@ pub struct LayerUse {
     pub value: f64,
     /// Its block standard error; `None` with too few windows.
     pub value_error: Option<f64>,
-    /// What the units bring by the model's own predictive score, which mixes over samples before the logarithm, nats per
-    /// window: `H (score(z ~ p) - score(z ~ q))`.
+    /// What the units bring by the model's own predictive score, which mixes over samples before
+    /// the logarithm, nats per window: `H (score(z ~ p) - score(z ~ q))`.
     pub score_value: f64,
     /// Its block standard error; `None` with too few windows.
     pub score_value_error: Option<f64>,
@@ -44,8 +45,9 @@ impl LayerUse {
         self.value > 2.0 * self.value_error.unwrap_or(f64::INFINITY)
     }
 
-    /// The same by the model's own predictive score. The mean over samples of a log-likelihood also pays for the spread
-    /// of the samples, which a mixture is free to use: a layer may pass here and not there.
+    /// The same by the model's own predictive score. The mean over samples of a log-likelihood also
+    /// pays for the spread of the samples, which a mixture is free to use: a layer may pass here
+    /// and not there.
     #[must_use]
     pub fn is_used_by_score(&self) -> bool {
         self.score_value > 2.0 * self.score_value_error.unwrap_or(f64::INFINITY)

@@ -1,5 +1,5 @@
-//! What becomes of the units of a network: measures and diagnostics, probes and interventions, their
-//! worth downstream, the verdict, and the files and lines that tell of it.
+//! What becomes of the units of a network: measures and diagnostics, probes and interventions,
+//! their worth downstream, the verdict, and the files and lines that tell of it.
 
 pub(crate) mod diagnose;
 mod examine;

@@ -7,9 +7,10 @@
 //! | use of every unit of the last layer, 4 samples | 2 N windows samples activations of the head's hidden layer and its output maps |
 //! | use of units below the last layer | for each two passes of the layers above and the head; a share of the units by default |
 //!
-//! The probe set is evenly spaced over the validation windows and the same in every epoch, as is all noise. Standard
-//! errors are those of blocks of windows whose targets overlap. The information of a unit above the first layer is about the
-//! samples that it sees, of which the window is a part; by quadrature it is there for normal and log-normal units alone.
+//! The probe set is evenly spaced over the validation windows and the same in every epoch, as is
+//! all noise. Standard errors are those of blocks of windows whose targets overlap. The information
+//! of a unit above the first layer is about the samples that it sees, of which the window is a
+//! part; by quadrature it is there for normal and log-normal units alone.
 
 use crate::config::DiagnosticsConfig;
 use crate::data::{Examples, Request};
@@ -46,13 +47,15 @@ pub struct LayerProbe {
     pub windows: usize,
     /// Its units together, with the other layers as they are.
     pub worth: LayerUse,
-    /// The information of each latent dimension about what it sees: the window, above the first layer the samples below;
+    /// The information of each latent dimension about what it sees: the window, above the first
+    /// layer the samples below;
     /// `None` for units that are not normal or log-normal.
     pub information: Option<MutualInformation>,
-    /// The autocorrelation `rho` of each latent dimension between windows that share no row; `None` where the series are
-    /// too short for that.
+    /// The autocorrelation `rho` of each latent dimension between windows that share no row; `None`
+    /// where the series are too short for that.
     pub rho: Option<Vec<f64>>,
-    /// The same between successive windows, `stride` rows apart, which share most of their rows: what a persistence target holds.
+    /// The same between successive windows, `stride` rows apart, which share most of their rows:
+    /// what a persistence target holds.
     pub rho_stride: Option<Vec<f64>>,
     /// The rate of each latent dimension that is left when its mean `stride` rows earlier is known.
     pub rate_given_past: Option<Vec<f64>>,
@@ -95,7 +98,8 @@ where
         let mut all = Posteriors::default();
         let request = Request { lag, ..Request::INPUTS };
         self.for_each_batch(examples, EVALUATION_BATCH, request, |place, batch, _| {
-            // Layers below draw anew for every lag: noise that two passes share would pass for persistence.
+            // Layers below draw anew for every lag: noise that two passes share would pass for
+            // persistence.
             let fold = (lag as u64 + 1) << 32 | place.batch as u64;
             let key = self.noise.key(0, PROBE_STEP).fold_in(fold);
             let found = self.network.posteriors(self.parameters, batch, key, layer)?;

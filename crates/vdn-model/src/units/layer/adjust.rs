@@ -17,7 +17,8 @@ const LARGEST_RESCALE: f64 = 50.0;
 pub struct SigmaLever {
     /// Clamp it to `[ln floor, ln ceiling]`.
     pub range: Option<[f64; 2]>,
-    /// Added to each unit's `log sigma`, `[units]` (per-unit parameters only), before a second clamp.
+    /// Added to each unit's `log sigma`, `[units]` (per-unit parameters only), before a second
+    /// clamp.
     pub kick: Vec<f64>,
 }
 

@@ -2,7 +2,8 @@
 
 use crate::units::stack::Replaced;
 
-/// What is done to the latent before the head sees it: to measure what its information is worth downstream.
+/// What is done to the latent before the head sees it: to measure what its information is worth
+/// downstream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Intervention {
     /// Nothing.
@@ -12,11 +13,11 @@ pub enum Intervention {
     Permute,
     /// The latents of all layers are drawn from their priors.
     Prior,
-    /// The latents of one layer, counted from 0, are drawn from their prior; nothing else changes, and the layers above see
-    /// the draws.
+    /// The latents of one layer, counted from 0, are drawn from their prior; nothing else changes,
+    /// and the layers above see the draws.
     LayerPrior(usize),
-    /// The windows of a batch swap the latents of one layer, counted from 0; nothing else changes, and the layers above see
-    /// what is swapped in.
+    /// The windows of a batch swap the latents of one layer, counted from 0; nothing else changes,
+    /// and the layers above see what is swapped in.
     LayerPermute(usize),
 }
 

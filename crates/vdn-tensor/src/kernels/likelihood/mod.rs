@@ -191,7 +191,8 @@ impl<T: Element> Mixture<'_, T> {
         }
     }
 
-    /// Checks the lengths of all arrays: the extents of the means, of the values and of the weights.
+    /// Checks the lengths of all arrays: the extents of the means, of the values and of the
+    /// weights.
     fn check(&self, saved: &[T]) -> [Extent<3>; 3] {
         let [samples, batch, horizon] = self.dims;
         let [all, rows, weights, saved_extent] = [

@@ -41,7 +41,8 @@ pub(super) const KINDS: usize = 4;
 /// No rows give statistics of NaN (a mean over nothing).
 ///
 /// # Panics
-/// A slice does not have the length its shape asks for; there are no samples, or more positions than noise has.
+/// A slice does not have the length its shape asks for; there are no samples, or more positions
+/// than noise has.
 ///
 /// ```
 /// use vdn_tensor::kernels::unit::{LogVar, UnitNoise, UnitOutputs, Units, unit_forward};

@@ -99,7 +99,8 @@ pub struct Units<'a, T> {
 }
 
 impl<T: Element> Units<'_, T> {
-    /// Checks the lengths of all arrays; those of the outputs and gradients follow from the extents.
+    /// Checks the lengths of all arrays; those of the outputs and gradients follow from the
+    /// extents.
     fn check(&self) -> Extents {
         let Self { rows, columns, samples, .. } = *self;
         let extents = Extents::new("sample_kl", [samples, rows, columns]);
@@ -148,7 +149,8 @@ impl<T: Element> Units<'_, T> {
     }
 }
 
-/// The extents of a layer of units: of its samples, of one number for each posterior, and of one for each column.
+/// The extents of a layer of units: of its samples, of one number for each posterior, and of one
+/// for each column.
 struct Extents {
     samples: Extent<3>,
     layer: Extent<2>,

@@ -1,8 +1,9 @@
 //! One self-contained HTML page about a run: inline SVG, no script, no network.
 //!
-//! [`Page`] lays figures and tables out; the charts know nothing of runs. Every chart is an SVG of a fixed small size, as
-//! wide as a telephone, and the page puts as many side by side as fit: text keeps its size on every screen. Colours are
-//! CSS variables, so that the page follows the reader's light or dark scheme.
+//! [`Page`] lays figures and tables out; the charts know nothing of runs. Every chart is an SVG of
+//! a fixed small size, as wide as a telephone, and the page puts as many side by side as fit: text
+//! keeps its size on every screen. Colours are CSS variables, so that the page follows the reader's
+//! light or dark scheme.
 
 mod axes;
 mod bars;

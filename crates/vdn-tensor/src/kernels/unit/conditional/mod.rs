@@ -52,7 +52,8 @@ impl<T: Element> ConditionalUnits<'_, T> {
         self.rows * self.columns
     }
 
-    /// Checks the lengths of all arrays; those of the outputs and gradients follow from the extents.
+    /// Checks the lengths of all arrays; those of the outputs and gradients follow from the
+    /// extents.
     fn check(&self) -> Extents {
         let Self { rows, columns, samples, .. } = *self;
         let extents = Extents::new("structured_step", [samples, rows, columns]);
