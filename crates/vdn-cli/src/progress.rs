@@ -4,7 +4,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vdn_forecast::Stage;
 use vdn_train::Progress;
 
-/// A bar over the training steps, with the last epoch's validation beside it.
+/// A bar over the parts of the baselines, then over the training steps, with the last epoch's validation beside it.
 pub(crate) struct Bar {
     bar: ProgressBar,
     checkpoints: u64,
@@ -18,7 +18,7 @@ impl Bar {
         let target =
             if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(None, target);
-        let style = "{prefix:>8} [{bar:30}] {pos}/{len} steps, {eta} left  {msg}";
+        let style = "{prefix:>9} [{bar:30}] {pos}/{len} steps, {eta} left  {msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
@@ -28,6 +28,11 @@ impl Bar {
     pub(crate) fn update(&mut self, stage: Stage, progress: Progress<'_>) {
         self.bar.set_prefix(stage.name());
         match progress {
+            Progress::Preparation { done, total } => {
+                self.bar.set_prefix("baselines");
+                self.bar.set_length(total);
+                self.bar.set_position(done);
+            }
             Progress::Step { done, total } => {
                 self.bar.set_length(total);
                 self.bar.set_position(done);

@@ -113,13 +113,23 @@ thread_local! {
 /// ```
 pub fn with_scratch<T: Element, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
     let lines = len.checked_mul(size_of::<T>()).expect("scratch length overflows").div_ceil(LINE);
-    let mut memory = SCRATCH.with_borrow_mut(|pool| take_fitting(pool, lines));
-    if memory.len() < lines {
-        memory = vec![Line([0; LINE]); lines];
-    }
+    let mut memory = lend(lines);
     let result = f(&mut bytemuck::cast_slice_mut(&mut memory)[..len]);
-    SCRATCH.with_borrow_mut(|pool| pool.push(memory));
+    take_back(memory);
     result
+}
+
+// Not generic: the access to the thread's memory is compiled once, not for each caller of `with_scratch`.
+
+/// At least so many lines of the thread's memory.
+fn lend(lines: usize) -> Vec<Line> {
+    let memory = SCRATCH.with_borrow_mut(|pool| take_fitting(pool, lines));
+    if memory.len() < lines { vec![Line([0; LINE]); lines] } else { memory }
+}
+
+/// What [`lend`] gave.
+fn take_back(memory: Vec<Line>) {
+    SCRATCH.with_borrow_mut(|pool| pool.push(memory));
 }
 
 /// The smallest pooled run with enough lines, or else the largest one (it is replaced, so the pool stays small).

@@ -243,3 +243,44 @@ fn parts_from_outside_train_and_survive_an_interruption() {
         assert_eq!(a.tensor().data(), b.tensor().data(), "{}", a.name());
     }
 }
+
+#[test]
+fn a_run_is_resumed_by_its_own_optimiser_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(folder.path(), 41).is_err());
+    let data = Line([(0..32).collect(), (32..40).collect(), vec![]]);
+    let (network, mut parameters) = Small::new();
+    let mut trainer = Trainer::default();
+    (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (30, 8, 1e-2);
+    trainer.train.selection = Selection::Crps;
+    for reference in [false, true] {
+        trainer.reference = reference;
+        trainer.files = Some(RunFiles::open(folder.path()).unwrap());
+        let session = trainer.session(&network, &mut parameters, &data).unwrap();
+        let error = match reference {
+            // The optimiser of the configuration, which is not the one that was used.
+            false => session.with_task(ByAbsoluteError::default()).resume().unwrap_err(),
+            // The right one, in a run whose controllers follow other formulas.
+            true => session.with_optimizer(Signs { steps: 0 }).resume().unwrap_err(),
+        };
+        assert!(error.to_string().contains("other settings"), "reference {reference}: {error}");
+        trainer.files = None;
+    }
+}
+
+#[test]
+fn a_parameter_without_a_gradient_stays_as_it_is_in_parts_of_a_batch_too() {
+    let data = Line([(0..32).collect(), (32..40).collect(), vec![]]);
+    for accumulate in [1, 2] {
+        let (network, mut parameters) = Small::new();
+        // Nothing reads it. With a gradient of zeros it would decay.
+        let id = parameters.add("spare", Tensor::full([3], 1.5));
+        let mut trainer = Trainer::default();
+        (trainer.train.epochs, trainer.train.batch) = (2, 8);
+        trainer.train.accumulate = accumulate;
+        trainer.optimizer.weight_decay = 1.0;
+        trainer.control.mode = vdn::train::ControlName::None;
+        trainer.session(&network, &mut parameters, &data).unwrap().run(|_| {}).unwrap();
+        assert_eq!(parameters.get(id).tensor().data(), [1.5; 3], "accumulate {accumulate}");
+    }
+}

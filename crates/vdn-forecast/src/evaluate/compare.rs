@@ -59,15 +59,34 @@ fn score(
 /// # Errors
 /// Too few windows, or inputs that do not vary.
 pub fn ridge(data: &Dataset, averages: BatchAverages) -> Result<(Summary, f64), TrainError> {
+    ridge_with(data, averages, |_, _| {})
+}
+
+/// [`ridge`], which tells `progress` how many of its parts are done, and how many there are: the
+/// portions of the training windows, and the penalties. Of inputs of some thousand steps each part
+/// takes seconds.
+///
+/// # Errors
+/// Those of [`ridge`].
+pub fn ridge_with(
+    data: &Dataset,
+    averages: BatchAverages,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<(Summary, f64), TrainError> {
     let splits = data.splits();
     let spec = data.spec();
     let settings = RidgeSettings::default();
     let mut moments = RidgeMoments::new(spec.input_len, spec.horizon, Normalisation::default())?;
-    for portion in splits.train.chunks(PORTION) {
+    let portions = splits.train.chunks(PORTION);
+    let (read, total) = (portions.len(), portions.len() + settings.penalties.len());
+    for (done, portion) in portions.enumerate() {
+        progress(done, total);
         moments.add(&Arrays::of(data, portion)?.windows(data)?)?;
     }
     let validation = Arrays::of(data, &splits.validation)?;
-    let ridge = moments.fit(&validation.windows(data)?, &settings.penalties)?;
+    let ridge = moments.fit_with(&validation.windows(data)?, &settings.penalties, |done| {
+        progress(read + done, total);
+    })?;
     let test = Arrays::of(data, &splits.test)?;
     let forecast = ridge.predict(&test.x)?;
     let parts = [forecast.mean(), forecast.sigma()];

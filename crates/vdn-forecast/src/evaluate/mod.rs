@@ -8,6 +8,6 @@ pub(crate) mod inference;
 pub(crate) mod network;
 pub(crate) mod predicted_row;
 
-pub use compare::{ridge, seasonal_naive};
+pub use compare::{ridge, ridge_with, seasonal_naive};
 pub use evaluate::{ForecastEvaluator, evaluate, forecast};
 pub use inference::{Inference, evaluate_moments, forecast_moments};

@@ -319,10 +319,13 @@ impl RunDirectory {
     }
 }
 
-/// Refuses a directory that holds more than a lock.
+/// Refuses a directory that holds more than what a run leaves that was killed while it wrote its
+/// first file: a lock, and that file under a temporary name.
 fn expect_empty(path: &Path) -> Result<(), TrainError> {
     for entry in std::fs::read_dir(path).map_err(TrainError::io(path))? {
-        if entry.map_err(TrainError::io(path))?.file_name() != LOCK_FILE {
+        let name = entry.map_err(TrainError::io(path))?.file_name();
+        let first = name.to_string_lossy().starts_with(".config.toml.tmp-");
+        if name != LOCK_FILE && !first {
             return Err(TrainError::format(path, "is not empty; choose another directory"));
         }
     }

@@ -4,7 +4,7 @@ use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::evaluate::evaluate::{ForecastEvaluator, evaluate};
 use crate::evaluate::inference::{Inference, evaluate_moments};
-use crate::evaluate::{ridge, seasonal_naive};
+use crate::evaluate::{ridge_with, seasonal_naive};
 use crate::forecaster::{Forecaster, ForecasterConfig, Variant};
 use crate::run::directory::RunDirectory;
 use crate::run::memory::{RunMemory, RunSizes, default_limit};
@@ -220,9 +220,10 @@ impl Experiment {
         &self,
         rows: &mut Vec<Row>,
         score: Score,
+        progress: impl FnMut(usize, usize),
     ) -> Result<(), TrainError> {
         let averages = self.config.train.averages();
-        let (summary, penalty) = ridge(&self.data, averages)?;
+        let (summary, penalty) = ridge_with(&self.data, averages, progress)?;
         rows.push(Row::new(&format!("ridge, penalty {penalty:.3e}"), &summary, score));
         let summary = seasonal_naive(&self.data, self.season.0, averages)?;
         rows.push(Row::new(&format!("seasonal naive, {} steps", self.season.0), &summary, score));
@@ -277,7 +278,7 @@ pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Repor
         let (model, parameters) = load_model(&experiment, run, twin)?;
         report.rows.push(experiment.score_by_moments(&model, &parameters)?);
     }
-    experiment.score_baselines(&mut report.rows, Score::Marginal)?;
+    experiment.score_baselines(&mut report.rows, Score::Marginal, |_, _| {})?;
     Ok(report)
 }
 
@@ -319,7 +320,7 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
         let (twin, twin_parameters) = load_model(&experiment, run, true)?;
         experiment.score(&twin, &twin_parameters, None, &mut report.rows)?;
     }
-    experiment.score_baselines(&mut report.rows, model.score())?;
+    experiment.score_baselines(&mut report.rows, model.score(), |_, _| {})?;
     Ok(Evaluated { experiment, model, parameters, summary, units, controllers, report })
 }
 

@@ -69,11 +69,11 @@ pub fn interruptible_run(
     config: &RunConfig,
     out: Option<&Path>,
     interrupt: &Interrupt,
-    progress: impl FnMut(Stage, Progress<'_>),
+    mut progress: impl FnMut(Stage, Progress<'_>),
 ) -> Result<Report, TrainError> {
     let experiment = Experiment::load(config.clone())?;
     experiment.memory()?;
-    let baselines = baselines(&experiment)?;
+    let baselines = baselines(&experiment, &mut progress)?;
     let run = out.map(RunDirectory::create).transpose()?;
     if let Some(run) = &run {
         run.write_config(&experiment.config)?;
@@ -99,7 +99,7 @@ pub fn interruptible_run(
 pub fn resume_run(
     directory: &Path,
     interrupt: &Interrupt,
-    progress: impl FnMut(Stage, Progress<'_>),
+    mut progress: impl FnMut(Stage, Progress<'_>),
 ) -> Result<Report, TrainError> {
     let run = RunDirectory::open_for_writing(directory)?;
     let experiment = Experiment::load(run.read_config()?)?;
@@ -108,16 +108,22 @@ pub fn resume_run(
         false => run.write_scaler(experiment.data.names(), experiment.data.scaler())?,
     }
     experiment.memory()?;
-    let baselines = baselines(&experiment)?;
+    let baselines = baselines(&experiment, &mut progress)?;
     let files = run.files();
     let job = Job { experiment: &experiment, run: Some(&run), files, interrupt, resume: true };
     job.stages(baselines, progress)
 }
 
-fn baselines(experiment: &Experiment) -> Result<Vec<Row>, TrainError> {
+fn baselines(
+    experiment: &Experiment,
+    progress: &mut impl FnMut(Stage, Progress<'_>),
+) -> Result<Vec<Row>, TrainError> {
     let mut rows = Vec::new();
     let score = experiment.forecaster_config(false)?.score;
-    experiment.score_baselines(&mut rows, score)?;
+    experiment.score_baselines(&mut rows, score, |done, total| {
+        let (done, total) = (done as u64, total as u64);
+        progress(Stage::Model, Progress::Preparation { done, total });
+    })?;
     Ok(rows)
 }
 

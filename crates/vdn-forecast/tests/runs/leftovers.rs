@@ -1,7 +1,8 @@
 //! What a run that failed leaves behind, and directories in which nothing may begin.
 
+use super::stopping::{self, Place, Stop};
 use super::support::{self, Failure};
-use vdn_forecast::{RunConfig, resume_run, train_run};
+use vdn_forecast::{RunConfig, RunDirectory, evaluate_run, resume_run, train_run};
 use vdn_train::TrainError;
 use vdn_train::run::RunFiles;
 use vdn_train::run::store::Interrupt;
@@ -77,5 +78,59 @@ fn a_run_of_an_older_version_is_not_begun_again() -> Result<(), Failure> {
     let error = resume_run(&out, &Interrupt::new(), |_, _| {}).unwrap_err().to_string();
     assert!(error.contains("was written by an older version; train it again"), "{error}");
     assert_eq!(std::fs::read(out.join("weights.safetensors"))?, weights);
+    Ok(())
+}
+
+#[test]
+fn a_run_begins_where_another_was_killed_in_its_first_write() -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    std::fs::create_dir(&out)?;
+    std::fs::write(out.join("run.lock"), "")?;
+    std::fs::write(out.join(".config.toml.tmp-4711-0"), "[data")?;
+    train_run(&config("")?, Some(&out), |_, _| {})?;
+    let names = std::fs::read_dir(&out)?.map(|entry| Ok(entry?.file_name()));
+    let names = names.collect::<Result<Vec<_>, std::io::Error>>()?;
+    assert!(!names.iter().any(|name| name.to_string_lossy().contains(".tmp-")), "{names:?}");
+    // Anything else is not ours.
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other)?;
+    std::fs::write(other.join(".notes.tmp-1-2"), "mine")?;
+    let error = train_run(&config("")?, Some(&other), |_, _| {}).unwrap_err().to_string();
+    assert!(error.ends_with("is not empty; choose another directory"), "{error}");
+    assert!(other.join(".notes.tmp-1-2").exists());
+    Ok(())
+}
+
+#[test]
+fn unfinished_files_of_a_twin_are_removed_too() -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let left = ["checkpoints", "twin/checkpoints"].map(|name| folder.path().join(name));
+    for folder in &left {
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(folder.join(".step-000000000007.vdn.tmp-4711-3"), "cut o")?;
+        std::fs::write(folder.join("step-000000000006.vdn"), "whole")?;
+    }
+    let _files = RunFiles::open(folder.path())?;
+    for folder in &left {
+        let names: Vec<_> = std::fs::read_dir(folder)?.map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["step-000000000006.vdn"], "{}", folder.display());
+    }
+    Ok(())
+}
+
+/// Weights beside a manifest that does not name them are of another moment.
+#[test]
+fn weights_that_the_manifest_does_not_name_are_not_read() -> Result<(), Failure> {
+    let (place, config) = (Place::new(), stopping::config("", "")?);
+    let (whole, out) = (place.run("whole"), place.run("out"));
+    train_run(&config, Some(&whole), |_, _| {})?;
+    // In its first epoch, before it has weights to keep.
+    let result = stopping::go(Some(&config), &out, Some(Stop::Interrupted(1)), 1)?;
+    assert!(matches!(result, Some(Err(TrainError::Interrupted { step: 1 }))), "{result:?}");
+    assert!(!out.join("weights.safetensors").exists());
+    std::fs::copy(whole.join("weights.safetensors"), out.join("weights.safetensors"))?;
+    let error = evaluate_run(&RunDirectory::open(&out)?).unwrap_err().to_string();
+    assert!(error.contains("holds a run that is not finished"), "{error}");
     Ok(())
 }

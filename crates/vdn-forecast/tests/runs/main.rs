@@ -11,6 +11,7 @@ mod layers;
 mod leftovers;
 mod non_finite;
 mod persistence;
+mod progress;
 mod report;
 mod resume_refusals;
 mod selection;

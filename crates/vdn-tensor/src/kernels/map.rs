@@ -5,7 +5,7 @@
 //! threads cannot change a bit.
 
 use super::broadcast::Broadcast;
-use super::tree::{CHUNK, for_each_group};
+use super::tree::CHUNK;
 use crate::element::{Element, load_partial, store_partial};
 use crate::extent::Extent;
 use crate::parallel::for_each;
@@ -55,13 +55,7 @@ pub fn map<T: Element, const IN: usize, const OUT: usize>(
     outputs: [&mut [T]; OUT],
 ) {
     let extent = common("map", &inputs, &outputs);
-    let len = extent.len();
-    let outputs = outputs.map(|y| extent.share("an output", y));
-    for_each(len.div_ceil(CHUNK), |chunk| {
-        let range = chunk * CHUNK..len.min((chunk + 1) * CHUNK);
-        let x = inputs.map(|x| &x[range.clone()]);
-        // SAFETY: the ranges of different chunks do not overlap, and the outputs are different slices.
-        let y = outputs.map(|y| unsafe { y.part(range.clone()) });
+    for_each_chunk(&extent, inputs, outputs, &|x, y| {
         dispatch!(for T, simd => map_chunk(simd, f, x, y));
     });
 }
@@ -91,13 +85,7 @@ pub fn update<T: Element, const TARGETS: usize, const IN: usize>(
     inputs: [&[T]; IN],
 ) {
     let extent = common("update", &inputs, &targets);
-    let len = extent.len();
-    let targets = targets.map(|y| extent.share("a target", y));
-    for_each(len.div_ceil(CHUNK), |chunk| {
-        let range = chunk * CHUNK..len.min((chunk + 1) * CHUNK);
-        let x = inputs.map(|x| &x[range.clone()]);
-        // SAFETY: the ranges of different chunks do not overlap, and the targets are different slices.
-        let y = targets.map(|y| unsafe { y.part(range.clone()) });
+    for_each_chunk(&extent, inputs, targets, &|x, y| {
         dispatch!(for T, simd => update_chunk(simd, f, y, x));
     });
 }
@@ -136,32 +124,11 @@ pub fn map_broadcast<T: Element, const IN: usize, const OUT: usize>(
     plan.check(inputs.map(<[T]>::len));
     let extent = Extent::new("map_broadcast", [plan.shape().numel()]);
     outputs.iter().for_each(|y| extent.check("an output", y));
-    let len = extent.len();
     if (0..IN).all(|i| plan.is_whole(i)) {
         return map(f, inputs, outputs);
     }
-    let outputs = outputs.map(|y| extent.share("an output", y));
-    for_each(len.div_ceil(CHUNK), |chunk| {
-        with_scratch(IN * STAGE, |stage: &mut [T]| {
-            let end = len.min((chunk + 1) * CHUNK);
-            for start in (chunk * CHUNK..end).step_by(STAGE) {
-                let range = start..end.min(start + STAGE);
-                for (i, stage) in stage.chunks_exact_mut(STAGE).enumerate() {
-                    // A single number fills the stage once per task.
-                    let fresh = !plan.is_single(i) || start == chunk * CHUNK;
-                    if !plan.is_whole(i) && fresh {
-                        plan.copy(i, inputs[i], start, &mut stage[..range.len()]);
-                    }
-                }
-                let x = std::array::from_fn(|i| match plan.is_whole(i) {
-                    true => &inputs[i][range.clone()],
-                    false => &stage[i * STAGE..][..range.len()],
-                });
-                // SAFETY: the ranges of different chunks and blocks do not overlap; the outputs are different slices.
-                let y = outputs.map(|y| unsafe { y.part(range.clone()) });
-                dispatch!(for T, simd => map_chunk(simd, f, x, y));
-            }
-        });
+    for_each_block(&extent, plan, inputs, outputs, &|x, y| {
+        dispatch!(for T, simd => map_chunk(simd, f, x, y));
     });
 }
 
@@ -254,6 +221,8 @@ impl Update<1, 0> for Scale {
     }
 }
 
+// What does not depend on the formula: compiled for each number of inputs and outputs, not for each formula.
+
 /// The extent that all slices share.
 fn common<T>(operation: &'static str, inputs: &[&[T]], outputs: &[&mut [T]]) -> Extent<1> {
     let first = outputs.first().map(|x| x.len()).or(inputs.first().map(|x| x.len()));
@@ -263,6 +232,95 @@ fn common<T>(operation: &'static str, inputs: &[&[T]], outputs: &[&mut [T]]) -> 
     extent
 }
 
+/// The inputs and the outputs of one task.
+type Work<'w, T, const IN: usize, const OUT: usize> =
+    &'w (dyn Fn([&[T]; IN], [&mut [T]; OUT]) + Sync);
+
+/// Runs `work(inputs, outputs)` for the slices' parts of [`CHUNK`] elements, in parallel.
+fn for_each_chunk<T: Element, const IN: usize, const OUT: usize>(
+    extent: &Extent<1>,
+    inputs: [&[T]; IN],
+    outputs: [&mut [T]; OUT],
+    work: Work<'_, T, IN, OUT>,
+) {
+    let len = extent.len();
+    let outputs = outputs.map(|y| extent.share("an output", y));
+    for_each(len.div_ceil(CHUNK), |chunk| {
+        let range = chunk * CHUNK..len.min((chunk + 1) * CHUNK);
+        // SAFETY: the ranges of different chunks do not overlap, and the outputs are different slices.
+        let y = outputs.each_ref().map(|y| unsafe { y.part(range.clone()) });
+        in_pairs(inputs.map(|x| &x[range.clone()]), y, work);
+    });
+}
+
+/// [`for_each_chunk`] in blocks, with the inputs that broadcast laid out in full length.
+fn for_each_block<T: Element, const IN: usize, const OUT: usize>(
+    extent: &Extent<1>,
+    plan: &Broadcast<IN>,
+    inputs: [&[T]; IN],
+    outputs: [&mut [T]; OUT],
+    work: Work<'_, T, IN, OUT>,
+) {
+    let len = extent.len();
+    let outputs = outputs.map(|y| extent.share("an output", y));
+    for_each(len.div_ceil(CHUNK), |chunk| {
+        with_scratch(IN * STAGE, |stage: &mut [T]| {
+            let end = len.min((chunk + 1) * CHUNK);
+            for start in (chunk * CHUNK..end).step_by(STAGE) {
+                let range = start..end.min(start + STAGE);
+                for (i, stage) in stage.chunks_exact_mut(STAGE).enumerate() {
+                    // A single number fills the stage once per task.
+                    let fresh = !plan.is_single(i) || start == chunk * CHUNK;
+                    if !plan.is_whole(i) && fresh {
+                        plan.copy(i, inputs[i], start, &mut stage[..range.len()]);
+                    }
+                }
+                let x = std::array::from_fn(|i| match plan.is_whole(i) {
+                    true => &inputs[i][range.clone()],
+                    false => &stage[i * STAGE..][..range.len()],
+                });
+                // SAFETY: the ranges of different chunks and blocks do not overlap; the outputs are different slices.
+                let y = outputs.each_ref().map(|y| unsafe { y.part(range.clone()) });
+                in_pairs(x, y, work);
+            }
+        });
+    });
+}
+
+/// Runs `work` on slices of any length as on multiples of [`PAIR`]: what is left at the end goes through it in a copy
+/// that is filled up with zeros. So the formula stands once in a loop, and not a second time for the end: formulas are
+/// long, and there are many.
+#[inline]
+fn in_pairs<T: Element, const IN: usize, const OUT: usize>(
+    x: [&[T]; IN],
+    y: [&mut [T]; OUT],
+    work: Work<'_, T, IN, OUT>,
+) {
+    match length(&y) % PAIR {
+        0 => work(x, y),
+        rest => with_rest(x, y, rest, work),
+    }
+}
+
+/// [`in_pairs`] where `rest` elements are left at the end.
+fn with_rest<T: Element, const IN: usize, const OUT: usize>(
+    x: [&[T]; IN],
+    mut y: [&mut [T]; OUT],
+    rest: usize,
+    work: Work<'_, T, IN, OUT>,
+) {
+    let whole = length(&y) - rest;
+    let (mut last_x, mut last_y) = ([[T::ZERO; PAIR]; IN], [[T::ZERO; PAIR]; OUT]);
+    last_x.iter_mut().zip(&x).for_each(|(last, x)| last[..rest].copy_from_slice(&x[whole..]));
+    last_y.iter_mut().zip(&y).for_each(|(last, y)| last[..rest].copy_from_slice(&y[whole..]));
+    work(last_x.each_ref().map(|x| &x[..]), last_y.each_mut().map(|y| &mut y[..]));
+    y.iter_mut().zip(&last_y).for_each(|(y, last)| y[whole..].copy_from_slice(&last[..rest]));
+    if whole > 0 {
+        work(x.map(|x| &x[..whole]), y.map(|y| &mut y[..whole]));
+    }
+}
+
+/// `outputs = f(inputs)` for slices whose common length is a multiple of [`PAIR`].
 #[inline(always)]
 fn map_chunk<S: Simd, T: Element, const IN: usize, const OUT: usize>(
     simd: S,
@@ -270,29 +328,23 @@ fn map_chunk<S: Simd, T: Element, const IN: usize, const OUT: usize>(
     x: [&[T]; IN],
     mut y: [&mut [T]; OUT],
 ) {
-    let len = y.first().map_or(
-        0,
-        #[inline(always)]
-        |y| y.len(),
-    );
     let mut at = 0;
-    while at + PAIR <= len {
+    while at < length(&y) {
         let (one, two) = (at..at + LANES, at + LANES..at + PAIR);
         let first = f.apply(load(simd, &x, &one));
-        let second = f.apply(load(simd, &x, &two));
-        store::<S, T, OUT>(first, &mut y, &one);
-        store::<S, T, OUT>(second, &mut y, &two);
-        at += PAIR;
+        if const { side_by_side::<T>() } {
+            let second = f.apply(load(simd, &x, &two));
+            store::<S, T, OUT>(first, &mut y, &one);
+            store::<S, T, OUT>(second, &mut y, &two);
+            at += PAIR;
+        } else {
+            store::<S, T, OUT>(first, &mut y, &one);
+            at += LANES;
+        }
     }
-    for_each_group(
-        at..len,
-        #[inline(always)]
-        |group| {
-            store::<S, T, OUT>(f.apply(load(simd, &x, &group)), &mut y, &group);
-        },
-    );
 }
 
+/// `targets = f(targets, inputs)` for slices whose common length is a multiple of [`PAIR`].
 #[inline(always)]
 fn update_chunk<S: Simd, T: Element, const TARGETS: usize, const IN: usize>(
     simd: S,
@@ -300,28 +352,35 @@ fn update_chunk<S: Simd, T: Element, const TARGETS: usize, const IN: usize>(
     mut y: [&mut [T]; TARGETS],
     x: [&[T]; IN],
 ) {
-    let len = y.first().map_or(
-        0,
-        #[inline(always)]
-        |y| y.len(),
-    );
     let mut at = 0;
-    while at + PAIR <= len {
+    while at < length(&y) {
         let (one, two) = (at..at + LANES, at + LANES..at + PAIR);
         let first = f.apply(reload(simd, &y, &one), load(simd, &x, &one));
-        let second = f.apply(reload(simd, &y, &two), load(simd, &x, &two));
-        store::<S, T, TARGETS>(first, &mut y, &one);
-        store::<S, T, TARGETS>(second, &mut y, &two);
-        at += PAIR;
+        if const { side_by_side::<T>() } {
+            let second = f.apply(reload(simd, &y, &two), load(simd, &x, &two));
+            store::<S, T, TARGETS>(first, &mut y, &one);
+            store::<S, T, TARGETS>(second, &mut y, &two);
+            at += PAIR;
+        } else {
+            store::<S, T, TARGETS>(first, &mut y, &one);
+            at += LANES;
+        }
     }
-    for_each_group(
-        at..len,
-        #[inline(always)]
-        |group| {
-            let new = f.apply(reload(simd, &y, &group), load(simd, &x, &group));
-            store::<S, T, TARGETS>(new, &mut y, &group);
-        },
-    );
+}
+
+/// Whether two lane groups go side by side. Of `f64` there is one at a time: it is there to check, and sixteen of them are
+/// several vectors, whose latencies overlap as they are.
+const fn side_by_side<T: Element>() -> bool {
+    T::EVERY_LEVEL
+}
+
+/// The length that all of the slices have.
+#[inline(always)]
+fn length<T, const N: usize>(y: &[&mut [T]; N]) -> usize {
+    match y.first() {
+        Some(y) => y.len(),
+        None => 0,
+    }
 }
 
 // Loops over references, not `array::map` or iterators of lanes by value: those functions of the standard library are

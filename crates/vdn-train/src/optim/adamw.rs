@@ -6,10 +6,10 @@
 use crate::domain::{check_domains, not_negative, positive};
 use crate::error::TrainError;
 use crate::optim::groups::{Groups, ParameterGroup};
-use crate::optim::optimizer::{Gradients, Optimizer, clip_factor};
+use crate::optim::optimizer::{Gradients, Optimizer, clip_factor, global_norm};
 use crate::run::tensors::Tensors;
 use vdn_model::Parameters;
-use vdn_tensor::kernels::{Update, dot, update};
+use vdn_tensor::kernels::{Update, update};
 use vdn_tensor::{Buffer, Element, Real};
 
 /// What AdamW and the gradient clip are set to.
@@ -159,11 +159,7 @@ impl<T: Element> AdamW<T> {
         rate: f64,
         gradients: impl Iterator<Item = Option<&'g [T]>> + Clone,
     ) -> Result<f64, TrainError> {
-        let squares: f64 = gradients.clone().flatten().map(|g| dot(g, g).to_f64()).sum();
-        let norm = squares.sqrt();
-        if !norm.is_finite() {
-            return Err(non_finite(parameters, gradients));
-        }
+        let norm = global_norm(parameters, gradients.clone())?;
         let AdamWConfig { beta1, beta2, epsilon, weight_decay, clip_norm } = self.config;
         let ids: std::ops::Range<usize> = 0..self.moments.len();
         for (index, gradient) in ids.zip(gradients) {
@@ -271,25 +267,4 @@ impl<T: Element> Optimizer<T> for AdamW<T> {
         }
         Ok(())
     }
-}
-
-/// Which gradient is not finite.
-#[cold]
-pub(super) fn non_finite<'g, T: Element>(
-    parameters: &Parameters<T>,
-    gradients: impl Iterator<Item = Option<&'g [T]>>,
-) -> TrainError {
-    let mut largest = (0.0, "", 0);
-    for (parameter, gradient) in parameters.iter().zip(gradients) {
-        for (element, g) in gradient.unwrap_or_default().iter().enumerate() {
-            if !g.is_finite() {
-                let parameter = parameter.name().to_owned();
-                return TrainError::NonFiniteGradient { parameter, element };
-            }
-            if g.to_f64().abs() > largest.0 {
-                largest = (g.to_f64().abs(), parameter.name(), element);
-            }
-        }
-    }
-    TrainError::GradientOverflow { parameter: largest.1.to_owned(), element: largest.2 }
 }

@@ -5,6 +5,7 @@ use crate::run::tensors::Tensors;
 use vdn_autograd::Tape;
 use vdn_model::{Bindings, Parameters};
 use vdn_tensor::Element;
+use vdn_tensor::kernels::dot;
 
 /// A rule by which weights follow gradients.
 pub trait Optimizer<T: Element> {
@@ -88,6 +89,42 @@ impl<'a, T: Element> Gradients<'a, T> {
         let own = *self;
         (0..self.len()).map(move |index| own.get(index))
     }
+}
+
+/// The global norm of all gradients.
+///
+/// # Errors
+/// A gradient that is not finite, with the name of its parameter.
+pub(super) fn global_norm<'g, T: Element>(
+    parameters: &Parameters<T>,
+    gradients: impl Iterator<Item = Option<&'g [T]>> + Clone,
+) -> Result<f64, TrainError> {
+    let squares: f64 = gradients.clone().flatten().map(|g| dot(g, g).to_f64()).sum();
+    match squares.sqrt() {
+        norm if norm.is_finite() => Ok(norm),
+        _ => Err(non_finite(parameters, gradients)),
+    }
+}
+
+/// Which gradient is not finite.
+#[cold]
+fn non_finite<'g, T: Element>(
+    parameters: &Parameters<T>,
+    gradients: impl Iterator<Item = Option<&'g [T]>>,
+) -> TrainError {
+    let mut largest = (0.0, "", 0);
+    for (parameter, gradient) in parameters.iter().zip(gradients) {
+        for (element, g) in gradient.unwrap_or_default().iter().enumerate() {
+            if !g.is_finite() {
+                let parameter = parameter.name().to_owned();
+                return TrainError::NonFiniteGradient { parameter, element };
+            }
+            if g.to_f64().abs() > largest.0 {
+                largest = (g.to_f64().abs(), parameter.name(), element);
+            }
+        }
+    }
+    TrainError::GradientOverflow { parameter: largest.1.to_owned(), element: largest.2 }
 }
 
 /// The factor on all gradients whose global norm is `norm`; an infinite `clip_norm` clips nothing.

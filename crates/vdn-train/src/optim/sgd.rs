@@ -1,13 +1,12 @@
 //! Stochastic gradient descent with momentum, weight decay, and a clip of the global gradient norm.
 
 use crate::error::TrainError;
-use crate::optim::adamw::non_finite;
 use crate::optim::groups::{Groups, ParameterGroup};
-use crate::optim::optimizer::{Gradients, Optimizer, clip_factor};
+use crate::optim::optimizer::{Gradients, Optimizer, clip_factor, global_norm};
 use crate::run::tensors::Tensors;
 use serde::{Deserialize, Serialize};
 use vdn_model::Parameters;
-use vdn_tensor::kernels::{Update, dot, update};
+use vdn_tensor::kernels::{Update, update};
 use vdn_tensor::{Buffer, Element, Real};
 
 /// What [`Sgd`] and its gradient clip are set to.
@@ -133,11 +132,7 @@ impl<T: Element> Optimizer<T> for Sgd<T> {
         rate: f64,
         gradients: &Gradients<'_, T>,
     ) -> Result<f64, TrainError> {
-        let squares: f64 = gradients.iter().flatten().map(|g| dot(g, g).to_f64()).sum();
-        let norm = squares.sqrt();
-        if !norm.is_finite() {
-            return Err(non_finite(parameters, gradients.iter()));
-        }
+        let norm = global_norm(parameters, gradients.iter())?;
         let SgdConfig { momentum, nesterov, weight_decay, clip_norm } = self.config;
         for (index, gradient) in gradients.iter().enumerate() {
             let (Some(gradient), group) = (gradient, self.groups.of(index)) else { continue };

@@ -21,6 +21,14 @@ use vdn_tensor::Element;
 /// What a run is told while it goes on.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
+    /// A part of the work is done that comes before training. The trainer itself has none;
+    /// forecasting fits its baselines.
+    Preparation {
+        /// Parts done.
+        done: u64,
+        /// Parts of this work.
+        total: u64,
+    },
     /// A training step is done.
     Step {
         /// Steps done.

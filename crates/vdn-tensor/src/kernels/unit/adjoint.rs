@@ -183,7 +183,7 @@ impl<T: Element> Task<'_, T> {
             for s in 0..units.samples {
                 let mut noise = [zero; TILE];
                 if !all_accurate {
-                    noise = self.source.normals::<S, false>(simd, s, place);
+                    noise = self.source.normals_apart(simd, s, place);
                 }
                 for r in 0..height {
                     let at = (s * units.rows + row + r) * columns + column;

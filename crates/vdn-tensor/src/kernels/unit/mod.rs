@@ -40,8 +40,8 @@ use crate::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use crate::noise::{NoiseKey, Rounds};
 use crate::parallel::SharedMut;
 use crate::real::Real;
-use crate::simd::{LANES, Lanes, Simd};
-use crate::{load_partial, store_partial};
+use crate::simd::{LANES, Lanes, Level, Simd};
+use crate::{dispatch, load_partial, store_partial};
 
 /// Rows of a tile: one block of the noise generator has four words.
 const TILE: usize = 4;
@@ -241,6 +241,39 @@ impl<T: Element> Source<'_, T> {
         sample: usize,
         place: Place,
     ) -> [T::Lanes<S>; TILE] {
+        // The code of the noise is long, and longest for `Portable`, whose lanes are several vectors. There a tile through
+        // memory costs nothing beside the noise itself.
+        if const { matches!(S::LEVEL, Level::Portable) } {
+            self.normals_apart(simd, sample, place)
+        } else {
+            self.normals_here::<S, WHOLE>(simd, sample, place)
+        }
+    }
+
+    /// [`Source::normals`] by a function of its own, through memory: for where noise is seldom needed.
+    #[inline(always)]
+    fn normals_apart<S: Simd>(&self, simd: S, sample: usize, place: Place) -> [T::Lanes<S>; TILE] {
+        let mut stored = [[T::ZERO; LANES]; TILE];
+        self.fill_tile(sample, place, &mut stored);
+        let mut eps = [T::splat(simd, T::ZERO); TILE];
+        for (eps, stored) in eps.iter_mut().zip(&stored) {
+            *eps = T::load(simd, stored);
+        }
+        eps
+    }
+
+    #[inline(never)]
+    fn fill_tile(&self, sample: usize, place: Place, to: &mut [[T; LANES]; TILE]) {
+        dispatch!(for T, simd => store_tile(self.normals_here::<_, false>(simd, sample, place), to));
+    }
+
+    #[inline(always)]
+    fn normals_here<S: Simd, const WHOLE: bool>(
+        &self,
+        simd: S,
+        sample: usize,
+        place: Place,
+    ) -> [T::Lanes<S>; TILE] {
         let Place { row, column, height, width } = place;
         match &self.from {
             Origin::Addressed(rounds) => {
@@ -267,6 +300,13 @@ impl<T: Element> Source<'_, T> {
                 eps
             }
         }
+    }
+}
+
+#[inline(always)]
+fn store_tile<L: Lanes>(tile: [L; TILE], to: &mut [[L::Scalar; LANES]; TILE]) {
+    for (to, tile) in to.iter_mut().zip(&tile) {
+        tile.store(to);
     }
 }
 

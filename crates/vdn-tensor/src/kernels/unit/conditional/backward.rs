@@ -243,7 +243,7 @@ impl<T: Element> Task<'_, T> {
                 }
                 let tile = Place { row: row / TILE * TILE, height: TILE, ..place };
                 let tile = Place { height: TILE.min(units.rows - tile.row), ..tile };
-                let noise = self.source.normals::<S, false>(simd, s, tile);
+                let noise = self.source.normals_apart(simd, s, tile);
                 let exact = scale * rest.sqrt() * noise[row % TILE];
                 spread = T::Lanes::<S>::select(accurate, spread, exact);
             }
