@@ -96,6 +96,11 @@ impl Forecast {
         &self.sigma
     }
 
+    /// The point forecasts and the deviations, `[n, H]` each, without a copy.
+    pub(crate) fn into_parts(self) -> (Vec<f64>, Vec<f64>) {
+        (self.mean, self.sigma)
+    }
+
     /// The Gaussian forecast of window `i`, ready to be scored.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! The data part of a configuration.
 
 use crate::data::{
-    BenchmarkSplit, DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, MaxWindows, Protocol,
-    WindowSpec, demo_with, seasonal_period,
+    BenchmarkSplit, BlockLength, DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, MaxWindows,
+    Protocol, WindowSpec, block_lengths, demo_with, seasonal_period,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -231,6 +231,15 @@ impl DataConfig {
             ScalingRows::Training => FitScope::Training,
         };
         Ok(Dataset::from_table(table, self.window_spec(), scope)?)
+    }
+
+    /// The blocks of steps whose sums forecasts are judged by: days and weeks, where the dates tell
+    /// them, else a quarter of the horizon.
+    #[must_use]
+    pub fn blocks_of(&self, table: &Table) -> Vec<BlockLength> {
+        let file =
+            self.file.as_ref().map_or_else(String::new, |f| f.to_string_lossy().into_owned());
+        block_lengths(&file, table.dates.as_ref(), self.horizon)
     }
 
     /// The period of the seasonal naive baseline, and why it is that.

@@ -11,7 +11,8 @@ use vdn_train::data::Dates;
 /// How many of the first dates are looked at.
 const FIRST_ROWS: usize = 1000;
 
-const DAY: i64 = 86_400;
+/// Seconds of a day.
+pub(super) const DAY: i64 = 86_400;
 
 /// A seasonal period in rows, or none, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +32,7 @@ pub struct SeasonalPeriod {
 /// assert_eq!(season.period, Some(24));
 /// ```
 pub fn seasonal_period(file: &str, dates: Option<&Dates>, rows: usize) -> SeasonalPeriod {
-    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
-    if name.to_ascii_lowercase().contains("exchange") {
+    if is_exchange(file) {
         let reason = "exchange rates (by the file's name) have no season".to_owned();
         return SeasonalPeriod { period: Some(1), reason };
     }
@@ -45,6 +45,12 @@ pub fn seasonal_period(file: &str, dates: Option<&Dates>, rows: usize) -> Season
         Err(reason) => (None, reason),
     };
     SeasonalPeriod { period, reason }
+}
+
+/// Whether a file holds exchange rates, by its name.
+pub(super) fn is_exchange(file: &str) -> bool {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    name.to_ascii_lowercase().contains("exchange")
 }
 
 /// Median step in seconds between the first dates (up to 1000).

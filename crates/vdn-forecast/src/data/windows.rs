@@ -357,7 +357,7 @@ impl fmt::Display for WindowSpec {
 }
 
 /// The `i`-th of `m` evenly spaced places among `n`: `⌊(2i + 1) n / 2m⌋`, for `i < m <= n`.
-fn evenly_spaced(i: usize, n: usize, m: usize) -> usize {
+pub(crate) fn evenly_spaced(i: usize, n: usize, m: usize) -> usize {
     // In 128 bits: the product of two lengths may exceed 64.
     ((2 * i as u128 + 1) * n as u128 / (2 * m as u128)) as usize
 }

@@ -1,13 +1,18 @@
 //! The baselines of a run, fitted and scored on the very windows that the model sees.
 
 use crate::baselines::{
-    Normalisation, RidgeMoments, RidgeSettings, SeasonalNaive, SeriesWindows, Windows,
+    Normalisation, Ridge, RidgeMoments, RidgeSettings, SeasonalNaive, SeriesWindows, Windows,
 };
-use crate::data::{Dataset, WindowIndex};
+use crate::data::{BlockLength, Dataset, WindowIndex};
 use crate::evaluate::predicted_row::{PredictedRow, WindowAverages};
+use crate::evaluate::wholes::WholeScores;
+use crate::evaluate::wholes::closed::ClosedAverages;
+use crate::evaluate::wholes::residual::{PointForecasts, ResidualScores, score_residual_paths};
+use crate::evaluate::wholes::sampled::{PathSource, Visit, score_sampled};
+use crate::forecaster::{Aggregation, Prediction};
 use vdn_train::BatchAverages;
-use vdn_train::TrainError;
 use vdn_train::metrics::{ScoreSettings, Summary};
+use vdn_train::{EVALUATION_BATCH, NoiseSeed, TrainError};
 
 /// Windows whose inputs are in memory at a time while the ridge's moments are summed.
 const PORTION: usize = 4096;
@@ -33,25 +38,139 @@ impl Arrays {
     }
 }
 
-/// Scores one forecast per window, which come in order, all of them in `means` and `sigma` `[windows, H]`.
-fn score(
-    data: &Dataset,
-    windows: &[WindowIndex],
-    [means, sigma]: [&[f64]; 2],
-    averages: BatchAverages,
-) -> Result<Summary, TrainError> {
-    let mut scores = WindowAverages::new(ScoreSettings::default(), data, windows)?;
-    let horizon = data.spec().horizon;
-    let batch = averages.batch.max(1);
-    for (index, chunk) in windows.chunks(batch).enumerate() {
-        let weight = averages.weight(windows.len(), chunk.len());
-        scores.push(data, chunk, weight, |row| {
-            let first = (index * batch + row) * horizon;
-            let of = |x: &[f64]| x[first..first + horizon].to_vec();
-            PredictedRow::gaussian(of(means), of(sigma))
-        })?;
+/// Normal forecasts of the test windows, independent from step to step: one for each window, in the
+/// order of the windows.
+pub(crate) struct NormalForecasts {
+    /// Ascending.
+    windows: Vec<WindowIndex>,
+    horizon: usize,
+    means: Vec<f64>,
+    sigma: Vec<f64>,
+}
+
+impl NormalForecasts {
+    fn row<'a>(&self, values: &'a [f64], place: usize) -> &'a [f64] {
+        &values[place * self.horizon..][..self.horizon]
     }
-    scores.summary()
+
+    /// Scores each step of the test windows.
+    pub(crate) fn score(
+        &self,
+        data: &Dataset,
+        averages: BatchAverages,
+    ) -> Result<Summary, TrainError> {
+        let mut scores = WindowAverages::new(ScoreSettings::default(), data, &self.windows)?;
+        let batch = averages.batch.max(1);
+        for (index, chunk) in self.windows.chunks(batch).enumerate() {
+            let weight = averages.weight(self.windows.len(), chunk.len());
+            scores.push(data, chunk, weight, |row| {
+                let of = |x: &[f64]| self.row(x, index * batch + row).to_vec();
+                PredictedRow::gaussian(of(&self.means), of(&self.sigma))
+            })?;
+        }
+        scores.summary()
+    }
+
+    /// Scores the test windows as wholes.
+    pub(crate) fn score_wholes(
+        &self,
+        data: &Dataset,
+        noise: NoiseSeed,
+        blocks: &[BlockLength],
+    ) -> Result<WholeScores, TrainError> {
+        let mut wholes = WholeScores::default();
+        let mut closed = ClosedAverages::new(data, &self.windows, blocks)?;
+        self.predict(&self.windows, 1, 0, &mut |chunk, prediction| {
+            closed.push_batch(data, chunk, prediction, 1.0)
+        })?;
+        closed.finish(false, &mut wholes)?;
+        score_sampled(data, noise, self, &mut wholes)?;
+        Ok(wholes)
+    }
+}
+
+impl PathSource for NormalForecasts {
+    fn predict(
+        &self,
+        windows: &[WindowIndex],
+        _: usize,
+        _: u64,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), TrainError> {
+        for chunk in windows.chunks(EVALUATION_BATCH) {
+            let places: Vec<usize> =
+                chunk.iter().filter_map(|w| self.windows.binary_search(w).ok()).collect();
+            let of = |values: &[f64]| -> Vec<f64> {
+                places.iter().flat_map(|place| self.row(values, *place)).copied().collect()
+            };
+            let prediction = Prediction {
+                shape: [1, chunk.len(), self.horizon],
+                means: of(&self.means),
+                sigma: of(&self.sigma),
+                weights: None,
+                aggregation: Aggregation::Mean,
+            };
+            visit(chunk, &prediction)?;
+        }
+        Ok(())
+    }
+
+    fn is_exact(&self) -> bool {
+        true
+    }
+}
+
+/// A ridge regression that was fitted on the training windows of a run.
+pub(crate) struct FittedRidge {
+    ridge: Ridge,
+}
+
+impl FittedRidge {
+    /// Tells `progress` how many parts are done, and how many there are: the portions of the
+    /// training windows, and the penalties. Of inputs of some thousand steps each takes seconds.
+    pub(crate) fn new(
+        data: &Dataset,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Self, TrainError> {
+        let (splits, spec) = (data.splits(), data.spec());
+        let settings = RidgeSettings::default();
+        let normalisation = Normalisation::default();
+        let mut moments = RidgeMoments::new(spec.input_len, spec.horizon, normalisation)?;
+        let portions = splits.train.chunks(PORTION);
+        let (read, total) = (portions.len(), portions.len() + settings.penalties.len());
+        for (done, portion) in portions.enumerate() {
+            progress(done, total);
+            moments.add(&Arrays::of(data, portion)?.windows(data)?)?;
+        }
+        let validation = Arrays::of(data, &splits.validation)?;
+        let validation = validation.windows(data)?;
+        let ridge = moments
+            .fit_with(&validation, &settings.penalties, |done| progress(read + done, total))?;
+        Ok(Self { ridge })
+    }
+
+    pub(crate) fn penalty(&self) -> f64 {
+        self.ridge.penalty()
+    }
+
+    pub(crate) fn forecasts(&self, data: &Dataset) -> Result<NormalForecasts, TrainError> {
+        let windows = data.splits().test.clone();
+        let forecast = self.ridge.predict(&Arrays::of(data, &windows)?.x)?;
+        let (means, sigma) = forecast.into_parts();
+        Ok(NormalForecasts { windows, horizon: data.spec().horizon, means, sigma })
+    }
+
+    pub(crate) fn residual_paths(
+        &self,
+        data: &Dataset,
+        blocks: &[BlockLength],
+    ) -> Result<Option<ResidualScores>, TrainError> {
+        score_residual_paths(data, blocks, |windows| {
+            let forecast = self.ridge.predict(&Arrays::of(data, windows)?.x)?;
+            let scale = (0..windows.len()).filter_map(|i| forecast.scale(i)).collect();
+            Ok(PointForecasts { means: forecast.into_parts().0, scale })
+        })
+    }
 }
 
 /// Closed-form ridge regression on windows less their mean, with Gaussian residuals; its test scores and its penalty.
@@ -59,38 +178,60 @@ fn score(
 /// # Errors
 /// Too few windows, or inputs that do not vary.
 pub fn ridge(data: &Dataset, averages: BatchAverages) -> Result<(Summary, f64), TrainError> {
-    ridge_with(data, averages, |_, _| {})
+    let fitted = FittedRidge::new(data, |_, _| {})?;
+    Ok((fitted.forecasts(data)?.score(data, averages)?, fitted.penalty()))
 }
 
-/// [`ridge`], which tells `progress` how many of its parts are done, and how many there are: the
-/// portions of the training windows, and the penalties. Of inputs of some thousand steps each part
-/// takes seconds.
-///
-/// # Errors
-/// Those of [`ridge`].
-pub fn ridge_with(
-    data: &Dataset,
-    averages: BatchAverages,
-    mut progress: impl FnMut(usize, usize),
-) -> Result<(Summary, f64), TrainError> {
-    let splits = data.splits();
-    let spec = data.spec();
-    let settings = RidgeSettings::default();
-    let mut moments = RidgeMoments::new(spec.input_len, spec.horizon, Normalisation::default())?;
-    let portions = splits.train.chunks(PORTION);
-    let (read, total) = (portions.len(), portions.len() + settings.penalties.len());
-    for (done, portion) in portions.enumerate() {
-        progress(done, total);
-        moments.add(&Arrays::of(data, portion)?.windows(data)?)?;
+/// A seasonal naive forecast with the residuals of the validation windows.
+pub(crate) struct FittedNaive {
+    naive: SeasonalNaive,
+}
+
+impl FittedNaive {
+    pub(crate) fn new(data: &Dataset, period: usize) -> Result<Self, TrainError> {
+        let validation = by_series(&data.splits().validation);
+        let views: Vec<SeriesWindows<'_>> = validation
+            .iter()
+            .map(|(s, starts)| SeriesWindows { series: &data.columns()[*s], starts })
+            .collect();
+        Ok(Self { naive: SeasonalNaive::fit(period, data.spec().horizon, &views)? })
     }
-    let validation = Arrays::of(data, &splits.validation)?;
-    let ridge = moments.fit_with(&validation.windows(data)?, &settings.penalties, |done| {
-        progress(read + done, total);
-    })?;
-    let test = Arrays::of(data, &splits.test)?;
-    let forecast = ridge.predict(&test.x)?;
-    let parts = [forecast.mean(), forecast.sigma()];
-    Ok((score(data, &splits.test, parts, averages)?, ridge.penalty()))
+
+    pub(crate) fn forecasts(&self, data: &Dataset) -> Result<NormalForecasts, TrainError> {
+        let windows = data.splits().test.clone();
+        let (mut means, mut sigma) = (Vec::new(), Vec::new());
+        for (s, starts) in &by_series(&windows) {
+            let series = &data.columns()[*s];
+            let forecast = self.naive.predict(&SeriesWindows { series, starts })?;
+            means.extend_from_slice(forecast.mean());
+            sigma.extend_from_slice(forecast.sigma());
+        }
+        Ok(NormalForecasts { windows, horizon: data.spec().horizon, means, sigma })
+    }
+
+    pub(crate) fn residual_paths(
+        &self,
+        data: &Dataset,
+        blocks: &[BlockLength],
+    ) -> Result<Option<ResidualScores>, TrainError> {
+        score_residual_paths(data, blocks, |windows| {
+            let mut means = Vec::new();
+            for (s, starts) in &by_series(windows) {
+                let series = &data.columns()[*s];
+                let forecast = self.naive.predict(&SeriesWindows { series, starts })?;
+                means.extend_from_slice(forecast.mean());
+            }
+            Ok(PointForecasts { means, scale: vec![1.0; windows.len()] })
+        })
+    }
+}
+
+/// The starts of the windows of each series; windows come series after series.
+fn by_series(windows: &[WindowIndex]) -> Vec<(usize, Vec<usize>)> {
+    let of = |group: &[WindowIndex]| {
+        (group[0].series as usize, group.iter().map(|w| w.t as usize).collect())
+    };
+    windows.chunk_by(|a, b| a.series == b.series).map(of).collect()
 }
 
 /// The value one season earlier, with Gaussian residuals; its test scores.
@@ -102,29 +243,5 @@ pub fn seasonal_naive(
     period: usize,
     averages: BatchAverages,
 ) -> Result<Summary, TrainError> {
-    let starts = |windows: &[WindowIndex]| -> Vec<Vec<usize>> {
-        let series = 0..data.columns().len();
-        let of =
-            |s: usize| windows.iter().filter(move |w| w.series as usize == s).map(|w| w.t as usize);
-        series.map(|s| of(s).collect()).collect()
-    };
-    let splits = data.splits();
-    let (validation, test) = (starts(&splits.validation), starts(&splits.test));
-    let windows = |starts: &'_ [Vec<usize>]| -> Vec<(usize, Vec<usize>)> {
-        starts.iter().cloned().enumerate().filter(|(_, starts)| !starts.is_empty()).collect()
-    };
-    let (validation, test) = (windows(&validation), windows(&test));
-    let views: Vec<SeriesWindows<'_>> = validation
-        .iter()
-        .map(|(s, starts)| SeriesWindows { series: &data.columns()[*s], starts })
-        .collect();
-    let naive = SeasonalNaive::fit(period, data.spec().horizon, &views)?;
-    let (mut windows, mut means, mut sigma) = (Vec::new(), Vec::new(), Vec::new());
-    for (s, starts) in &test {
-        let forecast = naive.predict(&SeriesWindows { series: &data.columns()[*s], starts })?;
-        windows.extend(starts.iter().map(|&t| WindowIndex { series: *s as u32, t: t as u32 }));
-        means.extend_from_slice(forecast.mean());
-        sigma.extend_from_slice(forecast.sigma());
-    }
-    score(data, &windows, [&means, &sigma], averages)
+    FittedNaive::new(data, period)?.forecasts(data)?.score(data, averages)
 }

@@ -27,6 +27,17 @@ pub fn evaluate<T: Element>(
     windows: &[WindowIndex],
     intervention: Intervention,
 ) -> Result<(Summary, Vec<UnitStatistics>), TrainError> {
+    evaluate_and(evaluator, windows, intervention, |_, _, _| Ok(()))
+}
+
+/// [`evaluate`], with what `also(windows of the batch, prediction, weight of each window)` does with
+/// each batch in the same pass.
+pub(crate) fn evaluate_and<T: Element>(
+    evaluator: &ForecastEvaluator<'_, T>,
+    windows: &[WindowIndex],
+    intervention: Intervention,
+    mut also: impl FnMut(&[WindowIndex], &Prediction, f64) -> Result<(), TrainError>,
+) -> Result<(Summary, Vec<UnitStatistics>), TrainError> {
     let (model, data) = (evaluator.network, evaluator.data);
     let order = order_under(intervention, windows, evaluator.noise);
     let settings = ScoreSettings {
@@ -47,7 +58,8 @@ pub fn evaluate<T: Element>(
             }
         }
         let weight = evaluator.averages.weight(order.len(), chunk.len());
-        scores.push(data, chunk, weight, |row| PredictedRow::new(&prediction, row))
+        scores.push(data, chunk, weight, |row| PredictedRow::new(&prediction, row))?;
+        also(chunk, &prediction, weight)
     })?;
     statistics.retain(|own| own.rows() > 0);
     Ok((scores.summary()?, statistics))

@@ -34,15 +34,23 @@ pub(crate) struct PredictedRow {
 
 impl PredictedRow {
     pub(crate) fn new(prediction: &Prediction, row: usize) -> Self {
-        let [samples, batch, horizon] = prediction.shape;
-        let mut means = Vec::with_capacity(samples * horizon);
-        for s in 0..samples {
-            means.extend_from_slice(&prediction.means[(s * batch + row) * horizon..][..horizon]);
-        }
-        let sigma = prediction.sigma[row * horizon..][..horizon].to_vec();
+        let [samples, batch, _] = prediction.shape;
+        let (means, sigma) = prediction.row(row);
+        let sigma = sigma.to_vec();
         let weights = prediction.weights.as_ref();
         let weights = weights.map(|w| (0..samples).map(|s| w[s * batch + row]).collect());
         Self { means, sigma, weights }
+    }
+
+    /// The first `samples` of its samples, or all of them where it has fewer.
+    pub(crate) fn first(mut self, samples: usize) -> Self {
+        self.means.truncate(samples * self.sigma.len());
+        if let Some(weights) = &mut self.weights {
+            weights.truncate(samples);
+            let total: f64 = weights.iter().sum();
+            weights.iter_mut().for_each(|weight| *weight /= total);
+        }
+        self
     }
 
     /// What `rule` makes of it against `target [H]`.

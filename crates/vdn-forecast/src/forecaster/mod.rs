@@ -7,6 +7,7 @@ mod config;
 mod local;
 mod loss;
 mod moments;
+mod paths;
 mod posteriors;
 mod prediction;
 mod unit_effects;

@@ -146,6 +146,21 @@ impl Forecaster {
         self.predict_under(graph, batch, intervention, StackPass::default())
     }
 
+    /// The predictive distribution of a batch by so many samples of the units (one, where no unit is
+    /// a distribution), instead of as many as the configuration says.
+    ///
+    /// # Errors
+    /// Those of [`Forecaster::predict`].
+    pub fn predict_samples<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        samples: usize,
+    ) -> Result<Prediction, ModelError> {
+        let pass = StackPass { samples: Some(samples), ..StackPass::default() };
+        Ok(self.predict_under(graph, batch, Intervention::None, pass)?.0)
+    }
+
     /// The predictive distribution of so many samples, with this noise in the place of the first layer's own: to compare it with
     /// what others draw.
     ///

@@ -71,9 +71,10 @@ fn scores(page: &mut Page, evaluated: &Evaluated) {
         let maybe = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), number);
         let share = row.informed.map_or_else(|| "-".to_owned(), |s| format!("{:.1} %", 100.0 * s));
         let parameters = row.parameters.map_or_else(|| "-".to_owned(), |n| n.to_string());
-        let numbers = [row.mse, row.mae, row.nll, row.crps].map(|x| format!("{x:.4}"));
+        let nll = row.nll.map_or_else(|| "-".to_owned(), |x| format!("{x:.4}"));
+        let [mse, mae, crps] = [row.mse, row.mae, row.crps].map(|x| format!("{x:.4}"));
         let mut cells = vec![row.name.clone(), parameters];
-        cells.extend(numbers);
+        cells.extend([mse, mae, nll, crps]);
         cells.extend([
             row.crps_standard_error.map_or_else(|| "-".to_owned(), |x| format!("{x:.4}")),
             format!("{:.3}", row.coverage_90),

@@ -1,10 +1,15 @@
 //! A run's data, models and scores: what training and evaluation share.
 
+use crate::baselines::Normalisation;
 use crate::config::RunConfig;
-use crate::data::Dataset;
-use crate::evaluate::evaluate::{ForecastEvaluator, evaluate};
+use crate::data::{BlockLength, Dataset};
+use crate::evaluate::compare::{FittedNaive, FittedRidge, NormalForecasts};
+use crate::evaluate::evaluate::{ForecastEvaluator, evaluate, evaluate_and};
 use crate::evaluate::inference::{Inference, evaluate_moments};
-use crate::evaluate::{ridge_with, seasonal_naive};
+use crate::evaluate::wholes::WholeScores;
+use crate::evaluate::wholes::closed::ClosedAverages;
+use crate::evaluate::wholes::residual::{PointForecasts, ResidualScores, score_residual_paths};
+use crate::evaluate::wholes::sampled::{PathSource, score_sampled};
 use crate::forecaster::{Forecaster, ForecasterConfig, Variant};
 use crate::run::directory::RunDirectory;
 use crate::run::memory::{RunMemory, RunSizes, default_limit};
@@ -27,6 +32,8 @@ use vdn_train::{
 pub(crate) struct Experiment {
     pub(crate) config: RunConfig,
     pub(crate) season: (usize, String),
+    /// The blocks of steps whose sums are judged.
+    pub(crate) blocks: Vec<BlockLength>,
     notes: Vec<String>,
     pub(crate) data: Dataset,
 }
@@ -55,6 +62,7 @@ impl Experiment {
         }
         let table = config.data.load_table()?;
         let season = config.data.season_of(&table);
+        let blocks = config.data.blocks_of(&table);
         let notes = table.report.to_string().lines().map(str::to_owned).collect();
         let data = config.data.dataset(table)?;
         // Forecasts of new data find their series by name.
@@ -67,7 +75,7 @@ impl Experiment {
             };
             return Err(TrainError::config(format!("{reason}: rename the column")));
         }
-        Ok(Self { config, season, notes, data })
+        Ok(Self { config, season, blocks, notes, data })
     }
 
     /// The memory that a run on these data is expected to take.
@@ -182,9 +190,16 @@ impl Experiment {
     ) -> Result<(Summary, Vec<UnitStatistics>), TrainError> {
         let (evaluator, test) = (self.evaluator(model, parameters), &self.data.splits().test);
         let score = model.score();
-        let (summary, units) = evaluate(&evaluator, test, Intervention::None)?;
+        let mut closed = ClosedAverages::new(&self.data, test, &self.blocks)?;
+        let (summary, units) =
+            evaluate_and(&evaluator, test, Intervention::None, |chunk, prediction, weight| {
+                closed.push_batch(&self.data, chunk, prediction, weight)
+            })?;
+        let mut wholes = WholeScores::default();
+        closed.finish(true, &mut wholes)?;
+        score_sampled(&self.data, evaluator.noise, &evaluator, &mut wholes)?;
         let name = contestant(model.config().variant);
-        let mut row = Row::new(name, &summary, score).with_units(&units);
+        let mut row = Row::new(name, &summary, score).with_units(&units).with_wholes(wholes);
         row.parameters = Some(model.used_parameters(parameters));
         if let Some(trained) = trained {
             row.epochs = Some(trained.history.len());
@@ -195,8 +210,32 @@ impl Experiment {
         if model.config().variant == Variant::Variational {
             let (swapped, _) = evaluate(&evaluator, test, Intervention::Permute)?;
             rows.push(Row::new("  the same, z swapped in the batch", &swapped, score));
+        } else if let Some(scores) = self.residual_paths(&evaluator)? {
+            let name = name.strip_prefix("deterministic ").unwrap_or(name);
+            rows.push(Row::of_residual_paths(name, scores));
         }
         Ok((summary, units))
+    }
+
+    /// Scores a deterministic model by residual paths of the validation windows.
+    fn residual_paths(
+        &self,
+        evaluator: &ForecastEvaluator<'_, f32>,
+    ) -> Result<Option<ResidualScores>, TrainError> {
+        let deviation = evaluator.network.config().divide_by_deviation;
+        let scale = Normalisation { deviation, ..Normalisation::default() };
+        let length = self.data.spec().input_len;
+        score_residual_paths(&self.data, &self.blocks, |windows| {
+            let mut means = Vec::with_capacity(windows.len() * self.data.spec().horizon);
+            evaluator.predict(windows, 1, 0, &mut |_, prediction| {
+                means.extend(prediction.mean());
+                Ok(())
+            })?;
+            let mut inputs = vec![0.0; windows.len() * length];
+            self.data.fill_inputs(windows, 0, &mut inputs, |x| x)?;
+            let scale = inputs.chunks_exact(length).map(|x| scale.of(x).1).collect();
+            Ok(PointForecasts { means, scale })
+        })
     }
 
     /// Scores a stored model on the test windows by its moments.
@@ -222,11 +261,25 @@ impl Experiment {
         score: Score,
         progress: impl FnMut(usize, usize),
     ) -> Result<(), TrainError> {
-        let averages = self.config.train.averages();
-        let (summary, penalty) = ridge_with(&self.data, averages, progress)?;
-        rows.push(Row::new(&format!("ridge, penalty {penalty:.3e}"), &summary, score));
-        let summary = seasonal_naive(&self.data, self.season.0, averages)?;
-        rows.push(Row::new(&format!("seasonal naive, {} steps", self.season.0), &summary, score));
+        let (data, blocks) = (&self.data, &self.blocks);
+        let (averages, noise) = (self.config.train.averages(), self.config.train.noise());
+        let ridge = FittedRidge::new(data, progress)?;
+        let naive = FittedNaive::new(data, self.season.0)?;
+        let mut normal = |name: &str, forecasts: NormalForecasts| -> Result<(), TrainError> {
+            let wholes = forecasts.score_wholes(data, noise, blocks)?;
+            let summary = forecasts.score(data, averages)?;
+            rows.push(Row::new(name, &summary, score).with_wholes(wholes));
+            Ok(())
+        };
+        normal(&format!("ridge, penalty {:.3e}", ridge.penalty()), ridge.forecasts(data)?)?;
+        normal(&format!("seasonal naive, {} steps", self.season.0), naive.forecasts(data)?)?;
+        let residual = [
+            ("ridge", ridge.residual_paths(data, blocks)?),
+            ("seasonal naive", naive.residual_paths(data, blocks)?),
+        ];
+        for (name, scores) in residual {
+            rows.extend(scores.map(|scores| Row::of_residual_paths(name, scores)));
+        }
         Ok(())
     }
 }

@@ -6,14 +6,18 @@
 //!
 //! ```text
 //! total = program + data + weights + max( training step + validation,
-//!                                         evaluation, probe of the units, ridge baseline )
+//!                                         evaluation + scores of whole forecasts,
+//!                                         probe of the units, ridge baseline )
 //! ```
 //!
 //! The measured peaks that it is compared with are in `docs/numerics.md`.
 
 use crate::baselines::ridge::check_size;
+use crate::evaluate::PATHS;
+use crate::evaluate::wholes::residual::MOST_RESIDUALS;
 use crate::forecaster::{ForecasterConfig, Variant};
 use std::fmt;
+use vdn_tensor::parallel;
 use vdn_train::{EVALUATION_BATCH, TrainError};
 
 /// Bytes of a number of the model, and of one of the data, baselines and predictions.
@@ -71,6 +75,8 @@ pub struct RunMemory {
     pub validation: f64,
     /// The tape of a test pass, in which latents may be swapped, and its predictions.
     pub evaluation: f64,
+    /// What the scores of whole forecasts take beside a test pass: paths and residuals.
+    pub wholes: f64,
     /// Interventions on single units.
     pub probe: f64,
     /// The matrices of the ridge regression and the windows that it sees at a time.
@@ -113,6 +119,13 @@ impl RunMemory {
 
         // Values of double precision: all predictions of a batch and their rows as they are scored.
         let predictions = 2.0 * DOUBLE * at_test.outputs;
+        // Scores of whole forecasts: of one series, the residuals of its validation windows, sorted
+        // with their sums, and the point forecasts and targets of its test windows; paths of one
+        // window for each thread, and transposed.
+        let each = 1.0 / sizes.series.max(1) as f64;
+        let residuals = 4.0 * (each * validation).min(MOST_RESIDUALS as f64);
+        let paths = 2.0 * parallel::threads() as f64 * PATHS as f64;
+        let wholes = DOUBLE * horizon * (residuals + 3.0 * each * test + paths);
         let probed = if variational { sizes.probe_windows as f64 } else { 0.0 };
         let windows: f64 = sizes.windows.iter().map(|&count| count as f64).sum();
         let parameters = parameters(model);
@@ -125,6 +138,7 @@ impl RunMemory {
             training: SINGLE * (train.values() + train.dropped() + train.gradients()),
             validation: SINGLE * at_validation.values(),
             evaluation: SINGLE * (at_test.values() + at_test.swapped()) + predictions,
+            wholes,
             probe: probe(model, sizes, probed.min(validation)),
             ridge: ridge([length, horizon], [validation, test]),
             probed_in_training: sizes.probed_in_training,
@@ -136,18 +150,20 @@ impl RunMemory {
     pub fn total(&self) -> f64 {
         let beside = if self.probed_in_training { self.probe } else { 0.0 };
         let training = self.training + self.validation.max(beside);
-        let stage = training.max(self.evaluation).max(self.probe).max(self.ridge);
+        let evaluation = self.evaluation + self.wholes;
+        let stage = training.max(evaluation).max(self.probe).max(self.ridge);
         self.program + self.data + self.weights + stage
     }
 
     /// The parts with their names and the settings that make them smaller, the largest first.
-    fn parts(&self) -> [(&'static str, f64, &'static str); 7] {
+    fn parts(&self) -> [(&'static str, f64, &'static str); 8] {
         let mut parts = [
             ("data", self.data, "data.columns"),
             ("weights", self.weights, "model.units, model.hidden or model.head_hidden"),
             ("training step", self.training, "train.batch, model.samples or model.units"),
             ("validation", self.validation, "model.evaluate_samples or model.units"),
             ("evaluation", self.evaluation, "model.evaluate_samples or model.units"),
+            ("whole forecasts", self.wholes, "data.horizon, data.max_validation or data.max_test"),
             ("probe", self.probe, "diagnostics.samples or diagnostics.windows"),
             ("ridge", self.ridge, "data.input_len, data.max_validation or data.max_test"),
         ];

@@ -7,6 +7,7 @@ pub(crate) mod forecast_run;
 pub(crate) mod memory;
 pub(crate) mod report;
 pub(crate) mod train_run;
+pub(crate) mod whole_table;
 
 pub use directory::RunDirectory;
 pub use experiment::{evaluate_run, evaluate_run_by};

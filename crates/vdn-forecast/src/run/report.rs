@@ -1,5 +1,8 @@
 //! What a run came to, as a table and as JSON.
 
+use crate::evaluate::wholes::WholeScores;
+use crate::evaluate::wholes::residual::ResidualScores;
+use crate::run::whole_table;
 use serde::Serialize;
 use std::fmt;
 use vdn_autograd::Score;
@@ -21,8 +24,8 @@ pub struct Row {
     pub mse: f64,
     /// Mean absolute error of the point forecast.
     pub mae: f64,
-    /// Predictive score, in nats per time step.
-    pub nll: f64,
+    /// Predictive score, in nats per time step; `None` for forecasts without a density.
+    pub nll: Option<f64>,
     /// Exact CRPS of the predictive distribution.
     pub crps: f64,
     /// Block standard error of the CRPS.
@@ -49,6 +52,9 @@ pub struct Row {
     pub best_epoch: Option<usize>,
     /// Wall-clock seconds per epoch.
     pub seconds_per_epoch: Option<f64>,
+    /// The forecasts judged as wholes.
+    #[serde(flatten)]
+    pub wholes: WholeScores,
 }
 
 impl Row {
@@ -60,7 +66,7 @@ impl Row {
             parameters: None,
             mse: summary.mse.mean,
             mae: summary.mae.mean,
-            nll: summary.nll(score).mean,
+            nll: Some(summary.nll(score).mean),
             crps: summary.crps.mean,
             crps_standard_error: summary.crps.standard_error,
             coverage_90: interval.map_or(f64::NAN, |i| i.coverage.mean),
@@ -74,7 +80,38 @@ impl Row {
             epochs: None,
             best_epoch: None,
             seconds_per_epoch: None,
+            wholes: WholeScores::default(),
         }
+    }
+
+    /// The row of forecasts by residual paths.
+    pub(crate) fn of_residual_paths(name: &str, scores: ResidualScores) -> Self {
+        Self {
+            name: format!("{name}, residual paths"),
+            parameters: None,
+            mse: scores.mse,
+            mae: scores.mae,
+            nll: None,
+            crps: scores.crps.mean,
+            crps_standard_error: scores.crps.standard_error,
+            coverage_90: scores.coverage_90,
+            width_90: scores.width_90,
+            pinball: scores.pinball,
+            quantile_loss: None,
+            rate: None,
+            mismatch: None,
+            kl: None,
+            informed: None,
+            epochs: None,
+            best_epoch: None,
+            seconds_per_epoch: None,
+            wholes: scores.wholes,
+        }
+    }
+
+    pub(crate) fn with_wholes(mut self, wholes: WholeScores) -> Self {
+        self.wholes = wholes;
+        self
     }
 
     pub(crate) fn with_units(mut self, layers: &[UnitStatistics]) -> Self {
@@ -162,10 +199,10 @@ impl fmt::Display for Report {
                 row.informed.map_or_else(|| "-".to_owned(), |s| format!("{:.1} %", 100.0 * s));
             writeln!(
                 f,
-                "{:<34} {parameters:>10} {:>8.4} {:>8.4} {:>8.4} {:>8.3} {:>8} {informed:>11} {:>8}",
+                "{:<34} {parameters:>10} {:>8.4} {:>8} {:>8.4} {:>8.3} {:>8} {informed:>11} {:>8}",
                 row.name,
                 row.mse,
-                row.nll,
+                show(row.nll, 4),
                 row.crps,
                 row.coverage_90,
                 show(row.rate, 3),
@@ -178,6 +215,7 @@ impl fmt::Display for Report {
              central 90 % interval. rate: mean over units, nats; beside it the share of units that carry 0.05 nats or more.",
             self.score
         )?;
+        whole_table::write(f, &self.rows)?;
         match &self.units {
             Some(units) => write!(f, "\n\n{units}"),
             None => Ok(()),

@@ -42,8 +42,9 @@ impl Stage {
 /// let text = "[data]\nmax_train = 32\nmax_validation = 16\nmax_test = 16\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\n\
 ///     evaluate_samples = 4\n[train]\nepochs = 1\n";
 /// let report = train_run(&RunConfig::from_toml(text)?, None, |_, _| {})?;
-/// // The model, the model with its latents swapped between windows, and the two baselines.
-/// assert_eq!(report.rows.len(), 4);
+/// // The model, the model with its latents swapped between windows, and the two baselines, each
+/// // by normal residuals and by residual paths.
+/// assert_eq!(report.rows.len(), 6);
 /// println!("{report}");
 /// # Ok::<(), vdn_train::TrainError>(())
 /// ```

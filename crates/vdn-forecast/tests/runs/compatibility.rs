@@ -98,8 +98,10 @@ fn an_old_run_directory_scores_as_before() {
         train_run(&RunConfig::from_toml(GIVEN).unwrap(), Some(directory.path()), |_, _| {})
             .unwrap();
     let run = RunDirectory::open(directory.path()).unwrap();
-    let scores = |report: &vdn_forecast::Report| -> Vec<[f64; 3]> {
-        report.rows.iter().map(|row| [row.mse, row.nll, row.crps]).collect()
+    let scores = |report: &vdn_forecast::Report| -> Vec<[Option<f64>; 4]> {
+        let energy = |row: &vdn_forecast::Row| row.wholes.energy_score;
+        let of = |row: &vdn_forecast::Row| [Some(row.mse), row.nll, Some(row.crps), energy(row)];
+        report.rows.iter().map(of).collect()
     };
     assert_eq!(scores(&evaluate_run(&run).unwrap()), scores(&trained));
     std::fs::write(run.file("config.toml"), GIVEN).unwrap();

@@ -19,3 +19,4 @@ mod stack_control;
 mod stacks;
 mod stopping;
 mod support;
+mod wholes;

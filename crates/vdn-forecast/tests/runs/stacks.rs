@@ -238,11 +238,14 @@ fn stored_weights_of_a_stack_score_as_the_trained_ones() {
         let config = config(&format!("widths = [16, 8, 12]\n{extra}"));
         let trained = train_run(&config, Some(directory.path()), |_, _| {}).unwrap();
         let again = evaluate_run(&RunDirectory::open(directory.path()).unwrap()).unwrap();
-        let scores = |report: &vdn_forecast::Report| -> Vec<[f64; 3]> {
-            report.rows.iter().map(|row| [row.mse, row.nll, row.crps]).collect()
+        let scores = |report: &vdn_forecast::Report| -> Vec<[Option<f64>; 4]> {
+            let energy = |row: &vdn_forecast::Row| row.wholes.energy_score;
+            let of =
+                |row: &vdn_forecast::Row| [Some(row.mse), row.nll, Some(row.crps), energy(row)];
+            report.rows.iter().map(of).collect()
         };
         assert_eq!(scores(&trained), scores(&again), "{extra}");
-        assert!(scores(&trained).iter().flatten().all(|x| x.is_finite()), "{extra}");
+        assert!(scores(&trained).iter().flatten().flatten().all(|x| x.is_finite()), "{extra}");
     }
 }
 
@@ -257,7 +260,7 @@ fn depths_from_one_to_sixteen_train() {
                 assert!(epoch.kl > 0.0, "{depth}: {numbers:?}");
             }
         });
-        assert!(report.unwrap().rows[0].nll.is_finite(), "{depth}");
+        assert!(report.unwrap().rows[0].nll.is_some_and(f64::is_finite), "{depth}");
     }
 }
 
@@ -274,7 +277,7 @@ fn families_and_learned_priors_train() {
                 }
             });
             let report = report.unwrap();
-            assert!(report.rows[0].nll.is_finite(), "{family} {extra}");
+            assert!(report.rows[0].nll.is_some_and(f64::is_finite), "{family} {extra}");
             // Every layer is judged; information by quadrature is there for normal units, after a logarithm or not.
             let gaussian = ["normal", "log_normal"].contains(&family);
             let layers = report.units.unwrap().layers;

@@ -47,6 +47,8 @@
 //! | order of windows in training | the run's | [`TRAINING_ORDER`] | the epoch |
 //! | modules in an evaluation | folded by the batch | their own | [`EVALUATION_STEP`] |
 //! | order of windows before swaps | the run's | [`EVALUATION_ORDER`] | [`EVALUATION_STEP`] |
+//! | seeds of samples for the scores of whole forecasts | the run's | [`WHOLE_FORECASTS`] | [`EVALUATION_STEP`] |
+//! | output noise of sampled paths | folded by the window | [`PATH_NOISE`], or the caller's | [`EVALUATION_STEP`] |
 //! | modules in a probe | folded by batch and lag | their own | [`PROBE_STEP`] |
 //! | initial values of parameters | folded by the name | 0 | 0 |
 //! | initialisation on a first batch | 0 | those of the units | 0 |
@@ -66,6 +68,10 @@ use std::fmt;
 pub const TRAINING_ORDER: u32 = 1 << 30;
 /// The stream of the order of windows before an evaluation swaps latents between neighbours.
 pub const EVALUATION_ORDER: u32 = (1 << 30) + 1;
+/// The stream that seeds are folded from for the samples of units in scores of whole forecasts.
+pub const WHOLE_FORECASTS: u32 = (1 << 30) + 2;
+/// The stream of the output noise of sampled paths.
+pub const PATH_NOISE: u32 = (1 << 30) + 3;
 /// The number of training steps that have addresses of their own; steps of other uses lie above.
 pub const TRAINING_STEPS: u64 = 1 << 31;
 /// The step of evaluations.

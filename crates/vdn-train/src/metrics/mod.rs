@@ -15,38 +15,52 @@
 //! | [`crps`] | exact mixture CRPS, Gaussian CRPS, unbiased CRPS of a sample |
 //! | [`pinball`] | quantile loss and its normalised form |
 //! | [`coverage`] | interval coverage and width, PIT histogram, calibration error |
+//! | [`aggregate`] | weighted sums of the steps in closed form, and the parts of their variance |
+//! | [`paths`] | whole forecasts of a window, equally likely |
+//! | [`energy`], [`variogram`] | scores of whole paths |
+//! | [`joint`] | the joint log-likelihood of a window by many samples |
 //! | [`point`] | point forecasts (mean, median) and their errors |
 //! | [`risk`] | risk against coverage when uncertain forecasts are withheld |
 //! | [`block`] | averages over overlapping windows with block standard errors |
 //! | [`scorer`], [`scores`] | all of these for one window, and accumulated over a test set |
 //! | [`mod@reference`] | the same quantities with the published research code's floors and conventions |
 
+pub mod aggregate;
 pub mod block;
 pub mod coverage;
 pub mod crps;
+pub mod energy;
 mod error;
 mod folded;
+pub mod joint;
 pub mod likelihood;
 mod median;
 pub mod mixture;
 pub mod normal;
+pub mod paths;
 pub mod pinball;
 pub mod point;
 pub mod reference;
 pub mod risk;
 pub mod scorer;
 pub mod scores;
+pub mod variogram;
 pub mod window;
 
+pub use aggregate::{Aggregate, AggregateScore, VarianceParts, WHOLE_LEVELS};
 pub use block::{BlockSums, Estimate, overlap_block};
 pub use coverage::PitHistogram;
 pub use crps::{SortedSample, gaussian_crps, mixture_crps, sample_crps, window_crps};
+pub use energy::energy_score;
 pub use error::MetricError;
+pub use joint::JointNll;
 pub use likelihood::{WindowNll, window_nll};
 pub use median::{MedianConvention, sample_median};
 pub use mixture::Mixture;
+pub use paths::Paths;
 pub use pinball::{pinball_loss, quantile_levels};
 pub use point::PointForecast;
 pub use scorer::{ScoreSettings, Scorer, WindowScores};
 pub use scores::{IntervalSummary, Scores, Summary, TauSummary};
+pub use variogram::variogram_score;
 pub use window::{Predictions, WindowPrediction};

@@ -167,6 +167,23 @@ impl<'a> WindowPrediction<'a> {
         self.weights.map_or(1.0 / self.samples as f64, |(weights, stride)| weights[s * stride])
     }
 
+    /// Whether the samples have weights of their own.
+    pub(crate) fn is_weighted(&self) -> bool {
+        self.weights.is_some()
+    }
+
+    /// Whether all samples have the same deviations.
+    pub(crate) fn shares_sigma(&self) -> bool {
+        self.sigma_stride == 0
+    }
+
+    /// The weights `[S]`, summing to 1 to the last digit: those of single precision sum to it only
+    /// to 1e-7, and a distribution function must end at 1.
+    pub(crate) fn normalised_weights(&self) -> Vec<f64> {
+        let total: f64 = (0..self.samples).map(|s| self.weight(s)).sum();
+        (0..self.samples).map(|s| self.weight(s) / total).collect()
+    }
+
     /// Checks every number of the prediction and of `target [H]`, in the name of `metric`.
     ///
     /// # Errors
@@ -210,11 +227,7 @@ impl<'a> WindowPrediction<'a> {
 
     /// The mixtures of all steps in turn: `visit(h, mixture)`. The numbers must have been checked.
     pub(crate) fn for_each_step(&self, mut visit: impl FnMut(usize, Mixture<'_>)) {
-        let weights: Option<Vec<f64>> = self.weights.map(|_| {
-            // Single-precision weights sum to one only to 1e-7; a distribution function must end at 1.
-            let total: f64 = (0..self.samples).map(|s| self.weight(s)).sum();
-            (0..self.samples).map(|s| self.weight(s) / total).collect()
-        });
+        let weights = self.is_weighted().then(|| self.normalised_weights());
         let shared = self.sigma_stride == 0 || self.samples == 1;
         let mut means = vec![0.0; self.samples];
         let mut sigma = vec![0.0; if shared { 1 } else { self.samples }];

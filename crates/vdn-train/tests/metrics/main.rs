@@ -4,3 +4,4 @@ mod closed_forms;
 mod lcg;
 mod reference;
 mod scores;
+mod wholes;

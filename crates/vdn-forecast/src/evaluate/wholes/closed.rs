@@ -1,0 +1,148 @@
+//! The closed forms: horizon mean, block sums and shares of the units, averaged over windows.
+
+use crate::data::{BlockLength, Dataset, WindowIndex};
+use crate::evaluate::predicted_row::{PredictedRow, per_window};
+use crate::evaluate::wholes::{AggregateSummary, BlockSummary, UnitShare, WholeScores};
+use crate::forecaster::Prediction;
+use vdn_train::TrainError;
+use vdn_train::data::Examples;
+use vdn_train::metrics::{
+    Aggregate, AggregateScore, BlockSums, MetricError, PitHistogram, VarianceParts,
+    WindowPrediction,
+};
+
+/// Bins of the PIT histogram of the horizon mean.
+const PIT_BINS: usize = 20;
+/// Columns before those of the blocks: three of the horizon mean, four parts of variances.
+const BEFORE_BLOCKS: usize = 7;
+
+/// What one window comes to.
+pub(crate) struct WholeWindow {
+    /// Of the mean over the horizon.
+    pub(crate) horizon_mean: AggregateScore,
+    /// The mean over the blocks of each kind.
+    pub(crate) blocks: Vec<[f64; 3]>,
+    /// Of a step, and of the mean over the horizon.
+    pub(crate) parts: [VarianceParts; 2],
+}
+
+/// The ranges of the whole blocks of a horizon.
+pub(crate) fn ranges(
+    block: &BlockLength,
+    horizon: usize,
+) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let steps = block.steps;
+    (0..horizon / steps).map(move |k| k * steps..(k + 1) * steps)
+}
+
+/// The mean over the horizon.
+pub(crate) fn horizon_mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The mean of the scores of several blocks, as CRPS and coverages.
+pub(crate) fn mean_of(scores: &[AggregateScore]) -> [f64; 3] {
+    let count = scores.len() as f64;
+    let mean = |of: fn(&AggregateScore) -> f64| scores.iter().map(of).sum::<f64>() / count;
+    [mean(|s| s.crps), mean(|s| s.covered[0]), mean(|s| s.covered[1])]
+}
+
+/// Judges one window in closed form.
+pub(crate) fn closed_forms(
+    prediction: &WindowPrediction<'_>,
+    target: &[f64],
+    blocks: &[BlockLength],
+) -> Result<WholeWindow, MetricError> {
+    let horizon = target.len();
+    let mean = Aggregate::new(prediction, &vec![1.0 / horizon as f64; horizon])?;
+    let mut weights = vec![0.0; horizon];
+    let of_blocks = blocks.iter().map(|block| {
+        let scores: Vec<AggregateScore> = ranges(block, horizon)
+            .map(|range| {
+                weights.fill(0.0);
+                weights[range.clone()].fill(1.0);
+                Aggregate::new(prediction, &weights)?.score(target[range].iter().sum())
+            })
+            .collect::<Result<_, MetricError>>()?;
+        Ok(mean_of(&scores))
+    });
+    Ok(WholeWindow {
+        blocks: of_blocks.collect::<Result<_, MetricError>>()?,
+        horizon_mean: mean.score(horizon_mean(target))?,
+        parts: [VarianceParts::of_steps(prediction), mean.variance_parts()],
+    })
+}
+
+/// Averages over windows, pushed in order.
+pub(crate) struct ClosedAverages<'a> {
+    blocks: &'a [BlockLength],
+    sums: BlockSums,
+    pit: PitHistogram,
+    last_series: Option<u32>,
+}
+
+impl<'a> ClosedAverages<'a> {
+    pub(crate) fn new(
+        data: &Dataset,
+        windows: &[WindowIndex],
+        blocks: &'a [BlockLength],
+    ) -> Result<Self, TrainError> {
+        let columns = BEFORE_BLOCKS + 3 * blocks.len();
+        let sums = BlockSums::new(columns, Examples::<f64>::block(data, windows))?;
+        Ok(Self { blocks, sums, pit: PitHistogram::new(PIT_BINS)?, last_series: None })
+    }
+
+    /// Judges the windows of a batch, all of this weight.
+    pub(crate) fn push_batch(
+        &mut self,
+        data: &Dataset,
+        windows: &[WindowIndex],
+        prediction: &Prediction,
+        weight: f64,
+    ) -> Result<(), TrainError> {
+        let blocks = self.blocks;
+        let found = per_window(data, windows, |row, target| {
+            PredictedRow::new(prediction, row).score(target, |p, y| closed_forms(p, y, blocks))
+        })?;
+        let mut each = windows.iter().zip(found);
+        each.try_for_each(|(window, whole)| self.push(*window, &whole, weight))
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        window: WindowIndex,
+        whole: &WholeWindow,
+        weight: f64,
+    ) -> Result<(), TrainError> {
+        if self.last_series.is_some_and(|series| series != window.series) {
+            self.sums.start_series();
+        }
+        self.last_series = Some(window.series);
+        let AggregateScore { crps, pit, covered } = whole.horizon_mean;
+        let mut columns = vec![crps, covered[0], covered[1]];
+        columns.extend(whole.parts.iter().flat_map(|parts| [parts.units, parts.noise]));
+        columns.extend(whole.blocks.iter().flatten());
+        self.sums.push_weighted(&columns, weight)?;
+        Ok(self.pit.push(pit.clamp(0.0, 1.0))?)
+    }
+
+    /// Puts the means where they belong; the shares of the units only `with_units`.
+    pub(crate) fn finish(&self, with_units: bool, to: &mut WholeScores) -> Result<(), TrainError> {
+        let sums = &self.sums;
+        to.horizon_mean = Some(AggregateSummary::of(sums, 0)?);
+        to.horizon_mean_pit = Some(self.pit.clone());
+        let blocks = self.blocks.iter().enumerate().map(|(k, block)| {
+            let scores = AggregateSummary::of(sums, BEFORE_BLOCKS + 3 * k)?;
+            Ok(BlockSummary { name: block.name, steps: block.steps, scores })
+        });
+        to.block_sums = blocks.collect::<Result<_, MetricError>>()?;
+        if with_units {
+            let share = |first: usize| -> Result<f64, MetricError> {
+                let [units, noise] = [sums.estimate(first)?.mean, sums.estimate(first + 1)?.mean];
+                Ok(units / (units + noise))
+            };
+            to.unit_share = Some(UnitShare { step: share(3)?, mean: share(5)? });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,242 @@
+//! The scores that need samples: by paths, and the joint log-likelihood.
+//!
+//! Every path has a sample of the units of its own, so paths are independent draws from the model
+//! and the energy score of them is unbiased. Scores by paths cost `O(paths^2 H + paths H^2)` for
+//! each window, so they are taken of evenly spaced windows: [`path_windows`] of them.
+
+use crate::data::windows::evenly_spaced;
+use crate::data::{Dataset, WindowIndex};
+use crate::evaluate::evaluate::ForecastEvaluator;
+use crate::evaluate::predicted_row::{PredictedRow, per_window};
+use crate::evaluate::wholes::{AggregateSummary, JointSummary, PATHS, WholeScores};
+use crate::forecaster::{Prediction, Variant};
+use vdn_model::streams::{EVALUATION_STEP, PATH_NOISE, WHOLE_FORECASTS};
+use vdn_tensor::Element;
+use vdn_train::data::{Examples, Request};
+use vdn_train::metrics::{
+    AggregateScore, BlockSums, JointNll, MetricError, Paths, SortedSample, energy_score,
+    variogram_score,
+};
+use vdn_train::{BatchAverages, NoiseSeed, TrainError};
+
+/// The most windows of a horizon of 96 that are scored by paths.
+const PATH_WINDOWS: usize = 512;
+/// The fewest, whatever the horizon.
+const LEAST_PATH_WINDOWS: usize = 64;
+/// The most windows whose joint log-likelihood is taken.
+const JOINT_WINDOWS: usize = 64;
+/// Samples of one pass of the joint log-likelihood.
+const PASS: usize = 256;
+/// Passes of it: 2048 samples.
+const PASSES: usize = 8;
+/// The samples of the first estimate, which the first pass begins with.
+const FEW: usize = 32;
+
+/// What is done with the predictions of a batch of windows.
+pub(crate) type Visit<'a> = dyn FnMut(&[WindowIndex], &Prediction) -> Result<(), TrainError> + 'a;
+
+/// Where predictive distributions of windows come from.
+pub(crate) trait PathSource {
+    /// Visits predictions of `windows` with `samples` samples each, batch by batch, in order. The
+    /// noise of different passes is different.
+    fn predict(
+        &self,
+        windows: &[WindowIndex],
+        samples: usize,
+        pass: u64,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), TrainError>;
+
+    /// Whether one sample is the whole distribution.
+    fn is_exact(&self) -> bool;
+
+    /// The negative joint log-likelihood of each window in closed form, nats; `None` where there is
+    /// no such form.
+    fn closed_joint_nll(
+        &self,
+        _data: &Dataset,
+        _windows: &[WindowIndex],
+    ) -> Result<Option<Vec<f64>>, TrainError> {
+        Ok(None)
+    }
+}
+
+impl<T: Element> PathSource for ForecastEvaluator<'_, T> {
+    fn predict(
+        &self,
+        windows: &[WindowIndex],
+        samples: usize,
+        pass: u64,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), TrainError> {
+        // As much memory as an evaluation takes with its own number of samples.
+        let own = self.network.config().evaluate_samples;
+        let samples = if self.is_exact() { 1 } else { samples };
+        let batch = (self.averages.batch.max(1).saturating_mul(own) / samples).max(1);
+        let batch = batch.min(self.averages.batch.max(1));
+        let seed = self.noise.key(WHOLE_FORECASTS, EVALUATION_STEP).fold_in(pass).seed;
+        let noise = NoiseSeed { seed, ..self.noise };
+        let averages = BatchAverages { batch, ..self.averages };
+        let mut source = self.averaging(averages);
+        source.noise = noise;
+        source.for_each_pass(windows, Request::INPUTS, |_, graph, batch, chunk| {
+            let prediction = source.network.predict_samples(graph, batch, samples)?;
+            visit(chunk, &prediction)
+        })
+    }
+
+    fn is_exact(&self) -> bool {
+        self.network.config().variant != Variant::Variational
+    }
+}
+
+/// How many of `windows` windows of this horizon are scored by paths.
+pub(crate) fn path_windows(windows: usize, horizon: usize) -> usize {
+    let affordable = (PATH_WINDOWS * 96 / horizon.max(96)).max(LEAST_PATH_WINDOWS);
+    windows.min(affordable)
+}
+
+/// `count` evenly spaced ones of `windows`, in their order.
+pub(crate) fn evenly(windows: &[WindowIndex], count: usize) -> Vec<WindowIndex> {
+    (0..count).map(|i| windows[evenly_spaced(i, windows.len(), count)]).collect()
+}
+
+/// What paths of one window come to: maximum, energy score, variogram score.
+pub(crate) type PathWindow = (AggregateScore, f64, f64);
+
+/// Judges one window by paths `[n, H]`.
+pub(crate) fn by_paths(paths: &[f64], target: &[f64]) -> Result<PathWindow, MetricError> {
+    let paths = Paths::new(paths, target.len())?;
+    let largest = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sample = SortedSample::new(paths.of_each(largest))?;
+    let maximum = AggregateScore::of_sample(&sample, largest(target))?;
+    Ok((maximum, energy_score(&paths, target)?, variogram_score(&paths, target)?))
+}
+
+/// Averages of scores by paths over windows, pushed in order.
+pub(crate) struct PathAverages {
+    sums: BlockSums,
+    last_series: Option<u32>,
+}
+
+impl PathAverages {
+    pub(crate) fn new(data: &Dataset, windows: &[WindowIndex]) -> Result<Self, TrainError> {
+        let sums = BlockSums::new(5, Examples::<f64>::block(data, windows))?;
+        Ok(Self { sums, last_series: None })
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        window: WindowIndex,
+        (maximum, energy, variogram): PathWindow,
+    ) -> Result<(), TrainError> {
+        start(&mut self.sums, &mut self.last_series, window);
+        let [half, most] = maximum.covered;
+        Ok(self.sums.push(&[maximum.crps, half, most, energy, variogram])?)
+    }
+
+    pub(crate) fn finish(&self, to: &mut WholeScores) -> Result<(), TrainError> {
+        let (energy, variogram) = (self.sums.estimate(3)?, self.sums.estimate(4)?);
+        to.maximum = Some(AggregateSummary::of(&self.sums, 0)?);
+        to.energy_score = Some(energy.mean);
+        to.energy_score_standard_error = energy.standard_error;
+        to.variogram_score = Some(variogram.mean);
+        to.variogram_score_standard_error = variogram.standard_error;
+        to.path_windows = Some(self.sums.windows());
+        Ok(())
+    }
+}
+
+/// Closes the open block where the series changes.
+fn start(sums: &mut BlockSums, last: &mut Option<u32>, window: WindowIndex) {
+    if last.is_some_and(|series| series != window.series) {
+        sums.start_series();
+    }
+    *last = Some(window.series);
+}
+
+/// Scores a contestant on some of the test windows by paths, and its joint log-likelihood.
+pub(crate) fn score_sampled(
+    data: &Dataset,
+    noise: NoiseSeed,
+    source: &dyn PathSource,
+    to: &mut WholeScores,
+) -> Result<(), TrainError> {
+    let test = &data.splits().test;
+    let windows = evenly(test, path_windows(test.len(), data.spec().horizon));
+    let mut averages = PathAverages::new(data, &windows)?;
+    let mut done = 0;
+    source.predict(&windows, PATHS, 0, &mut |chunk, prediction| {
+        let key = noise.key(PATH_NOISE, EVALUATION_STEP).fold_in(done as u64);
+        done += chunk.len();
+        let found = per_window(data, chunk, |row, target| {
+            by_paths(&prediction.row_paths(row, PATHS, key), target)
+        })?;
+        chunk.iter().zip(found).try_for_each(|(window, found)| averages.push(*window, found))
+    })?;
+    averages.finish(to)?;
+    to.joint_nll = Some(joint(data, source)?);
+    Ok(())
+}
+
+/// The joint log-likelihood by growing numbers of samples, and in closed form where there is one.
+fn joint(data: &Dataset, source: &dyn PathSource) -> Result<JointSummary, TrainError> {
+    let test = &data.splits().test;
+    let windows = evenly(test, test.len().min(JOINT_WINDOWS));
+    let closed = source.closed_joint_nll(data, &windows)?;
+    let exact = source.is_exact();
+    // Columns: after 32, 256 and 2048 samples, and in closed form.
+    let mut found = vec![[0.0; 4]; windows.len()];
+    if let Some(closed) = &closed {
+        found.iter_mut().zip(closed).for_each(|(to, value)| to[3] = *value);
+    }
+    let mut sums = vec![JointNll::default(); windows.len()];
+    for pass in 0..if exact { 1 } else { PASSES } {
+        let mut first = 0;
+        source.predict(&windows, PASS, 1 + pass as u64, &mut |chunk, prediction| {
+            let before = &sums[first..];
+            let after = per_window(data, chunk, |row, target| {
+                let mut own = before[row];
+                let few = PredictedRow::new(prediction, row).first(FEW);
+                let at_first = few.score(target, |prediction, target| {
+                    let mut few = JointNll::default();
+                    few.push(prediction, target).map(|()| few.value())
+                })?;
+                PredictedRow::new(prediction, row).score(target, |p, y| own.push(p, y))?;
+                Ok((at_first, own))
+            })?;
+            for (place, (few, own)) in (first..).zip(after) {
+                let value = own.value().unwrap_or(f64::NAN);
+                sums[place] = own;
+                if pass == 0 {
+                    found[place][0] = few.unwrap_or(f64::NAN);
+                    found[place][1] = value;
+                }
+                found[place][2] = value;
+                if exact {
+                    found[place][3] = value;
+                }
+            }
+            first += chunk.len();
+            Ok(())
+        })?;
+    }
+    let mut sums = BlockSums::new(4, Examples::<f64>::block(data, &windows))?;
+    let mut last = None;
+    for (window, values) in windows.iter().zip(&found) {
+        start(&mut sums, &mut last, *window);
+        sums.push(values)?;
+    }
+    let has_closed = exact || closed.is_some();
+    let best = sums.estimate(if has_closed { 3 } else { 2 })?;
+    let by = |column: usize| sums.estimate(column).map(|found| found.mean);
+    let sampled = |column: usize| (!exact).then(|| by(column)).transpose();
+    Ok(JointSummary {
+        closed_form: has_closed.then_some(best.mean),
+        samples_32: sampled(0)?,
+        samples_256: sampled(1)?,
+        samples_2048: sampled(2)?,
+        standard_error: best.standard_error,
+        windows: windows.len(),
+    })
+}

@@ -1,0 +1,188 @@
+//! Whole futures of a prediction: sampled paths, and the distribution of weighted sums of steps.
+
+use crate::forecaster::prediction::Prediction;
+use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::parallel;
+use vdn_train::metrics::{Aggregate, MetricError, WindowPrediction};
+
+/// Mixed into a key for the choice of the sample that a path follows.
+const CHOICE: u64 = u64::MAX;
+
+impl Prediction {
+    /// `n` equally likely futures of each window, `[n, batch, horizon]`.
+    ///
+    /// A path is one sample of the units, which all steps share, plus output noise of its own at
+    /// each step. Path `i` follows sample `i mod samples`, so up to as many paths as samples are
+    /// independent draws from the model; beyond that, samples repeat with new noise. Where samples
+    /// have weights, each path draws its sample by them. Noise is addressed by `key`, the window's
+    /// row, the path and the step: more paths begin with the same paths.
+    ///
+    /// ```
+    /// use vdn_forecast::{Aggregation, Prediction};
+    /// use vdn_tensor::noise::NoiseKey;
+    /// let prediction = Prediction {
+    ///     shape: [2, 1, 3],
+    ///     means: vec![-9.0, -9.0, -9.0, 9.0, 9.0, 9.0],
+    ///     sigma: vec![0.1; 3],
+    ///     weights: None,
+    ///     aggregation: Aggregation::Mean,
+    /// };
+    /// let paths = prediction.paths(4, NoiseKey::new(7, 0, 0))?;
+    /// // The steps of a path are all low or all high.
+    /// for (i, path) in paths.chunks(3).enumerate() {
+    ///     assert!(path.iter().all(|y| (y > &0.0) == (i % 2 == 1)), "{path:?}");
+    /// }
+    /// assert_eq!(prediction.paths(2, NoiseKey::new(7, 0, 0))?, paths[..6]);
+    /// # Ok::<(), vdn_train::metrics::MetricError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No paths are asked for, 2^32 or more, or more than fit into memory's addresses.
+    pub fn paths(&self, n: usize, key: NoiseKey) -> Result<Vec<f64>, MetricError> {
+        let [_, batch, horizon] = self.shape;
+        let all = n.checked_mul(batch).and_then(|rows| rows.checked_mul(horizon));
+        let (Some(all), true) = (all, n > 0 && u32::try_from(n).is_ok()) else {
+            let (operation, expected) = ("paths", "a count from 1 to 2^32 - 1");
+            return Err(MetricError::Setting { operation, name: "n", value: n as f64, expected });
+        };
+        let mut paths = vec![0.0; all];
+        for row in 0..batch {
+            for (i, path) in self.row_paths(row, n, key).chunks_exact(horizon).enumerate() {
+                paths[(i * batch + row) * horizon..][..horizon].copy_from_slice(path);
+            }
+        }
+        Ok(paths)
+    }
+
+    /// The paths of one window, `[n, horizon]`.
+    pub(crate) fn row_paths(&self, row: usize, n: usize, key: NoiseKey) -> Vec<f64> {
+        let [samples, batch, horizon] = self.shape;
+        let key = key.fold_in(row as u64);
+        let followed = self.followed(row, n, key);
+        let sigma = &self.sigma[row * horizon..][..horizon];
+        let mut paths = vec![0.0; n * horizon];
+        parallel::for_each_chunk(&mut paths, horizon, |i, path| {
+            key.fill_normal(i as u32, path);
+            let sample = followed.as_ref().map_or(i % samples, |followed| followed[i]);
+            let means = &self.means[(sample * batch + row) * horizon..][..horizon];
+            for (y, (mean, sigma)) in path.iter_mut().zip(means.iter().zip(sigma)) {
+                *y = mean + sigma * *y;
+            }
+        });
+        paths
+    }
+
+    /// The sample that each of `n` paths follows, where samples have weights.
+    fn followed(&self, row: usize, n: usize, key: NoiseKey) -> Option<Vec<usize>> {
+        let [samples, batch, _] = self.shape;
+        let weights = self.weights.as_ref()?;
+        let mut sum = 0.0;
+        let ends: Vec<f64> = (0..samples)
+            .map(|s| {
+                sum += weights[s * batch + row];
+                sum
+            })
+            .collect();
+        let mut places = vec![0.0; n];
+        key.fold_in(CHOICE).fill_uniform(0, &mut places);
+        let of = |u: f64| ends.partition_point(|end| *end < u * sum).min(samples - 1);
+        Some(places.into_iter().map(of).collect())
+    }
+
+    /// The distribution of the sum over the steps of `weights[h] * y[h]`, `weights [horizon]`, in
+    /// closed form: a prediction of one step for each window, whose quantiles, mean and scores are
+    /// those of the aggregate. The mean over the horizon has weights `1 / H`, the sum weights 1.
+    ///
+    /// ```
+    /// use vdn_forecast::{Aggregation, Prediction};
+    /// let prediction = Prediction {
+    ///     shape: [1, 1, 2],
+    ///     means: vec![1.0, 2.0],
+    ///     sigma: vec![3.0, 4.0],
+    ///     weights: None,
+    ///     aggregation: Aggregation::Mean,
+    /// };
+    /// let total = prediction.aggregate(&[1.0, 1.0])?;
+    /// assert_eq!((total.shape, total.mean(), total.sigma), ([1, 1, 1], vec![3.0], vec![5.0]));
+    /// # Ok::<(), vdn_train::metrics::MetricError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The weights are not `[horizon]`, not finite or all 0; a result that is not finite.
+    pub fn aggregate(&self, weights: &[f64]) -> Result<Self, MetricError> {
+        let [samples, batch, _] = self.shape;
+        let mut means = vec![0.0; samples * batch];
+        let mut sigma = Vec::with_capacity(batch);
+        for row in 0..batch {
+            let (own, deviations) = self.row(row);
+            let window = WindowPrediction::new(&own, deviations, None, self.shape[2])?;
+            let aggregate = Aggregate::new(&window, weights)?;
+            let mixture = aggregate.mixture();
+            for (s, mean) in mixture.means().iter().enumerate() {
+                means[s * batch + row] = *mean;
+            }
+            sigma.push(mixture.sigma(0));
+        }
+        let shape = [samples, batch, 1];
+        let weights = self.weights.clone();
+        Ok(Self { shape, means, sigma, weights, aggregation: self.aggregation })
+    }
+
+    /// The means `[samples, horizon]` and the deviations `[horizon]` of one window.
+    pub(crate) fn row(&self, row: usize) -> (Vec<f64>, &[f64]) {
+        let [samples, batch, horizon] = self.shape;
+        let of = |s: usize| &self.means[(s * batch + row) * horizon..][..horizon];
+        let means = (0..samples).flat_map(|s| of(s).iter().copied()).collect();
+        (means, &self.sigma[row * horizon..][..horizon])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecaster::Aggregation;
+
+    /// Two windows, two steps, three samples.
+    fn prediction(weights: Option<Vec<f64>>) -> Prediction {
+        let means = vec![0.0, 0.0, 9.0, 9.0, 1.0, 2.0, 9.0, 9.0, -2.0, 1.0, 9.0, 9.0];
+        let (shape, sigma) = ([3, 2, 2], vec![0.5, 1.5, 0.1, 0.1]);
+        Prediction { shape, means, sigma, weights, aggregation: Aggregation::Mean }
+    }
+
+    #[test]
+    fn paths_have_the_moments_of_the_mixture_and_sums_those_of_the_aggregate() {
+        const PATHS: usize = 30_000;
+        let key = NoiseKey::new(3, 1, 0);
+        for own in [None, Some(vec![0.5, 0.1, 0.2, 0.1, 0.3, 0.8])] {
+            let prediction = prediction(own.clone());
+            let paths = prediction.paths(PATHS, key).unwrap();
+            assert_eq!(paths.len(), PATHS * 4);
+            let total = prediction.aggregate(&[1.0, 1.0]).unwrap();
+            let weight = |s: usize| own.as_ref().map_or(1.0 / 3.0, |w| w[2 * s]);
+            let first = |path: &[f64]| path[0] + path[1];
+            let sums: Vec<f64> = paths.chunks_exact(4).map(first).collect();
+            let mean: f64 = (0..3).map(|s| weight(s) * total.means[2 * s]).sum();
+            assert!((total.mean()[0] - mean).abs() < 1e-12);
+            let spread = |s: usize| weight(s) * (total.means[2 * s] - mean).powi(2);
+            let variance = total.sigma[0].powi(2) + (0..3).map(spread).sum::<f64>();
+            let count = PATHS as f64;
+            let found = sums.iter().sum::<f64>() / count;
+            let square = sums.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+            // Five standard errors; the fourth moment of the sum is below 3 times that of a normal.
+            assert!((found - mean).abs() < 5.0 * (variance / count).sqrt(), "{found} {mean}");
+            assert!((square / variance - 1.0).abs() < 5.0 * (8.0 / count).sqrt(), "{square}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_in_one_line() {
+        let prediction = prediction(None);
+        for n in [0, usize::MAX] {
+            let error = prediction.paths(n, NoiseKey::new(0, 0, 0)).unwrap_err().to_string();
+            assert!(error.starts_with("paths: n is ") && error.lines().count() == 1, "{error}");
+        }
+        for weights in [&[1.0][..], &[0.0, 0.0], &[f64::NAN, 1.0]] {
+            assert!(prediction.aggregate(weights).is_err(), "{weights:?}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Weighted sums of a forecast's steps: the mean over the horizon, a day's total, any `w'y`.
+//!
+//! Given sample `s`, the steps are independent normals, so `w'y` is normal with mean `w'm_s` and
+//! variance `sum_h w_h^2 sigma_{s,h}^2`. Over the samples it is a mixture of normals again:
+//!
+//! ```text
+//! w'y ~ sum_s p_s Normal(w'm_s, sum_h w_h^2 sigma_{s,h}^2)
+//! ```
+//!
+//! No path is drawn: the CRPS, the quantiles and the coverage of `w'y` are those of a [`Mixture`].
+//! Samples may have deviations of their own, so a scale that the steps of a sample share (as in a
+//! multivariate Student's t) needs nothing else.
+//!
+//! The variance of `w'y` has two parts. [`VarianceParts::units`] is the variance of `w'm_s` over the
+//! samples: what the units say about all steps together. [`VarianceParts::noise`] is the mean of the
+//! conditional variances: output noise, independent from step to step.
+
+use crate::metrics::coverage::central_interval;
+use crate::metrics::crps::{SortedSample, mixture_crps_with};
+use crate::metrics::error::MetricError;
+use crate::metrics::mixture::Mixture;
+use crate::metrics::window::WindowPrediction;
+
+/// The score that errors name.
+const METRIC: &str = "crps of an aggregate";
+
+/// The nominal coverages that whole forecasts are judged by.
+pub const WHOLE_LEVELS: [f64; 2] = [0.5, 0.9];
+
+/// The distribution of `w'y` for one window.
+///
+/// ```
+/// use vdn_train::metrics::{Aggregate, WindowPrediction};
+/// // Two samples of two steps, deviation 1 at each step; the mean over the steps.
+/// let prediction = WindowPrediction::new(&[0.0, 0.0, 2.0, 4.0], &[1.0, 1.0], None, 2)?;
+/// let mean = Aggregate::new(&prediction, &[0.5, 0.5])?;
+/// assert_eq!(mean.mixture().means(), [0.0, 3.0]);
+/// assert_eq!(mean.mixture().variance(), 0.5 + 2.25);
+/// # Ok::<(), vdn_train::metrics::MetricError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregate {
+    means: Vec<f64>,
+    sigma: Vec<f64>,
+    weights: Option<Vec<f64>>,
+}
+
+/// How one window's aggregate was forecast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AggregateScore {
+    /// Exact CRPS, in the unit of the aggregate.
+    pub crps: f64,
+    /// The probability that the forecast gave to smaller values.
+    pub pit: f64,
+    /// Whether the value lies inside the central interval, 1 or 0, for each of [`WHOLE_LEVELS`].
+    pub covered: [f64; 2],
+}
+
+impl AggregateScore {
+    /// Judges `y` by a sample of the aggregate, all draws equally likely: the unbiased CRPS, the
+    /// share of smaller draws (draws equal to `y` count half), and the intervals between sample
+    /// quantiles.
+    ///
+    /// ```
+    /// use vdn_train::metrics::{AggregateScore, SortedSample};
+    /// let sample = SortedSample::new(vec![0.0, 1.0, 2.0, 3.0])?;
+    /// let score = AggregateScore::of_sample(&sample, 2.9)?;
+    /// assert_eq!((score.pit, score.covered), (0.75, [0.0, 0.0]));
+    /// # Ok::<(), vdn_train::metrics::MetricError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there are fewer than two draws, or `y` is not finite.
+    pub fn of_sample(sample: &SortedSample, y: f64) -> Result<Self, MetricError> {
+        let crps = sample.fair_crps(y)?;
+        if !(y.is_finite() && crps.is_finite()) {
+            return Err(MetricError::Score { metric: METRIC, window: 0, step: None, value: crps });
+        }
+        let values = sample.values();
+        let [below, up_to] =
+            [values.partition_point(|v| *v < y), values.partition_point(|v| *v <= y)];
+        let mut inside = [0.0; 2];
+        for (inside, level) in inside.iter_mut().zip(WHOLE_LEVELS) {
+            let [low, high] = central_interval(level);
+            let ends = [sample.quantile(low)?, sample.quantile(high)?];
+            *inside = f64::from(u8::from(ends[0] <= y && y <= ends[1]));
+        }
+        let pit = (below + up_to) as f64 / (2 * values.len()) as f64;
+        Ok(Self { crps, pit, covered: inside })
+    }
+}
+
+impl Aggregate {
+    /// The distribution of the sum of `weights[h] * y[h]` over the steps, `weights [H]`.
+    ///
+    /// # Errors
+    /// When the weights are not `[H]`, not finite or all 0; when a mean of the result is not finite,
+    /// or a deviation is not finite and above 0.
+    pub fn new(prediction: &WindowPrediction<'_>, weights: &[f64]) -> Result<Self, MetricError> {
+        let (samples, horizon) = (prediction.samples(), prediction.horizon());
+        check_step_weights(weights, horizon)?;
+        // Where all samples have the same deviations, one number serves all of them.
+        let shared = samples == 1 || prediction.shares_sigma();
+        let deviation = |s: usize| -> f64 {
+            let terms = weights.iter().enumerate().map(|(h, w)| w * prediction.sigma(s, h));
+            terms.map(|x| x * x).sum::<f64>().sqrt()
+        };
+        let sigma: Vec<f64> = (0..if shared { 1 } else { samples }).map(deviation).collect();
+        let mean = |s: usize| -> f64 {
+            weights.iter().enumerate().map(|(h, w)| w * prediction.mean(s, h)).sum()
+        };
+        let means: Vec<f64> = (0..samples).map(mean).collect();
+        let own = prediction.is_weighted().then(|| prediction.normalised_weights());
+        Mixture::new(&means, &sigma, own.as_deref())?;
+        Ok(Self { means, sigma, weights: own })
+    }
+
+    /// The mixture of normals that the aggregate follows.
+    #[must_use]
+    pub fn mixture(&self) -> Mixture<'_> {
+        Mixture::trusted(&self.means, &self.sigma, self.weights.as_deref())
+    }
+
+    /// Judges the value `y` that was observed.
+    ///
+    /// # Errors
+    /// When `y` is not finite, or the CRPS overflows.
+    pub fn score(&self, y: f64) -> Result<AggregateScore, MetricError> {
+        let mixture = self.mixture();
+        let crps = mixture_crps_with(&mixture, y, &mut Vec::new());
+        if !(y.is_finite() && crps.is_finite()) {
+            return Err(MetricError::Score { metric: METRIC, window: 0, step: None, value: crps });
+        }
+        let pit = mixture.cdf(y);
+        Ok(AggregateScore { crps, pit, covered: covered(pit) })
+    }
+
+    /// Which part of the variance comes from where.
+    #[must_use]
+    pub fn variance_parts(&self) -> VarianceParts {
+        VarianceParts::of(&self.mixture())
+    }
+}
+
+/// Whether a PIT value lies inside the central intervals, for each of [`WHOLE_LEVELS`].
+fn covered(pit: f64) -> [f64; 2] {
+    WHOLE_LEVELS.map(|level| {
+        let [low, high] = central_interval(level);
+        f64::from(u8::from(low <= pit && pit <= high))
+    })
+}
+
+/// Refuses weights of steps that make no aggregate.
+fn check_step_weights(weights: &[f64], horizon: usize) -> Result<(), MetricError> {
+    let operation = "aggregate";
+    if weights.len() != horizon {
+        let detail = format!("weights [{}], prediction of {horizon} steps", weights.len());
+        return Err(MetricError::shape(operation, detail));
+    }
+    let (name, expected) = ("weight", "finite weights, not all of them 0");
+    match weights.iter().find(|w| !w.is_finite()) {
+        Some(&value) => Err(MetricError::Setting { operation, name, value, expected }),
+        None if weights.iter().all(|w| *w == 0.0) => {
+            Err(MetricError::Setting { operation, name, value: 0.0, expected })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The two parts of a predictive variance, in the squared unit of the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct VarianceParts {
+    /// The variance of the samples' means, estimated without bias; 0 for one sample.
+    pub units: f64,
+    /// The mean of the samples' own variances.
+    pub noise: f64,
+}
+
+impl VarianceParts {
+    /// The parts of one mixture: `sum_s p_s (m_s - m)^2 / (1 - sum_s p_s^2)` and
+    /// `sum_s p_s sigma_s^2`.
+    #[must_use]
+    pub fn of(mixture: &Mixture<'_>) -> Self {
+        let noise = mixture.average(|s| mixture.sigma(s).powi(2));
+        let mean = mixture.mean();
+        let spread = mixture.average(|s| (mixture.means()[s] - mean).powi(2));
+        let repeated = mixture.average(|s| mixture.weight(s));
+        let units = if repeated < 1.0 { spread / (1.0 - repeated) } else { 0.0 };
+        Self { units, noise }
+    }
+
+    /// The mean over the steps of a window of the parts of each step's variance.
+    ///
+    /// ```
+    /// use vdn_train::metrics::{VarianceParts, WindowPrediction};
+    /// let prediction = WindowPrediction::new(&[-1.0, 1.0], &[1.0], None, 1)?;
+    /// let parts = VarianceParts::of_steps(&prediction);
+    /// // Two draws at -1 and 1 have an unbiased variance of 2.
+    /// assert_eq!((parts.units, parts.noise), (2.0, 1.0));
+    /// # Ok::<(), vdn_train::metrics::MetricError>(())
+    /// ```
+    #[must_use]
+    pub fn of_steps(prediction: &WindowPrediction<'_>) -> Self {
+        let mut sum = Self::default();
+        prediction.for_each_step(|_, mixture| {
+            let step = Self::of(&mixture);
+            sum.units += step.units;
+            sum.noise += step.noise;
+        });
+        let steps = prediction.horizon() as f64;
+        Self { units: sum.units / steps, noise: sum.noise / steps }
+    }
+}
