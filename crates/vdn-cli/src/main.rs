@@ -21,8 +21,8 @@ use progress::Bar;
 use std::io::Write;
 use std::process::ExitCode;
 use vdn_forecast::{
-    Inference, RunDirectory, evaluate_run_by, forecast_run_by, interruptible_run, report_run,
-    resume_run,
+    FillPolicy, ForecastOptions, Inference, RunDirectory, evaluate_run_by, forecast_run_by,
+    interruptible_run, report_run, resume_run,
 };
 use vdn_tensor::parallel::Pool;
 use vdn_train::run::store::StoreError;
@@ -133,10 +133,13 @@ fn run(command: Command) -> Result<(), Failure> {
             vdn_train::write_atomically(&path, page.as_bytes())?;
             say(&format!("written to {}", path.display()))?;
         }
-        Command::Forecast { run, data, out, moments, threads } => {
+        Command::Forecast { run, data, fill, format, out, moments, threads } => {
             let run = RunDirectory::open(&run)?;
             let pool = pool(threads)?;
-            let forecast = || forecast_run_by(&run, data.as_deref(), inference(moments));
+            let fill = fill.map(|name| FillPolicy::of_name(&name)).transpose()?;
+            let format = format.into();
+            let options = ForecastOptions { file: data.as_deref(), fill, format };
+            let forecast = || forecast_run_by(&run, options, inference(moments));
             let csv = pool.run(forecast)?;
             match out {
                 Some(path) => {

@@ -1,5 +1,6 @@
 //! A run's data, models and scores: what training and evaluation share.
 
+use crate::baselines::BaselineError;
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::evaluate::evaluate::{ForecastEvaluator, evaluate};
@@ -54,9 +55,9 @@ impl Experiment {
             *file = std::path::absolute(&*file).map_err(TrainError::io(file))?;
         }
         let table = config.data.load_table()?;
-        let season = config.data.season_of(&table);
-        let notes = table.report.to_string().lines().map(str::to_owned).collect();
         let data = config.data.dataset(table)?;
+        let season = config.data.season_of(&data);
+        let notes = data.notes().to_vec();
         // Forecasts of new data find their series by name.
         let mut seen = HashSet::with_capacity(data.names().len());
         for (i, name) in data.names().iter().enumerate() {
@@ -216,17 +217,52 @@ impl Experiment {
         Ok(row)
     }
 
+    /// Scores the baselines. One that cannot be fitted to these data is left out, and the notes
+    /// returned say why; in place of a seasonal naive forecast without a whole season the last
+    /// value is repeated.
     pub(crate) fn score_baselines(
         &self,
         rows: &mut Vec<Row>,
         score: Score,
-    ) -> Result<(), TrainError> {
+    ) -> Result<Vec<String>, TrainError> {
         let averages = self.config.train.averages();
-        let (summary, penalty) = ridge(&self.data, averages)?;
-        rows.push(Row::new(&format!("ridge, penalty {penalty:.3e}"), &summary, score));
-        let summary = seasonal_naive(&self.data, self.season.0, averages)?;
-        rows.push(Row::new(&format!("seasonal naive, {} steps", self.season.0), &summary, score));
-        Ok(())
+        let mut notes = Vec::new();
+        if let Some((summary, penalty)) = fitted(ridge(&self.data, averages), "ridge", &mut notes)?
+        {
+            rows.push(Row::new(&format!("ridge, penalty {penalty:.3e}"), &summary, score));
+        }
+        let mut periods = vec![self.season.0];
+        if self.season.0 > 1 {
+            periods.push(1);
+        }
+        for period in periods {
+            let name = format!("seasonal naive, {period} steps");
+            let naive = seasonal_naive(&self.data, period, averages);
+            if let Some(summary) = fitted(naive, &name, &mut notes)? {
+                rows.push(Row::new(&name, &summary, score));
+                break;
+            }
+        }
+        Ok(notes)
+    }
+}
+
+/// What a baseline came to; nothing, and a note, for one that cannot be fitted to the data.
+fn fitted<S>(
+    result: Result<S, TrainError>,
+    name: &str,
+    notes: &mut Vec<String>,
+) -> Result<Option<S>, TrainError> {
+    match result {
+        Ok(score) => Ok(Some(score)),
+        // A ridge regression that is too large is a question of the configuration.
+        Err(TrainError::Application(error))
+            if error.downcast_ref().is_some_and(BaselineError::is_of_data) =>
+        {
+            notes.push(format!("baseline left out: {name}: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -277,7 +313,8 @@ pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Repor
         let (model, parameters) = load_model(&experiment, run, twin)?;
         report.rows.push(experiment.score_by_moments(&model, &parameters)?);
     }
-    experiment.score_baselines(&mut report.rows, Score::Marginal)?;
+    let notes = experiment.score_baselines(&mut report.rows, Score::Marginal)?;
+    report.notes.extend(notes);
     Ok(report)
 }
 
@@ -291,6 +328,7 @@ pub(crate) fn stored_experiment(run: &RunDirectory) -> Result<Experiment, TrainE
 
 /// Refuses data whose scales are not those that the run was trained with.
 pub(crate) fn expect_scaler(run: &RunDirectory, experiment: &Experiment) -> Result<(), TrainError> {
+    run.expect_step(experiment.data.calendar(), &experiment.config.data.name())?;
     let (names, scaler) = run.read_scaler()?;
     let (now_names, now) = (experiment.data.names(), experiment.data.scaler());
     // The file was written with all digits; reading may round the last one.
@@ -319,7 +357,8 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
         let (twin, twin_parameters) = load_model(&experiment, run, true)?;
         experiment.score(&twin, &twin_parameters, None, &mut report.rows)?;
     }
-    experiment.score_baselines(&mut report.rows, model.score())?;
+    let notes = experiment.score_baselines(&mut report.rows, model.score())?;
+    report.notes.extend(notes);
     Ok(Evaluated { experiment, model, parameters, summary, units, controllers, report })
 }
 

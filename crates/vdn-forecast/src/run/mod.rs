@@ -3,14 +3,17 @@
 
 pub(crate) mod directory;
 pub(crate) mod experiment;
+pub(crate) mod forecast_format;
 pub(crate) mod forecast_run;
 pub(crate) mod memory;
 pub(crate) mod report;
+mod scales;
 pub(crate) mod train_run;
 
 pub use directory::RunDirectory;
 pub use experiment::{evaluate_run, evaluate_run_by};
-pub use forecast_run::{forecast_run, forecast_run_by};
+pub use forecast_format::ForecastFormat;
+pub use forecast_run::{ForecastOptions, forecast_run, forecast_run_by};
 pub use memory::{RunMemory, RunSizes, default_limit, free_memory};
 pub use report::{Report, Row};
 pub use train_run::{Stage, interruptible_run, resume_run, train_run};

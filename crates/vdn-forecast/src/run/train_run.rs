@@ -77,7 +77,7 @@ pub fn interruptible_run(
     let run = out.map(RunDirectory::create).transpose()?;
     if let Some(run) = &run {
         run.write_config(&experiment.config)?;
-        run.write_scaler(experiment.data.names(), experiment.data.scaler())?;
+        run.write_scaler(&experiment.data)?;
     }
     let files = run.as_ref().and_then(RunDirectory::files);
     let job = Job { experiment: &experiment, run: run.as_ref(), files, interrupt, resume: false };
@@ -105,7 +105,7 @@ pub fn resume_run(
     let experiment = Experiment::load(run.read_config()?)?;
     match run.file("scaler.json").exists() {
         true => expect_scaler(&run, &experiment)?,
-        false => run.write_scaler(experiment.data.names(), experiment.data.scaler())?,
+        false => run.write_scaler(&experiment.data)?,
     }
     experiment.memory()?;
     let baselines = baselines(&experiment)?;
@@ -114,11 +114,14 @@ pub fn resume_run(
     job.stages(baselines, progress)
 }
 
-fn baselines(experiment: &Experiment) -> Result<Vec<Row>, TrainError> {
+/// The scores of the baselines, and why others are left out.
+type Baselines = (Vec<Row>, Vec<String>);
+
+fn baselines(experiment: &Experiment) -> Result<Baselines, TrainError> {
     let mut rows = Vec::new();
     let score = experiment.forecaster_config(false)?.score;
-    experiment.score_baselines(&mut rows, score)?;
-    Ok(rows)
+    let notes = experiment.score_baselines(&mut rows, score)?;
+    Ok((rows, notes))
 }
 
 /// A run under way.
@@ -133,12 +136,13 @@ struct Job<'a> {
 impl Job<'_> {
     fn stages(
         &self,
-        baselines: Vec<Row>,
+        (baselines, notes): Baselines,
         mut progress: impl FnMut(Stage, Progress<'_>),
     ) -> Result<Report, TrainError> {
         let (experiment, run) = (self.experiment, self.run);
         let config = &experiment.config;
         let mut report = experiment.report()?;
+        report.notes.extend(notes);
         let stages = [Stage::Model, Stage::Twin];
         for stage in stages.into_iter().filter(|&s| s == Stage::Model || config.train.twin) {
             let twin = stage == Stage::Twin;
