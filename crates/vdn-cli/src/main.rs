@@ -21,8 +21,8 @@ use progress::Bar;
 use std::io::Write;
 use std::process::ExitCode;
 use vdn_forecast::{
-    FillPolicy, ForecastOptions, Inference, RunDirectory, evaluate_run_by, forecast_run_by,
-    interruptible_run, report_run, resume_run,
+    FillPolicy, ForecastOptions, Forecasts, Inference, RunDirectory, evaluate_run_by,
+    forecast_run_by, interruptible_run, report_run, resume_run,
 };
 use vdn_tensor::parallel::Pool;
 use vdn_train::run::store::StoreError;
@@ -140,7 +140,8 @@ fn run(command: Command) -> Result<(), Failure> {
             let format = format.into();
             let options = ForecastOptions { file: data.as_deref(), fill, format };
             let forecast = || forecast_run_by(&run, options, inference(moments));
-            let csv = pool.run(forecast)?;
+            let Forecasts { csv, notes } = pool.run(forecast)?;
+            notes.iter().for_each(|note| eprintln!("vdn: note: {note}"));
             match out {
                 Some(path) => {
                     vdn_train::write_atomically(&path, csv.as_bytes())?;

@@ -130,6 +130,16 @@ fn the_same_series_in_any_form_gives_the_same_scores() {
     assert!(semicolons.table.contains("1 series"));
     let long = train("c04d_long", &[]).expect("long");
     assert!(long.table.contains("2 series"));
+    // A series of ten rows is left out of training and of forecasts.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("long.csv");
+    let mut rows = std::fs::read_to_string(case("c04d_long")).unwrap();
+    (1..10).for_each(|day| rows += &format!("C,2021-03-01 0{day}:00:00,{day}\n"));
+    std::fs::write(&file, rows).unwrap();
+    let short = train_file(file.to_str().unwrap(), ["24", "6"], &[]).expect("short");
+    assert!(short.notes().contains("C: too short, left out"), "{}", short.notes());
+    assert_eq!(short.scores(), long.scores());
+    assert_eq!(short.forecast(&[]), long.forecast(&[]));
     let year = train("min_year", &[]).expect("year");
     assert!(year.table.contains("1 series"));
     assert_eq!(year.forecast(&[])[0][..3], ["y", "1", "1960"]);
@@ -178,6 +188,8 @@ fn missing_values_are_what_they_are() {
         late.notes()
     );
     assert!(late.notes().contains("new: too short, left out"), "{}", late.notes());
+    // It has rows enough for a forecast.
+    assert_eq!(late.forecast(&[])[6][..3], ["new", "1", "2021-03-17 16:00:00"]);
 
     let base = train("c04_index", &[]).expect("base");
     let tail = case("c26_nan_tail");

@@ -210,7 +210,7 @@ impl Dataset {
 
     /// What was subtracted from a series before it was standardised: 0, unless its values are
     /// integers beyond 2^53.
-    pub fn offset(&self, series: usize) -> i64 {
+    pub fn offset(&self, series: usize) -> i128 {
         self.rows.offset(series)
     }
 

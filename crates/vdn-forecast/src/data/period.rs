@@ -51,6 +51,9 @@ pub fn seasonal_period(
     let Some(step) = step else {
         return found(None, "there are no dates".to_owned());
     };
+    if let Step::Count(_) = step {
+        return found(None, "times are counts of steps of unknown length".to_owned());
+    }
     let candidates = step.seasons();
     let longest = training.iter().copied().max().unwrap_or(0);
     // Two whole periods before the last origin.

@@ -13,7 +13,7 @@ pub(crate) mod train_run;
 pub use directory::RunDirectory;
 pub use experiment::{evaluate_run, evaluate_run_by};
 pub use forecast_format::ForecastFormat;
-pub use forecast_run::{ForecastOptions, forecast_run, forecast_run_by};
+pub use forecast_run::{ForecastOptions, Forecasts, forecast_run, forecast_run_by};
 pub use memory::{RunMemory, RunSizes, default_limit, free_memory};
 pub use report::{Report, Row};
 pub use train_run::{Stage, interruptible_run, resume_run, train_run};

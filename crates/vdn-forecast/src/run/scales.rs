@@ -29,7 +29,7 @@ struct StoredScaler {
     constant: Vec<usize>,
     /// What was subtracted from the values of each series, where it was anything.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    offsets: BTreeMap<String, i64>,
+    offsets: BTreeMap<String, i128>,
 }
 
 impl StoredScaler {
@@ -65,8 +65,8 @@ impl RunDirectory {
     /// Reads what the series were standardised with: their names and the scaler.
     ///
     /// # Errors
-    /// The file cannot be read or is not what was written: there are not as many means and deviations as names, a name
-    /// occurs twice, a number is not finite or a deviation not above 0.
+    /// The file cannot be read or is not what was written: there are not as many means and
+    /// deviations as names, a name occurs twice, a number is not finite or a deviation not above 0.
     pub fn read_scaler(&self) -> Result<(Vec<String>, Scaler), TrainError> {
         let StoredScaler { names, mean, std, constant, .. } = self.read_json(FILE)?;
         let refuse = |reason: String| TrainError::format(&self.file(FILE), reason);

@@ -113,7 +113,8 @@ fn times_are_found_and_rows_put_in_their_order() {
         ),
         (
             "date and time of day",
-            "Date;Time;a\n10/03/2004;18.00.00;1,5\n10/03/2004;19.00.00;2,5\n13/03/2004;20.00.00;9\n",
+            "Date;Time;a\n10/03/2004;18.00.00;1,5\n10/03/2004;19.00.00;2,5\n\
+             13/03/2004;20.00.00;9\n",
             SeriesOptions { fill: Fill::Value(0.0), ..options() },
             &format!(
                 "a 2004-03-10 18:00:00..2004-03-13 20:00:00 [1.5, 2.5{}, 9.0]",
@@ -140,11 +141,24 @@ fn times_are_found_and_rows_put_in_their_order() {
         ),
         (
             "working days",
-            "date,a\n2021-01-07,1\n2021-01-08,2\n2021-01-11,3\n2021-01-12,4\n2021-01-13,5\n2021-01-14,6\n2021-01-15,7\n2021-01-18,8\n",
+            "date,a\n2021-01-07,1\n2021-01-08,2\n2021-01-11,3\n2021-01-12,4\n2021-01-13,5\n\
+             2021-01-14,6\n2021-01-15,7\n2021-01-18,8\n",
             options(),
             "a 2021-01-07..2021-01-18 [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]",
         ),
-        ("numbers of rows", "date,a\n0,1\n10,2\n", options(), "a -..- [1.0, 2.0]"),
+        ("counted steps", "ds,a\n10,2\n0,1\n20,3\n", options(), "a 0..20 [1.0, 2.0, 3.0]"),
+        (
+            "numbers of rows",
+            "id,date,a\n1,2020-01-01,2\n2,2020-01-02,1\n",
+            options(),
+            "a 2020-01-01..2020-01-02 [2.0, 1.0]",
+        ),
+        (
+            "parts of the dates",
+            "date,month,day,a\n2020-01-31,1,31,2\n2020-02-01,2,1,1\n",
+            options(),
+            "a 2020-01-31..2020-02-01 [2.0, 1.0]",
+        ),
         ("steps", "t,a\n0,1\n1,2\n", options(), "a -..- [1.0, 2.0]"),
         ("steps alone", "t\n0\n1\n", options(), "t -..- [0.0, 1.0]"),
         (
@@ -227,7 +241,8 @@ fn clocks_that_change_are_read_right() {
 
 #[test]
 fn long_files_have_series_of_any_lengths() {
-    let long = "unique_id,ds,y\nB,2020-01-03,1\nA,2020-01-01,2\nB,2020-01-04,3\nA,2020-01-02,4\nA,2020-01-03,5\n";
+    let long = "unique_id,ds,y\nB,2020-01-03,1\nA,2020-01-01,2\nB,2020-01-04,3\n\
+     A,2020-01-02,4\nA,2020-01-03,5\n";
     let select = |names: &[&str]| SeriesOptions {
         columns: Some(names.iter().map(|name| (*name).to_owned()).collect()),
         ..options()
@@ -237,11 +252,18 @@ fn long_files_have_series_of_any_lengths() {
     let both = format!("{b}; {a}");
     check(&[
         ("Nixtla's names", long, options(), &both),
+        (
+            "counted steps",
+            "unique_id,ds,y\nA,1,1\nA,2,2\nA,3,3\nB,7,4\nB,8,5\n",
+            options(),
+            "A 1..3 [1.0, 2.0, 3.0]; B 7..8 [4.0, 5.0]",
+        ),
         ("one of them", long, select(&["A"]), a),
         ("by place, in order", long, select(&["#2", "#1"]), &format!("{a}; {b}")),
         (
             "found by content",
-            "symbol,date,price\nA,Jan 1 2000,1\nA,Feb 1 2000,2\nA,Mar 1 2000,3\nB,Jan 1 2000,4\nB,Feb 1 2000,5\nB,Mar 1 2000,6\n",
+            "symbol,date,price\nA,Jan 1 2000,1\nA,Feb 1 2000,2\nA,Mar 1 2000,3\n\
+             B,Jan 1 2000,4\nB,Feb 1 2000,5\nB,Mar 1 2000,6\n",
             options(),
             "A 2000-01-01..2000-03-01 [1.0, 2.0, 3.0]; B 2000-01-01..2000-03-01 [4.0, 5.0, 6.0]",
         ),
@@ -253,7 +275,8 @@ fn long_files_have_series_of_any_lengths() {
         ),
         (
             "columns that are named",
-            "shop,day,sold,price\nA,2020-01-01,1,9\nA,2020-01-02,2,9\nB,2020-01-01,3,9\nB,2020-01-02,4,9\n",
+            "shop,day,sold,price\nA,2020-01-01,1,9\nA,2020-01-02,2,9\nB,2020-01-01,3,9\n\
+             B,2020-01-02,4,9\n",
             SeriesOptions { target_column: Some("sold".to_owned()), ..options() },
             "A 2020-01-01..2020-01-02 [1.0, 2.0]; B 2020-01-01..2020-01-02 [3.0, 4.0]",
         ),
@@ -303,12 +326,14 @@ fn what_cannot_be_read_safely_is_refused_with_what_to_do() {
             "f.csv:3: column 1 (`date`): the time of the row is missing",
         ),
         (
-            "date,a\n2020-01-01 00:00,1\n2020-01-01 01:00,2\n2020-01-01 02:00,3\n2020-01-01 03:17,3\n",
+            "date,a\n2020-01-01 00:00,1\n2020-01-01 01:00,2\n2020-01-01 02:00,3\n\
+             2020-01-01 03:17,3\n",
             options(),
             "f.csv: line 5: 2020-01-01 03:17:00 is not a whole number of steps (1 hour) after",
         ),
         (
-            "date,a\n2020-01-01 00:00,1\n2020-01-01 01:07,2\n2020-01-01 02:31,3\n2020-01-01 09:17,3\n",
+            "date,a\n2020-01-01 00:00,1\n2020-01-01 01:07,2\n2020-01-01 02:31,3\n\
+             2020-01-01 09:17,3\n",
             options(),
             "f.csv: the times of rows have no common step: the most frequent distance",
         ),
@@ -392,9 +417,8 @@ fn what_is_done_to_rows_is_told() {
         (
             "date,a\n2020-01-01,1152921504606847941\n2020-01-02,1152921504606848069\n",
             options(),
-            &[
-                "a: integers beyond 2^53 are read less 1152921504606847941, which forecasts get back",
-            ],
+            &["a: integers beyond 2^53 are read less 1152921504606847941, \
+                 which forecasts get back"],
         ),
         (
             "date,a\n2020-01-01,1\n2020-01-02,-999\n2020-01-03,2\n",

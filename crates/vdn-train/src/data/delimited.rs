@@ -115,7 +115,8 @@ impl Record {
 /// use vdn_train::data::{Cell, DelimitedFile, FileForm, Limits};
 ///
 /// let text = b"day;load\n1;2,5\n2;3,25\n";
-/// let mut file = DelimitedFile::from_bytes("f.csv", text, FileForm::default(), Limits::default())?;
+/// let (form, limits) = (FileForm::default(), Limits::default());
+/// let mut file = DelimitedFile::from_bytes("f.csv", text, form, limits)?;
 /// assert_eq!(file.names(), ["day", "load"]);
 /// assert!(file.next_row()?);
 /// assert_eq!((file.cell(0), file.number(1)), (&b"1"[..], Cell::Number(2.5)));
@@ -126,6 +127,8 @@ pub struct DelimitedFile<'a> {
     content: Content<'a>,
     buffer: Buffer,
     delimiter: u8,
+    /// The number of cells of most of the first rows; 0 where there is one column.
+    usual_cells: usize,
     parser: Reader,
     numbers: NumberForm,
     names: Vec<String>,
@@ -187,6 +190,7 @@ impl<'a> DelimitedFile<'a> {
             return Err(DataError::Empty { file: this.file().to_owned() });
         }
         this.take_header()?;
+        this.refuse_preamble()?;
         this.take_sample();
         this.drop_unnamed_columns();
         if form.numbers.is_none() {
@@ -215,11 +219,15 @@ impl<'a> DelimitedFile<'a> {
             return Err(format("the content is binary, not delimited text"));
         }
         let at = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        let delimiter = form.delimiter.unwrap_or_else(|| delimiter(&start[at..]));
+        let (delimiter, usual_cells) = match form.delimiter {
+            Some(delimiter) => (delimiter, 0),
+            None => delimiter(&start[at..]),
+        };
         Ok(Self {
             content,
             buffer: Buffer { bytes, at, end },
             delimiter,
+            usual_cells,
             parser: ReaderBuilder::new().delimiter(delimiter).build(),
             numbers: form.numbers.unwrap_or_default(),
             names: Vec::new(),
@@ -252,6 +260,20 @@ impl<'a> DelimitedFile<'a> {
             self.names.push(name.trim().to_owned());
         }
         Ok(())
+    }
+
+    /// Refuses a first row of one cell before rows of several.
+    fn refuse_preamble(&self) -> Result<(), DataError> {
+        if self.names.len() > 1 || self.usual_cells < 2 {
+            return Ok(());
+        }
+        Err(DataError::Format {
+            file: format!("{}:{}", self.file(), self.row.line),
+            problem: format!(
+                "the header has 1 cell, the rows {}; remove text before the header",
+                self.usual_cells
+            ),
+        })
     }
 
     /// Reads the first rows ahead. What is wrong with one of them is told when it is asked for.

@@ -2,7 +2,7 @@
 //!
 //! | from | to | file |
 //! |---|---|---|
-//! | delimited text, plain or gzip | rows of a [`DelimitedFile`] | `delimited.rs` (`cell.rs`, `sniff.rs`, `source.rs`) |
+//! | delimited text, plain or gzip | rows of a [`DelimitedFile`] | `delimited.rs` (`sniff.rs`) |
 //! | wide CSV | [`Table`] | `table.rs` (`fill.rs`) |
 //! | features and targets | [`Tabular`] | `tabular.rs` |
 //! | IDX files (MNIST) | [`ImageSet`] | `idx.rs` |

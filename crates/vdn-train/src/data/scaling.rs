@@ -91,6 +91,20 @@ impl Scaler {
         Ok(self)
     }
 
+    /// The scaler of some of the series, in this order.
+    ///
+    /// # Panics
+    ///
+    /// There is no such series.
+    #[must_use]
+    pub fn select(&self, series: &[usize]) -> Self {
+        Self {
+            mean: series.iter().map(|&one| self.mean[one]).collect(),
+            std: series.iter().map(|&one| self.std[one]).collect(),
+            constant: series.iter().map(|&one| self.constant[one]).collect(),
+        }
+    }
+
     /// This scaler for the first `series` series, and the identity for the rest.
     pub(super) fn keep(mut self, series: usize) -> Self {
         self.mean[series..].fill(0.0);

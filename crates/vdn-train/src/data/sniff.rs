@@ -10,12 +10,12 @@ pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Rows that the delimiter is found from.
 const ROWS: usize = 50;
 
-/// The delimiter of a text, of which `start` is the beginning.
+/// The delimiter of a text, of which `start` is the beginning, and the usual number of cells.
 ///
 /// It divides the most rows into as many cells as the header has, at least two. Where no candidate
 /// does so for half of the rows, there may be text before the header: then the most frequent
-/// number of cells counts instead. A text of one column has a comma.
-pub(super) fn delimiter(start: &[u8]) -> u8 {
+/// number of cells counts instead. A text of one column has a comma, and no number of cells.
+pub(super) fn delimiter(start: &[u8]) -> (u8, usize) {
     let mut best = (0.5, 0, b',');
     for by_header in [true, false] {
         for &candidate in &DELIMITERS {
@@ -34,7 +34,7 @@ pub(super) fn delimiter(start: &[u8]) -> u8 {
             break;
         }
     }
-    best.2
+    (best.2, best.1)
 }
 
 /// How many cells the first rows have. The last row of a piece of text may be cut off: it counts
@@ -125,7 +125,7 @@ mod tests {
             ("date;a,b;c\n1;2,5;3\n", b';'),
         ];
         for (text, expected) in cases {
-            assert_eq!(delimiter(text.as_bytes()) as char, expected as char, "{text:?}");
+            assert_eq!(delimiter(text.as_bytes()).0 as char, expected as char, "{text:?}");
         }
     }
 

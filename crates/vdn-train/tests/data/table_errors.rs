@@ -220,7 +220,7 @@ fn errors_say_where_and_what() {
             "text before the header",
             b"Prices of an office\ndate;a;b\nx;1;2\ny;3;4\n",
             plain(),
-            "f.csv:2: the row has 3 cells, the header 1; remove text before the header".into(),
+            "f.csv:1: the header has 1 cell, the rows 3; remove text before the header".into(),
         ),
         (
             "text after the table",

@@ -1,7 +1,7 @@
 //! The times of all rows as numbers, and the step between them.
 
 use crate::data::read::rows::{Group, NO_OFFSET, RawRows};
-use crate::data::time::{Clock, Moment, SECOND, Step, in_zone, is_repeated};
+use crate::data::time::{Clock, DateForm, Moment, SECOND, Step, in_zone, is_repeated};
 use jiff::tz::TimeZone;
 use std::collections::{HashMap, HashSet};
 use vdn_train::data::DataError;
@@ -65,7 +65,12 @@ impl Axis {
             let mut times = self.times(&raw.file, group, form)?;
             times.sort_unstable();
             times.dedup();
-            match Step::of_times(&times) {
+            let form = raw.forms.iter().find(|(place, _)| *place == form).map(|(_, form)| form);
+            let step = match form {
+                Some(DateForm::Count) => Step::of_counts(&times),
+                _ => Step::of_times(&times),
+            };
+            match step {
                 Ok(step) => *counts.entry(step).or_default() += 1,
                 Err(reason) => refused = refused.or(Some(reason)),
             }

@@ -156,6 +156,13 @@ impl Columns {
                 self.notes.push(note);
             }
         }
+        for column in parts_of(samples, &time, &forms[0]) {
+            if !selected(&samples[column]) && out.insert(column) {
+                let note =
+                    format!("column `{}` is a part of the dates: left out", samples[column].name);
+                self.notes.push(note);
+            }
+        }
         if options.time == TimeColumn::None {
             self.notes.push("times are not read: rows are taken at equal distances".to_owned());
             return Ok(());
@@ -307,6 +314,35 @@ fn calendar_parts(samples: &[Sample<'_>]) -> Option<(Vec<usize>, Vec<DateForm>)>
         pattern.push_str(text);
     }
     Some((columns, vec![DateForm::Pattern(pattern)]))
+}
+
+/// Columns that repeat a part of the dates, under its name: the month, the hour.
+fn parts_of(samples: &[Sample<'_>], time: &[usize], form: &DateForm) -> Vec<usize> {
+    let [time] = time else { return Vec::new() };
+    let dates = samples[*time].texts.iter().map(|text| form.parse(text));
+    let Some(dates) = dates
+        .map(|moment| crate::data::time::datetime_of(moment?.clock))
+        .collect::<Option<Vec<_>>>()
+    else {
+        return Vec::new();
+    };
+    type Part = fn(&jiff::civil::DateTime) -> i64;
+    let parts: [(&str, Part); 6] = [
+        ("year", |at| i64::from(at.year())),
+        ("quarter", |at| i64::from((at.month() + 2) / 3)),
+        ("month", |at| i64::from(at.month())),
+        ("day", |at| i64::from(at.day())),
+        ("hour", |at| i64::from(at.hour())),
+        ("minute", |at| i64::from(at.minute())),
+    ];
+    let repeats = |sample: &&Sample<'_>| {
+        let part = parts.iter().find(|(name, _)| sample.name.eq_ignore_ascii_case(name));
+        let numbers = sample.integers().filter(|numbers| numbers.len() == dates.len());
+        part.zip(numbers).is_some_and(|((_, part), numbers)| {
+            numbers.iter().zip(&dates).all(|(number, at)| part(at) == *number)
+        })
+    };
+    samples.iter().filter(repeats).map(|sample| sample.column).filter(|c| c != time).collect()
 }
 
 /// A column with the time of day beside one with the date, and the forms of both together.

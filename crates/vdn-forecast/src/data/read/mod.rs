@@ -54,7 +54,8 @@ pub enum Duplicates {
 /// use vdn_forecast::data::{SeriesOptions, SeriesTable};
 ///
 /// let text = b"date;load\n02.01.2020;2,5\n03.01.2020;3,5\n01.01.2020;1,5\n13.01.2020;4,5\n";
-/// let options = SeriesOptions { fill: vdn_train::data::Fill::Forward, ..SeriesOptions::default() };
+/// let fill = vdn_train::data::Fill::Forward;
+/// let options = SeriesOptions { fill, ..SeriesOptions::default() };
 /// let table = SeriesTable::from_bytes("f.csv", text, &options)?;
 /// assert_eq!(table.columns[0][..4], [1.5, 2.5, 3.5, 3.5]);
 /// assert_eq!(table.date(0, 12).as_deref(), Some("2020-01-13"));

@@ -39,7 +39,7 @@ pub(super) struct RawColumn {
     /// Missing values that are sentinels.
     pub(super) sentinels: usize,
     /// What is subtracted from integers that are beyond the exact ones.
-    pub(super) offset: i64,
+    pub(super) offset: i128,
     /// Integers that were rounded.
     pub(super) rounded: usize,
 }
@@ -50,7 +50,7 @@ pub(super) struct RawRows {
     pub(super) groups: Vec<Group>,
     /// The forms that all times have, with their places in [`Group::clocks`].
     pub(super) forms: Vec<(usize, DateForm)>,
-    /// An example of the times, and the line on which it stands.
+    /// A time with several readings.
     pub(super) example: String,
     pub(super) notes: Vec<String>,
     pub(super) long: bool,
@@ -100,6 +100,13 @@ impl Times {
             self.forms.retain(|(place, _)| moments[*place].is_some());
         }
         Ok(())
+    }
+
+    /// Whether all forms read the time alike.
+    fn has_one_reading(&self) -> bool {
+        let mut read = self.forms.iter().map(|(place, _)| self.moments[*place]);
+        let first = read.next();
+        read.all(|moment| Some(moment) == first)
     }
 
     fn no_date(&self, file: &DelimitedFile<'_>) -> DataError {
@@ -202,7 +209,7 @@ pub(super) fn read(
             }
             let offset = times.moments.iter().flatten().next().and_then(|moment| moment.offset);
             group.offsets.push(offset.map_or(NO_OFFSET, i64::from));
-            if raw.example.is_empty() || times.forms.len() > 1 {
+            if times.forms.len() > 1 && (raw.example.is_empty() || !times.has_one_reading()) {
                 raw.example.clone_from(&times.text);
             }
         }
@@ -287,9 +294,11 @@ fn value(
 
 /// The number in a series of integers that `f64` cannot hold, less the first one of them.
 fn beyond_exact(cell: &[u8], value: f64, to: &mut RawColumn) -> f64 {
-    let integer = std::str::from_utf8(cell).ok().and_then(|text| text.trim().parse::<i64>().ok());
+    let integer = std::str::from_utf8(cell).ok().and_then(|text| text.trim().parse::<i128>().ok());
+    let range = i128::from(i64::MIN)..=i128::from(u64::MAX);
+    let integer = integer.filter(|integer| range.contains(integer));
     let Some(integer) = integer else {
-        // Not an integer of 64 bits: 1e20 is as exact as it was written.
+        // No integer of 64 bits: 1e20 is as exact as it was written.
         let digits = cell.trim_ascii().iter().all(u8::is_ascii_digit);
         to.rounded += usize::from(digits || to.offset != 0);
         return value - to.offset as f64;
@@ -297,7 +306,7 @@ fn beyond_exact(cell: &[u8], value: f64, to: &mut RawColumn) -> f64 {
     if to.values.iter().all(|value| value.is_nan()) {
         to.offset = integer;
     }
-    let less = i128::from(integer) - i128::from(to.offset);
+    let less = integer - to.offset;
     to.rounded += usize::from(less as f64 as i128 != less);
     less as f64
 }

@@ -31,8 +31,9 @@ const TIME_WORDS: [&str; 22] = [
 ];
 
 /// Names of saved row numbers.
-const INDEX_NAMES: [&str; 12] = [
-    "", "index", "idx", "row", "no", "no.", "rownames", "level_0", "t", "step", "tick", "time_idx",
+const INDEX_NAMES: [&str; 20] = [
+    "", "index", "idx", "id", "row", "no", "no.", "nr", "nr.", "number", "obs", "rownames",
+    "rowid", "row_id", "rownum", "level_0", "t", "step", "tick", "time_idx",
 ];
 
 /// The sample of a column.
@@ -142,6 +143,9 @@ impl<'f> Sample<'f> {
                 return vec![DateForm::Unix { per_second }];
             }
         }
-        Vec::new()
+        // Steps that are counted, where dates are expected.
+        let different: HashSet<&i64> = numbers.iter().collect();
+        let counted = self.is_called_a_date() && different.len() > 1;
+        if counted { vec![DateForm::Count] } else { Vec::new() }
     }
 }

@@ -31,7 +31,7 @@ pub(in crate::data) struct SeriesRows {
     /// The time of its first row.
     pub(super) start: i64,
     /// What was subtracted from its values.
-    pub(super) offset: i64,
+    pub(super) offset: i128,
     /// Its first row among those of `lines`.
     pub(super) first: usize,
     /// The lines of the rows in the file, 0 where a place has none.
@@ -106,17 +106,17 @@ impl SeriesTable {
 
     /// What was subtracted from the values of a series, because they are integers beyond 2^53.
     #[must_use]
-    pub fn offset(&self, series: usize) -> i64 {
+    pub fn offset(&self, series: usize) -> i128 {
         self.rows.get(series).map_or(0, |rows| rows.offset)
     }
 
     /// Subtracts `offset` from the values of a series instead of what was subtracted before.
-    pub(crate) fn set_offset(&mut self, series: usize, offset: i64) {
+    pub(crate) fn set_offset(&mut self, series: usize, offset: i128) {
         let (Some(rows), Some(column)) = (self.rows.get_mut(series), self.columns.get_mut(series))
         else {
             return;
         };
-        let more = (i128::from(rows.offset) - i128::from(offset)) as f64;
+        let more = (rows.offset - offset) as f64;
         if more != 0.0 {
             column.iter_mut().for_each(|value| *value += more);
         }

@@ -59,8 +59,11 @@ pub(super) fn suspicious(values: &[f64]) -> Vec<Suspicious> {
             }
             let distance = if x < low { low / 2.0 - x / 2.0 } else { x / 2.0 - high / 2.0 };
             let range = high / 2.0 - low / 2.0;
-            let far = range > 0.0 && distance > if known { range } else { 3.0 * range };
-            (far && (known || (count >= 3 && x.fract() == 0.0))).then_some((x, count))
+            // A negative number among others that are not is stranger than a large one.
+            let sure = known || (x < 0.0 && low >= 0.0);
+            let far = range > 0.0 && distance > if sure { range } else { 3.0 * range };
+            let repeated = count >= 3 && x.fract() == 0.0 && 2 * count < values.len();
+            (far && (known || repeated)).then_some((x, count))
         });
         match suspect {
             Some(one) => found.push(one),
@@ -112,5 +115,13 @@ mod tests {
         assert_eq!(suspicious(&counts), []);
         assert_eq!(suspicious(&[5.0; 40]), []);
         assert_eq!(suspicious(&[0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]), []);
+        // A constant that begins to move is no fill value.
+        let moves: Vec<f64> =
+            (0..100).map(|i| f64::from(if i < 80 { 3 } else { 20 + i })).collect();
+        assert_eq!(suspicious(&moves), []);
+        // The fill value of a table of gases, nearer than three ranges.
+        let gases: Vec<f64> =
+            (0..100).map(|i| f64::from(if i % 20 == 3 { -200 } else { 50 + i })).collect();
+        assert_eq!(suspicious(&gases), [(-200.0, 5)]);
     }
 }

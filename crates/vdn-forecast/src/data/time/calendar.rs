@@ -33,6 +33,9 @@ impl Calendar {
     /// else in ISO 8601, a day without a time where all rows are at midnight.
     #[must_use]
     pub fn date(&self, time: i64) -> String {
+        if self.form == DateForm::Count {
+            return time.to_string();
+        }
         let (ahead, suffix) = match &self.clock {
             Clock::File => (0, String::new()),
             Clock::Utc { offset } => (i64::from(*offset), offset_text(*offset)),

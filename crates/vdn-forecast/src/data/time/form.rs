@@ -41,6 +41,8 @@ pub enum DateForm {
         /// 1 for seconds, 1000 for milliseconds, up to 10^9.
         per_second: i64,
     },
+    /// A number of steps of unknown length.
+    Count,
 }
 
 const DATES: [&str; 27] = [
@@ -188,6 +190,10 @@ impl DateForm {
                 let year = text.strip_suffix(".0").unwrap_or(text);
                 moment(Date::new(four_digits(year)?, 1, 1).ok()?.at(0, 0, 0, 0), None)
             }
+            Self::Count => {
+                let whole = text.strip_suffix(".0").unwrap_or(text);
+                Some(Moment { clock: whole.parse().ok()?, offset: None })
+            }
             Self::Unix { per_second } => {
                 let whole = text.strip_suffix(".0").unwrap_or(text);
                 let number = match whole.parse::<i64>() {
@@ -215,6 +221,7 @@ impl DateForm {
             Self::Unix { per_second: 1 } => "Unix seconds".to_owned(),
             Self::Unix { per_second: 1000 } => "Unix milliseconds".to_owned(),
             Self::Unix { .. } => "Unix time".to_owned(),
+            Self::Count => "whole numbers".to_owned(),
         }
     }
 

@@ -30,6 +30,8 @@ pub enum Step {
     },
     /// Days from Monday to Friday.
     WorkingDays,
+    /// So many in a count of steps of unknown length.
+    Count(i64),
 }
 
 impl Step {
@@ -45,7 +47,7 @@ impl Step {
         match self {
             Self::Micros(micros) => Some(micros),
             Self::Seconds(seconds) => Some(seconds * SECOND),
-            Self::Months { .. } | Self::WorkingDays => None,
+            Self::Months { .. } | Self::WorkingDays | Self::Count(_) => None,
         }
     }
 
@@ -53,6 +55,18 @@ impl Step {
     #[must_use]
     pub fn is_within_days(self) -> bool {
         self.micros().is_some_and(|micros| micros < DAY)
+    }
+
+    /// The step of counts in ascending order, all different: the most frequent distance.
+    ///
+    /// # Errors
+    /// As for [`Step::of_times`].
+    pub(crate) fn of_counts(counts: &[i64]) -> Result<Self, String> {
+        let (usual, share) = mode(counts.windows(2).map(|pair| pair[1].saturating_sub(pair[0])));
+        match usual {
+            1.. if share >= 0.5 => Ok(Self::Count(usual)),
+            _ => Err("no distance is that of half of the rows".to_owned()),
+        }
     }
 
     /// The step of times in ascending order, all different.
@@ -100,6 +114,7 @@ impl Step {
                 let date = if end { date.last_of_month() } else { date };
                 micros_of(jiff::civil::DateTime::from_parts(date, from.time()))
             }
+            Self::Count(count) => return start.checked_add(count.checked_mul(steps)?),
             Self::WorkingDays => {
                 let weekday = i64::from(datetime_of(start)?.weekday().to_monday_zero_offset());
                 let day = weekday.checked_add(steps)?;
@@ -117,6 +132,10 @@ impl Step {
             Self::Micros(_) | Self::Seconds(_) => {
                 let (step, distance) = (self.micros()?, time.checked_sub(start)?);
                 (distance % step == 0).then_some(distance / step)
+            }
+            Self::Count(count) => {
+                let distance = time.checked_sub(start)?;
+                (distance % count == 0).then_some(distance / count)
             }
             Self::Months { count, .. } => {
                 let distance = month(time)? - month(start)?;
@@ -150,6 +169,7 @@ impl Step {
                 _ => Vec::new(),
             },
             Self::WorkingDays => vec![5, 260],
+            Self::Count(_) => Vec::new(),
             Self::Seconds(86_400) => vec![7, 365],
             Self::Seconds(604_800) => vec![52],
             Self::Seconds(seconds) if seconds < 60 => {
@@ -220,6 +240,7 @@ impl fmt::Display for Step {
             Self::WorkingDays => return f.write_str("1 working day"),
             Self::Months { count, .. } if count % 12 == 0 => (count / 12, "year"),
             Self::Months { count, .. } => (count, "month"),
+            Self::Count(count) => (count, "step"),
             Self::Micros(micros) if micros % 1000 == 0 => (micros / 1000, "millisecond"),
             Self::Micros(micros) => (micros, "microsecond"),
             Self::Seconds(seconds) => {

@@ -95,14 +95,6 @@ impl DelimitedFile<'_> {
     /// The error for a row with another number of cells than the header.
     fn ragged(&self, line: usize, found: usize) -> DataError {
         let (file, expected) = (self.file().to_owned(), self.names.len());
-        if self.sample.is_empty() && expected == 1 && found > 1 {
-            return DataError::Format {
-                file: format!("{file}:{line}"),
-                problem: format!(
-                    "the row has {found} cells, the header 1; remove text before the header"
-                ),
-            };
-        }
         DataError::RaggedRow { file, line, found, expected }
     }
 
