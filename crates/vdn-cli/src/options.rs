@@ -44,6 +44,27 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
+    /// Forecast from origins that roll through the end of a run's series, with models that saw
+    /// nothing behind them.
+    Backtest {
+        /// The run directory, whose configuration is trained.
+        run: PathBuf,
+        /// Origins.
+        #[arg(long, default_value_t = 10)]
+        windows: usize,
+        /// Rows from an origin to the next one (the horizon if left out).
+        #[arg(long)]
+        step: Option<usize>,
+        /// Origins from one training to the next one; 0: trained before the first origin alone.
+        #[arg(long, default_value_t = 0)]
+        refit: usize,
+        /// Where to write the scores as JSON, too.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Threads; 0: one for each processor.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+    },
     /// Forecast what comes after the last row of each series: CSV with dates, mean and quantiles.
     Forecast {
         /// The run directory.

@@ -247,6 +247,25 @@ fn numbers_of_any_size_are_forecast() {
 }
 
 #[test]
+fn a_run_is_backtested_by_its_configuration() {
+    let run = train("c04d_long", &[]).expect("long");
+    let json = run.out.with_file_name("scores.json");
+    let out = run.out.to_str().unwrap();
+    let options =
+        ["--windows", "12", "--step", "3", "--refit", "6", "--out", json.to_str().unwrap()];
+    let output = vdn(&[&["backtest", out][..], &options[..]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    assert!(table.contains("H 6; 12 origins, 3 rows apart; trained 2 times"), "{table}");
+    for line in ["all ", "step 1 ", "step 6 ", "A ", "B "] {
+        assert!(table.lines().any(|other| other.starts_with(line)), "{line}: {table}");
+    }
+    assert!(std::fs::read_to_string(&json).unwrap().contains("\"by_series\""));
+    let refused = vdn(&["backtest", out, "--windows", "0"]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
 fn the_season_is_chosen_by_the_values() {
     // Hourly sales on working days: the same hour a week ago says more than that of yesterday.
     let folder = tempfile::tempdir().unwrap();

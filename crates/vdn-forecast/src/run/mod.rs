@@ -1,6 +1,8 @@
 //! Runs: from a configuration to a directory with weights, scores and a verdict; on from where one
 //! stopped.
 
+pub(crate) mod backtest;
+pub(crate) mod backtest_scores;
 pub(crate) mod directory;
 pub(crate) mod experiment;
 pub(crate) mod forecast_format;
@@ -10,6 +12,8 @@ pub(crate) mod report;
 mod scales;
 pub(crate) mod train_run;
 
+pub use backtest::{Backtest, BacktestOptions, backtest};
+pub use backtest_scores::{BacktestScores, Calibrated};
 pub use directory::RunDirectory;
 pub use experiment::{evaluate_run, evaluate_run_by};
 pub use forecast_format::ForecastFormat;

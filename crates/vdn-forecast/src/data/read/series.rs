@@ -133,7 +133,10 @@ impl SeriesTable {
         }
         let (mut cells, mut longest) = (0, 0);
         for gap in missing {
-            (cells, longest) = (cells + gap.len(), longest.max(gap.len()));
+            // Missing rows are told of once, for all series.
+            let stands = |row: &usize| rows.lines.get(rows.first + row) != Some(0);
+            let here = gap.clone().filter(stands).count();
+            (cells, longest) = (cells + here, longest.max(if here > 0 { gap.len() } else { 0 }));
             let before = column.values[gap.start - 1];
             match (policy, column.values.get(gap.end).copied()) {
                 (Fill::Value(value), _) => column.values[gap].fill(value),
@@ -150,6 +153,9 @@ impl SeriesTable {
             }
         }
         let (name, sentinels) = (&column.name, column.sentinels);
+        if cells == 0 {
+            return Ok(rows);
+        }
         notes.0.push(format!(
             "{name}: {cells} missing values filled ({sentinels} of them sentinels), longest gap \
              {longest} rows"
