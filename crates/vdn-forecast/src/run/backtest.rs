@@ -10,8 +10,8 @@
 //!
 //! The interval is calibrated by split-conformal prediction: the scores are those of Y. Romano, E.
 //! Patterson and E. Candès, "Conformalized Quantile Regression", NeurIPS 2019: how far a value lies
-//! outside of its interval, negative inside. They are pooled over series, step by step of the
-//! horizon, in standardised units.
+//! outside of its interval, negative inside. They are taken step by step of the horizon, in
+//! standardised units, of a series by itself once it has thirty of them, of all series until then.
 
 use crate::config::RunConfig;
 use crate::data::{Dataset, Protocol, SeriesTable, WindowSpec};

@@ -6,6 +6,10 @@ use std::fmt;
 /// The nominal coverage of the intervals.
 pub(super) const LEVEL: f64 = 0.9;
 
+/// Known misses of a series from which on its own ones are used: a share of 0.9 of thirty has a
+/// standard error of 0.05.
+const OWN: usize = 30;
+
 /// A step of a forecast, in standardised units.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
@@ -115,8 +119,8 @@ pub(super) struct Sums {
     all: Sum,
     steps: Vec<Sum>,
     series: Vec<Sum>,
-    /// By steps of the horizon: the origin of each forecast and how far it missed.
-    misses: Vec<Vec<(usize, f64)>>,
+    /// By steps of the horizon: the origin and the series of each forecast, and how far it missed.
+    misses: Vec<Vec<(usize, usize, f64)>>,
     /// Rows from an origin to the next one.
     apart: usize,
 }
@@ -135,21 +139,28 @@ impl Sums {
     /// Adds the forecast of a series from an origin; origins come in order.
     pub(super) fn add(&mut self, origin: usize, series: usize, points: &[Point]) {
         for (step, point) in points.iter().enumerate() {
-            let by = self.widening(origin, step);
+            let by = self.widening(origin, series, step);
             self.all.add(point, by);
             self.steps[step].add(point, by);
             self.series[series].add(point, by);
-            self.misses[step].push((origin, point.miss()));
+            self.misses[step].push((origin, series, point.miss()));
         }
     }
 
     /// What the interval of a step is widened by at an origin: the `⌈(n + 1) 0.9⌉`-th smallest of
-    /// the `n` misses that were known there; `None` for fewer than that.
-    fn widening(&self, origin: usize, step: usize) -> Option<f64> {
+    /// the `n` misses that were known there, of the series itself, or of all series while its own
+    /// are fewer than [`OWN`]; `None` for fewer than that rank.
+    fn widening(&self, origin: usize, series: usize, step: usize) -> Option<f64> {
         // The target of step `h` from origin `j` lies `h` rows behind it.
-        let is_known = |&&(earlier, _): &&(usize, f64)| (origin - earlier) * self.apart > step;
-        let known = self.misses[step].iter().filter(is_known);
-        let mut misses: Vec<f64> = known.map(|&(_, miss)| miss).collect();
+        let known = || {
+            let all = self.misses[step].iter();
+            all.filter(|&&(earlier, ..)| (origin - earlier) * self.apart > step)
+        };
+        let own = known().filter(|&&(_, other, _)| other == series);
+        let mut misses: Vec<f64> = own.map(|&(.., miss)| miss).collect();
+        if misses.len() < OWN {
+            misses = known().map(|&(.., miss)| miss).collect();
+        }
         let rank = (LEVEL * (misses.len() + 1) as f64).ceil() as usize;
         let place = rank.checked_sub(1).filter(|&place| place < misses.len())?;
         Some(*misses.select_nth_unstable_by(place, f64::total_cmp).1)
@@ -176,13 +187,26 @@ mod tests {
             sums.add(origin, 0, &[point(target), point(target)]);
         }
         // Misses 0 to 8: nine of them, rank ⌈0.9 10⌉ = 9, the largest.
-        assert_eq!((sums.widening(9, 0), sums.widening(9, 1)), (Some(8.0), None));
-        assert_eq!(sums.widening(10, 1), Some(8.0));
+        assert_eq!((sums.widening(9, 0, 0), sums.widening(9, 0, 1)), (Some(8.0), None));
+        assert_eq!(sums.widening(10, 0, 1), Some(8.0));
         // At the same origin nothing of it is known.
-        assert_eq!(sums.widening(8, 0), None);
+        assert_eq!(sums.widening(8, 0, 0), None);
         let mut far = Sums::new(2, 1, 2);
         (0..9).for_each(|origin| far.add(origin, 0, &[point(0.0), point(3.0)]));
-        assert_eq!((far.widening(9, 0), far.widening(9, 1)), (Some(-1.0), Some(2.0)));
+        assert_eq!((far.widening(9, 0, 0), far.widening(9, 0, 1)), (Some(-1.0), Some(2.0)));
+    }
+
+    #[test]
+    fn a_series_is_calibrated_by_its_own_misses_once_they_are_many() {
+        let point = |target: f64| Point { target, mean: 0.0, low: -1.0, high: 1.0, crps: 0.0 };
+        let mut sums = Sums::new(1, 2, 1);
+        for origin in 0..OWN {
+            sums.add(origin, 0, &[point(2.0)]);
+            sums.add(origin, 1, &[point(5.0)]);
+        }
+        // All misses but the last ones of both series: 29 are 1, 29 are 4.
+        assert_eq!(sums.widening(OWN - 1, 0, 0), Some(4.0));
+        assert_eq!((sums.widening(OWN, 0, 0), sums.widening(OWN, 1, 0)), (Some(1.0), Some(4.0)));
     }
 
     #[test]
