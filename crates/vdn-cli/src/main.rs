@@ -21,8 +21,8 @@ use progress::Bar;
 use std::io::Write;
 use std::process::ExitCode;
 use vdn_forecast::{
-    Inference, RunDirectory, evaluate_run_by, forecast_run_by, interruptible_run, report_run,
-    resume_run,
+    BacktestOptions, FillPolicy, ForecastOptions, Forecasts, Inference, RunDirectory, backtest,
+    evaluate_run_by, forecast_run_by, interruptible_run, report_run, resume_run,
 };
 use vdn_tensor::parallel::Pool;
 use vdn_train::run::store::StoreError;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() => {
             if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
                 return fail(
-                    "a command is missing: train, evaluate, report or forecast; see vdn --help",
+                    "a command is missing: train, evaluate, report, backtest or forecast; see vdn --help",
                 );
             }
             // The message and its details, without the usage that follows.
@@ -133,11 +133,30 @@ fn run(command: Command) -> Result<(), Failure> {
             vdn_train::write_atomically(&path, page.as_bytes())?;
             say(&format!("written to {}", path.display()))?;
         }
-        Command::Forecast { run, data, out, moments, threads } => {
+        Command::Backtest { run, windows, step, refit, out, threads } => {
+            let config = RunDirectory::open(&run)?.read_config()?;
+            let options = BacktestOptions { windows, step, refit };
+            let interrupt = signals::watch()?;
+            let pool = pool(threads)?;
+            let result = pool.run(|| {
+                backtest(&config, options, &interrupt, |window| {
+                    eprintln!("vdn: training before origin {} of {windows}", window + 1);
+                })
+            })?;
+            if let Some(path) = out {
+                vdn_train::write_atomically(&path, result.to_json()?.as_bytes())?;
+            }
+            say(&result.to_string())?;
+        }
+        Command::Forecast { run, data, fill, format, out, moments, threads } => {
             let run = RunDirectory::open(&run)?;
             let pool = pool(threads)?;
-            let forecast = || forecast_run_by(&run, data.as_deref(), inference(moments));
-            let csv = pool.run(forecast)?;
+            let fill = fill.map(|name| FillPolicy::of_name(&name)).transpose()?;
+            let format = format.into();
+            let options = ForecastOptions { file: data.as_deref(), fill, format };
+            let forecast = || forecast_run_by(&run, options, inference(moments));
+            let Forecasts { csv, notes } = pool.run(forecast)?;
+            notes.iter().for_each(|note| eprintln!("vdn: note: {note}"));
             match out {
                 Some(path) => {
                     vdn_train::write_atomically(&path, csv.as_bytes())?;

@@ -1,9 +1,9 @@
 //! The options of the program, and how they change a configuration.
 
 use crate::shorthands::Shorthands;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use vdn_forecast::RunConfig;
+use vdn_forecast::{ForecastFormat, RunConfig};
 use vdn_train::TrainError;
 use vdn_train::config::{lay_over, set_text};
 
@@ -44,14 +44,41 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
-    /// Forecast what comes after the last row of each series: CSV with mean and quantiles.
+    /// Forecast from origins that roll through the end of a run's series, with models that saw
+    /// nothing behind them.
+    Backtest {
+        /// The run directory, whose configuration is trained.
+        run: PathBuf,
+        /// Origins.
+        #[arg(long, default_value_t = 10)]
+        windows: usize,
+        /// Rows from an origin to the next one (the horizon if left out).
+        #[arg(long)]
+        step: Option<usize>,
+        /// Origins from one training to the next one; 0: trained before the first origin alone.
+        #[arg(long, default_value_t = 0)]
+        refit: usize,
+        /// Where to write the scores as JSON, too.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Threads; 0: one for each processor.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+    },
+    /// Forecast what comes after the last row of each series: CSV with dates, mean and quantiles.
     Forecast {
         /// The run directory.
         run: PathBuf,
-        /// A wide CSV file with the series that the run was trained on (the run's own data if left
-        /// out).
+        /// A delimited file with the series that the run was trained on, at the same step (the
+        /// run's own data if left out).
         #[arg(long)]
         data: Option<PathBuf>,
+        /// Missing values: error, forward, linear, zero (as the run was trained if left out).
+        #[arg(long)]
+        fill: Option<String>,
+        /// The columns of the CSV.
+        #[arg(long, value_enum, default_value = "quantiles")]
+        format: Format,
         /// Where to write (standard output if left out).
         #[arg(long)]
         out: Option<PathBuf>,
@@ -62,6 +89,24 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
+}
+
+/// How forecasts are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// series, step, date, mean and quantiles.
+    Quantiles,
+    /// unique_id, ds, vdn, vdn-lo-90, vdn-hi-90.
+    Nixtla,
+}
+
+impl From<Format> for ForecastFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Quantiles => Self::Quantiles,
+            Format::Nixtla => Self::Nixtla,
+        }
+    }
 }
 
 /// Options of `vdn train`. Every setting has a key; the common ones have an option of their own.

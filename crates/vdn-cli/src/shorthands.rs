@@ -3,6 +3,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use vdn_train::ControlConfig;
 use vdn_train::config::{set, value_of};
+use vdn_train::data::split_fields;
 
 /// How the text of an option becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub(crate) enum Form {
     Text,
     /// Values separated by commas.
     Values,
-    /// Texts separated by commas.
+    /// Texts separated by commas, in quotes where they have one.
     Texts,
     /// No text: the value is `true`.
     Flag,
@@ -25,9 +26,21 @@ pub(crate) enum Form {
 pub(crate) type Shorthand = (&'static str, &'static str, Form, &'static str);
 
 const DATA: &[Shorthand] = &[
-    ("data", "data.file", Form::Text, "A wide CSV file, plain or gzip"),
-    ("columns", "data.columns", Form::Texts, "Series to take, by name or #position: a,b,#3"),
-    ("date", "data.date", Form::Text, "The date column, by name or #position"),
+    ("data", "data.file", Form::Text, "A delimited file, wide or long, plain or gzip"),
+    (
+        "columns",
+        "data.columns",
+        Form::Texts,
+        "Series to take, by name or #position: a,b,#3; names with commas in quotes",
+    ),
+    ("date", "data.date", Form::Text, "The column of times, by name or #position, or none"),
+    ("date-format", "data.date_format", Form::Text, "How dates are written, as in %d.%m.%Y"),
+    ("zone", "data.zone", Form::Text, "The time zone of the file's clock, as in Europe/Berlin"),
+    ("id-column", "data.id_column", Form::Text, "In long form, the column that names the series"),
+    ("target-column", "data.target_column", Form::Text, "In long form, the column with the values"),
+    ("delimiter", "data.delimiter", Form::Text, "What separates cells: a character, or tab"),
+    ("decimal", "data.decimal", Form::Text, "What stands before decimals: . or ,"),
+    ("duplicates", "data.duplicates", Form::Value, "Rows of one time: error, mean, last"),
     ("fill", "data.fill", Form::Value, "Missing values: error, forward, linear, zero"),
     ("sentinel", "data.sentinels", Form::Repeated, "A number that stands for a missing value"),
     ("input-len", "data.input_len", Form::Value, "Rows of an input window"),
@@ -119,7 +132,7 @@ fn value(form: Form, mut texts: Vec<&str>) -> toml::Value {
             match form {
                 Form::Value => value_of(text),
                 Form::Values => list(|part| value_of(part.trim()), text),
-                Form::Texts => list(|part| part.into(), text),
+                Form::Texts => split_fields(text).into(),
                 _ => text.into(),
             }
         }

@@ -85,7 +85,7 @@ fn a_run_is_the_same_on_one_and_two_threads_and_can_be_used_afterwards() {
     let csv = text(&forecast.stdout);
     assert_eq!(csv.lines().count(), 1 + 4 * 4, "four series, four steps:\n{csv}");
     for line in csv.lines().skip(1) {
-        let numbers: Vec<f64> = line.split(',').skip(2).map(|x| x.parse().unwrap()).collect();
+        let numbers: Vec<f64> = line.split(',').skip(3).map(|x| x.parse().unwrap()).collect();
         assert!(numbers[1..].windows(2).all(|w| w[0] < w[1]), "quantiles do not ascend: {line}");
     }
     let again = train(&runs[0], &["--demo"]);
@@ -332,7 +332,7 @@ fn moments_score_and_forecast_without_samples() {
     assert_eq!(csv.lines().count(), 1 + 4 * 4, "{csv}");
     for line in csv.lines().skip(1) {
         // mean, 5, 10, 25, 50, 75, 90 and 95 %.
-        let x: Vec<f64> = line.split(',').skip(2).map(|x| x.parse().unwrap()).collect();
+        let x: Vec<f64> = line.split(',').skip(3).map(|x| x.parse().unwrap()).collect();
         let spread = (x[7] - x[0]) / 1.644_853_626_951_472_2;
         let want =
             [0.0, -1.644_853_626_951_472_2, -1.281_551_565_544_600_4, -0.674_489_750_196_081_7];

@@ -27,6 +27,13 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("data", "7", "\"7\""),
     ("columns", "a,#2", "[\"a\", \"#2\"]"),
     ("date", "2020", "\"2020\""),
+    ("date-format", "%d.%m.%Y", "\"%d.%m.%Y\""),
+    ("zone", "Europe/Berlin", "\"Europe/Berlin\""),
+    ("id-column", "shop", "\"shop\""),
+    ("target-column", "sold", "\"sold\""),
+    ("delimiter", ";", "\";\""),
+    ("decimal", ",", "\",\""),
+    ("duplicates", "mean", "\"mean\""),
     ("fill", "linear", "\"linear\""),
     ("sentinel", "-999", "[-999.0]"),
     ("input-len", "24", "24"),
@@ -83,6 +90,8 @@ fn every_option_equals_the_setting_of_its_key() {
     let control = ["--set", "control.mode=homeo", "--set", "control.controllers=[\"ar\"]"];
     assert_eq!(config(&["--control", "homeo,ar"]), config(&control));
     assert_eq!(config(&["--demo"]), RunConfig::default());
+    let quoted = config(&["--columns", "\"load, total\",b"]).data.columns;
+    assert_eq!(quoted, Some(vec!["load, total".to_owned(), "b".to_owned()]));
 }
 
 #[test]

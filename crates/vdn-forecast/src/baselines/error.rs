@@ -90,6 +90,19 @@ pub enum BaselineError {
 }
 
 impl BaselineError {
+    /// Whether the data do not allow to fit the baseline: they are too few, or do not vary.
+    #[must_use]
+    pub fn is_of_data(&self) -> bool {
+        matches!(
+            self,
+            Self::TooFew { .. }
+                | Self::NotPositiveDefinite { .. }
+                | Self::Penalty(_)
+                | Self::NoSeason { .. }
+                | Self::NonFinite { .. }
+        )
+    }
+
     /// A [`BaselineError::Shape`] with its detail in words.
     pub(crate) fn shape(operation: &'static str, detail: impl Into<String>) -> Self {
         Self::Shape { operation, detail: detail.into() }

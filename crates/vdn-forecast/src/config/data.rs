@@ -1,13 +1,16 @@
 //! The data part of a configuration.
 
+use crate::data::time::is_zone;
 use crate::data::{
-    BenchmarkSplit, BlockLength, DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, MaxWindows,
-    Protocol, WindowSpec, block_lengths, demo_with, seasonal_period,
+    BenchmarkSplit, BlockLength, DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, Duplicates,
+    MaxWindows, Protocol, SeriesOptions, SeriesTable, TimeColumn, WindowSpec, block_lengths,
+    demo_series, seasonal_period,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use vdn_train::TrainError;
-use vdn_train::data::{DateColumn, Fill, FitScope, Table, TableOptions};
+use vdn_train::config::read_at;
+use vdn_train::data::{FileForm, Fill, FitScope, NumberForm};
 
 /// What becomes of missing values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,10 +21,21 @@ pub enum FillPolicy {
     Error,
     /// The last value before the gap.
     Forward,
-    /// The straight line across the gap.
+    /// The straight line across the gap; windows that begin to forecast inside it are left out,
+    /// because their inputs would know a later value.
     Linear,
     /// Zero.
     Zero,
+}
+
+impl FillPolicy {
+    /// The policy of this name.
+    ///
+    /// # Errors
+    /// There is none; the message names all.
+    pub fn of_name(name: &str) -> Result<Self, TrainError> {
+        read_at("fill", toml::Value::from(name))
+    }
 }
 
 /// How the windows of a series are divided into training, validation and test.
@@ -58,14 +72,32 @@ pub enum ScalingRows {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// A wide CSV file, plain or gzip; none: the embedded demo series.
+    /// A delimited file, plain or gzip, wide (a column for each series) or long (columns of names,
+    /// times and values); none: the embedded demo series.
     pub file: Option<PathBuf>,
+    /// What separates cells: one ASCII character, or `tab`; none: found from the content.
+    pub delimiter: Option<String>,
+    /// What stands before the decimals of numbers, `.` or `,`; none: found from the content.
+    pub decimal: Option<String>,
     /// The series to take, by name or `#k`; none: all.
     pub columns: Option<Vec<String>>,
-    /// The date column, by name or `#k`; none: the first one, if it is called like a date.
+    /// The column of times, by name or `#k`; `none`: rows are taken at equal distances, as they
+    /// stand; left out: the column that holds dates, if there is one.
     pub date: Option<String>,
-    /// How missing values are filled: `error`, the default, refuses them; `forward`, `linear`,
-    /// `zero`.
+    /// How dates are written, a pattern of `strptime` as in `%d.%m.%Y %H:%M`; none: found from the
+    /// dates.
+    pub date_format: Option<String>,
+    /// The time zone of the file's clock, as in `Europe/Berlin`; none: that of the dates' offsets,
+    /// or unknown.
+    pub zone: Option<String>,
+    /// In long form, the column that names the series; none: found.
+    pub id_column: Option<String>,
+    /// In long form, the column with the values; none: the only one, or `y`.
+    pub target_column: Option<String>,
+    /// What becomes of rows with one time: `error`, the default, refuses them; `mean`, `last`.
+    pub duplicates: Duplicates,
+    /// How missing values and missing rows are filled: `error`, the default, refuses them;
+    /// `forward`, `linear`, `zero`. A series begins with its first value.
     pub fill: FillPolicy,
     /// Numbers that stand for a missing value, finite; none.
     pub sentinels: Vec<f64>,
@@ -89,7 +121,8 @@ pub struct DataConfig {
     pub max_validation: Option<usize>,
     /// At most so many test windows of each series, evenly spaced, at least 1; none: all.
     pub max_test: Option<usize>,
-    /// The period of the seasonal naive baseline in rows, at least 1; none: by the dates.
+    /// The period of the seasonal naive baseline in rows, at least 1; none: of the periods of the
+    /// calendar, the one that forecasts the training windows best.
     pub season: Option<usize>,
 }
 
@@ -97,8 +130,15 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             file: None,
+            delimiter: None,
+            decimal: None,
             columns: None,
             date: None,
+            date_format: None,
+            zone: None,
+            id_column: None,
+            target_column: None,
+            duplicates: Duplicates::Error,
             fill: FillPolicy::Error,
             sentinels: Vec::new(),
             input_len: DEMO_INPUT_LEN,
@@ -154,17 +194,54 @@ impl DataConfig {
                 return Err(TrainError::config(format!("data.{name} = 0: has to be at least 1")));
             }
         }
-        Ok(())
+        if let Some(zone) = &self.zone
+            && !is_zone(zone)
+        {
+            let domain = "has to be the name of a time zone, like Europe/Berlin";
+            return Err(TrainError::config(format!("data.zone = {zone:?}: {domain}")));
+        }
+        self.form().map(|_| ())
     }
 
-    /// Reads the table.
+    /// How the file is written.
+    fn form(&self) -> Result<FileForm, TrainError> {
+        let refuse = |key: &str, value: &str, domain: &str| {
+            let reason = format!("data.{key} = {value:?}: has to be {domain}");
+            Err(TrainError::config(reason))
+        };
+        let delimiter = match self.delimiter.as_deref() {
+            None => None,
+            Some("tab" | "\\t" | "\t") => Some(b'\t'),
+            Some(text) => match text.as_bytes() {
+                [byte] if FileForm { delimiter: Some(*byte), numbers: None }.check().is_ok() => {
+                    Some(*byte)
+                }
+                _ => return refuse("delimiter", text, "one ASCII character, or tab"),
+            },
+        };
+        let numbers = match self.decimal.as_deref() {
+            None => None,
+            Some(".") => Some(NumberForm::DecimalPoint),
+            Some(",") => Some(NumberForm::DecimalComma),
+            Some(text) => return refuse("decimal", text, "\".\" or \",\""),
+        };
+        Ok(FileForm { delimiter, numbers })
+    }
+
+    /// Reads the series.
     ///
     /// # Errors
-    /// Those of [`Table::load`].
-    pub fn load_table(&self) -> Result<Table, TrainError> {
-        let options = TableOptions {
-            date: self.date.clone().map_or(DateColumn::Auto, DateColumn::Named),
+    /// Those of [`SeriesTable::load`].
+    pub fn load_table(&self) -> Result<SeriesTable, TrainError> {
+        let options = SeriesOptions {
+            form: self.form()?,
+            time: self.date.as_deref().map_or(TimeColumn::Auto, TimeColumn::from),
+            date_format: self.date_format.clone(),
+            zone: self.zone.clone(),
+            id_column: self.id_column.clone(),
+            target_column: self.target_column.clone(),
             columns: self.columns.clone(),
+            duplicates: self.duplicates,
             fill: match self.fill {
                 FillPolicy::Error => Fill::Error,
                 FillPolicy::Forward => Fill::Forward,
@@ -172,11 +249,11 @@ impl DataConfig {
                 FillPolicy::Zero => Fill::Value(0.0),
             },
             sentinels: self.sentinels.clone(),
-            ..TableOptions::default()
+            ..SeriesOptions::default()
         };
         Ok(match &self.file {
-            Some(file) => Table::load(file, &options)?,
-            None => demo_with(&options)?,
+            Some(file) => SeriesTable::load(file, &options)?,
+            None => demo_series(&options)?,
         })
     }
 
@@ -224,32 +301,44 @@ impl DataConfig {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Dataset::from_table`]: series that are too short, values that are not finite.
-    pub fn dataset(&self, table: Table) -> Result<Dataset, TrainError> {
+    /// Those of [`Dataset::from_table`]: series that are too short (of series of several lengths,
+    /// those that are too short are left out), values that are not finite.
+    pub fn dataset(&self, table: SeriesTable) -> Result<Dataset, TrainError> {
         let scope = match self.scaling {
             ScalingRows::WithValidation => FitScope::IncludeValidation,
             ScalingRows::Training => FitScope::Training,
         };
-        Ok(Dataset::from_table(table, self.window_spec(), scope)?)
+        // Series that begin or end at times of their own may be too short; a table of one length is
+        // refused whole.
+        let lengths = || table.columns.iter().map(Vec::len);
+        let skip_short = lengths().min() != lengths().max();
+        let spec = WindowSpec { skip_short, ..self.window_spec() };
+        Ok(Dataset::from_table(table, spec, scope)?)
     }
 
-    /// The blocks of steps whose sums forecasts are judged by: days and weeks, where the dates tell
-    /// them, else a quarter of the horizon.
+    /// The blocks of steps whose sums forecasts are judged by: days and weeks, where the calendar
+    /// has them, else a quarter of the horizon.
     #[must_use]
-    pub fn blocks_of(&self, table: &Table) -> Vec<BlockLength> {
-        let file =
-            self.file.as_ref().map_or_else(String::new, |f| f.to_string_lossy().into_owned());
-        block_lengths(&file, table.dates.as_ref(), self.horizon)
+    pub fn blocks_of(&self, data: &Dataset) -> Vec<BlockLength> {
+        let file = self.file.as_ref().map(|file| file.to_string_lossy());
+        let step = data.calendar().map(|calendar| calendar.step);
+        block_lengths(file.as_deref().unwrap_or_default(), step, self.horizon)
     }
 
     /// The period of the seasonal naive baseline, and why it is that.
     #[must_use]
-    pub fn season_of(&self, table: &Table) -> (usize, String) {
+    pub fn season_of(&self, data: &Dataset) -> (usize, String) {
         if let Some(season) = self.season {
             return (season, "as configured".to_owned());
         }
         let Some(file) = &self.file else { return (DEMO_SEASON, "daily data, years".to_owned()) };
-        let found = seasonal_period(&file.to_string_lossy(), table.dates.as_ref(), table.rows());
+        let ranges = data.splits().ranges.iter();
+        let training: Vec<usize> = ranges
+            .map(|ranges| ranges.as_ref().map_or(0, |ranges| ranges.first_validation_target))
+            .collect();
+        let step = data.calendar().map(|calendar| calendar.step);
+        let name = file.to_string_lossy();
+        let found = seasonal_period(&name, step, data.columns(), &training, self.horizon);
         match found.period {
             Some(period) => (period, found.reason),
             None => (1, format!("none is known ({}), the last value is repeated", found.reason)),

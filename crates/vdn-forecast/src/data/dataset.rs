@@ -1,12 +1,12 @@
 //! Standardised series with their windows, ready to fill batches.
 
+use crate::data::read::SeriesTable;
+use crate::data::time::Calendar;
 use crate::data::windows::{SeriesRanges, Splits, WindowIndex, WindowSpec};
 use std::collections::HashMap;
 use std::mem::take;
 use std::ops::Range;
-use vdn_train::data::DataError;
-use vdn_train::data::Table;
-use vdn_train::data::{FitScope, Scaler};
+use vdn_train::data::{DataError, FitScope, Scaler};
 
 /// The largest magnitude of a standardised value, in standard deviations.
 ///
@@ -14,6 +14,9 @@ use vdn_train::data::{FitScope, Scaler};
 /// 1e30, over the smallest variance of an observation (0.01 squared), summed over 30 000 steps,
 /// stays below that; so do the squares that layer normalisation sums.
 pub const LARGEST_STANDARDISED: f64 = 1e15;
+
+/// Standardised values that a constant has, by rounding.
+const ROUNDING: f64 = 16.0 * f64::EPSILON;
 
 /// Standardised series, the scaler that undoes it, and the windows of each split.
 ///
@@ -25,6 +28,9 @@ pub struct Dataset {
     scaler: Scaler,
     splits: Splits,
     spec: WindowSpec,
+    /// Where the rows stand in time; without values.
+    rows: SeriesTable,
+    notes: Vec<String>,
 }
 
 impl Dataset {
@@ -60,19 +66,26 @@ impl Dataset {
         spec: WindowSpec,
         scope: FitScope,
     ) -> Result<Self, DataError> {
-        Self::placed(names, columns, spec, scope, |_| None)
+        let table = SeriesTable { names, columns, ..SeriesTable::default() };
+        Self::from_table(table, spec, scope)
     }
 
-    /// [`Dataset::new`], where `place` says where in a file a row stands.
-    fn placed(
-        names: Vec<String>,
-        mut columns: Vec<Vec<f64>>,
+    /// Splits and standardises the series of a table, which keep their dates.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Dataset::new`]; [`DataError::InvalidOption`] where no window of a split is left,
+    /// because all of them begin to forecast in gaps that were filled from later values.
+    pub fn from_table(
+        table: impl Into<SeriesTable>,
         spec: WindowSpec,
         scope: FitScope,
-        place: impl Fn(usize) -> Option<String>,
     ) -> Result<Self, DataError> {
+        let mut table = table.into();
+        let (names, mut columns) = (take(&mut table.names), take(&mut table.columns));
+        let mut notes = take(&mut table.notes);
         let lengths: Vec<usize> = columns.iter().map(Vec::len).collect();
-        let splits = spec.split(&names, &lengths)?;
+        let mut splits = spec.split(&names, &lengths)?;
         for (name, column) in names.iter().zip(&columns) {
             if let Some(row) = column.iter().position(|value| !value.is_finite()) {
                 let problem = format!("the value of row {row} (from 0) is {}", column[row]);
@@ -92,25 +105,27 @@ impl Dataset {
             let used = (ranges.test.end + spec.horizon - 1).min(column.len());
             check_domain(&names[series], column, 0..used, |row| {
                 let split = split_of(ranges, row);
-                let file = place(row).map_or_else(String::new, |place| format!(" in {place}"));
+                let file = table
+                    .place(series, row)
+                    .map_or_else(String::new, |place| format!(" in {place}"));
                 format!("{file} ({split})")
             })?;
         }
-        Ok(Self { names, columns, scaler, splits, spec })
-    }
-
-    /// Splits and standardises the series of a table; its dates and report are dropped.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Dataset::new`].
-    pub fn from_table(
-        mut table: Table,
-        spec: WindowSpec,
-        scope: FitScope,
-    ) -> Result<Self, DataError> {
-        let (names, columns) = (take(&mut table.names), take(&mut table.columns));
-        Self::placed(names, columns, spec, scope, |row| table.place(row))
+        leave_out_informed(&mut splits, &table, &mut notes)?;
+        for series in scaler.constant_series() {
+            let moves = columns[series].iter().position(|&z| z.abs() > ROUNDING);
+            let at = |row: usize| table.date(series, row).unwrap_or_else(|| format!("row {row}"));
+            notes.push(match moves {
+                None => format!("{}: is constant; its constant is forecast", names[series]),
+                Some(row) => format!(
+                    "{}: is constant in the training rows and changes later, first at {}: nothing \
+                     can be learnt of that",
+                    names[series],
+                    at(row)
+                ),
+            });
+        }
+        Ok(Self { names, columns, scaler, splits, spec, rows: table, notes })
     }
 
     /// Series to forecast from with a model that was trained before: the series called `names`,
@@ -123,11 +138,12 @@ impl Dataset {
     /// [`DataError::Mismatch`] when the scaler is not of as many series as `names`;
     /// [`DataError::InvalidOption`] for settings that no series can satisfy.
     pub fn for_forecast(
-        table: Table,
+        table: impl Into<SeriesTable>,
         spec: WindowSpec,
         names: Vec<String>,
         scaler: Scaler,
     ) -> Result<Self, DataError> {
+        let table = table.into();
         spec.check()?;
         if names.len() != scaler.mean().len() {
             let problem = format!("{} series, a scaler of {}", names.len(), scaler.mean().len());
@@ -140,12 +156,17 @@ impl Dataset {
         for (place, name) in table.names.iter().enumerate() {
             places.entry(name.as_str()).or_insert(place);
         }
+        let mut rows = SeriesTable {
+            file: table.file.clone(),
+            calendar: table.calendar.clone(),
+            ..SeriesTable::default()
+        };
         for (series, name) in names.iter().enumerate() {
             let bad = |problem| DataError::BadSeries { series: name.clone(), problem };
-            let mut column = match places.get(name.as_str()) {
-                Some(&place) => table.columns[place].clone(),
-                None => return Err(bad("the data have no series of this name".to_owned())),
+            let Some(&place) = places.get(name.as_str()) else {
+                return Err(bad("the data have no series of this name".to_owned()));
             };
+            let mut column = table.columns[place].clone();
             if column.len() < needed {
                 let length = column.len();
                 return Err(bad(format!("{length} rows, a forecast needs {needed}")));
@@ -153,11 +174,13 @@ impl Dataset {
             scaler.transform_in_place(series, &mut column);
             let last = column.len() - needed..column.len();
             check_domain(name, &column, last, |row| {
-                table.place(row).map_or_else(String::new, |place| format!(" in {place}"))
+                table.place(place, row).map_or_else(String::new, |place| format!(" in {place}"))
             })?;
             columns.push(column);
+            rows.rows.extend(table.rows.get(place).cloned());
         }
-        Ok(Self { names, columns, scaler, splits: Splits::default(), spec })
+        let (splits, notes) = (Splits::default(), table.notes);
+        Ok(Self { names, columns, scaler, splits, spec, rows, notes })
     }
 
     /// Names of the series.
@@ -168,6 +191,34 @@ impl Dataset {
     /// Standardised values, one vector for each series.
     pub fn columns(&self) -> &[Vec<f64>] {
         &self.columns
+    }
+
+    /// What was done to the rows, and what is suspicious about them, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The step of the rows and the form of their dates; `None` where times are not known.
+    pub fn calendar(&self) -> Option<&Calendar> {
+        self.rows.calendar()
+    }
+
+    /// The date of a row of a series, also beyond its last one; `None` where times are not known.
+    pub fn date(&self, series: usize, row: usize) -> Option<String> {
+        self.rows.date(series, row)
+    }
+
+    /// What was subtracted from a series before it was standardised: 0, unless its values are
+    /// integers beyond 2^53.
+    pub fn offset(&self, series: usize) -> i128 {
+        self.rows.offset(series)
+    }
+
+    /// Whether the rows that the next forecast of a series starts from are all its constant.
+    pub fn ends_constant(&self, series: usize) -> bool {
+        let column = &self.columns[series];
+        let last = column.len().saturating_sub(self.spec.first_start());
+        column[last..].iter().all(|z| z.abs() <= ROUNDING)
     }
 
     /// What the series were standardised with.
@@ -289,6 +340,43 @@ impl Dataset {
             ),
         }
     }
+}
+
+/// Leaves out windows that begin to forecast in a gap which was filled from the value behind it:
+/// their inputs would know that value.
+fn leave_out_informed(
+    splits: &mut Splits,
+    table: &SeriesTable,
+    notes: &mut Vec<String>,
+) -> Result<(), DataError> {
+    let informed = |window: &WindowIndex| {
+        let (gaps, t) = (table.interpolated(window.series as usize), window.t as usize);
+        let next = gaps.partition_point(|gap| gap.end < t);
+        gaps.get(next).is_some_and(|gap| gap.start < t)
+    };
+    let mut left_out = 0;
+    for (name, split) in [
+        ("training", &mut splits.train),
+        ("validation", &mut splits.validation),
+        ("test", &mut splits.test),
+    ] {
+        let before = split.len();
+        split.retain(|window| !informed(window));
+        left_out += before - split.len();
+        if split.is_empty() && before > 0 {
+            return Err(DataError::InvalidOption(format!(
+                "all {name} windows begin to forecast in gaps that are filled by the line to a \
+                 later value; choose another fill policy"
+            )));
+        }
+    }
+    if left_out > 0 {
+        notes.push(format!(
+            "{left_out} windows begin to forecast in a gap that is filled by the line to a later \
+             value: left out"
+        ));
+    }
+    Ok(())
 }
 
 /// The split whose targets, or inputs before its first target, a row belongs to.

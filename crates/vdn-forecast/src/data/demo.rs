@@ -2,8 +2,11 @@
 //!
 //! Where the file comes from and why it may be copied stands in `demo_seattle_weather.md`.
 
+use crate::data::read::{SeriesOptions, SeriesTable};
 use vdn_train::data::DataError;
 use vdn_train::data::{Table, TableOptions};
+
+const NAME: &str = "demo_seattle_weather.csv";
 
 const SEATTLE_WEATHER: &[u8] = include_bytes!("demo_seattle_weather.csv");
 
@@ -30,14 +33,14 @@ pub const DEMO_SEASON: usize = 365;
 ///
 /// None in practice; the signature is that of every loader.
 pub fn demo() -> Result<Table, DataError> {
-    demo_with(&TableOptions::default())
+    Table::from_bytes(NAME, SEATTLE_WEATHER, &TableOptions::default())
 }
 
-/// The same series, read with these options: only some columns, sentinels.
+/// The same series with their dates, read with these options: only some columns, sentinels.
 ///
 /// # Errors
 ///
-/// As for [`Table::load`]: a column that is not there.
-pub fn demo_with(options: &TableOptions) -> Result<Table, DataError> {
-    Table::from_bytes("demo_seattle_weather.csv", SEATTLE_WEATHER, options)
+/// As for [`SeriesTable::load`]: a column that is not there.
+pub fn demo_series(options: &SeriesOptions) -> Result<SeriesTable, DataError> {
+    SeriesTable::from_bytes(NAME, SEATTLE_WEATHER, options)
 }

@@ -1,18 +1,16 @@
-//! The seasonal period of a series, from the step between its dates.
+//! The seasonal period of series, from the step of the calendar and the values.
 //!
-//! The rule: as many steps as a day has (24 hourly, 96 quarter-hourly, 144 ten-minute). Daily data:
-//! 365 when there are two years, otherwise 7. Exchange rates: 1, a random walk has no season;
+//! The calendar gives candidates ([`Step::seasons`]): hourly rows may repeat after a day or a week,
+//! daily ones after a week or a year. The values decide: the period whose seasonal naive forecasts
+//! of the training windows have the least squared error is taken. Exchange rates have no season;
 //! their usual file numbers trading days on as if they were calendar days, so they are recognised
-//! by the file's name alone. Weekly, monthly and quarterly data: the steps of a year, when there
-//! are two years.
+//! by the file's name alone.
 
-use vdn_train::data::Dates;
+use crate::data::time::Step;
+use std::ops::Range;
 
-/// How many of the first dates are looked at.
-const FIRST_ROWS: usize = 1000;
-
-/// Seconds of a day.
-pub(super) const DAY: i64 = 86_400;
+/// Windows of each series that a candidate is scored on, at most.
+const WINDOWS: usize = 500;
 
 /// A seasonal period in rows, or none, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,27 +22,64 @@ pub struct SeasonalPeriod {
     pub reason: String,
 }
 
-/// Infers the seasonal period of a table of `rows` rows from its dates and the name of its file.
+/// Chooses the seasonal period of series `columns`, whose rows are a `step` apart.
+///
+/// Only values before row `training[s]` of series `s` are looked at. `horizon` rows are forecast
+/// from each origin.
 ///
 /// ```
-/// let dates: vdn_train::data::Dates = (0..24).map(|hour| format!("2020-01-01 {hour}:00")).collect();
-/// let season = vdn_forecast::data::seasonal_period("load.csv", Some(&dates), 24);
-/// assert_eq!(season.period, Some(24));
+/// use vdn_forecast::data::{seasonal_period, time::Step};
+///
+/// let week: Vec<f64> = (0..900).map(|hour| if hour % 168 < 120 { 5.0 } else { 1.0 }).collect();
+/// let hourly = Some(Step::Seconds(3600));
+/// let season = seasonal_period("load.csv", hourly, &[week], &[800], 24);
+/// assert_eq!(season.period, Some(168));
 /// ```
-pub fn seasonal_period(file: &str, dates: Option<&Dates>, rows: usize) -> SeasonalPeriod {
+#[must_use]
+pub fn seasonal_period(
+    file: &str,
+    step: Option<Step>,
+    columns: &[Vec<f64>],
+    training: &[usize],
+    horizon: usize,
+) -> SeasonalPeriod {
+    let found = |period, reason: String| SeasonalPeriod { period, reason };
     if is_exchange(file) {
-        let reason = "exchange rates (by the file's name) have no season".to_owned();
-        return SeasonalPeriod { period: Some(1), reason };
+        return found(Some(1), "exchange rates (by the file's name) have no season".to_owned());
     }
-    let step = match dates {
-        Some(dates) => infer_step(dates.iter()),
-        None => Err("there is no date column".to_owned()),
+    let Some(step) = step else {
+        return found(None, "there are no dates".to_owned());
     };
-    let (period, reason) = match step {
-        Ok(step) => period_of_step(step, rows),
-        Err(reason) => (None, reason),
-    };
-    SeasonalPeriod { period, reason }
+    if let Step::Count(_) = step {
+        return found(None, "times are counts of steps of unknown length".to_owned());
+    }
+    let candidates = step.seasons();
+    let longest = training.iter().copied().max().unwrap_or(0);
+    // Two whole periods before the last origin.
+    let fits = |&period: &usize| 2 * period + horizon <= longest;
+    let fitting: Vec<usize> = candidates.iter().copied().filter(fits).collect();
+    match (&fitting[..], candidates.first()) {
+        (_, None) => found(Some(1), format!("rows every {step} have no season")),
+        ([], Some(&first)) => {
+            found(Some(first), format!("rows every {step}; too few to compare with other periods"))
+        }
+        ([one], _) => found(Some(*one), format!("rows every {step}")),
+        ([..], _) => {
+            let scores = scores(&fitting, columns, training, horizon);
+            // A longer period is taken where it is better by more than chance and rounding.
+            let best = (1..fitting.len()).fold(0, |best, next| {
+                let better = scores[next] < 0.99 * scores[best] - 1e-9;
+                if better { next } else { best }
+            });
+            let others = |i: &usize| fitting[*i].to_string();
+            let all: Vec<String> = (0..fitting.len()).map(|i| others(&i)).collect();
+            let reason = format!(
+                "rows every {step}; of the periods {} this one forecasts the training windows best",
+                all.join(", ")
+            );
+            found(Some(fitting[best]), reason)
+        }
+    }
 }
 
 /// Whether a file holds exchange rates, by its name.
@@ -53,245 +88,98 @@ pub(super) fn is_exchange(file: &str) -> bool {
     name.to_ascii_lowercase().contains("exchange")
 }
 
-/// Median step in seconds between the first dates (up to 1000).
-///
-/// # Errors
-///
-/// A sentence that says why there is none: a date in another form, fewer than two dates, dates
-/// that do not ascend, or working days (a season would not be a fixed number of rows).
-pub fn infer_step<'a>(dates: impl IntoIterator<Item = &'a str>) -> Result<i64, String> {
-    let mut seconds = Vec::new();
-    for (row, date) in dates.into_iter().take(FIRST_ROWS).enumerate() {
-        match parse_date(date) {
-            Some(value) => seconds.push(value),
-            None => {
-                return Err(format!(
-                    "the date {date:?} of row {row} (from 0) is neither `YYYY-MM-DD HH:MM[:SS]` \
-                     nor `YYYY/M/D H:MM`"
-                ));
-            }
-        }
-    }
-    let mut steps: Vec<i64> = seconds.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    if steps.is_empty() {
-        return Err("fewer than two dates".to_owned());
-    }
-    let middle = steps.len() / 2;
-    let (_, &mut median, _) = steps.select_nth_unstable(middle);
-    if median <= 0 {
-        return Err("the dates do not ascend".to_owned());
-    }
-    // A working week is four steps of one day and one of three.
-    let weekends = steps.iter().filter(|&&step| step == 3 * DAY).count();
-    if median == DAY && 7 * weekends > steps.len() {
-        return Err("the dates are working days".to_owned());
-    }
-    Ok(median)
-}
-
-fn period_of_step(step: i64, rows: usize) -> (Option<usize>, String) {
-    // Months, quarters and years have no fixed length.
-    let yearly = [
-        ("daily", DAY..=DAY, 365),
-        ("weekly", 7 * DAY..=7 * DAY, 52),
-        ("monthly", 28 * DAY..=31 * DAY, 12),
-        ("quarterly", 90 * DAY..=92 * DAY, 4),
-    ];
-    for (name, steps, period) in yearly {
-        if !steps.contains(&step) {
+/// The mean squared error of seasonal naive forecasts with each period, on the same origins for all
+/// of them, summed over the series.
+fn scores(periods: &[usize], columns: &[Vec<f64>], training: &[usize], horizon: usize) -> Vec<f64> {
+    let longest = periods.iter().copied().max().unwrap_or(1);
+    let mut sums = vec![0.0; periods.len()];
+    for (column, &end) in columns.iter().zip(training) {
+        let values = &column[..end.min(column.len())];
+        let origins = longest..(values.len() + 1).saturating_sub(horizon);
+        if origins.is_empty() {
             continue;
         }
-        return match (rows >= 2 * period, name) {
-            (true, _) => (Some(period), format!("{name} rows, two years or more")),
-            (false, "daily") => (Some(7), "daily rows, less than two years".to_owned()),
-            (false, _) => (Some(1), format!("{name} rows, less than two years")),
-        };
-    }
-    if (365 * DAY..=366 * DAY).contains(&step) {
-        return (Some(1), "yearly rows".to_owned());
-    }
-    match usize::try_from(DAY / step) {
-        Ok(period) if period > 1 && DAY % step == 0 => {
-            (Some(period), format!("rows every {step} s, {period} a day"))
+        let mut own: Vec<f64> =
+            periods.iter().map(|&period| error(values, period, &origins, horizon)).collect();
+        // Series of any scale count alike: errors are shares of the mean square about the mean.
+        let (mean, scale) = mean_and_scale(values);
+        let square = |x: &f64| (x / scale - mean).powi(2);
+        let variance = values.iter().map(square).sum::<f64>() / values.len() as f64;
+        if variance > 0.0 {
+            let count = horizon * origins.len().div_ceil(origins.len().div_ceil(WINDOWS));
+            own.iter_mut().for_each(|error| *error /= variance * count as f64);
+            sums.iter_mut().zip(own).for_each(|(sum, error)| *sum += error);
         }
-        _ => (None, format!("rows every {step} s belong to no known season")),
     }
+    sums
 }
 
-/// Seconds since 1970-01-01 00:00 of `YYYY-MM-DD` or `YYYY/M/D`, with or without a time `H:MM`,
-/// `H:MM:SS` or `H:MM:SS.fff` after a blank or a `T`; the fraction, and a time zone after the
-/// time, are ignored. `None` for any other form and for days that do not exist.
-pub fn parse_date(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let (date, time) = match text.split_once([' ', 'T']) {
-        Some((date, time)) => (date, Some(time.trim_start())),
-        None => (text, None),
-    };
-    let separator = if date.contains('/') { '/' } else { '-' };
-    let mut parts = date.split(separator);
-    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || year.len() != 4 {
-        return None;
+/// The mean in units of the largest magnitude, and that magnitude.
+fn mean_and_scale(values: &[f64]) -> (f64, f64) {
+    let scale = values.iter().fold(f64::MIN_POSITIVE, |most: f64, x| most.max(x.abs()));
+    (values.iter().map(|x| x / scale).sum::<f64>() / values.len() as f64, scale)
+}
+
+fn error(values: &[f64], period: usize, origins: &Range<usize>, horizon: usize) -> f64 {
+    let (_, scale) = mean_and_scale(values);
+    let every = origins.len().div_ceil(WINDOWS);
+    let mut sum = 0.0;
+    for origin in origins.clone().step_by(every) {
+        for h in 0..horizon {
+            let past = origin - period + h % period;
+            let difference = values[origin + h] / scale - values[past] / scale;
+            sum += difference * difference;
+        }
     }
-    let (year, month, day) = (number(year)?, number(month)?, number(day)?);
-    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    let days_in_month = match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=days_in_month).contains(&day) {
-        return None;
-    }
-    let seconds = match time {
-        Some(time) => seconds_of_day(time)?,
-        None => 0,
-    };
-    Some(days_since_1970(year, month, day) * DAY + seconds)
-}
-
-fn seconds_of_day(time: &str) -> Option<i64> {
-    let clock = time.split(['Z', '+', '-']).next()?.trim_end();
-    let mut parts = clock.split(':');
-    let (hour, minute) = (number(parts.next()?)?, number(parts.next()?)?);
-    let second = match parts.next() {
-        Some(second) => number(second.split('.').next()?)?,
-        None => 0,
-    };
-    let valid = hour < 24 && minute < 60 && second <= 60 && parts.next().is_none();
-    valid.then_some(hour * 3600 + minute * 60 + second)
-}
-
-/// A number of one to four digits.
-fn number(text: &str) -> Option<i64> {
-    let digits = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { text.parse().ok() } else { None }
-}
-
-/// Days since 1970-01-01 in the Gregorian calendar, `year >= 0`.
-///
-/// The year is taken to begin in March, so that the leap day is its last and the days before
-/// month `m` (from March = 0) are `⌊(153 m + 2) / 5⌋` (months of 31, 30, 31, 30, 31 days repeat
-/// every 153).
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    // From 0000-03-01 to 1970-01-01 there are 719468 days.
-    365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+    sum
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DAY, days_since_1970, infer_step, parse_date, seasonal_period};
-    use vdn_train::data::Dates;
+    use super::seasonal_period;
+    use crate::data::time::Step;
 
     #[test]
-    fn every_day_of_four_centuries_follows_the_one_before() {
-        let mut expected = 0;
-        for year in 1970..2370 {
-            let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-            let months = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-            for (month, days) in (1..).zip(months) {
-                for day in 1..=days {
-                    assert_eq!(days_since_1970(year, month, day), expected, "{year}-{month}-{day}");
-                    expected += 1;
-                }
-            }
-        }
-        assert_eq!(days_since_1970(1969, 12, 31), -1);
-    }
-
-    #[test]
-    fn dates_of_all_forms() {
-        let first = 1_467_331_200; // 2016-07-01 00:00
-        let cases = [
-            ("2016-07-01", Some(first)),
-            ("2016-07-01 00:00:00", Some(first)),
-            ("2016/7/1 0:00", Some(first)),
-            ("2016/7/1 2:05", Some(first + 7500)),
-            ("2016-07-01T00:15:30.250Z", Some(first + 930)),
-            ("2016-07-01 01:00:00+02:00", Some(first + 3600)),
-            ("1970-01-01 00:00", Some(0)),
-            ("2020-02-29", Some(18_321 * DAY)),
-            ("2019-02-29", None),
-            ("1900-02-29", None),
-            ("2016-13-01", None),
-            ("2016-00-01", None),
-            ("01/07/2016", None),
-            ("2016-07", None),
-            ("2016-07-01-02", None),
-            ("2016-07-01 24:00", None),
-            ("2016-07-01 12", None),
-            ("2016-07-01 1:2:3:4", None),
-            ("20160701", None),
-            ("20x6-07-01", None),
-            ("", None),
-        ];
-        let wrong: Vec<String> = cases
-            .iter()
-            .filter(|(text, expected)| parse_date(text) != *expected)
-            .map(|(text, expected)| format!("{text}: {:?}, not {expected:?}", parse_date(text)))
-            .collect();
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
-
-    fn every(step: i64, rows: usize) -> Dates {
-        let format = |seconds: i64| {
-            let (day, second) = (seconds / DAY, seconds % DAY);
-            format!("2021-01-{:02} {}:{:02}", day + 1, second / 3600, second % 3600 / 60)
+    fn the_calendar_proposes_and_the_values_decide() {
+        let wave = |rows: usize, period: usize| -> Vec<f64> {
+            (0..rows)
+                .map(|row| (std::f64::consts::TAU * row as f64 / period as f64).sin())
+                .collect()
         };
-        (0..rows).map(|row| format(row as i64 * step)).collect()
-    }
-
-    fn texts(dates: &[&str]) -> Dates {
-        dates.iter().collect()
-    }
-
-    #[test]
-    fn the_rule() {
-        let monthly = texts(&["2020-01-01", "2020-02-01", "2020-03-01", "2020-04-01"]);
-        let weekly = texts(&["2020-01-04", "2020-01-11", "2020-01-18"]);
-        let working =
-            texts(&["2021-01-07", "2021-01-08", "2021-01-11", "2021-01-12", "2021-01-13"]);
-        type Case = (&'static str, &'static str, Option<Dates>, usize, Option<usize>);
-        let cases: [Case; 17] = [
-            ("hourly", "a.csv", Some(every(3600, 50)), 50, Some(24)),
-            ("quarter-hourly", "a.csv", Some(every(900, 50)), 50, Some(96)),
-            ("ten minutes", "a.csv", Some(every(600, 50)), 50, Some(144)),
-            ("half-hourly", "a.csv", Some(every(1800, 50)), 50, Some(48)),
-            ("daily, two years", "a.csv", Some(every(DAY, 20)), 730, Some(365)),
-            ("daily, less", "a.csv", Some(every(DAY, 20)), 729, Some(7)),
-            ("weekly, two years", "a.csv", Some(weekly.clone()), 104, Some(52)),
-            ("weekly, less", "a.csv", Some(weekly), 103, Some(1)),
-            ("monthly", "a.csv", Some(monthly), 24, Some(12)),
-            ("exchange", "/data/exchange_rate.csv", Some(every(DAY, 20)), 7588, Some(1)),
-            ("a folder's name", "/exchange/a.csv", Some(every(3600, 20)), 20, Some(24)),
-            ("no dates", "a.csv", None, 100, None),
-            ("one date", "a.csv", Some(every(DAY, 1)), 1, None),
-            ("not a date", "a.csv", Some(texts(&["1", "2"])), 2, None),
-            ("descending", "a.csv", Some(texts(&["2021-01-02", "2021-01-01"])), 2, None),
-            ("working days", "a.csv", Some(working), 1000, None),
-            ("seven hours", "a.csv", Some(every(7 * 3600, 20)), 20, None),
+        let (hour, day) = (Step::Seconds(3600), Step::Seconds(86_400));
+        let month = Step::Months { count: 1, end: false };
+        let quarter = Step::Months { count: 3, end: true };
+        let year = Step::Months { count: 12, end: false };
+        type Case = (&'static str, &'static str, Option<Step>, usize, usize, Option<usize>);
+        let cases: [Case; 15] = [
+            ("hourly, days", "a.csv", Some(hour), 24, 1000, Some(24)),
+            ("hourly, weeks", "a.csv", Some(hour), 168, 1000, Some(168)),
+            ("hourly, too few for weeks", "a.csv", Some(hour), 168, 200, Some(24)),
+            ("hourly, too few", "a.csv", Some(hour), 24, 20, Some(24)),
+            ("daily, weeks", "a.csv", Some(day), 7, 2000, Some(7)),
+            ("daily, years", "a.csv", Some(day), 365, 2000, Some(365)),
+            ("daily, less than two years", "a.csv", Some(day), 365, 700, Some(7)),
+            ("quarter-hourly", "a.csv", Some(Step::Seconds(900)), 96, 2000, Some(96)),
+            ("weekly", "a.csv", Some(Step::Seconds(604_800)), 52, 300, Some(52)),
+            ("monthly", "a.csv", Some(month), 24, 300, Some(12)),
+            ("quarterly", "a.csv", Some(quarter), 4, 300, Some(4)),
+            ("yearly", "a.csv", Some(year), 11, 300, Some(1)),
+            ("exchange", "/data/exchange_rate.csv", Some(day), 7, 2000, Some(1)),
+            ("a folder's name", "/exchange/a.csv", Some(hour), 24, 1000, Some(24)),
+            ("no dates", "a.csv", None, 24, 1000, None),
         ];
         let mut wrong = Vec::new();
-        for (name, file, dates, rows, expected) in cases {
-            let found = seasonal_period(file, dates.as_ref(), rows);
+        for (name, file, step, period, rows, expected) in cases {
+            let found = seasonal_period(file, step, &[wave(rows, period)], &[rows], 6);
             if found.period != expected || found.reason.is_empty() {
                 wrong.push(format!("{name}: {found:?}, not {expected:?}"));
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
-
-    #[test]
-    fn a_few_gaps_and_repeats_do_not_matter() {
-        let dates = every(600, 200);
-        let mut dates: Vec<&str> = dates.iter().collect();
-        dates.remove(70);
-        dates.remove(71);
-        dates[20] = dates[19];
-        assert_eq!(infer_step(dates), Ok(600));
+        // Rows from the first validation target on do not count.
+        let mut tail = wave(1000, 24);
+        tail[900..].iter_mut().enumerate().for_each(|(i, x)| *x = 1e6 * (i % 17) as f64);
+        let found = seasonal_period("a.csv", Some(hour), &[tail], &[900], 6);
+        assert_eq!(found.period, Some(24));
     }
 }

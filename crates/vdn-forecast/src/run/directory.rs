@@ -20,12 +20,10 @@
 //! Every file is written under a temporary name, synced and renamed: it is whole or not there.
 
 use crate::config::RunConfig;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::collections::HashSet;
+use serde::{Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
 use vdn_model::MAX_DEPTH;
 use vdn_train::TrainError;
-use vdn_train::data::Scaler;
 use vdn_train::layer_file;
 use vdn_train::read_bounded;
 use vdn_train::run::RunFiles;
@@ -33,7 +31,7 @@ use vdn_train::run::store::{DiskFiles, LOCK_FILE, MANIFEST_FILE, Manifest};
 use vdn_train::write_atomically;
 
 /// The largest JSON file that is read: 64 MiB, which name half a million series.
-const MOST_JSON_BYTES: u64 = 64 << 20;
+pub(super) const MOST_JSON_BYTES: u64 = 64 << 20;
 
 const OLDER_VERSION: &str =
     "has no manifest.json: it was written by an older version; train it again with its config.toml";
@@ -57,14 +55,6 @@ pub struct RunDirectory {
     created: Option<PathBuf>,
     /// Where it is open for writing.
     files: Option<RunFiles>,
-}
-
-/// The series' names with their means and standard deviations.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct StoredScaler {
-    names: Vec<String>,
-    mean: Vec<f64>,
-    std: Vec<f64>,
 }
 
 impl RunDirectory {
@@ -271,51 +261,10 @@ impl RunDirectory {
         write_atomically(&path, text.as_bytes())
     }
 
-    fn read_json<V: DeserializeOwned>(&self, name: &str) -> Result<V, TrainError> {
+    pub(super) fn read_json<V: DeserializeOwned>(&self, name: &str) -> Result<V, TrainError> {
         let path = self.file(name);
         let text = read_bounded(&path, MOST_JSON_BYTES)?;
         serde_json::from_slice(&text).map_err(|e| TrainError::format(&path, e))
-    }
-
-    /// Writes what the series were standardised with.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write_scaler(&self, names: &[String], scaler: &Scaler) -> Result<(), TrainError> {
-        let stored = StoredScaler {
-            names: names.to_vec(),
-            mean: scaler.mean().to_vec(),
-            std: scaler.std().to_vec(),
-        };
-        self.write_json("scaler.json", &stored)
-    }
-
-    /// Reads what the series were standardised with: their names and the scaler.
-    ///
-    /// # Errors
-    /// The file cannot be read or is not what was written: there are not as many means and deviations as names, a name
-    /// occurs twice, a number is not finite or a deviation not above 0.
-    pub fn read_scaler(&self) -> Result<(Vec<String>, Scaler), TrainError> {
-        let StoredScaler { names, mean, std } = self.read_json("scaler.json")?;
-        let refuse = |reason: String| TrainError::format(&self.file("scaler.json"), reason);
-        if names.is_empty() || mean.len() != names.len() || std.len() != names.len() {
-            let (names, means, deviations) = (names.len(), mean.len(), std.len());
-            let reason = format!("{names} names, {means} means, {deviations} deviations");
-            return Err(refuse(format!("{reason}: has to be one of each for every series")));
-        }
-        let mut seen = HashSet::with_capacity(names.len());
-        for (i, name) in names.iter().enumerate() {
-            if !seen.insert(name) {
-                return Err(refuse(format!("series `{name}` is there twice")));
-            }
-            let (mean, std) = (mean[i], std[i]);
-            if !(mean.is_finite() && std.is_finite() && std > 0.0) {
-                return Err(refuse(format!(
-                    "series `{name}`: mean {mean}, deviation {std}: has to be finite, the deviation above 0"
-                )));
-            }
-        }
-        Ok((names, Scaler::from_parts(mean, std)?))
     }
 }
 
@@ -330,61 +279,4 @@ fn expect_empty(path: &Path) -> Result<(), TrainError> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scales_that_were_tampered_with_are_refused_in_one_line() {
-        let directory = tempfile::tempdir().unwrap();
-        let run = RunDirectory::create(&directory.path().join("run")).unwrap();
-        let cases = [
-            (r#"{"names": [], "mean": [], "std": []}"#, "0 names"),
-            (r#"{"names": ["a"], "mean": [0.0, 1.0], "std": [1.0]}"#, "1 names, 2 means, 1 dev"),
-            (r#"{"names": ["a", "b"], "mean": [0.0, 1.0], "std": [1.0]}"#, "2 names, 2 means, 1"),
-            (
-                r#"{"names": ["a", "a"], "mean": [0.0, 1.0], "std": [1.0, 1.0]}"#,
-                "`a` is there twice",
-            ),
-            (r#"{"names": ["a", "b"], "mean": [0.0, 1.0], "std": [1.0, 0.0]}"#, "`b`: mean 1, dev"),
-            (r#"{"names": ["a"], "mean": [0.0], "std": [-1.0]}"#, "`a`: mean 0, deviation -1"),
-            (r#"{"names": ["a"], "mean": [null], "std": [1.0]}"#, "null"),
-            (r#"{"names": ["a"], "mean": [0.0], "std": [1e999]}"#, "out of range"),
-            (r#"{"names": ["a"], "mean": [0.0]}"#, "std"),
-        ];
-        let path = run.file("scaler.json");
-        for (text, reason) in cases {
-            std::fs::write(&path, text).unwrap();
-            let error = run.read_scaler().unwrap_err().to_string();
-            assert!(error.starts_with(&path.display().to_string()), "{text}: {error}");
-            assert!(error.contains(reason) && error.lines().count() == 1, "{text}: {error}");
-        }
-        let file = std::fs::File::create(&path).unwrap();
-        file.set_len(MOST_JSON_BYTES + 1).unwrap();
-        let error = run.read_scaler().unwrap_err().to_string();
-        assert!(error.ends_with("67108865 bytes, at most 67108864 are read"), "{error}");
-        let names = ["a".to_owned(), "b".to_owned()];
-        let scaler = Scaler::from_parts(vec![0.5, -1.0], vec![2.0, 0.25]).unwrap();
-        run.write_scaler(&names, &scaler).unwrap();
-        assert_eq!(run.read_scaler().unwrap(), (names.to_vec(), scaler));
-    }
-
-    #[test]
-    fn a_hundred_thousand_names_are_compared_in_no_time() {
-        let directory = tempfile::tempdir().unwrap();
-        let run = RunDirectory::create(&directory.path().join("run")).unwrap();
-        let mut names: Vec<String> = (0..100_000).map(|i| format!("series {i}")).collect();
-        let scaler = Scaler::identity(names.len());
-        run.write_scaler(&names, &scaler).unwrap();
-        let start = std::time::Instant::now();
-        assert_eq!(run.read_scaler().unwrap().0, names);
-        // Comparing every name with all before it takes more than ten seconds.
-        assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
-        names[99_999] = names[0].clone();
-        run.write_scaler(&names, &scaler).unwrap();
-        let error = run.read_scaler().unwrap_err().to_string();
-        assert!(error.ends_with("series `series 0` is there twice"), "{error}");
-    }
 }

@@ -1,6 +1,6 @@
 //! A run's data, models and scores: what training and evaluation share.
 
-use crate::baselines::Normalisation;
+use crate::baselines::{BaselineError, Normalisation};
 use crate::config::RunConfig;
 use crate::data::{BlockLength, Dataset};
 use crate::evaluate::compare::{FittedNaive, FittedRidge, NormalForecasts};
@@ -61,10 +61,10 @@ impl Experiment {
             *file = std::path::absolute(&*file).map_err(TrainError::io(file))?;
         }
         let table = config.data.load_table()?;
-        let season = config.data.season_of(&table);
-        let blocks = config.data.blocks_of(&table);
-        let notes = table.report.to_string().lines().map(str::to_owned).collect();
         let data = config.data.dataset(table)?;
+        let season = config.data.season_of(&data);
+        let blocks = config.data.blocks_of(&data);
+        let notes = data.notes().to_vec();
         // Forecasts of new data find their series by name.
         let mut seen = HashSet::with_capacity(data.names().len());
         for (i, name) in data.names().iter().enumerate() {
@@ -255,32 +255,66 @@ impl Experiment {
         Ok(row)
     }
 
+    /// Scores the baselines. One that cannot be fitted to these data is left out, and the notes
+    /// returned say why; in place of a seasonal naive forecast without a whole season the last
+    /// value is repeated.
     pub(crate) fn score_baselines(
         &self,
         rows: &mut Vec<Row>,
         score: Score,
         progress: impl FnMut(usize, usize),
-    ) -> Result<(), TrainError> {
+    ) -> Result<Vec<String>, TrainError> {
         let (data, blocks) = (&self.data, &self.blocks);
         let (averages, noise) = (self.config.train.averages(), self.config.train.noise());
-        let ridge = FittedRidge::new(data, progress)?;
-        let naive = FittedNaive::new(data, self.season.0)?;
+        let (mut notes, mut residual) = (Vec::new(), Vec::new());
         let mut normal = |name: &str, forecasts: NormalForecasts| -> Result<(), TrainError> {
             let wholes = forecasts.score_wholes(data, noise, blocks)?;
             let summary = forecasts.score(data, averages)?;
             rows.push(Row::new(name, &summary, score).with_wholes(wholes));
             Ok(())
         };
-        normal(&format!("ridge, penalty {:.3e}", ridge.penalty()), ridge.forecasts(data)?)?;
-        normal(&format!("seasonal naive, {} steps", self.season.0), naive.forecasts(data)?)?;
-        let residual = [
-            ("ridge", ridge.residual_paths(data, blocks)?),
-            ("seasonal naive", naive.residual_paths(data, blocks)?),
-        ];
+        if let Some(ridge) = fitted(FittedRidge::new(data, progress), "ridge", &mut notes)? {
+            let name = format!("ridge, penalty {:.3e}", ridge.penalty());
+            normal(&name, ridge.forecasts(data)?)?;
+            residual.push(("ridge", ridge.residual_paths(data, blocks)?));
+        }
+        let mut periods = vec![self.season.0];
+        if self.season.0 > 1 {
+            periods.push(1);
+        }
+        for period in periods {
+            let name = format!("seasonal naive, {period} steps");
+            let naive = FittedNaive::new(data, period);
+            let forecasts = naive.and_then(|naive| Ok((naive.forecasts(data)?, naive)));
+            if let Some((forecasts, naive)) = fitted(forecasts, &name, &mut notes)? {
+                normal(&name, forecasts)?;
+                residual.push(("seasonal naive", naive.residual_paths(data, blocks)?));
+                break;
+            }
+        }
         for (name, scores) in residual {
             rows.extend(scores.map(|scores| Row::of_residual_paths(name, scores)));
         }
-        Ok(())
+        Ok(notes)
+    }
+}
+
+/// What a baseline came to; nothing, and a note, for one that cannot be fitted to the data.
+fn fitted<S>(
+    result: Result<S, TrainError>,
+    name: &str,
+    notes: &mut Vec<String>,
+) -> Result<Option<S>, TrainError> {
+    match result {
+        Ok(score) => Ok(Some(score)),
+        // A ridge regression that is too large is a question of the configuration.
+        Err(TrainError::Application(error))
+            if error.downcast_ref().is_some_and(BaselineError::is_of_data) =>
+        {
+            notes.push(format!("baseline left out: {name}: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -331,7 +365,8 @@ pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Repor
         let (model, parameters) = load_model(&experiment, run, twin)?;
         report.rows.push(experiment.score_by_moments(&model, &parameters)?);
     }
-    experiment.score_baselines(&mut report.rows, Score::Marginal, |_, _| {})?;
+    let notes = experiment.score_baselines(&mut report.rows, Score::Marginal, |_, _| {})?;
+    report.notes.extend(notes);
     Ok(report)
 }
 
@@ -345,6 +380,7 @@ pub(crate) fn stored_experiment(run: &RunDirectory) -> Result<Experiment, TrainE
 
 /// Refuses data whose scales are not those that the run was trained with.
 pub(crate) fn expect_scaler(run: &RunDirectory, experiment: &Experiment) -> Result<(), TrainError> {
+    run.expect_step(experiment.data.calendar(), &experiment.config.data.name())?;
     let (names, scaler) = run.read_scaler()?;
     let (now_names, now) = (experiment.data.names(), experiment.data.scaler());
     // The file was written with all digits; reading may round the last one.
@@ -373,7 +409,8 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
         let (twin, twin_parameters) = load_model(&experiment, run, true)?;
         experiment.score(&twin, &twin_parameters, None, &mut report.rows)?;
     }
-    experiment.score_baselines(&mut report.rows, model.score(), |_, _| {})?;
+    let notes = experiment.score_baselines(&mut report.rows, model.score(), |_, _| {})?;
+    report.notes.extend(notes);
     Ok(Evaluated { experiment, model, parameters, summary, units, controllers, report })
 }
 

@@ -78,7 +78,7 @@ pub fn interruptible_run(
     let run = out.map(RunDirectory::create).transpose()?;
     if let Some(run) = &run {
         run.write_config(&experiment.config)?;
-        run.write_scaler(experiment.data.names(), experiment.data.scaler())?;
+        run.write_scaler(&experiment.data)?;
     }
     let files = run.as_ref().and_then(RunDirectory::files);
     let job = Job { experiment: &experiment, run: run.as_ref(), files, interrupt, resume: false };
@@ -106,7 +106,7 @@ pub fn resume_run(
     let experiment = Experiment::load(run.read_config()?)?;
     match run.file("scaler.json").exists() {
         true => expect_scaler(&run, &experiment)?,
-        false => run.write_scaler(experiment.data.names(), experiment.data.scaler())?,
+        false => run.write_scaler(&experiment.data)?,
     }
     experiment.memory()?;
     let baselines = baselines(&experiment, &mut progress)?;
@@ -115,17 +115,20 @@ pub fn resume_run(
     job.stages(baselines, progress)
 }
 
+/// The scores of the baselines, and why others are left out.
+type Baselines = (Vec<Row>, Vec<String>);
+
 fn baselines(
     experiment: &Experiment,
     progress: &mut impl FnMut(Stage, Progress<'_>),
-) -> Result<Vec<Row>, TrainError> {
+) -> Result<Baselines, TrainError> {
     let mut rows = Vec::new();
     let score = experiment.forecaster_config(false)?.score;
-    experiment.score_baselines(&mut rows, score, |done, total| {
+    let notes = experiment.score_baselines(&mut rows, score, |done, total| {
         let (done, total) = (done as u64, total as u64);
         progress(Stage::Model, Progress::Preparation { done, total });
     })?;
-    Ok(rows)
+    Ok((rows, notes))
 }
 
 /// A run under way.
@@ -140,12 +143,13 @@ struct Job<'a> {
 impl Job<'_> {
     fn stages(
         &self,
-        baselines: Vec<Row>,
+        (baselines, notes): Baselines,
         mut progress: impl FnMut(Stage, Progress<'_>),
     ) -> Result<Report, TrainError> {
         let (experiment, run) = (self.experiment, self.run);
         let config = &experiment.config;
         let mut report = experiment.report()?;
+        report.notes.extend(notes);
         let stages = [Stage::Model, Stage::Twin];
         for stage in stages.into_iter().filter(|&s| s == Stage::Model || config.train.twin) {
             let twin = stage == Stage::Twin;

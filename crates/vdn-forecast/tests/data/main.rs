@@ -1,4 +1,7 @@
-//! Windows, and the embedded series.
+//! Windows, series read from files, and the embedded series.
 
 mod demo;
+#[cfg(target_os = "linux")]
+mod large;
+mod series;
 mod windows;

@@ -1,6 +1,7 @@
 //! Runs and their parts, from a configuration to stored weights and back.
 
 mod averages;
+mod backtest;
 mod compatibility;
 mod control;
 mod control_refusals;

@@ -148,7 +148,7 @@ fn data_too_large_to_compute_with_are_refused_before_training() {
         }
         let table = Table::from_bytes("f.csv", rows.as_bytes(), &TableOptions::default()).unwrap();
         let data = DataConfig { input_len: 24, horizon: 4, ..DataConfig::default() };
-        data.dataset(table)
+        data.dataset(table.into())
     };
     // Training targets end at row 147, those of validation at 164.
     for (day, value, split) in

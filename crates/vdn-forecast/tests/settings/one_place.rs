@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 /// Structs of settings that share names with a table, each with the reason why one struct would
 /// not do.
-const OTHERS: [(&str, &str); 15] = [
+const OTHERS: [(&str, &str); 17] = [
     ("LayerConfig", "one layer: a forecaster has several, each with its own width and prior"),
     ("StackLayerConfig", "one layer and how it is joined to the layer below"),
     ("HeadConfig", "the head alone, whose inputs and outputs follow from the network"),
     ("SequenceForecasterConfig", "another network"),
     ("WindowSpec", "windows of any rows, whoever asks for them; protocols have numbers there"),
     ("TableOptions", "any table, for a forecast or not; fills and dates have values there"),
+    ("SeriesOptions", "any file of series; forms, fills and times have values there"),
+    ("ForecastOptions", "new rows for a run: a file and a policy that replace its own"),
     ("LayerControlConfig", "one layer: its own weight of the KL, after the factor of the layer"),
     ("ConstraintConfig", "a goal is one value there, three keys in a file"),
     ("PersistenceConfig", "a goal is one value there, three keys in a file"),

@@ -9,12 +9,12 @@ pub enum Fill {
     /// A missing value is an error that names its line and column.
     #[default]
     Error,
-    /// The last value before the gap. Only a gap at the very start takes the first value after it.
-    /// Apart from that start no information moves backwards in time.
+    /// The last value before the gap. Nothing fills a gap at the very start: no information moves
+    /// backwards in time.
     Forward,
     /// On the straight line between the values on both sides of the gap, by row number; a gap at
-    /// the start or the end takes the nearest value. A filled cell depends on the value *after* the
-    /// gap: where a gap spans a forecast origin the input knows a little of the future.
+    /// the end takes the last value, nothing fills a gap at the start. A filled cell depends on the
+    /// value *after* the gap.
     Linear,
     /// This number, which must be finite.
     Value(f64),
@@ -29,8 +29,7 @@ pub(super) struct Filled {
     pub(super) longest_gap: usize,
 }
 
-/// Replaces the NaNs of `column`; `None` when the policy finds nothing to fill from and the column
-/// is as it was.
+/// Replaces the NaNs of `column`; `None` when nothing before a gap is there to fill it from.
 ///
 /// [`Fill::Error`] fills nothing: the loader has refused before.
 pub(super) fn fill(column: &mut [f64], policy: Fill) -> Option<Filled> {
@@ -51,9 +50,9 @@ pub(super) fn fill(column: &mut [f64], policy: Fill) -> Option<Filled> {
         match policy {
             Fill::Error => return None,
             Fill::Value(value) => gap.fill(value),
-            Fill::Forward => gap.fill(before.or(after)?),
-            Fill::Linear => match (before, after) {
-                (Some(before), Some(after)) => {
+            Fill::Forward => gap.fill(before?),
+            Fill::Linear => match (before?, after) {
+                (before, Some(after)) => {
                     let steps = (gap.len() + 1) as f64;
                     for (step, cell) in (1..).zip(gap.iter_mut()) {
                         let weight = f64::from(step) / steps;
@@ -61,7 +60,7 @@ pub(super) fn fill(column: &mut [f64], policy: Fill) -> Option<Filled> {
                         *cell = before * (1.0 - weight) + after * weight;
                     }
                 }
-                _ => gap.fill(before.or(after)?),
+                (before, None) => gap.fill(before),
             },
         }
         filled.cells += row - start;
@@ -78,18 +77,20 @@ mod tests {
 
     #[test]
     fn gaps_at_the_start_inside_and_at_the_end() {
-        let gaps: &[f64] = &[N, N, 1.0, N, N, N, 5.0, N];
+        let gaps: &[f64] = &[1.0, N, N, N, 5.0, N, N];
         let some = |cells, longest_gap| Some(Filled { cells, longest_gap });
         type Case = (&'static str, &'static [f64], Fill, &'static [f64], Option<Filled>);
-        let cases: [Case; 8] = [
-            ("forward", gaps, Fill::Forward, &[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0, 5.0], some(6, 3)),
-            ("linear", gaps, Fill::Linear, &[1.0, 1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0], some(6, 3)),
+        let cases: [Case; 10] = [
+            ("leading, forward", &[N, 1.0], Fill::Forward, &[N, 1.0], None),
+            ("leading, linear", &[N, 1.0], Fill::Linear, &[N, 1.0], None),
+            ("forward", gaps, Fill::Forward, &[1.0, 1.0, 1.0, 1.0, 5.0, 5.0, 5.0], some(5, 3)),
+            ("linear", gaps, Fill::Linear, &[1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0], some(5, 3)),
             (
                 "value",
                 gaps,
                 Fill::Value(-2.0),
-                &[-2.0, -2.0, 1.0, -2.0, -2.0, -2.0, 5.0, -2.0],
-                some(6, 3),
+                &[1.0, -2.0, -2.0, -2.0, 5.0, -2.0, -2.0],
+                some(5, 3),
             ),
             ("no gap", &[1.0, 2.0], Fill::Linear, &[1.0, 2.0], some(0, 0)),
             ("empty", &[], Fill::Forward, &[], some(0, 0)),

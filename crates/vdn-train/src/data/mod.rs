@@ -2,7 +2,8 @@
 //!
 //! | from | to | file |
 //! |---|---|---|
-//! | wide CSV, plain or gzip | [`Table`] | `table.rs` (`csv.rs`, `source.rs`, `fill.rs` below) |
+//! | delimited text, plain or gzip | rows of a [`DelimitedFile`] | `delimited.rs` (`sniff.rs`) |
+//! | wide CSV | [`Table`] | `table.rs` (`fill.rs`) |
 //! | features and targets | [`Tabular`] | `tabular.rs` |
 //! | IDX files (MNIST) | [`ImageSet`] | `idx.rs` |
 //!
@@ -12,22 +13,26 @@
 //! here is random: orders and permutations are arguments.
 
 mod cell;
-mod csv;
 mod dates;
+mod delimited;
 mod examples;
+mod fields;
 mod fill;
 mod idx;
 mod limits;
 mod lines;
 mod rows;
 mod scaling;
+mod sniff;
 mod source;
 mod table;
 mod tabular;
 
-pub use self::cell::MISSING_WORDS;
+pub use self::cell::{Cell, MISSING_WORDS, NumberForm};
 pub use self::dates::Dates;
+pub use self::delimited::{DelimitedFile, FileForm};
 pub use self::examples::{Examples, Lags, Request, Split};
+pub use self::fields::split_fields;
 pub use self::fill::Fill;
 pub use self::idx::{IdxArray, ImageSet};
 pub use self::limits::Limits;

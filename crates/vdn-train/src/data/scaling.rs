@@ -25,7 +25,8 @@ impl Scaler {
     /// Fits series `i` to the values that `rows(i)` yields.
     ///
     /// A series is constant when its deviation is no larger than the rounding of its values
-    /// (`8 ε max|x|`); it gets the deviation 1 and is listed by [`Scaler::constant_series`].
+    /// (`8 ε max|x|`); it gets the magnitude of its constant as its deviation (1 for zero) and is
+    /// listed by [`Scaler::constant_series`]. Values of any scale are good, from 1e-300 to 1e300.
     ///
     /// # Errors
     ///
@@ -41,7 +42,8 @@ impl Scaler {
                 DataError::BadSeries { series: name.clone(), problem: problem.to_owned() }
             })?;
             this.mean[series] = mean;
-            this.std[series] = if constant { 1.0 } else { std };
+            let magnitude = if mean == 0.0 { 1.0 } else { mean.abs() };
+            this.std[series] = if constant { magnitude } else { std };
             this.constant[series] = constant;
         }
         Ok(this)
@@ -72,6 +74,37 @@ impl Scaler {
         Ok(Self { mean, std, constant })
     }
 
+    /// This scaler, with these series taken as constant.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Mismatch`] when there is no such series.
+    pub fn with_constant(mut self, series: &[usize]) -> Result<Self, DataError> {
+        for &one in series {
+            let count = self.constant.len();
+            let Some(constant) = self.constant.get_mut(one) else {
+                let problem = format!("there is no series {one}, only {count}");
+                return Err(DataError::Mismatch { op: "scaler", problem });
+            };
+            *constant = true;
+        }
+        Ok(self)
+    }
+
+    /// The scaler of some of the series, in this order.
+    ///
+    /// # Panics
+    ///
+    /// There is no such series.
+    #[must_use]
+    pub fn select(&self, series: &[usize]) -> Self {
+        Self {
+            mean: series.iter().map(|&one| self.mean[one]).collect(),
+            std: series.iter().map(|&one| self.std[one]).collect(),
+            constant: series.iter().map(|&one| self.constant[one]).collect(),
+        }
+    }
+
     /// This scaler for the first `series` series, and the identity for the rest.
     pub(super) fn keep(mut self, series: usize) -> Self {
         self.mean[series..].fill(0.0);
@@ -85,7 +118,7 @@ impl Scaler {
         &self.mean
     }
 
-    /// Standard deviations (1 for a constant series), one for each series.
+    /// Standard deviations (the magnitude of a constant series), one for each series.
     pub fn std(&self) -> &[f64] {
         &self.std
     }
@@ -133,16 +166,41 @@ fn moments<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> Result<Moments,
         return Err("there is no row to take a mean and a deviation of");
     }
     let n = count as f64;
-    let mean = compensated_sum(values.clone().copied()) / n;
-    let rest = compensated_sum(values.clone().map(|x| x - mean)) / n;
-    let square = compensated_sum(values.clone().map(|x| (x - mean) * (x - mean))) / n;
+    let largest = values.clone().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    // A power of two that brings the largest value near 1: nothing is rounded by it, and squares
+    // neither overflow nor vanish.
+    let exponent = if largest > 0.0 && largest.is_finite() { exponent(largest) } else { 0 };
+    let (down, up) = (
+        [power_of_two(-exponent / 2), power_of_two(-exponent - -exponent / 2)],
+        [power_of_two(exponent / 2), power_of_two(exponent - exponent / 2)],
+    );
+    let scaled = || values.clone().map(move |x| x * down[0] * down[1]);
+    let mean = compensated_sum(scaled()) / n;
+    let rest = compensated_sum(scaled().map(|x| x - mean)) / n;
+    let square = compensated_sum(scaled().map(|x| (x - mean) * (x - mean))) / n;
     // Before `max`, which turns the NaN of an overflow into 0.
     if !mean.is_finite() || !square.is_finite() {
         return Err("the mean or the standard deviation is beyond the range of f64");
     }
     let std = (square - rest * rest).max(0.0).sqrt();
-    let largest = values.fold(0.0, |largest: f64, x| largest.max(x.abs()));
-    Ok(Moments { mean, std, constant: std <= 8.0 * f64::EPSILON * largest })
+    let constant = std <= 8.0 * f64::EPSILON * (largest * down[0] * down[1]);
+    let (mean, std) = (mean * up[0] * up[1], std * up[0] * up[1]);
+    // A deviation that is no number of its own cannot be divided by.
+    let divisible = std.is_normal() && (1.0 / std).is_finite();
+    if !constant && !divisible {
+        return Err("the standard deviation is beyond the range of f64");
+    }
+    Ok(Moments { mean, std, constant })
+}
+
+/// The exponent of a positive finite number: `2^e <= x < 2^(e + 1)`, or the smallest of all.
+fn exponent(x: f64) -> i32 {
+    ((x.to_bits() >> 52) & 0x7ff) as i32 - 1023
+}
+
+/// `2^e` for `|e| <= 512`.
+fn power_of_two(e: i32) -> f64 {
+    f64::from_bits(((1023 + e) as u64) << 52)
 }
 
 /// Neumaier's compensated sum (A. Neumaier, ZAMM 54, 1974): the error does not grow with the
@@ -171,7 +229,7 @@ mod tests {
         let scaler = fit(&[&[1.0, 2.0, 3.0, 4.0], &[1e9 + 1.0, 1e9 + 3.0], &[0.1; 10], &[0.0; 3]]);
         // var = (1.5² + 0.5²) * 2 / 4 = 1.25
         assert_eq!(scaler.mean(), [2.5, 1e9 + 2.0, 0.1, 0.0]);
-        assert_eq!(scaler.std(), [1.25_f64.sqrt(), 1.0, 1.0, 1.0]);
+        assert_eq!(scaler.std(), [1.25_f64.sqrt(), 1.0, 0.1, 1.0]);
         assert_eq!(scaler.constant_series().collect::<Vec<_>>(), [2, 3]);
     }
 
@@ -202,7 +260,35 @@ mod tests {
         let real: Vec<f64> = (0..50).map(|i| 1.0 + f64::from(i % 2) * 1e-12).collect();
         let scaler = fit(&[&rounded, &small, &real]);
         assert_eq!(scaler.constant_series().collect::<Vec<_>>(), [0, 1]);
-        assert_eq!(scaler.std()[..2], [1.0, 1.0]);
+        let near = |x: f64, y: f64| (x / y - 1.0).abs() < 1e-15;
+        assert!(near(scaler.std()[0], 0.3) && near(scaler.std()[1], 0.3e-30), "{scaler:?}");
+    }
+
+    #[test]
+    fn series_of_any_scale_are_standardised_alike() {
+        let values: Vec<f64> = (0..200).map(|i| f64::from(i * 37 % 101) - 20.0).collect();
+        let one = fit(&[&values]);
+        // Powers of two round nothing, up to where the smallest values have fewer bits.
+        for e in [-900, -400, -1, 1, 400, 1000] {
+            let scale = 2.0_f64.powi(e);
+            let scaled: Vec<f64> = values.iter().map(|x| x * scale).collect();
+            let other = fit(&[&scaled]);
+            assert_eq!(other.mean()[0], one.mean()[0] * scale, "2^{e}");
+            assert_eq!(other.std()[0], one.std()[0] * scale, "2^{e}");
+            for (x, y) in values.iter().zip(&scaled) {
+                assert_eq!(one.transform(0, *x), other.transform(0, *y), "2^{e}");
+            }
+        }
+        for scale in [1e-300, 1e-170, 1e170, 1e300] {
+            let scaled: Vec<f64> = values.iter().map(|x| x * scale).collect();
+            let other = fit(&[&scaled]);
+            for (x, y) in values.iter().zip(&scaled) {
+                let (z, w) = (one.transform(0, *x), other.transform(0, *y));
+                assert!((z - w).abs() <= 1e-14 * z.abs().max(1.0), "{scale:e}: {z} {w}");
+            }
+        }
+        let huge = fit(&[&[f64::MAX, f64::MAX], &[1e200, -1e200]]);
+        assert_eq!((huge.mean(), huge.std()), (&[f64::MAX, 0.0][..], &[f64::MAX, 1e200][..]));
     }
 
     #[test]
@@ -220,8 +306,8 @@ mod tests {
         let names = ["a".to_owned()];
         let cases: [(&str, Vec<f64>); 3] = [
             ("no row", vec![]),
-            ("the sum overflows", vec![f64::MAX, f64::MAX]),
-            ("the square overflows", vec![1e200, -1e200]),
+            ("not a number", vec![1.0, f64::NAN]),
+            ("below the normal numbers", vec![0.0, 1e-320]),
         ];
         for (name, values) in &cases {
             let error = Scaler::fit(&names, |_| values.iter()).unwrap_err().to_string();

@@ -5,8 +5,8 @@ use std::fmt;
 use std::path::Path;
 
 use crate::data::cell::Cell;
-use crate::data::csv::CsvFile;
 use crate::data::dates::Dates;
+use crate::data::delimited::{DelimitedFile, FileForm};
 use crate::data::fill::{Fill, fill};
 use crate::data::limits::Limits;
 use crate::data::lines::Lines;
@@ -40,8 +40,8 @@ pub struct TableOptions {
     /// The series to take, in this order, by name or by position in the file (`#k`, from 1);
     /// `None` takes all. Cells of other columns are not looked at.
     pub columns: Option<Vec<String>>,
-    /// What separates cells; a comma unless set otherwise.
-    pub delimiter: u8,
+    /// How the file is written; what is `None` is found from its content.
+    pub form: FileForm,
     /// What to do with missing values.
     pub fill: Fill,
     /// Numbers that stand for a missing value.
@@ -55,7 +55,7 @@ impl Default for TableOptions {
         Self {
             date: DateColumn::Auto,
             columns: None,
-            delimiter: b',',
+            form: FileForm::default(),
             fill: Fill::Error,
             sentinels: Vec::new(),
             limits: Limits::default(),
@@ -179,7 +179,7 @@ impl Table {
     /// [`DataError::Format`], [`DataError::Empty`], [`DataError::NoRows`],
     /// [`DataError::NoSeries`]); the header, a row or a cell is bad ([`DataError::HeaderEncoding`],
     /// [`DataError::UnclosedQuote`], [`DataError::RaggedRow`], [`DataError::BadCell`],
-    /// [`DataError::MissingCell`], [`DataError::AllMissing`], with file, line and column); a column
+    /// [`DataError::MissingCell`], [`DataError::LeadingGap`], with file, line and column); a column
     /// asked for is not there ([`DataError::UnknownColumn`], [`DataError::AmbiguousColumn`]); the
     /// file is larger than its limits ([`DataError::Limit`]); the options contradict themselves
     /// ([`DataError::InvalidOption`]).
@@ -222,7 +222,7 @@ impl Table {
 
     fn parse(content: Content<'_>, options: &TableOptions) -> Result<Self, DataError> {
         options.check()?;
-        let mut csv = CsvFile::open(content, options.delimiter)?;
+        let mut csv = DelimitedFile::new(content, options.form)?;
         let date = options.date_column(&csv)?;
         let selected = options.series_columns(&csv, date)?;
         let mut table = Self {
@@ -264,10 +264,12 @@ impl Table {
         table.dates.iter_mut().for_each(Dates::shrink);
         let series = table.columns.iter_mut().zip(&mut table.report.columns);
         for (&column, (values, report)) in selected.iter().zip(series) {
-            let filled = fill(values, options.fill).ok_or_else(|| DataError::AllMissing {
+            let leading = values.iter().take_while(|value| value.is_nan()).count();
+            let filled = fill(values, options.fill).ok_or_else(|| DataError::LeadingGap {
                 file: csv.file().to_owned(),
                 column: column + 1,
                 name: report.name.clone(),
+                missing: leading,
                 rows: values.len(),
             })?;
             report.filled = filled.cells;
@@ -288,13 +290,10 @@ impl TableOptions {
         if let Some(sentinel) = self.sentinels.iter().find(|sentinel| !sentinel.is_finite()) {
             return invalid(format!("{sentinel} cannot be a sentinel: it is not a finite number"));
         }
-        if !self.delimiter.is_ascii() || b"\r\n\"\0".contains(&self.delimiter) {
-            return invalid(format!("the byte {} cannot be a delimiter", self.delimiter));
-        }
-        Ok(())
+        self.form.check()
     }
 
-    fn date_column(&self, csv: &CsvFile<'_>) -> Result<Option<usize>, DataError> {
+    fn date_column(&self, csv: &DelimitedFile<'_>) -> Result<Option<usize>, DataError> {
         match &self.date {
             DateColumn::None => Ok(None),
             DateColumn::Named(name) => csv.column(name).map(Some),
@@ -308,7 +307,7 @@ impl TableOptions {
 
     fn series_columns(
         &self,
-        csv: &CsvFile<'_>,
+        csv: &DelimitedFile<'_>,
         date: Option<usize>,
     ) -> Result<Vec<usize>, DataError> {
         let Some(wanted) = &self.columns else {
@@ -317,7 +316,7 @@ impl TableOptions {
                 Some(date) if all.is_empty() => Err(DataError::NoSeries {
                     file: csv.file().to_owned(),
                     date: csv.names()[date].clone(),
-                    delimiter: char::from(self.delimiter),
+                    delimiter: char::from(csv.delimiter()),
                 }),
                 _ => Ok(all),
             };
@@ -345,11 +344,11 @@ impl TableOptions {
     /// Value of a cell; NaN stands for a missing value until the column is filled.
     fn value(
         &self,
-        csv: &CsvFile<'_>,
+        csv: &DelimitedFile<'_>,
         column: usize,
         report: &mut ColumnReport,
     ) -> Result<f64, DataError> {
-        match Cell::parse(csv.cell(column)) {
+        match csv.number(column) {
             Cell::Number(value) if self.sentinels.contains(&value) => report.sentinels += 1,
             Cell::Number(value) => {
                 report.suspicious += usize::from(is_suspicious(value));

@@ -134,14 +134,16 @@ pub enum DataError {
         /// The cell's text: empty, a word for "missing", or a named sentinel.
         text: String,
     },
-    /// A column without one present value, under a fill policy that needs one.
-    AllMissing {
+    /// A column that begins with missing values, under a fill policy that needs one before them.
+    LeadingGap {
         /// The file as it was named by the caller.
         file: String,
         /// Column in the file.
         column: usize,
         /// Name of the column.
         name: String,
+        /// How many values are missing before the first one.
+        missing: usize,
         /// Number of rows.
         rows: usize,
     },
@@ -215,7 +217,11 @@ impl DataError {
                 "{file}: no series beside the date column `{date}`; is the delimiter \
                  {delimiter:?} right?"
             ),
-            Self::RaggedRow { file, line, found, expected, .. } => {
+            Self::RaggedRow { file, line, found: 1, expected } => format!(
+                "{file}:{line}: the row has 1 cells, the header {expected}; remove text that is \
+                 not part of the table"
+            ),
+            Self::RaggedRow { file, line, found, expected } => {
                 format!("{file}:{line}: the row has {found} cells, the header {expected}")
             }
             Self::TooLarge { series, row, place, value, most, .. } => format!(
@@ -229,9 +235,13 @@ impl DataError {
                 "{file}:{line}: column {column} (`{name}`): the value is missing (the cell is \
                  {text:?}); choose a fill policy to accept missing values"
             ),
-            Self::AllMissing { file, column, name, rows, .. } => {
+            Self::LeadingGap { file, column, name, missing, rows } if missing == rows => {
                 format!("{file}: column {column} (`{name}`): all {rows} values are missing")
             }
+            Self::LeadingGap { file, column, name, missing, .. } => format!(
+                "{file}: column {column} (`{name}`): the first {missing} values are missing, and \
+                 nothing before them can fill them"
+            ),
             Self::UnknownColumn { file, name, available, .. } => {
                 format!("{file}: there is no column `{name}`; the columns are {available}")
             }

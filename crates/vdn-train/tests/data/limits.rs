@@ -113,7 +113,7 @@ fn messages_are_short_lines_without_control_characters() {
     let long = "n".repeat(1_000_000);
     let names = ["a\u{1b}[2Jb", "\"a\nb\"", "a\u{202e}b", &long];
     for name in names {
-        let cells: [&str; 4] = ["?", "", "\u{1b}]0;title\u{7}", &long];
+        let cells: [&str; 4] = ["!", "", "\u{1b}]0;title\u{7}", &long];
         for cell in cells {
             let text = format!("date,{name}\nx,{cell}\n");
             let error = load(text.as_bytes(), &plain()).unwrap_err().to_string();

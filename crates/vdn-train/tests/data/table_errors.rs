@@ -1,7 +1,7 @@
 //! Every error of the table loader, with its exact line and column.
 
 use super::support::{date, filled, gzip, load, plain, select, summary};
-use vdn_train::data::{DataError, DateColumn, Fill, TableOptions};
+use vdn_train::data::{DataError, DateColumn, FileForm, Fill, TableOptions};
 
 #[test]
 fn errors_say_where_and_what() {
@@ -14,7 +14,7 @@ fn errors_say_where_and_what() {
         let whole = gzip(&content);
         whole[..whole.len() / 2].to_vec()
     };
-    let (empty, zipped) = (gzip(b""), gzip(b"date,a\nx,?\n"));
+    let (empty, zipped) = (gzip(b""), gzip(b"date,a\nx,!\n"));
     let mut damaged = gzip(b"date,a\nx,1\n");
     let checksum = damaged.len() - 8;
     damaged[checksum] ^= 1;
@@ -49,7 +49,10 @@ fn errors_say_where_and_what() {
         (
             "date alone",
             b"date;a\nx;1\n",
-            date(DateColumn::Named("#1".into())),
+            TableOptions {
+                form: FileForm { delimiter: Some(b','), ..FileForm::default() },
+                ..date(DateColumn::Named("#1".into()))
+            },
             "f.csv: no series beside the date column `date;a`; is the delimiter ',' right?".into(),
         ),
         (
@@ -128,31 +131,31 @@ fn errors_say_where_and_what() {
         ),
         (
             "after CRLF",
-            b"date,a\r\nx,1\r\ny,?\r\n",
+            b"date,a\r\nx,1\r\ny,!\r\n",
             plain(),
-            "f.csv:3: column 2 (`a`): \"?\"".into(),
+            "f.csv:3: column 2 (`a`): \"!\"".into(),
         ),
-        ("after CR", b"date,a\rx,1\ry,2\rz,?\r", plain(), "f.csv:4: column 2 (`a`): \"?\"".into()),
+        ("after CR", b"date,a\rx,1\ry,2\rz,!\r", plain(), "f.csv:4: column 2 (`a`): \"!\"".into()),
         (
             "after blank lines",
-            b"\n\r\ndate,a\nx,?\n",
+            b"\n\r\ndate,a\nx,!\n",
             plain(),
-            "f.csv:4: column 2 (`a`): \"?\"".into(),
+            "f.csv:4: column 2 (`a`): \"!\"".into(),
         ),
         (
             "after a cell of two lines",
-            b"date,a\n\"x\ny\",1\nz,?\n",
+            b"date,a\n\"x\ny\",1\nz,!\n",
             plain(),
-            "f.csv:4: column 2 (`a`): \"?\"".into(),
+            "f.csv:4: column 2 (`a`): \"!\"".into(),
         ),
         (
             "with a BOM",
-            b"\xef\xbb\xbfdate,a\nx,?\n",
+            b"\xef\xbb\xbfdate,a\nx,!\n",
             plain(),
-            "f.csv:2: column 2 (`a`): \"?\"".into(),
+            "f.csv:2: column 2 (`a`): \"!\"".into(),
         ),
-        ("no last line end", b"date,a\nx,1\ny,?", plain(), "f.csv:3: column 2 (`a`): \"?\"".into()),
-        ("in gzip", &zipped, plain(), "f.csv:2: column 2 (`a`): \"?\"".into()),
+        ("no last line end", b"date,a\nx,1\ny,!", plain(), "f.csv:3: column 2 (`a`): \"!\"".into()),
+        ("in gzip", &zipped, plain(), "f.csv:2: column 2 (`a`): \"!\"".into()),
         (
             "short row",
             b"date,a,b\nx,1,2\ny,3\n",
@@ -206,6 +209,30 @@ fn errors_say_where_and_what() {
             b"a,b\n1,NaN\n",
             plain(),
             format!("f.csv:2: column 2 (`b`): the value is missing (the cell is \"NaN\"){missing}"),
+        ),
+        (
+            "leading",
+            b"a\nNaN\n2\n\"\"\n",
+            filled(Fill::Forward),
+            "f.csv: column 1 (`a`): the first 1 values are missing, and nothing before".into(),
+        ),
+        (
+            "text before the header",
+            b"Prices of an office\ndate;a;b\nx;1;2\ny;3;4\n",
+            plain(),
+            "f.csv:1: the header has 1 cell, the rows 3; remove text before the header".into(),
+        ),
+        (
+            "text after the table",
+            b"date,a\nx,1\nSource: an office\n",
+            plain(),
+            "f.csv:3: the row has 1 cells, the header 2; remove text that is not part".into(),
+        ),
+        (
+            "numbers that can be two",
+            b"date\ta\nx\t1,234\ny\t1,235\n",
+            plain(),
+            "f.csv: \"1,234\" can be 1.234 or 1234: say which by data.decimal".into(),
         ),
         (
             "sentinel",
@@ -274,7 +301,10 @@ fn errors_say_where_and_what() {
         (
             "delimiter",
             b"a\n1\n",
-            TableOptions { delimiter: b'\n', ..plain() },
+            TableOptions {
+                form: FileForm { delimiter: Some(b'\n'), ..FileForm::default() },
+                ..plain()
+            },
             "the byte 10 cannot be a delimiter".into(),
         ),
     ];

@@ -1,15 +1,23 @@
-use super::CsvFile;
+use super::{DelimitedFile, FileForm};
 use crate::data::limits::Limits;
 use crate::data::source::Content;
+
+fn comma() -> FileForm {
+    FileForm { delimiter: Some(b','), ..FileForm::default() }
+}
 
 type Rows = Vec<Vec<Vec<u8>>>;
 
 fn rows(text: &[u8]) -> Option<Rows> {
     let content = Content::of_bytes("f", text, Limits::default()).ok()?;
-    let mut file = CsvFile::open(content, b',').ok()?;
+    let mut file = DelimitedFile::start(content, comma()).ok()?;
     let mut rows = Vec::new();
+    file.skip_blank_lines().ok()?;
+    if !file.read().ok()? {
+        return None;
+    }
     loop {
-        rows.push((0..file.ends.len()).map(|column| file.cell(column).to_vec()).collect());
+        rows.push((0..file.row.cells).map(|column| file.cell(column).to_vec()).collect());
         file.skip_blank_lines().ok()?;
         if !file.read().ok()? {
             return Some(rows);
@@ -70,7 +78,7 @@ fn large_rows_are_refused_before_they_are_complete() {
     ];
     for (limits, expected) in cases {
         let content = Content::of_bytes("f", b"a,b\n1,2\n,,,,,,,,\n", limits).unwrap();
-        let mut file = CsvFile::open(content, b',').unwrap();
+        let mut file = DelimitedFile::new(content, comma()).unwrap();
         assert!(file.next_row().unwrap());
         let error = file.next_row().unwrap_err().to_string();
         assert!(error.starts_with("f:3: more than ") && error.ends_with(expected), "{error}");

@@ -1,0 +1,143 @@
+//! The times of all rows as numbers, and the step between them.
+
+use crate::data::read::rows::{Group, NO_OFFSET, RawRows};
+use crate::data::time::{Clock, DateForm, Moment, SECOND, Step, in_zone, is_repeated};
+use jiff::tz::TimeZone;
+use std::collections::{HashMap, HashSet};
+use vdn_train::data::DataError;
+
+/// Series that the step is taken from, at most, in a long file.
+const MOST_SERIES: usize = 200;
+
+/// How the times of all rows are read.
+pub(super) struct Axis {
+    pub(super) step: Step,
+    pub(super) clock: Clock,
+}
+
+impl Axis {
+    /// The axis on which the rows have a step.
+    pub(super) fn of(
+        raw: &RawRows,
+        form: usize,
+        zone: Option<TimeZone>,
+    ) -> Result<Self, DataError> {
+        let offsets: Vec<bool> = raw
+            .groups
+            .iter()
+            .flat_map(|group| [group.offsets.get(0), group.offsets.get(group.lines.len() - 1)])
+            .flatten()
+            .map(|offset| offset != NO_OFFSET)
+            .collect();
+        let clock = match (zone, offsets.contains(&true)) {
+            (Some(zone), _) => Clock::Zone(zone),
+            (None, true) => {
+                let last = raw.groups.last().and_then(|g| g.offsets.get(g.lines.len() - 1));
+                let offset = last.filter(|&offset| offset != NO_OFFSET).unwrap_or(0);
+                Clock::Utc { offset: i32::try_from(offset).unwrap_or(0) }
+            }
+            (None, false) => Clock::File,
+        };
+        // Where rows are a day or more apart, days of the file's clock are of one length.
+        let mut this = Self { step: Step::Seconds(1), clock };
+        let within = this.step_of(raw, form);
+        match within {
+            Ok(step) if step.is_within_days() => this.step = step,
+            _ if this.clock == Clock::File => this.step = within?,
+            other => {
+                let clock = std::mem::replace(&mut this.clock, Clock::File);
+                match this.step_of(raw, form) {
+                    Ok(step) if !step.is_within_days() => this.step = step,
+                    _ => (this.step, this.clock) = (other?, clock),
+                }
+            }
+        }
+        Ok(this)
+    }
+
+    /// The step that the most series have.
+    fn step_of(&self, raw: &RawRows, form: usize) -> Result<Step, DataError> {
+        let mut counts: HashMap<Step, usize> = HashMap::new();
+        let mut refused = None;
+        let long = raw.groups.iter().filter(|group| group.lines.len() > 2);
+        for group in long.chain(raw.groups.iter().filter(|g| g.lines.len() == 2)).take(MOST_SERIES)
+        {
+            let mut times = self.times(&raw.file, group, form)?;
+            times.sort_unstable();
+            times.dedup();
+            let form = raw.forms.iter().find(|(place, _)| *place == form).map(|(_, form)| form);
+            let step = match form {
+                Some(DateForm::Count) => Step::of_counts(&times),
+                _ => Step::of_times(&times),
+            };
+            match step {
+                Ok(step) => *counts.entry(step).or_default() += 1,
+                Err(reason) => refused = refused.or(Some(reason)),
+            }
+        }
+        let best = counts.into_iter().max_by_key(|&(step, count)| (count, format!("{step}")));
+        best.map(|(step, _)| step).ok_or_else(|| {
+            let reason = refused.unwrap_or_default();
+            irregular(&raw.file, &format!("the times of rows have no common step: {reason}"))
+        })
+    }
+
+    /// The times of a group's rows, as they stand in the file.
+    pub(super) fn times(
+        &self,
+        file: &str,
+        group: &Group,
+        form: usize,
+    ) -> Result<Vec<i64>, DataError> {
+        let clocks = group.clocks[form].to_vec();
+        let offsets = group.offsets.to_vec();
+        match &self.clock {
+            Clock::File => Ok(clocks),
+            Clock::Utc { .. } => clocks
+                .iter()
+                .zip(&offsets)
+                .enumerate()
+                .map(|(row, (clock, &offset))| match offset {
+                    NO_OFFSET => Err(DataError::Format {
+                        file: line_of(file, group, row),
+                        problem: "the time has no offset from UTC, other rows have one".to_owned(),
+                    }),
+                    offset => Ok(clock - offset * SECOND),
+                })
+                .collect(),
+            Clock::Zone(zone) => {
+                // The second of two equal times is the later one, where the rows ascend.
+                let descending = clocks.first() > clocks.last();
+                let mut seen = HashSet::new();
+                let of = |(row, (&clock, &offset)): (usize, (&i64, &i64))| {
+                    let offset = (offset != NO_OFFSET).then_some(offset as i32);
+                    let repeated = offset.is_none() && is_repeated(zone, clock);
+                    let again = repeated && !seen.insert(clock);
+                    let second = repeated && again != descending;
+                    in_zone(zone, Moment { clock, offset }, second).ok_or_else(|| {
+                        DataError::Format {
+                            file: line_of(file, group, row),
+                            problem: "the clocks of data.zone skip this time".to_owned(),
+                        }
+                    })
+                };
+                clocks.iter().zip(&offsets).enumerate().map(of).collect()
+            }
+        }
+    }
+}
+
+fn line_of(file: &str, group: &Group, row: usize) -> String {
+    format!("{file}:{}", group.lines.get(row).unwrap_or(0))
+}
+
+/// The error for rows that are not at equal distances.
+pub(super) fn irregular(file: &str, reason: &str) -> DataError {
+    DataError::Format {
+        file: file.to_owned(),
+        problem: format!(
+            "{reason}; bring the rows to equal distances first, as by resampling, or set data.date \
+             = \"none\" to take them as they stand"
+        ),
+    }
+}

@@ -1,0 +1,89 @@
+//! From a file to series in order of time: [`SeriesTable`].
+//!
+//! ```text
+//! file -> columns   which hold times, names, numbers            columns.rs, sample.rs
+//!      -> groups    the rows as they stand, series by series    rows.rs
+//!      -> places    in order, on the calendar, once each        place.rs, axis.rs
+//!      -> series    from their first value on, gaps filled      series.rs, values.rs
+//! ```
+//!
+//! Everything that is done to the rows on the way is told in a note, or refused with the line.
+
+mod axis;
+mod columns;
+mod place;
+mod rows;
+mod sample;
+mod series;
+mod table;
+mod values;
+
+pub use table::SeriesTable;
+
+use serde::{Deserialize, Serialize};
+use vdn_train::data::{FileForm, Fill, Limits};
+
+/// Which column holds the times of the rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TimeColumn {
+    /// The column whose cells are dates; none, where there is no such column.
+    #[default]
+    Auto,
+    /// The column of this name, or the `k`-th one for `#k`.
+    Named(String),
+    /// Times are not read: rows follow each other at equal distances, as they stand.
+    None,
+}
+
+/// What becomes of rows with the same time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// They are an error that names the lines of the first two.
+    #[default]
+    Error,
+    /// Their mean.
+    Mean,
+    /// The one that stands last in the file.
+    Last,
+}
+
+/// How series are read from a file.
+///
+/// ```
+/// use vdn_forecast::data::{SeriesOptions, SeriesTable};
+///
+/// let text = b"date;load\n02.01.2020;2,5\n03.01.2020;3,5\n01.01.2020;1,5\n13.01.2020;4,5\n";
+/// let fill = vdn_train::data::Fill::Forward;
+/// let options = SeriesOptions { fill, ..SeriesOptions::default() };
+/// let table = SeriesTable::from_bytes("f.csv", text, &options)?;
+/// assert_eq!(table.columns[0][..4], [1.5, 2.5, 3.5, 3.5]);
+/// assert_eq!(table.date(0, 12).as_deref(), Some("2020-01-13"));
+/// # Ok::<(), vdn_train::data::DataError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SeriesOptions {
+    /// How the file is written.
+    pub form: FileForm,
+    /// How much is read.
+    pub limits: Limits,
+    /// Which column holds the times.
+    pub time: TimeColumn,
+    /// How dates are written, a pattern of `strptime`; `None`: found from the dates.
+    pub date_format: Option<String>,
+    /// The time zone of the file's clock, by its name in the IANA database; `None`: unknown, or
+    /// given by the offsets of the dates.
+    pub zone: Option<String>,
+    /// In long form, the column that names the series; `None`: found.
+    pub id_column: Option<String>,
+    /// In long form, the column with the values; `None`: the only one with numbers, or `y`.
+    pub target_column: Option<String>,
+    /// The series to take, in this order, by name or `#k`; `None`: all.
+    pub columns: Option<Vec<String>>,
+    /// What becomes of rows with the same time.
+    pub duplicates: Duplicates,
+    /// What becomes of missing values and missing rows.
+    pub fill: Fill,
+    /// Numbers that stand for a missing value.
+    pub sentinels: Vec<f64>,
+}

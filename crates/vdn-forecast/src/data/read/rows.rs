@@ -1,0 +1,312 @@
+//! The rows of a file as they stand: times in every form that they may have, and numbers, series by
+//! series.
+
+use crate::data::read::SeriesOptions;
+use crate::data::read::columns::Columns;
+use crate::data::time::{DateForm, Moment, Progressions};
+use std::collections::HashMap;
+use vdn_train::data::{Cell, DataError, DelimitedFile};
+
+/// Texts of dates whose moments are remembered, in long files, where each comes again.
+const REMEMBERED: usize = 1 << 16;
+
+/// Integers from here on are not all numbers of `f64`.
+const EXACT: f64 = (1_u64 << 53) as f64;
+
+/// Stands for a time without an offset among offsets.
+pub(super) const NO_OFFSET: i64 = i64::MIN;
+
+/// Rows with times of their own: all rows of a wide file, those of one series of a long one.
+#[derive(Default)]
+pub(super) struct Group {
+    /// The time of each row on the file's clock, in each of the forms.
+    pub(super) clocks: Vec<Progressions>,
+    /// Its offset from UTC in seconds.
+    pub(super) offsets: Progressions,
+    pub(super) lines: Progressions,
+    pub(super) columns: Vec<RawColumn>,
+}
+
+/// The values of a series, NaN where they are missing.
+#[derive(Default)]
+pub(super) struct RawColumn {
+    pub(super) name: String,
+    /// Position in the file, from 0.
+    pub(super) place: usize,
+    pub(super) values: Vec<f64>,
+    /// A cell that stands for a missing value.
+    pub(super) word: Option<String>,
+    /// Missing values that are sentinels.
+    pub(super) sentinels: usize,
+    /// What is subtracted from integers that are beyond the exact ones.
+    pub(super) offset: i128,
+    /// Integers that were rounded.
+    pub(super) rounded: usize,
+}
+
+/// All rows of a file.
+pub(super) struct RawRows {
+    pub(super) file: String,
+    pub(super) groups: Vec<Group>,
+    /// The forms that all times have, with their places in [`Group::clocks`].
+    pub(super) forms: Vec<(usize, DateForm)>,
+    /// A time with several readings.
+    pub(super) example: String,
+    pub(super) notes: Vec<String>,
+    pub(super) long: bool,
+}
+
+/// Reads the times of rows.
+struct Times {
+    columns: Vec<usize>,
+    forms: Vec<(usize, DateForm)>,
+    remembered: Option<HashMap<String, Vec<Option<Moment>>>>,
+    text: String,
+    moments: Vec<Option<Moment>>,
+}
+
+impl Times {
+    fn read(&mut self, file: &DelimitedFile<'_>) -> Result<(), DataError> {
+        self.text.clear();
+        for (i, &column) in self.columns.iter().enumerate() {
+            if i > 0 {
+                self.text.push(' ');
+            }
+            self.text.push_str(&String::from_utf8_lossy(file.cell(column).trim_ascii()));
+        }
+        let known = self.remembered.as_ref().and_then(|known| known.get(&self.text));
+        match known {
+            Some(moments) => self.moments.clone_from(moments),
+            None => {
+                let count = self.moments.len();
+                self.moments.clear();
+                self.moments.resize(count, None);
+                for (place, form) in &self.forms {
+                    self.moments[*place] = form.parse(&self.text);
+                }
+                if let Some(known) = &mut self.remembered
+                    && known.len() < REMEMBERED
+                {
+                    known.insert(self.text.clone(), self.moments.clone());
+                }
+            }
+        }
+        if self.forms.iter().any(|(place, _)| self.moments[*place].is_none()) {
+            let read = |(place, _): &(usize, DateForm)| self.moments[*place].is_some();
+            if !self.forms.iter().any(read) {
+                return Err(self.no_date(file));
+            }
+            let moments = &self.moments;
+            self.forms.retain(|(place, _)| moments[*place].is_some());
+        }
+        Ok(())
+    }
+
+    /// Whether all forms read the time alike.
+    fn has_one_reading(&self) -> bool {
+        let mut read = self.forms.iter().map(|(place, _)| self.moments[*place]);
+        let first = read.next();
+        read.all(|moment| Some(moment) == first)
+    }
+
+    fn no_date(&self, file: &DelimitedFile<'_>) -> DataError {
+        let column = self.columns[0];
+        let form = self.forms.first().map_or_else(String::new, |(_, form)| form.name());
+        let what = match self.text.trim().is_empty() {
+            true => "the time of the row is missing".to_owned(),
+            false => format!("{:?} is not a date as the other rows have it ({form})", self.text),
+        };
+        DataError::Format {
+            file: format!("{}:{}", file.file(), file.row_line()),
+            problem: format!(
+                "column {} (`{}`): {what}; remove rows that are not part of the table",
+                column + 1,
+                file.names()[column]
+            ),
+        }
+    }
+}
+
+/// Reads all rows.
+///
+/// # Errors
+/// A cell is neither a number nor missing, a time no date; the file is larger than its limits, or
+/// has no rows; a series asked for is not there.
+pub(super) fn read(
+    mut file: DelimitedFile<'_>,
+    columns: Columns,
+    options: &SeriesOptions,
+) -> Result<RawRows, DataError> {
+    let Columns { time, forms, id, numbers, notes } = columns;
+    let mut times = Times {
+        columns: time,
+        moments: vec![None; forms.len()],
+        forms: forms.into_iter().enumerate().collect(),
+        remembered: id.map(|_| HashMap::new()),
+        text: String::new(),
+    };
+    let mut raw = RawRows {
+        file: file.file().to_owned(),
+        groups: Vec::new(),
+        forms: Vec::new(),
+        example: String::new(),
+        notes,
+        long: id.is_some(),
+    };
+    let group = |names: Vec<(usize, String)>| Group {
+        clocks: vec![Progressions::default(); times.forms.len()],
+        columns: names
+            .into_iter()
+            .map(|(place, name)| RawColumn { place, name, ..RawColumn::default() })
+            .collect(),
+        ..Group::default()
+    };
+    if id.is_none() {
+        let names = numbers.iter().map(|&column| (column, file.names()[column].clone()));
+        raw.groups.push(group(names.collect()));
+    }
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut last: (Vec<u8>, usize) = (Vec::new(), 0);
+    let (mut rows, mut cells) = (0_u64, 0_u64);
+    let forms = times.forms.len();
+    while file.next_row()? {
+        let limits = &options.limits;
+        (rows, cells) = (rows + 1, cells + numbers.len() as u64);
+        if rows > limits.rows {
+            return Err(file.beyond("rows", limits.rows, "rows of data"));
+        }
+        if cells > limits.cells {
+            return Err(file.beyond("cells", limits.cells, "numbers in all series"));
+        }
+        let place = match id {
+            None => 0,
+            Some(id) if !raw.groups.is_empty() && file.cell(id) == last.0 => last.1,
+            Some(id) => {
+                let name = String::from_utf8_lossy(file.cell(id).trim_ascii()).into_owned();
+                let place = *places.entry(name.clone()).or_insert(raw.groups.len());
+                if place == raw.groups.len() {
+                    raw.groups.push(Group {
+                        clocks: vec![Progressions::default(); forms],
+                        columns: vec![RawColumn {
+                            name,
+                            place: numbers[0],
+                            ..RawColumn::default()
+                        }],
+                        ..Group::default()
+                    });
+                }
+                last = (file.cell(id).to_vec(), place);
+                place
+            }
+        };
+        let group = &mut raw.groups[place];
+        group.lines.push(file.row_line() as i64);
+        if !times.columns.is_empty() {
+            times.read(&file)?;
+            for (place, _) in &times.forms {
+                let Some(moment) = times.moments[*place] else { continue };
+                group.clocks[*place].push(moment.clock);
+            }
+            let offset = times.moments.iter().flatten().next().and_then(|moment| moment.offset);
+            group.offsets.push(offset.map_or(NO_OFFSET, i64::from));
+            if times.forms.len() > 1 && (raw.example.is_empty() || !times.has_one_reading()) {
+                raw.example.clone_from(&times.text);
+            }
+        }
+        for (&column, to) in numbers.iter().zip(&mut group.columns) {
+            let value = value(&file, column, to, options)?;
+            to.values.push(value);
+        }
+    }
+    if rows == 0 {
+        return Err(DataError::NoRows { file: raw.file });
+    }
+    raw.forms = times.forms;
+    raw.notes.extend(file.notes().iter().cloned());
+    raw.groups.iter_mut().flat_map(|group| &mut group.columns).for_each(|column| {
+        column.values.shrink_to_fit();
+    });
+    if let (Some(wanted), true) = (&options.columns, raw.long) {
+        raw.select(wanted, &places)?;
+    }
+    Ok(raw)
+}
+
+impl RawRows {
+    /// Keeps the series of a long file that are asked for.
+    fn select(
+        &mut self,
+        wanted: &[String],
+        places: &HashMap<String, usize>,
+    ) -> Result<(), DataError> {
+        let mut groups: Vec<Option<Group>> =
+            std::mem::take(&mut self.groups).into_iter().map(Some).collect();
+        for name in wanted {
+            let by_position = || {
+                let k: usize = name.trim().strip_prefix('#')?.parse().ok()?;
+                k.checked_sub(1).filter(|&k| k < groups.len())
+            };
+            let Some(place) = places.get(name.trim()).copied().or_else(by_position) else {
+                let problem = "the data have no series of this name".to_owned();
+                return Err(DataError::BadSeries { series: name.clone(), problem });
+            };
+            let Some(group) = groups[place].take() else {
+                let what = format!("series `{name}` is selected twice");
+                return Err(DataError::InvalidOption(what));
+            };
+            self.groups.push(group);
+        }
+        Ok(())
+    }
+}
+
+/// The number in a cell; NaN for a missing one.
+fn value(
+    file: &DelimitedFile<'_>,
+    column: usize,
+    to: &mut RawColumn,
+    options: &SeriesOptions,
+) -> Result<f64, DataError> {
+    let missing = |to: &mut RawColumn| {
+        if to.word.is_none() {
+            to.word = Some(String::from_utf8_lossy(file.cell(column).trim_ascii()).into_owned());
+        }
+        Ok(f64::NAN)
+    };
+    match file.number(column) {
+        Cell::Number(value) => {
+            // Tables of single precision write 9.96921e36 for 9.969209968386869e36.
+            let is_sentinel =
+                |&x: &f64| x == value || (x.abs() > EXACT && x as f32 == value as f32);
+            if options.sentinels.iter().any(is_sentinel) {
+                to.sentinels += 1;
+                return missing(to);
+            }
+            if to.offset != 0 || value.abs() >= EXACT {
+                return Ok(beyond_exact(file.cell(column), value, to));
+            }
+            Ok(value)
+        }
+        Cell::Missing => missing(to),
+        Cell::Bad => Err(file.bad_cell(column)),
+    }
+}
+
+/// The number in a series of integers that `f64` cannot hold, less the first one of them.
+fn beyond_exact(cell: &[u8], value: f64, to: &mut RawColumn) -> f64 {
+    let integer = std::str::from_utf8(cell).ok().and_then(|text| text.trim().parse::<i128>().ok());
+    let range = i128::from(i64::MIN)..=i128::from(u64::MAX);
+    let integer = integer.filter(|integer| range.contains(integer));
+    let Some(integer) = integer else {
+        // No integer of 64 bits: 1e20 is as exact as it was written.
+        let digits = cell.trim_ascii().iter().all(u8::is_ascii_digit);
+        to.rounded += usize::from(digits || to.offset != 0);
+        return value - to.offset as f64;
+    };
+    if to.values.iter().all(|value| value.is_nan()) {
+        to.offset = integer;
+    }
+    let less = integer - to.offset;
+    to.rounded += usize::from(less as f64 as i128 != less);
+    less as f64
+}

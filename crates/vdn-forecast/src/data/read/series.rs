@@ -1,0 +1,202 @@
+//! Placed rows to series: each from its first value on, gaps filled from the past.
+
+use crate::data::read::place::{Placed, PlacedGroup};
+use crate::data::read::rows::RawColumn;
+use crate::data::read::table::{SeriesRows, SeriesTable};
+use crate::data::read::values::suspicious;
+use std::ops::Range;
+use std::sync::Arc;
+use vdn_train::data::{DataError, Fill};
+
+/// Notes of one kind that are told one by one.
+const MOST_NOTES: usize = 20;
+
+/// Notes of one kind, each about a series.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Notes {
+    fn tell(self, to: &mut Vec<String>) {
+        let all = self.0.len();
+        to.extend(self.0.into_iter().take(MOST_NOTES));
+        if all > MOST_NOTES {
+            to.push(format!("the same of {} more series", all - MOST_NOTES));
+        }
+    }
+}
+
+/// Fills what is missing, and cuts off what lies before the first value of each series.
+///
+/// # Errors
+/// Missing rows or values where no policy is chosen; a series without any value.
+pub(super) fn finish(placed: Placed, fill: Fill) -> Result<SeriesTable, DataError> {
+    if let Fill::Value(value) = fill
+        && !value.is_finite()
+    {
+        let what = format!("missing values cannot be filled with {value}");
+        return Err(DataError::InvalidOption(what));
+    }
+    let Placed { file, calendar, groups, mut notes, gaps } = placed;
+    if gaps.count > 0 {
+        let text = gaps.text(&file);
+        if fill == Fill::Error {
+            let problem =
+                format!("{text}; choose a fill policy (--fill forward), or give the missing rows");
+            return Err(DataError::Format { file, problem });
+        }
+        notes.push(format!("{text}: filled, {}", how(fill)));
+    }
+    let mut table = SeriesTable { file, calendar, ..SeriesTable::default() };
+    let [mut late, mut filled, mut fills, mut integers]: [Notes; 4] = Default::default();
+    for PlacedGroup { start, lines, group } in groups {
+        let lines = Arc::new(lines);
+        for mut column in group.columns {
+            let rows = SeriesRows { start, lines: Arc::clone(&lines), ..SeriesRows::default() };
+            let rows = table.begin(&mut column, rows, &mut late)?;
+            let rows = table.fill(&mut column, rows, fill, &mut filled)?;
+            tell_values(&column, &mut fills, &mut integers);
+            table.names.push(column.name);
+            table.columns.push(column.values);
+            table.rows.push(SeriesRows { offset: column.offset, ..rows });
+        }
+    }
+    [late, filled, fills, integers].into_iter().for_each(|kind| kind.tell(&mut notes));
+    table.notes = notes;
+    Ok(table)
+}
+
+fn how(fill: Fill) -> &'static str {
+    match fill {
+        Fill::Linear => "on the line between the values beside the gap",
+        Fill::Value(_) => "with a constant",
+        _ => "with the last value before the gap",
+    }
+}
+
+impl SeriesTable {
+    /// Cuts off what lies before the first value.
+    fn begin(
+        &self,
+        column: &mut RawColumn,
+        rows: SeriesRows,
+        notes: &mut Notes,
+    ) -> Result<SeriesRows, DataError> {
+        let (name, values) = (&column.name, &mut column.values);
+        let leading = values.iter().take_while(|value| value.is_nan()).count();
+        if leading == values.len() {
+            return Err(DataError::LeadingGap {
+                file: self.file.clone(),
+                column: column.place + 1,
+                name: name.clone(),
+                missing: leading,
+                rows: leading,
+            });
+        }
+        if leading == 0 {
+            return Ok(rows);
+        }
+        values.drain(..leading);
+        let start = match &self.calendar {
+            None => rows.start,
+            Some(calendar) => {
+                let start = calendar.step.advance(rows.start, leading as i64);
+                start.unwrap_or(rows.start)
+            }
+        };
+        let at = match &self.calendar {
+            Some(calendar) => calendar.date(start),
+            None => format!("row {leading} (from 0)"),
+        };
+        notes.0.push(format!("{name}: begins at {at}; {leading} rows before it have no value"));
+        Ok(SeriesRows { start, first: leading, ..rows })
+    }
+
+    /// Fills missing values inside the series and at its end.
+    fn fill(
+        &self,
+        column: &mut RawColumn,
+        mut rows: SeriesRows,
+        policy: Fill,
+        notes: &mut Notes,
+    ) -> Result<SeriesRows, DataError> {
+        let missing = gaps(&column.values);
+        let Some(first) = missing.first() else { return Ok(rows) };
+        if policy == Fill::Error {
+            let line = rows.lines.get(rows.first + first.start).unwrap_or(0);
+            return Err(DataError::MissingCell {
+                file: self.file.clone(),
+                line: usize::try_from(line).unwrap_or(0),
+                column: column.place + 1,
+                name: column.name.clone(),
+                text: column.word.clone().unwrap_or_default(),
+            });
+        }
+        let (mut cells, mut longest) = (0, 0);
+        for gap in missing {
+            // Missing rows are told of once, for all series.
+            let stands = |row: &usize| rows.lines.get(rows.first + row) != Some(0);
+            let here = gap.clone().filter(stands).count();
+            (cells, longest) = (cells + here, longest.max(if here > 0 { gap.len() } else { 0 }));
+            let before = column.values[gap.start - 1];
+            match (policy, column.values.get(gap.end).copied()) {
+                (Fill::Value(value), _) => column.values[gap].fill(value),
+                (Fill::Linear, Some(after)) => {
+                    let steps = (gap.len() + 1) as f64;
+                    for (step, cell) in (1..).zip(&mut column.values[gap.clone()]) {
+                        let weight = f64::from(step) / steps;
+                        // Two products: `after - before` could overflow.
+                        *cell = before * (1.0 - weight) + after * weight;
+                    }
+                    rows.interpolated.push(gap);
+                }
+                _ => column.values[gap].fill(before),
+            }
+        }
+        let (name, sentinels) = (&column.name, column.sentinels);
+        if cells == 0 {
+            return Ok(rows);
+        }
+        notes.0.push(format!(
+            "{name}: {cells} missing values filled ({sentinels} of them sentinels), longest gap \
+             {longest} rows"
+        ));
+        Ok(rows)
+    }
+}
+
+/// Runs of missing values; the first value is there.
+fn gaps(values: &[f64]) -> Vec<Range<usize>> {
+    let mut all: Vec<Range<usize>> = Vec::new();
+    for (row, value) in values.iter().enumerate() {
+        match all.last_mut() {
+            _ if !value.is_nan() => {}
+            Some(gap) if gap.end == row => gap.end += 1,
+            _ => all.push(row..row + 1),
+        }
+    }
+    all
+}
+
+/// What is to be said of numbers that look like something else.
+fn tell_values(column: &RawColumn, fills: &mut Notes, integers: &mut Notes) {
+    let RawColumn { name, values, offset, rounded, .. } = column;
+    for (value, count) in suspicious(values) {
+        let value = match value.abs() < 1e15 {
+            true => value.to_string(),
+            false => format!("{value:e}"),
+        };
+        let cells = if count == 1 { "1 cell is".to_owned() } else { format!("{count} cells are") };
+        fills.0.push(format!(
+            "{name}: {cells} {value}, kept as numbers, but this may be a fill value: naming it as \
+             a sentinel (--sentinel {value}) treats them as missing"
+        ));
+    }
+    if *offset != 0 {
+        integers.0.push(format!(
+            "{name}: integers beyond 2^53 are read less {offset}, which forecasts get back"
+        ));
+    }
+    if *rounded > 0 {
+        integers.0.push(format!("{name}: {rounded} integers have more than 53 bits: rounded"));
+    }
+}

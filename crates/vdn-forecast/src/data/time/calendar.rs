@@ -1,0 +1,97 @@
+//! Where the rows of a run stand in time, and how their dates are written.
+
+use crate::data::time::{DAY, DateForm, Moment, SECOND, Step, datetime_of};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+
+/// Which clock times are read on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Clock {
+    /// The file's, whichever that is: no offset is known.
+    File,
+    /// UTC, in a file whose clock is so many seconds ahead at its end.
+    Utc {
+        /// Seconds ahead of UTC.
+        offset: i32,
+    },
+    /// UTC, in a file whose clock is that of a time zone.
+    Zone(TimeZone),
+}
+
+/// The step of a table's rows, and how their dates are written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calendar {
+    /// The distance between rows.
+    pub step: Step,
+    /// The clock that times are read on.
+    pub clock: Clock,
+    /// The form of the file's dates.
+    pub form: DateForm,
+}
+
+impl Calendar {
+    /// The date of a time as forecasts write it: a quarter, a month or a year as the file does, all
+    /// else in ISO 8601, a day without a time where all rows are at midnight.
+    #[must_use]
+    pub fn date(&self, time: i64) -> String {
+        if self.form == DateForm::Count {
+            return time.to_string();
+        }
+        let (ahead, suffix) = match &self.clock {
+            Clock::File => (0, String::new()),
+            Clock::Utc { offset } => (i64::from(*offset), offset_text(*offset)),
+            Clock::Zone(zone) => {
+                let offset = jiff::Timestamp::from_microsecond(time)
+                    .map_or(Offset::UTC, |timestamp| zone.to_offset(timestamp));
+                (i64::from(offset.seconds()), offset_text(offset.seconds()))
+            }
+        };
+        let clock = time + ahead * SECOND;
+        let Some(at) = datetime_of(clock) else { return String::new() };
+        match (&self.form, self.step) {
+            (DateForm::Year, _) => at.strftime("%Y").to_string(),
+            (DateForm::Quarter, _) => format!("{}Q{}", at.year(), (at.month() + 2) / 3),
+            (DateForm::Pattern(pattern), _)
+                if !pattern.contains("%d") && !pattern.contains("%V") =>
+            {
+                at.strftime("%Y-%m").to_string()
+            }
+            (_, step) if !step.is_within_days() && clock.rem_euclid(DAY) == 0 => {
+                at.strftime("%Y-%m-%d").to_string()
+            }
+            _ => format!("{}{suffix}", at.strftime("%Y-%m-%d %H:%M:%S%.f")),
+        }
+    }
+
+    /// The date `steps` rows after the time `start`; empty beyond the year 9999.
+    #[must_use]
+    pub fn date_after(&self, start: i64, steps: usize) -> String {
+        let steps = i64::try_from(steps).unwrap_or(i64::MAX);
+        self.step.advance(start, steps).map_or_else(String::new, |time| self.date(time))
+    }
+}
+
+fn offset_text(seconds: i32) -> String {
+    let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.abs() / 60);
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// Microseconds in UTC of a moment on the clock of `zone`. Of an hour that is there twice `second`
+/// is the second one; a time that the clocks skip has none.
+pub(crate) fn in_zone(zone: &TimeZone, moment: Moment, second: bool) -> Option<i64> {
+    if let Some(offset) = moment.offset {
+        return Some(moment.clock - i64::from(offset) * SECOND);
+    }
+    let offset = match zone.to_ambiguous_timestamp(datetime_of(moment.clock)?).offset() {
+        AmbiguousOffset::Unambiguous { offset } => offset,
+        AmbiguousOffset::Fold { after, .. } if second => after,
+        AmbiguousOffset::Fold { before, .. } => before,
+        AmbiguousOffset::Gap { .. } => return None,
+    };
+    Some(moment.clock - i64::from(offset.seconds()) * SECOND)
+}
+
+/// Whether a time is there twice on the clock of `zone`.
+pub(crate) fn is_repeated(zone: &TimeZone, clock: i64) -> bool {
+    let at = datetime_of(clock).map(|at| zone.to_ambiguous_timestamp(at).offset());
+    matches!(at, Some(AmbiguousOffset::Fold { .. }))
+}

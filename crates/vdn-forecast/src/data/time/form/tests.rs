@@ -1,0 +1,143 @@
+use super::DateForm;
+use crate::data::time::{DAY, SECOND};
+
+/// Microseconds at 2016-07-01 00:00.
+const FIRST: i64 = 1_467_331_200 * SECOND;
+const HOUR: i64 = 3600 * SECOND;
+
+#[test]
+fn texts_have_one_form_and_one_reading() {
+    let pattern = |text: &str| DateForm::Pattern(text.to_owned());
+    let cases: [(&str, DateForm, i64); 37] = [
+        ("2016-07-01", DateForm::Iso, 0),
+        ("2016-07-01 00:00:00", DateForm::Iso, 0),
+        ("2016-07-01T00:15:30.25", DateForm::Iso, 930 * SECOND + 250_000),
+        ("2016-07-01 05:00", DateForm::Iso, 5 * HOUR),
+        ("20160701T0500", DateForm::Iso, 5 * HOUR),
+        ("2016/7/1 2:05", pattern("%Y/%m/%d %H:%M"), 125 * 60 * SECOND),
+        ("2016/07/01", pattern("%Y/%m/%d"), 0),
+        ("2016.07.01", pattern("%Y.%m.%d"), 0),
+        ("13.7.2016", pattern("%d.%m.%Y"), 12 * DAY),
+        ("13/07/2016 00.00", pattern("%d/%m/%Y %H.%M"), 12 * DAY),
+        ("13/07/2016 18.30.00", pattern("%d/%m/%Y %H.%M.%S"), 12 * DAY + 37 * HOUR / 2),
+        ("7/13/2016", pattern("%m/%d/%Y"), 12 * DAY),
+        ("7/13/16 1:00", pattern("%m/%d/%y %H:%M"), 12 * DAY + HOUR),
+        ("7/13/2016 1:00 PM", pattern("%m/%d/%Y %I:%M %p"), 12 * DAY + 13 * HOUR),
+        ("13-Jul-2016", pattern("%d-%b-%Y"), 12 * DAY),
+        ("Jul 13, 2016", pattern("%b %d, %Y"), 12 * DAY),
+        ("Jul 13 2016", pattern("%b %d %Y"), 12 * DAY),
+        ("13 July 2016", pattern("%d %B %Y"), 12 * DAY),
+        ("20160713", pattern("%Y%m%d"), 12 * DAY),
+        ("2016-W27-1", pattern("%G-W%V-%u"), 3 * DAY),
+        ("2016-07", pattern("%Y-%m"), 0),
+        ("2016/7", pattern("%Y/%m"), 0),
+        ("Jul 2016", pattern("%b %Y"), 0),
+        ("July 2016", pattern("%B %Y"), 0),
+        ("Jul-16", pattern("%b-%y"), 0),
+        ("2016M07", pattern("%YM%m"), 0),
+        ("201607", pattern("%Y%m"), 0),
+        ("07/2016", pattern("%m/%Y"), 0),
+        ("2016Q3", DateForm::Quarter, 0),
+        ("2016-Q3", DateForm::Quarter, 0),
+        ("2016 q3", DateForm::Quarter, 0),
+        ("Q3 2016", DateForm::Quarter, 0),
+        ("Q3/2016", DateForm::Quarter, 0),
+        ("2016-07-01 05", pattern("%Y-%m-%d %H"), 5 * HOUR),
+        ("2016/07/01T05:00Z", pattern("%Y/%m/%dT%H:%MZ"), 5 * HOUR),
+        ("2016-07-01 05:00:00 UTC", pattern("%Y-%m-%d %H:%M:%S%.f UTC"), 5 * HOUR),
+        ("2016-07-01T05:00:00[Europe/Berlin]", DateForm::Iso, 5 * HOUR),
+    ];
+    let mut wrong = Vec::new();
+    for (text, form, after) in cases {
+        let found = DateForm::of_texts(&[text]);
+        let clock = form.parse(text).map(|moment| moment.clock - FIRST);
+        let same = found.iter().any(|other| {
+            other.parse(text) == form.parse(text) && (found.len() == 1 || other == &form)
+        });
+        if !same || clock != Some(after) {
+            wrong.push(format!("{text}: {found:?}, {clock:?} (not {form:?}, {after})"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_no_date_has_no_form() {
+    let none = [
+        "2016-13-01",
+        "2019-02-29",
+        "1900-02-29",
+        "2016-07-01 24:00",
+        "2016-00-01",
+        "x",
+        "",
+        "12.5",
+        "1,234.00",
+        "2016Q5",
+        "16Q1",
+        "2016-07-32",
+        "32/01/2016",
+        "18.00.00",
+        "12:30",
+        "0016-07-01",
+        "2016-07-01 25:00:00",
+        "A1",
+        "-",
+        "2016-07-01 12:00:61",
+    ];
+    for text in none {
+        assert_eq!(DateForm::of_texts(&[text]), [], "{text:?}");
+    }
+    assert_eq!(DateForm::of_texts(&[]), []);
+    // Leap days that exist.
+    assert!(
+        DateForm::Iso.parse("2020-02-29").is_some() && DateForm::Iso.parse("2000-02-29").is_some()
+    );
+}
+
+#[test]
+fn days_and_months_are_told_apart_by_all_texts() {
+    let forms = |texts: &[&str]| -> Vec<String> {
+        DateForm::of_texts(texts).iter().map(DateForm::name).collect()
+    };
+    assert_eq!(forms(&["01/02/2021", "13/02/2021"]), ["%d/%m/%Y"]);
+    assert_eq!(forms(&["01/02/2021", "02/13/2021"]), ["%m/%d/%Y"]);
+    assert_eq!(forms(&["01/02/2021", "02/03/2021"]), ["%d/%m/%Y", "%m/%d/%Y"]);
+    // Both readings are one.
+    assert_eq!(forms(&["01/01/2021", "02/02/2021"]).len(), 1);
+    assert_eq!(forms(&["01.02.2021 10:00", "02.02.2021 11:00"]), ["%d.%m.%Y %H:%M"]);
+    // Text below the table does not count, half of all texts does.
+    assert_eq!(forms(&["01/02/2021", "13/02/2021", "Source"]), ["%d/%m/%Y"]);
+    assert!(forms(&["01/02/2021", "13/02/2021", "a", "b"]).is_empty());
+}
+
+#[test]
+fn offsets_belong_to_moments() {
+    let cases = [
+        ("2021-03-28T01:00:00+01:00", Some(3600)),
+        ("2021-03-28 03:00:00+02", Some(7200)),
+        ("2021-03-28T00:00:00Z", Some(0)),
+        ("2021-03-28T00:00:00-0330", Some(-12_600)),
+        ("2021-03-28 00:00:00", None),
+    ];
+    for (text, offset) in cases {
+        assert_eq!(DateForm::Iso.parse(text).map(|moment| moment.offset), Some(offset), "{text}");
+    }
+    let spaced = DateForm::of_texts(&["2021/03/28 01:00 +0100"]);
+    assert_eq!(spaced[0].parse("2021/03/28 01:00 +0100").unwrap().offset, Some(3600));
+}
+
+#[test]
+fn years_and_unix_times_are_read_where_they_are_expected() {
+    assert_eq!(DateForm::Year.parse("1970").unwrap().clock, 0);
+    assert_eq!(DateForm::Year.parse("1971.0").unwrap().clock, 365 * DAY);
+    assert_eq!(DateForm::Year.parse("70"), None);
+    let unix = |per_second| DateForm::Unix { per_second };
+    let moment = unix(1).parse("1467331200").unwrap();
+    assert_eq!((moment.clock, moment.offset), (FIRST, Some(0)));
+    assert_eq!(unix(1000).parse("1467331200123").unwrap().clock, FIRST + 123_000);
+    assert_eq!(unix(1_000_000_000).parse("1467331200000001000").unwrap().clock, FIRST + 1);
+    assert_eq!(unix(1).parse("1467331200.5").unwrap().clock, FIRST + SECOND / 2);
+    assert_eq!(unix(1).parse("x"), None);
+    assert_eq!(unix(1).parse("99999999999999999"), None);
+}

@@ -1,0 +1,265 @@
+//! Backtests: forecasts from origins that roll through the end of the series, by models that saw
+//! nothing behind their origin.
+//!
+//! ```text
+//! for each origin, `step` rows apart, the last one `horizon` rows before the end:
+//!     train on the rows before it, at the first origin and at every `refit`-th one after that
+//!     forecast, and score against the rows that follow
+//!     widen the interval by what it missed at origins whose rows were all known by now
+//! ```
+//!
+//! The interval is calibrated by split-conformal prediction: the scores are those of Y. Romano, E.
+//! Patterson and E. Candès, "Conformalized Quantile Regression", NeurIPS 2019: how far a value lies
+//! outside of its interval, negative inside. They are taken step by step of the horizon, in
+//! standardised units, of a series by itself once it has thirty of them, of all series until then.
+
+use crate::config::RunConfig;
+use crate::data::{Dataset, Protocol, SeriesTable, WindowSpec};
+use crate::evaluate::inference::{Inference, forecast_by};
+use crate::evaluate::predicted_row::PredictedRow;
+use crate::forecaster::{Forecaster, Prediction};
+use crate::run::backtest_scores::{BacktestScores, LEVEL, Point, Sums};
+use crate::run::experiment::Experiment;
+use serde::Serialize;
+use std::fmt;
+use vdn_model::Parameters;
+use vdn_train::data::{FitScope, Scaler};
+use vdn_train::metrics::window_crps;
+use vdn_train::run::store::Interrupt;
+use vdn_train::train::ByOutcomes;
+use vdn_train::{Evaluator, TrainError, Trainer};
+
+/// The shares of the windows before an origin that a model is trained on and chosen by.
+const SHARES: Protocol = Protocol::Reference { train: 0.85, validation: 0.15 };
+
+/// Where the origins of a backtest lie, and how often the model is trained again.
+///
+/// ```
+/// use vdn_forecast::BacktestOptions;
+/// assert_eq!(BacktestOptions::default(), BacktestOptions { windows: 10, step: None, refit: 0 });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BacktestOptions {
+    /// How many origins, 1 to 10 000; 10.
+    pub windows: usize,
+    /// Rows from an origin to the next one, at least 1; `None`: the horizon.
+    pub step: Option<usize>,
+    /// Origins from one training to the next one; 0: the model is trained before the first origin
+    /// alone.
+    pub refit: usize,
+}
+
+impl Default for BacktestOptions {
+    fn default() -> Self {
+        Self { windows: 10, step: None, refit: 0 }
+    }
+}
+
+/// What a backtest came to; scores are in standardised units of the rows trained on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Backtest {
+    /// Where the data come from.
+    pub data: String,
+    /// Rows forecast from each origin.
+    pub horizon: usize,
+    /// Origins.
+    pub windows: usize,
+    /// Rows from an origin to the next one.
+    pub step: usize,
+    /// How many models were trained.
+    pub trainings: usize,
+    /// The nominal coverage of the intervals.
+    pub level: f64,
+    /// All series and steps of the horizon together.
+    pub overall: BacktestScores,
+    /// The steps of the horizon.
+    pub by_step: Vec<BacktestScores>,
+    /// The series, by name.
+    pub by_series: Vec<(String, BacktestScores)>,
+    /// What was done to the rows, and which series are left out.
+    pub notes: Vec<String>,
+}
+
+/// A model that was trained on the rows before an origin.
+struct Fitted {
+    model: Forecaster,
+    parameters: Parameters<f32>,
+    scaler: Scaler,
+}
+
+/// Backtests the model of a configuration on its data; the splits of `data.protocol` play no part.
+/// `trained` hears of every training, with the number of its origin from 0.
+///
+/// # Errors
+/// Options outside of their domains; series too short for so many origins; those of a training.
+pub fn backtest(
+    config: &RunConfig,
+    options: BacktestOptions,
+    interrupt: &Interrupt,
+    mut trained: impl FnMut(usize),
+) -> Result<Backtest, TrainError> {
+    let horizon = config.data.horizon;
+    let step = options.step.unwrap_or(horizon);
+    let refuse = |reason: String| Err(TrainError::config(format!("backtest: {reason}")));
+    if !(1..=10_000).contains(&options.windows) {
+        return refuse(format!("windows = {}: has to be in 1 to 10000", options.windows));
+    }
+    if !(1..=1 << 24).contains(&step) {
+        return refuse(format!("step = {step}: has to be in 1 to 2^24"));
+    }
+    // A backtest trains on fewer rows than a run.
+    Experiment::load(config.clone())?.memory()?;
+    let table = config.data.load_table()?;
+    let spec = WindowSpec { protocol: SHARES, ..config.data.window_spec() };
+    // Rows from an origin to the end of the series.
+    let rest = |window: usize| horizon + (options.windows - 1 - window) * step;
+    let long = |&series: &usize| {
+        table.columns[series].len() >= rest(0) + spec.first_start() + horizon + 10
+    };
+    let (used, short): (Vec<usize>, Vec<usize>) = (0..table.names.len()).partition(long);
+    if used.is_empty() {
+        return refuse(format!(
+            "no series has {} rows, which {} origins {step} rows apart ask for",
+            rest(0) + spec.first_start() + horizon + 10,
+            options.windows
+        ));
+    }
+    let mut notes = table.notes.clone();
+    notes.extend(short.iter().map(|&one| format!("{}: too short, left out", table.names[one])));
+    let mut sums = Sums::new(horizon, used.len(), step);
+    let (mut fitted, mut trainings) = (None, 0);
+    for window in 0..options.windows {
+        let is_due = fitted.is_none() || (options.refit > 0 && window % options.refit == 0);
+        let known = before(&table, &used, |length| 0..length - rest(window));
+        if is_due {
+            trained(window);
+            fitted = Some(fit(config, known.clone(), spec, interrupt)?);
+            trainings += 1;
+        }
+        let Some(Fitted { model, parameters, scaler }) = &fitted else { break };
+        let data = Dataset::for_forecast(known, spec, names(&table, &used), scaler.clone())?;
+        let windows: Vec<_> = data.latest_windows().collect();
+        let evaluator = Evaluator::new(model, parameters, &data, config.train.noise());
+        let mut place = 0;
+        for prediction in forecast_by(&evaluator, &windows, Inference::Samples)? {
+            for row in 0..prediction.shape[1] {
+                let column = &table.columns[used[place]];
+                let origin = column.len() - rest(window);
+                let targets = column[origin..origin + horizon].iter();
+                let targets: Vec<f64> = targets.map(|&x| scaler.transform(place, x)).collect();
+                sums.add(window, place, &points(&prediction, row, &targets)?);
+                place += 1;
+            }
+        }
+    }
+    let (overall, by_step, by_series) = sums.scores();
+    Ok(Backtest {
+        data: config.data.name(),
+        horizon,
+        windows: options.windows,
+        step,
+        trainings,
+        level: LEVEL,
+        overall,
+        by_step,
+        by_series: names(&table, &used).into_iter().zip(by_series).collect(),
+        notes,
+    })
+}
+
+fn names(table: &SeriesTable, used: &[usize]) -> Vec<String> {
+    used.iter().map(|&series| table.names[series].clone()).collect()
+}
+
+/// Some rows of some series, by the length of each.
+fn before(
+    table: &SeriesTable,
+    used: &[usize],
+    rows: impl Fn(usize) -> std::ops::Range<usize>,
+) -> SeriesTable {
+    let column = |&series: &usize| {
+        let column = &table.columns[series];
+        column[rows(column.len())].to_vec()
+    };
+    let mut some = SeriesTable::default();
+    some.columns = used.iter().map(column).collect();
+    some.names = names(table, used);
+    some
+}
+
+/// Trains on the rows before an origin.
+fn fit(
+    config: &RunConfig,
+    known: SeriesTable,
+    spec: WindowSpec,
+    interrupt: &Interrupt,
+) -> Result<Fitted, TrainError> {
+    let data = Dataset::from_table(known, spec, FitScope::Training)?;
+    let (model, mut parameters) = Forecaster::new::<f32>(config.forecaster()?, config.train.seed)?;
+    let trainer = Trainer { interrupt: interrupt.clone(), ..config.trainer() };
+    trainer.session(&model, &mut parameters, &data)?.with_task(ByOutcomes).run(|_| {})?;
+    Ok(Fitted { model, parameters, scaler: data.scaler().clone() })
+}
+
+/// What was forecast for each step of a window, and what came.
+fn points(prediction: &Prediction, row: usize, targets: &[f64]) -> Result<Vec<Point>, TrainError> {
+    let horizon = targets.len();
+    let tail = (1.0 - LEVEL) / 2.0;
+    let [mean, low, high] =
+        [prediction.mean(), prediction.quantile(tail), prediction.quantile(1.0 - tail)];
+    let whole = PredictedRow::new(prediction, row);
+    let one = |step: usize| {
+        let own = PredictedRow {
+            means: whole.means.iter().skip(step).step_by(horizon).copied().collect(),
+            sigma: vec![whole.sigma[step]],
+            weights: whole.weights.clone(),
+        };
+        let target = targets[step];
+        let at = row * horizon + step;
+        let crps = own.score(&[target], window_crps)?;
+        Ok(Point { target, mean: mean[at], low: low[at], high: high[at], crps })
+    };
+    (0..horizon).map(one).collect()
+}
+
+impl Backtest {
+    /// All of it as JSON.
+    ///
+    /// # Errors
+    /// A number is not finite.
+    pub fn to_json(&self) -> Result<String, TrainError> {
+        serde_json::to_string_pretty(self).map_err(|error| TrainError::config(error.to_string()))
+    }
+}
+
+impl fmt::Display for Backtest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { horizon, windows, step, trainings, .. } = self;
+        writeln!(f, "data      {}, {} series", self.data, self.by_series.len())?;
+        writeln!(
+            f,
+            "backtest  H {horizon}; {windows} origins, {step} rows apart; trained {trainings} times"
+        )?;
+        for note in &self.notes {
+            writeln!(f, "note      {note}")?;
+        }
+        writeln!(f)?;
+        let heads = ["MSE", "MAE", "CRPS", "cover90", "width90", "before", "after", "width"];
+        write!(f, "{:<34}", "standardised units")?;
+        heads.iter().try_for_each(|head| write!(f, " {head:>8}"))?;
+        writeln!(f)?;
+        writeln!(f, "{:<34}{}", "all", self.overall)?;
+        for (step, scores) in self.by_step.iter().enumerate() {
+            writeln!(f, "{:<34}{scores}", format!("step {}", step + 1))?;
+        }
+        for (name, scores) in &self.by_series {
+            writeln!(f, "{:<34}{scores}", vdn_train::one_line(name))?;
+        }
+        write!(
+            f,
+            "cover90, width90: the central 90 % interval of the model. before, after, width: where \
+             at least nine earlier\nforecasts of the step were known, its coverage before and after \
+             split-conformal calibration by them, and its\nwidth after."
+        )
+    }
+}

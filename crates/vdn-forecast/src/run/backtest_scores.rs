@@ -1,0 +1,232 @@
+//! Scores of a backtest, and the calibration of its intervals.
+
+use serde::Serialize;
+use std::fmt;
+
+/// The nominal coverage of the intervals.
+pub(super) const LEVEL: f64 = 0.9;
+
+/// Known misses of a series from which on its own ones are used: a share of 0.9 of thirty has a
+/// standard error of 0.05.
+const OWN: usize = 30;
+
+/// A step of a forecast, in standardised units.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point {
+    pub(super) target: f64,
+    pub(super) mean: f64,
+    /// The ends of the central interval.
+    pub(super) low: f64,
+    pub(super) high: f64,
+    pub(super) crps: f64,
+}
+
+impl Point {
+    /// How far the target lies outside of the interval; negative inside.
+    fn miss(&self) -> f64 {
+        (self.low - self.target).max(self.target - self.high)
+    }
+}
+
+/// Averages over forecasts of a backtest.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct BacktestScores {
+    /// Mean squared error of the mean.
+    pub mse: f64,
+    /// Mean absolute error of the mean.
+    pub mae: f64,
+    /// Exact CRPS of the predictive distribution.
+    pub crps: f64,
+    /// Share of targets inside the central 90 % interval.
+    pub coverage: f64,
+    /// Mean width of that interval.
+    pub width: f64,
+    /// The interval before and after calibration; `None` where too few forecasts came before.
+    pub calibrated: Option<Calibrated>,
+}
+
+/// Intervals of those forecasts that could be calibrated.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Calibrated {
+    /// Share of targets inside before calibration.
+    pub before: f64,
+    /// Share of targets inside after calibration.
+    pub after: f64,
+    /// Mean width after calibration.
+    pub width: f64,
+}
+
+impl fmt::Display for BacktestScores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for value in [self.mse, self.mae, self.crps, self.coverage, self.width] {
+            write!(f, " {value:>8.4}")?;
+        }
+        match &self.calibrated {
+            None => write!(f, " {:>8} {:>8} {:>8}", "-", "-", "-"),
+            Some(Calibrated { before, after, width }) => {
+                write!(f, " {before:>8.4} {after:>8.4} {width:>8.4}")
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Sum {
+    count: f64,
+    scores: BacktestScores,
+    calibrated_count: f64,
+    calibrated: Calibrated,
+}
+
+impl Sum {
+    fn add(&mut self, point: &Point, widened: Option<f64>) {
+        let Point { target, mean, low, high, crps } = *point;
+        let error = mean - target;
+        self.count += 1.0;
+        self.scores.mse += error * error;
+        self.scores.mae += error.abs();
+        self.scores.crps += crps;
+        self.scores.coverage += f64::from(u8::from(point.miss() <= 0.0));
+        self.scores.width += high - low;
+        if let Some(by) = widened {
+            self.calibrated_count += 1.0;
+            self.calibrated.before += f64::from(u8::from(point.miss() <= 0.0));
+            self.calibrated.after += f64::from(u8::from(point.miss() <= by));
+            self.calibrated.width += (high - low + 2.0 * by).max(0.0);
+        }
+    }
+
+    fn mean(&self) -> BacktestScores {
+        let Self { count, scores: s, calibrated_count: n, calibrated: c } = self;
+        let calibrated = (*n > 0.0).then(|| Calibrated {
+            before: c.before / n,
+            after: c.after / n,
+            width: c.width / n,
+        });
+        BacktestScores {
+            mse: s.mse / count,
+            mae: s.mae / count,
+            crps: s.crps / count,
+            coverage: s.coverage / count,
+            width: s.width / count,
+            calibrated,
+        }
+    }
+}
+
+/// Sums over the forecasts of a backtest, origin by origin.
+pub(super) struct Sums {
+    all: Sum,
+    steps: Vec<Sum>,
+    series: Vec<Sum>,
+    /// By steps of the horizon: the origin and the series of each forecast, and how far it missed.
+    misses: Vec<Vec<(usize, usize, f64)>>,
+    /// Rows from an origin to the next one.
+    apart: usize,
+}
+
+impl Sums {
+    pub(super) fn new(horizon: usize, series: usize, apart: usize) -> Self {
+        Self {
+            all: Sum::default(),
+            steps: vec![Sum::default(); horizon],
+            series: vec![Sum::default(); series],
+            misses: vec![Vec::new(); horizon],
+            apart,
+        }
+    }
+
+    /// Adds the forecast of a series from an origin; origins come in order.
+    pub(super) fn add(&mut self, origin: usize, series: usize, points: &[Point]) {
+        for (step, point) in points.iter().enumerate() {
+            let by = self.widening(origin, series, step);
+            self.all.add(point, by);
+            self.steps[step].add(point, by);
+            self.series[series].add(point, by);
+            self.misses[step].push((origin, series, point.miss()));
+        }
+    }
+
+    /// What the interval of a step is widened by at an origin: the `⌈(n + 1) 0.9⌉`-th smallest of
+    /// the `n` misses that were known there, of the series itself, or of all series while its own
+    /// are fewer than [`OWN`]; `None` for fewer than that rank.
+    fn widening(&self, origin: usize, series: usize, step: usize) -> Option<f64> {
+        // The target of step `h` from origin `j` lies `h` rows behind it.
+        let known = || {
+            let all = self.misses[step].iter();
+            all.filter(|&&(earlier, ..)| (origin - earlier) * self.apart > step)
+        };
+        let own = known().filter(|&&(_, other, _)| other == series);
+        let mut misses: Vec<f64> = own.map(|&(.., miss)| miss).collect();
+        if misses.len() < OWN {
+            misses = known().map(|&(.., miss)| miss).collect();
+        }
+        let rank = (LEVEL * (misses.len() + 1) as f64).ceil() as usize;
+        let place = rank.checked_sub(1).filter(|&place| place < misses.len())?;
+        Some(*misses.select_nth_unstable_by(place, f64::total_cmp).1)
+    }
+
+    /// The averages: of all, by step of the horizon, by series.
+    pub(super) fn scores(&self) -> (BacktestScores, Vec<BacktestScores>, Vec<BacktestScores>) {
+        let all = |sums: &[Sum]| sums.iter().map(Sum::mean).collect();
+        (self.all.mean(), all(&self.steps), all(&self.series))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_known_at_an_origin_widens_its_interval() {
+        let point = |target: f64| Point { target, mean: 0.0, low: -1.0, high: 1.0, crps: 0.0 };
+        // Two steps, origins one row apart: the second step is known two origins later.
+        let mut sums = Sums::new(2, 1, 1);
+        for origin in 0..9 {
+            let target = 1.0 + origin as f64;
+            sums.add(origin, 0, &[point(target), point(target)]);
+        }
+        // Misses 0 to 8: nine of them, rank ⌈0.9 10⌉ = 9, the largest.
+        assert_eq!((sums.widening(9, 0, 0), sums.widening(9, 0, 1)), (Some(8.0), None));
+        assert_eq!(sums.widening(10, 0, 1), Some(8.0));
+        // At the same origin nothing of it is known.
+        assert_eq!(sums.widening(8, 0, 0), None);
+        let mut far = Sums::new(2, 1, 2);
+        (0..9).for_each(|origin| far.add(origin, 0, &[point(0.0), point(3.0)]));
+        assert_eq!((far.widening(9, 0, 0), far.widening(9, 0, 1)), (Some(-1.0), Some(2.0)));
+    }
+
+    #[test]
+    fn a_series_is_calibrated_by_its_own_misses_once_they_are_many() {
+        let point = |target: f64| Point { target, mean: 0.0, low: -1.0, high: 1.0, crps: 0.0 };
+        let mut sums = Sums::new(1, 2, 1);
+        for origin in 0..OWN {
+            sums.add(origin, 0, &[point(2.0)]);
+            sums.add(origin, 1, &[point(5.0)]);
+        }
+        // All misses but the last ones of both series: 29 are 1, 29 are 4.
+        assert_eq!(sums.widening(OWN - 1, 0, 0), Some(4.0));
+        assert_eq!((sums.widening(OWN, 0, 0), sums.widening(OWN, 1, 0)), (Some(1.0), Some(4.0)));
+    }
+
+    #[test]
+    fn intervals_of_any_width_are_brought_to_their_level() {
+        // Uniform targets in (-1, 1), intervals of half and of double the right width.
+        let mut state = 3_u64;
+        for half in [0.45, 1.8] {
+            let mut sums = Sums::new(1, 1, 1);
+            for origin in 0..3000 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let target = 2.0 * (state >> 11) as f64 / (1_u64 << 53) as f64 - 1.0;
+                let point = Point { target, mean: 0.0, low: -half, high: half, crps: 0.0 };
+                sums.add(origin, 0, &[point]);
+            }
+            let (all, ..) = sums.scores();
+            let calibrated = all.calibrated.unwrap();
+            // Three standard deviations of a share of 2990: 0.016.
+            assert!((calibrated.after - LEVEL).abs() < 0.017, "{half}: {calibrated:?}");
+            assert!((calibrated.width - 1.8).abs() < 0.1, "{half}: {calibrated:?}");
+            assert!((calibrated.before - half.min(1.0)).abs() < 0.03, "{half}: {calibrated:?}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What a run keeps of its series: names, scales, the step of their rows.
+//!
+//! New data are read with it: their rows have to be at the same step, and large integers get the
+//! offset that the scales are meant for.
+
+use crate::data::time::{Calendar, Step};
+use crate::data::{Dataset, SeriesTable};
+use crate::run::directory::RunDirectory;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use vdn_train::TrainError;
+use vdn_train::data::Scaler;
+
+/// The file of a run directory.
+const FILE: &str = "scaler.json";
+
+/// The series' names with their means and standard deviations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct StoredScaler {
+    names: Vec<String>,
+    mean: Vec<f64>,
+    std: Vec<f64>,
+    /// The step of the rows, where times are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    step: Option<Step>,
+    /// Which series were constant over the rows that the scaler was fitted to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    constant: Vec<usize>,
+    /// What was subtracted from the values of each series, where it was anything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    offsets: BTreeMap<String, i128>,
+}
+
+impl StoredScaler {
+    /// Series at no known times.
+    fn new(names: &[String], scaler: &Scaler) -> Self {
+        Self {
+            names: names.to_vec(),
+            mean: scaler.mean().to_vec(),
+            std: scaler.std().to_vec(),
+            step: None,
+            constant: scaler.constant_series().collect(),
+            offsets: BTreeMap::new(),
+        }
+    }
+}
+
+impl RunDirectory {
+    /// Writes what the series were standardised with, and the step of their rows.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_scaler(&self, data: &Dataset) -> Result<(), TrainError> {
+        let offsets = data.names().iter().enumerate();
+        let offsets = offsets.map(|(series, name)| (name.clone(), data.offset(series)));
+        let stored = StoredScaler {
+            step: data.calendar().map(|calendar| calendar.step),
+            offsets: offsets.filter(|&(_, offset)| offset != 0).collect(),
+            ..StoredScaler::new(data.names(), data.scaler())
+        };
+        self.write_json(FILE, &stored)
+    }
+
+    /// Reads what the series were standardised with: their names and the scaler.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not what was written: there are not as many means and
+    /// deviations as names, a name occurs twice, a number is not finite or a deviation not above 0.
+    pub fn read_scaler(&self) -> Result<(Vec<String>, Scaler), TrainError> {
+        let StoredScaler { names, mean, std, constant, .. } = self.read_json(FILE)?;
+        let refuse = |reason: String| TrainError::format(&self.file(FILE), reason);
+        if names.is_empty() || mean.len() != names.len() || std.len() != names.len() {
+            let (names, means, deviations) = (names.len(), mean.len(), std.len());
+            let reason = format!("{names} names, {means} means, {deviations} deviations");
+            return Err(refuse(format!("{reason}: has to be one of each for every series")));
+        }
+        let mut seen = HashSet::with_capacity(names.len());
+        for (i, name) in names.iter().enumerate() {
+            if !seen.insert(name) {
+                return Err(refuse(format!("series `{name}` is there twice")));
+            }
+            let (mean, std) = (mean[i], std[i]);
+            if !(mean.is_finite() && std.is_finite() && std > 0.0) {
+                return Err(refuse(format!(
+                    "series `{name}`: mean {mean}, deviation {std}: has to be finite, the deviation above 0"
+                )));
+            }
+        }
+        Ok((names, Scaler::from_parts(mean, std)?.with_constant(&constant)?))
+    }
+
+    /// Gives the series of new data the offsets that the scales of the run are meant for.
+    ///
+    /// # Errors
+    /// `scaler.json` cannot be read.
+    pub(crate) fn adapt(&self, table: &mut SeriesTable) -> Result<(), TrainError> {
+        let StoredScaler { offsets, .. } = self.read_json(FILE)?;
+        for series in 0..table.names.len() {
+            let offset = offsets.get(&table.names[series]).copied().unwrap_or(0);
+            table.set_offset(series, offset);
+        }
+        Ok(())
+    }
+
+    /// Refuses data whose rows are not as far apart as those that the run was trained on.
+    ///
+    /// # Errors
+    /// The steps are known and differ; `scaler.json` cannot be read.
+    pub(crate) fn expect_step(
+        &self,
+        calendar: Option<&Calendar>,
+        data: &str,
+    ) -> Result<(), TrainError> {
+        let StoredScaler { step, .. } = self.read_json(FILE)?;
+        // Whether dates are the last ones of their months is no matter of the step.
+        let plain = |step: Step| match step {
+            Step::Months { count, .. } => Step::Months { count, end: false },
+            other => other,
+        };
+        match (step, calendar) {
+            (Some(step), Some(calendar)) if plain(step) != plain(calendar.step) => {
+                let reason = format!(
+                    "its rows are {} apart, those that the run was trained on {step}",
+                    calendar.step
+                );
+                Err(TrainError::format(Path::new(data), reason))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::directory::MOST_JSON_BYTES;
+
+    #[test]
+    fn scales_that_were_tampered_with_are_refused_in_one_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = RunDirectory::create(&directory.path().join("run")).unwrap();
+        let cases = [
+            (r#"{"names": [], "mean": [], "std": []}"#, "0 names"),
+            (r#"{"names": ["a"], "mean": [0.0, 1.0], "std": [1.0]}"#, "1 names, 2 means, 1 dev"),
+            (r#"{"names": ["a", "b"], "mean": [0.0, 1.0], "std": [1.0]}"#, "2 names, 2 means, 1"),
+            (
+                r#"{"names": ["a", "a"], "mean": [0.0, 1.0], "std": [1.0, 1.0]}"#,
+                "`a` is there twice",
+            ),
+            (r#"{"names": ["a", "b"], "mean": [0.0, 1.0], "std": [1.0, 0.0]}"#, "`b`: mean 1, dev"),
+            (r#"{"names": ["a"], "mean": [0.0], "std": [-1.0]}"#, "`a`: mean 0, deviation -1"),
+            (r#"{"names": ["a"], "mean": [null], "std": [1.0]}"#, "null"),
+            (r#"{"names": ["a"], "mean": [0.0], "std": [1e999]}"#, "out of range"),
+            (r#"{"names": ["a"], "mean": [0.0]}"#, "std"),
+        ];
+        let path = run.file("scaler.json");
+        for (text, reason) in cases {
+            std::fs::write(&path, text).unwrap();
+            let error = run.read_scaler().unwrap_err().to_string();
+            assert!(error.starts_with(&path.display().to_string()), "{text}: {error}");
+            assert!(error.contains(reason) && error.lines().count() == 1, "{text}: {error}");
+        }
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(MOST_JSON_BYTES + 1).unwrap();
+        let error = run.read_scaler().unwrap_err().to_string();
+        assert!(error.ends_with("67108865 bytes, at most 67108864 are read"), "{error}");
+        let names = ["a".to_owned(), "b".to_owned()];
+        let scaler = Scaler::from_parts(vec![0.5, -1.0], vec![2.0, 0.25]).unwrap();
+        run.write_json(FILE, &StoredScaler::new(&names, &scaler)).unwrap();
+        assert_eq!(run.read_scaler().unwrap(), (names.to_vec(), scaler));
+    }
+
+    #[test]
+    fn a_hundred_thousand_names_are_compared_in_no_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = RunDirectory::create(&directory.path().join("run")).unwrap();
+        let mut names: Vec<String> = (0..100_000).map(|i| format!("series {i}")).collect();
+        let scaler = Scaler::identity(names.len());
+        run.write_json(FILE, &StoredScaler::new(&names, &scaler)).unwrap();
+        let start = std::time::Instant::now();
+        assert_eq!(run.read_scaler().unwrap().0, names);
+        // Comparing every name with all before it takes more than ten seconds.
+        assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
+        names[99_999] = names[0].clone();
+        run.write_json(FILE, &StoredScaler::new(&names, &scaler)).unwrap();
+        let error = run.read_scaler().unwrap_err().to_string();
+        assert!(error.ends_with("series `series 0` is there twice"), "{error}");
+    }
+}

@@ -1,0 +1,74 @@
+//! Backtests: nothing behind an origin is seen, scores are of what came.
+
+use vdn_forecast::{Backtest, BacktestOptions, RunConfig, backtest};
+use vdn_train::TrainError;
+use vdn_train::run::store::Interrupt;
+
+/// A daily series with a weekly cycle, whose last `after` rows are moved by `shift`.
+fn file(folder: &tempfile::TempDir, after: usize, shift: f64) -> String {
+    let path = folder.path().join(format!("series-{after}-{shift}.csv"));
+    let rows = 220;
+    let mut text = "ds,a,b\n".to_owned();
+    for row in 0..rows {
+        let moved = if row + after >= rows { shift } else { 0.0 };
+        let value = (row % 7) as f64 + (row * 7919 % 31) as f64 / 31.0 + moved;
+        text += &format!("{row},{value},{}\n", 10.0 - 2.0 * value);
+    }
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn run(file: &str, options: BacktestOptions) -> Result<(Backtest, Vec<usize>), TrainError> {
+    let text = format!(
+        "[data]\nfile = {file:?}\ninput_len = 14\nhorizon = 4\n[model]\nunits = 4\nhidden = 8\n\
+         head_hidden = 8\nsamples = 1\nevaluate_samples = 4\n[train]\nepochs = 2\n"
+    );
+    let config = RunConfig::from_toml(&text)?;
+    let mut trained = Vec::new();
+    let result = backtest(&config, options, &Interrupt::new(), |window| trained.push(window))?;
+    Ok((result, trained))
+}
+
+#[test]
+fn rows_behind_the_last_origin_change_no_forecast_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = BacktestOptions { windows: 12, step: Some(2), refit: 5 };
+    let (whole, trained) = run(&file(&folder, 0, 0.0), options).unwrap();
+    assert_eq!((whole.trainings, &trained[..]), (3, &[0, 5, 10][..]));
+    assert_eq!((whole.step, whole.by_step.len(), whole.by_series.len()), (2, 4, 2));
+    assert!(whole.overall.calibrated.is_some());
+    let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+    let steps: Vec<f64> = whole.by_step.iter().map(|scores| scores.crps).collect();
+    let series: Vec<f64> = whole.by_series.iter().map(|(_, scores)| scores.crps).collect();
+    for average in [mean(&steps), mean(&series)] {
+        assert!((average - whole.overall.crps).abs() < 1e-12, "{average}");
+    }
+    // The last four rows are targets of the last two origins alone. All forecasts stay; the scores
+    // of the last target change, those of the first step of earlier origins do not.
+    let (moved, _) = run(&file(&folder, 1, 50.0), options).unwrap();
+    assert_eq!(moved.by_step[0], whole.by_step[0]);
+    assert_eq!(moved.by_step[2], whole.by_step[2]);
+    assert!(moved.by_step[3].mae > whole.by_step[3].mae);
+    assert_eq!(moved.by_step[3].width, whole.by_step[3].width);
+    let json: serde_json::Value = serde_json::from_str(&whole.to_json().unwrap()).unwrap();
+    assert_eq!(json["by_series"][1][0], "b");
+    assert!(whole.to_string().contains("12 origins, 2 rows apart; trained 3 times"));
+}
+
+#[test]
+fn what_cannot_be_backtested_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, 0, 0.0);
+    let cases = [
+        (BacktestOptions { windows: 0, step: None, refit: 0 }, "windows = 0: has to be in 1"),
+        (BacktestOptions { windows: 3, step: Some(0), refit: 0 }, "step = 0: has to be in 1"),
+        (
+            BacktestOptions { windows: 60, step: Some(4), refit: 0 },
+            "no series has 272 rows, which 60 origins 4 rows apart ask for",
+        ),
+    ];
+    for (options, expected) in cases {
+        let error = run(&path, options).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

@@ -1,0 +1,453 @@
+//! Delimited text: header, rows, and where in the file each of them stands.
+//!
+//! `csv-core` divides the text into rows and cells: a quote opens a cell only as its first byte,
+//! two quotes within are one, what follows the closing quote is plain, and CRLF, LF and a lone CR
+//! end a row. A loader of other people's files needs more than that, and drives it piece by piece:
+//! exact line numbers, blank lines between rows reported instead of skipped (skipping one would
+//! shift a series in time), quotes that are never closed reported with their place, and limits.
+//!
+//! One row is in memory at a time, besides a sample of the first ones, from which the form of the
+//! file is found. A test compares the rows with those of the `csv` crate on random text.
+
+mod lookup;
+mod rows;
+
+use std::cell::OnceCell;
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+
+use crate::data::cell::{Cell, NumberForm};
+use crate::data::limits::Limits;
+use crate::data::sniff::{Evidence, NumberEvidence, delimiter};
+use crate::data::source::Content;
+use crate::error::data::{DataError, excerpt};
+use csv_core::{Reader, ReaderBuilder};
+
+/// Bytes of content in memory at a time.
+const BUFFER: usize = 1 << 16;
+
+/// Rows and bytes of the sample that the form of a file is found from, at most.
+const SAMPLE_ROWS: usize = 1000;
+const SAMPLE_BYTES: usize = 1 << 21;
+
+/// How a delimited file is written; what is `None` is found from its content.
+///
+/// ```
+/// use vdn_train::data::{FileForm, NumberForm};
+///
+/// let german = FileForm { delimiter: Some(b';'), numbers: Some(NumberForm::DecimalComma) };
+/// assert_ne!(german, FileForm::default());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FileForm {
+    /// What separates cells: an ASCII character that is no quote, line end or NUL.
+    pub delimiter: Option<u8>,
+    /// How numbers are written.
+    pub numbers: Option<NumberForm>,
+}
+
+impl FileForm {
+    /// Checks the delimiter.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::InvalidOption`] for a byte that cannot separate cells.
+    pub fn check(&self) -> Result<(), DataError> {
+        match self.delimiter {
+            Some(byte) if !byte.is_ascii() || b"\r\n\"\0".contains(&byte) => {
+                let what = format!("the byte {byte} cannot be a delimiter");
+                Err(DataError::InvalidOption(what))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The piece of content that is in memory.
+struct Buffer {
+    bytes: Box<[u8]>,
+    /// What is in use of `bytes`.
+    at: usize,
+    end: usize,
+}
+
+impl Buffer {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.at..self.end]
+    }
+}
+
+/// A row: its cells one after the other, without quotes, and where it stands.
+#[derive(Clone, Default)]
+struct Record {
+    text: Vec<u8>,
+    /// Bytes of `text` that are in use.
+    length: usize,
+    /// Where each cell ends in `text`.
+    ends: Vec<usize>,
+    /// Cells, of `ends`, that are in use.
+    cells: usize,
+    /// The line on which it starts.
+    line: usize,
+}
+
+impl Record {
+    fn cell(&self, column: usize) -> &[u8] {
+        if column >= self.cells {
+            return &[];
+        }
+        let start = column.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[start..self.ends[column]]
+    }
+
+    fn is_blank(&self, mut columns: std::ops::Range<usize>) -> bool {
+        columns.all(|column| self.cell(column).trim_ascii().is_empty())
+    }
+}
+
+/// A delimited file, plain or gzip, that is read row by row.
+///
+/// Its form is found from the first rows, unless it is given. Rows of nothing but delimiters at the
+/// end of the file are left out, and so are cells without text behind the last column of the
+/// header. [`DelimitedFile::notes`] says what was left out.
+///
+/// ```
+/// use vdn_train::data::{Cell, DelimitedFile, FileForm, Limits};
+///
+/// let text = b"day;load\n1;2,5\n2;3,25\n";
+/// let (form, limits) = (FileForm::default(), Limits::default());
+/// let mut file = DelimitedFile::from_bytes("f.csv", text, form, limits)?;
+/// assert_eq!(file.names(), ["day", "load"]);
+/// assert!(file.next_row()?);
+/// assert_eq!((file.cell(0), file.number(1)), (&b"1"[..], Cell::Number(2.5)));
+/// assert_eq!(file.row_line(), 2);
+/// # Ok::<(), vdn_train::data::DataError>(())
+/// ```
+pub struct DelimitedFile<'a> {
+    content: Content<'a>,
+    buffer: Buffer,
+    delimiter: u8,
+    /// The number of cells of most of the first rows; 0 where there is one column.
+    usual_cells: usize,
+    parser: Reader,
+    numbers: NumberForm,
+    names: Vec<String>,
+    /// Cells of the header beyond the columns, without a name.
+    unnamed: usize,
+    /// The columns of each name, for a first question about one.
+    places: OnceCell<HashMap<String, Vec<usize>>>,
+    row: Record,
+    /// The first rows, before they are given out.
+    sample: VecDeque<Record>,
+    /// What went wrong while the sample was read, to be told when its row comes.
+    failed: Option<DataError>,
+    /// Rows of nothing but delimiters: the line of the first one, and how many.
+    blank_rows: Option<(usize, usize)>,
+    /// The row that follows them.
+    held: Option<Record>,
+    /// Whether rows have delimiters behind the last column of the header.
+    trailing: bool,
+    /// The line of the next byte, and whether the byte before it is a CR, with which an LF would
+    /// make one line end.
+    line: usize,
+    after_return: bool,
+    notes: Vec<String>,
+}
+
+impl DelimitedFile<'static> {
+    /// Opens a regular file or a pipe, and reads its header and a sample of its rows.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Read`], [`DataError::Gzip`], [`DataError::Limit`]; [`DataError::Empty`] without
+    /// a header; [`DataError::Format`] for UTF-16, content with NUL bytes and numbers whose form is
+    /// ambiguous; [`DataError::HeaderEncoding`] for a name that is not UTF-8;
+    /// [`DataError::UnclosedQuote`]; [`DataError::InvalidOption`] for a delimiter that cannot be.
+    pub fn open(path: impl AsRef<Path>, form: FileForm, limits: Limits) -> Result<Self, DataError> {
+        Self::new(Content::open(path.as_ref(), limits)?, form)
+    }
+}
+
+impl<'a> DelimitedFile<'a> {
+    /// The same of content in memory; `file` names it in messages.
+    ///
+    /// # Errors
+    ///
+    /// As for [`DelimitedFile::open`].
+    pub fn from_bytes(
+        file: &str,
+        bytes: &'a [u8],
+        form: FileForm,
+        limits: Limits,
+    ) -> Result<Self, DataError> {
+        Self::new(Content::of_bytes(file, bytes, limits)?, form)
+    }
+
+    pub(super) fn new(content: Content<'a>, form: FileForm) -> Result<Self, DataError> {
+        let mut this = Self::start(content, form)?;
+        this.skip_blank_lines()?;
+        if !this.read()? {
+            return Err(DataError::Empty { file: this.file().to_owned() });
+        }
+        this.take_header()?;
+        this.refuse_preamble()?;
+        this.take_sample();
+        this.drop_unnamed_columns();
+        if form.numbers.is_none() {
+            this.find_number_form()?;
+        }
+        Ok(this)
+    }
+
+    /// A file of which no row was read yet.
+    fn start(mut content: Content<'a>, form: FileForm) -> Result<Self, DataError> {
+        form.check()?;
+        let mut bytes = vec![0; BUFFER].into_boxed_slice();
+        let end = content.fill(&mut bytes)?;
+        let format = |problem: &str| DataError::Format {
+            file: content.file().to_owned(),
+            problem: problem.to_owned(),
+        };
+        let start = &bytes[..end];
+        if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
+            return Err(format("the text is UTF-16; save it as UTF-8"));
+        }
+        if start.starts_with(b"PK\x03\x04") {
+            return Err(format("this is a zip archive or a spreadsheet; export it as CSV"));
+        }
+        if start.iter().take(4096).any(|&byte| byte == 0) {
+            return Err(format("the content is binary, not delimited text"));
+        }
+        let at = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let (delimiter, usual_cells) = match form.delimiter {
+            Some(delimiter) => (delimiter, 0),
+            None => delimiter(&start[at..]),
+        };
+        Ok(Self {
+            content,
+            buffer: Buffer { bytes, at, end },
+            delimiter,
+            usual_cells,
+            parser: ReaderBuilder::new().delimiter(delimiter).build(),
+            numbers: form.numbers.unwrap_or_default(),
+            names: Vec::new(),
+            unnamed: 0,
+            places: OnceCell::new(),
+            row: Record::default(),
+            sample: VecDeque::new(),
+            failed: None,
+            blank_rows: None,
+            held: None,
+            trailing: false,
+            line: 1,
+            after_return: false,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Names the columns by the current row. A column without a name is called `column <k>`.
+    fn take_header(&mut self) -> Result<(), DataError> {
+        for column in 0..self.row.cells {
+            let cell = self.row.cell(column);
+            let Ok(name) = std::str::from_utf8(cell) else {
+                return Err(DataError::HeaderEncoding {
+                    file: self.file().to_owned(),
+                    line: self.row.line,
+                    column: column + 1,
+                    text: excerpt(cell),
+                });
+            };
+            self.names.push(name.trim().to_owned());
+        }
+        Ok(())
+    }
+
+    /// Refuses a first row of one cell before rows of several.
+    fn refuse_preamble(&self) -> Result<(), DataError> {
+        if self.names.len() > 1 || self.usual_cells < 2 {
+            return Ok(());
+        }
+        Err(DataError::Format {
+            file: format!("{}:{}", self.file(), self.row.line),
+            problem: format!(
+                "the header has 1 cell, the rows {}; remove text before the header",
+                self.usual_cells
+            ),
+        })
+    }
+
+    /// Reads the first rows ahead. What is wrong with one of them is told when it is asked for.
+    fn take_sample(&mut self) {
+        let mut bytes = 0;
+        while self.sample.len() < SAMPLE_ROWS && bytes < SAMPLE_BYTES && self.failed.is_none() {
+            match self.read_row() {
+                Ok(true) => {
+                    bytes += self.row.length + 8 * self.row.cells;
+                    let Record { text, length, ends, cells, line } = &self.row;
+                    self.sample.push_back(Record {
+                        text: text[..*length].to_vec(),
+                        ends: ends[..*cells].to_vec(),
+                        ..Record {
+                            length: *length,
+                            cells: *cells,
+                            line: *line,
+                            ..Record::default()
+                        }
+                    });
+                }
+                Ok(false) => break,
+                Err(error) => self.failed = Some(error),
+            }
+        }
+    }
+
+    /// Takes the last columns without a name for the traces of trailing delimiters, where their
+    /// cells have no text either. The first row of data keeps its place in a single column.
+    fn drop_unnamed_columns(&mut self) {
+        let all = self.names.len();
+        let mut kept = all;
+        while kept > 1
+            && self.names[kept - 1].is_empty()
+            && self.sample.iter().all(|row| row.is_blank(kept - 1..kept))
+        {
+            kept -= 1;
+        }
+        self.unnamed = all - kept;
+        if self.unnamed > 0 {
+            let (n, plural) = (self.unnamed, if self.unnamed == 1 { "" } else { "s" });
+            self.notes.push(format!("{n} empty column{plural} at the end of every row left out"));
+        }
+        self.names.truncate(kept);
+        for (column, name) in self.names.iter_mut().enumerate() {
+            if name.is_empty() {
+                *name = format!("column {}", column + 1);
+            }
+        }
+    }
+
+    fn find_number_form(&mut self) -> Result<(), DataError> {
+        let mut evidence = NumberEvidence::default();
+        for row in &self.sample {
+            (0..row.cells).for_each(|column| evidence.add(row.cell(column)));
+        }
+        self.numbers = match (evidence.verdict(), self.delimiter) {
+            (Evidence::Clear(form), _) => form,
+            // Programs write semicolons between cells because commas are in the numbers.
+            (Evidence::Ambiguous, b';') => {
+                let note = "commas are read as decimal commas, because cells are separated by `;`";
+                self.notes.push(note.to_owned());
+                NumberForm::DecimalComma
+            }
+            (Evidence::Ambiguous, b',') => {
+                let note = "commas in quoted numbers are read as separators of thousands";
+                self.notes.push(note.to_owned());
+                NumberForm::DecimalPoint
+            }
+            (Evidence::Ambiguous, _) => {
+                let ambiguous = |row: &Record| {
+                    let cells = (0..row.cells).map(|column| row.cell(column).to_vec());
+                    cells.into_iter().find(|cell| {
+                        matches!(self.numbers.parse(cell), Cell::Number(_)) && cell.contains(&b',')
+                    })
+                };
+                let cell = self.sample.iter().find_map(ambiguous).unwrap_or_default();
+                let text = excerpt(&cell);
+                let problem = format!(
+                    "{text:?} can be {} or {}: say which by data.decimal = \",\" or \".\"",
+                    text.replace(',', "."),
+                    text.replace(',', "")
+                );
+                return Err(DataError::Format { file: self.file().to_owned(), problem });
+            }
+        };
+        Ok(())
+    }
+
+    /// The file's name, for messages.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        self.content.file()
+    }
+
+    /// The header.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// What separates cells.
+    #[must_use]
+    pub fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// How numbers are written.
+    #[must_use]
+    pub fn numbers(&self) -> NumberForm {
+        self.numbers
+    }
+
+    /// What was left out or assumed, one sentence each; complete at the end of the file.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Rows of the sample (up to 1000) that were not given out yet: before the first call of
+    /// [`DelimitedFile::next_row`], the first rows of the file.
+    #[must_use]
+    pub fn sample_rows(&self) -> usize {
+        self.sample.len()
+    }
+
+    /// The text of a cell of the sample; rows and columns count from 0.
+    #[must_use]
+    pub fn sample_cell(&self, row: usize, column: usize) -> &[u8] {
+        self.sample.get(row).map_or(&[][..], |row| row.cell(column))
+    }
+
+    /// The line of a row of the sample.
+    #[must_use]
+    pub fn sample_line(&self, row: usize) -> usize {
+        self.sample.get(row).map_or(0, |row| row.line)
+    }
+
+    /// Moves to the next row; `false` at the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::RaggedRow`] when the row's cells are not as many as the header's, or a blank
+    /// line stands before it; [`DataError::UnclosedQuote`], [`DataError::Read`],
+    /// [`DataError::Gzip`], [`DataError::Limit`].
+    pub fn next_row(&mut self) -> Result<bool, DataError> {
+        if let Some(row) = self.sample.pop_front() {
+            self.row = row;
+            return Ok(true);
+        }
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.read_row(),
+        }
+    }
+
+    /// The text of a cell of the current row; `column` counts from 0.
+    #[must_use]
+    pub fn cell(&self, column: usize) -> &[u8] {
+        self.row.cell(column)
+    }
+
+    /// The number in a cell of the current row; `column` counts from 0.
+    #[must_use]
+    pub fn number(&self, column: usize) -> Cell {
+        self.numbers.parse(self.row.cell(column))
+    }
+
+    /// The line on which the current row starts.
+    #[must_use]
+    pub fn row_line(&self) -> usize {
+        self.row.line
+    }
+}
+
+#[cfg(test)]
+mod tests;

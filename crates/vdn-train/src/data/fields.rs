@@ -1,0 +1,39 @@
+//! A list of names in one text, separated by commas and quoted where a name has one.
+
+use csv_core::{ReadFieldResult, Reader};
+
+/// The fields of a line of comma-separated text, without the blanks around them; a field with a
+/// comma stands in quotes, in which two quotes are one.
+///
+/// ```
+/// use vdn_train::data::split_fields;
+///
+/// assert_eq!(split_fields("load, price,#3"), ["load", "price", "#3"]);
+/// assert_eq!(split_fields("\"Load, total\",\"2\"\" pipe\""), ["Load, total", "2\" pipe"]);
+/// ```
+#[must_use]
+pub fn split_fields(line: &str) -> Vec<String> {
+    let trimmed: String = line.lines().collect::<Vec<_>>().join(" ");
+    // Blanks before a quote would make it a plain character.
+    let trimmed = trimmed.trim().replace(", \"", ",\"");
+    let (mut reader, mut input) = (Reader::new(), trimmed.as_bytes());
+    let (mut fields, mut field) = (Vec::new(), Vec::new());
+    let mut output = [0; 256];
+    loop {
+        let (result, read, written) = reader.read_field(input, &mut output);
+        input = &input[read..];
+        field.extend_from_slice(&output[..written]);
+        match result {
+            // An empty input is the end of the text.
+            ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
+            ReadFieldResult::Field { record_end } => {
+                fields.push(String::from_utf8_lossy(&field).trim().to_owned());
+                field.clear();
+                if record_end {
+                    return fields;
+                }
+            }
+            ReadFieldResult::End => return fields,
+        }
+    }
+}

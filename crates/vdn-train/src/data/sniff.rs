@@ -1,0 +1,153 @@
+//! The form of a delimited file, found from its first rows: what separates cells, and how numbers
+//! are written.
+
+use crate::data::cell::{Cell, NumberForm};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+
+/// What may separate cells, the most common first.
+pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// Rows that the delimiter is found from.
+const ROWS: usize = 50;
+
+/// The delimiter of a text, of which `start` is the beginning, and the usual number of cells.
+///
+/// It divides the most rows into as many cells as the header has, at least two. Where no candidate
+/// does so for half of the rows, there may be text before the header: then the most frequent
+/// number of cells counts instead. A text of one column has a comma, and no number of cells.
+pub(super) fn delimiter(start: &[u8]) -> (u8, usize) {
+    let mut best = (0.5, 0, b',');
+    for by_header in [true, false] {
+        for &candidate in &DELIMITERS {
+            let counts = cells(start, candidate);
+            let most = |count: usize| counts.iter().filter(|&&c| c == count).count();
+            let usual = match by_header {
+                true => counts.first().copied().unwrap_or(0),
+                false => counts.iter().copied().max_by_key(|&c| most(c)).unwrap_or(0),
+            };
+            let share = most(usual) as f64 / counts.len().max(1) as f64;
+            if usual > 1 && (share, usual) > (best.0, best.1) {
+                best = (share, usual, candidate);
+            }
+        }
+        if best.1 > 0 {
+            break;
+        }
+    }
+    (best.2, best.1)
+}
+
+/// How many cells the first rows have. The last row of a piece of text may be cut off: it counts
+/// only where it is the only one.
+fn cells(start: &[u8], delimiter: u8) -> Vec<usize> {
+    let mut reader: Reader = ReaderBuilder::new().delimiter(delimiter).build();
+    let (mut counts, mut rest, mut count) = (Vec::new(), start, 0);
+    let (mut output, mut ends) = ([0; 1 << 12], [0; 1 << 8]);
+    while counts.len() < ROWS {
+        let (result, read, _, ended) = reader.read_record(rest, &mut output, &mut ends);
+        rest = &rest[read..];
+        count += ended;
+        match result {
+            ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {}
+            ReadRecordResult::Record => counts.push(std::mem::take(&mut count)),
+            ReadRecordResult::InputEmpty if counts.is_empty() => return vec![count + 1],
+            ReadRecordResult::InputEmpty | ReadRecordResult::End => break,
+        }
+    }
+    counts
+}
+
+/// What the numbers of a sample say about their form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// They can be read in one way only, or have no separators at all.
+    Clear(NumberForm),
+    /// Every comma stands before exactly three digits: `1,234` is 1.234 or 1234.
+    Ambiguous,
+}
+
+/// Collects what cells say about the form of numbers.
+#[derive(Debug, Default)]
+pub(super) struct NumberEvidence {
+    comma: usize,
+    point: usize,
+    ambiguous: usize,
+}
+
+impl NumberEvidence {
+    /// Takes a cell into account.
+    pub(super) fn add(&mut self, cell: &[u8]) {
+        if !cell.contains(&b',') && !cell.contains(&b'.') {
+            return;
+        }
+        let number = |form: NumberForm| match form.parse(cell) {
+            Cell::Number(value) => Some(value),
+            Cell::Missing | Cell::Bad => None,
+        };
+        match (number(NumberForm::DecimalPoint), number(NumberForm::DecimalComma)) {
+            (None, Some(_)) => self.comma += 1,
+            (Some(_), None) => self.point += 1,
+            // `0,123` and `00,123` are no thousands.
+            (Some(_), Some(_)) if cell.trim_ascii().starts_with(b"0,") => self.comma += 1,
+            (Some(_), Some(_)) if cell.contains(&b',') => self.ambiguous += 1,
+            _ => {}
+        }
+    }
+
+    /// The form that fits.
+    pub(super) fn verdict(&self) -> Evidence {
+        match self {
+            Self { comma: 0, point: 0, ambiguous: 1.. } => Evidence::Ambiguous,
+            Self { comma, point, .. } if comma > point => Evidence::Clear(NumberForm::DecimalComma),
+            _ => Evidence::Clear(NumberForm::DecimalPoint),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delimiters_are_found_from_the_cells_of_rows() {
+        let cases: [(&str, u8); 12] = [
+            ("date,a\n2020-01-01,1\n", b','),
+            ("date;a\n2020-01-01;1\n", b';'),
+            ("date\ta\n2020-01-01\t1\n", b'\t'),
+            ("date|a\n2020-01-01|1\n", b'|'),
+            ("Datum;Last;Preis;;\n01/03/2021;9,646;19,29;;\n02/03/2021;1,5;1,2;;\n", b';'),
+            ("date,\"a;b\"\n2020-01-01,\"1;2\"\n", b','),
+            ("a\n1\n2\n", b','),
+            ("", b','),
+            ("date;a", b';'),
+            ("Source: an office; 2020\n\ndate;a\n2020-01-01;1,5\n2020-01-02;1,6\n", b';'),
+            ("Some title\ndate\ta\n2020-01-01\t1\n2020-01-02\t1\n", b'\t'),
+            ("date;a,b;c\n1;2,5;3\n", b';'),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(delimiter(text.as_bytes()).0 as char, expected as char, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_numbers_is_found_from_the_sample() {
+        use Evidence::{Ambiguous, Clear};
+        use NumberForm::{DecimalComma, DecimalPoint};
+        let cases: [(&[&str], Evidence); 9] = [
+            (&["1", "2.5"], Clear(DecimalPoint)),
+            (&["9,646", "19,29"], Clear(DecimalComma)),
+            (&["9,646", "10,928"], Ambiguous),
+            (&["0,646", "10,928"], Clear(DecimalComma)),
+            (&["9,646.00", "10,928"], Clear(DecimalPoint)),
+            (&["1.234,5", "1.234"], Clear(DecimalComma)),
+            (&["1,234,567", "1,234"], Clear(DecimalPoint)),
+            (&["1.234"], Clear(DecimalPoint)),
+            (&["01.03.2021", "18.00.00", ".", "x,y"], Clear(DecimalPoint)),
+        ];
+        for (cells, expected) in cases {
+            let mut evidence = NumberEvidence::default();
+            cells.iter().for_each(|cell| evidence.add(cell.as_bytes()));
+            assert_eq!(evidence.verdict(), expected, "{cells:?}");
+        }
+    }
+}
