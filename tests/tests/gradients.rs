@@ -112,6 +112,25 @@ const STRUCTURE: &[Case<'_>] = &[
     ("logsumexp 1", &[(&[4, 19], Real)], |t, v| t.logsumexp(v[0], 1)),
     ("concat", &[(&[2, 1, 3], Real), (&[2, 4, 3], Real)], |t, v| t.concat(&[v[0], v[1], v[0]], 1)),
     ("slice_axis", &[(&[2, 5, 3], Real)], |t, v| t.slice_axis(v[0], 1, 1, 3)),
+    ("slices that overlap", &[(&[2, 5, 3], Real)], |t, v| {
+        // The source itself is used as well, before and after its slices.
+        let first = t.square(v[0])?;
+        let [a, b] = [t.slice_axis(v[0], 1, 0, 4)?, t.slice_axis(v[0], 1, 2, 3)?];
+        let [a, b] = [t.exp(a)?, t.tanh(b)?];
+        let last = t.sigmoid(v[0])?;
+        t.concat(&[first, a, b, last], 1)
+    }),
+    ("select", &[(&[2, 5, 3], Real)], |t, v| t.select(v[0], 1, 3)),
+    ("split", &[(&[2, 5, 3], Real)], |t, v| {
+        let parts = t.split(v[0], 1, &[1, 0, 4])?;
+        let squares = t.square(parts[2])?;
+        t.concat(&[squares, parts[0], parts[1]], 1)
+    }),
+    ("unbind", &[(&[3, 4], Real)], |t, v| {
+        let rows = t.unbind(v[0], 0)?;
+        let product = t.mul(rows[0], rows[2])?;
+        t.mul(product, rows[1])
+    }),
     ("broadcast_to", &[(&[3, 1], Real)], |t, v| t.broadcast_to(v[0], [2, 3, 4])),
     ("reshape", &[(&[6], Real)], |t, v| {
         let square = t.square(v[0])?;

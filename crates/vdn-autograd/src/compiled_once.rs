@@ -19,6 +19,9 @@ pub(crate) trait Definition<T: Element>: Send + 'static {
         d_outputs: &[Option<View<'_, T>>],
         d_inputs: &mut [Option<ViewMut<'_, T>>],
     );
+    fn adds_gradients(&self) -> bool {
+        false
+    }
 }
 
 /// What a forward pass reads and writes.
@@ -89,6 +92,9 @@ macro_rules! compiled_once {
                 ) {
                     let work = BackwardOf(self, std::marker::PhantomData);
                     T::run(work, (inputs, outputs, d_outputs, d_inputs));
+                }
+                fn adds_gradients(&self) -> bool {
+                    Definition::<T>::adds_gradients(self)
                 }
             }
         };

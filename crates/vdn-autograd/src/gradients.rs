@@ -1,6 +1,8 @@
 //! The backward pass: steps in reverse order, each turning the gradients of its outputs into those of its inputs.
 //!
-//! The first contribution to a gradient is moved into place, later ones are added. A gradient's memory goes back to
+//! The first contribution to a gradient is moved into place, later ones are added. An operation that reads a part of
+//! its input (a slice) gets the sum so far and adds to it: many slices of one value cost one pass over it, not one pass
+//! each. A gradient's memory goes back to
 //! the free list as soon as its step has consumed it; those of leaves and retained values stay until the next
 //! recording or the next backward pass.
 
@@ -35,6 +37,15 @@ impl<T: Element> Gradients<T> {
     pub(crate) fn capacity(&self) -> usize {
         let used = self.slots.iter().flatten();
         used.chain(self.free.classes.iter().flatten()).map(Buffer::capacity).sum()
+    }
+
+    /// Takes the gradient of the node so far out of its slot; zeros if there is none.
+    fn take_sum(&mut self, root: u32, len: usize) -> Buffer<T> {
+        self.slots[root as usize].take().unwrap_or_else(|| {
+            let mut zeros = self.free.take(len);
+            zeros.fill(T::ZERO);
+            zeros
+        })
     }
 
     /// Adds `contribution` to the gradient of the node, moving it if it is the first.
@@ -203,11 +214,16 @@ impl<T: Element> Tape<T> {
         for (taken, slot) in d_outputs.iter_mut().zip(slots) {
             *taken = slot.take();
         }
+        let adds = self.ops[index].op().adds_gradients();
         let mut d_inputs: [Option<Buffer<T>>; N] = [const { None }; N];
         for (scratch, &input) in d_inputs.iter_mut().zip(inputs) {
             let node = &self.nodes[input as usize];
             if node.gradient != NONE {
-                *scratch = Some(self.gradients.free.take(node.shape.numel()));
+                let len = node.shape.numel();
+                *scratch = Some(match adds {
+                    true => self.gradients.take_sum(node.gradient, len),
+                    false => self.gradients.free.take(len),
+                });
             }
         }
         let value = |node: &Node| view(node, &self.buffers, &self.shared);

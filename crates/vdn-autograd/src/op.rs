@@ -35,7 +35,7 @@ pub trait Op<T: Element>: Send + 'static {
     /// `d_outputs[i]` is `None` when no gradient came from output `i` (always for workspace outputs); at least one is
     /// present. `d_inputs[i]` is `None` when input `i` wants no gradient; the others hold unspecified numbers and have
     /// to be overwritten entirely, never added to: the tape adds the contributions of all uses of a value, so the
-    /// same variable may be given twice.
+    /// same variable may be given twice. (Operations with [`Op::adds_gradients`] add instead.)
     fn backward(
         &self,
         inputs: &[View<'_, T>],
@@ -43,6 +43,15 @@ pub trait Op<T: Element>: Send + 'static {
         d_outputs: &[Option<View<'_, T>>],
         d_inputs: &mut [Option<ViewMut<'_, T>>],
     );
+
+    /// Whether [`Op::backward`] adds to `d_inputs` instead of overwriting them; false by default.
+    ///
+    /// For operations that read a small part of a large input, such as a slice. `d_inputs[i]` then holds the gradient
+    /// that later uses of input `i` contributed, or zeros. The backward pass costs what the part costs, not what the
+    /// whole input costs. A variable that is given twice gets its second contribution in memory of its own.
+    fn adds_gradients(&self) -> bool {
+        false
+    }
 }
 
 /// The output shapes that an operation declares.

@@ -1,4 +1,5 @@
-//! Cutting a range out of one axis.
+//! Cutting ranges out of one axis. A slice adds its gradient to that of its source, so cutting a sequence into all its
+//! steps costs one pass over the sequence in either direction.
 
 use super::around;
 use crate::compiled_once::{Definition, compiled_once};
@@ -52,7 +53,11 @@ impl<T: Element> Definition<T> for SliceAxis {
     ) {
         let (Some(dy), Some(dx)) = (d_outputs[0], &mut d_inputs[0]) else { return };
         let Some(around) = inputs[0].shape().around(self.axis) else { return };
-        kernels::slice_axis_backward(dy.data(), around, self.start, self.len, dx.data_mut());
+        kernels::slice_axis_add(dy.data(), around, self.start, self.len, dx.data_mut());
+    }
+
+    fn adds_gradients(&self) -> bool {
+        true
     }
 }
 
@@ -69,5 +74,63 @@ impl<T: Element> Tape<T> {
         len: usize,
     ) -> Result<Var, Error> {
         self.record_single(SliceAxis { axis, start, len }, &[x])
+    }
+
+    /// Entry `index` of `axis`, without that axis: `[batch, time, channels]` becomes `[batch, channels]` for axis 1.
+    ///
+    /// # Errors
+    /// There is no such axis, or no such entry; `x` is stale.
+    pub fn select(&mut self, x: Var, axis: usize, index: usize) -> Result<Var, Error> {
+        let part = self.slice_axis(x, axis, index, 1)?;
+        let shape = self.shape(part).without_axis(axis)?;
+        self.reshape(part, shape)
+    }
+
+    /// Cuts `x` along `axis` into parts of these sizes, which have to add up to the size of the axis.
+    ///
+    /// The vector is new memory. [`Tape::slice_axis`] gives one part and allocates nothing in steady state.
+    ///
+    /// # Errors
+    /// There is no such axis, or the sizes do not add up; `x` is stale.
+    pub fn split(&mut self, x: Var, axis: usize, sizes: &[usize]) -> Result<Vec<Var>, Error> {
+        const NAME: &str = "split";
+        self.check(NAME, &[x])?;
+        let shape = *self.shape(x);
+        let (_, size, _) = around(NAME, &shape, axis)?;
+        let total = sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size));
+        if total != Some(size) {
+            let reason = format!("parts of {sizes:?} do not add up to axis {axis} of size {size}");
+            return Err(ShapeError::new(NAME, &[&shape], reason).into());
+        }
+        let mut start = 0;
+        let cut = |&len: &usize| {
+            start += len;
+            self.slice_axis(x, axis, start - len, len)
+        };
+        sizes.iter().map(cut).collect()
+    }
+
+    /// All entries of `axis`, without that axis: the steps of a sequence.
+    ///
+    /// The vector is new memory. [`Tape::select`] gives one entry and allocates nothing in steady state.
+    ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// let mut tape = Tape::<f64>::new();
+    /// let sequence = tape.variable([1, 3, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+    /// let steps = tape.unbind(sequence, 1)?;
+    /// assert_eq!(steps.len(), 3);
+    /// assert_eq!(tape.shape(steps[2]).dims(), [1, 2]);
+    /// assert_eq!(tape.value(steps[2]).data(), [5.0, 6.0]);
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There is no such axis; `x` is stale.
+    pub fn unbind(&mut self, x: Var, axis: usize) -> Result<Vec<Var>, Error> {
+        const NAME: &str = "unbind";
+        self.check(NAME, &[x])?;
+        let (_, size, _) = around(NAME, self.shape(x), axis)?;
+        (0..size).map(|index| self.select(x, axis, index)).collect()
     }
 }

@@ -3,7 +3,7 @@
 use super::tree::CHUNK;
 use crate::Element;
 use crate::extent::Extent;
-use crate::parallel::for_each_chunk;
+use crate::parallel::{for_each, for_each_chunk};
 
 /// `out[.., offset..offset + size, ..] = part`, where `part` is `[outer, size, inner]` and `out` `[outer, n, inner]`;
 /// the rest of `out` stays. [`concat`](fn@concat) is this for each part.
@@ -41,24 +41,41 @@ pub fn slice_axis<T: Element>(
     });
 }
 
-/// The adjoint of [`slice_axis`]: `dx`, `[outer, n, inner]`, is `d_out` in `start..start + size` and 0 elsewhere.
+/// Adds the adjoint of [`slice_axis`] to `dx`, `[outer, n, inner]`: `dx[.., start..start + size, ..] += d_out`. Nothing
+/// else of `dx` is read or written, so that all slices of an array cost one pass over it.
+///
+/// ```
+/// use vdn_tensor::kernels::slice_axis_add;
+/// let mut dx = [1.0_f32; 6];
+/// slice_axis_add(&[10.0, 20.0], (2, 3, 1), 1, 1, &mut dx);
+/// assert_eq!(dx, [1.0, 11.0, 1.0, 1.0, 21.0, 1.0]);
+/// ```
 ///
 /// # Panics
 /// The slices do not have these shapes, or the part does not lie inside.
-pub fn slice_axis_backward<T: Element>(
+pub fn slice_axis_add<T: Element>(
     d_out: &[T],
     (outer, n, inner): (usize, usize, usize),
     start: usize,
     size: usize,
     dx: &mut [T],
 ) {
-    check("slice_axis_backward", (d_out, dx), (outer, n, inner), start, size);
-    for_each_run(dx, n * inner, |o, dx| {
-        let (before, rest) = dx.split_at_mut(start * inner);
-        let (inside, after) = rest.split_at_mut(size * inner);
-        before.fill(T::ZERO);
-        inside.copy_from_slice(&d_out[o * size * inner..][..size * inner]);
-        after.fill(T::ZERO);
+    check("slice_axis_add", (d_out, dx), (outer, n, inner), start, size);
+    let run = size * inner;
+    if run == 0 {
+        return;
+    }
+    let dx = Extent::new("slice_axis_add", [outer, n, inner]).share("the whole", dx);
+    let runs = (CHUNK / run).max(1);
+    for_each(outer.div_ceil(runs), |task| {
+        for o in task * runs..outer.min((task + 1) * runs) {
+            let at = (o * n + start) * inner;
+            // SAFETY: runs of different rows do not overlap, and each row is of one task.
+            let sums = unsafe { dx.part(at..at + run) };
+            for (sum, &d) in sums.iter_mut().zip(&d_out[o * run..][..run]) {
+                *sum += d;
+            }
+        }
     });
 }
 

@@ -24,7 +24,7 @@ pub mod unit;
 
 pub use broadcast::{Broadcast, broadcast_copy, broadcast_shape, reduce_to_shape};
 pub(crate) use compiled_once::CompiledOnce;
-pub use concat::{concat, slice_axis, slice_axis_backward, split, write_slice};
+pub use concat::{concat, slice_axis, slice_axis_add, split, write_slice};
 pub use dropout::dropout;
 pub use family::{FamilyGradients, FamilyUnits, family_backward, family_forward};
 pub use layer_norm::layer_norm;

@@ -6,7 +6,7 @@ use vdn_tensor::kernels::{
     LayerNormGradients, Pool, broadcast_copy, concat, dot, dropout, layer_norm,
     layer_norm_backward, logsumexp, logsumexp_backward, max_axis, max_axis_backward, mean_axis,
     mean_axis_backward, moving_average, moving_average_backward, pool, pool_backward,
-    reduce_to_shape, slice_axis, slice_axis_backward, softmax, softmax_backward, split, sum_axis,
+    reduce_to_shape, slice_axis, slice_axis_add, softmax, softmax_backward, split, sum_axis,
     sum_axis_backward,
 };
 use vdn_tensor::noise::NoiseKey;
@@ -94,7 +94,10 @@ fn linear_axes(report: &mut Report, around: (usize, usize, usize)) {
         &name("slice_axis"),
         (whole, outer * size * inner),
         |x, y| slice_axis(x, around, start, size, y),
-        |dy, dx| slice_axis_backward(dy, around, start, size, dx),
+        |dy, dx| {
+            dx.fill(0.0);
+            slice_axis_add(dy, around, start, size, dx);
+        },
     );
     // Two parts side by side, laid out one after the other in `x`.
     let first = outer * size * inner;

@@ -149,9 +149,9 @@ table! {
         let n = b.wrapping_add(3);
         slice_axis::<T>(&l.array(&[a, n, c]), (a, n, c), 2, b, &mut l.array(&[a, b, c]));
     }
-    slice_axis_backward, "slice_axis_backward", ANY, |l, [a, b, c]| {
+    slice_axis_add, "slice_axis_add", ANY, |l, [a, b, c]| {
         let n = b.wrapping_add(3);
-        slice_axis_backward::<T>(&l.array(&[a, b, c]), (a, n, c), 2, b, &mut l.array(&[a, n, c]));
+        slice_axis_add::<T>(&l.array(&[a, b, c]), (a, n, c), 2, b, &mut l.array(&[a, n, c]));
     }
     dropout, "dropout", ANY, |l, [_, n, _]| {
         dropout::<T>(&l.array(&[n]), 0.5, KEY, &mut l.array(&[n]));
