@@ -45,8 +45,8 @@ pub use labels::Label;
 pub use non_finite::NonFinite;
 pub use op::{MAX_INPUTS, MAX_OUTPUTS, Op, Shapes};
 pub use ops::{
-    ConditionalPrior, Gap, LocationScale, MixtureNll, Noise, ObservationFamily, Persistence,
-    SampleKl, StepOutputs, UnitOutputs,
+    ConditionalPrior, Gap, LocationScale, LowRankNll, LowRankOutputs, MixtureNll, Noise,
+    ObservationFamily, Persistence, SampleKl, StepOutputs, UnitOutputs,
 };
 pub use profile::{Profile, ProfileEntry};
 pub use tape::Tape;

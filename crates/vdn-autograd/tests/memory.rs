@@ -1,7 +1,7 @@
 //! A training step that repeats the graph of the last one allocates nothing, and memory does not grow.
 
 use std::sync::Arc;
-use vdn_autograd::{Error, Pool, Score, Tape};
+use vdn_autograd::{Error, LowRankNll, Pool, Score, Tape};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel;
 use vdn_tensor::{Element, Tensor};
@@ -47,7 +47,11 @@ fn step<T: Element>(
     let zero = tape.constant([], &[T::ZERO])?;
     let kl = tape.kl_gaussian(hidden, scale, zero, zero)?;
     let kl = tape.mean(kl)?;
+    let mean = tape.mean_axis(samples, 0)?;
+    let scales = tape.exp(mean)?;
+    let whole = tape.low_rank_nll(mean, scales, w, sigma, y, LowRankNll::default())?.nll;
     let loss = tape.add(nll, kl)?;
+    let loss = tape.add(loss, whole)?;
     tape.backward(loss)?;
     tape.scalar(loss)
 }

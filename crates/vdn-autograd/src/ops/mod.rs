@@ -20,6 +20,7 @@ mod levinson;
 mod ln;
 mod log_density;
 mod logsumexp;
+mod low_rank_nll;
 mod matmul;
 mod max_axis;
 mod mixture_nll;
@@ -45,6 +46,7 @@ mod unit_statistics;
 
 pub use ar_transition::{Gap, Persistence};
 pub use log_density::ObservationFamily;
+pub use low_rank_nll::{LowRankNll, LowRankOutputs};
 pub use mixture_nll::MixtureNll;
 pub use sample_family::LocationScale;
 pub use sample_kl::{Noise, SampleKl, UnitOutputs};

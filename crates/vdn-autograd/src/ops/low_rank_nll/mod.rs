@@ -1,0 +1,367 @@
+//! The negative log-density of whole windows under a normal distribution (or Student's t) whose
+//! covariance has a low-rank part and a diagonal: one fused operation.
+//!
+//! ```text
+//! y_h = mean_h + sum_n load_hn scale_n eps_n + sigma_h e_h             load_hn = weight_hn
+//! y_h = mean_h + sigma_h (sum_n weight_hn scale_n eps_n + e_h)         relative: load_hn = sigma_h
+//! weight_hn
+//! ```
+//!
+//! The `N` causes `eps` are shared by all steps of a window, as the units of a forecaster are; `e`
+//! is the noise of single steps. A window costs `H N min(H, N)` multiplications, and twice that for
+//! the gradient. Arithmetic is in `f64`, whatever the type of the tape: the factor of a covariance
+//! needs the digits when `sigma` is small.
+
+mod row;
+
+use crate::compiled_once::{Definition, compiled_once};
+use crate::error::Error;
+use crate::op::Shapes;
+use crate::tape::Tape;
+use crate::var::Var;
+use row::{Found, Row, Sizes};
+use vdn_tensor::math::gamma::ln_gamma;
+use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut, parallel, with_scratch};
+
+const NAME: &str = "low_rank_nll";
+/// Windows per parallel task. The gradient of the weights is summed within a task, then over tasks
+/// in their order.
+const TOGETHER: usize = 8;
+
+/// The choices of [`Tape::low_rank_nll`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LowRankNll {
+    /// Whether the weights are in units of each step's `sigma`; false: in those of `y`.
+    pub relative: bool,
+    /// Degrees of freedom of a multivariate Student's t with one scale for all steps of a window,
+    /// finite and above 0; `None`: normal. Its matrix is the scale matrix; the covariance is `nu /
+    /// (nu - 2)` times as large, for `nu > 2`.
+    pub degrees_of_freedom: Option<f64>,
+}
+
+/// Results of [`Tape::low_rank_nll`].
+#[derive(Clone, Copy, Debug)]
+pub struct LowRankOutputs {
+    /// The mean over windows, in nats per time step: a scalar.
+    pub nll: Var,
+    /// That of each window, in nats per window, `[batch]`; takes no gradient.
+    pub windows: Var,
+}
+
+/// Inputs are the mean, the scales, the weights, sigma and y.
+struct LowRankOp {
+    options: LowRankNll,
+}
+
+/// The inputs of a pass.
+struct Windows<'a, T> {
+    batch: usize,
+    sizes: Sizes,
+    mean: &'a [T],
+    scales: &'a [T],
+    weights: &'a [T],
+    sigma: &'a [T],
+    y: &'a [T],
+    options: LowRankNll,
+}
+
+/// What a task of the backward pass hands on, in this order: of each window the slopes of the mean
+/// `[H]`, of sigma `[H]` and of the scales `[N]`, then the sum over its windows of those of the
+/// weights, `[H, N]`.
+#[derive(Clone, Copy)]
+struct Record {
+    sizes: Sizes,
+}
+
+impl Record {
+    fn of_window(self) -> usize {
+        2 * self.sizes.steps + self.sizes.rank
+    }
+
+    fn len(self) -> usize {
+        TOGETHER * self.of_window() + self.sizes.steps * self.sizes.rank
+    }
+}
+
+impl<'a, T: Element> Windows<'a, T> {
+    fn new(options: LowRankNll, inputs: &[View<'a, T>]) -> Self {
+        let [mean, scales, weights, sigma, y] = std::array::from_fn(|i| inputs[i].data());
+        let [steps, rank] = [inputs[2].shape().dims()[0], inputs[2].shape().dims()[1]];
+        let batch = inputs[0].shape().dims()[0];
+        Self { batch, sizes: Sizes { steps, rank }, mean, scales, weights, sigma, y, options }
+    }
+
+    fn tasks(&self) -> usize {
+        self.batch.div_ceil(TOGETHER)
+    }
+
+    fn windows_of(&self, task: usize) -> std::ops::Range<usize> {
+        task * TOGETHER..self.batch.min((task + 1) * TOGETHER)
+    }
+
+    fn sigma_of(&self, window: usize) -> &'a [T] {
+        let steps = self.sizes.steps;
+        if self.sigma.len() == steps { self.sigma } else { &self.sigma[window * steps..][..steps] }
+    }
+
+    /// What a loading is in units of sigma, over the product of weight and scale.
+    fn unit(&self, sigma: f64) -> f64 {
+        if self.options.relative { 1.0 } else { 1.0 / sigma }
+    }
+
+    /// Forms loadings and residuals of a window, and solves.
+    fn solve(&self, window: usize, row: &mut Row<'_>) -> Found {
+        let Sizes { steps, rank } = self.sizes;
+        let scales = &self.scales[window * rank..][..rank];
+        let sigma = self.sigma_of(window);
+        for step in 0..steps {
+            let deviation = sigma[step].to_f64();
+            let at = window * steps + step;
+            row.residual[step] = (self.y[at].to_f64() - self.mean[at].to_f64()) / deviation;
+            let unit = self.unit(deviation);
+            let weights = &self.weights[step * rank..][..rank];
+            for (cause, (weight, scale)) in weights.iter().zip(scales).enumerate() {
+                row.loadings[self.sizes.at(step, cause)] = weight.to_f64() * scale.to_f64() * unit;
+            }
+        }
+        row.solve()
+    }
+
+    /// The negative log-density of a window, in nats.
+    fn nll(&self, window: usize, found: Found) -> f64 {
+        let steps = self.sizes.steps as f64;
+        let log_sigma: f64 = self.sigma_of(window).iter().map(|s| s.to_f64().ln()).sum();
+        let scale = 0.5 * found.log_determinant + log_sigma;
+        match self.options.degrees_of_freedom {
+            None => scale + 0.5 * (found.distance + steps * std::f64::consts::TAU.ln()),
+            Some(nu) => {
+                let half = 0.5 * (nu + steps);
+                let norm = ln_gamma(0.5 * nu) - ln_gamma(half)
+                    + 0.5 * steps * (nu * std::f64::consts::PI).ln();
+                scale + norm + half * (found.distance / nu).ln_1p()
+            }
+        }
+    }
+
+    /// Twice the derivative of a window's negative log-density with respect to its distance.
+    fn distance_slope(&self, distance: f64) -> f64 {
+        let steps = self.sizes.steps as f64;
+        self.options.degrees_of_freedom.map_or(1.0, |nu| (nu + steps) / (nu + distance))
+    }
+
+    /// The slopes of a window, added to the weights' and written to the others.
+    fn slopes(&self, window: usize, row: &mut Row<'_>, own: &mut [f64], d_weights: &mut [f64]) {
+        let Sizes { steps, rank } = self.sizes;
+        let found = self.solve(window, row);
+        let slope = self.distance_slope(found.distance);
+        let (d_mean, own) = own.split_at_mut(steps);
+        let (d_sigma, d_scales) = own.split_at_mut(steps);
+        let sigma = self.sigma_of(window);
+        for step in 0..steps {
+            let deviation = sigma[step].to_f64();
+            let pull = slope * row.pull[step];
+            d_mean[step] = -pull / deviation;
+            d_sigma[step] = (1.0 - pull * row.residual[step]) / deviation;
+        }
+        d_scales.fill(0.0);
+        let scales = &self.scales[window * rank..][..rank];
+        row.loading_slopes(slope);
+        let (d_loadings, loadings) = (row.slopes(), &*row.loadings);
+        for step in 0..steps {
+            let deviation = sigma[step].to_f64();
+            let unit = self.unit(deviation);
+            let weights = &self.weights[step * rank..][..rank];
+            let d_weights = &mut d_weights[step * rank..][..rank];
+            let mut by_sigma = 0.0;
+            for cause in 0..rank {
+                let at = self.sizes.at(step, cause);
+                let d_product = d_loadings[at] * unit;
+                d_weights[cause] += d_product * scales[cause].to_f64();
+                d_scales[cause] += d_product * weights[cause].to_f64();
+                by_sigma += d_loadings[at] * loadings[at];
+            }
+            if !self.options.relative {
+                d_sigma[step] -= by_sigma / deviation;
+            }
+        }
+    }
+}
+
+compiled_once!(LowRankOp);
+impl<T: Element> Definition<T> for LowRankOp {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
+        let refuse = |reason: &str| Err(ShapeError::new(NAME, inputs, reason));
+        let (&[batch, steps], &[windows, rank]) = (inputs[0].dims(), inputs[1].dims()) else {
+            return refuse("the mean needs the shape [batch, horizon], the scales [batch, rank]");
+        };
+        if batch * steps * rank == 0 {
+            return refuse("there is nothing to score");
+        }
+        if windows != batch {
+            return refuse("the scales need the shape [batch, rank]");
+        }
+        if inputs[2].dims() != [steps, rank] {
+            return refuse("the weights need the shape [horizon, rank]");
+        }
+        if ![&[steps] as &[usize], &[batch, steps]].contains(&inputs[3].dims()) {
+            return refuse("sigma needs the shape [horizon] or [batch, horizon]");
+        }
+        if inputs[4].dims() != [batch, steps] {
+            return refuse("y needs the shape [batch, horizon]");
+        }
+        outputs.push(Shape::SCALAR);
+        outputs.push_workspace(Shape::from([batch]));
+        Ok(())
+    }
+
+    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
+        let windows = Windows::new(self.options, inputs);
+        let [nll, rows] = outputs else { return };
+        with_scratch(windows.batch, |all: &mut [f64]| {
+            parallel::for_each_chunk(all, TOGETHER, |task, to| {
+                with_scratch(windows.sizes.memory(), |memory: &mut [f64]| {
+                    let mut row = Row::in_memory(windows.sizes, memory);
+                    for (window, to) in windows.windows_of(task).zip(to) {
+                        *to = windows.nll(window, windows.solve(window, &mut row));
+                    }
+                });
+            });
+            for (to, nll) in rows.data_mut().iter_mut().zip(&*all) {
+                *to = T::from_f64(*nll);
+            }
+            let numbers = (windows.batch * windows.sizes.steps) as f64;
+            nll.data_mut()[0] = T::from_f64(all.iter().sum::<f64>() / numbers);
+        });
+    }
+
+    fn backward(
+        &self,
+        inputs: &[View<'_, T>],
+        _outputs: &[View<'_, T>],
+        d_outputs: &[Option<View<'_, T>>],
+        d_inputs: &mut [Option<ViewMut<'_, T>>],
+    ) {
+        let Some(d_nll) = d_outputs[0] else { return };
+        let windows = Windows::new(self.options, inputs);
+        let (sizes, record) = (windows.sizes, Record { sizes: windows.sizes });
+        let Sizes { steps, rank } = sizes;
+        let slope = d_nll.data()[0].to_f64() / (windows.batch * steps) as f64;
+        with_scratch(windows.tasks() * record.len(), |records: &mut [f64]| {
+            parallel::for_each_chunk(records, record.len(), |task, to| {
+                let (each, d_weights) = to.split_at_mut(TOGETHER * record.of_window());
+                d_weights.fill(0.0);
+                with_scratch(sizes.memory(), |memory: &mut [f64]| {
+                    let mut row = Row::in_memory(sizes, memory);
+                    let each = each.chunks_exact_mut(record.of_window());
+                    for (window, own) in windows.windows_of(task).zip(each) {
+                        windows.slopes(window, &mut row, own, d_weights);
+                    }
+                });
+            });
+            let records = &*records;
+            let of_window = |window: usize| {
+                let (task, place) = (window / TOGETHER, window % TOGETHER);
+                &records[task * record.len() + place * record.of_window()..][..record.of_window()]
+            };
+            let [d_mean, d_scales, d_weights, d_sigma, d_y] = d_inputs else { return };
+            for (d, sign) in [(d_mean, slope), (d_y, -slope)] {
+                let Some(d) = d else { continue };
+                for (window, to) in d.data_mut().chunks_exact_mut(steps).enumerate() {
+                    write(to, sign, &of_window(window)[..steps]);
+                }
+            }
+            if let Some(d) = d_scales {
+                for (window, to) in d.data_mut().chunks_exact_mut(rank).enumerate() {
+                    write(to, slope, &of_window(window)[2 * steps..]);
+                }
+            }
+            if let Some(d) = d_sigma {
+                let own = |window| &of_window(window)[steps..2 * steps];
+                match d.data().len() == steps {
+                    true => sum(d.data_mut(), slope, (0..windows.batch).map(own)),
+                    false => {
+                        for (window, to) in d.data_mut().chunks_exact_mut(steps).enumerate() {
+                            write(to, slope, own(window));
+                        }
+                    }
+                }
+            }
+            if let Some(d) = d_weights {
+                let of_task = |task: usize| {
+                    &records[task * record.len() + TOGETHER * record.of_window()..][..steps * rank]
+                };
+                sum(d.data_mut(), slope, (0..windows.tasks()).map(of_task));
+            }
+        });
+    }
+}
+
+fn write<T: Element>(to: &mut [T], factor: f64, from: &[f64]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = T::from_f64(factor * from);
+    }
+}
+
+/// The sum of arrays in their order, times a factor.
+fn sum<'a, T: Element>(to: &mut [T], factor: f64, from: impl Iterator<Item = &'a [f64]>) {
+    with_scratch(to.len(), |total: &mut [f64]| {
+        total.fill(0.0);
+        for from in from {
+            total.iter_mut().zip(from).for_each(|(total, from)| *total += from);
+        }
+        write(to, factor, total);
+    });
+}
+
+impl<T: Element> Tape<T> {
+    /// The negative log-density of whole windows `y` `[batch, horizon]` under a normal
+    /// distribution, or Student's t, with `mean` `[batch, horizon]`, independent deviations `sigma
+    /// > 0` `[horizon]` or `[batch, horizon]`, and causes that the steps of a window share: cause
+    /// `n` moves step `h` of window `b` by `weights[h, n] scales[b, n]` times a standard normal
+    /// (with [`LowRankNll::relative`] times `sigma`, too). `scales` are `[batch, rank]`, `weights`
+    /// `[horizon, rank]`.
+    ///
+    /// The smaller of the two Gram matrices is factorised, `[rank, rank]` or `[horizon, horizon]`,
+    /// in `f64`.
+    ///
+    /// ```
+    /// use vdn_autograd::{LowRankNll, Tape};
+    /// let mut tape = Tape::<f64>::new();
+    /// let mean = tape.constant([1, 2], &[0.0, 0.0])?;
+    /// let scales = tape.constant([1, 1], &[1.0])?;
+    /// let weights = tape.constant([2, 1], &[1.0, 1.0])?;
+    /// let sigma = tape.constant([2], &[1.0, 1.0])?;
+    /// let y = tape.constant([1, 2], &[1.0, 1.0])?;
+    /// let found = tape.low_rank_nll(mean, scales, weights, sigma, y, LowRankNll::default())?;
+    /// // The covariance is [[2, 1], [1, 2]], its determinant 3, and y' K^-1 y = 2/3.
+    /// let want = std::f64::consts::TAU.ln() + 0.5 * 3_f64.ln() + 1.0 / 3.0;
+    /// assert!((tape.scalar(found.nll)? - want / 2.0).abs() < 1e-15);
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The shapes do not fit; the degrees of freedom are not finite and above 0; a variable is
+    /// stale.
+    pub fn low_rank_nll(
+        &mut self,
+        mean: Var,
+        scales: Var,
+        weights: Var,
+        sigma: Var,
+        y: Var,
+        options: LowRankNll,
+    ) -> Result<LowRankOutputs, Error> {
+        if let Some(nu) = options.degrees_of_freedom
+            && !(nu > 0.0 && nu.is_finite())
+        {
+            let reason = format!("{nu} degrees of freedom: they have to be finite and above 0");
+            return Err(Error::invalid(NAME, reason));
+        }
+        let outputs = self.record(LowRankOp { options }, &[mean, scales, weights, sigma, y])?;
+        Ok(LowRankOutputs { nll: outputs[0], windows: outputs[1] })
+    }
+}
