@@ -1,8 +1,8 @@
 //! Series tables: forms of files, columns found by their content, rows in order of time.
 
 use vdn_forecast::data::time::Step;
-use vdn_forecast::data::{Duplicates, SeriesOptions, SeriesTable, TimeColumn};
-use vdn_train::data::{DataError, Fill};
+use vdn_forecast::data::{Dataset, Duplicates, SeriesOptions, SeriesTable, TimeColumn, WindowSpec};
+use vdn_train::data::{DataError, Fill, FitScope};
 
 fn options() -> SeriesOptions {
     SeriesOptions::default()
@@ -457,4 +457,34 @@ fn gaps_are_filled_from_the_past() {
     assert_eq!(table.calendar().unwrap().step, Step::Seconds(86_400));
     assert_eq!(table.place(0, 3), None);
     assert_eq!(table.place(0, 6).as_deref(), Some("f.csv:5"));
+}
+
+#[test]
+fn no_window_forecasts_from_inside_a_line_to_a_later_value() {
+    // Rows 60 to 62 are missing; the value of row 63 is known to the line across them.
+    let rows = (0..200).filter(|row| !(60..63).contains(row));
+    let text: String = rows.map(|row| format!("{row},{}\n", row % 7)).collect();
+    let text = format!("ds,a\n{text}");
+    let starts = |fill| {
+        let table = load(&text, &SeriesOptions { fill, ..options() }).unwrap();
+        let spec = WindowSpec::new(8, 2);
+        let data = Dataset::from_table(table, spec, FitScope::Training).unwrap();
+        let train: Vec<u32> = data.splits().train.iter().map(|window| window.t).collect();
+        (train, data.notes().join("\n"))
+    };
+    let (all, _) = starts(Fill::Forward);
+    assert!((61..=63).all(|t| all.contains(&t)));
+    let (some, notes) = starts(Fill::Linear);
+    let expected: Vec<u32> = all.into_iter().filter(|t| !(61..=63).contains(t)).collect();
+    assert_eq!(some, expected);
+    assert!(notes.contains("3 windows begin to forecast in a gap"), "{notes}");
+}
+
+#[test]
+fn offsets_of_dates_hold_in_a_zone_too() {
+    let text = "time,a\n2021-10-31T02:00+02:00,0\n2021-10-31T02:00+01:00,1\n\
+                2021-10-31T03:00+01:00,2\n";
+    let berlin = SeriesOptions { zone: Some("Europe/Berlin".to_owned()), ..options() };
+    let expected = "a 2021-10-31 02:00:00+02:00..2021-10-31 03:00:00+01:00 [0.0, 1.0, 2.0]";
+    assert_eq!(summary(&load(text, &berlin).unwrap()), expected);
 }

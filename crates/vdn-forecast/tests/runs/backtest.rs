@@ -50,6 +50,14 @@ fn rows_behind_the_last_origin_change_no_forecast_before_it() {
     assert_eq!(moved.by_step[2], whole.by_step[2]);
     assert!(moved.by_step[3].mae > whole.by_step[3].mae);
     assert_eq!(moved.by_step[3].width, whole.by_step[3].width);
+    // Rows from the last origin on are seen by no forecast; the row before it by the last one.
+    let widths = |after| -> Vec<f64> {
+        let (result, _) = run(&file(&folder, after, 50.0), options).unwrap();
+        result.by_step.iter().map(|scores| scores.width).collect()
+    };
+    let unmoved: Vec<f64> = whole.by_step.iter().map(|scores| scores.width).collect();
+    assert_eq!(widths(4), unmoved);
+    assert_ne!(widths(5), unmoved);
     let json: serde_json::Value = serde_json::from_str(&whole.to_json().unwrap()).unwrap();
     assert_eq!(json["by_series"][1][0], "b");
     assert!(whole.to_string().contains("12 origins, 2 rows apart; trained 3 times"));
