@@ -68,6 +68,14 @@ const ELEMENTWISE: &[Case<'_>] = &[
     ("softplus", &[(&[40], Real)], |t, v| t.softplus(v[0])),
     ("relu", &[(&[40], AwayFromKinks)], |t, v| t.relu(v[0])),
     ("gelu", &[(&[40], Real)], |t, v| t.gelu(v[0])),
+    ("abs", &[(&[40], AwayFromKinks)], |t, v| t.abs(v[0])),
+    ("pow 3", &[(&[40], Real)], |t, v| t.pow(v[0], 3.0)),
+    ("pow -2", &[(&[19], Positive)], |t, v| t.pow(v[0], -2.0)),
+    ("pow 1.7", &[(&[19], Positive)], |t, v| t.pow(v[0], 1.7)),
+    ("where_mask", &[(&[3, 5], Real), (&[5], Real)], |t, v| {
+        let mask = t.constant([3, 1], &[1.0, 0.0, -1.0])?;
+        t.where_mask(mask, v[0], v[1])
+    }),
     ("clamp", &[(&[40], AwayFromKinks)], |t, v| t.clamp(v[0], -1.0, 1.0)),
     ("min_scalar", &[(&[40], AwayFromKinks)], |t, v| t.min_scalar(v[0], 1.0)),
     ("add", &[(&[3, 5], Real), (&[3, 5], Real)], |t, v| t.add(v[0], v[1])),
@@ -110,6 +118,15 @@ const STRUCTURE: &[Case<'_>] = &[
     ("softmax_axis 0", &[(&[4, 3, 2], Real)], |t, v| t.softmax_axis(v[0], 0)),
     ("logsumexp 0", &[(&[4, 3], Real)], |t, v| t.logsumexp(v[0], 0)),
     ("logsumexp 1", &[(&[4, 19], Real)], |t, v| t.logsumexp(v[0], 1)),
+    ("log_softmax 0", &[(&[4, 3, 2], Real)], |t, v| t.log_softmax(v[0], 0)),
+    ("log_softmax 1", &[(&[4, 19], Real)], |t, v| t.log_softmax(v[0], 1)),
+    ("cumsum 0", &[(&[4, 3], Real)], |t, v| t.cumsum(v[0], 0)),
+    ("cumsum 1", &[(&[2, 4, 3], Real)], |t, v| t.cumsum(v[0], 1)),
+    ("permute", &[(&[2, 3, 4], Real)], |t, v| t.permute(v[0], &[1, 2, 0])),
+    ("gather", &[(&[4, 3], Real)], |t, v| {
+        let rows = t.indices([2, 3], &[3, 0, 3, 3, 1, 0])?;
+        t.gather(v[0], rows)
+    }),
     ("concat", &[(&[2, 1, 3], Real), (&[2, 4, 3], Real)], |t, v| t.concat(&[v[0], v[1], v[0]], 1)),
     ("slice_axis", &[(&[2, 5, 3], Real)], |t, v| t.slice_axis(v[0], 1, 1, 3)),
     ("slices that overlap", &[(&[2, 5, 3], Real)], |t, v| {
@@ -180,6 +197,22 @@ const LIKELIHOODS: &[Case<'_>] = &[
     ("gaussian_nll guarded", &[Y, (&[19], Positive), Y], |t, v| {
         // Sigma is 0.2 and more with a median of 1.2: the floor of 1 holds for some elements.
         t.gaussian_nll_with(v[0], v[1], v[2], Density { sigma_floor: 1.0, eps: 1e-3 })
+    }),
+    ("cross_entropy", &[(&[2, 3, 7], Real)], |t, v| {
+        let classes = t.indices([2, 3], &[0, 6, 3, 3, 1, 2])?;
+        t.cross_entropy(v[0], classes)
+    }),
+    ("cross_entropy smoothed", &[(&[3, 7], Real)], |t, v| {
+        let classes = t.indices([3], &[0, 6, 3])?;
+        t.cross_entropy_smoothed(v[0], classes, 0.2)
+    }),
+    ("bernoulli_nll", &[MU, Y], |t, v| {
+        let y = t.sigmoid(v[1])?;
+        t.bernoulli_nll(v[0], y)
+    }),
+    ("poisson_nll", &[(&[3, 2, 4], Real)], |t, v| {
+        let counts = t.indices([2, 4], &[0, 1, 2, 9, 3, 0, 1, 5])?;
+        t.poisson_nll(v[0], counts)
     }),
     ("mixture tempered", &[MU, (&[19], Positive), Y], |t, v| mixture(t, v, Score::Tempered)),
     ("mixture marginal", &[MU, (&[19], Positive), Y], |t, v| mixture(t, v, Score::Marginal)),

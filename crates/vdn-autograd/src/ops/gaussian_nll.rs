@@ -1,7 +1,7 @@
 //! The mean negative log-density of a normal distribution.
 
 use crate::compiled_once::{Definition, compiled_once};
-use crate::elementwise::broadcasting::{evaluate, pull};
+use crate::elementwise::broadcasting::{evaluate, pull, scored_shape};
 use crate::error::Error;
 use crate::op::Shapes;
 use crate::tape::Tape;
@@ -63,9 +63,7 @@ impl<T: Element> Definition<T> for GaussianNll {
     }
 
     fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
-        if broadcast_shape(NAME, inputs)?.numel() == 0 {
-            return Err(ShapeError::new(NAME, inputs, "there is nothing to score"));
-        }
+        scored_shape(NAME, inputs)?;
         outputs.push(Shape::SCALAR);
         Ok(())
     }
@@ -107,10 +105,12 @@ fn common<T: Element>(inputs: &[View<'_, T>]) -> Option<Shape> {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln Normal(y; mu, sigma^2)`, in nats; the shapes broadcast. `sigma > 0`.
+    /// The mean over all elements of `-ln Normal(y; mu, sigma^2)`, in nats. `sigma > 0`. The shapes broadcast
+    /// to that of `mu` or that of `y`.
     ///
     /// # Errors
-    /// The shapes do not broadcast, or have no elements; a variable is stale.
+    /// The shapes do not broadcast, broadcast to one that neither `mu` nor `y` has, or have no elements; a variable is
+    /// stale.
     pub fn gaussian_nll(&mut self, mu: Var, sigma: Var, y: Var) -> Result<Var, Error> {
         self.gaussian_nll_with(mu, sigma, y, Density::default())
     }

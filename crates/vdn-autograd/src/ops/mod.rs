@@ -1,16 +1,21 @@
 //! The operations: one file each, with the type, its forward and backward, and the method of [`Tape`](crate::Tape)
 //! that records it.
 
+mod abs;
 mod add;
 mod affine;
 mod ar_transition;
+mod bernoulli_nll;
 mod broadcast_to;
 mod clamp;
 mod combine_messages;
 mod concat;
+mod cross_entropy;
+mod cumsum;
 mod div;
 mod dropout;
 mod exp;
+mod gather;
 mod gaussian_nll;
 mod gelu;
 mod kl_autoregressive;
@@ -19,6 +24,7 @@ mod layer_norm;
 mod levinson;
 mod ln;
 mod log_density;
+mod log_softmax;
 mod logsumexp;
 mod low_rank_nll;
 mod matmul;
@@ -27,7 +33,10 @@ mod mixture_nll;
 mod moving_average;
 mod mul;
 mod neg;
+mod permute;
+mod poisson_nll;
 mod pool;
+mod pow;
 mod relu;
 mod sample_family;
 mod sample_kl;
@@ -43,6 +52,7 @@ mod sum;
 mod sum_axis;
 mod tanh;
 mod unit_statistics;
+mod where_mask;
 
 pub use ar_transition::{Gap, Persistence};
 pub use log_density::ObservationFamily;

@@ -1,0 +1,111 @@
+//! The logarithm of the softmax over one axis. The maximum is subtracted before the logarithm of the sum, so that large
+//! equal numbers keep their result, and nothing overflows.
+
+use super::around;
+use crate::compiled_once::{Definition, compiled_once};
+use crate::elementwise::broadcasting::evaluate;
+use crate::error::Error;
+use crate::op::Shapes;
+use crate::tape::Tape;
+use crate::var::Var;
+use vdn_tensor::kernels::{self, Formula};
+use vdn_tensor::{Element, MAX_RANK, Real, Shape, ShapeError, View, ViewMut, with_scratch};
+
+const NAME: &str = "log_softmax";
+
+struct LogSoftmax {
+    axis: usize,
+}
+
+struct Difference;
+impl Formula<2, 1> for Difference {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [a, b]: [R; 2]) -> [R; 1] {
+        [a - b]
+    }
+}
+
+/// `dy - softmax * total`, the softmax being `e^y` and the total the sum of `dy` over the axis.
+struct Slope;
+impl Formula<3, 1> for Slope {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [y, dy, total]: [R; 3]) -> [R; 1] {
+        [dy - y.exp() * total]
+    }
+}
+
+/// The shape with a size of 1 at `axis`.
+fn single(shape: &Shape, axis: usize) -> Shape {
+    let mut dims = [1; MAX_RANK];
+    dims[..shape.rank()].copy_from_slice(shape.dims());
+    dims[axis] = 1;
+    Shape::new(&dims[..shape.rank()]).expect("no larger than a shape that exists")
+}
+
+/// `out = ln softmax(x)` over `axis`, which is an axis of `x`.
+pub(super) fn log_softmax<T: Element>(x: View<'_, T>, axis: usize, out: &mut [T]) {
+    let (shape, Some(around)) = (*x.shape(), x.shape().around(axis)) else { return };
+    if shape.numel() == 0 {
+        return;
+    }
+    let one = single(&shape, axis);
+    with_scratch(shape.numel(), |shifted: &mut [T]| {
+        with_scratch(one.numel(), |of_axis: &mut [T]| {
+            kernels::max_axis(x.data(), around, of_axis);
+            let largest = View::new(one, of_axis).expect("sized for this shape");
+            evaluate(NAME, &Difference, &shape, [x, largest], shifted);
+            kernels::logsumexp(shifted, around, of_axis);
+            let shifted = View::new(shape, shifted).expect("sized for this shape");
+            let log_sum = View::new(one, of_axis).expect("sized for this shape");
+            evaluate(NAME, &Difference, &shape, [shifted, log_sum], out);
+        });
+    });
+}
+
+compiled_once!(LogSoftmax);
+impl<T: Element> Definition<T> for LogSoftmax {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
+        if around(NAME, inputs[0], self.axis)?.1 == 0 {
+            let reason = format!("axis {} has no elements", self.axis);
+            return Err(ShapeError::new(NAME, inputs, reason));
+        }
+        outputs.push(*inputs[0]);
+        Ok(())
+    }
+
+    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
+        log_softmax(inputs[0], self.axis, outputs[0].data_mut());
+    }
+
+    fn backward(
+        &self,
+        _inputs: &[View<'_, T>],
+        outputs: &[View<'_, T>],
+        d_outputs: &[Option<View<'_, T>>],
+        d_inputs: &mut [Option<ViewMut<'_, T>>],
+    ) {
+        let (Some(dy), Some(dx)) = (d_outputs[0], &mut d_inputs[0]) else { return };
+        let (shape, Some(around)) = (*dy.shape(), dy.shape().around(self.axis)) else { return };
+        let one = single(&shape, self.axis);
+        with_scratch(one.numel(), |totals: &mut [T]| {
+            kernels::sum_axis(dy.data(), around, totals);
+            let totals = View::new(one, totals).expect("sized for this shape");
+            evaluate(NAME, &Slope, &shape, [outputs[0], dy, totals], dx.data_mut());
+        });
+    }
+}
+
+impl<T: Element> Tape<T> {
+    /// `ln(exp(x) / sum exp(x))`, the sum over `axis`; the shape stays. Entries of minus infinity have that logarithm;
+    /// where all entries are minus infinity, or one is plus infinity, the result is NaN.
+    ///
+    /// # Errors
+    /// There is no such axis, or it has size 0; `x` is stale.
+    pub fn log_softmax(&mut self, x: Var, axis: usize) -> Result<Var, Error> {
+        self.record_single(LogSoftmax { axis }, &[x])
+    }
+}

@@ -1,0 +1,116 @@
+//! The mean negative log-probability of counts under a Poisson distribution, given by the logarithm of its rate.
+
+use crate::compiled_once::{Definition, compiled_once};
+use crate::elementwise::broadcasting::{evaluate, pull, scored_shape};
+use crate::error::Error;
+use crate::op::Shapes;
+use crate::tape::Tape;
+use crate::var::Var;
+use vdn_tensor::kernels::{Formula, sum_all};
+use vdn_tensor::math::gamma::ln_gamma;
+use vdn_tensor::parallel::for_each_chunk;
+use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut, with_scratch};
+
+const NAME: &str = "poisson_nll";
+
+/// So many counts make a task.
+const TASK: usize = 1024;
+
+struct PoissonNll;
+
+/// `e^log_rate - y log_rate + ln y!`, the last of them given.
+struct Nll;
+impl Formula<3, 1> for Nll {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [log_rate, y, ln_factorial]: [R; 3]) -> [R; 1] {
+        [log_rate.exp() - y * log_rate + ln_factorial]
+    }
+}
+
+/// `slope` times the derivative with respect to the log-rate.
+struct Pull {
+    slope: f64,
+}
+impl Formula<2, 1> for Pull {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [log_rate, y]: [R; 2]) -> [R; 1] {
+        [(log_rate.exp() - y) * y.lit(self.slope)]
+    }
+}
+
+compiled_once!(PoissonNll);
+impl<T: Element> Definition<T> for PoissonNll {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
+        scored_shape(NAME, inputs)?;
+        outputs.push(Shape::SCALAR);
+        Ok(())
+    }
+
+    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
+        let &[log_rate, y] = inputs else { return };
+        let Ok(shape) = scored_shape(NAME, &[log_rate.shape(), y.shape()]) else { return };
+        with_scratch(y.data().len(), |ln_factorials: &mut [T]| {
+            for_each_chunk(ln_factorials, TASK, |task, to| {
+                for (to, y) in to.iter_mut().zip(&y.data()[task * TASK..]) {
+                    *to = T::from_f64(ln_gamma(y.to_f64() + 1.0));
+                }
+            });
+            let given = View::new(*y.shape(), ln_factorials).expect("sized for this shape");
+            with_scratch(shape.numel(), |scores: &mut [T]| {
+                evaluate(NAME, &Nll, &shape, [log_rate, y, given], scores);
+                outputs[0].data_mut()[0] = sum_all(scores) / T::from_f64(shape.numel() as f64);
+            });
+        });
+    }
+
+    fn backward(
+        &self,
+        inputs: &[View<'_, T>],
+        _outputs: &[View<'_, T>],
+        d_outputs: &[Option<View<'_, T>>],
+        d_inputs: &mut [Option<ViewMut<'_, T>>],
+    ) {
+        let &[log_rate, y] = inputs else { return };
+        let Ok(shape) = scored_shape(NAME, &[log_rate.shape(), y.shape()]) else { return };
+        let Some(d) = d_outputs[0].and_then(|d| d.item()) else { return };
+        if let Some(d_rate) = &mut d_inputs[0] {
+            let slope = d.to_f64() / shape.numel() as f64;
+            pull(NAME, &Pull { slope }, &shape, [log_rate, y], d_rate);
+        }
+    }
+}
+
+impl<T: Element> Tape<T> {
+    /// The mean over all elements of `-ln Poisson(y; e^log_rate)` in nats, `ln y!` included. `y` are counts: whole numbers
+    /// from 0 on, which have no gradient; the shapes broadcast to that of the log-rates or of `y`.
+    ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// let mut tape = Tape::<f64>::new();
+    /// let log_rate = tape.variable([1], &[2_f64.ln()])?;
+    /// let count = tape.indices([1], &[3])?;
+    /// let nll = tape.poisson_nll(log_rate, count)?;
+    /// // e^-2 2^3 / 3!
+    /// assert!((tape.scalar(nll)? + ((-2_f64).exp() * 8.0 / 6.0).ln()).abs() < 1e-14);
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The shapes do not fit, or have no elements; a count is not a whole number from 0 on, or wants a gradient; a
+    /// variable is stale.
+    pub fn poisson_nll(&mut self, log_rate: Var, y: Var) -> Result<Var, Error> {
+        self.check(NAME, &[log_rate, y])?;
+        if self.requires_grad(y) {
+            return Err(Error::invalid(NAME, "counts have no gradient, but y wants one"));
+        }
+        self.check_values(NAME, y, |y| {
+            let fits = y >= 0.0 && y.is_finite() && y.fract() == 0.0;
+            (!fits).then(|| "is not a count from 0 on".to_owned())
+        })?;
+        self.record_single(PoissonNll, &[log_rate, y])
+    }
+}
