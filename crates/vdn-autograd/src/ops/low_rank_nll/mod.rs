@@ -3,8 +3,7 @@
 //!
 //! ```text
 //! y_h = mean_h + sum_n load_hn scale_n eps_n + sigma_h e_h             load_hn = weight_hn
-//! y_h = mean_h + sigma_h (sum_n weight_hn scale_n eps_n + e_h)         relative: load_hn = sigma_h
-//! weight_hn
+//! y_h = mean_h + sigma_h (sum_n weight_hn scale_n eps_n + e_h)         relative: load_hn = sigma_h weight_hn
 //! ```
 //!
 //! The `N` causes `eps` are shared by all steps of a window, as the units of a forecaster are; `e`
@@ -318,12 +317,17 @@ fn sum<'a, T: Element>(to: &mut [T], factor: f64, from: impl Iterator<Item = &'a
 }
 
 impl<T: Element> Tape<T> {
-    /// The negative log-density of whole windows `y` `[batch, horizon]` under a normal
-    /// distribution, or Student's t, with `mean` `[batch, horizon]`, independent deviations `sigma
-    /// > 0` `[horizon]` or `[batch, horizon]`, and causes that the steps of a window share: cause
-    /// `n` moves step `h` of window `b` by `weights[h, n] scales[b, n]` times a standard normal
-    /// (with [`LowRankNll::relative`] times `sigma`, too). `scales` are `[batch, rank]`, `weights`
-    /// `[horizon, rank]`.
+    /// The negative log-density of whole windows `y` under a normal distribution, or Student's t,
+    /// with means, independent deviations, and causes that the steps of a window share: cause `n`
+    /// moves step `h` of window `b` by `weights[h, n] scales[b, n]` times a standard normal (with
+    /// [`LowRankNll::relative`] times `sigma`, too).
+    ///
+    /// | input | shape |
+    /// |---|---|
+    /// | `mean`, `y` | `[batch, horizon]` |
+    /// | `scales` | `[batch, rank]` |
+    /// | `weights` | `[horizon, rank]` |
+    /// | `sigma`, above 0 | `[horizon]` or `[batch, horizon]` |
     ///
     /// The smaller of the two Gram matrices is factorised, `[rank, rank]` or `[horizon, horizon]`,
     /// in `f64`.
