@@ -287,16 +287,16 @@ fn bits(answer: &Answer<f32>) -> Vec<u32> {
 #[test]
 fn threads_and_fused_levels_do_not_change_a_bit() {
     let _guard = LEVEL.lock().unwrap();
+    let [one, two, eight] = [1, 2, 8].map(|threads| Pool::new(threads).unwrap());
     for case in cases() {
         let problem = Problem::<f32>::new(case);
         let mut fused = Vec::new();
         for level in available() {
             set_level(level).unwrap();
-            let one = Pool::new(1).unwrap().run(|| bits(&problem.solve(ClampGradient::Inward)));
-            for threads in [2, 8] {
-                let more =
-                    Pool::new(threads).unwrap().run(|| bits(&problem.solve(ClampGradient::Inward)));
-                assert!(one == more, "{case:?} {level}: {threads} threads differ from one");
+            let solve = |pool: &Pool| pool.run(|| bits(&problem.solve(ClampGradient::Inward)));
+            let one = solve(&one);
+            for (threads, pool) in [(2, &two), (8, &eight)] {
+                assert!(one == solve(pool), "{case:?} {level}: {threads} threads differ from one");
             }
             if level != Level::Portable {
                 fused.push(one);
