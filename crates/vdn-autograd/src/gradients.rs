@@ -1,9 +1,9 @@
 //! The backward pass: steps in reverse order, each turning the gradients of its outputs into those of its inputs.
 //!
-//! The first contribution to a gradient is moved into place, later ones are added. An operation that reads a part of
-//! its input (a slice) gets the sum so far and adds to it: many slices of one value cost one pass over it, not one pass
-//! each. A gradient's memory goes back to
-//! the free list as soon as its step has consumed it; those of leaves and retained values stay until the next
+//! The first contribution to a gradient is moved into place, later ones are added. An operation
+//! that reads a part of its input (a slice) gets the sum so far and adds to it: many slices of one
+//! value cost one pass over it, not one pass each. A gradient's memory goes back to the free list
+//! as soon as its step has consumed it; those of leaves and retained values stay until the next
 //! recording or the next backward pass.
 
 use crate::error::Error;

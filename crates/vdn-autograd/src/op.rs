@@ -46,9 +46,10 @@ pub trait Op<T: Element>: Send + 'static {
 
     /// Whether [`Op::backward`] adds to `d_inputs` instead of overwriting them; false by default.
     ///
-    /// For operations that read a small part of a large input, such as a slice. `d_inputs[i]` then holds the gradient
-    /// that later uses of input `i` contributed, or zeros. The backward pass costs what the part costs, not what the
-    /// whole input costs. A variable that is given twice gets its second contribution in memory of its own.
+    /// For operations that read a small part of a large input, such as a slice. `d_inputs[i]` then
+    /// holds the gradient that later uses of input `i` contributed, or zeros. The backward pass
+    /// costs what the part costs, not what the whole input costs. A variable that is given twice
+    /// gets its second contribution in memory of its own.
     fn adds_gradients(&self) -> bool {
         false
     }

@@ -1,4 +1,5 @@
-//! Operations of any network against naive definitions in `f64`, at the ends of their domains, and their refusals.
+//! Operations of any network against naive definitions in `f64`, at the ends of their domains, and
+//! their refusals.
 
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::noise::NoiseKey;
@@ -166,7 +167,8 @@ fn cross_entropy_is_that_of_the_definition() -> Outcome {
         let got = tape.cross_entropy_smoothed(logits, labels, smoothing)?;
         close(tape.scalar(got)?, want, 1e-13, "cross_entropy");
     }
-    // A class that is excluded costs nothing unless it is chosen; a sure and right answer keeps its small slope.
+    // A class that is excluded costs nothing unless it is chosen; a sure and right answer keeps its
+    // small slope.
     let mut tape = Tape::<f32>::new();
     let logits = tape.variable([1, 3], &[0.0, f32::NEG_INFINITY, -25.0])?;
     let label = tape.indices([1], &[0])?;

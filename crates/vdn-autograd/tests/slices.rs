@@ -72,8 +72,8 @@ fn wrong_cuts_are_refused() -> Result<(), Error> {
     Ok(())
 }
 
-/// A slice whose backward pass overwrites the gradient of the whole source, as an operation does by default: the oracle,
-/// and what the time is compared with.
+/// A slice whose backward pass overwrites the gradient of the whole source, as an operation does by
+/// default: the oracle, and what the time is compared with.
 struct Overwriting {
     axis: usize,
     start: usize,
@@ -113,8 +113,8 @@ impl<T: Element> Op<T> for Overwriting {
 const BATCH: usize = 8;
 const UNITS: usize = 16;
 
-/// Cuts a projected sequence `[batch, steps, channels]` into its steps, by [`Tape::slice_axis`] or by its oracle, and runs
-/// a gated recurrence over them. The gradient of the sequence.
+/// Cuts a projected sequence `[batch, steps, channels]` into its steps, by [`Tape::slice_axis`] or
+/// by its oracle, and runs a gated recurrence over them. The gradient of the sequence.
 fn recurrence<T: Element>(
     tape: &mut Tape<T>,
     steps: usize,
@@ -166,7 +166,8 @@ fn gradients_are_those_of_slices_that_overwrite_for_any_number_of_threads() -> R
     Ok(())
 }
 
-/// Run with `cargo test --release -p vdn-autograd --test slices -- --ignored --nocapture` (seconds, an idle machine).
+/// Run with `cargo test --release -p vdn-autograd --test slices -- --ignored --nocapture` (seconds,
+/// an idle machine).
 #[test]
 #[ignore = "times the machine; the command stands beside it"]
 fn the_time_is_linear_in_the_steps() -> Result<(), Error> {

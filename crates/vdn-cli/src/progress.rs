@@ -4,7 +4,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vdn_forecast::Stage;
 use vdn_train::Progress;
 
-/// A bar over the parts of the baselines, then over the training steps, with the last epoch's validation beside it.
+/// A bar over the parts of the baselines, then over the training steps, with the last epoch's
+/// validation beside it.
 pub(crate) struct Bar {
     bar: ProgressBar,
     checkpoints: u64,

@@ -119,7 +119,8 @@ pub fn with_scratch<T: Element, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) ->
     result
 }
 
-// Not generic: the access to the thread's memory is compiled once, not for each caller of `with_scratch`.
+// Not generic: the access to the thread's memory is compiled once, not for each caller of
+// `with_scratch`.
 
 /// At least so many lines of the thread's memory.
 fn lend(lines: usize) -> Vec<Line> {

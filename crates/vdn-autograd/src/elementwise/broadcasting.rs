@@ -18,9 +18,10 @@ pub(crate) fn declare(
     Ok(())
 }
 
-/// The common shape of predictions (the first input), further parameters, and the values that are scored (the last
-/// input). It is that of the predictions or that of the values: two shapes that only together make a larger one, such
-/// as `[samples, batch, 1]` and `[batch]`, would score every prediction against every value.
+/// The common shape of predictions (the first input), further parameters, and the values that are
+/// scored (the last input). It is that of the predictions or that of the values: two shapes that
+/// only together make a larger one, such as `[samples, batch, 1]` and `[batch]`, would score every
+/// prediction against every value.
 pub(crate) fn scored_shape(name: &'static str, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
     let shape = broadcast_shape(name, inputs)?;
     if shape.numel() == 0 {

@@ -22,7 +22,8 @@ impl Formula<2, 1> for Nll {
     }
 }
 
-/// `slope` times the derivative with respect to the logit, `(1 - y) sigmoid(logit) - y sigmoid(-logit)`.
+/// `slope` times the derivative with respect to the logit, `(1 - y) sigmoid(logit) - y
+/// sigmoid(-logit)`.
 struct LogitPull {
     slope: f64,
 }
@@ -87,11 +88,12 @@ impl<T: Element> Definition<T> for BernoulliNll {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln p(y)` in nats, where `p(1) = sigmoid(logit)`. `y` is 0, 1 or a probability
-    /// between; the shapes broadcast to that of the logits or of `y`.
+    /// The mean over all elements of `-ln p(y)` in nats, where `p(1) = sigmoid(logit)`. `y` is 0, 1
+    /// or a probability between; the shapes broadcast to that of the logits or of `y`.
     ///
     /// # Errors
-    /// The shapes do not fit, or have no elements; an outcome is not in [0, 1]; a variable is stale.
+    /// The shapes do not fit, or have no elements; an outcome is not in [0, 1]; a variable is
+    /// stale.
     pub fn bernoulli_nll(&mut self, logit: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[logit, y])?;
         self.check_values(NAME, y, |y| {

@@ -99,8 +99,9 @@ impl<T: Element> Definition<T> for CrossEntropy {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all rows of `-ln softmax(logits)[class]`, in nats. `logits` is `[.., classes]`, `classes` holds a
-    /// whole number for each row, as [`Tape::indices`] records them; it has no gradient.
+    /// The mean over all rows of `-ln softmax(logits)[class]`, in nats. `logits` is `[..,
+    /// classes]`, `classes` holds a whole number for each row, as [`Tape::indices`] records them;
+    /// it has no gradient.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -113,14 +114,14 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit; there are no rows; a class is not a whole number below the number of classes; a variable is
-    /// stale.
+    /// The shapes do not fit; there are no rows; a class is not a whole number below the number of
+    /// classes; a variable is stale.
     pub fn cross_entropy(&mut self, logits: Var, classes: Var) -> Result<Var, Error> {
         self.cross_entropy_smoothed(logits, classes, 0.0)
     }
 
-    /// [`Tape::cross_entropy`] towards `1 - smoothing` for the class of the row, plus `smoothing / classes` for every
-    /// class. `0 <= smoothing < 1`.
+    /// [`Tape::cross_entropy`] towards `1 - smoothing` for the class of the row, plus `smoothing /
+    /// classes` for every class. `0 <= smoothing < 1`.
     ///
     /// # Errors
     /// As [`Tape::cross_entropy`]; the smoothing lies outside of its domain.

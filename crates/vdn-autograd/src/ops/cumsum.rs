@@ -18,8 +18,8 @@ struct Cumsum {
     axis: usize,
 }
 
-/// Running sums of the rows of `[outer, n, inner]`, from the first entry on or from the last one back. Each row is summed
-/// in order by one task, so threads cannot change a bit.
+/// Running sums of the rows of `[outer, n, inner]`, from the first entry on or from the last one
+/// back. Each row is summed in order by one task, so threads cannot change a bit.
 fn running<T: Element>(x: &[T], (_, n, inner): (usize, usize, usize), back: bool, out: &mut [T]) {
     let row = n * inner;
     if row == 0 {

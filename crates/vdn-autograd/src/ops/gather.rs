@@ -1,5 +1,6 @@
-//! Rows of a table by their numbers: the operation of an embedding. Gradients are added to rows in the order of the
-//! numbers, by one thread, so that a row that occurs twice has the same bits every time.
+//! Rows of a table by their numbers: the operation of an embedding. Gradients are added to rows in
+//! the order of the numbers, by one thread, so that a row that occurs twice has the same bits every
+//! time.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -82,9 +83,9 @@ impl<T: Element> Definition<T> for Gather {
 }
 
 impl<T: Element> Tape<T> {
-    /// The rows of `table`, `[rows, ..]`, whose numbers `indices` holds: `[indices.., ..]`. An embedding is this with a
-    /// table of parameters, `[words, width]`. The numbers of rows are whole numbers from 0 on, as [`Tape::indices`]
-    /// records them; they have no gradient.
+    /// The rows of `table`, `[rows, ..]`, whose numbers `indices` holds: `[indices.., ..]`. An
+    /// embedding is this with a table of parameters, `[words, width]`. The numbers of rows are
+    /// whole numbers from 0 on, as [`Tape::indices`] records them; they have no gradient.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -97,7 +98,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// An index is not a whole number below the number of rows; the result has too many dimensions; a variable is stale.
+    /// An index is not a whole number below the number of rows; the result has too many dimensions;
+    /// a variable is stale.
     pub fn gather(&mut self, table: Var, indices: Var) -> Result<Var, Error> {
         self.check(NAME, &[table, indices])?;
         let rows = self.shape(table).dims().first().copied().unwrap_or(0);
@@ -108,8 +110,8 @@ impl<T: Element> Tape<T> {
     /// A leaf of whole numbers, for [`Tape::gather`] and [`Tape::cross_entropy`].
     ///
     /// # Errors
-    /// `data` has another number of elements than `shape`, or a number that is not exact in this precision (above 2^24
-    /// for `f32`).
+    /// `data` has another number of elements than `shape`, or a number that is not exact in this
+    /// precision (above 2^24 for `f32`).
     pub fn indices(&mut self, shape: impl Into<Shape>, data: &[usize]) -> Result<Var, Error> {
         const NAME: &str = "indices";
         let shape = shape.into();
@@ -142,7 +144,8 @@ impl<T: Element> Tape<T> {
         })
     }
 
-    /// Refuses the first number of `var` that `wrong` finds something about. The variable is not stale.
+    /// Refuses the first number of `var` that `wrong` finds something about. The variable is not
+    /// stale.
     pub(crate) fn check_values(
         &self,
         name: &'static str,

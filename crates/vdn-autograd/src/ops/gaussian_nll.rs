@@ -105,12 +105,12 @@ fn common<T: Element>(inputs: &[View<'_, T>]) -> Option<Shape> {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln Normal(y; mu, sigma^2)`, in nats. `sigma > 0`. The shapes broadcast
-    /// to that of `mu` or that of `y`.
+    /// The mean over all elements of `-ln Normal(y; mu, sigma^2)`, in nats. `sigma > 0`. The shapes
+    /// broadcast to that of `mu` or that of `y`.
     ///
     /// # Errors
-    /// The shapes do not broadcast, broadcast to one that neither `mu` nor `y` has, or have no elements; a variable is
-    /// stale.
+    /// The shapes do not broadcast, broadcast to one that neither `mu` nor `y` has, or have no
+    /// elements; a variable is stale.
     pub fn gaussian_nll(&mut self, mu: Var, sigma: Var, y: Var) -> Result<Var, Error> {
         self.gaussian_nll_with(mu, sigma, y, Density::default())
     }

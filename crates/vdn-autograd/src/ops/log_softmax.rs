@@ -1,5 +1,5 @@
-//! The logarithm of the softmax over one axis. The maximum is subtracted before the logarithm of the sum, so that large
-//! equal numbers keep their result, and nothing overflows.
+//! The logarithm of the softmax over one axis. The maximum is subtracted before the logarithm of
+//! the sum, so that large equal numbers keep their result, and nothing overflows.
 
 use super::around;
 use crate::compiled_once::{Definition, compiled_once};
@@ -100,8 +100,9 @@ impl<T: Element> Definition<T> for LogSoftmax {
 }
 
 impl<T: Element> Tape<T> {
-    /// `ln(exp(x) / sum exp(x))`, the sum over `axis`; the shape stays. Entries of minus infinity have that logarithm;
-    /// where all entries are minus infinity, or one is plus infinity, the result is NaN.
+    /// `ln(exp(x) / sum exp(x))`, the sum over `axis`; the shape stays. Entries of minus infinity
+    /// have that logarithm; where all entries are minus infinity, or one is plus infinity, the
+    /// result is NaN.
     ///
     /// # Errors
     /// There is no such axis, or it has size 0; `x` is stale.

@@ -1,4 +1,5 @@
-//! The mean negative log-probability of counts under a Poisson distribution, given by the logarithm of its rate.
+//! The mean negative log-probability of counts under a Poisson distribution, given by the logarithm
+//! of its rate.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{evaluate, pull, scored_shape};
@@ -85,8 +86,9 @@ impl<T: Element> Definition<T> for PoissonNll {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln Poisson(y; e^log_rate)` in nats, `ln y!` included. `y` are counts: whole numbers
-    /// from 0 on, which have no gradient; the shapes broadcast to that of the log-rates or of `y`.
+    /// The mean over all elements of `-ln Poisson(y; e^log_rate)` in nats, `ln y!` included. `y`
+    /// are counts: whole numbers from 0 on, which have no gradient; the shapes broadcast to that of
+    /// the log-rates or of `y`.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -100,8 +102,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit, or have no elements; a count is not a whole number from 0 on, or wants a gradient; a
-    /// variable is stale.
+    /// The shapes do not fit, or have no elements; a count is not a whole number from 0 on, or
+    /// wants a gradient; a variable is stale.
     pub fn poisson_nll(&mut self, log_rate: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[log_rate, y])?;
         if self.requires_grad(y) {

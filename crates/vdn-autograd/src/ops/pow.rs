@@ -1,5 +1,5 @@
-//! A constant power, element by element. Whole exponents up to 32 are products, so that negative numbers have powers and
-//! no logarithm is rounded; other exponents are `e^(p ln x)`.
+//! A constant power, element by element. Whole exponents up to 32 are products, so that negative
+//! numbers have powers and no logarithm is rounded; other exponents are `e^(p ln x)`.
 
 use crate::compiled_once::compiled_once;
 use crate::elementwise::{SlopeReads, UnaryFormula};
@@ -58,8 +58,8 @@ impl UnaryFormula for Pow {
 }
 
 impl<T: Element> Tape<T> {
-    /// `x^exponent`, element by element. Any `x` for whole exponents between -32 and 32; for other exponents `x >= 0`
-    /// (NaN below), with a relative error of about `|exponent ln x|` roundings.
+    /// `x^exponent`, element by element. Any `x` for whole exponents between -32 and 32; for other
+    /// exponents `x >= 0` (NaN below), with a relative error of about `|exponent ln x|` roundings.
     ///
     /// ```
     /// use vdn_autograd::Tape;

@@ -1,5 +1,5 @@
-//! Cutting ranges out of one axis. A slice adds its gradient to that of its source, so cutting a sequence into all its
-//! steps costs one pass over the sequence in either direction.
+//! Cutting ranges out of one axis. A slice adds its gradient to that of its source, so cutting a
+//! sequence into all its steps costs one pass over the sequence in either direction.
 
 use super::around;
 use crate::compiled_once::{Definition, compiled_once};
@@ -76,7 +76,8 @@ impl<T: Element> Tape<T> {
         self.record_single(SliceAxis { axis, start, len }, &[x])
     }
 
-    /// Entry `index` of `axis`, without that axis: `[batch, time, channels]` becomes `[batch, channels]` for axis 1.
+    /// Entry `index` of `axis`, without that axis: `[batch, time, channels]` becomes `[batch,
+    /// channels]` for axis 1.
     ///
     /// # Errors
     /// There is no such axis, or no such entry; `x` is stale.
@@ -86,9 +87,11 @@ impl<T: Element> Tape<T> {
         self.reshape(part, shape)
     }
 
-    /// Cuts `x` along `axis` into parts of these sizes, which have to add up to the size of the axis.
+    /// Cuts `x` along `axis` into parts of these sizes, which have to add up to the size of the
+    /// axis.
     ///
-    /// The vector is new memory. [`Tape::slice_axis`] gives one part and allocates nothing in steady state.
+    /// The vector is new memory. [`Tape::slice_axis`] gives one part and allocates nothing in
+    /// steady state.
     ///
     /// # Errors
     /// There is no such axis, or the sizes do not add up; `x` is stale.
@@ -112,7 +115,8 @@ impl<T: Element> Tape<T> {
 
     /// All entries of `axis`, without that axis: the steps of a sequence.
     ///
-    /// The vector is new memory. [`Tape::select`] gives one entry and allocates nothing in steady state.
+    /// The vector is new memory. [`Tape::select`] gives one entry and allocates nothing in steady
+    /// state.
     ///
     /// ```
     /// use vdn_autograd::Tape;

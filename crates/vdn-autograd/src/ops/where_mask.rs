@@ -72,8 +72,9 @@ impl<T: Element> Definition<T> for WhereMask {
 }
 
 impl<T: Element> Tape<T> {
-    /// `yes` where `mask` is not 0 and `no` where it is 0, element by element; all shapes broadcast. The side that was
-    /// not chosen gets a gradient of 0, even where it is infinite or NaN. The mask itself has a gradient of 0.
+    /// `yes` where `mask` is not 0 and `no` where it is 0, element by element; all shapes
+    /// broadcast. The side that was not chosen gets a gradient of 0, even where it is infinite or
+    /// NaN. The mask itself has a gradient of 0.
     ///
     /// # Errors
     /// The shapes do not broadcast; a variable is stale.

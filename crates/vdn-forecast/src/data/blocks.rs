@@ -1,4 +1,5 @@
-//! The blocks of steps whose sums a forecast is judged by: days and weeks, where the calendar has them.
+//! The blocks of steps whose sums a forecast is judged by: days and weeks, where the calendar has
+//! them.
 
 use crate::data::period::is_exchange;
 use crate::data::time::Step;

@@ -30,8 +30,8 @@ pub fn evaluate<T: Element>(
     evaluate_and(evaluator, windows, intervention, |_, _, _| Ok(()))
 }
 
-/// [`evaluate`], with what `also(windows of the batch, prediction, weight of each window)` does with
-/// each batch in the same pass.
+/// [`evaluate`], with what `also(windows of the batch, prediction, weight of each window)` does
+/// with each batch in the same pass.
 pub(crate) fn evaluate_and<T: Element>(
     evaluator: &ForecastEvaluator<'_, T>,
     windows: &[WindowIndex],

@@ -146,8 +146,8 @@ impl Forecaster {
         self.predict_under(graph, batch, intervention, StackPass::default())
     }
 
-    /// The predictive distribution of a batch by so many samples of the units (one, where no unit is
-    /// a distribution), instead of as many as the configuration says.
+    /// The predictive distribution of a batch by so many samples of the units (one, where no unit
+    /// is a distribution), instead of as many as the configuration says.
     ///
     /// # Errors
     /// Those of [`Forecaster::predict`].

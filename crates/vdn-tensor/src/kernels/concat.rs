@@ -41,8 +41,9 @@ pub fn slice_axis<T: Element>(
     });
 }
 
-/// Adds the adjoint of [`slice_axis`] to `dx`, `[outer, n, inner]`: `dx[.., start..start + size, ..] += d_out`. Nothing
-/// else of `dx` is read or written, so that all slices of an array cost one pass over it.
+/// Adds the adjoint of [`slice_axis`] to `dx`, `[outer, n, inner]`: `dx[.., start..start + size,
+/// ..] += d_out`. Nothing else of `dx` is read or written, so that all slices of an array cost one
+/// pass over it.
 ///
 /// ```
 /// use vdn_tensor::kernels::slice_axis_add;

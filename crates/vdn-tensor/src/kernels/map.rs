@@ -221,7 +221,8 @@ impl Update<1, 0> for Scale {
     }
 }
 
-// What does not depend on the formula: compiled for each number of inputs and outputs, not for each formula.
+// What does not depend on the formula: compiled for each number of inputs and outputs, not for each
+// formula.
 
 /// The extent that all slices share.
 fn common<T>(operation: &'static str, inputs: &[&[T]], outputs: &[&mut [T]]) -> Extent<1> {
@@ -247,7 +248,8 @@ fn for_each_chunk<T: Element, const IN: usize, const OUT: usize>(
     let outputs = outputs.map(|y| extent.share("an output", y));
     for_each(len.div_ceil(CHUNK), |chunk| {
         let range = chunk * CHUNK..len.min((chunk + 1) * CHUNK);
-        // SAFETY: the ranges of different chunks do not overlap, and the outputs are different slices.
+        // SAFETY: the ranges of different chunks do not overlap, and the outputs are different
+        // slices.
         let y = outputs.each_ref().map(|y| unsafe { y.part(range.clone()) });
         in_pairs(inputs.map(|x| &x[range.clone()]), y, work);
     });
@@ -279,7 +281,8 @@ fn for_each_block<T: Element, const IN: usize, const OUT: usize>(
                     true => &inputs[i][range.clone()],
                     false => &stage[i * STAGE..][..range.len()],
                 });
-                // SAFETY: the ranges of different chunks and blocks do not overlap; the outputs are different slices.
+                // SAFETY: the ranges of different chunks and blocks do not overlap; the outputs are
+                // different slices.
                 let y = outputs.each_ref().map(|y| unsafe { y.part(range.clone()) });
                 in_pairs(x, y, work);
             }
@@ -287,9 +290,9 @@ fn for_each_block<T: Element, const IN: usize, const OUT: usize>(
     });
 }
 
-/// Runs `work` on slices of any length as on multiples of [`PAIR`]: what is left at the end goes through it in a copy
-/// that is filled up with zeros. So the formula stands once in a loop, and not a second time for the end: formulas are
-/// long, and there are many.
+/// Runs `work` on slices of any length as on multiples of [`PAIR`]: what is left at the end goes
+/// through it in a copy that is filled up with zeros. So the formula stands once in a loop, and not
+/// a second time for the end: formulas are long, and there are many.
 #[inline]
 fn in_pairs<T: Element, const IN: usize, const OUT: usize>(
     x: [&[T]; IN],
@@ -368,8 +371,8 @@ fn update_chunk<S: Simd, T: Element, const TARGETS: usize, const IN: usize>(
     }
 }
 
-/// Whether two lane groups go side by side. Of `f64` there is one at a time: it is there to check, and sixteen of them are
-/// several vectors, whose latencies overlap as they are.
+/// Whether two lane groups go side by side. Of `f64` there is one at a time: it is there to check,
+/// and sixteen of them are several vectors, whose latencies overlap as they are.
 const fn side_by_side<T: Element>() -> bool {
     T::EVERY_LEVEL
 }

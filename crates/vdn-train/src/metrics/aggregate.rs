@@ -11,9 +11,9 @@
 //! Samples may have deviations of their own, so a scale that the steps of a sample share (as in a
 //! multivariate Student's t) needs nothing else.
 //!
-//! The variance of `w'y` has two parts. [`VarianceParts::units`] is the variance of `w'm_s` over the
-//! samples: what the units say about all steps together. [`VarianceParts::noise`] is the mean of the
-//! conditional variances: output noise, independent from step to step.
+//! The variance of `w'y` has two parts. [`VarianceParts::units`] is the variance of `w'm_s` over
+//! the samples: what the units say about all steps together. [`VarianceParts::noise`] is the mean
+//! of the conditional variances: output noise, independent from step to step.
 
 use crate::metrics::coverage::central_interval;
 use crate::metrics::crps::{SortedSample, mixture_crps_with};
@@ -94,8 +94,8 @@ impl Aggregate {
     /// The distribution of the sum of `weights[h] * y[h]` over the steps, `weights [H]`.
     ///
     /// # Errors
-    /// When the weights are not `[H]`, not finite or all 0; when a mean of the result is not finite,
-    /// or a deviation is not finite and above 0.
+    /// When the weights are not `[H]`, not finite or all 0; when a mean of the result is not
+    /// finite, or a deviation is not finite and above 0.
     pub fn new(prediction: &WindowPrediction<'_>, weights: &[f64]) -> Result<Self, MetricError> {
         let (samples, horizon) = (prediction.samples(), prediction.horizon());
         check_step_weights(weights, horizon)?;

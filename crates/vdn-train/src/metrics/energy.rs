@@ -1,8 +1,9 @@
 //! The energy score: the CRPS of whole paths.
 //!
-//! `ES(F, y) = E|Y - y| - E|Y - Y'| / 2` with Euclidean distances over the `H` steps and independent
-//! `Y, Y'` of distribution `F` (Gneiting and Raftery 2007). It is proper: it is least in expectation
-//! for the true joint distribution. From `n` independent paths it is estimated without bias,
+//! `ES(F, y) = E|Y - y| - E|Y - Y'| / 2` with Euclidean distances over the `H` steps and
+//! independent `Y, Y'` of distribution `F` (Gneiting and Raftery 2007). It is proper: it is least
+//! in expectation for the true joint distribution. From `n` independent paths it is estimated
+//! without bias,
 //!
 //! ```text
 //! 1/n sum_i |Y_i - y|  -  1/(n (n-1)) sum_{i<j} |Y_i - Y_j|.

@@ -2,8 +2,8 @@
 //!
 //! `-ln 1/S sum_s p(y | z_s)` with `p(y | z_s) = prod_h Normal(y_h; m_{s,h}, sigma_{s,h}^2)`: the
 //! mean over samples of the density of the *whole* path. The estimate is an upper bound of the
-//! negative log-likelihood in expectation (Jensen), too high by about `Var(p)/(2 S p^2)`, so it falls
-//! as `S` grows and is quoted with its `S`.
+//! negative log-likelihood in expectation (Jensen), too high by about `Var(p)/(2 S p^2)`, so it
+//! falls as `S` grows and is quoted with its `S`.
 
 use crate::metrics::error::MetricError;
 use crate::metrics::mixture::LogMeanExp;

@@ -7,15 +7,15 @@
 //! VS(F, y) = sum_{i != j} 1/|i - j| ( |y_i - y_j|^p - E|Y_i - Y_j|^p )^2
 //! ```
 //!
-//! It is proper, though not strictly: a shift of all steps alike changes nothing. The expectation is
-//! the mean over the paths, which adds about `Var|Y_i - Y_j|^p / n` to each term: compare at equal
-//! `n`.
+//! It is proper, though not strictly: a shift of all steps alike changes nothing. The expectation
+//! is the mean over the paths, which adds about `Var|Y_i - Y_j|^p / n` to each term: compare at
+//! equal `n`.
 
 use crate::metrics::error::MetricError;
 use crate::metrics::paths::Paths;
 
-/// The variogram score of order 1/2 of `target [H]` by the paths; `O(n H^2)`. Its unit is that of the
-/// target.
+/// The variogram score of order 1/2 of `target [H]` by the paths; `O(n H^2)`. Its unit is that of
+/// the target.
 ///
 /// ```
 /// use vdn_train::metrics::{Paths, variogram_score};

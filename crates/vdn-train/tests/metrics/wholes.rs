@@ -203,8 +203,8 @@ fn paths_that_cannot_be_scored_are_refused() {
 
 #[test]
 fn the_joint_likelihood_grows_towards_the_closed_form() {
-    // y_h = z + e_h with standard normal z and e: y ~ Normal(0, I + 11'), whose determinant is 1 + H
-    // and whose inverse is I - 11'/(1 + H).
+    // y_h = z + e_h with standard normal z and e: y ~ Normal(0, I + 11'), whose determinant is 1 +
+    // H and whose inverse is I - 11'/(1 + H).
     const HORIZON: usize = 3;
     let y = [0.9, 1.4, 0.2];
     let (sum, square) = (y.iter().sum::<f64>(), y.iter().map(|y| y * y).sum::<f64>());

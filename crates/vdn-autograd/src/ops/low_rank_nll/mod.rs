@@ -2,8 +2,8 @@
 //! covariance has a low-rank part and a diagonal: one fused operation.
 //!
 //! ```text
-//! y_h = mean_h + sum_n load_hn scale_n eps_n + sigma_h e_h             load_hn = weight_hn
-//! y_h = mean_h + sigma_h (sum_n weight_hn scale_n eps_n + e_h)         relative: load_hn = sigma_h weight_hn
+//! y_h = mean_h + sum_n weight_hn scale_n eps_n + sigma_h e_h
+//! y_h = mean_h + sigma_h (sum_n weight_hn scale_n eps_n + e_h)         relative
 //! ```
 //!
 //! The `N` causes `eps` are shared by all steps of a window, as the units of a forecaster are; `e`

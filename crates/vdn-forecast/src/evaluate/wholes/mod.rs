@@ -29,8 +29,8 @@ pub const PATHS: usize = 256;
 pub struct WholeScores {
     /// Of the mean over the horizon, in standardised units.
     pub horizon_mean: Option<AggregateSummary>,
-    /// Of the sums over consecutive blocks of steps, in standardised units; as many entries as there
-    /// are kinds of blocks.
+    /// Of the sums over consecutive blocks of steps, in standardised units; as many entries as
+    /// there are kinds of blocks.
     pub block_sums: Vec<BlockSummary>,
     /// Of the largest value over the horizon, by paths.
     pub maximum: Option<AggregateSummary>,

@@ -8,8 +8,8 @@
 //! y = f + c r_m,   m = 1 .. M, all equally likely
 //! ```
 //!
-//! There is no density, so no likelihood. Scores are the unbiased ones of a sample of `M`; scores by
-//! paths take at most [`PATHS`] of the residual vectors, evenly spaced in time.
+//! There is no density, so no likelihood. Scores are the unbiased ones of a sample of `M`; scores
+//! by paths take at most [`PATHS`] of the residual vectors, evenly spaced in time.
 
 use crate::data::windows::evenly_spaced;
 use crate::data::{BlockLength, Dataset, WindowIndex};

@@ -241,8 +241,8 @@ impl<T: Element> Source<'_, T> {
         sample: usize,
         place: Place,
     ) -> [T::Lanes<S>; TILE] {
-        // The code of the noise is long, and longest for `Portable`, whose lanes are several vectors. There a tile through
-        // memory costs nothing beside the noise itself.
+        // The code of the noise is long, and longest for `Portable`, whose lanes are several
+        // vectors. There a tile through memory costs nothing beside the noise itself.
         if const { matches!(S::LEVEL, Level::Portable) } {
             self.normals_apart(simd, sample, place)
         } else {
@@ -250,7 +250,8 @@ impl<T: Element> Source<'_, T> {
         }
     }
 
-    /// [`Source::normals`] by a function of its own, through memory: for where noise is seldom needed.
+    /// [`Source::normals`] by a function of its own, through memory: for where noise is seldom
+    /// needed.
     #[inline(always)]
     fn normals_apart<S: Simd>(&self, simd: S, sample: usize, place: Place) -> [T::Lanes<S>; TILE] {
         let mut stored = [[T::ZERO; LANES]; TILE];
