@@ -20,11 +20,12 @@ pub use evaluate::{
     WholeScores, evaluate_moments, forecast, forecast_moments, ridge, seasonal_naive,
 };
 pub use forecaster::{
-    Aggregation, Batch, Compatibility, Forecaster, ForecasterConfig, LossOptions, Prediction,
-    PredictiveMoments, Variant, Vote, vote,
+    Aggregation, Batch, Compatibility, Dependence, Forecaster, ForecasterConfig, LossOptions,
+    Prediction, PredictiveMoments, SharedNoise, Variant, Vote, vote,
 };
 pub use modules::{
-    Centre, GatedHead, HeadConfig, InstanceNorm, OutputNoise, OutputNoiseMode, PairEncoder,
+    Centre, GatedHead, HeadConfig, InstanceNorm, JointHead, OutputNoise, OutputNoiseMode,
+    PairEncoder,
 };
 pub use report::report_run;
 pub use run::{

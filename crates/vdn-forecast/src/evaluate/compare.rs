@@ -109,6 +109,7 @@ impl PathSource for NormalForecasts {
                 sigma: of(&self.sigma),
                 weights: None,
                 aggregation: Aggregation::Mean,
+                shared: None,
             };
             visit(chunk, &prediction)?;
         }

@@ -3,6 +3,7 @@
 use crate::data::{Dataset, WindowIndex};
 use crate::evaluate::predicted_row::{PredictedRow, per_window};
 use crate::forecaster::{Batch, Forecaster, LossOptions, Variant};
+use vdn_autograd::Score;
 use vdn_model::diagnostics::{Posteriors, UnitEffects};
 use vdn_model::{Graph, Intervention, ModelError, Objective, Parameters, StackLayer};
 use vdn_tensor::Element;
@@ -81,8 +82,11 @@ impl<T: Element> Interventions<T, Dataset> for Forecaster {
         per_window(data, windows, |row, target| {
             let likelihood = prediction.window_log_likelihood(row, target);
             PredictedRow::new(&prediction, row).score(target, |predicted, target| {
-                let score = -horizon * window_nll(predicted, target)?.of(rule);
-                Ok(Outcome { likelihood, score, crps: window_crps(predicted, target)? })
+                let nll = window_nll(predicted, target)?;
+                let score = -horizon * nll.of(rule);
+                let steps = -horizon * nll.of(Score::Marginal);
+                let noise = prediction.shared.as_ref().map(|_| likelihood - steps);
+                Ok(Outcome { likelihood, score, crps: window_crps(predicted, target)?, noise })
             })
         })
     }

@@ -30,6 +30,8 @@ pub(crate) struct PredictedRow {
     pub(crate) means: Vec<f64>,
     pub(crate) sigma: Vec<f64>,
     pub(crate) weights: Option<Vec<f64>>,
+    /// Loadings `[horizon, causes]` and own deviations `[horizon]`.
+    shared: Option<[Vec<f64>; 2]>,
 }
 
 impl PredictedRow {
@@ -39,7 +41,11 @@ impl PredictedRow {
         let sigma = sigma.to_vec();
         let weights = prediction.weights.as_ref();
         let weights = weights.map(|w| (0..samples).map(|s| w[s * batch + row]).collect());
-        Self { means, sigma, weights }
+        let shared = prediction.shared.as_ref().map(|shared| {
+            let (loadings, own) = shared.row(row, sigma.len());
+            [loadings.to_vec(), own.to_vec()]
+        });
+        Self { means, sigma, weights, shared }
     }
 
     /// The first `samples` of its samples, or all of them where it has fewer.
@@ -53,6 +59,13 @@ impl PredictedRow {
         self
     }
 
+    /// The prediction of one step.
+    pub(crate) fn step(&self, step: usize) -> Self {
+        let means = self.means.iter().skip(step).step_by(self.sigma.len()).copied().collect();
+        let (sigma, weights) = (vec![self.sigma[step]], self.weights.clone());
+        Self { means, sigma, weights, shared: None }
+    }
+
     /// What `rule` makes of it against `target [H]`.
     pub(crate) fn score<V>(
         &self,
@@ -60,12 +73,16 @@ impl PredictedRow {
         rule: impl FnOnce(&WindowPrediction<'_>, &[f64]) -> Result<V, MetricError>,
     ) -> Result<V, MetricError> {
         let weights = self.weights.as_deref();
-        rule(&WindowPrediction::new(&self.means, &self.sigma, weights, target.len())?, target)
+        let mut window = WindowPrediction::new(&self.means, &self.sigma, weights, target.len())?;
+        if let Some([loadings, own]) = &self.shared {
+            window = window.with_shared_noise(loadings, own)?;
+        }
+        rule(&window, target)
     }
 
     /// A normal forecast: one sample.
     pub(crate) fn gaussian(means: Vec<f64>, sigma: Vec<f64>) -> Self {
-        Self { means, sigma, weights: None }
+        Self { means, sigma, weights: None, shared: None }
     }
 }
 

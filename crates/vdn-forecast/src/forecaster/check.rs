@@ -2,8 +2,10 @@
 //! memory holds, and settings that contradict each other.
 
 use crate::forecaster::aggregate::Aggregation;
-use crate::forecaster::config::{ForecasterConfig, Variant};
-use vdn_model::{MAX_DEPTH, ModelError, Objective, StackLayerConfig};
+use crate::forecaster::config::{Dependence, ForecasterConfig, Variant};
+use vdn_autograd::Score;
+use vdn_model::{LayerConfig, LayerPrior, MAX_DEPTH, ModelError, Objective};
+use vdn_model::{StackLayerConfig, UnitFamily};
 
 /// The largest size of one dimension.
 const MAX_SIZE: usize = 1 << 24;
@@ -141,7 +143,42 @@ impl ForecasterConfig {
         let gaussian =
             with_posteriors().all(|layer: &StackLayerConfig| layer.layer.family.is_gaussian());
         let sampled = self.objective != Objective::Vib;
+        let closed = self.dependence != Dependence::Sampled;
+        let plain = layers.iter().all(|layer| {
+            let LayerConfig { latent_dims, family, prior, .. } = layer.layer;
+            latent_dims == 1 && family == UnitFamily::Normal && prior == LayerPrior::Standard
+        });
         let contradictions = [
+            (
+                closed && self.score != Score::Marginal,
+                "dependence",
+                "joint and split score a closed form, without samples: score has to be marginal",
+            ),
+            (
+                closed && sampled,
+                "dependence",
+                "joint and split score a closed form, elbo and iwae samples: objective has to be vib",
+            ),
+            (
+                closed && self.aggregation != Aggregation::Mean,
+                "dependence",
+                "joint and split have normal steps: aggregation has to be mean",
+            ),
+            (
+                closed && (self.depth > 1 || self.distributional_fraction.get(0) < 1.0),
+                "dependence",
+                "joint and split are for one layer whose units are all distributions",
+            ),
+            (
+                closed && !plain,
+                "dependence",
+                "joint and split are for normal units, latent_dims 1 and the standard prior",
+            ),
+            (
+                closed && self.variant == Variant::ReferenceTwin,
+                "dependence",
+                "the reference's twin has a head of its own: dependence has to be sampled",
+            ),
             (
                 sampled && self.variant != Variant::Variational,
                 "objective",

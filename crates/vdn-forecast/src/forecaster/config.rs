@@ -42,6 +42,26 @@ pub enum Variant {
     GatedTwin,
 }
 
+/// What the joint distribution of a window's steps is, and how training scores it.
+///
+/// Given the input, the steps of a forecast err together, and only noise that all steps share can
+/// say so: that of the units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dependence {
+    /// What comes of the units' samples through the gated head; training scores samples, as `score`
+    /// says.
+    #[default]
+    Sampled,
+    /// The closed form of a [`JointHead`](crate::JointHead), a normal distribution; training scores
+    /// whole windows by its density.
+    Joint,
+    /// The same closed form; training scores single steps, and beside that the dependence between
+    /// steps: the density of the window less those of its steps, whose gradient reaches no mean and
+    /// no deviation of a step.
+    Split,
+}
+
 /// The configuration of a [`Forecaster`](crate::Forecaster): in a file the table `[model]`.
 ///
 /// A setting for each layer is one value for all, or a list with one for each from the first up.
@@ -114,6 +134,11 @@ pub struct ForecasterConfig {
     pub aggregation: Aggregation,
     /// The predictive score, in nats per time step: `marginal`, the default, `tempered` or `joint`.
     pub score: Score,
+    /// What the joint distribution of steps is, and how it is trained: `sampled`, the default,
+    /// `joint` or `split`. The last two have a closed form, for one layer of normal units, all
+    /// distributions, with one latent dimension and the standard prior. Their head is affine:
+    /// `head_hidden`, `gated`, `dropout` and `zero_output` say nothing then.
+    pub dependence: Dependence,
     /// What training minimises: `vib`, the default, `elbo` or `iwae`.
     pub objective: Objective,
     /// The weight of every latent dimension's KL against the score in nats per time step, finite
@@ -181,6 +206,7 @@ impl Default for ForecasterConfig {
             output_noise: OutputNoiseMode::FromContext,
             aggregation: Aggregation::Mean,
             score: Score::Marginal,
+            dependence: Dependence::Sampled,
             objective: Objective::Vib,
             beta: 1e-4,
             // With sigma 0.7 a rate of 0.21 and a KL of 0.23 nats: inside the default interval

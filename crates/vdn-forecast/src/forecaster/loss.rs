@@ -7,6 +7,8 @@
 //! elbo   ( - mean_s ln p(y | z_s) + sum_i KL_i ) / H
 //! iwae   - mean_b ln mean_s [ p(y | z_s) p(z_s) / q(z_s | x) ] / H
 //! ```
+//!
+//! Under a joint head the score of `vib` is that of a closed form instead (`joint.rs`).
 
 use crate::forecaster::local::{LossOptions, with_constraints};
 use crate::forecaster::{Batch, Forecaster, Pass};
@@ -52,14 +54,12 @@ impl Forecaster {
             return Err(ModelError::Batch("a loss needs targets".into()));
         }
         check_local_objectives(self.stack.layers(), &options.locals)?;
-        let pass = self.forward(graph, batch, Intervention::None, options.pass())?;
+        let pass = self.forward_scored(graph, batch, Intervention::None, options.pass())?;
         let rows = self.rows(batch)?;
         let between = self.between_windows(graph, batch, &pass.layers, options)?;
         graph.labelled("loss", |graph| {
             let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
-            let score =
-                MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
-            let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, score)?;
+            let nll = self.nll(graph, &pass, y)?;
             let mse = match options.want_mse {
                 true => Some(squared_error(graph.tape, pass.y, pass.scores, y)?),
                 false => None,
@@ -159,6 +159,20 @@ impl Forecaster {
         Ok(tape.scale(bound, -T::ONE / horizon)?)
     }
 
+    /// The negative score of a batch, in nats per time step: by samples, or of the closed form.
+    fn nll<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        pass: &Pass,
+        y: Var,
+    ) -> Result<Var, ModelError> {
+        if let Some(joint) = &pass.joint {
+            return self.joint_nll(graph, pass, joint, y);
+        }
+        let options = MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
+        Ok(graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?)
+    }
+
     /// The name of the score that [`Terms::score`] is.
     #[must_use]
     pub fn score(&self) -> Score {
@@ -227,13 +241,11 @@ impl Forecaster {
         if batch.target.is_empty() {
             return Err(ModelError::Batch("a score needs targets".into()));
         }
-        let pass = self.forward(graph, batch, Intervention::None, StackPass::default())?;
+        let pass = self.forward_scored(graph, batch, Intervention::None, StackPass::default())?;
         let rows = self.rows(batch)?;
         graph.labelled("score", |graph| {
             let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
-            let options =
-                MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
-            let nll = graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?;
+            let nll = self.nll(graph, &pass, y)?;
             let mse = squared_error(graph.tape, pass.y, pass.scores, y)?;
             let (kl, locals) = (None, [None; MAX_DEPTH]);
             Ok(Terms { loss: nll, score: nll, mse: Some(mse), kl, outputs: pass.layers, locals })

@@ -4,6 +4,7 @@
 mod aggregate;
 mod check;
 mod config;
+mod joint;
 mod local;
 mod loss;
 mod moments;
@@ -13,14 +14,15 @@ mod prediction;
 mod unit_effects;
 
 pub use aggregate::{Aggregation, Vote, vote};
-pub use config::{Compatibility, ForecasterConfig, Variant};
+pub use config::{Compatibility, Dependence, ForecasterConfig, Variant};
 pub use local::LossOptions;
 pub use moments::PredictiveMoments;
-pub use prediction::Prediction;
+pub use prediction::{Prediction, SharedNoise};
 
 use crate::modules::PairEncoder;
 use crate::modules::head::{GatedHead, HeadConfig};
 use crate::modules::instance_norm::Centre;
+use crate::modules::joint_head::{JointHead, Shares};
 use crate::modules::output_noise::OutputNoise;
 use vdn_autograd::{Error, Var};
 use vdn_model::Graph;
@@ -51,6 +53,7 @@ pub struct Batch<'a, T> {
 #[derive(Clone, Debug)]
 enum Head {
     Gated(GatedHead),
+    Joint(JointHead),
     Linear(Linear),
 }
 
@@ -82,6 +85,27 @@ pub(crate) struct Pass {
     pub(crate) z: Var,
     /// What the head's outputs are multiplied by, `[batch, 1]`.
     pub(crate) scale: Var,
+    /// Of a joint head.
+    pub(crate) joint: Option<JointPass>,
+}
+
+/// What a pass through a joint head gives beside [`Pass`], whose `sigma` is then each step's own
+/// part of the deviation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JointPass {
+    /// The total deviations, `[horizon]`, `[batch, 1]` or `[batch, horizon]`.
+    pub(crate) total: Var,
+    /// What steps share; none without posteriors.
+    pub(crate) shares: Option<Shares>,
+}
+
+/// What the head of a pass is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Through {
+    /// All samples of the units.
+    Samples,
+    /// Their means alone: enough for the joint head, whose forecasts have a closed form.
+    Means,
 }
 
 impl Forecaster {
@@ -117,6 +141,9 @@ impl Forecaster {
         let head = match config.variant {
             Variant::ReferenceTwin => {
                 Head::Linear(Linear::new(&mut builder, "head", channels, horizon))
+            }
+            _ if config.dependence != Dependence::Sampled => {
+                Head::Joint(JointHead::new(&mut builder.scope("head"), channels, horizon))
             }
             _ => {
                 let head = HeadConfig {
@@ -261,6 +288,32 @@ impl Forecaster {
         intervention: Intervention,
         pass: StackPass,
     ) -> Result<Pass, ModelError> {
+        self.forward_through(graph, batch, intervention, pass, Through::Samples)
+    }
+
+    /// [`Forecaster::forward`] for a score: a joint head is given the units' means alone.
+    pub(crate) fn forward_scored<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        intervention: Intervention,
+        pass: StackPass,
+    ) -> Result<Pass, ModelError> {
+        let through = match &self.head {
+            Head::Joint(_) => Through::Means,
+            Head::Gated(_) | Head::Linear(_) => Through::Samples,
+        };
+        self.forward_through(graph, batch, intervention, pass, through)
+    }
+
+    fn forward_through<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &Batch<'_, T>,
+        intervention: Intervention,
+        pass: StackPass,
+        through: Through,
+    ) -> Result<Pass, ModelError> {
         let rows = self.rows(batch)?;
         let [current, previous, centre, scale] = self.record_inputs(graph, batch, rows)?;
         let h = self.encoder.forward(graph, current, previous)?;
@@ -280,23 +333,46 @@ impl Forecaster {
             z = self.stack.swapped(graph, z)?;
         }
         let want_score = self.config.aggregation == Aggregation::Score;
+        let mut joint = None;
         let (mut y, scores) = match &self.head {
             Head::Gated(head) => head.forward(graph, z, want_score)?,
             Head::Linear(head) => (graph.labelled("head", |graph| head.forward(graph, z))?, None),
+            Head::Joint(head) => {
+                let total = self.output_noise.forward(graph, h)?;
+                let mut shares = self.shares(graph, head, &layers, rows)?;
+                let given = match through {
+                    Through::Samples => z,
+                    Through::Means => {
+                        self.means(graph, z, &layers, shares.as_mut(), intervention)?
+                    }
+                };
+                let gain = match &shares {
+                    Some(shares) => graph.tape.mul(shares.own, total)?,
+                    None => total,
+                };
+                joint = Some((JointPass { total, shares }, gain));
+                (head.forward(graph, given, gain)?, None)
+            }
         };
         if let Some(skip) = &self.skip {
             let direct = graph.labelled("skip", |graph| skip.forward(graph, current))?;
             y = graph.tape.add(y, direct)?;
         }
-        let mut sigma = self.output_noise.forward(graph, h)?;
+        let (mut joint, mut sigma) = match joint {
+            Some((joint, gain)) => (Some(joint), gain),
+            None => (None, self.output_noise.forward(graph, h)?),
+        };
         if self.config.divide_by_deviation {
             y = graph.tape.mul(y, scale)?;
             sigma = graph.tape.mul(sigma, scale)?;
+            if let Some(joint) = &mut joint {
+                joint.total = graph.tape.mul(joint.total, scale)?;
+            }
         }
         if !self.config.instance_norm().is_identity() {
             y = graph.tape.add(y, centre)?;
         }
-        Ok(Pass { y, sigma, scores, layers, activities, z, scale })
+        Ok(Pass { y, sigma, scores, layers, activities, z, scale, joint })
     }
 
     /// Data-dependent initialisation on a first batch: every unit starts inside its rate interval. Without effect when

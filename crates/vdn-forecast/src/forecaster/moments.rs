@@ -42,6 +42,7 @@ impl PredictiveMoments {
             sigma: self.variance.into_iter().map(f64::sqrt).collect(),
             weights: None,
             aggregation: Aggregation::Mean,
+            shared: None,
         }
     }
 }
@@ -107,7 +108,7 @@ impl Forecaster {
                     let head = HeadMoments::new(head, parameters);
                     self.of_units(parameters, &head, &around)?
                 }
-                _ => self.of_twin(&mut graph, batch, rows)?,
+                _ => self.of_closed_form(&mut graph, batch, rows)?,
             };
             if found.mean.iter().chain(&found.variance).all(|x| x.is_finite()) {
                 return Ok(found);
@@ -177,26 +178,27 @@ impl Forecaster {
         Ok(found)
     }
 
-    fn of_twin<T: Element>(
+    /// Of a twin, or of a joint head.
+    fn of_closed_form<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
         batch: &Batch<'_, T>,
         rows: usize,
     ) -> Result<PredictiveMoments, ModelError> {
-        let pass = self.forward(graph, batch, Intervention::None, StackPass::default())?;
-        let double = |var: Var| -> Vec<f64> {
-            graph.tape.value(var).data().iter().map(|x| x.to_f64()).collect()
+        let pass = self.forward_scored(graph, batch, Intervention::None, StackPass::default())?;
+        let squares = |var: Var| -> Vec<f64> {
+            let found = graph.tape.value(var).data().iter().map(|x| x.to_f64().powi(2));
+            let found: Vec<f64> = found.collect();
+            if found.len() == self.config.horizon { found.repeat(rows) } else { found }
         };
-        let mean = double(pass.y);
-        let mut sigma = double(pass.sigma);
-        if sigma.len() == self.config.horizon {
-            sigma = sigma.repeat(rows);
-        }
+        let mean: Vec<f64> = graph.tape.value(pass.y).data().iter().map(|x| x.to_f64()).collect();
+        let own = squares(pass.sigma);
+        let variance = pass.joint.map_or_else(|| own.clone(), |joint| squares(joint.total));
         Ok(PredictiveMoments {
             shape: [rows, self.config.horizon],
-            of_units: vec![0.0; mean.len()],
             mean,
-            variance: sigma.into_iter().map(|sigma| sigma * sigma).collect(),
+            of_units: variance.iter().zip(&own).map(|(all, own)| (all - own).max(0.0)).collect(),
+            variance,
         })
     }
 }

@@ -2,20 +2,23 @@
 
 use crate::forecaster::prediction::Prediction;
 use vdn_tensor::noise::NoiseKey;
-use vdn_tensor::parallel;
+use vdn_tensor::{parallel, with_scratch};
 use vdn_train::metrics::{Aggregate, MetricError, WindowPrediction};
 
 /// Mixed into a key for the choice of the sample that a path follows.
 const CHOICE: u64 = u64::MAX;
+/// Mixed into a key for the noise that the steps of a path share.
+const SHARED: u64 = u64::MAX - 1;
 
 impl Prediction {
     /// `n` equally likely futures of each window, `[n, batch, horizon]`.
     ///
     /// A path is one sample of the units, which all steps share, plus output noise of its own at
-    /// each step. Path `i` follows sample `i mod samples`, so up to as many paths as samples are
-    /// independent draws from the model; beyond that, samples repeat with new noise. Where samples
-    /// have weights, each path draws its sample by them. Noise is addressed by `key`, the window's
-    /// row, the path and the step: more paths begin with the same paths.
+    /// each step. Where the distribution has a closed form ([`Prediction::shared`]), all paths are
+    /// independent draws from it. Else path `i` follows sample `i mod samples`, so up to as many
+    /// paths as samples are independent draws from the model; beyond that, samples repeat with new
+    /// noise. Where samples have weights, each path draws its sample by them. Noise is addressed by
+    /// `key`, the window's row, the path and the step: more paths begin with the same paths.
     ///
     /// ```
     /// use vdn_forecast::{Aggregation, Prediction};
@@ -26,6 +29,7 @@ impl Prediction {
     ///     sigma: vec![0.1; 3],
     ///     weights: None,
     ///     aggregation: Aggregation::Mean,
+    ///     shared: None,
     /// };
     /// let paths = prediction.paths(4, NoiseKey::new(7, 0, 0))?;
     /// // The steps of a path are all low or all high.
@@ -59,7 +63,9 @@ impl Prediction {
         let [samples, batch, horizon] = self.shape;
         let key = key.fold_in(row as u64);
         let followed = self.followed(row, n, key);
-        let sigma = &self.sigma[row * horizon..][..horizon];
+        let shared = self.shared.as_ref().map(|shared| (shared.causes, shared.row(row, horizon)));
+        let own = &self.sigma[row * horizon..][..horizon];
+        let sigma = shared.map_or(own, |(_, (_, own))| own);
         let mut paths = vec![0.0; n * horizon];
         parallel::for_each_chunk(&mut paths, horizon, |i, path| {
             key.fill_normal(i as u32, path);
@@ -68,6 +74,13 @@ impl Prediction {
             for (y, (mean, sigma)) in path.iter_mut().zip(means.iter().zip(sigma)) {
                 *y = mean + sigma * *y;
             }
+            let Some((causes, (loadings, _))) = shared else { return };
+            with_scratch(causes, |common: &mut [f64]| {
+                key.fold_in(SHARED).fill_normal(i as u32, common);
+                for (y, loadings) in path.iter_mut().zip(loadings.chunks_exact(causes)) {
+                    *y += loadings.iter().zip(&*common).map(|(l, e)| l * e).sum::<f64>();
+                }
+            });
         });
         paths
     }
@@ -101,6 +114,7 @@ impl Prediction {
     ///     sigma: vec![3.0, 4.0],
     ///     weights: None,
     ///     aggregation: Aggregation::Mean,
+    ///     shared: None,
     /// };
     /// let total = prediction.aggregate(&[1.0, 1.0])?;
     /// assert_eq!((total.shape, total.mean(), total.sigma), ([1, 1, 1], vec![3.0], vec![5.0]));
@@ -115,7 +129,11 @@ impl Prediction {
         let mut sigma = Vec::with_capacity(batch);
         for row in 0..batch {
             let (own, deviations) = self.row(row);
-            let window = WindowPrediction::new(&own, deviations, None, self.shape[2])?;
+            let mut window = WindowPrediction::new(&own, deviations, None, self.shape[2])?;
+            if let Some(shared) = &self.shared {
+                let (loadings, own) = shared.row(row, self.shape[2]);
+                window = window.with_shared_noise(loadings, own)?;
+            }
             let aggregate = Aggregate::new(&window, weights)?;
             let mixture = aggregate.mixture();
             for (s, mean) in mixture.means().iter().enumerate() {
@@ -125,7 +143,8 @@ impl Prediction {
         }
         let shape = [samples, batch, 1];
         let weights = self.weights.clone();
-        Ok(Self { shape, means, sigma, weights, aggregation: self.aggregation })
+        let aggregation = self.aggregation;
+        Ok(Self { shape, means, sigma, weights, aggregation, shared: None })
     }
 
     /// The means `[samples, horizon]` and the deviations `[horizon]` of one window.
@@ -146,7 +165,8 @@ mod tests {
     fn prediction(weights: Option<Vec<f64>>) -> Prediction {
         let means = vec![0.0, 0.0, 9.0, 9.0, 1.0, 2.0, 9.0, 9.0, -2.0, 1.0, 9.0, 9.0];
         let (shape, sigma) = ([3, 2, 2], vec![0.5, 1.5, 0.1, 0.1]);
-        Prediction { shape, means, sigma, weights, aggregation: Aggregation::Mean }
+        let (aggregation, shared) = (Aggregation::Mean, None);
+        Prediction { shape, means, sigma, weights, aggregation, shared }
     }
 
     #[test]

@@ -24,6 +24,30 @@ pub struct Prediction {
     pub weights: Option<Vec<f64>>,
     /// How the samples become a point forecast.
     pub aggregation: Aggregation,
+    /// What of the deviations `sigma` the steps of a window share, where the joint distribution has
+    /// a closed form; `None`: steps are independent in each sample.
+    pub shared: Option<SharedNoise>,
+}
+
+/// Noise that the steps of a window share, in closed form: step `h` is
+/// `mean_h + sum_n loading_hn eps_n + own_h e_h` with independent standard normals `eps` and `e`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedNoise {
+    /// The number of shared causes, as many as units.
+    pub causes: usize,
+    /// `[batch, horizon, causes]`.
+    pub loadings: Vec<f64>,
+    /// The deviations of the noise of single steps, `[batch, horizon]`. With the squares of the
+    /// loadings their squares add up to those of [`Prediction::sigma`].
+    pub own: Vec<f64>,
+}
+
+impl SharedNoise {
+    /// The loadings `[horizon, causes]` and the steps' own deviations `[horizon]` of one window.
+    pub(crate) fn row(&self, row: usize, horizon: usize) -> (&[f64], &[f64]) {
+        let loadings = &self.loadings[row * horizon * self.causes..][..horizon * self.causes];
+        (loadings, &self.own[row * horizon..][..horizon])
+    }
 }
 
 impl Prediction {
@@ -64,7 +88,8 @@ impl Prediction {
     }
 
     /// The log-likelihood of what came after each window, `[batch, horizon]`, in nats per window: the (weighted) mean over
-    /// samples of `ln p(y | z_s)`, summed over the horizon. It is a lower bound of the logarithm of the mixture.
+    /// samples of `ln p(y | z_s)`, summed over the horizon. It is a lower bound of the logarithm of the mixture. Of a
+    /// closed form ([`Prediction::shared`]) it is the log-density of the window.
     ///
     /// # Panics
     /// `target` has another length than the predictions.
@@ -87,6 +112,7 @@ impl Prediction {
     ///     sigma: vec![1.0, 0.5],
     ///     weights: None,
     ///     aggregation: Aggregation::Mean,
+    ///     shared: None,
     /// };
     /// let found = prediction.window_log_likelihood(0, &[0.0, 1.0]);
     /// let expected = -std::f64::consts::TAU.ln() - 0.5_f64.ln() - 0.5 * (0.0 + 4.0) / 2.0;
@@ -103,6 +129,11 @@ impl Prediction {
     pub fn window_log_likelihood(&self, row: usize, target: &[f64]) -> f64 {
         let [samples, batch, horizon] = self.shape;
         assert_eq!(target.len(), horizon, "a target of another horizon");
+        if let Some(shared) = &self.shared {
+            let means = &self.means[row * horizon..][..horizon];
+            let residuals: Vec<f64> = target.iter().zip(means).map(|(y, m)| y - m).collect();
+            return shared.log_density(row, &residuals);
+        }
         let sigma = &self.sigma[row * horizon..][..horizon];
         let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
         let of_sample = |s: usize| -> f64 {
@@ -133,7 +164,9 @@ impl Prediction {
 
 impl Forecaster {
     /// The predictive distribution of a batch, and what each layer of units gave. Recorded without
-    /// gradients by the caller ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)).
+    /// gradients by the caller ([`Tape::no_grad`](vdn_autograd::Tape::no_grad)). A model
+    /// [with a closed form](Forecaster::has_closed_form) gives that; else the distribution is a
+    /// mixture over samples.
     ///
     /// # Errors
     /// A batch that does not fit the model; a prediction that is not finite (with operation, layer and unit).
@@ -143,7 +176,26 @@ impl Forecaster {
         batch: &Batch<'_, T>,
         intervention: Intervention,
     ) -> Result<(Prediction, LayerOutputs), ModelError> {
+        if self.has_closed_form() {
+            let pass = self.forward_scored(graph, batch, intervention, StackPass::default())?;
+            if let Some(joint) = &pass.joint {
+                let prediction = self.closed_prediction(graph.tape, &pass, joint);
+                self.check_finite(graph, &prediction)?;
+                return Ok((prediction, pass.layers));
+            }
+        }
         self.predict_under(graph, batch, intervention, StackPass::default())
+    }
+
+    fn check_finite<T: Element>(
+        &self,
+        graph: &Graph<'_, T>,
+        prediction: &Prediction,
+    ) -> Result<(), ModelError> {
+        if prediction.means.iter().chain(&prediction.sigma).all(|x| x.is_finite()) {
+            return Ok(());
+        }
+        Err(ModelError::NonFinite(self.non_finite_report(graph, "a prediction")))
     }
 
     /// The predictive distribution of a batch by so many samples of the units (one, where no unit
@@ -196,12 +248,10 @@ impl Forecaster {
         let deviations = double(graph.tape.value(pass.sigma).data());
         let sigma =
             if deviations.len() == shape[2] { deviations.repeat(shape[1]) } else { deviations };
-        if !means.iter().chain(&sigma).all(|x| x.is_finite()) {
-            let report = self.non_finite_report(graph, "a prediction");
-            return Err(ModelError::NonFinite(report));
-        }
         let weights = weights.map(|w| double(graph.tape.value(w).data()));
         let aggregation = self.config.aggregation;
-        Ok((Prediction { shape, means, sigma, weights, aggregation }, pass.layers))
+        let prediction = Prediction { shape, means, sigma, weights, aggregation, shared: None };
+        self.check_finite(graph, &prediction)?;
+        Ok((prediction, pass.layers))
     }
 }

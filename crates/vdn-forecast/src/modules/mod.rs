@@ -1,14 +1,16 @@
 //! The parts that a forecaster is built of beside its units: the encoder of two windows, the gated
-//! head and its moments, per-window normalisation, the output noise.
+//! head and its moments, the joint head, per-window normalisation, the output noise.
 
 pub(crate) mod head;
 pub(crate) mod head_moments;
 pub(crate) mod instance_norm;
+pub(crate) mod joint_head;
 pub(crate) mod output_noise;
 pub(crate) mod pair_encoder;
 pub(crate) mod replacement;
 
 pub use head::{GatedHead, HeadConfig};
 pub use instance_norm::{Centre, InstanceNorm};
+pub use joint_head::JointHead;
 pub use output_noise::{OutputNoise, OutputNoiseMode};
 pub use pair_encoder::PairEncoder;

@@ -209,11 +209,7 @@ fn points(prediction: &Prediction, row: usize, targets: &[f64]) -> Result<Vec<Po
         [prediction.mean(), prediction.quantile(tail), prediction.quantile(1.0 - tail)];
     let whole = PredictedRow::new(prediction, row);
     let one = |step: usize| {
-        let own = PredictedRow {
-            means: whole.means.iter().skip(step).step_by(horizon).copied().collect(),
-            sigma: vec![whole.sigma[step]],
-            weights: whole.weights.clone(),
-        };
+        let own = whole.step(step);
         let target = targets[step];
         let at = row * horizon + step;
         let crps = own.score(&[target], window_crps)?;

@@ -15,7 +15,7 @@
 use crate::baselines::ridge::check_size;
 use crate::evaluate::PATHS;
 use crate::evaluate::wholes::residual::MOST_RESIDUALS;
-use crate::forecaster::{ForecasterConfig, Variant};
+use crate::forecaster::{Dependence, ForecasterConfig, Variant};
 use std::fmt;
 use vdn_tensor::parallel;
 use vdn_train::{EVALUATION_BATCH, TrainError};
@@ -118,7 +118,7 @@ impl RunMemory {
         let at_test = Pass::of(model, evaluate, batch(sizes.evaluation_batch, test));
 
         // Values of double precision: all predictions of a batch and their rows as they are scored.
-        let predictions = 2.0 * DOUBLE * at_test.outputs;
+        let predictions = 2.0 * DOUBLE * (at_test.outputs + at_test.loadings);
         // Scores of whole forecasts: of one series, the residuals of its validation windows, sorted
         // with their sums, and the point forecasts and targets of its test windows; paths of one
         // window for each thread, and transposed.
@@ -225,8 +225,10 @@ struct Pass {
     layers: f64,
     /// All activities that the layers send on.
     activities: f64,
-    /// The activities that the head sees, `[samples, batch, channels]`.
+    /// The activities of the last layer, `[samples, batch, channels]`.
     latent: f64,
+    /// The head's own copy of them; a joint head has none.
+    seen: f64,
     /// One hidden value of the head for every sample, `[samples, batch, head_hidden]`.
     hidden: f64,
     /// One output for every sample, `[samples, batch, horizon]`.
@@ -234,6 +236,8 @@ struct Pass {
     /// How many values of that size are recorded.
     output_values: f64,
     dropout: bool,
+    /// Of a joint head's prediction: what its steps share, `[batch, horizon, units]`.
+    loadings: f64,
 }
 
 impl Pass {
@@ -264,7 +268,15 @@ impl Pass {
             let mixed = layer.distributional() > 0 && layer.distributional() < layer.layer.units;
             activities += if mixed { latent } else { 0.0 };
         }
-        let gate = if model.gated { 3.0 } else { 0.0 };
+        let joint = model.dependence != Dependence::Sampled;
+        // The units' deviations, from log-variances to squares.
+        layers += if joint { 3.0 * rows * model.width(0) as f64 } else { 0.0 };
+        let gate = match (joint, model.gated) {
+            // Shares, gain, and the two parts of the score.
+            (true, _) => 6.0,
+            (false, true) => 3.0,
+            (false, false) => 0.0,
+        };
         let added = [model.skip, !model.instance_norm().is_identity()];
         let scaled = if model.divide_by_deviation { 1.0 } else { 0.0 };
         Self {
@@ -274,20 +286,22 @@ impl Pass {
             layers,
             activities,
             latent,
-            hidden: all * model.head_hidden as f64,
-            outputs: all * horizon,
+            seen: if joint { 0.0 } else { latent },
+            hidden: if joint { 0.0 } else { all * model.head_hidden as f64 },
+            outputs: if joint { rows } else { all } * horizon,
             output_values: 3.0
                 + gate
                 + added.map(|is| f64::from(u8::from(is))).iter().sum::<f64>()
                 + scaled,
             dropout: model.dropout > 0.0,
+            loadings: if joint { rows * horizon * model.width(0) as f64 } else { 0.0 },
         }
     }
 
     /// All values of a pass without gradients: the head normalises its input, and activates its
     /// hidden layer.
     fn values(&self) -> f64 {
-        let head = self.latent + 2.0 * self.hidden + self.output_values * self.outputs;
+        let head = self.seen + 2.0 * self.hidden + self.output_values * self.outputs;
         self.encoder + self.layers + self.activities + head
     }
 
@@ -299,7 +313,7 @@ impl Pass {
     /// Gradients that are alive together at most, and those whose memory waits to be used again.
     /// Inputs have none.
     fn gradients(&self) -> f64 {
-        let head = 3.0 * self.latent + 2.0 * self.hidden + self.output_values * self.outputs;
+        let head = 3.0 * self.seen + 2.0 * self.hidden + self.output_values * self.outputs;
         head + self.layers + self.encoder - self.inputs
     }
 
@@ -321,6 +335,9 @@ fn parameters(model: &ForecasterConfig) -> f64 {
         inputs = layer.layer.units as f64 * layer.channels_per_unit() as f64;
     }
     let outputs = if model.gated { 2.0 } else { 1.0 };
+    if model.dependence != Dependence::Sampled {
+        return count + inputs * horizon + length * horizon;
+    }
     count + inputs * (hidden + horizon) + outputs * hidden * horizon + length * horizon
 }
 

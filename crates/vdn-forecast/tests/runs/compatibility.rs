@@ -43,7 +43,7 @@ fn the_run_is_that_of_the_reference_and_single_settings_stay_free() {
 fn a_run_writes_every_setting_of_its_model() {
     // `widths` says more than `units`, where it is given.
     let all = toml_keys(&resolved("[model]\nwidths = [8]\n"));
-    assert_eq!(all.len(), 35, "{all:?}");
+    assert_eq!(all.len(), 36, "{all:?}");
     let cases = [
         "",
         "compatibility = \"reference\"\n",
@@ -192,6 +192,7 @@ fn the_lower_median_is_a_sample() {
         sigma: vec![0.5; 2],
         weights: None,
         aggregation: Aggregation::LowerMedian,
+        shared: None,
     };
     assert_eq!(prediction.point(), [2.0, -3.0]);
 }

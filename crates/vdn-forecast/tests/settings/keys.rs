@@ -62,6 +62,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("model.output_noise", &["no"], "has to be one of constant, from_context"),
     ("model.aggregation", &["mode"], "has to be one of mean, median, lower_median, score"),
     ("model.score", &["mixed"], "has to be one of tempered, marginal, joint"),
+    ("model.dependence", &["shared", "1"], "has to be one of sampled, joint, split"),
     ("model.objective", &["mse"], "has to be one of vib, elbo, iwae"),
     ("model.beta", &["-1.0"], "has to be finite and at least 0"),
     ("model.beta", &["small"], NUMBER),

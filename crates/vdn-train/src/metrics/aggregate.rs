@@ -43,6 +43,8 @@ pub struct Aggregate {
     means: Vec<f64>,
     sigma: Vec<f64>,
     weights: Option<Vec<f64>>,
+    /// Of a prediction that says which noise its steps share.
+    parts: Option<VarianceParts>,
 }
 
 /// How one window's aggregate was forecast.
@@ -105,14 +107,19 @@ impl Aggregate {
             let terms = weights.iter().enumerate().map(|(h, w)| w * prediction.sigma(s, h));
             terms.map(|x| x * x).sum::<f64>().sqrt()
         };
-        let sigma: Vec<f64> = (0..if shared { 1 } else { samples }).map(deviation).collect();
+        let mut sigma: Vec<f64> = (0..if shared { 1 } else { samples }).map(deviation).collect();
+        let parts = prediction.shared_variances(weights);
+        let parts = parts.map(|[units, noise]| VarianceParts { units, noise });
+        if let Some(VarianceParts { units, noise }) = parts {
+            sigma = vec![(units + noise).sqrt()];
+        }
         let mean = |s: usize| -> f64 {
             weights.iter().enumerate().map(|(h, w)| w * prediction.mean(s, h)).sum()
         };
         let means: Vec<f64> = (0..samples).map(mean).collect();
         let own = prediction.is_weighted().then(|| prediction.normalised_weights());
         Mixture::new(&means, &sigma, own.as_deref())?;
-        Ok(Self { means, sigma, weights: own })
+        Ok(Self { means, sigma, weights: own, parts })
     }
 
     /// The mixture of normals that the aggregate follows.
@@ -138,7 +145,7 @@ impl Aggregate {
     /// Which part of the variance comes from where.
     #[must_use]
     pub fn variance_parts(&self) -> VarianceParts {
-        VarianceParts::of(&self.mixture())
+        self.parts.unwrap_or_else(|| VarianceParts::of(&self.mixture()))
     }
 }
 
@@ -202,12 +209,18 @@ impl VarianceParts {
     #[must_use]
     pub fn of_steps(prediction: &WindowPrediction<'_>) -> Self {
         let mut sum = Self::default();
-        prediction.for_each_step(|_, mixture| {
-            let step = Self::of(&mixture);
-            sum.units += step.units;
-            sum.noise += step.noise;
-        });
         let steps = prediction.horizon() as f64;
+        let mut weights = vec![0.0; prediction.horizon()];
+        prediction.for_each_step(|step, mixture| {
+            weights[step] = 1.0;
+            let parts = match prediction.shared_variances(&weights) {
+                Some([units, noise]) => Self { units, noise },
+                None => Self::of(&mixture),
+            };
+            weights[step] = 0.0;
+            sum.units += parts.units;
+            sum.noise += parts.noise;
+        });
         Self { units: sum.units / steps, noise: sum.noise / steps }
     }
 }

@@ -93,6 +93,7 @@ impl<'a> Predictions<'a> {
             weights: self.weights.map(|w| (&w[b..], batch)),
             samples,
             horizon,
+            shared: None,
         })
     }
 }
@@ -107,6 +108,8 @@ pub struct WindowPrediction<'a> {
     weights: Option<(&'a [f64], usize)>,
     samples: usize,
     horizon: usize,
+    /// Loadings `[H, causes]` and own deviations `[H]`.
+    shared: Option<(&'a [f64], &'a [f64])>,
 }
 
 impl<'a> WindowPrediction<'a> {
@@ -132,6 +135,58 @@ impl<'a> WindowPrediction<'a> {
     /// When the two slices differ in length or are empty.
     pub fn gaussian(mean: &'a [f64], sigma: &'a [f64]) -> Result<Self, MetricError> {
         Self::new(mean, sigma, None, mean.len())
+    }
+
+    /// Says which part of the deviations the steps share, for a prediction of one sample: step `h`
+    /// is `mean[h] + sum_n loadings[h][n] eps_n + own[h] e_h` with independent standard normals, and
+    /// `sigma[h]^2 = sum_n loadings[h][n]^2 + own[h]^2`. `loadings` is `[H, causes]`, `own` `[H]`.
+    /// Scores of single steps do not change; sums of steps ([`Aggregate`](crate::metrics::Aggregate))
+    /// do.
+    ///
+    /// ```
+    /// use vdn_train::metrics::{Aggregate, WindowPrediction};
+    /// // All noise is shared: the sum of two steps has the deviation 2, not sqrt 2.
+    /// let prediction = WindowPrediction::gaussian(&[0.0, 0.0], &[1.0, 1.0])?;
+    /// let prediction = prediction.with_shared_noise(&[1.0, 1.0], &[0.0, 0.0])?;
+    /// let sum = Aggregate::new(&prediction, &[1.0, 1.0])?;
+    /// assert_eq!(sum.mixture().variance(), 4.0);
+    /// # Ok::<(), vdn_train::metrics::MetricError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is more than one sample, or the lengths do not fit.
+    pub fn with_shared_noise(
+        self,
+        loadings: &'a [f64],
+        own: &'a [f64],
+    ) -> Result<Self, MetricError> {
+        let fits = own.len() == self.horizon
+            && !loadings.is_empty()
+            && loadings.len().is_multiple_of(self.horizon);
+        if self.samples == 1 && fits {
+            return Ok(Self { shared: Some((loadings, own)), ..self });
+        }
+        let detail = format!(
+            "shared noise: loadings of {} values and own deviations of {}, a prediction [{}, {}]: \
+             expected [H, causes] and [H], and one sample",
+            loadings.len(),
+            own.len(),
+            self.samples,
+            self.horizon
+        );
+        Err(MetricError::shape("predictions", detail))
+    }
+
+    /// The variances of `sum_h weights[h] y[h]` by what steps share and by their own noise; `None`
+    /// where nothing is said of that. `weights` is `[H]`.
+    pub(crate) fn shared_variances(&self, weights: &[f64]) -> Option<[f64; 2]> {
+        let (loadings, own) = self.shared?;
+        let causes = loadings.len() / self.horizon;
+        let of_cause = |n: usize| -> f64 {
+            weights.iter().enumerate().map(|(h, w)| w * loadings[h * causes + n]).sum()
+        };
+        let shared = (0..causes).map(|n| of_cause(n).powi(2)).sum();
+        Some([shared, weights.iter().zip(own).map(|(w, d)| (w * d).powi(2)).sum()])
     }
 
     /// Number of samples `S`.

@@ -68,6 +68,10 @@ pub struct Outcome {
     pub score: f64,
     /// The exact CRPS of its predictive distribution.
     pub crps: f64,
+    /// What the noise that the parts of its target share brings, in nats: the log-likelihood of the
+    /// whole target less those of its parts, each with the same mean and deviation by itself. `None`
+    /// where the network has no closed form of it.
+    pub noise: Option<f64>,
 }
 
 /// The order in which examples are visited: shuffled where latents are swapped between neighbours.

@@ -28,10 +28,18 @@ pub struct LayerUse {
     pub score_value: f64,
     /// Its block standard error; `None` with too few windows.
     pub score_value_error: Option<f64>,
+    /// What the noise brings that the parts of a target share through the units, nats per window
+    /// ([`Outcome::noise`](crate::units::Outcome::noise)); `None` where the network has no closed
+    /// form of it.
+    pub noise_value: Option<f64>,
+    /// Its block standard error; `None` with too few windows.
+    pub noise_value_error: Option<f64>,
     /// The sum of all KLs: what they cost, nats per window.
     pub kl: f64,
-    /// Value less cost.
+    /// Both values less the cost.
     pub net: f64,
+    /// Its block standard error, with the cost as given; `None` with too few windows.
+    pub net_error: Option<f64>,
     /// The exact CRPS.
     pub crps: f64,
     /// The same with latents swapped between windows.
@@ -39,10 +47,13 @@ pub struct LayerUse {
 }
 
 impl LayerUse {
-    /// Whether the units are used: what they bring exceeds two standard errors.
+    /// Whether the units are used: what they bring, by information or by shared noise, exceeds two
+    /// standard errors.
     #[must_use]
     pub fn is_used(&self) -> bool {
-        self.value > 2.0 * self.value_error.unwrap_or(f64::INFINITY)
+        let clear = |value: f64, error: Option<f64>| value > 2.0 * error.unwrap_or(f64::INFINITY);
+        clear(self.value, self.value_error)
+            || self.noise_value.is_some_and(|value| clear(value, self.noise_value_error))
     }
 
     /// The same by the model's own predictive score. The mean over samples of a log-likelihood also
@@ -97,17 +108,22 @@ where
         };
         let with = own.outcomes(examples, Intervention::None)?;
         let without = own.outcomes(examples, blind)?;
-        let sums = estimates(self.data, examples, 5, |i, to| {
+        let sums = estimates(self.data, examples, 7, |i, to| {
             let (a, b) = (&with[i], &without[i]);
+            let noise = a.noise.unwrap_or(0.0);
             to.copy_from_slice(&[
                 a.likelihood,
                 b.likelihood,
                 a.likelihood - b.likelihood,
                 a.score - b.score,
                 a.crps,
+                noise,
+                a.likelihood - b.likelihood + noise,
             ]);
         })?;
-        let (value, score) = (sums.estimate(2)?, sums.estimate(3)?);
+        let (value, score, all) = (sums.estimate(2)?, sums.estimate(3)?, sums.estimate(6)?);
+        let known = with.iter().all(|outcome| outcome.noise.is_some());
+        let noise = known.then(|| sums.estimate(5)).transpose()?;
         Ok(LayerUse {
             windows: examples.len(),
             likelihood: sums.estimate(0)?.mean,
@@ -116,8 +132,11 @@ where
             value_error: value.standard_error,
             score_value: score.mean,
             score_value_error: score.standard_error,
+            noise_value: noise.map(|noise| noise.mean),
+            noise_value_error: noise.and_then(|noise| noise.standard_error),
             kl,
-            net: value.mean - kl,
+            net: all.mean - kl,
+            net_error: all.standard_error,
             crps: sums.estimate(4)?.mean,
             crps_permuted: own.mean_outcome(examples, mixed, |outcome| outcome.crps)?,
         })

@@ -91,6 +91,11 @@ pub struct JointSummary {
     pub samples_2048: Option<f64>,
     /// Block standard error of the best of them.
     pub standard_error: Option<f64>,
+    /// The value of the noise that the units share: the best of them against the same forecast with
+    /// independent steps, nats per window; `None` for forecasts without units.
+    pub noise_value: Option<f64>,
+    /// Its block standard error.
+    pub noise_value_standard_error: Option<f64>,
     /// How many windows they are of.
     pub windows: usize,
 }

@@ -10,12 +10,14 @@ use crate::evaluate::evaluate::ForecastEvaluator;
 use crate::evaluate::predicted_row::{PredictedRow, per_window};
 use crate::evaluate::wholes::{AggregateSummary, JointSummary, PATHS, WholeScores};
 use crate::forecaster::{Prediction, Variant};
+use vdn_autograd::Score;
+use vdn_model::Intervention;
 use vdn_model::streams::{EVALUATION_STEP, PATH_NOISE, WHOLE_FORECASTS};
 use vdn_tensor::Element;
 use vdn_train::data::{Examples, Request};
 use vdn_train::metrics::{
     AggregateScore, BlockSums, JointNll, MetricError, Paths, SortedSample, energy_score,
-    variogram_score,
+    variogram_score, window_nll,
 };
 use vdn_train::{BatchAverages, NoiseSeed, TrainError};
 
@@ -50,13 +52,13 @@ pub(crate) trait PathSource {
     /// Whether one sample is the whole distribution.
     fn is_exact(&self) -> bool;
 
-    /// The negative joint log-likelihood of each window in closed form, nats; `None` where there is
-    /// no such form.
-    fn closed_joint_nll(
+    /// The negative log-likelihoods of each window in closed form, nats: of the window, and of its
+    /// steps one by one; `None` where there is no such form.
+    fn closed_nll(
         &self,
         _data: &Dataset,
         _windows: &[WindowIndex],
-    ) -> Result<Option<Vec<f64>>, TrainError> {
+    ) -> Result<Option<Vec<[f64; 2]>>, TrainError> {
         Ok(None)
     }
 }
@@ -87,6 +89,28 @@ impl<T: Element> PathSource for ForecastEvaluator<'_, T> {
 
     fn is_exact(&self) -> bool {
         self.network.config().variant != Variant::Variational
+    }
+
+    fn closed_nll(
+        &self,
+        data: &Dataset,
+        windows: &[WindowIndex],
+    ) -> Result<Option<Vec<[f64; 2]>>, TrainError> {
+        if self.is_exact() || !self.network.has_closed_form() {
+            return Ok(None);
+        }
+        let mut all = Vec::with_capacity(windows.len());
+        let own = self.averaging(BatchAverages::default());
+        own.for_each_pass(windows, Request::INPUTS, |_, graph, batch, chunk| {
+            let (prediction, _) = own.network.predict(graph, batch, Intervention::None)?;
+            all.extend(per_window(data, chunk, |row, target| {
+                let steps = PredictedRow::new(&prediction, row).score(target, window_nll)?;
+                let steps = steps.of(Score::Marginal) * target.len() as f64;
+                Ok([-prediction.window_log_likelihood(row, target), steps])
+            })?);
+            Ok(())
+        })?;
+        Ok(Some(all))
     }
 }
 
@@ -183,12 +207,12 @@ pub(crate) fn score_sampled(
 fn joint(data: &Dataset, source: &dyn PathSource) -> Result<JointSummary, TrainError> {
     let test = &data.splits().test;
     let windows = evenly(test, test.len().min(JOINT_WINDOWS));
-    let closed = source.closed_joint_nll(data, &windows)?;
+    let closed = source.closed_nll(data, &windows)?;
     let exact = source.is_exact();
-    // Columns: after 32, 256 and 2048 samples, and in closed form.
-    let mut found = vec![[0.0; 4]; windows.len()];
+    // Columns: after 32, 256 and 2048 samples, in closed form, and of the steps one by one.
+    let mut found = vec![[0.0; 5]; windows.len()];
     if let Some(closed) = &closed {
-        found.iter_mut().zip(closed).for_each(|(to, value)| to[3] = *value);
+        found.iter_mut().zip(closed).for_each(|(to, values)| to[3..].copy_from_slice(values));
     }
     let mut sums = vec![JointNll::default(); windows.len()];
     for pass in 0..if exact { 1 } else { PASSES } {
@@ -202,15 +226,20 @@ fn joint(data: &Dataset, source: &dyn PathSource) -> Result<JointSummary, TrainE
                     let mut few = JointNll::default();
                     few.push(prediction, target).map(|()| few.value())
                 })?;
-                PredictedRow::new(prediction, row).score(target, |p, y| own.push(p, y))?;
-                Ok((at_first, own))
+                let all = PredictedRow::new(prediction, row);
+                all.score(target, |p, y| own.push(p, y))?;
+                let steps = all.score(target, |p, y| Ok(window_nll(p, y)?.of(Score::Marginal)))?;
+                Ok((at_first, own, steps * target.len() as f64))
             })?;
-            for (place, (few, own)) in (first..).zip(after) {
+            for (place, (few, own, steps)) in (first..).zip(after) {
                 let value = own.value().unwrap_or(f64::NAN);
                 sums[place] = own;
                 if pass == 0 {
                     found[place][0] = few.unwrap_or(f64::NAN);
                     found[place][1] = value;
+                    if closed.is_none() {
+                        found[place][4] = steps;
+                    }
                 }
                 found[place][2] = value;
                 if exact {
@@ -221,14 +250,17 @@ fn joint(data: &Dataset, source: &dyn PathSource) -> Result<JointSummary, TrainE
             Ok(())
         })?;
     }
-    let mut sums = BlockSums::new(4, Examples::<f64>::block(data, &windows))?;
+    let mut sums = BlockSums::new(6, Examples::<f64>::block(data, &windows))?;
     let mut last = None;
+    let has_closed = exact || closed.is_some();
+    let best = if has_closed { 3 } else { 2 };
     for (window, values) in windows.iter().zip(&found) {
         start(&mut sums, &mut last, *window);
-        sums.push(values)?;
+        let [few, more, most, form, steps] = *values;
+        sums.push(&[few, more, most, form, steps, steps - values[best]])?;
     }
-    let has_closed = exact || closed.is_some();
-    let best = sums.estimate(if has_closed { 3 } else { 2 })?;
+    let best = sums.estimate(best)?;
+    let noise = (!exact).then(|| sums.estimate(5)).transpose()?;
     let by = |column: usize| sums.estimate(column).map(|found| found.mean);
     let sampled = |column: usize| (!exact).then(|| by(column)).transpose();
     Ok(JointSummary {
@@ -237,6 +269,8 @@ fn joint(data: &Dataset, source: &dyn PathSource) -> Result<JointSummary, TrainE
         samples_256: sampled(1)?,
         samples_2048: sampled(2)?,
         standard_error: best.standard_error,
+        noise_value: noise.map(|noise| noise.mean),
+        noise_value_standard_error: noise.and_then(|noise| noise.standard_error),
         windows: windows.len(),
     })
 }

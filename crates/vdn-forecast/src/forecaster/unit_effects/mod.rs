@@ -1,6 +1,7 @@
 //! Interventions on single units: what the forecast, and its likelihood, owe to each of them.
 
 mod in_head;
+mod in_joint_head;
 mod through_layers;
 
 #[cfg(test)]
@@ -38,6 +39,10 @@ impl Forecaster {
     /// # Ok::<(), vdn_model::ModelError>(())
     /// ```
     ///
+    /// Under a joint head effects have a closed form, and no sample is drawn: the value is that of
+    /// the window's joint density against the same forecast without the unit's mean, and with its
+    /// noise as noise of single steps.
+    ///
     /// Cost of a unit of the last layer: for each window, sample and kind of replacement (two) the head's activation and
     /// output maps, not its maps over all channels; see `replacement.rs`. Of a unit below: two whole passes of the layers
     /// above it and the head.
@@ -54,7 +59,6 @@ impl Forecaster {
         (layer, units): (usize, &[usize]),
     ) -> Result<UnitEffects, ModelError> {
         let count = self.units_of(layer)?.config().units;
-        let Head::Gated(head) = &self.head else { return Err(no_effects()) };
         if batch.target.is_empty() || samples < 2 {
             let reason = "effects of units need targets, and at least two samples";
             return Err(ModelError::Batch(reason.into()));
@@ -63,6 +67,11 @@ impl Forecaster {
             let reason = format!("there is no unit {unit}, only {count}");
             return Err(ModelError::Batch(reason));
         }
+        let head = match &self.head {
+            Head::Gated(head) => head,
+            Head::Joint(_) => return in_joint_head::measure(self, parameters, batch, units),
+            Head::Linear(_) => return Err(no_effects()),
+        };
         let base = self.base_pass(parameters, batch, key, samples, layer)?;
         let [_, rows, _] = base.shape;
         let width = self.stack.layers()[layer].config().channels_per_unit();
@@ -130,7 +139,8 @@ impl Forecaster {
 }
 
 fn no_effects() -> ModelError {
-    ModelError::Batch("effects of units are those of a gated head on distributional units".into())
+    let reason = "effects of units are those of a gated or joint head on distributional units";
+    ModelError::Batch(reason.into())
 }
 
 /// What a replacement is measured by.

@@ -1,7 +1,7 @@
 //! Interventions against whole passes.
 
-use crate::forecaster::ForecasterConfig;
 use crate::forecaster::unit_effects::*;
+use crate::forecaster::{Dependence, ForecasterConfig};
 use crate::modules::instance_norm::Centre;
 use vdn_model::PerLayer;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
@@ -167,4 +167,42 @@ fn what_has_no_effects_is_refused() {
     assert!(of(&without, 2, &[0]).to_string().contains("targets"));
     assert!(of(&with, 1, &[0]).to_string().contains("two samples"));
     assert!(of(&with, 2, &[4]).to_string().contains("no unit 4"));
+}
+
+/// The value of a unit below a joint head, from densities of whole covariances.
+#[test]
+fn a_unit_of_a_joint_head_is_worth_its_part_of_the_density() {
+    let config = ForecasterConfig { dependence: Dependence::Split, ..config() };
+    let (model, parameters) = model(config);
+    let (current, previous, target) = (normals(32, 0), normals(32, 1), normals(12, 2));
+    let batch = Batch { current: &current, previous: &previous, target: &target, earlier: None };
+    let units = [2, 0];
+    let found = model.unit_effects(&parameters, &batch, KEY, SAMPLES, (0, &units)).unwrap();
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, KEY);
+    let (full, layers) = model.predict(&mut graph, &batch, Intervention::None).unwrap();
+    let mu = graph.tape.value(layers[0].unwrap().mu).data().to_vec();
+    let logvar = graph.tape.value(layers[0].unwrap().logvar).data().to_vec();
+    let before = full.log_likelihood(&target);
+    for (place, unit) in units.into_iter().enumerate() {
+        let mut without = full.clone();
+        let shared = without.shared.as_mut().unwrap();
+        let mut redrawn = [0.0; ROWS_OF_BATCH];
+        for at in 0..ROWS_OF_BATCH * 3 {
+            let (row, loading) = (at / 3, shared.loadings[at * 4 + unit]);
+            let deviation = (0.5 * logvar[row * 4 + unit]).exp();
+            without.means[at] -= loading / deviation * mu[row * 4 + unit];
+            shared.own[at] = (shared.own[at].powi(2) + loading * loading).sqrt();
+            shared.loadings[at * 4 + unit] = 0.0;
+            redrawn[row] += 2.0 * loading * loading;
+        }
+        let after = without.log_likelihood(&target);
+        for row in 0..ROWS_OF_BATCH {
+            let at = place * ROWS_OF_BATCH + row;
+            let value = before[row] - after[row];
+            assert!((found.value[at] - value).abs() < 1e-10, "{}, {value}", found.value[at]);
+            assert!((found.distance[at] - redrawn[row]).abs() < 1e-10);
+            assert!(value.abs() > 1e-3);
+        }
+    }
 }

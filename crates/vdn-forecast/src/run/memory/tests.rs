@@ -1,5 +1,5 @@
 use super::*;
-use crate::forecaster::{Batch, Forecaster};
+use crate::forecaster::{Batch, Dependence, Forecaster};
 use vdn_autograd::Tape;
 use vdn_model::{Bindings, Graph, Intervention, Mode};
 use vdn_tensor::noise::NoiseKey;
@@ -55,6 +55,12 @@ fn tapes_are_as_large_as_estimated() {
             16,
         ),
         ("no gate", ForecasterConfig { gated: false, dropout: 0.0, ..base }, 16),
+        ("a joint head", ForecasterConfig { dependence: Dependence::Split, ..base }, 64),
+        (
+            "few joint units",
+            ForecasterConfig { units: 8, dependence: Dependence::Split, ..base },
+            64,
+        ),
         ("a twin", ForecasterConfig { variant: Variant::Twin, units: 1024, ..base }, 64),
     ];
     let mut wrong = Vec::new();
@@ -72,7 +78,15 @@ fn tapes_are_as_large_as_estimated() {
             Variant::Variational => config.evaluate_samples,
             _ => 1,
         };
-        let predictions = 2.0 * DOUBLE * (rows * config.horizon * evaluate) as f64;
+        let loadings = match config.dependence {
+            Dependence::Sampled => 0,
+            Dependence::Joint | Dependence::Split => rows * config.horizon * config.units,
+        };
+        let outputs = match config.dependence {
+            Dependence::Sampled => rows * config.horizon * evaluate,
+            Dependence::Joint | Dependence::Split => rows * config.horizon,
+        };
+        let predictions = 2.0 * DOUBLE * (outputs + loadings) as f64;
         // Of the swapped latents' copy nothing is left, either.
         let copy = SINGLE * Pass::of(&config, evaluate as f64, rows as f64).latent;
         let expected = [
@@ -99,6 +113,7 @@ fn parameters_are_counted() {
         base,
         ForecasterConfig { depth: 3, units: 128, ..base },
         ForecasterConfig { latent_dims: 4, gated: false, ..base },
+        ForecasterConfig { dependence: Dependence::Joint, ..base },
         ForecasterConfig { input_len: 2000, horizon: 300, units: 16, ..base },
     ];
     for config in cases {

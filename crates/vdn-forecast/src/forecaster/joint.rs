@@ -1,0 +1,187 @@
+//! The closed form of a joint head: what training scores, and the prediction.
+//!
+//! A window is normal with the mean `m` and, from `t` the total deviations, `C` the correlations of
+//! its steps, the covariance `t C t` ([`JointHead`](crate::JointHead) says what they are).
+//!
+//! ```text
+//! joint   - ln Normal(y; m, t C t) / H
+//! split   - sum_h ln Normal(y_h; m_h, t_h^2) / H  -  ln [ Normal(e; 0, C) / Normal(e; 0, 1) ] / H
+//!         with e = (y - m) / t, which takes no gradient
+//! ```
+//!
+//! Both have the same value. In `split` means and total deviations are trained by the score of
+//! single steps, as those of a network without shared noise are, and the second part, the log
+//! density of a Gaussian copula, trains the correlations alone.
+
+use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};
+use crate::modules::joint_head::{JointHead, Shares};
+use vdn_autograd::{Error, LowRankNll, Tape, Var};
+use vdn_model::{Graph, Intervention, LayerOutputs, ModelError};
+use vdn_tensor::Element;
+use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
+use vdn_tensor::kernels::unit::ClampGradient;
+
+/// Weights in units of each step's own deviation.
+const RELATIVE: LowRankNll = LowRankNll { relative: true, degrees_of_freedom: None };
+
+impl Forecaster {
+    /// What a joint head is given in the place of samples: the means of the posteriors, `[batch,
+    /// units]`. Under an intervention they, and the deviations of `shares`, are those of the latents
+    /// that take the units' place; what is left for the noise of single steps stays as it is.
+    pub(super) fn means<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        z: Var,
+        layers: &LayerOutputs,
+        shares: Option<&mut Shares>,
+        intervention: Intervention,
+    ) -> Result<Var, Error> {
+        let (Some(layer), Some(shares)) = (layers[0], shares) else {
+            // A twin has one sample, its means.
+            let dims = *graph.tape.shape(z);
+            return graph.tape.reshape(z, [dims.rows(), dims.last()]);
+        };
+        let shape = *graph.tape.shape(layer.mu);
+        let both = [layer.mu, shares.scales];
+        let [mean, scales] = match intervention {
+            Intervention::None => both,
+            Intervention::Prior | Intervention::LayerPrior(_) => {
+                let ones = graph.tape.constant_with(shape, |to| to.fill(T::ONE))?;
+                [graph.tape.scale(layer.mu, T::ZERO)?, ones]
+            }
+            Intervention::Permute | Intervention::LayerPermute(_) => {
+                let mut swap = |of: Var| {
+                    let one = graph.tape.reshape(of, [1, shape.rows(), shape.last()])?;
+                    let other = self.stack.swapped(graph, one)?;
+                    graph.tape.reshape(other, shape)
+                };
+                [swap(both[0])?, swap(both[1])?]
+            }
+        };
+        shares.scales = scales;
+        Ok(mean)
+    }
+
+    /// What the steps of a window share; `None` without posteriors.
+    pub(super) fn shares<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        head: &JointHead,
+        layers: &LayerOutputs,
+        rows: usize,
+    ) -> Result<Option<Shares>, Error> {
+        let Some(layer) = layers[0] else { return Ok(None) };
+        let tape = &mut *graph.tape;
+        let [low, high] = [LOGVAR_MIN, LOGVAR_MAX].map(T::from_f64);
+        let logvar = match self.config.clamp_gradient {
+            ClampGradient::Inward => tape.clamp_inward(layer.logvar, low, high)?,
+            ClampGradient::Zero => tape.clamp(layer.logvar, low, high)?,
+        };
+        let half = tape.scale(logvar, T::from_f64(0.5))?;
+        let scales = tape.exp(half)?;
+        let scales = tape.broadcast_to(scales, [rows, self.config.width(0)])?;
+        Ok(Some(head.shares(graph, scales)?))
+    }
+
+    /// What training minimises of a closed form, in nats per time step; `y` is `[batch, horizon]`.
+    pub(super) fn joint_nll<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        pass: &Pass,
+        joint: &JointPass,
+        y: Var,
+    ) -> Result<Var, ModelError> {
+        let tape = &mut *graph.tape;
+        let JointPass { total, shares } = *joint;
+        let mean = tape.reshape(pass.y, *tape.shape(y))?;
+        let Some(shares) = shares else { return Ok(tape.gaussian_nll(mean, total, y)?) };
+        let Shares { weights, scales, own } = shares;
+        if self.config.dependence == Dependence::Joint {
+            let found = tape.low_rank_nll(mean, scales, weights, pass.sigma, y, RELATIVE)?;
+            return Ok(found.nll);
+        }
+        let steps = tape.gaussian_nll(mean, total, y)?;
+        let [fixed, deviation] = [tape.detach(mean)?, tape.detach(total)?];
+        let residual = tape.sub(y, fixed)?;
+        let residual = tape.div(residual, deviation)?;
+        let zero = tape.scale(residual, T::ZERO)?;
+        let window = tape.low_rank_nll(zero, scales, weights, own, residual, RELATIVE)?.nll;
+        // A constant: it makes the value that of the window's density.
+        let one = tape.constant([], &[T::ONE])?;
+        let alone = tape.gaussian_nll(zero, one, residual)?;
+        let dependence = tape.sub(window, alone)?;
+        Ok(tape.add(steps, dependence)?)
+    }
+
+    /// Whether forecasts have a closed form ([`Dependence`]).
+    #[must_use]
+    pub fn has_closed_form(&self) -> bool {
+        self.config.dependence != Dependence::Sampled
+    }
+
+    /// The prediction of a pass through a joint head that was given means.
+    pub(super) fn closed_prediction<T: Element>(
+        &self,
+        tape: &Tape<T>,
+        pass: &Pass,
+        joint: &JointPass,
+    ) -> Prediction {
+        let double =
+            |var: Var| -> Vec<f64> { tape.value(var).data().iter().map(|x| x.to_f64()).collect() };
+        let means = double(pass.y);
+        let horizon = self.config.horizon;
+        let batch = means.len() / horizon;
+        let for_all = |found: Vec<f64>| match found.len() {
+            len if len == means.len() => found,
+            _ => found.repeat(batch),
+        };
+        let own = for_all(double(pass.sigma));
+        let shared = joint.shares.map(|shares| {
+            let (weights, scales) = (double(shares.weights), double(shares.scales));
+            let causes = weights.len() / horizon;
+            let mut loadings = Vec::with_capacity(means.len() * causes);
+            for (at, gain) in own.iter().enumerate() {
+                let weights = &weights[(at % horizon) * causes..][..causes];
+                let scales = &scales[(at / horizon) * causes..][..causes];
+                loadings.extend(weights.iter().zip(scales).map(|(w, s)| gain * w * s));
+            }
+            SharedNoise { causes, loadings, own: own.clone() }
+        });
+        let sigma = match &shared {
+            Some(SharedNoise { causes, loadings, own }) => {
+                let shared = loadings.chunks_exact(*causes).map(|row| row.iter().map(|l| l * l));
+                let all = shared.zip(own).map(|(row, own)| (row.sum::<f64>() + own * own).sqrt());
+                all.collect()
+            }
+            None => own,
+        };
+        let shape = [1, batch, horizon];
+        let aggregation = self.config.aggregation;
+        Prediction { shape, means, sigma, weights: None, aggregation, shared }
+    }
+}
+
+impl SharedNoise {
+    /// The log-density of a window, in nats: its row in the batch, its residuals `[horizon]`.
+    ///
+    /// # Panics
+    /// A number of the prediction is not finite.
+    pub(super) fn log_density(&self, row: usize, residuals: &[f64]) -> f64 {
+        let horizon = residuals.len();
+        let (loadings, own) = self.row(row, horizon);
+        let mut tape = Tape::<f64>::new();
+        let density = tape.no_grad(|tape| -> Result<f64, Error> {
+            let zero = tape.constant([1, horizon], &vec![0.0; horizon])?;
+            let scales = tape.constant([1, self.causes], &vec![1.0; self.causes])?;
+            let weights = tape.constant([horizon, self.causes], loadings)?;
+            let own = tape.constant([1, horizon], own)?;
+            let y = tape.constant([1, horizon], residuals)?;
+            let found = tape.low_rank_nll(zero, scales, weights, own, y, LowRankNll::default())?;
+            Ok(-tape.value(found.windows).data()[0])
+        });
+        density.expect("loadings and deviations of one window")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! The closed form against samples, and which gradients the two scores let through.
+
+use super::*;
+use crate::forecaster::Batch;
+use crate::forecaster::{Aggregation, ForecasterConfig, Variant};
+use vdn_autograd::Score;
+use vdn_model::{Bindings, Mode, Objective, Parameters, StackPass};
+use vdn_tensor::noise::NoiseKey;
+
+const ROWS: usize = 5;
+const HORIZON: usize = 6;
+const UNITS: usize = 3;
+const LENGTH: usize = 24;
+const KEY: NoiseKey = NoiseKey::new(1, 0, 0);
+
+fn config(dependence: Dependence) -> ForecasterConfig {
+    ForecasterConfig {
+        input_len: LENGTH,
+        horizon: HORIZON,
+        units: UNITS,
+        hidden: 8,
+        beta: 0.0,
+        divide_by_deviation: true,
+        dependence,
+        ..ForecasterConfig::default()
+    }
+}
+
+fn numbers(stream: u32, len: usize) -> Vec<f64> {
+    let mut x = vec![0.0; len];
+    NoiseKey::new(9, stream, 0).fill_normal(0, &mut x);
+    x
+}
+
+/// A model that has left its start, on windows of noise: current, previous, target.
+fn built(config: ForecasterConfig) -> (Forecaster, Parameters<f64>, [Vec<f64>; 3]) {
+    let (model, mut parameters) = Forecaster::new::<f64>(config, 3).unwrap();
+    for index in 0..parameters.len() {
+        let noise = numbers(100 + index as u32, parameters.data_mut(index).len());
+        let data = parameters.data_mut(index);
+        data.iter_mut().zip(noise).for_each(|(p, e)| *p += 0.2 * e);
+    }
+    let windows = [LENGTH, LENGTH, HORIZON].map(|len| len * ROWS);
+    (model, parameters, [0, 1, 2].map(|i| numbers(i, windows[i as usize])))
+}
+
+fn batch(windows: &[Vec<f64>; 3]) -> Batch<'_, f64> {
+    let [current, previous, target] = windows;
+    Batch { current, previous, target, earlier: None }
+}
+
+/// The score, and the gradients of the named parameters: those of the score, or with `steps` those
+/// of the score of single steps alone.
+fn slopes(dependence: Dependence, steps: bool, names: &[&str]) -> (f64, Vec<Vec<f64>>) {
+    let (model, parameters, windows) = built(config(dependence));
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY);
+    let batch = batch(&windows);
+    let pass =
+        model.forward_scored(&mut graph, &batch, Intervention::None, StackPass::default()).unwrap();
+    let joint = pass.joint.unwrap();
+    let y = graph.tape.constant([ROWS, HORIZON], batch.target).unwrap();
+    let score = if steps {
+        graph.tape.gaussian_nll(pass.y, joint.total, y).unwrap()
+    } else {
+        model.joint_nll(&mut graph, &pass, &joint, y).unwrap()
+    };
+    let of = |name: &&str| graph.parameter(parameters.find(name).unwrap());
+    let vars: Vec<Var> = names.iter().map(of).collect();
+    tape.backward(score).unwrap();
+    let slope = |var: Var| tape.gradient(var).map_or(Vec::new(), |d| d.data().to_vec());
+    (tape.scalar(score).unwrap(), vars.into_iter().map(slope).collect())
+}
+
+fn gap(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn the_split_trains_means_and_deviations_by_steps_and_loadings_by_windows() {
+    // The first two move means alone and deviations alone.
+    let names = ["skip.bias", "y_sigma_head.rho.bias", "head.map.weight"];
+    let (window, split) = slopes(Dependence::Split, false, &names);
+    let (same, joint) = slopes(Dependence::Joint, false, &names);
+    let (step, steps) = slopes(Dependence::Split, true, &names);
+    assert!((window - same).abs() < 1e-12, "{window}, {same}: both are the density of the window");
+    assert!((window - step).abs() > 1e-3);
+    for of in 0..2 {
+        assert!(gap(&split[of], &steps[of]) < 1e-12, "{}", names[of]);
+        assert!(gap(&joint[of], &steps[of]) > 1e-4, "{}", names[of]);
+    }
+    assert!(gap(&split[2], &steps[2]) > 1e-4);
+}
+
+/// The gradient of the split is that of its definition, by differences: residuals are constants.
+#[test]
+fn the_gradient_of_the_dependence_is_that_of_the_copula() {
+    let (model, parameters, windows) = built(config(Dependence::Split));
+    let batch = batch(&windows);
+    let residuals = model.closed(&parameters, &batch);
+    let index = parameters.iter().position(|p| p.name() == "head.map.weight").unwrap();
+    let [_, steps] =
+        [false, true].map(|steps| slopes(Dependence::Split, steps, &["head.map.weight"]));
+    let (_, all) = slopes(Dependence::Split, false, &["head.map.weight"]);
+    // ln Normal(e; 0, C) with the residuals e of the start, under other weights.
+    let copula = |at: usize, change: f64| -> f64 {
+        let mut moved = parameters.clone();
+        moved.data_mut(index)[at] += change;
+        let prediction = model.closed(&moved, &batch);
+        let shared = prediction.shared.as_ref().unwrap();
+        (0..ROWS)
+            .map(|row| {
+                let (loadings, own) = shared.row(row, HORIZON);
+                let sigma = &prediction.sigma[row * HORIZON..][..HORIZON];
+                let e = |h: usize| {
+                    let at = row * HORIZON + h;
+                    (batch.target[at] - residuals.means[at]) / residuals.sigma[at]
+                };
+                let c = |h: usize, k: usize| -> f64 {
+                    let product: f64 =
+                        (0..UNITS).map(|n| loadings[h * UNITS + n] * loadings[k * UNITS + n]).sum();
+                    let own = if h == k { own[h] * own[h] } else { 0.0 };
+                    (product + own) / (sigma[h] * sigma[k])
+                };
+                minus_log_density(&c, &(0..HORIZON).map(e).collect::<Vec<_>>())
+            })
+            .sum::<f64>()
+            / (ROWS * HORIZON) as f64
+    };
+    for at in 0..HORIZON * UNITS {
+        let step = 1e-5;
+        let slope = (copula(at, step) - copula(at, -step)) / (2.0 * step);
+        let found = all[0][at] - steps.1[0][at];
+        assert!((slope - found).abs() < 1e-8, "{at}: {slope}, {found}");
+    }
+}
+
+/// `(ln det C + e' C^-1 e) / 2`, by elimination.
+fn minus_log_density(c: &dyn Fn(usize, usize) -> f64, e: &[f64]) -> f64 {
+    let n = e.len();
+    let mut rows: Vec<Vec<f64>> =
+        (0..n).map(|h| (0..n).map(|k| c(h, k)).chain([e[h]]).collect()).collect();
+    let (mut log_determinant, mut distance) = (0.0, 0.0);
+    for pivot in 0..n {
+        let top = rows[pivot].clone();
+        log_determinant += top[pivot].ln();
+        distance += top[n] * top[n] / top[pivot];
+        for row in &mut rows[pivot + 1..] {
+            let factor = row[pivot] / top[pivot];
+            row.iter_mut().zip(&top).for_each(|(x, t)| *x -= factor * t);
+        }
+    }
+    0.5 * (log_determinant + distance)
+}
+
+impl Forecaster {
+    fn closed(&self, parameters: &Parameters<f64>, batch: &Batch<'_, f64>) -> Prediction {
+        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+        let mut graph = Graph::new(&mut tape, parameters, &mut bindings, Mode::Evaluate, KEY);
+        self.predict(&mut graph, batch, Intervention::None).unwrap().0
+    }
+}
+
+/// In closed form and by samples, interventions do the same to the forecast.
+#[test]
+fn interventions_have_a_closed_form() {
+    const SAMPLES: usize = 20_000;
+    let (model, parameters, windows) = built(config(Dependence::Split));
+    let batch = batch(&windows);
+    for intervention in [Intervention::Prior, Intervention::Permute, Intervention::LayerPermute(0)]
+    {
+        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+        let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, KEY);
+        let (closed, _) = model.predict(&mut graph, &batch, intervention).unwrap();
+        let many = StackPass { samples: Some(SAMPLES), ..StackPass::default() };
+        let pass = model.forward(&mut graph, &batch, intervention, many).unwrap();
+        let means = tape.value(pass.y).data();
+        let shared = closed.shared.as_ref().unwrap();
+        for at in 0..ROWS * HORIZON {
+            let of = |s: usize| means[s * ROWS * HORIZON + at];
+            let count = SAMPLES as f64;
+            let mean = (0..SAMPLES).map(of).sum::<f64>() / count;
+            let variance = (0..SAMPLES).map(|s| (of(s) - mean).powi(2)).sum::<f64>() / count;
+            let want = closed.sigma[at].powi(2) - shared.own[at].powi(2);
+            // Five standard errors.
+            let gap = (mean - closed.means[at]).abs();
+            assert!(gap < 5.0 * (want / count).sqrt(), "{intervention:?}: {gap}");
+            let ratio = variance / want;
+            assert!((ratio - 1.0).abs() < 5.0 * (2.0 / count).sqrt(), "{intervention:?}: {ratio}");
+        }
+    }
+}
+
+/// Means, variances and covariances of the samples are those of the closed form, and so is the
+/// joint density of many samples.
+#[test]
+fn samples_have_the_moments_of_the_closed_form() {
+    const SAMPLES: usize = 20_000;
+    let (model, parameters, windows) = built(config(Dependence::Split));
+    let batch = batch(&windows);
+    let closed = model.closed(&parameters, &batch);
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, KEY);
+    let sampled = model.predict_samples(&mut graph, &batch, SAMPLES).unwrap();
+    let moments = model.predict_moments(&parameters, &batch).unwrap();
+    let shared = closed.shared.as_ref().unwrap();
+    assert!(gap(&sampled.sigma, &shared.own) < 1e-12);
+    assert!(gap(&moments.mean, &closed.means) < 1e-12);
+    for row in 0..ROWS {
+        let (loadings, own) = shared.row(row, HORIZON);
+        let of = |h: usize| move |s: usize, means: &[f64]| means[(s * ROWS + row) * HORIZON + h];
+        for h in 0..HORIZON {
+            let at = row * HORIZON + h;
+            for k in 0..=h {
+                let product = |h: usize, k: usize| -> f64 {
+                    (0..UNITS).map(|n| loadings[h * UNITS + n] * loadings[k * UNITS + n]).sum()
+                };
+                let (want, a, b) = (product(h, k), product(h, h), product(k, k));
+                if h == k {
+                    assert!((moments.of_units[at] - want).abs() < 1e-12);
+                    let all = want + own[h] * own[h];
+                    assert!((closed.sigma[at].powi(2) - all).abs() < 1e-12);
+                    assert!((moments.variance[at] - all).abs() < 1e-12);
+                }
+                let center = |h: usize| closed.means[row * HORIZON + h];
+                let found = (0..SAMPLES)
+                    .map(|s| {
+                        let [y, x] = [h, k].map(|h| of(h)(s, &sampled.means) - center(h));
+                        y * x
+                    })
+                    .sum::<f64>()
+                    / SAMPLES as f64;
+                // The variance of a product of two normals is a b + c^2; five standard errors.
+                let error = 5.0 * ((a * b + want * want) / SAMPLES as f64).sqrt();
+                assert!((found - want).abs() < error, "{h} {k}: {found}, {want}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_joint_density_is_that_of_paths_and_of_a_dense_covariance() {
+    let (model, parameters, windows) = built(config(Dependence::Joint));
+    let batch = batch(&windows);
+    let closed = model.closed(&parameters, &batch);
+    let found = closed.log_likelihood(batch.target);
+    let shared = closed.shared.as_ref().unwrap();
+    for row in 0..ROWS {
+        let (loadings, own) = shared.row(row, HORIZON);
+        let covariance = |h: usize, k: usize| -> f64 {
+            let product: f64 =
+                (0..UNITS).map(|n| loadings[h * UNITS + n] * loadings[k * UNITS + n]).sum();
+            product + if h == k { own[h] * own[h] } else { 0.0 }
+        };
+        let at = row * HORIZON..(row + 1) * HORIZON;
+        let residual: Vec<f64> =
+            batch.target[at.clone()].iter().zip(&closed.means[at]).map(|(y, m)| y - m).collect();
+        let constant = 0.5 * HORIZON as f64 * std::f64::consts::TAU.ln();
+        let want = minus_log_density(&covariance, &residual) + constant;
+        assert!((found[row] + want).abs() < 1e-10, "{row}: {}, {want}", found[row]);
+    }
+    // Paths: the variance of the sum of all steps, within five standard errors.
+    const PATHS: usize = 20_000;
+    let paths = closed.paths(PATHS, KEY).unwrap();
+    let total = closed.aggregate(&[1.0; HORIZON]).unwrap();
+    for row in 0..ROWS {
+        let sum = |i: usize| -> f64 { paths[(i * ROWS + row) * HORIZON..][..HORIZON].iter().sum() };
+        let squares = (0..PATHS).map(|i| (sum(i) - total.means[row]).powi(2)).sum::<f64>();
+        let ratio = squares / (PATHS as f64 * total.sigma[row].powi(2));
+        assert!((ratio - 1.0).abs() < 5.0 * (2.0 / PATHS as f64).sqrt(), "{row}: {ratio}");
+    }
+}
+
+#[test]
+fn a_twin_has_independent_steps_with_the_total_deviation() {
+    let twin = ForecasterConfig { variant: Variant::Twin, ..config(Dependence::Split) };
+    let (model, parameters, windows) = built(twin);
+    let prediction = model.closed(&parameters, &batch(&windows));
+    assert_eq!((prediction.shape, &prediction.shared), ([1, ROWS, HORIZON], &None));
+}
+
+#[test]
+fn what_has_no_closed_form_is_refused() {
+    let good = config(Dependence::Split);
+    let cases = [
+        ForecasterConfig { score: Score::Joint, ..good },
+        ForecasterConfig { objective: Objective::Elbo, ..good },
+        ForecasterConfig { depth: 2, ..good },
+        ForecasterConfig { latent_dims: 2, ..good },
+        ForecasterConfig { aggregation: Aggregation::Median, ..good },
+        ForecasterConfig { variant: Variant::ReferenceTwin, ..good },
+    ];
+    for config in cases {
+        let error = Forecaster::new::<f32>(config, 0).unwrap_err().to_string();
+        assert!(error.contains("dependence"), "{error}");
+    }
+}

@@ -1,0 +1,114 @@
+//! Effects of the units below a joint head, in closed form: no sample of the latent is needed.
+//!
+//! The value of a unit is what its window's joint log-density has beyond that of the same forecast
+//! without the unit: its mean is that of the prior, 0, and its noise, which the steps share, is
+//! noise of each step alone, of the same variance. So a unit that knows nothing of the input and
+//! carries noise that the forecast needs has a value. The distance is the expected square of what
+//! redrawing the unit moves: twice the variance that it brings.
+
+use crate::forecaster::{Batch, Forecaster, JointPass, SharedNoise};
+use vdn_autograd::{Error, LowRankNll, Tape};
+use vdn_model::diagnostics::UnitEffects;
+use vdn_model::{Bindings, Graph, Intervention, Mode, ModelError, Parameters, StackPass};
+use vdn_tensor::Element;
+use vdn_tensor::noise::NoiseKey;
+
+/// The effects of `units` on the windows of a batch with targets.
+pub(super) fn measure<T: Element>(
+    model: &Forecaster,
+    parameters: &Parameters<T>,
+    batch: &Batch<'_, T>,
+    units: &[usize],
+) -> Result<UnitEffects, ModelError> {
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let windows = tape.no_grad(|tape| -> Result<Vec<Window>, ModelError> {
+        let key = NoiseKey::new(0, 0, 0);
+        let mut graph = Graph::new(tape, parameters, &mut bindings, Mode::Evaluate, key);
+        let one = StackPass { samples: Some(1), ..StackPass::default() };
+        let pass = model.forward_scored(&mut graph, batch, Intervention::None, one)?;
+        let (Some(layer), Some(joint)) = (pass.layers[0], pass.joint) else {
+            return Err(super::no_effects());
+        };
+        let JointPass { shares: Some(shares), .. } = joint else { return Err(super::no_effects()) };
+        let prediction = model.closed_prediction(graph.tape, &pass, &joint);
+        let shared = prediction.shared.as_ref().ok_or_else(super::no_effects)?;
+        let tape = &*graph.tape;
+        let (mu, scales) = (tape.value(layer.mu).data(), tape.value(shares.scales).data());
+        let standard = mu.iter().zip(scales).map(|(mu, scale)| mu.to_f64() / scale.to_f64());
+        let standard: Vec<f64> = standard.collect();
+        let horizon = model.config.horizon;
+        let target = batch.target.chunks_exact(horizon);
+        let each = target.zip(prediction.means.chunks_exact(horizon)).enumerate();
+        Ok(each
+            .map(|(row, (target, means))| {
+                let residuals = target.iter().zip(means).map(|(y, m)| y.to_f64() - m).collect();
+                let standard = standard[row * shared.causes..][..shared.causes].to_vec();
+                Window::new(shared, row, residuals, standard)
+            })
+            .collect())
+    })?;
+    let rows = windows.len();
+    let mut effects = UnitEffects {
+        value: vec![0.0; units.len() * rows],
+        distance: vec![0.0; units.len() * rows],
+        variance: windows.iter().map(|w| w.loadings.iter().map(|l| l * l).sum()).collect(),
+    };
+    for (row, window) in windows.iter().enumerate() {
+        let without = window.without(units)?;
+        for (place, (unit, without)) in units.iter().zip(without).enumerate() {
+            let of_unit = window.loadings.iter().skip(*unit).step_by(window.causes);
+            effects.distance[place * rows + row] = 2.0 * of_unit.map(|l| l * l).sum::<f64>();
+            effects.value[place * rows + row] = window.log_density - without;
+        }
+    }
+    Ok(effects)
+}
+
+/// One window's forecast and what came.
+struct Window {
+    causes: usize,
+    /// `[horizon, causes]`.
+    loadings: Vec<f64>,
+    /// Deviations of single steps, `[horizon]`.
+    own: Vec<f64>,
+    /// What came less the forecast's mean, `[horizon]`.
+    residuals: Vec<f64>,
+    /// The units' means in units of their deviations, `[causes]`.
+    standard: Vec<f64>,
+    log_density: f64,
+}
+
+impl Window {
+    fn new(shared: &SharedNoise, row: usize, residuals: Vec<f64>, standard: Vec<f64>) -> Self {
+        let (loadings, own) = shared.row(row, residuals.len());
+        let log_density = shared.log_density(row, &residuals);
+        let (loadings, own) = (loadings.to_vec(), own.to_vec());
+        Self { causes: shared.causes, loadings, own, residuals, standard, log_density }
+    }
+
+    /// The log-density of the window without each of these units.
+    fn without(&self, units: &[usize]) -> Result<Vec<f64>, Error> {
+        let (horizon, causes) = (self.own.len(), self.causes);
+        let (count, all) = (units.len(), units.len() * horizon);
+        let mut scales = vec![1.0; count * causes];
+        let (mut own, mut residuals) = (Vec::with_capacity(all), Vec::with_capacity(all));
+        for (place, &unit) in units.iter().enumerate() {
+            scales[place * causes + unit] = 0.0;
+            let loadings = self.loadings.iter().skip(unit).step_by(causes);
+            for ((loading, own_of_step), residual) in loadings.zip(&self.own).zip(&self.residuals) {
+                own.push(own_of_step.hypot(*loading));
+                residuals.push(residual + loading * self.standard[unit]);
+            }
+        }
+        let mut tape = Tape::<f64>::new();
+        tape.no_grad(|tape| {
+            let mean = tape.constant([count, horizon], &vec![0.0; all])?;
+            let scales = tape.constant([count, causes], &scales)?;
+            let weights = tape.constant([horizon, causes], &self.loadings)?;
+            let own = tape.constant([count, horizon], &own)?;
+            let y = tape.constant([count, horizon], &residuals)?;
+            let found = tape.low_rank_nll(mean, scales, weights, own, y, LowRankNll::default())?;
+            Ok(tape.value(found.windows).data().iter().map(|nll| -nll).collect())
+        })
+    }
+}
