@@ -55,9 +55,11 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     let (whole, rest) = a.as_chunks::<4>();
     let (others, last) = b.as_chunks::<4>();
     let mut sums = [0.0; 4];
-    for (a, b) in whole.iter().zip(others) {
-        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += (a - b) * (a - b);
+    // Tests run this with few optimisations: iterators inside would be calls.
+    for at in 0..whole.len().min(others.len()) {
+        let (a, b) = (&whole[at], &others[at]);
+        for k in 0..4 {
+            sums[k] += (a[k] - b[k]) * (a[k] - b[k]);
         }
     }
     let tail: f64 = rest.iter().zip(last).map(|(a, b)| (a - b) * (a - b)).sum();
