@@ -20,4 +20,5 @@ mod stack_control;
 mod stacks;
 mod stopping;
 mod support;
+mod whole_forecasts;
 mod wholes;
