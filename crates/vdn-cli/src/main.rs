@@ -21,8 +21,9 @@ use progress::Bar;
 use std::io::Write;
 use std::process::ExitCode;
 use vdn_forecast::{
-    BacktestOptions, FillPolicy, ForecastOptions, Forecasts, Inference, RunDirectory, backtest,
-    evaluate_run_by, forecast_run_by, interruptible_run, report_run, resume_run,
+    BacktestOptions, FillPolicy, ForecastContent, ForecastOptions, Forecasts, Inference,
+    RunDirectory, backtest, evaluate_run_by, forecast_run_by, interruptible_run, report_run,
+    resume_run,
 };
 use vdn_tensor::parallel::Pool;
 use vdn_train::run::store::StoreError;
@@ -148,12 +149,16 @@ fn run(command: Command) -> Result<(), Failure> {
             }
             say(&result.to_string())?;
         }
-        Command::Forecast { run, data, fill, format, out, moments, threads } => {
+        Command::Forecast { run, data, fill, format, paths, aggregate, out, moments, threads } => {
             let run = RunDirectory::open(&run)?;
             let pool = pool(threads)?;
             let fill = fill.map(|name| FillPolicy::of_name(&name)).transpose()?;
-            let format = format.into();
-            let options = ForecastOptions { file: data.as_deref(), fill, format };
+            let content = match (paths, aggregate) {
+                (Some(paths), _) => ForecastContent::Paths(paths),
+                (None, Some(aggregate)) => ForecastContent::Aggregate(aggregate.parse()?),
+                (None, None) => ForecastContent::Steps(format.into()),
+            };
+            let options = ForecastOptions { file: data.as_deref(), fill, content };
             let forecast = || forecast_run_by(&run, options, inference(moments));
             let Forecasts { csv, notes } = pool.run(forecast)?;
             notes.iter().for_each(|note| eprintln!("vdn: note: {note}"));

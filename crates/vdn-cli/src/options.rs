@@ -65,7 +65,8 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
-    /// Forecast what comes after the last row of each series: CSV with dates, mean and quantiles.
+    /// Forecast what comes after the last row of each series: CSV with dates, mean and quantiles,
+    /// sampled paths, or the distribution of a sum, mean or maximum.
     Forecast {
         /// The run directory.
         run: PathBuf,
@@ -77,8 +78,20 @@ pub(crate) enum Command {
         #[arg(long)]
         fill: Option<String>,
         /// The columns of the CSV.
-        #[arg(long, value_enum, default_value = "quantiles")]
+        #[arg(
+            long,
+            value_enum,
+            default_value = "quantiles",
+            conflicts_with_all = ["paths", "aggregate"]
+        )]
         format: Format,
+        /// So many sampled futures instead: series, path, step, date, value.
+        #[arg(long, value_name = "N", conflicts_with_all = ["aggregate", "moments"])]
+        paths: Option<usize>,
+        /// The distribution of several steps together instead: mean, sum or max of all steps, or
+        /// of the first ones as in sum:24.
+        #[arg(long, value_name = "KIND[:STEPS]", conflicts_with = "moments")]
+        aggregate: Option<String>,
         /// Where to write (standard output if left out).
         #[arg(long)]
         out: Option<PathBuf>,

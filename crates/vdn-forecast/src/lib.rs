@@ -29,10 +29,10 @@ pub use modules::{
 };
 pub use report::report_run;
 pub use run::{
-    Backtest, BacktestOptions, BacktestScores, Calibrated, ForecastFormat, ForecastOptions,
-    Forecasts, Report, Row, RunDirectory, RunMemory, RunSizes, Stage, backtest, default_limit,
-    evaluate_run, evaluate_run_by, forecast_run, forecast_run_by, free_memory, interruptible_run,
-    resume_run, train_run,
+    AggregateKind, AggregateOf, Backtest, BacktestOptions, BacktestScores, Calibrated,
+    ForecastContent, ForecastFormat, ForecastOptions, Forecasts, Report, Row, RunDirectory,
+    RunMemory, RunSizes, Stage, backtest, default_limit, evaluate_run, evaluate_run_by,
+    forecast_run, forecast_run_by, free_memory, interruptible_run, resume_run, train_run,
 };
 pub use sequence::{
     EmissionFamily, LongSeries, ParticleConfig, Particles, PriorConfig, SegmentBuffers,

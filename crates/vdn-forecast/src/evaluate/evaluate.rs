@@ -13,6 +13,15 @@ use vdn_train::{BatchAverages, Evaluator, TrainError};
 /// A forecaster with its parameters, on series.
 pub type ForecastEvaluator<'a, T> = Evaluator<'a, T, Forecaster, Dataset>;
 
+/// The point forecast that belongs to an aggregation of samples.
+pub(crate) fn point_forecast(aggregation: Aggregation) -> PointForecast {
+    match aggregation {
+        Aggregation::Median => PointForecast::Median,
+        Aggregation::LowerMedian => PointForecast::SampleMedian(MedianConvention::LowerMiddle),
+        Aggregation::Mean | Aggregation::Score => PointForecast::Mean,
+    }
+}
+
 /// All metrics on windows, and the statistics of the units of each layer with distributional units
 /// (none of a deterministic twin).
 ///
@@ -41,11 +50,7 @@ pub(crate) fn evaluate_and<T: Element>(
     let (model, data) = (evaluator.network, evaluator.data);
     let order = order_under(intervention, windows, evaluator.noise);
     let settings = ScoreSettings {
-        point: match model.config().aggregation {
-            Aggregation::Median => PointForecast::Median,
-            Aggregation::LowerMedian => PointForecast::SampleMedian(MedianConvention::LowerMiddle),
-            Aggregation::Mean | Aggregation::Score => PointForecast::Mean,
-        },
+        point: point_forecast(model.config().aggregation),
         ..ScoreSettings::default()
     };
     let mut scores = WindowAverages::new(settings, data, &order)?;

@@ -1,6 +1,7 @@
 //! A forecaster on windows: as the trainer's network, all metrics for a test, and the baselines
 //! beside it.
 
+pub(crate) mod breakdown;
 pub(crate) mod compare;
 #[expect(clippy::module_inception, reason = "the room and its main function have one name")]
 pub(crate) mod evaluate;

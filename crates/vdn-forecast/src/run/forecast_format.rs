@@ -1,11 +1,11 @@
-//! How forecasts are written: one line for each series and step.
+//! How forecasts of single steps are written: one line for each series and step.
 
 use std::fmt::Write;
 
 /// The quantiles that a forecast has.
 pub(super) const QUANTILES: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95];
 
-/// How forecasts are written as CSV.
+/// How forecasts of single steps are written as CSV.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForecastFormat {
     /// `series, step, date, mean` and quantiles; no `date` where times are not known.
@@ -62,7 +62,7 @@ impl ForecastFormat {
 }
 
 /// A field of a CSV file, quoted where it has to be.
-fn quoted(field: &str) -> String {
+pub(super) fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {

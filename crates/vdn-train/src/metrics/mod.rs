@@ -22,6 +22,7 @@
 //! | [`point`] | point forecasts (mean, median) and their errors |
 //! | [`risk`] | risk against coverage when uncertain forecasts are withheld |
 //! | [`block`] | averages over overlapping windows with block standard errors |
+//! | [`steps`] | the scores of one window, step by step |
 //! | [`scorer`], [`scores`] | all of these for one window, and accumulated over a test set |
 //! | [`mod@reference`] | the same quantities with the published research code's floors and conventions |
 
@@ -44,6 +45,7 @@ pub mod reference;
 pub mod risk;
 pub mod scorer;
 pub mod scores;
+pub mod steps;
 pub mod variogram;
 pub mod window;
 
@@ -62,5 +64,6 @@ pub use pinball::{pinball_loss, quantile_levels};
 pub use point::PointForecast;
 pub use scorer::{ScoreSettings, Scorer, WindowScores};
 pub use scores::{IntervalSummary, Scores, Summary, TauSummary};
+pub use steps::{StepScore, step_scores};
 pub use variogram::variogram_score;
 pub use window::{Predictions, WindowPrediction};

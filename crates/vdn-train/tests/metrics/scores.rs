@@ -2,8 +2,9 @@
 
 use vdn_train::metrics::block::block_estimate;
 use vdn_train::metrics::{
-    BlockSums, MetricError, Mixture, PointForecast, Predictions, ScoreSettings, Scores,
+    BlockSums, MetricError, Mixture, PointForecast, Predictions, ScoreSettings, Scores, StepScore,
     WindowPrediction, gaussian_crps, mixture_crps, normal, overlap_block, pinball_loss,
+    step_scores,
 };
 
 use super::lcg::Lcg;
@@ -215,4 +216,37 @@ fn blocks_respect_series_and_keep_their_remainders() {
     for (horizon, spacing, want) in overlaps {
         assert_eq!(overlap_block(horizon, spacing), want, "{horizon} {spacing}");
     }
+}
+
+#[test]
+fn scores_by_step_average_to_those_of_the_window() {
+    let mut lcg = Lcg(11);
+    let (samples, horizon) = (4, 3);
+    for point in [PointForecast::Mean, PointForecast::Median] {
+        let means: Vec<f64> = (0..samples * horizon).map(|_| lcg.normal()).collect();
+        let sigma: Vec<f64> = (0..horizon).map(|_| 0.2 + lcg.uniform()).collect();
+        let weights = [0.1, 0.4, 0.2, 0.3];
+        let target: Vec<f64> = (0..horizon).map(|_| 2.0 * lcg.normal()).collect();
+        let window = WindowPrediction::new(&means, &sigma, Some(&weights), horizon).unwrap();
+        let settings = ScoreSettings { point, ..ScoreSettings::default() };
+        let place = settings.intervals.iter().position(|level| *level == 0.9).unwrap();
+        let whole = Scores::new(settings, 1).unwrap().scorer().window(0, &window, &target).unwrap();
+        let steps = step_scores(&window, &target, point, 0.9).unwrap();
+        let mean = |of: fn(&StepScore) -> f64| steps.iter().map(of).sum::<f64>() / horizon as f64;
+        for (name, found, expected) in [
+            ("mse", mean(|step| step.squared_error), whole.mse),
+            ("mae", mean(|step| step.absolute_error), whole.mae),
+            ("crps", mean(|step| step.crps), whole.crps),
+            ("covered", mean(|step| step.covered), whole.covered[place]),
+            ("width", mean(|step| step.width), whole.width[place]),
+        ] {
+            assert!((found - expected).abs() < 1e-12, "{point:?}, {name}: {found} {expected}");
+        }
+    }
+    let window = WindowPrediction::gaussian(&[0.0, 0.0], &[1.0, 1.0]).unwrap();
+    for (target, level) in [(&[1.0][..], 0.9), (&[1.0, f64::NAN], 0.9), (&[1.0, 1.0], 1.0)] {
+        assert!(step_scores(&window, target, PointForecast::Mean, level).is_err(), "{target:?}");
+    }
+    let error = step_scores(&window, &[0.0, 1e200], PointForecast::Mean, 0.9).unwrap_err();
+    assert!(error.to_string().contains("mse"), "{error}");
 }

@@ -1,6 +1,9 @@
 //! Bars over bins: histograms.
 
-use crate::report::html::axes::{Frame, Scale, figure, nothing, put, tip};
+use crate::report::html::axes::{
+    Entry, Frame, Scale, figure, legend, legend_lines, nothing, put, tip,
+};
+use crate::report::html::number;
 
 /// A histogram.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +22,8 @@ pub struct Bars {
     pub heights: Vec<f64>,
     /// A height to compare with.
     pub expected: Option<f64>,
+    /// A place on the horizontal axis to mark, inside the bins or not, and its name.
+    pub mark: Option<(f64, String)>,
 }
 
 impl Bars {
@@ -45,11 +50,20 @@ impl Bars {
         let (Some(&first), Some(&last)) = (self.edges.first(), self.edges.last()) else {
             return nothing(&self.title, &self.note);
         };
-        let [x_ends, y_ends] = Frame::ends(0);
+        let mark = self.mark.as_ref().filter(|(x, _)| x.is_finite());
+        let name = mark.map(|(x, name)| format!("{name}: {}", number(*x))).unwrap_or_default();
+        let entries: Vec<Entry<'_>> =
+            mark.map(|_| (&name[..], "l s1".to_owned())).into_iter().collect();
+        let [x_ends, y_ends] = Frame::ends(legend_lines(&entries));
         let highest = self.heights.iter().copied().chain(self.expected).fold(0.0, f64::max);
         let top = if highest > 0.0 { 1.05 * highest } else { 1.0 };
         let frame = Frame {
-            x: Scale::exact([first, last], x_ends),
+            x: match mark {
+                Some((x, _)) if *x < first || *x > last => {
+                    Scale::over([first, last, *x].into_iter(), x_ends, false)
+                }
+                _ => Scale::exact([first, last], x_ends),
+            },
             y: Scale::exact([0.0, top], y_ends),
             x_label: self.x_label.clone(),
             y_label: self.y_label.clone(),
@@ -77,6 +91,11 @@ impl Bars {
                 format_args!("<path class=\"l k d\" d=\"M{} {y:.1}H{}\"/>", x_ends[0], x_ends[1]),
             );
         }
+        if let Some(x) = mark.and_then(|(x, _)| frame.x.at(*x)) {
+            let path = format_args!("M{x:.1} {}V{}", y_ends[0], y_ends[1]);
+            put(&mut out, format_args!("<path class=\"l s1\" d=\"{path}\"/>"));
+        }
+        legend(&mut out, &entries);
         figure(&self.title, &self.note, &out)
     }
 }
@@ -91,6 +110,20 @@ mod tests {
         assert_eq!(bars.heights, [1.0, 0.0, 2.0, 1.0]);
         assert_eq!(bars.edges, [0.0, 0.5, 1.0, 1.5, 2.0]);
         assert_eq!(Bars::of(&[3.0, 3.0], 3).heights.iter().sum::<f64>(), 2.0);
+        // A mark beyond the bins is on the axis, too, and is named with its place.
+        for (mark, side) in [(0.5, 0), (5.0, 1), (-3.0, -1)] {
+            let marked = Bars { mark: Some((mark, "observed".to_owned())), ..bars.clone() };
+            let svg = marked.draw();
+            assert!(svg.contains(&format!(">observed: {}<", number(mark))), "{svg}");
+            let places = |start: &str| -> Vec<f64> {
+                let ends = svg.split(start).skip(1);
+                ends.map(|rest| rest.split(['"', ' ']).next().unwrap().parse().unwrap()).collect()
+            };
+            let line = places("class=\"l s1\" d=\"M")[0];
+            let bins = places("<rect class=\"f b9\" x=\"");
+            assert_eq!(line > bins[0], side >= 0, "{mark}: {line} {bins:?}");
+            assert_eq!(line > bins[3], side > 0, "{mark}: {line} {bins:?}");
+        }
         assert!(Bars::of(&[], 3).draw().contains("no numbers"));
     }
 }

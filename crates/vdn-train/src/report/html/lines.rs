@@ -3,7 +3,6 @@
 use crate::report::html::axes::{
     Entry, Frame, Scale, figure, legend, legend_lines, nothing, put, tip,
 };
-use std::fmt::Write;
 
 /// A line.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +24,15 @@ pub struct Band {
     pub points: Vec<[f64; 3]>,
 }
 
+/// Thin lines under one name, such as sampled paths.
+#[derive(Clone, Debug, Default)]
+pub struct Traces {
+    /// In the legend, once.
+    pub name: String,
+    /// The points of each from left to right; one that is not finite leaves a gap.
+    pub lines: Vec<Vec<[f64; 2]>>,
+}
+
 /// Lines and areas.
 #[derive(Clone, Debug, Default)]
 pub struct LineChart {
@@ -38,6 +46,8 @@ pub struct LineChart {
     pub y_label: String,
     /// Areas, the widest first.
     pub bands: Vec<Band>,
+    /// Thin lines, above areas and below other lines.
+    pub traces: Traces,
     /// Lines.
     pub series: Vec<Series>,
     /// A place to mark, and its name.
@@ -66,13 +76,17 @@ impl LineChart {
         for (i, band) in self.bands.iter().enumerate() {
             entries.push((&band.name, format!("f b{i}")));
         }
+        if !self.traces.lines.is_empty() {
+            entries.push((&self.traces.name, "y".to_owned()));
+        }
         if let Some((_, name)) = &self.mark {
             entries.push((name, "l k".to_owned()));
         }
         let one = self.series.len() == 1 && entries.len() == 1;
         let entries = if one { &[][..] } else { &entries[..] };
         let [x_ends, y_ends] = Frame::ends(legend_lines(entries));
-        let lines = || self.series.iter().flat_map(|s| s.points.iter().copied());
+        let traces = || self.traces.lines.iter().flatten();
+        let lines = || self.series.iter().flat_map(|s| &s.points).chain(traces()).copied();
         let areas = || self.bands.iter().flat_map(|b| b.points.iter().copied());
         let frame = Frame {
             x: Scale::over(lines().map(|p| p[0]).chain(areas().map(|p| p[0])), x_ends, false),
@@ -88,6 +102,10 @@ impl LineChart {
         frame.draw(&mut out);
         for (i, band) in self.bands.iter().enumerate() {
             area(&mut out, &frame, band, i);
+        }
+        for points in &self.traces.lines {
+            let path = path(&frame, points);
+            put(&mut out, format_args!("<path class=\"y\" d=\"{path}\"/>"));
         }
         if let Some(x) = self.mark.as_ref().and_then(|(x, _)| frame.x.at(*x)) {
             put(
@@ -110,36 +128,42 @@ fn area(out: &mut String, frame: &Frame, band: &Band, index: usize) {
     let mut path = String::new();
     for [x, y] in lower.chain(upper) {
         let letter = if path.is_empty() { 'M' } else { 'L' };
-        write!(path, "{letter}{x:.1} {y:.1}").expect("writing to a string cannot fail");
+        put(&mut path, format_args!("{letter}{x:.1} {y:.1}"));
     }
     if !path.is_empty() {
         put(out, format_args!("<path class=\"f b{index}\" d=\"{path}Z\"/>"));
     }
 }
 
-fn line(out: &mut String, frame: &Frame, series: &Series, index: usize) {
-    let colour = index % COLOURS;
-    let (mut path, mut open, mut points) = (String::new(), false, String::new());
-    for &[x, y] in &series.points {
-        let (Some(at_x), Some(at_y)) = (frame.x.at(x), frame.y.at(y)) else {
+/// The line through points, with a gap where one has no place.
+fn path(frame: &Frame, points: &[[f64; 2]]) -> String {
+    let (mut path, mut open) = (String::new(), false);
+    for &[x, y] in points {
+        let (Some(x), Some(y)) = (frame.x.at(x), frame.y.at(y)) else {
             open = false;
             continue;
         };
         let letter = if open { 'L' } else { 'M' };
-        write!(path, "{letter}{at_x:.1} {at_y:.1}").expect("writing to a string cannot fail");
-        if series.points.len() <= POINTS {
+        put(&mut path, format_args!("{letter}{x:.1} {y:.1}"));
+        open = true;
+    }
+    path
+}
+
+fn line(out: &mut String, frame: &Frame, series: &Series, index: usize) {
+    let colour = index % COLOURS;
+    let mut points = String::new();
+    if series.points.len() <= POINTS {
+        for &[x, y] in &series.points {
+            let (Some(at_x), Some(at_y)) = (frame.x.at(x), frame.y.at(y)) else { continue };
             let tip = tip(&series.name, x, y);
             // Of a limit the numbers are there, and no marks.
             let class = if series.dashed { "h".to_owned() } else { format!("p s{colour}") };
-            write!(
-                points,
-                "<circle class=\"{class}\" cx=\"{at_x:.1}\" cy=\"{at_y:.1}\" r=\"2\">{tip}</circle>"
-            )
-            .expect("writing to a string cannot fail");
+            let place = format_args!("cx=\"{at_x:.1}\" cy=\"{at_y:.1}\" r=\"2\"");
+            put(&mut points, format_args!("<circle class=\"{class}\" {place}>{tip}</circle>"));
         }
-        open = true;
     }
-    let dash = if series.dashed { " d" } else { "" };
+    let (dash, path) = (if series.dashed { " d" } else { "" }, path(frame, &series.points));
     put(out, format_args!("<path class=\"l s{colour}{dash}\" d=\"{path}\"/>{points}"));
 }
 
@@ -157,6 +181,14 @@ mod tests {
         assert_eq!((path.matches('M').count(), path.matches('L').count()), (2, 1), "{path}");
         assert_eq!(svg.matches("<circle").count(), 3);
         assert!(svg.contains("a&lt;b: 1.000, 1.000") && !svg.contains("NaN"));
+        // Thin lines are named once, and widen the axes.
+        let lines = vec![vec![[0.0, -5.0], [4.0, 9.0]], vec![[0.0, 1.0], [f64::NAN, 2.0]]];
+        let traces = Traces { name: "paths".into(), lines };
+        let svg = LineChart { traces, ..chart }.draw();
+        assert_eq!((svg.matches(">paths<").count(), svg.matches("class=\"y\"").count()), (1, 3));
+        let inside = svg.split("class=\"y\" d=\"M").nth(1).unwrap().split('"').next().unwrap();
+        assert_eq!(inside.matches('L').count(), 1);
+        assert!(svg.contains(">\u{2212}5<"), "the axis does not reach the thin lines: {svg}");
         let empty = LineChart { title: "t".into(), ..LineChart::default() };
         assert!(empty.draw().contains("no numbers"));
     }

@@ -16,7 +16,7 @@ mod table;
 
 pub use bars::Bars;
 pub use heat_map::HeatMap;
-pub use lines::{Band, LineChart, Series};
+pub use lines::{Band, LineChart, Series, Traces};
 pub use page::Page;
 pub use scatter::Scatter;
 pub use table::Table;

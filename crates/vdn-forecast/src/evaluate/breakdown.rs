@@ -1,0 +1,111 @@
+//! Scores of windows by series and by step of the horizon.
+//!
+//! A table of means over everything hides what a forecaster asks first: which series is forecast
+//! badly, and how fast a forecast gets worse. The pass is that of [`evaluate`]: the same batches
+//! with the same noise, so the mean over all series and steps is the score of the table.
+//!
+//! [`evaluate`]: crate::evaluate::evaluate::evaluate
+
+use crate::data::WindowIndex;
+use crate::evaluate::evaluate::{ForecastEvaluator, point_forecast};
+use crate::evaluate::predicted_row::{PredictedRow, per_window};
+use vdn_model::Intervention;
+use vdn_tensor::Element;
+use vdn_train::TrainError;
+use vdn_train::data::{Examples, Request};
+use vdn_train::metrics::{BlockSums, Estimate, StepScore, step_scores};
+
+/// The nominal coverage of the interval.
+pub(crate) const LEVEL: f64 = 0.9;
+
+/// Means over the windows of one series, in standardised units.
+pub(crate) struct SeriesScores {
+    /// Its place among the series of the data.
+    pub(crate) series: usize,
+    pub(crate) windows: usize,
+    /// The mean over all steps, with its block standard error.
+    pub(crate) crps: Estimate,
+    /// By step of the horizon.
+    pub(crate) steps: Vec<StepScore>,
+    /// The weight of its windows together.
+    weight: f64,
+}
+
+impl SeriesScores {
+    /// The mean over all steps.
+    pub(crate) fn mean(&self) -> StepScore {
+        let mut mean = StepScore::default();
+        self.steps.iter().for_each(|step| add(&mut mean, step, 1.0 / self.steps.len() as f64));
+        mean
+    }
+}
+
+/// Means over all series, by step of the horizon.
+pub(crate) fn by_step(series: &[SeriesScores]) -> Vec<StepScore> {
+    let total: f64 = series.iter().map(|own| own.weight).sum();
+    let mut steps = vec![StepScore::default(); series.first().map_or(0, |own| own.steps.len())];
+    for own in series {
+        let each = steps.iter_mut().zip(&own.steps);
+        each.for_each(|(to, step)| add(to, step, own.weight / total));
+    }
+    steps
+}
+
+/// Scores windows, which come series after series.
+pub(crate) fn by_series<T: Element>(
+    evaluator: &ForecastEvaluator<'_, T>,
+    windows: &[WindowIndex],
+) -> Result<Vec<SeriesScores>, TrainError> {
+    let (model, data) = (evaluator.network, evaluator.data);
+    let point = point_forecast(model.config().aggregation);
+    let block = Examples::<f64>::block(data, windows);
+    let mut found: Vec<(BlockSums, SeriesScores)> = Vec::new();
+    evaluator.for_each_pass(windows, Request::INPUTS, |_, graph, batch, chunk| {
+        let (prediction, _) = model.predict(graph, batch, Intervention::None)?;
+        let weight = evaluator.averages.weight(windows.len(), chunk.len());
+        let scores = per_window(data, chunk, |row, target| {
+            let row = PredictedRow::new(&prediction, row);
+            row.score(target, |prediction, y| step_scores(prediction, y, point, LEVEL))
+        })?;
+        for (window, scores) in chunk.iter().zip(scores) {
+            let series = window.series as usize;
+            if found.last().is_none_or(|(_, own)| own.series != series) {
+                found.push((
+                    BlockSums::new(1, block)?,
+                    SeriesScores {
+                        series,
+                        windows: 0,
+                        crps: Estimate { mean: 0.0, standard_error: None },
+                        steps: vec![StepScore::default(); scores.len()],
+                        weight: 0.0,
+                    },
+                ));
+            }
+            let Some((sums, own)) = found.last_mut() else { continue };
+            let crps = scores.iter().map(|step| step.crps).sum::<f64>() / scores.len() as f64;
+            sums.push_weighted(&[crps], weight)?;
+            own.windows += 1;
+            own.weight += weight;
+            own.steps.iter_mut().zip(&scores).for_each(|(to, step)| add(to, step, weight));
+        }
+        Ok(())
+    })?;
+    let finish = |(sums, mut own): (BlockSums, SeriesScores)| {
+        own.crps = sums.estimate(0)?;
+        for step in &mut own.steps {
+            let sum = std::mem::take(step);
+            add(step, &sum, 1.0 / own.weight);
+        }
+        Ok(own)
+    };
+    found.into_iter().map(finish).collect()
+}
+
+/// Adds `weight` times the scores of a step.
+fn add(to: &mut StepScore, step: &StepScore, weight: f64) {
+    to.squared_error += weight * step.squared_error;
+    to.absolute_error += weight * step.absolute_error;
+    to.crps += weight * step.crps;
+    to.covered += weight * step.covered;
+    to.width += weight * step.width;
+}

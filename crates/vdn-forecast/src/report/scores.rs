@@ -1,0 +1,226 @@
+//! The tables that a page begins with: all contestants by steps and as wholes, the model by series
+//! and by step.
+
+use crate::evaluate::breakdown::{SeriesScores, by_step};
+use crate::evaluate::wholes::AggregateSummary;
+use crate::run::experiment::Evaluated;
+use crate::run::report::Row;
+use vdn_train::metrics::StepScore;
+use vdn_train::report::html::{LineChart, Page, Series, Table, number};
+
+/// The most series in the table by series.
+const MOST_SERIES: usize = 200;
+/// The most series with a chart of their own.
+const MOST_CHARTS: usize = 6;
+
+/// All of them.
+pub(super) fn scores(page: &mut Page, evaluated: &Evaluated, series: &[SeriesScores]) {
+    let report = &evaluated.report;
+    let [train, validation, test] = report.windows;
+    let average = match report.ema_decay > 0.0 {
+        true => format!(
+            " Scores and units are of the weights' moving average (decay {}), what is called \
+             training is of the weights.",
+            report.ema_decay
+        ),
+        false => String::new(),
+    };
+    let lead = format!(
+        "{}, {} series. Windows of {} rows, {} rows forecast: {train} for training, {validation} \
+         for validation, {test} for the test. All scores are of the test windows.{average}",
+        report.data, report.series, report.input_len, report.horizon,
+    );
+    page.section("Scores", &lead, &[]);
+    page.table(&contestants(evaluated));
+    if let Some(wholes) = as_wholes(&report.rows) {
+        page.table(&wholes);
+    }
+    page.table(&each_series(evaluated, series));
+    let mut figures = vec![along_the_horizon(&by_step(series))];
+    let first = series.iter().take(MOST_CHARTS);
+    figures.extend(first.map(|own| of_series(evaluated, own)));
+    let lead = match series.len() > MOST_CHARTS {
+        true => format!("Single series: the first {MOST_CHARTS} of {}.", series.len()),
+        false => String::new(),
+    };
+    page.section("Scores by step of the horizon", &lead, &figures);
+}
+
+/// A number with so many decimals, or a dash.
+fn decimals(x: Option<f64>, digits: usize) -> String {
+    x.map_or_else(|| "-".to_owned(), |x| format!("{x:.digits$}"))
+}
+
+fn heads(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Every contestant, judged at single steps.
+fn contestants(evaluated: &Evaluated) -> Table {
+    let report = &evaluated.report;
+    let row = |row: &Row| {
+        vec![
+            row.name.clone(),
+            row.parameters.map_or_else(|| "-".to_owned(), |n| n.to_string()),
+            decimals(Some(row.mse), 4),
+            decimals(Some(row.mae), 4),
+            decimals(row.nll, 4),
+            decimals(Some(row.crps), 4),
+            decimals(row.crps_standard_error, 4),
+            decimals(Some(row.coverage_90), 3),
+            row.rate.map_or_else(|| "-".to_owned(), number),
+            row.informed.map_or_else(|| "-".to_owned(), |s| format!("{:.1} %", 100.0 * s)),
+        ]
+    };
+    Table {
+        title: "Test windows, standardised units".to_owned(),
+        note: format!(
+            "NLL: {} score, nats per time step. CRPS: exact, of the predictive mixture, with its \
+             block standard error. Rate: mean over units, nats. With z swapped, the samples of the \
+             units are exchanged between windows: what that costs is what they are worth to the \
+             forecast.",
+            report.score
+        ),
+        heads: heads(&[
+            "",
+            "parameters",
+            "MSE",
+            "MAE",
+            "NLL",
+            "CRPS",
+            "± SE",
+            "cover 90 %",
+            "rate",
+            "rate ≥ 0.05",
+        ]),
+        rows: report.rows.iter().map(row).collect(),
+    }
+}
+
+/// Every contestant, judged by statements about several steps; `None` where nobody is.
+fn as_wholes(rows: &[Row]) -> Option<Table> {
+    let judged: Vec<&Row> = rows.iter().filter(|row| row.wholes.horizon_mean.is_some()).collect();
+    let blocks = &judged.first()?.wholes.block_sums;
+    let sums: Vec<String> =
+        blocks.iter().map(|block| format!("sum of {} ({})", block.name, block.steps)).collect();
+    let mut heads = vec![String::new(), "mean of horizon".to_owned()];
+    heads.extend(sums);
+    let rest = ["maximum", "energy", "variogram", "joint NLL", "from units: step", "mean"];
+    heads.extend(rest.map(str::to_owned));
+    let value = |summary: Option<&AggregateSummary>| match summary {
+        Some(found) => format!("{:.4}, {:.0} %", found.crps, 100.0 * found.cover90),
+        None => "-".to_owned(),
+    };
+    let row = |row: &&Row| {
+        let wholes = &row.wholes;
+        let mut cells = vec![row.name.clone(), value(wholes.horizon_mean.as_ref())];
+        cells.extend(wholes.block_sums.iter().map(|block| value(Some(&block.scores))));
+        let share = |of: fn(&crate::evaluate::wholes::UnitShare) -> f64| {
+            let share = wholes.unit_share.as_ref().map(of);
+            share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
+        };
+        cells.extend([
+            value(wholes.maximum.as_ref()),
+            decimals(wholes.energy_score, 3),
+            decimals(wholes.variogram_score, 2),
+            decimals(wholes.joint_nll.and_then(|joint| joint.value()), 1),
+            share(|share| share.step),
+            share(|share| share.mean),
+        ]);
+        cells
+    };
+    Some(Table {
+        title: "Forecasts as wholes, standardised units".to_owned(),
+        note: "Of each value of several steps: its CRPS, and the share of windows inside the \
+               central 90 % interval. Joint NLL: nats per window, of all steps together. From \
+               units: the units' share of the variance of a step and of the horizon's mean. \
+               Residual paths: the point forecast plus whole residuals of validation windows."
+            .to_owned(),
+        heads,
+        rows: judged.iter().map(row).collect(),
+    })
+}
+
+/// The model by series, in the series' own units.
+fn each_series(evaluated: &Evaluated, series: &[SeriesScores]) -> Table {
+    let data = &evaluated.experiment.data;
+    let row = |own: &SeriesScores| {
+        let mean = own.mean();
+        let unit = |z: f64| number(data.scaler().inverse_scale(own.series, z));
+        vec![
+            data.names()[own.series].clone(),
+            own.windows.to_string(),
+            unit(mean.crps),
+            own.crps.standard_error.map_or_else(|| "-".to_owned(), unit),
+            unit(mean.absolute_error),
+            unit(mean.squared_error.sqrt()),
+            format!("{:.3}", mean.covered),
+            unit(mean.width),
+            format!("{:.4}", mean.crps),
+        ]
+    };
+    let shown = series.len().min(MOST_SERIES);
+    let more = match series.len() > shown {
+        true => format!(" The first {shown} of {} series.", series.len()),
+        false => String::new(),
+    };
+    Table {
+        title: "By series, in the units of the data".to_owned(),
+        note: format!(
+            "The model on the test windows of each series, means over the horizon: CRPS with its \
+             block standard error, mean absolute error, root of the mean squared error, share of \
+             values inside the central 90 % interval and its mean width. The last column is in \
+             standardised units, in which series can be compared.{more}"
+        ),
+        heads: heads(&[
+            "",
+            "windows",
+            "CRPS",
+            "± SE",
+            "MAE",
+            "RMSE",
+            "cover 90 %",
+            "width 90 %",
+            "CRPS, standardised",
+        ]),
+        rows: series[..shown].iter().map(row).collect(),
+    }
+}
+
+fn line(name: &str, steps: &[StepScore], of: impl Fn(&StepScore) -> f64) -> Series {
+    let points = (1..).zip(steps).map(|(step, score)| [f64::from(step), of(score)]).collect();
+    Series { name: name.to_owned(), points, dashed: false }
+}
+
+/// All series together, by step.
+fn along_the_horizon(steps: &[StepScore]) -> String {
+    LineChart {
+        title: "All series".to_owned(),
+        note: "Means over test windows and series, in standardised units.".to_owned(),
+        x_label: "steps ahead".to_owned(),
+        y_label: "standardised units".to_owned(),
+        series: vec![
+            line("CRPS", steps, |step| step.crps),
+            line("MAE", steps, |step| step.absolute_error),
+        ],
+        ..LineChart::default()
+    }
+    .draw()
+}
+
+/// One series by step, in its own unit.
+fn of_series(evaluated: &Evaluated, own: &SeriesScores) -> String {
+    let data = &evaluated.experiment.data;
+    let unit = |z: f64| data.scaler().inverse_scale(own.series, z);
+    LineChart {
+        title: data.names()[own.series].clone(),
+        x_label: "steps ahead".to_owned(),
+        y_label: "units of the data".to_owned(),
+        series: vec![
+            line("CRPS", &own.steps, |step| unit(step.crps)),
+            line("MAE", &own.steps, |step| unit(step.absolute_error)),
+        ],
+        ..LineChart::default()
+    }
+    .draw()
+}

@@ -1,0 +1,106 @@
+//! A run's model beside the rows that its next forecast starts from.
+
+use crate::config::FillPolicy;
+use crate::data::{Dataset, SeriesTable, WindowIndex};
+use crate::evaluate::ForecastEvaluator;
+use crate::forecaster::Forecaster;
+use crate::run::directory::RunDirectory;
+use std::collections::HashMap;
+use std::path::Path;
+use vdn_model::Parameters;
+use vdn_train::{Evaluator, NoiseSeed, TrainError, load_weights};
+
+/// A run's model, and the last window of each of its series.
+pub(super) struct Latest {
+    pub(super) data: Dataset,
+    /// One for each series that is long enough, in their order.
+    pub(super) windows: Vec<WindowIndex>,
+    pub(super) noise: NoiseSeed,
+    /// What was done to the rows, and which series are left out, one sentence each.
+    pub(super) notes: Vec<String>,
+    /// Series that have always been constant: they are forecast as their constant.
+    constant: Vec<bool>,
+    model: Forecaster,
+    parameters: Parameters<f32>,
+}
+
+impl Latest {
+    /// Reads the run, and the rows that it forecasts from: those of `file`, or its own. `fill` is
+    /// how missing values are filled, if not as the run was trained.
+    pub(super) fn load(
+        run: &RunDirectory,
+        file: Option<&Path>,
+        fill: Option<FillPolicy>,
+    ) -> Result<Self, TrainError> {
+        run.verify()?;
+        let mut config = run.read_config()?;
+        config.validate()?;
+        let (names, scaler) = run.read_scaler()?;
+        if let Some(fill) = fill {
+            config.data.fill = fill;
+        }
+        if let Some(path) = file {
+            config.data.file = Some(path.to_owned());
+            config.data.columns = Some(names.clone());
+        }
+        let mut table = config.data.load_table()?;
+        run.adapt(&mut table)?;
+        run.expect_step(table.calendar(), &config.data.name())?;
+        if file.is_none() && names != table.names {
+            let reason = format!(
+                "the series {} are not those of the run's data, {}",
+                names.join(", "),
+                table.names.join(", ")
+            );
+            return Err(TrainError::format(&run.file("scaler.json"), reason));
+        }
+        let spec = config.data.window_spec();
+        let (long, short) = by_length(&table, &names, spec.first_start());
+        let too_short = short.iter().map(|&one| format!("{}: too short, left out", names[one]));
+        let notes: Vec<String> = table.notes.iter().cloned().chain(too_short).collect();
+        let scaler = scaler.select(&long);
+        let names = long.iter().map(|&one| names[one].clone()).collect();
+        let data = Dataset::for_forecast(table, spec, names, scaler)?;
+        let (model, mut parameters) = Forecaster::new::<f32>(config.forecaster()?, 0)?;
+        load_weights(&mut parameters, &run.weights(false))?;
+        let mut constant = vec![false; data.names().len()];
+        data.scaler().constant_series().for_each(|s| constant[s] = data.ends_constant(s));
+        let (windows, noise) = (data.latest_windows().collect(), config.train.noise());
+        Ok(Self { data, windows, noise, notes, constant, model, parameters })
+    }
+
+    /// What forecasts from the rows.
+    pub(super) fn evaluator(&self) -> ForecastEvaluator<'_, f32> {
+        Evaluator::new(&self.model, &self.parameters, &self.data, self.noise)
+    }
+
+    /// `times` times a standardised value of a series, in the series' own unit. Of a series that
+    /// is read less an offset, because its values are large integers, it is an integer.
+    pub(super) fn own(&self, series: usize, z: f64, times: usize) -> String {
+        let z = if self.constant[series] { 0.0 } else { z };
+        let value = times as f64 * self.data.scaler().inverse(series, z);
+        match self.data.offset(series) * times as i128 {
+            0 => value.to_string(),
+            offset => (offset + value.round() as i128).to_string(),
+        }
+    }
+
+    /// The dates of the steps ahead of a window; `None` where times are not known.
+    pub(super) fn dates(&self, window: WindowIndex) -> Option<Vec<String>> {
+        let (series, first) = (window.series as usize, window.t as usize);
+        (first..first + self.data.spec().horizon).map(|row| self.data.date(series, row)).collect()
+    }
+}
+
+/// The series with enough rows for a forecast, and those without, where there are both; else all
+/// are in the first list.
+fn by_length(table: &SeriesTable, names: &[String], needed: usize) -> (Vec<usize>, Vec<usize>) {
+    let lengths: HashMap<&str, usize> =
+        table.names.iter().map(String::as_str).zip(table.columns.iter().map(Vec::len)).collect();
+    let is_short = |&one: &usize| lengths.get(names[one].as_str()).is_some_and(|&n| n < needed);
+    let (short, long): (Vec<usize>, Vec<usize>) = (0..names.len()).partition(is_short);
+    match long.is_empty() {
+        true => (short, Vec::new()),
+        false => (long, short),
+    }
+}
