@@ -124,7 +124,7 @@ fn mean(latest: &Latest, steps: usize) -> Result<Vec<Vec<f64>>, TrainError> {
     latest.evaluator().predict(&latest.windows, SAMPLES, 0, &mut |chunk, prediction| {
         let aggregate = prediction.aggregate(&weights)?;
         for row in 0..chunk.len() {
-            let PredictedRow { means, sigma, weights } = PredictedRow::new(&aggregate, row);
+            let PredictedRow { means, sigma, weights, .. } = PredictedRow::new(&aggregate, row);
             let mixture = Mixture::new(&means, &sigma, weights.as_deref())?;
             let quantiles = QUANTILES.iter().map(|tau| mixture.quantile(*tau));
             let own = std::iter::once(Ok(mixture.mean())).chain(quantiles);

@@ -39,8 +39,8 @@ pub(crate) type Visit<'a> = dyn FnMut(&[WindowIndex], &Prediction) -> Result<(),
 
 /// Where predictive distributions of windows come from.
 pub(crate) trait PathSource {
-    /// Visits predictions of `windows` with `samples` samples each, batch by batch, in order. The
-    /// noise of different passes is different.
+    /// Visits predictions of `windows` with `samples` samples each, or their closed form, batch by
+    /// batch, in order. The noise of different passes is different.
     fn predict(
         &self,
         windows: &[WindowIndex],
@@ -71,6 +71,12 @@ impl<T: Element> PathSource for ForecastEvaluator<'_, T> {
         pass: u64,
         visit: &mut Visit<'_>,
     ) -> Result<(), TrainError> {
+        if self.network.has_closed_form() {
+            let own = self.averaging(BatchAverages::default());
+            return own.for_each_pass(windows, Request::INPUTS, |_, graph, batch, chunk| {
+                visit(chunk, &own.network.predict(graph, batch, Intervention::None)?.0)
+            });
+        }
         // As much memory as an evaluation takes with its own number of samples.
         let own = self.network.config().evaluate_samples;
         let samples = if self.is_exact() { 1 } else { samples };
@@ -215,7 +221,12 @@ fn joint(data: &Dataset, source: &dyn PathSource) -> Result<JointSummary, TrainE
         found.iter_mut().zip(closed).for_each(|(to, values)| to[3..].copy_from_slice(values));
     }
     let mut sums = vec![JointNll::default(); windows.len()];
-    for pass in 0..if exact { 1 } else { PASSES } {
+    let passes = match (&closed, exact) {
+        (Some(_), _) => 0,
+        (None, true) => 1,
+        (None, false) => PASSES,
+    };
+    for pass in 0..passes {
         let mut first = 0;
         source.predict(&windows, PASS, 1 + pass as u64, &mut |chunk, prediction| {
             let before = &sums[first..];
@@ -237,9 +248,7 @@ fn joint(data: &Dataset, source: &dyn PathSource) -> Result<JointSummary, TrainE
                 if pass == 0 {
                     found[place][0] = few.unwrap_or(f64::NAN);
                     found[place][1] = value;
-                    if closed.is_none() {
-                        found[place][4] = steps;
-                    }
+                    found[place][4] = steps;
                 }
                 found[place][2] = value;
                 if exact {
@@ -262,7 +271,7 @@ fn joint(data: &Dataset, source: &dyn PathSource) -> Result<JointSummary, TrainE
     let best = sums.estimate(best)?;
     let noise = (!exact).then(|| sums.estimate(5)).transpose()?;
     let by = |column: usize| sums.estimate(column).map(|found| found.mean);
-    let sampled = |column: usize| (!exact).then(|| by(column)).transpose();
+    let sampled = |column: usize| (!has_closed).then(|| by(column)).transpose();
     Ok(JointSummary {
         closed_form: has_closed.then_some(best.mean),
         samples_32: sampled(0)?,
