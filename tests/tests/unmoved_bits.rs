@@ -23,6 +23,18 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
+/// What those defaults were, where they have changed.
+const THEN: [&str; 2] = [
+    "units = 1024\ndependence = \"sampled\"\nbeta = 1e-4\n",
+    "epochs = 3\nseed = 7\nbatch = 128\nema_decay = 0.0\n",
+];
+
+/// Settings with those defaults: the further ones of the model, of training, and other tables.
+fn then(model: &str, train: &str, others: &str) -> String {
+    let [units, steps] = THEN;
+    format!("[model]\n{units}{model}[train]\n{steps}{train}{others}")
+}
+
 fn trained(settings: &str, expected: &[Hashes]) {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
@@ -49,13 +61,13 @@ fn of_the_default_and_its_twin() {
         ("twin-history.csv", [0x0a64_ed05_cbbd_257a, 0x6f7c_4a12_c23a_eac9]),
     ];
     let expected = [DEFAULT, twin].concat();
-    trained("[train]\nepochs = 3\nseed = 7\ntwin = true\n", &expected);
+    trained(&then("", "twin = true\n", ""), &expected);
 }
 
 #[test]
 fn of_two_layers() {
     trained(
-        "[model]\ndepth = 2\n[train]\nepochs = 3\nseed = 7\n",
+        &then("depth = 2\n", "", ""),
         &[
             ("weights.safetensors", [0x63a5_0fed_82e0_b4cb, 0x57f2_a9d2_7b31_fb1a]),
             ("history.csv", [0x42d9_0ed8_537b_6537, 0x8e7c_bedf_c47e_bf27]),
@@ -66,7 +78,7 @@ fn of_two_layers() {
 #[test]
 fn of_a_homeostat_and_an_autoregressive_penalty() {
     trained(
-        "[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n[train]\nepochs = 3\nseed = 7\n",
+        &then("", "", "[control]\nmode = \"homeo\"\ncontrollers = [\"ar\"]\n"),
         &[
             ("weights.safetensors", [0xeb6f_2827_86e5_3ece, 0x9e1a_a94c_c8e6_7fba]),
             ("history.csv", [0x7609_ad0a_36a1_8759, 0x2d5a_83de_8c32_6b1a]),

@@ -143,42 +143,10 @@ impl ForecasterConfig {
         let gaussian =
             with_posteriors().all(|layer: &StackLayerConfig| layer.layer.family.is_gaussian());
         let sampled = self.objective != Objective::Vib;
-        let closed = self.dependence != Dependence::Sampled;
-        let plain = layers.iter().all(|layer| {
-            let LayerConfig { latent_dims, family, prior, .. } = layer.layer;
-            latent_dims == 1 && family == UnitFamily::Normal && prior == LayerPrior::Standard
-        });
+        let asked = matches!(self.dependence, Dependence::Joint | Dependence::Split);
+        let closed = self.without_closed_form().filter(|_| asked);
         let contradictions = [
-            (
-                closed && self.score != Score::Marginal,
-                "dependence",
-                "joint and split score a closed form, without samples: score has to be marginal",
-            ),
-            (
-                closed && sampled,
-                "dependence",
-                "joint and split score a closed form, elbo and iwae samples: objective has to be vib",
-            ),
-            (
-                closed && self.aggregation != Aggregation::Mean,
-                "dependence",
-                "joint and split have normal steps: aggregation has to be mean",
-            ),
-            (
-                closed && (self.depth > 1 || self.distributional_fraction.get(0) < 1.0),
-                "dependence",
-                "joint and split are for one layer whose units are all distributions",
-            ),
-            (
-                closed && !plain,
-                "dependence",
-                "joint and split are for normal units, latent_dims 1 and the standard prior",
-            ),
-            (
-                closed && self.variant == Variant::ReferenceTwin,
-                "dependence",
-                "the reference's twin has a head of its own: dependence has to be sampled",
-            ),
+            (closed.is_some(), "dependence", closed.unwrap_or_default()),
             (
                 sampled && self.variant != Variant::Variational,
                 "objective",
@@ -209,5 +177,38 @@ impl ForecasterConfig {
             Some(&(_, setting, reason)) => Err(ModelError::config(setting, reason)),
             None => Ok(()),
         }
+    }
+
+    /// Why the joint distribution of steps has no closed form; `None` where it has one.
+    pub(super) fn without_closed_form(&self) -> Option<&'static str> {
+        let layers = self.stack();
+        let plain = layers.iter().all(|layer| {
+            let LayerConfig { latent_dims, family, prior, .. } = layer.layer;
+            latent_dims == 1 && family == UnitFamily::Normal && prior == LayerPrior::Standard
+        });
+        let reasons = [
+            (
+                self.score != Score::Marginal,
+                "joint and split score a closed form, without samples: score has to be marginal",
+            ),
+            (
+                self.objective != Objective::Vib,
+                "joint and split score a closed form, elbo and iwae samples: objective has to be vib",
+            ),
+            (
+                self.aggregation != Aggregation::Mean,
+                "joint and split have normal steps: aggregation has to be mean",
+            ),
+            (
+                self.depth > 1 || self.distributional_fraction.get(0) < 1.0,
+                "joint and split are for one layer whose units are all distributions",
+            ),
+            (!plain, "joint and split are for normal units, latent_dims 1 and the standard prior"),
+            (
+                self.variant == Variant::ReferenceTwin,
+                "the reference's twin has a head of its own: dependence has to be sampled",
+            ),
+        ];
+        reasons.into_iter().find(|(holds, _)| *holds).map(|(_, reason)| reason)
     }
 }

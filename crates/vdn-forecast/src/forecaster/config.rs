@@ -49,9 +49,12 @@ pub enum Variant {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dependence {
+    /// `split` where that has a closed form, else `sampled`
+    /// ([`ForecasterConfig::dependence`]).
+    #[default]
+    Auto,
     /// What comes of the units' samples through the gated head; training scores samples, as `score`
     /// says.
-    #[default]
     Sampled,
     /// The closed form of a [`JointHead`](crate::JointHead), a normal distribution; training scores
     /// whole windows by its density.
@@ -85,7 +88,7 @@ pub struct ForecasterConfig {
     /// Width of the moving average in rows, at least 1; 25. It is limited to the window and made
     /// odd.
     pub kernel: usize,
-    /// Units of each layer, `N`, at least 1; 1024.
+    /// Units of each layer, `N`, at least 1; 16.
     pub units: usize,
     /// Latent dimensions of each unit, `K`, at least 1; 1.
     pub latent_dims: usize,
@@ -134,15 +137,16 @@ pub struct ForecasterConfig {
     pub aggregation: Aggregation,
     /// The predictive score, in nats per time step: `marginal`, the default, `tempered` or `joint`.
     pub score: Score,
-    /// What the joint distribution of steps is, and how it is trained: `sampled`, the default,
-    /// `joint` or `split`. The last two have a closed form, for one layer of normal units, all
-    /// distributions, with one latent dimension and the standard prior. Their head is affine:
-    /// `head_hidden`, `gated`, `dropout` and `zero_output` say nothing then.
+    /// What the joint distribution of steps is, and how it is trained: `auto`, the default,
+    /// `sampled`, `joint` or `split`. The last two have a closed form, for one layer of normal
+    /// units, all distributions, with one latent dimension and the standard prior, scored marginally
+    /// under the objective `vib`, with `aggregation = "mean"`. Their head is affine: `head_hidden`,
+    /// `gated`, `dropout` and `zero_output` say nothing then.
     pub dependence: Dependence,
     /// What training minimises: `vib`, the default, `elbo` or `iwae`.
     pub objective: Objective,
     /// The weight of every latent dimension's KL against the score in nats per time step, finite
-    /// and at least 0; 1e-4.
+    /// and at least 0; 0.01, about the price of the bound, `1/H`, at a horizon of 100.
     pub beta: f64,
     /// The variance of every mean over the first batch that initialises a layer, finite and at
     /// least 0; 0.25. 0: no data-dependent initialisation.
@@ -186,7 +190,7 @@ impl Default for ForecasterConfig {
             horizon: 96,
             hidden: 256,
             kernel: DEFAULT_KERNEL,
-            units: 1024,
+            units: 16,
             latent_dims: 1,
             pooling: None,
             sigma: SigmaMode::PerUnitInput,
@@ -206,9 +210,9 @@ impl Default for ForecasterConfig {
             output_noise: OutputNoiseMode::FromContext,
             aggregation: Aggregation::Mean,
             score: Score::Marginal,
-            dependence: Dependence::Sampled,
+            dependence: Dependence::Auto,
             objective: Objective::Vib,
-            beta: 1e-4,
+            beta: 0.01,
             // With sigma 0.7 a rate of 0.21 and a KL of 0.23 nats: inside the default interval
             // [0.05, 0.30], with room to fall, which the first epochs use.
             initial_energy: 0.25,
@@ -242,11 +246,14 @@ impl ForecasterConfig {
         let base = Self::default();
         Self {
             compatibility: Compatibility::Reference,
+            units: 1024,
+            dependence: Dependence::Sampled,
+            beta: 1e-4,
             sigma: SigmaMode::PerUnit,
             initial_sigma: 0.5,
             pooling: Some(Pool::Mean),
             clamp_gradient: ClampGradient::Zero,
-            head_hidden: Self::reference_head(base.horizon, base.units),
+            head_hidden: Self::reference_head(base.horizon, 1024),
             zero_output: false,
             normalization: Centre::Off,
             skip: false,
@@ -261,6 +268,24 @@ impl ForecasterConfig {
     #[must_use]
     pub fn reference_head(horizon: usize, units: usize) -> usize {
         horizon.max((units / 2).min(512))
+    }
+
+    /// The dependence that `auto` stands for: `split` where every setting allows the closed form,
+    /// else `sampled`; any other as it is.
+    ///
+    /// ```
+    /// use vdn_forecast::{Dependence, ForecasterConfig};
+    /// let base = ForecasterConfig::default();
+    /// assert_eq!(base.dependence(), Dependence::Split);
+    /// assert_eq!(ForecasterConfig { depth: 2, ..base }.dependence(), Dependence::Sampled);
+    /// ```
+    #[must_use]
+    pub fn dependence(&self) -> Dependence {
+        match (self.dependence, self.without_closed_form()) {
+            (Dependence::Auto, None) => Dependence::Split,
+            (Dependence::Auto, Some(_)) => Dependence::Sampled,
+            (other, _) => other,
+        }
     }
 
     /// How windows are normalised.

@@ -6,12 +6,13 @@
 //! ```text
 //! joint   - ln Normal(y; m, t C t) / H
 //! split   - sum_h ln Normal(y_h; m_h, t_h^2) / H  -  ln [ Normal(e; 0, C) / Normal(e; 0, 1) ] / H
-//!         with e = (y - m) / t, which takes no gradient
+//!         with e = (y - m) / t, limited to +-3, which takes no gradient
 //! ```
 //!
-//! Both have the same value. In `split` means and total deviations are trained by the score of
+//! Both have the same value where no residual is beyond the limit. In `split` means and total deviations are trained by the score of
 //! single steps, as those of a network without shared noise are, and the second part, the log
-//! density of a Gaussian copula, trains the correlations alone.
+//! density of a Gaussian copula, trains the correlations alone. The limit keeps single values far
+//! outside from ruling them.
 
 use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};
 use crate::modules::joint_head::{JointHead, Shares};
@@ -20,6 +21,9 @@ use vdn_model::{Graph, Intervention, LayerOutputs, ModelError};
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_tensor::kernels::unit::ClampGradient;
+
+/// The largest residual, in deviations, that trains the dependence between steps.
+const LIMIT: f64 = 3.0;
 
 /// Weights in units of each step's own deviation.
 const RELATIVE: LowRankNll = LowRankNll { relative: true, degrees_of_freedom: None };
@@ -96,7 +100,7 @@ impl Forecaster {
         let mean = tape.reshape(pass.y, *tape.shape(y))?;
         let Some(shares) = shares else { return Ok(tape.gaussian_nll(mean, total, y)?) };
         let Shares { weights, scales, own } = shares;
-        if self.config.dependence == Dependence::Joint {
+        if self.dependence == Dependence::Joint {
             let found = tape.low_rank_nll(mean, scales, weights, pass.sigma, y, RELATIVE)?;
             return Ok(found.nll);
         }
@@ -104,9 +108,11 @@ impl Forecaster {
         let [fixed, deviation] = [tape.detach(mean)?, tape.detach(total)?];
         let residual = tape.sub(y, fixed)?;
         let residual = tape.div(residual, deviation)?;
+        let limit = T::from_f64(LIMIT);
+        let residual = tape.clamp(residual, -limit, limit)?;
         let zero = tape.scale(residual, T::ZERO)?;
         let window = tape.low_rank_nll(zero, scales, weights, own, residual, RELATIVE)?.nll;
-        // A constant: it makes the value that of the window's density.
+        // A constant, which makes the value that of the window's density.
         let one = tape.constant([], &[T::ONE])?;
         let alone = tape.gaussian_nll(zero, one, residual)?;
         let dependence = tape.sub(window, alone)?;
@@ -116,7 +122,7 @@ impl Forecaster {
     /// Whether forecasts have a closed form ([`Dependence`]).
     #[must_use]
     pub fn has_closed_form(&self) -> bool {
-        self.config.dependence != Dependence::Sampled
+        self.dependence != Dependence::Sampled
     }
 
     /// The prediction of a pass through a joint head that was given means.

@@ -66,6 +66,8 @@ pub struct Forecaster {
     head: Head,
     skip: Option<Linear>,
     output_noise: OutputNoise,
+    /// What the configuration's comes to.
+    dependence: Dependence,
 }
 
 /// One recorded forward pass.
@@ -138,11 +140,12 @@ impl Forecaster {
         );
         let stack = Stack::new(&mut builder, "neuron", &config.stack())?;
         let channels = stack.channels();
+        let dependence = config.dependence();
         let head = match config.variant {
             Variant::ReferenceTwin => {
                 Head::Linear(Linear::new(&mut builder, "head", channels, horizon))
             }
-            _ if config.dependence != Dependence::Sampled => {
+            _ if dependence != Dependence::Sampled => {
                 Head::Joint(JointHead::new(&mut builder.scope("head"), channels, horizon))
             }
             _ => {
@@ -172,7 +175,7 @@ impl Forecaster {
             hidden,
             horizon,
         );
-        Ok((Self { config, encoder, stack, head, skip, output_noise }, parameters))
+        Ok((Self { config, encoder, stack, head, skip, output_noise, dependence }, parameters))
     }
 
     /// What it was built from.
@@ -371,6 +374,9 @@ impl Forecaster {
         }
         if !self.config.instance_norm().is_identity() {
             y = graph.tape.add(y, centre)?;
+        }
+        if through == Through::Means {
+            y = graph.tape.reshape(y, [1, rows, self.config.horizon])?;
         }
         Ok(Pass { y, sigma, scores, layers, activities, z, scale, joint })
     }

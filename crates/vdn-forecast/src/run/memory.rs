@@ -268,7 +268,7 @@ impl Pass {
             let mixed = layer.distributional() > 0 && layer.distributional() < layer.layer.units;
             activities += if mixed { latent } else { 0.0 };
         }
-        let joint = model.dependence != Dependence::Sampled;
+        let joint = model.dependence() != Dependence::Sampled;
         // The units' deviations, from log-variances to squares.
         layers += if joint { 3.0 * rows * model.width(0) as f64 } else { 0.0 };
         let gate = match (joint, model.gated) {
@@ -335,7 +335,7 @@ fn parameters(model: &ForecasterConfig) -> f64 {
         inputs = layer.layer.units as f64 * layer.channels_per_unit() as f64;
     }
     let outputs = if model.gated { 2.0 } else { 1.0 };
-    if model.dependence != Dependence::Sampled {
+    if model.dependence() != Dependence::Sampled {
         return count + inputs * horizon + length * horizon;
     }
     count + inputs * (hidden + horizon) + outputs * hidden * horizon + length * horizon

@@ -118,6 +118,7 @@ mod tests {
             learning_rate: RATE,
             seed: 3,
             selection: Selection::Last,
+            ema_decay: 0.0,
             ..TrainConfig::default()
         };
         Trainer { train, ..Trainer::default() }

@@ -2,7 +2,7 @@
 //! whatever is to be wrong in it.
 
 use vdn_autograd::Tape;
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossOptions};
+use vdn_forecast::{Batch, Dependence, Forecaster, ForecasterConfig, LossOptions};
 use vdn_model::controllers::{LayerControl, LayerControlConfig, LossValues};
 use vdn_model::diagnostics::{
     CollapseThresholds, Diagnostics, EpochView, HealthMonitor, LayerContext, Living, Persistence,
@@ -114,6 +114,8 @@ impl Lab {
             head_hidden: 16,
             evaluate_samples: 8,
             emit_kl: true,
+            dependence: Dependence::Sampled,
+            beta: 1e-4,
             ..ForecasterConfig::default()
         }
     }

@@ -1,7 +1,7 @@
 //! Small forecasters and batches for the tests, and the check of whole forecasters' gradients.
 
 use vdn_autograd::{Error, Tape, check_gradients};
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig, Prediction};
+use vdn_forecast::{Batch, Dependence, Forecaster, ForecasterConfig, Prediction};
 use vdn_model::Intervention;
 use vdn_model::{Bindings, Graph, Mode, ModelError, Parameters};
 use vdn_tensor::noise::NoiseKey;
@@ -9,6 +9,11 @@ use vdn_tensor::{Element, Tensor};
 use vdn_train::train::Terms;
 
 pub(crate) use crate::numbers::{KEY, normals, scatter};
+
+/// The defaults, with the gated head and forecasts by samples.
+pub(crate) fn sampled() -> ForecasterConfig {
+    ForecasterConfig { dependence: Dependence::Sampled, beta: 1e-4, ..ForecasterConfig::default() }
+}
 
 /// A configuration as small as it can be with every part in it, over the values of `base`.
 pub(crate) fn small(base: ForecasterConfig) -> ForecasterConfig {

@@ -26,13 +26,13 @@ fn settings(config: &RunConfig) -> [String; 3] {
 
 #[test]
 fn the_run_is_that_of_the_reference_and_single_settings_stay_free() {
-    assert_eq!(settings(&resolved("")), ["128", "windows", "spec"]);
+    assert_eq!(settings(&resolved("")), ["64", "windows", "spec"]);
     let reference = "[model]\ncompatibility = \"reference\"\n";
     assert_eq!(settings(&resolved(reference)), ["256", "batches", "reference"]);
     let mixed = format!("{reference}[train]\nbatch = 32\n[data]\nprotocol = \"spec\"\n");
     assert_eq!(settings(&resolved(&mixed)), ["32", "batches", "spec"]);
     let single = "[train]\naveraging = \"batches\"\n";
-    assert_eq!(settings(&resolved(single)), ["128", "batches", "spec"]);
+    assert_eq!(settings(&resolved(single)), ["64", "batches", "spec"]);
     // What is written is what is read again.
     let written = resolved(reference).to_toml().unwrap();
     assert_eq!(resolved(&written), resolved(reference));

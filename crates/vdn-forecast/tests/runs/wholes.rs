@@ -64,12 +64,16 @@ fn every_contestant_is_judged_as_a_whole() {
     let of = |name: &str| found.iter().find(|row| row["name"] == *name).unwrap();
     let units = of("variational units");
     let joint = &units["joint_nll"];
-    let by = |key: &str| joint[key].as_f64().unwrap();
-    assert!(joint["closed_form"].is_null());
-    // More samples can only lower the bound in expectation; here they do.
-    assert!(by("samples_2048") <= by("samples_32"), "{joint}");
+    assert!(joint["closed_form"].is_f64() && joint["samples_2048"].is_null(), "{joint}");
+    let independent = 14.0 * units["nll"].as_f64().unwrap();
+    let noise = joint["noise_value"].as_f64().unwrap();
+    // All test windows are among the judged.
+    let expected = independent - joint["closed_form"].as_f64().unwrap();
+    assert!((noise - expected).abs() < 1e-9, "{units}");
     let share = &units["unit_share"];
-    assert!(share["mean"].as_f64() > share["step"].as_f64(), "{share}");
+    for part in ["mean", "step"] {
+        assert!((0.05..0.95).contains(&share[part].as_f64().unwrap()), "{share}");
+    }
     let twin = of("deterministic twin");
     assert_eq!(twin["unit_share"], serde_json::json!({"step": 0.0, "mean": 0.0}));
     // Independent steps: the joint density is the product, all test windows are among the judged.
@@ -91,4 +95,17 @@ fn every_contestant_is_judged_as_a_whole() {
     }
     let table = report.to_string();
     assert!(table.contains("forecasts as wholes") && table.contains("sum of week (7)"), "{table}");
+}
+
+/// Without a closed form the joint log-likelihood is by samples.
+#[test]
+fn a_gated_head_is_judged_by_samples() {
+    let text = SMALL.replace("[model]\n", "[model]\ndependence = \"sampled\"\nbeta = 1e-4\n");
+    let text = text.replace("[train]\n", "[train]\nema_decay = 0.0\nbatch = 128\n");
+    let report = train_run(&RunConfig::from_toml(&text).unwrap(), None, |_, _| {}).unwrap();
+    let joint = &rows(&report)[0]["joint_nll"];
+    let by = |key: &str| joint[key].as_f64().unwrap();
+    assert!(joint["closed_form"].is_null());
+    // More samples can only lower the bound in expectation; here they do.
+    assert!(by("samples_2048") <= by("samples_32"), "{joint}");
 }

@@ -41,7 +41,14 @@ fn built(config: ForecasterConfig) -> (Forecaster, Parameters<f64>, [Vec<f64>; 3
         data.iter_mut().zip(noise).for_each(|(p, e)| *p += 0.2 * e);
     }
     let windows = [LENGTH, LENGTH, HORIZON].map(|len| len * ROWS);
-    (model, parameters, [0, 1, 2].map(|i| numbers(i, windows[i as usize])))
+    let mut windows = [0, 1, 2].map(|i| numbers(i, windows[i as usize]));
+    // No target is beyond three deviations.
+    let closed = model.closed(&parameters, &batch(&windows));
+    for (y, (mean, sigma)) in windows[2].iter_mut().zip(closed.means.iter().zip(&closed.sigma)) {
+        assert!(y.abs() < 3.0);
+        *y = mean + sigma * *y;
+    }
+    (model, parameters, windows)
 }
 
 fn batch(windows: &[Vec<f64>; 3]) -> Batch<'_, f64> {
@@ -52,7 +59,18 @@ fn batch(windows: &[Vec<f64>; 3]) -> Batch<'_, f64> {
 /// The score, and the gradients of the named parameters: those of the score, or with `steps` those
 /// of the score of single steps alone.
 fn slopes(dependence: Dependence, steps: bool, names: &[&str]) -> (f64, Vec<Vec<f64>>) {
-    let (model, parameters, windows) = built(config(dependence));
+    slopes_at(dependence, steps, names, None)
+}
+
+/// [`slopes`] with the first target replaced.
+fn slopes_at(
+    dependence: Dependence,
+    steps: bool,
+    names: &[&str],
+    first: Option<f64>,
+) -> (f64, Vec<Vec<f64>>) {
+    let (model, parameters, mut windows) = built(config(dependence));
+    windows[2][0] = first.unwrap_or(windows[2][0]);
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY);
     let batch = batch(&windows);
@@ -61,7 +79,8 @@ fn slopes(dependence: Dependence, steps: bool, names: &[&str]) -> (f64, Vec<Vec<
     let joint = pass.joint.unwrap();
     let y = graph.tape.constant([ROWS, HORIZON], batch.target).unwrap();
     let score = if steps {
-        graph.tape.gaussian_nll(pass.y, joint.total, y).unwrap()
+        let mean = graph.tape.reshape(pass.y, [ROWS, HORIZON]).unwrap();
+        graph.tape.gaussian_nll(mean, joint.total, y).unwrap()
     } else {
         model.joint_nll(&mut graph, &pass, &joint, y).unwrap()
     };
@@ -91,6 +110,19 @@ fn the_split_trains_means_and_deviations_by_steps_and_loadings_by_windows() {
         assert!(gap(&joint[of], &steps[of]) > 1e-4, "{}", names[of]);
     }
     assert!(gap(&split[2], &steps[2]) > 1e-4);
+}
+
+/// One value far outside has no more influence on the dependence than one at the limit.
+#[test]
+fn values_far_outside_do_not_rule_the_dependence() {
+    let weight = ["head.map.weight"];
+    let dependence = |first: f64| -> Vec<f64> {
+        let [all, steps] =
+            [false, true].map(|steps| slopes_at(Dependence::Split, steps, &weight, Some(first)).1);
+        all[0].iter().zip(&steps[0]).map(|(a, b)| a - b).collect()
+    };
+    assert!(gap(&dependence(1e2), &dependence(1e4)) < 1e-6);
+    assert!(gap(&dependence(1e2), &dependence(0.1)) > 1e-4);
 }
 
 /// The gradient of the split is that of its definition, by differences: residuals are constants.

@@ -26,6 +26,7 @@ fn config() -> ForecasterConfig {
         head_hidden: 6,
         normalization: Centre::Mean,
         divide_by_deviation: true,
+        dependence: Dependence::Sampled,
         ..ForecasterConfig::default()
     }
 }

@@ -4,6 +4,12 @@ use vdn_autograd::Tape;
 use vdn_model::{Bindings, Graph, Intervention, Mode};
 use vdn_tensor::noise::NoiseKey;
 
+/// A wide layer under the gated head.
+fn sampled() -> ForecasterConfig {
+    let dependence = Dependence::Sampled;
+    ForecasterConfig { units: 1024, dependence, ..ForecasterConfig::default() }
+}
+
 /// The bytes of the tapes of a training step and of an evaluation, as they are.
 fn tapes(config: &ForecasterConfig, rows: usize) -> [f64; 2] {
     let (model, parameters) = Forecaster::new::<f32>(*config, 0).unwrap();
@@ -36,6 +42,7 @@ fn tapes_are_as_large_as_estimated() {
         units: 128,
         head_hidden: 32,
         evaluate_samples: 16,
+        dependence: Dependence::Sampled,
         ..ForecasterConfig::default()
     };
     let cases = [
@@ -78,13 +85,15 @@ fn tapes_are_as_large_as_estimated() {
             Variant::Variational => config.evaluate_samples,
             _ => 1,
         };
-        let loadings = match config.dependence {
+        let loadings = match config.dependence() {
             Dependence::Sampled => 0,
-            Dependence::Joint | Dependence::Split => rows * config.horizon * config.units,
+            Dependence::Auto | Dependence::Joint | Dependence::Split => {
+                rows * config.horizon * config.units
+            }
         };
-        let outputs = match config.dependence {
+        let outputs = match config.dependence() {
             Dependence::Sampled => rows * config.horizon * evaluate,
-            Dependence::Joint | Dependence::Split => rows * config.horizon,
+            Dependence::Auto | Dependence::Joint | Dependence::Split => rows * config.horizon,
         };
         let predictions = 2.0 * DOUBLE * (outputs + loadings) as f64;
         // Of the swapped latents' copy nothing is left, either.
@@ -108,7 +117,7 @@ fn tapes_are_as_large_as_estimated() {
 
 #[test]
 fn parameters_are_counted() {
-    let base = ForecasterConfig::default();
+    let base = sampled();
     let cases = [
         base,
         ForecasterConfig { depth: 3, units: 128, ..base },
@@ -125,7 +134,7 @@ fn parameters_are_counted() {
 
 #[test]
 fn the_largest_part_and_its_setting_are_named() {
-    let base = ForecasterConfig::default();
+    let base = sampled();
     let sizes = RunSizes {
         rows: 1461,
         series: 4,
@@ -182,6 +191,7 @@ fn sizes_beyond_all_numbers_are_large_and_not_wrong() {
         samples: most,
         evaluate_samples: most,
         head_hidden: most,
+        dependence: Dependence::Sampled,
         ..ForecasterConfig::default()
     };
     let sizes = RunSizes {
@@ -219,7 +229,7 @@ fn free_memory_is_read() {
 /// epoch, one thread: the peak of the process in MB as the system counted it.
 #[test]
 fn estimates_are_near_the_measured_peaks() {
-    let base = ForecasterConfig { input_len: 180, horizon: 28, ..ForecasterConfig::default() };
+    let base = ForecasterConfig { input_len: 180, horizon: 28, ..sampled() };
     let sizes = RunSizes {
         rows: 1461,
         series: 4,

@@ -1,14 +1,14 @@
 //! The gradients of whole forecasters, in f64, against central differences.
 
-use crate::support::wrong_gradients;
+use crate::support::{sampled, wrong_gradients};
 use vdn_autograd::Score;
-use vdn_forecast::{Aggregation, Centre, ForecasterConfig, Variant};
+use vdn_forecast::{Aggregation, Centre, Dependence, ForecasterConfig, Variant};
 use vdn_model::{Objective, SigmaMode};
 use vdn_tensor::kernels::Pool;
 
 #[test]
 fn whole_forecasters_have_the_gradients_of_their_loss() {
-    let default = ForecasterConfig::default();
+    let default = sampled();
     // A weight of the KL that can be seen beside the score.
     let beta = 0.05;
     let cases = [
@@ -33,6 +33,7 @@ fn whole_forecasters_have_the_gradients_of_their_loss() {
             let (normalization, divide_by_deviation) = (Centre::Last, true);
             ForecasterConfig { normalization, divide_by_deviation, gated: false, ..default }
         }),
+        ("joint", ForecasterConfig { dependence: Dependence::Joint, ..default }),
         ("elbo", ForecasterConfig { objective: Objective::Elbo, ..default }),
         ("iwae", ForecasterConfig { objective: Objective::Iwae, ..default }),
     ];

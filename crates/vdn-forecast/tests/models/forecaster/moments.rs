@@ -1,6 +1,6 @@
 //! Forecasts by moments: exact where they are, and close to many samples elsewhere.
 
-use crate::support::{Data, KEY, build_small, normals, predict, scatter, small};
+use crate::support::{Data, KEY, build_small, normals, predict, sampled, scatter, small};
 use vdn_forecast::{
     Aggregation, Centre, Forecaster, ForecasterConfig, OutputNoiseMode, Prediction, Variant,
 };
@@ -28,7 +28,7 @@ fn the_direct_path_of_one_layer_is_exact_to_rounding() {
             normalization: Centre::Last,
             divide_by_deviation,
             latent_dims,
-            ..ForecasterConfig::default()
+            ..sampled()
         };
         let (model, mut parameters) = build_small(config);
         scatter(&mut parameters, 0.3);
@@ -100,7 +100,7 @@ fn whole_models_are_close_to_ten_thousand_samples() {
         ("three, residual", |c| (c.units, c.depth, c.residual) = (32, 3, true), 0.10),
     ];
     for (name, change, bound) in cases {
-        let mut config = ForecasterConfig { head_hidden: 16, ..small(ForecasterConfig::default()) };
+        let mut config = ForecasterConfig { head_hidden: 16, ..small(sampled()) };
         change(&mut config);
         config.evaluate_samples = 10_000;
         let (model, mut parameters) = Forecaster::new::<f64>(config, 3).unwrap();
@@ -124,7 +124,7 @@ fn whole_models_are_close_to_ten_thousand_samples() {
 
 #[test]
 fn single_precision_has_the_moments_of_double() {
-    let config = ForecasterConfig { units: 40, ..small(ForecasterConfig::default()) };
+    let config = ForecasterConfig { units: 40, ..small(sampled()) };
     let (model, mut parameters) = Forecaster::new::<f64>(config, 3).unwrap();
     scatter(&mut parameters, 0.25);
     let mut single = Forecaster::new::<f32>(config, 3).unwrap().1;
@@ -160,8 +160,7 @@ fn single_precision_has_the_moments_of_double() {
 #[test]
 fn twins_have_the_variance_of_their_output_noise() {
     for variant in [Variant::Twin, Variant::GatedTwin, Variant::ReferenceTwin] {
-        let (model, mut parameters) =
-            build_small(ForecasterConfig { variant, ..ForecasterConfig::default() });
+        let (model, mut parameters) = build_small(ForecasterConfig { variant, ..sampled() });
         scatter(&mut parameters, 0.3);
         let data = Data::new(model.config(), 4, 2);
         let got = model.predict_moments(&parameters, &data.batch()).unwrap();
@@ -174,7 +173,7 @@ fn twins_have_the_variance_of_their_output_noise() {
 
 #[test]
 fn what_has_no_moments_is_refused_by_name() {
-    let default = ForecasterConfig::default();
+    let default = sampled();
     let pooling = Some(vdn_tensor::kernels::Pool::Mean);
     let cases = [
         (ForecasterConfig { aggregation: Aggregation::Score, ..default }, "aggregation: score"),
@@ -220,7 +219,7 @@ fn what_has_no_moments_is_refused_by_name() {
 /// The same bits on any number of threads.
 #[test]
 fn threads_do_not_change_moments() {
-    let config = ForecasterConfig { units: 64, depth: 2, ..small(ForecasterConfig::default()) };
+    let config = ForecasterConfig { units: 64, depth: 2, ..small(sampled()) };
     let (model, mut parameters) = Forecaster::new::<f32>(config, 3).unwrap();
     scatter(&mut parameters, 0.25);
     let data = Data::<f32>::new(model.config(), 20, 1);

@@ -1,6 +1,6 @@
 //! What is wrong with weights, configurations and batches is said by name.
 
-use crate::support::{Data, KEY, build_small, loss, predict, small};
+use crate::support::{Data, KEY, build_small, loss, predict, sampled, small};
 use vdn_forecast::{Aggregation, Forecaster, ForecasterConfig, Variant};
 use vdn_model::Intervention;
 use vdn_model::{Mode, Objective};
@@ -8,7 +8,7 @@ use vdn_model::{Mode, Objective};
 #[test]
 fn a_nan_in_a_weight_is_reported_with_its_layer_and_unit() {
     for unit in [0, 2] {
-        let (model, mut parameters) = build_small(ForecasterConfig::default());
+        let (model, mut parameters) = build_small(sampled());
         let index = parameters.find("neuron.mu.weight").unwrap().index();
         parameters.data_mut(index)[unit * 5 + 3] = f64::NAN;
         let data = Data::new(model.config(), 5, 0);
@@ -43,7 +43,7 @@ fn impossible_configurations_are_refused_by_name() {
         ("aggregation", |c| (c.objective, c.aggregation) = (Objective::Iwae, Aggregation::Score)),
     ];
     for (setting, change) in cases {
-        let mut config = small(ForecasterConfig::default());
+        let mut config = small(sampled());
         change(&mut config);
         match Forecaster::new::<f32>(config, 0) {
             Ok(_) => panic!("{setting} was accepted"),
@@ -58,7 +58,7 @@ fn impossible_configurations_are_refused_by_name() {
 
 #[test]
 fn batches_that_do_not_fit_are_refused_with_their_lengths() {
-    let (model, parameters) = build_small(ForecasterConfig::default());
+    let (model, parameters) = build_small(sampled());
     let good = Data::<f64>::new(model.config(), 2, 0);
     let cases: [fn(&mut Data<f64>); 5] = [
         |d| d.current.clear(),

@@ -1,6 +1,6 @@
 //! The forecaster: shapes, sizes, start, twin, interventions, objectives.
 
-use crate::support::{Data, KEY, build_small as build, loss, predict, scatter, small};
+use crate::support::{Data, KEY, build_small as build, loss, predict, sampled, scatter, small};
 use vdn_autograd::{Noise, Tape};
 use vdn_forecast::{
     Aggregation, Centre, Forecaster, ForecasterConfig, OutputNoiseMode, Prediction, Variant,
@@ -15,7 +15,7 @@ use vdn_tensor::noise::NoiseKey;
 
 #[test]
 fn shapes_of_predictions_and_losses() {
-    let default = ForecasterConfig::default();
+    let default = sampled();
     let cases = [
         ("default", default, 6),
         ("compatibility", ForecasterConfig::compatibility(), 6),
@@ -47,7 +47,7 @@ fn parameters_in_use_are_counted_by_hand() {
     // Head on c channels: norm, hidden, direct, gate and delta.
     let head = |c: usize| 2 * c + (4 * c + 4) + (3 * c + 3) + 2 * (12 + 3);
     let (skip, noise) = (24 + 3, 15 + 3);
-    let default = ForecasterConfig::default();
+    let default = sampled();
     let compatibility = ForecasterConfig::compatibility();
     let cases = [
         ("default", default, encoder + 2 * mu(1) + head(4) + skip + noise),
@@ -85,7 +85,7 @@ fn an_untrained_default_forecasts_the_mean_of_the_window() {
         let (model, parameters) = build(ForecasterConfig {
             normalization: centre,
             divide_by_deviation: true,
-            ..ForecasterConfig::default()
+            ..sampled()
         });
         let data = Data::new(model.config(), 5, 0);
         let prediction = predict(&model, &parameters, &data, KEY, Intervention::None).unwrap();
@@ -103,8 +103,7 @@ fn an_untrained_default_forecasts_the_mean_of_the_window() {
 #[test]
 fn the_first_batch_puts_every_unit_inside_its_rate_and_kl_interval() {
     for latent_dims in [1, 3] {
-        let (model, mut parameters) =
-            build(ForecasterConfig { latent_dims, ..ForecasterConfig::default() });
+        let (model, mut parameters) = build(ForecasterConfig { latent_dims, ..sampled() });
         let data = Data::new(model.config(), 64, 0);
         model.initialize(&mut parameters, &data.batch()).unwrap();
         let (tape, _, terms) = loss(&model, &parameters, &data, Mode::Evaluate).unwrap();
@@ -149,11 +148,7 @@ fn samples_without_noise_are_the_means() {
 
 #[test]
 fn with_vanishing_sigma_the_forecaster_becomes_its_twin() {
-    let config = ForecasterConfig {
-        zero_output: false,
-        sigma: SigmaMode::PerUnit,
-        ..ForecasterConfig::default()
-    };
+    let config = ForecasterConfig { zero_output: false, sigma: SigmaMode::PerUnit, ..sampled() };
     let (twin, _) = build(ForecasterConfig { variant: Variant::Twin, ..config });
     let (model, mut parameters) = build(config);
     let data = Data::new(model.config(), 5, 0);
@@ -180,7 +175,7 @@ fn latent_only(variant: Variant) -> (Forecaster, Parameters<f64>) {
         skip: false,
         output_noise: OutputNoiseMode::Constant,
         variant,
-        ..ForecasterConfig::default()
+        ..sampled()
     });
     scatter(&mut parameters, 0.5);
     (model, parameters)
@@ -237,7 +232,7 @@ fn latents_from_the_prior_know_nothing_of_the_windows() {
 #[test]
 fn results_are_a_function_of_seed_and_step() {
     let of = |seed, key| {
-        let config = small(ForecasterConfig { zero_output: false, ..ForecasterConfig::default() });
+        let config = small(ForecasterConfig { zero_output: false, ..sampled() });
         let (model, parameters) = Forecaster::new::<f32>(config, seed).unwrap();
         let data = Data::new(&config, 5, 0);
         let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
@@ -250,10 +245,8 @@ fn results_are_a_function_of_seed_and_step() {
 
 #[test]
 fn a_model_and_its_twin_start_from_the_same_weights() {
-    let (_, model) =
-        build(ForecasterConfig { sigma: SigmaMode::Scalar, ..ForecasterConfig::default() });
-    let (_, twin) =
-        build(ForecasterConfig { variant: Variant::Twin, ..ForecasterConfig::default() });
+    let (_, model) = build(ForecasterConfig { sigma: SigmaMode::Scalar, ..sampled() });
+    let (_, twin) = build(ForecasterConfig { variant: Variant::Twin, ..sampled() });
     let shared = model.iter().filter(|p| !p.name().contains("log_sigma"));
     for parameter in shared {
         let other = twin.get(twin.find(parameter.name()).unwrap());
@@ -273,7 +266,7 @@ fn objectives_are_the_bounds_they_are_named_after() {
             samples: 6,
             evaluate_samples: 6,
             beta: 0.25,
-            ..ForecasterConfig::default()
+            ..sampled()
         });
         scatter(&mut parameters, 0.2);
         let index = parameters.find("neuron.log_sigma").unwrap().index();
@@ -327,7 +320,7 @@ fn objectives_are_the_bounds_they_are_named_after() {
 
 #[test]
 fn quantiles_invert_the_mixture() {
-    let (model, mut parameters) = build(ForecasterConfig::default());
+    let (model, mut parameters) = build(sampled());
     scatter(&mut parameters, 0.5);
     let data = Data::new(model.config(), 2, 0);
     let prediction = predict(&model, &parameters, &data, KEY, Intervention::None).unwrap();
