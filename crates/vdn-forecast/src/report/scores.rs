@@ -1,8 +1,9 @@
 //! The tables that a page begins with: all contestants by steps and as wholes, the model by series
 //! and by step.
 
+use crate::evaluate::ProbTsScores;
 use crate::evaluate::breakdown::{SeriesScores, by_step};
-use crate::evaluate::wholes::AggregateSummary;
+use crate::evaluate::wholes::{AggregateSummary, UnitShare};
 use crate::run::experiment::Evaluated;
 use crate::run::report::Row;
 use vdn_train::metrics::StepScore;
@@ -34,6 +35,9 @@ pub(super) fn scores(page: &mut Page, evaluated: &Evaluated, series: &[SeriesSco
     page.table(&contestants(evaluated));
     if let Some(wholes) = as_wholes(&report.rows) {
         page.table(&wholes);
+    }
+    if let Some(probts) = of_probts(&report.rows) {
+        page.table(&probts);
     }
     page.table(&each_series(evaluated, series));
     let mut figures = vec![along_the_horizon(&by_step(series))];
@@ -115,7 +119,7 @@ fn as_wholes(rows: &[Row]) -> Option<Table> {
         let wholes = &row.wholes;
         let mut cells = vec![row.name.clone(), value(wholes.horizon_mean.as_ref())];
         cells.extend(wholes.block_sums.iter().map(|block| value(Some(&block.scores))));
-        let share = |of: fn(&crate::evaluate::wholes::UnitShare) -> f64| {
+        let share = |of: fn(&UnitShare) -> f64| {
             let share = wholes.unit_share.as_ref().map(of);
             share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
         };
@@ -138,6 +142,32 @@ fn as_wholes(rows: &[Row]) -> Option<Table> {
             .to_owned(),
         heads,
         rows: judged.iter().map(row).collect(),
+    })
+}
+
+/// The scores of the ProbTS benchmark; `None` but under its protocol.
+fn of_probts(rows: &[Row]) -> Option<Table> {
+    let scored = || rows.iter().filter_map(|row| Some((&row.name, row.probts?)));
+    let (_, first) = scored().next()?;
+    let row = |(name, scores): (&String, ProbTsScores)| {
+        vec![
+            name.clone(),
+            decimals(Some(scores.crps_q10), 4),
+            decimals(scores.crps_q10_standard_error, 4),
+            decimals(Some(scores.crps_q20), 4),
+            decimals(Some(scores.nmae), 4),
+        ]
+    };
+    Some(Table {
+        title: "ProbTS, original scale".to_owned(),
+        note: format!(
+            "By {} paths of each of {} windows of all series, 96 rows apart. CRPS: twice the \
+             pinball loss over the sum of |y|, mean over the levels k/Q. NMAE: of the median. They \
+             compare with the tables of that benchmark alone.",
+            first.paths, first.windows
+        ),
+        heads: heads(&["", "CRPS, Q = 10", "± SE", "CRPS, Q = 20", "NMAE"]),
+        rows: scored().map(row).collect(),
     })
 }
 

@@ -6,6 +6,7 @@ use crate::data::{BlockLength, Dataset};
 use crate::evaluate::compare::{FittedNaive, FittedRidge, NormalForecasts};
 use crate::evaluate::evaluate::{ForecastEvaluator, evaluate, evaluate_and};
 use crate::evaluate::inference::{Inference, evaluate_moments};
+use crate::evaluate::probts::{check_probts, score_probts};
 use crate::evaluate::wholes::WholeScores;
 use crate::evaluate::wholes::closed::ClosedAverages;
 use crate::evaluate::wholes::residual::{PointForecasts, ResidualScores, score_residual_paths};
@@ -64,7 +65,8 @@ impl Experiment {
         let data = config.data.dataset(table)?;
         let season = config.data.season_of(&data);
         let blocks = config.data.blocks_of(&data);
-        let notes = data.notes().to_vec();
+        check_probts(&data)?;
+        let notes = data.notes().iter().cloned().chain(config.data.protocol_note()).collect();
         // Forecasts of new data find their series by name.
         let mut seen = HashSet::with_capacity(data.names().len());
         for (i, name) in data.names().iter().enumerate() {
@@ -198,8 +200,10 @@ impl Experiment {
         let mut wholes = WholeScores::default();
         closed.finish(true, &mut wholes)?;
         score_sampled(&self.data, evaluator.noise, &evaluator, &mut wholes)?;
+        let probts = score_probts(&self.data, evaluator.noise, &evaluator)?;
         let name = contestant(model.config().variant);
-        let mut row = Row::new(name, &summary, score).with_units(&units).with_wholes(wholes);
+        let row = Row::new(name, &summary, score).with_units(&units).with_wholes(wholes);
+        let mut row = row.with_probts(probts);
         row.parameters = Some(model.used_parameters(parameters));
         if let Some(trained) = trained {
             row.epochs = Some(trained.history.len());
@@ -269,8 +273,9 @@ impl Experiment {
         let (mut notes, mut residual) = (Vec::new(), Vec::new());
         let mut normal = |name: &str, forecasts: NormalForecasts| -> Result<(), TrainError> {
             let wholes = forecasts.score_wholes(data, noise, blocks)?;
+            let probts = score_probts(data, noise, &forecasts)?;
             let summary = forecasts.score(data, averages)?;
-            rows.push(Row::new(name, &summary, score).with_wholes(wholes));
+            rows.push(Row::new(name, &summary, score).with_wholes(wholes).with_probts(probts));
             Ok(())
         };
         if let Some(ridge) = fitted(FittedRidge::new(data, progress), "ridge", &mut notes)? {
