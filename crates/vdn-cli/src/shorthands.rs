@@ -50,7 +50,7 @@ const DATA: &[Shorthand] = &[
         "protocol",
         "data.protocol",
         Form::Value,
-        "Splits: spec, spec_overlapping, reference, benchmark_{ett_hour,ett_minute,ratio}",
+        "Splits: spec, spec_overlapping, reference, benchmark_{ett_hour,ett_minute,ratio}, probts",
     ),
     ("season", "data.season", Form::Value, "Period of the seasonal naive baseline in rows"),
 ];

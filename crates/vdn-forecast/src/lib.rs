@@ -16,8 +16,8 @@ mod sequence;
 
 pub use config::{DataConfig, FillPolicy, ProtocolName, RunConfig, RunSettings, ScalingRows};
 pub use evaluate::{
-    AggregateSummary, BlockSummary, ForecastEvaluator, Inference, JointSummary, UnitShare,
-    WholeScores, evaluate_moments, forecast, forecast_moments, ridge, seasonal_naive,
+    AggregateSummary, BlockSummary, ForecastEvaluator, Inference, JointSummary, ProbTsScores,
+    UnitShare, WholeScores, evaluate_moments, forecast, forecast_moments, ridge, seasonal_naive,
 };
 pub use forecaster::{
     Aggregation, Batch, Compatibility, Dependence, Forecaster, ForecasterConfig, LossOptions,

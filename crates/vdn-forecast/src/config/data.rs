@@ -55,6 +55,10 @@ pub enum ProtocolName {
     BenchmarkEttMinute,
     /// The common benchmark for other series: 70, 10 and 20 % of the rows.
     BenchmarkRatio,
+    /// The ProbTS benchmark: the rows of the benchmark that the file's name stands for (`ETTh1`,
+    /// `ETTh2`, `ETTm1`, `ETTm2`, else 70, 10 and 20 %), test windows 96 rows apart, and its scores
+    /// beside the others.
+    Probts,
 }
 
 /// What series are standardised with.
@@ -276,6 +280,7 @@ impl DataConfig {
             ProtocolName::BenchmarkEttHour => Protocol::Benchmark(BenchmarkSplit::EttHour),
             ProtocolName::BenchmarkEttMinute => Protocol::Benchmark(BenchmarkSplit::EttMinute),
             ProtocolName::BenchmarkRatio => Protocol::Benchmark(BenchmarkSplit::Ratio),
+            ProtocolName::Probts => Protocol::ProbTs(self.split_of_name()),
         };
         WindowSpec {
             stride: self.stride,
@@ -288,6 +293,37 @@ impl DataConfig {
             },
             ..WindowSpec::new(self.input_len, self.horizon)
         }
+    }
+
+    /// The benchmark's split for the data set that the file is named after.
+    fn split_of_name(&self) -> BenchmarkSplit {
+        let name = self.file.as_ref().and_then(|file| file.file_name());
+        let name = name.map(|name| name.to_string_lossy().to_ascii_lowercase());
+        match name.as_deref().and_then(|name| name.split('.').next()) {
+            Some("etth1" | "etth2") => BenchmarkSplit::EttHour,
+            Some("ettm1" | "ettm2") => BenchmarkSplit::EttMinute,
+            _ => BenchmarkSplit::Ratio,
+        }
+    }
+
+    /// What a protocol took from the name of the file, and where it departs from published tables.
+    #[must_use]
+    pub fn protocol_note(&self) -> Option<String> {
+        if self.protocol != ProtocolName::Probts {
+            return None;
+        }
+        let rows = match self.split_of_name() {
+            BenchmarkSplit::EttHour => "12, 4 and 4 months of hours, as the file's name asks for",
+            BenchmarkSplit::EttMinute => {
+                "12, 4 and 4 months of quarter-hours, as the file's name asks for"
+            }
+            BenchmarkSplit::Ratio => "70, 10 and 20 % of the rows",
+        };
+        let length = match self.input_len {
+            96 => String::new(),
+            other => format!("; published tables are of 96 input rows, here they are {other}"),
+        };
+        Some(format!("protocol probts: {rows}{length}"))
     }
 
     /// Cuts a table into standardised windows.

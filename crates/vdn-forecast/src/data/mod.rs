@@ -24,5 +24,6 @@ pub use demo::{DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, demo, demo_series};
 pub use period::{SeasonalPeriod, seasonal_period};
 pub use read::{Duplicates, SeriesOptions, SeriesTable, TimeColumn};
 pub use windows::{
-    BenchmarkSplit, MaxWindows, Protocol, SeriesRanges, Splits, WindowIndex, WindowSpec,
+    BenchmarkSplit, MaxWindows, PROBTS_STRIDE, Protocol, SeriesRanges, Splits, WindowIndex,
+    WindowSpec,
 };

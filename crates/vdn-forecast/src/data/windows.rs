@@ -66,7 +66,13 @@ pub enum Protocol {
     /// data, the first `stride` training windows are left out. Validation and test windows are
     /// those of the tables.
     Benchmark(BenchmarkSplit),
+    /// The rows of [`Protocol::Benchmark`], with test windows [`PROBTS_STRIDE`] rows apart: those
+    /// of the ProbTS benchmark.
+    ProbTs(BenchmarkSplit),
 }
+
+/// Rows from a test window of the ProbTS benchmark to the next one, whatever the horizon.
+pub const PROBTS_STRIDE: usize = 96;
 
 impl Protocol {
     /// [`Protocol::Reference`] with its usual shares.
@@ -211,9 +217,13 @@ impl WindowSpec {
             let ranges = self.ranges(length);
             if let Some(ranges) = &ranges {
                 let most = &self.max_windows;
-                choose(index, &ranges.train, most.train, &mut splits.train);
-                choose(index, &ranges.validation, most.validation, &mut splits.validation);
-                choose(index, &ranges.test, most.test, &mut splits.test);
+                let apart = match self.protocol {
+                    Protocol::ProbTs(_) => PROBTS_STRIDE,
+                    _ => 1,
+                };
+                choose(index, &ranges.train, 1, most.train, &mut splits.train);
+                choose(index, &ranges.validation, 1, most.validation, &mut splits.validation);
+                choose(index, &ranges.test, apart, most.test, &mut splits.test);
             } else if !skip {
                 return Err(self.too_short(name, length)?);
             }
@@ -256,7 +266,7 @@ impl WindowSpec {
                     first_test_target: test,
                 });
             }
-            Protocol::Benchmark(split) => {
+            Protocol::Benchmark(split) | Protocol::ProbTs(split) => {
                 let [validation, test, end] = split.bounds(length)?;
                 let starts =
                     |from: usize, to: usize| from.max(first)..(to + 1).saturating_sub(horizon);
@@ -308,7 +318,8 @@ impl WindowSpec {
         // a benchmark's tenth of rows likewise, once the history fits into the training part.
         let enough = 20 * (self.first_start() + self.horizon + 1);
         let needed = match self.protocol {
-            Protocol::Benchmark(split @ (BenchmarkSplit::EttHour | BenchmarkSplit::EttMinute)) => {
+            Protocol::Benchmark(split @ (BenchmarkSplit::EttHour | BenchmarkSplit::EttMinute))
+            | Protocol::ProbTs(split @ (BenchmarkSplit::EttHour | BenchmarkSplit::EttMinute)) => {
                 let hour = if split == BenchmarkSplit::EttHour { 1 } else { 4 };
                 let rows = 20 * 30 * 24 * hour;
                 self.ranges(rows).map(|_| rows)
@@ -327,13 +338,22 @@ impl WindowSpec {
     }
 }
 
-/// Adds the windows of one series in `range`, at most `most` of them.
-fn choose(series: u32, range: &Range<usize>, most: Option<usize>, windows: &mut Vec<WindowIndex>) {
-    let n = range.len();
+/// Adds the windows of one series in `range`, `apart` rows apart, at most `most` of them.
+fn choose(
+    series: u32,
+    range: &Range<usize>,
+    apart: usize,
+    most: Option<usize>,
+    windows: &mut Vec<WindowIndex>,
+) {
+    let n = range.len().div_ceil(apart);
     let m = most.map_or(n, |m| m.min(n));
     // t fits: `split` has checked the length of the series.
     windows.extend(
-        (0..m).map(|i| WindowIndex { series, t: (range.start + evenly_spaced(i, n, m)) as u32 }),
+        (0..m).map(|i| WindowIndex {
+            series,
+            t: (range.start + apart * evenly_spaced(i, n, m)) as u32,
+        }),
     );
 }
 
@@ -352,6 +372,7 @@ impl fmt::Display for WindowSpec {
             Protocol::Spec { gap: false } => write!(f, ", at least one window in each split"),
             Protocol::Reference { .. } => write!(f, ", the reference's windows"),
             Protocol::Benchmark(split) => write!(f, ", benchmark split {split:?}"),
+            Protocol::ProbTs(split) => write!(f, ", ProbTS's windows, benchmark split {split:?}"),
         }
     }
 }

@@ -6,14 +6,17 @@
 //!
 //! [`evaluate`]: crate::evaluate::evaluate::evaluate
 
-use crate::data::WindowIndex;
+use crate::data::{Dataset, WindowIndex};
+use crate::evaluate::compare::NormalForecasts;
 use crate::evaluate::evaluate::{ForecastEvaluator, point_forecast};
 use crate::evaluate::predicted_row::{PredictedRow, per_window};
+use crate::evaluate::wholes::sampled::PathSource;
+use crate::forecaster::Prediction;
 use vdn_model::Intervention;
 use vdn_tensor::Element;
-use vdn_train::TrainError;
 use vdn_train::data::{Examples, Request};
-use vdn_train::metrics::{BlockSums, Estimate, StepScore, step_scores};
+use vdn_train::metrics::{BlockSums, Estimate, PointForecast, StepScore, step_scores};
+use vdn_train::{BatchAverages, TrainError};
 
 /// The nominal coverage of the interval.
 pub(crate) const LEVEL: f64 = 0.9;
@@ -57,31 +60,68 @@ pub(crate) fn by_series<T: Element>(
     windows: &[WindowIndex],
 ) -> Result<Vec<SeriesScores>, TrainError> {
     let (model, data) = (evaluator.network, evaluator.data);
-    let point = point_forecast(model.config().aggregation);
-    let block = Examples::<f64>::block(data, windows);
-    let mut found: Vec<(BlockSums, SeriesScores)> = Vec::new();
+    let mut sums = Breakdown::new(data, windows, point_forecast(model.config().aggregation));
     evaluator.for_each_pass(windows, Request::INPUTS, |_, graph, batch, chunk| {
         let (prediction, _) = model.predict(graph, batch, Intervention::None)?;
-        let weight = evaluator.averages.weight(windows.len(), chunk.len());
-        let scores = per_window(data, chunk, |row, target| {
-            let row = PredictedRow::new(&prediction, row);
+        sums.push(chunk, &prediction, evaluator.averages.weight(windows.len(), chunk.len()))
+    })?;
+    sums.finish()
+}
+
+/// The same of normal forecasts.
+pub(crate) fn by_series_of(
+    forecasts: &NormalForecasts,
+    data: &Dataset,
+    averages: BatchAverages,
+) -> Result<Vec<SeriesScores>, TrainError> {
+    let windows = &data.splits().test;
+    let mut sums = Breakdown::new(data, windows, PointForecast::Mean);
+    for batch in windows.chunks(averages.batch.max(1)) {
+        let weight = averages.weight(windows.len(), batch.len());
+        forecasts
+            .predict(batch, 1, 0, &mut |chunk, prediction| sums.push(chunk, prediction, weight))?;
+    }
+    sums.finish()
+}
+
+/// Sums over windows that are pushed series after series.
+struct Breakdown<'a> {
+    data: &'a Dataset,
+    point: PointForecast,
+    block: usize,
+    found: Vec<(BlockSums, SeriesScores)>,
+}
+
+impl<'a> Breakdown<'a> {
+    fn new(data: &'a Dataset, windows: &[WindowIndex], point: PointForecast) -> Self {
+        Self { data, point, block: Examples::<f64>::block(data, windows), found: Vec::new() }
+    }
+
+    /// Adds the windows of a batch, all of this weight.
+    fn push(
+        &mut self,
+        windows: &[WindowIndex],
+        prediction: &Prediction,
+        weight: f64,
+    ) -> Result<(), TrainError> {
+        let point = self.point;
+        let scores = per_window(self.data, windows, |row, target| {
+            let row = PredictedRow::new(prediction, row);
             row.score(target, |prediction, y| step_scores(prediction, y, point, LEVEL))
         })?;
-        for (window, scores) in chunk.iter().zip(scores) {
+        for (window, scores) in windows.iter().zip(scores) {
             let series = window.series as usize;
-            if found.last().is_none_or(|(_, own)| own.series != series) {
-                found.push((
-                    BlockSums::new(1, block)?,
-                    SeriesScores {
-                        series,
-                        windows: 0,
-                        crps: Estimate { mean: 0.0, standard_error: None },
-                        steps: vec![StepScore::default(); scores.len()],
-                        weight: 0.0,
-                    },
-                ));
+            if self.found.last().is_none_or(|(_, own)| own.series != series) {
+                let own = SeriesScores {
+                    series,
+                    windows: 0,
+                    crps: Estimate { mean: 0.0, standard_error: None },
+                    steps: vec![StepScore::default(); scores.len()],
+                    weight: 0.0,
+                };
+                self.found.push((BlockSums::new(1, self.block)?, own));
             }
-            let Some((sums, own)) = found.last_mut() else { continue };
+            let Some((sums, own)) = self.found.last_mut() else { continue };
             let crps = scores.iter().map(|step| step.crps).sum::<f64>() / scores.len() as f64;
             sums.push_weighted(&[crps], weight)?;
             own.windows += 1;
@@ -89,16 +129,20 @@ pub(crate) fn by_series<T: Element>(
             own.steps.iter_mut().zip(&scores).for_each(|(to, step)| add(to, step, weight));
         }
         Ok(())
-    })?;
-    let finish = |(sums, mut own): (BlockSums, SeriesScores)| {
-        own.crps = sums.estimate(0)?;
-        for step in &mut own.steps {
-            let sum = std::mem::take(step);
-            add(step, &sum, 1.0 / own.weight);
-        }
-        Ok(own)
-    };
-    found.into_iter().map(finish).collect()
+    }
+
+    /// The means.
+    fn finish(self) -> Result<Vec<SeriesScores>, TrainError> {
+        let finish = |(sums, mut own): (BlockSums, SeriesScores)| {
+            own.crps = sums.estimate(0)?;
+            for step in &mut own.steps {
+                let sum = std::mem::take(step);
+                add(step, &sum, 1.0 / own.weight);
+            }
+            Ok(own)
+        };
+        self.found.into_iter().map(finish).collect()
+    }
 }
 
 /// Adds `weight` times the scores of a step.

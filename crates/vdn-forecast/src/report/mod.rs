@@ -9,10 +9,12 @@ mod kept_units;
 mod scores;
 mod units;
 
-use crate::evaluate::breakdown::by_series;
+use crate::evaluate::breakdown::{SeriesScores, by_series, by_series_of};
+use crate::forecaster::Forecaster;
 use crate::run::directory::RunDirectory;
-use crate::run::experiment::{Evaluated, evaluate_stored};
+use crate::run::experiment::{Evaluated, contestant, evaluate_stored};
 use history::Columns;
+use vdn_model::Parameters;
 use vdn_train::TrainError;
 use vdn_train::report::html::Page;
 
@@ -29,14 +31,41 @@ pub fn report_run(run: &RunDirectory) -> Result<String, TrainError> {
     let name =
         run.path().file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let mut page = Page::new(&format!("vdn run {name}"));
-    let Evaluated { experiment, model, parameters, controllers, .. } = &evaluated;
-    let test = &experiment.data.splits().test;
-    let series = by_series(&experiment.evaluator(model, parameters), test)?;
-    scores::scores(&mut page, &evaluated, &series);
+    let Evaluated { model, controllers, .. } = &evaluated;
+    let contestants = broken_down(&evaluated)?;
+    scores::scores(&mut page, &evaluated, &contestants);
     forecasts::forecasts(&mut page, &evaluated)?;
-    calibration::calibration(&mut page, &evaluated, &series);
+    calibration::calibration(&mut page, &evaluated, &contestants[0].series);
     history::training(&mut page, &history);
     units::over_epochs(&mut page, &history, run, model, controllers)?;
     kept_units::at_the_end(&mut page, &evaluated, run)?;
     Ok(page.finish())
+}
+
+/// A contestant's scores by series and by step.
+struct Contestant {
+    name: String,
+    series: Vec<SeriesScores>,
+}
+
+/// The model, its twin and the seasonal naive forecast, as far as the run has them; the model is
+/// the first.
+fn broken_down(evaluated: &Evaluated) -> Result<Vec<Contestant>, TrainError> {
+    let Evaluated { experiment, model, parameters, twin, .. } = evaluated;
+    let data = &experiment.data;
+    let of_model = |model: &Forecaster, parameters: &Parameters<f32>| {
+        let evaluator = experiment.evaluator(model, parameters);
+        let series = by_series(&evaluator, &data.splits().test)?;
+        Ok::<_, TrainError>(Contestant { name: contestant(model.config().variant).into(), series })
+    };
+    let mut found = vec![of_model(model, parameters)?];
+    if let Some((twin, parameters)) = twin {
+        found.push(of_model(twin, parameters)?);
+    }
+    // Why it may be missing is among the notes of the report.
+    if let Some((name, _, forecasts)) = experiment.seasonal_naive(&mut Vec::new())? {
+        let series = by_series_of(&forecasts, data, experiment.config.train.averages())?;
+        found.push(Contestant { name, series });
+    }
+    Ok(found)
 }

@@ -1,8 +1,10 @@
 //! The tables that a page begins with: all contestants by steps and as wholes, the model by series
 //! and by step.
 
+use crate::evaluate::ProbTsScores;
 use crate::evaluate::breakdown::{SeriesScores, by_step};
-use crate::evaluate::wholes::AggregateSummary;
+use crate::evaluate::wholes::{AggregateSummary, UnitShare};
+use crate::report::Contestant;
 use crate::run::experiment::Evaluated;
 use crate::run::report::Row;
 use vdn_train::metrics::StepScore;
@@ -14,7 +16,7 @@ const MOST_SERIES: usize = 200;
 const MOST_CHARTS: usize = 6;
 
 /// All of them.
-pub(super) fn scores(page: &mut Page, evaluated: &Evaluated, series: &[SeriesScores]) {
+pub(super) fn scores(page: &mut Page, evaluated: &Evaluated, all: &[Contestant]) {
     let report = &evaluated.report;
     let [train, validation, test] = report.windows;
     let average = match report.ema_decay > 0.0 {
@@ -35,12 +37,15 @@ pub(super) fn scores(page: &mut Page, evaluated: &Evaluated, series: &[SeriesSco
     if let Some(wholes) = as_wholes(&report.rows) {
         page.table(&wholes);
     }
-    page.table(&each_series(evaluated, series));
-    let mut figures = vec![along_the_horizon(&by_step(series))];
-    let first = series.iter().take(MOST_CHARTS);
-    figures.extend(first.map(|own| of_series(evaluated, own)));
-    let lead = match series.len() > MOST_CHARTS {
-        true => format!("Single series: the first {MOST_CHARTS} of {}.", series.len()),
+    if let Some(probts) = of_probts(&report.rows) {
+        page.table(&probts);
+    }
+    page.table(&each_series(evaluated, all));
+    let count = all[0].series.len();
+    let mut figures = along_the_horizon(all);
+    figures.extend((0..count.min(MOST_CHARTS)).map(|place| of_series(evaluated, all, place)));
+    let lead = match count > MOST_CHARTS {
+        true => format!("Single series: the first {MOST_CHARTS} of {count}."),
         false => String::new(),
     };
     page.section("Scores by step of the horizon", &lead, &figures);
@@ -115,7 +120,7 @@ fn as_wholes(rows: &[Row]) -> Option<Table> {
         let wholes = &row.wholes;
         let mut cells = vec![row.name.clone(), value(wholes.horizon_mean.as_ref())];
         cells.extend(wholes.block_sums.iter().map(|block| value(Some(&block.scores))));
-        let share = |of: fn(&crate::evaluate::wholes::UnitShare) -> f64| {
+        let share = |of: fn(&UnitShare) -> f64| {
             let share = wholes.unit_share.as_ref().map(of);
             share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
         };
@@ -141,13 +146,40 @@ fn as_wholes(rows: &[Row]) -> Option<Table> {
     })
 }
 
-/// The model by series, in the series' own units.
-fn each_series(evaluated: &Evaluated, series: &[SeriesScores]) -> Table {
+/// The scores of the ProbTS benchmark; `None` but under its protocol.
+fn of_probts(rows: &[Row]) -> Option<Table> {
+    let scored = || rows.iter().filter_map(|row| Some((&row.name, row.probts?)));
+    let (_, first) = scored().next()?;
+    let row = |(name, scores): (&String, ProbTsScores)| {
+        vec![
+            name.clone(),
+            decimals(Some(scores.crps_q10), 4),
+            decimals(scores.crps_q10_standard_error, 4),
+            decimals(Some(scores.crps_q20), 4),
+            decimals(Some(scores.nmae), 4),
+        ]
+    };
+    Some(Table {
+        title: "ProbTS, original scale".to_owned(),
+        note: format!(
+            "By {} paths of each of {} windows of all series, 96 rows apart. CRPS: twice the \
+             pinball loss over the sum of |y|, mean over the levels k/Q. NMAE: of the median. They \
+             compare with the tables of that benchmark alone.",
+            first.paths, first.windows
+        ),
+        heads: heads(&["", "CRPS, Q = 10", "± SE", "CRPS, Q = 20", "NMAE"]),
+        rows: scored().map(row).collect(),
+    })
+}
+
+/// The model by series, in the series' own units, with the CRPS of the others.
+fn each_series(evaluated: &Evaluated, all: &[Contestant]) -> Table {
     let data = &evaluated.experiment.data;
-    let row = |own: &SeriesScores| {
+    let (model, others) = (&all[0].series, &all[1..]);
+    let row = |(place, own): (usize, &SeriesScores)| {
         let mean = own.mean();
         let unit = |z: f64| number(data.scaler().inverse_scale(own.series, z));
-        vec![
+        let mut cells = vec![
             data.names()[own.series].clone(),
             own.windows.to_string(),
             unit(mean.crps),
@@ -157,33 +189,38 @@ fn each_series(evaluated: &Evaluated, series: &[SeriesScores]) -> Table {
             format!("{:.3}", mean.covered),
             unit(mean.width),
             format!("{:.4}", mean.crps),
-        ]
+        ];
+        cells.extend(others.iter().map(|other| format!("{:.4}", other.series[place].crps.mean)));
+        cells
     };
-    let shown = series.len().min(MOST_SERIES);
-    let more = match series.len() > shown {
-        true => format!(" The first {shown} of {} series.", series.len()),
+    let shown = model.len().min(MOST_SERIES);
+    let more = match model.len() > shown {
+        true => format!(" The first {shown} of {} series.", model.len()),
         false => String::new(),
     };
+    let mut heads = heads(&[
+        "",
+        "windows",
+        "CRPS",
+        "± SE",
+        "MAE",
+        "RMSE",
+        "cover 90 %",
+        "width 90 %",
+        "CRPS, standardised",
+    ]);
+    heads.extend(others.iter().map(|other| other.name.clone()));
     Table {
         title: "By series, in the units of the data".to_owned(),
         note: format!(
             "The model on the test windows of each series, means over the horizon: CRPS with its \
              block standard error, mean absolute error, root of the mean squared error, share of \
-             values inside the central 90 % interval and its mean width. The last column is in \
-             standardised units, in which series can be compared.{more}"
+             values inside the central 90 % interval and its mean width. The last columns are the \
+             CRPS in standardised units, in which series can be compared, of the model and of \
+             others.{more}"
         ),
-        heads: heads(&[
-            "",
-            "windows",
-            "CRPS",
-            "± SE",
-            "MAE",
-            "RMSE",
-            "cover 90 %",
-            "width 90 %",
-            "CRPS, standardised",
-        ]),
-        rows: series[..shown].iter().map(row).collect(),
+        heads,
+        rows: model[..shown].iter().enumerate().map(row).collect(),
     }
 }
 
@@ -193,33 +230,36 @@ fn line(name: &str, steps: &[StepScore], of: impl Fn(&StepScore) -> f64) -> Seri
 }
 
 /// All series together, by step.
-fn along_the_horizon(steps: &[StepScore]) -> String {
-    LineChart {
-        title: "All series".to_owned(),
-        note: "Means over test windows and series, in standardised units.".to_owned(),
-        x_label: "steps ahead".to_owned(),
-        y_label: "standardised units".to_owned(),
-        series: vec![
-            line("CRPS", steps, |step| step.crps),
-            line("MAE", steps, |step| step.absolute_error),
-        ],
-        ..LineChart::default()
-    }
-    .draw()
+fn along_the_horizon(all: &[Contestant]) -> Vec<String> {
+    let steps: Vec<(&str, Vec<StepScore>)> =
+        all.iter().map(|one| (&one.name[..], by_step(&one.series))).collect();
+    let chart = |title: &str, of: fn(&StepScore) -> f64| {
+        LineChart {
+            title: format!("All series: {title}"),
+            note: "Mean over test windows and series.".to_owned(),
+            x_label: "steps ahead".to_owned(),
+            y_label: "standardised units".to_owned(),
+            series: steps.iter().map(|(name, steps)| line(name, steps, of)).collect(),
+            ..LineChart::default()
+        }
+        .draw()
+    };
+    vec![chart("CRPS", |step| step.crps), chart("MAE", |step| step.absolute_error)]
 }
 
 /// One series by step, in its own unit.
-fn of_series(evaluated: &Evaluated, own: &SeriesScores) -> String {
+fn of_series(evaluated: &Evaluated, all: &[Contestant], place: usize) -> String {
     let data = &evaluated.experiment.data;
-    let unit = |z: f64| data.scaler().inverse_scale(own.series, z);
+    let of = |one: &Contestant| {
+        let own = &one.series[place];
+        let unit = |step: &StepScore| data.scaler().inverse_scale(own.series, step.crps);
+        line(&one.name, &own.steps, unit)
+    };
     LineChart {
-        title: data.names()[own.series].clone(),
+        title: format!("{}: CRPS", data.names()[all[0].series[place].series]),
         x_label: "steps ahead".to_owned(),
         y_label: "units of the data".to_owned(),
-        series: vec![
-            line("CRPS", &own.steps, |step| unit(step.crps)),
-            line("MAE", &own.steps, |step| unit(step.absolute_error)),
-        ],
+        series: all.iter().map(of).collect(),
         ..LineChart::default()
     }
     .draw()

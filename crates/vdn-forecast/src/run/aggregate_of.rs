@@ -9,9 +9,10 @@ use vdn_train::config::read_at;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AggregateKind {
-    /// Their mean, in closed form given 2048 samples of the units.
+    /// Their mean: in closed form where the forecast has one, else exact for 2048 samples of the
+    /// units.
     Mean,
-    /// Their sum, in closed form given 2048 samples of the units.
+    /// Their sum, as the mean.
     Sum,
     /// The largest of them, by 2048 paths.
     Max,

@@ -6,6 +6,7 @@ use crate::data::{BlockLength, Dataset};
 use crate::evaluate::compare::{FittedNaive, FittedRidge, NormalForecasts};
 use crate::evaluate::evaluate::{ForecastEvaluator, evaluate, evaluate_and};
 use crate::evaluate::inference::{Inference, evaluate_moments};
+use crate::evaluate::probts::{check_probts, score_probts};
 use crate::evaluate::wholes::WholeScores;
 use crate::evaluate::wholes::closed::ClosedAverages;
 use crate::evaluate::wholes::residual::{PointForecasts, ResidualScores, score_residual_paths};
@@ -49,6 +50,8 @@ pub(crate) struct Evaluated {
     pub(crate) units: Vec<UnitStatistics>,
     /// Its controllers, as they were with these weights.
     pub(crate) controllers: StackControl,
+    /// Its deterministic twin, where the run has one.
+    pub(crate) twin: Option<(Forecaster, Parameters<f32>)>,
     pub(crate) report: Report,
 }
 
@@ -64,7 +67,8 @@ impl Experiment {
         let data = config.data.dataset(table)?;
         let season = config.data.season_of(&data);
         let blocks = config.data.blocks_of(&data);
-        let notes = data.notes().to_vec();
+        check_probts(&data)?;
+        let notes = data.notes().iter().cloned().chain(config.data.protocol_note()).collect();
         // Forecasts of new data find their series by name.
         let mut seen = HashSet::with_capacity(data.names().len());
         for (i, name) in data.names().iter().enumerate() {
@@ -198,8 +202,10 @@ impl Experiment {
         let mut wholes = WholeScores::default();
         closed.finish(true, &mut wholes)?;
         score_sampled(&self.data, evaluator.noise, &evaluator, &mut wholes)?;
+        let probts = score_probts(&self.data, evaluator.noise, &evaluator)?;
         let name = contestant(model.config().variant);
-        let mut row = Row::new(name, &summary, score).with_units(&units).with_wholes(wholes);
+        let row = Row::new(name, &summary, score).with_units(&units).with_wholes(wholes);
+        let mut row = row.with_probts(probts);
         row.parameters = Some(model.used_parameters(parameters));
         if let Some(trained) = trained {
             row.epochs = Some(trained.history.len());
@@ -255,9 +261,29 @@ impl Experiment {
         Ok(row)
     }
 
+    /// The seasonal naive forecast, with its name; without a whole season the last value is
+    /// repeated. The notes say why a period was left out.
+    pub(crate) fn seasonal_naive(
+        &self,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<(String, FittedNaive, NormalForecasts)>, TrainError> {
+        let mut periods = vec![self.season.0];
+        if self.season.0 > 1 {
+            periods.push(1);
+        }
+        for period in periods {
+            let name = format!("seasonal naive, {period} steps");
+            let naive = FittedNaive::new(&self.data, period);
+            let naive = naive.and_then(|naive| Ok((naive.forecasts(&self.data)?, naive)));
+            if let Some((forecasts, naive)) = fitted(naive, &name, notes)? {
+                return Ok(Some((name, naive, forecasts)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Scores the baselines. One that cannot be fitted to these data is left out, and the notes
-    /// returned say why; in place of a seasonal naive forecast without a whole season the last
-    /// value is repeated.
+    /// returned say why.
     pub(crate) fn score_baselines(
         &self,
         rows: &mut Vec<Row>,
@@ -269,8 +295,9 @@ impl Experiment {
         let (mut notes, mut residual) = (Vec::new(), Vec::new());
         let mut normal = |name: &str, forecasts: NormalForecasts| -> Result<(), TrainError> {
             let wholes = forecasts.score_wholes(data, noise, blocks)?;
+            let probts = score_probts(data, noise, &forecasts)?;
             let summary = forecasts.score(data, averages)?;
-            rows.push(Row::new(name, &summary, score).with_wholes(wholes));
+            rows.push(Row::new(name, &summary, score).with_wholes(wholes).with_probts(probts));
             Ok(())
         };
         if let Some(ridge) = fitted(FittedRidge::new(data, progress), "ridge", &mut notes)? {
@@ -278,19 +305,9 @@ impl Experiment {
             normal(&name, ridge.forecasts(data)?)?;
             residual.push(("ridge", ridge.residual_paths(data, blocks)?));
         }
-        let mut periods = vec![self.season.0];
-        if self.season.0 > 1 {
-            periods.push(1);
-        }
-        for period in periods {
-            let name = format!("seasonal naive, {period} steps");
-            let naive = FittedNaive::new(data, period);
-            let forecasts = naive.and_then(|naive| Ok((naive.forecasts(data)?, naive)));
-            if let Some((forecasts, naive)) = fitted(forecasts, &name, &mut notes)? {
-                normal(&name, forecasts)?;
-                residual.push(("seasonal naive", naive.residual_paths(data, blocks)?));
-                break;
-            }
+        if let Some((name, naive, forecasts)) = self.seasonal_naive(&mut notes)? {
+            normal(&name, forecasts)?;
+            residual.push(("seasonal naive", naive.residual_paths(data, blocks)?));
         }
         for (name, scores) in residual {
             rows.extend(scores.map(|scores| Row::of_residual_paths(name, scores)));
@@ -319,7 +336,7 @@ fn fitted<S>(
 }
 
 /// The name of a model in the table.
-fn contestant(variant: Variant) -> &'static str {
+pub(crate) fn contestant(variant: Variant) -> &'static str {
     match variant {
         Variant::Variational => "variational units",
         Variant::Twin => "deterministic twin",
@@ -405,13 +422,14 @@ pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainErro
     let seen = stored_seen(run, &model)?;
     report.units = experiment.examine(&model, &parameters, control.as_ref(), &seen, None)?;
     let controllers = experiment.controllers(&model, control.as_ref())?;
+    let mut twin = None;
     if run.weights(true).exists() {
-        let (twin, twin_parameters) = load_model(&experiment, run, true)?;
-        experiment.score(&twin, &twin_parameters, None, &mut report.rows)?;
+        let (network, weights) = twin.insert(load_model(&experiment, run, true)?);
+        experiment.score(network, weights, None, &mut report.rows)?;
     }
     let notes = experiment.score_baselines(&mut report.rows, model.score(), |_, _| {})?;
     report.notes.extend(notes);
-    Ok(Evaluated { experiment, model, parameters, summary, units, controllers, report })
+    Ok(Evaluated { experiment, model, parameters, summary, units, controllers, twin, report })
 }
 
 /// What training saw of the units of each layer from epoch to epoch, up to the weights that were

@@ -10,6 +10,7 @@ pub(crate) mod forecast_format;
 pub(crate) mod forecast_run;
 mod latest;
 pub(crate) mod memory;
+mod probts_table;
 pub(crate) mod report;
 mod scales;
 pub(crate) mod train_run;

@@ -1,8 +1,9 @@
 //! What a run came to, as a table and as JSON.
 
+use crate::evaluate::ProbTsScores;
 use crate::evaluate::wholes::WholeScores;
 use crate::evaluate::wholes::residual::ResidualScores;
-use crate::run::whole_table;
+use crate::run::{probts_table, whole_table};
 use serde::Serialize;
 use std::fmt;
 use vdn_autograd::Score;
@@ -52,6 +53,9 @@ pub struct Row {
     pub best_epoch: Option<usize>,
     /// Wall-clock seconds per epoch.
     pub seconds_per_epoch: Option<f64>,
+    /// The scores of the ProbTS benchmark; `None` but under its protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probts: Option<ProbTsScores>,
     /// The forecasts judged as wholes.
     #[serde(flatten)]
     pub wholes: WholeScores,
@@ -80,6 +84,7 @@ impl Row {
             epochs: None,
             best_epoch: None,
             seconds_per_epoch: None,
+            probts: None,
             wholes: WholeScores::default(),
         }
     }
@@ -105,12 +110,18 @@ impl Row {
             epochs: None,
             best_epoch: None,
             seconds_per_epoch: None,
+            probts: None,
             wholes: scores.wholes,
         }
     }
 
     pub(crate) fn with_wholes(mut self, wholes: WholeScores) -> Self {
         self.wholes = wholes;
+        self
+    }
+
+    pub(crate) fn with_probts(mut self, probts: Option<ProbTsScores>) -> Self {
+        self.probts = probts;
         self
     }
 
@@ -216,6 +227,7 @@ impl fmt::Display for Report {
             self.score
         )?;
         whole_table::write(f, &self.rows)?;
+        probts_table::write(f, &self.rows)?;
         match &self.units {
             Some(units) => write!(f, "\n\n{units}"),
             None => Ok(()),

@@ -2,9 +2,10 @@
 //!
 //! Quantiles of single steps do not say how steps hang together: the sum of upper quantiles is no
 //! quantile of the sum. A path is one possible future of all steps, so whatever is computed from
-//! paths (a week's total, the highest value, the first step below zero) has the right distribution.
-//! Means and sums need no paths: given the units they are normal, over samples of the units they
-//! are mixtures of normals, whose mean and quantiles are exact.
+//! paths (a week's total, the highest value, the first step below zero) is distributed rightly.
+//! Means and sums need no paths: given the units they are normal, and over samples of the units they
+//! are mixtures of normals, whose mean and quantiles are exact. Where the forecast as a whole has a
+//! closed form they are normal without a sample.
 
 use crate::evaluate::predicted_row::PredictedRow;
 use crate::evaluate::wholes::PATHS;
@@ -19,7 +20,8 @@ use vdn_train::metrics::{MetricError, Mixture, SortedSample};
 
 /// The most values that paths have together: 2^25 lines, about a gigabyte of text.
 const MOST_VALUES: usize = 1 << 25;
-/// Samples of the units behind an aggregate; of a maximum also its paths.
+/// Samples of the units behind a mean or a sum, where it has no closed form, and the paths behind a
+/// maximum.
 const SAMPLES: usize = 2048;
 
 const WRITES: &str = "writing to a string cannot fail";

@@ -150,6 +150,37 @@ fn benchmark_windows_are_those_of_the_published_tables() {
 }
 
 #[test]
+fn test_windows_of_probts_begin_at_the_border_96_rows_apart() {
+    // The windows that its code counts: int((rows - H) / 96) + 1 of the test part.
+    for (kind, rows, border, end, horizon, expected) in [
+        (BenchmarkSplit::EttHour, 17_420, 11_520, 14_400, 96, 30),
+        (BenchmarkSplit::EttHour, 17_420, 11_520, 14_400, 720, 23),
+        (BenchmarkSplit::EttMinute, 69_680, 46_080, 57_600, 96, 120),
+        (BenchmarkSplit::Ratio, 7588, 6071, 7588, 96, 15),
+        (BenchmarkSplit::Ratio, 7588, 6071, 7588, 720, 9),
+    ] {
+        let own = split(&spec(96, horizon, 4, Protocol::ProbTs(kind)), &[rows, rows]);
+        let common = split(&spec(96, horizon, 4, Protocol::Benchmark(kind)), &[rows, rows]);
+        assert_eq!((&own.train, &own.validation), (&common.train, &common.validation));
+        let of = |series: u32| own.test.iter().filter(move |window| window.series == series);
+        for series in 0..2 {
+            let starts: Vec<usize> = of(series).map(|window| window.t as usize).collect();
+            assert_eq!((starts.len(), starts[0]), (expected, border), "{kind:?} {horizon}");
+            assert!(starts.windows(2).all(|pair| pair[1] == pair[0] + 96));
+            let last = starts[expected - 1] + horizon;
+            assert!(last <= end && last + 96 > end, "{kind:?} {horizon}: {last}");
+        }
+        // Fewer of them are evenly spaced among these.
+        let spec = WindowSpec {
+            max_windows: MaxWindows { test: Some(3), ..MaxWindows::default() },
+            ..spec(96, horizon, 4, Protocol::ProbTs(kind))
+        };
+        let some = split(&spec, &[rows, rows]).test;
+        assert!(some.len() == 6 && some.iter().all(|window| own.test.contains(window)));
+    }
+}
+
+#[test]
 fn no_target_is_shared_with_the_gap_and_in_the_benchmark() {
     for protocol in [WITH_GAP, Protocol::Benchmark(BenchmarkSplit::Ratio)] {
         let splits = split(&spec(24, 12, 4, protocol), &[700, 533]);

@@ -13,6 +13,7 @@ mod leftovers;
 mod non_finite;
 mod page;
 mod persistence;
+mod probts;
 mod progress;
 mod report;
 mod resume_refusals;

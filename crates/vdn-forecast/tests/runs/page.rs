@@ -6,7 +6,7 @@ use vdn_forecast::{Report, RunDirectory, report_run, train_run};
 const HORIZON: usize = 4;
 const SMALL: &str = "[data]\ninput_len = 24\nhorizon = 4\nmax_train = 64\nmax_validation = 16\n\
     max_test = 16\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\nevaluate_samples = 4\n\
-    [train]\nepochs = 1\n[diagnostics]\nwindows = 0\n";
+    [train]\nepochs = 1\ntwin = true\n[diagnostics]\nwindows = 0\n";
 
 /// The cells of the rows of a table.
 fn table(page: &str, title: &str) -> Vec<Vec<String>> {
@@ -109,12 +109,19 @@ fn scores(page: &str, report: &Report, run: &RunDirectory) -> Result<(), Failure
         assert!((found / truth - 1.0).abs() < 1e-3, "column {at}: {found} {truth}");
     }
     assert!((mean(&column(6)) - row.coverage_90).abs() < 5.001e-4);
-    assert!((mean(&column(8)) - row.crps).abs() < 5.001e-5);
-    let along = figures(page, "All series");
-    assert!(near(mean(&told(along[0], "CRPS")), row.crps));
-    assert!(near(mean(&told(along[0], "MAE")), row.mae));
+    // The model, its twin and the naive forecast, each with the scores of its row.
+    let lines = ["variational units", "deterministic twin", "seasonal naive, 365 steps"];
+    for (place, name) in lines.into_iter().enumerate() {
+        let row = report.rows.iter().find(|row| row.name == name).unwrap();
+        let [crps, mae] = ["CRPS", "MAE"].map(|score| {
+            let title = format!("All series: {score}");
+            mean(&told(figures(page, &title)[0], name))
+        });
+        assert!(near(crps, row.crps) && near(mae, row.mae), "{name}: {crps} {mae}");
+        assert!((mean(&column(8 + place)) - row.crps).abs() < 5.001e-5, "{name}");
+    }
     for (name, crps) in names.iter().zip(column(2)) {
-        let steps = told(figures(page, name)[0], "CRPS");
+        let steps = told(figures(page, &format!("{name}: CRPS"))[0], "variational units");
         assert_eq!(steps.len(), HORIZON);
         assert!(near(mean(&steps), crps), "{name}: {steps:?} {crps}");
     }

@@ -22,6 +22,7 @@
 //! | [`point`] | point forecasts (mean, median) and their errors |
 //! | [`risk`] | risk against coverage when uncertain forecasts are withheld |
 //! | [`block`] | averages over overlapping windows with block standard errors |
+//! | [`probts`] | the scores of the ProbTS benchmark |
 //! | [`steps`] | the scores of one window, step by step |
 //! | [`scorer`], [`scores`] | all of these for one window, and accumulated over a test set |
 //! | [`mod@reference`] | the same quantities with the published research code's floors and conventions |
@@ -41,6 +42,7 @@ pub mod normal;
 pub mod paths;
 pub mod pinball;
 pub mod point;
+pub mod probts;
 pub mod reference;
 pub mod risk;
 pub mod scorer;
@@ -62,6 +64,7 @@ pub use mixture::Mixture;
 pub use paths::Paths;
 pub use pinball::{pinball_loss, quantile_levels};
 pub use point::PointForecast;
+pub use probts::{ProbTsScore, ProbTsWindow};
 pub use scorer::{ScoreSettings, Scorer, WindowScores};
 pub use scores::{IntervalSummary, Scores, Summary, TauSummary};
 pub use steps::{StepScore, step_scores};

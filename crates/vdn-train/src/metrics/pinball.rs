@@ -13,6 +13,7 @@
 //! scale (its main column is on the original scale of the data, its `norm_` column on standardised data); it forms the
 //! ratio per test batch and averages the ratios weighted by batch size, whereas the ratio here is formed once over
 //! everything; its quantiles are those of 100 sampled paths, ours invert the predictive distribution.
+//! [`super::probts`] has the scores as the benchmark takes them.
 
 use crate::metrics::error::{MetricError, open_probability};
 

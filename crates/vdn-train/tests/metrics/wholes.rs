@@ -2,8 +2,8 @@
 
 use crate::lcg::Lcg;
 use vdn_train::metrics::{
-    Aggregate, AggregateScore, JointNll, Paths, SortedSample, VarianceParts, WindowPrediction,
-    energy_score, normal, variogram_score, window_nll,
+    Aggregate, AggregateScore, JointNll, Paths, ProbTsWindow, SortedSample, VarianceParts,
+    WindowPrediction, energy_score, normal, variogram_score, window_nll,
 };
 
 /// Three samples of four steps with deviations of their own and weights.
@@ -241,4 +241,38 @@ fn weighted_samples_count_by_their_weights() {
     assert!((joint.value().unwrap() - at_once).abs() < 1e-12);
     let far = WindowPrediction::gaussian(&[0.0], &[1e-200]).unwrap();
     assert!(joint.push(&far, &[1e200]).is_err());
+}
+
+#[test]
+fn the_scores_of_probts_are_those_of_its_formula_in_numpy() {
+    // Two series, seven paths of three steps. Quantiles by `numpy.quantile`, then for each level the
+    // sum of `2 |(yhat - y) ((y <= yhat) - q)|` over steps and series through that of `|y|`.
+    let value = |i: usize| ((i * i * 7 + 3 * i) % 23) as f64 / 2.0 - 4.0;
+    let paths: Vec<f64> = (0..42).map(value).collect();
+    let target: Vec<f64> = (1000..1006).map(value).collect();
+    let (mut window, mut parts) = (ProbTsWindow::default(), Vec::new());
+    for (paths, target) in paths.chunks(21).zip(target.chunks(3)) {
+        let mut part = ProbTsWindow::default();
+        for to in [&mut window, &mut part] {
+            to.push(&Paths::new(paths, 3).unwrap(), target).unwrap();
+        }
+        parts.push(part);
+    }
+    let score = window.score().unwrap();
+    for (found, expected) in [
+        (score.crps_q10, 1.025_185_185_185_185_2),
+        (score.crps_q20, 0.980_852_130_325_814_6),
+        (score.nmae, 1.142_857_142_857_142_8),
+    ] {
+        assert!((found - expected).abs() < 1e-14, "{found} {expected}");
+    }
+    let joined = parts[0].clone().joined(&parts[1]).score().unwrap();
+    assert!((joined.crps_q20 - score.crps_q20).abs() < 1e-14 && joined.nmae == score.nmae);
+    // Nothing to divide by, targets of another length, numbers that are none.
+    let mut zero = ProbTsWindow::default();
+    zero.push(&Paths::new(&[1.0], 1).unwrap(), &[0.0]).unwrap();
+    assert_eq!((zero.score(), ProbTsWindow::default().score()), (None, None));
+    for target in [&[1.0, 2.0][..], &[f64::NAN]] {
+        assert!(zero.push(&Paths::new(&[1.0], 1).unwrap(), target).is_err(), "{target:?}");
+    }
 }
