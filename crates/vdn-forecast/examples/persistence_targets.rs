@@ -24,9 +24,9 @@ use vdn_model::controllers::{
     RateBudget, Timing,
 };
 use vdn_model::{
-    Bindings, Builder, Graph, Linear, MAX_DEPTH, Mode, ModelError, OrderOne, OrderOneConfig,
-    Parameters, Posterior, Prior, SequenceLayer, SequenceMeasures, StackLayer, StepInput, Unroll,
-    filter, sequence_measures,
+    Bindings, Builder, Graph, Layers, Linear, MAX_DEPTH, Mode, ModelError, OrderOne,
+    OrderOneConfig, Parameters, Posterior, Prior, SequenceLayer, SequenceMeasures, StepInput,
+    Unroll, filter, sequence_measures,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::data::{Examples, Request, Split};
@@ -170,8 +170,8 @@ impl Pull<'_> {
     }
 }
 
-/// The model as the trainer sees it. The trainer's own controllers are those of layers in a stack;
-/// the layer of a sequence has its control here, which is shown every training step.
+/// The model as the trainer sees it. It shows the trainer no layers, because constant forces take
+/// the place of controllers in the open loop: what pulls is here, and is shown every training step.
 struct Pulled<'a> {
     model: &'a Model,
     pull: RefCell<Pull<'a>>,
@@ -191,8 +191,8 @@ impl Network<f64> for Pulled<'_> {
         Ok(terms(loss, score))
     }
 
-    fn layers(&self) -> &[StackLayer] {
-        &[]
+    fn layers(&self) -> Layers<'_> {
+        Layers::default()
     }
 
     fn scores(&self, graph: &mut Graph<'_, f64>, batch: &&[Vec<f64>]) -> Result<Terms, ModelError> {

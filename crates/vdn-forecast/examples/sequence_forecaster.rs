@@ -2,7 +2,7 @@
 //! under one without memory.
 //!
 //! ```sh
-//! cargo run --release -p vdn-forecast --example sequence_forecaster -- [threads] [seeds]
+//! cargo run --release -p vdn-forecast --example sequence_forecaster -- [threads] [seeds] [free]
 //! ```
 //!
 //! The two models are the same but for the prior: encoder, units, emission, initial weights, batches, number of steps. The
@@ -10,6 +10,8 @@
 //! day, by a particle filter with the same number of particles for both (a lower bound in expectation, whatever the
 //! posterior); then both forecast two weeks ahead from every week of it. With several seeds, which change initial weights,
 //! batches and noise, the table at the end has the mean over them and its standard error.
+//!
+//! The trainer's rate budget keeps every unit between 0.1 and 3 nats per day, given the day before; with `free` nothing does.
 
 use std::error::Error;
 use std::f64::consts::TAU;
@@ -22,7 +24,9 @@ use vdn_model::diagnostics::{CollapseThresholds, UnitBudget};
 use vdn_model::{OrderOneConfig, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{Decay, Schedule, Selection, TrainConfig, Trainer};
+use vdn_train::{
+    BudgetConfig, ControlConfig, ControlName, Decay, Schedule, Selection, TrainConfig, Trainer,
+};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -87,6 +91,25 @@ struct Trained {
     key: NoiseKey,
 }
 
+/// The budget of the rate, or nothing. Its force is of the order of the bound, in which the
+/// divergence has the weight 1: the defaults are for forecasters whose KL is cheap.
+fn control() -> Result<ControlConfig, Failure> {
+    let mode = match std::env::args().nth(3).as_deref() {
+        None => ControlName::Rate,
+        Some("free") => ControlName::None,
+        Some(other) => return Err(format!("{other}: free, or nothing").into()),
+    };
+    let rate = BudgetConfig {
+        low: 0.1,
+        high: 3.0,
+        stiffness: 5.0,
+        gain: 1.0,
+        limit: 20.0,
+        ..BudgetConfig::default()
+    };
+    Ok(ControlConfig { mode, rate, ..ControlConfig::default() })
+}
+
 fn train(
     weather: &Weather,
     config: SequenceForecasterConfig,
@@ -113,7 +136,7 @@ fn train(
     };
     // Half a cosine.
     let schedule = Schedule { decay: Decay::Cosine, final_factor: 1e-6, ..Schedule::default() };
-    let trainer = Trainer { train, schedule, ..Trainer::default() };
+    let trainer = Trainer { train, schedule, control: control()?, ..Trainer::default() };
     trainer.train(&model, &mut parameters, &data, |_| {})?;
     Ok(Trained { model, parameters, key: NoiseKey::new(seed, 0, 0) })
 }

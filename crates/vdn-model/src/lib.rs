@@ -48,11 +48,12 @@ pub use priors::{
 pub use sequence::{
     Checkpointed, Checkpoints, Message, Posterior, Recurrence, Rollout, SequenceLayer,
     SmoothedSequence, StepInput, Taken, Unroll, Unrolled, checkpointed, checkpointed_smooth,
-    filter, predict, rollout, sequence_diagnostics, sequence_measures, smooth, smooth_terms,
-    unroll, unroll_terms,
+    filter, predict, rollout, sequence_diagnostics, sequence_measures, sequence_output, smooth,
+    smooth_terms, step_persistence, unroll, unroll_terms,
 };
 pub use units::{
     Activation, Activities, Intervention, LayerConfig, LayerOutput, LayerOutputs, LayerPrior,
-    MAX_DEPTH, PerLayer, Replaced, SigmaMode, Stack, StackLayer, StackLayerConfig, StackOutput,
-    StackPass, TwinUnits, UnitFamily, UnitStatistics, VariationalLayer, moments,
+    Layers, MAX_DEPTH, PerLayer, Replaced, SigmaMode, Stack, StackLayer, StackLayerConfig,
+    StackOutput, StackPass, TwinUnits, UnitFamily, UnitLayer, UnitStatistics, VariationalLayer,
+    moments,
 };

@@ -42,8 +42,8 @@ impl Network<f32> for Regression {
         // Adds what the units pay: their KL, or what their controllers make of it.
         locals.terms(graph, self, &units.layers, score)
     }
-    fn layers(&self) -> &[StackLayer] {
-        self.stack.layers()
+    fn layers(&self) -> Layers<'_> {
+        self.stack.layers().into()
     }
     fn kl_weight(&self, _layer: usize) -> f64 {
         1e-3 // the price of a nat, before controllers change it

@@ -19,8 +19,9 @@ pub mod prelude {
         ControlState, Controller, Lever, Levers, Moment, Observation, Timing,
     };
     pub use vdn_model::{
-        Bindings, Builder, Graph, Intervention, LayerConfig, Linear, Mode, ModelError, Parameters,
-        SigmaMode, Stack, StackLayer, StackLayerConfig, UnitStatistics, VariationalLayer,
+        Bindings, Builder, Graph, Intervention, LayerConfig, Layers, Linear, Mode, ModelError,
+        Parameters, SequenceLayer, SigmaMode, Stack, StackLayer, StackLayerConfig, UnitLayer,
+        UnitStatistics, VariationalLayer,
     };
     pub use vdn_tensor::noise::{NoiseKey, NoiseRng};
     pub use vdn_tensor::parallel::Pool;

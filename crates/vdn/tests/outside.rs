@@ -76,8 +76,8 @@ impl Network<f32> for Small {
         locals.terms(graph, self, &units.layers, score)
     }
 
-    fn layers(&self) -> &[StackLayer] {
-        self.stack.layers()
+    fn layers(&self) -> Layers<'_> {
+        self.stack.layers().into()
     }
 
     fn kl_weight(&self, _layer: usize) -> f64 {

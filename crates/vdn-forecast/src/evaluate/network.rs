@@ -5,7 +5,7 @@ use crate::evaluate::predicted_row::{PredictedRow, per_window};
 use crate::forecaster::{Batch, Forecaster, LossOptions, Variant};
 use vdn_autograd::Score;
 use vdn_model::diagnostics::{Posteriors, UnitEffects};
-use vdn_model::{Graph, Intervention, ModelError, Objective, Parameters, StackLayer};
+use vdn_model::{Graph, Intervention, Layers, ModelError, Objective, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::TrainError;
@@ -27,8 +27,8 @@ impl<T: Element> Network<T> for Forecaster {
         self.loss_with(graph, batch, &options)
     }
 
-    fn layers(&self) -> &[StackLayer] {
-        self.stack().layers()
+    fn layers(&self) -> Layers<'_> {
+        self.stack().layers().into()
     }
 
     fn scores(&self, graph: &mut Graph<'_, T>, batch: &Batch<'_, T>) -> Result<Terms, ModelError> {

@@ -84,7 +84,7 @@ impl Forecaster {
                     None => kl,
                 });
                 if let Some(local) = options.locals[index] {
-                    let units = self.stack.layers()[index].units().expect("it gave an output");
+                    let units = (&self.stack.layers()[index]).into();
                     terms.locals[index] = Some(record_local_objective(
                         graph,
                         (index, units),

@@ -3,12 +3,15 @@
 
 use crate::sequence::SequenceForecaster;
 use crate::sequence::series::Series;
+use std::cell::RefCell;
 use std::ops::Range;
 use vdn_autograd::{Error, Var};
 use vdn_model::Graph;
+use vdn_model::LayerOutput;
 use vdn_model::Message;
 use vdn_model::PriorSteps;
-use vdn_model::sequence::Past;
+use vdn_model::sequence::{Innovations, Past};
+use vdn_model::unroll_terms;
 use vdn_model::{Posterior, StepInput};
 use vdn_model::{Recurrence, Taken};
 use vdn_tensor::Element;
@@ -21,6 +24,23 @@ pub(super) struct Pass<'a, T: Element> {
     pub(super) model: &'a SequenceForecaster,
     pub(super) series: Series<'a, T>,
     pub(super) samples: usize,
+}
+
+/// What a pass shows of its units beside the totals.
+#[derive(Default)]
+struct Seen {
+    innovations: Innovations,
+    latents: Vec<Var>,
+}
+
+/// What a whole pass gives whose units are observed.
+pub(super) struct Observed {
+    /// The negative log-likelihood and the divergence, in nats per sequence.
+    pub(super) totals: Vec<Var>,
+    /// The units over samples, sequences and steps.
+    pub(super) output: LayerOutput,
+    /// The latents of every step, `[samples, batch, units]`.
+    pub(super) latents: Vec<Var>,
 }
 
 /// What a block gives.
@@ -120,8 +140,19 @@ impl<T: Element> Pass<'_, T> {
         graph: &mut Graph<'_, T>,
         block: usize,
         steps: &mut PriorSteps,
-        mut past: Past,
+        past: Past,
         mean_kl: bool,
+    ) -> Result<Block, Error> {
+        self.block_seen(graph, block, steps, past, (mean_kl, None))
+    }
+
+    fn block_seen(
+        &self,
+        graph: &mut Graph<'_, T>,
+        block: usize,
+        steps: &mut PriorSteps,
+        mut past: Past,
+        (mean_kl, mut seen): (bool, Option<&mut Seen>),
     ) -> Result<Block, Error> {
         let (model, series, range) = (self.model, &self.series, self.range(block));
         let (batch, channels) = (series.batch(), model.config().channels);
@@ -135,10 +166,17 @@ impl<T: Element> Pass<'_, T> {
                 graph.tape.slice_axis(all.logvar, 0, i * batch, batch)?,
             ];
             let message = Message { mean, logvar, gap: 1 };
+            if let Some(seen) = &mut seen {
+                let before = steps.next(graph, past.latents(), 1)?;
+                seen.innovations.push(graph.tape, &message, before);
+            }
             let (z, cost) =
                 past.step(graph, model.layer.prior(), steps, message, t as u64, (how, mean_kl))?;
             latents.push(z);
             kl.push(cost);
+        }
+        if let Some(seen) = seen {
+            seen.latents.extend_from_slice(&latents);
         }
         let z = graph.tape.concat(&latents, 1)?;
         let features = self.emission_features(graph, range.clone())?;
@@ -159,25 +197,30 @@ impl<T: Element> Pass<'_, T> {
         }
         Ok(Block { kl, log_density, past })
     }
-}
 
-/// The terms are the negative log-likelihood and the divergence, in nats per sequence.
-impl<T: Element> Recurrence<T> for Pass<'_, T> {
-    fn shared(&self, graph: &mut Graph<'_, T>) -> Result<Vec<Var>, Error> {
-        PriorSteps::new(graph, self.model.layer.prior())?.shared(graph, &[1])
+    /// Records the whole pass of a structured posterior, and what it shows of the units.
+    pub(super) fn observed(&self, graph: &mut Graph<'_, T>) -> Result<Observed, Error> {
+        let observing = Observing { pass: self, seen: RefCell::default() };
+        let totals = unroll_terms(graph, &observing, self.blocks())?;
+        let Seen { innovations, latents } = observing.seen.into_inner();
+        let label = self.model.layer.label();
+        let output = graph.labelled(label, |graph| innovations.output(graph, self.samples))?;
+        Ok(Observed { totals, output, latents })
     }
 
-    fn step(
+    fn step_seen(
         &self,
         graph: &mut Graph<'_, T>,
         block: usize,
         shared: &[Var],
         state: &[Var],
+        seen: Option<&mut Seen>,
     ) -> Result<Taken, Error> {
         let posterior = self.model.config().posterior;
         let mut steps = PriorSteps::from_shared(graph, self.model.layer.prior(), &[1], shared)?;
         let past = Past::from_vars(posterior, state);
-        let Block { kl, log_density, past } = self.block(graph, block, &mut steps, past, true)?;
+        let Block { kl, log_density, past } =
+            self.block_seen(graph, block, &mut steps, past, (true, seen))?;
         let sum = graph.tape.sum(log_density)?;
         let draws = (self.samples * self.series.batch()) as f64;
         let misfit = graph.tape.scale(sum, T::from_f64(-1.0 / draws))?;
@@ -197,5 +240,44 @@ impl<T: Element> Recurrence<T> for Pass<'_, T> {
         };
         let cost = graph.tape.scale(cost, T::from_f64(1.0 / draws))?;
         Ok(Taken { state: past.vars(posterior), terms: vec![misfit, cost] })
+    }
+}
+
+/// A pass whose units are observed on the way.
+struct Observing<'a, T: Element> {
+    pass: &'a Pass<'a, T>,
+    seen: RefCell<Seen>,
+}
+
+impl<T: Element> Recurrence<T> for Observing<'_, T> {
+    fn shared(&self, graph: &mut Graph<'_, T>) -> Result<Vec<Var>, Error> {
+        self.pass.shared(graph)
+    }
+
+    fn step(
+        &self,
+        graph: &mut Graph<'_, T>,
+        block: usize,
+        shared: &[Var],
+        state: &[Var],
+    ) -> Result<Taken, Error> {
+        self.pass.step_seen(graph, block, shared, state, Some(&mut self.seen.borrow_mut()))
+    }
+}
+
+/// The terms are the negative log-likelihood and the divergence, in nats per sequence.
+impl<T: Element> Recurrence<T> for Pass<'_, T> {
+    fn shared(&self, graph: &mut Graph<'_, T>) -> Result<Vec<Var>, Error> {
+        PriorSteps::new(graph, self.model.layer.prior())?.shared(graph, &[1])
+    }
+
+    fn step(
+        &self,
+        graph: &mut Graph<'_, T>,
+        block: usize,
+        shared: &[Var],
+        state: &[Var],
+    ) -> Result<Taken, Error> {
+        self.step_seen(graph, block, shared, state, None)
     }
 }

@@ -1,13 +1,19 @@
 //! [`SequenceForecaster`] as a [`Network`], so that the trainer trains it.
 //!
 //! A batch is a [`Series`]; [`Segments`](crate::Segments) cuts long series into such batches. The
-//! units form a [`SequenceLayer`](vdn_model::SequenceLayer) and not layers of a stack. So
-//! [`Network::layers`] is empty: no controllers are built, and validation measures no units.
-//! [`SequenceForecaster::diagnostics`] measures and judges the units instead.
+//! units form one layer along the sequence: what is measured and controlled of them is over samples,
+//! sequences and steps ([`Innovations`](vdn_model::sequence::Innovations)), given the step before.
+//! Rates, divergences and multipliers are in nats per step, as the loss is. Only the structured
+//! posterior has these measures; under another one the trainer sees no units, and
+//! [`SequenceForecaster::diagnostics`] measures them.
 
 use crate::sequence::series::Series;
 use crate::sequence::{SequenceForecaster, SequenceObjective};
-use vdn_model::{Graph, MAX_DEPTH, Mode, ModelError, StackLayer, unroll_terms};
+use vdn_autograd::Var;
+use vdn_model::{
+    BetweenWindows, Graph, Layers, MAX_DEPTH, Mode, ModelError, Posterior, step_persistence,
+    unroll_terms,
+};
 use vdn_tensor::Element;
 use vdn_train::train::{Locals, Network, Terms};
 
@@ -16,20 +22,24 @@ use vdn_train::train::{Locals, Network, Terms};
 pub struct SequenceTraining {
     /// The trajectories of a sequence, and the weight of the divergence.
     pub objective: SequenceObjective,
-    /// Steps over which the weight of the divergence rises to that of the objective, in a straight
-    /// line from 0; default 0: it never changes. At full weight from the start most units would
-    /// never be used.
+    /// Steps over which the weight of the divergence rises to its full value, that of the objective
+    /// or of the controllers, in a straight line from 0; default 0: it never changes. At full weight
+    /// from the start most units would never be used.
     pub warmup_steps: u64,
 }
 
 impl SequenceTraining {
-    /// The weight of the divergence at a training step, from 0.
+    /// The weight of the divergence at a training step, from 0, where no controller sets it.
     #[must_use]
     pub fn beta(&self, step: u64) -> f64 {
-        let SequenceObjective { beta, .. } = self.objective;
+        self.objective.beta * self.share(step)
+    }
+
+    /// The share of its full weight at a training step.
+    fn share(&self, step: u64) -> f64 {
         match self.warmup_steps {
-            0 => beta,
-            steps => beta * (step as f64 / steps as f64).min(1.0),
+            0 => 1.0,
+            steps => (step as f64 / steps as f64).min(1.0),
         }
     }
 }
@@ -40,11 +50,27 @@ impl SequenceForecaster {
     pub fn with_training(self, training: SequenceTraining) -> Self {
         Self { training, ..self }
     }
+
+    /// What is minimised without controllers: both totals, and the loss with this weight.
+    fn plain<T: Element>(
+        graph: &mut Graph<'_, T>,
+        totals: &[Var],
+        steps: usize,
+        beta: f64,
+    ) -> Result<Terms, ModelError> {
+        let loss = super::weighted(graph.tape, totals, steps, beta)?;
+        let share = T::from_f64(1.0 / steps as f64);
+        let [score, kl] = [totals[0], totals[1]].map(|total| graph.tape.scale(total, share));
+        let (score, kl) = (score?, Some(kl?));
+        let (outputs, locals) = ([None; MAX_DEPTH], [None; MAX_DEPTH]);
+        Ok(Terms { loss, score, mse: None, kl, outputs, locals })
+    }
 }
 
-/// The loss is that of [`SequenceForecaster::loss`], in nats per step. The score is the negative
-/// bound in nats per step, whatever the weight of the divergence is. The training step is the one
-/// that the noise of the graph is addressed by; an evaluation has the full weight.
+/// The loss is that of [`SequenceForecaster::loss`], in nats per step; the score of a training step
+/// is its negative log-likelihood, that of a validation the negative bound with the full weight.
+/// With controllers the divergence of every unit has a weight of its own, and constraints are added.
+/// The training step is the one that the noise of the graph is addressed by.
 impl<T: Element> Network<T> for SequenceForecaster {
     type Batch<'a> = Series<'a, T>;
 
@@ -54,25 +80,74 @@ impl<T: Element> Network<T> for SequenceForecaster {
         series: &Series<'_, T>,
         locals: &Locals<'_>,
     ) -> Result<Terms, ModelError> {
-        if locals.objectives.iter().any(Option::is_some) {
-            let reason = "a sequence forecaster has no layer of a stack";
-            return Err(ModelError::config("local objective", reason));
-        }
         let SequenceObjective { samples, beta } = self.training.objective;
-        let beta = match graph.mode() {
-            Mode::Train => self.training.beta(graph.noise(self.layer.stream()).step.into()),
-            Mode::Evaluate => beta,
+        let share = match graph.mode() {
+            Mode::Train => self.training.share(graph.noise(self.layer.stream()).step.into()),
+            Mode::Evaluate => 1.0,
         };
         let pass = self.pass(*series, samples)?;
-        let totals = unroll_terms(graph, &pass, pass.blocks())?;
-        let loss = super::weighted(graph.tape, &totals, series.steps(), beta)?;
-        let score = super::weighted(graph.tape, &totals, series.steps(), 1.0)?;
-        let (outputs, own) = ([None; MAX_DEPTH], [None; MAX_DEPTH]);
-        Ok(Terms { loss, score, mse: None, kl: Some(totals[1]), outputs, locals: own })
+        let Some(local) = locals.objectives[0] else {
+            let totals = unroll_terms(graph, &pass, pass.blocks())?;
+            return Self::plain(graph, &totals, series.steps(), beta * share);
+        };
+        if self.config.posterior != Posterior::Structured {
+            let reason = "only the structured posterior of a sequence has units to control";
+            return Err(ModelError::config("local objective", reason));
+        }
+        let observed = pass.observed(graph)?;
+        let mut outputs = [None; MAX_DEPTH];
+        outputs[0] = Some(observed.output);
+        let mut between = [BetweenWindows::default(); MAX_DEPTH];
+        if local.persistence.is_some() {
+            between[0].persistence = Some(step_persistence(graph.tape, &observed.latents)?);
+        }
+        let per_step = T::from_f64(1.0 / series.steps() as f64);
+        let score = graph.tape.scale(observed.totals[0], per_step)?;
+        let mut terms = locals.terms_between(graph, self, &outputs, &between, score)?;
+        if let Some(own) = terms.locals[0].filter(|_| share < 1.0) {
+            let less = graph.tape.scale(own.weighted_kl, T::from_f64(share - 1.0))?;
+            terms.loss = graph.tape.add(terms.loss, less)?;
+        }
+        Ok(terms)
     }
 
-    fn layers(&self) -> &[StackLayer] {
-        &[]
+    fn layers(&self) -> Layers<'_> {
+        (&self.layer).into()
+    }
+
+    fn distributional_layers(&self) -> Vec<usize> {
+        match self.config.posterior {
+            Posterior::Structured => vec![0],
+            Posterior::MeanField | Posterior::Penalty => Vec::new(),
+        }
+    }
+
+    fn scores(
+        &self,
+        graph: &mut Graph<'_, T>,
+        series: &Series<'_, T>,
+    ) -> Result<Terms, ModelError> {
+        let SequenceObjective { samples, beta } = self.training.objective;
+        let pass = self.pass(*series, samples)?;
+        let (totals, output) = match self.config.posterior {
+            Posterior::Structured => {
+                let observed = pass.observed(graph)?;
+                (observed.totals, Some(observed.output))
+            }
+            _ => (unroll_terms(graph, &pass, pass.blocks())?, None),
+        };
+        let mut terms = Self::plain(graph, &totals, series.steps(), beta)?;
+        terms.score = super::weighted(graph.tape, &totals, series.steps(), 1.0)?;
+        terms.outputs[0] = output;
+        Ok(terms)
+    }
+
+    fn kl_weight(&self, _layer: usize) -> f64 {
+        self.training.objective.beta
+    }
+
+    fn settings(&self) -> String {
+        format!("{:?} {:?}", self.config, self.training)
     }
 }
 
@@ -87,7 +162,9 @@ mod tests {
     use vdn_tensor::noise::{NoiseKey, NoiseRng};
     use vdn_tensor::parallel::Pool;
     use vdn_train::data::{Examples, Request, Split};
-    use vdn_train::{AdamW, AdamWConfig, Selection, TrainConfig, Trainer};
+    use vdn_train::{
+        AdamW, AdamWConfig, ControlConfig, ControlName, Selection, TrainConfig, Trainer,
+    };
 
     const RATE: f64 = 5e-3;
 
@@ -121,7 +198,8 @@ mod tests {
             ema_decay: 0.0,
             ..TrainConfig::default()
         };
-        Trainer { train, ..Trainer::default() }
+        let control = ControlConfig { mode: ControlName::None, ..ControlConfig::default() };
+        Trainer { train, control, ..Trainer::default() }
     }
 
     /// The same training, written out.
@@ -168,7 +246,9 @@ mod tests {
                 .unwrap();
             assert!(bits(&parameters) == want, "{threads} threads");
             let last = trained.history.last().unwrap();
-            assert!(last.validation_nll.is_finite() && trained.seen.is_empty());
+            assert!(last.validation_nll.is_finite());
+            // The units are measured all the same.
+            assert!(last.units.is_some() && last.rate > 0.0);
         }
     }
 }

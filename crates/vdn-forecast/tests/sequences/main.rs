@@ -6,3 +6,4 @@ mod forecaster;
 #[expect(dead_code, reason = "shared with the tests of units along time")]
 mod kalman;
 mod predictive;
+mod trained;

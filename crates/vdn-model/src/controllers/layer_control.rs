@@ -9,6 +9,7 @@ use crate::core::parameter::Parameters;
 use crate::core::state::ControlState;
 use crate::objective::local_objective::UnitMeasures;
 use crate::objective::sequence_measures::SequenceMeasures;
+use crate::units::UnitLayer;
 use crate::units::layer::{LayerOutput, VariationalLayer};
 use vdn_autograd::{Tape, Var};
 use vdn_tensor::Element;
@@ -187,10 +188,10 @@ impl LayerControl {
     ///
     /// # Panics
     /// The output is that of another layer.
-    pub fn observe<T: Element>(
+    pub fn observe<'a, T: Element>(
         &mut self,
         tape: &Tape<T>,
-        layer: &VariationalLayer,
+        layer: impl Into<UnitLayer<'a>>,
         output: &LayerOutput,
         losses: LossValues,
     ) {
@@ -202,15 +203,16 @@ impl LayerControl {
     ///
     /// # Panics
     /// The output is that of another layer.
-    pub fn observe_adjusted<T: Element>(
+    pub fn observe_adjusted<'a, T: Element>(
         &mut self,
         tape: &Tape<T>,
-        layer: &VariationalLayer,
+        layer: impl Into<UnitLayer<'a>>,
         output: &LayerOutput,
         losses: LossValues,
         adjust: impl FnOnce(&mut Observation),
     ) {
-        let k = layer.config().latent_dims;
+        let layer = layer.into();
+        let k = layer.latent_dims();
         let seen = &mut self.observation;
         let shape = tape.shape(output.mu);
         seen.rows = shape.rows();
@@ -236,7 +238,8 @@ impl LayerControl {
             *energy = m2[dims].iter().map(|x| x.to_f64()).sum::<f64>() / k as f64;
         }
         if pooled {
-            pooled_energy(value(output.mu), k, layer.pool_factor(), &mut seen.energy);
+            let factor = layer.variational().map_or(1.0, VariationalLayer::pool_factor);
+            pooled_energy(value(output.mu), k, factor, &mut seen.energy);
         }
         if let Some(kl) = output.units.kl {
             alive_share(value(kl), k, divisor * self.config.alive_kl, &mut seen.alive);
@@ -250,7 +253,7 @@ impl LayerControl {
         self.take_in();
     }
 
-    /// Is shown the persistence of each latent dimension from window to window, `[units * latent dims]`
+    /// Is shown the persistence of each latent dimension from window to window, or from step to step, `[units * latent dims]`
     /// ([`LocalTerms::persistence`](crate::LocalTerms::persistence)), before the step that it belongs to is taken in.
     ///
     /// # Panics
@@ -303,17 +306,19 @@ impl LayerControl {
         }
     }
 
-    /// Lets every controller act whose time has come, and applies what they decided to the layer's parameters.
+    /// Lets every controller act whose time has come, and applies what they decided to the layer's parameters: in a stack;
+    /// along a sequence levers alone are moved.
     ///
     /// Returns the factors on the rows of the layer's mean head (parameters
     /// [`VariationalLayer::mean_parameters`], `latent dims` rows each), if they changed and the optimiser's moments are
     /// to follow.
-    pub fn act<T: Element>(
+    pub fn act<'a, T: Element>(
         &mut self,
-        layer: &VariationalLayer,
+        layer: impl Into<UnitLayer<'a>>,
         parameters: &mut Parameters<T>,
     ) -> Option<&[f64]> {
         self.act_on_levers();
+        let layer = layer.into().variational()?;
         layer.guard_sigma(parameters, &self.levers.sigma);
         let changed = self.levers.gain.iter().any(|&s| s != 1.0);
         if !changed {

@@ -1,4 +1,4 @@
-//! [`StackControl`]: the controllers of every layer of a stack.
+//! [`StackControl`]: the controllers of every layer of units of a network.
 
 use crate::controllers::Needs;
 use crate::controllers::layer_control::LayerControl;
@@ -8,12 +8,13 @@ use crate::core::parameter::{ParameterId, Parameters};
 use crate::core::state::ControlState;
 use crate::objective::local_objective::UnitMeasures;
 use crate::objective::locals::{LocalObjectives, local_objectives};
+use crate::units::Layers;
 use crate::units::layer::LayerOutput;
-use crate::units::stack::StackLayer;
 use vdn_autograd::Tape;
 use vdn_tensor::Element;
 
-/// The controllers of every layer of a stack, each layer with its own bands, weights and budgets.
+/// The controllers of every layer of units of a network, in a stack or along a sequence, each layer with its own bands,
+/// weights and budgets.
 ///
 /// ```
 /// use vdn_model::controllers::{LayerControl, LayerControlConfig, StackControl};
@@ -45,7 +46,7 @@ impl StackControl {
         self.layers
     }
 
-    /// Of the layers of a stack, the one that sees the context first; `None` for a layer without controllers.
+    /// Of the layers of a network, the one that sees the context first; `None` for a layer without controllers.
     #[must_use]
     pub fn new(layers: Vec<Option<LayerControl>>) -> Self {
         Self { layers }
@@ -97,15 +98,15 @@ impl StackControl {
     ///
     /// # Panics
     /// The outputs are those of another layer.
-    pub fn observe<T: Element>(
+    pub fn observe<'a, T: Element>(
         &mut self,
         tape: &Tape<T>,
-        layers: &[StackLayer],
+        layers: impl Into<Layers<'a>>,
         (layer, output): (usize, &LayerOutput),
         losses: LossValues,
         adjust: impl FnOnce(&mut Observation),
     ) {
-        let units = layers.get(layer).and_then(|layer| layer.units());
+        let units = layers.into().get(layer).filter(|layer| layer.distributional() > 0);
         if let (Some(control), Some(units)) = (self.layer_mut(layer), units) {
             control.observe_adjusted(tape, units, output, losses, adjust);
         }
@@ -114,15 +115,17 @@ impl StackControl {
     /// Lets every controller act whose time has come, layer by layer from below, and applies what they decided to the
     /// layers' parameters. `rescaled` is told of every parameter of a mean head whose rows were multiplied, and by what, where
     /// the optimiser's moments are to follow.
-    pub fn act<T: Element>(
+    pub fn act<'a, T: Element>(
         &mut self,
-        layers: &[StackLayer],
+        layers: impl Into<Layers<'a>>,
         parameters: &mut Parameters<T>,
         mut rescaled: impl FnMut(ParameterId, &[f64]),
     ) {
-        for (control, layer) in self.layers.iter_mut().zip(layers) {
-            if let (Some(control), Some(units)) = (control, layer.units())
-                && let Some(gain) = control.act(units, parameters)
+        for (control, layer) in self.layers.iter_mut().zip(layers.into().iter()) {
+            if layer.distributional() > 0
+                && let Some(control) = control
+                && let Some(gain) = control.act(layer, parameters)
+                && let Some(units) = layer.variational()
             {
                 units.mean_parameters().into_iter().for_each(|id| rescaled(id, gain));
             }

@@ -93,13 +93,15 @@ pub struct LocalObjective {
     pub autoregression: Option<ArTerm>,
 }
 
-/// What was recorded of a layer between a batch's windows and those before them; nothing where nothing asks for it.
+/// What was recorded of a layer between a batch's windows and those before them, or between the steps of a sequence; nothing
+/// where nothing asks for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BetweenWindows {
     /// The autoregressive penalty, a scalar.
     pub ar: Option<Var>,
-    /// The persistence of each latent dimension
-    /// ([`window_persistence`](crate::objective::window_persistence)), `[units * latent dims]`.
+    /// The persistence of each latent dimension, from window to window
+    /// ([`window_persistence`](crate::objective::window_persistence)) or from step to step
+    /// ([`step_persistence`](crate::sequence::step_persistence)), `[units * latent dims]`.
     pub persistence: Option<Var>,
 }
 
@@ -116,7 +118,7 @@ pub struct LocalTerms {
     pub ar: Option<Var>,
     /// The rate of each latent dimension, where a constraint needs it.
     pub rate: Option<Var>,
-    /// The persistence of each latent dimension from window to window, where a constraint needs it.
+    /// The persistence of each latent dimension from window to window, or from step to step, where a constraint needs it.
     pub persistence: Option<Var>,
 }
 

@@ -3,8 +3,9 @@
 use crate::core::error::ModelError;
 use crate::core::graph::Graph;
 use crate::objective::local_objective::{BetweenWindows, LocalObjective, LocalTerms, UnitMeasures};
-use crate::units::layer::{LayerOutput, VariationalLayer};
-use crate::units::stack::{MAX_DEPTH, StackLayer};
+use crate::units::layer::LayerOutput;
+use crate::units::stack::MAX_DEPTH;
+use crate::units::{Layers, UnitLayer};
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 use vdn_tensor::kernels::Pool;
@@ -35,17 +36,21 @@ pub fn local_objectives<'a>(
 }
 
 /// Refuses local objectives of layers that have nothing to hold: layers that are not there, or
-/// without distributional units; and persistence targets above the first layer.
+/// without distributional units; and persistence targets from window to window above the first
+/// layer.
 ///
 /// # Errors
 /// The first such objective, with its layer (counted from 1).
-pub fn check_local_objectives(
-    layers: &[StackLayer],
+pub fn check_local_objectives<'a>(
+    layers: impl Into<Layers<'a>>,
     locals: &LocalObjectives<'_>,
 ) -> Result<(), ModelError> {
+    let layers = layers.into();
     for (index, local) in locals.iter().enumerate() {
         let Some(local) = local else { continue };
-        if index > 0 && local.persistence.is_some() {
+        let layer = layers.get(index).filter(|layer| layer.distributional() > 0);
+        let in_stack = layer.is_none_or(|layer| layer.prior_over_time().is_none());
+        if index > 0 && in_stack && local.persistence.is_some() {
             let reason = format!(
                 "a persistence target in layer {}: above the first layer both windows' means would be drawn with the same \
                  noise below, which would pass for persistence",
@@ -53,7 +58,7 @@ pub fn check_local_objectives(
             );
             return Err(ModelError::config("persistence", reason));
         }
-        if layers.get(index).is_none_or(|layer| layer.units().is_none()) {
+        if layer.is_none() {
             let reason = format!(
                 "a local objective for layer {}, which has no unit that is a distribution",
                 index + 1
@@ -65,19 +70,19 @@ pub fn check_local_objectives(
 }
 
 /// Records the local objective of layer number `index` (from 0), whose pass gave `output`.
-/// `between` is what the layer knows of earlier windows.
+/// `between` is what the layer knows of earlier windows or steps.
 ///
 /// # Errors
 /// KL weights of another number of units; statistics of another layer.
 pub fn record_local_objective<T: Element>(
     graph: &mut Graph<'_, T>,
-    (index, layer): (usize, &VariationalLayer),
+    (index, layer): (usize, UnitLayer<'_>),
     output: &LayerOutput,
     local: &LocalObjective,
     measures: UnitMeasures,
     between: BetweenWindows,
 ) -> Result<LocalTerms, ModelError> {
-    let units = graph.tape.shape(output.units.m2).numel() / layer.config().latent_dims;
+    let units = graph.tape.shape(output.units.m2).numel() / layer.latent_dims();
     if local.beta.len() != units {
         let weights = local.beta.len();
         let reason = format!("{weights} KL weights for {units} units of layer {}", index + 1);
@@ -93,11 +98,11 @@ pub fn record_local_objective<T: Element>(
 /// Statistics of another layer.
 pub fn unit_energy<T: Element>(
     graph: &mut Graph<'_, T>,
-    layer: &VariationalLayer,
+    layer: UnitLayer<'_>,
     output: &LayerOutput,
     measures: UnitMeasures,
 ) -> Result<Var, Error> {
-    let k = layer.config().latent_dims;
+    let k = layer.latent_dims();
     let units = graph.tape.shape(output.units.m2).numel() / k;
     if k == 1 {
         return Ok(output.units.m2);
@@ -109,9 +114,10 @@ pub fn unit_energy<T: Element>(
             tape.mean_axis(energy, 1)
         }
         UnitMeasures::Pooled => {
+            let pooling = layer.variational().and_then(|layer| layer.config().pooling);
             let batch = tape.shape(output.mu).rows();
             let mu = tape.reshape(output.mu, [1, batch, units * k])?;
-            let mu = tape.pool(mu, k, layer.config().pooling.unwrap_or(Pool::Mean))?;
+            let mu = tape.pool(mu, k, pooling.unwrap_or(Pool::Mean))?;
             let mu = tape.reshape(mu, [batch, units])?;
             let square = tape.square(mu)?;
             tape.mean_axis(square, 0)

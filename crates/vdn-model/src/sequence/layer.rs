@@ -7,6 +7,7 @@ use crate::core::streams::{Purpose, Stream};
 use crate::modules::linear::Linear;
 use crate::priors::Prior;
 use crate::sequence::{Message, Posterior, Unroll, Unrolled, filter, smooth, unroll};
+use crate::units::{Layers, UnitLayer};
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 
@@ -28,6 +29,7 @@ pub struct SequenceLayer {
     label: String,
     prior: Prior,
     posterior: Posterior,
+    units: usize,
     mean: Linear,
     log_scale: Linear,
     stream: Stream,
@@ -69,7 +71,25 @@ impl SequenceLayer {
         let weight = Init::Uniform(0.1 / (inputs as f64).sqrt());
         let start = Init::Constant(initial_scale.ln());
         let log_scale = Linear::with_init(builder, "log_scale", inputs, units, weight, start);
-        Ok(Self { label, prior, posterior, mean, log_scale, stream })
+        Ok(Self { label, prior, posterior, units, mean, log_scale, stream })
+    }
+
+    /// The name that reports and parameters of the layer begin with.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The units.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.units
+    }
+
+    /// What stands for the posterior of the units.
+    #[must_use]
+    pub fn posterior(&self) -> Posterior {
+        self.posterior
     }
 
     /// The prior of the units.
@@ -162,6 +182,18 @@ impl SequenceLayer {
     ) -> Unroll {
         let noise = graph.noise(self.stream);
         Unroll { posterior: self.posterior, samples, noise, truncate }
+    }
+}
+
+impl<'a> From<&'a SequenceLayer> for UnitLayer<'a> {
+    fn from(layer: &'a SequenceLayer) -> Self {
+        UnitLayer::along_sequence(&layer.label, layer.units, layer.prior)
+    }
+}
+
+impl<'a> From<&'a SequenceLayer> for Layers<'a> {
+    fn from(layer: &'a SequenceLayer) -> Self {
+        UnitLayer::from(layer).into()
     }
 }
 

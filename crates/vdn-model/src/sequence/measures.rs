@@ -64,22 +64,7 @@ pub fn sequence_measures<T: Element>(
     }
     let [phi, log_s2] = order_one.transition(graph, Gap::Steps(1))?;
     let tape = &mut *graph.tape;
-    let shape = *tape.shape(unrolled.z[0]);
-    let samples = shape.dims()[0];
-    let all = tape.concat(&unrolled.z, 0)?;
-    let mean = mean_of(tape, all)?;
-    let centred = tape.sub(all, mean)?;
-    let pairs = (steps - 1) * samples;
-    let now = tape.slice_axis(centred, 0, samples, pairs)?;
-    let before = tape.slice_axis(centred, 0, 0, pairs)?;
-    // 2 E ab / (E a^2 + E b^2): within (-1, 1) whatever the numbers are.
-    let product = tape.mul(now, before)?;
-    let product = mean_of(tape, product)?;
-    let product = tape.scale(product, T::from_f64(2.0))?;
-    let [a, b] = [tape.square(now)?, tape.square(before)?];
-    let sum = tape.add(a, b)?;
-    let sum = mean_of(tape, sum)?;
-    let persistence = tape.div(product, sum)?;
+    let persistence = step_persistence(tape, &unrolled.z)?;
     // Given the past, z_t - phi z_{t-1} has the mean g (m - phi z_{t-1}) and the variance s^2 (1 - g).
     let mut drawn = Vec::with_capacity(steps - 1);
     let (mut variance, mut log_variance) = (None, None);
@@ -122,8 +107,38 @@ pub fn sequence_measures<T: Element>(
     Ok(SequenceMeasures { rate, persistence })
 }
 
+/// Records the persistence of each unit from step to step, `[units]` in (-1, 1), of the latents
+/// `[samples, batch, units]` of at least three successive steps: `rho` above.
+///
+/// # Errors
+/// Fewer than three steps.
+pub fn step_persistence<T: Element>(tape: &mut Tape<T>, latents: &[Var]) -> Result<Var, Error> {
+    let steps = latents.len();
+    if steps < 3 {
+        return Err(Error::invalid("step_persistence", format!("{steps} latents, 3 at least")));
+    }
+    let samples = tape.shape(latents[0]).dims()[0];
+    let all = tape.concat(latents, 0)?;
+    let mean = mean_of(tape, all)?;
+    let centred = tape.sub(all, mean)?;
+    let pairs = (steps - 1) * samples;
+    let now = tape.slice_axis(centred, 0, samples, pairs)?;
+    let before = tape.slice_axis(centred, 0, 0, pairs)?;
+    // 2 E ab / (E a^2 + E b^2): within (-1, 1) whatever the numbers are.
+    let product = tape.mul(now, before)?;
+    let product = mean_of(tape, product)?;
+    let product = tape.scale(product, T::from_f64(2.0))?;
+    let [a, b] = [tape.square(now)?, tape.square(before)?];
+    let sum = tape.add(a, b)?;
+    let sum = mean_of(tape, sum)?;
+    tape.div(product, sum)
+}
+
 /// The mean of a message, 0 where it is missing: there it may be anything.
-fn mean_where_seen<T: Element>(tape: &mut Tape<T>, message: &Message) -> Result<Var, Error> {
+pub(super) fn mean_where_seen<T: Element>(
+    tape: &mut Tape<T>,
+    message: &Message,
+) -> Result<Var, Error> {
     if tape.value(message.mean).data().iter().all(|mean| mean.is_finite()) {
         return Ok(message.mean);
     }

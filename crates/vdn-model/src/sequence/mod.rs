@@ -2,10 +2,12 @@
 //!
 //! What is seen at a step reaches a unit as a [`Message`]. [`filter`] and [`smooth`] turn messages into the structured
 //! posterior of the sequence, [`unroll`] is the step-by-step pass behind both and behind the other posteriors, [`predict`]
-//! goes one step beyond the end, and [`rollout`] generates without a tape.
+//! goes one step beyond the end, and [`rollout`] generates without a tape. [`sequence_output`] makes one layer of units of
+//! all steps, for statistics, controllers and diagnostics.
 
 mod chain;
 mod diagnosis;
+mod innovations;
 mod layer;
 pub(crate) mod measures;
 mod recurrence;
@@ -16,8 +18,9 @@ mod unrolled;
 
 pub use chain::{Chain, ChainMoments};
 pub use diagnosis::{Diagnosis, sequence_diagnostics};
+pub use innovations::{Innovations, sequence_output};
 pub use layer::{SequenceLayer, StepInput};
-pub use measures::sequence_measures;
+pub use measures::{sequence_measures, step_persistence};
 pub use recurrence::{Recurrence, Taken, checkpointed, unroll_terms};
 pub use rollout::{Numbers, Rollout, numbers, rollout};
 pub use segments::{Checkpointed, Checkpoints};

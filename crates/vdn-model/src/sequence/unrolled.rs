@@ -201,6 +201,12 @@ impl Past {
         }
     }
 
+    /// The latents, the last one first; none for posteriors without samples of the past.
+    #[must_use]
+    pub fn latents(&self) -> &[Var] {
+        &self.latents
+    }
+
     /// Cuts the past off from gradients.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ pub mod moments;
 pub(crate) mod non_finite;
 pub(crate) mod stack;
 pub(crate) mod statistics;
+mod unit_layer;
 
 pub use layer::{LayerConfig, LayerOutput, LayerPrior, SigmaMode, UnitFamily, VariationalLayer};
 pub use non_finite::{non_finite_report, unit_of_parameter};
@@ -14,3 +15,4 @@ pub use stack::{
     StackLayer, StackLayerConfig, StackOutput, StackPass, TwinUnits, all_units,
 };
 pub use statistics::UnitStatistics;
+pub use unit_layer::{Layers, UnitLayer};

@@ -2,8 +2,7 @@
 
 use crate::core::graph::Bindings;
 use crate::core::parameter::Parameters;
-use crate::units::layer::VariationalLayer;
-use crate::units::stack::StackLayer;
+use crate::units::unit_layer::{Layers, UnitLayer};
 use vdn_autograd::{NonFinite, Tape};
 use vdn_tensor::Element;
 
@@ -11,8 +10,8 @@ use vdn_tensor::Element;
 /// which the number appears first, its layer, and the unit where there is one. `what` names the
 /// result of the pass; it is the subject of the sentence if nothing was found.
 #[must_use]
-pub fn non_finite_report<T: Element>(
-    layers: &[StackLayer],
+pub fn non_finite_report<'a, T: Element>(
+    layers: impl Into<Layers<'a>>,
     tape: &Tape<T>,
     parameters: &Parameters<T>,
     bindings: &Bindings,
@@ -24,19 +23,16 @@ pub fn non_finite_report<T: Element>(
         Some(parameter) => format!("parameter {}, {found}", parameter.name()),
         None => found.to_string(),
     };
-    match unit_of(layers, &found) {
+    match unit_of(&layers.into(), &found) {
         Some(unit) => format!("{report}, unit {unit}"),
         None => report,
     }
 }
 
-fn variational(layers: &[StackLayer]) -> impl Iterator<Item = &VariationalLayer> {
-    layers.iter().filter_map(StackLayer::units)
-}
-
-fn unit_of(layers: &[StackLayer], found: &NonFinite) -> Option<usize> {
+fn unit_of(layers: &Layers<'_>, found: &NonFinite) -> Option<usize> {
     let parameter = found.operation == "shared";
-    let layer = variational(layers).find(|layer| found.label == layer.label())?;
+    let with_units = |layer: &UnitLayer<'_>| layer.distributional() > 0;
+    let layer = layers.iter().filter(with_units).find(|layer| found.label == layer.label())?;
     layer.unit_at(found.shape.dims(), &found.index, parameter)
 }
 
@@ -57,14 +53,15 @@ fn unit_of(layers: &[StackLayer], found: &NonFinite) -> Option<usize> {
 /// # Ok::<(), vdn_model::ModelError>(())
 /// ```
 #[must_use]
-pub fn unit_of_parameter(
-    layers: &[StackLayer],
+pub fn unit_of_parameter<'a>(
+    layers: impl Into<Layers<'a>>,
     name: &str,
     shape: &[usize],
     element: usize,
 ) -> Option<usize> {
     let owns = |label: &str| name.strip_prefix(label).is_some_and(|rest| rest.starts_with('.'));
-    let layer = variational(layers).find(|layer| owns(layer.label()))?;
+    let owner = |layer: &UnitLayer<'_>| layer.distributional() > 0 && owns(layer.label());
+    let layer = layers.into().iter().find(owner)?;
     let first = element / shape.get(1..)?.iter().product::<usize>().max(1);
     layer.unit_at(shape, &[first], true)
 }

@@ -61,8 +61,11 @@ impl ControlConfig {
             ControllerName::Ar => return self.add_autoregression(control, dims, reference),
             ControllerName::Persistence => {
                 let target = self.persistence.config()?;
-                let target = PersistenceTarget::between_windows(dims, target).map_err(at)?;
-                control.add(target, timing)
+                let target = match layer.over_time {
+                    Some(prior) => PersistenceTarget::new(dims, prior, target),
+                    None => PersistenceTarget::between_windows(dims, target),
+                };
+                control.add(target.map_err(at)?, timing)
             }
         };
         added.map_err(at_key("control", &[]))

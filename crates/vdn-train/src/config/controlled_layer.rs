@@ -1,10 +1,10 @@
 //! [`ControlledLayer`]: what controllers have to know of the layer that they are built for.
 
 use vdn_model::objective::Objective;
-use vdn_model::{LayerPrior, SigmaMode, StackLayerConfig};
+use vdn_model::{LayerPrior, Prior, SigmaMode, StackLayerConfig, UnitLayer};
 
-/// The distributional units of one layer of a network, as controllers see them before the network
-/// is built.
+/// The distributional units of one layer of a network, as controllers see them when they are built,
+/// which may be before the network is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ControlledLayer {
     /// Which layer, from 0.
@@ -18,6 +18,8 @@ pub struct ControlledLayer {
     pub(super) prior: LayerPrior,
     /// Whether the units are normal, perhaps after a logarithm.
     pub(super) gaussian: bool,
+    /// The prior over time, along a sequence.
+    pub(super) over_time: Option<Prior>,
     /// Whether controllers are as the reference has them.
     pub(super) reference: bool,
 }
@@ -37,6 +39,25 @@ impl ControlledLayer {
             objective,
             prior: layer.prior,
             gaussian: layer.family.is_gaussian(),
+            over_time: None,
+            reference: false,
+        })
+    }
+
+    /// A layer of a network that is built: in a stack or along a sequence.
+    #[must_use]
+    pub fn of(layer: UnitLayer<'_>, objective: Objective, beta: f64) -> Option<Self> {
+        let units = layer.distributional();
+        (units > 0).then(|| Self {
+            layer: 0,
+            units,
+            latent_dims: layer.latent_dims(),
+            beta,
+            sigma: layer.sigma(),
+            objective,
+            prior: layer.prior(),
+            gaussian: layer.is_gaussian(),
+            over_time: layer.prior_over_time(),
             reference: false,
         })
     }

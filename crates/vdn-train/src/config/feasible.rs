@@ -94,6 +94,11 @@ fn check_persistence_in_bands(
 fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result<(), TrainError> {
     use ControllerName::{Ar, Persistence, Rate};
     let config = control.persistence.config()?;
+    if let Some(prior) = layer.over_time {
+        // The prior carries memory, so that it asks for no rate.
+        let target = PersistenceTarget::new(layer.dims(), prior, config);
+        return target.map(drop).map_err(at_key("control.persistence", &[]));
+    }
     PersistenceTarget::between_windows(layer.dims(), config)
         .map_err(at_key("control.persistence", &[]))?;
     let [low, high] = config.goal.bounds();
@@ -184,6 +189,12 @@ pub(super) fn check_demands(
                 return Err(TrainError::config(reason));
             }
         }
+    }
+    if layer.over_time.is_some() && (control.has_bands() || control.has(Ar)) {
+        let reason = "control: energy bands and the AR penalty act on the means of a stack's \
+                      layers; a layer along a sequence is held by rate, kl, persistence and the \
+                      weight of its KL (mode = \"rate\" or \"none\")";
+        return Err(TrainError::config(reason));
     }
     for name in [Annealing, FreeBits] {
         if control.has(name) && control.has(Capacity) {

@@ -7,7 +7,7 @@ use crate::network::{Network, finite};
 use vdn_autograd::Tape;
 use vdn_model::controllers::StackControl;
 use vdn_model::diagnostics::RowCounts;
-use vdn_model::{LayerOutput, LayerPrior, SigmaMode, StackLayer, UnitStatistics};
+use vdn_model::{LayerOutput, LayerPrior, SigmaMode, UnitLayer, UnitStatistics};
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 
@@ -100,7 +100,7 @@ where
         let layers = self.network.layers();
         let seen = self.network.distributional_layers().into_iter();
         let mut seen: Vec<LayerPass> =
-            seen.map(|index| LayerPass::new(&layers[index], index, control)).collect();
+            seen.map(|index| LayerPass::new(layers[index], index, control)).collect();
         let (mut score, mut squares, mut has_mse) = (0.0, 0.0, true);
         self.for_each_pass(examples, Request::TARGETS, |_, graph, batch, chunk| {
             let terms = self.network.scores(graph, batch)?;
@@ -135,10 +135,9 @@ where
 /// The limits of the log-variances of a layer: its hard ones, or those of a guard on the parameter
 /// `log sigma`, where statistics are of that parameter.
 #[must_use]
-pub fn logvar_limits(layer: &StackLayer, index: usize, control: &StackControl) -> [f64; 2] {
-    let config = &layer.config().layer;
-    let standard = config.prior == LayerPrior::Standard;
-    let parameter = config.sigma != SigmaMode::PerUnitInput && standard;
+pub fn logvar_limits(layer: UnitLayer<'_>, index: usize, control: &StackControl) -> [f64; 2] {
+    let standard = layer.prior() == LayerPrior::Standard;
+    let parameter = layer.sigma() != SigmaMode::PerUnitInput && standard;
     let guarded = control.layer(index).filter(|_| parameter);
     let limit = |name, hard: f64| {
         let guard = guarded.and_then(|control| control.reported("sigma_guard", name));
@@ -156,12 +155,11 @@ struct LayerPass {
 }
 
 impl LayerPass {
-    fn new(layer: &StackLayer, index: usize, control: &StackControl) -> Self {
-        let config = layer.config();
+    fn new(layer: UnitLayer<'_>, index: usize, control: &StackControl) -> Self {
         Self {
             layer: index,
             statistics: UnitStatistics::new(),
-            rows: RowCounts::new(config.distributional(), config.layer.latent_dims),
+            rows: RowCounts::new(layer.distributional(), layer.latent_dims()),
             limits: logvar_limits(layer, index, control),
         }
     }

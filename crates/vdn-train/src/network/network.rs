@@ -6,7 +6,7 @@ use vdn_model::objective::{
 };
 use vdn_model::units::non_finite_report;
 use vdn_model::{
-    BetweenWindows, Bindings, Graph, LayerOutputs, MAX_DEPTH, ModelError, Parameters, StackLayer,
+    BetweenWindows, Bindings, Graph, LayerOutputs, Layers, MAX_DEPTH, ModelError, Parameters,
     UnitMeasures,
 };
 use vdn_tensor::Element;
@@ -31,8 +31,10 @@ pub trait Network<T: Element> {
         locals: &Locals<'_>,
     ) -> Result<Terms, ModelError>;
 
-    /// The layers of units, from the input up: in the order of [`Terms::outputs`].
-    fn layers(&self) -> &[StackLayer];
+    /// The layers of units, from the input up: in the order of [`Terms::outputs`]. Those of a
+    /// stack are `stack.layers().into()`, a [`SequenceLayer`](vdn_model::SequenceLayer) is
+    /// `(&layer).into()`; [`Layers`] joins several.
+    fn layers(&self) -> Layers<'_>;
 
     /// Records the scores of a batch with targets for a validation. By default they are those of
     /// the loss; a network whose loss costs more than its score can do with less.
@@ -80,7 +82,7 @@ pub trait Network<T: Element> {
     /// units.
     fn distributional_layers(&self) -> Vec<usize> {
         let layers = self.layers().iter().enumerate();
-        layers.filter(|(_, layer)| layer.units().is_some()).map(|(index, _)| index).collect()
+        layers.filter(|(_, layer)| layer.distributional() > 0).map(|(index, _)| index).collect()
     }
 }
 
@@ -127,12 +129,29 @@ impl Locals<'_> {
     /// added, or its KL times [`Network::kl_weight`] where the layer has none.
     ///
     /// # Errors
-    /// A local objective of another layer; one that compares examples with earlier ones.
+    /// A local objective of another layer; one that compares examples with earlier ones, or steps
+    /// with earlier ones: those need [`Locals::terms_between`].
     pub fn terms<T: Element, N: Network<T> + ?Sized>(
         &self,
         graph: &mut Graph<'_, T>,
         network: &N,
         outputs: &LayerOutputs,
+        score: Var,
+    ) -> Result<Terms, ModelError> {
+        self.terms_between(graph, network, outputs, &[BetweenWindows::default(); MAX_DEPTH], score)
+    }
+
+    /// [`Locals::terms`] of a network that compares examples, or steps, with earlier ones:
+    /// `between` is what it recorded of each layer.
+    ///
+    /// # Errors
+    /// A local objective of another layer; one that asks for a comparison that was not recorded.
+    pub fn terms_between<T: Element, N: Network<T> + ?Sized>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        network: &N,
+        outputs: &LayerOutputs,
+        between: &[BetweenWindows; MAX_DEPTH],
         score: Var,
     ) -> Result<Terms, ModelError> {
         check_local_objectives(network.layers(), &self.objectives)?;
@@ -146,23 +165,26 @@ impl Locals<'_> {
         };
         let one = graph.tape.constant([], &[T::ONE])?;
         for (index, output) in outputs.iter().enumerate() {
-            let units = network.layers().get(index).and_then(StackLayer::units);
+            let units = network.layers().get(index).filter(|layer| layer.distributional() > 0);
             let (Some(output), Some(units)) = (output, units) else { continue };
+            let BetweenWindows { ar, persistence } = between[index];
             let kl = graph.tape.weighted_kl(&output.units, one)?;
             terms.kl = Some(match terms.kl {
                 Some(total) => graph.tape.add(total, kl)?,
                 None => kl,
             });
             let own = match self.objectives[index] {
-                Some(local) if local.autoregression.is_some() || local.persistence.is_some() => {
+                Some(local)
+                    if local.autoregression.is_some() && ar.is_none()
+                        || local.persistence.is_some() && persistence.is_none() =>
+                {
                     let reason =
                         "it compares examples with earlier ones, which this network has not";
                     return Err(ModelError::config("local objective", reason));
                 }
                 Some(local) => {
-                    let between = BetweenWindows::default();
                     let of = (index, units);
-                    let measures = self.measures;
+                    let (measures, between) = (self.measures, between[index]);
                     let local =
                         record_local_objective(graph, of, output, local, measures, between)?;
                     terms.locals[index] = Some(local);

@@ -10,7 +10,7 @@ use vdn_autograd::Tape;
 use vdn_model::controllers::{
     ArShareRule, ControlState, LayerControl, LossValues, Observation, StackControl,
 };
-use vdn_model::{EarlierWindow, MAX_DEPTH, ModelError};
+use vdn_model::{EarlierWindow, Layers, MAX_DEPTH, ModelError};
 use vdn_tensor::Element;
 
 /// The terms of the loss, and what controllers report, one line an epoch.
@@ -130,12 +130,14 @@ impl ControlStep {
         }
     }
 
-    /// Whether a layer compares its examples with the predecessors of the earlier ones.
-    pub(crate) fn wants_predecessors(control: &StackControl) -> bool {
-        let wants = |(_, own): (usize, &LayerControl)| {
+    /// Whether a layer compares its examples with the predecessors of the earlier ones. A layer
+    /// along a sequence compares its steps, which are all there.
+    pub(crate) fn wants_predecessors(control: &StackControl, layers: &Layers<'_>) -> bool {
+        let wants = |(index, own): (usize, &LayerControl)| {
             let objective = &own.levers().objective;
             let ar = objective.autoregression;
-            objective.persistence.is_some()
+            let in_stack = layers.get(index).is_none_or(|own| own.prior_over_time().is_none());
+            in_stack && objective.persistence.is_some()
                 || ar.is_some_and(|ar| ar.earlier == EarlierWindow::Predecessor)
         };
         control.iter().any(wants)

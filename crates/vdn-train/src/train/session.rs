@@ -20,7 +20,7 @@ use crate::units::unit_monitor::UnitMonitor;
 use rand::seq::SliceRandom;
 use std::time::Instant;
 use vdn_autograd::Tape;
-use vdn_model::controllers::{ArShareRule, ControlState, Observation, StackControl};
+use vdn_model::controllers::{ArShareRule, ControlState, Lever, Observation, StackControl};
 use vdn_model::diagnostics::HealthTrend;
 use vdn_model::streams::TRAINING_ORDER;
 use vdn_model::{Bindings, Parameters};
@@ -238,6 +238,19 @@ where
                 train.accumulate
             );
             return Err(TrainError::config(reason));
+        }
+        for (index, own) in self.step.control.iter() {
+            let layer = self.network.layers().get(index);
+            let along = layer.is_some_and(|layer| layer.prior_over_time().is_some());
+            let moved = [Lever::Gain, Lever::Sigma].into_iter().find(|&lever| own.moves(lever));
+            if let Some(lever) = moved.filter(|_| along) {
+                let (layer, lever) = (index + 1, lever.name());
+                let reason = format!(
+                    "control: layer {layer}: a controller moves {lever}, which a layer along a \
+                     sequence has not"
+                );
+                return Err(TrainError::config(reason));
+            }
         }
         Ok(total)
     }

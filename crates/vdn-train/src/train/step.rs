@@ -121,7 +121,7 @@ where
     {
         let Self { tape, bindings, buffers, control, around, hooks, .. } = self;
         tape.reset();
-        let predecessors = ControlStep::wants_predecessors(control);
+        let predecessors = ControlStep::wants_predecessors(control, &network.layers());
         let request = Request { predecessors, ..Request::TARGETS };
         let batch = data.fill(buffers, examples, request)?;
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key)

@@ -15,7 +15,7 @@ use crate::train::task::ByScore;
 use crate::units::history::Epoch;
 use vdn_model::controllers::{ControlState, StackControl};
 use vdn_model::diagnostics::HealthTrend;
-use vdn_model::{Parameters, StackLayer};
+use vdn_model::{Parameters, UnitLayer};
 use vdn_tensor::Element;
 
 /// What a run is told while it goes on.
@@ -53,8 +53,8 @@ pub enum Progress<'a> {
 ///
 /// ```
 /// # use vdn_autograd::Var;
-/// # use vdn_model::{Builder, Graph, LayerConfig, Linear, ModelError, Parameters};
-/// # use vdn_model::{Stack, StackLayer, StackLayerConfig};
+/// # use vdn_model::{Builder, Graph, LayerConfig, Layers, Linear, ModelError, Parameters};
+/// # use vdn_model::{Stack, StackLayerConfig};
 /// # use vdn_train::data::{RowBatch, Rows};
 /// # use vdn_train::train::{Locals, Network, Terms};
 /// # use vdn_train::Trainer;
@@ -79,8 +79,8 @@ pub enum Progress<'a> {
 ///         locals.terms(graph, self, &units.layers, score)
 ///     }
 ///
-///     fn layers(&self) -> &[StackLayer] {
-///         self.stack.layers()
+///     fn layers(&self) -> Layers<'_> {
+///         self.stack.layers().into()
 ///     }
 /// }
 ///
@@ -243,10 +243,10 @@ impl Trainer {
         network: &N,
     ) -> Result<StackControl, TrainError> {
         let distributional = network.distributional_layers();
-        let of = |(index, layer): (usize, &StackLayer)| {
+        let of = |(index, layer): (usize, UnitLayer<'_>)| {
             let own = distributional.contains(&index);
             let (objective, weight) = (network.objective(), network.kl_weight(index));
-            own.then(|| ControlledLayer::new(layer.config(), objective, weight)).flatten()
+            own.then(|| ControlledLayer::of(layer, objective, weight)).flatten()
         };
         let layers: Vec<_> = network.layers().iter().enumerate().map(of).collect();
         self.control.build(&layers, self.reference)

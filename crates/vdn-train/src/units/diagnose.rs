@@ -26,8 +26,8 @@ pub fn diagnose<T: Element, N: Network<T> + ?Sized>(
     control: &StackControl,
 ) -> Result<Vec<Diagnostics>, TrainError> {
     let of = |seen: &LayerValidation| {
-        let layer = &network.layers()[seen.layer];
-        let (units, control) = (layer.config().distributional(), control.layer(seen.layer));
+        let layer = network.layers()[seen.layer];
+        let (units, control) = (layer.distributional(), control.layer(seen.layer));
         let beta = match (network.objective(), control) {
             (Objective::Vib, Some(control)) => {
                 let objective = &control.levers().objective;
@@ -38,8 +38,8 @@ pub fn diagnose<T: Element, N: Network<T> + ?Sized>(
         };
         let band = control.and_then(|control| control.levers().objective.band.as_ref());
         let context = LayerContext {
-            label: layer.units().map_or("", |units| units.label()),
-            latent_dims: layer.config().layer.latent_dims,
+            label: layer.label(),
+            latent_dims: layer.latent_dims(),
             beta: &beta,
             band: band.map(|band| &band.bounds),
             prior_variance: &[],

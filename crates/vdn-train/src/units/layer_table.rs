@@ -12,7 +12,7 @@ use crate::metrics::Estimate;
 use crate::units::interventions::{Interventions, Outcome};
 use crate::units::layer_use::estimates;
 use std::fmt;
-use vdn_model::{Intervention, StackLayer, UnitStatistics};
+use vdn_model::{Intervention, UnitLayer, UnitStatistics};
 use vdn_tensor::Element;
 
 /// The share of the prior's variance that the means of an active unit vary by (Burda, Grosse and
@@ -121,8 +121,8 @@ where
             let (layer, seen) = (&all[index], &statistics[index]);
             rows.push(LayerRow {
                 layer: index,
-                units: layer.config().layer.units,
-                distributional: layer.config().distributional(),
+                units: layer.units(),
+                distributional: layer.distributional(),
                 kl: estimate(group, 0)?,
                 rate: mean(&seen.rate()),
                 mismatch: mean(&seen.mismatch()),
@@ -151,7 +151,7 @@ where
         self.for_each_pass(examples, Request::TARGETS, |_, graph, batch, chunk| {
             let terms = self.network.scores(graph, batch)?;
             for (index, output) in terms.outputs.iter().enumerate() {
-                let units = layers.get(index).and_then(StackLayer::units);
+                let units = layers.get(index).and_then(|layer: UnitLayer<'_>| layer.variational());
                 let (Some(units), Some(output)) = (units, output) else { continue };
                 statistics[index].take_in(chunk.len(), graph.tape, &output.units);
                 let rows = units.kl_per_row(graph.tape, output);

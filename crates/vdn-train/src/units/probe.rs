@@ -226,8 +226,7 @@ where
                 _ => self.layer_use(examples, Some(layer), kl.iter().sum())?,
             };
             let mut seconds = [lap(), 0.0, 0.0];
-            let family = self.network.layers()[layer].config().layer.family;
-            let information = match family.is_gaussian() {
+            let information = match self.network.layers()[layer].is_gaussian() {
                 true => {
                     let all = self.posteriors(examples, layer, 0)?;
                     Some(mutual_information(&all.mu, &all.logvar, all.dims))

@@ -38,9 +38,9 @@ impl UnitMonitor {
         control: &StackControl,
     ) -> Result<Self, TrainError> {
         let of = |layer: usize| {
-            let own = network.layers()[layer].config();
+            let own = network.layers()[layer];
             let units = own.distributional();
-            let dims = units * own.layer.latent_dims;
+            let dims = units * own.latent_dims();
             let budget = config.budget(control.layer(layer), dims)?;
             let watch = HealthMonitor::new(CollapseThresholds::default(), budget);
             Ok::<_, TrainError>(LayerWatch { layer, watch, history: UnitHistory::new(units) })

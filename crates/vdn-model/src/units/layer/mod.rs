@@ -100,21 +100,6 @@ impl VariationalLayer {
         Ok(Self { label, config, prior, family, mu, sigma, stream })
     }
 
-    /// The unit that an element of one of the layer's tensors belongs to, from the tensor's shape and the element's
-    /// position: its parameters by their first axis, activities and statistics by their last. `None` for a tensor that
-    /// has no axis of units.
-    #[must_use]
-    pub fn unit_at(&self, shape: &[usize], index: &[usize], parameter: bool) -> Option<usize> {
-        let LayerConfig { units, latent_dims, .. } = self.config;
-        let axis = if parameter { 0 } else { shape.len().checked_sub(1)? };
-        let (&size, &at) = (shape.get(axis)?, index.get(axis)?);
-        match size {
-            _ if size == units * latent_dims => Some(at / latent_dims),
-            _ if size == units => Some(at),
-            _ => None,
-        }
-    }
-
     /// What it was built from.
     #[must_use]
     pub fn config(&self) -> &LayerConfig {

@@ -89,6 +89,11 @@ impl StackLayer {
         Ok(Self { label, config, norm, units, prior_stream, deterministic, residual })
     }
 
+    /// The name that its parameters begin with.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
     /// What it was built from.
     #[must_use]
     pub fn config(&self) -> &StackLayerConfig {

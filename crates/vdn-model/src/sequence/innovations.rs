@@ -1,0 +1,211 @@
+//! [`Innovations`]: the posteriors along a sequence on the scale of their priors, as rows of one
+//! layer of units, so that statistics, controllers and diagnostics are those of any layer.
+//!
+//! Given the step before it, a unit at step `t` has the prior `Normal(phi z_{t-1}, s^2)` and the
+//! posterior that a message `Normal(z; m, r)` makes of it. On the scale of that prior the prior is
+//! `Normal(0, 1)` and the posterior
+//!
+//! ```text
+//! Normal(u, v),    u = g (m - phi z_{t-1}) / s,    v = 1 - g,    g = s^2 / (s^2 + r)
+//! ```
+//!
+//! with a row `(u, ln v)` for every sample, sequence and step. What follows from the rows of a layer
+//! follows from these:
+//!
+//! * the KL, `(M2 + D0)/2`, is the divergence of the bound, in nats per step;
+//! * the rate, `(ln(C2 + V) - Lv)/2`, is what a unit says that its past did not: 0 for one that
+//!   follows its prior, however persistent it is. Where `s` is the same at every step it is the rate
+//!   of [`sequence_measures`](crate::sequence_measures), but for the first step, which counts here;
+//! * the mismatch is the rest.
+
+use crate::core::graph::Graph;
+use crate::priors::{Prior, PriorSteps};
+use crate::sequence::measures::mean_where_seen;
+use crate::sequence::{Message, Unrolled};
+use crate::units::LayerOutput;
+use vdn_autograd::{ConditionalPrior, Error, Noise, SampleKl, Tape, Var};
+use vdn_tensor::Element;
+
+/// Steps whose priors have the same coefficient and scale.
+#[derive(Clone, Debug)]
+struct Group {
+    prior: ConditionalPrior,
+    /// The latents before each step; empty where the prior does not depend on them.
+    previous: Vec<Var>,
+    means: Vec<Var>,
+    logvars: Vec<Var>,
+}
+
+/// The steps of a structured pass, one after the other, and what is measured of their posteriors.
+#[derive(Clone, Debug, Default)]
+pub struct Innovations {
+    groups: Vec<Group>,
+}
+
+impl Innovations {
+    /// Of no steps yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a step: its message, and its prior given the steps before
+    /// ([`PriorSteps::next`](crate::PriorSteps::next)). Steps of a sequence have messages of the
+    /// same batch.
+    pub fn push<T: Element>(&mut self, tape: &Tape<T>, message: &Message, prior: ConditionalPrior) {
+        let on_latents = tape.shape(prior.previous).rank() == 3;
+        let joins = self.groups.last().is_some_and(|last| {
+            let same = [last.prior.phi, last.prior.logvar] == [prior.phi, prior.logvar];
+            let alike = last.previous.is_empty() != on_latents;
+            same && alike && (on_latents || last.prior.previous == prior.previous)
+        });
+        if !joins {
+            let (previous, means, logvars) = (Vec::new(), Vec::new(), Vec::new());
+            self.groups.push(Group { prior, previous, means, logvars });
+        }
+        let Some(group) = self.groups.last_mut() else { return };
+        if on_latents {
+            group.previous.push(prior.previous);
+        }
+        group.means.push(message.mean);
+        group.logvars.push(message.logvar);
+    }
+
+    /// Records the posteriors and the statistics of every unit over samples, sequences and steps.
+    ///
+    /// No samples are drawn: `z` and `units.z` of the output repeat the means, because the samples
+    /// of a sequence are the latents of its pass.
+    ///
+    /// # Errors
+    /// There are no steps; messages of another shape than `[batch, units]`; latents of other than
+    /// `samples` samples.
+    pub fn output<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        samples: usize,
+    ) -> Result<LayerOutput, Error> {
+        let wants_rows = graph.wants_kl_rows();
+        let tape = &mut *graph.tape;
+        let (mut means, mut logvars) = (Vec::new(), Vec::new());
+        for group in &self.groups {
+            let [mean, logvar] = group.rows(tape, samples)?;
+            means.push(mean);
+            logvars.push(logvar);
+        }
+        if means.is_empty() {
+            return Err(Error::invalid("innovations", "a sequence without steps"));
+        }
+        let mu = joined(tape, &means)?;
+        let logvar = joined(tape, &logvars)?;
+        let [rows, units] = [tape.shape(mu).rows(), tape.shape(mu).last()];
+        let none = tape.constant_with([1, rows, units], |to| to.fill(T::ZERO))?;
+        let how = SampleKl { emit_kl: wants_rows, ..SampleKl::new(1, Noise::Given(none)) };
+        let units = tape.sample_kl(mu, logvar, how)?;
+        Ok(LayerOutput { z: units.z, mu, logvar, units })
+    }
+}
+
+impl Group {
+    /// Means and log-variances on the scale of the priors, `[samples * steps * batch, units]`.
+    fn rows<T: Element>(&self, tape: &mut Tape<T>, samples: usize) -> Result<[Var; 2], Error> {
+        let shape = *tape.shape(self.means[0]);
+        let &[batch, units] = shape.dims() else {
+            let reason = format!("a message has the shape {shape}, not [batch, units]");
+            return Err(Error::invalid("innovations", reason));
+        };
+        let rows = self.means.len() * batch;
+        let mean = joined(tape, &self.means)?;
+        let mut logvars = Vec::with_capacity(self.logvars.len());
+        for &logvar in &self.logvars {
+            logvars.push(match *tape.shape(logvar) == shape {
+                true => logvar,
+                false => tape.broadcast_to(logvar, shape)?,
+            });
+        }
+        let logvar = joined(tape, &logvars)?;
+        let mean = mean_where_seen(tape, &Message { mean, logvar, gap: 1 })?;
+        let ConditionalPrior { previous, phi, logvar: log_s2 } = self.prior;
+        let previous = match self.previous.is_empty() {
+            true => previous,
+            false => tape.concat(&self.previous, 1)?,
+        };
+        let distance = tape.sub(log_s2, logvar)?;
+        let gain = tape.sigmoid(distance)?;
+        let inverse = tape.scale(log_s2, T::from_f64(-0.5))?;
+        let inverse = tape.exp(inverse)?;
+        let weight = tape.mul(gain, inverse)?;
+        let carried = tape.mul(previous, phi)?;
+        let surprise = tape.sub(mean, carried)?;
+        let mu = tape.mul(surprise, weight)?;
+        let narrowed = tape.softplus(distance)?;
+        let logvar = tape.neg(narrowed)?;
+        let mut all = [mu, logvar];
+        for x in &mut all {
+            // A prior without memory, and the first step, are alike in all samples.
+            let whole = tape.broadcast_to(*x, [samples, rows, units])?;
+            *x = tape.reshape(whole, [samples * rows, units])?;
+        }
+        Ok(all)
+    }
+}
+
+/// One after the other along the first axis.
+fn joined<T: Element>(tape: &mut Tape<T>, parts: &[Var]) -> Result<Var, Error> {
+    match parts {
+        [one] => Ok(*one),
+        _ => tape.concat(parts, 0),
+    }
+}
+
+/// Records the [`Innovations`] of a structured pass: `messages` are those that `unrolled` was made
+/// of, by [`filter`](crate::filter) or [`unroll`](crate::unroll) without truncation.
+///
+/// ```
+/// use vdn_autograd::Tape;
+/// use vdn_model::{Bindings, Builder, Graph, Message, Mode, OrderOne, OrderOneConfig, Parameters};
+/// use vdn_model::{Prior, Unroll, filter, sequence_output};
+/// use vdn_tensor::noise::NoiseKey;
+/// let mut parameters = Parameters::<f64>::new();
+/// let prior = OrderOne::new(&mut Builder::new(&mut parameters, 0), 2, OrderOneConfig::default())?;
+/// let (mut tape, mut bindings, key) = (Tape::new(), Bindings::new(), NoiseKey::new(1, 0, 0));
+/// let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
+/// // Two steps of three sequences.
+/// let mean = graph.tape.constant([3, 2], &[0.3, -0.1, 0.9, 0.2, -1.0, 0.4])?;
+/// let logvar = graph.tape.constant([], &[0.0])?;
+/// let messages = [Message { mean, logvar, gap: 1 }; 2];
+/// let prior = Prior::OrderOne(prior);
+/// let unrolled = filter(&mut graph, prior, &messages, Unroll::new(4, key))?;
+/// let output = sequence_output(&mut graph, prior, &messages, &unrolled)?;
+/// assert_eq!(graph.tape.shape(output.mu).dims(), &[4 * 2 * 3, 2]);
+/// // The KL of the units is the divergence of the bound, per step.
+/// let kl = graph.tape.unit_kl(&output.units)?;
+/// let sum = graph.tape.sum(kl)?;
+/// let total = unrolled.total_kl(&mut graph)?;
+/// assert!((2.0 * tape.scalar(sum)? - tape.scalar(total)?).abs() < 1e-12);
+/// # Ok::<(), vdn_model::ModelError>(())
+/// ```
+///
+/// # Errors
+/// Other numbers of messages and latents; those of [`Innovations::output`] and of
+/// [`PriorSteps::next`](crate::PriorSteps::next).
+pub fn sequence_output<T: Element>(
+    graph: &mut Graph<'_, T>,
+    prior: Prior,
+    messages: &[Message],
+    unrolled: &Unrolled,
+) -> Result<LayerOutput, Error> {
+    let (steps, wanted) = (unrolled.z.len(), messages.len());
+    if steps != wanted {
+        let reason = format!("{wanted} messages, {steps} latents");
+        return Err(Error::invalid("sequence_output", reason));
+    }
+    let mut priors = PriorSteps::new(graph, prior)?;
+    let (mut innovations, mut samples) = (Innovations::new(), 1);
+    for (t, message) in messages.iter().enumerate() {
+        let past: Vec<Var> = unrolled.z[..t].iter().rev().take(prior.order()).copied().collect();
+        let before = priors.next(graph, &past, message.gap)?;
+        innovations.push(graph.tape, message, before);
+        samples = graph.tape.shape(unrolled.z[t]).dims()[0];
+    }
+    innovations.output(graph, samples)
+}

@@ -1,0 +1,240 @@
+//! [`UnitLayer`]: a layer of units as controllers, measures and a trainer see it, wherever it
+//! stands; [`Layers`]: those of a network.
+//!
+//! A layer of a stack draws its samples side by side, a layer along a sequence draws them one after
+//! the other. Both give the same statistics of every unit (a [`LayerOutput`](super::LayerOutput)),
+//! and everything above works on those. The few differences are asked for here:
+//!
+//! | | in a stack | along a sequence |
+//! |---|---|---|
+//! | a row of the statistics | an example, or a sample of one | a step of a sample of an example |
+//! | scale | that of the prior | that of the prior given the steps before |
+//! | persistence | from window to window | from step to step |
+//! | rows of the mean head that controllers multiply, deviations that they limit | yes | no |
+
+use crate::priors::Prior;
+use crate::units::layer::{LayerPrior, SigmaMode, VariationalLayer};
+use crate::units::stack::{MAX_DEPTH, StackLayer};
+use std::ops::Index;
+
+/// A layer of units.
+#[derive(Clone, Copy, Debug)]
+pub struct UnitLayer<'a> {
+    label: &'a str,
+    units: usize,
+    distributional: usize,
+    latent_dims: usize,
+    sigma: SigmaMode,
+    prior: LayerPrior,
+    gaussian: bool,
+    variational: Option<&'a VariationalLayer>,
+    over_time: Option<Prior>,
+}
+
+impl<'a> UnitLayer<'a> {
+    /// A layer of normal units along a sequence under this prior, one latent dimension each.
+    pub(crate) fn along_sequence(label: &'a str, units: usize, prior: Prior) -> Self {
+        Self {
+            label,
+            units,
+            distributional: units,
+            latent_dims: 1,
+            sigma: SigmaMode::PerUnitInput,
+            prior: LayerPrior::Standard,
+            gaussian: true,
+            variational: None,
+            over_time: Some(prior),
+        }
+    }
+
+    /// The name that reports and parameters of the layer begin with.
+    #[must_use]
+    pub fn label(&self) -> &'a str {
+        self.label
+    }
+
+    /// All units, those that are no distributions included.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.units
+    }
+
+    /// Units that are distributions.
+    #[must_use]
+    pub fn distributional(&self) -> usize {
+        self.distributional
+    }
+
+    /// Latent dimensions of each of them.
+    #[must_use]
+    pub fn latent_dims(&self) -> usize {
+        self.latent_dims
+    }
+
+    /// Where the deviations come from.
+    #[must_use]
+    pub fn sigma(&self) -> SigmaMode {
+        self.sigma
+    }
+
+    /// What a unit's posterior is compared with; along a sequence the standard member, because
+    /// statistics are on the scale of the prior given the steps before.
+    #[must_use]
+    pub fn prior(&self) -> LayerPrior {
+        self.prior
+    }
+
+    /// Whether the units are normal, perhaps after a logarithm.
+    #[must_use]
+    pub fn is_gaussian(&self) -> bool {
+        self.gaussian
+    }
+
+    /// The prior over time of a layer along a sequence; `None` in a stack.
+    #[must_use]
+    pub fn prior_over_time(&self) -> Option<Prior> {
+        self.over_time
+    }
+
+    /// The distributional units of a layer in a stack; `None` if it has none, and along a sequence.
+    #[must_use]
+    pub fn variational(&self) -> Option<&'a VariationalLayer> {
+        self.variational
+    }
+
+    /// The unit that an element of one of the layer's tensors belongs to, from the tensor's shape
+    /// and the element's position: its parameters by their first axis, activities and statistics by
+    /// their last. `None` for a tensor that has no axis of units.
+    #[must_use]
+    pub fn unit_at(&self, shape: &[usize], index: &[usize], parameter: bool) -> Option<usize> {
+        let axis = if parameter { 0 } else { shape.len().checked_sub(1)? };
+        let (&size, &at) = (shape.get(axis)?, index.get(axis)?);
+        match size {
+            _ if size == self.distributional * self.latent_dims => Some(at / self.latent_dims),
+            _ if size == self.distributional => Some(at),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> From<&'a VariationalLayer> for UnitLayer<'a> {
+    fn from(layer: &'a VariationalLayer) -> Self {
+        let config = layer.config();
+        Self {
+            label: layer.label(),
+            units: config.units,
+            distributional: config.units,
+            latent_dims: config.latent_dims,
+            sigma: config.sigma,
+            prior: config.prior,
+            gaussian: config.family.is_gaussian(),
+            variational: Some(layer),
+            over_time: None,
+        }
+    }
+}
+
+impl<'a> From<&'a StackLayer> for UnitLayer<'a> {
+    fn from(layer: &'a StackLayer) -> Self {
+        let config = &layer.config().layer;
+        Self {
+            label: layer.label(),
+            units: config.units,
+            distributional: layer.config().distributional(),
+            latent_dims: config.latent_dims,
+            sigma: config.sigma,
+            prior: config.prior,
+            gaussian: config.family.is_gaussian(),
+            variational: layer.units(),
+            over_time: None,
+        }
+    }
+}
+
+/// The layers of units of a network, at most [`MAX_DEPTH`], from the input up. It borrows them and
+/// allocates nothing.
+///
+/// ```
+/// use vdn_model::{Builder, LayerConfig, Layers, Parameters, Posterior, Prior, SequenceLayer};
+/// use vdn_model::{Stack, StackLayerConfig, UnitLayer};
+/// let mut parameters = Parameters::<f32>::new();
+/// let mut builder = Builder::new(&mut parameters, 0);
+/// let layer = LayerConfig { inputs: 3, units: 4, ..LayerConfig::default() };
+/// let config = StackLayerConfig { layer, ..StackLayerConfig::default() };
+/// let stack = Stack::new(&mut builder, "features", &[config])?;
+/// let (prior, posterior) = (Prior::StandardNormal, Posterior::Structured);
+/// let states = SequenceLayer::new(&mut builder.scope("states"), [4, 2], prior, posterior, 1.0)?;
+/// // A network has them in one list, whatever their kind.
+/// let lower = stack.layers().iter().map(UnitLayer::from);
+/// let layers: Layers<'_> = lower.chain([UnitLayer::from(&states)]).collect();
+/// let units: Vec<usize> = layers.iter().map(|layer| layer.distributional()).collect();
+/// assert_eq!(units, [4, 2]);
+/// assert!(layers[1].prior_over_time().is_some());
+/// # Ok::<(), vdn_model::ModelError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Layers<'a> {
+    layers: [Option<UnitLayer<'a>>; MAX_DEPTH],
+    len: usize,
+}
+
+impl<'a> Layers<'a> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Layer number `index`, from 0.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<UnitLayer<'a>> {
+        *self.layers.get(index)?
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = UnitLayer<'a>> + use<'a> {
+        self.layers.into_iter().flatten()
+    }
+}
+
+/// # Panics
+/// There is no such layer.
+impl<'a> Index<usize> for Layers<'a> {
+    type Output = UnitLayer<'a>;
+
+    fn index(&self, index: usize) -> &UnitLayer<'a> {
+        self.layers[index].as_ref().expect("a layer of the network")
+    }
+}
+
+/// # Panics
+/// There are more than [`MAX_DEPTH`].
+impl<'a> FromIterator<UnitLayer<'a>> for Layers<'a> {
+    fn from_iter<I: IntoIterator<Item = UnitLayer<'a>>>(layers: I) -> Self {
+        let mut all = Self::default();
+        for layer in layers {
+            assert!(all.len < MAX_DEPTH, "a network has at most {MAX_DEPTH} layers of units");
+            all.layers[all.len] = Some(layer);
+            all.len += 1;
+        }
+        all
+    }
+}
+
+impl<'a> From<&'a [StackLayer]> for Layers<'a> {
+    fn from(layers: &'a [StackLayer]) -> Self {
+        layers.iter().map(UnitLayer::from).collect()
+    }
+}
+
+impl<'a> From<UnitLayer<'a>> for Layers<'a> {
+    fn from(layer: UnitLayer<'a>) -> Self {
+        [layer].into_iter().collect()
+    }
+}
