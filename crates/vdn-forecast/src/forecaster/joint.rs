@@ -29,8 +29,7 @@ const LIMIT: f64 = 3.0;
 const RELATIVE: LowRankNll = LowRankNll { relative: true, degrees_of_freedom: None };
 
 impl Forecaster {
-    /// What a joint head is given in the place of samples: the means of the posteriors, `[batch,
-    /// units]`. Under an intervention they, and the deviations of `shares`, are those of the latents
+    /// The means of the posteriors that a joint head is given, `[batch, units]`. Under an intervention they, and the deviations of `shares`, are those of the latents
     /// that take the units' place; what is left for the noise of single steps stays as it is.
     pub(super) fn means<T: Element>(
         &self,

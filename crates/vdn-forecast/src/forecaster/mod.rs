@@ -343,18 +343,19 @@ impl Forecaster {
             Head::Joint(head) => {
                 let total = self.output_noise.forward(graph, h)?;
                 let mut shares = self.shares(graph, head, &layers, rows)?;
-                let given = match through {
-                    Through::Samples => z,
-                    Through::Means => {
-                        self.means(graph, z, &layers, shares.as_mut(), intervention)?
-                    }
-                };
+                let means = self.means(graph, z, &layers, shares.as_mut(), intervention)?;
                 let gain = match &shares {
                     Some(shares) => graph.tape.mul(shares.own, total)?,
                     None => total,
                 };
                 joint = Some((JointPass { total, shares }, gain));
-                (head.forward(graph, given, gain)?, None)
+                let mut y = head.mean(graph, means)?;
+                if let (Through::Samples, Some(shares)) = (through, &shares) {
+                    let beyond = graph.tape.sub(z, means)?;
+                    let noise = head.noise(graph, beyond, shares, gain)?;
+                    y = graph.tape.add(noise, y)?;
+                }
+                (y, None)
             }
         };
         if let Some(skip) = &self.skip {
@@ -375,7 +376,7 @@ impl Forecaster {
         if !self.config.instance_norm().is_identity() {
             y = graph.tape.add(y, centre)?;
         }
-        if through == Through::Means {
+        if graph.tape.shape(y).rank() == 2 {
             y = graph.tape.reshape(y, [1, rows, self.config.horizon])?;
         }
         Ok(Pass { y, sigma, scores, layers, activities, z, scale, joint })

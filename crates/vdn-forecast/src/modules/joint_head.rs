@@ -5,30 +5,33 @@
 //! in the samples, and the total deviation `t` of each step is given from outside:
 //!
 //! ```text
-//! y = base + g (A z + c + e)      z ~ Normal(mu, S^2)      e ~ Normal(0, 1)
+//! y = base + B mu + c + g (A (z - mu) + e)      z ~ Normal(mu, S^2)      e ~ Normal(0, 1)
 //! g_h = t_h / sqrt(1 + sum_n A_hn^2 S_n^2)
 //! ```
 //!
 //! So a step has the variance `t_h^2` whatever `A` and `S` are: they say which part of it the steps
-//! of a window share. A window is normal, with the mean `base + g (A mu + c)` and the covariance
-//! `g (A S^2 A' + 1) g`.
+//! of a window share. A window is normal, with the mean `base + B mu + c` and the covariance
+//! `g (A S^2 A' + 1) g`. What units know, `mu`, and what they do not, `z - mu`, have maps of their
+//! own: with one map for both the errors that steps share bend the mean (decision 10).
 
 use vdn_autograd::{Error, Var};
-use vdn_model::{Builder, Graph, Init, Linear};
+use vdn_model::{Builder, Graph, Init, Linear, ParameterId};
 use vdn_tensor::Element;
 
 /// `A` is so many times the stored weight. An adaptive optimiser moves every parameter by about its
 /// rate, whatever the slope; by this factor it moves `A` faster. The shared noise has to grow from a
-/// random start: on a few thousand windows it did not get there with the factor 1 (the share of the
-/// units in the variance of a horizon's mean was 75 to 89 %, with 4 it was 92 to 97 %), and with 10
-/// the means overfitted.
+/// random start, and on a few thousand windows it did not get there with the factor 1: the share of
+/// the units in the variance of a horizon's mean was 75 to 89 %, with 4 it was 92 to 97 %.
 const SPEED: f64 = 4.0;
 
-/// The head; `A` is [`SPEED`] times its weight, `c` its bias.
+/// The head.
 #[derive(Clone, Debug)]
 pub struct JointHead {
     label: String,
-    map: Linear,
+    /// `B` and `c`.
+    mean: Linear,
+    /// `A` over `SPEED`, `[outputs, channels]`.
+    shared: ParameterId,
 }
 
 /// What steps of a window share, for a batch.
@@ -43,14 +46,14 @@ pub(crate) struct Shares {
 }
 
 impl JointHead {
-    /// A head of `channels` units and `outputs` steps, whose name is the scope of `builder`. `A`
-    /// starts normal with the deviation `1 / sqrt(channels)`, the bias at 0.
+    /// A head of `channels` units and `outputs` steps, whose name is the scope of `builder`. `B` and
+    /// `c` start as those of [`Linear::new`], `A` normal with the deviation `1 / sqrt(channels)`.
     pub fn new<T: Element>(builder: &mut Builder<'_, T>, channels: usize, outputs: usize) -> Self {
         let label = builder.label().to_owned();
-        let weight = Init::Normal(1.0 / (SPEED * (channels.max(1) as f64).sqrt()));
-        let bias = Init::Constant(0.0);
-        let map = Linear::with_init(builder, "map", channels, outputs, weight, bias);
-        Self { label, map }
+        let start = Init::Normal(1.0 / (SPEED * (channels.max(1) as f64).sqrt()));
+        let mean = Linear::new(builder, "mean", channels, outputs);
+        let shared = builder.add("shared", [outputs, channels], start);
+        Self { label, mean, shared }
     }
 
     /// Records the shares under the units' deviations `scales` `[batch, units]`.
@@ -63,9 +66,9 @@ impl JointHead {
         scales: Var,
     ) -> Result<Shares, Error> {
         graph.labelled(&self.label, |graph| {
-            let weights = graph.parameter(self.map.weight());
+            let stored = graph.parameter(self.shared);
             let tape = &mut *graph.tape;
-            let weights = tape.scale(weights, T::from_f64(SPEED))?;
+            let weights = tape.scale(stored, T::from_f64(SPEED))?;
             let (by_units, squares) = (tape.square(scales)?, tape.square(weights)?);
             let by_units = tape.affine(by_units, squares, None)?;
             let all = tape.add_scalar(by_units, T::ONE)?;
@@ -74,20 +77,34 @@ impl JointHead {
         })
     }
 
-    /// Records `gain (A z + c)`: `z` is `[.., batch, units]`, the gain broadcasts to the result
-    /// `[.., batch, horizon]`.
+    /// Records `B mu + c` of means `[batch, units]`, `[batch, horizon]`.
     ///
     /// # Errors
-    /// `z` of another number of units, a gain of another horizon.
-    pub(crate) fn forward<T: Element>(
+    /// Means of another number of units.
+    pub(crate) fn mean<T: Element>(&self, graph: &mut Graph<'_, T>, mu: Var) -> Result<Var, Error> {
+        graph.labelled(&self.label, |graph| self.mean.forward(graph, mu))
+    }
+
+    /// Records `gain A d`: `d` is `[samples, batch, units]`, what samples have beyond the means, the
+    /// gain `[batch, horizon]`.
+    ///
+    /// # Errors
+    /// Another number of units, or a gain of another horizon.
+    pub(crate) fn noise<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
-        z: Var,
+        d: Var,
+        shares: &Shares,
         gain: Var,
     ) -> Result<Var, Error> {
         graph.labelled(&self.label, |graph| {
-            let outputs = self.map.forward_scaled(graph, z, SPEED)?;
+            let outputs = graph.tape.affine(d, shares.weights, None)?;
             graph.tape.mul(outputs, gain)
         })
+    }
+
+    /// The map of the means, `B` and `c`.
+    pub(crate) fn mean_map(&self) -> &Linear {
+        &self.mean
     }
 }

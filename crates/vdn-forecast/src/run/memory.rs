@@ -336,7 +336,7 @@ fn parameters(model: &ForecasterConfig) -> f64 {
     }
     let outputs = if model.gated { 2.0 } else { 1.0 };
     if model.dependence() != Dependence::Sampled {
-        return count + inputs * horizon + length * horizon;
+        return count + 2.0 * inputs * horizon + length * horizon;
     }
     count + inputs * (hidden + horizon) + outputs * hidden * horizon + length * horizon
 }

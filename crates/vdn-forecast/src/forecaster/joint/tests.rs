@@ -87,7 +87,10 @@ fn slopes_at(
     let of = |name: &&str| graph.parameter(parameters.find(name).unwrap());
     let vars: Vec<Var> = names.iter().map(of).collect();
     tape.backward(score).unwrap();
-    let slope = |var: Var| tape.gradient(var).map_or(Vec::new(), |d| d.data().to_vec());
+    let slope = |var: Var| {
+        let none = || vec![0.0; tape.value(var).data().len()];
+        tape.gradient(var).map_or_else(none, |d| d.data().to_vec())
+    };
     (tape.scalar(score).unwrap(), vars.into_iter().map(slope).collect())
 }
 
@@ -99,7 +102,7 @@ fn gap(a: &[f64], b: &[f64]) -> f64 {
 #[test]
 fn the_split_trains_means_and_deviations_by_steps_and_loadings_by_windows() {
     // The first two move means alone and deviations alone.
-    let names = ["skip.bias", "y_sigma_head.rho.bias", "head.map.weight"];
+    let names = ["skip.bias", "y_sigma_head.rho.bias", "head.shared"];
     let (window, split) = slopes(Dependence::Split, false, &names);
     let (same, joint) = slopes(Dependence::Joint, false, &names);
     let (step, steps) = slopes(Dependence::Split, true, &names);
@@ -115,7 +118,7 @@ fn the_split_trains_means_and_deviations_by_steps_and_loadings_by_windows() {
 /// One value far outside has no more influence on the dependence than one at the limit.
 #[test]
 fn values_far_outside_do_not_rule_the_dependence() {
-    let weight = ["head.map.weight"];
+    let weight = ["head.shared"];
     let dependence = |first: f64| -> Vec<f64> {
         let [all, steps] =
             [false, true].map(|steps| slopes_at(Dependence::Split, steps, &weight, Some(first)).1);
@@ -131,10 +134,9 @@ fn the_gradient_of_the_dependence_is_that_of_the_copula() {
     let (model, parameters, windows) = built(config(Dependence::Split));
     let batch = batch(&windows);
     let residuals = model.closed(&parameters, &batch);
-    let index = parameters.iter().position(|p| p.name() == "head.map.weight").unwrap();
-    let [_, steps] =
-        [false, true].map(|steps| slopes(Dependence::Split, steps, &["head.map.weight"]));
-    let (_, all) = slopes(Dependence::Split, false, &["head.map.weight"]);
+    let index = parameters.iter().position(|p| p.name() == "head.shared").unwrap();
+    let [_, steps] = [false, true].map(|steps| slopes(Dependence::Split, steps, &["head.shared"]));
+    let (_, all) = slopes(Dependence::Split, false, &["head.shared"]);
     // ln Normal(e; 0, C) with the residuals e of the start, under other weights.
     let copula = |at: usize, change: f64| -> f64 {
         let mut moved = parameters.clone();

@@ -6,7 +6,8 @@
 //! carries noise that the forecast needs has a value. The distance is the expected square of what
 //! redrawing the unit moves: twice the variance that it brings.
 
-use crate::forecaster::{Batch, Forecaster, JointPass, SharedNoise};
+use crate::forecaster::{Batch, Forecaster, SharedNoise};
+use crate::modules::joint_head::JointHead;
 use vdn_autograd::{Error, LowRankNll, Tape};
 use vdn_model::diagnostics::UnitEffects;
 use vdn_model::{Bindings, Graph, Intervention, Mode, ModelError, Parameters, StackPass};
@@ -16,6 +17,7 @@ use vdn_tensor::noise::NoiseKey;
 /// The effects of `units` on the windows of a batch with targets.
 pub(super) fn measure<T: Element>(
     model: &Forecaster,
+    head: &JointHead,
     parameters: &Parameters<T>,
     batch: &Batch<'_, T>,
     units: &[usize],
@@ -29,21 +31,23 @@ pub(super) fn measure<T: Element>(
         let (Some(layer), Some(joint)) = (pass.layers[0], pass.joint) else {
             return Err(super::no_effects());
         };
-        let JointPass { shares: Some(shares), .. } = joint else { return Err(super::no_effects()) };
         let prediction = model.closed_prediction(graph.tape, &pass, &joint);
         let shared = prediction.shared.as_ref().ok_or_else(super::no_effects)?;
-        let tape = &*graph.tape;
-        let (mu, scales) = (tape.value(layer.mu).data(), tape.value(shares.scales).data());
-        let standard = mu.iter().zip(scales).map(|(mu, scale)| mu.to_f64() / scale.to_f64());
-        let standard: Vec<f64> = standard.collect();
+        let double = |of: &[T]| -> Vec<f64> { of.iter().map(|x| x.to_f64()).collect() };
+        let mu = double(graph.tape.value(layer.mu).data());
+        let scale = double(graph.tape.value(pass.scale).data());
+        let by_mean = double(parameters.get(head.mean_map().weight()).tensor().data());
         let horizon = model.config.horizon;
         let target = batch.target.chunks_exact(horizon);
         let each = target.zip(prediction.means.chunks_exact(horizon)).enumerate();
         Ok(each
             .map(|(row, (target, means))| {
                 let residuals = target.iter().zip(means).map(|(y, m)| y.to_f64() - m).collect();
-                let standard = standard[row * shared.causes..][..shared.causes].to_vec();
-                Window::new(shared, row, residuals, standard)
+                let scale = scale[row];
+                let mu = &mu[row * shared.causes..][..shared.causes];
+                let known = by_mean.chunks_exact(shared.causes);
+                let known = known.flat_map(|b| b.iter().zip(mu).map(|(b, mu)| scale * b * mu));
+                Window::new(shared, row, residuals, known.collect())
             })
             .collect())
     })?;
@@ -73,17 +77,17 @@ struct Window {
     own: Vec<f64>,
     /// What came less the forecast's mean, `[horizon]`.
     residuals: Vec<f64>,
-    /// The units' means in units of their deviations, `[causes]`.
-    standard: Vec<f64>,
+    /// What each unit's mean adds to each step, `[horizon, causes]`.
+    known: Vec<f64>,
     log_density: f64,
 }
 
 impl Window {
-    fn new(shared: &SharedNoise, row: usize, residuals: Vec<f64>, standard: Vec<f64>) -> Self {
+    fn new(shared: &SharedNoise, row: usize, residuals: Vec<f64>, known: Vec<f64>) -> Self {
         let (loadings, own) = shared.row(row, residuals.len());
         let log_density = shared.log_density(row, &residuals);
         let (loadings, own) = (loadings.to_vec(), own.to_vec());
-        Self { causes: shared.causes, loadings, own, residuals, standard, log_density }
+        Self { causes: shared.causes, loadings, own, residuals, known, log_density }
     }
 
     /// The log-density of the window without each of these units.
@@ -94,10 +98,10 @@ impl Window {
         let (mut own, mut residuals) = (Vec::with_capacity(all), Vec::with_capacity(all));
         for (place, &unit) in units.iter().enumerate() {
             scales[place * causes + unit] = 0.0;
-            let loadings = self.loadings.iter().skip(unit).step_by(causes);
-            for ((loading, own_of_step), residual) in loadings.zip(&self.own).zip(&self.residuals) {
-                own.push(own_of_step.hypot(*loading));
-                residuals.push(residual + loading * self.standard[unit]);
+            for step in 0..horizon {
+                let at = step * causes + unit;
+                own.push(self.own[step].hypot(self.loadings[at]));
+                residuals.push(self.residuals[step] + self.known[at]);
             }
         }
         let mut tape = Tape::<f64>::new();

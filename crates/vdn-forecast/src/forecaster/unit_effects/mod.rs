@@ -69,7 +69,9 @@ impl Forecaster {
         }
         let head = match &self.head {
             Head::Gated(head) => head,
-            Head::Joint(_) => return in_joint_head::measure(self, parameters, batch, units),
+            Head::Joint(head) => {
+                return in_joint_head::measure(self, head, parameters, batch, units);
+            }
             Head::Linear(_) => return Err(no_effects()),
         };
         let base = self.base_pass(parameters, batch, key, samples, layer)?;
