@@ -20,7 +20,7 @@ use std::path::Path;
 use vdn_autograd::Score;
 use vdn_model::controllers::{ControlState, StackControl};
 use vdn_model::diagnostics::{CollapseThresholds, HealthTrend};
-use vdn_model::{Intervention, Parameters, UnitStatistics};
+use vdn_model::{Intervention, Objective, Parameters, UnitStatistics};
 use vdn_train::metrics::Summary;
 use vdn_train::train::read_losses;
 use vdn_train::units::examine;
@@ -111,14 +111,16 @@ impl Experiment {
         Ok(memory)
     }
 
-    /// The configuration of the model, or of its twin.
+    /// The configuration of the model, or of its twin. `elbo` and `iwae` of a network without
+    /// posteriors are its score, so a twin is always trained by that.
     pub(crate) fn forecaster_config(&self, twin: bool) -> Result<ForecasterConfig, TrainError> {
         let config = self.config.forecaster()?;
-        Ok(match (twin, self.config.is_reference()) {
-            (false, _) => config,
-            (true, true) => ForecasterConfig { variant: Variant::ReferenceTwin, ..config },
-            (true, false) => ForecasterConfig { variant: Variant::Twin, ..config },
-        })
+        let variant = match (twin, self.config.is_reference()) {
+            (false, _) => return Ok(config),
+            (true, true) => Variant::ReferenceTwin,
+            (true, false) => Variant::Twin,
+        };
+        Ok(ForecasterConfig { variant, objective: Objective::Vib, ..config })
     }
 
     /// A model on the data, as the configuration evaluates it.

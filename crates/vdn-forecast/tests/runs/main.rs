@@ -22,5 +22,6 @@ mod stack_control;
 mod stacks;
 mod stopping;
 mod support;
+mod twins;
 mod whole_forecasts;
 mod wholes;

@@ -4,6 +4,9 @@ use crate::support::{Failure, config};
 use vdn_forecast::{Report, RunDirectory, report_run, train_run};
 
 const HORIZON: usize = 4;
+/// The contestants that a page shows by series and by step.
+const CONTESTANTS: [&str; 3] =
+    ["variational units", "deterministic twin", "seasonal naive, 365 steps"];
 const SMALL: &str = "[data]\ninput_len = 24\nhorizon = 4\nmax_train = 64\nmax_validation = 16\n\
     max_test = 16\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\nevaluate_samples = 4\n\
     [train]\nepochs = 1\ntwin = true\n[diagnostics]\nwindows = 0\n";
@@ -88,6 +91,29 @@ fn a_page_begins_with_scores_forecasts_and_calibration() -> Result<(), Failure> 
     Ok(())
 }
 
+/// By step the model, its twin and the naive forecast have the scores of their rows.
+fn by_step(page: &str, report: &Report) {
+    for name in CONTESTANTS {
+        let row = report.rows.iter().find(|row| row.name == name).unwrap();
+        let [crps, mae] = ["CRPS", "MAE"].map(|score| {
+            let title = format!("All series: {score}");
+            mean(&told(figures(page, &title)[0], name))
+        });
+        assert!(near(crps, row.crps) && near(mae, row.mae), "{name}: {crps} {mae}");
+    }
+}
+
+#[test]
+fn scores_by_step_are_averaged_as_those_of_the_rows() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let out = directory.path().join("run");
+    // Of 64 windows in batches of 60 the last four weigh as much as all others together.
+    let text = SMALL.replace("twin = true\n", "twin = true\nbatch = 60\naveraging = \"batches\"\n");
+    let report = train_run(&config(&text, "")?, Some(&out), |_, _| {})?;
+    by_step(&report_run(&RunDirectory::open(&out)?)?, &report);
+    Ok(())
+}
+
 /// By series and by step the scores are those of the whole, in the units of the data.
 fn scores(page: &str, report: &Report, run: &RunDirectory) -> Result<(), Failure> {
     let (names, scaler) = run.read_scaler()?;
@@ -109,15 +135,9 @@ fn scores(page: &str, report: &Report, run: &RunDirectory) -> Result<(), Failure
         assert!((found / truth - 1.0).abs() < 1e-3, "column {at}: {found} {truth}");
     }
     assert!((mean(&column(6)) - row.coverage_90).abs() < 5.001e-4);
-    // The model, its twin and the naive forecast, each with the scores of its row.
-    let lines = ["variational units", "deterministic twin", "seasonal naive, 365 steps"];
-    for (place, name) in lines.into_iter().enumerate() {
+    by_step(page, report);
+    for (place, name) in CONTESTANTS.into_iter().enumerate() {
         let row = report.rows.iter().find(|row| row.name == name).unwrap();
-        let [crps, mae] = ["CRPS", "MAE"].map(|score| {
-            let title = format!("All series: {score}");
-            mean(&told(figures(page, &title)[0], name))
-        });
-        assert!(near(crps, row.crps) && near(mae, row.mae), "{name}: {crps} {mae}");
         assert!((mean(&column(8 + place)) - row.crps).abs() < 5.001e-5, "{name}");
     }
     for (name, crps) in names.iter().zip(column(2)) {
