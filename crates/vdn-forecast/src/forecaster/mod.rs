@@ -349,7 +349,7 @@ impl Forecaster {
                     None => total,
                 };
                 joint = Some((JointPass { total, shares }, gain));
-                let mut y = head.mean(graph, means)?;
+                let mut y = head.mean(graph, means, total)?;
                 if let (Through::Samples, Some(shares)) = (through, &shares) {
                     let beyond = graph.tape.sub(z, means)?;
                     let noise = head.noise(graph, beyond, shares, gain)?;

@@ -5,13 +5,13 @@
 //! in the samples, and the total deviation `t` of each step is given from outside:
 //!
 //! ```text
-//! y = base + B mu + c + g (A (z - mu) + e)      z ~ Normal(mu, S^2)      e ~ Normal(0, 1)
+//! y = base + t (B mu + c) + g (A (z - mu) + e)      z ~ Normal(mu, S^2)      e ~ Normal(0, 1)
 //! g_h = t_h / sqrt(1 + sum_n A_hn^2 S_n^2)
 //! ```
 //!
 //! So a step has the variance `t_h^2` whatever `A` and `S` are: they say which part of it the steps
-//! of a window share. A window is normal, with the mean `base + B mu + c` and the covariance
-//! `g (A S^2 A' + 1) g`. What units know, `mu`, and what they do not, `z - mu`, have maps of their
+//! of a window share. A window is normal, with the mean `base + t (B mu + c)` and the
+//! covariance `g (A S^2 A' + 1) g`. What units know, `mu`, and what they do not, `z - mu`, have maps of their
 //! own: with one map for both the errors that steps share bend the mean (decision 10).
 
 use vdn_autograd::{Error, Var};
@@ -77,12 +77,20 @@ impl JointHead {
         })
     }
 
-    /// Records `B mu + c` of means `[batch, units]`, `[batch, horizon]`.
+    /// Records `t (B mu + c)` of means `[batch, units]` and total deviations, `[batch, horizon]`.
     ///
     /// # Errors
-    /// Means of another number of units.
-    pub(crate) fn mean<T: Element>(&self, graph: &mut Graph<'_, T>, mu: Var) -> Result<Var, Error> {
-        graph.labelled(&self.label, |graph| self.mean.forward(graph, mu))
+    /// Means of another number of units, deviations of another horizon.
+    pub(crate) fn mean<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        mu: Var,
+        total: Var,
+    ) -> Result<Var, Error> {
+        graph.labelled(&self.label, |graph| {
+            let outputs = self.mean.forward(graph, mu)?;
+            graph.tape.mul(outputs, total)
+        })
     }
 
     /// Records `gain A d`: `d` is `[samples, batch, units]`, what samples have beyond the means, the

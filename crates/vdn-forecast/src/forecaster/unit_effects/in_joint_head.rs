@@ -35,7 +35,7 @@ pub(super) fn measure<T: Element>(
         let shared = prediction.shared.as_ref().ok_or_else(super::no_effects)?;
         let double = |of: &[T]| -> Vec<f64> { of.iter().map(|x| x.to_f64()).collect() };
         let mu = double(graph.tape.value(layer.mu).data());
-        let scale = double(graph.tape.value(pass.scale).data());
+        let total = double(graph.tape.value(joint.total).data());
         let by_mean = double(parameters.get(head.mean_map().weight()).tensor().data());
         let horizon = model.config.horizon;
         let target = batch.target.chunks_exact(horizon);
@@ -43,10 +43,13 @@ pub(super) fn measure<T: Element>(
         Ok(each
             .map(|(row, (target, means))| {
                 let residuals = target.iter().zip(means).map(|(y, m)| y.to_f64() - m).collect();
-                let scale = scale[row];
+                // One for each step, or one for each window and step.
+                let first = if total.len() == horizon { 0 } else { row * horizon };
+                let total = &total[first..][..horizon];
                 let mu = &mu[row * shared.causes..][..shared.causes];
-                let known = by_mean.chunks_exact(shared.causes);
-                let known = known.flat_map(|b| b.iter().zip(mu).map(|(b, mu)| scale * b * mu));
+                let known = by_mean.chunks_exact(shared.causes).zip(total);
+                let known =
+                    known.flat_map(|(b, t)| b.iter().zip(mu).map(move |(b, mu)| t * b * mu));
                 Window::new(shared, row, residuals, known.collect())
             })
             .collect())

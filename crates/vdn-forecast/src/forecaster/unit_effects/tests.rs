@@ -185,9 +185,6 @@ fn a_unit_of_a_joint_head_is_worth_its_part_of_the_density() {
     let mu = graph.tape.value(layers[0].unwrap().mu).data().to_vec();
     let Head::Joint(head) = &model.head else { panic!("a joint head") };
     let by_mean = parameters.get(head.mean_map().weight()).tensor().data();
-    // Windows are divided by their deviations plus 0.1.
-    let scales: Vec<f64> =
-        current.chunks(8).map(|x| model.config.instance_norm().statistics(x).1).collect();
     let before = full.log_likelihood(&target);
     for (place, unit) in units.into_iter().enumerate() {
         let mut without = full.clone();
@@ -195,7 +192,7 @@ fn a_unit_of_a_joint_head_is_worth_its_part_of_the_density() {
         let mut redrawn = [0.0; ROWS_OF_BATCH];
         for at in 0..ROWS_OF_BATCH * 3 {
             let (row, loading) = (at / 3, shared.loadings[at * 4 + unit]);
-            without.means[at] -= scales[row] * by_mean[at % 3 * 4 + unit] * mu[row * 4 + unit];
+            without.means[at] -= full.sigma[at] * by_mean[at % 3 * 4 + unit] * mu[row * 4 + unit];
             shared.own[at] = (shared.own[at].powi(2) + loading * loading).sqrt();
             shared.loadings[at * 4 + unit] = 0.0;
             redrawn[row] += 2.0 * loading * loading;
