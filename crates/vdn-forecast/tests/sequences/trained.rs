@@ -165,7 +165,7 @@ fn what_a_sequence_has_not_is_refused() -> Result<(), Failure> {
     };
     for mode in ["homeo", "proj_on", "proj_off", "ar"] {
         let error = refused(&|control| control.choose([mode]));
-        assert!(error.contains("a layer along a sequence is held by rate, kl"), "{mode}: {error}");
+        assert!(error.contains("any other layer is held by rate, kl"), "{mode}: {error}");
     }
     let (config, training) = (model.config().clone(), SequenceTraining::default());
     // A prior without memory has no persistence to hold.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Structs of settings that share names with a table, each with the reason why one struct would
 /// not do.
 const OTHERS: [(&str, &str); 17] = [
-    ("LayerConfig", "one layer: a forecaster has several, each with its own width and prior"),
+    ("LayerConfig", "one layer of any network; the forecaster fills it in one place (decision 7)"),
     ("StackLayerConfig", "one layer and how it is joined to the layer below"),
     ("HeadConfig", "the head alone, whose inputs and outputs follow from the network"),
     ("SequenceForecasterConfig", "another network"),

@@ -11,6 +11,9 @@
 //! | scale | that of the prior | that of the prior given the steps before |
 //! | persistence | from window to window | from step to step |
 //! | rows of the mean head that controllers multiply, deviations that they limit | yes | no |
+//!
+//! A layer of your own, with a prior or a posterior that is not in the library, is a
+//! [`UnitLayer::new`]: its network records the statistics, and has no mean head to multiply.
 
 use crate::priors::Prior;
 use crate::units::layer::{LayerPrior, SigmaMode, VariationalLayer};
@@ -32,19 +35,32 @@ pub struct UnitLayer<'a> {
 }
 
 impl<'a> UnitLayer<'a> {
-    /// A layer of normal units along a sequence under this prior, one latent dimension each.
-    pub(crate) fn along_sequence(label: &'a str, units: usize, prior: Prior) -> Self {
+    /// A layer of your own: `units` normal units of `latent_dims` dimensions each, under whatever
+    /// prior. `label` is what its parameters begin with.
+    ///
+    /// Its network records means and log-variances on the scale of that prior, `(mu - m)/s` and
+    /// `ln sigma^2 - ln s^2`, `[rows, units * latent dims]`, and their statistics
+    /// ([`Tape::sample_kl`](vdn_autograd::Tape::sample_kl)), as a [`LayerOutput`](super::LayerOutput).
+    /// Budgets, KL weights and diagnostics then act on them. Controllers of the means (energy bands,
+    /// homeostat, projections) are refused. `crates/vdn/tests/own_prior.rs` has an example.
+    #[must_use]
+    pub fn new(label: &'a str, units: usize, latent_dims: usize) -> Self {
         Self {
             label,
             units,
             distributional: units,
-            latent_dims: 1,
+            latent_dims,
             sigma: SigmaMode::PerUnitInput,
             prior: LayerPrior::Standard,
             gaussian: true,
             variational: None,
-            over_time: Some(prior),
+            over_time: None,
         }
+    }
+
+    /// A layer of normal units along a sequence under this prior, one latent dimension each.
+    pub(crate) fn along_sequence(label: &'a str, units: usize, prior: Prior) -> Self {
+        Self { over_time: Some(prior), ..Self::new(label, units, 1) }
     }
 
     /// The name that reports and parameters of the layer begin with.

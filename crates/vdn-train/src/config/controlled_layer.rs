@@ -18,6 +18,8 @@ pub struct ControlledLayer {
     pub(super) prior: LayerPrior,
     /// Whether the units are normal, perhaps after a logarithm.
     pub(super) gaussian: bool,
+    /// Whether it has a mean head that controllers may change: in a stack.
+    pub(super) has_means: bool,
     /// The prior over time, along a sequence.
     pub(super) over_time: Option<Prior>,
     /// Whether controllers are as the reference has them.
@@ -39,12 +41,13 @@ impl ControlledLayer {
             objective,
             prior: layer.prior,
             gaussian: layer.family.is_gaussian(),
+            has_means: true,
             over_time: None,
             reference: false,
         })
     }
 
-    /// A layer of a network that is built: in a stack or along a sequence.
+    /// A layer of a network that is built: in a stack, along a sequence, or one of its own.
     #[must_use]
     pub fn of(layer: UnitLayer<'_>, objective: Objective, beta: f64) -> Option<Self> {
         let units = layer.distributional();
@@ -57,6 +60,7 @@ impl ControlledLayer {
             objective,
             prior: layer.prior(),
             gaussian: layer.is_gaussian(),
+            has_means: layer.variational().is_some(),
             over_time: layer.prior_over_time(),
             reference: false,
         })

@@ -190,10 +190,10 @@ pub(super) fn check_demands(
             }
         }
     }
-    if layer.over_time.is_some() && (control.has_bands() || control.has(Ar)) {
+    if !layer.has_means && (control.has_bands() || control.has(Ar)) {
         let reason = "control: energy bands and the AR penalty act on the means of a stack's \
-                      layers; a layer along a sequence is held by rate, kl, persistence and the \
-                      weight of its KL (mode = \"rate\" or \"none\")";
+                      layers; any other layer is held by rate, kl, persistence and the weight of \
+                      its KL (mode = \"rate\" or \"none\")";
         return Err(TrainError::config(reason));
     }
     for name in [Annealing, FreeBits] {

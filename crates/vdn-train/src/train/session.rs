@@ -241,13 +241,13 @@ where
         }
         for (index, own) in self.step.control.iter() {
             let layer = self.network.layers().get(index);
-            let along = layer.is_some_and(|layer| layer.prior_over_time().is_some());
+            let has_means = layer.is_some_and(|layer| layer.variational().is_some());
             let moved = [Lever::Gain, Lever::Sigma].into_iter().find(|&lever| own.moves(lever));
-            if let Some(lever) = moved.filter(|_| along) {
+            if let Some(lever) = moved.filter(|_| !has_means) {
                 let (layer, lever) = (index + 1, lever.name());
                 let reason = format!(
-                    "control: layer {layer}: a controller moves {lever}, which a layer along a \
-                     sequence has not"
+                    "control: layer {layer}: a controller moves {lever}, which only layers of a \
+                     stack have"
                 );
                 return Err(TrainError::config(reason));
             }
