@@ -45,6 +45,9 @@ fn train_file(file: &str, lengths: [&str; 2], more: &[&str]) -> Trained {
     }
 }
 
+/// Of a gated head, which starts silent: two epochs leave the forecast near the window's mean.
+const SILENT: [&str; 2] = ["--set", "model.dependence=sampled"];
+
 fn train(name: &str, more: &[&str]) -> Trained {
     // The smallest files have 60 rows.
     let lengths = if name.starts_with("min") { ["4", "1"] } else { ["24", "6"] };
@@ -97,7 +100,7 @@ fn rows_out_of_order_give_the_scores_of_sorted_ones() {
     let weights = |run: &Trained| std::fs::read(run.out.join("weights.safetensors")).unwrap();
     assert!(weights(&sorted) == weights(&unsorted));
 
-    let newest_first = train("c07_descending", &[]).expect("descending");
+    let newest_first = train("c07_descending", &SILENT).expect("descending");
     assert!(newest_first.notes().contains("newest first"));
     let lines = newest_first.forecast(&[]);
     assert_eq!(lines[0][2], "2021-02-04");
@@ -221,7 +224,7 @@ fn numbers_of_any_size_are_forecast() {
     let small = train("c11g_small_constant", &[]).expect("small constant");
     assert!(small.forecast(&[])[6..].iter().all(|line| line[0] == "flag"
         && line[3..].iter().all(|x| x.parse::<f64>().is_ok_and(|x| (x - 0.001).abs() < 1e-12))));
-    let integers = train("c13b_beyond53", &[]).expect("integers");
+    let integers = train("c13b_beyond53", &SILENT).expect("integers");
     assert!(integers.notes().contains("integers beyond 2^53 are read less 1152921504606847941"));
     let row = integers.scores()[0].clone();
     assert!(row.starts_with("0.92"), "{row}");
