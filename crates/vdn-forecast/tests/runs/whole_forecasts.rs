@@ -134,7 +134,7 @@ fn agree(run: &RunDirectory, of_steps: usize, of_sums: usize) -> Result<(), Fail
     let independent: f64 = (0..HORIZON).map(of_step).sum();
     let ratio =
         variance(&own.iter().map(|path| path.iter().sum()).collect::<Vec<_>>()) / independent;
-    assert!((ratio - 1.0).abs() > 0.25, "{ratio}");
+    assert!((ratio - 1.0).abs() > 0.1, "{ratio}");
     Ok(())
 }
 
