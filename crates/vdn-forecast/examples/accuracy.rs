@@ -271,6 +271,7 @@ fn trained(
 ) -> Result<(Forecaster, Parameters<f32>, vdn_train::Trained), Failure> {
     let mut forecaster = config.forecaster()?;
     if twin {
+        forecaster.dependence = forecaster.resolved_dependence();
         forecaster.variant = Variant::Twin;
     }
     let (model, mut parameters) = Forecaster::new::<f32>(forecaster, config.train.seed)?;

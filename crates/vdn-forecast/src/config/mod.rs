@@ -10,7 +10,7 @@ mod older;
 
 pub use data::{DataConfig, FillPolicy, ProtocolName, ScalingRows};
 
-use crate::forecaster::{Aggregation, Compatibility, ForecasterConfig};
+use crate::forecaster::{Aggregation, Compatibility, Dependence, ForecasterConfig};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use toml::Table;
@@ -116,6 +116,10 @@ impl RunConfig {
         if self.is_reference() {
             self.model.head_hidden =
                 ForecasterConfig::reference_head(given.data.horizon, given.model.units);
+        } else if given.model.resolved_dependence() == Dependence::Sampled {
+            // Those of a gated head, whose units carry information more than noise.
+            (self.model.units, self.model.beta) = (1024, 1e-4);
+            (self.train.batch, self.train.ema_decay) = (128, 0.0);
         }
         self
     }

@@ -64,6 +64,8 @@ pub(crate) fn forecast_by<T: Element>(
     inference: Inference,
 ) -> Result<Vec<Prediction>, TrainError> {
     match inference {
+        // A closed form is both.
+        _ if evaluator.network.has_closed_form() => forecast(evaluator, windows),
         Inference::Samples => forecast(evaluator, windows),
         Inference::Moments => forecast_moments(evaluator, windows),
     }

@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! joint   - ln Normal(y; m, t C t) / H
-//! split   - sum_h ln Normal(y_h; m_h, t_h^2) / H  -  ln [ Normal(e; 0, C) / Normal(e; 0, 1) ] / H
-//!         with e = (y - m) / t, limited to +-3, which takes no gradient
+//! split   - sum_h ln Normal(y_h; m_h, t_h^2) / H  -  ln [ Normal(r; 0, C) / Normal(r; 0, 1) ] / H
+//!         with r = (y - m) / t, limited to +-3, which takes no gradient
 //! ```
 //!
 //! Both have the same value where no residual is beyond the limit. In `split` means and total deviations are trained by the score of
@@ -167,10 +167,8 @@ impl Forecaster {
 }
 
 impl SharedNoise {
-    /// The log-density of a window, in nats: its row in the batch, its residuals `[horizon]`.
-    ///
-    /// # Panics
-    /// A number of the prediction is not finite.
+    /// The log-density of a window, in nats: its row in the batch, its residuals `[horizon]`; NaN
+    /// where one of them is.
     pub(super) fn log_density(&self, row: usize, residuals: &[f64]) -> f64 {
         let horizon = residuals.len();
         let (loadings, own) = self.row(row, horizon);

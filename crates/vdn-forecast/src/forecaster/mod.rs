@@ -140,7 +140,7 @@ impl Forecaster {
         );
         let stack = Stack::new(&mut builder, "neuron", &config.stack())?;
         let channels = stack.channels();
-        let dependence = config.dependence();
+        let dependence = config.resolved_dependence();
         let head = match config.variant {
             Variant::ReferenceTwin => {
                 Head::Linear(Linear::new(&mut builder, "head", channels, horizon))
@@ -224,6 +224,7 @@ impl Forecaster {
         let unused = |name: &str| {
             means && name.starts_with("neuron") && name.contains(".log_sigma")
                 || self.config.aggregation != Aggregation::Score && name.starts_with("head.score")
+                || self.config.variant != Variant::Variational && name == "head.shared"
         };
         parameters.iter().filter(|p| !unused(p.name())).map(|p| p.tensor().shape().numel()).sum()
     }

@@ -192,7 +192,9 @@ impl Forecaster {
         graph: &Graph<'_, T>,
         prediction: &Prediction,
     ) -> Result<(), ModelError> {
-        if prediction.means.iter().chain(&prediction.sigma).all(|x| x.is_finite()) {
+        let shared = prediction.shared.iter().flat_map(|shared| &shared.own);
+        let positive = prediction.sigma.iter().chain(shared).all(|x| x.is_finite() && *x > 0.0);
+        if positive && prediction.means.iter().all(|x| x.is_finite()) {
             return Ok(());
         }
         Err(ModelError::NonFinite(self.non_finite_report(graph, "a prediction")))

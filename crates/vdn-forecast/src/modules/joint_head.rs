@@ -12,7 +12,7 @@
 //! So a step has the variance `t_h^2` whatever `A` and `S` are: they say which part of it the steps
 //! of a window share. A window is normal, with the mean `base + t (B mu + c)` and the
 //! covariance `g (A S^2 A' + 1) g`. What units know, `mu`, and what they do not, `z - mu`, have maps of their
-//! own: with one map for both the errors that steps share bend the mean (decision 10).
+//! own: with one map for both the errors that steps share bend the mean (decisions 10 and 17).
 
 use vdn_autograd::{Error, Var};
 use vdn_model::{Builder, Graph, Init, Linear, ParameterId};
@@ -24,7 +24,14 @@ use vdn_tensor::Element;
 /// the units in the variance of a horizon's mean was 75 to 89 %, with 4 it was 92 to 97 %.
 const SPEED: f64 = 4.0;
 
-/// The head.
+/// An affine head whose forecast of a whole window is a normal distribution in closed form:
+///
+/// ```text
+/// y = base + t (B mu + c) + g (A (z - mu) + e)      g_h = t_h / sqrt(1 + sum_n A_hn^2 S_n^2)
+/// ```
+///
+/// with the units' means `mu` and deviations `S`, and `t_h` the total deviation of step `h`. It is a
+/// part of [`Forecaster`](crate::Forecaster), which [`Dependence`](crate::Dependence) asks for.
 #[derive(Clone, Debug)]
 pub struct JointHead {
     label: String,

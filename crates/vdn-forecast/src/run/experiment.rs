@@ -11,7 +11,7 @@ use crate::evaluate::wholes::WholeScores;
 use crate::evaluate::wholes::closed::ClosedAverages;
 use crate::evaluate::wholes::residual::{PointForecasts, ResidualScores, score_residual_paths};
 use crate::evaluate::wholes::sampled::{PathSource, score_sampled};
-use crate::forecaster::{Forecaster, ForecasterConfig, Variant};
+use crate::forecaster::{Dependence, Forecaster, ForecasterConfig, Variant};
 use crate::run::directory::RunDirectory;
 use crate::run::memory::{RunMemory, RunSizes, default_limit};
 use crate::run::report::{Report, Row};
@@ -115,12 +115,15 @@ impl Experiment {
     /// posteriors are its score, so a twin is always trained by that.
     pub(crate) fn forecaster_config(&self, twin: bool) -> Result<ForecasterConfig, TrainError> {
         let config = self.config.forecaster()?;
-        let variant = match (twin, self.config.is_reference()) {
-            (false, _) => return Ok(config),
-            (true, true) => Variant::ReferenceTwin,
-            (true, false) => Variant::Twin,
+        if !twin {
+            return Ok(config);
+        }
+        // The same head, whatever the objective of the model.
+        let (variant, dependence) = match self.config.is_reference() {
+            true => (Variant::ReferenceTwin, Dependence::Sampled),
+            false => (Variant::Twin, config.resolved_dependence()),
         };
-        Ok(ForecasterConfig { variant, objective: Objective::Vib, ..config })
+        Ok(ForecasterConfig { variant, dependence, objective: Objective::Vib, ..config })
     }
 
     /// A model on the data, as the configuration evaluates it.

@@ -99,7 +99,9 @@ impl RunMemory {
     /// };
     /// let memory = RunMemory::of(&ForecasterConfig::default(), &sizes);
     /// assert!(memory.check(64e9).is_ok());
-    /// let large = ForecasterConfig { evaluate_samples: 100_000, ..ForecasterConfig::default() };
+    /// let dependence = vdn_forecast::Dependence::Sampled;
+    /// let base = ForecasterConfig { units: 1024, dependence, ..ForecasterConfig::default() };
+    /// let large = ForecasterConfig { evaluate_samples: 100_000, ..base };
     /// let error = RunMemory::of(&large, &sizes).check(64e9).unwrap_err().to_string();
     /// assert!(error.contains("evaluation") && error.contains("model.evaluate_samples"), "{error}");
     /// ```
@@ -268,7 +270,7 @@ impl Pass {
             let mixed = layer.distributional() > 0 && layer.distributional() < layer.layer.units;
             activities += if mixed { latent } else { 0.0 };
         }
-        let joint = model.dependence() != Dependence::Sampled;
+        let joint = model.resolved_dependence() != Dependence::Sampled;
         // The units' deviations, from log-variances to squares.
         layers += if joint { 3.0 * rows * model.width(0) as f64 } else { 0.0 };
         let gate = match (joint, model.gated) {
@@ -335,7 +337,7 @@ fn parameters(model: &ForecasterConfig) -> f64 {
         inputs = layer.layer.units as f64 * layer.channels_per_unit() as f64;
     }
     let outputs = if model.gated { 2.0 } else { 1.0 };
-    if model.dependence() != Dependence::Sampled {
+    if model.resolved_dependence() != Dependence::Sampled {
         return count + 2.0 * inputs * horizon + length * horizon;
     }
     count + inputs * (hidden + horizon) + outputs * hidden * horizon + length * horizon
@@ -351,15 +353,20 @@ fn probe(model: &ForecasterConfig, sizes: &RunSizes, windows: f64) -> f64 {
     // The tape forms the head's normalised input and its hidden layer once more, and draws latents
     // from the prior beside those of the posteriors.
     let tape = SINGLE * (pass.values() + 2.0 * pass.latent + pass.hidden);
+    let units = (0..model.depth).map(|layer| model.width(layer) as f64).fold(0.0, f64::max);
+    // Value and distance of each unit and window, means and log-variances now and earlier.
+    let tables = DOUBLE * windows * units * (4.0 + 4.0 * model.latent_dims as f64);
+    if model.resolved_dependence() != Dependence::Sampled {
+        // Loadings of a prediction, their copy by window, and what means add to each step.
+        let pass = Pass::of(model, 1.0, rows);
+        return SINGLE * pass.values() + 3.0 * DOUBLE * pass.loadings + tables;
+    }
     // Activities of the base, from the prior and redrawn; what the head sees and says.
     let kept = SINGLE * (3.0 * pass.latent + pass.hidden) + DOUBLE * pass.outputs;
     let all = sizes.probe_samples as f64 * rows;
     let replaced = (PROBE_ROWS / all.max(1.0)).floor().max(1.0) * all;
     let [horizon, hidden] = [model.horizon as f64, model.head_hidden as f64];
     let measured = replaced * (2.0 * SINGLE * hidden + (5.0 * SINGLE + DOUBLE) * horizon);
-    let units = (0..model.depth).map(|layer| model.width(layer) as f64).fold(0.0, f64::max);
-    // Value and distance of each unit and window, means and log-variances now and earlier.
-    let tables = DOUBLE * windows * units * (4.0 + 4.0 * model.latent_dims as f64);
     kept + tables + tape.max(measured + DOUBLE * pass.outputs)
 }
 

@@ -177,7 +177,10 @@ fn check_step_weights(weights: &[f64], horizon: usize) -> Result<(), MetricError
 /// The two parts of a predictive variance, in the squared unit of the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct VarianceParts {
-    /// The variance of the samples' means, estimated without bias; 0 for one sample.
+    /// The variance of the samples' means, estimated without bias; 0 for one sample, unless it says
+    /// what its steps share
+    /// ([`WindowPrediction::with_shared_noise`](crate::metrics::WindowPrediction::with_shared_noise)):
+    /// the variance of that.
     pub units: f64,
     /// The mean of the samples' own variances.
     pub noise: f64,

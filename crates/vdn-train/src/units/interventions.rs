@@ -61,7 +61,8 @@ pub trait Interventions<T: Element, D: Examples<T>>: Network<T> {
 /// How one example was predicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// The mean over samples of the log-likelihood of its target given the latent, in nats.
+    /// The mean over samples of the log-likelihood of its target given the latent, in nats; of a
+    /// network with a closed form the log-density of the target, without the latent.
     pub likelihood: f64,
     /// The network's own predictive score, which may mix over samples before the logarithm, as a
     /// log-likelihood in nats.

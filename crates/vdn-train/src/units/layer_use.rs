@@ -15,7 +15,8 @@ use vdn_tensor::Element;
 pub struct LayerUse {
     /// Windows behind it.
     pub windows: usize,
-    /// The mean log-likelihood of a window's target given a sample of the latent, nats per window
+    /// The mean log-likelihood of a window's target given a sample of the latent, nats per window;
+    /// where [`LayerUse::noise_value`] is known, the sum of the log-densities of its parts.
     pub likelihood: f64,
     /// The same with the latent drawn from the prior.
     pub prior_likelihood: f64,
@@ -111,14 +112,16 @@ where
         let sums = estimates(self.data, examples, 7, |i, to| {
             let (a, b) = (&with[i], &without[i]);
             let noise = a.noise.unwrap_or(0.0);
+            // Without what shared noise brings: that is counted by itself.
+            let [a_alone, b_alone] = [a, b].map(|o| o.likelihood - o.noise.unwrap_or(0.0));
             to.copy_from_slice(&[
-                a.likelihood,
-                b.likelihood,
-                a.likelihood - b.likelihood,
+                a_alone,
+                b_alone,
+                a_alone - b_alone,
                 a.score - b.score,
                 a.crps,
                 noise,
-                a.likelihood - b.likelihood + noise,
+                a_alone - b_alone + noise,
             ]);
         })?;
         let (value, score, all) = (sums.estimate(2)?, sums.estimate(3)?, sums.estimate(6)?);

@@ -162,9 +162,11 @@ pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse) -> String {
         ),
         Some(noise) => format!(
             "{label}{verdict}: the noise that steps share through {whose} brings {noise:.2}{} nats per \
-             window,\n          what {whose} know brings {information},\n          they cost {:.2}, net \
+             window,\n          what {whose} know brings {:.2}{}, they cost {:.2}, net \
              {:.2}{} (test windows)",
             error(l.noise_value_error),
+            l.value,
+            error(l.value_error),
             l.kl,
             l.net,
             error(l.net_error),

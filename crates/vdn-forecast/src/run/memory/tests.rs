@@ -85,13 +85,13 @@ fn tapes_are_as_large_as_estimated() {
             Variant::Variational => config.evaluate_samples,
             _ => 1,
         };
-        let loadings = match config.dependence() {
+        let loadings = match config.resolved_dependence() {
             Dependence::Sampled => 0,
             Dependence::Auto | Dependence::Joint | Dependence::Split => {
                 rows * config.horizon * config.units
             }
         };
-        let outputs = match config.dependence() {
+        let outputs = match config.resolved_dependence() {
             Dependence::Sampled => rows * config.horizon * evaluate,
             Dependence::Auto | Dependence::Joint | Dependence::Split => rows * config.horizon,
         };
