@@ -173,7 +173,8 @@ impl Forecaster {
         Ok(graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?)
     }
 
-    /// The name of the score that [`Terms::score`] is.
+    /// The name of the score that [`Terms::score`] is by samples; under a joint head that is the
+    /// density of whole windows, in nats per step.
     #[must_use]
     pub fn score(&self) -> Score {
         self.config.score

@@ -41,7 +41,8 @@ impl Forecaster {
     ///
     /// Under a joint head effects have a closed form, and no sample is drawn: the value is that of
     /// the window's joint density against the same forecast without the unit's mean, and with its
-    /// noise as noise of single steps.
+    /// noise as noise of single steps. With `N` units and `H` steps each unit and window costs `N H
+    /// min(N, H)` multiplications: little for a few dozen units, much for hundreds.
     ///
     /// Cost of a unit of the last layer: for each window, sample and kind of replacement (two) the head's activation and
     /// output maps, not its maps over all channels; see `replacement.rs`. Of a unit below: two whole passes of the layers
