@@ -39,7 +39,8 @@ fn trained(settings: &str, expected: &[Hashes]) {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let mut config = RunConfig::from_toml(settings).unwrap();
-    // What is trained does not depend on the test windows, and scoring all of them takes three times as long.
+    // What is trained does not depend on the test windows, and scoring all of them takes three
+    // times as long.
     config.data.max_test = Some(8);
     train_run(&config, Some(&out), |_, _| {}).unwrap();
     check(&out, expected, settings);

@@ -11,7 +11,8 @@
 //! posterior); then both forecast two weeks ahead from every week of it. With several seeds, which change initial weights,
 //! batches and noise, the table at the end has the mean over them and its standard error.
 //!
-//! The trainer's rate budget keeps every unit between 0.1 and 3 nats per day, given the day before; with `free` nothing does.
+//! The trainer's rate budget keeps every unit between 0.1 and 3 nats per day, given the day before;
+//! with `free` nothing does.
 
 use std::error::Error;
 use std::f64::consts::TAU;

@@ -193,7 +193,7 @@ impl ForecasterConfig {
             ),
             (
                 self.objective != Objective::Vib,
-                "joint and split score a closed form, elbo and iwae samples: objective has to be vib",
+                "joint and split score no samples, elbo and iwae do: objective has to be vib",
             ),
             (
                 self.aggregation != Aggregation::Mean,

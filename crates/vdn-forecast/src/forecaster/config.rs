@@ -32,8 +32,8 @@ pub enum Variant {
     /// Units send samples on.
     #[default]
     Variational,
-    /// The deterministic twin: the same encoder, normalisation, skip, output noise and head, fed with
-    /// the means.
+    /// The deterministic twin: the same encoder, normalisation, skip, output noise and head, fed
+    /// with the means.
     Twin,
     /// The reference's weaker twin: a linear head on the pooled means.
     ReferenceTwin,
@@ -139,11 +139,11 @@ pub struct ForecasterConfig {
     pub score: Score,
     /// What the joint distribution of steps is, and how it is trained: `auto`, the default,
     /// `sampled`, `joint` or `split`. The last two have a closed form, for one layer of normal
-    /// units, all distributions, with one latent dimension and the standard prior, scored marginally
-    /// under the objective `vib`, with `aggregation = "mean"`. Their head is affine: `head_hidden`,
-    /// `gated`, `dropout` and `zero_output` say nothing then, and neither do `samples`,
-    /// `evaluate_samples` and `antithetic`. Where a run takes `sampled`, its defaults are `units` 1024,
-    /// `beta` 1e-4, and in `[train]` a `batch` of 128 and `ema_decay` 0.
+    /// units, all distributions, with one latent dimension and the standard prior, scored
+    /// marginally under the objective `vib`, with `aggregation = "mean"`. Their head is affine:
+    /// `head_hidden`, `gated`, `dropout` and `zero_output` say nothing then, and neither do
+    /// `samples`, `evaluate_samples` and `antithetic`. Where a run takes `sampled`, its defaults
+    /// are `units` 1024, `beta` 1e-4, and in `[train]` a `batch` of 128 and `ema_decay` 0.
     pub dependence: Dependence,
     /// What training minimises: `vib`, the default, `elbo` or `iwae`.
     pub objective: Objective,
@@ -279,7 +279,8 @@ impl ForecasterConfig {
     /// use vdn_forecast::{Dependence, ForecasterConfig};
     /// let base = ForecasterConfig::default();
     /// assert_eq!(base.resolved_dependence(), Dependence::Split);
-    /// assert_eq!(ForecasterConfig { depth: 2, ..base }.resolved_dependence(), Dependence::Sampled);
+    /// let deep = ForecasterConfig { depth: 2, ..base };
+    /// assert_eq!(deep.resolved_dependence(), Dependence::Sampled);
     /// ```
     #[must_use]
     pub fn resolved_dependence(&self) -> Dependence {

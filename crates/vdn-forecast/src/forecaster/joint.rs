@@ -9,10 +9,10 @@
 //!         with r = (y - m) / t, limited to +-3, which takes no gradient
 //! ```
 //!
-//! Both have the same value where no residual is beyond the limit. In `split` means and total deviations are trained by the score of
-//! single steps, as those of a network without shared noise are, and the second part, the log
-//! density of a Gaussian copula, trains the correlations alone. The limit keeps single values far
-//! outside from ruling them.
+//! Both have the same value where no residual is beyond the limit. In `split` means and total
+//! deviations are trained by the score of single steps, as those of a network without shared noise
+//! are, and the second part, the log density of a Gaussian copula, trains the correlations alone.
+//! The limit keeps single values far outside from ruling them.
 
 use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};
 use crate::modules::joint_head::{JointHead, Shares};
@@ -29,8 +29,9 @@ const LIMIT: f64 = 3.0;
 const RELATIVE: LowRankNll = LowRankNll { relative: true, degrees_of_freedom: None };
 
 impl Forecaster {
-    /// The means of the posteriors that a joint head is given, `[batch, units]`. Under an intervention they, and the deviations of `shares`, are those of the latents
-    /// that take the units' place; what is left for the noise of single steps stays as it is.
+    /// The means of the posteriors that a joint head is given, `[batch, units]`. Under an
+    /// intervention they, and the deviations of `shares`, are those of the latents that take the
+    /// units' place; what is left for the noise of single steps stays as it is.
     pub(super) fn means<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

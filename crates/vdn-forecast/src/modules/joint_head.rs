@@ -10,8 +10,8 @@
 //! ```
 //!
 //! So a step has the variance `t_h^2` whatever `A` and `S` are: they say which part of it the steps
-//! of a window share. A window is normal, with the mean `base + t (B mu + c)` and the
-//! covariance `g (A S^2 A' + 1) g`. What units know, `mu`, and what they do not, `z - mu`, have maps of their
+//! of a window share. A window is normal, with the mean `base + t (B mu + c)` and the covariance `g
+//! (A S^2 A' + 1) g`. What units know, `mu`, and what they do not, `z - mu`, have maps of their
 //! own: with one map for both the errors that steps share bend the mean (decisions 10 and 17).
 
 use vdn_autograd::{Error, Var};
@@ -19,9 +19,9 @@ use vdn_model::{Builder, Graph, Init, Linear, ParameterId};
 use vdn_tensor::Element;
 
 /// `A` is so many times the stored weight. An adaptive optimiser moves every parameter by about its
-/// rate, whatever the slope; by this factor it moves `A` faster. The shared noise has to grow from a
-/// random start, and on a few thousand windows it did not get there with the factor 1: the share of
-/// the units in the variance of a horizon's mean was 75 to 89 %, with 4 it was 92 to 97 %.
+/// rate, whatever the slope; by this factor it moves `A` faster. The shared noise has to grow from
+/// a random start, and on a few thousand windows it did not get there with the factor 1: the share
+/// of the units in the variance of a horizon's mean was 75 to 89 %, with 4 it was 92 to 97 %.
 const SPEED: f64 = 4.0;
 
 /// An affine head whose forecast of a whole window is a normal distribution in closed form:
@@ -30,8 +30,8 @@ const SPEED: f64 = 4.0;
 /// y = base + t (B mu + c) + g (A (z - mu) + e)      g_h = t_h / sqrt(1 + sum_n A_hn^2 S_n^2)
 /// ```
 ///
-/// with the units' means `mu` and deviations `S`, and `t_h` the total deviation of step `h`. It is a
-/// part of [`Forecaster`](crate::Forecaster), which [`Dependence`](crate::Dependence) asks for.
+/// with the units' means `mu` and deviations `S`, and `t_h` the total deviation of step `h`. It is
+/// a part of [`Forecaster`](crate::Forecaster), which [`Dependence`](crate::Dependence) asks for.
 #[derive(Clone, Debug)]
 pub struct JointHead {
     label: String,
@@ -53,8 +53,9 @@ pub(crate) struct Shares {
 }
 
 impl JointHead {
-    /// A head of `channels` units and `outputs` steps, whose name is the scope of `builder`. `B` and
-    /// `c` start as those of [`Linear::new`], `A` normal with the deviation `1 / sqrt(channels)`.
+    /// A head of `channels` units and `outputs` steps, whose name is the scope of `builder`. `B`
+    /// and `c` start as those of [`Linear::new`], `A` normal with the deviation `1 /
+    /// sqrt(channels)`.
     pub fn new<T: Element>(builder: &mut Builder<'_, T>, channels: usize, outputs: usize) -> Self {
         let label = builder.label().to_owned();
         let start = Init::Normal(1.0 / (SPEED * (channels.max(1) as f64).sqrt()));
@@ -100,8 +101,8 @@ impl JointHead {
         })
     }
 
-    /// Records `gain A d`: `d` is `[samples, batch, units]`, what samples have beyond the means, the
-    /// gain `[batch, horizon]`.
+    /// Records `gain A d`: `d` is `[samples, batch, units]`, what samples have beyond the means,
+    /// the gain `[batch, horizon]`.
     ///
     /// # Errors
     /// Another number of units, or a gain of another horizon.

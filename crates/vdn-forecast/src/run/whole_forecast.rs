@@ -3,9 +3,9 @@
 //! Quantiles of single steps do not say how steps hang together: the sum of upper quantiles is no
 //! quantile of the sum. A path is one possible future of all steps, so whatever is computed from
 //! paths (a week's total, the highest value, the first step below zero) is distributed rightly.
-//! Means and sums need no paths: given the units they are normal, and over samples of the units they
-//! are mixtures of normals, whose mean and quantiles are exact. Where the forecast as a whole has a
-//! closed form they are normal without a sample.
+//! Means and sums need no paths: given the units they are normal, and over samples of the units
+//! they are mixtures of normals, whose mean and quantiles are exact. Where the forecast as a whole
+//! has a closed form they are normal without a sample.
 
 use crate::evaluate::predicted_row::PredictedRow;
 use crate::evaluate::wholes::PATHS;

@@ -1,10 +1,10 @@
 //! [`SequenceForecaster`] as a [`Network`], so that the trainer trains it.
 //!
 //! A batch is a [`Series`]; [`Segments`](crate::Segments) cuts long series into such batches. The
-//! units form one layer along the sequence: what is measured and controlled of them is over samples,
-//! sequences and steps ([`Innovations`](vdn_model::sequence::Innovations)), given the step before.
-//! Rates, divergences and multipliers are in nats per step, as the loss is. Only the structured
-//! posterior has these measures; under another one the trainer sees no units, and
+//! units form one layer along the sequence: what is measured and controlled of them is over
+//! samples, sequences and steps ([`Innovations`](vdn_model::sequence::Innovations)), given the step
+//! before. Rates, divergences and multipliers are in nats per step, as the loss is. Only the
+//! structured posterior has these measures; under another one the trainer sees no units, and
 //! [`SequenceForecaster::diagnostics`] measures them.
 
 use crate::sequence::series::Series;
@@ -23,8 +23,8 @@ pub struct SequenceTraining {
     /// The trajectories of a sequence, and the weight of the divergence.
     pub objective: SequenceObjective,
     /// Steps over which the weight of the divergence rises to its full value, that of the objective
-    /// or of the controllers, in a straight line from 0; default 0: it never changes. At full weight
-    /// from the start most units would never be used.
+    /// or of the controllers, in a straight line from 0; default 0: it never changes. At full
+    /// weight from the start most units would never be used.
     pub warmup_steps: u64,
 }
 
@@ -69,8 +69,8 @@ impl SequenceForecaster {
 
 /// The loss is that of [`SequenceForecaster::loss`], in nats per step; the score of a training step
 /// is its negative log-likelihood, that of a validation the negative bound with the full weight.
-/// With controllers the divergence of every unit has a weight of its own, and constraints are added.
-/// The training step is the one that the noise of the graph is addressed by.
+/// With controllers the divergence of every unit has a weight of its own, and constraints are
+/// added. The training step is the one that the noise of the graph is addressed by.
 impl<T: Element> Network<T> for SequenceForecaster {
     type Batch<'a> = Series<'a, T>;
 

@@ -12,7 +12,8 @@ use vdn_train::{BatchAverages, DiagnosticsConfig, Evaluator, NoiseSeed, diagnose
 
 /// The head reads its units from the start: whatever draws shows in the numbers.
 const SMALL: &str = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 24\nhorizon = 4\nmax_train = 64\nmax_validation = 16\n\
-    max_test = 16\n[model]\nunits = 12\nhidden = 16\nhead_hidden = 16\nevaluate_samples = 4\nzero_output = false\n\
+    max_test = 16\n[model]\nunits = 12\nhidden = 16\n\
+    head_hidden = 16\nevaluate_samples = 4\nzero_output = false\n\
     dependence = \"sampled\"\n[train]\n\
     epochs = 2\nbatch = 16\n";
 

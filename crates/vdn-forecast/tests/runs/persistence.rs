@@ -8,7 +8,8 @@ use vdn_model::diagnostics::Persistence;
 use vdn_tensor::noise::NoiseKey;
 
 const SMALL: &str = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 16\nhorizon = 4\nmax_train = 256\nmax_validation = 32\n\
-                     max_test = 16\n[model]\nunits = 8\nhidden = 16\nhead_hidden = 16\nevaluate_samples = 4\n\
+                     max_test = 16\n[model]\nunits = 8\nhidden = 16\n\
+                     head_hidden = 16\nevaluate_samples = 4\n\
                      dependence = \"sampled\"\nbeta = 1e-4\n[train]\nema_decay = 0.0\n\
                      epochs = 200\nbatch = 256\npatience = 0\nlearning_rate = 1e-2\nselection = \"last\"\n\
                      [diagnostics]\nwindows = 0\n";

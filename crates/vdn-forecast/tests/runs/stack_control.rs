@@ -9,7 +9,8 @@ use vdn_train::run::RunFiles;
 use vdn_train::{ControlConfig, LayerOverride, load_control, load_weights, save_control};
 
 const SMALL: &str = "[data]\ninput_len = 48\nhorizon = 7\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n\
-    [train]\nepochs = 4\nbatch = 16\nema_decay = 0.0\n[model]\nunits = 16\nhidden = 16\nhead_hidden = 16\nevaluate_samples = 8\n";
+    [train]\nepochs = 4\nbatch = 16\nema_decay = 0.0\n[model]\nunits = 16\nhidden = 16\n\
+    head_hidden = 16\nevaluate_samples = 8\n";
 
 fn config(text: &str) -> Result<RunConfig, Failure> {
     super::support::config(SMALL, text)

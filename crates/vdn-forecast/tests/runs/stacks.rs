@@ -6,7 +6,8 @@ use vdn_model::{Activation, LayerPrior, UnitFamily};
 use vdn_train::load_weights;
 
 const SMALL: &str = "[data]\ninput_len = 24\nhorizon = 4\nmax_train = 64\nmax_validation = 16\nmax_test = 16\n\
-                     [train]\nepochs = 2\nbatch = 128\nema_decay = 0.0\n[model]\nbeta = 1e-4\nunits = 16\nhidden = 16\nhead_hidden = 16\nevaluate_samples = 4\n";
+                     [train]\nepochs = 2\nbatch = 128\nema_decay = 0.0\n[model]\nbeta = 1e-4\nunits = 16\nhidden = 16\n\
+                     head_hidden = 16\nevaluate_samples = 4\n";
 
 fn config(model: &str) -> RunConfig {
     RunConfig::from_toml(&format!("{SMALL}{model}")).unwrap()

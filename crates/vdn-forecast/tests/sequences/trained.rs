@@ -68,7 +68,8 @@ fn trainer(control: ControlConfig) -> Trainer {
     Trainer { train, control, ..Trainer::default() }
 }
 
-/// What a training came to, and the rate of each unit on the training examples and whether it lives.
+/// What a training came to, and the rate of each unit on the training examples and whether it
+/// lives.
 fn train(control: ControlConfig) -> Result<(Trained, Vec<f64>, usize), Failure> {
     let (model, mut parameters, data) = setting()?;
     let trainer = trainer(control);

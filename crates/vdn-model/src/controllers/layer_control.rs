@@ -253,8 +253,9 @@ impl LayerControl {
         self.take_in();
     }
 
-    /// Is shown the persistence of each latent dimension from window to window, or from step to step, `[units * latent dims]`
-    /// ([`LocalTerms::persistence`](crate::LocalTerms::persistence)), before the step that it belongs to is taken in.
+    /// Is shown the persistence of each latent dimension from window to window, or from step to
+    /// step, `[units * latent dims]` ([`LocalTerms::persistence`](crate::LocalTerms::persistence)),
+    /// before the step that it belongs to is taken in.
     ///
     /// # Panics
     /// The persistence is that of another layer.
@@ -306,8 +307,8 @@ impl LayerControl {
         }
     }
 
-    /// Lets every controller act whose time has come, and applies what they decided to the layer's parameters: in a stack;
-    /// along a sequence levers alone are moved.
+    /// Lets every controller act whose time has come, and applies what they decided to the layer's
+    /// parameters: in a stack; along a sequence levers alone are moved.
     ///
     /// Returns the factors on the rows of the layer's mean head (parameters
     /// [`VariationalLayer::mean_parameters`], `latent dims` rows each), if they changed and the optimiser's moments are

@@ -13,8 +13,8 @@ use crate::units::layer::LayerOutput;
 use vdn_autograd::Tape;
 use vdn_tensor::Element;
 
-/// The controllers of every layer of units of a network, in a stack or along a sequence, each layer with its own bands,
-/// weights and budgets.
+/// The controllers of every layer of units of a network, in a stack or along a sequence, each layer
+/// with its own bands, weights and budgets.
 ///
 /// ```
 /// use vdn_model::controllers::{LayerControl, LayerControlConfig, StackControl};
@@ -46,7 +46,8 @@ impl StackControl {
         self.layers
     }
 
-    /// Of the layers of a network, the one that sees the context first; `None` for a layer without controllers.
+    /// Of the layers of a network, the one that sees the context first; `None` for a layer without
+    /// controllers.
     #[must_use]
     pub fn new(layers: Vec<Option<LayerControl>>) -> Self {
         Self { layers }

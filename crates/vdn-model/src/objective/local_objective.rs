@@ -93,8 +93,8 @@ pub struct LocalObjective {
     pub autoregression: Option<ArTerm>,
 }
 
-/// What was recorded of a layer between a batch's windows and those before them, or between the steps of a sequence; nothing
-/// where nothing asks for it.
+/// What was recorded of a layer between a batch's windows and those before them, or between the
+/// steps of a sequence; nothing where nothing asks for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BetweenWindows {
     /// The autoregressive penalty, a scalar.
@@ -118,7 +118,8 @@ pub struct LocalTerms {
     pub ar: Option<Var>,
     /// The rate of each latent dimension, where a constraint needs it.
     pub rate: Option<Var>,
-    /// The persistence of each latent dimension from window to window, or from step to step, where a constraint needs it.
+    /// The persistence of each latent dimension from window to window, or from step to step, where
+    /// a constraint needs it.
     pub persistence: Option<Var>,
 }
 

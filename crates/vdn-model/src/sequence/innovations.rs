@@ -9,13 +9,14 @@
 //! Normal(u, v),    u = g (m - phi z_{t-1}) / s,    v = 1 - g,    g = s^2 / (s^2 + r)
 //! ```
 //!
-//! with a row `(u, ln v)` for every sample, sequence and step. What follows from the rows of a layer
-//! follows from these:
+//! with a row `(u, ln v)` for every sample, sequence and step. What follows from the rows of a
+//! layer follows from these:
 //!
 //! * the KL, `(M2 + D0)/2`, is the divergence of the bound, in nats per step;
 //! * the rate, `(ln(C2 + V) - Lv)/2`, is what a unit says that its past did not: 0 for one that
-//!   follows its prior, however persistent it is. Where `s` is the same at every step it is the rate
-//!   of [`sequence_measures`](crate::sequence_measures), but for the first step, which counts here;
+//!   follows its prior, however persistent it is. Where `s` is the same at every step it is the
+//!   rate of [`sequence_measures`](crate::sequence_measures), but for the first step, which counts
+//!   here;
 //! * the mismatch is the rest.
 
 use crate::core::graph::Graph;

@@ -1,9 +1,10 @@
 //! Units along time: posteriors over a whole sequence under an autoregressive prior.
 //!
-//! What is seen at a step reaches a unit as a [`Message`]. [`filter`] and [`smooth`] turn messages into the structured
-//! posterior of the sequence, [`unroll`] is the step-by-step pass behind both and behind the other posteriors, [`predict`]
-//! goes one step beyond the end, and [`rollout`] generates without a tape. [`sequence_output`] makes one layer of units of
-//! all steps, for statistics, controllers and diagnostics.
+//! What is seen at a step reaches a unit as a [`Message`]. [`filter`] and [`smooth`] turn messages
+//! into the structured posterior of the sequence, [`unroll`] is the step-by-step pass behind both
+//! and behind the other posteriors, [`predict`] goes one step beyond the end, and [`rollout`]
+//! generates without a tape. [`sequence_output`] makes one layer of units of all steps, for
+//! statistics, controllers and diagnostics.
 
 mod chain;
 mod diagnosis;

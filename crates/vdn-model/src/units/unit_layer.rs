@@ -38,11 +38,12 @@ impl<'a> UnitLayer<'a> {
     /// A layer of your own: `units` normal units of `latent_dims` dimensions each, under whatever
     /// prior. `label` is what its parameters begin with.
     ///
-    /// Its network records means and log-variances on the scale of that prior, `(mu - m)/s` and
-    /// `ln sigma^2 - ln s^2`, `[rows, units * latent dims]`, and their statistics
-    /// ([`Tape::sample_kl`](vdn_autograd::Tape::sample_kl)), as a [`LayerOutput`](super::LayerOutput).
-    /// Budgets, KL weights and diagnostics then act on them. Controllers of the means (energy bands,
-    /// homeostat, projections) are refused. `crates/vdn/tests/own_prior.rs` has an example.
+    /// Its network records means and log-variances on the scale of that prior, `(mu - m)/s` and `ln
+    /// sigma^2 - ln s^2`, `[rows, units * latent dims]`, and their statistics
+    /// ([`Tape::sample_kl`](vdn_autograd::Tape::sample_kl)), as a
+    /// [`LayerOutput`](super::LayerOutput). Budgets, KL weights and diagnostics then act on them.
+    /// Controllers of the means (energy bands, homeostat, projections) are refused.
+    /// `crates/vdn/tests/own_prior.rs` has an example.
     #[must_use]
     pub fn new(label: &'a str, units: usize, latent_dims: usize) -> Self {
         Self {

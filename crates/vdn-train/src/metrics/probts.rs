@@ -1,5 +1,5 @@
-//! The scores of the ProbTS benchmark (Zhang and others 2024, arXiv 2310.07446), for comparison with
-//! its tables.
+//! The scores of the ProbTS benchmark (Zhang and others 2024, arXiv 2310.07446), for comparison
+//! with its tables.
 //!
 //! A window has all series together. With the quantiles `yhat_q` of sampled paths, interpolated
 //! linearly, its scores are

@@ -138,10 +138,10 @@ impl<'a> WindowPrediction<'a> {
     }
 
     /// Says which part of the deviations the steps share, for a prediction of one sample: step `h`
-    /// is `mean[h] + sum_n loadings[h][n] eps_n + own[h] e_h` with independent standard normals, and
-    /// `sigma[h]^2 = sum_n loadings[h][n]^2 + own[h]^2`. `loadings` is `[H, causes]`, `own` `[H]`.
-    /// Scores of single steps do not change; sums of steps ([`Aggregate`](crate::metrics::Aggregate))
-    /// do.
+    /// is `mean[h] + sum_n loadings[h][n] eps_n + own[h] e_h` with independent standard normals,
+    /// and `sigma[h]^2 = sum_n loadings[h][n]^2 + own[h]^2`. `loadings` is `[H, causes]`, `own`
+    /// `[H]`. Scores of single steps do not change; sums of steps
+    /// ([`Aggregate`](crate::metrics::Aggregate)) do.
     ///
     /// ```
     /// use vdn_train::metrics::{Aggregate, WindowPrediction};

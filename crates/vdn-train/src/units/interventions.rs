@@ -70,8 +70,8 @@ pub struct Outcome {
     /// The exact CRPS of its predictive distribution.
     pub crps: f64,
     /// What the noise that the parts of its target share brings, in nats: the log-likelihood of the
-    /// whole target less those of its parts, each with the same mean and deviation by itself. `None`
-    /// where the network has no closed form of it.
+    /// whole target less those of its parts, each with the same mean and deviation by itself.
+    /// `None` where the network has no closed form of it.
     pub noise: Option<f64>,
 }
 

@@ -148,30 +148,29 @@ pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse) -> String {
         (false, true) => "used by the mixture alone",
         (false, false) => "NOT USED (at most two standard errors)",
     };
-    let information = format!(
-        "{:.2}{} nats per window (by the predictive score {:.2}{})",
-        l.value,
-        error(l.value_error),
-        l.score_value,
-        error(l.score_value_error),
-    );
-    match l.noise_value {
-        None => format!(
-            "{label}{verdict}: {whose} bring {information} and cost {:.2}, net {:.2} (test windows)",
-            l.kl, l.net,
-        ),
-        Some(noise) => format!(
-            "{label}{verdict}: the noise that steps share through {whose} brings {noise:.2}{} nats per \
-             window,\n          what {whose} know brings {:.2}{}, they cost {:.2}, net \
-             {:.2}{} (test windows)",
-            error(l.noise_value_error),
+    let Some(noise) = l.noise_value else {
+        return format!(
+            "{label}{verdict}: {whose} bring {:.2}{} nats per window (by the predictive score \
+             {:.2}{}) and cost {:.2}, net {:.2} (test windows)",
             l.value,
             error(l.value_error),
+            l.score_value,
+            error(l.score_value_error),
             l.kl,
             l.net,
-            error(l.net_error),
-        ),
-    }
+        );
+    };
+    format!(
+        "{label}{verdict}: the noise that steps share through {whose} brings {noise:.2}{} nats \
+         per window,\n          what {whose} know brings {:.2}{}, they cost {:.2}, net {:.2}{} \
+         (test windows)",
+        error(l.noise_value_error),
+        l.value,
+        error(l.value_error),
+        l.kl,
+        l.net,
+        error(l.net_error),
+    )
 }
 
 impl UnitReport {

@@ -245,8 +245,8 @@ fn weighted_samples_count_by_their_weights() {
 
 #[test]
 fn the_scores_of_probts_are_those_of_its_formula_in_numpy() {
-    // Two series, seven paths of three steps. Quantiles by `numpy.quantile`, then for each level the
-    // sum of `2 |(yhat - y) ((y <= yhat) - q)|` over steps and series through that of `|y|`.
+    // Two series, seven paths of three steps. Quantiles by `numpy.quantile`, then for each level
+    // the sum of `2 |(yhat - y) ((y <= yhat) - q)|` over steps and series through that of `|y|`.
     let value = |i: usize| ((i * i * 7 + 3 * i) % 23) as f64 / 2.0 - 4.0;
     let paths: Vec<f64> = (0..42).map(value).collect();
     let target: Vec<f64> = (1000..1006).map(value).collect();
