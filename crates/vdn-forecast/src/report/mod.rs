@@ -11,8 +11,9 @@ mod units;
 
 use crate::evaluate::breakdown::{SeriesScores, by_series, by_series_of};
 use crate::forecaster::Forecaster;
+use crate::run::contestants::contestant;
 use crate::run::directory::RunDirectory;
-use crate::run::experiment::{Evaluated, contestant, evaluate_stored};
+use crate::run::experiment::{Evaluated, evaluate_stored};
 use history::Columns;
 use vdn_model::Parameters;
 use vdn_train::TrainError;

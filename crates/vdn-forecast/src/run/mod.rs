@@ -4,6 +4,7 @@
 mod aggregate_of;
 pub(crate) mod backtest;
 pub(crate) mod backtest_scores;
+pub(crate) mod contestants;
 pub(crate) mod directory;
 pub(crate) mod experiment;
 pub(crate) mod forecast_format;
