@@ -53,3 +53,8 @@ pub use tape::Tape;
 pub use var::{Outputs, Var};
 pub use vdn_tensor::kernels::Pool;
 pub use vdn_tensor::kernels::likelihood::{Density, Score};
+
+/// The examples of the README are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -39,3 +39,8 @@ pub use sequence::{
     SegmentIndex, Segments, SequenceBound, SequenceForecast, SequenceForecaster,
     SequenceForecasterConfig, SequenceLoss, SequenceObjective, SequenceTraining, Series,
 };
+
+/// The examples of the README are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

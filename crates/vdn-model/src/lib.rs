@@ -57,3 +57,8 @@ pub use units::{
     StackOutput, StackPass, TwinUnits, UnitFamily, UnitLayer, UnitStatistics, VariationalLayer,
     moments,
 };
+
+/// The examples of the README are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

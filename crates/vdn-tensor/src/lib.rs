@@ -29,3 +29,8 @@ pub use error::ShapeError;
 pub use real::{Mask, Real};
 pub use shape::{MAX_RANK, Shape};
 pub use tensor::{Tensor, View, ViewMut};
+
+/// The examples of the README are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

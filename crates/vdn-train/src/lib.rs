@@ -40,3 +40,8 @@ pub use units::{
     LayerTable, LayerUnits, LayerUse, Probe, ProbeReport, UNIT_MEASURES, UnitHistory, UnitReport,
     diagnose, layer_file, write_units,
 };
+
+/// The examples of the README are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,4 +1,18 @@
-#![doc = include_str!("../../../README.md")]
+#![doc = include_str!("../README.md")]
+//!
+//! ## Where things are
+//!
+//! | module | for |
+//! |---|---|
+//! | [`prelude`] | what a first network needs |
+//! | [`tensor`] | SIMD tensors, vector mathematics, addressed noise, matrix product, the fused unit kernel |
+//! | [`autograd`] | the tape and its operations; `check_gradients` for any graph |
+//! | [`model`] | layers of variational units, stacks, priors, controllers, diagnostics |
+//! | [`train`] | data, optimisers, the trainer of any network, proper scores, durable runs |
+#![cfg_attr(
+    feature = "forecast",
+    doc = "| [`forecast`] | windows, forecasters and their deterministic twins, baselines, runs and reports |"
+)]
 #![forbid(unsafe_code)]
 
 pub use vdn_autograd as autograd;
