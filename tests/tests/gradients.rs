@@ -187,6 +187,7 @@ fn mixture(t: &mut Tape<f64>, v: &[Var], score: Score) -> Result<Var, Error> {
 /// Samples 3, batch 4, horizon 19 (a block of lanes and a rest).
 const MU: (&[usize], Domain) = (&[3, 4, 19], Real);
 const Y: (&[usize], Domain) = (&[4, 19], Real);
+const Y_SCALE: (&[usize], Domain) = (&[4, 19], Positive);
 const WEIGHTS: (&[usize], Domain) = (&[3, 4], Real);
 
 const LIKELIHOODS: &[Case<'_>] = &[
@@ -213,6 +214,18 @@ const LIKELIHOODS: &[Case<'_>] = &[
     ("poisson_nll", &[(&[3, 2, 4], Real)], |t, v| {
         let counts = t.indices([2, 4], &[0, 1, 2, 9, 3, 0, 1, 5])?;
         t.poisson_nll(v[0], counts)
+    }),
+    ("laplace_nll", &[MU, (&[19], Positive), Y], |t, v| t.laplace_nll(v[0], v[1], v[2])),
+    ("student_t_nll", &[MU, (&[4, 1], Positive), (&[19], Positive), Y], |t, v| {
+        t.student_t_nll(v[0], v[1], v[2], v[3])
+    }),
+    ("student_t_nll near normal", &[Y, Y_SCALE, (&[], Positive), Y], |t, v| {
+        let freedom = t.scale(v[2], 80.0)?;
+        t.student_t_nll(v[0], v[1], freedom, v[3])
+    }),
+    ("negative_binomial_nll", &[(&[3, 2, 4], Real), (&[4], Real)], |t, v| {
+        let counts = t.indices([2, 4], &[0, 1, 2, 9, 40, 0, 1, 5])?;
+        t.negative_binomial_nll(v[0], v[1], counts)
     }),
     ("mixture tempered", &[MU, (&[19], Positive), Y], |t, v| mixture(t, v, Score::Tempered)),
     ("mixture marginal", &[MU, (&[19], Positive), Y], |t, v| mixture(t, v, Score::Marginal)),

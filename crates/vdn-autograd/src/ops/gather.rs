@@ -143,23 +143,4 @@ impl<T: Element> Tape<T> {
             (!fits).then(|| format!("is not a whole number from 0 to below {count}"))
         })
     }
-
-    /// Refuses the first number of `var` that `wrong` finds something about. The variable is not
-    /// stale.
-    pub(crate) fn check_values(
-        &self,
-        name: &'static str,
-        var: Var,
-        wrong: impl Fn(f64) -> Option<String>,
-    ) -> Result<(), Error> {
-        if self.shared.is_released(self.node(name, var)) {
-            return Err(Error::invalid(name, "a shared tensor that was released"));
-        }
-        for (position, x) in self.value(var).data().iter().enumerate() {
-            if let Some(reason) = wrong(x.to_f64()) {
-                return Err(Error::invalid(name, format!("{x} at position {position} {reason}")));
-            }
-        }
-        Ok(())
-    }
 }

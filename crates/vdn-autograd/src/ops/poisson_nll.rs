@@ -106,13 +106,7 @@ impl<T: Element> Tape<T> {
     /// wants a gradient; a variable is stale.
     pub fn poisson_nll(&mut self, log_rate: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[log_rate, y])?;
-        if self.requires_grad(y) {
-            return Err(Error::invalid(NAME, "counts have no gradient, but y wants one"));
-        }
-        self.check_values(NAME, y, |y| {
-            let fits = y >= 0.0 && y.is_finite() && y.fract() == 0.0;
-            (!fits).then(|| "is not a count from 0 on".to_owned())
-        })?;
+        self.check_counts(NAME, y)?;
         self.record_single(PoissonNll, &[log_rate, y])
     }
 }

@@ -1,0 +1,63 @@
+//! Refusals of numbers outside the domain of an operation, with the operation, the number and its position.
+//!
+//! Only what would be silent, or point elsewhere, is refused here. A NaN is not: what is computed of it is NaN, and
+//! [`Tape::first_non_finite`] names the first value that holds one.
+
+use crate::error::Error;
+use crate::tape::Tape;
+use crate::var::Var;
+use vdn_tensor::Element;
+
+impl<T: Element> Tape<T> {
+    /// Refuses the first number of `var` that `wrong` finds something about. The variable is not
+    /// stale.
+    pub(crate) fn check_values(
+        &self,
+        name: &'static str,
+        var: Var,
+        wrong: impl Fn(f64) -> Option<String>,
+    ) -> Result<(), Error> {
+        if self.shared.is_released(self.node(name, var)) {
+            return Err(Error::invalid(name, "a shared tensor that was released"));
+        }
+        for (position, x) in self.value(var).data().iter().enumerate() {
+            if let Some(reason) = wrong(x.to_f64()) {
+                return Err(Error::invalid(name, format!("{x} at position {position} {reason}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses counts that are not whole numbers from 0 on, or want a gradient. The variable is not stale.
+    pub(crate) fn check_counts(&self, name: &'static str, y: Var) -> Result<(), Error> {
+        if self.requires_grad(y) {
+            return Err(Error::invalid(name, "counts have no gradient, but y wants one"));
+        }
+        self.check_values(name, y, |y| {
+            let fits = y >= 0.0 && y.is_finite() && y.fract() == 0.0;
+            (!fits).then(|| "is not a count from 0 on".to_owned())
+        })
+    }
+
+    /// Refuses negative numbers of the input called `what`: deviations, scales, degrees of freedom. The variable is not
+    /// stale.
+    pub(crate) fn check_not_negative(
+        &self,
+        name: &'static str,
+        what: &'static str,
+        var: Var,
+    ) -> Result<(), Error> {
+        if self.shared.is_released(self.node(name, var)) {
+            return Err(Error::invalid(name, "a shared tensor that was released"));
+        }
+        let data = self.value(var).data();
+        // Without an early exit inside: a block is compared in vectors.
+        let negative = |block: &[T]| block.iter().fold(false, |found, x| found | (*x < T::ZERO));
+        if !data.chunks(256).any(negative) {
+            return Ok(());
+        }
+        let at = data.iter().position(|x| *x < T::ZERO).unwrap_or_default();
+        let reason = format!("{what} is {} at position {at}: has to be above 0", data[at]);
+        Err(Error::invalid(name, reason))
+    }
+}

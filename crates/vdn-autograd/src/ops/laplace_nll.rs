@@ -1,0 +1,128 @@
+//! The mean negative log-density of a Laplace distribution.
+
+use crate::compiled_once::{Definition, compiled_once};
+use crate::elementwise::broadcasting::{evaluate, pull, scored_shape};
+use crate::error::Error;
+use crate::op::Shapes;
+use crate::tape::Tape;
+use crate::var::Var;
+use std::f64::consts::LN_2;
+use vdn_tensor::kernels::{Formula, sum_all};
+use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut, with_scratch};
+
+const NAME: &str = "laplace_nll";
+
+struct LaplaceNll;
+
+/// `ln(2 b) + |y - mu| / b`.
+struct Nll;
+impl Formula<3, 1> for Nll {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [location, scale, y]: [R; 3]) -> [R; 1] {
+        [scale.ln() + scale.lit(LN_2) + (y - location).abs() / scale]
+    }
+}
+
+/// `slope` times the derivative with respect to the location, `-sign(y - mu) / b`; 0 at the kink.
+struct LocationPull {
+    slope: f64,
+}
+impl Formula<3, 1> for LocationPull {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [location, scale, y]: [R; 3]) -> [R; 1] {
+        let (slope, zero) = (scale.lit(self.slope) / scale, y.lit(0.0));
+        let pull = R::select(y.lt(location), slope, zero);
+        let pull = R::select(location.lt(y), -slope, pull);
+        // Neither of the two for NaN, which is not silent.
+        [R::select(location.le(y) | y.le(location), pull, location + y)]
+    }
+}
+
+/// `slope` times the derivative with respect to the scale, `(1 - |y - mu| / b) / b`.
+struct ScalePull {
+    slope: f64,
+}
+impl Formula<3, 1> for ScalePull {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [location, scale, y]: [R; 3]) -> [R; 1] {
+        let distance = (y - location).abs() / scale;
+        [(scale.lit(1.0) - distance) / scale * scale.lit(self.slope)]
+    }
+}
+
+compiled_once!(LaplaceNll);
+impl<T: Element> Definition<T> for LaplaceNll {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
+        scored_shape(NAME, inputs)?;
+        outputs.push(Shape::SCALAR);
+        Ok(())
+    }
+
+    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
+        let (&[location, scale, y], Some(shape)) = (inputs, common(inputs)) else { return };
+        with_scratch(shape.numel(), |scores: &mut [T]| {
+            evaluate(NAME, &Nll, &shape, [location, scale, y], scores);
+            outputs[0].data_mut()[0] = sum_all(scores) / T::from_f64(shape.numel() as f64);
+        });
+    }
+
+    fn backward(
+        &self,
+        inputs: &[View<'_, T>],
+        _outputs: &[View<'_, T>],
+        d_outputs: &[Option<View<'_, T>>],
+        d_inputs: &mut [Option<ViewMut<'_, T>>],
+    ) {
+        let (&[location, scale, y], Some(shape)) = (inputs, common(inputs)) else { return };
+        let Some(d) = d_outputs[0].and_then(|d| d.item()) else { return };
+        let [d_location, d_scale, d_y] = d_inputs else { return };
+        let slope = d.to_f64() / shape.numel() as f64;
+        for (d_input, slope) in [(d_location, slope), (d_y, -slope)] {
+            if let Some(d) = d_input {
+                pull(NAME, &LocationPull { slope }, &shape, [location, scale, y], d);
+            }
+        }
+        if let Some(d) = d_scale {
+            pull(NAME, &ScalePull { slope }, &shape, [location, scale, y], d);
+        }
+    }
+}
+
+/// The shape that the inputs broadcast to; they did when recorded.
+fn common<T: Element>(inputs: &[View<'_, T>]) -> Option<Shape> {
+    let &[location, scale, y] = inputs else { return None };
+    scored_shape(NAME, &[location.shape(), scale.shape(), y.shape()]).ok()
+}
+
+impl<T: Element> Tape<T> {
+    /// The mean over all elements of `-ln p(y)` in nats, where `p(y) = e^(-|y - location| / scale) / (2 scale)` is the
+    /// Laplace density; its variance is `2 scale^2`. `scale > 0`. The shapes broadcast to that of the locations or that
+    /// of `y`: `[batch, outputs]`, for instance, `[outputs]` and `[batch, outputs]`.
+    ///
+    /// The gradient with respect to a location that is met exactly is 0.
+    ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// let mut tape = Tape::<f64>::new();
+    /// let location = tape.variable([2], &[0.0, 1.0])?;
+    /// let scale = tape.constant([], &[0.5])?;
+    /// let y = tape.constant([2], &[1.0, 1.0])?;
+    /// let nll = tape.laplace_nll(location, scale, y)?;
+    /// // ln(2 scale) is 0; the distances are 2 scales and none.
+    /// assert!((tape.scalar(nll)? - 1.0).abs() < 1e-15);
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The shapes do not broadcast, broadcast to one that neither locations nor `y` have, or have no elements; a scale
+    /// is negative; a variable is stale.
+    pub fn laplace_nll(&mut self, location: Var, scale: Var, y: Var) -> Result<Var, Error> {
+        self.check(NAME, &[location, scale, y])?;
+        self.check_not_negative(NAME, "scale", scale)?;
+        self.record_single(LaplaceNll, &[location, scale, y])
+    }
+}

@@ -1,0 +1,201 @@
+//! The mean negative log-density of Student's t distribution, with degrees of freedom that may be learned.
+
+use crate::compiled_once::{Definition, compiled_once};
+use crate::elementwise::broadcasting::{evaluate, pull, scored_shape};
+use crate::error::Error;
+use crate::op::Shapes;
+use crate::tape::Tape;
+use crate::var::Var;
+use vdn_tensor::kernels::{Formula, sum_all};
+use vdn_tensor::math::gamma::{student_t_log_norm, student_t_log_norm_slope};
+use vdn_tensor::{Element, Mask, Real, Shape, ShapeError, View, ViewMut, with_scratch};
+
+const NAME: &str = "student_t_nll";
+
+/// So many scales away the square of a distance, which may overflow, drowns the degrees of freedom.
+const FAR: f64 = 1e15;
+
+struct StudentTNll;
+
+/// `ln(1 + x^2/nu)` at `x = distance / scale`, finite wherever distance and scale are.
+#[inline(always)]
+fn growth<R: Real>(distance: R, scale: R, nu: R) -> R {
+    let x = distance / scale;
+    let plain = (x * x / nu).ln_1p();
+    let near = x.abs().lt(x.lit(FAR));
+    if near.all() {
+        return plain;
+    }
+    let log = distance.abs().ln() - scale.ln();
+    R::select(near, plain, log + log - nu.ln())
+}
+
+/// `ln s - c(nu) + (nu + 1)/2 ln(1 + x^2/nu)`, the constant `c` given.
+struct Nll;
+impl Formula<5, 1> for Nll {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [location, scale, nu, y, log_norm]: [R; 5]) -> [R; 1] {
+        let weight = (nu + nu.lit(1.0)) * nu.lit(0.5);
+        [scale.ln() - log_norm + weight * growth(y - location, scale, nu)]
+    }
+}
+
+/// `slope` times the derivative with respect to the location, `-(nu + 1) x / (nu + x^2) / s`.
+struct LocationPull {
+    slope: f64,
+}
+impl Formula<4, 1> for LocationPull {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [location, scale, nu, y]: [R; 4]) -> [R; 1] {
+        let distance = y - location;
+        let x = distance / scale;
+        let factor = (nu + nu.lit(1.0)) * nu.lit(-self.slope);
+        let plain = factor * x / x.mul_add(x, nu) / scale;
+        let near = x.abs().lt(x.lit(FAR));
+        if near.all() {
+            return [plain];
+        }
+        // NaN is neither near nor far.
+        let far = R::select(x.abs().ge(x.lit(FAR)), factor / distance, x);
+        [R::select(near, plain, far)]
+    }
+}
+
+/// `slope` times the derivative with respect to the scale, `nu (1 - x^2) / (nu + x^2) / s`.
+struct ScalePull {
+    slope: f64,
+}
+impl Formula<4, 1> for ScalePull {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [location, scale, nu, y]: [R; 4]) -> [R; 1] {
+        let x = (y - location) / scale;
+        let near = x.abs().lt(x.lit(FAR));
+        let share = nu * (x.lit(1.0) - x * x) / x.mul_add(x, nu);
+        // NaN is neither near nor far.
+        let far = R::select(x.abs().ge(x.lit(FAR)), -nu, x);
+        [R::select(near, share, far) / scale * scale.lit(self.slope)]
+    }
+}
+
+/// `slope` times the derivative with respect to the degrees of freedom, `(ln(1 + x^2/nu) - (nu + 1) x^2 / (nu (nu + x^2)))/2
+/// - c'(nu)`, the last term given.
+struct FreedomPull {
+    slope: f64,
+}
+impl Formula<5, 1> for FreedomPull {
+    #[inline(always)]
+    fn apply<R: Real>(&self, [location, scale, nu, y, log_norm_slope]: [R; 5]) -> [R; 1] {
+        let (distance, half) = (y - location, nu.lit(0.5));
+        let x = distance / scale;
+        let far = x.abs().ge(x.lit(FAR));
+        let share = R::select(far, x.lit(1.0), x * x / x.mul_add(x, nu));
+        let fall = (nu + nu.lit(1.0)) / nu * share;
+        let slope = (growth(distance, scale, nu) - fall) * half - log_norm_slope;
+        [slope * nu.lit(self.slope)]
+    }
+}
+
+/// Runs `f` with a function of the degrees of freedom, of their shape.
+fn of_freedom<T: Element>(nu: View<'_, T>, function: fn(f64) -> f64, f: impl FnOnce(View<'_, T>)) {
+    with_scratch(nu.data().len(), |values: &mut [T]| {
+        for (value, nu) in values.iter_mut().zip(nu.data()) {
+            *value = T::from_f64(function(nu.to_f64()));
+        }
+        f(View::new(*nu.shape(), values).expect("sized for this shape"));
+    });
+}
+
+compiled_once!(StudentTNll);
+impl<T: Element> Definition<T> for StudentTNll {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
+        scored_shape(NAME, inputs)?;
+        outputs.push(Shape::SCALAR);
+        Ok(())
+    }
+
+    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
+        let (&[location, scale, nu, y], Some(shape)) = (inputs, common(inputs)) else { return };
+        of_freedom(nu, student_t_log_norm, |log_norm| {
+            with_scratch(shape.numel(), |scores: &mut [T]| {
+                evaluate(NAME, &Nll, &shape, [location, scale, nu, y, log_norm], scores);
+                outputs[0].data_mut()[0] = sum_all(scores) / T::from_f64(shape.numel() as f64);
+            });
+        });
+    }
+
+    fn backward(
+        &self,
+        inputs: &[View<'_, T>],
+        _outputs: &[View<'_, T>],
+        d_outputs: &[Option<View<'_, T>>],
+        d_inputs: &mut [Option<ViewMut<'_, T>>],
+    ) {
+        let (&[location, scale, nu, y], Some(shape)) = (inputs, common(inputs)) else { return };
+        let Some(d) = d_outputs[0].and_then(|d| d.item()) else { return };
+        let [d_location, d_scale, d_nu, d_y] = d_inputs else { return };
+        let slope = d.to_f64() / shape.numel() as f64;
+        let sources = [location, scale, nu, y];
+        for (d_input, slope) in [(d_location, slope), (d_y, -slope)] {
+            if let Some(d) = d_input {
+                pull(NAME, &LocationPull { slope }, &shape, sources, d);
+            }
+        }
+        if let Some(d) = d_scale {
+            pull(NAME, &ScalePull { slope }, &shape, sources, d);
+        }
+        if let Some(d) = d_nu {
+            of_freedom(nu, student_t_log_norm_slope, |log_norm_slope| {
+                let sources = [location, scale, nu, y, log_norm_slope];
+                pull(NAME, &FreedomPull { slope }, &shape, sources, d);
+            });
+        }
+    }
+}
+
+/// The shape that the inputs broadcast to; they did when recorded.
+fn common<T: Element>(inputs: &[View<'_, T>]) -> Option<Shape> {
+    let &[location, scale, nu, y] = inputs else { return None };
+    scored_shape(NAME, &[location.shape(), scale.shape(), nu.shape(), y.shape()]).ok()
+}
+
+impl<T: Element> Tape<T> {
+    /// The mean over all elements of `-ln p(y)` in nats under Student's t distribution with `degrees_of_freedom > 0`
+    /// around the location, times `scale > 0`. Its variance is `scale^2 nu / (nu - 2)` for `nu > 2`, and infinite below.
+    /// The shapes broadcast to that of the locations or that of `y`; degrees of freedom of the shape `[]` are common to
+    /// all elements.
+    ///
+    /// With few degrees of freedom values far off pull less than under [`Tape::gaussian_nll`]: the gradient with respect
+    /// to the location is at most `(nu + 1) / (2 scale sqrt(nu))`, and falls off as 1 over the distance.
+    ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// let mut tape = Tape::<f64>::new();
+    /// let location = tape.variable([1], &[0.0])?;
+    /// let one = tape.constant([], &[1.0])?; // both the scale and the degrees of freedom: Cauchy's distribution
+    /// let y = tape.constant([1], &[1.0])?;
+    /// let nll = tape.student_t_nll(location, one, one, y)?;
+    /// assert!((tape.scalar(nll)? - std::f64::consts::TAU.ln()).abs() < 1e-14);
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The shapes do not broadcast, broadcast to one that neither locations nor `y` have, or have no elements; a scale
+    /// or a number of degrees of freedom is negative; a variable is stale.
+    pub fn student_t_nll(
+        &mut self,
+        location: Var,
+        scale: Var,
+        degrees_of_freedom: Var,
+        y: Var,
+    ) -> Result<Var, Error> {
+        let inputs = [location, scale, degrees_of_freedom, y];
+        self.check(NAME, &inputs)?;
+        self.check_not_negative(NAME, "scale", scale)?;
+        self.check_not_negative(NAME, "degrees_of_freedom", degrees_of_freedom)?;
+        self.record_single(StudentTNll, &inputs)
+    }
+}
