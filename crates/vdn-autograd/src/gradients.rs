@@ -9,6 +9,7 @@
 use crate::error::Error;
 use crate::node::{NONE, Node, Origin, Step, empty_view, view};
 use crate::op::MAX_INPUTS;
+use crate::size_class::size_class;
 use crate::tape::Tape;
 use crate::var::Var;
 use vdn_tensor::kernels::add_assign;
@@ -67,26 +68,8 @@ struct FreeList<T> {
 }
 
 impl<T: Element> FreeList<T> {
-    /// Numbers per unit of size; no buffer is smaller.
-    const UNIT: usize = 16;
-
-    /// The class of a length and the capacity of its buffers: four classes to each power of two, so that at most a
-    /// quarter is wasted and any buffer of a class serves any length of it.
-    fn class(len: usize) -> (usize, usize) {
-        let units = len.div_ceil(Self::UNIT).max(1);
-        if units <= 4 {
-            return (units, units * Self::UNIT);
-        }
-        // units lies in (power, 2 power], which is cut into four equal parts.
-        let exponent = (units - 1).ilog2() as usize;
-        let power = 1 << exponent;
-        let part = power / 4;
-        let parts = (units - power).div_ceil(part);
-        (4 * exponent + parts, (power + parts * part) * Self::UNIT)
-    }
-
     fn take(&mut self, len: usize) -> Buffer<T> {
-        let (class, capacity) = Self::class(len);
+        let (class, capacity) = size_class(len);
         let free = self.classes.get_mut(class).and_then(Vec::pop);
         let mut buffer = free.unwrap_or_else(|| {
             let mut fresh = Buffer::new();
@@ -98,7 +81,7 @@ impl<T: Element> FreeList<T> {
     }
 
     fn give(&mut self, buffer: Buffer<T>) {
-        let (class, _) = Self::class(buffer.len());
+        let (class, _) = size_class(buffer.len());
         if class >= self.classes.len() {
             self.classes.resize_with(class + 1, Vec::new);
         }
@@ -263,25 +246,6 @@ impl<T: Element> Tape<T> {
             } else {
                 self.gradients.free.give(buffer);
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_length_fits_its_class_and_little_is_wasted() {
-        let mut last = (0, 0);
-        for len in 0..100_000 {
-            let (class, capacity) = FreeList::<f32>::class(len);
-            assert!(capacity >= len, "length {len}: capacity {capacity}");
-            let waste = capacity - len;
-            assert!(waste <= FreeList::<f32>::UNIT + len / 4, "length {len}: {waste} wasted");
-            let same = (class == last.0) == (capacity == last.1);
-            assert!(same && class >= last.0, "length {len}: class {class} after {}", last.0);
-            last = (class, capacity);
         }
     }
 }

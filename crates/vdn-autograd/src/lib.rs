@@ -35,6 +35,7 @@ mod op;
 mod ops;
 mod profile;
 mod record;
+mod size_class;
 mod tape;
 mod var;
 
