@@ -71,7 +71,7 @@ impl Training {
             current: &self.current,
             previous: &self.previous,
             target: &self.target,
-            earlier: None,
+            ..Batch::default()
         };
         let key = NoiseKey::new(1, 0, step);
         let mut graph =

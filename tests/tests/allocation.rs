@@ -76,7 +76,8 @@ impl Training {
             self;
         tape.reset();
         let [current, previous, target] = &*windows;
-        let batch = Batch { current, previous, target, earlier: Some(previous) };
+        let batch =
+            Batch { current, previous, target, earlier: Some(previous), ..Batch::default() };
         let key = NoiseKey::new(1, 0, *step);
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
         let options = LossOptions {

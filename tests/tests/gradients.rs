@@ -68,6 +68,11 @@ const ELEMENTWISE: &[Case<'_>] = &[
     ("softplus", &[(&[40], Real)], |t, v| t.softplus(v[0])),
     ("relu", &[(&[40], AwayFromKinks)], |t, v| t.relu(v[0])),
     ("gelu", &[(&[40], Real)], |t, v| t.gelu(v[0])),
+    ("ln_normal_cdf", &[(&[40], Real)], |t, v| t.ln_normal_cdf(v[0])),
+    ("ln_normal_cdf far out", &[(&[40], Real)], |t, v| {
+        let far = t.add_scalar(v[0], -6.0)?;
+        t.ln_normal_cdf(far)
+    }),
     ("abs", &[(&[40], AwayFromKinks)], |t, v| t.abs(v[0])),
     ("pow 3", &[(&[40], Real)], |t, v| t.pow(v[0], 3.0)),
     ("pow -2", &[(&[19], Positive)], |t, v| t.pow(v[0], -2.0)),

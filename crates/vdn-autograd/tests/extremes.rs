@@ -101,6 +101,9 @@ fn cases() -> Vec<Case> {
         case!("sigmoid", product(&[wide]), |t, x| t.sigmoid(x[0])),
         case!("softplus", product(&[wide]), |t, x| t.softplus(x[0])),
         case!("gelu", product(&[wide]), |t, x| t.gelu(x[0])),
+        case!("ln_normal_cdf", product(&[&[-1e4, -40.0, -2.0, 0.0, 3.0, 1e30]]), |t, x| {
+            t.ln_normal_cdf(x[0])
+        }),
         case!("relu", product(&[wide]), |t, x| t.relu(x[0])),
         case!("square", product(&[wide]), |t, x| t.square(x[0])),
         case!("ln", product(&[positive]), |t, x| t.ln(x[0])),

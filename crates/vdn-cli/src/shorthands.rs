@@ -43,6 +43,7 @@ const DATA: &[Shorthand] = &[
     ("duplicates", "data.duplicates", Form::Value, "Rows of one time: error, mean, last"),
     ("fill", "data.fill", Form::Value, "Missing values: error, forward, linear, zero"),
     ("sentinel", "data.sentinels", Form::Repeated, "A number that stands for a missing value"),
+    ("support", "data.support", Form::Value, "Values that series can have: real, non_negative"),
     ("input-len", "data.input_len", Form::Value, "Rows of an input window"),
     ("horizon", "data.horizon", Form::Value, "Rows to forecast"),
     ("stride", "data.stride", Form::Value, "Rows from the second input window to the first"),

@@ -76,7 +76,7 @@ impl Training {
         let Self { model, parameters, optimizer, tape, bindings, control, windows, step } = self;
         tape.reset();
         let [current, previous, earlier, target] = &*windows;
-        let batch = Batch { current, previous, target, earlier: Some(earlier) };
+        let batch = Batch { current, previous, target, earlier: Some(earlier), ..Batch::default() };
         let key = NoiseKey::new(1, 0, *step);
         let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
         let options = LossOptions {

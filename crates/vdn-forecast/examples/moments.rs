@@ -81,7 +81,7 @@ fn passes(
 ) -> Result<(), TrainError> {
     let windows = &windows[..windows.len().min(128)];
     let [current, previous] = inputs(data, windows)?;
-    let batch = Batch { current: &current, previous: &previous, target: &[], earlier: None };
+    let batch = Batch { current: &current, previous: &previous, ..Batch::default() };
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     for _ in 0..2 {
         let clock = Instant::now();
@@ -155,7 +155,7 @@ fn errors(
     let mut share = 0.0;
     for windows in windows.chunks(4) {
         let [current, previous] = inputs(data, windows)?;
-        let batch = Batch { current: &current, previous: &previous, target: &[], earlier: None };
+        let batch = Batch { current: &current, previous: &previous, ..Batch::default() };
         let [mean, variance] = sampled(config, parameters, &batch)?;
         let found: PredictiveMoments = model.predict_moments(parameters, &batch)?;
         for i in 0..mean.len() {

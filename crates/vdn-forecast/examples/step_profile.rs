@@ -46,7 +46,8 @@ fn profile(config: ForecasterConfig, steps: usize) -> Result<(), Failure> {
     };
     let (current, previous) = (numbers(1, config.input_len), numbers(2, config.input_len));
     let target = numbers(3, config.horizon);
-    let batch = Batch { current: &current, previous: &previous, target: &target, earlier: None };
+    let batch =
+        Batch { current: &current, previous: &previous, target: &target, ..Batch::default() };
     tape.set_profiling(true);
     let (mut whole, mut update) = (vec![], vec![]);
     for step in 0..steps {

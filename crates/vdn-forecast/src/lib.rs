@@ -20,8 +20,8 @@ pub use evaluate::{
     UnitShare, WholeScores, evaluate_moments, forecast, forecast_moments, ridge, seasonal_naive,
 };
 pub use forecaster::{
-    Aggregation, Batch, Compatibility, Dependence, Forecaster, ForecasterConfig, LossOptions,
-    Prediction, PredictiveMoments, SharedNoise, Variant, Vote, vote,
+    Aggregation, Batch, Beside, Compatibility, Dependence, Forecaster, ForecasterConfig,
+    LossOptions, Prediction, PredictiveMoments, SharedNoise, Variant, Vote, vote,
 };
 pub use modules::{
     Centre, GatedHead, HeadConfig, InstanceNorm, JointHead, OutputNoise, OutputNoiseMode,

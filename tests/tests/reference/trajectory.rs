@@ -213,7 +213,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
             current: at(&x_cur, step),
             previous: at(&x_prev, step),
             target: at(&y, step),
-            earlier: None,
+            ..Batch::default()
         };
         let rows = batch.target.len() / config.horizon;
         let noise = tape.constant([samples, rows, units], at(&eps, step))?;
@@ -298,7 +298,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         current: current.data(),
         previous: previous.data(),
         target: target.data(),
-        earlier: None,
+        ..Batch::default()
     };
     let eps = case.tensor("eval_eps")?;
     let noise = tape.constant(*eps.shape(), eps.data())?;

@@ -25,6 +25,7 @@ mod laplace_nll;
 mod layer_norm;
 mod levinson;
 mod ln;
+mod ln_normal_cdf;
 mod log_density;
 mod log_softmax;
 mod logsumexp;

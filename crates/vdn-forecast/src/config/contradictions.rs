@@ -2,7 +2,8 @@
 //! own check: the model's in `forecaster::check`, those of controllers in `vdn_train::config`.
 
 use crate::config::RunConfig;
-use crate::forecaster::ForecasterConfig;
+use crate::data::Support;
+use crate::forecaster::{Dependence, ForecasterConfig};
 use vdn_train::{ControllerName, TrainError};
 
 impl RunConfig {
@@ -27,6 +28,12 @@ impl RunConfig {
 
     /// Every pair of tables.
     pub(super) fn check_contradictions(&self) -> Result<(), TrainError> {
+        if self.data.support == Support::NonNegative && self.model.dependence == Dependence::Joint {
+            return Err(TrainError::config(
+                "data.support = \"non_negative\" and model.dependence = \"joint\": the density of a \
+                 window with zeros has no closed form; \"split\" scores single steps",
+            ));
+        }
         for name in [ControllerName::Ar, ControllerName::Persistence] {
             if self.control.has_anywhere(name) {
                 self.check_lag(name)?;

@@ -3,8 +3,8 @@
 use crate::data::time::is_zone;
 use crate::data::{
     BenchmarkSplit, BlockLength, DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, Duplicates,
-    MaxWindows, Protocol, SeriesOptions, SeriesTable, TimeColumn, WindowSpec, block_lengths,
-    demo_series, seasonal_period,
+    MaxWindows, Protocol, SeriesOptions, SeriesTable, Support, TimeColumn, WindowSpec,
+    block_lengths, demo_series, seasonal_period,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -105,6 +105,9 @@ pub struct DataConfig {
     pub fill: FillPolicy,
     /// Numbers that stand for a missing value, finite; none.
     pub sentinels: Vec<f64>,
+    /// Which values the series can have: `real`, the default, or `non_negative`, numbers from 0 up;
+    /// then a negative value is refused and none is ever forecast.
+    pub support: Support,
     /// Rows of an input window, `L`, 1 to 2^24; 180.
     pub input_len: usize,
     /// Rows to forecast, `H`, 1 to 2^24; 28.
@@ -145,6 +148,7 @@ impl Default for DataConfig {
             duplicates: Duplicates::Error,
             fill: FillPolicy::Error,
             sentinels: Vec::new(),
+            support: Support::Real,
             input_len: DEMO_INPUT_LEN,
             horizon: DEMO_HORIZON,
             stride: 4,
@@ -253,6 +257,7 @@ impl DataConfig {
                 FillPolicy::Zero => Fill::Value(0.0),
             },
             sentinels: self.sentinels.clone(),
+            support: self.support,
             ..SeriesOptions::default()
         };
         Ok(match &self.file {

@@ -1,7 +1,7 @@
 //! [`Dataset`] as [`Examples`] that batches are filled from.
 
 use crate::data::{Dataset, WindowIndex};
-use crate::forecaster::Batch;
+use crate::forecaster::{Batch, Beside};
 use vdn_tensor::Element;
 use vdn_train::TrainError;
 use vdn_train::data::{Examples, Lags, Request, Split};
@@ -15,6 +15,7 @@ pub struct WindowBuffers<T> {
     earlier: Vec<T>,
     target: Vec<T>,
     lagged: Vec<WindowIndex>,
+    floor: Vec<f64>,
 }
 
 impl<T: Element> Examples<T> for Dataset {
@@ -38,7 +39,7 @@ impl<T: Element> Examples<T> for Dataset {
         request: Request,
     ) -> Result<Batch<'a, T>, TrainError> {
         let spec = self.spec();
-        let WindowBuffers { current, previous, earlier, target, lagged } = buffers;
+        let WindowBuffers { current, previous, earlier, target, lagged, floor } = buffers;
         lagged.clear();
         lagged.extend(examples.iter().map(|w| WindowIndex { t: w.t - request.lag as u32, ..*w }));
         let windows = &lagged[..];
@@ -62,7 +63,10 @@ impl<T: Element> Examples<T> for Dataset {
             self.fill_targets(windows, target, T::from_f64)?;
         }
         let earlier = request.predecessors.then_some(&earlier[..]);
-        Ok(Batch { current, previous, target, earlier })
+        floor.clear();
+        floor.extend(windows.iter().filter_map(|window| self.floor(window.series as usize)));
+        let beside = Beside { floor: (!floor.is_empty()).then_some(&floor[..]) };
+        Ok(Batch { current, previous, target, earlier, beside })
     }
 
     fn group(&self, example: WindowIndex) -> u32 {

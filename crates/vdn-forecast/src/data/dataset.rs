@@ -1,6 +1,7 @@
 //! Standardised series with their windows, ready to fill batches.
 
 use crate::data::read::SeriesTable;
+use crate::data::support::Support;
 use crate::data::time::Calendar;
 use crate::data::windows::{SeriesRanges, Splits, WindowIndex, WindowSpec};
 use std::collections::HashMap;
@@ -159,6 +160,7 @@ impl Dataset {
         let mut rows = SeriesTable {
             file: table.file.clone(),
             calendar: table.calendar.clone(),
+            support: table.support,
             ..SeriesTable::default()
         };
         for (series, name) in names.iter().enumerate() {
@@ -212,6 +214,35 @@ impl Dataset {
     /// integers beyond 2^53.
     pub fn offset(&self, series: usize) -> i128 {
         self.rows.offset(series)
+    }
+
+    /// The lower limit of a series, standardised; `None` for a series that can have any value.
+    ///
+    /// ```
+    /// use vdn_forecast::RunConfig;
+    /// let config = RunConfig::from_toml("[data]\nsupport = \"non_negative\"\ncolumns = [\"wind\"]\n")?;
+    /// let data = config.data.dataset(config.data.load_table()?)?;
+    /// assert_eq!(data.floor(0), Some(data.scaler().transform(0, 0.0)));
+    /// # Ok::<(), vdn_train::TrainError>(())
+    /// ```
+    pub fn floor(&self, series: usize) -> Option<f64> {
+        match self.rows.support {
+            Support::Real => None,
+            Support::NonNegative => {
+                // What was subtracted from the values was subtracted from 0, too.
+                Some(self.scaler.transform(series, 0.0 - self.offset(series) as f64))
+            }
+        }
+    }
+
+    /// The lower limits of windows, `[windows]`; `None` where series can have any value.
+    pub(crate) fn floors(&self, windows: &[WindowIndex]) -> Option<Vec<f64>> {
+        windows.iter().map(|window| self.floor(window.series as usize)).collect()
+    }
+
+    /// Which values the series can have.
+    pub fn support(&self) -> Support {
+        self.rows.support
     }
 
     /// Whether the rows that the next forecast of a series starts from are all its constant.

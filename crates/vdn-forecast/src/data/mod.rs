@@ -7,6 +7,7 @@
 //! | a table and a [`WindowSpec`] | [`Dataset`] | `dataset.rs` (`windows.rs`) |
 //! | windows by index | [`Batch`](crate::Batch) | `batch.rs` |
 //! | a calendar and values | [`SeasonalPeriod`] | `period.rs` |
+//! | their support | [`Support`] | `support.rs` |
 //! | a calendar | [`BlockLength`]: days and weeks | `blocks.rs` |
 
 pub(crate) mod batch;
@@ -15,6 +16,7 @@ pub(crate) mod dataset;
 pub(crate) mod demo;
 pub(crate) mod period;
 mod read;
+pub(crate) mod support;
 pub mod time;
 pub(crate) mod windows;
 
@@ -23,6 +25,7 @@ pub use dataset::{Dataset, LARGEST_STANDARDISED};
 pub use demo::{DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, demo, demo_series};
 pub use period::{SeasonalPeriod, seasonal_period};
 pub use read::{Duplicates, SeriesOptions, SeriesTable, TimeColumn};
+pub use support::Support;
 pub use windows::{
     BenchmarkSplit, MaxWindows, PROBTS_STRIDE, Protocol, SeriesRanges, Splits, WindowIndex,
     WindowSpec,

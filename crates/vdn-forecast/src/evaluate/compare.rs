@@ -46,9 +46,20 @@ pub(crate) struct NormalForecasts {
     horizon: usize,
     means: Vec<f64>,
     sigma: Vec<f64>,
+    /// The lower limit of each window's series.
+    floors: Option<Vec<f64>>,
 }
 
 impl NormalForecasts {
+    fn new(data: &Dataset, windows: Vec<WindowIndex>, means: Vec<f64>, sigma: Vec<f64>) -> Self {
+        let (horizon, floors) = (data.spec().horizon, data.floors(&windows));
+        Self { windows, horizon, means, sigma, floors }
+    }
+
+    fn floor(&self, place: usize) -> Option<f64> {
+        self.floors.as_ref().map(|floors| floors[place])
+    }
+
     fn row<'a>(&self, values: &'a [f64], place: usize) -> &'a [f64] {
         &values[place * self.horizon..][..self.horizon]
     }
@@ -64,8 +75,9 @@ impl NormalForecasts {
         for (index, chunk) in self.windows.chunks(batch).enumerate() {
             let weight = averages.weight(self.windows.len(), chunk.len());
             scores.push(data, chunk, weight, |row| {
-                let of = |x: &[f64]| self.row(x, index * batch + row).to_vec();
-                PredictedRow::gaussian(of(&self.means), of(&self.sigma))
+                let place = index * batch + row;
+                let of = |x: &[f64]| self.row(x, place).to_vec();
+                PredictedRow::gaussian(of(&self.means), of(&self.sigma), self.floor(place))
             })?;
         }
         scores.summary()
@@ -79,7 +91,7 @@ impl NormalForecasts {
         blocks: &[BlockLength],
     ) -> Result<WholeScores, TrainError> {
         let mut wholes = WholeScores::default();
-        let mut closed = ClosedAverages::new(data, &self.windows, blocks)?;
+        let mut closed = ClosedAverages::new(data, &self.windows, blocks, noise)?;
         self.predict(&self.windows, 1, 0, &mut |chunk, prediction| {
             closed.push_batch(data, chunk, prediction, 1.0)
         })?;
@@ -110,6 +122,7 @@ impl PathSource for NormalForecasts {
                 weights: None,
                 aggregation: Aggregation::Mean,
                 shared: None,
+                floor: places.iter().map(|&place| self.floor(place)).collect(),
             };
             visit(chunk, &prediction)?;
         }
@@ -158,7 +171,7 @@ impl FittedRidge {
         let windows = data.splits().test.clone();
         let forecast = self.ridge.predict(&Arrays::of(data, &windows)?.x)?;
         let (means, sigma) = forecast.into_parts();
-        Ok(NormalForecasts { windows, horizon: data.spec().horizon, means, sigma })
+        Ok(NormalForecasts::new(data, windows, means, sigma))
     }
 
     pub(crate) fn residual_paths(
@@ -207,7 +220,7 @@ impl FittedNaive {
             means.extend_from_slice(forecast.mean());
             sigma.extend_from_slice(forecast.sigma());
         }
-        Ok(NormalForecasts { windows, horizon: data.spec().horizon, means, sigma })
+        Ok(NormalForecasts::new(data, windows, means, sigma))
     }
 
     pub(crate) fn residual_paths(

@@ -81,13 +81,14 @@ impl<T: Element> Interventions<T, Dataset> for Forecaster {
         let rule = self.score();
         per_window(data, windows, |row, target| {
             let likelihood = prediction.window_log_likelihood(row, target);
-            PredictedRow::new(&prediction, row).score(target, |predicted, target| {
-                let nll = window_nll(predicted, target)?;
-                let score = -horizon * nll.of(rule);
-                let steps = -horizon * nll.of(Score::Marginal);
-                let noise = prediction.shared.as_ref().map(|_| likelihood - steps);
-                Ok(Outcome { likelihood, score, crps: window_crps(predicted, target)?, noise })
-            })
+            let own = PredictedRow::new(&prediction, row);
+            let crps = own.score(target, window_crps)?;
+            // As the likelihood of the window: of the distribution without its limit.
+            let nll = own.without_floor().score(target, window_nll)?;
+            let score = -horizon * nll.of(rule);
+            let steps = -horizon * nll.of(Score::Marginal);
+            let noise = prediction.shared.as_ref().map(|_| likelihood - steps);
+            Ok(Outcome { likelihood, score, crps, noise })
         })
     }
 

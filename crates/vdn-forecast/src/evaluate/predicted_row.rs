@@ -32,6 +32,8 @@ pub(crate) struct PredictedRow {
     pub(crate) weights: Option<Vec<f64>>,
     /// Loadings `[horizon, causes]` and own deviations `[horizon]`.
     shared: Option<[Vec<f64>; 2]>,
+    /// The lower limit of what is forecast.
+    floor: Option<f64>,
 }
 
 impl PredictedRow {
@@ -45,7 +47,13 @@ impl PredictedRow {
             let (loadings, own) = shared.row(row, sigma.len());
             [loadings.to_vec(), own.to_vec()]
         });
-        Self { means, sigma, weights, shared }
+        let floor = prediction.floor.as_ref().map(|floor| floor[row]);
+        Self { means, sigma, weights, shared, floor }
+    }
+
+    /// The distribution without its limit.
+    pub(crate) fn without_floor(self) -> Self {
+        Self { floor: None, ..self }
     }
 
     /// The first `samples` of its samples, or all of them where it has fewer.
@@ -63,7 +71,7 @@ impl PredictedRow {
     pub(crate) fn step(&self, step: usize) -> Self {
         let means = self.means.iter().skip(step).step_by(self.sigma.len()).copied().collect();
         let (sigma, weights) = (vec![self.sigma[step]], self.weights.clone());
-        Self { means, sigma, weights, shared: None }
+        Self { means, sigma, weights, shared: None, floor: self.floor }
     }
 
     /// What `rule` makes of it against `target [H]`.
@@ -77,12 +85,15 @@ impl PredictedRow {
         if let Some([loadings, own]) = &self.shared {
             window = window.with_shared_noise(loadings, own)?;
         }
+        if let Some(floor) = self.floor {
+            window = window.with_floor(floor)?;
+        }
         rule(&window, target)
     }
 
-    /// A normal forecast: one sample.
-    pub(crate) fn gaussian(means: Vec<f64>, sigma: Vec<f64>) -> Self {
-        Self { means, sigma, weights: None, shared: None }
+    /// A normal forecast, limited from below or not: one sample.
+    pub(crate) fn gaussian(means: Vec<f64>, sigma: Vec<f64>, floor: Option<f64>) -> Self {
+        Self { means, sigma, weights: None, shared: None, floor }
     }
 }
 

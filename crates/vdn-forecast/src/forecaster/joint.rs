@@ -12,8 +12,10 @@
 //! Both have the same value where no residual is beyond the limit. In `split` means and total
 //! deviations are trained by the score of single steps, as those of a network without shared noise
 //! are, and the second part, the log density of a Gaussian copula, trains the correlations alone.
-//! The limit keeps single values far outside from ruling them.
+//! The limit keeps single values far outside from ruling them. Of a target on the lower limit of its
+//! series (`limited.rs`) the mean of what lies below stands for the residual.
 
+use crate::forecaster::limited::Targets;
 use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};
 use crate::modules::joint_head::{JointHead, Shares};
 use vdn_autograd::{Error, LowRankNll, Tape, Var};
@@ -87,27 +89,38 @@ impl Forecaster {
         Ok(Some(head.shares(graph, scales)?))
     }
 
-    /// What training minimises of a closed form, in nats per time step; `y` is `[batch, horizon]`.
+    /// What training minimises of a closed form, in nats per time step; of targets `[batch, horizon]`.
     pub(super) fn joint_nll<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
         pass: &Pass,
         joint: &JointPass,
-        y: Var,
+        targets: &Targets,
     ) -> Result<Var, ModelError> {
         let tape = &mut *graph.tape;
         let JointPass { total, shares } = *joint;
+        let Targets { y, limited } = *targets;
         let mean = tape.reshape(pass.y, *tape.shape(y))?;
-        let Some(shares) = shares else { return Ok(tape.gaussian_nll(mean, total, y)?) };
-        let Shares { weights, scales, own } = shares;
-        if self.dependence == Dependence::Joint {
+        if let (Some(shares), Dependence::Joint) = (shares, self.dependence) {
+            if limited.is_some() {
+                let reason = "joint: the density of a window with targets on a limit has no closed form; split scores steps";
+                return Err(ModelError::config("dependence", reason));
+            }
+            let Shares { weights, scales, .. } = shares;
             let found = tape.low_rank_nll(mean, scales, weights, pass.sigma, y, RELATIVE)?;
             return Ok(found.nll);
         }
-        let steps = tape.gaussian_nll(mean, total, y)?;
+        let steps = match limited {
+            Some(limited) => limited.nll(tape, mean, total, y)?,
+            None => tape.gaussian_nll(mean, total, y)?,
+        };
+        let Some(Shares { weights, scales, own }) = shares else { return Ok(steps) };
         let [fixed, deviation] = [tape.detach(mean)?, tape.detach(total)?];
         let residual = tape.sub(y, fixed)?;
-        let residual = tape.div(residual, deviation)?;
+        let mut residual = tape.div(residual, deviation)?;
+        if let Some(limited) = limited {
+            residual = limited.residuals(tape, residual)?;
+        }
         let limit = T::from_f64(LIMIT);
         let residual = tape.clamp(residual, -limit, limit)?;
         let zero = tape.scale(residual, T::ZERO)?;
@@ -163,7 +176,7 @@ impl Forecaster {
         };
         let shape = [1, batch, horizon];
         let aggregation = self.config.aggregation;
-        Prediction { shape, means, sigma, weights: None, aggregation, shared }
+        Prediction { shape, means, sigma, weights: None, aggregation, shared, floor: None }
     }
 }
 

@@ -106,8 +106,7 @@ impl Forecaster {
                 return Err(ModelError::Batch(reason.into()));
             }
         };
-        let shifted =
-            Batch { current: batch.previous, previous: before, target: &[], earlier: None };
+        let shifted = Batch { current: batch.previous, previous: before, ..Batch::default() };
         let rows = self.rows(&shifted)?;
         let [current, previous, _, _] = self.record_inputs(graph, &shifted, rows)?;
         let h = self.encoder.forward(graph, current, previous)?;

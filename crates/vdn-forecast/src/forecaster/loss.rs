@@ -10,6 +10,7 @@
 //!
 //! Under a joint head the score of `vib` is that of a closed form instead (`joint.rs`).
 
+use crate::forecaster::limited::Targets;
 use crate::forecaster::local::{LossOptions, with_constraints};
 use crate::forecaster::{Batch, Forecaster, Pass};
 use vdn_autograd::{Error, MixtureNll, Score, Tape, Var};
@@ -58,10 +59,10 @@ impl Forecaster {
         let rows = self.rows(batch)?;
         let between = self.between_windows(graph, batch, &pass.layers, options)?;
         graph.labelled("loss", |graph| {
-            let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
-            let nll = self.nll(graph, &pass, y)?;
+            let targets = Targets::record(graph.tape, batch, rows)?;
+            let nll = self.nll(graph, &pass, &targets)?;
             let mse = match options.want_mse {
-                true => Some(squared_error(graph.tape, pass.y, pass.scores, y)?),
+                true => Some(self.squared_error(graph, &pass, &targets)?),
                 false => None,
             };
             let layers = pass.layers;
@@ -106,14 +107,17 @@ impl Forecaster {
             loss = match self.config.objective {
                 Objective::Vib => loss,
                 Objective::Elbo => {
-                    let likelihood = graph.tape.gaussian_nll(pass.y, pass.sigma, y)?;
+                    let likelihood = match targets.limited {
+                        Some(limited) => limited.nll(graph.tape, pass.y, pass.sigma, targets.y)?,
+                        None => graph.tape.gaussian_nll(pass.y, pass.sigma, targets.y)?,
+                    };
                     let scaled =
                         graph.tape.scale(kl, T::from_f64(1.0 / self.config.horizon as f64))?;
                     let bound = graph.tape.add(likelihood, scaled)?;
                     with_constraints(graph.tape, bound, &terms.locals)?
                 }
                 Objective::Iwae => {
-                    let bound = self.iwae(graph, &pass, y)?;
+                    let bound = self.iwae(graph, &pass, &targets)?;
                     with_constraints(graph.tape, bound, &terms.locals)?
                 }
             };
@@ -126,7 +130,7 @@ impl Forecaster {
         &self,
         graph: &mut Graph<'_, T>,
         pass: &Pass,
-        y: Var,
+        targets: &Targets,
     ) -> Result<Var, ModelError> {
         let tape = &mut *graph.tape;
         let horizon = T::from_f64(self.config.horizon as f64);
@@ -138,16 +142,10 @@ impl Forecaster {
                 None => own,
             });
         }
-        // ln p(y | z_s), summed over the horizon.
-        let residual = tape.sub(y, pass.y)?;
-        let standard = tape.div(residual, pass.sigma)?;
-        let squares = tape.square(standard)?;
-        let log_sigma = tape.ln(pass.sigma)?;
-        let twice = tape.scale(log_sigma, T::from_f64(2.0))?;
-        let terms = tape.add(squares, twice)?;
-        let terms = tape.add_scalar(terms, T::from_f64(std::f64::consts::TAU.ln()))?;
-        let terms = tape.sum_axis(terms, 2)?;
-        let likelihood = tape.scale(terms, T::from_f64(-0.5))?;
+        let likelihood = match targets.limited {
+            Some(limited) => limited.of_windows(tape, pass.y, pass.sigma, targets.y)?,
+            None => window_log_densities(tape, pass, targets.y)?,
+        };
         let weights = match ratio {
             Some(ratio) => tape.add(likelihood, ratio)?,
             None => likelihood,
@@ -164,10 +162,14 @@ impl Forecaster {
         &self,
         graph: &mut Graph<'_, T>,
         pass: &Pass,
-        y: Var,
+        targets: &Targets,
     ) -> Result<Var, ModelError> {
         if let Some(joint) = &pass.joint {
-            return self.joint_nll(graph, pass, joint, y);
+            return self.joint_nll(graph, pass, joint, targets);
+        }
+        let y = targets.y;
+        if let Some(limited) = targets.limited {
+            return Ok(limited.mixture_nll(graph.tape, pass, y, self.config.score)?);
         }
         let options = MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
         Ok(graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?)
@@ -179,6 +181,19 @@ impl Forecaster {
     pub fn score(&self) -> Score {
         self.config.score
     }
+}
+
+/// `ln p(y | z_s)`, summed over the horizon, `[samples, batch]`.
+fn window_log_densities<T: Element>(tape: &mut Tape<T>, pass: &Pass, y: Var) -> Result<Var, Error> {
+    let residual = tape.sub(y, pass.y)?;
+    let standard = tape.div(residual, pass.sigma)?;
+    let squares = tape.square(standard)?;
+    let log_sigma = tape.ln(pass.sigma)?;
+    let twice = tape.scale(log_sigma, T::from_f64(2.0))?;
+    let terms = tape.add(squares, twice)?;
+    let terms = tape.add_scalar(terms, T::from_f64(std::f64::consts::TAU.ln()))?;
+    let terms = tape.sum_axis(terms, 2)?;
+    tape.scale(terms, T::from_f64(-0.5))
 }
 
 /// `ln p(z)/q(z|h) = sum_i [logvar_i + eps_i^2 - z_i^2] / 2` of one layer, `[samples, batch]`, with the noise read off the
@@ -230,6 +245,17 @@ fn squared_error<T: Element>(
 }
 
 impl Forecaster {
+    /// The mean squared error of the point forecasts of a pass, a scalar.
+    fn squared_error<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        pass: &Pass,
+        targets: &Targets,
+    ) -> Result<Var, Error> {
+        let means = self.forecast_means(graph, pass, targets)?;
+        squared_error(graph.tape, means, pass.scores, targets.y)
+    }
+
     /// Records the predictive score and the squared error of a batch.
     ///
     /// # Errors
@@ -245,9 +271,9 @@ impl Forecaster {
         let pass = self.forward_scored(graph, batch, Intervention::None, StackPass::default())?;
         let rows = self.rows(batch)?;
         graph.labelled("score", |graph| {
-            let y = graph.tape.constant([rows, self.config.horizon], batch.target)?;
-            let nll = self.nll(graph, &pass, y)?;
-            let mse = squared_error(graph.tape, pass.y, pass.scores, y)?;
+            let targets = Targets::record(graph.tape, batch, rows)?;
+            let nll = self.nll(graph, &pass, &targets)?;
+            let mse = self.squared_error(graph, &pass, &targets)?;
             let (kl, locals) = (None, [None; MAX_DEPTH]);
             Ok(Terms { loss: nll, score: nll, mse: Some(mse), kl, outputs: pass.layers, locals })
         })

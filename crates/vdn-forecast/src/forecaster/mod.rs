@@ -5,6 +5,7 @@ mod aggregate;
 mod check;
 mod config;
 mod joint;
+mod limited;
 mod local;
 mod loss;
 mod moments;
@@ -48,6 +49,23 @@ pub struct Batch<'a, T> {
     /// The predecessors of the previous windows, `[batch, input_len]`, where an autoregressive term
     /// or a persistence target asks for them.
     pub earlier: Option<&'a [T]>,
+    /// What is known of the windows beside their values.
+    pub beside: Beside<'a>,
+}
+
+/// What is known of windows beside their values; nothing by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// The lower limits of the windows' series, `[batch]`, in the unit of the values; `None`: they
+    /// can have any value.
+    pub floor: Option<&'a [f64]>,
+}
+
+impl<T> Default for Batch<'_, T> {
+    fn default() -> Self {
+        let (current, previous, target): (&[T], &[T], &[T]) = (&[], &[], &[]);
+        Self { current, previous, target, earlier: None, beside: Beside::default() }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -242,7 +260,8 @@ impl Forecaster {
         let good = rows > 0
             && batch.current.len() == rows * input_len
             && batch.previous.len() == batch.current.len()
-            && (batch.target.is_empty() || batch.target.len() == rows * horizon);
+            && (batch.target.is_empty() || batch.target.len() == rows * horizon)
+            && batch.beside.floor.is_none_or(|floor| floor.len() == rows);
         if good {
             return Ok(rows);
         }

@@ -29,10 +29,14 @@ pub struct PredictiveMoments {
     pub variance: Vec<f64>,
     /// The part of the variances that the units' samples make.
     pub of_units: Vec<f64>,
+    /// The lower limits of the windows' series, `[batch]`, which the moments do not know of;
+    /// `None`: they can have any value.
+    pub floor: Option<Vec<f64>>,
 }
 
 impl PredictiveMoments {
-    /// The normal distributions with these moments, as a prediction of one sample.
+    /// The normal distributions with these moments, limited where the series are, as a prediction of
+    /// one sample.
     #[must_use]
     pub fn normal(self) -> Prediction {
         let [batch, horizon] = self.shape;
@@ -43,6 +47,7 @@ impl PredictiveMoments {
             weights: None,
             aggregation: Aggregation::Mean,
             shared: None,
+            floor: self.floor,
         }
     }
 }
@@ -77,7 +82,7 @@ impl Forecaster {
     /// let config = ForecasterConfig { input_len: 24, horizon: 6, units: 16, ..ForecasterConfig::default() };
     /// let (model, parameters) = Forecaster::new::<f32>(config, 7)?;
     /// let window: Vec<f32> = (0..24).map(|t| (t as f32 / 3.0).sin()).collect();
-    /// let batch = Batch { current: &window, previous: &window, target: &[], earlier: None };
+    /// let batch = Batch { current: &window, previous: &window, ..Batch::default() };
     /// let moments = model.predict_moments(&parameters, &batch)?;
     /// assert_eq!(moments.shape, [1, 6]);
     /// // A joint head divides the variance of a step between units and noise of its own.
@@ -110,6 +115,8 @@ impl Forecaster {
                 }
                 _ => self.of_closed_form(&mut graph, batch, rows)?,
             };
+            let found =
+                PredictiveMoments { floor: batch.beside.floor.map(<[f64]>::to_vec), ..found };
             if found.mean.iter().chain(&found.variance).all(|x| x.is_finite()) {
                 return Ok(found);
             }
@@ -156,6 +163,7 @@ impl Forecaster {
             mean: Vec::with_capacity(rows * horizon),
             variance: Vec::with_capacity(rows * horizon),
             of_units: Vec::with_capacity(rows * horizon),
+            floor: None,
         };
         let together = if self.config.depth == 1 { TOGETHER } else { 1 };
         for contexts in around.h.chunks(together * self.config.hidden) {
@@ -199,6 +207,7 @@ impl Forecaster {
             mean,
             of_units: variance.iter().zip(&own).map(|(all, own)| (all - own).max(0.0)).collect(),
             variance,
+            floor: None,
         })
     }
 }

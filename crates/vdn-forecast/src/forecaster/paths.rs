@@ -30,6 +30,7 @@ impl Prediction {
     ///     weights: None,
     ///     aggregation: Aggregation::Mean,
     ///     shared: None,
+    ///     floor: None,
     /// };
     /// let paths = prediction.paths(4, NoiseKey::new(7, 0, 0))?;
     /// // The steps of a path are all low or all high.
@@ -64,6 +65,7 @@ impl Prediction {
         let key = key.fold_in(row as u64);
         let followed = self.followed(row, n, key);
         let shared = self.shared.as_ref().map(|shared| (shared.causes, shared.row(row, horizon)));
+        let floor = self.floor.as_ref().map(|floor| floor[row]);
         let own = &self.sigma[row * horizon..][..horizon];
         let sigma = shared.map_or(own, |(_, (_, own))| own);
         let mut paths = vec![0.0; n * horizon];
@@ -74,13 +76,17 @@ impl Prediction {
             for (y, (mean, sigma)) in path.iter_mut().zip(means.iter().zip(sigma)) {
                 *y = mean + sigma * *y;
             }
-            let Some((causes, (loadings, _))) = shared else { return };
-            with_scratch(causes, |common: &mut [f64]| {
-                key.fold_in(SHARED).fill_normal(i as u32, common);
-                for (y, loadings) in path.iter_mut().zip(loadings.chunks_exact(causes)) {
-                    *y += loadings.iter().zip(&*common).map(|(l, e)| l * e).sum::<f64>();
-                }
-            });
+            if let Some((causes, (loadings, _))) = shared {
+                with_scratch(causes, |common: &mut [f64]| {
+                    key.fold_in(SHARED).fill_normal(i as u32, common);
+                    for (y, loadings) in path.iter_mut().zip(loadings.chunks_exact(causes)) {
+                        *y += loadings.iter().zip(&*common).map(|(l, e)| l * e).sum::<f64>();
+                    }
+                });
+            }
+            if let Some(floor) = floor {
+                path.iter_mut().for_each(|y| *y = y.max(floor));
+            }
         });
         paths
     }
@@ -115,6 +121,7 @@ impl Prediction {
     ///     weights: None,
     ///     aggregation: Aggregation::Mean,
     ///     shared: None,
+    ///     floor: None,
     /// };
     /// let total = prediction.aggregate(&[1.0, 1.0])?;
     /// assert_eq!((total.shape, total.mean(), total.sigma), ([1, 1, 1], vec![3.0], vec![5.0]));
@@ -122,7 +129,8 @@ impl Prediction {
     /// ```
     ///
     /// # Errors
-    /// The weights are not `[horizon]`, not finite or all 0; a result that is not finite.
+    /// The weights are not `[horizon]`, not finite or all 0; a result that is not finite; steps
+    /// with a lower limit, whose sums have no closed form.
     pub fn aggregate(&self, weights: &[f64]) -> Result<Self, MetricError> {
         let [samples, batch, _] = self.shape;
         let mut means = vec![0.0; samples * batch];
@@ -134,6 +142,9 @@ impl Prediction {
                 let (loadings, own) = shared.row(row, self.shape[2]);
                 window = window.with_shared_noise(loadings, own)?;
             }
+            if let Some(floor) = &self.floor {
+                window = window.with_floor(floor[row])?;
+            }
             let aggregate = Aggregate::new(&window, weights)?;
             let mixture = aggregate.mixture();
             for (s, mean) in mixture.means().iter().enumerate() {
@@ -144,7 +155,7 @@ impl Prediction {
         let shape = [samples, batch, 1];
         let weights = self.weights.clone();
         let aggregation = self.aggregation;
-        Ok(Self { shape, means, sigma, weights, aggregation, shared: None })
+        Ok(Self { shape, means, sigma, weights, aggregation, shared: None, floor: None })
     }
 
     /// The means `[samples, horizon]` and the deviations `[horizon]` of one window.
@@ -166,7 +177,7 @@ mod tests {
         let means = vec![0.0, 0.0, 9.0, 9.0, 1.0, 2.0, 9.0, 9.0, -2.0, 1.0, 9.0, 9.0];
         let (shape, sigma) = ([3, 2, 2], vec![0.5, 1.5, 0.1, 0.1]);
         let (aggregation, shared) = (Aggregation::Mean, None);
-        Prediction { shape, means, sigma, weights, aggregation, shared }
+        Prediction { shape, means, sigma, weights, aggregation, shared, floor: None }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use vdn_model::mixture_quantile;
 use vdn_model::{Intervention, LayerOutputs, StackPass};
 use vdn_tensor::Element;
 use vdn_train::metrics::MedianConvention;
+use vdn_train::metrics::floor::rectified_mean;
 use vdn_train::metrics::sample_median;
 
 /// The predictive distribution of a batch: for each window and step a mixture over samples of normals.
@@ -27,6 +28,10 @@ pub struct Prediction {
     /// What of the deviations `sigma` the steps of a window share, where the joint distribution has
     /// a closed form; `None`: steps are independent in each sample.
     pub shared: Option<SharedNoise>,
+    /// The lower limits of what is forecast, `[batch]`: what the distribution of a step has below
+    /// is on the limit. `None`: there are none. Means, quantiles, paths and point forecasts are
+    /// those of the limited quantity; likelihoods are of the distribution itself.
+    pub floor: Option<Vec<f64>>,
 }
 
 /// Noise that the steps of a window share, in closed form: step `h` is
@@ -50,6 +55,14 @@ impl SharedNoise {
     }
 }
 
+/// The distribution of one step of one window.
+struct Step {
+    means: Vec<f64>,
+    weights: Option<Vec<f64>>,
+    sigma: f64,
+    floor: Option<f64>,
+}
+
 impl Prediction {
     /// The samples' predictions and weights for one window and step.
     fn mixture(&self, window: usize, step: usize) -> (Vec<f64>, Option<Vec<f64>>) {
@@ -65,8 +78,9 @@ impl Prediction {
     pub fn point(&self) -> Vec<f64> {
         match self.aggregation {
             Aggregation::Median => self.quantile(0.5),
-            Aggregation::LowerMedian => self.for_each_step(|means, _, _| {
-                sample_median(&mut means.to_vec(), MedianConvention::LowerMiddle)
+            Aggregation::LowerMedian => self.for_each_step(|Step { means, floor, .. }| {
+                let median = sample_median(&mut means.to_vec(), MedianConvention::LowerMiddle);
+                floor.map_or(median, |floor| median.max(floor))
             }),
             Aggregation::Mean | Aggregation::Score => self.mean(),
         }
@@ -75,16 +89,24 @@ impl Prediction {
     /// The mean of the mixture, `[batch, horizon]`.
     #[must_use]
     pub fn mean(&self) -> Vec<f64> {
-        self.for_each_step(|means, weights, _| match weights {
-            Some(weights) => means.iter().zip(weights).map(|(m, w)| m * w).sum(),
-            None => means.iter().sum::<f64>() / means.len() as f64,
+        self.for_each_step(|Step { mut means, weights, sigma, floor }| {
+            if let Some(floor) = floor {
+                means.iter_mut().for_each(|mean| *mean = rectified_mean(*mean, sigma, floor));
+            }
+            match weights {
+                Some(weights) => means.iter().zip(weights).map(|(m, w)| m * w).sum(),
+                None => means.iter().sum::<f64>() / means.len() as f64,
+            }
         })
     }
 
     /// The quantile `tau` (in (0, 1)) of the mixture, `[batch, horizon]`.
     #[must_use]
     pub fn quantile(&self, tau: f64) -> Vec<f64> {
-        self.for_each_step(|means, weights, sigma| mixture_quantile(means, weights, sigma, tau))
+        self.for_each_step(|Step { means, weights, sigma, floor }| {
+            let quantile = mixture_quantile(&means, weights.as_deref(), sigma, tau);
+            floor.map_or(quantile, |floor| quantile.max(floor))
+        })
     }
 
     /// The log-likelihood of what came after each window, `[batch, horizon]`, in nats per window:
@@ -114,6 +136,7 @@ impl Prediction {
     ///     weights: None,
     ///     aggregation: Aggregation::Mean,
     ///     shared: None,
+    ///     floor: None,
     /// };
     /// let found = prediction.window_log_likelihood(0, &[0.0, 1.0]);
     /// let expected = -std::f64::consts::TAU.ln() - 0.5_f64.ln() - 0.5 * (0.0 + 4.0) / 2.0;
@@ -150,13 +173,15 @@ impl Prediction {
         }
     }
 
-    fn for_each_step(&self, f: impl Fn(&[f64], Option<&[f64]>, f64) -> f64) -> Vec<f64> {
+    fn for_each_step(&self, f: impl Fn(Step) -> f64) -> Vec<f64> {
         let [_, batch, horizon] = self.shape;
         let mut out = Vec::with_capacity(batch * horizon);
         for window in 0..batch {
             for step in 0..horizon {
                 let (means, weights) = self.mixture(window, step);
-                out.push(f(&means, weights.as_deref(), self.sigma[window * horizon + step]));
+                let sigma = self.sigma[window * horizon + step];
+                let floor = self.floor.as_ref().map(|floor| floor[window]);
+                out.push(f(Step { means, weights, sigma, floor }));
             }
         }
         out
@@ -180,7 +205,9 @@ impl Forecaster {
         if self.has_closed_form() {
             let pass = self.forward_scored(graph, batch, intervention, StackPass::default())?;
             if let Some(joint) = &pass.joint {
+                let floor = batch.beside.floor.map(<[f64]>::to_vec);
                 let prediction = self.closed_prediction(graph.tape, &pass, joint);
+                let prediction = Prediction { floor, ..prediction };
                 self.check_finite(graph, &prediction)?;
                 return Ok((prediction, pass.layers));
             }
@@ -253,7 +280,8 @@ impl Forecaster {
             if deviations.len() == shape[2] { deviations.repeat(shape[1]) } else { deviations };
         let weights = weights.map(|w| double(graph.tape.value(w).data()));
         let aggregation = self.config.aggregation;
-        let prediction = Prediction { shape, means, sigma, weights, aggregation, shared: None };
+        let (shared, floor) = (None, batch.beside.floor.map(<[f64]>::to_vec));
+        let prediction = Prediction { shape, means, sigma, weights, aggregation, shared, floor };
         self.check_finite(graph, &prediction)?;
         Ok((prediction, pass.layers))
     }

@@ -130,7 +130,7 @@ pub fn backtest(
     let (mut fitted, mut trainings) = (None, 0);
     for window in 0..options.windows {
         let is_due = fitted.is_none() || (options.refit > 0 && window % options.refit == 0);
-        let known = before(&table, &used, |length| 0..length - rest(window));
+        let known = table.first_rows(&used, |length| length - rest(window));
         if is_due {
             trained(window);
             fitted = Some(fit(config, known.clone(), spec, interrupt)?);
@@ -147,7 +147,8 @@ pub fn backtest(
                 let origin = column.len() - rest(window);
                 let targets = column[origin..origin + horizon].iter();
                 let targets: Vec<f64> = targets.map(|&x| scaler.transform(place, x)).collect();
-                sums.add(window, place, &points(&prediction, row, &targets)?);
+                let floor = data.floor(place);
+                sums.add(window, place, &points(&prediction, row, &targets, floor)?);
                 place += 1;
             }
         }
@@ -171,22 +172,6 @@ fn names(table: &SeriesTable, used: &[usize]) -> Vec<String> {
     used.iter().map(|&series| table.names[series].clone()).collect()
 }
 
-/// Some rows of some series, by the length of each.
-fn before(
-    table: &SeriesTable,
-    used: &[usize],
-    rows: impl Fn(usize) -> std::ops::Range<usize>,
-) -> SeriesTable {
-    let column = |&series: &usize| {
-        let column = &table.columns[series];
-        column[rows(column.len())].to_vec()
-    };
-    let mut some = SeriesTable::default();
-    some.columns = used.iter().map(column).collect();
-    some.names = names(table, used);
-    some
-}
-
 /// Trains on the rows before an origin.
 fn fit(
     config: &RunConfig,
@@ -202,7 +187,12 @@ fn fit(
 }
 
 /// What was forecast for each step of a window, and what came.
-fn points(prediction: &Prediction, row: usize, targets: &[f64]) -> Result<Vec<Point>, TrainError> {
+fn points(
+    prediction: &Prediction,
+    row: usize,
+    targets: &[f64],
+    floor: Option<f64>,
+) -> Result<Vec<Point>, TrainError> {
     let horizon = targets.len();
     let tail = (1.0 - LEVEL) / 2.0;
     let [mean, low, high] =
@@ -213,7 +203,8 @@ fn points(prediction: &Prediction, row: usize, targets: &[f64]) -> Result<Vec<Po
         let target = targets[step];
         let at = row * horizon + step;
         let crps = own.score(&[target], window_crps)?;
-        Ok(Point { target, mean: mean[at], low: low[at], high: high[at], crps })
+        let floor = floor.unwrap_or(f64::NEG_INFINITY);
+        Ok(Point { target, mean: mean[at], low: low[at], high: high[at], crps, floor })
     };
     (0..horizon).map(one).collect()
 }

@@ -19,6 +19,8 @@ pub(super) struct Point {
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) crps: f64,
+    /// What the series never falls below.
+    pub(super) floor: f64,
 }
 
 impl Point {
@@ -80,7 +82,7 @@ struct Sum {
 
 impl Sum {
     fn add(&mut self, point: &Point, widened: Option<f64>) {
-        let Point { target, mean, low, high, crps } = *point;
+        let Point { target, mean, low, high, crps, floor } = *point;
         let error = mean - target;
         self.count += 1.0;
         self.scores.mse += error * error;
@@ -92,7 +94,7 @@ impl Sum {
             self.calibrated_count += 1.0;
             self.calibrated.before += f64::from(u8::from(point.miss() <= 0.0));
             self.calibrated.after += f64::from(u8::from(point.miss() <= by));
-            self.calibrated.width += (high - low + 2.0 * by).max(0.0);
+            self.calibrated.width += ((high + by) - (low - by).max(floor)).max(0.0);
         }
     }
 
@@ -177,9 +179,12 @@ impl Sums {
 mod tests {
     use super::*;
 
+    const NONE: f64 = f64::NEG_INFINITY;
+
     #[test]
     fn only_what_was_known_at_an_origin_widens_its_interval() {
-        let point = |target: f64| Point { target, mean: 0.0, low: -1.0, high: 1.0, crps: 0.0 };
+        let point =
+            |target: f64| Point { target, mean: 0.0, low: -1.0, high: 1.0, crps: 0.0, floor: NONE };
         // Two steps, origins one row apart: the second step is known two origins later.
         let mut sums = Sums::new(2, 1, 1);
         for origin in 0..9 {
@@ -198,7 +203,8 @@ mod tests {
 
     #[test]
     fn a_series_is_calibrated_by_its_own_misses_once_they_are_many() {
-        let point = |target: f64| Point { target, mean: 0.0, low: -1.0, high: 1.0, crps: 0.0 };
+        let point =
+            |target: f64| Point { target, mean: 0.0, low: -1.0, high: 1.0, crps: 0.0, floor: NONE };
         let mut sums = Sums::new(1, 2, 1);
         for origin in 0..OWN {
             sums.add(origin, 0, &[point(2.0)]);
@@ -218,7 +224,8 @@ mod tests {
             for origin in 0..3000 {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let target = 2.0 * (state >> 11) as f64 / (1_u64 << 53) as f64 - 1.0;
-                let point = Point { target, mean: 0.0, low: -half, high: half, crps: 0.0 };
+                let point =
+                    Point { target, mean: 0.0, low: -half, high: half, crps: 0.0, floor: NONE };
                 sums.add(origin, 0, &[point]);
             }
             let (all, ..) = sums.scores();

@@ -30,7 +30,7 @@ impl Experiment {
     ) -> Result<(Summary, Vec<UnitStatistics>), TrainError> {
         let (evaluator, test) = (self.evaluator(model, parameters), &self.data.splits().test);
         let score = model.score();
-        let mut closed = ClosedAverages::new(&self.data, test, &self.blocks)?;
+        let mut closed = ClosedAverages::new(&self.data, test, &self.blocks, evaluator.noise)?;
         let (summary, units) =
             evaluate_and(&evaluator, test, Intervention::None, |chunk, prediction, weight| {
                 closed.push_batch(&self.data, chunk, prediction, weight)

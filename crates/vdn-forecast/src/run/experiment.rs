@@ -1,7 +1,7 @@
 //! A run's data, models and scores: what training and evaluation share.
 
 use crate::config::RunConfig;
-use crate::data::{BlockLength, Dataset};
+use crate::data::{BlockLength, Dataset, Support};
 use crate::evaluate::evaluate::ForecastEvaluator;
 use crate::evaluate::inference::Inference;
 use crate::evaluate::probts::check_probts;
@@ -91,6 +91,7 @@ impl Experiment {
             batch: train.batch,
             evaluation_batch: train.averages().batch,
             epochs: train.epochs,
+            limited: data.support() == Support::NonNegative,
             averaged: train.ema_decay > 0.0,
             probe_windows: probe.windows,
             probe_samples: probe.samples,

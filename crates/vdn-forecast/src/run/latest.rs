@@ -1,7 +1,7 @@
 //! A run's model beside the rows that its next forecast starts from.
 
 use crate::config::FillPolicy;
-use crate::data::{Dataset, SeriesTable, WindowIndex};
+use crate::data::{Dataset, SeriesTable, Support, WindowIndex};
 use crate::evaluate::ForecastEvaluator;
 use crate::forecaster::Forecaster;
 use crate::run::directory::RunDirectory;
@@ -79,9 +79,15 @@ impl Latest {
     pub(super) fn own(&self, series: usize, z: f64, times: usize) -> String {
         let z = if self.constant[series] { 0.0 } else { z };
         let value = times as f64 * self.data.scaler().inverse(series, z);
+        // The limit itself comes back with a rounding.
+        let limited = self.data.support() == Support::NonNegative;
         match self.data.offset(series) * times as i128 {
+            0 if limited => value.max(0.0).to_string(),
             0 => value.to_string(),
-            offset => (offset + value.round() as i128).to_string(),
+            offset => {
+                let value = offset + value.round() as i128;
+                if limited { value.max(0) } else { value }.to_string()
+            }
         }
     }
 

@@ -30,6 +30,10 @@ const PROGRAM: f64 = 30e6;
 /// Windows whose inputs the ridge regression has in memory at a time.
 const RIDGE_PORTION: f64 = 4096.0;
 
+/// Values of the size of the outputs that the score of limited targets has in memory, their means
+/// and residuals.
+const LIMITED_VALUES: f64 = 8.0;
+
 /// Rows of hidden activities that a probe of single units forms at a time.
 const PROBE_ROWS: f64 = 16.0 * 1024.0;
 
@@ -48,6 +52,8 @@ pub struct RunSizes {
     pub evaluation_batch: usize,
     /// Epochs at most: every unit is recorded in each.
     pub epochs: usize,
+    /// Whether series have a lower limit, whose score is recorded step by step.
+    pub limited: bool,
     /// Whether an average of the weights is kept.
     pub averaged: bool,
     /// Windows of the probe set; 0: no probe.
@@ -114,10 +120,17 @@ impl RunMemory {
         let samples = |samples: usize| if variational { samples as f64 } else { 1.0 };
 
         let train_rows = batch(sizes.batch, sizes.windows[0] as f64);
-        let train = Pass::of(model, samples(model.samples), train_rows);
+        let mut train = Pass::of(model, samples(model.samples), train_rows);
         let evaluate = samples(model.evaluate_samples);
-        let at_validation = Pass::of(model, evaluate, batch(sizes.evaluation_batch, validation));
+        let mut at_validation =
+            Pass::of(model, evaluate, batch(sizes.evaluation_batch, validation));
         let at_test = Pass::of(model, evaluate, batch(sizes.evaluation_batch, test));
+
+        if sizes.limited {
+            for pass in [&mut train, &mut at_validation] {
+                pass.output_values += LIMITED_VALUES;
+            }
+        }
 
         // Values of double precision: all predictions of a batch and their rows as they are scored.
         let predictions = 2.0 * DOUBLE * (at_test.outputs + at_test.loadings);

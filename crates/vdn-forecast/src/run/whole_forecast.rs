@@ -5,8 +5,10 @@
 //! paths (a week's total, the highest value, the first step below zero) is distributed rightly.
 //! Means and sums need no paths: given the units they are normal, and over samples of the units
 //! they are mixtures of normals, whose mean and quantiles are exact. Where the forecast as a whole
-//! has a closed form they are normal without a sample.
+//! has a closed form they are normal without a sample. Of series that are never negative sums have
+//! no closed form, and are taken of paths like the maximum.
 
+use crate::data::Support;
 use crate::evaluate::predicted_row::PredictedRow;
 use crate::evaluate::wholes::PATHS;
 use crate::evaluate::wholes::sampled::PathSource;
@@ -21,7 +23,7 @@ use vdn_train::metrics::{MetricError, Mixture, SortedSample};
 /// The most values that paths have together: 2^25 lines, about a gigabyte of text.
 const MOST_VALUES: usize = 1 << 25;
 /// Samples of the units behind a mean or a sum, where it has no closed form, and the paths behind a
-/// maximum.
+/// maximum, or behind any aggregate of series that are never negative.
 const SAMPLES: usize = 2048;
 
 const WRITES: &str = "writing to a string cannot fail";
@@ -63,10 +65,13 @@ pub(super) fn aggregate(latest: &Latest, of: AggregateOf) -> Result<String, Trai
         let reason = format!("aggregate of {steps} steps: the model forecasts 1 to {horizon}");
         return Err(TrainError::config(reason));
     }
-    let (found, times) = match kind {
-        AggregateKind::Max => (maximum(latest, steps)?, 1),
-        AggregateKind::Mean => (mean(latest, steps)?, 1),
-        AggregateKind::Sum => (mean(latest, steps)?, steps),
+    let largest = |path: &[f64]| path.iter().copied().fold(f64::MIN, f64::max);
+    let average = |path: &[f64]| path.iter().sum::<f64>() / path.len() as f64;
+    let times = if kind == AggregateKind::Sum { steps } else { 1 };
+    let found = match (kind, latest.data.support()) {
+        (AggregateKind::Max, _) => by_paths(latest, steps, largest)?,
+        (_, Support::NonNegative) => by_paths(latest, steps, average)?,
+        (_, Support::Real) => mean(latest, steps)?,
     };
     let quantiles: Vec<String> = QUANTILES.iter().map(|q| format!("q{q}")).collect();
     let mut csv = format!("series,aggregate,steps,mean,{}\n", quantiles.join(","));
@@ -102,14 +107,18 @@ fn sampled(latest: &Latest, count: usize) -> Result<Vec<Vec<f64>>, TrainError> {
     Ok(rows)
 }
 
-/// Mean and quantiles of the largest of the first steps of each window, standardised.
-fn maximum(latest: &Latest, steps: usize) -> Result<Vec<Vec<f64>>, TrainError> {
+/// Mean and quantiles, by paths, of what `of` makes of the first steps of each window,
+/// standardised.
+fn by_paths(
+    latest: &Latest,
+    steps: usize,
+    of: impl Fn(&[f64]) -> f64,
+) -> Result<Vec<Vec<f64>>, TrainError> {
     let horizon = latest.data.spec().horizon;
     let of = |values: Vec<f64>| -> Result<Vec<f64>, TrainError> {
-        let largest = |path: &[f64]| path[..steps].iter().copied().fold(f64::MIN, f64::max);
-        let largest: Vec<f64> = values.chunks_exact(horizon).map(largest).collect();
-        let mut found = vec![largest.iter().sum::<f64>() / largest.len() as f64];
-        let sample = SortedSample::new(largest)?;
+        let values: Vec<f64> = values.chunks_exact(horizon).map(|y| of(&y[..steps])).collect();
+        let mut found = vec![values.iter().sum::<f64>() / values.len() as f64];
+        let sample = SortedSample::new(values)?;
         for tau in QUANTILES {
             found.push(sample.quantile(tau)?);
         }

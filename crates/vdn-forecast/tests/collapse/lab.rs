@@ -44,6 +44,7 @@ impl Windows {
             previous: &self.previous[inputs.clone()],
             target: &self.target[rows.start * HORIZON..rows.end * HORIZON],
             earlier: Some(&self.earlier[inputs]),
+            ..Batch::default()
         }
     }
 }
@@ -248,7 +249,7 @@ impl Lab {
             current: &self.validation.previous,
             previous: &self.validation.earlier,
             target: &[],
-            earlier: None,
+            ..Batch::default()
         };
         let key = NoiseKey::new(3, 0, 0);
         let [now, before] = [now, before]

@@ -62,7 +62,7 @@ impl<T: Element> Data<T> {
             current: &self.current,
             previous: &self.previous,
             target: &self.target,
-            earlier: None,
+            ..Batch::default()
         }
     }
 }

@@ -193,6 +193,7 @@ fn the_lower_median_is_a_sample() {
         weights: None,
         aggregation: Aggregation::LowerMedian,
         shared: None,
+        floor: None,
     };
     assert_eq!(prediction.point(), [2.0, -3.0]);
 }

@@ -174,7 +174,8 @@ fn what_follows_from_the_statistics_costs_little_of_an_epoch() {
     };
     let (current, previous) = (numbers(1, config.input_len), numbers(2, config.input_len));
     let target = numbers(3, config.horizon);
-    let batch = Batch { current: &current, previous: &previous, target: &target, earlier: None };
+    let batch =
+        Batch { current: &current, previous: &previous, target: &target, ..Batch::default() };
     let (mut tape, mut bindings) = (vdn_autograd::Tape::new(), Bindings::new());
     let seconds = |work: &mut dyn FnMut()| {
         let mut all: Vec<f64> = (0..15)

@@ -81,8 +81,7 @@ fn the_table_agrees_with_the_parts_it_is_made_of() {
     let mut target = vec![0.0; 80 * spec.horizon];
     data.fill_targets(test, &mut target, |x| x).unwrap();
     let predict = |intervention| -> Prediction {
-        let batch =
-            Batch { current: &windows[0], previous: &windows[1], target: &[], earlier: None };
+        let batch = Batch { current: &windows[0], previous: &windows[1], ..Batch::default() };
         let key = NoiseKey::new(5, 0, u32::MAX - 1).fold_in(0);
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, key);

@@ -11,6 +11,7 @@ mod generators;
 mod layers;
 mod leftovers;
 mod non_finite;
+mod non_negative;
 mod page;
 mod persistence;
 mod probts;

@@ -64,7 +64,7 @@ fn the_persistence_is_that_of_posteriors_of_both_windows() -> Result<(), Failure
         let (mut current, mut previous) = (vec![0.0_f32; n * 16], vec![0.0_f32; n * 16]);
         data.fill_inputs(&shifted, 0, &mut current, |x| x as f32)?;
         data.fill_inputs(&shifted, 1, &mut previous, |x| x as f32)?;
-        let batch = Batch { current: &current, previous: &previous, target: &[], earlier: None };
+        let batch = Batch { current: &current, previous: &previous, ..Batch::default() };
         Ok(model.posteriors(&parameters, &batch, NoiseKey::new(0, 0, 0), 0)?)
     };
     let (now, before) = (posteriors(0)?, posteriors(spec.stride as u32)?);

@@ -26,6 +26,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("data.duplicates", &["first", "3"], "has to be one of error, mean, last"),
     ("data.fill", &["zerro", "3"], "has to be one of error, forward, linear, zero"),
     ("data.sentinels", &["3"], "has to be a list"),
+    ("data.support", &["positive", "3"], "has to be one of real, non_negative"),
     ("data.input_len", &["0"], ONE),
     ("data.input_len", &["16777217"], "has to be at most 2^24"),
     ("data.horizon", &["0"], ONE),

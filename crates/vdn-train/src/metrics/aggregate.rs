@@ -97,10 +97,14 @@ impl Aggregate {
     ///
     /// # Errors
     /// When the weights are not `[H]`, not finite or all 0; when a mean of the result is not
-    /// finite, or a deviation is not finite and above 0.
+    /// finite, or a deviation is not finite and above 0; when the prediction has a limit.
     pub fn new(prediction: &WindowPrediction<'_>, weights: &[f64]) -> Result<Self, MetricError> {
         let (samples, horizon) = (prediction.samples(), prediction.horizon());
         check_step_weights(weights, horizon)?;
+        if let Some(floor) = prediction.floor() {
+            let (operation, expected) = ("aggregate", "none: sums of limited steps need paths");
+            return Err(MetricError::Setting { operation, name: "floor", value: floor, expected });
+        }
         // Where all samples have the same deviations, one number serves all of them.
         let shared = samples == 1 || prediction.shares_sigma();
         let deviation = |s: usize| -> f64 {
@@ -187,10 +191,11 @@ pub struct VarianceParts {
 }
 
 impl VarianceParts {
-    /// The parts of one mixture: `sum_s p_s (m_s - m)^2 / (1 - sum_s p_s^2)` and
+    /// The parts of one mixture of normals, whatever its limit: `sum_s p_s (m_s - m)^2 / (1 - sum_s p_s^2)` and
     /// `sum_s p_s sigma_s^2`.
     #[must_use]
     pub fn of(mixture: &Mixture<'_>) -> Self {
+        let mixture = &mixture.without_floor();
         let noise = mixture.average(|s| mixture.sigma(s).powi(2));
         let mean = mixture.mean();
         let spread = mixture.average(|s| (mixture.means()[s] - mean).powi(2));

@@ -11,6 +11,7 @@
 //! The double sum is symmetric, so pairs are visited once, and `g` is tabulated (file `folded`).
 
 use crate::metrics::error::MetricError;
+use crate::metrics::floor::squared_mass_below;
 use crate::metrics::folded::table;
 use crate::metrics::mixture::Mixture;
 use crate::metrics::window::WindowPrediction;
@@ -65,6 +66,11 @@ pub fn window_crps(prediction: &WindowPrediction<'_>, target: &[f64]) -> Result<
 
 /// [`mixture_crps`] with a buffer to reuse between targets.
 pub(crate) fn mixture_crps_with(mixture: &Mixture<'_>, y: f64, scaled: &mut Vec<f64>) -> f64 {
+    if let Some(floor) = mixture.floor() {
+        let free = mixture.without_floor();
+        let above = mixture_crps_with(&free, y.max(floor), scaled);
+        return above - squared_mass_below(&free, floor) + (floor - y).max(0.0);
+    }
     let table = table();
     let means = mixture.means();
     let samples = mixture.samples();
@@ -170,6 +176,11 @@ impl SortedSample {
             return Err(not_finite("draw", s, values[s]));
         }
         values.sort_unstable_by(f64::total_cmp);
+        Ok(Self::of_sorted(values))
+    }
+
+    /// Takes finite values in ascending order, at least one.
+    fn of_sorted(values: Vec<f64>) -> Self {
         // Sums relative to the middle value: a common offset of the draws would cancel.
         let middle = values[values.len() / 2];
         let mut prefix = Vec::with_capacity(values.len() + 1);
@@ -182,7 +193,23 @@ impl SortedSample {
             // The i-th smallest is the larger of i pairs and the smaller of M - 1 - i.
             pair_distance += (value - middle) * (2.0 * i as f64 - last);
         }
-        Ok(Self { values, prefix, pair_distance })
+        Self { values, prefix, pair_distance }
+    }
+
+    /// The same draws, those below `floor` raised to it.
+    ///
+    /// ```
+    /// use vdn_train::metrics::SortedSample;
+    /// let sample = SortedSample::new(vec![-2.0, 1.0, -1.0])?.raised_to(0.0);
+    /// assert_eq!(sample.values(), [0.0, 0.0, 1.0]);
+    /// # Ok::<(), vdn_train::metrics::MetricError>(())
+    /// ```
+    #[must_use]
+    pub fn raised_to(&self, floor: f64) -> Self {
+        if self.values[0] >= floor {
+            return self.clone();
+        }
+        Self::of_sorted(self.values.iter().map(|value| value.max(floor)).collect())
     }
 
     /// The values in ascending order.

@@ -6,7 +6,7 @@
 //! falls as `S` grows and is quoted with its `S`.
 
 use crate::metrics::error::MetricError;
-use crate::metrics::mixture::LogMeanExp;
+use crate::metrics::mixture::{LogMeanExp, Mixture};
 use crate::metrics::normal;
 use crate::metrics::window::WindowPrediction;
 
@@ -58,7 +58,17 @@ impl JointNll {
                 distance * distance
             };
             let squares: f64 = target.iter().enumerate().map(square).sum();
-            let value = -0.5 * squares - shared.unwrap_or_else(|| normaliser(s));
+            let value = match prediction.floor() {
+                None => -0.5 * squares - shared.unwrap_or_else(|| normaliser(s)),
+                Some(floor) => {
+                    let step = |(h, y): (usize, &f64)| {
+                        let own = ([prediction.mean(s, h)], [prediction.sigma(s, h)]);
+                        let own = Mixture::trusted(&own.0, &own.1, None).with_floor(floor);
+                        own.component_ln_pdf(0, *y)
+                    };
+                    target.iter().enumerate().map(step).sum()
+                }
+            };
             if !value.is_finite() {
                 return Err(MetricError::Score { metric: METRIC, window: 0, step: None, value });
             }

@@ -1,6 +1,7 @@
 //! A weighted mixture of Gaussians for one scalar: the predictive distribution of one step of the horizon.
 
 use crate::metrics::error::{MetricError, open_probability};
+use crate::metrics::floor::{rectified_mean, rectified_variance};
 use crate::metrics::folded::table;
 use crate::metrics::normal;
 
@@ -25,6 +26,8 @@ pub struct Mixture<'a> {
     sigma: &'a [f64],
     /// Sums to one; `None` is uniform.
     weights: Option<&'a [f64]>,
+    /// What lies below it is on it.
+    floor: Option<f64>,
 }
 
 impl<'a> Mixture<'a> {
@@ -69,12 +72,39 @@ impl<'a> Mixture<'a> {
             check_weights(weights)
                 .map_err(|(s, value)| input(s, "weight", value, WEIGHTS_EXPECTED))?;
         }
-        Ok(Self { means, sigma, weights })
+        Ok(Self { means, sigma, weights, floor: None })
     }
 
     /// A mixture whose parts were checked before.
     pub(crate) fn trusted(means: &'a [f64], sigma: &'a [f64], weights: Option<&'a [f64]>) -> Self {
-        Self { means, sigma, weights }
+        Self { means, sigma, weights, floor: None }
+    }
+
+    /// The distribution of `max(X, floor)`, `X` distributed as the mixture: what lies below the limit is on it. Mean,
+    /// variance, quantiles and scores are those of the limited quantity; a value at the limit has the likelihood of the
+    /// mass there. `floor` has to be finite.
+    ///
+    /// ```
+    /// use vdn_train::metrics::Mixture;
+    /// let rain = Mixture::new(&[0.0], &[2.0], None)?.with_floor(0.0);
+    /// assert_eq!((rain.quantile(0.3)?, rain.cdf(0.0)), (0.0, 0.5));
+    /// assert!((rain.mean() - 2.0 * 0.398_942_280_401_432_7).abs() < 1e-15);
+    /// # Ok::<(), vdn_train::metrics::MetricError>(())
+    /// ```
+    #[must_use]
+    pub fn with_floor(self, floor: f64) -> Self {
+        Self { floor: Some(floor), ..self }
+    }
+
+    /// The limit, if there is one.
+    #[must_use]
+    pub fn floor(&self) -> Option<f64> {
+        self.floor
+    }
+
+    /// The mixture of normals itself.
+    pub(crate) fn without_floor(self) -> Self {
+        Self { floor: None, ..self }
     }
 
     /// Number of components `S`.
@@ -124,17 +154,28 @@ impl<'a> Mixture<'a> {
         }
     }
 
-    /// The mean, `sum_s w_s m_s`.
+    /// The mean, `sum_s w_s m_s`; with a limit that of the limited components.
     #[must_use]
     pub fn mean(&self) -> f64 {
-        self.average(|s| self.means[s])
+        self.average(|s| self.component_mean(s))
     }
 
     /// The variance, `sum_s w_s (sigma_s^2 + (m_s - mean)^2)` (centred, so that it does not cancel).
     #[must_use]
     pub fn variance(&self) -> f64 {
         let mean = self.mean();
-        self.average(|s| self.sigma(s).powi(2) + (self.means[s] - mean).powi(2))
+        let own = |s: usize| match self.floor {
+            Some(floor) => rectified_variance(self.means[s], self.sigma(s), floor),
+            None => self.sigma(s).powi(2),
+        };
+        self.average(|s| own(s) + (self.component_mean(s) - mean).powi(2))
+    }
+
+    fn component_mean(&self, s: usize) -> f64 {
+        match self.floor {
+            Some(floor) => rectified_mean(self.means[s], self.sigma(s), floor),
+            None => self.means[s],
+        }
     }
 
     /// The standard deviation.
@@ -146,16 +187,20 @@ impl<'a> Mixture<'a> {
     /// `P(Y <= y)`; relative accuracy kept in the lower tail.
     #[must_use]
     pub fn cdf(&self, y: f64) -> f64 {
+        if self.floor.is_some_and(|floor| y < floor) {
+            return 0.0;
+        }
         self.average(|s| normal::cdf((y - self.means[s]) / self.sigma(s))).min(1.0)
     }
 
-    /// The density at `y`.
+    /// The density at `y`; of a limited quantity, at `y` above the limit.
     #[must_use]
     pub fn pdf(&self, y: f64) -> f64 {
         self.average(|s| normal::pdf((y - self.means[s]) / self.sigma(s)) / self.sigma(s))
     }
 
-    /// Natural logarithm of the density at `y` (log-sum-exp, so it stays finite far out in the tails).
+    /// Natural logarithm of the density at `y` (log-sum-exp, so it stays finite far out in the tails); at the limit, that
+    /// of the mass there.
     #[must_use]
     pub fn ln_pdf(&self, y: f64) -> f64 {
         let mut terms = LogMeanExp::default();
@@ -165,10 +210,13 @@ impl<'a> Mixture<'a> {
         terms.value()
     }
 
-    /// Natural logarithm of component `s`'s density at `y`.
+    /// Natural logarithm of component `s`'s density at `y`, or of its mass at the limit.
     #[inline]
     pub(crate) fn component_ln_pdf(&self, s: usize, y: f64) -> f64 {
         let sigma = self.sigma(s);
+        if let Some(floor) = self.floor.filter(|floor| y <= *floor) {
+            return normal::ln_cdf((floor - self.means[s]) / sigma);
+        }
         normal::ln_pdf((y - self.means[s]) / sigma) - sigma.ln()
     }
 
@@ -204,6 +252,11 @@ impl<'a> Mixture<'a> {
     /// The quantiles at `levels`, pairs of a level and its standard normal quantile in ascending order. Each search starts
     /// from the moment-matched Gaussian's quantile, moved by what that guess was off at the level before.
     pub(crate) fn quantiles_at(&self, levels: &[(f64, f64)], quantiles: &mut [f64]) {
+        if let Some(floor) = self.floor {
+            self.without_floor().quantiles_at(levels, quantiles);
+            quantiles.iter_mut().for_each(|quantile| *quantile = quantile.max(floor));
+            return;
+        }
         let (mean, deviation) = (self.mean(), self.deviation());
         let used = || (0..self.samples()).filter(|&s| self.weight(s) > 0.0);
         let narrowest = used().map(|s| self.sigma(s)).fold(f64::INFINITY, f64::min);
@@ -232,9 +285,14 @@ impl<'a> Mixture<'a> {
         }
     }
 
-    /// `cdf(y)` to an absolute error of about 1e-15, for probabilities that are binned or compared.
-    pub(crate) fn tabulated_cdf(&self, y: f64) -> f64 {
+    /// The PIT value of `y`: `cdf(y)` to an absolute error of about 1e-15, and half of the mass at the limit for a value
+    /// there, the mean of the values that a random choice inside the mass would give.
+    pub(crate) fn pit(&self, y: f64) -> f64 {
         let table = table();
+        let at_floor = self.floor.filter(|floor| y <= *floor);
+        if let Some(floor) = at_floor {
+            return 0.5 * self.without_floor().pit(floor);
+        }
         self.average(|s| table.cdf_pdf((y - self.means[s]) / self.sigma(s)).0).clamp(0.0, 1.0)
     }
 

@@ -10,6 +10,7 @@
 //! | [`normal`] | density, distribution function and quantile of the standard normal |
 //! | `folded` | the tabulated mean of a folded normal, the inner loop of the exact CRPS |
 //! | [`mixture`] | a weighted mixture of Gaussians for one scalar |
+//! | [`mod@floor`] | quantities with a lower limit |
 //! | [`window`] | the arrays of a prediction: shapes, broadcasting, checks |
 //! | [`likelihood`] | the negative log-likelihood with the scores `tempered`, `marginal`, `joint` |
 //! | [`crps`] | exact mixture CRPS, Gaussian CRPS, unbiased CRPS of a sample |
@@ -33,6 +34,7 @@ pub mod coverage;
 pub mod crps;
 pub mod energy;
 mod error;
+pub mod floor;
 mod folded;
 pub mod joint;
 pub mod likelihood;

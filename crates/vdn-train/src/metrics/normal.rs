@@ -58,6 +58,18 @@ pub fn cdf(x: f64) -> f64 {
     }
 }
 
+/// Natural logarithm of [`cdf`], finite as far out as its square is; minus infinity at minus infinity.
+///
+/// ```
+/// use vdn_train::metrics::normal::ln_cdf;
+/// assert_eq!(ln_cdf(0.0), 0.5_f64.ln());
+/// assert!((ln_cdf(-40.0) / -804.608_442_013_753_9 - 1.0).abs() < 1e-15);
+/// ```
+#[must_use]
+pub fn ln_cdf(x: f64) -> f64 {
+    if x < -1.0 && x > f64::NEG_INFINITY { ln_pdf(x) + mills(-x).ln() } else { cdf(x).ln() }
+}
+
 /// The upper tail `P(Z > x) = cdf(-x)`; relative accuracy kept in the upper tail.
 #[must_use]
 pub fn upper_tail(x: f64) -> f64 {

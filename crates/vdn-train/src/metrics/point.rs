@@ -25,7 +25,8 @@ impl PointForecast {
             Self::SampleMedian(convention) => {
                 scratch.clear();
                 scratch.extend_from_slice(mixture.means());
-                sample_median(scratch, convention)
+                let median = sample_median(scratch, convention);
+                mixture.floor().map_or(median, |floor| median.max(floor))
             }
         }
     }

@@ -171,9 +171,13 @@ impl Scorer {
             scores.mse += error * error;
             scores.mae += error.abs();
             scores.crps += crps;
-            scores.gaussian_crps += gaussian_crps(mean, deviation, y);
+            // All of a limited quantity may be on its limit.
+            scores.gaussian_crps += match deviation > 0.0 {
+                true => gaussian_crps(mean, deviation, y),
+                false => (y - mean).abs(),
+            };
             scores.variance += variance;
-            scores.pit.push(mixture.tabulated_cdf(y));
+            scores.pit.push(mixture.pit(y));
             mixture.quantiles_at(&self.levels, &mut quantiles);
             for (k, place) in self.tau_places.iter().enumerate() {
                 let (tau, z) = self.levels[*place];

@@ -94,6 +94,7 @@ impl<'a> Predictions<'a> {
             samples,
             horizon,
             shared: None,
+            floor: None,
         })
     }
 }
@@ -110,6 +111,8 @@ pub struct WindowPrediction<'a> {
     horizon: usize,
     /// Loadings `[H, causes]` and own deviations `[H]`.
     shared: Option<(&'a [f64], &'a [f64])>,
+    /// What lies below it is on it.
+    floor: Option<f64>,
 }
 
 impl<'a> WindowPrediction<'a> {
@@ -175,6 +178,26 @@ impl<'a> WindowPrediction<'a> {
             self.horizon
         );
         Err(MetricError::shape("predictions", detail))
+    }
+
+    /// Limits what is predicted from below: each step is `max(y_h, floor)`
+    /// ([`Mixture::with_floor`]). Scores of single steps are those of the limited quantity, sums of
+    /// steps have no closed form.
+    ///
+    /// # Errors
+    /// When the limit is not finite.
+    pub fn with_floor(self, floor: f64) -> Result<Self, MetricError> {
+        if floor.is_finite() {
+            return Ok(Self { floor: Some(floor), ..self });
+        }
+        let (operation, expected) = ("predictions", "a finite number");
+        Err(MetricError::Setting { operation, name: "floor", value: floor, expected })
+    }
+
+    /// The limit, if there is one.
+    #[must_use]
+    pub fn floor(&self) -> Option<f64> {
+        self.floor
     }
 
     /// The variances of `sum_h weights[h] y[h]` by what steps share and by their own noise; `None`
@@ -293,7 +316,8 @@ impl<'a> WindowPrediction<'a> {
             for (s, sigma) in sigma.iter_mut().enumerate() {
                 *sigma = self.sigma(s, h);
             }
-            visit(h, Mixture::trusted(&means, &sigma, weights.as_deref()));
+            let mixture = Mixture::trusted(&means, &sigma, weights.as_deref());
+            visit(h, self.floor.map_or(mixture, |floor| mixture.with_floor(floor)));
         }
     }
 }

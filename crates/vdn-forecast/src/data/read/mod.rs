@@ -20,6 +20,7 @@ mod values;
 
 pub use table::SeriesTable;
 
+use crate::data::support::Support;
 use serde::{Deserialize, Serialize};
 use vdn_train::data::{FileForm, Fill, Limits};
 
@@ -86,4 +87,6 @@ pub struct SeriesOptions {
     pub fill: Fill,
     /// Numbers that stand for a missing value.
     pub sentinels: Vec<f64>,
+    /// Which values the series can have; others are refused.
+    pub support: Support,
 }

@@ -1,9 +1,11 @@
 //! Placed rows to series: each from its first value on, gaps filled from the past.
 
+use crate::data::read::SeriesOptions;
 use crate::data::read::place::{Placed, PlacedGroup};
 use crate::data::read::rows::RawColumn;
 use crate::data::read::table::{SeriesRows, SeriesTable};
 use crate::data::read::values::suspicious;
+use crate::data::support::Support;
 use std::ops::Range;
 use std::sync::Arc;
 use vdn_train::data::{DataError, Fill};
@@ -28,8 +30,10 @@ impl Notes {
 /// Fills what is missing, and cuts off what lies before the first value of each series.
 ///
 /// # Errors
-/// Missing rows or values where no policy is chosen; a series without any value.
-pub(super) fn finish(placed: Placed, fill: Fill) -> Result<SeriesTable, DataError> {
+/// Missing rows or values where no policy is chosen; a series without any value, or with one
+/// outside of the support.
+pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTable, DataError> {
+    let (fill, support) = (options.fill, options.support);
     if let Fill::Value(value) = fill
         && !value.is_finite()
     {
@@ -46,12 +50,13 @@ pub(super) fn finish(placed: Placed, fill: Fill) -> Result<SeriesTable, DataErro
         }
         notes.push(format!("{text}: filled, {}", how(fill)));
     }
-    let mut table = SeriesTable { file, calendar, ..SeriesTable::default() };
+    let mut table = SeriesTable { file, calendar, support, ..SeriesTable::default() };
     let [mut late, mut filled, mut fills, mut integers]: [Notes; 4] = Default::default();
     for PlacedGroup { start, lines, group } in groups {
         let lines = Arc::new(lines);
         for mut column in group.columns {
             let rows = SeriesRows { start, lines: Arc::clone(&lines), ..SeriesRows::default() };
+            table.check_support(&column, &rows)?;
             let rows = table.begin(&mut column, rows, &mut late)?;
             let rows = table.fill(&mut column, rows, fill, &mut filled)?;
             tell_values(&column, &mut fills, &mut integers);
@@ -74,6 +79,34 @@ fn how(fill: Fill) -> &'static str {
 }
 
 impl SeriesTable {
+    /// Refuses negative values where the support says that there are none.
+    fn check_support(&self, column: &RawColumn, rows: &SeriesRows) -> Result<(), DataError> {
+        if self.support == Support::Real {
+            return Ok(());
+        }
+        let offset = column.offset;
+        let is_negative = |value: &f64| match offset {
+            0 => *value < 0.0,
+            _ => *value < -(offset as f64),
+        };
+        let Some(row) = column.values.iter().position(is_negative) else { return Ok(()) };
+        let line = rows.lines.get(rows.first + row).unwrap_or(0);
+        let value = column.values[row];
+        let value = match offset {
+            0 => value.to_string(),
+            _ => (offset + value as i128).to_string(),
+        };
+        let (place, name) = (column.place + 1, &column.name);
+        Err(DataError::Format {
+            file: format!("{}:{line}", self.file),
+            problem: format!(
+                "column {place} (`{name}`): {value} is negative, and data.support = \
+                 \"non_negative\" takes numbers from 0 up; a number that stands for a missing \
+                 value is named by data.sentinels"
+            ),
+        })
+    }
+
     /// Cuts off what lies before the first value.
     fn begin(
         &self,

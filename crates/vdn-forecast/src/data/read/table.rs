@@ -2,6 +2,7 @@
 
 use crate::data::read::columns::Columns;
 use crate::data::read::{SeriesOptions, TimeColumn, place, rows, series};
+use crate::data::support::Support;
 use crate::data::time::{Calendar, Progressions};
 use std::ops::Range;
 use std::path::Path;
@@ -23,6 +24,7 @@ pub struct SeriesTable {
     pub(in crate::data) file: String,
     pub(in crate::data) calendar: Option<Calendar>,
     pub(in crate::data) rows: Vec<SeriesRows>,
+    pub(in crate::data) support: Support,
 }
 
 /// Where the rows of a series stand.
@@ -76,7 +78,7 @@ impl SeriesTable {
         }
         let columns = Columns::find(&file, options)?;
         let raw = rows::read(file, columns, options)?;
-        series::finish(place::place(raw, options)?, options.fill)
+        series::finish(place::place(raw, options)?, options)
     }
 
     /// The longest series' number of rows.
@@ -123,6 +125,24 @@ impl SeriesTable {
         rows.offset = offset;
     }
 
+    /// The first rows of some series, as many as `rows` says of each length; all that is known of
+    /// them stays.
+    pub(crate) fn first_rows(&self, series: &[usize], rows: impl Fn(usize) -> usize) -> Self {
+        let mut some = Self {
+            file: self.file.clone(),
+            calendar: self.calendar.clone(),
+            support: self.support,
+            ..Self::default()
+        };
+        for &one in series {
+            let column = &self.columns[one];
+            some.names.push(self.names[one].clone());
+            some.columns.push(column[..rows(column.len())].to_vec());
+            some.rows.extend(self.rows.get(one).cloned());
+        }
+        some
+    }
+
     /// Where a row of a series stands in the file, as `file:line`; `None` where it stands nowhere.
     #[must_use]
     pub fn place(&self, series: usize, row: usize) -> Option<String> {
@@ -152,6 +172,7 @@ impl From<Table> for SeriesTable {
             columns: table.columns,
             file,
             calendar: None,
+            support: Support::Real,
         }
     }
 }

@@ -1,18 +1,25 @@
 //! The closed forms: horizon mean, block sums and shares of the units, averaged over windows.
+//!
+//! Sums of steps with a lower limit have no closed form: they are judged by [`PATHS`] paths of each
+//! window. The shares of the units are those of the distribution without the limit.
 
 use crate::data::{BlockLength, Dataset, WindowIndex};
 use crate::evaluate::predicted_row::{PredictedRow, per_window};
-use crate::evaluate::wholes::{AggregateSummary, BlockSummary, UnitShare, WholeScores};
+use crate::evaluate::wholes::{AggregateSummary, BlockSummary, PATHS, UnitShare, WholeScores};
 use crate::forecaster::Prediction;
-use vdn_train::TrainError;
+use vdn_model::streams::{EVALUATION_STEP, PATH_NOISE};
+use vdn_tensor::noise::NoiseKey;
 use vdn_train::data::Examples;
 use vdn_train::metrics::{
-    Aggregate, AggregateScore, BlockSums, MetricError, PitHistogram, VarianceParts,
+    Aggregate, AggregateScore, BlockSums, MetricError, PitHistogram, SortedSample, VarianceParts,
     WindowPrediction,
 };
+use vdn_train::{NoiseSeed, TrainError};
 
 /// Bins of the PIT histogram of the horizon mean.
 const PIT_BINS: usize = 20;
+/// The pass of the paths, beside those of other scores.
+const PASS: u64 = 10;
 /// Columns before those of the blocks: three of the horizon mean, four parts of variances.
 const BEFORE_BLOCKS: usize = 7;
 
@@ -73,9 +80,42 @@ pub(crate) fn closed_forms(
     })
 }
 
+/// The same of a window with a lower limit, by paths.
+fn by_paths(
+    prediction: &Prediction,
+    row: usize,
+    target: &[f64],
+    blocks: &[BlockLength],
+    key: NoiseKey,
+) -> Result<WholeWindow, MetricError> {
+    let horizon = target.len();
+    let paths = prediction.row_paths(row, PATHS, key);
+    let score = |of: &dyn Fn(&[f64]) -> f64| {
+        let values = paths.chunks_exact(horizon).map(of).collect();
+        AggregateScore::of_sample(&SortedSample::new(values)?, of(target))
+    };
+    let of_blocks = blocks.iter().map(|block| {
+        let sums = ranges(block, horizon).map(|range| score(&|y| y[range.clone()].iter().sum()));
+        Ok(mean_of(&sums.collect::<Result<Vec<_>, MetricError>>()?))
+    });
+    let free = PredictedRow::new(prediction, row).without_floor();
+    let parts = free.score(target, |prediction, _| {
+        let mean = Aggregate::new(prediction, &vec![1.0 / horizon as f64; horizon])?;
+        Ok([VarianceParts::of_steps(prediction), mean.variance_parts()])
+    });
+    Ok(WholeWindow {
+        blocks: of_blocks.collect::<Result<_, MetricError>>()?,
+        horizon_mean: score(&horizon_mean)?,
+        parts: parts?,
+    })
+}
+
 /// Averages over windows, pushed in order.
 pub(crate) struct ClosedAverages<'a> {
     blocks: &'a [BlockLength],
+    /// Of the paths of windows with a lower limit.
+    key: NoiseKey,
+    windows: u64,
     sums: BlockSums,
     pit: PitHistogram,
     last_series: Option<u32>,
@@ -86,10 +126,13 @@ impl<'a> ClosedAverages<'a> {
         data: &Dataset,
         windows: &[WindowIndex],
         blocks: &'a [BlockLength],
+        noise: NoiseSeed,
     ) -> Result<Self, TrainError> {
         let columns = BEFORE_BLOCKS + 3 * blocks.len();
         let sums = BlockSums::new(columns, Examples::<f64>::block(data, windows))?;
-        Ok(Self { blocks, sums, pit: PitHistogram::new(PIT_BINS)?, last_series: None })
+        let key = noise.key(PATH_NOISE, EVALUATION_STEP).fold_in(PASS);
+        let pit = PitHistogram::new(PIT_BINS)?;
+        Ok(Self { blocks, key, windows: 0, sums, pit, last_series: None })
     }
 
     /// Judges the windows of a batch, all of this weight.
@@ -100,9 +143,13 @@ impl<'a> ClosedAverages<'a> {
         prediction: &Prediction,
         weight: f64,
     ) -> Result<(), TrainError> {
-        let blocks = self.blocks;
-        let found = per_window(data, windows, |row, target| {
-            PredictedRow::new(prediction, row).score(target, |p, y| closed_forms(p, y, blocks))
+        let (blocks, key) = (self.blocks, self.key.fold_in(self.windows));
+        self.windows += windows.len() as u64;
+        let found = per_window(data, windows, |row, target| match prediction.floor {
+            Some(_) => by_paths(prediction, row, target, blocks, key),
+            None => {
+                PredictedRow::new(prediction, row).score(target, |p, y| closed_forms(p, y, blocks))
+            }
         })?;
         let mut each = windows.iter().zip(found);
         each.try_for_each(|(window, whole)| self.push(*window, &whole, weight))

@@ -8,7 +8,8 @@
 //! y = f + c r_m,   m = 1 .. M, all equally likely
 //! ```
 //!
-//! There is no density, so no likelihood. Scores are the unbiased ones of a sample of `M`; scores
+//! Where series have a lower limit, what lies below it is raised to it. There is no density, so no
+//! likelihood. Scores are the unbiased ones of a sample of `M`; scores
 //! by paths take at most [`PATHS`] of the residual vectors, evenly spaced in time.
 
 use crate::data::windows::evenly_spaced;
@@ -17,11 +18,11 @@ use crate::evaluate::predicted_row::per_window;
 use crate::evaluate::wholes::closed::{ClosedAverages, WholeWindow, horizon_mean, mean_of, ranges};
 use crate::evaluate::wholes::sampled::{PathAverages, by_paths, evenly, path_windows};
 use crate::evaluate::wholes::{PATHS, WholeScores};
-use vdn_train::TrainError;
 use vdn_train::data::Examples;
 use vdn_train::metrics::{
     AggregateScore, BlockSums, Estimate, MetricError, SortedSample, VarianceParts, pinball_loss,
 };
+use vdn_train::{NoiseSeed, TrainError};
 
 /// The most residual vectors of a series: validation windows overlap, so more of them say little
 /// that is new.
@@ -46,6 +47,13 @@ pub(crate) struct ResidualScores {
     pub(crate) width_90: f64,
     pub(crate) pinball: Vec<f64>,
     pub(crate) wholes: WholeScores,
+}
+
+/// The point forecast of a window, `[H]`, its scale, and the lower limit of its series.
+struct Own<'a> {
+    mean: &'a [f64],
+    scale: f64,
+    floor: Option<f64>,
 }
 
 /// The residuals of one series, sorted in the ways that they are asked for.
@@ -82,11 +90,14 @@ impl SeriesResiduals {
 
     /// Per step: squared and absolute error, CRPS, whether the 90 % interval holds the target, its
     /// width, and pinball losses; means over the steps.
-    fn steps(&self, mean: &[f64], scale: f64, target: &[f64]) -> Result<[f64; 8], MetricError> {
+    fn steps(&self, own: &Own<'_>, target: &[f64]) -> Result<[f64; 8], MetricError> {
+        let Own { mean, scale, floor } = *own;
         let mut sums = [0.0; 8];
         for (step, (f, y)) in self.steps.iter().zip(mean.iter().zip(target)) {
-            let error = y - f;
-            let crps = scale * step.fair_crps(error / scale)?;
+            let error = y - floor.map_or(*f, |floor| f.max(floor));
+            let limited = floor.map(|floor| step.raised_to((floor - f) / scale));
+            let step = limited.as_ref().unwrap_or(step);
+            let crps = scale * step.fair_crps((y - f) / scale)?;
             let quantile = |tau: f64| Ok(f + scale * step.quantile(tau)?);
             let [low, high] = [quantile(INTERVAL[0])?, quantile(INTERVAL[1])?];
             let inside = f64::from(u8::from(low <= *y && *y <= high));
@@ -100,7 +111,7 @@ impl SeriesResiduals {
     /// The scores of aggregates, which the residuals have of their own.
     fn wholes(
         &self,
-        (mean, scale): (&[f64], f64),
+        &Own { mean, scale, .. }: &Own<'_>,
         target: &[f64],
         blocks: &[BlockLength],
     ) -> Result<WholeWindow, MetricError> {
@@ -124,10 +135,35 @@ impl SeriesResiduals {
         })
     }
 
+    /// The same of steps with a lower limit, whose sums are those of the paths.
+    fn limited_wholes(
+        &self,
+        own: &Own<'_>,
+        target: &[f64],
+        blocks: &[BlockLength],
+    ) -> Result<WholeWindow, MetricError> {
+        let paths = self.paths(own);
+        let score = |of: &dyn Fn(&[f64]) -> f64| {
+            let values = paths.chunks_exact(target.len()).map(of).collect();
+            AggregateScore::of_sample(&SortedSample::new(values)?, of(target))
+        };
+        let of_blocks = blocks.iter().map(|block| {
+            let ranges = ranges(block, target.len());
+            let sums = ranges.map(|range| score(&|y| y[range.clone()].iter().sum()));
+            Ok(mean_of(&sums.collect::<Result<Vec<_>, MetricError>>()?))
+        });
+        Ok(WholeWindow {
+            blocks: of_blocks.collect::<Result<_, MetricError>>()?,
+            horizon_mean: score(&horizon_mean)?,
+            parts: [VarianceParts::default(); 2],
+        })
+    }
+
     /// The paths of a window, `[n, H]`.
-    fn paths(&self, mean: &[f64], scale: f64) -> Vec<f64> {
+    fn paths(&self, &Own { mean, scale, floor }: &Own<'_>) -> Vec<f64> {
         let steps = mean.iter().cycle();
-        self.chosen.iter().zip(steps).map(|(r, f)| f + scale * r).collect()
+        let paths = self.chosen.iter().zip(steps).map(|(r, f)| f + scale * r);
+        paths.map(|y| floor.map_or(y, |floor| y.max(floor))).collect()
     }
 }
 
@@ -141,7 +177,8 @@ pub(crate) fn score_residual_paths(
     let (splits, horizon) = (data.splits(), data.spec().horizon);
     let test = &splits.test;
     let by_paths_of = evenly(test, path_windows(test.len(), horizon));
-    let mut wholes = ClosedAverages::new(data, test, blocks)?;
+    // Residuals are drawn without noise.
+    let mut wholes = ClosedAverages::new(data, test, blocks, NoiseSeed::default())?;
     let mut sampled = PathAverages::new(data, &by_paths_of)?;
     let mut sums = BlockSums::new(8, Examples::<f64>::block(data, test))?;
     let mut validation = splits.validation.chunk_by(|a, b| a.series == b.series).peekable();
@@ -155,13 +192,17 @@ pub(crate) fn score_residual_paths(
         let residuals = residuals(data, &fitted, &point(&fitted)?)?;
         let residuals = SeriesResiduals::new(&residuals, horizon, blocks)?;
         let forecasts = point(windows)?;
+        let floor = data.floor(series as usize);
         let found = per_window(data, windows, |row, target| {
-            let (mean, scale) =
-                (&forecasts.means[row * horizon..][..horizon], forecasts.scale[row]);
-            let steps = residuals.steps(mean, scale, target)?;
-            let whole = residuals.wholes((mean, scale), target, blocks)?;
+            let mean = &forecasts.means[row * horizon..][..horizon];
+            let own = Own { mean, scale: forecasts.scale[row], floor };
+            let steps = residuals.steps(&own, target)?;
+            let whole = match floor {
+                Some(_) => residuals.limited_wholes(&own, target, blocks)?,
+                None => residuals.wholes(&own, target, blocks)?,
+            };
             let chosen = by_paths_of.binary_search(&windows[row]).is_ok();
-            let paths = chosen.then(|| by_paths(&residuals.paths(mean, scale), target));
+            let paths = chosen.then(|| by_paths(&residuals.paths(&own), target));
             Ok((steps, whole, paths.transpose()?))
         })?;
         for (window, (steps, whole, paths)) in windows.iter().zip(found) {
@@ -214,18 +255,19 @@ mod tests {
         let own = SeriesResiduals::new(&residuals, HORIZON, &blocks).unwrap();
         let (mean, scale) = ([0.3, -0.2, 1.0, 0.5], 1.6);
         let target = [0.1, 0.6, 2.2, -0.4];
-        let paths = own.paths(&mean, scale);
+        let window = Own { mean: &mean, scale, floor: None };
+        let paths = own.paths(&window);
         let sample = |of: &dyn Fn(&[f64]) -> f64| {
             SortedSample::new(paths.chunks_exact(HORIZON).map(of).collect()).unwrap()
         };
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
-        let steps = own.steps(&mean, scale, &target).unwrap();
+        let steps = own.steps(&window, &target).unwrap();
         let mut crps = 0.0;
         for h in 0..HORIZON {
             crps += sample(&|path| path[h]).fair_crps(target[h]).unwrap() / HORIZON as f64;
         }
         near(steps[2], crps);
-        let wholes = own.wholes((&mean, scale), &target, &blocks).unwrap();
+        let wholes = own.wholes(&window, &target, &blocks).unwrap();
         let score = |of: &dyn Fn(&[f64]) -> f64| {
             AggregateScore::of_sample(&sample(of), of(&target)).unwrap()
         };

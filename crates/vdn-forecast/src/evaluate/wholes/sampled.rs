@@ -52,6 +52,11 @@ pub(crate) trait PathSource {
     /// Whether one sample is the whole distribution.
     fn is_exact(&self) -> bool;
 
+    /// Whether the density of a whole window is known, in closed form or by samples.
+    fn has_joint_density(&self) -> bool {
+        true
+    }
+
     /// The negative log-likelihoods of each window in closed form, nats: of the window, and of its
     /// steps one by one; `None` where there is no such form.
     fn closed_nll(
@@ -95,6 +100,11 @@ impl<T: Element> PathSource for ForecastEvaluator<'_, T> {
 
     fn is_exact(&self) -> bool {
         self.network.config().variant != Variant::Variational
+    }
+
+    /// The closed form is a normal density, which windows with a lower limit do not have.
+    fn has_joint_density(&self) -> bool {
+        self.is_exact() || !self.network.has_closed_form() || self.data.floor(0).is_none()
     }
 
     fn closed_nll(
@@ -205,7 +215,7 @@ pub(crate) fn score_sampled(
         chunk.iter().zip(found).try_for_each(|(window, found)| averages.push(*window, found))
     })?;
     averages.finish(to)?;
-    to.joint_nll = Some(joint(data, source)?);
+    to.joint_nll = source.has_joint_density().then(|| joint(data, source)).transpose()?;
     Ok(())
 }
 

@@ -53,7 +53,7 @@ fn built(config: ForecasterConfig) -> (Forecaster, Parameters<f64>, [Vec<f64>; 3
 
 fn batch(windows: &[Vec<f64>; 3]) -> Batch<'_, f64> {
     let [current, previous, target] = windows;
-    Batch { current, previous, target, earlier: None }
+    Batch { current, previous, target, ..Batch::default() }
 }
 
 /// The score, and the gradients of the named parameters: those of the score, or with `steps` those
@@ -82,7 +82,8 @@ fn slopes_at(
         let mean = graph.tape.reshape(pass.y, [ROWS, HORIZON]).unwrap();
         graph.tape.gaussian_nll(mean, joint.total, y).unwrap()
     } else {
-        model.joint_nll(&mut graph, &pass, &joint, y).unwrap()
+        let targets = Targets { y, limited: None };
+        model.joint_nll(&mut graph, &pass, &joint, &targets).unwrap()
     };
     let of = |name: &&str| graph.parameter(parameters.find(name).unwrap());
     let vars: Vec<Var> = names.iter().map(of).collect();

@@ -30,7 +30,7 @@ impl Forecaster {
     /// let config = ForecasterConfig { input_len: 24, horizon: 4, units: 8, ..ForecasterConfig::default() };
     /// let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
     /// let (windows, target) = (vec![0.5_f32; 2 * 24], vec![0.0_f32; 2 * 4]);
-    /// let batch = Batch { current: &windows, previous: &windows, target: &target, earlier: None };
+    /// let batch = Batch { current: &windows, previous: &windows, target: &target, ..Batch::default() };
     /// let key = NoiseKey::new(0, 0, 0);
     /// assert_eq!(model.posteriors(&parameters, &batch, key, 0)?.mu.len(), 2 * 8);
     /// let found = model.unit_effects(&parameters, &batch, key, 4, (0, &[0, 5]))?;

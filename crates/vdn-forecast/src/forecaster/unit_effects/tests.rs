@@ -100,7 +100,7 @@ fn replacing_one_unit_agrees_with_whole_passes() {
         let (current, previous) = (normals(32, 0), normals(32, 1));
         let target = normals(12, 2);
         let batch =
-            Batch { current: &current, previous: &previous, target: &target, earlier: None };
+            Batch { current: &current, previous: &previous, target: &target, ..Batch::default() };
         let units = [2, 0, 1];
         let probed = (layer, &units[..]);
         let found = model.unit_effects(&parameters, &batch, KEY, SAMPLES, probed).unwrap();
@@ -157,7 +157,7 @@ fn what_has_no_effects_is_refused() {
     let (model, parameters) = model(config());
     let windows = normals(32, 0);
     let target = normals(12, 2);
-    let with = Batch { current: &windows, previous: &windows, target: &target, earlier: None };
+    let with = Batch { current: &windows, previous: &windows, target: &target, ..Batch::default() };
     let without = Batch { target: &[], ..with };
     let of = |batch: &Batch<'_, f64>, samples, units: &[usize]| {
         let found = model.unit_effects(&parameters, batch, KEY, samples, (0, units));
@@ -176,7 +176,8 @@ fn a_unit_of_a_joint_head_is_worth_its_part_of_the_density() {
     let config = ForecasterConfig { dependence: Dependence::Split, ..config() };
     let (model, parameters) = model(config);
     let (current, previous, target) = (normals(32, 0), normals(32, 1), normals(12, 2));
-    let batch = Batch { current: &current, previous: &previous, target: &target, earlier: None };
+    let batch =
+        Batch { current: &current, previous: &previous, target: &target, ..Batch::default() };
     let units = [2, 0];
     let found = model.unit_effects(&parameters, &batch, KEY, SAMPLES, (0, &units)).unwrap();
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());

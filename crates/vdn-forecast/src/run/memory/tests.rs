@@ -1,5 +1,5 @@
 use super::*;
-use crate::forecaster::{Batch, Dependence, Forecaster};
+use crate::forecaster::{Batch, Beside, Dependence, Forecaster};
 use vdn_autograd::Tape;
 use vdn_model::{Bindings, Graph, Intervention, Mode};
 use vdn_tensor::noise::NoiseKey;
@@ -11,11 +11,14 @@ fn sampled() -> ForecasterConfig {
 }
 
 /// The bytes of the tapes of a training step and of an evaluation, as they are.
-fn tapes(config: &ForecasterConfig, rows: usize) -> [f64; 2] {
+fn tapes(config: &ForecasterConfig, rows: usize, limited: bool) -> [f64; 2] {
     let (model, parameters) = Forecaster::new::<f32>(*config, 0).unwrap();
     let windows = vec![0.5_f32; rows * config.input_len];
     let target = vec![0.1_f32; rows * config.horizon];
-    let batch = Batch { current: &windows, previous: &windows, target: &target, earlier: None };
+    let floors = vec![0.0; rows];
+    let beside = Beside { floor: limited.then_some(&floors[..]) };
+    let batch =
+        Batch { current: &windows, previous: &windows, target: &target, beside, earlier: None };
     let key = NoiseKey::new(0, 0, 0);
     let mut bindings = Bindings::new();
     let mut training = Tape::new();
@@ -68,18 +71,26 @@ fn tapes_are_as_large_as_estimated() {
             ForecasterConfig { units: 8, dependence: Dependence::Split, ..base },
             64,
         ),
+        (
+            "few joint units, with a lower limit",
+            ForecasterConfig { units: 8, dependence: Dependence::Split, ..base },
+            64,
+        ),
+        ("a gated head, with a lower limit", base, 16),
         ("a twin", ForecasterConfig { variant: Variant::Twin, units: 1024, ..base }, 64),
     ];
     let mut wrong = Vec::new();
+    let limited = |name: &str| name.ends_with("with a lower limit");
     for (name, config, rows) in cases {
         let sizes = RunSizes {
+            limited: limited(name),
             windows: [rows; 3],
             batch: rows,
             evaluation_batch: rows,
             ..RunSizes::default()
         };
         let memory = RunMemory::of(&config, &sizes);
-        let [training, evaluation] = tapes(&config, rows);
+        let [training, evaluation] = tapes(&config, rows, limited(name));
         // Predictions are not on the tape; the gradients of parameters are counted as weights.
         let evaluate = match config.variant {
             Variant::Variational => config.evaluate_samples,

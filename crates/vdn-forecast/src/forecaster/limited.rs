@@ -1,0 +1,333 @@
+//! The score of targets with a lower limit, as quantities that are never negative have.
+//!
+//! What is forecast is `max(X, f)` with a normal `X`, given the units. A target above the limit `f`
+//! has the density of `X` there, one on the limit the probability of all that lies below:
+//!
+//! ```text
+//! ln p(y) = ln Normal(y; m, s^2)   y > f            ln p(f) = ln Φ((f - m) / s)
+//! ```
+//!
+//! This is the likelihood of a censored regression (J. Tobin, "Estimation of Relationships for
+//! Limited Dependent Variables", Econometrica 26, 1958). The scores of mixtures over samples are
+//! formed from it as from normal densities.
+
+use crate::forecaster::{Batch, Forecaster, Pass};
+use vdn_autograd::{Error, Score, Tape, Var};
+use vdn_model::Graph;
+use vdn_tensor::Element;
+
+/// `ln(2 pi) / 2`.
+const HALF_LN_TAU: f64 = 0.918_938_533_204_672_8;
+
+/// The targets of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Targets {
+    /// `[batch, horizon]`.
+    pub(super) y: Var,
+    /// Of series with a lower limit.
+    pub(super) limited: Option<Limited>,
+}
+
+/// What is known of targets with a lower limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limited {
+    /// 1 where the target is on its limit, else 0, `[batch, horizon]`.
+    on: Var,
+    /// The limits, `[batch, 1]`.
+    floor: Var,
+}
+
+impl Targets {
+    /// Records the targets of `rows` windows.
+    pub(super) fn record<T: Element>(
+        tape: &mut Tape<T>,
+        batch: &Batch<'_, T>,
+        rows: usize,
+    ) -> Result<Self, Error> {
+        let horizon = batch.target.len() / rows.max(1);
+        let y = tape.constant([rows, horizon], batch.target)?;
+        let Some(floors) = batch.beside.floor else { return Ok(Self { y, limited: None }) };
+        let floor = tape.constant_with([rows, 1], |to| {
+            to.iter_mut().zip(floors).for_each(|(to, &floor)| *to = T::from_f64(floor));
+        })?;
+        let on = tape.constant_with([rows, horizon], |to| {
+            let windows = to.chunks_exact_mut(horizon).zip(batch.target.chunks_exact(horizon));
+            for ((to, window), &floor) in windows.zip(floors) {
+                let floor = T::from_f64(floor).to_f64();
+                for (to, y) in to.iter_mut().zip(window) {
+                    *to = if y.to_f64() <= floor { T::ONE } else { T::ZERO };
+                }
+            }
+        })?;
+        Ok(Self { y, limited: Some(Limited { on, floor }) })
+    }
+}
+
+impl Limited {
+    /// `ln p` of each target, `[samples, batch, horizon]` or `[batch, horizon]` as `mean` is.
+    fn log_densities<T: Element>(
+        self,
+        tape: &mut Tape<T>,
+        mean: Var,
+        sigma: Var,
+        y: Var,
+    ) -> Result<Var, Error> {
+        let residual = tape.sub(y, mean)?;
+        let standard = tape.div(residual, sigma)?;
+        let exponent = log_density(tape, standard)?;
+        let log_sigma = tape.ln(sigma)?;
+        let density = tape.sub(exponent, log_sigma)?;
+        let mass = tape.ln_normal_cdf(standard)?;
+        tape.where_mask(self.on, mass, density)
+    }
+
+    /// The negative mean of `ln p` over all targets, in nats per step, a scalar.
+    pub(super) fn nll<T: Element>(
+        self,
+        tape: &mut Tape<T>,
+        mean: Var,
+        sigma: Var,
+        y: Var,
+    ) -> Result<Var, Error> {
+        let found = self.log_densities(tape, mean, sigma, y)?;
+        let found = tape.mean(found)?;
+        tape.neg(found)
+    }
+
+    /// The log-density of all steps of each window, `[samples, batch]`.
+    pub(super) fn of_windows<T: Element>(
+        self,
+        tape: &mut Tape<T>,
+        mean: Var,
+        sigma: Var,
+        y: Var,
+    ) -> Result<Var, Error> {
+        let found = self.log_densities(tape, mean, sigma, y)?;
+        tape.sum_axis(found, 2)
+    }
+
+    /// The negative score of the mixture over the samples of a pass, in nats per step, a scalar.
+    pub(super) fn mixture_nll<T: Element>(
+        self,
+        tape: &mut Tape<T>,
+        pass: &Pass,
+        y: Var,
+        score: Score,
+    ) -> Result<Var, Error> {
+        let each = self.log_densities(tape, pass.y, pass.sigma, y)?;
+        let shape = *tape.shape(each);
+        let &[samples, rows, horizon] = shape.dims() else {
+            return Err(Error::invalid("limited targets", format!("predictions are {shape}")));
+        };
+        let weights = match pass.scores {
+            Some(scores) => {
+                let all = tape.logsumexp(scores, 0)?;
+                tape.sub(scores, all)?
+            }
+            None => {
+                let equal = T::from_f64(-(samples as f64).ln());
+                tape.constant_with([samples, rows], |to| to.fill(equal))?
+            }
+        };
+        let (paths, per) = match score {
+            Score::Marginal => {
+                let weights = tape.reshape(weights, [samples, rows, 1])?;
+                (tape.add(each, weights)?, 1.0)
+            }
+            Score::Tempered => {
+                let means = tape.mean_axis(each, 2)?;
+                (tape.add(means, weights)?, 1.0)
+            }
+            Score::Joint => {
+                let sums = tape.sum_axis(each, 2)?;
+                (tape.add(sums, weights)?, horizon as f64)
+            }
+        };
+        let mixed = tape.logsumexp(paths, 0)?;
+        let mean = tape.mean(mixed)?;
+        tape.scale(mean, T::from_f64(-1.0 / per))
+    }
+
+    /// The means of what is forecast, `E max(X, f)`, of the shape of `mean`.
+    pub(super) fn means<T: Element>(
+        self,
+        tape: &mut Tape<T>,
+        mean: Var,
+        sigma: Var,
+    ) -> Result<Var, Error> {
+        let distance = tape.sub(mean, self.floor)?;
+        let above = tape.div(distance, sigma)?;
+        let density = log_density(tape, above)?;
+        let density = tape.exp(density)?;
+        let share = tape.ln_normal_cdf(above)?;
+        let share = tape.exp(share)?;
+        let part = tape.mul(above, share)?;
+        let excess = tape.add(density, part)?;
+        let excess = tape.mul(excess, sigma)?;
+        tape.add(excess, self.floor)
+    }
+
+    /// Residuals in deviations, `[batch, horizon]`, with the mean of what lies below the limit,
+    /// `E[Z | Z < z] = -φ(z)/Φ(z)`, in the place of those of targets on it.
+    pub(super) fn residuals<T: Element>(
+        self,
+        tape: &mut Tape<T>,
+        standard: Var,
+    ) -> Result<Var, Error> {
+        let density = log_density(tape, standard)?;
+        let mass = tape.ln_normal_cdf(standard)?;
+        let ratio = tape.sub(density, mass)?;
+        let ratio = tape.exp(ratio)?;
+        let below = tape.neg(ratio)?;
+        tape.where_mask(self.on, below, standard)
+    }
+}
+
+/// The log-density of a standard normal.
+fn log_density<T: Element>(tape: &mut Tape<T>, x: Var) -> Result<Var, Error> {
+    let square = tape.square(x)?;
+    let half = tape.scale(square, T::from_f64(-0.5))?;
+    tape.add_scalar(half, T::from_f64(-HALF_LN_TAU))
+}
+
+impl Forecaster {
+    /// The means of what a pass forecasts, `[samples, batch, horizon]`.
+    pub(super) fn forecast_means<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        pass: &Pass,
+        targets: &Targets,
+    ) -> Result<Var, Error> {
+        let total = pass.joint.map_or(pass.sigma, |joint| joint.total);
+        match targets.limited {
+            Some(limited) => limited.means(graph.tape, pass.y, total),
+            None => Ok(pass.y),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecaster::{Batch, Beside};
+    use vdn_autograd::check_gradients;
+    use vdn_model::{LayerOutputs, MAX_DEPTH};
+    use vdn_tensor::Tensor;
+    use vdn_tensor::noise::NoiseKey;
+    use vdn_train::metrics::{Mixture, WindowPrediction, window_nll};
+
+    const SAMPLES: usize = 3;
+    const ROWS: usize = 2;
+    const HORIZON: usize = 4;
+    const FLOORS: [f64; ROWS] = [-0.4, 0.1];
+
+    /// Predictions, deviations of steps, scores of samples, and targets of which some are on their
+    /// limits.
+    fn numbers() -> [Vec<f64>; 4] {
+        let normal = |stream: u32, len: usize| {
+            let mut x = vec![0.0; len];
+            NoiseKey::new(5, stream, 0).fill_normal(0, &mut x);
+            x
+        };
+        let means = normal(0, SAMPLES * ROWS * HORIZON);
+        let sigma = normal(1, HORIZON).iter().map(|x| 0.3 + f64::abs(*x)).collect();
+        let mut targets = normal(2, ROWS * HORIZON);
+        for (at, y) in targets.iter_mut().enumerate() {
+            let floor = FLOORS[at / HORIZON];
+            *y = if at % 2 == 0 { floor } else { floor + 0.1 + y.abs() };
+        }
+        [means, sigma, normal(3, SAMPLES * ROWS), targets]
+    }
+
+    fn targets(tape: &mut Tape<f64>, y: &[f64]) -> (Var, Limited) {
+        let beside = Beside { floor: Some(&FLOORS) };
+        let batch = Batch { target: y, beside, ..Batch::default() };
+        let found = Targets::record(tape, &batch, ROWS).unwrap();
+        (found.y, found.limited.unwrap())
+    }
+
+    fn pass(y: Var, sigma: Var, scores: Option<Var>) -> Pass {
+        let layers: LayerOutputs = [None; MAX_DEPTH];
+        let activities = [None; MAX_DEPTH];
+        Pass { y, sigma, scores, layers, activities, z: y, scale: y, joint: None }
+    }
+
+    #[test]
+    fn scores_of_mixtures_are_those_of_the_metrics() {
+        let [means, sigma, scores, y] = numbers();
+        for (score, weighted) in [
+            (Score::Marginal, false),
+            (Score::Marginal, true),
+            (Score::Tempered, false),
+            (Score::Joint, true),
+        ] {
+            let mut tape = Tape::<f64>::new();
+            let (target, limited) = targets(&mut tape, &y);
+            let mean = tape.constant([SAMPLES, ROWS, HORIZON], &means).unwrap();
+            let deviation = tape.constant([HORIZON], &sigma).unwrap();
+            let logits = tape.constant([SAMPLES, ROWS], &scores).unwrap();
+            let weights = tape.softmax_axis(logits, 0).unwrap();
+            let pass = pass(mean, deviation, weighted.then_some(logits));
+            let found = limited.mixture_nll(&mut tape, &pass, target, score).unwrap();
+            let weights = tape.value(weights).data().to_vec();
+            let expected = (0..ROWS).map(|row| {
+                let of = |s: usize| means[(s * ROWS + row) * HORIZON..][..HORIZON].to_vec();
+                let own: Vec<f64> = (0..SAMPLES).flat_map(of).collect();
+                let weights: Vec<f64> = (0..SAMPLES).map(|s| weights[s * ROWS + row]).collect();
+                let weights = weighted.then_some(&weights[..]);
+                let window = WindowPrediction::new(&own, &sigma, weights, HORIZON).unwrap();
+                let window = window.with_floor(FLOORS[row]).unwrap();
+                window_nll(&window, &y[row * HORIZON..][..HORIZON]).unwrap().of(score)
+            });
+            let expected = expected.sum::<f64>() / ROWS as f64;
+            let found = tape.scalar(found).unwrap();
+            assert!((found - expected).abs() < 1e-13, "{score:?} {weighted}: {found} {expected}");
+        }
+    }
+
+    #[test]
+    fn means_are_those_of_the_metrics() {
+        let [means, sigma, _, y] = numbers();
+        let mut tape = Tape::<f64>::new();
+        let (_, limited) = targets(&mut tape, &y);
+        let mean = tape.constant([SAMPLES, ROWS, HORIZON], &means).unwrap();
+        let deviation = tape.constant([HORIZON], &sigma).unwrap();
+        let found = limited.means(&mut tape, mean, deviation).unwrap();
+        for (at, found) in tape.value(found).data().iter().enumerate() {
+            let (step, row) = (at % HORIZON, at / HORIZON % ROWS);
+            let one = Mixture::new(&means[at..=at], &sigma[step..=step], None).unwrap();
+            // Near -3 the rounding of `erf` is 1e-13 of the probability.
+            assert!((found - one.with_floor(FLOORS[row]).mean()).abs() < 1e-13, "{at}");
+        }
+    }
+
+    #[test]
+    fn gradients_are_exact_and_residuals_are_means_of_what_lies_below() {
+        let [means, sigma, _, y] = numbers();
+        let inputs = [
+            Tensor::from_slice([ROWS, HORIZON], &means[..ROWS * HORIZON]).unwrap(),
+            Tensor::from_slice([HORIZON], &sigma).unwrap(),
+        ];
+        let report = check_gradients(&inputs, |tape, vars| {
+            let (y, limited) = targets(tape, &y);
+            limited.nll(tape, vars[0], vars[1], y)
+        });
+        let report = report.unwrap();
+        assert!(report.passed(), "{report}");
+        let mut tape = Tape::<f64>::new();
+        let (_, limited) = targets(&mut tape, &y);
+        let standard = tape.constant([ROWS, HORIZON], &means[..ROWS * HORIZON]).unwrap();
+        let found = limited.residuals(&mut tape, standard).unwrap();
+        for (at, found) in tape.value(found).data().iter().enumerate() {
+            // The mean of -max(Z - a, 0) over Z > a, less a, with the signs turned.
+            let a = -means[at];
+            let below = Mixture::new(&[0.0], &[1.0], None).unwrap();
+            let share = 1.0 - below.cdf(a);
+            let expected = match at % 2 {
+                0 => -(a + (below.with_floor(a).mean() - a) / share),
+                _ => means[at],
+            };
+            assert!((found - expected).abs() < 1e-12, "{at}: {found} {expected}");
+        }
+    }
+}
