@@ -88,7 +88,7 @@ pub struct ForecasterConfig {
     /// Width of the moving average in rows, at least 1; 25. It is limited to the window and made
     /// odd.
     pub kernel: usize,
-    /// Units of each layer, `N`, at least 1; 16.
+    /// Units of each layer, `N`, at least 1; 64.
     pub units: usize,
     /// Latent dimensions of each unit, `K`, at least 1; 1.
     pub latent_dims: usize,
@@ -192,7 +192,7 @@ impl Default for ForecasterConfig {
             horizon: 96,
             hidden: 256,
             kernel: DEFAULT_KERNEL,
-            units: 16,
+            units: 64,
             latent_dims: 1,
             pooling: None,
             sigma: SigmaMode::PerUnitInput,

@@ -74,15 +74,20 @@ pub fn interruptible_run(
 ) -> Result<Report, TrainError> {
     let experiment = Experiment::load(config.clone())?;
     experiment.memory()?;
-    let baselines = baselines(&experiment, &mut progress)?;
+    // First of all, so that a directory that is taken is refused before anything is computed.
     let run = out.map(RunDirectory::create).transpose()?;
-    if let Some(run) = &run {
-        run.write_config(&experiment.config)?;
-        run.write_scaler(&experiment.data)?;
-    }
-    let files = run.as_ref().and_then(RunDirectory::files);
-    let job = Job { experiment: &experiment, run: run.as_ref(), files, interrupt, resume: false };
-    let result = job.stages(baselines, progress);
+    let mut whole = || {
+        if let Some(run) = &run {
+            run.write_config(&experiment.config)?;
+            run.write_scaler(&experiment.data)?;
+        }
+        let baselines = baselines(&experiment, &mut progress)?;
+        let files = run.as_ref().and_then(RunDirectory::files);
+        let run = run.as_ref();
+        let job = Job { experiment: &experiment, run, files, interrupt, resume: false };
+        job.stages(baselines, &mut progress)
+    };
+    let result = whole();
     if let (Err(error), Some(run)) = (&result, &run)
         && !matches!(error, TrainError::Interrupted { .. })
     {

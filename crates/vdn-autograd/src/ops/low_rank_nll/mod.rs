@@ -12,6 +12,7 @@
 //! needs the digits when `sigma` is small.
 
 mod row;
+mod vectors;
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -66,7 +67,7 @@ struct Windows<'a, T> {
 
 /// What a task of the backward pass hands on, in this order: of each window the slopes of the mean
 /// `[H]`, of sigma `[H]` and of the scales `[N]`, then the sum over its windows of those of the
-/// weights, `[H, N]`.
+/// weights, `[H, N]` in the order of [`Sizes::at`].
 #[derive(Clone, Copy)]
 struct Record {
     sizes: Sizes,
@@ -103,27 +104,29 @@ impl<'a, T: Element> Windows<'a, T> {
         if self.sigma.len() == steps { self.sigma } else { &self.sigma[window * steps..][..steps] }
     }
 
-    /// What a loading is in units of sigma, over the product of weight and scale.
-    fn unit(&self, sigma: f64) -> f64 {
-        if self.options.relative { 1.0 } else { 1.0 / sigma }
+    /// The weights in the order of [`Sizes::at`].
+    fn ordered_weights(&self, to: &mut [f64]) {
+        let Sizes { steps, rank } = self.sizes;
+        for step in 0..steps {
+            for cause in 0..rank {
+                to[self.sizes.at(step, cause)] = self.weights[step * rank + cause].to_f64();
+            }
+        }
     }
 
-    /// Forms loadings and residuals of a window, and solves.
-    fn solve(&self, window: usize, row: &mut Row<'_>) -> Found {
+    /// Forms the residuals of a window and solves, with `weights` in order.
+    fn solve(&self, window: usize, weights: &[f64], row: &mut Row<'_>) -> Found {
         let Sizes { steps, rank } = self.sizes;
         let scales = &self.scales[window * rank..][..rank];
+        row.scales.iter_mut().zip(scales).for_each(|(to, scale)| *to = scale.to_f64());
         let sigma = self.sigma_of(window);
         for step in 0..steps {
             let deviation = sigma[step].to_f64();
             let at = window * steps + step;
             row.residual[step] = (self.y[at].to_f64() - self.mean[at].to_f64()) / deviation;
-            let unit = self.unit(deviation);
-            let weights = &self.weights[step * rank..][..rank];
-            for (cause, (weight, scale)) in weights.iter().zip(scales).enumerate() {
-                row.loadings[self.sizes.at(step, cause)] = weight.to_f64() * scale.to_f64() * unit;
-            }
+            row.units[step] = if self.options.relative { 1.0 } else { 1.0 / deviation };
         }
-        row.solve()
+        row.solve(weights)
     }
 
     /// The negative log-density of a window, in nats.
@@ -148,11 +151,19 @@ impl<'a, T: Element> Windows<'a, T> {
         self.options.degrees_of_freedom.map_or(1.0, |nu| (nu + steps) / (nu + distance))
     }
 
-    /// The slopes of a window, added to the weights' and written to the others.
-    fn slopes(&self, window: usize, row: &mut Row<'_>, own: &mut [f64], d_weights: &mut [f64]) {
-        let Sizes { steps, rank } = self.sizes;
-        let found = self.solve(window, row);
+    /// The slopes of a window, added to the weights', in order, and written to the others.
+    fn slopes(
+        &self,
+        window: usize,
+        weights: &[f64],
+        row: &mut Row<'_>,
+        own: &mut [f64],
+        d_weights: &mut [f64],
+    ) {
+        let steps = self.sizes.steps;
+        let found = self.solve(window, weights, row);
         let slope = self.distance_slope(found.distance);
+        row.slopes(slope, weights, d_weights);
         let (d_mean, own) = own.split_at_mut(steps);
         let (d_sigma, d_scales) = own.split_at_mut(steps);
         let sigma = self.sigma_of(window);
@@ -161,28 +172,11 @@ impl<'a, T: Element> Windows<'a, T> {
             let pull = slope * row.pull[step];
             d_mean[step] = -pull / deviation;
             d_sigma[step] = (1.0 - pull * row.residual[step]) / deviation;
-        }
-        d_scales.fill(0.0);
-        let scales = &self.scales[window * rank..][..rank];
-        row.loading_slopes(slope);
-        let (d_loadings, loadings) = (row.slopes(), &*row.loadings);
-        for step in 0..steps {
-            let deviation = sigma[step].to_f64();
-            let unit = self.unit(deviation);
-            let weights = &self.weights[step * rank..][..rank];
-            let d_weights = &mut d_weights[step * rank..][..rank];
-            let mut by_sigma = 0.0;
-            for cause in 0..rank {
-                let at = self.sizes.at(step, cause);
-                let d_product = d_loadings[at] * unit;
-                d_weights[cause] += d_product * scales[cause].to_f64();
-                d_scales[cause] += d_product * weights[cause].to_f64();
-                by_sigma += d_loadings[at] * loadings[at];
-            }
             if !self.options.relative {
-                d_sigma[step] -= by_sigma / deviation;
+                d_sigma[step] -= row.by_step[step] * row.units[step] / deviation;
             }
         }
+        d_scales.copy_from_slice(row.by_cause);
     }
 }
 
@@ -220,19 +214,23 @@ impl<T: Element> Definition<T> for LowRankOp {
     fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
         let windows = Windows::new(self.options, inputs);
         let [nll, rows] = outputs else { return };
-        with_scratch(windows.batch, |all: &mut [f64]| {
+        let sizes = windows.sizes;
+        with_scratch(windows.batch + sizes.steps * sizes.rank, |memory: &mut [f64]| {
+            let (all, weights) = memory.split_at_mut(windows.batch);
+            windows.ordered_weights(weights);
+            let weights = &*weights;
             parallel::for_each_chunk(all, TOGETHER, |task, to| {
-                with_scratch(windows.sizes.memory(), |memory: &mut [f64]| {
-                    let mut row = Row::in_memory(windows.sizes, memory);
+                with_scratch(sizes.memory(), |memory: &mut [f64]| {
+                    let mut row = Row::in_memory(sizes, memory);
                     for (window, to) in windows.windows_of(task).zip(to) {
-                        *to = windows.nll(window, windows.solve(window, &mut row));
+                        *to = windows.nll(window, windows.solve(window, weights, &mut row));
                     }
                 });
             });
             for (to, nll) in rows.data_mut().iter_mut().zip(&*all) {
                 *to = T::from_f64(*nll);
             }
-            let numbers = (windows.batch * windows.sizes.steps) as f64;
+            let numbers = (windows.batch * sizes.steps) as f64;
             nll.data_mut()[0] = T::from_f64(all.iter().sum::<f64>() / numbers);
         });
     }
@@ -249,7 +247,11 @@ impl<T: Element> Definition<T> for LowRankOp {
         let (sizes, record) = (windows.sizes, Record { sizes: windows.sizes });
         let Sizes { steps, rank } = sizes;
         let slope = d_nll.data()[0].to_f64() / (windows.batch * steps) as f64;
-        with_scratch(windows.tasks() * record.len(), |records: &mut [f64]| {
+        let numbers = windows.tasks() * record.len();
+        with_scratch(numbers + steps * rank, |memory: &mut [f64]| {
+            let (records, weights) = memory.split_at_mut(numbers);
+            windows.ordered_weights(weights);
+            let weights = &*weights;
             parallel::for_each_chunk(records, record.len(), |task, to| {
                 let (each, d_weights) = to.split_at_mut(TOGETHER * record.of_window());
                 d_weights.fill(0.0);
@@ -257,7 +259,7 @@ impl<T: Element> Definition<T> for LowRankOp {
                     let mut row = Row::in_memory(sizes, memory);
                     let each = each.chunks_exact_mut(record.of_window());
                     for (window, own) in windows.windows_of(task).zip(each) {
-                        windows.slopes(window, &mut row, own, d_weights);
+                        windows.slopes(window, weights, &mut row, own, d_weights);
                     }
                 });
             });
@@ -281,7 +283,10 @@ impl<T: Element> Definition<T> for LowRankOp {
             if let Some(d) = d_sigma {
                 let own = |window| &of_window(window)[steps..2 * steps];
                 match d.data().len() == steps {
-                    true => sum(d.data_mut(), slope, (0..windows.batch).map(own)),
+                    true => with_scratch(steps, |total: &mut [f64]| {
+                        add(total, (0..windows.batch).map(own));
+                        write(d.data_mut(), slope, total);
+                    }),
                     false => {
                         for (window, to) in d.data_mut().chunks_exact_mut(steps).enumerate() {
                             write(to, slope, own(window));
@@ -293,7 +298,16 @@ impl<T: Element> Definition<T> for LowRankOp {
                 let of_task = |task: usize| {
                     &records[task * record.len() + TOGETHER * record.of_window()..][..steps * rank]
                 };
-                sum(d.data_mut(), slope, (0..windows.tasks()).map(of_task));
+                let to = d.data_mut();
+                with_scratch(steps * rank, |total: &mut [f64]| {
+                    add(total, (0..windows.tasks()).map(of_task));
+                    for step in 0..steps {
+                        for cause in 0..rank {
+                            let found = slope * total[sizes.at(step, cause)];
+                            to[step * rank + cause] = T::from_f64(found);
+                        }
+                    }
+                });
             }
         });
     }
@@ -305,15 +319,12 @@ fn write<T: Element>(to: &mut [T], factor: f64, from: &[f64]) {
     }
 }
 
-/// The sum of arrays in their order, times a factor.
-fn sum<'a, T: Element>(to: &mut [T], factor: f64, from: impl Iterator<Item = &'a [f64]>) {
-    with_scratch(to.len(), |total: &mut [f64]| {
-        total.fill(0.0);
-        for from in from {
-            total.iter_mut().zip(from).for_each(|(total, from)| *total += from);
-        }
-        write(to, factor, total);
-    });
+/// The sum of arrays in their order.
+fn add<'a>(total: &mut [f64], from: impl Iterator<Item = &'a [f64]>) {
+    total.fill(0.0);
+    for from in from {
+        total.iter_mut().zip(from).for_each(|(total, from)| *total += from);
+    }
 }
 
 impl<T: Element> Tape<T> {

@@ -14,6 +14,12 @@
 //! `q = K^-1 e`, and `c` is the mean of the `N` causes given `e`. The distance is `e' K^-1 e = q'q
 //! + c'c`: it is the minimum over `c` of `|e - W c|^2 + |c|^2`, so an error of `c` enters squared,
 //! where `e'e - e' W c` would lose all digits to cancellation when `W` is large.
+//!
+//! `V` is the product of weights, which all windows share, with a factor for each row and one for
+//! each column: the scales of the causes and the units of the steps, in the order of `V`.
+
+use crate::ops::low_rank_nll::vectors::{ROWS, dot, dots, scale, subtract, subtract_all};
+use vdn_tensor::dispatch;
 
 /// Sizes and the orientation that follows from them.
 #[derive(Clone, Copy, Debug)]
@@ -24,20 +30,30 @@ pub(super) struct Sizes {
     pub(super) rank: usize,
 }
 
-/// What a window needs of memory; all but `loadings` and `residual` are results.
+/// What a window needs of memory.
 pub(super) struct Row<'a> {
     sizes: Sizes,
-    /// `V`, `[p, r]`.
-    pub(super) loadings: &'a mut [f64],
     /// `e`, `[H]`.
     pub(super) residual: &'a mut [f64],
-    /// `q`, `[H]`.
+    /// What a loading of each step is multiplied by, `[H]`.
+    pub(super) units: &'a mut [f64],
+    /// What a loading of each cause is multiplied by, `[N]`.
+    pub(super) scales: &'a mut [f64],
+    /// `q`, `[H]`; a result.
     pub(super) pull: &'a mut [f64],
-    /// `c`, `[N]`.
-    pub(super) causes: &'a mut [f64],
-    /// The factor of `G`, `[p, p]`.
+    /// `c`, `[N]`; a result.
+    causes: &'a mut [f64],
+    /// The sum over causes of slope, weight and scale, `[H]`; a result.
+    pub(super) by_step: &'a mut [f64],
+    /// The sum over steps of slope, weight and unit, `[N]`; a result.
+    pub(super) by_cause: &'a mut [f64],
+    /// `V`, `[p, r]`.
+    loadings: &'a mut [f64],
+    /// `U` of `G = U'U`, `[p, p]`; what is below its diagonal is not used.
     factor: &'a mut [f64],
-    /// `G^-1 V`, `[p, r]`.
+    /// The inverses of the diagonal of `U`, `[p]`.
+    inverses: &'a mut [f64],
+    /// `G^-1 V`, then the slopes of `V`, `[p, r]`.
     solved: &'a mut [f64],
 }
 
@@ -51,165 +67,256 @@ pub(super) struct Found {
 }
 
 impl Sizes {
+    /// `p`.
     fn few(self) -> usize {
         self.steps.min(self.rank)
     }
 
+    /// `r`.
+    fn many(self) -> usize {
+        self.steps.max(self.rank)
+    }
+
+    /// Whether a row of `V` is a cause; it is a step otherwise.
+    fn rows_are_causes(self) -> bool {
+        self.rank <= self.steps
+    }
+
     /// Where the loading of a step on a cause is.
     pub(super) fn at(self, step: usize, cause: usize) -> usize {
-        if self.rank <= self.steps { cause * self.steps + step } else { step * self.rank + cause }
+        match self.rows_are_causes() {
+            true => cause * self.steps + step,
+            false => step * self.rank + cause,
+        }
     }
 
     /// The numbers that [`Row::in_memory`] wants.
     pub(super) fn memory(self) -> usize {
         let p = self.few();
-        2 * self.steps * self.rank + 2 * self.steps + self.rank + p * p
+        2 * self.steps * self.rank + 4 * self.steps + 3 * self.rank + p * p + p
     }
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn in_memory(sizes: Sizes, memory: &'a mut [f64]) -> Self {
+    pub(super) fn in_memory(sizes: Sizes, mut memory: &'a mut [f64]) -> Self {
         let (steps, rank, p) = (sizes.steps, sizes.rank, sizes.few());
-        let (loadings, memory) = memory.split_at_mut(steps * rank);
-        let (solved, memory) = memory.split_at_mut(steps * rank);
-        let (residual, memory) = memory.split_at_mut(steps);
-        let (pull, memory) = memory.split_at_mut(steps);
-        let (causes, memory) = memory.split_at_mut(rank);
-        let factor = &mut memory[..p * p];
-        Self { sizes, loadings, residual, pull, causes, factor, solved }
+        let mut take = |len: usize| {
+            let (part, rest) = std::mem::take(&mut memory).split_at_mut(len);
+            memory = rest;
+            part
+        };
+        Self {
+            sizes,
+            residual: take(steps),
+            units: take(steps),
+            scales: take(rank),
+            pull: take(steps),
+            causes: take(rank),
+            by_step: take(steps),
+            by_cause: take(rank),
+            loadings: take(steps * rank),
+            factor: take(p * p),
+            inverses: take(p),
+            solved: take(steps * rank),
+        }
     }
 
-    /// Forms `q`, `c`, the distance and the determinant.
-    pub(super) fn solve(&mut self) -> Found {
-        let Sizes { steps, rank } = self.sizes;
-        let wide = steps.max(rank);
+    /// Forms loadings, `q`, `c`, the distance and the determinant, of `weights` in the order of
+    /// [`Sizes::at`].
+    pub(super) fn solve(&mut self, weights: &[f64]) -> Found {
+        dispatch!(_simd => self.solve_here(weights))
+    }
+
+    /// Adds to `d_weights` the derivative of `(distance weight + log-determinant) / 2` with respect
+    /// to the weights, and forms `by_step` and `by_cause`; to be called after [`Row::solve`]. That
+    /// of the loadings is `K^-1 W - weight q c'`.
+    pub(super) fn slopes(&mut self, weight: f64, weights: &[f64], d_weights: &mut [f64]) {
+        dispatch!(_simd => self.slopes_here(weight, weights, d_weights));
+    }
+
+    #[inline(always)]
+    fn solve_here(&mut self, weights: &[f64]) -> Found {
+        let (p, r) = (self.sizes.few(), self.sizes.many());
+        let causes_first = self.sizes.rows_are_causes();
+        let (of_rows, of_columns): (&[f64], &[f64]) = match causes_first {
+            true => (self.scales, self.units),
+            false => (self.units, self.scales),
+        };
+        for i in 0..p {
+            let (to, from) = (&mut self.loadings[i * r..][..r], &weights[i * r..][..r]);
+            for j in 0..r {
+                to[j] = from[j] * of_rows[i] * of_columns[j];
+            }
+        }
         let log_determinant = self.factorise();
-        if rank <= steps {
-            for (cause, row) in self.causes.iter_mut().zip(self.loadings.chunks_exact(wide)) {
-                *cause = dot(row, self.residual);
-            }
-            self.substitute(Of::Causes);
+        if causes_first {
+            products(self.causes, self.loadings, self.residual);
+            substitute(self.factor, self.inverses, self.causes);
             self.pull.copy_from_slice(self.residual);
-            for (cause, row) in self.causes.iter().zip(self.loadings.chunks_exact(wide)) {
-                subtract(self.pull, *cause, row);
-            }
+            subtract_products(self.pull, self.causes, self.loadings);
         } else {
             self.pull.copy_from_slice(self.residual);
-            self.substitute(Of::Pull);
+            substitute(self.factor, self.inverses, self.pull);
             self.causes.fill(0.0);
-            for (pull, row) in self.pull.iter().zip(self.loadings.chunks_exact(wide)) {
-                subtract(self.causes, -pull, row);
-            }
+            subtract_products(self.causes, self.pull, self.loadings);
+            scale(self.causes, -1.0);
         }
         let distance = dot(self.pull, self.pull) + dot(self.causes, self.causes);
         Found { distance, log_determinant }
     }
 
-    /// The derivative of `(distance weight + log-determinant) / 2` with respect to the loadings, in
-    /// their order: `K^-1 W - weight q c'`; to be called after [`Row::solve`].
-    pub(super) fn loading_slopes(&mut self, weight: f64) {
-        let Sizes { steps, rank } = self.sizes;
-        let wide = steps.max(rank);
+    #[inline(always)]
+    fn slopes_here(&mut self, weight: f64, weights: &[f64], d_weights: &mut [f64]) {
+        let (p, r) = (self.sizes.few(), self.sizes.many());
         self.solved.copy_from_slice(self.loadings);
-        self.substitute(Of::Loadings);
-        let (few, many): (&[f64], &[f64]) = match rank <= steps {
-            true => (self.causes, self.pull),
-            false => (self.pull, self.causes),
+        self.substitute_loadings();
+        let causes_first = self.sizes.rows_are_causes();
+        let (few, many, of_rows, of_columns): (&[f64], &[f64], &[f64], &[f64]) = match causes_first
+        {
+            true => (self.causes, self.pull, self.scales, self.units),
+            false => (self.pull, self.causes, self.units, self.scales),
         };
-        for (row, few) in self.solved.chunks_exact_mut(wide).zip(few) {
-            subtract(row, weight * few, many);
+        let (by_rows, by_columns) = match causes_first {
+            true => (&mut *self.by_cause, &mut *self.by_step),
+            false => (&mut *self.by_step, &mut *self.by_cause),
+        };
+        let (many, of_columns, by_columns) = (&many[..r], &of_columns[..r], &mut by_columns[..r]);
+        by_columns.fill(0.0);
+        for i in 0..p {
+            let slopes = &mut self.solved[i * r..][..r];
+            subtract(slopes, weight * few[i], many);
+            let (from, to) = (&weights[i * r..][..r], &mut d_weights[i * r..][..r]);
+            let of_row = of_rows[i];
+            for j in 0..r {
+                let by_product = slopes[j] * of_columns[j];
+                by_columns[j] += slopes[j] * from[j] * of_row;
+                to[j] += by_product * of_row;
+                slopes[j] = by_product;
+            }
+            by_rows[i] = dot(slopes, from);
         }
-    }
-
-    /// What [`Row::loading_slopes`] has found.
-    pub(super) fn slopes(&self) -> &[f64] {
-        self.solved
     }
 
     /// Cholesky's factor of `G`; gives the log-determinant. Every pivot is at least 1 (the identity
     /// is what a Schur complement of `G` keeps), so one that rounding has put below is 1; NaN stays
     /// NaN.
+    #[inline(always)]
     fn factorise(&mut self) -> f64 {
-        let (p, wide) = (self.sizes.few(), self.sizes.steps.max(self.sizes.rank));
+        let (p, r) = (self.sizes.few(), self.sizes.many());
+        for i in 0..p {
+            let own = &self.loadings[i * r..][..r];
+            let row = |j: usize| &self.loadings[j * r..][..r];
+            let to = &mut self.factor[i * p..][..p];
+            let mut j = i;
+            while j + ROWS <= p {
+                let found = dots(own, [row(j), row(j + 1), row(j + 2), row(j + 3)]);
+                to[j..j + ROWS].copy_from_slice(&found);
+                j += ROWS;
+            }
+            while j < p {
+                to[j] = dot(own, row(j));
+                j += 1;
+            }
+            to[i] += 1.0;
+        }
         let mut log_determinant = 0.0;
         for i in 0..p {
-            let own = &self.loadings[i * wide..][..wide];
-            for j in 0..=i {
-                self.factor[i * p + j] = dot(own, &self.loadings[j * wide..][..wide]);
-            }
-            self.factor[i * p + i] += 1.0;
             let (done, rest) = self.factor.split_at_mut(i * p);
-            let row = &mut rest[..p];
-            for j in 0..i {
-                let other = &done[j * p..][..=j];
-                row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
+            let row = &mut rest[i..p];
+            let above = |k: usize| &done[k * p + i..(k + 1) * p];
+            let mut k = 0;
+            while k + ROWS <= i {
+                let others = [above(k), above(k + 1), above(k + 2), above(k + 3)];
+                let factors = [others[0][0], others[1][0], others[2][0], others[3][0]];
+                subtract_all(row, factors, others);
+                k += ROWS;
             }
-            let pivot = row[i] - dot(&row[..i], &row[..i]);
-            let pivot = if pivot < 1.0 { 1.0 } else { pivot };
+            while k < i {
+                subtract(row, above(k)[0], above(k));
+                k += 1;
+            }
+            let pivot = if row[0] < 1.0 { 1.0 } else { row[0] };
             log_determinant += pivot.ln();
-            row[i] = pivot.sqrt();
+            let inverse = 1.0 / pivot.sqrt();
+            self.inverses[i] = inverse;
+            // The whole row: its first number becomes the root of the pivot.
+            row[0] = pivot;
+            scale(row, inverse);
         }
         log_determinant
     }
 
-    /// Replaces an array `[p, columns]` by `G^-1` times it.
-    fn substitute(&mut self, of: Of) {
-        let (p, wide) = (self.sizes.few(), self.sizes.steps.max(self.sizes.rank));
-        let (b, columns): (&mut [f64], usize) = match of {
-            Of::Causes => (self.causes, 1),
-            Of::Pull => (self.pull, 1),
-            Of::Loadings => (self.solved, wide),
-        };
+    /// Replaces `solved` by `G^-1` times it.
+    #[inline(always)]
+    fn substitute_loadings(&mut self) {
+        let (p, r) = (self.sizes.few(), self.sizes.many());
         for i in 0..p {
-            let (done, rest) = b.split_at_mut(i * columns);
-            let row = &mut rest[..columns];
-            for (j, other) in done.chunks_exact(columns).enumerate() {
-                subtract(row, self.factor[i * p + j], other);
-            }
-            divide(row, self.factor[i * p + i]);
+            let (done, rest) = self.solved.split_at_mut(i * r);
+            let row = &mut rest[..r];
+            let factor = |k: usize| self.factor[k * p + i];
+            subtract_rows(row, factor, done, i, r);
+            scale(row, self.inverses[i]);
         }
         for i in (0..p).rev() {
-            let (rest, done) = b.split_at_mut((i + 1) * columns);
-            let row = &mut rest[i * columns..];
-            for (k, other) in done.chunks_exact(columns).enumerate() {
-                subtract(row, self.factor[(i + 1 + k) * p + i], other);
-            }
-            divide(row, self.factor[i * p + i]);
+            let (rest, done) = self.solved.split_at_mut((i + 1) * r);
+            let row = &mut rest[i * r..];
+            let factors = &self.factor[i * p..][..p];
+            let factor = |k: usize| factors[i + 1 + k];
+            subtract_rows(row, factor, done, p - i - 1, r);
+            scale(row, self.inverses[i]);
         }
     }
 }
 
-/// Which array is solved for.
-#[derive(Clone, Copy)]
-enum Of {
-    Causes,
-    Pull,
-    Loadings,
-}
-
-/// `row -= factor * other`.
-fn subtract(row: &mut [f64], factor: f64, other: &[f64]) {
-    for (value, o) in row.iter_mut().zip(other) {
-        *value -= factor * o;
+/// `row -= sum_k factor(k) rows_k` over the first `count` rows `[count, r]`.
+#[inline(always)]
+fn subtract_rows(
+    row: &mut [f64],
+    factor: impl Fn(usize) -> f64,
+    rows: &[f64],
+    count: usize,
+    r: usize,
+) {
+    let of = |k: usize| &rows[k * r..][..r];
+    let mut k = 0;
+    while k + ROWS <= count {
+        let factors = [factor(k), factor(k + 1), factor(k + 2), factor(k + 3)];
+        subtract_all(row, factors, [of(k), of(k + 1), of(k + 2), of(k + 3)]);
+        k += ROWS;
+    }
+    while k < count {
+        subtract(row, factor(k), of(k));
+        k += 1;
     }
 }
 
-fn divide(row: &mut [f64], divisor: f64) {
-    for value in row {
-        *value /= divisor;
+/// `to = rows x` of `rows [p, r]`.
+#[inline(always)]
+fn products(to: &mut [f64], rows: &[f64], x: &[f64]) {
+    let r = x.len();
+    for i in 0..to.len() {
+        to[i] = dot(&rows[i * r..][..r], x);
     }
 }
 
-/// `sum_i a_i b_i` in eight partial sums: a fixed order, which vectorises.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a_blocks, a_rest) = a.as_chunks::<8>();
-    let (b_blocks, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for (x, y) in a_blocks.iter().zip(b_blocks) {
-        for lane in 0..8 {
-            sums[lane] += x[lane] * y[lane];
-        }
+/// `to -= factors' rows` of `rows [p, r]`.
+#[inline(always)]
+fn subtract_products(to: &mut [f64], factors: &[f64], rows: &[f64]) {
+    let r = to.len();
+    subtract_rows(to, |k| factors[k], rows, factors.len(), r);
+}
+
+/// Replaces `b [p]` by `G^-1 b`, with the factor `U` of `G = U'U`.
+#[inline(always)]
+fn substitute(factor: &[f64], inverses: &[f64], b: &mut [f64]) {
+    let p = b.len();
+    for i in 0..p {
+        let (own, later) = b[i..].split_at_mut(1);
+        own[0] *= inverses[i];
+        subtract(later, own[0], &factor[i * p + i + 1..(i + 1) * p]);
     }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7])) + rest
+    for i in (0..p).rev() {
+        let (own, later) = b[i..].split_at_mut(1);
+        own[0] = (own[0] - dot(&factor[i * p + i + 1..(i + 1) * p], later)) * inverses[i];
+    }
 }
