@@ -173,6 +173,7 @@ impl Experiment {
             windows: [splits.train.len(), splits.validation.len(), splits.test.len()],
             season: self.season.clone(),
             beta: [beta, beta * model.horizon as f64],
+            dependence: model.resolved_dependence(),
             ema_decay: self.config.train.ema_decay,
             score: format!("{:?}", model.score).to_lowercase(),
             memory: self.memory()?.to_string(),

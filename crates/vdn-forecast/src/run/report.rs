@@ -3,6 +3,7 @@
 use crate::evaluate::ProbTsScores;
 use crate::evaluate::wholes::WholeScores;
 use crate::evaluate::wholes::residual::ResidualScores;
+use crate::forecaster::Dependence;
 use crate::run::{probts_table, whole_table};
 use serde::Serialize;
 use std::fmt;
@@ -154,6 +155,8 @@ pub struct Report {
     pub season: (usize, String),
     /// The weight of every unit's KL: in nats per time step, as configured, and in nats per window.
     pub beta: [f64; 2],
+    /// How the steps of a window depend on each other: `model.dependence`, with what `auto` became.
+    pub dependence: Dependence,
     /// The decay of the moving average of the weights that was kept; 0: the weights themselves.
     pub ema_decay: f64,
     /// The name of the score in the column NLL.
@@ -179,6 +182,12 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "season    {} ({})", self.season.0, self.season.1)?;
         writeln!(f, "beta      {:e} per time step, {:e} per window", self.beta[0], self.beta[1])?;
+        let (noise, name) = match self.dependence {
+            Dependence::Split => ("shared by all steps of a window, in closed form", "split"),
+            Dependence::Joint => ("shared by all steps of a window, in closed form", "joint"),
+            Dependence::Sampled | Dependence::Auto => ("passed on by samples", "sampled"),
+        };
+        writeln!(f, "noise     of the units: {noise} (model.dependence = {name})")?;
         if self.ema_decay > 0.0 {
             writeln!(f, "weights   moving average, decay {}", self.ema_decay)?;
         }
