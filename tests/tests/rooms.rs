@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 3] = ["vdn-model", "vdn-train", "vdn-forecast"];
+const CRATES: [&str; 4] = ["vdn-model", "vdn-train", "vdn-forecast", "vdn-tasks"];
 
 fn source_of(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(name).join("src")

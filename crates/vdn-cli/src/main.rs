@@ -1,5 +1,5 @@
-//! The program `vdn`: trains, evaluates and forecasts with variational neurons. No logic of its own: options in, calls
-//! into `vdn-forecast`, tables out. Anything wrong is one line on standard error.
+//! The program `vdn`: trains, evaluates, forecasts and predicts with variational neurons. No logic of
+//! its own: options in, calls into `vdn-forecast` and `vdn-tasks`, tables out. Anything wrong is one line on standard error.
 //!
 //! | exit code | means |
 //! |---|---|
@@ -16,17 +16,23 @@ mod signals;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use options::{Command, Options, TrainOptions};
+use options::{Command, Options, Settings, TrainOptions, is_of_task};
 use progress::Bar;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use vdn_forecast::{
     BacktestOptions, FillPolicy, ForecastContent, ForecastOptions, Forecasts, Inference,
-    RunDirectory, backtest, evaluate_run_by, forecast_run_by, interruptible_run, report_run,
+    RunDirectory, Stage, backtest, evaluate_run_by, forecast_run_by, interruptible_run, report_run,
     resume_run,
 };
+use vdn_tasks::{
+    Stage as TaskStage, TaskConfig, evaluate_task, predict_task, report_task, resume_task,
+    train_task,
+};
 use vdn_tensor::parallel::Pool;
-use vdn_train::run::store::StoreError;
+use vdn_train::run::RunFolder;
+use vdn_train::run::store::{Interrupt, StoreError};
 use vdn_train::{MAX_THREADS, Progress, TrainError};
 
 fn main() -> ExitCode {
@@ -35,7 +41,7 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() => {
             if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
                 return fail(
-                    "a command is missing: train, evaluate, report, backtest or forecast; see vdn --help",
+                    "a command is missing: train, evaluate, report, predict, backtest or forecast; see vdn --help",
                 );
             }
             // The message and its details, without the usage that follows.
@@ -120,21 +126,46 @@ fn inference(moments: bool) -> Inference {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Train(options) => train(&options)?,
-        Command::Evaluate { run, moments, threads } => {
+        Command::Evaluate { run, data, moments: false, threads } if is_of_task(&run)? => {
+            let run = RunFolder::open(&run)?;
+            let pool = pool(threads)?;
+            let report = pool.run(|| evaluate_task(&run, data.as_deref()))?;
+            say(&report.to_string())?;
+        }
+        Command::Evaluate { run, data, moments, threads } => {
+            if data.is_some() || is_of_task(&run)? {
+                let reason = "--data evaluates the run of a task, --moments that of a forecast";
+                return Err(reason.to_owned().into());
+            }
             let run = RunDirectory::open(&run)?;
             let pool = pool(threads)?;
             let report = pool.run(|| evaluate_run_by(&run, inference(moments)))?;
             say(&report.to_string())?;
         }
+        Command::Predict { run, data, out, threads } => {
+            if !is_of_task(&run)? {
+                let reason = "the run is a forecast's: `vdn forecast` goes on with its series";
+                return Err(TrainError::format(&run, reason).into());
+            }
+            let run = RunFolder::open(&run)?;
+            let pool = pool(threads)?;
+            let csv = pool.run(|| predict_task(&run, &data))?;
+            deliver(&csv, out.as_deref())?;
+        }
         Command::Report { run, out, threads } => {
+            let of_task = is_of_task(&run)?;
             let run = RunDirectory::open(&run)?;
             let pool = pool(threads)?;
-            let page = pool.run(|| report_run(&run))?;
+            let page = pool.run(|| match of_task {
+                true => report_task(&RunFolder::open(run.path())?),
+                false => report_run(&run),
+            })?;
             let path = out.unwrap_or_else(|| run.file("report.html"));
             vdn_train::write_atomically(&path, page.as_bytes())?;
             say(&format!("written to {}", path.display()))?;
         }
         Command::Backtest { run, windows, step, refit, out, threads } => {
+            expect_forecast(&run)?;
             let config = RunDirectory::open(&run)?.read_config()?;
             let options = BacktestOptions { windows, step, refit };
             let interrupt = signals::watch()?;
@@ -150,6 +181,7 @@ fn run(command: Command) -> Result<(), Failure> {
             say(&result.to_string())?;
         }
         Command::Forecast { run, data, fill, format, paths, aggregate, out, moments, threads } => {
+            expect_forecast(&run)?;
             let run = RunDirectory::open(&run)?;
             let pool = pool(threads)?;
             let fill = fill.map(|name| FillPolicy::of_name(&name)).transpose()?;
@@ -162,14 +194,28 @@ fn run(command: Command) -> Result<(), Failure> {
             let forecast = || forecast_run_by(&run, options, inference(moments));
             let Forecasts { csv, notes } = pool.run(forecast)?;
             notes.iter().for_each(|note| eprintln!("vdn: note: {note}"));
-            match out {
-                Some(path) => {
-                    vdn_train::write_atomically(&path, csv.as_bytes())?;
-                    say(&format!("written to {}", path.display()))?;
-                }
-                None => say(csv.trim_end())?,
-            }
+            deliver(&csv, out.as_deref())?;
         }
+    }
+    Ok(())
+}
+
+/// Refuses the run of a task.
+fn expect_forecast(run: &Path) -> Result<(), TrainError> {
+    match is_of_task(run)? {
+        true => Err(TrainError::format(run, "is the run of a task; `vdn predict` predicts rows")),
+        false => Ok(()),
+    }
+}
+
+/// Writes a table to a file, or to standard output.
+fn deliver(csv: &str, out: Option<&Path>) -> Result<(), Failure> {
+    match out {
+        Some(path) => {
+            vdn_train::write_atomically(path, csv.as_bytes())?;
+            say(&format!("written to {}", path.display()))?;
+        }
+        None => say(csv.trim_end())?,
     }
     Ok(())
 }
@@ -178,23 +224,28 @@ fn train(options: &TrainOptions) -> Result<(), Failure> {
     let interrupt = signals::watch()?;
     let mut bar = Bar::new(options.quiet);
     let (directory, result) = match &options.resume {
-        Some(run) => {
-            let stored = RunDirectory::open(run)?.read_config()?;
-            let threads = match options.resume_threads()? {
-                0 => stored.train.threads,
-                threads => threads,
-            };
-            let pool = pool(threads)?;
-            let progress = |stage, progress: Progress<'_>| bar.update(stage, progress);
-            (Some(run), pool.run(|| resume_run(run, &interrupt, progress)))
-        }
+        Some(run) => (Some(run), resume(options, run, &interrupt, &mut bar)?),
         None => {
-            let (config, out) = (options.config()?, options.out.as_deref());
-            config.validate()?;
-            let pool = pool(config.train.threads)?;
-            let progress = |stage, progress: Progress<'_>| bar.update(stage, progress);
-            let run = || interruptible_run(&config, out, &interrupt, progress);
-            (options.out.as_ref(), pool.run(run))
+            let (settings, out) = (options.settings()?, options.out.as_deref());
+            let result = match settings {
+                Settings::Forecast(config) => {
+                    config.validate()?;
+                    let pool = pool(config.train.threads)?;
+                    let progress =
+                        |stage: Stage, event: Progress<'_>| bar.update(stage.name(), event);
+                    let run = || interruptible_run(&config, out, &interrupt, progress);
+                    pool.run(run).map(|report| report.to_string())
+                }
+                Settings::Task(config) => {
+                    config.validate()?;
+                    let pool = pool(config.train.threads)?;
+                    let progress =
+                        |stage: TaskStage, event: Progress<'_>| bar.update(stage.name(), event);
+                    let run = || train_task(&config, out, &interrupt, progress);
+                    pool.run(run).map(|report| report.to_string())
+                }
+            };
+            (options.out.as_ref(), result)
         }
     };
     bar.finish();
@@ -212,7 +263,7 @@ fn train(options: &TrainOptions) -> Result<(), Failure> {
         },
         _ => error.into(),
     })?;
-    say(&report.to_string())?;
+    say(&report)?;
     if let Some(cost) = bar.checkpoints() {
         say(&cost)?;
     }
@@ -220,4 +271,24 @@ fn train(options: &TrainOptions) -> Result<(), Failure> {
         say(&format!("written to {}", out.display()))?;
     }
     Ok(())
+}
+
+/// Goes on with a run; the table that it ends with.
+fn resume(
+    options: &TrainOptions,
+    run: &Path,
+    interrupt: &Interrupt,
+    bar: &mut Bar,
+) -> Result<Result<String, TrainError>, Failure> {
+    let asked = options.resume_threads()?;
+    if is_of_task(run)? {
+        let stored = TaskConfig::load(&run.join("config.toml"))?.train.threads;
+        let pool = pool(if asked == 0 { stored } else { asked })?;
+        let progress = |stage: TaskStage, event: Progress<'_>| bar.update(stage.name(), event);
+        return Ok(pool.run(|| resume_task(run, interrupt, progress)).map(|r| r.to_string()));
+    }
+    let stored = RunDirectory::open(run)?.read_config()?.train.threads;
+    let pool = pool(if asked == 0 { stored } else { asked })?;
+    let progress = |stage: Stage, event: Progress<'_>| bar.update(stage.name(), event);
+    Ok(pool.run(|| resume_run(run, interrupt, progress)).map(|r| r.to_string()))
 }

@@ -1,9 +1,10 @@
 //! The options of the program, and how they change a configuration.
 
-use crate::shorthands::Shorthands;
+use crate::shorthands::{GROUPS, Shorthands, TASKS};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use vdn_forecast::{ForecastFormat, RunConfig};
+use vdn_forecast::{ForecastFormat, RunConfig, RunDirectory};
+use vdn_tasks::TaskConfig;
 use vdn_train::TrainError;
 use vdn_train::config::{lay_over, set_text};
 
@@ -19,12 +20,15 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Train a forecaster (on the embedded demo series, if no data are given) and compare it with
-    /// baselines.
+    /// baselines; or, with --task, a network for the rows of a table.
     Train(Box<TrainOptions>),
-    /// Evaluate a run directory again on its test windows.
+    /// Evaluate a run directory again on its test windows or rows.
     Evaluate {
         /// The run directory.
         run: PathBuf,
+        /// Of a task: the rows of this table instead, which has to have the targets.
+        #[arg(long, conflicts_with = "moments")]
+        data: Option<PathBuf>,
         /// Score the normal forecasts that have the model's mean and variance in closed form,
         /// without samples.
         #[arg(long)]
@@ -38,6 +42,20 @@ pub(crate) enum Command {
         /// The run directory.
         run: PathBuf,
         /// Where to write (`report.html` in the run directory if left out).
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Threads; 0: one for each processor.
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
+    },
+    /// Predict the rows of a table by the run of a task: CSV with mean and quantiles of each row.
+    Predict {
+        /// The run directory.
+        run: PathBuf,
+        /// A delimited file with the features that the run was trained on.
+        #[arg(long)]
+        data: PathBuf,
+        /// Where to write (standard output if left out).
         #[arg(long)]
         out: Option<PathBuf>,
         /// Threads; 0: one for each processor.
@@ -148,6 +166,49 @@ pub(crate) struct TrainOptions {
     shorthands: Shorthands,
 }
 
+/// The configuration of a run: of a forecast, or of a task.
+#[derive(Debug)]
+pub(crate) enum Settings {
+    Forecast(Box<RunConfig>),
+    Task(Box<TaskConfig>),
+}
+
+impl Settings {
+    /// Reads a table of either kind: that of a task has a key `task`.
+    fn from_table(table: toml::Table) -> Result<Self, TrainError> {
+        if TaskConfig::is_of_task(&table) {
+            return Ok(Self::Task(Box::new(TaskConfig::from_table(table)?)));
+        }
+        let of_task = GROUPS.iter().filter(|(heading, _)| *heading == TASKS);
+        for (name, key, ..) in of_task.flat_map(|(_, shorthands)| *shorthands) {
+            let (within, own) = key.split_once('.').unwrap_or(("", key));
+            let given = table.get(within).and_then(|table| table.get(own));
+            if given.is_some() {
+                return Err(TrainError::Config(format!(
+                    "{key}: is a setting of tasks; give --task regression beside --{name}"
+                )));
+            }
+        }
+        Ok(Self::Forecast(Box::new(RunConfig::from_table(table)?)))
+    }
+
+    fn threads(&self) -> usize {
+        match self {
+            Self::Forecast(config) => config.train.threads,
+            Self::Task(config) => config.train.threads,
+        }
+    }
+}
+
+/// Whether the run in a directory is that of a task.
+///
+/// # Errors
+/// The directory holds no run, or its configuration cannot be read.
+pub(crate) fn is_of_task(run: &std::path::Path) -> Result<bool, TrainError> {
+    let run = RunDirectory::open(run)?;
+    Ok(TaskConfig::is_of_task(&RunConfig::load_table(&run.file("config.toml"))?))
+}
+
 impl TrainOptions {
     /// The threads that a run is resumed on; 0: as many as it had. Its own configuration holds for
     /// all else.
@@ -159,7 +220,7 @@ impl TrainOptions {
         for setting in &self.set {
             set_text(&mut given, setting)?;
         }
-        let threads = RunConfig::from_table(given.clone())?.train.threads;
+        let threads = Settings::from_table(given.clone())?.threads();
         if let Some(toml::Value::Table(train)) = given.get_mut("train") {
             train.remove("threads");
         }
@@ -177,17 +238,24 @@ impl TrainOptions {
     ///
     /// # Errors
     /// One line: the file cannot be read, a key is unknown, or a value is of another type.
-    pub(crate) fn config(&self) -> Result<RunConfig, TrainError> {
+    pub(crate) fn settings(&self) -> Result<Settings, TrainError> {
         let mut given = match &self.config {
             // Read by itself first, so that what is wrong in the file names the file.
-            Some(path) => RunConfig::load(path).and_then(|_| RunConfig::load_table(path))?,
+            Some(path) => {
+                let table = RunConfig::load_table(path)?;
+                match TaskConfig::is_of_task(&table) {
+                    true => drop(TaskConfig::load(path)?),
+                    false => drop(RunConfig::load(path)?),
+                }
+                table
+            }
             None => toml::Table::new(),
         };
         lay_over(&mut given, self.shorthands.table());
         for setting in &self.set {
             set_text(&mut given, setting)?;
         }
-        RunConfig::from_table(given)
+        Settings::from_table(given)
     }
 }
 

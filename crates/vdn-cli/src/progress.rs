@@ -1,8 +1,10 @@
 //! The progress bar: on a terminal only, quiet otherwise.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use vdn_forecast::Stage;
 use vdn_train::Progress;
+
+/// The stage in which forecasting fits its baselines first.
+pub(crate) const FORECASTING: &str = "model";
 
 /// A bar over the parts of the baselines, then over the training steps, with the last epoch's
 /// validation beside it.
@@ -26,11 +28,13 @@ impl Bar {
         Self { bar, checkpoints: 0, bytes: 0, seconds: 0.0 }
     }
 
-    pub(crate) fn update(&mut self, stage: Stage, progress: Progress<'_>) {
-        self.bar.set_prefix(stage.name());
+    pub(crate) fn update(&mut self, stage: &str, progress: Progress<'_>) {
+        self.bar.set_prefix(stage.to_owned());
         match progress {
             Progress::Preparation { done, total } => {
-                self.bar.set_prefix("baselines");
+                if stage == FORECASTING {
+                    self.bar.set_prefix("baselines");
+                }
                 self.bar.set_length(total);
                 self.bar.set_position(done);
             }

@@ -56,6 +56,24 @@ const DATA: &[Shorthand] = &[
     ("season", "data.season", Form::Value, "Period of the seasonal naive baseline in rows"),
 ];
 
+/// The heading of the options that are settings of tasks alone.
+pub(crate) const TASKS: &str = "Tasks";
+
+const TASK: &[Shorthand] = &[
+    ("target", "data.target", Form::Texts, "The columns of a table to predict: y1,y2"),
+    ("ignore", "data.ignore", Form::Texts, "Columns of a table to leave out"),
+    ("categories", "data.categories", Form::Texts, "Columns of categories that look like numbers"),
+    ("missing", "data.missing", Form::Value, "Missing features of a table: error, mean"),
+    ("splits", "data.splits", Form::Text, "A file of splits (split, test_rows): all are run"),
+    ("split", "data.split", Form::Value, "One of these splits, from 0"),
+    (
+        "likelihood",
+        "model.likelihood",
+        Form::Value,
+        "Of a target: gaussian, student_t, laplace, poisson",
+    ),
+];
+
 const MODEL: &[Shorthand] = &[
     (
         "compatibility",
@@ -104,8 +122,8 @@ const TRAINING: &[Shorthand] = &[
 ];
 
 /// The options by the headings of the help.
-pub(crate) const GROUPS: [(&str, &[Shorthand]); 3] =
-    [("Data", DATA), ("Model", MODEL), ("Training", TRAINING)];
+pub(crate) const GROUPS: [(&str, &[Shorthand]); 4] =
+    [("Data", DATA), (TASKS, TASK), ("Model", MODEL), ("Training", TRAINING)];
 
 /// Settings that were given as options.
 #[derive(Clone, Debug, Default)]
@@ -188,10 +206,12 @@ impl Args for Shorthands {
         let control = "A mode (none, rate, homeo, proj_on, proj_off), controllers beside it (ar, \
                        kl, free_bits, annealing, capacity, geco, pi, thermostat, persistence), or \
                        both: homeo,ar";
+        let task = "Learn the rows of a table instead of forecasting series: regression";
         let demo = "Train on the embedded demo series, daily weather of Seattle (the default)";
         let demo = flag("demo", demo, "Data").action(ArgAction::SetTrue);
         command
             .arg(demo.conflicts_with("data"))
+            .arg(option("task", task, TASKS))
             .arg(option("max-windows", windows, "Data"))
             .arg(option("control", control, "Training"))
     }
@@ -227,6 +247,9 @@ impl FromArgMatches for Shorthands {
                     set(&mut self.given, key, value).map_err(|e| refuse(e.to_string()))?;
                 }
             }
+        }
+        if let Some(task) = matches.get_one::<String>("task") {
+            set(&mut self.given, "task", task.as_str()).map_err(|e| refuse(e.to_string()))?;
         }
         if let Some(names) = matches.get_one::<String>("control") {
             set_control(&mut self.given, names).map_err(refuse)?;

@@ -19,6 +19,8 @@ pub use vdn_autograd as autograd;
 #[cfg(feature = "forecast")]
 pub use vdn_forecast as forecast;
 pub use vdn_model as model;
+#[cfg(feature = "tasks")]
+pub use vdn_tasks as tasks;
 pub use vdn_tensor as tensor;
 pub use vdn_train as train;
 

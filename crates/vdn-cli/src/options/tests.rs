@@ -1,10 +1,11 @@
 //! Every option is a short way to set a key.
 
-use super::{Command, Options, TrainOptions};
-use crate::shorthands::{Form, GROUPS};
+use super::{Command, Options, Settings, TrainOptions};
+use crate::shorthands::{Form, GROUPS, TASKS};
 use clap::Parser;
 use std::collections::BTreeSet;
 use vdn_forecast::RunConfig;
+use vdn_tasks::TaskConfig;
 
 fn train(arguments: &[&str]) -> TrainOptions {
     let all = ["vdn", "train"].iter().chain(arguments);
@@ -15,11 +16,22 @@ fn train(arguments: &[&str]) -> TrainOptions {
 }
 
 fn config(arguments: &[&str]) -> RunConfig {
-    train(arguments).config().unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+    match train(arguments).settings().unwrap_or_else(|error| panic!("{arguments:?}: {error}")) {
+        Settings::Forecast(config) => *config,
+        Settings::Task(_) => panic!("{arguments:?}: the settings of a task"),
+    }
+}
+
+fn task(arguments: &[&str]) -> TaskConfig {
+    let all: Vec<&str> = ["--task", "regression"].iter().chain(arguments).copied().collect();
+    match train(&all).settings().unwrap_or_else(|error| panic!("{all:?}: {error}")) {
+        Settings::Task(config) => *config,
+        Settings::Forecast(_) => panic!("{all:?}: the settings of a forecast"),
+    }
 }
 
 fn error(arguments: &[&str]) -> String {
-    train(arguments).config().expect_err("refused").to_string()
+    train(arguments).settings().expect_err("refused").to_string()
 }
 
 /// For each option a text other than the default, and the same value as a file has it.
@@ -64,10 +76,45 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("twin", "", "true"),
 ];
 
+/// The same for the options of tasks.
+const TASK_VALUES: &[(&str, &str, &str)] = &[
+    ("target", "a,#2", "[\"a\", \"#2\"]"),
+    ("ignore", "row", "[\"row\"]"),
+    ("categories", "zip,year", "[\"zip\", \"year\"]"),
+    ("missing", "mean", "\"mean\""),
+    ("splits", "7", "\"7\""),
+    ("split", "3", "3"),
+    ("likelihood", "student_t", "\"student_t\""),
+];
+
+#[test]
+fn every_option_of_tasks_equals_the_setting_of_its_key() {
+    let own = GROUPS.iter().filter(|(heading, _)| *heading == TASKS);
+    for &(name, key, ..) in own.flat_map(|(_, shorthands)| *shorthands) {
+        let value = TASK_VALUES.iter().find(|(option, ..)| *option == name);
+        let &(_, text, written) = value.unwrap_or_else(|| panic!("--{name} has no value here"));
+        let option = format!("--{name}");
+        let by_option = task(&[&option, text]);
+        assert_eq!(by_option, task(&["--set", &format!("{key}={written}")]), "{option} {text}");
+        assert_ne!(by_option, task(&[]), "{option} {text} changes nothing");
+        let message = error(&[&option, text]);
+        assert!(message.contains("give --task regression beside"), "{message}");
+    }
+    // Options that forecasts and tasks share set the same keys.
+    let both = task(&["--data", "f.csv", "--units", "4", "--twin", "--delimiter", ";"]);
+    assert_eq!((both.model.units, both.train.twin), (4, true));
+    assert_eq!(both.data.delimiter.as_deref(), Some(";"));
+    let message = error(&["--task", "regression", "--horizon", "3"]);
+    assert!(message.contains("data.horizon: no such key"), "{message}");
+    let message = error(&["--task", "regresion"]);
+    assert!(message.contains("task = \"regresion\""), "{message}");
+}
+
 #[test]
 fn every_option_equals_the_setting_of_its_key() {
     let mut left: BTreeSet<&str> = VALUES.iter().map(|(name, ..)| *name).collect();
-    for &(name, key, form, _) in GROUPS.iter().flat_map(|(_, shorthands)| *shorthands) {
+    let of_forecasts = GROUPS.iter().filter(|(heading, _)| *heading != TASKS);
+    for &(name, key, form, _) in of_forecasts.flat_map(|(_, shorthands)| *shorthands) {
         let value = VALUES.iter().find(|(option, ..)| *option == name);
         let &(_, text, written) = value.unwrap_or_else(|| panic!("--{name} has no value here"));
         left.remove(name);

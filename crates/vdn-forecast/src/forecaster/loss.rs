@@ -16,12 +16,12 @@ use crate::forecaster::{Batch, Forecaster, Pass};
 use vdn_autograd::{Error, MixtureNll, Score, Tape, Var};
 use vdn_model::Graph;
 use vdn_model::Intervention;
-use vdn_model::LayerOutput;
 use vdn_model::ModelError;
 use vdn_model::Objective;
 use vdn_model::objective::{check_local_objectives, record_local_objective};
 use vdn_model::{MAX_DEPTH, StackPass};
 use vdn_tensor::Element;
+use vdn_train::network::log_importance;
 use vdn_train::train::Terms;
 
 impl Forecaster {
@@ -136,7 +136,7 @@ impl Forecaster {
         let horizon = T::from_f64(self.config.horizon as f64);
         let mut ratio = None;
         for layer in pass.layers.iter().flatten() {
-            let own = log_ratio(tape, layer)?;
+            let own = log_importance(tape, layer)?;
             ratio = Some(match ratio {
                 Some(sum) => tape.add(sum, own)?,
                 None => own,
@@ -194,32 +194,6 @@ fn window_log_densities<T: Element>(tape: &mut Tape<T>, pass: &Pass, y: Var) -> 
     let terms = tape.add_scalar(terms, T::from_f64(std::f64::consts::TAU.ln()))?;
     let terms = tape.sum_axis(terms, 2)?;
     tape.scale(terms, T::from_f64(-0.5))
-}
-
-/// `ln p(z)/q(z|h) = sum_i [logvar_i + eps_i^2 - z_i^2] / 2` of one layer, `[samples, batch]`, with the noise read off the
-/// sample, `eps = (z - mu) / sigma`.
-fn log_ratio<T: Element>(tape: &mut Tape<T>, layer: &LayerOutput) -> Result<Var, Error> {
-    let shape = *tape.shape(layer.units.z);
-    let (low, high) = (2.0 * 1e-4_f64.ln(), 2.0 * 10_f64.ln());
-    let mut logvar = tape.clamp(layer.logvar, T::from_f64(low), T::from_f64(high))?;
-    let mut mu = layer.mu;
-    // A posterior for every sample below: their axis comes back.
-    if tape.shape(mu).rows() != shape.dims()[1] {
-        mu = tape.reshape(mu, shape)?;
-        if tape.shape(logvar).rank() == 2 {
-            logvar = tape.reshape(logvar, shape)?;
-        }
-    }
-    let half = tape.scale(logvar, T::from_f64(-0.5))?;
-    let precision = tape.exp(half)?;
-    let deviation = tape.sub(layer.units.z, mu)?;
-    let noise = tape.mul(deviation, precision)?;
-    let noise = tape.square(noise)?;
-    let energy = tape.square(layer.units.z)?;
-    let ratio = tape.sub(noise, energy)?;
-    let ratio = tape.add(ratio, logvar)?;
-    let ratio = tape.sum_axis(ratio, 2)?;
-    tape.scale(ratio, T::from_f64(0.5))
 }
 
 /// The mean squared error of the samples' (weighted) mean, a scalar.

@@ -134,7 +134,7 @@ impl RunDirectory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::directory::MOST_JSON_BYTES;
+    use vdn_train::run::MOST_JSON_BYTES;
 
     #[test]
     fn scales_that_were_tampered_with_are_refused_in_one_line() {

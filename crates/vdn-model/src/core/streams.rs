@@ -49,6 +49,8 @@
 //! | order of windows before swaps | the run's | [`EVALUATION_ORDER`] | [`EVALUATION_STEP`] |
 //! | seeds of samples for the scores of whole forecasts | the run's | [`WHOLE_FORECASTS`] | [`EVALUATION_STEP`] |
 //! | output noise of sampled paths | folded by the window | [`PATH_NOISE`], or the caller's | [`EVALUATION_STEP`] |
+//! | order of rows before they are divided | the data's | [`ROW_SPLITS`] | the split |
+//! | draws from predictive distributions of rows | folded by the row | [`TARGET_DRAWS`] | [`EVALUATION_STEP`] |
 //! | modules in a probe | folded by batch and lag | their own | [`PROBE_STEP`] |
 //! | initial values of parameters | folded by the name | 0 | 0 |
 //! | initialisation on a first batch | 0 | those of the units | 0 |
@@ -72,6 +74,10 @@ pub const EVALUATION_ORDER: u32 = (1 << 30) + 1;
 pub const WHOLE_FORECASTS: u32 = (1 << 30) + 2;
 /// The stream of the output noise of sampled paths.
 pub const PATH_NOISE: u32 = (1 << 30) + 3;
+/// The stream of the order of rows before they are divided; the split is the step.
+pub const ROW_SPLITS: u32 = (1 << 30) + 4;
+/// The stream of draws from predictive distributions without closed forms.
+pub const TARGET_DRAWS: u32 = (1 << 30) + 5;
 /// The number of training steps that have addresses of their own; steps of other uses lie above.
 pub const TRAINING_STEPS: u64 = 1 << 31;
 /// The step of evaluations.

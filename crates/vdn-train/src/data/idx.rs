@@ -147,6 +147,23 @@ impl ImageSet {
         }
     }
 
+    /// These images, and those of another set behind them.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Mismatch`] when the images are of another size.
+    pub fn joined(mut self, other: &Self) -> Result<Self, DataError> {
+        let sizes = [[self.height, self.width], [other.height, other.width]];
+        if sizes[0] != sizes[1] {
+            let problem = format!("images of {:?} and of {:?} pixels", sizes[0], sizes[1]);
+            return Err(DataError::Mismatch { op: "image set", problem });
+        }
+        self.pixels.extend_from_slice(&other.pixels);
+        self.labels.extend_from_slice(&other.labels);
+        self.classes = self.classes.max(other.classes);
+        Ok(self)
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()

@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | delimited text, plain or gzip | rows of a [`DelimitedFile`] | `delimited.rs` (`sniff.rs`) |
 //! | wide CSV | [`Table`] | `table.rs` (`fill.rs`) |
-//! | features and targets | [`Tabular`] | `tabular.rs` |
+//! | columns of numbers and categories | [`Tabular`] | `tabular.rs` |
+//! | such columns | inputs of a network, by a [`FeatureEncoding`] | `features.rs` |
 //! | IDX files (MNIST) | [`ImageSet`] | `idx.rs` |
 //!
 //! Files are read as streams, row by row, and never beyond their [`Limits`].
@@ -16,11 +17,13 @@ mod cell;
 mod dates;
 mod delimited;
 mod examples;
+mod features;
 mod fields;
 mod fill;
 mod idx;
 mod limits;
 mod lines;
+mod row_split;
 mod rows;
 mod scaling;
 mod sniff;
@@ -32,14 +35,16 @@ pub use self::cell::{Cell, MISSING_WORDS, NumberForm};
 pub use self::dates::Dates;
 pub use self::delimited::{DelimitedFile, FileForm};
 pub use self::examples::{Examples, Lags, Request, Split};
+pub use self::features::{EncodedColumn, FeatureEncoding, MissingFeature};
 pub use self::fields::split_fields;
 pub use self::fill::Fill;
 pub use self::idx::{IdxArray, ImageSet};
 pub use self::limits::Limits;
+pub use self::row_split::RowSplit;
 pub use self::rows::{RowBatch, RowBuffers, Rows};
 pub use self::scaling::{FitScope, Scaler};
 pub use self::table::{
     ColumnReport, DATE_NAMES, DateColumn, LoadReport, SUSPICIOUS_SENTINEL, Table, TableOptions,
 };
-pub use self::tabular::{RowSplit, Tabular};
+pub use self::tabular::{ColumnValues, MOST_CATEGORIES, Tabular, TabularColumn, TabularOptions};
 pub use crate::error::DataError;

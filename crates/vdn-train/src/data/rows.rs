@@ -89,6 +89,31 @@ impl Rows {
         Ok(self)
     }
 
+    /// Divides the rows by their numbers: training, validation and test, in the order given. A row
+    /// may be in several parts, or in none.
+    ///
+    /// ```
+    /// use vdn_train::data::{Examples, Rows, Split};
+    /// let rows = Rows::new([1, 1], vec![0.0, 1.0, 2.0], vec![0.0; 3])?;
+    /// let rows = rows.with_splits([vec![2, 0], vec![], vec![1]])?;
+    /// assert_eq!(Examples::<f32>::split(&rows, Split::Train), [2, 0]);
+    /// # Ok::<(), vdn_train::TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A row that is not there, or none to train on.
+    pub fn with_splits(mut self, splits: [Vec<usize>; 3]) -> Result<Self, TrainError> {
+        let rows = self.len();
+        if let Some(row) = splits.iter().flatten().find(|&&row| row >= rows) {
+            return Err(TrainError::config(format!("rows: there is no row {row}, only {rows}")));
+        }
+        if splits[0].is_empty() {
+            return Err(TrainError::config("rows: none is left to train on"));
+        }
+        self.splits = splits;
+        Ok(self)
+    }
+
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -105,14 +105,6 @@ impl Scaler {
         }
     }
 
-    /// This scaler for the first `series` series, and the identity for the rest.
-    pub(super) fn keep(mut self, series: usize) -> Self {
-        self.mean[series..].fill(0.0);
-        self.std[series..].fill(1.0);
-        self.constant[series..].fill(false);
-        self
-    }
-
     /// Means, one for each series.
     pub fn mean(&self) -> &[f64] {
         &self.mean

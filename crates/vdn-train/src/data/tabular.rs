@@ -1,237 +1,339 @@
-//! Tabular regression data: features first, target columns last.
+//! [`Tabular`]: a delimited file as columns of numbers and columns of categories.
+//!
+//! ```text
+//! price,rooms,district          targets = ["price"]
+//! 320,4,north                   rooms     numbers      4, 3
+//! 250,3,south                   district  categories   north, south
+//! ```
+//!
+//! A column holds numbers, or categories: it is named as one of categories, or none of its cells is
+//! a number. A column in which both are found is refused with the line and column, because a slip
+//! of the pen in a column of numbers would else turn it into categories. What becomes of the
+//! columns is [`FeatureEncoding`](crate::data::FeatureEncoding)'s business.
 
+use crate::data::cell::Cell;
+use crate::data::delimited::{DelimitedFile, FileForm};
+use crate::data::limits::Limits;
+use crate::error::data::DataError;
+use std::collections::HashMap;
 use std::path::Path;
 
-use crate::data::scaling::Scaler;
-use crate::data::table::{DateColumn, Table, TableOptions};
-use crate::error::data::DataError;
+/// The most categories of one column: more are texts, of which nothing can be learned.
+pub const MOST_CATEGORIES: usize = 1000;
 
-/// Rows of a table divided for training, validation and test, each in the permutation's order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowSplit {
-    /// Rows to fit parameters to.
-    pub train: Vec<usize>,
-    /// Rows to choose by.
-    pub validation: Vec<usize>,
-    /// Rows to report on.
-    pub test: Vec<usize>,
+/// How a table is read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TabularOptions {
+    /// The columns that are to be predicted, by name or by position (`#k`, from 1).
+    pub targets: Vec<String>,
+    /// Columns that are left out. Their cells are not looked at.
+    pub ignore: Vec<String>,
+    /// Columns of categories, also where their cells look like numbers.
+    pub categories: Vec<String>,
+    /// The features to take, in this order; `None` takes all columns but targets and those left
+    /// out.
+    pub features: Option<Vec<String>>,
+    /// Whether rows need targets: where they do not, a missing target column is none.
+    pub targets_optional: bool,
+    /// Numbers that stand for a missing value.
+    pub sentinels: Vec<f64>,
+    /// How the file is written; what is `None` is found from its content.
+    pub form: FileForm,
+    /// How much is read.
+    pub limits: Limits,
 }
 
-impl RowSplit {
-    /// Of `n` rows in the order of `permutation`: the first `⌊7n/10⌋` for training, those up to
-    /// `⌊8n/10⌋` for validation, the rest for test.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Mismatch`] when `permutation` does not hold each of `0 .. n` once;
-    /// [`DataError::InvalidOption`] when a part would be empty.
-    pub fn seventy_ten_twenty(permutation: &[usize]) -> Result<Self, DataError> {
-        let n = permutation.len();
-        Self::at(permutation, 7 * n / 10, 8 * n / 10, false)
-    }
-
-    /// The literature's 90/10 split: of `n` rows in the order of `permutation`, the first
-    /// `0.9 n` (rounded, halves up) for training, the rest for test. The `k`-th of its 20 splits
-    /// is this one for the `k`-th permutation.
-    ///
-    /// The last `validation` of the training rows are set aside to choose by.
-    ///
-    /// Source: J. M. Hernández-Lobato and R. P. Adams, "Probabilistic Backpropagation for Scalable
-    /// Learning of Bayesian Neural Networks", ICML 2015.
-    ///
-    /// # Errors
-    ///
-    /// As for [`RowSplit::seventy_ten_twenty`]; here validation may be empty.
-    pub fn ninety_ten(permutation: &[usize], validation: usize) -> Result<Self, DataError> {
-        let end = (9 * permutation.len() + 5) / 10;
-        let Some(start) = end.checked_sub(validation) else {
-            let what = format!("{validation} validation rows of {end} training rows");
-            return Err(DataError::InvalidOption(what));
-        };
-        Self::at(permutation, start, end, validation == 0)
-    }
-
-    fn at(
-        permutation: &[usize],
-        validation: usize,
-        test: usize,
-        without_validation: bool,
-    ) -> Result<Self, DataError> {
-        check_permutation(permutation)?;
-        let split = Self {
-            train: permutation[..validation].to_vec(),
-            validation: permutation[validation..test].to_vec(),
-            test: permutation[test..].to_vec(),
-        };
-        let lacks_validation = split.validation.is_empty() && !without_validation;
-        if split.train.is_empty() || lacks_validation || split.test.is_empty() {
-            return Err(DataError::InvalidOption(format!(
-                "{} rows leave {} for training, {} for validation and {} for test",
-                permutation.len(),
-                split.train.len(),
-                split.validation.len(),
-                split.test.len()
-            )));
-        }
-        Ok(split)
-    }
+/// The cells of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ColumnValues {
+    /// Finite numbers; NaN where a value is missing.
+    Numbers(Vec<f64>),
+    /// The number of the category of each row among `levels`; `None` where a value is missing.
+    Categories {
+        /// The categories: in ascending order where all are numbers, else in that of the alphabet.
+        levels: Vec<String>,
+        /// One for each row.
+        codes: Vec<Option<u32>>,
+    },
 }
 
-/// Each of `0 .. n` once.
-fn check_permutation(permutation: &[usize]) -> Result<(), DataError> {
-    let n = permutation.len();
-    let mut seen = vec![false; n];
-    for &row in permutation {
-        match seen.get_mut(row) {
-            Some(seen) if !*seen => *seen = true,
-            _ => {
-                let problem = format!("{row} repeats in the permutation or is not below {n}");
-                return Err(DataError::Mismatch { op: "row split", problem });
-            }
-        }
-    }
-    Ok(())
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TabularColumn {
+    /// Its name in the header; that of the position (`#k`) where the header has none.
+    pub name: String,
+    /// Its cells.
+    pub values: ColumnValues,
+    /// Its place in the file, from 1.
+    pub column: usize,
 }
 
-/// Features and targets, standardised when asked to be.
-#[derive(Debug, Clone)]
+/// A table: features and targets by name.
+///
+/// ```
+/// use vdn_train::data::{ColumnValues, Tabular, TabularOptions};
+///
+/// let text = b"price,rooms,district\n320,4,north\n250,3,south\n";
+/// let options = TabularOptions { targets: vec!["price".into()], ..TabularOptions::default() };
+/// let table = Tabular::from_bytes("houses.csv", text, &options)?;
+/// assert_eq!(table.rows(), 2);
+/// assert_eq!(table.targets()[0].values, ColumnValues::Numbers(vec![320.0, 250.0]));
+/// let ColumnValues::Categories { levels, codes } = &table.features()[1].values else { panic!() };
+/// assert_eq!((&levels[..], &codes[..]), (&["north".to_owned(), "south".to_owned()][..], &[Some(0), Some(1)][..]));
+/// # Ok::<(), vdn_train::data::DataError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tabular {
-    table: Table,
-    n_targets: usize,
-    scaler: Scaler,
+    file: String,
+    features: Vec<TabularColumn>,
+    targets: Vec<TabularColumn>,
+    lines: Vec<usize>,
+    notes: Vec<String>,
 }
 
 impl Tabular {
-    /// Reads a delimited file with a header, plain or gzip, whose last `n_targets` columns are the
-    /// targets. Every column is a number; a missing value is an error.
+    /// Reads a delimited file with a header, plain or gzip.
     ///
     /// # Errors
-    ///
-    /// Those of [`Table::load`]; [`DataError::Mismatch`] when no feature or no target is left.
-    pub fn load(path: impl AsRef<Path>, n_targets: usize) -> Result<Self, DataError> {
-        Self::from_table(Table::load(path, &Self::options())?, n_targets)
+    /// Those of [`DelimitedFile`]; a column that is not there, is named twice, or is both a target
+    /// and left out; numbers and other texts in one column, or an infinite number, with line and
+    /// column; too many categories; no feature; no rows.
+    pub fn load(path: impl AsRef<Path>, options: &TabularOptions) -> Result<Self, DataError> {
+        Self::read(DelimitedFile::open(path, options.form, options.limits)?, options)
     }
 
     /// The same from content in memory; `file` names it in messages.
     ///
     /// # Errors
-    ///
     /// As for [`Tabular::load`].
-    pub fn from_bytes(file: &str, bytes: &[u8], n_targets: usize) -> Result<Self, DataError> {
-        Self::from_table(Table::from_bytes(file, bytes, &Self::options())?, n_targets)
+    pub fn from_bytes(
+        file: &str,
+        bytes: &[u8],
+        options: &TabularOptions,
+    ) -> Result<Self, DataError> {
+        let content = DelimitedFile::from_bytes(file, bytes, options.form, options.limits)?;
+        Self::read(content, options)
     }
 
-    /// A table whose last `n_targets` columns are the targets.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Mismatch`] when no feature or no target is left.
-    pub fn from_table(table: Table, n_targets: usize) -> Result<Self, DataError> {
-        let columns = table.names.len();
-        if n_targets == 0 || n_targets >= columns {
-            let problem = format!("{n_targets} targets of {columns} columns");
-            return Err(DataError::Mismatch { op: "tabular", problem });
+    fn read(mut file: DelimitedFile<'_>, options: &TabularOptions) -> Result<Self, DataError> {
+        let place = |file: &DelimitedFile<'_>, names: &[String]| {
+            names.iter().map(|name| file.column(name)).collect::<Result<Vec<usize>, _>>()
+        };
+        let targets = match place(&file, &options.targets) {
+            Err(DataError::UnknownColumn { .. }) if options.targets_optional => Vec::new(),
+            found => found?,
+        };
+        let left_out = place(&file, &options.ignore)?;
+        let categories = place(&file, &options.categories)?;
+        let features = match &options.features {
+            Some(names) => place(&file, names)?,
+            None => {
+                let all = 0..file.names().len();
+                all.filter(|c| !targets.contains(c) && !left_out.contains(c)).collect()
+            }
+        };
+        let mismatch = |problem: String| Err(DataError::Mismatch { op: "tabular", problem });
+        for (i, c) in targets.iter().enumerate() {
+            let name = &file.names()[*c];
+            if targets[..i].contains(c) {
+                return mismatch(format!("the target {name} is named twice"));
+            }
+            if left_out.contains(c) {
+                return mismatch(format!("the target {name} is left out, too"));
+            }
         }
-        Ok(Self { scaler: Scaler::identity(columns), table, n_targets })
+        if features.is_empty() {
+            return mismatch("no column is left to be a feature".to_owned());
+        }
+        let mut columns: Vec<Reading> = targets
+            .iter()
+            .chain(&features)
+            .map(|&c| Reading::new(c, categories.contains(&c)))
+            .collect();
+        let mut lines = Vec::new();
+        while file.next_row()? {
+            lines.push(file.row_line());
+            let cells = (lines.len() as u64).saturating_mul(columns.len() as u64);
+            if cells > options.limits.cells {
+                return Err(file.beyond("cells", options.limits.cells, "cells of a table"));
+            }
+            for column in &mut columns {
+                column.take(&file, &options.sentinels)?;
+            }
+        }
+        if lines.is_empty() {
+            return Err(DataError::NoRows { file: file.file().to_owned() });
+        }
+        let name = |c: usize| match file.names()[c].trim() {
+            "" => format!("#{}", c + 1),
+            name => name.to_owned(),
+        };
+        let mut columns: Vec<TabularColumn> =
+            columns.into_iter().map(|column| column.finish(name)).collect();
+        let features = columns.split_off(targets.len());
+        let notes = file.notes().to_vec();
+        Ok(Self { file: file.file().to_owned(), features, targets: columns, lines, notes })
     }
 
-    fn options() -> TableOptions {
-        TableOptions { date: DateColumn::None, ..TableOptions::default() }
-    }
-
-    /// Standardises every column by its mean and standard deviation over the rows `train`.
-    /// The targets stay as they are when `targets` is false (class labels).
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Mismatch`] when it has been done before or a row does not exist;
-    /// [`DataError::BadSeries`] when there is no row.
-    pub fn standardise(&mut self, train: &[usize], targets: bool) -> Result<(), DataError> {
-        const OP: &str = "standardise";
-        let (rows, columns) = (self.rows(), self.table.names.len());
-        if self.scaler != Scaler::identity(columns) {
-            let problem = "the columns are standardised already".to_owned();
-            return Err(DataError::Mismatch { op: OP, problem });
-        }
-        if let Some(row) = train.iter().find(|&&row| row >= rows) {
-            let problem = format!("there is no row {row}, only {rows}");
-            return Err(DataError::Mismatch { op: OP, problem });
-        }
-        let fitted = if targets { columns } else { self.n_features() };
-        let table = &mut self.table;
-        let scaler = Scaler::fit(&table.names, |column| {
-            let values = &table.columns[column];
-            train.iter().map(move |&row| &values[row])
-        })?;
-        self.scaler = scaler.keep(fitted);
-        for (column, values) in table.columns.iter_mut().enumerate() {
-            self.scaler.transform_in_place(column, values);
-        }
-        Ok(())
+    /// The file, as it was named.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
     }
 
     /// Number of rows.
+    #[must_use]
     pub fn rows(&self) -> usize {
-        self.table.rows()
+        self.lines.len()
     }
 
-    /// Number of feature columns.
-    pub fn n_features(&self) -> usize {
-        self.table.names.len() - self.n_targets
+    /// The columns that are not targets.
+    #[must_use]
+    pub fn features(&self) -> &[TabularColumn] {
+        &self.features
     }
 
-    /// Number of target columns.
-    pub fn n_targets(&self) -> usize {
-        self.n_targets
+    /// The targets, in the order they were asked for; none where they are optional and not there.
+    #[must_use]
+    pub fn targets(&self) -> &[TabularColumn] {
+        &self.targets
     }
 
-    /// The columns, features before targets, standardised once [`Tabular::standardise`] was called.
-    pub fn table(&self) -> &Table {
-        &self.table
+    /// What the reader left out on the way.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
-    /// What the columns were standardised with; the identity before.
-    pub fn scaler(&self) -> &Scaler {
-        &self.scaler
+    /// The line of a row in the file.
+    #[must_use]
+    pub fn line(&self, row: usize) -> usize {
+        self.lines[row]
     }
 
-    /// Copies rows into a batch: `x` is `[rows, n_features]`, `y` `[rows, n_targets]`, row-major.
-    /// Nothing is allocated.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Mismatch`] when a buffer has another size or a row does not exist.
-    pub fn fill_batch<T>(
-        &self,
-        rows: &[usize],
-        x: &mut [T],
-        y: &mut [T],
-        convert: impl Fn(f64) -> T,
-    ) -> Result<(), DataError> {
-        const OP: &str = "fill_batch";
-        let (count, features) = (rows.len(), self.n_features());
-        let sizes = [count.checked_mul(features), count.checked_mul(self.n_targets)];
-        if sizes != [Some(x.len()), Some(y.len())] {
-            let problem = format!(
-                "buffers of {} and {} elements for [{count}, {features}] and [{count}, {}]",
-                x.len(),
-                y.len(),
-                self.n_targets
-            );
-            return Err(DataError::Mismatch { op: OP, problem });
+    /// The error for a missing value of a column in a row.
+    #[must_use]
+    pub fn missing(&self, column: &TabularColumn, row: usize) -> DataError {
+        DataError::MissingCell {
+            file: self.file.clone(),
+            line: self.lines[row],
+            column: column.column,
+            name: column.name.clone(),
+            text: String::new(),
         }
-        if let Some(row) = rows.iter().find(|&&row| row >= self.rows()) {
-            let problem = format!("there is no row {row}, only {}", self.rows());
-            return Err(DataError::Mismatch { op: OP, problem });
+    }
+}
+
+impl TabularColumn {
+    /// Whether the value of a row is missing.
+    #[must_use]
+    pub fn is_missing(&self, row: usize) -> bool {
+        match &self.values {
+            ColumnValues::Numbers(values) => values[row].is_nan(),
+            ColumnValues::Categories { codes, .. } => codes[row].is_none(),
         }
-        let (inputs, targets) = self.table.columns.split_at(features);
-        for (columns, out) in [(inputs, x), (targets, y)] {
-            for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len())) {
-                for (out, column) in out.iter_mut().zip(columns) {
-                    *out = convert(column[row]);
+    }
+}
+
+/// A column while it is read.
+struct Reading {
+    column: usize,
+    /// Whether it is named as one of categories.
+    named: bool,
+    numbers: Vec<f64>,
+    /// Categories by their text; of a column of numbers none.
+    levels: HashMap<String, u32>,
+    codes: Vec<Option<u32>>,
+    kind: Option<Kind>,
+}
+
+/// What the first cell with a value was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Number,
+    Category,
+}
+
+impl Reading {
+    fn new(column: usize, named: bool) -> Self {
+        let kind = named.then_some(Kind::Category);
+        let (numbers, levels, codes) = (Vec::new(), HashMap::new(), Vec::new());
+        Self { column, named, numbers, levels, codes, kind }
+    }
+
+    fn take(&mut self, file: &DelimitedFile<'_>, sentinels: &[f64]) -> Result<(), DataError> {
+        let cell = match file.number(self.column) {
+            Cell::Number(x) if sentinels.contains(&x) => Cell::Missing,
+            other => other,
+        };
+        let found = match cell {
+            Cell::Missing => None,
+            _ if self.named => Some(Kind::Category),
+            Cell::Number(_) => Some(Kind::Number),
+            Cell::Bad => Some(Kind::Category),
+        };
+        if let (Some(kind), Some(found)) = (self.kind, found)
+            && kind != found
+        {
+            return Err(match found {
+                Kind::Category => file.bad_cell(self.column),
+                Kind::Number => {
+                    let (line, name) = (file.row_line(), &file.names()[self.column]);
+                    let (file, column) = (file.file(), self.column + 1);
+                    let problem = format!(
+                        "{file}:{line}: column {column} (`{name}`): a number in a column of \
+                         texts; name the column as one of categories, or correct the cell"
+                    );
+                    DataError::Mismatch { op: "tabular", problem }
                 }
-            }
+            });
         }
+        self.kind = self.kind.or(found);
+        let code = match found {
+            Some(Kind::Category) => Some(self.level(file)?),
+            _ => None,
+        };
+        self.codes.push(code);
+        self.numbers.push(match cell {
+            Cell::Number(x) => x,
+            Cell::Missing | Cell::Bad => f64::NAN,
+        });
         Ok(())
+    }
+
+    /// The number of the category of the present cell.
+    fn level(&mut self, file: &DelimitedFile<'_>) -> Result<u32, DataError> {
+        let text = String::from_utf8_lossy(file.cell(self.column).trim_ascii()).into_owned();
+        let known = self.levels.len();
+        if let Some(&level) = self.levels.get(&text) {
+            return Ok(level);
+        }
+        if known == MOST_CATEGORIES {
+            let most = MOST_CATEGORIES as u64;
+            return Err(file.beyond("categories", most, "categories in one column"));
+        }
+        self.levels.insert(text, known as u32);
+        Ok(known as u32)
+    }
+
+    fn finish(self, name: impl Fn(usize) -> String) -> TabularColumn {
+        let (column, name) = (self.column + 1, name(self.column));
+        if self.kind != Some(Kind::Category) {
+            return TabularColumn { name, values: ColumnValues::Numbers(self.numbers), column };
+        }
+        let mut levels: Vec<(String, u32)> = self.levels.into_iter().collect();
+        let number = |text: &str| text.parse::<f64>().ok().filter(|x| x.is_finite());
+        let numbers = levels.iter().all(|(text, _)| number(text).is_some());
+        levels.sort_by(|(a, _), (b, _)| match (number(a), number(b)) {
+            (Some(x), Some(y)) if numbers => x.total_cmp(&y).then_with(|| a.cmp(b)),
+            _ => a.cmp(b),
+        });
+        let mut place = vec![0; levels.len()];
+        for (to, (_, from)) in levels.iter().enumerate() {
+            place[*from as usize] = to as u32;
+        }
+        let codes = self.codes.iter().map(|code| code.map(|code| place[code as usize])).collect();
+        let levels = levels.into_iter().map(|(text, _)| text).collect();
+        TabularColumn { name, values: ColumnValues::Categories { levels, codes }, column }
     }
 }

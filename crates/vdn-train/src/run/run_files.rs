@@ -8,6 +8,10 @@ use crate::run::store::{
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The networks of a run beside its own, by what their files begin with: the deterministic twin,
+/// and the one that the number of epochs is chosen by.
+pub(super) const STAGES: [&str; 2] = ["twin", "choice"];
+
 /// A directory that is locked for one run, and the names of its files.
 ///
 /// Clones share the lock, which ends with the last of them.
@@ -43,8 +47,9 @@ impl RunFiles {
             false => Err(TrainError::io(directory)(error)),
         })?;
         let lock = Arc::new(RunLock::acquire(directory)?);
-        let checkpoints = ["checkpoints", "twin/checkpoints"].map(|name| directory.join(name));
-        for folder in [directory.to_owned()].into_iter().chain(checkpoints) {
+        let own = [directory.to_owned(), directory.join("checkpoints")];
+        let others = STAGES.map(|stage| directory.join(stage).join("checkpoints"));
+        for folder in own.into_iter().chain(others) {
             if folder.is_dir() {
                 remove_stale_temporaries(&*files, &folder)?;
             }
@@ -150,7 +155,8 @@ impl RunFiles {
         }
         manifest.finished = true;
         manifest.write(&*self.files, &self.directory)?;
-        for folder in [self.checkpoints(), self.directory.join("twin")] {
+        let others = STAGES.map(|stage| self.directory.join(stage));
+        for folder in [self.checkpoints()].into_iter().chain(others) {
             if folder.is_dir() {
                 std::fs::remove_dir_all(&folder).map_err(TrainError::io(&folder))?;
             }

@@ -1,63 +1,10 @@
-//! Tabular files, their row splits, IDX images.
+//! Row splits, IDX images.
 
 use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use vdn_train::data::{DataError, IdxArray, ImageSet, RowSplit, Tabular};
-
-const HOUSES: &[u8] = b"rooms,flag,area,price,rent\n1,5,10,100,3\n2,5,20,200,4\n3,5,60,900,8\n";
-
-#[test]
-fn tabular_columns_are_features_then_targets() {
-    let mut data = Tabular::from_bytes("houses.csv", HOUSES, 2).unwrap();
-    assert_eq!((data.rows(), data.n_features(), data.n_targets()), (3, 3, 2));
-    let (mut x, mut y) = ([0.0_f32; 6], [0.0_f32; 4]);
-    data.fill_batch(&[2, 0], &mut x, &mut y, |v| v as f32).unwrap();
-    assert_eq!(x, [3.0, 5.0, 60.0, 1.0, 5.0, 10.0]);
-    assert_eq!(y, [900.0, 8.0, 100.0, 3.0]);
-
-    // Rows 0 and 1 only: means 1.5, 5, 15, 150, 3.5; deviations 0.5, 1 (constant), 5, 50, 0.5.
-    data.standardise(&[0, 1], true).unwrap();
-    data.fill_batch(&[2, 0], &mut x, &mut y, |v| v as f32).unwrap();
-    assert_eq!(x, [3.0, 0.0, 9.0, -1.0, 0.0, -1.0]);
-    assert_eq!(y, [15.0, 9.0, -1.0, -1.0]);
-    assert_eq!(data.scaler().constant_series().collect::<Vec<_>>(), [1]);
-    assert_eq!(data.scaler().inverse(3, 15.0), 900.0);
-    assert!(data.standardise(&[0, 1], true).is_err(), "a second time");
-
-    let mut labels = Tabular::from_bytes("houses.csv", HOUSES, 1).unwrap();
-    labels.standardise(&[0, 1], false).unwrap();
-    assert_eq!(labels.table().columns[4], [3.0, 4.0, 8.0]);
-    assert_eq!(labels.table().columns[3], [-1.0, 1.0, 15.0]);
-}
-
-#[test]
-fn tabular_errors() {
-    let bytes = |text: &[u8], n| Tabular::from_bytes("t.csv", text, n).map(|_| ());
-    let data = Tabular::from_bytes("t.csv", HOUSES, 2).unwrap();
-    let fill = |rows: &[usize], x: usize, y: usize| {
-        data.fill_batch(rows, &mut vec![0.0; x], &mut vec![0.0; y], |v| v)
-    };
-    let fit = |rows: &[usize]| data.clone().standardise(rows, true);
-    let cases = [
-        (bytes(HOUSES, 0), "tabular: 0 targets of 5 columns"),
-        (bytes(HOUSES, 5), "tabular: 5 targets of 5 columns"),
-        (bytes(b"a,y\n1,2\n3,x\n", 1), "t.csv:3: column 2 (`y`): \"x\" is not a finite number"),
-        (bytes(b"a,y\n1,2\n,4\n", 1), "t.csv:3: column 1 (`a`): the value is missing"),
-        // A first column named like a date is a feature here.
-        (bytes(b"time,y\n2020-01-01,2\n", 1), "t.csv:2: column 1 (`time`): \"2020-01-01\" is not"),
-        (fill(&[0], 4, 2), "fill_batch: buffers of 4 and 2 elements for [1, 3] and [1, 2]"),
-        (fill(&[0], 3, 1), "fill_batch: buffers of 3 and 1 elements for [1, 3] and [1, 2]"),
-        (fill(&[3], 3, 2), "fill_batch: there is no row 3, only 3"),
-        (fit(&[0, 3]), "standardise: there is no row 3, only 3"),
-        (fit(&[]), "series `rooms`: there is no row to take a mean"),
-    ];
-    for (found, expected) in cases {
-        let error = found.expect_err(expected).to_string();
-        assert!(error.starts_with(expected), "{error}\n   not {expected}");
-    }
-}
+use vdn_train::data::{DataError, IdxArray, ImageSet, RowSplit};
 
 #[test]
 fn row_splits_divide_the_permutation() {

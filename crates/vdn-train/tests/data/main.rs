@@ -5,3 +5,4 @@ mod limits;
 mod support;
 mod table;
 mod table_errors;
+mod tabular;

@@ -1,0 +1,294 @@
+//! The configuration of a run of a task: one plain value, read from and written to TOML.
+//!
+//! Settings are those of the parts, each in the crate that knows it. A key `task` at the top tells
+//! the configuration of a task from that of a forecast.
+
+mod data;
+
+pub use data::TaskDataConfig;
+
+use crate::network::{Likelihood, NetworkConfig};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use toml::Table;
+use vdn_train::config::{at_key, layered, parse, read_at};
+use vdn_train::{
+    AdamWConfig, BudgetConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig,
+    Schedule, Selection, SelectionRule, TrainConfig, TrainError, Trainer,
+};
+
+/// What is learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskName {
+    /// Numbers.
+    #[default]
+    Regression,
+    /// One of several classes.
+    Classification,
+}
+
+impl TaskName {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Regression => "regression",
+            Self::Classification => "classification",
+        }
+    }
+}
+
+/// Training rows below which the number of epochs is chosen by several parts of them.
+const FEW_ROWS: usize = 2000;
+
+/// How the number of epochs is found.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChoiceConfig {
+    /// The parts that the training rows are divided into, at most 20; each is predicted by a
+    /// network that is trained on the others, and the number of epochs is the one whose mean score
+    /// over all rows is best. 1: one part, `data.validation` of the rows. 0, the default: 5 parts
+    /// of fewer than 2000 rows, else 1.
+    pub folds: usize,
+    /// Whether the network is trained again, on all training rows, for the number of epochs that
+    /// was found; true. It can be left out with one part alone, whose best weights are kept then.
+    pub refit: bool,
+    /// The most training steps of a network that epochs are chosen by: of large tables there are
+    /// fewer epochs than `train.epochs`, but at least 5; 30000. 0: no limit.
+    pub most_steps: usize,
+}
+
+impl Default for ChoiceConfig {
+    fn default() -> Self {
+        Self { folds: 0, refit: true, most_steps: 30_000 }
+    }
+}
+
+impl ChoiceConfig {
+    /// The parts that so many training rows are divided into.
+    #[must_use]
+    pub fn parts(&self, rows: usize) -> usize {
+        match self.folds {
+            0 if rows < FEW_ROWS && self.refit => 5,
+            0 => 1,
+            folds => folds,
+        }
+    }
+
+    /// The most epochs of so many training rows, of `epochs` that are asked for.
+    ///
+    /// ```
+    /// use vdn_tasks::ChoiceConfig;
+    /// let choice = ChoiceConfig::default();
+    /// // 100 steps an epoch, and 10000.
+    /// assert_eq!((choice.epochs(600, 3200, 32), choice.epochs(600, 320_000, 32)), (300, 5));
+    /// ```
+    #[must_use]
+    pub fn epochs(&self, epochs: usize, rows: usize, batch: usize) -> usize {
+        let steps = rows.div_ceil(batch.max(1)).max(1);
+        match self.most_steps {
+            0 => epochs,
+            most => epochs.min((most / steps).max(5)),
+        }
+    }
+}
+
+/// Everything that a run of a task depends on.
+///
+/// ```
+/// use vdn_tasks::{TaskConfig, TaskName};
+/// let text = "task = \"regression\"\n[data]\nfile = \"houses.csv\"\ntarget = [\"price\"]\n";
+/// let config = TaskConfig::from_toml(text)?;
+/// assert_eq!((config.task, config.data.target.len()), (TaskName::Regression, 1));
+/// let error = TaskConfig::from_toml("task = \"regression\"\n[model]\nunit = 3\n").unwrap_err();
+/// assert!(error.to_string().ends_with("model.unit: no such key; did you mean units?"));
+/// # Ok::<(), vdn_train::TrainError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskConfig {
+    /// What is learned.
+    pub task: TaskName,
+    /// The rows, and how they are divided.
+    pub data: TaskDataConfig,
+    /// The network.
+    pub model: NetworkConfig,
+    /// The controllers that keep units inside their constraints.
+    pub control: ControlConfig,
+    /// The measures of units on a probe set.
+    pub diagnostics: DiagnosticsConfig,
+    /// Epochs, batches, seeds.
+    pub train: TrainConfig,
+    /// How the number of epochs is found.
+    pub choice: ChoiceConfig,
+    /// The thresholds of the score that chooses the best epoch where `train.selection = "score"`.
+    pub selection: SelectionRule,
+    /// AdamW.
+    pub optimizer: AdamWConfig,
+    /// The learning rate over the run.
+    pub schedule: Schedule,
+}
+
+impl Default for TaskConfig {
+    fn default() -> Self {
+        Self::base(TaskName::Regression)
+    }
+}
+
+impl TaskConfig {
+    /// The values that settings of a task start from.
+    #[must_use]
+    pub fn base(task: TaskName) -> Self {
+        let train = TrainConfig {
+            epochs: 600,
+            patience: 50,
+            batch: 32,
+            learning_rate: 1e-3,
+            selection: Selection::Crps,
+            // Epochs of small tables take less time than a checkpoint.
+            checkpoint_every_epochs: 0,
+            checkpoint_every_minutes: 1.0,
+            ..TrainConfig::default()
+        };
+        // A row's loss is of the order of a nat, where that of a time step is of a tenth; and a small
+        // table has few steps.
+        let rate =
+            BudgetConfig { stiffness: 0.2, gain: 0.05, limit: 0.5, ..BudgetConfig::default() };
+        let control = ControlConfig { rate, ..ControlConfig::default() };
+        Self {
+            task,
+            data: TaskDataConfig::default(),
+            model: NetworkConfig::default(),
+            control,
+            diagnostics: DiagnosticsConfig::default(),
+            train,
+            choice: ChoiceConfig::default(),
+            selection: SelectionRule::default(),
+            optimizer: AdamWConfig::default(),
+            schedule: Schedule::default(),
+        }
+    }
+
+    /// Whether a table is the configuration of a task.
+    #[must_use]
+    pub fn is_of_task(table: &Table) -> bool {
+        table.contains_key("task")
+    }
+
+    /// Reads a table; keys that are left out keep their defaults.
+    ///
+    /// # Errors
+    /// One line with the key as it is written: there is no such key, or its value is of another
+    /// type.
+    pub fn from_table(given: Table) -> Result<Self, TrainError> {
+        let task = given.get("task").cloned();
+        let task = task.map_or(Ok(TaskName::Regression), |value| read_at("task", value))?;
+        let mut base = Self::base(task);
+        let first: Self = layered("", &base, &given)?;
+        if first.control.controllers != ControllerSet::default() {
+            base.control.mode = ControlName::None;
+        }
+        let config: Self = layered("", &base, &given)?;
+        config.control.check_layers(None)?;
+        Ok(config)
+    }
+
+    /// Parses TOML; keys that are left out keep their defaults.
+    ///
+    /// # Errors
+    /// The text is not TOML, or as [`TaskConfig::from_table`].
+    pub fn from_toml(text: &str) -> Result<Self, TrainError> {
+        Self::from_table(parse(text)?)
+    }
+
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or as [`TaskConfig::from_toml`]; the error names the file.
+    pub fn load(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
+        Self::from_toml(&text).map_err(|error| match error {
+            TrainError::Config(reason) => TrainError::format(path, reason),
+            other => other,
+        })
+    }
+
+    /// The configuration as TOML, all keys written out.
+    ///
+    /// # Errors
+    /// A value that TOML cannot express.
+    pub fn to_toml(&self) -> Result<String, TrainError> {
+        toml::to_string_pretty(self).map_err(|error| TrainError::config(error.to_string()))
+    }
+
+    /// The network's settings with the likelihood of the task.
+    #[must_use]
+    pub fn network(&self) -> NetworkConfig {
+        let likelihood = match self.task {
+            TaskName::Regression => self.model.likelihood,
+            TaskName::Classification => Likelihood::Categorical,
+        };
+        NetworkConfig { likelihood, ..self.model.clone() }
+    }
+
+    /// The trainer that the configuration describes, writing nothing.
+    #[must_use]
+    pub fn trainer(&self) -> Trainer {
+        let config = self.clone();
+        Trainer {
+            train: config.train,
+            selection: config.selection,
+            optimizer: config.optimizer,
+            schedule: config.schedule,
+            control: config.control,
+            diagnostics: config.diagnostics,
+            ..Trainer::default()
+        }
+    }
+
+    /// Checks every value and every pair of values that can contradict each other.
+    ///
+    /// # Errors
+    /// The first that is wrong, named.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        self.data.validate()?;
+        self.train.validate()?;
+        self.selection.validate()?;
+        self.diagnostics.validate()?;
+        self.optimizer.validate()?;
+        self.schedule.validate()?;
+        let refuse = |reason: &str| Err(TrainError::config(reason));
+        match (self.task, self.model.likelihood) {
+            (TaskName::Regression, Likelihood::Categorical) => {
+                return refuse("model.likelihood = \"categorical\": is that of classification");
+            }
+            (TaskName::Classification, Likelihood::Gaussian | Likelihood::Categorical) => {}
+            (TaskName::Classification, other) => {
+                let name = other.name();
+                let reason =
+                    format!("model.likelihood = {name:?}: classes have another, their own");
+                return Err(TrainError::config(reason));
+            }
+            _ => {}
+        }
+        if self.task == TaskName::Regression && self.data.images.is_some() {
+            return refuse("data.images: labels are classes; use --task classification");
+        }
+        if self.choice.folds > 1 && !self.choice.refit {
+            return refuse(
+                "choice.refit = false: with several parts (choice.folds) no network was trained on \
+                 all rows",
+            );
+        }
+        if self.choice.folds > 20 {
+            let folds = self.choice.folds;
+            let reason = format!("choice.folds = {folds}: has to be at most 20");
+            return Err(TrainError::config(reason));
+        }
+        if self.train.selection == Selection::Mse && self.task == TaskName::Classification {
+            return refuse("train.selection = \"mse\": classes have no squared error");
+        }
+        self.network().validate().map_err(at_key("model", &[]))
+    }
+}

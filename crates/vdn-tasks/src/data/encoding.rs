@@ -1,0 +1,183 @@
+//! [`TaskEncoding`]: what a network has to know of its data to be used on others: the file
+//! `encoding.json` of a run.
+
+use serde::{Deserialize, Serialize};
+use vdn_train::TrainError;
+use vdn_train::data::{ColumnValues, FeatureEncoding, Scaler, Tabular, TabularColumn};
+
+/// How inputs are made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputEncoding {
+    /// From the columns of a table.
+    Table(FeatureEncoding),
+    /// From the bytes of images, divided by 255.
+    Images {
+        /// Rows of pixels.
+        height: usize,
+        /// Pixels in a row.
+        width: usize,
+    },
+}
+
+/// A target and its scale: the network sees `(y - mean) / std`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetScale {
+    /// The name of the column.
+    pub name: String,
+    /// The mean of the training rows; 0 of counts.
+    pub mean: f64,
+    /// Their standard deviation; 1 of counts.
+    pub std: f64,
+}
+
+/// What is predicted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetEncoding {
+    /// Numbers.
+    Numbers(Vec<TargetScale>),
+    /// One of these classes.
+    Classes {
+        /// The name of the column.
+        name: String,
+        /// The names of the classes, in their order.
+        classes: Vec<String>,
+    },
+}
+
+/// How rows become inputs and targets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskEncoding {
+    /// The inputs.
+    pub inputs: InputEncoding,
+    /// The targets.
+    pub targets: TargetEncoding,
+}
+
+impl TaskEncoding {
+    /// The widths of the network's inputs and outputs.
+    #[must_use]
+    pub fn widths(&self) -> [usize; 2] {
+        let inputs = match &self.inputs {
+            InputEncoding::Table(features) => features.width(),
+            InputEncoding::Images { height, width } => height * width,
+        };
+        let outputs = match &self.targets {
+            TargetEncoding::Numbers(scales) => scales.len(),
+            TargetEncoding::Classes { classes, .. } => classes.len(),
+        };
+        [inputs, outputs]
+    }
+}
+
+impl TargetEncoding {
+    /// The scales of numbers, fitted to training rows; `counts`: not scaled, and each has to be a
+    /// whole number from 0 on.
+    ///
+    /// # Errors
+    /// A target that is missing, no number or no count, with line and column; one that does not
+    /// vary in the training rows.
+    pub fn numbers(table: &Tabular, train: &[usize], counts: bool) -> Result<Self, TrainError> {
+        let scale = |column: &TabularColumn| {
+            let values = numbers(table, column)?;
+            let name = column.name.clone();
+            if counts {
+                let bad = |y: &f64| *y < 0.0 || y.fract() != 0.0;
+                if let Some(row) = values.iter().position(bad) {
+                    let (file, line, y) = (table.file(), table.line(row), values[row]);
+                    return Err(TrainError::config(format!(
+                        "{file}:{line}: `{name}`: {y} is not a count from 0 on, which \
+                         model.likelihood = \"poisson\" takes"
+                    )));
+                }
+                return Ok(TargetScale { name, mean: 0.0, std: 1.0 });
+            }
+            let of = || train.iter().map(|&row| &values[row]);
+            let scaler = Scaler::fit(std::slice::from_ref(&name), |_| of())?;
+            if scaler.constant_series().next().is_some() {
+                let reason = format!("the target `{name}` has one value in all training rows");
+                return Err(TrainError::config(reason));
+            }
+            Ok(TargetScale { name, mean: scaler.mean()[0], std: scaler.std()[0] })
+        };
+        Ok(Self::Numbers(table.targets().iter().map(scale).collect::<Result<_, _>>()?))
+    }
+
+    /// The classes of the one target of a table.
+    ///
+    /// # Errors
+    /// Another number of targets; a class that is missing, with its line; fewer than two classes.
+    pub fn classes(table: &Tabular) -> Result<Self, TrainError> {
+        let [column] = table.targets() else {
+            let count = table.targets().len();
+            let reason = format!("data.target: classification takes one column, not {count}");
+            return Err(TrainError::config(reason));
+        };
+        let ColumnValues::Categories { levels, .. } = &column.values else {
+            let reason = format!("the target `{}` has no value", column.name);
+            return Err(TrainError::config(reason));
+        };
+        if levels.len() < 2 {
+            let reason = format!("the target `{}` has one class alone", column.name);
+            return Err(TrainError::config(reason));
+        }
+        Ok(Self::Classes { name: column.name.clone(), classes: levels.clone() })
+    }
+
+    /// The targets of all rows of a table as the network sees them, `[rows, columns]`.
+    ///
+    /// # Errors
+    /// A target that is missing, or a class that is not known, with its line; other columns.
+    pub fn encode(&self, table: &Tabular) -> Result<Vec<f64>, TrainError> {
+        let (rows, columns) = (table.rows(), table.targets().len());
+        let mut targets = vec![0.0; rows * columns];
+        match self {
+            Self::Numbers(scales) => {
+                for (at, (column, scale)) in table.targets().iter().zip(scales).enumerate() {
+                    for (row, y) in numbers(table, column)?.iter().enumerate() {
+                        targets[row * columns + at] = (y - scale.mean) / scale.std;
+                    }
+                }
+            }
+            Self::Classes { classes, .. } => {
+                for column in table.targets() {
+                    let (levels, codes) = match &column.values {
+                        ColumnValues::Categories { levels, codes } => (levels, codes),
+                        ColumnValues::Numbers(_) => return Err(table.missing(column, 0).into()),
+                    };
+                    for (row, code) in codes.iter().enumerate() {
+                        let Some(code) = code else {
+                            return Err(table.missing(column, row).into());
+                        };
+                        let text = &levels[*code as usize];
+                        let Some(class) = classes.iter().position(|class| class == text) else {
+                            let (file, line) = (table.file(), table.line(row));
+                            let name = &column.name;
+                            return Err(TrainError::config(format!(
+                                "{file}:{line}: `{name}`: the class {text:?} was not trained"
+                            )));
+                        };
+                        targets[row] = class as f64;
+                    }
+                }
+            }
+        }
+        Ok(targets)
+    }
+}
+
+/// The numbers of a target, none of them missing.
+fn numbers<'a>(table: &Tabular, column: &'a TabularColumn) -> Result<&'a [f64], TrainError> {
+    match &column.values {
+        ColumnValues::Numbers(values) => match values.iter().position(|y| y.is_nan()) {
+            Some(row) => Err(table.missing(column, row).into()),
+            None => Ok(values),
+        },
+        ColumnValues::Categories { .. } => Err(TrainError::config(format!(
+            "the target `{}` holds texts: regression takes numbers; --task classification takes \
+             classes",
+            column.name
+        ))),
+    }
+}

@@ -1,0 +1,9 @@
+//! Rows of a task: inputs and targets, how files become them, and how they are divided.
+
+mod encoding;
+mod rows;
+mod splits;
+
+pub use encoding::{InputEncoding, TargetEncoding, TargetScale, TaskEncoding};
+pub use rows::{Inputs, TaskBuffers, TaskRows};
+pub use splits::{Parts, divide, hold_out, others, read_splits};

@@ -1,0 +1,171 @@
+//! [`Predictive`]: the predictive distribution of one target of one row, in the target's own units.
+
+use crate::data::TargetScale;
+use crate::network::{Observation, Prediction, TaskNetwork, log_mean_exp};
+use vdn_model::streams::{EVALUATION_STEP, TARGET_DRAWS};
+use vdn_train::metrics::{MetricError, Mixture, SortedSample, mixture_crps};
+use vdn_train::network::NoiseSeed;
+
+/// Draws for each sample of the units where there is no closed form.
+const DRAWS: usize = 16;
+
+/// The mixture over samples of the units of the distribution of one target.
+///
+/// A mixture of normal distributions has quantiles and CRPS in closed form. Others have them by
+/// [`Predictive::draws`]; their density is exact.
+#[derive(Clone, Debug)]
+pub struct Predictive {
+    parts: Vec<Observation>,
+    by: By,
+}
+
+/// What quantiles and CRPS come from.
+#[derive(Clone, Debug)]
+enum By {
+    Normals { means: Vec<f64>, sigma: Vec<f64> },
+    Draws(SortedSample),
+}
+
+impl Predictive {
+    /// The mixture of these parts; `noise` addresses the draws of row `row`, where they are needed.
+    ///
+    /// ```
+    /// use vdn_tasks::evaluate::Predictive;
+    /// use vdn_tasks::network::Observation;
+    /// let parts = [-1.0, 1.0].map(|mean| Observation::Gaussian([mean, 1.0]));
+    /// let predictive = Predictive::new(parts.to_vec(), 0.into(), 0)?;
+    /// assert_eq!(predictive.mean(), 0.0);
+    /// // Half of the variance is the units', half is output noise: unbiased over two samples, the
+    /// // units' part is 2.
+    /// assert_eq!(predictive.variance_parts(), [2.0, 1.0]);
+    /// assert!(predictive.quantile(0.5)?.abs() < 1e-12);
+    /// # Ok::<(), vdn_train::metrics::MetricError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No part; a part that is not finite.
+    pub fn new(parts: Vec<Observation>, noise: NoiseSeed, row: u64) -> Result<Self, MetricError> {
+        let normal = |part: &Observation| match *part {
+            Observation::Gaussian(parameters) => Some(parameters),
+            _ => None,
+        };
+        let normals: Option<Vec<[f64; 2]>> = parts.iter().map(normal).collect();
+        let by = match normals {
+            Some(normals) => {
+                let means: Vec<f64> = normals.iter().map(|n| n[0]).collect();
+                let sigma: Vec<f64> = normals.iter().map(|n| n[1]).collect();
+                Mixture::new(&means, &sigma, None)?;
+                By::Normals { means, sigma }
+            }
+            None => By::Draws(SortedSample::new(draws(&parts, noise, row))?),
+        };
+        Ok(Self { parts, by })
+    }
+
+    /// That of target `column` of `row` of a prediction, mapped back by the target's scale; `None`
+    /// of classes.
+    ///
+    /// # Errors
+    /// Those of [`Predictive::new`].
+    pub fn of(
+        network: &TaskNetwork,
+        prediction: &Prediction,
+        [row, column]: [usize; 2],
+        scale: &TargetScale,
+        (noise, number): (NoiseSeed, u64),
+    ) -> Result<Option<Self>, MetricError> {
+        let of = |s| network.observation(prediction, [s, row, column]);
+        let parts: Option<Vec<Observation>> = (0..prediction.shape[0]).map(of).collect();
+        let mapped = |parts: Vec<Observation>| {
+            parts.into_iter().map(|part| part.mapped(scale.mean, scale.std)).collect()
+        };
+        parts.map(|parts| Self::new(mapped(parts), noise, number)).transpose()
+    }
+
+    /// The mean.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        self.parts.iter().map(Observation::mean).sum::<f64>() / self.parts.len() as f64
+    }
+
+    /// The variance that the units carry (of the mean given their samples, unbiased; 0 of one
+    /// sample), and that of the output noise.
+    #[must_use]
+    pub fn variance_parts(&self) -> [f64; 2] {
+        let (n, mean) = (self.parts.len() as f64, self.mean());
+        let squares: f64 = self.parts.iter().map(|part| (part.mean() - mean).powi(2)).sum();
+        let noise = self.parts.iter().map(Observation::variance).sum::<f64>() / n;
+        [squares / (n - 1.0).max(1.0), noise]
+    }
+
+    /// The logarithm of the density, or of the probability of a count, at `y`, nats.
+    #[must_use]
+    pub fn ln_density(&self, y: f64) -> f64 {
+        let l: Vec<f64> = self.parts.iter().map(|part| part.ln_density(y)).collect();
+        log_mean_exp(&l)
+    }
+
+    /// The CRPS at `y`, in the unit of `y`: exact of normal mixtures, else unbiased by draws.
+    ///
+    /// # Errors
+    /// A `y` that is not finite.
+    pub fn crps(&self, y: f64) -> Result<f64, MetricError> {
+        match &self.by {
+            By::Normals { means, sigma } => Ok(mixture_crps(&Mixture::new(means, sigma, None)?, y)),
+            By::Draws(sample) => sample.fair_crps(y),
+        }
+    }
+
+    /// The quantile at `level`, in (0, 1).
+    ///
+    /// # Errors
+    /// Another level.
+    pub fn quantile(&self, level: f64) -> Result<f64, MetricError> {
+        match &self.by {
+            By::Normals { means, sigma } => Mixture::new(means, sigma, None)?.quantile(level),
+            By::Draws(sample) => sample.quantile(level),
+        }
+    }
+
+    /// `P(Y <= y)`; of counts in the middle of the step, so that it is uniform where the prediction
+    /// is right.
+    ///
+    /// # Errors
+    /// Those of the mixture.
+    pub fn probability(&self, y: f64) -> Result<f64, MetricError> {
+        match &self.by {
+            By::Normals { means, sigma } => Ok(Mixture::new(means, sigma, None)?.cdf(y)),
+            By::Draws(sample) => {
+                let values = sample.values();
+                let below = values.partition_point(|&x| x < y);
+                let up_to = values.partition_point(|&x| x <= y);
+                Ok((below + up_to) as f64 / (2 * values.len()) as f64)
+            }
+        }
+    }
+
+    /// The draws that quantiles come from, in ascending order; `None` of normal mixtures.
+    #[must_use]
+    pub fn draws(&self) -> Option<&[f64]> {
+        match &self.by {
+            By::Normals { .. } => None,
+            By::Draws(sample) => Some(sample.values()),
+        }
+    }
+}
+
+/// Equally many draws of each part.
+fn draws(parts: &[Observation], noise: NoiseSeed, row: u64) -> Vec<f64> {
+    let key = noise.key(TARGET_DRAWS, EVALUATION_STEP).fold_in(row);
+    let count = parts.len() * DRAWS;
+    let (mut uniform, mut normal) = (vec![0.0_f64; count], vec![0.0_f64; 2 * count]);
+    key.fill_uniform(0, &mut uniform);
+    key.fold_in(1).fill_normal(0, &mut normal);
+    // Neither 0 nor 1 has a finite quantile.
+    let inside = |u: f64| u.clamp(1e-12, 1.0 - 1e-12);
+    let of = |i: usize| {
+        let pair = [normal[2 * i], normal[2 * i + 1]];
+        parts[i / DRAWS].draw(inside(uniform[i]), pair)
+    };
+    (0..count).map(of).collect()
+}

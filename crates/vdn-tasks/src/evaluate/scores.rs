@@ -1,0 +1,51 @@
+//! [`TaskScores`]: the scores of a task.
+
+use crate::data::{TaskEncoding, TaskRows};
+use crate::evaluate::regression::{RegressionScores, score_regression};
+use crate::network::TaskNetwork;
+use serde::Serialize;
+use vdn_model::Intervention;
+use vdn_train::{Evaluator, TrainError};
+
+/// The scores of a task.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum TaskScores {
+    /// Of numbers.
+    Regression(RegressionScores),
+}
+
+impl TaskScores {
+    /// Scores rows against their targets.
+    ///
+    /// # Errors
+    /// No rows; rows that do not fit the network; a prediction or a score that is not finite.
+    pub fn of(
+        evaluator: &Evaluator<'_, f32, TaskNetwork, TaskRows>,
+        encoding: &TaskEncoding,
+        rows: &[usize],
+        intervention: Intervention,
+    ) -> Result<Self, TrainError> {
+        let targets = &encoding.targets;
+        Ok(Self::Regression(score_regression(evaluator, targets, rows, intervention)?))
+    }
+
+    /// The negative log-likelihood, the error (root mean square, or share), and the CRPS, or what
+    /// takes its place: what is averaged over splits.
+    #[must_use]
+    pub fn of_split(&self) -> [f64; 3] {
+        match self {
+            Self::Regression(own) => [own.nll, own.rmse, own.crps],
+        }
+    }
+}
+
+impl TaskScores {
+    /// The coverage of the 90 % interval, and the units' share of the variance; NaN of classes.
+    #[must_use]
+    pub(crate) fn shares(&self) -> [f64; 2] {
+        match self {
+            Self::Regression(own) => [own.coverage_90, own.unit_share],
+        }
+    }
+}

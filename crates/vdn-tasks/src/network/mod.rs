@@ -1,0 +1,396 @@
+//! [`TaskNetwork`]: an encoder, one layer of units, a head, and a likelihood.
+//!
+//! ```text
+//! h        = encoder(x)                             [batch, width]
+//! z_s      ~ q(z | h)                               [samples, batch, units]
+//! f(z_s)   = B h + C x + A gelu(W [h, z_s])         [samples, batch, outputs]
+//! scale_s  = softplus(D h + E gelu(W [h, z_s])) + least
+//! y | z_s  ~ likelihood(f(z_s), scale_s)
+//! ```
+//!
+//! The prediction is the mixture over samples. The encoder reaches the head beside the units, so
+//! that units need not carry what the mean of a target takes: rates of a fraction of a nat would
+//! blur it. What units bring is the shape of the predictive distribution, which varies with the
+//! inputs; the output noise alone is normal.
+//!
+//! The deterministic twin is the same network with the units' means in the place of samples.
+
+mod config;
+mod effects;
+mod likelihood;
+mod loss;
+mod observation;
+mod prediction;
+
+pub use config::{Likelihood, NetworkConfig, Variant};
+pub(crate) use effects::log_mean_exp;
+pub use observation::Observation;
+pub use prediction::Prediction;
+
+use vdn_autograd::{Error, ObservationFamily, Tape, Var};
+use vdn_model::{
+    Bindings, Builder, Graph, Init, Intervention, LayerNorm, LayerOutputs, Linear, MAX_DEPTH, Mode,
+    ModelError, ParameterId, Parameters, Purpose, Stack, StackOutput, StackPass, Stream, TwinUnits,
+};
+use vdn_tensor::Element;
+use vdn_tensor::families::StudentT;
+use vdn_tensor::noise::NoiseKey;
+use vdn_train::data::RowBatch;
+
+/// `ln(e - 1)`: where softplus is 1.
+const SOFTPLUS_ONE: f64 = 0.541_324_854_612_918_1;
+
+/// The network; its weights are in [`Parameters`].
+#[derive(Clone, Debug)]
+pub struct TaskNetwork {
+    config: NetworkConfig,
+    variant: Variant,
+    /// Inputs, and outputs of the head.
+    widths: [usize; 2],
+    encoder: Vec<HiddenLayer>,
+    stack: Stack,
+    head: Head,
+    scale: Option<Scale>,
+    student_t: StudentT,
+    /// Factor and floor of the scales, or temperature: not trained, in evaluation alone.
+    calibration: [ParameterId; 2],
+}
+
+/// How the spread of predictions is corrected by what rows showed that did not train: of each
+/// target `scale -> sqrt((factor * scale)^2 + floor^2)`, of classes the logits are divided by the
+/// one factor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibration {
+    /// One for each target, or one for all classes; above 0.
+    pub factor: Vec<f64>,
+    /// One for each target, in deviations of the target, at least 0; 0 of classes.
+    pub floor: Vec<f64>,
+}
+
+/// A hidden layer of the encoder.
+#[derive(Clone, Debug)]
+struct HiddenLayer {
+    linear: Linear,
+    norm: Option<LayerNorm>,
+    dropout: Stream,
+}
+
+/// What makes outputs of the encoder's context and the units.
+#[derive(Clone, Debug)]
+struct Head {
+    from_context: Option<Linear>,
+    from_units: Linear,
+    delta: Linear,
+    base: Option<Linear>,
+    skip: Option<Linear>,
+    dropout: Stream,
+}
+
+/// What makes the scales of the output noise.
+#[derive(Clone, Debug)]
+struct Scale {
+    from_context: Linear,
+    from_hidden: Option<Linear>,
+}
+
+/// One recorded forward pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pass {
+    /// Locations, log-rates or logits of each sample, `[samples, batch, outputs]`.
+    pub(crate) location: Var,
+    /// Scales, `[samples, batch, targets]`; `None` where the likelihood has none.
+    pub(crate) scale: Option<Var>,
+    /// What the layer of units gave; nothing in a twin.
+    pub(crate) layers: LayerOutputs,
+    /// What the head sees, `[samples, batch, units]`.
+    pub(crate) z: Var,
+    /// What it sees beside the units, `[batch, width]`.
+    pub(crate) context: Var,
+    /// The inputs, `[batch, width]`.
+    pub(crate) x: Var,
+}
+
+impl TaskNetwork {
+    /// Builds the network for rows of `widths[0]` inputs and its initial parameters, a pure
+    /// function of the configuration and the seed. `widths[1]` are the targets, or the classes.
+    ///
+    /// # Errors
+    /// A setting outside its domain, or a width of 0.
+    pub fn new<T: Element>(
+        config: NetworkConfig,
+        variant: Variant,
+        widths: [usize; 2],
+        seed: u64,
+    ) -> Result<(Self, Parameters<T>), ModelError> {
+        config.validate()?;
+        if widths.contains(&0) {
+            let reason = format!("widths {widths:?} of inputs and outputs have to be at least 1");
+            return Err(ModelError::Batch(reason));
+        }
+        let [inputs, outputs] = widths;
+        let mut parameters = Parameters::new();
+        let mut builder = Builder::new(&mut parameters, seed);
+        let mut encoder = Vec::new();
+        let mut fan_in = inputs;
+        for (i, &width) in config.hidden.iter().enumerate() {
+            let mut scope = builder.scope(&format!("encoder{}", i + 1));
+            encoder.push(HiddenLayer {
+                linear: Linear::new(&mut scope, "linear", fan_in, width),
+                norm: config.layer_norm.then(|| LayerNorm::new(&mut scope, "norm", width)),
+                dropout: scope.stream(Purpose::Dropout)?,
+            });
+            fan_in = width;
+        }
+        let stack = Stack::new(&mut builder, "neuron", &[config.layer()])?;
+        let (channels, hidden) = (stack.channels(), config.head_hidden);
+        let mut scope = builder.scope("head");
+        let head = Head {
+            from_context: config.beside.then(|| Linear::new(&mut scope, "context", fan_in, hidden)),
+            from_units: Linear::new(&mut scope, "units", channels, hidden),
+            delta: Linear::new(&mut scope, "delta", hidden, outputs),
+            base: config.beside.then(|| Linear::new(&mut scope, "base", fan_in, outputs)),
+            skip: config.skip.then(|| Linear::zero(&mut scope, "skip", inputs, outputs)),
+            dropout: scope.stream(Purpose::Dropout)?,
+        };
+        let scale = config.likelihood.has_scale().then(|| {
+            let (zero, one) = (Init::Constant(0.0), Init::Constant(SOFTPLUS_ONE));
+            let mut scope = builder.scope("scale");
+            Scale {
+                from_context: Linear::with_init(&mut scope, "context", fan_in, outputs, zero, one),
+                from_hidden: config
+                    .scale_by_units
+                    .then(|| Linear::zero(&mut scope, "hidden", hidden, outputs)),
+            }
+        });
+        let student_t = StudentT::new(config.degrees_of_freedom).ok_or_else(|| {
+            ModelError::domain("degrees_of_freedom", config.degrees_of_freedom, "above 2")
+        })?;
+        let columns = if config.likelihood == Likelihood::Categorical { 1 } else { outputs };
+        let mut scope = builder.scope("calibration");
+        let calibration = [("factor", 1.0), ("floor", 0.0)]
+            .map(|(name, value)| scope.add(name, [columns], Init::Constant(value)));
+        let own =
+            Self { config, variant, widths, encoder, stack, head, scale, student_t, calibration };
+        Ok((own, parameters))
+    }
+
+    /// Sets the calibration, which counts in evaluation alone.
+    ///
+    /// # Errors
+    /// Another number of targets; a number outside its domain.
+    pub fn calibrate<T: Element>(
+        &self,
+        parameters: &mut Parameters<T>,
+        calibration: &Calibration,
+    ) -> Result<(), ModelError> {
+        let Calibration { factor, floor } = calibration;
+        let columns = self.target_columns();
+        let domains = factor.iter().all(|&x| x > 0.0 && x.is_finite())
+            && floor.iter().all(|&x| x >= 0.0 && x.is_finite());
+        if factor.len() != columns || floor.len() != columns || !domains {
+            let reason = format!(
+                "a calibration needs {columns} factors above 0 and floors from 0 on, not {factor:?} \
+                 and {floor:?}"
+            );
+            return Err(ModelError::Batch(reason));
+        }
+        for (id, values) in self.calibration.into_iter().zip([factor, floor]) {
+            let to = parameters.data_mut(id.index());
+            to.iter_mut().zip(values).for_each(|(to, &x)| *to = T::from_f64(x));
+        }
+        Ok(())
+    }
+
+    /// What it was built from.
+    #[must_use]
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// Whether its units are distributions.
+    #[must_use]
+    pub fn variant(&self) -> Variant {
+        self.variant
+    }
+
+    /// The widths of its inputs and its outputs.
+    #[must_use]
+    pub fn widths(&self) -> [usize; 2] {
+        self.widths
+    }
+
+    /// The layer of units.
+    #[must_use]
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// The number of parameters that take part: a twin does not use the deviations of its units.
+    #[must_use]
+    pub fn used_parameters<T: Element>(&self, parameters: &Parameters<T>) -> usize {
+        let twin = self.variant == Variant::Twin;
+        let unused = |name: &str| twin && name.contains(".log_sigma");
+        parameters.iter().filter(|p| !unused(p.name())).map(|p| p.tensor().shape().numel()).sum()
+    }
+
+    /// The columns of a batch's targets: one for each target, one for the class.
+    #[must_use]
+    pub fn target_columns(&self) -> usize {
+        if self.config.likelihood == Likelihood::Categorical { 1 } else { self.widths[1] }
+    }
+
+    pub(crate) fn family(&self) -> ObservationFamily {
+        ObservationFamily::StudentT(self.student_t)
+    }
+
+    pub(crate) fn student_t(&self) -> StudentT {
+        self.student_t
+    }
+
+    /// Checks a batch, and gives its rows.
+    pub(crate) fn rows<T>(&self, batch: &RowBatch<'_, T>) -> Result<usize, ModelError> {
+        let (rows, columns) = (batch.rows, self.target_columns());
+        let good = rows > 0
+            && batch.inputs.len() == rows * self.widths[0]
+            && (batch.targets.is_empty() || batch.targets.len() == rows * columns);
+        if good {
+            return Ok(rows);
+        }
+        let lengths = [batch.inputs.len(), batch.targets.len()];
+        Err(ModelError::Batch(format!(
+            "{rows} rows of {} inputs and {columns} targets do not fit lengths {lengths:?}",
+            self.widths[0]
+        )))
+    }
+
+    fn dropped<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        x: Var,
+        stream: Stream,
+    ) -> Result<Var, Error> {
+        if graph.mode() == Mode::Train && self.config.dropout > 0.0 {
+            let key = graph.noise(stream);
+            return graph.tape.dropout(x, self.config.dropout, key);
+        }
+        Ok(x)
+    }
+
+    /// Records the context of inputs `[batch, width]`.
+    fn encode<T: Element>(&self, graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
+        graph.labelled("encoder", |graph| {
+            let mut h = x;
+            for layer in &self.encoder {
+                h = layer.linear.forward(graph, h)?;
+                h = graph.tape.gelu(h)?;
+                if let Some(norm) = &layer.norm {
+                    h = norm.forward(graph, h)?;
+                }
+                h = self.dropped(graph, h, layer.dropout)?;
+            }
+            Ok(h)
+        })
+    }
+
+    /// Records the locations and scales of latents `z` `[samples, batch, units]` on a context.
+    pub(crate) fn outputs<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        z: Var,
+        [context, x]: [Var; 2],
+    ) -> Result<(Var, Option<Var>), Error> {
+        graph.labelled("head", |graph| {
+            let head = &self.head;
+            let mut hidden = head.from_units.forward(graph, z)?;
+            if let Some(map) = &head.from_context {
+                let own = map.forward(graph, context)?;
+                hidden = graph.tape.add(hidden, own)?;
+            }
+            let hidden = graph.tape.gelu(hidden)?;
+            let hidden = self.dropped(graph, hidden, head.dropout)?;
+            let mut y = head.delta.forward(graph, hidden)?;
+            for (map, from) in [(&head.base, context), (&head.skip, x)] {
+                if let Some(map) = map {
+                    let own = map.forward(graph, from)?;
+                    y = graph.tape.add(y, own)?;
+                }
+            }
+            let evaluates = graph.mode() == Mode::Evaluate;
+            let Some(Scale { from_context, from_hidden }) = &self.scale else {
+                if evaluates && self.config.likelihood == Likelihood::Categorical {
+                    let temperature = graph.parameter(self.calibration[0]);
+                    y = graph.tape.div(y, temperature)?;
+                }
+                return Ok((y, None));
+            };
+            let mut raw = from_context.forward(graph, context)?;
+            if let Some(map) = from_hidden {
+                let own = map.forward(graph, hidden)?;
+                raw = graph.tape.add(own, raw)?;
+            }
+            let positive = graph.tape.softplus(raw)?;
+            let scale = graph.tape.add_scalar(positive, T::from_f64(self.config.least_scale))?;
+            if !evaluates {
+                return Ok((y, Some(scale)));
+            }
+            let [factor, floor] = self.calibration.map(|id| graph.parameter(id));
+            let scaled = graph.tape.mul(scale, factor)?;
+            let squares = [scaled, floor].map(|x| graph.tape.square(x));
+            let [scaled, floor] = squares;
+            let sum = graph.tape.add(scaled?, floor?)?;
+            Ok((y, Some(graph.tape.sqrt(sum)?)))
+        })
+    }
+
+    /// Records one forward pass; `pass` says how the units draw, `intervention` what becomes of
+    /// their latents.
+    pub(crate) fn forward<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        batch: &RowBatch<'_, T>,
+        intervention: Intervention,
+        pass: StackPass,
+    ) -> Result<Pass, ModelError> {
+        let rows = self.rows(batch)?;
+        let x = graph.tape.constant([rows, self.widths[0]], batch.inputs)?;
+        let context = self.encode(graph, x)?;
+        let output = match self.variant {
+            Variant::Variational => {
+                let pass = StackPass { replaced: intervention.replaced(), ..pass };
+                self.stack.forward_with(graph, context, pass)?
+            }
+            Variant::Twin => {
+                let z = self.stack.twin(graph, context, TwinUnits::Mean)?;
+                StackOutput { z, layers: [None; MAX_DEPTH], activities: [None; MAX_DEPTH] }
+            }
+        };
+        let StackOutput { mut z, layers, .. } = output;
+        if intervention == Intervention::Permute {
+            z = self.stack.swapped(graph, z)?;
+        }
+        let (location, scale) = self.outputs(graph, z, [context, x])?;
+        Ok(Pass { location, scale, layers, z, context, x })
+    }
+
+    /// Data-dependent initialisation on a first batch: every unit starts inside its rate interval.
+    pub(crate) fn start<T: Element>(
+        &self,
+        parameters: &mut Parameters<T>,
+        batch: &RowBatch<'_, T>,
+    ) -> Result<(), ModelError> {
+        if self.config.initial_energy == 0.0 {
+            return Ok(());
+        }
+        let rows = self.rows(batch)?;
+        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+        let context = tape.no_grad(|tape| -> Result<Vec<T>, ModelError> {
+            let (mode, key) = (Mode::Evaluate, NoiseKey::new(0, 0, 0));
+            let mut graph = Graph::new(tape, parameters, &mut bindings, mode, key);
+            let x = graph.tape.constant([rows, self.widths[0]], batch.inputs)?;
+            let context = self.encode(&mut graph, x)?;
+            Ok(graph.tape.value(context).data().to_vec())
+        })?;
+        drop(tape);
+        Ok(self.stack.initialize(parameters, &context, self.config.initial_energy)?)
+    }
+}

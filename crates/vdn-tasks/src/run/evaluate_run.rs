@@ -1,0 +1,100 @@
+//! A stored run scored again: on its test rows, or on the rows of another file.
+
+use crate::config::TaskConfig;
+use crate::data::Inputs;
+use crate::data::{TaskEncoding, TaskRows};
+use crate::network::Variant;
+use crate::run::experiment::{ENCODING, Experiment, Stored};
+use crate::run::report::TaskReport;
+use crate::run::source::read_for;
+use crate::run::train_run::expect_encoding;
+use std::path::Path;
+use vdn_model::diagnostics::{CollapseThresholds, HealthTrend};
+use vdn_train::run::RunFolder;
+use vdn_train::train::read_losses;
+use vdn_train::{TrainError, UnitHistory, load_control};
+
+/// The configuration and the encoding of a run with weights.
+///
+/// # Errors
+/// The files are not those of one moment of one run; it ran all splits and kept no weights.
+pub(crate) fn stored_run(run: &RunFolder) -> Result<(TaskConfig, TaskEncoding), TrainError> {
+    run.verify()?;
+    let config = TaskConfig::load(&run.file("config.toml"))?;
+    config.validate()?;
+    if !run.weights().exists() {
+        let reason = "the run went through all splits and kept no weights; train one of them by \
+                      --split K";
+        return Err(TrainError::format(run.path(), reason));
+    }
+    Ok((config, run.read_json(ENCODING)?))
+}
+
+/// Scores the stored weights of a run again on its test rows, or on the rows of `file`, which has
+/// to have the targets.
+///
+/// # Errors
+/// The directory, its data or its weights cannot be read or do not fit each other; a file without
+/// the targets.
+pub fn evaluate_task(run: &RunFolder, file: Option<&Path>) -> Result<TaskReport, TrainError> {
+    let (config, encoding) = stored_run(run)?;
+    let experiment = match file {
+        Some(file) => on_file(&config, encoding, file)?,
+        None => {
+            let experiment = Experiment::load(&config)?;
+            expect_encoding(run, &experiment)?;
+            experiment
+        }
+    };
+    let mut report = experiment.report();
+    for variant in [Variant::Variational, Variant::Twin] {
+        let stored = Experiment::stored(&config, &experiment.encoding, run, variant)?;
+        let Some(Stored { network, parameters }) = stored else { continue };
+        report.rows.extend(experiment.score(&network, &parameters, None)?);
+        if variant == Variant::Variational && file.is_none() {
+            let control = run.file("control.safetensors");
+            let control = control.exists().then(|| load_control(&control)).transpose()?;
+            let seen = [stored_seen(run, config.model.units)?];
+            let of = (control.as_ref(), &seen[..]);
+            report.units = experiment.examine(&network, &parameters, of, None)?;
+        }
+    }
+    Ok(report)
+}
+
+/// The rows of another file, all of them for the test.
+fn on_file(
+    config: &TaskConfig,
+    encoding: TaskEncoding,
+    file: &Path,
+) -> Result<Experiment, TrainError> {
+    let table = read_for(&encoding, config, file)?;
+    if table.targets().is_empty() {
+        let reason = "the file has no column of the targets: nothing to score; `vdn predict` needs \
+                      none";
+        return Err(TrainError::format(file, reason));
+    }
+    let crate::data::InputEncoding::Table(features) = &encoding.inputs else {
+        return Err(TrainError::config("the run was trained on images"));
+    };
+    let inputs = Inputs::Numbers(features.encode(&table)?);
+    let targets = encoding.targets.encode(&table)?;
+    let all: Vec<usize> = (0..table.rows()).collect();
+    let rows = TaskRows::new(features.width(), inputs, table.targets().len(), targets)?;
+    let rows = rows.with_splits([all.clone(), Vec::new(), all])?;
+    let mut config = config.clone();
+    config.data.file = Some(file.to_owned());
+    Ok(Experiment::of_rows(config, encoding, rows))
+}
+
+/// What training saw of the units from epoch to epoch, up to the weights that were kept; nothing
+/// where a run has no such files.
+fn stored_seen(run: &RunFolder, units: usize) -> Result<HealthTrend, TrainError> {
+    let (history, file) = (run.file("history.csv"), run.file("units.npy"));
+    if !history.exists() || !file.exists() {
+        return Ok(HealthTrend::default());
+    }
+    let Some((losses, best)) = read_losses(&history)? else { return Ok(HealthTrend::default()) };
+    let thresholds = CollapseThresholds::default();
+    Ok(UnitHistory::read_of(&file, units)?.seen(best, &losses, &thresholds))
+}

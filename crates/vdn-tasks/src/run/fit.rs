@@ -1,0 +1,299 @@
+//! One network trained: the number of epochs chosen on rows that are held back, then a training on
+//! all rows.
+
+use crate::config::TaskConfig;
+use crate::data::TaskRows;
+use crate::network::{Calibration, TaskNetwork, Variant};
+use crate::run::calibration::{HeldOut, MOST_ROWS, calibrate};
+use crate::run::spread::spread;
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+use vdn_model::{Intervention, Parameters};
+use vdn_train::data::{Request, Split};
+use vdn_train::run::store::Interrupt;
+use vdn_train::run::{RunFiles, RunFolder};
+use vdn_train::train::ByOutcomes;
+use vdn_train::{Evaluator, Progress, Selection, TrainConfig, TrainError, Trained, Trainer};
+
+/// Which network of a run is being trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Networks that the number of epochs is chosen by.
+    Choice,
+    /// The network.
+    Model,
+    /// Its deterministic twin.
+    Twin,
+}
+
+impl Stage {
+    /// `choice`, `model` or `twin`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Choice => "choice",
+            Self::Model => "model",
+            Self::Twin => "twin",
+        }
+    }
+}
+
+/// Epochs on both sides that the validation score is averaged over before the best is chosen.
+const SMOOTHED: usize = 5;
+
+/// The scores that a number of epochs was chosen by: the file `choice.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Choice {
+    /// For each part of the rows its score after each epoch.
+    pub(crate) folds: Vec<Vec<f64>>,
+    /// The number of epochs.
+    pub(crate) epochs: usize,
+    /// What the scales of the network are corrected by.
+    pub(crate) factor: Vec<f64>,
+    /// And from below.
+    pub(crate) floor: Vec<f64>,
+}
+
+/// A trained network.
+pub(crate) struct Fitted {
+    pub(crate) network: TaskNetwork,
+    pub(crate) parameters: Parameters<f32>,
+    pub(crate) trained: Trained,
+    /// The number of epochs that was chosen.
+    pub(crate) epochs: usize,
+    /// Wall-clock seconds, the choice included.
+    pub(crate) seconds: f64,
+}
+
+/// What a training works on.
+#[derive(Clone, Copy)]
+pub(crate) struct Fit<'a> {
+    pub(crate) config: &'a TaskConfig,
+    pub(crate) rows: &'a TaskRows,
+    pub(crate) widths: [usize; 2],
+    pub(crate) folder: Option<&'a RunFolder>,
+    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) resume: bool,
+}
+
+impl Fit<'_> {
+    /// Trains a network, or its twin.
+    pub(crate) fn run(
+        &self,
+        variant: Variant,
+        progress: &mut dyn FnMut(Stage, Progress<'_>),
+    ) -> Result<Fitted, TrainError> {
+        let start = Instant::now();
+        let stage = match variant {
+            Variant::Variational => Stage::Model,
+            Variant::Twin => Stage::Twin,
+        };
+        let files = self.folder.and_then(RunFolder::files).map(|files| match variant {
+            Variant::Variational => files.clone(),
+            Variant::Twin => files.prefixed("twin-"),
+        });
+        if !self.config.choice.refit {
+            let all = Training { fit: self, variant, rows: self.rows, choice: None, files };
+            let (network, parameters, trained) = all.run(&mut |event| progress(stage, event))?;
+            let epochs = trained.best_epoch;
+            let seconds = start.elapsed().as_secs_f64();
+            return Ok(Fitted { network, parameters, trained, epochs, seconds });
+        }
+        let choice = self.choose(variant, progress)?;
+        let (rows, epochs) = (self.all_rows()?, choice.epochs);
+        let all = Training { fit: self, variant, rows: &rows, choice: Some(&choice), files };
+        let (network, parameters, trained) = all.run(&mut |event| progress(stage, event))?;
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(Fitted { network, parameters, trained, epochs, seconds })
+    }
+
+    /// The rows, of which those that choose train, too.
+    fn all_rows(&self) -> Result<TaskRows, TrainError> {
+        let [train, validation, test] = self.parts();
+        let mut all: Vec<usize> = train.iter().chain(validation).copied().collect();
+        all.sort_unstable();
+        self.rows.clone().with_splits([all, validation.to_vec(), test.to_vec()])
+    }
+
+    fn parts(&self) -> [&[usize]; 3] {
+        [Split::Train, Split::Validation, Split::Test].map(|split| self.rows.part(split))
+    }
+
+    /// The number of epochs that rows are predicted best after which did not train.
+    fn choose(
+        &self,
+        variant: Variant,
+        progress: &mut dyn FnMut(Stage, Progress<'_>),
+    ) -> Result<Choice, TrainError> {
+        let name = match variant {
+            Variant::Variational => "choice.json",
+            Variant::Twin => "twin-choice.json",
+        };
+        if let Some(folder) = self.folder.filter(|folder| self.resume && folder.file(name).exists())
+        {
+            return folder.read_json(name);
+        }
+        let [train, validation, test] = self.parts();
+        let folds = match self.config.choice.parts(train.len() + validation.len()) {
+            0 | 1 => vec![[train.to_vec(), validation.to_vec()]],
+            folds => {
+                // The order that the rows were divided in is random; parts take turns in it.
+                let all: Vec<usize> = validation.iter().chain(train).copied().collect();
+                if all.len() < folds {
+                    let count = all.len();
+                    let reason = format!("choice.folds = {folds}: there are {count} training rows");
+                    return Err(TrainError::config(reason));
+                }
+                let part = |fold: usize, inside: bool| {
+                    let of = |&(i, _): &(usize, usize)| (i % folds == fold) == inside;
+                    all.iter().copied().enumerate().filter(of).map(|(_, row)| row).collect()
+                };
+                (0..folds).map(|fold| [part(fold, false), part(fold, true)]).collect()
+            }
+        };
+        let curve = |fold: usize, tell: &mut dyn FnMut(Progress<'_>)| {
+            let [train, held] = folds[fold].clone();
+            let rows = self.rows.clone().with_splits([train, held, test.to_vec()])?;
+            let one = Training { fit: self, variant, rows: &rows, choice: None, files: None };
+            let (network, parameters, trained) = one.run(tell)?;
+            let scores: Vec<f64> = trained.history.iter().map(|epoch| epoch.selection).collect();
+            Ok((scores, self.held_out(&network, &parameters, &rows)?))
+        };
+        let found = match folds.len() {
+            1 => vec![curve(0, &mut |event| progress(Stage::Choice, event))?],
+            count => {
+                let (done, total) = (0, count as u64);
+                progress(Stage::Choice, Progress::Preparation { done, total });
+                spread(count, |fold| curve(fold, &mut |_| {}))?
+            }
+        };
+        let mut held = vec![Vec::new(); self.columns()];
+        let mut folds = Vec::new();
+        for (scores, own) in found {
+            folds.push(scores);
+            held.iter_mut().zip(own).for_each(|(to, own)| to.extend(own));
+        }
+        let Calibration { factor, floor } = calibrate(self.config.network().likelihood, &held);
+        let choice = Choice { epochs: best_of(&folds), folds, factor, floor };
+        if let Some(folder) = self.folder {
+            folder.write_json(name, &choice)?;
+        }
+        Ok(choice)
+    }
+
+    /// Columns of the targets.
+    fn columns(&self) -> usize {
+        self.rows.targets(0).len()
+    }
+
+    /// The predictions of rows that did not train, by target.
+    fn held_out(
+        &self,
+        network: &TaskNetwork,
+        parameters: &Parameters<f32>,
+        rows: &TaskRows,
+    ) -> Result<Vec<Vec<HeldOut>>, TrainError> {
+        let all = rows.part(Split::Validation);
+        let most = all.len().min(MOST_ROWS);
+        let some: Vec<usize> = (0..most).map(|i| all[i * all.len() / most]).collect();
+        let mut held = vec![Vec::new(); self.columns()];
+        let evaluator = Evaluator::new(network, parameters, rows, self.config.train.noise());
+        evaluator.for_each_pass(&some, Request::INPUTS, |_, graph, batch, chunk| {
+            let prediction = network.predict(graph, batch, Intervention::None)?;
+            for (row, &number) in chunk.iter().enumerate() {
+                for (column, &y) in rows.targets(number).iter().enumerate() {
+                    let of = |s| network.observation(&prediction, [s, row, column]);
+                    let samples = 0..prediction.shape[0];
+                    let parts: Option<Vec<_>> = samples.clone().map(of).collect();
+                    held[column].push(match parts {
+                        Some(parts) => HeldOut::Number(parts, y),
+                        None => {
+                            let logits = |s| prediction.outputs(s, row).to_vec();
+                            HeldOut::Class(samples.map(logits).collect(), y as usize)
+                        }
+                    });
+                }
+            }
+            Ok(())
+        })?;
+        Ok(held)
+    }
+}
+
+/// The epoch, from 1, with the least mean score over the folds, averaged over its neighbours. A fold
+/// that stopped early keeps its last score.
+fn best_of(folds: &[Vec<f64>]) -> usize {
+    let longest = folds.iter().map(Vec::len).max().unwrap_or(0);
+    let at = |fold: &Vec<f64>, epoch: usize| fold[epoch.min(fold.len() - 1)];
+    let mean: Vec<f64> = (0..longest)
+        .map(|epoch| folds.iter().map(|fold| at(fold, epoch)).sum::<f64>() / folds.len() as f64)
+        .collect();
+    let smooth = |epoch: usize| {
+        let near = &mean[epoch.saturating_sub(SMOOTHED)..(epoch + SMOOTHED + 1).min(longest)];
+        near.iter().sum::<f64>() / near.len() as f64
+    };
+    let best = (0..longest).min_by(|&a, &b| smooth(a).total_cmp(&smooth(b)));
+    best.map_or(1, |epoch| epoch + 1)
+}
+
+/// One training of one network.
+struct Training<'a> {
+    fit: &'a Fit<'a>,
+    variant: Variant,
+    rows: &'a TaskRows,
+    /// So many epochs, and a calibration; none: at most as many as configured, and the best on the
+    /// validation rows is kept.
+    choice: Option<&'a Choice>,
+    files: Option<RunFiles>,
+}
+
+impl Training<'_> {
+    fn run(
+        &self,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(TaskNetwork, Parameters<f32>, Trained), TrainError> {
+        let Fit { config, widths, interrupt, resume, .. } = *self.fit;
+        let mut trainer =
+            Trainer { files: self.files.clone(), interrupt: interrupt.clone(), ..config.trainer() };
+        let rows = self.rows.part(Split::Train).len();
+        let TrainConfig { epochs, batch, .. } = config.train;
+        trainer.train.epochs = config.choice.epochs(epochs, rows, batch);
+        if let Some(choice) = self.choice {
+            (trainer.train.epochs, trainer.train.patience) = (choice.epochs, 0);
+            trainer.train.selection = Selection::Last;
+        }
+        let seed = config.train.seed;
+        let (network, mut parameters) =
+            TaskNetwork::new::<f32>(config.network(), self.variant, widths, seed)?;
+        if let Some(Choice { factor, floor, .. }) = self.choice {
+            let (factor, floor) = (factor.clone(), floor.clone());
+            network.calibrate(&mut parameters, &Calibration { factor, floor })?;
+        }
+        let session = trainer.session(&network, &mut parameters, self.rows)?;
+        let mut session = session.with_task(ByOutcomes);
+        if resume && self.files.is_some() {
+            let skipped = session.resume()?;
+            skipped.iter().for_each(|damage| progress(Progress::Skipped(damage)));
+        }
+        let trained = session.run(&mut *progress)?;
+        Ok((network, parameters, trained))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_epoch_is_that_of_the_smoothed_mean_over_folds() {
+        // One epoch that is good by chance does not count: its neighbours are bad.
+        let mut noisy: Vec<f64> =
+            (0..60).map(|e: i32| 1.0 + 0.01 * f64::from((e - 30).pow(2))).collect();
+        noisy[55] = 0.5;
+        assert_eq!(best_of(&[noisy.clone()]), 31);
+        // Folds that stop early keep their last score.
+        let early: Vec<f64> = noisy[..40].to_vec();
+        assert_eq!(best_of(&[early, noisy]), 31);
+        assert_eq!(best_of(&[vec![3.0]]), 1);
+    }
+}

@@ -1,0 +1,20 @@
+//! Runs: from a configuration to a directory with weights, scores and a verdict; on from where one
+//! stopped; predictions of new rows.
+
+mod calibration;
+mod evaluate_run;
+pub(crate) mod experiment;
+pub(crate) mod fit;
+mod predict_run;
+pub(crate) mod report;
+pub(crate) mod source;
+pub(crate) mod splits_run;
+pub(crate) mod spread;
+pub(crate) mod train_run;
+
+pub use evaluate_run::evaluate_task;
+pub(crate) use evaluate_run::stored_run;
+pub use fit::Stage;
+pub use predict_run::predict_task;
+pub use report::{SplitMean, SplitScores, TaskReport, TaskRow};
+pub use train_run::{resume_task, train_task};

@@ -1,0 +1,217 @@
+//! What a run came to, as a table and as JSON.
+
+use crate::config::TaskName;
+use crate::evaluate::{RegressionScores, TaskScores};
+use serde::Serialize;
+use std::fmt;
+use vdn_train::LayerReports;
+
+/// One contestant on the test rows.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskRow {
+    /// Who.
+    pub name: String,
+    /// Parameters that take part.
+    pub parameters: Option<usize>,
+    /// Its scores.
+    #[serde(flatten)]
+    pub scores: TaskScores,
+    /// The number of epochs that was chosen.
+    pub epochs: Option<usize>,
+    /// Wall-clock seconds of the training, the choice of the epochs included.
+    pub seconds: Option<f64>,
+}
+
+/// A mean over splits and its standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SplitMean {
+    /// The mean.
+    pub mean: f64,
+    /// Its standard error: the deviation over splits by the root of their number. The parts of the
+    /// splits overlap, so that it is what published tables have, not a true error.
+    pub se: Option<f64>,
+}
+
+impl SplitMean {
+    /// Of the values of all splits.
+    #[must_use]
+    pub fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
+        let se = (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt());
+        Self { mean, se }
+    }
+}
+
+/// The scores over published splits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SplitScores {
+    /// How many splits.
+    pub count: usize,
+    /// Negative log-likelihood.
+    pub nll: SplitMean,
+    /// Root mean squared error; of classes the share of errors.
+    pub rmse: SplitMean,
+    /// Continuous ranked probability score; of classes the Brier score.
+    pub crps: SplitMean,
+    /// Share of targets inside the 90 % interval; `None` of classes.
+    pub coverage_90: Option<SplitMean>,
+    /// The units' share of the predictive variance; `None` of classes.
+    pub unit_share: Option<SplitMean>,
+    /// The share of living units.
+    pub living: Option<SplitMean>,
+    /// The number of epochs that was chosen.
+    pub epochs: SplitMean,
+    /// The same of the deterministic twin, where it is trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub twin: Option<Box<SplitScores>>,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskReport {
+    /// What is learned.
+    pub task: TaskName,
+    /// Where the data come from.
+    pub data: String,
+    /// Training, validation and test rows; of splits those of the first.
+    pub rows_of: [usize; 3],
+    /// Inputs of the network.
+    pub inputs: usize,
+    /// The names of the targets, or of the classes.
+    pub outputs: Vec<String>,
+    /// The name of the likelihood.
+    pub likelihood: String,
+    /// All contestants, the network first; none where all splits were run.
+    pub rows: Vec<TaskRow>,
+    /// What became of the units; `None` where all splits were run.
+    pub units: Option<LayerReports>,
+    /// The scores over published splits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub splits: Option<SplitScores>,
+    /// What is to be said of the data.
+    pub notes: Vec<String>,
+}
+
+fn show(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+impl fmt::Display for TaskReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [train, validation, test] = self.rows_of;
+        let outputs = match self.task {
+            TaskName::Regression => format!("targets {}", self.outputs.join(", ")),
+            TaskName::Classification => format!("{} classes", self.outputs.len()),
+        };
+        writeln!(f, "data      {}", self.data)?;
+        writeln!(f, "rows      {train} training, {validation} validation, {test} test")?;
+        writeln!(
+            f,
+            "task      {}, {} inputs, {outputs}, {}",
+            self.task.name(),
+            self.inputs,
+            self.likelihood
+        )?;
+        for note in &self.notes {
+            writeln!(f, "note      {note}")?;
+        }
+        if let Some(splits) = &self.splits {
+            writeln!(f)?;
+            return splits.fmt(f);
+        }
+        writeln!(f)?;
+        if let Some(row) = self.rows.first() {
+            writeln!(f, "{}", row.scores.head())?;
+        }
+        for row in &self.rows {
+            writeln!(f, "{}", row.line())?;
+        }
+        if let Some(row) = self.rows.first() {
+            write!(f, "{}", row.scores.legend())?;
+        }
+        match &self.units {
+            Some(units) => write!(f, "\n\n{units}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TaskRow {
+    /// Its line in the table.
+    fn line(&self) -> String {
+        let parameters = self.parameters.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        let epochs = self.epochs.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        let seconds = show(self.seconds, 1);
+        let scores = self.scores.cells();
+        format!("{:<34} {parameters:>10} {scores} {epochs:>7} {seconds:>8}", self.name)
+    }
+}
+
+impl TaskScores {
+    /// The heads of the table.
+    fn head(&self) -> String {
+        let names = match self {
+            Self::Regression(_) => {
+                format!(
+                    "{:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8}",
+                    "RMSE", "NLL", "CRPS", "cover50", "cover90", "calib.", "units"
+                )
+            }
+        };
+        format!("{:<34} {:>10} {names} {:>7} {:>8}", "test rows", "parameters", "epochs", "seconds")
+    }
+
+    fn cells(&self) -> String {
+        match self {
+            Self::Regression(own) => {
+                let RegressionScores { rmse, nll, crps, coverage_50, coverage_90, .. } = own;
+                format!(
+                    "{rmse:>9.4} {nll:>9.4} {crps:>9.4} {coverage_50:>8.3} {coverage_90:>8.3} \
+                     {:>8.3} {:>8.3}",
+                    own.calibration_error, own.unit_share
+                )
+            }
+        }
+    }
+
+    fn legend(&self) -> &'static str {
+        match self {
+            Self::Regression(_) => {
+                "In the targets' own units. NLL: nats per row and target. cover: share of targets \
+                 in the central interval.\ncalib.: mean distance of the distribution of \
+                 P(Y <= y) from uniform. units: share of the predictive variance."
+            }
+        }
+    }
+}
+
+impl fmt::Display for SplitScores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = format!("{} splits, means and standard errors", self.count);
+        writeln!(
+            f,
+            "{head:<40} {:>15} {:>15} {:>15} {:>8} {:>8} {:>8}",
+            "NLL", "RMSE", "CRPS", "cover90", "units", "living"
+        )?;
+        let own = [("variational units", self)];
+        let twin = self.twin.iter().map(|twin| ("deterministic twin", &**twin));
+        let mut lines = own.into_iter().chain(twin).map(|(name, own)| {
+            let pair = |m: &SplitMean| format!("{:.4} ± {}", m.mean, show(m.se, 4));
+            let mean = |m: &Option<SplitMean>| show(m.map(|m| m.mean), 3);
+            format!(
+                "{name:<40} {:>15} {:>15} {:>15} {:>8} {:>8} {:>8}",
+                pair(&own.nll),
+                pair(&own.rmse),
+                pair(&own.crps),
+                mean(&own.coverage_90),
+                mean(&own.unit_share),
+                mean(&own.living),
+            )
+        });
+        let first = lines.next().unwrap_or_default();
+        write!(f, "{first}")?;
+        lines.try_for_each(|line| write!(f, "\n{line}"))
+    }
+}

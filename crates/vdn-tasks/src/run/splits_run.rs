@@ -1,0 +1,181 @@
+//! Runs over published splits: each is a run of its own, of which the scores are kept.
+//!
+//! `splits.csv` has a line for each split that is done, so that a run which was interrupted goes on
+//! behind them. Splits are run side by side, in portions of as many as there are threads.
+
+use crate::network::Variant;
+use crate::run::experiment::Experiment;
+use crate::run::fit::{Fit, Stage};
+use crate::run::report::{SplitMean, SplitScores, TaskReport};
+use crate::run::spread::spread;
+use crate::run::train_run::Job;
+use std::fmt::Write;
+use vdn_tensor::parallel;
+use vdn_train::data::{Cell, DelimitedFile, FileForm, Limits, NumberForm};
+use vdn_train::run::RunFolder;
+use vdn_train::{Progress, TrainError};
+
+const FILE: &str = "splits.csv";
+
+/// The columns of a network in `splits.csv`.
+const COLUMNS: [&str; 7] = ["nll", "rmse", "crps", "coverage_90", "unit_share", "living", "epochs"];
+
+/// What one network came to on one split; NaN where it has no such number.
+type Scores = [f64; COLUMNS.len()];
+
+/// Runs all splits.
+pub(crate) fn all_splits(
+    job: &Job<'_>,
+    first: &Experiment,
+    splits: &[Vec<usize>],
+    run: Option<&RunFolder>,
+    progress: &mut dyn FnMut(Stage, Progress<'_>),
+) -> Result<TaskReport, TrainError> {
+    let variants = match job.config.train.twin {
+        true => vec![Variant::Variational, Variant::Twin],
+        false => vec![Variant::Variational],
+    };
+    let mut done = match run.filter(|run| job.resume && run.file(FILE).exists()) {
+        Some(run) => read(run, variants.len())?,
+        None => Vec::new(),
+    };
+    let total = splits.len() as u64;
+    while done.len() < splits.len() {
+        progress(Stage::Model, Progress::Preparation { done: done.len() as u64, total });
+        if job.interrupt.is_requested() {
+            return Err(TrainError::Interrupted { step: 0 });
+        }
+        let from = done.len();
+        let portion = parallel::threads().clamp(1, splits.len() - from);
+        done.extend(spread(portion, |i| one_split(job, (from + i, &splits[from + i]), &variants))?);
+        if let Some(run) = run {
+            run.write_text(FILE, &written(&done, variants.len()))?;
+        }
+    }
+    progress(Stage::Model, Progress::Preparation { done: total, total });
+    let mut report = first.report();
+    let of = |variant: usize| -> SplitScores {
+        let column =
+            |k: usize| -> Vec<f64> { done.iter().map(|split| split[variant][k]).collect() };
+        let mean = |k: usize| SplitMean::of(&column(k));
+        let known = |k: usize| column(k).iter().all(|x| x.is_finite()).then(|| mean(k));
+        SplitScores {
+            count: done.len(),
+            nll: mean(0),
+            rmse: mean(1),
+            crps: mean(2),
+            coverage_90: known(3),
+            unit_share: known(4),
+            living: known(5),
+            epochs: mean(6),
+            twin: None,
+        }
+    };
+    let twin = (variants.len() > 1).then(|| Box::new(of(1)));
+    report.splits = Some(SplitScores { twin, ..of(0) });
+    if let Some((run, files)) = run.and_then(|run| Some((run, run.files()?))) {
+        run.write_json("summary.json", &report)?;
+        files.finish(&["config.toml", FILE, "summary.json"])?;
+    }
+    Ok(report)
+}
+
+/// Trains and scores the networks of one split.
+fn one_split(
+    job: &Job<'_>,
+    (number, test): (usize, &[usize]),
+    variants: &[Variant],
+) -> Result<Vec<Scores>, TrainError> {
+    let own = Experiment::new(job.config, job.source, Some((number, test.to_vec())))?;
+    let fit = Fit {
+        config: job.config,
+        rows: &own.rows,
+        widths: own.encoding.widths(),
+        folder: None,
+        interrupt: job.interrupt,
+        resume: false,
+    };
+    let of = |&variant: &Variant| {
+        let fitted = fit.run(variant, &mut |_, _| {})?;
+        let scores = own.score_fitted(&fitted)?.remove(0).scores;
+        let seen = (fitted.trained.control.as_ref(), &fitted.trained.seen[..]);
+        let units = match variant {
+            Variant::Variational => own.examine(&fitted.network, &fitted.parameters, seen, None)?,
+            Variant::Twin => None,
+        };
+        let living = units.as_ref().and_then(|units| units.first());
+        let living = living.map_or(f64::NAN, |own| own.living as f64 / own.units as f64);
+        let [nll, rmse, crps] = scores.of_split();
+        let [coverage, share] = scores.shares();
+        Ok([nll, rmse, crps, coverage, share, living, fitted.epochs as f64])
+    };
+    variants.iter().map(of).collect()
+}
+
+/// The lines of the splits that are done.
+fn written(done: &[Vec<Scores>], variants: usize) -> String {
+    let mut text = "split".to_owned();
+    for prefix in &["", "twin_"][..variants] {
+        for name in COLUMNS {
+            let _ = write!(text, ",{prefix}{name}");
+        }
+    }
+    text.push('\n');
+    for (number, split) in done.iter().enumerate() {
+        let _ = write!(text, "{number}");
+        for value in split.iter().flatten() {
+            match value.is_finite() {
+                true => drop(write!(text, ",{value}")),
+                false => text.push(','),
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Reads the lines of the splits that are done.
+fn read(run: &RunFolder, variants: usize) -> Result<Vec<Vec<Scores>>, TrainError> {
+    let form = FileForm { delimiter: Some(b','), numbers: Some(NumberForm::DecimalPoint) };
+    let mut file = DelimitedFile::open(run.file(FILE), form, Limits::default())?;
+    if file.names().len() != 1 + variants * COLUMNS.len() {
+        let reason = "has not the columns of this configuration";
+        return Err(TrainError::format(&run.file(FILE), reason));
+    }
+    let mut done = Vec::new();
+    while file.next_row()? {
+        let mut split = vec![[f64::NAN; COLUMNS.len()]; variants];
+        for (at, to) in split.iter_mut().flatten().enumerate() {
+            *to = match file.number(at + 1) {
+                Cell::Number(x) => x,
+                Cell::Missing => f64::NAN,
+                Cell::Bad => return Err(file.bad_cell(at + 1).into()),
+            };
+        }
+        done.push(split);
+    }
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_is_read_back_to_the_last_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(&folder.path().join("run")).unwrap();
+        let scores = |x: f64| [x / 3.0, 1e-9 * x, x, f64::NAN, 0.1, 1.0, 17.0];
+        let done = vec![vec![scores(1.0), scores(2.0)], vec![scores(-7.0), scores(0.3)]];
+        run.write_text(FILE, &written(&done, 2)).unwrap();
+        let bits = |all: &[Vec<Scores>]| -> Vec<u64> {
+            all.iter()
+                .flatten()
+                .flatten()
+                .map(|x| if x.is_nan() { 1 } else { x.to_bits() })
+                .collect()
+        };
+        assert_eq!(bits(&read(&run, 2).unwrap()), bits(&done));
+        assert!(read(&run, 1).is_err(), "columns of another configuration");
+    }
+}

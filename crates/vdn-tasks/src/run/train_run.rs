@@ -1,0 +1,192 @@
+//! Training runs: from a configuration to a directory, and on from where one stopped.
+
+use crate::config::TaskConfig;
+use crate::network::Variant;
+use crate::run::experiment::{ENCODING, Experiment};
+use crate::run::fit::{Fit, Stage};
+use crate::run::report::TaskReport;
+use crate::run::source::Source;
+use crate::run::splits_run::all_splits;
+use std::path::Path;
+use vdn_train::run::RunFolder;
+use vdn_train::run::store::Interrupt;
+use vdn_train::{Progress, TrainError};
+
+/// Trains a network (and its twin, if the configuration asks for it), scores it on the test rows,
+/// and writes the run directory `out`, if one is given. With published splits and no single one
+/// chosen, all of them are run, and no weights are kept.
+///
+/// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not
+/// depend on them.
+///
+/// ```
+/// use vdn_tasks::{TaskConfig, train_task};
+/// let folder = tempfile::tempdir()?;
+/// let file = folder.path().join("line.csv");
+/// let rows: String = (0..60).map(|i| format!("{i},{}\n", 2 * i + i % 3)).collect();
+/// std::fs::write(&file, format!("x,y\n{rows}"))?;
+/// let text = format!(
+///     "task = \"regression\"\n[data]\nfile = {file:?}\ntarget = [\"y\"]\n[model]\nhidden = [8]\n\
+///      units = 4\nhead_hidden = 8\n[train]\nepochs = 2\n[choice]\nfolds = 2\n"
+/// );
+/// let report = train_task(&TaskConfig::from_toml(&text)?, None, &Default::default(), |_, _| {})?;
+/// // The network, and the same with latents from the prior.
+/// assert_eq!(report.rows.len(), 2);
+/// println!("{report}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// A bad configuration, data that cannot be read, a loss that is not finite, a file that cannot be
+/// written; [`TrainError::Interrupted`]. A run that fails before it has weights to keep takes back
+/// what it wrote.
+pub fn train_task(
+    config: &TaskConfig,
+    out: Option<&Path>,
+    interrupt: &Interrupt,
+    mut progress: impl FnMut(Stage, Progress<'_>),
+) -> Result<TaskReport, TrainError> {
+    config.validate()?;
+    let config = TaskConfig { data: config.data.clone().absolute()?, ..config.clone() };
+    let source = Source::read(&config)?;
+    let splits = source.splits(&config)?;
+    let job = Job { config: &config, source: &source, splits, interrupt, resume: false };
+    // Everything that can be wrong with the data is found before anything is written.
+    let first = job.first()?;
+    let run = out.map(RunFolder::create).transpose()?;
+    if let Some(run) = &run {
+        run.write_text("config.toml", &config.to_toml()?)?;
+    }
+    let result = job.run(&first, run.as_ref(), &mut progress);
+    if let (Err(error), Some(run)) = (&result, &run)
+        && !matches!(error, TrainError::Interrupted { .. })
+    {
+        run.discard_without_weights(&[ENCODING, "choice.json", "twin-choice.json", "splits.csv"]);
+    }
+    result
+}
+
+/// Goes on with a run that was interrupted or killed: it ends in the very bytes of a run that was
+/// never interrupted, times excepted, on any number of threads. What had no checkpoint yet, a part
+/// of the choice of the epochs or a single split, begins anew.
+///
+/// # Errors
+/// The directory holds no run, or one that is finished; another process is writing to it; its files
+/// are damaged, or the data changed; those of [`train_task`].
+pub fn resume_task(
+    directory: &Path,
+    interrupt: &Interrupt,
+    mut progress: impl FnMut(Stage, Progress<'_>),
+) -> Result<TaskReport, TrainError> {
+    let run = RunFolder::open_for_writing(directory)?;
+    let config = TaskConfig::load(&run.file("config.toml"))?;
+    config.validate()?;
+    let source = Source::read(&config)?;
+    let splits = source.splits(&config)?;
+    let job = Job { config: &config, source: &source, splits, interrupt, resume: true };
+    let first = job.first()?;
+    job.run(&first, Some(&run), &mut progress)
+}
+
+/// A run under way.
+pub(crate) struct Job<'a> {
+    pub(crate) config: &'a TaskConfig,
+    pub(crate) source: &'a Source,
+    /// The test rows of published splits.
+    pub(crate) splits: Option<Vec<Vec<usize>>>,
+    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) resume: bool,
+}
+
+impl Job<'_> {
+    /// The rows of the one split, or of the first.
+    fn first(&self) -> Result<Experiment, TrainError> {
+        let split = self.config.data.split.unwrap_or(0);
+        let published = self.splits.as_ref().map(|splits| (split, splits[split].clone()));
+        Experiment::new(self.config, self.source, published)
+    }
+
+    fn run(
+        &self,
+        first: &Experiment,
+        run: Option<&RunFolder>,
+        progress: &mut dyn FnMut(Stage, Progress<'_>),
+    ) -> Result<TaskReport, TrainError> {
+        if let (Some(splits), None) = (&self.splits, self.config.data.split) {
+            return all_splits(self, first, splits, run, progress);
+        }
+        if let Some(run) = run {
+            if run.file(ENCODING).exists() {
+                expect_encoding(run, first)?;
+            }
+            run.write_json(ENCODING, &first.encoding)?;
+        }
+        let fit = Fit {
+            config: self.config,
+            rows: &first.rows,
+            widths: first.encoding.widths(),
+            folder: run,
+            interrupt: self.interrupt,
+            resume: self.resume,
+        };
+        let mut report = first.report();
+        let fitted = fit.run(Variant::Variational, progress)?;
+        report.rows.extend(first.score_fitted(&fitted)?);
+        let file = run.map(|run| run.file("units.csv"));
+        let seen = (fitted.trained.control.as_ref(), &fitted.trained.seen[..]);
+        let (network, parameters) = (&fitted.network, &fitted.parameters);
+        report.units = first.examine(network, parameters, seen, file.as_deref())?;
+        if self.config.train.twin {
+            let fitted = fit.run(Variant::Twin, progress)?;
+            report.rows.extend(first.score_fitted(&fitted)?);
+        }
+        if let Some((run, files)) = run.and_then(|run| Some((run, run.files()?))) {
+            run.write_json("summary.json", &report)?;
+            let names = [
+                "config.toml",
+                ENCODING,
+                "choice.json",
+                "twin-choice.json",
+                "units.csv",
+                "summary.json",
+            ];
+            let there = names.into_iter().filter(|name| run.file(name).exists());
+            files.finish(&there.collect::<Vec<_>>())?;
+        }
+        Ok(report)
+    }
+}
+
+/// Refuses data that are encoded otherwise than those the run was trained on.
+pub(crate) fn expect_encoding(run: &RunFolder, now: &Experiment) -> Result<(), TrainError> {
+    let stored: crate::data::TaskEncoding = run.read_json(ENCODING)?;
+    // The file was written with all digits; reading may round the last one.
+    let text = |encoding| serde_json::to_value(encoding).map(|value| rounded(&value));
+    let same = match (text(&stored), text(&now.encoding)) {
+        (Ok(stored), Ok(now)) => stored == now,
+        _ => false,
+    };
+    match same {
+        true => Ok(()),
+        false => {
+            let reason = "these are not the scales or categories of the data: the data, or this \
+                          file, changed since";
+            Err(TrainError::format(&run.file(ENCODING), reason))
+        }
+    }
+}
+
+/// A value with numbers of 12 digits.
+fn rounded(value: &serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Number(x) => {
+            Value::String(x.as_f64().map_or(String::new(), |x| format!("{x:.11e}")))
+        }
+        Value::Array(all) => Value::Array(all.iter().map(rounded).collect()),
+        Value::Object(all) => {
+            Value::Object(all.iter().map(|(key, value)| (key.clone(), rounded(value))).collect())
+        }
+        other => other.clone(),
+    }
+}

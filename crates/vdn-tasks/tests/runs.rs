@@ -1,0 +1,309 @@
+//! Runs on small tables: what they learn, what they write, how they go on.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use vdn_tasks::{
+    TaskConfig, TaskReport, evaluate_task, predict_task, report_task, resume_task, train_task,
+};
+use vdn_tensor::noise::NoiseKey;
+use vdn_tensor::parallel::Pool;
+use vdn_train::TrainError;
+use vdn_train::run::RunFolder;
+use vdn_train::run::store::Interrupt;
+
+/// A table with two features, a category, and a target with noise of the deviation 0.5:
+/// `y = 10 + 2 x1 + (3 if kind = b) + 0.5 e`.
+fn table(folder: &Path, rows: usize) -> PathBuf {
+    let file = folder.join("table.csv");
+    let mut noise = vec![0.0_f64; 3 * rows];
+    NoiseKey::new(11, 0, 0).fill_normal(0, &mut noise);
+    let mut text = "x1,kind,y,x2\n".to_owned();
+    for (i, e) in noise.chunks_exact(3).enumerate() {
+        let kind = ["a", "b", "c"][i * 7 % 3];
+        let y = 10.0 + 2.0 * e[0] + if kind == "b" { 3.0 } else { 0.0 } + 0.5 * e[2];
+        let _ = writeln!(text, "{},{kind},{y},{}", e[0], e[1]);
+    }
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+fn config(file: &Path, more: &str) -> TaskConfig {
+    let text = format!(
+        "task = \"regression\"\n[data]\nfile = {file:?}\ntarget = [\"y\"]\ntest = 0.25\n[model]\n\
+         hidden = [16]\nunits = 4\nhead_hidden = 8\nevaluate_samples = 16\n[train]\nepochs = 60\n\
+         patience = 20\nlearning_rate = 3e-3\n{more}"
+    );
+    TaskConfig::from_toml(&text).unwrap()
+}
+
+fn train(config: &TaskConfig, out: Option<&Path>) -> Result<TaskReport, TrainError> {
+    let pool = Pool::new(2).unwrap();
+    pool.run(|| train_task(config, out, &Interrupt::new(), |_, _| {}))
+}
+
+/// The report as JSON without what takes time.
+fn without_times(report: &TaskReport) -> serde_json::Value {
+    let mut value = serde_json::to_value(report).unwrap();
+    fn strip(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(all) => {
+                all.retain(|key, _| key != "seconds");
+                all.values_mut().for_each(strip);
+            }
+            serde_json::Value::Array(all) => all.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    strip(&mut value);
+    value
+}
+
+#[test]
+fn a_run_learns_writes_predicts_and_is_scored_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = table(folder.path(), 400);
+    let out = folder.path().join("run");
+    let report = train(&config(&file, "twin = true\n[choice]\nfolds = 3\n"), Some(&out)).unwrap();
+    let own = serde_json::to_value(&report).unwrap();
+    let (model, twin) = (&own["rows"][0], &own["rows"][2]);
+    for row in [model, twin] {
+        // The noise alone has an RMSE of 0.5, an NLL of ln(0.5 sqrt(2 pi e)) = 0.726 and a CRPS of
+        // 0.5 / sqrt(pi) = 0.282. On 100 test rows the NLL's standard error is 0.07, the RMSE's
+        // 0.035; three of them, and 0.1 for what 300 rows leave unlearned.
+        assert!(row["rmse"].as_f64().unwrap() < 0.5 + 0.105 + 0.1, "{row}");
+        assert!(row["nll"].as_f64().unwrap() < 0.726 + 0.21 + 0.1, "{row}");
+        assert!(row["crps"].as_f64().unwrap() > 0.2, "better than the truth: {row}");
+        let covered = row["coverage_90"].as_f64().unwrap();
+        assert!((0.78..=0.99).contains(&covered), "{row}");
+    }
+    assert_eq!(twin["unit_share"], 0.0);
+    assert_eq!(own["units"]["units"], 4);
+    for name in [
+        "config.toml",
+        "encoding.json",
+        "choice.json",
+        "units.csv",
+        "history.csv",
+        "weights.safetensors",
+        "summary.json",
+        "manifest.json",
+        "twin-weights.safetensors",
+    ] {
+        assert!(out.join(name).exists(), "{name}");
+    }
+    assert!(!out.join("checkpoints").exists());
+    // Scored again from what is stored: the same numbers, but for what training alone knows.
+    let run = RunFolder::open(&out).unwrap();
+    let again = serde_json::to_value(evaluate_task(&run, None).unwrap()).unwrap();
+    for key in ["nll", "rmse", "crps", "coverage_50", "unit_share"] {
+        assert_eq!(again["rows"][0][key], own["rows"][0][key], "{key}");
+    }
+    assert_eq!(again["units"]["living"], own["units"]["living"]);
+    // On other rows, by name, in another order of columns and with a category that is new.
+    let other = folder.path().join("other.csv");
+    std::fs::write(&other, "kind,extra,x2,x1\nb,1,0.1,1.0\nnew,1,0.2,-1.0\n").unwrap();
+    let csv = predict_task(&run, &other).unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines[0], "row,y_mean,y_q05,y_q25,y_q50,y_q75,y_q95,y_units,kl");
+    let cells: Vec<f64> = lines[1].split(',').map(|cell| cell.parse().unwrap()).collect();
+    // The truth is 15; three times what the RMSE of a mean may be with 300 rows.
+    assert!((cells[1] - 15.0).abs() < 0.6, "{}", lines[1]);
+    assert!(cells[2] < cells[3] && cells[3] < cells[4] && cells[5] < cells[6], "{}", lines[1]);
+    assert_eq!(lines.len(), 3);
+    let error = evaluate_task(&run, Some(&other)).unwrap_err().to_string();
+    assert!(error.contains("no column of the targets"), "{error}");
+    std::fs::write(&other, "kind,x2,x1,y\nb,0.1,1.0,15\nb,0.1,0,13.5\n").unwrap();
+    let scored = evaluate_task(&run, Some(&other)).unwrap();
+    assert!(serde_json::to_value(&scored).unwrap()["rows"][0]["rmse"].as_f64().unwrap() < 1.0);
+    let page = report_task(&run).unwrap();
+    for part in ["observed against predicted", "Number of epochs", "units' share"] {
+        assert!(page.contains(&vdn_train::report::html::escape(part)), "{part}");
+    }
+    // Data that changed are refused.
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("10.", "70.", 30)).unwrap();
+    let error = evaluate_task(&run, None).unwrap_err().to_string();
+    assert!(error.contains("changed since"), "{error}");
+}
+
+#[test]
+fn a_run_ends_alike_on_any_threads_and_after_interruptions() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = table(folder.path(), 120);
+    let config = config(&file, "twin = true\ncheckpoint_every_steps = 7\n[choice]\nfolds = 2\n");
+    let whole = folder.path().join("whole");
+    let report = train(&config, Some(&whole)).unwrap();
+    let one = Pool::new(1).unwrap();
+    let alone = one.run(|| train_task(&config, None, &Interrupt::new(), |_, _| {})).unwrap();
+    assert_eq!(without_times(&report), without_times(&alone));
+    // Interrupted after each so many steps, until it is done.
+    let parts = folder.path().join("parts");
+    let mut rounds = 0;
+    let end = loop {
+        let interrupt = Interrupt::new();
+        let mut steps = 0;
+        let progress = |stage: vdn_tasks::Stage, event: vdn_train::Progress<'_>| {
+            steps += usize::from(matches!(event, vdn_train::Progress::Step { .. }));
+            if steps == 40 && stage != vdn_tasks::Stage::Choice {
+                interrupt.request();
+            }
+        };
+        let result = match rounds {
+            0 => train_task(&config, Some(&parts), &interrupt, progress),
+            _ => resume_task(&parts, &interrupt, progress),
+        };
+        rounds += 1;
+        match result {
+            Ok(report) => break report,
+            Err(TrainError::Interrupted { .. }) => assert!(rounds < 50),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(rounds > 1, "it was never interrupted");
+    assert_eq!(without_times(&report), without_times(&end));
+    for name in [
+        "weights.safetensors",
+        "twin-weights.safetensors",
+        "history.csv",
+        "units.csv",
+        "choice.json",
+    ] {
+        let bytes = |folder: &Path| std::fs::read(folder.join(name)).unwrap();
+        assert!(bytes(&whole) == bytes(&parts), "{name} differs");
+    }
+    let error = resume_task(&parts, &Interrupt::new(), |_, _| {}).unwrap_err().to_string();
+    assert!(error.contains("finished"), "{error}");
+}
+
+#[test]
+fn all_published_splits_are_run_and_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = table(folder.path(), 60);
+    let splits = folder.path().join("splits.csv");
+    std::fs::write(
+        &splits,
+        "split,test_rows\n0,1 2 3 4 5 6\n1,10 11 12 13 14 15\n2,0 20 30 40 50 59\n",
+    )
+    .unwrap();
+    let mut config = config(&file, "twin = true\n[choice]\nfolds = 2\n");
+    config.train.epochs = 4;
+    config.data.splits = Some(splits.clone());
+    let out = folder.path().join("run");
+    let report = train(&config, Some(&out)).unwrap();
+    let own = serde_json::to_value(&report).unwrap();
+    let [first, second]: [f64; 2] = [0, 1].map(|split| {
+        let mut one = config.clone();
+        one.data.split = Some(split);
+        serde_json::to_value(train(&one, None).unwrap()).unwrap()["rows"][0]["nll"]
+            .as_f64()
+            .unwrap()
+    });
+    let csv = std::fs::read_to_string(out.join("splits.csv")).unwrap();
+    let nll: Vec<f64> =
+        csv.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect();
+    assert_eq!(nll[..2], [first, second], "a split alone comes to the same");
+    let mean = nll.iter().sum::<f64>() / 3.0;
+    let se = (nll.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 2.0 / 3.0).sqrt();
+    let found = &own["splits"]["nll"];
+    assert!((found["mean"].as_f64().unwrap() - mean).abs() < 1e-12, "{found}");
+    assert!((found["se"].as_f64().unwrap() - se).abs() < 1e-12, "{found}");
+    for key in ["rmse", "crps"] {
+        assert!(own["splits"][key]["se"].is_f64() && own["splits"]["twin"][key]["mean"].is_f64());
+    }
+    // Interrupted before the second portion: the first is kept.
+    let parts = folder.path().join("parts");
+    let (interrupt, pool) = (Interrupt::new(), Pool::new(1).unwrap());
+    let mut events = 0;
+    let stopped = pool.run(|| {
+        train_task(&config, Some(&parts), &interrupt, |_, _| {
+            events += 1;
+            if events == 2 {
+                interrupt.request();
+            }
+        })
+    });
+    assert!(matches!(stopped, Err(TrainError::Interrupted { .. })), "{stopped:?}");
+    let end = resume_task(&parts, &Interrupt::new(), |_, _| {}).unwrap();
+    assert_eq!(without_times(&end), without_times(&report));
+    let run = RunFolder::open(&out).unwrap();
+    let error = evaluate_task(&run, None).unwrap_err().to_string();
+    assert!(error.contains("kept no weights"), "{error}");
+}
+
+#[test]
+fn units_say_that_the_size_of_the_noise_is_not_known() {
+    // y = x + noise of the deviation 0.1, but of 1 in every fifth row, which no input tells. One
+    // normal distribution has at best the deviation 0.456: 0.63 nats. The mixture of both has 0.07.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tails.csv");
+    let mut noise = vec![0.0_f64; 800];
+    NoiseKey::new(5, 0, 0).fill_normal(0, &mut noise);
+    let mut text = "x,y\n".to_owned();
+    for (i, e) in noise.chunks_exact(2).enumerate() {
+        let y = e[0] + if i % 5 == 0 { 1.0 } else { 0.1 } * e[1];
+        let _ = writeln!(text, "{},{y}", e[0]);
+    }
+    std::fs::write(&file, text).unwrap();
+    let mut config = config(&file, "twin = true\n[choice]\nfolds = 2\n");
+    config.train.epochs = 100;
+    // With few samples a mixture seldom has one that is wide enough.
+    config.model.samples = 16;
+    let report = serde_json::to_value(train(&config, None).unwrap()).unwrap();
+    let nll = |row: usize| report["rows"][row]["nll"].as_f64().unwrap();
+    assert!(nll(0) < nll(2) - 0.25, "units {}, twin {}", nll(0), nll(2));
+    assert!(nll(0) < 0.5, "{}", nll(0));
+}
+
+#[test]
+fn what_is_wrong_is_found_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = table(folder.path(), 40);
+    let splits = folder.path().join("splits.csv");
+    let missing = folder.path().join("missing.csv");
+    std::fs::write(&missing, "a,y\n1,2\n,3\n4,5\n2,2\n6,1\n").unwrap();
+    let base = config(&file, "");
+    let with = |change: &dyn Fn(&mut TaskConfig)| {
+        let mut config = base.clone();
+        change(&mut config);
+        let out = folder.path().join("out");
+        let error = train(&config, Some(&out)).unwrap_err().to_string();
+        assert!(!out.exists(), "{error}");
+        error
+    };
+    let write_splits = |text: &str| std::fs::write(&splits, text).unwrap();
+    let cases: Vec<(String, &str)> = vec![
+        (with(&|c| c.data.target = vec!["z".into()]), "`z`"),
+        (with(&|c| c.data.target = vec!["kind".into()]), "`kind` holds texts"),
+        (with(&|c| c.data.target = vec![]), "data.target: names no column"),
+        (with(&|c| c.data.test = 1.0), "data.test = 1: has to be in (0, 1)"),
+        (with(&|c| c.data.split = Some(1)), "data.split: there is no file of splits"),
+        (with(&|c| c.data.file = Some(missing.clone())), "missing.csv:3: column 1 (`a`)"),
+        (with(&|c| c.model.likelihood = vdn_tasks::network::Likelihood::Poisson), "is not a count"),
+        (with(&|c| c.choice.folds = 21), "choice.folds = 21"),
+        (with(&|c| c.data.file = None), "data.file: a task needs a file"),
+        (
+            with(&|c| {
+                write_splits("split,test_rows\n0,1 2 40\n");
+                c.data.splits = Some(splits.clone());
+            }),
+            "line 2, column test_rows: there is no row 40: the table has 40",
+        ),
+        (
+            with(&|c| {
+                write_splits("split,test_rows\n0,1 2 1\n");
+                c.data.splits = Some(splits.clone());
+            }),
+            "row 1 is named twice",
+        ),
+        (
+            with(&|c| {
+                write_splits("split,test_rows\n0,1 2\n");
+                (c.data.splits, c.data.split) = (Some(splits.clone()), Some(1));
+            }),
+            "data.split = 1: there are 1 splits",
+        ),
+    ];
+    for (error, expected) in cases {
+        assert!(error.contains(expected), "{error}\n   not {expected}");
+    }
+}
