@@ -24,8 +24,8 @@ pub use forecaster::{
     LossOptions, Prediction, PredictiveMoments, SharedNoise, Variant, Vote, vote,
 };
 pub use modules::{
-    Centre, GatedHead, HeadConfig, InstanceNorm, JointHead, OutputNoise, OutputNoiseMode,
-    PairEncoder,
+    Centre, CovariateMaps, GatedHead, HeadConfig, InstanceNorm, JointHead, OutputNoise,
+    OutputNoiseMode, PairEncoder,
 };
 pub use report::report_run;
 pub use run::{

@@ -11,6 +11,7 @@
 
 pub mod cholesky;
 mod error;
+mod linear_map;
 pub mod residuals;
 pub mod ridge;
 pub mod seasonal_naive;

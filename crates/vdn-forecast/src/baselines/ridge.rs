@@ -14,6 +14,7 @@
 
 use crate::baselines::cholesky::{Cholesky, dot};
 use crate::baselines::error::BaselineError;
+use crate::baselines::linear_map::LinearMap;
 use crate::baselines::residuals::{Forecast, Residuals};
 use crate::baselines::windows::{Normalisation, Windows};
 
@@ -71,7 +72,10 @@ const BLOCK: usize = 64;
 /// sets need not be in memory at once. Sums are taken about the first window, so that a common offset does not cancel.
 #[derive(Clone, Debug)]
 pub struct RidgeMoments {
+    /// Inputs: values of the window, and what is beside them.
     input_len: usize,
+    /// Inputs at the end of each row that are no values of the window.
+    beside: usize,
     horizon: usize,
     normalisation: Normalisation,
     count: usize,
@@ -103,6 +107,7 @@ impl RidgeMoments {
         check_size(input_len, horizon)?;
         Ok(Self {
             input_len,
+            beside: 0,
             horizon,
             normalisation,
             count: 0,
@@ -111,6 +116,24 @@ impl RidgeMoments {
             gram: vec![0.0; input_len * input_len],
             cross: vec![0.0; input_len * horizon],
         })
+    }
+
+    /// No windows yet; the last `beside` of the `input_len` inputs of a window are not values of the
+    /// series: they have no part in its centre and scale, and are taken as they are.
+    ///
+    /// # Errors
+    /// As for [`RidgeMoments::new`]; no value is left.
+    pub fn with_covariates(
+        input_len: usize,
+        beside: usize,
+        horizon: usize,
+        normalisation: Normalisation,
+    ) -> Result<Self, BaselineError> {
+        if beside >= input_len.max(1) {
+            let detail = format!("{input_len} inputs, {beside} of them covariates: none is left");
+            return Err(BaselineError::shape("ridge", detail));
+        }
+        Ok(Self { beside, ..Self::new(input_len, horizon, normalisation)? })
     }
 
     /// Adds windows. The result depends on their order and, in the last bits, on the portions they come in.
@@ -123,8 +146,11 @@ impl RidgeMoments {
         let mut block = vec![0.0; (self.input_len + self.horizon) * BLOCK];
         let mut filled = 0;
         for (x, y) in windows.iter() {
-            let (centre, scale) = self.normalisation.of(x);
-            let row = x.iter().chain(y).map(|value| (value - centre) / scale);
+            let (values, beside) = x.split_at(self.input_len - self.beside);
+            let (centre, scale) = self.normalisation.of(values);
+            let normal = |value: &f64| (value - centre) / scale;
+            let row = values.iter().map(normal).chain(beside.iter().copied());
+            let row = row.chain(y.iter().map(normal));
             if self.origin.is_empty() {
                 self.origin = row.clone().collect();
             }
@@ -239,7 +265,8 @@ impl RidgeMoments {
             let mut weights = cross.clone();
             Cholesky::in_place(system, inputs)?.solve(&mut weights, horizon)?;
             let intercept = self.intercept(&weights, &mean);
-            let map = LinearMap { normalisation: self.normalisation, weights, intercept };
+            let (normalisation, beside) = (self.normalisation, self.beside);
+            let map = LinearMap { normalisation, beside, weights, intercept };
             let (mse, residuals) = map.validate(validation);
             if !mse.is_finite() {
                 return Err(BaselineError::Penalty(format!(
@@ -266,50 +293,6 @@ impl RidgeMoments {
             }
         }
         intercept
-    }
-}
-
-/// The linear forecast of a normalised window.
-#[derive(Clone, Debug)]
-struct LinearMap {
-    normalisation: Normalisation,
-    /// `[L, H]`.
-    weights: Vec<f64>,
-    /// `[H]`.
-    intercept: Vec<f64>,
-}
-
-impl LinearMap {
-    /// Writes the forecast for `x [L]`, in normalised units, to `out [H]`; returns the window's centre and scale.
-    fn normalised(&self, x: &[f64], out: &mut [f64]) -> (f64, f64) {
-        let (centre, scale) = self.normalisation.of(x);
-        out.copy_from_slice(&self.intercept);
-        for (value, row) in x.iter().zip(self.weights.chunks_exact(out.len())) {
-            let u = (value - centre) / scale;
-            for (o, w) in out.iter_mut().zip(row) {
-                *o += u * w;
-            }
-        }
-        (centre, scale)
-    }
-
-    /// The mean squared error in the data's units, and the residuals `[n, H]` in normalised units.
-    fn validate(&self, windows: &Windows<'_>) -> (f64, Vec<f64>) {
-        let horizon = windows.horizon();
-        let mut forecast = vec![0.0; horizon];
-        let mut residuals = Vec::with_capacity(windows.len() * horizon);
-        let mut total = 0.0;
-        for (x, y) in windows.iter() {
-            let (centre, scale) = self.normalised(x, &mut forecast);
-            let mut window = 0.0;
-            for (f, y) in forecast.iter().zip(y) {
-                let residual = (y - centre) / scale - f;
-                window += (scale * residual) * (scale * residual);
-                residuals.push(residual);
-            }
-            total += window;
-        }
-        (total / residuals.len() as f64, residuals)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The data part of a configuration.
 
+use crate::config::data_names::{FillPolicy, ProtocolName, ScalingRows};
 use crate::data::time::is_zone;
 use crate::data::{
     BenchmarkSplit, BlockLength, DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, Duplicates,
@@ -9,68 +10,7 @@ use crate::data::{
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use vdn_train::TrainError;
-use vdn_train::config::read_at;
 use vdn_train::data::{FileForm, Fill, FitScope, NumberForm};
-
-/// What becomes of missing values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FillPolicy {
-    /// They are an error that names line and column.
-    #[default]
-    Error,
-    /// The last value before the gap.
-    Forward,
-    /// The straight line across the gap; windows that begin to forecast inside it are left out,
-    /// because their inputs would know a later value.
-    Linear,
-    /// Zero.
-    Zero,
-}
-
-impl FillPolicy {
-    /// The policy of this name.
-    ///
-    /// # Errors
-    /// There is none; the message names all.
-    pub fn of_name(name: &str) -> Result<Self, TrainError> {
-        read_at("fill", toml::Value::from(name))
-    }
-}
-
-/// How the windows of a series are divided into training, validation and test.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProtocolName {
-    /// 70, 10 and 20 % of the windows, with no target shared between splits.
-    #[default]
-    Spec,
-    /// The same without the gap: the last targets of a split overlap the next split's first ones.
-    SpecOverlapping,
-    /// As the reference implementation: one window short, with overlapping targets.
-    Reference,
-    /// The common benchmark for hourly ETT: 12, 4 and 4 months.
-    BenchmarkEttHour,
-    /// The common benchmark for quarter-hourly ETT: 12, 4 and 4 months.
-    BenchmarkEttMinute,
-    /// The common benchmark for other series: 70, 10 and 20 % of the rows.
-    BenchmarkRatio,
-    /// The ProbTS benchmark: the rows of the benchmark that the file's name stands for (`ETTh1`,
-    /// `ETTh2`, `ETTm1`, `ETTm2`, else 70, 10 and 20 %), test windows 96 rows apart, and its scores
-    /// beside the others.
-    Probts,
-}
-
-/// What series are standardised with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScalingRows {
-    /// The rows before the first validation target.
-    #[default]
-    Training,
-    /// Those and the validation rows, as the reference does.
-    WithValidation,
-}
 
 /// What is read and how it is cut into windows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,6 +45,19 @@ pub struct DataConfig {
     pub fill: FillPolicy,
     /// Numbers that stand for a missing value, finite; none.
     pub sentinels: Vec<f64>,
+    /// Whether windows have the cycles of the calendar beside their values (`data.past` and the
+    /// like say what else): the phases of day, week and year at which the forecast begins, as sines
+    /// and cosines, as far as the step of the rows goes through them; false.
+    pub calendar: bool,
+    /// Columns of numbers beside the series that are known until a forecast begins, by name or
+    /// `#k`; none.
+    pub past: Vec<String>,
+    /// Columns of numbers beside the series that are known ahead, as plans and holidays are; none.
+    /// `vdn forecast` finds them in rows behind the last observation.
+    pub future: Vec<String>,
+    /// In long form, columns that do not change within a series, whose cells are categories; none.
+    #[serde(rename = "static")]
+    pub statics: Vec<String>,
     /// Which values the series can have: `real`, the default, or `non_negative`, numbers from 0 up;
     /// then a negative value is refused and none is ever forecast.
     pub support: Support,
@@ -148,6 +101,10 @@ impl Default for DataConfig {
             duplicates: Duplicates::Error,
             fill: FillPolicy::Error,
             sentinels: Vec::new(),
+            calendar: false,
+            past: Vec::new(),
+            future: Vec::new(),
+            statics: Vec::new(),
             support: Support::Real,
             input_len: DEMO_INPUT_LEN,
             horizon: DEMO_HORIZON,
@@ -257,6 +214,9 @@ impl DataConfig {
                 FillPolicy::Zero => Fill::Value(0.0),
             },
             sentinels: self.sentinels.clone(),
+            past: self.past.clone(),
+            future: self.future.clone(),
+            statics: self.statics.clone(),
             support: self.support,
             ..SeriesOptions::default()
         };
@@ -354,7 +314,18 @@ impl DataConfig {
         let lengths = || table.columns.iter().map(Vec::len);
         let skip_short = lengths().min() != lengths().max();
         let spec = WindowSpec { skip_short, ..self.window_spec() };
-        Ok(Dataset::from_table(table, spec, scope)?)
+        self.cut(table, spec, scope)
+    }
+
+    /// [`Dataset::from_table`], with the cycles of the calendar where they are asked for.
+    pub(crate) fn cut(
+        &self,
+        table: SeriesTable,
+        spec: WindowSpec,
+        scope: FitScope,
+    ) -> Result<Dataset, TrainError> {
+        let data = Dataset::from_table(table, spec, scope)?;
+        Ok(if self.calendar { data.with_cycles() } else { data })
     }
 
     /// The blocks of steps whose sums forecasts are judged by: days and weeks, where the calendar

@@ -6,10 +6,13 @@
 
 mod contradictions;
 pub(crate) mod data;
+mod data_names;
 mod older;
 
-pub use data::{DataConfig, FillPolicy, ProtocolName, ScalingRows};
+pub use data::DataConfig;
+pub use data_names::{FillPolicy, ProtocolName, ScalingRows};
 
+use crate::data::Dataset;
 use crate::forecaster::{Aggregation, Compatibility, Dependence, ForecasterConfig};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -203,6 +206,26 @@ impl RunConfig {
         let DataConfig { input_len, horizon, .. } = self.data;
         let config = ForecasterConfig { input_len, horizon, ..self.model };
         config.validate().map_err(at_key("model", &[]))?;
+        Ok(config)
+    }
+
+    /// [`RunConfig::forecaster`] with as many covariates as windows of `data` have.
+    ///
+    /// ```
+    /// use vdn_forecast::RunConfig;
+    /// let config = RunConfig::from_toml("[data]\ncalendar = true\n")?;
+    /// let data = config.data.dataset(config.data.load_table()?)?;
+    /// assert_eq!(config.forecaster_for(&data)?.covariates, 4);
+    /// # Ok::<(), vdn_train::TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`RunConfig::forecaster`]; more covariates than a weight has room for.
+    pub fn forecaster_for(&self, data: &Dataset) -> Result<ForecasterConfig, TrainError> {
+        let covariates = data.covariate_numbers();
+        let categories = data.covariates().categories();
+        let config = ForecasterConfig { covariates, categories, ..self.forecaster()? };
+        config.validate().map_err(at_key("data", &[]))?;
         Ok(config)
     }
 

@@ -16,6 +16,9 @@ pub struct WindowBuffers<T> {
     target: Vec<T>,
     lagged: Vec<WindowIndex>,
     floor: Vec<f64>,
+    numbers: Vec<T>,
+    earlier_numbers: Vec<T>,
+    categories: Vec<T>,
 }
 
 impl<T: Element> Examples<T> for Dataset {
@@ -39,7 +42,8 @@ impl<T: Element> Examples<T> for Dataset {
         request: Request,
     ) -> Result<Batch<'a, T>, TrainError> {
         let spec = self.spec();
-        let WindowBuffers { current, previous, earlier, target, lagged, floor } = buffers;
+        let WindowBuffers { current, previous, earlier, target, lagged, floor, .. } = buffers;
+        let WindowBuffers { numbers, earlier_numbers, categories, .. } = buffers;
         lagged.clear();
         lagged.extend(examples.iter().map(|w| WindowIndex { t: w.t - request.lag as u32, ..*w }));
         let windows = &lagged[..];
@@ -65,7 +69,23 @@ impl<T: Element> Examples<T> for Dataset {
         let earlier = request.predecessors.then_some(&earlier[..]);
         floor.clear();
         floor.extend(windows.iter().filter_map(|window| self.floor(window.series as usize)));
-        let beside = Beside { floor: (!floor.is_empty()).then_some(&floor[..]) };
+        let width = self.covariate_numbers();
+        for (buffer, lag, wanted) in
+            [(&mut *numbers, 0, true), (&mut *earlier_numbers, 1, request.predecessors)]
+        {
+            buffer.resize(if wanted { rows * width } else { 0 }, T::ZERO);
+            if wanted {
+                self.fill_covariates(windows, lag, buffer, T::from_f64)?;
+            }
+        }
+        categories.clear();
+        categories.extend(self.categories_of(windows).map(|category| T::from_f64(category as f64)));
+        let beside = Beside {
+            floor: (!floor.is_empty()).then_some(&floor[..]),
+            numbers,
+            earlier_numbers,
+            categories,
+        };
         Ok(Batch { current, previous, target, earlier, beside })
     }
 

@@ -6,12 +6,14 @@
 //! | files, wide or long | [`SeriesTable`] | `read/` (`time/`) |
 //! | a table and a [`WindowSpec`] | [`Dataset`] | `dataset.rs` (`windows.rs`) |
 //! | windows by index | [`Batch`](crate::Batch) | `batch.rs` |
+//! | a table | [`Covariates`]: what windows have beside their values | `covariates.rs` |
 //! | a calendar and values | [`SeasonalPeriod`] | `period.rs` |
 //! | their support | [`Support`] | `support.rs` |
 //! | a calendar | [`BlockLength`]: days and weeks | `blocks.rs` |
 
 pub(crate) mod batch;
 pub(crate) mod blocks;
+pub(crate) mod covariates;
 pub(crate) mod dataset;
 pub(crate) mod demo;
 pub(crate) mod period;
@@ -21,6 +23,7 @@ pub mod time;
 pub(crate) mod windows;
 
 pub use blocks::{BlockLength, block_lengths};
+pub use covariates::{Covariates, SideColumn, StaticColumn};
 pub use dataset::{Dataset, LARGEST_STANDARDISED};
 pub use demo::{DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, demo, demo_series};
 pub use period::{SeasonalPeriod, seasonal_period};

@@ -17,7 +17,8 @@ use vdn_train::{EVALUATION_BATCH, NoiseSeed, TrainError};
 /// Windows whose inputs are in memory at a time while the ridge's moments are summed.
 const PORTION: usize = 4096;
 
-/// Inputs and targets of some windows.
+/// Inputs and targets of some windows: the values, behind them the covariates, and a 1 in the
+/// place of each of its categories.
 struct Arrays {
     x: Vec<f64>,
     y: Vec<f64>,
@@ -26,16 +27,35 @@ struct Arrays {
 impl Arrays {
     fn of(data: &Dataset, windows: &[WindowIndex]) -> Result<Self, TrainError> {
         let spec = data.spec();
-        let mut x = vec![0.0; windows.len() * spec.input_len];
+        let (length, beside) = (spec.input_len, beside(data));
+        let mut x = vec![0.0; windows.len() * length];
         let mut y = vec![0.0; windows.len() * spec.horizon];
         data.fill_inputs(windows, 0, &mut x, |v| v)?;
+        if beside > 0 {
+            let values = std::mem::take(&mut x);
+            let numbers = data.covariate_numbers();
+            x = vec![0.0; windows.len() * (length + beside)];
+            let rows = x.chunks_exact_mut(length + beside).zip(values.chunks_exact(length));
+            for ((x, values), window) in rows.zip(windows) {
+                x[..length].copy_from_slice(values);
+                let window = std::slice::from_ref(window);
+                data.fill_covariates(window, 0, &mut x[length..length + numbers], |v| v)?;
+                data.categories_of(window).for_each(|one| x[length + numbers + one] = 1.0);
+            }
+        }
         data.fill_targets(windows, &mut y, |v| v)?;
         Ok(Self { x, y })
     }
 
     fn windows(&self, data: &Dataset) -> Result<Windows<'_>, TrainError> {
-        Ok(Windows::new(&self.x, &self.y, data.spec().input_len, data.spec().horizon)?)
+        let inputs = data.spec().input_len + beside(data);
+        Ok(Windows::new(&self.x, &self.y, inputs, data.spec().horizon)?)
     }
+}
+
+/// Inputs beside the values of a window.
+fn beside(data: &Dataset) -> usize {
+    data.covariate_numbers() + data.covariates().categories()
 }
 
 /// Normal forecasts of the test windows, independent from step to step: one for each window, in the
@@ -149,7 +169,9 @@ impl FittedRidge {
         let (splits, spec) = (data.splits(), data.spec());
         let settings = RidgeSettings::default();
         let normalisation = Normalisation::default();
-        let mut moments = RidgeMoments::new(spec.input_len, spec.horizon, normalisation)?;
+        let (beside, horizon) = (beside(data), spec.horizon);
+        let inputs = spec.input_len + beside;
+        let mut moments = RidgeMoments::with_covariates(inputs, beside, horizon, normalisation)?;
         let portions = splits.train.chunks(PORTION);
         let (read, total) = (portions.len(), portions.len() + settings.penalties.len());
         for (done, portion) in portions.enumerate() {

@@ -81,6 +81,13 @@ pub struct ForecasterConfig {
     /// Rows to forecast, `H`, at least 1; 96. In a file the key is `data.horizon`.
     #[serde(skip)]
     pub horizon: usize,
+    /// Numbers that a window has beside its values (`Dataset::covariate_numbers`), 0; not a setting
+    /// of a file: the data say how many.
+    #[serde(skip)]
+    pub covariates: usize,
+    /// Categories of static columns (`Covariates::categories`), 0; not a setting of a file.
+    #[serde(skip)]
+    pub categories: usize,
     /// Which model is built: `variational`, the default, `twin`, `reference_twin` or `gated_twin`.
     pub variant: Variant,
     /// Width of the encoder's context, at least 1; 256.
@@ -190,6 +197,8 @@ impl Default for ForecasterConfig {
             compatibility: Compatibility::None,
             input_len: 336,
             horizon: 96,
+            covariates: 0,
+            categories: 0,
             hidden: 256,
             kernel: DEFAULT_KERNEL,
             units: 64,

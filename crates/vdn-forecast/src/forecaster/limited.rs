@@ -240,7 +240,7 @@ mod tests {
     }
 
     fn targets(tape: &mut Tape<f64>, y: &[f64]) -> (Var, Limited) {
-        let beside = Beside { floor: Some(&FLOORS) };
+        let beside = Beside { floor: Some(&FLOORS), ..Beside::default() };
         let batch = Batch { target: y, beside, ..Batch::default() };
         let found = Targets::record(tape, &batch, ROWS).unwrap();
         (found.y, found.limited.unwrap())

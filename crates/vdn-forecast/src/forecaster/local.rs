@@ -1,6 +1,6 @@
 //! The layers' own parts of the loss: what they need from the forecaster.
 
-use crate::forecaster::{Batch, Forecaster};
+use crate::forecaster::{Batch, Beside, Forecaster};
 use vdn_autograd::{Error, Noise, Tape, Var};
 use vdn_model::Graph;
 use vdn_model::LayerPrior;
@@ -106,10 +106,13 @@ impl Forecaster {
                 return Err(ModelError::Batch(reason.into()));
             }
         };
-        let shifted = Batch { current: batch.previous, previous: before, ..Batch::default() };
+        let beside = Beside { numbers: batch.beside.earlier_numbers, ..batch.beside };
+        let shifted =
+            Batch { current: batch.previous, previous: before, beside, ..Batch::default() };
         let rows = self.rows(&shifted)?;
         let [current, previous, _, _] = self.record_inputs(graph, &shifted, rows)?;
-        let h = self.encoder.forward(graph, current, previous)?;
+        let side = self.record_covariates(graph, &shifted, rows)?;
+        let h = self.context(graph, [current, previous], side)?;
         Ok(self.stack.means(graph, h, last, options.pass())?)
     }
 }

@@ -2,8 +2,10 @@
 //! variational units; and its deterministic twin.
 
 mod aggregate;
+mod batch;
 mod check;
 mod config;
+mod inputs;
 mod joint;
 mod limited;
 mod local;
@@ -15,17 +17,19 @@ mod prediction;
 mod unit_effects;
 
 pub use aggregate::{Aggregation, Vote, vote};
+pub use batch::{Batch, Beside};
 pub use config::{Compatibility, Dependence, ForecasterConfig, Variant};
 pub use local::LossOptions;
 pub use moments::PredictiveMoments;
 pub use prediction::{Prediction, SharedNoise};
 
+use crate::modules::CovariateMaps;
 use crate::modules::PairEncoder;
 use crate::modules::head::{GatedHead, HeadConfig};
 use crate::modules::instance_norm::Centre;
 use crate::modules::joint_head::{JointHead, Shares};
 use crate::modules::output_noise::OutputNoise;
-use vdn_autograd::{Error, Var};
+use vdn_autograd::Var;
 use vdn_model::Graph;
 use vdn_model::Intervention;
 use vdn_model::Linear;
@@ -35,38 +39,7 @@ use vdn_model::VariationalLayer;
 use vdn_model::units::non_finite_report;
 use vdn_model::{Activities, LayerOutputs, MAX_DEPTH, Stack, StackOutput, StackPass, TwinUnits};
 use vdn_model::{Builder, Init};
-use vdn_tensor::{Element, with_scratch};
-
-/// Windows to forecast from, and what came after them.
-#[derive(Clone, Copy, Debug)]
-pub struct Batch<'a, T> {
-    /// The current windows, `[batch, input_len]`.
-    pub current: &'a [T],
-    /// The windows a few steps earlier, `[batch, input_len]`.
-    pub previous: &'a [T],
-    /// What came next, `[batch, horizon]`; empty when forecasting.
-    pub target: &'a [T],
-    /// The predecessors of the previous windows, `[batch, input_len]`, where an autoregressive term
-    /// or a persistence target asks for them.
-    pub earlier: Option<&'a [T]>,
-    /// What is known of the windows beside their values.
-    pub beside: Beside<'a>,
-}
-
-/// What is known of windows beside their values; nothing by default.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Beside<'a> {
-    /// The lower limits of the windows' series, `[batch]`, in the unit of the values; `None`: they
-    /// can have any value.
-    pub floor: Option<&'a [f64]>,
-}
-
-impl<T> Default for Batch<'_, T> {
-    fn default() -> Self {
-        let (current, previous, target): (&[T], &[T], &[T]) = (&[], &[], &[]);
-        Self { current, previous, target, earlier: None, beside: Beside::default() }
-    }
-}
+use vdn_tensor::Element;
 
 #[derive(Clone, Debug)]
 enum Head {
@@ -83,6 +56,7 @@ pub struct Forecaster {
     stack: Stack,
     head: Head,
     skip: Option<Linear>,
+    covariates: Option<CovariateMaps>,
     output_noise: OutputNoise,
     /// What the configuration's comes to.
     dependence: Dependence,
@@ -187,13 +161,20 @@ impl Forecaster {
             let zero = Init::Constant(0.0);
             Linear::with_init(&mut builder, "skip", config.input_len, horizon, skip_weight, zero)
         });
+        let beside = config.covariates > 0 || config.categories > 0;
+        let covariates = beside.then(|| {
+            let scope = &mut builder.scope("covariates");
+            CovariateMaps::new(scope, config.covariates, config.categories, [hidden, horizon])
+        });
         let output_noise = OutputNoise::new(
             &mut builder.scope("y_sigma_head"),
             config.output_noise,
             hidden,
             horizon,
         );
-        Ok((Self { config, encoder, stack, head, skip, output_noise, dependence }, parameters))
+        let this =
+            Self { config, encoder, stack, head, skip, covariates, output_noise, dependence };
+        Ok((this, parameters))
     }
 
     /// What it was built from.
@@ -254,55 +235,6 @@ impl Forecaster {
         non_finite_report(layers, graph.tape, graph.parameters(), graph.bindings(), what)
     }
 
-    fn rows<T: Element>(&self, batch: &Batch<'_, T>) -> Result<usize, ModelError> {
-        let ForecasterConfig { input_len, horizon, .. } = self.config;
-        let rows = batch.current.len() / input_len;
-        let good = rows > 0
-            && batch.current.len() == rows * input_len
-            && batch.previous.len() == batch.current.len()
-            && (batch.target.is_empty() || batch.target.len() == rows * horizon)
-            && batch.beside.floor.is_none_or(|floor| floor.len() == rows);
-        if good {
-            return Ok(rows);
-        }
-        let lengths = [batch.current.len(), batch.previous.len(), batch.target.len()];
-        let reason = format!(
-            "windows of {input_len} and targets of {horizon} do not fit lengths {lengths:?}"
-        );
-        Err(ModelError::Batch(reason))
-    }
-
-    /// Records the normalised windows, and their centres and scales.
-    fn record_inputs<T: Element>(
-        &self,
-        graph: &mut Graph<'_, T>,
-        batch: &Batch<'_, T>,
-        rows: usize,
-    ) -> Result<[Var; 4], Error> {
-        let length = self.config.input_len;
-        with_scratch(2 * rows, |statistics: &mut [T]| {
-            let (centres, scales) = statistics.split_at_mut(rows);
-            let windows = batch.current.chunks_exact(length);
-            for ((centre, scale), window) in centres.iter_mut().zip(&mut *scales).zip(windows) {
-                (*centre, *scale) = self.config.instance_norm().statistics(window);
-            }
-            let tape = &mut *graph.tape;
-            let mut normalized = |from: &[T]| {
-                tape.constant_with([rows, length], |to| {
-                    let windows = from.chunks_exact(length).zip(to.chunks_exact_mut(length));
-                    for ((from, to), (&centre, &scale)) in windows.zip(centres.iter().zip(&*scales))
-                    {
-                        to.iter_mut().zip(from).for_each(|(to, &x)| *to = (x - centre) / scale);
-                    }
-                })
-            };
-            let (current, previous) = (normalized(batch.current)?, normalized(batch.previous)?);
-            let centre = tape.constant([rows, 1], centres)?;
-            let scale = tape.constant([rows, 1], scales)?;
-            Ok([current, previous, centre, scale])
-        })
-    }
-
     /// Records one forward pass; `pass` says how the units draw, `intervention` what becomes of their latents.
     pub(crate) fn forward<T: Element>(
         &self,
@@ -339,7 +271,8 @@ impl Forecaster {
     ) -> Result<Pass, ModelError> {
         let rows = self.rows(batch)?;
         let [current, previous, centre, scale] = self.record_inputs(graph, batch, rows)?;
-        let h = self.encoder.forward(graph, current, previous)?;
+        let side = self.record_covariates(graph, batch, rows)?;
+        let h = self.context(graph, [current, previous], side)?;
         let twin = |z| StackOutput { z, layers: [None; MAX_DEPTH], activities: [None; MAX_DEPTH] };
         let output = match self.config.variant {
             Variant::Variational => {
@@ -378,8 +311,7 @@ impl Forecaster {
                 (y, None)
             }
         };
-        if let Some(skip) = &self.skip {
-            let direct = graph.labelled("skip", |graph| skip.forward(graph, current))?;
+        if let Some(direct) = self.direct(graph, current, side)? {
             y = graph.tape.add(y, direct)?;
         }
         let (mut joint, mut sigma) = match joint {
@@ -423,7 +355,8 @@ impl Forecaster {
             let mode = vdn_model::Mode::Evaluate;
             let mut graph = Graph::new(tape, parameters, &mut bindings, mode, key);
             let [current, previous, _, _] = self.record_inputs(&mut graph, batch, rows)?;
-            let h = self.encoder.forward(&mut graph, current, previous)?;
+            let side = self.record_covariates(&mut graph, batch, rows)?;
+            let h = self.context(&mut graph, [current, previous], side)?;
             Ok(graph.tape.value(h).data().to_vec())
         })?;
         drop(tape);

@@ -133,11 +133,9 @@ impl Forecaster {
         rows: usize,
     ) -> Result<Around, ModelError> {
         let [current, previous, centre, scale] = self.record_inputs(graph, batch, rows)?;
-        let h = self.encoder.forward(graph, current, previous)?;
-        let direct = match &self.skip {
-            Some(skip) => Some(graph.labelled("skip", |graph| skip.forward(graph, current))?),
-            None => None,
-        };
+        let side = self.record_covariates(graph, batch, rows)?;
+        let h = self.context(graph, [current, previous], side)?;
+        let direct = self.direct(graph, current, side)?;
         let sigma = self.output_noise.forward(graph, h)?;
         let double = |var: Var| -> Vec<f64> {
             graph.tape.value(var).data().iter().map(|x| x.to_f64()).collect()

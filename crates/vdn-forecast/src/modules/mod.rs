@@ -1,6 +1,7 @@
 //! The parts that a forecaster is built of beside its units: the encoder of two windows, the gated
-//! head and its moments, the joint head, per-window normalisation, the output noise.
+//! head and its moments, the joint head, per-window normalisation, covariates, the output noise.
 
+pub(crate) mod covariate_maps;
 pub(crate) mod head;
 pub(crate) mod head_moments;
 pub(crate) mod instance_norm;
@@ -9,6 +10,7 @@ pub(crate) mod output_noise;
 pub(crate) mod pair_encoder;
 pub(crate) mod replacement;
 
+pub use covariate_maps::CovariateMaps;
 pub use head::{GatedHead, HeadConfig};
 pub use instance_norm::{Centre, InstanceNorm};
 pub use joint_head::JointHead;

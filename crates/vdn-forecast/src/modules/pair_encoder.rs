@@ -69,6 +69,21 @@ impl PairEncoder {
         current: Var,
         previous: Var,
     ) -> Result<Var, Error> {
+        self.forward_beside(graph, current, previous, None)
+    }
+
+    /// [`PairEncoder::forward`], with what is known beside the windows, `[batch, width]`, added
+    /// before the activation.
+    ///
+    /// # Errors
+    /// A window of another length, or a part of another width.
+    pub fn forward_beside<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        current: Var,
+        previous: Var,
+        beside: Option<Var>,
+    ) -> Result<Var, Error> {
         graph.labelled(&self.label, |graph| {
             let [weight, bias] = self.projection(graph)?;
             let a = graph.tape.affine(current, weight, Some(bias))?;
@@ -82,7 +97,10 @@ impl PairEncoder {
             let gate = self.gate.forward(graph, gate)?;
             let gate = graph.tape.sigmoid(gate)?;
             let gated = graph.tape.mul(gate, innovation)?;
-            let mixed = graph.tape.add(persist, gated)?;
+            let mut mixed = graph.tape.add(persist, gated)?;
+            if let Some(beside) = beside {
+                mixed = graph.tape.add(mixed, beside)?;
+            }
             let active = graph.tape.gelu(mixed)?;
             self.norm.forward(graph, active)
         })

@@ -14,7 +14,7 @@
 //! standardised units, of a series by itself once it has thirty of them, of all series until then.
 
 use crate::config::RunConfig;
-use crate::data::{Dataset, Protocol, SeriesTable, WindowSpec};
+use crate::data::{Covariates, Dataset, Protocol, SeriesTable, WindowSpec};
 use crate::evaluate::inference::{Inference, forecast_by};
 use crate::evaluate::predicted_row::PredictedRow;
 use crate::forecaster::{Forecaster, Prediction};
@@ -85,6 +85,7 @@ struct Fitted {
     model: Forecaster,
     parameters: Parameters<f32>,
     scaler: Scaler,
+    covariates: Covariates,
 }
 
 /// Backtests the model of a configuration on its data; the splits of `data.protocol` play no part.
@@ -136,8 +137,9 @@ pub fn backtest(
             fitted = Some(fit(config, known.clone(), spec, interrupt)?);
             trainings += 1;
         }
-        let Some(Fitted { model, parameters, scaler }) = &fitted else { break };
+        let Some(Fitted { model, parameters, scaler, covariates }) = &fitted else { break };
         let data = Dataset::for_forecast(known, spec, names(&table, &used), scaler.clone())?;
+        let data = data.with_covariates(covariates.clone())?;
         let windows: Vec<_> = data.latest_windows().collect();
         let evaluator = Evaluator::new(model, parameters, &data, config.train.noise());
         let mut place = 0;
@@ -179,11 +181,13 @@ fn fit(
     spec: WindowSpec,
     interrupt: &Interrupt,
 ) -> Result<Fitted, TrainError> {
-    let data = Dataset::from_table(known, spec, FitScope::Training)?;
-    let (model, mut parameters) = Forecaster::new::<f32>(config.forecaster()?, config.train.seed)?;
+    let data = config.data.cut(known, spec, FitScope::Training)?;
+    let (model, mut parameters) =
+        Forecaster::new::<f32>(config.forecaster_for(&data)?, config.train.seed)?;
     let trainer = Trainer { interrupt: interrupt.clone(), ..config.trainer() };
     trainer.session(&model, &mut parameters, &data)?.with_task(ByOutcomes).run(|_| {})?;
-    Ok(Fitted { model, parameters, scaler: data.scaler().clone() })
+    let (scaler, covariates) = (data.scaler().clone(), data.covariates().clone());
+    Ok(Fitted { model, parameters, scaler, covariates })
 }
 
 /// What was forecast for each step of a window, and what came.

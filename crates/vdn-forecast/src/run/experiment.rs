@@ -7,7 +7,8 @@ use crate::evaluate::inference::Inference;
 use crate::evaluate::probts::check_probts;
 use crate::forecaster::{Dependence, Forecaster, ForecasterConfig, Variant};
 use crate::run::directory::RunDirectory;
-use crate::run::memory::{RunMemory, RunSizes, default_limit};
+use crate::run::free_memory::default_limit;
+use crate::run::memory::{RunMemory, RunSizes};
 use crate::run::report::Report;
 use std::collections::HashSet;
 use std::path::Path;
@@ -108,7 +109,7 @@ impl Experiment {
     /// The configuration of the model, or of its twin. `elbo` and `iwae` of a network without
     /// posteriors are its score, so a twin is always trained by that.
     pub(crate) fn forecaster_config(&self, twin: bool) -> Result<ForecasterConfig, TrainError> {
-        let config = self.config.forecaster()?;
+        let config = self.config.forecaster_for(&self.data)?;
         if !twin {
             return Ok(config);
         }
@@ -245,6 +246,11 @@ pub(crate) fn expect_scaler(run: &RunDirectory, experiment: &Experiment) -> Resu
     };
     if names != now_names || !near(scaler.mean(), now.mean()) || !near(scaler.std(), now.std()) {
         let reason = "these are not the scales of the data: the data, or this file, changed since";
+        return Err(TrainError::format(&run.file("scaler.json"), reason));
+    }
+    if !run.read_covariates()?.agrees_with(experiment.data.covariates()) {
+        let reason =
+            "these are not the covariates of the data: the data, or this file, changed since";
         return Err(TrainError::format(&run.file("scaler.json"), reason));
     }
     Ok(())

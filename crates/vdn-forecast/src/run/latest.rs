@@ -61,7 +61,8 @@ impl Latest {
         let scaler = scaler.select(&long);
         let names = long.iter().map(|&one| names[one].clone()).collect();
         let data = Dataset::for_forecast(table, spec, names, scaler)?;
-        let (model, mut parameters) = Forecaster::new::<f32>(config.forecaster()?, 0)?;
+        let data = data.with_covariates(run.read_covariates()?)?;
+        let (model, mut parameters) = Forecaster::new::<f32>(config.forecaster_for(&data)?, 0)?;
         load_weights(&mut parameters, &run.weights(false))?;
         let mut constant = vec![false; data.names().len()];
         data.scaler().constant_series().for_each(|s| constant[s] = data.ends_constant(s));

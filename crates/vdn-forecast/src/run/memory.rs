@@ -116,6 +116,7 @@ impl RunMemory {
         let variational = model.variant == Variant::Variational;
         let [_, validation, test] = sizes.windows.map(|count| count as f64);
         let [length, horizon] = [model.input_len as f64, model.horizon as f64];
+        let beside = (model.covariates + model.categories) as f64;
         let batch = |most: usize, windows: f64| (most.max(1) as f64).min(windows);
         let samples = |samples: usize| if variational { samples as f64 } else { 1.0 };
 
@@ -155,7 +156,7 @@ impl RunMemory {
             evaluation: SINGLE * (at_test.values() + at_test.swapped()) + predictions,
             wholes,
             probe: probe(model, sizes, probed.min(validation)),
-            ridge: ridge([length, horizon], [validation, test]),
+            ridge: ridge([length + beside, horizon], [validation, test]),
             probed_in_training: sizes.probed_in_training,
         }
     }
@@ -261,6 +262,8 @@ impl Pass {
         let [length, horizon, context] =
             [model.input_len, model.horizon, model.hidden].map(|size| size as f64);
         let all = samples * rows;
+        let beside = model.covariates as f64;
+        let parts = 3.0 * f64::from(u8::from(model.covariates > 0 || model.categories > 0));
         let (mut layers, mut activities, mut latent) = (0.0, 0.0, 0.0);
         for (index, layer) in model.stack().iter().enumerate() {
             let seen = if index == 0 { rows } else { all };
@@ -295,9 +298,10 @@ impl Pass {
         let added = [model.skip, !model.instance_norm().is_identity()];
         let scaled = if model.divide_by_deviation { 1.0 } else { 0.0 };
         Self {
-            encoder: rows * (2.0 * length + 16.0 * context + 6.0 * horizon)
+            encoder: rows * (2.0 * length + beside + 16.0 * context + 6.0 * horizon)
+                + parts * rows * (context + horizon)
                 + 3.0 * length * context,
-            inputs: 2.0 * rows * length + 2.0 * length * context,
+            inputs: rows * (2.0 * length + beside) + 2.0 * length * context,
             layers,
             activities,
             latent,
@@ -343,7 +347,11 @@ fn parameters(model: &ForecasterConfig) -> f64 {
     let [length, horizon, context, hidden] =
         [model.input_len, model.horizon, model.hidden, model.head_hidden].map(|size| size as f64);
     let mut inputs = context;
-    let mut count = 2.0 * length * context + 5.0 * context * context + context * horizon;
+    let beside = (model.covariates + model.categories) as f64;
+    let mut count = beside * (context + horizon)
+        + 2.0 * length * context
+        + 5.0 * context * context
+        + context * horizon;
     for layer in model.stack() {
         let dims = layer.layer.units as f64 * layer.layer.latent_dims as f64;
         count += 2.0 * inputs * dims;
@@ -394,52 +402,6 @@ fn ridge([length, horizon]: [f64; 2], [validation, test]: [f64; 2]) -> f64 {
     let solving = 3.0 * (square + cross) + windows(validation) + 2.0 * validation * horizon;
     let testing = square + cross + windows(validation) + windows(test) + 2.0 * test * horizon;
     DOUBLE * summing.max(solving).max(testing)
-}
-
-/// Bytes of memory that this process may take without pushing others out: the least of what the
-/// system has available and of what its control group leaves; `None` where that is not known.
-#[must_use]
-pub fn free_memory() -> Option<f64> {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let available = available(&read("/proc/meminfo")?)?;
-    // Pages of files that nobody maps any more count as used, and are given up when they are
-    // needed.
-    let group = |[limit, used, statistics, reclaimable]: [&str; 4]| {
-        let number = |path: &str| read(path)?.trim().parse::<f64>().ok();
-        let cached = read(statistics).and_then(|text| field(&text, reclaimable)).unwrap_or(0.0);
-        Some((number(limit)? - (number(used)? - cached).max(0.0)).max(0.0))
-    };
-    let second = group([
-        "/sys/fs/cgroup/memory.max",
-        "/sys/fs/cgroup/memory.current",
-        "/sys/fs/cgroup/memory.stat",
-        "inactive_file ",
-    ]);
-    let first = group([
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-        "/sys/fs/cgroup/memory/memory.stat",
-        "total_inactive_file ",
-    ]);
-    Some([second, first].into_iter().flatten().fold(available, f64::min))
-}
-
-/// The limit of a run that sets none: three quarters of what is free; no limit where that is not
-/// known.
-#[must_use]
-pub fn default_limit() -> f64 {
-    free_memory().map_or(f64::INFINITY, |free| 0.75 * free)
-}
-
-/// The bytes of `MemAvailable` in Linux's `meminfo`.
-fn available(meminfo: &str) -> Option<f64> {
-    field(meminfo, "MemAvailable:").map(|kibibytes| 1024.0 * kibibytes)
-}
-
-/// The number behind `name` at the start of a line, with its unit `kB` or without one.
-fn field(text: &str, name: &str) -> Option<f64> {
-    let value = text.lines().find_map(|line| line.strip_prefix(name))?;
-    value.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub(crate) mod directory;
 pub(crate) mod experiment;
 pub(crate) mod forecast_format;
 pub(crate) mod forecast_run;
+mod free_memory;
 mod latest;
 pub(crate) mod memory;
 mod probts_table;
@@ -27,6 +28,7 @@ pub use forecast_format::ForecastFormat;
 pub use forecast_run::{
     ForecastContent, ForecastOptions, Forecasts, forecast_run, forecast_run_by,
 };
-pub use memory::{RunMemory, RunSizes, default_limit, free_memory};
+pub use free_memory::{default_limit, free_memory};
+pub use memory::{RunMemory, RunSizes};
 pub use report::{Report, Row};
 pub use train_run::{Stage, interruptible_run, resume_run, train_run};

@@ -4,7 +4,7 @@
 //! offset that the scales are meant for.
 
 use crate::data::time::{Calendar, Step};
-use crate::data::{Dataset, SeriesTable};
+use crate::data::{Covariates, Dataset, SeriesTable, SideColumn};
 use crate::run::directory::RunDirectory;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -30,6 +30,9 @@ struct StoredScaler {
     /// What was subtracted from the values of each series, where it was anything.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     offsets: BTreeMap<String, i128>,
+    /// What windows have beside their values.
+    #[serde(default, skip_serializing_if = "Covariates::is_empty")]
+    covariates: Covariates,
 }
 
 impl StoredScaler {
@@ -42,6 +45,7 @@ impl StoredScaler {
             step: None,
             constant: scaler.constant_series().collect(),
             offsets: BTreeMap::new(),
+            covariates: Covariates::default(),
         }
     }
 }
@@ -57,6 +61,7 @@ impl RunDirectory {
         let stored = StoredScaler {
             step: data.calendar().map(|calendar| calendar.step),
             offsets: offsets.filter(|&(_, offset)| offset != 0).collect(),
+            covariates: data.covariates().clone(),
             ..StoredScaler::new(data.names(), data.scaler())
         };
         self.write_json(FILE, &stored)
@@ -88,6 +93,24 @@ impl RunDirectory {
             }
         }
         Ok((names, Scaler::from_parts(mean, std)?.with_constant(&constant)?))
+    }
+
+    /// Reads what windows have beside their values.
+    ///
+    /// # Errors
+    /// `scaler.json` cannot be read; a column's scale is not finite, or its deviation not above 0.
+    pub(crate) fn read_covariates(&self) -> Result<Covariates, TrainError> {
+        let StoredScaler { covariates, .. } = self.read_json(FILE)?;
+        for SideColumn { name, mean, std } in covariates.past.iter().chain(&covariates.future) {
+            if !(mean.is_finite() && std.is_finite() && *std > 0.0) {
+                let reason = format!(
+                    "covariate `{name}`: mean {mean}, deviation {std}: has to be finite, the \
+                     deviation above 0"
+                );
+                return Err(TrainError::format(&self.file(FILE), reason));
+            }
+        }
+        Ok(covariates)
     }
 
     /// Gives the series of new data the offsets that the scales of the run are meant for.

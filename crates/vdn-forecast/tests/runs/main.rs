@@ -5,6 +5,7 @@ mod backtest;
 mod compatibility;
 mod control;
 mod control_refusals;
+mod covariates;
 mod diagnostics;
 mod durable;
 mod generators;

@@ -4,6 +4,7 @@ use crate::metrics::error::{MetricError, open_probability};
 use crate::metrics::floor::{rectified_mean, rectified_variance};
 use crate::metrics::folded::table;
 use crate::metrics::normal;
+use crate::metrics::solver::{Residual, Solver};
 
 /// The mixture over `s` of `Normal(means[s], sigma_s^2)` with weights `w_s`, for one scalar target.
 ///
@@ -378,68 +379,5 @@ impl LogMeanExp {
     /// The logarithm of the sum; minus infinity when every term vanished.
     pub(crate) fn value(&self) -> f64 {
         self.largest + self.sum.ln()
-    }
-}
-
-/// `cdf - tau` with its first and second derivative.
-struct Residual {
-    value: f64,
-    density: f64,
-    slope: f64,
-}
-
-/// A bracket with a first point in it and the length scale of the function.
-struct Solver {
-    low: f64,
-    high: f64,
-    start: f64,
-    narrowest: f64,
-}
-
-impl Solver {
-    /// The root of an increasing function and its slope there.
-    ///
-    /// Halley steps, except that a step that leaves the bracket, or every fourth one when over the last four neither the
-    /// bracket halved nor the residual fell by 1e-6, is a bisection. A bracket of doubles halves at most some 60 times
-    /// before it is below the tolerance and a residual falls at most 55 times from 1 to the least double, so 500 evaluations
-    /// are never used up; a search in a smooth mixture takes three or four.
-    fn solve(&self, residual: impl Fn(f64) -> Residual) -> (f64, f64) {
-        let (mut low, mut high, mut x) = (self.low, self.high, self.start);
-        let (mut watched_width, mut watched_value) = (high - low, 1.0);
-        let mut density = 0.0;
-        for iteration in 1..=500 {
-            let at = residual(x);
-            density = at.density;
-            if at.value == 0.0 {
-                break;
-            }
-            if at.value < 0.0 {
-                low = x;
-            } else {
-                high = x;
-            }
-            let newton = at.value / at.density;
-            let bend = 1.0 - 0.5 * newton * at.slope / at.density;
-            let mut next = x - if bend > 0.5 { newton / bend } else { newton };
-            let mut stalled = false;
-            if iteration % 4 == 0 {
-                stalled = high - low > 0.5 * watched_width && at.value.abs() > 1e-6 * watched_value;
-                (watched_width, watched_value) = (high - low, at.value.abs());
-            }
-            // Written so that a NaN (density zero) bisects too.
-            let bisect = stalled || !(next > low && next < high);
-            if bisect {
-                next = 0.5 * (low + high);
-            }
-            let step = (next - x).abs();
-            x = next;
-            // After a Halley step of d deviations the error is about c d^3 deviations, where c is of the order of the
-            // squared logarithmic slope of the density, at most 40^2 where the density is not zero: below 2e-12 here.
-            let reach = if bisect || bend <= 0.5 { 1e-13 } else { 1e-5 };
-            if step <= reach * self.narrowest + 2.0 * f64::EPSILON * x.abs() {
-                break;
-            }
-        }
-        (x, density)
     }
 }

@@ -49,6 +49,7 @@ pub mod reference;
 pub mod risk;
 pub mod scorer;
 pub mod scores;
+mod solver;
 pub mod steps;
 pub mod variogram;
 pub mod window;

@@ -1,6 +1,7 @@
 //! Which columns of a file hold times, names of series, and numbers: found from a sample of its
 //! rows. Names of columns help where content alone does not decide.
 
+use crate::data::read::parts::{calendar_parts, parts_of, time_of_day};
 use crate::data::read::sample::Sample;
 use crate::data::read::{SeriesOptions, TimeColumn};
 use crate::data::time::DateForm;
@@ -32,6 +33,8 @@ pub(super) struct Columns {
     pub(super) id: Option<usize>,
     /// The columns of numbers: the series, or the one with the values in long form.
     pub(super) numbers: Vec<usize>,
+    /// Columns beside the series: known until a forecast begins, known ahead, and static.
+    pub(super) beside: [Vec<usize>; 3],
     pub(super) notes: Vec<String>,
 }
 
@@ -52,10 +55,15 @@ impl Columns {
             forms: Vec::new(),
             id: None,
             numbers: Vec::new(),
+            beside: beside(file, options)?,
             notes: Vec::new(),
         };
-        let mut out: HashSet<usize> = HashSet::new();
+        let mut out: HashSet<usize> = this.beside.iter().flatten().copied().collect();
         this.find_time(file, options, &samples, &mut out)?;
+        if let Some(column) = this.beside.iter().flatten().find(|c| this.time.contains(c)) {
+            let what = format!("column `{}` holds the dates", file.names()[*column]);
+            return Err(DataError::InvalidOption(format!("{what}: it cannot be a covariate")));
+        }
         if !this.time.is_empty() {
             this.id = this.find_id(file, options, &samples)?;
         }
@@ -66,6 +74,16 @@ impl Columns {
                 this.numbers = vec![value];
             }
             None => this.find_series(file, options, &samples, &mut out)?,
+        }
+        if let Some(column) = this.beside.iter().flatten().find(|c| this.numbers.contains(c)) {
+            let name = &file.names()[*column];
+            let what = format!("column `{name}` is selected as a series and as a covariate");
+            return Err(DataError::InvalidOption(what));
+        }
+        if this.id.is_none() && !this.beside[2].is_empty() {
+            return Err(DataError::InvalidOption(
+                "data.static needs a file in long form, whose rows name their series".to_owned(),
+            ));
         }
         Ok(this)
     }
@@ -97,7 +115,10 @@ impl Columns {
         let selected =
             |sample: &Sample<'_>| wanted.is_some_and(|names| names.contains(&sample.name));
         let mut found: Vec<(usize, Vec<DateForm>)> = Vec::new();
-        for sample in samples.iter().filter(|sample| !sample.texts.is_empty()) {
+        let covariates: HashSet<usize> = out.clone();
+        let usable =
+            |sample: &&Sample<'_>| !sample.texts.is_empty() && !covariates.contains(&sample.column);
+        for sample in samples.iter().filter(usable) {
             let forms = match (&custom, sample.forms()) {
                 (Some(form), _) => {
                     let read = sample.texts.iter().filter(|t| form.parse(t).is_some()).count();
@@ -181,7 +202,9 @@ impl Columns {
         if let Some(name) = &options.id_column {
             return file.column(name).map(Some);
         }
-        let free = |sample: &&Sample<'_>| !self.time.contains(&sample.column);
+        let beside = |column: usize| self.beside.iter().flatten().any(|&one| one == column);
+        let free =
+            |sample: &&Sample<'_>| !self.time.contains(&sample.column) && !beside(sample.column);
         let named = samples.iter().filter(free).find(|sample| {
             ID_NAMES.contains(&sample.name.to_lowercase().as_str())
                 && (sample.is_text() || !sample.is_index())
@@ -297,75 +320,23 @@ impl Columns {
     }
 }
 
-/// Year, month and so on in columns of their own.
-fn calendar_parts(samples: &[Sample<'_>]) -> Option<(Vec<usize>, Vec<DateForm>)> {
-    let of = |name: &str, low: i64, high: i64| {
-        let sample = samples.iter().find(|s| s.name.eq_ignore_ascii_case(name))?;
-        let numbers = sample.integers()?;
-        let fits = numbers.iter().all(|n| (low..=high).contains(n)) && !numbers.is_empty();
-        fits.then_some(sample.column)
+/// The columns beside the series, each once.
+fn beside(file: &DelimitedFile<'_>, options: &SeriesOptions) -> Result<[Vec<usize>; 3], DataError> {
+    let mut seen = HashSet::new();
+    let mut of = |names: &[String]| -> Result<Vec<usize>, DataError> {
+        let one = |name: &String| {
+            let column = file.column(name)?;
+            match seen.insert(column) {
+                true => Ok(column),
+                false => {
+                    let what = format!("column `{name}` is named twice as a covariate");
+                    Err(DataError::InvalidOption(what))
+                }
+            }
+        };
+        names.iter().map(one).collect()
     };
-    let mut columns = vec![of("year", 1000, 2999)?, of("month", 1, 12)?];
-    let mut pattern = "%Y %m".to_owned();
-    let smaller = [("day", 1, 31, " %d"), ("hour", 0, 23, " %H"), ("minute", 0, 59, " %M")];
-    for (name, low, high, text) in smaller {
-        let Some(column) = of(name, low, high) else { break };
-        columns.push(column);
-        pattern.push_str(text);
-    }
-    Some((columns, vec![DateForm::Pattern(pattern)]))
-}
-
-/// Columns that repeat a part of the dates, under its name: the month, the hour.
-fn parts_of(samples: &[Sample<'_>], time: &[usize], form: &DateForm) -> Vec<usize> {
-    let [time] = time else { return Vec::new() };
-    let dates = samples[*time].texts.iter().map(|text| form.parse(text));
-    let Some(dates) = dates
-        .map(|moment| crate::data::time::datetime_of(moment?.clock))
-        .collect::<Option<Vec<_>>>()
-    else {
-        return Vec::new();
-    };
-    type Part = fn(&jiff::civil::DateTime) -> i64;
-    let parts: [(&str, Part); 6] = [
-        ("year", |at| i64::from(at.year())),
-        ("quarter", |at| i64::from((at.month() + 2) / 3)),
-        ("month", |at| i64::from(at.month())),
-        ("day", |at| i64::from(at.day())),
-        ("hour", |at| i64::from(at.hour())),
-        ("minute", |at| i64::from(at.minute())),
-    ];
-    let repeats = |sample: &&Sample<'_>| {
-        let part = parts.iter().find(|(name, _)| sample.name.eq_ignore_ascii_case(name));
-        let numbers = sample.integers().filter(|numbers| numbers.len() == dates.len());
-        part.zip(numbers).is_some_and(|((_, part), numbers)| {
-            numbers.iter().zip(&dates).all(|(number, at)| part(at) == *number)
-        })
-    };
-    samples.iter().filter(repeats).map(|sample| sample.column).filter(|c| c != time).collect()
-}
-
-/// A column with the time of day beside one with the date, and the forms of both together.
-fn time_of_day(
-    samples: &[Sample<'_>],
-    date: usize,
-    forms: &[DateForm],
-) -> Option<(usize, Vec<DateForm>)> {
-    let dates = &samples[date].texts;
-    if samples[date].is_numeric() || !forms.iter().all(|form| form.is_of_days(dates)) {
-        return None;
-    }
-    let named = |sample: &&Sample<'_>| {
-        let lower = sample.name.to_lowercase();
-        ["time", "hour", "zeit", "uhrzeit", "hora", "heure"].contains(&lower.as_str())
-            && sample.texts.len() == dates.len()
-    };
-    let time = samples.iter().find(named)?;
-    let joined: Vec<String> =
-        dates.iter().zip(&time.texts).map(|(date, time)| format!("{date} {time}")).collect();
-    let texts: Vec<&str> = joined.iter().map(String::as_str).collect();
-    let forms = DateForm::of_texts(&texts);
-    (!forms.is_empty()).then_some((time.column, forms))
+    Ok([of(&options.past)?, of(&options.future)?, of(&options.statics)?])
 }
 
 fn no_dates(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> DataError {

@@ -1,20 +1,22 @@
 //! From a file to series in order of time: [`SeriesTable`].
 //!
 //! ```text
-//! file -> columns   which hold times, names, numbers            columns.rs, sample.rs
+//! file -> columns   which hold times, names, numbers            columns.rs, parts.rs, sample.rs
 //!      -> groups    the rows as they stand, series by series    rows.rs
 //!      -> places    in order, on the calendar, once each        place.rs, axis.rs
-//!      -> series    from their first value on, gaps filled      series.rs, values.rs
+//!      -> series    from their first value on, gaps filled      series.rs, side.rs, values.rs
 //! ```
 //!
 //! Everything that is done to the rows on the way is told in a note, or refused with the line.
 
 mod axis;
 mod columns;
+mod parts;
 mod place;
 mod rows;
 mod sample;
 mod series;
+pub(crate) mod side;
 mod table;
 mod values;
 
@@ -87,6 +89,13 @@ pub struct SeriesOptions {
     pub fill: Fill,
     /// Numbers that stand for a missing value.
     pub sentinels: Vec<f64>,
+    /// Columns of numbers beside the series, known until a forecast begins, by name or `#k`.
+    pub past: Vec<String>,
+    /// Columns of numbers beside the series, known ahead. Rows behind the last observation have
+    /// their values and none of the series.
+    pub future: Vec<String>,
+    /// In long form, columns whose cells do not change within a series.
+    pub statics: Vec<String>,
     /// Which values the series can have; others are refused.
     pub support: Support,
 }

@@ -2,6 +2,7 @@
 
 use crate::data::read::axis::{Axis, irregular};
 use crate::data::read::rows::{Group, RawRows};
+use crate::data::read::side::SideNames;
 use crate::data::read::{Duplicates, SeriesOptions};
 use crate::data::time::{Calendar, Clock, DateForm, Progressions, Step};
 use jiff::tz::TimeZone;
@@ -14,6 +15,7 @@ pub(super) struct Placed {
     pub(super) groups: Vec<PlacedGroup>,
     pub(super) notes: Vec<String>,
     pub(super) gaps: Gaps,
+    pub(super) side: SideNames,
 }
 
 pub(super) struct PlacedGroup {
@@ -68,6 +70,7 @@ pub(super) fn place(mut raw: RawRows, options: &SeriesOptions) -> Result<Placed,
         groups: Vec::new(),
         notes: Vec::new(),
         gaps: Gaps::default(),
+        side: std::mem::take(&mut raw.side),
     };
     let longest = raw.groups.iter().map(|group| group.lines.len()).max().unwrap_or(0);
     if raw.forms.is_empty() || longest < 2 {

@@ -3,6 +3,7 @@
 
 use crate::data::read::SeriesOptions;
 use crate::data::read::columns::Columns;
+use crate::data::read::side::SideNames;
 use crate::data::time::{DateForm, Moment, Progressions};
 use std::collections::HashMap;
 use vdn_train::data::{Cell, DataError, DelimitedFile};
@@ -24,7 +25,10 @@ pub(super) struct Group {
     /// Its offset from UTC in seconds.
     pub(super) offsets: Progressions,
     pub(super) lines: Progressions,
+    /// The series, and behind them the columns of numbers beside them.
     pub(super) columns: Vec<RawColumn>,
+    /// Of a long file, the cells of static columns.
+    pub(super) statics: Vec<String>,
 }
 
 /// The values of a series, NaN where they are missing.
@@ -54,6 +58,8 @@ pub(super) struct RawRows {
     pub(super) example: String,
     pub(super) notes: Vec<String>,
     pub(super) long: bool,
+    /// The names of the columns beside the series.
+    pub(super) side: SideNames,
 }
 
 /// Reads the times of rows.
@@ -137,7 +143,18 @@ pub(super) fn read(
     columns: Columns,
     options: &SeriesOptions,
 ) -> Result<RawRows, DataError> {
-    let Columns { time, forms, id, numbers, notes } = columns;
+    let Columns { time, forms, id, mut numbers, beside, notes } = columns;
+    let [past, future, statics] = beside;
+    let series = numbers.len();
+    numbers.extend(past.iter().chain(&future));
+    let name = |&column: &usize| file.names()[column].clone();
+    let side = SideNames {
+        past: past.iter().map(name).collect(),
+        future: future.iter().map(name).collect(),
+        statics: statics.iter().map(name).collect(),
+    };
+    let others: Vec<(usize, String)> =
+        numbers[series..].iter().map(|column| (*column, name(column))).collect();
     let mut times = Times {
         columns: time,
         moments: vec![None; forms.len()],
@@ -152,6 +169,7 @@ pub(super) fn read(
         example: String::new(),
         notes,
         long: id.is_some(),
+        side,
     };
     let group = |names: Vec<(usize, String)>| Group {
         clocks: vec![Progressions::default(); times.forms.len()],
@@ -187,11 +205,10 @@ pub(super) fn read(
                 if place == raw.groups.len() {
                     raw.groups.push(Group {
                         clocks: vec![Progressions::default(); forms],
-                        columns: vec![RawColumn {
-                            name,
-                            place: numbers[0],
-                            ..RawColumn::default()
-                        }],
+                        columns: std::iter::once((numbers[0], name))
+                            .chain(others.iter().cloned())
+                            .map(|(place, name)| RawColumn { name, place, ..RawColumn::default() })
+                            .collect(),
                         ..Group::default()
                     });
                 }
@@ -200,6 +217,7 @@ pub(super) fn read(
             }
         };
         let group = &mut raw.groups[place];
+        check_statics(&file, &statics, group)?;
         group.lines.push(file.row_line() as i64);
         if !times.columns.is_empty() {
             times.read(&file)?;
@@ -258,6 +276,34 @@ impl RawRows {
         }
         Ok(())
     }
+}
+
+/// Takes the static cells of the first row of a series, and refuses others behind it.
+fn check_statics(
+    file: &DelimitedFile<'_>,
+    columns: &[usize],
+    group: &mut Group,
+) -> Result<(), DataError> {
+    let cell = |column: usize| String::from_utf8_lossy(file.cell(column).trim_ascii());
+    if group.lines.len() == 0 {
+        group.statics = columns.iter().map(|&column| cell(column).into_owned()).collect();
+        return Ok(());
+    }
+    for (own, &column) in group.statics.iter().zip(columns) {
+        if *own != cell(column) {
+            return Err(DataError::Format {
+                file: format!("{}:{}", file.file(), file.row_line()),
+                problem: format!(
+                    "column {} (`{}`): {:?} stands here and {own:?} in rows before of the same \
+                     series, but data.static says that it does not change",
+                    column + 1,
+                    file.names()[column],
+                    cell(column)
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The number in a cell; NaN for a missing one.

@@ -3,9 +3,11 @@
 use crate::data::read::SeriesOptions;
 use crate::data::read::place::{Placed, PlacedGroup};
 use crate::data::read::rows::RawColumn;
+use crate::data::read::side;
 use crate::data::read::table::{SeriesRows, SeriesTable};
 use crate::data::read::values::suspicious;
 use crate::data::support::Support;
+use crate::data::time::Progressions;
 use std::ops::Range;
 use std::sync::Arc;
 use vdn_train::data::{DataError, Fill};
@@ -40,7 +42,7 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
         let what = format!("missing values cannot be filled with {value}");
         return Err(DataError::InvalidOption(what));
     }
-    let Placed { file, calendar, groups, mut notes, gaps } = placed;
+    let Placed { file, calendar, groups, mut notes, gaps, side } = placed;
     if gaps.count > 0 {
         let text = gaps.text(&file);
         if fill == Fill::Error {
@@ -50,12 +52,24 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
         }
         notes.push(format!("{text}: filled, {}", how(fill)));
     }
-    let mut table = SeriesTable { file, calendar, support, ..SeriesTable::default() };
+    let mut table = SeriesTable { file, calendar, support, side, ..SeriesTable::default() };
     let [mut late, mut filled, mut fills, mut integers]: [Notes; 4] = Default::default();
     for PlacedGroup { start, lines, group } in groups {
         let lines = Arc::new(lines);
-        for mut column in group.columns {
-            let rows = SeriesRows { start, lines: Arc::clone(&lines), ..SeriesRows::default() };
+        let (mut columns, statics) = (group.columns, group.statics);
+        let others = columns.split_off(columns.len() - table.side.numbers());
+        // Rows ahead have the columns that are known ahead, and none of the series.
+        if !table.side.future.is_empty() {
+            let last = |column: &RawColumn| column.values.iter().rposition(|x| !x.is_nan());
+            let end = columns.iter().filter_map(last).max().map_or(0, |row| row + 1);
+            columns.iter_mut().for_each(|column| column.values.truncate(end));
+        }
+        let end = columns.iter().map(|column| column.values.len()).max().unwrap_or(0);
+        let missing = |column: &RawColumn, row: usize| table.missing(column, &lines, row);
+        let side = side::side(&table.side, others, statics, end, fill, missing)?;
+        for mut column in columns {
+            let (lines, side) = (Arc::clone(&lines), Arc::clone(&side));
+            let rows = SeriesRows { start, lines, side, ..SeriesRows::default() };
             table.check_support(&column, &rows)?;
             let rows = table.begin(&mut column, rows, &mut late)?;
             let rows = table.fill(&mut column, rows, fill, &mut filled)?;
@@ -144,6 +158,18 @@ impl SeriesTable {
         Ok(SeriesRows { start, first: leading, ..rows })
     }
 
+    /// The error for a missing value in a row of a group.
+    fn missing(&self, column: &RawColumn, lines: &Progressions, row: usize) -> DataError {
+        let line = lines.get(row).unwrap_or(0);
+        DataError::MissingCell {
+            file: self.file.clone(),
+            line: usize::try_from(line).unwrap_or(0),
+            column: column.place + 1,
+            name: column.name.clone(),
+            text: column.word.clone().unwrap_or_default(),
+        }
+    }
+
     /// Fills missing values inside the series and at its end.
     fn fill(
         &self,
@@ -155,14 +181,7 @@ impl SeriesTable {
         let missing = gaps(&column.values);
         let Some(first) = missing.first() else { return Ok(rows) };
         if policy == Fill::Error {
-            let line = rows.lines.get(rows.first + first.start).unwrap_or(0);
-            return Err(DataError::MissingCell {
-                file: self.file.clone(),
-                line: usize::try_from(line).unwrap_or(0),
-                column: column.place + 1,
-                name: column.name.clone(),
-                text: column.word.clone().unwrap_or_default(),
-            });
+            return Err(self.missing(column, &rows.lines, rows.first + first.start));
         }
         let (mut cells, mut longest) = (0, 0);
         for gap in missing {

@@ -1,6 +1,7 @@
 //! [`SeriesTable`]: series in order of time, each from its first value on.
 
 use crate::data::read::columns::Columns;
+use crate::data::read::side::{Side, SideNames};
 use crate::data::read::{SeriesOptions, TimeColumn, place, rows, series};
 use crate::data::support::Support;
 use crate::data::time::{Calendar, Progressions};
@@ -25,6 +26,7 @@ pub struct SeriesTable {
     pub(in crate::data) calendar: Option<Calendar>,
     pub(in crate::data) rows: Vec<SeriesRows>,
     pub(in crate::data) support: Support,
+    pub(in crate::data) side: SideNames,
 }
 
 /// Where the rows of a series stand.
@@ -40,6 +42,8 @@ pub(in crate::data) struct SeriesRows {
     pub(super) lines: Arc<Progressions>,
     /// Rows that were filled from a later value.
     pub(super) interpolated: Vec<Range<usize>>,
+    /// What stands beside the rows of `lines`.
+    pub(super) side: Arc<Side>,
 }
 
 impl SeriesTable {
@@ -132,6 +136,7 @@ impl SeriesTable {
             file: self.file.clone(),
             calendar: self.calendar.clone(),
             support: self.support,
+            side: self.side.clone(),
             ..Self::default()
         };
         for &one in series {
@@ -141,6 +146,27 @@ impl SeriesTable {
             some.rows.extend(self.rows.get(one).cloned());
         }
         some
+    }
+
+    /// The names of the columns beside the series.
+    pub(crate) fn side_names(&self) -> &SideNames {
+        &self.side
+    }
+
+    /// A column of numbers beside a series, on rows of which that of the series' first value is
+    /// number [`SeriesTable::side_start`].
+    pub(in crate::data) fn side(&self, series: usize, column: usize) -> &[f64] {
+        self.rows.get(series).map_or(&[], |rows| &rows.side.columns[column])
+    }
+
+    /// The row of the columns beside a series in which the series has its first value.
+    pub(in crate::data) fn side_start(&self, series: usize) -> usize {
+        self.rows.get(series).map_or(0, |rows| rows.first)
+    }
+
+    /// The cell of a series in a static column.
+    pub(in crate::data) fn category(&self, series: usize, column: usize) -> &str {
+        self.rows.get(series).map_or("", |rows| &rows.side.statics[column])
     }
 
     /// Where a row of a series stands in the file, as `file:line`; `None` where it stands nowhere.
@@ -173,6 +199,7 @@ impl From<Table> for SeriesTable {
             file,
             calendar: None,
             support: Support::Real,
+            side: SideNames::default(),
         }
     }
 }

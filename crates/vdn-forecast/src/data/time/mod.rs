@@ -5,6 +5,7 @@
 //! | `form.rs` | how dates are written: [`DateForm`], found from texts |
 //! | `step.rs` | the distance between rows: [`Step`], of fixed length or of the calendar |
 //! | `calendar.rs` | where the rows of a run stand: [`Calendar`] writes the date of any row |
+//! | `cycle.rs` | where a time stands in its day, week and year: [`Cycle`] |
 //! | `progressions.rs` | long lists of times and lines in little memory |
 //!
 //! A time is a number of microseconds since 1970-01-01 00:00: on the clock of the file, or, for
@@ -12,12 +13,14 @@
 //! hourly rows, and daily rows at midnight are a day apart when clocks change.
 
 mod calendar;
+mod cycle;
 mod form;
 mod progressions;
 mod step;
 
 pub use calendar::{Calendar, Clock};
 pub(super) use calendar::{in_zone, is_repeated};
+pub use cycle::Cycle;
 pub use form::{DateForm, Moment};
 pub(super) use progressions::Progressions;
 pub use step::Step;

@@ -16,7 +16,11 @@ fn tapes(config: &ForecasterConfig, rows: usize, limited: bool) -> [f64; 2] {
     let windows = vec![0.5_f32; rows * config.input_len];
     let target = vec![0.1_f32; rows * config.horizon];
     let floors = vec![0.0; rows];
-    let beside = Beside { floor: limited.then_some(&floors[..]) };
+    let numbers = vec![0.5_f32; rows * config.covariates];
+    let categories = vec![0.0; if config.categories > 0 { rows } else { 0 }];
+    let floor = limited.then_some(&floors[..]);
+    let (numbers, categories) = (&numbers[..], &categories[..]);
+    let beside = Beside { floor, numbers, categories, ..Beside::default() };
     let batch =
         Batch { current: &windows, previous: &windows, target: &target, beside, earlier: None };
     let key = NoiseKey::new(0, 0, 0);
@@ -77,6 +81,17 @@ fn tapes_are_as_large_as_estimated() {
             64,
         ),
         ("a gated head, with a lower limit", base, 16),
+        (
+            "many covariates",
+            ForecasterConfig {
+                covariates: 500,
+                categories: 9,
+                units: 8,
+                dependence: Dependence::Split,
+                ..base
+            },
+            64,
+        ),
         ("a twin", ForecasterConfig { variant: Variant::Twin, units: 1024, ..base }, 64),
     ];
     let mut wrong = Vec::new();
@@ -221,19 +236,6 @@ fn sizes_beyond_all_numbers_are_large_and_not_wrong() {
     assert!(memory.check(1e12).is_err());
     let nothing = RunMemory::of(&ForecasterConfig::default(), &RunSizes::default());
     assert!(nothing.total().is_finite() && nothing.check(1e9).is_ok(), "{nothing:?}");
-}
-
-#[test]
-fn free_memory_is_read() {
-    let text = "MemTotal:       24689764 kB\nMemAvailable:   23068672 kB\n";
-    assert_eq!(available(text), Some(23_068_672.0 * 1024.0));
-    assert_eq!(available("MemTotal: 1 kB\n"), None);
-    assert_eq!(field("anon 7\ninactive_file 4096\n", "inactive_file "), Some(4096.0));
-    assert_eq!(available("MemAvailable: many kB\n"), None);
-    if cfg!(target_os = "linux") {
-        assert!(free_memory().is_some_and(|free| free > 0.0));
-    }
-    assert!(default_limit() > 0.0);
 }
 
 /// Runs of the demo series (four series of 1461 rows, at most 600, 200 and 200 windows each), one

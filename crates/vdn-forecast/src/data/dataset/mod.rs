@@ -1,10 +1,12 @@
 //! Standardised series with their windows, ready to fill batches.
 
+mod beside;
+mod forecast;
+
+use crate::data::covariates::Covariates;
 use crate::data::read::SeriesTable;
-use crate::data::support::Support;
 use crate::data::time::Calendar;
 use crate::data::windows::{SeriesRanges, Splits, WindowIndex, WindowSpec};
-use std::collections::HashMap;
 use std::mem::take;
 use std::ops::Range;
 use vdn_train::data::{DataError, FitScope, Scaler};
@@ -32,6 +34,9 @@ pub struct Dataset {
     /// Where the rows stand in time; without values.
     rows: SeriesTable,
     notes: Vec<String>,
+    covariates: Covariates,
+    /// Of each series, its categories among all.
+    categories: Vec<Vec<usize>>,
 }
 
 impl Dataset {
@@ -112,6 +117,8 @@ impl Dataset {
                 format!("{file} ({split})")
             })?;
         }
+        let covariates = Covariates::of(&table, names.len(), fitted)?;
+        let categories = beside::categories(&covariates, &table, names.len())?;
         leave_out_informed(&mut splits, &table, &mut notes)?;
         for series in scaler.constant_series() {
             let moves = columns[series].iter().position(|&z| z.abs() > ROUNDING);
@@ -126,63 +133,8 @@ impl Dataset {
                 ),
             });
         }
-        Ok(Self { names, columns, scaler, splits, spec, rows: table, notes })
-    }
-
-    /// Series to forecast from with a model that was trained before: the series called `names`,
-    /// standardised with its `scaler`. There are no splits; see [`Dataset::latest_windows`].
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::BadSeries`] for a series that the table lacks, or that is too short for one
-    /// window; [`DataError::TooLarge`] as for [`Dataset::new`], for the rows of the last window;
-    /// [`DataError::Mismatch`] when the scaler is not of as many series as `names`;
-    /// [`DataError::InvalidOption`] for settings that no series can satisfy.
-    pub fn for_forecast(
-        table: impl Into<SeriesTable>,
-        spec: WindowSpec,
-        names: Vec<String>,
-        scaler: Scaler,
-    ) -> Result<Self, DataError> {
-        let table = table.into();
-        spec.check()?;
-        if names.len() != scaler.mean().len() {
-            let problem = format!("{} series, a scaler of {}", names.len(), scaler.mean().len());
-            return Err(DataError::Mismatch { op: "forecast", problem });
-        }
-        let needed = spec.first_start();
-        let mut columns = Vec::with_capacity(names.len());
-        // Of series of one name the first one counts.
-        let mut places = HashMap::with_capacity(table.names.len());
-        for (place, name) in table.names.iter().enumerate() {
-            places.entry(name.as_str()).or_insert(place);
-        }
-        let mut rows = SeriesTable {
-            file: table.file.clone(),
-            calendar: table.calendar.clone(),
-            support: table.support,
-            ..SeriesTable::default()
-        };
-        for (series, name) in names.iter().enumerate() {
-            let bad = |problem| DataError::BadSeries { series: name.clone(), problem };
-            let Some(&place) = places.get(name.as_str()) else {
-                return Err(bad("the data have no series of this name".to_owned()));
-            };
-            let mut column = table.columns[place].clone();
-            if column.len() < needed {
-                let length = column.len();
-                return Err(bad(format!("{length} rows, a forecast needs {needed}")));
-            }
-            scaler.transform_in_place(series, &mut column);
-            let last = column.len() - needed..column.len();
-            check_domain(name, &column, last, |row| {
-                table.place(place, row).map_or_else(String::new, |place| format!(" in {place}"))
-            })?;
-            columns.push(column);
-            rows.rows.extend(table.rows.get(place).cloned());
-        }
-        let (splits, notes) = (Splits::default(), table.notes);
-        Ok(Self { names, columns, scaler, splits, spec, rows, notes })
+        let rows = table;
+        Ok(Self { names, columns, scaler, splits, spec, rows, notes, covariates, categories })
     }
 
     /// Names of the series.
@@ -216,42 +168,6 @@ impl Dataset {
         self.rows.offset(series)
     }
 
-    /// The lower limit of a series, standardised; `None` for a series that can have any value.
-    ///
-    /// ```
-    /// use vdn_forecast::RunConfig;
-    /// let config = RunConfig::from_toml("[data]\nsupport = \"non_negative\"\ncolumns = [\"wind\"]\n")?;
-    /// let data = config.data.dataset(config.data.load_table()?)?;
-    /// assert_eq!(data.floor(0), Some(data.scaler().transform(0, 0.0)));
-    /// # Ok::<(), vdn_train::TrainError>(())
-    /// ```
-    pub fn floor(&self, series: usize) -> Option<f64> {
-        match self.rows.support {
-            Support::Real => None,
-            Support::NonNegative => {
-                // What was subtracted from the values was subtracted from 0, too.
-                Some(self.scaler.transform(series, 0.0 - self.offset(series) as f64))
-            }
-        }
-    }
-
-    /// The lower limits of windows, `[windows]`; `None` where series can have any value.
-    pub(crate) fn floors(&self, windows: &[WindowIndex]) -> Option<Vec<f64>> {
-        windows.iter().map(|window| self.floor(window.series as usize)).collect()
-    }
-
-    /// Which values the series can have.
-    pub fn support(&self) -> Support {
-        self.rows.support
-    }
-
-    /// Whether the rows that the next forecast of a series starts from are all its constant.
-    pub fn ends_constant(&self, series: usize) -> bool {
-        let column = &self.columns[series];
-        let last = column.len().saturating_sub(self.spec.first_start());
-        column[last..].iter().all(|z| z.abs() <= ROUNDING)
-    }
-
     /// What the series were standardised with.
     pub fn scaler(&self) -> &Scaler {
         &self.scaler
@@ -265,16 +181,6 @@ impl Dataset {
     /// The windows' form and protocol.
     pub fn spec(&self) -> &WindowSpec {
         &self.spec
-    }
-
-    /// The window that predicts the rows after the last one of each series, for series with
-    /// enough history. Good for [`Dataset::fill_inputs`] only: its target is the future.
-    pub fn latest_windows(&self) -> impl Iterator<Item = WindowIndex> + '_ {
-        let first = self.spec.first_start();
-        (0_u32..)
-            .zip(&self.columns)
-            .filter(move |(_, column)| column.len() >= first)
-            .map(|(series, column)| WindowIndex { series, t: column.len() as u32 })
     }
 
     /// Copies windows into a batch: `current` and `previous` are `[windows, L]`, `target`

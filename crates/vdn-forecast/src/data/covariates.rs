@@ -1,0 +1,231 @@
+//! What is known of a window beside the values of its series: cycles of the calendar, columns of
+//! the file that are known until the forecast begins (`past`) or ahead (`future`), and what does
+//! not change (`static`).
+//!
+//! A window has one row of numbers, the same for units, twin and ridge:
+//!
+//! ```text
+//! cycles of the calendar at t   sine and cosine of each           2 C
+//! past columns                  rows t - L .. t of each           P L
+//! future columns                rows t - L .. t + H of each       F (L + H)
+//! ```
+//!
+//! and beside it the number of its category in each static column. Columns are standardised over
+//! the rows that training knows; cycles are not. Cycles at `t` say those of all steps ahead: a step
+//! turns them by a fixed angle, which a map with weights for each step does.
+
+use crate::data::read::SeriesTable;
+use crate::data::time::Cycle;
+use serde::{Deserialize, Serialize};
+use vdn_train::data::DataError;
+
+/// A column of numbers beside the series, with its mean and deviation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SideColumn {
+    /// Its name.
+    pub name: String,
+    /// The mean over the rows that training knows.
+    pub mean: f64,
+    /// The deviation, above 0; 1 for a constant column.
+    pub std: f64,
+}
+
+/// A static column, and the categories that training saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaticColumn {
+    /// Its name.
+    pub name: String,
+    /// The categories, in alphabetical order.
+    pub categories: Vec<String>,
+}
+
+/// What windows have beside their values; nothing by default. It is stored with a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Covariates {
+    /// The cycles of the calendar.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cycles: Vec<Cycle>,
+    /// Columns that are known until the forecast begins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<SideColumn>,
+    /// Columns that are known ahead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub future: Vec<SideColumn>,
+    /// Columns that do not change within a series.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statics: Vec<StaticColumn>,
+}
+
+impl Covariates {
+    /// The columns that a table has, with scales from the first rows of each series, as many as
+    /// `known` says.
+    pub(crate) fn of(
+        table: &SeriesTable,
+        series: usize,
+        known: impl Fn(usize) -> usize,
+    ) -> Result<Self, DataError> {
+        let names = table.side_names();
+        let scaled = |names: &[String], first: usize| -> Result<Vec<SideColumn>, DataError> {
+            let of = |(column, name): (usize, &String)| {
+                let values = (0..series).flat_map(|one| {
+                    let all = table.side(one, first + column);
+                    let start = table.side_start(one);
+                    let end = (start + known(one)).min(all.len());
+                    all[start.min(end)..end].iter().copied()
+                });
+                let (mean, std) = moments(values);
+                if mean.is_finite() && std.is_finite() {
+                    return Ok(SideColumn { name: name.clone(), mean, std });
+                }
+                let problem = "its mean or deviation is beyond the range of f64".to_owned();
+                Err(DataError::BadSeries { series: name.clone(), problem })
+            };
+            names.iter().enumerate().map(of).collect()
+        };
+        let statics = names.statics.iter().enumerate().map(|(column, name)| {
+            let mut categories: Vec<String> =
+                (0..series).map(|one| table.category(one, column).to_owned()).collect();
+            categories.sort_unstable();
+            categories.dedup();
+            StaticColumn { name: name.clone(), categories }
+        });
+        Ok(Self {
+            cycles: Vec::new(),
+            past: scaled(&names.past, 0)?,
+            future: scaled(&names.future, names.past.len())?,
+            statics: statics.collect(),
+        })
+    }
+
+    /// Numbers of a window with inputs of `input_len` rows and `horizon` rows ahead.
+    #[must_use]
+    pub fn numbers(&self, input_len: usize, horizon: usize) -> usize {
+        2 * self.cycles.len()
+            + self.past.len() * input_len
+            + self.future.len() * (input_len + horizon)
+    }
+
+    /// Categories of all static columns together.
+    #[must_use]
+    pub fn categories(&self) -> usize {
+        self.statics.iter().map(|column| column.categories.len()).sum()
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether these are the same columns, cycles and categories, with scales that differ by the
+    /// rounding of a file alone.
+    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
+        let near = |a: f64, b: f64| (a - b).abs() <= 1e-12 * a.abs().max(b.abs());
+        let same = |a: &[SideColumn], b: &[SideColumn]| {
+            let one = |(a, b): (&SideColumn, &SideColumn)| {
+                a.name == b.name && near(a.mean, b.mean) && near(a.std, b.std)
+            };
+            a.len() == b.len() && a.iter().zip(b).all(one)
+        };
+        same(&self.past, &other.past)
+            && same(&self.future, &other.future)
+            && self.cycles == other.cycles
+            && self.statics == other.statics
+    }
+
+    /// The categories of a series, one for each static column, as numbers among all categories.
+    pub(crate) fn categories_of(
+        &self,
+        table: &SeriesTable,
+        series: usize,
+    ) -> Result<Vec<usize>, DataError> {
+        let mut before = 0;
+        let of = |(column, own): (usize, &StaticColumn)| {
+            let name = table.category(series, column);
+            let place = own.categories.binary_search_by(|one| one.as_str().cmp(name));
+            let place = place.map_err(|_| DataError::BadSeries {
+                series: own.name.clone(),
+                problem: format!("the model was not trained on the category {name:?}"),
+            })?;
+            before += own.categories.len();
+            Ok(before - own.categories.len() + place)
+        };
+        self.statics.iter().enumerate().map(of).collect()
+    }
+
+    /// Writes the numbers of the window of a series that begins to forecast at row `t`;
+    /// `out` is `[numbers]`. False where a column does not reach so far.
+    pub(crate) fn fill<T>(
+        &self,
+        table: &SeriesTable,
+        series: usize,
+        [input_len, horizon, t]: [usize; 3],
+        out: &mut [T],
+        convert: impl Fn(f64) -> T,
+    ) -> bool {
+        let mut to = out.iter_mut();
+        let mut put = |value: f64| to.next().map(|to| *to = convert(value)).is_some();
+        if let Some(calendar) = table.calendar() {
+            let time = table.start(series).and_then(|start| {
+                calendar.step.advance(start, i64::try_from(t).unwrap_or(i64::MAX))
+            });
+            for cycle in &self.cycles {
+                let phase = time.and_then(|time| calendar.phase(time, *cycle)).unwrap_or(0.0);
+                let (sine, cosine) = (std::f64::consts::TAU * phase).sin_cos();
+                put(sine);
+                put(cosine);
+            }
+        }
+        let start = table.side_start(series);
+        let Some(first) = (start + t).checked_sub(input_len) else { return false };
+        let lengths = self.past.iter().map(|_| input_len);
+        let lengths = lengths.chain(self.future.iter().map(|_| input_len + horizon));
+        let columns = self.past.iter().chain(&self.future).zip(lengths);
+        for (place, (column, length)) in columns.enumerate() {
+            let Some(values) = table.side(series, place).get(first..first + length) else {
+                return false;
+            };
+            values.iter().for_each(|value| {
+                put((value - column.mean) / column.std);
+            });
+        }
+        true
+    }
+
+    /// Refuses a table in which a column of numbers is not known `rows` rows ahead of the end of a
+    /// series.
+    pub(crate) fn check_ahead(
+        &self,
+        table: &SeriesTable,
+        series: usize,
+        rows: usize,
+        ahead: usize,
+    ) -> Result<(), DataError> {
+        let start = table.side_start(series);
+        for (place, column) in self.future.iter().enumerate() {
+            let known = table.side(series, self.past.len() + place).len();
+            let there = known.saturating_sub(start + rows);
+            if there < ahead {
+                return Err(DataError::BadSeries {
+                    series: column.name.clone(),
+                    problem: format!(
+                        "a forecast needs its values in the {ahead} rows behind the last \
+                         observation, {there} are there: add rows with their times, without \
+                         values of the series and with those of `{}`",
+                        column.name
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Mean and deviation, about the mean; the deviation of a constant is 1.
+fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let count = values.clone().count().max(1) as f64;
+    let mean = values.clone().map(|x| x / count).sum::<f64>();
+    let square = values.map(|x| (x - mean).powi(2) / count).sum::<f64>();
+    let std = square.sqrt();
+    (mean, if std > 8.0 * f64::EPSILON * mean.abs() { std } else { 1.0 })
+}
