@@ -119,6 +119,8 @@ const STRUCTURE: &[Case<'_>] = &[
     ("mean_axis 0", &[(&[3, 4, 5], Real)], |t, v| t.mean_axis(v[0], 0)),
     ("max_axis 0", &[(&[3, 4, 5], Real)], |t, v| t.max_axis(v[0], 0)),
     ("max_axis 2", &[(&[3, 4, 17], Real)], |t, v| t.max_axis(v[0], 2)),
+    ("var_axis 0", &[(&[4, 3, 2], Real)], |t, v| t.var_axis(v[0], 0)),
+    ("var_axis 1", &[(&[3, 19], Real)], |t, v| t.var_axis(v[0], 1)),
     ("softmax", &[(&[3, 18], Real)], |t, v| t.softmax(v[0])),
     ("softmax_axis 0", &[(&[4, 3, 2], Real)], |t, v| t.softmax_axis(v[0], 0)),
     ("logsumexp 0", &[(&[4, 3], Real)], |t, v| t.logsumexp(v[0], 0)),
@@ -171,6 +173,18 @@ const STRUCTURE: &[Case<'_>] = &[
     ("matmul b^T", &[(&[3, 4], Real), (&[5, 4], Real)], |t, v| t.matmul(v[0], v[1], false, true)),
     ("matmul a^T b^T", &[(&[4, 3], Real), (&[5, 4], Real)], |t, v| {
         t.matmul(v[0], v[1], true, true)
+    }),
+    ("batch_matmul", &[(&[2, 2, 3, 4], Real), (&[2, 2, 4, 5], Real)], |t, v| {
+        t.batch_matmul(v[0], v[1], false, false)
+    }),
+    ("batch_matmul a^T", &[(&[2, 4, 3], Real), (&[2, 4, 5], Real)], |t, v| {
+        t.batch_matmul(v[0], v[1], true, false)
+    }),
+    ("batch_matmul b^T", &[(&[2, 3, 4], Real), (&[2, 5, 4], Real)], |t, v| {
+        t.batch_matmul(v[0], v[1], false, true)
+    }),
+    ("batch_matmul a^T b^T", &[(&[2, 4, 3], Real), (&[2, 5, 4], Real)], |t, v| {
+        t.batch_matmul(v[0], v[1], true, true)
     }),
     ("matmul by itself", &[(&[4, 4], Real)], |t, v| t.matmul(v[0], v[0], true, false)),
     ("affine", &[(&[3, 4], Real), (&[5, 4], Real), (&[5], Real)], |t, v| {

@@ -68,6 +68,15 @@ fn code_of_the_readme_is_tested() {
 }
 
 #[test]
+fn code_of_documents_is_tested() {
+    let document = read(&root().join("docs/from-pytorch.md"));
+    let tested = read(&root().join("crates/vdn/tests/from_pytorch.rs"));
+    for block in code(&document) {
+        assert!(tested.contains(block), "not in the test from_pytorch:\n{block}");
+    }
+}
+
+#[test]
 fn documents_point_to_what_exists() {
     let docs = fs::read_dir(root().join("docs")).unwrap();
     let decisions = fs::read_dir(root().join("docs/decisions")).unwrap();

@@ -277,3 +277,77 @@ fn results_do_not_depend_on_the_number_of_threads() -> Outcome {
     assert!(one == run(4)?);
     Ok(())
 }
+
+#[test]
+fn variances_over_an_axis() -> Outcome {
+    let [a, b, c] = [3, 7, 5];
+    let numbers = normals(0, a * b * c);
+    let mut tape = Tape::<f64>::new();
+    let x = tape.variable([a, b, c], &numbers)?;
+    let variance = tape.var_axis(x, 1)?;
+    assert_eq!(tape.shape(variance).dims(), [a, c]);
+    for i in 0..a {
+        for k in 0..c {
+            let column: Vec<f64> = (0..b).map(|j| numbers[(i * b + j) * c + k]).collect();
+            let mean = column.iter().sum::<f64>() / b as f64;
+            let want = column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / b as f64;
+            close(tape.value(variance).data()[i * c + k], want, 1e-14, "variance");
+        }
+    }
+    let same = tape.constant([2, 3], &[1e8, 1e8, 1e8, 0.1, 0.1, 0.1])?;
+    let none = tape.var_axis(same, 1)?;
+    assert!(tape.value(none).data().iter().all(|v| *v < 1e-32), "{:?}", tape.value(none).data());
+    let error = tape.var_axis(x, 3).unwrap_err().to_string();
+    assert!(error.starts_with("var_axis: ") && error.contains("[3, 7, 5]"), "{error}");
+    Ok(())
+}
+
+/// Pair by pair the bits of single products, for any number of threads.
+#[test]
+fn products_pair_by_pair() -> Outcome {
+    let [pairs, m, n, k] = [6, 9, 17, 5];
+    let (left, right) = (normals(1, pairs * m * k), normals(2, pairs * k * n));
+    for [ta, tb] in [[false, false], [true, false], [false, true], [true, true]] {
+        let shape_a = if ta { [2, 3, k, m] } else { [2, 3, m, k] };
+        let shape_b = if tb { [2, 3, n, k] } else { [2, 3, k, n] };
+        let together = |threads| {
+            Pool::new(threads).expect("threads").run(|| -> Result<Vec<Vec<f64>>, Error> {
+                let mut tape = Tape::<f64>::new();
+                let a = tape.variable(shape_a, &left)?;
+                let b = tape.variable(shape_b, &right)?;
+                let c = tape.batch_matmul(a, b, ta, tb)?;
+                assert_eq!(tape.shape(c).dims(), [2, 3, m, n]);
+                tape.backward_from(&[(c, &normals(3, pairs * m * n))])?;
+                let gradients = [a, b].map(|v| tape.gradient(v).unwrap().data().to_vec());
+                let [da, db] = gradients;
+                Ok(vec![tape.value(c).data().to_vec(), da, db])
+            })
+        };
+        let all = together(1)?;
+        assert_eq!(all, together(3)?);
+        for pair in 0..pairs {
+            let part = |x: &[f64]| x[pair * x.len() / pairs..][..x.len() / pairs].to_vec();
+            let mut tape = Tape::<f64>::new();
+            let a = tape.variable([shape_a[2], shape_a[3]], &part(&left))?;
+            let b = tape.variable([shape_b[2], shape_b[3]], &part(&right))?;
+            let c = tape.matmul(a, b, ta, tb)?;
+            tape.backward_from(&[(c, &part(&normals(3, pairs * m * n)))])?;
+            assert_eq!(tape.value(c).data(), part(&all[0]));
+            assert_eq!(tape.gradient(a).unwrap().data(), part(&all[1]));
+            assert_eq!(tape.gradient(b).unwrap().data(), part(&all[2]));
+        }
+    }
+    let mut tape = Tape::<f64>::new();
+    let a = tape.constant([2, 3, 4], &[1.0; 24])?;
+    let b = tape.constant([3, 4, 2], &[1.0; 24])?;
+    let error = tape.batch_matmul(a, b, false, false).unwrap_err().to_string();
+    assert!(error.contains("[2, 3, 4], [3, 4, 2]") && error.contains("as many"), "{error}");
+    // No matrices, and matrices of nothing.
+    let [a, b] = [tape.variable([0, 3, 4], &[])?, tape.variable([0, 4, 2], &[])?];
+    let none = tape.batch_matmul(a, b, false, false)?;
+    assert_eq!(tape.shape(none).dims(), [0, 3, 2]);
+    let [a, b] = [tape.variable([2, 1, 0], &[])?, tape.variable([2, 0, 2], &[])?];
+    let zeros = tape.batch_matmul(a, b, false, false)?;
+    assert_eq!(tape.value(zeros).data(), [0.0; 4]);
+    Ok(())
+}

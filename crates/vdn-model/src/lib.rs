@@ -32,8 +32,8 @@ pub mod sequence;
 pub mod units;
 
 pub use crate::core::{
-    Bindings, Builder, Graph, Init, Mode, ModelError, Parameter, ParameterId, Parameters, Purpose,
-    Stream, mixture_quantile, streams,
+    Bindings, Builder, Graph, Init, Mode, ModelError, Parameter, ParameterId, ParameterKey,
+    Parameters, Purpose, Stream, mixture_quantile, streams,
 };
 pub use modules::{LayerNorm, Linear, MlpEncoder};
 pub use objective::{

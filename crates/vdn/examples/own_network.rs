@@ -13,10 +13,7 @@ struct Regression {
 fn regression() -> Result<(Regression, Parameters<f32>), ModelError> {
     let mut parameters = Parameters::new();
     let mut builder = Builder::new(&mut parameters, 7); // the seed of the first weights
-    let layers = [(1, 32), (32, 32)].map(|(inputs, units)| {
-        let layer = LayerConfig { inputs, units, ..LayerConfig::default() };
-        StackLayerConfig { layer, ..StackLayerConfig::default() }
-    });
+    let layers = [LayerConfig::new(1, 32).into(), LayerConfig::new(32, 32).into()];
     let stack = Stack::new(&mut builder, "units", &layers)?;
     let head = Linear::new(&mut builder, "head", 32, 2);
     Ok((Regression { stack, head }, parameters))

@@ -24,7 +24,10 @@ pub use vdn_tasks as tasks;
 pub use vdn_tensor as tensor;
 pub use vdn_train as train;
 
-/// What most programs need, those that forecast and those that train a network of their own.
+/// What a first network needs, and most others: the tape, layers and their parameters, data, the trainer, optimisers,
+/// weights on disk, forecasting.
+///
+/// Everything else is found by its room: `vdn::model::controllers`, `vdn::train::metrics`, `vdn::tensor::kernels`.
 pub mod prelude {
     pub use vdn_autograd::{Noise, SampleKl, Score, Tape, UnitOutputs, Var};
     #[cfg(feature = "forecast")]
@@ -34,20 +37,22 @@ pub mod prelude {
     pub use vdn_model::controllers::{
         ControlState, Controller, Lever, Levers, Moment, Observation, Timing,
     };
+    pub use vdn_model::units::{Context, LayerOutput, StackOutput};
     pub use vdn_model::{
-        Bindings, Builder, Graph, Intervention, LayerConfig, Layers, Linear, Mode, ModelError,
-        Parameters, SequenceLayer, SigmaMode, Stack, StackLayer, StackLayerConfig, UnitLayer,
-        UnitStatistics, VariationalLayer,
+        Bindings, Builder, Graph, Init, Intervention, LayerConfig, LayerNorm, LayerPrior, Layers,
+        Linear, MlpEncoder, Mode, ModelError, ParameterId, Parameters, SequenceLayer, SigmaMode,
+        Stack, StackLayer, StackLayerConfig, UnitFamily, UnitLayer, UnitStatistics,
+        VariationalLayer,
     };
     pub use vdn_tensor::noise::{NoiseKey, NoiseRng};
     pub use vdn_tensor::parallel::Pool;
     pub use vdn_tensor::{Element, Shape, Tensor, View};
     pub use vdn_train::data::{Examples, Request, RowBatch, Rows, Split};
-    pub use vdn_train::optim::{Gradients, Optimizer};
+    pub use vdn_train::optim::{Gradients, Optimizer, ParameterGroup, Sgd, SgdConfig};
     pub use vdn_train::run::{RunFiles, store::Interrupt};
     pub use vdn_train::train::{ByOutcomes, ByScore, Locals, Network, Session, Task, Terms};
     pub use vdn_train::{
-        AdamW, AdamWConfig, Evaluator, HealthCheck, Progress, Selection, TrainError, Trained,
-        Trainer, load_weights, save_weights,
+        AdamW, AdamWConfig, ControlName, Decay, Evaluator, HealthCheck, Progress, Schedule,
+        Selection, TrainError, Trained, Trainer, load_weights, save_weights,
     };
 }

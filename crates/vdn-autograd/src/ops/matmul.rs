@@ -21,10 +21,23 @@ impl MatMul {
         let (&[rows_a, columns_a], &[rows_b, columns_b]) = (a.dims(), b.dims()) else {
             return None;
         };
-        let (m, k) = if self.transpose_a { (columns_a, rows_a) } else { (rows_a, columns_a) };
-        let (inner, n) = if self.transpose_b { (columns_b, rows_b) } else { (rows_b, columns_b) };
-        (inner == k).then_some([m, n, k])
+        product_dims([rows_a, columns_a, rows_b, columns_b], [self.transpose_a, self.transpose_b])
     }
+
+    fn operands<'a, T>(&self, a: &'a [T], b: &'a [T]) -> [Operand<'a, T>; 2] {
+        let a = Operand { data: a, transposed: self.transpose_a };
+        [a, Operand { data: b, transposed: self.transpose_b }]
+    }
+}
+
+/// `[m, n, k]` of a product, from the rows and columns of its factors as they are stored.
+pub(super) fn product_dims(
+    [rows_a, columns_a, rows_b, columns_b]: [usize; 4],
+    [transpose_a, transpose_b]: [bool; 2],
+) -> Option<[usize; 3]> {
+    let (m, k) = if transpose_a { (columns_a, rows_a) } else { (rows_a, columns_a) };
+    let (inner, n) = if transpose_b { (columns_b, rows_b) } else { (rows_b, columns_b) };
+    (inner == k).then_some([m, n, k])
 }
 
 compiled_once!(MatMul);
@@ -50,8 +63,7 @@ impl<T: Element> Definition<T> for MatMul {
     fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
         let (a, b) = (inputs[0], inputs[1]);
         let Some([m, n, k]) = self.dims(a.shape(), b.shape()) else { return };
-        let a = Operand { data: a.data(), transposed: self.transpose_a };
-        let b = Operand { data: b.data(), transposed: self.transpose_b };
+        let [a, b] = self.operands(a.data(), b.data());
         matmul(m, n, k, a, b, outputs[0].data_mut(), Epilogue::None);
     }
 
@@ -63,59 +75,49 @@ impl<T: Element> Definition<T> for MatMul {
         d_inputs: &mut [Option<ViewMut<'_, T>>],
     ) {
         let (a, b) = (inputs[0], inputs[1]);
-        let Some([m, n, k]) = self.dims(a.shape(), b.shape()) else { return };
+        let Some(dims) = self.dims(a.shape(), b.shape()) else { return };
         let (Some(dc), [da, db]) = (d_outputs[0], d_inputs) else { return };
-        let operand = |data, transposed| Operand { data, transposed };
-        let (a, b, dc) = (a.data(), b.data(), dc.data());
-        // With A' and B' the matrices as they enter: dA' = dC B'^T, dB' = A'^T dC, each transposed where stored so.
+        let [a, b] = self.operands(a.data(), b.data());
         if let Some(da) = da {
-            let da = da.data_mut();
-            if self.transpose_a {
-                matmul(
-                    k,
-                    m,
-                    n,
-                    operand(b, self.transpose_b),
-                    operand(dc, true),
-                    da,
-                    Epilogue::None,
-                );
-            } else {
-                matmul(
-                    m,
-                    k,
-                    n,
-                    operand(dc, false),
-                    operand(b, !self.transpose_b),
-                    da,
-                    Epilogue::None,
-                );
-            }
+            left_gradient(dims, a.transposed, b, dc.data(), da.data_mut());
         }
         if let Some(db) = db {
-            let db = db.data_mut();
-            if self.transpose_b {
-                matmul(
-                    n,
-                    k,
-                    m,
-                    operand(dc, true),
-                    operand(a, self.transpose_a),
-                    db,
-                    Epilogue::None,
-                );
-            } else {
-                matmul(
-                    k,
-                    n,
-                    m,
-                    operand(a, !self.transpose_a),
-                    operand(dc, false),
-                    db,
-                    Epilogue::None,
-                );
-            }
+            right_gradient(dims, a, b.transposed, dc.data(), db.data_mut());
         }
+    }
+}
+
+/// The gradient of the left factor of `C = A' B'`, `dA' = dC B'^T`, transposed where `A` is stored so.
+pub(super) fn left_gradient<T: Element>(
+    [m, n, k]: [usize; 3],
+    transposed: bool,
+    b: Operand<'_, T>,
+    dc: &[T],
+    da: &mut [T],
+) {
+    let dc = Operand { data: dc, transposed };
+    if transposed {
+        matmul(k, m, n, b, dc, da, Epilogue::None);
+    } else {
+        let b = Operand { transposed: !b.transposed, ..b };
+        matmul(m, k, n, dc, b, da, Epilogue::None);
+    }
+}
+
+/// The gradient of the right factor, `dB' = A'^T dC`, transposed where `B` is stored so.
+pub(super) fn right_gradient<T: Element>(
+    [m, n, k]: [usize; 3],
+    a: Operand<'_, T>,
+    transposed: bool,
+    dc: &[T],
+    db: &mut [T],
+) {
+    let dc = Operand { data: dc, transposed };
+    if transposed {
+        matmul(n, k, m, dc, a, db, Epilogue::None);
+    } else {
+        let a = Operand { transposed: !a.transposed, ..a };
+        matmul(k, n, m, a, dc, db, Epilogue::None);
     }
 }
 

@@ -5,6 +5,7 @@ mod abs;
 mod add;
 mod affine;
 mod ar_transition;
+mod batch_matmul;
 mod bernoulli_nll;
 mod broadcast_to;
 mod clamp;
@@ -57,6 +58,7 @@ mod sum;
 mod sum_axis;
 mod tanh;
 mod unit_statistics;
+mod var_axis;
 mod where_mask;
 
 pub use ar_transition::{Gap, Persistence};

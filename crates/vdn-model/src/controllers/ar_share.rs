@@ -28,21 +28,21 @@ pub enum ArShareRule {
 /// The settings of an [`ArShare`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ArShareConfig {
-    /// The first weight.
+    /// The first weight. Default: 1.
     pub weight: f64,
-    /// Whether the weight adapts.
+    /// Whether the weight adapts. Default: `true`.
     pub adapt: bool,
-    /// The share that is wanted.
+    /// The share that is wanted. Default: 0.2.
     pub target: f64,
-    /// The share above which the rule acts doubly; `None`: nowhere.
+    /// The share above which the rule acts doubly; `None`: nowhere. Default: 0.3.
     pub cap: Option<f64>,
-    /// The change of the weight's logarithm per unit of share.
+    /// The change of the weight's logarithm per unit of share. Default: 0.1.
     pub gain: f64,
-    /// The least weight, above 0.
+    /// The least weight, above 0. Default: 0.25.
     pub min: f64,
-    /// The largest weight.
+    /// The largest weight. Default: 10.
     pub max: f64,
-    /// Which rule moves the weight.
+    /// Which rule moves the weight. Default: `Monotone`.
     pub rule: ArShareRule,
 }
 

@@ -37,26 +37,28 @@ pub enum ScaleRule {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BandCalibrationConfig {
     /// The share of units that may lie below their band: the quantile that moves the lower scale.
+    /// Default: 0.2.
     pub share_low: f64,
     /// The share of units that may lie above their band: one less the quantile that moves the upper scale.
+    /// Default: 0.1.
     pub share_high: f64,
-    /// The largest factor of one fall.
+    /// The largest factor of one fall. Default: 1.1.
     pub fall_cap: f64,
-    /// The largest factor of one rise.
+    /// The largest factor of one rise. Default: 1.02.
     pub rise_cap: f64,
-    /// The inside-mass below which scales may not grow.
+    /// The inside-mass below which scales may not grow. Default: 0.58.
     pub inside_min: f64,
-    /// The share above from which on scales may not grow.
+    /// The share above from which on scales may not grow. Default: 0.12.
     pub high_max: f64,
-    /// The share below from which on the lower scale is pulled down.
+    /// The share below from which on the lower scale is pulled down. Default: 0.48.
     pub low_max: f64,
-    /// The least scale.
+    /// The least scale. Default: 0.02.
     pub scale_min: f64,
-    /// The largest scale.
+    /// The largest scale. Default: 3.
     pub scale_max: f64,
-    /// The share of the old scale that is kept, in log space.
+    /// The share of the old scale that is kept, in log space. Default: 0.7.
     pub smoothing: f64,
-    /// What is asked of the two scales.
+    /// What is asked of the two scales. Default: `Bounds`.
     pub rule: ScaleRule,
 }
 

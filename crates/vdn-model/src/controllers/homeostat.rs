@@ -32,11 +32,11 @@ pub enum InsideTarget {
 /// The settings of a [`Homeostat`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HomeostatConfig {
-    /// `eta` when every unit is inside its band, in [0, 0.5].
+    /// `eta` when every unit is inside its band, in [0, 0.5]. Default: 0.15.
     pub gain: f64,
-    /// The largest factor of one act, at least 1; `None`: no limit.
+    /// The largest factor of one act, at least 1; `None`: no limit. Default: 2.
     pub max_factor: Option<f64>,
-    /// Where units inside their band are pulled to.
+    /// Where units inside their band are pulled to. Default: `Energy`.
     pub inside: InsideTarget,
 }
 

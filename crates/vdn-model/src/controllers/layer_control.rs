@@ -45,17 +45,17 @@ pub enum Rescaling {
 /// How a layer is watched.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerControlConfig {
-    /// The first KL weight of every unit, where no controller sets it.
+    /// The first KL weight of every unit, where no controller sets it. Default: 1e-4.
     pub beta: f64,
-    /// What a unit's energy and KL are.
+    /// What a unit's energy and KL are. Default: `PerDimension`.
     pub measures: UnitMeasures,
     /// What follows a change of weights.
     pub rescaling: Rescaling,
-    /// The rate of the units' running means, in (0, 1].
+    /// The rate of the units' running means, in (0, 1]. Default: 0.05.
     pub smoothing: f64,
-    /// The energy above which a unit is alive.
+    /// The energy above which a unit is alive. Default: 1e-4.
     pub alive_energy: f64,
-    /// The KL in nats above which a unit, or a row of it, is alive.
+    /// The KL in nats above which a unit, or a row of it, is alive. Default: 1e-4.
     pub alive_kl: f64,
 }
 

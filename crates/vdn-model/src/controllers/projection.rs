@@ -22,11 +22,11 @@ pub enum BatchWeights {
 /// The settings of a [`Projection`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProjectionConfig {
-    /// The largest factor, at least 1; `None`: no limit.
+    /// The largest factor, at least 1; `None`: no limit. Default: 50.
     pub max_factor: Option<f64>,
-    /// Batches that an estimate takes at most.
+    /// Batches that an estimate takes at most. Default: 50.
     pub max_batches: u64,
-    /// The least energy.
+    /// The least energy. Default: 1e-12.
     pub eps: f64,
     /// How batches weigh.
     pub weights: BatchWeights,

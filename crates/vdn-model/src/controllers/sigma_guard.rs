@@ -22,13 +22,13 @@ pub enum SigmaKick {
 /// The settings of a [`SigmaGuard`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SigmaGuardConfig {
-    /// The least deviation, above 0.
+    /// The least deviation, above 0. Default: 0.15.
     pub floor: f64,
-    /// The largest.
+    /// The largest. Default: 5.
     pub ceiling: f64,
-    /// What is added to a dead unit's `log sigma`.
+    /// What is added to a dead unit's `log sigma`. Default: 0.02.
     pub kick: f64,
-    /// The alive share below which a unit is dead.
+    /// The alive share below which a unit is dead. Default: 0.05.
     pub alive_min: f64,
     /// Whether dead units are lifted.
     pub dead: SigmaKick,

@@ -1,6 +1,6 @@
 //! [`Graph`]: what a module's forward pass gets: the tape, the parameters, the mode and the noise.
 
-use crate::core::parameter::{ParameterId, Parameters};
+use crate::core::parameter::{ParameterId, ParameterKey, Parameters};
 use crate::core::streams::Stream;
 use vdn_autograd::{Tape, Var};
 use vdn_tensor::Element;
@@ -103,14 +103,15 @@ impl<'a, T: Element> Graph<'a, T> {
     /// The variable of a parameter; the first use in a pass puts it on the tape, without a copy.
     ///
     /// # Panics
-    /// `id` belongs to other [`Parameters`] with more entries.
+    /// `id` is that of another model's parameter; the message says which parameters these are.
     pub fn parameter(&mut self, id: ParameterId) -> Var {
-        if let Some(var) = self.bindings.vars[id.index()] {
+        let position = id.position(self.parameters);
+        if let Some(var) = self.bindings.vars[position] {
             return var;
         }
         let requires_grad = self.tape.is_recording_gradients();
         let var = self.tape.shared(self.parameters.get(id).tensor(), requires_grad);
-        self.bindings.vars[id.index()] = Some(var);
+        self.bindings.vars[position] = Some(var);
         var
     }
 
@@ -118,9 +119,10 @@ impl<'a, T: Element> Graph<'a, T> {
     /// parameter is computed from.
     ///
     /// # Panics
-    /// `id` belongs to other [`Parameters`] with more entries.
+    /// `id` is that of another model's parameter.
     pub fn bind(&mut self, id: ParameterId, var: Var) {
-        self.bindings.vars[id.index()] = Some(var);
+        let position = id.position(self.parameters);
+        self.bindings.vars[position] = Some(var);
     }
 
     /// The parameters of this pass.

@@ -16,6 +16,6 @@ pub use error::ModelError;
 pub use graph::{Bindings, Graph, Mode};
 pub use init::{Builder, Init};
 pub use mixture::mixture_quantile;
-pub use parameter::{Parameter, ParameterId, Parameters};
+pub use parameter::{Parameter, ParameterId, ParameterKey, Parameters};
 pub use state::ControlState;
 pub use streams::{Purpose, Stream};

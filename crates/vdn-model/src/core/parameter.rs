@@ -2,31 +2,75 @@
 //!
 //! Values are shared (`Arc`) so that a tape reads them where they are, without a copy.
 
+use crate::core::fnv1a::fnv1a;
 use crate::core::streams::Streams;
 use std::collections::HashMap;
 use std::sync::Arc;
 use vdn_tensor::{Element, Tensor};
 
-/// The place of a parameter in its [`Parameters`].
+/// The place of a parameter in its [`Parameters`]. It knows a hash of the parameter's name, so other parameters are told
+/// from those of the model: they have another name at this place, or none. (Those of a model built alike will do.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ParameterId(usize);
+pub struct ParameterId {
+    index: usize,
+    name: u64,
+}
 
 impl ParameterId {
     /// The position in the order of creation.
     #[must_use]
     pub fn index(self) -> usize {
-        self.0
+        self.index
+    }
+}
+
+/// What a parameter is found by: its [`ParameterId`], or its position in the order of creation.
+pub trait ParameterKey: Copy + sealed::Sealed {
+    /// The position among these parameters.
+    ///
+    /// # Panics
+    /// There is no such parameter, or the id is that of another model's.
+    fn position<T: Element>(self, parameters: &Parameters<T>) -> usize;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for usize {}
+    impl Sealed for super::ParameterId {}
+}
+
+impl ParameterKey for usize {
+    fn position<T: Element>(self, parameters: &Parameters<T>) -> usize {
+        let count = parameters.len();
+        assert!(self < count, "there is no parameter number {self}: there are {count}, from 0 on");
+        self
+    }
+}
+
+impl ParameterKey for ParameterId {
+    fn position<T: Element>(self, parameters: &Parameters<T>) -> usize {
+        match parameters.entries.get(self.index) {
+            Some(entry) if entry.id == self => self.index,
+            found => parameters.refuse_other_model(self.index, found),
+        }
     }
 }
 
 /// One learnable tensor and its name.
 #[derive(Clone, Debug)]
 pub struct Parameter<T: Element> {
+    id: ParameterId,
     name: String,
     tensor: Arc<Tensor<T>>,
 }
 
 impl<T: Element> Parameter<T> {
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> ParameterId {
+        self.id
+    }
+
     /// The name, unique in its [`Parameters`].
     #[must_use]
     pub fn name(&self) -> &str {
@@ -80,33 +124,56 @@ impl<T: Element> Parameters<T> {
     /// # Panics
     /// The name is taken: two modules of a model were given the same scope.
     pub fn add(&mut self, name: impl Into<String>, value: Tensor<T>) -> ParameterId {
-        let name = name.into();
+        let (name, index) = (name.into(), self.entries.len());
         assert!(self.find(&name).is_none(), "there is a parameter {name} already");
-        Arc::make_mut(&mut self.places).insert(name.clone(), self.entries.len());
-        self.entries.push(Parameter { name, tensor: Arc::new(value) });
-        ParameterId(self.entries.len() - 1)
+        Arc::make_mut(&mut self.places).insert(name.clone(), index);
+        let id = ParameterId { index, name: fnv1a(name.as_bytes()) };
+        self.entries.push(Parameter { id, name, tensor: Arc::new(value) });
+        id
     }
 
-    /// A parameter.
+    /// A parameter, by its id or its position.
     ///
     /// # Panics
-    /// `id` belongs to other `Parameters` with more entries.
+    /// There is no such parameter, or the id is that of another model's.
     #[must_use]
-    pub fn get(&self, id: ParameterId) -> &Parameter<T> {
-        &self.entries[id.0]
+    pub fn get(&self, key: impl ParameterKey) -> &Parameter<T> {
+        &self.entries[key.position(self)]
     }
 
-    /// The numbers of the parameter at position `index`, to be changed in place. Whoever still shares the value (a tape
-    /// that was neither reset nor told to let go, a clone) keeps the old one; the tensor is then copied first.
+    /// The numbers of a parameter, given by its id or its position, to be changed in place. Whoever still shares the
+    /// value (a tape that was neither reset nor told to let go, a clone) keeps the old one; the tensor is then copied
+    /// first.
+    ///
+    /// ```
+    /// use vdn_model::Parameters;
+    /// use vdn_tensor::Tensor;
+    /// let mut parameters = Parameters::<f32>::new();
+    /// let id = parameters.add("bias", Tensor::zeros([2]));
+    /// parameters.data_mut(id)[0] = 1.0;
+    /// parameters.data_mut(0)[1] = 2.0; // the same one, by its position
+    /// assert_eq!(parameters.get(id).tensor().data(), [1.0, 2.0]);
+    /// ```
     ///
     /// # Panics
-    /// There is no such parameter.
-    pub fn data_mut(&mut self, index: usize) -> &mut [T] {
-        Arc::make_mut(&mut self.entries[index].tensor).data_mut()
+    /// There is no such parameter, or the id is that of another model's.
+    pub fn data_mut(&mut self, key: impl ParameterKey) -> &mut [T] {
+        let position = key.position(self);
+        Arc::make_mut(&mut self.entries[position].tensor).data_mut()
     }
 
-    /// Multiplies the rows of the parameter at position `index`, divided evenly among `factors`, by them. Rows with a factor of 1 keep
-    /// their bits.
+    #[cold]
+    fn refuse_other_model(&self, index: usize, found: Option<&Parameter<T>>) -> ! {
+        let here = match (found, self.entries.last()) {
+            (Some(found), _) => format!("these have `{}` there", found.name),
+            (None, Some(last)) => format!("these are {}, the last `{}`", self.len(), last.name),
+            (None, None) => "these are none".to_owned(),
+        };
+        panic!("parameter number {index} of another model: {here}; a network goes with its own");
+    }
+
+    /// Multiplies the rows of a parameter, given by its id or its position, divided evenly among `factors`, by them. Rows
+    /// with a factor of 1 keep their bits.
     ///
     /// ```
     /// use vdn_model::Parameters;
@@ -120,8 +187,8 @@ impl<T: Element> Parameters<T> {
     ///
     /// # Panics
     /// There is no such parameter, or there are more factors than numbers, or none.
-    pub fn scale_rows(&mut self, index: usize, factors: &[f64]) {
-        let data = self.data_mut(index);
+    pub fn scale_rows(&mut self, key: impl ParameterKey, factors: &[f64]) {
+        let data = self.data_mut(key);
         let row = data.len() / factors.len();
         for (numbers, &factor) in data.chunks_exact_mut(row).zip(factors) {
             if factor != 1.0 {
@@ -138,7 +205,7 @@ impl<T: Element> Parameters<T> {
     /// The parameter of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<ParameterId> {
-        self.places.get(name).copied().map(ParameterId)
+        self.places.get(name).map(|&index| self.entries[index].id)
     }
 
     /// All parameters in order.
@@ -168,6 +235,7 @@ impl<T: Element> Parameters<T> {
     #[must_use]
     pub fn cast<U: Element>(&self) -> Parameters<U> {
         let cast = |entry: &Parameter<T>| Parameter {
+            id: entry.id,
             name: entry.name.clone(),
             tensor: Arc::new(entry.tensor.cast()),
         };
@@ -231,6 +299,34 @@ mod tests {
         let mut other = parameters.clone();
         let id = other.add("new", Tensor::zeros([1]));
         assert_eq!((other.find("new"), parameters.find("new")), (Some(id), None));
+    }
+
+    /// What a panic says.
+    fn refusal(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
+        let said = std::panic::catch_unwind(f).expect_err("it was not refused");
+        said.downcast_ref::<String>().expect("a message").clone()
+    }
+
+    #[test]
+    fn parameters_of_another_model_are_refused_by_name() {
+        let mut one = Parameters::<f64>::new();
+        one.add("encoder.weight", Tensor::zeros([2]));
+        let id = one.add("encoder.bias", Tensor::zeros([2]));
+        let mut other = Parameters::<f64>::new();
+        other.add("head.weight", Tensor::zeros([2]));
+        let fewer = other.clone();
+        let said = refusal(move || assert!(fewer.get(id).name().is_empty()));
+        assert!(said.starts_with("parameter number 1 of another model"), "{said}");
+        assert!(said.contains("these are 1, the last `head.weight`"), "{said}");
+        other.add("head.bias", Tensor::zeros([2]));
+        let mut as_many = other.clone();
+        let said = refusal(move || as_many.data_mut(id).fill(0.0));
+        assert!(said.contains("these have `head.bias` there"), "{said}");
+        let said = refusal(move || assert!(other.get(2).name().is_empty()));
+        assert_eq!(said, "there is no parameter number 2: there are 2, from 0 on");
+        // Built alike, or cast: the same model.
+        assert_eq!(one.cast::<f32>().get(id).name(), "encoder.bias");
+        assert_eq!(one.get(id).id(), id);
     }
 
     #[test]

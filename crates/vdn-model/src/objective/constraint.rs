@@ -54,15 +54,15 @@ pub enum Scope {
 /// The settings of a budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConstraintConfig {
-    /// What is wanted.
+    /// What is wanted. Default: from 0.05 to 0.30 nats.
     pub goal: Goal,
-    /// What it is wanted of.
+    /// What it is wanted of. Default: `Dimension`.
     pub scope: Scope,
-    /// `k`, above 0.
+    /// `k`, above 0. Default: 1e-2.
     pub stiffness: f64,
-    /// `g`, the change of a multiplier per nat of violation and period, at least 0.
+    /// `g`, the change of a multiplier per nat of violation and period, at least 0. Default: 1e-3.
     pub gain: f64,
-    /// The largest multiplier.
+    /// The largest multiplier. Default: 1e-2.
     pub limit: f64,
 }
 

@@ -44,13 +44,13 @@ pub enum BandShape {
 /// The bands of a layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BandConfig {
-    /// The energy that bands lie around, above 0.
+    /// The energy that bands lie around, above 0. Default: 0.03.
     pub target: f64,
-    /// `lo / t`, above 0.
+    /// `lo / t`, above 0. Default: 0.8.
     pub low_factor: f64,
-    /// `hi / t`, above `lo / t`.
+    /// `hi / t`, above `lo / t`. Default: 1.6.
     pub high_factor: f64,
-    /// How targets differ between units.
+    /// How targets differ between units. Default: `Heterogeneous`, with a spread of 8.
     pub shape: BandShape,
 }
 

@@ -22,11 +22,11 @@ pub enum PersistenceStart {
 /// What an [`OrderOne`] is built from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OrderOneConfig {
-    /// How a parameter gives a coefficient.
+    /// How a parameter gives a coefficient. Default: `Tanh`.
     pub persistence: Persistence,
     /// Where the coefficients start.
     pub start: PersistenceStart,
-    /// The scale of the innovations.
+    /// The scale of the innovations. Default: `Stationary`.
     pub scale: PriorScale,
 }
 

@@ -8,7 +8,9 @@ pub(crate) mod stack;
 pub(crate) mod statistics;
 mod unit_layer;
 
-pub use layer::{LayerConfig, LayerOutput, LayerPrior, SigmaMode, UnitFamily, VariationalLayer};
+pub use layer::{
+    Context, LayerConfig, LayerOutput, LayerPrior, SigmaMode, UnitFamily, VariationalLayer,
+};
 pub use non_finite::{non_finite_report, unit_of_parameter};
 pub use stack::{
     Activation, Activities, Intervention, LayerOutputs, MAX_DEPTH, PerLayer, Replaced, Stack,

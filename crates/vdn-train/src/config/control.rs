@@ -107,7 +107,7 @@ pub struct ControlConfig {
     pub thermostat: ThermostatConfig,
     /// The persistence target.
     pub persistence: PersistenceSettings,
-    /// What is different in single layers.
+    /// What is different in single layers. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub layer: Vec<LayerOverride>,
 }

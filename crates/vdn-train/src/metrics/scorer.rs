@@ -13,13 +13,14 @@ use crate::metrics::window::WindowPrediction;
 /// What is to be scored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoreSettings {
-    /// Where the point forecast of MSE and MAE comes from.
+    /// Where the point forecast of MSE and MAE comes from. Default: `Mean`.
     pub point: PointForecast,
-    /// Levels of the pinball loss, in (0, 1).
+    /// Levels of the pinball loss, in (0, 1). Default: 0.1, 0.5 and 0.9.
     pub taus: Vec<f64>,
-    /// Nominal coverages of the central intervals, in (0, 1).
+    /// Nominal coverages of the central intervals, in (0, 1). Default: 0.5, 0.8, 0.9 and 0.95.
     pub intervals: Vec<f64>,
     /// Levels of the normalised quantile loss, in (0, 1); empty to leave it out (it is the dearest part).
+    /// Default: the 19 levels that divide into 20 equal parts.
     pub quantile_levels: Vec<f64>,
 }
 

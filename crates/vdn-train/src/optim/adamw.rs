@@ -6,7 +6,7 @@
 use crate::domain::{check_domains, not_negative, positive};
 use crate::error::TrainError;
 use crate::optim::groups::{Groups, ParameterGroup};
-use crate::optim::optimizer::{Gradients, Optimizer, clip_factor, global_norm};
+use crate::optim::optimizer::{Gradients, Optimizer, check_rate, clip_factor, global_norm};
 use crate::run::tensors::Tensors;
 use vdn_model::Parameters;
 use vdn_tensor::kernels::{Update, update};
@@ -148,7 +148,8 @@ impl<T: Element> AdamW<T> {
     /// parameter, in order. Returns the global norm of all gradients before the clip.
     ///
     /// # Errors
-    /// A gradient that is not finite, with the name of its parameter; nothing is changed then.
+    /// A learning rate that is negative or not finite; a gradient that is not finite, with the
+    /// name of its parameter; nothing is changed then.
     ///
     /// # Panics
     /// A gradient with another number of elements than its parameter, or more gradients than
@@ -159,6 +160,7 @@ impl<T: Element> AdamW<T> {
         rate: f64,
         gradients: impl Iterator<Item = Option<&'g [T]>> + Clone,
     ) -> Result<f64, TrainError> {
+        check_rate::<T>(rate * self.groups.largest_rate())?;
         let norm = global_norm(parameters, gradients.clone())?;
         let AdamWConfig { beta1, beta2, epsilon, weight_decay, clip_norm } = self.config;
         let ids: std::ops::Range<usize> = 0..self.moments.len();

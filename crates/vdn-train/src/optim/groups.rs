@@ -100,6 +100,11 @@ impl Groups {
 
     const COMMON: Own = Own { rate: 1.0, weight_decay: None, frozen: false };
 
+    /// The largest factor on the learning rate, at least 1.
+    pub(super) fn largest_rate(&self) -> f64 {
+        self.0.iter().fold(1.0, |most, own| own.rate.max(most))
+    }
+
     pub(super) fn of(&self, index: usize) -> Own {
         self.0.get(index).copied().unwrap_or(Self::COMMON)
     }

@@ -13,7 +13,8 @@ pub trait Optimizer<T: Element> {
     /// clip.
     ///
     /// # Errors
-    /// A gradient that is not finite, with the name of its parameter; nothing is changed then.
+    /// A learning rate that is negative or not finite; a gradient that is not finite, with the
+    /// name of its parameter; nothing is changed then.
     fn step(
         &mut self,
         parameters: &mut Parameters<T>,
@@ -91,6 +92,16 @@ impl<'a, T: Element> Gradients<'a, T> {
     }
 }
 
+/// Refuses a learning rate that would set weights to NaN or infinity, or go uphill: one that is not finite in the weights'
+/// precision, or is negative.
+pub(super) fn check_rate<T: Element>(rate: f64) -> Result<(), TrainError> {
+    if rate >= 0.0 && T::from_f64(rate).is_finite() {
+        return Ok(());
+    }
+    let reason = format!("learning rate = {rate}: has to be finite in {} and at least 0", T::NAME);
+    Err(TrainError::config(format!("optimizer: {reason}")))
+}
+
 /// The global norm of all gradients.
 ///
 /// # Errors
@@ -130,4 +141,43 @@ fn non_finite<'g, T: Element>(
 /// The factor on all gradients whose global norm is `norm`; an infinite `clip_norm` clips nothing.
 pub(super) fn clip_factor(clip_norm: f64, norm: f64) -> f64 {
     (clip_norm / (norm + 1e-6)).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::{AdamW, AdamWConfig, ParameterGroup, Sgd, SgdConfig};
+    use vdn_tensor::Tensor;
+
+    /// An optimiser, and rates that it refuses.
+    type Case<'a> = (Box<dyn Optimizer<f32>>, &'a [f64]);
+
+    /// Neither optimiser takes a step with a rate that has no meaning, and both take one of 0.
+    #[test]
+    fn learning_rates_without_a_meaning_change_nothing() {
+        let mut parameters = Parameters::<f32>::new();
+        parameters.add("weight", Tensor::full([3], 0.5));
+        let group = ParameterGroup { rate: 1e30, ..ParameterGroup::new("weight") };
+        let adamw = || AdamW::new(AdamWConfig::default(), &parameters).unwrap();
+        let grouped = adamw().with_groups(&[group], &parameters).unwrap();
+        let sgd = Sgd::new(SgdConfig::default(), &parameters).unwrap();
+        let mut optimizers: [Case<'_>; 3] = [
+            (Box::new(adamw()), &[f64::NAN, f64::INFINITY, -1e-3, 1e39]),
+            (Box::new(sgd), &[f64::NAN, f64::INFINITY, -1e-3, 1e39]),
+            // The product with the group's factor.
+            (Box::new(grouped), &[1e10]),
+        ];
+        let gradients = [Some(vec![1.0, -1.0, 1.0])];
+        for (optimizer, rates) in &mut optimizers {
+            for &rate in *rates {
+                let gradients = Gradients::of_slices(&gradients);
+                let error = optimizer.step(&mut parameters, rate, &gradients).unwrap_err();
+                let error = error.to_string();
+                assert!(error.contains("learning rate = ") && error.contains("f32"), "{error}");
+            }
+            let gradients = Gradients::of_slices(&gradients);
+            optimizer.step(&mut parameters, 0.0, &gradients).unwrap();
+            assert_eq!(parameters.get(0).tensor().data(), [0.5; 3]);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::TrainError;
 use crate::optim::groups::{Groups, ParameterGroup};
-use crate::optim::optimizer::{Gradients, Optimizer, clip_factor, global_norm};
+use crate::optim::optimizer::{Gradients, Optimizer, check_rate, clip_factor, global_norm};
 use crate::run::tensors::Tensors;
 use serde::{Deserialize, Serialize};
 use vdn_model::Parameters;
@@ -132,6 +132,7 @@ impl<T: Element> Optimizer<T> for Sgd<T> {
         rate: f64,
         gradients: &Gradients<'_, T>,
     ) -> Result<f64, TrainError> {
+        check_rate::<T>(rate * self.groups.largest_rate())?;
         let norm = global_norm(parameters, gradients.iter())?;
         let SgdConfig { momentum, nesterov, weight_decay, clip_norm } = self.config;
         for (index, gradient) in gradients.iter().enumerate() {

@@ -50,11 +50,14 @@ pub(crate) fn weights_bytes<T: Element>(
     safetensors::serialize(views, None).map_err(|e| TrainError::format(path, e))
 }
 
-/// Reads weights into `parameters`, which have to have the same names and shapes.
+/// Reads weights into `parameters`, which have to have the same names and shapes. Files of single
+/// and of double precision are read into either; numbers of double precision are rounded to nearest
+/// for a model of single precision.
 ///
 /// # Errors
 /// The file cannot be read, is not a safetensors file, or does not fit the model: the first
-/// parameter that is missing, superfluous, of another shape or precision, or not finite, is named;
+/// parameter that is missing, superfluous, of another shape, of another kind of number (the type in
+/// the file is named), beyond the range of the model's numbers, or not finite, is named;
 /// a file that is too large for these parameters is refused before it is read. `parameters` are
 /// unchanged then.
 pub fn load_weights<T: Element>(
@@ -68,7 +71,8 @@ pub fn load_weights<T: Element>(
         let name = parameter.name();
         let refuse =
             |reason: String| TrainError::format(path, format!("parameter {name}: {reason}"));
-        let view = tensors.tensor(name).map_err(|e| refuse(e.to_string()))?;
+        let missing = |_| refuse("the file has none of this name".to_owned());
+        let view = tensors.tensor(name).map_err(missing)?;
         let shape = parameter.tensor().shape();
         if view.shape() != shape.dims() {
             return Err(refuse(format!("shape {:?}, the model has {shape}", view.shape())));
@@ -76,7 +80,14 @@ pub fn load_weights<T: Element>(
         let data = numbers(view.dtype(), view.data())
             .ok_or_else(|| refuse(format!("holds {:?}, not f32 or f64", view.dtype())))?;
         if let Some(element) = data.iter().position(|x: &T| !x.is_finite()) {
-            return Err(refuse(format!("element {element} is not finite")));
+            let kept: Vec<f64> = numbers(view.dtype(), view.data()).unwrap_or_default();
+            let reason = match kept.get(element) {
+                Some(x) if x.is_finite() => {
+                    format!("is {x:e} ({:?}), beyond the range of {}", view.dtype(), T::NAME)
+                }
+                _ => "is not finite".to_owned(),
+            };
+            return Err(refuse(format!("element {element} {reason}")));
         }
         loaded.push(data);
     }
@@ -187,6 +198,33 @@ mod tests {
         for (a, b) in other.iter().zip(parameters(0.1).iter()) {
             assert_eq!(a.tensor().data(), b.tensor().data(), "{}", a.name());
         }
+    }
+
+    #[test]
+    fn files_of_either_precision_fit_either_model() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("weights.safetensors");
+        save_weights(&parameters(0.1), &path).unwrap();
+        let mut double = parameters(7.0).cast::<f64>();
+        load_weights(&mut double, &path).unwrap();
+        assert!(double.iter().all(|p| p.tensor().data()[0].abs() == f64::from(0.1_f32)));
+        double.data_mut(0).fill(0.3);
+        save_weights(&double, &path).unwrap();
+        let mut single = parameters(7.0);
+        load_weights(&mut single, &path).unwrap();
+        assert_eq!(single.get(0).tensor().data(), [0.3_f32; 6]);
+        double.data_mut(0)[4] = 1e300;
+        save_weights(&double, &path).unwrap();
+        let error = load_weights(&mut single, &path).unwrap_err().to_string();
+        let reason = "parameter layer.weight: element 4 is 1e300 (F64), beyond the range of f32";
+        assert!(error.ends_with(reason), "{error}");
+        // A kind of number that no model has.
+        let bytes = [0_u8; 12];
+        let half = TensorView::new(Dtype::F16, vec![2, 3], &bytes).unwrap();
+        std::fs::write(&path, safetensors::serialize([("layer.weight", half)], None).unwrap())
+            .unwrap();
+        let error = load_weights(&mut single, &path).unwrap_err().to_string();
+        assert!(error.ends_with("parameter layer.weight: holds F16, not f32 or f64"), "{error}");
     }
 
     #[test]

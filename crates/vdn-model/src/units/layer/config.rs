@@ -92,31 +92,32 @@ pub enum LayerPrior {
 /// What a layer is built from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerConfig {
-    /// Width of the context.
+    /// Width of the context. Default: 256.
     pub inputs: usize,
-    /// Units, `N`.
+    /// Units, `N`. Default: 1024.
     pub units: usize,
-    /// Latent dimensions of each unit, `K`.
+    /// Latent dimensions of each unit, `K`. Default: 1.
     pub latent_dims: usize,
-    /// Where the deviations come from.
+    /// Where the deviations come from. Default: `PerUnitInput`.
     pub sigma: SigmaMode,
-    /// The deviation that all posteriors start with.
+    /// The deviation that all posteriors start with. Default: 0.7.
     pub initial_sigma: f64,
     /// How the `K` samples of a unit become one activity; `None` sends all of them on.
     pub pooling: Option<Pool>,
-    /// Samples of each posterior in training, `S`.
+    /// Samples of each posterior in training, `S`. Default: 4.
     pub train_samples: usize,
-    /// Samples of each posterior in evaluation.
+    /// Samples of each posterior in evaluation. Default: 32.
     pub evaluate_samples: usize,
-    /// Whether each odd sample mirrors the noise of the one before it.
+    /// Whether each odd sample mirrors the noise of the one before it. Default: `false`.
     pub antithetic: bool,
-    /// What becomes of the gradient of a deviation outside its hard limits.
+    /// What becomes of the gradient of a deviation outside its hard limits. Default: `Inward`.
     pub clamp_gradient: ClampGradient,
     /// Whether the KL is wanted element by element too ([`vdn_autograd::UnitOutputs::kl`]); its statistics always are.
+    /// Default: `false`.
     pub emit_kl: bool,
-    /// The family of the units' distributions.
+    /// The family of the units' distributions. Default: `Normal`.
     pub family: UnitFamily,
-    /// What the posteriors are compared with.
+    /// What the posteriors are compared with. Default: `Standard`.
     pub prior: LayerPrior,
 }
 
@@ -141,6 +142,18 @@ impl Default for LayerConfig {
 }
 
 impl LayerConfig {
+    /// So many units on a context of this width, everything else by default.
+    ///
+    /// ```
+    /// use vdn_model::LayerConfig;
+    /// let config = LayerConfig { train_samples: 8, ..LayerConfig::new(3, 16) };
+    /// assert_eq!((config.inputs, config.units, config.latent_dims), (3, 16, 1));
+    /// ```
+    #[must_use]
+    pub fn new(inputs: usize, units: usize) -> Self {
+        Self { inputs, units, ..Self::default() }
+    }
+
     /// Checks every setting.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
-//! The forward pass of a layer: contexts in, samples and statistics out.
+//! The forward pass of a layer: a [`Context`] in, samples and statistics out.
 
 use crate::core::graph::{Graph, Mode};
 use crate::priors::Prior;
+use crate::units::layer::context::Context;
 use crate::units::layer::{Sigma, SigmaMode, UnitFamily, VariationalLayer};
 use vdn_autograd::{Error, Noise, SampleKl, Tape, UnitOutputs, Var};
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN, kl_standard, scale};
@@ -20,14 +21,6 @@ pub struct LayerOutput {
     pub logvar: Var,
     /// Samples `[samples, batch, units * latent dims]`, and statistics for each latent dimension over all rows.
     pub units: UnitOutputs,
-}
-
-/// How the axes of a context become rows of the fused operation.
-struct Rows {
-    /// Samples that each posterior is asked for.
-    draws: usize,
-    /// Samples and batch of the result.
-    result: [usize; 2],
 }
 
 impl VariationalLayer {
@@ -49,8 +42,8 @@ impl VariationalLayer {
         }
     }
 
-    /// Records the layer with addressed noise on the context `h`: `[batch, inputs]`, or `[samples, batch, inputs]` where
-    /// it is made of the samples of a layer below.
+    /// Records the layer with addressed noise on the context `h`: `[batch, inputs]`, or [`Context::samples`] of
+    /// `[samples, batch, inputs]` where it is made of the samples of a layer below.
     ///
     /// Samples keep their identity: sample `s` of the context gives a posterior of its own, of which one sample is drawn,
     /// and that is sample `s` of the result. Statistics, KL and rate are then means over samples and batch: the KL is
@@ -59,6 +52,7 @@ impl VariationalLayer {
     ///
     /// ```
     /// use vdn_autograd::Tape;
+    /// use vdn_model::units::Context;
     /// use vdn_model::{Bindings, Builder, Graph, LayerConfig, Mode, Parameters, VariationalLayer};
     /// use vdn_tensor::noise::NoiseKey;
     /// let mut parameters = Parameters::<f32>::new();
@@ -72,18 +66,19 @@ impl VariationalLayer {
     /// let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
     /// let h = graph.tape.constant([7, 3], &[0.5; 21])?;
     /// let lower = below.forward(&mut graph, h)?;
-    /// let upper = above.forward(&mut graph, lower.z)?;
+    /// let upper = above.forward(&mut graph, Context::samples(lower.z))?;
     /// assert_eq!(tape.shape(upper.z).dims(), &[4, 7, 2]);
     /// assert_eq!(tape.shape(upper.mu).dims(), &[28, 2]); // a posterior for every sample of every window
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// A context of another width, or with another number of samples than the layer draws.
+    /// A context of another width, of three axes that are not said to be samples, or with another number of samples than
+    /// the layer draws.
     pub fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
-        h: Var,
+        h: impl Into<Context>,
     ) -> Result<LayerOutput, Error> {
         let samples = self.samples(graph.mode());
         let noise = Noise::Addressed(graph.noise(self.stream));
@@ -101,12 +96,13 @@ impl VariationalLayer {
     pub fn forward_with<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
-        h: Var,
+        h: impl Into<Context>,
         samples: usize,
         noise: Noise,
     ) -> Result<LayerOutput, Error> {
+        let context = h.into();
         graph.labelled(&self.label, |graph| {
-            let (h, rows) = self.rows(graph, h, samples)?;
+            let (h, rows) = context.rows(graph, samples)?;
             let kept = rows.draws == samples;
             let dims = self.config.units * self.config.latent_dims;
             let mut mu = self.mu.forward(graph, h)?;
@@ -244,35 +240,6 @@ impl VariationalLayer {
                     SigmaMode::Scalar => Ok(var),
                     _ => graph.tape.reshape(var, [self.config.units * self.config.latent_dims]),
                 }
-            }
-        }
-    }
-
-    /// The context as `[rows, inputs]`.
-    fn rows<T: Element>(
-        &self,
-        graph: &mut Graph<'_, T>,
-        h: Var,
-        samples: usize,
-    ) -> Result<(Var, Rows), Error> {
-        let shape = *graph.tape.shape(h);
-        match *shape.dims() {
-            [1, batch, inputs] => {
-                let h = graph.tape.reshape(h, [batch, inputs])?;
-                Ok((h, Rows { draws: samples, result: [samples, batch] }))
-            }
-            [given, batch, inputs] if given == samples => {
-                let h = graph.tape.reshape(h, [samples * batch, inputs])?;
-                Ok((h, Rows { draws: 1, result: [samples, batch] }))
-            }
-            [_, _, _] => {
-                let reason = format!("the context has other than {samples} samples");
-                Err(ShapeError::new("variational layer", &[&shape], reason).into())
-            }
-            [batch, _] => Ok((h, Rows { draws: samples, result: [samples, batch] })),
-            _ => {
-                let reason = "the context has to be [batch, inputs] or [samples, batch, inputs]";
-                Err(ShapeError::new("variational layer", &[&shape], reason).into())
             }
         }
     }

@@ -5,12 +5,14 @@
 
 mod adjust;
 mod config;
+mod context;
 mod forward;
 mod replacements;
 
 pub use adjust::SigmaLever;
 pub(crate) use adjust::initialize_rows;
 pub use config::{LayerConfig, LayerPrior, SigmaMode, UnitFamily};
+pub use context::Context;
 pub use forward::LayerOutput;
 
 use crate::core::error::ModelError;

@@ -22,13 +22,15 @@ pub struct StackLayerConfig {
     /// layer; those of the others are the channels of the layer below.
     pub layer: LayerConfig,
     /// The share of units that are distributions, in [0, 1], rounded to whole units. The others send their mean, and have
-    /// neither deviation nor KL.
+    /// neither deviation nor KL. Default: 1.
     pub distributional_fraction: f64,
-    /// What is applied to the activities below before the heads.
+    /// What is applied to the activities below before the heads. Default: `Gelu`.
     pub activation: Activation,
     /// Whether those activities are normalised over the layer first, with a learned scale and shift.
+    /// Default: `false`.
     pub layer_norm: bool,
     /// Whether the activities below are added to those of the layer, through a learned map where the widths differ.
+    /// Default: `false`.
     pub residual: bool,
 }
 
@@ -41,6 +43,13 @@ impl Default for StackLayerConfig {
             layer_norm: false,
             residual: false,
         }
+    }
+}
+
+/// A layer of these units, all of them distributions, everything else by default.
+impl From<LayerConfig> for StackLayerConfig {
+    fn from(layer: LayerConfig) -> Self {
+        Self { layer, ..Self::default() }
     }
 }
 

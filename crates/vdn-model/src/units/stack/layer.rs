@@ -7,7 +7,7 @@ use crate::core::parameter::Parameters;
 use crate::core::streams::{Purpose, Stream};
 use crate::modules::layer_norm::LayerNorm;
 use crate::modules::linear::Linear;
-use crate::units::layer::{LayerConfig, LayerOutput, VariationalLayer, initialize_rows};
+use crate::units::layer::{Context, LayerConfig, LayerOutput, VariationalLayer, initialize_rows};
 use crate::units::stack::config::{Activation, StackLayerConfig};
 use crate::units::stack::swap::swapped;
 use vdn_autograd::{Error, Noise, Var};
@@ -155,18 +155,20 @@ impl StackLayer {
     pub(super) fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
-        below: Var,
+        below: Context,
         draws: Option<(usize, Noise)>,
         sent: Sent,
     ) -> Result<(Var, Option<LayerOutput>), Error> {
-        let h = self.context(graph, below)?;
+        let h = self.context(graph, below.var())?;
         let mut output = None;
         let distributional = match self.units.as_ref().zip(self.prior_stream) {
             None => None,
             Some((units, prior_stream)) => {
                 let recorded = match draws {
-                    Some((samples, noise)) => units.forward_with(graph, h, samples, noise)?,
-                    None => units.forward(graph, h)?,
+                    Some((samples, noise)) => {
+                        units.forward_with(graph, below.with_var(h), samples, noise)?
+                    }
+                    None => units.forward(graph, below.with_var(h))?,
                 };
                 output = Some(recorded);
                 Some(match sent {
@@ -181,7 +183,7 @@ impl StackLayer {
             }
         };
         let z = self.join(graph, h, distributional)?;
-        Ok((self.add_residual(graph, z, below)?, output))
+        Ok((self.add_residual(graph, z, below.var())?, output))
     }
 
     /// Records the means of its distributional units' posteriors alone, `[rows, units * latent dims]`; `None` if it has none.

@@ -21,7 +21,7 @@ use crate::core::graph::{Bindings, Graph, Mode};
 use crate::core::init::Builder;
 use crate::core::parameter::Parameters;
 use crate::core::streams::{Purpose, Stream};
-use crate::units::layer::{LayerConfig, LayerOutput, VariationalLayer};
+use crate::units::layer::{Context, LayerConfig, LayerOutput, VariationalLayer};
 use layer::Sent;
 use swap::swapped;
 use vdn_autograd::{Error, Noise, Tape, UnitOutputs, Var};
@@ -197,14 +197,14 @@ impl Stack {
         swapped(graph, z, self.swap)
     }
 
-    /// Records the stack on the context `h` `[batch, inputs]`, with addressed noise.
+    /// Records the stack on the context `h` `[batch, inputs]`, or on [`Context::samples`], with addressed noise.
     ///
     /// # Errors
-    /// A context of another width.
+    /// A context of another width, or of three axes that are not said to be samples.
     pub fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
-        h: Var,
+        h: impl Into<Context>,
     ) -> Result<StackOutput, Error> {
         self.forward_with(graph, h, StackPass::default())
     }
@@ -212,17 +212,18 @@ impl Stack {
     /// Records the stack with other noise, or with latents that are not the layers' own.
     ///
     /// # Errors
-    /// A context of another width; noise of another shape than that of its layer.
+    /// Those of [`Stack::forward`]; noise of another shape than that of its layer.
     pub fn forward_with<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
-        h: Var,
+        h: impl Into<Context>,
         pass: StackPass,
     ) -> Result<StackOutput, Error> {
-        self.forward_from(graph, 0, h, pass)
+        self.record(graph, 0, h.into(), pass)
     }
 
-    /// Records the layers from number `first`, from 0, up, on the activities `z` of the layer below it.
+    /// Records the layers from number `first`, from 0, up, on the activities `z` `[samples, batch, channels]` of the layer
+    /// below it.
     ///
     /// # Errors
     /// Activities of another layer; noise of another shape than that of its layer.
@@ -233,12 +234,23 @@ impl Stack {
         z: Var,
         pass: StackPass,
     ) -> Result<StackOutput, Error> {
-        let mut output =
-            StackOutput { z, layers: [None; MAX_DEPTH], activities: [None; MAX_DEPTH] };
+        self.record(graph, first, Context::samples(z), pass)
+    }
+
+    fn record<T: Element>(
+        &self,
+        graph: &mut Graph<'_, T>,
+        first: usize,
+        context: Context,
+        pass: StackPass,
+    ) -> Result<StackOutput, Error> {
+        let (layers, activities) = ([None; MAX_DEPTH], [None; MAX_DEPTH]);
+        let mut output = StackOutput { z: context.var(), layers, activities };
+        let mut below = context;
         for (index, layer) in self.layers.iter().enumerate().skip(first) {
             let draws = pass.draws(graph, layer, index);
-            let (z, own) = layer.forward(graph, output.z, draws, pass.sent(index, self.swap))?;
-            output.z = z;
+            let (z, own) = layer.forward(graph, below, draws, pass.sent(index, self.swap))?;
+            (output.z, below) = (z, Context::samples(z));
             (output.layers[index], output.activities[index]) = (own, Some(z));
         }
         Ok(output)
@@ -257,15 +269,15 @@ impl Stack {
         pass: StackPass,
     ) -> Result<Activities, Error> {
         let mut means = [None; MAX_DEPTH];
-        let mut z = h;
+        let mut below = Context::from(h);
         for (index, layer) in self.layers.iter().enumerate().take(last + 1) {
             if index == last {
-                means[index] = layer.means(graph, z)?;
+                means[index] = layer.means(graph, below.var())?;
                 break;
             }
             let draws = pass.draws(graph, layer, index);
-            let (above, own) = layer.forward(graph, z, draws, pass.sent(index, self.swap))?;
-            (z, means[index]) = (above, own.map(|own| own.mu));
+            let (z, own) = layer.forward(graph, below, draws, pass.sent(index, self.swap))?;
+            (below, means[index]) = (Context::samples(z), own.map(|own| own.mu));
         }
         Ok(means)
     }
@@ -304,14 +316,16 @@ impl Stack {
             let context = tape.no_grad(|tape| -> Result<Vec<T>, Error> {
                 let (mode, key) = (Mode::Evaluate, NoiseKey::new(0, 0, 0));
                 let mut graph = Graph::new(tape, parameters, &mut bindings, mode, key);
-                let mut z = graph.tape.constant([h.len() / inputs, inputs], h)?;
+                let rows = graph.tape.constant([h.len() / inputs, inputs], h)?;
+                let mut below = Context::from(rows);
                 for layer in &self.layers[..index] {
                     let addressed = |units: &VariationalLayer| graph.noise(units.stream());
                     let noise = layer.units().map(addressed).map(Noise::Addressed);
                     let draws = noise.map(|noise| (1, noise));
-                    (z, _) = layer.forward(&mut graph, z, draws, Sent::Samples)?;
+                    let (z, _) = layer.forward(&mut graph, below, draws, Sent::Samples)?;
+                    below = Context::samples(z);
                 }
-                let context = layer.context(&mut graph, z)?;
+                let context = layer.context(&mut graph, below.var())?;
                 Ok(graph.tape.value(context).data().to_vec())
             })?;
             drop(tape);

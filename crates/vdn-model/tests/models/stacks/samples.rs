@@ -2,9 +2,10 @@
 
 use crate::numbers::normals;
 use vdn_autograd::{Noise, Tape, check_gradients};
+use vdn_model::units::Context;
 use vdn_model::{
-    Bindings, Builder, Graph, LayerConfig, LayerOutput, Mode, Parameters, SigmaMode,
-    VariationalLayer,
+    Bindings, Builder, Graph, LayerConfig, LayerOutput, Mode, Parameters, SigmaMode, Stack,
+    StackLayerConfig, VariationalLayer,
 };
 use vdn_tensor::Tensor;
 use vdn_tensor::kernels::Pool;
@@ -40,7 +41,8 @@ fn run<R>(
         Some(eps) => Noise::Given(graph.tape.constant([samples, batch, dims], eps)?),
         None => Noise::Addressed(key.with_stream(layer.stream().number())),
     };
-    let output = layer.forward_with(&mut graph, h, samples, noise)?;
+    let context = if shape.len() == 2 { h.into() } else { Context::samples(h) };
+    let output = layer.forward_with(&mut graph, context, samples, noise)?;
     Ok(read(&tape, output))
 }
 
@@ -132,8 +134,36 @@ fn contexts_and_noise_that_do_not_fit_are_refused_with_their_shapes() {
     let mut graph = Graph::new(&mut tape, &built.1, &mut bindings, Mode::Train, key);
     let h = graph.tape.constant([SAMPLES, BATCH, INPUTS], &h).unwrap();
     let turned = Noise::Given(graph.tape.constant([BATCH, SAMPLES, 6], &eps).unwrap());
-    let noise = built.0.forward_with(&mut graph, h, SAMPLES, turned).unwrap_err().to_string();
+    let of_samples = Context::samples(h);
+    let noise =
+        built.0.forward_with(&mut graph, of_samples, SAMPLES, turned).unwrap_err().to_string();
     assert!(noise.contains("[5, 3, 6]") && noise.contains("[3, 5, 6]"), "{noise}");
+}
+
+/// As many sequences as samples: nothing but the caller can tell the one from the other.
+#[test]
+fn three_axes_are_not_taken_for_samples() {
+    let config = LayerConfig { train_samples: SAMPLES, ..configs()[0].1 };
+    let (layer, parameters) = build(config);
+    let mut parameters = parameters;
+    let mut builder = Builder::new(&mut parameters, 5);
+    let above = StackLayerConfig { layer: config, ..StackLayerConfig::default() };
+    let stack = Stack::new(&mut builder, "stack", &[above, above]).unwrap();
+    let h = normals(1, SAMPLES * BATCH * INPUTS);
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let key = NoiseKey::new(1, 0, 0);
+    let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
+    let h = graph.tape.constant([SAMPLES, BATCH, INPUTS], &h).unwrap();
+    let refused = [layer.forward(&mut graph, h).err(), stack.forward(&mut graph, h).err()];
+    for error in refused {
+        let error = error.expect("it is refused").to_string();
+        assert!(error.contains("[3, 5, 4]") && error.contains("Context::samples"), "{error}");
+    }
+    assert!(layer.forward(&mut graph, Context::samples(h)).is_ok());
+    assert!(stack.forward(&mut graph, Context::samples(h)).is_ok());
+    let rows = graph.tape.reshape(h, [SAMPLES * BATCH, INPUTS]).unwrap();
+    let output = layer.forward(&mut graph, rows).unwrap();
+    assert_eq!(tape.shape(output.z).dims(), [SAMPLES, SAMPLES * BATCH, 6]);
 }
 
 /// Addressed noise: no two samples of one window share it, and the draw is the same again.
@@ -172,7 +202,7 @@ fn gradients_flow_through_the_samples_of_the_layer_below() {
             let eps = noise(0);
             let lower = below.forward_with(&mut graph, vars[0], SAMPLES, eps)?;
             let eps = noise(1);
-            let upper = above.forward_with(&mut graph, lower.z, SAMPLES, eps)?;
+            let upper = above.forward_with(&mut graph, Context::samples(lower.z), SAMPLES, eps)?;
             let tape = graph.tape;
             let weights = tape.constant([SAMPLES, BATCH, config.channels()], &weights)?;
             let weighted = tape.mul(upper.z, weights)?;

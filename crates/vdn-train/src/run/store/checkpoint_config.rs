@@ -31,12 +31,12 @@ const MOST_KEPT: usize = 1000;
 pub struct CheckpointConfig {
     /// A checkpoint whenever the number of steps is a multiple of this; 0: not by steps.
     pub checkpoint_every_steps: u64,
-    /// A checkpoint at the end of every so many epochs; 0: not by epochs.
+    /// A checkpoint at the end of every so many epochs; 0: not by epochs. Default: 1.
     pub checkpoint_every_epochs: usize,
     /// A checkpoint at the end of the first step so many minutes after the last one; 0: not by
     /// time.
     pub checkpoint_every_minutes: f64,
-    /// The number of checkpoints that are kept, from 1 to 1000.
+    /// The number of checkpoints that are kept, from 1 to 1000. Default: 2.
     pub keep: usize,
 }
 

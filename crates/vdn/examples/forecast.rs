@@ -1,0 +1,46 @@
+//! Forecasting in a few calls: a run on the embedded series (daily weather of Seattle), its scores beside those of the
+//! twin and the baselines, and forecasts beyond the end of the data.
+//! `cargo run --release -p vdn --example forecast`
+
+use vdn::forecast::{
+    ForecastContent, ForecastOptions, Inference, RunConfig, RunDirectory, forecast_run_by,
+    train_run,
+};
+use vdn::prelude::Progress;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Keys are those of a configuration file; all others have their defaults.
+    let config = RunConfig::from_toml(
+        "[data]
+         input_len = 60
+         horizon = 14
+         max_train = 512
+         max_validation = 128
+         max_test = 128
+         [model]
+         units = 8
+         hidden = 32
+         [train]
+         epochs = 4
+         twin = true",
+    )?;
+    let folder = tempfile::tempdir()?;
+    let run = folder.path().join("run");
+    let report = train_run(&config, Some(&run), |stage, progress| {
+        if let Progress::Epoch(epoch) = progress {
+            println!("{} {}: {:.3}", stage.name(), epoch.epoch, epoch.validation_nll);
+        }
+    })?;
+    println!("\n{report}\n");
+
+    // The directory is all that a forecast needs.
+    let run = RunDirectory::open(&run)?;
+    let steps = forecast_run_by(&run, ForecastOptions::default(), Inference::Samples)?;
+    println!("{}", steps.csv.lines().take(4).collect::<Vec<_>>().join("\n"));
+    let content = ForecastContent::Aggregate("sum:7".parse()?);
+    let options = ForecastOptions { content, ..ForecastOptions::default() };
+    let weeks = forecast_run_by(&run, options, Inference::Samples)?;
+    println!("{}", weeks.csv);
+    assert_eq!(steps.csv.lines().count(), 1 + 4 * 14); // a header, four series
+    Ok(())
+}
