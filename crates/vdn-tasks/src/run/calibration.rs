@@ -122,7 +122,8 @@ mod tests {
     fn logits_that_are_too_sure_get_a_temperature() {
         // 80 % right where the network says 98 %: ln(0.98 / 0.02) = 3.89, ln(0.8 / 0.2) = 1.39.
         let sure = (0.98_f64 / 0.02).ln();
-        let row = |i: usize| HeldOut::Class(vec![vec![sure, 0.0]; 3], usize::from(i.is_multiple_of(5)));
+        let row =
+            |i: usize| HeldOut::Class(vec![vec![sure, 0.0]; 3], usize::from(i.is_multiple_of(5)));
         let rows: Vec<HeldOut> = (0..100).map(row).collect();
         let found = calibrate(Likelihood::Categorical, &[rows]);
         assert!((found.factor[0] - sure / 4_f64.ln()).abs() < 0.05, "{found:?}");
