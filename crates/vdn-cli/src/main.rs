@@ -26,9 +26,10 @@ use vdn_forecast::{
     RunDirectory, Stage, backtest, evaluate_run_by, forecast_run_by, interruptible_run, report_run,
     resume_run,
 };
+use vdn_tasks::evaluate::Costs;
 use vdn_tasks::{
-    Stage as TaskStage, TaskConfig, evaluate_task, predict_task, report_task, resume_task,
-    train_task,
+    PredictFrom, Stage as TaskStage, TaskConfig, evaluate_task, predict_task, report_task,
+    resume_task, train_task,
 };
 use vdn_tensor::parallel::Pool;
 use vdn_train::run::RunFolder;
@@ -142,14 +143,21 @@ fn run(command: Command) -> Result<(), Failure> {
             let report = pool.run(|| evaluate_run_by(&run, inference(moments)))?;
             say(&report.to_string())?;
         }
-        Command::Predict { run, data, out, threads } => {
+        Command::Predict { run, data, images, abstain, defer, out, threads } => {
             if !is_of_task(&run)? {
                 let reason = "the run is a forecast's: `vdn forecast` goes on with its series";
                 return Err(TrainError::format(&run, reason).into());
             }
             let run = RunFolder::open(&run)?;
             let pool = pool(threads)?;
-            let csv = pool.run(|| predict_task(&run, &data))?;
+            let from = match (&data, &images) {
+                (Some(data), _) => PredictFrom::Table(data),
+                (None, Some(images)) => PredictFrom::Images(images),
+                (None, None) => return Err("--data or --images is missing".to_owned().into()),
+            };
+            let defer = defer.and_then(|pair| Some([*pair.first()?, *pair.get(1)?]));
+            let costs = abstain.map(|abstain| Costs { abstain, defer });
+            let csv = pool.run(|| predict_task(&run, from, costs))?;
             deliver(&csv, out.as_deref())?;
         }
         Command::Report { run, out, threads } => {

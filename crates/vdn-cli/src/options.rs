@@ -48,13 +48,30 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
-    /// Predict the rows of a table by the run of a task: CSV with mean and quantiles of each row.
+    /// Predict rows by the run of a task: CSV with mean and quantiles, or with class and
+    /// probabilities, of each row.
     Predict {
         /// The run directory.
         run: PathBuf,
         /// A delimited file with the features that the run was trained on.
+        #[arg(long, required_unless_present = "images", conflicts_with = "images")]
+        data: Option<PathBuf>,
+        /// Images in the format IDX, of the size that the run was trained on.
         #[arg(long)]
-        data: PathBuf,
+        images: Option<PathBuf>,
+        /// Of classes: decide to answer or to abstain, where no answer costs so much and a wrong
+        /// one 1.
+        #[arg(long, value_name = "COST")]
+        abstain: Option<f64>,
+        /// Or to ask another model, at this cost, whose answers are wrong with this probability.
+        #[arg(
+            long,
+            value_name = "COST,RISK",
+            value_delimiter = ',',
+            num_args = 2,
+            requires = "abstain"
+        )]
+        defer: Option<Vec<f64>>,
         /// Where to write (standard output if left out).
         #[arg(long)]
         out: Option<PathBuf>,

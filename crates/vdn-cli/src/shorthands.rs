@@ -70,6 +70,10 @@ const TASK: &[Shorthand] = &[
     ("missing", "data.missing", Form::Value, "Missing features of a table: error, mean"),
     ("splits", "data.splits", Form::Text, "A file of splits (split, test_rows): all are run"),
     ("split", "data.split", Form::Value, "One of these splits, from 0"),
+    ("images", "data.images", Form::Text, "Images to classify, in the format IDX"),
+    ("labels", "data.labels", Form::Text, "Their labels"),
+    ("test-images", "data.test_images", Form::Text, "Images for the test"),
+    ("test-labels", "data.test_labels", Form::Text, "Their labels"),
     (
         "likelihood",
         "model.likelihood",
@@ -210,7 +214,7 @@ impl Args for Shorthands {
         let control = "A mode (none, rate, homeo, proj_on, proj_off), controllers beside it (ar, \
                        kl, free_bits, annealing, capacity, geco, pi, thermostat, persistence), or \
                        both: homeo,ar";
-        let task = "Learn the rows of a table instead of forecasting series: regression";
+        let task = "Learn rows instead of forecasting series: regression, classification";
         let demo = "Train on the embedded demo series, daily weather of Seattle (the default)";
         let demo = flag("demo", demo, "Data").action(ArgAction::SetTrue);
         command

@@ -21,8 +21,8 @@ mod run;
 pub use config::{ChoiceConfig, TaskConfig, TaskDataConfig, TaskName};
 pub use report::report_task;
 pub use run::{
-    SplitMean, SplitScores, Stage, TaskReport, TaskRow, evaluate_task, predict_task, resume_task,
-    train_task,
+    PredictFrom, SplitMean, SplitScores, Stage, TaskReport, TaskRow, evaluate_task, predict_task,
+    resume_task, train_task,
 };
 
 /// The examples of the README are tested.

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use vdn_tasks::{
-    TaskConfig, TaskReport, evaluate_task, predict_task, report_task, resume_task, train_task,
+    PredictFrom, TaskConfig, TaskReport, evaluate_task, predict_task, report_task, resume_task,
+    train_task,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
@@ -102,7 +103,7 @@ fn a_run_learns_writes_predicts_and_is_scored_again() {
     // On other rows, by name, in another order of columns and with a category that is new.
     let other = folder.path().join("other.csv");
     std::fs::write(&other, "kind,extra,x2,x1\nb,1,0.1,1.0\nnew,1,0.2,-1.0\n").unwrap();
-    let csv = predict_task(&run, &other).unwrap();
+    let csv = predict_task(&run, PredictFrom::Table(&other), None).unwrap();
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines[0], "row,y_mean,y_q05,y_q25,y_q50,y_q75,y_q95,y_units,kl");
     let cells: Vec<f64> = lines[1].split(',').map(|cell| cell.parse().unwrap()).collect();
@@ -252,6 +253,69 @@ fn units_say_that_the_size_of_the_noise_is_not_known() {
     let nll = |row: usize| report["rows"][row]["nll"].as_f64().unwrap();
     assert!(nll(0) < nll(2) - 0.25, "units {}, twin {}", nll(0), nll(2));
     assert!(nll(0) < 0.5, "{}", nll(0));
+}
+
+#[test]
+fn classes_are_learned_and_decided_on() {
+    // Two features; the class is that of the larger one, or c where both are small. Every tenth row
+    // has another class: no network can be right on more than 90 % of such rows.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("classes.csv");
+    let mut noise = vec![0.0_f64; 1000];
+    NoiseKey::new(6, 0, 0).fill_normal(0, &mut noise);
+    let mut text = "x1,x2,label\n".to_owned();
+    for (i, e) in noise.chunks_exact(2).enumerate() {
+        let class = match e {
+            [a, b] if a.max(*b) < 0.0 => 2,
+            [a, b] if a > b => 0,
+            _ => 1,
+        };
+        let class = if i % 10 == 9 { (class + 1) % 3 } else { class };
+        let _ = writeln!(text, "{},{},{}", e[0], e[1], ["a", "b", "c"][class]);
+    }
+    std::fs::write(&file, text).unwrap();
+    let text = format!(
+        "task = \"classification\"\n[data]\nfile = {file:?}\ntarget = [\"label\"]\ntest = 0.4\n[model]\n\
+         hidden = [16]\nunits = 4\nhead_hidden = 8\n[train]\nepochs = 60\npatience = 20\nbatch = 32\n\
+         learning_rate = 3e-3\ntwin = true\n[choice]\nfolds = 2\n"
+    );
+    let out = folder.path().join("run");
+    let report = train(&TaskConfig::from_toml(&text).unwrap(), Some(&out)).unwrap();
+    let own = serde_json::to_value(&report).unwrap();
+    for row in [0, 2].map(|row| &own["rows"][row]) {
+        let of = |key: &str| row[key].as_f64().unwrap();
+        // Of 200 rows 10 % cannot be right; three standard errors of that are 6 %, and 5 % for
+        // borders learned from 300 rows.
+        assert!(of("error") < 0.21, "{row}");
+        assert!((of("accuracy") + of("error") - 1.0).abs() < 1e-12);
+        // ln 10 / 10 + 0.9 ln(1 / 0.9) + 0.1 ln 2 = 0.39 at best.
+        assert!(of("nll") < 0.85 && of("nll") > 0.2, "{row}");
+        assert!(of("brier") < 0.4, "{row}");
+        assert!(of("ece_equal_width") < 0.15 && of("ece_equal_mass") < 0.15, "{row}");
+        assert!(of("risk_coverage_least") <= of("risk_coverage_area"), "{row}");
+        assert!(of("risk_coverage_area") < of("error") + 0.05, "{row}");
+        assert!(of("mutual_information") <= of("entropy"), "{row}");
+    }
+    assert_eq!(own["rows"][2]["mutual_information"], 0.0, "a twin has one sample");
+    assert_eq!(own["outputs"], serde_json::json!(["a", "b", "c"]));
+    let run = RunFolder::open(&out).unwrap();
+    let again = serde_json::to_value(evaluate_task(&run, None).unwrap()).unwrap();
+    assert_eq!(again["rows"][0]["nll"], own["rows"][0]["nll"]);
+    assert!(report_task(&run).unwrap().contains("ECE, equal mass"));
+    let other = folder.path().join("other.csv");
+    std::fs::write(&other, "x2,x1\n-1,2\n0.4,0.4\n").unwrap();
+    let costs = vdn_tasks::evaluate::Costs { abstain: 0.3, defer: None };
+    let csv = predict_task(&run, PredictFrom::Table(&other), Some(costs)).unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(
+        lines[0],
+        "row,label,p_a,p_b,p_c,entropy,mutual_information,kl,decision,expected_cost"
+    );
+    assert!(lines[1].starts_with("0,a,") && lines[1].contains(",answer,"), "{csv}");
+    // On the border of two classes: at least 0.45 of the answer, against 0.3.
+    assert!(lines[2].ends_with(",abstain,0.3"), "{csv}");
+    let bad = vdn_tasks::evaluate::Costs { abstain: -1.0, defer: None };
+    assert!(predict_task(&run, PredictFrom::Table(&other), Some(bad)).is_err());
 }
 
 #[test]

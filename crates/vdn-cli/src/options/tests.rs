@@ -84,6 +84,10 @@ const TASK_VALUES: &[(&str, &str, &str)] = &[
     ("missing", "mean", "\"mean\""),
     ("splits", "7", "\"7\""),
     ("split", "3", "3"),
+    ("images", "i", "\"i\""),
+    ("labels", "l", "\"l\""),
+    ("test-images", "i", "\"i\""),
+    ("test-labels", "l", "\"l\""),
     ("likelihood", "student_t", "\"student_t\""),
 ];
 

@@ -145,7 +145,10 @@ impl TaskConfig {
             patience: 50,
             batch: 32,
             learning_rate: 1e-3,
-            selection: Selection::Crps,
+            selection: match task {
+                TaskName::Regression => Selection::Crps,
+                TaskName::Classification => Selection::Nll,
+            },
             // Epochs of small tables take less time than a checkpoint.
             checkpoint_every_epochs: 0,
             checkpoint_every_minutes: 1.0,

@@ -53,9 +53,18 @@ pub struct TaskEncoding {
     pub inputs: InputEncoding,
     /// The targets.
     pub targets: TargetEncoding,
+    /// The rows that it was fitted to.
+    pub training_rows: usize,
 }
 
 impl TaskEncoding {
+    /// The probability that a row is of a kind that no training row is: `1 / (n + 2)` by the rule of
+    /// succession, for `n` training rows none of which was.
+    #[must_use]
+    pub fn outlier_share(&self) -> f64 {
+        1.0 / (self.training_rows as f64 + 2.0)
+    }
+
     /// The widths of the network's inputs and outputs.
     #[must_use]
     pub fn widths(&self) -> [usize; 2] {

@@ -1,9 +1,15 @@
 //! How the predictions of a trained network are scored.
 
+mod calibration_error;
+mod classification;
+mod decision;
 mod predictive;
 mod regression;
 mod scores;
 
-pub use predictive::Predictive;
+pub use calibration_error::{BINS, Bins, calibration_error};
+pub use classification::{ClassPrediction, ClassificationScores, score_classification};
+pub use decision::{Costs, Decision, decide};
+pub use predictive::{Outlier, Predictive};
 pub use regression::{RegressionScores, TargetScores, score_regression};
 pub use scores::TaskScores;

@@ -3,7 +3,7 @@
 use crate::data::TargetScale;
 use crate::network::{Observation, Prediction, TaskNetwork, log_mean_exp};
 use vdn_model::streams::{EVALUATION_STEP, TARGET_DRAWS};
-use vdn_train::metrics::{MetricError, Mixture, SortedSample, mixture_crps};
+use vdn_train::metrics::{MetricError, Mixture, SortedSample, mixture_crps, normal};
 use vdn_train::network::NoiseSeed;
 
 /// Draws for each sample of the units where there is no closed form.
@@ -16,27 +16,40 @@ const DRAWS: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Predictive {
     parts: Vec<Observation>,
+    outlier: Option<Outlier>,
     by: By,
+}
+
+/// What a row that is like no training row is drawn from.
+///
+/// A network says nothing of kinds of rows that it has not seen, such as slips of the pen. With this
+/// probability a target is drawn from the distribution of all training targets, a normal one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outlier {
+    /// The probability, in (0, 1).
+    pub share: f64,
+    /// Mean and deviation of the training targets.
+    pub parameters: [f64; 2],
 }
 
 /// What quantiles and CRPS come from.
 #[derive(Clone, Debug)]
 enum By {
-    Normals { means: Vec<f64>, sigma: Vec<f64> },
+    Normals { means: Vec<f64>, sigma: Vec<f64>, weights: Option<Vec<f64>> },
     Draws(SortedSample),
 }
 
 impl Predictive {
-    /// The mixture of these parts; `noise` addresses the draws of row `row`, where they are needed.
+    /// The mixture of these parts, and of what outliers are drawn from; `noise` addresses the draws
+    /// of row `row`, where they are needed. Draws leave outliers out, which hardly move quantiles.
     ///
     /// ```
     /// use vdn_tasks::evaluate::Predictive;
     /// use vdn_tasks::network::Observation;
     /// let parts = [-1.0, 1.0].map(|mean| Observation::Gaussian([mean, 1.0]));
-    /// let predictive = Predictive::new(parts.to_vec(), 0.into(), 0)?;
+    /// let predictive = Predictive::new(parts.to_vec(), None, 0.into(), 0)?;
     /// assert_eq!(predictive.mean(), 0.0);
-    /// // Half of the variance is the units', half is output noise: unbiased over two samples, the
-    /// // units' part is 2.
+    /// // Unbiased over two samples, the units' part of the variance is 2; that of the noise is 1.
     /// assert_eq!(predictive.variance_parts(), [2.0, 1.0]);
     /// assert!(predictive.quantile(0.5)?.abs() < 1e-12);
     /// # Ok::<(), vdn_train::metrics::MetricError>(())
@@ -44,26 +57,38 @@ impl Predictive {
     ///
     /// # Errors
     /// No part; a part that is not finite.
-    pub fn new(parts: Vec<Observation>, noise: NoiseSeed, row: u64) -> Result<Self, MetricError> {
+    pub fn new(
+        parts: Vec<Observation>,
+        outlier: Option<Outlier>,
+        noise: NoiseSeed,
+        row: u64,
+    ) -> Result<Self, MetricError> {
         let normal = |part: &Observation| match *part {
             Observation::Gaussian(parameters) => Some(parameters),
             _ => None,
         };
         let normals: Option<Vec<[f64; 2]>> = parts.iter().map(normal).collect();
         let by = match normals {
-            Some(normals) => {
+            Some(mut normals) => {
+                let weights = outlier.map(|outlier| {
+                    let own = (1.0 - outlier.share) / normals.len() as f64;
+                    normals.push(outlier.parameters);
+                    let mut weights = vec![own; normals.len()];
+                    weights[normals.len() - 1] = outlier.share;
+                    weights
+                });
                 let means: Vec<f64> = normals.iter().map(|n| n[0]).collect();
                 let sigma: Vec<f64> = normals.iter().map(|n| n[1]).collect();
-                Mixture::new(&means, &sigma, None)?;
-                By::Normals { means, sigma }
+                Mixture::new(&means, &sigma, weights.as_deref())?;
+                By::Normals { means, sigma, weights }
             }
             None => By::Draws(SortedSample::new(draws(&parts, noise, row))?),
         };
-        Ok(Self { parts, by })
+        Ok(Self { parts, outlier, by })
     }
 
-    /// That of target `column` of `row` of a prediction, mapped back by the target's scale; `None`
-    /// of classes.
+    /// That of target `column` of `row` of a prediction, mapped back by the target's scale; outliers
+    /// have the probability `share`, where the likelihood has a scale. `None` of classes.
     ///
     /// # Errors
     /// Those of [`Predictive::new`].
@@ -71,18 +96,20 @@ impl Predictive {
         network: &TaskNetwork,
         prediction: &Prediction,
         [row, column]: [usize; 2],
-        scale: &TargetScale,
+        (scale, share): (&TargetScale, f64),
         (noise, number): (NoiseSeed, u64),
     ) -> Result<Option<Self>, MetricError> {
         let of = |s| network.observation(prediction, [s, row, column]);
         let parts: Option<Vec<Observation>> = (0..prediction.shape[0]).map(of).collect();
-        let mapped = |parts: Vec<Observation>| {
-            parts.into_iter().map(|part| part.mapped(scale.mean, scale.std)).collect()
-        };
-        parts.map(|parts| Self::new(mapped(parts), noise, number)).transpose()
+        let Some(parts) = parts else { return Ok(None) };
+        let mapped = parts.into_iter().map(|part| part.mapped(scale.mean, scale.std)).collect();
+        let parameters = [scale.mean, scale.std];
+        let has_scale = network.config().likelihood.has_scale();
+        let outlier = has_scale.then_some(Outlier { share, parameters });
+        Self::new(mapped, outlier, noise, number).map(Some)
     }
 
-    /// The mean.
+    /// The mean, outliers left aside.
     #[must_use]
     pub fn mean(&self) -> f64 {
         self.parts.iter().map(Observation::mean).sum::<f64>() / self.parts.len() as f64
@@ -102,7 +129,11 @@ impl Predictive {
     #[must_use]
     pub fn ln_density(&self, y: f64) -> f64 {
         let l: Vec<f64> = self.parts.iter().map(|part| part.ln_density(y)).collect();
-        log_mean_exp(&l)
+        let own = log_mean_exp(&l);
+        match self.outlier {
+            None => own,
+            Some(outlier) => outlier.mixed(own, y),
+        }
     }
 
     /// The CRPS at `y`, in the unit of `y`: exact of normal mixtures, else unbiased by draws.
@@ -111,7 +142,9 @@ impl Predictive {
     /// A `y` that is not finite.
     pub fn crps(&self, y: f64) -> Result<f64, MetricError> {
         match &self.by {
-            By::Normals { means, sigma } => Ok(mixture_crps(&Mixture::new(means, sigma, None)?, y)),
+            By::Normals { means, sigma, weights } => {
+                Ok(mixture_crps(&Mixture::new(means, sigma, weights.as_deref())?, y))
+            }
             By::Draws(sample) => sample.fair_crps(y),
         }
     }
@@ -122,7 +155,9 @@ impl Predictive {
     /// Another level.
     pub fn quantile(&self, level: f64) -> Result<f64, MetricError> {
         match &self.by {
-            By::Normals { means, sigma } => Mixture::new(means, sigma, None)?.quantile(level),
+            By::Normals { means, sigma, weights } => {
+                Mixture::new(means, sigma, weights.as_deref())?.quantile(level)
+            }
             By::Draws(sample) => sample.quantile(level),
         }
     }
@@ -134,7 +169,9 @@ impl Predictive {
     /// Those of the mixture.
     pub fn probability(&self, y: f64) -> Result<f64, MetricError> {
         match &self.by {
-            By::Normals { means, sigma } => Ok(Mixture::new(means, sigma, None)?.cdf(y)),
+            By::Normals { means, sigma, weights } => {
+                Ok(Mixture::new(means, sigma, weights.as_deref())?.cdf(y))
+            }
             By::Draws(sample) => {
                 let values = sample.values();
                 let below = values.partition_point(|&x| x < y);
@@ -154,6 +191,18 @@ impl Predictive {
     }
 }
 
+impl Outlier {
+    /// `ln((1 - share) e^l + share p(y))` for the density `p` of outliers.
+    #[must_use]
+    pub fn mixed(&self, l: f64, y: f64) -> f64 {
+        let [mean, deviation] = self.parameters;
+        let other = self.share.ln() + normal::ln_pdf((y - mean) / deviation) - deviation.ln();
+        let own = l + (-self.share).ln_1p();
+        let largest = own.max(other);
+        largest + ((own - largest).exp() + (other - largest).exp()).ln()
+    }
+}
+
 /// Equally many draws of each part.
 fn draws(parts: &[Observation], noise: NoiseSeed, row: u64) -> Vec<f64> {
     let key = noise.key(TARGET_DRAWS, EVALUATION_STEP).fold_in(row);
@@ -168,4 +217,30 @@ fn draws(parts: &[Observation], noise: NoiseSeed, row: u64) -> Vec<f64> {
         parts[i / DRAWS].draw(inside(uniform[i]), pair)
     };
     (0..count).map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outliers_cost_a_few_nats_and_move_little_else() {
+        let parts = vec![Observation::Gaussian([1.0, 0.05]); 4];
+        let outlier = Outlier { share: 1.0 / 702.0, parameters: [0.0, 1.0] };
+        let without = Predictive::new(parts.clone(), None, 0.into(), 0).unwrap();
+        let with = Predictive::new(parts, Some(outlier), 0.into(), 0).unwrap();
+        // Twelve deviations away: 72 nats and more, or ln 702 and the density of all targets.
+        assert!(without.ln_density(1.6) < -69.0);
+        let expected = -(702_f64.ln()) + normal::ln_pdf(1.6);
+        assert!((with.ln_density(1.6) - expected).abs() < 1e-12, "{}", with.ln_density(1.6));
+        assert!((with.ln_density(1.0) - without.ln_density(1.0)).abs() < 1.5e-3);
+        for level in [0.05, 0.5, 0.95] {
+            let [a, b] = [&with, &without].map(|own| own.quantile(level).unwrap());
+            assert!((a - b).abs() < 0.001, "{level}: {a} {b}");
+        }
+        assert_eq!(with.mean(), without.mean());
+        let mass: f64 =
+            (-8000..8000).map(|i| 1e-3 * with.ln_density(f64::from(i) * 1e-3).exp()).sum();
+        assert!((mass - 1.0).abs() < 1e-9, "{mass}");
+    }
 }

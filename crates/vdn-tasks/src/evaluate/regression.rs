@@ -1,6 +1,6 @@
 //! [`RegressionScores`]: how numbers are predicted, in their own units.
 
-use crate::data::{TargetEncoding, TaskRows};
+use crate::data::{TargetEncoding, TaskEncoding, TaskRows};
 use crate::evaluate::predictive::Predictive;
 use crate::network::TaskNetwork;
 use serde::Serialize;
@@ -122,11 +122,12 @@ impl Sums {
 /// No rows; rows that do not fit the network; a prediction or a score that is not finite.
 pub fn score_regression(
     evaluator: &Evaluator<'_, f32, TaskNetwork, TaskRows>,
-    targets: &TargetEncoding,
+    encoding: &TaskEncoding,
     rows: &[usize],
     intervention: Intervention,
 ) -> Result<RegressionScores, TrainError> {
-    let TargetEncoding::Numbers(scales) = targets else {
+    let share = encoding.outlier_share();
+    let TargetEncoding::Numbers(scales) = &encoding.targets else {
         return Err(TrainError::config("scores of numbers, of a network for classes"));
     };
     let mut sums = scales.iter().map(|_| Sums::new()).collect::<Result<Vec<_>, _>>()?;
@@ -142,7 +143,7 @@ pub fn score_regression(
             let y = scale.mean + scale.std * data.targets(chunk[row])[column];
             let number = (place.start + row) as u64 * columns as u64 + column as u64;
             let from = (evaluator.noise, number);
-            let own = Predictive::of(network, &prediction, [row, column], scale, from);
+            let own = Predictive::of(network, &prediction, [row, column], (scale, share), from);
             to[0] = own.transpose().map(|own| own.and_then(|own| score(&own, y)));
         });
         for (at, own) in found.into_iter().enumerate() {

@@ -1,6 +1,7 @@
 //! [`TaskScores`]: the scores of a task.
 
-use crate::data::{TaskEncoding, TaskRows};
+use crate::data::{TargetEncoding, TaskEncoding, TaskRows};
+use crate::evaluate::classification::{ClassificationScores, score_classification};
 use crate::evaluate::regression::{RegressionScores, score_regression};
 use crate::network::TaskNetwork;
 use serde::Serialize;
@@ -13,6 +14,8 @@ use vdn_train::{Evaluator, TrainError};
 pub enum TaskScores {
     /// Of numbers.
     Regression(RegressionScores),
+    /// Of classes.
+    Classification(ClassificationScores),
 }
 
 impl TaskScores {
@@ -26,8 +29,14 @@ impl TaskScores {
         rows: &[usize],
         intervention: Intervention,
     ) -> Result<Self, TrainError> {
-        let targets = &encoding.targets;
-        Ok(Self::Regression(score_regression(evaluator, targets, rows, intervention)?))
+        Ok(match &encoding.targets {
+            TargetEncoding::Numbers(_) => {
+                Self::Regression(score_regression(evaluator, encoding, rows, intervention)?)
+            }
+            TargetEncoding::Classes { .. } => {
+                Self::Classification(score_classification(evaluator, rows, intervention)?)
+            }
+        })
     }
 
     /// The negative log-likelihood, the error (root mean square, or share), and the CRPS, or what
@@ -36,6 +45,7 @@ impl TaskScores {
     pub fn of_split(&self) -> [f64; 3] {
         match self {
             Self::Regression(own) => [own.nll, own.rmse, own.crps],
+            Self::Classification(own) => [own.nll, own.error, own.brier],
         }
     }
 }
@@ -46,6 +56,7 @@ impl TaskScores {
     pub(crate) fn shares(&self) -> [f64; 2] {
         match self {
             Self::Regression(own) => [own.coverage_90, own.unit_share],
+            Self::Classification(_) => [f64::NAN; 2],
         }
     }
 }

@@ -23,7 +23,7 @@ mod observation;
 mod prediction;
 
 pub use config::{Likelihood, NetworkConfig, Variant};
-pub(crate) use effects::log_mean_exp;
+pub(crate) use effects::{brier, log_mean_exp, mean_probabilities};
 pub use observation::Observation;
 pub use prediction::Prediction;
 

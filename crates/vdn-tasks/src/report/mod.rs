@@ -36,7 +36,9 @@ pub fn report_task(run: &RunFolder) -> Result<String, TrainError> {
     if let Some(Stored { network, parameters }) = stored {
         let evaluator = experiment.evaluator(&network, &parameters);
         let figures = match &encoding.targets {
-            TargetEncoding::Numbers(scales) => predictions::of_numbers(&evaluator, scales)?,
+            TargetEncoding::Numbers(scales) => {
+                predictions::of_numbers(&evaluator, (scales, encoding.outlier_share()))?
+            }
             TargetEncoding::Classes { .. } => Vec::new(),
         };
         page.section("Predictions", "Of the test rows.", &figures);
@@ -95,6 +97,20 @@ fn scores(page: &mut Page, report: &TaskReport) {
                 ]
                 .map(number),
             ),
+            TaskScores::Classification(own) => cells.extend(
+                [
+                    100.0 * own.error,
+                    own.nll,
+                    own.brier,
+                    own.ece_equal_width,
+                    own.ece_equal_mass,
+                    own.entropy,
+                    own.mutual_information,
+                    own.kl,
+                    own.risk_coverage_area,
+                ]
+                .map(number),
+            ),
         }
         cells
     };
@@ -111,6 +127,19 @@ fn scores(page: &mut Page, report: &TaskReport) {
             "width 90 %",
             "calibration error",
             "units' share",
+        ]),
+        TaskScores::Classification(_) => heads(&[
+            "",
+            "parameters",
+            "error %",
+            "NLL",
+            "Brier",
+            "ECE, equal width",
+            "ECE, equal mass",
+            "entropy",
+            "information",
+            "KL",
+            "risk-coverage",
         ]),
     };
     page.table(&Table {

@@ -17,7 +17,7 @@ const BINS: usize = 10;
 /// For each target: observed against predicted, and the histogram of `P(Y <= y)`.
 pub(super) fn of_numbers(
     evaluator: &Evaluator<'_, f32, TaskNetwork, TaskRows>,
-    scales: &[TargetScale],
+    (scales, share): (&[TargetScale], f64),
 ) -> Result<Vec<String>, TrainError> {
     let (network, data) = (evaluator.network, evaluator.data);
     let shown = scales.len().min(MOST_TARGETS);
@@ -32,7 +32,8 @@ pub(super) fn of_numbers(
                 for (column, scale) in scales.iter().enumerate().take(shown) {
                     let address = ((place.start + row) * scales.len() + column) as u64;
                     let from = (evaluator.noise, address);
-                    let own = Predictive::of(network, &prediction, [row, column], scale, from)?;
+                    let own =
+                        Predictive::of(network, &prediction, [row, column], (scale, share), from)?;
                     let Some(own) = own else { continue };
                     let y = scale.mean + scale.std * data.targets(number)[column];
                     points[column].push([own.mean(), y]);

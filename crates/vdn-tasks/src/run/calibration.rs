@@ -12,6 +12,7 @@
 //! Classes have one number, a temperature: logits are divided by it (Guo and others 2017, "On
 //! Calibration of Modern Neural Networks").
 
+use crate::evaluate::Outlier;
 use crate::network::{Calibration, Likelihood, Observation, log_mean_exp};
 
 /// Rows that a calibration looks at, at most: evenly spaced ones.
@@ -27,7 +28,7 @@ pub(crate) enum HeldOut {
 
 impl HeldOut {
     /// The negative log-likelihood under a calibration.
-    fn nll(&self, [factor, floor]: [f64; 2]) -> f64 {
+    fn nll(&self, [factor, floor]: [f64; 2], outlier: Outlier) -> f64 {
         let l: Vec<f64> = match self {
             Self::Number(parts, y) => {
                 let scale = |scale: f64| (factor * scale).hypot(floor);
@@ -42,22 +43,28 @@ impl HeldOut {
                 })
                 .collect(),
         };
-        -log_mean_exp(&l)
+        match self {
+            Self::Number(_, y) => -outlier.mixed(log_mean_exp(&l), *y),
+            Self::Class(..) => -log_mean_exp(&l),
+        }
     }
 }
 
 /// The calibration with the best likelihood of `rows[column]`, the held-out predictions of each
-/// target.
-pub(crate) fn calibrate(likelihood: Likelihood, rows: &[Vec<HeldOut>]) -> Calibration {
+/// target, where outliers have the probability `share`: they are no reason for larger scales.
+pub(crate) fn calibrate(likelihood: Likelihood, rows: &[Vec<HeldOut>], share: f64) -> Calibration {
+    let outlier = Outlier { share, parameters: [0.0, 1.0] };
     let mut found = Calibration { factor: Vec::new(), floor: Vec::new() };
     for own in rows {
         let mean = |parameters: [f64; 2]| -> f64 {
-            own.iter().map(|row| row.nll(parameters)).sum::<f64>() / own.len() as f64
+            own.iter().map(|row| row.nll(parameters, outlier)).sum::<f64>() / own.len() as f64
         };
         let factor = |floor: f64| minimum(&|x| mean([x.exp(), floor]), [-1.5, 2.0]).exp();
         let floors = likelihood.has_scale();
         let [best, floor] = match (own.is_empty(), floors) {
             (true, _) => [1.0, 0.0],
+            // Counts have no scale.
+            _ if likelihood == Likelihood::Poisson => [1.0, 0.0],
             (false, false) => [factor(0.0), 0.0],
             (false, true) => {
                 // A first search without a floor, then both in turns; floors by their logarithms.
@@ -112,7 +119,7 @@ mod tests {
             HeldOut::Number(vec![Observation::Gaussian([0.0, s]); 2], y)
         };
         let rows: Vec<HeldOut> = (0..n).map(row).collect();
-        let found = calibrate(Likelihood::Gaussian, &[rows]);
+        let found = calibrate(Likelihood::Gaussian, &[rows], 1e-6);
         // Exact quantiles in the place of draws: what is left is the grid, and the 400 rows.
         assert!((found.factor[0] - 2.0).abs() < 0.1, "{found:?}");
         assert!((found.floor[0] - 0.3).abs() < 0.03, "{found:?}");
@@ -125,7 +132,7 @@ mod tests {
         let row =
             |i: usize| HeldOut::Class(vec![vec![sure, 0.0]; 3], usize::from(i.is_multiple_of(5)));
         let rows: Vec<HeldOut> = (0..100).map(row).collect();
-        let found = calibrate(Likelihood::Categorical, &[rows]);
+        let found = calibrate(Likelihood::Categorical, &[rows], 1e-6);
         assert!((found.factor[0] - sure / 4_f64.ln()).abs() < 0.05, "{found:?}");
         assert_eq!(found.floor, [0.0]);
     }

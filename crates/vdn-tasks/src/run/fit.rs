@@ -71,6 +71,8 @@ pub(crate) struct Fit<'a> {
     pub(crate) config: &'a TaskConfig,
     pub(crate) rows: &'a TaskRows,
     pub(crate) widths: [usize; 2],
+    /// The probability of rows that are like no training row.
+    pub(crate) outlier_share: f64,
     pub(crate) folder: Option<&'a RunFolder>,
     pub(crate) interrupt: &'a Interrupt,
     pub(crate) resume: bool,
@@ -173,7 +175,8 @@ impl Fit<'_> {
             folds.push(scores);
             held.iter_mut().zip(own).for_each(|(to, own)| to.extend(own));
         }
-        let Calibration { factor, floor } = calibrate(self.config.network().likelihood, &held);
+        let Calibration { factor, floor } =
+            calibrate(self.config.network().likelihood, &held, self.outlier_share);
         let choice = Choice { epochs: best_of(&folds), folds, factor, floor };
         if let Some(folder) = self.folder {
             folder.write_json(name, &choice)?;

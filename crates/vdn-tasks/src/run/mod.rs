@@ -15,6 +15,6 @@ pub(crate) mod train_run;
 pub use evaluate_run::evaluate_task;
 pub(crate) use evaluate_run::stored_run;
 pub use fit::Stage;
-pub use predict_run::predict_task;
+pub use predict_run::{PredictFrom, predict_task};
 pub use report::{SplitMean, SplitScores, TaskReport, TaskRow};
 pub use train_run::{resume_task, train_task};

@@ -1,7 +1,8 @@
 //! Predictions of new rows by a stored run, as CSV.
 
-use crate::data::{InputEncoding, Inputs, TargetEncoding, TaskRows};
-use crate::evaluate::Predictive;
+use crate::config::TaskConfig;
+use crate::data::{InputEncoding, Inputs, TargetEncoding, TaskEncoding, TaskRows};
+use crate::evaluate::{ClassPrediction, Costs, Predictive, decide};
 use crate::network::Variant;
 use crate::run::evaluate_run::stored_run;
 use crate::run::experiment::{Experiment, Stored};
@@ -9,69 +10,160 @@ use crate::run::source::read_for;
 use std::fmt::Write;
 use std::path::Path;
 use vdn_model::Intervention;
-use vdn_train::data::Request;
+use vdn_train::data::{IdxArray, Request};
 use vdn_train::run::RunFolder;
 use vdn_train::{Evaluator, TrainError};
 
 /// The quantiles that are written.
 const LEVELS: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 
-/// Predicts the rows of a table, which needs no targets: one line a row, in the order of the file.
+/// Rows to predict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PredictFrom<'a> {
+    /// A delimited file with the features that the run was trained on.
+    Table(&'a Path),
+    /// Images of the same size, in the format IDX.
+    Images(&'a Path),
+}
+
+/// The inputs of the rows; no targets are asked for.
+fn rows_of(
+    encoding: &TaskEncoding,
+    config: &TaskConfig,
+    from: PredictFrom<'_>,
+) -> Result<TaskRows, TrainError> {
+    match (&encoding.inputs, from) {
+        (InputEncoding::Table(features), PredictFrom::Table(file)) => {
+            let table = read_for(encoding, config, file)?;
+            TaskRows::new(features.width(), Inputs::Numbers(features.encode(&table)?), 0, vec![])
+        }
+        (InputEncoding::Images { height, width }, PredictFrom::Images(file)) => {
+            let images = IdxArray::load(file)?;
+            if images.shape.len() != 3 || images.shape[1..] != [*height, *width] {
+                let shape = &images.shape;
+                let reason = format!(
+                    "images of shape {shape:?} where [count, {height}, {width}] is expected"
+                );
+                return Err(TrainError::format(file, reason));
+            }
+            TaskRows::new(height * width, Inputs::Bytes(images.values), 0, vec![])
+        }
+        (InputEncoding::Table(_), PredictFrom::Images(_)) => {
+            Err(TrainError::config("the run was trained on a table: give --data"))
+        }
+        (InputEncoding::Images { .. }, PredictFrom::Table(_)) => {
+            Err(TrainError::config("the run was trained on images: give --images"))
+        }
+    }
+}
+
+/// Predicts rows, which need no targets: one line a row, in the order of the file.
 ///
 /// Of numbers: `row` (from 0), and for each target `NAME_mean`, `NAME_q05` to `NAME_q95` in its own
 /// units, and `NAME_units`, the units' share of the variance; at the end `kl`, the sum of the units'
 /// KL in nats.
 ///
+/// Of classes: `row`, the most probable class, `p_CLASS` for each, and what tells rows that are out
+/// of distribution: `entropy` and `mutual_information` of the prediction and the units' `kl`, nats.
+/// With `costs` also `decision` (`answer`, `abstain`, `defer`), the one of least expected cost, and
+/// `expected_cost`.
+///
 /// # Errors
-/// The run or the file cannot be read, or do not fit each other; a missing feature where that is an
+/// A cost that is negative, or costs where numbers are predicted. The run or the file cannot be read, or do not fit each other; a missing feature where that is an
 /// error, with line and column.
-pub fn predict_task(run: &RunFolder, file: &Path) -> Result<String, TrainError> {
+pub fn predict_task(
+    run: &RunFolder,
+    from: PredictFrom<'_>,
+    costs: Option<Costs>,
+) -> Result<String, TrainError> {
     let (config, encoding) = stored_run(run)?;
-    let table = read_for(&encoding, &config, file)?;
-    let InputEncoding::Table(features) = &encoding.inputs else {
-        return Err(TrainError::config("the run was trained on images"));
-    };
-    let TargetEncoding::Numbers(scales) = &encoding.targets else {
-        return Err(TrainError::config("the run predicts classes"));
-    };
-    let inputs = Inputs::Numbers(features.encode(&table)?);
-    let (width, rows) = (features.width(), table.rows());
-    // No targets are asked for.
-    let data = TaskRows::new(width, inputs, 0, Vec::new())?;
+    if let Some(Costs { abstain, defer }) = costs {
+        let numbers = [Some(abstain), defer.map(|d| d[0]), defer.map(|d| d[1])];
+        if let Some(cost) = numbers.into_iter().flatten().find(|c| !(*c >= 0.0 && c.is_finite())) {
+            let reason = format!("a cost of {cost}: has to be finite and at least 0");
+            return Err(TrainError::config(reason));
+        }
+        if matches!(encoding.targets, TargetEncoding::Numbers(_)) {
+            let reason = "the run predicts numbers: abstaining is a decision on classes";
+            return Err(TrainError::config(reason));
+        }
+    }
+    let data = rows_of(&encoding, &config, from)?;
     let stored = Experiment::stored(&config, &encoding, run, Variant::Variational)?;
     let Some(Stored { network, parameters }) = stored else {
         return Err(TrainError::format(run.path(), "holds no weights"));
     };
-    let mut csv = "row".to_owned();
-    for scale in scales {
-        for column in ["mean", "q05", "q25", "q50", "q75", "q95", "units"] {
-            let _ = write!(csv, ",{}", quoted(&format!("{}_{column}", scale.name)));
-        }
-    }
-    csv.push_str(",kl\n");
-    let all: Vec<usize> = (0..rows).collect();
+    let mut csv = head(&encoding.targets, costs.is_some());
+    let share = encoding.outlier_share();
+    let all: Vec<usize> = (0..data.len()).collect();
     let evaluator = Evaluator::new(&network, &parameters, &data, config.train.noise());
     evaluator.for_each_pass(&all, Request::INPUTS, |_, graph, batch, chunk| {
         let prediction = network.predict(graph, batch, Intervention::None)?;
         for (row, &number) in chunk.iter().enumerate() {
             let _ = write!(csv, "{number}");
-            for (column, scale) in scales.iter().enumerate() {
-                let address = (number * scales.len() + column) as u64;
-                let from = (evaluator.noise, address);
-                let own = Predictive::of(&network, &prediction, [row, column], scale, from)?
-                    .ok_or_else(|| TrainError::config("the run predicts classes"))?;
-                let _ = write!(csv, ",{}", own.mean());
-                for level in LEVELS {
-                    let _ = write!(csv, ",{}", own.quantile(level)?);
+            match &encoding.targets {
+                TargetEncoding::Numbers(scales) => {
+                    for (column, scale) in scales.iter().enumerate() {
+                        let address = (number * scales.len() + column) as u64;
+                        let from = (evaluator.noise, address);
+                        let place = [row, column];
+                        let of = (scale, share);
+                        let own = Predictive::of(&network, &prediction, place, of, from)?
+                            .ok_or_else(|| TrainError::config("the run predicts classes"))?;
+                        let _ = write!(csv, ",{}", own.mean());
+                        for level in LEVELS {
+                            let _ = write!(csv, ",{}", own.quantile(level)?);
+                        }
+                        let [units, noise] = own.variance_parts();
+                        let _ = write!(csv, ",{}", units / (units + noise));
+                    }
+                    let _ = write!(csv, ",{}", prediction.kl[row]);
                 }
-                let [units, noise] = own.variance_parts();
-                let _ = write!(csv, ",{}", units / (units + noise));
+                TargetEncoding::Classes { classes, .. } => {
+                    let own = ClassPrediction::of(&prediction, row);
+                    let _ = write!(csv, ",{}", quoted(&classes[own.class()]));
+                    let scores = [own.entropy, own.mutual_information, own.kl];
+                    for x in own.probabilities.iter().chain(&scores) {
+                        let _ = write!(csv, ",{x}");
+                    }
+                    if let Some(costs) = costs {
+                        let (decision, cost) = decide(own.confidence(), costs);
+                        let _ = write!(csv, ",{},{cost}", decision.name());
+                    }
+                }
             }
-            let _ = writeln!(csv, ",{}", prediction.kl[row]);
+            csv.push('\n');
         }
         Ok(())
     })?;
     Ok(csv)
+}
+
+/// The names of the columns.
+fn head(targets: &TargetEncoding, decides: bool) -> String {
+    let mut csv = "row".to_owned();
+    match targets {
+        TargetEncoding::Numbers(scales) => {
+            for scale in scales {
+                for column in ["mean", "q05", "q25", "q50", "q75", "q95", "units"] {
+                    let _ = write!(csv, ",{}", quoted(&format!("{}_{column}", scale.name)));
+                }
+            }
+            csv.push_str(",kl");
+        }
+        TargetEncoding::Classes { name, classes } => {
+            let _ = write!(csv, ",{}", quoted(name));
+            for class in classes {
+                let _ = write!(csv, ",{}", quoted(&format!("p_{class}")));
+            }
+            csv.push_str(",entropy,mutual_information,kl");
+            if decides {
+                csv.push_str(",decision,expected_cost");
+            }
+        }
+    }
+    csv.push('\n');
+    csv
 }
 
 /// A name as a cell of CSV.

@@ -159,6 +159,12 @@ impl TaskScores {
                     "RMSE", "NLL", "CRPS", "cover50", "cover90", "calib.", "units"
                 )
             }
+            Self::Classification(_) => {
+                format!(
+                    "{:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8}",
+                    "error %", "NLL", "Brier", "ECE w", "ECE m", "info", "risk-cov"
+                )
+            }
         };
         format!("{:<34} {:>10} {names} {:>7} {:>8}", "test rows", "parameters", "epochs", "seconds")
     }
@@ -173,6 +179,16 @@ impl TaskScores {
                     own.calibration_error, own.unit_share
                 )
             }
+            Self::Classification(own) => format!(
+                "{:>9.3} {:>9.4} {:>9.4} {:>8.4} {:>8.4} {:>8.4} {:>8.5}",
+                100.0 * own.error,
+                own.nll,
+                own.brier,
+                own.ece_equal_width,
+                own.ece_equal_mass,
+                own.mutual_information,
+                own.risk_coverage_area
+            ),
         }
     }
 
@@ -182,6 +198,11 @@ impl TaskScores {
                 "In the targets' own units. NLL: nats per row and target. cover: share of targets \
                  in the central interval.\ncalib.: mean distance of the distribution of \
                  P(Y <= y) from uniform. units: share of the predictive variance."
+            }
+            Self::Classification(_) => {
+                "NLL: nats per row, of the mean over samples. ECE: expected calibration error over \
+                 15 bins of equal width (w) and\nequal mass (m). info: mutual information of \
+                 samples and class, nats. risk-cov: area under error against coverage."
             }
         }
     }

@@ -126,17 +126,20 @@ impl Source {
                     table.targets().len(),
                     targets.encode(table)?,
                 )?;
-                let encoding = TaskEncoding { inputs: InputEncoding::Table(features), targets };
+                let inputs = InputEncoding::Table(features);
+                let encoding = TaskEncoding { inputs, targets, training_rows: train.len() };
                 Ok(Prepared { encoding, rows: rows.with_splits(parts)?, notes })
             }
             Self::Images { set, .. } => {
                 let targets = set.labels().iter().map(|&label| f64::from(label)).collect();
                 let inputs = Inputs::Bytes(set.pixels().to_vec());
+                let training_rows = parts[0].len() + parts[1].len();
                 let rows = TaskRows::new(set.n_pixels(), inputs, 1, targets)?.with_splits(parts)?;
                 let classes = (0..set.classes()).map(|class| class.to_string()).collect();
                 let encoding = TaskEncoding {
                     inputs: InputEncoding::Images { height: set.height(), width: set.width() },
                     targets: TargetEncoding::Classes { name: "label".into(), classes },
+                    training_rows,
                 };
                 Ok(Prepared { encoding, rows, notes: Vec::new() })
             }

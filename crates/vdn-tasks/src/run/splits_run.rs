@@ -91,6 +91,7 @@ fn one_split(
         config: job.config,
         rows: &own.rows,
         widths: own.encoding.widths(),
+        outlier_share: own.encoding.outlier_share(),
         folder: None,
         interrupt: job.interrupt,
         resume: false,

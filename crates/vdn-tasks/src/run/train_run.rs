@@ -125,6 +125,7 @@ impl Job<'_> {
             config: self.config,
             rows: &first.rows,
             widths: first.encoding.widths(),
+            outlier_share: first.encoding.outlier_share(),
             folder: run,
             interrupt: self.interrupt,
             resume: self.resume,

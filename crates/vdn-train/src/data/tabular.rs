@@ -124,7 +124,11 @@ impl Tabular {
             found => found?,
         };
         let left_out = place(&file, &options.ignore)?;
-        let categories = place(&file, &options.categories)?;
+        // A target that is not there is no column of categories either.
+        let absent = |name: &&String| targets.is_empty() && options.targets.contains(*name);
+        let categories: Vec<String> =
+            options.categories.iter().filter(|name| !absent(name)).cloned().collect();
+        let categories = place(&file, &categories)?;
         let features = match &options.features {
             Some(names) => place(&file, names)?,
             None => {
