@@ -91,15 +91,18 @@ fn says(documentation: &str, value: &str) -> bool {
         "f64::INFINITY" => text.contains("inf"),
         "String::new()" | "Vec::new()" => ["none", "empty"].iter().any(|word| text.contains(word)),
         "true" | "false" => words().any(|word| word.trim_matches('.') == value),
-        // Computed of other values.
+        // Computed of other values, or a named constant.
         _ if value.starts_with(char::is_lowercase) && !value.starts_with("vec!") => true,
+        _ if !value.chars().any(char::is_lowercase) => true,
+        _ if value.ends_with("::default()") => true,
         _ => {
-            // A variant, its fields, or a nested default: one of its names or numbers.
-            let inner = value.rsplit("::").next().unwrap_or(value);
-            let name = inner.split(['(', '{']).next().unwrap_or(inner).trim().to_lowercase();
+            // A variant and its fields: one of the names or numbers.
             let squeezed: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
-            value.ends_with("::default()")
-                || squeezed.contains(&name.replace('_', ""))
+            let names =
+                value.split("::").skip(1).filter(|part| part.starts_with(char::is_uppercase));
+            let name =
+                |part: &str| part.split(|c: char| !c.is_alphanumeric()).next().map(str::to_owned);
+            names.filter_map(name).any(|name| squeezed.contains(&name.to_lowercase()))
                 || value
                     .split(|c: char| !(c.is_alphanumeric() || ".-".contains(c)))
                     .any(|part| part.parse::<f64>().is_ok_and(number))
@@ -111,7 +114,7 @@ fn says(documentation: &str, value: &str) -> bool {
 fn fields_of_configurations_say_their_defaults() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
     let mut files = Vec::new();
-    for name in ["vdn-model", "vdn-train"] {
+    for name in ["vdn-model", "vdn-train", "vdn-forecast"] {
         sources(&root.join(name).join("src"), &mut files);
     }
     files.sort();

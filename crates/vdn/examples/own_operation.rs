@@ -99,10 +99,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let said = line.forward(&mut graph, x)?;
         let y = tape.constant([rows, 1], &targets)?;
         let loss = pinball(&mut tape, 0.9, said, y)?;
-        tape.backward(loss)?;
-        tape.release_shared(); // the parameters are the optimiser's again
-        let gradients = Gradients::of_tape(&tape, &bindings, parameters.len());
-        Optimizer::step(&mut optimizer, &mut parameters, 0.02, &gradients)?;
+        optimizer.minimize(loss, &mut tape, &bindings, &mut parameters, 0.02)?;
     }
     let [slope, shift] =
         [line.weight(), line.bias()].map(|id| parameters.get(id).tensor().data()[0]);

@@ -13,6 +13,10 @@
     feature = "forecast",
     doc = "| [`forecast`] | windows, forecasters and their deterministic twins, baselines, runs and reports |"
 )]
+#![cfg_attr(
+    feature = "tasks",
+    doc = "| [`tasks`] | networks for the rows of tables: regression, its twins, runs and reports |"
+)]
 #![forbid(unsafe_code)]
 
 pub use vdn_autograd as autograd;

@@ -34,12 +34,9 @@ fn step(
     let weight = tape.constant([], &[1e-2])?;
     let kl = tape.weighted_kl(&units.units, weight)?; // summed over units, a mean over the batch
     let loss = tape.add(nll, kl)?;
-    tape.backward(loss)?;
-    let value = tape.scalar(loss)?;
-    tape.release_shared(); // the tape lets go of the parameters, the optimiser may change them
-    let gradients = Gradients::of_tape(tape, bindings, parameters.len());
-    Optimizer::step(optimizer, parameters, 1e-3, &gradients)?; // clips at norm 1
-    Ok(value)
+    // Backward, and a step that clips the norm of all gradients at 1.
+    optimizer.minimize(loss, tape, bindings, parameters, 1e-3)?;
+    Ok(tape.scalar(loss)?)
 }
 
 fn state() -> Result<(Model, State), Box<dyn std::error::Error>> {

@@ -70,27 +70,27 @@ impl EmissionFamily {
 /// What a [`SequenceForecaster`](super::SequenceForecaster) is made of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SequenceForecasterConfig {
-    /// Observed series, `D`.
+    /// Observed series, `D`. Default: 1.
     pub channels: usize,
-    /// Numbers known at every step, future ones too (a calendar), `C`.
+    /// Numbers known at every step, future ones too (a calendar), `C`. Default: 0.
     pub covariates: usize,
-    /// Steps that the encoder sees: the present one and `window - 1` before it.
+    /// Steps that the encoder sees: the present one and `window - 1` before it. Default: 8.
     pub window: usize,
-    /// Widths of the encoder's hidden layers.
+    /// Widths of the encoder's hidden layers. Default: one of 32.
     pub hidden: Vec<usize>,
-    /// Units, `N`.
+    /// Units, `N`. Default: 8.
     pub units: usize,
-    /// Their prior.
+    /// Their prior. Default: `OrderOne`.
     pub prior: PriorConfig,
-    /// What stands for their posterior.
+    /// What stands for their posterior. Default: `Structured`.
     pub posterior: Posterior,
-    /// The density of an observation.
+    /// The density of an observation. Default: `Gaussian`.
     pub emission: EmissionFamily,
     /// Earlier observations that the emission sees beside the units: 0 leaves all memory to the units.
     pub emission_lags: usize,
-    /// The deviation that messages start with.
+    /// The deviation that messages start with. Default: 1.
     pub initial_message: f64,
-    /// The scale that observations start with.
+    /// The scale that observations start with. Default: 0.7.
     pub initial_scale: f64,
 }
 

@@ -2,8 +2,8 @@
 
 use crate::error::TrainError;
 use crate::run::tensors::Tensors;
-use vdn_autograd::Tape;
-use vdn_model::{Bindings, Parameters};
+use vdn_autograd::{Tape, Var};
+use vdn_model::{Bindings, ModelError, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::kernels::dot;
 
@@ -21,6 +21,52 @@ pub trait Optimizer<T: Element> {
         rate: f64,
         gradients: &Gradients<'_, T>,
     ) -> Result<f64, TrainError>;
+
+    /// One step down the gradient of `loss`, a scalar on `tape`: the backward pass, [`Tape::release_shared`] (the tape lets
+    /// go of the parameters, so that they are changed in place), and [`Optimizer::step`]. Values and gradients can be
+    /// read afterwards. Returns the global norm of all gradients before any clip.
+    ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// use vdn_model::{Bindings, Builder, Graph, Linear, Mode, Parameters};
+    /// use vdn_tensor::noise::NoiseKey;
+    /// use vdn_train::optim::Optimizer;
+    /// use vdn_train::{AdamW, AdamWConfig};
+    /// let mut parameters = Parameters::<f32>::new();
+    /// let line = Linear::new(&mut Builder::new(&mut parameters, 0), "line", 1, 1);
+    /// let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+    /// let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    /// for step in 0..300 {
+    ///     tape.reset();
+    ///     let noise = NoiseKey::new(0, 0, step);
+    ///     let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, noise);
+    ///     let x = graph.tape.constant([3, 1], &[0.0, 1.0, 2.0])?;
+    ///     let said = line.forward(&mut graph, x)?;
+    ///     let y = tape.constant([3, 1], &[1.0, 3.0, 5.0])?;
+    ///     let error = tape.sub(said, y)?;
+    ///     let squares = tape.square(error)?;
+    ///     let loss = tape.mean(squares)?;
+    ///     optimizer.minimize(loss, &mut tape, &bindings, &mut parameters, 0.05)?;
+    /// }
+    /// assert!((parameters.get(line.weight()).tensor().data()[0] - 2.0).abs() < 0.1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Optimizer::step`]; `loss` is not a scalar, depends on no parameter, or is stale.
+    fn minimize(
+        &mut self,
+        loss: Var,
+        tape: &mut Tape<T>,
+        bindings: &Bindings,
+        parameters: &mut Parameters<T>,
+        rate: f64,
+    ) -> Result<f64, TrainError> {
+        tape.backward(loss).map_err(ModelError::Autograd)?;
+        tape.release_shared();
+        let gradients = Gradients::of_tape(tape, bindings, parameters.len());
+        self.step(parameters, rate, &gradients)
+    }
 
     /// Follows a change of parameter `index`: its rows, divided evenly among `factors`, were
     /// multiplied by them. State that is on the scale of the weights or gradients follows.
