@@ -41,7 +41,7 @@ const DATA: &[Shorthand] = &[
     ("delimiter", "data.delimiter", Form::Text, "What separates cells: a character, or tab"),
     ("decimal", "data.decimal", Form::Text, "What stands before decimals: . or ,"),
     ("duplicates", "data.duplicates", Form::Value, "Rows of one time: error, mean, last"),
-    ("fill", "data.fill", Form::Value, "Missing values: error, forward, linear, zero"),
+    ("fill", "data.fill", Form::Value, "Missing values: error, forward, linear, zero, mask"),
     ("sentinel", "data.sentinels", Form::Repeated, "A number that stands for a missing value"),
     ("calendar", "data.calendar", Form::Flag, "Know day, week and year of a window"),
     ("past", "data.past", Form::Texts, "Columns known until a forecast begins: a,b,#3"),

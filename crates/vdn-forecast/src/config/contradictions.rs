@@ -1,7 +1,7 @@
 //! Settings of different tables that contradict each other. Those of one table are refused by its
 //! own check: the model's in `forecaster::check`, those of controllers in `vdn_train::config`.
 
-use crate::config::RunConfig;
+use crate::config::{FillPolicy, RunConfig};
 use crate::data::Support;
 use crate::forecaster::{Dependence, ForecasterConfig};
 use vdn_train::{ControllerName, TrainError};
@@ -28,6 +28,12 @@ impl RunConfig {
 
     /// Every pair of tables.
     pub(super) fn check_contradictions(&self) -> Result<(), TrainError> {
+        if self.data.fill == FillPolicy::Mask && self.model.dependence == Dependence::Joint {
+            return Err(TrainError::config(
+                "data.fill = \"mask\" and model.dependence = \"joint\": a window is scored whole; \
+                 \"split\" scores single steps",
+            ));
+        }
         if self.data.support == Support::NonNegative && self.model.dependence == Dependence::Joint {
             return Err(TrainError::config(
                 "data.support = \"non_negative\" and model.dependence = \"joint\": the density of a \

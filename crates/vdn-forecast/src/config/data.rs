@@ -41,7 +41,8 @@ pub struct DataConfig {
     /// What becomes of rows with one time: `error`, the default, refuses them; `mean`, `last`.
     pub duplicates: Duplicates,
     /// How missing values and missing rows are filled: `error`, the default, refuses them;
-    /// `forward`, `linear`, `zero`. A series begins with its first value.
+    /// `forward`, `linear`, `zero`; `mask` leaves them missing, and they are neither trained on nor
+    /// scored. A series begins with its first value.
     pub fill: FillPolicy,
     /// Numbers that stand for a missing value, finite; none.
     pub sentinels: Vec<f64>,
@@ -209,11 +210,12 @@ impl DataConfig {
             duplicates: self.duplicates,
             fill: match self.fill {
                 FillPolicy::Error => Fill::Error,
-                FillPolicy::Forward => Fill::Forward,
+                FillPolicy::Forward | FillPolicy::Mask => Fill::Forward,
                 FillPolicy::Linear => Fill::Linear,
                 FillPolicy::Zero => Fill::Value(0.0),
             },
             sentinels: self.sentinels.clone(),
+            mask: self.fill == FillPolicy::Mask,
             past: self.past.clone(),
             future: self.future.clone(),
             statics: self.statics.clone(),
@@ -350,7 +352,7 @@ impl DataConfig {
             .collect();
         let step = data.calendar().map(|calendar| calendar.step);
         let name = file.to_string_lossy();
-        let found = seasonal_period(&name, step, data.columns(), &training, self.horizon);
+        let found = seasonal_period(&name, step, data.filled(), &training, self.horizon);
         match found.period {
             Some(period) => (period, found.reason),
             None => (1, format!("none is known ({}), the last value is repeated", found.reason)),

@@ -18,6 +18,9 @@ pub enum FillPolicy {
     Linear,
     /// Zero.
     Zero,
+    /// Not at all: a missing value stays missing. It is no target, and in an input the last value
+    /// before it stands for it.
+    Mask,
 }
 
 impl FillPolicy {

@@ -30,26 +30,31 @@ pub(crate) struct SeriesScores {
     pub(crate) crps: Estimate,
     /// By step of the horizon.
     pub(crate) steps: Vec<StepScore>,
-    /// The weight of its windows together.
-    weight: f64,
+    /// The weights of its windows together, by step: those whose target is there.
+    weights: Vec<f64>,
 }
 
 impl SeriesScores {
     /// The mean over all steps.
     pub(crate) fn mean(&self) -> StepScore {
         let mut mean = StepScore::default();
-        self.steps.iter().for_each(|step| add(&mut mean, step, 1.0 / self.steps.len() as f64));
+        let seen = || self.steps.iter().zip(&self.weights).filter(|(_, weight)| **weight > 0.0);
+        let share = 1.0 / seen().count().max(1) as f64;
+        seen().for_each(|(step, _)| add(&mut mean, step, share));
         mean
     }
 }
 
 /// Means over all series, by step of the horizon.
 pub(crate) fn by_step(series: &[SeriesScores]) -> Vec<StepScore> {
-    let total: f64 = series.iter().map(|own| own.weight).sum();
     let mut steps = vec![StepScore::default(); series.first().map_or(0, |own| own.steps.len())];
     for own in series {
-        let each = steps.iter_mut().zip(&own.steps);
-        each.for_each(|(to, step)| add(to, step, own.weight / total));
+        for (place, (to, step)) in steps.iter_mut().zip(&own.steps).enumerate() {
+            let total: f64 = series.iter().map(|own| own.weights[place]).sum();
+            if total > 0.0 {
+                add(to, step, own.weights[place] / total);
+            }
+        }
     }
     steps
 }
@@ -107,7 +112,11 @@ impl<'a> Breakdown<'a> {
         let point = self.point;
         let scores = per_window(self.data, windows, |row, target| {
             let row = PredictedRow::new(prediction, row);
-            row.score(target, |prediction, y| step_scores(prediction, y, point, LEVEL))
+            let found = row.score(target, |p, y| step_scores(p, y, point, LEVEL))?;
+            // A step whose target is missing has no score.
+            let mut found = found.into_iter();
+            let place = |y: &f64| if y.is_nan() { None } else { found.next() };
+            Ok(target.iter().map(place).collect::<Vec<_>>())
         })?;
         for (window, scores) in windows.iter().zip(scores) {
             let series = window.series as usize;
@@ -117,16 +126,20 @@ impl<'a> Breakdown<'a> {
                     windows: 0,
                     crps: Estimate { mean: 0.0, standard_error: None },
                     steps: vec![StepScore::default(); scores.len()],
-                    weight: 0.0,
+                    weights: vec![0.0; scores.len()],
                 };
                 self.found.push((BlockSums::new(1, self.block)?, own));
             }
             let Some((sums, own)) = self.found.last_mut() else { continue };
-            let crps = scores.iter().map(|step| step.crps).sum::<f64>() / scores.len() as f64;
+            let seen = || scores.iter().flatten();
+            let crps = seen().map(|step| step.crps).sum::<f64>() / seen().count() as f64;
             sums.push_weighted(&[crps], weight)?;
             own.windows += 1;
-            own.weight += weight;
-            own.steps.iter_mut().zip(&scores).for_each(|(to, step)| add(to, step, weight));
+            for (place, step) in scores.iter().enumerate() {
+                let Some(step) = step else { continue };
+                own.weights[place] += weight;
+                add(&mut own.steps[place], step, weight);
+            }
         }
         Ok(())
     }
@@ -135,9 +148,11 @@ impl<'a> Breakdown<'a> {
     fn finish(self) -> Result<Vec<SeriesScores>, TrainError> {
         let finish = |(sums, mut own): (BlockSums, SeriesScores)| {
             own.crps = sums.estimate(0)?;
-            for step in &mut own.steps {
+            for (step, weight) in own.steps.iter_mut().zip(&own.weights) {
                 let sum = std::mem::take(step);
-                add(step, &sum, 1.0 / own.weight);
+                if *weight > 0.0 {
+                    add(step, &sum, 1.0 / weight);
+                }
             }
             Ok(own)
         };

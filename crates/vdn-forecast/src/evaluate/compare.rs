@@ -17,7 +17,7 @@ use vdn_train::{EVALUATION_BATCH, NoiseSeed, TrainError};
 /// Windows whose inputs are in memory at a time while the ridge's moments are summed.
 const PORTION: usize = 4096;
 
-/// Inputs and targets of some windows: the values, behind them the covariates, and a 1 in the
+/// Inputs and targets of some windows, filled where values are missing: the values, behind them the covariates, and a 1 in the
 /// place of each of its categories.
 struct Arrays {
     x: Vec<f64>,
@@ -43,7 +43,7 @@ impl Arrays {
                 data.categories_of(window).for_each(|one| x[length + numbers + one] = 1.0);
             }
         }
-        data.fill_targets(windows, &mut y, |v| v)?;
+        data.fill_filled_targets(windows, &mut y)?;
         Ok(Self { x, y })
     }
 
@@ -228,7 +228,7 @@ impl FittedNaive {
         let validation = by_series(&data.splits().validation);
         let views: Vec<SeriesWindows<'_>> = validation
             .iter()
-            .map(|(s, starts)| SeriesWindows { series: &data.columns()[*s], starts })
+            .map(|(s, starts)| SeriesWindows { series: &data.filled()[*s], starts })
             .collect();
         Ok(Self { naive: SeasonalNaive::fit(period, data.spec().horizon, &views)? })
     }
@@ -237,7 +237,7 @@ impl FittedNaive {
         let windows = data.splits().test.clone();
         let (mut means, mut sigma) = (Vec::new(), Vec::new());
         for (s, starts) in &by_series(&windows) {
-            let series = &data.columns()[*s];
+            let series = &data.filled()[*s];
             let forecast = self.naive.predict(&SeriesWindows { series, starts })?;
             means.extend_from_slice(forecast.mean());
             sigma.extend_from_slice(forecast.sigma());
@@ -253,7 +253,7 @@ impl FittedNaive {
         score_residual_paths(data, blocks, |windows| {
             let mut means = Vec::new();
             for (s, starts) in &by_series(windows) {
-                let series = &data.columns()[*s];
+                let series = &data.filled()[*s];
                 let forecast = self.naive.predict(&SeriesWindows { series, starts })?;
                 means.extend_from_slice(forecast.mean());
             }

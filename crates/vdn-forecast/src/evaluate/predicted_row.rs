@@ -67,6 +67,24 @@ impl PredictedRow {
         self
     }
 
+    /// The prediction of some steps.
+    fn at(&self, steps: &[usize]) -> Self {
+        let horizon = self.sigma.len();
+        let of = |values: &[f64]| -> Vec<f64> { steps.iter().map(|&h| values[h]).collect() };
+        let shared = self.shared.as_ref().map(|[loadings, own]| {
+            let causes = loadings.len() / horizon;
+            let row = |&h: &usize| loadings[h * causes..][..causes].iter().copied();
+            [steps.iter().flat_map(row).collect(), of(own)]
+        });
+        Self {
+            means: self.means.chunks_exact(horizon).flat_map(of).collect(),
+            sigma: of(&self.sigma),
+            weights: self.weights.clone(),
+            shared,
+            floor: self.floor,
+        }
+    }
+
     /// The prediction of one step.
     pub(crate) fn step(&self, step: usize) -> Self {
         let means = self.means.iter().skip(step).step_by(self.sigma.len()).copied().collect();
@@ -74,12 +92,18 @@ impl PredictedRow {
         Self { means, sigma, weights, shared: None, floor: self.floor }
     }
 
-    /// What `rule` makes of it against `target [H]`.
+    /// What `rule` makes of it against `target [H]`; of steps whose target is missing it hears
+    /// nothing.
     pub(crate) fn score<V>(
         &self,
         target: &[f64],
         rule: impl FnOnce(&WindowPrediction<'_>, &[f64]) -> Result<V, MetricError>,
     ) -> Result<V, MetricError> {
+        if target.iter().any(|y| y.is_nan()) {
+            let seen: Vec<usize> = (0..target.len()).filter(|&h| !target[h].is_nan()).collect();
+            let targets: Vec<f64> = seen.iter().map(|&h| target[h]).collect();
+            return self.at(&seen).score(&targets, rule);
+        }
         let weights = self.weights.as_deref();
         let mut window = WindowPrediction::new(&self.means, &self.sigma, weights, target.len())?;
         if let Some([loadings, own]) = &self.shared {
@@ -111,7 +135,11 @@ impl WindowAverages {
         windows: &[WindowIndex],
     ) -> Result<Self, TrainError> {
         let block = Examples::<f64>::block(data, windows);
-        Ok(Self { scores: Scores::new(settings, block)?, last_series: None })
+        let mut scores = Scores::new(settings, block)?;
+        if data.has_missing() {
+            scores = scores.with_missing_steps(data.spec().horizon);
+        }
+        Ok(Self { scores, last_series: None })
     }
 
     /// Adds windows of this weight, each predicted by `predict(its place in the chunk)`.

@@ -50,6 +50,9 @@ pub(crate) fn check_probts(data: &Dataset) -> Result<(), TrainError> {
         let targets = data.columns()[series][t..t + horizon].iter();
         *scale += targets.map(|z| original(data, series, *z).abs()).sum::<f64>();
     }
+    if data.has_missing() {
+        return refuse("values are missing; choose a fill policy".to_owned());
+    }
     for (t, (count, scale)) in scales {
         if count != names.len() {
             return refuse(format!(

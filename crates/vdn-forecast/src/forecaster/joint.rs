@@ -15,7 +15,7 @@
 //! The limit keeps single values far outside from ruling them. Of a target on the lower limit of its
 //! series (`limited.rs`) the mean of what lies below stands for the residual.
 
-use crate::forecaster::limited::Targets;
+use crate::forecaster::targets::{Seen, Targets};
 use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};
 use crate::modules::joint_head::{JointHead, Shares};
 use vdn_autograd::{Error, LowRankNll, Tape, Var};
@@ -99,10 +99,10 @@ impl Forecaster {
     ) -> Result<Var, ModelError> {
         let tape = &mut *graph.tape;
         let JointPass { total, shares } = *joint;
-        let Targets { y, limited } = *targets;
+        let Targets { y, limited, seen } = *targets;
         let mean = tape.reshape(pass.y, *tape.shape(y))?;
         if let (Some(shares), Dependence::Joint) = (shares, self.dependence) {
-            if limited.is_some() {
+            if !targets.is_plain() {
                 let reason = "joint: the density of a window with targets on a limit has no closed form; split scores steps";
                 return Err(ModelError::config("dependence", reason));
             }
@@ -110,11 +110,12 @@ impl Forecaster {
             let found = tape.low_rank_nll(mean, scales, weights, pass.sigma, y, RELATIVE)?;
             return Ok(found.nll);
         }
-        let steps = match limited {
-            Some(limited) => limited.nll(tape, mean, total, y)?,
-            None => tape.gaussian_nll(mean, total, y)?,
+        let steps = match targets.is_plain() {
+            true => tape.gaussian_nll(mean, total, y)?,
+            false => targets.nll(tape, mean, total)?,
         };
-        let Some(Shares { weights, scales, own }) = shares else { return Ok(steps) };
+        let Some(shares) = shares else { return Ok(steps) };
+        let Shares { weights, scales, own } = shares;
         let [fixed, deviation] = [tape.detach(mean)?, tape.detach(total)?];
         let residual = tape.sub(y, fixed)?;
         let mut residual = tape.div(residual, deviation)?;
@@ -123,6 +124,10 @@ impl Forecaster {
         }
         let limit = T::from_f64(LIMIT);
         let residual = tape.clamp(residual, -limit, limit)?;
+        if let Some(seen) = seen {
+            let dependence = dependence_of_seen(tape, residual, &shares, seen)?;
+            return Ok(tape.add(steps, dependence)?);
+        }
         let zero = tape.scale(residual, T::ZERO)?;
         let window = tape.low_rank_nll(zero, scales, weights, own, residual, RELATIVE)?.nll;
         // A constant, which makes the value that of the window's density.
@@ -180,12 +185,70 @@ impl Forecaster {
     }
 }
 
+/// The deviation that a missing step gets: nothing is known of it.
+const UNKNOWN: f64 = 1e4;
+
+/// The log-density of the residuals `[batch, horizon]` of the targets that are there, less those of
+/// single steps, in nats per step, a scalar.
+///
+/// In units of `g/t` a window is normal with the covariance `A S^2 A' + 1`. A missing step gets the
+/// residual 0 and, in the place of 1, a deviation so large that it says nothing; what it adds is
+/// known and taken off.
+fn dependence_of_seen<T: Element>(
+    tape: &mut Tape<T>,
+    residual: Var,
+    shares: &Shares,
+    seen: Seen,
+) -> Result<Var, Error> {
+    let Shares { weights, scales, own } = *shares;
+    let shape = *tape.shape(residual);
+    let steps = shape.numel() as f64;
+    let (count, missing) = (seen.count as f64, steps - seen.count as f64);
+    let known = tape.mul(residual, seen.mask)?;
+    let scaled = tape.div(known, own)?;
+    let zero = tape.scale(scaled, T::ZERO)?;
+    let one = tape.constant([], &[T::ONE])?;
+    let unknown = tape.constant([], &[T::from_f64(UNKNOWN)])?;
+    let deviations = tape.where_mask(seen.mask, one, unknown)?;
+    let options = LowRankNll::default();
+    let windows = tape.low_rank_nll(zero, scales, weights, deviations, scaled, options)?.nll;
+    let windows = tape.scale(windows, T::from_f64(steps / count))?;
+    // The change of units.
+    let log_own = tape.ln(own)?;
+    let log_own = tape.mul(log_own, seen.mask)?;
+    let log_own = tape.sum(log_own)?;
+    let log_own = tape.scale(log_own, T::from_f64(1.0 / count))?;
+    let windows = tape.add(windows, log_own)?;
+    // The steps one by one, and what missing ones add.
+    let squares = tape.square(known)?;
+    let squares = tape.sum(squares)?;
+    let alone = tape.scale(squares, T::from_f64(0.5 / count))?;
+    let constant = HALF_LN_TAU + missing / count * (UNKNOWN.ln() + HALF_LN_TAU);
+    let difference = tape.sub(windows, alone)?;
+    tape.add_scalar(difference, T::from_f64(-constant))
+}
+
+/// `ln(2 pi) / 2`.
+const HALF_LN_TAU: f64 = 0.918_938_533_204_672_8;
+
 impl SharedNoise {
-    /// The log-density of a window, in nats: its row in the batch, its residuals `[horizon]`; NaN
-    /// where one of them is.
+    /// The log-density of a window, in nats: its row in the batch, its residuals `[horizon]`, of
+    /// which those that are NaN are missing.
     pub(super) fn log_density(&self, row: usize, residuals: &[f64]) -> f64 {
         let horizon = residuals.len();
         let (loadings, own) = self.row(row, horizon);
+        let seen = |h: &usize| !residuals[*h].is_nan();
+        let steps: Vec<usize> = (0..horizon).filter(seen).collect();
+        if steps.len() < horizon {
+            let of = |h: &usize| loadings[h * self.causes..][..self.causes].to_vec();
+            let some = Self {
+                causes: self.causes,
+                loadings: steps.iter().flat_map(of).collect(),
+                own: steps.iter().map(|&h| own[h]).collect(),
+            };
+            let residuals: Vec<f64> = steps.iter().map(|&h| residuals[h]).collect();
+            return if residuals.is_empty() { 0.0 } else { some.log_density(0, &residuals) };
+        }
         let mut tape = Tape::<f64>::new();
         let density = tape.no_grad(|tape| -> Result<f64, Error> {
             let zero = tape.constant([1, horizon], &vec![0.0; horizon])?;

@@ -10,8 +10,8 @@
 //!
 //! Under a joint head the score of `vib` is that of a closed form instead (`joint.rs`).
 
-use crate::forecaster::limited::Targets;
 use crate::forecaster::local::{LossOptions, with_constraints};
+use crate::forecaster::targets::Targets;
 use crate::forecaster::{Batch, Forecaster, Pass};
 use vdn_autograd::{Error, MixtureNll, Score, Tape, Var};
 use vdn_model::Graph;
@@ -107,9 +107,9 @@ impl Forecaster {
             loss = match self.config.objective {
                 Objective::Vib => loss,
                 Objective::Elbo => {
-                    let likelihood = match targets.limited {
-                        Some(limited) => limited.nll(graph.tape, pass.y, pass.sigma, targets.y)?,
-                        None => graph.tape.gaussian_nll(pass.y, pass.sigma, targets.y)?,
+                    let likelihood = match targets.is_plain() {
+                        true => graph.tape.gaussian_nll(pass.y, pass.sigma, targets.y)?,
+                        false => targets.nll(graph.tape, pass.y, pass.sigma)?,
                     };
                     let scaled =
                         graph.tape.scale(kl, T::from_f64(1.0 / self.config.horizon as f64))?;
@@ -142,9 +142,9 @@ impl Forecaster {
                 None => own,
             });
         }
-        let likelihood = match targets.limited {
-            Some(limited) => limited.of_windows(tape, pass.y, pass.sigma, targets.y)?,
-            None => window_log_densities(tape, pass, targets.y)?,
+        let likelihood = match targets.is_plain() {
+            true => window_log_densities(tape, pass, targets.y)?,
+            false => targets.of_windows(tape, pass.y, pass.sigma)?,
         };
         let weights = match ratio {
             Some(ratio) => tape.add(likelihood, ratio)?,
@@ -167,10 +167,10 @@ impl Forecaster {
         if let Some(joint) = &pass.joint {
             return self.joint_nll(graph, pass, joint, targets);
         }
-        let y = targets.y;
-        if let Some(limited) = targets.limited {
-            return Ok(limited.mixture_nll(graph.tape, pass, y, self.config.score)?);
+        if !targets.is_plain() {
+            return Ok(targets.mixture_nll(graph.tape, pass, self.config.score)?);
         }
+        let y = targets.y;
         let options = MixtureNll { log_weights: pass.scores, ..MixtureNll::new(self.config.score) };
         Ok(graph.tape.mixture_nll_with(pass.y, pass.sigma, y, options)?)
     }
@@ -201,7 +201,7 @@ fn squared_error<T: Element>(
     tape: &mut Tape<T>,
     samples: Var,
     scores: Option<Var>,
-    y: Var,
+    targets: &Targets,
 ) -> Result<Var, Error> {
     let mean = match scores {
         None => tape.mean_axis(samples, 0)?,
@@ -213,9 +213,8 @@ fn squared_error<T: Element>(
             tape.sum_axis(weighted, 0)?
         }
     };
-    let residual = tape.sub(mean, y)?;
-    let squares = tape.square(residual)?;
-    tape.mean(squares)
+    let residual = tape.sub(mean, targets.y)?;
+    targets.mean_square(tape, residual)
 }
 
 impl Forecaster {
@@ -227,7 +226,7 @@ impl Forecaster {
         targets: &Targets,
     ) -> Result<Var, Error> {
         let means = self.forecast_means(graph, pass, targets)?;
-        squared_error(graph.tape, means, pass.scores, targets.y)
+        squared_error(graph.tape, means, pass.scores, targets)
     }
 
     /// Records the predictive score and the squared error of a batch.

@@ -7,13 +7,13 @@ mod check;
 mod config;
 mod inputs;
 mod joint;
-mod limited;
 mod local;
 mod loss;
 mod moments;
 mod paths;
 mod posteriors;
 mod prediction;
+mod targets;
 mod unit_effects;
 
 pub use aggregate::{Aggregation, Vote, vote};

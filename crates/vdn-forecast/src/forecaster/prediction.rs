@@ -109,7 +109,7 @@ impl Prediction {
         })
     }
 
-    /// The log-likelihood of what came after each window, `[batch, horizon]`, in nats per window:
+    /// The log-likelihood of what came after each window (NaN: missing, and not counted), `[batch, horizon]`, in nats per window:
     /// the (weighted) mean over samples of `ln p(y | z_s)`, summed over the horizon. It is a lower
     /// bound of the logarithm of the mixture. Of a closed form ([`Prediction::shared`]) it is the
     /// log-density of the window.
@@ -163,6 +163,7 @@ impl Prediction {
         let of_sample = |s: usize| -> f64 {
             let means = &self.means[(s * batch + row) * horizon..][..horizon];
             let terms = means.iter().zip(sigma).zip(target);
+            let terms = terms.filter(|(_, y)| !y.is_nan());
             terms
                 .map(|((m, sigma), y)| -0.5 * ((y - m) / sigma).powi(2) - sigma.ln() - half_log_tau)
                 .sum()

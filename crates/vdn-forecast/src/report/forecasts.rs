@@ -122,7 +122,8 @@ fn fan(evaluated: &Evaluated, forecast: &Forecast) -> String {
     let own = |z: f64| forecast.own(evaluated, z);
     let observed = &data.columns()[forecast.window.series as usize];
     let first = t.saturating_sub(PAST * horizon);
-    let past = (first..t + horizon).map(|i| [i as f64 - t as f64 + 1.0, own(observed[i])]);
+    let past = (first..t + horizon).filter(|&i| !observed[i].is_nan());
+    let past = past.map(|i| [i as f64 - t as f64 + 1.0, own(observed[i])]);
     let steps = || (1..=horizon).map(|step| step as f64);
     let [low90, low50, median, high50, high90] = &forecast.quantiles;
     let band = |name: &str, low: &[f64], high: &[f64]| {
@@ -181,7 +182,7 @@ fn histogram(evaluated: &Evaluated, forecast: &Forecast, whole: Whole) -> String
         title: format!("{}: {name} of {horizon} steps", forecast.title(evaluated)),
         x_label: forecast.unit(evaluated),
         y_label: "share of paths".to_owned(),
-        mark: Some((observed, "observed".to_owned())),
+        mark: (!observed.is_nan()).then(|| (observed, "observed".to_owned())),
         ..bars
     }
     .draw()

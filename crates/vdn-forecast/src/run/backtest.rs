@@ -206,7 +206,7 @@ fn points(
         let own = whole.step(step);
         let target = targets[step];
         let at = row * horizon + step;
-        let crps = own.score(&[target], window_crps)?;
+        let crps = if target.is_nan() { f64::NAN } else { own.score(&[target], window_crps)? };
         let floor = floor.unwrap_or(f64::NEG_INFINITY);
         Ok(Point { target, mean: mean[at], low: low[at], high: high[at], crps, floor })
     };

@@ -138,9 +138,11 @@ impl Sums {
         }
     }
 
-    /// Adds the forecast of a series from an origin; origins come in order.
+    /// Adds the forecast of a series from an origin; origins come in order. A step whose target is
+    /// missing (NaN) is not scored.
     pub(super) fn add(&mut self, origin: usize, series: usize, points: &[Point]) {
-        for (step, point) in points.iter().enumerate() {
+        let seen = points.iter().enumerate().filter(|(_, point)| !point.target.is_nan());
+        for (step, point) in seen {
             let by = self.widening(origin, series, step);
             self.all.add(point, by);
             self.steps[step].add(point, by);

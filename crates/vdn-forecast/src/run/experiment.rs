@@ -92,6 +92,7 @@ impl Experiment {
             batch: train.batch,
             evaluation_batch: train.averages().batch,
             epochs: train.epochs,
+            masked: data.has_missing(),
             limited: data.support() == Support::NonNegative,
             averaged: train.ema_decay > 0.0,
             probe_windows: probe.windows,

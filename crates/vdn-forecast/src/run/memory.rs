@@ -54,6 +54,8 @@ pub struct RunSizes {
     pub epochs: usize,
     /// Whether series have a lower limit, whose score is recorded step by step.
     pub limited: bool,
+    /// Whether values are missing: the series are there a second time, filled.
+    pub masked: bool,
     /// Whether an average of the weights is kept.
     pub averaged: bool,
     /// Windows of the probe set; 0: no probe.
@@ -144,12 +146,14 @@ impl RunMemory {
         let wholes = DOUBLE * horizon * (residuals + 3.0 * each * test + paths);
         let probed = if variational { sizes.probe_windows as f64 } else { 0.0 };
         let windows: f64 = sizes.windows.iter().map(|&count| count as f64).sum();
+        let copies_of_series = if sizes.masked { 2.0 } else { 1.0 };
         let parameters = parameters(model);
         let copies = 6.0 + if sizes.averaged { 2.0 } else { 0.0 };
         let units: f64 = (0..model.depth).map(|layer| model.width(layer) as f64).sum();
         Self {
             program: PROGRAM,
-            data: DOUBLE * sizes.rows as f64 * (sizes.series as f64 + 4.0) + 2.0 * 8.0 * windows,
+            data: DOUBLE * sizes.rows as f64 * (copies_of_series * sizes.series as f64 + 4.0)
+                + 2.0 * 8.0 * windows,
             weights: SINGLE * (copies * parameters + 11.0 * units * sizes.epochs as f64),
             training: SINGLE * (train.values() + train.dropped() + train.gradients()),
             validation: SINGLE * at_validation.values(),

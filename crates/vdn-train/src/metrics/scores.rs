@@ -32,6 +32,8 @@ pub struct Scores {
     pit: PitHistogram,
     block: usize,
     horizon: usize,
+    /// Whether windows may have fewer steps.
+    partial: bool,
     /// Number of windows so far.
     windows: usize,
 }
@@ -118,7 +120,23 @@ impl Scores {
     pub fn new(settings: ScoreSettings, block: usize) -> Result<Self, MetricError> {
         BlockSums::new(1, block)?;
         let (scorer, pit) = (Scorer::new(settings)?, PitHistogram::new(PIT_BINS)?);
-        Ok(Self { scorer, sums: None, pit, block, horizon: 0, windows: 0 })
+        Ok(Self { scorer, sums: None, pit, block, horizon: 0, partial: false, windows: 0 })
+    }
+
+    /// This accumulator for windows of `horizon` steps of which some are missing: each window is the
+    /// mean over the steps that it has, and all windows weigh the same.
+    ///
+    /// ```
+    /// use vdn_train::metrics::{ScoreSettings, Scores, WindowPrediction};
+    /// let mut scores = Scores::new(ScoreSettings::default(), 1)?.with_missing_steps(2);
+    /// scores.push(&WindowPrediction::new(&[0.0, 0.0], &[1.0, 1.0], None, 2)?, &[1.0, 1.0])?;
+    /// scores.push(&WindowPrediction::new(&[0.0], &[1.0], None, 1)?, &[3.0])?;
+    /// assert_eq!(scores.summary()?.mse.mean, 5.0);
+    /// # Ok::<(), vdn_train::metrics::MetricError>(())
+    /// ```
+    #[must_use]
+    pub fn with_missing_steps(self, horizon: usize) -> Self {
+        Self { horizon, partial: true, ..self }
     }
 
     /// What scores a single window; share it with threads and [`Scores::push_scores`] the results in order.
@@ -167,7 +185,11 @@ impl Scores {
     /// As [`Scores::push_scores`].
     pub fn push_weighted(&mut self, scores: &WindowScores, weight: f64) -> Result<(), MetricError> {
         let horizon = scores.pit.len();
-        if self.windows > 0 && horizon != self.horizon {
+        let fits = match self.partial {
+            true => horizon <= self.horizon,
+            false => self.windows == 0 || horizon == self.horizon,
+        };
+        if !fits {
             let detail = format!(
                 "window {} has horizon {horizon}, those before {}",
                 self.windows, self.horizon
@@ -185,7 +207,9 @@ impl Scores {
         };
         sums.push_weighted(&columns, weight)?;
         self.pit = pit;
-        self.horizon = horizon;
+        if !self.partial {
+            self.horizon = horizon;
+        }
         self.windows += 1;
         Ok(())
     }

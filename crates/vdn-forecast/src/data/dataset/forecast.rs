@@ -1,7 +1,7 @@
 //! Series to forecast from beyond their ends.
 
 use crate::data::covariates::Covariates;
-use crate::data::dataset::{Dataset, ROUNDING, check_domain};
+use crate::data::dataset::{Dataset, ROUNDING, check_domain, missing};
 use crate::data::read::SeriesTable;
 use crate::data::windows::{Splits, WindowIndex, WindowSpec};
 use std::collections::HashMap;
@@ -36,11 +36,13 @@ impl Dataset {
         for (place, name) in table.names.iter().enumerate() {
             places.entry(name.as_str()).or_insert(place);
         }
+        let masked = table.masked;
         let mut rows = SeriesTable {
             file: table.file.clone(),
             calendar: table.calendar.clone(),
             support: table.support,
             side: table.side.clone(),
+            masked,
             ..SeriesTable::default()
         };
         for (series, name) in names.iter().enumerate() {
@@ -63,14 +65,26 @@ impl Dataset {
         }
         let (splits, notes) = (Splits::default(), table.notes);
         let (covariates, categories) = (Covariates::default(), Vec::new());
-        Ok(Self { names, columns, scaler, splits, spec, rows, notes, covariates, categories })
+        let filled = missing::filled(&columns);
+        Ok(Self {
+            names,
+            columns,
+            filled,
+            scaler,
+            splits,
+            spec,
+            rows,
+            notes,
+            covariates,
+            categories,
+        })
     }
 
     /// Whether the rows that the next forecast of a series starts from are all its constant.
     pub fn ends_constant(&self, series: usize) -> bool {
         let column = &self.columns[series];
         let last = column.len().saturating_sub(self.spec.first_start());
-        column[last..].iter().all(|z| z.abs() <= ROUNDING)
+        column[last..].iter().all(|z| z.is_nan() || z.abs() <= ROUNDING)
     }
 
     /// The window that predicts the rows after the last one of each series, for series with

@@ -2,6 +2,7 @@
 
 mod beside;
 mod forecast;
+mod missing;
 
 use crate::data::covariates::Covariates;
 use crate::data::read::SeriesTable;
@@ -28,6 +29,8 @@ const ROUNDING: f64 = 16.0 * f64::EPSILON;
 pub struct Dataset {
     names: Vec<String>,
     columns: Vec<Vec<f64>>,
+    /// The same with the last value in the place of missing ones, where there are any.
+    filled: Option<Vec<Vec<f64>>>,
     scaler: Scaler,
     splits: Splits,
     spec: WindowSpec,
@@ -93,7 +96,8 @@ impl Dataset {
         let lengths: Vec<usize> = columns.iter().map(Vec::len).collect();
         let mut splits = spec.split(&names, &lengths)?;
         for (name, column) in names.iter().zip(&columns) {
-            if let Some(row) = column.iter().position(|value| !value.is_finite()) {
+            let is_bad = |value: &f64| !(value.is_finite() || table.masked && value.is_nan());
+            if let Some(row) = column.iter().position(is_bad) {
                 let problem = format!("the value of row {row} (from 0) is {}", column[row]);
                 return Err(DataError::BadSeries { series: name.clone(), problem });
             }
@@ -103,7 +107,9 @@ impl Dataset {
             (Some(ranges), FitScope::Training) => ranges.first_validation_target,
             (Some(ranges), FitScope::IncludeValidation) => ranges.first_test_target,
         };
-        let scaler = Scaler::fit(&names, |series| columns[series][..fitted(series)].iter())?;
+        let known = |value: &&f64| !value.is_nan();
+        let rows = |series: usize| columns[series][..fitted(series)].iter().filter(known);
+        let scaler = Scaler::fit(&names, rows)?;
         for (series, column) in columns.iter_mut().enumerate() {
             scaler.transform_in_place(series, column);
             // Rows behind the last target are in no window.
@@ -120,6 +126,10 @@ impl Dataset {
         let covariates = Covariates::of(&table, names.len(), fitted)?;
         let categories = beside::categories(&covariates, &table, names.len())?;
         leave_out_informed(&mut splits, &table, &mut notes)?;
+        if table.masked {
+            missing::leave_out_empty(&mut splits, &columns, &spec, &mut notes)?;
+        }
+        let filled = missing::filled(&columns);
         for series in scaler.constant_series() {
             let moves = columns[series].iter().position(|&z| z.abs() > ROUNDING);
             let at = |row: usize| table.date(series, row).unwrap_or_else(|| format!("row {row}"));
@@ -134,7 +144,18 @@ impl Dataset {
             });
         }
         let rows = table;
-        Ok(Self { names, columns, scaler, splits, spec, rows, notes, covariates, categories })
+        Ok(Self {
+            names,
+            columns,
+            filled,
+            scaler,
+            splits,
+            spec,
+            rows,
+            notes,
+            covariates,
+            categories,
+        })
     }
 
     /// Names of the series.
@@ -142,7 +163,7 @@ impl Dataset {
         &self.names
     }
 
-    /// Standardised values, one vector for each series.
+    /// Standardised values, one vector for each series; NaN where a value is missing.
     pub fn columns(&self) -> &[Vec<f64>] {
         &self.columns
     }
@@ -218,10 +239,12 @@ impl Dataset {
     ) -> Result<(), DataError> {
         let length = self.spec.input_len;
         let back = self.spec.stride.checked_mul(lag).and_then(|rows| rows.checked_add(length));
-        self.fill("fill_inputs", windows, length, inputs, convert, |t| t.checked_sub(back?))
+        let from = self.filled();
+        self.fill("fill_inputs", from, (windows, length), inputs, convert, |t| t.checked_sub(back?))
     }
 
-    /// Copies the targets of windows. `targets` is `[windows, H]`, row-major.
+    /// Copies the targets of windows, NaN where one is missing. `targets` is `[windows, H]`,
+    /// row-major.
     ///
     /// # Errors
     ///
@@ -232,15 +255,16 @@ impl Dataset {
         targets: &mut [T],
         convert: impl Fn(f64) -> T + Copy,
     ) -> Result<(), DataError> {
-        self.fill("fill_targets", windows, self.spec.horizon, targets, convert, Some)
+        let of = (windows, self.spec.horizon);
+        self.fill("fill_targets", &self.columns, of, targets, convert, Some)
     }
 
     /// Copies `length` rows for each window, from the row that `start` makes of its `t`.
     fn fill<T>(
         &self,
         op: &'static str,
-        windows: &[WindowIndex],
-        length: usize,
+        columns: &[Vec<f64>],
+        (windows, length): (&[WindowIndex], usize),
         out: &mut [T],
         convert: impl Fn(f64) -> T + Copy,
         start: impl Fn(usize) -> Option<usize>,
@@ -252,7 +276,7 @@ impl Dataset {
             return Err(DataError::Mismatch { op, problem });
         }
         for (window, out) in windows.iter().zip(out.chunks_exact_mut(length)) {
-            let values = self.columns.get(window.series as usize).and_then(|column| {
+            let values = columns.get(window.series as usize).and_then(|column| {
                 let start = start(window.t as usize)?;
                 column.get(start..start.checked_add(length)?)
             });
@@ -333,7 +357,7 @@ fn check_domain(
     mut rows: Range<usize>,
     place: impl FnOnce(usize) -> String,
 ) -> Result<(), DataError> {
-    match rows.find(|&row| !(values[row].abs() <= LARGEST_STANDARDISED)) {
+    match rows.find(|&row| values[row].abs() > LARGEST_STANDARDISED) {
         None => Ok(()),
         Some(row) => Err(DataError::TooLarge {
             series: series.to_owned(),

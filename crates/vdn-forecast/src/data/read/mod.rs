@@ -87,6 +87,9 @@ pub struct SeriesOptions {
     pub duplicates: Duplicates,
     /// What becomes of missing values and missing rows.
     pub fill: Fill,
+    /// Whether missing values and missing rows of the series stay missing (NaN); `fill` is then for
+    /// the columns beside them.
+    pub mask: bool,
     /// Numbers that stand for a missing value.
     pub sentinels: Vec<f64>,
     /// Columns of numbers beside the series, known until a forecast begins, by name or `#k`.

@@ -50,9 +50,13 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
                 format!("{text}; choose a fill policy (--fill forward), or give the missing rows");
             return Err(DataError::Format { file, problem });
         }
-        notes.push(format!("{text}: filled, {}", how(fill)));
+        notes.push(match options.mask {
+            true => format!("{text}: kept as missing"),
+            false => format!("{text}: filled, {}", how(fill)),
+        });
     }
-    let mut table = SeriesTable { file, calendar, support, side, ..SeriesTable::default() };
+    let masked = options.mask;
+    let mut table = SeriesTable { file, calendar, support, side, masked, ..SeriesTable::default() };
     let [mut late, mut filled, mut fills, mut integers]: [Notes; 4] = Default::default();
     for PlacedGroup { start, lines, group } in groups {
         let lines = Arc::new(lines);
@@ -184,11 +188,15 @@ impl SeriesTable {
             return Err(self.missing(column, &rows.lines, rows.first + first.start));
         }
         let (mut cells, mut longest) = (0, 0);
+        let masked = self.masked;
         for gap in missing {
             // Missing rows are told of once, for all series.
             let stands = |row: &usize| rows.lines.get(rows.first + row) != Some(0);
             let here = gap.clone().filter(stands).count();
             (cells, longest) = (cells + here, longest.max(if here > 0 { gap.len() } else { 0 }));
+            if masked {
+                continue;
+            }
             let before = column.values[gap.start - 1];
             match (policy, column.values.get(gap.end).copied()) {
                 (Fill::Value(value), _) => column.values[gap].fill(value),
@@ -208,8 +216,9 @@ impl SeriesTable {
         if cells == 0 {
             return Ok(rows);
         }
+        let done = if masked { "kept as missing" } else { "filled" };
         notes.0.push(format!(
-            "{name}: {cells} missing values filled ({sentinels} of them sentinels), longest gap \
+            "{name}: {cells} missing values {done} ({sentinels} of them sentinels), longest gap \
              {longest} rows"
         ));
         Ok(rows)
@@ -232,6 +241,14 @@ fn gaps(values: &[f64]) -> Vec<Range<usize>> {
 /// What is to be said of numbers that look like something else.
 fn tell_values(column: &RawColumn, fills: &mut Notes, integers: &mut Notes) {
     let RawColumn { name, values, offset, rounded, .. } = column;
+    let known: Vec<f64>;
+    let values = match values.iter().any(|value| value.is_nan()) {
+        false => &values[..],
+        true => {
+            known = values.iter().copied().filter(|value| !value.is_nan()).collect();
+            &known
+        }
+    };
     for (value, count) in suspicious(values) {
         let value = match value.abs() < 1e15 {
             true => value.to_string(),

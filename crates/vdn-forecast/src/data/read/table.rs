@@ -10,7 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 use vdn_train::data::{DataError, DelimitedFile, Table};
 
-/// Series of any lengths, in order of time, all values finite: `columns[series][row]`.
+/// Series of any lengths, in order of time, all values finite, or NaN where they stay missing
+/// ([`SeriesOptions::mask`]): `columns[series][row]`.
 ///
 /// A series begins with its first value. Rows are one step of the calendar apart, where times are
 /// known.
@@ -27,6 +28,8 @@ pub struct SeriesTable {
     pub(in crate::data) rows: Vec<SeriesRows>,
     pub(in crate::data) support: Support,
     pub(in crate::data) side: SideNames,
+    /// Whether values may be missing.
+    pub(in crate::data) masked: bool,
 }
 
 /// Where the rows of a series stand.
@@ -137,6 +140,7 @@ impl SeriesTable {
             calendar: self.calendar.clone(),
             support: self.support,
             side: self.side.clone(),
+            masked: self.masked,
             ..Self::default()
         };
         for &one in series {
@@ -200,6 +204,7 @@ impl From<Table> for SeriesTable {
             calendar: None,
             support: Support::Real,
             side: SideNames::default(),
+            masked: false,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The closed forms: horizon mean, block sums and shares of the units, averaged over windows.
 //!
+//! Windows with missing targets are left out: nothing is known of their sums.
+//!
 //! Sums of steps with a lower limit have no closed form: they are judged by [`PATHS`] paths of each
 //! window. The shares of the units are those of the distribution without the limit.
 
@@ -145,14 +147,20 @@ impl<'a> ClosedAverages<'a> {
     ) -> Result<(), TrainError> {
         let (blocks, key) = (self.blocks, self.key.fold_in(self.windows));
         self.windows += windows.len() as u64;
-        let found = per_window(data, windows, |row, target| match prediction.floor {
-            Some(_) => by_paths(prediction, row, target, blocks, key),
-            None => {
-                PredictedRow::new(prediction, row).score(target, |p, y| closed_forms(p, y, blocks))
+        let found = per_window(data, windows, |row, target| {
+            if target.iter().any(|y| y.is_nan()) {
+                return Ok(None);
             }
+            let own = || PredictedRow::new(prediction, row);
+            Ok(Some(match prediction.floor {
+                Some(_) => by_paths(prediction, row, target, blocks, key)?,
+                None => own().score(target, |p, y| closed_forms(p, y, blocks))?,
+            }))
         })?;
-        let mut each = windows.iter().zip(found);
-        each.try_for_each(|(window, whole)| self.push(*window, &whole, weight))
+        for (window, whole) in windows.iter().zip(found) {
+            whole.map_or(Ok(()), |whole| self.push(*window, &whole, weight))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn push(
@@ -176,6 +184,9 @@ impl<'a> ClosedAverages<'a> {
     /// Puts the means where they belong; the shares of the units only `with_units`.
     pub(crate) fn finish(&self, with_units: bool, to: &mut WholeScores) -> Result<(), TrainError> {
         let sums = &self.sums;
+        if sums.windows() == 0 {
+            return Ok(());
+        }
         to.horizon_mean = Some(AggregateSummary::of(sums, 0)?);
         to.horizon_mean_pit = Some(self.pit.clone());
         let blocks = self.blocks.iter().enumerate().map(|(k, block)| {

@@ -168,12 +168,15 @@ impl SeriesResiduals {
 }
 
 /// Scores a point forecast with the residual paths of its own validation windows; `None` where a
-/// series with test windows has fewer than two validation windows.
+/// series with test windows has fewer than two validation windows, or values are missing.
 pub(crate) fn score_residual_paths(
     data: &Dataset,
     blocks: &[BlockLength],
     mut point: impl FnMut(&[WindowIndex]) -> Result<PointForecasts, TrainError>,
 ) -> Result<Option<ResidualScores>, TrainError> {
+    if data.has_missing() {
+        return Ok(None);
+    }
     let (splits, horizon) = (data.splits(), data.spec().horizon);
     let test = &splits.test;
     let by_paths_of = evenly(test, path_windows(test.len(), horizon));

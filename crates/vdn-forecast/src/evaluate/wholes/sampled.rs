@@ -202,8 +202,11 @@ pub(crate) fn score_sampled(
     source: &dyn PathSource,
     to: &mut WholeScores,
 ) -> Result<(), TrainError> {
-    let test = &data.splits().test;
-    let windows = evenly(test, path_windows(test.len(), data.spec().horizon));
+    let test = data.complete(&data.splits().test);
+    if test.is_empty() {
+        return Ok(());
+    }
+    let windows = evenly(&test, path_windows(test.len(), data.spec().horizon));
     let mut averages = PathAverages::new(data, &windows)?;
     let mut done = 0;
     source.predict(&windows, PATHS, 0, &mut |chunk, prediction| {
@@ -221,8 +224,8 @@ pub(crate) fn score_sampled(
 
 /// The joint log-likelihood by growing numbers of samples, and in closed form where there is one.
 fn joint(data: &Dataset, source: &dyn PathSource) -> Result<JointSummary, TrainError> {
-    let test = &data.splits().test;
-    let windows = evenly(test, test.len().min(JOINT_WINDOWS));
+    let test = data.complete(&data.splits().test);
+    let windows = evenly(&test, test.len().min(JOINT_WINDOWS));
     let closed = source.closed_nll(data, &windows)?;
     let exact = source.is_exact();
     // Columns: after 32, 256 and 2048 samples, in closed form, and of the steps one by one.

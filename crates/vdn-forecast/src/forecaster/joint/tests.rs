@@ -82,7 +82,7 @@ fn slopes_at(
         let mean = graph.tape.reshape(pass.y, [ROWS, HORIZON]).unwrap();
         graph.tape.gaussian_nll(mean, joint.total, y).unwrap()
     } else {
-        let targets = Targets { y, limited: None };
+        let targets = Targets { y, limited: None, seen: None };
         model.joint_nll(&mut graph, &pass, &joint, &targets).unwrap()
     };
     let of = |name: &&str| graph.parameter(parameters.find(name).unwrap());
@@ -330,4 +330,51 @@ fn what_has_no_closed_form_is_refused() {
         let error = Forecaster::new::<f32>(config, 0).unwrap_err().to_string();
         assert!(error.contains("dependence"), "{error}");
     }
+}
+
+#[test]
+fn missing_targets_leave_the_density_of_the_others() {
+    let (model, parameters, mut windows) = built(config(Dependence::Split));
+    // One of the first window, three of the second.
+    for at in [0, 7, 8, 11] {
+        windows[2][at] = f64::NAN;
+    }
+    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+    let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY);
+    let batch = batch(&windows);
+    let pass =
+        model.forward_scored(&mut graph, &batch, Intervention::None, StackPass::default()).unwrap();
+    let joint = pass.joint.unwrap();
+    let targets = Targets::record(graph.tape, &batch, ROWS).unwrap();
+    let score = model.joint_nll(&mut graph, &pass, &joint, &targets).unwrap();
+    let found = tape.scalar(score).unwrap();
+    tape.backward(score).unwrap();
+    let closed = model.closed(&parameters, &batch);
+    let of = |row: usize| {
+        let target = &windows[2][row * HORIZON..][..HORIZON];
+        let whole = closed.window_log_likelihood(row, target);
+        // The same of a prediction that has these steps alone.
+        let seen: Vec<usize> = (0..HORIZON).filter(|&h| !target[h].is_nan()).collect();
+        let pick = |values: &[f64]| -> Vec<f64> { seen.iter().map(|&h| values[h]).collect() };
+        let row_of = |values: &[f64]| pick(&values[row * HORIZON..][..HORIZON]);
+        let shared = closed.shared.as_ref().unwrap();
+        let (loadings, own) = shared.row(row, HORIZON);
+        let of_step = |&h: &usize| loadings[h * UNITS..][..UNITS].to_vec();
+        let some = Prediction {
+            shape: [1, 1, seen.len()],
+            means: row_of(&closed.means),
+            sigma: row_of(&closed.sigma),
+            shared: Some(SharedNoise {
+                causes: UNITS,
+                loadings: seen.iter().flat_map(of_step).collect(),
+                own: pick(own),
+            }),
+            ..closed.clone()
+        };
+        assert!((some.window_log_likelihood(0, &pick(target)) - whole).abs() < 1e-12);
+        whole
+    };
+    let expected = -(0..ROWS).map(of).sum::<f64>() / (ROWS * HORIZON - 4) as f64;
+    // A missing step is given a variance of 1e8 in place of an infinite one.
+    assert!((found - expected).abs() < 1e-6, "{found} {expected}");
 }

@@ -89,8 +89,20 @@ impl Window {
     fn new(shared: &SharedNoise, row: usize, residuals: Vec<f64>, known: Vec<f64>) -> Self {
         let (loadings, own) = shared.row(row, residuals.len());
         let log_density = shared.log_density(row, &residuals);
-        let (loadings, own) = (loadings.to_vec(), own.to_vec());
-        Self { causes: shared.causes, loadings, own, residuals, known, log_density }
+        let causes = shared.causes;
+        // Steps whose target is there.
+        let seen: Vec<usize> = (0..residuals.len()).filter(|&h| !residuals[h].is_nan()).collect();
+        let by_cause = |of: &[f64]| -> Vec<f64> {
+            seen.iter().flat_map(|&h| of[h * causes..][..causes].iter().copied()).collect()
+        };
+        Self {
+            causes,
+            loadings: by_cause(loadings),
+            own: seen.iter().map(|&h| own[h]).collect(),
+            known: by_cause(&known),
+            residuals: seen.iter().map(|&h| residuals[h]).collect(),
+            log_density,
+        }
     }
 
     /// The log-density of the window without each of these units.

@@ -188,6 +188,8 @@ impl<T: Element> Base<T> {
             let d = scale * change(h);
             sum += match kind {
                 Kind::Distance => d * d,
+                // Nothing is known of a missing target.
+                Kind::Value if target[h].is_nan() => 0.0,
                 Kind::Value => d * (0.5 * d - (target[h] - y[h])) / (sigma[h] * sigma[h]),
             };
         }

@@ -1,5 +1,8 @@
-//! The score of targets with a lower limit, as quantities that are never negative have.
+//! The targets of a batch, and the score of those that are missing or have a lower limit.
 //!
+//! A missing target adds nothing to a score, and is not counted in its mean.
+//!
+//! Quantities that are never negative have a lower limit.
 //! What is forecast is `max(X, f)` with a normal `X`, given the units. A target above the limit `f`
 //! has the density of `X` there, one on the limit the probability of all that lies below:
 //!
@@ -22,10 +25,12 @@ const HALF_LN_TAU: f64 = 0.918_938_533_204_672_8;
 /// The targets of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Targets {
-    /// `[batch, horizon]`.
+    /// `[batch, horizon]`; 0 where a target is missing.
     pub(super) y: Var,
     /// Of series with a lower limit.
     pub(super) limited: Option<Limited>,
+    /// Where targets are missing.
+    pub(super) seen: Option<Seen>,
 }
 
 /// What is known of targets with a lower limit.
@@ -37,16 +42,38 @@ pub(super) struct Limited {
     floor: Var,
 }
 
+/// Which targets are there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// 1 where the target is there, else 0, `[batch, horizon]`.
+    pub(super) mask: Var,
+    /// One over the number of targets of each window, `[1, batch]`.
+    shares: Var,
+    /// Targets that are there, at least 1.
+    pub(super) count: usize,
+}
+
 impl Targets {
-    /// Records the targets of `rows` windows.
+    /// Records the targets of `rows` windows; a missing one is NaN.
     pub(super) fn record<T: Element>(
         tape: &mut Tape<T>,
         batch: &Batch<'_, T>,
         rows: usize,
     ) -> Result<Self, Error> {
         let horizon = batch.target.len() / rows.max(1);
-        let y = tape.constant([rows, horizon], batch.target)?;
-        let Some(floors) = batch.beside.floor else { return Ok(Self { y, limited: None }) };
+        let is_missing = |y: &T| y.to_f64().is_nan();
+        let seen = match batch.target.iter().any(is_missing) {
+            true => Some(Seen::record(tape, batch.target, [rows, horizon])?),
+            false => None,
+        };
+        let y = match seen {
+            None => tape.constant([rows, horizon], batch.target)?,
+            Some(_) => tape.constant_with([rows, horizon], |to| {
+                let each = to.iter_mut().zip(batch.target);
+                each.for_each(|(to, y)| *to = if is_missing(y) { T::ZERO } else { *y });
+            })?,
+        };
+        let Some(floors) = batch.beside.floor else { return Ok(Self { y, limited: None, seen }) };
         let floor = tape.constant_with([rows, 1], |to| {
             to.iter_mut().zip(floors).for_each(|(to, &floor)| *to = T::from_f64(floor));
         })?;
@@ -59,65 +86,86 @@ impl Targets {
                 }
             }
         })?;
-        Ok(Self { y, limited: Some(Limited { on, floor }) })
+        Ok(Self { y, limited: Some(Limited { on, floor }), seen })
     }
-}
 
-impl Limited {
-    /// `ln p` of each target, `[samples, batch, horizon]` or `[batch, horizon]` as `mean` is.
+    /// Whether all targets are there and none has a limit.
+    pub(super) fn is_plain(&self) -> bool {
+        self.limited.is_none() && self.seen.is_none()
+    }
+
+    /// `ln p` of each target, 0 of a missing one, `[samples, batch, horizon]` or `[batch, horizon]`
+    /// as `mean` is.
     fn log_densities<T: Element>(
-        self,
+        &self,
         tape: &mut Tape<T>,
         mean: Var,
         sigma: Var,
-        y: Var,
     ) -> Result<Var, Error> {
-        let residual = tape.sub(y, mean)?;
+        let residual = tape.sub(self.y, mean)?;
         let standard = tape.div(residual, sigma)?;
         let exponent = log_density(tape, standard)?;
         let log_sigma = tape.ln(sigma)?;
-        let density = tape.sub(exponent, log_sigma)?;
-        let mass = tape.ln_normal_cdf(standard)?;
-        tape.where_mask(self.on, mass, density)
+        let mut found = tape.sub(exponent, log_sigma)?;
+        if let Some(limited) = self.limited {
+            let mass = tape.ln_normal_cdf(standard)?;
+            found = tape.where_mask(limited.on, mass, found)?;
+        }
+        match self.seen {
+            Some(seen) => tape.mul(found, seen.mask),
+            None => Ok(found),
+        }
     }
 
-    /// The negative mean of `ln p` over all targets, in nats per step, a scalar.
+    /// The sum of `x` over targets, divided by their number, a scalar; `x` is `[samples, batch,
+    /// horizon]` with one sample, or `[batch, horizon]`, and 0 where a target is missing.
+    fn mean_of<T: Element>(&self, tape: &mut Tape<T>, x: Var) -> Result<Var, Error> {
+        match self.seen {
+            None => tape.mean(x),
+            Some(seen) => {
+                let sum = tape.sum(x)?;
+                tape.scale(sum, T::from_f64(1.0 / seen.count as f64))
+            }
+        }
+    }
+
+    /// The negative mean of `ln p` over all targets and samples, in nats per step, a scalar.
     pub(super) fn nll<T: Element>(
-        self,
+        &self,
         tape: &mut Tape<T>,
         mean: Var,
         sigma: Var,
-        y: Var,
     ) -> Result<Var, Error> {
-        let found = self.log_densities(tape, mean, sigma, y)?;
-        let found = tape.mean(found)?;
+        let mut found = self.log_densities(tape, mean, sigma)?;
+        if tape.shape(found).rank() == 3 {
+            found = tape.mean_axis(found, 0)?;
+        }
+        let found = self.mean_of(tape, found)?;
         tape.neg(found)
     }
 
-    /// The log-density of all steps of each window, `[samples, batch]`.
+    /// The log-density of all targets of each window, `[samples, batch]`.
     pub(super) fn of_windows<T: Element>(
-        self,
+        &self,
         tape: &mut Tape<T>,
         mean: Var,
         sigma: Var,
-        y: Var,
     ) -> Result<Var, Error> {
-        let found = self.log_densities(tape, mean, sigma, y)?;
+        let found = self.log_densities(tape, mean, sigma)?;
         tape.sum_axis(found, 2)
     }
 
     /// The negative score of the mixture over the samples of a pass, in nats per step, a scalar.
     pub(super) fn mixture_nll<T: Element>(
-        self,
+        &self,
         tape: &mut Tape<T>,
         pass: &Pass,
-        y: Var,
         score: Score,
     ) -> Result<Var, Error> {
-        let each = self.log_densities(tape, pass.y, pass.sigma, y)?;
+        let each = self.log_densities(tape, pass.y, pass.sigma)?;
         let shape = *tape.shape(each);
         let &[samples, rows, horizon] = shape.dims() else {
-            return Err(Error::invalid("limited targets", format!("predictions are {shape}")));
+            return Err(Error::invalid("targets", format!("predictions are {shape}")));
         };
         let weights = match pass.scores {
             Some(scores) => {
@@ -129,25 +177,70 @@ impl Limited {
                 tape.constant_with([samples, rows], |to| to.fill(equal))?
             }
         };
-        let (paths, per) = match score {
+        let count = self.seen.map_or(rows * horizon, |seen| seen.count) as f64;
+        // What is summed over windows, and what it is divided by.
+        let (paths, terms) = match score {
             Score::Marginal => {
                 let weights = tape.reshape(weights, [samples, rows, 1])?;
-                (tape.add(each, weights)?, 1.0)
+                (tape.add(each, weights)?, count)
             }
             Score::Tempered => {
-                let means = tape.mean_axis(each, 2)?;
-                (tape.add(means, weights)?, 1.0)
+                let means = match self.seen {
+                    None => tape.mean_axis(each, 2)?,
+                    Some(seen) => {
+                        let sums = tape.sum_axis(each, 2)?;
+                        tape.mul(sums, seen.shares)?
+                    }
+                };
+                (tape.add(means, weights)?, rows as f64)
             }
             Score::Joint => {
                 let sums = tape.sum_axis(each, 2)?;
-                (tape.add(sums, weights)?, horizon as f64)
+                (tape.add(sums, weights)?, count)
             }
         };
         let mixed = tape.logsumexp(paths, 0)?;
-        let mean = tape.mean(mixed)?;
-        tape.scale(mean, T::from_f64(-1.0 / per))
+        let sum = tape.sum(mixed)?;
+        tape.scale(sum, T::from_f64(-1.0 / terms))
     }
 
+    /// The mean of squares of `residual` `[batch, horizon]` over the targets, a scalar.
+    pub(super) fn mean_square<T: Element>(
+        &self,
+        tape: &mut Tape<T>,
+        residual: Var,
+    ) -> Result<Var, Error> {
+        let mut squares = tape.square(residual)?;
+        if let Some(seen) = self.seen {
+            squares = tape.mul(squares, seen.mask)?;
+        }
+        self.mean_of(tape, squares)
+    }
+}
+
+impl Seen {
+    fn record<T: Element>(
+        tape: &mut Tape<T>,
+        targets: &[T],
+        [rows, horizon]: [usize; 2],
+    ) -> Result<Self, Error> {
+        let is_there = |y: &&T| !y.to_f64().is_nan();
+        let mask = tape.constant_with([rows, horizon], |to| {
+            let each = to.iter_mut().zip(targets);
+            each.for_each(|(to, y)| *to = if is_there(&y) { T::ONE } else { T::ZERO });
+        })?;
+        let shares = tape.constant_with([1, rows], |to| {
+            for (to, window) in to.iter_mut().zip(targets.chunks_exact(horizon)) {
+                let count = window.iter().filter(is_there).count().max(1);
+                *to = T::from_f64(1.0 / count as f64);
+            }
+        })?;
+        let count = targets.iter().filter(is_there).count().max(1);
+        Ok(Self { mask, shares, count })
+    }
+}
+
+impl Limited {
     /// The means of what is forecast, `E max(X, f)`, of the shape of `mean`.
     pub(super) fn means<T: Element>(
         self,
@@ -239,11 +332,10 @@ mod tests {
         [means, sigma, normal(3, SAMPLES * ROWS), targets]
     }
 
-    fn targets(tape: &mut Tape<f64>, y: &[f64]) -> (Var, Limited) {
+    fn targets(tape: &mut Tape<f64>, y: &[f64]) -> Targets {
         let beside = Beside { floor: Some(&FLOORS), ..Beside::default() };
         let batch = Batch { target: y, beside, ..Batch::default() };
-        let found = Targets::record(tape, &batch, ROWS).unwrap();
-        (found.y, found.limited.unwrap())
+        Targets::record(tape, &batch, ROWS).unwrap()
     }
 
     fn pass(y: Var, sigma: Var, scores: Option<Var>) -> Pass {
@@ -255,6 +347,14 @@ mod tests {
     #[test]
     fn scores_of_mixtures_are_those_of_the_metrics() {
         let [means, sigma, scores, y] = numbers();
+        compare(&means, &sigma, &scores, &y);
+        // Targets that are missing: one on its limit, one above it, in one window.
+        let mut y = y;
+        (y[2], y[3]) = (f64::NAN, f64::NAN);
+        compare(&means, &sigma, &scores, &y);
+    }
+
+    fn compare(means: &[f64], sigma: &[f64], scores: &[f64], y: &[f64]) {
         for (score, weighted) in [
             (Score::Marginal, false),
             (Score::Marginal, true),
@@ -262,24 +362,33 @@ mod tests {
             (Score::Joint, true),
         ] {
             let mut tape = Tape::<f64>::new();
-            let (target, limited) = targets(&mut tape, &y);
-            let mean = tape.constant([SAMPLES, ROWS, HORIZON], &means).unwrap();
-            let deviation = tape.constant([HORIZON], &sigma).unwrap();
-            let logits = tape.constant([SAMPLES, ROWS], &scores).unwrap();
+            let target = targets(&mut tape, y);
+            let mean = tape.constant([SAMPLES, ROWS, HORIZON], means).unwrap();
+            let deviation = tape.constant([HORIZON], sigma).unwrap();
+            let logits = tape.constant([SAMPLES, ROWS], scores).unwrap();
             let weights = tape.softmax_axis(logits, 0).unwrap();
             let pass = pass(mean, deviation, weighted.then_some(logits));
-            let found = limited.mixture_nll(&mut tape, &pass, target, score).unwrap();
+            let found = target.mixture_nll(&mut tape, &pass, score).unwrap();
             let weights = tape.value(weights).data().to_vec();
-            let expected = (0..ROWS).map(|row| {
-                let of = |s: usize| means[(s * ROWS + row) * HORIZON..][..HORIZON].to_vec();
-                let own: Vec<f64> = (0..SAMPLES).flat_map(of).collect();
+            // Each window over its observed steps, weighted as the score weighs windows.
+            let (mut sum, mut total) = (0.0, 0.0);
+            for row in 0..ROWS {
+                let target = &y[row * HORIZON..][..HORIZON];
+                let seen: Vec<usize> = (0..HORIZON).filter(|&h| !target[h].is_nan()).collect();
+                let of = |values: &[f64]| -> Vec<f64> { seen.iter().map(|&h| values[h]).collect() };
+                let path = |s: usize| of(&means[(s * ROWS + row) * HORIZON..][..HORIZON]);
+                let own: Vec<f64> = (0..SAMPLES).flat_map(path).collect();
                 let weights: Vec<f64> = (0..SAMPLES).map(|s| weights[s * ROWS + row]).collect();
                 let weights = weighted.then_some(&weights[..]);
-                let window = WindowPrediction::new(&own, &sigma, weights, HORIZON).unwrap();
+                let deviations = of(sigma);
+                let window = WindowPrediction::new(&own, &deviations, weights, seen.len()).unwrap();
                 let window = window.with_floor(FLOORS[row]).unwrap();
-                window_nll(&window, &y[row * HORIZON..][..HORIZON]).unwrap().of(score)
-            });
-            let expected = expected.sum::<f64>() / ROWS as f64;
+                let nll = window_nll(&window, &of(target)).unwrap().of(score);
+                let steps = if score == Score::Tempered { 1.0 } else { seen.len() as f64 };
+                sum += steps * nll;
+                total += steps;
+            }
+            let expected = sum / total;
             let found = tape.scalar(found).unwrap();
             assert!((found - expected).abs() < 1e-13, "{score:?} {weighted}: {found} {expected}");
         }
@@ -289,7 +398,7 @@ mod tests {
     fn means_are_those_of_the_metrics() {
         let [means, sigma, _, y] = numbers();
         let mut tape = Tape::<f64>::new();
-        let (_, limited) = targets(&mut tape, &y);
+        let limited = targets(&mut tape, &y).limited.unwrap();
         let mean = tape.constant([SAMPLES, ROWS, HORIZON], &means).unwrap();
         let deviation = tape.constant([HORIZON], &sigma).unwrap();
         let found = limited.means(&mut tape, mean, deviation).unwrap();
@@ -308,14 +417,12 @@ mod tests {
             Tensor::from_slice([ROWS, HORIZON], &means[..ROWS * HORIZON]).unwrap(),
             Tensor::from_slice([HORIZON], &sigma).unwrap(),
         ];
-        let report = check_gradients(&inputs, |tape, vars| {
-            let (y, limited) = targets(tape, &y);
-            limited.nll(tape, vars[0], vars[1], y)
-        });
+        let report =
+            check_gradients(&inputs, |tape, vars| targets(tape, &y).nll(tape, vars[0], vars[1]));
         let report = report.unwrap();
         assert!(report.passed(), "{report}");
         let mut tape = Tape::<f64>::new();
-        let (_, limited) = targets(&mut tape, &y);
+        let limited = targets(&mut tape, &y).limited.unwrap();
         let standard = tape.constant([ROWS, HORIZON], &means[..ROWS * HORIZON]).unwrap();
         let found = limited.residuals(&mut tape, standard).unwrap();
         for (at, found) in tape.value(found).data().iter().enumerate() {

@@ -1,0 +1,96 @@
+//! Missing values that stay missing: no target, and in inputs the last value before them.
+
+use crate::data::dataset::Dataset;
+use crate::data::windows::{Splits, WindowIndex, WindowSpec};
+use vdn_train::data::DataError;
+
+impl Dataset {
+    /// [`Dataset::columns`], with the last value before it in the place of a missing one: what
+    /// inputs of windows are taken of.
+    pub fn filled(&self) -> &[Vec<f64>] {
+        self.filled.as_ref().unwrap_or(&self.columns)
+    }
+
+    /// Whether values are missing.
+    pub fn has_missing(&self) -> bool {
+        self.filled.is_some()
+    }
+
+    /// Copies the targets of windows, with the last value before it in the place of a missing one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Dataset::fill_batch`].
+    pub(crate) fn fill_filled_targets(
+        &self,
+        windows: &[WindowIndex],
+        targets: &mut [f64],
+    ) -> Result<(), DataError> {
+        let of = (windows, self.spec.horizon);
+        self.fill("fill_targets", self.filled(), of, targets, |x| x, Some)
+    }
+
+    /// Those windows whose targets are all there.
+    pub(crate) fn complete(&self, windows: &[WindowIndex]) -> Vec<WindowIndex> {
+        let is_there = |window: &&WindowIndex| {
+            let (series, t) = (window.series as usize, window.t as usize);
+            let targets = &self.columns[series][t..t + self.spec.horizon];
+            !targets.iter().any(|value| value.is_nan())
+        };
+        windows.iter().filter(is_there).copied().collect()
+    }
+}
+
+/// The columns with the last value before it in the place of a missing one; `None` where none is
+/// missing. A series begins with a value.
+pub(super) fn filled(columns: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
+    let is_missing = |column: &Vec<f64>| column.iter().any(|value| value.is_nan());
+    if !columns.iter().any(is_missing) {
+        return None;
+    }
+    let of = |column: &Vec<f64>| {
+        let mut last = 0.0;
+        let value = |&value: &f64| {
+            if !value.is_nan() {
+                last = value;
+            }
+            last
+        };
+        column.iter().map(value).collect()
+    };
+    Some(columns.iter().map(of).collect())
+}
+
+/// Leaves out windows without any value in their input, or without any target.
+pub(super) fn leave_out_empty(
+    splits: &mut Splits,
+    columns: &[Vec<f64>],
+    spec: &WindowSpec,
+    notes: &mut Vec<String>,
+) -> Result<(), DataError> {
+    let has_values = |window: &WindowIndex| {
+        let (column, t) = (&columns[window.series as usize], window.t as usize);
+        let any = |rows: &[f64]| rows.iter().any(|value| !value.is_nan());
+        any(&column[t - spec.input_len..t]) && any(&column[t..t + spec.horizon])
+    };
+    let mut left_out = 0;
+    for (name, split) in [
+        ("training", &mut splits.train),
+        ("validation", &mut splits.validation),
+        ("test", &mut splits.test),
+    ] {
+        let before = split.len();
+        split.retain(has_values);
+        left_out += before - split.len();
+        if split.is_empty() && before > 0 {
+            let what = format!("no {name} window has values in its input and its targets");
+            return Err(DataError::InvalidOption(what));
+        }
+    }
+    if left_out > 0 {
+        notes.push(format!(
+            "{left_out} windows have no value in their input, or no target: left out"
+        ));
+    }
+    Ok(())
+}
