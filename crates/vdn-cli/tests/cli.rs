@@ -77,7 +77,7 @@ fn a_run_is_the_same_on_one_and_two_threads_and_can_be_used_afterwards() {
     assert_eq!(numbers(&text(&evaluated.stdout)), numbers(&text(&trained.stdout)));
     for output in [&evaluated, &trained] {
         let table = text(&output.stdout);
-        assert!(table.contains(" of 64 units living"), "{table}");
+        assert!(table.contains(" of 16 units living"), "{table}");
         assert!(table.contains("nats per window"), "{table}");
     }
     let forecast = vdn(&["forecast", run]);
@@ -115,7 +115,7 @@ fn a_report_is_one_page_that_needs_nothing_else() {
     for part in ["http", "<script", "<link", "url(", "NaN"] {
         assert!(!page.contains(part), "{part} is in the page");
     }
-    assert!(page.len() < 200_000, "{} bytes for 64 units", page.len());
+    assert!(page.len() < 200_000, "{} bytes for 16 units", page.len());
     // Every figure is whole.
     for tag in ["svg", "figure", "table", "section", "div"] {
         let [open, close] = [format!("<{tag}"), format!("</{tag}>")];

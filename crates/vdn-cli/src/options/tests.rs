@@ -59,7 +59,7 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("protocol", "benchmark_ratio", "\"benchmark_ratio\""),
     ("season", "7", "7"),
     ("compatibility", "reference", "\"reference\""),
-    ("units", "64", "64"),
+    ("units", "48", "48"),
     ("depth", "2", "2"),
     ("widths", "8, 4", "[8, 4]"),
     ("distributional-fraction", "0.5", "0.5"),

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 /// Structs of settings that share names with a table, each with the reason why one struct would
 /// not do.
-const OTHERS: [(&str, &str); 17] = [
+const OTHERS: [(&str, &str); 18] = [
     ("LayerConfig", "one layer of any network; the forecaster fills it in one place (decision 7)"),
     ("StackLayerConfig", "one layer and how it is joined to the layer below"),
     ("HeadConfig", "the head alone, whose inputs and outputs follow from the network"),
     ("SequenceForecasterConfig", "another network"),
     ("WindowSpec", "windows of any rows, whoever asks for them; protocols have numbers there"),
     ("TableOptions", "any table, for a forecast or not; fills and dates have values there"),
+    ("TabularOptions", "any table of rows, for a task or not; forms and limits have values there"),
     ("SeriesOptions", "any file of series; forms, fills and times have values there"),
     ("ForecastOptions", "new rows for a run: a file and a policy that replace its own"),
     ("LayerControlConfig", "one layer: its own weight of the KL, after the factor of the layer"),
