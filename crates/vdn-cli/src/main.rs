@@ -32,6 +32,7 @@ use vdn_tasks::{
     resume_task, train_task,
 };
 use vdn_tensor::parallel::Pool;
+use vdn_train::metrics::MetricError;
 use vdn_train::run::RunFolder;
 use vdn_train::run::store::{Interrupt, StoreError};
 use vdn_train::{MAX_THREADS, Progress, TrainError};
@@ -93,6 +94,7 @@ impl From<TrainError> for Failure {
             TrainError::NonFinite { .. }
             | TrainError::NonFiniteGradient { .. }
             | TrainError::GradientOverflow { .. }
+            | TrainError::Metric(MetricError::Score { .. })
             | TrainError::Store(StoreError::Write { .. }) => 1,
             _ => 2,
         };
@@ -155,7 +157,13 @@ fn run(command: Command) -> Result<(), Failure> {
                 (None, Some(images)) => PredictFrom::Images(images),
                 (None, None) => return Err("--data or --images is missing".to_owned().into()),
             };
-            let defer = defer.and_then(|pair| Some([*pair.first()?, *pair.get(1)?]));
+            let pair = |given: Vec<f64>| {
+                <[f64; 2]>::try_from(given).map_err(|given| {
+                    let count = given.len();
+                    format!("--defer takes a cost and a risk, 0.1,0.05, not {count} numbers")
+                })
+            };
+            let defer = defer.map(pair).transpose()?;
             let costs = abstain.map(|abstain| Costs { abstain, defer });
             let csv = pool.run(|| predict_task(&run, from, costs))?;
             deliver(&csv, out.as_deref())?;

@@ -64,13 +64,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "COST")]
         abstain: Option<f64>,
         /// Or to ask another model, at this cost, whose answers are wrong with this probability.
-        #[arg(
-            long,
-            value_name = "COST,RISK",
-            value_delimiter = ',',
-            num_args = 2,
-            requires = "abstain"
-        )]
+        #[arg(long, value_name = "COST,RISK", value_delimiter = ',', requires = "abstain")]
         defer: Option<Vec<f64>>,
         /// Where to write (standard output if left out).
         #[arg(long)]

@@ -97,6 +97,17 @@ const TASK_VALUES: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
+fn a_cost_and_a_risk_are_one_value() {
+    let all = ["vdn", "predict", "RUN", "--data", "x", "--abstain", "0.3", "--defer", "0.1,0.05"];
+    match Options::try_parse_from(all).unwrap().command {
+        Command::Predict { abstain, defer, .. } => {
+            assert_eq!((abstain, defer), (Some(0.3), Some(vec![0.1, 0.05])));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn every_option_of_tasks_equals_the_setting_of_its_key() {
     let own = GROUPS.iter().filter(|(heading, _)| *heading == TASKS);
     for &(name, key, ..) in own.flat_map(|(_, shorthands)| *shorthands) {

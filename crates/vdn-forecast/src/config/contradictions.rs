@@ -4,6 +4,7 @@
 use crate::config::{FillPolicy, RunConfig};
 use crate::data::Support;
 use crate::forecaster::{Dependence, ForecasterConfig};
+use vdn_model::Objective;
 use vdn_train::{ControllerName, TrainError};
 
 impl RunConfig {
@@ -32,6 +33,12 @@ impl RunConfig {
             return Err(TrainError::config(
                 "data.fill = \"mask\" and model.dependence = \"joint\": a window is scored whole; \
                  \"split\" scores single steps",
+            ));
+        }
+        if self.data.fill == FillPolicy::Mask && self.model.objective != Objective::Vib {
+            return Err(TrainError::config(
+                "data.fill = \"mask\" and model.objective: a bound is that of whole windows; \"vib\" \
+                 scores the steps that are there",
             ));
         }
         if self.data.support == Support::NonNegative && self.model.dependence == Dependence::Joint {

@@ -219,13 +219,65 @@ impl Covariates {
         }
         Ok(())
     }
+
+    /// Refuses a table whose columns are not those that a model was trained with, in their order.
+    ///
+    /// # Errors
+    /// The first name that is another one, or their numbers.
+    pub(crate) fn check_names(&self, table: &SeriesTable) -> Result<(), DataError> {
+        let found = table.side_names();
+        let of = |columns: &[SideColumn]| columns.iter().map(|c| c.name.clone()).collect();
+        let trained: [Vec<String>; 3] = [
+            of(&self.past),
+            of(&self.future),
+            self.statics.iter().map(|c| c.name.clone()).collect(),
+        ];
+        let kinds = ["past", "future", "static"];
+        let found = [&found.past, &found.future, &found.statics];
+        for ((kind, trained), found) in kinds.into_iter().zip(trained).zip(found) {
+            if trained != *found {
+                let problem = format!(
+                    "the {kind} columns are {found:?}, those that the model was trained with \
+                     {trained:?}"
+                );
+                return Err(DataError::Mismatch { op: "forecast", problem });
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Mean and deviation, about the mean; the deviation of a constant is 1.
+/// Mean and deviation, about the mean; the deviation of a constant is 1. Differences are taken from
+/// the first value and in units of the largest of them: a constant has none, whatever it is, and no
+/// square is beyond the range of `f64`.
 fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let count = values.clone().count().max(1) as f64;
-    let mean = values.clone().map(|x| x / count).sum::<f64>();
-    let square = values.map(|x| (x - mean).powi(2) / count).sum::<f64>();
-    let std = square.sqrt();
-    (mean, if std > 8.0 * f64::EPSILON * mean.abs() { std } else { 1.0 })
+    let Some(first) = values.clone().next() else { return (0.0, 1.0) };
+    let differences = values.map(|x| x - first);
+    let largest = differences.clone().fold(0.0, |largest: f64, d| largest.max(d.abs()));
+    if largest == 0.0 {
+        return (first, 1.0);
+    }
+    let scaled = differences.map(|d| d / largest);
+    let count = scaled.clone().count() as f64;
+    let mean = scaled.clone().sum::<f64>() / count;
+    let variance = scaled.map(|d| (d - mean).powi(2)).sum::<f64>() / count;
+    (first + largest * mean, largest * variance.sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moments;
+
+    #[test]
+    fn a_constant_has_no_deviation_of_rounding_and_no_scale_is_too_large() {
+        for (constant, rows) in [(9.99, 1022), (0.1, 500), (3.3, 10_000), (-1e300, 7)] {
+            let found = moments(std::iter::repeat_n(constant, rows));
+            assert_eq!(found, (constant, 1.0), "{constant} {rows}");
+        }
+        assert_eq!(moments(std::iter::empty()), (0.0, 1.0));
+        for scale in [1.0, 1e-200, 1e300] {
+            let (mean, std) = moments([1.0, 3.0, 1.0, 3.0].into_iter().map(|x| x * scale));
+            assert!((mean / scale - 2.0).abs() < 1e-15 && (std / scale - 1.0).abs() < 1e-15);
+        }
+    }
 }

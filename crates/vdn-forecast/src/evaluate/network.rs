@@ -77,7 +77,6 @@ impl<T: Element> Interventions<T, Dataset> for Forecaster {
         windows: &[WindowIndex],
     ) -> Result<Vec<Outcome>, TrainError> {
         let (prediction, _) = self.predict(graph, batch, intervention)?;
-        let horizon = data.spec().horizon as f64;
         let rule = self.score();
         per_window(data, windows, |row, target| {
             let likelihood = prediction.window_log_likelihood(row, target);
@@ -85,8 +84,10 @@ impl<T: Element> Interventions<T, Dataset> for Forecaster {
             let crps = own.score(target, window_crps)?;
             // As the likelihood of the window: of the distribution without its limit.
             let nll = own.without_floor().score(target, window_nll)?;
-            let score = -horizon * nll.of(rule);
-            let steps = -horizon * nll.of(Score::Marginal);
+            // Sums over the steps that are there, as the likelihood is.
+            let seen = target.iter().filter(|y| !y.is_nan()).count() as f64;
+            let score = -seen * nll.of(rule);
+            let steps = -seen * nll.of(Score::Marginal);
             let noise = prediction.shared.as_ref().map(|_| likelihood - steps);
             Ok(Outcome { likelihood, score, crps, noise })
         })

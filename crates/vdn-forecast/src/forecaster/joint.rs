@@ -13,7 +13,7 @@
 //! deviations are trained by the score of single steps, as those of a network without shared noise
 //! are, and the second part, the log density of a Gaussian copula, trains the correlations alone.
 //! The limit keeps single values far outside from ruling them. Of a target on the lower limit of its
-//! series (`limited.rs`) the mean of what lies below stands for the residual.
+//! series (`targets.rs`) the mean of what lies below stands for the residual.
 
 use crate::forecaster::targets::{Seen, Targets};
 use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};

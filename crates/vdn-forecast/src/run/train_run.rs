@@ -51,8 +51,8 @@ impl Stage {
 ///
 /// # Errors
 /// A bad configuration, data that cannot be read or are too short, a loss that is not finite, a
-/// file that cannot be written. Nothing is written before the data are read and checked and the
-/// baselines fitted; a run that fails before it has weights to keep takes back what it wrote.
+/// file that cannot be written. Nothing is written before the data are read and checked; a run that
+/// fails before it has weights to keep takes back what it wrote.
 pub fn train_run(
     config: &RunConfig,
     out: Option<&Path>,

@@ -92,14 +92,7 @@ impl TargetEncoding {
             let values = numbers(table, column)?;
             let name = column.name.clone();
             if counts {
-                let bad = |y: &f64| *y < 0.0 || y.fract() != 0.0;
-                if let Some(row) = values.iter().position(bad) {
-                    let (file, line, y) = (table.file(), table.line(row), values[row]);
-                    return Err(TrainError::config(format!(
-                        "{file}:{line}: `{name}`: {y} is not a count from 0 on, which \
-                         model.likelihood = \"poisson\" takes"
-                    )));
-                }
+                expect_counts(table, &name, values)?;
                 return Ok(TargetScale { name, mean: 0.0, std: 1.0 });
             }
             let of = || train.iter().map(|&row| &values[row]);
@@ -174,6 +167,25 @@ impl TargetEncoding {
         }
         Ok(targets)
     }
+}
+
+/// Refuses the targets of a table that are not counts.
+///
+/// # Errors
+/// The first one, with its line; a target that is missing or no number.
+pub(crate) fn expect_all_counts(table: &Tabular) -> Result<(), TrainError> {
+    let mut each = table.targets().iter();
+    each.try_for_each(|column| expect_counts(table, &column.name, numbers(table, column)?))
+}
+
+fn expect_counts(table: &Tabular, name: &str, values: &[f64]) -> Result<(), TrainError> {
+    let bad = |y: &f64| *y < 0.0 || y.fract() != 0.0;
+    let Some(row) = values.iter().position(bad) else { return Ok(()) };
+    let (file, line, y) = (table.file(), table.line(row), values[row]);
+    Err(TrainError::config(format!(
+        "{file}:{line}: `{name}`: {y} is not a count from 0 on, which model.likelihood = \
+         \"poisson\" takes"
+    )))
 }
 
 /// The numbers of a target, none of them missing.

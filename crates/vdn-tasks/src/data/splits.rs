@@ -1,6 +1,7 @@
 //! How rows are divided: by shares, or by a file of published splits.
 
 use rand::seq::SliceRandom;
+use std::collections::BTreeMap;
 use std::path::Path;
 use vdn_model::streams::ROW_SPLITS;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
@@ -47,22 +48,29 @@ pub fn hold_out(rows: usize, share: f64, seed: u64) -> [Vec<usize>; 2] {
 }
 
 /// Reads published splits: a file with the columns `split` and `test_rows`, whose rows hold the
-/// number of a split and the rows of its test part, counted from 0 and separated by blanks. All
-/// other rows of the table train.
+/// number of a split, from 0 without gaps, and the rows of its test part, counted from 0 and
+/// separated by blanks. All other rows of the table train. Splits come in the order of their
+/// numbers, whatever that of the lines is.
 ///
 /// # Errors
-/// The file cannot be read; a cell that is no list of rows, with its line; a row of the table that
+/// The file cannot be read; a number that is missing or there twice; a cell that is no list of
+/// rows, with its line; a row of the table that
 /// is not there, or is named twice; a split that leaves nothing to train on; no splits.
 pub fn read_splits(path: &Path, rows: usize) -> Result<Vec<Vec<usize>>, TrainError> {
     let form = FileForm { delimiter: Some(b','), ..FileForm::default() };
     let mut file = DelimitedFile::open(path, form, Limits::default())?;
-    let column = file.column("test_rows")?;
-    let mut splits = Vec::new();
+    let [number, column] = [file.column("split")?, file.column("test_rows")?];
+    let mut splits: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     while file.next_row()? {
         let text = String::from_utf8_lossy(file.cell(column)).into_owned();
         let line = file.row_line();
         let refuse = |reason: String| {
             Err(TrainError::format(path, format!("line {line}, column test_rows: {reason}")))
+        };
+        let split = String::from_utf8_lossy(file.cell(number)).trim().to_owned();
+        let Ok(split) = split.parse::<usize>() else {
+            let reason = format!("line {line}, column split: {split:?} is not a number from 0");
+            return Err(TrainError::format(path, reason));
         };
         let mut test = Vec::new();
         let mut seen = vec![false; rows];
@@ -83,12 +91,19 @@ pub fn read_splits(path: &Path, rows: usize) -> Result<Vec<Vec<usize>>, TrainErr
             let train = rows - test.len();
             return refuse(format!("{} test rows leave {train} for training", test.len()));
         }
-        splits.push(test);
+        if splits.insert(split, test).is_some() {
+            let reason = format!("line {line}, column split: {split} is there twice");
+            return Err(TrainError::format(path, reason));
+        }
     }
-    match splits.is_empty() {
-        true => Err(TrainError::format(path, "holds no split")),
-        false => Ok(splits),
+    if splits.is_empty() {
+        return Err(TrainError::format(path, "holds no split"));
     }
+    if let Some(missing) = (0..splits.len()).find(|number| !splits.contains_key(number)) {
+        let reason = format!("column split: there is no split {missing}; they count from 0");
+        return Err(TrainError::format(path, reason));
+    }
+    Ok(splits.into_values().collect())
 }
 
 /// The rows that are not in `test`.
@@ -97,4 +112,33 @@ pub fn others(rows: usize, test: &[usize]) -> Vec<usize> {
     let mut is_test = vec![false; rows];
     test.iter().for_each(|&row| is_test[row] = true);
     (0..rows).filter(|&row| !is_test[row]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn splits(text: &str) -> Result<Vec<Vec<usize>>, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("splits.csv");
+        std::fs::write(&path, text).unwrap();
+        read_splits(&path, 10).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn splits_have_the_numbers_that_the_file_gives_them() {
+        let found = splits("split,test_rows\n1,3 4\n0,5\n2,0 9\n").unwrap();
+        assert_eq!(found, [vec![5], vec![3, 4], vec![0, 9]]);
+        let refused = [
+            ("split,test_rows\n0,1\n0,2\n", "0 is there twice"),
+            ("split,test_rows\n0,1\n2,2\n", "there is no split 1"),
+            ("split,test_rows\na,1\n", "\"a\" is not a number from 0"),
+            ("test_rows\n1\n", "split"),
+            ("split,test_rows\n0,10\n", "there is no row 10"),
+        ];
+        for (text, reason) in refused {
+            let error = splits(text).unwrap_err();
+            assert!(error.contains(reason), "{text:?}: {error}");
+        }
+    }
 }

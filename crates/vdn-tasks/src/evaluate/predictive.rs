@@ -1,13 +1,10 @@
 //! [`Predictive`]: the predictive distribution of one target of one row, in the target's own units.
 
 use crate::data::TargetScale;
-use crate::network::{Observation, Prediction, TaskNetwork, log_mean_exp};
+use crate::network::{Observation, Prediction, TaskNetwork, draws, log_mean_exp};
 use vdn_model::streams::{EVALUATION_STEP, TARGET_DRAWS};
 use vdn_train::metrics::{MetricError, Mixture, SortedSample, mixture_crps, normal};
 use vdn_train::network::NoiseSeed;
-
-/// Draws for each sample of the units where there is no closed form.
-const DRAWS: usize = 16;
 
 /// The mixture over samples of the units of the distribution of one target.
 ///
@@ -18,6 +15,8 @@ pub struct Predictive {
     parts: Vec<Observation>,
     outlier: Option<Outlier>,
     by: By,
+    /// Where inside of a step of the distribution function a count stands, in (0, 1).
+    inside: f64,
 }
 
 /// What a row that is like no training row is drawn from.
@@ -84,7 +83,13 @@ impl Predictive {
             }
             None => By::Draws(SortedSample::new(draws(&parts, noise, row))?),
         };
-        Ok(Self { parts, outlier, by })
+        let mut inside = [0.0_f64];
+        noise
+            .key(TARGET_DRAWS, EVALUATION_STEP)
+            .fold_in(row)
+            .fold_in(2)
+            .fill_uniform(0, &mut inside);
+        Ok(Self { parts, outlier, by, inside: inside[0] })
     }
 
     /// That of target `column` of `row` of a prediction, mapped back by the target's scale; outliers
@@ -162,8 +167,8 @@ impl Predictive {
         }
     }
 
-    /// `P(Y <= y)`; of counts in the middle of the step, so that it is uniform where the prediction
-    /// is right.
+    /// `P(Y <= y)`; of counts at a place inside of the step that is drawn uniformly, so that it is
+    /// uniform where the prediction is right.
     ///
     /// # Errors
     /// Those of the mixture.
@@ -176,7 +181,8 @@ impl Predictive {
                 let values = sample.values();
                 let below = values.partition_point(|&x| x < y);
                 let up_to = values.partition_point(|&x| x <= y);
-                Ok((below + up_to) as f64 / (2 * values.len()) as f64)
+                let step = self.inside * (up_to - below) as f64;
+                Ok((below as f64 + step) / values.len() as f64)
             }
         }
     }
@@ -203,22 +209,6 @@ impl Outlier {
     }
 }
 
-/// Equally many draws of each part.
-fn draws(parts: &[Observation], noise: NoiseSeed, row: u64) -> Vec<f64> {
-    let key = noise.key(TARGET_DRAWS, EVALUATION_STEP).fold_in(row);
-    let count = parts.len() * DRAWS;
-    let (mut uniform, mut normal) = (vec![0.0_f64; count], vec![0.0_f64; 2 * count]);
-    key.fill_uniform(0, &mut uniform);
-    key.fold_in(1).fill_normal(0, &mut normal);
-    // Neither 0 nor 1 has a finite quantile.
-    let inside = |u: f64| u.clamp(1e-12, 1.0 - 1e-12);
-    let of = |i: usize| {
-        let pair = [normal[2 * i], normal[2 * i + 1]];
-        parts[i / DRAWS].draw(inside(uniform[i]), pair)
-    };
-    (0..count).map(of).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,5 +232,50 @@ mod tests {
         let mass: f64 =
             (-8000..8000).map(|i| 1e-3 * with.ln_density(f64::from(i) * 1e-3).exp()).sum();
         assert!((mass - 1.0).abs() < 1e-9, "{mass}");
+    }
+
+    /// Of a right prediction `P(Y <= y)` is uniform, of counts, too, also where most are 0.
+    #[test]
+    fn right_predictions_of_counts_are_uniform() {
+        const ROWS: u64 = 4000;
+        for rate in [0.1_f64, 2.0] {
+            let part = Observation::Poisson(rate.ln());
+            let mut uniform = [0.0_f64; ROWS as usize];
+            NoiseSeed::from(5).key(TARGET_DRAWS, 0).fill_uniform(0, &mut uniform);
+            let place = |row: u64| {
+                let y = part.draw(uniform[row as usize], [0.0; 2]);
+                let own = Predictive::new(vec![part; 8], None, 0.into(), row).unwrap();
+                own.probability(y).unwrap()
+            };
+            let places: Vec<f64> = (0..ROWS).map(place).collect();
+            for level in [0.1, 0.5, 0.8, 0.95] {
+                let share = places.iter().filter(|p| **p <= level).count() as f64 / ROWS as f64;
+                // Five standard errors, of rows and of the 128 draws of each.
+                let error = (level * (1.0 - level) * (1.0 / ROWS as f64)).sqrt();
+                assert!((share - level).abs() < 5.0 * error + 0.01, "{rate} {level}: {share}");
+            }
+        }
+    }
+
+    /// The score that epochs are chosen by prefers the right rate of rare counts.
+    #[test]
+    fn the_score_of_counts_is_proper() {
+        // Of 1000 rows with the rate 0.5, so many have 0, 1, 2, 3, 4.
+        let counts = [607.0, 303.0, 76.0, 12.0, 2.0];
+        let score = |rate: f64| -> f64 {
+            let part = vec![Observation::Poisson(rate.ln()); 32];
+            let mut sum = 0.0;
+            for address in 0..64 {
+                let own = Predictive::new(part.clone(), None, 0.into(), address).unwrap();
+                for (y, count) in counts.iter().enumerate() {
+                    sum += count * own.crps(y as f64).unwrap();
+                }
+            }
+            sum
+        };
+        let right = score(0.5);
+        for other in [0.3, 0.4, 0.65, 0.8] {
+            assert!(right < score(other), "{other}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! [`TaskNetwork`] under interventions on its units: what they are worth downstream.
 
+use crate::network::observation::draws;
 use crate::network::prediction::softmax;
 use crate::network::{Likelihood, Prediction, TaskNetwork};
 use vdn_autograd::{Noise, Tape};
@@ -10,7 +11,7 @@ use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::TrainError;
 use vdn_train::data::{Examples, Request, RowBatch};
-use vdn_train::metrics::{Mixture, mixture_crps};
+use vdn_train::metrics::{Mixture, SortedSample, mixture_crps};
 use vdn_train::train::Network;
 use vdn_train::units::{Interventions, Outcome};
 
@@ -58,14 +59,20 @@ impl TaskNetwork {
             score += log_mean_exp(&l);
             crps += match self.config.likelihood {
                 Likelihood::Categorical => brier(&mean_probabilities(prediction, row), y as usize),
-                // Of the normal mixture with the same means and deviations: a probe compares, the
-                // test scores are exact.
-                _ => {
+                Likelihood::Gaussian => {
                     let of = |s| self.observation(prediction, [s, row, column]);
                     let all: Vec<_> = (0..prediction.shape[0]).filter_map(of).collect();
                     let means: Vec<f64> = all.iter().map(|own| own.mean()).collect();
                     let sigma: Vec<f64> = all.iter().map(|own| own.variance().sqrt()).collect();
                     mixture_crps(&Mixture::new(&means, &sigma, None)?, y)
+                }
+                // By draws: the score of a normal with the same moments is improper, it prefers
+                // rates of counts that are too small.
+                _ => {
+                    let of = |s| self.observation(prediction, [s, row, column]);
+                    let all: Vec<_> = (0..prediction.shape[0]).filter_map(of).collect();
+                    let place = (row * targets.len() + column) as u64;
+                    SortedSample::new(draws(&all, 0.into(), place))?.fair_crps(y)?
                 }
             };
         }

@@ -25,6 +25,7 @@ mod prediction;
 pub use config::{Likelihood, NetworkConfig, Variant};
 pub(crate) use effects::{brier, log_mean_exp, mean_probabilities};
 pub use observation::Observation;
+pub(crate) use observation::draws;
 pub use prediction::Prediction;
 
 use vdn_autograd::{Error, ObservationFamily, Tape, Var};

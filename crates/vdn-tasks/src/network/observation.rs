@@ -1,9 +1,14 @@
 //! [`Observation`]: the distribution of one target given a sample of the units, in numbers.
 
 use crate::network::{Likelihood, Prediction, TaskNetwork};
+use vdn_model::streams::{EVALUATION_STEP, TARGET_DRAWS};
 use vdn_tensor::families::{Family, StudentT};
 use vdn_tensor::math::gamma::ln_gamma;
 use vdn_train::metrics::normal;
+use vdn_train::network::NoiseSeed;
+
+/// Draws for each sample of the units where there is no closed form.
+const DRAWS: usize = 16;
 
 /// The distribution of one target given a sample of the units.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,6 +118,22 @@ impl Observation {
 /// Rates from which on a Poisson distribution is a rounded normal one: summing terms would take
 /// long, and the difference is below a thousandth of a deviation.
 const NORMAL_RATE: f64 = 1e4;
+
+/// Equally many draws of each part; `noise` addresses those of row `row`.
+pub(crate) fn draws(parts: &[Observation], noise: NoiseSeed, row: u64) -> Vec<f64> {
+    let key = noise.key(TARGET_DRAWS, EVALUATION_STEP).fold_in(row);
+    let count = parts.len() * DRAWS;
+    let (mut uniform, mut normal) = (vec![0.0_f64; count], vec![0.0_f64; 2 * count]);
+    key.fill_uniform(0, &mut uniform);
+    key.fold_in(1).fill_normal(0, &mut normal);
+    // Neither 0 nor 1 has a finite quantile.
+    let inside = |u: f64| u.clamp(1e-12, 1.0 - 1e-12);
+    let of = |i: usize| {
+        let pair = [normal[2 * i], normal[2 * i + 1]];
+        parts[i / DRAWS].draw(inside(uniform[i]), pair)
+    };
+    (0..count).map(of).collect()
+}
 
 /// The least count whose distribution function is at least `u`.
 fn poisson_quantile(rate: f64, u: f64) -> f64 {

@@ -2,8 +2,8 @@
 
 use crate::config::TaskConfig;
 use crate::data::Inputs;
-use crate::data::{TaskEncoding, TaskRows};
-use crate::network::Variant;
+use crate::data::{TaskEncoding, TaskRows, expect_all_counts};
+use crate::network::{Likelihood, Variant};
 use crate::run::experiment::{ENCODING, Experiment, Stored};
 use crate::run::report::TaskReport;
 use crate::run::source::read_for;
@@ -77,7 +77,10 @@ fn on_file(
     let crate::data::InputEncoding::Table(features) = &encoding.inputs else {
         return Err(TrainError::config("the run was trained on images"));
     };
-    let inputs = Inputs::Numbers(features.encode(&table)?);
+    if config.network().likelihood == Likelihood::Poisson {
+        expect_all_counts(&table)?;
+    }
+    let inputs = Inputs::Numbers(features.without_constant().encode(&table)?);
     let targets = encoding.targets.encode(&table)?;
     let all: Vec<usize> = (0..table.rows()).collect();
     let rows = TaskRows::new(features.width(), inputs, table.targets().len(), targets)?;

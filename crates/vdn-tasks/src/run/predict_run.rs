@@ -35,7 +35,12 @@ fn rows_of(
     match (&encoding.inputs, from) {
         (InputEncoding::Table(features), PredictFrom::Table(file)) => {
             let table = read_for(encoding, config, file)?;
-            TaskRows::new(features.width(), Inputs::Numbers(features.encode(&table)?), 0, vec![])
+            TaskRows::new(
+                features.width(),
+                Inputs::Numbers(features.without_constant().encode(&table)?),
+                0,
+                vec![],
+            )
         }
         (InputEncoding::Images { height, width }, PredictFrom::Images(file)) => {
             let images = IdxArray::load(file)?;
@@ -69,8 +74,9 @@ fn rows_of(
 /// `expected_cost`.
 ///
 /// # Errors
-/// A cost that is negative, or costs where numbers are predicted. The run or the file cannot be read, or do not fit each other; a missing feature where that is an
-/// error, with line and column.
+/// A cost that is negative, a risk outside of [0, 1], or costs where numbers are predicted. The run
+/// or the file cannot be read, or do not fit each other; a missing feature where that is an error,
+/// with line and column.
 pub fn predict_task(
     run: &RunFolder,
     from: PredictFrom<'_>,
@@ -81,6 +87,10 @@ pub fn predict_task(
         let numbers = [Some(abstain), defer.map(|d| d[0]), defer.map(|d| d[1])];
         if let Some(cost) = numbers.into_iter().flatten().find(|c| !(*c >= 0.0 && c.is_finite())) {
             let reason = format!("a cost of {cost}: has to be finite and at least 0");
+            return Err(TrainError::config(reason));
+        }
+        if let Some([_, risk]) = defer.filter(|[_, risk]| *risk > 1.0) {
+            let reason = format!("a risk of {risk}: a probability has to be in [0, 1]");
             return Err(TrainError::config(reason));
         }
         if matches!(encoding.targets, TargetEncoding::Numbers(_)) {
@@ -115,7 +125,9 @@ pub fn predict_task(
                             let _ = write!(csv, ",{}", own.quantile(level)?);
                         }
                         let [units, noise] = own.variance_parts();
-                        let _ = write!(csv, ",{}", units / (units + noise));
+                        // A rate so small that it has no variance in double precision.
+                        let all = units + noise;
+                        let _ = write!(csv, ",{}", if all > 0.0 { units / all } else { 0.0 });
                     }
                     let _ = write!(csv, ",{}", prediction.kl[row]);
                 }

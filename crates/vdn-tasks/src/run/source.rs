@@ -168,7 +168,7 @@ pub(crate) fn read_for(
     let options = TabularOptions {
         targets,
         categories,
-        features: Some(features.names()),
+        features: Some(features.without_constant().names()),
         targets_optional: true,
         ignore: Vec::new(),
         ..config.data.options()?

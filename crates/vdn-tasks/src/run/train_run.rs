@@ -53,6 +53,7 @@ pub fn train_task(
     let job = Job { config: &config, source: &source, splits, interrupt, resume: false };
     // Everything that can be wrong with the data is found before anything is written.
     let first = job.first()?;
+    job.expect_other_splits()?;
     let run = out.map(RunFolder::create).transpose()?;
     if let Some(run) = &run {
         run.write_text("config.toml", &config.to_toml()?)?;
@@ -60,6 +61,8 @@ pub fn train_task(
     let result = job.run(&first, run.as_ref(), &mut progress);
     if let (Err(error), Some(run)) = (&result, &run)
         && !matches!(error, TrainError::Interrupted { .. })
+        // Splits that are done are kept: the run can be resumed.
+        && !run.file("splits.csv").exists()
     {
         run.discard_without_weights(&[ENCODING, "choice.json", "twin-choice.json", "splits.csv"]);
     }
@@ -72,7 +75,7 @@ pub fn train_task(
 ///
 /// # Errors
 /// The directory holds no run, or one that is finished; another process is writing to it; its files
-/// are damaged, or the data changed; those of [`train_task`].
+/// are damaged; scales or categories of the data changed; those of [`train_task`].
 pub fn resume_task(
     directory: &Path,
     interrupt: &Interrupt,
@@ -104,6 +107,15 @@ impl Job<'_> {
         let split = self.config.data.split.unwrap_or(0);
         let published = self.splits.as_ref().map(|splits| (split, splits[split].clone()));
         Experiment::new(self.config, self.source, published)
+    }
+
+    /// Whether the data serve every split that is going to be run.
+    fn expect_other_splits(&self) -> Result<(), TrainError> {
+        let (Some(splits), None) = (&self.splits, self.config.data.split) else { return Ok(()) };
+        for (number, test) in splits.iter().enumerate().skip(1) {
+            Experiment::new(self.config, self.source, Some((number, test.clone())))?;
+        }
+        Ok(())
     }
 
     fn run(

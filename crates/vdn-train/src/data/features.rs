@@ -144,6 +144,14 @@ impl FeatureEncoding {
         self.columns.iter().map(|column| column.name().to_owned()).collect()
     }
 
+    /// The same encoding without the columns that have no input: a table to be predicted needs
+    /// them no more.
+    #[must_use]
+    pub fn without_constant(&self) -> Self {
+        let varies = |column: &&EncodedColumn| !matches!(column, EncodedColumn::Constant { .. });
+        Self { columns: self.columns.iter().filter(varies).cloned().collect(), ..self.clone() }
+    }
+
     /// The names of columns of categories.
     #[must_use]
     pub fn categories(&self) -> Vec<String> {

@@ -38,6 +38,7 @@ impl Dataset {
             let problem = "the model knows the calendar, the data have no times".to_owned();
             return Err(DataError::Mismatch { op: "forecast", problem });
         }
+        covariates.check_names(&self.rows)?;
         for (series, column) in self.columns.iter().enumerate() {
             covariates.check_ahead(&self.rows, series, column.len(), self.spec.horizon)?;
         }

@@ -13,8 +13,8 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// [`DataError::BadSeries`] for a series that the table lacks, or that is too short for one
-    /// window; [`DataError::TooLarge`] as for [`Dataset::new`], for the rows of the last window;
+    /// [`DataError::BadSeries`] for a series that the table lacks, that is too short for one window,
+    /// or that has no value in it; [`DataError::TooLarge`] as for [`Dataset::new`], for the rows of the last window;
     /// [`DataError::Mismatch`] when the scaler is not of as many series as `names`;
     /// [`DataError::InvalidOption`] for settings that no series can satisfy.
     pub fn for_forecast(
@@ -57,6 +57,11 @@ impl Dataset {
             }
             scaler.transform_in_place(series, &mut column);
             let last = column.len() - needed..column.len();
+            if column[last.clone()].iter().all(|z| z.is_nan()) {
+                return Err(bad(format!(
+                    "the last {needed} rows, which a forecast starts from, hold no value"
+                )));
+            }
             check_domain(name, &column, last, |row| {
                 table.place(place, row).map_or_else(String::new, |place| format!(" in {place}"))
             })?;

@@ -123,7 +123,9 @@ impl Dataset {
                 format!("{file} ({split})")
             })?;
         }
-        let covariates = Covariates::of(&table, names.len(), fitted)?;
+        // Scales are those of series that train: others may have no rows before validation.
+        let known = |series: usize| splits.ranges[series].as_ref().map_or(0, |_| fitted(series));
+        let covariates = Covariates::of(&table, names.len(), known)?;
         let categories = beside::categories(&covariates, &table, names.len())?;
         leave_out_informed(&mut splits, &table, &mut notes)?;
         if table.masked {

@@ -261,7 +261,7 @@ impl Columns {
             }
             _ => Err(DataError::InvalidOption(format!(
                 "{}: {} columns of numbers beside the names of series: say which holds the \
-                 values by data.target_column_column",
+                 values by data.target_column",
                 file.file(),
                 numbers.len()
             ))),
