@@ -8,39 +8,65 @@ const PARTS: usize = 8;
 /// Several rows at once, so that the row they share is read once.
 pub(super) const ROWS: usize = 4;
 
-/// `sum_i a_i b_i`.
+/// `sum_i a_i b_i`, in eight partial sums.
 #[inline(always)]
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    dots(a, [b])[0]
+    let ((own, last), (other, rest)) = (a.as_chunks::<PARTS>(), b.as_chunks::<PARTS>());
+    let mut sums = [0.0; PARTS];
+    for at in 0..own.len().min(other.len()) {
+        add_products(&mut sums, &own[at], &other[at]);
+    }
+    total(&sums) + products_of(last, rest)
 }
 
-/// The scalar products of `a` with several rows, each in eight partial sums.
+/// The scalar products of `a` with several rows of its length.
 #[inline(always)]
-pub(super) fn dots<const K: usize>(a: &[f64], rows: [&[f64]; K]) -> [f64; K] {
-    let len = a.len();
-    let whole = len / PARTS * PARTS;
-    let mut sums = [[0.0; PARTS]; K];
-    let mut at = 0;
-    while at < whole {
-        let own = &a[at..at + PARTS];
-        for k in 0..K {
-            let other = &rows[k][at..at + PARTS];
-            for lane in 0..PARTS {
-                sums[k][lane] += own[lane] * other[lane];
-            }
-        }
-        at += PARTS;
+pub(super) fn dots(a: &[f64], rows: [&[f64]; ROWS]) -> [f64; ROWS] {
+    let (own, last) = a.as_chunks::<PARTS>();
+    let n = own.len();
+    let [(b, b_rest), (c, c_rest), (d, d_rest), (e, e_rest)] = [
+        rows[0].as_chunks::<PARTS>(),
+        rows[1].as_chunks::<PARTS>(),
+        rows[2].as_chunks::<PARTS>(),
+        rows[3].as_chunks::<PARTS>(),
+    ];
+    let (b, c, d, e) = (&b[..n], &c[..n], &d[..n], &e[..n]);
+    let [mut of_b, mut of_c, mut of_d, mut of_e] = [[0.0; PARTS]; ROWS];
+    for at in 0..n {
+        let x = &own[at];
+        add_products(&mut of_b, x, &b[at]);
+        add_products(&mut of_c, x, &c[at]);
+        add_products(&mut of_d, x, &d[at]);
+        add_products(&mut of_e, x, &e[at]);
     }
-    let mut found = [0.0; K];
-    for k in 0..K {
-        let mut rest = 0.0;
-        for i in whole..len {
-            rest += a[i] * rows[k][i];
-        }
-        let s = &sums[k];
-        found[k] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])) + rest;
+    [
+        total(&of_b) + products_of(last, b_rest),
+        total(&of_c) + products_of(last, c_rest),
+        total(&of_d) + products_of(last, d_rest),
+        total(&of_e) + products_of(last, e_rest),
+    ]
+}
+
+#[inline(always)]
+fn add_products(sums: &mut [f64; PARTS], a: &[f64; PARTS], b: &[f64; PARTS]) {
+    for lane in 0..PARTS {
+        sums[lane] += a[lane] * b[lane];
     }
-    found
+}
+
+#[inline(always)]
+fn total(s: &[f64; PARTS]) -> f64 {
+    ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
+}
+
+/// Of fewer than eight numbers.
+#[inline(always)]
+fn products_of(a: &[f64], b: &[f64]) -> f64 {
+    let mut sum = 0.0;
+    for i in 0..a.len().min(b.len()) {
+        sum += a[i] * b[i];
+    }
+    sum
 }
 
 /// `row -= factor * other`.
