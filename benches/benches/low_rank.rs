@@ -1,5 +1,5 @@
-//! The density of whole windows of 96 steps under causes that they share, forward and with its gradient: a batch of 64
-//! windows. Throughput is in windows.
+//! The density of whole windows of 96 steps under causes that they share, forward and with its
+//! gradient: a batch of 64 windows. Throughput is in windows.
 //!
 //! The baseline forms the covariance of a window and factorises it, `[96, 96]`, as plain loops do.
 

@@ -1,7 +1,9 @@
-//! The documentation of every field of a configuration says its default, and it is the one in the code.
+//! The documentation of every field of a configuration says its default, and it is the one in the
+//! code.
 //!
-//! Read from the sources: of each struct whose name ends in `Config` or `Settings` and that implements `Default` in the
-//! same file, the documentation of a field has to have the number, name or word of the default's expression.
+//! Read from the sources: of each struct whose name ends in `Config` or `Settings` and that
+//! implements `Default` in the same file, the documentation of a field has to have the number, name
+//! or word of the default's expression.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,6 @@
-//! The likelihoods of Laplace, Student t and negative binomial distributions: against plain definitions in `f64`, far
-//! from their means, near their limits, and for any number of threads. Gradients are checked in `vdn-tests`.
+//! The likelihoods of Laplace, Student t and negative binomial distributions: against plain
+//! definitions in `f64`, far from their means, near their limits, and for any number of threads.
+//! Gradients are checked in `vdn-tests`.
 
 use std::f64::consts::{PI, TAU};
 use vdn_autograd::{Error, Tape, Var};
@@ -162,7 +163,8 @@ fn negative_binomial_without_dispersion_is_poisson() -> Outcome {
         let (mean, y_, dispersion) = (1.3_f64.exp(), y as f64, 1e-7_f64);
         let by_dispersion = counts::<f64>([1.3, dispersion.ln()], y)?.1[1] / dispersion;
         let want = -0.5 * ((y_ - mean).powi(2) - y_);
-        // The terms that cancel are of size y: 60 * 2^-53 / 1e-7. The second order is y^3 times the dispersion.
+        // The terms that cancel are of size y: 60 * 2^-53 / 1e-7. The second order is y^3 times the
+        // dispersion.
         close(by_dispersion, want, 1e-5, "by the dispersion");
     }
     Ok(())

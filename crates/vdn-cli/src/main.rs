@@ -1,5 +1,6 @@
-//! The program `vdn`: trains, evaluates, forecasts and predicts with variational neurons. No logic of
-//! its own: options in, calls into `vdn-forecast` and `vdn-tasks`, tables out. Anything wrong is one line on standard error.
+//! The program `vdn`: trains, evaluates, forecasts and predicts with variational neurons. No logic
+//! of its own: options in, calls into `vdn-forecast` and `vdn-tasks`, tables out. Anything wrong is
+//! one line on standard error.
 //!
 //! | exit code | means |
 //! |---|---|

@@ -1,6 +1,6 @@
-//! Forecasting in a few calls: a run on the embedded series (daily weather of Seattle), its scores beside those of the
-//! twin and the baselines, and forecasts beyond the end of the data.
-//! `cargo run --release -p vdn --example forecast`
+//! Forecasting in a few calls: a run on the embedded series (daily weather of Seattle), its scores
+//! beside those of the twin and the baselines, and forecasts beyond the end of the data. `cargo run
+//! --release -p vdn --example forecast`
 
 use vdn::forecast::{
     ForecastContent, ForecastOptions, Inference, RunConfig, RunDirectory, forecast_run_by,

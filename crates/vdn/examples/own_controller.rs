@@ -1,11 +1,12 @@
-//! A controller of your own, with a state: it moves the price of information until a layer spends a given number of nats.
-//! The state is in every checkpoint, so an interrupted run goes on with it.
+//! A controller of your own, with a state: it moves the price of information until a layer spends a
+//! given number of nats. The state is in every checkpoint, so an interrupted run goes on with it.
 //! `cargo run --release -p vdn --example own_controller`
 
 use vdn::model::controllers::{LayerControl, LayerControlConfig, StackControl};
 use vdn::prelude::*;
 
-/// An integral controller: the logarithm of the factor on all KL weights follows the excess of the layer's KL.
+/// An integral controller: the logarithm of the factor on all KL weights follows the excess of the
+/// layer's KL.
 #[derive(Debug)]
 struct Thrift {
     /// The KL that is wanted of all units together, in nats.

@@ -1,6 +1,7 @@
-//! Units of a family that is not in the library: Gumbel's, which is skewed. The library's lists of families are closed
-//! (they are compiled for every SIMD level), the statistics of a layer are open: a layer that records them is trained, held
-//! and judged like any other. `cargo run --release -p vdn --example own_family`
+//! Units of a family that is not in the library: Gumbel's, which is skewed. The library's lists of
+//! families are closed (they are compiled for every SIMD level), the statistics of a layer are
+//! open: a layer that records them is trained, held and judged like any other. `cargo run --release
+//! -p vdn --example own_family`
 
 use vdn::autograd::{Error, UnitOutputs};
 use vdn::model::{LayerOutput, MAX_DEPTH, Purpose, Stream};

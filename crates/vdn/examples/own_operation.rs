@@ -1,14 +1,15 @@
-//! An operation of your own: the quantile loss, with forward and backward in one type. Its gradient is checked, and a line
-//! is fitted by it that nine of ten values lie below.
-//! `cargo run --release -p vdn --example own_operation`
+//! An operation of your own: the quantile loss, with forward and backward in one type. Its gradient
+//! is checked, and a line is fitted by it that nine of ten values lie below. `cargo run --release
+//! -p vdn --example own_operation`
 
 use vdn::autograd::{Error, Op, Shapes, check_gradients};
 use vdn::prelude::*;
 use vdn::tensor::kernels::{Formula, map};
 use vdn::tensor::{Real, ShapeError, ViewMut};
 
-/// `l(e) = max(tau e, (tau - 1) e)` with `e = y - prediction`: it is least, on average, at the quantile `tau` (Koenker and
-/// Bassett 1978). An operation holds its parameters; tensors come in as inputs.
+/// `l(e) = max(tau e, (tau - 1) e)` with `e = y - prediction`: it is least, on average, at the
+/// quantile `tau` (Koenker and Bassett 1978). An operation holds its parameters; tensors come in as
+/// inputs.
 struct Pinball {
     tau: f64,
 }

@@ -30,8 +30,8 @@ impl Network<f32> for Regression {
     }
 }
 
-/// Trains in `folder`, or goes on there. A program asks for the interruption when it gets SIGINT or SIGTERM; here it is
-/// asked for after the step `stop`.
+/// Trains in `folder`, or goes on there. A program asks for the interruption when it gets SIGINT or
+/// SIGTERM; here it is asked for after the step `stop`.
 fn train(data: &Rows, folder: &Path, stop: u64) -> Result<Parameters<f32>, TrainError> {
     // Built anew: of the same seed, so the first weights are the same. A checkpoint replaces them.
     let mut parameters = Parameters::new();

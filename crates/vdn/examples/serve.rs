@@ -1,7 +1,7 @@
-//! Serving: one model in several threads, without locks, and without the trainer (`vdn-model` and what is below it are
-//! enough). Parameters are shared; each thread has a tape of its own, which allocates nothing after the first request. The
-//! noise is addressed by the request, so an answer depends neither on the thread nor on the load.
-//! `cargo run --release -p vdn --example serve`
+//! Serving: one model in several threads, without locks, and without the trainer (`vdn-model` and
+//! what is below it are enough). Parameters are shared; each thread has a tape of its own, which
+//! allocates nothing after the first request. The noise is addressed by the request, so an answer
+//! depends neither on the thread nor on the load. `cargo run --release -p vdn --example serve`
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vdn::autograd::{Error, Tape};
@@ -74,8 +74,8 @@ fn serve(
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Trained weights come from a file of safetensors (`vdn::train::load_weights`) or from anywhere else: `data_mut` is where
-    // they go. Here the first weights have to do.
+    // Trained weights come from a file of safetensors (`vdn::train::load_weights`) or from anywhere
+    // else: `data_mut` is where they go. Here the first weights have to do.
     let mut parameters = Parameters::<f32>::new();
     let mut builder = Builder::new(&mut parameters, 7);
     let layers = [LayerConfig::new(INPUTS, 32).into(), LayerConfig::new(32, 32).into()];

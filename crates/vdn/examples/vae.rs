@@ -1,6 +1,6 @@
-//! A variational autoencoder for binary images: an encoder, a layer of units, a decoder, and the evidence lower bound. The
-//! images are 6 x 6 with up to six bars; new ones are drawn from the prior.
-//! `cargo run --release -p vdn --example vae`
+//! A variational autoencoder for binary images: an encoder, a layer of units, a decoder, and the
+//! evidence lower bound. The images are 6 x 6 with up to six bars; new ones are drawn from the
+//! prior. `cargo run --release -p vdn --example vae`
 
 use vdn::autograd::Error;
 use vdn::prelude::*;

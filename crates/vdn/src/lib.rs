@@ -28,10 +28,11 @@ pub use vdn_tasks as tasks;
 pub use vdn_tensor as tensor;
 pub use vdn_train as train;
 
-/// What a first network needs, and most others: the tape, layers and their parameters, data, the trainer, optimisers,
-/// weights on disk, forecasting.
+/// What a first network needs, and most others: the tape, layers and their parameters, data, the
+/// trainer, optimisers, weights on disk, forecasting.
 ///
-/// Everything else is found by its room: `vdn::model::controllers`, `vdn::train::metrics`, `vdn::tensor::kernels`.
+/// Everything else is found by its room: `vdn::model::controllers`, `vdn::train::metrics`,
+/// `vdn::tensor::kernels`.
 pub mod prelude {
     pub use vdn_autograd::{Noise, SampleKl, Score, Tape, UnitOutputs, Var};
     #[cfg(feature = "forecast")]

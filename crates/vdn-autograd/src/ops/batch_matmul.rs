@@ -110,11 +110,13 @@ impl<T: Element> Definition<T> for BatchMatMul {
 }
 
 impl<T: Element> Tape<T> {
-    /// The products of matrices pair by pair: `a` `[..., m, k]` (or `[..., k, m]` when transposed) and `b` `[..., k, n]`
-    /// (or `[..., n, k]`) give `[..., m, n]`; the leading axes of both are the same. The scores of attention, for
-    /// instance, are queries `[batch, heads, steps, width]` times transposed keys of that shape.
+    /// The products of matrices pair by pair: `a` `[..., m, k]` (or `[..., k, m]` when transposed)
+    /// and `b` `[..., k, n]` (or `[..., n, k]`) give `[..., m, n]`; the leading axes of both are
+    /// the same. The scores of attention, for instance, are queries `[batch, heads, steps, width]`
+    /// times transposed keys of that shape.
     ///
-    /// Where all share one right factor, [`Tape::affine`] or a [`Tape::matmul`] of the joined rows is faster.
+    /// Where all share one right factor, [`Tape::affine`] or a [`Tape::matmul`] of the joined rows
+    /// is faster.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -127,7 +129,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The factors are not matrices, do not fit, or differ in their leading axes; a variable is stale.
+    /// The factors are not matrices, do not fit, or differ in their leading axes; a variable is
+    /// stale.
     pub fn batch_matmul(
         &mut self,
         a: Var,

@@ -1,7 +1,8 @@
-//! Refusals of numbers outside the domain of an operation, with the operation, the number and its position.
+//! Refusals of numbers outside the domain of an operation, with the operation, the number and its
+//! position.
 //!
-//! Only what would be silent, or point elsewhere, is refused here. A NaN is not: what is computed of it is NaN, and
-//! [`Tape::first_non_finite`] names the first value that holds one.
+//! Only what would be silent, or point elsewhere, is refused here. A NaN is not: what is computed
+//! of it is NaN, and [`Tape::first_non_finite`] names the first value that holds one.
 
 use crate::error::Error;
 use crate::tape::Tape;
@@ -28,7 +29,8 @@ impl<T: Element> Tape<T> {
         Ok(())
     }
 
-    /// Refuses counts that are not whole numbers from 0 on, or want a gradient. The variable is not stale.
+    /// Refuses counts that are not whole numbers from 0 on, or want a gradient. The variable is not
+    /// stale.
     pub(crate) fn check_counts(&self, name: &'static str, y: Var) -> Result<(), Error> {
         if self.requires_grad(y) {
             return Err(Error::invalid(name, "counts have no gradient, but y wants one"));
@@ -39,8 +41,8 @@ impl<T: Element> Tape<T> {
         })
     }
 
-    /// Refuses negative numbers of the input called `what`: deviations, scales, degrees of freedom. The variable is not
-    /// stale.
+    /// Refuses negative numbers of the input called `what`: deviations, scales, degrees of freedom.
+    /// The variable is not stale.
     pub(crate) fn check_not_negative(
         &self,
         name: &'static str,

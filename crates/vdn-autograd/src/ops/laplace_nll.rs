@@ -99,9 +99,10 @@ fn common<T: Element>(inputs: &[View<'_, T>]) -> Option<Shape> {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln p(y)` in nats, where `p(y) = e^(-|y - location| / scale) / (2 scale)` is the
-    /// Laplace density; its variance is `2 scale^2`. `scale > 0`. The shapes broadcast to that of the locations or that
-    /// of `y`: `[batch, outputs]`, for instance, `[outputs]` and `[batch, outputs]`.
+    /// The mean over all elements of `-ln p(y)` in nats, where `p(y) = e^(-|y - location| / scale)
+    /// / (2 scale)` is the Laplace density; its variance is `2 scale^2`. `scale > 0`. The shapes
+    /// broadcast to that of the locations or that of `y`: `[batch, outputs]`, for instance,
+    /// `[outputs]` and `[batch, outputs]`.
     ///
     /// The gradient with respect to a location that is met exactly is 0.
     ///
@@ -118,8 +119,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast, broadcast to one that neither locations nor `y` have, or have no elements; a scale
-    /// is negative; a variable is stale.
+    /// The shapes do not broadcast, broadcast to one that neither locations nor `y` have, or have
+    /// no elements; a scale is negative; a variable is stale.
     pub fn laplace_nll(&mut self, location: Var, scale: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[location, scale, y])?;
         self.check_not_negative(NAME, "scale", scale)?;

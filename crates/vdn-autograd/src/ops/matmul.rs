@@ -87,7 +87,8 @@ impl<T: Element> Definition<T> for MatMul {
     }
 }
 
-/// The gradient of the left factor of `C = A' B'`, `dA' = dC B'^T`, transposed where `A` is stored so.
+/// The gradient of the left factor of `C = A' B'`, `dA' = dC B'^T`, transposed where `A` is stored
+/// so.
 pub(super) fn left_gradient<T: Element>(
     [m, n, k]: [usize; 3],
     transposed: bool,

@@ -1,5 +1,5 @@
-//! The mean negative log-probability of counts under a negative binomial distribution, given by the logarithms of its
-//! mean and of its dispersion.
+//! The mean negative log-probability of counts under a negative binomial distribution, given by the
+//! logarithms of its mean and of its dispersion.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{evaluate_all, scored_shape};
@@ -22,8 +22,8 @@ const MAX_TOTAL: f64 = 1e15;
 
 struct NegativeBinomialNll;
 
-/// One element, in double precision. With `t = log_mean + log_dispersion` the log-probability is `ln Gamma(y + r) - ln
-/// Gamma(r) - ln y! - y softplus(-t) - r softplus(t)`.
+/// One element, in double precision. With `t = log_mean + log_dispersion` the log-probability is
+/// `ln Gamma(y + r) - ln Gamma(r) - ln y! - y softplus(-t) - r softplus(t)`.
 #[derive(Clone, Copy)]
 struct Count {
     total: f64,
@@ -137,13 +137,15 @@ fn common<T: Element>(inputs: &[View<'_, T>]) -> Option<Shape> {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln p(y)` in nats under the negative binomial distribution with `mean =
-    /// e^log_mean` and variance `mean + dispersion mean^2`, `dispersion = e^log_dispersion`: a Poisson distribution
-    /// whose rate is Gamma distributed with the shape `1 / dispersion`. `y` are counts: whole numbers from 0 on, which
-    /// have no gradient. The shapes broadcast to that of the log-means or that of `y`; a log-dispersion of the shape `[]`
-    /// is common to all elements.
+    /// The mean over all elements of `-ln p(y)` in nats under the negative binomial distribution
+    /// with `mean = e^log_mean` and variance `mean + dispersion mean^2`, `dispersion =
+    /// e^log_dispersion`: a Poisson distribution whose rate is Gamma distributed with the shape `1
+    /// / dispersion`. `y` are counts: whole numbers from 0 on, which have no gradient. The shapes
+    /// broadcast to that of the log-means or that of `y`; a log-dispersion of the shape `[]` is
+    /// common to all elements.
     ///
-    /// Below a log-dispersion of -34.5 the distribution is Poisson's to rounding, and is taken for it.
+    /// Below a log-dispersion of -34.5 the distribution is Poisson's to rounding, and is taken for
+    /// it.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -158,8 +160,9 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast, broadcast to one that neither log-means nor `y` have, or have no elements; a count
-    /// is not a whole number from 0 on, or wants a gradient; a variable is stale.
+    /// The shapes do not broadcast, broadcast to one that neither log-means nor `y` have, or have
+    /// no elements; a count is not a whole number from 0 on, or wants a gradient; a variable is
+    /// stale.
     pub fn negative_binomial_nll(
         &mut self,
         log_mean: Var,

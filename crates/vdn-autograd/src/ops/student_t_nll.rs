@@ -1,4 +1,5 @@
-//! The mean negative log-density of Student's t distribution, with degrees of freedom that may be learned.
+//! The mean negative log-density of Student's t distribution, with degrees of freedom that may be
+//! learned.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{evaluate, pull, scored_shape};
@@ -77,7 +78,8 @@ impl Formula<4, 1> for ScalePull {
     }
 }
 
-/// `slope` times the derivative with respect to the degrees of freedom, `(ln(1 + x^2/nu) - (nu + 1) x^2 / (nu (nu + x^2)))/2
+/// `slope` times the derivative with respect to the degrees of freedom, `(ln(1 + x^2/nu) - (nu + 1)
+/// x^2 / (nu (nu + x^2)))/2
 /// - c'(nu)`, the last term given.
 struct FreedomPull {
     slope: f64,
@@ -163,13 +165,14 @@ fn common<T: Element>(inputs: &[View<'_, T>]) -> Option<Shape> {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln p(y)` in nats under Student's t distribution with `degrees_of_freedom > 0`
-    /// around the location, times `scale > 0`. Its variance is `scale^2 nu / (nu - 2)` for `nu > 2`, and infinite below.
-    /// The shapes broadcast to that of the locations or that of `y`; degrees of freedom of the shape `[]` are common to
-    /// all elements.
+    /// The mean over all elements of `-ln p(y)` in nats under Student's t distribution with
+    /// `degrees_of_freedom > 0` around the location, times `scale > 0`. Its variance is `scale^2 nu
+    /// / (nu - 2)` for `nu > 2`, and infinite below. The shapes broadcast to that of the locations
+    /// or that of `y`; degrees of freedom of the shape `[]` are common to all elements.
     ///
-    /// With few degrees of freedom values far off pull less than under [`Tape::gaussian_nll`]: the gradient with respect
-    /// to the location is at most `(nu + 1) / (2 scale sqrt(nu))`, and falls off as 1 over the distance.
+    /// With few degrees of freedom values far off pull less than under [`Tape::gaussian_nll`]: the
+    /// gradient with respect to the location is at most `(nu + 1) / (2 scale sqrt(nu))`, and falls
+    /// off as 1 over the distance.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -183,8 +186,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast, broadcast to one that neither locations nor `y` have, or have no elements; a scale
-    /// or a number of degrees of freedom is negative; a variable is stale.
+    /// The shapes do not broadcast, broadcast to one that neither locations nor `y` have, or have
+    /// no elements; a scale or a number of degrees of freedom is negative; a variable is stale.
     pub fn student_t_nll(
         &mut self,
         location: Var,

@@ -88,9 +88,9 @@ impl<T: Element> Definition<T> for VarAxis {
 }
 
 impl<T: Element> Tape<T> {
-    /// The variance over `axis`, which disappears from the shape: the mean of the squared distances from the mean, in two
-    /// passes, so that a large mean cancels nothing. NaN where the axis has size 0. The estimate without bias from `n`
-    /// numbers is `n / (n - 1)` times that.
+    /// The variance over `axis`, which disappears from the shape: the mean of the squared distances
+    /// from the mean, in two passes, so that a large mean cancels nothing. NaN where the axis has
+    /// size 0. The estimate without bias from `n` numbers is `n / (n - 1)` times that.
     ///
     /// ```
     /// use vdn_autograd::Tape;

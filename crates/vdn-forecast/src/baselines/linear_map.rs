@@ -15,7 +15,8 @@ pub(super) struct LinearMap {
 }
 
 impl LinearMap {
-    /// Writes the forecast for `x [L]`, in normalised units, to `out [H]`; returns the window's centre and scale.
+    /// Writes the forecast for `x [L]`, in normalised units, to `out [H]`; returns the window's
+    /// centre and scale.
     pub(super) fn normalised(&self, x: &[f64], out: &mut [f64]) -> (f64, f64) {
         let (values, beside) = x.split_at(x.len() - self.beside);
         let (centre, scale) = self.normalisation.of(values);

@@ -118,8 +118,8 @@ impl RidgeMoments {
         })
     }
 
-    /// No windows yet; the last `beside` of the `input_len` inputs of a window are not values of the
-    /// series: they have no part in its centre and scale, and are taken as they are.
+    /// No windows yet; the last `beside` of the `input_len` inputs of a window are not values of
+    /// the series: they have no part in its centre and scale, and are taken as they are.
     ///
     /// # Errors
     /// As for [`RidgeMoments::new`]; no value is left.

@@ -10,7 +10,7 @@ use crate::data::{
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use vdn_train::TrainError;
-use vdn_train::data::{FileForm, Fill, FitScope, NumberForm};
+use vdn_train::data::{FileForm, Fill, FitScope};
 
 /// What is read and how it is cut into windows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,32 +166,7 @@ impl DataConfig {
             let domain = "has to be the name of a time zone, like Europe/Berlin";
             return Err(TrainError::config(format!("data.zone = {zone:?}: {domain}")));
         }
-        self.form().map(|_| ())
-    }
-
-    /// How the file is written.
-    fn form(&self) -> Result<FileForm, TrainError> {
-        let refuse = |key: &str, value: &str, domain: &str| {
-            let reason = format!("data.{key} = {value:?}: has to be {domain}");
-            Err(TrainError::config(reason))
-        };
-        let delimiter = match self.delimiter.as_deref() {
-            None => None,
-            Some("tab" | "\\t" | "\t") => Some(b'\t'),
-            Some(text) => match text.as_bytes() {
-                [byte] if FileForm { delimiter: Some(*byte), numbers: None }.check().is_ok() => {
-                    Some(*byte)
-                }
-                _ => return refuse("delimiter", text, "one ASCII character, or tab"),
-            },
-        };
-        let numbers = match self.decimal.as_deref() {
-            None => None,
-            Some(".") => Some(NumberForm::DecimalPoint),
-            Some(",") => Some(NumberForm::DecimalComma),
-            Some(text) => return refuse("decimal", text, "\".\" or \",\""),
-        };
-        Ok(FileForm { delimiter, numbers })
+        FileForm::of_settings(self.delimiter.as_deref(), self.decimal.as_deref()).map(|_| ())
     }
 
     /// Reads the series.
@@ -200,7 +175,7 @@ impl DataConfig {
     /// Those of [`SeriesTable::load`].
     pub fn load_table(&self) -> Result<SeriesTable, TrainError> {
         let options = SeriesOptions {
-            form: self.form()?,
+            form: FileForm::of_settings(self.delimiter.as_deref(), self.decimal.as_deref())?,
             time: self.date.as_deref().map_or(TimeColumn::Auto, TimeColumn::from),
             date_format: self.date_format.clone(),
             zone: self.zone.clone(),

@@ -17,8 +17,8 @@ use vdn_train::{EVALUATION_BATCH, NoiseSeed, TrainError};
 /// Windows whose inputs are in memory at a time while the ridge's moments are summed.
 const PORTION: usize = 4096;
 
-/// Inputs and targets of some windows, filled where values are missing: the values, behind them the covariates, and a 1 in the
-/// place of each of its categories.
+/// Inputs and targets of some windows, filled where values are missing: the values, behind them the
+/// covariates, and a 1 in the place of each of its categories.
 struct Arrays {
     x: Vec<f64>,
     y: Vec<f64>,

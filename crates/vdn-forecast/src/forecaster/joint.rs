@@ -12,8 +12,8 @@
 //! Both have the same value where no residual is beyond the limit. In `split` means and total
 //! deviations are trained by the score of single steps, as those of a network without shared noise
 //! are, and the second part, the log density of a Gaussian copula, trains the correlations alone.
-//! The limit keeps single values far outside from ruling them. Of a target on the lower limit of its
-//! series (`targets.rs`) the mean of what lies below stands for the residual.
+//! The limit keeps single values far outside from ruling them. Of a target on the lower limit of
+//! its series (`targets.rs`) the mean of what lies below stands for the residual.
 
 use crate::forecaster::targets::{Seen, Targets};
 use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};
@@ -89,7 +89,8 @@ impl Forecaster {
         Ok(Some(head.shares(graph, scales)?))
     }
 
-    /// What training minimises of a closed form, in nats per time step; of targets `[batch, horizon]`.
+    /// What training minimises of a closed form, in nats per time step; of targets `[batch,
+    /// horizon]`.
     pub(super) fn joint_nll<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

@@ -35,8 +35,8 @@ pub struct PredictiveMoments {
 }
 
 impl PredictiveMoments {
-    /// The normal distributions with these moments, limited where the series are, as a prediction of
-    /// one sample.
+    /// The normal distributions with these moments, limited where the series are, as a prediction
+    /// of one sample.
     #[must_use]
     pub fn normal(self) -> Prediction {
         let [batch, horizon] = self.shape;

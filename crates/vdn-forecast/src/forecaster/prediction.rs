@@ -109,10 +109,10 @@ impl Prediction {
         })
     }
 
-    /// The log-likelihood of what came after each window (NaN: missing, and not counted), `[batch, horizon]`, in nats per window:
-    /// the (weighted) mean over samples of `ln p(y | z_s)`, summed over the horizon. It is a lower
-    /// bound of the logarithm of the mixture. Of a closed form ([`Prediction::shared`]) it is the
-    /// log-density of the window.
+    /// The log-likelihood of what came after each window (NaN: missing, and not counted), `[batch,
+    /// horizon]`, in nats per window: the (weighted) mean over samples of `ln p(y | z_s)`, summed
+    /// over the horizon. It is a lower bound of the logarithm of the mixture. Of a closed form
+    /// ([`Prediction::shared`]) it is the log-density of the window.
     ///
     /// # Panics
     /// `target` has another length than the predictions.

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use vdn_tensor::{Element, Tensor};
 
-/// The place of a parameter in its [`Parameters`]. It knows a hash of the parameter's name, so other parameters are told
-/// from those of the model: they have another name at this place, or none. (Those of a model built alike will do.)
+/// The place of a parameter in its [`Parameters`]. It knows a hash of the parameter's name, so
+/// other parameters are told from those of the model: they have another name at this place, or
+/// none. (Those of a model built alike will do.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ParameterId {
     index: usize,
@@ -141,9 +142,9 @@ impl<T: Element> Parameters<T> {
         &self.entries[key.position(self)]
     }
 
-    /// The numbers of a parameter, given by its id or its position, to be changed in place. Whoever still shares the
-    /// value (a tape that was neither reset nor told to let go, a clone) keeps the old one; the tensor is then copied
-    /// first.
+    /// The numbers of a parameter, given by its id or its position, to be changed in place. Whoever
+    /// still shares the value (a tape that was neither reset nor told to let go, a clone) keeps the
+    /// old one; the tensor is then copied first.
     ///
     /// ```
     /// use vdn_model::Parameters;
@@ -172,8 +173,8 @@ impl<T: Element> Parameters<T> {
         panic!("parameter number {index} of another model: {here}; a network goes with its own");
     }
 
-    /// Multiplies the rows of a parameter, given by its id or its position, divided evenly among `factors`, by them. Rows
-    /// with a factor of 1 keep their bits.
+    /// Multiplies the rows of a parameter, given by its id or its position, divided evenly among
+    /// `factors`, by them. Rows with a factor of 1 keep their bits.
     ///
     /// ```
     /// use vdn_model::Parameters;

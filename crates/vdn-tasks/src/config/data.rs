@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use vdn_train::TrainError;
-use vdn_train::data::{FileForm, MissingFeature, NumberForm, TabularOptions};
+use vdn_train::data::{FileForm, MissingFeature, TabularOptions};
 
 /// The rows of a task: a table, or images with labels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,8 @@ pub struct TaskDataConfig {
     pub delimiter: Option<String>,
     /// What stands before decimals: `.` or `,`; none: found from the file.
     pub decimal: Option<String>,
-    /// Published splits: a file with the columns `split` and `test_rows`; none: one split by shares.
+    /// Published splits: a file with the columns `split` and `test_rows`; none: one split by
+    /// shares.
     pub splits: Option<PathBuf>,
     /// One of these splits, counted from 0; none: all of them, one after the other.
     pub split: Option<usize>,
@@ -84,32 +85,12 @@ impl TaskDataConfig {
     /// # Errors
     /// A delimiter or a decimal sign that cannot be.
     pub fn options(&self) -> Result<TabularOptions, TrainError> {
-        let refuse = |key: &str, value: &str, domain: &str| {
-            let reason = format!("data.{key} = {value:?}: has to be {domain}");
-            Err(TrainError::config(reason))
-        };
-        let delimiter = match self.delimiter.as_deref() {
-            None => None,
-            Some("tab" | "\\t" | "\t") => Some(b'\t'),
-            Some(text) => match text.as_bytes() {
-                [byte] if FileForm { delimiter: Some(*byte), numbers: None }.check().is_ok() => {
-                    Some(*byte)
-                }
-                _ => return refuse("delimiter", text, "one ASCII character, or tab"),
-            },
-        };
-        let numbers = match self.decimal.as_deref() {
-            None => None,
-            Some(".") => Some(NumberForm::DecimalPoint),
-            Some(",") => Some(NumberForm::DecimalComma),
-            Some(text) => return refuse("decimal", text, "\".\" or \",\""),
-        };
         Ok(TabularOptions {
             targets: self.target.clone(),
             ignore: self.ignore.clone(),
             categories: self.categories.clone(),
             sentinels: self.sentinels.clone(),
-            form: FileForm { delimiter, numbers },
+            form: FileForm::of_settings(self.delimiter.as_deref(), self.decimal.as_deref())?,
             ..TabularOptions::default()
         })
     }

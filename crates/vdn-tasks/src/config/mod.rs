@@ -154,8 +154,8 @@ impl TaskConfig {
             checkpoint_every_minutes: 1.0,
             ..TrainConfig::default()
         };
-        // A row's loss is of the order of a nat, where that of a time step is of a tenth; and a small
-        // table has few steps.
+        // A row's loss is of the order of a nat, where that of a time step is of a tenth; and a
+        // small table has few steps.
         let rate =
             BudgetConfig { stiffness: 0.2, gain: 0.05, limit: 0.5, ..BudgetConfig::default() };
         let control = ControlConfig { rate, ..ControlConfig::default() };

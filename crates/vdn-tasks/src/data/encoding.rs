@@ -58,8 +58,8 @@ pub struct TaskEncoding {
 }
 
 impl TaskEncoding {
-    /// The probability that a row is of a kind that no training row is: `1 / (n + 2)` by the rule of
-    /// succession, for `n` training rows none of which was.
+    /// The probability that a row is of a kind that no training row is: `1 / (n + 2)` by the rule
+    /// of succession, for `n` training rows none of which was.
     #[must_use]
     pub fn outlier_share(&self) -> f64 {
         1.0 / (self.training_rows as f64 + 2.0)

@@ -31,8 +31,8 @@ pub struct ClassificationScores {
     pub ece_equal_mass: f64,
     /// Mean entropy of the prediction, nats.
     pub entropy: f64,
-    /// Mean information of the samples about the class: the entropy of the mean less the mean of the
-    /// entropies, nats.
+    /// Mean information of the samples about the class: the entropy of the mean less the mean of
+    /// the entropies, nats.
     pub mutual_information: f64,
     /// Mean sum of the units' KL, nats per row.
     pub kl: f64,

@@ -1,4 +1,5 @@
-//! Decisions with abstention: of answering, abstaining and deferring the one of least expected cost.
+//! Decisions with abstention: of answering, abstaining and deferring the one of least expected
+//! cost.
 
 /// What a decision costs, where a wrong answer costs 1 and a right one nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]

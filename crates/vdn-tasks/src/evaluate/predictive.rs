@@ -21,8 +21,8 @@ pub struct Predictive {
 
 /// What a row that is like no training row is drawn from.
 ///
-/// A network says nothing of kinds of rows that it has not seen, such as slips of the pen. With this
-/// probability a target is drawn from the distribution of all training targets, a normal one.
+/// A network says nothing of kinds of rows that it has not seen, such as slips of the pen. With
+/// this probability a target is drawn from the distribution of all training targets, a normal one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outlier {
     /// The probability, in (0, 1).
@@ -92,8 +92,8 @@ impl Predictive {
         Ok(Self { parts, outlier, by, inside: inside[0] })
     }
 
-    /// That of target `column` of `row` of a prediction, mapped back by the target's scale; outliers
-    /// have the probability `share`, where the likelihood has a scale. `None` of classes.
+    /// That of target `column` of `row` of a prediction, mapped back by the target's scale;
+    /// outliers have the probability `share`, where the likelihood has a scale. `None` of classes.
     ///
     /// # Errors
     /// Those of [`Predictive::new`].

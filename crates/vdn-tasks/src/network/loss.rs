@@ -69,8 +69,8 @@ impl TaskNetwork {
     }
 
     /// An unbiased estimate of the squared error of the mean over all samples of the units: that of
-    /// the mean of these, less what their own spread adds to it. Else the spread of the units, which
-    /// is the likelihood's business, would be paid for.
+    /// the mean of these, less what their own spread adds to it. Else the spread of the units,
+    /// which is the likelihood's business, would be paid for.
     fn error_of_mean<T: Element>(
         &self,
         tape: &mut Tape<T>,

@@ -223,8 +223,8 @@ impl Fit<'_> {
     }
 }
 
-/// The epoch, from 1, with the least mean score over the folds, averaged over its neighbours. A fold
-/// that stopped early keeps its last score.
+/// The epoch, from 1, with the least mean score over the folds, averaged over its neighbours. A
+/// fold that stopped early keeps its last score.
 fn best_of(folds: &[Vec<f64>]) -> usize {
     let longest = folds.iter().map(Vec::len).max().unwrap_or(0);
     let at = |fold: &Vec<f64>, epoch: usize| fold[epoch.min(fold.len() - 1)];

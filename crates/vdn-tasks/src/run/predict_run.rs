@@ -65,8 +65,8 @@ fn rows_of(
 /// Predicts rows, which need no targets: one line a row, in the order of the file.
 ///
 /// Of numbers: `row` (from 0), and for each target `NAME_mean`, `NAME_q05` to `NAME_q95` in its own
-/// units, and `NAME_units`, the units' share of the variance; at the end `kl`, the sum of the units'
-/// KL in nats.
+/// units, and `NAME_units`, the units' share of the variance; at the end `kl`, the sum of the
+/// units' KL in nats.
 ///
 /// Of classes: `row`, the most probable class, `p_CLASS` for each, and what tells rows that are out
 /// of distribution: `entropy` and `mutual_information` of the prediction and the units' `kl`, nats.

@@ -1,5 +1,5 @@
-//! The logarithm of the gamma function, its derivative and differences of both, in `f64`: for the constants of
-//! distributions, not for lanes.
+//! The logarithm of the gamma function, its derivative and differences of both, in `f64`: for the
+//! constants of distributions, not for lanes.
 //!
 //! Recurrence up to 12, then Stirling's series (Abramowitz and Stegun 6.1.41 and 6.3.18). With the seven terms used the
 //! first omitted one is below 5e-17 at 12.
@@ -76,8 +76,8 @@ fn stirling_slope(x: f64) -> f64 {
 /// Up to so many factors a rising factorial is multiplied out.
 const FACTORS: f64 = 16.0;
 
-/// `ln Gamma(x + n) - ln Gamma(x)` for `x > 0` and a whole number `n` from 0 on: the logarithm of `x (x + 1) ... (x + n -
-/// 1)`, without the cancellation of the two where `x` is large.
+/// `ln Gamma(x + n) - ln Gamma(x)` for `x > 0` and a whole number `n` from 0 on: the logarithm of
+/// `x (x + 1) ... (x + n - 1)`, without the cancellation of the two where `x` is large.
 ///
 /// ```
 /// use vdn_tensor::math::gamma::ln_rising;
@@ -113,13 +113,13 @@ pub fn rising_slope(x: f64, n: f64) -> f64 {
     (n / x).ln_1p() + 0.5 * n / (x * (x + n)) + stirling_slope(x) - stirling_slope(x + n)
 }
 
-/// From so many degrees of freedom on the norm of Student's t is a series in their inverse. At 60 the first omitted
-/// term is `31/36 60^-9 = 9e-17`.
+/// From so many degrees of freedom on the norm of Student's t is a series in their inverse. At 60
+/// the first omitted term is `31/36 60^-9 = 9e-17`.
 const MANY: f64 = 60.0;
 
-/// The logarithm of the standard density of Student's t at 0, `ln Gamma((nu + 1)/2) - ln Gamma(nu/2) - ln(nu pi)/2`, for
-/// `nu > 0` degrees of freedom. From 60 on by the series of `ln Gamma(x + 1/2) - ln Gamma(x)`, which follows from
-/// Abramowitz and Stegun 6.1.40.
+/// The logarithm of the standard density of Student's t at 0, `ln Gamma((nu + 1)/2) - ln
+/// Gamma(nu/2) - ln(nu pi)/2`, for `nu > 0` degrees of freedom. From 60 on by the series of `ln
+/// Gamma(x + 1/2) - ln Gamma(x)`, which follows from Abramowitz and Stegun 6.1.40.
 ///
 /// ```
 /// use vdn_tensor::math::gamma::student_t_log_norm;

@@ -283,7 +283,8 @@ impl Default for CapacityConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GecoSettings {
-    /// The score that is good enough, nats per time step, finite; none by default, and GECO needs it.
+    /// The score that is good enough, nats per time step, finite; none by default, and GECO needs
+    /// it.
     pub tolerance: Option<f64>,
     /// The first beta, in [`min`, `max`]; none: that of the layer.
     pub initial: Option<f64>,

@@ -17,6 +17,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
 use crate::data::cell::{Cell, NumberForm};
+use crate::data::file_form::FileForm;
 use crate::data::limits::Limits;
 use crate::data::sniff::{Evidence, NumberEvidence, delimiter};
 use crate::data::source::Content;
@@ -29,39 +30,6 @@ const BUFFER: usize = 1 << 16;
 /// Rows and bytes of the sample that the form of a file is found from, at most.
 const SAMPLE_ROWS: usize = 1000;
 const SAMPLE_BYTES: usize = 1 << 21;
-
-/// How a delimited file is written; what is `None` is found from its content.
-///
-/// ```
-/// use vdn_train::data::{FileForm, NumberForm};
-///
-/// let german = FileForm { delimiter: Some(b';'), numbers: Some(NumberForm::DecimalComma) };
-/// assert_ne!(german, FileForm::default());
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct FileForm {
-    /// What separates cells: an ASCII character that is no quote, line end or NUL.
-    pub delimiter: Option<u8>,
-    /// How numbers are written.
-    pub numbers: Option<NumberForm>,
-}
-
-impl FileForm {
-    /// Checks the delimiter.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::InvalidOption`] for a byte that cannot separate cells.
-    pub fn check(&self) -> Result<(), DataError> {
-        match self.delimiter {
-            Some(byte) if !byte.is_ascii() || b"\r\n\"\0".contains(&byte) => {
-                let what = format!("the byte {byte} cannot be a delimiter");
-                Err(DataError::InvalidOption(what))
-            }
-            _ => Ok(()),
-        }
-    }
-}
 
 /// The piece of content that is in memory.
 struct Buffer {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::data::cell::Cell;
 use crate::data::dates::Dates;
-use crate::data::delimited::{DelimitedFile, FileForm};
+use crate::data::delimited::DelimitedFile;
+use crate::data::file_form::FileForm;
 use crate::data::fill::{Fill, fill};
 use crate::data::limits::Limits;
 use crate::data::lines::Lines;

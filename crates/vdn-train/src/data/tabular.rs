@@ -12,7 +12,8 @@
 //! columns is [`FeatureEncoding`](crate::data::FeatureEncoding)'s business.
 
 use crate::data::cell::Cell;
-use crate::data::delimited::{DelimitedFile, FileForm};
+use crate::data::delimited::DelimitedFile;
+use crate::data::file_form::FileForm;
 use crate::data::limits::Limits;
 use crate::error::data::DataError;
 use std::collections::HashMap;

@@ -191,8 +191,8 @@ pub struct VarianceParts {
 }
 
 impl VarianceParts {
-    /// The parts of one mixture of normals, whatever its limit: `sum_s p_s (m_s - m)^2 / (1 - sum_s p_s^2)` and
-    /// `sum_s p_s sigma_s^2`.
+    /// The parts of one mixture of normals, whatever its limit: `sum_s p_s (m_s - m)^2 / (1 - sum_s
+    /// p_s^2)` and `sum_s p_s sigma_s^2`.
     #[must_use]
     pub fn of(mixture: &Mixture<'_>) -> Self {
         let mixture = &mixture.without_floor();

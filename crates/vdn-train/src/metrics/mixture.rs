@@ -81,9 +81,9 @@ impl<'a> Mixture<'a> {
         Self { means, sigma, weights, floor: None }
     }
 
-    /// The distribution of `max(X, floor)`, `X` distributed as the mixture: what lies below the limit is on it. Mean,
-    /// variance, quantiles and scores are those of the limited quantity; a value at the limit has the likelihood of the
-    /// mass there. `floor` has to be finite.
+    /// The distribution of `max(X, floor)`, `X` distributed as the mixture: what lies below the
+    /// limit is on it. Mean, variance, quantiles and scores are those of the limited quantity; a
+    /// value at the limit has the likelihood of the mass there. `floor` has to be finite.
     ///
     /// ```
     /// use vdn_train::metrics::Mixture;
@@ -200,8 +200,8 @@ impl<'a> Mixture<'a> {
         self.average(|s| normal::pdf((y - self.means[s]) / self.sigma(s)) / self.sigma(s))
     }
 
-    /// Natural logarithm of the density at `y` (log-sum-exp, so it stays finite far out in the tails); at the limit, that
-    /// of the mass there.
+    /// Natural logarithm of the density at `y` (log-sum-exp, so it stays finite far out in the
+    /// tails); at the limit, that of the mass there.
     #[must_use]
     pub fn ln_pdf(&self, y: f64) -> f64 {
         let mut terms = LogMeanExp::default();
@@ -286,8 +286,9 @@ impl<'a> Mixture<'a> {
         }
     }
 
-    /// The PIT value of `y`: `cdf(y)` to an absolute error of about 1e-15, and half of the mass at the limit for a value
-    /// there, the mean of the values that a random choice inside the mass would give.
+    /// The PIT value of `y`: `cdf(y)` to an absolute error of about 1e-15, and half of the mass at
+    /// the limit for a value there, the mean of the values that a random choice inside the mass
+    /// would give.
     pub(crate) fn pit(&self, y: f64) -> f64 {
         let table = table();
         let at_floor = self.floor.filter(|floor| y <= *floor);

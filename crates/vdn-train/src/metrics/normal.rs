@@ -58,7 +58,8 @@ pub fn cdf(x: f64) -> f64 {
     }
 }
 
-/// Natural logarithm of [`cdf`], finite as far out as its square is; minus infinity at minus infinity.
+/// Natural logarithm of [`cdf`], finite as far out as its square is; minus infinity at minus
+/// infinity.
 ///
 /// ```
 /// use vdn_train::metrics::normal::ln_cdf;

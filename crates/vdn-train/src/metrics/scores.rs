@@ -123,8 +123,8 @@ impl Scores {
         Ok(Self { scorer, sums: None, pit, block, horizon: 0, partial: false, windows: 0 })
     }
 
-    /// This accumulator for windows of `horizon` steps of which some are missing: each window is the
-    /// mean over the steps that it has, and all windows weigh the same.
+    /// This accumulator for windows of `horizon` steps of which some are missing: each window is
+    /// the mean over the steps that it has, and all windows weigh the same.
     ///
     /// ```
     /// use vdn_train::metrics::{ScoreSettings, Scores, WindowPrediction};

@@ -18,10 +18,11 @@ pub(super) struct Solver {
 impl Solver {
     /// The root of an increasing function and its slope there.
     ///
-    /// Halley steps, except that a step that leaves the bracket, or every fourth one when over the last four neither the
-    /// bracket halved nor the residual fell by 1e-6, is a bisection. A bracket of doubles halves at most some 60 times
-    /// before it is below the tolerance and a residual falls at most 55 times from 1 to the least double, so 500 evaluations
-    /// are never used up; a search in a smooth mixture takes three or four.
+    /// Halley steps, except that a step that leaves the bracket, or every fourth one when over the
+    /// last four neither the bracket halved nor the residual fell by 1e-6, is a bisection. A
+    /// bracket of doubles halves at most some 60 times before it is below the tolerance and a
+    /// residual falls at most 55 times from 1 to the least double, so 500 evaluations are never
+    /// used up; a search in a smooth mixture takes three or four.
     pub(super) fn solve(&self, residual: impl Fn(f64) -> Residual) -> (f64, f64) {
         let (mut low, mut high, mut x) = (self.low, self.high, self.start);
         let (mut watched_width, mut watched_value) = (high - low, 1.0);
@@ -52,8 +53,9 @@ impl Solver {
             }
             let step = (next - x).abs();
             x = next;
-            // After a Halley step of d deviations the error is about c d^3 deviations, where c is of the order of the
-            // squared logarithmic slope of the density, at most 40^2 where the density is not zero: below 2e-12 here.
+            // After a Halley step of d deviations the error is about c d^3 deviations, where c is
+            // of the order of the squared logarithmic slope of the density, at most 40^2 where the
+            // density is not zero: below 2e-12 here.
             let reach = if bisect || bend <= 0.5 { 1e-13 } else { 1e-5 };
             if step <= reach * self.narrowest + 2.0 * f64::EPSILON * x.abs() {
                 break;

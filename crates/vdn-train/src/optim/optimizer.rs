@@ -22,9 +22,10 @@ pub trait Optimizer<T: Element> {
         gradients: &Gradients<'_, T>,
     ) -> Result<f64, TrainError>;
 
-    /// One step down the gradient of `loss`, a scalar on `tape`: the backward pass, [`Tape::release_shared`] (the tape lets
-    /// go of the parameters, so that they are changed in place), and [`Optimizer::step`]. Values and gradients can be
-    /// read afterwards. Returns the global norm of all gradients before any clip.
+    /// One step down the gradient of `loss`, a scalar on `tape`: the backward pass,
+    /// [`Tape::release_shared`] (the tape lets go of the parameters, so that they are changed in
+    /// place), and [`Optimizer::step`]. Values and gradients can be read afterwards. Returns the
+    /// global norm of all gradients before any clip.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -138,8 +139,8 @@ impl<'a, T: Element> Gradients<'a, T> {
     }
 }
 
-/// Refuses a learning rate that would set weights to NaN or infinity, or go uphill: one that is not finite in the weights'
-/// precision, or is negative.
+/// Refuses a learning rate that would set weights to NaN or infinity, or go uphill: one that is not
+/// finite in the weights' precision, or is negative.
 pub(super) fn check_rate<T: Element>(rate: f64) -> Result<(), TrainError> {
     if rate >= 0.0 && T::from_f64(rate).is_finite() {
         return Ok(());

@@ -13,10 +13,10 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// [`DataError::BadSeries`] for a series that the table lacks, that is too short for one window,
-    /// or that has no value in it; [`DataError::TooLarge`] as for [`Dataset::new`], for the rows of the last window;
-    /// [`DataError::Mismatch`] when the scaler is not of as many series as `names`;
-    /// [`DataError::InvalidOption`] for settings that no series can satisfy.
+    /// [`DataError::BadSeries`] for a series that the table lacks, that is too short for one
+    /// window, or that has no value in it; [`DataError::TooLarge`] as for [`Dataset::new`], for the
+    /// rows of the last window; [`DataError::Mismatch`] when the scaler is not of as many series as
+    /// `names`; [`DataError::InvalidOption`] for settings that no series can satisfy.
     pub fn for_forecast(
         table: impl Into<SeriesTable>,
         spec: WindowSpec,

@@ -1,14 +1,15 @@
-//! [`Context`]: what a layer of units is given, and how its axes become rows of the fused operation.
+//! [`Context`]: what a layer of units is given, and how its axes become rows of the fused
+//! operation.
 
 use crate::core::graph::Graph;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::{Element, ShapeError};
 
-/// What units form their posteriors from: rows `[batch, inputs]`, or the samples of a layer below, `[samples, batch,
-/// inputs]`.
+/// What units form their posteriors from: rows `[batch, inputs]`, or the samples of a layer below,
+/// `[samples, batch, inputs]`.
 ///
-/// A variable by itself is rows. Samples have to be named ([`Context::samples`]): a batch of sequences has three axes, too,
-/// and as many sequences as samples would be taken for them.
+/// A variable by itself is rows. Samples have to be named ([`Context::samples`]): a batch of
+/// sequences has three axes, too, and as many sequences as samples would be taken for them.
 ///
 /// ```
 /// # use vdn_autograd::Tape;
@@ -36,8 +37,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// The samples of a layer below, or what is computed of them: `[samples, batch, inputs]`, sample by sample. A leading
-    /// axis of 1 is a context without samples.
+    /// The samples of a layer below, or what is computed of them: `[samples, batch, inputs]`,
+    /// sample by sample. A leading axis of 1 is a context without samples.
     #[must_use]
     pub fn samples(z: Var) -> Self {
         Self { var: z, of_samples: true }

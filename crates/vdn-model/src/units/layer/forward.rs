@@ -42,8 +42,9 @@ impl VariationalLayer {
         }
     }
 
-    /// Records the layer with addressed noise on the context `h`: `[batch, inputs]`, or [`Context::samples`] of
-    /// `[samples, batch, inputs]` where it is made of the samples of a layer below.
+    /// Records the layer with addressed noise on the context `h`: `[batch, inputs]`, or
+    /// [`Context::samples`] of `[samples, batch, inputs]` where it is made of the samples of a
+    /// layer below.
     ///
     /// Samples keep their identity: sample `s` of the context gives a posterior of its own, of which one sample is drawn,
     /// and that is sample `s` of the result. Statistics, KL and rate are then means over samples and batch: the KL is
@@ -73,8 +74,8 @@ impl VariationalLayer {
     /// ```
     ///
     /// # Errors
-    /// A context of another width, of three axes that are not said to be samples, or with another number of samples than
-    /// the layer draws.
+    /// A context of another width, of three axes that are not said to be samples, or with another
+    /// number of samples than the layer draws.
     pub fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

@@ -197,7 +197,8 @@ impl Stack {
         swapped(graph, z, self.swap)
     }
 
-    /// Records the stack on the context `h` `[batch, inputs]`, or on [`Context::samples`], with addressed noise.
+    /// Records the stack on the context `h` `[batch, inputs]`, or on [`Context::samples`], with
+    /// addressed noise.
     ///
     /// # Errors
     /// A context of another width, or of three axes that are not said to be samples.
@@ -222,8 +223,8 @@ impl Stack {
         self.record(graph, 0, h.into(), pass)
     }
 
-    /// Records the layers from number `first`, from 0, up, on the activities `z` `[samples, batch, channels]` of the layer
-    /// below it.
+    /// Records the layers from number `first`, from 0, up, on the activities `z` `[samples, batch,
+    /// channels]` of the layer below it.
     ///
     /// # Errors
     /// Activities of another layer; noise of another shape than that of its layer.
