@@ -130,6 +130,15 @@ fn record<T: Element>(tape: &mut Tape<T>, v: &[Var], options: LowRankNll) -> Res
     Ok(tape.low_rank_nll(v[0], v[1], v[2], v[3], v[4], options)?.nll)
 }
 
+/// A function of the mean and of every window's own density.
+fn of_both<T: Element>(tape: &mut Tape<T>, v: &[Var], options: LowRankNll) -> Result<Var, Error> {
+    let found = tape.low_rank_nll(v[0], v[1], v[2], v[3], v[4], options)?;
+    let scaled = tape.scale(found.windows, T::from_f64(0.02))?;
+    let bent = tape.softplus(scaled)?;
+    let sum = tape.sum(bent)?;
+    tape.add(sum, found.nll)
+}
+
 const OPTIONS: [LowRankNll; 4] = [
     LowRankNll { relative: false, degrees_of_freedom: None },
     LowRankNll { relative: true, degrees_of_freedom: None },
@@ -177,6 +186,8 @@ fn gradients_are_those_of_differences() -> Result<(), Error> {
                 let inputs = Windows::new(dims, sigma_len).tensors()?;
                 let report = check_gradients(&inputs, |tape, vars| record(tape, vars, options))?;
                 assert!(report.passed(), "{options:?} {dims:?} sigma {sigma_len}: {report}");
+                let report = check_gradients(&inputs, |tape, vars| of_both(tape, vars, options))?;
+                assert!(report.passed(), "windows, {options:?} {dims:?} {sigma_len}: {report}");
             }
         }
     }

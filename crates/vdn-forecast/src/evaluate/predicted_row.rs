@@ -1,7 +1,7 @@
 //! Predicted windows as the metrics want them, scored in parallel.
 
 use crate::data::{Dataset, WindowIndex};
-use crate::forecaster::Prediction;
+use crate::forecaster::{Prediction, SharedNoise};
 use vdn_tensor::parallel;
 use vdn_train::TrainError;
 use vdn_train::data::Examples;
@@ -30,8 +30,8 @@ pub(crate) struct PredictedRow {
     pub(crate) means: Vec<f64>,
     pub(crate) sigma: Vec<f64>,
     pub(crate) weights: Option<Vec<f64>>,
-    /// Loadings `[horizon, causes]` and own deviations `[horizon]`.
-    shared: Option<[Vec<f64>; 2]>,
+    /// What its steps share, of a batch of one.
+    shared: Option<SharedNoise>,
     /// The lower limit of what is forecast.
     floor: Option<f64>,
 }
@@ -45,7 +45,8 @@ impl PredictedRow {
         let weights = weights.map(|w| (0..samples).map(|s| w[s * batch + row]).collect());
         let shared = prediction.shared.as_ref().map(|shared| {
             let (loadings, own) = shared.row(row, sigma.len());
-            [loadings.to_vec(), own.to_vec()]
+            let (loadings, own) = (loadings.to_vec(), own.to_vec());
+            SharedNoise { loadings, own, ..*shared }
         });
         let floor = prediction.floor.as_ref().map(|floor| floor[row]);
         Self { means, sigma, weights, shared, floor }
@@ -71,10 +72,11 @@ impl PredictedRow {
     fn at(&self, steps: &[usize]) -> Self {
         let horizon = self.sigma.len();
         let of = |values: &[f64]| -> Vec<f64> { steps.iter().map(|&h| values[h]).collect() };
-        let shared = self.shared.as_ref().map(|[loadings, own]| {
-            let causes = loadings.len() / horizon;
-            let row = |&h: &usize| loadings[h * causes..][..causes].iter().copied();
-            [steps.iter().flat_map(row).collect(), of(own)]
+        let shared = self.shared.as_ref().map(|shared| {
+            let SharedNoise { causes, loadings, own, apart } = shared;
+            let row = |&h: &usize| loadings[h * causes..][..*causes].iter().copied();
+            let loadings = steps.iter().flat_map(row).collect();
+            SharedNoise { causes: *causes, loadings, own: of(own), apart: *apart }
         });
         Self {
             means: self.means.chunks_exact(horizon).flat_map(of).collect(),
@@ -106,8 +108,8 @@ impl PredictedRow {
         }
         let weights = self.weights.as_deref();
         let mut window = WindowPrediction::new(&self.means, &self.sigma, weights, target.len())?;
-        if let Some([loadings, own]) = &self.shared {
-            window = window.with_shared_noise(loadings, own)?;
+        if let Some(shared) = &self.shared {
+            window = window.with_shared_noise(shared.part(0, target.len()))?;
         }
         if let Some(floor) = self.floor {
             window = window.with_floor(floor)?;

@@ -1,19 +1,20 @@
 //! The closed form of a joint head: what training scores, and the prediction.
 //!
-//! A window is normal with the mean `m` and, from `t` the total deviations, `C` the correlations of
-//! its steps, the covariance `t C t` ([`JointHead`](crate::JointHead) says what they are).
+//! A window has the mean `m`, and from `t` the total deviations and `C` the correlations of its
+//! steps the covariance `t C t` ([`JointHead`](crate::JointHead) says what they are). With a small
+//! probability `a` its steps are independent, with the same means and deviations ([`APART`]).
 //!
 //! ```text
-//! joint   - ln Normal(y; m, t C t) / H
-//! split   - sum_h ln Normal(y_h; m_h, t_h^2) / H  -  ln [ Normal(r; 0, C) / Normal(r; 0, 1) ] / H
-//!         with r = (y - m) / t, limited to +-3, which takes no gradient
+//! score   - sum_h ln Normal(y_h; m_h, t_h^2) / H  -  ln [ (1 - a) c(r) + a ] / H
+//!         with r = (y - m) / t and c(r) = Normal(r; 0, C) / Normal(r; 0, 1)
 //! ```
 //!
-//! Both have the same value where no residual is beyond the limit. In `split` means and total
-//! deviations are trained by the score of single steps, as those of a network without shared noise
-//! are, and the second part, the log density of a Gaussian copula, trains the correlations alone.
-//! The limit keeps single values far outside from ruling them. Of a target on the lower limit of
-//! its series (`targets.rs`) the mean of what lies below stands for the residual.
+//! That is the negative log-density of the window, and `joint` is trained by it. In `split` means
+//! and total deviations are trained by the score of single steps, as those of a network without
+//! shared noise are: `r` takes no gradient in the second part, the log-density of a copula, which
+//! trains the correlations alone. There `r` is limited to +-3 besides, so that single values far
+//! outside do not rule them. Of a target on the lower limit of its series (`targets.rs`) the mean
+//! of what lies below stands for the residual.
 
 use crate::forecaster::targets::{Seen, Targets};
 use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};
@@ -26,6 +27,11 @@ use vdn_tensor::kernels::unit::ClampGradient;
 
 /// The largest residual, in deviations, that trains the dependence between steps.
 const LIMIT: f64 = 3.0;
+
+/// The probability that the steps of a window are independent. It changes no step's distribution.
+/// A window that does not fit the correlations at all, as one with a value far outside, loses at
+/// most `-ln 0.01 = 4.6` nats by them, and any other at most 0.01 (decision 25).
+pub(super) const APART: f64 = 0.01;
 
 /// Weights in units of each step's own deviation.
 const RELATIVE: LowRankNll = LowRankNll { relative: true, degrees_of_freedom: None };
@@ -100,42 +106,33 @@ impl Forecaster {
     ) -> Result<Var, ModelError> {
         let tape = &mut *graph.tape;
         let JointPass { total, shares } = *joint;
-        let Targets { y, limited, seen } = *targets;
+        let Targets { y, limited, .. } = *targets;
         let mean = tape.reshape(pass.y, *tape.shape(y))?;
-        if let (Some(shares), Dependence::Joint) = (shares, self.dependence) {
-            if !targets.is_plain() {
-                let reason = "joint: the density of a window with targets on a limit has no closed form; split scores steps";
-                return Err(ModelError::config("dependence", reason));
-            }
-            let Shares { weights, scales, .. } = shares;
-            let found = tape.low_rank_nll(mean, scales, weights, pass.sigma, y, RELATIVE)?;
-            return Ok(found.nll);
-        }
         let steps = match targets.is_plain() {
             true => tape.gaussian_nll(mean, total, y)?,
             false => targets.nll(tape, mean, total)?,
         };
         let Some(shares) = shares else { return Ok(steps) };
-        let Shares { weights, scales, own } = shares;
-        let [fixed, deviation] = [tape.detach(mean)?, tape.detach(total)?];
-        let residual = tape.sub(y, fixed)?;
+        let split = self.dependence != Dependence::Joint;
+        if !split && !targets.is_plain() {
+            let reason = "joint: the density of a window with targets on a limit has no closed form; split scores steps";
+            return Err(ModelError::config("dependence", reason));
+        }
+        let [middle, deviation] = match split {
+            true => [tape.detach(mean)?, tape.detach(total)?],
+            false => [mean, total],
+        };
+        let residual = tape.sub(y, middle)?;
         let mut residual = tape.div(residual, deviation)?;
         if let Some(limited) = limited {
             residual = limited.residuals(tape, residual)?;
         }
-        let limit = T::from_f64(LIMIT);
-        let residual = tape.clamp(residual, -limit, limit)?;
-        if let Some(seen) = seen {
-            let dependence = dependence_of_seen(tape, residual, &shares, seen)?;
-            return Ok(tape.add(steps, dependence)?);
+        if split {
+            let limit = T::from_f64(LIMIT);
+            residual = tape.clamp(residual, -limit, limit)?;
         }
-        let zero = tape.scale(residual, T::ZERO)?;
-        let window = tape.low_rank_nll(zero, scales, weights, own, residual, RELATIVE)?.nll;
-        // A constant, which makes the value that of the window's density.
-        let one = tape.constant([], &[T::ONE])?;
-        let alone = tape.gaussian_nll(zero, one, residual)?;
-        let dependence = tape.sub(window, alone)?;
-        Ok(tape.add(steps, dependence)?)
+        let dependence = dependence(tape, residual, &shares, targets.seen)?;
+        Ok(tape.sub(steps, dependence)?)
     }
 
     /// Whether forecasts have a closed form ([`Dependence`]).
@@ -170,13 +167,12 @@ impl Forecaster {
                 let scales = &scales[(at / horizon) * causes..][..causes];
                 loadings.extend(weights.iter().zip(scales).map(|(w, s)| gain * w * s));
             }
-            SharedNoise { causes, loadings, own: own.clone() }
+            SharedNoise { causes, loadings, own: own.clone(), apart: APART }
         });
         let sigma = match &shared {
-            Some(SharedNoise { causes, loadings, own }) => {
-                let shared = loadings.chunks_exact(*causes).map(|row| row.iter().map(|l| l * l));
-                let all = shared.zip(own).map(|(row, own)| (row.sum::<f64>() + own * own).sqrt());
-                all.collect()
+            Some(SharedNoise { causes, loadings, own, .. }) => {
+                let each = own.iter().zip(loadings.chunks_exact(*causes));
+                each.map(|(own, loadings)| deviation(*own, loadings)).collect()
             }
             None => own,
         };
@@ -189,13 +185,45 @@ impl Forecaster {
 /// The deviation that a missing step gets: nothing is known of it.
 const UNKNOWN: f64 = 1e4;
 
-/// The log-density of the residuals `[batch, horizon]` of the targets that are there, less those of
-/// single steps, in nats per step, a scalar.
+/// `ln [(1 - a) c(r) + a]` of the residuals `r` `[batch, horizon]` of the targets that are there,
+/// their sum over windows in nats per step, a scalar.
+fn dependence<T: Element>(
+    tape: &mut Tape<T>,
+    residual: Var,
+    shares: &Shares,
+    seen: Option<Seen>,
+) -> Result<Var, Error> {
+    let (ratio, steps) = match seen {
+        Some(seen) => (log_ratio_of_seen(tape, residual, shares, seen)?, seen.count),
+        None => (log_ratio(tape, residual, shares)?, tape.shape(residual).numel()),
+    };
+    let odds = T::from_f64(((1.0 - APART) / APART).ln());
+    let together = tape.add_scalar(ratio, odds)?;
+    let beyond = tape.softplus(together)?;
+    let density = tape.add_scalar(beyond, T::from_f64(APART.ln()))?;
+    let sum = tape.sum(density)?;
+    tape.scale(sum, T::from_f64(1.0 / steps as f64))
+}
+
+/// `ln c(r)` of each window, `[batch]`.
+fn log_ratio<T: Element>(tape: &mut Tape<T>, residual: Var, shares: &Shares) -> Result<Var, Error> {
+    let Shares { weights, scales, own } = *shares;
+    let shape = *tape.shape(residual);
+    let zero = tape.constant_with(shape, |to| to.fill(T::ZERO))?;
+    let windows = tape.low_rank_nll(zero, scales, weights, own, residual, RELATIVE)?.windows;
+    let squares = tape.square(residual)?;
+    let squares = tape.sum_axis(squares, 1)?;
+    let alone = tape.scale(squares, T::from_f64(0.5))?;
+    let alone = tape.add_scalar(alone, T::from_f64(HALF_LN_TAU * shape.last() as f64))?;
+    tape.sub(alone, windows)
+}
+
+/// The same of the targets that are there.
 ///
 /// In units of `g/t` a window is normal with the covariance `A S^2 A' + 1`. A missing step gets the
 /// residual 0 and, in the place of 1, a deviation so large that it says nothing; what it adds is
 /// known and taken off.
-fn dependence_of_seen<T: Element>(
+fn log_ratio_of_seen<T: Element>(
     tape: &mut Tape<T>,
     residual: Var,
     shares: &Shares,
@@ -203,30 +231,30 @@ fn dependence_of_seen<T: Element>(
 ) -> Result<Var, Error> {
     let Shares { weights, scales, own } = *shares;
     let shape = *tape.shape(residual);
-    let steps = shape.numel() as f64;
-    let (count, missing) = (seen.count as f64, steps - seen.count as f64);
+    let steps = shape.last() as f64;
     let known = tape.mul(residual, seen.mask)?;
     let scaled = tape.div(known, own)?;
-    let zero = tape.scale(scaled, T::ZERO)?;
+    let zero = tape.constant_with(shape, |to| to.fill(T::ZERO))?;
     let one = tape.constant([], &[T::ONE])?;
     let unknown = tape.constant([], &[T::from_f64(UNKNOWN)])?;
     let deviations = tape.where_mask(seen.mask, one, unknown)?;
     let options = LowRankNll::default();
-    let windows = tape.low_rank_nll(zero, scales, weights, deviations, scaled, options)?.nll;
-    let windows = tape.scale(windows, T::from_f64(steps / count))?;
+    let windows = tape.low_rank_nll(zero, scales, weights, deviations, scaled, options)?.windows;
     // The change of units.
     let log_own = tape.ln(own)?;
     let log_own = tape.mul(log_own, seen.mask)?;
-    let log_own = tape.sum(log_own)?;
-    let log_own = tape.scale(log_own, T::from_f64(1.0 / count))?;
+    let log_own = tape.sum_axis(log_own, 1)?;
     let windows = tape.add(windows, log_own)?;
-    // The steps one by one, and what missing ones add.
+    // The steps one by one, and what missing ones have added.
     let squares = tape.square(known)?;
-    let squares = tape.sum(squares)?;
-    let alone = tape.scale(squares, T::from_f64(0.5 / count))?;
-    let constant = HALF_LN_TAU + missing / count * (UNKNOWN.ln() + HALF_LN_TAU);
-    let difference = tape.sub(windows, alone)?;
-    tape.add_scalar(difference, T::from_f64(-constant))
+    let squares = tape.sum_axis(squares, 1)?;
+    let alone = tape.scale(squares, T::from_f64(0.5))?;
+    let counts = tape.sum_axis(seen.mask, 1)?;
+    let missing = tape.scale(counts, T::from_f64(-UNKNOWN.ln()))?;
+    let alone = tape.add(alone, missing)?;
+    let all = steps * (HALF_LN_TAU + UNKNOWN.ln());
+    let alone = tape.add_scalar(alone, T::from_f64(all))?;
+    tape.sub(alone, windows)
 }
 
 /// `ln(2 pi) / 2`.
@@ -238,30 +266,56 @@ impl SharedNoise {
     pub(super) fn log_density(&self, row: usize, residuals: &[f64]) -> f64 {
         let horizon = residuals.len();
         let (loadings, own) = self.row(row, horizon);
-        let seen = |h: &usize| !residuals[*h].is_nan();
-        let steps: Vec<usize> = (0..horizon).filter(seen).collect();
-        if steps.len() < horizon {
-            let of = |h: &usize| loadings[h * self.causes..][..self.causes].to_vec();
-            let some = Self {
-                causes: self.causes,
-                loadings: steps.iter().flat_map(of).collect(),
-                own: steps.iter().map(|&h| own[h]).collect(),
-            };
-            let residuals: Vec<f64> = steps.iter().map(|&h| residuals[h]).collect();
-            return if residuals.is_empty() { 0.0 } else { some.log_density(0, &residuals) };
+        let steps: Vec<usize> = (0..horizon).filter(|&h| !residuals[h].is_nan()).collect();
+        if steps.is_empty() {
+            return 0.0;
         }
-        let mut tape = Tape::<f64>::new();
-        let density = tape.no_grad(|tape| -> Result<f64, Error> {
-            let zero = tape.constant([1, horizon], &vec![0.0; horizon])?;
-            let scales = tape.constant([1, self.causes], &vec![1.0; self.causes])?;
-            let weights = tape.constant([horizon, self.causes], loadings)?;
-            let own = tape.constant([1, horizon], own)?;
-            let y = tape.constant([1, horizon], residuals)?;
-            let found = tape.low_rank_nll(zero, scales, weights, own, y, LowRankNll::default())?;
-            Ok(-tape.value(found.windows).data()[0])
-        });
-        density.expect("loadings and deviations of one window")
+        let of = |h: &usize| loadings[h * self.causes..][..self.causes].iter().copied();
+        let loadings: Vec<f64> = steps.iter().flat_map(of).collect();
+        let own: Vec<f64> = steps.iter().map(|&h| own[h]).collect();
+        let residuals: Vec<f64> = steps.iter().map(|&h| residuals[h]).collect();
+        let together = together(self.causes, &loadings, &own, &residuals);
+        let together = together.expect("loadings and deviations of one window");
+        let deviations = own.iter().zip(loadings.chunks_exact(self.causes));
+        let deviations = deviations.map(|(own, loadings)| deviation(*own, loadings));
+        either(self.apart, together, log_density_apart(deviations, &residuals))
     }
+}
+
+/// The log-density of a window whose steps are independent with this probability, from that of
+/// dependent steps and that of independent ones.
+pub(super) fn either(probability: f64, together: f64, apart: f64) -> f64 {
+    if probability == 0.0 {
+        return together;
+    }
+    let [together, apart] = [together + (-probability).ln_1p(), apart + probability.ln()];
+    together.max(apart) + (-(together - apart).abs()).exp().ln_1p()
+}
+
+/// The total deviation of a step.
+pub(super) fn deviation(own: f64, loadings: &[f64]) -> f64 {
+    (loadings.iter().map(|l| l * l).sum::<f64>() + own * own).sqrt()
+}
+
+/// The log-density of residuals that are independent, in nats.
+pub(super) fn log_density_apart(deviations: impl Iterator<Item = f64>, residuals: &[f64]) -> f64 {
+    let each = deviations.zip(residuals);
+    each.map(|(sigma, e)| -0.5 * (e / sigma).powi(2) - sigma.ln() - HALF_LN_TAU).sum()
+}
+
+/// The log-density of the residuals of one window whose steps share `causes`, in nats.
+fn together(causes: usize, loadings: &[f64], own: &[f64], residuals: &[f64]) -> Result<f64, Error> {
+    let steps = residuals.len();
+    let mut tape = Tape::<f64>::new();
+    tape.no_grad(|tape| {
+        let zero = tape.constant_with([1, steps], |to| to.fill(0.0))?;
+        let scales = tape.constant_with([1, causes], |to| to.fill(1.0))?;
+        let weights = tape.constant([steps, causes], loadings)?;
+        let own = tape.constant([1, steps], own)?;
+        let y = tape.constant([1, steps], residuals)?;
+        let found = tape.low_rank_nll(zero, scales, weights, own, y, LowRankNll::default())?;
+        Ok(-tape.value(found.windows).data()[0])
+    })
 }
 
 #[cfg(test)]

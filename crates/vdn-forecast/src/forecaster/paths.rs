@@ -9,6 +9,8 @@ use vdn_train::metrics::{Aggregate, MetricError, WindowPrediction};
 const CHOICE: u64 = u64::MAX;
 /// Mixed into a key for the noise that the steps of a path share.
 const SHARED: u64 = u64::MAX - 1;
+/// Mixed into a key for the choice whether the steps of a path are independent.
+const APART: u64 = u64::MAX - 2;
 
 impl Prediction {
     /// `n` equally likely futures of each window, `[n, batch, horizon]`.
@@ -66,13 +68,15 @@ impl Prediction {
         let followed = self.followed(row, n, key);
         let shared = self.shared.as_ref().map(|shared| (shared.causes, shared.row(row, horizon)));
         let floor = self.floor.as_ref().map(|floor| floor[row]);
-        let own = &self.sigma[row * horizon..][..horizon];
-        let sigma = shared.map_or(own, |(_, (_, own))| own);
+        let total = &self.sigma[row * horizon..][..horizon];
+        let apart = self.apart(n, key);
         let mut paths = vec![0.0; n * horizon];
         parallel::for_each_chunk(&mut paths, horizon, |i, path| {
             key.fill_normal(i as u32, path);
             let sample = followed.as_ref().map_or(i % samples, |followed| followed[i]);
             let means = &self.means[(sample * batch + row) * horizon..][..horizon];
+            let shared = shared.filter(|_| !apart.as_ref().is_some_and(|apart| apart[i]));
+            let sigma = shared.map_or(total, |(_, (_, own))| own);
             for (y, (mean, sigma)) in path.iter_mut().zip(means.iter().zip(sigma)) {
                 *y = mean + sigma * *y;
             }
@@ -89,6 +93,14 @@ impl Prediction {
             }
         });
         paths
+    }
+
+    /// Which of `n` paths have independent steps, where steps share noise.
+    fn apart(&self, n: usize, key: NoiseKey) -> Option<Vec<bool>> {
+        let shared = self.shared.as_ref()?;
+        let mut places = vec![0.0; n];
+        key.fold_in(APART).fill_uniform(0, &mut places);
+        Some(places.into_iter().map(|u: f64| u < shared.apart).collect())
     }
 
     /// The sample that each of `n` paths follows, where samples have weights.
@@ -109,8 +121,8 @@ impl Prediction {
     }
 
     /// The distribution of the sum over the steps of `weights[h] * y[h]`, `weights [horizon]`, in
-    /// closed form: a prediction of one step for each window, whose quantiles, mean and scores are
-    /// those of the aggregate. The mean over the horizon has weights `1 / H`, the sum weights 1.
+    /// closed form, for each window. The mean over the horizon has weights `1 / H`, the sum weights
+    /// 1.
     ///
     /// ```
     /// use vdn_forecast::{Aggregation, Prediction};
@@ -124,38 +136,34 @@ impl Prediction {
     ///     floor: None,
     /// };
     /// let total = prediction.aggregate(&[1.0, 1.0])?;
-    /// assert_eq!((total.shape, total.mean(), total.sigma), ([1, 1, 1], vec![3.0], vec![5.0]));
+    /// let total = total[0].mixture();
+    /// assert_eq!((total.mean(), total.deviation()), (3.0, 5.0));
+    /// assert!((total.quantile(0.5)? - 3.0).abs() < 1e-12);
     /// # Ok::<(), vdn_train::metrics::MetricError>(())
     /// ```
     ///
     /// # Errors
     /// The weights are not `[horizon]`, not finite or all 0; a result that is not finite; steps
     /// with a lower limit, whose sums have no closed form.
-    pub fn aggregate(&self, weights: &[f64]) -> Result<Self, MetricError> {
-        let [samples, batch, _] = self.shape;
-        let mut means = vec![0.0; samples * batch];
-        let mut sigma = Vec::with_capacity(batch);
-        for row in 0..batch {
+    pub fn aggregate(&self, weights: &[f64]) -> Result<Vec<Aggregate>, MetricError> {
+        let [samples, batch, horizon] = self.shape;
+        let of_row = |row: usize| {
             let (own, deviations) = self.row(row);
-            let mut window = WindowPrediction::new(&own, deviations, None, self.shape[2])?;
+            let by_sample: Option<Vec<f64>> = self.weights.as_ref().map(|weights| {
+                let own = (0..samples).map(|s| weights[s * batch + row]);
+                own.collect()
+            });
+            let mut window =
+                WindowPrediction::new(&own, deviations, by_sample.as_deref(), horizon)?;
             if let Some(shared) = &self.shared {
-                let (loadings, own) = shared.row(row, self.shape[2]);
-                window = window.with_shared_noise(loadings, own)?;
+                window = window.with_shared_noise(shared.part(row, horizon))?;
             }
             if let Some(floor) = &self.floor {
                 window = window.with_floor(floor[row])?;
             }
-            let aggregate = Aggregate::new(&window, weights)?;
-            let mixture = aggregate.mixture();
-            for (s, mean) in mixture.means().iter().enumerate() {
-                means[s * batch + row] = *mean;
-            }
-            sigma.push(mixture.sigma(0));
-        }
-        let shape = [samples, batch, 1];
-        let weights = self.weights.clone();
-        let aggregation = self.aggregation;
-        Ok(Self { shape, means, sigma, weights, aggregation, shared: None, floor: None })
+            Aggregate::new(&window, weights)
+        };
+        (0..batch).map(of_row).collect()
     }
 
     /// The means `[samples, horizon]` and the deviations `[horizon]` of one window.
@@ -192,10 +200,11 @@ mod tests {
             let weight = |s: usize| own.as_ref().map_or(1.0 / 3.0, |w| w[2 * s]);
             let first = |path: &[f64]| path[0] + path[1];
             let sums: Vec<f64> = paths.chunks_exact(4).map(first).collect();
-            let mean: f64 = (0..3).map(|s| weight(s) * total.means[2 * s]).sum();
-            assert!((total.mean()[0] - mean).abs() < 1e-12);
-            let spread = |s: usize| weight(s) * (total.means[2 * s] - mean).powi(2);
-            let variance = total.sigma[0].powi(2) + (0..3).map(spread).sum::<f64>();
+            let total = total[0].mixture();
+            let mean: f64 = (0..3).map(|s| weight(s) * total.means()[s]).sum();
+            assert!((total.mean() - mean).abs() < 1e-12);
+            let spread = |s: usize| weight(s) * (total.means()[s] - mean).powi(2);
+            let variance = total.sigma(0).powi(2) + (0..3).map(spread).sum::<f64>();
             let count = PATHS as f64;
             let found = sums.iter().sum::<f64>() / count;
             let square = sums.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;

@@ -8,9 +8,9 @@ use vdn_model::ModelError;
 use vdn_model::mixture_quantile;
 use vdn_model::{Intervention, LayerOutputs, StackPass};
 use vdn_tensor::Element;
-use vdn_train::metrics::MedianConvention;
 use vdn_train::metrics::floor::rectified_mean;
 use vdn_train::metrics::sample_median;
+use vdn_train::metrics::{MedianConvention, SharedPart};
 
 /// The predictive distribution of a batch: for each window and step a mixture over samples of normals.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Prediction {
 
 /// Noise that the steps of a window share, in closed form: step `h` is
 /// `mean_h + sum_n loading_hn eps_n + own_h e_h` with independent standard normals `eps` and `e`.
+/// With the probability `apart` the steps of a window are independent instead, each with the same
+/// mean and deviation, so that a window far from what the dependence expects stays possible.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SharedNoise {
     /// The number of shared causes, as many as units.
@@ -45,6 +47,8 @@ pub struct SharedNoise {
     /// The deviations of the noise of single steps, `[batch, horizon]`. With the squares of the
     /// loadings their squares add up to those of [`Prediction::sigma`].
     pub own: Vec<f64>,
+    /// The probability that the steps of a window are independent, in [0, 1).
+    pub apart: f64,
 }
 
 impl SharedNoise {
@@ -52,6 +56,12 @@ impl SharedNoise {
     pub(crate) fn row(&self, row: usize, horizon: usize) -> (&[f64], &[f64]) {
         let loadings = &self.loadings[row * horizon * self.causes..][..horizon * self.causes];
         (loadings, &self.own[row * horizon..][..horizon])
+    }
+
+    /// What one window's steps share, as metrics want it.
+    pub(crate) fn part(&self, row: usize, horizon: usize) -> SharedPart<'_> {
+        let (loadings, own) = self.row(row, horizon);
+        SharedPart { loadings, own, apart: self.apart }
     }
 }
 

@@ -5,11 +5,10 @@
 //! paths (a week's total, the highest value, the first step below zero) is distributed rightly.
 //! Means and sums need no paths: given the units they are normal, and over samples of the units
 //! they are mixtures of normals, whose mean and quantiles are exact. Where the forecast as a whole
-//! has a closed form they are normal without a sample. Of series that are never negative sums have
+//! has a closed form they have one without a sample. Of series that are never negative sums have
 //! no closed form, and are taken of paths like the maximum.
 
 use crate::data::Support;
-use crate::evaluate::predicted_row::PredictedRow;
 use crate::evaluate::wholes::PATHS;
 use crate::evaluate::wholes::sampled::PathSource;
 use crate::run::aggregate_of::{AggregateKind, AggregateOf};
@@ -18,7 +17,7 @@ use crate::run::latest::Latest;
 use std::fmt::Write;
 use vdn_model::streams::{EVALUATION_STEP, PATH_NOISE};
 use vdn_train::TrainError;
-use vdn_train::metrics::{MetricError, Mixture, SortedSample};
+use vdn_train::metrics::{MetricError, SortedSample};
 
 /// The most values that paths have together: 2^25 lines, about a gigabyte of text.
 const MOST_VALUES: usize = 1 << 25;
@@ -133,10 +132,8 @@ fn mean(latest: &Latest, steps: usize) -> Result<Vec<Vec<f64>>, TrainError> {
     weights[..steps].fill(1.0 / steps as f64);
     let mut found: Vec<Vec<f64>> = Vec::with_capacity(latest.windows.len());
     latest.evaluator().predict(&latest.windows, SAMPLES, 0, &mut |chunk, prediction| {
-        let aggregate = prediction.aggregate(&weights)?;
-        for row in 0..chunk.len() {
-            let PredictedRow { means, sigma, weights, .. } = PredictedRow::new(&aggregate, row);
-            let mixture = Mixture::new(&means, &sigma, weights.as_deref())?;
+        for aggregate in &prediction.aggregate(&weights)?[..chunk.len()] {
+            let mixture = aggregate.mixture();
             let quantiles = QUANTILES.iter().map(|tau| mixture.quantile(*tau));
             let own = std::iter::once(Ok(mixture.mean())).chain(quantiles);
             found.push(own.collect::<Result<_, MetricError>>()?);

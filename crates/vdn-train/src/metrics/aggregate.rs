@@ -14,6 +14,10 @@
 //! The variance of `w'y` has two parts. [`VarianceParts::units`] is the variance of `w'm_s` over
 //! the samples: what the units say about all steps together. [`VarianceParts::noise`] is the mean
 //! of the conditional variances: output noise, independent from step to step.
+//!
+//! Of a prediction that says which noise its steps share
+//! ([`SharedPart`](crate::metrics::SharedPart)) the aggregate has two components with one mean:
+//! that of dependent steps, and that of independent ones with the probability for them.
 
 use crate::metrics::coverage::central_interval;
 use crate::metrics::crps::{SortedSample, mixture_crps_with};
@@ -112,16 +116,24 @@ impl Aggregate {
             terms.map(|x| x * x).sum::<f64>().sqrt()
         };
         let mut sigma: Vec<f64> = (0..if shared { 1 } else { samples }).map(deviation).collect();
-        let parts = prediction.shared_variances(weights);
-        let parts = parts.map(|[units, noise]| VarianceParts { units, noise });
-        if let Some(VarianceParts { units, noise }) = parts {
-            sigma = vec![(units + noise).sqrt()];
-        }
         let mean = |s: usize| -> f64 {
             weights.iter().enumerate().map(|(h, w)| w * prediction.mean(s, h)).sum()
         };
-        let means: Vec<f64> = (0..samples).map(mean).collect();
-        let own = prediction.is_weighted().then(|| prediction.normalised_weights());
+        let mut means: Vec<f64> = (0..samples).map(mean).collect();
+        let mut own = prediction.is_weighted().then(|| prediction.normalised_weights());
+        let mut parts = None;
+        if let Some([units, noise]) = prediction.shared_variances(weights) {
+            let apart = prediction.apart();
+            let independent = std::mem::replace(&mut sigma, vec![(units + noise).sqrt()]);
+            let rest = apart * independent[0].powi(2);
+            let together = 1.0 - apart;
+            parts = Some(VarianceParts { units: together * units, noise: together * noise + rest });
+            if apart > 0.0 {
+                means.push(means[0]);
+                sigma.push(independent[0]);
+                own = Some(vec![together, apart]);
+            }
+        }
         Mixture::new(&means, &sigma, own.as_deref())?;
         Ok(Self { means, sigma, weights: own, parts })
     }
@@ -184,7 +196,7 @@ pub struct VarianceParts {
     /// The variance of the samples' means, estimated without bias; 0 for one sample, unless it says
     /// what its steps share
     /// ([`WindowPrediction::with_shared_noise`](crate::metrics::WindowPrediction::with_shared_noise)):
-    /// the variance of that.
+    /// the variance of that, times the probability that they do.
     pub units: f64,
     /// The mean of the samples' own variances.
     pub noise: f64,
@@ -222,7 +234,10 @@ impl VarianceParts {
         prediction.for_each_step(|step, mixture| {
             weights[step] = 1.0;
             let parts = match prediction.shared_variances(&weights) {
-                Some([units, noise]) => Self { units, noise },
+                Some([units, noise]) => {
+                    let shared = (1.0 - prediction.apart()) * units;
+                    Self { units: shared, noise: units + noise - shared }
+                }
                 None => Self::of(&mixture),
             };
             weights[step] = 0.0;

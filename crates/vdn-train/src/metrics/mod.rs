@@ -72,4 +72,4 @@ pub use scorer::{ScoreSettings, Scorer, WindowScores};
 pub use scores::{IntervalSummary, Scores, Summary, TauSummary};
 pub use steps::{StepScore, step_scores};
 pub use variogram::variogram_score;
-pub use window::{Predictions, WindowPrediction};
+pub use window::{Predictions, SharedPart, WindowPrediction};

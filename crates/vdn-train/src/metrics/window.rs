@@ -99,6 +99,33 @@ impl<'a> Predictions<'a> {
     }
 }
 
+/// Which part of the deviations the steps of a window share: step `h` is
+/// `mean[h] + sum_n loadings[h][n] eps_n + own[h] e_h` with independent standard normals `eps` and
+/// `e`.
+///
+/// ```
+/// use vdn_train::metrics::{Aggregate, SharedPart, WindowPrediction};
+/// let prediction = WindowPrediction::gaussian(&[0.0, 0.0], &[1.0, 1.0])?;
+/// // One noise for both steps, or with probability 1/4 independent steps.
+/// let shared = SharedPart { loadings: &[1.0, 1.0], own: &[0.0, 0.0], apart: 0.25 };
+/// let prediction = prediction.with_shared_noise(shared)?;
+/// let sum = Aggregate::new(&prediction, &[1.0, 1.0])?;
+/// // The sum has the variance 4, or 2.
+/// assert!((sum.mixture().variance() - (0.75 * 4.0 + 0.25 * 2.0)).abs() < 1e-12);
+/// let parts = sum.variance_parts();
+/// assert!((parts.units - 3.0).abs() < 1e-12 && (parts.noise - 0.5).abs() < 1e-12);
+/// # Ok::<(), vdn_train::metrics::MetricError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SharedPart<'a> {
+    /// `[H, causes]`.
+    pub loadings: &'a [f64],
+    /// Deviations of the noise of single steps, `[H]`.
+    pub own: &'a [f64],
+    /// The probability that the steps are independent instead, with the same deviations, in [0, 1).
+    pub apart: f64,
+}
+
 /// The prediction for one window: `S` sample paths over `H` steps, each step of each path with its own output noise.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowPrediction<'a> {
@@ -109,8 +136,7 @@ pub struct WindowPrediction<'a> {
     weights: Option<(&'a [f64], usize)>,
     samples: usize,
     horizon: usize,
-    /// Loadings `[H, causes]` and own deviations `[H]`.
-    shared: Option<(&'a [f64], &'a [f64])>,
+    shared: Option<SharedPart<'a>>,
     /// What lies below it is on it.
     floor: Option<f64>,
 }
@@ -140,34 +166,35 @@ impl<'a> WindowPrediction<'a> {
         Self::new(mean, sigma, None, mean.len())
     }
 
-    /// Says which part of the deviations the steps share, for a prediction of one sample: step `h`
-    /// is `mean[h] + sum_n loadings[h][n] eps_n + own[h] e_h` with independent standard normals,
-    /// and `sigma[h]^2 = sum_n loadings[h][n]^2 + own[h]^2`. `loadings` is `[H, causes]`, `own`
-    /// `[H]`. Scores of single steps do not change; sums of steps
-    /// ([`Aggregate`](crate::metrics::Aggregate)) do.
+    /// Says which part of the deviations the steps share, for a prediction of one sample, with
+    /// `sigma[h]^2 = sum_n loadings[h][n]^2 + own[h]^2`. Scores of single steps do not change; sums
+    /// of steps ([`Aggregate`](crate::metrics::Aggregate)) do.
     ///
     /// ```
-    /// use vdn_train::metrics::{Aggregate, WindowPrediction};
+    /// use vdn_train::metrics::{Aggregate, SharedPart, WindowPrediction};
     /// // All noise is shared: the sum of two steps has the deviation 2, not sqrt 2.
     /// let prediction = WindowPrediction::gaussian(&[0.0, 0.0], &[1.0, 1.0])?;
-    /// let prediction = prediction.with_shared_noise(&[1.0, 1.0], &[0.0, 0.0])?;
+    /// let all = SharedPart { loadings: &[1.0, 1.0], own: &[0.0, 0.0], apart: 0.0 };
+    /// let prediction = prediction.with_shared_noise(all)?;
     /// let sum = Aggregate::new(&prediction, &[1.0, 1.0])?;
     /// assert_eq!(sum.mixture().variance(), 4.0);
     /// # Ok::<(), vdn_train::metrics::MetricError>(())
     /// ```
     ///
     /// # Errors
-    /// When there is more than one sample, or the lengths do not fit.
-    pub fn with_shared_noise(
-        self,
-        loadings: &'a [f64],
-        own: &'a [f64],
-    ) -> Result<Self, MetricError> {
+    /// When there is more than one sample, the lengths do not fit, or the probability is not in [0,
+    /// 1).
+    pub fn with_shared_noise(self, shared: SharedPart<'a>) -> Result<Self, MetricError> {
+        let SharedPart { loadings, own, apart } = shared;
+        if !(0.0..1.0).contains(&apart) {
+            let (operation, expected) = ("shared noise", "in [0, 1)");
+            return Err(MetricError::Setting { operation, name: "apart", value: apart, expected });
+        }
         let fits = own.len() == self.horizon
             && !loadings.is_empty()
             && loadings.len().is_multiple_of(self.horizon);
         if self.samples == 1 && fits {
-            return Ok(Self { shared: Some((loadings, own)), ..self });
+            return Ok(Self { shared: Some(shared), ..self });
         }
         let detail = format!(
             "shared noise: loadings of {} values and own deviations of {}, a prediction [{}, {}]: \
@@ -200,10 +227,15 @@ impl<'a> WindowPrediction<'a> {
         self.floor
     }
 
-    /// The variances of `sum_h weights[h] y[h]` by what steps share and by their own noise; `None`
-    /// where nothing is said of that. `weights` is `[H]`.
+    /// The probability that the steps are independent; 0 where nothing is said of what they share.
+    pub(crate) fn apart(&self) -> f64 {
+        self.shared.map_or(0.0, |shared| shared.apart)
+    }
+
+    /// The variances of `sum_h weights[h] y[h]` by what steps share and by their own noise, where
+    /// they are not independent; `None` where nothing is said of that. `weights` is `[H]`.
     pub(crate) fn shared_variances(&self, weights: &[f64]) -> Option<[f64; 2]> {
-        let (loadings, own) = self.shared?;
+        let SharedPart { loadings, own, .. } = self.shared?;
         let causes = loadings.len() / self.horizon;
         let of_cause = |n: usize| -> f64 {
             weights.iter().enumerate().map(|(h, w)| w * loadings[h * causes + n]).sum()

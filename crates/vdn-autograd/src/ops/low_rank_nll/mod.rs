@@ -44,7 +44,7 @@ pub struct LowRankNll {
 pub struct LowRankOutputs {
     /// The mean over windows, in nats per time step: a scalar.
     pub nll: Var,
-    /// That of each window, in nats per window, `[batch]`; takes no gradient.
+    /// That of each window, in nats per window, `[batch]`.
     pub windows: Var,
 }
 
@@ -151,10 +151,11 @@ impl<'a, T: Element> Windows<'a, T> {
         self.options.degrees_of_freedom.map_or(1.0, |nu| (nu + steps) / (nu + distance))
     }
 
-    /// The slopes of a window, added to the weights', in order, and written to the others.
+    /// The slopes of a window times `factor`, added to the weights', in order, and written to the
+    /// others.
     fn slopes(
         &self,
-        window: usize,
+        (window, factor): (usize, f64),
         weights: &[f64],
         row: &mut Row<'_>,
         own: &mut [f64],
@@ -163,20 +164,21 @@ impl<'a, T: Element> Windows<'a, T> {
         let steps = self.sizes.steps;
         let found = self.solve(window, weights, row);
         let slope = self.distance_slope(found.distance);
-        row.slopes(slope, weights, d_weights);
+        row.slopes(slope, factor, weights, d_weights);
         let (d_mean, own) = own.split_at_mut(steps);
         let (d_sigma, d_scales) = own.split_at_mut(steps);
         let sigma = self.sigma_of(window);
         for step in 0..steps {
             let deviation = sigma[step].to_f64();
             let pull = slope * row.pull[step];
-            d_mean[step] = -pull / deviation;
-            d_sigma[step] = (1.0 - pull * row.residual[step]) / deviation;
+            d_mean[step] = -factor * pull / deviation;
+            let mut by_sigma = 1.0 - pull * row.residual[step];
             if !self.options.relative {
-                d_sigma[step] -= row.by_step[step] * row.units[step] / deviation;
+                by_sigma -= row.by_step[step] * row.units[step];
             }
+            d_sigma[step] = factor * by_sigma / deviation;
         }
-        d_scales.copy_from_slice(row.by_cause);
+        d_scales.iter_mut().zip(&*row.by_cause).for_each(|(to, slope)| *to = factor * slope);
     }
 }
 
@@ -207,7 +209,7 @@ impl<T: Element> Definition<T> for LowRankOp {
             return refuse("y needs the shape [batch, horizon]");
         }
         outputs.push(Shape::SCALAR);
-        outputs.push_workspace(Shape::from([batch]));
+        outputs.push(Shape::from([batch]));
         Ok(())
     }
 
@@ -242,14 +244,17 @@ impl<T: Element> Definition<T> for LowRankOp {
         d_outputs: &[Option<View<'_, T>>],
         d_inputs: &mut [Option<ViewMut<'_, T>>],
     ) {
-        let Some(d_nll) = d_outputs[0] else { return };
         let windows = Windows::new(self.options, inputs);
         let (sizes, record) = (windows.sizes, Record { sizes: windows.sizes });
         let Sizes { steps, rank } = sizes;
-        let slope = d_nll.data()[0].to_f64() / (windows.batch * steps) as f64;
-        let numbers = windows.tasks() * record.len();
-        with_scratch(numbers + steps * rank, |memory: &mut [f64]| {
-            let (records, weights) = memory.split_at_mut(numbers);
+        // Every window has its share of the mean, and what it is asked for itself.
+        let numbers = (windows.batch * steps) as f64;
+        let of_mean = d_outputs[0].map_or(0.0, |d| d.data()[0].to_f64() / numbers);
+        let factor =
+            |window: usize| of_mean + d_outputs[1].map_or(0.0, |d| d.data()[window].to_f64());
+        let all = windows.tasks() * record.len();
+        with_scratch(all + steps * rank, |memory: &mut [f64]| {
+            let (records, weights) = memory.split_at_mut(all);
             windows.ordered_weights(weights);
             let weights = &*weights;
             parallel::for_each_chunk(records, record.len(), |task, to| {
@@ -259,7 +264,8 @@ impl<T: Element> Definition<T> for LowRankOp {
                     let mut row = Row::in_memory(sizes, memory);
                     let each = each.chunks_exact_mut(record.of_window());
                     for (window, own) in windows.windows_of(task).zip(each) {
-                        windows.slopes(window, weights, &mut row, own, d_weights);
+                        let own_factor = (window, factor(window));
+                        windows.slopes(own_factor, weights, &mut row, own, d_weights);
                     }
                 });
             });
@@ -269,7 +275,7 @@ impl<T: Element> Definition<T> for LowRankOp {
                 &records[task * record.len() + place * record.of_window()..][..record.of_window()]
             };
             let [d_mean, d_scales, d_weights, d_sigma, d_y] = d_inputs else { return };
-            for (d, sign) in [(d_mean, slope), (d_y, -slope)] {
+            for (d, sign) in [(d_mean, 1.0), (d_y, -1.0)] {
                 let Some(d) = d else { continue };
                 for (window, to) in d.data_mut().chunks_exact_mut(steps).enumerate() {
                     write(to, sign, &of_window(window)[..steps]);
@@ -277,7 +283,7 @@ impl<T: Element> Definition<T> for LowRankOp {
             }
             if let Some(d) = d_scales {
                 for (window, to) in d.data_mut().chunks_exact_mut(rank).enumerate() {
-                    write(to, slope, &of_window(window)[2 * steps..]);
+                    write(to, 1.0, &of_window(window)[2 * steps..]);
                 }
             }
             if let Some(d) = d_sigma {
@@ -285,11 +291,11 @@ impl<T: Element> Definition<T> for LowRankOp {
                 match d.data().len() == steps {
                     true => with_scratch(steps, |total: &mut [f64]| {
                         add(total, (0..windows.batch).map(own));
-                        write(d.data_mut(), slope, total);
+                        write(d.data_mut(), 1.0, total);
                     }),
                     false => {
                         for (window, to) in d.data_mut().chunks_exact_mut(steps).enumerate() {
-                            write(to, slope, own(window));
+                            write(to, 1.0, own(window));
                         }
                     }
                 }
@@ -303,8 +309,7 @@ impl<T: Element> Definition<T> for LowRankOp {
                     add(total, (0..windows.tasks()).map(of_task));
                     for step in 0..steps {
                         for cause in 0..rank {
-                            let found = slope * total[sizes.at(step, cause)];
-                            to[step * rank + cause] = T::from_f64(found);
+                            to[step * rank + cause] = T::from_f64(total[sizes.at(step, cause)]);
                         }
                     }
                 });

@@ -127,11 +127,17 @@ impl<'a> Row<'a> {
         dispatch!(_simd => self.solve_here(weights))
     }
 
-    /// Adds to `d_weights` the derivative of `(distance weight + log-determinant) / 2` with respect
-    /// to the weights, and forms `by_step` and `by_cause`; to be called after [`Row::solve`]. That
-    /// of the loadings is `K^-1 W - weight q c'`.
-    pub(super) fn slopes(&mut self, weight: f64, weights: &[f64], d_weights: &mut [f64]) {
-        dispatch!(_simd => self.slopes_here(weight, weights, d_weights));
+    /// Adds to `d_weights` `factor` times the derivative of `(distance weight + log-determinant) /
+    /// 2` with respect to the weights, and forms `by_step` and `by_cause`, without the factor; to
+    /// be called after [`Row::solve`]. The derivative of the loadings is `K^-1 W - weight q c'`.
+    pub(super) fn slopes(
+        &mut self,
+        weight: f64,
+        factor: f64,
+        weights: &[f64],
+        d_weights: &mut [f64],
+    ) {
+        dispatch!(_simd => self.slopes_here(weight, factor, weights, d_weights));
     }
 
     #[inline(always)]
@@ -166,7 +172,7 @@ impl<'a> Row<'a> {
     }
 
     #[inline(always)]
-    fn slopes_here(&mut self, weight: f64, weights: &[f64], d_weights: &mut [f64]) {
+    fn slopes_here(&mut self, weight: f64, factor: f64, weights: &[f64], d_weights: &mut [f64]) {
         let (p, r) = (self.sizes.few(), self.sizes.many());
         self.solved.copy_from_slice(self.loadings);
         self.substitute_loadings();
@@ -187,10 +193,11 @@ impl<'a> Row<'a> {
             subtract(slopes, weight * few[i], many);
             let (from, to) = (&weights[i * r..][..r], &mut d_weights[i * r..][..r]);
             let of_row = of_rows[i];
+            let to_row = factor * of_row;
             for j in 0..r {
                 let by_product = slopes[j] * of_columns[j];
                 by_columns[j] += slopes[j] * from[j] * of_row;
-                to[j] += by_product * of_row;
+                to[j] += by_product * to_row;
                 slopes[j] = by_product;
             }
             by_rows[i] = dot(slopes, from);

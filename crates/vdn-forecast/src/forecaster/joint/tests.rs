@@ -140,7 +140,8 @@ fn the_gradient_of_the_dependence_is_that_of_the_copula() {
     let index = parameters.iter().position(|p| p.name() == "head.shared").unwrap();
     let [_, steps] = [false, true].map(|steps| slopes(Dependence::Split, steps, &["head.shared"]));
     let (_, all) = slopes(Dependence::Split, false, &["head.shared"]);
-    // ln Normal(e; 0, C) with the residuals e of the start, under other weights.
+    // -ln [(1 - a) Normal(e; 0, C) / Normal(e; 0, 1) + a] with the residuals e of the start, under
+    // other weights.
     let copula = |at: usize, change: f64| -> f64 {
         let mut moved = parameters.clone();
         moved.data_mut(index)[at] += change;
@@ -160,7 +161,10 @@ fn the_gradient_of_the_dependence_is_that_of_the_copula() {
                     let own = if h == k { own[h] * own[h] } else { 0.0 };
                     (product + own) / (sigma[h] * sigma[k])
                 };
-                minus_log_density(&c, &(0..HORIZON).map(e).collect::<Vec<_>>())
+                let e: Vec<f64> = (0..HORIZON).map(e).collect();
+                let alone = 0.5 * e.iter().map(|e| e * e).sum::<f64>();
+                let ratio = (alone - minus_log_density(&c, &e)).exp();
+                -((1.0 - APART) * ratio + APART).ln()
             })
             .sum::<f64>()
             / (ROWS * HORIZON) as f64
@@ -295,8 +299,19 @@ fn the_joint_density_is_that_of_paths_and_of_a_dense_covariance() {
         let residual: Vec<f64> =
             batch.target[at.clone()].iter().zip(&closed.means[at]).map(|(y, m)| y - m).collect();
         let constant = 0.5 * HORIZON as f64 * std::f64::consts::TAU.ln();
-        let want = minus_log_density(&covariance, &residual) + constant;
-        assert!((found[row] + want).abs() < 1e-10, "{row}: {}, {want}", found[row]);
+        let together = -minus_log_density(&covariance, &residual) - constant;
+        let diagonal = |h: usize, k: usize| if h == k { covariance(h, h) } else { 0.0 };
+        let apart = -minus_log_density(&diagonal, &residual) - constant;
+        let want = ((1.0 - APART) * together.exp() + APART * apart.exp()).ln();
+        assert!((found[row] - want).abs() < 1e-10, "{row}: {}, {want}", found[row]);
+        assert!((found[row] - together).abs() > 1e-6 && (found[row] - apart).abs() > 1e-6);
+        // Signs that change from step to step fit no dependence.
+        let far = |h: usize| if h % 2 == 0 { 40.0 } else { -40.0 };
+        let far: Vec<f64> = (0..HORIZON).map(|h| far(h) * covariance(h, h).sqrt()).collect();
+        let apart = -minus_log_density(&diagonal, &far) - constant;
+        let together = -minus_log_density(&covariance, &far) - constant;
+        assert!(together < apart - 100.0, "{row}: {together}, {apart}");
+        assert!((shared.log_density(row, &far) - apart - APART.ln()).abs() < 1e-9);
     }
     // Paths: the variance of the sum of all steps, within five standard errors.
     const PATHS: usize = 20_000;
@@ -304,9 +319,15 @@ fn the_joint_density_is_that_of_paths_and_of_a_dense_covariance() {
     let total = closed.aggregate(&[1.0; HORIZON]).unwrap();
     for row in 0..ROWS {
         let sum = |i: usize| -> f64 { paths[(i * ROWS + row) * HORIZON..][..HORIZON].iter().sum() };
-        let squares = (0..PATHS).map(|i| (sum(i) - total.means[row]).powi(2)).sum::<f64>();
-        let ratio = squares / (PATHS as f64 * total.sigma[row].powi(2));
-        assert!((ratio - 1.0).abs() < 5.0 * (2.0 / PATHS as f64).sqrt(), "{row}: {ratio}");
+        let total = total[row].mixture();
+        assert_eq!((total.samples(), total.weight(1)), (2, APART));
+        let squares = (0..PATHS).map(|i| (sum(i) - total.mean()).powi(2)).sum::<f64>();
+        let variance = total.variance();
+        let ratio = squares / (PATHS as f64 * variance);
+        // The fourth moment of a mixture of normals.
+        let fourth: f64 = (0..2).map(|s| 3.0 * total.weight(s) * total.sigma(s).powi(4)).sum();
+        let spread = fourth / (variance * variance) - 1.0;
+        assert!((ratio - 1.0).abs() < 5.0 * (spread / PATHS as f64).sqrt(), "{row}: {ratio}");
     }
 }
 
@@ -350,6 +371,7 @@ fn missing_targets_leave_the_density_of_the_others() {
     let joint = pass.joint.unwrap();
     let targets = Targets::record(graph.tape, &batch, ROWS).unwrap();
     let score = model.joint_nll(&mut graph, &pass, &joint, &targets).unwrap();
+    let weights = graph.parameter(parameters.find("head.shared").unwrap());
     let found = tape.scalar(score).unwrap();
     tape.backward(score).unwrap();
     let closed = model.closed(&parameters, &batch);
@@ -371,6 +393,7 @@ fn missing_targets_leave_the_density_of_the_others() {
                 causes: UNITS,
                 loadings: seen.iter().flat_map(of_step).collect(),
                 own: pick(own),
+                apart: APART,
             }),
             ..closed.clone()
         };
@@ -380,4 +403,21 @@ fn missing_targets_leave_the_density_of_the_others() {
     let expected = -(0..ROWS).map(of).sum::<f64>() / (ROWS * HORIZON - 4) as f64;
     // A missing step is given a variance of 1e8 in place of an infinite one.
     assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    // The gradient of the loadings is that of differences of this density.
+    let index = parameters.iter().position(|p| p.name() == "head.shared").unwrap();
+    let slopes = tape.gradient(weights).unwrap().data();
+    let mut largest = 0.0_f64;
+    for at in 0..HORIZON * UNITS {
+        let moved = |change: f64| -> f64 {
+            let mut moved = parameters.clone();
+            moved.data_mut(index)[at] += change;
+            let all = model.closed(&moved, &batch).log_likelihood(batch.target);
+            -all.iter().sum::<f64>() / (ROWS * HORIZON - 4) as f64
+        };
+        let step = 2e-6;
+        let slope = (moved(step) - moved(-step)) / (2.0 * step);
+        assert!((slope - slopes[at]).abs() < 1e-6, "{at}: {slope}, {}", slopes[at]);
+        largest = largest.max(slope.abs());
+    }
+    assert!(largest > 1e-2, "{largest}");
 }

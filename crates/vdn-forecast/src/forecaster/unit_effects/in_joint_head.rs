@@ -6,6 +6,7 @@
 //! carries noise that the forecast needs has a value. The distance is the expected square of what
 //! redrawing the unit moves: twice the variance that it brings.
 
+use crate::forecaster::joint::{deviation, either, log_density_apart};
 use crate::forecaster::{Batch, Forecaster, SharedNoise};
 use crate::modules::joint_head::JointHead;
 use vdn_autograd::{Error, LowRankNll, Tape};
@@ -83,6 +84,8 @@ struct Window {
     /// What each unit's mean adds to each step, `[horizon, causes]`.
     known: Vec<f64>,
     log_density: f64,
+    /// The probability that the steps are independent.
+    apart: f64,
 }
 
 impl Window {
@@ -102,6 +105,7 @@ impl Window {
             known: by_cause(&known),
             residuals: seen.iter().map(|&h| residuals[h]).collect(),
             log_density,
+            apart: shared.apart,
         }
     }
 
@@ -127,7 +131,17 @@ impl Window {
             let own = tape.constant([count, horizon], &own)?;
             let y = tape.constant([count, horizon], &residuals)?;
             let found = tape.low_rank_nll(mean, scales, weights, own, y, LowRankNll::default())?;
-            Ok(tape.value(found.windows).data().iter().map(|nll| -nll).collect())
+            let together = tape.value(found.windows).data().iter();
+            let residuals = residuals.chunks_exact(horizon);
+            let each = together.zip(residuals);
+            let deviations = || {
+                let each = self.own.iter().zip(self.loadings.chunks_exact(causes));
+                each.map(|(own, loadings)| deviation(*own, loadings))
+            };
+            let of = |(nll, residuals): (&f64, &[f64])| {
+                either(self.apart, -nll, log_density_apart(deviations(), residuals))
+            };
+            Ok(each.map(of).collect())
         })
     }
 }
