@@ -19,7 +19,7 @@ use std::path::Path;
 use toml::Table;
 use vdn_train::config::{at_key, layered, parse, read_at};
 use vdn_train::{
-    AdamWConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig, Schedule,
+    AdamWConfig, BudgetConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig, Schedule,
     SelectionRule, TrainConfig, TrainError, Trainer,
 };
 
@@ -32,7 +32,7 @@ use vdn_train::{
 /// let error = RunConfig::from_toml("[train]\nepoch = 3\n").unwrap_err().to_string();
 /// assert!(error.ends_with("train.epoch: no such key; did you mean epochs?"));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
     /// The rows that are read, and how they are cut into windows.
@@ -40,7 +40,9 @@ pub struct RunConfig {
     /// The network. Its `input_len` and `horizon` are those of `data`: see
     /// [`RunConfig::forecaster`].
     pub model: ForecasterConfig,
-    /// The controllers that keep units inside their constraints.
+    /// The controllers that keep units inside their constraints. Under a joint head `rate.low` is
+    /// 0.1 where it is left out: a unit's rate falls from training to later windows, and so it
+    /// stays above 0.05 there (decision 17).
     pub control: ControlConfig,
     /// The measures of units on a probe set, and how often they are taken.
     pub diagnostics: DiagnosticsConfig,
@@ -55,6 +57,24 @@ pub struct RunConfig {
     pub schedule: Schedule,
     /// Limits of the run as a whole.
     pub run: RunSettings,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        let mut control = ControlConfig::default();
+        control.rate.low = 0.1;
+        Self {
+            data: DataConfig::default(),
+            model: ForecasterConfig::default(),
+            control,
+            diagnostics: DiagnosticsConfig::default(),
+            train: TrainConfig::default(),
+            selection: SelectionRule::default(),
+            optimizer: AdamWConfig::default(),
+            schedule: Schedule::default(),
+            run: RunSettings::default(),
+        }
+    }
 }
 
 /// Limits of a run as a whole.
@@ -123,6 +143,7 @@ impl RunConfig {
             // Those of a gated head, whose units carry information more than noise.
             (self.model.units, self.model.beta) = (1024, 1e-4);
             (self.train.batch, self.train.ema_decay) = (128, 0.0);
+            self.control.rate = BudgetConfig::default();
         }
         self
     }

@@ -150,7 +150,8 @@ pub struct ForecasterConfig {
     /// marginally under the objective `vib`, with `aggregation = "mean"`. Their head is affine:
     /// `head_hidden`, `gated`, `dropout` and `zero_output` say nothing then, and neither do
     /// `samples`, `evaluate_samples` and `antithetic`. Where a run takes `sampled`, its defaults
-    /// are `units` 1024, `beta` 1e-4, and in `[train]` a `batch` of 128 and `ema_decay` 0.
+    /// are `units` 1024, `beta` 1e-4, in `[train]` a `batch` of 128 and `ema_decay` 0, and in
+    /// `[control.rate]` a `low` of 0.08.
     pub dependence: Dependence,
     /// What training minimises: `vib`, the default, `elbo` or `iwae`.
     pub objective: Objective,
