@@ -19,8 +19,8 @@ use std::path::Path;
 use toml::Table;
 use vdn_train::config::{at_key, layered, parse, read_at};
 use vdn_train::{
-    AdamWConfig, BudgetConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig, Schedule,
-    SelectionRule, TrainConfig, TrainError, Trainer,
+    AdamWConfig, BudgetConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig,
+    Schedule, SelectionRule, TrainConfig, TrainError, Trainer,
 };
 
 /// Everything that a run depends on.

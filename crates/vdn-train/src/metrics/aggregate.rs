@@ -230,17 +230,14 @@ impl VarianceParts {
     pub fn of_steps(prediction: &WindowPrediction<'_>) -> Self {
         let mut sum = Self::default();
         let steps = prediction.horizon() as f64;
-        let mut weights = vec![0.0; prediction.horizon()];
         prediction.for_each_step(|step, mixture| {
-            weights[step] = 1.0;
-            let parts = match prediction.shared_variances(&weights) {
+            let parts = match prediction.shared_variances_of(step) {
                 Some([units, noise]) => {
                     let shared = (1.0 - prediction.apart()) * units;
                     Self { units: shared, noise: units + noise - shared }
                 }
                 None => Self::of(&mixture),
             };
-            weights[step] = 0.0;
             sum.units += parts.units;
             sum.noise += parts.noise;
         });

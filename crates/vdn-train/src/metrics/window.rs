@@ -244,6 +244,14 @@ impl<'a> WindowPrediction<'a> {
         Some([shared, weights.iter().zip(own).map(|(w, d)| (w * d).powi(2)).sum()])
     }
 
+    /// [`Self::shared_variances`] of one step.
+    pub(crate) fn shared_variances_of(&self, step: usize) -> Option<[f64; 2]> {
+        let SharedPart { loadings, own, .. } = self.shared?;
+        let causes = loadings.len() / self.horizon;
+        let squares = loadings[step * causes..][..causes].iter().map(|l| l * l);
+        Some([squares.sum(), own[step] * own[step]])
+    }
+
     /// Number of samples `S`.
     #[must_use]
     pub fn samples(&self) -> usize {
