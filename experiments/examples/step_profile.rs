@@ -1,7 +1,7 @@
 //! Where the time of a training step goes: a table by layer and operation that sums to the whole step.
 //!
 //! ```sh
-//! cargo run --release -p vdn-forecast --example step_profile -- [threads] [steps] [default]
+//! cargo run --release -p vdn-experiments --example step_profile -- [threads] [steps] [default]
 //! ```
 //!
 //! The shape is that of the reference: L 336, H 96, hidden 256, head hidden 256, N 1024, S 4, batch 256, one deviation

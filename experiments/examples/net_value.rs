@@ -2,7 +2,7 @@
 //! information.
 //!
 //! ```sh
-//! cargo run --release -p vdn-forecast --example net_value -- [data.csv.gz] [input_len] [horizon] [windows] [epochs] [units,units,..]
+//! cargo run --release -p vdn-experiments --example net_value -- [data.csv.gz] [input_len] [horizon] [windows] [epochs] [units,units,..]
 //! ```
 //!
 //! For each number of units and each price `beta` (the weight of a nat per window against the score in nats per time

@@ -2,7 +2,7 @@
 //! own, with what the units pay beyond information (mismatch) and what the forecast owes them beside it.
 //!
 //! ```sh
-//! cargo run --release -p vdn-forecast --example rate_targets -- [epochs] [units]
+//! cargo run --release -p vdn-experiments --example rate_targets -- [epochs] [units]
 //! ```
 //!
 //! Measures are those of the training windows, where the constraint acts, and of the test windows. Standard errors are

@@ -2,7 +2,7 @@
 //! circles.
 //!
 //! ```sh
-//! cargo run --release -p vdn-forecast --example controller_stability -- [steps] [units] [skip=false]
+//! cargo run --release -p vdn-experiments --example controller_stability -- [steps] [units] [skip=false]
 //! ```
 //!
 //! A forecaster on the embedded daily weather, constant learning rate, 600 steps with a constant

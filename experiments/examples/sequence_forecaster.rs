@@ -2,7 +2,7 @@
 //! under one without memory.
 //!
 //! ```sh
-//! cargo run --release -p vdn-forecast --example sequence_forecaster -- [threads] [seeds] [free]
+//! cargo run --release -p vdn-experiments --example sequence_forecaster -- [threads] [seeds] [free]
 //! ```
 //!
 //! The two models are the same but for the prior: encoder, units, emission, initial weights, batches, number of steps. The

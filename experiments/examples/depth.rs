@@ -1,8 +1,8 @@
 //! Stacks of depth 1 to 16 on the demo series: what each layer carries, pays and is worth.
 //!
 //! ```sh
-//! cargo run --release -p vdn-forecast --example depth -- [epochs] [units] [depths] [settings...]
-//! cargo run --release -p vdn-forecast --example depth -- 8 128 1,2,4,8,16 residual=true layer_norm=true
+//! cargo run --release -p vdn-experiments --example depth -- [epochs] [units] [depths] [settings...]
+//! cargo run --release -p vdn-experiments --example depth -- 8 128 1,2,4,8,16 residual=true layer_norm=true
 //! ```
 //!
 //! Settings are keys of `[model]` in a run's configuration. The tables are of the test windows, 32 samples; the net value of

@@ -3,8 +3,8 @@
 //! together (closed loop), and the relative-gain matrix (open loop).
 //!
 //! ```sh
-//! cargo run --release -p vdn-forecast --example persistence_targets -- [steps] [rate target] [persistence target]
-//! cargo run --release -p vdn-forecast --example persistence_targets -- [steps] gains
+//! cargo run --release -p vdn-experiments --example persistence_targets -- [steps] [rate target] [persistence target]
+//! cargo run --release -p vdn-experiments --example persistence_targets -- [steps] gains
 //! ```
 //!
 //! Eight units with an autoregressive prior read the last four observations through a tanh layer, a linear map forecasts

@@ -1,9 +1,9 @@
 //! Granularity: what share of a layer's units are distributions, and how many units share its latent dimensions.
 //!
 //! ```sh
-//! cargo run --release -p vdn-forecast --example granularity -- [demo | file.csv] [seeds] [epochs] [N*K] [L] [H] [settings...]
-//! cargo run --release -p vdn-forecast --example granularity -- demo 5 24 1024 180 28
-//! cargo run --release -p vdn-forecast --example granularity -- ETTh1.csv 5 24 1024 336 96 data.max_train=400
+//! cargo run --release -p vdn-experiments --example granularity -- [demo | file.csv] [seeds] [epochs] [N*K] [L] [H] [settings...]
+//! cargo run --release -p vdn-experiments --example granularity -- demo 5 24 1024 180 28
+//! cargo run --release -p vdn-experiments --example granularity -- ETTh1.csv 5 24 1024 336 96 data.max_train=400
 //! ```
 //!
 //! First axis: distributional fraction 0, 25, 50, 75, 100 % at equal width. Second: `N x K` at constant `N K`, from one unit

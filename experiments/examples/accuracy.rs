@@ -2,9 +2,9 @@
 //! ridge, over data sets and paired seeds.
 //!
 //! ```sh
-//! cargo run --release -p vdn-forecast --example accuracy -- FOLDER RESULTS.csv [sets=ETTh1,ETTm1] [seeds=10] [modes=none,rate]
+//! cargo run --release -p vdn-experiments --example accuracy -- FOLDER RESULTS.csv [sets=ETTh1,ETTm1] [seeds=10] [modes=none,rate]
 //!     [config=FILE.toml] [threads=0]
-//! cargo run --release -p vdn-forecast --example accuracy -- table RESULTS.csv
+//! cargo run --release -p vdn-experiments --example accuracy -- table RESULTS.csv
 //! ```
 //!
 //! `FOLDER` has `ETTh1.csv.gz`, `Exchange.csv` and so on. Windows: L 336, H 96, at most 400, 200 and 200 of each series. Modes are `none`, `rate`,

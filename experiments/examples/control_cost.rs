@@ -1,7 +1,7 @@
 //! What the controllers of a layer of 1024 units cost of a training step.
 //!
 //! ```sh
-//! cargo run --release -p vdn-forecast --example control_cost -- [rounds]
+//! cargo run --release -p vdn-experiments --example control_cost -- [rounds]
 //! ```
 //!
 //! The default forecaster on made-up windows, batch 128. Models train side by side in one process, a burst of steps of
