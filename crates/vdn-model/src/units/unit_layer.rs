@@ -43,7 +43,7 @@ impl<'a> UnitLayer<'a> {
     /// ([`Tape::sample_kl`](vdn_autograd::Tape::sample_kl)), as a
     /// [`LayerOutput`](super::LayerOutput). Budgets, KL weights and diagnostics then act on them.
     /// Controllers of the means (energy bands, homeostat, projections) are refused.
-    /// `crates/vdn/tests/own_prior.rs` has an example.
+    /// `crates/vdn/tests/all/own_prior.rs` has an example.
     #[must_use]
     pub fn new(label: &'a str, units: usize, latent_dims: usize) -> Self {
         Self {

@@ -1,0 +1,11 @@
+//! The tape and its operations. Gradients are checked in `vdn-tests`, too.
+
+mod combine_messages;
+mod densities;
+mod extremes;
+mod likelihood;
+mod low_rank;
+mod operations;
+mod size_class;
+mod slices;
+mod tape;

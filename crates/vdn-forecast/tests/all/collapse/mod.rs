@@ -1,0 +1,276 @@
+//! Each mode of collapse is provoked in real training, named by its detector, and prevented or
+//! cured; what does not collapse raises no alarm. `cargo test -p vdn-forecast --test all collapse --
+//! --nocapture` prints the table of `docs/experiments.md`.
+
+mod lab;
+mod sequence;
+
+use lab::{Lab, UNITS, Windows};
+use vdn_forecast::ForecasterConfig;
+use vdn_model::controllers::{
+    ArShare, ArShareConfig, BetaThermostat, ConstraintConfig, EnergyBand, Goal, Hinge, HingeForm,
+    Projection, ProjectionConfig, RateBudget, SigmaGuard, SigmaGuardConfig, ThermostatConfig,
+    Timing,
+};
+use vdn_model::diagnostics::{CollapseMode, Living};
+use vdn_model::{ArTerm, BandTerm, EarlierWindow, SigmaMode};
+
+/// How often controllers act.
+const EVERY: Timing = Timing { warmup: 0, every: 4 };
+/// Most of the units: one in eight may escape.
+const MOST: usize = UNITS - UNITS / 8;
+
+/// Rates in [0.08, 0.22] nats on training batches: inside the budget of living units, which is judged on other windows.
+/// `strength` is in nats of loss per nat.
+fn rate_budget(strength: f64) -> RateBudget {
+    let config = ConstraintConfig {
+        goal: Goal::Interval(0.08, 0.22),
+        stiffness: 0.2 * strength,
+        gain: 0.1 * strength,
+        limit: strength,
+        ..ConstraintConfig::default()
+    };
+    RateBudget::new(UNITS, config).unwrap()
+}
+
+fn band(lo: f64, hi: f64) -> BandTerm {
+    BandTerm {
+        bounds: EnergyBand { lo: vec![lo; UNITS], hi: vec![hi; UNITS] },
+        hinge: Hinge { form: HingeForm::Relative { eps: 1e-3 }, weight_low: 1.0, weight_high: 1.0 },
+        weight: 10.0,
+    }
+}
+
+fn set_beta(lab: &mut Lab, beta: f64) {
+    lab.control.levers_mut().objective.beta.fill(beta);
+}
+
+/// One line of the table.
+fn tell(lab: &Lab, what: &str, living: &Living) {
+    let s = lab.diagnostics.summary();
+    println!("{what:<58} R {:.3} D {:.3} | {living}", s.rate, s.mismatch);
+}
+
+/// No unit is in any mode of collapse.
+fn sound(living: &Living) -> bool {
+    CollapseMode::ALL.iter().all(|&mode| living.in_mode(mode) == 0)
+}
+
+#[test]
+fn healthy_runs_raise_no_alarm() {
+    for (name, sigma, controlled) in [
+        ("rate budget", SigmaMode::PerUnitInput, true),
+        ("no controller", SigmaMode::PerUnitInput, false),
+        ("one deviation per unit", SigmaMode::PerUnit, true),
+    ] {
+        let mut lab = Lab::new(ForecasterConfig { sigma, ..Lab::config() });
+        if controlled {
+            lab.control.add(rate_budget(0.5), EVERY).unwrap();
+        }
+        for epoch in 1..=30 {
+            let living = lab.epoch();
+            assert!(sound(&living), "{name}, epoch {epoch}: {living}");
+        }
+        let found = lab.unit_use();
+        let living = lab.examine(Some(&lab.rate_given_past()), Some(&found));
+        tell(&lab, &format!("healthy, {name}"), &living);
+        assert!(sound(&living), "{name}: {living}");
+        assert!(!controlled || living.living() >= MOST, "{name}: {living}");
+    }
+}
+
+#[test]
+fn too_large_a_beta_is_posterior_collapse_and_a_thermostat_prevents_it() {
+    let mut lab = Lab::new(Lab::config());
+    set_beta(&mut lab, 100.0);
+    let living = lab.epochs(15);
+    tell(&lab, "posterior_collapse: beta 100", &living);
+    assert_eq!(living.in_mode(CollapseMode::PosteriorCollapse), UNITS, "{living}");
+
+    let mut lab = Lab::new(Lab::config());
+    set_beta(&mut lab, 100.0);
+    let thermostat = BetaThermostat::new(UNITS, ThermostatConfig::default()).unwrap();
+    lab.control.add(thermostat, EVERY).unwrap();
+    lab.control.add(rate_budget(0.5), EVERY).unwrap();
+    let living = lab.epochs(15);
+    tell(&lab, "  beta thermostat and rate budget from the start", &living);
+    assert!(living.living() >= MOST && sound(&living), "{living}");
+}
+
+#[test]
+fn without_a_kl_it_is_variance_collapse_and_a_rate_budget_prevents_it() {
+    let trained = |controlled: bool| {
+        let mut lab = Lab::new(Lab::config());
+        set_beta(&mut lab, 0.0);
+        lab.learning_rate = 1e-2;
+        if controlled {
+            lab.control.add(rate_budget(0.5), EVERY).unwrap();
+        }
+        let living = lab.epochs(400);
+        (lab, living)
+    };
+    let (lab, living) = trained(false);
+    tell(&lab, "variance_collapse: no KL, lr 1e-2, 400 epochs", &living);
+    assert!(living.in_mode(CollapseMode::VarianceCollapse) >= UNITS / 2, "{living}");
+    assert_eq!(living.living(), 0, "{living}");
+    let (lab, living) = trained(true);
+    tell(&lab, "  rate budget from the start", &living);
+    assert_eq!(living.in_mode(CollapseMode::VarianceCollapse), 0, "{living}");
+    assert!(living.living() >= MOST, "{living}");
+}
+
+#[test]
+fn too_large_a_step_is_explosion_and_a_projection_takes_it_back() {
+    let exploded = || {
+        let mut lab = Lab::new(ForecasterConfig { sigma: SigmaMode::PerUnit, ..Lab::config() });
+        lab.learning_rate = 10.0;
+        let living = lab.epochs(3);
+        assert_eq!(living.in_mode(CollapseMode::Explosion), UNITS, "{living}");
+        lab.learning_rate = 3e-3;
+        (lab, living)
+    };
+    let (mut lab, living) = exploded();
+    tell(&lab, "explosion: lr 10, 3 epochs", &living);
+    let living = lab.epochs(60);
+    tell(&lab, "  lr 3e-3 again, 60 epochs", &living);
+    assert_eq!(living.in_mode(CollapseMode::Explosion), UNITS, "{living}");
+
+    let (mut lab, _) = exploded();
+    lab.control.levers_mut().objective.band = Some(band(0.1, 0.4));
+    let projection = Projection::new(UNITS, ProjectionConfig::default()).unwrap();
+    lab.control.add(projection, Timing::ALWAYS).unwrap();
+    let near = SigmaGuardConfig { floor: 0.3, ceiling: 1.2, ..SigmaGuardConfig::default() };
+    lab.control.add(SigmaGuard::new(near).unwrap(), EVERY).unwrap();
+    lab.control.add(rate_budget(0.5), EVERY).unwrap();
+    let living = lab.epochs(120);
+    tell(&lab, "  the same with projection, sigma guard, rate budget", &living);
+    assert_eq!(living.in_mode(CollapseMode::Explosion), 0, "{living}");
+    assert!(living.living() >= UNITS / 4, "{living}");
+}
+
+#[test]
+fn forced_energy_without_a_context_is_frozen_and_ends_with_it() {
+    let mut lab = Lab::new(Lab::config());
+    let varied = (lab.train.clone(), lab.validation.clone());
+    let width = lab::INPUT;
+    for windows in [&mut lab.train, &mut lab.validation] {
+        let Windows { current, previous, earlier, .. } = windows;
+        let first = current[..width].to_vec();
+        for inputs in [current, previous, earlier] {
+            inputs.chunks_mut(width).for_each(|row| row.copy_from_slice(&first));
+        }
+    }
+    set_beta(&mut lab, 1e-2);
+    lab.control.levers_mut().objective.band = Some(band(0.4, 0.8));
+    let living = lab.epochs(15);
+    tell(&lab, "frozen: constant windows, energy held in [0.4, 0.8]", &living);
+    assert!(living.in_mode(CollapseMode::Frozen) >= MOST, "{living}");
+    // Without the band still nothing can be said about nothing.
+    lab.control.levers_mut().objective.band = None;
+    let living = lab.epochs(60);
+    tell(&lab, "  no band: constant windows still", &living);
+    assert_eq!(living.living(), 0, "{living}");
+    set_beta(&mut lab, 1e-4);
+    (lab.train, lab.validation) = varied;
+    lab.control.add(rate_budget(0.5), EVERY).unwrap();
+    let living = lab.epochs(30);
+    tell(&lab, "  windows vary again, rate budget", &living);
+    assert!(living.living() >= MOST && sound(&living), "{living}");
+}
+
+#[test]
+fn chasing_targets_that_move_is_drift_and_small_steps_end_it() {
+    // Every target is +1 or -1, redrawn in every epoch: there is nothing to learn, the loss stands still.
+    let chase = |learning_rate: f64| {
+        let mut lab = Lab::new(Lab::config());
+        lab.learning_rate = learning_rate;
+        lab.control.add(rate_budget(0.5), EVERY).unwrap();
+        let mut worst: Option<Living> = None;
+        let mut still = 0;
+        for epoch in 0..24 {
+            let mut noise = vec![0.0; lab.train.target.len()];
+            vdn_tensor::noise::NoiseKey::new(99, 0, epoch).fill_normal(0, &mut noise);
+            lab.train.target.iter_mut().zip(noise).for_each(|(y, n): (_, f32)| *y = n.signum());
+            let living = lab.epoch();
+            // Once the units have left where they started from.
+            let change = lab.watch.seen().loss_change.unwrap_or(f64::MAX);
+            if epoch >= 8 && change.abs() <= lab.watch.thresholds().constant_loss {
+                still += 1;
+                let drifting = |living: &Living| living.in_mode(CollapseMode::Drift);
+                if worst.as_ref().is_none_or(|worst| drifting(&living) > drifting(worst)) {
+                    worst = Some(living);
+                }
+            }
+        }
+        assert!(still > 0, "the loss never stood still");
+        (lab, worst.unwrap())
+    };
+    let (lab, living) = chase(3e-2);
+    tell(&lab, "drift: targets +-1 redrawn every epoch, lr 3e-2", &living);
+    assert!(living.in_mode(CollapseMode::Drift) >= UNITS / 2, "{living}");
+    let (lab, living) = chase(1e-3);
+    tell(&lab, "  lr 1e-3", &living);
+    assert_eq!(living.in_mode(CollapseMode::Drift), 0, "{living}");
+    assert!(living.living() >= MOST, "{living}");
+}
+
+#[test]
+fn a_heavy_ar_penalty_is_ar_capture_and_its_share_controller_ends_it() {
+    let weight = 1000.0;
+    let term =
+        ArTerm { weight, ramp: 1.0, phi: 0.95, sigma: 0.5, earlier: EarlierWindow::Predecessor };
+    // Deviations cannot shrink and rates have to hold, so that the penalty cannot be met by saying nothing.
+    let captured = |guard: bool| {
+        let mut lab = Lab::new(ForecasterConfig { sigma: SigmaMode::PerUnit, ..Lab::config() });
+        lab.control.levers_mut().objective.autoregression = Some(term);
+        let floor = SigmaGuardConfig { floor: 0.6, ..SigmaGuardConfig::default() };
+        if guard {
+            lab.control.add(SigmaGuard::new(floor).unwrap(), Timing::ALWAYS).unwrap();
+            lab.control.add(rate_budget(1e4), EVERY).unwrap();
+        }
+        lab.epochs(60);
+        let left = lab.rate_given_past();
+        let living = lab.examine(Some(&left), None);
+        (lab, living)
+    };
+    let (mut lab, living) = captured(true);
+    tell(&lab, "ar_capture: AR weight 1000, rates held", &living);
+    assert!(living.in_mode(CollapseMode::ArCapture) >= MOST, "{living}");
+    let share = ArShareConfig { weight, max: weight, ..ArShareConfig::default() };
+    lab.control.add(ArShare::new(share).unwrap(), Timing::ALWAYS).unwrap();
+    lab.epochs(60);
+    let left = lab.rate_given_past();
+    let living = lab.examine(Some(&left), None);
+    tell(&lab, "  AR share held at 0.2", &living);
+    assert_eq!(living.in_mode(CollapseMode::ArCapture), 0, "{living}");
+    assert!(living.living() >= MOST, "{living}");
+    // Without a hold on the rate the penalty is met by saying nothing: another mode, and named as that.
+    let (lab, living) = captured(false);
+    tell(&lab, "  AR weight 1000, rates not held", &living);
+    let silent =
+        living.in_mode(CollapseMode::Frozen) + living.in_mode(CollapseMode::PosteriorCollapse);
+    assert!(silent >= MOST, "{living}");
+}
+
+#[test]
+fn a_head_that_skips_the_units_leaves_them_unused_though_they_live() {
+    let mut lab = Lab::new(Lab::config());
+    // The head starts silent and does not learn: the linear skip carries the forecast alone, a controller keeps the
+    // units busy.
+    lab.held = vec!["head.skip", "head.delta"];
+    lab.control.add(rate_budget(0.5), EVERY).unwrap();
+    let living = lab.epochs(20);
+    tell(&lab, "a head that skips the units, by internal measures alone", &living);
+    assert!(living.living() >= MOST, "{living}");
+    let found = lab.unit_use();
+    let living = lab.examine(None, Some(&found));
+    tell(&lab, "unused: the same, with interventions", &living);
+    assert_eq!(living.in_mode(CollapseMode::Unused), UNITS, "{living}");
+    let mut lab = Lab::new(Lab::config());
+    lab.control.add(rate_budget(0.5), EVERY).unwrap();
+    lab.epochs(20);
+    let found = lab.unit_use();
+    let living = lab.examine(None, Some(&found));
+    tell(&lab, "  the head learns", &living);
+    assert!(sound(&living) && living.living() >= MOST, "{living}");
+}

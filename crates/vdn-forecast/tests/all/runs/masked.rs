@@ -1,0 +1,138 @@
+//! Values that stay missing: no target, no score, no number of their own.
+
+use crate::runs::support::{Failure, config, refusal};
+use std::path::{Path, PathBuf};
+use vdn_forecast::{
+    BacktestOptions, ForecastContent, ForecastOptions, Inference, RunDirectory, backtest,
+    evaluate_run, forecast_run_by, report_run, train_run,
+};
+use vdn_tensor::noise::NoiseKey;
+use vdn_train::run::store::Interrupt;
+
+const ROWS: usize = 300;
+const SMALL: &str = "input_len = 14\nhorizon = 4\nseason = 7\n[model]\nunits = 4\nhidden = 8\n\
+    head_hidden = 8\nevaluate_samples = 4\n[train]\nepochs = 3\nbatch = 32\nlearning_rate = 0.01\n\
+    twin = true\n[diagnostics]\nwindows = 16\nunits = 2\n";
+
+/// Two series of weekly waves; `cell(row)` writes the first one's values.
+fn file(folder: &Path, name: &str, cell: impl Fn(usize, f64) -> String) -> PathBuf {
+    let mut noise = vec![0.0; 2 * ROWS];
+    NoiseKey::new(3, 0, 0).fill_normal(0, &mut noise);
+    let mut text = "step,a,b\n".to_owned();
+    for row in 0..ROWS {
+        let wave = (row as f64 * std::f64::consts::TAU / 7.0).sin();
+        let [a, b] = [2.0 * wave + noise[row], 5.0 - wave + 0.5 * noise[ROWS + row]];
+        text += &format!("{row},{},{b}\n", cell(row, a));
+    }
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Scattered values, and a gap of 40 rows.
+fn is_missing(row: usize) -> bool {
+    row > 0 && (row * 7919 % 11 == 3 || (120..160).contains(&row))
+}
+
+fn settings(file: &Path, data: &str, model: &str) -> String {
+    let file = file.display();
+    let small = SMALL.replace("[model]\n", &format!("[model]\n{model}"));
+    format!("[data]\nfile = \"{file}\"\ncolumns = [\"a\", \"b\"]\n{data}{small}")
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_missing_value_changes_nothing() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let folder = directory.path();
+    let empty = file(folder, "empty.csv", |row, a| match is_missing(row) {
+        true => String::new(),
+        false => a.to_string(),
+    });
+    let marked = file(folder, "marked.csv", |row, a| match is_missing(row) {
+        true => "-999".to_owned(),
+        false => a.to_string(),
+    });
+    for model in ["", "dependence = \"sampled\"\nbeta = 1e-4\n"] {
+        let mask = "fill = \"mask\"\n";
+        let report = train_run(&config("", &settings(&empty, mask, model))?, None, |_, _| {})?;
+        let other = format!("{mask}sentinels = [-999.0]\n");
+        let other = train_run(&config("", &settings(&marked, &other, model))?, None, |_, _| {})?;
+        for (a, b) in report.rows.iter().zip(&other.rows) {
+            assert_eq!((a.crps.to_bits(), a.mse.to_bits()), (b.crps.to_bits(), b.mse.to_bits()));
+            assert!(a.crps.is_finite() && a.mse.is_finite(), "{report}");
+        }
+        let notes = report.notes.join("\n");
+        assert!(notes.contains("kept as missing"), "{notes}");
+        assert!(notes.contains("windows have no value in their input, or no target"), "{notes}");
+        // Whole forecasts are judged by windows without a gap.
+        assert!(report.rows[0].wholes.horizon_mean.is_some());
+    }
+    Ok(())
+}
+
+#[test]
+fn without_missing_values_a_mask_moves_no_bit() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let whole = file(directory.path(), "whole.csv", |_, a| a.to_string());
+    let of = |data: &str| -> Result<Vec<u64>, Failure> {
+        let report = train_run(&config("", &settings(&whole, data, ""))?, None, |_, _| {})?;
+        Ok(report.rows.iter().map(|row| row.crps.to_bits()).collect())
+    };
+    assert_eq!(of("")?, of("fill = \"mask\"\n")?);
+    Ok(())
+}
+
+/// The test part has every third value of the series 10 deviations too high, named as missing or
+/// not: only what is there is scored.
+#[test]
+fn only_values_that_are_there_are_scored() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let folder = directory.path();
+    let spoiled = file(folder, "spoiled.csv", |row, a| match row > 250 && row % 3 == 0 {
+        true => "50".to_owned(),
+        false => a.to_string(),
+    });
+    let of = |data: &str| -> Result<Vec<f64>, Failure> {
+        let report = train_run(&config("", &settings(&spoiled, data, ""))?, None, |_, _| {})?;
+        Ok(report
+            .rows
+            .iter()
+            .filter(|row| !row.name.contains("residual"))
+            .map(|row| row.mse)
+            .collect())
+    };
+    let seen = of("fill = \"mask\"\nsentinels = [50.0]\n")?;
+    for (masked, all) in seen.iter().zip(of("")?) {
+        assert!(*masked < 2.0 && all > 20.0, "{masked} {all}");
+    }
+    Ok(())
+}
+
+#[test]
+fn runs_with_gaps_are_evaluated_forecast_drawn_and_backtested() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let folder = directory.path();
+    let gaps = file(folder, "gaps.csv", |row, a| match is_missing(row) || row > ROWS - 4 {
+        true => String::new(),
+        false => a.to_string(),
+    });
+    let out = folder.join("run");
+    let text = settings(&gaps, "fill = \"mask\"\nsupport = \"real\"\n", "");
+    let config_of = config("", &text)?;
+    let report = train_run(&config_of, Some(&out), |_, _| {})?;
+    let run = RunDirectory::open(&out)?;
+    assert_eq!(evaluate_run(&run)?.rows[0].crps.to_bits(), report.rows[0].crps.to_bits());
+    for content in [ForecastContent::default(), ForecastContent::Paths(3)] {
+        let options = ForecastOptions { content, ..ForecastOptions::default() };
+        let csv = forecast_run_by(&run, options, Inference::Samples)?.csv;
+        assert!(!csv.contains("NaN"), "{csv}");
+    }
+    assert!(!report_run(&run)?.contains("NaN"));
+    let options = BacktestOptions { windows: 12, step: None, refit: 0 };
+    let found = backtest(&config_of, options, &Interrupt::new(), |_| {})?;
+    assert!(found.overall.crps.is_finite() && found.overall.mse < 3.0, "{found}");
+    let joint = "[data]\nfill = \"mask\"\n[model]\ndependence = \"joint\"\n";
+    let error = refusal("", joint);
+    assert!(error.contains("data.fill") && error.contains("model.dependence"), "{error}");
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Layers, stacks, controllers and units along time, through the public interface.
+
+mod models;
+mod sequences;

@@ -1,0 +1,9 @@
+//! What holds at the level that the process has: formulas, noise, sources, hostile sizes.
+
+mod dual_slopes;
+mod extremes;
+mod far_layers;
+mod inlining;
+mod math_accuracy;
+mod noise_quality;
+mod sizes;

@@ -1,0 +1,5 @@
+//! What users add from outside, through the facade.
+
+mod from_pytorch;
+mod outside;
+mod own_prior;

@@ -1,0 +1,8 @@
+//! Gradients, the reference's numbers and reproducibility across crates, and what sources and documents promise.
+
+mod defaults;
+mod gradients;
+mod packages;
+mod reference;
+mod rooms;
+mod unmoved_bits;
