@@ -3,6 +3,7 @@
 use crate::data::{Dataset, WindowIndex};
 use crate::evaluate::predicted_row::{PredictedRow, per_window};
 use crate::forecaster::{Batch, Forecaster, LossOptions, Variant};
+use crate::modules::joint_head::SPEED;
 use vdn_autograd::Score;
 use vdn_model::diagnostics::{Posteriors, UnitEffects};
 use vdn_model::{Graph, Intervention, Layers, ModelError, Objective, Parameters};
@@ -10,6 +11,7 @@ use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::TrainError;
 use vdn_train::metrics::{window_crps, window_nll};
+use vdn_train::optim::ParameterGroup;
 use vdn_train::train::{Locals, Network, Terms};
 use vdn_train::units::{Interventions, Outcome};
 
@@ -48,6 +50,14 @@ impl<T: Element> Network<T> for Forecaster {
         match self.config().objective {
             Objective::Vib => self.config().beta_of(layer),
             Objective::Elbo | Objective::Iwae => 1.0 / self.config().horizon as f64,
+        }
+    }
+
+    /// The loadings of a joint head learn faster than all else ([`JointHead`](crate::JointHead)).
+    fn parameter_groups(&self) -> Vec<ParameterGroup> {
+        match self.has_closed_form() && self.config().variant == Variant::Variational {
+            true => vec![ParameterGroup { rate: SPEED, ..ParameterGroup::new("head.loadings") }],
+            false => Vec::new(),
         }
     }
 

@@ -223,7 +223,7 @@ impl Forecaster {
         let unused = |name: &str| {
             means && name.starts_with("neuron") && name.contains(".log_sigma")
                 || self.config.aggregation != Aggregation::Score && name.starts_with("head.score")
-                || self.config.variant != Variant::Variational && name == "head.shared"
+                || self.config.variant != Variant::Variational && name == "head.loadings"
         };
         parameters.iter().filter(|p| !unused(p.name())).map(|p| p.tensor().shape().numel()).sum()
     }

@@ -18,12 +18,11 @@ use vdn_autograd::{Error, Var};
 use vdn_model::{Builder, Graph, Init, Linear, ParameterId};
 use vdn_tensor::Element;
 
-/// `A` is so many times the stored weight. An adaptive optimiser moves every parameter by about its
-/// rate, whatever the slope; by this factor it moves `A` faster. The shared noise has to grow from
-/// a random start, and on a few thousand windows it did not get there with smaller factors: the
-/// 90 % interval of a horizon's mean held 67 % of the values on ETTh1 with 16 units and the factor
-/// 4, 83 % with 12, and 89 % with 64 units and 24 (decision 17).
-const SPEED: f64 = 24.0;
+/// The learning rate of `A` is so many times that of other parameters. The shared noise has to grow
+/// from a random start, and on a few thousand windows it did not get there with smaller factors:
+/// the 90 % interval of a horizon's mean held 67 % of the values on ETTh1 with 16 units and the
+/// factor 4, 83 % with 12, and 89 % with 64 units and 24 (decision 17).
+pub(crate) const SPEED: f64 = 24.0;
 
 /// An affine head whose forecast of a whole window is a normal distribution in closed form:
 ///
@@ -33,12 +32,14 @@ const SPEED: f64 = 24.0;
 ///
 /// with the units' means `mu` and deviations `S`, and `t_h` the total deviation of step `h`. It is
 /// a part of [`Forecaster`](crate::Forecaster), which [`Dependence`](crate::Dependence) asks for.
+/// The trainer gives `A` (`head.loadings`) 24 times the learning rate of all else, by
+/// [`Network::parameter_groups`](vdn_train::train::Network::parameter_groups).
 #[derive(Clone, Debug)]
 pub struct JointHead {
     label: String,
     /// `B` and `c`.
     mean: Linear,
-    /// `A` over `SPEED`, `[outputs, channels]`.
+    /// `A`, `[outputs, channels]`.
     shared: ParameterId,
 }
 
@@ -59,9 +60,9 @@ impl JointHead {
     /// sqrt(channels)`.
     pub fn new<T: Element>(builder: &mut Builder<'_, T>, channels: usize, outputs: usize) -> Self {
         let label = builder.label().to_owned();
-        let start = Init::Normal(1.0 / (SPEED * (channels.max(1) as f64).sqrt()));
+        let start = Init::Normal(1.0 / (channels.max(1) as f64).sqrt());
         let mean = Linear::new(builder, "mean", channels, outputs);
-        let shared = builder.add("shared", [outputs, channels], start);
+        let shared = builder.add("loadings", [outputs, channels], start);
         Self { label, mean, shared }
     }
 
@@ -75,9 +76,8 @@ impl JointHead {
         scales: Var,
     ) -> Result<Shares, Error> {
         graph.labelled(&self.label, |graph| {
-            let stored = graph.parameter(self.shared);
+            let weights = graph.parameter(self.shared);
             let tape = &mut *graph.tape;
-            let weights = tape.scale(stored, T::from_f64(SPEED))?;
             let (by_units, squares) = (tape.square(scales)?, tape.square(weights)?);
             let by_units = tape.affine(by_units, squares, None)?;
             let all = tape.add_scalar(by_units, T::ONE)?;

@@ -1,5 +1,6 @@
 //! [`Network`]: what a trainer has to know of a network, and [`Terms`], what it makes of a batch.
 
+use crate::optim::ParameterGroup;
 use vdn_autograd::{Tape, Var};
 use vdn_model::objective::{
     LayerTerms, LocalObjectives, Objective, check_local_objectives, record_local_objective,
@@ -65,6 +66,13 @@ pub trait Network<T: Element> {
     /// default, is that of the evidence lower bound.
     fn kl_weight(&self, _layer: usize) -> f64 {
         1.0
+    }
+
+    /// Parameters that learn at a rate of their own; by default none. The groups of
+    /// [`Trainer::groups`](crate::Trainer::groups) come first: a parameter belongs to the first
+    /// group it fits.
+    fn parameter_groups(&self) -> Vec<ParameterGroup> {
+        Vec::new()
     }
 
     /// Who weighs the KL: under [`Objective::Vib`], the default, controllers may.

@@ -229,8 +229,9 @@ impl Trainer {
         N: Network<T>,
         D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
     {
-        let optimizer =
-            AdamW::new(self.optimizer, parameters)?.with_groups(&self.groups, parameters)?;
+        let mut groups = self.groups.clone();
+        groups.extend(network.parameter_groups());
+        let optimizer = AdamW::new(self.optimizer, parameters)?.with_groups(&groups, parameters)?;
         Session::new(self, network, parameters, data, ByScore, optimizer)
     }
 
