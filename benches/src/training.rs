@@ -43,7 +43,7 @@ impl Training {
         let (model, parameters) =
             Forecaster::new::<f32>(config, 0).expect("the configuration is valid");
         let optimizer =
-            AdamW::new(AdamWConfig::default(), &parameters).expect("the defaults are valid");
+            AdamW::new(&parameters, AdamWConfig::default()).expect("the defaults are valid");
         Self {
             model,
             parameters,

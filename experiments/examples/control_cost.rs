@@ -50,7 +50,7 @@ impl Training {
         let emit_kl = names.is_some();
         let config = ForecasterConfig { emit_kl, ..ForecasterConfig::default() };
         let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
-        let optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+        let optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
         let mut control =
             ControlConfig { band_spread: 1.0, band_target: 0.2, ..ControlConfig::default() };
         control.ar.ramp_steps = 0;

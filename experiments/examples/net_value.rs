@@ -130,7 +130,7 @@ fn line(
     let settings = DiagnosticsConfig { windows: 64, ..config.diagnostics };
     let single = evaluator.probe(&data.splits().validation, &settings, &layers)?;
     let single = single.map_or(0, |probe| {
-        probe.layers[0].unit_use.with_net_value(0.95).into_iter().filter(|&yes| yes).count()
+        probe.layers[0].unit_use.worth_their_cost(0.95).into_iter().filter(|&yes| yes).count()
     });
     let net_score = found.score_value - found.kl;
     let plus_minus =

@@ -25,8 +25,8 @@ use vdn_model::controllers::{
 };
 use vdn_model::{
     Bindings, Builder, Graph, Layers, Linear, MAX_DEPTH, Mode, ModelError, OrderOne,
-    OrderOneConfig, Parameters, Posterior, Prior, SequenceLayer, SequenceMeasures, StepInput,
-    Unroll, filter, sequence_measures,
+    OrderOneConfig, Parameters, Prior, SequenceLayer, SequenceLayerConfig, SequenceMeasures,
+    StepInput, Unroll, filter, sequence_measures,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::data::{Examples, Request, Split};
@@ -83,8 +83,8 @@ impl Model {
         let mut builder = Builder::new(&mut parameters, 3);
         let hidden = Linear::new(&mut builder, "hidden", LAGS * CHANNELS, HIDDEN);
         let prior = Prior::OrderOne(OrderOne::new(&mut builder, UNITS, OrderOneConfig::default())?);
-        let layer =
-            SequenceLayer::new(&mut builder, [HIDDEN, UNITS], prior, Posterior::Structured, 1.0)?;
+        let config = SequenceLayerConfig::new(HIDDEN, UNITS);
+        let layer = SequenceLayer::new(&mut builder, prior, config)?;
         let decoder = Linear::new(&mut builder, "decoder", UNITS, CHANNELS);
         Ok((Self { hidden, layer, decoder, prior }, parameters))
     }

@@ -37,7 +37,7 @@ fn main() -> Result<(), Failure> {
 
 fn profile(config: ForecasterConfig, steps: usize) -> Result<(), Failure> {
     let (model, mut parameters) = Forecaster::new::<f32>(config, 0)?;
-    let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+    let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let numbers = |stream: u32, columns: usize| {
         let mut numbers = vec![0.0; BATCH * columns];

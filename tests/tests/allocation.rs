@@ -34,7 +34,7 @@ struct Training {
 impl Training {
     fn new(config: ForecasterConfig, batch: usize) -> Result<Self, Failure> {
         let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
-        let optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+        let optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
         let average = WeightAverage::new(0.99)?;
         let lengths = [config.input_len, config.input_len, config.horizon];
         let mut stream = 0;

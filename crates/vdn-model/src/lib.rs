@@ -47,9 +47,9 @@ pub use priors::{
 };
 pub use sequence::{
     Checkpointed, Checkpoints, Message, Posterior, Recurrence, Rollout, SequenceLayer,
-    SmoothedSequence, StepInput, Taken, Unroll, Unrolled, checkpointed, checkpointed_smooth,
-    filter, predict, rollout, sequence_diagnostics, sequence_measures, sequence_output, smooth,
-    smooth_terms, step_persistence, unroll, unroll_terms,
+    SequenceLayerConfig, SmoothedSequence, StepInput, Taken, Unroll, Unrolled, checkpointed,
+    checkpointed_smooth, filter, predict, rollout, sequence_diagnostics, sequence_measures,
+    sequence_output, smooth, smooth_terms, step_persistence, unroll, unroll_terms,
 };
 pub use units::{
     Activation, Activities, Intervention, LayerConfig, LayerOutput, LayerOutputs, LayerPrior,

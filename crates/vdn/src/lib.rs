@@ -45,9 +45,9 @@ pub mod prelude {
     pub use vdn_model::units::{Context, LayerOutput, StackOutput};
     pub use vdn_model::{
         Bindings, Builder, Graph, Init, Intervention, LayerConfig, LayerNorm, LayerPrior, Layers,
-        Linear, MlpEncoder, Mode, ModelError, ParameterId, Parameters, SequenceLayer, SigmaMode,
-        Stack, StackLayer, StackLayerConfig, UnitFamily, UnitLayer, UnitStatistics,
-        VariationalLayer,
+        Linear, MlpEncoder, Mode, ModelError, ParameterId, Parameters, SequenceLayer,
+        SequenceLayerConfig, SigmaMode, Stack, StackLayer, StackLayerConfig, UnitFamily, UnitLayer,
+        UnitStatistics, VariationalLayer,
     };
     pub use vdn_tensor::noise::{NoiseKey, NoiseRng};
     pub use vdn_tensor::parallel::Pool;

@@ -171,7 +171,8 @@ impl FittedRidge {
         let normalisation = Normalisation::default();
         let (beside, horizon) = (beside(data), spec.horizon);
         let inputs = spec.input_len + beside;
-        let mut moments = RidgeMoments::with_covariates(inputs, beside, horizon, normalisation)?;
+        let moments = RidgeMoments::new(inputs, horizon, normalisation)?;
+        let mut moments = moments.with_covariates(beside)?;
         let portions = splits.train.chunks(PORTION);
         let (read, total) = (portions.len(), portions.len() + settings.penalties.len());
         for (done, portion) in portions.enumerate() {

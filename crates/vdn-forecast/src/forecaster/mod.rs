@@ -158,8 +158,8 @@ impl Forecaster {
             Centre::Last | Centre::Off => Init::Constant(1.0 / config.input_len as f64),
         };
         let skip = config.skip.then(|| {
-            let zero = Init::Constant(0.0);
-            Linear::with_init(&mut builder, "skip", config.input_len, horizon, skip_weight, zero)
+            let init = [skip_weight, Init::Constant(0.0)];
+            Linear::initialised(&mut builder, "skip", [config.input_len, horizon], init)
         });
         let beside = config.covariates > 0 || config.categories > 0;
         let covariates = beside.then(|| {

@@ -53,14 +53,10 @@ impl OutputNoise {
         let start = Init::Constant(START);
         let rho = match mode {
             OutputNoiseMode::Constant => Rho::Parameter(builder.add("rho", [horizon], start)),
-            OutputNoiseMode::FromContext => Rho::Head(Linear::with_init(
-                builder,
-                "rho",
-                width,
-                horizon,
-                Init::Constant(0.0),
-                start,
-            )),
+            OutputNoiseMode::FromContext => {
+                let init = [Init::Constant(0.0), start];
+                Rho::Head(Linear::initialised(builder, "rho", [width, horizon], init))
+            }
         };
         Self { label, rho }
     }

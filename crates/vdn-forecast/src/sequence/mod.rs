@@ -36,7 +36,7 @@ use vdn_model::Graph;
 use vdn_model::MlpEncoder;
 use vdn_model::ModelError;
 use vdn_model::Parameters;
-use vdn_model::SequenceLayer;
+use vdn_model::sequence::{SequenceLayer, SequenceLayerConfig};
 use vdn_model::{Checkpointed, Checkpoints};
 use vdn_model::{checkpointed, unroll_terms};
 use vdn_tensor::Element;
@@ -124,10 +124,12 @@ impl SequenceForecaster {
         let encoder = MlpEncoder::new(&mut builder.scope("encoder"), features, &config.hidden);
         let context = features + config.hidden.last().copied().unwrap_or(features);
         let prior = config.prior.build(&mut builder.scope("prior"), config.units)?;
-        let shape = [context, config.units];
-        let mut scope = builder.scope("units");
-        let layer =
-            SequenceLayer::new(&mut scope, shape, prior, config.posterior, config.initial_message)?;
+        let units = SequenceLayerConfig {
+            posterior: config.posterior,
+            initial_scale: config.initial_message,
+            ..SequenceLayerConfig::new(context, config.units)
+        };
+        let layer = SequenceLayer::new(&mut builder.scope("units"), prior, units)?;
         let emission = Emission::new(&mut builder.scope("emission"), &config)?;
         let training = SequenceTraining::default();
         Ok((Self { config, encoder, layer, emission, training }, parameters))

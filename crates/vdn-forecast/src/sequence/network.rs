@@ -205,7 +205,7 @@ mod tests {
     /// The same training, written out.
     fn by_hand() -> Parameters<f32> {
         let (model, mut parameters, data) = setting();
-        let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters).unwrap();
+        let mut optimizer = AdamW::new(&parameters, AdamWConfig::default()).unwrap();
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let (mut buffers, mut step) = (Default::default(), 0);
         for epoch in 1..=2 {

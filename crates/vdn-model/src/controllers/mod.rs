@@ -54,7 +54,7 @@ pub use homeostat::{Homeostat, HomeostatConfig, InsideTarget, homeostat_factor, 
 pub use kl_budget::KlBudget;
 pub use layer_control::{LayerControl, LayerControlConfig, Rescaling, Timing};
 pub use levers::{Lever, Levers};
-pub use monitor::Monitor;
+pub use monitor::{Monitor, MonitorConfig};
 pub use observation::{LossValues, Observation};
 pub use persistence_target::{PersistenceConfig, PersistenceTarget};
 pub use pi::{Pi, PiConfig};

@@ -172,15 +172,15 @@ impl<'a> From<&'a StackLayer> for UnitLayer<'a> {
 /// allocates nothing.
 ///
 /// ```
-/// use vdn_model::{Builder, LayerConfig, Layers, Parameters, Posterior, Prior, SequenceLayer};
+/// use vdn_model::{Builder, LayerConfig, Layers, Parameters, Prior, SequenceLayer, SequenceLayerConfig};
 /// use vdn_model::{Stack, StackLayerConfig, UnitLayer};
 /// let mut parameters = Parameters::<f32>::new();
 /// let mut builder = Builder::new(&mut parameters, 0);
 /// let layer = LayerConfig { inputs: 3, units: 4, ..LayerConfig::default() };
 /// let config = StackLayerConfig { layer, ..StackLayerConfig::default() };
 /// let stack = Stack::new(&mut builder, "features", &[config])?;
-/// let (prior, posterior) = (Prior::StandardNormal, Posterior::Structured);
-/// let states = SequenceLayer::new(&mut builder.scope("states"), [4, 2], prior, posterior, 1.0)?;
+/// let config = SequenceLayerConfig::new(4, 2);
+/// let states = SequenceLayer::new(&mut builder.scope("states"), Prior::StandardNormal, config)?;
 /// // A network has them in one list, whatever their kind.
 /// let lower = stack.layers().iter().map(UnitLayer::from);
 /// let layers: Layers<'_> = lower.chain([UnitLayer::from(&states)]).collect();

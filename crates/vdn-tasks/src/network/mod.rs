@@ -154,10 +154,10 @@ impl TaskNetwork {
             dropout: scope.stream(Purpose::Dropout)?,
         };
         let scale = config.likelihood.has_scale().then(|| {
-            let (zero, one) = (Init::Constant(0.0), Init::Constant(SOFTPLUS_ONE));
+            let init = [0.0, SOFTPLUS_ONE].map(Init::Constant);
             let mut scope = builder.scope("scale");
             Scale {
-                from_context: Linear::with_init(&mut scope, "context", fan_in, outputs, zero, one),
+                from_context: Linear::initialised(&mut scope, "context", [fan_in, outputs], init),
                 from_hidden: config
                     .scale_by_units
                     .then(|| Linear::zero(&mut scope, "hidden", hidden, outputs)),

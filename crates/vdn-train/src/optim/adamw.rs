@@ -79,7 +79,7 @@ struct Moments<T> {
 /// let mut parameters = Parameters::<f32>::new();
 /// parameters.add("weight", Tensor::full([4, 3], 0.5));
 /// parameters.add("bias", Tensor::full([4], 0.0));
-/// let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+/// let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
 /// // The first parameter has a gradient of ones, the others have none. The first step is the learning rate, downhill.
 /// let before = parameters.iter().next().unwrap().tensor().data()[0];
 /// let ones = vec![1.0; parameters.iter().next().unwrap().tensor().data().len()];
@@ -126,7 +126,7 @@ impl<T: Element> AdamW<T> {
     ///
     /// # Errors
     /// A value of the configuration outside its domain.
-    pub fn new(config: AdamWConfig, parameters: &Parameters<T>) -> Result<Self, TrainError> {
+    pub fn new(parameters: &Parameters<T>, config: AdamWConfig) -> Result<Self, TrainError> {
         config.validate()?;
         let moments = parameters.iter().map(|_| Moments::default()).collect();
         Ok(Self { config, moments, groups: Groups::default() })

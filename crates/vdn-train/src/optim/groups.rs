@@ -15,7 +15,7 @@ use vdn_tensor::Element;
 /// parameters.add("encoder.weight", Tensor::full([2], 1.0));
 /// parameters.add("head.weight", Tensor::full([2], 1.0));
 /// let frozen = ParameterGroup { frozen: true, ..ParameterGroup::new("encoder.") };
-/// let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?
+/// let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?
 ///     .with_groups(&[frozen], &parameters)?;
 /// let ones = [1.0; 2];
 /// optimizer.step(&mut parameters, 0.1, [Some(&ones[..]), Some(&ones[..])].into_iter())?;

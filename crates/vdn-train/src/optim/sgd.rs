@@ -64,7 +64,7 @@ impl SgdConfig {
 /// use vdn_train::optim::{Gradients, Optimizer, Sgd, SgdConfig};
 /// let mut parameters = Parameters::<f32>::new();
 /// parameters.add("weight", Tensor::full([2], 1.0));
-/// let mut optimizer = Sgd::new(SgdConfig::default(), &parameters)?;
+/// let mut optimizer = Sgd::new(&parameters, SgdConfig::default())?;
 /// let gradients = [Some(vec![1.0; 2])];
 /// for _ in 0..2 {
 ///     optimizer.step(&mut parameters, 0.1, &Gradients::of_slices(&gradients))?;
@@ -106,7 +106,7 @@ impl<T: Element> Sgd<T> {
     ///
     /// # Errors
     /// A value of the configuration outside its domain.
-    pub fn new(config: SgdConfig, parameters: &Parameters<T>) -> Result<Self, TrainError> {
+    pub fn new(parameters: &Parameters<T>, config: SgdConfig) -> Result<Self, TrainError> {
         config.validate()?;
         let velocity = parameters.iter().map(|_| Buffer::default()).collect();
         Ok(Self { config, velocity, groups: Groups::default() })

@@ -230,7 +230,7 @@ impl Trainer {
         D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
     {
         let optimizer =
-            AdamW::new(self.optimizer, parameters)?.with_groups(&self.groups, parameters)?;
+            AdamW::new(parameters, self.optimizer)?.with_groups(&self.groups, parameters)?;
         Session::new(self, network, parameters, data, ByScore, optimizer)
     }
 

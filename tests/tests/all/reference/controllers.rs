@@ -5,9 +5,9 @@ use crate::reference::case::{Case, Check};
 use serde_json::Value;
 use vdn_model::controllers::{
     ArShare, ArShareConfig, ArShareRule, BetaThermostat, EnergyBand, Hinge, HingeForm, Homeostat,
-    HomeostatConfig, InsideTarget, LayerControl, LayerControlConfig, Levers, LossValues, Rescaling,
-    Sees, SigmaGuard, SigmaGuardConfig, SigmaKick, ThermostatConfig, Timing, homeostat_factor,
-    homeostat_target,
+    HomeostatConfig, InsideTarget, LayerControl, LayerControlConfig, Levers, LossValues, Monitor,
+    MonitorConfig, Observation, Rescaling, Sees, SigmaGuard, SigmaGuardConfig, SigmaKick,
+    ThermostatConfig, Timing, homeostat_factor, homeostat_target,
 };
 use vdn_model::{
     ArTerm, BandTerm, Builder, EarlierWindow, LayerConfig, Parameters, SigmaMode, UnitMeasures,
@@ -56,8 +56,9 @@ pub(crate) fn thermostat(case: &Case) -> Result<Check, String> {
         check.values("beta_initial", thermostat.beta(), case.output("beta_initial"));
         let kl = case.tensor("kl")?;
         let steps = kl.shape().dims()[0];
-        let mut observation = vdn_model::controllers::Observation::new(units, units);
-        let monitor = vdn_model::controllers::Monitor::new(units, 0.05, 1e-4, alive_kl);
+        let mut observation = Observation::new(units, units);
+        let running = MonitorConfig { alive_kl, ..MonitorConfig::default() };
+        let monitor = Monitor::new(units, running);
         let mut levers = Levers::new(units, 1.0);
         let mut got: [Vec<f64>; 3] = Default::default();
         for rows in kl.data().chunks_exact(kl.data().len() / steps) {

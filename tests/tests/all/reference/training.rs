@@ -26,7 +26,7 @@ pub(crate) fn adamw(case: &Case) -> Result<Check, String> {
         for (index, value) in list(case.value("params"))?.iter().enumerate() {
             parameters.add(format!("p{index}"), tensor(value)?);
         }
-        let mut optimizer = AdamW::new(config, &parameters)?;
+        let mut optimizer = AdamW::new(&parameters, config)?;
         for (step, gradients) in list(case.value("grads"))?.iter().enumerate() {
             let gradients: Result<Vec<Option<Tensor<f64>>>, String> = list(gradients)?
                 .iter()

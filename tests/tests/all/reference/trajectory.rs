@@ -194,7 +194,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         clip_norm: get("clip_grad")?,
         ..AdamWConfig::default()
     };
-    let mut optimizer = AdamW::new(optimizer, &parameters)?;
+    let mut optimizer = AdamW::new(&parameters, optimizer)?;
     let (x_cur, x_prev) = (case.tensor("x_cur")?, case.tensor("x_prev")?);
     let (y, eps) = (case.tensor("y")?, case.tensor("eps")?);
     let initial = case.output("initial");

@@ -126,7 +126,7 @@ impl Lab {
         let [train, validation] = windows();
         let first = train.part(0..BATCH);
         model.initialize(&mut parameters, &first).unwrap();
-        let optimizer = AdamW::new(AdamWConfig::default(), &parameters).unwrap();
+        let optimizer = AdamW::new(&parameters, AdamWConfig::default()).unwrap();
         let control = LayerControlConfig { beta: config.beta, ..LayerControlConfig::default() };
         Self {
             control: LayerControl::new(UNITS, config.latent_dims, control),

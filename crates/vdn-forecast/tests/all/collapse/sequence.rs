@@ -46,7 +46,7 @@ fn trained(
         ..SequenceForecasterConfig::default()
     };
     let (model, mut parameters) = SequenceForecaster::new::<f32>(config, 1)?;
-    let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+    let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     for step in 0..400_u32 {
         let x = sequences(phi, 100 + u64::from(step));

@@ -82,15 +82,8 @@ impl VariationalLayer {
             SigmaMode::PerUnitInput => {
                 // Small weights: every posterior starts near the initial deviation, whatever its input.
                 let bound = 0.1 / (config.inputs as f64).sqrt();
-                let weight = Init::Uniform(bound);
-                Sigma::Head(Linear::with_init(
-                    builder,
-                    "log_sigma_layer",
-                    config.inputs,
-                    dims,
-                    weight,
-                    start,
-                ))
+                let (shape, init) = ([config.inputs, dims], [Init::Uniform(bound), start]);
+                Sigma::Head(Linear::initialised(builder, "log_sigma_layer", shape, init))
             }
         };
         let prior = match config.prior {

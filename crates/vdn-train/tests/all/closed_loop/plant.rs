@@ -50,7 +50,7 @@ impl Plant {
             ..LayerConfig::default()
         };
         let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config)?;
-        let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+        let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
         let control_config =
             LayerControlConfig { beta: self.beta, ..LayerControlConfig::default() };
         let mut control = LayerControl::new(UNITS, 1, control_config);

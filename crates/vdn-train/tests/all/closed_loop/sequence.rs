@@ -7,8 +7,8 @@ use vdn_model::controllers::{
     Timing,
 };
 use vdn_model::{
-    Bindings, Builder, Graph, Message, Mode, OrderOne, OrderOneConfig, Parameters, Posterior,
-    Prior, SequenceLayer, StepInput, Unroll, filter, sequence_measures,
+    Bindings, Builder, Graph, Message, Mode, OrderOne, OrderOneConfig, Parameters, Prior,
+    SequenceLayer, SequenceLayerConfig, StepInput, Unroll, filter, sequence_measures,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::{AdamW, AdamWConfig};
@@ -21,9 +21,9 @@ fn sequence(
     let mut parameters = Parameters::<f64>::new();
     let mut builder = Builder::new(&mut parameters, 1);
     let prior = Prior::OrderOne(OrderOne::new(&mut builder, UNITS, OrderOneConfig::default())?);
-    let sizes = [INPUTS, UNITS];
-    let layer = SequenceLayer::new(&mut builder, sizes, prior, Posterior::Structured, 1.0)?;
-    let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+    let config = SequenceLayerConfig::new(INPUTS, UNITS);
+    let layer = SequenceLayer::new(&mut builder, prior, config)?;
+    let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
     let mut control = LayerControl::new(UNITS, 1, LayerControlConfig::default());
     build(&mut control, prior)?;
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());

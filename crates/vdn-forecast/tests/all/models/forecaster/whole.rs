@@ -1,6 +1,8 @@
 //! The forecaster: shapes, sizes, start, twin, interventions, objectives.
 
-use crate::models::support::{Data, KEY, build_small as build, loss, predict, sampled, scatter, small};
+use crate::models::support::{
+    Data, KEY, build_small as build, loss, predict, sampled, scatter, small,
+};
 use vdn_autograd::{Noise, Tape};
 use vdn_forecast::{
     Aggregation, Centre, Forecaster, ForecasterConfig, OutputNoiseMode, Prediction, Variant,
