@@ -21,13 +21,14 @@
 
 use std::time::Instant;
 use vdn_autograd::Tape;
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossOptions};
+use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig, LossOptions};
 use vdn_model::controllers::{LayerControl, LossValues};
+use vdn_model::core::{Bindings, Graph, Mode, Parameters};
 use vdn_model::objective::local_objectives;
-use vdn_model::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{AdamW, AdamWConfig, ControlConfig};
+use vdn_train::config::ControlConfig;
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

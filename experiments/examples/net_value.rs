@@ -15,15 +15,16 @@
 //! * `units +`: how many single units bring more than they cost, `dLL_i > KL_i`, with 95 % confidence over all units.
 
 use std::path::PathBuf;
-use vdn_forecast::Forecaster;
+use vdn_forecast::config::{DataConfig, RunConfig};
 use vdn_forecast::data::Dataset;
-use vdn_forecast::{DataConfig, RunConfig};
-use vdn_model::Objective;
+use vdn_forecast::forecaster::Forecaster;
 use vdn_model::controllers::StackControl;
 use vdn_model::diagnostics::{CollapseThresholds, HealthEvidence, Living};
+use vdn_model::objective::Objective;
+use vdn_train::config::{ControlConfig, ControlName, DiagnosticsConfig, TrainConfig};
+use vdn_train::evaluate::Evaluator;
 use vdn_train::train::ByOutcomes;
-use vdn_train::{ControlConfig, ControlName, DiagnosticsConfig, TrainConfig};
-use vdn_train::{Evaluator, LayerUse, diagnose};
+use vdn_train::units::{LayerUse, diagnose};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

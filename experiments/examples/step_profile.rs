@@ -12,11 +12,11 @@
 
 use std::time::{Duration, Instant};
 use vdn_autograd::Tape;
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
-use vdn_model::{Bindings, Graph, Mode};
+use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
+use vdn_model::core::{Bindings, Graph, Mode};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 const BATCH: usize = 256;
 

@@ -10,9 +10,10 @@ use crate::evaluate::wholes::closed::ClosedAverages;
 use crate::evaluate::wholes::residual::{PointForecasts, ResidualScores, score_residual_paths};
 use crate::evaluate::wholes::sampled::{PathSource, Visit, score_sampled};
 use crate::forecaster::{Aggregation, Prediction};
-use vdn_train::BatchAverages;
+use vdn_train::TrainError;
+use vdn_train::evaluate::{BatchAverages, EVALUATION_BATCH};
 use vdn_train::metrics::{ScoreSettings, Summary};
-use vdn_train::{EVALUATION_BATCH, NoiseSeed, TrainError};
+use vdn_train::train::NoiseSeed;
 
 /// Windows whose inputs are in memory at a time while the ridge's moments are summed.
 const PORTION: usize = 4096;

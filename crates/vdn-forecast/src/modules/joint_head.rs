@@ -15,7 +15,8 @@
 //! own: with one map for both the errors that steps share bend the mean (decisions 10 and 17).
 
 use vdn_autograd::{Error, Var};
-use vdn_model::{Builder, Graph, Init, Linear, ParameterId};
+use vdn_model::core::{Builder, Graph, Init, ParameterId};
+use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
 /// `A` is so many times the stored weight. An adaptive optimiser moves every parameter by about its
@@ -32,7 +33,8 @@ const SPEED: f64 = 24.0;
 /// ```
 ///
 /// with the units' means `mu` and deviations `S`, and `t_h` the total deviation of step `h`. It is
-/// a part of [`Forecaster`](crate::Forecaster), which [`Dependence`](crate::Dependence) asks for.
+/// a part of [`Forecaster`](crate::forecaster::Forecaster), which
+/// [`Dependence`](crate::forecaster::Dependence) asks for.
 #[derive(Clone, Debug)]
 pub struct JointHead {
     label: String,

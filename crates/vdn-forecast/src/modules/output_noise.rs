@@ -4,10 +4,8 @@
 //! the encoder's context (so that the forecast knows when it is unsure).
 
 use vdn_autograd::{Error, Var};
-use vdn_model::Graph;
-use vdn_model::Linear;
-use vdn_model::ParameterId;
-use vdn_model::{Builder, Init};
+use vdn_model::core::{Builder, Graph, Init, ParameterId};
+use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
 /// The smallest deviation.

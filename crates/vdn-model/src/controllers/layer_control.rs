@@ -255,8 +255,9 @@ impl LayerControl {
     }
 
     /// Is shown the persistence of each latent dimension from window to window, or from step to
-    /// step, `[units * latent dims]` ([`LocalTerms::persistence`](crate::LocalTerms::persistence)),
-    /// before the step that it belongs to is taken in.
+    /// step, `[units * latent dims]`
+    /// ([`LocalTerms::persistence`](crate::objective::LocalTerms::persistence)), before the step
+    /// that it belongs to is taken in.
     ///
     /// # Panics
     /// The persistence is that of another layer.

@@ -172,8 +172,10 @@ impl<'a> From<&'a StackLayer> for UnitLayer<'a> {
 /// allocates nothing.
 ///
 /// ```
-/// use vdn_model::{Builder, LayerConfig, Layers, Parameters, Prior, SequenceLayer, SequenceLayerConfig};
-/// use vdn_model::{Stack, StackLayerConfig, UnitLayer};
+/// use vdn_model::core::{Builder, Parameters};
+/// use vdn_model::priors::Prior;
+/// use vdn_model::sequence::{SequenceLayer, SequenceLayerConfig};
+/// use vdn_model::units::{LayerConfig, Layers, Stack, StackLayerConfig, UnitLayer};
 /// let mut parameters = Parameters::<f32>::new();
 /// let mut builder = Builder::new(&mut parameters, 0);
 /// let layer = LayerConfig { inputs: 3, units: 4, ..LayerConfig::default() };
@@ -187,7 +189,7 @@ impl<'a> From<&'a StackLayer> for UnitLayer<'a> {
 /// let units: Vec<usize> = layers.iter().map(|layer| layer.distributional()).collect();
 /// assert_eq!(units, [4, 2]);
 /// assert!(layers[1].prior_over_time().is_some());
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layers<'a> {

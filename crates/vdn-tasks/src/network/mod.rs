@@ -29,9 +29,12 @@ pub(crate) use observation::draws;
 pub use prediction::Prediction;
 
 use vdn_autograd::{Error, ObservationFamily, Tape, Var};
-use vdn_model::{
-    Bindings, Builder, Graph, Init, Intervention, LayerNorm, LayerOutputs, Linear, MAX_DEPTH, Mode,
-    ModelError, ParameterId, Parameters, Purpose, Stack, StackOutput, StackPass, Stream, TwinUnits,
+use vdn_model::core::{
+    Bindings, Builder, Graph, Init, Mode, ModelError, ParameterId, Parameters, Purpose, Stream,
+};
+use vdn_model::modules::{LayerNorm, Linear};
+use vdn_model::units::{
+    Intervention, LayerOutputs, MAX_DEPTH, Stack, StackOutput, StackPass, TwinUnits,
 };
 use vdn_tensor::Element;
 use vdn_tensor::families::StudentT;

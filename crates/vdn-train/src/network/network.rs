@@ -1,14 +1,12 @@
 //! [`Network`]: what a trainer has to know of a network, and [`Terms`], what it makes of a batch.
 
 use vdn_autograd::{Tape, Var};
+use vdn_model::core::{Bindings, Graph, ModelError, Parameters};
 use vdn_model::objective::{
-    LayerTerms, LocalObjectives, Objective, check_local_objectives, record_local_objective,
+    BetweenWindows, LayerTerms, LocalObjectives, Objective, UnitMeasures, check_local_objectives,
+    record_local_objective,
 };
-use vdn_model::units::non_finite_report;
-use vdn_model::{
-    BetweenWindows, Bindings, Graph, LayerOutputs, Layers, MAX_DEPTH, ModelError, Parameters,
-    UnitMeasures,
-};
+use vdn_model::units::{LayerOutputs, Layers, MAX_DEPTH, non_finite_report};
 use vdn_tensor::Element;
 
 /// A network that can be trained.
@@ -32,8 +30,8 @@ pub trait Network<T: Element> {
     ) -> Result<Terms, ModelError>;
 
     /// The layers of units, from the input up: in the order of [`Terms::outputs`]. Those of a
-    /// stack are `stack.layers().into()`, a [`SequenceLayer`](vdn_model::SequenceLayer) is
-    /// `(&layer).into()`; [`Layers`] joins several.
+    /// stack are `stack.layers().into()`, a [`SequenceLayer`](vdn_model::sequence::SequenceLayer)
+    /// is `(&layer).into()`; [`Layers`] joins several.
     fn layers(&self) -> Layers<'_>;
 
     /// Records the scores of a batch with targets for a validation. By default they are those of

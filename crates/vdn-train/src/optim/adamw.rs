@@ -8,7 +8,7 @@ use crate::error::TrainError;
 use crate::optim::groups::{Groups, ParameterGroup};
 use crate::optim::optimizer::{Gradients, Optimizer, check_rate, clip_factor, global_norm};
 use crate::run::tensors::Tensors;
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
 use vdn_tensor::kernels::{Update, update};
 use vdn_tensor::{Buffer, Element, Real};
 
@@ -73,9 +73,9 @@ struct Moments<T> {
 /// AdamW over the parameters of one model.
 ///
 /// ```
-/// use vdn_model::Parameters;
+/// use vdn_model::core::Parameters;
 /// use vdn_tensor::Tensor;
-/// use vdn_train::{AdamW, AdamWConfig};
+/// use vdn_train::optim::{AdamW, AdamWConfig};
 /// let mut parameters = Parameters::<f32>::new();
 /// parameters.add("weight", Tensor::full([4, 3], 0.5));
 /// parameters.add("bias", Tensor::full([4], 0.0));

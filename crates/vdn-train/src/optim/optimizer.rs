@@ -3,7 +3,7 @@
 use crate::error::TrainError;
 use crate::run::tensors::Tensors;
 use vdn_autograd::{Tape, Var};
-use vdn_model::{Bindings, ModelError, Parameters};
+use vdn_model::core::{Bindings, ModelError, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::kernels::dot;
 
@@ -29,10 +29,10 @@ pub trait Optimizer<T: Element> {
     ///
     /// ```
     /// use vdn_autograd::Tape;
-    /// use vdn_model::{Bindings, Builder, Graph, Linear, Mode, Parameters};
+    /// use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+    /// use vdn_model::modules::Linear;
     /// use vdn_tensor::noise::NoiseKey;
-    /// use vdn_train::optim::Optimizer;
-    /// use vdn_train::{AdamW, AdamWConfig};
+    /// use vdn_train::optim::{AdamW, AdamWConfig, Optimizer};
     /// let mut parameters = Parameters::<f32>::new();
     /// let line = Linear::new(&mut Builder::new(&mut parameters, 0), "line", 1, 1);
     /// let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;

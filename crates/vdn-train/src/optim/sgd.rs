@@ -5,7 +5,7 @@ use crate::optim::groups::{Groups, ParameterGroup};
 use crate::optim::optimizer::{Gradients, Optimizer, check_rate, clip_factor, global_norm};
 use crate::run::tensors::Tensors;
 use serde::{Deserialize, Serialize};
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
 use vdn_tensor::kernels::{Update, update};
 use vdn_tensor::{Buffer, Element, Real};
 
@@ -59,7 +59,7 @@ impl SgdConfig {
 /// in deep learning" (2013), in the form that most frameworks have.
 ///
 /// ```
-/// use vdn_model::Parameters;
+/// use vdn_model::core::Parameters;
 /// use vdn_tensor::Tensor;
 /// use vdn_train::optim::{Gradients, Optimizer, Sgd, SgdConfig};
 /// let mut parameters = Parameters::<f32>::new();

@@ -9,10 +9,9 @@ use vdn_model::controllers::{
     MonitorConfig, Observation, Rescaling, Sees, SigmaGuard, SigmaGuardConfig, SigmaKick,
     ThermostatConfig, Timing, homeostat_factor, homeostat_target,
 };
-use vdn_model::{
-    ArTerm, BandTerm, Builder, EarlierWindow, LayerConfig, Parameters, SigmaMode, UnitMeasures,
-    VariationalLayer,
-};
+use vdn_model::core::{Builder, Parameters};
+use vdn_model::objective::{ArTerm, BandTerm, EarlierWindow, UnitMeasures};
+use vdn_model::units::{LayerConfig, SigmaMode, VariationalLayer};
 
 /// The thermostat that `object` describes, as the reference runs it.
 pub(crate) fn thermostat_config(case: &Case, object: &str) -> Result<ThermostatConfig, String> {

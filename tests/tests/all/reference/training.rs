@@ -3,10 +3,10 @@
 use crate::reference::case::{Case, Check, tensor};
 use serde_json::Value;
 use vdn_forecast::data::{Dataset, Protocol, WindowIndex, WindowSpec};
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
 use vdn_tensor::Tensor;
 use vdn_train::data::{Scaler, Table};
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 fn list(value: &Value) -> Result<&Vec<Value>, String> {
     value.as_array().ok_or_else(|| "not a list".to_owned())

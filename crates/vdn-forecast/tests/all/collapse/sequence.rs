@@ -2,14 +2,16 @@
 //! lives.
 
 use vdn_autograd::Tape;
-use vdn_forecast::SequenceObjective;
-use vdn_forecast::{PriorConfig, SequenceForecaster, SequenceForecasterConfig, Series};
+use vdn_forecast::sequence::{
+    PriorConfig, SequenceForecaster, SequenceForecasterConfig, SequenceObjective, Series,
+};
+use vdn_model::core::{Bindings, Graph, Mode};
 use vdn_model::diagnostics::{
     CollapseMode, CollapseThresholds, Living, SequenceDiagnostics, UnitBudget,
 };
-use vdn_model::{Bindings, Graph, Mode, OrderOneConfig};
+use vdn_model::priors::OrderOneConfig;
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 const BATCH: usize = 16;
 const STEPS: usize = 48;

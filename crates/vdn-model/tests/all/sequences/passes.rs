@@ -1,11 +1,14 @@
 //! The passes themselves: gradients, truncation, gaps, prediction, generation.
 
 use vdn_autograd::{Error, Tape, Var, check_direction};
-use vdn_model::{
-    Autoregressive, AutoregressiveConfig, Bindings, Builder, Graph, LearnedNormal, Message, Mode,
-    ModelError, OrderOne, OrderOneConfig, Parameters, PersistenceStart, Posterior, Prior,
-    PriorScale, Rollout, SequenceLayer, SequenceLayerConfig, StepInput, Unroll, predict, rollout,
-    smooth, unroll,
+use vdn_model::core::{Bindings, Builder, Graph, Mode, ModelError, Parameters};
+use vdn_model::priors::{
+    Autoregressive, AutoregressiveConfig, LearnedNormal, OrderOne, OrderOneConfig,
+    PersistenceStart, Prior, PriorScale,
+};
+use vdn_model::sequence::{
+    Message, Posterior, Rollout, SequenceLayer, SequenceLayerConfig, StepInput, Unroll, predict,
+    rollout, smooth, unroll,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;

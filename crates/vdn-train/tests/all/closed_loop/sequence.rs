@@ -6,12 +6,13 @@ use vdn_model::controllers::{
     Goal, LayerControl, LayerControlConfig, PersistenceConfig, PersistenceTarget, RateBudget,
     Timing,
 };
-use vdn_model::{
-    Bindings, Builder, Graph, Message, Mode, OrderOne, OrderOneConfig, Parameters, Prior,
-    SequenceLayer, SequenceLayerConfig, StepInput, Unroll, filter, sequence_measures,
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::priors::{OrderOne, OrderOneConfig, Prior};
+use vdn_model::sequence::{
+    Message, SequenceLayer, SequenceLayerConfig, StepInput, Unroll, filter, sequence_measures,
 };
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 /// Rate and persistence of a layer along a sequence after training, with these controllers.
 fn sequence(

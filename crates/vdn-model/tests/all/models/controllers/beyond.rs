@@ -3,9 +3,9 @@
 use super::{RUNNING, band, layer, show};
 use vdn_autograd::{Noise, SampleKl, Tape, check_gradients};
 use vdn_model::controllers::*;
-use vdn_model::{
-    BetweenWindows, CapacityTerm, LocalObjective, Parameters, SigmaMode, window_persistence,
-};
+use vdn_model::core::Parameters;
+use vdn_model::objective::{BetweenWindows, CapacityTerm, LocalObjective, window_persistence};
+use vdn_model::units::SigmaMode;
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
 

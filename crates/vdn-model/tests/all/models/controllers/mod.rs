@@ -6,7 +6,9 @@ mod sequences;
 mod stack;
 
 use vdn_model::controllers::{EnergyBand, Hinge, HingeForm, LayerControl, MonitorConfig};
-use vdn_model::{BandTerm, Builder, LayerConfig, Parameters, SigmaMode, VariationalLayer};
+use vdn_model::core::{Builder, Parameters};
+use vdn_model::objective::BandTerm;
+use vdn_model::units::{LayerConfig, SigmaMode, VariationalLayer};
 
 pub(crate) const HINGE: Hinge =
     Hinge { form: HingeForm::Relative { eps: 1e-3 }, weight_low: 1.0, weight_high: 1.0 };

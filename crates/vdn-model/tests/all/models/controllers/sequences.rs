@@ -3,10 +3,10 @@
 use super::RUNNING;
 use vdn_autograd::{Tape, check_gradients};
 use vdn_model::controllers::*;
-use vdn_model::{
-    Bindings, Builder, Graph, LocalObjective, Message, Mode, OrderOne, OrderOneConfig, Parameters,
-    PersistenceStart, Posterior, Prior, Unroll, filter, sequence_measures, unroll,
-};
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::objective::LocalObjective;
+use vdn_model::priors::{OrderOne, OrderOneConfig, PersistenceStart, Prior};
+use vdn_model::sequence::{Message, Posterior, Unroll, filter, sequence_measures, unroll};
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
 
