@@ -11,7 +11,7 @@ use std::time::Duration;
 use vdn_benches::streams::triad;
 use vdn_benches::training::Training;
 use vdn_benches::{for_each_setting, time, uniform};
-use vdn_forecast::ForecasterConfig;
+use vdn_forecast::forecaster::ForecasterConfig;
 
 fn benchmarks(c: &mut Criterion) {
     let mut training = Training::new(ForecasterConfig::default(), 32, None);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use vdn_benches::products::{Product, linear_layers, reference_shape, step_products};
 use vdn_benches::training::{Band, Training};
 use vdn_benches::{THREADS, for_each_setting, time};
-use vdn_forecast::ForecasterConfig;
+use vdn_forecast::forecaster::ForecasterConfig;
 use vdn_tensor::parallel::Pool;
 
 /// Windows in a batch.

@@ -1,7 +1,8 @@
 //! The matrix products of a training step, listed from the model's configuration.
 
-use vdn_forecast::{ForecasterConfig, OutputNoiseMode};
-use vdn_model::SigmaMode;
+use vdn_forecast::forecaster::ForecasterConfig;
+use vdn_forecast::modules::OutputNoiseMode;
+use vdn_model::units::SigmaMode;
 use vdn_tensor::kernels::{Epilogue, Operand, matmul};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Buffer, Element};

@@ -3,11 +3,11 @@
 
 use crate::uniform;
 use vdn_autograd::{Tape, Var};
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
-use vdn_model::{Bindings, Graph, Mode, Parameters};
+use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
+use vdn_model::core::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
+use vdn_train::optim::{AdamW, AdamWConfig, WeightAverage};
 use vdn_train::train::Terms;
-use vdn_train::{AdamW, AdamWConfig, WeightAverage};
 
 /// The limits and weights of the energy band: `wl relu(lo - M2)^2 + wh relu(M2 - hi)^2`, averaged over units.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ impl Training {
         let (model, parameters) =
             Forecaster::new::<f32>(config, 0).expect("the configuration is valid");
         let optimizer =
-            AdamW::new(AdamWConfig::default(), &parameters).expect("the defaults are valid");
+            AdamW::new(&parameters, AdamWConfig::default()).expect("the defaults are valid");
         Self {
             model,
             parameters,

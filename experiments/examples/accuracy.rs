@@ -22,17 +22,20 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::{Dataset, WindowIndex};
-use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Forecaster, Prediction, Variant};
-use vdn_forecast::{RunConfig, forecast, ridge};
+use vdn_forecast::evaluate::{evaluate, forecast, ridge};
+use vdn_forecast::forecaster::{Forecaster, Prediction, Variant};
 use vdn_model::controllers::StackControl;
-use vdn_model::{Intervention, Parameters};
+use vdn_model::core::Parameters;
+use vdn_model::units::Intervention;
 use vdn_tensor::parallel::Pool;
+use vdn_train::config::{ControlName, DiagnosticsConfig};
 use vdn_train::data::Examples;
+use vdn_train::evaluate::{BatchAverages, Evaluator};
 use vdn_train::metrics::{ScoreSettings, Scores, Summary, WindowPrediction};
 use vdn_train::train::ByOutcomes;
-use vdn_train::{BatchAverages, ControlName, DiagnosticsConfig, Evaluator, HealthCheck};
+use vdn_train::units::HealthCheck;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -257,7 +260,10 @@ impl Job {
                 format!("{line}{}\n", ",NaN".repeat(missing))
             };
             let lines: String = before.lines().skip(1).map(widen).collect();
-            vdn_train::write_atomically(&self.results, format!("{head}{lines}{text}").as_bytes())?;
+            vdn_train::run::write_atomically(
+                &self.results,
+                format!("{head}{lines}{text}").as_bytes(),
+            )?;
         }
         print!("{text}");
         Ok(())
@@ -268,7 +274,7 @@ fn trained(
     config: &RunConfig,
     data: &Dataset,
     twin: bool,
-) -> Result<(Forecaster, Parameters<f32>, vdn_train::Trained), Failure> {
+) -> Result<(Forecaster, Parameters<f32>, vdn_train::train::Trained), Failure> {
     let mut forecaster = config.forecaster()?;
     if twin {
         forecaster.dependence = forecaster.resolved_dependence();

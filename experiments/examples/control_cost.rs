@@ -21,13 +21,14 @@
 
 use std::time::Instant;
 use vdn_autograd::Tape;
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossOptions};
+use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig, LossOptions};
 use vdn_model::controllers::{LayerControl, LossValues};
+use vdn_model::core::{Bindings, Graph, Mode, Parameters};
 use vdn_model::objective::local_objectives;
-use vdn_model::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{AdamW, AdamWConfig, ControlConfig};
+use vdn_train::config::ControlConfig;
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -50,7 +51,7 @@ impl Training {
         let emit_kl = names.is_some();
         let config = ForecasterConfig { emit_kl, ..ForecasterConfig::default() };
         let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
-        let optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+        let optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
         let mut control =
             ControlConfig { band_spread: 1.0, band_target: 0.2, ..ControlConfig::default() };
         control.ar.ramp_steps = 0;

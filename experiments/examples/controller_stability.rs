@@ -28,8 +28,9 @@
 
 use rand::seq::SliceRandom;
 use std::sync::{Arc, Mutex};
+use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::{Dataset, WindowIndex};
-use vdn_forecast::{Batch, Forecaster, RunConfig};
+use vdn_forecast::forecaster::{Batch, Forecaster};
 use vdn_model::controllers::{
     ArShare, ArShareConfig, BandConfig, BandShape, BetaThermostat, Capacity, ConstraintConfig,
     Controller, EnergyBand, FreeBits, Geco, GecoConfig, Goal, Hinge, HingeForm, Homeostat,
@@ -37,11 +38,12 @@ use vdn_model::controllers::{
     Needs, Observation, Pi, PiConfig, Projection, ProjectionConfig, Ramp, RateBudget, StackControl,
     ThermostatConfig, Timing,
 };
-use vdn_model::streams::TRAINING_ORDER;
-use vdn_model::{ArScale, ArTerm, BandTerm, EarlierWindow};
+use vdn_model::core::streams::TRAINING_ORDER;
+use vdn_model::objective::{ArScale, ArTerm, BandTerm, EarlierWindow};
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
+use vdn_train::TrainError;
+use vdn_train::config::{ControlName, Selection};
 use vdn_train::data::{Examples, Request, Split};
-use vdn_train::{ControlName, Selection, TrainError};
 
 type Failure = Box<dyn std::error::Error>;
 

@@ -9,10 +9,10 @@
 //! a layer is its `LL(z ~ q) - LL(z ~ p)` minus its KL, in nats per window, with a standard error that allows for windows
 //! that overlap.
 
-use vdn_forecast::Forecaster;
-use vdn_forecast::RunConfig;
+use vdn_forecast::config::RunConfig;
+use vdn_forecast::forecaster::Forecaster;
 use vdn_tensor::parallel::Pool;
-use vdn_train::Evaluator;
+use vdn_train::evaluate::Evaluator;
 use vdn_train::train::ByOutcomes;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -15,13 +15,13 @@
 
 use std::time::Instant;
 use vdn_autograd::Score;
-use vdn_forecast::Forecaster;
-use vdn_forecast::RunConfig;
+use vdn_forecast::config::RunConfig;
 use vdn_forecast::evaluate::evaluate;
-use vdn_model::{Intervention, UnitStatistics};
+use vdn_forecast::forecaster::Forecaster;
+use vdn_model::units::{Intervention, UnitStatistics};
 use vdn_tensor::parallel::Pool;
-use vdn_train::train::ByOutcomes;
-use vdn_train::{Evaluator, Progress};
+use vdn_train::evaluate::Evaluator;
+use vdn_train::train::{ByOutcomes, Progress};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -6,14 +6,16 @@
 use std::time::Instant;
 use vdn_autograd::Tape;
 use vdn_forecast::data::{Dataset, WindowIndex};
-use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig, PredictiveMoments};
-use vdn_forecast::{RunDirectory, evaluate_moments};
-use vdn_model::Intervention;
-use vdn_model::{Bindings, Graph, Mode, Parameters};
+use vdn_forecast::evaluate::{evaluate, evaluate_moments};
+use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig, PredictiveMoments};
+use vdn_forecast::run::RunDirectory;
+use vdn_model::core::{Bindings, Graph, Mode, Parameters};
+use vdn_model::units::Intervention;
 use vdn_tensor::noise::NoiseKey;
+use vdn_train::TrainError;
+use vdn_train::evaluate::Evaluator;
 use vdn_train::metrics::Summary;
-use vdn_train::{Evaluator, TrainError, load_weights};
+use vdn_train::run::load_weights;
 
 /// Samples of the reference, drawn in so many passes.
 const SAMPLES: usize = 10_000;

@@ -15,15 +15,16 @@
 //! * `units +`: how many single units bring more than they cost, `dLL_i > KL_i`, with 95 % confidence over all units.
 
 use std::path::PathBuf;
-use vdn_forecast::Forecaster;
+use vdn_forecast::config::{DataConfig, RunConfig};
 use vdn_forecast::data::Dataset;
-use vdn_forecast::{DataConfig, RunConfig};
-use vdn_model::Objective;
+use vdn_forecast::forecaster::Forecaster;
 use vdn_model::controllers::StackControl;
 use vdn_model::diagnostics::{CollapseThresholds, HealthEvidence, Living};
+use vdn_model::objective::Objective;
+use vdn_train::config::{ControlConfig, ControlName, DiagnosticsConfig, TrainConfig};
+use vdn_train::evaluate::Evaluator;
 use vdn_train::train::ByOutcomes;
-use vdn_train::{ControlConfig, ControlName, DiagnosticsConfig, TrainConfig};
-use vdn_train::{Evaluator, LayerUse, diagnose};
+use vdn_train::units::{LayerUse, diagnose};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -130,7 +131,7 @@ fn line(
     let settings = DiagnosticsConfig { windows: 64, ..config.diagnostics };
     let single = evaluator.probe(&data.splits().validation, &settings, &layers)?;
     let single = single.map_or(0, |probe| {
-        probe.layers[0].unit_use.with_net_value(0.95).into_iter().filter(|&yes| yes).count()
+        probe.layers[0].unit_use.worth_their_cost(0.95).into_iter().filter(|&yes| yes).count()
     });
     let net_score = found.score_value - found.kl;
     let plus_minus =

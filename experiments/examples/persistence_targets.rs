@@ -23,15 +23,20 @@ use vdn_model::controllers::{
     ConstraintConfig, Goal, LayerControl, LayerControlConfig, PersistenceConfig, PersistenceTarget,
     RateBudget, Timing,
 };
-use vdn_model::{
-    Bindings, Builder, Graph, Layers, Linear, MAX_DEPTH, Mode, ModelError, OrderOne,
-    OrderOneConfig, Parameters, Posterior, Prior, SequenceLayer, SequenceMeasures, StepInput,
-    Unroll, filter, sequence_measures,
+use vdn_model::core::{Bindings, Builder, Graph, Mode, ModelError, Parameters};
+use vdn_model::modules::Linear;
+use vdn_model::objective::SequenceMeasures;
+use vdn_model::priors::{OrderOne, OrderOneConfig, Prior};
+use vdn_model::sequence::{
+    SequenceLayer, SequenceLayerConfig, StepInput, Unroll, filter, sequence_measures,
 };
+use vdn_model::units::{Layers, MAX_DEPTH};
 use vdn_tensor::noise::NoiseKey;
+use vdn_train::TrainError;
+use vdn_train::config::{Selection, TrainConfig};
 use vdn_train::data::{Examples, Request, Split};
-use vdn_train::train::{Locals, Network, Terms};
-use vdn_train::{Decay, Schedule, Selection, TrainConfig, TrainError, Trainer};
+use vdn_train::optim::{Decay, Schedule};
+use vdn_train::train::{Locals, Network, Terms, Trainer};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -83,8 +88,8 @@ impl Model {
         let mut builder = Builder::new(&mut parameters, 3);
         let hidden = Linear::new(&mut builder, "hidden", LAGS * CHANNELS, HIDDEN);
         let prior = Prior::OrderOne(OrderOne::new(&mut builder, UNITS, OrderOneConfig::default())?);
-        let layer =
-            SequenceLayer::new(&mut builder, [HIDDEN, UNITS], prior, Posterior::Structured, 1.0)?;
+        let config = SequenceLayerConfig::new(HIDDEN, UNITS);
+        let layer = SequenceLayer::new(&mut builder, prior, config)?;
         let decoder = Linear::new(&mut builder, "decoder", UNITS, CHANNELS);
         Ok((Self { hidden, layer, decoder, prior }, parameters))
     }

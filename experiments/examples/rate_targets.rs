@@ -9,13 +9,16 @@
 //! delete-one jackknifes over ten blocks of consecutive windows. A target is met when the mean over units is within
 //! `0.05 c + 2 SE` and 95 % of the units within `0.2 c + 2 SE` of theirs.
 
+use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::WindowIndex;
 use vdn_forecast::evaluate::{ForecastEvaluator, evaluate};
-use vdn_forecast::{Forecaster, RunConfig};
+use vdn_forecast::forecaster::Forecaster;
 use vdn_model::controllers::StackControl;
-use vdn_model::{Intervention, UnitStatistics};
+use vdn_model::units::{Intervention, UnitStatistics};
+use vdn_train::config::{BudgetConfig, ControlName, ControllerName, Selection};
+use vdn_train::evaluate::Evaluator;
+use vdn_train::optim::{Decay, Schedule};
 use vdn_train::train::ByOutcomes;
-use vdn_train::{BudgetConfig, ControlName, ControllerName, Decay, Evaluator, Schedule, Selection};
 
 type Failure = Box<dyn std::error::Error>;
 

@@ -17,17 +17,18 @@
 use std::error::Error;
 use std::f64::consts::TAU;
 use std::time::Instant;
-use vdn_forecast::{
+use vdn_forecast::sequence::{
     EmissionFamily, ParticleConfig, PriorConfig, Segments, SequenceForecaster,
     SequenceForecasterConfig, SequenceTraining, Series,
 };
+use vdn_model::core::Parameters;
 use vdn_model::diagnostics::{CollapseThresholds, UnitBudget};
-use vdn_model::{OrderOneConfig, Parameters};
+use vdn_model::priors::OrderOneConfig;
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{
-    BudgetConfig, ControlConfig, ControlName, Decay, Schedule, Selection, TrainConfig, Trainer,
-};
+use vdn_train::config::{BudgetConfig, ControlConfig, ControlName, Selection, TrainConfig};
+use vdn_train::optim::{Decay, Schedule};
+use vdn_train::train::Trainer;
 
 type Failure = Box<dyn Error + Send + Sync>;
 

@@ -12,11 +12,11 @@
 
 use std::time::{Duration, Instant};
 use vdn_autograd::Tape;
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
-use vdn_model::{Bindings, Graph, Mode};
+use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
+use vdn_model::core::{Bindings, Graph, Mode};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 const BATCH: usize = 256;
 
@@ -37,7 +37,7 @@ fn main() -> Result<(), Failure> {
 
 fn profile(config: ForecasterConfig, steps: usize) -> Result<(), Failure> {
     let (model, mut parameters) = Forecaster::new::<f32>(config, 0)?;
-    let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+    let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let numbers = |stream: u32, columns: usize| {
         let mut numbers = vec![0.0; BATCH * columns];

@@ -5,13 +5,14 @@
 //! One test alone counts, so that nothing else allocates meanwhile; the others of this file are ignored by default.
 
 use vdn_autograd::Tape;
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossOptions};
+use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig, LossOptions};
 use vdn_model::controllers::{LayerControl, LossValues};
+use vdn_model::core::{Bindings, Graph, Mode, Parameters};
 use vdn_model::objective::local_objectives;
-use vdn_model::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
-use vdn_train::{AdamW, AdamWConfig, ControlConfig, WeightAverage};
+use vdn_train::config::ControlConfig;
+use vdn_train::optim::{AdamW, AdamWConfig, WeightAverage};
 
 /// Counts the allocations of every thread.
 #[global_allocator]
@@ -34,7 +35,7 @@ struct Training {
 impl Training {
     fn new(config: ForecasterConfig, batch: usize) -> Result<Self, Failure> {
         let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
-        let optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+        let optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
         let average = WeightAverage::new(0.99)?;
         let lengths = [config.input_len, config.input_len, config.horizon];
         let mut stream = 0;

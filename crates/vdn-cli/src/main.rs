@@ -22,21 +22,26 @@ use progress::Bar;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use vdn_forecast::{
-    BacktestOptions, FillPolicy, ForecastContent, ForecastOptions, Forecasts, Inference,
-    RunDirectory, Stage, backtest, evaluate_run_by, forecast_run_by, interruptible_run, report_run,
-    resume_run,
+use vdn_forecast::config::FillPolicy;
+use vdn_forecast::evaluate::Inference;
+use vdn_forecast::report::report_run;
+use vdn_forecast::run::{
+    BacktestOptions, ForecastContent, ForecastOptions, Forecasts, RunDirectory, Stage, backtest,
+    evaluate_run_by, forecast_run_by, interruptible_run, resume_run,
 };
+use vdn_tasks::config::TaskConfig;
 use vdn_tasks::evaluate::Costs;
-use vdn_tasks::{
-    PredictFrom, Stage as TaskStage, TaskConfig, evaluate_task, predict_task, report_task,
-    resume_task, train_task,
+use vdn_tasks::report::report_task;
+use vdn_tasks::run::{
+    PredictFrom, Stage as TaskStage, evaluate_task, predict_task, resume_task, train_task,
 };
 use vdn_tensor::parallel::Pool;
+use vdn_train::TrainError;
+use vdn_train::config::MAX_THREADS;
 use vdn_train::metrics::MetricError;
 use vdn_train::run::RunFolder;
 use vdn_train::run::store::{Interrupt, StoreError};
-use vdn_train::{MAX_THREADS, Progress, TrainError};
+use vdn_train::train::Progress;
 
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
@@ -178,7 +183,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 false => report_run(&run),
             })?;
             let path = out.unwrap_or_else(|| run.file("report.html"));
-            vdn_train::write_atomically(&path, page.as_bytes())?;
+            vdn_train::run::write_atomically(&path, page.as_bytes())?;
             say(&format!("written to {}", path.display()))?;
         }
         Command::Backtest { run, windows, step, refit, out, threads } => {
@@ -193,7 +198,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 })
             })?;
             if let Some(path) = out {
-                vdn_train::write_atomically(&path, result.to_json()?.as_bytes())?;
+                vdn_train::run::write_atomically(&path, result.to_json()?.as_bytes())?;
             }
             say(&result.to_string())?;
         }
@@ -229,7 +234,7 @@ fn expect_forecast(run: &Path) -> Result<(), TrainError> {
 fn deliver(csv: &str, out: Option<&Path>) -> Result<(), Failure> {
     match out {
         Some(path) => {
-            vdn_train::write_atomically(path, csv.as_bytes())?;
+            vdn_train::run::write_atomically(path, csv.as_bytes())?;
             say(&format!("written to {}", path.display()))?;
         }
         None => say(csv.trim_end())?,

@@ -3,8 +3,9 @@
 use crate::shorthands::{GROUPS, Shorthands, TASKS};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use vdn_forecast::{ForecastFormat, RunConfig, RunDirectory};
-use vdn_tasks::TaskConfig;
+use vdn_forecast::config::RunConfig;
+use vdn_forecast::run::{ForecastFormat, RunDirectory};
+use vdn_tasks::config::TaskConfig;
 use vdn_train::TrainError;
 use vdn_train::config::{lay_over, set_text};
 

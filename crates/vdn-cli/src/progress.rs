@@ -1,7 +1,7 @@
 //! The progress bar: on a terminal only, quiet otherwise.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use vdn_train::Progress;
+use vdn_train::train::Progress;
 
 /// The stage in which forecasting fits its baselines first.
 pub(crate) const FORECASTING: &str = "model";

@@ -1,8 +1,7 @@
 //! The common options of `vdn train`: each is a short way to write `--set KEY=VALUE`.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use vdn_train::ControlConfig;
-use vdn_train::config::{set, value_of};
+use vdn_train::config::{ControlConfig, set, value_of};
 use vdn_train::data::split_fields;
 
 /// How the text of an option becomes a value.

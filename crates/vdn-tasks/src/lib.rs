@@ -5,25 +5,18 @@
 //! |---|---|
 //! | [`network`] | encoder, units, head and likelihood; predictions; interventions on units |
 //! | [`data`] | rows, how files become them, how they are divided |
-//! | `config` | the settings of a run |
+//! | [`config`] | the settings of a run |
 //! | [`evaluate`] | predictive distributions of single rows, and their scores |
-//! | `run` | from a configuration to a directory; on from where one stopped; predictions of new rows |
-//! | `report` | the page of a run |
+//! | [`run`] | from a configuration to a directory; on from a stop; predictions of new rows |
+//! | [`report`] | the page of a run |
 #![forbid(unsafe_code)]
 
-mod config;
+pub mod config;
 pub mod data;
 pub mod evaluate;
 pub mod network;
-mod report;
-mod run;
-
-pub use config::{ChoiceConfig, TaskConfig, TaskDataConfig, TaskName};
-pub use report::report_task;
-pub use run::{
-    PredictFrom, SplitMean, SplitScores, Stage, TaskReport, TaskRow, evaluate_task, predict_task,
-    resume_task, train_task,
-};
+pub mod report;
+pub mod run;
 
 /// The examples of the README are tested.
 #[cfg(doctest)]

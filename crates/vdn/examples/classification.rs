@@ -4,8 +4,9 @@
 
 use std::fmt::Write;
 use vdn::prelude::*;
+use vdn::tasks::config::TaskConfig;
 use vdn::tasks::evaluate::Costs;
-use vdn::tasks::{PredictFrom, TaskConfig, predict_task, train_task};
+use vdn::tasks::run::{PredictFrom, predict_task, train_task};
 use vdn::tensor::parallel::Pool;
 use vdn::train::run::RunFolder;
 

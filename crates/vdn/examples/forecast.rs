@@ -2,9 +2,10 @@
 //! beside those of the twin and the baselines, and forecasts beyond the end of the data. `cargo run
 //! --release -p vdn --example forecast`
 
-use vdn::forecast::{
-    ForecastContent, ForecastOptions, Inference, RunConfig, RunDirectory, forecast_run_by,
-    train_run,
+use vdn::forecast::config::RunConfig;
+use vdn::forecast::evaluate::Inference;
+use vdn::forecast::run::{
+    ForecastContent, ForecastOptions, RunDirectory, forecast_run_by, train_run,
 };
 use vdn::prelude::Progress;
 

@@ -4,7 +4,8 @@
 //! -p vdn --example own_family`
 
 use vdn::autograd::{Error, UnitOutputs};
-use vdn::model::{LayerOutput, MAX_DEPTH, Purpose, Stream};
+use vdn::model::core::{Purpose, Stream};
+use vdn::model::units::{LayerOutput, MAX_DEPTH};
 use vdn::prelude::*;
 
 const UNITS: usize = 8;

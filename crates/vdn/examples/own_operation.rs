@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut parameters = Parameters::new();
     let line = Linear::new(&mut Builder::new(&mut parameters, 0), "line", 1, 1);
-    let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+    let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     for step in 0..400 {
         tape.reset();

@@ -4,7 +4,8 @@
 
 use std::fmt::Write;
 use vdn::prelude::*;
-use vdn::tasks::{PredictFrom, TaskConfig, predict_task, train_task};
+use vdn::tasks::config::TaskConfig;
+use vdn::tasks::run::{PredictFrom, predict_task, train_task};
 use vdn::tensor::parallel::Pool;
 use vdn::train::run::RunFolder;
 

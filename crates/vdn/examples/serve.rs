@@ -5,7 +5,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vdn::autograd::{Error, Tape};
-use vdn::model::{Bindings, Builder, Graph, LayerConfig, Linear, Mode, Parameters, Stack};
+use vdn::model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn::model::modules::Linear;
+use vdn::model::units::{LayerConfig, Stack};
 use vdn::tensor::noise::NoiseKey;
 
 const INPUTS: usize = 4;
@@ -74,8 +76,8 @@ fn serve(
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Trained weights come from a file of safetensors (`vdn::train::load_weights`) or from anywhere
-    // else: `data_mut` is where they go. Here the first weights have to do.
+    // Trained weights come from a file of safetensors (`vdn::train::run::load_weights`) or from
+    // anywhere else: `data_mut` is where they go. Here the first weights have to do.
     let mut parameters = Parameters::<f32>::new();
     let mut builder = Builder::new(&mut parameters, 7);
     let layers = [LayerConfig::new(INPUTS, 32).into(), LayerConfig::new(32, 32).into()];

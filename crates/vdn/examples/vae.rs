@@ -4,7 +4,7 @@
 
 use vdn::autograd::Error;
 use vdn::prelude::*;
-use vdn::train::NoiseSeed;
+use vdn::train::train::NoiseSeed;
 
 const SIDE: usize = 6;
 const PIXELS: usize = SIDE * SIDE;

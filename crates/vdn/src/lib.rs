@@ -36,28 +36,38 @@ pub use vdn_train as train;
 pub mod prelude {
     pub use vdn_autograd::{Noise, SampleKl, Score, Tape, UnitOutputs, Var};
     #[cfg(feature = "forecast")]
-    pub use vdn_forecast::{
-        Batch, Forecaster, ForecasterConfig, Prediction, RunConfig, Variant, train_run,
-    };
+    pub use vdn_forecast::config::RunConfig;
+    #[cfg(feature = "forecast")]
+    pub use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig, Prediction, Variant};
+    #[cfg(feature = "forecast")]
+    pub use vdn_forecast::run::train_run;
     pub use vdn_model::controllers::{
         ControlState, Controller, Lever, Levers, Moment, Observation, Timing,
     };
-    pub use vdn_model::units::{Context, LayerOutput, StackOutput};
-    pub use vdn_model::{
-        Bindings, Builder, Graph, Init, Intervention, LayerConfig, LayerNorm, LayerPrior, Layers,
-        Linear, MlpEncoder, Mode, ModelError, ParameterId, Parameters, SequenceLayer, SigmaMode,
-        Stack, StackLayer, StackLayerConfig, UnitFamily, UnitLayer, UnitStatistics,
+    pub use vdn_model::core::{
+        Bindings, Builder, Graph, Init, Mode, ModelError, ParameterId, Parameters,
+    };
+    pub use vdn_model::modules::{LayerNorm, Linear, MlpEncoder};
+    pub use vdn_model::sequence::{SequenceLayer, SequenceLayerConfig};
+    pub use vdn_model::units::{
+        Context, Intervention, LayerConfig, LayerOutput, LayerPrior, Layers, SigmaMode, Stack,
+        StackLayer, StackLayerConfig, StackOutput, UnitFamily, UnitLayer, UnitStatistics,
         VariationalLayer,
     };
     pub use vdn_tensor::noise::{NoiseKey, NoiseRng};
     pub use vdn_tensor::parallel::Pool;
     pub use vdn_tensor::{Element, Shape, Tensor, View};
+    pub use vdn_train::TrainError;
+    pub use vdn_train::config::{ControlName, Selection};
     pub use vdn_train::data::{Examples, Request, RowBatch, Rows, Split};
-    pub use vdn_train::optim::{Gradients, Optimizer, ParameterGroup, Sgd, SgdConfig};
-    pub use vdn_train::run::{RunFiles, store::Interrupt};
-    pub use vdn_train::train::{ByOutcomes, ByScore, Locals, Network, Session, Task, Terms};
-    pub use vdn_train::{
-        AdamW, AdamWConfig, ControlName, Decay, Evaluator, HealthCheck, Progress, Schedule,
-        Selection, TrainError, Trained, Trainer, load_weights, save_weights,
+    pub use vdn_train::evaluate::Evaluator;
+    pub use vdn_train::optim::{
+        AdamW, AdamWConfig, Decay, Gradients, Optimizer, ParameterGroup, Schedule, Sgd, SgdConfig,
     };
+    pub use vdn_train::run::store::Interrupt;
+    pub use vdn_train::run::{RunFiles, load_weights, save_weights};
+    pub use vdn_train::train::{
+        ByOutcomes, ByScore, Locals, Network, Progress, Session, Task, Terms, Trained, Trainer,
+    };
+    pub use vdn_train::units::HealthCheck;
 }

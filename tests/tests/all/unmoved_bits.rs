@@ -7,7 +7,8 @@
 //! portable level has no fused multiply-add and gives others.
 
 use std::path::Path;
-use vdn_forecast::{RunConfig, train_run};
+use vdn_forecast::config::RunConfig;
+use vdn_forecast::run::train_run;
 use vdn_tensor::simd::{self, Level};
 
 /// A file, and its hash with fused multiply-adds and without.

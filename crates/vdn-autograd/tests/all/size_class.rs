@@ -1,9 +1,9 @@
 //! Size classes of kept buffers.
 
 #[path = "../../src/size_class.rs"]
-mod size_class;
+mod source;
 
-use size_class::{UNIT, size_class};
+use source::{UNIT, size_class};
 
 #[test]
 fn every_length_fits_its_class_and_little_is_wasted() {

@@ -4,8 +4,8 @@ use super::{Command, Options, Settings, TrainOptions};
 use crate::shorthands::{Form, GROUPS, TASKS};
 use clap::Parser;
 use std::collections::BTreeSet;
-use vdn_forecast::RunConfig;
-use vdn_tasks::TaskConfig;
+use vdn_forecast::config::RunConfig;
+use vdn_tasks::config::TaskConfig;
 
 fn train(arguments: &[&str]) -> TrainOptions {
     let all = ["vdn", "train"].iter().chain(arguments);

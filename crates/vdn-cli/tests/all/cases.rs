@@ -1,16 +1,8 @@
 //! Small files of kinds that people forecast from, and what is right for each: see
 //! `crates/vdn-forecast/tests/data/cases/README.md`.
 
+use super::support::{text, vdn};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn vdn(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_vdn")).args(arguments).output().expect("the program starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 fn case(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vdn-forecast/tests/data/cases");

@@ -1,5 +1,9 @@
 //! The program as a user runs it.
 
 mod cases;
-mod cli;
+mod moments;
 mod paths;
+mod refusals;
+mod runs;
+mod support;
+mod tables;

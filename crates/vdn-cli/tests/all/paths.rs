@@ -1,14 +1,6 @@
 //! `vdn forecast --paths` and `--aggregate` as a user runs them.
 
-use std::process::{Command, Output};
-
-fn vdn(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_vdn")).args(arguments).output().expect("the program starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use super::support::{text, vdn};
 
 #[test]
 fn paths_and_aggregates_are_written_and_nonsense_is_refused() {

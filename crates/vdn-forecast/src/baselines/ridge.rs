@@ -118,22 +118,22 @@ impl RidgeMoments {
         })
     }
 
-    /// No windows yet; the last `beside` of the `input_len` inputs of a window are not values of
-    /// the series: they have no part in its centre and scale, and are taken as they are.
+    /// The last `beside` of the inputs of a window are not values of the series: they have no part
+    /// in its centre and scale, and are taken as they are. Said before the first window is added.
     ///
     /// # Errors
-    /// As for [`RidgeMoments::new`]; no value is left.
-    pub fn with_covariates(
-        input_len: usize,
-        beside: usize,
-        horizon: usize,
-        normalisation: Normalisation,
-    ) -> Result<Self, BaselineError> {
-        if beside >= input_len.max(1) {
-            let detail = format!("{input_len} inputs, {beside} of them covariates: none is left");
+    /// No value is left; windows were added already.
+    pub fn with_covariates(self, beside: usize) -> Result<Self, BaselineError> {
+        let inputs = self.input_len;
+        if beside >= inputs {
+            let detail = format!("{inputs} inputs, {beside} of them covariates: none is left");
             return Err(BaselineError::shape("ridge", detail));
         }
-        Ok(Self { beside, ..Self::new(input_len, horizon, normalisation)? })
+        if !self.origin.is_empty() {
+            let detail = "covariates are declared before windows are added";
+            return Err(BaselineError::shape("ridge", detail));
+        }
+        Ok(Self { beside, ..self })
     }
 
     /// Adds windows. The result depends on their order and, in the last bits, on the portions they come in.

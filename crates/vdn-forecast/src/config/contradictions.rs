@@ -4,8 +4,9 @@
 use crate::config::{FillPolicy, RunConfig};
 use crate::data::Support;
 use crate::forecaster::{Dependence, ForecasterConfig};
-use vdn_model::Objective;
-use vdn_train::{ControllerName, TrainError};
+use vdn_model::objective::Objective;
+use vdn_train::TrainError;
+use vdn_train::config::ControllerName;
 
 impl RunConfig {
     /// Refuses batches of latents that no memory holds: at most 2^31 numbers.

@@ -271,7 +271,7 @@ impl DataConfig {
     /// Cuts a table into standardised windows.
     ///
     /// ```
-    /// use vdn_forecast::RunConfig;
+    /// use vdn_forecast::config::RunConfig;
     /// let config = RunConfig::default();
     /// let table = config.data.load_table()?;
     /// assert!(config.data.dataset(table).is_ok());

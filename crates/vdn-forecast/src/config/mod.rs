@@ -17,16 +17,18 @@ use crate::forecaster::{Aggregation, Compatibility, Dependence, ForecasterConfig
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use toml::Table;
-use vdn_train::config::{at_key, layered, parse, read_at};
-use vdn_train::{
-    AdamWConfig, BudgetConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig,
-    Schedule, SelectionRule, TrainConfig, TrainError, Trainer,
+use vdn_train::TrainError;
+use vdn_train::config::{
+    BudgetConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig, TrainConfig,
+    at_key, layered, parse, read_at,
 };
+use vdn_train::optim::{AdamWConfig, Schedule};
+use vdn_train::train::{SelectionRule, Trainer};
 
 /// Everything that a run depends on.
 ///
 /// ```
-/// use vdn_forecast::RunConfig;
+/// use vdn_forecast::config::RunConfig;
 /// let config = RunConfig::from_toml("[train]\nepochs = 3\n").unwrap();
 /// assert_eq!(config.train.epochs, 3);
 /// let error = RunConfig::from_toml("[train]\nepoch = 3\n").unwrap_err().to_string();
@@ -105,7 +107,8 @@ impl RunConfig {
     /// The values that settings start from.
     ///
     /// ```
-    /// use vdn_forecast::{Compatibility, RunConfig};
+    /// use vdn_forecast::config::RunConfig;
+    /// use vdn_forecast::forecaster::Compatibility;
     /// let reference = RunConfig::base(Compatibility::Reference);
     /// assert_eq!((reference.train.batch, reference.model.initial_sigma), (256, 0.5));
     /// ```
@@ -214,7 +217,7 @@ impl RunConfig {
     /// The configuration of the forecaster, for these data.
     ///
     /// ```
-    /// use vdn_forecast::RunConfig;
+    /// use vdn_forecast::config::RunConfig;
     /// let config = RunConfig::from_toml("[model]\nunits = 64\n[data]\nhorizon = 12\n")?;
     /// let forecaster = config.forecaster()?;
     /// assert_eq!((forecaster.units, forecaster.horizon), (64, 12));
@@ -233,7 +236,7 @@ impl RunConfig {
     /// [`RunConfig::forecaster`] with as many covariates as windows of `data` have.
     ///
     /// ```
-    /// use vdn_forecast::RunConfig;
+    /// use vdn_forecast::config::RunConfig;
     /// let config = RunConfig::from_toml("[data]\ncalendar = true\n")?;
     /// let data = config.data.dataset(config.data.load_table()?)?;
     /// assert_eq!(config.forecaster_for(&data)?.covariates, 4);

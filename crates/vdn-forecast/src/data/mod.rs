@@ -5,7 +5,7 @@
 //! | the embedded series | [`Table`](vdn_train::data::Table) | `demo.rs` |
 //! | files, wide or long | [`SeriesTable`] | `read/` (`time/`) |
 //! | a table and a [`WindowSpec`] | [`Dataset`] | `dataset.rs` (`windows.rs`) |
-//! | windows by index | [`Batch`](crate::Batch) | `batch.rs` |
+//! | windows by index | [`Batch`](crate::forecaster::Batch) | `batch.rs` |
 //! | a table | [`Covariates`]: what windows have beside their values | `covariates.rs` |
 //! | a calendar and values | [`SeasonalPeriod`] | `period.rs` |
 //! | their support | [`Support`] | `support.rs` |

@@ -12,11 +12,12 @@ use crate::evaluate::evaluate::{ForecastEvaluator, point_forecast};
 use crate::evaluate::predicted_row::{PredictedRow, per_window};
 use crate::evaluate::wholes::sampled::PathSource;
 use crate::forecaster::Prediction;
-use vdn_model::Intervention;
+use vdn_model::units::Intervention;
 use vdn_tensor::Element;
+use vdn_train::TrainError;
 use vdn_train::data::{Examples, Request};
+use vdn_train::evaluate::BatchAverages;
 use vdn_train::metrics::{BlockSums, Estimate, PointForecast, StepScore, step_scores};
-use vdn_train::{BatchAverages, TrainError};
 
 /// The nominal coverage of the interval.
 pub(crate) const LEVEL: f64 = 0.9;

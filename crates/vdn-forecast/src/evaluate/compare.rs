@@ -10,9 +10,10 @@ use crate::evaluate::wholes::closed::ClosedAverages;
 use crate::evaluate::wholes::residual::{PointForecasts, ResidualScores, score_residual_paths};
 use crate::evaluate::wholes::sampled::{PathSource, Visit, score_sampled};
 use crate::forecaster::{Aggregation, Prediction};
-use vdn_train::BatchAverages;
+use vdn_train::TrainError;
+use vdn_train::evaluate::{BatchAverages, EVALUATION_BATCH};
 use vdn_train::metrics::{ScoreSettings, Summary};
-use vdn_train::{EVALUATION_BATCH, NoiseSeed, TrainError};
+use vdn_train::train::NoiseSeed;
 
 /// Windows whose inputs are in memory at a time while the ridge's moments are summed.
 const PORTION: usize = 4096;
@@ -171,7 +172,8 @@ impl FittedRidge {
         let normalisation = Normalisation::default();
         let (beside, horizon) = (beside(data), spec.horizon);
         let inputs = spec.input_len + beside;
-        let mut moments = RidgeMoments::with_covariates(inputs, beside, horizon, normalisation)?;
+        let moments = RidgeMoments::new(inputs, horizon, normalisation)?;
+        let mut moments = moments.with_covariates(beside)?;
         let portions = splits.train.chunks(PORTION);
         let (read, total) = (portions.len(), portions.len() + settings.penalties.len());
         for (done, portion) in portions.enumerate() {

@@ -3,12 +3,13 @@
 use crate::data::{Dataset, WindowIndex};
 use crate::evaluate::predicted_row::{PredictedRow, WindowAverages};
 use crate::forecaster::{Aggregation, Forecaster, Prediction};
-use vdn_model::{Intervention, UnitStatistics};
+use vdn_model::units::{Intervention, UnitStatistics};
 use vdn_tensor::Element;
+use vdn_train::TrainError;
 use vdn_train::data::Request;
+use vdn_train::evaluate::{BatchAverages, Evaluator};
 use vdn_train::metrics::{MedianConvention, PointForecast, ScoreSettings, Summary};
 use vdn_train::units::order_under;
-use vdn_train::{BatchAverages, Evaluator, TrainError};
 
 /// A forecaster with its parameters, on series.
 pub type ForecastEvaluator<'a, T> = Evaluator<'a, T, Forecaster, Dataset>;

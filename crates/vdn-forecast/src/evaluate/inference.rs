@@ -5,9 +5,10 @@ use crate::evaluate::evaluate::{ForecastEvaluator, forecast};
 use crate::evaluate::predicted_row::{PredictedRow, WindowAverages};
 use crate::forecaster::Prediction;
 use vdn_tensor::Element;
+use vdn_train::TrainError;
 use vdn_train::data::Request;
+use vdn_train::evaluate::EVALUATION_BATCH;
 use vdn_train::metrics::{ScoreSettings, Summary};
-use vdn_train::{EVALUATION_BATCH, TrainError};
 
 /// How a predictive distribution is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,13 +17,13 @@ pub enum Inference {
     #[default]
     Samples,
     /// By moments, without samples: the normal distribution with the model's mean and variance
-    /// ([`Forecaster::predict_moments`](crate::Forecaster::predict_moments)).
+    /// ([`Forecaster::predict_moments`](crate::forecaster::Forecaster::predict_moments)).
     Moments,
 }
 
 /// All metrics on windows of the normal distributions that have the model's predictive mean and
-/// variance ([`Forecaster::predict_moments`](crate::Forecaster::predict_moments)): no sample is
-/// drawn.
+/// variance ([`Forecaster::predict_moments`](crate::forecaster::Forecaster::predict_moments)): no
+/// sample is drawn.
 ///
 /// # Errors
 /// Windows that do not fit the model; a model without such moments; a moment that is not finite.

@@ -5,8 +5,10 @@ use crate::evaluate::predicted_row::{PredictedRow, per_window};
 use crate::forecaster::{Batch, Forecaster, LossOptions, Variant};
 use crate::modules::joint_head::SPEED;
 use vdn_autograd::Score;
+use vdn_model::core::{Graph, ModelError, Parameters};
 use vdn_model::diagnostics::{Posteriors, UnitEffects};
-use vdn_model::{Graph, Intervention, Layers, ModelError, Objective, Parameters};
+use vdn_model::objective::Objective;
+use vdn_model::units::{Intervention, Layers};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::TrainError;
@@ -53,7 +55,7 @@ impl<T: Element> Network<T> for Forecaster {
         }
     }
 
-    /// The loadings of a joint head learn faster than all else ([`JointHead`](crate::JointHead)).
+    /// The loadings of a joint head learn faster than all else ([`JointHead`](crate::modules::JointHead)).
     fn parameter_groups(&self) -> Vec<ParameterGroup> {
         match self.has_closed_form() && self.config().variant == Variant::Variational {
             true => vec![ParameterGroup { rate: SPEED, ..ParameterGroup::new("head.loadings") }],

@@ -6,9 +6,10 @@ use crate::evaluate::predicted_row::per_window;
 use crate::evaluate::wholes::sampled::PathSource;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use vdn_model::streams::{EVALUATION_STEP, PATH_NOISE};
+use vdn_model::core::streams::{EVALUATION_STEP, PATH_NOISE};
+use vdn_train::TrainError;
 use vdn_train::metrics::{BlockSums, Paths, ProbTsWindow, overlap_block};
-use vdn_train::{NoiseSeed, TrainError};
+use vdn_train::train::NoiseSeed;
 
 /// Paths of each window.
 const PATHS: usize = 100;

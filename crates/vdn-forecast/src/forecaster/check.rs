@@ -4,8 +4,9 @@
 use crate::forecaster::aggregate::Aggregation;
 use crate::forecaster::config::{Dependence, ForecasterConfig, Variant};
 use vdn_autograd::Score;
-use vdn_model::{LayerConfig, LayerPrior, MAX_DEPTH, ModelError, Objective};
-use vdn_model::{StackLayerConfig, UnitFamily};
+use vdn_model::core::ModelError;
+use vdn_model::objective::Objective;
+use vdn_model::units::{LayerConfig, LayerPrior, MAX_DEPTH, StackLayerConfig, UnitFamily};
 
 /// The largest size of one dimension.
 const MAX_SIZE: usize = 1 << 24;

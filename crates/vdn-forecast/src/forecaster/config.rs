@@ -7,9 +7,11 @@ use crate::modules::output_noise::OutputNoiseMode;
 use crate::modules::pair_encoder::DEFAULT_KERNEL;
 use serde::{Deserialize, Serialize, Serializer};
 use vdn_autograd::Score;
-use vdn_model::Objective;
-use vdn_model::{Activation, MAX_DEPTH, PerLayer, StackLayerConfig};
-use vdn_model::{LayerConfig, LayerPrior, SigmaMode, UnitFamily};
+use vdn_model::objective::Objective;
+use vdn_model::units::{
+    Activation, LayerConfig, LayerPrior, MAX_DEPTH, PerLayer, SigmaMode, StackLayerConfig,
+    UnitFamily,
+};
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;
 use vdn_train::config::ControlledLayer;
@@ -56,8 +58,8 @@ pub enum Dependence {
     /// What comes of the units' samples through the gated head; training scores samples, as `score`
     /// says.
     Sampled,
-    /// The closed form of a [`JointHead`](crate::JointHead), a normal distribution; training scores
-    /// whole windows by its density.
+    /// The closed form of a [`JointHead`](crate::modules::JointHead), a normal distribution;
+    /// training scores whole windows by its density.
     Joint,
     /// The same closed form; training scores single steps, and beside that the dependence between
     /// steps: the density of the window less those of its steps, whose gradient reaches no mean and
@@ -65,7 +67,8 @@ pub enum Dependence {
     Split,
 }
 
-/// The configuration of a [`Forecaster`](crate::Forecaster): in a file the table `[model]`.
+/// The configuration of a [`Forecaster`](crate::forecaster::Forecaster): in a file the table
+/// `[model]`.
 ///
 /// A setting for each layer is one value for all, or a list with one for each from the first up.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -248,7 +251,8 @@ impl ForecasterConfig {
     /// its clamp.
     ///
     /// ```
-    /// use vdn_forecast::{ForecasterConfig, OutputNoiseMode};
+    /// use vdn_forecast::forecaster::ForecasterConfig;
+    /// use vdn_forecast::modules::OutputNoiseMode;
     /// let config = ForecasterConfig::compatibility();
     /// assert_eq!(config.output_noise, OutputNoiseMode::Constant);
     /// assert!(!config.skip);
@@ -286,7 +290,7 @@ impl ForecasterConfig {
     /// else `sampled`; any other as it is.
     ///
     /// ```
-    /// use vdn_forecast::{Dependence, ForecasterConfig};
+    /// use vdn_forecast::forecaster::{Dependence, ForecasterConfig};
     /// let base = ForecasterConfig::default();
     /// assert_eq!(base.resolved_dependence(), Dependence::Split);
     /// let deep = ForecasterConfig { depth: 2, ..base };

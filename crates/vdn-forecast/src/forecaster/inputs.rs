@@ -3,7 +3,7 @@
 
 use crate::forecaster::{Batch, Beside, Forecaster, ForecasterConfig};
 use vdn_autograd::{Error, Var};
-use vdn_model::{Graph, ModelError};
+use vdn_model::core::{Graph, ModelError};
 use vdn_tensor::{Element, with_scratch};
 
 impl Forecaster {

@@ -1,8 +1,9 @@
 //! The closed form of a joint head: what training scores, and the prediction.
 //!
 //! A window has the mean `m`, and from `t` the total deviations and `C` the correlations of its
-//! steps the covariance `t C t` ([`JointHead`](crate::JointHead) says what they are). With a small
-//! probability `a` its steps are independent, with the same means and deviations ([`APART`]).
+//! steps the covariance `t C t` ([`JointHead`](crate::modules::JointHead) says what they are). With
+//! a small probability `a` its steps are independent, with the same means and deviations
+//! ([`APART`]).
 //!
 //! ```text
 //! score   - sum_h ln Normal(y_h; m_h, t_h^2) / H  -  ln [ (1 - a) c(r) + a ] / H
@@ -20,7 +21,8 @@ use crate::forecaster::targets::{Seen, Targets};
 use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};
 use crate::modules::joint_head::{JointHead, Shares};
 use vdn_autograd::{Error, LowRankNll, Tape, Var};
-use vdn_model::{Graph, Intervention, LayerOutputs, ModelError};
+use vdn_model::core::{Graph, ModelError};
+use vdn_model::units::{Intervention, LayerOutputs};
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_tensor::kernels::unit::ClampGradient;

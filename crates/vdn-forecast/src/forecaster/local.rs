@@ -2,14 +2,12 @@
 
 use crate::forecaster::{Batch, Beside, Forecaster};
 use vdn_autograd::{Error, Noise, Tape, Var};
-use vdn_model::Graph;
-use vdn_model::LayerPrior;
-use vdn_model::ModelError;
-use vdn_model::ar_penalty;
-use vdn_model::objective::{LayerTerms, LocalObjectives};
-use vdn_model::window_persistence;
-use vdn_model::{Activities, LayerOutputs, MAX_DEPTH, StackPass};
-use vdn_model::{BetweenWindows, EarlierWindow, UnitMeasures};
+use vdn_model::core::{Graph, ModelError};
+use vdn_model::objective::{
+    BetweenWindows, EarlierWindow, LayerTerms, LocalObjectives, UnitMeasures, ar_penalty,
+    window_persistence,
+};
+use vdn_model::units::{Activities, LayerOutputs, LayerPrior, MAX_DEPTH, StackPass};
 use vdn_tensor::Element;
 
 /// How [`Forecaster::loss_with`] departs from [`Forecaster::loss`].

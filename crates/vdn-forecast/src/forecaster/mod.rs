@@ -30,15 +30,12 @@ use crate::modules::instance_norm::Centre;
 use crate::modules::joint_head::{JointHead, Shares};
 use crate::modules::output_noise::OutputNoise;
 use vdn_autograd::Var;
-use vdn_model::Graph;
-use vdn_model::Intervention;
-use vdn_model::Linear;
-use vdn_model::ModelError;
-use vdn_model::Parameters;
-use vdn_model::VariationalLayer;
-use vdn_model::units::non_finite_report;
-use vdn_model::{Activities, LayerOutputs, MAX_DEPTH, Stack, StackOutput, StackPass, TwinUnits};
-use vdn_model::{Builder, Init};
+use vdn_model::core::{Builder, Graph, Init, ModelError, Parameters};
+use vdn_model::modules::Linear;
+use vdn_model::units::{
+    Activities, Intervention, LayerOutputs, MAX_DEPTH, Stack, StackOutput, StackPass, TwinUnits,
+    VariationalLayer, non_finite_report,
+};
 use vdn_tensor::Element;
 
 #[derive(Clone, Debug)]
@@ -106,12 +103,12 @@ impl Forecaster {
     /// Builds the model and its initial parameters, a pure function of the configuration and the seed.
     ///
     /// ```
-    /// use vdn_forecast::{Forecaster, ForecasterConfig};
+    /// use vdn_forecast::forecaster::{Forecaster, ForecasterConfig};
     /// let config = ForecasterConfig { input_len: 48, horizon: 12, units: 16, ..ForecasterConfig::default() };
     /// let (model, parameters) = Forecaster::new::<f32>(config, 7)?;
     /// assert_eq!(model.config().units, 16);
     /// assert!(parameters.find("neuron.mu.weight").is_some());
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     ///
     /// # Errors
@@ -158,8 +155,8 @@ impl Forecaster {
             Centre::Last | Centre::Off => Init::Constant(1.0 / config.input_len as f64),
         };
         let skip = config.skip.then(|| {
-            let zero = Init::Constant(0.0);
-            Linear::with_init(&mut builder, "skip", config.input_len, horizon, skip_weight, zero)
+            let init = [skip_weight, Init::Constant(0.0)];
+            Linear::initialised(&mut builder, "skip", [config.input_len, horizon], init)
         });
         let beside = config.covariates > 0 || config.categories > 0;
         let covariates = beside.then(|| {
@@ -195,13 +192,13 @@ impl Forecaster {
     /// The layers, from 0, whose posteriors a pass forms: those with distributional units; none in a deterministic twin.
     ///
     /// ```
-    /// use vdn_forecast::{Forecaster, ForecasterConfig};
-    /// use vdn_model::PerLayer;
+    /// use vdn_forecast::forecaster::{Forecaster, ForecasterConfig};
+    /// use vdn_model::units::PerLayer;
     /// let distributional_fraction = PerLayer::each(&[1.0, 0.0, 0.5])?;
     /// let config = ForecasterConfig { depth: 3, units: 8, distributional_fraction, ..ForecasterConfig::default() };
     /// let (model, _) = Forecaster::new::<f32>(config, 0)?;
     /// assert_eq!(model.distributional_layers(), [0, 2]);
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     #[must_use]
     pub fn distributional_layers(&self) -> Vec<usize> {
@@ -349,10 +346,10 @@ impl Forecaster {
         }
         let rows = self.rows(batch)?;
         let mut tape = vdn_autograd::Tape::new();
-        let mut bindings = vdn_model::Bindings::new();
+        let mut bindings = vdn_model::core::Bindings::new();
         let h = tape.no_grad(|tape| -> Result<Vec<T>, ModelError> {
             let key = vdn_tensor::noise::NoiseKey::new(0, 0, 0);
-            let mode = vdn_model::Mode::Evaluate;
+            let mode = vdn_model::core::Mode::Evaluate;
             let mut graph = Graph::new(tape, parameters, &mut bindings, mode, key);
             let [current, previous, _, _] = self.record_inputs(&mut graph, batch, rows)?;
             let side = self.record_covariates(&mut graph, batch, rows)?;

@@ -4,12 +4,9 @@ use crate::forecaster::aggregate::Aggregation;
 use crate::forecaster::{Batch, Forecaster, Head, Prediction, Variant};
 use crate::modules::head_moments::HeadMoments;
 use vdn_autograd::{Tape, Var};
-use vdn_model::Intervention;
-use vdn_model::ModelError;
-use vdn_model::Parameters;
-use vdn_model::StackPass;
-use vdn_model::moments::Moments;
-use vdn_model::{Bindings, Graph, Mode};
+use vdn_model::core::{Bindings, Graph, Mode, ModelError, Parameters};
+use vdn_model::units::moments::Moments;
+use vdn_model::units::{Intervention, StackPass};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
@@ -68,8 +65,8 @@ struct Around {
 impl Forecaster {
     /// Mean and variance of the forecasts of a batch in closed form: no sample is drawn, so there
     /// is no sampling error. What is exact and what is approximate is in [the module on
-    /// moments](vdn_model::moments): exact is a model of one layer whose head has its direct path
-    /// alone.
+    /// moments](vdn_model::units::moments): exact is a model of one layer whose head has its direct
+    /// path alone.
     ///
     /// Of a model of one layer with `N` channels a window costs `2 H head_hidden N` multiplications (`head_hidden N` for each of
     /// its `H` steps and their gates), as much as about `2 H` samples; every layer above the first costs one to four products of
@@ -78,7 +75,7 @@ impl Forecaster {
     /// A deterministic twin has the variance of its output noise alone.
     ///
     /// ```
-    /// use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
+    /// use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
     /// let config = ForecasterConfig { input_len: 24, horizon: 6, units: 16, ..ForecasterConfig::default() };
     /// let (model, parameters) = Forecaster::new::<f32>(config, 7)?;
     /// let window: Vec<f32> = (0..24).map(|t| (t as f32 / 3.0).sin()).collect();
@@ -87,7 +84,7 @@ impl Forecaster {
     /// assert_eq!(moments.shape, [1, 6]);
     /// // A joint head divides the variance of a step between units and noise of its own.
     /// assert!(moments.of_units.iter().zip(&moments.variance).all(|(u, v)| 0.0 < *u && u < v));
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     ///
     /// # Errors

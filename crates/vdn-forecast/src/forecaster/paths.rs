@@ -23,7 +23,7 @@ impl Prediction {
     /// `key`, the window's row, the path and the step: more paths begin with the same paths.
     ///
     /// ```
-    /// use vdn_forecast::{Aggregation, Prediction};
+    /// use vdn_forecast::forecaster::{Aggregation, Prediction};
     /// use vdn_tensor::noise::NoiseKey;
     /// let prediction = Prediction {
     ///     shape: [2, 1, 3],
@@ -125,7 +125,7 @@ impl Prediction {
     /// 1.
     ///
     /// ```
-    /// use vdn_forecast::{Aggregation, Prediction};
+    /// use vdn_forecast::forecaster::{Aggregation, Prediction};
     /// let prediction = Prediction {
     ///     shape: [1, 1, 2],
     ///     means: vec![1.0, 2.0],

@@ -2,13 +2,9 @@
 
 use crate::forecaster::{Batch, Forecaster};
 use vdn_autograd::{LocationScale, Tape};
-use vdn_model::Intervention;
-use vdn_model::ModelError;
-use vdn_model::Parameters;
-use vdn_model::StackPass;
-use vdn_model::VariationalLayer;
+use vdn_model::core::{Bindings, Graph, Mode, ModelError, Parameters};
 use vdn_model::diagnostics::Posteriors;
-use vdn_model::{Bindings, Graph, Mode};
+use vdn_model::units::{Intervention, StackPass, VariationalLayer};
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_tensor::noise::NoiseKey;

@@ -3,14 +3,11 @@
 use crate::forecaster::aggregate::Aggregation;
 use crate::forecaster::{Batch, Forecaster};
 use vdn_autograd::Noise;
-use vdn_model::Graph;
-use vdn_model::ModelError;
-use vdn_model::mixture_quantile;
-use vdn_model::{Intervention, LayerOutputs, StackPass};
+use vdn_model::core::{Graph, ModelError, mixture_quantile};
+use vdn_model::units::{Intervention, LayerOutputs, StackPass};
 use vdn_tensor::Element;
 use vdn_train::metrics::floor::rectified_mean;
-use vdn_train::metrics::sample_median;
-use vdn_train::metrics::{MedianConvention, SharedPart};
+use vdn_train::metrics::{MedianConvention, SharedPart, sample_median};
 
 /// The predictive distribution of a batch: for each window and step a mixture over samples of normals.
 #[derive(Clone, Debug)]
@@ -138,7 +135,7 @@ impl Prediction {
     /// The same of one window, the one in row `row` of the batch, whose target is `[horizon]`.
     ///
     /// ```
-    /// use vdn_forecast::{Aggregation, Prediction};
+    /// use vdn_forecast::forecaster::{Aggregation, Prediction};
     /// let prediction = Prediction {
     ///     shape: [2, 1, 2],
     ///     means: vec![0.0, 1.0, 2.0, 1.0],

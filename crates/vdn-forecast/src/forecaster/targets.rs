@@ -16,7 +16,7 @@
 
 use crate::forecaster::{Batch, Forecaster, Pass};
 use vdn_autograd::{Error, Score, Tape, Var};
-use vdn_model::Graph;
+use vdn_model::core::Graph;
 use vdn_tensor::Element;
 
 /// `ln(2 pi) / 2`.
@@ -304,7 +304,7 @@ mod tests {
     use super::*;
     use crate::forecaster::{Batch, Beside};
     use vdn_autograd::check_gradients;
-    use vdn_model::{LayerOutputs, MAX_DEPTH};
+    use vdn_model::units::{LayerOutputs, MAX_DEPTH};
     use vdn_tensor::Tensor;
     use vdn_tensor::noise::NoiseKey;
     use vdn_train::metrics::{Mixture, WindowPrediction, window_nll};

@@ -10,7 +10,8 @@
 //! as one without covariates does, but for its context.
 
 use vdn_autograd::{Error, Var};
-use vdn_model::{Builder, Graph, Init, Linear, ParameterId};
+use vdn_model::core::{Builder, Graph, Init, ParameterId};
+use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
 /// The deviation that embeddings start with in the context.

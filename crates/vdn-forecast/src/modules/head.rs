@@ -7,13 +7,8 @@
 
 use crate::modules::replacement::ReplacementWeights;
 use vdn_autograd::{Error, Var};
-use vdn_model::Builder;
-use vdn_model::LayerNorm;
-use vdn_model::Linear;
-use vdn_model::ModelError;
-use vdn_model::Parameters;
-use vdn_model::{Graph, Mode};
-use vdn_model::{Purpose, Stream};
+use vdn_model::core::{Builder, Graph, Mode, ModelError, Parameters, Purpose, Stream};
+use vdn_model::modules::{LayerNorm, Linear};
 use vdn_tensor::Element;
 
 /// What a head is built from.

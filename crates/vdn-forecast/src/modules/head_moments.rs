@@ -1,16 +1,12 @@
 //! [`HeadMoments`]: moments through the gated head.
 
 use crate::modules::head::GatedHead;
-use vdn_model::LayerNorm;
-use vdn_model::Linear;
-use vdn_model::Parameters;
-use vdn_model::moments::NormMoments;
-use vdn_model::moments::numbers;
-use vdn_model::moments::scaled_columns;
-use vdn_model::moments::{
-    Covariance, GeluMoments, Moments, gated_moments, gelu_moments, not_negative,
+use vdn_model::core::Parameters;
+use vdn_model::modules::{LayerNorm, Linear};
+use vdn_model::units::moments::{
+    Covariance, GeluMoments, Moments, NormMoments, cast, gated_moments, gelu_moments, in_parallel,
+    not_negative, numbers, scaled_columns, times, times_transposed, wide,
 };
-use vdn_model::moments::{cast, in_parallel, times, times_transposed, wide};
 use vdn_tensor::Element;
 
 /// The head of a model, ready for moments: `p = A y + c` with `y` the normalised activities and `A = F diag(gain)`, from whose

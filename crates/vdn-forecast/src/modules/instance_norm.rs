@@ -42,7 +42,7 @@ impl InstanceNorm {
     /// in double precision, the variance around the mean. An empty window has the statistics 0 and 1.
     ///
     /// ```
-    /// use vdn_forecast::{Centre, InstanceNorm};
+    /// use vdn_forecast::modules::{Centre, InstanceNorm};
     /// let window = [1.0_f32, 2.0, 3.0, 6.0];
     /// let norm = InstanceNorm { centre: Centre::Last, divide_by_deviation: true };
     /// let (centre, scale) = norm.statistics(&window);

@@ -15,7 +15,8 @@
 //! own: with one map for both the errors that steps share bend the mean (decisions 10 and 17).
 
 use vdn_autograd::{Error, Var};
-use vdn_model::{Builder, Graph, Init, Linear, ParameterId};
+use vdn_model::core::{Builder, Graph, Init, ParameterId};
+use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
 /// The learning rate of `A` is so many times that of other parameters. The shared noise has to grow
@@ -31,9 +32,10 @@ pub(crate) const SPEED: f64 = 24.0;
 /// ```
 ///
 /// with the units' means `mu` and deviations `S`, and `t_h` the total deviation of step `h`. It is
-/// a part of [`Forecaster`](crate::Forecaster), which [`Dependence`](crate::Dependence) asks for.
-/// The trainer gives `A` (`head.loadings`) 24 times the learning rate of all else, by
-/// [`Network::parameter_groups`](vdn_train::train::Network::parameter_groups).
+/// a part of [`Forecaster`](crate::forecaster::Forecaster), which
+/// [`Dependence`](crate::forecaster::Dependence) asks for. The trainer gives `A` (`head.loadings`)
+/// 24 times the learning rate of all else, by
+/// [`Network::parameter_groups`](vdn_train::network::Network::parameter_groups).
 #[derive(Clone, Debug)]
 pub struct JointHead {
     label: String,

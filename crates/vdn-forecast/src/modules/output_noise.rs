@@ -4,10 +4,8 @@
 //! the encoder's context (so that the forecast knows when it is unsure).
 
 use vdn_autograd::{Error, Var};
-use vdn_model::Graph;
-use vdn_model::Linear;
-use vdn_model::ParameterId;
-use vdn_model::{Builder, Init};
+use vdn_model::core::{Builder, Graph, Init, ParameterId};
+use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
 /// The smallest deviation.
@@ -53,14 +51,10 @@ impl OutputNoise {
         let start = Init::Constant(START);
         let rho = match mode {
             OutputNoiseMode::Constant => Rho::Parameter(builder.add("rho", [horizon], start)),
-            OutputNoiseMode::FromContext => Rho::Head(Linear::with_init(
-                builder,
-                "rho",
-                width,
-                horizon,
-                Init::Constant(0.0),
-                start,
-            )),
+            OutputNoiseMode::FromContext => {
+                let init = [Init::Constant(0.0), start];
+                Rho::Head(Linear::initialised(builder, "rho", [width, horizon], init))
+            }
         };
         Self { label, rho }
     }

@@ -9,10 +9,8 @@
 //! ```
 
 use vdn_autograd::{Error, Var};
-use vdn_model::Builder;
-use vdn_model::Graph;
-use vdn_model::LayerNorm;
-use vdn_model::Linear;
+use vdn_model::core::{Builder, Graph};
+use vdn_model::modules::{LayerNorm, Linear};
 use vdn_tensor::Element;
 
 /// The kernel that is asked for by none.

@@ -13,9 +13,8 @@
 //! so that a row costs `3 hidden` multiplications before the activation, in place of `channels * hidden`. What is left,
 //! activation and output maps, runs as a batch over many units.
 
-use vdn_model::Bindings;
-use vdn_model::Linear;
-use vdn_model::Parameters;
+use vdn_model::core::{Bindings, Parameters};
+use vdn_model::modules::Linear;
 use vdn_tensor::{Element, parallel};
 
 /// A head's parameters, as replacements need them.

@@ -2,8 +2,8 @@
 
 use crate::report::history::Columns;
 use crate::report::units::{quantiles, spread_of};
-use vdn_train::UnitHistory;
 use vdn_train::report::html::{LineChart, Series};
+use vdn_train::units::UnitHistory;
 
 /// The bounds of the units' bands over epochs, medians over units, as broken lines; none without bands.
 pub(super) fn bounds(units: &UnitHistory) -> Vec<Series> {

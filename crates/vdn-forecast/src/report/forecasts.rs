@@ -7,7 +7,7 @@ use crate::evaluate::evaluate::forecast;
 use crate::evaluate::wholes::PATHS;
 use crate::evaluate::wholes::sampled::PathSource;
 use crate::run::experiment::Evaluated;
-use vdn_model::streams::{EVALUATION_STEP, PATH_NOISE};
+use vdn_model::core::streams::{EVALUATION_STEP, PATH_NOISE};
 use vdn_train::TrainError;
 use vdn_train::report::html::{Band, Bars, LineChart, Page, Series, Traces};
 

@@ -3,11 +3,11 @@
 use crate::report::history::Columns;
 use crate::run::directory::RunDirectory;
 use crate::run::experiment::Evaluated;
-use vdn_model::UnitStatistics;
 use vdn_model::controllers::EnergyBand;
-use vdn_train::LayerUse;
+use vdn_model::units::UnitStatistics;
 use vdn_train::TrainError;
 use vdn_train::report::html::{Bars, Page, Scatter, Table, number};
+use vdn_train::units::LayerUse;
 
 /// Bins of histograms over units.
 const BINS: usize = 32;

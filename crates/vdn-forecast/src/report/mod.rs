@@ -15,7 +15,7 @@ use crate::run::contestants::contestant;
 use crate::run::directory::RunDirectory;
 use crate::run::experiment::{Evaluated, evaluate_stored};
 use history::Columns;
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
 use vdn_train::TrainError;
 use vdn_train::report::html::Page;
 

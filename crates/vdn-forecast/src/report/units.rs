@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use vdn_model::controllers::StackControl;
 use vdn_train::TrainError;
 use vdn_train::report::html::{Band, HeatMap, LineChart, Page, Series};
-use vdn_train::{UnitHistory, layer_file};
+use vdn_train::units::{UnitHistory, layer_file};
 
 /// Of a layer that is held in energy bands, in a run that does not tell which.
 const NO_BOUNDS: &str = "The units have energy bands, but this run is of an earlier version, which did not record their bounds: \

@@ -34,7 +34,7 @@ impl AggregateKind {
 /// `sum:24`, of the first 24.
 ///
 /// ```
-/// use vdn_forecast::{AggregateKind, AggregateOf};
+/// use vdn_forecast::run::{AggregateKind, AggregateOf};
 /// let day: AggregateOf = "sum:24".parse()?;
 /// assert_eq!(day, AggregateOf { kind: AggregateKind::Sum, steps: Some(24) });
 /// let error = "summ:24".parse::<AggregateOf>().unwrap_err().to_string();

@@ -22,12 +22,13 @@ use crate::run::backtest_scores::{BacktestScores, LEVEL, Point, Sums};
 use crate::run::experiment::Experiment;
 use serde::Serialize;
 use std::fmt;
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
+use vdn_train::TrainError;
 use vdn_train::data::{FitScope, Scaler};
+use vdn_train::evaluate::Evaluator;
 use vdn_train::metrics::window_crps;
 use vdn_train::run::store::Interrupt;
-use vdn_train::train::ByOutcomes;
-use vdn_train::{Evaluator, TrainError, Trainer};
+use vdn_train::train::{ByOutcomes, Trainer};
 
 /// The shares of the windows before an origin that a model is trained on and chosen by.
 const SHARES: Protocol = Protocol::Reference { train: 0.85, validation: 0.15 };
@@ -35,7 +36,7 @@ const SHARES: Protocol = Protocol::Reference { train: 0.85, validation: 0.15 };
 /// Where the origins of a backtest lie, and how often the model is trained again.
 ///
 /// ```
-/// use vdn_forecast::BacktestOptions;
+/// use vdn_forecast::run::BacktestOptions;
 /// assert_eq!(BacktestOptions::default(), BacktestOptions { windows: 10, step: None, refit: 0 });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,11 @@ use crate::forecaster::{Forecaster, Variant};
 use crate::run::experiment::Experiment;
 use crate::run::report::Row;
 use vdn_autograd::Score;
-use vdn_model::{Intervention, Parameters, UnitStatistics};
+use vdn_model::core::Parameters;
+use vdn_model::units::{Intervention, UnitStatistics};
+use vdn_train::TrainError;
 use vdn_train::metrics::Summary;
-use vdn_train::{TrainError, Trained};
+use vdn_train::train::Trained;
 
 impl Experiment {
     /// Scores a trained model on the test windows, and (with units) what permuting its latents

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `config.toml` | the configuration with every setting of the model; training it again gives the same files, bit for bit, whatever becomes of the defaults |
 //! | `history.csv` | one line per epoch; no times in it, so that runs can be compared byte by byte |
-//! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](vdn_train::UnitHistory); in a model of several layers `units-layer1.npy` and so on |
-//! | `units.csv` | every unit of the best weights, with what was measured on the probe set; see [`UnitReport`](vdn_train::UnitReport) |
+//! | `units.npy` | every unit in every epoch: rate, KL, ..., and whether it lives; see [`UnitHistory`](vdn_train::units::UnitHistory); in a model of several layers `units-layer1.npy` and so on |
+//! | `units.csv` | every unit of the best weights, with what was measured on the probe set; see [`UnitReport`](vdn_train::units::UnitReport) |
 //! | `summary.json` | the test metrics of the model and the baselines, and how long it took |
 //! | `weights.safetensors` | the best epoch's weights |
 //! | `control.safetensors` | the controllers' state at the best epoch, if there are any |
@@ -28,7 +28,8 @@ use vdn_train::run::{RunFiles, RunFolder};
 /// A run directory.
 ///
 /// ```
-/// use vdn_forecast::{RunConfig, RunDirectory};
+/// use vdn_forecast::config::RunConfig;
+/// use vdn_forecast::run::RunDirectory;
 /// let directory = tempfile::tempdir()?;
 /// let run = RunDirectory::create(&directory.path().join("run"))?;
 /// run.write_config(&RunConfig::default())?;

@@ -14,14 +14,16 @@ use std::collections::HashSet;
 use std::path::Path;
 use vdn_autograd::Score;
 use vdn_model::controllers::{ControlState, StackControl};
+use vdn_model::core::Parameters;
 use vdn_model::diagnostics::{CollapseThresholds, HealthTrend};
-use vdn_model::{Objective, Parameters, UnitStatistics};
+use vdn_model::objective::Objective;
+use vdn_model::units::UnitStatistics;
+use vdn_train::TrainError;
+use vdn_train::evaluate::Evaluator;
 use vdn_train::metrics::Summary;
+use vdn_train::run::{load_control, load_weights};
 use vdn_train::train::read_losses;
-use vdn_train::units::examine;
-use vdn_train::{
-    Evaluator, LayerReports, TrainError, UnitHistory, layer_file, load_control, load_weights,
-};
+use vdn_train::units::{LayerReports, UnitHistory, examine, layer_file};
 
 /// What a run works on.
 pub(crate) struct Experiment {

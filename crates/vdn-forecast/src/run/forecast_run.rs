@@ -33,7 +33,7 @@ impl Default for ForecastContent {
 /// about those that come.
 ///
 /// ```
-/// use vdn_forecast::{ForecastContent, ForecastOptions};
+/// use vdn_forecast::run::{ForecastContent, ForecastOptions};
 /// let week = ForecastContent::Aggregate("sum:7".parse()?);
 /// let options = ForecastOptions { content: week, ..ForecastOptions::default() };
 /// assert!(options.file.is_none());
@@ -76,9 +76,9 @@ pub fn forecast_run(run: &RunDirectory, data: Option<&Path>) -> Result<String, T
 ///
 /// # Errors
 /// Those of [`forecast_run`]; a model that has no moments
-/// ([`Forecaster::predict_moments`](crate::Forecaster::predict_moments)); paths or aggregates by
-/// moments, which say nothing about several steps together; no paths, or more than a gigabyte of
-/// text; an aggregate of more steps than the model forecasts.
+/// ([`Forecaster::predict_moments`](crate::forecaster::Forecaster::predict_moments)); paths or
+/// aggregates by moments, which say nothing about several steps together; no paths, or more than a
+/// gigabyte of text; an aggregate of more steps than the model forecasts.
 pub fn forecast_run_by(
     run: &RunDirectory,
     options: ForecastOptions<'_>,

@@ -7,8 +7,11 @@ use crate::forecaster::Forecaster;
 use crate::run::directory::RunDirectory;
 use std::collections::HashMap;
 use std::path::Path;
-use vdn_model::Parameters;
-use vdn_train::{Evaluator, NoiseSeed, TrainError, load_weights};
+use vdn_model::core::Parameters;
+use vdn_train::TrainError;
+use vdn_train::evaluate::Evaluator;
+use vdn_train::run::load_weights;
+use vdn_train::train::NoiseSeed;
 
 /// A run's model, and the last window of each of its series.
 pub(super) struct Latest {

@@ -18,7 +18,8 @@ use crate::evaluate::wholes::residual::MOST_RESIDUALS;
 use crate::forecaster::{Dependence, ForecasterConfig, Variant};
 use std::fmt;
 use vdn_tensor::parallel;
-use vdn_train::{EVALUATION_BATCH, TrainError};
+use vdn_train::TrainError;
+use vdn_train::evaluate::EVALUATION_BATCH;
 
 /// Bytes of a number of the model, and of one of the data, baselines and predictions.
 const SINGLE: f64 = 4.0;
@@ -96,7 +97,8 @@ impl RunMemory {
     /// The estimate for a model and the sizes of its run.
     ///
     /// ```
-    /// use vdn_forecast::{ForecasterConfig, RunMemory, RunSizes};
+    /// use vdn_forecast::forecaster::ForecasterConfig;
+    /// use vdn_forecast::run::{RunMemory, RunSizes};
     /// let sizes = RunSizes {
     ///     rows: 17_544,
     ///     series: 862,
@@ -107,7 +109,7 @@ impl RunMemory {
     /// };
     /// let memory = RunMemory::of(&ForecasterConfig::default(), &sizes);
     /// assert!(memory.check(64e9).is_ok());
-    /// let dependence = vdn_forecast::Dependence::Sampled;
+    /// let dependence = vdn_forecast::forecaster::Dependence::Sampled;
     /// let base = ForecasterConfig { units: 1024, dependence, ..ForecasterConfig::default() };
     /// let large = ForecasterConfig { evaluate_samples: 100_000, ..base };
     /// let error = RunMemory::of(&large, &sizes).check(64e9).unwrap_err().to_string();

@@ -8,9 +8,9 @@ use crate::run::{probts_table, whole_table};
 use serde::Serialize;
 use std::fmt;
 use vdn_autograd::Score;
-use vdn_model::UnitStatistics;
-use vdn_train::LayerReports;
+use vdn_model::units::UnitStatistics;
 use vdn_train::metrics::{Estimate, Summary};
+use vdn_train::units::LayerReports;
 
 /// The nominal coverage that the table shows.
 const LEVEL: f64 = 0.9;
@@ -132,7 +132,7 @@ impl Row {
             self.rate = Some(mean(units.rate()));
             self.mismatch = Some(mean(units.mismatch()));
             self.kl = Some(units.kl().iter().sum());
-            self.informed = Some(units.share_with_rate(vdn_train::INFORMED));
+            self.informed = Some(units.share_with_rate(vdn_train::evaluate::INFORMED));
         }
         self
     }

@@ -6,10 +6,10 @@ use crate::run::directory::RunDirectory;
 use crate::run::experiment::{Experiment, expect_scaler};
 use crate::run::report::{Report, Row};
 use std::path::Path;
+use vdn_train::TrainError;
 use vdn_train::run::RunFiles;
 use vdn_train::run::store::Interrupt;
-use vdn_train::train::ByOutcomes;
-use vdn_train::{Progress, TrainError, Trainer};
+use vdn_train::train::{ByOutcomes, Progress, Trainer};
 
 /// Which model of a run is being trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,8 @@ impl Stage {
 /// depend on them.
 ///
 /// ```
-/// use vdn_forecast::{RunConfig, train_run};
+/// use vdn_forecast::config::RunConfig;
+/// use vdn_forecast::run::train_run;
 /// let text = "[data]\nmax_train = 32\nmax_validation = 16\nmax_test = 16\n[model]\nunits = 8\nhidden = 8\nhead_hidden = 8\n\
 ///     evaluate_samples = 4\n[train]\nepochs = 1\n";
 /// let report = train_run(&RunConfig::from_toml(text)?, None, |_, _| {})?;

@@ -15,7 +15,7 @@ use crate::run::aggregate_of::{AggregateKind, AggregateOf};
 use crate::run::forecast_format::{QUANTILES, quoted};
 use crate::run::latest::Latest;
 use std::fmt::Write;
-use vdn_model::streams::{EVALUATION_STEP, PATH_NOISE};
+use vdn_model::core::streams::{EVALUATION_STEP, PATH_NOISE};
 use vdn_train::TrainError;
 use vdn_train::metrics::{MetricError, SortedSample};
 

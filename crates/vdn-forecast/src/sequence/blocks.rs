@@ -6,14 +6,12 @@ use crate::sequence::series::Series;
 use std::cell::RefCell;
 use std::ops::Range;
 use vdn_autograd::{Error, Var};
-use vdn_model::Graph;
-use vdn_model::LayerOutput;
-use vdn_model::Message;
-use vdn_model::PriorSteps;
-use vdn_model::sequence::{Innovations, Past};
-use vdn_model::unroll_terms;
-use vdn_model::{Posterior, StepInput};
-use vdn_model::{Recurrence, Taken};
+use vdn_model::core::Graph;
+use vdn_model::priors::PriorSteps;
+use vdn_model::sequence::{
+    Innovations, Message, Past, Posterior, Recurrence, StepInput, Taken, unroll_terms,
+};
+use vdn_model::units::LayerOutput;
 use vdn_tensor::Element;
 
 /// Steps of a block: as many as an operation has inputs.

@@ -4,12 +4,9 @@ use crate::sequence::SequenceForecaster;
 use crate::sequence::blocks::Block;
 use crate::sequence::series::Series;
 use vdn_autograd::Tape;
-use vdn_model::ModelError;
-use vdn_model::Parameters;
-use vdn_model::Posterior;
-use vdn_model::PriorSteps;
-use vdn_model::sequence::Past;
-use vdn_model::{Bindings, Graph, Mode};
+use vdn_model::core::{Bindings, Graph, Mode, ModelError, Parameters};
+use vdn_model::priors::PriorSteps;
+use vdn_model::sequence::{Past, Posterior};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Tensor};
 

@@ -1,12 +1,11 @@
 //! [`SequenceForecasterConfig`]: what a sequence forecaster is made of.
 
 use vdn_autograd::ObservationFamily;
-use vdn_model::Builder;
-use vdn_model::ModelError;
-use vdn_model::Posterior;
-use vdn_model::{
+use vdn_model::core::{Builder, ModelError};
+use vdn_model::priors::{
     Autoregressive, AutoregressiveConfig, LearnedNormal, OrderOne, OrderOneConfig, Prior,
 };
+use vdn_model::sequence::Posterior;
 use vdn_tensor::Element;
 use vdn_tensor::families::StudentT;
 

@@ -4,8 +4,7 @@ use crate::sequence::SequenceForecaster;
 use crate::sequence::particles::for_each_message;
 use crate::sequence::series::Series;
 use vdn_autograd::Error;
-use vdn_model::ModelError;
-use vdn_model::Parameters;
+use vdn_model::core::{ModelError, Parameters};
 use vdn_model::diagnostics::SequenceDiagnostics;
 use vdn_model::sequence::Diagnosis;
 use vdn_tensor::Element;
@@ -16,8 +15,8 @@ impl SequenceForecaster {
     /// messages by the posterior's moments, without sampling; [`SequenceDiagnostics::living`] judges.
     ///
     /// ```
+    /// use vdn_forecast::sequence::{SequenceForecaster, SequenceForecasterConfig, Series};
     /// use vdn_model::diagnostics::{CollapseThresholds, UnitBudget};
-    /// use vdn_forecast::{SequenceForecaster, SequenceForecasterConfig, Series};
     /// let config = SequenceForecasterConfig { units: 3, hidden: vec![8], ..Default::default() };
     /// let (model, parameters) = SequenceForecaster::new::<f32>(config, 0)?;
     /// let x: Vec<f32> = (0..80).map(|t| (t as f32 / 5.0).sin()).collect();
@@ -30,7 +29,7 @@ impl SequenceForecaster {
     /// let living = found.living(&CollapseThresholds::default(), &UnitBudget { high: 3.0, ..Default::default() });
     /// println!("{living}"); // 3 of 3 units living
     /// assert_eq!(living.units(), 3);
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     ///
     /// # Errors

@@ -2,11 +2,8 @@
 
 use crate::sequence::config::SequenceForecasterConfig;
 use vdn_autograd::{Error, ObservationFamily, Var};
-use vdn_model::Graph;
-use vdn_model::Linear;
-use vdn_model::ModelError;
-use vdn_model::ParameterId;
-use vdn_model::{Builder, Init};
+use vdn_model::core::{Builder, Graph, Init, ModelError, ParameterId};
+use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
 /// `location = W z + b [+ V features]`, one learned scale for each channel.

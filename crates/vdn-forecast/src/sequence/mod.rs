@@ -31,14 +31,11 @@ pub use series::Series;
 use blocks::Pass;
 use emission::Emission;
 use vdn_autograd::{Error, Tape, Var};
-use vdn_model::Builder;
-use vdn_model::Graph;
-use vdn_model::MlpEncoder;
-use vdn_model::ModelError;
-use vdn_model::Parameters;
-use vdn_model::SequenceLayer;
-use vdn_model::{Checkpointed, Checkpoints};
-use vdn_model::{checkpointed, unroll_terms};
+use vdn_model::core::{Builder, Graph, ModelError, Parameters};
+use vdn_model::modules::MlpEncoder;
+use vdn_model::sequence::{
+    Checkpointed, Checkpoints, SequenceLayer, SequenceLayerConfig, checkpointed, unroll_terms,
+};
 use vdn_tensor::Element;
 
 /// How the bound is trained.
@@ -79,9 +76,10 @@ impl SequenceLoss {
 ///
 /// ```
 /// use vdn_autograd::Tape;
-/// use vdn_forecast::{ParticleConfig, SequenceForecaster, SequenceForecasterConfig};
-/// use vdn_forecast::{SequenceObjective, Series};
-/// use vdn_model::{Bindings, Graph, Mode};
+/// use vdn_forecast::sequence::{
+///     ParticleConfig, SequenceForecaster, SequenceForecasterConfig, SequenceObjective, Series,
+/// };
+/// use vdn_model::core::{Bindings, Graph, Mode};
 /// use vdn_tensor::noise::NoiseKey;
 /// let config = SequenceForecasterConfig { units: 3, hidden: vec![8], ..Default::default() };
 /// let (model, parameters) = SequenceForecaster::new::<f32>(config, 0)?;
@@ -97,7 +95,7 @@ impl SequenceLoss {
 /// let forecast = model.forecast(&parameters, &filter, &[], 5, key)?;
 /// let [low, high] = forecast.interval(1, 4, 0, 0.9)?; // sequence 1, five steps ahead
 /// assert!(low < forecast.mean(1, 4, 0) && forecast.mean(1, 4, 0) < high);
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SequenceForecaster {
@@ -124,10 +122,12 @@ impl SequenceForecaster {
         let encoder = MlpEncoder::new(&mut builder.scope("encoder"), features, &config.hidden);
         let context = features + config.hidden.last().copied().unwrap_or(features);
         let prior = config.prior.build(&mut builder.scope("prior"), config.units)?;
-        let shape = [context, config.units];
-        let mut scope = builder.scope("units");
-        let layer =
-            SequenceLayer::new(&mut scope, shape, prior, config.posterior, config.initial_message)?;
+        let units = SequenceLayerConfig {
+            posterior: config.posterior,
+            initial_scale: config.initial_message,
+            ..SequenceLayerConfig::new(context, config.units)
+        };
+        let layer = SequenceLayer::new(&mut builder.scope("units"), prior, units)?;
         let emission = Emission::new(&mut builder.scope("emission"), &config)?;
         let training = SequenceTraining::default();
         Ok((Self { config, encoder, layer, emission, training }, parameters))

@@ -1,19 +1,19 @@
 //! [`SequenceForecaster`] as a [`Network`], so that the trainer trains it.
 //!
-//! A batch is a [`Series`]; [`Segments`](crate::Segments) cuts long series into such batches. The
-//! units form one layer along the sequence: what is measured and controlled of them is over
-//! samples, sequences and steps ([`Innovations`](vdn_model::sequence::Innovations)), given the step
-//! before. Rates, divergences and multipliers are in nats per step, as the loss is. Only the
+//! A batch is a [`Series`]; [`Segments`](crate::sequence::Segments) cuts long series into such
+//! batches. The units form one layer along the sequence: what is measured and controlled of them is
+//! over samples, sequences and steps ([`Innovations`](vdn_model::sequence::Innovations)), given the
+//! step before. Rates, divergences and multipliers are in nats per step, as the loss is. Only the
 //! structured posterior has these measures; under another one the trainer sees no units, and
 //! [`SequenceForecaster::diagnostics`] measures them.
 
 use crate::sequence::series::Series;
 use crate::sequence::{SequenceForecaster, SequenceObjective};
 use vdn_autograd::Var;
-use vdn_model::{
-    BetweenWindows, Graph, Layers, MAX_DEPTH, Mode, ModelError, Posterior, step_persistence,
-    unroll_terms,
-};
+use vdn_model::core::{Graph, Mode, ModelError};
+use vdn_model::objective::BetweenWindows;
+use vdn_model::sequence::{Posterior, step_persistence, unroll_terms};
+use vdn_model::units::{Layers, MAX_DEPTH};
 use vdn_tensor::Element;
 use vdn_train::train::{Locals, Network, Terms};
 
@@ -157,14 +157,14 @@ mod tests {
     use crate::sequence::{Segments, SequenceForecasterConfig};
     use rand::seq::SliceRandom;
     use vdn_autograd::Tape;
-    use vdn_model::streams::TRAINING_ORDER;
-    use vdn_model::{Bindings, Parameters};
+    use vdn_model::core::streams::TRAINING_ORDER;
+    use vdn_model::core::{Bindings, Parameters};
     use vdn_tensor::noise::{NoiseKey, NoiseRng};
     use vdn_tensor::parallel::Pool;
+    use vdn_train::config::{ControlConfig, ControlName, Selection, TrainConfig};
     use vdn_train::data::{Examples, Request, Split};
-    use vdn_train::{
-        AdamW, AdamWConfig, ControlConfig, ControlName, Selection, TrainConfig, Trainer,
-    };
+    use vdn_train::optim::{AdamW, AdamWConfig};
+    use vdn_train::train::Trainer;
 
     const RATE: f64 = 5e-3;
 
@@ -205,7 +205,7 @@ mod tests {
     /// The same training, written out.
     fn by_hand() -> Parameters<f32> {
         let (model, mut parameters, data) = setting();
-        let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters).unwrap();
+        let mut optimizer = AdamW::new(&parameters, AdamWConfig::default()).unwrap();
         let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
         let (mut buffers, mut step) = (Default::default(), 0);
         for epoch in 1..=2 {

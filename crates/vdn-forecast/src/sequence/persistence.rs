@@ -4,10 +4,8 @@ use crate::sequence::SequenceForecaster;
 use crate::sequence::particles::for_each_message;
 use crate::sequence::series::Series;
 use vdn_autograd::Error;
-use vdn_model::ModelError;
-use vdn_model::Parameters;
-use vdn_model::sequence::numbers;
-use vdn_model::sequence::{Chain, ChainMoments};
+use vdn_model::core::{ModelError, Parameters};
+use vdn_model::sequence::{Chain, ChainMoments, numbers};
 use vdn_tensor::Element;
 
 /// Sums over pairs of steps for one unit.

@@ -23,7 +23,7 @@ pub type LongSeries = (Vec<f64>, Vec<f64>);
 /// All segments train, until [`Segments::split_at`] divides the steps in their order.
 ///
 /// ```
-/// use vdn_forecast::{Segments, SequenceForecasterConfig, Series};
+/// use vdn_forecast::sequence::{Segments, SequenceForecasterConfig, Series};
 /// use vdn_train::data::{Examples, Request, Split};
 /// let config = SequenceForecasterConfig::default(); // one channel, no covariates
 /// let long = (0..12).map(f64::from).collect();

@@ -1,18 +1,18 @@
 //! [`Series`]: a batch of sequences as a sequence forecaster reads them.
 
 use crate::sequence::config::SequenceForecasterConfig;
-use vdn_model::ModelError;
+use vdn_model::core::ModelError;
 use vdn_tensor::Element;
 
 /// Sequences of equal length. A step that was not observed is NaN in all its channels.
 ///
 /// ```
-/// use vdn_forecast::{SequenceForecasterConfig, Series};
+/// use vdn_forecast::sequence::{SequenceForecasterConfig, Series};
 /// let config = SequenceForecasterConfig::default(); // one channel, no covariates
 /// let series = Series::new(&config, &[0.1, f64::NAN, 0.3, 1.0, 1.1, 1.2], &[], 2)?;
 /// assert_eq!((series.batch(), series.steps(), series.seen(0, 1)), (2, 3, false));
 /// assert!(Series::new(&config, &[0.1, 0.2, 0.3], &[], 2).is_err());
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Series<'a, T> {

@@ -27,7 +27,7 @@ pub enum AnnealingShape {
 /// use vdn_model::controllers::{Annealing, AnnealingShape};
 /// let cycles = Annealing::new(AnnealingShape::Cyclical { period: 100, rise: 0.5 })?;
 /// assert_eq!([0, 25, 50, 99, 100, 125].map(|step| cycles.factor(step)), [0.0, 0.5, 1.0, 1.0, 0.0, 0.5]);
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Annealing {

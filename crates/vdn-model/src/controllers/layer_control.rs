@@ -1,7 +1,7 @@
 //! [`LayerControl`]: the controllers of one layer, when they act, and what becomes of its parameters.
 
 use crate::controllers::levers::{Lever, Levers};
-use crate::controllers::monitor::Monitor;
+use crate::controllers::monitor::{Monitor, MonitorConfig};
 use crate::controllers::observation::{LossValues, Observation};
 use crate::controllers::{Controller, Moment, Needs};
 use crate::core::error::ModelError;
@@ -87,11 +87,12 @@ impl LayerControl {
     /// Of a layer of `units` units with `latent_dims` dimensions each, without controllers yet.
     #[must_use]
     pub fn new(units: usize, latent_dims: usize, config: LayerControlConfig) -> Self {
-        let LayerControlConfig { smoothing, alive_energy, alive_kl, .. } = config;
+        let LayerControlConfig { smoothing: rate, alive_energy, alive_kl, .. } = config;
+        let running = MonitorConfig { rate, alive_energy, alive_kl };
         Self {
             config,
             levers: Levers::new(units, config.beta),
-            monitor: Monitor::new(units, smoothing, alive_energy, alive_kl),
+            monitor: Monitor::new(units, running),
             observation: Observation::new(units, units * latent_dims),
             controllers: Vec::new(),
             step: 0,
@@ -254,8 +255,9 @@ impl LayerControl {
     }
 
     /// Is shown the persistence of each latent dimension from window to window, or from step to
-    /// step, `[units * latent dims]` ([`LocalTerms::persistence`](crate::LocalTerms::persistence)),
-    /// before the step that it belongs to is taken in.
+    /// step, `[units * latent dims]`
+    /// ([`LocalTerms::persistence`](crate::objective::LocalTerms::persistence)), before the step
+    /// that it belongs to is taken in.
     ///
     /// # Panics
     /// The persistence is that of another layer.

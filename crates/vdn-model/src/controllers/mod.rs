@@ -1,10 +1,12 @@
 //! Controllers: what keeps the units of a layer alive and inside their constraints while the rest of the model learns.
 //!
 //! A [`Controller`] sees what a training step showed ([`Observation`]) and running means of it ([`Monitor`]), and moves
-//! [`Levers`]: the weights of the layer's local loss ([`LocalObjective`](crate::LocalObjective)), a factor on each unit's mean head, limits of
-//! the deviations. A [`LayerControl`] runs any number of them on one layer, each with its own [`Timing`], in the order
-//! they were added, and applies what they decided to the parameters; a [`StackControl`] has one for each layer of a stack. All of it is plain `f64` per unit: nothing is
-//! allocated once a layer's control is built.
+//! [`Levers`]: the weights of the layer's local loss
+//! ([`LocalObjective`](crate::objective::LocalObjective)), a factor on each unit's mean head,
+//! limits of the deviations. A [`LayerControl`] runs any number of them on one layer, each with its
+//! own [`Timing`], in the order they were added, and applies what they decided to the parameters; a
+//! [`StackControl`] has one for each layer of a stack. All of it is plain `f64` per unit: nothing
+//! is allocated once a layer's control is built.
 //!
 //! Sources: \[ref\] the published research code of *Variational Distributional Neuron* (arXiv 2602.18250), whose numbers
 //! the fixtures hold; others are named in their files. Where the reference is inconsistent the default differs and the
@@ -54,7 +56,7 @@ pub use homeostat::{Homeostat, HomeostatConfig, InsideTarget, homeostat_factor, 
 pub use kl_budget::KlBudget;
 pub use layer_control::{LayerControl, LayerControlConfig, Rescaling, Timing};
 pub use levers::{Lever, Levers};
-pub use monitor::Monitor;
+pub use monitor::{Monitor, MonitorConfig};
 pub use observation::{LossValues, Observation};
 pub use persistence_target::{PersistenceConfig, PersistenceTarget};
 pub use pi::{Pi, PiConfig};

@@ -9,12 +9,27 @@ use crate::core::state::ControlState;
 /// The rate of the running means of the loss's terms.
 const LOSS_RATE: f64 = 0.1;
 
+/// How running means follow, and which units are alive.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MonitorConfig {
+    /// The rate of the units' running means, in (0, 1]. Default: 0.05.
+    pub rate: f64,
+    /// The energy above which a unit is alive in a step. Default: 1e-4.
+    pub alive_energy: f64,
+    /// The KL in nats above which a unit is alive in a step. Default: 1e-4.
+    pub alive_kl: f64,
+}
+
+impl Default for MonitorConfig {
+    fn default() -> Self {
+        Self { rate: 0.05, alive_energy: 1e-4, alive_kl: 1e-4 }
+    }
+}
+
 /// Running means over training steps.
 #[derive(Clone, Debug)]
 pub struct Monitor {
-    rate: f64,
-    alive_energy: f64,
-    alive_kl: f64,
+    config: MonitorConfig,
     started: bool,
     energy: Vec<f64>,
     kl: Vec<f64>,
@@ -28,23 +43,24 @@ fn follow(mean: &mut f64, new: f64, rate: f64) {
 }
 
 impl Monitor {
-    /// Of so many units, with the running-mean rate `rate` in (0, 1]. A unit counts as alive in a step when its energy
-    /// is above `alive_energy` and its KL above `alive_kl`.
+    /// Of so many units, before the first step. A unit is alive in a step when both its energy and
+    /// its KL are above their thresholds.
     #[must_use]
-    pub fn new(units: usize, rate: f64, alive_energy: f64, alive_kl: f64) -> Self {
+    pub fn new(units: usize, config: MonitorConfig) -> Self {
         let zero = || vec![0.0; units];
         let losses = LossValues::default();
         let (energy, kl, alive) = (zero(), zero(), zero());
-        Self { rate, alive_energy, alive_kl, started: false, energy, kl, alive, losses }
+        Self { config, started: false, energy, kl, alive, losses }
     }
 
     /// Adds a step.
     pub fn observe(&mut self, seen: &Observation) {
-        let (rate, loss_rate) = if self.started { (self.rate, LOSS_RATE) } else { (1.0, 1.0) };
+        let (rate, loss_rate) =
+            if self.started { (self.config.rate, LOSS_RATE) } else { (1.0, 1.0) };
         self.started = true;
         for i in 0..self.energy.len() {
             let (energy, kl) = (seen.energy[i], seen.kl[i]);
-            let alive = energy > self.alive_energy && kl > self.alive_kl;
+            let alive = energy > self.config.alive_energy && kl > self.config.alive_kl;
             follow(&mut self.energy[i], energy, rate);
             follow(&mut self.kl[i], kl, rate);
             follow(&mut self.alive[i], f64::from(u8::from(alive)), rate);

@@ -4,7 +4,8 @@
 //! is the same near 0 and near 1), by augmented Lagrangian: see [`Constraint`].
 //!
 //! * In layers with a prior over time ([`PersistenceTarget::new`]) it is that of
-//!   [`SequenceMeasures`](crate::SequenceMeasures) at lag 1: gradients move `phi_i`, `s_i` and the posterior's gain.
+//!   [`SequenceMeasures`](crate::objective::SequenceMeasures) at lag 1: gradients move `phi_i`,
+//!   `s_i` and the posterior's gain.
 //! * In a forecaster of windows ([`PersistenceTarget::between_windows`]) it is that of
 //!   [`window_persistence`](crate::objective::window_persistence), between a window and the one `stride` rows earlier: gradients move means
 //!   and deviations. Windows less than `L` apart share rows; and there is no prior that could carry memory: `abs(rho)` is at
@@ -45,16 +46,17 @@ impl PersistenceConfig {
 /// Moves the multipliers of a constraint on the persistence.
 ///
 /// ```
-/// use vdn_model::Prior;
 /// use vdn_model::controllers::{Goal, PersistenceConfig, PersistenceTarget};
-/// # use vdn_model::{Builder, OrderOne, OrderOneConfig, Parameters};
+/// use vdn_model::priors::Prior;
+/// # use vdn_model::core::{Builder, Parameters};
+/// # use vdn_model::priors::{OrderOne, OrderOneConfig};
 /// # let mut parameters = Parameters::<f32>::new();
 /// # let order_one = OrderOne::new(&mut Builder::new(&mut parameters, 0), 8, OrderOneConfig::default())?;
 /// let config = PersistenceConfig::new(Goal::Interval(0.5, 0.7));
 /// assert!(PersistenceTarget::new(8, Prior::OrderOne(order_one), config).is_ok());
 /// // A prior without memory has nothing to tune.
 /// assert!(PersistenceTarget::new(8, Prior::StandardNormal, config).is_err());
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct PersistenceTarget {

@@ -27,7 +27,7 @@ use vdn_tensor::Element;
 /// let state = control.state();
 /// assert_eq!(state.number("step")?, 0.0);
 /// assert_eq!(state.number("layer3.step")?, 0.0);
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct StackControl {

@@ -44,7 +44,7 @@ impl ModelError {
     /// A value outside its domain: `units = 0: has to be at least 1`.
     ///
     /// ```
-    /// use vdn_model::ModelError;
+    /// use vdn_model::core::ModelError;
     /// let error = ModelError::domain("units", 0, "at least 1");
     /// assert_eq!(error.to_string(), "units = 0: has to be at least 1");
     /// ```

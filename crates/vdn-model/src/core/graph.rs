@@ -48,7 +48,8 @@ impl Bindings {
 ///
 /// ```
 /// use vdn_autograd::Tape;
-/// use vdn_model::{Bindings, Builder, Graph, Linear, Mode, Parameters};
+/// use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+/// use vdn_model::modules::Linear;
 /// use vdn_tensor::noise::NoiseKey;
 /// let mut parameters = Parameters::<f32>::new();
 /// let linear = Linear::new(&mut Builder::new(&mut parameters, 0), "fc", 3, 2);
@@ -73,8 +74,8 @@ pub struct Graph<'a, T: Element> {
 
 impl<'a, T: Element> Graph<'a, T> {
     /// Starts a pass: earlier bindings are forgotten. `noise` is the seed and the step; each
-    /// module has its own stream ([`Builder::stream`](crate::Builder::stream)). Parameters want
-    /// gradients unless the tape is in [`Tape::no_grad`].
+    /// module has its own stream ([`Builder::stream`](crate::core::Builder::stream)). Parameters
+    /// want gradients unless the tape is in [`Tape::no_grad`].
     pub fn new(
         tape: &'a mut Tape<T>,
         parameters: &'a Parameters<T>,

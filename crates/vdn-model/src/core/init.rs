@@ -61,7 +61,7 @@ impl Init {
 /// scope prefixes the names of parameters, and noise streams are derived from it.
 ///
 /// ```
-/// use vdn_model::{Builder, Init, Parameters};
+/// use vdn_model::core::{Builder, Init, Parameters};
 /// let mut parameters = Parameters::<f32>::new();
 /// let mut builder = Builder::new(&mut parameters, 7);
 /// builder.scope("head").add("bias", [4], Init::Constant(0.0));
@@ -107,10 +107,10 @@ impl<'a, T: Element> Builder<'a, T> {
     }
 
     /// The noise stream of the module at this scope for `purpose`. A module asks once, when it is
-    /// built; two modules never get the same stream ([`streams`](crate::streams)).
+    /// built; two modules never get the same stream ([`streams`](crate::core::streams)).
     ///
     /// ```
-    /// use vdn_model::{Builder, Parameters, Purpose};
+    /// use vdn_model::core::{Builder, Parameters, Purpose};
     /// let mut parameters = Parameters::<f32>::new();
     /// let mut builder = Builder::new(&mut parameters, 7);
     /// let units = builder.scope("decoder").stream(Purpose::Units)?;
@@ -118,7 +118,7 @@ impl<'a, T: Element> Builder<'a, T> {
     /// assert_ne!(units, dropout);
     /// let again = builder.scope("decoder").stream(Purpose::Units).unwrap_err().to_string();
     /// assert!(again.contains("decoder (units)"), "{again}");
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     ///
     /// # Errors

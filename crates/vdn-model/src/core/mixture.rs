@@ -8,7 +8,7 @@ use vdn_tensor::math::double::erf;
 /// `tau` outside (0, 1), an empty mixture or `sigma <= 0` give NaN.
 ///
 /// ```
-/// use vdn_model::mixture_quantile;
+/// use vdn_model::core::mixture_quantile;
 /// let median = mixture_quantile(&[1.0, 3.0], None, 0.5, 0.5);
 /// assert!((median - 2.0).abs() < 1e-9);
 /// ```

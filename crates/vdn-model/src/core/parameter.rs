@@ -88,7 +88,7 @@ impl<T: Element> Parameter<T> {
 /// Named tensors in the order they were added. A clone shares the values until one of the two is changed.
 ///
 /// ```
-/// use vdn_model::Parameters;
+/// use vdn_model::core::Parameters;
 /// use vdn_tensor::Tensor;
 /// let mut parameters = Parameters::new();
 /// let id = parameters.add("rho", Tensor::<f32>::zeros([3]));
@@ -101,7 +101,7 @@ pub struct Parameters<T: Element> {
     /// The noise streams that modules of these parameters have. They are here, and not in a
     /// [`Builder`], so that two builders that fill the same parameters know of each other.
     ///
-    /// [`Builder`]: crate::Builder
+    /// [`Builder`]: crate::core::Builder
     streams: Streams,
     /// The place of each name.
     places: Arc<HashMap<String, usize>>,
@@ -147,7 +147,7 @@ impl<T: Element> Parameters<T> {
     /// old one; the tensor is then copied first.
     ///
     /// ```
-    /// use vdn_model::Parameters;
+    /// use vdn_model::core::Parameters;
     /// use vdn_tensor::Tensor;
     /// let mut parameters = Parameters::<f32>::new();
     /// let id = parameters.add("bias", Tensor::zeros([2]));
@@ -177,7 +177,7 @@ impl<T: Element> Parameters<T> {
     /// `factors`, by them. Rows with a factor of 1 keep their bits.
     ///
     /// ```
-    /// use vdn_model::Parameters;
+    /// use vdn_model::core::Parameters;
     /// use vdn_tensor::Tensor;
     /// let mut parameters = Parameters::<f32>::new();
     /// parameters.add("weight", Tensor::from_slice([2, 2], &[1.0, 2.0, 3.0, 4.0])?);

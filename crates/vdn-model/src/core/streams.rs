@@ -3,7 +3,7 @@
 //! Noise is addressed by `(seed, stream, step, sample, row, column)`. Two draws with one address
 //! are the same number, so two modules with one stream share their noise. Nothing fails then:
 //! samples are merely correlated. Therefore no module chooses a number. A module asks its
-//! [`Builder`](crate::Builder::stream), which knows the path of the module (the names of its
+//! [`Builder`](crate::core::Builder::stream), which knows the path of the module (the names of its
 //! scopes), and names the purpose of the noise ([`Purpose`]):
 //!
 //! ```text
@@ -19,8 +19,8 @@
 //! streams, two meet with a probability of 5e-6. The builder then refuses the second; rename the
 //! module.
 //!
-//! The [`Parameters`](crate::Parameters) hold the registry, so builders of the same parameters, and
-//! scopes of one builder, share it.
+//! The [`Parameters`](crate::core::Parameters) hold the registry, so builders of the same
+//! parameters, and scopes of one builder, share it.
 //!
 //! # Streams with fixed numbers
 //!
@@ -108,12 +108,12 @@ const NUMBERED: [(&str, Purpose, u32); 7] = [
 /// module outside this crate:
 ///
 /// ```
-/// use vdn_model::{Builder, Parameters, Purpose};
+/// use vdn_model::core::{Builder, Parameters, Purpose};
 /// let mut parameters = Parameters::<f32>::new();
 /// let mut builder = Builder::new(&mut parameters, 0);
 /// let masks = builder.scope("encoder").stream(Purpose::Other("masks"))?;
 /// assert!(masks.number() >= 1 << 31);
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -153,8 +153,8 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// A noise stream that a module has to itself: [`Builder::stream`](crate::Builder::stream) gives it
-/// once, and [`Graph::noise`](crate::Graph::noise) turns it into noise.
+/// A noise stream that a module has to itself: [`Builder::stream`](crate::core::Builder::stream)
+/// gives it once, and [`Graph::noise`](crate::core::Graph::noise) turns it into noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stream(u32);
 

@@ -156,10 +156,10 @@ impl CollapseThresholds {
     /// The modes that each unit is in, the gravest first.
     ///
     /// ```
-    /// use vdn_model::UnitStatistics;
     /// use vdn_model::diagnostics::{
     ///     CollapseMode, CollapseThresholds, Diagnostics, HealthEvidence, LayerContext, RowCounts,
     /// };
+    /// use vdn_model::units::UnitStatistics;
     /// let mut statistics = UnitStatistics::new();
     /// statistics.merge(8, &[0.0_f64, 1.0], &[0.0, 0.0], &[0.0, 0.0], &[0.0, 0.0]);
     /// let context = LayerContext {
@@ -168,7 +168,7 @@ impl CollapseThresholds {
     /// let found = Diagnostics::new(&statistics, &RowCounts::new(2, 1), &context)?;
     /// let modes = CollapseThresholds::default().modes(&HealthEvidence::new(&found));
     /// assert_eq!(modes, [vec![CollapseMode::PosteriorCollapse], vec![CollapseMode::Frozen]]);
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     #[must_use]
     pub fn modes(&self, evidence: &HealthEvidence<'_>) -> Vec<Vec<CollapseMode>> {

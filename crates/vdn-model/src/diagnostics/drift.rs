@@ -24,8 +24,8 @@ fn excess(d: f64) -> f64 {
 /// The drift of each unit, nats per latent dimension; `None` when the two are not of one layer, or one is empty.
 ///
 /// ```
-/// use vdn_model::UnitStatistics;
 /// use vdn_model::diagnostics::drift;
+/// use vdn_model::units::UnitStatistics;
 /// let of = |mean: f64| {
 ///     let mut statistics = UnitStatistics::new();
 ///     statistics.merge(10, &[mean], &[0.5], &[0.0], &[0.0]);

@@ -91,10 +91,11 @@ struct Level {
 /// Watches one layer.
 ///
 /// ```
-/// use vdn_model::UnitStatistics;
 /// use vdn_model::diagnostics::{
-///     CollapseThresholds, Diagnostics, EpochView, LayerContext, RowCounts, UnitBudget, HealthMonitor,
+///     CollapseThresholds, Diagnostics, EpochView, HealthMonitor, LayerContext, RowCounts,
+///     UnitBudget,
 /// };
+/// use vdn_model::units::UnitStatistics;
 /// let mut watch = HealthMonitor::new(CollapseThresholds::default(), UnitBudget::default());
 /// for (mean, loss) in [(0.0_f64, 0.9), (0.1, 0.8)] {
 ///     let mut statistics = UnitStatistics::new();
@@ -109,7 +110,7 @@ struct Level {
 ///     assert_eq!(living.to_string(), "1 of 1 units living");
 /// }
 /// assert!((watch.seen().drift.as_ref().unwrap()[0] - 0.01 / 2.8).abs() < 1e-12);
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct HealthMonitor {

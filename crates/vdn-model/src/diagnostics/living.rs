@@ -86,10 +86,11 @@ impl Living {
     /// Judges every unit of a layer.
     ///
     /// ```
-    /// use vdn_model::UnitStatistics;
     /// use vdn_model::diagnostics::{
-    ///     CollapseThresholds, Diagnostics, HealthEvidence, LayerContext, Living, RowCounts, UnitBudget,
+    ///     CollapseThresholds, Diagnostics, HealthEvidence, LayerContext, Living, RowCounts,
+    ///     UnitBudget,
     /// };
+    /// use vdn_model::units::UnitStatistics;
     /// let mut statistics = UnitStatistics::new();
     /// statistics.merge(8, &[0.0_f64; 3], &[0.4, 0.0, 3.0], &[0.0; 3], &[0.0; 3]);
     /// let context = LayerContext {
@@ -99,7 +100,7 @@ impl Living {
     /// let thresholds = CollapseThresholds::default();
     /// let living = Living::new(&HealthEvidence::new(&found), &thresholds, &UnitBudget::default());
     /// assert_eq!(living.to_string(), "1 of 3 units living; 1 posterior_collapse, 1 rate_above");
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     #[must_use]
     pub fn new(

@@ -34,8 +34,8 @@ pub struct LayerContext<'a> {
 /// unit's dimensions, as budgets are per dimension; `sigma` is the root of the mean variance.
 ///
 /// ```
-/// use vdn_model::UnitStatistics;
 /// use vdn_model::diagnostics::{Diagnostics, LayerContext, RowCounts};
+/// use vdn_model::units::UnitStatistics;
 /// let mut statistics = UnitStatistics::new();
 /// // Two units over 8 rows: one whose means vary by 0.5, one that ignores its input but is far from the prior.
 /// statistics.merge(8, &[0.0_f64, 2.0], &[0.5, 0.0], &[0.0, 0.0], &[0.0, 0.0]);
@@ -46,7 +46,7 @@ pub struct LayerContext<'a> {
 /// assert!((found.rate[0] - 0.5 * 1.5_f64.ln()).abs() < 1e-15);
 /// assert_eq!((found.rate[1], found.kl[1]), (0.0, 2.0));
 /// assert_eq!(found.active, [1.0, 0.0]);
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics {

@@ -19,7 +19,7 @@
 //! | word | holds when | defined in |
 //! |---|---|---|
 //! | living | no mode of collapse holds, the rate is in the unit's budget, and fewer than 1 % of its deviations are at a limit | [`Living`] |
-//! | informed | the rate is at least 0.05 nats, whatever the budget is | `vdn_train::INFORMED` |
+//! | informed | the rate is at least 0.05 nats, whatever the budget is | `vdn_train::evaluate::INFORMED` |
 //! | active | the means vary by more than 0.01 of the prior's variance (Burda, Grosse and Salakhutdinov 2016) | [`Diagnostics::active`] |
 //! | alive | in a row of a batch: the KL is above 1e-4 nats; what the beta thermostat counts | [`RowCounts`] |
 

@@ -130,7 +130,7 @@ mod tests {
         // Windows at the quantiles of a normal: the aggregate is normal up to their spacing.
         let windows = 2000;
         let quantile = |w: usize| {
-            crate::mixture_quantile(&[0.0], None, 1.0, (w as f64 + 0.5) / windows as f64)
+            crate::core::mixture_quantile(&[0.0], None, 1.0, (w as f64 + 0.5) / windows as f64)
         };
         let mu: Vec<f64> = (0..windows).map(quantile).collect();
         let found = mutual_information(&mu, &vec![0.0; windows], 1);

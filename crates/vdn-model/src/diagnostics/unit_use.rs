@@ -45,8 +45,8 @@ impl UnitUse {
     ///     share_error: vec![0.1, 0.0],
     /// };
     /// assert_eq!(found.unread(&CollapseThresholds::default()), [false, true]);
-    /// assert_eq!(found.with_value(0.95), [true, false]);
-    /// assert_eq!(found.with_net_value(0.95), [false, false]);      // 1.8 standard errors: enough of one unit, not of two
+    /// assert_eq!(found.valuable(0.95), [true, false]);
+    /// assert_eq!(found.worth_their_cost(0.95), [false, false]);      // 1.8 standard errors: enough of one unit, not of two
     /// ```
     #[must_use]
     pub fn unread(&self, thresholds: &CollapseThresholds) -> Vec<bool> {
@@ -64,14 +64,14 @@ impl UnitUse {
     /// Whether a unit brings something, for each that was probed: the lower bound of its value, over all units together,
     /// is above 0.
     #[must_use]
-    pub fn with_value(&self, confidence: f64) -> Vec<bool> {
+    pub fn valuable(&self, confidence: f64) -> Vec<bool> {
         clearly_positive(&self.value, &self.value_error, confidence, false)
     }
 
     /// Whether a unit brings more than it costs, for each that was probed: the lower bound of its net value, over all
     /// units together, is above 0.
     #[must_use]
-    pub fn with_net_value(&self, confidence: f64) -> Vec<bool> {
+    pub fn worth_their_cost(&self, confidence: f64) -> Vec<bool> {
         clearly_positive(&self.net, &self.value_error, confidence, false)
     }
 }
@@ -144,6 +144,6 @@ mod tests {
         let found = of(&value, &vec![1.0; n], &vec![0.0; n]);
         assert!(!found.unread(&CollapseThresholds::default()).contains(&true));
         // Nor valuable: 23 of them lie two standard errors above 0.
-        assert!(!found.with_value(0.95).contains(&true));
+        assert!(!found.valuable(0.95).contains(&true));
     }
 }

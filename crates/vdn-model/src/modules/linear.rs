@@ -21,7 +21,7 @@ impl Linear {
         inputs: usize,
         outputs: usize,
     ) -> Self {
-        Self::with_init(builder, name, inputs, outputs, Init::fan_in(inputs), Init::fan_in(inputs))
+        Self::initialised(builder, name, [inputs, outputs], [Init::fan_in(inputs); 2])
     }
 
     /// With all zeros.
@@ -31,17 +31,15 @@ impl Linear {
         inputs: usize,
         outputs: usize,
     ) -> Self {
-        Self::with_init(builder, name, inputs, outputs, Init::Constant(0.0), Init::Constant(0.0))
+        Self::initialised(builder, name, [inputs, outputs], [Init::Constant(0.0); 2])
     }
 
-    /// With these initial values.
-    pub fn with_init<T: Element>(
+    /// With these initial values of weight and bias.
+    pub fn initialised<T: Element>(
         builder: &mut Builder<'_, T>,
         name: &str,
-        inputs: usize,
-        outputs: usize,
-        weight: Init,
-        bias: Init,
+        [inputs, outputs]: [usize; 2],
+        [weight, bias]: [Init; 2],
     ) -> Self {
         let mut scope = builder.scope(name);
         let weight = scope.add("weight", [outputs, inputs], weight);

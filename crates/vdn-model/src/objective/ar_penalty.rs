@@ -15,7 +15,7 @@ use vdn_tensor::Element;
 ///
 /// ```
 /// use vdn_autograd::Tape;
-/// use vdn_model::ar_penalty;
+/// use vdn_model::objective::ar_penalty;
 /// let mut tape = Tape::<f64>::new();
 /// let cur = tape.variable([1, 2], &[1.0, 0.5])?;
 /// let prev = tape.variable([1, 2], &[1.0, 1.0])?;

@@ -84,7 +84,7 @@ impl EnergyBand {
     /// let band = EnergyBand::new(3, &BandConfig::default())?;
     /// assert!((band.lo[1] - 0.8 * 0.03).abs() < 1e-15);
     /// assert!((band.hi[2] - 1.6 * 0.03 * 8.0).abs() < 1e-14);
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     ///
     /// # Errors

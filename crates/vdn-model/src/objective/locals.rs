@@ -20,8 +20,7 @@ pub type LayerTerms = [Option<LocalTerms>; MAX_DEPTH];
 /// The local objectives of the first layers; those after them have none.
 ///
 /// ```
-/// use vdn_model::LocalObjective;
-/// use vdn_model::objective::local_objectives;
+/// use vdn_model::objective::{LocalObjective, local_objectives};
 /// let own = LocalObjective::new(8, 1e-3);
 /// let locals = local_objectives([None, Some(&own)]);
 /// assert!(locals[0].is_none() && locals[1] == Some(&own) && locals[2].is_none());

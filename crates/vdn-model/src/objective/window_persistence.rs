@@ -17,7 +17,7 @@ use vdn_tensor::Element;
 ///
 /// ```
 /// use vdn_autograd::{Noise, SampleKl, Tape};
-/// use vdn_model::window_persistence;
+/// use vdn_model::objective::window_persistence;
 /// use vdn_tensor::noise::NoiseKey;
 /// let mut tape = Tape::<f64>::new();
 /// let now = tape.variable([2, 1], &[1.0, -1.0])?;

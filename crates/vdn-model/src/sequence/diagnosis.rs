@@ -174,10 +174,10 @@ fn residual(covariance: &[f64], depth: usize, order: usize) -> f64 {
 ///
 /// ```
 /// use vdn_autograd::Tape;
+/// use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
 /// use vdn_model::diagnostics::{CollapseMode, CollapseThresholds};
-/// use vdn_model::{
-///     Bindings, Builder, Graph, Message, Mode, OrderOne, OrderOneConfig, Parameters, Posterior, Prior, sequence_diagnostics,
-/// };
+/// use vdn_model::priors::{OrderOne, OrderOneConfig, Prior};
+/// use vdn_model::sequence::{Message, Posterior, sequence_diagnostics};
 /// use vdn_tensor::noise::NoiseKey;
 /// let mut parameters = Parameters::<f64>::new();
 /// let prior = OrderOne::new(&mut Builder::new(&mut parameters, 0), 1, OrderOneConfig::default())?; // phi = 0.5
@@ -192,7 +192,7 @@ fn residual(covariance: &[f64], depth: usize, order: usize) -> f64 {
 /// assert!((found.persistence[0] - 0.5).abs() < 1e-12 && found.kl[0].abs() < 1e-12);
 /// let modes = found.modes(&CollapseThresholds::default());
 /// assert_eq!(modes, [[CollapseMode::PosteriorCollapse]]);
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 ///
 /// # Errors

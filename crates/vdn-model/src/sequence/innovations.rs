@@ -15,8 +15,8 @@
 //! * the KL, `(M2 + D0)/2`, is the divergence of the bound, in nats per step;
 //! * the rate, `(ln(C2 + V) - Lv)/2`, is what a unit says that its past did not: 0 for one that
 //!   follows its prior, however persistent it is. Where `s` is the same at every step it is the
-//!   rate of [`sequence_measures`](crate::sequence_measures), but for the first step, which counts
-//!   here;
+//!   rate of [`sequence_measures`](crate::sequence::sequence_measures), but for the first step,
+//!   which counts here;
 //! * the mismatch is the rest.
 
 use crate::core::graph::Graph;
@@ -51,8 +51,8 @@ impl Innovations {
     }
 
     /// Adds a step: its message, and its prior given the steps before
-    /// ([`PriorSteps::next`](crate::PriorSteps::next)). Steps of a sequence have messages of the
-    /// same batch.
+    /// ([`PriorSteps::next`](crate::priors::PriorSteps::next)). Steps of a sequence have messages
+    /// of the same batch.
     pub fn push<T: Element>(&mut self, tape: &Tape<T>, message: &Message, prior: ConditionalPrior) {
         let on_latents = tape.shape(prior.previous).rank() == 3;
         let joins = self.groups.last().is_some_and(|last| {
@@ -159,12 +159,14 @@ fn joined<T: Element>(tape: &mut Tape<T>, parts: &[Var]) -> Result<Var, Error> {
 }
 
 /// Records the [`Innovations`] of a structured pass: `messages` are those that `unrolled` was made
-/// of, by [`filter`](crate::filter) or [`unroll`](crate::unroll) without truncation.
+/// of, by [`filter`](crate::sequence::filter) or [`unroll`](crate::sequence::unroll) without
+/// truncation.
 ///
 /// ```
 /// use vdn_autograd::Tape;
-/// use vdn_model::{Bindings, Builder, Graph, Message, Mode, OrderOne, OrderOneConfig, Parameters};
-/// use vdn_model::{Prior, Unroll, filter, sequence_output};
+/// use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+/// use vdn_model::priors::{OrderOne, OrderOneConfig, Prior};
+/// use vdn_model::sequence::{Message, Unroll, filter, sequence_output};
 /// use vdn_tensor::noise::NoiseKey;
 /// let mut parameters = Parameters::<f64>::new();
 /// let prior = OrderOne::new(&mut Builder::new(&mut parameters, 0), 2, OrderOneConfig::default())?;
@@ -183,12 +185,12 @@ fn joined<T: Element>(tape: &mut Tape<T>, parts: &[Var]) -> Result<Var, Error> {
 /// let sum = graph.tape.sum(kl)?;
 /// let total = unrolled.total_kl(&mut graph)?;
 /// assert!((2.0 * tape.scalar(sum)? - tape.scalar(total)?).abs() < 1e-12);
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 ///
 /// # Errors
 /// Other numbers of messages and latents; those of [`Innovations::output`] and of
-/// [`PriorSteps::next`](crate::PriorSteps::next).
+/// [`PriorSteps::next`](crate::priors::PriorSteps::next).
 pub fn sequence_output<T: Element>(
     graph: &mut Graph<'_, T>,
     prior: Prior,

@@ -35,31 +35,59 @@ pub struct SequenceLayer {
     stream: Stream,
 }
 
+/// What a layer along time is built from, beside its prior.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SequenceLayerConfig {
+    /// Width of the context of a step. Default: 256.
+    pub inputs: usize,
+    /// Units. Default: 64.
+    pub units: usize,
+    /// What stands for the posterior of the units. Default: `Structured`.
+    pub posterior: Posterior,
+    /// The deviation that all messages start with. Default: 1.
+    pub initial_scale: f64,
+}
+
+impl Default for SequenceLayerConfig {
+    fn default() -> Self {
+        Self { inputs: 256, units: 64, posterior: Posterior::Structured, initial_scale: 1.0 }
+    }
+}
+
+impl SequenceLayerConfig {
+    /// The defaults with these sizes.
+    #[must_use]
+    pub fn new(inputs: usize, units: usize) -> Self {
+        Self { inputs, units, ..Self::default() }
+    }
+}
+
 impl SequenceLayer {
-    /// A layer of so many units whose name is the scope of `builder`; its noise stream follows from
-    /// the name ([`streams`](crate::streams)). Messages start with the deviation `initial_scale`.
+    /// A layer under `prior` whose name is the scope of `builder`; its noise stream follows from
+    /// the name ([`streams`](crate::core::streams)).
     ///
     /// ```
-    /// use vdn_model::{Builder, Parameters, Posterior, Prior, SequenceLayer};
+    /// use vdn_model::core::{Builder, Parameters};
+    /// use vdn_model::priors::Prior;
+    /// use vdn_model::sequence::{SequenceLayer, SequenceLayerConfig};
     /// let mut parameters = Parameters::<f32>::new();
     /// let mut scope = Builder::new(&mut parameters, 0);
     /// let mut scope = scope.scope("states");
-    /// let (prior, posterior) = (Prior::StandardNormal, Posterior::Structured);
-    /// SequenceLayer::new(&mut scope, [4, 2], prior, posterior, 1.0)?;
-    /// let again = SequenceLayer::new(&mut scope, [4, 2], prior, posterior, 1.0);
+    /// let config = SequenceLayerConfig::new(4, 2);
+    /// SequenceLayer::new(&mut scope, Prior::StandardNormal, config)?;
+    /// let again = SequenceLayer::new(&mut scope, Prior::StandardNormal, config);
     /// assert!(again.unwrap_err().to_string().contains("states (units) is built twice"));
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     ///
     /// # Errors
     /// No inputs or no units; a deviation that is not positive; another module of this name.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
-        [inputs, units]: [usize; 2],
         prior: Prior,
-        posterior: Posterior,
-        initial_scale: f64,
+        config: SequenceLayerConfig,
     ) -> Result<Self, ModelError> {
+        let SequenceLayerConfig { inputs, units, posterior, initial_scale } = config;
         if inputs == 0 || units == 0 || !(initial_scale > 0.0 && initial_scale.is_finite()) {
             let reason = format!("{inputs} inputs, {units} units, scale {initial_scale}");
             return Err(ModelError::config("sequence_layer", reason));
@@ -70,7 +98,7 @@ impl SequenceLayer {
         // Small weights: every message starts near the initial deviation, whatever its context.
         let weight = Init::Uniform(0.1 / (inputs as f64).sqrt());
         let start = Init::Constant(initial_scale.ln());
-        let log_scale = Linear::with_init(builder, "log_scale", inputs, units, weight, start);
+        let log_scale = Linear::initialised(builder, "log_scale", [inputs, units], [weight, start]);
         Ok(Self { label, prior, posterior, units, mean, log_scale, stream })
     }
 
@@ -208,8 +236,8 @@ mod tests {
         let mut builder = Builder::new(&mut parameters, 0);
         let mut stream = |name| {
             let mut scope = builder.scope(name);
-            let (prior, posterior) = (Prior::StandardNormal, Posterior::Structured);
-            SequenceLayer::new(&mut scope, [2, 2], prior, posterior, 1.0).map(|layer| layer.stream)
+            let config = SequenceLayerConfig::new(2, 2);
+            SequenceLayer::new(&mut scope, Prior::StandardNormal, config).map(|layer| layer.stream)
         };
         assert_eq!(stream("units").unwrap().number(), 0);
         assert!(stream("states").unwrap().number() >= 1 << 31);

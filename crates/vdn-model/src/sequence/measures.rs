@@ -19,12 +19,14 @@ use vdn_autograd::{Error, Gap, Tape, Var};
 use vdn_tensor::Element;
 
 /// Records the measures of a structured posterior under a prior of order one: `messages` are those that `unrolled` was made
-/// of (by [`filter`](crate::filter) or [`unroll`](crate::unroll)), at least three, each one step after the last.
+/// of (by [`filter`](crate::sequence::filter) or [`unroll`](crate::sequence::unroll)), at least
+/// three, each one step after the last.
 ///
 /// ```
 /// use vdn_autograd::Tape;
-/// use vdn_model::{Bindings, Builder, Graph, Message, Mode, OrderOne, OrderOneConfig, Parameters, Prior, Unroll, filter};
-/// use vdn_model::sequence_measures;
+/// use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+/// use vdn_model::priors::{OrderOne, OrderOneConfig, Prior};
+/// use vdn_model::sequence::{Message, Unroll, filter, sequence_measures};
 /// use vdn_tensor::noise::NoiseKey;
 /// let mut parameters = Parameters::<f64>::new();
 /// let prior = OrderOne::new(&mut Builder::new(&mut parameters, 0), 2, OrderOneConfig::default())?; // phi = 0.5
@@ -40,7 +42,7 @@ use vdn_tensor::Element;
 /// let measures = sequence_measures(&mut graph, prior, &messages, &unrolled)?;
 /// assert!(tape.value(measures.persistence).data().iter().all(|rho| (rho - 0.5).abs() < 0.05));
 /// assert!(tape.value(measures.rate).data().iter().all(|rate| rate.abs() < 0.02));
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 ///
 /// # Errors

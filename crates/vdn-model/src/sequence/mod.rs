@@ -20,7 +20,7 @@ mod unrolled;
 pub use chain::{Chain, ChainMoments};
 pub use diagnosis::{Diagnosis, sequence_diagnostics};
 pub use innovations::{Innovations, sequence_output};
-pub use layer::{SequenceLayer, StepInput};
+pub use layer::{SequenceLayer, SequenceLayerConfig, StepInput};
 pub use measures::{sequence_measures, step_persistence};
 pub use recurrence::{Recurrence, Taken, checkpointed, unroll_terms};
 pub use rollout::{Numbers, Rollout, numbers, rollout};

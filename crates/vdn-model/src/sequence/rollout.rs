@@ -36,7 +36,9 @@ pub struct Numbers<T> {
 /// trajectories begin with the prior's first step.
 ///
 /// ```
-/// use vdn_model::{Builder, OrderOne, OrderOneConfig, Parameters, Prior, Rollout, rollout};
+/// use vdn_model::core::{Builder, Parameters};
+/// use vdn_model::priors::{OrderOne, OrderOneConfig, Prior};
+/// use vdn_model::sequence::{Rollout, rollout};
 /// use vdn_tensor::noise::NoiseKey;
 /// let mut parameters = Parameters::<f32>::new();
 /// let prior = OrderOne::new(&mut Builder::new(&mut parameters, 0), 3, OrderOneConfig::default())?;
@@ -46,7 +48,7 @@ pub struct Numbers<T> {
 ///     energy += z.iter().map(|z| z * z).sum::<f32>() / z.len() as f32 / 100.0;
 /// })?;
 /// assert!((energy - 1.0).abs() < 0.5); // stationary with variance 1
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 ///
 /// # Errors

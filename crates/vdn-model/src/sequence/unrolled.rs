@@ -76,7 +76,9 @@ impl Unrolled {
 ///
 /// ```
 /// use vdn_autograd::Tape;
-/// use vdn_model::{Bindings, Builder, Graph, Message, Mode, OrderOne, OrderOneConfig, Parameters, Prior, Unroll, unroll};
+/// use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+/// use vdn_model::priors::{OrderOne, OrderOneConfig, Prior};
+/// use vdn_model::sequence::{Message, Unroll, unroll};
 /// use vdn_tensor::noise::NoiseKey;
 /// let mut parameters = Parameters::<f64>::new();
 /// let config = OrderOneConfig::default();
@@ -90,7 +92,7 @@ impl Unrolled {
 /// let out = unroll(&mut graph, Prior::OrderOne(prior), &messages, Unroll::new(4, key))?;
 /// assert_eq!(graph.tape.shape(out.z[0]).dims(), &[4, 1, 2]);
 /// assert!(graph.tape.value(out.kl[1]).data().iter().all(|&kl| kl == 0.0));
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 ///
 /// # Errors

@@ -40,7 +40,8 @@ fn unit_of(layers: &Layers<'_>, found: &NonFinite) -> Option<usize> {
 /// `None` for parameters outside of the layers of units.
 ///
 /// ```
-/// use vdn_model::{Builder, LayerConfig, Parameters, Stack, StackLayerConfig};
+/// use vdn_model::core::{Builder, Parameters};
+/// use vdn_model::units::{LayerConfig, Stack, StackLayerConfig};
 /// let layer = LayerConfig { inputs: 8, units: 4, ..LayerConfig::default() };
 /// let config = StackLayerConfig { layer, ..StackLayerConfig::default() };
 /// let mut parameters = Parameters::<f32>::new();
@@ -50,7 +51,7 @@ fn unit_of(layers: &Layers<'_>, found: &NonFinite) -> Option<usize> {
 /// };
 /// assert_eq!(unit_of("neuron.mu.weight", [4, 8]), Some(2));
 /// assert_eq!(unit_of("head.fc1.weight", [256, 4]), None);
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[must_use]
 pub fn unit_of_parameter<'a>(

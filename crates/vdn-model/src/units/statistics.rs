@@ -7,7 +7,7 @@ use crate::core::state::ControlState;
 /// as they should; `C2` is merged by the update of Chan, Golub and LeVeque (1983).
 ///
 /// ```
-/// use vdn_model::UnitStatistics;
+/// use vdn_model::units::UnitStatistics;
 /// let mut statistics = UnitStatistics::new();
 /// // One unit: two rows with means -1 and 1, then one row with mean 0; sigma 1 throughout.
 /// statistics.merge(2, &[0.0_f32], &[1.0], &[0.0], &[0.0]);

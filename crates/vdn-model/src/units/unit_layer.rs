@@ -172,22 +172,24 @@ impl<'a> From<&'a StackLayer> for UnitLayer<'a> {
 /// allocates nothing.
 ///
 /// ```
-/// use vdn_model::{Builder, LayerConfig, Layers, Parameters, Posterior, Prior, SequenceLayer};
-/// use vdn_model::{Stack, StackLayerConfig, UnitLayer};
+/// use vdn_model::core::{Builder, Parameters};
+/// use vdn_model::priors::Prior;
+/// use vdn_model::sequence::{SequenceLayer, SequenceLayerConfig};
+/// use vdn_model::units::{LayerConfig, Layers, Stack, StackLayerConfig, UnitLayer};
 /// let mut parameters = Parameters::<f32>::new();
 /// let mut builder = Builder::new(&mut parameters, 0);
 /// let layer = LayerConfig { inputs: 3, units: 4, ..LayerConfig::default() };
 /// let config = StackLayerConfig { layer, ..StackLayerConfig::default() };
 /// let stack = Stack::new(&mut builder, "features", &[config])?;
-/// let (prior, posterior) = (Prior::StandardNormal, Posterior::Structured);
-/// let states = SequenceLayer::new(&mut builder.scope("states"), [4, 2], prior, posterior, 1.0)?;
+/// let config = SequenceLayerConfig::new(4, 2);
+/// let states = SequenceLayer::new(&mut builder.scope("states"), Prior::StandardNormal, config)?;
 /// // A network has them in one list, whatever their kind.
 /// let lower = stack.layers().iter().map(UnitLayer::from);
 /// let layers: Layers<'_> = lower.chain([UnitLayer::from(&states)]).collect();
 /// let units: Vec<usize> = layers.iter().map(|layer| layer.distributional()).collect();
 /// assert_eq!(units, [4, 2]);
 /// assert!(layers[1].prior_over_time().is_some());
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layers<'a> {

@@ -11,11 +11,13 @@ use crate::network::{Likelihood, NetworkConfig};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use toml::Table;
-use vdn_train::config::{at_key, layered, parse, read_at};
-use vdn_train::{
-    AdamWConfig, BudgetConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig,
-    Schedule, Selection, SelectionRule, TrainConfig, TrainError, Trainer,
+use vdn_train::TrainError;
+use vdn_train::config::{
+    BudgetConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig, Selection,
+    TrainConfig, at_key, layered, parse, read_at,
 };
+use vdn_train::optim::{AdamWConfig, Schedule};
+use vdn_train::train::{SelectionRule, Trainer};
 
 /// What is learned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +81,7 @@ impl ChoiceConfig {
     /// The most epochs of so many training rows, of `epochs` that are asked for.
     ///
     /// ```
-    /// use vdn_tasks::ChoiceConfig;
+    /// use vdn_tasks::config::ChoiceConfig;
     /// let choice = ChoiceConfig::default();
     /// // 100 steps an epoch, and 10000.
     /// assert_eq!((choice.epochs(600, 3200, 32), choice.epochs(600, 320_000, 32)), (300, 5));
@@ -97,7 +99,7 @@ impl ChoiceConfig {
 /// Everything that a run of a task depends on.
 ///
 /// ```
-/// use vdn_tasks::{TaskConfig, TaskName};
+/// use vdn_tasks::config::{TaskConfig, TaskName};
 /// let text = "task = \"regression\"\n[data]\nfile = \"houses.csv\"\ntarget = [\"price\"]\n";
 /// let config = TaskConfig::from_toml(text)?;
 /// assert_eq!((config.task, config.data.target.len()), (TaskName::Regression, 1));

@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 use std::path::Path;
-use vdn_model::streams::ROW_SPLITS;
+use vdn_model::core::streams::ROW_SPLITS;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
 use vdn_train::TrainError;
 use vdn_train::data::{DelimitedFile, FileForm, Limits};

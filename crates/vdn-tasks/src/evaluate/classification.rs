@@ -4,11 +4,12 @@ use crate::data::TaskRows;
 use crate::evaluate::calibration_error::{Bins, calibration_error};
 use crate::network::{Prediction, TaskNetwork, brier, mean_probabilities};
 use serde::Serialize;
-use vdn_model::Intervention;
+use vdn_model::units::Intervention;
+use vdn_train::TrainError;
 use vdn_train::data::Request;
+use vdn_train::evaluate::Evaluator;
 use vdn_train::metrics::BlockSums;
 use vdn_train::metrics::risk::risk_coverage;
-use vdn_train::{Evaluator, TrainError};
 
 /// The scores of classes. Of a row the prediction is the mean of the probabilities over samples.
 #[derive(Clone, Debug, PartialEq, Serialize)]

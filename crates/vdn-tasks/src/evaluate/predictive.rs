@@ -2,7 +2,7 @@
 
 use crate::data::TargetScale;
 use crate::network::{Observation, Prediction, TaskNetwork, draws, log_mean_exp};
-use vdn_model::streams::{EVALUATION_STEP, TARGET_DRAWS};
+use vdn_model::core::streams::{EVALUATION_STEP, TARGET_DRAWS};
 use vdn_train::metrics::{MetricError, Mixture, SortedSample, mixture_crps, normal};
 use vdn_train::network::NoiseSeed;
 

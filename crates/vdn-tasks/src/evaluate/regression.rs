@@ -4,11 +4,12 @@ use crate::data::{TargetEncoding, TaskEncoding, TaskRows};
 use crate::evaluate::predictive::Predictive;
 use crate::network::TaskNetwork;
 use serde::Serialize;
-use vdn_model::Intervention;
+use vdn_model::units::Intervention;
 use vdn_tensor::parallel;
+use vdn_train::TrainError;
 use vdn_train::data::Request;
+use vdn_train::evaluate::Evaluator;
 use vdn_train::metrics::{BlockSums, MetricError, PitHistogram};
-use vdn_train::{Evaluator, TrainError};
 
 /// Bins of the histogram that the calibration error comes from.
 const PIT_BINS: usize = 20;

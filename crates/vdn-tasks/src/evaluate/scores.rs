@@ -5,8 +5,9 @@ use crate::evaluate::classification::{ClassificationScores, score_classification
 use crate::evaluate::regression::{RegressionScores, score_regression};
 use crate::network::TaskNetwork;
 use serde::Serialize;
-use vdn_model::Intervention;
-use vdn_train::{Evaluator, TrainError};
+use vdn_model::units::Intervention;
+use vdn_train::TrainError;
+use vdn_train::evaluate::Evaluator;
 
 /// The scores of a task.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,7 +1,9 @@
 //! [`NetworkConfig`]: what a network for rows is built from.
 
 use serde::{Deserialize, Serialize};
-use vdn_model::{LayerConfig, ModelError, Objective, StackLayerConfig};
+use vdn_model::core::ModelError;
+use vdn_model::objective::Objective;
+use vdn_model::units::{LayerConfig, StackLayerConfig};
 
 /// The distribution of a target given the inputs and a sample of the units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use crate::network::{Likelihood, Pass, TaskNetwork};
 use vdn_autograd::{Error, Tape, Var};
-use vdn_model::ModelError;
+use vdn_model::core::ModelError;
 use vdn_tensor::Element;
 use vdn_tensor::math::gamma::ln_gamma;
 

@@ -17,7 +17,9 @@
 use crate::network::likelihood::mixture_score;
 use crate::network::{Likelihood, Pass, TaskNetwork, Variant};
 use vdn_autograd::{Error, Score, Tape, Var};
-use vdn_model::{Graph, Intervention, Layers, ModelError, Objective, Parameters, StackPass};
+use vdn_model::core::{Graph, ModelError, Parameters};
+use vdn_model::objective::Objective;
+use vdn_model::units::{Intervention, Layers, StackPass};
 use vdn_tensor::Element;
 use vdn_train::data::RowBatch;
 use vdn_train::network::log_importance;

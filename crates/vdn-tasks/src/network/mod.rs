@@ -29,9 +29,12 @@ pub(crate) use observation::draws;
 pub use prediction::Prediction;
 
 use vdn_autograd::{Error, ObservationFamily, Tape, Var};
-use vdn_model::{
-    Bindings, Builder, Graph, Init, Intervention, LayerNorm, LayerOutputs, Linear, MAX_DEPTH, Mode,
-    ModelError, ParameterId, Parameters, Purpose, Stack, StackOutput, StackPass, Stream, TwinUnits,
+use vdn_model::core::{
+    Bindings, Builder, Graph, Init, Mode, ModelError, ParameterId, Parameters, Purpose, Stream,
+};
+use vdn_model::modules::{LayerNorm, Linear};
+use vdn_model::units::{
+    Intervention, LayerOutputs, MAX_DEPTH, Stack, StackOutput, StackPass, TwinUnits,
 };
 use vdn_tensor::Element;
 use vdn_tensor::families::StudentT;
@@ -154,10 +157,10 @@ impl TaskNetwork {
             dropout: scope.stream(Purpose::Dropout)?,
         };
         let scale = config.likelihood.has_scale().then(|| {
-            let (zero, one) = (Init::Constant(0.0), Init::Constant(SOFTPLUS_ONE));
+            let init = [0.0, SOFTPLUS_ONE].map(Init::Constant);
             let mut scope = builder.scope("scale");
             Scale {
-                from_context: Linear::with_init(&mut scope, "context", fan_in, outputs, zero, one),
+                from_context: Linear::initialised(&mut scope, "context", [fan_in, outputs], init),
                 from_hidden: config
                     .scale_by_units
                     .then(|| Linear::zero(&mut scope, "hidden", hidden, outputs)),

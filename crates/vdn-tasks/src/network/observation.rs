@@ -1,7 +1,7 @@
 //! [`Observation`]: the distribution of one target given a sample of the units, in numbers.
 
 use crate::network::{Likelihood, Prediction, TaskNetwork};
-use vdn_model::streams::{EVALUATION_STEP, TARGET_DRAWS};
+use vdn_model::core::streams::{EVALUATION_STEP, TARGET_DRAWS};
 use vdn_tensor::families::{Family, StudentT};
 use vdn_tensor::math::gamma::ln_gamma;
 use vdn_train::metrics::normal;

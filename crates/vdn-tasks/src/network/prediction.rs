@@ -1,7 +1,8 @@
 //! [`Prediction`]: what the network says of some rows, in numbers.
 
 use crate::network::{Likelihood, TaskNetwork};
-use vdn_model::{Graph, Intervention, ModelError, StackPass};
+use vdn_model::core::{Graph, ModelError};
+use vdn_model::units::{Intervention, StackPass};
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_train::data::RowBatch;

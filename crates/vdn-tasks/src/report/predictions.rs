@@ -3,10 +3,11 @@
 use crate::data::{TargetScale, TaskRows};
 use crate::evaluate::Predictive;
 use crate::network::TaskNetwork;
-use vdn_model::Intervention;
+use vdn_model::units::Intervention;
+use vdn_train::TrainError;
 use vdn_train::data::{Request, Split};
+use vdn_train::evaluate::Evaluator;
 use vdn_train::report::html::{Bars, Scatter};
-use vdn_train::{Evaluator, TrainError};
 
 /// The most rows that are drawn as points, and the most targets with figures.
 const MOST_POINTS: usize = 1000;

@@ -10,9 +10,10 @@ use crate::run::source::read_for;
 use crate::run::train_run::expect_encoding;
 use std::path::Path;
 use vdn_model::diagnostics::{CollapseThresholds, HealthTrend};
-use vdn_train::run::RunFolder;
+use vdn_train::TrainError;
+use vdn_train::run::{RunFolder, load_control};
 use vdn_train::train::read_losses;
-use vdn_train::{TrainError, UnitHistory, load_control};
+use vdn_train::units::UnitHistory;
 
 /// The configuration and the encoding of a run with weights.
 ///

@@ -9,12 +9,14 @@ use crate::run::report::{TaskReport, TaskRow};
 use crate::run::source::{Prepared, Source};
 use std::path::Path;
 use vdn_model::controllers::ControlState;
+use vdn_model::core::Parameters;
 use vdn_model::diagnostics::HealthTrend;
-use vdn_model::{Intervention, Parameters};
+use vdn_model::units::Intervention;
+use vdn_train::TrainError;
 use vdn_train::data::Split;
-use vdn_train::run::RunFolder;
-use vdn_train::units::examine;
-use vdn_train::{Evaluator, LayerReports, TrainError, load_weights};
+use vdn_train::evaluate::Evaluator;
+use vdn_train::run::{RunFolder, load_weights};
+use vdn_train::units::{LayerReports, examine};
 
 /// The name of the file with the encoding.
 pub(crate) const ENCODING: &str = "encoding.json";

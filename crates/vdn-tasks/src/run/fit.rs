@@ -8,12 +8,15 @@ use crate::run::calibration::{HeldOut, MOST_ROWS, calibrate};
 use crate::run::spread::spread;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
-use vdn_model::{Intervention, Parameters};
+use vdn_model::core::Parameters;
+use vdn_model::units::Intervention;
+use vdn_train::TrainError;
+use vdn_train::config::{Selection, TrainConfig};
 use vdn_train::data::{Request, Split};
+use vdn_train::evaluate::Evaluator;
 use vdn_train::run::store::Interrupt;
 use vdn_train::run::{RunFiles, RunFolder};
-use vdn_train::train::ByOutcomes;
-use vdn_train::{Evaluator, Progress, Selection, TrainConfig, TrainError, Trained, Trainer};
+use vdn_train::train::{ByOutcomes, Progress, Trained, Trainer};
 
 /// Which network of a run is being trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,10 +9,11 @@ use crate::run::experiment::{Experiment, Stored};
 use crate::run::source::read_for;
 use std::fmt::Write;
 use std::path::Path;
-use vdn_model::Intervention;
+use vdn_model::units::Intervention;
+use vdn_train::TrainError;
 use vdn_train::data::{IdxArray, Request};
+use vdn_train::evaluate::Evaluator;
 use vdn_train::run::RunFolder;
-use vdn_train::{Evaluator, TrainError};
 
 /// The quantiles that are written.
 const LEVELS: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];

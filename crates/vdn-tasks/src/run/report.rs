@@ -4,7 +4,7 @@ use crate::config::TaskName;
 use crate::evaluate::{RegressionScores, TaskScores};
 use serde::Serialize;
 use std::fmt;
-use vdn_train::LayerReports;
+use vdn_train::units::LayerReports;
 
 /// One contestant on the test rows.
 #[derive(Clone, Debug, Serialize)]

@@ -11,9 +11,10 @@ use crate::run::spread::spread;
 use crate::run::train_run::Job;
 use std::fmt::Write;
 use vdn_tensor::parallel;
+use vdn_train::TrainError;
 use vdn_train::data::{Cell, DelimitedFile, FileForm, Limits, NumberForm};
 use vdn_train::run::RunFolder;
-use vdn_train::{Progress, TrainError};
+use vdn_train::train::Progress;
 
 const FILE: &str = "splits.csv";
 

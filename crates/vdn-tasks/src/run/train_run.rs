@@ -8,9 +8,10 @@ use crate::run::report::TaskReport;
 use crate::run::source::Source;
 use crate::run::splits_run::all_splits;
 use std::path::Path;
+use vdn_train::TrainError;
 use vdn_train::run::RunFolder;
 use vdn_train::run::store::Interrupt;
-use vdn_train::{Progress, TrainError};
+use vdn_train::train::Progress;
 
 /// Trains a network (and its twin, if the configuration asks for it), scores it on the test rows,
 /// and writes the run directory `out`, if one is given. With published splits and no single one
@@ -20,7 +21,8 @@ use vdn_train::{Progress, TrainError};
 /// depend on them.
 ///
 /// ```
-/// use vdn_tasks::{TaskConfig, train_task};
+/// use vdn_tasks::config::TaskConfig;
+/// use vdn_tasks::run::train_task;
 /// let folder = tempfile::tempdir()?;
 /// let file = folder.path().join("line.csv");
 /// let rows: String = (0..60).map(|i| format!("{i},{}\n", 2 * i + i % 3)).collect();

@@ -1,7 +1,9 @@
 //! The network: its losses against hand-written ones, its gradients, and its interventions.
 
 use vdn_autograd::Tape;
-use vdn_model::{Bindings, Graph, Intervention, Mode, Objective, Parameters};
+use vdn_model::core::{Bindings, Graph, Mode, Parameters};
+use vdn_model::objective::Objective;
+use vdn_model::units::Intervention;
 use vdn_tasks::network::{Calibration, Likelihood, NetworkConfig, TaskNetwork, Variant};
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::data::{RowBatch, Rows};

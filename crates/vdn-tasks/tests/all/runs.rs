@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use vdn_tasks::{
-    PredictFrom, TaskConfig, TaskReport, evaluate_task, predict_task, report_task, resume_task,
-    train_task,
+use vdn_tasks::config::TaskConfig;
+use vdn_tasks::report::report_task;
+use vdn_tasks::run::{
+    PredictFrom, TaskReport, evaluate_task, predict_task, resume_task, train_task,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
@@ -143,9 +144,9 @@ fn a_run_ends_alike_on_any_threads_and_after_interruptions() {
     let end = loop {
         let interrupt = Interrupt::new();
         let mut steps = 0;
-        let progress = |stage: vdn_tasks::Stage, event: vdn_train::Progress<'_>| {
-            steps += usize::from(matches!(event, vdn_train::Progress::Step { .. }));
-            if steps == 40 && stage != vdn_tasks::Stage::Choice {
+        let progress = |stage: vdn_tasks::run::Stage, event: vdn_train::train::Progress<'_>| {
+            steps += usize::from(matches!(event, vdn_train::train::Progress::Step { .. }));
+            if steps == 40 && stage != vdn_tasks::run::Stage::Choice {
                 interrupt.request();
             }
         };

@@ -37,7 +37,7 @@ use vdn_model::controllers::{
     Rescaling, ScaleRule, Sees, SigmaGuard, SigmaGuardConfig, SigmaKick, SingleUnit, StackControl,
     ThermostatConfig, Timing,
 };
-use vdn_model::{BandTerm, EarlierWindow, UnitMeasures};
+use vdn_model::objective::{BandTerm, EarlierWindow, UnitMeasures};
 
 /// How the units of a layer are kept inside their constraints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use vdn_model::controllers::{
     Annealing, ArScaleControl, ArShare, BetaThermostat, Capacity, FreeBits, Geco, KlBudget,
     LayerControl, PersistenceTarget, Pi, Ramp, RateBudget, Scope, Timing,
 };
-use vdn_model::{ArScale, ArTerm};
+use vdn_model::objective::{ArScale, ArTerm};
 
 impl ControlConfig {
     /// Adds a controller; the thermostat of modes with bands is there already.

@@ -33,7 +33,7 @@ impl LayerOverride {
     /// Of layer number `layer`, from 1; `settings` are keys of `[control]` in TOML.
     ///
     /// ```
-    /// use vdn_train::{ControlConfig, LayerOverride};
+    /// use vdn_train::config::{ControlConfig, LayerOverride};
     /// let mut control = ControlConfig::default();
     /// control.choose(["rate"])?;
     /// control.layer.push(LayerOverride::new(2, "rate.target = 0.3")?);
@@ -132,7 +132,7 @@ impl ControlConfig {
         let wants = |own: Self| {
             own.has(ControllerName::Persistence)
                 || own.has(ControllerName::Ar)
-                    && own.ar.earlier == vdn_model::EarlierWindow::Predecessor
+                    && own.ar.earlier == vdn_model::objective::EarlierWindow::Predecessor
         };
         self.variants().any(wants)
     }

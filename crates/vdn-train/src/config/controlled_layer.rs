@@ -1,7 +1,8 @@
 //! [`ControlledLayer`]: what controllers have to know of the layer that they are built for.
 
 use vdn_model::objective::Objective;
-use vdn_model::{LayerPrior, Prior, SigmaMode, StackLayerConfig, UnitLayer};
+use vdn_model::priors::Prior;
+use vdn_model::units::{LayerPrior, SigmaMode, StackLayerConfig, UnitLayer};
 
 /// The distributional units of one layer of a network, as controllers see them when they are built,
 /// which may be before the network is.

@@ -84,7 +84,7 @@ impl ControllerName {
 /// Which controllers are added to a mode; in TOML a list of names.
 ///
 /// ```
-/// use vdn_train::{ControllerName, ControllerSet};
+/// use vdn_train::config::{ControllerName, ControllerSet};
 /// let set: ControllerSet = [ControllerName::Ar, ControllerName::FreeBits].into_iter().collect();
 /// assert!(set.contains(ControllerName::Ar) && !set.contains(ControllerName::Pi));
 /// ```
@@ -135,7 +135,7 @@ impl ControlConfig {
     /// `free_bits,annealing`.
     ///
     /// ```
-    /// use vdn_train::{ControlConfig, ControlName, ControllerName};
+    /// use vdn_train::config::{ControlConfig, ControlName, ControllerName};
     /// let mut control = ControlConfig::default();
     /// control.choose(["homeo", "ar"])?;
     /// assert_eq!(control.mode, ControlName::Homeo);

@@ -2,11 +2,11 @@
 
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
-use vdn_model::EarlierWindow;
 use vdn_model::controllers::{
     AnnealingShape, ArShareConfig, ArShareRule, ConstraintConfig, GecoConfig, Goal,
     PersistenceConfig, Scope,
 };
+use vdn_model::objective::EarlierWindow;
 
 /// `[control.rate]` and `[control.kl]`: an interval or a value, by the method of multipliers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,8 @@ use crate::error::TrainError;
 use vdn_model::controllers::{
     EnergyBand, PersistenceTarget, Scope, SigmaGuardConfig, UnitConstraints,
 };
-use vdn_model::{LayerPrior, Objective, SigmaMode};
+use vdn_model::objective::Objective;
+use vdn_model::units::{LayerPrior, SigmaMode};
 
 /// What a controller asks of a measure, nats: of each latent dimension, or of their mean.
 #[derive(Clone, Copy, Debug)]

@@ -13,14 +13,14 @@ use crate::error::TrainError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
-use vdn_model::ModelError;
+use vdn_model::core::ModelError;
 
 /// Reads `over`, laid key by key over the values of `base`. `at` is the key of the table in
 /// messages, empty for a whole configuration.
 ///
 /// ```
-/// use vdn_train::Schedule;
 /// use vdn_train::config::layered;
+/// use vdn_train::optim::Schedule;
 /// let base = Schedule { warmup_steps: 10, ..Schedule::default() };
 /// let given = "final_factor = 0.5".parse().expect("TOML");
 /// let schedule = layered("schedule", &base, &given)?;

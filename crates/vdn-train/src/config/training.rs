@@ -6,7 +6,7 @@ use crate::network::NoiseSeed;
 use crate::network::{Averaging, BatchAverages, EVALUATION_BATCH};
 use crate::run::store::CheckpointConfig;
 use serde::{Deserialize, Serialize};
-use vdn_model::streams::TRAINING_STEPS;
+use vdn_model::core::streams::TRAINING_STEPS;
 use vdn_tensor::noise::Generator;
 
 /// What the best epoch is chosen by, on the validation windows; smaller is better.
@@ -29,7 +29,8 @@ pub enum Selection {
     /// None: the last epoch is kept.
     Last,
     /// The constraint-aware score, behind its validity gate:
-    /// [`SelectionRule`](crate::SelectionRule), whose thresholds are the table `[selection]`.
+    /// [`SelectionRule`](crate::train::SelectionRule), whose thresholds are the table
+    /// `[selection]`.
     Score,
 }
 
@@ -72,9 +73,9 @@ pub struct TrainConfig {
     /// not the specification's 1e-3.
     pub learning_rate: f64,
     /// The decay of the exponential moving average of the weights
-    /// ([`WeightAverage`](crate::WeightAverage)), in `[0, 1)`, of units and twin alike: validation,
-    /// diagnostics and what is kept are of it; 0.99, with the reference's values 0. 0: of the
-    /// weights themselves.
+    /// ([`WeightAverage`](crate::optim::WeightAverage)), in `[0, 1)`, of units and twin alike:
+    /// validation, diagnostics and what is kept are of it; 0.99, with the reference's values 0. 0:
+    /// of the weights themselves.
     pub ema_decay: f64,
     /// The seed of everything random (initial weights, order of windows, noise), below 2^63; 0.
     pub seed: u64,

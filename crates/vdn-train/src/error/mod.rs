@@ -27,7 +27,7 @@ pub enum TrainError {
     /// An operation on the tape.
     Autograd(vdn_autograd::Error),
     /// The model refused.
-    Model(vdn_model::ModelError),
+    Model(vdn_model::core::ModelError),
     /// A loss, a gradient or a validation score was not finite; training stopped, the best
     /// checkpoint so far is intact.
     NonFinite {
@@ -112,7 +112,7 @@ wraps! {
     Metric: MetricError,
     Autograd: vdn_autograd::Error,
     Store: StoreError,
-    Model: vdn_model::ModelError,
+    Model: vdn_model::core::ModelError,
 }
 
 impl TrainError {

@@ -8,8 +8,8 @@ use crate::network::Network;
 use crate::network::NoiseSeed;
 use std::marker::PhantomData;
 use vdn_autograd::Tape;
-use vdn_model::streams::EVALUATION_STEP;
-use vdn_model::{Bindings, Graph, Mode, Parameters};
+use vdn_model::core::streams::EVALUATION_STEP;
+use vdn_model::core::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::Element;
 
 /// A network on data, without gradients.

@@ -7,7 +7,7 @@ use crate::network::{Network, finite};
 use vdn_autograd::Tape;
 use vdn_model::controllers::StackControl;
 use vdn_model::diagnostics::RowCounts;
-use vdn_model::{LayerOutput, LayerPrior, SigmaMode, UnitLayer, UnitStatistics};
+use vdn_model::units::{LayerOutput, LayerPrior, SigmaMode, UnitLayer, UnitStatistics};
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 

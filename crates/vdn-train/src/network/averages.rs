@@ -19,7 +19,7 @@ pub enum Averaging {
 /// An average over windows that are predicted batch by batch.
 ///
 /// ```
-/// use vdn_train::{Averaging, BatchAverages};
+/// use vdn_train::evaluate::{Averaging, BatchAverages};
 /// let reference = BatchAverages { weigh: Averaging::Batches, batch: 2 };
 /// // Three windows are two batches: the third weighs as much as the first two together.
 /// assert_eq!(reference.weight(3, 2), 0.75);

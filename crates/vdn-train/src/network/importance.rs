@@ -1,7 +1,7 @@
 //! [`log_importance`]: the ratio of prior and posterior that importance-weighted bounds need.
 
 use vdn_autograd::{Error, Tape, Var};
-use vdn_model::LayerOutput;
+use vdn_model::units::LayerOutput;
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 

@@ -2,14 +2,12 @@
 
 use crate::optim::ParameterGroup;
 use vdn_autograd::{Tape, Var};
+use vdn_model::core::{Bindings, Graph, ModelError, Parameters};
 use vdn_model::objective::{
-    LayerTerms, LocalObjectives, Objective, check_local_objectives, record_local_objective,
+    BetweenWindows, LayerTerms, LocalObjectives, Objective, UnitMeasures, check_local_objectives,
+    record_local_objective,
 };
-use vdn_model::units::non_finite_report;
-use vdn_model::{
-    BetweenWindows, Bindings, Graph, LayerOutputs, Layers, MAX_DEPTH, ModelError, Parameters,
-    UnitMeasures,
-};
+use vdn_model::units::{LayerOutputs, Layers, MAX_DEPTH, non_finite_report};
 use vdn_tensor::Element;
 
 /// A network that can be trained.
@@ -33,8 +31,8 @@ pub trait Network<T: Element> {
     ) -> Result<Terms, ModelError>;
 
     /// The layers of units, from the input up: in the order of [`Terms::outputs`]. Those of a
-    /// stack are `stack.layers().into()`, a [`SequenceLayer`](vdn_model::SequenceLayer) is
-    /// `(&layer).into()`; [`Layers`] joins several.
+    /// stack are `stack.layers().into()`, a [`SequenceLayer`](vdn_model::sequence::SequenceLayer)
+    /// is `(&layer).into()`; [`Layers`] joins several.
     fn layers(&self) -> Layers<'_>;
 
     /// Records the scores of a batch with targets for a validation. By default they are those of
@@ -69,7 +67,7 @@ pub trait Network<T: Element> {
     }
 
     /// Parameters that learn at a rate of their own; by default none. The groups of
-    /// [`Trainer::groups`](crate::Trainer::groups) come first: a parameter belongs to the first
+    /// [`Trainer::groups`](crate::train::Trainer::groups) come first: a parameter belongs to the first
     /// group it fits.
     fn parameter_groups(&self) -> Vec<ParameterGroup> {
         Vec::new()

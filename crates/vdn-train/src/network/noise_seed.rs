@@ -7,7 +7,7 @@ use vdn_tensor::noise::{Generator, NoiseKey};
 ///
 /// ```
 /// use vdn_tensor::noise::{Generator, NoiseKey};
-/// use vdn_train::NoiseSeed;
+/// use vdn_train::train::NoiseSeed;
 /// let seed = NoiseSeed::from(7);
 /// assert_eq!(seed.key(0, 3), NoiseKey::new(7, 0, 3));
 /// let other = NoiseSeed { generator: Generator::Ars7, ..seed };

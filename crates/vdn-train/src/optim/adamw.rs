@@ -8,7 +8,7 @@ use crate::error::TrainError;
 use crate::optim::groups::{Groups, ParameterGroup};
 use crate::optim::optimizer::{Gradients, Optimizer, check_rate, clip_factor, global_norm};
 use crate::run::tensors::Tensors;
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
 use vdn_tensor::kernels::{Update, update};
 use vdn_tensor::{Buffer, Element, Real};
 
@@ -73,13 +73,13 @@ struct Moments<T> {
 /// AdamW over the parameters of one model.
 ///
 /// ```
-/// use vdn_model::Parameters;
+/// use vdn_model::core::Parameters;
 /// use vdn_tensor::Tensor;
-/// use vdn_train::{AdamW, AdamWConfig};
+/// use vdn_train::optim::{AdamW, AdamWConfig};
 /// let mut parameters = Parameters::<f32>::new();
 /// parameters.add("weight", Tensor::full([4, 3], 0.5));
 /// parameters.add("bias", Tensor::full([4], 0.0));
-/// let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+/// let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
 /// // The first parameter has a gradient of ones, the others have none. The first step is the learning rate, downhill.
 /// let before = parameters.iter().next().unwrap().tensor().data()[0];
 /// let ones = vec![1.0; parameters.iter().next().unwrap().tensor().data().len()];
@@ -126,7 +126,7 @@ impl<T: Element> AdamW<T> {
     ///
     /// # Errors
     /// A value of the configuration outside its domain.
-    pub fn new(config: AdamWConfig, parameters: &Parameters<T>) -> Result<Self, TrainError> {
+    pub fn new(parameters: &Parameters<T>, config: AdamWConfig) -> Result<Self, TrainError> {
         config.validate()?;
         let moments = parameters.iter().map(|_| Moments::default()).collect();
         Ok(Self { config, moments, groups: Groups::default() })

@@ -2,20 +2,20 @@
 
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
 use vdn_tensor::Element;
 
 /// The parameters whose names begin with a prefix, and how they depart from the others.
 ///
 /// ```
-/// use vdn_model::Parameters;
+/// use vdn_model::core::Parameters;
 /// use vdn_tensor::Tensor;
-/// use vdn_train::{AdamW, AdamWConfig, optim::ParameterGroup};
+/// use vdn_train::optim::{AdamW, AdamWConfig, ParameterGroup};
 /// let mut parameters = Parameters::<f32>::new();
 /// parameters.add("encoder.weight", Tensor::full([2], 1.0));
 /// parameters.add("head.weight", Tensor::full([2], 1.0));
 /// let frozen = ParameterGroup { frozen: true, ..ParameterGroup::new("encoder.") };
-/// let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?
+/// let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?
 ///     .with_groups(&[frozen], &parameters)?;
 /// let ones = [1.0; 2];
 /// optimizer.step(&mut parameters, 0.1, [Some(&ones[..]), Some(&ones[..])].into_iter())?;

@@ -3,7 +3,7 @@
 use crate::error::TrainError;
 use crate::run::tensors::Tensors;
 use vdn_autograd::{Tape, Var};
-use vdn_model::{Bindings, ModelError, Parameters};
+use vdn_model::core::{Bindings, ModelError, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::kernels::dot;
 
@@ -29,13 +29,13 @@ pub trait Optimizer<T: Element> {
     ///
     /// ```
     /// use vdn_autograd::Tape;
-    /// use vdn_model::{Bindings, Builder, Graph, Linear, Mode, Parameters};
+    /// use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+    /// use vdn_model::modules::Linear;
     /// use vdn_tensor::noise::NoiseKey;
-    /// use vdn_train::optim::Optimizer;
-    /// use vdn_train::{AdamW, AdamWConfig};
+    /// use vdn_train::optim::{AdamW, AdamWConfig, Optimizer};
     /// let mut parameters = Parameters::<f32>::new();
     /// let line = Linear::new(&mut Builder::new(&mut parameters, 0), "line", 1, 1);
-    /// let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+    /// let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
     /// let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     /// for step in 0..300 {
     ///     tape.reset();
@@ -205,9 +205,9 @@ mod tests {
         let mut parameters = Parameters::<f32>::new();
         parameters.add("weight", Tensor::full([3], 0.5));
         let group = ParameterGroup { rate: 1e30, ..ParameterGroup::new("weight") };
-        let adamw = || AdamW::new(AdamWConfig::default(), &parameters).unwrap();
+        let adamw = || AdamW::new(&parameters, AdamWConfig::default()).unwrap();
         let grouped = adamw().with_groups(&[group], &parameters).unwrap();
-        let sgd = Sgd::new(SgdConfig::default(), &parameters).unwrap();
+        let sgd = Sgd::new(&parameters, SgdConfig::default()).unwrap();
         let mut optimizers: [Case<'_>; 3] = [
             (Box::new(adamw()), &[f64::NAN, f64::INFINITY, -1e-3, 1e39]),
             (Box::new(sgd), &[f64::NAN, f64::INFINITY, -1e-3, 1e39]),

@@ -52,7 +52,7 @@ impl Schedule {
     /// The factor on the base rate at `step` (from 0) of a run of `total` steps.
     ///
     /// ```
-    /// use vdn_train::{Decay, Schedule};
+    /// use vdn_train::optim::{Decay, Schedule};
     /// let schedule = Schedule { warmup_steps: 10, decay: Decay::Cosine, final_factor: 0.1 };
     /// assert_eq!(schedule.factor(4, 100), 0.5);      // warming up
     /// assert_eq!(schedule.factor(10, 100), 1.0);     // the top

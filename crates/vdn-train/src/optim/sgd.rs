@@ -5,7 +5,7 @@ use crate::optim::groups::{Groups, ParameterGroup};
 use crate::optim::optimizer::{Gradients, Optimizer, check_rate, clip_factor, global_norm};
 use crate::run::tensors::Tensors;
 use serde::{Deserialize, Serialize};
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
 use vdn_tensor::kernels::{Update, update};
 use vdn_tensor::{Buffer, Element, Real};
 
@@ -59,12 +59,12 @@ impl SgdConfig {
 /// in deep learning" (2013), in the form that most frameworks have.
 ///
 /// ```
-/// use vdn_model::Parameters;
+/// use vdn_model::core::Parameters;
 /// use vdn_tensor::Tensor;
 /// use vdn_train::optim::{Gradients, Optimizer, Sgd, SgdConfig};
 /// let mut parameters = Parameters::<f32>::new();
 /// parameters.add("weight", Tensor::full([2], 1.0));
-/// let mut optimizer = Sgd::new(SgdConfig::default(), &parameters)?;
+/// let mut optimizer = Sgd::new(&parameters, SgdConfig::default())?;
 /// let gradients = [Some(vec![1.0; 2])];
 /// for _ in 0..2 {
 ///     optimizer.step(&mut parameters, 0.1, &Gradients::of_slices(&gradients))?;
@@ -106,7 +106,7 @@ impl<T: Element> Sgd<T> {
     ///
     /// # Errors
     /// A value of the configuration outside its domain.
-    pub fn new(config: SgdConfig, parameters: &Parameters<T>) -> Result<Self, TrainError> {
+    pub fn new(parameters: &Parameters<T>, config: SgdConfig) -> Result<Self, TrainError> {
         config.validate()?;
         let velocity = parameters.iter().map(|_| Buffer::default()).collect();
         Ok(Self { config, velocity, groups: Groups::default() })

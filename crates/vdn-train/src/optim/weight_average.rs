@@ -5,7 +5,7 @@
 //! Optimization: Convergence Results and Optimal Averaging Schemes" (2013), with other constants.
 
 use crate::error::TrainError;
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
 use vdn_tensor::kernels::{Update, update};
 use vdn_tensor::{Element, Real};
 
@@ -18,9 +18,9 @@ use vdn_tensor::{Element, Real};
 /// place of weights that stay where they are: 50 for 0.99.
 ///
 /// ```
-/// use vdn_model::Parameters;
+/// use vdn_model::core::Parameters;
 /// use vdn_tensor::Tensor;
-/// use vdn_train::WeightAverage;
+/// use vdn_train::optim::WeightAverage;
 /// let mut parameters = Parameters::<f64>::new();
 /// parameters.add("weight", Tensor::full([4], 0.5));
 /// let first = parameters.data_mut(0)[0];

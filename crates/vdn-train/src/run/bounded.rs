@@ -13,8 +13,8 @@ use std::path::Path;
 /// let directory = tempfile::tempdir()?;
 /// let path = directory.path().join("scaler.json");
 /// std::fs::write(&path, "{}")?;
-/// assert_eq!(vdn_train::read_bounded(&path, 1 << 20)?, b"{}");
-/// let error = vdn_train::read_bounded(&path, 1).unwrap_err().to_string();
+/// assert_eq!(vdn_train::run::read_bounded(&path, 1 << 20)?, b"{}");
+/// let error = vdn_train::run::read_bounded(&path, 1).unwrap_err().to_string();
 /// assert!(error.ends_with("scaler.json: the file holds 2 bytes, at most 1 are read"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -5,7 +5,7 @@ use crate::run::weights_file::{dtype, little_endian, numbers};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::borrow::Cow;
 use vdn_model::controllers::ControlState;
-use vdn_model::{ModelError, Parameters};
+use vdn_model::core::{ModelError, Parameters};
 use vdn_tensor::Element;
 
 /// Named lists of numbers in one precision: the state of an optimiser, or of anything else that a

@@ -6,8 +6,8 @@ use crate::run::bounded::read_bounded;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashSet;
 use std::path::Path;
-use vdn_model::Parameters;
 use vdn_model::controllers::ControlState;
+use vdn_model::core::Parameters;
 use vdn_tensor::Element;
 
 /// The largest file of controllers' state that is read: 64 MiB, 8 million numbers.
@@ -16,7 +16,7 @@ const MOST_CONTROL_BYTES: u64 = 64 << 20;
 /// The largest file that can hold these parameters: eight bytes for each number, and for each
 /// parameter its name, six times as long where it is escaped, with room for shape and offsets.
 fn most_bytes<T: Element>(parameters: &Parameters<T>) -> u64 {
-    let of = |p: &vdn_model::Parameter<T>| {
+    let of = |p: &vdn_model::core::Parameter<T>| {
         let numbers = p.tensor().shape().numel() as u64;
         numbers.saturating_mul(8).saturating_add(6 * p.name().len() as u64 + 512)
     };

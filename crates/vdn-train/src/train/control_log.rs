@@ -10,7 +10,9 @@ use vdn_autograd::Tape;
 use vdn_model::controllers::{
     ArShareRule, ControlState, LayerControl, LossValues, Observation, StackControl,
 };
-use vdn_model::{EarlierWindow, Layers, MAX_DEPTH, ModelError};
+use vdn_model::core::ModelError;
+use vdn_model::objective::EarlierWindow;
+use vdn_model::units::{Layers, MAX_DEPTH};
 use vdn_tensor::Element;
 
 /// The terms of the loss, and what controllers report, one line an epoch.

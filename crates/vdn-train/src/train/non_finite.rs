@@ -2,8 +2,8 @@
 
 use crate::error::TrainError;
 use crate::network::Network;
+use vdn_model::core::{ModelError, Parameters};
 use vdn_model::units::unit_of_parameter;
-use vdn_model::{ModelError, Parameters};
 use vdn_tensor::Element;
 
 /// Says that it was in validation that a number was not finite.

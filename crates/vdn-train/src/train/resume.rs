@@ -15,8 +15,8 @@ use crate::units::history::Epoch;
 use crate::units::history::Running;
 use std::path::Path;
 use vdn_model::controllers::ControlState;
+use vdn_model::core::{ModelError, Parameters};
 use vdn_model::diagnostics::HealthTrend;
-use vdn_model::{ModelError, Parameters};
 use vdn_tensor::Element;
 
 impl<'a, T, N, D, K, O> Session<'a, T, N, D, K, O>

@@ -116,7 +116,7 @@ impl SelectionRule {
     /// Checks every value.
     ///
     /// ```
-    /// use vdn_train::SelectionRule;
+    /// use vdn_train::train::SelectionRule;
     /// let rule = SelectionRule { high_max: 1.2, ..SelectionRule::default() };
     /// let reason = rule.validate().unwrap_err().to_string();
     /// assert!(reason.contains("selection.high_max = 1.2: has to be in [0, 1]"));
@@ -176,7 +176,7 @@ impl SelectionRule {
     /// The score of an epoch; smaller is better. Infinite where a measure is not a number.
     ///
     /// ```
-    /// use vdn_train::{Candidate, SelectionRule};
+    /// use vdn_train::train::{Candidate, SelectionRule};
     /// let rule = SelectionRule::default();
     /// let good = Candidate { nll: Some(0.7), low: Some(0.1), high: Some(0.1), ..Candidate::default() };
     /// assert_eq!(rule.score(&good), 0.7);

@@ -21,9 +21,9 @@ use rand::seq::SliceRandom;
 use std::time::Instant;
 use vdn_autograd::Tape;
 use vdn_model::controllers::{ArShareRule, ControlState, Lever, Observation, StackControl};
+use vdn_model::core::streams::TRAINING_ORDER;
+use vdn_model::core::{Bindings, Parameters};
 use vdn_model::diagnostics::HealthTrend;
-use vdn_model::streams::TRAINING_ORDER;
-use vdn_model::{Bindings, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseRng;
 

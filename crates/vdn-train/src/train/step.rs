@@ -9,7 +9,7 @@ use crate::train::control_log::ControlStep;
 use crate::units::history::Running;
 use vdn_autograd::Tape;
 use vdn_model::controllers::{Observation, StackControl};
-use vdn_model::{Bindings, Graph, Mode, Parameters};
+use vdn_model::core::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 

@@ -7,8 +7,8 @@ use crate::error::TrainError;
 use crate::evaluate::{Evaluator, Validation};
 use crate::network::Network;
 use crate::units::{Interventions, Probe};
-use vdn_model::Intervention;
 use vdn_model::diagnostics::Diagnostics;
+use vdn_model::units::Intervention;
 use vdn_tensor::Element;
 
 /// What a kind of network adds to training.

@@ -14,8 +14,9 @@ use crate::train::session::Session;
 use crate::train::task::ByScore;
 use crate::units::history::Epoch;
 use vdn_model::controllers::{ControlState, StackControl};
+use vdn_model::core::Parameters;
 use vdn_model::diagnostics::HealthTrend;
-use vdn_model::{Parameters, UnitLayer};
+use vdn_model::units::UnitLayer;
 use vdn_tensor::Element;
 
 /// What a run is told while it goes on.
@@ -53,11 +54,11 @@ pub enum Progress<'a> {
 ///
 /// ```
 /// # use vdn_autograd::Var;
-/// # use vdn_model::{Builder, Graph, LayerConfig, Layers, Linear, ModelError, Parameters};
-/// # use vdn_model::{Stack, StackLayerConfig};
+/// # use vdn_model::core::{Builder, Graph, ModelError, Parameters};
+/// # use vdn_model::modules::Linear;
+/// # use vdn_model::units::{LayerConfig, Layers, Stack, StackLayerConfig};
 /// # use vdn_train::data::{RowBatch, Rows};
-/// # use vdn_train::train::{Locals, Network, Terms};
-/// # use vdn_train::Trainer;
+/// # use vdn_train::train::{Locals, Network, Terms, Trainer};
 /// struct Regression { stack: Stack, head: Linear }
 ///
 /// impl Network<f32> for Regression {
@@ -165,8 +166,8 @@ impl Default for Trainer {
 impl Trainer {
     /// Trains `parameters` in place and leaves the best epoch's values in them: where
     /// `train.ema_decay` is above 0, their moving average
-    /// ([`WeightAverage`](crate::WeightAverage)), which validation and diagnostics see, too. Epochs
-    /// are chosen by what a loss alone can tell ([`ByScore`]); a session with another
+    /// ([`WeightAverage`](crate::optim::WeightAverage)), which validation and diagnostics see, too.
+    /// Epochs are chosen by what a loss alone can tell ([`ByScore`]); a session with another
     /// [`Task`](crate::train::Task) knows more.
     ///
     /// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does
@@ -231,7 +232,7 @@ impl Trainer {
     {
         let mut groups = self.groups.clone();
         groups.extend(network.parameter_groups());
-        let optimizer = AdamW::new(self.optimizer, parameters)?.with_groups(&groups, parameters)?;
+        let optimizer = AdamW::new(parameters, self.optimizer)?.with_groups(&groups, parameters)?;
         Session::new(self, network, parameters, data, ByScore, optimizer)
     }
 

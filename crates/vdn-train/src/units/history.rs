@@ -55,8 +55,8 @@ pub struct Epoch {
     pub validation_nll: f64,
     /// The validation mean squared error; `None` for a network without one.
     pub validation_mse: Option<f64>,
-    /// What the best epoch is chosen by ([`Selection`](crate::Selection)), smaller is better: the CRPS on the validation windows,
-    /// unless another is asked for.
+    /// What the best epoch is chosen by ([`Selection`](crate::config::Selection)), smaller is
+    /// better: the CRPS on the validation windows, unless another is asked for.
     pub selection: f64,
     /// The mean rate of the units on the validation windows, in nats.
     pub rate: f64,

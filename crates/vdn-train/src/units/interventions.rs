@@ -7,9 +7,10 @@ use crate::evaluate::Evaluator;
 use crate::network::Network;
 use crate::network::NoiseSeed;
 use rand::seq::SliceRandom;
+use vdn_model::core::streams::{EVALUATION_ORDER, EVALUATION_STEP};
+use vdn_model::core::{Graph, ModelError, Parameters};
 use vdn_model::diagnostics::{Posteriors, UnitEffects};
-use vdn_model::streams::{EVALUATION_ORDER, EVALUATION_STEP};
-use vdn_model::{Graph, Intervention, ModelError, Parameters};
+use vdn_model::units::Intervention;
 use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
 

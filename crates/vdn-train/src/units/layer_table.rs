@@ -12,7 +12,7 @@ use crate::metrics::Estimate;
 use crate::units::interventions::{Interventions, Outcome};
 use crate::units::layer_use::estimates;
 use std::fmt;
-use vdn_model::{Intervention, UnitLayer, UnitStatistics};
+use vdn_model::units::{Intervention, UnitLayer, UnitStatistics};
 use vdn_tensor::Element;
 
 /// The share of the prior's variance that the means of an active unit vary by (Burda, Grosse and

@@ -6,7 +6,7 @@ use crate::evaluate::{BatchAverages, Evaluator};
 use crate::metrics::BlockSums;
 use crate::units::interventions::Interventions;
 use serde::Serialize;
-use vdn_model::Intervention;
+use vdn_model::units::Intervention;
 use vdn_tensor::Element;
 
 /// What the information of all units together, or of those of one layer, is worth downstream,

@@ -21,10 +21,10 @@ use crate::units::diagnose::unit_costs;
 use crate::units::interventions::Interventions;
 use crate::units::layer_use::{LayerUse, estimates};
 use std::time::Instant;
+use vdn_model::core::streams::PROBE_STEP;
 use vdn_model::diagnostics::{
     Diagnostics, MutualInformation, Persistence, Posteriors, UnitUse, mutual_information,
 };
-use vdn_model::streams::PROBE_STEP;
 use vdn_tensor::Element;
 
 /// What a probe came to.

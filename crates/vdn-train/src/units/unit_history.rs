@@ -57,7 +57,7 @@ const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
 ///
 /// ```
 /// use std::path::Path;
-/// use vdn_train::layer_file;
+/// use vdn_train::units::layer_file;
 /// assert_eq!(layer_file(Path::new("run/units.npy"), 1, 1), Path::new("run/units.npy"));
 /// assert_eq!(layer_file(Path::new("run/units.npy"), 2, 3), Path::new("run/units-layer2.npy"));
 /// ```
@@ -78,7 +78,7 @@ pub fn layer_file(file: &Path, layer: usize, depth: usize) -> PathBuf {
 /// Measures of every unit in every epoch.
 ///
 /// ```
-/// use vdn_train::UnitHistory;
+/// use vdn_train::units::UnitHistory;
 /// let history = UnitHistory::new(1024);
 /// assert_eq!((history.epochs(), history.units()), (0, 1024));
 /// assert!(UnitHistory::measure("rate").is_some() && !history.has_bands());

@@ -8,8 +8,8 @@ use crate::units::diagnose::{diagnose, rate_given_past};
 use crate::units::history::{EpochLayer, EpochLayers, EpochUnits};
 use crate::units::probe::Probe;
 use crate::units::unit_history::UnitHistory;
-use vdn_model::ModelError;
 use vdn_model::controllers::{ControlState, StackControl};
+use vdn_model::core::ModelError;
 use vdn_model::diagnostics::{
     CollapseThresholds, Diagnostics, EpochView, HealthMonitor, HealthTrend,
 };

@@ -103,8 +103,8 @@ impl ProbeReport {
             rho_stride: probe.rho_stride.as_deref().map(mean),
             units_probed: found.units.len(),
             unit_values: found.value.iter().sum(),
-            units_with_value: count(found.with_value(CONFIDENCE)),
-            units_with_net_value: count(found.with_net_value(CONFIDENCE)),
+            units_with_value: count(found.valuable(CONFIDENCE)),
+            units_with_net_value: count(found.worth_their_cost(CONFIDENCE)),
             seconds: probe.seconds,
         }
     }

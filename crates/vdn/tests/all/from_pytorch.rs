@@ -44,7 +44,7 @@ fn state() -> Result<(Model, State), Box<dyn std::error::Error>> {
     let mut builder = Builder::new(&mut parameters, 0); // the seed of the first weights
     let units = VariationalLayer::new(&mut builder.scope("units"), LayerConfig::new(3, 8))?;
     let head = Linear::new(&mut builder, "head", 8, 1);
-    let optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+    let optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
     let (tape, bindings) = (Tape::new(), Bindings::new());
     Ok((Model { units, head }, State { parameters, optimizer, tape, bindings }))
 }

@@ -4,9 +4,10 @@
 use std::cell::Cell;
 use vdn::model::diagnostics::Diagnostics;
 use vdn::prelude::*;
+use vdn::train::config::DiagnosticsConfig;
+use vdn::train::evaluate::Validation;
 use vdn::train::run::Tensors;
 use vdn::train::units::Probe;
-use vdn::train::{DiagnosticsConfig, Validation};
 
 /// A data source: the line `y = 2 x` at whole numbers, made up on the fly.
 struct Line([Vec<u32>; 3]);
@@ -279,7 +280,7 @@ fn a_parameter_without_a_gradient_stays_as_it_is_in_parts_of_a_batch_too() {
         (trainer.train.epochs, trainer.train.batch) = (2, 8);
         trainer.train.accumulate = accumulate;
         trainer.optimizer.weight_decay = 1.0;
-        trainer.control.mode = vdn::train::ControlName::None;
+        trainer.control.mode = vdn::train::config::ControlName::None;
         trainer.session(&network, &mut parameters, &data).unwrap().run(|_| {}).unwrap();
         assert_eq!(parameters.get(id).tensor().data(), [1.5; 3], "accumulate {accumulate}");
     }

@@ -2,9 +2,10 @@
 //! measures, holds and judges the units as any others.
 
 use vdn::model::controllers::{Controller, Lever, Levers, Moment, Timing};
-use vdn::model::{LayerOutput, MAX_DEPTH, Purpose, Stream};
+use vdn::model::core::{Purpose, Stream};
+use vdn::model::units::{LayerOutput, MAX_DEPTH};
 use vdn::prelude::*;
-use vdn::train::ControlName;
+use vdn::train::config::ControlName;
 
 const UNITS: usize = 4;
 
@@ -133,7 +134,7 @@ fn units_under_a_prior_of_ones_own_are_held_and_judged() -> Result<(), Box<dyn s
             seen: &trained.seen,
         };
         let evaluator =
-            Evaluator::new(&network, &parameters, &data, vdn::train::NoiseSeed::from(1));
+            Evaluator::new(&network, &parameters, &data, vdn::train::train::NoiseSeed::from(1));
         let examples = Examples::<f32>::split(&data, Split::Train).to_vec();
         let report = check.report_by_measures(&evaluator, &examples)?;
         shown.push((report.layers[0].diagnostics.rate.clone(), report.layers[0].living.living()));

@@ -8,13 +8,12 @@ use vdn_model::controllers::{
     HingeForm, LayerControl, LayerControlConfig, Projection, ProjectionConfig, ScaleRule,
     SingleUnit, Timing, projection_factor,
 };
-use vdn_model::{
-    ArScale, BandCentre, BandTerm, Bindings, Builder, Graph, LayerConfig, LayerOutput, Mode,
-    Parameters, VariationalLayer, ar_penalty,
-};
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::objective::{ArScale, BandCentre, BandTerm, ar_penalty};
+use vdn_model::units::{LayerConfig, LayerOutput, VariationalLayer};
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{Candidate, SelectionRule};
+use vdn_train::train::{Candidate, SelectionRule};
 
 type Failure = Box<dyn std::error::Error>;
 

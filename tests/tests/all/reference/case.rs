@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::path::Path;
 use vdn_autograd::{Tape, Var};
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
 use vdn_tensor::{Shape, Tensor};
 
 /// One case of a fixture file.

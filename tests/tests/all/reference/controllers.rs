@@ -5,14 +5,13 @@ use crate::reference::case::{Case, Check};
 use serde_json::Value;
 use vdn_model::controllers::{
     ArShare, ArShareConfig, ArShareRule, BetaThermostat, EnergyBand, Hinge, HingeForm, Homeostat,
-    HomeostatConfig, InsideTarget, LayerControl, LayerControlConfig, Levers, LossValues, Rescaling,
-    Sees, SigmaGuard, SigmaGuardConfig, SigmaKick, ThermostatConfig, Timing, homeostat_factor,
-    homeostat_target,
+    HomeostatConfig, InsideTarget, LayerControl, LayerControlConfig, Levers, LossValues, Monitor,
+    MonitorConfig, Observation, Rescaling, Sees, SigmaGuard, SigmaGuardConfig, SigmaKick,
+    ThermostatConfig, Timing, homeostat_factor, homeostat_target,
 };
-use vdn_model::{
-    ArTerm, BandTerm, Builder, EarlierWindow, LayerConfig, Parameters, SigmaMode, UnitMeasures,
-    VariationalLayer,
-};
+use vdn_model::core::{Builder, Parameters};
+use vdn_model::objective::{ArTerm, BandTerm, EarlierWindow, UnitMeasures};
+use vdn_model::units::{LayerConfig, SigmaMode, VariationalLayer};
 
 /// The thermostat that `object` describes, as the reference runs it.
 pub(crate) fn thermostat_config(case: &Case, object: &str) -> Result<ThermostatConfig, String> {
@@ -56,8 +55,9 @@ pub(crate) fn thermostat(case: &Case) -> Result<Check, String> {
         check.values("beta_initial", thermostat.beta(), case.output("beta_initial"));
         let kl = case.tensor("kl")?;
         let steps = kl.shape().dims()[0];
-        let mut observation = vdn_model::controllers::Observation::new(units, units);
-        let monitor = vdn_model::controllers::Monitor::new(units, 0.05, 1e-4, alive_kl);
+        let mut observation = Observation::new(units, units);
+        let running = MonitorConfig { alive_kl, ..MonitorConfig::default() };
+        let monitor = Monitor::new(units, running);
         let mut levers = Levers::new(units, 1.0);
         let mut got: [Vec<f64>; 3] = Default::default();
         for rows in kl.data().chunks_exact(kl.data().len() / steps) {

@@ -3,9 +3,9 @@
 use crate::reference::case::{Case, Check};
 use crate::reference::units::{parameter_gradients, weighted_sum};
 use vdn_autograd::Tape;
-use vdn_forecast::PairEncoder;
-use vdn_forecast::{Aggregation, GatedHead, HeadConfig, vote};
-use vdn_model::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_forecast::forecaster::{Aggregation, vote};
+use vdn_forecast::modules::{GatedHead, HeadConfig, PairEncoder};
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::metrics::MedianConvention;
 

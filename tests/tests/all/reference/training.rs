@@ -3,10 +3,10 @@
 use crate::reference::case::{Case, Check, tensor};
 use serde_json::Value;
 use vdn_forecast::data::{Dataset, Protocol, WindowIndex, WindowSpec};
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
 use vdn_tensor::Tensor;
 use vdn_train::data::{Scaler, Table};
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 fn list(value: &Value) -> Result<&Vec<Value>, String> {
     value.as_array().ok_or_else(|| "not a list".to_owned())
@@ -26,7 +26,7 @@ pub(crate) fn adamw(case: &Case) -> Result<Check, String> {
         for (index, value) in list(case.value("params"))?.iter().enumerate() {
             parameters.add(format!("p{index}"), tensor(value)?);
         }
-        let mut optimizer = AdamW::new(config, &parameters)?;
+        let mut optimizer = AdamW::new(&parameters, config)?;
         for (step, gradients) in list(case.value("grads"))?.iter().enumerate() {
             let gradients: Result<Vec<Option<Tensor<f64>>>, String> = list(gradients)?
                 .iter()

@@ -6,21 +6,21 @@ use crate::reference::case::{Case, Check, tensor};
 use crate::reference::controllers::{inside_target, thermostat_config};
 use serde_json::Value;
 use vdn_autograd::{Noise, Tape};
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossOptions};
+use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig, LossOptions};
 use vdn_model::controllers::{
     ArScaleControl, ArShare, ArShareConfig, ArShareRule, BandCalibration, BandConfig, BandShape,
     BandWeight, BetaThermostat, EnergyBand, FocusLow, Hinge, HingeForm, Homeostat, HomeostatConfig,
     LayerControl, LayerControlConfig, LossValues, Ramp, Rescaling, SigmaGuard, SigmaGuardConfig,
     SigmaKick, SingleUnit, Timing,
 };
-use vdn_model::objective::local_objectives;
-use vdn_model::{
-    ArScale, ArTerm, BandCentre, BandTerm, Bindings, EarlierWindow, Graph, Mode, UnitMeasures,
+use vdn_model::core::{Bindings, Graph, Mode};
+use vdn_model::objective::{
+    ArScale, ArTerm, BandCentre, BandTerm, EarlierWindow, UnitMeasures, local_objectives,
 };
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::metrics::reference::Floors;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -194,7 +194,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         clip_norm: get("clip_grad")?,
         ..AdamWConfig::default()
     };
-    let mut optimizer = AdamW::new(optimizer, &parameters)?;
+    let mut optimizer = AdamW::new(&parameters, optimizer)?;
     let (x_cur, x_prev) = (case.tensor("x_cur")?, case.tensor("x_prev")?);
     let (y, eps) = (case.tensor("y")?, case.tensor("eps")?);
     let initial = case.output("initial");

@@ -2,9 +2,8 @@
 
 use crate::reference::case::{Case, Check};
 use vdn_autograd::{ConditionalPrior, Noise, SampleKl, Tape, Var};
-use vdn_model::{
-    Bindings, Builder, Graph, LayerConfig, Mode, Parameters, SigmaMode, VariationalLayer,
-};
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::units::{LayerConfig, SigmaMode, VariationalLayer};
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;
 use vdn_tensor::noise::NoiseKey;

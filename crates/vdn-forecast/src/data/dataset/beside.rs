@@ -13,7 +13,7 @@ impl Dataset {
     /// changes where times are not known.
     ///
     /// ```
-    /// use vdn_forecast::RunConfig;
+    /// use vdn_forecast::config::RunConfig;
     /// let config = RunConfig::default();
     /// let data = config.data.dataset(config.data.load_table()?)?.with_cycles();
     /// // Sine and cosine of week and year: the demo has daily rows.
@@ -101,7 +101,7 @@ impl Dataset {
     /// The lower limit of a series, standardised; `None` for a series that can have any value.
     ///
     /// ```
-    /// use vdn_forecast::RunConfig;
+    /// use vdn_forecast::config::RunConfig;
     /// let config = RunConfig::from_toml("[data]\nsupport = \"non_negative\"\ncolumns = [\"wind\"]\n")?;
     /// let data = config.data.dataset(config.data.load_table()?)?;
     /// assert_eq!(data.floor(0), Some(data.scaler().transform(0, 0.0)));

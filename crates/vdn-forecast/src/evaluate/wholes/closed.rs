@@ -9,14 +9,15 @@ use crate::data::{BlockLength, Dataset, WindowIndex};
 use crate::evaluate::predicted_row::{PredictedRow, per_window};
 use crate::evaluate::wholes::{AggregateSummary, BlockSummary, PATHS, UnitShare, WholeScores};
 use crate::forecaster::Prediction;
-use vdn_model::streams::{EVALUATION_STEP, PATH_NOISE};
+use vdn_model::core::streams::{EVALUATION_STEP, PATH_NOISE};
 use vdn_tensor::noise::NoiseKey;
+use vdn_train::TrainError;
 use vdn_train::data::Examples;
 use vdn_train::metrics::{
     Aggregate, AggregateScore, BlockSums, MetricError, PitHistogram, SortedSample, VarianceParts,
     WindowPrediction,
 };
-use vdn_train::{NoiseSeed, TrainError};
+use vdn_train::train::NoiseSeed;
 
 /// Bins of the PIT histogram of the horizon mean.
 const PIT_BINS: usize = 20;

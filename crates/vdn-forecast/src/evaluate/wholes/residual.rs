@@ -18,11 +18,12 @@ use crate::evaluate::predicted_row::per_window;
 use crate::evaluate::wholes::closed::{ClosedAverages, WholeWindow, horizon_mean, mean_of, ranges};
 use crate::evaluate::wholes::sampled::{PathAverages, by_paths, evenly, path_windows};
 use crate::evaluate::wholes::{PATHS, WholeScores};
+use vdn_train::TrainError;
 use vdn_train::data::Examples;
 use vdn_train::metrics::{
     AggregateScore, BlockSums, Estimate, MetricError, SortedSample, VarianceParts, pinball_loss,
 };
-use vdn_train::{NoiseSeed, TrainError};
+use vdn_train::train::NoiseSeed;
 
 /// The most residual vectors of a series: validation windows overlap, so more of them say little
 /// that is new.

@@ -11,15 +11,17 @@ use crate::evaluate::predicted_row::{PredictedRow, per_window};
 use crate::evaluate::wholes::{AggregateSummary, JointSummary, PATHS, WholeScores};
 use crate::forecaster::{Prediction, Variant};
 use vdn_autograd::Score;
-use vdn_model::Intervention;
-use vdn_model::streams::{EVALUATION_STEP, PATH_NOISE, WHOLE_FORECASTS};
+use vdn_model::core::streams::{EVALUATION_STEP, PATH_NOISE, WHOLE_FORECASTS};
+use vdn_model::units::Intervention;
 use vdn_tensor::Element;
+use vdn_train::TrainError;
 use vdn_train::data::{Examples, Request};
+use vdn_train::evaluate::BatchAverages;
 use vdn_train::metrics::{
     AggregateScore, BlockSums, JointNll, MetricError, Paths, SortedSample, energy_score,
     variogram_score, window_nll,
 };
-use vdn_train::{BatchAverages, NoiseSeed, TrainError};
+use vdn_train::train::NoiseSeed;
 
 /// The most windows of a horizon of 96 that are scored by paths.
 const PATH_WINDOWS: usize = 512;

@@ -4,7 +4,9 @@ use super::*;
 use crate::forecaster::Batch;
 use crate::forecaster::{Aggregation, ForecasterConfig, Variant};
 use vdn_autograd::Score;
-use vdn_model::{Bindings, Mode, Objective, Parameters, StackPass};
+use vdn_model::core::{Bindings, Mode, Parameters};
+use vdn_model::objective::Objective;
+use vdn_model::units::StackPass;
 use vdn_tensor::noise::NoiseKey;
 
 const ROWS: usize = 5;

@@ -5,10 +5,8 @@ use crate::forecaster::unit_effects::{Base, Kind};
 use crate::modules::head::GatedHead;
 use crate::modules::replacement::{Replacement, ReplacementTape};
 use vdn_autograd::Error;
-use vdn_model::ModelError;
-use vdn_model::Parameters;
+use vdn_model::core::{Graph, Mode, ModelError, Parameters};
 use vdn_model::diagnostics::UnitEffects;
-use vdn_model::{Graph, Mode};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, parallel};
 

@@ -10,8 +10,9 @@ use crate::forecaster::joint::{deviation, either, log_density_apart};
 use crate::forecaster::{Batch, Forecaster, SharedNoise};
 use crate::modules::joint_head::JointHead;
 use vdn_autograd::{Error, LowRankNll, Tape};
+use vdn_model::core::{Bindings, Graph, Mode, ModelError, Parameters};
 use vdn_model::diagnostics::UnitEffects;
-use vdn_model::{Bindings, Graph, Intervention, Mode, ModelError, Parameters, StackPass};
+use vdn_model::units::{Intervention, StackPass};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 

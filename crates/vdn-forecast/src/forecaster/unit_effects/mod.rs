@@ -10,12 +10,9 @@ mod tests;
 use crate::forecaster::{Batch, Forecaster, Head, Pass};
 use through_layers::Above;
 use vdn_autograd::{Noise, Tape};
-use vdn_model::Intervention;
-use vdn_model::ModelError;
-use vdn_model::Parameters;
-use vdn_model::StackPass;
+use vdn_model::core::{Bindings, Graph, Mode, ModelError, Parameters};
 use vdn_model::diagnostics::UnitEffects;
-use vdn_model::{Bindings, Graph, Mode};
+use vdn_model::units::{Intervention, StackPass};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
@@ -25,7 +22,7 @@ impl Forecaster {
     /// else is the same in all passes; layers above the replaced unit form their posteriors on what takes its place.
     ///
     /// ```
-    /// use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
+    /// use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
     /// use vdn_tensor::noise::NoiseKey;
     /// let config = ForecasterConfig { input_len: 24, horizon: 4, units: 8, ..ForecasterConfig::default() };
     /// let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
@@ -36,7 +33,7 @@ impl Forecaster {
     /// let found = model.unit_effects(&parameters, &batch, key, 4, (0, &[0, 5]))?;
     /// // Two units, two windows.
     /// assert_eq!(found.value.len(), 4);
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     ///
     /// Under a joint head effects have a closed form, and no sample is drawn: the value is that of

@@ -3,7 +3,7 @@
 use crate::forecaster::unit_effects::*;
 use crate::forecaster::{Dependence, ForecasterConfig};
 use crate::modules::instance_norm::Centre;
-use vdn_model::PerLayer;
+use vdn_model::units::PerLayer;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 
 const SAMPLES: usize = 3;

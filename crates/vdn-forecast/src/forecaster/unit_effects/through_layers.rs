@@ -5,11 +5,9 @@ use crate::forecaster::Forecaster;
 use crate::forecaster::unit_effects::{Base, Kind};
 use crate::modules::head::GatedHead;
 use crate::modules::replacement::ReplacementTape;
-use vdn_model::ModelError;
-use vdn_model::Parameters;
-use vdn_model::StackPass;
+use vdn_model::core::{Graph, Mode, ModelError, Parameters};
 use vdn_model::diagnostics::UnitEffects;
-use vdn_model::{Graph, Mode};
+use vdn_model::units::StackPass;
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 

@@ -1,7 +1,8 @@
 use super::*;
 use crate::forecaster::{Batch, Beside, Dependence, Forecaster};
 use vdn_autograd::Tape;
-use vdn_model::{Bindings, Graph, Intervention, Mode};
+use vdn_model::core::{Bindings, Graph, Mode};
+use vdn_model::units::Intervention;
 use vdn_tensor::noise::NoiseKey;
 
 /// A wide layer under the gated head.

@@ -2,18 +2,19 @@
 //! whatever is to be wrong in it.
 
 use vdn_autograd::Tape;
-use vdn_forecast::{Batch, Dependence, Forecaster, ForecasterConfig, LossOptions};
+use vdn_forecast::forecaster::{Batch, Dependence, Forecaster, ForecasterConfig, LossOptions};
 use vdn_model::controllers::{LayerControl, LayerControlConfig, LossValues};
+use vdn_model::core::{Bindings, Graph, Mode, Parameters};
 use vdn_model::diagnostics::{
     CollapseThresholds, Diagnostics, EpochView, HealthMonitor, LayerContext, Living, Persistence,
     RowCounts, UnitBudget, UnitUse,
 };
-use vdn_model::objective::local_objectives;
-use vdn_model::{Bindings, Graph, Mode, Parameters, UnitMeasures, UnitStatistics};
+use vdn_model::objective::{UnitMeasures, local_objectives};
+use vdn_model::units::UnitStatistics;
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 pub(crate) const INPUT: usize = 24;
 pub(crate) const HORIZON: usize = 4;
@@ -126,7 +127,7 @@ impl Lab {
         let [train, validation] = windows();
         let first = train.part(0..BATCH);
         model.initialize(&mut parameters, &first).unwrap();
-        let optimizer = AdamW::new(AdamWConfig::default(), &parameters).unwrap();
+        let optimizer = AdamW::new(&parameters, AdamWConfig::default()).unwrap();
         let control = LayerControlConfig { beta: config.beta, ..LayerControlConfig::default() };
         Self {
             control: LayerControl::new(UNITS, config.latent_dims, control),

@@ -6,14 +6,15 @@ mod lab;
 mod sequence;
 
 use lab::{Lab, UNITS, Windows};
-use vdn_forecast::ForecasterConfig;
+use vdn_forecast::forecaster::ForecasterConfig;
 use vdn_model::controllers::{
     ArShare, ArShareConfig, BetaThermostat, ConstraintConfig, EnergyBand, Goal, Hinge, HingeForm,
     Projection, ProjectionConfig, RateBudget, SigmaGuard, SigmaGuardConfig, ThermostatConfig,
     Timing,
 };
 use vdn_model::diagnostics::{CollapseMode, Living};
-use vdn_model::{ArTerm, BandTerm, EarlierWindow, SigmaMode};
+use vdn_model::objective::{ArTerm, BandTerm, EarlierWindow};
+use vdn_model::units::SigmaMode;
 
 /// How often controllers act.
 const EVERY: Timing = Timing { warmup: 0, every: 4 };

@@ -2,14 +2,16 @@
 //! lives.
 
 use vdn_autograd::Tape;
-use vdn_forecast::SequenceObjective;
-use vdn_forecast::{PriorConfig, SequenceForecaster, SequenceForecasterConfig, Series};
+use vdn_forecast::sequence::{
+    PriorConfig, SequenceForecaster, SequenceForecasterConfig, SequenceObjective, Series,
+};
+use vdn_model::core::{Bindings, Graph, Mode};
 use vdn_model::diagnostics::{
     CollapseMode, CollapseThresholds, Living, SequenceDiagnostics, UnitBudget,
 };
-use vdn_model::{Bindings, Graph, Mode, OrderOneConfig};
+use vdn_model::priors::OrderOneConfig;
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 const BATCH: usize = 16;
 const STEPS: usize = 48;
@@ -46,7 +48,7 @@ fn trained(
         ..SequenceForecasterConfig::default()
     };
     let (model, mut parameters) = SequenceForecaster::new::<f32>(config, 1)?;
-    let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+    let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     for step in 0..400_u32 {
         let x = sequences(phi, 100 + u64::from(step));

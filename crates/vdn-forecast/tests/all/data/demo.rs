@@ -1,6 +1,6 @@
 //! The embedded series.
 
-use vdn_forecast::RunConfig;
+use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::time::Step;
 use vdn_forecast::data::{
     DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, Dataset, SeriesOptions, WindowSpec, demo,

@@ -3,5 +3,7 @@
 mod demo;
 #[cfg(target_os = "linux")]
 mod large;
+mod rows;
+mod scaling;
 mod series;
 mod windows;

@@ -2,16 +2,14 @@
 
 use crate::models::support::{self, Data, KEY, normals, scatter, small, wrong_gradients};
 use vdn_autograd::{Noise, Tape};
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig, LossOptions, Variant};
-use vdn_model::Intervention;
+use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig, LossOptions, Variant};
 use vdn_model::controllers::{
     Goal, LayerControl, LayerControlConfig, PersistenceConfig, PersistenceTarget, Timing,
 };
-use vdn_model::objective::local_objectives;
-use vdn_model::units::{all_units, non_finite_report, unit_of_parameter};
-use vdn_model::{
-    Activation, ArTerm, Bindings, EarlierWindow, Graph, LocalObjective, Mode, ModelError,
-    Objective, Parameters, PerLayer,
+use vdn_model::core::{Bindings, Graph, Mode, ModelError, Parameters};
+use vdn_model::objective::{ArTerm, EarlierWindow, LocalObjective, Objective, local_objectives};
+use vdn_model::units::{
+    Activation, Intervention, PerLayer, all_units, non_finite_report, unit_of_parameter,
 };
 use vdn_train::train::Terms;
 

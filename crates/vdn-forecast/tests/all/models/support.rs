@@ -1,9 +1,9 @@
 //! Small forecasters and batches for the tests, and the check of whole forecasters' gradients.
 
 use vdn_autograd::{Error, Tape, check_gradients};
-use vdn_forecast::{Batch, Dependence, Forecaster, ForecasterConfig, Prediction};
-use vdn_model::Intervention;
-use vdn_model::{Bindings, Graph, Mode, ModelError, Parameters};
+use vdn_forecast::forecaster::{Batch, Dependence, Forecaster, ForecasterConfig, Prediction};
+use vdn_model::core::{Bindings, Graph, Mode, ModelError, Parameters};
+use vdn_model::units::Intervention;
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Tensor};
 use vdn_train::train::Terms;

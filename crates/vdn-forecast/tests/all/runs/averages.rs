@@ -3,10 +3,13 @@
 use super::control::SMALL;
 use super::support::{Failure, Run, refusal, train};
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{RunDirectory, report_run, train_run};
-use vdn_model::{Intervention, Parameters};
-use vdn_train::run::RunFiles;
-use vdn_train::{Selection, WeightAverage, load_weights};
+use vdn_forecast::report::report_run;
+use vdn_forecast::run::{RunDirectory, train_run};
+use vdn_model::core::Parameters;
+use vdn_model::units::Intervention;
+use vdn_train::config::Selection;
+use vdn_train::optim::WeightAverage;
+use vdn_train::run::{RunFiles, load_weights};
 
 /// A run of so many steps, each of all windows, whose last weights are kept.
 fn steps(epochs: usize, decay: f64) -> Result<Run, Failure> {

@@ -1,6 +1,7 @@
 //! Backtests: nothing behind an origin is seen, scores are of what came.
 
-use vdn_forecast::{Backtest, BacktestOptions, RunConfig, backtest};
+use vdn_forecast::config::RunConfig;
+use vdn_forecast::run::{Backtest, BacktestOptions, backtest};
 use vdn_train::TrainError;
 use vdn_train::run::store::Interrupt;
 

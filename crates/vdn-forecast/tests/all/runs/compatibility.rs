@@ -1,13 +1,15 @@
 //! `compatibility = "reference"` sets the reference's values outside the model too, and what is set by name stays.
 
+use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::WindowIndex;
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Aggregation, Forecaster, Prediction};
-use vdn_forecast::{RunConfig, RunDirectory, evaluate_run, train_run};
-use vdn_model::Intervention;
+use vdn_forecast::forecaster::{Aggregation, Forecaster, Prediction};
+use vdn_forecast::run::{RunDirectory, evaluate_run, train_run};
 use vdn_model::controllers::StackControl;
+use vdn_model::units::Intervention;
+use vdn_train::config::{ControlName, Selection};
+use vdn_train::evaluate::{Averaging, BatchAverages, Evaluator};
 use vdn_train::metrics::BlockSums;
-use vdn_train::{Averaging, BatchAverages, ControlName, Evaluator, Selection};
 
 fn resolved(text: &str) -> RunConfig {
     let config = RunConfig::from_toml(text).unwrap();
@@ -98,9 +100,10 @@ fn an_old_run_directory_scores_as_before() {
         train_run(&RunConfig::from_toml(GIVEN).unwrap(), Some(directory.path()), |_, _| {})
             .unwrap();
     let run = RunDirectory::open(directory.path()).unwrap();
-    let scores = |report: &vdn_forecast::Report| -> Vec<[Option<f64>; 4]> {
-        let energy = |row: &vdn_forecast::Row| row.wholes.energy_score;
-        let of = |row: &vdn_forecast::Row| [Some(row.mse), row.nll, Some(row.crps), energy(row)];
+    let scores = |report: &vdn_forecast::run::Report| -> Vec<[Option<f64>; 4]> {
+        let energy = |row: &vdn_forecast::run::Row| row.wholes.energy_score;
+        let of =
+            |row: &vdn_forecast::run::Row| [Some(row.mse), row.nll, Some(row.crps), energy(row)];
         report.rows.iter().map(of).collect()
     };
     assert_eq!(scores(&evaluate_run(&run).unwrap()), scores(&trained));

@@ -1,11 +1,11 @@
 //! Controllers in training: the AR penalty between windows, compositions, what is restored.
 
 use super::support::{Failure, Run, train};
-use vdn_forecast::RunConfig;
+use vdn_forecast::config::RunConfig;
 use vdn_model::controllers::Scope;
-use vdn_train::Trained;
-use vdn_train::run::RunFiles;
-use vdn_train::{ControlConfig, ControlName, load_control, load_weights};
+use vdn_train::config::{ControlConfig, ControlName};
+use vdn_train::run::{RunFiles, load_control, load_weights};
+use vdn_train::train::Trained;
 
 pub(crate) const SMALL: &str = "[data]\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n[model]\nunits = 16\nhidden = 16\n\
     head_hidden = 16\nevaluate_samples = 8\n[train]\nepochs = 4\nbatch = 16\n";
@@ -163,14 +163,16 @@ fn every_mode_builds_and_its_state_survives_the_disk() -> Result<(), Failure> {
     use ControlName::{Homeo, ProjOff, ProjOn, Rate};
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("control.safetensors");
-    let model =
-        vdn_forecast::ForecasterConfig { units: 8, ..vdn_forecast::ForecasterConfig::default() };
+    let model = vdn_forecast::forecaster::ForecasterConfig {
+        units: 8,
+        ..vdn_forecast::forecaster::ForecasterConfig::default()
+    };
     for mode in [Rate, Homeo, ProjOn, ProjOff] {
         for reference in [false, true] {
             let config = ControlConfig { mode, ..ControlConfig::default() };
             let control = config.build(&model.controlled_layers(), reference)?;
             assert!(!control.is_empty());
-            vdn_train::save_control(&control.state(), &path)?;
+            vdn_train::run::save_control(&control.state(), &path)?;
             let mut other = config.build(&model.controlled_layers(), reference)?;
             other.restore(&load_control(&path)?)?;
             assert_eq!(other.state(), control.state(), "{mode:?}");

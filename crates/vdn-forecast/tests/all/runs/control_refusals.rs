@@ -2,8 +2,9 @@
 
 use super::control::SMALL;
 use super::support::Failure;
-use vdn_forecast::RunConfig;
-use vdn_model::{LayerPrior, Objective, PerLayer};
+use vdn_forecast::config::RunConfig;
+use vdn_model::objective::Objective;
+use vdn_model::units::{LayerPrior, PerLayer};
 
 fn config(text: &str) -> Result<RunConfig, Failure> {
     super::support::config(SMALL, text)

@@ -2,10 +2,11 @@
 
 use crate::runs::support::{Failure, config, refusal};
 use std::path::{Path, PathBuf};
+use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::SeriesTable;
-use vdn_forecast::{
-    BacktestOptions, Forecaster, Report, RunConfig, RunDirectory, backtest, evaluate_run,
-    forecast_run, train_run,
+use vdn_forecast::forecaster::Forecaster;
+use vdn_forecast::run::{
+    BacktestOptions, Report, RunDirectory, backtest, evaluate_run, forecast_run, train_run,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::run::store::Interrupt;

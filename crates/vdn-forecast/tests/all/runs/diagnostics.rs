@@ -1,15 +1,18 @@
 //! What a whole run says of its units: history, files, summary, and the same again from the stored weights.
 
 use std::path::Path;
-use vdn_forecast::{Batch, Forecaster, ForecasterConfig};
-use vdn_forecast::{DataConfig, RunConfig, RunDirectory, evaluate_run, train_run};
+use vdn_forecast::config::{DataConfig, RunConfig};
+use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
+use vdn_forecast::run::{RunDirectory, evaluate_run, train_run};
+use vdn_model::core::{Bindings, Graph, Mode};
 use vdn_model::diagnostics::{
     CollapseMode, Diagnostics, EpochView, HealthMonitor, LayerContext, RowCounts,
 };
-use vdn_model::{Bindings, Graph, Mode, UnitStatistics};
+use vdn_model::units::UnitStatistics;
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{DiagnosticsConfig, TrainConfig, UnitHistory};
-use vdn_train::{Evaluator, HealthCheck};
+use vdn_train::config::{DiagnosticsConfig, TrainConfig};
+use vdn_train::evaluate::Evaluator;
+use vdn_train::units::{HealthCheck, UnitHistory};
 
 const UNITS: usize = 12;
 

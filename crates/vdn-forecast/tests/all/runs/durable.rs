@@ -4,7 +4,7 @@ use super::stopping::Stop::{Interrupted, Killed};
 use super::stopping::{CONTROLS, Place, STEPS, Stop, config, expect_same, files, go, stopping};
 use super::support::Failure;
 use std::collections::BTreeMap;
-use vdn_forecast::RunConfig;
+use vdn_forecast::config::RunConfig;
 
 /// What a run that stopped ends in, whatever it does and wherever it stopped: to the last byte what
 /// one writes that did not.

@@ -1,14 +1,15 @@
 //! The generator of a run's noise reaches everything that draws: training, validation, scores, probes.
 
-use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Forecaster, ForecasterConfig, Variant};
-use vdn_forecast::{RunConfig, forecast};
-use vdn_model::Intervention;
+use vdn_forecast::config::RunConfig;
+use vdn_forecast::evaluate::{evaluate, forecast};
+use vdn_forecast::forecaster::{Forecaster, ForecasterConfig, Variant};
 use vdn_model::controllers::StackControl;
+use vdn_model::units::Intervention;
 use vdn_tensor::noise::Generator;
-use vdn_train::train::ByOutcomes;
-use vdn_train::units::Outcome;
-use vdn_train::{BatchAverages, DiagnosticsConfig, Evaluator, NoiseSeed, diagnose};
+use vdn_train::config::DiagnosticsConfig;
+use vdn_train::evaluate::{BatchAverages, Evaluator};
+use vdn_train::train::{ByOutcomes, NoiseSeed};
+use vdn_train::units::{Outcome, diagnose};
 
 /// The head reads its units from the start: whatever draws shows in the numbers.
 const SMALL: &str = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 24\nhorizon = 4\nmax_train = 64\nmax_validation = 16\n\

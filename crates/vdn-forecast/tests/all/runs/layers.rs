@@ -1,13 +1,14 @@
 //! The table of layers: exact where it can be, and the same numbers as the parts it is made of.
 
 use vdn_autograd::Tape;
+use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::Dataset;
 use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Batch, Forecaster, Prediction, RunConfig};
-use vdn_model::Intervention;
-use vdn_model::{Bindings, Graph, Mode, Parameters, UnitStatistics};
+use vdn_forecast::forecaster::{Batch, Forecaster, Prediction};
+use vdn_model::core::{Bindings, Graph, Mode, Parameters};
+use vdn_model::units::{Intervention, UnitStatistics};
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::Evaluator;
+use vdn_train::evaluate::Evaluator;
 use vdn_train::train::ByOutcomes;
 
 fn prepare(model: &str, epochs: usize) -> (Forecaster, Parameters<f64>, Dataset) {

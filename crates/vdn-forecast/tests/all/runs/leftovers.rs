@@ -2,7 +2,8 @@
 
 use super::stopping::{self, Place, Stop};
 use super::support::{self, Failure};
-use vdn_forecast::{RunConfig, RunDirectory, evaluate_run, resume_run, train_run};
+use vdn_forecast::config::RunConfig;
+use vdn_forecast::run::{RunDirectory, evaluate_run, resume_run, train_run};
 use vdn_train::TrainError;
 use vdn_train::run::RunFiles;
 use vdn_train::run::store::Interrupt;

@@ -2,9 +2,11 @@
 
 use crate::runs::support::{Failure, config, refusal};
 use std::path::{Path, PathBuf};
-use vdn_forecast::{
-    BacktestOptions, ForecastContent, ForecastOptions, Inference, RunDirectory, backtest,
-    evaluate_run, forecast_run_by, report_run, train_run,
+use vdn_forecast::evaluate::Inference;
+use vdn_forecast::report::report_run;
+use vdn_forecast::run::{
+    BacktestOptions, ForecastContent, ForecastOptions, RunDirectory, backtest, evaluate_run,
+    forecast_run_by, train_run,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::run::store::Interrupt;

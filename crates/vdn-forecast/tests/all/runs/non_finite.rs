@@ -1,14 +1,15 @@
 //! A number that is not finite stops training with operation, layer, unit and step, and leaves weights that can be used.
 
+use vdn_forecast::config::{DataConfig, RunConfig};
 use vdn_forecast::data::Dataset;
-use vdn_forecast::{DataConfig, RunConfig};
-use vdn_forecast::{Forecaster, ForecasterConfig};
-use vdn_model::Parameters;
+use vdn_forecast::forecaster::{Forecaster, ForecasterConfig};
 use vdn_model::controllers::StackControl;
+use vdn_model::core::Parameters;
+use vdn_train::TrainError;
+use vdn_train::config::TrainConfig;
 use vdn_train::data::{Table, TableOptions};
-use vdn_train::train::ByOutcomes;
-use vdn_train::{Evaluator, Progress, Trained, Trainer};
-use vdn_train::{TrainConfig, TrainError};
+use vdn_train::evaluate::Evaluator;
+use vdn_train::train::{ByOutcomes, Progress, Trained, Trainer};
 
 const UNITS: usize = 12;
 /// The unit that a number is planted in.

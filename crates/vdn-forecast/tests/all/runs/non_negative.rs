@@ -3,9 +3,11 @@
 use crate::runs::support::{Failure, config, refusal};
 use std::collections::BTreeMap;
 use std::path::Path;
-use vdn_forecast::{
-    Backtest, BacktestOptions, ForecastContent, ForecastFormat, ForecastOptions, Inference, Report,
-    RunDirectory, backtest, evaluate_run, evaluate_run_by, forecast_run_by, report_run, train_run,
+use vdn_forecast::evaluate::Inference;
+use vdn_forecast::report::report_run;
+use vdn_forecast::run::{
+    Backtest, BacktestOptions, ForecastContent, ForecastFormat, ForecastOptions, Report,
+    RunDirectory, backtest, evaluate_run, evaluate_run_by, forecast_run_by, train_run,
 };
 use vdn_train::run::store::Interrupt;
 

@@ -1,7 +1,8 @@
 //! What a page begins with: scores, forecasts and calibration, in the units of the data.
 
 use crate::runs::support::{Failure, config};
-use vdn_forecast::{Report, RunDirectory, report_run, train_run};
+use vdn_forecast::report::report_run;
+use vdn_forecast::run::{Report, RunDirectory, train_run};
 
 const HORIZON: usize = 4;
 /// The contestants that a page shows by series and by step.

@@ -1,9 +1,9 @@
 //! The persistence target of a forecaster of windows: closed loop, what it measures, what is refused.
 
 use super::support::{Failure, Run, config, refusal, train};
-use vdn_forecast::Batch;
-use vdn_forecast::RunConfig;
+use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::WindowIndex;
+use vdn_forecast::forecaster::Batch;
 use vdn_model::diagnostics::Persistence;
 use vdn_tensor::noise::NoiseKey;
 

@@ -2,9 +2,10 @@
 
 use crate::runs::support::{Failure, refusal};
 use std::path::Path;
-use vdn_forecast::{
-    ProbTsScores, Report, RunConfig, RunDirectory, evaluate_run, report_run, train_run,
-};
+use vdn_forecast::config::RunConfig;
+use vdn_forecast::evaluate::ProbTsScores;
+use vdn_forecast::report::report_run;
+use vdn_forecast::run::{Report, RunDirectory, evaluate_run, train_run};
 use vdn_tensor::parallel::Pool;
 
 const ROWS: usize = 1000;

@@ -1,8 +1,8 @@
 //! What a run tells while it goes on.
 
 use super::support::{self, Failure};
-use vdn_forecast::train_run;
-use vdn_train::Progress;
+use vdn_forecast::run::train_run;
+use vdn_train::train::Progress;
 
 #[test]
 fn the_baselines_come_before_the_first_step() -> Result<(), Failure> {

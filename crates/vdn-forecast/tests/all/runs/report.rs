@@ -2,9 +2,10 @@
 
 use crate::runs::support::{Failure, config, restamp};
 use std::path::Path;
-use vdn_forecast::{RunDirectory, report_run, train_run};
+use vdn_forecast::report::report_run;
+use vdn_forecast::run::{RunDirectory, train_run};
 use vdn_model::controllers::{BandConfig, BandShape, EnergyBand, SingleUnit};
-use vdn_train::UnitHistory;
+use vdn_train::units::UnitHistory;
 
 const UNITS: usize = 16;
 const EPOCHS: usize = 3;

@@ -5,10 +5,12 @@ use super::stopping::{CONTROLS, Place, config, expect_same, files, go};
 use super::support::Failure;
 use super::support::restamp;
 use std::path::{Path, PathBuf};
-use vdn_forecast::{RunDirectory, evaluate_run, forecast_run, report_run, resume_run, train_run};
+use vdn_forecast::report::report_run;
+use vdn_forecast::run::{RunDirectory, evaluate_run, forecast_run, resume_run, train_run};
+use vdn_train::TrainError;
 use vdn_train::run::RunFiles;
 use vdn_train::run::store::{DiskFiles, Interrupt, Manifest};
-use vdn_train::{Progress, TrainError};
+use vdn_train::train::Progress;
 
 #[test]
 fn a_directory_has_one_writer() -> Result<(), Failure> {

@@ -2,11 +2,13 @@
 
 use super::control::SMALL;
 use super::support::{Failure, Run, train};
-use vdn_forecast::evaluate::evaluate;
-use vdn_forecast::{Dependence, RunConfig, forecast};
-use vdn_model::Intervention;
+use vdn_forecast::config::RunConfig;
+use vdn_forecast::evaluate::{evaluate, forecast};
+use vdn_forecast::forecaster::Dependence;
 use vdn_model::controllers::StackControl;
-use vdn_train::{Candidate, Selection, SelectionRule};
+use vdn_model::units::Intervention;
+use vdn_train::config::Selection;
+use vdn_train::train::{Candidate, SelectionRule};
 
 fn config(text: &str) -> Result<RunConfig, Failure> {
     super::support::config(SMALL, text)
@@ -21,13 +23,13 @@ fn refusal(text: &str) -> String {
 fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> {
     let crps = |text: &str| -> Result<(usize, f64), Failure> {
         let mut config = config("")?;
-        config.train.selection = vdn_forecast::RunConfig::from_toml(text)?.train.selection;
+        config.train.selection = vdn_forecast::config::RunConfig::from_toml(text)?.train.selection;
         config.train.learning_rate = 5.0;
         config.schedule.warmup_steps = 1000;
         let run = train(config, None)?;
         let Run { config, data, trained, .. } = &run;
         // The history says what it was chosen by: the kept epoch has the first of the least values.
-        let chosen_by = |epoch: &vdn_train::Epoch| epoch.selection;
+        let chosen_by = |epoch: &vdn_train::train::Epoch| epoch.selection;
         let least = trained.history.iter().map(chosen_by).fold(f64::INFINITY, f64::min);
         let first = trained.history.iter().position(|epoch| epoch.selection == least);
         assert_eq!(first, Some(trained.best_epoch - 1));
@@ -35,7 +37,7 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         let scores = run.scores();
         let crps = scores.mean_outcome(windows, Intervention::None, |outcome| outcome.crps)?;
         // Two of the other choices are columns beside.
-        let by_hand = |e: &vdn_train::Epoch| match config.train.selection {
+        let by_hand = |e: &vdn_train::train::Epoch| match config.train.selection {
             Selection::Nll => Some(e.validation_nll),
             Selection::Mse => e.validation_mse,
             _ => Some(e.selection),

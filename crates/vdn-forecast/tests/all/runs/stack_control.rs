@@ -1,12 +1,12 @@
 //! Controllers of the layers of a stack: each holds its own, is refused by its name, and is restored with the weights.
 
 use super::support::{Failure, Run, train};
-use vdn_forecast::RunConfig;
+use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::WindowIndex;
-use vdn_model::UnitStatistics;
 use vdn_model::controllers::StackControl;
-use vdn_train::run::RunFiles;
-use vdn_train::{ControlConfig, LayerOverride, load_control, load_weights, save_control};
+use vdn_model::units::UnitStatistics;
+use vdn_train::config::{ControlConfig, LayerOverride};
+use vdn_train::run::{RunFiles, load_control, load_weights, save_control};
 
 const SMALL: &str = "[data]\ninput_len = 48\nhorizon = 7\nmax_train = 64\nmax_validation = 32\nmax_test = 32\n\
     [train]\nepochs = 4\nbatch = 16\nema_decay = 0.0\n[model]\nunits = 16\nhidden = 16\n\
@@ -35,7 +35,7 @@ fn every_layer_meets_its_own_target() -> Result<(), Failure> {
         [[control.layer]]\nlayer = 2\nrate.target = 0.3\n[schedule]\nwarmup_steps = 0\ndecay = \"cosine\"\nfinal_factor = 0.02\n";
     let mut config = config(text)?;
     (config.train.epochs, config.train.patience) = (60, 0);
-    config.train.selection = vdn_train::Selection::Last;
+    config.train.selection = vdn_train::config::Selection::Last;
     config.train.learning_rate = 3e-3;
     let run = train(config, None)?;
     let windows = &run.data.splits().train;
@@ -169,12 +169,15 @@ fn contradictions_name_the_layer_and_both_controllers() {
 /// A layer that names controllers beside the mode has the mode of all, also where that is the default.
 #[test]
 fn a_layer_keeps_the_mode_that_nobody_names() {
-    let mut control = vdn_train::ControlConfig::default();
+    let mut control = vdn_train::config::ControlConfig::default();
     let own = "controllers = [\"kl\"]";
-    control.layer.push(vdn_train::LayerOverride::new(2, own).unwrap());
+    control.layer.push(vdn_train::config::LayerOverride::new(2, own).unwrap());
     let of = |layer| control.of_layer(layer).unwrap();
-    assert!(of(1).has(vdn_train::ControllerName::Rate));
-    assert!(of(2).has(vdn_train::ControllerName::Rate) && of(2).has(vdn_train::ControllerName::Kl));
+    assert!(of(1).has(vdn_train::config::ControllerName::Rate));
+    assert!(
+        of(2).has(vdn_train::config::ControllerName::Rate)
+            && of(2).has(vdn_train::config::ControllerName::Kl)
+    );
 }
 
 #[test]
@@ -189,7 +192,8 @@ fn single_layers_have_settings_over_those_of_all() -> Result<(), Failure> {
     assert_eq!((second.rate.target, second.rate.low, second.rate.high), (None, 0.01, 0.27));
     assert_eq!((second.rate.gain, second.every, second.controllers), (0.5, 3, control.controllers));
     assert_eq!(control.of_layer(1)?.rate.target, Some(0.2));
-    let model = vdn_forecast::ForecasterConfig { units: 8, depth: 4, ..Default::default() };
+    let model =
+        vdn_forecast::forecaster::ForecasterConfig { units: 8, depth: 4, ..Default::default() };
     let built = control.build(&model.controlled_layers(), false)?;
     assert_eq!(built.iter().map(|(layer, _)| layer).collect::<Vec<_>>(), [0, 1, 2]);
     Ok(())
@@ -201,7 +205,7 @@ fn controllers_see_the_distributional_units_alone() -> Result<(), Failure> {
     let rate = |control: &str| -> Result<UnitStatistics, Failure> {
         let mut config = config(&format!("distributional_fraction = 0.5\n{control}"))?;
         (config.train.epochs, config.train.learning_rate) = (20, 3e-3);
-        config.train.selection = vdn_train::Selection::Last;
+        config.train.selection = vdn_train::config::Selection::Last;
         let run = train(config, None)?;
         let windows = &run.data.splits().train;
         let seen = run.scores().validate(windows, &StackControl::default())?;

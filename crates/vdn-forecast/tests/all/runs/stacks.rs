@@ -1,9 +1,10 @@
 //! Models of several layers from a configuration to stored weights and back.
 
-use vdn_forecast::{Forecaster, Variant};
-use vdn_forecast::{RunConfig, RunDirectory, evaluate_run, train_run};
-use vdn_model::{Activation, LayerPrior, UnitFamily};
-use vdn_train::load_weights;
+use vdn_forecast::config::RunConfig;
+use vdn_forecast::forecaster::{Forecaster, Variant};
+use vdn_forecast::run::{RunDirectory, evaluate_run, train_run};
+use vdn_model::units::{Activation, LayerPrior, UnitFamily};
+use vdn_train::run::load_weights;
 
 const SMALL: &str = "[data]\ninput_len = 24\nhorizon = 4\nmax_train = 64\nmax_validation = 16\nmax_test = 16\n\
                      [train]\nepochs = 2\nbatch = 128\nema_decay = 0.0\n[model]\nbeta = 1e-4\nunits = 16\nhidden = 16\n\
@@ -87,7 +88,7 @@ fn each_layer_has_a_prior_and_a_family_of_its_own() {
     let of_prior: Vec<_> = names.into_iter().filter(|name| name.contains("prior")).collect();
     assert_eq!(of_prior, ["neuron2.prior.mean", "neuron2.prior.log_scale"]);
     for name in of_prior {
-        let data = |of: &vdn_model::Parameters<f32>| {
+        let data = |of: &vdn_model::core::Parameters<f32>| {
             of.get(of.find(name).unwrap()).tensor().data().to_vec()
         };
         assert!(data(&start).iter().all(|&x| x == 0.0), "{name}");
@@ -160,8 +161,8 @@ fn a_run_of_several_layers_tells_of_every_layer() {
     assert!(of(2, "value").is_finite() && of(2, "value") != of(2, "layer1.value"));
 
     for (layer, units) in [(1, 16), (3, 6)] {
-        let file = vdn_train::layer_file(&run.units(false), layer, 3);
-        let every = vdn_train::UnitHistory::read(&file).unwrap();
+        let file = vdn_train::units::layer_file(&run.units(false), layer, 3);
+        let every = vdn_train::units::UnitHistory::read(&file).unwrap();
         assert_eq!((every.epochs(), every.units()), (2, units));
         let rates = every.get(1, 0).unwrap();
         let mean = rates.iter().map(|&r| f64::from(r)).sum::<f64>() / units as f64;
@@ -198,7 +199,7 @@ fn a_run_of_several_layers_tells_of_every_layer() {
         assert!(worth.kl > 0.0 && worth.kl != own.units.kl);
     }
     let together = found.together.unwrap();
-    let worth = |own: &vdn_train::LayerReport| own.units.probe.as_ref().unwrap().layer.kl;
+    let worth = |own: &vdn_train::units::LayerReport| own.units.probe.as_ref().unwrap().layer.kl;
     let sum: f64 = found.layers.iter().map(worth).sum();
     assert!((together.kl - sum).abs() < 1e-9 && together.value.is_finite());
     // Layers below are worth something else than all together, and swapped they cost something else.
@@ -216,7 +217,7 @@ fn a_run_of_several_layers_tells_of_every_layer() {
     let summary = std::fs::read_to_string(out.join("summary.json")).unwrap();
     assert!(summary.contains("\"together\"") && summary.contains("\"layer\": 3"), "{summary}");
 
-    let page = vdn_forecast::report_run(&run).unwrap();
+    let page = vdn_forecast::report::report_run(&run).unwrap();
     for part in
         ["Layers over epochs", "Layer 1: units over epochs", "Layer 3: units of the kept weights"]
     {
@@ -239,10 +240,11 @@ fn stored_weights_of_a_stack_score_as_the_trained_ones() {
         let config = config(&format!("widths = [16, 8, 12]\n{extra}"));
         let trained = train_run(&config, Some(directory.path()), |_, _| {}).unwrap();
         let again = evaluate_run(&RunDirectory::open(directory.path()).unwrap()).unwrap();
-        let scores = |report: &vdn_forecast::Report| -> Vec<[Option<f64>; 4]> {
-            let energy = |row: &vdn_forecast::Row| row.wholes.energy_score;
-            let of =
-                |row: &vdn_forecast::Row| [Some(row.mse), row.nll, Some(row.crps), energy(row)];
+        let scores = |report: &vdn_forecast::run::Report| -> Vec<[Option<f64>; 4]> {
+            let energy = |row: &vdn_forecast::run::Row| row.wholes.energy_score;
+            let of = |row: &vdn_forecast::run::Row| {
+                [Some(row.mse), row.nll, Some(row.crps), energy(row)]
+            };
             report.rows.iter().map(of).collect()
         };
         assert_eq!(scores(&trained), scores(&again), "{extra}");
@@ -255,7 +257,7 @@ fn stored_weights_of_a_stack_score_as_the_trained_ones() {
 fn depths_from_one_to_sixteen_train() {
     for depth in [1, 2, 4, 8, 16] {
         let report = train_run(&config(&format!("depth = {depth}\n")), None, |_, progress| {
-            if let vdn_train::Progress::Epoch(epoch) = progress {
+            if let vdn_train::train::Progress::Epoch(epoch) = progress {
                 let numbers = [epoch.loss, epoch.kl, epoch.validation_nll, epoch.rate];
                 assert!(numbers.iter().all(|x| x.is_finite()), "{depth}: {numbers:?}");
                 assert!(epoch.kl > 0.0, "{depth}: {numbers:?}");
@@ -272,7 +274,7 @@ fn families_and_learned_priors_train() {
         for extra in ["", "prior = \"learned\"\ndepth = 2\n", "[control]\nmode = \"rate\"\n"] {
             let config = config(&format!("family = \"{family}\"\n{extra}"));
             let report = train_run(&config, None, |_, progress| {
-                if let vdn_train::Progress::Epoch(epoch) = progress {
+                if let vdn_train::train::Progress::Epoch(epoch) = progress {
                     let sum = epoch.rate + epoch.mismatch;
                     assert!(epoch.kl > 0.0 && sum.is_finite(), "{family} {extra}");
                 }

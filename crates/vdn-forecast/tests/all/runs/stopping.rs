@@ -4,12 +4,12 @@ use super::support::Failure;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use vdn_forecast::Report;
-use vdn_forecast::interruptible_run;
-use vdn_forecast::{RunConfig, resume_run};
+use vdn_forecast::config::RunConfig;
+use vdn_forecast::run::{Report, interruptible_run, resume_run};
 use vdn_tensor::parallel::Pool;
+use vdn_train::TrainError;
 use vdn_train::run::store::{DiskFiles, Interrupt, Manifest};
-use vdn_train::{Progress, TrainError};
+use vdn_train::train::Progress;
 
 /// Three epochs of three steps, the last of which has fewer windows; two series.
 pub(crate) const SMALL: &str = "[data]\ncolumns = [\"temp_max\", \"wind\"]\ninput_len = 24\nhorizon = 4\nmax_train = 16\n\
@@ -41,7 +41,7 @@ pub(crate) fn go(
 ) -> Result<Option<Result<Report, TrainError>>, Failure> {
     let interrupt = Interrupt::new();
     let progress = |stage, event: Progress<'_>| {
-        let before = if stage == vdn_forecast::Stage::Model { 0 } else { STEPS };
+        let before = if stage == vdn_forecast::run::Stage::Model { 0 } else { STEPS };
         let Progress::Step { done, total } = event else { return };
         assert_eq!(total, STEPS);
         match stop {

@@ -1,13 +1,14 @@
 //! Small configurations, what they train, and what they are refused with.
 
-use vdn_forecast::Forecaster;
+use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::Dataset;
-use vdn_forecast::{RunConfig, RunDirectory};
-use vdn_model::Parameters;
+use vdn_forecast::forecaster::Forecaster;
+use vdn_forecast::run::RunDirectory;
+use vdn_model::core::Parameters;
+use vdn_train::evaluate::Evaluator;
 use vdn_train::run::RunFiles;
 use vdn_train::run::store::{DiskFiles, Manifest};
-use vdn_train::train::ByOutcomes;
-use vdn_train::{Evaluator, Trained, Trainer};
+use vdn_train::train::{ByOutcomes, Trained, Trainer};
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
 

@@ -1,7 +1,7 @@
 //! A model of any objective has a twin.
 
 use crate::runs::support::{Failure, config};
-use vdn_forecast::{RunDirectory, evaluate_run, train_run};
+use vdn_forecast::run::{RunDirectory, evaluate_run, train_run};
 
 const SMALL: &str = "[data]\ninput_len = 24\nhorizon = 4\nmax_train = 48\nmax_validation = 16\n\
     max_test = 8\n[control]\nmode = \"none\"\n[diagnostics]\nwindows = 0\n[train]\nepochs = 1\n\
@@ -16,7 +16,7 @@ fn models_by_elbo_and_iwae_have_the_twin_that_is_trained_by_the_score() -> Resul
         let config = config(SMALL, &format!("objective = \"{objective}\"\n"))?;
         let report = train_run(&config, Some(&out), |_, _| {})?;
         let again = evaluate_run(&RunDirectory::open(&out)?)?;
-        let of = |rows: &[vdn_forecast::Row]| {
+        let of = |rows: &[vdn_forecast::run::Row]| {
             let row = rows.iter().find(|row| row.name == "deterministic twin").unwrap();
             (row.mse.to_bits(), row.crps.to_bits())
         };

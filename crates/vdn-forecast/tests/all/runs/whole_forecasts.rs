@@ -4,9 +4,9 @@
 use crate::runs::support::{Failure, config, restamp};
 use std::collections::BTreeMap;
 use std::path::Path;
-use vdn_forecast::{
-    ForecastContent, ForecastFormat, ForecastOptions, Inference, RunDirectory, forecast_run_by,
-    train_run,
+use vdn_forecast::evaluate::Inference;
+use vdn_forecast::run::{
+    ForecastContent, ForecastFormat, ForecastOptions, RunDirectory, forecast_run_by, train_run,
 };
 use vdn_tensor::parallel::Pool;
 

@@ -2,7 +2,8 @@
 //! from the stored weights.
 
 use serde_json::Value;
-use vdn_forecast::{RunConfig, RunDirectory, evaluate_run, train_run};
+use vdn_forecast::config::RunConfig;
+use vdn_forecast::run::{RunDirectory, evaluate_run, train_run};
 use vdn_tensor::parallel::Pool;
 
 const SMALL: &str = "[data]\ninput_len = 24\nhorizon = 14\nmax_train = 48\nmax_validation = 20\n\

@@ -3,14 +3,14 @@
 use crate::sequences::forecaster::{BATCH, KEY, data, order_one, order_three, scatter, small};
 use std::time::Instant;
 use vdn_autograd::{Error, Tape, Var};
-use vdn_forecast::SequenceObjective;
-use vdn_forecast::{
-    EmissionFamily, PriorConfig, SequenceForecaster, SequenceForecasterConfig, Series,
+use vdn_forecast::sequence::{
+    EmissionFamily, PriorConfig, SequenceForecaster, SequenceForecasterConfig, SequenceObjective,
+    Series,
 };
-use vdn_model::{
-    Bindings, Builder, Checkpoints, Graph, Init, Mode, ModelError, OrderOne, OrderOneConfig,
-    ParameterId, Parameters, PersistenceStart, Posterior, Prior, Recurrence, Rollout, Taken,
-    checkpointed, rollout, unroll_terms,
+use vdn_model::core::{Bindings, Builder, Graph, Init, Mode, ModelError, ParameterId, Parameters};
+use vdn_model::priors::{OrderOne, OrderOneConfig, PersistenceStart, Prior};
+use vdn_model::sequence::{
+    Checkpoints, Posterior, Recurrence, Rollout, Taken, checkpointed, rollout, unroll_terms,
 };
 use vdn_tensor::Element;
 

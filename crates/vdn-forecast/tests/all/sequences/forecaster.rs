@@ -2,14 +2,13 @@
 
 use std::error::Error;
 use vdn_autograd::{Persistence, Tape, check_gradients};
-use vdn_forecast::SequenceObjective;
-use vdn_forecast::{
-    EmissionFamily, PriorConfig, SequenceForecaster, SequenceForecasterConfig, Series,
+use vdn_forecast::sequence::{
+    EmissionFamily, PriorConfig, SequenceForecaster, SequenceForecasterConfig, SequenceObjective,
+    Series,
 };
-use vdn_model::{
-    AutoregressiveConfig, Bindings, Graph, Mode, ModelError, OrderOneConfig, Parameters,
-    PersistenceStart, Posterior, PriorScale,
-};
+use vdn_model::core::{Bindings, Graph, Mode, ModelError, Parameters};
+use vdn_model::priors::{AutoregressiveConfig, OrderOneConfig, PersistenceStart, PriorScale};
+use vdn_model::sequence::Posterior;
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Tensor};
 
@@ -224,7 +223,7 @@ fn bad_input_is_refused_by_name() -> Result<(), ModelError> {
         let text = result.expect_err("has to be refused").to_string();
         assert!(text.contains(word), "{text}");
     }
-    let how = vdn_forecast::ParticleConfig { particles: 4, noise: KEY };
+    let how = vdn_forecast::sequence::ParticleConfig { particles: 4, noise: KEY };
     let filter = model.filter(&parameters, series, how)?;
     let error = model.forecast(&parameters, &filter, &[0.0], 2, KEY).expect_err("one row short");
     assert!(error.to_string().contains("2 steps, 1 covariates"), "{error}");

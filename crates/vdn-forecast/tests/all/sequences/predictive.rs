@@ -5,14 +5,13 @@ use crate::sequences::forecaster::{BATCH, KEY, data, order_three};
 use crate::sequences::kalman::{log_likelihood, series};
 use std::error::Error;
 use vdn_autograd::Tape;
-use vdn_forecast::{
+use vdn_forecast::sequence::{
     EmissionFamily, ParticleConfig, PriorConfig, SequenceForecaster, SequenceForecasterConfig,
     Series,
 };
-use vdn_model::{
-    Bindings, Builder, Graph, Message, Mode, ModelError, OrderOne, OrderOneConfig, Parameters,
-    PersistenceStart, Posterior, Prior, Unroll, unroll,
-};
+use vdn_model::core::{Bindings, Builder, Graph, Mode, ModelError, Parameters};
+use vdn_model::priors::{OrderOne, OrderOneConfig, PersistenceStart, Prior};
+use vdn_model::sequence::{Message, Posterior, Unroll, unroll};
 use vdn_tensor::noise::NoiseKey;
 
 const PHI: f64 = 0.9;
@@ -184,7 +183,7 @@ fn sampled(
     let prior = match prior {
         PriorConfig::OrderOne(config) => Prior::OrderOne(OrderOne::new(&mut builder, 1, config)?),
         PriorConfig::Autoregressive(config) => {
-            Prior::Autoregressive(vdn_model::Autoregressive::new(&mut builder, 1, config)?)
+            Prior::Autoregressive(vdn_model::priors::Autoregressive::new(&mut builder, 1, config)?)
         }
         _ => Prior::StandardNormal,
     };

@@ -3,25 +3,26 @@
 
 use crate::sequences::forecaster::{BATCH, KEY, data, order_one, order_three, scatter, small};
 use vdn_autograd::{Tape, check_gradients};
-use vdn_forecast::{
+use vdn_forecast::sequence::{
     PriorConfig, Segments, SequenceForecaster, SequenceForecasterConfig, SequenceObjective,
     SequenceTraining, Series,
 };
 use vdn_model::controllers::{
     ConstraintConfig, Controller, Goal, Levers, PersistenceConfig, PersistenceTarget, RateBudget,
 };
+use vdn_model::core::{Bindings, Graph, Mode, ModelError, Parameters};
 use vdn_model::objective::local_objectives;
-use vdn_model::{Bindings, Graph, Mode, ModelError, Parameters, Posterior};
+use vdn_model::sequence::Posterior;
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
+use vdn_train::TrainError;
+use vdn_train::config::{BudgetConfig, ControlConfig, ControlName, Selection, TrainConfig};
 use vdn_train::data::{Examples, Split};
+use vdn_train::evaluate::Evaluator;
 use vdn_train::run::RunFiles;
-use vdn_train::train::{Locals, Network};
-use vdn_train::{
-    BudgetConfig, ControlConfig, ControlName, Evaluator, HealthCheck, NoiseSeed, Progress,
-    Selection, TrainConfig, TrainError, Trained, Trainer,
-};
+use vdn_train::train::{Locals, Network, NoiseSeed, Progress, Trained, Trainer};
+use vdn_train::units::HealthCheck;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -219,7 +220,7 @@ fn the_units_of_a_pass_pay_the_bound_and_their_constraints_are_differentiable()
         }
         let constrained =
             Locals { objectives: local_objectives([Some(&levers.objective)]), ..Locals::default() };
-        let unconstrained = vdn_model::LocalObjective::new(3, 0.7);
+        let unconstrained = vdn_model::objective::LocalObjective::new(3, 0.7);
         let plain =
             Locals { objectives: local_objectives([Some(&unconstrained)]), ..Locals::default() };
         // The same loss with and without a local objective that holds nothing.

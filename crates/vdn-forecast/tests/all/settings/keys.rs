@@ -3,7 +3,7 @@
 use super::{OPTIONAL, every_key, refusal, with};
 use std::collections::BTreeSet;
 use toml::{Table, Value};
-use vdn_forecast::RunConfig;
+use vdn_forecast::config::RunConfig;
 
 const WHOLE: &str = "has to be a whole number, at least 0";
 const ONE: &str = "has to be at least 1";

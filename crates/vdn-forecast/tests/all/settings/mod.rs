@@ -5,7 +5,7 @@ mod older;
 mod one_place;
 
 use toml::{Table, Value};
-use vdn_forecast::RunConfig;
+use vdn_forecast::config::RunConfig;
 
 /// Settings that are left out by default: key, value.
 const OPTIONAL: &[(&str, &str)] = &[

@@ -1,7 +1,7 @@
 //! Configurations that earlier versions wrote.
 
-use vdn_forecast::RunConfig;
-use vdn_model::UnitFamily;
+use vdn_forecast::config::RunConfig;
+use vdn_model::units::UnitFamily;
 
 /// What their defaults were, where they have changed.
 const THEN: &str = "[model]\nunits = 1024\nbeta = 1e-4\ndependence = \"sampled\"\n";

@@ -1,7 +1,7 @@
 //! Numbers that are fixed, numbers that are derived, and collisions.
 
 use super::*;
-use crate::{Builder, Parameters};
+use crate::core::{Builder, Parameters};
 use std::collections::{BTreeSet, HashMap};
 
 const PURPOSES: [Purpose; 6] = [

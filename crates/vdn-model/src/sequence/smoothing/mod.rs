@@ -200,10 +200,9 @@ pub fn smooth_terms<T: Element>(
 ///
 /// ```
 /// use vdn_autograd::{Error, ObservationFamily, Tape, Var};
-/// use vdn_model::{
-///     Builder, Checkpoints, Graph, Init, Mode, OrderOne, OrderOneConfig, ParameterId, Parameters, Prior, SmoothedSequence,
-///     Unroll, checkpointed_smooth,
-/// };
+/// use vdn_model::core::{Builder, Graph, Init, Mode, ParameterId, Parameters};
+/// use vdn_model::priors::{OrderOne, OrderOneConfig, Prior};
+/// use vdn_model::sequence::{Checkpoints, SmoothedSequence, Unroll, checkpointed_smooth};
 /// use vdn_tensor::noise::NoiseKey;
 ///
 /// /// One unit seen in noise of learned scale: an observation is its own message.
@@ -244,7 +243,7 @@ pub fn smooth_terms<T: Element>(
 /// let found = checkpointed_smooth(&mut Tape::new(), &parameters, &seen, x.len(), &weights, unroll, how)?;
 /// assert!(found.totals.iter().all(|total| total.is_finite()));
 /// assert!(found.gradients.iter().all(Option::is_some));
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 ///
 /// # Errors

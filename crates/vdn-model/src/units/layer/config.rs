@@ -145,7 +145,7 @@ impl LayerConfig {
     /// So many units on a context of this width, everything else by default.
     ///
     /// ```
-    /// use vdn_model::LayerConfig;
+    /// use vdn_model::units::LayerConfig;
     /// let config = LayerConfig { train_samples: 8, ..LayerConfig::new(3, 16) };
     /// assert_eq!((config.inputs, config.units, config.latent_dims), (3, 16, 1));
     /// ```

@@ -13,8 +13,8 @@ use vdn_tensor::{Element, ShapeError};
 ///
 /// ```
 /// # use vdn_autograd::Tape;
-/// # use vdn_model::units::Context;
-/// # use vdn_model::{Bindings, Builder, Graph, LayerConfig, Mode, Parameters, VariationalLayer};
+/// # use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+/// # use vdn_model::units::{Context, LayerConfig, VariationalLayer};
 /// # use vdn_tensor::noise::NoiseKey;
 /// # let mut parameters = Parameters::<f32>::new();
 /// # let config = LayerConfig { inputs: 2, units: 5, train_samples: 4, ..LayerConfig::default() };

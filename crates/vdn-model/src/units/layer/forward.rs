@@ -53,8 +53,8 @@ impl VariationalLayer {
     ///
     /// ```
     /// use vdn_autograd::Tape;
-    /// use vdn_model::units::Context;
-    /// use vdn_model::{Bindings, Builder, Graph, LayerConfig, Mode, Parameters, VariationalLayer};
+    /// use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+    /// use vdn_model::units::{Context, LayerConfig, VariationalLayer};
     /// use vdn_tensor::noise::NoiseKey;
     /// let mut parameters = Parameters::<f32>::new();
     /// let mut layer = |name, inputs, units| {

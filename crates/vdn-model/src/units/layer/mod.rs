@@ -45,10 +45,11 @@ pub struct VariationalLayer {
 
 impl VariationalLayer {
     /// A layer whose name is the scope of `builder`; its noise stream follows from the name
-    /// ([`streams`](crate::streams)).
+    /// ([`streams`](crate::core::streams)).
     ///
     /// ```
-    /// use vdn_model::{Builder, LayerConfig, Parameters, VariationalLayer};
+    /// use vdn_model::core::{Builder, Parameters};
+    /// use vdn_model::units::{LayerConfig, VariationalLayer};
     /// let mut parameters = Parameters::<f32>::new();
     /// let mut builder = Builder::new(&mut parameters, 0);
     /// let config = LayerConfig { inputs: 3, units: 4, ..LayerConfig::default() };
@@ -56,7 +57,7 @@ impl VariationalLayer {
     /// let decoder = VariationalLayer::new(&mut builder.scope("decoder"), config)?;
     /// assert_ne!(encoder.stream(), decoder.stream());
     /// assert!(VariationalLayer::new(&mut builder.scope("encoder"), config).is_err());
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     ///
     /// # Errors
@@ -82,15 +83,8 @@ impl VariationalLayer {
             SigmaMode::PerUnitInput => {
                 // Small weights: every posterior starts near the initial deviation, whatever its input.
                 let bound = 0.1 / (config.inputs as f64).sqrt();
-                let weight = Init::Uniform(bound);
-                Sigma::Head(Linear::with_init(
-                    builder,
-                    "log_sigma_layer",
-                    config.inputs,
-                    dims,
-                    weight,
-                    start,
-                ))
+                let (shape, init) = ([config.inputs, dims], [Init::Uniform(bound), start]);
+                Sigma::Head(Linear::initialised(builder, "log_sigma_layer", shape, init))
             }
         };
         let prior = match config.prior {

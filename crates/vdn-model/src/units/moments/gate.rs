@@ -22,7 +22,7 @@ pub struct GatedMoments {
 /// at 5 (of `1 + E d^2`).
 ///
 /// ```
-/// use vdn_model::moments::gated_moments;
+/// use vdn_model::units::moments::gated_moments;
 /// // A gate that is certain scales.
 /// let half = gated_moments([0.0, 0.0], [3.0, 4.0], 0.0);
 /// assert!((half.mean - 1.5).abs() < 1e-14 && (half.variance - 1.0).abs() < 1e-14);

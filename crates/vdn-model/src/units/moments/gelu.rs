@@ -38,7 +38,7 @@ fn cdf(x: f64) -> f64 {
 /// ```
 ///
 /// ```
-/// use vdn_model::moments::gelu_moments;
+/// use vdn_model::units::moments::gelu_moments;
 /// let certain = gelu_moments(1.5, 0.0);
 /// assert!((certain.mean - 1.5 * 0.933_192_798_731_141_9).abs() < 1e-14 && certain.variance.abs() < 1e-14);
 /// // E[x Phi(x)] of a standard normal is 1 / (2 sqrt pi).

@@ -98,7 +98,7 @@ impl Moments {
     /// certain stays certain.
     ///
     /// ```
-    /// use vdn_model::moments::Moments;
+    /// use vdn_model::units::moments::Moments;
     /// let x = Moments::joint(vec![1.0, 2.0], vec![1.0, 0.5, 0.5, 4.0]);
     /// let y = x.affine(&[1.0, -1.0], &[10.0]);
     /// assert_eq!((y.mean[0], y.variance(0)), (9.0, 1.0 - 2.0 * 0.5 + 4.0));

@@ -38,13 +38,15 @@ impl VariationalLayer {
     /// sigma + 2 Var log sigma)`. Families other than the normal have the variance of their standard member times that.
     ///
     /// ```
-    /// use vdn_model::{Builder, LayerConfig, Parameters, VariationalLayer, moments::Moments};
+    /// use vdn_model::core::{Builder, Parameters};
+    /// use vdn_model::units::{LayerConfig, VariationalLayer};
+    /// use vdn_model::units::moments::Moments;
     /// let mut parameters = Parameters::<f64>::new();
     /// let config = LayerConfig { inputs: 2, units: 3, initial_sigma: 0.5, ..LayerConfig::default() };
     /// let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 0), config)?;
     /// let z = layer.moments(&parameters, &Moments::certain(&[0.0, 0.0]))?;
     /// assert!((z.variance(1) - 0.25).abs() < 1e-12 && z.covariance(0, 1) == 0.0);
-    /// # Ok::<(), vdn_model::ModelError>(())
+    /// # Ok::<(), vdn_model::core::ModelError>(())
     /// ```
     ///
     /// # Errors

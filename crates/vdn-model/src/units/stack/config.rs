@@ -57,7 +57,7 @@ impl StackLayerConfig {
     /// The number of units that are distributions.
     ///
     /// ```
-    /// use vdn_model::{LayerConfig, StackLayerConfig};
+    /// use vdn_model::units::{LayerConfig, StackLayerConfig};
     /// let layer = LayerConfig { units: 10, ..LayerConfig::default() };
     /// let config = StackLayerConfig { layer, distributional_fraction: 0.25, ..Default::default() };
     /// assert_eq!(config.distributional(), 3); // halves are rounded up

@@ -78,11 +78,9 @@ impl StackLayer {
         let residual = config.residual.then(|| match inputs == all * per_unit {
             true => Residual::Same,
             false => {
-                let zero = Init::Constant(0.0);
-                let weight = Init::fan_in(inputs);
-                let channels = all * per_unit;
-                let map = Linear::with_init(builder, "residual", inputs, channels, weight, zero);
-                Residual::Projected(map)
+                let shape = [inputs, all * per_unit];
+                let init = [Init::fan_in(inputs), Init::Constant(0.0)];
+                Residual::Projected(Linear::initialised(builder, "residual", shape, init))
             }
         });
         let units = variational;

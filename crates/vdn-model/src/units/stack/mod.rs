@@ -120,7 +120,8 @@ impl Stack {
     ///
     /// ```
     /// use vdn_autograd::Tape;
-    /// use vdn_model::{Bindings, Builder, Graph, LayerConfig, Mode, Parameters, Stack, StackLayerConfig};
+    /// use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+    /// use vdn_model::units::{LayerConfig, Stack, StackLayerConfig};
     /// use vdn_tensor::noise::NoiseKey;
     /// let layer = |units| LayerConfig { inputs: 3, units, train_samples: 4, ..LayerConfig::default() };
     /// let half = StackLayerConfig { distributional_fraction: 0.5, ..StackLayerConfig::default() };

@@ -8,11 +8,11 @@ pub const MAX_DEPTH: usize = 16;
 /// A setting of the layers of a stack: one value for all, or one for each.
 ///
 /// ```
-/// use vdn_model::PerLayer;
+/// use vdn_model::units::PerLayer;
 /// assert_eq!(PerLayer::all(0.5).get(7), 0.5);
 /// let widths = PerLayer::each(&[64, 32, 16])?;
 /// assert_eq!((widths.get(1), widths.layers()), (32, Some(3)));
-/// # Ok::<(), vdn_model::ModelError>(())
+/// # Ok::<(), vdn_model::core::ModelError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PerLayer<V> {

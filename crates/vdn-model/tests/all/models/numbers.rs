@@ -1,6 +1,6 @@
 //! Numbers for tests that look like nothing in particular.
 
-use vdn_model::Parameters;
+use vdn_model::core::Parameters;
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 

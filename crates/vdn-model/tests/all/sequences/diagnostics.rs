@@ -2,12 +2,13 @@
 
 use std::error::Error;
 use vdn_autograd::{Tape, Var};
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
 use vdn_model::diagnostics::{CollapseMode, CollapseThresholds, SequenceDiagnostics, UnitBudget};
-use vdn_model::{
-    Autoregressive, AutoregressiveConfig, Bindings, Builder, Graph, LearnedNormal, Message, Mode,
-    OrderOne, OrderOneConfig, Parameters, PersistenceStart, Posterior, Prior, PriorScale, Unroll,
-    sequence_diagnostics, unroll,
+use vdn_model::priors::{
+    Autoregressive, AutoregressiveConfig, LearnedNormal, OrderOne, OrderOneConfig,
+    PersistenceStart, Prior, PriorScale,
 };
+use vdn_model::sequence::{Message, Posterior, Unroll, sequence_diagnostics, unroll};
 use vdn_tensor::noise::NoiseKey;
 
 type Failure = Box<dyn Error>;

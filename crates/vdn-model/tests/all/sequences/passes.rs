@@ -1,10 +1,14 @@
 //! The passes themselves: gradients, truncation, gaps, prediction, generation.
 
 use vdn_autograd::{Error, Tape, Var, check_direction};
-use vdn_model::{
-    Autoregressive, AutoregressiveConfig, Bindings, Builder, Graph, LearnedNormal, Message, Mode,
-    ModelError, OrderOne, OrderOneConfig, Parameters, PersistenceStart, Posterior, Prior,
-    PriorScale, Rollout, SequenceLayer, StepInput, Unroll, predict, rollout, smooth, unroll,
+use vdn_model::core::{Bindings, Builder, Graph, Mode, ModelError, Parameters};
+use vdn_model::priors::{
+    Autoregressive, AutoregressiveConfig, LearnedNormal, OrderOne, OrderOneConfig,
+    PersistenceStart, Prior, PriorScale,
+};
+use vdn_model::sequence::{
+    Message, Posterior, Rollout, SequenceLayer, SequenceLayerConfig, StepInput, Unroll, predict,
+    rollout, smooth, unroll,
 };
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
@@ -255,7 +259,9 @@ fn a_layer_along_time_pays_nothing_for_missing_steps() -> Result<(), ModelError>
         let prior = order_one(&mut Builder::new(&mut parameters, 0).scope("prior"));
         let mut builder = Builder::new(&mut parameters, 0);
         let mut scope = builder.scope("layer");
-        let layer = SequenceLayer::new(&mut scope, [INPUTS, UNITS], prior, posterior, 0.7)?;
+        let sizes = SequenceLayerConfig::new(INPUTS, UNITS);
+        let config = SequenceLayerConfig { posterior, initial_scale: 0.7, ..sizes };
+        let layer = SequenceLayer::new(&mut scope, prior, config)?;
         Ok((parameters, layer))
     };
     let (parameters, layer) = layer_of(Posterior::Structured)?;

@@ -1,11 +1,14 @@
 //! Smoothing in segments: the same bits as one tape, with less memory.
 
 use vdn_autograd::{Error, ObservationFamily, Persistence, Tape, Var};
-use vdn_model::{
-    Autoregressive, AutoregressiveConfig, Bindings, Builder, Checkpoints, Graph, Init,
-    LearnedNormal, Message, Mode, ModelError, OrderOne, OrderOneConfig, ParameterId, Parameters,
-    PersistenceStart, Posterior, Prior, PriorScale, SmoothedSequence, Unroll, checkpointed_smooth,
-    smooth, smooth_terms,
+use vdn_model::core::{Bindings, Builder, Graph, Init, Mode, ModelError, ParameterId, Parameters};
+use vdn_model::priors::{
+    Autoregressive, AutoregressiveConfig, LearnedNormal, OrderOne, OrderOneConfig,
+    PersistenceStart, Prior, PriorScale,
+};
+use vdn_model::sequence::{
+    Checkpoints, Message, Posterior, SmoothedSequence, Unroll, checkpointed_smooth, smooth,
+    smooth_terms,
 };
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;

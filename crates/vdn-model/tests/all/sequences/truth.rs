@@ -2,10 +2,9 @@
 
 use crate::sequences::kalman::{future, log_likelihood, maximum, series};
 use vdn_autograd::{Error, Tape, Var};
-use vdn_model::{
-    Bindings, Builder, Graph, Message, Mode, OrderOne, OrderOneConfig, Parameters,
-    PersistenceStart, Posterior, Prior, Unroll, Unrolled, filter, smooth, unroll,
-};
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::priors::{OrderOne, OrderOneConfig, PersistenceStart, Prior};
+use vdn_model::sequence::{Message, Posterior, Unroll, Unrolled, filter, smooth, unroll};
 use vdn_tensor::noise::NoiseKey;
 
 const KEY: NoiseKey = NoiseKey::new(77, 0, 0);

@@ -8,10 +8,9 @@
 use crate::sequences::kalman::series;
 use crate::sequences::search::{Found, minimum, standard_errors};
 use vdn_autograd::{Error, ObservationFamily, Tape, Var};
-use vdn_model::{
-    Bindings, Builder, Graph, Init, Message, Mode, OrderOne, OrderOneConfig, ParameterId,
-    Parameters, Prior, Unroll, smooth,
-};
+use vdn_model::core::{Bindings, Builder, Graph, Init, Mode, ParameterId, Parameters};
+use vdn_model::priors::{OrderOne, OrderOneConfig, Prior};
+use vdn_model::sequence::{Message, Unroll, smooth};
 use vdn_tensor::noise::NoiseKey;
 
 const UNITS: usize = 3;

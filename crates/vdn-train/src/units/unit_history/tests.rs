@@ -1,8 +1,8 @@
 use super::*;
-use vdn_model::UnitStatistics;
 use vdn_model::diagnostics::{
     EpochView, HealthEvidence, HealthMonitor, LayerContext, RowCounts, UnitBudget,
 };
+use vdn_model::units::UnitStatistics;
 
 fn epoch(spread: f64) -> (Diagnostics, Living) {
     epoch_in(spread, None)

@@ -3,7 +3,8 @@
 use crate::closed_loop::plant::{PLANT, Plant, Shown};
 use crate::closed_loop::{Failure, UNITS, budget, mean};
 use vdn_model::controllers::*;
-use vdn_model::{ArScale, ArTerm, BandTerm, EarlierWindow, SigmaMode};
+use vdn_model::objective::{ArScale, ArTerm, BandTerm, EarlierWindow};
+use vdn_model::units::SigmaMode;
 
 fn from(target: f64) -> impl Fn(&[f64]) -> f64 {
     move |x| mean(x, |x| (x - target).abs())

@@ -3,12 +3,11 @@
 use crate::closed_loop::{Failure, INPUTS, ROWS, UNITS, normals};
 use vdn_autograd::Tape;
 use vdn_model::controllers::{LayerControl, LayerControlConfig, LossValues};
-use vdn_model::{
-    BetweenWindows, Bindings, Builder, Graph, LayerConfig, Mode, Parameters, SigmaMode,
-    VariationalLayer, ar_penalty,
-};
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::objective::{BetweenWindows, ar_penalty};
+use vdn_model::units::{LayerConfig, SigmaMode, VariationalLayer};
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 /// A layer whose unit `i` is to say the `i`-th number of its context, at a cost of `worth (z - h_i)^2 / 2` nats.
 #[derive(Clone, Copy)]
@@ -50,7 +49,7 @@ impl Plant {
             ..LayerConfig::default()
         };
         let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config)?;
-        let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+        let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
         let control_config =
             LayerControlConfig { beta: self.beta, ..LayerControlConfig::default() };
         let mut control = LayerControl::new(UNITS, 1, control_config);

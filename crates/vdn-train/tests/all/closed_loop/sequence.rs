@@ -6,12 +6,13 @@ use vdn_model::controllers::{
     Goal, LayerControl, LayerControlConfig, PersistenceConfig, PersistenceTarget, RateBudget,
     Timing,
 };
-use vdn_model::{
-    Bindings, Builder, Graph, Message, Mode, OrderOne, OrderOneConfig, Parameters, Posterior,
-    Prior, SequenceLayer, StepInput, Unroll, filter, sequence_measures,
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::priors::{OrderOne, OrderOneConfig, Prior};
+use vdn_model::sequence::{
+    Message, SequenceLayer, SequenceLayerConfig, StepInput, Unroll, filter, sequence_measures,
 };
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::{AdamW, AdamWConfig};
+use vdn_train::optim::{AdamW, AdamWConfig};
 
 /// Rate and persistence of a layer along a sequence after training, with these controllers.
 fn sequence(
@@ -21,9 +22,9 @@ fn sequence(
     let mut parameters = Parameters::<f64>::new();
     let mut builder = Builder::new(&mut parameters, 1);
     let prior = Prior::OrderOne(OrderOne::new(&mut builder, UNITS, OrderOneConfig::default())?);
-    let sizes = [INPUTS, UNITS];
-    let layer = SequenceLayer::new(&mut builder, sizes, prior, Posterior::Structured, 1.0)?;
-    let mut optimizer = AdamW::new(AdamWConfig::default(), &parameters)?;
+    let config = SequenceLayerConfig::new(INPUTS, UNITS);
+    let layer = SequenceLayer::new(&mut builder, prior, config)?;
+    let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
     let mut control = LayerControl::new(UNITS, 1, LayerControlConfig::default());
     build(&mut control, prior)?;
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());

@@ -2,8 +2,10 @@
 
 use crate::models::support::{sampled, wrong_gradients};
 use vdn_autograd::Score;
-use vdn_forecast::{Aggregation, Centre, Dependence, ForecasterConfig, Variant};
-use vdn_model::{Objective, SigmaMode};
+use vdn_forecast::forecaster::{Aggregation, Dependence, ForecasterConfig, Variant};
+use vdn_forecast::modules::Centre;
+use vdn_model::objective::Objective;
+use vdn_model::units::SigmaMode;
 use vdn_tensor::kernels::Pool;
 
 #[test]

@@ -1,11 +1,10 @@
 //! Forecasts by moments: exact where they are, and close to many samples elsewhere.
 
 use crate::models::support::{Data, KEY, build_small, normals, predict, sampled, scatter, small};
-use vdn_forecast::{
-    Aggregation, Centre, Forecaster, ForecasterConfig, OutputNoiseMode, Prediction, Variant,
-};
-use vdn_model::Intervention;
-use vdn_model::{Parameters, PerLayer, SigmaMode, UnitFamily};
+use vdn_forecast::forecaster::{Aggregation, Forecaster, ForecasterConfig, Prediction, Variant};
+use vdn_forecast::modules::{Centre, OutputNoiseMode};
+use vdn_model::core::Parameters;
+use vdn_model::units::{Intervention, PerLayer, SigmaMode, UnitFamily};
 
 /// Sets every number of the parameters of this name.
 fn fill(parameters: &mut Parameters<f64>, name: &str, values: &[f64]) {

@@ -1,9 +1,10 @@
 //! What is wrong with weights, configurations and batches is said by name.
 
 use crate::models::support::{Data, KEY, build_small, loss, predict, sampled, small};
-use vdn_forecast::{Aggregation, Forecaster, ForecasterConfig, Variant};
-use vdn_model::Intervention;
-use vdn_model::{Mode, Objective};
+use vdn_forecast::forecaster::{Aggregation, Forecaster, ForecasterConfig, Variant};
+use vdn_model::core::Mode;
+use vdn_model::objective::Objective;
+use vdn_model::units::Intervention;
 
 #[test]
 fn a_nan_in_a_weight_is_reported_with_its_layer_and_unit() {

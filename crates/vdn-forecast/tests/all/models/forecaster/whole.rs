@@ -4,14 +4,11 @@ use crate::models::support::{
     Data, KEY, build_small as build, loss, predict, sampled, scatter, small,
 };
 use vdn_autograd::{Noise, Tape};
-use vdn_forecast::{
-    Aggregation, Centre, Forecaster, ForecasterConfig, OutputNoiseMode, Prediction, Variant,
-};
-use vdn_model::Intervention;
-use vdn_model::{
-    Bindings, Builder, Graph, LayerConfig, Mode, Objective, Parameters, SigmaMode, UnitStatistics,
-    VariationalLayer,
-};
+use vdn_forecast::forecaster::{Aggregation, Forecaster, ForecasterConfig, Prediction, Variant};
+use vdn_forecast::modules::{Centre, OutputNoiseMode};
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::objective::Objective;
+use vdn_model::units::{Intervention, LayerConfig, SigmaMode, UnitStatistics, VariationalLayer};
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::noise::NoiseKey;
 

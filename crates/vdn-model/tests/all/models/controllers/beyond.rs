@@ -1,11 +1,11 @@
 //! Budgets and the controllers beyond the reference; composition, gradients, states.
 
-use super::{band, layer, show};
+use super::{RUNNING, band, layer, show};
 use vdn_autograd::{Noise, SampleKl, Tape, check_gradients};
 use vdn_model::controllers::*;
-use vdn_model::{
-    BetweenWindows, CapacityTerm, LocalObjective, Parameters, SigmaMode, window_persistence,
-};
+use vdn_model::core::Parameters;
+use vdn_model::objective::{BetweenWindows, CapacityTerm, LocalObjective, window_persistence};
+use vdn_model::units::SigmaMode;
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
 
@@ -26,7 +26,7 @@ fn budgets_are_met_from_both_sides_and_multipliers_do_not_wind_up() {
         let mut budget = RateBudget::new(3, config).unwrap();
         let mut levers = Levers::new(3, 1e-4);
         budget.begin(0, &mut levers);
-        let monitor = Monitor::new(3, 0.1, 0.0, 0.0);
+        let monitor = Monitor::new(3, RUNNING);
         let mut seen = Observation::new(3, 3);
         // Worth nothing, worth something, worth much; the last by more than the limit of the multiplier can hold.
         let benefits = [0.0, 5e-4, 8e-3];
@@ -65,7 +65,7 @@ fn the_term_of_a_constraint_pulls_with_its_force() {
     for goal in [Goal::Interval(0.05, 0.30), Goal::Target(0.2)] {
         let config = ConstraintConfig { goal, ..ConstraintConfig::default() };
         let mut budget = RateBudget::new(3, config).unwrap();
-        let (mut levers, monitor) = (Levers::new(3, 0.0), Monitor::new(3, 0.1, 0.0, 0.0));
+        let (mut levers, monitor) = (Levers::new(3, 0.0), Monitor::new(3, RUNNING));
         let mut seen = Observation::new(3, 3);
         seen.rate_dims.copy_from_slice(&rates);
         for step in 0..2 {
@@ -150,7 +150,7 @@ fn the_local_objective_is_differentiable_in_the_posteriors() {
             let mut levers = Levers::new(units, 0.0);
             let mut seen = Observation::new(units, units);
             seen.rate_dims.copy_from_slice(&[0.0, 1.0, 0.4, 2.0]);
-            let monitor = Monitor::new(units, 0.1, 0.0, 0.0);
+            let monitor = Monitor::new(units, RUNNING);
             for step in 0..5 {
                 budget.observe(&seen);
                 budget.act(&Moment { step, monitor: &monitor }, &mut levers);

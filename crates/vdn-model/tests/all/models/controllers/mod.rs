@@ -5,11 +5,17 @@ mod rules;
 mod sequences;
 mod stack;
 
-use vdn_model::controllers::{EnergyBand, Hinge, HingeForm, LayerControl};
-use vdn_model::{BandTerm, Builder, LayerConfig, Parameters, SigmaMode, VariationalLayer};
+use vdn_model::controllers::{EnergyBand, Hinge, HingeForm, LayerControl, MonitorConfig};
+use vdn_model::core::{Builder, Parameters};
+use vdn_model::objective::BandTerm;
+use vdn_model::units::{LayerConfig, SigmaMode, VariationalLayer};
 
 pub(crate) const HINGE: Hinge =
     Hinge { form: HingeForm::Relative { eps: 1e-3 }, weight_low: 1.0, weight_high: 1.0 };
+
+/// Running means for controllers that are shown their steps by hand: every unit with any KL is alive.
+pub(crate) const RUNNING: MonitorConfig =
+    MonitorConfig { rate: 0.1, alive_energy: 0.0, alive_kl: 0.0 };
 
 pub(crate) fn band(lo: &[f64], hi: &[f64]) -> BandTerm {
     BandTerm { bounds: EnergyBand { lo: lo.to_vec(), hi: hi.to_vec() }, hinge: HINGE, weight: 1.0 }

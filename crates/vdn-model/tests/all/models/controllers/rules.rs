@@ -3,7 +3,8 @@
 use super::{band, layer, show};
 use vdn_autograd::Tape;
 use vdn_model::controllers::*;
-use vdn_model::{ArScale, ArTerm, EarlierWindow, SigmaMode};
+use vdn_model::objective::{ArScale, ArTerm, EarlierWindow};
+use vdn_model::units::SigmaMode;
 
 #[test]
 fn the_homeostat_brings_units_into_their_bands_without_overshoot() {

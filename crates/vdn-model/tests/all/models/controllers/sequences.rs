@@ -1,11 +1,12 @@
 //! Rate and persistence of units along a sequence: against the definition, and their gradients.
 
+use super::RUNNING;
 use vdn_autograd::{Tape, check_gradients};
 use vdn_model::controllers::*;
-use vdn_model::{
-    Bindings, Builder, Graph, LocalObjective, Message, Mode, OrderOne, OrderOneConfig, Parameters,
-    PersistenceStart, Posterior, Prior, Unroll, filter, sequence_measures, unroll,
-};
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::objective::LocalObjective;
+use vdn_model::priors::{OrderOne, OrderOneConfig, PersistenceStart, Prior};
+use vdn_model::sequence::{Message, Posterior, Unroll, filter, sequence_measures, unroll};
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
 
@@ -130,7 +131,7 @@ fn budgets_hand_their_multipliers_to_the_loss() {
     ];
     for mut budget in budgets {
         let name = budget.name();
-        let (mut levers, monitor) = (Levers::new(UNITS, 0.0), Monitor::new(UNITS, 0.1, 0.0, 0.0));
+        let (mut levers, monitor) = (Levers::new(UNITS, 0.0), Monitor::new(UNITS, RUNNING));
         budget.begin(0, &mut levers);
         let mut seen = Observation::new(UNITS, UNITS);
         for measure in [&mut seen.rate_dims, &mut seen.kl_dims, &mut seen.persistence] {

@@ -4,9 +4,8 @@ use super::band;
 use crate::models::numbers::{KEY, normals};
 use vdn_autograd::Tape;
 use vdn_model::controllers::*;
-use vdn_model::{
-    Bindings, Builder, Graph, LayerConfig, Mode, Parameters, SigmaMode, Stack, StackLayerConfig,
-};
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::units::{LayerConfig, SigmaMode, Stack, StackLayerConfig};
 
 const UNITS: [usize; 3] = [4, 3, 2];
 const INPUTS: usize = 3;

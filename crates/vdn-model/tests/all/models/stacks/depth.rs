@@ -2,9 +2,10 @@
 
 use crate::models::numbers::{normals, scatter};
 use vdn_autograd::{Error, Noise, Tape, check_gradients};
-use vdn_model::{
-    Activation, Bindings, Builder, Graph, LayerConfig, Mode, Parameters, Replaced, SigmaMode,
-    Stack, StackLayerConfig, StackOutput, StackPass, TwinUnits, UnitStatistics,
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::units::{
+    Activation, LayerConfig, Replaced, SigmaMode, Stack, StackLayerConfig, StackOutput, StackPass,
+    TwinUnits, UnitStatistics,
 };
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::noise::NoiseKey;
@@ -219,7 +220,7 @@ fn no_two_layers_share_noise() {
     let same = layer(INPUTS);
     let built = build(&[same; 16]);
     let draws: Vec<Vec<f64>> = run(&built, StackPass::default(), |tape, output| {
-        let standard = |layer: &vdn_model::LayerOutput| {
+        let standard = |layer: &vdn_model::units::LayerOutput| {
             let [z, mu, logvar] =
                 [layer.units.z, layer.mu, layer.logvar].map(|v| tape.value(v).data());
             let at = |i: usize| if mu.len() == z.len() { i } else { i % mu.len() };

@@ -2,9 +2,9 @@
 
 use crate::models::numbers::{normals, scatter};
 use vdn_autograd::{Noise, Tape, check_gradients};
-use vdn_model::{
-    Bindings, Builder, Graph, LayerConfig, LayerOutput, LayerPrior, Mode, Parameters, SigmaMode,
-    UnitFamily, UnitStatistics, VariationalLayer,
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::units::{
+    LayerConfig, LayerOutput, LayerPrior, SigmaMode, UnitFamily, UnitStatistics, VariationalLayer,
 };
 use vdn_tensor::families::{Family, Laplace, Logistic, Normal, StudentT};
 use vdn_tensor::noise::NoiseKey;

@@ -2,10 +2,11 @@
 
 use crate::models::numbers::{normals, scatter};
 use vdn_autograd::{Noise, Tape};
-use vdn_model::moments::Moments;
-use vdn_model::{
-    Activation, Bindings, Builder, Graph, LayerConfig, LayerPrior, Mode, Parameters, SigmaMode,
-    Stack, StackLayerConfig, StackPass, UnitFamily, VariationalLayer,
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::units::moments::Moments;
+use vdn_model::units::{
+    Activation, LayerConfig, LayerPrior, SigmaMode, Stack, StackLayerConfig, StackPass, UnitFamily,
+    VariationalLayer,
 };
 use vdn_tensor::noise::NoiseKey;
 

@@ -2,10 +2,9 @@
 
 use crate::models::numbers::normals;
 use vdn_autograd::{Noise, Tape, check_gradients};
-use vdn_model::units::Context;
-use vdn_model::{
-    Bindings, Builder, Graph, LayerConfig, LayerOutput, Mode, Parameters, SigmaMode, Stack,
-    StackLayerConfig, VariationalLayer,
+use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::units::{
+    Context, LayerConfig, LayerOutput, SigmaMode, Stack, StackLayerConfig, VariationalLayer,
 };
 use vdn_tensor::Tensor;
 use vdn_tensor::kernels::Pool;
