@@ -1,13 +1,13 @@
 //! The mean negative log-probability of outcomes of a Bernoulli distribution, given by its logit.
 
-use crate::compiled_once::{Definition, compiled_once};
-use crate::elementwise::broadcasting::{evaluate, pull, scored_shape};
+use super::mean_score::{Likelihood, MeanScore};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::broadcasting::{evaluate, pull};
 use crate::error::Error;
-use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
-use vdn_tensor::kernels::{Formula, sum_all};
-use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut, with_scratch};
+use vdn_tensor::kernels::Formula;
+use vdn_tensor::{Element, Real, Shape, View, ViewMut};
 
 const NAME: &str = "bernoulli_nll";
 
@@ -46,43 +46,26 @@ impl Formula<2, 1> for OutcomePull {
     }
 }
 
-compiled_once!(BernoulliNll);
-impl<T: Element> Definition<T> for BernoulliNll {
-    fn name(&self) -> &'static str {
-        NAME
+compiled_once!(MeanScore<BernoulliNll, 2>);
+impl Likelihood<2> for BernoulliNll {
+    const NAME: &'static str = NAME;
+
+    fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 2], scores: &mut [T]) {
+        evaluate(NAME, &Nll, shape, inputs, scores);
     }
 
-    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
-        scored_shape(NAME, inputs)?;
-        outputs.push(Shape::SCALAR);
-        Ok(())
-    }
-
-    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
-        let &[logit, y] = inputs else { return };
-        let Ok(shape) = scored_shape(NAME, &[logit.shape(), y.shape()]) else { return };
-        with_scratch(shape.numel(), |scores: &mut [T]| {
-            evaluate(NAME, &Nll, &shape, [logit, y], scores);
-            outputs[0].data_mut()[0] = sum_all(scores) / T::from_f64(shape.numel() as f64);
-        });
-    }
-
-    fn backward(
+    fn gradients<T: Element>(
         &self,
-        inputs: &[View<'_, T>],
-        _outputs: &[View<'_, T>],
-        d_outputs: &[Option<View<'_, T>>],
-        d_inputs: &mut [Option<ViewMut<'_, T>>],
+        shape: &Shape,
+        inputs: [View<'_, T>; 2],
+        slope: f64,
+        [d_logit, d_y]: &mut [Option<ViewMut<'_, T>>; 2],
     ) {
-        let (&[logit, y], [d_logit, d_y]) = (inputs, d_inputs) else { return };
-        let Ok(shape) = scored_shape(NAME, &[logit.shape(), y.shape()]) else { return };
-        let Some(d) = d_outputs[0].and_then(|d| d.item()) else { return };
-        let slope = d.to_f64() / shape.numel() as f64;
         if let Some(d_logit) = d_logit {
-            pull(NAME, &LogitPull { slope }, &shape, [logit, y], d_logit);
+            pull(NAME, &LogitPull { slope }, shape, inputs, d_logit);
         }
         if let Some(d_y) = d_y {
-            pull(NAME, &OutcomePull { slope }, &shape, [logit, y], d_y);
+            pull(NAME, &OutcomePull { slope }, shape, inputs, d_y);
         }
     }
 }
@@ -99,6 +82,6 @@ impl<T: Element> Tape<T> {
         self.check_values(NAME, y, |y| {
             (!(0.0..=1.0).contains(&y)).then(|| "is not an outcome in [0, 1]".to_owned())
         })?;
-        self.record_single(BernoulliNll, &[logit, y])
+        self.record_single(MeanScore(BernoulliNll), &[logit, y])
     }
 }

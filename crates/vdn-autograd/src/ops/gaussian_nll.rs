@@ -1,14 +1,14 @@
 //! The mean negative log-density of a normal distribution.
 
-use crate::compiled_once::{Definition, compiled_once};
-use crate::elementwise::broadcasting::{evaluate, pull, scored_shape};
+use super::mean_score::{Likelihood, MeanScore};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::broadcasting::{evaluate, pull};
 use crate::error::Error;
-use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
+use vdn_tensor::kernels::Formula;
 use vdn_tensor::kernels::likelihood::Density;
-use vdn_tensor::kernels::{Formula, broadcast_shape, sum_all};
-use vdn_tensor::{Element, Mask, Real, Shape, ShapeError, View, ViewMut, with_scratch};
+use vdn_tensor::{Element, Mask, Real, Shape, View, ViewMut};
 
 const NAME: &str = "gaussian_nll";
 
@@ -16,11 +16,11 @@ struct GaussianNll {
     density: Density,
 }
 
-struct LogDensity(Density);
-impl Formula<3, 1> for LogDensity {
+struct Nll(Density);
+impl Formula<3, 1> for Nll {
     #[inline(always)]
     fn apply<R: Real>(&self, [mu, sigma, y]: [R; 3]) -> [R; 1] {
-        [self.0.log_density(y - mu, self.0.scale(sigma))]
+        [-self.0.log_density(y - mu, self.0.scale(sigma))]
     }
 }
 
@@ -56,52 +56,32 @@ impl Formula<3, 1> for SigmaPull {
     }
 }
 
-compiled_once!(GaussianNll);
-impl<T: Element> Definition<T> for GaussianNll {
-    fn name(&self) -> &'static str {
-        NAME
+compiled_once!(MeanScore<GaussianNll, 3>);
+impl Likelihood<3> for GaussianNll {
+    const NAME: &'static str = NAME;
+
+    fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 3], scores: &mut [T]) {
+        evaluate(NAME, &Nll(self.density), shape, inputs, scores);
     }
 
-    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
-        scored_shape(NAME, inputs)?;
-        outputs.push(Shape::SCALAR);
-        Ok(())
-    }
-
-    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
-        let (&[mu, sigma, y], Some(shape)) = (inputs, common(inputs)) else { return };
-        with_scratch(shape.numel(), |log_density: &mut [T]| {
-            evaluate(NAME, &LogDensity(self.density), &shape, [mu, sigma, y], log_density);
-            outputs[0].data_mut()[0] = -sum_all(log_density) / T::from_f64(shape.numel() as f64);
-        });
-    }
-
-    fn backward(
+    fn gradients<T: Element>(
         &self,
-        inputs: &[View<'_, T>],
-        _outputs: &[View<'_, T>],
-        d_outputs: &[Option<View<'_, T>>],
-        d_inputs: &mut [Option<ViewMut<'_, T>>],
+        shape: &Shape,
+        inputs: [View<'_, T>; 3],
+        slope: f64,
+        [d_mu, d_sigma, d_y]: &mut [Option<ViewMut<'_, T>>; 3],
     ) {
-        let (&[mu, sigma, y], Some(shape)) = (inputs, common(inputs)) else { return };
-        let (Some(d_nll), [d_mu, d_sigma, d_y]) = (d_outputs[0], d_inputs) else { return };
-        let slope = -d_nll.data()[0].to_f64() / shape.numel() as f64;
-        let density = self.density;
+        // Of the log-density.
+        let (density, slope) = (self.density, -slope);
         for (d_input, slope) in [(d_mu, slope), (d_y, -slope)] {
             if let Some(d) = d_input {
-                pull(NAME, &MeanPull { density, slope }, &shape, [mu, sigma, y], d);
+                pull(NAME, &MeanPull { density, slope }, shape, inputs, d);
             }
         }
         if let Some(d) = d_sigma {
-            pull(NAME, &SigmaPull { density, slope }, &shape, [mu, sigma, y], d);
+            pull(NAME, &SigmaPull { density, slope }, shape, inputs, d);
         }
     }
-}
-
-/// The shape that the inputs broadcast to; they did when recorded.
-fn common<T: Element>(inputs: &[View<'_, T>]) -> Option<Shape> {
-    let &[mu, sigma, y] = inputs else { return None };
-    broadcast_shape(NAME, &[mu.shape(), sigma.shape(), y.shape()]).ok()
 }
 
 impl<T: Element> Tape<T> {
@@ -129,7 +109,7 @@ impl<T: Element> Tape<T> {
         check_density(NAME, density)?;
         self.check(NAME, &[mu, sigma, y])?;
         self.check_not_negative(NAME, "sigma", sigma)?;
-        self.record_single(GaussianNll { density }, &[mu, sigma, y])
+        self.record_single(MeanScore(GaussianNll { density }), &[mu, sigma, y])
     }
 }
 

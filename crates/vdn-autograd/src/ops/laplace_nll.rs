@@ -1,14 +1,14 @@
 //! The mean negative log-density of a Laplace distribution.
 
-use crate::compiled_once::{Definition, compiled_once};
-use crate::elementwise::broadcasting::{evaluate, pull, scored_shape};
+use super::mean_score::{Likelihood, MeanScore};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::broadcasting::{evaluate, pull};
 use crate::error::Error;
-use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
 use std::f64::consts::LN_2;
-use vdn_tensor::kernels::{Formula, sum_all};
-use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut, with_scratch};
+use vdn_tensor::kernels::Formula;
+use vdn_tensor::{Element, Real, Shape, View, ViewMut};
 
 const NAME: &str = "laplace_nll";
 
@@ -50,52 +50,30 @@ impl Formula<3, 1> for ScalePull {
     }
 }
 
-compiled_once!(LaplaceNll);
-impl<T: Element> Definition<T> for LaplaceNll {
-    fn name(&self) -> &'static str {
-        NAME
+compiled_once!(MeanScore<LaplaceNll, 3>);
+impl Likelihood<3> for LaplaceNll {
+    const NAME: &'static str = NAME;
+
+    fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 3], scores: &mut [T]) {
+        evaluate(NAME, &Nll, shape, inputs, scores);
     }
 
-    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
-        scored_shape(NAME, inputs)?;
-        outputs.push(Shape::SCALAR);
-        Ok(())
-    }
-
-    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
-        let (&[location, scale, y], Some(shape)) = (inputs, common(inputs)) else { return };
-        with_scratch(shape.numel(), |scores: &mut [T]| {
-            evaluate(NAME, &Nll, &shape, [location, scale, y], scores);
-            outputs[0].data_mut()[0] = sum_all(scores) / T::from_f64(shape.numel() as f64);
-        });
-    }
-
-    fn backward(
+    fn gradients<T: Element>(
         &self,
-        inputs: &[View<'_, T>],
-        _outputs: &[View<'_, T>],
-        d_outputs: &[Option<View<'_, T>>],
-        d_inputs: &mut [Option<ViewMut<'_, T>>],
+        shape: &Shape,
+        inputs: [View<'_, T>; 3],
+        slope: f64,
+        [d_location, d_scale, d_y]: &mut [Option<ViewMut<'_, T>>; 3],
     ) {
-        let (&[location, scale, y], Some(shape)) = (inputs, common(inputs)) else { return };
-        let Some(d) = d_outputs[0].and_then(|d| d.item()) else { return };
-        let [d_location, d_scale, d_y] = d_inputs else { return };
-        let slope = d.to_f64() / shape.numel() as f64;
         for (d_input, slope) in [(d_location, slope), (d_y, -slope)] {
             if let Some(d) = d_input {
-                pull(NAME, &LocationPull { slope }, &shape, [location, scale, y], d);
+                pull(NAME, &LocationPull { slope }, shape, inputs, d);
             }
         }
         if let Some(d) = d_scale {
-            pull(NAME, &ScalePull { slope }, &shape, [location, scale, y], d);
+            pull(NAME, &ScalePull { slope }, shape, inputs, d);
         }
     }
-}
-
-/// The shape that the inputs broadcast to; they did when recorded.
-fn common<T: Element>(inputs: &[View<'_, T>]) -> Option<Shape> {
-    let &[location, scale, y] = inputs else { return None };
-    scored_shape(NAME, &[location.shape(), scale.shape(), y.shape()]).ok()
 }
 
 impl<T: Element> Tape<T> {
@@ -124,6 +102,6 @@ impl<T: Element> Tape<T> {
     pub fn laplace_nll(&mut self, location: Var, scale: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[location, scale, y])?;
         self.check_not_negative(NAME, "scale", scale)?;
-        self.record_single(LaplaceNll, &[location, scale, y])
+        self.record_single(MeanScore(LaplaceNll), &[location, scale, y])
     }
 }

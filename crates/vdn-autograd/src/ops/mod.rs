@@ -33,6 +33,7 @@ mod logsumexp;
 mod low_rank_nll;
 mod matmul;
 mod max_axis;
+mod mean_score;
 mod mixture_nll;
 mod moving_average;
 mod mul;

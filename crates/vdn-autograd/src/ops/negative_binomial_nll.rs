@@ -1,16 +1,16 @@
 //! The mean negative log-probability of counts under a negative binomial distribution, given by the
 //! logarithms of its mean and of its dispersion.
 
-use crate::compiled_once::{Definition, compiled_once};
-use crate::elementwise::broadcasting::{evaluate_all, scored_shape};
+use super::mean_score::{Likelihood, MeanScore};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::broadcasting::evaluate_all;
 use crate::error::Error;
-use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
-use vdn_tensor::kernels::{Formula, reduce_to_shape, sum_all};
+use vdn_tensor::kernels::{Formula, reduce_to_shape};
 use vdn_tensor::math::gamma::{ln_gamma, ln_rising, rising_slope};
 use vdn_tensor::parallel::for_each_chunk;
-use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut, with_scratch};
+use vdn_tensor::{Element, Real, Shape, View, ViewMut, with_scratch};
 
 const NAME: &str = "negative_binomial_nll";
 
@@ -88,52 +88,31 @@ fn each<T: Element>(
     });
 }
 
-compiled_once!(NegativeBinomialNll);
-impl<T: Element> Definition<T> for NegativeBinomialNll {
-    fn name(&self) -> &'static str {
-        NAME
+compiled_once!(MeanScore<NegativeBinomialNll, 3>);
+impl Likelihood<3> for NegativeBinomialNll {
+    const NAME: &'static str = NAME;
+
+    fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 3], scores: &mut [T]) {
+        each(shape, inputs, scores, Count::nll);
     }
 
-    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
-        scored_shape(NAME, inputs)?;
-        outputs.push(Shape::SCALAR);
-        Ok(())
-    }
-
-    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
-        let (&[mean, dispersion, y], Some(shape)) = (inputs, common(inputs)) else { return };
-        with_scratch(shape.numel(), |scores: &mut [T]| {
-            each(&shape, [mean, dispersion, y], scores, Count::nll);
-            outputs[0].data_mut()[0] = sum_all(scores) / T::from_f64(shape.numel() as f64);
-        });
-    }
-
-    fn backward(
+    fn gradients<T: Element>(
         &self,
-        inputs: &[View<'_, T>],
-        _outputs: &[View<'_, T>],
-        d_outputs: &[Option<View<'_, T>>],
-        d_inputs: &mut [Option<ViewMut<'_, T>>],
+        shape: &Shape,
+        inputs: [View<'_, T>; 3],
+        slope: f64,
+        d_inputs: &mut [Option<ViewMut<'_, T>>; 3],
     ) {
-        let (&[mean, dispersion, y], Some(shape)) = (inputs, common(inputs)) else { return };
-        let Some(d) = d_outputs[0].and_then(|d| d.item()) else { return };
-        let slope = d.to_f64() / shape.numel() as f64;
         let derivatives = [Count::by_log_mean, Count::by_log_dispersion];
         for (d_input, derivative) in d_inputs.iter_mut().zip(derivatives) {
             let Some(d_input) = d_input else { continue };
             with_scratch(shape.numel(), |full: &mut [T]| {
-                each(&shape, [mean, dispersion, y], full, |count| slope * derivative(count));
+                each(shape, inputs, full, |count| slope * derivative(count));
                 let to = *d_input.shape();
-                reduce_to_shape(full, &shape, d_input.data_mut(), &to);
+                reduce_to_shape(full, shape, d_input.data_mut(), &to);
             });
         }
     }
-}
-
-/// The shape that the inputs broadcast to; they did when recorded.
-fn common<T: Element>(inputs: &[View<'_, T>]) -> Option<Shape> {
-    let &[mean, dispersion, y] = inputs else { return None };
-    scored_shape(NAME, &[mean.shape(), dispersion.shape(), y.shape()]).ok()
 }
 
 impl<T: Element> Tape<T> {
@@ -171,6 +150,6 @@ impl<T: Element> Tape<T> {
     ) -> Result<Var, Error> {
         self.check(NAME, &[log_mean, log_dispersion, y])?;
         self.check_counts(NAME, y)?;
-        self.record_single(NegativeBinomialNll, &[log_mean, log_dispersion, y])
+        self.record_single(MeanScore(NegativeBinomialNll), &[log_mean, log_dispersion, y])
     }
 }

@@ -1,16 +1,16 @@
 //! The mean negative log-probability of counts under a Poisson distribution, given by the logarithm
 //! of its rate.
 
-use crate::compiled_once::{Definition, compiled_once};
-use crate::elementwise::broadcasting::{evaluate, pull, scored_shape};
+use super::mean_score::{Likelihood, MeanScore};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::broadcasting::{evaluate, pull};
 use crate::error::Error;
-use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
-use vdn_tensor::kernels::{Formula, sum_all};
+use vdn_tensor::kernels::Formula;
 use vdn_tensor::math::gamma::ln_gamma;
 use vdn_tensor::parallel::for_each_chunk;
-use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut, with_scratch};
+use vdn_tensor::{Element, Real, Shape, View, ViewMut, with_scratch};
 
 const NAME: &str = "poisson_nll";
 
@@ -39,21 +39,12 @@ impl Formula<2, 1> for Pull {
     }
 }
 
-compiled_once!(PoissonNll);
-impl<T: Element> Definition<T> for PoissonNll {
-    fn name(&self) -> &'static str {
-        NAME
-    }
+compiled_once!(MeanScore<PoissonNll, 2>);
+impl Likelihood<2> for PoissonNll {
+    const NAME: &'static str = NAME;
 
-    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
-        scored_shape(NAME, inputs)?;
-        outputs.push(Shape::SCALAR);
-        Ok(())
-    }
-
-    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
-        let &[log_rate, y] = inputs else { return };
-        let Ok(shape) = scored_shape(NAME, &[log_rate.shape(), y.shape()]) else { return };
+    fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 2], scores: &mut [T]) {
+        let [log_rate, y] = inputs;
         with_scratch(y.data().len(), |ln_factorials: &mut [T]| {
             for_each_chunk(ln_factorials, TASK, |task, to| {
                 for (to, y) in to.iter_mut().zip(&y.data()[task * TASK..]) {
@@ -61,26 +52,19 @@ impl<T: Element> Definition<T> for PoissonNll {
                 }
             });
             let given = View::new(*y.shape(), ln_factorials).expect("sized for this shape");
-            with_scratch(shape.numel(), |scores: &mut [T]| {
-                evaluate(NAME, &Nll, &shape, [log_rate, y, given], scores);
-                outputs[0].data_mut()[0] = sum_all(scores) / T::from_f64(shape.numel() as f64);
-            });
+            evaluate(NAME, &Nll, shape, [log_rate, y, given], scores);
         });
     }
 
-    fn backward(
+    fn gradients<T: Element>(
         &self,
-        inputs: &[View<'_, T>],
-        _outputs: &[View<'_, T>],
-        d_outputs: &[Option<View<'_, T>>],
-        d_inputs: &mut [Option<ViewMut<'_, T>>],
+        shape: &Shape,
+        inputs: [View<'_, T>; 2],
+        slope: f64,
+        [d_rate, _]: &mut [Option<ViewMut<'_, T>>; 2],
     ) {
-        let &[log_rate, y] = inputs else { return };
-        let Ok(shape) = scored_shape(NAME, &[log_rate.shape(), y.shape()]) else { return };
-        let Some(d) = d_outputs[0].and_then(|d| d.item()) else { return };
-        if let Some(d_rate) = &mut d_inputs[0] {
-            let slope = d.to_f64() / shape.numel() as f64;
-            pull(NAME, &Pull { slope }, &shape, [log_rate, y], d_rate);
+        if let Some(d_rate) = d_rate {
+            pull(NAME, &Pull { slope }, shape, inputs, d_rate);
         }
     }
 }
@@ -107,6 +91,6 @@ impl<T: Element> Tape<T> {
     pub fn poisson_nll(&mut self, log_rate: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[log_rate, y])?;
         self.check_counts(NAME, y)?;
-        self.record_single(PoissonNll, &[log_rate, y])
+        self.record_single(MeanScore(PoissonNll), &[log_rate, y])
     }
 }

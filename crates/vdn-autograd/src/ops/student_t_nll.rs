@@ -1,15 +1,15 @@
 //! The mean negative log-density of Student's t distribution, with degrees of freedom that may be
 //! learned.
 
-use crate::compiled_once::{Definition, compiled_once};
-use crate::elementwise::broadcasting::{evaluate, pull, scored_shape};
+use super::mean_score::{Likelihood, MeanScore};
+use crate::compiled_once::compiled_once;
+use crate::elementwise::broadcasting::{evaluate, pull};
 use crate::error::Error;
-use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
-use vdn_tensor::kernels::{Formula, sum_all};
+use vdn_tensor::kernels::Formula;
 use vdn_tensor::math::gamma::{student_t_log_norm, student_t_log_norm_slope};
-use vdn_tensor::{Element, Mask, Real, Shape, ShapeError, View, ViewMut, with_scratch};
+use vdn_tensor::{Element, Mask, Real, Shape, View, ViewMut, with_scratch};
 
 const NAME: &str = "student_t_nll";
 
@@ -107,61 +107,40 @@ fn of_freedom<T: Element>(nu: View<'_, T>, function: fn(f64) -> f64, f: impl FnO
     });
 }
 
-compiled_once!(StudentTNll);
-impl<T: Element> Definition<T> for StudentTNll {
-    fn name(&self) -> &'static str {
-        NAME
-    }
+compiled_once!(MeanScore<StudentTNll, 4>);
+impl Likelihood<4> for StudentTNll {
+    const NAME: &'static str = NAME;
 
-    fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
-        scored_shape(NAME, inputs)?;
-        outputs.push(Shape::SCALAR);
-        Ok(())
-    }
-
-    fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
-        let (&[location, scale, nu, y], Some(shape)) = (inputs, common(inputs)) else { return };
+    fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 4], scores: &mut [T]) {
+        let [location, scale, nu, y] = inputs;
         of_freedom(nu, student_t_log_norm, |log_norm| {
-            with_scratch(shape.numel(), |scores: &mut [T]| {
-                evaluate(NAME, &Nll, &shape, [location, scale, nu, y, log_norm], scores);
-                outputs[0].data_mut()[0] = sum_all(scores) / T::from_f64(shape.numel() as f64);
-            });
+            evaluate(NAME, &Nll, shape, [location, scale, nu, y, log_norm], scores);
         });
     }
 
-    fn backward(
+    fn gradients<T: Element>(
         &self,
-        inputs: &[View<'_, T>],
-        _outputs: &[View<'_, T>],
-        d_outputs: &[Option<View<'_, T>>],
-        d_inputs: &mut [Option<ViewMut<'_, T>>],
+        shape: &Shape,
+        inputs: [View<'_, T>; 4],
+        slope: f64,
+        [d_location, d_scale, d_nu, d_y]: &mut [Option<ViewMut<'_, T>>; 4],
     ) {
-        let (&[location, scale, nu, y], Some(shape)) = (inputs, common(inputs)) else { return };
-        let Some(d) = d_outputs[0].and_then(|d| d.item()) else { return };
-        let [d_location, d_scale, d_nu, d_y] = d_inputs else { return };
-        let slope = d.to_f64() / shape.numel() as f64;
-        let sources = [location, scale, nu, y];
         for (d_input, slope) in [(d_location, slope), (d_y, -slope)] {
             if let Some(d) = d_input {
-                pull(NAME, &LocationPull { slope }, &shape, sources, d);
+                pull(NAME, &LocationPull { slope }, shape, inputs, d);
             }
         }
         if let Some(d) = d_scale {
-            pull(NAME, &ScalePull { slope }, &shape, sources, d);
+            pull(NAME, &ScalePull { slope }, shape, inputs, d);
         }
         if let Some(d) = d_nu {
+            let [location, scale, nu, y] = inputs;
             of_freedom(nu, student_t_log_norm_slope, |log_norm_slope| {
                 let sources = [location, scale, nu, y, log_norm_slope];
-                pull(NAME, &FreedomPull { slope }, &shape, sources, d);
+                pull(NAME, &FreedomPull { slope }, shape, sources, d);
             });
         }
     }
-}
-
-/// The shape that the inputs broadcast to; they did when recorded.
-fn common<T: Element>(inputs: &[View<'_, T>]) -> Option<Shape> {
-    let &[location, scale, nu, y] = inputs else { return None };
-    scored_shape(NAME, &[location.shape(), scale.shape(), nu.shape(), y.shape()]).ok()
 }
 
 impl<T: Element> Tape<T> {
@@ -199,6 +178,6 @@ impl<T: Element> Tape<T> {
         self.check(NAME, &inputs)?;
         self.check_not_negative(NAME, "scale", scale)?;
         self.check_not_negative(NAME, "degrees_of_freedom", degrees_of_freedom)?;
-        self.record_single(StudentTNll, &inputs)
+        self.record_single(MeanScore(StudentTNll), &inputs)
     }
 }
