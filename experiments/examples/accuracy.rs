@@ -193,7 +193,7 @@ impl Job {
             trained.best_epoch as f64,
             trained.seconds_per_epoch,
             evaluator.validate(windows, &free)?.score,
-            evaluator.mean_outcome(windows, Intervention::None, |outcome| outcome.crps)?,
+            evaluator.mean_crps(windows)?,
         ]);
         if mode == "twin" {
             return Ok(line);
@@ -275,7 +275,7 @@ fn trained(
     data: &Dataset,
     twin: bool,
 ) -> Result<(Forecaster, Parameters<f32>, vdn_train::train::Trained), Failure> {
-    let mut forecaster = config.forecaster()?;
+    let mut forecaster = config.forecaster_for(data)?;
     if twin {
         forecaster.dependence = forecaster.resolved_dependence();
         forecaster.variant = Variant::Twin;

@@ -34,7 +34,7 @@ fn run(depth: usize, units: usize, epochs: usize, settings: &str) -> Result<(), 
     );
     let config = RunConfig::from_toml(&text)?;
     let data = config.data.dataset(config.data.load_table()?)?;
-    let model = config.forecaster()?;
+    let model = config.forecaster_for(&data)?;
     let (model, mut parameters) = Forecaster::new::<f32>(model, config.train.seed)?;
     let trainer = config.trainer();
     let session = trainer.session(&model, &mut parameters, &data)?;

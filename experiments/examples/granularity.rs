@@ -80,7 +80,7 @@ fn run(text: &str, setting: &Setting, seeds: u64) -> Result<(), Failure> {
         let config = RunConfig::from_toml(&text)?;
         config.validate()?;
         let data = config.data.dataset(config.data.load_table()?)?;
-        let model = config.forecaster()?;
+        let model = config.forecaster_for(&data)?;
         let (model, mut parameters) = Forecaster::new::<f32>(model, seed)?;
         let mut last = Instant::now();
         let trainer = config.trainer();

@@ -13,6 +13,7 @@ use vdn_model::core::{Bindings, Graph, Mode, Parameters};
 use vdn_model::units::Intervention;
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::TrainError;
+use vdn_train::data::{Examples, Request};
 use vdn_train::evaluate::Evaluator;
 use vdn_train::metrics::Summary;
 use vdn_train::run::load_weights;
@@ -30,7 +31,7 @@ fn main() -> Result<(), TrainError> {
     let run = RunDirectory::open(std::path::Path::new(&run))?;
     let config = run.read_config()?;
     let data = config.data.dataset(config.data.load_table()?)?;
-    let own = config.forecaster()?;
+    let own = config.forecaster_for(&data)?;
     let (model, mut parameters) = Forecaster::new::<f32>(own, 0)?;
     load_weights(&mut parameters, &run.weights(false))?;
     let scored = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
@@ -65,15 +66,6 @@ fn say(name: &str, scores: &Summary, clock: Instant, windows: usize) {
     );
 }
 
-/// The windows of a batch and the windows before them.
-fn inputs(data: &Dataset, windows: &[WindowIndex]) -> Result<[Vec<f32>; 2], TrainError> {
-    let mut both = [0, 1].map(|_| vec![0.0; windows.len() * data.spec().input_len]);
-    for (lag, to) in both.iter_mut().enumerate() {
-        data.fill_inputs(windows, lag, to, |x| x as f32)?;
-    }
-    Ok(both)
-}
-
 /// Seconds of the forecasts alone.
 fn passes(
     model: &Forecaster,
@@ -82,8 +74,8 @@ fn passes(
     windows: &[WindowIndex],
 ) -> Result<(), TrainError> {
     let windows = &windows[..windows.len().min(128)];
-    let [current, previous] = inputs(data, windows)?;
-    let batch = Batch { current: &current, previous: &previous, ..Batch::default() };
+    let mut buffers = Default::default();
+    let batch: Batch<'_, f32> = data.fill(&mut buffers, windows, Request::INPUTS)?;
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     for _ in 0..2 {
         let clock = Instant::now();
@@ -156,8 +148,8 @@ fn errors(
     let (mut off, mut spread, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     let mut share = 0.0;
     for windows in windows.chunks(4) {
-        let [current, previous] = inputs(data, windows)?;
-        let batch = Batch { current: &current, previous: &previous, ..Batch::default() };
+        let mut buffers = Default::default();
+        let batch: Batch<'_, f32> = data.fill(&mut buffers, windows, Request::INPUTS)?;
         let [mean, variance] = sampled(config, parameters, &batch)?;
         let found: PredictiveMoments = model.predict_moments(parameters, &batch)?;
         for i in 0..mean.len() {

@@ -113,7 +113,7 @@ fn line(
     objective: Objective,
     beta: f64,
 ) -> Result<Line, Failure> {
-    let mut forecaster = config.forecaster()?;
+    let mut forecaster = config.forecaster_for(data)?;
     (forecaster.units, forecaster.objective, forecaster.beta) = (units, objective, beta);
     let seed = config.train.seed;
     let (model, mut parameters) = Forecaster::new::<f32>(forecaster, seed)?;

@@ -92,7 +92,7 @@ fn main() -> Result<(), Failure> {
             (config.control.rate, config.control.kl) = (budget, budget);
             config.validate()?;
             let data = config.data.dataset(config.data.load_table()?)?;
-            let forecaster = config.forecaster()?;
+            let forecaster = config.forecaster_for(&data)?;
             let (model, mut parameters) = Forecaster::new::<f32>(forecaster, config.train.seed)?;
             let trainer = config.trainer();
             trainer.session(&model, &mut parameters, &data)?.with_task(ByOutcomes).run(|_| {})?;

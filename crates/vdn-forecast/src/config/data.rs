@@ -48,7 +48,7 @@ pub struct DataConfig {
     pub sentinels: Vec<f64>,
     /// Whether windows have the cycles of the calendar beside their values (`data.past` and the
     /// like say what else): the phases of day, week and year at which the forecast begins, as sines
-    /// and cosines, as far as the step of the rows goes through them; false.
+    /// and cosines, as far as the step of the rows goes through them, where times are known; false.
     pub calendar: bool,
     /// Columns of numbers beside the series that are known until a forecast begins, by name or
     /// `#k`; none.

@@ -239,6 +239,7 @@ impl RunConfig {
     /// use vdn_forecast::config::RunConfig;
     /// let config = RunConfig::from_toml("[data]\ncalendar = true\n")?;
     /// let data = config.data.dataset(config.data.load_table()?)?;
+    /// // The demo has daily rows: sine and cosine of week and year.
     /// assert_eq!(config.forecaster_for(&data)?.covariates, 4);
     /// # Ok::<(), vdn_train::TrainError>(())
     /// ```

@@ -93,6 +93,11 @@ impl<T: Element> Examples<T> for Dataset {
         example.series
     }
 
+    /// The share of its targets that are there.
+    fn weight(&self, example: WindowIndex) -> f64 {
+        self.share_of_targets(example)
+    }
+
     /// The number of windows whose targets overlap.
     fn block(&self, examples: &[WindowIndex]) -> usize {
         let pairs = examples.windows(2).filter(|w| w[0].series == w[1].series && w[0].t < w[1].t);

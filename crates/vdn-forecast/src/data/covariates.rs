@@ -14,9 +14,12 @@
 //! the rows that training knows; cycles are not. Cycles at `t` say those of all steps ahead: a step
 //! turns them by a fixed angle, which a map with weights for each step does.
 
+use crate::data::dataset::LARGEST_STANDARDISED;
 use crate::data::read::SeriesTable;
 use crate::data::time::Cycle;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::Range;
 use vdn_train::data::DataError;
 
 /// A column of numbers beside the series, with its mean and deviation.
@@ -56,9 +59,34 @@ pub struct Covariates {
     pub statics: Vec<StaticColumn>,
 }
 
+/// One line: `phases of week and year; past rain; future plan, price; static kind`; empty for
+/// nothing.
+impl fmt::Display for Covariates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listed = |kind: &str, names: Vec<&str>| {
+            (!names.is_empty()).then(|| format!("{kind} {}", names.join(", ")))
+        };
+        let columns = |kind: &str, columns: &[SideColumn]| {
+            listed(kind, columns.iter().map(|column| column.name.as_str()).collect())
+        };
+        let cycles: Vec<&str> = self.cycles.iter().map(|cycle| cycle.name()).collect();
+        let cycles = cycles.split_last().map(|(last, others)| match others {
+            [] => format!("phase of {last}"),
+            _ => format!("phases of {} and {last}", others.join(", ")),
+        });
+        let parts = [
+            cycles,
+            columns("past", &self.past),
+            columns("future", &self.future),
+            listed("static", self.statics.iter().map(|c| c.name.as_str()).collect()),
+        ];
+        f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
+    }
+}
+
 impl Covariates {
     /// The columns that a table has, with scales from the first rows of each series, as many as
-    /// `known` says.
+    /// `known` says, and the categories of those series of which any are known.
     pub(crate) fn of(
         table: &SeriesTable,
         series: usize,
@@ -83,8 +111,9 @@ impl Covariates {
             names.iter().enumerate().map(of).collect()
         };
         let statics = names.statics.iter().enumerate().map(|(column, name)| {
+            let trained = (0..series).filter(|&one| known(one) > 0);
             let mut categories: Vec<String> =
-                (0..series).map(|one| table.category(one, column).to_owned()).collect();
+                trained.map(|one| table.category(one, column).to_owned()).collect();
             categories.sort_unstable();
             categories.dedup();
             StaticColumn { name: name.clone(), categories }
@@ -151,6 +180,50 @@ impl Covariates {
             Ok(before - own.categories.len() + place)
         };
         self.statics.iter().enumerate().map(of).collect()
+    }
+
+    /// The first category of a series that training did not see, with its column.
+    pub(crate) fn unknown_category<'a>(
+        &'a self,
+        table: &'a SeriesTable,
+        series: usize,
+    ) -> Option<(&'a str, &'a str)> {
+        self.statics.iter().enumerate().find_map(|(column, own)| {
+            let name = table.category(series, column);
+            let is_known = own.categories.iter().any(|one| one == name);
+            (!is_known).then_some((own.name.as_str(), name))
+        })
+    }
+
+    /// Refuses values of columns of numbers that standardised are beyond
+    /// [`LARGEST_STANDARDISED`], in these rows of a series; `split` says more about a row.
+    pub(crate) fn check_domain(
+        &self,
+        table: &SeriesTable,
+        series: usize,
+        rows: Range<usize>,
+        split: impl Fn(usize) -> String,
+    ) -> Result<(), DataError> {
+        let start = table.side_start(series);
+        for (place, column) in self.past.iter().chain(&self.future).enumerate() {
+            let values = table.side(series, place);
+            let end = (start + rows.end).min(values.len());
+            let own = values.get(start + rows.start..end).unwrap_or_default();
+            let standardised = own.iter().map(|value| (value - column.mean) / column.std);
+            let bad = |(_, z): &(usize, f64)| z.is_nan() || z.abs() > LARGEST_STANDARDISED;
+            if let Some((at, value)) = standardised.enumerate().find(bad) {
+                let row = rows.start + at;
+                let file = table.place(series, row).map(|place| format!(" in {place}"));
+                return Err(DataError::TooLarge {
+                    series: column.name.clone(),
+                    row,
+                    place: format!("{}{}", file.unwrap_or_default(), split(row)),
+                    value,
+                    most: LARGEST_STANDARDISED,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Writes the numbers of the window of a series that begins to forecast at row `t`;

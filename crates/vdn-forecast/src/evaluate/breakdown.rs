@@ -29,35 +29,39 @@ pub(crate) struct SeriesScores {
     pub(crate) windows: usize,
     /// The mean over all steps, with its block standard error.
     pub(crate) crps: Estimate,
-    /// By step of the horizon.
-    pub(crate) steps: Vec<StepScore>,
+    /// By step of the horizon; `None` for a step without a target in any window.
+    pub(crate) steps: Vec<Option<StepScore>>,
     /// The weights of its windows together, by step: those whose target is there.
     weights: Vec<f64>,
 }
 
 impl SeriesScores {
-    /// The mean over all steps.
+    /// The mean over all targets.
     pub(crate) fn mean(&self) -> StepScore {
         let mut mean = StepScore::default();
-        let seen = || self.steps.iter().zip(&self.weights).filter(|(_, weight)| **weight > 0.0);
-        let share = 1.0 / seen().count().max(1) as f64;
-        seen().for_each(|(step, _)| add(&mut mean, step, share));
+        let total: f64 = self.weights.iter().sum();
+        for (step, weight) in self.steps.iter().zip(&self.weights) {
+            if let Some(step) = step {
+                add(&mut mean, step, weight / total);
+            }
+        }
         mean
     }
 }
 
-/// Means over all series, by step of the horizon.
-pub(crate) fn by_step(series: &[SeriesScores]) -> Vec<StepScore> {
-    let mut steps = vec![StepScore::default(); series.first().map_or(0, |own| own.steps.len())];
-    for own in series {
-        for (place, (to, step)) in steps.iter_mut().zip(&own.steps).enumerate() {
-            let total: f64 = series.iter().map(|own| own.weights[place]).sum();
-            if total > 0.0 {
-                add(to, step, own.weights[place] / total);
+/// Means over all series, by step of the horizon; `None` for a step without a target.
+pub(crate) fn by_step(series: &[SeriesScores]) -> Vec<Option<StepScore>> {
+    let of = |place: usize| {
+        let total: f64 = series.iter().map(|own| own.weights[place]).sum();
+        let mut mean = None;
+        for own in series {
+            if let Some(step) = &own.steps[place] {
+                add(mean.get_or_insert_default(), step, own.weights[place] / total);
             }
         }
-    }
-    steps
+        mean
+    };
+    (0..series.first().map_or(0, |own| own.steps.len())).map(of).collect()
 }
 
 /// Scores windows, which come series after series.
@@ -126,20 +130,22 @@ impl<'a> Breakdown<'a> {
                     series,
                     windows: 0,
                     crps: Estimate { mean: 0.0, standard_error: None },
-                    steps: vec![StepScore::default(); scores.len()],
+                    steps: vec![None; scores.len()],
                     weights: vec![0.0; scores.len()],
                 };
                 self.found.push((BlockSums::new(1, self.block)?, own));
             }
             let Some((sums, own)) = self.found.last_mut() else { continue };
             let seen = || scores.iter().flatten();
-            let crps = seen().map(|step| step.crps).sum::<f64>() / seen().count() as f64;
-            sums.push_weighted(&[crps], weight)?;
+            let count = seen().count() as f64;
+            let crps = seen().map(|step| step.crps).sum::<f64>() / count;
+            // Each target weighs the same.
+            sums.push_weighted(&[crps], weight * (count / scores.len() as f64))?;
             own.windows += 1;
             for (place, step) in scores.iter().enumerate() {
                 let Some(step) = step else { continue };
                 own.weights[place] += weight;
-                add(&mut own.steps[place], step, weight);
+                add(own.steps[place].get_or_insert_default(), step, weight);
             }
         }
         Ok(())
@@ -150,9 +156,8 @@ impl<'a> Breakdown<'a> {
         let finish = |(sums, mut own): (BlockSums, SeriesScores)| {
             own.crps = sums.estimate(0)?;
             for (step, weight) in own.steps.iter_mut().zip(&own.weights) {
-                let sum = std::mem::take(step);
-                if *weight > 0.0 {
-                    add(step, &sum, 1.0 / weight);
+                if let Some(sum) = step.take() {
+                    add(step.insert(StepScore::default()), &sum, 1.0 / weight);
                 }
             }
             Ok(own)

@@ -49,6 +49,8 @@ pub(super) struct Seen {
     pub(super) mask: Var,
     /// One over the number of targets of each window, `[1, batch]`.
     shares: Var,
+    /// The number of targets of each window, `[batch]`.
+    counts: Var,
     /// Targets that are there, at least 1.
     pub(super) count: usize,
 }
@@ -192,14 +194,18 @@ impl Targets {
                         tape.mul(sums, seen.shares)?
                     }
                 };
-                (tape.add(means, weights)?, rows as f64)
+                (tape.add(means, weights)?, if self.seen.is_some() { count } else { rows as f64 })
             }
             Score::Joint => {
                 let sums = tape.sum_axis(each, 2)?;
                 (tape.add(sums, weights)?, count)
             }
         };
-        let mixed = tape.logsumexp(paths, 0)?;
+        let mut mixed = tape.logsumexp(paths, 0)?;
+        if let (Score::Tempered, Some(seen)) = (score, self.seen) {
+            // Means of windows; each of their targets counts.
+            mixed = tape.mul(mixed, seen.counts)?;
+        }
         let sum = tape.sum(mixed)?;
         tape.scale(sum, T::from_f64(-1.0 / terms))
     }
@@ -235,8 +241,13 @@ impl Seen {
                 *to = T::from_f64(1.0 / count as f64);
             }
         })?;
+        let counts = tape.constant_with([rows], |to| {
+            for (to, window) in to.iter_mut().zip(targets.chunks_exact(horizon)) {
+                *to = T::from_f64(window.iter().filter(is_there).count() as f64);
+            }
+        })?;
         let count = targets.iter().filter(is_there).count().max(1);
-        Ok(Self { mask, shares, count })
+        Ok(Self { mask, shares, counts, count })
     }
 }
 
@@ -370,7 +381,7 @@ mod tests {
             let pass = pass(mean, deviation, weighted.then_some(logits));
             let found = target.mixture_nll(&mut tape, &pass, score).unwrap();
             let weights = tape.value(weights).data().to_vec();
-            // Each window over its observed steps, weighted as the score weighs windows.
+            // Each window over its observed steps, weighted by their number.
             let (mut sum, mut total) = (0.0, 0.0);
             for row in 0..ROWS {
                 let target = &y[row * HORIZON..][..HORIZON];
@@ -384,7 +395,7 @@ mod tests {
                 let window = WindowPrediction::new(&own, &deviations, weights, seen.len()).unwrap();
                 let window = window.with_floor(FLOORS[row]).unwrap();
                 let nll = window_nll(&window, &of(target)).unwrap().of(score);
-                let steps = if score == Score::Tempered { 1.0 } else { seen.len() as f64 };
+                let steps = seen.len() as f64;
                 sum += steps * nll;
                 total += steps;
             }
@@ -421,6 +432,27 @@ mod tests {
             check_gradients(&inputs, |tape, vars| targets(tape, &y).nll(tape, vars[0], vars[1]));
         let report = report.unwrap();
         assert!(report.passed(), "{report}");
+        // Of a target that is missing nothing is learnt: there the forecast may be any number.
+        let (mut gaps, missing) = (y.clone(), [1, 2, 7]);
+        missing.iter().for_each(|&at| gaps[at] = f64::NAN);
+        let report =
+            check_gradients(&inputs, |tape, vars| targets(tape, &gaps).nll(tape, vars[0], vars[1]));
+        let report = report.unwrap();
+        assert!(report.passed(), "{report}");
+        let nll = |means: &[f64]| {
+            let mut tape = Tape::<f64>::new();
+            let target = targets(&mut tape, &gaps);
+            let mean = tape.constant([ROWS, HORIZON], means).unwrap();
+            let deviation = tape.constant([HORIZON], &sigma).unwrap();
+            let found = target.nll(&mut tape, mean, deviation).unwrap();
+            tape.scalar(found).unwrap().to_bits()
+        };
+        let means = means[..ROWS * HORIZON].to_vec();
+        for at in 0..ROWS * HORIZON {
+            let mut moved = means.clone();
+            moved[at] += 3.0;
+            assert_eq!(nll(&moved) == nll(&means), missing.contains(&at), "{at}");
+        }
         let mut tape = Tape::<f64>::new();
         let limited = targets(&mut tape, &y).limited.unwrap();
         let standard = tape.constant([ROWS, HORIZON], &means[..ROWS * HORIZON]).unwrap();

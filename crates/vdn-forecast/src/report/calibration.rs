@@ -3,7 +3,7 @@
 
 use crate::evaluate::breakdown::{LEVEL, SeriesScores, by_step};
 use crate::run::experiment::Evaluated;
-use vdn_train::metrics::{IntervalSummary, PitHistogram};
+use vdn_train::metrics::{IntervalSummary, PitHistogram, StepScore};
 use vdn_train::report::html::{Bars, LineChart, Page, Series, Table, number};
 
 /// The most contestants whose horizon means are shown.
@@ -73,7 +73,10 @@ fn pit(title: &str, note: &str, share: &str, histogram: &PitHistogram) -> String
 fn coverage_by_step(series: &[SeriesScores]) -> String {
     let steps = by_step(series);
     let last = steps.len().max(1) as f64;
-    let points = (1..).zip(&steps).map(|(step, score)| [f64::from(step), score.covered]).collect();
+    let point = |(step, score): (u32, &Option<StepScore>)| {
+        score.as_ref().map(|score| [f64::from(step), score.covered])
+    };
+    let points = (1..).zip(&steps).filter_map(point).collect();
     LineChart {
         title: "Coverage by step of the horizon".to_owned(),
         note: format!(

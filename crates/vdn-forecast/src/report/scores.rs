@@ -224,14 +224,18 @@ fn each_series(evaluated: &Evaluated, all: &[Contestant]) -> Table {
     }
 }
 
-fn line(name: &str, steps: &[StepScore], of: impl Fn(&StepScore) -> f64) -> Series {
-    let points = (1..).zip(steps).map(|(step, score)| [f64::from(step), of(score)]).collect();
+/// A step without a target is left out.
+fn line(name: &str, steps: &[Option<StepScore>], of: impl Fn(&StepScore) -> f64) -> Series {
+    let point = |(step, score): (u32, &Option<StepScore>)| {
+        score.as_ref().map(|score| [f64::from(step), of(score)])
+    };
+    let points = (1..).zip(steps).filter_map(point).collect();
     Series { name: name.to_owned(), points, dashed: false }
 }
 
 /// All series together, by step.
 fn along_the_horizon(all: &[Contestant]) -> Vec<String> {
-    let steps: Vec<(&str, Vec<StepScore>)> =
+    let steps: Vec<(&str, Vec<Option<StepScore>>)> =
         all.iter().map(|one| (&one.name[..], by_step(&one.series))).collect();
     let chart = |title: &str, of: fn(&StepScore) -> f64| {
         LineChart {

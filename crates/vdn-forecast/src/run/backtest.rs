@@ -73,10 +73,10 @@ pub struct Backtest {
     pub level: f64,
     /// All series and steps of the horizon together.
     pub overall: BacktestScores,
-    /// The steps of the horizon.
-    pub by_step: Vec<BacktestScores>,
-    /// The series, by name.
-    pub by_series: Vec<(String, BacktestScores)>,
+    /// The steps of the horizon; `None` (`null` in JSON) for a step whose targets are all missing.
+    pub by_step: Vec<Option<BacktestScores>>,
+    /// The series, by name; `None` for one whose targets are all missing.
+    pub by_series: Vec<(String, Option<BacktestScores>)>,
     /// What was done to the rows, and which series are left out.
     pub notes: Vec<String>,
 }
@@ -93,7 +93,8 @@ struct Fitted {
 /// `trained` hears of every training, with the number of its origin from 0.
 ///
 /// # Errors
-/// Options outside of their domains; series too short for so many origins; those of a training.
+/// Options outside of their domains; series too short for so many origins; no target at any origin;
+/// those of a training.
 pub fn backtest(
     config: &RunConfig,
     options: BacktestOptions,
@@ -157,6 +158,9 @@ pub fn backtest(
         }
     }
     let (overall, by_step, by_series) = sums.scores();
+    let Some(overall) = overall else {
+        return refuse("all values behind the origins are missing".to_owned());
+    };
     Ok(Backtest {
         data: config.data.name(),
         horizon,
@@ -241,17 +245,24 @@ impl fmt::Display for Backtest {
         heads.iter().try_for_each(|head| write!(f, " {head:>8}"))?;
         writeln!(f)?;
         writeln!(f, "{:<34}{}", "all", self.overall)?;
-        for (step, scores) in self.by_step.iter().enumerate() {
-            writeln!(f, "{:<34}{scores}", format!("step {}", step + 1))?;
+        let calibrated = self.overall.calibrated.as_ref();
+        if let Some(error) = calibrated.and_then(|own| own.after_error) {
+            writeln!(f, "{:<34}{:>63}", "  +-, from origin to origin", format!("{error:.4}"))?;
         }
-        for (name, scores) in &self.by_series {
-            writeln!(f, "{:<34}{scores}", vdn_train::one_line(name))?;
+        let steps = (1..).zip(&self.by_step).map(|(step, own)| (format!("step {step}"), own));
+        let series = self.by_series.iter().map(|(name, own)| (vdn_train::one_line(name), own));
+        for (name, scores) in steps.chain(series) {
+            match scores {
+                Some(scores) => writeln!(f, "{name:<34}{scores}")?,
+                None => writeln!(f, "{name:<34} no value was observed")?,
+            }
         }
         write!(
             f,
             "cover90, width90: the central 90 % interval of the model. before, after, width: where \
              at least nine earlier\nforecasts of the step were known, its coverage before and after \
-             split-conformal calibration by them, and its\nwidth after."
+             split-conformal calibration by them, and its\nwidth after. Baselines and the twin are \
+             not trained here: `vdn train --twin` compares them on test windows."
         )
     }
 }

@@ -33,6 +33,8 @@ impl Point {
 /// Averages over forecasts of a backtest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct BacktestScores {
+    /// How many targets were there.
+    pub targets: usize,
     /// Mean squared error of the mean.
     pub mse: f64,
     /// Mean absolute error of the mean.
@@ -54,6 +56,9 @@ pub struct Calibrated {
     pub before: f64,
     /// Share of targets inside after calibration.
     pub after: f64,
+    /// The standard error of `after`, from one origin to the next: steps and series of one origin
+    /// are not independent. `None` for fewer than two origins.
+    pub after_error: Option<f64>,
     /// Mean width after calibration.
     pub width: f64,
 }
@@ -65,7 +70,7 @@ impl fmt::Display for BacktestScores {
         }
         match &self.calibrated {
             None => write!(f, " {:>8} {:>8} {:>8}", "-", "-", "-"),
-            Some(Calibrated { before, after, width }) => {
+            Some(Calibrated { before, after, width, .. }) => {
                 write!(f, " {before:>8.4} {after:>8.4} {width:>8.4}")
             }
         }
@@ -74,17 +79,38 @@ impl fmt::Display for BacktestScores {
 
 #[derive(Clone, Debug, Default)]
 struct Sum {
-    count: f64,
+    targets: usize,
     scores: BacktestScores,
     calibrated_count: f64,
     calibrated: Calibrated,
+    /// Of each origin: calibrated targets, and those of them that were inside.
+    origins: Vec<Share>,
+}
+
+/// How many targets of an origin were inside of their intervals.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    origin: usize,
+    targets: f64,
+    inside: f64,
+}
+
+/// The standard error of the share of all targets that are inside, where origins are independent;
+/// `None` for fewer than two.
+fn share_error(origins: &[Share]) -> Option<f64> {
+    let [targets, inside] =
+        [|o: &Share| o.targets, |o: &Share| o.inside].map(|of| origins.iter().map(of).sum::<f64>());
+    let n = origins.len() as f64;
+    let residual = |own: &Share| (own.inside - own.targets * inside / targets).powi(2);
+    let squares: f64 = origins.iter().map(residual).sum();
+    (n > 1.0).then(|| (squares * n / (n - 1.0)).sqrt() / targets)
 }
 
 impl Sum {
-    fn add(&mut self, point: &Point, widened: Option<f64>) {
+    fn add(&mut self, origin: usize, point: &Point, widened: Option<f64>) {
         let Point { target, mean, low, high, crps, floor } = *point;
         let error = mean - target;
-        self.count += 1.0;
+        self.targets += 1;
         self.scores.mse += error * error;
         self.scores.mae += error.abs();
         self.scores.crps += crps;
@@ -93,28 +119,45 @@ impl Sum {
         if let Some(by) = widened {
             self.calibrated_count += 1.0;
             self.calibrated.before += f64::from(u8::from(point.miss() <= 0.0));
-            self.calibrated.after += f64::from(u8::from(point.miss() <= by));
+            let inside = f64::from(u8::from(point.miss() <= by));
+            self.calibrated.after += inside;
+            if self.origins.last().is_none_or(|own| own.origin != origin) {
+                self.origins.push(Share { origin, targets: 0.0, inside: 0.0 });
+            }
+            if let Some(own) = self.origins.last_mut() {
+                (own.targets, own.inside) = (own.targets + 1.0, own.inside + inside);
+            }
             self.calibrated.width += ((high + by) - (low - by).max(floor)).max(0.0);
         }
     }
 
-    fn mean(&self) -> BacktestScores {
-        let Self { count, scores: s, calibrated_count: n, calibrated: c } = self;
+    /// `None` of nothing.
+    fn mean(&self) -> Option<BacktestScores> {
+        let Self { targets, scores: s, calibrated_count: n, calibrated: c, origins } = self;
+        let count = *targets as f64;
+        if *targets == 0 {
+            return None;
+        }
         let calibrated = (*n > 0.0).then(|| Calibrated {
             before: c.before / n,
             after: c.after / n,
+            after_error: share_error(origins),
             width: c.width / n,
         });
-        BacktestScores {
+        Some(BacktestScores {
+            targets: *targets,
             mse: s.mse / count,
             mae: s.mae / count,
             crps: s.crps / count,
             coverage: s.coverage / count,
             width: s.width / count,
             calibrated,
-        }
+        })
     }
 }
+
+/// Averages by step or by series.
+type Means = Vec<Option<BacktestScores>>;
 
 /// Sums over the forecasts of a backtest, origin by origin.
 pub(super) struct Sums {
@@ -144,9 +187,9 @@ impl Sums {
         let seen = points.iter().enumerate().filter(|(_, point)| !point.target.is_nan());
         for (step, point) in seen {
             let by = self.widening(origin, series, step);
-            self.all.add(point, by);
-            self.steps[step].add(point, by);
-            self.series[series].add(point, by);
+            self.all.add(origin, point, by);
+            self.steps[step].add(origin, point, by);
+            self.series[series].add(origin, point, by);
             self.misses[step].push((origin, series, point.miss()));
         }
     }
@@ -170,8 +213,8 @@ impl Sums {
         Some(*misses.select_nth_unstable_by(place, f64::total_cmp).1)
     }
 
-    /// The averages: of all, by step of the horizon, by series.
-    pub(super) fn scores(&self) -> (BacktestScores, Vec<BacktestScores>, Vec<BacktestScores>) {
+    /// The averages: of all, by step of the horizon, by series; `None` where no target was there.
+    pub(super) fn scores(&self) -> (Option<BacktestScores>, Means, Means) {
         let all = |sums: &[Sum]| sums.iter().map(Sum::mean).collect();
         (self.all.mean(), all(&self.steps), all(&self.series))
     }
@@ -217,6 +260,20 @@ mod tests {
         assert_eq!((sums.widening(OWN, 0, 0), sums.widening(OWN, 1, 0)), (Some(1.0), Some(4.0)));
     }
 
+    /// Of 40 origins half have all of their ten targets inside, half eight: the share is 0.9, with
+    /// the standard error of 40 numbers, not of 400.
+    #[test]
+    fn the_error_of_a_coverage_is_that_of_origins() {
+        let share = |origin: usize| {
+            let inside = if origin % 2 == 0 { 10.0 } else { 8.0 };
+            Share { origin, targets: 10.0, inside }
+        };
+        let all: Vec<Share> = (0..40).map(share).collect();
+        let expected = 0.1 * (40.0_f64 / 39.0).sqrt() / 40.0_f64.sqrt();
+        assert!((share_error(&all).unwrap() - expected).abs() < 1e-15);
+        assert_eq!((share_error(&all[..1]), share_error(&[])), (None, None));
+    }
+
     #[test]
     fn intervals_of_any_width_are_brought_to_their_level() {
         // Uniform targets in (-1, 1), intervals of half and of double the right width.
@@ -231,7 +288,7 @@ mod tests {
                 sums.add(origin, 0, &[point]);
             }
             let (all, ..) = sums.scores();
-            let calibrated = all.calibrated.unwrap();
+            let calibrated = all.unwrap().calibrated.unwrap();
             // Three standard deviations of a share of 2990: 0.016.
             assert!((calibrated.after - LEVEL).abs() < 0.017, "{half}: {calibrated:?}");
             assert!((calibrated.width - 1.8).abs() < 0.1, "{half}: {calibrated:?}");

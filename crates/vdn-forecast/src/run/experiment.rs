@@ -174,6 +174,7 @@ impl Experiment {
             series: self.data.names().len(),
             input_len: model.input_len,
             horizon: model.horizon,
+            covariates: self.data.covariates().to_string(),
             windows: [splits.train.len(), splits.validation.len(), splits.test.len()],
             season: self.season.clone(),
             beta: [beta, beta * model.horizon as f64],

@@ -1,7 +1,7 @@
 //! A run's model beside the rows that its next forecast starts from.
 
 use crate::config::FillPolicy;
-use crate::data::{Dataset, SeriesTable, Support, WindowIndex};
+use crate::data::{Covariates, Dataset, SeriesTable, Support, WindowIndex};
 use crate::evaluate::ForecastEvaluator;
 use crate::forecaster::Forecaster;
 use crate::run::directory::RunDirectory;
@@ -60,11 +60,13 @@ impl Latest {
         let spec = config.data.window_spec();
         let (long, short) = by_length(&table, &names, spec.first_start());
         let too_short = short.iter().map(|&one| format!("{}: too short, left out", names[one]));
-        let notes: Vec<String> = table.notes.iter().cloned().chain(too_short).collect();
+        let mut notes: Vec<String> = table.notes.iter().cloned().chain(too_short).collect();
+        let covariates = run.read_covariates()?;
+        let long = with_known_categories(&covariates, &table, &names, long, &mut notes);
         let scaler = scaler.select(&long);
         let names = long.iter().map(|&one| names[one].clone()).collect();
         let data = Dataset::for_forecast(table, spec, names, scaler)?;
-        let data = data.with_covariates(run.read_covariates()?)?;
+        let data = data.with_covariates(covariates)?;
         let (model, mut parameters) = Forecaster::new::<f32>(config.forecaster_for(&data)?, 0)?;
         load_weights(&mut parameters, &run.weights(false))?;
         let mut constant = vec![false; data.names().len()];
@@ -113,4 +115,36 @@ fn by_length(table: &SeriesTable, names: &[String], needed: usize) -> (Vec<usize
         true => (short, Vec::new()),
         false => (long, short),
     }
+}
+
+/// Those of these series whose categories training saw; all of them where it saw those of none.
+fn with_known_categories(
+    covariates: &Covariates,
+    table: &SeriesTable,
+    names: &[String],
+    series: Vec<usize>,
+    notes: &mut Vec<String>,
+) -> Vec<usize> {
+    if covariates.statics.is_empty() || covariates.check_names(table).is_err() {
+        return series;
+    }
+    let places: HashMap<&str, usize> = table.names.iter().map(String::as_str).zip(0..).collect();
+    let mut left_out = Vec::new();
+    let is_known = |one: &usize| {
+        let place = places.get(names[*one].as_str());
+        let unknown = place.and_then(|&place| covariates.unknown_category(table, place));
+        if let Some((column, category)) = unknown {
+            let name = &names[*one];
+            left_out.push(format!(
+                "{name}: the model was not trained on its `{column}`, {category:?}: left out"
+            ));
+        }
+        unknown.is_none()
+    };
+    let known: Vec<usize> = series.iter().copied().filter(is_known).collect();
+    if known.is_empty() {
+        return series;
+    }
+    notes.extend(left_out);
+    known
 }

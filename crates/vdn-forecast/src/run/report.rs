@@ -149,6 +149,9 @@ pub struct Report {
     pub input_len: usize,
     /// Rows forecast.
     pub horizon: usize,
+    /// What windows have beside their values, one line; empty: nothing.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub covariates: String,
     /// Training, validation and test windows.
     pub windows: [usize; 3],
     /// The period of the seasonal naive baseline, and why it is that.
@@ -180,6 +183,9 @@ impl fmt::Display for Report {
             "windows   L {}, H {}; {train} training, {validation} validation, {test} test",
             self.input_len, self.horizon
         )?;
+        if !self.covariates.is_empty() {
+            writeln!(f, "known     {}", self.covariates)?;
+        }
         writeln!(f, "season    {} ({})", self.season.0, self.season.1)?;
         writeln!(f, "beta      {:e} per time step, {:e} per window", self.beta[0], self.beta[1])?;
         let (noise, name) = match self.dependence {

@@ -76,6 +76,12 @@ pub trait Examples<T: Element> {
         0
     }
 
+    /// The weight of an example in means of scores of the parts of targets: the share of its target
+    /// that is there, above 0.
+    fn weight(&self, _example: Self::Index) -> f64 {
+        1.0
+    }
+
     /// The number of successive examples (of these, in their order) that depend on each other:
     /// the length of the blocks that standard errors are formed over.
     fn block(&self, _examples: &[Self::Index]) -> usize {

@@ -102,6 +102,9 @@ where
         let mut seen: Vec<LayerPass> =
             seen.map(|index| LayerPass::new(layers[index], index, control)).collect();
         let (mut score, mut squares, mut has_mse) = (0.0, 0.0, true);
+        let weight_of = |examples: &[D::Index]| -> f64 {
+            examples.iter().map(|&example| self.data.weight(example)).sum()
+        };
         self.for_each_pass(examples, Request::TARGETS, |_, graph, batch, chunk| {
             let terms = self.network.scores(graph, batch)?;
             for own in &mut seen {
@@ -115,12 +118,12 @@ where
             let of = (graph.parameters(), graph.bindings());
             finite(self.network, graph.tape, of, &scores, "a score")?;
             has_mse &= mse.is_some();
-            let weight = self.averages.weight(examples.len(), chunk.len()) * chunk.len() as f64;
+            let weight = self.averages.weight(examples.len(), chunk.len()) * weight_of(chunk);
             score += scores[0] * weight;
             squares += scores[1] * weight;
             Ok(())
         })?;
-        let n = examples.len() as f64;
+        let n = weight_of(examples);
         let seen = seen.into_iter().filter(|own| own.statistics.rows() > 0);
         let layers = seen.map(|LayerPass { layer, statistics, rows, .. }| LayerValidation {
             layer,

@@ -124,14 +124,15 @@ impl Scores {
     }
 
     /// This accumulator for windows of `horizon` steps of which some are missing: each window is
-    /// the mean over the steps that it has, and all windows weigh the same.
+    /// the mean over the steps that it has, and weighs as many of them as it has. Each step weighs
+    /// the same.
     ///
     /// ```
     /// use vdn_train::metrics::{ScoreSettings, Scores, WindowPrediction};
     /// let mut scores = Scores::new(ScoreSettings::default(), 1)?.with_missing_steps(2);
     /// scores.push(&WindowPrediction::new(&[0.0, 0.0], &[1.0, 1.0], None, 2)?, &[1.0, 1.0])?;
     /// scores.push(&WindowPrediction::new(&[0.0], &[1.0], None, 1)?, &[3.0])?;
-    /// assert_eq!(scores.summary()?.mse.mean, 5.0);
+    /// assert_eq!(scores.summary()?.mse.mean, 11.0 / 3.0);
     /// # Ok::<(), vdn_train::metrics::MetricError>(())
     /// ```
     #[must_use]
@@ -205,7 +206,8 @@ impl Scores {
             Some(sums) => sums,
             none => none.insert(BlockSums::new(columns.len(), self.block)?),
         };
-        sums.push_weighted(&columns, weight)?;
+        let share = if self.partial { horizon as f64 / self.horizon as f64 } else { 1.0 };
+        sums.push_weighted(&columns, share * weight)?;
         self.pit = pit;
         if !self.partial {
             self.horizon = horizon;

@@ -78,12 +78,13 @@ where
         validation: &Validation,
     ) -> Result<Option<f64>, TrainError> {
         let examples = evaluator.data.split(Split::Validation);
-        let mean = |part: fn(&crate::units::Outcome) -> f64| {
-            evaluator.mean_outcome(examples, Intervention::None, part)
-        };
         Ok(match by {
-            Selection::Crps => Some(mean(|outcome| outcome.crps)?),
-            Selection::Elbo => Some(validation.kl() - mean(|outcome| outcome.likelihood)?),
+            Selection::Crps => Some(evaluator.mean_crps(examples)?),
+            Selection::Elbo => {
+                let likelihood = |outcome: &crate::units::Outcome| outcome.likelihood;
+                let mean = evaluator.mean_outcome(examples, Intervention::None, likelihood)?;
+                Some(validation.kl() - mean)
+            }
             _ => None,
         })
     }

@@ -116,6 +116,16 @@ where
         Ok(all)
     }
 
+    /// The mean CRPS over examples, weighed as averages are formed and by [`Examples::weight`], as
+    /// in the table of a run.
+    ///
+    /// # Errors
+    /// Those of [`Evaluator::mean_outcome`].
+    pub fn mean_crps(&self, examples: &[D::Index]) -> Result<f64, TrainError> {
+        let weight = |place: usize| self.data.weight(examples[place]);
+        self.mean_by(examples, Intervention::None, weight, |outcome| outcome.crps)
+    }
+
     /// The mean over examples of a part of their outcomes, weighed as averages are formed.
     ///
     /// # Errors
@@ -126,15 +136,32 @@ where
         intervention: Intervention,
         part: impl Fn(&Outcome) -> f64,
     ) -> Result<f64, TrainError> {
+        self.mean_by(examples, intervention, |_| 1.0, part)
+    }
+
+    /// [`Evaluator::mean_outcome`], with the weight of each outcome by its place.
+    fn mean_by(
+        &self,
+        examples: &[D::Index],
+        intervention: Intervention,
+        weight: impl Fn(usize) -> f64,
+        part: impl Fn(&Outcome) -> f64,
+    ) -> Result<f64, TrainError> {
         if examples.is_empty() {
             return Err(TrainError::config("a mean over no examples"));
         }
         let outcomes = self.outcomes(examples, intervention)?;
-        let mut sum = 0.0;
+        let (mut sum, mut total, mut place) = (0.0, 0.0, 0);
         for chunk in outcomes.chunks(self.averages.batch.max(1)) {
-            let own = chunk.iter().map(&part).sum::<f64>();
+            let mut own = 0.0;
+            for outcome in chunk {
+                let weight = weight(place);
+                own += weight * part(outcome);
+                total += weight;
+                place += 1;
+            }
             sum += self.averages.weight(outcomes.len(), chunk.len()) * own;
         }
-        Ok(sum / outcomes.len() as f64)
+        Ok(sum / total)
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::data::covariates::Covariates;
 use crate::data::dataset::Dataset;
-use crate::data::read::SeriesTable;
 use crate::data::support::Support;
 use crate::data::time::Calendar;
 use crate::data::windows::{WindowIndex, WindowSpec};
@@ -35,14 +34,20 @@ impl Dataset {
     /// category that training did not see.
     pub(crate) fn with_covariates(mut self, covariates: Covariates) -> Result<Self, DataError> {
         if !covariates.cycles.is_empty() && self.rows.calendar().is_none() {
-            let problem = "the model knows the calendar, the data have no times".to_owned();
+            let problem = "the model knows the calendar, the data have no times: add a column of \
+                           times, or train without data.calendar"
+                .to_owned();
             return Err(DataError::Mismatch { op: "forecast", problem });
         }
         covariates.check_names(&self.rows)?;
         for (series, column) in self.columns.iter().enumerate() {
-            covariates.check_ahead(&self.rows, series, column.len(), self.spec.horizon)?;
+            let (rows, horizon) = (column.len(), self.spec.horizon);
+            covariates.check_ahead(&self.rows, series, rows, horizon)?;
+            let last = rows.saturating_sub(self.spec.first_start())..rows + horizon;
+            covariates.check_domain(&self.rows, series, last, |_| String::new())?;
         }
-        self.categories = categories(&covariates, &self.rows, self.names.len())?;
+        let of = |series| covariates.categories_of(&self.rows, series);
+        self.categories = (0..self.names.len()).map(of).collect::<Result<_, _>>()?;
         self.covariates = covariates;
         Ok(self)
     }
@@ -126,13 +131,4 @@ impl Dataset {
     pub fn support(&self) -> Support {
         self.rows.support
     }
-}
-
-/// The categories of all series.
-pub(super) fn categories(
-    covariates: &Covariates,
-    table: &SeriesTable,
-    series: usize,
-) -> Result<Vec<Vec<usize>>, DataError> {
-    (0..series).map(|one| covariates.categories_of(table, one)).collect()
 }

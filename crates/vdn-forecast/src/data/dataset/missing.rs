@@ -30,6 +30,17 @@ impl Dataset {
         self.fill("fill_targets", self.filled(), of, targets, |x| x, Some)
     }
 
+    /// The share of a window's targets that are there; 1 where none is missing.
+    pub(crate) fn share_of_targets(&self, window: WindowIndex) -> f64 {
+        if !self.has_missing() {
+            return 1.0;
+        }
+        let (series, t) = (window.series as usize, window.t as usize);
+        let targets = self.columns.get(series).and_then(|all| all.get(t..t + self.spec.horizon));
+        let there = targets.map_or(0, |rows| rows.iter().filter(|y| !y.is_nan()).count());
+        there as f64 / self.spec.horizon as f64
+    }
+
     /// Those windows whose targets are all there.
     pub(crate) fn complete(&self, windows: &[WindowIndex]) -> Vec<WindowIndex> {
         let is_there = |window: &&WindowIndex| {

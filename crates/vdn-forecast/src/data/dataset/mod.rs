@@ -126,7 +126,18 @@ impl Dataset {
         // Scales are those of series that train: others may have no rows before validation.
         let known = |series: usize| splits.ranges[series].as_ref().map_or(0, |_| fitted(series));
         let covariates = Covariates::of(&table, names.len(), known)?;
-        let categories = beside::categories(&covariates, &table, names.len())?;
+        let mut categories = Vec::with_capacity(names.len());
+        for (series, ranges) in splits.ranges.iter().enumerate() {
+            // A series without windows has categories that nothing is learnt of.
+            let Some(ranges) = ranges else {
+                categories.push(Vec::new());
+                continue;
+            };
+            categories.push(covariates.categories_of(&table, series)?);
+            let used = (ranges.test.end + spec.horizon - 1).min(lengths[series]);
+            let split = |row| format!(" ({})", split_of(ranges, row));
+            covariates.check_domain(&table, series, 0..used, split)?;
+        }
         leave_out_informed(&mut splits, &table, &mut notes)?;
         if table.masked {
             missing::leave_out_empty(&mut splits, &columns, &spec, &mut notes)?;

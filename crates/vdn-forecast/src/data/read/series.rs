@@ -3,7 +3,7 @@
 use crate::data::read::SeriesOptions;
 use crate::data::read::place::{Placed, PlacedGroup};
 use crate::data::read::rows::RawColumn;
-use crate::data::read::side;
+use crate::data::read::side::{self, Begin};
 use crate::data::read::table::{SeriesRows, SeriesTable};
 use crate::data::read::values::suspicious;
 use crate::data::support::Support;
@@ -58,6 +58,7 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
     let masked = options.mask;
     let mut table = SeriesTable { file, calendar, support, side, masked, ..SeriesTable::default() };
     let [mut late, mut filled, mut fills, mut integers]: [Notes; 4] = Default::default();
+    let several = groups.len() > 1;
     for PlacedGroup { start, lines, group } in groups {
         let lines = Arc::new(lines);
         let (mut columns, statics) = (group.columns, group.statics);
@@ -70,12 +71,19 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
         }
         let end = columns.iter().map(|column| column.values.len()).max().unwrap_or(0);
         let missing = |column: &RawColumn, row: usize| table.missing(column, &lines, row);
-        let side = side::side(&table.side, others, statics, end, fill, missing)?;
+        for column in &others {
+            let name = match (several, columns.first()) {
+                (true, Some(series)) => format!("{}, {}", series.name, column.name),
+                _ => column.name.clone(),
+            };
+            tell_suspicious(&name, &column.values, &mut fills);
+        }
+        let (side, begin) = side::side(&table.side, others, statics, end, fill, missing)?;
         for mut column in columns {
             let (lines, side) = (Arc::clone(&lines), Arc::clone(&side));
             let rows = SeriesRows { start, lines, side, ..SeriesRows::default() };
             table.check_support(&column, &rows)?;
-            let rows = table.begin(&mut column, rows, &mut late)?;
+            let rows = table.begin(&mut column, rows, &begin, &mut late)?;
             let rows = table.fill(&mut column, rows, fill, &mut filled)?;
             tell_values(&column, &mut fills, &mut integers);
             table.names.push(column.name);
@@ -125,15 +133,19 @@ impl SeriesTable {
         })
     }
 
-    /// Cuts off what lies before the first value.
+    /// Cuts off what lies before the first value, and before the columns beside the series have
+    /// begun.
     fn begin(
         &self,
         column: &mut RawColumn,
         rows: SeriesRows,
+        beside: &Begin,
         notes: &mut Notes,
     ) -> Result<SeriesRows, DataError> {
         let (name, values) = (&column.name, &mut column.values);
-        let leading = values.iter().take_while(|value| value.is_nan()).count();
+        let first = values.iter().position(|value| !value.is_nan());
+        let known = beside.row.min(values.len());
+        let leading = values[known..].iter().take_while(|value| value.is_nan()).count() + known;
         if leading == values.len() {
             return Err(DataError::LeadingGap {
                 file: self.file.clone(),
@@ -158,7 +170,15 @@ impl SeriesTable {
             Some(calendar) => calendar.date(start),
             None => format!("row {leading} (from 0)"),
         };
-        notes.0.push(format!("{name}: begins at {at}; {leading} rows before it have no value"));
+        notes.0.push(match first {
+            Some(first) if first < leading => format!(
+                "{name}: begins at {at}, once there are values of `{}`; {} rows before it are left \
+                 out",
+                beside.column,
+                leading - first
+            ),
+            _ => format!("{name}: begins at {at}; {leading} rows before it have no value"),
+        });
         Ok(SeriesRows { start, first: leading, ..rows })
     }
 
@@ -241,9 +261,22 @@ fn gaps(values: &[f64]) -> Vec<Range<usize>> {
 /// What is to be said of numbers that look like something else.
 fn tell_values(column: &RawColumn, fills: &mut Notes, integers: &mut Notes) {
     let RawColumn { name, values, offset, rounded, .. } = column;
+    tell_suspicious(name, values, fills);
+    if *offset != 0 {
+        integers.0.push(format!(
+            "{name}: integers beyond 2^53 are read less {offset}, which forecasts get back"
+        ));
+    }
+    if *rounded > 0 {
+        integers.0.push(format!("{name}: {rounded} integers have more than 53 bits: rounded"));
+    }
+}
+
+/// What is to be said of numbers that look like fill values.
+fn tell_suspicious(name: &str, values: &[f64], fills: &mut Notes) {
     let known: Vec<f64>;
     let values = match values.iter().any(|value| value.is_nan()) {
-        false => &values[..],
+        false => values,
         true => {
             known = values.iter().copied().filter(|value| !value.is_nan()).collect();
             &known
@@ -259,13 +292,5 @@ fn tell_values(column: &RawColumn, fills: &mut Notes, integers: &mut Notes) {
             "{name}: {cells} {value}, kept as numbers, but this may be a fill value: naming it as \
              a sentinel (--sentinel {value}) treats them as missing"
         ));
-    }
-    if *offset != 0 {
-        integers.0.push(format!(
-            "{name}: integers beyond 2^53 are read less {offset}, which forecasts get back"
-        ));
-    }
-    if *rounded > 0 {
-        integers.0.push(format!("{name}: {rounded} integers have more than 53 bits: rounded"));
     }
 }

@@ -32,11 +32,20 @@ pub(in crate::data) struct Side {
     pub(in crate::data) statics: Vec<String>,
 }
 
+/// Where all columns of numbers beside the series have begun.
+pub(super) struct Begin {
+    /// The first such row.
+    pub(super) row: usize,
+    /// The column that begins last.
+    pub(super) column: String,
+}
+
 /// Fills what is missing in columns beside the series, from the past alone. Those that are known
-/// until a forecast begins end with the series, in row `end`.
+/// until a forecast begins end with the series, in row `end`. Rows before the first value of a
+/// column stay without one (NaN), unless a constant is filled in: series begin behind them.
 ///
 /// # Errors
-/// A value is missing where no policy is chosen, or before the first one.
+/// A value is missing where no policy is chosen, or a column has none on the rows of the series.
 pub(super) fn side(
     names: &SideNames,
     columns: Vec<RawColumn>,
@@ -44,8 +53,9 @@ pub(super) fn side(
     end: usize,
     fill: Fill,
     missing: impl Fn(&RawColumn, usize) -> DataError,
-) -> Result<Arc<Side>, DataError> {
+) -> Result<(Arc<Side>, Begin), DataError> {
     let mut found = Vec::with_capacity(columns.len());
+    let mut begin = Begin { row: 0, column: String::new() };
     for (place, mut column) in columns.into_iter().enumerate() {
         if place < names.past.len() {
             column.values.truncate(end);
@@ -55,14 +65,24 @@ pub(super) fn side(
         if place >= names.past.len() {
             column.values.truncate(known.max(end));
         }
-        for row in 0..column.values.len() {
+        let leading = match fill {
+            Fill::Value(_) => 0,
+            _ => column.values.iter().take_while(|value| value.is_nan()).count(),
+        };
+        if leading >= end {
+            return Err(missing(&column, 0));
+        }
+        if leading > begin.row {
+            begin = Begin { row: leading, column: column.name.clone() };
+        }
+        for row in leading..column.values.len() {
             if !column.values[row].is_nan() {
                 continue;
             }
-            column.values[row] = match (fill, row) {
-                (Fill::Value(value), _) => value,
-                (Fill::Forward | Fill::Linear, 1..) => column.values[row - 1],
-                _ => return Err(missing(&column, row)),
+            column.values[row] = match fill {
+                Fill::Value(value) => value,
+                Fill::Forward | Fill::Linear => column.values[row - 1],
+                Fill::Error => return Err(missing(&column, row)),
             };
         }
         let offset = column.offset as f64;
@@ -71,5 +91,5 @@ pub(super) fn side(
         }
         found.push(column.values);
     }
-    Ok(Arc::new(Side { columns: found, statics }))
+    Ok((Arc::new(Side { columns: found, statics }), begin))
 }

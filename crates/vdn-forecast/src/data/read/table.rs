@@ -133,7 +133,8 @@ impl SeriesTable {
     }
 
     /// The first rows of some series, as many as `rows` says of each length; all that is known of
-    /// them stays.
+    /// them stays. A gap that was filled by the line to a value behind these rows is filled with
+    /// the last value before it, as any gap at the end is.
     pub(crate) fn first_rows(&self, series: &[usize], rows: impl Fn(usize) -> usize) -> Self {
         let mut some = Self {
             file: self.file.clone(),
@@ -145,9 +146,20 @@ impl SeriesTable {
         };
         for &one in series {
             let column = &self.columns[one];
+            let end = rows(column.len());
+            let mut column = column[..end].to_vec();
+            let mut own = self.rows.get(one).cloned();
+            if let Some(own) = &mut own {
+                let open = own.interpolated.iter().find(|gap| gap.start < end && end <= gap.end);
+                if let Some(gap) = open {
+                    let before = column[gap.start - 1];
+                    column[gap.start..].fill(before);
+                }
+                own.interpolated.retain(|gap| gap.end < end);
+            }
             some.names.push(self.names[one].clone());
-            some.columns.push(column[..rows(column.len())].to_vec());
-            some.rows.extend(self.rows.get(one).cloned());
+            some.columns.push(column);
+            some.rows.extend(own);
         }
         some
     }

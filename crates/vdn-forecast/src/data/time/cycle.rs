@@ -16,6 +16,18 @@ pub enum Cycle {
     Year,
 }
 
+impl Cycle {
+    /// Its name: day, week, year.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Year => "year",
+        }
+    }
+}
+
 impl Calendar {
     /// The cycles that rows at this step go through: those that are at least two steps long.
     ///

@@ -120,7 +120,7 @@ fn the_best_average_is_kept() -> Result<(), Failure> {
     let (trained, best) = (&run.trained, run.trained.best_epoch);
     assert!(best < trained.history.len(), "the best epoch is the last one");
     let windows = &run.data.splits().validation;
-    let crps = run.scores().mean_outcome(windows, Intervention::None, |outcome| outcome.crps)?;
+    let crps = run.scores().mean_crps(windows)?;
     assert_eq!(crps, trained.history[best - 1].selection);
     Ok(())
 }

@@ -153,7 +153,7 @@ fn scores_and_validation_average_batches_where_that_is_asked_for() {
                 head_hidden = 8\nevaluate_samples = 2\naggregation = \"lower_median\"\n";
     let config = resolved(text);
     let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
-    let model = config.forecaster().unwrap();
+    let model = config.forecaster_for(&data).unwrap();
     let (model, parameters) = Forecaster::new::<f32>(model, 3).unwrap();
     let windows = &data.splits().validation[..6];
     let score = |windows: &[WindowIndex], averages| {

@@ -135,18 +135,106 @@ fn a_forecast_takes_the_rows_ahead() -> Result<(), Failure> {
     Ok(())
 }
 
+/// A plan is known ahead of the last origin, the weather is not: of the rows behind it only those
+/// of the plan move a forecast. Weather in front of it moves one, too.
 #[test]
 fn a_backtest_knows_plans_and_no_weather_ahead() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
-    let file = planned(directory.path(), 0, 1.0);
-    let options = BacktestOptions { windows: 30, step: Some(2), refit: 0 };
-    let of = |beside: &str| -> Result<f64, Failure> {
-        let config = config("", &settings(&file, beside, 2).replace("twin = true\n", ""))?;
-        Ok(backtest(&config, options, &Interrupt::new(), |_| {})?.overall.mse)
+    let text = std::fs::read_to_string(planned(directory.path(), 0, 1.0))?;
+    let small = SMALL.replace("epochs = 30", "epochs = 2").replace("twin = true\n", "");
+    // The bounds of forecasts, with another number in a column of some rows.
+    let widths = |column: usize, rows: std::ops::Range<usize>| -> Result<Vec<u64>, Failure> {
+        let line = |(place, line): (usize, &str)| {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            if place.checked_sub(1).is_some_and(|row| rows.contains(&row)) {
+                cells[column] = "7.5";
+            }
+            cells.join(",")
+        };
+        let file = directory.path().join("moved.csv");
+        std::fs::write(&file, text.lines().enumerate().map(line).collect::<Vec<_>>().join("\n"))?;
+        let beside = "past = [\"weather\"]\nfuture = [\"plan\"]\n";
+        let config = config("", &settings(&file, beside, 2).replace(SMALL, &small))?;
+        let options = BacktestOptions { windows: 1, step: None, refit: 0 };
+        let found = backtest(&config, options, &Interrupt::new(), |_| {})?;
+        let bits = |s: &vdn_forecast::run::BacktestScores| [s.mse.to_bits(), s.width.to_bits()];
+        Ok(found.by_step.iter().flatten().flat_map(bits).collect())
     };
-    let (blind, planned) = (of("")?, of("future = [\"plan\"]\n")?);
-    // Weather, most of the rest, is known to neither.
-    assert!(planned < 0.9 * blind, "{planned} {blind}");
+    let (weather, plan, ahead) = (1, 2, ROWS - 2..ROWS);
+    let unmoved = widths(weather, 0..0)?;
+    assert_eq!(widths(weather, ahead.clone())?, unmoved);
+    assert_ne!(widths(plan, ahead)?, unmoved);
+    assert_ne!(widths(weather, ROWS - 3..ROWS - 2)?, unmoved);
+    Ok(())
+}
+
+/// Numbers that look like fill values are named in columns beside the series, too, and numbers that
+/// no model can take are refused before anything is trained.
+#[test]
+fn columns_beside_series_are_checked_as_series_are() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let text = std::fs::read_to_string(planned(directory.path(), AHEAD, 1.0))?;
+    let data = |row: usize, cell: &str| -> Result<vdn_forecast::data::Dataset, String> {
+        let line = |(place, line): (usize, &str)| {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            if place == row + 1 {
+                cells[1] = cell;
+            }
+            cells.join(",")
+        };
+        let file = directory.path().join("spoiled.csv");
+        let lines: Vec<String> = text.lines().enumerate().map(line).collect();
+        std::fs::write(&file, lines.join("\n")).map_err(|error| error.to_string())?;
+        let config = RunConfig::from_toml(&settings(&file, "past = [\"weather\"]\n", 1));
+        let config = config.map_err(|error| error.to_string())?;
+        let table = config.data.load_table().map_err(|error| error.to_string())?;
+        config.data.dataset(table).map_err(|error| error.to_string())
+    };
+    let noted = data(20, "-9999")?.notes().join("\n");
+    assert!(noted.contains("weather: 1 cell is -9999, kept as numbers"), "{noted}");
+    // In a row of the test windows, so that the deviation does not know it.
+    let error = data(ROWS - 10, "1e39").unwrap_err();
+    assert!(error.contains("weather") && error.contains("spoiled.csv:392 (test)"), "{error}");
+    assert!(error.lines().count() == 1, "{error}");
+    Ok(())
+}
+
+/// Columns that begin late: the series begins once they are there.
+#[test]
+fn a_series_begins_once_its_columns_have_begun() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let text = std::fs::read_to_string(planned(directory.path(), AHEAD, 1.0))?;
+    let line = |(place, line): (usize, &str)| {
+        let mut cells: Vec<&str> = line.split(',').collect();
+        if (1..=30).contains(&place) {
+            cells[1] = "";
+        }
+        cells.join(",")
+    };
+    let late = directory.path().join("late.csv");
+    std::fs::write(&late, text.lines().enumerate().map(line).collect::<Vec<_>>().join("\n"))?;
+    let beside = "past = [\"weather\"]\nfuture = [\"plan\"]\n";
+    let run = config("", &settings(&late, beside, 1))?;
+    let table = run.data.load_table()?;
+    assert_eq!((table.rows(), table.date(0, 0)), (ROWS - 30, Some(date(30))));
+    let notes = table.notes.join("\n");
+    assert!(
+        notes.contains("sold: begins at 2020-01-31, once there are values of `weather`; 30 rows"),
+        "{notes}"
+    );
+    // The same windows as those of the file without these rows.
+    let cut = directory.path().join("cut.csv");
+    let rows = text.lines().enumerate().filter(|(place, _)| !(1..=30).contains(place));
+    std::fs::write(&cut, rows.map(|(_, line)| line).collect::<Vec<_>>().join("\n"))?;
+    let other = config("", &settings(&cut, beside, 1))?;
+    let numbers = |config: &RunConfig| -> Result<Vec<f64>, Failure> {
+        let data = config.data.dataset(config.data.load_table()?)?;
+        let windows = &data.splits().train[..3];
+        let mut numbers = vec![0.0; 3 * data.covariate_numbers()];
+        data.fill_covariates(windows, 0, &mut numbers, |x| x)?;
+        Ok(numbers)
+    };
+    assert_eq!(numbers(&run)?, numbers(&other)?);
     Ok(())
 }
 
@@ -236,5 +324,69 @@ fn columns_that_cannot_be_covariates_are_refused_in_one_line() -> Result<(), Fai
     assert_eq!(load("past = [\"weather\"]\nfuture = [\"plan\"]\n")?.rows(), ROWS);
     let error = refusal("", "[data]\npast = 3\n");
     assert!(error.contains("data.past = 3: has to be a list"), "{error}");
+    Ok(())
+}
+
+/// A run says what it knows: the calendar where it is asked for and the file has dates. New rows
+/// without dates are refused then.
+#[test]
+fn a_run_says_what_its_windows_know() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let dated = planned(directory.path(), 0, 1.0);
+    let plain = directory.path().join("plain.csv");
+    let text = std::fs::read_to_string(&dated)?;
+    let rows = text.lines().map(|line| line.split_once(',').map_or("", |(_, rest)| rest));
+    std::fs::write(&plain, rows.collect::<Vec<_>>().join("\n"))?;
+    let small = SMALL.replace("epochs = 30", "epochs = 1");
+    let trained = |file: &Path, beside: &str, name: &str| -> Result<(String, PathBuf), Failure> {
+        let out = directory.path().join(name);
+        let text = settings(file, beside, 2).replace(SMALL, &small);
+        let report = train_run(&config("", &text)?, Some(&out), |_, _| {})?;
+        assert_eq!(report.notes.len(), 0, "{:?}", report.notes);
+        Ok((report.covariates, out))
+    };
+    let (known, run) = trained(&dated, "calendar = true\n", "dated")?;
+    assert_eq!(known, "phases of week and year");
+    let (known, _) = trained(&dated, "calendar = true\nfuture = [\"plan\"]\n", "planned")?;
+    assert_eq!(known, "phases of week and year; future plan");
+    for (file, beside, name) in [(&dated, "", "off"), (&plain, "calendar = true\n", "plain")] {
+        let (known, out) = trained(file, beside, name)?;
+        assert_eq!(known, "", "{name}");
+        assert!(!forecast_run(&RunDirectory::open(&out)?, None)?.is_empty(), "{name}");
+    }
+    let error = forecast_run(&RunDirectory::open(&run)?, Some(&plain)).unwrap_err().to_string();
+    assert!(error.contains("the data have no times: add a column of times"), "{error}");
+    Ok(())
+}
+
+/// A series without windows teaches nothing of its category: there is none of it, and forecasts
+/// leave the series out.
+#[test]
+fn the_category_of_a_series_without_windows_does_not_count() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let mut text = std::fs::read_to_string(shops(directory.path(), None))?;
+    // Long enough to forecast from, too short for windows of each split.
+    (0..9).for_each(|row| text += &format!("c,{},harbour,{row}\n", date(row)));
+    let file = directory.path().join("three.csv");
+    std::fs::write(&file, text)?;
+    let small = SMALL.replace("epochs = 30", "epochs = 1").replace("twin = true\n", "");
+    let path = file.display();
+    let text = format!(
+        "[data]\nfile = \"{path}\"\ninput_len = 2\nhorizon = 1\nseason = 7\n\
+         static = [\"kind\"]\n{small}"
+    );
+    let run = config("", &text)?;
+    let data = run.data.dataset(run.data.load_table()?)?;
+    assert_eq!(data.covariates().statics[0].categories, ["station", "street"]);
+    let out = directory.path().join("run");
+    train_run(&run, Some(&out), |_, _| {})?;
+    let forecasts = vdn_forecast::run::forecast_run_by(
+        &RunDirectory::open(&out)?,
+        vdn_forecast::run::ForecastOptions::default(),
+        vdn_forecast::evaluate::Inference::Samples,
+    )?;
+    assert_eq!(forecasts.csv.lines().count(), 3, "{}", forecasts.csv);
+    let notes = forecasts.notes.join("\n");
+    assert!(notes.contains("c: the model was not trained on its `kind`, \"harbour\""), "{notes}");
     Ok(())
 }

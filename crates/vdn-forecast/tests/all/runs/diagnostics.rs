@@ -135,7 +135,7 @@ fn without_probe_windows_nothing_is_probed_and_a_subset_of_units_is() {
 fn the_verdict_with_interventions_is_there_for_any_windows() {
     let config = config(DiagnosticsConfig { windows: 16, ..DiagnosticsConfig::default() });
     let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
-    let forecaster = config.forecaster().unwrap();
+    let forecaster = config.forecaster_for(&data).unwrap();
     let (model, parameters) = Forecaster::new::<f32>(forecaster, 0).unwrap();
     let control = config.control.build(&model.config().controlled_layers(), false).unwrap();
     let without = DiagnosticsConfig { windows: 0, ..config.diagnostics };

@@ -26,7 +26,7 @@ fn config(text: &str) -> RunConfig {
 fn every_score_draws_from_the_generator_that_it_is_given() {
     let config = config("");
     let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
-    let model = config.forecaster().unwrap();
+    let model = config.forecaster_for(&data).unwrap();
     let (model, parameters) = Forecaster::new::<f32>(model, 3).unwrap();
     // A twin has no noise, and of two windows there is one swap: what is left is the order that makes the pairs.
     let pairs = BatchAverages { batch: 2, ..BatchAverages::default() };
@@ -109,7 +109,7 @@ fn training_draws_from_the_generator_of_the_run() {
     let losses = |text: &str| -> Vec<f64> {
         let config = config(text);
         let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
-        let model = config.forecaster().unwrap();
+        let model = config.forecaster_for(&data).unwrap();
         let (model, mut parameters) = Forecaster::new::<f32>(model, config.train.seed).unwrap();
         let trainer = config.trainer();
         let session = trainer.session(&model, &mut parameters, &data).unwrap();

@@ -19,7 +19,7 @@ fn prepare(model: &str, epochs: usize) -> (Forecaster, Parameters<f64>, Dataset)
     );
     let config = RunConfig::from_toml(&text).unwrap();
     let data = config.data.dataset(config.data.load_table().unwrap()).unwrap();
-    let own = config.forecaster().unwrap();
+    let own = config.forecaster_for(&data).unwrap();
     let (model, mut parameters) = Forecaster::new::<f64>(own, 1).unwrap();
     if epochs > 0 {
         let trainer = config.trainer();

@@ -1,14 +1,16 @@
 //! Values that stay missing: no target, no score, no number of their own.
 
-use crate::runs::support::{Failure, config, refusal};
+use crate::runs::support::{Failure, config, refusal, train};
 use std::path::{Path, PathBuf};
-use vdn_forecast::evaluate::Inference;
+use vdn_forecast::evaluate::{Inference, evaluate, forecast};
 use vdn_forecast::report::report_run;
 use vdn_forecast::run::{
     BacktestOptions, ForecastContent, ForecastOptions, RunDirectory, backtest, evaluate_run,
     forecast_run_by, train_run,
 };
+use vdn_model::units::Intervention;
 use vdn_tensor::noise::NoiseKey;
+use vdn_train::metrics::gaussian_crps;
 use vdn_train::run::store::Interrupt;
 
 const ROWS: usize = 300;
@@ -42,8 +44,9 @@ fn settings(file: &Path, data: &str, model: &str) -> String {
     format!("[data]\nfile = \"{file}\"\ncolumns = [\"a\", \"b\"]\n{data}{small}")
 }
 
+/// A number that stands for a missing value is one as an empty cell is.
 #[test]
-fn what_stands_in_the_place_of_a_missing_value_changes_nothing() -> Result<(), Failure> {
+fn named_fill_values_and_empty_cells_are_the_same() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let folder = directory.path();
     let empty = file(folder, "empty.csv", |row, a| match is_missing(row) {
@@ -69,6 +72,88 @@ fn what_stands_in_the_place_of_a_missing_value_changes_nothing() -> Result<(), F
         // Whole forecasts are judged by windows without a gap.
         assert!(report.rows[0].wholes.horizon_mean.is_some());
     }
+    Ok(())
+}
+
+/// Table, choice of the epoch and validation: each target that is there weighs the same, however
+/// many its window has.
+#[test]
+fn every_score_is_a_mean_over_targets_that_are_there() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let gaps = file(directory.path(), "gaps.csv", |row, a| match is_missing(row) {
+        true => String::new(),
+        false => a.to_string(),
+    });
+    let run = train(config("", &settings(&gaps, "fill = \"mask\"\n", ""))?, None)?;
+    let (scores, data) = (run.scores(), &run.data);
+    let windows = &data.splits().validation;
+    let horizon = data.spec().horizon;
+    let mut targets = vec![0.0; windows.len() * horizon];
+    data.fill_targets(windows, &mut targets, |y| y)?;
+    let shares = targets.chunks(horizon).map(|y| y.iter().filter(|y| !y.is_nan()).count());
+    // Windows with all targets, and with some.
+    let shares: std::collections::BTreeSet<usize> = shares.collect();
+    assert!(shares.len() > 1 && shares.contains(&horizon), "{shares:?}");
+    let means: Vec<f64> = forecast(&scores, windows)?.iter().flat_map(|p| p.mean()).collect();
+    let errors = means.iter().zip(&targets).filter(|(_, y)| !y.is_nan());
+    let squares: Vec<f64> = errors.map(|(mean, y)| (mean - y).powi(2)).collect();
+    let expected = squares.iter().sum::<f64>() / squares.len() as f64;
+    let (table, _) = evaluate(&scores, windows, Intervention::None)?;
+    assert!((table.mse.mean / expected - 1.0).abs() < 1e-12, "{} {expected}", table.mse.mean);
+    let control = run.config.control.build(&run.model.config().controlled_layers(), false)?;
+    let quick = scores.validate(windows, &control)?;
+    // In the precision of the model, of batches of up to 128 windows.
+    let (mse, nll) = (quick.mse.ok_or("no squared error")?, table.nll_marginal.mean);
+    assert!((mse / expected - 1.0).abs() < 1e-5, "{mse} {expected}");
+    assert!((scores.mean_crps(windows)? / table.crps.mean - 1.0).abs() < 1e-12);
+    assert!(nll.is_finite());
+    Ok(())
+}
+
+/// The outcome of a window is that of the targets that are there: of a twin, whose steps are
+/// independent, from the normal forecast of each.
+#[test]
+fn outcomes_are_those_of_the_targets_that_are_there() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let gaps = file(directory.path(), "gaps.csv", |row, a| match is_missing(row) {
+        true => String::new(),
+        false => a.to_string(),
+    });
+    let fast = "fill = \"mask\"\n";
+    let twin = train(config("", &settings(&gaps, fast, "variant = \"twin\"\n"))?, None)?;
+    let data = &twin.data;
+    let windows = &data.splits().test;
+    let horizon = data.spec().horizon;
+    let mut targets = vec![0.0; windows.len() * horizon];
+    data.fill_targets(windows, &mut targets, |y| y)?;
+    let outcomes = twin.scores().outcomes(windows, Intervention::None)?;
+    let mut place = 0;
+    let mut partial = 0;
+    for prediction in forecast(&twin.scores(), windows)? {
+        for row in 0..prediction.shape[1] {
+            // One sample, and deviations of each window.
+            assert_eq!(prediction.means.len(), prediction.sigma.len());
+            let of = |all: &[f64]| all[row * horizon..][..horizon].to_vec();
+            let (means, sigma) = (of(&prediction.means), of(&prediction.sigma));
+            let own = &targets[place * horizon..][..horizon];
+            let seen: Vec<usize> = (0..horizon).filter(|&h| !own[h].is_nan()).collect();
+            partial += usize::from(seen.len() < horizon);
+            let (mut likelihood, mut crps) = (0.0, 0.0);
+            for &h in &seen {
+                let z = (own[h] - means[h]) / sigma[h];
+                let tau = std::f64::consts::TAU;
+                likelihood -= 0.5 * z * z + sigma[h].ln() + 0.5 * tau.ln();
+                crps += gaussian_crps(means[h], sigma[h], own[h]) / seen.len() as f64;
+            }
+            let found = outcomes[place];
+            let near = |a: f64, b: f64| (a - b).abs() < 1e-9 * b.abs().max(1.0);
+            assert!(near(found.likelihood, likelihood), "{found:?} {likelihood}");
+            assert!(near(found.score, likelihood), "{found:?} {likelihood}");
+            assert!(near(found.crps, crps), "{found:?} {crps}");
+            place += 1;
+        }
+    }
+    assert!(partial > 3 && place == windows.len(), "{partial}");
     Ok(())
 }
 

@@ -129,7 +129,7 @@ fn a_backtest_keeps_the_limit() -> Result<(), Failure> {
     let (found, free) = (of(&text)?, of(&text.replace(LIMITED, ""))?);
     // Intervals of rain end at zero, also once they are calibrated.
     let rain = |of: &Backtest| -> Result<[f64; 2], Failure> {
-        let scores = &of.by_series[0].1;
+        let scores = of.by_series[0].1.as_ref().ok_or("no target")?;
         let calibrated = scores.calibrated.as_ref().ok_or("too few origins")?;
         Ok([scores.width, calibrated.width])
     };

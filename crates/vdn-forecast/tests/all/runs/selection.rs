@@ -35,7 +35,7 @@ fn selection_by_crps_keeps_the_epoch_of_the_least_crps() -> Result<(), Failure> 
         assert_eq!(first, Some(trained.best_epoch - 1));
         let windows = &data.splits().validation;
         let scores = run.scores();
-        let crps = scores.mean_outcome(windows, Intervention::None, |outcome| outcome.crps)?;
+        let crps = scores.mean_crps(windows)?;
         // Two of the other choices are columns beside.
         let by_hand = |e: &vdn_train::train::Epoch| match config.train.selection {
             Selection::Nll => Some(e.validation_nll),
