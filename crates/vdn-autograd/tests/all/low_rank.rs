@@ -52,7 +52,8 @@ impl Windows {
         ])
     }
 
-    /// The score and the five gradients, one after the other.
+    /// The score, and the five gradients of a function of it and of each window's density, one after
+    /// the other.
     fn fused<T: Element>(&self, options: LowRankNll) -> Result<(f64, Vec<f64>), Error> {
         let mut tape = Tape::<T>::new();
         let vars = self
@@ -64,7 +65,8 @@ impl Windows {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let nll = record(&mut tape, &vars, options)?;
-        tape.backward(nll)?;
+        let all = of_both(&mut tape, &vars, options)?;
+        tape.backward(all)?;
         let gradients = vars.iter().filter_map(|&var| tape.gradient(var));
         let gradients = gradients.flat_map(|d| d.data().iter().map(|x| x.to_f64())).collect();
         Ok((tape.scalar(nll)?.to_f64(), gradients))

@@ -58,7 +58,10 @@ impl<T: Element> Network<T> for Forecaster {
     /// The loadings of a joint head learn faster than all else ([`JointHead`](crate::modules::JointHead)).
     fn parameter_groups(&self) -> Vec<ParameterGroup> {
         match self.has_closed_form() && self.config().variant == Variant::Variational {
-            true => vec![ParameterGroup { rate: SPEED, ..ParameterGroup::new("head.loadings") }],
+            true => {
+                let loadings = ParameterGroup::new("head.loadings");
+                vec![ParameterGroup { rate: SPEED, own_clip: true, ..loadings }]
+            }
             false => Vec::new(),
         }
     }

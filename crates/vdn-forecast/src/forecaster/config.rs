@@ -58,8 +58,9 @@ pub enum Dependence {
     /// What comes of the units' samples through the gated head; training scores samples, as `score`
     /// says.
     Sampled,
-    /// The closed form of a [`JointHead`](crate::modules::JointHead), a normal distribution;
-    /// training scores whole windows by its density.
+    /// The closed form of a [`JointHead`](crate::modules::JointHead), a mixture of two normal
+    /// distributions ([`SharedNoise`](crate::forecaster::SharedNoise)); training scores whole
+    /// windows by its density.
     Joint,
     /// The same closed form; training scores single steps, and beside that the dependence between
     /// steps: the density of the window less those of its steps, whose gradient reaches no mean and

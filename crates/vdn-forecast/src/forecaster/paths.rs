@@ -10,7 +10,7 @@ const CHOICE: u64 = u64::MAX;
 /// Mixed into a key for the noise that the steps of a path share.
 const SHARED: u64 = u64::MAX - 1;
 /// Mixed into a key for the choice whether the steps of a path are independent.
-const APART: u64 = u64::MAX - 2;
+const INDEPENDENT: u64 = u64::MAX - 2;
 
 impl Prediction {
     /// `n` equally likely futures of each window, `[n, batch, horizon]`.
@@ -99,7 +99,7 @@ impl Prediction {
     fn apart(&self, n: usize, key: NoiseKey) -> Option<Vec<bool>> {
         let shared = self.shared.as_ref()?;
         let mut places = vec![0.0; n];
-        key.fold_in(APART).fill_uniform(0, &mut places);
+        key.fold_in(INDEPENDENT).fill_uniform(0, &mut places);
         Some(places.into_iter().map(|u: f64| u < shared.apart).collect())
     }
 
@@ -178,7 +178,7 @@ impl Prediction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecaster::Aggregation;
+    use crate::forecaster::{Aggregation, SharedNoise};
 
     /// Two windows, two steps, three samples.
     fn prediction(weights: Option<Vec<f64>>) -> Prediction {
@@ -211,6 +211,36 @@ mod tests {
             // Five standard errors; the fourth moment of the sum is below 3 times that of a normal.
             assert!((found - mean).abs() < 5.0 * (variance / count).sqrt(), "{found} {mean}");
             assert!((square / variance - 1.0).abs() < 5.0 * (8.0 / count).sqrt(), "{square}");
+        }
+    }
+
+    /// All noise is shared, or with a probability none is.
+    #[test]
+    fn paths_share_their_noise_or_are_independent_as_often_as_said() {
+        const PATHS: usize = 4000;
+        for apart in [0.0, 0.25] {
+            let shared =
+                SharedNoise { causes: 1, loadings: vec![2.0; 3], own: vec![0.0; 3], apart };
+            let prediction = Prediction {
+                shape: [1, 1, 3],
+                means: vec![0.0; 3],
+                sigma: vec![2.0; 3],
+                weights: None,
+                aggregation: Aggregation::Mean,
+                shared: Some(shared),
+                floor: None,
+            };
+            let paths = prediction.paths(PATHS, NoiseKey::new(5, 0, 0)).unwrap();
+            let paths = paths.chunks_exact(3);
+            let independent: Vec<_> = paths.filter(|y| y[0] != y[1] || y[1] != y[2]).collect();
+            let share = independent.len() as f64 / PATHS as f64;
+            // Five standard errors of a share, of a covariance, of a variance.
+            let count = independent.len().max(1) as f64;
+            assert!((share - apart).abs() <= 5.0 * (apart * (1.0 - apart) / PATHS as f64).sqrt());
+            let product: f64 = independent.iter().map(|y| y[0] * y[1] / 4.0).sum();
+            assert!(product.abs() <= 5.0 * count.sqrt(), "{product}");
+            let square: f64 = independent.iter().map(|y| y[2] * y[2] / 4.0 - 1.0).sum();
+            assert!(square.abs() <= 5.0 * (2.0 * count).sqrt(), "{square}");
         }
     }
 

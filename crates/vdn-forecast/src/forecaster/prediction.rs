@@ -237,7 +237,8 @@ impl Forecaster {
     }
 
     /// The predictive distribution of a batch by so many samples of the units (one, where no unit
-    /// is a distribution), instead of as many as the configuration says.
+    /// is a distribution), instead of as many as the configuration says. Of a model with a closed
+    /// form they are samples of dependent steps: [`SharedNoise::apart`] is left out.
     ///
     /// # Errors
     /// Those of [`Forecaster::predict`].

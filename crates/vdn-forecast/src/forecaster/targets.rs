@@ -50,7 +50,7 @@ pub(super) struct Seen {
     /// One over the number of targets of each window, `[1, batch]`.
     shares: Var,
     /// The number of targets of each window, `[batch]`.
-    counts: Var,
+    pub(super) counts: Var,
     /// Targets that are there, at least 1.
     pub(super) count: usize,
 }

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! So a step has the variance `t_h^2` whatever `A` and `S` are: they say which part of it the steps
-//! of a window share. A window is normal, with the mean `base + t (B mu + c)` and the covariance `g
+//! of a window share. Given that its steps are dependent (`forecaster/joint.rs` says when they are
+//! not) a window is normal, with the mean `base + t (B mu + c)` and the covariance `g
 //! (A S^2 A' + 1) g`. What units know, `mu`, and what they do not, `z - mu`, have maps of their
 //! own: with one map for both the errors that steps share bend the mean (decisions 10 and 17).
 
@@ -25,7 +26,7 @@ use vdn_tensor::Element;
 /// factor 4, 83 % with 12, and 89 % with 64 units and 24 (decision 17).
 pub(crate) const SPEED: f64 = 24.0;
 
-/// An affine head whose forecast of a whole window is a normal distribution in closed form:
+/// An affine head whose forecast of a whole window has a closed form:
 ///
 /// ```text
 /// y = base + t (B mu + c) + g (A (z - mu) + e)      g_h = t_h / sqrt(1 + sum_n A_hn^2 S_n^2)
@@ -35,7 +36,8 @@ pub(crate) const SPEED: f64 = 24.0;
 /// a part of [`Forecaster`](crate::forecaster::Forecaster), which
 /// [`Dependence`](crate::forecaster::Dependence) asks for. The trainer gives `A` (`head.loadings`)
 /// 24 times the learning rate of all else, by
-/// [`Network::parameter_groups`](vdn_train::network::Network::parameter_groups).
+/// [`Network::parameter_groups`](vdn_train::network::Network::parameter_groups); weight decay takes
+/// as many times more off it.
 #[derive(Clone, Debug)]
 pub struct JointHead {
     label: String,

@@ -66,9 +66,9 @@ pub trait Network<T: Element> {
         1.0
     }
 
-    /// Parameters that learn at a rate of their own; by default none. The groups of
-    /// [`Trainer::groups`](crate::train::Trainer::groups) come first: a parameter belongs to the first
-    /// group it fits.
+    /// Parameters that learn at a rate of their own; by default none. Those of
+    /// [`Trainer::groups`](crate::train::Trainer::groups) multiply them. An optimiser that is given
+    /// to a session has its own groups, and wants these too.
     fn parameter_groups(&self) -> Vec<ParameterGroup> {
         Vec::new()
     }

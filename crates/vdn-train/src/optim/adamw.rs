@@ -6,7 +6,7 @@
 use crate::domain::{check_domains, not_negative, positive};
 use crate::error::TrainError;
 use crate::optim::groups::{Groups, ParameterGroup};
-use crate::optim::optimizer::{Gradients, Optimizer, check_rate, clip_factor, global_norm};
+use crate::optim::optimizer::{Gradients, Optimizer, check_rate};
 use crate::run::tensors::Tensors;
 use vdn_model::core::Parameters;
 use vdn_tensor::kernels::{Update, update};
@@ -132,7 +132,8 @@ impl<T: Element> AdamW<T> {
         Ok(Self { config, moments, groups: Groups::default() })
     }
 
-    /// With groups of parameters that have a rate or a decay of their own, or are frozen.
+    /// With groups of parameters that have a rate or a decay of their own, or are frozen. Called
+    /// again, rates multiply, and what was frozen or has a decay keeps it.
     ///
     /// # Errors
     /// A group outside of its domain, or one that no parameter belongs to.
@@ -141,7 +142,7 @@ impl<T: Element> AdamW<T> {
         groups: &[ParameterGroup],
         parameters: &Parameters<T>,
     ) -> Result<Self, TrainError> {
-        Ok(Self { groups: Groups::new(groups, parameters)?, ..self })
+        Ok(Self { groups: self.groups.with(groups, parameters)?, ..self })
     }
 
     /// One step with the learning rate `rate`; `gradients` yields one gradient (or none) per
@@ -161,8 +162,8 @@ impl<T: Element> AdamW<T> {
         gradients: impl Iterator<Item = Option<&'g [T]>> + Clone,
     ) -> Result<f64, TrainError> {
         check_rate::<T>(rate * self.groups.largest_rate())?;
-        let norm = global_norm(parameters, gradients.clone())?;
         let AdamWConfig { beta1, beta2, epsilon, weight_decay, clip_norm } = self.config;
+        let (norm, clips) = self.groups.clips(clip_norm, parameters, gradients.clone())?;
         let ids: std::ops::Range<usize> = 0..self.moments.len();
         for (index, gradient) in ids.zip(gradients) {
             let Some(gradient) = gradient else { continue };
@@ -182,7 +183,7 @@ impl<T: Element> AdamW<T> {
             }
             moments.count += 1;
             let step = Step {
-                clip: clip_factor(clip_norm, norm),
+                clip: clips[usize::from(group.own_clip)],
                 keep: 1.0 - rate * weight_decay,
                 beta1,
                 beta2,

@@ -1,9 +1,11 @@
 //! [`ParameterGroup`]: parameters with a learning rate or a weight decay of their own, or none.
 
 use crate::error::TrainError;
+use crate::optim::optimizer::{clip_factor, global_norm};
 use serde::{Deserialize, Serialize};
 use vdn_model::core::Parameters;
 use vdn_tensor::Element;
+use vdn_tensor::kernels::dot;
 
 /// The parameters whose names begin with a prefix, and how they depart from the others.
 ///
@@ -27,9 +29,11 @@ use vdn_tensor::Element;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParameterGroup {
-    /// The beginning of the parameters' names. A parameter belongs to the first group it fits.
+    /// The beginning of the parameters' names. A parameter belongs to the first group of a list
+    /// that it fits.
     pub prefix: String,
-    /// A factor on the learning rate, at least 0; default 1.
+    /// A factor on the learning rate, at least 0; default 1. As always in AdamW, what the decay takes
+    /// off in a step grows with the rate.
     #[serde(default = "one")]
     pub rate: f64,
     /// The weight decay in the place of the optimiser's, at least 0; left out: the optimiser's.
@@ -38,6 +42,10 @@ pub struct ParameterGroup {
     /// Whether the parameters stay as they are; default `false`.
     #[serde(default)]
     pub frozen: bool,
+    /// Whether gradients are clipped by the norm of those of such groups, times their rates, and do
+    /// not count in the norm that all others are clipped by; default `false`.
+    #[serde(default)]
+    pub own_clip: bool,
 }
 
 fn one() -> f64 {
@@ -48,7 +56,13 @@ impl ParameterGroup {
     /// The parameters whose names begin with `prefix`, like all others so far.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), rate: 1.0, weight_decay: None, frozen: false }
+        Self {
+            prefix: prefix.into(),
+            rate: 1.0,
+            weight_decay: None,
+            frozen: false,
+            own_clip: false,
+        }
     }
 }
 
@@ -58,6 +72,7 @@ pub(super) struct Own {
     pub(super) rate: f64,
     pub(super) weight_decay: Option<f64>,
     pub(super) frozen: bool,
+    pub(super) own_clip: bool,
 }
 
 /// The group of each parameter; of none without groups.
@@ -65,7 +80,10 @@ pub(super) struct Own {
 pub(super) struct Groups(Vec<Own>);
 
 impl Groups {
-    pub(super) fn new<T: Element>(
+    /// These groups, combined with what each parameter has so far: rates multiply, one that is
+    /// frozen stays so, and the decay that was given first holds.
+    pub(super) fn with<T: Element>(
+        &self,
         groups: &[ParameterGroup],
         parameters: &Parameters<T>,
     ) -> Result<Self, TrainError> {
@@ -87,25 +105,106 @@ impl Groups {
                 return Err(TrainError::config(format!("optimizer: {reason}")));
             }
         }
-        let of = |name: &str| {
+        let of = |(index, name): (usize, &str)| {
+            let own = self.of(index);
             let group = groups.iter().find(|group| name.starts_with(&group.prefix));
-            group.map_or(Self::COMMON, |group| Own {
-                rate: group.rate,
-                weight_decay: group.weight_decay,
-                frozen: group.frozen,
+            group.map_or(own, |group| Own {
+                rate: own.rate * group.rate,
+                weight_decay: own.weight_decay.or(group.weight_decay),
+                frozen: own.frozen || group.frozen,
+                own_clip: own.own_clip || group.own_clip,
             })
         };
-        Ok(Self(parameters.iter().map(|p| of(p.name())).collect()))
+        let names = parameters.iter().map(|p| p.name()).enumerate();
+        Ok(Self(names.map(of).collect()))
     }
 
-    const COMMON: Own = Own { rate: 1.0, weight_decay: None, frozen: false };
+    const COMMON: Own = Own { rate: 1.0, weight_decay: None, frozen: false, own_clip: false };
 
     /// The largest factor on the learning rate, at least 1.
     pub(super) fn largest_rate(&self) -> f64 {
         self.0.iter().fold(1.0, |most, own| own.rate.max(most))
     }
 
+    /// The norm of all gradients, and the factors that clip those of common parameters and those
+    /// of groups with a clip of their own.
+    ///
+    /// # Errors
+    /// A gradient that is not finite, with the name of its parameter.
+    pub(super) fn clips<'g, T: Element>(
+        &self,
+        clip_norm: f64,
+        parameters: &Parameters<T>,
+        gradients: impl Iterator<Item = Option<&'g [T]>> + Clone,
+    ) -> Result<(f64, [f64; 2]), TrainError> {
+        let norm = global_norm(parameters, gradients.clone())?;
+        let clips_of = |own: bool| {
+            let each = gradients.clone().enumerate();
+            let each = each.filter_map(|(index, g)| g.map(|g| (self.of(index), g)));
+            let squares = each.filter(|(group, _)| group.own_clip == own).map(|(group, g)| {
+                let scale = if own { group.rate * group.rate } else { 1.0 };
+                scale * dot(g, g).to_f64()
+            });
+            clip_factor(clip_norm, squares.sum::<f64>().sqrt())
+        };
+        let any = self.0.iter().any(|own| own.own_clip);
+        let common = if any { clips_of(false) } else { clip_factor(clip_norm, norm) };
+        Ok((norm, [common, if any { clips_of(true) } else { 1.0 }]))
+    }
+
     pub(super) fn of(&self, index: usize) -> Own {
         self.0.get(index).copied().unwrap_or(Self::COMMON)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vdn_tensor::Tensor;
+
+    fn parameters() -> Parameters<f32> {
+        let mut parameters = Parameters::new();
+        for name in ["a.weight", "b.weight", "b.bias"] {
+            parameters.add(name, Tensor::full([2], 1.0));
+        }
+        parameters
+    }
+
+    #[test]
+    fn groups_that_are_given_later_combine() -> Result<(), TrainError> {
+        let parameters = parameters();
+        let first = ParameterGroup { rate: 3.0, frozen: true, ..ParameterGroup::new("b.w") };
+        let any = ParameterGroup { weight_decay: Some(0.5), ..ParameterGroup::new("") };
+        let groups = Groups::default().with(&[first, any], &parameters)?;
+        let second = ParameterGroup {
+            rate: 24.0,
+            weight_decay: Some(0.1),
+            own_clip: true,
+            ..ParameterGroup::new("b.")
+        };
+        let groups = groups.with(&[second], &parameters)?;
+        let own =
+            |rate, weight_decay, frozen, own_clip| Own { rate, weight_decay, frozen, own_clip };
+        assert_eq!(groups.of(0), own(1.0, Some(0.5), false, false));
+        assert_eq!(groups.of(1), own(72.0, Some(0.1), true, true));
+        assert_eq!(groups.of(2), own(24.0, Some(0.5), false, true));
+        assert_eq!(groups.largest_rate(), 72.0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_clip_of_its_own_leaves_that_of_others_alone() -> Result<(), TrainError> {
+        let parameters = parameters();
+        // Norms 0.5, 3000 and 4000.
+        let gradients = [[0.3, 0.4], [0.0, 3000.0], [4000.0, 0.0]];
+        let gradients = || gradients.iter().map(|g| Some(&g[..]));
+        let near = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-6;
+        let (norm, [common, _]) = Groups::default().clips(1.0, &parameters, gradients())?;
+        assert!(near(norm, 5000.0) && near(common, 1.0 / 5000.0));
+        let own = ParameterGroup { rate: 2.0, own_clip: true, ..ParameterGroup::new("b.") };
+        let groups = Groups::default().with(&[own], &parameters)?;
+        let (norm, [common, own]) = groups.clips(1.0, &parameters, gradients())?;
+        assert!(near(norm, 5000.0) && common == 1.0 && near(own, 1.0 / 10_000.0));
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::TrainError;
 use crate::optim::groups::{Groups, ParameterGroup};
-use crate::optim::optimizer::{Gradients, Optimizer, check_rate, clip_factor, global_norm};
+use crate::optim::optimizer::{Gradients, Optimizer, check_rate};
 use crate::run::tensors::Tensors;
 use serde::{Deserialize, Serialize};
 use vdn_model::core::Parameters;
@@ -112,7 +112,8 @@ impl<T: Element> Sgd<T> {
         Ok(Self { config, velocity, groups: Groups::default() })
     }
 
-    /// With groups of parameters that have a rate or a decay of their own, or are frozen.
+    /// With groups of parameters that have a rate or a decay of their own, or are frozen. Called
+    /// again, rates multiply, and what was frozen or has a decay keeps it.
     ///
     /// # Errors
     /// A group outside of its domain, or one that no parameter belongs to.
@@ -121,7 +122,7 @@ impl<T: Element> Sgd<T> {
         groups: &[ParameterGroup],
         parameters: &Parameters<T>,
     ) -> Result<Self, TrainError> {
-        Ok(Self { groups: Groups::new(groups, parameters)?, ..self })
+        Ok(Self { groups: self.groups.with(groups, parameters)?, ..self })
     }
 }
 
@@ -133,8 +134,8 @@ impl<T: Element> Optimizer<T> for Sgd<T> {
         gradients: &Gradients<'_, T>,
     ) -> Result<f64, TrainError> {
         check_rate::<T>(rate * self.groups.largest_rate())?;
-        let norm = global_norm(parameters, gradients.iter())?;
         let SgdConfig { momentum, nesterov, weight_decay, clip_norm } = self.config;
+        let (norm, clips) = self.groups.clips(clip_norm, parameters, gradients.iter())?;
         for (index, gradient) in gradients.iter().enumerate() {
             let (Some(gradient), group) = (gradient, self.groups.of(index)) else { continue };
             if group.frozen {
@@ -148,7 +149,7 @@ impl<T: Element> Optimizer<T> for Sgd<T> {
                 velocity.fill(T::ZERO);
             }
             let step = Step {
-                clip: clip_factor(clip_norm, norm),
+                clip: clips[usize::from(group.own_clip)],
                 keep: 1.0 - rate * group.weight_decay.unwrap_or(weight_decay),
                 momentum,
                 rate,

@@ -233,7 +233,8 @@ where
         text += &format!(" {} {:?}", std::any::type_name::<O>(), trainer.schedule);
         text += &format!(" {:?} {:?}", trainer.control, trainer.reference);
         text += &format!(" {:?} {:?}\n", trainer.diagnostics, trainer.selection);
-        text += &format!("network {}\n", self.network.settings());
+        let groups = self.network.parameter_groups();
+        text += &format!("network {} {groups:?}\n", self.network.settings());
         let examples = [Split::Train, Split::Validation].map(|split| self.data.split(split).len());
         text += &format!("data {examples:?}\n");
         for parameter in self.parameters.iter() {

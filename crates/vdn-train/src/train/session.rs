@@ -134,7 +134,8 @@ where
         self.replace(|_| task, |optimizer| optimizer)
     }
 
-    /// With another optimiser.
+    /// With another optimiser, which has its own groups: neither those of the trainer nor those of
+    /// the network ([`Network::parameter_groups`]) are given to it.
     #[must_use]
     pub fn with_optimizer<O2: Optimizer<T>>(self, optimizer: O2) -> Session<'a, T, N, D, K, O2> {
         self.replace(|task| task, |_| optimizer)

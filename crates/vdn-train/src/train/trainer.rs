@@ -108,7 +108,8 @@ pub struct Trainer {
     pub selection: SelectionRule,
     /// AdamW, unless a session gets another optimiser.
     pub optimizer: AdamWConfig,
-    /// Parameters with a rate or a decay of their own; default none.
+    /// Parameters with a rate or a decay of their own; default none. Their rates multiply those of
+    /// [`Network::parameter_groups`].
     pub groups: Vec<ParameterGroup>,
     /// The learning rate over the run.
     pub schedule: Schedule,
@@ -230,9 +231,9 @@ impl Trainer {
         N: Network<T>,
         D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
     {
-        let mut groups = self.groups.clone();
-        groups.extend(network.parameter_groups());
-        let optimizer = AdamW::new(parameters, self.optimizer)?.with_groups(&groups, parameters)?;
+        let optimizer = AdamW::new(parameters, self.optimizer)?
+            .with_groups(&self.groups, parameters)?
+            .with_groups(&network.parameter_groups(), parameters)?;
         Session::new(self, network, parameters, data, ByScore, optimizer)
     }
 

@@ -234,8 +234,8 @@ fn interventions_have_a_closed_form() {
     }
 }
 
-/// Means, variances and covariances of the samples are those of the closed form, and so is the
-/// joint density of many samples.
+/// Means, variances and covariances of the samples are those of the closed form where steps are
+/// dependent.
 #[test]
 fn samples_have_the_moments_of_the_closed_form() {
     const SAMPLES: usize = 20_000;

@@ -6,7 +6,7 @@
 //! carries noise that the forecast needs has a value. The distance is the expected square of what
 //! redrawing the unit moves: twice the variance that it brings.
 
-use crate::forecaster::joint::{deviation, either, log_density_apart};
+use crate::forecaster::joint::{deviation, log_density_of_either, log_density_of_independent};
 use crate::forecaster::{Batch, Forecaster, SharedNoise};
 use crate::modules::joint_head::JointHead;
 use vdn_autograd::{Error, LowRankNll, Tape};
@@ -132,17 +132,14 @@ impl Window {
             let own = tape.constant([count, horizon], &own)?;
             let y = tape.constant([count, horizon], &residuals)?;
             let found = tape.low_rank_nll(mean, scales, weights, own, y, LowRankNll::default())?;
-            let together = tape.value(found.windows).data().iter();
-            let residuals = residuals.chunks_exact(horizon);
-            let each = together.zip(residuals);
-            let deviations = || {
-                let each = self.own.iter().zip(self.loadings.chunks_exact(causes));
-                each.map(|(own, loadings)| deviation(*own, loadings))
-            };
+            let each = self.own.iter().zip(self.loadings.chunks_exact(causes));
+            let deviations: Vec<f64> = each.map(|(own, row)| deviation(*own, row)).collect();
+            let dependent = tape.value(found.windows).data().iter();
             let of = |(nll, residuals): (&f64, &[f64])| {
-                either(self.apart, -nll, log_density_apart(deviations(), residuals))
+                let independent = log_density_of_independent(&deviations, residuals);
+                log_density_of_either(self.apart, -nll, independent)
             };
-            Ok(each.map(of).collect())
+            Ok(dependent.zip(residuals.chunks_exact(horizon)).map(of).collect())
         })
     }
 }

@@ -11,6 +11,7 @@ mod durable;
 mod generators;
 mod layers;
 mod leftovers;
+mod loadings;
 mod masked;
 mod non_finite;
 mod non_negative;

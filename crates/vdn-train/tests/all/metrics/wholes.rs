@@ -105,8 +105,8 @@ fn some_paths(count: usize, horizon: usize) -> (Vec<f64>, Vec<f64>) {
 
 #[test]
 fn scores_of_paths_are_their_definitions() {
-    // Horizons that fill the four parallel sums, and that do not.
-    for (count, horizon) in [(2, 1), (5, 3), (7, 4), (9, 10)] {
+    // Horizons that fill the parallel sums, four or eight of them, and that do not.
+    for (count, horizon) in [(2, 1), (5, 3), (7, 4), (9, 10), (4, 8), (5, 16), (3, 21)] {
         let (values, y) = some_paths(count, horizon);
         let at = |n: usize, h: usize| values[n * horizon + h];
         let paths = Paths::new(&values, horizon).unwrap();
