@@ -55,7 +55,8 @@ impl<T: Element> Network<T> for Forecaster {
         }
     }
 
-    /// The loadings of a joint head learn faster than all else ([`JointHead`](crate::modules::JointHead)).
+    /// The loadings of a joint head learn faster than all else
+    /// ([`JointHead`](crate::modules::JointHead)).
     fn parameter_groups(&self) -> Vec<ParameterGroup> {
         match self.has_closed_form() && self.config().variant == Variant::Variational {
             true => {

@@ -13,10 +13,10 @@
 //! That is the negative log-density of the window, and `joint` is trained by it. In `split` means
 //! and total deviations are trained by the score of single steps, as those of a network without
 //! shared noise are: `r` takes no gradient in the second part, the log-density of a copula, which
-//! trains the correlations alone. There `r` is limited to +-3 besides, so that single values far
-//! outside do not rule them. (Without the limit, in single precision, the ratio of a window with a
-//! residual of 1e4 deviations is right to some nats only.) Of a target on the lower limit of its series (`targets.rs`) the mean
-//! of what lies below stands for the residual.
+//! trains the correlations alone. There `r` is limited to +-3 besides, so that single values
+//! far outside do not rule them. (Without the limit, in single precision, the ratio of a window
+//! with a residual of 1e4 deviations is right to some nats only.) Of a target on the lower
+//! limit of its series (`targets.rs`) the mean of what lies below stands for the residual.
 
 use crate::forecaster::targets::{Seen, Targets};
 use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};
@@ -118,7 +118,8 @@ impl Forecaster {
         let Some(shares) = shares else { return Ok(steps) };
         let split = self.dependence != Dependence::Joint;
         if !split && !targets.is_plain() {
-            let reason = "joint: the density of a window with targets on a limit has no closed form; split scores steps";
+            let reason = "joint: the density of a window with targets on a limit has no closed \
+                          form; split scores steps";
             return Err(ModelError::config("dependence", reason));
         }
         let [middle, deviation] = match split {

@@ -55,7 +55,8 @@ fn mean_distance(paths: &Paths<'_>) -> f64 {
     if count > 1.0 { 2.0 * sum / (count * (count - 1.0)) } else { 0.0 }
 }
 
-/// The Euclidean distance, summed in eight independent parts so that the processor can overlap them.
+/// The Euclidean distance, summed in eight independent parts so that the processor can overlap
+/// them.
 #[inline(always)]
 fn distance(a: &[f64], b: &[f64]) -> f64 {
     let (whole, rest) = a.as_chunks::<8>();

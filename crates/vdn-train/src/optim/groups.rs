@@ -32,8 +32,8 @@ pub struct ParameterGroup {
     /// The beginning of the parameters' names. A parameter belongs to the first group of a list
     /// that it fits.
     pub prefix: String,
-    /// A factor on the learning rate, at least 0; default 1. As always in AdamW, what the decay takes
-    /// off in a step grows with the rate.
+    /// A factor on the learning rate, at least 0; default 1. As always in AdamW, what the decay
+    /// takes off in a step grows with the rate.
     #[serde(default = "one")]
     pub rate: f64,
     /// The weight decay in the place of the optimiser's, at least 0; left out: the optimiser's.

@@ -4,7 +4,7 @@
 //! without the unit: its mean is that of the prior, 0, and its noise, which the steps share, is
 //! noise of each step alone, of the same variance. So a unit that knows nothing of the input and
 //! carries noise that the forecast needs has a value. The distance is the expected square of what
-//! redrawing the unit moves: twice the variance that it brings.
+//! redrawing the unit moves where steps are dependent: twice the variance that it brings.
 
 use crate::forecaster::joint::{deviation, log_density_of_either, log_density_of_independent};
 use crate::forecaster::{Batch, Forecaster, SharedNoise};
