@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn the_error_of_a_coverage_is_that_of_origins() {
         let share = |origin: usize| {
-            let inside = if origin % 2 == 0 { 10.0 } else { 8.0 };
+            let inside = if origin.is_multiple_of(2) { 10.0 } else { 8.0 };
             Share { origin, targets: 10.0, inside }
         };
         let all: Vec<Share> = (0..40).map(share).collect();
