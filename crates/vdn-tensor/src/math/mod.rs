@@ -3,7 +3,7 @@
 //! Every function is a formula over [`F32Lanes`], written once for all levels, with the same operations in the
 //! same order: results are bit-identical on all levels with fused multiply-add. Nothing is read from tables and
 //! no approximate reciprocal is used. The head of each file states formula, method, special values and worst
-//! error, which was measured on all 2^32 bit patterns by the ignored test of `tests/math_accuracy.rs`; that file holds
+//! error, which was measured on all 2^32 bit patterns by the ignored test of `tests/all/math_accuracy.rs`; that file holds
 //! rounder bounds over a coarser sweep with all special values as well. An error in ULP is `|got -
 //! exact|` in units of the distance of neighbouring numbers at the exact result, which is 2^-149 for subnormal
 //! results. NaN gives NaN everywhere; subnormal arguments and results are ordinary numbers.
