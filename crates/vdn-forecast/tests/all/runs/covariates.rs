@@ -173,7 +173,7 @@ fn a_backtest_knows_plans_and_no_weather_ahead() -> Result<(), Failure> {
 #[test]
 fn columns_beside_series_are_checked_as_series_are() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
-    let text = std::fs::read_to_string(planned(directory.path(), AHEAD, 1.0))?;
+    let text = std::fs::read_to_string(planned(directory.path(), 0, 1.0))?;
     let data = |row: usize, cell: &str| -> Result<vdn_forecast::data::Dataset, String> {
         let line = |(place, line): (usize, &str)| {
             let mut cells: Vec<&str> = line.split(',').collect();

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// Structs of settings that share names with a table, each with the reason why one struct would
 /// not do.
-const OTHERS: [(&str, &str); 18] = [
+const OTHERS: [(&str, &str); 19] = [
     ("LayerConfig", "one layer of any network; the forecaster fills it in one place (decision 7)"),
     ("StackLayerConfig", "one layer and how it is joined to the layer below"),
     ("HeadConfig", "the head alone, whose inputs and outputs follow from the network"),
     ("SequenceForecasterConfig", "another network"),
+    ("SequenceLayerConfig", "one layer of any network over time"),
     ("WindowSpec", "windows of any rows, whoever asks for them; protocols have numbers there"),
     ("TableOptions", "any table, for a forecast or not; fills and dates have values there"),
     ("TabularOptions", "any table of rows, for a task or not; forms and limits have values there"),
