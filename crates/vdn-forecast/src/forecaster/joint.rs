@@ -18,7 +18,7 @@
 //! with a residual of 1e4 deviations is right to some nats only.) Of a target on the lower
 //! limit of its series (`targets.rs`) the mean of what lies below stands for the residual.
 
-use crate::forecaster::targets::{Seen, Targets};
+use crate::forecaster::targets::{HALF_LN_TAU, Seen, Targets};
 use crate::forecaster::{Dependence, Forecaster, JointPass, Pass, Prediction, SharedNoise};
 use crate::modules::joint_head::{JointHead, Shares};
 use vdn_autograd::{Error, LowRankNll, Tape, Var};
@@ -260,9 +260,6 @@ fn log_ratio_of_seen<T: Element>(
     let alone = tape.add_scalar(alone, T::from_f64(all))?;
     tape.sub(alone, windows)
 }
-
-/// `ln(2 pi) / 2`.
-const HALF_LN_TAU: f64 = 0.918_938_533_204_672_8;
 
 impl SharedNoise {
     /// The log-density of a window, in nats: its row in the batch, its residuals `[horizon]`, of
