@@ -1,7 +1,8 @@
 //! Moments against samples on the test windows of a stored run: scores and seconds of both, and the error of the moments against
 //! 10 000 samples.
 //!
-//! `cargo run --release -p vdn-experiments --example moments -- RUN [windows of the errors] [windows of the scores, all]`
+//! `cargo run --release -p vdn-experiments --example moments -- RUN [windows of the errors]
+//! [windows of the scores, all]`
 
 use std::time::Instant;
 use vdn_autograd::Tape;

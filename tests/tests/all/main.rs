@@ -1,4 +1,5 @@
-//! Gradients, the reference's numbers and reproducibility across crates, and what sources and documents promise.
+//! Gradients, the reference's numbers and reproducibility across crates, and what sources and
+//! documents promise.
 
 mod defaults;
 mod gradients;

@@ -52,8 +52,8 @@ impl Windows {
         ])
     }
 
-    /// The score, and the five gradients of a function of it and of each window's density, one after
-    /// the other.
+    /// The score, and the five gradients of a function of it and of each window's density, one
+    /// after the other.
     fn fused<T: Element>(&self, options: LowRankNll) -> Result<(f64, Vec<f64>), Error> {
         let mut tape = Tape::<T>::new();
         let vars = self
@@ -171,8 +171,8 @@ fn a_dense_factor_says_the_same() -> Result<(), Error> {
                 let (single, rounded) = windows.fused::<f32>(options)?;
                 let worst = |a: f64, b: f64| (a - b).abs() / a.abs().max(b.abs()).max(1e-30);
                 assert!(worst(single, double) < 1e-6, "{case}");
-                // So is the factor that each window's slopes have; where windows cancel, what is left
-                // has the error of its terms.
+                // So is the factor that each window's slopes have; where windows cancel, what is
+                // left has the error of its terms.
                 let largest = gradients.iter().fold(0.0_f64, |most, d| most.max(d.abs()));
                 for (a, b) in rounded.iter().zip(&gradients) {
                     assert!((a - b).abs() < 1e-6 * (b.abs() + largest), "{case}: {a}, {b}");

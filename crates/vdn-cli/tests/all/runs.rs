@@ -91,8 +91,8 @@ fn a_report_is_one_page_that_needs_nothing_else() {
     }
 }
 
-/// On each SIMD level of the machine neither generator's run depends on the threads; levels with fused multiply-add agree
-/// with each other, too.
+/// On each SIMD level of the machine neither generator's run depends on the threads; levels with
+/// fused multiply-add agree with each other, too.
 #[test]
 fn runs_of_both_generators_are_the_same_on_any_threads_and_fused_level() {
     const FILES: [&str; 5] =

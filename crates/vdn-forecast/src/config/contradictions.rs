@@ -38,8 +38,8 @@ impl RunConfig {
         }
         if self.data.fill == FillPolicy::Mask && self.model.objective != Objective::Vib {
             return Err(TrainError::config(
-                "data.fill = \"mask\" and model.objective: a bound is that of whole windows; \"vib\" \
-                 scores the steps that are there",
+                "data.fill = \"mask\" and model.objective: a bound is that of whole windows; \
+                 \"vib\" scores the steps that are there",
             ));
         }
         if self.data.support == Support::NonNegative && self.model.dependence == Dependence::Joint {

@@ -1,4 +1,5 @@
-//! Forecasting through the public interface: data, settings, models, baselines, runs, what becomes of units.
+//! Forecasting through the public interface: data, settings, models, baselines, runs, what becomes
+//! of units.
 
 mod baselines;
 mod collapse;

@@ -46,7 +46,8 @@ impl UnitUse {
     /// };
     /// assert_eq!(found.unread(&CollapseThresholds::default()), [false, true]);
     /// assert_eq!(found.valuable(0.95), [true, false]);
-    /// assert_eq!(found.worth_their_cost(0.95), [false, false]);      // 1.8 standard errors: enough of one unit, not of two
+    /// // 1.8 standard errors: enough of one unit, not of two.
+    /// assert_eq!(found.worth_their_cost(0.95), [false, false]);
     /// ```
     #[must_use]
     pub fn unread(&self, thresholds: &CollapseThresholds) -> Vec<bool> {

@@ -1,12 +1,13 @@
 //! Vector mathematics on the lanes of every SIMD level: one function, one file.
 //!
-//! Every function is a formula over [`F32Lanes`], written once for all levels, with the same operations in the
-//! same order: results are bit-identical on all levels with fused multiply-add. Nothing is read from tables and
-//! no approximate reciprocal is used. The head of each file states formula, method, special values and worst
-//! error, which was measured on all 2^32 bit patterns by the ignored test of `tests/all/math_accuracy.rs`; that file holds
-//! rounder bounds over a coarser sweep with all special values as well. An error in ULP is `|got -
-//! exact|` in units of the distance of neighbouring numbers at the exact result, which is 2^-149 for subnormal
-//! results. NaN gives NaN everywhere; subnormal arguments and results are ordinary numbers.
+//! Every function is a formula over [`F32Lanes`], written once for all levels, with the same
+//! operations in the same order: results are bit-identical on all levels with fused multiply-add.
+//! Nothing is read from tables and no approximate reciprocal is used. The head of each file states
+//! formula, method, special values and worst error, which was measured on all 2^32 bit patterns by
+//! the ignored test of `tests/all/math_accuracy.rs`; that file holds rounder bounds over a coarser
+//! sweep with all special values as well. An error in ULP is `|got - exact|` in units of the
+//! distance of neighbouring numbers at the exact result, which is 2^-149 for subnormal results. NaN
+//! gives NaN everywhere; subnormal arguments and results are ordinary numbers.
 //!
 //! Coefficients, unless said otherwise: the minimax polynomial for the weight stated, by linear programming on
 //! 1201 Chebyshev points in 160-bit arithmetic (or by Remez exchange, where the same files say so), then rounded

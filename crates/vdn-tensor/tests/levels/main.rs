@@ -1,4 +1,5 @@
-//! Kernels on every SIMD level of the machine, against oracles in `f64` and for any number of threads.
+//! Kernels on every SIMD level of the machine, against oracles in `f64` and for any number of
+//! threads.
 //!
 //! The level is a setting of the whole process, and these tests change it: a program of their own.
 

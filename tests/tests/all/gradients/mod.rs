@@ -1,5 +1,6 @@
 //! Every operation of the tape against central differences in `f64`, with the tolerance of
-//! `vdn_autograd::check_gradients` (derived there from the step). Prints the worst error over all operations.
+//! `vdn_autograd::check_gradients` (derived there from the step). Prints the worst error over all
+//! operations.
 
 mod likelihoods;
 mod operations;

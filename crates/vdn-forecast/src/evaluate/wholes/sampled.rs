@@ -104,7 +104,8 @@ impl<T: Element> PathSource for ForecastEvaluator<'_, T> {
         self.network.config().variant != Variant::Variational
     }
 
-    /// The closed form is a density of normal distributions, which windows with a lower limit do not have.
+    /// The closed form is a density of normal distributions, which windows with a lower limit do
+    /// not have.
     fn has_joint_density(&self) -> bool {
         self.is_exact() || !self.network.has_closed_form() || self.data.floor(0).is_none()
     }

@@ -1,6 +1,6 @@
 //! Each mode of collapse is provoked in real training, named by its detector, and prevented or
-//! cured; what does not collapse raises no alarm. `cargo test -p vdn-forecast --test all collapse --
-//! --nocapture` prints the table of `docs/experiments.md`.
+//! cured; what does not collapse raises no alarm. `cargo test -p vdn-forecast --test all collapse
+//! -- --nocapture` prints the table of `docs/experiments.md`.
 
 mod lab;
 mod sequence;

@@ -13,7 +13,8 @@ use vdn_model::units::{LayerConfig, SigmaMode, VariationalLayer};
 pub(crate) const HINGE: Hinge =
     Hinge { form: HingeForm::Relative { eps: 1e-3 }, weight_low: 1.0, weight_high: 1.0 };
 
-/// Running means for controllers that are shown their steps by hand: every unit with any KL is alive.
+/// Running means for controllers that are shown their steps by hand: every unit with any KL is
+/// alive.
 pub(crate) const RUNNING: MonitorConfig =
     MonitorConfig { rate: 0.1, alive_energy: 0.0, alive_kl: 0.0 };
 
