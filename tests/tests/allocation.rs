@@ -1,18 +1,18 @@
 //! A training step in steady state allocates nothing, on all threads of the trainer's pool, and memory does not grow:
-//! forward pass, backward pass, optimiser and moving average of the weights of the whole forecaster, without controllers and with
-//! all that go together.
+//! batch, forward pass, backward pass, optimiser, controllers and moving average of the weights of the whole forecaster, as the
+//! trainer takes it, without controllers and with all that go together.
 //!
 //! One test alone counts, so that nothing else allocates meanwhile; the others of this file are ignored by default.
 
-use vdn_autograd::Tape;
-use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig, LossOptions};
-use vdn_model::controllers::{LayerControl, LossValues};
-use vdn_model::core::{Bindings, Graph, Mode, Parameters};
-use vdn_model::objective::local_objectives;
+use std::ops::ControlFlow;
+use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
+use vdn_model::controllers::StackControl;
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
-use vdn_train::config::ControlConfig;
-use vdn_train::optim::{AdamW, AdamWConfig, WeightAverage};
+use vdn_train::TrainError;
+use vdn_train::config::{ControlConfig, Selection};
+use vdn_train::data::{Examples, Request, Split};
+use vdn_train::train::{Progress, Trainer};
 
 /// Counts the allocations of every thread.
 #[global_allocator]
@@ -20,104 +20,77 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-struct Training {
-    model: Forecaster,
-    parameters: Parameters<f32>,
-    optimizer: AdamW<f32>,
-    average: WeightAverage<f32>,
-    tape: Tape<f32>,
-    bindings: Bindings,
-    control: Option<LayerControl>,
-    windows: [Vec<f32>; 3],
-    step: u32,
+/// The same batch of made-up windows in every step: an example is a step.
+struct Repeated {
+    rows: usize,
+    config: ForecasterConfig,
+    splits: [Vec<u64>; 3],
 }
 
-impl Training {
-    fn new(config: ForecasterConfig, batch: usize) -> Result<Self, Failure> {
-        let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
-        let optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
-        let average = WeightAverage::new(0.99)?;
-        let lengths = [config.input_len, config.input_len, config.horizon];
-        let mut stream = 0;
-        let windows = lengths.map(|length| {
-            let mut numbers = vec![0.0; batch * length];
-            stream += 1;
-            NoiseKey::new(0, stream, 0).fill_normal(0, &mut numbers);
-            numbers
-        });
-        let (tape, bindings) = (Tape::new(), Bindings::new());
-        let control = None;
-        Ok(Self {
-            model,
-            parameters,
-            optimizer,
-            average,
-            tape,
-            bindings,
-            control,
-            windows,
-            step: 0,
-        })
+impl Examples<f32> for Repeated {
+    type Index = u64;
+    type Buffers = [Vec<f32>; 4];
+    type Batch<'a> = Batch<'a, f32>;
+
+    fn split(&self, split: Split) -> &[u64] {
+        &self.splits[split as usize]
     }
 
-    /// With these controllers, and the KL of every row that a thermostat looks at.
-    fn controlled(config: ForecasterConfig, batch: usize, names: &str) -> Result<Self, Failure> {
-        let config = ForecasterConfig { emit_kl: true, ..config };
-        let mut control =
-            ControlConfig { band_spread: 1.0, band_target: 0.2, ..ControlConfig::default() };
-        control.choose(names.split(','))?;
-        let control =
-            control.build(&config.controlled_layers(), false)?.into_layers().swap_remove(0);
-        assert!(control.is_some());
-        Ok(Self { control, ..Self::new(config, batch)? })
+    fn fill<'a>(
+        &self,
+        buffers: &'a mut [Vec<f32>; 4],
+        _: &[u64],
+        request: Request,
+    ) -> Result<Batch<'a, f32>, TrainError> {
+        let ForecasterConfig { input_len, horizon, .. } = self.config;
+        let lengths = [input_len, input_len, input_len, horizon];
+        for (stream, (numbers, length)) in buffers.iter_mut().zip(lengths).enumerate() {
+            numbers.resize(self.rows * length, 0.0);
+            NoiseKey::new(0, stream as u32 + 1, 0).fill_normal(0, numbers);
+        }
+        let [current, previous, earlier, target] = buffers;
+        let earlier = request.predecessors.then_some(&**earlier);
+        Ok(Batch { current, previous, target, earlier, ..Batch::default() })
     }
+}
 
-    fn step(&mut self) -> Result<f32, Failure> {
-        let Self { model, parameters, optimizer, average, tape, bindings, control, windows, step } =
-            self;
-        tape.reset();
-        let [current, previous, target] = &*windows;
-        let batch =
-            Batch { current, previous, target, earlier: Some(previous), ..Batch::default() };
-        let key = NoiseKey::new(1, 0, *step);
-        let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
-        let options = LossOptions {
-            locals: local_objectives([control.as_ref().map(|control| &control.levers().objective)]),
-            ..LossOptions::default()
-        };
-        let terms = model.loss_with(&mut graph, &batch, &options)?;
-        let loss = terms.loss;
-        let value = tape.scalar(loss)?;
-        if let (Some(control), Some(layer), Some(local)) =
-            (control.as_mut(), terms.outputs[0], terms.locals[0])
+/// Trains on batches of so many windows for at most `steps` steps, with these controllers, without
+/// any if none are named. `each` is told of every step, and ends the training.
+fn train(
+    config: ForecasterConfig,
+    rows: usize,
+    controllers: Option<&str>,
+    steps: u64,
+    mut each: impl FnMut(u64) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    let config = ForecasterConfig { emit_kl: controllers.is_some(), ..config };
+    let (model, mut parameters) = Forecaster::new::<f32>(config, 0)?;
+    let mut trainer = Trainer::default();
+    let train = &mut trainer.train;
+    (train.epochs, train.batch, train.learning_rate) = (1, 1, 1e-3);
+    (train.selection, train.ema_decay) = (Selection::Last, 0.99);
+    trainer.control =
+        ControlConfig { band_spread: 1.0, band_target: 0.2, ..ControlConfig::default() };
+    if let Some(names) = controllers {
+        trainer.control.choose(names.split(','))?;
+    }
+    let splits = [(0..steps).collect(), vec![0], Vec::new()];
+    let data = Repeated { rows, config, splits };
+    let mut session = trainer.session(&model, &mut parameters, &data)?;
+    match controllers {
+        Some(_) => assert!(!session.controllers().is_empty()),
+        None => *session.controllers() = StackControl::default(),
+    }
+    let trained = session.run(|progress| {
+        if let Progress::Step { done, .. } = progress
+            && each(done).is_break()
         {
-            let read = |var| tape.scalar(var).map(f64::from);
-            let losses = LossValues {
-                nll: read(terms.score)?,
-                weighted_kl: read(local.weighted_kl)?,
-                ar: local.ar.map_or(Ok(0.0), read)?,
-                ..LossValues::default()
-            };
-            control.observe(tape, model.layer(), &layer, losses);
+            trainer.interrupt.request();
         }
-        tape.backward(loss)?;
-        tape.release_shared();
-        let gradients = (0..parameters.len()).map(|i| {
-            let gradient = tape.gradient(bindings.get(i)?);
-            gradient.map(|g| g.data())
-        });
-        optimizer.step(parameters, 1e-3, gradients)?;
-        if let Some(control) = control
-            && let Some(gain) = control.act(model.layer(), parameters)
-        {
-            for id in model.layer().mean_parameters() {
-                optimizer.rescale_rows(id.index(), gain);
-                average.rescale_rows(id.index(), gain);
-            }
-        }
-        average.follow(parameters);
-        *step += 1;
-        Ok(value)
+    });
+    match trained {
+        Ok(_) | Err(TrainError::Interrupted { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -156,23 +129,28 @@ fn a_training_step_allocates_nothing_on_any_thread() -> Result<(), Failure> {
         ..ForecasterConfig::default()
     };
     let pool = Pool::new(2)?;
-    let steady = |mut training: Training, what: &str| -> Result<(), Failure> {
+    let steady = |config: ForecasterConfig, controllers: Option<&str>| -> Result<(), Failure> {
         let mut counts = Vec::with_capacity(PATIENCE);
-        while counts.last() != Some(&0) {
-            assert!(counts.len() < PATIENCE, "{what}: in {WINDOW} steps each: {counts:?}");
-            let before = blocks();
-            for _ in 0..WINDOW {
-                assert!(training.step()?.is_finite());
+        let mut before = blocks();
+        train(config, 64, controllers, (PATIENCE * WINDOW) as u64, |step| {
+            if step % WINDOW as u64 == 0 {
+                counts.push(blocks() - before);
+                before = blocks();
             }
-            counts.push(blocks() - before);
-        }
+            match counts.last() {
+                Some(0) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        })?;
+        let what = controllers.unwrap_or("constant beta");
         println!("{what}: allocations in {WINDOW} steps each, until there were none: {counts:?}");
+        assert_eq!(counts.last(), Some(&0), "{what}: in {WINDOW} steps each: {counts:?}");
         Ok(())
     };
     pool.run(|| {
-        steady(Training::new(config, 64)?, "constant beta")?;
+        steady(config, None)?;
         for names in ["homeo,rate,kl,free_bits,annealing,ar", "proj_on", "capacity,rate,ar"] {
-            steady(Training::controlled(config, 64, names)?, names)?;
+            steady(config, Some(names))?;
         }
         Ok(())
     })
@@ -192,18 +170,19 @@ fn resident() -> Result<u64, Failure> {
 #[test]
 #[ignore = "100 000 steps; the command stands beside it"]
 fn resident_memory_stays_over_a_hundred_thousand_steps() -> Result<(), Failure> {
-    let mut training = Training::new(small(), 16)?;
+    let mut at = [0; 2];
     Pool::new(2)?.run(|| {
-        for _ in 0..2 {
-            training.step()?;
-        }
-        let start = resident()?;
-        for _ in 2..100_000 {
-            training.step()?;
-        }
-        let end = resident()?;
-        println!("resident after 2 steps {start}, after 100 000 {end} bytes");
-        assert!(end.abs_diff(start) <= 1 << 20, "{start} bytes became {end}");
-        Ok(())
-    })
+        train(small(), 16, None, 100_000, |step| {
+            match step {
+                2 => at[0] = resident().unwrap_or_default(),
+                99_999 => at[1] = resident().unwrap_or_default(),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        })
+    })?;
+    let [start, end] = at;
+    println!("resident after 2 steps {start}, after 99 999 {end} bytes");
+    assert!(start > 0 && end.abs_diff(start) <= 1 << 20, "{start} bytes became {end}");
+    Ok(())
 }

@@ -10,17 +10,27 @@
 //! Its figures are in `docs/numerics.md`.
 #![cfg(unix)]
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// The signals: number and name for the program `kill`.
-const KILL: &str = "-KILL";
-const TERM: &str = "-TERM";
+/// Files whose bytes have to be those of the run that was left alone; times are left out of the
+/// last one.
+const FILES: [&str; 6] =
+    ["weights.safetensors", "history.csv", "control.csv", "units.npy", "units.csv", "summary.json"];
 
-/// Files whose bytes have to be those of the run that was left alone.
-const FILES: [&str; 5] =
-    ["weights.safetensors", "history.csv", "control.csv", "units.npy", "units.csv"];
+/// A file of a run, without the lines of times.
+fn bytes(run: &Path, name: &str) -> Vec<u8> {
+    let bytes = std::fs::read(run.join(name)).unwrap();
+    if name != "summary.json" {
+        return bytes;
+    }
+    let text = String::from_utf8(bytes).unwrap();
+    let kept: Vec<&str> = text.lines().filter(|line| !line.contains("\"seconds")).collect();
+    assert!(kept.len() > 20 && kept.len() < text.lines().count(), "{text}");
+    kept.join("\n").into_bytes()
+}
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vdn"));
@@ -72,11 +82,12 @@ fn writes_checkpoint(out: &Path) -> bool {
 }
 
 /// Sends `signal` after `delay`, or (`at_checkpoint`) at the first checkpoint that is written from
-/// then on; tells how the child ended, and whether the signal met a checkpoint.
+/// then on; tells how the child ended, and whether the signal met a checkpoint: a killed child
+/// leaves its temporary file behind.
 fn signal_at(
     mut child: Child,
     out: &Path,
-    signal: &str,
+    signal: Signal,
     delay: Duration,
     at_checkpoint: bool,
 ) -> (ExitStatus, bool) {
@@ -96,10 +107,13 @@ fn signal_at(
             std::thread::sleep(Duration::from_micros(200));
         }
     }
-    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     // The child may have ended by itself in between.
-    let _ = sent;
-    (child.wait().unwrap(), met)
+    let _ = kill_process(Pid::from_child(&child), signal);
+    let status = child.wait().unwrap();
+    if signal == Signal::KILL {
+        met = writes_checkpoint(out);
+    }
+    (status, met)
 }
 
 struct Lab {
@@ -120,22 +134,22 @@ impl Lab {
         Self { folder, reference, whole, moments: Moments(7) }
     }
 
-    /// Starts a run and stops it `stops` times by `signal`; every second stop is aimed at a
-    /// checkpoint. Gives the stops that met a running child, and those that met a checkpoint.
-    fn stop_and_resume(&mut self, number: usize, signal: &str, stops: usize) -> [usize; 2] {
+    /// Starts a run and stops it `stops` times by `signal`; two stops of three are aimed at a
+    /// checkpoint, because some of them miss it. Gives the stops that met a running child, and those that met a checkpoint.
+    fn stop_and_resume(&mut self, number: usize, signal: Signal, stops: usize) -> [usize; 2] {
         let out = self.folder.path().join(format!("run{number}"));
         let mut child = start(&out);
         let [mut stopped, mut at_checkpoints] = [0, 0];
         for stop in 0..stops {
             let delay = self.whole.mul_f64(self.moments.next());
-            let (status, met) = signal_at(child, &out, signal, delay, stop % 2 == 1);
+            let (status, met) = signal_at(child, &out, signal, delay, stop % 3 != 0);
             if status.success() {
                 return self.compare(&out, [stopped, at_checkpoints]);
             }
             stopped += 1;
             at_checkpoints += usize::from(met);
             if let Some(code) = status.code() {
-                assert_eq!((signal, code), (TERM, 75), "an unexpected end");
+                assert_eq!((signal, code), (Signal::TERM, 75), "an unexpected end");
             }
             child = match out.join("config.toml").exists() {
                 true => resume(&out, 1 + stop % 2),
@@ -152,7 +166,7 @@ impl Lab {
 
     fn compare(&self, out: &Path, counts: [usize; 2]) -> [usize; 2] {
         for name in FILES {
-            let [a, b] = [&self.reference, out].map(|run| std::fs::read(run.join(name)).unwrap());
+            let [a, b] = [&self.reference, out].map(|run| bytes(run, name));
             assert!(a == b, "{name} of {} differs", out.display());
         }
         let left: Vec<_> =
@@ -168,10 +182,12 @@ fn count(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-fn stop_runs(kills: usize, terms: usize) {
+/// The stops of each signal, and those of them that met a checkpoint.
+fn stop_runs(kills: usize, terms: usize) -> [[usize; 2]; 2] {
     let mut lab = Lab::new();
-    let mut number = 0;
-    for (signal, wanted) in [(KILL, kills), (TERM, terms)] {
+    let (mut number, mut counts) = (0, [[0; 2]; 2]);
+    let signals = [("SIGKILL", Signal::KILL, kills), ("SIGTERM", Signal::TERM, terms)];
+    for ((name, signal, wanted), counts) in signals.into_iter().zip(&mut counts) {
         let [mut stopped, mut at_checkpoints] = [0, 0];
         while stopped < wanted {
             let [own, met] = lab.stop_and_resume(number, signal, 4.min(wanted - stopped));
@@ -179,10 +195,12 @@ fn stop_runs(kills: usize, terms: usize) {
             number += 1;
         }
         println!(
-            "{signal}: {stopped} stops, {at_checkpoints} of them while a checkpoint was written, 0 differences"
+            "{name}: {stopped} stops, {at_checkpoints} of them while a checkpoint was written, 0 differences"
         );
+        *counts = [stopped, at_checkpoints];
     }
     println!("{number} runs");
+    counts
 }
 
 #[test]
@@ -193,5 +211,7 @@ fn a_few_killed_and_interrupted_runs_end_in_the_same_bytes() {
 #[test]
 #[ignore = "a quarter of an hour; the command is in the head of the file"]
 fn many_killed_and_interrupted_runs_end_in_the_same_bytes() {
-    stop_runs(count("VDN_KILLS", 500), count("VDN_TERMS", 200));
+    for [stopped, at_checkpoints] in stop_runs(count("VDN_KILLS", 500), count("VDN_TERMS", 200)) {
+        assert!(2 * at_checkpoints >= stopped, "{at_checkpoints} of {stopped} met a checkpoint");
+    }
 }

@@ -3,6 +3,7 @@
 
 mod defaults;
 mod gradients;
+mod loops;
 mod packages;
 mod reference;
 mod rooms;

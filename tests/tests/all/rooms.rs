@@ -25,9 +25,19 @@ fn files(folder: &Path, to: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code of a file: no comments, no unit tests.
+/// The code of a file: no comments, no unit tests. Unit tests in the file end it; those in a file
+/// of their own are one line.
 fn code(text: &str) -> String {
-    let own = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let mut own = String::new();
+    for (number, part) in text.split("#[cfg(test)]\nmod ").enumerate() {
+        let rest =
+            if number == 0 { Some(part) } else { part.split_once(";\n").map(|(_, rest)| rest) };
+        let in_the_file = part.split(['\n', ';']).next().is_some_and(|line| line.contains('{'));
+        match rest {
+            Some(rest) if number == 0 || !in_the_file => own.push_str(rest),
+            _ => break,
+        }
+    }
     own.lines()
         .map(|line| line.split("//").next().unwrap_or_default())
         .collect::<Vec<_>>()
@@ -102,7 +112,8 @@ fn arrows(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
         let tree = root[at + "pub use ".len()..].split(';').next().unwrap_or_default();
         for leaf in leaves(tree.trim().trim_start_matches("crate::").trim_start_matches("self::")) {
             let room = leaf.split("::").next().unwrap_or_default().trim().to_owned();
-            let name = leaf.rsplit("::").next().unwrap_or_default().trim().to_owned();
+            let name = leaf.rsplit("::").next().unwrap_or_default();
+            let name = name.rsplit(" as ").next().unwrap_or_default().trim().to_owned();
             exported.insert(name, room);
         }
     }
@@ -156,12 +167,14 @@ fn no_circle_between_the_rooms_of_a_crate() {
 }
 
 #[test]
-fn a_circle_is_found_in_imports_expressions_and_behind_the_root() {
+fn a_circle_is_found_in_imports_and_expressions() {
     let paths = paths(&code(
         "use crate::{a::B, c::{D, e::F}};\n// crate::comment\nfn f() { crate::g::h(1); }\n#[cfg(test)]\nmod \
          tests { use crate::z::Z; }",
     ));
     assert_eq!(paths, ["a::B", "c::D", "c::e::F", "g::h"]);
+    // Unit tests in a file of their own do not hide what stands behind them.
+    assert_eq!(self::paths(&code("#[cfg(test)]\nmod tests;\nuse crate::a::B;\n")), ["a::B"]);
     let arrows = |pairs: &[(&str, &[&str])]| -> BTreeMap<String, BTreeSet<String>> {
         let of = |to: &[&str]| to.iter().map(|&to| to.to_owned()).collect();
         pairs.iter().map(|&(from, to)| (from.to_owned(), of(to))).collect()
@@ -170,4 +183,20 @@ fn a_circle_is_found_in_imports_expressions_and_behind_the_root() {
     assert!(knot(&tree).is_empty());
     let ring = arrows(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])]);
     assert_eq!(knot(&ring), ["b", "c"].map(str::to_owned).into());
+}
+
+#[test]
+fn a_circle_is_found_behind_the_root() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("lib.rs", "pub mod a;\npub mod b;\nmod c;\npub use b::{One, Two as Other};\n"),
+        ("a.rs", "use crate::Other;\n"),
+        ("b.rs", "use crate::a::A;\n"),
+        ("c.rs", "use crate::One;\n"),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let arrows = arrows(folder.path());
+    assert_eq!(arrows["c"], ["b".to_owned()].into());
+    assert_eq!(knot(&arrows), ["a", "b"].map(str::to_owned).into());
 }

@@ -14,13 +14,12 @@
 //! the rows that training knows; cycles are not. Cycles at `t` say those of all steps ahead: a step
 //! turns them by a fixed angle, which a map with weights for each step does.
 
-use crate::data::dataset::LARGEST_STANDARDISED;
 use crate::data::read::SeriesTable;
 use crate::data::time::Cycle;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
-use vdn_train::data::DataError;
+use vdn_train::data::{DataError, LARGEST_STANDARDISED};
 
 /// A column of numbers beside the series, with its mean and deviation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -190,7 +189,7 @@ impl Covariates {
     ) -> Option<(&'a str, &'a str)> {
         self.statics.iter().enumerate().find_map(|(column, own)| {
             let name = table.category(series, column);
-            let is_known = own.categories.iter().any(|one| one == name);
+            let is_known = own.categories.binary_search_by(|one| one.as_str().cmp(name)).is_ok();
             (!is_known).then_some((own.name.as_str(), name))
         })
     }

@@ -24,7 +24,7 @@ pub(crate) mod windows;
 
 pub use blocks::{BlockLength, block_lengths};
 pub use covariates::{Covariates, SideColumn, StaticColumn};
-pub use dataset::{Dataset, LARGEST_STANDARDISED};
+pub use dataset::Dataset;
 pub use demo::{DEMO_HORIZON, DEMO_INPUT_LEN, DEMO_SEASON, demo, demo_series};
 pub use period::{SeasonalPeriod, seasonal_period};
 pub use read::{Duplicates, SeriesOptions, SeriesTable, TimeColumn};

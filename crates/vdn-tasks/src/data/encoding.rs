@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 use vdn_train::TrainError;
-use vdn_train::data::{ColumnValues, FeatureEncoding, Scaler, Tabular, TabularColumn};
+use vdn_train::data::{
+    ColumnValues, FeatureEncoding, LARGEST_STANDARDISED, Scaler, Tabular, TabularColumn,
+};
 
 /// How inputs are made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,7 +132,8 @@ impl TargetEncoding {
     /// The targets of all rows of a table as the network sees them, `[rows, columns]`.
     ///
     /// # Errors
-    /// A target that is missing, or a class that is not known, with its line; other columns.
+    /// A target that is missing or beyond [`LARGEST_STANDARDISED`] deviations of the training
+    /// rows, or a class that is not known, with its line; other columns.
     pub fn encode(&self, table: &Tabular) -> Result<Vec<f64>, TrainError> {
         let (rows, columns) = (table.rows(), table.targets().len());
         let mut targets = vec![0.0; rows * columns];
@@ -138,7 +141,15 @@ impl TargetEncoding {
             Self::Numbers(scales) => {
                 for (at, (column, scale)) in table.targets().iter().zip(scales).enumerate() {
                     for (row, y) in numbers(table, column)?.iter().enumerate() {
-                        targets[row * columns + at] = (y - scale.mean) / scale.std;
+                        let to = &mut targets[row * columns + at];
+                        *to = (y - scale.mean) / scale.std;
+                        if to.is_nan() || to.abs() > LARGEST_STANDARDISED {
+                            let (file, line) = (table.file(), table.line(row));
+                            return Err(TrainError::config(format!(
+                                "{file}:{line}: `{}`: {y} is too far from the training rows",
+                                column.name
+                            )));
+                        }
                     }
                 }
             }

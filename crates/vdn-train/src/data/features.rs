@@ -9,7 +9,7 @@
 //! A first linear layer on such a row of zeros and a one is an embedding of the category, so there
 //! is no other embedding. A category that training rows do not have is a row of zeros.
 
-use crate::data::scaling::Scaler;
+use crate::data::scaling::{LARGEST_STANDARDISED, Scaler};
 use crate::data::tabular::{ColumnValues, Tabular, TabularColumn};
 use crate::error::data::DataError;
 use serde::{Deserialize, Serialize};
@@ -170,7 +170,8 @@ impl FeatureEncoding {
     ///
     /// # Errors
     /// Another number of columns; a column of texts where numbers are expected; a missing value
-    /// where that is an error; a number that is infinite when it is standardised.
+    /// where that is an error; a number beyond [`LARGEST_STANDARDISED`] deviations of the training
+    /// rows.
     pub fn encode(&self, table: &Tabular) -> Result<Vec<f64>, DataError> {
         let (width, rows) = (self.width(), table.rows());
         let mismatch = |problem| DataError::Mismatch { op: "feature encoding", problem };
@@ -197,7 +198,7 @@ impl FeatureEncoding {
                         if *flag {
                             to[1] = f64::from(u8::from(missing));
                         }
-                        if !to[0].is_finite() {
+                        if to[0].is_nan() || to[0].abs() > LARGEST_STANDARDISED {
                             let (line, name) = (table.line(row), &column.name);
                             let problem = format!(
                                 "{}:{line}: `{name}`: {} is too far from the training rows",

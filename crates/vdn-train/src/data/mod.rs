@@ -44,7 +44,7 @@ pub use self::idx::{IdxArray, ImageSet};
 pub use self::limits::Limits;
 pub use self::row_split::RowSplit;
 pub use self::rows::{RowBatch, RowBuffers, Rows};
-pub use self::scaling::{FitScope, Scaler};
+pub use self::scaling::{FitScope, LARGEST_STANDARDISED, Scaler};
 pub use self::table::{
     ColumnReport, DATE_NAMES, DateColumn, LoadReport, SUSPICIOUS_SENTINEL, Table, TableOptions,
 };

@@ -2,6 +2,13 @@
 
 use crate::error::data::DataError;
 
+/// The largest magnitude of a standardised value, in standard deviations.
+///
+/// Models compute in `f32`, whose largest number is 3.4e38. The square of the largest error,
+/// 1e30, over the smallest variance of an observation (0.01 squared), summed over 30 000 steps,
+/// stays below that; so do the squares that layer normalisation sums.
+pub const LARGEST_STANDARDISED: f64 = 1e15;
+
 /// Which rows the mean and the standard deviation of a series are taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FitScope {

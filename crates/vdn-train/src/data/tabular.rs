@@ -16,7 +16,7 @@ use crate::data::delimited::DelimitedFile;
 use crate::data::file_form::FileForm;
 use crate::data::limits::Limits;
 use crate::error::data::DataError;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// The most categories of one column: more are texts, of which nothing can be learned.
@@ -126,21 +126,25 @@ impl Tabular {
         };
         let left_out = place(&file, &options.ignore)?;
         // A target that is not there is no column of categories either.
-        let absent = |name: &&String| targets.is_empty() && options.targets.contains(*name);
+        let named: HashSet<&String> = options.targets.iter().collect();
+        let absent = |name: &&String| targets.is_empty() && named.contains(*name);
         let categories: Vec<String> =
             options.categories.iter().filter(|name| !absent(name)).cloned().collect();
         let categories = place(&file, &categories)?;
+        let outside: HashSet<usize> = targets.iter().chain(&left_out).copied().collect();
         let features = match &options.features {
             Some(names) => place(&file, names)?,
             None => {
                 let all = 0..file.names().len();
-                all.filter(|c| !targets.contains(c) && !left_out.contains(c)).collect()
+                all.filter(|c| !outside.contains(c)).collect()
             }
         };
         let mismatch = |problem: String| Err(DataError::Mismatch { op: "tabular", problem });
-        for (i, c) in targets.iter().enumerate() {
+        let left_out: HashSet<usize> = left_out.into_iter().collect();
+        let mut seen = HashSet::new();
+        for c in &targets {
             let name = &file.names()[*c];
-            if targets[..i].contains(c) {
+            if !seen.insert(c) {
                 return mismatch(format!("the target {name} is named twice"));
             }
             if left_out.contains(c) {
@@ -150,6 +154,7 @@ impl Tabular {
         if features.is_empty() {
             return mismatch("no column is left to be a feature".to_owned());
         }
+        let categories: HashSet<usize> = categories.into_iter().collect();
         let mut columns: Vec<Reading> = targets
             .iter()
             .chain(&features)

@@ -10,14 +10,7 @@ use crate::data::time::Calendar;
 use crate::data::windows::{SeriesRanges, Splits, WindowIndex, WindowSpec};
 use std::mem::take;
 use std::ops::Range;
-use vdn_train::data::{DataError, FitScope, Scaler};
-
-/// The largest magnitude of a standardised value, in standard deviations.
-///
-/// Models compute in `f32`, whose largest number is 3.4e38. The square of the largest error,
-/// 1e30, over the smallest variance of an observation (0.01 squared), summed over 30 000 steps,
-/// stays below that; so do the squares that layer normalisation sums.
-pub const LARGEST_STANDARDISED: f64 = 1e15;
+use vdn_train::data::{DataError, FitScope, LARGEST_STANDARDISED, Scaler};
 
 /// Standardised values that a constant has, by rounding.
 const ROUNDING: f64 = 16.0 * f64::EPSILON;

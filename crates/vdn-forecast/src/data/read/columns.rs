@@ -75,7 +75,8 @@ impl Columns {
             }
             None => this.find_series(file, options, &samples, &mut out)?,
         }
-        if let Some(column) = this.beside.iter().flatten().find(|c| this.numbers.contains(c)) {
+        let series: HashSet<usize> = this.numbers.iter().copied().collect();
+        if let Some(column) = this.beside.iter().flatten().find(|c| series.contains(c)) {
             let name = &file.names()[*column];
             let what = format!("column `{name}` is selected as a series and as a covariate");
             return Err(DataError::InvalidOption(what));
@@ -111,9 +112,8 @@ impl Columns {
                 false => Ok(()),
             };
         }
-        let wanted = options.columns.as_ref();
-        let selected =
-            |sample: &Sample<'_>| wanted.is_some_and(|names| names.contains(&sample.name));
+        let wanted: HashSet<&str> = options.columns.iter().flatten().map(String::as_str).collect();
+        let selected = |sample: &Sample<'_>| wanted.contains(&*sample.name);
         let mut found: Vec<(usize, Vec<DateForm>)> = Vec::new();
         let covariates: HashSet<usize> = out.clone();
         let usable =
@@ -202,9 +202,10 @@ impl Columns {
         if let Some(name) = &options.id_column {
             return file.column(name).map(Some);
         }
-        let beside = |column: usize| self.beside.iter().flatten().any(|&one| one == column);
-        let free =
-            |sample: &&Sample<'_>| !self.time.contains(&sample.column) && !beside(sample.column);
+        let beside: HashSet<usize> = self.beside.iter().flatten().copied().collect();
+        let free = |sample: &&Sample<'_>| {
+            !self.time.contains(&sample.column) && !beside.contains(&sample.column)
+        };
         let named = samples.iter().filter(free).find(|sample| {
             ID_NAMES.contains(&sample.name.to_lowercase().as_str())
                 && (sample.is_text() || !sample.is_index())
@@ -280,6 +281,7 @@ impl Columns {
             if wanted.is_empty() {
                 return Err(DataError::InvalidOption("no column is selected".to_owned()));
             }
+            let mut seen = HashSet::new();
             for name in wanted {
                 let column = file.column(name)?;
                 let invalid = |what: &str| {
@@ -288,7 +290,7 @@ impl Columns {
                 if self.time.contains(&column) {
                     return invalid("as a series but holds the dates");
                 }
-                if self.numbers.contains(&column) {
+                if !seen.insert(column) {
                     return invalid("twice");
                 }
                 self.numbers.push(column);

@@ -1,20 +1,22 @@
-//! A small laboratory: a forecaster on windows of one synthetic series, trained by its real loss and optimiser, with
+//! A small laboratory: a forecaster on windows of one synthetic series, trained by the trainer, with
 //! whatever is to be wrong in it.
 
-use vdn_autograd::Tape;
-use vdn_forecast::forecaster::{Batch, Dependence, Forecaster, ForecasterConfig, LossOptions};
-use vdn_model::controllers::{LayerControl, LayerControlConfig, LossValues};
-use vdn_model::core::{Bindings, Graph, Mode, Parameters};
+use std::cell::Cell;
+use vdn_forecast::forecaster::{Batch, Dependence, Forecaster, ForecasterConfig};
+use vdn_model::controllers::{LayerControl, LayerControlConfig, StackControl};
+use vdn_model::core::Parameters;
 use vdn_model::diagnostics::{
-    CollapseThresholds, Diagnostics, EpochView, HealthMonitor, LayerContext, Living, Persistence,
-    RowCounts, UnitBudget, UnitUse,
+    CollapseThresholds, Diagnostics, HealthEvidence, HealthTrend, Living, Persistence, UnitBudget,
+    UnitUse,
 };
-use vdn_model::objective::{UnitMeasures, local_objectives};
-use vdn_model::units::UnitStatistics;
-use vdn_tensor::Element;
-use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_tensor::noise::NoiseKey;
-use vdn_train::optim::{AdamW, AdamWConfig};
+use vdn_train::TrainError;
+use vdn_train::config::{DiagnosticsConfig, Selection};
+use vdn_train::data::{Examples, Request, Split};
+use vdn_train::evaluate::Evaluator;
+use vdn_train::optim::ParameterGroup;
+use vdn_train::train::{Epoch, Progress, Trainer};
+use vdn_train::units::HealthCheck;
 
 pub(crate) const INPUT: usize = 24;
 pub(crate) const HORIZON: usize = 4;
@@ -34,10 +36,6 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    fn rows(&self) -> usize {
-        self.current.len() / INPUT
-    }
-
     fn part(&self, rows: std::ops::Range<usize>) -> Batch<'_, f32> {
         let inputs = rows.start * INPUT..rows.end * INPUT;
         Batch {
@@ -87,21 +85,88 @@ pub(crate) fn windows() -> [Windows; 2] {
     [cut(0, TRAIN), cut(TRAIN, VALIDATION)]
 }
 
+/// The windows as the trainer draws them: those of training first.
+struct Drawn<'a> {
+    windows: [&'a Windows; 2],
+    splits: [Vec<usize>; 3],
+    /// The epoch whose targets, +1 or -1, are drawn anew; none: they are those of the windows.
+    redrawn: Option<Cell<u32>>,
+}
+
+impl<'a> Drawn<'a> {
+    fn new(windows: [&'a Windows; 2], redrawn: Option<Cell<u32>>) -> Self {
+        let [train, all] = [TRAIN, TRAIN + VALIDATION];
+        Self { windows, splits: [(0..train).collect(), (train..all).collect(), vec![]], redrawn }
+    }
+
+    fn target(&self, example: usize, to: &mut Vec<f32>) {
+        let (part, row) = Self::place(example);
+        match &self.redrawn {
+            Some(epoch) if part == 0 => {
+                let mut noise = [0.0_f32; HORIZON];
+                let first = (row * HORIZON) as u32;
+                NoiseKey::new(99, 0, epoch.get()).fill_normal(first, &mut noise);
+                to.extend(noise.map(f32::signum));
+            }
+            _ => to.extend_from_slice(&self.windows[part].target[row * HORIZON..][..HORIZON]),
+        }
+    }
+
+    /// Training or validation, and the row there.
+    fn place(example: usize) -> (usize, usize) {
+        if example < TRAIN { (0, example) } else { (1, example - TRAIN) }
+    }
+}
+
+impl Examples<f32> for Drawn<'_> {
+    type Index = usize;
+    type Buffers = Windows;
+    type Batch<'b> = Batch<'b, f32>;
+
+    fn split(&self, split: Split) -> &[usize] {
+        &self.splits[split as usize]
+    }
+
+    fn fill<'b>(
+        &self,
+        buffers: &'b mut Windows,
+        examples: &[usize],
+        _: Request,
+    ) -> Result<Batch<'b, f32>, TrainError> {
+        let Windows { current, previous, earlier, target } = &mut *buffers;
+        for to in [&mut *current, &mut *previous, &mut *earlier, &mut *target] {
+            to.clear();
+        }
+        for &example in examples {
+            let (part, row) = Self::place(example);
+            let from = self.windows[part];
+            let inputs = row * INPUT..(row + 1) * INPUT;
+            current.extend_from_slice(&from.current[inputs.clone()]);
+            previous.extend_from_slice(&from.previous[inputs.clone()]);
+            earlier.extend_from_slice(&from.earlier[inputs]);
+            self.target(example, target);
+        }
+        Ok(buffers.part(0..examples.len()))
+    }
+}
+
 /// A model in training, and all that watches it.
 pub(crate) struct Lab {
     pub(crate) model: Forecaster,
     pub(crate) parameters: Parameters<f32>,
-    optimizer: AdamW<f32>,
-    pub(crate) control: LayerControl,
+    /// The weight of the KL where no controller sets it.
+    pub(crate) beta: f64,
     pub(crate) learning_rate: f64,
     pub(crate) train: Windows,
     pub(crate) validation: Windows,
+    /// Whether training targets are +1 or -1, drawn anew for every epoch.
+    pub(crate) redraws: bool,
     /// Parameters whose name starts so do not learn.
     pub(crate) held: Vec<&'static str>,
-    pub(crate) watch: HealthMonitor,
-    step: u32,
-    pub(crate) loss: f64,
-    statistics: UnitStatistics,
+    /// Of the last training.
+    control: StackControl,
+    seen: Vec<HealthTrend>,
+    pub(crate) history: Vec<Epoch>,
     pub(crate) diagnostics: Diagnostics,
 }
 
@@ -125,122 +190,80 @@ impl Lab {
     pub(crate) fn new(config: ForecasterConfig) -> Self {
         let (model, mut parameters) = Forecaster::new::<f32>(config, 3).unwrap();
         let [train, validation] = windows();
-        let first = train.part(0..BATCH);
-        model.initialize(&mut parameters, &first).unwrap();
-        let optimizer = AdamW::new(&parameters, AdamWConfig::default()).unwrap();
-        let control = LayerControlConfig { beta: config.beta, ..LayerControlConfig::default() };
+        model.initialize(&mut parameters, &train.part(0..BATCH)).unwrap();
+        // Each training goes on from the weights of the one before.
+        let initialized = ForecasterConfig { initial_energy: 0.0, ..config };
+        let (model, _) = Forecaster::new::<f32>(initialized, 3).unwrap();
         Self {
-            control: LayerControl::new(UNITS, config.latent_dims, control),
-            watch: HealthMonitor::new(CollapseThresholds::default(), UnitBudget::default()),
+            beta: model.config().beta,
             model,
             parameters,
-            optimizer,
             learning_rate: 3e-3,
             train,
             validation,
+            redraws: false,
             held: Vec::new(),
-            step: 0,
-            loss: f64::NAN,
-            statistics: UnitStatistics::new(),
+            control: StackControl::default(),
+            seen: Vec::new(),
+            history: Vec::new(),
             diagnostics: Diagnostics::default(),
         }
     }
 
-    /// One pass over the training windows, then one over those of validation.
-    pub(crate) fn epoch(&mut self) -> Living {
-        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
-        let mut loss = 0.0;
-        for start in (0..self.train.rows()).step_by(BATCH) {
-            tape.reset();
-            let batch = self.train.part(start..start + BATCH);
-            let key = NoiseKey::new(3, 0, self.step);
-            let mut graph =
-                Graph::new(&mut tape, &self.parameters, &mut bindings, Mode::Train, key);
-            let options = LossOptions {
-                locals: local_objectives([Some(&self.control.levers().objective)]),
-                measures: UnitMeasures::PerDimension,
-                ..LossOptions::default()
-            };
-            let terms = self.model.loss_with(&mut graph, &batch, &options).unwrap();
-            loss += tape.scalar(terms.loss).unwrap().to_f64();
-            let local = terms.locals[0].unwrap();
-            let scalar = |var| f64::from(tape.scalar(var).unwrap());
-            let weight = self.control.levers().objective.band.as_ref().map_or(0.0, |b| b.weight);
-            let losses = LossValues {
-                nll: scalar(terms.score),
-                mse: 0.0,
-                weighted_kl: scalar(local.weighted_kl),
-                weighted_band: local.band.map_or(0.0, |band| weight * scalar(band)),
-                ar: local.ar.map_or(0.0, scalar),
-            };
-            self.control.observe(&tape, self.model.layer(), &terms.outputs[0].unwrap(), losses);
-            tape.backward(terms.loss).unwrap();
-            tape.release_shared();
-            let held: Vec<bool> = self
-                .parameters
-                .iter()
-                .map(|p| self.held.iter().any(|name| p.name().starts_with(name)))
-                .collect();
-            let gradients = (0..self.parameters.len()).map(|i| {
-                let var = bindings.get(i).filter(|_| !held[i])?;
-                tape.gradient(var).map(|g| g.data())
-            });
-            self.optimizer.step(&mut self.parameters, self.learning_rate, gradients).unwrap();
-            if let Some(gain) = self.control.act(self.model.layer(), &mut self.parameters) {
-                for id in self.model.layer().mean_parameters() {
-                    self.optimizer.rescale_rows(id.index(), gain);
-                }
+    /// Trains for so many epochs with these controllers; the verdict of the last one.
+    pub(crate) fn epochs(&mut self, count: usize, add: &dyn Fn(&mut LayerControl)) -> Living {
+        let controllers = || {
+            let config = LayerControlConfig { beta: self.beta, ..LayerControlConfig::default() };
+            let mut control = LayerControl::new(UNITS, self.model.config().latent_dims, config);
+            add(&mut control);
+            StackControl::new(vec![Some(control)])
+        };
+        let frozen = |&name: &&str| ParameterGroup { frozen: true, ..ParameterGroup::new(name) };
+        let groups = self.held.iter().map(frozen).collect();
+        let mut trainer = Trainer { groups, ..Trainer::default() };
+        let train = &mut trainer.train;
+        (train.epochs, train.batch, train.learning_rate) = (count, BATCH, self.learning_rate);
+        (train.selection, train.ema_decay, train.seed) = (Selection::Last, 0.0, 3);
+        let drawn = Drawn::new([&self.train, &self.validation], self.redraws.then(Cell::default));
+        let mut session = trainer.session(&self.model, &mut self.parameters, &drawn).unwrap();
+        *session.controllers() = controllers();
+        let next = |progress: Progress<'_>| {
+            if let (Progress::Epoch(epoch), Some(redrawn)) = (progress, &drawn.redrawn) {
+                redrawn.set(epoch.epoch as u32);
             }
-            self.step += 1;
-        }
-        self.loss = loss / self.train.rows().div_ceil(BATCH) as f64;
+        };
+        let trained = session.run(next).unwrap();
+        self.control = controllers();
+        self.control.restore(&trained.control.unwrap()).unwrap();
+        (self.seen, self.history) = (trained.seen, trained.history);
         self.examine(None, None)
-    }
-
-    /// So many epochs; what the last one showed.
-    pub(crate) fn epochs(&mut self, count: usize) -> Living {
-        let mut living = Living::default();
-        for _ in 0..count {
-            living = self.epoch();
-        }
-        living
     }
 
     /// Judges the units on the validation windows.
     pub(crate) fn examine(&mut self, left: Option<&[f64]>, unit_use: Option<&UnitUse>) -> Living {
-        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
-        let mut statistics = UnitStatistics::new();
-        let mut rows = RowCounts::new(UNITS, self.model.config().latent_dims);
-        let batch = self.validation.part(0..self.validation.rows());
-        tape.no_grad(|tape| {
-            let key = NoiseKey::new(3, 0, u32::MAX);
-            let mut graph = Graph::new(tape, &self.parameters, &mut bindings, Mode::Evaluate, key);
-            let scores = self.model.score_batch(&mut graph, &batch).unwrap();
-            let units = scores.outputs[0].unwrap().units;
-            let [m1, c2, d0, lv] =
-                [units.m1, units.c2, units.d0, units.lv].map(|var| tape.value(var).data());
-            statistics.merge(VALIDATION, m1, c2, d0, lv);
-            let layer = scores.outputs[0].unwrap();
-            let [mu, logvar] = [layer.mu, layer.logvar].map(|var| tape.value(var).data());
-            rows.scan(mu, logvar, [LOGVAR_MIN, LOGVAR_MAX]);
-        });
-        let levers = &self.control.levers().objective;
-        let context = LayerContext {
-            label: "neuron",
-            latent_dims: self.model.config().latent_dims,
-            beta: &levers.beta,
-            band: levers.band.as_ref().map(|band| &band.bounds),
-            prior_variance: &[],
-        };
-        self.diagnostics = Diagnostics::new(&statistics, &rows, &context).unwrap();
-        self.statistics = statistics;
-        self.watch.epoch(&EpochView {
-            statistics: &self.statistics,
-            diagnostics: &self.diagnostics,
-            loss: self.loss,
+        let drawn = Drawn::new([&self.train, &self.validation], None);
+        let noise = Trainer::default().train.noise();
+        let evaluator = Evaluator::new(&self.model, &self.parameters, &drawn, noise);
+        let diagnostics = &DiagnosticsConfig::default();
+        let check = HealthCheck { diagnostics, control: &self.control, seen: &self.seen };
+        let validation = drawn.split(Split::Validation);
+        let mut report = check.report_by_measures(&evaluator, validation).unwrap();
+        let health = report.layers.remove(0);
+        assert_eq!(health.budget, UnitBudget::default());
+        self.diagnostics = health.diagnostics;
+        let evidence = HealthEvidence {
             rate_given_past: left,
             unit_use,
-        })
+            ..self.seen[0].evidence(&self.diagnostics)
+        };
+        // Where a guard holds deviations at its limits, it is meant to.
+        let budget = UnitBudget { saturation: f64::INFINITY, ..health.budget };
+        Living::new(&evidence, &CollapseThresholds::default(), &budget)
+    }
+
+    /// How much the training loss changed up to the last epoch.
+    pub(crate) fn loss_change(&self) -> Option<f64> {
+        self.seen[0].loss_change
     }
 
     /// The rate that each unit's mean `STRIDE` rows earlier leaves.

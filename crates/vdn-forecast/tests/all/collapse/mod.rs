@@ -9,10 +9,10 @@ use lab::{Lab, UNITS, Windows};
 use vdn_forecast::forecaster::ForecasterConfig;
 use vdn_model::controllers::{
     ArShare, ArShareConfig, BetaThermostat, ConstraintConfig, EnergyBand, Goal, Hinge, HingeForm,
-    Projection, ProjectionConfig, RateBudget, SigmaGuard, SigmaGuardConfig, ThermostatConfig,
-    Timing,
+    LayerControl, Projection, ProjectionConfig, RateBudget, SigmaGuard, SigmaGuardConfig,
+    ThermostatConfig, Timing,
 };
-use vdn_model::diagnostics::{CollapseMode, Living};
+use vdn_model::diagnostics::{CollapseMode, CollapseThresholds, Living};
 use vdn_model::objective::{ArTerm, BandTerm, EarlierWindow};
 use vdn_model::units::SigmaMode;
 
@@ -42,8 +42,12 @@ fn band(lo: f64, hi: f64) -> BandTerm {
     }
 }
 
-fn set_beta(lab: &mut Lab, beta: f64) {
-    lab.control.levers_mut().objective.beta.fill(beta);
+/// No controllers.
+fn alone(_: &mut LayerControl) {}
+
+/// The rate budget of most tests, and nothing else.
+fn held(control: &mut LayerControl) {
+    control.add(rate_budget(0.5), EVERY).unwrap();
 }
 
 /// One line of the table.
@@ -65,12 +69,9 @@ fn healthy_runs_raise_no_alarm() {
         ("one deviation per unit", SigmaMode::PerUnit, true),
     ] {
         let mut lab = Lab::new(ForecasterConfig { sigma, ..Lab::config() });
-        if controlled {
-            lab.control.add(rate_budget(0.5), EVERY).unwrap();
-        }
-        for epoch in 1..=30 {
-            let living = lab.epoch();
-            assert!(sound(&living), "{name}, epoch {epoch}: {living}");
+        lab.epochs(30, if controlled { &held } else { &alone });
+        for epoch in &lab.history {
+            assert_eq!(epoch.units.map(|units| units.collapsed), Some(0.0), "{name}: {epoch:?}");
         }
         let found = lab.unit_use();
         let living = lab.examine(Some(&lab.rate_given_past()), Some(&found));
@@ -83,17 +84,18 @@ fn healthy_runs_raise_no_alarm() {
 #[test]
 fn too_large_a_beta_is_posterior_collapse_and_a_thermostat_prevents_it() {
     let mut lab = Lab::new(Lab::config());
-    set_beta(&mut lab, 100.0);
-    let living = lab.epochs(15);
+    lab.beta = 100.0;
+    let living = lab.epochs(15, &alone);
     tell(&lab, "posterior_collapse: beta 100", &living);
     assert_eq!(living.in_mode(CollapseMode::PosteriorCollapse), UNITS, "{living}");
 
     let mut lab = Lab::new(Lab::config());
-    set_beta(&mut lab, 100.0);
-    let thermostat = BetaThermostat::new(UNITS, ThermostatConfig::default()).unwrap();
-    lab.control.add(thermostat, EVERY).unwrap();
-    lab.control.add(rate_budget(0.5), EVERY).unwrap();
-    let living = lab.epochs(15);
+    lab.beta = 100.0;
+    let living = lab.epochs(15, &|control| {
+        let thermostat = BetaThermostat::new(UNITS, ThermostatConfig::default()).unwrap();
+        control.add(thermostat, EVERY).unwrap();
+        held(control);
+    });
     tell(&lab, "  beta thermostat and rate budget from the start", &living);
     assert!(living.living() >= MOST && sound(&living), "{living}");
 }
@@ -102,12 +104,9 @@ fn too_large_a_beta_is_posterior_collapse_and_a_thermostat_prevents_it() {
 fn without_a_kl_it_is_variance_collapse_and_a_rate_budget_prevents_it() {
     let trained = |controlled: bool| {
         let mut lab = Lab::new(Lab::config());
-        set_beta(&mut lab, 0.0);
+        lab.beta = 0.0;
         lab.learning_rate = 1e-2;
-        if controlled {
-            lab.control.add(rate_budget(0.5), EVERY).unwrap();
-        }
-        let living = lab.epochs(400);
+        let living = lab.epochs(400, if controlled { &held } else { &alone });
         (lab, living)
     };
     let (lab, living) = trained(false);
@@ -125,25 +124,26 @@ fn too_large_a_step_is_explosion_and_a_projection_takes_it_back() {
     let exploded = || {
         let mut lab = Lab::new(ForecasterConfig { sigma: SigmaMode::PerUnit, ..Lab::config() });
         lab.learning_rate = 10.0;
-        let living = lab.epochs(3);
+        let living = lab.epochs(3, &alone);
         assert_eq!(living.in_mode(CollapseMode::Explosion), UNITS, "{living}");
         lab.learning_rate = 3e-3;
         (lab, living)
     };
     let (mut lab, living) = exploded();
     tell(&lab, "explosion: lr 10, 3 epochs", &living);
-    let living = lab.epochs(60);
+    let living = lab.epochs(60, &alone);
     tell(&lab, "  lr 3e-3 again, 60 epochs", &living);
     assert_eq!(living.in_mode(CollapseMode::Explosion), UNITS, "{living}");
 
     let (mut lab, _) = exploded();
-    lab.control.levers_mut().objective.band = Some(band(0.1, 0.4));
-    let projection = Projection::new(UNITS, ProjectionConfig::default()).unwrap();
-    lab.control.add(projection, Timing::ALWAYS).unwrap();
-    let near = SigmaGuardConfig { floor: 0.3, ceiling: 1.2, ..SigmaGuardConfig::default() };
-    lab.control.add(SigmaGuard::new(near).unwrap(), EVERY).unwrap();
-    lab.control.add(rate_budget(0.5), EVERY).unwrap();
-    let living = lab.epochs(120);
+    let living = lab.epochs(120, &|control| {
+        control.levers_mut().objective.band = Some(band(0.1, 0.4));
+        let projection = Projection::new(UNITS, ProjectionConfig::default()).unwrap();
+        control.add(projection, Timing::ALWAYS).unwrap();
+        let near = SigmaGuardConfig { floor: 0.3, ceiling: 1.2, ..SigmaGuardConfig::default() };
+        control.add(SigmaGuard::new(near).unwrap(), EVERY).unwrap();
+        held(control);
+    });
     tell(&lab, "  the same with projection, sigma guard, rate budget", &living);
     assert_eq!(living.in_mode(CollapseMode::Explosion), 0, "{living}");
     assert!(living.living() >= UNITS / 4, "{living}");
@@ -161,20 +161,18 @@ fn forced_energy_without_a_context_is_frozen_and_ends_with_it() {
             inputs.chunks_mut(width).for_each(|row| row.copy_from_slice(&first));
         }
     }
-    set_beta(&mut lab, 1e-2);
-    lab.control.levers_mut().objective.band = Some(band(0.4, 0.8));
-    let living = lab.epochs(15);
+    lab.beta = 1e-2;
+    let living =
+        lab.epochs(15, &|control| control.levers_mut().objective.band = Some(band(0.4, 0.8)));
     tell(&lab, "frozen: constant windows, energy held in [0.4, 0.8]", &living);
     assert!(living.in_mode(CollapseMode::Frozen) >= MOST, "{living}");
     // Without the band still nothing can be said about nothing.
-    lab.control.levers_mut().objective.band = None;
-    let living = lab.epochs(60);
+    let living = lab.epochs(60, &alone);
     tell(&lab, "  no band: constant windows still", &living);
     assert_eq!(living.living(), 0, "{living}");
-    set_beta(&mut lab, 1e-4);
+    lab.beta = 1e-4;
     (lab.train, lab.validation) = varied;
-    lab.control.add(rate_budget(0.5), EVERY).unwrap();
-    let living = lab.epochs(30);
+    let living = lab.epochs(30, &held);
     tell(&lab, "  windows vary again, rate budget", &living);
     assert!(living.living() >= MOST && sound(&living), "{living}");
 }
@@ -182,29 +180,22 @@ fn forced_energy_without_a_context_is_frozen_and_ends_with_it() {
 #[test]
 fn chasing_targets_that_move_is_drift_and_small_steps_end_it() {
     // Every target is +1 or -1, redrawn in every epoch: there is nothing to learn, the loss stands still.
-    let chase = |learning_rate: f64| {
+    let trained = |learning_rate: f64, epochs: usize| {
         let mut lab = Lab::new(Lab::config());
-        lab.learning_rate = learning_rate;
-        lab.control.add(rate_budget(0.5), EVERY).unwrap();
-        let mut worst: Option<Living> = None;
-        let mut still = 0;
-        for epoch in 0..24 {
-            let mut noise = vec![0.0; lab.train.target.len()];
-            vdn_tensor::noise::NoiseKey::new(99, 0, epoch).fill_normal(0, &mut noise);
-            lab.train.target.iter_mut().zip(noise).for_each(|(y, n): (_, f32)| *y = n.signum());
-            let living = lab.epoch();
-            // Once the units have left where they started from.
-            let change = lab.watch.seen().loss_change.unwrap_or(f64::MAX);
-            if epoch >= 8 && change.abs() <= lab.watch.thresholds().constant_loss {
-                still += 1;
-                let drifting = |living: &Living| living.in_mode(CollapseMode::Drift);
-                if worst.as_ref().is_none_or(|worst| drifting(&living) > drifting(worst)) {
-                    worst = Some(living);
-                }
-            }
-        }
-        assert!(still > 0, "the loss never stood still");
-        (lab, worst.unwrap())
+        (lab.learning_rate, lab.redraws) = (learning_rate, true);
+        let living = lab.epochs(epochs, &held);
+        (lab, living)
+    };
+    // The verdict with the most units that drift, of those after epochs in which the loss stood still, once the units have left
+    // where they started from.
+    let chase = |learning_rate: f64| {
+        let still = |(lab, _): &(Lab, Living)| {
+            let limit = CollapseThresholds::default().constant_loss;
+            lab.loss_change().is_some_and(|change| change.abs() <= limit)
+        };
+        let all = (9..=24).map(|epochs| trained(learning_rate, epochs)).filter(still);
+        let drifting = |(_, living): &(Lab, Living)| living.in_mode(CollapseMode::Drift);
+        all.max_by_key(drifting).expect("the loss never stood still")
     };
     let (lab, living) = chase(3e-2);
     tell(&lab, "drift: targets +-1 redrawn every epoch, lr 3e-2", &living);
@@ -221,15 +212,17 @@ fn a_heavy_ar_penalty_is_ar_capture_and_its_share_controller_ends_it() {
     let term =
         ArTerm { weight, ramp: 1.0, phi: 0.95, sigma: 0.5, earlier: EarlierWindow::Predecessor };
     // Deviations cannot shrink and rates have to hold, so that the penalty cannot be met by saying nothing.
+    let penalized =
+        |control: &mut LayerControl| control.levers_mut().objective.autoregression = Some(term);
+    let guarded = |control: &mut LayerControl| {
+        penalized(control);
+        let floor = SigmaGuardConfig { floor: 0.6, ..SigmaGuardConfig::default() };
+        control.add(SigmaGuard::new(floor).unwrap(), Timing::ALWAYS).unwrap();
+        control.add(rate_budget(1e4), EVERY).unwrap();
+    };
     let captured = |guard: bool| {
         let mut lab = Lab::new(ForecasterConfig { sigma: SigmaMode::PerUnit, ..Lab::config() });
-        lab.control.levers_mut().objective.autoregression = Some(term);
-        let floor = SigmaGuardConfig { floor: 0.6, ..SigmaGuardConfig::default() };
-        if guard {
-            lab.control.add(SigmaGuard::new(floor).unwrap(), Timing::ALWAYS).unwrap();
-            lab.control.add(rate_budget(1e4), EVERY).unwrap();
-        }
-        lab.epochs(60);
+        lab.epochs(60, if guard { &guarded } else { &penalized });
         let left = lab.rate_given_past();
         let living = lab.examine(Some(&left), None);
         (lab, living)
@@ -238,8 +231,10 @@ fn a_heavy_ar_penalty_is_ar_capture_and_its_share_controller_ends_it() {
     tell(&lab, "ar_capture: AR weight 1000, rates held", &living);
     assert!(living.in_mode(CollapseMode::ArCapture) >= MOST, "{living}");
     let share = ArShareConfig { weight, max: weight, ..ArShareConfig::default() };
-    lab.control.add(ArShare::new(share).unwrap(), Timing::ALWAYS).unwrap();
-    lab.epochs(60);
+    lab.epochs(60, &|control| {
+        guarded(control);
+        control.add(ArShare::new(share).unwrap(), Timing::ALWAYS).unwrap();
+    });
     let left = lab.rate_given_past();
     let living = lab.examine(Some(&left), None);
     tell(&lab, "  AR share held at 0.2", &living);
@@ -259,8 +254,7 @@ fn a_head_that_skips_the_units_leaves_them_unused_though_they_live() {
     // The head starts silent and does not learn: the linear skip carries the forecast alone, a controller keeps the
     // units busy.
     lab.held = vec!["head.skip", "head.delta"];
-    lab.control.add(rate_budget(0.5), EVERY).unwrap();
-    let living = lab.epochs(20);
+    let living = lab.epochs(20, &held);
     tell(&lab, "a head that skips the units, by internal measures alone", &living);
     assert!(living.living() >= MOST, "{living}");
     let found = lab.unit_use();
@@ -268,8 +262,7 @@ fn a_head_that_skips_the_units_leaves_them_unused_though_they_live() {
     tell(&lab, "unused: the same, with interventions", &living);
     assert_eq!(living.in_mode(CollapseMode::Unused), UNITS, "{living}");
     let mut lab = Lab::new(Lab::config());
-    lab.control.add(rate_budget(0.5), EVERY).unwrap();
-    lab.epochs(20);
+    lab.epochs(20, &held);
     let found = lab.unit_use();
     let living = lab.examine(None, Some(&found));
     tell(&lab, "  the head learns", &living);

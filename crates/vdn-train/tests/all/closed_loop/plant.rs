@@ -1,13 +1,12 @@
 //! The small layer that the controllers act on, and its training.
 
-use crate::closed_loop::{Failure, INPUTS, ROWS, UNITS, normals};
-use vdn_autograd::Tape;
-use vdn_model::controllers::{LayerControl, LayerControlConfig, LossValues};
-use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use crate::closed_loop::contexts::Contexts;
+use crate::closed_loop::{Failure, INPUTS, ROWS, SHOWN, UNITS, normals, train};
+use vdn_model::controllers::{LayerControl, LayerControlConfig};
+use vdn_model::core::{Builder, Graph, ModelError, Parameters};
 use vdn_model::objective::{BetweenWindows, ar_penalty};
-use vdn_model::units::{LayerConfig, SigmaMode, VariationalLayer};
-use vdn_tensor::noise::NoiseKey;
-use vdn_train::optim::{AdamW, AdamWConfig};
+use vdn_model::units::{LayerConfig, Layers, MAX_DEPTH, SigmaMode, UnitLayer, VariationalLayer};
+use vdn_train::train::{Locals, Network, Terms};
 
 /// A layer whose unit `i` is to say the `i`-th number of its context, at a cost of `worth (z - h_i)^2 / 2` nats.
 #[derive(Clone, Copy)]
@@ -16,13 +15,13 @@ pub(crate) struct Plant {
     pub(crate) beta: f64,
     pub(crate) sigma: SigmaMode,
     pub(crate) initial_sigma: f64,
-    pub(crate) steps: u64,
+    pub(crate) steps: u32,
 }
 
 pub(crate) const PLANT: Plant =
     Plant { worth: 1.0, beta: 1.0, sigma: SigmaMode::PerUnitInput, initial_sigma: 0.7, steps: 400 };
 
-/// What the last fifty steps showed, on average.
+/// What the last steps showed, on average.
 pub(crate) struct Shown {
     pub(crate) energy: Vec<f64>,
     pub(crate) kl: Vec<f64>,
@@ -33,13 +32,51 @@ pub(crate) struct Shown {
     pub(crate) control: LayerControl,
 }
 
+/// The plant as the trainer sees it.
+struct PlantNetwork {
+    layer: VariationalLayer,
+    worth: f64,
+}
+
+impl Network<f64> for PlantNetwork {
+    type Batch<'a> = &'a [Vec<f64>; 2];
+
+    fn loss(
+        &self,
+        graph: &mut Graph<'_, f64>,
+        [now, before]: &&[Vec<f64>; 2],
+        locals: &Locals<'_>,
+    ) -> Result<Terms, ModelError> {
+        let context = graph.tape.constant([ROWS, INPUTS], now)?;
+        let output = self.layer.forward(graph, context)?;
+        let mut between = [BetweenWindows::default(); MAX_DEPTH];
+        if let Some(term) = locals.objectives[0].and_then(|own| own.autoregression) {
+            let context = graph.tape.constant([ROWS, INPUTS], before)?;
+            let mu = self.layer.means(graph, context)?;
+            between[0].ar = Some(ar_penalty(graph.tape, output.mu, mu, term.phi, term.sigma)?);
+        }
+        let wanted = graph.tape.slice_axis(context, 1, 0, UNITS)?;
+        let distance = graph.tape.sub(output.units.z, wanted)?;
+        let square = graph.tape.square(distance)?;
+        let mean = graph.tape.mean(square)?;
+        let score = graph.tape.scale(mean, 0.5 * self.worth * UNITS as f64)?;
+        let mut outputs = [None; MAX_DEPTH];
+        outputs[0] = Some(output);
+        locals.terms_between(graph, self, &outputs, &between, score)
+    }
+
+    fn layers(&self) -> Layers<'_> {
+        UnitLayer::from(&self.layer).into()
+    }
+}
+
 impl Plant {
     /// Trains the layer with what `build` adds to its controllers.
     pub(crate) fn run(
         self,
         build: &dyn Fn(&mut LayerControl) -> Result<(), Failure>,
     ) -> Result<Shown, Failure> {
-        let mut parameters = Parameters::<f64>::new();
+        let mut parameters = Parameters::new();
         let config = LayerConfig {
             inputs: INPUTS,
             units: UNITS,
@@ -49,74 +86,32 @@ impl Plant {
             ..LayerConfig::default()
         };
         let layer = VariationalLayer::new(&mut Builder::new(&mut parameters, 1), config)?;
-        let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
-        let control_config =
-            LayerControlConfig { beta: self.beta, ..LayerControlConfig::default() };
-        let mut control = LayerControl::new(UNITS, 1, control_config);
-        build(&mut control)?;
-        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
-        let h = normals(1, ROWS * INPUTS);
-        let before: Vec<f64> =
-            h.iter().zip(normals(2, ROWS * INPUTS)).map(|(h, e)| 0.6 * h + 0.8 * e).collect();
-        let zero = || vec![0.0; UNITS];
-        let (mut energy, mut kl, mut rate, mut nll, mut ar) = (zero(), zero(), zero(), 0.0, 0.0);
-        for step in 0..self.steps {
-            tape.reset();
-            let key = NoiseKey::new(1, 0, step as u32);
-            let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
-            let context = graph.tape.constant([ROWS, INPUTS], &h)?;
-            let out = layer.forward(&mut graph, context)?;
-            let objective = control.levers().objective.clone();
-            let penalty = match objective.autoregression {
-                Some(term) => {
-                    let context = graph.tape.constant([ROWS, INPUTS], &before)?;
-                    let mu = layer.means(&mut graph, context)?;
-                    Some(ar_penalty(graph.tape, out.mu, mu, term.phi, term.sigma)?)
-                }
-                None => None,
-            };
-            let between = BetweenWindows { ar: penalty, persistence: None };
-            let wanted = tape.slice_axis(context, 1, 0, UNITS)?;
-            let distance = tape.sub(out.units.z, wanted)?;
-            let square = tape.square(distance)?;
-            let mean = tape.mean(square)?;
-            let score = tape.scale(mean, 0.5 * self.worth * UNITS as f64)?;
-            let local = objective.record(&mut tape, &out.units, out.units.m2, between)?;
-            let loss = tape.add(score, local.total)?;
-            let losses = LossValues {
-                nll: tape.scalar(score)?,
-                weighted_kl: tape.scalar(local.weighted_kl)?,
-                ar: local.ar.map_or(Ok(0.0), |ar| tape.scalar(ar))?,
-                ..LossValues::default()
-            };
-            control.observe(&tape, &layer, &out, losses);
-            tape.backward(loss)?;
-            tape.release_shared();
-            let gradients =
-                (0..parameters.len()).map(|i| tape.gradient(bindings.get(i)?).map(|g| g.data()));
-            optimizer.step(&mut parameters, 0.02, gradients)?;
-            if let Some(gain) = control.act(&layer, &mut parameters) {
-                for id in layer.mean_parameters() {
-                    optimizer.rescale_rows(id.index(), gain);
-                }
+        let network = PlantNetwork { layer, worth: self.worth };
+        let controllers = || -> Result<LayerControl, Failure> {
+            let config = LayerControlConfig { beta: self.beta, ..LayerControlConfig::default() };
+            let mut control = LayerControl::new(UNITS, 1, config);
+            build(&mut control)?;
+            Ok(control)
+        };
+        let unit = || vec![0.0; UNITS];
+        let mut shown = [unit(), unit(), unit(), vec![0.0; 2]];
+        let now = normals(1, ROWS * INPUTS);
+        let before =
+            now.iter().zip(normals(2, ROWS * INPUTS)).map(|(h, e)| 0.6 * h + 0.8 * e).collect();
+        let data = Contexts::new(self.steps, [now, before]);
+        let control = train(&network, &mut parameters, &data, &controllers, |seen| {
+            let losses = [seen.losses.nll, seen.losses.ar];
+            let all = [&seen.energy[..], &seen.kl, &seen.rate_dims, &losses];
+            for (sums, seen) in shown.iter_mut().zip(all) {
+                sums.iter_mut().zip(seen).for_each(|(to, x)| *to += x / SHOWN as f64);
             }
-            if step + 50 >= self.steps {
-                let seen = control.observation();
-                let add = |to: &mut [f64], x: &[f64]| {
-                    to.iter_mut().zip(x).for_each(|(to, x)| *to += x / 50.0);
-                };
-                add(&mut energy, &seen.energy);
-                add(&mut kl, &seen.kl);
-                add(&mut rate, &seen.rate_dims);
-                nll += losses.nll / 50.0;
-                ar += losses.ar / 50.0;
-            }
-        }
+        })?;
         let log_sigma = parameters
             .iter()
             .find(|p| p.name().contains("log_sigma") || p.name().contains("log_scale"))
             .map(|p| p.tensor().data().to_vec())
             .unwrap_or_default();
-        Ok(Shown { energy, kl, rate, nll, ar, log_sigma, control })
+        let [energy, kl, rate, losses] = shown;
+        Ok(Shown { energy, kl, rate, nll: losses[0], ar: losses[1], log_sigma, control })
     }
 }

@@ -1,78 +1,93 @@
 //! Controllers of a layer along a sequence: rate and persistence together.
 
-use crate::closed_loop::{Failure, INPUTS, ROWS, UNITS, budget, mean, normals};
-use vdn_autograd::Tape;
+use crate::closed_loop::contexts::Contexts;
+use crate::closed_loop::{Failure, INPUTS, ROWS, SHOWN, UNITS, budget, mean, normals, train};
 use vdn_model::controllers::{
     Goal, LayerControl, LayerControlConfig, PersistenceConfig, PersistenceTarget, RateBudget,
     Timing,
 };
-use vdn_model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn_model::core::{Builder, Graph, ModelError, Parameters};
+use vdn_model::objective::BetweenWindows;
 use vdn_model::priors::{OrderOne, OrderOneConfig, Prior};
 use vdn_model::sequence::{
-    Message, SequenceLayer, SequenceLayerConfig, StepInput, Unroll, filter, sequence_measures,
+    Message, SequenceLayer, SequenceLayerConfig, StepInput, Unroll, filter, sequence_output,
+    step_persistence,
 };
-use vdn_tensor::noise::NoiseKey;
-use vdn_train::optim::{AdamW, AdamWConfig};
+use vdn_model::units::{Layers, MAX_DEPTH};
+use vdn_train::train::{Locals, Network, Terms};
 
-/// Rate and persistence of a layer along a sequence after training, with these controllers.
-fn sequence(
-    build: &dyn Fn(&mut LayerControl, Prior) -> Result<(), Failure>,
-) -> Result<[f64; 2], Failure> {
-    const STEPS: usize = 16;
-    let mut parameters = Parameters::<f64>::new();
-    let mut builder = Builder::new(&mut parameters, 1);
-    let prior = Prior::OrderOne(OrderOne::new(&mut builder, UNITS, OrderOneConfig::default())?);
-    let config = SequenceLayerConfig::new(INPUTS, UNITS);
-    let layer = SequenceLayer::new(&mut builder, prior, config)?;
-    let mut optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
-    let mut control = LayerControl::new(UNITS, 1, LayerControlConfig::default());
-    build(&mut control, prior)?;
-    let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
-    let h = normals(3, STEPS * ROWS * INPUTS);
-    let mut shown = [0.0; 2];
-    for step in 0..300_u32 {
-        tape.reset();
-        let key = NoiseKey::new(1, 0, step);
-        let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, key);
+/// Steps of a sequence.
+const STEPS: usize = 16;
+
+/// Units along a sequence that are to say the first numbers of their contexts, in nats per step.
+struct SequenceNetwork {
+    layer: SequenceLayer,
+}
+
+impl Network<f64> for SequenceNetwork {
+    type Batch<'a> = &'a [Vec<f64>; 2];
+
+    fn loss(
+        &self,
+        graph: &mut Graph<'_, f64>,
+        [contexts, _]: &&[Vec<f64>; 2],
+        locals: &Locals<'_>,
+    ) -> Result<Terms, ModelError> {
         let mut inputs = Vec::new();
-        for h in h.chunks_exact(ROWS * INPUTS) {
-            let context = graph.tape.constant([ROWS, INPUTS], h)?;
+        for context in contexts.chunks_exact(ROWS * INPUTS) {
+            let context = graph.tape.constant([ROWS, INPUTS], context)?;
             inputs.push(StepInput { context, missing: None, gap: 1 });
         }
-        let messages: Vec<Message> = layer.messages(&mut graph, &inputs)?;
-        let unrolled = filter(&mut graph, prior, &messages, Unroll::new(2, key))?;
-        let measures = sequence_measures(&mut graph, prior, &messages, &unrolled)?;
-        let mut loss = unrolled.total_kl(&mut graph)?;
+        let prior = self.layer.prior();
+        let messages: Vec<Message> = self.layer.messages(graph, &inputs)?;
+        let key = graph.noise(self.layer.stream());
+        let unrolled = filter(graph, prior, &messages, Unroll::new(2, key))?;
+        let mut outputs = [None; MAX_DEPTH];
+        outputs[0] = Some(sequence_output(graph, prior, &messages, &unrolled)?);
+        let mut between = [BetweenWindows::default(); MAX_DEPTH];
+        if locals.objectives[0].is_some_and(|own| own.persistence.is_some()) {
+            between[0].persistence = Some(step_persistence(graph.tape, &unrolled.z)?);
+        }
+        let mut squares = Vec::new();
         for (z, input) in unrolled.z.iter().zip(&inputs) {
             let wanted = graph.tape.slice_axis(input.context, 1, 0, UNITS)?;
             let distance = graph.tape.sub(*z, wanted)?;
             let square = graph.tape.square(distance)?;
             let square = graph.tape.mean(square)?;
-            let square = graph.tape.scale(square, 0.5 * UNITS as f64)?;
-            loss = graph.tape.add(loss, square)?;
+            squares.push(graph.tape.reshape(square, [1])?);
         }
-        loss = tape.scale(loss, 1.0 / STEPS as f64)?;
-        if let Some(term) = control.levers().objective.record_sequence(&mut tape, &measures)? {
-            loss = tape.add(loss, term)?;
-        }
-        control.observe_sequence(&tape, &measures);
-        tape.backward(loss)?;
-        tape.release_shared();
-        let gradients =
-            (0..parameters.len()).map(|i| tape.gradient(bindings.get(i)?).map(|g| g.data()));
-        optimizer.step(&mut parameters, 0.02, gradients)?;
-        control.act_on_levers();
-        if step >= 250 {
-            let seen = control.observation();
-            shown[0] += mean(&seen.rate_dims, |x| x) / 50.0;
-            shown[1] += mean(&seen.persistence, |x| x) / 50.0;
-        }
+        let squares = graph.tape.concat(&squares, 0)?;
+        let mean = graph.tape.mean(squares)?;
+        let score = graph.tape.scale(mean, 0.5 * UNITS as f64)?;
+        locals.terms_between(graph, self, &outputs, &between, score)
     }
-    // What was saved continues: the multipliers are in the state.
-    let mut other = LayerControl::new(UNITS, 1, LayerControlConfig::default());
-    build(&mut other, prior)?;
-    other.restore(&control.state())?;
-    assert_eq!(other.levers().objective, control.levers().objective);
+
+    fn layers(&self) -> Layers<'_> {
+        (&self.layer).into()
+    }
+}
+
+/// Rate and persistence of a layer along a sequence after training, with these controllers.
+fn sequence(
+    build: &dyn Fn(&mut LayerControl, Prior) -> Result<(), Failure>,
+) -> Result<[f64; 2], Failure> {
+    let mut parameters = Parameters::<f64>::new();
+    let mut builder = Builder::new(&mut parameters, 1);
+    let prior = Prior::OrderOne(OrderOne::new(&mut builder, UNITS, OrderOneConfig::default())?);
+    let config = SequenceLayerConfig::new(INPUTS, UNITS);
+    let network = SequenceNetwork { layer: SequenceLayer::new(&mut builder, prior, config)? };
+    let controllers = || -> Result<LayerControl, Failure> {
+        let config = LayerControlConfig { beta: 1.0, ..LayerControlConfig::default() };
+        let mut control = LayerControl::new(UNITS, 1, config);
+        build(&mut control, prior)?;
+        Ok(control)
+    };
+    let data = Contexts::new(300, [normals(3, STEPS * ROWS * INPUTS), Vec::new()]);
+    let mut shown = [0.0; 2];
+    train(&network, &mut parameters, &data, &controllers, |seen| {
+        shown[0] += mean(&seen.rate_dims, |x| x) / SHOWN as f64;
+        shown[1] += mean(&seen.persistence, |x| x) / SHOWN as f64;
+    })?;
     Ok(shown)
 }
 

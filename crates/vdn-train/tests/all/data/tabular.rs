@@ -122,3 +122,26 @@ fn what_is_wrong_is_told_with_its_place() {
         assert!(error.starts_with(expected), "{error}\n   not {expected}");
     }
 }
+
+/// Searching all names for each of them takes more than ten seconds.
+#[test]
+fn a_hundred_thousand_columns_are_told_apart_in_no_time() {
+    let names: Vec<String> = (0..100_000).map(|i| format!("s{i}")).collect();
+    let text = format!("{}\n{}\n", names.join(","), vec!["1"; names.len()].join(","));
+    let (targets, rest) = names.split_at(40_000);
+    let (ignore, features) = rest.split_at(40_000);
+    let [targets, ignore, categories] = [targets, ignore, features].map(<[String]>::to_vec);
+    let wanted = TabularOptions { targets, ignore, categories, ..TabularOptions::default() };
+    let start = std::time::Instant::now();
+    let table = read(text.as_bytes(), &wanted).unwrap();
+    assert_eq!([table.targets().len(), table.features().len()], [40_000, 20_000]);
+    assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_number_far_beyond_the_training_rows_is_refused_with_its_line() {
+    let table = read(b"x,y\n1,1\n2,2\n3,3\n1e19,4\n", &options(&["y"])).unwrap();
+    let encoding = FeatureEncoding::fit(&table, &[0, 1, 2], MissingFeature::default()).unwrap();
+    let error = encoding.encode(&table).unwrap_err().to_string();
+    assert!(error.contains("t.csv:5: `x`: 10000000000000000000 is too far"), "{error}");
+}
