@@ -214,9 +214,15 @@ fn run(command: Command) -> Result<(), Failure> {
             };
             let options = ForecastOptions { file: data.as_deref(), fill, content };
             let forecast = || forecast_run_by(&run, options, inference(moments));
-            let Forecasts { csv, notes } = pool.run(forecast)?;
-            notes.iter().for_each(|note| eprintln!("vdn: note: {note}"));
-            deliver(&csv, out.as_deref())?;
+            let forecasts: Forecasts = pool.run(forecast)?;
+            forecasts.notes.iter().for_each(|note| eprintln!("vdn: note: {note}"));
+            match &out {
+                Some(path) => {
+                    forecasts.write(path)?;
+                    say(&format!("written to {}", path.display()))?;
+                }
+                None => say(forecasts.csv.trim_end())?,
+            }
         }
     }
     Ok(())

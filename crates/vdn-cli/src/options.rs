@@ -122,7 +122,8 @@ pub(crate) enum Command {
         /// of the first ones as in sum:24.
         #[arg(long, value_name = "KIND[:STEPS]", conflicts_with = "moments")]
         aggregate: Option<String>,
-        /// Where to write (standard output if left out).
+        /// Where to write (standard output if left out): CSV, or Parquet or Arrow where the name
+        /// ends in .parquet, .arrow or .feather and the program was built with the feature arrow.
         #[arg(long)]
         out: Option<PathBuf>,
         /// Normal forecasts with the model's mean and variance in closed form, without samples.

@@ -7,6 +7,7 @@ pub(crate) mod backtest_scores;
 pub(crate) mod contestants;
 pub(crate) mod directory;
 pub(crate) mod experiment;
+mod forecast_file;
 pub(crate) mod forecast_format;
 pub(crate) mod forecast_run;
 mod free_memory;

@@ -119,6 +119,8 @@ pub struct DelimitedFile<'a> {
     /// make one line end.
     line: usize,
     after_return: bool,
+    /// Whether rows are counted instead of lines.
+    by_rows: bool,
     notes: Vec<String>,
 }
 
@@ -151,8 +153,30 @@ impl<'a> DelimitedFile<'a> {
         Self::new(Content::of_bytes(file, bytes, limits)?, form)
     }
 
+    /// The same of text that a program makes of a file of `stored` bytes: a header, and the rows of
+    /// a table. Rows are counted from 1 in messages instead of lines, the header as 0.
+    ///
+    /// # Errors
+    ///
+    /// As for [`DelimitedFile::open`]; [`Limits::expansion`] is of the bytes that are stored.
+    pub fn from_rows(
+        file: &str,
+        rows: impl std::io::Read + 'a,
+        stored: u64,
+        form: FileForm,
+        limits: Limits,
+    ) -> Result<Self, DataError> {
+        let this = Self::start(Content::of_rows(file, rows, stored, limits), form)?;
+        Self { line: 0, by_rows: true, ..this }.find_form(form)
+    }
+
     pub(super) fn new(content: Content<'a>, form: FileForm) -> Result<Self, DataError> {
-        let mut this = Self::start(content, form)?;
+        Self::start(content, form)?.find_form(form)
+    }
+
+    /// Reads header and sample.
+    fn find_form(mut self, form: FileForm) -> Result<Self, DataError> {
+        let this = &mut self;
         this.skip_blank_lines()?;
         if !this.read()? {
             return Err(DataError::Empty { file: this.file().to_owned() });
@@ -164,7 +188,7 @@ impl<'a> DelimitedFile<'a> {
         if form.numbers.is_none() {
             this.find_number_form()?;
         }
-        Ok(this)
+        Ok(self)
     }
 
     /// A file of which no row was read yet.
@@ -209,6 +233,7 @@ impl<'a> DelimitedFile<'a> {
             trailing: false,
             line: 1,
             after_return: false,
+            by_rows: false,
             notes: Vec::new(),
         })
     }

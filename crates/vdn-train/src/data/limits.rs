@@ -21,8 +21,9 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Bytes of the content, once it is gunzipped: 4 GiB.
     pub content_bytes: u64,
-    /// Bytes of content for each byte of gzip, beyond the first 64 MiB of content: 200. Series of
-    /// measurements have 3 to 20; gzip reaches 1032 on constant text.
+    /// Bytes of content for each byte of gzip, and of text for each byte of a file of columns
+    /// (Parquet, Arrow), beyond the first 64 MiB of content: 200. Series of measurements have 3 to
+    /// 20; gzip reaches 1032 on constant text.
     pub expansion: u64,
     /// Bytes in one row of a delimited file, the header included: 16 MiB.
     pub row_bytes: u64,

@@ -41,6 +41,8 @@ pub(super) struct Content<'a> {
     limits: Limits,
     input: Box<dyn Read + 'a>,
     gzip: bool,
+    /// Whether a program makes the content of what is stored.
+    made: bool,
     /// Bytes of the file that were read.
     stored: Rc<Cell<u64>>,
     /// Bytes of content that were read.
@@ -64,6 +66,12 @@ impl<'a> Content<'a> {
         Self::new(file.to_owned(), bytes, limits)
     }
 
+    /// Text that a program makes of a file of `stored` bytes.
+    pub(super) fn of_rows(file: &str, rows: impl Read + 'a, stored: u64, limits: Limits) -> Self {
+        let (file, stored) = (file.to_owned(), Rc::new(Cell::new(stored)));
+        Self { file, limits, input: Box::new(rows), gzip: false, made: true, stored, content: 0 }
+    }
+
     fn new(file: String, input: impl Read + 'a, limits: Limits) -> Result<Self, DataError> {
         let stored = Rc::new(Cell::new(0));
         let mut input = Counted { inner: input, count: Rc::clone(&stored) };
@@ -77,7 +85,7 @@ impl<'a> Content<'a> {
             true => Box::new(MultiGzDecoder::new(whole)),
             false => Box::new(whole),
         };
-        Ok(Self { file, limits, input, gzip, stored, content: 0 })
+        Ok(Self { file, limits, input, gzip, made: false, stored, content: 0 })
     }
 
     /// The file's name as messages show it.
@@ -147,8 +155,12 @@ impl<'a> Content<'a> {
             return limit("content_bytes", content_bytes, "bytes of content");
         }
         let expanded = content.saturating_sub(Limits::FREE_EXPANSION);
-        if self.gzip && expanded > stored.saturating_mul(expansion) {
-            return limit("expansion", expansion, "bytes of content for each byte of gzip");
+        if (self.gzip || self.made) && expanded > stored.saturating_mul(expansion) {
+            let what = match self.made {
+                true => "bytes of text for each byte of the file",
+                false => "bytes of content for each byte of gzip",
+            };
+            return limit("expansion", expansion, what);
         }
         Ok(())
     }

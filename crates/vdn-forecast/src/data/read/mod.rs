@@ -1,7 +1,8 @@
 //! From a file to series in order of time: [`SeriesTable`].
 //!
 //! ```text
-//! file -> columns   which hold times, names, numbers            columns.rs, parts.rs, sample.rs
+//! file -> text      of typed columns: Parquet, Arrow            columnar/
+//!      -> columns   which hold times, names, numbers            columns.rs, parts.rs, sample.rs
 //!      -> groups    the rows as they stand, series by series    rows.rs
 //!      -> places    in order, on the calendar, once each        place.rs, axis.rs
 //!      -> series    from their first value on, gaps filled      series.rs, side.rs, values.rs
@@ -10,6 +11,7 @@
 //! Everything that is done to the rows on the way is told in a note, or refused with the line.
 
 mod axis;
+mod columnar;
 mod columns;
 mod parts;
 mod place;

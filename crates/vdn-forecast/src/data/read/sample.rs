@@ -31,9 +31,28 @@ const TIME_WORDS: [&str; 22] = [
 ];
 
 /// Names of saved row numbers.
-const INDEX_NAMES: [&str; 20] = [
-    "", "index", "idx", "id", "row", "no", "no.", "nr", "nr.", "number", "obs", "rownames",
-    "rowid", "row_id", "rownum", "level_0", "t", "step", "tick", "time_idx",
+const INDEX_NAMES: [&str; 21] = [
+    "",
+    "index",
+    "idx",
+    "id",
+    "row",
+    "no",
+    "no.",
+    "nr",
+    "nr.",
+    "number",
+    "obs",
+    "rownames",
+    "rowid",
+    "row_id",
+    "rownum",
+    "level_0",
+    "__index_level_0__",
+    "t",
+    "step",
+    "tick",
+    "time_idx",
 ];
 
 /// The sample of a column.

@@ -2,7 +2,7 @@
 
 use crate::data::read::columns::Columns;
 use crate::data::read::side::{Side, SideNames};
-use crate::data::read::{SeriesOptions, TimeColumn, place, rows, series};
+use crate::data::read::{SeriesOptions, TimeColumn, columnar, place, rows, series};
 use crate::data::support::Support;
 use crate::data::time::{Calendar, Progressions};
 use std::ops::Range;
@@ -50,7 +50,8 @@ pub(in crate::data) struct SeriesRows {
 }
 
 impl SeriesTable {
-    /// Reads the series of a delimited file, plain or gzip, in wide or in long form.
+    /// Reads the series of a delimited file, plain or gzip, or, with the feature `arrow`, of a
+    /// Parquet or Arrow IPC file, in wide or in long form.
     ///
     /// Wide: a column of times, where there is one, and a column for each series. Long: columns of
     /// times, of the names of series, and of their values; the series may have different lengths.
@@ -62,7 +63,12 @@ impl SeriesTable {
     /// twice, are irregular or have gaps that are not to be filled ([`DataError::Format`]); columns
     /// that are not there or contradict each other.
     pub fn load(path: impl AsRef<Path>, options: &SeriesOptions) -> Result<Self, DataError> {
-        Self::read(DelimitedFile::open(path, options.form, options.limits)?, options)
+        let path = path.as_ref();
+        let file = match columnar::open(path, options)? {
+            Some(file) => file,
+            None => DelimitedFile::open(path, options.form, options.limits)?,
+        };
+        Self::read(file, options)
     }
 
     /// The same of content in memory; `file` names it in messages.

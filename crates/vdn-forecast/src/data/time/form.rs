@@ -97,6 +97,10 @@ const TIMES: [&str; 12] = [
 
 const OFFSETS: [&str; 7] = ["", "Z", "%z", "%:z", " %z", " %:z", " UTC"];
 
+/// The longest text that is looked at: dates are shorter, and a text of megabytes would be looked at
+/// once for each of thousands of forms.
+const LONGEST: usize = 128;
+
 impl DateForm {
     /// The forms in which the most of these texts are dates, more than half of them; none for texts
     /// that are no dates. Several forms: the texts have several readings.
@@ -146,6 +150,9 @@ impl DateForm {
     #[must_use]
     pub fn parse(&self, text: &str) -> Option<Moment> {
         let text = text.trim();
+        if text.len() > LONGEST {
+            return None;
+        }
         match self {
             Self::Iso => {
                 // A number of eight digits is a date for who asks for one: `%Y%m%d`.

@@ -1,5 +1,6 @@
 //! Windows, series read from files, and the embedded series.
 
+mod columnar;
 mod demo;
 #[cfg(target_os = "linux")]
 mod large;

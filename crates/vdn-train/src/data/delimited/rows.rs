@@ -19,7 +19,8 @@ impl DelimitedFile<'_> {
         let bytes = &self.buffer.bytes[self.buffer.at..self.buffer.at + count];
         for &byte in bytes {
             // The LF of a CRLF was counted with the CR.
-            self.line += usize::from(byte == b'\r' || (byte == b'\n' && !self.after_return));
+            let new = byte == b'\r' || (byte == b'\n' && !self.after_return);
+            self.line += usize::from(new && !self.by_rows);
             self.after_return = byte == b'\r';
         }
         self.buffer.at += count;
@@ -119,7 +120,10 @@ impl DelimitedFile<'_> {
             }
             self.check_size()?;
             match result {
-                ReadRecordResult::Record => return Ok(true),
+                ReadRecordResult::Record => {
+                    self.line += usize::from(self.by_rows);
+                    return Ok(true);
+                }
                 ReadRecordResult::OutputFull => {
                     let longer = (2 * self.row.text.len()).max(1 << 10);
                     self.row.text.resize(longer, 0);

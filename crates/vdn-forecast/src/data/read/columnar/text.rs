@@ -1,0 +1,298 @@
+//! Tables of typed columns as lines of text, one row after the other.
+//!
+//! What a file asks for is checked before it is decoded (`pages.rs`, `blocks.rs`), a panic of the
+//! library that decodes it is an error, and the text is read under the same limits as any
+//! other.
+
+use crate::data::read::columnar::cells::{CellWriter, is_read, quote};
+use crate::data::read::columnar::{Kind, blocks, pages};
+use crate::data::read::{SeriesOptions, TimeColumn};
+use arrow_array::RecordBatch;
+use arrow_ipc::reader::FileReaderBuilder;
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::sync::{Arc, Once};
+use vdn_train::data::{DataError, DelimitedFile, FileForm, NumberForm};
+
+/// Rows of Parquet that are decoded at a time; Arrow has blocks of its own.
+const BATCH: usize = 1024;
+
+/// Text that is made at a time, but for a longer row.
+const PIECE: usize = 1 << 16;
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
+
+/// Opens a file of this kind.
+pub(super) fn open(
+    path: &Path,
+    kind: Kind,
+    options: &SeriesOptions,
+) -> Result<DelimitedFile<'static>, DataError> {
+    let name = path.display().to_string();
+    let (limits, file) = (options.limits, name.clone());
+    let beyond =
+        |limit, most, what| Err(DataError::Limit { place: name.clone(), limit, most, what });
+    let bad = |problem: String| DataError::Format { file: name.clone(), problem };
+    let read = |source| DataError::Read { file: name.clone(), source };
+    let opened = File::open(path).map_err(read)?;
+    let stored = opened.metadata().map_err(read)?.len();
+    if stored > limits.file_bytes {
+        return beyond("file_bytes", limits.file_bytes, "bytes");
+    }
+    let table = guarded(kind, || match kind {
+        Kind::Parquet => parquet(opened, options),
+        Kind::Arrow => arrow(opened, options),
+    });
+    let Table { columns, rows, batches } = table.map_err(&bad)?;
+    if rows > limits.rows {
+        return beyond("rows", limits.rows, "rows of data");
+    }
+    let mut text = String::new();
+    for (place, column) in columns.iter().enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        quote(&column.name, &mut text);
+    }
+    text.push('\n');
+    let text = text.into_bytes();
+    let most = limits.row_bytes;
+    let rows = Rows { kind, columns, batches, batch: None, row: 0, before: 0, text, at: 0, most };
+    let form = FileForm { delimiter: Some(b','), numbers: Some(NumberForm::DecimalPoint) };
+    DelimitedFile::from_rows(&file, rows, stored, form, limits)
+}
+
+/// A column of a file.
+struct Column {
+    name: String,
+    /// Whether its values are read; its cells are empty otherwise.
+    is_read: bool,
+}
+
+/// What a file holds.
+struct Table {
+    columns: Vec<Column>,
+    rows: u64,
+    /// The columns that are read.
+    batches: Batches,
+}
+
+/// The columns of a file. One of a type that cannot be read is refused, unless the columns to take
+/// are named, and it is none of them.
+fn columns(schema: &Schema, options: &SeriesOptions) -> Result<Vec<Column>, String> {
+    let fields = schema.fields().iter().enumerate();
+    let column = |(place, field): (usize, &Arc<Field>)| {
+        let position = format!("#{}", place + 1);
+        let is_called = |name: &String| name.trim() == field.name() || name.trim() == position;
+        let is_read = is_read(field.data_type());
+        let chosen = options.columns.is_some() || options.target_column.is_some();
+        if !is_read && (!chosen || named(options).any(is_called)) {
+            return Err(format!(
+                "column {} (`{}`) is of the type {}, which is none of numbers, texts, dates and \
+                 times; name the columns to take by data.columns, or, in long form, \
+                 data.target_column",
+                place + 1,
+                field.name(),
+                field.data_type()
+            ));
+        }
+        Ok(Column { name: field.name().clone(), is_read })
+    };
+    fields.map(column).collect()
+}
+
+/// The names of columns in the options.
+fn named(options: &SeriesOptions) -> impl Iterator<Item = &String> {
+    let time = match &options.time {
+        TimeColumn::Named(name) => Some(name),
+        _ => None,
+    };
+    let lists = [&options.past, &options.future, &options.statics];
+    lists
+        .into_iter()
+        .flatten()
+        .chain(options.columns.iter().flatten())
+        .chain(options.id_column.iter().chain(&options.target_column))
+        .chain(time)
+}
+
+/// The places of the columns that are read.
+fn places(columns: &[Column]) -> Vec<usize> {
+    (0..columns.len()).filter(|&place| columns[place].is_read).collect()
+}
+
+fn parquet(file: File, options: &SeriesOptions) -> Result<Table, String> {
+    let failed = |error: parquet::errors::ParquetError| error.to_string();
+    let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(failed)?;
+    let columns = columns(found.schema(), options)?;
+    let read: Vec<bool> = columns.iter().map(|column| column.is_read).collect();
+    pages::check(&file, found.metadata(), &read, &options.limits)?;
+    let rows = found.metadata().file_metadata().num_rows();
+    let rows = u64::try_from(rows).map_err(|_| "its tables are damaged")?;
+    // Texts as views: a long one in a dictionary is in memory once, however often it comes.
+    let fields = found.schema().fields().iter().map(|field| match plain(field.data_type()) {
+        Some(values) => Arc::new(Field::clone(field).with_data_type(values)),
+        None => Arc::clone(field),
+    });
+    let schema =
+        Schema::new_with_metadata(fields.collect::<Vec<_>>(), found.schema().metadata().clone());
+    let as_views = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    let metadata =
+        ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), as_views).map_err(failed)?;
+    let mask = ProjectionMask::roots(metadata.parquet_schema(), places(&columns));
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+    let batches = builder.with_projection(mask).with_batch_size(BATCH).build().map_err(failed)?;
+    Ok(Table { columns, rows, batches: Box::new(batches) })
+}
+
+/// Another type to decode values of this one to.
+fn plain(of: &DataType) -> Option<DataType> {
+    match of {
+        DataType::Utf8 | DataType::LargeUtf8 => Some(DataType::Utf8View),
+        DataType::Dictionary(_, values) => {
+            Some(plain(values).unwrap_or_else(|| DataType::clone(values)))
+        }
+        _ => None,
+    }
+}
+
+fn arrow(file: File, options: &SeriesOptions) -> Result<Table, String> {
+    let failed = |error: ArrowError| error.to_string();
+    let rows = blocks::check(&file, &options.limits)?;
+    let open = |file: File, places: Option<Vec<usize>>| {
+        let builder = match places {
+            Some(places) => FileReaderBuilder::new().with_projection(places),
+            None => FileReaderBuilder::new(),
+        };
+        builder.build(BufReader::new(file)).map_err(failed)
+    };
+    let whole = open(file.try_clone().map_err(|error| error.to_string())?, None)?;
+    let columns = columns(&whole.schema(), options)?;
+    let places = places(&columns);
+    let reader = match places.len() == columns.len() {
+        true => whole,
+        false => open(file, Some(places))?,
+    };
+    Ok(Table { columns, rows, batches: Box::new(reader) })
+}
+
+thread_local! {
+    /// Whether a panic of this thread becomes an error, of which nothing else is to be said.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `act` gives; an error in one line, also where the library fails otherwise. The first call
+/// sets a panic hook, which hands on all panics that are not its own.
+fn guarded<V>(kind: Kind, act: impl FnOnce() -> Result<V, String>) -> Result<V, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !GUARDED.get() {
+                before(info);
+            }
+        }));
+    });
+    GUARDED.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(act));
+    GUARDED.set(false);
+    match result {
+        Ok(result) => result.map_err(|reason| reason.replace(['\n', '\r'], " ")),
+        Err(_) => Err(format!("the {} file is damaged", kind.name())),
+    }
+}
+
+/// The rows of a file as lines.
+struct Rows {
+    kind: Kind,
+    columns: Vec<Column>,
+    batches: Batches,
+    /// The batch that lines are made of: its rows, and how each of its columns is written.
+    batch: Option<(usize, Vec<CellWriter>)>,
+    /// The next of its rows, and the rows of the batches before it.
+    row: usize,
+    before: usize,
+    /// Lines that were not taken yet, from `at` on.
+    text: Vec<u8>,
+    at: usize,
+    /// The bytes that a row may have.
+    most: u64,
+}
+
+impl Rows {
+    /// Makes lines, up to a piece of text; none at the end of the file.
+    fn make(&mut self) -> Result<(), String> {
+        let mut text = String::new();
+        while text.len() < PIECE {
+            let Some((rows, writers)) = &self.batch else {
+                let batches = &mut self.batches;
+                let next = guarded(self.kind, || {
+                    batches.next().transpose().map_err(|error| error.to_string())
+                })?;
+                let Some(batch) = next else { break };
+                let writers = batch
+                    .columns()
+                    .iter()
+                    .map(|column| guarded(self.kind, || CellWriter::new(column.as_ref())));
+                let writers = writers.collect::<Result<Vec<_>, _>>()?;
+                if writers.len() != places(&self.columns).len() {
+                    return Err("the file is damaged: a batch has other columns".to_owned());
+                }
+                (self.batch, self.row) = (Some((batch.num_rows(), writers)), 0);
+                continue;
+            };
+            if self.row == *rows {
+                self.before += rows;
+                self.batch = None;
+                continue;
+            }
+            let (start, mut writers) = (text.len(), writers.iter());
+            for (place, column) in self.columns.iter().enumerate() {
+                if place > 0 {
+                    text.push(',');
+                }
+                let Some(writer) = column.is_read.then(|| writers.next()).flatten() else {
+                    continue;
+                };
+                let wrong = |what: String| {
+                    let row = self.before + self.row + 1;
+                    format!("row {row}, column {} (`{}`): {what}", place + 1, column.name)
+                };
+                writer.write(self.row, &mut text).map_err(wrong)?;
+                if (text.len() - start) as u64 > 2 * self.most {
+                    return Err(wrong(format!(
+                        "more than {} bytes in one row (limit `row_bytes`)",
+                        self.most
+                    )));
+                }
+            }
+            // A line of its own, not a blank one.
+            if self.columns.len() == 1 && text.len() == start {
+                text.push_str("\"\"");
+            }
+            text.push('\n');
+            self.row += 1;
+        }
+        (self.text, self.at) = (text.into_bytes(), 0);
+        Ok(())
+    }
+}
+
+impl Read for Rows {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.text.len() {
+            self.make().map_err(io::Error::other)?;
+        }
+        let read = (&self.text[self.at..]).read(to)?;
+        self.at += read;
+        Ok(read)
+    }
+}

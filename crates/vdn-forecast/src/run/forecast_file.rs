@@ -1,0 +1,150 @@
+//! Where forecasts go: a file of CSV, Parquet or Arrow IPC, as its name says.
+
+use crate::run::forecast_run::Forecasts;
+use std::path::Path;
+use vdn_train::TrainError;
+use vdn_train::run::write_atomically;
+
+impl Forecasts {
+    /// Writes them to a file: as Parquet where its name ends in `.parquet`, as Arrow IPC where it
+    /// ends in `.arrow` or `.feather`, else as CSV. The columns are those of the CSV: names as text,
+    /// numbers of steps and paths as integers, values as `f64`, dates as times in microseconds (in
+    /// UTC, where the offset is known), months, quarters and years as text.
+    ///
+    /// # Errors
+    /// The file cannot be written; Parquet or Arrow by a program without the feature `arrow`.
+    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        let bytes = match ending.as_deref() {
+            Some("parquet") => columns::parquet(&self.csv),
+            Some("arrow" | "feather") => columns::arrow(&self.csv),
+            _ => Ok(self.csv.clone().into_bytes()),
+        };
+        write_atomically(path, &bytes.map_err(|reason| TrainError::format(path, reason))?)
+    }
+}
+
+#[cfg(not(feature = "arrow"))]
+mod columns {
+    const REASON: &str = "the program was built without the feature `arrow`, which writes Parquet \
+                          and Arrow files; write CSV";
+
+    pub(super) fn parquet(_: &str) -> Result<Vec<u8>, String> {
+        Err(REASON.to_owned())
+    }
+
+    pub(super) fn arrow(_: &str) -> Result<Vec<u8>, String> {
+        Err(REASON.to_owned())
+    }
+}
+
+#[cfg(feature = "arrow")]
+mod columns {
+    use crate::data::time::{DateForm, Moment};
+    use arrow_array::{
+        ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    };
+    use parquet::arrow::ArrowWriter;
+    use parquet::basic::Compression;
+    use parquet::file::properties::WriterProperties;
+    use std::sync::Arc;
+    use vdn_train::data::{DelimitedFile, FileForm, Limits, NumberForm};
+
+    /// Columns of texts, by their names in forecasts.
+    const TEXTS: [&str; 3] = ["series", "unique_id", "aggregate"];
+    /// Columns of dates.
+    const DATES: [&str; 2] = ["date", "ds"];
+    /// Columns of numbers that are counted.
+    const COUNTS: [&str; 3] = ["step", "path", "steps"];
+
+    pub(super) fn parquet(csv: &str) -> Result<Vec<u8>, String> {
+        let (batch, mut bytes) = (batch(csv)?, Vec::new());
+        let snappy = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let written = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(snappy))
+            .and_then(|mut writer| writer.write(&batch).and_then(|()| writer.close()));
+        written.map_err(|error| error.to_string())?;
+        Ok(bytes)
+    }
+
+    pub(super) fn arrow(csv: &str) -> Result<Vec<u8>, String> {
+        let (batch, mut bytes) = (batch(csv)?, Vec::new());
+        let written = arrow_ipc::writer::FileWriter::try_new(&mut bytes, &batch.schema())
+            .and_then(|mut writer| writer.write(&batch).and_then(|()| writer.finish()));
+        written.map_err(|error| error.to_string())?;
+        Ok(bytes)
+    }
+
+    /// The table as typed columns.
+    fn batch(csv: &str) -> Result<RecordBatch, String> {
+        let form = FileForm { delimiter: Some(b','), numbers: Some(NumberForm::DecimalPoint) };
+        let file = DelimitedFile::from_bytes("forecasts", csv.as_bytes(), form, Limits::default());
+        let mut file = file.map_err(|error| error.to_string())?;
+        let names = file.names().to_vec();
+        let mut cells: Vec<Vec<String>> = vec![Vec::new(); names.len()];
+        while file.next_row().map_err(|error| error.to_string())? {
+            for (place, column) in cells.iter_mut().enumerate() {
+                column.push(String::from_utf8_lossy(file.cell(place)).into_owned());
+            }
+        }
+        let columns = names.iter().zip(cells).map(|(name, cells)| {
+            let column = match name.as_str() {
+                name if TEXTS.contains(&name) => texts(&cells),
+                name if DATES.contains(&name) => dates(&cells),
+                name if COUNTS.contains(&name) => integers(&cells)?,
+                _ => numbers(&cells)?,
+            };
+            Ok((name.clone(), column))
+        });
+        let columns = columns.collect::<Result<Vec<_>, String>>()?;
+        RecordBatch::try_from_iter(columns).map_err(|error| error.to_string())
+    }
+
+    fn texts(cells: &[String]) -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(cells))
+    }
+
+    fn integers(cells: &[String]) -> Result<ArrayRef, String> {
+        let parse = |cell: &String| cell.parse().map_err(|_| format!("{cell:?} is no integer"));
+        let parsed = cells.iter().map(parse).collect::<Result<Vec<i64>, String>>()?;
+        Ok(Arc::new(Int64Array::from(parsed)))
+    }
+
+    /// As `f64`, or as integers where `f64` would round one of them.
+    fn numbers(cells: &[String]) -> Result<ArrayRef, String> {
+        let parse = |cell: &String| match cell.as_str() {
+            "" => Ok(None),
+            cell => cell.parse().map(Some).map_err(|_| format!("{cell:?} is no number")),
+        };
+        let parsed = cells.iter().map(parse).collect::<Result<Vec<Option<f64>>, String>>()?;
+        let exact = |(cell, number): (&String, &Option<f64>)| {
+            let integer = cell.parse::<i64>();
+            integer.is_ok_and(|integer| number.is_some_and(|x| x as i128 != i128::from(integer)))
+        };
+        if cells.iter().zip(&parsed).any(exact)
+            && let Ok(integers) = integers(cells)
+        {
+            return Ok(integers);
+        }
+        Ok(Arc::new(Float64Array::from(parsed)))
+    }
+
+    /// As times, where all cells are dates of a day or a time; else as texts.
+    fn dates(cells: &[String]) -> ArrayRef {
+        let of = |cell: &String| DateForm::Iso.parse(cell).filter(|_| cell.len() >= 10);
+        let Some(moments) = cells.iter().map(of).collect::<Option<Vec<Moment>>>() else {
+            return texts(cells);
+        };
+        let utc = moments.first().is_some_and(|moment| moment.offset.is_some());
+        if moments.iter().any(|moment| moment.offset.is_some() != utc) {
+            return texts(cells);
+        }
+        let micros = moments
+            .iter()
+            .map(|moment| moment.clock - 1_000_000 * i64::from(moment.offset.unwrap_or(0)));
+        let times = TimestampMicrosecondArray::from_iter_values(micros);
+        match utc {
+            true => Arc::new(times.with_timezone("UTC")),
+            false => Arc::new(times),
+        }
+    }
+}
