@@ -25,7 +25,7 @@ mod selection;
 mod stack_control;
 mod stacks;
 mod stopping;
-pub(crate) mod support;
+mod support;
 mod twins;
 mod whole_forecasts;
 mod wholes;
