@@ -138,7 +138,9 @@ impl RunDirectory {
         let StoredScaler { step, .. } = self.read_json(FILE)?;
         // Whether dates are the last ones of their months is no matter of the step.
         let plain = |step: Step| match step {
-            Step::Months { count, .. } => Step::Months { count, end: false },
+            Step::Months { count, .. } | Step::LastWorkingDays(count) => {
+                Step::Months { count, end: false }
+            }
             other => other,
         };
         match (step, calendar) {

@@ -321,10 +321,18 @@ impl<'a> DelimitedFile<'a> {
     fn find_number_form(&mut self) -> Result<(), DataError> {
         let mut evidence = NumberEvidence::default();
         for row in &self.sample {
-            (0..row.cells).for_each(|column| evidence.add(row.cell(column)));
+            (0..row.cells).for_each(|column| evidence.add(column, row.cell(column)));
         }
         self.numbers = match (evidence.verdict(), self.delimiter) {
             (Evidence::Clear(form), _) => form,
+            // In a file of commas nobody writes decimal commas, and few points between groups.
+            (Evidence::Groups, b',') => NumberForm::DecimalPoint,
+            (Evidence::Groups, _) => {
+                let note = "points in numbers are read as separators of thousands, because whole \
+                            numbers of three digits stand beside them";
+                self.notes.push(note.to_owned());
+                NumberForm::DecimalComma
+            }
             // Programs write semicolons between cells because commas are in the numbers.
             (Evidence::Ambiguous, b';') => {
                 let note = "commas are read as decimal commas, because cells are separated by `;`";

@@ -64,6 +64,48 @@ pub(super) enum Evidence {
     Clear(NumberForm),
     /// Every comma stands before exactly three digits: `1,234` is 1.234 or 1234.
     Ambiguous,
+    /// Every point stands before exactly three digits, and whole numbers of three digits stand in
+    /// the same column: `1.102` beside `979` is 1102.
+    Groups,
+}
+
+/// What the cells of a column say about points.
+#[derive(Debug, Default, Clone, Copy)]
+struct Points {
+    /// Cells like `1.234` and `1.234.567`.
+    grouped: usize,
+    /// Whole numbers of three digits.
+    hundreds: usize,
+    /// Cells that no number with points between groups of three digits has: `0.123`, `12.5`,
+    /// `1234`.
+    other: usize,
+}
+
+impl Points {
+    fn add(&mut self, cell: &[u8]) {
+        let cell = cell.trim_ascii();
+        let cell = cell.strip_prefix(b"-").unwrap_or(cell);
+        let mut groups = cell.split(|&byte| byte == b'.');
+        let first = groups.next().unwrap_or_default();
+        let digits = |group: &[u8]| group.iter().all(u8::is_ascii_digit);
+        if !digits(first) || first.is_empty() {
+            return;
+        }
+        let whole = (1..=3).contains(&first.len()) && first[0] != b'0';
+        let rest: Vec<&[u8]> = groups.collect();
+        match rest.is_empty() {
+            true if whole && first.len() == 3 => self.hundreds += 1,
+            true => self.other += usize::from(first.len() > 3),
+            false if whole && rest.iter().all(|group| group.len() == 3 && digits(group)) => {
+                self.grouped += 1;
+            }
+            false => self.other += 1,
+        }
+    }
+
+    fn are_groups(&self) -> bool {
+        self.grouped > 0 && self.hundreds > 0 && self.other == 0
+    }
 }
 
 /// Collects what cells say about the form of numbers.
@@ -72,11 +114,16 @@ pub(super) struct NumberEvidence {
     comma: usize,
     point: usize,
     ambiguous: usize,
+    points: Vec<Points>,
 }
 
 impl NumberEvidence {
-    /// Takes a cell into account.
-    pub(super) fn add(&mut self, cell: &[u8]) {
+    /// Takes a cell of a column into account.
+    pub(super) fn add(&mut self, column: usize, cell: &[u8]) {
+        if self.points.len() <= column {
+            self.points.resize(column + 1, Points::default());
+        }
+        self.points[column].add(cell);
         if !cell.contains(&b',') && !cell.contains(&b'.') {
             return;
         }
@@ -97,7 +144,10 @@ impl NumberEvidence {
     /// The form that fits.
     pub(super) fn verdict(&self) -> Evidence {
         match self {
-            Self { comma: 0, point: 0, ambiguous: 1.. } => Evidence::Ambiguous,
+            Self { comma: 0, point: 0, ambiguous: 1.., .. } => Evidence::Ambiguous,
+            Self { comma: 0, point: 0, points, .. } if points.iter().any(Points::are_groups) => {
+                Evidence::Groups
+            }
             Self { comma, point, .. } if comma > point => Evidence::Clear(NumberForm::DecimalComma),
             _ => Evidence::Clear(NumberForm::DecimalPoint),
         }
@@ -131,9 +181,9 @@ mod tests {
 
     #[test]
     fn the_form_of_numbers_is_found_from_the_sample() {
-        use Evidence::{Ambiguous, Clear};
+        use Evidence::{Ambiguous, Clear, Groups};
         use NumberForm::{DecimalComma, DecimalPoint};
-        let cases: [(&[&str], Evidence); 9] = [
+        let cases: [(&[&str], Evidence); 15] = [
             (&["1", "2.5"], Clear(DecimalPoint)),
             (&["9,646", "19,29"], Clear(DecimalComma)),
             (&["9,646", "10,928"], Ambiguous),
@@ -142,11 +192,17 @@ mod tests {
             (&["1.234,5", "1.234"], Clear(DecimalComma)),
             (&["1,234,567", "1,234"], Clear(DecimalPoint)),
             (&["1.234"], Clear(DecimalPoint)),
+            (&["1.000", "1.102", "979", "-823"], Groups),
+            (&["1.000", "1.102", "0.979", "823"], Clear(DecimalPoint)),
+            (&["1.000", "1.102", "1102", "823"], Clear(DecimalPoint)),
+            (&["1.000", "1.102", "12.5", "823"], Clear(DecimalPoint)),
+            (&["1.000", "1.102", "82"], Clear(DecimalPoint)),
+            (&["1.000", "1.102", "979", "0,5"], Clear(DecimalComma)),
             (&["01.03.2021", "18.00.00", ".", "x,y"], Clear(DecimalPoint)),
         ];
         for (cells, expected) in cases {
             let mut evidence = NumberEvidence::default();
-            cells.iter().for_each(|cell| evidence.add(cell.as_bytes()));
+            cells.iter().for_each(|cell| evidence.add(0, cell.as_bytes()));
             assert_eq!(evidence.verdict(), expected, "{cells:?}");
         }
     }

@@ -4,21 +4,10 @@
 use crate::data::read::parts::{calendar_parts, parts_of, time_of_day};
 use crate::data::read::sample::Sample;
 use crate::data::read::{SeriesOptions, TimeColumn};
+use crate::data::read::{amounts, index, keys, number_dates};
 use crate::data::time::DateForm;
 use std::collections::HashSet;
-use vdn_train::data::{DataError, DelimitedFile};
-
-/// Names of columns that name the series of a long file, also by numbers.
-const ID_NAMES: [&str; 8] = [
-    "unique_id",
-    "item_id",
-    "series_id",
-    "ts_id",
-    "tsid",
-    "series",
-    "series_name",
-    "timeseries_id",
-];
+use vdn_train::data::{Cell, DataError, DelimitedFile};
 
 /// Names of the values of a long file.
 const TARGET_NAMES: [&str; 4] = ["y", "value", "target", "values"];
@@ -33,6 +22,8 @@ pub(super) struct Columns {
     pub(super) id: Option<usize>,
     /// The columns of numbers: the series, or the one with the values in long form.
     pub(super) numbers: Vec<usize>,
+    /// Columns of text that are left out of a wide table.
+    pub(super) texts: Vec<usize>,
     /// Columns beside the series: known until a forecast begins, known ahead, and static.
     pub(super) beside: [Vec<usize>; 3],
     pub(super) notes: Vec<String>,
@@ -50,11 +41,13 @@ impl Columns {
     ) -> Result<Self, DataError> {
         let samples: Vec<Sample<'_>> =
             (0..file.names().len()).map(|column| Sample::of(file, column)).collect();
+        refuse_numbers_as_names(file)?;
         let mut this = Self {
             time: Vec::new(),
             forms: Vec::new(),
             id: None,
             numbers: Vec::new(),
+            texts: Vec::new(),
             beside: beside(file, options)?,
             notes: Vec::new(),
         };
@@ -65,7 +58,12 @@ impl Columns {
             return Err(DataError::InvalidOption(format!("{what}: it cannot be a covariate")));
         }
         if !this.time.is_empty() {
-            this.id = this.find_id(file, options, &samples)?;
+            let beside: HashSet<usize> = this.beside.iter().flatten().copied().collect();
+            let free = |sample: &&Sample<'_>| {
+                !this.time.contains(&sample.column) && !beside.contains(&sample.column)
+            };
+            let free: Vec<&Sample<'_>> = samples.iter().filter(free).collect();
+            this.id = keys::find_id(file, options, &free, &this.time)?;
         }
         match this.id {
             Some(id) => {
@@ -132,9 +130,10 @@ impl Columns {
             }
         }
         // Texts before numbers, telling names before others, then the first one.
-        let rank = |(column, _): &(usize, Vec<DateForm>)| {
+        let rank = |(column, forms): &(usize, Vec<DateForm>)| {
             let sample = &samples[*column];
-            (sample.is_numeric(), !sample.is_named_like_time(), *column)
+            let counted = forms[0] == DateForm::Count;
+            (sample.is_numeric(), counted, !sample.is_named_like_time(), *column)
         };
         found.sort_by_key(rank);
         let texts_found = found.first().is_some_and(|(c, _)| !samples[*c].is_numeric());
@@ -156,6 +155,13 @@ impl Columns {
             return Ok(());
         };
         out.extend(&time);
+        if forms[0] == DateForm::SerialDay && options.time == TimeColumn::Auto {
+            let name = &file.names()[time[0]];
+            let note = format!(
+                "column `{name}` is read as days since 1899-12-30, as spreadsheets count them"
+            );
+            self.notes.push(note);
+        }
         let head = &file.names()[time[0]];
         if forms.iter().all(|form| form.parse(head).is_some()) && samples[time[0]].texts.len() > 1 {
             let problem = format!("there is no header: the first row begins with {head:?}");
@@ -192,50 +198,6 @@ impl Columns {
         Ok(())
     }
 
-    /// The column that names series, where the file is in long form.
-    fn find_id(
-        &self,
-        file: &DelimitedFile<'_>,
-        options: &SeriesOptions,
-        samples: &[Sample<'_>],
-    ) -> Result<Option<usize>, DataError> {
-        if let Some(name) = &options.id_column {
-            return file.column(name).map(Some);
-        }
-        let beside: HashSet<usize> = self.beside.iter().flatten().copied().collect();
-        let free = |sample: &&Sample<'_>| {
-            !self.time.contains(&sample.column) && !beside.contains(&sample.column)
-        };
-        let named = samples.iter().filter(free).find(|sample| {
-            ID_NAMES.contains(&sample.name.to_lowercase().as_str())
-                && (sample.is_text() || !sample.is_index())
-        });
-        if let Some(sample) = named
-            && (options.target_column.is_some() || samples.len() > self.time.len() + 1)
-        {
-            return Ok(Some(sample.column));
-        }
-        let texts: Vec<&Sample<'_>> =
-            samples.iter().filter(free).filter(|sample| sample.is_text()).collect();
-        // A wide table has every time once.
-        let mut times = HashSet::new();
-        let repeated = (0..file.sample_rows()).any(|row| {
-            let time: Vec<&[u8]> =
-                self.time.iter().map(|&column| file.sample_cell(row, column)).collect();
-            !times.insert(time)
-        });
-        match &texts[..] {
-            [one] if repeated => Ok(Some(one.column)),
-            [first, second, ..] if repeated => Err(DataError::InvalidOption(format!(
-                "{}: the columns `{}` and `{}` may name the series: say which by data.id_column",
-                file.file(),
-                first.name,
-                second.name
-            ))),
-            _ => Ok(None),
-        }
-    }
-
     /// The column with the values of a long file.
     fn find_target(
         &mut self,
@@ -252,13 +214,25 @@ impl Columns {
             samples.iter().filter(free).filter(|sample| !sample.is_text()).collect();
         let by_name =
             || numbers.iter().find(|s| TARGET_NAMES.contains(&s.name.to_lowercase().as_str()));
-        match (&numbers[..], by_name()) {
-            ([one], _) => Ok(one.column),
-            (_, Some(target)) => {
-                let others = numbers.iter().filter(|s| s.column != target.column);
+        let target = match (&numbers[..], by_name()) {
+            ([one], _) => Some(one.column),
+            (_, Some(target)) => Some(target.column),
+            _ => None,
+        };
+        match target {
+            Some(target) => {
+                let others = samples.iter().filter(|sample| {
+                    !out.contains(&sample.column)
+                        && sample.column != target
+                        && !sample.texts.is_empty()
+                });
                 let others: Vec<String> = others.map(|s| format!("`{}`", s.name)).collect();
-                self.notes.push(format!("columns {} are left out", others.join(", ")));
-                Ok(target.column)
+                match &others[..] {
+                    [] => {}
+                    [one] => self.notes.push(format!("column {one} is left out")),
+                    _ => self.notes.push(format!("columns {} are left out", others.join(", "))),
+                }
+                Ok(target)
             }
             _ => Err(DataError::InvalidOption(format!(
                 "{}: {} columns of numbers beside the names of series: say which holds the \
@@ -267,6 +241,13 @@ impl Columns {
                 numbers.len()
             ))),
         }
+    }
+
+    /// Whether a column holds times of the rows once more, in seconds since 1970.
+    fn repeats_dates(&self, sample: &Sample<'_>, samples: &[Sample<'_>]) -> bool {
+        let [time] = self.time[..] else { return false };
+        let dates = samples[time].texts.iter().map(|text| self.forms[0].parse(text));
+        number_dates::is_near(sample, &dates.flatten().collect::<Vec<_>>())
     }
 
     /// The series of a wide file.
@@ -297,18 +278,35 @@ impl Columns {
             }
             return Ok(());
         }
+        let mut free = samples.iter().filter(|sample| !out.contains(&sample.column)).count();
         for sample in samples.iter().filter(|sample| !out.contains(&sample.column)) {
+            let dated = !self.time.is_empty();
             let left_out = match sample {
-                sample if sample.is_index() && samples.len() > out.len() + 1 => "numbers the rows",
-                sample if sample.is_text() && !self.time.is_empty() => "holds text",
-                sample if sample.column == 0 && sample.is_called_a_date() && samples.len() > 1 => {
-                    "holds numbers that are no dates"
+                sample if free > 1 && sample.is_index() => "numbers the rows",
+                sample if free > 1 && index::is_one_id(sample) => "holds one id in all rows",
+                sample if dated && self.repeats_dates(sample, samples) => {
+                    "holds Unix times near the dates"
+                }
+                sample if dated && sample.is_text() => {
+                    amounts::refuse(file, sample)?;
+                    self.texts.push(sample.column);
+                    match keys::may_name_series(sample) {
+                        true => "holds text, and may name the series (data.id_column)",
+                        false => "holds text",
+                    }
+                }
+                sample if free > 1 && !dated && sample.column == 0 && sample.is_called_a_date() => {
+                    "holds numbers that are no dates of a known form"
+                }
+                sample if free > 1 && number_dates::looks_like_time(sample) => {
+                    "rises like a time in no form that is known"
                 }
                 _ => {
                     self.numbers.push(sample.column);
                     continue;
                 }
             };
+            free -= 1;
             self.notes.push(format!("column `{}` {left_out}: left out", sample.name));
         }
         if self.numbers.is_empty() {
@@ -320,6 +318,23 @@ impl Columns {
         }
         Ok(())
     }
+}
+
+/// Refuses a first row of numbers, some with a fraction: it is one of the rows.
+fn refuse_numbers_as_names(file: &DelimitedFile<'_>) -> Result<(), DataError> {
+    let number = |name: &String| match file.numbers().parse(name.as_bytes()) {
+        Cell::Number(number) => Some(number),
+        Cell::Missing | Cell::Bad => None,
+    };
+    let Some(numbers) = file.names().iter().map(number).collect::<Option<Vec<f64>>>() else {
+        return Ok(());
+    };
+    if numbers.iter().all(|number| number.fract() == 0.0) {
+        return Ok(());
+    }
+    let head = &file.names()[0];
+    let problem = format!("there is no header: the first row begins with {head:?}");
+    Err(DataError::Format { file: file.file().to_owned(), problem })
 }
 
 /// The columns beside the series, each once.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file -> text      of typed columns: Parquet, Arrow            columnar/
-//!      -> columns   which hold times, names, numbers            columns.rs, parts.rs, sample.rs
+//!      -> columns   which hold times, names, numbers            columns.rs and those it uses
 //!      -> groups    the rows as they stand, series by series    rows.rs
 //!      -> places    in order, on the calendar, once each        place.rs, axis.rs
 //!      -> series    from their first value on, gaps filled      series.rs, side.rs, values.rs
@@ -10,9 +10,14 @@
 //!
 //! Everything that is done to the rows on the way is told in a note, or refused with the line.
 
+mod amounts;
 mod axis;
 mod columnar;
 mod columns;
+mod index;
+mod integers;
+mod keys;
+mod number_dates;
 mod parts;
 mod place;
 mod rows;

@@ -3,23 +3,98 @@
 use crate::data::read::sample::Sample;
 use crate::data::time::DateForm;
 
+/// Names of columns with a part of dates.
+const YEARS: [&str; 4] = ["year", "yr", "yyyy", "jahr"];
+const QUARTERS: [&str; 3] = ["quarter", "qtr", "q"];
+const MONTHS: [&str; 6] = ["month", "mo", "mon", "mm", "mnth", "monat"];
+const WEEKS: [&str; 4] = ["week", "wk", "isoweek", "weekofyear"];
+const DAYS: [&str; 5] = ["day", "dy", "dd", "dayofmonth", "tag"];
+const DAYS_OF_YEAR: [&str; 5] = ["doy", "dayofyear", "yday", "jday", "julian"];
+const HOURS: [&str; 9] =
+    ["hour", "hr", "hh", "he", "hourending", "hourbeginning", "hourofday", "stunde", "heure"];
+const MINUTES: [&str; 4] = ["minute", "min", "mi", "mins"];
+
 /// Year, month and so on in columns of their own.
 pub(super) fn calendar_parts(samples: &[Sample<'_>]) -> Option<(Vec<usize>, Vec<DateForm>)> {
-    let of = |name: &str, low: i64, high: i64| {
-        let sample = samples.iter().find(|s| s.name.eq_ignore_ascii_case(name))?;
-        let numbers = sample.integers()?;
-        let fits = numbers.iter().all(|n| (low..=high).contains(n)) && !numbers.is_empty();
-        fits.then_some(sample.column)
+    let of = |names: &[&str], low: i64, high: i64| {
+        let fits = |sample: &&Sample<'_>| {
+            let numbers = sample.integers().filter(|numbers| !numbers.is_empty());
+            names.contains(&sample.words().concat().as_str())
+                && numbers.is_some_and(|all| all.iter().all(|n| (low..=high).contains(n)))
+        };
+        samples.iter().find(fits).map(|sample| sample.column)
     };
-    let mut columns = vec![of("year", 1000, 2999)?, of("month", 1, 12)?];
-    let mut pattern = "%Y %m".to_owned();
-    let smaller = [("day", 1, 31, " %d"), ("hour", 0, 23, " %H"), ("minute", 0, 59, " %M")];
-    for (name, low, high, text) in smaller {
-        let Some(column) = of(name, low, high) else { break };
+    let year = of(&YEARS, 1000, 2999)?;
+    let pattern = |text: &str| vec![DateForm::Pattern(text.to_owned())];
+    let Some(month) = of(&MONTHS, 1, 12) else {
+        if let Some((month, name)) = month_names(samples) {
+            return Some((vec![year, month], pattern(&format!("%Y {name}"))));
+        }
+        if let Some(day) = of(&DAYS_OF_YEAR, 1, 366) {
+            return Some((vec![year, day], pattern("%Y %j")));
+        }
+        if let Some(quarter) = of(&QUARTERS, 1, 4) {
+            return Some((vec![year, quarter], vec![DateForm::Quarter]));
+        }
+        return of(&WEEKS, 1, 53).map(|week| (vec![year, week], pattern("%G %V")));
+    };
+    let mut columns = vec![year, month];
+    let mut text = "%Y %m".to_owned();
+    let smaller: [(&[&str], i64, i64, &str); 3] =
+        [(&DAYS, 1, 31, " %d"), (&HOURS, 0, 24, " %H"), (&MINUTES, 0, 59, " %M")];
+    for (names, low, high, part) in smaller {
+        let Some(column) = of(names, low, high) else { break };
         columns.push(column);
-        pattern.push_str(text);
+        text.push_str(part);
     }
-    Some((columns, vec![DateForm::Pattern(pattern)]))
+    Some((columns, pattern(&text)))
+}
+
+/// A column of months by their names, and the pattern of these.
+fn month_names(samples: &[Sample<'_>]) -> Option<(usize, &'static str)> {
+    samples.iter().find_map(|sample| {
+        let name = ["%b", "%B"].into_iter().find(|name| reads_all(sample, "2000 ", &[name]))?;
+        Some((sample.column, name))
+    })
+}
+
+/// Whether all cells are read by one of some patterns of a part of a date.
+fn reads_all(sample: &Sample<'_>, before: &str, patterns: &[&str]) -> bool {
+    let pattern = match before.is_empty() {
+        true => "",
+        false => "%Y ",
+    };
+    let forms: Vec<DateForm> =
+        patterns.iter().map(|part| DateForm::Pattern(format!("{pattern}{part}"))).collect();
+    let of = |text: &&str| {
+        let text = format!("{before}{text}");
+        forms.iter().any(|form| form.parse(&text).is_some())
+    };
+    !sample.texts.is_empty() && sample.is_text() && sample.texts.iter().all(of)
+}
+
+/// Whether all cells are times of day, as `18:30`.
+fn is_time_of_day(sample: &Sample<'_>) -> bool {
+    let day = DateForm::Pattern("%Y-%m-%d %H:%M".to_owned());
+    let clock = |text: &&str| {
+        let forms = DateForm::of_texts(&[&format!("2000-01-01 {text}")]);
+        !forms.is_empty() && (text.contains(':') || day.parse(text).is_some())
+    };
+    let few = |step: usize| sample.texts.iter().step_by(step.max(1));
+    !sample.texts.is_empty() && sample.is_text() && few(sample.texts.len() / 20).all(clock)
+}
+
+/// Whether cells are a part of dates, which name no series: times of day, months, days of a week.
+pub(super) fn is_part_of_dates(sample: &Sample<'_>) -> bool {
+    const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let weekday = |text: &&str| {
+        let lower = text.to_lowercase();
+        let short = lower.get(..3).unwrap_or_default();
+        WEEKDAYS.contains(&short) && (lower.len() <= 5 || lower.ends_with("day"))
+    };
+    sample.texts.iter().all(weekday)
+        || reads_all(sample, "2000 ", &["%b", "%B"])
+        || is_time_of_day(sample)
 }
 
 /// Columns that repeat a part of the dates, under its name: the month, the hour.
@@ -58,18 +133,38 @@ pub(super) fn time_of_day(
     forms: &[DateForm],
 ) -> Option<(usize, Vec<DateForm>)> {
     let dates = &samples[date].texts;
-    if samples[date].is_numeric() || !forms.iter().all(|form| form.is_of_days(dates)) {
+    if !forms.iter().all(|form| form.has_days() && form.is_of_days(dates)) {
         return None;
     }
-    let named = |sample: &&Sample<'_>| {
-        let lower = sample.name.to_lowercase();
-        ["time", "hour", "zeit", "uhrzeit", "hora", "heure"].contains(&lower.as_str())
-            && sample.texts.len() == dates.len()
+    let repeated = || {
+        let different: std::collections::HashSet<&&str> = dates.iter().collect();
+        different.len() < dates.len()
     };
-    let time = samples.iter().find(named)?;
-    let joined: Vec<String> =
-        dates.iter().zip(&time.texts).map(|(date, time)| format!("{date} {time}")).collect();
-    let texts: Vec<&str> = joined.iter().map(String::as_str).collect();
-    let forms = DateForm::of_texts(&texts);
-    (!forms.is_empty()).then_some((time.column, forms))
+    let fits = |sample: &&Sample<'_>| {
+        let words = sample.words().concat();
+        let named = ["time", "zeit", "uhrzeit", "hora"].contains(&words.as_str());
+        let hours = || {
+            let numbers = sample.integers();
+            repeated()
+                && HOURS.contains(&words.as_str())
+                && numbers.is_some_and(|all| all.iter().all(|n| (0..=24).contains(n)))
+        };
+        sample.column != date
+            && sample.texts.len() == dates.len()
+            && (named || hours() || is_time_of_day(sample))
+    };
+    samples.iter().filter(fits).find_map(|time| {
+        let joined: Vec<String> =
+            dates.iter().zip(&time.texts).map(|(date, time)| format!("{date} {time}")).collect();
+        let texts: Vec<&str> = joined.iter().map(String::as_str).collect();
+        let joined = match &forms[0] {
+            DateForm::Pattern(pattern) if samples[date].is_numeric() => {
+                let form = DateForm::Pattern(format!("{pattern} %H"));
+                let all = texts.iter().all(|text| form.parse(text).is_some());
+                if all { vec![form] } else { Vec::new() }
+            }
+            _ => DateForm::of_texts(&texts),
+        };
+        (!joined.is_empty()).then_some((time.column, joined))
+    })
 }

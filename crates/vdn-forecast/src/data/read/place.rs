@@ -1,11 +1,13 @@
 //! Rows in the order of time, each on its place of the calendar.
 
 use crate::data::read::axis::{Axis, irregular};
+use crate::data::read::keys::{self, TextColumn};
 use crate::data::read::rows::{Group, RawRows};
 use crate::data::read::side::SideNames;
 use crate::data::read::{Duplicates, SeriesOptions};
 use crate::data::time::{Calendar, Clock, DateForm, Progressions, Step};
 use jiff::tz::TimeZone;
+use std::collections::HashMap;
 use vdn_train::data::DataError;
 
 /// Rows on their places: NaN where a place has none.
@@ -55,6 +57,8 @@ struct Order {
     rows: usize,
     reversed: bool,
     merged: usize,
+    /// The column that tells merged rows apart.
+    telling: Option<String>,
 }
 
 /// Puts the rows on their places.
@@ -89,13 +93,14 @@ pub(super) fn place(mut raw: RawRows, options: &SeriesOptions) -> Result<Placed,
     let calendar = Calendar { step: axis.step, clock: axis.clock.clone(), form };
     let mut order = Order::default();
     let mut cells = 0_u64;
+    let texts = std::mem::take(&mut raw.texts);
     for group in raw.groups {
         let times = axis.times(&raw.file, &group, form_place)?;
         let one = place_group(
             &raw.file,
             group,
             &times,
-            &calendar,
+            (&calendar, &texts),
             options,
             &mut order,
             &mut placed.gaps,
@@ -111,7 +116,7 @@ pub(super) fn place(mut raw: RawRows, options: &SeriesOptions) -> Result<Placed,
         }
         placed.groups.push(one);
     }
-    let Order { moved, rows, reversed, merged } = order;
+    let Order { moved, rows, reversed, merged, telling } = order;
     if reversed {
         notes.push("the rows stand newest first: sorted by time".to_owned());
     } else if moved > 0 {
@@ -122,11 +127,28 @@ pub(super) fn place(mut raw: RawRows, options: &SeriesOptions) -> Result<Placed,
             Duplicates::Mean => "their mean is taken",
             _ => "the last one is taken",
         };
-        notes.push(format!("{merged} rows with the time of another row: {how}"));
+        let apart = telling.map_or_else(String::new, |name| {
+            format!("; column `{name}` tells them apart, and may name series (data.id_column)")
+        });
+        notes.push(format!("{merged} rows with the time of another row: {how}{apart}"));
     }
     placed.calendar = Some(calendar);
     placed.notes = notes;
     Ok(placed)
+}
+
+/// The number of rows of the longest part of the file that is in order: all others were moved.
+fn longest_ascent(times: &[i64]) -> usize {
+    // The smallest last time of an ascent of each length.
+    let mut last: Vec<i64> = Vec::new();
+    for &time in times {
+        let at = last.partition_point(|&other| other <= time);
+        match last.get_mut(at) {
+            Some(other) => *other = time,
+            None => last.push(time),
+        }
+    }
+    last.len()
 }
 
 fn zone(options: &SeriesOptions) -> Result<Option<TimeZone>, DataError> {
@@ -179,15 +201,27 @@ fn choose_form(
     })
 }
 
-/// The error for the time `date`, which stands on two lines.
-fn duplicate(file: &str, date: &str, [first, second]: [i64; 2]) -> DataError {
+/// The error for the time `date`, which stands on two lines; `telling` is the column that tells
+/// such rows apart.
+fn duplicate(
+    file: &str,
+    date: &str,
+    [first, second]: [i64; 2],
+    telling: Option<&str>,
+) -> DataError {
+    let what = match telling {
+        Some(name) => format!(
+            "column `{name}` tells such rows apart: if it names the series, say so by \
+             data.id_column = {name:?} (--id-column {name}), and if it is a part of the time, join \
+             it to the dates"
+        ),
+        None => "say what is to be taken by data.duplicates = \"mean\" or \"last\", or, where \
+                 clocks were set back, name their zone by data.zone"
+            .to_owned(),
+    };
     DataError::Format {
         file: format!("{file}:{second}"),
-        problem: format!(
-            "the time {date} stands on line {first}, too; say what is to be taken by \
-             data.duplicates = \"mean\" or \"last\", or, where clocks were set back, name their \
-             zone by data.zone"
-        ),
+        problem: format!("the time {date} stands on line {first}, too; {what}"),
     }
 }
 
@@ -201,9 +235,12 @@ fn only_duplicates(
     let calendar = Calendar { step: Step::Micros(1), clock: Clock::File, form };
     let of = |group: &Group| {
         let clocks = group.clocks[form_place].to_vec();
-        let pair = clocks.windows(2).position(|pair| pair[0] == pair[1])?;
-        let lines = [group.lines.get(pair)?, group.lines.get(pair + 1)?];
-        Some(duplicate(&raw.file, &calendar.date(clocks[pair]), lines))
+        let mut seen = HashMap::new();
+        let again = |(row, clock): (usize, &i64)| Some((seen.insert(*clock, row)?, row));
+        let (first, row) = clocks.iter().enumerate().find_map(again)?;
+        let lines = [group.lines.get(first)?, group.lines.get(row)?];
+        let telling = keys::telling(&clocks, &raw.texts, &group.columns);
+        Some(duplicate(&raw.file, &calendar.date(clocks[row]), lines, telling))
     };
     let refused = options.duplicates == Duplicates::Error;
     refused.then(|| raw.groups.iter().find_map(of)).flatten()
@@ -213,7 +250,7 @@ fn place_group(
     file: &str,
     mut group: Group,
     times: &[i64],
-    calendar: &Calendar,
+    (calendar, texts): (&Calendar, &[TextColumn]),
     options: &SeriesOptions,
     order: &mut Order,
     gaps: &mut Gaps,
@@ -223,19 +260,21 @@ fn place_group(
     order.rows += rows;
     if !times.windows(2).all(|pair| pair[0] < pair[1]) {
         sorted.sort_by_key(|&row| times[row as usize]);
-        let moved = sorted.iter().enumerate().filter(|&(place, &row)| place != row as usize);
-        order.moved += moved.count();
-        order.reversed |= rows > 2 && times.windows(2).all(|pair| pair[0] > pair[1]);
+        order.moved += rows - longest_ascent(times);
+        order.reversed |= rows > 2 && times.windows(2).all(|pair| pair[0] >= pair[1]);
     }
     let lines = group.lines.to_vec();
     // Rows of one time, in the order of the file.
     let mut runs: Vec<&[u32]> =
         sorted.chunk_by(|&a, &b| times[a as usize] == times[b as usize]).collect();
-    if let Some(run) = runs.iter().find(|run| run.len() > 1)
-        && options.duplicates == Duplicates::Error
-    {
-        let date = calendar.date(times[run[0] as usize]);
-        return Err(duplicate(file, &date, [lines[run[0] as usize], lines[run[1] as usize]]));
+    if let Some(run) = runs.iter().find(|run| run.len() > 1) {
+        let telling = keys::telling(times, texts, &group.columns);
+        if options.duplicates == Duplicates::Error {
+            let date = calendar.date(times[run[0] as usize]);
+            let lines = [lines[run[0] as usize], lines[run[1] as usize]];
+            return Err(duplicate(file, &date, lines, telling));
+        }
+        order.telling = telling.map(str::to_owned);
     }
     order.merged += rows - runs.len();
     let start = runs.first().map_or(0, |run| times[run[0] as usize]);

@@ -1,18 +1,17 @@
 //! The rows of a file as they stand: times in every form that they may have, and numbers, series by
 //! series.
 
-use crate::data::read::SeriesOptions;
 use crate::data::read::columns::Columns;
+use crate::data::read::integers::beyond_exact;
+use crate::data::read::keys::TextColumn;
 use crate::data::read::side::SideNames;
+use crate::data::read::{SeriesOptions, integers};
 use crate::data::time::{DateForm, Moment, Progressions};
 use std::collections::HashMap;
 use vdn_train::data::{Cell, DataError, DelimitedFile};
 
 /// Texts of dates whose moments are remembered, in long files, where each comes again.
 const REMEMBERED: usize = 1 << 16;
-
-/// Integers from here on are not all numbers of `f64`.
-const EXACT: f64 = (1_u64 << 53) as f64;
 
 /// Stands for a time without an offset among offsets.
 pub(super) const NO_OFFSET: i64 = i64::MIN;
@@ -46,6 +45,8 @@ pub(super) struct RawColumn {
     pub(super) offset: i128,
     /// Integers that were rounded.
     pub(super) rounded: usize,
+    /// Numbers far from `offset`, as they stand in the file.
+    pub(super) far: Vec<f64>,
 }
 
 /// All rows of a file.
@@ -58,6 +59,8 @@ pub(super) struct RawRows {
     pub(super) example: String,
     pub(super) notes: Vec<String>,
     pub(super) long: bool,
+    /// Columns of text that are left out of a wide table.
+    pub(super) texts: Vec<TextColumn>,
     /// The names of the columns beside the series.
     pub(super) side: SideNames,
 }
@@ -78,7 +81,13 @@ impl Times {
             if i > 0 {
                 self.text.push(' ');
             }
-            self.text.push_str(&String::from_utf8_lossy(file.cell(column).trim_ascii()));
+            let cell = String::from_utf8_lossy(file.cell(column).trim_ascii());
+            // A year of several columns may be written 1959.0.
+            let cell = match self.columns.len() {
+                1 => &cell[..],
+                _ => cell.strip_suffix(".0").unwrap_or(&cell),
+            };
+            self.text.push_str(cell);
         }
         let known = self.remembered.as_ref().and_then(|known| known.get(&self.text));
         match known {
@@ -143,7 +152,7 @@ pub(super) fn read(
     columns: Columns,
     options: &SeriesOptions,
 ) -> Result<RawRows, DataError> {
-    let Columns { time, forms, id, mut numbers, beside, notes } = columns;
+    let Columns { time, forms, id, mut numbers, texts, beside, notes } = columns;
     let [past, future, statics] = beside;
     let series = numbers.len();
     numbers.extend(past.iter().chain(&future));
@@ -169,6 +178,10 @@ pub(super) fn read(
         example: String::new(),
         notes,
         long: id.is_some(),
+        texts: texts
+            .iter()
+            .map(|&column| TextColumn::new(file.names()[column].clone(), column))
+            .collect(),
         side,
     };
     let group = |names: Vec<(usize, String)>| Group {
@@ -217,6 +230,7 @@ pub(super) fn read(
             }
         };
         let group = &mut raw.groups[place];
+        raw.texts.iter_mut().for_each(|text| text.push(file.cell(text.column).trim_ascii()));
         check_statics(&file, &statics, group)?;
         group.lines.push(file.row_line() as i64);
         if !times.columns.is_empty() {
@@ -323,36 +337,17 @@ fn value(
         Cell::Number(value) => {
             // Tables of single precision write 9.96921e36 for 9.969209968386869e36.
             let is_sentinel =
-                |&x: &f64| x == value || (x.abs() > EXACT && x as f32 == value as f32);
+                |&x: &f64| x == value || (x.abs() > integers::EXACT && x as f32 == value as f32);
             if options.sentinels.iter().any(is_sentinel) {
                 to.sentinels += 1;
                 return missing(to);
             }
-            if to.offset != 0 || value.abs() >= EXACT {
-                return Ok(beyond_exact(file.cell(column), value, to));
+            if to.offset != 0 || value.abs() >= integers::EXACT {
+                return Ok(beyond_exact(file.cell(column), file.numbers(), value, to));
             }
             Ok(value)
         }
         Cell::Missing => missing(to),
         Cell::Bad => Err(file.bad_cell(column)),
     }
-}
-
-/// The number in a series of integers that `f64` cannot hold, less the first one of them.
-fn beyond_exact(cell: &[u8], value: f64, to: &mut RawColumn) -> f64 {
-    let integer = std::str::from_utf8(cell).ok().and_then(|text| text.trim().parse::<i128>().ok());
-    let range = i128::from(i64::MIN)..=i128::from(u64::MAX);
-    let integer = integer.filter(|integer| range.contains(integer));
-    let Some(integer) = integer else {
-        // No integer of 64 bits: 1e20 is as exact as it was written.
-        let digits = cell.trim_ascii().iter().all(u8::is_ascii_digit);
-        to.rounded += usize::from(digits || to.offset != 0);
-        return value - to.offset as f64;
-    };
-    if to.values.iter().all(|value| value.is_nan()) {
-        to.offset = integer;
-    }
-    let less = integer - to.offset;
-    to.rounded += usize::from(less as f64 as i128 != less);
-    less as f64
 }

@@ -1,11 +1,11 @@
 //! The first cells of a column, and what they say about it: text, numbers, dates, row numbers.
 
+use crate::data::read::{index, number_dates};
 use crate::data::time::DateForm;
-use std::collections::HashSet;
-use vdn_train::data::{Cell, DATE_NAMES, DelimitedFile};
+use vdn_train::data::{Cell, DATE_NAMES, DelimitedFile, NumberForm};
 
 /// Names that columns of times have, among other words.
-const TIME_WORDS: [&str; 22] = [
+const TIME_WORDS: [&str; 24] = [
     "date",
     "time",
     "timestamp",
@@ -28,31 +28,8 @@ const TIME_WORDS: [&str; 22] = [
     "yr",
     "hour",
     "week",
-];
-
-/// Names of saved row numbers.
-const INDEX_NAMES: [&str; 21] = [
-    "",
-    "index",
-    "idx",
-    "id",
-    "row",
-    "no",
-    "no.",
-    "nr",
-    "nr.",
-    "number",
-    "obs",
-    "rownames",
-    "rowid",
-    "row_id",
-    "rownum",
-    "level_0",
-    "__index_level_0__",
-    "t",
-    "step",
-    "tick",
-    "time_idx",
+    "doy",
+    "when",
 ];
 
 /// The sample of a column.
@@ -61,6 +38,7 @@ pub(super) struct Sample<'f> {
     pub(super) name: String,
     /// The cells that are not blank.
     pub(super) texts: Vec<&'f str>,
+    form: NumberForm,
     /// Shares of the cells that are numbers, and that stand for missing values.
     numbers: usize,
     missing: usize,
@@ -75,6 +53,7 @@ impl<'f> Sample<'f> {
         let count = |what: fn(Cell) -> bool| cells.iter().filter(|c| what(form.parse(c))).count();
         Self {
             column,
+            form,
             name: file.names()[column].clone(),
             numbers: count(|cell| matches!(cell, Cell::Number(_))),
             missing: count(|cell| cell == Cell::Missing),
@@ -95,16 +74,46 @@ impl<'f> Sample<'f> {
 
     /// Whole numbers, all of them; `None` if a cell holds something else.
     pub(super) fn integers(&self) -> Option<Vec<i64>> {
-        let whole = |text: &&str| text.strip_suffix(".0").unwrap_or(text).parse::<i64>().ok();
+        let whole = |text: &&str| {
+            text.parse::<i64>().ok().or_else(|| {
+                let number = self.number(text)?;
+                (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
+            })
+        };
         let all: Vec<i64> = self.texts.iter().map(whole).collect::<Option<_>>()?;
         (!all.is_empty()).then_some(all)
+    }
+
+    /// Numbers, all of them; `None` if a cell holds something else.
+    pub(super) fn numbers(&self) -> Option<Vec<f64>> {
+        let all: Vec<f64> =
+            self.texts.iter().map(|text| self.number(text)).collect::<Option<_>>()?;
+        (!all.is_empty()).then_some(all)
+    }
+
+    fn number(&self, text: &str) -> Option<f64> {
+        match self.form.parse(text.as_bytes()) {
+            Cell::Number(number) => Some(number),
+            Cell::Missing | Cell::Bad => None,
+        }
+    }
+
+    /// The words of the name, in lower case.
+    pub(super) fn words(&self) -> Vec<String> {
+        let lower = self.name.to_lowercase();
+        let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
+    }
+
+    /// Whether the name is nothing but a word for times.
+    pub(super) fn is_a_time_word(&self) -> bool {
+        matches!(&self.words()[..], [word] if TIME_WORDS.contains(&word.as_str()))
     }
 
     /// Whether the name is one that columns of times have.
     pub(super) fn is_named_like_time(&self) -> bool {
         let lower = self.name.to_lowercase();
-        let mut words = lower.split(|c: char| !c.is_alphanumeric());
-        words.any(|word| TIME_WORDS.contains(&word))
+        self.words().iter().any(|word| TIME_WORDS.contains(&word.as_str()))
             || lower.contains("date")
             || lower.contains("time")
     }
@@ -114,20 +123,9 @@ impl<'f> Sample<'f> {
         DATE_NAMES.iter().any(|name| self.name.eq_ignore_ascii_case(name))
     }
 
-    /// Row numbers: different whole numbers in a column without a telling name, one more or one
-    /// less from row to row in a column that is called an index.
+    /// Whether the column numbers the rows.
     pub(super) fn is_index(&self) -> bool {
-        let unnamed = self.name == format!("column {}", self.column + 1)
-            || self.name.to_lowercase().starts_with("unnamed:");
-        let lower = self.name.to_lowercase();
-        let Some(numbers) = self.integers().filter(|numbers| numbers.len() > 1) else {
-            return false;
-        };
-        let by_one = |by: i64| numbers.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == by);
-        let different: HashSet<&i64> = numbers.iter().collect();
-        let row_numbers = numbers.iter().all(|&n| n >= 0) && different.len() == numbers.len();
-        (unnamed && row_numbers)
-            || (INDEX_NAMES.contains(&lower.as_str()) && (by_one(1) || by_one(-1)))
+        index::numbers_rows(self)
     }
 
     /// The forms of dates that the cells have: of texts by content, of numbers with more care.
@@ -135,36 +133,6 @@ impl<'f> Sample<'f> {
         if !self.is_numeric() {
             return DateForm::of_texts(&self.texts);
         }
-        let Some(numbers) = self.integers() else { return Vec::new() };
-        let named = self.is_named_like_time();
-        // Equal steps from row to row, in either direction, without a name that helps.
-        let first = numbers.get(1).map_or(0, |second| second.wrapping_sub(numbers[0]));
-        let steps = numbers.windows(2).filter(|p| p[1].wrapping_sub(p[0]) == first).count();
-        let regular = first != 0 && numbers.len() > 2 && 10 * steps >= 9 * (numbers.len() - 1);
-        let all = |low: i64, high: i64| numbers.iter().all(|n| (low..=high).contains(n));
-        let patterns = [(19_000_101, 21_001_231, "%Y%m%d"), (190_001, 210_012, "%Y%m")];
-        for (low, high, pattern) in patterns {
-            let form = DateForm::Pattern(pattern.to_owned());
-            let read = || self.texts.iter().all(|text| form.parse(text).is_some());
-            if all(low, high) && (named || (self.column == 0 && numbers.is_sorted())) && read() {
-                return vec![form];
-            }
-        }
-        if all(1000, 2999)
-            && (named || (self.column == 0 && regular && first.abs() == 1 && all(1500, 2100)))
-        {
-            return vec![DateForm::Year];
-        }
-        for per_second in [1, 1_000, 1_000_000, 1_000_000_000] {
-            let (low, high) = (100_000_000 * per_second, 4_100_000_000 * per_second);
-            let minutes = regular && first % (60 * per_second) == 0;
-            if numbers.iter().all(|n| (low..=high).contains(n)) && (named || minutes) {
-                return vec![DateForm::Unix { per_second }];
-            }
-        }
-        // Steps that are counted, where dates are expected.
-        let different: HashSet<&i64> = numbers.iter().collect();
-        let counted = self.is_called_a_date() && different.len() > 1;
-        if counted { vec![DateForm::Count] } else { Vec::new() }
+        number_dates::forms(self)
     }
 }

@@ -5,7 +5,7 @@ use crate::data::read::place::{Placed, PlacedGroup};
 use crate::data::read::rows::RawColumn;
 use crate::data::read::side::{self, Begin};
 use crate::data::read::table::{SeriesRows, SeriesTable};
-use crate::data::read::values::suspicious;
+use crate::data::read::values::{Suspicious, suspicious, suspicious_integers};
 use crate::data::support::Support;
 use crate::data::time::Progressions;
 use std::ops::Range;
@@ -260,8 +260,11 @@ fn gaps(values: &[f64]) -> Vec<Range<usize>> {
 
 /// What is to be said of numbers that look like something else.
 fn tell_values(column: &RawColumn, fills: &mut Notes, integers: &mut Notes) {
-    let RawColumn { name, values, offset, rounded, .. } = column;
-    tell_suspicious(name, values, fills);
+    let RawColumn { name, values, offset, rounded, far, .. } = column;
+    match *offset {
+        0 => tell_suspicious(name, values, fills),
+        _ => suspicious_integers(far).for_each(|one| tell_one(name, one, fills)),
+    }
     if *offset != 0 {
         integers.0.push(format!(
             "{name}: integers beyond 2^53 are read less {offset}, which forecasts get back"
@@ -282,15 +285,17 @@ fn tell_suspicious(name: &str, values: &[f64], fills: &mut Notes) {
             &known
         }
     };
-    for (value, count) in suspicious(values) {
-        let value = match value.abs() < 1e15 {
-            true => value.to_string(),
-            false => format!("{value:e}"),
-        };
-        let cells = if count == 1 { "1 cell is".to_owned() } else { format!("{count} cells are") };
-        fills.0.push(format!(
-            "{name}: {cells} {value}, kept as numbers, but this may be a fill value: naming it as \
-             a sentinel (--sentinel {value}) treats them as missing"
-        ));
-    }
+    suspicious(values).into_iter().for_each(|one| tell_one(name, one, fills));
+}
+
+fn tell_one(name: &str, (value, count): Suspicious, fills: &mut Notes) {
+    let value = match value.abs() < 1e15 {
+        true => value.to_string(),
+        false => format!("{value:e}"),
+    };
+    let cells = if count == 1 { "1 cell is".to_owned() } else { format!("{count} cells are") };
+    fills.0.push(format!(
+        "{name}: {cells} {value}, kept as numbers, but this may be a fill value: naming it as a \
+         sentinel (--sentinel {value}) treats them as missing"
+    ));
 }

@@ -1,7 +1,7 @@
 //! Numbers that look like something else: fill values of the field.
 
 /// Values that instruments, models and archives write where there is no measurement.
-const KNOWN: [f64; 24] = [
+const KNOWN: [f64; 29] = [
     -9999.0,
     -999.0,
     -99.0,
@@ -26,10 +26,21 @@ const KNOWN: [f64; 24] = [
     -1e34,
     1e35,
     9.969_209_968_386_869e36,
+    -999.25,
+    4_294_967_295.0,
+    18_446_744_073_709_551_615.0,
+    9_223_372_036_854_775_807.0,
+    -9_223_372_036_854_775_808.0,
 ];
 
-/// A value that is reported wherever it stands.
-const ALWAYS: f64 = -9999.0;
+/// Values that are reported wherever they stand: the last ones are the ends of number types.
+const ALWAYS: [f64; 5] = [-9999.0, f32::MAX as f64, f32::MIN as f64, f64::MAX, f64::MIN];
+
+/// Values that are reported wherever they stand, unless the series passes through them.
+const UNLESS_PASSED: [f64; 2] = [-999.0, -99_999.0];
+
+/// How many ranges of all other values a single value is away that is reported, whatever it is.
+const ABSURD: f64 = 1e6;
 
 /// A value that may stand for a missing one, and how often it is there.
 pub(super) type Suspicious = (f64, usize);
@@ -52,28 +63,57 @@ pub(super) fn suspicious(values: &[f64]) -> Vec<Suspicious> {
             let low = others().fold(f64::INFINITY, f64::min);
             let high = others().fold(f64::NEG_INFINITY, f64::max);
             let near = |a: f64, b: f64| (a - b).abs() <= 1e-6 * b.abs();
-            let known = KNOWN.iter().any(|&known| near(x, known));
+            // Not where all values are near it.
+            let is = |known: f64| near(x, known) && !near(low, known) && !near(high, known);
+            let known = KNOWN.into_iter().any(is);
             let count = of_number(x);
-            if x == ALWAYS {
+            if ALWAYS.contains(&x) {
                 return Some((x, count));
             }
             let distance = if x < low { low / 2.0 - x / 2.0 } else { x / 2.0 - high / 2.0 };
             let range = high / 2.0 - low / 2.0;
-            // A negative number among others that are not is stranger than a large one.
+            // A negative number among others that are not is stranger than a large one, and a known
+            // fill value that comes again needs no such distance.
             let sure = known || (x < 0.0 && low >= 0.0);
-            let far = range > 0.0 && distance > if sure { range } else { 3.0 * range };
-            let repeated = count >= 3 && x.fract() == 0.0 && 2 * count < values.len();
-            (far && (known || repeated)).then_some((x, count))
+            let ranges = match (sure, count) {
+                (true, 2..) if known => 0.25,
+                (true, _) => 1.0,
+                (false, 2) => 10.0,
+                (false, _) => 3.0,
+            };
+            let far = range > 0.0 && distance > ranges * range;
+            let repeated = count >= 2 && 2 * count < values.len();
+            let absurd = || {
+                let size = range.max(1e-3 * low.abs().max(high.abs()));
+                range > 0.0 && distance > ABSURD * size
+            };
+            ((far && (known || repeated)) || absurd()).then_some((x, count))
         });
         match suspect {
             Some(one) => found.push(one),
             None => break,
         }
     }
-    if !found.iter().any(|(x, _)| *x == ALWAYS) && values.contains(&ALWAYS) {
-        found.push((ALWAYS, of_number(ALWAYS)));
+    for x in ALWAYS.into_iter().chain(UNLESS_PASSED) {
+        let count = if values.contains(&x) { of_number(x) } else { 0 };
+        // A series of whole numbers may pass through -999, but not more often than near it.
+        let beside = |v: &&f64| **v != x && (**v - x).abs() <= 0.01 * x.abs();
+        let passes = || UNLESS_PASSED.contains(&x) && values.iter().filter(beside).count() >= count;
+        if count > 0 && !found.iter().any(|(other, _)| *other == x) && !passes() {
+            found.push((x, count));
+        }
     }
     found
+}
+
+/// Fill values among integers that are far from all others of their series: known ones, and those
+/// that come several times.
+pub(super) fn suspicious_integers(far: &[f64]) -> impl Iterator<Item = Suspicious> {
+    let mut sorted = far.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let runs: Vec<Suspicious> =
+        sorted.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect();
+    runs.into_iter().filter(|(value, count)| *count > 1 || KNOWN.contains(value))
 }
 
 #[cfg(test)]
@@ -90,18 +130,25 @@ mod tests {
             all
         };
         type Case = (&'static [f64], &'static [(f64, usize)]);
-        let cases: [Case; 10] = [
+        let cases: [Case; 17] = [
             (&[], &[]),
             (&[-9999.0, -9999.0], &[(-9999.0, 2)]),
             (&[-999.0], &[(-999.0, 1)]),
             (&[CMIP; 3], &[(CMIP, 3)]),
             (&[1e20], &[(1e20, 1)]),
             (&[-200.0; 5], &[(-200.0, 5)]),
-            // A single outlier is no fill value, nor is one with a fraction.
+            // A single outlier is no fill value, two are none that are nearer than ten ranges.
             (&[-200.0], &[]),
-            (&[-200.7; 5], &[]),
+            (&[-200.7; 5], &[(-200.7, 5)]),
+            (&[50.7; 2], &[]),
+            (&[99.99; 2], &[]),
+            (&[199.99; 2], &[(199.99, 2)]),
+            (&[-7777.0; 2], &[(-7777.0, 2)]),
             (&[1e20, -999.0], &[(1e20, 1), (-999.0, 1)]),
-            (&[f64::MAX, f64::MIN], &[]),
+            (&[f64::MAX, f64::MIN], &[(f64::MAX, 1), (f64::MIN, 1)]),
+            (&[f32::MIN as f64], &[(f32::MIN as f64, 1)]),
+            (&[1e300], &[(1e300, 1)]),
+            (&[-999.25; 2], &[(-999.25, 2)]),
         ];
         for (extra, expected) in cases {
             let mut found = suspicious(&wave(extra));
@@ -119,6 +166,18 @@ mod tests {
         let moves: Vec<f64> =
             (0..100).map(|i| f64::from(if i < 80 { 3 } else { 20 + i })).collect();
         assert_eq!(suspicious(&moves), []);
+        // Within the range, where nothing else is near.
+        let wide = |x: f64| -> Vec<f64> {
+            (0..300)
+                .map(|i| if i % 100 == 7 { x } else { f64::from(i * 7 % 1601) - 600.0 })
+                .collect()
+        };
+        assert_eq!(suspicious(&wide(-999.0)), [(-999.0, 3)]);
+        let down: Vec<f64> = (0..2000).map(|i| f64::from(-i)).collect();
+        assert_eq!(suspicious(&down), []);
+        let below: Vec<f64> =
+            (0..300).map(|i| if i % 100 == 7 { 999.0 } else { f64::from(50 + i * 2) }).collect();
+        assert_eq!(suspicious(&below), [(999.0, 3)]);
         // The fill value of a table of gases, nearer than three ranges.
         let gases: Vec<f64> =
             (0..100).map(|i| f64::from(if i % 20 == 3 { -200 } else { 50 + i })).collect();

@@ -48,10 +48,15 @@ impl Calendar {
         let clock = time + ahead * SECOND;
         let Some(at) = datetime_of(clock) else { return String::new() };
         match (&self.form, self.step) {
-            (DateForm::Year, _) => at.strftime("%Y").to_string(),
-            (DateForm::Quarter, _) => format!("{}Q{}", at.year(), (at.month() + 2) / 3),
+            (DateForm::Year | DateForm::DecimalYear { per_year: 1 }, _) => {
+                at.strftime("%Y").to_string()
+            }
+            (DateForm::DecimalYear { per_year: 12 }, _) => at.strftime("%Y-%m").to_string(),
+            (DateForm::Quarter | DateForm::DecimalYear { .. }, _) => {
+                format!("{}Q{}", at.year(), (at.month() + 2) / 3)
+            }
             (DateForm::Pattern(pattern), _)
-                if !pattern.contains("%d") && !pattern.contains("%V") =>
+                if !["%d", "%V", "%j"].iter().any(|day| pattern.contains(day)) =>
             {
                 at.strftime("%Y-%m").to_string()
             }

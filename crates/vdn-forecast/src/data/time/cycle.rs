@@ -48,7 +48,7 @@ impl Calendar {
             Step::Micros(_) => 0.0,
             Step::Seconds(seconds) => seconds as f64 / 86_400.0,
             Step::WorkingDays => 1.0,
-            Step::Months { count, .. } => 30.0 * count as f64,
+            Step::Months { count, .. } | Step::LastWorkingDays(count) => 30.0 * count as f64,
             Step::Count(_) => return Vec::new(),
         };
         let lengths = [(Cycle::Day, 1.0), (Cycle::Week, 7.0), (Cycle::Year, 365.0)];

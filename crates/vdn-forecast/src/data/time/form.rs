@@ -1,9 +1,13 @@
 //! How dates are written: found from the texts of a column, then used for every row.
 
-use crate::data::time::{DAY, SECOND, micros_of};
+use crate::data::time::{DAY, micros_of};
 use jiff::civil::{Date, DateTime};
 use jiff::fmt::strtime;
 use jiff::fmt::temporal::Pieces;
+use patterns::{DATES, MONTHS, OFFSETS, TIMES};
+
+mod numbers;
+mod patterns;
 
 /// A moment as a file writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +35,18 @@ pub enum DateForm {
     /// A pattern of `strptime`: `%Y` a year, `%m` a month, `%d` a day, `%H` an hour, `%M` a minute,
     /// `%S` a second, `%z` an offset. A month without a day stands for its first day.
     Pattern(String),
-    /// A year and a quarter: `2020Q1`, `2020-Q1`, `Q1 2020`.
+    /// A year and a quarter: `2020Q1`, `2020-Q1`, `Q1 2020`, `1Q2020`, `2020-1`.
     Quarter,
     /// A year.
     Year,
+    /// A year and its part that is over, `1990.083`: the year, the quarter or the month in which
+    /// that is (`per_year` 1, 4 or 12).
+    DecimalYear {
+        /// How many a year has.
+        per_year: i64,
+    },
+    /// Days since 1899-12-30, as spreadsheets count them; a fraction is the time of day.
+    SerialDay,
     /// A number of seconds (or thousandths, ... of one: `per_second` to a second) since 1970 in
     /// UTC.
     Unix {
@@ -44,58 +56,6 @@ pub enum DateForm {
     /// A number of steps of unknown length.
     Count,
 }
-
-const DATES: [&str; 27] = [
-    "%Y-%m-%d",
-    "%Y/%m/%d",
-    "%Y.%m.%d",
-    "%Y %m %d",
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d-%m-%Y",
-    "%m-%d-%Y",
-    "%d.%m.%Y",
-    "%d/%m/%y",
-    "%m/%d/%y",
-    "%d.%m.%y",
-    "%d-%m-%y",
-    "%m-%d-%y",
-    "%d-%b-%Y",
-    "%d-%b-%y",
-    "%d %b %Y",
-    "%d %B %Y",
-    "%b %d, %Y",
-    "%B %d, %Y",
-    "%b %d %Y",
-    "%B %d %Y",
-    "%b-%d-%Y",
-    "%d%b%Y",
-    "%Y-%b-%d",
-    "%Y%m%d",
-    "%G-W%V-%u",
-];
-
-const MONTHS: [&str; 15] = [
-    "%Y-%m", "%Y/%m", "%Y %m", "%b %Y", "%B %Y", "%b-%Y", "%B-%Y", "%b-%y", "%b %y", "%m/%Y",
-    "%m-%Y", "%YM%m", "%Y-%b", "%Y %b", "%Y%m",
-];
-
-const TIMES: [&str; 12] = [
-    "",
-    " %H:%M",
-    " %H:%M:%S%.f",
-    "T%H:%M",
-    "T%H:%M:%S%.f",
-    " %H.%M",
-    " %H.%M.%S",
-    " %I:%M %p",
-    " %I:%M:%S %p",
-    " %H",
-    "T%H",
-    ", %H:%M",
-];
-
-const OFFSETS: [&str; 7] = ["", "Z", "%z", "%:z", " %z", " %:z", " UTC"];
 
 /// The longest text that is looked at: dates are shorter, and a text of megabytes would be looked at
 /// once for each of thousands of forms.
@@ -107,8 +67,9 @@ impl DateForm {
     #[must_use]
     pub fn of_texts(texts: &[&str]) -> Vec<Self> {
         let reads = |form: &Self| texts.iter().filter(|text| form.parse(text).is_some()).count();
-        let iso = reads(&Self::Iso);
-        if 2 * iso > texts.len() {
+        let several = has_several_offsets(texts);
+        let iso = if several { 0 } else { reads(&Self::Iso) };
+        if iso > 0 && iso == texts.len() {
             return vec![Self::Iso];
         }
         let mut forms: Vec<(usize, Self)> = vec![(reads(&Self::Quarter), Self::Quarter)];
@@ -123,11 +84,19 @@ impl DateForm {
         };
         for date in DATES {
             for time in TIMES {
-                OFFSETS.iter().for_each(|offset| add(format!("{date}{time}{offset}")));
+                if date == "%Y-%m-%d" && time.starts_with('-') && !several {
+                    continue;
+                }
+                // A date with an offset and no time is a time with a dash where offsets differ.
+                let offsets = if time.is_empty() && several { &OFFSETS[..1] } else { &OFFSETS[..] };
+                offsets.iter().for_each(|offset| add(format!("{date}{time}{offset}")));
             }
         }
         MONTHS.iter().for_each(|month| add((*month).to_owned()));
         let most = forms.iter().map(|(count, _)| *count).max().unwrap_or(0);
+        if 2 * iso > texts.len() && iso >= most {
+            return vec![Self::Iso];
+        }
         let mut best: Vec<Self> = forms
             .into_iter()
             .filter(|(count, _)| *count == most && 2 * most > texts.len())
@@ -147,12 +116,25 @@ impl DateForm {
 
     /// The moment that a text stands for; `None` where it is no date of this form. A year has four
     /// digits, and a day that does not exist is none.
+    ///
+    /// The hour 24 with nothing behind it is the midnight at the end of the day.
     #[must_use]
     pub fn parse(&self, text: &str) -> Option<Moment> {
         let text = text.trim();
         if text.len() > LONGEST {
             return None;
         }
+        self.parse_within_day(text).or_else(|| {
+            let at = text.find(" 24").or_else(|| text.find("T24"))? + 1;
+            let rest = &text[at + 2..];
+            let ends = !rest.starts_with(|c: char| c.is_ascii_digit());
+            let first = format!("{}00{rest}", &text[..at]);
+            let moment = self.parse_within_day(&first).filter(|m| ends && m.clock % DAY == 0)?;
+            Some(Moment { clock: moment.clock + DAY, ..moment })
+        })
+    }
+
+    fn parse_within_day(&self, text: &str) -> Option<Moment> {
         match self {
             Self::Iso => {
                 // A number of eight digits is a date for who asks for one: `%Y%m%d`.
@@ -162,37 +144,8 @@ impl DateForm {
                 let offset = pieces.to_numeric_offset().map(jiff::tz::Offset::seconds);
                 moment(DateTime::from_parts(pieces.date(), time), offset)
             }
-            Self::Pattern(pattern) => {
-                // A blank of a pattern stands for none, too: `%d/%m/%y %H` would read 01/02/2004.
-                if pattern.split_whitespace().count() != text.split_whitespace().count() {
-                    return None;
-                }
-                let mut parsed = strtime::parse(pattern, text).ok()?;
-                if !pattern.contains("%d") && !pattern.contains("%V") {
-                    parsed.set_day(Some(1)).ok()?;
-                }
-                let utc = pattern.ends_with('Z') || pattern.ends_with(" UTC");
-                let offset = parsed.offset().map(jiff::tz::Offset::seconds);
-                let date = parsed.to_date().ok()?;
-                let time = parsed.to_time().unwrap_or_else(|_| jiff::civil::Time::midnight());
-                moment(DateTime::from_parts(date, time), offset.or(utc.then_some(0)))
-            }
-            Self::Quarter => {
-                let upper = text.to_ascii_uppercase();
-                let (before, after) = upper.split_once('Q')?;
-                let trim = |part: &str| part.trim_matches([' ', '-', '_', ':', '/']).to_owned();
-                let (before, after) = (trim(before), trim(after));
-                let (year, quarter) = match before.is_empty() {
-                    false => (before, after),
-                    true => {
-                        let (quarter, year) = after.split_at_checked(1)?;
-                        (trim(year), quarter.to_owned())
-                    }
-                };
-                let quarter: i8 = quarter.parse().ok().filter(|q| (1..=4).contains(q))?;
-                let date = Date::new(four_digits(&year)?, 3 * quarter - 2, 1).ok()?;
-                moment(date.at(0, 0, 0, 0), None)
-            }
+            Self::Pattern(pattern) => parse_pattern(pattern, text),
+            Self::Quarter => parse_quarter(text),
             Self::Year => {
                 let year = text.strip_suffix(".0").unwrap_or(text);
                 moment(Date::new(four_digits(year)?, 1, 1).ok()?.at(0, 0, 0, 0), None)
@@ -201,19 +154,9 @@ impl DateForm {
                 let whole = text.strip_suffix(".0").unwrap_or(text);
                 Some(Moment { clock: whole.parse().ok()?, offset: None })
             }
-            Self::Unix { per_second } => {
-                let whole = text.strip_suffix(".0").unwrap_or(text);
-                let number = match whole.parse::<i64>() {
-                    Ok(number) => i128::from(number) * i128::from(SECOND),
-                    Err(_) => {
-                        let number = whole.parse::<f64>().ok().filter(|x| x.is_finite())?;
-                        (number * SECOND as f64).round() as i128
-                    }
-                };
-                let micros = number.div_euclid(i128::from(*per_second));
-                let clock = i64::try_from(micros).ok()?;
-                (clock.abs() < 3_000_000 * DAY).then_some(Moment { clock, offset: Some(0) })
-            }
+            Self::Unix { per_second } => numbers::unix(text, *per_second),
+            Self::DecimalYear { per_year } => numbers::decimal_year(text, *per_year),
+            Self::SerialDay => numbers::serial_day(text),
         }
     }
 
@@ -228,7 +171,18 @@ impl DateForm {
             Self::Unix { per_second: 1 } => "Unix seconds".to_owned(),
             Self::Unix { per_second: 1000 } => "Unix milliseconds".to_owned(),
             Self::Unix { .. } => "Unix time".to_owned(),
+            Self::DecimalYear { .. } => "years with a fraction".to_owned(),
+            Self::SerialDay => "days since 1899-12-30".to_owned(),
             Self::Count => "whole numbers".to_owned(),
+        }
+    }
+
+    /// Whether a date of this form has a day, so that a time of day may stand beside it.
+    pub(crate) fn has_days(&self) -> bool {
+        match self {
+            Self::Iso | Self::SerialDay => true,
+            Self::Pattern(pattern) => ["%d", "%j"].iter().any(|day| pattern.contains(day)),
+            _ => false,
         }
     }
 
@@ -237,6 +191,63 @@ impl DateForm {
         let mut moments = texts.iter().filter_map(|text| self.parse(text));
         moments.all(|moment| moment.offset.is_none() && moment.clock.rem_euclid(DAY) == 0)
     }
+}
+
+/// Whether texts are dates and offsets without a time, and the offsets differ: then they are no
+/// offsets.
+fn has_several_offsets(texts: &[&str]) -> bool {
+    let offset = |text: &&str| {
+        let (date, offset) = text.trim().split_at_checked(10)?;
+        let dashed = Pieces::parse(date).is_ok() && offset.starts_with('-');
+        dashed.then(|| offset.to_owned())
+    };
+    let mut offsets = texts.iter().filter_map(offset);
+    let first = offsets.next();
+    offsets.any(|other| Some(other) != first)
+}
+
+fn parse_pattern(pattern: &str, text: &str) -> Option<Moment> {
+    // A blank of a pattern stands for none, too: `%d/%m/%y %H` would read 01/02/2004.
+    if pattern.split_whitespace().count() != text.split_whitespace().count() {
+        return None;
+    }
+    let mut parsed = strtime::parse(pattern, text).ok()?;
+    if pattern.contains("%V") {
+        if !pattern.contains("%u") {
+            parsed.set_weekday(Some(jiff::civil::Weekday::Monday));
+        }
+    } else if !pattern.contains("%d") && !pattern.contains("%j") {
+        parsed.set_day(Some(1)).ok()?;
+    }
+    let utc = pattern.ends_with('Z') || pattern.ends_with(" UTC");
+    let offset = parsed.offset().map(jiff::tz::Offset::seconds);
+    let date = parsed.to_date().ok()?;
+    let time = parsed.to_time().unwrap_or_else(|_| jiff::civil::Time::midnight());
+    moment(DateTime::from_parts(date, time), offset.or(utc.then_some(0)))
+}
+
+/// A year and a quarter, in either order, with a Q or a sign between them.
+fn parse_quarter(text: &str) -> Option<Moment> {
+    let trim = |part: &str| part.trim_matches([' ', '-', '_', ':', '/', '.']).to_owned();
+    let (year, quarter) = match text.split_once(['Q', 'q']) {
+        Some((before, after)) => match (trim(before), trim(after)) {
+            (before, after) if before.is_empty() => {
+                let (quarter, year) = after.split_at_checked(1)?;
+                (trim(year), quarter.to_owned())
+            }
+            (before, after) if before.len() == 1 => (after, before),
+            both => both,
+        },
+        None => {
+            let (year, quarter) = text.split_at_checked(4)?;
+            // `2020-1`, but neither `20201` nor `2020-01`.
+            let quarter = quarter.strip_prefix([' ', '-', ':', '/'])?;
+            (year.to_owned(), Some(quarter.to_owned()).filter(|q| q.len() == 1)?)
+        }
+    };
+    let quarter: i8 = quarter.parse().ok().filter(|q| (1..=4).contains(q))?;
+    let date = Date::new(four_digits(&year)?, 3 * quarter - 2, 1).ok()?;
+    moment(date.at(0, 0, 0, 0), None)
 }
 
 fn four_digits(text: &str) -> Option<i16> {

@@ -28,6 +28,9 @@ pub enum Step {
         /// Whether dates are the last days of their months.
         end: bool,
     },
+    /// So many months of the calendar, between dates that are the last days from Monday to Friday of
+    /// their months.
+    LastWorkingDays(i64),
     /// Days from Monday to Friday.
     WorkingDays,
     /// So many in a count of steps of unknown length.
@@ -47,7 +50,9 @@ impl Step {
         match self {
             Self::Micros(micros) => Some(micros),
             Self::Seconds(seconds) => Some(seconds * SECOND),
-            Self::Months { .. } | Self::WorkingDays | Self::Count(_) => None,
+            Self::Months { .. } | Self::LastWorkingDays(_) | Self::WorkingDays | Self::Count(_) => {
+                None
+            }
         }
     }
 
@@ -87,7 +92,9 @@ impl Step {
         {
             return Ok(step);
         }
-        if share < 0.5 {
+        // Many rows may be missing, as long as all stand on the grid of the smallest distance.
+        let on_grid = || times.windows(2).all(|pair| (pair[1] - pair[0]) % usual == 0);
+        if share < 0.5 && !(share >= 0.2 && on_grid()) {
             return Err(format!(
                 "the most frequent distance of rows, {}, is that of {:.0} % of them only",
                 Self::fixed(usual),
@@ -114,6 +121,10 @@ impl Step {
                 let date = if end { date.last_of_month() } else { date };
                 micros_of(jiff::civil::DateTime::from_parts(date, from.time()))
             }
+            Self::LastWorkingDays(count) => {
+                let end = Self::Months { count, end: true }.advance(start, steps)?;
+                micros_of(last_working_day(datetime_of(end)?))
+            }
             Self::Count(count) => return start.checked_add(count.checked_mul(steps)?),
             Self::WorkingDays => {
                 let weekday = i64::from(datetime_of(start)?.weekday().to_monday_zero_offset());
@@ -137,7 +148,7 @@ impl Step {
                 let distance = time.checked_sub(start)?;
                 (distance % count == 0).then_some(distance / count)
             }
-            Self::Months { count, .. } => {
+            Self::Months { count, .. } | Self::LastWorkingDays(count) => {
                 let distance = month(time)? - month(start)?;
                 (distance % count == 0).then_some(distance / count)
             }
@@ -164,14 +175,18 @@ impl Step {
             (length % step == 0 && rows > 1).then_some(rows)
         };
         match self {
-            Self::Months { count, .. } => match 12 % count {
+            Self::Months { count, .. } | Self::LastWorkingDays(count) => match 12 % count {
                 0 if count < 12 => vec![12 / count as usize],
                 _ => Vec::new(),
             },
             Self::WorkingDays => vec![5, 260],
             Self::Count(_) => Vec::new(),
             Self::Seconds(86_400) => vec![7, 365],
-            Self::Seconds(604_800) => vec![52],
+            // Whole weeks: as many as have a number in the 52 of a year.
+            Self::Seconds(seconds) if seconds % 604_800 == 0 => match 52 % (seconds / 604_800) {
+                0 if seconds < 52 * 604_800 => vec![(52 * 604_800 / seconds) as usize],
+                _ => Vec::new(),
+            },
             Self::Seconds(seconds) if seconds < 60 => {
                 [60, 3600].iter().filter_map(|&length| per(length * SECOND)).collect()
             }
@@ -191,6 +206,14 @@ fn month(time: i64) -> Option<i64> {
     Some(12 * i64::from(at.year()) + i64::from(at.month()) - 1)
 }
 
+/// The last day from Monday to Friday of the month of a time, at its time of day.
+fn last_working_day(at: jiff::civil::DateTime) -> jiff::civil::DateTime {
+    let end = at.date().last_of_month();
+    let weekend = (end.weekday().to_monday_zero_offset() - 4).max(0);
+    let date = jiff::civil::Date::new(end.year(), end.month(), end.day() - weekend);
+    date.unwrap_or(end).to_datetime(at.time())
+}
+
 /// Calendar months, where every time is in a month of its own, a whole number of the usual
 /// distances apart, on days of the month that months have in common.
 fn months(times: &[i64]) -> Option<Step> {
@@ -203,11 +226,16 @@ fn months(times: &[i64]) -> Option<Step> {
     }
     let dates: Vec<_> = times.iter().filter_map(|&time| datetime_of(time)).collect();
     let end = dates.iter().all(|at| at.date() == at.date().last_of_month());
+    let working = dates.iter().all(|&at| at == last_working_day(at));
     let day = |at: &jiff::civil::DateTime| at.day();
     let same = dates.iter().all(|at| day(at) == day(&dates[0]));
     // Twenty-eight or thirty days are fixed steps unless the calendar explains them better.
     let fixed = times.windows(2).all(|pair| pair[1] - pair[0] == times[1] - times[0]);
-    (same || end || !fixed).then_some(Step::Months { count, end: end && !same })
+    match (same || end || !fixed, working && !end && !same) {
+        (true, true) => Some(Step::LastWorkingDays(count)),
+        (true, false) => Some(Step::Months { count, end: end && !same }),
+        (false, _) => None,
+    }
 }
 
 /// No row on Saturdays or Sundays in two weeks, or twice a Friday before a Monday.
@@ -238,8 +266,10 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, unit) = match *self {
             Self::WorkingDays => return f.write_str("1 working day"),
-            Self::Months { count, .. } if count % 12 == 0 => (count / 12, "year"),
-            Self::Months { count, .. } => (count, "month"),
+            Self::Months { count, .. } | Self::LastWorkingDays(count) if count % 12 == 0 => {
+                (count / 12, "year")
+            }
+            Self::Months { count, .. } | Self::LastWorkingDays(count) => (count, "month"),
             Self::Count(count) => (count, "step"),
             Self::Micros(micros) if micros % 1000 == 0 => (micros / 1000, "millisecond"),
             Self::Micros(micros) => (micros, "microsecond"),

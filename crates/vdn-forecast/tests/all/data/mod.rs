@@ -2,6 +2,7 @@
 
 mod columnar;
 mod demo;
+mod kinds;
 #[cfg(target_os = "linux")]
 mod large;
 mod rows;

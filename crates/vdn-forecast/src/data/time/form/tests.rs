@@ -8,7 +8,7 @@ const HOUR: i64 = 3600 * SECOND;
 #[test]
 fn texts_have_one_form_and_one_reading() {
     let pattern = |text: &str| DateForm::Pattern(text.to_owned());
-    let cases: [(&str, DateForm, i64); 37] = [
+    let cases: [(&str, DateForm, i64); 50] = [
         ("2016-07-01", DateForm::Iso, 0),
         ("2016-07-01 00:00:00", DateForm::Iso, 0),
         ("2016-07-01T00:15:30.25", DateForm::Iso, 930 * SECOND + 250_000),
@@ -46,6 +46,19 @@ fn texts_have_one_form_and_one_reading() {
         ("2016/07/01T05:00Z", pattern("%Y/%m/%dT%H:%MZ"), 5 * HOUR),
         ("2016-07-01 05:00:00 UTC", pattern("%Y-%m-%d %H:%M:%S%.f UTC"), 5 * HOUR),
         ("2016-07-01T05:00:00[Europe/Berlin]", DateForm::Iso, 5 * HOUR),
+        ("2016-07-01 24:00", DateForm::Iso, DAY),
+        ("7/13/2016 24:00", pattern("%m/%d/%Y %H:%M"), 13 * DAY),
+        ("7/13/2016 1:00PM", pattern("%m/%d/%Y %I:%M%p"), 12 * DAY + 13 * HOUR),
+        ("2016-07-13 1 PM", pattern("%Y-%m-%d %I %p"), 12 * DAY + 13 * HOUR),
+        ("2016-W27", pattern("%G-W%V"), 3 * DAY),
+        ("2016W27", pattern("%GW%V"), 3 * DAY),
+        ("2016:07", pattern("%Y:%m"), 0),
+        ("2016.Q3", DateForm::Quarter, 0),
+        ("3Q2016", DateForm::Quarter, 0),
+        ("2016:3", DateForm::Quarter, 0),
+        ("16-07-13", pattern("%y-%m-%d"), 12 * DAY),
+        ("16/07/13", pattern("%y/%m/%d"), 12 * DAY),
+        ("2016-07-13-05:30", pattern("%Y-%m-%d%:z"), 12 * DAY),
     ];
     let mut wrong = Vec::new();
     for (text, form, after) in cases {
@@ -67,7 +80,9 @@ fn what_is_no_date_has_no_form() {
         "2016-13-01",
         "2019-02-29",
         "1900-02-29",
-        "2016-07-01 24:00",
+        "2016-07-01 24:01",
+        "2016-07-01 240:00",
+        "2016-01-011",
         "2016-00-01",
         "x",
         "",
@@ -138,6 +153,43 @@ fn years_and_unix_times_are_read_where_they_are_expected() {
     assert_eq!(unix(1000).parse("1467331200123").unwrap().clock, FIRST + 123_000);
     assert_eq!(unix(1_000_000_000).parse("1467331200000001000").unwrap().clock, FIRST + 1);
     assert_eq!(unix(1).parse("1467331200.5").unwrap().clock, FIRST + SECOND / 2);
+    assert_eq!(unix(1).parse("1.4673312e9").unwrap().clock, FIRST);
     assert_eq!(unix(1).parse("x"), None);
     assert_eq!(unix(1).parse("99999999999999999"), None);
+}
+
+#[test]
+fn dashes_before_times_are_told_from_offsets_by_all_texts() {
+    let forms = |texts: &[&str]| -> Vec<String> {
+        DateForm::of_texts(texts).iter().map(DateForm::name).collect()
+    };
+    let days = ["2021-03-01-03:00", "2021-03-02-03:00"];
+    assert_eq!(forms(&days), ["%Y-%m-%d%:z"]);
+    assert_eq!(forms(&["2021-03-01-00:00", "2021-03-01-01:00"]), ["%Y-%m-%d-%H:%M"]);
+    assert_eq!(forms(&["2021-03-01-00", "2021-03-01-01"]), ["%Y-%m-%d-%H"]);
+    // ISO reads a part of these, another form all.
+    assert_eq!(forms(&["2021-03-01 9", "2021-03-01 10", "2021-03-01 11"]), ["%Y-%m-%d %H"]);
+}
+
+#[test]
+fn years_with_a_fraction_and_days_of_spreadsheets() {
+    let of = |form: DateForm, text: &str| form.parse(text).map(|moment| moment.clock - FIRST);
+    let year = |per_year| DateForm::DecimalYear { per_year };
+    let cases = [
+        (year(12), "2016.5", Some(0)),
+        (year(12), "2016.583", Some(31 * DAY)),
+        (year(12), "2016.541", Some(0)),
+        (year(4), "2016.500", Some(0)),
+        (year(4), "2016.75", Some(92 * DAY)),
+        (year(1), "2016.5", Some(-182 * DAY)),
+        (year(12), "x", None),
+        (year(12), "1e9", None),
+        (DateForm::SerialDay, "42552", Some(0)),
+        (DateForm::SerialDay, "42552,04167", Some(HOUR)),
+        (DateForm::SerialDay, "42552.08333", Some(2 * HOUR)),
+        (DateForm::SerialDay, "0", None),
+    ];
+    for (form, text, after) in cases {
+        assert_eq!(of(form.clone(), text), after, "{form:?} {text}");
+    }
 }

@@ -59,7 +59,13 @@ fn calendar_days() {
     assert_eq!(every(month, "2020-01-31", 4), ends);
     // The last working days of months.
     let last = times(&["2021-01-29", "2021-02-26", "2021-03-31", "2021-04-30", "2021-05-31"]);
-    assert_eq!(Step::of_times(&last), Ok(Step::Months { count: 1, end: false }));
+    let working = Step::LastWorkingDays(1);
+    assert_eq!(Step::of_times(&last), Ok(working));
+    assert_eq!(every(working, "2021-01-29", 5), last);
+    // They begin on the 28th and stay at the end.
+    let short = times(&["2001-02-28", "2001-03-30", "2001-04-30", "2001-05-31", "2001-06-29"]);
+    assert_eq!(Step::of_times(&short), Ok(working));
+    assert_eq!(every(working, "2001-02-28", 5), short);
     // Friday, Monday; Saturday is between them.
     let days = times(&["2021-01-08", "2021-01-11", "2021-01-09"]);
     assert_eq!(Step::WorkingDays.between(days[0], days[1]), Some(1));
@@ -80,11 +86,14 @@ fn irregular_times_have_no_step() {
     let error = Step::of_times(&random).unwrap_err();
     assert!(error.contains("that of") && error.contains("% of them only"), "{error}");
     assert!(Step::of_times(&[0]).is_err());
+    // Most rows are missing, and all that are there stand on one grid.
+    let hours = [0, 1, 3, 4, 7, 12, 13, 15, 24, 25, 31, 40].map(|hour| hour * HOUR);
+    assert_eq!(Step::of_times(&hours), Ok(Step::Seconds(3600)));
 }
 
 #[test]
 fn seasons_follow_from_steps() {
-    let cases: [(Step, &[usize]); 13] = [
+    let cases: [(Step, &[usize]); 17] = [
         (Step::Seconds(3600), &[24, 168]),
         (Step::Seconds(1800), &[48, 336]),
         (Step::Seconds(900), &[96, 672]),
@@ -93,6 +102,10 @@ fn seasons_follow_from_steps() {
         (Step::Seconds(60), &[60, 1440, 10_080]),
         (Step::Seconds(86_400), &[7, 365]),
         (Step::Seconds(604_800), &[52]),
+        (Step::Seconds(2 * 604_800), &[26]),
+        (Step::Seconds(4 * 604_800), &[13]),
+        (Step::Seconds(3 * 604_800), &[]),
+        (Step::LastWorkingDays(1), &[12]),
         (Step::Months { count: 1, end: true }, &[12]),
         (Step::Months { count: 3, end: false }, &[4]),
         (Step::Months { count: 12, end: false }, &[]),

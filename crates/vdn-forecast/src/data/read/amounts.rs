@@ -1,0 +1,44 @@
+//! Numbers with a sign of a currency, a per cent sign, brackets or a unit, which are no numbers.
+
+use crate::data::read::sample::Sample;
+use vdn_train::data::{Cell, DataError, DelimitedFile};
+
+/// Refuses a column of text whose cells are numbers with something before or behind them.
+///
+/// # Errors
+/// [`DataError::Format`] with the line of the first such cell.
+pub(super) fn refuse(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> Result<(), DataError> {
+    let is_amount = |text: &&&str| {
+        let bare = without_unit(text);
+        bare != **text && matches!(file.numbers().parse(bare.as_bytes()), Cell::Number(_))
+    };
+    if 2 * sample.texts.iter().filter(is_amount).count() <= sample.texts.len() {
+        return Ok(());
+    }
+    let Some(text) = sample.texts.iter().find(is_amount) else { return Ok(()) };
+    let at = |row: &usize| file.sample_cell(*row, sample.column).trim_ascii() == text.as_bytes();
+    let row = (0..file.sample_rows()).find(at).unwrap_or(0);
+    let (place, name) = (sample.column + 1, &sample.name);
+    Err(DataError::Format {
+        file: format!("{}:{}", file.file(), file.sample_line(row)),
+        problem: format!(
+            "column {place} (`{name}`): {text:?} is a number with a sign or a unit; write numbers \
+             alone, or select other columns by data.columns"
+        ),
+    })
+}
+
+/// A cell without brackets, signs of currencies and per cent, and a unit behind a blank.
+fn without_unit(text: &str) -> &str {
+    let sign = |c: char| "()%$€£¥₹₽₩\u{2030}~<>".contains(c);
+    let bare = text.trim_matches(|c| sign(c) || c == ' ');
+    match bare.split_once(' ') {
+        Some((number, unit)) if unit.chars().all(|c| c.is_alphabetic() || sign(c) || c == '/') => {
+            number
+        }
+        Some((unit, number)) if unit.len() == 3 && unit.chars().all(|c| c.is_ascii_uppercase()) => {
+            number
+        }
+        _ => bare,
+    }
+}

@@ -1,0 +1,122 @@
+//! Columns that name series, and those that would tell rows of one time apart.
+
+use crate::data::read::SeriesOptions;
+use crate::data::read::parts::is_part_of_dates;
+use crate::data::read::rows::RawColumn;
+use crate::data::read::sample::Sample;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use vdn_train::data::{DataError, DelimitedFile};
+
+/// Names of columns that name the series of a long file, also by numbers.
+const ID_NAMES: [&str; 8] = [
+    "unique_id",
+    "item_id",
+    "series_id",
+    "ts_id",
+    "tsid",
+    "series",
+    "series_name",
+    "timeseries_id",
+];
+
+/// The column that names series, where the file is in long form, among those that are `free`.
+///
+/// # Errors
+/// Several columns of text beside times that come several times.
+pub(super) fn find_id(
+    file: &DelimitedFile<'_>,
+    options: &SeriesOptions,
+    free: &[&Sample<'_>],
+    time: &[usize],
+) -> Result<Option<usize>, DataError> {
+    if let Some(name) = &options.id_column {
+        return file.column(name).map(Some);
+    }
+    let named = free.iter().find(|sample| {
+        ID_NAMES.contains(&sample.name.to_lowercase().as_str())
+            && (sample.is_text() || !sample.is_index())
+    });
+    if let Some(sample) = named
+        && (options.target_column.is_some() || file.names().len() > time.len() + 1)
+    {
+        return Ok(Some(sample.column));
+    }
+    let names_series = |sample: &&&Sample<'_>| sample.is_text() && !is_part_of_dates(sample);
+    let texts: Vec<&&Sample<'_>> = free.iter().filter(names_series).collect();
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    // A wide table has every time once.
+    let mut times = HashSet::new();
+    let repeated = (0..file.sample_rows()).any(|row| {
+        let time: Vec<&[u8]> = time.iter().map(|&column| file.sample_cell(row, column)).collect();
+        !times.insert(time)
+    });
+    match &texts[..] {
+        [one] if repeated => Ok(Some(one.column)),
+        [first, second, ..] if repeated => Err(DataError::InvalidOption(format!(
+            "{}: the columns `{}` and `{}` may name the series: say which by data.id_column",
+            file.file(),
+            first.name,
+            second.name
+        ))),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a column of text has a few values only, each in one block of rows, as files have it
+/// that list one series after the other.
+pub(super) fn may_name_series(sample: &Sample<'_>) -> bool {
+    let mut blocks = sample.texts.clone();
+    blocks.dedup();
+    let different: HashSet<&&str> = blocks.iter().collect();
+    !is_part_of_dates(sample)
+        && blocks.len() > 1
+        && different.len() == blocks.len()
+        && 10 * blocks.len() <= sample.texts.len()
+}
+
+/// A column of text that is no series, with a number for each of its texts.
+pub(super) struct TextColumn {
+    pub(super) name: String,
+    pub(super) column: usize,
+    texts: Vec<u64>,
+}
+
+impl TextColumn {
+    pub(super) fn new(name: String, column: usize) -> Self {
+        Self { name, column, texts: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, text: &[u8]) {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        self.texts.push(hasher.finish());
+    }
+}
+
+/// The name of the column that differs between all rows of one time and comes again at other
+/// times: a column of text, or a series of whole numbers.
+pub(super) fn telling<'a>(
+    times: &[i64],
+    texts: &'a [TextColumn],
+    numbers: &'a [RawColumn],
+) -> Option<&'a str> {
+    let tells = |keys: &mut dyn Iterator<Item = u64>| {
+        let (mut pairs, mut different) = (HashSet::new(), HashSet::new());
+        let mut all = times.iter().zip(keys);
+        let unique = all.all(|(time, key)| {
+            different.insert(key);
+            pairs.insert((time, key))
+        });
+        unique && different.len() > 1 && 2 * different.len() <= times.len()
+    };
+    let text = texts.iter().find(|one| tells(&mut one.texts.iter().copied()));
+    text.map(|one| one.name.as_str()).or_else(|| {
+        let whole = |one: &&RawColumn| one.values.iter().all(|value| value.fract() == 0.0);
+        let number = numbers.iter().filter(whole);
+        let mut tell = number.filter(|one| tells(&mut one.values.iter().map(|v| v.to_bits())));
+        tell.next().map(|one| one.name.as_str())
+    })
+}

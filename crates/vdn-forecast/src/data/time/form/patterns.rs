@@ -1,0 +1,65 @@
+//! Patterns that dates are tried in: each date with each time of day and each offset, and months.
+
+/// Dates with a day.
+pub(super) const DATES: [&str; 29] = [
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%Y %m %d",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d.%m.%Y",
+    "%y/%m/%d",
+    "%y-%m-%d",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d.%m.%y",
+    "%d-%m-%y",
+    "%m-%d-%y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%b %d %Y",
+    "%B %d %Y",
+    "%b-%d-%Y",
+    "%d%b%Y",
+    "%Y-%b-%d",
+    "%Y%m%d",
+    "%G-W%V-%u",
+];
+
+/// Months and weeks, which stand for their first days.
+pub(super) const MONTHS: [&str; 20] = [
+    "%G-W%V", "%GW%V", "%G W%V", "%Y:%m", "%Y.%m", "%Y-%m", "%Y/%m", "%Y %m", "%b %Y", "%B %Y",
+    "%b-%Y", "%B-%Y", "%b-%y", "%b %y", "%m/%Y", "%m-%Y", "%YM%m", "%Y-%b", "%Y %b", "%Y%m",
+];
+
+/// Times of day behind a date; none is midnight.
+pub(super) const TIMES: [&str; 18] = [
+    "",
+    " %H:%M",
+    " %H:%M:%S%.f",
+    "T%H:%M",
+    "T%H:%M:%S%.f",
+    " %H.%M",
+    " %H.%M.%S",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    " %I:%M%p",
+    " %I:%M:%S%p",
+    " %I %p",
+    " %H",
+    "T%H",
+    ", %H:%M",
+    "-%H:%M",
+    "-%H:%M:%S",
+    "-%H",
+];
+
+/// Offsets from UTC behind a time.
+pub(super) const OFFSETS: [&str; 7] = ["", "Z", "%z", "%:z", " %z", " %:z", " UTC"];
