@@ -198,7 +198,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 })
             })?;
             if let Some(path) = out {
-                vdn_train::run::write_atomically(&path, result.to_json()?.as_bytes())?;
+                vdn_train::run::write_atomically(&path, result.to_json().as_bytes())?;
             }
             say(&result.to_string())?;
         }

@@ -85,7 +85,8 @@ impl fmt::Display for Covariates {
 
 impl Covariates {
     /// The columns that a table has, with scales from the first rows of each series, as many as
-    /// `known` says, and the categories of those series of which any are known.
+    /// `known` says; without categories, which follow from the windows
+    /// ([`Covariates::set_categories`]).
     pub(crate) fn of(
         table: &SeriesTable,
         series: usize,
@@ -109,20 +110,23 @@ impl Covariates {
             };
             names.iter().enumerate().map(of).collect()
         };
-        let statics = names.statics.iter().enumerate().map(|(column, name)| {
-            let trained = (0..series).filter(|&one| known(one) > 0);
-            let mut categories: Vec<String> =
-                trained.map(|one| table.category(one, column).to_owned()).collect();
-            categories.sort_unstable();
-            categories.dedup();
-            StaticColumn { name: name.clone(), categories }
-        });
+        let column = |name: &String| StaticColumn { name: name.clone(), categories: Vec::new() };
         Ok(Self {
             cycles: Vec::new(),
             past: scaled(&names.past, 0)?,
             future: scaled(&names.future, names.past.len())?,
-            statics: statics.collect(),
+            statics: names.statics.iter().map(column).collect(),
         })
+    }
+
+    /// Takes the categories of these series, those with windows for training.
+    pub(crate) fn set_categories(&mut self, table: &SeriesTable, trained: &[usize]) {
+        for (place, column) in self.statics.iter_mut().enumerate() {
+            let of = trained.iter().map(|&one| table.category(one, place).to_owned());
+            column.categories = of.collect();
+            column.categories.sort_unstable();
+            column.categories.dedup();
+        }
     }
 
     /// Numbers of a window with inputs of `input_len` rows and `horizon` rows ahead.
@@ -195,18 +199,21 @@ impl Covariates {
     }
 
     /// Refuses values of columns of numbers that standardised are beyond
-    /// [`LARGEST_STANDARDISED`], in these rows of a series; `split` says more about a row.
+    /// [`LARGEST_STANDARDISED`], in the rows of a series that inputs of windows have, and, of
+    /// columns that are known ahead, in the `horizon` rows behind them; `split` says more about a
+    /// row.
     pub(crate) fn check_domain(
         &self,
         table: &SeriesTable,
         series: usize,
-        rows: Range<usize>,
+        (rows, horizon): (Range<usize>, usize),
         split: impl Fn(usize) -> String,
     ) -> Result<(), DataError> {
         let start = table.side_start(series);
         for (place, column) in self.past.iter().chain(&self.future).enumerate() {
             let values = table.side(series, place);
-            let end = (start + rows.end).min(values.len());
+            let ahead = if place < self.past.len() { 0 } else { horizon };
+            let end = (start + rows.end + ahead).min(values.len());
             let own = values.get(start + rows.start..end).unwrap_or_default();
             let standardised = own.iter().map(|value| (value - column.mean) / column.std);
             let bad = |(_, z): &(usize, f64)| z.is_nan() || z.abs() > LARGEST_STANDARDISED;

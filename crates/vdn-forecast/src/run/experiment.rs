@@ -234,13 +234,18 @@ pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Repor
 /// What a run was trained on; its files are those of one moment of one run.
 pub(crate) fn stored_experiment(run: &RunDirectory) -> Result<Experiment, TrainError> {
     run.verify()?;
-    let experiment = Experiment::load(run.read_config()?)?;
-    expect_scaler(run, &experiment)?;
+    let mut experiment = Experiment::load(run.read_config()?)?;
+    expect_scaler(run, &mut experiment)?;
     Ok(experiment)
 }
 
-/// Refuses data whose scales are not those that the run was trained with.
-pub(crate) fn expect_scaler(run: &RunDirectory, experiment: &Experiment) -> Result<(), TrainError> {
+/// Refuses data whose scales are not those that the run was trained with. Runs of earlier versions
+/// counted the categories of series without windows for training, too: the data get those of the
+/// run then.
+pub(crate) fn expect_scaler(
+    run: &RunDirectory,
+    experiment: &mut Experiment,
+) -> Result<(), TrainError> {
     run.expect_step(experiment.data.calendar(), &experiment.config.data.name())?;
     let (names, scaler) = run.read_scaler()?;
     let (now_names, now) = (experiment.data.names(), experiment.data.scaler());
@@ -252,7 +257,9 @@ pub(crate) fn expect_scaler(run: &RunDirectory, experiment: &Experiment) -> Resu
         let reason = "these are not the scales of the data: the data, or this file, changed since";
         return Err(TrainError::format(&run.file("scaler.json"), reason));
     }
-    if !run.read_covariates()?.agrees_with(experiment.data.covariates()) {
+    let covariates = run.read_covariates()?;
+    experiment.data.take_categories(&covariates)?;
+    if !covariates.agrees_with(experiment.data.covariates()) {
         let reason =
             "these are not the covariates of the data: the data, or this file, changed since";
         return Err(TrainError::format(&run.file("scaler.json"), reason));

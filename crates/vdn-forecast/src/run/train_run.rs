@@ -109,9 +109,9 @@ pub fn resume_run(
     mut progress: impl FnMut(Stage, Progress<'_>),
 ) -> Result<Report, TrainError> {
     let run = RunDirectory::open_for_writing(directory)?;
-    let experiment = Experiment::load(run.read_config()?)?;
+    let mut experiment = Experiment::load(run.read_config()?)?;
     match run.file("scaler.json").exists() {
-        true => expect_scaler(&run, &experiment)?,
+        true => expect_scaler(&run, &mut experiment)?,
         false => run.write_scaler(&experiment.data)?,
     }
     experiment.memory()?;

@@ -101,7 +101,7 @@ where
         let seen = self.network.distributional_layers().into_iter();
         let mut seen: Vec<LayerPass> =
             seen.map(|index| LayerPass::new(layers[index], index, control)).collect();
-        let (mut score, mut squares, mut has_mse) = (0.0, 0.0, true);
+        let (mut score, mut squares, mut total, mut has_mse) = (0.0, 0.0, 0.0, true);
         let weight_of = |examples: &[D::Index]| -> f64 {
             examples.iter().map(|&example| self.data.weight(example)).sum()
         };
@@ -121,17 +121,17 @@ where
             let weight = self.averages.weight(examples.len(), chunk.len()) * weight_of(chunk);
             score += scores[0] * weight;
             squares += scores[1] * weight;
+            total += weight;
             Ok(())
         })?;
-        let n = weight_of(examples);
         let seen = seen.into_iter().filter(|own| own.statistics.rows() > 0);
         let layers = seen.map(|LayerPass { layer, statistics, rows, .. }| LayerValidation {
             layer,
             statistics,
             rows,
         });
-        let mse = has_mse.then_some(squares / n);
-        Ok(Validation { score: score / n, mse, layers: layers.collect() })
+        let mse = has_mse.then_some(squares / total);
+        Ok(Validation { score: score / total, mse, layers: layers.collect() })
     }
 }
 

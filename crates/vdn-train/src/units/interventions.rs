@@ -153,14 +153,16 @@ where
         let outcomes = self.outcomes(examples, intervention)?;
         let (mut sum, mut total, mut place) = (0.0, 0.0, 0);
         for chunk in outcomes.chunks(self.averages.batch.max(1)) {
-            let mut own = 0.0;
+            let (mut own, mut weights) = (0.0, 0.0);
             for outcome in chunk {
                 let weight = weight(place);
                 own += weight * part(outcome);
-                total += weight;
+                weights += weight;
                 place += 1;
             }
-            sum += self.averages.weight(outcomes.len(), chunk.len()) * own;
+            let of_batch = self.averages.weight(outcomes.len(), chunk.len());
+            sum += of_batch * own;
+            total += of_batch * weights;
         }
         Ok(sum / total)
     }

@@ -1,15 +1,15 @@
 //! What a [`Dataset`] knows of windows beside their values: covariates, categories, lower limits.
 
-use crate::data::covariates::Covariates;
+use crate::data::covariates::{Covariates, StaticColumn};
 use crate::data::dataset::Dataset;
 use crate::data::support::Support;
 use crate::data::time::Calendar;
-use crate::data::windows::{WindowIndex, WindowSpec};
+use crate::data::windows::{Splits, WindowIndex, WindowSpec};
 use vdn_train::data::DataError;
 
 impl Dataset {
-    /// The same series, whose windows have the cycles of the calendar beside their values; nothing
-    /// changes where times are not known.
+    /// The same series, whose windows have the cycles of the calendar beside their values; where
+    /// there are none, as times are not known or far apart, a note says so.
     ///
     /// ```
     /// use vdn_forecast::config::RunConfig;
@@ -22,7 +22,52 @@ impl Dataset {
     #[must_use]
     pub fn with_cycles(mut self) -> Self {
         self.covariates.cycles = self.rows.calendar().map_or_else(Vec::new, Calendar::cycles);
+        if self.covariates.cycles.is_empty() {
+            let why = match self.rows.calendar() {
+                None => "the rows have no dates",
+                Some(_) => "no cycle of the calendar is as long as two steps",
+            };
+            self.notes.push(format!("data.calendar adds nothing: {why}"));
+        }
         self
+    }
+
+    /// Takes the categories of a run whose static columns are these, and know all of these
+    /// categories and more. Nothing happens for other covariates.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::BadSeries`] for a series with windows whose category is not among them.
+    pub(crate) fn take_categories(&mut self, of: &Covariates) -> Result<(), DataError> {
+        let known = |(own, of): (&StaticColumn, &StaticColumn)| {
+            own.name == of.name && own.categories.iter().all(|one| of.categories.contains(one))
+        };
+        let own = &self.covariates.statics;
+        if *own == of.statics || own.len() != of.statics.len() {
+            return Ok(());
+        }
+        // Others are refused as they are.
+        if own.iter().zip(&of.statics).all(known) {
+            self.covariates.statics.clone_from(&of.statics);
+            self.number_categories()?;
+        }
+        Ok(())
+    }
+
+    /// Numbers the categories of series with windows.
+    pub(super) fn number_categories(&mut self) -> Result<(), DataError> {
+        let mut used = vec![false; self.names.len()];
+        let Splits { train, validation, test, .. } = &self.splits;
+        for window in train.iter().chain(validation).chain(test) {
+            used[window.series as usize] = true;
+        }
+        // A series without windows has categories that nothing is learnt of.
+        let of = |(series, used): (usize, &bool)| match used {
+            true => self.covariates.categories_of(&self.rows, series),
+            false => Ok(Vec::new()),
+        };
+        self.categories = used.iter().enumerate().map(of).collect::<Result<_, _>>()?;
+        Ok(())
     }
 
     /// The same series with the covariates that a model was trained with, for a forecast.
@@ -43,8 +88,8 @@ impl Dataset {
         for (series, column) in self.columns.iter().enumerate() {
             let (rows, horizon) = (column.len(), self.spec.horizon);
             covariates.check_ahead(&self.rows, series, rows, horizon)?;
-            let last = rows.saturating_sub(self.spec.first_start())..rows + horizon;
-            covariates.check_domain(&self.rows, series, last, |_| String::new())?;
+            let last = rows.saturating_sub(self.spec.first_start())..rows;
+            covariates.check_domain(&self.rows, series, (last, horizon), |_| String::new())?;
         }
         let of = |series| covariates.categories_of(&self.rows, series);
         self.categories = (0..self.names.len()).map(of).collect::<Result<_, _>>()?;

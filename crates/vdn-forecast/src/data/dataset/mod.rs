@@ -118,22 +118,24 @@ impl Dataset {
         }
         // Scales are those of series that train: others may have no rows before validation.
         let known = |series: usize| splits.ranges[series].as_ref().map_or(0, |_| fitted(series));
-        let covariates = Covariates::of(&table, names.len(), known)?;
-        let mut categories = Vec::with_capacity(names.len());
+        let mut covariates = Covariates::of(&table, names.len(), known)?;
         for (series, ranges) in splits.ranges.iter().enumerate() {
-            // A series without windows has categories that nothing is learnt of.
-            let Some(ranges) = ranges else {
-                categories.push(Vec::new());
-                continue;
-            };
-            categories.push(covariates.categories_of(&table, series)?);
-            let used = (ranges.test.end + spec.horizon - 1).min(lengths[series]);
+            let Some(ranges) = ranges else { continue };
+            // The last window begins to forecast in the row before `test.end`.
+            let inputs = ranges.test.end.saturating_sub(1).min(lengths[series]);
             let split = |row| format!(" ({})", split_of(ranges, row));
-            covariates.check_domain(&table, series, 0..used, split)?;
+            covariates.check_domain(&table, series, (0..inputs, spec.horizon), split)?;
         }
         leave_out_informed(&mut splits, &table, &mut notes)?;
         if table.masked {
             missing::leave_out_empty(&mut splits, &columns, &spec, &mut notes)?;
+        }
+        if !covariates.statics.is_empty() {
+            let mut trained: Vec<usize> = splits.train.iter().map(|w| w.series as usize).collect();
+            trained.sort_unstable();
+            trained.dedup();
+            covariates.set_categories(&table, &trained);
+            leave_out_unknown(&mut splits, &covariates, (&names, &table), &mut notes)?;
         }
         let filled = missing::filled(&columns);
         for series in scaler.constant_series() {
@@ -149,8 +151,8 @@ impl Dataset {
                 ),
             });
         }
-        let rows = table;
-        Ok(Self {
+        let (rows, categories) = (table, Vec::new());
+        let mut data = Self {
             names,
             columns,
             filled,
@@ -161,7 +163,9 @@ impl Dataset {
             notes,
             covariates,
             categories,
-        })
+        };
+        data.number_categories()?;
+        Ok(data)
     }
 
     /// Names of the series.
@@ -342,6 +346,39 @@ fn leave_out_informed(
             "{left_out} windows begin to forecast in a gap that is filled by the line to a later \
              value: left out"
         ));
+    }
+    Ok(())
+}
+
+/// Leaves out windows of series without any for training, whose categories no other series has:
+/// nothing is learnt of them.
+fn leave_out_unknown(
+    splits: &mut Splits,
+    covariates: &Covariates,
+    (names, table): (&[String], &SeriesTable),
+    notes: &mut Vec<String>,
+) -> Result<(), DataError> {
+    let mut unknown = vec![false; names.len()];
+    for window in splits.validation.iter().chain(&splits.test) {
+        let series = window.series as usize;
+        if unknown[series] {
+            continue;
+        }
+        if let Some((column, category)) = covariates.unknown_category(table, series) {
+            unknown[series] = true;
+            notes.push(format!(
+                "{}: no window for training has its `{column}`, {category:?}: left out",
+                names[series]
+            ));
+        }
+    }
+    for (name, split) in [("validation", &mut splits.validation), ("test", &mut splits.test)] {
+        let before = split.len();
+        split.retain(|window| !unknown[window.series as usize]);
+        if split.is_empty() && before > 0 {
+            let what = format!("no {name} window has categories that a window for training has");
+            return Err(DataError::InvalidOption(what));
+        }
     }
     Ok(())
 }

@@ -78,7 +78,23 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
             };
             tell_suspicious(&name, &column.values, &mut fills);
         }
-        let (side, begin) = side::side(&table.side, others, statics, end, fill, missing)?;
+        let empty = |column: &RawColumn| {
+            let of = match (several, columns.first()) {
+                (true, Some(series)) => format!(" of the series `{}`", series.name),
+                _ => String::new(),
+            };
+            DataError::Format {
+                file: table.file.clone(),
+                problem: format!(
+                    "column {} (`{}`) has no value in the rows{of}: leave the column{} out, or put \
+                     zeros in (--fill zero)",
+                    column.place + 1,
+                    column.name,
+                    if several { " or the series" } else { "" }
+                ),
+            }
+        };
+        let (side, begin) = side::side(&table.side, others, statics, end, fill, missing, empty)?;
         for mut column in columns {
             let (lines, side) = (Arc::clone(&lines), Arc::clone(&side));
             let rows = SeriesRows { start, lines, side, ..SeriesRows::default() };
@@ -146,6 +162,24 @@ impl SeriesTable {
         let first = values.iter().position(|value| !value.is_nan());
         let known = beside.row.min(values.len());
         let leading = values[known..].iter().take_while(|value| value.is_nan()).count() + known;
+        if let Some(first) = first.filter(|_| leading == values.len()) {
+            let at = |row: usize| match rows.lines.get(rows.first + row).filter(|&line| line > 0) {
+                Some(line) => format!("line {line}"),
+                None => format!("row {}", row + 1),
+            };
+            let last = values.iter().rposition(|value| !value.is_nan()).unwrap_or(first);
+            return Err(DataError::Format {
+                file: self.file.clone(),
+                problem: format!(
+                    "column {} (`{name}`): its values end in {}, and those of `{}` begin in {}: \
+                     leave one of them out, or put zeros before the first one (--fill zero)",
+                    column.place + 1,
+                    at(last),
+                    beside.column,
+                    at(beside.row)
+                ),
+            });
+        }
         if leading == values.len() {
             return Err(DataError::LeadingGap {
                 file: self.file.clone(),

@@ -45,7 +45,8 @@ pub(super) struct Begin {
 /// column stay without one (NaN), unless a constant is filled in: series begin behind them.
 ///
 /// # Errors
-/// A value is missing where no policy is chosen, or a column has none on the rows of the series.
+/// A value is missing where no policy is chosen (`missing`), or a column has none on the rows of
+/// the series (`empty`).
 pub(super) fn side(
     names: &SideNames,
     columns: Vec<RawColumn>,
@@ -53,6 +54,7 @@ pub(super) fn side(
     end: usize,
     fill: Fill,
     missing: impl Fn(&RawColumn, usize) -> DataError,
+    empty: impl Fn(&RawColumn) -> DataError,
 ) -> Result<(Arc<Side>, Begin), DataError> {
     let mut found = Vec::with_capacity(columns.len());
     let mut begin = Begin { row: 0, column: String::new() };
@@ -70,7 +72,7 @@ pub(super) fn side(
             _ => column.values.iter().take_while(|value| value.is_nan()).count(),
         };
         if leading >= end {
-            return Err(missing(&column, 0));
+            return Err(empty(&column));
         }
         if leading > begin.row {
             begin = Begin { row: leading, column: column.name.clone() };

@@ -61,7 +61,7 @@ fn rows_behind_the_last_origin_change_no_forecast_before_it() {
     let unmoved: Vec<f64> = whole.by_step.iter().flatten().map(|scores| scores.width).collect();
     assert_eq!(widths(4), unmoved);
     assert_ne!(widths(5), unmoved);
-    let json: serde_json::Value = serde_json::from_str(&whole.to_json().unwrap()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&whole.to_json()).unwrap();
     assert_eq!(json["by_series"][1][0], "b");
     assert!(whole.to_string().contains("12 origins, 2 rows apart; trained 3 times"));
 }
@@ -144,6 +144,6 @@ fn what_was_never_observed_has_no_score() {
     let table = found.to_string();
     assert_eq!(table.matches("no value was observed").count(), 2, "{table}");
     assert!(!table.contains("NaN"), "{table}");
-    let json: serde_json::Value = serde_json::from_str(&found.to_json().unwrap()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&found.to_json()).unwrap();
     assert!(json["by_step"][1].is_null() && json["by_series"][1][1].is_null(), "{json}");
 }

@@ -143,11 +143,12 @@ fn a_backtest_knows_plans_and_no_weather_ahead() -> Result<(), Failure> {
     let text = std::fs::read_to_string(planned(directory.path(), 0, 1.0))?;
     let small = SMALL.replace("epochs = 30", "epochs = 2").replace("twin = true\n", "");
     // The bounds of forecasts, with another number in a column of some rows.
+    let number = std::cell::Cell::new("7.5");
     let widths = |column: usize, rows: std::ops::Range<usize>| -> Result<Vec<u64>, Failure> {
         let line = |(place, line): (usize, &str)| {
             let mut cells: Vec<&str> = line.split(',').collect();
             if place.checked_sub(1).is_some_and(|row| rows.contains(&row)) {
-                cells[column] = "7.5";
+                cells[column] = number.get();
             }
             cells.join(",")
         };
@@ -165,6 +166,11 @@ fn a_backtest_knows_plans_and_no_weather_ahead() -> Result<(), Failure> {
     assert_eq!(widths(weather, ahead.clone())?, unmoved);
     assert_ne!(widths(plan, ahead)?, unmoved);
     assert_ne!(widths(weather, ROWS - 3..ROWS - 2)?, unmoved);
+    // Not even a number that no model can take ends a backtest there.
+    number.set("1e39");
+    assert_eq!(widths(weather, ROWS - 2..ROWS)?, unmoved);
+    let error = widths(weather, ROWS - 3..ROWS - 2).unwrap_err().to_string();
+    assert!(error.contains("weather") && error.contains("moved.csv:399"), "{error}");
     Ok(())
 }
 
@@ -192,6 +198,8 @@ fn columns_beside_series_are_checked_as_series_are() -> Result<(), Failure> {
     };
     let noted = data(20, "-9999")?.notes().join("\n");
     assert!(noted.contains("weather: 1 cell is -9999, kept as numbers"), "{noted}");
+    // The last row is the target of the last window, whose inputs end before it.
+    assert!(data(ROWS - 1, "1e39").is_ok());
     // In a row of the test windows, so that the deviation does not know it.
     let error = data(ROWS - 10, "1e39").unwrap_err();
     assert!(error.contains("weather") && error.contains("spoiled.csv:392 (test)"), "{error}");
@@ -342,7 +350,11 @@ fn a_run_says_what_its_windows_know() -> Result<(), Failure> {
         let out = directory.path().join(name);
         let text = settings(file, beside, 2).replace(SMALL, &small);
         let report = train_run(&config("", &text)?, Some(&out), |_, _| {})?;
-        assert_eq!(report.notes.len(), 0, "{:?}", report.notes);
+        let expected: &[&str] = match name {
+            "plain" => &["data.calendar adds nothing: the rows have no dates"],
+            _ => &[],
+        };
+        assert_eq!(report.notes, expected);
         Ok((report.covariates, out))
     };
     let (known, run) = trained(&dated, "calendar = true\n", "dated")?;
@@ -389,4 +401,102 @@ fn the_category_of_a_series_without_windows_does_not_count() -> Result<(), Failu
     let notes = forecasts.notes.join("\n");
     assert!(notes.contains("c: the model was not trained on its `kind`, \"harbour\""), "{notes}");
     Ok(())
+}
+
+/// A series of its own category, `c`, in long form: `cell(row)` writes its values.
+fn with_harbour(folder: &Path, rows: usize, cell: impl Fn(usize) -> String) -> (PathBuf, String) {
+    let mut text = std::fs::read_to_string(shops(folder, None)).unwrap();
+    (0..rows).for_each(|row| text += &format!("c,{},harbour,{}\n", date(row), cell(row)));
+    let file = folder.join("harbour.csv");
+    std::fs::write(&file, text).unwrap();
+    let small = SMALL.replace("epochs = 30", "epochs = 1").replace("twin = true\n", "");
+    let path = file.display();
+    let text = format!(
+        "[data]\nfile = \"{path}\"\ninput_len = 2\nhorizon = 1\nseason = 7\n\
+         static = [\"kind\"]\n{small}"
+    );
+    (file, text)
+}
+
+/// Runs of earlier versions have the category of a series that is too short for windows: they are
+/// evaluated with it.
+#[test]
+fn a_run_keeps_categories_that_it_was_trained_with() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let out = directory.path().join("run");
+    // A constant has one scale, of few rows as of many.
+    let (_, text) = with_harbour(directory.path(), ROWS, |_| "3".to_owned());
+    train_run(&config("", &text)?, Some(&out), |_, _| {})?;
+    let run = RunDirectory::open(&out)?;
+    assert!(evaluate_run(&run)?.rows[0].crps.is_finite());
+    let (_, text) = with_harbour(directory.path(), 9, |_| "3".to_owned());
+    let now = config("", &text)?;
+    let data = now.data.dataset(now.data.load_table()?)?;
+    assert_eq!(data.covariates().statics[0].categories, ["station", "street"]);
+    let report = evaluate_run(&run)?;
+    assert!(report.rows[0].crps.is_finite(), "{report}");
+    // A category that the run does not have is still another file.
+    let file = directory.path().join("harbour.csv");
+    std::fs::write(&file, std::fs::read_to_string(&file)?.replace("street", "airport"))?;
+    let error = evaluate_run(&run).unwrap_err().to_string();
+    assert!(error.contains("not the covariates of the data"), "{error}");
+    Ok(())
+}
+
+/// A series whose windows for training are all left out teaches nothing of its category, either.
+#[test]
+fn the_category_of_a_series_whose_windows_are_left_out_does_not_count() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    // One value at the beginning, and then none before the test windows.
+    let (_, text) = with_harbour(directory.path(), ROWS, |row| match row {
+        0 | 350.. => format!("{}", row % 5),
+        _ => String::new(),
+    });
+    let masked = config("", &text.replace("horizon = 1\n", "horizon = 1\nfill = \"mask\"\n"))?;
+    let data = masked.data.dataset(masked.data.load_table()?)?;
+    assert_eq!(data.covariates().statics[0].categories, ["station", "street"]);
+    let splits = data.splits();
+    let all = splits.train.iter().chain(&splits.validation).chain(&splits.test);
+    assert!(all.into_iter().all(|window| window.series < 2));
+    let notes = data.notes().join("\n");
+    let expected = "c: no window for training has its `kind`, \"harbour\": left out";
+    assert!(notes.contains(expected), "{notes}");
+    Ok(())
+}
+
+/// What is wrong between a series and the columns beside it is said, with what helps.
+#[test]
+fn columns_without_values_on_the_rows_of_a_series_are_refused_with_the_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let load = |name: &str, text: &str, settings: &str| -> Result<SeriesTable, String> {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let file = path.display();
+        let text = format!("[data]\nfile = \"{file}\"\npast = [\"weather\"]\n{settings}");
+        RunConfig::from_toml(&text).unwrap().data.load_table().map_err(|error| error.to_string())
+    };
+    // `a` ends before the weather begins.
+    let mut text = "date,weather,a,b\n".to_owned();
+    for row in 0..90 {
+        let weather = if row < 50 { String::new() } else { row.to_string() };
+        let a = if row < 40 { row.to_string() } else { String::new() };
+        text += &format!("{},{weather},{a},{row}\n", date(row));
+    }
+    let error = load("ends.csv", &text, "fill = \"forward\"\n").unwrap_err();
+    let expected = "column 3 (`a`): its values end in line 41, and those of `weather` begin in \
+                    line 52: leave one of them out, or put zeros before the first one (--fill zero)";
+    assert!(error.contains(expected), "{error}");
+    assert_eq!(load("ends.csv", &text, "fill = \"zero\"\n").unwrap().names, ["a", "b"]);
+    // The weather of `b` is nowhere.
+    let mut text = "unique_id,ds,weather,y\n".to_owned();
+    for (name, weather) in [("a", "1.5"), ("b", "")] {
+        (0..30).for_each(|row| text += &format!("{name},{},{weather},{row}\n", date(row)));
+    }
+    for fill in ["", "fill = \"forward\"\n"] {
+        let error = load("empty.csv", &text, fill).unwrap_err();
+        let expected = "column 3 (`weather`) has no value in the rows of the series `b`: leave the \
+                        column or the series out, or put zeros in (--fill zero)";
+        assert!(error.contains(expected), "{error}");
+    }
+    assert_eq!(load("empty.csv", &text, "fill = \"zero\"\n").unwrap().names, ["a", "b"]);
 }

@@ -10,6 +10,8 @@ use vdn_forecast::run::{
 };
 use vdn_model::units::Intervention;
 use vdn_tensor::noise::NoiseKey;
+use vdn_train::data::Request;
+use vdn_train::evaluate::{Averaging, BatchAverages};
 use vdn_train::metrics::gaussian_crps;
 use vdn_train::run::store::Interrupt;
 
@@ -76,7 +78,8 @@ fn named_fill_values_and_empty_cells_are_the_same() -> Result<(), Failure> {
 }
 
 /// Table, choice of the epoch and validation: each target that is there weighs the same, however
-/// many its window has.
+/// many its window has, in averages over windows, and in those over batches each one in its batch
+/// (of seven windows, of which the last batch has fewer). By samples the score is that of steps.
 #[test]
 fn every_score_is_a_mean_over_targets_that_are_there() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -84,9 +87,10 @@ fn every_score_is_a_mean_over_targets_that_are_there() -> Result<(), Failure> {
         true => String::new(),
         false => a.to_string(),
     });
-    let run = train(config("", &settings(&gaps, "fill = \"mask\"\n", ""))?, None)?;
-    let (scores, data) = (run.scores(), &run.data);
-    let windows = &data.splits().validation;
+    let model = "dependence = \"sampled\"\nbeta = 1e-4\n";
+    let run = train(config("", &settings(&gaps, "fill = \"mask\"\n", model))?, None)?;
+    let data = &run.data;
+    let windows = &data.splits().validation[..40];
     let horizon = data.spec().horizon;
     let mut targets = vec![0.0; windows.len() * horizon];
     data.fill_targets(windows, &mut targets, |y| y)?;
@@ -94,19 +98,38 @@ fn every_score_is_a_mean_over_targets_that_are_there() -> Result<(), Failure> {
     // Windows with all targets, and with some.
     let shares: std::collections::BTreeSet<usize> = shares.collect();
     assert!(shares.len() > 1 && shares.contains(&horizon), "{shares:?}");
-    let means: Vec<f64> = forecast(&scores, windows)?.iter().flat_map(|p| p.mean()).collect();
-    let errors = means.iter().zip(&targets).filter(|(_, y)| !y.is_nan());
-    let squares: Vec<f64> = errors.map(|(mean, y)| (mean - y).powi(2)).collect();
-    let expected = squares.iter().sum::<f64>() / squares.len() as f64;
-    let (table, _) = evaluate(&scores, windows, Intervention::None)?;
-    assert!((table.mse.mean / expected - 1.0).abs() < 1e-12, "{} {expected}", table.mse.mean);
     let control = run.config.control.build(&run.model.config().controlled_layers(), false)?;
-    let quick = scores.validate(windows, &control)?;
-    // In the precision of the model, of batches of up to 128 windows.
-    let (mse, nll) = (quick.mse.ok_or("no squared error")?, table.nll_marginal.mean);
-    assert!((mse / expected - 1.0).abs() < 1e-5, "{mse} {expected}");
-    assert!((scores.mean_crps(windows)? / table.crps.mean - 1.0).abs() < 1e-12);
-    assert!(nll.is_finite());
+    let batch = 7;
+    for weigh in [Averaging::Windows, Averaging::Batches] {
+        let averages = BatchAverages { weigh, batch };
+        let scores = run.scores().averaging(averages);
+        let mut means = Vec::new();
+        scores.for_each_pass(windows, Request::INPUTS, |_, graph, inputs, _| {
+            means.extend(run.model.predict(graph, inputs, Intervention::None)?.0.mean());
+            Ok(())
+        })?;
+        let outcomes = scores.outcomes(windows, Intervention::None)?;
+        let (mut sum, mut likelihood, mut total) = (0.0, 0.0, 0.0);
+        for (row, own) in targets.chunks(horizon).enumerate() {
+            let first = row / batch * batch;
+            let weight = averages.weight(windows.len(), batch.min(windows.len() - first));
+            for (mean, y) in means[row * horizon..].iter().zip(own).filter(|(_, y)| !y.is_nan()) {
+                sum += weight * (mean - y).powi(2);
+                total += weight;
+            }
+            likelihood += weight * outcomes[row].score;
+        }
+        let expected = sum / total;
+        let (table, _) = evaluate(&scores, windows, Intervention::None)?;
+        assert!((table.mse.mean / expected - 1.0).abs() < 1e-12, "{} {expected}", table.mse.mean);
+        // In the precision of the model.
+        let quick = scores.validate(windows, &control)?;
+        let mse = quick.mse.ok_or("no squared error")?;
+        assert!((mse / expected - 1.0).abs() < 1e-5, "{mse} {expected}");
+        let nll = -likelihood / total;
+        assert!((quick.score / nll - 1.0).abs() < 1e-5, "{weigh:?}: {} {nll}", quick.score);
+        assert!((scores.mean_crps(windows)? / table.crps.mean - 1.0).abs() < 1e-12);
+    }
     Ok(())
 }
 

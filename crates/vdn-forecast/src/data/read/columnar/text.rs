@@ -189,8 +189,8 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `act` gives; an error in one line, also where the library fails otherwise. The first call
-/// sets a panic hook, which hands on all panics that are not its own.
+/// What `act` gives; an error, too, where the library fails otherwise. The first call sets a panic
+/// hook, which hands on all panics that are not its own.
 fn guarded<V>(kind: Kind, act: impl FnOnce() -> Result<V, String>) -> Result<V, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -205,7 +205,7 @@ fn guarded<V>(kind: Kind, act: impl FnOnce() -> Result<V, String>) -> Result<V, 
     let result = panic::catch_unwind(AssertUnwindSafe(act));
     GUARDED.set(false);
     match result {
-        Ok(result) => result.map_err(|reason| reason.replace(['\n', '\r'], " ")),
+        Ok(result) => result,
         Err(_) => Err(format!("the {} file is damaged", kind.name())),
     }
 }
