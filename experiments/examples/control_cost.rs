@@ -48,8 +48,7 @@ struct Training {
 
 impl Training {
     fn new(names: Option<&str>) -> Result<Self, Failure> {
-        let emit_kl = names.is_some();
-        let config = ForecasterConfig { emit_kl, ..ForecasterConfig::default() };
+        let config = ForecasterConfig::default();
         let (model, parameters) = Forecaster::new::<f32>(config, 0)?;
         let optimizer = AdamW::new(&parameters, AdamWConfig::default())?;
         let mut control =
@@ -79,7 +78,8 @@ impl Training {
         let [current, previous, earlier, target] = &*windows;
         let batch = Batch { current, previous, target, earlier: Some(earlier), ..Batch::default() };
         let key = NoiseKey::new(1, 0, *step);
-        let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key);
+        let rows = control.as_ref().is_some_and(|control| control.needs().kl_rows);
+        let mut graph = Graph::new(tape, parameters, bindings, Mode::Train, key).with_kl_rows(rows);
         let options = LossOptions {
             locals: local_objectives([control.as_ref().map(|control| &control.levers().objective)]),
             ..LossOptions::default()

@@ -313,8 +313,7 @@ fn run(name: &str, steps: usize, units: usize, skip: bool, wanted: f64) -> Resul
     (config.model.hidden, config.model.head_hidden) = (32, 32);
     let data = config.data.dataset(config.data.load_table()?)?;
     let drawn = Drawn::new(&data, BEFORE + steps);
-    let mut forecaster = config.forecaster_for(&data)?;
-    forecaster.emit_kl = true;
+    let forecaster = config.forecaster_for(&data)?;
     let (model, mut parameters) = Forecaster::new::<f32>(forecaster, 0)?;
     let mut control = LayerControl::new(
         units,

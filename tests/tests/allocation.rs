@@ -63,7 +63,6 @@ fn train(
     steps: u64,
     mut each: impl FnMut(u64) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
-    let config = ForecasterConfig { emit_kl: controllers.is_some(), ..config };
     let (model, mut parameters) = Forecaster::new::<f32>(config, 0)?;
     let mut trainer = Trainer::default();
     let train = &mut trainer.train;

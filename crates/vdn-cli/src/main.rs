@@ -36,14 +36,18 @@ use vdn_tasks::run::{
     PredictFrom, Stage as TaskStage, evaluate_task, predict_task, resume_task, train_task,
 };
 use vdn_tensor::parallel::Pool;
-use vdn_train::TrainError;
 use vdn_train::config::MAX_THREADS;
 use vdn_train::metrics::MetricError;
 use vdn_train::run::RunFolder;
 use vdn_train::run::store::{Interrupt, StoreError};
 use vdn_train::train::Progress;
+use vdn_train::{TrainError, message_line};
 
 fn main() -> ExitCode {
+    // Before anything is written, so that it holds for every command.
+    if let Err(error) = signals::outlive_file_limit() {
+        return fail(&error);
+    }
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) if error.use_stderr() => {
@@ -70,15 +74,21 @@ fn main() -> ExitCode {
     match run(options.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { message, code }) => {
-            fail(&message);
+            tell(&message);
             ExitCode::from(code)
         }
     }
 }
 
 fn fail(message: &str) -> ExitCode {
-    eprintln!("vdn: {}", message.replace('\n', " "));
+    tell(message);
     ExitCode::from(2)
+}
+
+/// Writes one line to standard error, whatever is in the message. What cannot be written there can
+/// be told nowhere.
+pub(crate) fn tell(message: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "vdn: {}", message_line(message));
 }
 
 /// What went wrong, and the exit code that says which kind it is of.
@@ -109,14 +119,19 @@ impl From<TrainError> for Failure {
 }
 
 /// Writes to standard output; a closed pipe is no error.
-fn say(text: &str) -> Result<(), String> {
+fn say(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(format!("standard output: {error}"))
+            Err(Failure { message: format!("standard output: {error}"), code: 1 })
         }
         _ => Ok(()),
     }
+}
+
+/// Says where a file or a run is.
+fn say_written(path: &Path) -> Result<(), Failure> {
+    say(&message_line(&format!("written to {}", path.display())))
 }
 
 /// A pool of so many threads.
@@ -184,7 +199,7 @@ fn run(command: Command) -> Result<(), Failure> {
             })?;
             let path = out.unwrap_or_else(|| run.file("report.html"));
             vdn_train::run::write_atomically(&path, page.as_bytes())?;
-            say(&format!("written to {}", path.display()))?;
+            say_written(&path)?;
         }
         Command::Backtest { run, windows, step, refit, out, threads } => {
             expect_forecast(&run)?;
@@ -194,7 +209,7 @@ fn run(command: Command) -> Result<(), Failure> {
             let pool = pool(threads)?;
             let result = pool.run(|| {
                 backtest(&config, options, &interrupt, |window| {
-                    eprintln!("vdn: training before origin {} of {windows}", window + 1);
+                    tell(&format!("training before origin {} of {windows}", window + 1));
                 })
             })?;
             if let Some(path) = out {
@@ -215,11 +230,11 @@ fn run(command: Command) -> Result<(), Failure> {
             let options = ForecastOptions { file: data.as_deref(), fill, content };
             let forecast = || forecast_run_by(&run, options, inference(moments));
             let forecasts: Forecasts = pool.run(forecast)?;
-            forecasts.notes.iter().for_each(|note| eprintln!("vdn: note: {note}"));
+            forecasts.notes.iter().for_each(|note| tell(&format!("note: {note}")));
             match &out {
                 Some(path) => {
                     forecasts.write(path)?;
-                    say(&format!("written to {}", path.display()))?;
+                    say_written(path)?;
                 }
                 None => say(forecasts.csv.trim_end())?,
             }
@@ -241,7 +256,7 @@ fn deliver(csv: &str, out: Option<&Path>) -> Result<(), Failure> {
     match out {
         Some(path) => {
             vdn_train::run::write_atomically(path, csv.as_bytes())?;
-            say(&format!("written to {}", path.display()))?;
+            say_written(path)?;
         }
         None => say(csv.trim_end())?,
     }
@@ -296,7 +311,7 @@ fn train(options: &TrainOptions) -> Result<(), Failure> {
         say(&cost)?;
     }
     if let Some(out) = directory {
-        say(&format!("written to {}", out.display()))?;
+        say_written(out)?;
     }
     Ok(())
 }

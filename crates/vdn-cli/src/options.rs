@@ -7,7 +7,7 @@ use vdn_forecast::config::RunConfig;
 use vdn_forecast::run::{ForecastFormat, RunDirectory};
 use vdn_tasks::config::TaskConfig;
 use vdn_train::TrainError;
-use vdn_train::config::{lay_over, set_text};
+use vdn_train::config::{in_file, lay_over, load_table, set_text};
 
 /// Variational distributional neurons: forecasts from units that are distributions.
 #[derive(Debug, Parser)]
@@ -219,7 +219,7 @@ impl Settings {
 /// The directory holds no run, or its configuration cannot be read.
 pub(crate) fn is_of_task(run: &std::path::Path) -> Result<bool, TrainError> {
     let run = RunDirectory::open(run)?;
-    Ok(TaskConfig::is_of_task(&RunConfig::load_table(&run.file("config.toml"))?))
+    Ok(TaskConfig::is_of_task(&load_table(&run.file("config.toml"))?))
 }
 
 impl TrainOptions {
@@ -253,13 +253,14 @@ impl TrainOptions {
     /// One line: the file cannot be read, a key is unknown, or a value is of another type.
     pub(crate) fn settings(&self) -> Result<Settings, TrainError> {
         let mut given = match &self.config {
-            // Read by itself first, so that what is wrong in the file names the file.
+            // Looked at by itself first, so that what is wrong in the file names the file.
             Some(path) => {
-                let table = RunConfig::load_table(path)?;
-                match TaskConfig::is_of_task(&table) {
-                    true => drop(TaskConfig::load(path)?),
-                    false => drop(RunConfig::load(path)?),
-                }
+                let table = load_table(path)?;
+                let own = match TaskConfig::is_of_task(&table) {
+                    true => TaskConfig::from_table(table.clone()).map(drop),
+                    false => RunConfig::from_table(table.clone()).map(drop),
+                };
+                own.map_err(|error| in_file(path, error))?;
                 table
             }
             None => toml::Table::new(),

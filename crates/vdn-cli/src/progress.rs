@@ -31,6 +31,8 @@ impl Bar {
     pub(crate) fn update(&mut self, stage: &str, progress: Progress<'_>) {
         self.bar.set_prefix(stage.to_owned());
         match progress {
+            // A pipe that is closed is found out again by the table.
+            Progress::Memory(estimate) => drop(crate::say(&estimate.to_string())),
             Progress::Preparation { done, total } => {
                 if stage == FORECASTING {
                     self.bar.set_prefix("baselines");
@@ -49,7 +51,9 @@ impl Bar {
                 self.bar.set_message(format!("epoch {number}: validation NLL {score:.4}{mse}"));
             }
             Progress::Skipped(damage) => {
-                eprintln!("vdn: passed over: {damage}; the run goes on from an older checkpoint");
+                crate::tell(&format!(
+                    "passed over: {damage}; the run goes on from an older checkpoint"
+                ));
             }
             Progress::Checkpoint { bytes, seconds } => {
                 self.checkpoints += 1;

@@ -1,5 +1,5 @@
 //! Signals: the first SIGINT or SIGTERM asks the run to stop at a checkpoint, a second one ends the
-//! program at once.
+//! program at once. A limit of the size of files does not end it.
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -21,8 +21,17 @@ pub(crate) fn watch() -> Result<Interrupt, String> {
             .map_err(refuse)?;
         flag::register(signal, interrupt.flag()).map_err(refuse)?;
     }
-    // A limit of the size of files is an error of the write, not the end of the program.
-    #[cfg(unix)]
-    flag::register(signal_hook::consts::SIGXFSZ, Interrupt::new().flag()).map_err(refuse)?;
     Ok(interrupt)
+}
+
+/// Lets a limit of the size of files be an error of the write that meets it, and not the end of the
+/// program.
+///
+/// # Errors
+/// The signal cannot be watched.
+pub(crate) fn outlive_file_limit() -> Result<(), String> {
+    #[cfg(unix)]
+    flag::register(signal_hook::consts::SIGXFSZ, Interrupt::new().flag())
+        .map_err(|e| format!("signals cannot be watched: {e}"))?;
+    Ok(())
 }

@@ -8,6 +8,7 @@ pub mod data;
 mod domain;
 mod error;
 pub mod evaluate;
+pub mod memory;
 pub mod metrics;
 pub mod network;
 mod one_line;
@@ -18,7 +19,7 @@ pub mod train;
 pub mod units;
 
 pub use error::TrainError;
-pub use one_line::one_line;
+pub use one_line::{message_line, one_line};
 
 /// The examples of the README are tested.
 #[cfg(doctest)]

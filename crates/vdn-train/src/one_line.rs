@@ -6,7 +6,7 @@ use std::fmt;
 const LONGEST: usize = 300;
 
 /// The longest message of an error of this library, in characters.
-pub(crate) const LONGEST_MESSAGE: usize = 500;
+const LONGEST_MESSAGE: usize = 500;
 
 /// Escapes control characters and shortens `text` to 300 characters, with an ellipsis in the
 /// middle.
@@ -29,12 +29,30 @@ pub fn one_line(text: &str) -> String {
     shortened(text, LONGEST)
 }
 
-/// Formats the message of an error as one line of at most [`LONGEST_MESSAGE`] characters.
+/// [`one_line`] for a whole message: at most 500 characters.
+///
+/// Errors of this library are such lines already, and pass unchanged. A program puts every message
+/// that it composes itself through it, since names that it was given are in them.
+///
+/// ```
+/// use vdn_train::message_line;
+///
+/// let message = format!("{}: no such command\r\n", "x".repeat(1_000_000));
+/// let line = message_line(&message);
+/// assert!(line.chars().count() == 500 && line.ends_with(r"no such command\r\n"));
+/// assert_eq!(message_line(&line), line);
+/// ```
+#[must_use]
+pub fn message_line(message: &str) -> String {
+    shortened(message, LONGEST_MESSAGE)
+}
+
+/// Formats the message of an error, as [`message_line`] has it.
 ///
 /// This is the one place where the errors of this crate become text. A message that was made here
 /// before, of an error inside another one, passes unchanged.
 pub(crate) fn write_message(f: &mut fmt::Formatter<'_>, message: &str) -> fmt::Result {
-    f.write_str(&shortened(message, LONGEST_MESSAGE))
+    f.write_str(&message_line(message))
 }
 
 fn shortened(text: &str, longest: usize) -> String {

@@ -1,6 +1,9 @@
 //! The program as a user runs it.
 
 mod cases;
+mod file_limits;
+mod hostile;
+mod kept_units;
 mod moments;
 mod paths;
 mod refusals;

@@ -20,8 +20,9 @@ use toml::Table;
 use vdn_train::TrainError;
 use vdn_train::config::{
     BudgetConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig, TrainConfig,
-    at_key, layered, parse, read_at,
+    at_key, in_file, layered, load_table, parse, read_at,
 };
+use vdn_train::memory::RunSettings;
 use vdn_train::optim::{AdamWConfig, Schedule};
 use vdn_train::train::{SelectionRule, Trainer};
 
@@ -76,30 +77,6 @@ impl Default for RunConfig {
             schedule: Schedule::default(),
             run: RunSettings::default(),
         }
-    }
-}
-
-/// Limits of a run as a whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RunSettings {
-    /// The memory that the run may take, in gigabytes (10^9 bytes), finite and at least 0; 0, the
-    /// default: three quarters of what is free. A run whose estimate is larger is refused.
-    pub memory: f64,
-}
-
-impl RunSettings {
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// The first that is wrong, with its key.
-    pub fn validate(&self) -> Result<(), TrainError> {
-        let memory = self.memory;
-        if memory >= 0.0 && memory.is_finite() {
-            return Ok(());
-        }
-        let reason = format!("run.memory = {memory}: has to be finite and at least 0");
-        Err(TrainError::config(reason))
     }
 }
 
@@ -181,28 +158,12 @@ impl RunConfig {
         Self::from_table(parse(text)?)
     }
 
-    /// Reads a TOML file.
+    /// Reads a TOML file of at most 1 MiB.
     ///
     /// # Errors
     /// The file cannot be read, or as [`RunConfig::from_toml`]; the error names the file.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
-        let of_file = |error| match error {
-            TrainError::Config(reason) => TrainError::format(path, reason),
-            other => other,
-        };
-        Self::from_table(Self::load_table(path)?).map_err(of_file)
-    }
-
-    /// Reads the table of a TOML file, to lay other settings over it.
-    ///
-    /// # Errors
-    /// The file cannot be read, or is not TOML; the error names the file.
-    pub fn load_table(path: &Path) -> Result<Table, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-        parse(&text).map_err(|error| match error {
-            TrainError::Config(reason) => TrainError::format(path, reason),
-            other => other,
-        })
+        Self::from_table(load_table(path)?).map_err(|error| in_file(path, error))
     }
 
     /// The configuration as TOML, all keys written out, so that it repeats the run whatever becomes

@@ -122,10 +122,6 @@ pub struct ForecasterConfig {
     /// What becomes of the gradient of a deviation outside its hard limits: `inward`, the default,
     /// passes it where it leads back inside, `zero` drops it.
     pub clamp_gradient: ClampGradient,
-    /// Whether the KL is wanted row by row too, as a thermostat's alive share does; false. Not a
-    /// setting of a file: controllers ask for it.
-    #[serde(skip)]
-    pub emit_kl: bool,
     /// Width of the head's hidden layer, at least 1; 256.
     pub head_hidden: usize,
     /// Whether the head is gated; true.
@@ -215,7 +211,6 @@ impl Default for ForecasterConfig {
             evaluate_samples: 32,
             antithetic: false,
             clamp_gradient: ClampGradient::Inward,
-            emit_kl: false,
             head_hidden: 256,
             gated: true,
             dropout: 0.05,
@@ -364,7 +359,7 @@ impl ForecasterConfig {
             evaluate_samples: self.evaluate_samples,
             antithetic: self.antithetic,
             clamp_gradient: self.clamp_gradient,
-            emit_kl: self.emit_kl,
+            emit_kl: false,
             family: self.family.get(index),
             prior: self.prior.get(index),
         };

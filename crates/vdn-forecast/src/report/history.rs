@@ -3,6 +3,10 @@
 use std::path::Path;
 use vdn_train::TrainError;
 use vdn_train::report::html::{LineChart, Page, Series};
+use vdn_train::run::read_bounded;
+
+/// The largest of these files that is read: 256 MiB, of which a page would draw a million epochs.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// The columns of a CSV file of numbers, whichever there are; what is no number is NaN.
 pub(super) struct Columns {
@@ -12,7 +16,8 @@ pub(super) struct Columns {
 
 impl Columns {
     pub(super) fn read(path: &Path) -> Result<Self, TrainError> {
-        let mut reader = csv::Reader::from_path(path).map_err(|e| TrainError::format(path, e))?;
+        let bytes = read_bounded(path, MOST_BYTES)?;
+        let mut reader = csv::Reader::from_reader(&bytes[..]);
         let names = reader.headers().map_err(|e| TrainError::format(path, e))?;
         let names = names.iter().map(str::to_owned).collect();
         let mut rows = Vec::new();
@@ -21,6 +26,11 @@ impl Columns {
             rows.push(record.iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect());
         }
         Ok(Self { names, rows })
+    }
+
+    /// How many rows there are: of a history, its epochs.
+    pub(super) fn epochs(&self) -> usize {
+        self.rows.len()
     }
 
     /// The rows in which a column has this value.

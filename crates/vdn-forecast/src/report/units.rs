@@ -43,7 +43,7 @@ pub(super) fn over_epochs(
             _ => format!("Layer {}: units over epochs", layer + 1),
         };
         let own = model.stack().layers()[*layer].units().map_or(0, |own| own.config().units);
-        let units = UnitHistory::read_of(file, own)?;
+        let units = UnitHistory::read_of(file, own, history.epochs())?;
         let levers = controllers.layer(*layer).map(|control| control.levers());
         let banded = levers.is_some_and(|levers| levers.objective.band.is_some());
         page.section(&title, lead, &of_layer(history, &units, &prefix, banded));

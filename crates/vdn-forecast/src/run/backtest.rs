@@ -28,7 +28,7 @@ use vdn_train::data::{FitScope, Scaler};
 use vdn_train::evaluate::Evaluator;
 use vdn_train::metrics::window_crps;
 use vdn_train::run::store::Interrupt;
-use vdn_train::train::{ByOutcomes, Trainer};
+use vdn_train::train::{ByOutcomes, Divergence, Trainer};
 
 /// The shares of the windows before an origin that a model is trained on and chosen by.
 const SHARES: Protocol = Protocol::Reference { train: 0.85, validation: 0.15 };
@@ -77,7 +77,7 @@ pub struct Backtest {
     pub by_step: Vec<Option<BacktestScores>>,
     /// The series, by name; `None` for one whose targets are all missing.
     pub by_series: Vec<(String, Option<BacktestScores>)>,
-    /// What was done to the rows, and which series are left out.
+    /// What was done to the rows, which series are left out, and which trainings diverged.
     pub notes: Vec<String>,
 }
 
@@ -136,7 +136,10 @@ pub fn backtest(
         let known = table.first_rows(&used, |length| length - rest(window));
         if is_due {
             trained(window);
-            fitted = Some(fit(config, known.clone(), spec, interrupt)?);
+            let (model, found) = fit(config, known.clone(), spec, interrupt)?;
+            let of = |found| format!("WARNING: before origin {}: {found}", window + 1);
+            notes.extend(found.map(of));
+            fitted = Some(model);
             trainings += 1;
         }
         let Some(Fitted { model, parameters, scaler, covariates }) = &fitted else { break };
@@ -179,20 +182,21 @@ fn names(table: &SeriesTable, used: &[usize]) -> Vec<String> {
     used.iter().map(|&series| table.names[series].clone()).collect()
 }
 
-/// Trains on the rows before an origin.
+/// Trains on the rows before an origin; says if that diverged.
 fn fit(
     config: &RunConfig,
     known: SeriesTable,
     spec: WindowSpec,
     interrupt: &Interrupt,
-) -> Result<Fitted, TrainError> {
+) -> Result<(Fitted, Option<Divergence>), TrainError> {
     let data = config.data.cut(known, spec, FitScope::Training)?;
     let (model, mut parameters) =
         Forecaster::new::<f32>(config.forecaster_for(&data)?, config.train.seed)?;
     let trainer = Trainer { interrupt: interrupt.clone(), ..config.trainer() };
-    trainer.session(&model, &mut parameters, &data)?.with_task(ByOutcomes).run(|_| {})?;
+    let session = trainer.session(&model, &mut parameters, &data)?.with_task(ByOutcomes);
+    let found = session.run(|_| {})?.divergence();
     let (scaler, covariates) = (data.scaler().clone(), data.covariates().clone());
-    Ok(Fitted { model, parameters, scaler, covariates })
+    Ok((Fitted { model, parameters, scaler, covariates }, found))
 }
 
 /// What was forecast for each step of a window, and what came.

@@ -7,7 +7,6 @@ use crate::evaluate::inference::Inference;
 use crate::evaluate::probts::check_probts;
 use crate::forecaster::{Dependence, Forecaster, ForecasterConfig, Variant};
 use crate::run::directory::RunDirectory;
-use crate::run::free_memory::default_limit;
 use crate::run::memory::{RunMemory, RunSizes};
 use crate::run::report::Report;
 use std::collections::HashSet;
@@ -96,16 +95,14 @@ impl Experiment {
             epochs: train.epochs,
             masked: data.has_missing(),
             limited: data.support() == Support::NonNegative,
+            kl_rows: config.control.wants_rows(),
             averaged: train.ema_decay > 0.0,
             probe_windows: probe.windows,
             probe_samples: probe.samples,
             probed_in_training: probe.every > 0,
         };
         let memory = RunMemory::of(&self.forecaster_config(false)?, &sizes);
-        memory.check(match config.run.memory {
-            0.0 => default_limit(),
-            gigabytes => 1e9 * gigabytes,
-        })?;
+        memory.check(config.run.limit())?;
         Ok(memory)
     }
 
@@ -300,7 +297,8 @@ fn stored_seen(run: &RunDirectory, model: &Forecaster) -> Result<Vec<HealthTrend
             return Ok(HealthTrend::default());
         };
         let units = model.stack().layers()[layer].config().distributional();
-        Ok(UnitHistory::read_of(&file, units)?.seen(*best, losses, &thresholds))
+        let history = UnitHistory::read_of(&file, units, losses.len())?;
+        Ok(history.seen(*best, losses, &thresholds))
     };
     model.distributional_layers().into_iter().map(of).collect()
 }

@@ -5,11 +5,12 @@ use crate::data::{Covariates, Dataset, SeriesTable, Support, WindowIndex};
 use crate::evaluate::ForecastEvaluator;
 use crate::forecaster::Forecaster;
 use crate::run::directory::RunDirectory;
+use crate::run::memory::{RunMemory, RunSizes};
 use std::collections::HashMap;
 use std::path::Path;
 use vdn_model::core::Parameters;
 use vdn_train::TrainError;
-use vdn_train::evaluate::Evaluator;
+use vdn_train::evaluate::{EVALUATION_BATCH, Evaluator};
 use vdn_train::run::load_weights;
 use vdn_train::train::NoiseSeed;
 
@@ -67,11 +68,22 @@ impl Latest {
         let names = long.iter().map(|&one| names[one].clone()).collect();
         let data = Dataset::for_forecast(table, spec, names, scaler)?;
         let data = data.with_covariates(covariates)?;
-        let (model, mut parameters) = Forecaster::new::<f32>(config.forecaster_for(&data)?, 0)?;
+        let model = config.forecaster_for(&data)?;
+        let windows: Vec<WindowIndex> = data.latest_windows().collect();
+        let sizes = RunSizes {
+            rows: data.columns().iter().map(Vec::len).max().unwrap_or(0),
+            series: data.columns().len(),
+            windows: [0, 0, windows.len()],
+            evaluation_batch: EVALUATION_BATCH,
+            masked: data.has_missing(),
+            ..RunSizes::default()
+        };
+        RunMemory::of_forecast(&model, &sizes).check(config.run.limit())?;
+        let (model, mut parameters) = Forecaster::new::<f32>(model, 0)?;
         load_weights(&mut parameters, &run.weights(false))?;
         let mut constant = vec![false; data.names().len()];
         data.scaler().constant_series().for_each(|s| constant[s] = data.ends_constant(s));
-        let (windows, noise) = (data.latest_windows().collect(), config.train.noise());
+        let noise = config.train.noise();
         Ok(Self { data, windows, noise, notes, constant, model, parameters })
     }
 

@@ -20,6 +20,7 @@ use std::fmt;
 use vdn_tensor::parallel;
 use vdn_train::TrainError;
 use vdn_train::evaluate::EVALUATION_BATCH;
+use vdn_train::memory::{MemoryEstimate, MemoryPart};
 
 /// Bytes of a number of the model, and of one of the data, baselines and predictions.
 const SINGLE: f64 = 4.0;
@@ -57,6 +58,8 @@ pub struct RunSizes {
     pub limited: bool,
     /// Whether values are missing: the series are there a second time, filled.
     pub masked: bool,
+    /// Whether controllers ask for the KL of each row.
+    pub kl_rows: bool,
     /// Whether an average of the weights is kept.
     pub averaged: bool,
     /// Windows of the probe set; 0: no probe.
@@ -131,6 +134,8 @@ impl RunMemory {
             Pass::of(model, evaluate, batch(sizes.evaluation_batch, validation));
         let at_test = Pass::of(model, evaluate, batch(sizes.evaluation_batch, test));
 
+        // The KL of each row.
+        train.layers += if sizes.kl_rows { train.posteriors } else { 0.0 };
         if sizes.limited {
             for pass in [&mut train, &mut at_validation] {
                 pass.output_values += LIMITED_VALUES;
@@ -167,6 +172,12 @@ impl RunMemory {
         }
     }
 
+    /// The estimate of a forecast by a stored model from the test windows of `sizes`: nothing is
+    /// trained, and there are no baselines.
+    pub(crate) fn of_forecast(model: &ForecasterConfig, sizes: &RunSizes) -> Self {
+        Self { wholes: 0.0, ridge: 0.0, probe: 0.0, ..Self::of(model, sizes) }
+    }
+
     /// The peak of the whole run, in bytes.
     #[must_use]
     pub fn total(&self) -> f64 {
@@ -177,9 +188,10 @@ impl RunMemory {
         self.program + self.data + self.weights + stage
     }
 
-    /// The parts with their names and the settings that make them smaller, the largest first.
-    fn parts(&self) -> [(&'static str, f64, &'static str); 8] {
-        let mut parts = [
+    /// The parts with their names and the settings that make them smaller.
+    #[must_use]
+    pub fn estimate(&self) -> MemoryEstimate {
+        let parts = [
             ("data", self.data, "data.columns"),
             ("weights", self.weights, "model.units, model.hidden or model.head_hidden"),
             ("training step", self.training, "train.batch, model.samples or model.units"),
@@ -189,8 +201,8 @@ impl RunMemory {
             ("probe", self.probe, "diagnostics.samples or diagnostics.windows"),
             ("ridge", self.ridge, "data.input_len, data.max_validation or data.max_test"),
         ];
-        parts.sort_by(|a, b| b.1.total_cmp(&a.1));
-        parts
+        let parts = parts.map(|(name, bytes, settings)| MemoryPart::new(name, bytes, settings));
+        MemoryEstimate::new(self.total(), parts)
     }
 
     /// Refuses a run that is expected to take more than `limit` bytes.
@@ -198,42 +210,14 @@ impl RunMemory {
     /// # Errors
     /// A line with the estimate, the limit, the largest part and the setting to change.
     pub fn check(&self, limit: f64) -> Result<(), TrainError> {
-        if self.total() <= limit {
-            return Ok(());
-        }
-        let [(part, bytes, setting), ..] = self.parts();
-        Err(TrainError::config(format!(
-            "the run takes about {}, more than the {} that it may: the largest part is {part}, \
-             {}; choose a smaller {setting}, or raise run.memory",
-            Bytes(self.total()),
-            Bytes(limit),
-            Bytes(bytes),
-        )))
+        self.estimate().check(limit)
     }
 }
 
 /// One line: `memory    about 1.2 GB: evaluation 0.9 GB, training step 0.2 GB, ...`.
 impl fmt::Display for RunMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "memory    about {}: ", Bytes(self.total()))?;
-        let shown = self.parts().into_iter().filter(|(_, bytes, _)| *bytes >= 0.01 * self.total());
-        for (i, (part, bytes, _)) in shown.enumerate() {
-            let comma = if i > 0 { ", " } else { "" };
-            write!(f, "{comma}{part} {}", Bytes(bytes))?;
-        }
-        Ok(())
-    }
-}
-
-/// A number of bytes as people read it.
-struct Bytes(f64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes if bytes >= 99.95e6 => write!(f, "{:.1} GB", bytes / 1e9),
-            bytes => write!(f, "{:.0} MB", bytes / 1e6),
-        }
+        self.estimate().fmt(f)
     }
 }
 
@@ -245,6 +229,8 @@ struct Pass {
     inputs: f64,
     /// Posteriors, statistics and contexts of the layers.
     layers: f64,
+    /// One value of each posterior; none of a twin.
+    posteriors: f64,
     /// All activities that the layers send on.
     activities: f64,
     /// The activities of the last layer, `[samples, batch, channels]`.
@@ -270,7 +256,7 @@ impl Pass {
         let all = samples * rows;
         let beside = model.covariates as f64;
         let parts = 3.0 * f64::from(u8::from(model.covariates > 0 || model.categories > 0));
-        let (mut layers, mut activities, mut latent) = (0.0, 0.0, 0.0);
+        let (mut layers, mut activities, mut latent, mut posteriors) = (0.0, 0.0, 0.0, 0.0);
         for (index, layer) in model.stack().iter().enumerate() {
             let seen = if index == 0 { rows } else { all };
             let below = latent;
@@ -282,7 +268,7 @@ impl Pass {
                 Variant::Twin | Variant::ReferenceTwin => 0.0,
             };
             layers += posterior * seen * dims;
-            layers += if layer.layer.emit_kl { seen * dims } else { 0.0 };
+            posteriors += if posterior > 0.0 { seen * dims } else { 0.0 };
             activities += latent;
             if index > 0 {
                 // The activities below, activated, and normalised or added where that is asked for.
@@ -311,6 +297,7 @@ impl Pass {
             layers,
             activities,
             latent,
+            posteriors,
             seen: if joint { 0.0 } else { latent },
             hidden: if joint { 0.0 } else { all * model.head_hidden as f64 },
             outputs: if joint { rows } else { all } * horizon,

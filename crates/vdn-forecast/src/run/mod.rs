@@ -6,11 +6,11 @@ pub(crate) mod backtest;
 pub(crate) mod backtest_scores;
 pub(crate) mod contestants;
 pub(crate) mod directory;
+mod divergence;
 pub(crate) mod experiment;
 mod forecast_file;
 pub(crate) mod forecast_format;
 pub(crate) mod forecast_run;
-mod free_memory;
 mod latest;
 pub(crate) mod memory;
 mod probts_table;
@@ -29,7 +29,6 @@ pub use forecast_format::ForecastFormat;
 pub use forecast_run::{
     ForecastContent, ForecastOptions, Forecasts, forecast_run, forecast_run_by,
 };
-pub use free_memory::{default_limit, free_memory};
 pub use memory::{RunMemory, RunSizes};
 pub use report::{Report, Row};
 pub use train_run::{Stage, interruptible_run, resume_run, train_run};

@@ -197,7 +197,6 @@ impl fmt::Display for Report {
         if self.ema_decay > 0.0 {
             writeln!(f, "weights   moving average, decay {}", self.ema_decay)?;
         }
-        writeln!(f, "{}", self.memory)?;
         for note in &self.notes {
             writeln!(f, "note      {note}")?;
         }

@@ -3,6 +3,7 @@
 use crate::config::RunConfig;
 use crate::forecaster::Forecaster;
 use crate::run::directory::RunDirectory;
+use crate::run::divergence::warnings;
 use crate::run::experiment::{Experiment, expect_scaler};
 use crate::run::report::{Report, Row};
 use std::path::Path;
@@ -74,10 +75,11 @@ pub fn interruptible_run(
     mut progress: impl FnMut(Stage, Progress<'_>),
 ) -> Result<Report, TrainError> {
     let experiment = Experiment::load(config.clone())?;
-    experiment.memory()?;
+    let memory = experiment.memory()?.estimate();
     // First of all, so that a directory that is taken is refused before anything is computed.
     let run = out.map(RunDirectory::create).transpose()?;
     let mut whole = || {
+        progress(Stage::Model, Progress::Memory(&memory));
         if let Some(run) = &run {
             run.write_config(&experiment.config)?;
             run.write_scaler(&experiment.data)?;
@@ -114,7 +116,7 @@ pub fn resume_run(
         true => expect_scaler(&run, &mut experiment)?,
         false => run.write_scaler(&experiment.data)?,
     }
-    experiment.memory()?;
+    progress(Stage::Model, Progress::Memory(&experiment.memory()?.estimate()));
     let baselines = baselines(&experiment, &mut progress)?;
     let files = run.files();
     let job = Job { experiment: &experiment, run: Some(&run), files, interrupt, resume: true };
@@ -156,6 +158,7 @@ impl Job<'_> {
         let config = &experiment.config;
         let mut report = experiment.report()?;
         report.notes.extend(notes);
+        let mut found = Vec::new();
         let stages = [Stage::Model, Stage::Twin];
         for stage in stages.into_iter().filter(|&s| s == Stage::Model || config.train.twin) {
             let twin = stage == Stage::Twin;
@@ -173,6 +176,7 @@ impl Job<'_> {
                 skipped.iter().for_each(|damage| progress(stage, Progress::Skipped(damage)));
             }
             let trained = session.run(|event| progress(stage, event))?;
+            found.push(trained.divergence());
             experiment.score(&model, &parameters, Some(&trained), &mut report.rows)?;
             if !twin {
                 let file = run.map(|run| run.file("units.csv"));
@@ -182,7 +186,7 @@ impl Job<'_> {
                     experiment.examine(&model, &parameters, control, seen, file.as_deref())?;
             }
         }
-        report.notes.extend(divergence(&report.rows, &baselines));
+        report.notes.extend(warnings(&report.rows, &baselines, &found));
         report.rows.extend(baselines);
         if let (Some(run), Some(files)) = (run, self.files) {
             run.write_json("summary.json", &report)?;
@@ -192,28 +196,4 @@ impl Job<'_> {
         }
         Ok(report)
     }
-}
-
-/// The squared error, in multiples of the best baseline's, from which on training counts as
-/// diverged.
-const DIVERGED: f64 = 10.0;
-
-/// A note for each trained model that is far worse than the best baseline: a learning rate that is
-/// too large ends in finite numbers of any size.
-fn divergence(models: &[Row], baselines: &[Row]) -> Vec<String> {
-    let Some(best) = baselines.iter().min_by(|a, b| a.mse.total_cmp(&b.mse)) else {
-        return Vec::new();
-    };
-    let trained = models.iter().filter(|row| row.best_epoch.is_some());
-    let worse = trained.filter(|row| row.mse > DIVERGED * best.mse);
-    worse
-        .map(|row| {
-            format!(
-                "WARNING: {}: the squared error is {:.0} times that of {}; training has diverged, a smaller train.learning_rate may help",
-                row.name,
-                row.mse / best.mse,
-                best.name
-            )
-        })
-        .collect()
 }

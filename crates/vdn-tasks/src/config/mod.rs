@@ -11,11 +11,13 @@ use crate::network::{Likelihood, NetworkConfig};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use toml::Table;
+use vdn_model::objective::Objective;
 use vdn_train::TrainError;
 use vdn_train::config::{
-    BudgetConfig, ControlConfig, ControlName, ControllerSet, DiagnosticsConfig, Selection,
-    TrainConfig, at_key, layered, parse, read_at,
+    BudgetConfig, ControlConfig, ControlName, ControlledLayer, ControllerSet, DiagnosticsConfig,
+    Selection, TrainConfig, at_key, in_file, layered, load_table, parse, read_at,
 };
+use vdn_train::memory::RunSettings;
 use vdn_train::optim::{AdamWConfig, Schedule};
 use vdn_train::train::{SelectionRule, Trainer};
 
@@ -130,6 +132,8 @@ pub struct TaskConfig {
     pub optimizer: AdamWConfig,
     /// The learning rate over the run.
     pub schedule: Schedule,
+    /// Limits of the run as a whole.
+    pub run: RunSettings,
 }
 
 impl Default for TaskConfig {
@@ -172,6 +176,7 @@ impl TaskConfig {
             selection: SelectionRule::default(),
             optimizer: AdamWConfig::default(),
             schedule: Schedule::default(),
+            run: RunSettings::default(),
         }
     }
 
@@ -207,16 +212,12 @@ impl TaskConfig {
         Self::from_table(parse(text)?)
     }
 
-    /// Reads a TOML file.
+    /// Reads a TOML file of at most 1 MiB.
     ///
     /// # Errors
     /// The file cannot be read, or as [`TaskConfig::from_toml`]; the error names the file.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-        Self::from_toml(&text).map_err(|error| match error {
-            TrainError::Config(reason) => TrainError::format(path, reason),
-            other => other,
-        })
+        Self::from_table(load_table(path)?).map_err(|error| in_file(path, error))
     }
 
     /// The configuration as TOML, all keys written out.
@@ -263,6 +264,7 @@ impl TaskConfig {
         self.diagnostics.validate()?;
         self.optimizer.validate()?;
         self.schedule.validate()?;
+        self.run.validate()?;
         let refuse = |reason: &str| Err(TrainError::config(reason));
         match (self.task, self.model.likelihood) {
             (TaskName::Regression, Likelihood::Categorical) => {
@@ -294,6 +296,15 @@ impl TaskConfig {
         if self.train.selection == Selection::Mse && self.task == TaskName::Classification {
             return refuse("train.selection = \"mse\": classes have no squared error");
         }
-        self.network().validate().map_err(at_key("model", &[]))
+        let network = self.network();
+        network.validate().map_err(at_key("model", &[]))?;
+        // The weight in a bound follows from the number of targets, which no constraint looks at.
+        let weight = match network.objective {
+            Objective::Vib => network.beta,
+            Objective::Elbo | Objective::Iwae => 1.0,
+        };
+        let layer = ControlledLayer::new(&network.layer(), network.objective, weight);
+        self.control.build(&[layer], false)?;
+        Ok(())
     }
 }

@@ -108,6 +108,14 @@ impl TaskRows {
         self.width
     }
 
+    /// Bytes that an input takes in memory.
+    pub(crate) fn input_bytes(&self) -> usize {
+        match self.inputs {
+            Inputs::Numbers(_) => size_of::<f64>(),
+            Inputs::Bytes(_) => size_of::<u8>(),
+        }
+    }
+
     /// The targets of a row, as the network sees them, `[columns]`.
     #[must_use]
     pub fn targets(&self, row: usize) -> &[f64] {

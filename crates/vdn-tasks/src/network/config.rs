@@ -58,6 +58,16 @@ pub enum Variant {
     Twin,
 }
 
+impl Variant {
+    /// Its name in tables.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Variational => "variational units",
+            Self::Twin => "deterministic twin",
+        }
+    }
+}
+
 /// What a network is built from: the table `[model]` but for the widths of inputs and outputs,
 /// which are those of the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

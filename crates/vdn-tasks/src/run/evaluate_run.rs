@@ -47,6 +47,7 @@ pub fn evaluate_task(run: &RunFolder, file: Option<&Path>) -> Result<TaskReport,
             experiment
         }
     };
+    experiment.memory(0, false)?;
     let mut report = experiment.report();
     for variant in [Variant::Variational, Variant::Twin] {
         let stored = Experiment::stored(&config, &experiment.encoding, run, variant)?;
@@ -100,5 +101,6 @@ fn stored_seen(run: &RunFolder, units: usize) -> Result<HealthTrend, TrainError>
     }
     let Some((losses, best)) = read_losses(&history)? else { return Ok(HealthTrend::default()) };
     let thresholds = CollapseThresholds::default();
-    Ok(UnitHistory::read_of(&file, units)?.seen(best, &losses, &thresholds))
+    let history = UnitHistory::read_of(&file, units, losses.len())?;
+    Ok(history.seen(best, &losses, &thresholds))
 }

@@ -5,6 +5,7 @@ use crate::data::{TargetEncoding, TaskEncoding, TaskRows};
 use crate::evaluate::TaskScores;
 use crate::network::{TaskNetwork, Variant};
 use crate::run::fit::Fitted;
+use crate::run::memory::{TaskMemory, TaskSizes};
 use crate::run::report::{TaskReport, TaskRow};
 use crate::run::source::{Prepared, Source};
 use std::path::Path;
@@ -15,6 +16,7 @@ use vdn_model::units::Intervention;
 use vdn_train::TrainError;
 use vdn_train::data::Split;
 use vdn_train::evaluate::Evaluator;
+use vdn_train::memory::MemoryEstimate;
 use vdn_train::run::{RunFolder, load_weights};
 use vdn_train::units::{LayerReports, examine};
 
@@ -63,6 +65,25 @@ impl Experiment {
         Self::new(config, &source, published)
     }
 
+    /// The memory that a run on these rows is expected to take, with so many published splits that
+    /// are run one after the other; `trains`: whether anything is trained.
+    ///
+    /// # Errors
+    /// More than `run.memory` allows.
+    pub(crate) fn memory(&self, splits: usize, trains: bool) -> Result<MemoryEstimate, TrainError> {
+        let count = |split| self.rows.part(split).len();
+        let sizes = TaskSizes {
+            widths: self.encoding.widths(),
+            rows: [count(Split::Train), count(Split::Validation), count(Split::Test)],
+            input_bytes: self.rows.input_bytes(),
+            splits,
+            trains,
+        };
+        let estimate = TaskMemory::of(&self.config, &sizes).estimate();
+        estimate.check(self.config.run.limit())?;
+        Ok(estimate)
+    }
+
     pub(crate) fn evaluator<'a>(
         &'a self,
         network: &'a TaskNetwork,
@@ -82,12 +103,8 @@ impl Experiment {
         let evaluator = self.evaluator(network, parameters);
         let test = self.rows.part(Split::Test);
         let of = |intervention| TaskScores::of(&evaluator, &self.encoding, test, intervention);
-        let name = match network.variant() {
-            Variant::Variational => "variational units",
-            Variant::Twin => "deterministic twin",
-        };
         let mut rows = vec![TaskRow {
-            name: name.to_owned(),
+            name: network.variant().title().to_owned(),
             parameters: Some(network.used_parameters(parameters)),
             scores: of(Intervention::None)?,
             epochs: fitted.map(|(epochs, _)| epochs),

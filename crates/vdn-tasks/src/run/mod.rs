@@ -5,6 +5,7 @@ mod calibration;
 mod evaluate_run;
 pub(crate) mod experiment;
 pub(crate) mod fit;
+mod memory;
 mod predict_run;
 pub(crate) mod report;
 pub(crate) mod source;

@@ -6,6 +6,7 @@ use crate::evaluate::{ClassPrediction, Costs, Predictive, decide};
 use crate::network::Variant;
 use crate::run::evaluate_run::stored_run;
 use crate::run::experiment::{Experiment, Stored};
+use crate::run::memory::{TaskMemory, TaskSizes};
 use crate::run::source::read_for;
 use std::fmt::Write;
 use std::path::Path;
@@ -100,6 +101,14 @@ pub fn predict_task(
         }
     }
     let data = rows_of(&encoding, &config, from)?;
+    let sizes = TaskSizes {
+        widths: encoding.widths(),
+        rows: [0, 0, data.len()],
+        input_bytes: data.input_bytes(),
+        splits: 0,
+        trains: false,
+    };
+    TaskMemory::of(&config, &sizes).estimate().check(config.run.limit())?;
     let stored = Experiment::stored(&config, &encoding, run, Variant::Variational)?;
     let Some(Stored { network, parameters }) = stored else {
         return Err(TrainError::format(run.path(), "holds no weights"));

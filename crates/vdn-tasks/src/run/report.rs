@@ -4,6 +4,7 @@ use crate::config::TaskName;
 use crate::evaluate::{RegressionScores, TaskScores};
 use serde::Serialize;
 use std::fmt;
+use vdn_train::train::Divergence;
 use vdn_train::units::LayerReports;
 
 /// One contestant on the test rows.
@@ -92,6 +93,16 @@ pub struct TaskReport {
     pub splits: Option<SplitScores>,
     /// What is to be said of the data.
     pub notes: Vec<String>,
+}
+
+impl TaskReport {
+    /// Adds the rows of a network that was trained, and a note if its training diverged.
+    pub(crate) fn add(&mut self, rows: Vec<TaskRow>, found: Option<Divergence>) {
+        if let (Some(row), Some(found)) = (rows.first(), found) {
+            self.notes.push(format!("WARNING: {}: {found}", row.name));
+        }
+        self.rows.extend(rows);
+    }
 }
 
 fn show(value: Option<f64>, digits: usize) -> String {

@@ -19,7 +19,8 @@ use vdn_train::train::Progress;
 const FILE: &str = "splits.csv";
 
 /// The columns of a network in `splits.csv`.
-const COLUMNS: [&str; 7] = ["nll", "rmse", "crps", "coverage_90", "unit_share", "living", "epochs"];
+const COLUMNS: [&str; 8] =
+    ["nll", "rmse", "crps", "coverage_90", "unit_share", "living", "epochs", "diverged"];
 
 /// What one network came to on one split; NaN where it has no such number.
 type Scores = [f64; COLUMNS.len()];
@@ -74,6 +75,15 @@ pub(crate) fn all_splits(
     };
     let twin = (variants.len() > 1).then(|| Box::new(of(1)));
     report.splits = Some(SplitScores { twin, ..of(0) });
+    for (variant, name) in variants.iter().enumerate().map(|(i, own)| (i, own.title())) {
+        let diverged = done.iter().filter(|split| split[variant][7] == 1.0).count();
+        if diverged > 0 {
+            report.notes.push(format!(
+                "WARNING: {name}: training has diverged in {diverged} of {total} splits; a smaller \
+                 train.learning_rate may help"
+            ));
+        }
+    }
     if let Some((run, files)) = run.and_then(|run| Some((run, run.files()?))) {
         run.write_json("summary.json", &report)?;
         files.finish(&["config.toml", FILE, "summary.json"])?;
@@ -109,7 +119,8 @@ fn one_split(
         let living = living.map_or(f64::NAN, |own| own.living as f64 / own.units as f64);
         let [nll, rmse, crps] = scores.of_split();
         let [coverage, share] = scores.shares();
-        Ok([nll, rmse, crps, coverage, share, living, fitted.epochs as f64])
+        let diverged = f64::from(u8::from(fitted.trained.divergence().is_some()));
+        Ok([nll, rmse, crps, coverage, share, living, fitted.epochs as f64, diverged])
     };
     variants.iter().map(of).collect()
 }
@@ -167,7 +178,7 @@ mod tests {
     fn what_is_done_is_read_back_to_the_last_bit() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&folder.path().join("run")).unwrap();
-        let scores = |x: f64| [x / 3.0, 1e-9 * x, x, f64::NAN, 0.1, 1.0, 17.0];
+        let scores = |x: f64| [x / 3.0, 1e-9 * x, x, f64::NAN, 0.1, 1.0, 17.0, 0.0];
         let done = vec![vec![scores(1.0), scores(2.0)], vec![scores(-7.0), scores(0.3)]];
         run.write_text(FILE, &written(&done, 2)).unwrap();
         let bits = |all: &[Vec<Scores>]| -> Vec<u64> {

@@ -9,6 +9,7 @@ use crate::run::source::Source;
 use crate::run::splits_run::all_splits;
 use std::path::Path;
 use vdn_train::TrainError;
+use vdn_train::memory::MemoryEstimate;
 use vdn_train::run::RunFolder;
 use vdn_train::run::store::Interrupt;
 use vdn_train::train::Progress;
@@ -55,11 +56,13 @@ pub fn train_task(
     let job = Job { config: &config, source: &source, splits, interrupt, resume: false };
     // Everything that can be wrong with the data is found before anything is written.
     let first = job.first()?;
+    let memory = job.memory(&first)?;
     job.expect_other_splits()?;
     let run = out.map(RunFolder::create).transpose()?;
     if let Some(run) = &run {
         run.write_text("config.toml", &config.to_toml()?)?;
     }
+    progress(Stage::Model, Progress::Memory(&memory));
     let result = job.run(&first, run.as_ref(), &mut progress);
     if let (Err(error), Some(run)) = (&result, &run)
         && !matches!(error, TrainError::Interrupted { .. })
@@ -90,6 +93,7 @@ pub fn resume_task(
     let splits = source.splits(&config)?;
     let job = Job { config: &config, source: &source, splits, interrupt, resume: true };
     let first = job.first()?;
+    progress(Stage::Model, Progress::Memory(&job.memory(&first)?));
     job.run(&first, Some(&run), &mut progress)
 }
 
@@ -109,6 +113,12 @@ impl Job<'_> {
         let split = self.config.data.split.unwrap_or(0);
         let published = self.splits.as_ref().map(|splits| (split, splits[split].clone()));
         Experiment::new(self.config, self.source, published)
+    }
+
+    /// The memory that the run is expected to take.
+    fn memory(&self, first: &Experiment) -> Result<MemoryEstimate, TrainError> {
+        let all = self.splits.as_ref().filter(|_| self.config.data.split.is_none());
+        first.memory(all.map_or(0, Vec::len), true)
     }
 
     /// Whether the data serve every split that is going to be run.
@@ -146,14 +156,14 @@ impl Job<'_> {
         };
         let mut report = first.report();
         let fitted = fit.run(Variant::Variational, progress)?;
-        report.rows.extend(first.score_fitted(&fitted)?);
+        report.add(first.score_fitted(&fitted)?, fitted.trained.divergence());
         let file = run.map(|run| run.file("units.csv"));
         let seen = (fitted.trained.control.as_ref(), &fitted.trained.seen[..]);
         let (network, parameters) = (&fitted.network, &fitted.parameters);
         report.units = first.examine(network, parameters, seen, file.as_deref())?;
         if self.config.train.twin {
             let fitted = fit.run(Variant::Twin, progress)?;
-            report.rows.extend(first.score_fitted(&fitted)?);
+            report.add(first.score_fitted(&fitted)?, fitted.trained.divergence());
         }
         if let Some((run, files)) = run.and_then(|run| Some((run, run.files()?))) {
             run.write_json("summary.json", &report)?;

@@ -1,4 +1,6 @@
-//! Networks for the rows of tables, and their runs.
+//! Networks for the rows of tables, their settings and their runs.
 
+mod hardened;
 mod network;
 mod runs;
+mod settings;

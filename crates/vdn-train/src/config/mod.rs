@@ -15,6 +15,7 @@ mod diagnostics;
 mod feasible;
 mod keyed;
 mod layered;
+mod toml_file;
 mod training;
 
 pub use control::{ControlConfig, ControlName};
@@ -27,4 +28,5 @@ pub use controllers::{
 };
 pub use diagnostics::DiagnosticsConfig;
 pub use layered::{at_key, lay_over, layered, parse, read_at, set, set_text, value_of};
+pub use toml_file::{in_file, load_table};
 pub use training::{GeneratorName, MAX_THREADS, Selection, TrainConfig};

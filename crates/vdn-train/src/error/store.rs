@@ -140,7 +140,7 @@ fn held_by(holder: Option<u32>) -> String {
 }
 
 /// What everyone wants to know whose disk is full.
-const INTACT: &str = "the last checkpoint is intact";
+const INTACT: &str = "what was stored before is intact";
 
 /// Why a write failed, in words that say what to do about it.
 fn cause(source: &io::Error) -> String {

@@ -62,6 +62,13 @@ impl RunFiles {
         Ok(Self { directory, prefix: String::new(), run, files, _lock: lock })
     }
 
+    /// The same directory, written and read through `files`, such as one that counts or fails.
+    /// Opening it went through the disk.
+    #[must_use]
+    pub fn through(self, files: Arc<dyn FileSystem>) -> Self {
+        Self { files, ..self }
+    }
+
     /// The files of another network of the same run, whose names begin with `prefix`.
     #[must_use]
     pub fn prefixed(&self, prefix: &str) -> Self {

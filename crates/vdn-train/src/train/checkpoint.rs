@@ -113,6 +113,7 @@ where
             let reason = "holds checkpoints of a run; resume it, or choose another directory";
             return Err(TrainError::format(&files.checkpoints(), reason));
         }
+        self.remove_units(files)?;
         let layers = self.network.distributional_layers();
         let units = vec![LogMark::EMPTY; layers.len()];
         let marks = Marks { history: LogMark::EMPTY, control: LogMark::EMPTY, units };
@@ -245,12 +246,16 @@ where
     }
 
     fn progress(&self, start: Instant) -> ControlState {
-        let SessionPlace { step, epochs, batches, running, rate, over, seconds } = self.place;
+        let SessionPlace { step, epochs, batches, running, rate, over, seconds, untrained } =
+            self.place;
         let mut state = ControlState::new();
         let seconds = seconds + start.elapsed().as_secs_f64();
         let over = f64::from(u8::from(over));
         state.put("place", &[step as f64, epochs as f64, batches as f64, rate, over, seconds]);
         state.put("running", &running.numbers());
+        if let Some(untrained) = untrained {
+            state.put("untrained", &[untrained]);
+        }
         if let Some(best) = &self.best {
             state.put("best", &[best.epoch as f64, best.score]);
         }

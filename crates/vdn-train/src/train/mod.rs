@@ -3,6 +3,7 @@
 
 mod checkpoint;
 pub(crate) mod control_log;
+mod divergence;
 mod non_finite;
 mod resume;
 pub(crate) mod selection;
@@ -12,8 +13,10 @@ pub(crate) mod task;
 pub(crate) mod trainer;
 
 pub use crate::network::{Locals, Network, NoiseSeed, Terms};
-pub use crate::units::history::{Epoch, EpochLayer, EpochUnits, read_losses, write_history};
+pub use crate::units::history::{Epoch, EpochLayer, EpochUnits, write_history};
+pub use crate::units::losses::read_losses;
 pub use control_log::ControlLog;
+pub use divergence::Divergence;
 pub use selection::{Candidate, SelectionRule};
 pub use session::Session;
 pub use task::{ByOutcomes, ByScore, Task};

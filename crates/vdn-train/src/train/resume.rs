@@ -4,15 +4,15 @@ use crate::data::Examples;
 use crate::error::TrainError;
 use crate::network::Network;
 use crate::optim::Optimizer;
-use crate::run::Tensors;
-use crate::run::store::{Latest, Sections, StoreError};
+use crate::run::store::{Latest, LogMark, Sections, StoreError};
+use crate::run::{RunFiles, Tensors, read_bounded};
 use crate::train::checkpoint::{Durable, Marks, rows_file};
 use crate::train::control_log::ControlLog;
 use crate::train::session::{Best, Session, SessionPlace};
 use crate::train::task::Task;
-use crate::units::UnitHistory;
 use crate::units::history::Epoch;
 use crate::units::history::Running;
+use crate::units::{UnitHistory, layer_file};
 use std::path::Path;
 use vdn_model::controllers::ControlState;
 use vdn_model::core::{ModelError, Parameters};
@@ -60,6 +60,8 @@ where
         let mut running = [0.0; 6];
         progress.fill("running", &mut running)?;
         let [step, epochs, batches, rate, over, seconds] = place;
+        let mut untrained = [0.0];
+        let known = progress.fill("untrained", &mut untrained).is_ok();
         self.place = SessionPlace {
             step: step as u64,
             epochs: epochs as usize,
@@ -68,6 +70,7 @@ where
             rate,
             over: over != 0.0,
             seconds,
+            untrained: known.then_some(untrained[0]),
         };
         Tensors::decode(&sections.take("parameters")?)?.fill_parameters(self.parameters)?;
         self.step.optimizer.restore(&Tensors::decode(&sections.take("optimizer")?)?)?;
@@ -79,8 +82,8 @@ where
         self.step.control.restore(&state(&sections, "control")?)?;
         let layers = self.network.distributional_layers();
         let durable = Durable::new(files, config.keep, &marks, &layers)?;
-        let text =
-            std::fs::read_to_string(files.history()).map_err(TrainError::io(&files.history()))?;
+        // The logs were cut to the lengths that the checkpoint knows.
+        let text = log_text(&files.history(), marks.history)?;
         let mut monitor = self.new_monitor()?;
         let counts: Vec<(usize, usize)> =
             monitor.histories().map(|(layer, own)| (layer, own.units())).collect();
@@ -92,17 +95,17 @@ where
         let log = match durable.control.is_some() {
             true => {
                 let path = files.path("control.csv");
-                let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
-                ControlLog::parse(&text)
+                ControlLog::parse(&log_text(&path, marks.control)?)
                     .ok_or_else(|| TrainError::format(&path, "is not a log of controllers"))?
             }
             false => ControlLog::default(),
         };
         self.step.around.restore(&progress, log)?;
         monitor.restore(&state(&sections, "monitor")?)?;
-        for (layer, own) in monitor.histories_mut() {
+        for (place, (layer, own)) in monitor.histories_mut().enumerate() {
             let path = rows_file(files, layer);
-            let bytes = std::fs::read(&path).map_err(TrainError::io(&path))?;
+            let mark = marks.units.get(place).copied().unwrap_or(LogMark::EMPTY);
+            let bytes = read_bounded(&path, mark.length)?;
             let values = bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
             *own = UnitHistory::from_values(own.units(), self.place.epochs, values)
                 .ok_or_else(|| TrainError::format(&path, "does not hold its epochs"))?;
@@ -125,11 +128,35 @@ where
         if self.best.is_none() && self.place.epochs > 0 {
             return Err(refuse("has epochs and no best one"));
         }
-        // Files that were not replaced before the run stopped are replaced now.
+        // Files that were not replaced before the run stopped are replaced now; those of all units
+        // are of the epoch that it stopped at, and come back when it ends.
+        self.remove_units(files)?;
         let mut durable = durable;
         self.publish_best(&mut durable, &marks)?;
         self.durable = Some(durable);
         Ok(skipped)
+    }
+
+    /// Takes away what an earlier session wrote of all units when it ended.
+    pub(super) fn remove_units(&self, files: &RunFiles) -> Result<(), TrainError> {
+        let depth = self.network.layers().len();
+        let paths = self.network.distributional_layers().into_iter();
+        let paths = paths.map(|layer| layer_file(&files.path("units.npy"), layer + 1, depth));
+        let paths: Vec<_> = paths.filter(|path| path.exists()).collect();
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let mut manifest = files.manifest()?;
+        for path in &paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            manifest.remove(&name);
+        }
+        // In this order: a file that is stamped is there.
+        manifest.write(files.files(), files.directory())?;
+        for path in &paths {
+            files.files().remove(path).map_err(TrainError::io(path))?;
+        }
+        Ok(())
     }
 
     /// Parameters of this network with the numbers of `tensors`.
@@ -160,6 +187,12 @@ where
         };
         Err(TrainError::format(path, what))
     }
+}
+
+/// The text of a log that is as long as `mark` says.
+fn log_text(path: &Path, mark: LogMark) -> Result<String, TrainError> {
+    let bytes = read_bounded(path, mark.length)?;
+    String::from_utf8(bytes).map_err(|error| TrainError::format(path, error.utf8_error()))
 }
 
 fn state(sections: &Sections, name: &str) -> Result<ControlState, TrainError> {

@@ -66,6 +66,8 @@ pub(super) struct SessionPlace {
     pub(super) over: bool,
     /// Wall-clock seconds before the last interruption.
     pub(super) seconds: f64,
+    /// The score of the first batch before the first step.
+    pub(super) untrained: Option<f64>,
 }
 
 /// The best epoch so far.
@@ -225,7 +227,16 @@ where
         let (history, control_log) = (self.history, self.step.around.log().clone());
         let seconds = self.place.seconds + start.elapsed().as_secs_f64();
         let seconds_per_epoch = seconds / history.len() as f64;
-        Ok(Trained { history, best_epoch, control, seen, control_log, seconds_per_epoch })
+        let untrained = self.place.untrained;
+        Ok(Trained {
+            history,
+            best_epoch,
+            control,
+            seen,
+            control_log,
+            seconds_per_epoch,
+            untrained,
+        })
     }
 
     /// What is refused before the first step.
@@ -281,7 +292,7 @@ where
                 self.network.initialize(self.parameters, &batch)?;
             }
             for batch in examples.chunks(portion).skip(self.place.batches) {
-                let SessionPlace { step, running, rate, .. } = &mut self.place;
+                let SessionPlace { step, running, rate, untrained, .. } = &mut self.place;
                 *rate = train.learning_rate * self.trainer.schedule.factor(*step, total);
                 let key = noise.key(0, *step as u32);
                 let parameters = &mut *self.parameters;
@@ -295,6 +306,9 @@ where
                     *rate,
                     running,
                 )?;
+                if *step == 0 {
+                    *untrained = Some(running.nll / running.windows);
+                }
                 *step += 1;
                 self.place.batches += 1;
                 progress(Progress::Step { done: self.place.step, total });

@@ -4,11 +4,13 @@
 use crate::config::{ControlConfig, ControlledLayer, DiagnosticsConfig, Selection, TrainConfig};
 use crate::data::Examples;
 use crate::error::TrainError;
+use crate::memory::MemoryEstimate;
 use crate::network::Network;
 use crate::optim::{AdamW, AdamWConfig, ParameterGroup, Schedule};
 use crate::run::RunFiles;
 use crate::run::store::{Interrupt, StoreError};
 use crate::train::control_log::ControlLog;
+use crate::train::divergence::Divergence;
 use crate::train::selection::SelectionRule;
 use crate::train::session::Session;
 use crate::train::task::ByScore;
@@ -22,6 +24,9 @@ use vdn_tensor::Element;
 /// What a run is told while it goes on.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
+    /// The memory that the run is expected to take, before anything is computed. The trainer itself
+    /// does not estimate; runs of forecasts and tasks do.
+    Memory(&'a MemoryEstimate),
     /// A part of the work is done that comes before training. The trainer itself has none;
     /// forecasting fits its baselines.
     Preparation {
@@ -143,6 +148,19 @@ pub struct Trained {
     pub control_log: ControlLog,
     /// Wall-clock seconds per epoch, validation included.
     pub seconds_per_epoch: f64,
+    /// The score of the first batch before the first step; `None` of a run that was resumed from a
+    /// checkpoint of an older version.
+    pub untrained: Option<f64>,
+}
+
+impl Trained {
+    /// How far the kept epoch is from the network before its first step, where training diverged;
+    /// else `None`. Nothing else tells of a learning rate that was too large, as long as all
+    /// numbers are finite.
+    #[must_use]
+    pub fn divergence(&self) -> Option<Divergence> {
+        Divergence::of_history(self.untrained, &self.history, self.best_epoch)
+    }
 }
 
 /// The defaults of every part, but for the choice of the best epoch: by the network's own score,

@@ -406,26 +406,3 @@ pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
     epochs.iter().for_each(|epoch| text.push_str(&epoch.line()));
     write_atomically(path, text.as_bytes())
 }
-
-/// The training loss of every epoch of a history, and the place of the epoch whose weights were kept; `None` where it does
-/// not say so.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn read_losses(path: &Path) -> Result<Option<(Vec<f64>, usize)>, TrainError> {
-    let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-    let mut lines = text.lines();
-    let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let place = |name: &str| names.iter().position(|&column| column == name);
-    let (Some(loss), Some(best)) = (place("loss"), place("best")) else { return Ok(None) };
-    let (mut losses, mut kept) = (Vec::new(), None);
-    for line in lines {
-        let cells: Vec<&str> = line.split(',').collect();
-        let number = |column: usize| cells.get(column).and_then(|cell| cell.parse().ok());
-        if number(best) == Some(1.0) {
-            kept = Some(losses.len());
-        }
-        losses.push(number(loss).unwrap_or(f64::NAN));
-    }
-    Ok(kept.map(|kept| (losses, kept)))
-}

@@ -9,6 +9,7 @@ pub(crate) mod interventions;
 pub(crate) mod layer_reports;
 mod layer_table;
 pub(crate) mod layer_use;
+pub(crate) mod losses;
 pub(crate) mod probe;
 pub(crate) mod unit_history;
 pub(crate) mod unit_monitor;

@@ -260,15 +260,20 @@ impl UnitHistory {
         bytes
     }
 
-    /// Reads the file of a layer of so many units.
+    /// Reads the file of a layer of so many units, in a run whose `history.csv` has so many epochs.
     ///
     /// # Errors
-    /// Those of [`UnitHistory::read`]; the file is that of another number of units.
-    pub fn read_of(path: &Path, units: usize) -> Result<Self, TrainError> {
+    /// Those of [`UnitHistory::read`]; the file is that of another number of units or epochs.
+    pub fn read_of(path: &Path, units: usize, epochs: usize) -> Result<Self, TrainError> {
         let history = Self::read(path)?;
+        let refuse = |reason: String| Err(TrainError::format(path, reason));
         if history.units != units {
-            let reason = format!("has {} units, the model's layer has {units}", history.units);
-            return Err(TrainError::format(path, reason));
+            let found = history.units;
+            return refuse(format!("has {found} units, the model's layer has {units}"));
+        }
+        if history.epochs() != epochs {
+            let found = history.epochs();
+            return refuse(format!("has {found} epochs, the history has {epochs}"));
         }
         Ok(history)
     }

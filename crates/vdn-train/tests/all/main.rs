@@ -1,6 +1,7 @@
-//! Data, metrics, controllers in closed loops, and the storage of durable runs.
+//! Data, metrics, controllers in closed loops, the storage of durable runs, and the trainer.
 
 mod closed_loop;
 mod data;
 mod metrics;
 mod store;
+mod training;

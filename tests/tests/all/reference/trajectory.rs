@@ -38,7 +38,6 @@ fn forecaster(case: &Case) -> Result<ForecasterConfig, String> {
         initial_sigma: case.setting("cfg", "sigma_init")?,
         head_hidden: count("pred_head_hidden")?,
         dropout: 0.0,
-        emit_kl: true,
         ..ForecasterConfig::compatibility()
     })
 }
@@ -224,7 +223,8 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
             noise: Some((samples, Noise::Given(noise))),
             want_mse: true,
         };
-        let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY);
+        let mut graph =
+            Graph::new(&mut tape, &parameters, &mut bindings, Mode::Train, KEY).with_kl_rows(true);
         let terms = model.loss_with(&mut graph, &batch, &options)?;
         let parts = terms.locals[0].ok_or("no local terms")?;
         let band_term = local.band.as_ref().ok_or("no band")?;
@@ -312,7 +312,8 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         noise: Some((config.evaluate_samples, Noise::Given(noise))),
         want_mse: true,
     };
-    let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, KEY);
+    let mut graph =
+        Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, KEY).with_kl_rows(true);
     let terms = model.loss_with(&mut graph, &batch, &options)?;
     let parts = terms.locals[0].ok_or("no local terms")?;
     let value = |var| tape.scalar(var);

@@ -180,7 +180,6 @@ impl Lab {
             units: UNITS,
             head_hidden: 16,
             evaluate_samples: 8,
-            emit_kl: true,
             dependence: Dependence::Sampled,
             beta: 1e-4,
             ..ForecasterConfig::default()

@@ -59,8 +59,7 @@ impl Run {
 
 pub(crate) fn train(config: RunConfig, files: Option<RunFiles>) -> Result<Run, Failure> {
     let data = config.data.dataset(config.data.load_table()?)?;
-    let mut forecaster = config.forecaster_for(&data)?;
-    forecaster.emit_kl |= config.control.wants_rows();
+    let forecaster = config.forecaster_for(&data)?;
     let (model, mut parameters) = Forecaster::new::<f32>(forecaster, config.train.seed)?;
     let trainer = Trainer { files, ..config.trainer() };
     let session = trainer.session(&model, &mut parameters, &data)?;

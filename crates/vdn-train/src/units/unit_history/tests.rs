@@ -128,9 +128,11 @@ fn other_files_are_refused() {
     history.push(&found, &living, None);
     history.write(&path).unwrap();
     let good = std::fs::read(&path).unwrap();
-    assert!(UnitHistory::read_of(&path, 2).is_ok());
-    let error = UnitHistory::read_of(&path, 3).unwrap_err().to_string();
+    assert!(UnitHistory::read_of(&path, 2, 1).is_ok());
+    let error = UnitHistory::read_of(&path, 3, 1).unwrap_err().to_string();
     assert!(error.ends_with("units.npy: has 2 units, the model's layer has 3"), "{error}");
+    let error = UnitHistory::read_of(&path, 2, 2).unwrap_err().to_string();
+    assert!(error.ends_with("units.npy: has 1 epochs, the history has 2"), "{error}");
     let edits: [fn(&mut Vec<u8>); 5] = [
         |bytes| bytes.truncate(5),
         |bytes| bytes.truncate(9),
@@ -180,7 +182,7 @@ fn shapes_that_no_file_holds_are_refused_before_anything_is_allocated() {
             Ok(history) => {
                 assert_eq!((history.units(), history.epochs()), (0, 0), "{shape}");
                 assert!(history.get(0, 0).is_none_or(<[f32]>::is_empty), "{shape}");
-                assert!(UnitHistory::read_of(&path, 9).is_err(), "{shape}");
+                assert!(UnitHistory::read_of(&path, 9, 0).is_err(), "{shape}");
             }
             Err(error) => assert!(error.to_string().contains("units.npy: "), "{error}"),
         }

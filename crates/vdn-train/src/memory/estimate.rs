@@ -1,0 +1,98 @@
+//! [`MemoryEstimate`]: what a run is expected to take, in words, and whether it may.
+
+use crate::error::TrainError;
+use std::fmt;
+
+/// A part of an estimate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MemoryPart {
+    /// What takes it.
+    pub name: &'static str,
+    /// How much, in bytes.
+    pub bytes: f64,
+    /// The settings that make it smaller.
+    pub settings: &'static str,
+}
+
+impl MemoryPart {
+    /// A part by its name, its bytes and the settings that make it smaller.
+    #[must_use]
+    pub fn new(name: &'static str, bytes: f64, settings: &'static str) -> Self {
+        Self { name, bytes, settings }
+    }
+}
+
+/// The memory that a run is expected to take.
+///
+/// ```
+/// use vdn_train::memory::{MemoryEstimate, MemoryPart};
+/// let parts = [
+///     MemoryPart::new("data", 2e8, "data.columns"),
+///     MemoryPart::new("evaluation", 9e8, "model.evaluate_samples"),
+/// ];
+/// let estimate = MemoryEstimate::new(1.13e9, parts);
+/// assert_eq!(estimate.to_string(), "memory    about 1.1 GB: evaluation 0.9 GB, data 0.2 GB");
+/// assert!(estimate.check(2e9).is_ok());
+/// let error = estimate.check(1e9).unwrap_err().to_string();
+/// assert!(error.contains("the largest part is evaluation, 0.9 GB; choose a smaller model.eval"));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemoryEstimate {
+    total: f64,
+    parts: Vec<MemoryPart>,
+}
+
+impl MemoryEstimate {
+    /// Of the peak in bytes and its parts, which need not be there at the same time.
+    #[must_use]
+    pub fn new(total: f64, parts: impl Into<Vec<MemoryPart>>) -> Self {
+        let mut parts = parts.into();
+        parts.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
+        Self { total, parts }
+    }
+
+    /// Refuses a run that is expected to take more than `limit` bytes.
+    ///
+    /// # Errors
+    /// A line with the estimate, the limit, the largest part and the setting to change.
+    pub fn check(&self, limit: f64) -> Result<(), TrainError> {
+        if self.total <= limit {
+            return Ok(());
+        }
+        let largest = self.parts.first().map_or_else(String::new, |part| {
+            let MemoryPart { name, bytes, settings } = part;
+            let bytes = Bytes(*bytes);
+            format!(": the largest part is {name}, {bytes}; choose a smaller {settings}, or")
+        });
+        Err(TrainError::config(format!(
+            "the run takes about {}, more than the {} that it may{largest} raise run.memory",
+            Bytes(self.total),
+            Bytes(limit),
+        )))
+    }
+}
+
+/// One line: `memory    about 1.2 GB: evaluation 0.9 GB, training step 0.2 GB, ...`.
+impl fmt::Display for MemoryEstimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "memory    about {}: ", Bytes(self.total))?;
+        let shown = self.parts.iter().filter(|part| part.bytes >= 0.01 * self.total);
+        for (i, part) in shown.enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            write!(f, "{comma}{} {}", part.name, Bytes(part.bytes))?;
+        }
+        Ok(())
+    }
+}
+
+/// A number of bytes as people read it.
+struct Bytes(f64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes >= 99.95e6 => write!(f, "{:.1} GB", bytes / 1e9),
+            bytes => write!(f, "{:.0} MB", bytes / 1e6),
+        }
+    }
+}
