@@ -59,9 +59,15 @@ impl Latest {
             return Err(TrainError::format(&run.file("scaler.json"), reason));
         }
         let spec = config.data.window_spec();
-        let (long, short) = by_length(&table, &names, spec.first_start());
-        let too_short = short.iter().map(|&one| format!("{}: too short, left out", names[one]));
-        let mut notes: Vec<String> = table.notes.iter().cloned().chain(too_short).collect();
+        let needed = spec.first_start();
+        let (long, left_out) = by_fitness(&table, &names, needed);
+        let left_out = left_out.iter().map(|&(one, why)| match why {
+            Unfit::Short => format!("{}: too short, left out", names[one]),
+            Unfit::Ended => {
+                format!("{}: the last {needed} rows hold no value, left out", names[one])
+            }
+        });
+        let mut notes: Vec<String> = table.notes.iter().cloned().chain(left_out).collect();
         let covariates = run.read_covariates()?;
         let long = with_known_categories(&covariates, &table, &names, long, &mut notes);
         let scaler = scaler.select(&long);
@@ -116,17 +122,36 @@ impl Latest {
     }
 }
 
-/// The series with enough rows for a forecast, and those without, where there are both; else all
-/// are in the first list.
-fn by_length(table: &SeriesTable, names: &[String], needed: usize) -> (Vec<usize>, Vec<usize>) {
-    let lengths: HashMap<&str, usize> =
-        table.names.iter().map(String::as_str).zip(table.columns.iter().map(Vec::len)).collect();
-    let is_short = |&one: &usize| lengths.get(names[one].as_str()).is_some_and(|&n| n < needed);
-    let (short, long): (Vec<usize>, Vec<usize>) = (0..names.len()).partition(is_short);
-    match long.is_empty() {
-        true => (short, Vec::new()),
-        false => (long, short),
+/// Why a series cannot be forecast from its last rows.
+#[derive(Clone, Copy)]
+enum Unfit {
+    Short,
+    /// None of the rows that a forecast starts from has a value.
+    Ended,
+}
+
+/// The series that can be forecast, and those that cannot, where there are both; else all are in
+/// the first list.
+fn by_fitness(
+    table: &SeriesTable,
+    names: &[String],
+    needed: usize,
+) -> (Vec<usize>, Vec<(usize, Unfit)>) {
+    let columns: HashMap<&str, &Vec<f64>> =
+        table.names.iter().map(String::as_str).zip(&table.columns).collect();
+    let unfit = |one: usize| {
+        let column = columns.get(names[one].as_str())?;
+        match column.len().checked_sub(needed) {
+            None => Some((one, Unfit::Short)),
+            Some(first) if column[first..].iter().all(|x| x.is_nan()) => Some((one, Unfit::Ended)),
+            Some(_) => None,
+        }
+    };
+    let left_out: Vec<(usize, Unfit)> = (0..names.len()).filter_map(unfit).collect();
+    if left_out.len() == names.len() {
+        return ((0..names.len()).collect(), Vec::new());
     }
+    ((0..names.len()).filter(|&one| unfit(one).is_none()).collect(), left_out)
 }
 
 /// Those of these series whose categories training saw; all of them where it saw those of none.

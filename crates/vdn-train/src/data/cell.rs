@@ -3,10 +3,11 @@
 //! A file writes all its numbers in one way, a [`NumberForm`]. It is given, or found from a sample
 //! of the file (`sniff.rs`).
 
-/// Words that stand for a missing value, compared without regard to case; so does an empty cell.
+/// Words that stand for a missing value, compared without regard to case; so do an empty cell and
+/// runs of `*` or `-`.
 ///
 /// They are those of R, pandas, spreadsheets, databases and statistical offices.
-pub const MISSING_WORDS: [&str; 44] = [
+pub const MISSING_WORDS: [&str; 52] = [
     "nan",
     "-nan",
     "+nan",
@@ -23,6 +24,12 @@ pub const MISSING_WORDS: [&str; 44] = [
     "n/d",
     "missing",
     "<na>",
+    "<null>",
+    "<nil>",
+    "[null]",
+    "no data",
+    "nodata",
+    "no_data",
     "#n/a",
     "#n/a n/a",
     "#na",
@@ -36,6 +43,8 @@ pub const MISSING_WORDS: [&str; 44] = [
     "-1.#ind",
     "1.#qnan",
     "-1.#qnan",
+    "1.#inf",
+    "-1.#inf",
     "\\n",
     "?",
     ".",
@@ -157,7 +166,8 @@ fn is_blank(c: char) -> bool {
 }
 
 fn is_missing(text: &str) -> bool {
-    MISSING_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+    let run = |sign: u8| text.len() > 2 && text.bytes().all(|byte| byte == sign);
+    run(b'*') || run(b'-') || MISSING_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -206,6 +216,13 @@ mod tests {
                 ("?", Cell::Missing),
                 (".", Cell::Missing),
                 ("-", Cell::Missing),
+                ("<null>", Cell::Missing),
+                ("[NULL]", Cell::Missing),
+                ("No data", Cell::Missing),
+                ("*****", Cell::Missing),
+                ("------", Cell::Missing),
+                ("1.#INF", Cell::Missing),
+                ("-*-", Cell::Bad),
                 ("inf", Cell::Bad),
                 ("-Infinity", Cell::Bad),
                 ("1e400", Cell::Bad),

@@ -19,7 +19,7 @@ use std::path::Path;
 use crate::data::cell::{Cell, NumberForm};
 use crate::data::file_form::FileForm;
 use crate::data::limits::Limits;
-use crate::data::sniff::{Evidence, NumberEvidence, delimiter};
+use crate::data::sniff::{DELIMITERS, Evidence, NumberEvidence, delimiter};
 use crate::data::source::Content;
 use crate::error::data::{DataError, excerpt};
 use csv_core::{Reader, ReaderBuilder};
@@ -211,7 +211,10 @@ impl<'a> DelimitedFile<'a> {
             return Err(format("the content is binary, not delimited text"));
         }
         let at = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        let (delimiter, usual_cells) = match form.delimiter {
+        // A first line for spreadsheets: `sep=;`.
+        let told = told_delimiter(&start[at..]);
+        let at = at + told.map_or(0, |(_, length)| length);
+        let (delimiter, usual_cells) = match form.delimiter.or(told.map(|(sign, _)| sign)) {
             Some(delimiter) => (delimiter, 0),
             None => delimiter(&start[at..]),
         };
@@ -231,7 +234,7 @@ impl<'a> DelimitedFile<'a> {
             blank_rows: None,
             held: None,
             trailing: false,
-            line: 1,
+            line: 1 + usize::from(told.is_some()),
             after_return: false,
             by_rows: false,
             notes: Vec::new(),
@@ -448,6 +451,18 @@ impl<'a> DelimitedFile<'a> {
     pub fn row_line(&self) -> usize {
         self.row.line
     }
+}
+
+/// The delimiter that a first line tells, as in `sep=;`, and the length of that line.
+fn told_delimiter(start: &[u8]) -> Option<(u8, usize)> {
+    let rest = start.strip_prefix(b"sep=").or_else(|| start.strip_prefix(b"SEP="))?;
+    let (&sign, rest) = rest.split_first()?;
+    let end = match rest {
+        [b'\r', b'\n', ..] => 2,
+        [b'\n' | b'\r', ..] => 1,
+        _ => return None,
+    };
+    DELIMITERS.contains(&sign).then_some((sign, 5 + end))
 }
 
 #[cfg(test)]

@@ -12,7 +12,11 @@ pub(super) fn refuse(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> Result<()
         let bare = without_unit(text);
         bare != **text && matches!(file.numbers().parse(bare.as_bytes()), Cell::Number(_))
     };
-    if 2 * sample.texts.iter().filter(is_amount).count() <= sample.texts.len() {
+    // The sign of most cells: `1 north` and `2 south` are names.
+    let amounts = || sample.texts.iter().filter(is_amount);
+    let sign = |text: &str| text.replace(|c: char| c.is_ascii_digit() || ",.-+ ".contains(c), "");
+    let Some(first) = amounts().next().map(|text| sign(text)) else { return Ok(()) };
+    if 2 * amounts().filter(|text| sign(text) == first).count() <= sample.texts.len() {
         return Ok(());
     }
     let Some(text) = sample.texts.iter().find(is_amount) else { return Ok(()) };

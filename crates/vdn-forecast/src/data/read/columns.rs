@@ -1,7 +1,7 @@
 //! Which columns of a file hold times, names of series, and numbers: found from a sample of its
 //! rows. Names of columns help where content alone does not decide.
 
-use crate::data::read::parts::{calendar_parts, parts_of, time_of_day};
+use crate::data::read::parts::{calendar_parts, is_month, parts_of, time_of_day};
 use crate::data::read::sample::Sample;
 use crate::data::read::{SeriesOptions, TimeColumn};
 use crate::data::read::{amounts, index, keys, number_dates};
@@ -308,6 +308,12 @@ impl Columns {
             };
             free -= 1;
             self.notes.push(format!("column `{}` {left_out}: left out", sample.name));
+        }
+        let months = |column: &&usize| is_month(&file.names()[**column]);
+        if !self.time.is_empty() && self.numbers.iter().filter(months).count() >= 12 {
+            let note = "columns are named after months, and each is read as a series of its own: \
+                        put them below each other where they are one series";
+            self.notes.push(note.to_owned());
         }
         if self.numbers.is_empty() {
             return Err(DataError::NoSeries {

@@ -46,9 +46,16 @@ pub(super) fn numbers_rows(sample: &Sample<'_>) -> bool {
     let different: HashSet<&i64> = numbers.iter().collect();
     let all_different = different.len() == numbers.len();
     let row_numbers = numbers.iter().all(|&n| n >= 0) && all_different;
+    // An index of prices is called an index, too: of names of several words the numbers decide.
     let words = sample.words();
     let last = words.last().map_or("", String::as_str);
-    let called = ["id", "index", "idx", "rownames", "rowid"].contains(&last);
+    let alone = words.len() == 1 && ["index", "idx", "rownames", "rowid"].contains(&last);
+    let one_run = || {
+        let (low, high) = (numbers.iter().min(), numbers.iter().max());
+        low.zip(high).is_some_and(|(low, high)| high - low + 1 == numbers.len() as i64)
+    };
+    let counts = ["index", "idx", "no", "nr", "number"].contains(&last) && one_run();
+    let called = last == "id" || alone || counts;
     (unnamed && row_numbers)
         || (called && row_numbers && numbers.len() >= SURE)
         || (INDEX_NAMES.contains(&lower.as_str()) && (by_one(1) || by_one(-1)))

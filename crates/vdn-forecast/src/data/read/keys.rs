@@ -77,6 +77,9 @@ pub(super) fn may_name_series(sample: &Sample<'_>) -> bool {
         && 10 * blocks.len() <= sample.texts.len()
 }
 
+/// Rows with the time of another row that no series of numbers tells apart by chance.
+const MANY: usize = 20;
+
 /// A column of text that is no series, with a number for each of its texts.
 pub(super) struct TextColumn {
     pub(super) name: String,
@@ -97,7 +100,8 @@ impl TextColumn {
 }
 
 /// The name of the column that differs between all rows of one time and comes again at other
-/// times: a column of text, or a series of whole numbers.
+/// times: a column of text, or a column of whole numbers beside others, where many rows have the time
+/// of another one.
 pub(super) fn telling<'a>(
     times: &[i64],
     texts: &'a [TextColumn],
@@ -114,6 +118,11 @@ pub(super) fn telling<'a>(
     };
     let text = texts.iter().find(|one| tells(&mut one.texts.iter().copied()));
     text.map(|one| one.name.as_str()).or_else(|| {
+        // Any series tells the two values of one time apart.
+        let different: HashSet<&i64> = times.iter().collect();
+        if numbers.len() < 2 || times.len() < different.len() + MANY {
+            return None;
+        }
         let whole = |one: &&RawColumn| one.values.iter().all(|value| value.fract() == 0.0);
         let number = numbers.iter().filter(whole);
         let mut tell = number.filter(|one| tells(&mut one.values.iter().map(|v| v.to_bits())));

@@ -19,6 +19,9 @@ const DIGITS: [(i64, i64, &str); 7] = [
 /// The same with a year of two digits, which only the name of the column tells from numbers.
 const SHORT: &str = "%y%m%d";
 
+/// Numbers from which on whole minutes are no chance.
+const MINUTES: usize = 10;
+
 /// The forms of dates of a column of numbers.
 pub(super) fn forms(sample: &Sample<'_>) -> Vec<DateForm> {
     match sample.integers() {
@@ -98,8 +101,9 @@ fn whole(sample: &Sample<'_>, numbers: &[i64]) -> Vec<DateForm> {
     {
         // Whole minutes: random numbers are not.
         let minutes = |n: &i64| (n - numbers[0]) % (60 * per_second) == 0;
-        let minutes = numbers.len() > 2 && numbers.iter().all(minutes) && first != 0;
-        if named || (regular && minutes) || (minutes && is_monotone(&floats())) {
+        let minutes = numbers.len() >= MINUTES && numbers.iter().all(minutes) && first != 0;
+        let steps = regular && first % (60 * per_second) == 0;
+        if named || steps || (minutes && is_monotone(&floats())) {
             return vec![form];
         }
     }
@@ -121,7 +125,11 @@ fn different(numbers: &[i64]) -> bool {
 fn is_called_a_day(sample: &Sample<'_>) -> bool {
     let words = sample.words();
     let day = ["day", "days", "datum", "fecha", "tag"];
-    words.iter().any(|word| day.contains(&word.as_str()) || word.contains("date"))
+    let is = |word: &str| {
+        let date = word.starts_with("date") || word.ends_with("date");
+        day.contains(&word) || (date && !["update", "candidate"].contains(&word))
+    };
+    words.iter().any(|word| is(word))
 }
 
 fn fractions(sample: &Sample<'_>, numbers: &[f64]) -> Vec<DateForm> {

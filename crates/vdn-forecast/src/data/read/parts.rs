@@ -2,6 +2,7 @@
 
 use crate::data::read::sample::Sample;
 use crate::data::time::DateForm;
+use std::collections::HashSet;
 
 /// Names of columns with a part of dates.
 const YEARS: [&str; 4] = ["year", "yr", "yyyy", "jahr"];
@@ -12,7 +13,8 @@ const DAYS: [&str; 5] = ["day", "dy", "dd", "dayofmonth", "tag"];
 const DAYS_OF_YEAR: [&str; 5] = ["doy", "dayofyear", "yday", "jday", "julian"];
 const HOURS: [&str; 9] =
     ["hour", "hr", "hh", "he", "hourending", "hourbeginning", "hourofday", "stunde", "heure"];
-const MINUTES: [&str; 4] = ["minute", "min", "mi", "mins"];
+const WEEKDAYS: [&str; 4] = ["dayofweek", "weekday", "dow", "wday"];
+const MINUTES: [&str; 2] = ["minute", "mi"];
 
 /// Year, month and so on in columns of their own.
 pub(super) fn calendar_parts(samples: &[Sample<'_>]) -> Option<(Vec<usize>, Vec<DateForm>)> {
@@ -27,6 +29,11 @@ pub(super) fn calendar_parts(samples: &[Sample<'_>]) -> Option<(Vec<usize>, Vec<
     let year = of(&YEARS, 1000, 2999)?;
     let pattern = |text: &str| vec![DateForm::Pattern(text.to_owned())];
     let Some(month) = of(&MONTHS, 1, 12) else {
+        // What divides a year has several rows in it.
+        let years: HashSet<&&str> = samples[year].texts.iter().collect();
+        if years.len() == samples[year].texts.len() {
+            return None;
+        }
         if let Some((month, name)) = month_names(samples) {
             return Some((vec![year, month], pattern(&format!("%Y {name}"))));
         }
@@ -58,6 +65,12 @@ fn month_names(samples: &[Sample<'_>]) -> Option<(usize, &'static str)> {
     })
 }
 
+/// Whether a text is the name of a month.
+pub(super) fn is_month(text: &str) -> bool {
+    let of = |name: &str| DateForm::Pattern(format!("%Y {name}"));
+    ["%b", "%B"].iter().any(|name| of(name).parse(&format!("2000 {text}")).is_some())
+}
+
 /// Whether all cells are read by one of some patterns of a part of a date.
 fn reads_all(sample: &Sample<'_>, before: &str, patterns: &[&str]) -> bool {
     let pattern = match before.is_empty() {
@@ -86,11 +99,11 @@ fn is_time_of_day(sample: &Sample<'_>) -> bool {
 
 /// Whether cells are a part of dates, which name no series: times of day, months, days of a week.
 pub(super) fn is_part_of_dates(sample: &Sample<'_>) -> bool {
-    const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
     let weekday = |text: &&str| {
         let lower = text.to_lowercase();
         let short = lower.get(..3).unwrap_or_default();
-        WEEKDAYS.contains(&short) && (lower.len() <= 5 || lower.ends_with("day"))
+        NAMES.contains(&short) && (lower.len() <= 5 || lower.ends_with("day"))
     };
     sample.texts.iter().all(weekday)
         || reads_all(sample, "2000 ", &["%b", "%B"])
@@ -108,20 +121,28 @@ pub(super) fn parts_of(samples: &[Sample<'_>], time: &[usize], form: &DateForm) 
         return Vec::new();
     };
     type Part = fn(&jiff::civil::DateTime) -> i64;
-    let parts: [(&str, Part); 6] = [
-        ("year", |at| i64::from(at.year())),
-        ("quarter", |at| i64::from((at.month() + 2) / 3)),
-        ("month", |at| i64::from(at.month())),
-        ("day", |at| i64::from(at.day())),
-        ("hour", |at| i64::from(at.hour())),
-        ("minute", |at| i64::from(at.minute())),
+    let parts: [(&[&str], Part); 11] = [
+        (&YEARS, |at| i64::from(at.year())),
+        (&QUARTERS, |at| i64::from((at.month() + 2) / 3)),
+        (&MONTHS, |at| i64::from(at.month())),
+        (&WEEKS, |at| i64::from(at.date().iso_week_date().week())),
+        (&DAYS, |at| i64::from(at.day())),
+        (&DAYS_OF_YEAR, |at| i64::from(at.day_of_year())),
+        (&HOURS, |at| i64::from(at.hour())),
+        (&MINUTES, |at| i64::from(at.minute())),
+        // From Monday or Sunday on, from 0 or 1 on.
+        (&WEEKDAYS, |at| i64::from(at.weekday().to_monday_zero_offset())),
+        (&WEEKDAYS, |at| i64::from(at.weekday().to_sunday_zero_offset())),
+        (&WEEKDAYS, |at| i64::from(at.weekday().to_monday_one_offset())),
     ];
     let repeats = |sample: &&Sample<'_>| {
-        let part = parts.iter().find(|(name, _)| sample.name.eq_ignore_ascii_case(name));
+        let name = sample.words().concat();
+        let named = parts.iter().filter(|(names, _)| names.contains(&name.as_str()));
         let numbers = sample.integers().filter(|numbers| numbers.len() == dates.len());
-        part.zip(numbers).is_some_and(|((_, part), numbers)| {
+        let is = |numbers: &[i64], part: Part| {
             numbers.iter().zip(&dates).all(|(number, at)| part(at) == *number)
-        })
+        };
+        numbers.is_some_and(|numbers| named.into_iter().any(|(_, part)| is(&numbers, *part)))
     };
     samples.iter().filter(repeats).map(|sample| sample.column).filter(|c| c != time).collect()
 }
@@ -137,7 +158,7 @@ pub(super) fn time_of_day(
         return None;
     }
     let repeated = || {
-        let different: std::collections::HashSet<&&str> = dates.iter().collect();
+        let different: HashSet<&&str> = dates.iter().collect();
         different.len() < dates.len()
     };
     let fits = |sample: &&Sample<'_>| {
@@ -151,7 +172,7 @@ pub(super) fn time_of_day(
         };
         sample.column != date
             && sample.texts.len() == dates.len()
-            && (named || hours() || is_time_of_day(sample))
+            && (named || hours() || (repeated() && is_time_of_day(sample)))
     };
     samples.iter().filter(fits).find_map(|time| {
         let joined: Vec<String> =

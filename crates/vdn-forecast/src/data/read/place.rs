@@ -2,10 +2,10 @@
 
 use crate::data::read::axis::{Axis, irregular};
 use crate::data::read::keys::{self, TextColumn};
-use crate::data::read::rows::{Group, RawRows};
+use crate::data::read::rows::{Group, NO_OFFSET, RawRows};
 use crate::data::read::side::SideNames;
 use crate::data::read::{Duplicates, SeriesOptions};
-use crate::data::time::{Calendar, Clock, DateForm, Progressions, Step};
+use crate::data::time::{Calendar, Clock, DateForm, Progressions, SECOND, Step};
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use vdn_train::data::DataError;
@@ -86,6 +86,9 @@ pub(super) fn place(mut raw: RawRows, options: &SeriesOptions) -> Result<Placed,
     }
     let zone = zone(options)?;
     let (form_place, form) = choose_form(&raw, zone.as_ref(), &mut notes)?;
+    if let Some(zone) = &zone {
+        raw.groups.iter_mut().for_each(|group| read_on_clock(group, form_place, zone));
+    }
     let axis = match Axis::of(&raw, form_place, zone) {
         Ok(axis) => axis,
         Err(error) => return Err(only_duplicates(&raw, form_place, form, options).unwrap_or(error)),
@@ -159,6 +162,24 @@ fn zone(options: &SeriesOptions) -> Result<Option<TimeZone>, DataError> {
         })
     });
     zone.transpose()
+}
+
+/// Turns times with an offset into those of a zone's clock: days of a zone that are written in UTC
+/// begin at other hours in summer than in winter.
+fn read_on_clock(group: &mut Group, form: usize, zone: &TimeZone) {
+    let on_clock = |(clock, offset): (i64, i64)| {
+        if offset == NO_OFFSET {
+            return None;
+        }
+        let utc = clock - offset * SECOND;
+        let at = jiff::Timestamp::from_microsecond(utc).ok()?;
+        let ahead = i64::from(zone.to_offset(at).seconds());
+        Some((utc + ahead * SECOND, ahead))
+    };
+    let times = group.clocks[form].to_vec().into_iter().zip(group.offsets.to_vec());
+    let times: Vec<(i64, i64)> = times.map(|time| on_clock(time).unwrap_or(time)).collect();
+    group.clocks[form] = times.iter().map(|(clock, _)| *clock).collect();
+    group.offsets = times.iter().map(|(_, offset)| *offset).collect();
 }
 
 /// The form of the dates: the only one, or the only one in which the rows are regular.

@@ -214,6 +214,13 @@ pub(super) fn read(
             Some(id) if !raw.groups.is_empty() && file.cell(id) == last.0 => last.1,
             Some(id) => {
                 let name = String::from_utf8_lossy(file.cell(id).trim_ascii()).into_owned();
+                if name.is_empty() {
+                    let (place, id) = (id + 1, &file.names()[id]);
+                    let problem =
+                        format!("column {place} (`{id}`): the name of the series is missing");
+                    let file = format!("{}:{}", file.file(), file.row_line());
+                    return Err(DataError::Format { file, problem });
+                }
                 let place = *places.entry(name.clone()).or_insert(raw.groups.len());
                 if place == raw.groups.len() {
                     raw.groups.push(Group {
@@ -245,8 +252,11 @@ pub(super) fn read(
                 raw.example.clone_from(&times.text);
             }
         }
-        for (&column, to) in numbers.iter().zip(&mut group.columns) {
-            let value = value(&file, column, to, options)?;
+        for (place, (&column, to)) in numbers.iter().zip(&mut group.columns).enumerate() {
+            let value = match value(&file, column, to, options) {
+                Err(error) if place >= series => truth(file.cell(column)).ok_or(error)?,
+                value => value?,
+            };
             to.values.push(value);
         }
     }
@@ -318,6 +328,14 @@ fn check_statics(
         }
     }
     Ok(())
+}
+
+/// Yes and no of a column beside the series.
+fn truth(cell: &[u8]) -> Option<f64> {
+    const YES: [&[u8]; 4] = [b"true", b"t", b"yes", b"y"];
+    const NO: [&[u8]; 4] = [b"false", b"f", b"no", b"n"];
+    let is = |words: [&[u8]; 4]| words.iter().any(|w| cell.trim_ascii().eq_ignore_ascii_case(w));
+    if is(YES) { Some(1.0) } else { is(NO).then_some(0.0) }
 }
 
 /// The number in a cell; NaN for a missing one.

@@ -7,7 +7,7 @@ use crate::data::read::side::{self, Begin};
 use crate::data::read::table::{SeriesRows, SeriesTable};
 use crate::data::read::values::{Suspicious, suspicious, suspicious_integers};
 use crate::data::support::Support;
-use crate::data::time::Progressions;
+use crate::data::time::{Clock, Progressions, SECOND};
 use std::ops::Range;
 use std::sync::Arc;
 use vdn_train::data::{DataError, Fill};
@@ -46,8 +46,18 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
     if gaps.count > 0 {
         let text = gaps.text(&file);
         if fill == Fill::Error {
-            let problem =
-                format!("{text}; choose a fill policy (--fill forward), or give the missing rows");
+            // An hour that is not there in spring.
+            let step = calendar.as_ref().filter(|calendar| calendar.clock == Clock::File);
+            let hour = step.and_then(|calendar| calendar.step.advance(0, gaps.longest as i64));
+            let forward = match hour {
+                Some(time) if time <= 3600 * SECOND => {
+                    ", or, where clocks were set forward, name their zone by data.zone"
+                }
+                _ => "",
+            };
+            let problem = format!(
+                "{text}; choose a fill policy (--fill forward), or give the missing rows{forward}"
+            );
             return Err(DataError::Format { file, problem });
         }
         notes.push(match options.mask {
@@ -57,12 +67,28 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
     }
     let masked = options.mask;
     let mut table = SeriesTable { file, calendar, support, side, masked, ..SeriesTable::default() };
-    let [mut late, mut filled, mut fills, mut integers]: [Notes; 4] = Default::default();
+    let [mut empty, mut late, mut filled, mut fills, mut integers]: [Notes; 5] = Default::default();
     let several = groups.len() > 1;
+    // Columns without any value are left out beside others, unless they are asked for.
+    let beside = table.side.numbers();
+    let has_values = |column: &RawColumn| column.values.iter().any(|value| !value.is_nan());
+    let series = |one: &PlacedGroup| one.group.columns.len() - beside;
+    let any = groups.iter().any(|one| one.group.columns[..series(one)].iter().any(has_values));
+    let leave_out = any && options.columns.is_none();
     for PlacedGroup { start, lines, group } in groups {
         let lines = Arc::new(lines);
         let (mut columns, statics) = (group.columns, group.statics);
-        let others = columns.split_off(columns.len() - table.side.numbers());
+        let others = columns.split_off(columns.len() - beside);
+        if leave_out {
+            for column in columns.iter().filter(|column| !has_values(column)) {
+                let (name, rows) = (&column.name, column.values.len());
+                empty.0.push(format!("{name}: all {rows} values are missing: left out"));
+            }
+            columns.retain(has_values);
+            if columns.is_empty() {
+                continue;
+            }
+        }
         // Rows ahead have the columns that are known ahead, and none of the series.
         if !table.side.future.is_empty() {
             let last = |column: &RawColumn| column.values.iter().rposition(|x| !x.is_nan());
@@ -77,6 +103,7 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
                 _ => column.name.clone(),
             };
             tell_suspicious(&name, &column.values, &mut fills);
+            side::tell(&name, column, &lines, end, &mut filled.0);
         }
         let empty = |column: &RawColumn| {
             let of = match (several, columns.first()) {
@@ -107,7 +134,7 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
             table.rows.push(SeriesRows { offset: column.offset, ..rows });
         }
     }
-    [late, filled, fills, integers].into_iter().for_each(|kind| kind.tell(&mut notes));
+    [empty, late, filled, fills, integers].into_iter().for_each(|kind| kind.tell(&mut notes));
     table.notes = notes;
     Ok(table)
 }

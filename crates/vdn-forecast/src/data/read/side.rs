@@ -1,6 +1,7 @@
 //! Columns beside the series: their names, and their values on the rows of a group.
 
 use crate::data::read::rows::RawColumn;
+use crate::data::time::Progressions;
 use std::sync::Arc;
 use vdn_train::data::{DataError, Fill};
 
@@ -38,6 +39,32 @@ pub(super) struct Begin {
     pub(super) row: usize,
     /// The column that begins last.
     pub(super) column: String,
+}
+
+/// Tells what is missing in a column beside the series up to row `end`, and whether it is constant.
+pub(super) fn tell(
+    name: &str,
+    column: &RawColumn,
+    lines: &Progressions,
+    end: usize,
+    notes: &mut Vec<String>,
+) {
+    let rows = &column.values[..end.min(column.values.len())];
+    let first = rows.iter().position(|value| !value.is_nan()).unwrap_or(rows.len());
+    // Missing rows are told of once, for all columns.
+    let missing = |row: &usize| rows[*row].is_nan() && lines.get(*row) != Some(0);
+    let cells = (first..rows.len()).filter(missing).count();
+    if cells > 0 {
+        let sentinels = column.sentinels;
+        notes
+            .push(format!("{name}: {cells} missing values filled ({sentinels} of them sentinels)"));
+    }
+    let mut known = column.values.iter().filter(|value| !value.is_nan());
+    if let Some(first) = known.next()
+        && known.all(|value| value == first)
+    {
+        notes.push(format!("{name}: is the same in all rows, and tells nothing"));
+    }
 }
 
 /// Fills what is missing in columns beside the series, from the past alone. Those that are known

@@ -207,8 +207,18 @@ fn has_several_offsets(texts: &[&str]) -> bool {
 }
 
 fn parse_pattern(pattern: &str, text: &str) -> Option<Moment> {
+    // Spreadsheets leave out the time of day at midnight.
+    let pattern = match pattern.split_once(" %") {
+        Some((day, time)) if !text.contains(' ') && time.starts_with(['H', 'I']) => day,
+        _ => pattern,
+    };
     // A blank of a pattern stands for none, too: `%d/%m/%y %H` would read 01/02/2004.
     if pattern.split_whitespace().count() != text.split_whitespace().count() {
+        return None;
+    }
+    // A day of the year has three digits: `2018-01` is none.
+    if pattern.contains("%Y-%j") && text.bytes().skip(5).take_while(u8::is_ascii_digit).count() != 3
+    {
         return None;
     }
     let mut parsed = strtime::parse(pattern, text).ok()?;

@@ -1,7 +1,7 @@
 //! Kinds of files as people have them: what a column holds is found by its content, and what may be
 //! read wrongly is refused or told.
 
-use super::series::{filled, load, options};
+use super::series::{load, options};
 use vdn_forecast::data::{Duplicates, SeriesOptions, SeriesTable};
 
 /// A file of so many rows, each made from its number.
@@ -11,7 +11,7 @@ pub(super) fn file(header: &str, rows: usize, row: impl Fn(usize) -> String) -> 
 }
 
 /// A value that is no count and no date.
-fn y(row: usize) -> f64 {
+pub(super) fn y(row: usize) -> f64 {
     10.25 + (row * 7 % 11) as f64
 }
 
@@ -105,6 +105,12 @@ fn times_of_day_and_months_name_no_series() {
             file("year,quarter,y", 30, |r| format!("{}.0,{}.0,{}", 1980 + r / 4, 1 + r % 4, y(r))),
             options(),
             "y 1980Q1..1987Q2",
+        ),
+        (
+            "durations are no times of day",
+            file("date,took,y", 28, |r| format!("2021-02-{:02},00:0{},{}", r + 1, r % 7, y(r))),
+            options(),
+            "y 2021-02-01..2021-02-28 column `took` holds text: left out",
         ),
         (
             "year and week",
@@ -267,6 +273,12 @@ fn columns_that_number_rows_or_things_are_no_series() {
             "y 2021-03-01..2021-03-30",
         ),
         (
+            "an index of prices",
+            file("date,price index,y", 30, |r| format!("{},{},{}", day(r), 3000 + r * r, y(r))),
+            options(),
+            "price index,y 2021-03-01..2021-03-30",
+        ),
+        (
             "counts that rise by other numbers are series",
             file("date,a,y", 30, |r| format!("{},{},{}", day(r), 2 * r, y(r))),
             options(),
@@ -320,78 +332,10 @@ fn rows_of_one_time_are_told_apart_by_a_column() {
         ),
         (
             "one row twice, nothing tells them apart",
-            file("date,y", 30, |r| format!("{},{}", day(r.min(28)), y(r))),
+            file("date,a,y", 30, |r| format!("{},{},{}", day(r.min(28)), r % 3, y(r))),
             options(),
             "error: f.csv:31: the time 2021-01-29 stands on line 30, too; say what is to be taken by \
              data.duplicates...",
         ),
     ]);
-}
-
-#[test]
-fn numbers_with_points_between_thousands_or_with_signs() {
-    let values = ["1.000", "1.102", "979", "823", "1.230"];
-    let table =
-        load(&file("a;b", 5, |r| format!("{};{}", values[r], values[r])), &options()).unwrap();
-    assert_eq!(table.columns[0], [1000.0, 1102.0, 979.0, 823.0, 1230.0]);
-    assert_eq!(
-        table.notes,
-        ["points in numbers are read as separators of thousands, because whole numbers of three \
-          digits stand beside them"]
-    );
-    let tab = load(&file("a\tb", 5, |r| format!("{}\t{r}", values[r])), &options()).unwrap();
-    assert_eq!(tab.columns[0][1], 1102.0);
-    // Numbers of three decimals alone stay what they are.
-    let decimals = load(&file("a;b", 3, |r| format!("1.00{r};{}", 10 + r)), &options()).unwrap();
-    assert_eq!(decimals.columns[0], [1.0, 1.001, 1.002]);
-    for amount in ["€10.5", "10.5%", "(10.5)", "10.5 MW", "$1,100.50", "USD 10.5"] {
-        for beside in ["", ",1"] {
-            let header = if beside.is_empty() { "date,p" } else { "date,p,q" };
-            let text = file(header, 4, |r| format!("2021-03-0{},\"{amount}\"{beside}", r + 1));
-            let error = load(&text, &options()).unwrap_err().to_string();
-            let expected = format!(
-                "f.csv:2: column 2 (`p`): {amount:?} is a number with a sign or a unit; write \
-                 numbers alone"
-            );
-            assert!(error.starts_with(&expected), "{error}");
-        }
-    }
-}
-
-#[test]
-fn large_integers_keep_their_digits_however_they_are_written() {
-    let first = 1_152_921_504_606_856_976_i128;
-    let thousands = |mut x: i128| {
-        let mut text = String::new();
-        while x >= 1000 {
-            text = format!(",{:03}{text}", x % 1000);
-            x /= 1000;
-        }
-        format!("\"{x}{text}\"")
-    };
-    let power = |x: i128| format!("{}.{}e18", x / 10_i128.pow(18), x % 10_i128.pow(18));
-    let spellings: [&dyn Fn(i128) -> String; 4] =
-        [&|x| x.to_string(), &thousands, &|x| format!("{x}.0"), &power];
-    for spelling in spellings {
-        let text = file("date,y", 4, |r| {
-            format!("2021-03-0{},{}", r + 1, spelling(first + 130 * r as i128))
-        });
-        let table = load(&text, &options()).unwrap();
-        assert_eq!(table.columns[0], [0.0, 130.0, 260.0, 390.0], "{text}");
-        assert_eq!(table.offset(0), first);
-    }
-    // Beyond 64 bits they are rounded, with a note.
-    let text = file("date,y", 4, |r| format!("2021-03-0{},-118059162071741131342{r}", r + 1));
-    let table = load(&text, &options()).unwrap();
-    assert_eq!(table.notes, ["y: 4 integers have more than 53 bits: rounded"]);
-    // Fill values among them.
-    let text = file("date,y", 30, |r| {
-        let value = first + 130 * r as i128;
-        let value = if r == 7 { -9999 } else { value };
-        let value = if r % 10 == 9 { i128::from(i64::MAX) } else { value };
-        format!("2021-03-{:02},{value}", r + 1)
-    });
-    let notes = load(&text, &filled()).unwrap().notes.join("; ");
-    assert!(notes.contains("y: 1 cell is -9999, kept as numbers"), "{notes}");
-    assert!(notes.contains("y: 3 cells are 9.223372036854776e18, kept as numbers"), "{notes}");
 }

@@ -2,9 +2,11 @@
 
 mod columnar;
 mod demo;
+mod expected;
 mod kinds;
 #[cfg(target_os = "linux")]
 mod large;
+mod numbers;
 mod rows;
 mod scaling;
 mod series;

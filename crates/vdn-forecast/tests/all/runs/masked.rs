@@ -238,6 +238,16 @@ fn runs_with_gaps_are_evaluated_forecast_drawn_and_backtested() -> Result<(), Fa
         assert!(!csv.contains("NaN"), "{csv}");
     }
     assert!(!report_run(&run)?.contains("NaN"));
+    // A series that has ended is left out, and the other one is forecast.
+    let ended = file(folder, "ended.csv", |row, a| match row > ROWS - 20 {
+        true => String::new(),
+        false => a.to_string(),
+    });
+    let options = ForecastOptions { file: Some(&ended), ..ForecastOptions::default() };
+    let found = forecast_run_by(&run, options, Inference::Samples)?;
+    assert!(found.csv.lines().skip(1).all(|line| line.starts_with("b,")), "{}", found.csv);
+    let note = "a: the last 14 rows hold no value, left out".to_owned();
+    assert!(found.notes.contains(&note), "{:?}", found.notes);
     let options = BacktestOptions { windows: 12, step: None, refit: 0 };
     let found = backtest(&config_of, options, &Interrupt::new(), |_| {})?;
     assert!(found.overall.crps.is_finite() && found.overall.mse < 3.0, "{found}");

@@ -1,7 +1,7 @@
 //! Patterns that dates are tried in: each date with each time of day and each offset, and months.
 
 /// Dates with a day.
-pub(super) const DATES: [&str; 29] = [
+pub(super) const DATES: [&str; 36] = [
     "%Y-%m-%d",
     "%Y/%m/%d",
     "%Y.%m.%d",
@@ -31,6 +31,13 @@ pub(super) const DATES: [&str; 29] = [
     "%Y-%b-%d",
     "%Y%m%d",
     "%G-W%V-%u",
+    "%Y-%j",
+    "%a, %d %b %Y",
+    "%a %d %b %Y",
+    "%a %d/%m/%Y",
+    "%a %m/%d/%Y",
+    "%A %d/%m/%Y",
+    "%A, %B %d, %Y",
 ];
 
 /// Months and weeks, which stand for their first days.
@@ -40,7 +47,7 @@ pub(super) const MONTHS: [&str; 20] = [
 ];
 
 /// Times of day behind a date; none is midnight.
-pub(super) const TIMES: [&str; 18] = [
+pub(super) const TIMES: [&str; 20] = [
     "",
     " %H:%M",
     " %H:%M:%S%.f",
@@ -56,6 +63,8 @@ pub(super) const TIMES: [&str; 18] = [
     " %H",
     "T%H",
     ", %H:%M",
+    ":%H:%M:%S",
+    ":%H:%M",
     "-%H:%M",
     "-%H:%M:%S",
     "-%H",

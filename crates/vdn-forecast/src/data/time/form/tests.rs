@@ -8,7 +8,7 @@ const HOUR: i64 = 3600 * SECOND;
 #[test]
 fn texts_have_one_form_and_one_reading() {
     let pattern = |text: &str| DateForm::Pattern(text.to_owned());
-    let cases: [(&str, DateForm, i64); 50] = [
+    let cases: [(&str, DateForm, i64); 56] = [
         ("2016-07-01", DateForm::Iso, 0),
         ("2016-07-01 00:00:00", DateForm::Iso, 0),
         ("2016-07-01T00:15:30.25", DateForm::Iso, 930 * SECOND + 250_000),
@@ -56,6 +56,12 @@ fn texts_have_one_form_and_one_reading() {
         ("2016.Q3", DateForm::Quarter, 0),
         ("3Q2016", DateForm::Quarter, 0),
         ("2016:3", DateForm::Quarter, 0),
+        ("2016-195", pattern("%Y-%j"), 12 * DAY),
+        ("Wed, 13 Jul 2016", pattern("%a, %d %b %Y"), 12 * DAY),
+        ("Wednesday 13/07/2016", pattern("%A %d/%m/%Y"), 12 * DAY),
+        ("Wednesday, July 13, 2016", pattern("%A, %B %d, %Y"), 12 * DAY),
+        ("13JUL2016:01:00:00", pattern("%d%b%Y:%H:%M:%S"), 12 * DAY + HOUR),
+        ("2016-07-13:01:00", pattern("%Y-%m-%d:%H:%M"), 12 * DAY + HOUR),
         ("16-07-13", pattern("%y-%m-%d"), 12 * DAY),
         ("16/07/13", pattern("%y/%m/%d"), 12 * DAY),
         ("2016-07-13-05:30", pattern("%Y-%m-%d%:z"), 12 * DAY),
@@ -83,6 +89,7 @@ fn what_is_no_date_has_no_form() {
         "2016-07-01 24:01",
         "2016-07-01 240:00",
         "2016-01-011",
+        "2016-50",
         "2016-00-01",
         "x",
         "",
@@ -169,6 +176,18 @@ fn dashes_before_times_are_told_from_offsets_by_all_texts() {
     assert_eq!(forms(&["2021-03-01-00", "2021-03-01-01"]), ["%Y-%m-%d-%H"]);
     // ISO reads a part of these, another form all.
     assert_eq!(forms(&["2021-03-01 9", "2021-03-01 10", "2021-03-01 11"]), ["%Y-%m-%d %H"]);
+}
+
+#[test]
+fn midnight_may_have_no_time_of_day() {
+    let texts = ["03/31/2021", "03/31/2021 01:00", "03/31/2021 02:00"];
+    let forms = DateForm::of_texts(&texts);
+    assert_eq!(forms, [DateForm::Pattern("%m/%d/%Y %H:%M".to_owned())]);
+    let clocks = texts.map(|text| forms[0].parse(text).unwrap().clock);
+    assert_eq!([clocks[1] - clocks[0], clocks[2] - clocks[0]], [HOUR, 2 * HOUR]);
+    // A year of two digits is none of four, and days alone have no time.
+    assert_eq!(DateForm::of_texts(&["03/31/2021", "04/30/2021"]).len(), 1);
+    assert_eq!(forms[0].parse("03/31/21"), None);
 }
 
 #[test]

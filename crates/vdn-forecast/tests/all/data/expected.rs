@@ -1,0 +1,141 @@
+//! Files that a person expects to be read as they are: columns without values, words for yes and
+//! no, midnights without a time, days of a zone in UTC.
+
+use super::kinds::{check, day_of, file, y};
+use super::series::{filled, load, options};
+use vdn_forecast::data::SeriesOptions;
+
+#[test]
+fn columns_without_values_do_not_stop_the_others() {
+    let selected = SeriesOptions { columns: Some(vec!["z".to_owned()]), ..options() };
+    let empty = file("date,z,y", 30, |r| format!("{},,{}", day_of(r), y(r)));
+    let long = file("unique_id,ds,y", 60, |r| {
+        let value = if r < 30 { y(r).to_string() } else { "NA".to_owned() };
+        format!("{},{},{value}", ["A", "B"][r / 30], day_of(r % 30))
+    });
+    check(&[
+        (
+            "an empty column",
+            empty.clone(),
+            options(),
+            "y 2021-01-01..2021-01-30 z: all 30 values are missing: left out",
+        ),
+        ("the same, asked for", empty, selected, "error: f.csv: column 2 (`z`): all 30 values..."),
+        (
+            "a series of a long file",
+            long,
+            filled(),
+            "A 2021-01-01..2021-01-30 B: all 30 values are missing: left out",
+        ),
+        (
+            "no other column",
+            file("date,z", 30, |r| format!("{},", day_of(r))),
+            options(),
+            "error: f.csv: column 2 (`z`): all 30 values are missing...",
+        ),
+        (
+            "a row without the name of its series",
+            file("unique_id,ds,y", 4, |r| format!("{},{},1", ["A", ""][r / 2], day_of(r % 2))),
+            options(),
+            "error: f.csv:4: column 1 (`unique_id`): the name of the series is missing",
+        ),
+    ]);
+}
+
+#[test]
+fn times_are_read_as_programs_write_them() {
+    let hour = |r: usize| (day_of(r / 24), r % 24);
+    let zone = SeriesOptions { zone: Some("Europe/Berlin".to_owned()), ..options() };
+    let berlin = |r: usize| {
+        // From the 28th of March on midnight is at 22:00 UTC.
+        let utc = if 59 + r < 87 { 23 } else { 22 };
+        format!("{}T{utc}:00:00Z,{}", day_of(58 + r), y(r))
+    };
+    check(&[
+        (
+            "midnight without a time",
+            file("date,y", 60, |r| {
+                let (day, hour) = hour(r);
+                let day = format!("{}/{}/2021", &day[5..7], &day[8..]);
+                let time = if hour == 0 { String::new() } else { format!(" {hour:02}:00") };
+                format!("{day}{time},{}", y(r))
+            }),
+            options(),
+            "y 2021-01-01 00:00:00..2021-01-03 11:00:00 dates are read as %m/%d/%Y %H:%M: in other \
+             forms the rows are at irregular times",
+        ),
+        ("days of a zone in UTC", file("date,y", 60, berlin), zone, "y 2021-03-01..2021-04-29"),
+        (
+            "the delimiter in the first line",
+            format!("sep=;\n{}", file("date;y", 30, |r| format!("{};{}", day_of(r), y(r)))),
+            options(),
+            "y 2021-01-01..2021-01-30",
+        ),
+        (
+            "an hour of spring",
+            file("date,y", 23, |r| {
+                format!("2021-03-28 {:02}:00,{}", if r < 2 { r } else { r + 1 }, y(r))
+            }),
+            options(),
+            "error: f.csv: 1 gap in time, 1 rows; the longest has 1 rows, the first one begins at \
+             2021-03-28 02:00:00 (between f.csv:3 and f.csv:4); choose a fill policy (--fill \
+             forward), or give the missing rows, or, where clocks were set forward, name their zone \
+             by data.zone",
+        ),
+        (
+            "more than half of the rows are missing",
+            file("date,y", 40, |r| {
+                let (day, hour) = hour(r / 8 * 19 + [0, 1, 4, 6, 7, 12, 16, 17][r % 8]);
+                format!("{day} {hour:02}:00,{}", y(r))
+            }),
+            filled(),
+            "y 2021-01-01 00:00:00..2021-01-04 21:00:00 24 gaps in time, 54 rows; the longest has 4 \
+             rows...",
+        ),
+        (
+            "parts of dates under other names",
+            file("date,hr,dow,y", 60, |r| {
+                let (day, hour) = hour(r);
+                format!("{day} {hour:02}:00,{hour},{},{}", (4 + r / 24) % 7, y(r))
+            }),
+            options(),
+            "y 2021-01-01 00:00:00..2021-01-03 11:00:00 column `hr` is a part of the dates: left \
+             out; column `dow` is a part of the dates: left out",
+        ),
+        (
+            "a table of months",
+            file("Year,Jan,Feb,Mar,Apr,May,Jun,Jul,Aug,Sep,Oct,Nov,Dec", 30, |r| {
+                let values: Vec<String> = (0..12).map(|m| y(r + m).to_string()).collect();
+                format!("{},{}", 1950 + r, values.join(","))
+            }),
+            options(),
+            "Jan,Feb,Mar,Apr,May,Jun,Jul,Aug,Sep,Oct,Nov,Dec 1950..1979 columns are named after \
+             months, and each is read as a series of its own...",
+        ),
+        (
+            "a row of numbers is no header",
+            file("10.5,20.25", 4, |r| format!("{},{}", y(r), y(r + 1))),
+            options(),
+            "error: f.csv: there is no header: the first row begins with \"10.5\"",
+        ),
+    ]);
+}
+
+#[test]
+fn columns_beside_the_series_are_told_of_like_series() {
+    let text = file("date,y,sun,open,same", 30, |r| {
+        let sun = if r % 10 == 4 { String::new() } else { y(r + 2).to_string() };
+        format!("{},{},{sun},{},7", day_of(r), y(r), ["No", "TRUE"][r % 2])
+    });
+    let past = ["sun", "open", "same"].map(str::to_owned).to_vec();
+    let table = load(&text, &SeriesOptions { past, ..filled() }).unwrap();
+    assert_eq!(
+        table.notes,
+        [
+            "sun: 3 missing values filled (0 of them sentinels)",
+            "same: is the same in all rows, and tells nothing"
+        ]
+    );
+    let past = vec!["open".to_owned()];
+    assert!(load(&text.replace("TRUE", "maybe"), &SeriesOptions { past, ..filled() }).is_err());
+}
