@@ -5,8 +5,7 @@
 //!                               one training + validation, evaluation, probe of the units )
 //! ```
 //!
-//! The sizes of the tapes are compared with those of real ones in the tests of this file, whole
-//! runs with the peak of the process in `docs/numerics.md`.
+//! The sizes of the tapes are compared with those of real ones in the tests of this file.
 
 use crate::config::TaskConfig;
 use crate::network::{Likelihood, NetworkConfig, Observation};
