@@ -113,6 +113,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (60, 64, 2e-2);
     // The rate budget, the default, holds these units as it does normal ones.
     let rate = &mut trainer.control.rate;
+    rate.relative = false; // these are nats of loss, no multiples of `kl_weight`
     (rate.low, rate.high, rate.stiffness, rate.gain, rate.limit) = (0.2, 0.6, 1.0, 0.1, 2.0);
     let trained = trainer.train(&network, &mut parameters, &data, |_| {})?;
     let best = &trained.history[trained.best_epoch - 1];

@@ -75,6 +75,7 @@ fn run(data: &Rows, folder: &std::path::Path, stop: u64) -> Result<Parameters<f3
     trainer.train.selection = Selection::Last; // the epoch that is kept: controllers have settled
     // Every layer has a rate budget: so many nats for each unit, and how firmly it is held.
     let rate = &mut trainer.control.rate;
+    rate.relative = false; // these are nats of loss, no multiples of `kl_weight`
     (rate.low, rate.high, rate.stiffness, rate.gain, rate.limit) = (0.08, 0.22, 0.2, 0.05, 0.3);
     let mut session = trainer.session(&network, &mut parameters, data)?;
     for layer in 0..2 {

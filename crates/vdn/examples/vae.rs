@@ -1,6 +1,7 @@
 //! A variational autoencoder for binary images: an encoder, a layer of units, a decoder, and the
 //! evidence lower bound. The images are 6 x 6 with up to six bars; new ones are drawn from the
-//! prior. `cargo run --release -p vdn --example vae`
+//! prior. Then once more with a budget for the rate of each unit, under which all units live.
+//! `cargo run --release -p vdn --example vae`
 
 use vdn::autograd::Error;
 use vdn::prelude::*;
@@ -8,7 +9,6 @@ use vdn::train::train::NoiseSeed;
 
 const SIDE: usize = 6;
 const PIXELS: usize = SIDE * SIDE;
-const UNITS: usize = 12;
 
 struct Vae {
     encoder: Linear,
@@ -18,15 +18,15 @@ struct Vae {
 }
 
 impl Vae {
-    fn new(seed: u64) -> Result<(Self, Parameters<f32>), ModelError> {
+    fn new(units: usize, seed: u64) -> Result<(Self, Parameters<f32>), ModelError> {
         let mut parameters = Parameters::new();
         let mut builder = Builder::new(&mut parameters, seed);
         // The units' heads see GELU of the encoder's output; `activation` of the layer says so.
-        let layer = LayerConfig { train_samples: 2, ..LayerConfig::new(64, UNITS) };
+        let layer = LayerConfig { train_samples: 2, ..LayerConfig::new(64, units) };
         let vae = Self {
             encoder: Linear::new(&mut builder, "encoder", PIXELS, 64),
             units: Stack::new(&mut builder, "units", &[layer.into()])?,
-            hidden: Linear::new(&mut builder, "hidden", UNITS, 64),
+            hidden: Linear::new(&mut builder, "hidden", units, 64),
             pixels: Linear::new(&mut builder, "pixels", 64, PIXELS),
         };
         Ok((vae, parameters))
@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let inputs = images(2400);
     let targets = vec![0.0; 2400]; // rows have targets; an autoencoder does not look at them
     let data = Rows::new([PIXELS, 1], inputs, targets)?.split_at(2000, 400)?;
-    let (vae, mut parameters) = Vae::new(3)?;
+    let (vae, mut parameters) = Vae::new(12, 3)?;
     let mut trainer = Trainer::default();
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (60, 100, 5e-3);
     trainer.train.selection = Selection::Last;
@@ -98,7 +98,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let noise = NoiseKey::new(5, 0, 0);
     let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, noise);
-    let z = graph.tape.constant_with([3, UNITS], |z| noise.fill_normal(0, z))?;
+    let z = graph.tape.constant_with([3, 12], |z| noise.fill_normal(0, z))?;
     let logits = vae.decode(&mut graph, z)?;
     for row in 0..SIDE {
         let pixels = tape.value(logits).data().chunks(PIXELS).map(|image| {
@@ -109,5 +109,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     // With independent pixels an image costs 24.7 nats.
     assert!(best.validation_nll + best.kl < 16.0, "{} {}", best.validation_nll, best.kl);
+
+    // The bound leaves most of many units empty. A budget, the default, shares the rate among them.
+    for mode in [ControlName::None, ControlName::Rate] {
+        trainer.control.mode = mode;
+        let (vae, mut parameters) = Vae::new(32, 3)?;
+        let trained = trainer.train(&vae, &mut parameters, &data, |_| {})?;
+        let last = trained.history.last().expect("it was trained for some epochs");
+        let (control, seen) = (&trainer.controllers(&vae)?, &trained.seen[..]);
+        let check = HealthCheck { diagnostics: &trainer.diagnostics, control, seen };
+        let evaluator = Evaluator::new(&vae, &parameters, &data, trainer.train.noise());
+        let living = &check.report_by_measures(&evaluator, examples)?.layers[0].living;
+        println!("{mode:?}: {living}; a bound of {:.2} nats", last.validation_nll + last.kl);
+        assert!(mode == ControlName::None || living.share() >= 0.95);
+    }
     Ok(())
 }

@@ -18,7 +18,7 @@ use vdn_train::config::{
     Selection, TrainConfig, at_key, in_file, layered, load_table, parse, read_at,
 };
 use vdn_train::memory::RunSettings;
-use vdn_train::optim::{AdamWConfig, Schedule};
+use vdn_train::optim::{AdamWConfig, Decay, Schedule};
 use vdn_train::train::{SelectionRule, Trainer};
 
 /// What is learned.
@@ -114,6 +114,9 @@ impl ChoiceConfig {
 pub struct TaskConfig {
     /// What is learned.
     pub task: TaskName,
+    /// Networks of an ensemble of twins, at most 20: the twin and others with other seeds, whose
+    /// predictions are mixed; 0, the default: there is none. It needs `train.twin`.
+    pub ensemble: usize,
     /// The rows, and how they are divided.
     pub data: TaskDataConfig,
     /// The network.
@@ -160,13 +163,13 @@ impl TaskConfig {
             checkpoint_every_minutes: 1.0,
             ..TrainConfig::default()
         };
-        // A row's loss is of the order of a nat, where that of a time step is of a tenth; and a
-        // small table has few steps.
-        let rate =
-            BudgetConfig { stiffness: 0.2, gain: 0.05, limit: 0.5, ..BudgetConfig::default() };
+        // The loss is in nats per row, as that of a bound with the weight 1; and a small table has
+        // few steps.
+        let rate = BudgetConfig { relative: false, ..BudgetConfig::of_bound() };
         let control = ControlConfig { rate, ..ControlConfig::default() };
         Self {
             task,
+            ensemble: 0,
             data: TaskDataConfig::default(),
             model: NetworkConfig::default(),
             control,
@@ -177,6 +180,38 @@ impl TaskConfig {
             optimizer: AdamWConfig::default(),
             schedule: Schedule::default(),
             run: RunSettings::default(),
+        }
+    }
+
+    /// The values that settings of images start from: tens of thousands of rows of hundreds of
+    /// inputs. Decision 27 has the grid that they were chosen by.
+    #[must_use]
+    pub fn base_of_images() -> Self {
+        let base = Self::base(TaskName::Classification);
+        Self {
+            data: TaskDataConfig { validation: 1.0 / 30.0, ..base.data },
+            model: NetworkConfig {
+                hidden: vec![1024, 1024],
+                units: 128,
+                head_hidden: 256,
+                beside: false,
+                skip: false,
+                beta: 1e-3,
+                dropout: 0.4,
+                input_dropout: 0.2,
+                layer_norm: true,
+                ..base.model
+            },
+            train: TrainConfig {
+                epochs: 24,
+                patience: 0,
+                batch: 128,
+                selection: Selection::Last,
+                ..base.train
+            },
+            choice: ChoiceConfig { refit: false, ..base.choice },
+            schedule: Schedule { warmup_steps: 200, decay: Decay::Cosine, final_factor: 0.01 },
+            ..base
         }
     }
 
@@ -194,7 +229,11 @@ impl TaskConfig {
     pub fn from_table(given: Table) -> Result<Self, TrainError> {
         let task = given.get("task").cloned();
         let task = task.map_or(Ok(TaskName::Regression), |value| read_at("task", value))?;
-        let mut base = Self::base(task);
+        let images = given.get("data").is_some_and(|data| data.get("images").is_some());
+        let mut base = match task {
+            TaskName::Classification if images => Self::base_of_images(),
+            _ => Self::base(task),
+        };
         let first: Self = layered("", &base, &given)?;
         if first.control.controllers != ControllerSet::default() {
             base.control.mode = ControlName::None;
@@ -287,6 +326,13 @@ impl TaskConfig {
                 "choice.refit = false: with several parts (choice.folds) no network was trained on \
                  all rows",
             );
+        }
+        if self.ensemble == 1 || self.ensemble > 20 {
+            let reason = format!("ensemble = {}: has to be 0, or from 2 to 20", self.ensemble);
+            return Err(TrainError::config(reason));
+        }
+        if self.ensemble > 0 && !self.train.twin {
+            return refuse("ensemble: is one of twins; it needs train.twin = true");
         }
         if self.choice.folds > 20 {
             let folds = self.choice.folds;

@@ -2,6 +2,7 @@
 
 use crate::data::TaskRows;
 use crate::evaluate::calibration_error::{Bins, calibration_error};
+use crate::evaluate::mixture::{Members, with_others};
 use crate::network::{Prediction, TaskNetwork, brier, mean_probabilities};
 use serde::Serialize;
 use vdn_model::units::Intervention;
@@ -42,6 +43,12 @@ pub struct ClassificationScores {
     pub risk_coverage_area: f64,
     /// The same without the rows' true order: the least that any order of these errors has.
     pub risk_coverage_least: f64,
+    /// The share of errors among the surest 80 % of the rows.
+    pub risk_80: f64,
+    /// Among the surest 90 %.
+    pub risk_90: f64,
+    /// Among the surest 95 %.
+    pub risk_95: f64,
 }
 
 /// What one row was predicted to be.
@@ -116,12 +123,22 @@ pub fn score_classification(
     rows: &[usize],
     intervention: Intervention,
 ) -> Result<ClassificationScores, TrainError> {
+    score_mixture_of_classes((evaluator, &[]), rows, intervention)
+}
+
+/// [`score_classification`] of the mixture of a network and others.
+pub(crate) fn score_mixture_of_classes(
+    (evaluator, others): Members<'_, '_>,
+    rows: &[usize],
+    intervention: Intervention,
+) -> Result<ClassificationScores, TrainError> {
     let (network, data) = (evaluator.network, evaluator.data);
     // Right, NLL, Brier, entropy, information, KL.
     let mut sums = BlockSums::new(6, 1)?;
     let (mut confidence, mut wrong) = (Vec::new(), Vec::new());
     evaluator.for_each_pass(rows, Request::INPUTS, |_, graph, batch, chunk| {
         let prediction = network.predict(graph, batch, intervention)?;
+        let prediction = with_others(prediction, others, chunk)?;
         for (row, &number) in chunk.iter().enumerate() {
             let class = data.targets(number)[0] as usize;
             let own = ClassPrediction::of(&prediction, row);
@@ -143,6 +160,8 @@ pub fn score_classification(
     let of = |column| sums.estimate(column);
     let (accuracy, nll) = (of(0)?.mean, of(1)?);
     let unsure: Vec<f64> = confidence.iter().map(|p| 1.0 - p).collect();
+    let curve = risk_coverage(&unsure, &wrong)?;
+    let [risk_80, risk_90, risk_95] = [0.8, 0.9, 0.95].map(|share| curve.risk_at(share));
     Ok(ClassificationScores {
         rows: sums.windows(),
         accuracy,
@@ -155,7 +174,10 @@ pub fn score_classification(
         entropy: of(3)?.mean,
         mutual_information: of(4)?.mean,
         kl: of(5)?.mean,
-        risk_coverage_area: risk_coverage(&unsure, &wrong)?.area,
+        risk_coverage_area: curve.area,
         risk_coverage_least: risk_coverage(&wrong, &wrong)?.area,
+        risk_80,
+        risk_90,
+        risk_95,
     })
 }

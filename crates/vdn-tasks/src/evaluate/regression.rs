@@ -1,6 +1,7 @@
 //! [`RegressionScores`]: how numbers are predicted, in their own units.
 
 use crate::data::{TargetEncoding, TaskEncoding, TaskRows};
+use crate::evaluate::mixture::{Members, with_others};
 use crate::evaluate::predictive::Predictive;
 use crate::network::TaskNetwork;
 use serde::Serialize;
@@ -127,6 +128,16 @@ pub fn score_regression(
     rows: &[usize],
     intervention: Intervention,
 ) -> Result<RegressionScores, TrainError> {
+    score_mixture_of_numbers((evaluator, &[]), encoding, rows, intervention)
+}
+
+/// [`score_regression`] of the mixture of a network and others.
+pub(crate) fn score_mixture_of_numbers(
+    (evaluator, others): Members<'_, '_>,
+    encoding: &TaskEncoding,
+    rows: &[usize],
+    intervention: Intervention,
+) -> Result<RegressionScores, TrainError> {
     let share = encoding.outlier_share();
     let TargetEncoding::Numbers(scales) = &encoding.targets else {
         return Err(TrainError::config("scores of numbers, of a network for classes"));
@@ -135,6 +146,7 @@ pub fn score_regression(
     let (network, data) = (evaluator.network, evaluator.data);
     evaluator.for_each_pass(rows, Request::INPUTS, |place, graph, batch, chunk| {
         let prediction = network.predict(graph, batch, intervention)?;
+        let prediction = with_others(prediction, others, chunk)?;
         let columns = scales.len();
         let mut found: Vec<Option<Scored>> =
             chunk.iter().flat_map(|_| 0..columns).map(|_| None).collect();

@@ -1,8 +1,8 @@
 //! [`TaskScores`]: the scores of a task.
 
 use crate::data::{TargetEncoding, TaskEncoding, TaskRows};
-use crate::evaluate::classification::{ClassificationScores, score_classification};
-use crate::evaluate::regression::{RegressionScores, score_regression};
+use crate::evaluate::classification::{ClassificationScores, score_mixture_of_classes};
+use crate::evaluate::regression::{RegressionScores, score_mixture_of_numbers};
 use crate::network::TaskNetwork;
 use serde::Serialize;
 use vdn_model::units::Intervention;
@@ -30,12 +30,28 @@ impl TaskScores {
         rows: &[usize],
         intervention: Intervention,
     ) -> Result<Self, TrainError> {
+        Self::of_mixture(&[*evaluator], encoding, rows, intervention)
+    }
+
+    /// Scores the mixture of the predictions of several networks on the same data, in which each
+    /// sample weighs the same.
+    ///
+    /// # Errors
+    /// No network; those of [`TaskScores::of`].
+    pub fn of_mixture(
+        evaluators: &[Evaluator<'_, f32, TaskNetwork, TaskRows>],
+        encoding: &TaskEncoding,
+        rows: &[usize],
+        intervention: Intervention,
+    ) -> Result<Self, TrainError> {
+        let members =
+            evaluators.split_first().ok_or_else(|| TrainError::config("an ensemble of none"))?;
         Ok(match &encoding.targets {
             TargetEncoding::Numbers(_) => {
-                Self::Regression(score_regression(evaluator, encoding, rows, intervention)?)
+                Self::Regression(score_mixture_of_numbers(members, encoding, rows, intervention)?)
             }
             TargetEncoding::Classes { .. } => {
-                Self::Classification(score_classification(evaluator, rows, intervention)?)
+                Self::Classification(score_mixture_of_classes(members, rows, intervention)?)
             }
         })
     }

@@ -91,6 +91,12 @@ pub struct NetworkConfig {
     pub beta: f64,
     /// Dropout of the hidden layers in training, in [0, 1); 0.
     pub dropout: f64,
+    /// Dropout of the inputs in training, in [0, 1); 0. A standardised input that is dropped is at
+    /// its mean, a pixel is black.
+    pub input_dropout: f64,
+    /// The deviation of normal noise on the inputs in training, finite and at least 0; 0. Inputs
+    /// of tables have the deviation 1 over training rows, pixels lie between 0 and 1.
+    pub input_noise: f64,
     /// What a target is drawn from; `gaussian`. Of classes it is `categorical` in any case.
     pub likelihood: Likelihood,
     /// Of Student's t, above 2 and at most 1e7; 5.
@@ -128,6 +134,8 @@ impl Default for NetworkConfig {
             evaluate_samples: 32,
             beta: 0.01,
             dropout: 0.0,
+            input_dropout: 0.0,
+            input_noise: 0.0,
             likelihood: Likelihood::Gaussian,
             degrees_of_freedom: 5.0,
             objective: Objective::Vib,
@@ -180,6 +188,13 @@ impl NetworkConfig {
             ("beta", self.beta, finite(self.beta), "finite and at least 0"),
             ("mean_weight", self.mean_weight, finite(self.mean_weight), "finite and at least 0"),
             ("dropout", self.dropout, (0.0..1.0).contains(&self.dropout), "in [0, 1)"),
+            (
+                "input_dropout",
+                self.input_dropout,
+                (0.0..1.0).contains(&self.input_dropout),
+                "in [0, 1)",
+            ),
+            ("input_noise", self.input_noise, finite(self.input_noise), "finite and at least 0"),
             (
                 "degrees_of_freedom",
                 self.degrees_of_freedom,

@@ -17,10 +17,13 @@
 
 mod config;
 mod effects;
+mod encoder;
 mod likelihood;
 mod loss;
 mod observation;
 mod prediction;
+
+use encoder::{Encoder, dropped};
 
 pub use config::{Likelihood, NetworkConfig, Variant};
 pub(crate) use effects::{brier, log_mean_exp, mean_probabilities};
@@ -32,7 +35,7 @@ use vdn_autograd::{Error, ObservationFamily, Tape, Var};
 use vdn_model::core::{
     Bindings, Builder, Graph, Init, Mode, ModelError, ParameterId, Parameters, Purpose, Stream,
 };
-use vdn_model::modules::{LayerNorm, Linear};
+use vdn_model::modules::Linear;
 use vdn_model::units::{
     Intervention, LayerOutputs, MAX_DEPTH, Stack, StackOutput, StackPass, TwinUnits,
 };
@@ -51,7 +54,7 @@ pub struct TaskNetwork {
     variant: Variant,
     /// Inputs, and outputs of the head.
     widths: [usize; 2],
-    encoder: Vec<HiddenLayer>,
+    encoder: Encoder,
     stack: Stack,
     head: Head,
     scale: Option<Scale>,
@@ -69,14 +72,6 @@ pub struct Calibration {
     pub factor: Vec<f64>,
     /// One for each target, in deviations of the target, at least 0; 0 of classes.
     pub floor: Vec<f64>,
-}
-
-/// A hidden layer of the encoder.
-#[derive(Clone, Debug)]
-struct HiddenLayer {
-    linear: Linear,
-    norm: Option<LayerNorm>,
-    dropout: Stream,
 }
 
 /// What makes outputs of the encoder's context and the units.
@@ -134,17 +129,8 @@ impl TaskNetwork {
         let [inputs, outputs] = widths;
         let mut parameters = Parameters::new();
         let mut builder = Builder::new(&mut parameters, seed);
-        let mut encoder = Vec::new();
-        let mut fan_in = inputs;
-        for (i, &width) in config.hidden.iter().enumerate() {
-            let mut scope = builder.scope(&format!("encoder{}", i + 1));
-            encoder.push(HiddenLayer {
-                linear: Linear::new(&mut scope, "linear", fan_in, width),
-                norm: config.layer_norm.then(|| LayerNorm::new(&mut scope, "norm", width)),
-                dropout: scope.stream(Purpose::Dropout)?,
-            });
-            fan_in = width;
-        }
+        let encoder = Encoder::new(&mut builder, &config, inputs)?;
+        let fan_in = encoder.width();
         let stack = Stack::new(&mut builder, "neuron", &[config.layer()])?;
         let (channels, hidden) = (stack.channels(), config.head_hidden);
         let mut scope = builder.scope("head");
@@ -267,35 +253,6 @@ impl TaskNetwork {
         )))
     }
 
-    fn dropped<T: Element>(
-        &self,
-        graph: &mut Graph<'_, T>,
-        x: Var,
-        stream: Stream,
-    ) -> Result<Var, Error> {
-        if graph.mode() == Mode::Train && self.config.dropout > 0.0 {
-            let key = graph.noise(stream);
-            return graph.tape.dropout(x, self.config.dropout, key);
-        }
-        Ok(x)
-    }
-
-    /// Records the context of inputs `[batch, width]`.
-    fn encode<T: Element>(&self, graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
-        graph.labelled("encoder", |graph| {
-            let mut h = x;
-            for layer in &self.encoder {
-                h = layer.linear.forward(graph, h)?;
-                h = graph.tape.gelu(h)?;
-                if let Some(norm) = &layer.norm {
-                    h = norm.forward(graph, h)?;
-                }
-                h = self.dropped(graph, h, layer.dropout)?;
-            }
-            Ok(h)
-        })
-    }
-
     /// Records the locations and scales of latents `z` `[samples, batch, units]` on a context.
     pub(crate) fn outputs<T: Element>(
         &self,
@@ -311,7 +268,7 @@ impl TaskNetwork {
                 hidden = graph.tape.add(hidden, own)?;
             }
             let hidden = graph.tape.gelu(hidden)?;
-            let hidden = self.dropped(graph, hidden, head.dropout)?;
+            let hidden = dropped(graph, hidden, (self.config.dropout, head.dropout))?;
             let mut y = head.delta.forward(graph, hidden)?;
             for (map, from) in [(&head.base, context), (&head.skip, x)] {
                 if let Some(map) = map {
@@ -357,7 +314,8 @@ impl TaskNetwork {
     ) -> Result<Pass, ModelError> {
         let rows = self.rows(batch)?;
         let x = graph.tape.constant([rows, self.widths[0]], batch.inputs)?;
-        let context = self.encode(graph, x)?;
+        let x = self.encoder.disturbed(graph, x)?;
+        let context = self.encoder.forward(graph, x)?;
         let output = match self.variant {
             Variant::Variational => {
                 let pass = StackPass { replaced: intervention.replaced(), ..pass };
@@ -391,7 +349,7 @@ impl TaskNetwork {
             let (mode, key) = (Mode::Evaluate, NoiseKey::new(0, 0, 0));
             let mut graph = Graph::new(tape, parameters, &mut bindings, mode, key);
             let x = graph.tape.constant([rows, self.widths[0]], batch.inputs)?;
-            let context = self.encode(&mut graph, x)?;
+            let context = self.encoder.forward(&mut graph, x)?;
             Ok(graph.tape.value(context).data().to_vec())
         })?;
         drop(tape);

@@ -45,6 +45,37 @@ impl Prediction {
         self.scale.get((sample * rows + row) * outputs + output).copied()
     }
 
+    /// The samples of another network beside these: the mixture of both, where each sample of
+    /// either weighs the same.
+    ///
+    /// # Errors
+    /// Other rows or outputs; a likelihood with a scale, and one without.
+    pub fn joined(mut self, other: Self) -> Result<Self, ModelError> {
+        let same = self.shape[1..] == other.shape[1..] && self.kl.len() == other.kl.len();
+        if !same || self.scale.is_empty() != other.scale.is_empty() {
+            let shapes = [self.shape, other.shape];
+            let reason = format!("predictions of the shapes {shapes:?} are not of the same rows");
+            return Err(ModelError::Batch(reason));
+        }
+        let [own, others] = [self.shape[0], other.shape[0]];
+        let scales = [self.all_scales(), other.all_scales()].concat();
+        self.scale = scales;
+        self.location.extend(other.location);
+        let share = others as f64 / (own + others) as f64;
+        self.kl.iter_mut().zip(other.kl).for_each(|(kl, other)| *kl += share * (other - *kl));
+        self.shape[0] = own + others;
+        Ok(self)
+    }
+
+    /// The scales of each sample, also where all have the same.
+    fn all_scales(&self) -> Vec<f64> {
+        let [samples, rows, outputs] = self.shape;
+        match self.scale.len() == rows * outputs {
+            true => self.scale.repeat(samples),
+            false => self.scale.clone(),
+        }
+    }
+
     /// The probabilities of the classes of a row by sample, `[samples, classes]`.
     #[must_use]
     pub fn probabilities(&self, row: usize) -> Vec<Vec<f64>> {

@@ -127,6 +127,27 @@ impl Experiment {
         self.score(&fitted.network, &fitted.parameters, cost)
     }
 
+    /// The row of the ensemble of a twin and others like it.
+    pub(crate) fn score_ensemble(
+        &self,
+        twin: &Fitted,
+        others: &[Fitted],
+    ) -> Result<TaskRow, TrainError> {
+        let members = || std::iter::once(twin).chain(others);
+        let of = |own: &Fitted| own.network.used_parameters(&own.parameters);
+        let evaluators: Vec<_> =
+            members().map(|own| self.evaluator(&own.network, &own.parameters)).collect();
+        let test = self.rows.part(Split::Test);
+        let scores = TaskScores::of_mixture(&evaluators, &self.encoding, test, Intervention::None)?;
+        Ok(TaskRow {
+            name: format!("ensemble of {} twins", evaluators.len()),
+            parameters: Some(members().map(of).sum()),
+            scores,
+            epochs: Some(twin.epochs),
+            seconds: Some(members().map(|own| own.seconds).sum()),
+        })
+    }
+
     /// What became of the units; see [`examine`].
     pub(crate) fn examine(
         &self,

@@ -64,6 +64,8 @@ pub(crate) struct Fitted {
     pub(crate) trained: Trained,
     /// The number of epochs that was chosen.
     pub(crate) epochs: usize,
+    /// What the choice came to; `None` where there was none to make.
+    choice: Option<Choice>,
     /// Wall-clock seconds, the choice included.
     pub(crate) seconds: f64,
 }
@@ -102,14 +104,43 @@ impl Fit<'_> {
             let (network, parameters, trained) = all.run(&mut |event| progress(stage, event))?;
             let epochs = trained.best_epoch;
             let seconds = start.elapsed().as_secs_f64();
-            return Ok(Fitted { network, parameters, trained, epochs, seconds });
+            return Ok(Fitted { network, parameters, trained, epochs, choice: None, seconds });
         }
         let choice = self.choose(variant, progress)?;
         let (rows, epochs) = (self.all_rows()?, choice.epochs);
         let all = Training { fit: self, variant, rows: &rows, choice: Some(&choice), files };
         let (network, parameters, trained) = all.run(&mut |event| progress(stage, event))?;
         let seconds = start.elapsed().as_secs_f64();
-        Ok(Fitted { network, parameters, trained, epochs, seconds })
+        Ok(Fitted { network, parameters, trained, epochs, choice: Some(choice), seconds })
+    }
+
+    /// The other members of an ensemble of `config.ensemble` twins: `twin` with other initial
+    /// weights and other batches, trained for its number of epochs. They are not kept.
+    pub(crate) fn other_twins(
+        &self,
+        twin: &Fitted,
+        progress: &mut dyn FnMut(Stage, Progress<'_>),
+    ) -> Result<Vec<Fitted>, TrainError> {
+        let rows = match twin.choice {
+            Some(_) => self.all_rows()?,
+            None => self.rows.clone(),
+        };
+        let of = |member: usize| {
+            let start = Instant::now();
+            let mut config = self.config.clone();
+            // Seeds are below 2^63.
+            config.train.seed = (config.train.seed + member as u64) % (i64::MAX as u64 + 1);
+            let fit = Fit { config: &config, folder: None, resume: false, ..*self };
+            let choice = twin.choice.as_ref();
+            let one =
+                Training { fit: &fit, variant: Variant::Twin, rows: &rows, choice, files: None };
+            let (network, parameters, trained) =
+                one.run(&mut |event| progress(Stage::Twin, event))?;
+            let seconds = start.elapsed().as_secs_f64();
+            let (choice, epochs) = (twin.choice.clone(), twin.epochs);
+            Ok(Fitted { network, parameters, trained, epochs, choice, seconds })
+        };
+        (1..self.config.ensemble).map(of).collect()
     }
 
     /// The rows, of which those that choose train, too.

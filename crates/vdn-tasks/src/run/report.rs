@@ -67,6 +67,9 @@ pub struct SplitScores {
     /// The same of the deterministic twin, where it is trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub twin: Option<Box<SplitScores>>,
+    /// The same of the ensemble of twins, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<Box<SplitScores>>,
 }
 
 /// What a run came to.
@@ -229,7 +232,8 @@ impl fmt::Display for SplitScores {
         )?;
         let own = [("variational units", self)];
         let twin = self.twin.iter().map(|twin| ("deterministic twin", &**twin));
-        let mut lines = own.into_iter().chain(twin).map(|(name, own)| {
+        let ensemble = self.ensemble.iter().map(|all| ("ensemble of twins", &**all));
+        let mut lines = own.into_iter().chain(twin).chain(ensemble).map(|(name, own)| {
             let pair = |m: &SplitMean| format!("{:.4} ± {}", m.mean, show(m.se, 4));
             let mean = |m: &Option<SplitMean>| show(m.map(|m| m.mean), 3);
             format!(

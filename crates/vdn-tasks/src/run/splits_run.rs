@@ -5,8 +5,8 @@
 
 use crate::network::Variant;
 use crate::run::experiment::Experiment;
-use crate::run::fit::{Fit, Stage};
-use crate::run::report::{SplitMean, SplitScores, TaskReport};
+use crate::run::fit::{Fit, Fitted, Stage};
+use crate::run::report::{SplitMean, SplitScores, TaskReport, TaskRow};
 use crate::run::spread::spread;
 use crate::run::train_run::Job;
 use std::fmt::Write;
@@ -22,6 +22,10 @@ const FILE: &str = "splits.csv";
 const COLUMNS: [&str; 8] =
     ["nll", "rmse", "crps", "coverage_90", "unit_share", "living", "epochs", "diverged"];
 
+/// The contestants of a split, as they are called in tables, and what their columns begin with.
+const CONTESTANTS: [(&str, &str); 3] =
+    [("variational units", ""), ("deterministic twin", "twin_"), ("ensemble of twins", "ensemble_")];
+
 /// What one network came to on one split; NaN where it has no such number.
 type Scores = [f64; COLUMNS.len()];
 
@@ -33,12 +37,13 @@ pub(crate) fn all_splits(
     run: Option<&RunFolder>,
     progress: &mut dyn FnMut(Stage, Progress<'_>),
 ) -> Result<TaskReport, TrainError> {
-    let variants = match job.config.train.twin {
-        true => vec![Variant::Variational, Variant::Twin],
-        false => vec![Variant::Variational],
+    let contestants = match (job.config.train.twin, job.config.ensemble) {
+        (false, _) => 1,
+        (true, 0) => 2,
+        (true, _) => 3,
     };
     let mut done = match run.filter(|run| job.resume && run.file(FILE).exists()) {
-        Some(run) => read(run, variants.len())?,
+        Some(run) => read(run, contestants)?,
         None => Vec::new(),
     };
     let total = splits.len() as u64;
@@ -49,16 +54,16 @@ pub(crate) fn all_splits(
         }
         let from = done.len();
         let portion = parallel::threads().clamp(1, splits.len() - from);
-        done.extend(spread(portion, |i| one_split(job, (from + i, &splits[from + i]), &variants))?);
+        done.extend(spread(portion, |i| one_split(job, (from + i, &splits[from + i])))?);
         if let Some(run) = run {
-            run.write_text(FILE, &written(&done, variants.len()))?;
+            run.write_text(FILE, &written(&done, contestants))?;
         }
     }
     progress(Stage::Model, Progress::Preparation { done: total, total });
     let mut report = first.report();
-    let of = |variant: usize| -> SplitScores {
+    let of = |contestant: usize| -> SplitScores {
         let column =
-            |k: usize| -> Vec<f64> { done.iter().map(|split| split[variant][k]).collect() };
+            |k: usize| -> Vec<f64> { done.iter().map(|split| split[contestant][k]).collect() };
         let mean = |k: usize| SplitMean::of(&column(k));
         let known = |k: usize| column(k).iter().all(|x| x.is_finite()).then(|| mean(k));
         SplitScores {
@@ -71,12 +76,14 @@ pub(crate) fn all_splits(
             living: known(5),
             epochs: mean(6),
             twin: None,
+            ensemble: None,
         }
     };
-    let twin = (variants.len() > 1).then(|| Box::new(of(1)));
-    report.splits = Some(SplitScores { twin, ..of(0) });
-    for (variant, name) in variants.iter().enumerate().map(|(i, own)| (i, own.title())) {
-        let diverged = done.iter().filter(|split| split[variant][7] == 1.0).count();
+    let boxed = |contestant| (contestants > contestant).then(|| Box::new(of(contestant)));
+    let (twin, ensemble) = (boxed(1), boxed(2));
+    report.splits = Some(SplitScores { twin, ensemble, ..of(0) });
+    for (contestant, (name, _)) in CONTESTANTS.iter().enumerate().take(contestants) {
+        let diverged = done.iter().filter(|split| split[contestant][7] == 1.0).count();
         if diverged > 0 {
             report.notes.push(format!(
                 "WARNING: {name}: training has diverged in {diverged} of {total} splits; a smaller \
@@ -92,11 +99,7 @@ pub(crate) fn all_splits(
 }
 
 /// Trains and scores the networks of one split.
-fn one_split(
-    job: &Job<'_>,
-    (number, test): (usize, &[usize]),
-    variants: &[Variant],
-) -> Result<Vec<Scores>, TrainError> {
+fn one_split(job: &Job<'_>, (number, test): (usize, &[usize])) -> Result<Vec<Scores>, TrainError> {
     let own = Experiment::new(job.config, job.source, Some((number, test.to_vec())))?;
     let fit = Fit {
         config: job.config,
@@ -107,28 +110,36 @@ fn one_split(
         interrupt: job.interrupt,
         resume: false,
     };
-    let of = |&variant: &Variant| {
-        let fitted = fit.run(variant, &mut |_, _| {})?;
-        let scores = own.score_fitted(&fitted)?.remove(0).scores;
-        let seen = (fitted.trained.control.as_ref(), &fitted.trained.seen[..]);
-        let units = match variant {
-            Variant::Variational => own.examine(&fitted.network, &fitted.parameters, seen, None)?,
-            Variant::Twin => None,
-        };
-        let living = units.as_ref().and_then(|units| units.first());
-        let living = living.map_or(f64::NAN, |own| own.living as f64 / own.units as f64);
-        let [nll, rmse, crps] = scores.of_split();
-        let [coverage, share] = scores.shares();
-        let diverged = f64::from(u8::from(fitted.trained.divergence().is_some()));
-        Ok([nll, rmse, crps, coverage, share, living, fitted.epochs as f64, diverged])
+    let quiet = &mut |_: Stage, _: Progress<'_>| {};
+    let of = |row: &TaskRow, living: f64, diverged: bool| {
+        let [nll, rmse, crps] = row.scores.of_split();
+        let [coverage, share] = row.scores.shares();
+        let epochs = row.epochs.map_or(f64::NAN, |epochs| epochs as f64);
+        [nll, rmse, crps, coverage, share, living, epochs, f64::from(u8::from(diverged))]
     };
-    variants.iter().map(of).collect()
+    let fitted = fit.run(Variant::Variational, quiet)?;
+    let seen = (fitted.trained.control.as_ref(), &fitted.trained.seen[..]);
+    let units = own.examine(&fitted.network, &fitted.parameters, seen, None)?;
+    let living = units.as_ref().and_then(|units| units.first());
+    let living = living.map_or(f64::NAN, |own| own.living as f64 / own.units as f64);
+    let diverged = |fitted: &Fitted| fitted.trained.divergence().is_some();
+    let mut all = vec![of(&own.score_fitted(&fitted)?[0], living, diverged(&fitted))];
+    if job.config.train.twin {
+        let twin = fit.run(Variant::Twin, quiet)?;
+        all.push(of(&own.score_fitted(&twin)?[0], f64::NAN, diverged(&twin)));
+        if job.config.ensemble > 0 {
+            let others = fit.other_twins(&twin, quiet)?;
+            let any = diverged(&twin) || others.iter().any(diverged);
+            all.push(of(&own.score_ensemble(&twin, &others)?, f64::NAN, any));
+        }
+    }
+    Ok(all)
 }
 
 /// The lines of the splits that are done.
-fn written(done: &[Vec<Scores>], variants: usize) -> String {
+fn written(done: &[Vec<Scores>], contestants: usize) -> String {
     let mut text = "split".to_owned();
-    for prefix in &["", "twin_"][..variants] {
+    for (_, prefix) in &CONTESTANTS[..contestants] {
         for name in COLUMNS {
             let _ = write!(text, ",{prefix}{name}");
         }
@@ -148,17 +159,20 @@ fn written(done: &[Vec<Scores>], variants: usize) -> String {
 }
 
 /// Reads the lines of the splits that are done.
-fn read(run: &RunFolder, variants: usize) -> Result<Vec<Vec<Scores>>, TrainError> {
+fn read(run: &RunFolder, contestants: usize) -> Result<Vec<Vec<Scores>>, TrainError> {
     let form = FileForm { delimiter: Some(b','), numbers: Some(NumberForm::DecimalPoint) };
     let mut file = DelimitedFile::open(run.file(FILE), form, Limits::default())?;
-    if file.names().len() != 1 + variants * COLUMNS.len() {
+    let found = file.names().len() - 1;
+    // Runs of older versions have no last column.
+    let own = [COLUMNS.len(), COLUMNS.len() - 1].into_iter().find(|own| found == contestants * own);
+    let Some(own) = own else {
         let reason = "has not the columns of this configuration";
         return Err(TrainError::format(&run.file(FILE), reason));
-    }
+    };
     let mut done = Vec::new();
     while file.next_row()? {
-        let mut split = vec![[f64::NAN; COLUMNS.len()]; variants];
-        for (at, to) in split.iter_mut().flatten().enumerate() {
+        let mut split = vec![[f64::NAN; COLUMNS.len()]; contestants];
+        for (at, to) in split.iter_mut().flat_map(|split| &mut split[..own]).enumerate() {
             *to = match file.number(at + 1) {
                 Cell::Number(x) => x,
                 Cell::Missing => f64::NAN,

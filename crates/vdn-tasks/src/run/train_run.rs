@@ -164,6 +164,10 @@ impl Job<'_> {
         if self.config.train.twin {
             let fitted = fit.run(Variant::Twin, progress)?;
             report.add(first.score_fitted(&fitted)?, fitted.trained.divergence());
+            if self.config.ensemble > 0 {
+                let others = fit.other_twins(&fitted, progress)?;
+                report.rows.push(first.score_ensemble(&fitted, &others)?);
+            }
         }
         if let Some((run, files)) = run.and_then(|run| Some((run, run.files()?))) {
             run.write_json("summary.json", &report)?;

@@ -196,6 +196,45 @@ fn a_calibration_counts_in_evaluation_alone() {
 }
 
 #[test]
+fn inputs_are_disturbed_in_training_alone() {
+    let base = config(Likelihood::Gaussian);
+    let (plain, parameters) = network(base.clone());
+    let (clean, trains) = (scored(&plain, &parameters).0, loss(&plain, &parameters, None));
+    for disturbed in [
+        NetworkConfig { input_dropout: 0.4, ..base.clone() },
+        NetworkConfig { input_noise: 0.2, ..base.clone() },
+    ] {
+        let (other, same) = network(disturbed);
+        assert_eq!(parameters.iter().count(), same.iter().count());
+        assert_eq!(scored(&other, &same).0, clean);
+        let moved = (loss(&other, &same, None) - trains).abs();
+        assert!(moved > 1e-6, "the loss in training is moved by {moved}");
+    }
+}
+
+#[test]
+fn joined_predictions_are_the_mixture_of_both() {
+    for likelihood in [Likelihood::Gaussian, Likelihood::Categorical] {
+        let (network, parameters) = network(config(likelihood));
+        let own = scored(&network, &parameters).0;
+        let mut moved = parameters.clone();
+        moved.data_mut(0)[0] += 0.5;
+        let other = scored(&network, &moved).0;
+        let both = own.clone().joined(other.clone()).unwrap();
+        let [samples, rows, outputs] = own.shape;
+        assert_eq!(both.shape, [2 * samples, rows, outputs]);
+        for row in 0..rows {
+            assert_eq!(both.outputs(1, row), own.outputs(1, row));
+            assert_eq!(both.outputs(samples + 1, row), other.outputs(1, row));
+            assert_eq!(both.scale(samples + 1, row, 0), other.scale(1, row, 0));
+            assert!((both.kl[row] - 0.5 * (own.kl[row] + other.kl[row])).abs() < 1e-12);
+        }
+        let fewer = vdn_tasks::network::Prediction { shape: [samples, 1, outputs], ..other };
+        assert!(own.joined(fewer).is_err(), "other rows");
+    }
+}
+
+#[test]
 fn a_twin_has_no_noise_and_no_units() {
     let config = config(Likelihood::Gaussian);
     let (network, parameters) =
@@ -259,6 +298,8 @@ fn what_does_not_fit_is_refused() {
         (NetworkConfig { units: 0, ..base.clone() }, "units = 0"),
         (NetworkConfig { hidden: vec![], ..base.clone() }, "hidden"),
         (NetworkConfig { dropout: 1.0, ..base.clone() }, "dropout = 1"),
+        (NetworkConfig { input_dropout: -0.1, ..base.clone() }, "input_dropout = -0.1"),
+        (NetworkConfig { input_noise: f64::INFINITY, ..base.clone() }, "input_noise = inf"),
         (NetworkConfig { degrees_of_freedom: 2.0, ..base.clone() }, "degrees_of_freedom = 2"),
         (NetworkConfig { beta: f64::NAN, ..base.clone() }, "beta = NaN"),
         (NetworkConfig { likelihood: Likelihood::NegativeBinomial, ..base }, "needs each of them"),

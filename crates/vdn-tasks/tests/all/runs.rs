@@ -65,10 +65,16 @@ fn a_run_learns_writes_predicts_and_is_scored_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = table(folder.path(), 400);
     let out = folder.path().join("run");
-    let report = train(&config(&file, "twin = true\n[choice]\nfolds = 3\n"), Some(&out)).unwrap();
+    let mut settings = config(&file, "twin = true\n[choice]\nfolds = 3\n");
+    settings.ensemble = 2;
+    let report = train(&settings, Some(&out)).unwrap();
     let own = serde_json::to_value(&report).unwrap();
-    let (model, twin) = (&own["rows"][0], &own["rows"][2]);
-    for row in [model, twin] {
+    let (model, twin, both) = (&own["rows"][0], &own["rows"][2], &own["rows"][3]);
+    assert_eq!(both["name"], "ensemble of 2 twins");
+    assert_eq!(both["parameters"].as_u64(), twin["parameters"].as_u64().map(|n| 2 * n));
+    // Networks that do not agree say so, and their mean is no worse than the worse of them.
+    assert!(both["unit_share"].as_f64().unwrap() > 0.0, "the same network twice");
+    for row in [model, twin, both] {
         // The noise alone has an RMSE of 0.5, an NLL of ln(0.5 sqrt(2 pi e)) = 0.726 and a CRPS of
         // 0.5 / sqrt(pi) = 0.282. On 100 test rows the NLL's standard error is 0.07, the RMSE's
         // 0.035; three of them, and 0.1 for what 300 rows leave unlearned.
@@ -79,7 +85,7 @@ fn a_run_learns_writes_predicts_and_is_scored_again() {
         assert!((0.78..=0.99).contains(&covered), "{row}");
     }
     assert_eq!(twin["unit_share"], 0.0);
-    assert_eq!(own["units"]["units"], 4);
+    assert_eq!((&own["units"]["units"], &own["units"]["living"]), (&4.into(), &4.into()));
     for name in [
         "config.toml",
         "encoding.json",
@@ -188,7 +194,7 @@ fn all_published_splits_are_run_and_gone_on_with() {
     )
     .unwrap();
     let mut config = config(&file, "twin = true\n[choice]\nfolds = 2\n");
-    config.train.epochs = 4;
+    (config.train.epochs, config.ensemble) = (4, 2);
     config.data.splits = Some(splits.clone());
     let out = folder.path().join("run");
     let report = train(&config, Some(&out)).unwrap();
@@ -211,6 +217,7 @@ fn all_published_splits_are_run_and_gone_on_with() {
     assert!((found["se"].as_f64().unwrap() - se).abs() < 1e-12, "{found}");
     for key in ["rmse", "crps"] {
         assert!(own["splits"][key]["se"].is_f64() && own["splits"]["twin"][key]["mean"].is_f64());
+        assert!(own["splits"]["ensemble"][key]["mean"].is_f64());
     }
     // Interrupted before the second portion: the first is kept.
     let parts = folder.path().join("parts");
@@ -296,6 +303,7 @@ fn classes_are_learned_and_decided_on() {
         assert!(of("risk_coverage_least") <= of("risk_coverage_area"), "{row}");
         assert!(of("risk_coverage_area") < of("error") + 0.05, "{row}");
         assert!(of("mutual_information") <= of("entropy"), "{row}");
+        assert!(of("risk_80") <= of("error") + 0.05, "{row}");
     }
     assert_eq!(own["rows"][2]["mutual_information"], 0.0, "a twin has one sample");
     assert_eq!(own["outputs"], serde_json::json!(["a", "b", "c"]));
@@ -345,6 +353,8 @@ fn what_is_wrong_is_found_before_anything_is_written() {
         (with(&|c| c.data.file = Some(missing.clone())), "missing.csv:3: column 1 (`a`)"),
         (with(&|c| c.model.likelihood = vdn_tasks::network::Likelihood::Poisson), "is not a count"),
         (with(&|c| c.choice.folds = 21), "choice.folds = 21"),
+        (with(&|c| c.ensemble = 5), "ensemble: is one of twins; it needs train.twin = true"),
+        (with(&|c| c.ensemble = 1), "ensemble = 1: has to be 0, or from 2 to 20"),
         (with(&|c| c.data.file = None), "data.file: a task needs a file"),
         (
             with(&|c| {

@@ -30,11 +30,10 @@ impl ControlConfig {
                 let config = self.thermostat(reference);
                 control.add(BetaThermostat::new(layer.units, config).map_err(at)?, timing)
             }
-            ControllerName::Rate => {
-                control.add(RateBudget::new(dims, self.rate.constraint()).map_err(at)?, timing)
-            }
+            ControllerName::Rate => control
+                .add(RateBudget::new(dims, self.rate.of_layer(layer.beta)).map_err(at)?, timing),
             ControllerName::Kl => {
-                control.add(KlBudget::new(dims, self.kl.constraint()).map_err(at)?, timing)
+                control.add(KlBudget::new(dims, self.kl.of_layer(layer.beta)).map_err(at)?, timing)
             }
             ControllerName::FreeBits => {
                 control.add(FreeBits::new(self.free_bits.floor).map_err(at)?, timing)

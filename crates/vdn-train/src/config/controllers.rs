@@ -29,7 +29,15 @@ pub struct BudgetConfig {
     pub gain: f64,
     /// The largest multiplier, finite and at least 0; 0.05.
     pub limit: f64,
+    /// Whether stiffness, gain and limit are multiples of the weight that the layer's KL has where
+    /// no controller sets it, or of 0.005 where that is less; false: they are nats of loss.
+    pub relative: bool,
 }
+
+/// The weight that a budget is relative to where that of the KL is less: a weight so small is a
+/// price, and no part of a bound. With it the budget of a bound has the stiffness and the gain of
+/// the default.
+const LEAST_WEIGHT: f64 = 0.005;
 
 impl Default for BudgetConfig {
     /// [0.08, 0.27] nats per latent dimension on the training windows, so that most units stay in
@@ -43,12 +51,40 @@ impl Default for BudgetConfig {
             stiffness: 5e-2,
             gain: 1e-2,
             limit: 5e-2,
+            relative: false,
         }
     }
 }
 
 impl BudgetConfig {
-    /// As the controller wants it.
+    /// For losses that are evidence lower bounds, whatever their scale: [0.08, 0.25] nats, and
+    /// relative to the weight of the KL a stiffness of 10, a gain of 2 and multipliers up to 20. A
+    /// nat that a unit carries can bring several nats of the bound, which a multiplier has to
+    /// outweigh.
+    ///
+    /// ```
+    /// use vdn_train::config::BudgetConfig;
+    /// use vdn_train::train::Trainer;
+    /// assert_eq!(Trainer::default().control.rate, BudgetConfig::of_bound());
+    /// ```
+    #[must_use]
+    pub fn of_bound() -> Self {
+        let (stiffness, gain, limit) = (10.0, 2.0, 20.0);
+        Self { high: 0.25, stiffness, gain, limit, relative: true, ..Self::default() }
+    }
+
+    /// As the controller of a layer wants it whose KL has the weight `kl_weight`.
+    pub(super) fn of_layer(&self, kl_weight: f64) -> ConstraintConfig {
+        let own = self.constraint();
+        if !self.relative {
+            return own;
+        }
+        let scale = kl_weight.max(LEAST_WEIGHT);
+        let [stiffness, gain, limit] = [own.stiffness, own.gain, own.limit].map(|x| x * scale);
+        ConstraintConfig { stiffness, gain, limit, ..own }
+    }
+
+    /// As the controller wants it; `relative` is left out of account.
     #[must_use]
     pub fn constraint(&self) -> ConstraintConfig {
         ConstraintConfig {
@@ -309,5 +345,25 @@ impl GecoSettings {
 impl Default for GecoSettings {
     fn default() -> Self {
         Self { tolerance: None, initial: None, min: 1e-6, max: 1e-1, gain: 0.5 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_budget_has_the_scale_of_the_kl() {
+        // A mean over 36 pixels: a nat of KL counts 1/36 of the loss.
+        let weight = 1.0 / 36.0;
+        let own = BudgetConfig::of_bound().of_layer(weight);
+        assert_eq!([own.stiffness, own.gain, own.limit], [10.0, 2.0, 20.0].map(|x| x * weight));
+        assert_eq!(own.goal, Goal::Interval(0.08, 0.25));
+        let absolute = BudgetConfig { relative: false, ..BudgetConfig::of_bound() };
+        assert_eq!(absolute.of_layer(weight), absolute.constraint());
+        // A price is no scale: with it the budget is at least as firm as the default.
+        let (priced, usual) = (BudgetConfig::of_bound().of_layer(1e-4), BudgetConfig::default());
+        assert_eq!([priced.stiffness, priced.gain], [usual.stiffness, usual.gain]);
+        assert!(priced.limit >= usual.limit);
     }
 }

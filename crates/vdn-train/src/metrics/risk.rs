@@ -26,6 +26,34 @@ pub struct RiskCoverage {
     pub area: f64,
 }
 
+impl RiskCoverage {
+    /// The mean loss of the share `coverage` of the forecasts that are least uncertain: linear in
+    /// the summed loss between points, which is the expectation over random orders of forecasts of
+    /// equal uncertainty. At 0 and below it is the risk of the first point, at 1 and above that of
+    /// the last.
+    ///
+    /// ```
+    /// use vdn_train::metrics::risk::risk_coverage;
+    /// let curve = risk_coverage(&[0.1, 0.2, 0.2, 0.3], &[0.0, 1.0, 2.0, 5.0])?;
+    /// // The first, and one of the two that are equally uncertain.
+    /// assert_eq!(curve.risk_at(0.5), (0.0 + 1.5) / 2.0);
+    /// assert_eq!(curve.risk_at(1.0), 2.0);
+    /// # Ok::<(), vdn_train::metrics::MetricError>(())
+    /// ```
+    #[must_use]
+    pub fn risk_at(&self, coverage: f64) -> f64 {
+        let summed = |point: &RiskPoint| point.coverage * point.risk;
+        let Some(next) = self.points.iter().position(|point| point.coverage >= coverage) else {
+            return self.points.last().map_or(f64::NAN, |last| last.risk);
+        };
+        let to = &self.points[next];
+        // Inside of the first group of equal uncertainty the expectation is that of the group.
+        let Some(from) = next.checked_sub(1).map(|i| &self.points[i]) else { return to.risk };
+        let slope = (summed(to) - summed(from)) / (to.coverage - from.coverage);
+        (summed(from) + (coverage - from.coverage) * slope) / coverage
+    }
+}
+
 /// The curve of `loss [n]` by ascending `uncertainty [n]`.
 ///
 /// # Errors

@@ -1,7 +1,9 @@
 //! [`Trainer`]: how to train any [`Network`]: shuffled batches, an optimiser, controllers, a
 //! validation after every epoch, the best weights kept.
 
-use crate::config::{ControlConfig, ControlledLayer, DiagnosticsConfig, Selection, TrainConfig};
+use crate::config::{
+    BudgetConfig, ControlConfig, ControlledLayer, DiagnosticsConfig, Selection, TrainConfig,
+};
 use crate::data::Examples;
 use crate::error::TrainError;
 use crate::memory::MemoryEstimate;
@@ -163,8 +165,9 @@ impl Trained {
     }
 }
 
-/// The defaults of every part, but for the choice of the best epoch: by the network's own score,
-/// which every network has.
+/// The defaults of every part, but for two: the best epoch is chosen by the network's own score,
+/// which every network has, and the budget of the rate is relative to the weight of the network's
+/// KL ([`BudgetConfig::of_bound`]), so that it holds whatever scale the loss has.
 impl Default for Trainer {
     fn default() -> Self {
         Self {
@@ -173,7 +176,7 @@ impl Default for Trainer {
             optimizer: AdamWConfig::default(),
             groups: Vec::new(),
             schedule: Schedule::default(),
-            control: ControlConfig::default(),
+            control: ControlConfig { rate: BudgetConfig::of_bound(), ..ControlConfig::default() },
             reference: false,
             diagnostics: DiagnosticsConfig::default(),
             files: None,

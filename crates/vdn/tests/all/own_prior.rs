@@ -125,6 +125,7 @@ fn units_under_a_prior_of_ones_own_are_held_and_judged() -> Result<(), Box<dyn s
         trainer.control.rate.target = Some(0.3);
         (trainer.control.rate.stiffness, trainer.control.rate.gain) = (5.0, 1.0);
         trainer.control.rate.limit = 20.0;
+        trainer.control.rate.relative = false;
         let data = data();
         let trained = trainer.train(&network, &mut parameters, &data, |_| {})?;
         let control = trainer.controllers::<f32, _>(&network)?;
