@@ -82,6 +82,18 @@ impl Experiment {
     /// # Errors
     /// More than `run.memory` allows.
     pub(crate) fn memory(&self) -> Result<RunMemory, TrainError> {
+        let memory = self.estimate()?;
+        memory.check(self.config.run.limit())?;
+        Ok(memory)
+    }
+
+    /// Refuses to score a stored run where that takes more memory than it may.
+    fn check_scores(&self, inference: Inference) -> Result<(), TrainError> {
+        let scores = self.estimate()?.of_scores(inference == Inference::Samples);
+        scores.estimate().check_stored(self.config.run)
+    }
+
+    fn estimate(&self) -> Result<RunMemory, TrainError> {
         let (config, data) = (&self.config, &self.data);
         let (train, probe) = (&config.train, &config.diagnostics);
         let splits = data.splits();
@@ -101,9 +113,7 @@ impl Experiment {
             probe_samples: probe.samples,
             probed_in_training: probe.every > 0,
         };
-        let memory = RunMemory::of(&self.forecaster_config(false)?, &sizes);
-        memory.check(config.run.limit())?;
-        Ok(memory)
+        Ok(RunMemory::of(&self.forecaster_config(false)?, &sizes))
     }
 
     /// The configuration of the model, or of its twin. `elbo` and `iwae` of a network without
@@ -178,7 +188,6 @@ impl Experiment {
             dependence: model.resolved_dependence(),
             ema_decay: self.config.train.ema_decay,
             score: format!("{:?}", model.score).to_lowercase(),
-            memory: self.memory()?.to_string(),
             units: None,
             notes: self.notes.iter().cloned().chain(skipped).collect(),
             rows: Vec::new(),
@@ -216,6 +225,7 @@ pub fn evaluate_run_by(run: &RunDirectory, inference: Inference) -> Result<Repor
         return evaluate_run(run);
     }
     let experiment = stored_experiment(run)?;
+    experiment.check_scores(inference)?;
     let mut report = experiment.report()?;
     // Of a normal distribution, whatever the model is trained with.
     report.score = "marginal".to_owned();
@@ -267,6 +277,7 @@ pub(crate) fn expect_scaler(
 /// [`evaluate_run`], with what it was computed from.
 pub(crate) fn evaluate_stored(run: &RunDirectory) -> Result<Evaluated, TrainError> {
     let experiment = stored_experiment(run)?;
+    experiment.check_scores(Inference::Samples)?;
     let mut report = experiment.report()?;
     let (model, parameters) = load_model(&experiment, run, false)?;
     let (summary, units) = experiment.score(&model, &parameters, None, &mut report.rows)?;

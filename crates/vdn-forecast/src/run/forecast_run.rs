@@ -88,7 +88,7 @@ pub fn forecast_run_by(
         let reason = "paths and aggregates are drawn from samples of the units, not from moments";
         return Err(TrainError::config(reason.to_owned()));
     }
-    let latest = Latest::load(run, options.file, options.fill)?;
+    let latest = Latest::load(run, options.file, options.fill, inference == Inference::Samples)?;
     let csv = match options.content {
         ForecastContent::Steps(format) => steps(&latest, format, inference)?,
         ForecastContent::Paths(paths) => whole_forecast::paths(&latest, paths)?,

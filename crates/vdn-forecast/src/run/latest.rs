@@ -3,7 +3,7 @@
 use crate::config::FillPolicy;
 use crate::data::{Covariates, Dataset, SeriesTable, Support, WindowIndex};
 use crate::evaluate::ForecastEvaluator;
-use crate::forecaster::Forecaster;
+use crate::forecaster::{Forecaster, ForecasterConfig};
 use crate::run::directory::RunDirectory;
 use crate::run::memory::{RunMemory, RunSizes};
 use std::collections::HashMap;
@@ -35,6 +35,7 @@ impl Latest {
         run: &RunDirectory,
         file: Option<&Path>,
         fill: Option<FillPolicy>,
+        by_samples: bool,
     ) -> Result<Self, TrainError> {
         run.verify()?;
         let mut config = run.read_config()?;
@@ -84,7 +85,10 @@ impl Latest {
             masked: data.has_missing(),
             ..RunSizes::default()
         };
-        RunMemory::of_forecast(&model, &sizes).check(config.run.limit())?;
+        // By moments no sample is drawn.
+        let samples = if by_samples { model.evaluate_samples } else { 1 };
+        let drawn = ForecasterConfig { evaluate_samples: samples, ..model };
+        RunMemory::of_forecast(&drawn, &sizes).estimate().check_stored(config.run)?;
         let (model, mut parameters) = Forecaster::new::<f32>(model, 0)?;
         load_weights(&mut parameters, &run.weights(false))?;
         let mut constant = vec![false; data.names().len()];

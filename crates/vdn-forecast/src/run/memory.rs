@@ -178,6 +178,15 @@ impl RunMemory {
         Self { wholes: 0.0, ridge: 0.0, probe: 0.0, ..Self::of(model, sizes) }
     }
 
+    /// Of the scores of stored weights: nothing is trained. Without samples, by moments, nothing is
+    /// drawn, and units are not probed.
+    pub(crate) fn of_scores(self, by_samples: bool) -> Self {
+        let kept = |bytes: f64| if by_samples { bytes } else { 0.0 };
+        let (evaluation, wholes) = (kept(self.evaluation), kept(self.wholes));
+        let probe = kept(self.probe);
+        Self { training: 0.0, validation: 0.0, evaluation, wholes, probe, ..self }
+    }
+
     /// The peak of the whole run, in bytes.
     #[must_use]
     pub fn total(&self) -> f64 {

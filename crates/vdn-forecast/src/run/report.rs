@@ -164,8 +164,6 @@ pub struct Report {
     pub ema_decay: f64,
     /// The name of the score in the column NLL.
     pub score: String,
-    /// The memory that the run was expected to take, in one line.
-    pub memory: String,
     /// What became of the units; `None` without units.
     pub units: Option<LayerReports>,
     /// What the loader has to say: filled and suspicious cells.

@@ -65,8 +65,8 @@ impl Experiment {
         Self::new(config, &source, published)
     }
 
-    /// The memory that a run on these rows is expected to take, with so many published splits that
-    /// are run one after the other; `trains`: whether anything is trained.
+    /// The memory that a run on these rows is expected to take, with so many published splits of
+    /// which as many run side by side as there are threads; `trains`: whether anything is trained.
     ///
     /// # Errors
     /// More than `run.memory` allows.
@@ -80,7 +80,10 @@ impl Experiment {
             trains,
         };
         let estimate = TaskMemory::of(&self.config, &sizes).estimate();
-        estimate.check(self.config.run.limit())?;
+        match trains {
+            true => estimate.check(self.config.run.limit())?,
+            false => estimate.check_stored(self.config.run)?,
+        }
         Ok(estimate)
     }
 

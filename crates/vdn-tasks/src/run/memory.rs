@@ -124,6 +124,11 @@ impl TaskMemory {
         }
     }
 
+    /// Of predictions, for which no unit is probed.
+    pub(crate) fn without_probe(self) -> Self {
+        Self { probe: 0.0, ..self }
+    }
+
     /// The peak of the whole run, in bytes.
     pub(crate) fn total(&self) -> f64 {
         let beside = if self.probed_in_training { self.probe } else { 0.0 };

@@ -108,7 +108,7 @@ pub fn predict_task(
         splits: 0,
         trains: false,
     };
-    TaskMemory::of(&config, &sizes).estimate().check(config.run.limit())?;
+    TaskMemory::of(&config, &sizes).without_probe().estimate().check_stored(config.run)?;
     let stored = Experiment::stored(&config, &encoding, run, Variant::Variational)?;
     let Some(Stored { network, parameters }) = stored else {
         return Err(TrainError::format(run.path(), "holds no weights"));

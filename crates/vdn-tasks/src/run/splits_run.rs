@@ -23,8 +23,11 @@ const COLUMNS: [&str; 8] =
     ["nll", "rmse", "crps", "coverage_90", "unit_share", "living", "epochs", "diverged"];
 
 /// The contestants of a split, as they are called in tables, and what their columns begin with.
-const CONTESTANTS: [(&str, &str); 3] =
-    [("variational units", ""), ("deterministic twin", "twin_"), ("ensemble of twins", "ensemble_")];
+const CONTESTANTS: [(&str, &str); 3] = [
+    ("variational units", ""),
+    ("deterministic twin", "twin_"),
+    ("ensemble of twins", "ensemble_"),
+];
 
 /// What one network came to on one split; NaN where it has no such number.
 type Scores = [f64; COLUMNS.len()];

@@ -33,6 +33,14 @@ fn expect_refusal<R>(result: Result<R, impl Display>, of: &str) {
     }
 }
 
+/// What is done with a stored run is refused where the machine has not enough.
+fn expect_no_room<R>(result: Result<R, impl Display>, of: &str) {
+    let error = result.err().unwrap_or_else(|| panic!("{of}: accepted")).to_string();
+    for part in ["this takes about ", "a machine with more free memory is needed"] {
+        assert!(error.contains(part) && error.lines().count() == 1, "{of}: {error}");
+    }
+}
+
 #[test]
 fn a_run_beyond_its_memory_is_refused_before_anything_is_computed() {
     let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -61,7 +69,7 @@ fn a_run_beyond_its_memory_is_refused_before_anything_is_computed() {
     assert!(error.contains("choose a smaller diagnostics.samples"), "{error}");
     assert!(events == 0 && !out.exists());
 
-    // A run of before is refused by the same words, whatever is done with it.
+    // A stored run is refused where the machine has not enough, whatever is done with it.
     let mut first = None;
     train_task(&good, Some(&out), &interrupt, |_, event| {
         first.get_or_insert_with(|| match event {
@@ -71,15 +79,27 @@ fn a_run_beyond_its_memory_is_refused_before_anything_is_computed() {
     })
     .unwrap();
     assert!(first.as_ref().unwrap().starts_with("memory    about "), "{first:?}");
-    std::fs::write(out.join("config.toml"), refused.to_toml().unwrap()).unwrap();
-    let mut manifest = Manifest::read(&DiskFiles, &out).unwrap();
-    manifest.add_existing(&DiskFiles, &out, "config.toml").unwrap();
-    manifest.write(&DiskFiles, &out).unwrap();
+    let store = |config: &TaskConfig| {
+        std::fs::write(out.join("config.toml"), config.to_toml().unwrap()).unwrap();
+        let mut manifest = Manifest::read(&DiskFiles, &out).unwrap();
+        manifest.add_existing(&DiskFiles, &out, "config.toml").unwrap();
+        manifest.write(&DiskFiles, &out).unwrap();
+    };
     let run = RunFolder::open(&out).unwrap();
-    expect_refusal(evaluate_task(&run, None), "evaluate");
-    expect_refusal(evaluate_task(&run, Some(&file)), "evaluate --data");
-    expect_refusal(report_task(&run), "report");
-    expect_refusal(predict_task(&run, PredictFrom::Table(&file), None), "predict");
+    // A limit that was small when the run was trained does not keep predictions away, nor do
+    // samples of a probe that predictions do not make.
+    let mut probed = refused.clone();
+    probed.diagnostics.samples = 1 << 34;
+    store(&probed);
+    predict_task(&run, PredictFrom::Table(&file), None).unwrap();
+    expect_no_room(evaluate_task(&run, None), "evaluate with a large probe");
+    huge.diagnostics.samples = good.diagnostics.samples;
+    huge.model.evaluate_samples = 1 << 34;
+    store(&huge);
+    expect_no_room(evaluate_task(&run, None), "evaluate");
+    expect_no_room(evaluate_task(&run, Some(&file)), "evaluate --data");
+    expect_no_room(report_task(&run), "report");
+    expect_no_room(predict_task(&run, PredictFrom::Table(&file), None), "predict");
 
     // One that stopped is not gone on with.
     let stopped = folder.path().join("stopped");

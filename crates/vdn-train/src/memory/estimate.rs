@@ -1,6 +1,7 @@
 //! [`MemoryEstimate`]: what a run is expected to take, in words, and whether it may.
 
 use crate::error::TrainError;
+use crate::memory::{RunSettings, default_limit};
 use std::fmt;
 
 /// A part of an estimate.
@@ -66,6 +67,27 @@ impl MemoryEstimate {
         });
         Err(TrainError::config(format!(
             "the run takes about {}, more than the {} that it may{largest} raise run.memory",
+            Bytes(self.total),
+            Bytes(limit),
+        )))
+    }
+
+    /// Refuses what is to be done with a stored run if it is expected to take more than the run
+    /// itself might, and more than may be taken here: settings of a stored run do not change.
+    ///
+    /// # Errors
+    /// A line with the estimate, the limit and the largest part.
+    pub fn check_stored(&self, settings: RunSettings) -> Result<(), TrainError> {
+        let limit = settings.limit().max(default_limit());
+        if self.total <= limit {
+            return Ok(());
+        }
+        let largest = self.parts.first().map_or_else(String::new, |part| {
+            format!(": the largest part is {}, {}", part.name, Bytes(part.bytes))
+        });
+        Err(TrainError::config(format!(
+            "this takes about {}, more than the {} that it may here{largest}; a machine with more \
+             free memory is needed",
             Bytes(self.total),
             Bytes(limit),
         )))

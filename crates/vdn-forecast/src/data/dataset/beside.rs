@@ -5,6 +5,7 @@ use crate::data::dataset::Dataset;
 use crate::data::support::Support;
 use crate::data::time::Calendar;
 use crate::data::windows::{Splits, WindowIndex, WindowSpec};
+use std::collections::HashSet;
 use vdn_train::data::DataError;
 
 impl Dataset {
@@ -40,7 +41,8 @@ impl Dataset {
     /// [`DataError::BadSeries`] for a series with windows whose category is not among them.
     pub(crate) fn take_categories(&mut self, of: &Covariates) -> Result<(), DataError> {
         let known = |(own, of): (&StaticColumn, &StaticColumn)| {
-            own.name == of.name && own.categories.iter().all(|one| of.categories.contains(one))
+            let all: HashSet<&String> = of.categories.iter().collect();
+            own.name == of.name && own.categories.iter().all(|one| all.contains(one))
         };
         let own = &self.covariates.statics;
         if *own == of.statics || own.len() != of.statics.len() {

@@ -161,6 +161,8 @@ pub(crate) struct Lab {
     pub(crate) validation: Windows,
     /// Whether training targets are +1 or -1, drawn anew for every epoch.
     pub(crate) redraws: bool,
+    /// Whether a guard holds deviations at its limits, where they are no fault of the units.
+    pub(crate) guarded: bool,
     /// Parameters whose name starts so do not learn.
     pub(crate) held: Vec<&'static str>,
     /// Of the last training.
@@ -201,6 +203,7 @@ impl Lab {
             train,
             validation,
             redraws: false,
+            guarded: false,
             held: Vec::new(),
             control: StackControl::default(),
             seen: Vec::new(),
@@ -255,8 +258,8 @@ impl Lab {
             unit_use,
             ..self.seen[0].evidence(&self.diagnostics)
         };
-        // Where a guard holds deviations at its limits, it is meant to.
-        let budget = UnitBudget { saturation: f64::INFINITY, ..health.budget };
+        let saturation = if self.guarded { f64::INFINITY } else { health.budget.saturation };
+        let budget = UnitBudget { saturation, ..health.budget };
         Living::new(&evidence, &CollapseThresholds::default(), &budget)
     }
 

@@ -136,6 +136,7 @@ fn too_large_a_step_is_explosion_and_a_projection_takes_it_back() {
     assert_eq!(living.in_mode(CollapseMode::Explosion), UNITS, "{living}");
 
     let (mut lab, _) = exploded();
+    lab.guarded = true;
     let living = lab.epochs(120, &|control| {
         control.levers_mut().objective.band = Some(band(0.1, 0.4));
         let projection = Projection::new(UNITS, ProjectionConfig::default()).unwrap();
@@ -222,6 +223,7 @@ fn a_heavy_ar_penalty_is_ar_capture_and_its_share_controller_ends_it() {
     };
     let captured = |guard: bool| {
         let mut lab = Lab::new(ForecasterConfig { sigma: SigmaMode::PerUnit, ..Lab::config() });
+        lab.guarded = guard;
         lab.epochs(60, if guard { &guarded } else { &penalized });
         let left = lab.rate_given_past();
         let living = lab.examine(Some(&left), None);
