@@ -205,6 +205,12 @@ fn numbers_that_are_dates_are_no_series() {
             "y 2021-03-01 00:00:00+00:00..2021-03-02 05:00:00+00:00",
         ),
         (
+            "Unix times between seconds",
+            file("timestamp,y", 30, |r| format!("{}.25,{}", epoch(r), y(r))),
+            options(),
+            "y 2021-03-01 00:00:00.25+00:00..2021-03-02 05:00:00.25+00:00",
+        ),
+        (
             "Unix times beside dates, under another name and irregular",
             file("date,y,made", 30, |r| {
                 format!("2021-03-01 {:02}:{:02},{},{}", r / 2, r % 2 * 30, y(r), epoch(r) + r * r)

@@ -246,7 +246,7 @@ fn runs_with_gaps_are_evaluated_forecast_drawn_and_backtested() -> Result<(), Fa
     let options = ForecastOptions { file: Some(&ended), ..ForecastOptions::default() };
     let found = forecast_run_by(&run, options, Inference::Samples)?;
     assert!(found.csv.lines().skip(1).all(|line| line.starts_with("b,")), "{}", found.csv);
-    let note = "a: the last 14 rows hold no value, left out".to_owned();
+    let note = "a: the last 18 rows hold no value, left out".to_owned();
     assert!(found.notes.contains(&note), "{:?}", found.notes);
     let options = BacktestOptions { windows: 12, step: None, refit: 0 };
     let found = backtest(&config_of, options, &Interrupt::new(), |_| {})?;
