@@ -64,8 +64,8 @@ pub(super) enum Evidence {
     Clear(NumberForm),
     /// Every comma stands before exactly three digits: `1,234` is 1.234 or 1234.
     Ambiguous,
-    /// Every point stands before exactly three digits, and whole numbers of three digits stand in
-    /// the same column: `1.102` beside `979` is 1102.
+    /// Every point stands before exactly three digits, and several whole numbers of three digits
+    /// stand in the same column: `1.102` beside `979` and `823` is 1102.
     Groups,
 }
 
@@ -74,8 +74,11 @@ pub(super) enum Evidence {
 struct Points {
     /// Cells like `1.234` and `1.234.567`.
     grouped: usize,
-    /// Whole numbers of three digits.
+    /// Whole numbers of three digits, but for 999, which often stands for a missing value.
     hundreds: usize,
+    /// The first of them, and whether there are others.
+    first: Option<[u8; 3]>,
+    several: bool,
     /// Cells that no number with points between groups of three digits has: `0.123`, `12.5`,
     /// `1234`.
     other: usize,
@@ -94,7 +97,13 @@ impl Points {
         let whole = (1..=3).contains(&first.len()) && first[0] != b'0';
         let rest: Vec<&[u8]> = groups.collect();
         match rest.is_empty() {
-            true if whole && first.len() == 3 => self.hundreds += 1,
+            true if whole && first.len() == 3 => {
+                let number = [first[0], first[1], first[2]];
+                if number != *b"999" {
+                    self.hundreds += 1;
+                    self.several |= *self.first.get_or_insert(number) != number;
+                }
+            }
             true => self.other += usize::from(first.len() > 3),
             false if whole && rest.iter().all(|group| group.len() == 3 && digits(group)) => {
                 self.grouped += 1;
@@ -104,7 +113,7 @@ impl Points {
     }
 
     fn are_groups(&self) -> bool {
-        self.grouped > 0 && self.hundreds > 0 && self.other == 0
+        self.grouped > 0 && self.several && 20 * self.hundreds >= self.grouped && self.other == 0
     }
 }
 
@@ -136,6 +145,11 @@ impl NumberEvidence {
             (Some(_), None) => self.point += 1,
             // `0,123` and `00,123` are no thousands.
             (Some(_), Some(_)) if cell.trim_ascii().starts_with(b"0,") => self.comma += 1,
+            (Some(_), Some(_))
+                if [&b"0."[..], b"-0."].iter().any(|s| cell.trim_ascii().starts_with(s)) =>
+            {
+                self.point += 1;
+            }
             (Some(_), Some(_)) if cell.contains(&b',') => self.ambiguous += 1,
             _ => {}
         }
@@ -183,8 +197,10 @@ mod tests {
     fn the_form_of_numbers_is_found_from_the_sample() {
         use Evidence::{Ambiguous, Clear, Groups};
         use NumberForm::{DecimalComma, DecimalPoint};
-        let cases: [(&[&str], Evidence); 15] = [
+        let cases: [(&[&str], Evidence); 17] = [
             (&["1", "2.5"], Clear(DecimalPoint)),
+            (&["1.000", "1.102", "999", "-999", "999"], Clear(DecimalPoint)),
+            (&["99.123", "98.102", "100", "100"], Clear(DecimalPoint)),
             (&["9,646", "19,29"], Clear(DecimalComma)),
             (&["9,646", "10,928"], Ambiguous),
             (&["0,646", "10,928"], Clear(DecimalComma)),
@@ -205,5 +221,12 @@ mod tests {
             cells.iter().for_each(|cell| evidence.add(0, cell.as_bytes()));
             assert_eq!(evidence.verdict(), expected, "{cells:?}");
         }
+        // What one column says holds for the file: `0.979` is no number with groups.
+        let mut evidence = NumberEvidence::default();
+        for (column, cell) in ["1.102", "979", "823"].iter().map(|c| (0, c)).chain([(1, &"0.979")])
+        {
+            evidence.add(column, cell.as_bytes());
+        }
+        assert_eq!(evidence.verdict(), Clear(DecimalPoint));
     }
 }

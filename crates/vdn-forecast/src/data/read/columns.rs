@@ -169,7 +169,7 @@ impl Columns {
         }
         for (column, forms) in &found {
             let sample = &samples[*column];
-            let sure = !sample.is_numeric() || sample.is_named_like_time();
+            let sure = !sample.is_numeric() || sample.ends_like_time();
             if !time.contains(column) && sure && !selected(sample) {
                 out.insert(*column);
                 let kind = match forms[0] {
@@ -278,11 +278,15 @@ impl Columns {
             }
             return Ok(());
         }
-        let mut free = samples.iter().filter(|sample| !out.contains(&sample.column)).count();
+        let numeric = |sample: &&Sample<'_>| !out.contains(&sample.column) && !sample.is_text();
+        let mut free = samples.iter().filter(numeric).count();
+        // Where times come again, whole numbers that differ may be those of series.
+        let again = !self.time.is_empty() && keys::come_again(file, &self.time);
         for sample in samples.iter().filter(|sample| !out.contains(&sample.column)) {
             let dated = !self.time.is_empty();
             let left_out = match sample {
-                sample if free > 1 && sample.is_index() => "numbers the rows",
+                sample if free > 1 && index::is_named_index(sample) => "numbers the rows",
+                sample if free > 1 && !again && sample.is_index() => "numbers the rows",
                 sample if free > 1 && index::is_one_id(sample) => "holds one id in all rows",
                 sample if dated && self.repeats_dates(sample, samples) => {
                     "holds Unix times near the dates"
@@ -306,7 +310,7 @@ impl Columns {
                     continue;
                 }
             };
-            free -= 1;
+            free -= usize::from(!sample.is_text());
             self.notes.push(format!("column `{}` {left_out}: left out", sample.name));
         }
         let months = |column: &&usize| is_month(&file.names()[**column]);

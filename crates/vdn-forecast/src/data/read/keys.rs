@@ -33,9 +33,10 @@ pub(super) fn find_id(
     if let Some(name) = &options.id_column {
         return file.column(name).map(Some);
     }
+    let repeated = come_again(file, time);
     let named = free.iter().find(|sample| {
         ID_NAMES.contains(&sample.name.to_lowercase().as_str())
-            && (sample.is_text() || !sample.is_index())
+            && (sample.is_text() || repeated || !sample.is_index())
     });
     if let Some(sample) = named
         && (options.target_column.is_some() || file.names().len() > time.len() + 1)
@@ -47,12 +48,6 @@ pub(super) fn find_id(
     if texts.is_empty() {
         return Ok(None);
     }
-    // A wide table has every time once.
-    let mut times = HashSet::new();
-    let repeated = (0..file.sample_rows()).any(|row| {
-        let time: Vec<&[u8]> = time.iter().map(|&column| file.sample_cell(row, column)).collect();
-        !times.insert(time)
-    });
     match &texts[..] {
         [one] if repeated => Ok(Some(one.column)),
         [first, second, ..] if repeated => Err(DataError::InvalidOption(format!(
@@ -63,6 +58,15 @@ pub(super) fn find_id(
         ))),
         _ => Ok(None),
     }
+}
+
+/// Whether a time comes several times in the sample. A wide table has every time once.
+pub(super) fn come_again(file: &DelimitedFile<'_>, time: &[usize]) -> bool {
+    let mut times = HashSet::new();
+    (0..file.sample_rows()).any(|row| {
+        let time: Vec<&[u8]> = time.iter().map(|&column| file.sample_cell(row, column)).collect();
+        !times.insert(time)
+    })
 }
 
 /// Whether a column of text has a few values only, each in one block of rows, as files have it

@@ -91,7 +91,8 @@ fn whole(sample: &Sample<'_>, numbers: &[i64]) -> Vec<DateForm> {
         return vec![short];
     }
     if within(1000, 2999)
-        && (named || (sample.column == 0 && regular && first.abs() == 1 && within(1500, 2100)))
+        && (sample.ends_like_time()
+            || (sample.column == 0 && regular && first.abs() == 1 && within(1500, 2100)))
     {
         return vec![DateForm::Year];
     }
@@ -103,7 +104,7 @@ fn whole(sample: &Sample<'_>, numbers: &[i64]) -> Vec<DateForm> {
         let minutes = |n: &i64| (n - numbers[0]) % (60 * per_second) == 0;
         let minutes = numbers.len() >= MINUTES && numbers.iter().all(minutes) && first != 0;
         let steps = regular && first % (60 * per_second) == 0;
-        if named || steps || (minutes && is_monotone(&floats())) {
+        if sample.ends_like_time() || steps || (minutes && is_monotone(&floats())) {
             return vec![form];
         }
     }
@@ -122,20 +123,20 @@ fn different(numbers: &[i64]) -> bool {
     distinct.len() == numbers.len()
 }
 
+/// Whether the name is a word for days, or ends with one for dates: loads of 20 000 to 60 000 that
+/// are told a day ahead are no dates.
 fn is_called_a_day(sample: &Sample<'_>) -> bool {
     let words = sample.words();
     let day = ["day", "days", "datum", "fecha", "tag"];
-    let is = |word: &str| {
-        let date = word.starts_with("date") || word.ends_with("date");
-        day.contains(&word) || (date && !["update", "candidate"].contains(&word))
-    };
-    words.iter().any(|word| is(word))
+    let Some(last) = words.last().map(String::as_str) else { return false };
+    let date = last.starts_with("date") || last.ends_with("date");
+    words.len() == 1 && day.contains(&last) || (date && !["update", "candidate"].contains(&last))
 }
 
 fn fractions(sample: &Sample<'_>, numbers: &[f64]) -> Vec<DateForm> {
     let named = sample.is_named_like_time();
     let (low, high) = range(numbers);
-    if let Some(form) = unix(low, high).filter(|_| named) {
+    if let Some(form) = unix(low, high).filter(|_| sample.ends_like_time()) {
         return vec![form];
     }
     if low >= 20_000.0 && high <= 60_000.0 && is_called_a_day(sample) {

@@ -182,13 +182,41 @@ fn read_on_clock(group: &mut Group, form: usize, zone: &TimeZone) {
     group.offsets = times.iter().map(|(_, offset)| *offset).collect();
 }
 
+/// The forms that dates may have. Years of two digits stand first or last, and the days of a month
+/// read as years span decades: where both are possible, those forms are kept that span less.
+fn by_place_of_year(raw: &RawRows) -> Vec<(usize, DateForm)> {
+    let year_first = |form: &DateForm| matches!(form, DateForm::Pattern(p) if p.starts_with("%y"));
+    let span = |place: usize| {
+        let ends = raw.groups.iter().map(|group| {
+            let clocks = group.clocks[place].to_vec();
+            (clocks.iter().min().copied(), clocks.iter().max().copied())
+        });
+        ends.filter_map(|(low, high)| Some(i128::from(high?) - i128::from(low?))).max()
+    };
+    let least = |first: bool| {
+        let of = raw.forms.iter().filter(|(_, form)| year_first(form) == first);
+        of.filter_map(|(place, _)| span(*place)).min()
+    };
+    let kept = match raw.forms.len() > 1 && raw.forms.iter().any(|(_, form)| year_first(form)) {
+        true => least(true).zip(least(false)).filter(|(a, b)| a != b).map(|(a, b)| a < b),
+        false => None,
+    };
+    let fits = |(_, form): &&(usize, DateForm)| kept.is_none_or(|first| year_first(form) == first);
+    raw.forms.iter().filter(fits).cloned().collect()
+}
+
 /// The form of the dates: the only one, or the only one in which the rows are regular.
 fn choose_form(
     raw: &RawRows,
     zone: Option<&TimeZone>,
     notes: &mut Vec<String>,
 ) -> Result<(usize, DateForm), DataError> {
-    if let [(place, form)] = &raw.forms[..] {
+    let forms = by_place_of_year(raw);
+    if let [(place, form)] = &forms[..] {
+        if raw.forms.len() > 1 {
+            let form = form.name();
+            notes.push(format!("dates are read as {form}: in other forms they span more years"));
+        }
         return Ok((*place, form.clone()));
     }
     let regular = |form: &&(usize, DateForm)| {
@@ -199,7 +227,7 @@ fn choose_form(
             times.is_ok_and(|times| times.windows(2).all(next))
         })
     };
-    let fit: Vec<&(usize, DateForm)> = raw.forms.iter().filter(regular).collect();
+    let fit: Vec<&(usize, DateForm)> = forms.iter().filter(regular).collect();
     if let [(place, form)] = fit[..] {
         notes.push(format!(
             "dates are read as {}: in other forms the rows are at irregular times",
@@ -207,7 +235,7 @@ fn choose_form(
         ));
         return Ok((*place, form.clone()));
     }
-    let readings = raw.forms.iter().filter_map(|(_, form)| {
+    let readings = forms.iter().filter_map(|(_, form)| {
         let at = crate::data::time::datetime_of(form.parse(&raw.example)?.clock)?;
         Some(format!("{} ({})", at.strftime("%-d %B %Y"), form.name()))
     });

@@ -200,6 +200,12 @@ pub(super) fn read(
     let mut last: (Vec<u8>, usize) = (Vec::new(), 0);
     let (mut rows, mut cells) = (0_u64, 0_u64);
     let forms = times.forms.len();
+    // Columns beside the series that hold words for truth alone: `T` among numbers is a trace.
+    let truths: Vec<bool> = numbers
+        .iter()
+        .enumerate()
+        .map(|(place, &column)| place >= series && holds_truth(&file, column))
+        .collect();
     while file.next_row()? {
         let limits = &options.limits;
         (rows, cells) = (rows + 1, cells + numbers.len() as u64);
@@ -254,7 +260,7 @@ pub(super) fn read(
         }
         for (place, (&column, to)) in numbers.iter().zip(&mut group.columns).enumerate() {
             let value = match value(&file, column, to, options) {
-                Err(error) if place >= series => truth(file.cell(column)).ok_or(error)?,
+                Err(error) if truths[place] => truth(file.cell(column)).ok_or(error)?,
                 value => value?,
             };
             to.values.push(value);
@@ -331,6 +337,16 @@ fn check_statics(
 }
 
 /// Yes and no of a column beside the series.
+/// Whether the cells of a column's sample are words for truth, or stand for missing values.
+fn holds_truth(file: &DelimitedFile<'_>, column: usize) -> bool {
+    let form = file.numbers();
+    let mut known = (0..file.sample_rows())
+        .map(|row| file.sample_cell(row, column).trim_ascii())
+        .filter(|cell| !cell.is_empty() && form.parse(cell) != Cell::Missing)
+        .peekable();
+    known.peek().is_some() && known.all(|cell| truth(cell).is_some())
+}
+
 fn truth(cell: &[u8]) -> Option<f64> {
     const YES: [&[u8]; 4] = [b"true", b"t", b"yes", b"y"];
     const NO: [&[u8]; 4] = [b"false", b"f", b"no", b"n"];

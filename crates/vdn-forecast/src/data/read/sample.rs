@@ -38,6 +38,8 @@ pub(super) struct Sample<'f> {
     pub(super) name: String,
     /// The cells that are not blank.
     pub(super) texts: Vec<&'f str>,
+    /// Whether no cell is blank.
+    pub(super) is_whole: bool,
     form: NumberForm,
     /// Shares of the cells that are numbers, and that stand for missing values.
     numbers: usize,
@@ -54,6 +56,7 @@ impl<'f> Sample<'f> {
         Self {
             column,
             form,
+            is_whole: cells.len() == file.sample_rows(),
             name: file.names()[column].clone(),
             numbers: count(|cell| matches!(cell, Cell::Number(_))),
             missing: count(|cell| cell == Cell::Missing),
@@ -116,6 +119,15 @@ impl<'f> Sample<'f> {
         self.words().iter().any(|word| TIME_WORDS.contains(&word.as_str()))
             || lower.contains("date")
             || lower.contains("time")
+    }
+
+    /// Whether the last word of the name is one for times: `fiscal_year`, not `year_sales`.
+    pub(super) fn ends_like_time(&self) -> bool {
+        let words = self.words();
+        let last = words.last().map_or("", String::as_str);
+        self.is_called_a_date()
+            || TIME_WORDS.contains(&last)
+            || ["date", "time"].iter().any(|word| last.starts_with(word) || last.ends_with(word))
     }
 
     /// Whether the name says that the column holds dates.

@@ -125,7 +125,7 @@ impl DateForm {
             return None;
         }
         self.parse_within_day(text).or_else(|| {
-            let at = text.find(" 24").or_else(|| text.find("T24"))? + 1;
+            let at = text.rfind(" 24").or_else(|| text.rfind("T24"))? + 1;
             let rest = &text[at + 2..];
             let ends = !rest.starts_with(|c: char| c.is_ascii_digit());
             let first = format!("{}00{rest}", &text[..at]);
