@@ -3,7 +3,8 @@
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example vae_budget -- \
-//!     [images=IDX] [units=32] [hidden=64] [epochs=60] [batch=100] [rate=5e-3] [seeds=3] [rows=2400] \
+//!     [images=IDX] [units=32] [hidden=64] [epochs=60] [batch=100] [rate=5e-3] \
+//!     [seeds=3] [rows=2400] [mode=rate] \
 //!     [KEY=VALUE of control.rate]...
 //! ```
 //!

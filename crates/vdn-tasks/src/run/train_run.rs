@@ -166,7 +166,8 @@ impl Job<'_> {
             report.add(first.score_fitted(&fitted)?, fitted.trained.divergence());
             if self.config.ensemble > 0 {
                 let others = fit.other_twins(&fitted, progress)?;
-                report.rows.push(first.score_ensemble(&fitted, &others)?);
+                let diverged = others.iter().find_map(|own| own.trained.divergence());
+                report.add(vec![first.score_ensemble(&fitted, &others)?], diverged);
             }
         }
         if let Some((run, files)) = run.and_then(|run| Some((run, run.files()?))) {
