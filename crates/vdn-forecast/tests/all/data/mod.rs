@@ -10,4 +10,5 @@ mod numbers;
 mod rows;
 mod scaling;
 mod series;
+mod stay;
 mod windows;
