@@ -218,6 +218,7 @@ fn run(command: Command) -> Result<(), Failure> {
             say(&result.to_string())?;
         }
         Command::Forecast { run, data, fill, format, paths, aggregate, out, moments, threads } => {
+            out.as_deref().map_or(Ok(()), Forecasts::check_name)?;
             expect_forecast(&run)?;
             let run = RunDirectory::open(&run)?;
             let pool = pool(threads)?;

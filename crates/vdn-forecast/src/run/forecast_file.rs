@@ -5,19 +5,37 @@ use std::path::Path;
 use vdn_train::TrainError;
 use vdn_train::run::write_atomically;
 
+/// The ending of a file's name, in small letters.
+fn ending(path: &Path) -> Option<String> {
+    path.extension().map(|ending| ending.to_string_lossy().to_lowercase())
+}
+
 impl Forecasts {
+    /// Refuses a name that [`Forecasts::write`] cannot write to, before anything is computed.
+    ///
+    /// # Errors
+    /// Parquet or Arrow by a program without the feature `arrow`.
+    pub fn check_name(path: &Path) -> Result<(), TrainError> {
+        #[cfg(not(feature = "arrow"))]
+        if matches!(ending(path).as_deref(), Some("parquet" | "arrow" | "feather")) {
+            return Err(TrainError::format(path, columns::REASON));
+        }
+        let _ = path;
+        Ok(())
+    }
+
     /// Writes them to a file: as Parquet where its name ends in `.parquet`, as Arrow IPC where it
     /// ends in `.arrow` or `.feather`, else as CSV. The columns are those of the CSV: names as text,
-    /// numbers of steps and paths as integers, values as `f64`, dates as times in microseconds (in
-    /// UTC, where the offset is known), months, quarters and years as text.
+    /// numbers of steps and paths as integers, values as `f64` (integers beyond 2^53 are rounded
+    /// there), dates as times in microseconds (in UTC, where the offset is known), months, quarters
+    /// and years as text.
     ///
     /// # Errors
     /// The file cannot be written; Parquet or Arrow by a program without the feature `arrow`.
     pub fn write(&self, path: &Path) -> Result<(), TrainError> {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        let bytes = match ending.as_deref() {
-            Some("parquet") => columns::parquet(&self.csv),
-            Some("arrow" | "feather") => columns::arrow(&self.csv),
+        let bytes = match ending(path).as_deref() {
+            Some("parquet") => columns::parquet(&self.csv, self.dated),
+            Some("arrow" | "feather") => columns::arrow(&self.csv, self.dated),
             _ => Ok(self.csv.clone().into_bytes()),
         };
         write_atomically(path, &bytes.map_err(|reason| TrainError::format(path, reason))?)
@@ -26,14 +44,14 @@ impl Forecasts {
 
 #[cfg(not(feature = "arrow"))]
 mod columns {
-    const REASON: &str = "the program was built without the feature `arrow`, which writes Parquet \
+    pub(super) const REASON: &str = "the program was built without the feature `arrow`, which writes Parquet \
                           and Arrow files; write CSV";
 
-    pub(super) fn parquet(_: &str) -> Result<Vec<u8>, String> {
+    pub(super) fn parquet(_: &str, _: bool) -> Result<Vec<u8>, String> {
         Err(REASON.to_owned())
     }
 
-    pub(super) fn arrow(_: &str) -> Result<Vec<u8>, String> {
+    pub(super) fn arrow(_: &str, _: bool) -> Result<Vec<u8>, String> {
         Err(REASON.to_owned())
     }
 }
@@ -52,13 +70,13 @@ mod columns {
 
     /// Columns of texts, by their names in forecasts.
     const TEXTS: [&str; 3] = ["series", "unique_id", "aggregate"];
-    /// Columns of dates.
+    /// Columns of dates, or, in the names of Nixtla without dates, of steps.
     const DATES: [&str; 2] = ["date", "ds"];
     /// Columns of numbers that are counted.
     const COUNTS: [&str; 3] = ["step", "path", "steps"];
 
-    pub(super) fn parquet(csv: &str) -> Result<Vec<u8>, String> {
-        let (batch, mut bytes) = (batch(csv)?, Vec::new());
+    pub(super) fn parquet(csv: &str, dated: bool) -> Result<Vec<u8>, String> {
+        let (batch, mut bytes) = (batch(csv, dated)?, Vec::new());
         let snappy = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let written = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(snappy))
             .and_then(|mut writer| writer.write(&batch).and_then(|()| writer.close()));
@@ -66,8 +84,8 @@ mod columns {
         Ok(bytes)
     }
 
-    pub(super) fn arrow(csv: &str) -> Result<Vec<u8>, String> {
-        let (batch, mut bytes) = (batch(csv)?, Vec::new());
+    pub(super) fn arrow(csv: &str, dated: bool) -> Result<Vec<u8>, String> {
+        let (batch, mut bytes) = (batch(csv, dated)?, Vec::new());
         let written = arrow_ipc::writer::FileWriter::try_new(&mut bytes, &batch.schema())
             .and_then(|mut writer| writer.write(&batch).and_then(|()| writer.finish()));
         written.map_err(|error| error.to_string())?;
@@ -75,7 +93,7 @@ mod columns {
     }
 
     /// The table as typed columns.
-    fn batch(csv: &str) -> Result<RecordBatch, String> {
+    fn batch(csv: &str, dated: bool) -> Result<RecordBatch, String> {
         let form = FileForm { delimiter: Some(b','), numbers: Some(NumberForm::DecimalPoint) };
         let file = DelimitedFile::from_bytes("forecasts", csv.as_bytes(), form, Limits::default());
         let mut file = file.map_err(|error| error.to_string())?;
@@ -89,7 +107,8 @@ mod columns {
         let columns = names.iter().zip(cells).map(|(name, cells)| {
             let column = match name.as_str() {
                 name if TEXTS.contains(&name) => texts(&cells),
-                name if DATES.contains(&name) => dates(&cells),
+                name if DATES.contains(&name) && dated => dates(&cells),
+                name if DATES.contains(&name) => integers(&cells)?,
                 name if COUNTS.contains(&name) => integers(&cells)?,
                 _ => numbers(&cells)?,
             };
@@ -109,22 +128,12 @@ mod columns {
         Ok(Arc::new(Int64Array::from(parsed)))
     }
 
-    /// As `f64`, or as integers where `f64` would round one of them.
     fn numbers(cells: &[String]) -> Result<ArrayRef, String> {
         let parse = |cell: &String| match cell.as_str() {
             "" => Ok(None),
             cell => cell.parse().map(Some).map_err(|_| format!("{cell:?} is no number")),
         };
         let parsed = cells.iter().map(parse).collect::<Result<Vec<Option<f64>>, String>>()?;
-        let exact = |(cell, number): (&String, &Option<f64>)| {
-            let integer = cell.parse::<i64>();
-            integer.is_ok_and(|integer| number.is_some_and(|x| x as i128 != i128::from(integer)))
-        };
-        if cells.iter().zip(&parsed).any(exact)
-            && let Ok(integers) = integers(cells)
-        {
-            return Ok(integers);
-        }
         Ok(Arc::new(Float64Array::from(parsed)))
     }
 

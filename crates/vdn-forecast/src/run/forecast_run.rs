@@ -54,6 +54,8 @@ pub struct ForecastOptions<'a> {
 pub struct Forecasts {
     /// The CSV, as [`ForecastContent`] describes it.
     pub csv: String,
+    /// Whether times are known; columns of dates hold steps otherwise, where there are such.
+    pub dated: bool,
     /// What was done to the rows, and which series are left out, one sentence each.
     pub notes: Vec<String>,
 }
@@ -94,7 +96,8 @@ pub fn forecast_run_by(
         ForecastContent::Paths(paths) => whole_forecast::paths(&latest, paths)?,
         ForecastContent::Aggregate(of) => whole_forecast::aggregate(&latest, of)?,
     };
-    Ok(Forecasts { csv, notes: latest.notes })
+    let dated = latest.data.calendar().is_some();
+    Ok(Forecasts { csv, dated, notes: latest.notes })
 }
 
 /// Mean and quantiles of each step.

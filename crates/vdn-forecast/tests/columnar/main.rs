@@ -5,14 +5,21 @@
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float32Array, Float64Array,
-    Int64Array, NullArray, RecordBatch, StringArray, TimestampMicrosecondArray,
-    TimestampMillisecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Date64Array, Decimal128Array,
+    DictionaryArray, Float32Array, Float64Array, Int64Array, NullArray, RecordBatch, StringArray,
+    Time32SecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
 };
-use parquet::arrow::ArrowWriter;
+use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, encode_arrow_schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vdn_forecast::config::RunConfig;
@@ -137,7 +144,7 @@ fn a_long_table_has_names_from_a_dictionary_and_times_with_a_zone() {
         (0..60).map(|row| if row < 40 { "north" } else { "south" }).collect();
     let hour = |row: i64| 3_600_000 * if row < 40 { row } else { row - 40 };
     let times = TimestampMillisecondArray::from_iter_values((0..60).map(hour));
-    let values = Float64Array::from_iter_values((0..60).map(f64::from));
+    let values = Float64Array::from_iter_values((0..60).map(|row| f64::from(row * 7 % 11) + 0.5));
     let table = batch(vec![
         ("unique_id", Arc::new(keys)),
         ("ds", Arc::new(times.with_timezone("Europe/Berlin"))),
@@ -251,9 +258,9 @@ fn files_of_other_programs_hold_what_their_csv_holds() {
         assert_eq!((found.columns[0][1], found.columns[1][8]), (3.0, 3.21));
         // Clocks skip an hour on the way; dates have the offset of the last row.
         assert_eq!(found.date(0, 12).as_deref(), Some("2021-03-28 02:00:00+02:00"));
-        // Without names of columns the one without values is refused, as in CSV.
-        let error = load(&outside(name), &filled()).unwrap_err().replace(name, "pyarrow.csv");
-        assert_eq!(error, load(&outside("pyarrow.csv"), &filled()).unwrap_err());
+        // Without names of columns those of text, and the one without values, are left out.
+        let found = assert_same(&outside(name), &outside("pyarrow.csv"), &filled());
+        assert_eq!(found.names, names);
     }
 }
 
@@ -439,7 +446,7 @@ fn forecasts_are_written_as_typed_columns() {
     let folder = tempfile::tempdir().unwrap();
     let csv = "series,step,date,mean,q0.5\n\"a, b\",1,2020-01-31,0.1,-1e-7\n\"a, b\",2,\
                2020-02-01,12345678901234567890,3\n";
-    let forecasts = Forecasts { csv: csv.to_owned(), notes: Vec::new() };
+    let forecasts = Forecasts { csv: csv.to_owned(), dated: true, notes: Vec::new() };
     for name in ["f.parquet", "f.arrow", "f.csv"] {
         forecasts.write(&folder.path().join(name)).unwrap();
     }
@@ -464,11 +471,11 @@ fn forecasts_are_written_as_typed_columns() {
         ("q0.5", Arc::new(Float64Array::from(vec![-1e-7, 3.0]))),
     ]);
     assert_eq!(written.columns(), expected.unwrap().columns());
-    // The names of Nixtla's libraries, times with an offset, an integer that f64 would round.
+    // The names of Nixtla's libraries, times with an offset, an integer that f64 rounds.
     let csv = "unique_id,ds,vdn,vdn-lo-90,vdn-hi-90\na,2020-01-31 01:00:00+01:00,\
                9007199254740993,9007199254740992,9007199254740995\n";
     let path = folder.path().join("nixtla.parquet");
-    Forecasts { csv: csv.to_owned(), notes: Vec::new() }.write(&path).unwrap();
+    Forecasts { csv: csv.to_owned(), dated: true, notes: Vec::new() }.write(&path).unwrap();
     let file = std::fs::File::open(path).unwrap();
     let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let written = reader.next().unwrap().unwrap();
@@ -476,14 +483,238 @@ fn forecasts_are_written_as_typed_columns() {
     assert_eq!(names, ["unique_id", "ds", "vdn", "vdn-lo-90", "vdn-hi-90"]);
     let midnight = TimestampMicrosecondArray::from(vec![1_580_428_800_000_000]);
     assert_eq!(&*written.column(1).clone(), &midnight.with_timezone("UTC") as &dyn Array);
-    let large = Int64Array::from(vec![9_007_199_254_740_993]);
+    let large = Float64Array::from(vec![9_007_199_254_740_992.0]);
     assert_eq!(&*written.column(2).clone(), &large as &dyn Array);
+    // Without dates the names of Nixtla have steps there.
+    let csv = "unique_id,ds,vdn\na,1,0.5\na,2,0.5\n".to_owned();
+    let path = folder.path().join("steps.parquet");
+    Forecasts { csv, dated: false, notes: Vec::new() }.write(&path).unwrap();
+    let file = std::fs::File::open(path).unwrap();
+    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let column = reader.next().unwrap().unwrap().column(1).clone();
+    assert_eq!(&*column, &Int64Array::from(vec![1, 2]) as &dyn Array);
     // Months are no times of a day.
     let months = "series,step,date,mean\na,1,2020-01,0.1\n".to_owned();
     let path = folder.path().join("months.parquet");
-    Forecasts { csv: months, notes: Vec::new() }.write(&path).unwrap();
+    Forecasts { csv: months, dated: true, notes: Vec::new() }.write(&path).unwrap();
     let file = std::fs::File::open(path).unwrap();
     let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let column = reader.next().unwrap().unwrap().column(2).clone();
     assert_eq!(&*column, &StringArray::from(vec!["2020-01"]) as &dyn Array);
+}
+
+/// The library looks at the bytes of texts alone that are marked as UTF-8.
+#[test]
+fn texts_that_are_not_marked_as_utf8_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bytes.parquet");
+    let schema =
+        Arc::new(parse_message_type("message t { required binary name (JSON); }").unwrap());
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let values = vec![ByteArray::from(vec![0xf0_u8]); 9];
+    column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    let expected = "column 1 (`name`) has texts that are not marked as UTF-8";
+    let error = load(&path, &filled()).unwrap_err();
+    assert!(error.contains(expected), "{error}");
+    // Bytes that the schema of Arrow beside them calls texts.
+    let bytes: ArrayRef = Arc::new(BinaryArray::from_iter_values([[0xf0_u8]; 9]));
+    let table = RecordBatch::try_from_iter([("name", bytes)]).unwrap();
+    let texts = Schema::new(vec![Field::new("name", DataType::Utf8, false)]);
+    let value = KeyValue::new("ARROW:schema".to_owned(), encode_arrow_schema(&texts));
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![value])).build();
+    let options = ArrowWriterOptions::new().with_properties(properties);
+    let options = options.with_skip_arrow_metadata(true);
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new_with_options(file, table.schema(), options).unwrap();
+    writer.write(&table).unwrap();
+    writer.close().unwrap();
+    let error = load(&path, &filled()).unwrap_err();
+    assert!(error.contains(expected), "{error}");
+}
+
+/// Groups of columns that say they have more children than there are, or lie in each other: the
+/// library reserves what they say, and calls itself.
+#[test]
+fn damaged_footers_are_refused_before_the_library_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("footer.parquet");
+    let error = |elements: &[&[u8]]| {
+        let count = elements.len() as u8;
+        let mut footer = vec![0x15, 2, 0x19, 0xfc, count];
+        assert!(count < 128);
+        elements.iter().for_each(|element| footer.extend_from_slice(element));
+        footer.push(0);
+        let mut file = b"PAR1".to_vec();
+        file.extend_from_slice(&footer);
+        file.extend_from_slice(&(footer.len() as u32).to_le_bytes());
+        file.extend_from_slice(b"PAR1");
+        std::fs::write(&path, file).unwrap();
+        load(&path, &filled()).unwrap_err()
+    };
+    // A name, and 2^31 - 1 children.
+    let many = error(&[&[0x48, 1, b'r', 0x15, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0]]);
+    assert!(many.contains("its footer is damaged"), "{many}");
+    let group: &[u8] = &[0x48, 1, b'g', 0x15, 2, 0];
+    let deep = error(&[group; 100]);
+    assert!(deep.contains("its columns are nested more than 64 deep"), "{deep}");
+    let open = error(&[group; 10]);
+    assert!(open.contains("its footer is damaged"), "{open}");
+}
+
+/// What a reader could take for another header is damage, and rows that are not there are missed.
+#[test]
+fn headers_and_numbers_of_rows_are_read_strictly() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("patched.parquet");
+    let whole: Vec<f64> = (0..50).map(f64::from).collect();
+    let table = batch(vec![("y", Arc::new(Float64Array::from(whole)))]);
+    parquet(&path, &table, Compression::UNCOMPRESSED);
+    assert_eq!(load(&path, &filled()).unwrap().rows(), 50);
+    let bytes = std::fs::read(&path).unwrap();
+    let error = |patches: &[(usize, u8)]| {
+        let mut bytes = bytes.clone();
+        patches.iter().for_each(|&(at, value)| bytes[at] = value);
+        std::fs::write(&path, bytes).unwrap();
+        load(&path, &filled()).unwrap_err()
+    };
+    // The first field of the first header, its kind, with another type; its second one again.
+    assert_eq!((bytes[4], bytes[6]), (0x15, 0x15));
+    for patch in [(4, 0x16), (6, 0x05)] {
+        let error = error(&[patch]);
+        assert!(error.contains("column 1 (`y`) is damaged: the header of a page"), "{error}");
+    }
+    // 50 rows, in the footer and in its row group.
+    let rows: Vec<usize> = bytes
+        .windows(2)
+        .enumerate()
+        .filter(|(_, two)| *two == [0x16, 2 * 50])
+        .map(|(at, _)| at + 1)
+        .collect();
+    let one = error(&[(rows[0], 2 * 51)]);
+    assert!(one.contains("rows, its row groups"), "{one}");
+    let all: Vec<(usize, u8)> = rows.iter().map(|&at| (at, 2 * 51)).collect();
+    let both = error(&all);
+    assert!(both.contains("says 51 rows and holds 50") || both.contains("EOF"), "{both}");
+}
+
+/// A pipe is read once, from its first byte on.
+#[cfg(unix)]
+#[test]
+fn a_named_pipe_is_read_as_a_file_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    let own = path.clone();
+    let writer = std::thread::spawn(move || {
+        let text: String = (0..300).map(|row| format!("{row}\n")).collect();
+        std::fs::write(own, format!("y\n{text}"))
+    });
+    let table = load(&path, &filled()).unwrap();
+    writer.join().unwrap().unwrap();
+    assert_eq!(table.rows(), 300);
+}
+
+/// The texts that values stand for, seen as names of series.
+#[test]
+fn values_of_all_types_are_written_as_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.arrow");
+    // Each value stands in three rows.
+    let names = |keys: ArrayRef| -> Vec<String> {
+        let rows = keys.len();
+        let days = Date32Array::from_iter_values((0..rows as i32).map(|row| row % 3));
+        let values = Float64Array::from_iter_values((0..rows).map(|row| row as f64));
+        arrow(&path, &batch(vec![("key", keys), ("ds", Arc::new(days)), ("y", Arc::new(values))]));
+        let options = SeriesOptions {
+            id_column: Some("key".to_owned()),
+            target_column: Some("y".to_owned()),
+            time: "ds".into(),
+            ..filled()
+        };
+        load(&path, &options).unwrap().names
+    };
+    let large = UInt64Array::from(vec![u64::MAX; 3]);
+    assert_eq!(names(Arc::new(large)), ["18446744073709551615"]);
+    let hundreds = Decimal128Array::from(vec![-1234; 3]).with_precision_and_scale(10, -2).unwrap();
+    assert_eq!(names(Arc::new(hundreds)), ["-123400"]);
+    let cents = Decimal128Array::from(vec![-5; 3]).with_precision_and_scale(10, 2).unwrap();
+    assert_eq!(names(Arc::new(cents)), ["-0.05"]);
+    let dates = Date64Array::from(vec![86_400_000, 86_400_000, 86_400_000]);
+    assert_eq!(names(Arc::new(dates)), ["1970-01-02"]);
+    let times = Date64Array::from(vec![86_400_000 + 3_600_000; 3]);
+    assert_eq!(names(Arc::new(times)), ["1970-01-02 01:00:00"]);
+    let seconds = Time32SecondArray::from(vec![3661; 3]);
+    assert_eq!(names(Arc::new(seconds)), ["01:01:01"]);
+    let before = TimestampNanosecondArray::from(vec![-1_000_000_000; 3]);
+    assert_eq!(names(Arc::new(before)), ["1969-12-31 23:59:59"]);
+    let seconds = TimestampSecondArray::from(vec![-86_400; 3]).with_timezone("+05:30");
+    assert_eq!(names(Arc::new(seconds)), ["1969-12-31 05:30:00+05:30"]);
+    let keys: DictionaryArray<Int32Type> = ["b", "b", "b", "a", "a", "a"].into_iter().collect();
+    assert_eq!(names(Arc::new(keys)), ["b", "a"]);
+    let nowhere = TimestampSecondArray::from(vec![0; 3]).with_timezone("Mars/Base");
+    arrow(&path, &batch(vec![("when", Arc::new(nowhere))]));
+    let error = load(&path, &filled()).unwrap_err();
+    assert!(error.contains("column 1 (`when`): no time zone is called \"Mars/Base\""), "{error}");
+}
+
+/// A number of this process' memory in bytes.
+#[cfg(target_os = "linux")]
+fn memory(key: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    1024.0 * line.trim().trim_end_matches(" kB").parse::<f64>().unwrap()
+}
+
+/// The table of `large::wide_hours` as Parquet and as Arrow, with the same limits.
+/// `cargo test --release -p vdn-forecast --features arrow --test columnar -- --ignored --nocapture`
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "a table of 68 MB; measures the peak of the whole process"]
+fn a_table_of_whole_size_is_read_in_seconds_and_little_memory() {
+    let (rows, columns) = (26_304_i64, 321);
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..columns).map(|column| column.to_string()).collect();
+    let hours = (0..rows).map(|row| 1_325_376_000_000_000 + row * 3_600_000_000);
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(hours));
+    let value = |row: i64, column: i64| ((row * 31 + column * 17) % 1000) as f64 * 0.123;
+    let of = |column: i64| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values((0..rows).map(|row| value(row, column))))
+    };
+    let mut all = vec![("date", times)];
+    all.extend(names.iter().map(String::as_str).zip((0..columns).map(of)));
+    let table = batch(all);
+    let (whole, feather) = (folder.path().join("wide.parquet"), folder.path().join("wide.feather"));
+    let snappy = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let file = std::fs::File::create(&whole).unwrap();
+    let mut writer = ArrowWriter::try_new(file, table.schema(), Some(snappy)).unwrap();
+    writer.write(&table).unwrap();
+    writer.close().unwrap();
+    arrow(&feather, &table);
+    drop(table);
+    for path in [whole, feather] {
+        // The peak from here on.
+        std::fs::write("/proc/self/clear_refs", "5").unwrap();
+        let (before, start) = (memory("VmRSS:"), std::time::Instant::now());
+        let table = load(&path, &SeriesOptions::default()).unwrap();
+        let seconds = start.elapsed().as_secs_f64();
+        let numbers = 8.0 * table.columns.iter().map(Vec::len).sum::<usize>() as f64;
+        let above = memory("VmHWM:") - before - numbers;
+        let stored = std::fs::metadata(&path).unwrap().len() as f64;
+        println!(
+            "{:?}, {:.1} MB: {seconds:.2} s, {:.0} MB above the numbers",
+            path.extension().unwrap(),
+            stored / 1e6,
+            above / 1e6
+        );
+        assert_eq!(numbers, 8.0 * (rows * columns) as f64);
+        assert!(seconds < 5.0, "{seconds} s");
+        assert!(above < 150e6, "{above} bytes");
+    }
 }

@@ -3,7 +3,7 @@
 //! | values | text |
 //! |---|---|
 //! | integers, decimals | all digits |
-//! | floating point | the shortest that reads back to the same number; NaN is missing |
+//! | floating point | the shortest that reads back to the same number of its type; NaN is missing |
 //! | truth | 1 and 0 |
 //! | texts, also as dictionaries | in quotes |
 //! | dates | `2020-01-31` |
@@ -89,7 +89,7 @@ impl CellWriter {
             DataType::UInt16 => digits::<UInt16Type>(column),
             DataType::UInt32 => digits::<UInt32Type>(column),
             DataType::UInt64 => digits::<UInt64Type>(column),
-            DataType::Float16 => each::<Float16Type>(column, |x, to| float(x.to_f32(), to)),
+            DataType::Float16 => each::<Float16Type>(column, |x, to| float(x.to_f64(), to)),
             DataType::Float32 => each::<Float32Type>(column, float),
             DataType::Float64 => each::<Float64Type>(column, float),
             DataType::Decimal32(..) => decimal::<Decimal32Type>(column),
@@ -99,9 +99,14 @@ impl CellWriter {
             DataType::Date32 => each::<Date32Type>(column, |day, to| {
                 date(i64::from(day).checked_mul(86_400_000_000), to)
             }),
-            DataType::Date64 => {
-                each::<Date64Type>(column, |millis, to| date(millis.checked_mul(1000), to))
-            }
+            // Days by their format, and times by some writers.
+            DataType::Date64 => each::<Date64Type>(column, |millis, to| {
+                let at = millis.checked_mul(1000).and_then(datetime_of).ok_or(BEYOND)?;
+                match millis.rem_euclid(86_400_000) {
+                    0 => put(to, format_args!("{}", at.date())),
+                    _ => put(to, format_args!("{} {}", at.date(), at.time())),
+                }
+            }),
             DataType::Time32(TimeUnit::Second) => {
                 each::<Time32SecondType>(column, |x, to| day_time(i64::from(x) * 1_000_000, to))
             }

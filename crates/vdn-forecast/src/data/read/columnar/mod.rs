@@ -12,9 +12,13 @@ mod blocks;
 #[cfg(feature = "arrow")]
 mod cells;
 #[cfg(feature = "arrow")]
+mod footer;
+#[cfg(feature = "arrow")]
 mod pages;
 #[cfg(feature = "arrow")]
 mod text;
+#[cfg(feature = "arrow")]
+mod thrift;
 
 use crate::data::read::SeriesOptions;
 use std::fs::File;
@@ -32,7 +36,8 @@ enum Kind {
 impl Kind {
     /// The kind of a regular file; `None` for text, and for a pipe, which can be read once only.
     fn of(path: &Path) -> Option<Self> {
-        let mut file = File::open(path).ok().filter(|_| path.is_file())?;
+        // A pipe that is opened here would not be there for who reads it.
+        let mut file = path.is_file().then(|| File::open(path).ok())??;
         let mut start = [0; 6];
         file.read_exact(&mut start).ok()?;
         match &start {

@@ -2,10 +2,11 @@
 //!
 //! A page says how long it is once it is unpacked, and the library reserves that much, for each
 //! column at once; some encodings of texts say how many values follow, and it reserves those. So a
-//! file of a few hundred bytes could ask for all memory. The headers of all pages (structures in
-//! Thrift's compact protocol) are read here first, and pages that ask for more than the file's
+//! file of a few hundred bytes could ask for all memory. The headers of all pages are read
+//! here first, and pages that ask for more than the file's
 //! length allows ([`Limits::expansion`]) are refused.
 
+use crate::data::read::columnar::thrift::{DEPTH, FALSE, INTEGER, STRUCTURE, TRUE, Thrift};
 use flate2::read::MultiGzDecoder;
 use parquet::basic::{Compression, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
@@ -18,9 +19,6 @@ const PIECE: usize = 512;
 
 /// The longest values of fixed length: decimals of 76 digits.
 const LONGEST: i32 = 32;
-
-/// Nested structures in a header; those of the format are three deep.
-const DEPTH: usize = 8;
 
 const DAMAGED: &str = "is damaged: the header of a page cannot be";
 
@@ -89,8 +87,8 @@ fn largest(mut file: &File, length: u64, chunk: &ColumnChunkMetaData) -> Result<
     while at < end {
         file.seek(SeekFrom::Start(at)).map_err(|error| error.to_string())?;
         let input = BufReader::with_capacity(PIECE, file).take(end - at);
-        let mut header = Header { input, read: 0 };
-        let page = header.page().ok_or(DAMAGED)?;
+        let mut header = Thrift::new(input);
+        let page = page(&mut header).ok_or(DAMAGED)?;
         at += header.read;
         let size = |size: Option<i32>| u64::try_from(size?).ok();
         let (Some(stored), Some(unpacked)) = (size(page.compressed), size(page.uncompressed))
@@ -156,28 +154,21 @@ struct Page {
     is_plain: bool,
 }
 
-/// Types of fields in the compact protocol.
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
-const INTEGER: u8 = 5;
-const STRUCTURE: u8 = 12;
-
-/// Reads a header, and counts its bytes. `None` stands for damage.
-struct Header<R> {
-    input: io::Take<R>,
-    read: u64,
-}
-
-impl<R: Read> Header<R> {
-    fn page(&mut self) -> Option<Page> {
-        let mut page = Page::default();
-        self.fields(|this, field, kind| match (field, kind) {
-            (1, INTEGER) => this.integer().map(|x| page.kind = Some(x)),
-            (2, INTEGER) => this.integer().map(|x| page.uncompressed = Some(x)),
-            (3, INTEGER) => this.integer().map(|x| page.compressed = Some(x)),
-            // The headers of values, dictionaries, and values of version 2.
-            (5 | 7 | 8, STRUCTURE) => this.fields(|this, inner, kind| match (field, inner, kind) {
-                (_, 1, INTEGER) => this.integer().map(|x| page.values = Some(x)),
+/// The header of a page, strictly: every known field with its type, and the one structure that the
+/// kind of the page has.
+fn page<R: Read>(header: &mut Thrift<R>) -> Option<Page> {
+    let mut page = Page::default();
+    let mut structure = None;
+    header.fields(|this, field, kind| match (field, kind) {
+        (1, INTEGER) => this.integer().map(|x| page.kind = Some(x)),
+        (2, INTEGER) => this.integer().map(|x| page.uncompressed = Some(x)),
+        (3, INTEGER) => this.integer().map(|x| page.compressed = Some(x)),
+        (4, INTEGER) => this.integer().map(drop),
+        // Of values, an index, a dictionary, and values of version 2.
+        (5..=8, STRUCTURE) if structure.is_none() => {
+            structure = Some(field);
+            this.fields(|this, inner, kind| match (field, inner, kind) {
+                (5 | 7 | 8, 1, INTEGER) => this.integer().map(|x| page.values = Some(x)),
                 (5, 2, INTEGER) | (8, 4, INTEGER) => {
                     this.integer().map(|x| page.encoding = Some(x))
                 }
@@ -186,98 +177,17 @@ impl<R: Read> Header<R> {
                     page.is_plain = kind == FALSE;
                     Some(())
                 }
-                _ => this.skip(kind, DEPTH),
-            }),
-            _ => this.skip(kind, DEPTH),
-        })?;
-        Some(page)
-    }
-
-    /// Hands the number and type of each field of a structure to `take`, which reads its value.
-    fn fields(&mut self, mut take: impl FnMut(&mut Self, i64, u8) -> Option<()>) -> Option<()> {
-        let mut number = 0_i64;
-        loop {
-            let byte = self.byte()?;
-            let (more, kind) = (byte >> 4, byte & 15);
-            if kind == 0 {
-                return Some(());
-            }
-            number = match more {
-                0 => i64::from(self.integer()?),
-                more => number + i64::from(more),
-            };
-            take(self, number, kind)?;
+                (5, 3 | 4, INTEGER) | (7, 2, INTEGER) | (8, 2 | 3, INTEGER) => {
+                    this.integer().map(drop)
+                }
+                (5, 5, STRUCTURE) | (8, 8, STRUCTURE) | (7, 3, TRUE | FALSE) => {
+                    this.skip(kind, DEPTH)
+                }
+                _ => None,
+            })
         }
-    }
-
-    fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
-        let depth = depth.checked_sub(1)?;
-        match kind {
-            TRUE | FALSE => Some(()),
-            3 => self.byte().map(drop),
-            4..=6 => self.varint().map(drop),
-            7 => self.pass(8),
-            8 => {
-                let length = self.varint()?;
-                self.pass(length)
-            }
-            9 | 10 => {
-                let byte = self.byte()?;
-                let count = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
-                (0..count).try_for_each(|_| self.skip_element(byte & 15, depth))
-            }
-            11 => {
-                let count = self.varint()?;
-                let kinds = if count == 0 { 0 } else { self.byte()? };
-                (0..count).try_for_each(|_| {
-                    self.skip_element(kinds >> 4, depth)?;
-                    self.skip_element(kinds & 15, depth)
-                })
-            }
-            STRUCTURE => self.fields(|this, _, kind| this.skip(kind, depth)),
-            13 => self.pass(16),
-            _ => None,
-        }
-    }
-
-    /// Of a list or a map, where a truth takes a byte.
-    fn skip_element(&mut self, kind: u8, depth: usize) -> Option<()> {
-        match kind {
-            TRUE | FALSE => self.byte().map(drop),
-            kind => self.skip(kind, depth),
-        }
-    }
-
-    fn pass(&mut self, length: u64) -> Option<()> {
-        if length > self.input.limit() {
-            return None;
-        }
-        let passed = io::copy(&mut self.input.by_ref().take(length), &mut io::sink()).ok()?;
-        self.read += passed;
-        (passed == length).then_some(())
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        let mut byte = [0];
-        self.input.read_exact(&mut byte).ok()?;
-        self.read += 1;
-        Some(byte[0])
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 127) << shift;
-            if byte < 128 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn integer(&mut self) -> Option<i32> {
-        let value = self.varint()?;
-        i32::try_from((value >> 1) as i64 ^ -((value & 1) as i64)).ok()
-    }
+        _ => None,
+    })?;
+    let of_kind = page.kind.map(|kind| i64::from(kind) + 5);
+    (of_kind.is_some() && of_kind == structure).then_some(page)
 }

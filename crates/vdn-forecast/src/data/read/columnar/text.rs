@@ -5,15 +5,16 @@
 //! other.
 
 use crate::data::read::columnar::cells::{CellWriter, is_read, quote};
-use crate::data::read::columnar::{Kind, blocks, pages};
+use crate::data::read::columnar::{Kind, blocks, footer, pages};
 use crate::data::read::{SeriesOptions, TimeColumn};
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::reader::FileReaderBuilder;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::ConvertedType;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -65,7 +66,8 @@ pub(super) fn open(
     text.push('\n');
     let text = text.into_bytes();
     let most = limits.row_bytes;
-    let rows = Rows { kind, columns, batches, batch: None, row: 0, before: 0, text, at: 0, most };
+    let (batch, row, before, at) = (None, 0, 0, 0);
+    let rows = Rows { kind, columns, batches, batch, row, before, rows, text, at, most };
     let form = FileForm { delimiter: Some(b','), numbers: Some(NumberForm::DecimalPoint) };
     DelimitedFile::from_rows(&file, rows, stored, form, limits)
 }
@@ -131,12 +133,19 @@ fn places(columns: &[Column]) -> Vec<usize> {
 
 fn parquet(file: File, options: &SeriesOptions) -> Result<Table, String> {
     let failed = |error: parquet::errors::ParquetError| error.to_string();
+    footer::check(&file)?;
     let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(failed)?;
     let columns = columns(found.schema(), options)?;
     let read: Vec<bool> = columns.iter().map(|column| column.is_read).collect();
     pages::check(&file, found.metadata(), &read, &options.limits)?;
     let rows = found.metadata().file_metadata().num_rows();
+    let groups = found.metadata().row_groups().iter().map(|group| group.num_rows());
+    let of_groups = groups.fold(0, i64::saturating_add);
+    if rows != of_groups {
+        return Err(format!("the file says {rows} rows, its row groups {of_groups}"));
+    }
     let rows = u64::try_from(rows).map_err(|_| "its tables are damaged")?;
+    check_texts(&found, &columns)?;
     // Texts as views: a long one in a dictionary is in memory once, however often it comes.
     let fields = found.schema().fields().iter().map(|field| match plain(field.data_type()) {
         Some(values) => Arc::new(Field::clone(field).with_data_type(values)),
@@ -151,6 +160,26 @@ fn parquet(file: File, options: &SeriesOptions) -> Result<Table, String> {
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
     let batches = builder.with_projection(mask).with_batch_size(BATCH).build().map_err(failed)?;
     Ok(Table { columns, rows, batches: Box::new(batches) })
+}
+
+/// Refuses texts that the file does not mark as UTF-8: the library looks at the bytes of marked
+/// ones alone.
+fn check_texts(found: &ArrowReaderMetadata, columns: &[Column]) -> Result<(), String> {
+    let (schema, fields) = (found.parquet_schema(), found.schema().fields());
+    for leaf in 0..schema.num_columns() {
+        let root = schema.get_column_root_idx(leaf);
+        let (Some(column), Some(field)) = (columns.get(root), fields.get(root)) else { continue };
+        let values = plain(field.data_type()).unwrap_or_else(|| field.data_type().clone());
+        let is_marked = schema.column(leaf).converted_type() == ConvertedType::UTF8;
+        if column.is_read && values == DataType::Utf8View && !is_marked {
+            return Err(format!(
+                "column {} (`{}`) has texts that are not marked as UTF-8, which are not read",
+                root + 1,
+                column.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Another type to decode values of this one to.
@@ -219,7 +248,9 @@ struct Rows {
     batch: Option<(usize, Vec<CellWriter>)>,
     /// The next of its rows, and the rows of the batches before it.
     row: usize,
-    before: usize,
+    before: u64,
+    /// The rows that the file says it has.
+    rows: u64,
     /// Lines that were not taken yet, from `at` on.
     text: Vec<u8>,
     at: usize,
@@ -232,56 +263,69 @@ impl Rows {
     fn make(&mut self) -> Result<(), String> {
         let mut text = String::new();
         while text.len() < PIECE {
-            let Some((rows, writers)) = &self.batch else {
-                let batches = &mut self.batches;
-                let next = guarded(self.kind, || {
-                    batches.next().transpose().map_err(|error| error.to_string())
-                })?;
-                let Some(batch) = next else { break };
-                let writers = batch
-                    .columns()
-                    .iter()
-                    .map(|column| guarded(self.kind, || CellWriter::new(column.as_ref())));
-                let writers = writers.collect::<Result<Vec<_>, _>>()?;
-                if writers.len() != places(&self.columns).len() {
-                    return Err("the file is damaged: a batch has other columns".to_owned());
+            match &self.batch {
+                Some((rows, _)) if self.row == *rows => {
+                    self.before += *rows as u64;
+                    self.batch = None;
                 }
-                (self.batch, self.row) = (Some((batch.num_rows(), writers)), 0);
-                continue;
-            };
-            if self.row == *rows {
-                self.before += rows;
-                self.batch = None;
-                continue;
-            }
-            let (start, mut writers) = (text.len(), writers.iter());
-            for (place, column) in self.columns.iter().enumerate() {
-                if place > 0 {
-                    text.push(',');
+                Some((_, writers)) => {
+                    let start = text.len();
+                    self.line(writers, &mut text)?;
+                    // A line of its own, not a blank one.
+                    if self.columns.len() == 1 && text.len() == start {
+                        text.push_str("\"\"");
+                    }
+                    text.push('\n');
+                    self.row += 1;
                 }
-                let Some(writer) = column.is_read.then(|| writers.next()).flatten() else {
-                    continue;
-                };
-                let wrong = |what: String| {
-                    let row = self.before + self.row + 1;
-                    format!("row {row}, column {} (`{}`): {what}", place + 1, column.name)
-                };
-                writer.write(self.row, &mut text).map_err(wrong)?;
-                if (text.len() - start) as u64 > 2 * self.most {
-                    return Err(wrong(format!(
-                        "more than {} bytes in one row (limit `row_bytes`)",
-                        self.most
-                    )));
+                None => {
+                    let next = self.batches.next().transpose();
+                    let Some(batch) = next.map_err(|error| error.to_string())? else { break };
+                    (self.batch, self.row) = (Some((batch.num_rows(), self.writers(&batch)?)), 0);
                 }
             }
-            // A line of its own, not a blank one.
-            if self.columns.len() == 1 && text.len() == start {
-                text.push_str("\"\"");
-            }
-            text.push('\n');
-            self.row += 1;
+        }
+        if text.is_empty() && self.before != self.rows {
+            return Err(format!("the file says {} rows and holds {}", self.rows, self.before));
         }
         (self.text, self.at) = (text.into_bytes(), 0);
+        Ok(())
+    }
+
+    /// What writes the columns of a batch.
+    fn writers(&self, batch: &RecordBatch) -> Result<Vec<CellWriter>, String> {
+        let read = self.columns.iter().enumerate().filter(|(_, column)| column.is_read);
+        if batch.num_columns() != read.clone().count() {
+            return Err("the file is damaged: a batch has other columns".to_owned());
+        }
+        let writer = |((place, column), values): ((usize, &Column), &ArrayRef)| {
+            let wrong = |what| format!("column {} (`{}`): {what}", place + 1, column.name);
+            CellWriter::new(values.as_ref()).map_err(wrong)
+        };
+        read.zip(batch.columns()).map(writer).collect()
+    }
+
+    /// Writes the cells of the next row.
+    fn line(&self, writers: &[CellWriter], text: &mut String) -> Result<(), String> {
+        let (start, mut writers) = (text.len(), writers.iter());
+        for (place, column) in self.columns.iter().enumerate() {
+            if place > 0 {
+                text.push(',');
+            }
+            let Some(writer) = column.is_read.then(|| writers.next()).flatten() else { continue };
+            let wrong = |what: String| {
+                let row = self.before + self.row as u64 + 1;
+                format!("row {row}, column {} (`{}`): {what}", place + 1, column.name)
+            };
+            writer.write(self.row, text).map_err(wrong)?;
+            // Quotes within a text are two.
+            if (text.len() - start) as u64 > self.most.saturating_mul(2) {
+                let most = self.most;
+                return Err(wrong(format!(
+                    "more than {most} bytes in one row (limit `row_bytes`)"
+                )));
+            }
+        }
         Ok(())
     }
 }
@@ -289,7 +333,7 @@ impl Rows {
 impl Read for Rows {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         if self.at == self.text.len() {
-            self.make().map_err(io::Error::other)?;
+            guarded(self.kind, || self.make()).map_err(io::Error::other)?;
         }
         let read = (&self.text[self.at..]).read(to)?;
         self.at += read;
