@@ -229,8 +229,8 @@ fn numbers_that_are_dates_are_no_series() {
             "years of two digits",
             file("date,y", 40, |r| format!("{},{}", &day_of(r)[2..], y(r))),
             options(),
-            "y 2021-01-01..2021-02-09 dates are read as %y-%m-%d: in other forms the rows are at \
-             irregular times",
+            "y 2021-01-01..2021-02-09 dates are read as %y-%m-%d: in other forms they span more \
+             years",
         ),
         (
             "quarters like months",

@@ -479,8 +479,8 @@ fn columns_without_values_on_the_rows_of_a_series_are_refused_with_the_reason() 
     let mut text = "date,weather,a,b\n".to_owned();
     for row in 0..90 {
         let weather = if row < 50 { String::new() } else { row.to_string() };
-        let a = if row < 40 { row.to_string() } else { String::new() };
-        text += &format!("{},{weather},{a},{row}\n", date(row));
+        let a = if row < 40 { (3 * row).to_string() } else { String::new() };
+        text += &format!("{},{weather},{a},{}\n", date(row), 2 * row);
     }
     let error = load("ends.csv", &text, "fill = \"forward\"\n").unwrap_err();
     let expected = "column 3 (`a`): its values end in line 41, and those of `weather` begin in \
