@@ -118,3 +118,26 @@ impl fmt::Display for Bytes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of another machine: what it may take here counts, and not its own smaller limit.
+    #[test]
+    fn a_stored_run_is_held_to_the_machine() {
+        let settings = RunSettings { memory: 0.001 };
+        let small = MemoryEstimate::new(2e6, [MemoryPart::new("evaluation", 2e6, "")]);
+        assert!(small.check(settings.limit()).is_err());
+        assert!(small.check_stored(settings).is_ok());
+        if default_limit().is_finite() {
+            let large = MemoryEstimate::new(1e30, [MemoryPart::new("evaluation", 9e29, "")]);
+            let error = large.check_stored(settings).unwrap_err().to_string();
+            assert!(error.contains("the largest part is evaluation"), "{error}");
+            assert!(error.ends_with("a machine with more free memory is needed"), "{error}");
+        }
+        // What the run itself might take it may take again.
+        let allowed = MemoryEstimate::new(1e30, []);
+        assert!(allowed.check_stored(RunSettings { memory: 1e22 }).is_ok());
+    }
+}

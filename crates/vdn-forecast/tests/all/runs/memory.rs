@@ -16,14 +16,6 @@ const SMALL: &str = "[data]\ncolumns = [\"temp_max\"]\ninput_len = 24\nhorizon =
 /// A megabyte: less than the program itself.
 const TOO_SMALL: &str = "[run]\nmemory = 0.001\n";
 
-/// What is done with a stored run is refused where the machine has not enough.
-fn expect_no_room<R>(result: Result<R, impl std::fmt::Display>, of: &str) {
-    let error = result.err().unwrap_or_else(|| panic!("{of}: accepted")).to_string();
-    for part in ["this takes about ", "a machine with more free memory is needed"] {
-        assert!(error.contains(part) && error.lines().count() == 1, "{of}: {error}");
-    }
-}
-
 fn expect_refusal<R>(result: Result<R, impl std::fmt::Display>, of: &str) {
     let error = result.err().unwrap_or_else(|| panic!("{of}: accepted")).to_string();
     for part in ["the run takes about ", "more than the 1 MB that it may", "raise run.memory"] {
@@ -60,15 +52,8 @@ fn a_run_beyond_its_memory_is_refused_before_anything_is_computed() -> Result<()
     std::fs::write(run.file("config.toml"), refused.to_toml()?)?;
     restamp(&run, "config.toml")?;
     evaluate_run(&run)?;
+    report_run(&run)?;
     forecast_run(&run, None)?;
-    // What no machine has is refused, whatever is done with the run; moments draw no samples.
-    let mut huge = config.clone();
-    huge.model.evaluate_samples = 1 << 34;
-    std::fs::write(run.file("config.toml"), huge.to_toml()?)?;
-    restamp(&run, "config.toml")?;
-    expect_no_room(evaluate_run(&run), "evaluate");
-    expect_no_room(report_run(&run), "report");
-    expect_no_room(forecast_run(&run, None), "forecast");
 
     // One that stopped is not gone on with.
     let stopped = folder.path().join("stopped");

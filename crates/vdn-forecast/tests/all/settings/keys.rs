@@ -119,6 +119,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("control.capacity.target", &["-1.0"], "has to be at least 0"),
     ("control.capacity.ramp_steps", &["-1"], WHOLE),
     ("control.rate.relative", &["1"], TRUTH),
+    ("control.kl.relative", &["1"], TRUTH),
     ("control.geco.tolerance", &["x"], NUMBER),
     ("control.geco.initial", &["1.0"], "has to be in [min, max]"),
     ("control.geco.min", &["0.0"], "has to be above 0"),
