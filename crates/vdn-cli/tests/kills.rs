@@ -1,10 +1,10 @@
 //! Runs that are killed and interrupted at random moments end in the bytes of a run that was left
 //! alone.
 //!
-//! The exhaustive form takes about a quarter of an hour:
+//! The exhaustive form takes some three minutes:
 //!
 //! ```sh
-//! VDN_KILLS=500 VDN_TERMS=200 cargo test --release -p vdn-cli --test kills -- --ignored --nocapture
+//! VDN_KILLS=500 VDN_TERMS=200 cargo test -p vdn-cli --test kills -- --ignored --nocapture
 //! ```
 //!
 //! Its figures are in `docs/numerics.md`.
@@ -222,7 +222,7 @@ fn a_few_killed_and_interrupted_runs_end_in_the_same_bytes() {
 }
 
 #[test]
-#[ignore = "a quarter of an hour; the command is in the head of the file"]
+#[ignore = "three minutes; the command is in the head of the file"]
 fn many_killed_and_interrupted_runs_end_in_the_same_bytes() {
     for [stopped, at_checkpoints] in stop_runs(count("VDN_KILLS", 500), count("VDN_TERMS", 200)) {
         assert!(2 * at_checkpoints >= stopped, "{at_checkpoints} of {stopped} met a checkpoint");
