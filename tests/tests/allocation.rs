@@ -1,6 +1,7 @@
-//! A training step in steady state allocates nothing, on all threads of the trainer's pool, and memory does not grow:
-//! batch, forward pass, backward pass, optimiser, controllers and moving average of the weights of the whole forecaster, as the
-//! trainer takes it, without controllers and with all that go together.
+//! A training step in steady state allocates nothing, on all threads of the trainer's pool, and
+//! memory does not grow: batch, forward pass, backward pass, optimiser, controllers and moving
+//! average of the weights of the whole forecaster, as the trainer takes it, without controllers and
+//! with all that go together.
 //!
 //! One test alone counts, so that nothing else allocates meanwhile; the others of this file are ignored by default.
 

@@ -148,7 +148,8 @@ impl Lab {
     }
 
     /// Starts a run and stops it `stops` times by `signal`; two stops of three are aimed at a
-    /// checkpoint, because some of them miss it. Gives the stops that met a running child, and those that met a checkpoint.
+    /// checkpoint, because some of them miss it. Gives the stops that met a running child, and
+    /// those that met a checkpoint.
     fn stop_and_resume(&mut self, number: usize, signal: Signal, stops: usize) -> [usize; 2] {
         let out = self.folder.path().join(format!("run{number}"));
         let mut child = start(&out);
@@ -208,7 +209,8 @@ fn stop_runs(kills: usize, terms: usize) -> [[usize; 2]; 2] {
             number += 1;
         }
         println!(
-            "{name}: {stopped} stops, {at_checkpoints} of them while a checkpoint was written, 0 differences"
+            "{name}: {stopped} stops, {at_checkpoints} of them while a checkpoint was written, 0 \
+             differences"
         );
         *counts = [stopped, at_checkpoints];
     }

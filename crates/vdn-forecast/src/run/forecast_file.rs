@@ -25,10 +25,10 @@ impl Forecasts {
     }
 
     /// Writes them to a file: as Parquet where its name ends in `.parquet`, as Arrow IPC where it
-    /// ends in `.arrow` or `.feather`, else as CSV. The columns are those of the CSV: names as text,
-    /// numbers of steps and paths as integers, values as `f64` (integers beyond 2^53 are rounded
-    /// there), dates as times in microseconds (in UTC, where the offset is known), months, quarters
-    /// and years as text.
+    /// ends in `.arrow` or `.feather`, else as CSV. The columns are those of the CSV: names as
+    /// text, numbers of steps and paths as integers, values as `f64` (integers beyond 2^53 are
+    /// rounded there), dates as times in microseconds (in UTC, where the offset is known), months,
+    /// quarters and years as text.
     ///
     /// # Errors
     /// The file cannot be written; Parquet or Arrow by a program without the feature `arrow`.
@@ -44,8 +44,8 @@ impl Forecasts {
 
 #[cfg(not(feature = "arrow"))]
 mod columns {
-    pub(super) const REASON: &str = "the program was built without the feature `arrow`, which writes Parquet \
-                          and Arrow files; write CSV";
+    pub(super) const REASON: &str = "the program was built without the feature `arrow`, which writes \
+                                     Parquet and Arrow files; write CSV";
 
     pub(super) fn parquet(_: &str, _: bool) -> Result<Vec<u8>, String> {
         Err(REASON.to_owned())

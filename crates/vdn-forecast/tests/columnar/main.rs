@@ -1,7 +1,7 @@
-//! Series from Parquet and Arrow IPC, and forecasts to them. The files of other programs beside this
-//! one are written by `make.py`. A program of its own: it is built with the feature `arrow` alone,
-//! and without the other tests.
-//! `cargo test -p vdn-forecast --features arrow --test columnar`
+//! Series from Parquet and Arrow IPC, and forecasts to them. The files of other programs beside
+//! this one are written by `make.py`. A program of its own: it is built with the feature `arrow`
+//! alone, and without the other tests. `cargo test -p vdn-forecast --features arrow --test
+//! columnar`
 
 use arrow_array::types::Int32Type;
 use arrow_array::{

@@ -42,9 +42,9 @@ impl Divergence {
         diverged.then_some(Self { untrained, training, validation })
     }
 
-    /// Judges the kept epoch of a history, counted from 1. Its mean training score is of the weights
-    /// before its steps as much as behind them, which is all that an epoch of one step has: that of
-    /// the next epoch, where there is one, is of the weights that were kept.
+    /// Judges the kept epoch of a history, counted from 1. Its mean training score is of the
+    /// weights before its steps as much as behind them, which is all that an epoch of one step has:
+    /// that of the next epoch, where there is one, is of the weights that were kept.
     pub(crate) fn of_history(
         untrained: Option<f64>,
         history: &[Epoch],

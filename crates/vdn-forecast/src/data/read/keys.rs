@@ -103,9 +103,9 @@ impl TextColumn {
     }
 }
 
-/// The name of the column that differs between all rows of one time and comes again at other
-/// times: a column of text, or a column of whole numbers beside others, where many rows have the time
-/// of another one.
+/// The name of the column that differs between all rows of one time and comes again at other times:
+/// a column of text, or a column of whole numbers beside others, where many rows have the time of
+/// another one.
 pub(super) fn telling<'a>(
     times: &[i64],
     texts: &'a [TextColumn],

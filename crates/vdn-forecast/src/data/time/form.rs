@@ -57,8 +57,8 @@ pub enum DateForm {
     Count,
 }
 
-/// The longest text that is looked at: dates are shorter, and a text of megabytes would be looked at
-/// once for each of thousands of forms.
+/// The longest text that is looked at: dates are shorter, and a text of megabytes would be looked
+/// at once for each of thousands of forms.
 const LONGEST: usize = 128;
 
 impl DateForm {

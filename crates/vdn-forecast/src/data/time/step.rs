@@ -28,8 +28,8 @@ pub enum Step {
         /// Whether dates are the last days of their months.
         end: bool,
     },
-    /// So many months of the calendar, between dates that are the last days from Monday to Friday of
-    /// their months.
+    /// So many months of the calendar, between dates that are the last days from Monday to Friday
+    /// of their months.
     LastWorkingDays(i64),
     /// Days from Monday to Friday.
     WorkingDays,

@@ -1,5 +1,5 @@
-//! A small laboratory: a forecaster on windows of one synthetic series, trained by the trainer, with
-//! whatever is to be wrong in it.
+//! A small laboratory: a forecaster on windows of one synthetic series, trained by the trainer,
+//! with whatever is to be wrong in it.
 
 use std::cell::Cell;
 use vdn_forecast::forecaster::{Batch, Dependence, Forecaster, ForecasterConfig};

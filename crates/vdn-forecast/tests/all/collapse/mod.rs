@@ -187,8 +187,8 @@ fn chasing_targets_that_move_is_drift_and_small_steps_end_it() {
         let living = lab.epochs(epochs, &held);
         (lab, living)
     };
-    // The verdict with the most units that drift, of those after epochs in which the loss stood still, once the units have left
-    // where they started from.
+    // The verdict with the most units that drift, of those after epochs in which the loss stood
+    // still, once the units have left where they started from.
     let chase = |learning_rate: f64| {
         let still = |(lab, _): &(Lab, Living)| {
             let limit = CollapseThresholds::default().constant_loss;

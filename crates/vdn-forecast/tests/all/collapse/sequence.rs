@@ -35,7 +35,8 @@ fn sequences(phi: f64, seed: u64, [count, steps]: [usize; 2]) -> Vec<f64> {
     x
 }
 
-/// A forecaster of one unit, trained on such sequences for 400 steps: its measures and its verdict on others.
+/// A forecaster of one unit, trained on such sequences for 400 steps: its measures and its verdict
+/// on others.
 fn trained(
     prior: PriorConfig,
     phi: f64,

@@ -79,7 +79,8 @@ fn times_are_read_as_programs_write_them() {
             options(),
             "error: f.csv: 1 gap in time, 1 rows; the longest has 1 rows, the first one begins at \
              2021-03-28 02:00:00 (between f.csv:3 and f.csv:4); choose a fill policy (--fill \
-             forward), or give the missing rows, or, where clocks were set forward, name their zone \
+             forward), or give the missing rows, or, where clocks were set forward, name their \
+             zone \
              by data.zone",
         ),
         (
@@ -89,7 +90,8 @@ fn times_are_read_as_programs_write_them() {
                 format!("{day} {hour:02}:00,{}", y(r))
             }),
             filled(),
-            "y 2021-01-01 00:00:00..2021-01-04 21:00:00 24 gaps in time, 54 rows; the longest has 4 \
+            "y 2021-01-01 00:00:00..2021-01-04 21:00:00 24 gaps in time, 54 rows; the longest has \
+             4 \
              rows...",
         ),
         (

@@ -317,7 +317,8 @@ fn rows_of_one_time_are_told_apart_by_a_column() {
             "the same, and a policy for duplicates",
             file("date,key,y", 1300, late),
             mean.clone(),
-            "y 2021-01-01 00:00:00..2021-02-19 23:00:00 column `key` holds text: left out; rows are \
+            "y 2021-01-01 00:00:00..2021-02-19 23:00:00 column `key` holds text: left out; rows \
+             are \
              not in order of time: sorted, 100 of 1300 moved; 100 rows with the time of another \
              row: their mean is taken; column `key` tells them apart, and may name series \
              (data.id_column)",
@@ -340,7 +341,8 @@ fn rows_of_one_time_are_told_apart_by_a_column() {
             "one row twice, nothing tells them apart",
             file("date,a,y", 30, |r| format!("{},{},{}", day(r.min(28)), r % 3, y(r))),
             options(),
-            "error: f.csv:31: the time 2021-01-29 stands on line 30, too; say what is to be taken by \
+            "error: f.csv:31: the time 2021-01-29 stands on line 30, too; say what is to be taken \
+             by \
              data.duplicates...",
         ),
     ]);

@@ -69,7 +69,8 @@ fn loads_and_sales_are_no_dates() {
                 format!("{},{},{}", hour(r), load(r), load(r + 3))
             }),
             options(),
-            "Day-ahead Total Load Forecast [MW],Actual Load 2021-01-01 00:00:00..2021-01-03 11:00:00",
+            "Day-ahead Total Load Forecast [MW],Actual Load 2021-01-01 00:00:00..2021-01-03 \
+             11:00:00",
         ),
         (
             "sales of a year, and per day",
@@ -106,7 +107,8 @@ fn years_of_two_digits_stand_where_the_rows_span_less() {
             "the year first",
             file("date,y", 28, |r| format!("21-03-{:02},{}", r + 1, y(r))),
             options(),
-            "y 2021-03-01..2021-03-28 dates are read as %y-%m-%d: in other forms they span more years",
+            "y 2021-03-01..2021-03-28 dates are read as %y-%m-%d: in other forms they span more \
+             years",
         ),
     ]);
 }

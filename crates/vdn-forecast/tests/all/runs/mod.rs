@@ -2,6 +2,7 @@
 
 mod averages;
 mod backtest;
+mod categories;
 mod compatibility;
 mod control;
 mod control_refusals;

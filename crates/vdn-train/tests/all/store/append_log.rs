@@ -83,7 +83,8 @@ fn a_failed_append_counts_nothing_and_is_cut_off() {
     let error = log.append(b"second\n").unwrap_err().to_string();
     assert_eq!(
         error,
-        "run/history.csv: cannot append to the file: the disk is full; what was stored before is intact"
+        "run/history.csv: cannot append to the file: the disk is full; what was stored before is \
+         intact"
     );
     assert_eq!(files.contents(PATH).unwrap(), b"first\nsec");
     assert_eq!(log.mark(), mark);
