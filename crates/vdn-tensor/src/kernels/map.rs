@@ -55,9 +55,7 @@ pub fn map<T: Element, const IN: usize, const OUT: usize>(
     outputs: [&mut [T]; OUT],
 ) {
     let extent = common("map", &inputs, &outputs);
-    for_each_chunk(&extent, inputs, outputs, &|x, y| {
-        dispatch!(for T, simd => map_chunk(simd, f, x, y));
-    });
+    for_each_chunk(&extent, inputs, outputs, &|x, y| map_on_level(f, x, y));
 }
 
 /// `targets = f(targets, inputs)`, element by element, in parallel. Nothing is allocated.
@@ -127,9 +125,7 @@ pub fn map_broadcast<T: Element, const IN: usize, const OUT: usize>(
     if (0..IN).all(|i| plan.is_whole(i)) {
         return map(f, inputs, outputs);
     }
-    for_each_block(&extent, plan, inputs, outputs, &|x, y| {
-        dispatch!(for T, simd => map_chunk(simd, f, x, y));
-    });
+    for_each_block(&extent, plan, inputs, outputs, &|x, y| map_on_level(f, x, y));
 }
 
 /// `y = x`.
@@ -323,7 +319,19 @@ fn with_rest<T: Element, const IN: usize, const OUT: usize>(
     }
 }
 
-/// `outputs = f(inputs)` for slices whose common length is a multiple of [`PAIR`].
+/// `outputs = f(inputs)` for slices whose common length is a multiple of [`PAIR`], on the level in use.
+///
+/// Not inlined, because [`map`] and [`map_broadcast`] both end here: a formula is compiled once for each level, not twice.
+#[inline(never)]
+fn map_on_level<T: Element, const IN: usize, const OUT: usize>(
+    f: &impl Formula<IN, OUT>,
+    x: [&[T]; IN],
+    y: [&mut [T]; OUT],
+) {
+    dispatch!(for T, simd => map_chunk(simd, f, x, y));
+}
+
+/// The loop of [`map_on_level`].
 #[inline(always)]
 fn map_chunk<S: Simd, T: Element, const IN: usize, const OUT: usize>(
     simd: S,

@@ -31,6 +31,7 @@ pub mod turn;
 use crate::simd::{F32Lanes, U32Lanes};
 
 /// Expands, inside `impl Real for F32` of a level, to the functions of `Real` on that level's lanes.
+#[cfg(target_arch = "x86_64")]
 macro_rules! lane_functions {
     () => {
         $crate::math::lane_functions!(exp exp_m1 ln ln_1p tanh sigmoid softplus erf);
@@ -42,6 +43,7 @@ macro_rules! lane_functions {
         }
     )*};
 }
+#[cfg(target_arch = "x86_64")]
 pub(crate) use lane_functions;
 
 /// `c[0] + c[1] x + c[2] x^2 + ...` by Horner's rule.

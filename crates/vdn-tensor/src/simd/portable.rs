@@ -152,6 +152,17 @@ impl Mask for Truth {
     }
 }
 
+/// Functions that are calls, compiled once. Inlined they are several hundred instructions each, four vectors for sixteen
+/// lanes, and made up most of what every kernel of this level took to compile.
+macro_rules! lane_calls {
+    ($($name:ident)*) => {$(
+        #[inline(never)]
+        fn $name(self) -> Self {
+            math::$name::$name(self)
+        }
+    )*};
+}
+
 impl Neg for F32 {
     type Output = Self;
     #[inline(always)]
@@ -198,7 +209,7 @@ impl Real for F32 {
     fn select(mask: Truth, yes: Self, no: Self) -> Self {
         Self((mask.0 & yes.0) | (!mask.0 & no.0))
     }
-    math::lane_functions!();
+    lane_calls!(exp exp_m1 ln ln_1p tanh sigmoid softplus erf);
     #[inline(always)]
     fn exp_with_excess(self) -> [Self; 2] {
         math::exp_with_excess::exp_with_excess(self)
