@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
+use vdn_tensor::families::times_exp;
 use vdn_tensor::kernels::{Formula, broadcast_shape};
 use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut};
 
@@ -35,8 +36,8 @@ struct Parts<R> {
     here: R,
     /// `phi A / precision`.
     pull: R,
-    /// `A / precision`.
-    there: R,
+    /// `ln(A / precision)`.
+    log_there: R,
     mean: R,
     log_r: R,
 }
@@ -48,7 +49,7 @@ fn parts<R: Real>([m, log_r, next, log_r_next, phi, logvar]: [R; 6]) -> Parts<R>
     let m = R::select(missing.le(log_r), zero, m);
     let next = R::select(missing.le(log_r_next), zero, next);
     let log_a = -(logvar + (log_r_next - logvar).softplus());
-    let log_future = (phi * phi).ln() + log_a;
+    let log_future = phi.abs().ln() * phi.lit(2.0) + log_a;
     let largest = R::select((-log_r).lt(log_future), log_future, -log_r);
     // Of two missing messages any number will do.
     let nothing = largest.le(-missing);
@@ -59,8 +60,8 @@ fn parts<R: Real>([m, log_r, next, log_r_next, phi, logvar]: [R; 6]) -> Parts<R>
     let (here, share) = (own * inverse, future * inverse);
     let pull = R::select(share.le(zero), zero, share / phi);
     let log_r = -(largest + sum.ln());
-    let there = R::select(sum.le(zero), zero, (log_a + log_r).exp());
-    Parts { m, next, here, pull, there, mean: pull.mul_add(next, here * m), log_r }
+    let log_there = R::select(sum.le(zero), -missing, log_a + log_r);
+    Parts { m, next, here, pull, log_there, mean: pull.mul_add(next, here * m), log_r }
 }
 
 struct Value;
@@ -80,7 +81,7 @@ impl Formula<8, 6> for Pull {
         [m, log_r, next, log_r_next, phi, logvar, d_mean, d_log_r]: [R; 8],
     ) -> [R; 6] {
         let distance = log_r_next - logvar;
-        let Parts { m, next, here, pull, there, mean, .. } =
+        let Parts { m, next, here, pull, log_there, mean, .. } =
             parts([m, log_r, next, log_r_next, phi, logvar]);
         let d_log_a = pull * ((next - phi * mean) * d_mean - phi * d_log_r);
         [
@@ -88,7 +89,7 @@ impl Formula<8, 6> for Pull {
             here * (d_log_r - (m - mean) * d_mean),
             pull * d_mean,
             -(distance.sigmoid() * d_log_a),
-            there * ((next - (phi + phi) * mean) * d_mean - (phi + phi) * d_log_r),
+            times_exp(next * d_mean, log_there) - (pull + pull) * (mean * d_mean + d_log_r),
             -((-distance).sigmoid() * d_log_a),
         ]
     }

@@ -27,16 +27,29 @@ const NAME: &str = "kl_autoregressive";
 /// Inputs: `mu, logvar, previous, phi, logvar of the prior`, possibly `logvar of the previous`.
 struct KlAutoregressive;
 
+/// Where neither the precision of the prior nor the variance of the previous latent is near an end of the range.
+#[inline(always)]
+fn ordinary<R: Real>(precision: R, before: R) -> R::Mask {
+    is_ordinary(precision) & before.lt(before.lit(80.0))
+}
+
+/// `phi sqrt(v_prev) / s`, whatever the size of each.
+#[inline(always)]
+fn relative<R: Real>(phi: R, before: R, prior: R) -> R {
+    times_exp(phi, (before - prior) * phi.lit(0.5))
+}
+
 /// `mu - phi mu_prev`, and the mean square over `s^2`.
 #[inline(always)]
 fn parts<R: Real>([mu, previous, phi, prior, before]: [R; 5]) -> [R; 2] {
     let (e, precision) = (mu - phi * previous, (-prior).exp());
     let plain = e.mul_add(e, phi * (phi * before.exp())) * precision;
-    let ordinary = is_ordinary(precision);
+    let ordinary = ordinary(precision, before);
     if ordinary.all() {
         return [e, plain];
     }
-    [e, R::select(ordinary, plain, mismatch(e, prior) + times_exp(phi * phi, before - prior))]
+    let spread = relative(phi, before, prior);
+    [e, R::select(ordinary, plain, spread.mul_add(spread, mismatch(e, prior)))]
 }
 
 struct Value;
@@ -48,6 +61,22 @@ impl Formula<6, 1> for Value {
     }
 }
 
+/// The slope of `phi`, `dk (phi v_prev - e mu_prev) / s^2`, whatever the size of each.
+#[inline(always)]
+fn extreme_d_phi<R: Real>([dk, e, previous, phi, prior, before]: [R; 6]) -> R {
+    let infinity = dk.lit(f64::INFINITY);
+    let spread = times_exp(dk * phi, before - prior);
+    let shift = times_exp(dk * e * previous, -prior);
+    let within = spread.abs().lt(infinity) | shift.abs().lt(infinity);
+    if within.all() {
+        return spread - shift;
+    }
+    // Both terms leave the range, to either side: the larger one says to which.
+    let part = (before * dk.lit(0.5)).max(dk.lit(0.0));
+    let sum = times_exp(phi, before - part) - times_exp(e * previous, -part);
+    R::select(within, spread - shift, times_exp(dk * sum, part - prior))
+}
+
 struct Pull;
 impl Formula<7, 6> for Pull {
     #[inline(always)]
@@ -56,24 +85,23 @@ impl Formula<7, 6> for Pull {
         let (half, precision, spread) = (dk * dk.lit(0.5), (-prior).exp(), phi * before.exp());
         let scaled = dk * precision;
         let mut d_mu = scaled * e;
-        let mut d_spread = [scaled * spread, half * precision * phi * spread];
-        let ordinary = is_ordinary(precision);
+        let mut d_previous = -(d_mu * phi);
+        let mut d_phi = scaled * spread - d_mu * previous;
+        let mut d_before = half * precision * phi * spread;
+        let ordinary = ordinary(precision, before);
         if !ordinary.all() {
             d_mu = R::select(ordinary, d_mu, times_exp(dk * e, -prior));
-            let factors = [dk * phi, half * phi * phi];
-            for (d, factor) in d_spread.iter_mut().zip(factors) {
-                *d = R::select(ordinary, *d, times_exp(factor, before - prior));
-            }
+            // `d_mu phi`, but where `d_mu` itself has left the range.
+            let within = d_mu.abs().lt(d_mu.lit(f64::INFINITY));
+            let whole = times_exp(dk * e * phi, -prior);
+            d_previous = R::select(ordinary, d_previous, -R::select(within, d_mu * phi, whole));
+            d_phi =
+                R::select(ordinary, d_phi, extreme_d_phi([dk, e, previous, phi, prior, before]));
+            let spread = relative(phi, before, prior);
+            d_before = R::select(ordinary, d_before, half * spread * spread);
         }
         let excess = (logvar - prior).exp_m1();
-        [
-            d_mu,
-            half * excess,
-            -(d_mu * phi),
-            d_spread[0] - d_mu * previous,
-            -(half * (excess + mismatch)),
-            d_spread[1],
-        ]
+        [d_mu, half * excess, d_previous, d_phi, -(half * (excess + mismatch)), d_before]
     }
 }
 

@@ -1,5 +1,8 @@
 //! The mean negative log-probability of counts under a Poisson distribution, given by the logarithm
 //! of its rate.
+//!
+//! `rate - y ln rate + ln y!` loses all digits for large counts, where its terms are `y ln y` and the result is
+//! `ln(y) / 2`. With `d = ln rate - ln y` it is `y (e^d - 1 - d)` plus the score at the best rate, `y - y ln y + ln y!`.
 
 use super::mean_score::{Likelihood, MeanScore};
 use crate::compiled_once::compiled_once;
@@ -7,8 +10,9 @@ use crate::elementwise::broadcasting::{evaluate, pull};
 use crate::error::Error;
 use crate::tape::Tape;
 use crate::var::Var;
+use vdn_tensor::families::gaussian::exp_m1_minus;
 use vdn_tensor::kernels::Formula;
-use vdn_tensor::math::gamma::ln_gamma;
+use vdn_tensor::math::gamma::least_poisson_nll;
 use vdn_tensor::parallel::for_each_chunk;
 use vdn_tensor::{Element, Real, Shape, View, ViewMut, with_scratch};
 
@@ -19,12 +23,14 @@ const TASK: usize = 1024;
 
 struct PoissonNll;
 
-/// `e^log_rate - y log_rate + ln y!`, the last of them given.
+/// The score, given `y` and its score at the best rate, which is `y` itself.
 struct Nll;
 impl Formula<3, 1> for Nll {
     #[inline(always)]
-    fn apply<R: Real>(&self, [log_rate, y, ln_factorial]: [R; 3]) -> [R; 1] {
-        [log_rate.exp() - y * log_rate + ln_factorial]
+    fn apply<R: Real>(&self, [log_rate, y, least]: [R; 3]) -> [R; 1] {
+        let none = y.lt(y.lit(0.5));
+        let excess = y * exp_m1_minus(log_rate - y.ln());
+        [R::select(none, log_rate.exp(), excess + least)]
     }
 }
 
@@ -45,13 +51,13 @@ impl Likelihood<2> for PoissonNll {
 
     fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 2], scores: &mut [T]) {
         let [log_rate, y] = inputs;
-        with_scratch(y.data().len(), |ln_factorials: &mut [T]| {
-            for_each_chunk(ln_factorials, TASK, |task, to| {
+        with_scratch(y.data().len(), |least: &mut [T]| {
+            for_each_chunk(least, TASK, |task, to| {
                 for (to, y) in to.iter_mut().zip(&y.data()[task * TASK..]) {
-                    *to = T::from_f64(ln_gamma(y.to_f64() + 1.0));
+                    *to = T::from_f64(least_poisson_nll(y.to_f64()));
                 }
             });
-            let given = View::new(*y.shape(), ln_factorials).expect("sized for this shape");
+            let given = View::new(*y.shape(), least).expect("sized for this shape");
             evaluate(NAME, &Nll, shape, [log_rate, y, given], scores);
         });
     }

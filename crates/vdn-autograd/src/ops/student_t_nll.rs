@@ -13,7 +13,7 @@ use vdn_tensor::{Element, Mask, Real, Shape, View, ViewMut, with_scratch};
 
 const NAME: &str = "student_t_nll";
 
-/// So many scales away the square of a distance, which may overflow, drowns the degrees of freedom.
+/// So many scales away the square of a distance may overflow.
 const FAR: f64 = 1e15;
 
 struct StudentTNll;
@@ -27,8 +27,10 @@ fn growth<R: Real>(distance: R, scale: R, nu: R) -> R {
     if near.all() {
         return plain;
     }
+    let r = x / nu.sqrt();
     let log = distance.abs().ln() - scale.ln();
-    R::select(near, plain, log + log - nu.ln())
+    let far = R::select(r.abs().lt(x.lit(FAR)), (r * r).ln_1p(), log + log - nu.ln());
+    R::select(near, plain, far)
 }
 
 /// `ln s - c(nu) + (nu + 1)/2 ln(1 + x^2/nu)`, the constant `c` given.
@@ -51,13 +53,14 @@ impl Formula<4, 1> for LocationPull {
         let distance = y - location;
         let x = distance / scale;
         let factor = (nu + nu.lit(1.0)) * nu.lit(-self.slope);
-        let plain = factor * x / x.mul_add(x, nu) / scale;
+        let plain = factor / x.mul_add(x, nu) * x / scale;
         let near = x.abs().lt(x.lit(FAR));
         if near.all() {
             return [plain];
         }
         // NaN is neither near nor far.
-        let far = R::select(x.abs().ge(x.lit(FAR)), factor / distance, x);
+        let far = factor / (nu / x).mul_add(scale, distance);
+        let far = R::select(x.abs().ge(x.lit(FAR)), far, x);
         [R::select(near, plain, far)]
     }
 }
@@ -71,9 +74,11 @@ impl Formula<4, 1> for ScalePull {
     fn apply<R: Real>(&self, [location, scale, nu, y]: [R; 4]) -> [R; 1] {
         let x = (y - location) / scale;
         let near = x.abs().lt(x.lit(FAR));
-        let share = nu * (x.lit(1.0) - x * x) / x.mul_add(x, nu);
+        let share = nu / x.mul_add(x, nu) * (x.lit(1.0) - x * x);
+        let q = x.lit(1.0) / x;
+        let far = nu * (q * q - x.lit(1.0)) / (nu * q).mul_add(q, x.lit(1.0));
         // NaN is neither near nor far.
-        let far = R::select(x.abs().ge(x.lit(FAR)), -nu, x);
+        let far = R::select(x.abs().ge(x.lit(FAR)), far, x);
         [R::select(near, share, far) / scale * scale.lit(self.slope)]
     }
 }
@@ -90,7 +95,9 @@ impl Formula<5, 1> for FreedomPull {
         let (distance, half) = (y - location, nu.lit(0.5));
         let x = distance / scale;
         let far = x.abs().ge(x.lit(FAR));
-        let share = R::select(far, x.lit(1.0), x * x / x.mul_add(x, nu));
+        let q = x.lit(1.0) / x;
+        let most = x.lit(1.0) / (nu * q).mul_add(q, x.lit(1.0));
+        let share = R::select(far, most, x * x / x.mul_add(x, nu));
         let fall = (nu + nu.lit(1.0)) / nu * share;
         let slope = (growth(distance, scale, nu) - fall) * half - log_norm_slope;
         [slope * nu.lit(self.slope)]

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::op::Shapes;
 use crate::tape::Tape;
 use crate::var::Var;
-use vdn_tensor::kernels::{Formula, mean_axis};
+use vdn_tensor::kernels::{Formula, mean_axis, sum_axis};
 use vdn_tensor::{Element, MAX_RANK, Real, Shape, ShapeError, View, ViewMut, with_scratch};
 
 const NAME: &str = "var_axis";
@@ -16,13 +16,15 @@ struct VarAxis {
     axis: usize,
 }
 
-/// The square of the distance from the mean.
-struct Square;
-impl Formula<2, 1> for Square {
+/// The square of the distance from the mean, over the count: a sum of squares may overflow where their mean does not.
+struct Part {
+    share: f64,
+}
+impl Formula<2, 1> for Part {
     #[inline(always)]
     fn apply<R: Real>(&self, [x, mean]: [R; 2]) -> [R; 1] {
         let distance = x - mean;
-        [distance * distance]
+        [distance * (distance * x.lit(self.share))]
     }
 }
 
@@ -62,11 +64,18 @@ impl<T: Element> Definition<T> for VarAxis {
     fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
         let (x, [variance, mean]) = (inputs[0], outputs) else { return };
         let Some(around) = x.shape().around(self.axis) else { return };
+        let count = x.shape().dims()[self.axis];
+        if count == 0 {
+            return [variance, mean]
+                .into_iter()
+                .for_each(|x| x.data_mut().fill(T::from_f64(f64::NAN)));
+        }
         mean_axis(x.data(), around, mean.data_mut());
-        with_scratch(x.data().len(), |squares: &mut [T]| {
+        with_scratch(x.data().len(), |parts: &mut [T]| {
             let mean = View::new(*mean.shape(), mean.data_mut()).expect("its own shape");
-            evaluate(NAME, &Square, x.shape(), [x, mean], squares);
-            mean_axis(squares, around, variance.data_mut());
+            let part = Part { share: 1.0 / count as f64 };
+            evaluate(NAME, &part, x.shape(), [x, mean], parts);
+            sum_axis(parts, around, variance.data_mut());
         });
     }
 

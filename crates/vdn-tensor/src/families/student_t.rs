@@ -14,11 +14,10 @@ use super::draw::NoiseKind;
 use super::family::{self, Family};
 use super::gaussian::exp_m1_minus;
 use super::scaled::times_exp;
-use crate::math::gamma::{digamma, ln_gamma};
+use crate::math::gamma::{student_t_log_norm, student_t_log_norm_slope};
 use crate::real::{Mask, Real};
-use std::f64::consts::PI;
 
-/// Beyond, `x^2` drowns `nu` and may overflow.
+/// Beyond, `x^2` may overflow.
 const FAR: f64 = 1e15;
 
 /// Student's t family with fixed degrees of freedom.
@@ -45,9 +44,10 @@ impl StudentT {
         if !(nu >= 1.0 && nu.is_finite()) {
             return None;
         }
-        let (half, next) = (0.5 * nu, 0.5 * (nu + 1.0));
-        let log_norm = ln_gamma(next) - ln_gamma(half) - 0.5 * (nu * PI).ln();
-        let entropy = next * (digamma(next) - digamma(half)) - log_norm;
+        let log_norm = student_t_log_norm(nu);
+        // The difference of digamma at (nu + 1)/2 and nu/2, which cancels for a large nu.
+        let difference = 2.0 * student_t_log_norm_slope(nu) + 1.0 / nu;
+        let entropy = 0.5 * (nu + 1.0) * difference - log_norm;
         Some(Self { nu, log_norm, entropy })
     }
 
@@ -85,15 +85,17 @@ impl StudentT {
         if near.all() {
             return plain;
         }
-        let log = x.abs().ln();
-        R::select(near, plain, log + log - x.lit(self.nu.ln()))
+        let r = x * x.lit(1.0 / self.nu.sqrt());
+        let log = r.abs().ln();
+        let far = R::select(r.abs().lt(x.lit(FAR)), (r * r).ln_1p(), log + log);
+        R::select(near, plain, far)
     }
 
     /// The slope of the standard log-density, `-(nu + 1) x / (nu + x^2)`.
     #[inline(always)]
     fn slope<R: Real>(&self, x: R) -> R {
         let plain = x * x.lit(-self.nu - 1.0) / x.mul_add(x, x.lit(self.nu));
-        R::select(x.abs().lt(x.lit(FAR)), plain, x.lit(-self.nu - 1.0) / x)
+        R::select(x.abs().lt(x.lit(FAR)), plain, x.lit(-self.nu - 1.0) / (x + x.lit(self.nu) / x))
     }
 }
 

@@ -39,6 +39,24 @@ fn stirling(x: f64) -> f64 {
     coefficients.iter().rev().fold(0.0, |sum, c| sum * y + c) / x
 }
 
+/// `y - y ln y + ln y!`, for `y >= 0`: the smallest negative log-probability that a Poisson distribution of any rate gives
+/// to the count `y`. About `ln(2 pi y) / 2`, which the difference of the large terms would lose.
+///
+/// ```
+/// use vdn_tensor::math::gamma::least_poisson_nll;
+/// assert_eq!(least_poisson_nll(0.0), 0.0);
+/// assert!((least_poisson_nll(2.0) - (2.0 - 2.0 * 2_f64.ln() + 2_f64.ln())).abs() < 1e-15);
+/// assert!((least_poisson_nll(1e20) - 0.5 * (std::f64::consts::TAU * 1e20).ln()).abs() < 1e-14);
+/// ```
+#[must_use]
+pub fn least_poisson_nll(y: f64) -> f64 {
+    if y < FROM {
+        let log = if y > 0.0 { y.ln() } else { 0.0 };
+        return y - y * log + ln_gamma(y + 1.0);
+    }
+    0.5 * (std::f64::consts::TAU * y).ln() + stirling(y)
+}
+
 /// `d ln Gamma(x) / dx` for `x > 0`.
 ///
 /// ```
