@@ -33,6 +33,8 @@ pub(crate) struct Case {
 /// The refusal of a shape, before a kernel can be called.
 const NO_SHAPE: &str = "too many elements";
 const SMALL: [usize; 6] = [0, 1, 2, 3, 17, 33];
+/// Beyond the widths from which products copy their factors to panels, and from which work is cut into tasks.
+const LARGE: [usize; 2] = [130, 200];
 const HUGE: [usize; 7] =
     [1 << 31, (1 << 58) + 1, 1 << 60, (1 << 60) + 1, 1 << 62, 1 << 63, usize::MAX];
 
@@ -45,11 +47,24 @@ fn run(case: &Case, lender: &Lender, sizes: [usize; 3]) -> Result<(), String> {
     })
 }
 
-/// Small sizes, zeros among them: right calls run, and each array one too short or too long is
+/// All combinations of small sizes, then each place large in turn.
+fn ordinary_sizes() -> impl Iterator<Item = [usize; 3]> {
+    let small = (0..SMALL.len().pow(3))
+        .map(|i| [i, i / SMALL.len(), i / SMALL.len().pow(2)].map(|i| SMALL[i % SMALL.len()]));
+    let large = (0..3).flat_map(|place| {
+        LARGE.map(|large| {
+            let mut sizes = [9, 17, 9];
+            sizes[place] = large;
+            sizes
+        })
+    });
+    small.chain(large)
+}
+
+/// Ordinary sizes, zeros among them: right calls run, and each array one too short or too long is
 /// refused.
-fn small(case: &Case, failures: &mut Vec<String>) {
-    for i in 0..SMALL.len().pow(3) {
-        let sizes = [i, i / SMALL.len(), i / SMALL.len().pow(2)].map(|i| SMALL[i % SMALL.len()]);
+fn ordinary(case: &Case, failures: &mut Vec<String>) {
+    for sizes in ordinary_sizes() {
         let refused =
             sizes.iter().zip(case.positive).any(|(&size, positive)| positive && size == 0);
         let lender = Lender::new(None);
@@ -130,7 +145,7 @@ fn all<T: Element>() {
     let mut failures = Vec::new();
     quietly(|| {
         for case in kernels::cases::<T>() {
-            small(&case, &mut failures);
+            ordinary(&case, &mut failures);
             wrapping(&case, &mut failures);
         }
     });
