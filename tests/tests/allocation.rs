@@ -3,9 +3,13 @@
 //! average of the weights of the whole forecaster, as the trainer takes it, without controllers and
 //! with all that go together.
 //!
-//! One test alone counts, so that nothing else allocates meanwhile; the others of this file are ignored by default.
+//! Going on from a checkpoint needs at most twice the memory of its file.
+//!
+//! The tests that count hold [`COUNTING`], so that nothing else allocates meanwhile; the others of this file are ignored
+//! by default.
 
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
 use vdn_model::controllers::StackControl;
 use vdn_tensor::noise::NoiseKey;
@@ -13,11 +17,15 @@ use vdn_tensor::parallel::Pool;
 use vdn_train::TrainError;
 use vdn_train::config::{ControlConfig, Selection};
 use vdn_train::data::{Examples, Request, Split};
+use vdn_train::run::RunFiles;
 use vdn_train::train::{Progress, Trainer};
 
 /// Counts the allocations of every thread.
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// Held by the test that counts.
+static COUNTING: Mutex<()> = Mutex::new(());
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -113,6 +121,7 @@ const PATIENCE: usize = 40;
 
 #[test]
 fn a_training_step_allocates_nothing_on_any_thread() -> Result<(), Failure> {
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let _profiler = dhat::Profiler::builder().testing().build();
     let blocks = || dhat::HeapStats::get().total_blocks;
     let before = blocks();
@@ -154,6 +163,37 @@ fn a_training_step_allocates_nothing_on_any_thread() -> Result<(), Failure> {
         }
         Ok(())
     })
+}
+
+#[test]
+fn going_on_needs_at_most_twice_the_memory_of_the_checkpoint() -> Result<(), Failure> {
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let config = ForecasterConfig { hidden: 512, units: 512, head_hidden: 512, ..small() };
+    let data = Repeated { rows: 2, config, splits: [(0..2).collect(), vec![0], Vec::new()] };
+    let folder = tempfile::tempdir()?;
+    let (model, mut parameters) = Forecaster::new::<f32>(config, 0)?;
+    let mut trainer = Trainer { files: Some(RunFiles::open(folder.path())?), ..Trainer::default() };
+    (trainer.train.epochs, trainer.train.batch) = (2, 1);
+    let stopped = trainer.session(&model, &mut parameters, &data)?.run(|progress| {
+        if let Progress::Step { done: 3, .. } = progress {
+            trainer.interrupt.request();
+        }
+    });
+    assert!(matches!(stopped, Err(TrainError::Interrupted { step: 3 })), "{stopped:?}");
+    let file = std::fs::read_dir(folder.path().join("checkpoints"))?.next().ok_or("no file")??;
+    let size = file.metadata()?.len();
+    assert!(size > 3 << 20, "weights and two moments: {size} bytes");
+
+    let mut session = trainer.session(&model, &mut parameters, &data)?;
+    let profiler = dhat::Profiler::builder().testing().build();
+    session.resume()?;
+    let peak = dhat::HeapStats::get().max_bytes as u64;
+    drop(profiler);
+    let share = peak as f64 / size as f64;
+    println!("a checkpoint of {size} bytes: at most {peak} bytes more, {share:.2} times its size");
+    // The file itself has to be in memory; nothing but a second copy of it may be, too.
+    assert!((1.0..=2.0).contains(&share), "{peak} bytes for a file of {size}");
+    Ok(())
 }
 
 /// The resident memory of this process in bytes.

@@ -197,17 +197,16 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_thousand_names_are_compared_in_no_time() {
+    fn names_are_not_searched_once_for_each_name() {
+        // So many that comparing each name with all others would take minutes.
+        const COUNT: usize = 400_000;
         let directory = tempfile::tempdir().unwrap();
         let run = RunDirectory::create(&directory.path().join("run")).unwrap();
-        let mut names: Vec<String> = (0..100_000).map(|i| format!("series {i}")).collect();
+        let mut names: Vec<String> = (0..COUNT).map(|i| format!("series {i}")).collect();
         let scaler = Scaler::identity(names.len());
         run.write_json(FILE, &StoredScaler::new(&names, &scaler)).unwrap();
-        let start = std::time::Instant::now();
         assert_eq!(run.read_scaler().unwrap().0, names);
-        // Comparing every name with all before it takes more than ten seconds.
-        assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
-        names[99_999] = names[0].clone();
+        names[COUNT - 1] = names[0].clone();
         run.write_json(FILE, &StoredScaler::new(&names, &scaler)).unwrap();
         let error = run.read_scaler().unwrap_err().to_string();
         assert!(error.ends_with("series `series 0` is there twice"), "{error}");

@@ -60,8 +60,11 @@ where
         let mut running = [0.0; 6];
         progress.fill("running", &mut running)?;
         let [step, epochs, batches, rate, over, seconds] = place;
-        let mut untrained = [0.0];
-        let known = progress.fill("untrained", &mut untrained).is_ok();
+        // Checkpoints of earlier versions do not have it.
+        let untrained = match progress.values("untrained") {
+            Ok(_) => Some(progress.number("untrained")?),
+            Err(_) => None,
+        };
         self.place = SessionPlace {
             step: step as u64,
             epochs: epochs as usize,
@@ -70,7 +73,7 @@ where
             rate,
             over: over != 0.0,
             seconds,
-            untrained: known.then_some(untrained[0]),
+            untrained,
         };
         Tensors::decode(&sections.take("parameters")?)?.fill_parameters(self.parameters)?;
         self.step.optimizer.restore(&Tensors::decode(&sections.take("optimizer")?)?)?;

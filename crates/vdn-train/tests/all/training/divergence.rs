@@ -1,9 +1,13 @@
 //! A training that ends in finite numbers and has diverged says so.
 
 use super::network::{Regression, rows};
+use std::path::Path;
+use std::sync::Arc;
+use vdn_model::core::ControlState;
 use vdn_train::TrainError;
 use vdn_train::config::Selection;
-use vdn_train::run::RunFiles;
+use vdn_train::run::store::{CheckpointStore, DiskFiles};
+use vdn_train::run::{RunFiles, Tensors};
 use vdn_train::train::{Progress, Trained, Trainer};
 
 /// Trains with a learning rate; with a folder it goes on there, and is interrupted after the step
@@ -68,4 +72,44 @@ fn a_run_that_goes_on_knows_what_it_began_with() {
     assert!(resumed.untrained.is_some());
     assert_eq!(resumed.untrained, whole.untrained);
     assert_eq!(resumed.divergence(), whole.divergence());
+}
+
+/// Writes the checkpoint of the run again, with other numbers under the name `untrained` of its
+/// section `progress`; without the name, if there are none.
+fn rewrite(run: &Path, untrained: Option<&[f64]>) {
+    let store = CheckpointStore::new(Arc::new(DiskFiles), run, 2).unwrap();
+    let (step, sections) = store.latest().unwrap().checkpoint.unwrap();
+    let old: ControlState = Tensors::decode(sections.get("progress").unwrap()).unwrap().into();
+    let mut progress = ControlState::new();
+    let others = old.iter().filter(|&(name, _)| name != "untrained");
+    others.for_each(|(name, values)| progress.put(name, values));
+    assert_eq!(progress.iter().count() + 1, old.iter().count());
+    if let Some(values) = untrained {
+        progress.put("untrained", values);
+    }
+    let progress = Tensors::from(&progress).encode().unwrap();
+    let sections: Vec<(&str, &[u8])> = sections
+        .iter()
+        .map(|(name, bytes)| (name, if name == "progress" { &progress[..] } else { bytes }))
+        .collect();
+    store.save(step, &sections).unwrap();
+}
+
+#[test]
+fn a_checkpoint_of_before_the_score_was_kept_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = run(1e-2, 1.0, None).unwrap();
+    run(1e-2, 1.0, Some((folder.path(), 30))).unwrap_err();
+    rewrite(folder.path(), Some(&[1.0, 2.0]));
+    let error = run(1e-2, 1.0, Some((folder.path(), 40))).unwrap_err().to_string();
+    assert!(error.ends_with("untrained holds 2 numbers instead of 1"), "{error}");
+    rewrite(folder.path(), None);
+    let resumed = run(1e-2, 1.0, Some((folder.path(), u64::MAX))).unwrap();
+    assert_eq!(resumed.untrained, None);
+    assert_eq!(resumed.divergence(), None);
+    let scores = |trained: &Trained| -> Vec<[u64; 2]> {
+        let bits = trained.history.iter().map(|e| [e.train_nll, e.validation_nll]);
+        bits.map(|pair| pair.map(f64::to_bits)).collect()
+    };
+    assert_eq!(scores(&resumed), scores(&whole));
 }
