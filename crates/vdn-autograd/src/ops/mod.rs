@@ -5,6 +5,7 @@ mod abs;
 mod add;
 mod affine;
 mod ar_transition;
+mod autoregression;
 mod batch_matmul;
 mod bernoulli_nll;
 mod broadcast_to;

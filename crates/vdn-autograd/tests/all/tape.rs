@@ -207,6 +207,7 @@ fn errors_name_the_operation_and_all_shapes() -> Outcome {
         ),
         (|t, [a, ..]| t.clamp(a, 2.0, 1.0), &["clamp", "[2, 1]"]),
         (|t, [a, ..]| t.moving_average(a, 0), &["moving_average", "0"]),
+        (|t, [a, ..]| t.autoregression(a, 1.0), &["autoregression", "in (-1, 1)"]),
         (|t, [a, ..]| t.backward(a).map(|()| a), &["backward", "[2, 3]"]),
         (|t, [a, ..]| t.backward_from(&[(a, &[1.0])]).map(|()| a), &["backward", "[2, 3]", "1"]),
         (|t, _| t.concat(&[], 0), &["concat"]),

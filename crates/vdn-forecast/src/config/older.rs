@@ -13,11 +13,12 @@ pub(super) fn translate(given: &mut Table) -> Result<(), TrainError> {
         let reason = "model.emit_kl: remove it; controllers ask for what they need themselves";
         return Err(TrainError::config(reason));
     }
-    // A run writes every setting. One without this was written before there was a choice.
+    // A run writes every setting. One without these was written before there was a choice.
     let of_a_run = ["kernel", "clamp_gradient", "zero_output", "layer_beta"];
     if of_a_run.iter().all(|key| model.contains_key(*key)) {
         let sampled = || Value::String("sampled".to_owned());
         model.entry("dependence").or_insert_with(sampled);
+        model.entry("loading_correlation").or_insert(Value::Float(0.0));
     }
     match model.remove("degrees_of_freedom") {
         Some(degrees) => give_degrees(model, &degrees),

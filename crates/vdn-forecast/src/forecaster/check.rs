@@ -40,6 +40,12 @@ impl ForecasterConfig {
         let not_negative = |x: f64| x >= 0.0 && x.is_finite();
         let domains = [
             ("dropout", self.dropout, (0.0..1.0).contains(&self.dropout), "in [0, 1)"),
+            (
+                "loading_correlation",
+                self.loading_correlation,
+                (0.0..1.0).contains(&self.loading_correlation),
+                "in [0, 1)",
+            ),
             ("beta", self.beta, not_negative(self.beta), "finite and at least 0"),
             (
                 "initial_energy",

@@ -153,6 +153,10 @@ pub struct ForecasterConfig {
     /// are `units` 1024, `beta` 1e-4, in `[train]` a `batch` of 128 and `ema_decay` 0, and in
     /// `[control.rate]` a `low` of 0.08.
     pub dependence: Dependence,
+    /// The correlation of each unit's weights in the shared noise of neighbouring steps, at the
+    /// start of training, in [0, 1); 0.5. Beyond 0 training moves such weights together, so that
+    /// sampled paths have smoother increments. It says nothing where `dependence` is `sampled`.
+    pub loading_correlation: f64,
     /// What training minimises: `vib`, the default, `elbo` or `iwae`.
     pub objective: Objective,
     /// The weight of every latent dimension's KL against the score in nats per time step, finite
@@ -222,6 +226,7 @@ impl Default for ForecasterConfig {
             aggregation: Aggregation::Mean,
             score: Score::Marginal,
             dependence: Dependence::Auto,
+            loading_correlation: 0.5,
             objective: Objective::Vib,
             beta: 0.01,
             // With sigma 0.7 a rate of 0.21 and a KL of 0.23 nats: inside the default interval
@@ -260,6 +265,7 @@ impl ForecasterConfig {
             compatibility: Compatibility::Reference,
             units: 1024,
             dependence: Dependence::Sampled,
+            loading_correlation: 0.0,
             beta: 1e-4,
             sigma: SigmaMode::PerUnit,
             initial_sigma: 0.5,

@@ -135,7 +135,8 @@ impl Forecaster {
                 Head::Linear(Linear::new(&mut builder, "head", channels, horizon))
             }
             _ if dependence != Dependence::Sampled => {
-                Head::Joint(JointHead::new(&mut builder.scope("head"), channels, horizon))
+                let scope = &mut builder.scope("head");
+                Head::Joint(JointHead::new(scope, channels, horizon, config.loading_correlation))
             }
             _ => {
                 let head = HeadConfig {

@@ -14,6 +14,15 @@
 //! not) a window is normal, with the mean `base + t (B mu + c)` and the covariance `g
 //! (A S^2 A' + 1) g`. What units know, `mu`, and what they do not, `z - mu`, have maps of their
 //! own: with one map for both the errors that steps share bend the mean (decisions 10 and 17).
+//!
+//! What is trained in the place of `A` is `D`, its innovations along the horizon (decision 30):
+//!
+//! ```text
+//! A_1 = D_1      A_h = c A_{h-1} + sqrt(1 - c^2) D_h
+//! ```
+//!
+//! So neighbouring steps start with loadings of the correlation `c`, and a step of the optimiser,
+//! which moves every number of `D` about as far, moves `A` furthest where neighbours move alike.
 
 use vdn_autograd::{Error, Var};
 use vdn_model::core::{Builder, Graph, Init, ParameterId};
@@ -34,8 +43,9 @@ pub(crate) const SPEED: f64 = 24.0;
 ///
 /// with the units' means `mu` and deviations `S`, and `t_h` the total deviation of step `h`. It is
 /// a part of [`Forecaster`](crate::forecaster::Forecaster), which
-/// [`Dependence`](crate::forecaster::Dependence) asks for. The trainer gives `A` (`head.loadings`)
-/// 24 times the learning rate of all else, by
+/// [`Dependence`](crate::forecaster::Dependence) asks for. What it stores is `D` (`head.loadings`),
+/// of which `A` is the autoregression `A_h = c A_{h-1} + sqrt(1 - c^2) D_h` over the steps, `A_1 =
+/// D_1`. The trainer gives it 24 times the learning rate of all else, by
 /// [`Network::parameter_groups`](vdn_train::network::Network::parameter_groups); weight decay takes
 /// as many times more off it.
 #[derive(Clone, Debug)]
@@ -43,8 +53,10 @@ pub struct JointHead {
     label: String,
     /// `B` and `c`.
     mean: Linear,
-    /// `A`, `[outputs, channels]`.
+    /// `D`, `[outputs, channels]`.
     shared: ParameterId,
+    /// `c`.
+    correlation: f64,
 }
 
 /// What steps of a window share, for a batch.
@@ -59,15 +71,21 @@ pub(crate) struct Shares {
 }
 
 impl JointHead {
-    /// A head of `channels` units and `outputs` steps, whose name is the scope of `builder`. `B`
-    /// and `c` start as those of [`Linear::new`], `A` normal with the deviation `1 /
+    /// A head of `channels` units and `outputs` steps, whose name is the scope of `builder`; the
+    /// loadings of neighbouring steps have the `correlation` at the start, in [0, 1). The map of
+    /// means starts as [`Linear::new`] does, each loading normal with the deviation `1 /
     /// sqrt(channels)`.
-    pub fn new<T: Element>(builder: &mut Builder<'_, T>, channels: usize, outputs: usize) -> Self {
+    pub fn new<T: Element>(
+        builder: &mut Builder<'_, T>,
+        channels: usize,
+        outputs: usize,
+        correlation: f64,
+    ) -> Self {
         let label = builder.label().to_owned();
         let start = Init::Normal(1.0 / (channels.max(1) as f64).sqrt());
         let mean = Linear::new(builder, "mean", channels, outputs);
         let shared = builder.add("loadings", [outputs, channels], start);
-        Self { label, mean, shared }
+        Self { label, mean, shared, correlation }
     }
 
     /// Records the shares under the units' deviations `scales` `[batch, units]`.
@@ -80,7 +98,7 @@ impl JointHead {
         scales: Var,
     ) -> Result<Shares, Error> {
         graph.labelled(&self.label, |graph| {
-            let weights = graph.parameter(self.shared);
+            let weights = self.loadings(graph)?;
             let tape = &mut *graph.tape;
             let (by_units, squares) = (tape.square(scales)?, tape.square(weights)?);
             let by_units = tape.affine(by_units, squares, None)?;
@@ -88,6 +106,15 @@ impl JointHead {
             let own = tape.pow(all, -0.5)?;
             Ok(Shares { weights, scales, own })
         })
+    }
+
+    /// Records `A`, `[outputs, channels]`.
+    fn loadings<T: Element>(&self, graph: &mut Graph<'_, T>) -> Result<Var, Error> {
+        let innovations = graph.parameter(self.shared);
+        if self.correlation == 0.0 {
+            return Ok(innovations);
+        }
+        graph.tape.autoregression(innovations, self.correlation)
     }
 
     /// Records `t (B mu + c)` of means `[batch, units]` and total deviations, `[batch, horizon]`.
@@ -127,5 +154,70 @@ impl JointHead {
     /// The map of the means, `B` and `c`.
     pub(crate) fn mean_map(&self) -> &Linear {
         &self.mean
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vdn_autograd::Tape;
+    use vdn_model::core::{Bindings, Mode, Parameters};
+    use vdn_tensor::noise::NoiseKey;
+
+    const UNITS: usize = 400;
+    const STEPS: usize = 5;
+
+    /// The stored numbers and the loadings of a new head.
+    fn loadings(correlation: f64) -> [Vec<f64>; 2] {
+        let mut parameters = Parameters::<f64>::new();
+        let mut builder = Builder::new(&mut parameters, 11);
+        let head = JointHead::new(&mut builder.scope("head"), UNITS, STEPS, correlation);
+        let stored = parameters.get(head.shared).tensor().data().to_vec();
+        let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
+        let key = NoiseKey::new(0, 0, 0);
+        let mut graph = Graph::new(&mut tape, &parameters, &mut bindings, Mode::Evaluate, key);
+        let found = head.loadings(&mut graph).unwrap();
+        [stored, tape.value(found).data().to_vec()]
+    }
+
+    #[test]
+    fn loadings_are_an_autoregression_over_the_steps() {
+        for correlation in [0.3, 0.9] {
+            let [stored, found] = loadings(correlation);
+            let rest = (1.0_f64 - correlation * correlation).sqrt();
+            let mut want = stored[..UNITS].to_vec();
+            for step in 0..STEPS {
+                let innovations = &stored[step * UNITS..][..UNITS];
+                if step > 0 {
+                    let each = want.iter_mut().zip(innovations);
+                    each.for_each(|(a, d)| *a = correlation * *a + rest * d);
+                }
+                for (a, b) in found[step * UNITS..][..UNITS].iter().zip(&want) {
+                    assert!((a - b).abs() < 1e-15, "{correlation}, step {step}: {a}, {b}");
+                }
+            }
+        }
+        // As they were before there was a choice, to the last bit.
+        let [stored, found] = loadings(0.0);
+        assert_eq!(stored, found);
+    }
+
+    /// All steps start with the variance `1 / units`, neighbours with the correlation.
+    #[test]
+    fn neighbours_start_with_the_correlation() {
+        const CORRELATION: f64 = 0.8;
+        let [_, found] = loadings(CORRELATION);
+        let row = |step: usize| &found[step * UNITS..][..UNITS];
+        for step in 0..STEPS {
+            // A sum of `UNITS` squares of the mean `1 / UNITS`: five standard errors.
+            let square: f64 = row(step).iter().map(|a| a * a).sum();
+            assert!((square - 1.0).abs() < 5.0 * (2.0 / UNITS as f64).sqrt(), "{square}");
+            for lag in 1..STEPS - step {
+                let product: f64 = row(step).iter().zip(row(step + lag)).map(|(a, b)| a * b).sum();
+                let want = CORRELATION.powi(lag as i32);
+                let error = ((1.0 + want * want) / UNITS as f64).sqrt();
+                assert!((product - want).abs() < 5.0 * error, "{step} {lag}: {product}, {want}");
+            }
+        }
     }
 }

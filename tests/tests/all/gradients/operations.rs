@@ -77,6 +77,8 @@ pub(super) const STRUCTURE: &[Case<'_>] = &[
     ("logsumexp 1", &[(&[4, 19], Real)], |t, v| t.logsumexp(v[0], 1)),
     ("log_softmax 0", &[(&[4, 3, 2], Real)], |t, v| t.log_softmax(v[0], 0)),
     ("log_softmax 1", &[(&[4, 19], Real)], |t, v| t.log_softmax(v[0], 1)),
+    ("autoregression", &[(&[5, 3], Real)], |t, v| t.autoregression(v[0], 0.7)),
+    ("autoregression, one step", &[(&[1, 2], Real)], |t, v| t.autoregression(v[0], -0.4)),
     ("cumsum 0", &[(&[4, 3], Real)], |t, v| t.cumsum(v[0], 0)),
     ("cumsum 1", &[(&[2, 4, 3], Real)], |t, v| t.cumsum(v[0], 1)),
     ("permute", &[(&[2, 3, 4], Real)], |t, v| t.permute(v[0], &[1, 2, 0])),

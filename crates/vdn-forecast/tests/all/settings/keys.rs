@@ -68,6 +68,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("model.aggregation", &["mode"], "has to be one of mean, median, lower_median, score"),
     ("model.score", &["mixed"], "has to be one of tempered, marginal, joint"),
     ("model.dependence", &["shared", "1"], "has to be one of auto, sampled, joint, split"),
+    ("model.loading_correlation", &["1.0", "-0.1"], "has to be in [0, 1)"),
     ("model.objective", &["mse"], "has to be one of vib, elbo, iwae"),
     ("model.beta", &["-1.0"], "has to be finite and at least 0"),
     ("model.beta", &["small"], NUMBER),

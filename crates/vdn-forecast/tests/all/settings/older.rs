@@ -4,7 +4,8 @@ use vdn_forecast::config::RunConfig;
 use vdn_model::units::UnitFamily;
 
 /// What their defaults were, where they have changed.
-const THEN: &str = "[model]\nunits = 1024\nbeta = 1e-4\ndependence = \"sampled\"\n";
+const THEN: &str = "[model]\nunits = 1024\nbeta = 1e-4\ndependence = \"sampled\"\n\
+                    loading_correlation = 0.0\n";
 const THEN_TRAIN: &str = "batch = 128\nema_decay = 0.0\n";
 
 /// The `config.toml` of runs of version 53cb525, and the options that they were made with.
@@ -30,6 +31,20 @@ fn configurations_of_earlier_runs_are_read_as_they_were_meant() {
         let meant = format!("{options}{model}[train]\nepochs = 3\nseed = 7\n{train}");
         assert_eq!(read, RunConfig::from_toml(&meant).unwrap(), "{name}");
     }
+}
+
+/// Loadings of neighbouring steps were independent at the start, and were stored as they are.
+#[test]
+fn a_run_without_a_correlation_of_loadings_has_none() {
+    let of = |text: &str| RunConfig::from_toml(text).unwrap().model.loading_correlation;
+    let (_, written, _) = WRITTEN[0];
+    let split = written.replace("[model]", "[model]\ndependence = \"split\"");
+    assert_ne!(split, written);
+    assert_eq!(of(&split), 0.0);
+    let own = split.replace("[model]", "[model]\nloading_correlation = 0.25");
+    assert_eq!(of(&own), 0.25);
+    // What a user writes by hand has the default.
+    assert!(of("[model]\ndependence = \"split\"\n") > 0.0);
 }
 
 /// Student's t had its degrees of freedom beside the family.
