@@ -1,43 +1,75 @@
 //! Numbers with a sign of a currency, a per cent sign, brackets or a unit, which are no numbers.
 
 use crate::data::read::sample::Sample;
-use vdn_train::data::{Cell, DataError, DelimitedFile};
+use vdn_train::data::{Cell, DataError, DelimitedFile, NumberForm};
 
-/// Refuses a column of text whose cells are numbers with something before or behind them.
-///
-/// # Errors
-/// [`DataError::Format`] with the line of the first such cell.
-pub(super) fn refuse(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> Result<(), DataError> {
+/// A cell of a column of text whose cells are numbers with something before or behind them.
+pub(super) struct Amount {
+    /// The line of the first such cell.
+    pub(super) line: usize,
+    /// The cell.
+    pub(super) text: String,
+}
+
+/// Whether a text is a number in either form: cells with signs do not tell which the file has.
+fn is_number(text: &str) -> bool {
+    [NumberForm::DecimalPoint, NumberForm::DecimalComma]
+        .iter()
+        .any(|form| matches!(form.parse(text.as_bytes()), Cell::Number(_)))
+}
+
+/// The first amount in a column of text most of whose cells are amounts of one sign.
+pub(super) fn first(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> Option<Amount> {
     let is_amount = |text: &&&str| {
         let bare = without_unit(text);
-        bare != **text && matches!(file.numbers().parse(bare.as_bytes()), Cell::Number(_))
+        bare != **text && is_number(bare)
     };
     // The sign of most cells: `1 north` and `2 south` are names.
     let amounts = || sample.texts.iter().filter(is_amount);
     let sign = |text: &str| text.replace(|c: char| c.is_ascii_digit() || ",.-+ ".contains(c), "");
-    let Some(first) = amounts().next().map(|text| sign(text)) else { return Ok(()) };
+    let text = amounts().next()?;
+    let first = sign(text);
     if 2 * amounts().filter(|text| sign(text) == first).count() <= sample.texts.len() {
-        return Ok(());
+        return None;
     }
-    let Some(text) = sample.texts.iter().find(is_amount) else { return Ok(()) };
     let at = |row: &usize| file.sample_cell(*row, sample.column).trim_ascii() == text.as_bytes();
     let row = (0..file.sample_rows()).find(at).unwrap_or(0);
-    let (place, name) = (sample.column + 1, &sample.name);
-    Err(DataError::Format {
-        file: format!("{}:{}", file.file(), file.sample_line(row)),
-        problem: format!(
-            "column {place} (`{name}`): {text:?} is a number with a sign or a unit; write numbers \
-             alone, or select other columns by data.columns"
-        ),
-    })
+    Some(Amount { line: file.sample_line(row), text: (*text).to_owned() })
 }
 
-/// A cell without brackets, signs of currencies and per cent, and a unit behind a blank.
+impl Amount {
+    /// The error for a file whose values are amounts. In long form their column is the only one, or
+    /// the one that is called a value.
+    pub(super) fn refused(&self, file: &DelimitedFile<'_>, sample: &Sample<'_>) -> DataError {
+        let Self { line, text } = self;
+        let (place, name) = (sample.column + 1, &sample.name);
+        DataError::Format {
+            file: format!("{}:{line}", file.file()),
+            problem: format!(
+                "column {place} (`{name}`): {text:?} is a number with a sign or a unit; write \
+                 numbers alone, or select other columns by data.columns (in long form \
+                 data.target_column)"
+            ),
+        }
+    }
+
+    /// The note on a column of amounts beside columns of numbers.
+    pub(super) fn left_out(&self, sample: &Sample<'_>) -> String {
+        let (Self { line, text }, name) = (self, &sample.name);
+        format!(
+            "column `{name}` holds numbers with a sign or a unit (line {line}: {text:?}): left out"
+        )
+    }
+}
+
+/// A cell without brackets, signs of currencies and per cent, and words before or behind a blank.
 fn without_unit(text: &str) -> &str {
     let sign = |c: char| "()%$€£¥₹₽₩\u{2030}~<>".contains(c);
     let bare = text.trim_matches(|c| sign(c) || c == ' ');
     match bare.split_once(' ') {
-        Some((number, unit)) if unit.chars().all(|c| c.is_alphabetic() || sign(c) || c == '/') => {
+        Some((number, unit))
+            if unit.chars().all(|c| c.is_alphabetic() || sign(c) || "/ .".contains(c)) =>
+        {
             number
         }
         Some((unit, number)) if unit.len() == 3 && unit.chars().all(|c| c.is_ascii_uppercase()) => {

@@ -1,7 +1,10 @@
 //! The times of all rows as numbers, and the step between them.
 
 use crate::data::read::rows::{Group, NO_OFFSET, RawRows};
-use crate::data::time::{Clock, DateForm, Moment, SECOND, Step, in_zone, is_repeated};
+use crate::data::time::{
+    Clock, DateForm, Moment, SECOND, Step, datetime_of, in_zone, is_repeated, micros_of,
+};
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use std::collections::{HashMap, HashSet};
 use vdn_train::data::DataError;
@@ -125,6 +128,42 @@ impl Axis {
             }
         }
     }
+}
+
+/// How near to both ends of a hundred years rows are of which the years have passed them.
+const YEARS: i16 = 3;
+
+/// Refuses years of two digits that go from the last of a hundred years to the first one from row
+/// to row, as 2068 to 1969: the years are others.
+pub(super) fn check_centuries(
+    file: &str,
+    group: &Group,
+    place: usize,
+    form: &DateForm,
+) -> Result<(), DataError> {
+    let Some(first) = form.first_short_year() else { return Ok(()) };
+    let end = |year: i16, low: i16| {
+        let day = |year| jiff::civil::date(year, 1, 1).at(0, 0, 0, 0);
+        micros_of(day(year))..micros_of(day(low))
+    };
+    let (begins, ends) = (end(first, first + YEARS), end(first + 100 - YEARS, first + 100));
+    let clocks = group.clocks[place].to_vec();
+    let passes = |pair: &[i64]| {
+        (ends.contains(&pair[0]) && begins.contains(&pair[1]))
+            || (begins.contains(&pair[0]) && ends.contains(&pair[1]))
+    };
+    let Some(row) = clocks.windows(2).position(passes) else { return Ok(()) };
+    let year = |row: usize| datetime_of(clocks[row]).map_or(0, |at: DateTime| at.year());
+    Err(DataError::Format {
+        file: line_of(file, group, row + 1),
+        problem: format!(
+            "years of two digits stand for {first} to {}, and go from {} to {} here: write years \
+             with four digits",
+            first + 99,
+            year(row),
+            year(row + 1)
+        ),
+    })
 }
 
 fn line_of(file: &str, group: &Group, row: usize) -> String {

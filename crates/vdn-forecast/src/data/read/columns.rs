@@ -1,10 +1,11 @@
 //! Which columns of a file hold times, names of series, and numbers: found from a sample of its
 //! rows. Names of columns help where content alone does not decide.
 
+use crate::data::read::amounts::{self, Amount};
 use crate::data::read::parts::{calendar_parts, is_month, parts_of, time_of_day};
 use crate::data::read::sample::Sample;
 use crate::data::read::{SeriesOptions, TimeColumn};
-use crate::data::read::{amounts, index, keys, number_dates};
+use crate::data::read::{index, keys, number_dates};
 use crate::data::time::DateForm;
 use std::collections::HashSet;
 use vdn_train::data::{Cell, DataError, DelimitedFile};
@@ -162,6 +163,17 @@ impl Columns {
             );
             self.notes.push(note);
         }
+        let first = |&column: &usize| samples[column].texts.first().copied().unwrap_or_default();
+        let first = time.iter().map(first).collect::<Vec<_>>().join(" ");
+        if forms[0].is_range(&first) {
+            self.notes
+                .push(format!("times are ranges, as {first:?}: the first end of each counts"));
+        }
+        let is_fiscal = first.to_lowercase().contains("fy");
+        if is_fiscal || (forms[0] == DateForm::Year && samples[time[0]].is_text()) {
+            let note = format!("fiscal years, as {first:?}, are read as calendar years");
+            self.notes.push(note);
+        }
         let head = &file.names()[time[0]];
         if forms.iter().all(|form| form.parse(head).is_some()) && samples[time[0]].texts.len() > 1 {
             let problem = format!("there is no header: the first row begins with {head:?}");
@@ -214,6 +226,18 @@ impl Columns {
             samples.iter().filter(free).filter(|sample| !sample.is_text()).collect();
         let by_name =
             || numbers.iter().find(|s| TARGET_NAMES.contains(&s.name.to_lowercase().as_str()));
+        let mut texts =
+            samples.iter().filter(|sample| !out.contains(&sample.column) && sample.is_text());
+        let is_target = |s: &Sample<'_>| {
+            by_name().is_none() && TARGET_NAMES.contains(&s.name.to_lowercase().as_str())
+        };
+        let amount = texts.find_map(|sample| {
+            let amount = amounts::first(file, sample)?;
+            (numbers.is_empty() || is_target(sample)).then_some((sample, amount))
+        });
+        if let Some((sample, amount)) = amount {
+            return Err(amount.refused(file, sample));
+        }
         let target = match (&numbers[..], by_name()) {
             ([one], _) => Some(one.column),
             (_, Some(target)) => Some(target.column),
@@ -282,6 +306,7 @@ impl Columns {
         let mut free = samples.iter().filter(numeric).count();
         // Where times come again, whole numbers that differ may be those of series.
         let again = !self.time.is_empty() && keys::come_again(file, &self.time);
+        let mut unread: Option<(&Sample<'_>, Amount)> = None;
         for sample in samples.iter().filter(|sample| !out.contains(&sample.column)) {
             let dated = !self.time.is_empty();
             let left_out = match sample {
@@ -292,7 +317,11 @@ impl Columns {
                     "holds Unix times near the dates"
                 }
                 sample if dated && sample.is_text() => {
-                    amounts::refuse(file, sample)?;
+                    if let Some(amount) = amounts::first(file, sample) {
+                        self.notes.push(amount.left_out(sample));
+                        unread = unread.or(Some((sample, amount)));
+                        continue;
+                    }
                     self.texts.push(sample.column);
                     match keys::may_name_series(sample) {
                         true => "holds text, and may name the series (data.id_column)",
@@ -313,6 +342,13 @@ impl Columns {
             free -= usize::from(!sample.is_text());
             self.notes.push(format!("column `{}` {left_out}: left out", sample.name));
         }
+        // Without amounts, row numbers may be all that is left.
+        let is_series = |&column: &usize| samples[column].is_series();
+        if let Some((sample, amount)) = unread
+            && !self.numbers.iter().any(is_series)
+        {
+            return Err(amount.refused(file, sample));
+        }
         let months = |column: &&usize| is_month(&file.names()[**column]);
         if !self.time.is_empty() && self.numbers.iter().filter(months).count() >= 12 {
             let note = "columns are named after months, and each is read as a series of its own: \
@@ -320,6 +356,15 @@ impl Columns {
             self.notes.push(note.to_owned());
         }
         if self.numbers.is_empty() {
+            // Cells that may be numbers in a form of their own, as `12.5MW` or `0x1f`.
+            let digit = |sample: &&Sample<'_>| {
+                let text = sample.texts.first().copied().unwrap_or_default();
+                text.trim_start_matches(|c: char| "+-.".contains(c))
+                    .starts_with(|c: char| c.is_ascii_digit())
+            };
+            if let Some(sample) = self.texts.iter().map(|&c| &samples[c]).find(digit) {
+                return Err(no_number(file, sample));
+            }
             return Err(DataError::NoSeries {
                 file: file.file().to_owned(),
                 date: self.time.first().map_or_else(String::new, |&c| file.names()[c].clone()),
@@ -364,6 +409,21 @@ fn beside(file: &DelimitedFile<'_>, options: &SeriesOptions) -> Result<[Vec<usiz
         names.iter().map(one).collect()
     };
     Ok([of(&options.past)?, of(&options.future)?, of(&options.statics)?])
+}
+
+/// The error for a file whose only values are in a form that is not known.
+fn no_number(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> DataError {
+    let text = sample.texts.first().copied().unwrap_or_default();
+    let at = |row: &usize| file.sample_cell(*row, sample.column).trim_ascii() == text.as_bytes();
+    let row = (0..file.sample_rows()).find(at).unwrap_or(0);
+    let (place, name) = (sample.column + 1, &sample.name);
+    DataError::Format {
+        file: format!("{}:{}", file.file(), file.sample_line(row)),
+        problem: format!(
+            "column {place} (`{name}`): {text:?} is a number in no form that is known, and no \
+             other column holds numbers"
+        ),
+    }
 }
 
 fn no_dates(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> DataError {

@@ -22,7 +22,7 @@ pub(super) fn beyond_exact(cell: &[u8], form: NumberForm, value: f64, to: &mut R
         to.far.push(value);
         return value - to.offset as f64;
     };
-    if to.values.iter().all(|value| value.is_nan()) {
+    if !to.has_begun {
         to.offset = integer;
     }
     let less = integer - to.offset;

@@ -1,9 +1,9 @@
 //! Columns that name series, and those that would tell rows of one time apart.
 
-use crate::data::read::SeriesOptions;
-use crate::data::read::parts::is_part_of_dates;
+use crate::data::read::parts::{is_called_a_part, is_part_of_dates};
 use crate::data::read::rows::RawColumn;
 use crate::data::read::sample::Sample;
+use crate::data::read::{SeriesOptions, amounts};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use vdn_train::data::{DataError, DelimitedFile};
@@ -44,11 +44,25 @@ pub(super) fn find_id(
         return Ok(Some(sample.column));
     }
     let names_series = |sample: &&&Sample<'_>| sample.is_text() && !is_part_of_dates(sample);
-    let texts: Vec<&&Sample<'_>> = free.iter().filter(names_series).collect();
+    let mut texts: Vec<&&Sample<'_>> = free.iter().filter(names_series).collect();
+    // Beside a name a column of amounts holds values.
+    let holds_names = |sample: &&&Sample<'_>| amounts::first(file, sample).is_none();
+    if texts.len() > 1 && texts.iter().any(holds_names) {
+        texts.retain(holds_names);
+    }
     if texts.is_empty() {
         return Ok(None);
     }
     match &texts[..] {
+        [one] if repeated && is_called_a_part(one) => {
+            let (name, text) = (&one.name, one.texts.first().copied().unwrap_or_default());
+            Err(DataError::InvalidOption(format!(
+                "{}: column `{name}` ({text:?}) has the name of a part of the dates, in no form \
+                 that is known: join it to the dates, or, if it names the series, say so by \
+                 data.id_column = {name:?}",
+                file.file()
+            )))
+        }
         [one] if repeated => Ok(Some(one.column)),
         [first, second, ..] if repeated => Err(DataError::InvalidOption(format!(
             "{}: the columns `{}` and `{}` may name the series: say which by data.id_column",
@@ -83,6 +97,9 @@ pub(super) fn may_name_series(sample: &Sample<'_>) -> bool {
 
 /// Rows with the time of another row that no series of numbers tells apart by chance.
 const MANY: usize = 20;
+
+/// Columns of text that are looked at, the first ones: each takes eight bytes a row.
+pub(super) const MOST_TEXTS: usize = 8;
 
 /// A column of text that is no series, with a number for each of its texts.
 pub(super) struct TextColumn {

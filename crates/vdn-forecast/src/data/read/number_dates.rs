@@ -36,10 +36,18 @@ pub(super) fn is_monotone(numbers: &[f64]) -> bool {
     numbers.len() > 2 && (rises || numbers.windows(2).all(|pair| pair[1] < pair[0]))
 }
 
-/// Whether a column rises or falls from row to row under a name that times alone have.
+/// Whether a column rises or falls from row to row under a name that times alone have, or by the
+/// same in each row under a name that begins or ends with a date or a time (`datenum`).
 pub(super) fn looks_like_time(sample: &Sample<'_>) -> bool {
-    (sample.is_a_time_word() || sample.is_called_a_date())
-        && sample.numbers().is_some_and(|numbers| is_monotone(&numbers))
+    let Some(numbers) = sample.numbers().filter(|numbers| is_monotone(numbers)) else {
+        return false;
+    };
+    let first = numbers[1] - numbers[0];
+    let lower = sample.name.to_lowercase();
+    let named =
+        ["date", "time"].iter().any(|word| lower.starts_with(word) || lower.ends_with(word));
+    let equal = |pair: &[f64]| (pair[1] - pair[0] - first).abs() <= 1e-6 * first.abs();
+    sample.is_a_time_word() || sample.is_called_a_date() || (named && numbers.windows(2).all(equal))
 }
 
 /// Whether numbers are Unix times within a year of these dates, row by row.

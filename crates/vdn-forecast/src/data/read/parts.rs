@@ -5,9 +5,11 @@ use crate::data::time::DateForm;
 use std::collections::HashSet;
 
 /// Names of columns with a part of dates.
-const YEARS: [&str; 4] = ["year", "yr", "yyyy", "jahr"];
+const YEARS: [&str; 11] =
+    ["year", "yr", "yyyy", "jahr", "fy", "jaar", "annee", "ann\u{e9}e", "ano", "a\u{f1}o", "anno"];
 const QUARTERS: [&str; 3] = ["quarter", "qtr", "q"];
-const MONTHS: [&str; 6] = ["month", "mo", "mon", "mm", "mnth", "monat"];
+const MONTHS: [&str; 10] =
+    ["month", "mo", "mon", "mm", "mnth", "monat", "maand", "mois", "mes", "mese"];
 const WEEKS: [&str; 4] = ["week", "wk", "isoweek", "weekofyear"];
 const DAYS: [&str; 5] = ["day", "dy", "dd", "dayofmonth", "tag"];
 const DAYS_OF_YEAR: [&str; 5] = ["doy", "dayofyear", "yday", "jday", "julian"];
@@ -37,6 +39,17 @@ pub(super) fn calendar_parts(samples: &[Sample<'_>]) -> Option<(Vec<usize>, Vec<
         if let Some((month, name)) = month_names(samples) {
             return Some((vec![year, month], pattern(&format!("%Y {name}"))));
         }
+        if let Some(part) = samples.iter().find(|part| reads_all(part, "2000 ", &["M%m"])) {
+            return Some((vec![year, part.column], pattern("%Y M%m")));
+        }
+        let quarters = |text: &str| text.starts_with(['Q', 'q']);
+        let named = |part: &&Sample<'_>| {
+            let read = |text: &str| DateForm::Quarter.parse(&format!("2000 {text}")).is_some();
+            !part.texts.is_empty() && part.texts.iter().all(|text| quarters(text) && read(text))
+        };
+        if let Some(part) = samples.iter().find(named) {
+            return Some((vec![year, part.column], vec![DateForm::Quarter]));
+        }
         if let Some(day) = of(&DAYS_OF_YEAR, 1, 366) {
             return Some((vec![year, day], pattern("%Y %j")));
         }
@@ -55,6 +68,14 @@ pub(super) fn calendar_parts(samples: &[Sample<'_>]) -> Option<(Vec<usize>, Vec<
         text.push_str(part);
     }
     Some((columns, pattern(&text)))
+}
+
+/// Whether a column has the name of a part of dates that divides a year, a month or a day.
+pub(super) fn is_called_a_part(sample: &Sample<'_>) -> bool {
+    let name = sample.words().concat();
+    let parts: [&[&str]; 7] =
+        [&QUARTERS, &MONTHS, &WEEKS, &DAYS, &HOURS, &MINUTES, &["period", "time", "halfyear"]];
+    parts.iter().any(|names| names.contains(&name.as_str()))
 }
 
 /// A column of months by their names, and the pattern of these.
@@ -91,7 +112,7 @@ fn is_time_of_day(sample: &Sample<'_>) -> bool {
     let day = DateForm::Pattern("%Y-%m-%d %H:%M".to_owned());
     let clock = |text: &&str| {
         let forms = DateForm::of_texts(&[&format!("2000-01-01 {text}")]);
-        !forms.is_empty() && (text.contains(':') || day.parse(text).is_some())
+        !forms.is_empty() && (text.contains([':', 'h']) || day.parse(text).is_some())
     };
     let few = |step: usize| sample.texts.iter().step_by(step.max(1));
     !sample.texts.is_empty() && sample.is_text() && few(sample.texts.len() / 20).all(clock)
@@ -147,6 +168,16 @@ pub(super) fn parts_of(samples: &[Sample<'_>], time: &[usize], form: &DateForm) 
     samples.iter().filter(repeats).map(|sample| sample.column).filter(|c| c != time).collect()
 }
 
+/// A date and its time of day, which may be an hour written as a number with a fraction, `5.0`.
+fn joined(date: &str, time: &str) -> String {
+    format!("{} {}", without_fraction(date), without_fraction(time))
+}
+
+/// A part of a date that is written as `1959.0`.
+pub(super) fn without_fraction(part: &str) -> &str {
+    part.strip_suffix(".0").unwrap_or(part)
+}
+
 /// A column with the time of day beside one with the date, and the forms of both together.
 pub(super) fn time_of_day(
     samples: &[Sample<'_>],
@@ -176,7 +207,7 @@ pub(super) fn time_of_day(
     };
     samples.iter().filter(fits).find_map(|time| {
         let joined: Vec<String> =
-            dates.iter().zip(&time.texts).map(|(date, time)| format!("{date} {time}")).collect();
+            dates.iter().zip(&time.texts).map(|(date, time)| joined(date, time)).collect();
         let texts: Vec<&str> = joined.iter().map(String::as_str).collect();
         let joined = match &forms[0] {
             DateForm::Pattern(pattern) if samples[date].is_numeric() => {

@@ -1,6 +1,6 @@
 //! Rows in the order of time, each on its place of the calendar.
 
-use crate::data::read::axis::{Axis, irregular};
+use crate::data::read::axis::{Axis, check_centuries, irregular};
 use crate::data::read::keys::{self, TextColumn};
 use crate::data::read::rows::{Group, NO_OFFSET, RawRows};
 use crate::data::read::side::SideNames;
@@ -55,7 +55,10 @@ impl Gaps {
 struct Order {
     moved: usize,
     rows: usize,
+    /// Whether a series of three rows or more stands newest first, and whether another one is
+    /// neither in order nor newest first.
     reversed: bool,
+    mixed: bool,
     merged: usize,
     /// The column that tells merged rows apart.
     telling: Option<String>,
@@ -89,6 +92,9 @@ pub(super) fn place(mut raw: RawRows, options: &SeriesOptions) -> Result<Placed,
     if let Some(zone) = &zone {
         raw.groups.iter_mut().for_each(|group| read_on_clock(group, form_place, zone));
     }
+    for group in &raw.groups {
+        check_centuries(&raw.file, group, form_place, &form)?;
+    }
     let axis = match Axis::of(&raw, form_place, zone) {
         Ok(axis) => axis,
         Err(error) => return Err(only_duplicates(&raw, form_place, form, options).unwrap_or(error)),
@@ -119,8 +125,8 @@ pub(super) fn place(mut raw: RawRows, options: &SeriesOptions) -> Result<Placed,
         }
         placed.groups.push(one);
     }
-    let Order { moved, rows, reversed, merged, telling } = order;
-    if reversed {
+    let Order { moved, rows, reversed, mixed, merged, telling } = order;
+    if reversed && !mixed {
         notes.push("the rows stand newest first: sorted by time".to_owned());
     } else if moved > 0 {
         notes.push(format!("rows are not in order of time: sorted, {moved} of {rows} moved"));
@@ -310,7 +316,11 @@ fn place_group(
     if !times.windows(2).all(|pair| pair[0] < pair[1]) {
         sorted.sort_by_key(|&row| times[row as usize]);
         order.moved += rows - longest_ascent(times);
-        order.reversed |= rows > 2 && times.windows(2).all(|pair| pair[0] >= pair[1]);
+        if !times.is_sorted() {
+            let reversed = times.windows(2).all(|pair| pair[0] >= pair[1]);
+            order.reversed |= reversed && rows > 2;
+            order.mixed |= !reversed;
+        }
     }
     let lines = group.lines.to_vec();
     // Rows of one time, in the order of the file.

@@ -3,7 +3,8 @@
 
 use crate::data::read::columns::Columns;
 use crate::data::read::integers::beyond_exact;
-use crate::data::read::keys::TextColumn;
+use crate::data::read::keys::{MOST_TEXTS, TextColumn};
+use crate::data::read::parts::without_fraction;
 use crate::data::read::side::SideNames;
 use crate::data::read::{SeriesOptions, integers};
 use crate::data::time::{DateForm, Moment, Progressions};
@@ -37,6 +38,8 @@ pub(super) struct RawColumn {
     /// Position in the file, from 0.
     pub(super) place: usize,
     pub(super) values: Vec<f64>,
+    /// Whether a value that is not missing is among them.
+    pub(super) has_begun: bool,
     /// A cell that stands for a missing value.
     pub(super) word: Option<String>,
     /// Missing values that are sentinels.
@@ -82,10 +85,9 @@ impl Times {
                 self.text.push(' ');
             }
             let cell = String::from_utf8_lossy(file.cell(column).trim_ascii());
-            // A year of several columns may be written 1959.0.
             let cell = match self.columns.len() {
                 1 => &cell[..],
-                _ => cell.strip_suffix(".0").unwrap_or(&cell),
+                _ => without_fraction(&cell),
             };
             self.text.push_str(cell);
         }
@@ -180,6 +182,7 @@ pub(super) fn read(
         long: id.is_some(),
         texts: texts
             .iter()
+            .take(MOST_TEXTS)
             .map(|&column| TextColumn::new(file.names()[column].clone(), column))
             .collect(),
         side,
@@ -263,6 +266,7 @@ pub(super) fn read(
                 Err(error) if truths[place] => truth(file.cell(column)).ok_or(error)?,
                 value => value?,
             };
+            to.has_begun |= !value.is_nan();
             to.values.push(value);
         }
     }
@@ -336,7 +340,6 @@ fn check_statics(
     Ok(())
 }
 
-/// Yes and no of a column beside the series.
 /// Whether the cells of a column's sample are words for truth, or stand for missing values.
 fn holds_truth(file: &DelimitedFile<'_>, column: usize) -> bool {
     let form = file.numbers();
@@ -347,6 +350,7 @@ fn holds_truth(file: &DelimitedFile<'_>, column: usize) -> bool {
     known.peek().is_some() && known.all(|cell| truth(cell).is_some())
 }
 
+/// Yes and no of a column beside the series.
 fn truth(cell: &[u8]) -> Option<f64> {
     const YES: [&[u8]; 4] = [b"true", b"t", b"yes", b"y"];
     const NO: [&[u8]; 4] = [b"false", b"f", b"no", b"n"];

@@ -5,7 +5,7 @@ use crate::data::time::DateForm;
 use vdn_train::data::{Cell, DATE_NAMES, DelimitedFile, NumberForm};
 
 /// Names that columns of times have, among other words.
-const TIME_WORDS: [&str; 24] = [
+const TIME_WORDS: [&str; 40] = [
     "date",
     "time",
     "timestamp",
@@ -30,6 +30,22 @@ const TIME_WORDS: [&str; 24] = [
     "week",
     "doy",
     "when",
+    "jd",
+    "mjd",
+    "fy",
+    "jaar",
+    "maand",
+    "uhrzeit",
+    "woche",
+    "quartal",
+    "annee",
+    "ann\u{e9}e",
+    "mois",
+    "semaine",
+    "ano",
+    "a\u{f1}o",
+    "anno",
+    "mes",
 ];
 
 /// The sample of a column.
@@ -140,10 +156,22 @@ impl<'f> Sample<'f> {
         index::numbers_rows(self)
     }
 
+    /// Whether the column holds numbers that are neither those of rows, an id nor a time.
+    pub(super) fn is_series(&self) -> bool {
+        let other =
+            self.is_index() || index::is_one_id(self) || number_dates::looks_like_time(self);
+        self.numbers > 0 && !other
+    }
+
     /// The forms of dates that the cells have: of texts by content, of numbers with more care.
     pub(super) fn forms(&self) -> Vec<DateForm> {
         if !self.is_numeric() {
-            return DateForm::of_texts(&self.texts);
+            let forms = DateForm::of_texts(&self.texts);
+            // `2021-05` is a month, unless the name says that it is a week.
+            let week = DateForm::Pattern("%G-%V".to_owned());
+            let named = self.words().iter().any(|w| ["week", "yearweek", "yw"].contains(&&**w));
+            let weeks = named && self.texts.iter().all(|text| week.parse(text).is_some());
+            return if weeks { vec![week] } else { forms };
         }
         number_dates::forms(self)
     }

@@ -67,7 +67,8 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
     }
     let masked = options.mask;
     let mut table = SeriesTable { file, calendar, support, side, masked, ..SeriesTable::default() };
-    let [mut empty, mut late, mut filled, mut fills, mut integers]: [Notes; 5] = Default::default();
+    let [mut empty, mut late, mut filled, mut constant, mut fills, mut integers]: [Notes; 6] =
+        Default::default();
     let several = groups.len() > 1;
     // Columns without any value are left out beside others, unless they are asked for.
     let beside = table.side.numbers();
@@ -75,6 +76,13 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
     let series = |one: &PlacedGroup| one.group.columns.len() - beside;
     let any = groups.iter().any(|one| one.group.columns[..series(one)].iter().any(has_values));
     let leave_out = any && options.columns.is_none();
+    for place in 0..beside {
+        let parts = || groups.iter().map(|one| &one.group.columns[series(one) + place]);
+        if side::is_constant(parts()) {
+            let name = parts().next().map_or("", |part| &part.name);
+            constant.0.push(format!("{name}: is the same in all rows, and tells nothing"));
+        }
+    }
     for PlacedGroup { start, lines, group } in groups {
         let lines = Arc::new(lines);
         let (mut columns, statics) = (group.columns, group.statics);
@@ -103,7 +111,7 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
                 _ => column.name.clone(),
             };
             tell_suspicious(&name, &column.values, &mut fills);
-            side::tell(&name, column, &lines, end, &mut filled.0);
+            side::tell(&name, column, &lines, end, fill, &mut filled.0);
         }
         let empty = |column: &RawColumn| {
             let of = match (several, columns.first()) {
@@ -134,7 +142,9 @@ pub(super) fn finish(placed: Placed, options: &SeriesOptions) -> Result<SeriesTa
             table.rows.push(SeriesRows { offset: column.offset, ..rows });
         }
     }
-    [empty, late, filled, fills, integers].into_iter().for_each(|kind| kind.tell(&mut notes));
+    [empty, late, filled, constant, fills, integers]
+        .into_iter()
+        .for_each(|kind| kind.tell(&mut notes));
     table.notes = notes;
     Ok(table)
 }

@@ -41,16 +41,26 @@ pub(super) struct Begin {
     pub(super) column: String,
 }
 
-/// Tells what is missing in a column beside the series up to row `end`, and whether it is constant.
+/// Tells what is missing in a column beside the series up to row `end`.
 pub(super) fn tell(
     name: &str,
     column: &RawColumn,
     lines: &Progressions,
     end: usize,
+    fill: Fill,
     notes: &mut Vec<String>,
 ) {
     let rows = &column.values[..end.min(column.values.len())];
-    let first = rows.iter().position(|value| !value.is_nan()).unwrap_or(rows.len());
+    let first = rows.iter().position(|value| !value.is_nan());
+    if let (None, Fill::Value(value)) = (first, fill) {
+        notes.push(format!("{name}: has no value in the rows, and is {value} in all of them"));
+        return;
+    }
+    // A constant is filled in before the first value, too.
+    let first = match fill {
+        Fill::Value(_) => 0,
+        _ => first.unwrap_or(rows.len()),
+    };
     // Missing rows are told of once, for all columns.
     let missing = |row: &usize| rows[*row].is_nan() && lines.get(*row) != Some(0);
     let cells = (first..rows.len()).filter(missing).count();
@@ -59,12 +69,16 @@ pub(super) fn tell(
         notes
             .push(format!("{name}: {cells} missing values filled ({sentinels} of them sentinels)"));
     }
-    let mut known = column.values.iter().filter(|value| !value.is_nan());
-    if let Some(first) = known.next()
-        && known.all(|value| value == first)
-    {
-        notes.push(format!("{name}: is the same in all rows, and tells nothing"));
-    }
+}
+
+/// Whether a column beside the series has one value in all rows of all groups, and at least one.
+pub(super) fn is_constant<'a>(parts: impl Iterator<Item = &'a RawColumn>) -> bool {
+    let of = |part: &'a RawColumn| {
+        let known = part.values.iter().filter(|value| !value.is_nan());
+        known.map(|value| value + part.offset as f64)
+    };
+    let mut known = parts.flat_map(of);
+    known.next().is_some_and(|first| known.all(|value| value == first))
 }
 
 /// Fills what is missing in columns beside the series, from the past alone. Those that are known

@@ -8,6 +8,9 @@ use patterns::{DATES, MONTHS, OFFSETS, TIMES};
 
 mod numbers;
 mod patterns;
+mod quarter;
+mod range;
+mod words;
 
 /// A moment as a file writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +38,10 @@ pub enum DateForm {
     /// A pattern of `strptime`: `%Y` a year, `%m` a month, `%d` a day, `%H` an hour, `%M` a minute,
     /// `%S` a second, `%z` an offset. A month without a day stands for its first day.
     Pattern(String),
-    /// A year and a quarter: `2020Q1`, `2020-Q1`, `Q1 2020`, `1Q2020`, `2020-1`.
+    /// A year and a quarter: `2020Q1`, `2020-Q1`, `Q1 2020`, `1Q2020`, `2020-1`, `Q1/80`; also of
+    /// a fiscal year, `FY2020Q1`.
     Quarter,
-    /// A year.
+    /// A year; also a fiscal one: `FY2020`, `2019/20`, `2019-2020`.
     Year,
     /// A year and its part that is over, `1990.083`: the year, the quarter or the month in which
     /// that is (`per_year` 1, 4 or 12).
@@ -66,29 +70,52 @@ impl DateForm {
     /// that are no dates. Several forms: the texts have several readings.
     #[must_use]
     pub fn of_texts(texts: &[&str]) -> Vec<Self> {
-        let reads = |form: &Self| texts.iter().filter(|text| form.parse(text).is_some()).count();
-        let several = has_several_offsets(texts);
+        let plain: Vec<Option<String>> = texts.iter().map(|text| words::plain(text)).collect();
+        let plain = texts.iter().zip(&plain).map(|(text, plain)| plain.as_deref().unwrap_or(text));
+        let texts: &[&str] = &plain.map(str::trim).collect::<Vec<_>>();
+        // Ranges are looked for where there are no dates: it takes long.
+        let forms = Self::find(texts, Self::read_one);
+        let ranges =
+            forms.is_empty() && 2 * texts.iter().filter(|t| range::may_be(t)).count() > texts.len();
+        if ranges { Self::find(texts, Self::read) } else { forms }
+    }
+
+    /// The same of texts with plain words, by one way to read them.
+    fn find(texts: &[&str], read: impl Fn(&Self, &str) -> Option<Moment>) -> Vec<Self> {
+        let reads = |form: &Self| texts.iter().filter(|text| read(form, text).is_some()).count();
+        let several = has_several_offsets(texts) || texts.iter().any(|text| ends_a_range(text));
         let iso = if several { 0 } else { reads(&Self::Iso) };
         if iso > 0 && iso == texts.len() {
             return vec![Self::Iso];
         }
         let mut forms: Vec<(usize, Self)> = vec![(reads(&Self::Quarter), Self::Quarter)];
+        // Whole numbers are years where a name says so.
+        let years = texts.iter().filter(|text| quarter::fiscal_year(text).is_some()).count();
+        forms.push((years, Self::Year));
         // A form is tried on a few texts first: there are thousands.
         let spread = |i: usize| texts.get(i * texts.len() / 5).copied();
         let few: Vec<&str> = (0..5).filter_map(spread).collect();
         let mut add = |pattern: String| {
             let form = Self::Pattern(pattern);
-            if few.iter().any(|text| form.parse(text).is_some()) {
+            if few.iter().any(|text| read(&form, text).is_some()) {
                 forms.push((reads(&form), form));
             }
         };
+        // A pattern with a sign that no text has reads none of them.
+        let has = |sign: char| texts.iter().any(|text| text.contains(sign));
+        let (colon, blank, hour) = (has(':'), has(' '), has('h'));
+        let possible = |time: &&str| {
+            (colon || !time.contains(':'))
+                && (blank || !time.starts_with([' ', ',']))
+                && (hour || !time.contains('h'))
+        };
         for date in DATES {
-            for time in TIMES {
+            for time in TIMES.into_iter().filter(possible) {
                 if date == "%Y-%m-%d" && time.starts_with('-') && !several {
                     continue;
                 }
-                // A date with an offset and no time is a time with a dash where offsets differ.
-                let offsets = if time.is_empty() && several { &OFFSETS[..1] } else { &OFFSETS[..] };
+                // Times behind a dash are no offsets.
+                let offsets = if several { &OFFSETS[..1] } else { &OFFSETS[..] };
                 offsets.iter().for_each(|offset| add(format!("{date}{time}{offset}")));
             }
         }
@@ -103,12 +130,12 @@ impl DateForm {
             .map(|(_, form)| form)
             .collect();
         // Forms that read every text alike are one.
-        let all = |form: &Self| texts.iter().map(|text| form.parse(text)).collect::<Vec<_>>();
+        let all = |form: &Self| texts.iter().map(|text| read(form, text)).collect::<Vec<_>>();
         let mut seen: Vec<Vec<Option<Moment>>> = Vec::new();
         best.retain(|form| {
-            let read = all(form);
-            let new = !seen.contains(&read);
-            seen.push(read);
+            let moments = all(form);
+            let new = !seen.contains(&moments);
+            seen.push(moments);
             new
         });
         best
@@ -117,13 +144,53 @@ impl DateForm {
     /// The moment that a text stands for; `None` where it is no date of this form. A year has four
     /// digits, and a day that does not exist is none.
     ///
-    /// The hour 24 with nothing behind it is the midnight at the end of the day.
+    /// The hour 24 with nothing behind it is the midnight at the end of the day. Months may have
+    /// their names in English, German, French, Spanish, Italian, Portuguese and Dutch. Of a range
+    /// of dates it is the first one.
     #[must_use]
     pub fn parse(&self, text: &str) -> Option<Moment> {
         let text = text.trim();
+        self.read(text).or_else(|| {
+            let plain = words::plain(text)?;
+            match self {
+                Self::Pattern(pattern) if pattern.contains("%B") => {
+                    Self::Pattern(pattern.replace("%B", "%b")).read(&plain)
+                }
+                _ => self.read(&plain),
+            }
+        })
+    }
+
+    /// The same of a text with plain words.
+    fn read(&self, text: &str) -> Option<Moment> {
         if text.len() > LONGEST {
             return None;
         }
+        self.read_one(text).or_else(|| match self {
+            Self::Iso | Self::Pattern(_) | Self::Quarter => {
+                range::start(text, |text| self.read_one(text))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether a text is a range of dates of this form.
+    pub(crate) fn is_range(&self, text: &str) -> bool {
+        let plain = words::plain(text);
+        let text = plain.as_deref().unwrap_or(text);
+        self.read_one(text).is_none() && self.read(text).is_some()
+    }
+
+    /// The first of the hundred years that years of two digits stand for, where they may have two.
+    pub(crate) fn first_short_year(&self) -> Option<i16> {
+        match self {
+            Self::Pattern(pattern) if pattern.contains("%y") => Some(1969),
+            Self::Quarter | Self::Year => Some(1950),
+            _ => None,
+        }
+    }
+
+    fn read_one(&self, text: &str) -> Option<Moment> {
         self.parse_within_day(text).or_else(|| {
             let at = text.rfind(" 24").or_else(|| text.rfind("T24"))? + 1;
             let rest = &text[at + 2..];
@@ -145,10 +212,11 @@ impl DateForm {
                 moment(DateTime::from_parts(pieces.date(), time), offset)
             }
             Self::Pattern(pattern) => parse_pattern(pattern, text),
-            Self::Quarter => parse_quarter(text),
+            Self::Quarter => quarter::parse(text),
             Self::Year => {
-                let year = text.strip_suffix(".0").unwrap_or(text);
-                moment(Date::new(four_digits(year)?, 1, 1).ok()?.at(0, 0, 0, 0), None)
+                let whole = text.strip_suffix(".0").unwrap_or(text);
+                let year = four_digits(whole).or_else(|| quarter::fiscal_year(text))?;
+                moment(Date::new(year, 1, 1).ok()?.at(0, 0, 0, 0), None)
             }
             Self::Count => {
                 let whole = text.strip_suffix(".0").unwrap_or(text);
@@ -206,6 +274,12 @@ fn has_several_offsets(texts: &[&str]) -> bool {
     offsets.any(|other| Some(other) != first)
 }
 
+/// Whether what stands behind a time is no offset but a later time: `11:00-13:00`.
+fn ends_a_range(text: &str) -> bool {
+    let offset = DateForm::Iso.parse_within_day(text).and_then(|moment| moment.offset);
+    offset.is_some_and(|seconds| seconds < -12 * 3600)
+}
+
 fn parse_pattern(pattern: &str, text: &str) -> Option<Moment> {
     // Spreadsheets leave out the time of day at midnight.
     let pattern = match pattern.split_once(" %") {
@@ -234,30 +308,6 @@ fn parse_pattern(pattern: &str, text: &str) -> Option<Moment> {
     let date = parsed.to_date().ok()?;
     let time = parsed.to_time().unwrap_or_else(|_| jiff::civil::Time::midnight());
     moment(DateTime::from_parts(date, time), offset.or(utc.then_some(0)))
-}
-
-/// A year and a quarter, in either order, with a Q or a sign between them.
-fn parse_quarter(text: &str) -> Option<Moment> {
-    let trim = |part: &str| part.trim_matches([' ', '-', '_', ':', '/', '.']).to_owned();
-    let (year, quarter) = match text.split_once(['Q', 'q']) {
-        Some((before, after)) => match (trim(before), trim(after)) {
-            (before, after) if before.is_empty() => {
-                let (quarter, year) = after.split_at_checked(1)?;
-                (trim(year), quarter.to_owned())
-            }
-            (before, after) if before.len() == 1 => (after, before),
-            both => both,
-        },
-        None => {
-            let (year, quarter) = text.split_at_checked(4)?;
-            // `2020-1`, but neither `20201` nor `2020-01`.
-            let quarter = quarter.strip_prefix([' ', '-', ':', '/'])?;
-            (year.to_owned(), Some(quarter.to_owned()).filter(|q| q.len() == 1)?)
-        }
-    };
-    let quarter: i8 = quarter.parse().ok().filter(|q| (1..=4).contains(q))?;
-    let date = Date::new(four_digits(&year)?, 3 * quarter - 2, 1).ok()?;
-    moment(date.at(0, 0, 0, 0), None)
 }
 
 fn four_digits(text: &str) -> Option<i16> {

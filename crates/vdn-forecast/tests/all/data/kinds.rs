@@ -81,6 +81,12 @@ fn times_of_day_and_months_name_no_series() {
             "y 2021-03-01 01:00:00..2021-03-03 12:00:00",
         ),
         (
+            "hours with a fraction",
+            file("date,hour,y", 60, |r| format!("{},{}.0,{}", day(r), r % 24, y(r))),
+            options(),
+            "y 2021-03-01 00:00:00..2021-03-03 11:00:00",
+        ),
+        (
             "days and hours in digits",
             file("YYYYMMDD,HH,y", 60, |r| {
                 format!("{},{},{}", day(r).replace('-', ""), r % 24, y(r))

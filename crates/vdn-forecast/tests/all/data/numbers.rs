@@ -1,6 +1,6 @@
 //! Numbers as files write them: points between thousands, signs and units, integers beyond 2^53.
 
-use super::kinds::file;
+use super::kinds::{file, y};
 use super::series::{filled, load, options};
 
 #[test]
@@ -20,9 +20,11 @@ fn numbers_with_points_between_thousands_or_with_signs() {
     let decimals = load(&file("a;b", 3, |r| format!("1.00{r};{}", 10 + r)), &options()).unwrap();
     assert_eq!(decimals.columns[0], [1.0, 1.001, 1.002]);
     for amount in ["€10.5", "10.5%", "(10.5)", "10.5 MW", "$1,100.50", "USD 10.5"] {
-        for beside in ["", ",1"] {
-            let header = if beside.is_empty() { "date,p" } else { "date,p,q" };
-            let text = file(header, 4, |r| format!("2021-03-0{},\"{amount}\"{beside}", r + 1));
+        for (header, row) in [("date,p", ""), ("date,p,id", ",#"), ("date,p,station_id", ",77")] {
+            let text = file(header, 24, |r| {
+                let row = row.replace('#', &(r + 1).to_string());
+                format!("2021-03-{:02},\"{amount}\"{row}", r + 1)
+            });
             let error = load(&text, &options()).unwrap_err().to_string();
             let expected = format!(
                 "f.csv:2: column 2 (`p`): {amount:?} is a number with a sign or a unit; write \
@@ -31,6 +33,50 @@ fn numbers_with_points_between_thousands_or_with_signs() {
             assert!(error.starts_with(&expected), "{error}");
         }
     }
+}
+
+#[test]
+fn amounts_beside_numbers_are_left_out_with_a_note() {
+    for amount in ["5 stars", "$3 off", "10.5 %", "(3)", "2 bottles of wine"] {
+        let row = |r: usize| format!("2021-03-0{},\"{amount}\",{}", r + 1, 10.5 + r as f64);
+        let table = load(&file("date,p,q", 4, row), &options()).unwrap();
+        assert_eq!(table.names, ["q"]);
+        assert_eq!(
+            table.notes,
+            [format!(
+                "column `p` holds numbers with a sign or a unit (line 2: {amount:?}): left out"
+            )]
+        );
+        // In long form they are values or beside the values, and no names of series.
+        let long = |values: &str| {
+            let row = |r: usize| {
+                let (name, day) = (["x", "z"][r / 4], r % 4 + 1);
+                format!("{},\"{amount}\",{name},2021-03-0{day}", y(r))
+            };
+            load(&file(&format!("w,{values},name,ds"), 8, row), &options())
+        };
+        let table = long("note").unwrap();
+        assert_eq!(
+            (&table.names[..], table.columns[0].len()),
+            (&["x", "z"].map(str::to_owned)[..], 4)
+        );
+        let error = long("value").unwrap_err().to_string();
+        assert!(error.starts_with("f.csv:2: column 2 (`value`): "), "{error}");
+    }
+}
+
+/// Looking for the first value in all rows before each of them takes half a minute.
+#[test]
+fn large_integers_behind_many_missing_values_take_no_time() {
+    let rows = 200_000;
+    let text = file("y,z", 2 * rows, |r| match r < rows {
+        true => format!(",{}", r % 7),
+        false => format!("{},{}", 1_152_921_504_606_846_976_u64 + 130 * r as u64, r % 7),
+    });
+    let start = std::time::Instant::now();
+    let table = load(&text, &filled()).unwrap();
+    assert_eq!(table.columns[0].len(), rows);
+    assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
 }
 
 #[test]

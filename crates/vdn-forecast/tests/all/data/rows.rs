@@ -145,6 +145,21 @@ fn what_is_done_to_rows_is_told() {
     for (text, options, expected) in cases {
         assert_eq!(load(text, &options).unwrap().notes, expected, "{text}");
     }
+    // Newest first is what is said where each series that is not in order stands so.
+    let long = |b: [u32; 3]| {
+        let rows = |name: &str, days: [u32; 3]| -> String {
+            days.iter().map(|day| format!("{name},2020-01-0{day},{day}\n")).collect()
+        };
+        let text = format!(
+            "unique_id,ds,y\n{}{}{}",
+            rows("a", [3, 2, 1]),
+            rows("b", b),
+            rows("c", [1, 2, 3])
+        );
+        load(&text, &options()).unwrap().notes
+    };
+    assert_eq!(long([5, 4, 3]), ["the rows stand newest first: sorted by time"]);
+    assert_eq!(long([3, 5, 4]), ["rows are not in order of time: sorted, 3 of 9 moved"]);
     let last = SeriesOptions { duplicates: Duplicates::Last, ..options() };
     let twice = "date,a\n2020-01-01,1\n2020-01-02,2\n2020-01-02,4\n2020-01-03,5\n";
     assert_eq!(load(twice, &last).unwrap().columns, [[1.0, 4.0, 5.0]]);

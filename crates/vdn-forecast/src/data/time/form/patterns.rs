@@ -1,7 +1,7 @@
 //! Patterns that dates are tried in: each date with each time of day and each offset, and months.
 
-/// Dates with a day.
-pub(super) const DATES: [&str; 36] = [
+/// Dates with a day. Months have the first three letters of their English names.
+pub(super) const DATES: [&str; 35] = [
     "%Y-%m-%d",
     "%Y/%m/%d",
     "%Y.%m.%d",
@@ -21,11 +21,10 @@ pub(super) const DATES: [&str; 36] = [
     "%d-%b-%Y",
     "%d-%b-%y",
     "%d %b %Y",
-    "%d %B %Y",
+    "%d. %b %Y",
+    "%d.%b.%Y",
     "%b %d, %Y",
-    "%B %d, %Y",
     "%b %d %Y",
-    "%B %d %Y",
     "%b-%d-%Y",
     "%d%b%Y",
     "%Y-%b-%d",
@@ -37,17 +36,17 @@ pub(super) const DATES: [&str; 36] = [
     "%a %d/%m/%Y",
     "%a %m/%d/%Y",
     "%A %d/%m/%Y",
-    "%A, %B %d, %Y",
+    "%A, %b %d, %Y",
 ];
 
 /// Months and weeks, which stand for their first days.
 pub(super) const MONTHS: [&str; 20] = [
-    "%G-W%V", "%GW%V", "%G W%V", "%Y:%m", "%Y.%m", "%Y-%m", "%Y/%m", "%Y %m", "%b %Y", "%B %Y",
-    "%b-%Y", "%B-%Y", "%b-%y", "%b %y", "%m/%Y", "%m-%Y", "%YM%m", "%Y-%b", "%Y %b", "%Y%m",
+    "%G-W%V", "%GW%V", "%G W%V", "%Y:%m", "%Y.%m", "%Y-%m", "%Y/%m", "%Y %m", "%b %Y", "%b-%Y",
+    "%b/%Y", "%b/%y", "%b-%y", "%b %y", "%m/%Y", "%m-%Y", "%YM%m", "%Y-%b", "%Y %b", "%Y%m",
 ];
 
 /// Times of day behind a date; none is midnight.
-pub(super) const TIMES: [&str; 20] = [
+pub(super) const TIMES: [&str; 22] = [
     "",
     " %H:%M",
     " %H:%M:%S%.f",
@@ -61,6 +60,8 @@ pub(super) const TIMES: [&str; 20] = [
     " %I:%M:%S%p",
     " %I %p",
     " %H",
+    " %Hh",
+    " %Hh%M",
     "T%H",
     ", %H:%M",
     ":%H:%M:%S",

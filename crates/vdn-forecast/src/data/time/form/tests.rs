@@ -81,6 +81,101 @@ fn texts_have_one_form_and_one_reading() {
 }
 
 #[test]
+fn words_quarters_and_ranges_are_read_as_they_are_written() {
+    let (half_day, day) = (12 * HOUR, 12 * DAY);
+    let cases = [
+        ("7/13/2016 1:00 p.m.", day + half_day + HOUR),
+        ("7/13/2016 1:00 a.m.", day + HOUR),
+        ("13/07/2016 12:00:00 p.\u{a0}m.", day + half_day),
+        ("7/13/2016 1:00\u{202f}PM", day + half_day + HOUR),
+        ("Q3/16", 0),
+        ("Q3-2016", 0),
+        ("16Q3", 0),
+        ("3Q16", 0),
+        ("Q3 '16", 0),
+        ("2016-Q3", 0),
+        ("FY2016Q3", 0),
+        ("Q3 FY16", 0),
+        ("Q3/66", -50 * 365 * DAY - 13 * DAY),
+        ("FY2016", -182 * DAY),
+        ("FY 16", -182 * DAY),
+        ("2016/17", -182 * DAY),
+        ("2016-2017", -182 * DAY),
+        ("13. Juli 2016", day),
+        ("13.Jul.2016", day),
+        ("13 juil. 2016", day),
+        ("1er juillet 2016", 0),
+        ("13 de julio de 2016", day),
+        ("13-jul.-2016", day),
+        ("13 luglio 2016", day),
+        ("13 de Julho de 2016", day),
+        ("13 juli 2016 05:00", day + 5 * HOUR),
+        ("July 13th, 2016", day),
+        ("Dez 2016", 153 * DAY),
+        ("d\u{e9}cembre 2016", 153 * DAY),
+        ("dic-16", 153 * DAY),
+        ("out/16", 92 * DAY),
+        ("Sept. 2016", 62 * DAY),
+        ("M\u{e4}rz 2017", 243 * DAY),
+        ("2016-07-01/2016-07-07", 0),
+        ("2016-07-13 - 2016-07-19", day),
+        ("2016-07-13/P7D", day),
+        ("2016-07-01T05:00/2016-07-01T06:00", 5 * HOUR),
+        ("13.07.2016 05:00 - 13.07.2016 06:00", day + 5 * HOUR),
+        ("13.07.2016 23:00 - 00:00", day + 23 * HOUR),
+        ("13/07/2016-19/07/2016", day),
+        ("2016-07-13-2016-07-19", day),
+        ("13 Jul 2016 to 19 Jul 2016", day),
+        ("Jul 2016 - Sep 2016", 0),
+    ];
+    let mut wrong = Vec::new();
+    for (text, after) in cases {
+        let found = DateForm::of_texts(&[text]);
+        let read: Vec<_> = found
+            .iter()
+            .filter_map(|form| form.parse(text).map(|moment| moment.clock - FIRST))
+            .collect();
+        if read != [after] {
+            wrong.push(format!("{text}: {found:?}, {read:?}, not {after}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let none = [
+        "jui 2016",
+        "ma 2016",
+        "set 12",
+        "x de julio",
+        "2016-07-19/2016-07-13",
+        "a.m.",
+        "5 a.m. sharp",
+        "Q3-Q4",
+        "1-2",
+        "2016-07-01/x",
+    ];
+    for text in none {
+        assert_eq!(DateForm::of_texts(&[text]), [], "{text:?}");
+    }
+    // A time behind a dash is an offset, unless no clock is so far from UTC.
+    let hours = |ends: &[usize]| {
+        let texts: Vec<String> =
+            ends.iter().map(|end| format!("2016-07-01 {:02}:00-{end:02}:00", end - 1)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let form = DateForm::of_texts(&texts).remove(0);
+        form.parse(texts[0]).map(|moment| (moment.clock - FIRST, moment.offset))
+    };
+    assert_eq!(hours(&[8, 13]), Some((7 * HOUR, None)));
+    assert_eq!(hours(&[8, 9]), Some((7 * HOUR, Some(-8 * 3600))));
+    // A pattern of one's own with the names of months.
+    let own = DateForm::Pattern("%d. %B %Y".to_owned());
+    for text in ["13. Juli 2016", "13. July 2016", "13 juillet 2016"] {
+        let read = own.parse(text).map(|moment| moment.clock - FIRST);
+        assert_eq!(read, text.contains('.').then_some(day), "{text}");
+    }
+    assert!(DateForm::Iso.is_range("2016-07-01/2016-07-07"));
+    assert!(!DateForm::Iso.is_range("2016-07-01") && !own.is_range("13. Juli 2016"));
+}
+
+#[test]
 fn what_is_no_date_has_no_form() {
     let none = [
         "2016-13-01",
@@ -96,7 +191,9 @@ fn what_is_no_date_has_no_form() {
         "12.5",
         "1,234.00",
         "2016Q5",
-        "16Q1",
+        "Q180",
+        "FY2020-01",
+        "2019/21",
         "2016-07-32",
         "32/01/2016",
         "18.00.00",
