@@ -145,7 +145,7 @@ fn contestant(
         return Ok(None);
     }
     let (network, mut parameters) =
-        TaskNetwork::new::<f32>(config.network(), variant, encoding.widths(), 0)?;
+        TaskNetwork::new::<f32>(config.model.clone(), variant, encoding.widths(), 0)?;
     load_weights(&mut parameters, &file)?;
     Ok(Some(Contestant { network, parameters, config: config.clone() }))
 }

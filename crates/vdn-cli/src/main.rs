@@ -186,8 +186,9 @@ fn run(command: Command) -> Result<(), Failure> {
             };
             let defer = defer.map(pair).transpose()?;
             let costs = abstain.map(|abstain| Costs { abstain, defer });
-            let csv = pool.run(|| predict_task(&run, from, costs))?;
-            deliver(&csv, out.as_deref())?;
+            let predictions = pool.run(|| predict_task(&run, from, costs))?;
+            predictions.notes.iter().for_each(|note| tell(&format!("note: {note}")));
+            deliver(&predictions.csv, out.as_deref())?;
         }
         Command::Report { run, out, threads } => {
             let of_task = is_of_task(&run)?;

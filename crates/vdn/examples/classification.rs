@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let new = folder.path().join("new.csv");
     std::fs::write(&new, "x,y\n0.0,0.0\n1.0,0.0\n")?;
     let costs = Costs { abstain: 0.2, defer: None };
-    let csv = predict_task(&RunFolder::open(&out)?, PredictFrom::Table(&new), Some(costs))?;
+    let csv = predict_task(&RunFolder::open(&out)?, PredictFrom::Table(&new), Some(costs))?.csv;
     println!("{csv}");
     let decisions: Vec<bool> = csv.lines().skip(1).map(|line| line.contains(",answer,")).collect();
     assert_eq!(decisions, [true, false]);

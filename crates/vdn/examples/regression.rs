@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // New rows: the mean, five quantiles, and the units' share of the variance.
     let new = folder.path().join("new.csv");
     std::fs::write(&new, "x\n0.0\n1.5\n3.1\n")?;
-    println!("{}", predict_task(&RunFolder::open(&out)?, PredictFrom::Table(&new), None)?);
+    println!("{}", predict_task(&RunFolder::open(&out)?, PredictFrom::Table(&new), None)?.csv);
 
     let nll = |row: usize| report.rows[row].scores.of_split()[0];
     assert!(nll(0) < nll(2), "one normal distribution cannot say that its own size is not known");

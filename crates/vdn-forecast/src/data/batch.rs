@@ -4,7 +4,7 @@ use crate::data::{Dataset, WindowIndex};
 use crate::forecaster::{Batch, Beside};
 use vdn_tensor::Element;
 use vdn_train::TrainError;
-use vdn_train::data::{Examples, Lags, Request, Split};
+use vdn_train::data::{Examples, Lags, Noun, Request, Split};
 use vdn_train::metrics::overlap_block;
 
 /// Room for one batch of windows, filled again and again.
@@ -25,6 +25,8 @@ impl<T: Element> Examples<T> for Dataset {
     type Index = WindowIndex;
     type Buffers = WindowBuffers<T>;
     type Batch<'a> = Batch<'a, T>;
+
+    const NOUN: Noun = Noun::WINDOW;
 
     fn split(&self, split: Split) -> &[WindowIndex] {
         let splits = self.splits();

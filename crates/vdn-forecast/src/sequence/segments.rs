@@ -4,7 +4,7 @@ use crate::sequence::config::SequenceForecasterConfig;
 use crate::sequence::series::Series;
 use vdn_tensor::Element;
 use vdn_train::TrainError;
-use vdn_train::data::{Examples, Request, Split};
+use vdn_train::data::{Examples, Noun, Request, Split};
 
 /// Where a segment starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,6 +118,8 @@ impl<T: Element> Examples<T> for Segments {
     type Index = SegmentIndex;
     type Buffers = SegmentBuffers<T>;
     type Batch<'a> = Series<'a, T>;
+
+    const NOUN: Noun = Noun::WINDOW;
 
     fn split(&self, split: Split) -> &[SegmentIndex] {
         &self.splits[split as usize]

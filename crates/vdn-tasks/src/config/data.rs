@@ -12,15 +12,16 @@ pub struct TaskDataConfig {
     /// A delimited file with a header, plain or gzip; none: images.
     pub file: Option<PathBuf>,
     /// The columns to predict, by name or by position (`#k`, from 1); one of classes.
+    /// None by default: a table needs one.
     pub target: Vec<String>,
-    /// Columns to leave out.
+    /// Columns to leave out; none.
     pub ignore: Vec<String>,
-    /// Columns of categories whose cells look like numbers.
+    /// Columns of categories whose cells look like numbers; none.
     pub categories: Vec<String>,
     /// What becomes of a missing feature: `error`, the default, or `mean`: the mean of the training
     /// rows, with an input that says so. A missing target is always refused.
     pub missing: MissingFeature,
-    /// Numbers that stand for a missing value.
+    /// Numbers that stand for a missing value; none.
     pub sentinels: Vec<f64>,
     /// What separates cells: one character, or `tab`; none: found from the file.
     pub delimiter: Option<String>,
@@ -31,13 +32,13 @@ pub struct TaskDataConfig {
     pub splits: Option<PathBuf>,
     /// One of these splits, counted from 0; none: all of them, one after the other.
     pub split: Option<usize>,
-    /// Images in the format IDX, plain or gzip.
+    /// Images in the format IDX, plain or gzip; none: a table.
     pub images: Option<PathBuf>,
-    /// Their labels.
+    /// Their labels; none where there are no images.
     pub labels: Option<PathBuf>,
     /// Images for the test; none: a share of the others.
     pub test_images: Option<PathBuf>,
-    /// Their labels.
+    /// Their labels; none where there are no such images.
     pub test_labels: Option<PathBuf>,
     /// The share of rows for the test where no file names them, in (0, 1); 0.1.
     pub test: f64,

@@ -163,6 +163,10 @@ impl TaskConfig {
             checkpoint_every_minutes: 1.0,
             ..TrainConfig::default()
         };
+        let likelihood = match task {
+            TaskName::Regression => Likelihood::Gaussian,
+            TaskName::Classification => Likelihood::Categorical,
+        };
         // The loss is in nats per row, as that of a bound with the weight 1; and a small table has
         // few steps.
         let rate = BudgetConfig { relative: false, ..BudgetConfig::of_bound() };
@@ -171,7 +175,7 @@ impl TaskConfig {
             task,
             ensemble: 0,
             data: TaskDataConfig::default(),
-            model: NetworkConfig::default(),
+            model: NetworkConfig { likelihood, ..NetworkConfig::default() },
             control,
             diagnostics: DiagnosticsConfig::default(),
             train,
@@ -259,22 +263,25 @@ impl TaskConfig {
         Self::from_table(load_table(path)?).map_err(|error| in_file(path, error))
     }
 
+    /// Reads the `config.toml` of a run. Runs of older versions have the likelihood of numbers, which
+    /// classes ignored.
+    ///
+    /// # Errors
+    /// Those of [`TaskConfig::load`].
+    pub fn load_stored(path: &Path) -> Result<Self, TrainError> {
+        let mut config = Self::load(path)?;
+        if config.task == TaskName::Classification {
+            config.model.likelihood = Likelihood::Categorical;
+        }
+        Ok(config)
+    }
+
     /// The configuration as TOML, all keys written out.
     ///
     /// # Errors
     /// A value that TOML cannot express.
     pub fn to_toml(&self) -> Result<String, TrainError> {
         toml::to_string_pretty(self).map_err(|error| TrainError::config(error.to_string()))
-    }
-
-    /// The network's settings with the likelihood of the task.
-    #[must_use]
-    pub fn network(&self) -> NetworkConfig {
-        let likelihood = match self.task {
-            TaskName::Regression => self.model.likelihood,
-            TaskName::Classification => Likelihood::Categorical,
-        };
-        NetworkConfig { likelihood, ..self.model.clone() }
     }
 
     /// The trainer that the configuration describes, writing nothing.
@@ -309,11 +316,12 @@ impl TaskConfig {
             (TaskName::Regression, Likelihood::Categorical) => {
                 return refuse("model.likelihood = \"categorical\": is that of classification");
             }
-            (TaskName::Classification, Likelihood::Gaussian | Likelihood::Categorical) => {}
-            (TaskName::Classification, other) => {
+            (TaskName::Classification, other) if other != Likelihood::Categorical => {
                 let name = other.name();
-                let reason =
-                    format!("model.likelihood = {name:?}: classes have another, their own");
+                let reason = format!(
+                    "model.likelihood = {name:?}: is one of numbers; that of classes is \
+                     \"categorical\", their default"
+                );
                 return Err(TrainError::config(reason));
             }
             _ => {}
@@ -342,7 +350,7 @@ impl TaskConfig {
         if self.train.selection == Selection::Mse && self.task == TaskName::Classification {
             return refuse("train.selection = \"mse\": classes have no squared error");
         }
-        let network = self.network();
+        let network = &self.model;
         network.validate().map_err(at_key("model", &[]))?;
         // The weight in a bound follows from the number of targets, which no constraint looks at.
         let weight = match network.objective {

@@ -33,6 +33,10 @@ pub struct TargetScale {
     pub std: f64,
 }
 
+/// Deviations of targets: scores have their squares, which are numbers from 1e-308 to 1e308, and
+/// errors of up to 1e15 deviations, or as small.
+const SCALES: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
+
 /// What is predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -88,7 +92,7 @@ impl TargetEncoding {
     ///
     /// # Errors
     /// A target that is missing, no number or no count, with line and column; one that does not
-    /// vary in the training rows.
+    /// vary in the training rows, or whose deviation there is outside of [1e-100, 1e100].
     pub fn numbers(table: &Tabular, train: &[usize], counts: bool) -> Result<Self, TrainError> {
         let scale = |column: &TabularColumn| {
             let values = numbers(table, column)?;
@@ -103,7 +107,17 @@ impl TargetEncoding {
                 let reason = format!("the target `{name}` has one value in all training rows");
                 return Err(TrainError::config(reason));
             }
-            Ok(TargetScale { name, mean: scaler.mean()[0], std: scaler.std()[0] })
+            let (mean, std) = (scaler.mean()[0], scaler.std()[0]);
+            if !SCALES.contains(&std) {
+                let reason = format!(
+                    "the target `{name}` has the deviation {std:.1e}: has to be in [{:e}, {:e}], \
+                     so that squared errors are numbers; give it in another unit",
+                    SCALES.start(),
+                    SCALES.end()
+                );
+                return Err(TrainError::config(reason));
+            }
+            Ok(TargetScale { name, mean, std })
         };
         Ok(Self::Numbers(table.targets().iter().map(scale).collect::<Result<_, _>>()?))
     }
@@ -111,7 +125,8 @@ impl TargetEncoding {
     /// The classes of the one target of a table.
     ///
     /// # Errors
-    /// Another number of targets; a class that is missing, with its line; fewer than two classes.
+    /// Another number of targets; a class that is missing, with its line; fewer than two classes,
+    /// or fewer than two rows a class.
     pub fn classes(table: &Tabular) -> Result<Self, TrainError> {
         let [column] = table.targets() else {
             let count = table.targets().len();
@@ -124,6 +139,18 @@ impl TargetEncoding {
         };
         if levels.len() < 2 {
             let reason = format!("the target `{}` has one class alone", column.name);
+            return Err(TrainError::config(reason));
+        }
+        let rows = table.rows();
+        if levels.len() * 2 > rows {
+            let reason = format!(
+                "the target `{}` has {} classes in {rows} rows ({}, {}, ...): with fewer than two \
+                 rows a class nothing can be learned; --task regression predicts numbers",
+                column.name,
+                levels.len(),
+                levels[0],
+                levels[1]
+            );
             return Err(TrainError::config(reason));
         }
         Ok(Self::Classes { name: column.name.clone(), classes: levels.clone() })
@@ -146,7 +173,7 @@ impl TargetEncoding {
                         if to.is_nan() || to.abs() > LARGEST_STANDARDISED {
                             let (file, line) = (table.file(), table.line(row));
                             return Err(TrainError::config(format!(
-                                "{file}:{line}: `{}`: {y} is too far from the training rows",
+                                "{file}:{line}: `{}`: {y:?} is too far from the training rows",
                                 column.name
                             )));
                         }
@@ -194,7 +221,7 @@ fn expect_counts(table: &Tabular, name: &str, values: &[f64]) -> Result<(), Trai
     let Some(row) = values.iter().position(bad) else { return Ok(()) };
     let (file, line, y) = (table.file(), table.line(row), values[row]);
     Err(TrainError::config(format!(
-        "{file}:{line}: `{name}`: {y} is not a count from 0 on, which model.likelihood = \
+        "{file}:{line}: `{name}`: {y:?} is not a count from 0 on, which model.likelihood = \
          \"poisson\" takes"
     )))
 }

@@ -1,6 +1,7 @@
 //! Rows of a task: inputs and targets, how files become them, and how they are divided.
 
 mod encoding;
+pub(crate) mod notes;
 mod rows;
 mod splits;
 

@@ -2,7 +2,7 @@
 
 use vdn_tensor::Element;
 use vdn_train::TrainError;
-use vdn_train::data::{Examples, Request, RowBatch, Split};
+use vdn_train::data::{Examples, Noun, Request, RowBatch, Split};
 
 /// The inputs of all rows, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +133,8 @@ impl<T: Element> Examples<T> for TaskRows {
     type Index = usize;
     type Buffers = TaskBuffers<T>;
     type Batch<'a> = RowBatch<'a, T>;
+
+    const NOUN: Noun = Noun::ROW;
 
     fn split(&self, split: Split) -> &[usize] {
         self.part(split)

@@ -56,24 +56,15 @@ impl TaskScores {
         })
     }
 
-    /// The negative log-likelihood, the error (root mean square, or share), and the CRPS, or what
-    /// takes its place: what is averaged over splits.
+    /// What is averaged over published splits, in the order of [`SplitMeans::names`](crate::run::SplitMeans::names); NaN where a
+    /// score is not known.
     #[must_use]
-    pub fn of_split(&self) -> [f64; 3] {
+    pub fn of_split(&self) -> [f64; 5] {
         match self {
-            Self::Regression(own) => [own.nll, own.rmse, own.crps],
-            Self::Classification(own) => [own.nll, own.error, own.brier],
-        }
-    }
-}
-
-impl TaskScores {
-    /// The coverage of the 90 % interval, and the units' share of the variance; NaN of classes.
-    #[must_use]
-    pub(crate) fn shares(&self) -> [f64; 2] {
-        match self {
-            Self::Regression(own) => [own.coverage_90, own.unit_share],
-            Self::Classification(_) => [f64::NAN; 2],
+            Self::Regression(own) => [own.nll, own.rmse, own.crps, own.coverage_90, own.unit_share],
+            Self::Classification(own) => {
+                [own.nll, own.error, own.brier, own.ece_equal_width, own.ece_equal_mass]
+            }
         }
     }
 }

@@ -97,7 +97,7 @@ pub struct NetworkConfig {
     /// The deviation of normal noise on the inputs in training, finite and at least 0; 0. Inputs
     /// of tables have the deviation 1 over training rows, pixels lie between 0 and 1.
     pub input_noise: f64,
-    /// What a target is drawn from; `gaussian`. Of classes it is `categorical` in any case.
+    /// What a target is drawn from; `gaussian`; of classes `categorical`, and no other.
     pub likelihood: Likelihood,
     /// Of Student's t, above 2 and at most 1e7; 5.
     pub degrees_of_freedom: f64,

@@ -2,6 +2,7 @@
 
 use crate::config::TaskConfig;
 use crate::data::Inputs;
+use crate::data::notes::of_far_numbers;
 use crate::data::{TaskEncoding, TaskRows, expect_all_counts};
 use crate::network::{Likelihood, Variant};
 use crate::run::experiment::{ENCODING, Experiment, Stored};
@@ -21,7 +22,7 @@ use vdn_train::units::UnitHistory;
 /// The files are not those of one moment of one run; it ran all splits and kept no weights.
 pub(crate) fn stored_run(run: &RunFolder) -> Result<(TaskConfig, TaskEncoding), TrainError> {
     run.verify()?;
-    let config = TaskConfig::load(&run.file("config.toml"))?;
+    let config = TaskConfig::load_stored(&run.file("config.toml"))?;
     config.validate()?;
     if !run.weights().exists() {
         let reason = "the run went through all splits and kept no weights; train one of them by \
@@ -79,17 +80,20 @@ fn on_file(
     let crate::data::InputEncoding::Table(features) = &encoding.inputs else {
         return Err(TrainError::config("the run was trained on images"));
     };
-    if config.network().likelihood == Likelihood::Poisson {
+    if config.model.likelihood == Likelihood::Poisson {
         expect_all_counts(&table)?;
     }
-    let inputs = Inputs::Numbers(features.without_constant().encode(&table)?);
+    let varying = features.without_constant();
+    let inputs = Inputs::Numbers(varying.encode(&table)?);
+    let mut notes = table.notes().to_vec();
+    notes.extend(of_far_numbers(&varying, &table, 0..table.rows()));
     let targets = encoding.targets.encode(&table)?;
     let all: Vec<usize> = (0..table.rows()).collect();
     let rows = TaskRows::new(features.width(), inputs, table.targets().len(), targets)?;
     let rows = rows.with_splits([all.clone(), Vec::new(), all])?;
     let mut config = config.clone();
     config.data.file = Some(file.to_owned());
-    Ok(Experiment::of_rows(config, encoding, rows))
+    Ok(Experiment::of_rows(config, encoding, rows, notes))
 }
 
 /// What training saw of the units from epoch to epoch, up to the weights that were kept; nothing

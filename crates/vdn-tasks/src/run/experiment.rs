@@ -49,9 +49,14 @@ impl Experiment {
         Ok(Self { config: config.clone(), encoding, rows, notes })
     }
 
-    /// Rows that are encoded already.
-    pub(crate) fn of_rows(config: TaskConfig, encoding: TaskEncoding, rows: TaskRows) -> Self {
-        Self { config, encoding, rows, notes: Vec::new() }
+    /// Rows that are encoded already, and what is to be said of them.
+    pub(crate) fn of_rows(
+        config: TaskConfig,
+        encoding: TaskEncoding,
+        rows: TaskRows,
+        notes: Vec<String>,
+    ) -> Self {
+        Self { config, encoding, rows, notes }
     }
 
     /// Reads the data of a run of one split.
@@ -182,7 +187,7 @@ impl Experiment {
             return Ok(None);
         }
         let (network, mut parameters) =
-            TaskNetwork::new::<f32>(config.network(), variant, encoding.widths(), 0)?;
+            TaskNetwork::new::<f32>(config.model.clone(), variant, encoding.widths(), 0)?;
         load_weights(&mut parameters, &file)?;
         Ok(Some(Stored { network, parameters }))
     }
@@ -201,7 +206,7 @@ impl Experiment {
                 }
                 TargetEncoding::Classes { classes, .. } => classes.clone(),
             },
-            likelihood: self.config.network().likelihood.name().to_owned(),
+            likelihood: self.config.model.likelihood.name().to_owned(),
             rows: Vec::new(),
             units: None,
             splits: None,

@@ -210,7 +210,7 @@ impl Fit<'_> {
             held.iter_mut().zip(own).for_each(|(to, own)| to.extend(own));
         }
         let Calibration { factor, floor } =
-            calibrate(self.config.network().likelihood, &held, self.outlier_share);
+            calibrate(self.config.model.likelihood, &held, self.outlier_share);
         let choice = Choice { epochs: best_of(&folds), folds, factor, floor };
         if let Some(folder) = self.folder {
             folder.write_json(name, &choice)?;
@@ -301,7 +301,7 @@ impl Training<'_> {
         }
         let seed = config.train.seed;
         let (network, mut parameters) =
-            TaskNetwork::new::<f32>(config.network(), self.variant, widths, seed)?;
+            TaskNetwork::new::<f32>(config.model.clone(), self.variant, widths, seed)?;
         if let Some(Choice { factor, floor, .. }) = self.choice {
             let (factor, floor) = (factor.clone(), floor.clone());
             network.calibrate(&mut parameters, &Calibration { factor, floor })?;

@@ -63,7 +63,7 @@ pub(crate) struct TaskMemory {
 impl TaskMemory {
     /// The estimate for a configuration and the sizes of its run.
     pub(crate) fn of(config: &TaskConfig, sizes: &TaskSizes) -> Self {
-        let network = config.network();
+        let network = &config.model;
         let [train, validation, test] = sizes.rows.map(|count| count as f64);
         let [inputs, outputs] = sizes.widths.map(|width| width as f64);
         let rows = train + validation + test;
@@ -79,7 +79,7 @@ impl TaskMemory {
 
         let of = |samples: usize, most: usize, rows: f64, training: bool| {
             let rows = rows.min(most.max(1) as f64);
-            Pass::of(&network, sizes.widths, samples as f64, rows, training)
+            Pass::of(network, sizes.widths, samples as f64, rows, training)
         };
         let batch = config.train.averages().batch;
         let step = of(config.model.samples, config.train.batch, train + validation, true);
@@ -93,7 +93,7 @@ impl TaskMemory {
         let columns_and_inputs = inputs * sizes.input_bytes as f64 + DOUBLE * columns;
         // As they were read, as they are encoded, all of them as one part, and of each training.
         let copies = 3.0 + if sizes.trains { choosing.max(splits) } else { 0.0 };
-        let parameters = parameters(&network, sizes.widths);
+        let parameters = parameters(network, sizes.widths);
         let average = if config.train.ema_decay > 0.0 { 2.0 } else { 0.0 };
         let record = 11.0 * config.model.units as f64 * config.train.epochs as f64;
         let weights = match sizes.trains {
@@ -117,7 +117,7 @@ impl TaskMemory {
             held_out: if config.choice.refit { trained(held) } else { 0.0 },
             evaluation: SINGLE * (tested.values() + 2.0 * tested.latent)
                 + 2.0 * DOUBLE * tested.outputs,
-            probe: probe(&network, sizes, [probed.windows, probed.samples]),
+            probe: probe(network, sizes, [probed.windows, probed.samples]),
             choosing,
             splits,
             probed_in_training: probed.every > 0,

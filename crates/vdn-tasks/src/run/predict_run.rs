@@ -1,6 +1,7 @@
 //! Predictions of new rows by a stored run, as CSV.
 
 use crate::config::TaskConfig;
+use crate::data::notes::of_far_numbers;
 use crate::data::{InputEncoding, Inputs, TargetEncoding, TaskEncoding, TaskRows};
 use crate::evaluate::{ClassPrediction, Costs, Predictive, decide};
 use crate::network::Variant;
@@ -28,21 +29,31 @@ pub enum PredictFrom<'a> {
     Images(&'a Path),
 }
 
+/// Predictions of rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Predictions {
+    /// One line a row, below a head.
+    pub csv: String,
+    /// What is to be said of the rows: what the reader left out, and numbers that are far outside
+    /// of the training rows.
+    pub notes: Vec<String>,
+}
+
 /// The inputs of the rows; no targets are asked for.
 fn rows_of(
     encoding: &TaskEncoding,
     config: &TaskConfig,
     from: PredictFrom<'_>,
+    notes: &mut Vec<String>,
 ) -> Result<TaskRows, TrainError> {
     match (&encoding.inputs, from) {
         (InputEncoding::Table(features), PredictFrom::Table(file)) => {
             let table = read_for(encoding, config, file)?;
-            TaskRows::new(
-                features.width(),
-                Inputs::Numbers(features.without_constant().encode(&table)?),
-                0,
-                vec![],
-            )
+            let varying = features.without_constant();
+            let inputs = Inputs::Numbers(varying.encode(&table)?);
+            notes.extend(table.notes().iter().cloned());
+            notes.extend(of_far_numbers(&varying, &table, 0..table.rows()));
+            TaskRows::new(features.width(), inputs, 0, vec![])
         }
         (InputEncoding::Images { height, width }, PredictFrom::Images(file)) => {
             let images = IdxArray::load(file)?;
@@ -83,7 +94,7 @@ pub fn predict_task(
     run: &RunFolder,
     from: PredictFrom<'_>,
     costs: Option<Costs>,
-) -> Result<String, TrainError> {
+) -> Result<Predictions, TrainError> {
     let (config, encoding) = stored_run(run)?;
     if let Some(Costs { abstain, defer }) = costs {
         let numbers = [Some(abstain), defer.map(|d| d[0]), defer.map(|d| d[1])];
@@ -100,7 +111,8 @@ pub fn predict_task(
             return Err(TrainError::config(reason));
         }
     }
-    let data = rows_of(&encoding, &config, from)?;
+    let mut notes = Vec::new();
+    let data = rows_of(&encoding, &config, from, &mut notes)?;
     let sizes = TaskSizes {
         widths: encoding.widths(),
         rows: [0, 0, data.len()],
@@ -158,7 +170,7 @@ pub fn predict_task(
         }
         Ok(())
     })?;
-    Ok(csv)
+    Ok(Predictions { csv, notes })
 }
 
 /// The names of the columns.

@@ -2,6 +2,7 @@
 
 use crate::config::TaskName;
 use crate::evaluate::{RegressionScores, TaskScores};
+use crate::run::splits_report::SplitScores;
 use serde::Serialize;
 use std::fmt;
 use vdn_train::train::Divergence;
@@ -21,55 +22,6 @@ pub struct TaskRow {
     pub epochs: Option<usize>,
     /// Wall-clock seconds of the training, the choice of the epochs included.
     pub seconds: Option<f64>,
-}
-
-/// A mean over splits and its standard error.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct SplitMean {
-    /// The mean.
-    pub mean: f64,
-    /// Its standard error: the deviation over splits by the root of their number. The parts of the
-    /// splits overlap, so that it is what published tables have, not a true error.
-    pub se: Option<f64>,
-}
-
-impl SplitMean {
-    /// Of the values of all splits.
-    #[must_use]
-    pub fn of(values: &[f64]) -> Self {
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
-        let se = (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt());
-        Self { mean, se }
-    }
-}
-
-/// The scores over published splits.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SplitScores {
-    /// How many splits.
-    pub count: usize,
-    /// Negative log-likelihood.
-    pub nll: SplitMean,
-    /// Root mean squared error; of classes the share of errors.
-    pub rmse: SplitMean,
-    /// Continuous ranked probability score; of classes the Brier score.
-    pub crps: SplitMean,
-    /// Share of targets inside the 90 % interval; `None` of classes.
-    pub coverage_90: Option<SplitMean>,
-    /// The units' share of the predictive variance; `None` of classes.
-    pub unit_share: Option<SplitMean>,
-    /// The share of living units.
-    pub living: Option<SplitMean>,
-    /// The number of epochs that was chosen.
-    pub epochs: SplitMean,
-    /// The same of the deterministic twin, where it is trained.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub twin: Option<Box<SplitScores>>,
-    /// The same of the ensemble of twins, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ensemble: Option<Box<SplitScores>>,
 }
 
 /// What a run came to.
@@ -108,7 +60,7 @@ impl TaskReport {
     }
 }
 
-fn show(value: Option<f64>, digits: usize) -> String {
+pub(crate) fn show(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
 }
 
@@ -219,35 +171,5 @@ impl TaskScores {
                  samples and class, nats. risk-cov: area under error against coverage."
             }
         }
-    }
-}
-
-impl fmt::Display for SplitScores {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = format!("{} splits, means and standard errors", self.count);
-        writeln!(
-            f,
-            "{head:<40} {:>15} {:>15} {:>15} {:>8} {:>8} {:>8}",
-            "NLL", "RMSE", "CRPS", "cover90", "units", "living"
-        )?;
-        let own = [("variational units", self)];
-        let twin = self.twin.iter().map(|twin| ("deterministic twin", &**twin));
-        let ensemble = self.ensemble.iter().map(|all| ("ensemble of twins", &**all));
-        let mut lines = own.into_iter().chain(twin).chain(ensemble).map(|(name, own)| {
-            let pair = |m: &SplitMean| format!("{:.4} ± {}", m.mean, show(m.se, 4));
-            let mean = |m: &Option<SplitMean>| show(m.map(|m| m.mean), 3);
-            format!(
-                "{name:<40} {:>15} {:>15} {:>15} {:>8} {:>8} {:>8}",
-                pair(&own.nll),
-                pair(&own.rmse),
-                pair(&own.crps),
-                mean(&own.coverage_90),
-                mean(&own.unit_share),
-                mean(&own.living),
-            )
-        });
-        let first = lines.next().unwrap_or_default();
-        write!(f, "{first}")?;
-        lines.try_for_each(|line| write!(f, "\n{line}"))
     }
 }

@@ -1,6 +1,7 @@
 //! [`Source`]: the rows of a run as they were read, before they are divided and standardised.
 
 use crate::config::{TaskConfig, TaskName};
+use crate::data::notes::{of_far_numbers, of_quantities, of_single_categories};
 use crate::data::{
     InputEncoding, Inputs, Parts, TargetEncoding, TaskEncoding, TaskRows, divide, hold_out, others,
     read_splits,
@@ -119,6 +120,11 @@ impl Source {
                 if !constant.is_empty() {
                     let names = constant.join(", ");
                     notes.push(format!("left out, one value in all training rows: {names}"));
+                }
+                notes.extend(of_single_categories(&features, train.len()));
+                notes.extend(of_far_numbers(&features, table, parts[2].iter().copied()));
+                if let TargetEncoding::Classes { name, classes } = &targets {
+                    notes.extend(of_quantities(name, classes));
                 }
                 let rows = TaskRows::new(
                     features.width(),

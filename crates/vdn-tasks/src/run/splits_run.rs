@@ -3,10 +3,12 @@
 //! `splits.csv` has a line for each split that is done, so that a run which was interrupted goes on
 //! behind them. Splits are run side by side, in portions of as many as there are threads.
 
+use crate::config::TaskName;
 use crate::network::Variant;
 use crate::run::experiment::Experiment;
 use crate::run::fit::{Fit, Fitted, Stage};
-use crate::run::report::{SplitMean, SplitScores, TaskReport, TaskRow};
+use crate::run::report::{TaskReport, TaskRow};
+use crate::run::splits_report::{SplitMean, SplitMeans, SplitScores};
 use crate::run::spread::spread;
 use crate::run::train_run::Job;
 use std::fmt::Write;
@@ -18,9 +20,14 @@ use vdn_train::train::Progress;
 
 const FILE: &str = "splits.csv";
 
-/// The columns of a network in `splits.csv`.
-const COLUMNS: [&str; 8] =
-    ["nll", "rmse", "crps", "coverage_90", "unit_share", "living", "epochs", "diverged"];
+/// The columns of a network in `splits.csv`: the scores of the task, and three more.
+fn columns(task: TaskName) -> [&'static str; COLUMNS] {
+    let [nll, error, score, first, second] = SplitMeans::names(task);
+    [nll, error, score, first, second, "living", "epochs", "diverged"]
+}
+
+/// Their number.
+const COLUMNS: usize = 8;
 
 /// The contestants of a split, as they are called in tables, and what their columns begin with.
 const CONTESTANTS: [(&str, &str); 3] = [
@@ -30,7 +37,7 @@ const CONTESTANTS: [(&str, &str); 3] = [
 ];
 
 /// What one network came to on one split; NaN where it has no such number.
-type Scores = [f64; COLUMNS.len()];
+type Scores = [f64; COLUMNS];
 
 /// Runs all splits.
 pub(crate) fn all_splits(
@@ -45,8 +52,9 @@ pub(crate) fn all_splits(
         (true, 0) => 2,
         (true, _) => 3,
     };
+    let task = job.config.task;
     let mut done = match run.filter(|run| job.resume && run.file(FILE).exists()) {
-        Some(run) => read(run, contestants)?,
+        Some(run) => read(run, task, contestants)?,
         None => Vec::new(),
     };
     let total = splits.len() as u64;
@@ -59,7 +67,7 @@ pub(crate) fn all_splits(
         let portion = parallel::threads().clamp(1, splits.len() - from);
         done.extend(spread(portion, |i| one_split(job, (from + i, &splits[from + i])))?);
         if let Some(run) = run {
-            run.write_text(FILE, &written(&done, contestants))?;
+            run.write_text(FILE, &written(&done, task, contestants))?;
         }
     }
     progress(Stage::Model, Progress::Preparation { done: total, total });
@@ -68,15 +76,11 @@ pub(crate) fn all_splits(
         let column =
             |k: usize| -> Vec<f64> { done.iter().map(|split| split[contestant][k]).collect() };
         let mean = |k: usize| SplitMean::of(&column(k));
-        let known = |k: usize| column(k).iter().all(|x| x.is_finite()).then(|| mean(k));
+        let living = column(5);
         SplitScores {
             count: done.len(),
-            nll: mean(0),
-            rmse: mean(1),
-            crps: mean(2),
-            coverage_90: known(3),
-            unit_share: known(4),
-            living: known(5),
+            means: SplitMeans::of(task, std::array::from_fn(mean)),
+            living: living.iter().all(|x| x.is_finite()).then(|| SplitMean::of(&living)),
             epochs: mean(6),
             twin: None,
             ensemble: None,
@@ -115,10 +119,9 @@ fn one_split(job: &Job<'_>, (number, test): (usize, &[usize])) -> Result<Vec<Sco
     };
     let quiet = &mut |_: Stage, _: Progress<'_>| {};
     let of = |row: &TaskRow, living: f64, diverged: bool| {
-        let [nll, rmse, crps] = row.scores.of_split();
-        let [coverage, share] = row.scores.shares();
+        let [nll, error, score, first, second] = row.scores.of_split();
         let epochs = row.epochs.map_or(f64::NAN, |epochs| epochs as f64);
-        [nll, rmse, crps, coverage, share, living, epochs, f64::from(u8::from(diverged))]
+        [nll, error, score, first, second, living, epochs, f64::from(u8::from(diverged))]
     };
     let fitted = fit.run(Variant::Variational, quiet)?;
     let seen = (fitted.trained.control.as_ref(), &fitted.trained.seen[..]);
@@ -139,13 +142,19 @@ fn one_split(job: &Job<'_>, (number, test): (usize, &[usize])) -> Result<Vec<Sco
     Ok(all)
 }
 
+/// The names of the columns of all networks.
+fn names(columns: &[&str], contestants: usize) -> Vec<String> {
+    let of = |(_, prefix): &(&str, &str)| -> Vec<String> {
+        columns.iter().map(|name| format!("{prefix}{name}")).collect()
+    };
+    CONTESTANTS[..contestants].iter().flat_map(of).collect()
+}
+
 /// The lines of the splits that are done.
-fn written(done: &[Vec<Scores>], contestants: usize) -> String {
+fn written(done: &[Vec<Scores>], task: TaskName, contestants: usize) -> String {
     let mut text = "split".to_owned();
-    for (_, prefix) in &CONTESTANTS[..contestants] {
-        for name in COLUMNS {
-            let _ = write!(text, ",{prefix}{name}");
-        }
+    for name in names(&columns(task), contestants) {
+        let _ = write!(text, ",{name}");
     }
     text.push('\n');
     for (number, split) in done.iter().enumerate() {
@@ -162,19 +171,24 @@ fn written(done: &[Vec<Scores>], contestants: usize) -> String {
 }
 
 /// Reads the lines of the splits that are done.
-fn read(run: &RunFolder, contestants: usize) -> Result<Vec<Vec<Scores>>, TrainError> {
+fn read(
+    run: &RunFolder,
+    task: TaskName,
+    contestants: usize,
+) -> Result<Vec<Vec<Scores>>, TrainError> {
     let form = FileForm { delimiter: Some(b','), numbers: Some(NumberForm::DecimalPoint) };
     let mut file = DelimitedFile::open(run.file(FILE), form, Limits::default())?;
-    let found = file.names().len() - 1;
+    let (found, all) = (&file.names()[1..], columns(task));
     // Runs of older versions have no last column.
-    let own = [COLUMNS.len(), COLUMNS.len() - 1].into_iter().find(|own| found == contestants * own);
+    let own =
+        [COLUMNS, COLUMNS - 1].into_iter().find(|&own| found == names(&all[..own], contestants));
     let Some(own) = own else {
         let reason = "has not the columns of this configuration";
         return Err(TrainError::format(&run.file(FILE), reason));
     };
     let mut done = Vec::new();
     while file.next_row()? {
-        let mut split = vec![[f64::NAN; COLUMNS.len()]; contestants];
+        let mut split = vec![[f64::NAN; COLUMNS]; contestants];
         for (at, to) in split.iter_mut().flat_map(|split| &mut split[..own]).enumerate() {
             *to = match file.number(at + 1) {
                 Cell::Number(x) => x,
@@ -191,13 +205,15 @@ fn read(run: &RunFolder, contestants: usize) -> Result<Vec<Vec<Scores>>, TrainEr
 mod tests {
     use super::*;
 
+    const TASK: TaskName = TaskName::Regression;
+
     #[test]
     fn what_is_done_is_read_back_to_the_last_bit() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&folder.path().join("run")).unwrap();
         let scores = |x: f64| [x / 3.0, 1e-9 * x, x, f64::NAN, 0.1, 1.0, 17.0, 0.0];
         let done = vec![vec![scores(1.0), scores(2.0)], vec![scores(-7.0), scores(0.3)]];
-        run.write_text(FILE, &written(&done, 2)).unwrap();
+        run.write_text(FILE, &written(&done, TASK, 2)).unwrap();
         let bits = |all: &[Vec<Scores>]| -> Vec<u64> {
             all.iter()
                 .flatten()
@@ -205,7 +221,9 @@ mod tests {
                 .map(|x| if x.is_nan() { 1 } else { x.to_bits() })
                 .collect()
         };
-        assert_eq!(bits(&read(&run, 2).unwrap()), bits(&done));
-        assert!(read(&run, 1).is_err(), "columns of another configuration");
+        assert_eq!(bits(&read(&run, TASK, 2).unwrap()), bits(&done));
+        assert!(read(&run, TASK, 1).is_err(), "columns of another configuration");
+        let classes = TaskName::Classification;
+        assert!(read(&run, classes, 2).is_err(), "as many columns of another task");
     }
 }

@@ -87,7 +87,7 @@ pub fn resume_task(
     mut progress: impl FnMut(Stage, Progress<'_>),
 ) -> Result<TaskReport, TrainError> {
     let run = RunFolder::open_for_writing(directory)?;
-    let config = TaskConfig::load(&run.file("config.toml"))?;
+    let config = TaskConfig::load_stored(&run.file("config.toml"))?;
     config.validate()?;
     let source = Source::read(&config)?;
     let splits = source.splits(&config)?;

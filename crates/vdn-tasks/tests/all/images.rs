@@ -61,8 +61,9 @@ fn images_have_defaults_of_their_own_and_are_learned() {
     assert!(own["rows"][0]["error"].as_f64().unwrap() <= 0.1, "{own}");
     // All that is known of the class goes through the units.
     assert!(own["rows"][1]["error"].as_f64().unwrap() > 0.4, "{own}");
-    let csv =
-        predict_task(&RunFolder::open(&out).unwrap(), PredictFrom::Images(&file), None).unwrap();
+    let csv = predict_task(&RunFolder::open(&out).unwrap(), PredictFrom::Images(&file), None)
+        .unwrap()
+        .csv;
     let right = csv
         .lines()
         .skip(1)

@@ -110,7 +110,7 @@ fn a_run_learns_writes_predicts_and_is_scored_again() {
     // On other rows, by name, in another order of columns and with a category that is new.
     let other = folder.path().join("other.csv");
     std::fs::write(&other, "kind,extra,x2,x1\nb,1,0.1,1.0\nnew,1,0.2,-1.0\n").unwrap();
-    let csv = predict_task(&run, PredictFrom::Table(&other), None).unwrap();
+    let csv = predict_task(&run, PredictFrom::Table(&other), None).unwrap().csv;
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines[0], "row,y_mean,y_q05,y_q25,y_q50,y_q75,y_q95,y_units,kl");
     let cells: Vec<f64> = lines[1].split(',').map(|cell| cell.parse().unwrap()).collect();
@@ -314,7 +314,7 @@ fn classes_are_learned_and_decided_on() {
     let other = folder.path().join("other.csv");
     std::fs::write(&other, "x2,x1\n-1,2\n0.4,0.4\n").unwrap();
     let costs = vdn_tasks::evaluate::Costs { abstain: 0.3, defer: None };
-    let csv = predict_task(&run, PredictFrom::Table(&other), Some(costs)).unwrap();
+    let csv = predict_task(&run, PredictFrom::Table(&other), Some(costs)).unwrap().csv;
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(
         lines[0],

@@ -99,3 +99,21 @@ fn the_memory_of_a_run_has_a_limit() {
     assert!(error.ends_with("run.memry: no such key; did you mean memory?"), "{error}");
     assert_eq!(refusal("regression", "run.memory", "1.5"), None);
 }
+
+#[test]
+fn classes_have_one_likelihood() {
+    assert_eq!(refusal("classification", "model.likelihood", "\"categorical\""), None);
+    for other in ["gaussian", "student_t", "poisson"] {
+        let error = refusal("classification", "model.likelihood", &format!("{other:?}")).unwrap();
+        let part = format!("model.likelihood = {other:?}: is one of numbers");
+        assert!(error.contains(&part), "{error}");
+    }
+    // A run of a version that ignored it.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let text = "task = \"classification\"\n[data]\nfile = \"rows.csv\"\ntarget = [\"y\"]\n[model]\n\
+                likelihood = \"gaussian\"\n";
+    std::fs::write(&file, text).unwrap();
+    TaskConfig::load_stored(&file).unwrap().validate().unwrap();
+    assert!(TaskConfig::load(&file).unwrap().validate().is_err());
+}

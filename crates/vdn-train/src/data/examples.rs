@@ -43,6 +43,22 @@ pub struct Lags {
     pub near: usize,
 }
 
+/// A word in reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noun {
+    /// Of one.
+    pub one: &'static str,
+    /// Of several.
+    pub many: &'static str,
+}
+
+impl Noun {
+    /// A row of a table.
+    pub const ROW: Self = Self { one: "row", many: "rows" };
+    /// A window of a series.
+    pub const WINDOW: Self = Self { one: "window", many: "windows" };
+}
+
 /// Data that know their splits and fill batches by index.
 ///
 /// A trainer shuffles indices, a batch is filled from any of them: the order of the examples, and
@@ -55,6 +71,9 @@ pub trait Examples<T: Element> {
     type Buffers: Default;
     /// A filled batch.
     type Batch<'a>;
+
+    /// What an example is called in reports.
+    const NOUN: Noun = Noun { one: "example", many: "examples" };
 
     /// The examples of a split, in the order of the data.
     fn split(&self, split: Split) -> &[Self::Index];

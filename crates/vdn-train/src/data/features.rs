@@ -201,7 +201,7 @@ impl FeatureEncoding {
                         if to[0].is_nan() || to[0].abs() > LARGEST_STANDARDISED {
                             let (line, name) = (table.line(row), &column.name);
                             let problem = format!(
-                                "{}:{line}: `{name}`: {} is too far from the training rows",
+                                "{}:{line}: `{name}`: {:?} is too far from the training rows",
                                 table.file(),
                                 values[row]
                             );

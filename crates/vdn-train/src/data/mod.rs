@@ -35,7 +35,7 @@ mod tabular;
 pub use self::cell::{Cell, MISSING_WORDS, NumberForm};
 pub use self::dates::Dates;
 pub use self::delimited::DelimitedFile;
-pub use self::examples::{Examples, Lags, Request, Split};
+pub use self::examples::{Examples, Lags, Noun, Request, Split};
 pub use self::features::{EncodedColumn, FeatureEncoding, MissingFeature};
 pub use self::fields::split_fields;
 pub use self::file_form::FileForm;

@@ -1,6 +1,6 @@
 //! [`Rows`]: inputs and targets as two matrices.
 
-use crate::data::examples::{Examples, Request, Split};
+use crate::data::examples::{Examples, Noun, Request, Split};
 use crate::error::TrainError;
 use vdn_tensor::Element;
 
@@ -137,6 +137,8 @@ impl<T: Element> Examples<T> for Rows {
     type Index = usize;
     type Buffers = RowBuffers<T>;
     type Batch<'a> = RowBatch<'a, T>;
+
+    const NOUN: Noun = Noun::ROW;
 
     fn split(&self, split: Split) -> &[usize] {
         &self.splits[split as usize]

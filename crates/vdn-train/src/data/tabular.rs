@@ -15,7 +15,7 @@ use crate::data::cell::Cell;
 use crate::data::delimited::DelimitedFile;
 use crate::data::file_form::FileForm;
 use crate::data::limits::Limits;
-use crate::error::data::DataError;
+use crate::error::data::{DataError, excerpt};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -158,7 +158,8 @@ impl Tabular {
         let mut columns: Vec<Reading> = targets
             .iter()
             .chain(&features)
-            .map(|&c| Reading::new(c, categories.contains(&c)))
+            .enumerate()
+            .map(|(at, &c)| Reading::new(c, at < targets.len(), categories.contains(&c)))
             .collect();
         let mut lines = Vec::new();
         while file.next_row()? {
@@ -224,12 +225,13 @@ impl Tabular {
     /// The error for a missing value of a column in a row.
     #[must_use]
     pub fn missing(&self, column: &TabularColumn, row: usize) -> DataError {
-        DataError::MissingCell {
+        let target = self.targets.iter().any(|own| own.column == column.column);
+        DataError::MissingInRow {
             file: self.file.clone(),
             line: self.lines[row],
             column: column.column,
             name: column.name.clone(),
-            text: String::new(),
+            target,
         }
     }
 }
@@ -248,6 +250,8 @@ impl TabularColumn {
 /// A column while it is read.
 struct Reading {
     column: usize,
+    /// Whether it is to be predicted.
+    target: bool,
     /// Whether it is named as one of categories.
     named: bool,
     numbers: Vec<f64>,
@@ -265,10 +269,10 @@ enum Kind {
 }
 
 impl Reading {
-    fn new(column: usize, named: bool) -> Self {
+    fn new(column: usize, target: bool, named: bool) -> Self {
         let kind = named.then_some(Kind::Category);
         let (numbers, levels, codes) = (Vec::new(), HashMap::new(), Vec::new());
-        Self { column, named, numbers, levels, codes, kind }
+        Self { column, target, named, numbers, levels, codes, kind }
     }
 
     fn take(&mut self, file: &DelimitedFile<'_>, sentinels: &[f64]) -> Result<(), DataError> {
@@ -319,8 +323,20 @@ impl Reading {
             return Ok(level);
         }
         if known == MOST_CATEGORIES {
-            let most = MOST_CATEGORIES as u64;
-            return Err(file.beyond("categories", most, "categories in one column"));
+            let (line, name) = (file.row_line(), excerpt(file.names()[self.column].as_bytes()));
+            let (file, column) = (file.file(), self.column + 1);
+            let remedy = match self.target {
+                true => "classes of which each has few rows cannot be learned".to_owned(),
+                false => format!(
+                    "dates, names and identifiers tell nothing of other rows; leave the column out \
+                     (`--ignore {name}`)"
+                ),
+            };
+            let problem = format!(
+                "{file}:{line}: column {column} (`{name}`): more than {MOST_CATEGORIES} \
+                 categories; {remedy}"
+            );
+            return Err(DataError::Mismatch { op: "tabular", problem });
         }
         self.levels.insert(text, known as u32);
         Ok(known as u32)

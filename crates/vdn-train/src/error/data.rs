@@ -134,6 +134,19 @@ pub enum DataError {
         /// The cell's text: empty, a word for "missing", or a named sentinel.
         text: String,
     },
+    /// A missing value in a table of rows.
+    MissingInRow {
+        /// The file as it was named by the caller.
+        file: String,
+        /// Line on which the row starts.
+        line: usize,
+        /// Column in the file.
+        column: usize,
+        /// Name of the column.
+        name: String,
+        /// Whether the column is a target, which every row needs.
+        target: bool,
+    },
     /// A column that begins with missing values, under a fill policy that needs one before them.
     LeadingGap {
         /// The file as it was named by the caller.
@@ -234,6 +247,14 @@ impl DataError {
             Self::MissingCell { file, line, column, name, text, .. } => format!(
                 "{file}:{line}: column {column} (`{name}`): the value is missing (the cell is \
                  {text:?}); choose a fill policy to accept missing values"
+            ),
+            Self::MissingInRow { file, line, column, name, target: false } => format!(
+                "{file}:{line}: column {column} (`{name}`): the value is missing; missing = \
+                 \"mean\" (`--missing mean`) takes the mean of the training rows"
+            ),
+            Self::MissingInRow { file, line, column, name, target: true } => format!(
+                "{file}:{line}: column {column} (`{name}`): the value is missing; every row needs \
+                 its target"
             ),
             Self::LeadingGap { file, column, name, missing, rows } if missing == rows => {
                 format!("{file}: column {column} (`{name}`): all {rows} values are missing")

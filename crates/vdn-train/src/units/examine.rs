@@ -57,11 +57,11 @@ where
     }
     let report = |own: &LayerHealth| {
         let LayerHealth { layer, diagnostics, living, budget, probe } = own;
-        let units = UnitReport::new(diagnostics, living, budget, probe.as_ref());
+        let units = UnitReport::new(diagnostics, living, budget, probe.as_ref(), D::NOUN);
         LayerReport { layer: layer + 1, units }
     };
     let layers = found.layers.iter().map(report).collect();
-    Ok(Some(LayerReports { depth, layers, together: found.together }))
+    Ok(Some(LayerReports { depth, layers, together: found.together, examples: D::NOUN }))
 }
 
 /// Once training is over: what the units bring to the predictions that a run is scored by.

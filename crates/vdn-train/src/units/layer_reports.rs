@@ -1,5 +1,6 @@
 //! [`LayerReports`]: what became of the units of every layer, and what all of them bring and cost.
 
+use crate::data::Noun;
 use crate::units::layer_use::LayerUse;
 use crate::units::unit_report::{UnitReport, use_line};
 use serde::ser::SerializeStruct;
@@ -17,6 +18,8 @@ pub struct LayerReports {
     pub layers: Vec<LayerReport>,
     /// What all of them bring together, on all validation windows; `None` without a probe.
     pub together: Option<LayerUse>,
+    /// What examples are called.
+    pub examples: Noun,
 }
 
 /// The units of one layer.
@@ -63,7 +66,9 @@ impl fmt::Display for LayerReports {
             units.lines(f, &format!("layer {layer}: "))?;
         }
         match &self.together {
-            Some(together) => write!(f, "\n{}", use_line("together  ", "all layers", together)),
+            Some(together) => {
+                write!(f, "\n{}", use_line("together  ", "all layers", together, self.examples))
+            }
             None => Ok(()),
         }
     }

@@ -7,6 +7,7 @@
 //! share_error` of units that had interventions), and `state`: `living`, or all reasons why not, joined by `+`. What was
 //! not measured is an empty cell.
 
+use crate::data::Noun;
 use crate::error::TrainError;
 use crate::run::atomic_file::write_atomically;
 use crate::units::layer_use::LayerUse;
@@ -48,6 +49,9 @@ pub struct UnitReport {
     pub line: String,
     /// What was measured on the probe set; `None` without one.
     pub probe: Option<ProbeReport>,
+    /// What examples are called.
+    #[serde(skip)]
+    pub examples: Noun,
 }
 
 /// What was measured on the probe set.
@@ -111,13 +115,14 @@ impl ProbeReport {
 }
 
 impl UnitReport {
-    /// Of units, what was judged of them, and what a probe showed.
+    /// Of units, what was judged of them, what a probe showed, and what examples are called.
     #[must_use]
     pub fn new(
         diagnostics: &Diagnostics,
         living: &Living,
         budget: &UnitBudget,
         probe: Option<&LayerProbe>,
+        examples: Noun,
     ) -> Self {
         let summary = diagnostics.summary();
         let counts = living.counts().into_iter();
@@ -136,12 +141,14 @@ impl UnitReport {
             inside: summary.inside,
             line: living.to_string(),
             probe: probe.map(ProbeReport::new),
+            examples,
         }
     }
 }
 
 /// A line about what units bring and cost: a label ten columns wide, whose units, and what was measured.
-pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse) -> String {
+pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse, examples: Noun) -> String {
+    let Noun { one, many } = examples;
     let error = |e: Option<f64>| e.map_or_else(String::new, |e| format!(" +- {e:.2}"));
     let verdict = match (l.is_used(), l.is_used_by_score()) {
         (true, _) => "used",
@@ -150,8 +157,8 @@ pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse) -> String {
     };
     let Some(noise) = l.noise_value else {
         return format!(
-            "{label}{verdict}: {whose} bring {:.2}{} nats per window (by the predictive score \
-             {:.2}{}) and cost {:.2}, net {:.2} (test windows)",
+            "{label}{verdict}: {whose} bring {:.2}{} nats per {one} (by the predictive score \
+             {:.2}{}) and cost {:.2}, net {:.2} (test {many})",
             l.value,
             error(l.value_error),
             l.score_value,
@@ -162,8 +169,8 @@ pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse) -> String {
     };
     format!(
         "{label}{verdict}: the noise that steps share through {whose} brings {noise:.2}{} nats \
-         per window,\n          what {whose} know brings {:.2}{}, they cost {:.2}, net {:.2}{} \
-         (test windows)",
+         per {one},\n          what {whose} know brings {:.2}{}, they cost {:.2}, net {:.2}{} \
+         (test {many})",
         error(l.noise_value_error),
         l.value,
         error(l.value_error),
@@ -177,14 +184,19 @@ impl UnitReport {
     /// The lines about the units, the first with this label.
     pub(crate) fn lines(&self, f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
         // A fifth around a target has more digits than it deserves.
+        let many = self.examples.many;
         let [low, high] = self.budget.map(|rate| (rate * 1e6).round() / 1e6);
         write!(
             f,
-            "{label}{} (validation windows; a living unit's rate is in [{low}, {high}] nats)",
+            "{label}{} (validation {many}; a living unit's rate is in [{low}, {high}] nats)",
             self.line
         )?;
         let Some(probe) = &self.probe else { return Ok(()) };
-        write!(f, "\n{}\neach      ", use_line("use       ", "all units", &probe.layer))?;
+        write!(
+            f,
+            "\n{}\neach      ",
+            use_line("use       ", "all units", &probe.layer, self.examples)
+        )?;
         match probe.units_probed {
             0 => write!(f, "no unit had interventions")?,
             probed => write!(
@@ -199,10 +211,10 @@ impl UnitReport {
         if let Some(rho) = probe.rho {
             write!(f, ", persistence {rho:.2}")?;
             if let Some(near) = probe.rho_stride {
-                write!(f, " (of successive windows {near:.2})")?;
+                write!(f, " (of successive {many} {near:.2})")?;
             }
         }
-        write!(f, " ({} windows, {:.1} s)", probe.windows, probe.seconds.iter().sum::<f64>())
+        write!(f, " ({} {many}, {:.1} s)", probe.windows, probe.seconds.iter().sum::<f64>())
     }
 }
 
