@@ -1,7 +1,7 @@
 //! A training step that repeats the graph of the last one allocates nothing, and memory does not grow.
 
 use std::sync::Arc;
-use vdn_autograd::{Error, LowRankNll, Pool, Score, Tape};
+use vdn_autograd::{Error, LowRankNll, ObservationFamily, Pool, Score, Tape, Var};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel;
 use vdn_tensor::{Element, Tensor};
@@ -52,8 +52,53 @@ fn step<T: Element>(
     let whole = tape.low_rank_nll(mean, scales, w, sigma, y, LowRankNll::default())?.nll;
     let loss = tape.add(nll, kl)?;
     let loss = tape.add(loss, whole)?;
+    let others = newer(tape, pooled, rest)?;
+    let loss = tape.add(loss, others)?;
     tape.backward(loss)?;
     tape.scalar(loss)
+}
+
+/// Classes, counts, masks, cuts, and what else networks of other kinds record, of `[batch, 32]` each.
+fn newer<T: Element>(tape: &mut Tape<T>, x: Var, other: Var) -> Result<Var, Error> {
+    let batch = tape.shape(other).dims()[0];
+    let x = tape.reshape(x, [batch, 32])?;
+    let mut all = [x; 14];
+    let classes = tape.constant_with([batch], |to| {
+        to.iter_mut().enumerate().for_each(|(i, to)| *to = T::from_f64((i * 7 % 32) as f64));
+    })?;
+    let mask = tape.constant_with([batch, 32], |to| {
+        to.iter_mut().enumerate().for_each(|(i, to)| *to = T::from_f64((i % 2) as f64));
+    })?;
+    let magnitude = tape.abs(other)?;
+    let scale = tape.add_scalar(magnitude, T::ONE)?;
+    all[0] = tape.log_softmax(x, 1)?;
+    all[1] = tape.cross_entropy_smoothed(x, classes, 0.1)?;
+    all[2] = tape.bernoulli_nll(x, mask)?;
+    all[3] = tape.poisson_nll(x, mask)?;
+    all[4] = tape.negative_binomial_nll(x, other, mask)?;
+    all[5] = tape.laplace_nll(x, scale, other)?;
+    all[6] = tape.student_t_nll(x, scale, scale, other)?;
+    all[7] = tape.log_density(ObservationFamily::Gaussian, x, other, mask)?;
+    all[8] = tape.where_mask(mask, x, other)?;
+    all[9] = tape.pow(scale, 1.5)?;
+    all[10] = tape.var_axis(x, 1)?;
+    all[11] = tape.cumsum(x, 0)?;
+    // Each row of the first half twice.
+    let twice = tape.constant_with([batch], |to| {
+        to.iter_mut().enumerate().for_each(|(i, to)| *to = T::from_f64((i / 2) as f64));
+    })?;
+    let rows = tape.gather(x, twice)?;
+    let pairs = tape.reshape(rows, [2, batch / 2, 32])?;
+    let turned = tape.permute(pairs, &[0, 2, 1])?;
+    all[12] = tape.batch_matmul(pairs, turned, false, false)?;
+    let step = tape.select(pairs, 0, 1)?;
+    all[13] = tape.max_axis(step, 1)?;
+    let mut loss = tape.mean(all[0])?;
+    for &part in &all[1..] {
+        let part = tape.mean(part)?;
+        loss = tape.add(loss, part)?;
+    }
+    Ok(loss)
 }
 
 fn steady<T: Element>() {

@@ -19,14 +19,21 @@ pub(crate) fn declare(
 }
 
 /// The common shape of predictions (the first input), further parameters, and the values that are
-/// scored (the last input). It is that of the predictions or that of the values: two shapes that
-/// only together make a larger one, such as `[samples, batch, 1]` and `[batch]`, would score every
-/// prediction against every value.
+/// scored (the last input), of which there is at least one; as [`one_sided_shape`].
 pub(crate) fn scored_shape(name: &'static str, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
     let shape = broadcast_shape(name, inputs)?;
     if shape.numel() == 0 {
         return Err(ShapeError::new(name, inputs, "there is nothing to score"));
     }
+    one_sided_shape(name, inputs)
+}
+
+/// The common shape of predictions (the first input), further parameters, and values (the last
+/// input). It is that of the predictions or that of the values: two shapes that only together make
+/// a larger one, such as `[samples, batch, 1]` and `[batch]`, would score every prediction against
+/// every value.
+pub(crate) fn one_sided_shape(name: &'static str, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
+    let shape = broadcast_shape(name, inputs)?;
     if [inputs.first(), inputs.last()].iter().flatten().all(|part| ***part != shape) {
         let reason = format!("broadcast to {shape}, which neither predictions nor values have");
         return Err(ShapeError::new(name, inputs, reason));

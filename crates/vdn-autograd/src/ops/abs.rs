@@ -27,6 +27,18 @@ impl UnaryFormula for Abs {
 impl<T: Element> Tape<T> {
     /// `|x|`, element by element. The slope at 0 is 0.
     ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// let mut tape = Tape::<f64>::new();
+    /// let x = tape.variable([3], &[-2.0, 0.0, 3.0])?;
+    /// let y = tape.abs(x)?;
+    /// assert_eq!(tape.value(y).data(), [2.0, 0.0, 3.0]);
+    /// let sum = tape.sum(y)?;
+    /// tape.backward(sum)?;
+    /// assert_eq!(tape.gradient(x).unwrap().data(), [-1.0, 0.0, 1.0]);
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `x` is stale.
     pub fn abs(&mut self, x: Var) -> Result<Var, Error> {

@@ -74,6 +74,17 @@ impl<T: Element> Tape<T> {
     /// The mean over all elements of `-ln p(y)` in nats, where `p(1) = sigmoid(logit)`. `y` is 0, 1
     /// or a probability between; the shapes broadcast to that of the logits or of `y`.
     ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// let mut tape = Tape::<f64>::new();
+    /// // Even odds, and odds of 3 to 1: the probabilities 1/2 and 3/4 of what was seen.
+    /// let logit = tape.variable([2], &[0.0, 3_f64.ln()])?;
+    /// let y = tape.constant([2], &[1.0, 1.0])?;
+    /// let nll = tape.bernoulli_nll(logit, y)?;
+    /// assert!((tape.scalar(nll)? - 0.5 * (2_f64.ln() + (4.0_f64 / 3.0).ln())).abs() < 1e-15);
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The shapes do not fit, or have no elements; an outcome is not in [0, 1]; a variable is
     /// stale.

@@ -75,6 +75,17 @@ impl<T: Element> Definition<T> for Cumsum {
 impl<T: Element> Tape<T> {
     /// The sums of all entries of `axis` up to each entry, which is included; the shape stays.
     ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// let mut tape = Tape::<f64>::new();
+    /// let x = tape.constant([2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+    /// let along_rows = tape.cumsum(x, 1)?;
+    /// assert_eq!(tape.value(along_rows).data(), [1.0, 3.0, 6.0, 4.0, 9.0, 15.0]);
+    /// let down = tape.cumsum(x, 0)?;
+    /// assert_eq!(tape.value(down).data(), [1.0, 2.0, 3.0, 5.0, 7.0, 9.0]);
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no such axis; `x` is stale.
     pub fn cumsum(&mut self, x: Var, axis: usize) -> Result<Var, Error> {

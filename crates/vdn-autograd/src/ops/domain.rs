@@ -41,9 +41,9 @@ impl<T: Element> Tape<T> {
         })
     }
 
-    /// Refuses negative numbers of the input called `what`: deviations, scales, degrees of freedom.
-    /// The variable is not stale.
-    pub(crate) fn check_not_negative(
+    /// Refuses numbers of the input called `what` that are not above 0: deviations, scales, degrees
+    /// of freedom. The variable is not stale.
+    pub(crate) fn check_above_zero(
         &self,
         name: &'static str,
         what: &'static str,
@@ -54,11 +54,11 @@ impl<T: Element> Tape<T> {
         }
         let data = self.value(var).data();
         // Without an early exit inside: a block is compared in vectors.
-        let negative = |block: &[T]| block.iter().fold(false, |found, x| found | (*x < T::ZERO));
-        if !data.chunks(256).any(negative) {
+        let wrong = |block: &[T]| block.iter().fold(false, |found, x| found | (*x <= T::ZERO));
+        if !data.chunks(256).any(wrong) {
             return Ok(());
         }
-        let at = data.iter().position(|x| *x < T::ZERO).unwrap_or_default();
+        let at = data.iter().position(|x| *x <= T::ZERO).unwrap_or_default();
         let reason = format!("{what} is {} at position {at}: has to be above 0", data[at]);
         Err(Error::invalid(name, reason))
     }

@@ -90,7 +90,7 @@ impl<T: Element> Tape<T> {
     ///
     /// # Errors
     /// The shapes do not broadcast, broadcast to one that neither `mu` nor `y` has, or have no
-    /// elements; a sigma is negative; a variable is stale.
+    /// elements; a sigma is not above 0; a variable is stale.
     pub fn gaussian_nll(&mut self, mu: Var, sigma: Var, y: Var) -> Result<Var, Error> {
         self.gaussian_nll_with(mu, sigma, y, Density::default())
     }
@@ -108,7 +108,7 @@ impl<T: Element> Tape<T> {
     ) -> Result<Var, Error> {
         check_density(NAME, density)?;
         self.check(NAME, &[mu, sigma, y])?;
-        self.check_not_negative(NAME, "sigma", sigma)?;
+        self.check_above_zero(NAME, "sigma", sigma)?;
         self.record_single(MeanScore(GaussianNll { density }), &[mu, sigma, y])
     }
 }

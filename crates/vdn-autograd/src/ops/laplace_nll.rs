@@ -98,10 +98,10 @@ impl<T: Element> Tape<T> {
     ///
     /// # Errors
     /// The shapes do not broadcast, broadcast to one that neither locations nor `y` have, or have
-    /// no elements; a scale is negative; a variable is stale.
+    /// no elements; a scale is not above 0; a variable is stale.
     pub fn laplace_nll(&mut self, location: Var, scale: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[location, scale, y])?;
-        self.check_not_negative(NAME, "scale", scale)?;
+        self.check_above_zero(NAME, "scale", scale)?;
         self.record_single(MeanScore(LaplaceNll), &[location, scale, y])
     }
 }

@@ -2,7 +2,7 @@
 //! with a deviation in place of its logarithm, is `gaussian_nll`.)
 
 use crate::compiled_once::{Definition, compiled_once};
-use crate::elementwise::broadcasting::{declare, evaluate, pull_all};
+use crate::elementwise::broadcasting::{evaluate, one_sided_shape, pull_all};
 use crate::error::Error;
 use crate::op::Shapes;
 use crate::tape::Tape;
@@ -50,7 +50,11 @@ impl<T: Element> Definition<T> for LogDensity {
     }
 
     fn output_shapes(&self, inputs: &[&Shape], outputs: &mut Shapes) -> Result<(), ShapeError> {
-        declare(NAME, inputs, 3, outputs)
+        if inputs.len() != 3 {
+            return Err(ShapeError::new(NAME, inputs, "needs 3 inputs"));
+        }
+        outputs.push(one_sided_shape(NAME, inputs)?);
+        Ok(())
     }
 
     fn forward(&self, inputs: &[View<'_, T>], outputs: &mut [ViewMut<'_, T>]) {
@@ -81,7 +85,8 @@ impl<T: Element> Definition<T> for LogDensity {
 
 impl<T: Element> Tape<T> {
     /// `ln p(y)` in nats for the density of `family` with this location and `scale = e^log_scale`, element by element;
-    /// all shapes broadcast.
+    /// the shapes broadcast to that of the locations or that of `y`: `[samples, batch, outputs]`, for instance, and
+    /// `[batch, outputs]`.
     ///
     /// ```
     /// use vdn_autograd::{ObservationFamily, Tape};
@@ -93,7 +98,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast; a variable is stale.
+    /// The shapes do not broadcast, or broadcast to one that neither locations nor `y` have; a variable is stale.
     pub fn log_density(
         &mut self,
         family: ObservationFamily,

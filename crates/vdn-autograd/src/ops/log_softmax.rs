@@ -104,6 +104,17 @@ impl<T: Element> Tape<T> {
     /// have that logarithm; where all entries are minus infinity, or one is plus infinity, the
     /// result is NaN.
     ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// let mut tape = Tape::<f64>::new();
+    /// let x = tape.variable([1, 2], &[1000.0, 1000.0 + 3_f64.ln()])?;
+    /// let log_p = tape.log_softmax(x, 1)?;
+    /// let [first, second] = [0, 1].map(|i| tape.value(log_p).data()[i].exp());
+    /// // Rounding of numbers near 1000: 1e-13.
+    /// assert!((first - 0.25).abs() < 1e-12 && (second - 0.75).abs() < 1e-12);
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no such axis, or it has size 0; `x` is stale.
     pub fn log_softmax(&mut self, x: Var, axis: usize) -> Result<Var, Error> {

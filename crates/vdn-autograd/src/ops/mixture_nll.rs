@@ -139,7 +139,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit; a sigma is negative; a variable is stale.
+    /// The shapes do not fit; a sigma is not above 0; a variable is stale.
     pub fn mixture_nll(&mut self, mu: Var, sigma: Var, y: Var, score: Score) -> Result<Var, Error> {
         self.mixture_nll_with(mu, sigma, y, MixtureNll::new(score))
     }
@@ -158,7 +158,7 @@ impl<T: Element> Tape<T> {
         let MixtureNll { score, density, log_weights } = options;
         check_density(NAME, density)?;
         self.check(NAME, &[mu, sigma, y])?;
-        self.check_not_negative(NAME, "sigma", sigma)?;
+        self.check_above_zero(NAME, "sigma", sigma)?;
         let op = MixtureNllOp { score, density };
         match log_weights {
             Some(log_weights) => self.record_single(op, &[mu, sigma, y, log_weights]),

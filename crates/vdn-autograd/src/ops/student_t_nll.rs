@@ -173,7 +173,7 @@ impl<T: Element> Tape<T> {
     ///
     /// # Errors
     /// The shapes do not broadcast, broadcast to one that neither locations nor `y` have, or have
-    /// no elements; a scale or a number of degrees of freedom is negative; a variable is stale.
+    /// no elements; a scale or a number of degrees of freedom is not above 0; a variable is stale.
     pub fn student_t_nll(
         &mut self,
         location: Var,
@@ -183,8 +183,8 @@ impl<T: Element> Tape<T> {
     ) -> Result<Var, Error> {
         let inputs = [location, scale, degrees_of_freedom, y];
         self.check(NAME, &inputs)?;
-        self.check_not_negative(NAME, "scale", scale)?;
-        self.check_not_negative(NAME, "degrees_of_freedom", degrees_of_freedom)?;
+        self.check_above_zero(NAME, "scale", scale)?;
+        self.check_above_zero(NAME, "degrees_of_freedom", degrees_of_freedom)?;
         self.record_single(MeanScore(StudentTNll), &inputs)
     }
 }

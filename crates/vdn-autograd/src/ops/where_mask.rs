@@ -76,6 +76,20 @@ impl<T: Element> Tape<T> {
     /// broadcast. The side that was not chosen gets a gradient of 0, even where it is infinite or
     /// NaN. The mask itself has a gradient of 0.
     ///
+    /// ```
+    /// use vdn_autograd::Tape;
+    /// let mut tape = Tape::<f64>::new();
+    /// let mask = tape.constant([3], &[1.0, 0.0, 1.0])?;
+    /// let x = tape.variable([3], &[1.0, f64::NAN, 3.0])?;
+    /// let zero = tape.constant([], &[0.0])?;
+    /// let known = tape.where_mask(mask, x, zero)?;
+    /// let sum = tape.sum(known)?;
+    /// assert_eq!(tape.scalar(sum)?, 4.0);
+    /// tape.backward(sum)?;
+    /// assert_eq!(tape.gradient(x).unwrap().data(), [1.0, 0.0, 1.0]);
+    /// # Ok::<(), vdn_autograd::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The shapes do not broadcast; a variable is stale.
     pub fn where_mask(&mut self, mask: Var, yes: Var, no: Var) -> Result<Var, Error> {

@@ -1,7 +1,7 @@
 //! Operations of any network against naive definitions in `f64`, at the ends of their domains, and
 //! their refusals.
 
-use vdn_autograd::{Error, Tape, Var};
+use vdn_autograd::{Error, LowRankNll, ObservationFamily, Score, Tape, Var};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
 
@@ -236,10 +236,14 @@ fn values_that_broadcast_against_the_batch_are_refused() -> Outcome {
     let y = tape.constant([3], &[0.0; 3])?;
     let column = tape.constant([3, 1], &[0.0; 3])?;
     type Record = fn(&mut Tape<f64>, [Var; 3]) -> Result<Var, Error>;
-    let records: [Record; 3] = [
+    let records: [Record; 7] = [
         |t, [mean, sigma, y]| t.gaussian_nll(mean, sigma, y),
         |t, [mean, _, y]| t.bernoulli_nll(mean, y),
         |t, [mean, _, y]| t.poisson_nll(mean, y),
+        |t, [mean, scale, y]| t.laplace_nll(mean, scale, y),
+        |t, [mean, scale, y]| t.student_t_nll(mean, scale, scale, y),
+        |t, [mean, scale, y]| t.negative_binomial_nll(mean, scale, y),
+        |t, [mean, scale, y]| t.log_density(ObservationFamily::Gaussian, mean, scale, y),
     ];
     for record in records {
         let error = record(&mut tape, [mean, sigma, y]).unwrap_err().to_string();
@@ -248,6 +252,97 @@ fn values_that_broadcast_against_the_batch_are_refused() -> Outcome {
     }
     let rows = tape.constant([3], &[1.0; 3])?;
     assert!(tape.gaussian_nll(column, rows, column).is_err(), "a deviation across the batch");
+    Ok(())
+}
+
+/// A deviation of 0 has no density, and one below 0 the density of no distribution.
+#[test]
+fn deviations_that_are_not_above_zero_are_refused() -> Outcome {
+    type Record = fn(&mut Tape<f64>, Var, Var, Var) -> Result<Var, Error>;
+    let records: [(&str, Record); 6] = [
+        ("gaussian_nll: sigma", |t, mean, wrong, _| t.gaussian_nll(mean, wrong, mean)),
+        ("laplace_nll: scale", |t, mean, wrong, _| t.laplace_nll(mean, wrong, mean)),
+        ("student_t_nll: scale", |t, m, wrong, one| t.student_t_nll(m, wrong, one, m)),
+        ("student_t_nll: degrees_of_freedom", |t, m, wrong, one| t.student_t_nll(m, one, wrong, m)),
+        ("mixture_nll: sigma", |t, mean, wrong, _| {
+            let y = t.slice_axis(mean, 0, 0, 1)?;
+            let y = t.reshape(y, [1, 3])?;
+            t.mixture_nll(mean, wrong, y, Score::Tempered)
+        }),
+        ("low_rank_nll: sigma", |t, mean, wrong, one| {
+            let mean = t.reshape(mean, [2, 3])?;
+            let scales = t.slice_axis(mean, 1, 0, 1)?;
+            let weights = t.reshape(one, [3, 1])?;
+            Ok(t.low_rank_nll(mean, scales, weights, wrong, mean, LowRankNll::default())?.nll)
+        }),
+    ];
+    for wrong in [0.0, -0.0, -1.5, f64::NEG_INFINITY] {
+        for (start, record) in &records {
+            let mut tape = Tape::<f64>::new();
+            let mean = tape.variable([2, 1, 3], &[0.5; 6])?;
+            let one = tape.constant([3], &[1.0; 3])?;
+            let given = tape.constant([3], &[1.0, 1.0, wrong])?;
+            let error = record(&mut tape, mean, given, one).expect_err(start).to_string();
+            let want = format!("{start} is {wrong} at position 2: has to be above 0");
+            assert_eq!(error, want);
+            record(&mut tape, mean, one, one)?;
+        }
+    }
+    Ok(())
+}
+
+/// Values and gradients of each operation in one and in four threads, on more elements than one
+/// thread is given at a time.
+#[test]
+fn single_operations_do_not_depend_on_the_number_of_threads() -> Outcome {
+    type Record = fn(&mut Tape<f32>, Var, Var, Var) -> Result<Var, Error>;
+    let records: [(&str, Record); 13] = [
+        ("log_softmax, last axis", |t, x, _, _| t.log_softmax(x, 2)),
+        ("log_softmax, first axis", |t, x, _, _| t.log_softmax(x, 0)),
+        ("bernoulli_nll", |t, x, _, mask| t.bernoulli_nll(x, mask)),
+        ("poisson_nll", |t, x, _, mask| t.poisson_nll(x, mask)),
+        ("negative_binomial_nll", |t, x, other, mask| t.negative_binomial_nll(x, other, mask)),
+        ("laplace_nll", |t, x, other, mask| {
+            let scale = t.exp(other)?;
+            t.laplace_nll(x, scale, mask)
+        }),
+        ("student_t_nll", |t, x, other, mask| {
+            let scale = t.exp(other)?;
+            t.student_t_nll(x, scale, scale, mask)
+        }),
+        ("log_density", |t, x, other, mask| {
+            t.log_density(ObservationFamily::Gaussian, x, other, mask)
+        }),
+        ("where_mask", |t, x, other, mask| t.where_mask(mask, x, other)),
+        ("abs", |t, x, _, _| t.abs(x)),
+        ("pow", |t, x, _, _| t.pow(x, 3.0)),
+        ("var_axis, last axis", |t, x, _, _| t.var_axis(x, 2)),
+        ("var_axis, first axis", |t, x, _, _| t.var_axis(x, 0)),
+    ];
+    let shape = [64, 128, 16];
+    let single = |stream| normals(stream, 64 * 128 * 16).iter().map(|&x| x as f32).collect();
+    let [numbers, others]: [Vec<f32>; 2] = [single(7), single(8)];
+    let mask: Vec<f32> = (0..numbers.len()).map(|i| (i * 7919 % 2) as f32).collect();
+    for (name, record) in records {
+        let run = |threads| {
+            Pool::new(threads).expect("threads").run(|| -> Result<Vec<Vec<f32>>, Error> {
+                let mut tape = Tape::<f32>::new();
+                let x = tape.variable(shape, &numbers)?;
+                let other = tape.variable(shape, &others)?;
+                let mask = tape.constant(shape, &mask)?;
+                let y = record(&mut tape, x, other, mask)?;
+                let value = tape.value(y).data().to_vec();
+                let slopes: Vec<f32> = (0..value.len()).map(|i| (i % 31) as f32 - 11.5).collect();
+                tape.backward_from(&[(y, &slopes)])?;
+                let of = |v| tape.gradient(v).map(|g| g.data().to_vec()).unwrap_or_default();
+                Ok(vec![value, of(x), of(other)])
+            })
+        };
+        let one = run(1)?;
+        let varied = |x: &[f32]| x.iter().any(|d| *d != 0.0) && x.iter().all(|d| d.is_finite());
+        assert!(varied(&one[0]) && varied(&one[1]), "{name}");
+        assert!(one == run(4)?, "{name}");
+    }
     Ok(())
 }
 

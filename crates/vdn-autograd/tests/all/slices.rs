@@ -166,6 +166,44 @@ fn gradients_are_those_of_slices_that_overwrite_for_any_number_of_threads() -> R
     Ok(())
 }
 
+/// The elements of a gradient that the backward pass of each slice writes, all slices together.
+///
+/// The gradient starts as -0 everywhere: that of a negation whose own gradient is 0. A slice whose
+/// gradient is 0 then adds 0 to what it writes, and -0 + 0 is 0: what it does not write stays -0.
+fn written(steps: usize, oracle: bool) -> Result<usize, Error> {
+    let numel = BATCH * steps * UNITS;
+    let mut tape = Tape::<f64>::new();
+    let x = tape.variable([BATCH, steps, UNITS], &vec![1.0; numel])?;
+    let cut = |tape: &mut Tape<f64>, start| match oracle {
+        true => tape.record_single(Overwriting { axis: 1, start, len: 1 }, &[x]),
+        false => tape.slice_axis(x, 1, start, 1),
+    };
+    let slices = (0..steps).map(|t| cut(&mut tape, t)).collect::<Result<Vec<_>, _>>()?;
+    // Recorded last, so that its backward pass is the first.
+    let negated = tape.neg(x)?;
+    let zeros = vec![0.0; numel];
+    let mut count = 0;
+    for slice in slices {
+        let of_slice = &zeros[..BATCH * UNITS];
+        tape.backward_from(&[(negated, &zeros), (slice, of_slice)])?;
+        let gradient = tape.gradient(x).expect("a gradient");
+        assert!(gradient.data().iter().all(|d| *d == 0.0));
+        count += gradient.data().iter().filter(|d| d.is_sign_positive()).count();
+    }
+    Ok(count)
+}
+
+#[test]
+fn what_the_backward_pass_writes_is_linear_in_the_steps() -> Result<(), Error> {
+    for steps in [8, 32] {
+        let numel = BATCH * steps * UNITS;
+        assert_eq!(written(steps, false)?, numel, "{steps} steps");
+        // What it would be if every slice wrote the whole gradient: the count sees that.
+        assert_eq!(written(steps, true)?, numel * steps, "{steps} steps, overwriting");
+    }
+    Ok(())
+}
+
 /// Run with `cargo test --release -p vdn-autograd --test all slices -- --ignored --nocapture`
 /// (seconds, an idle machine).
 #[test]

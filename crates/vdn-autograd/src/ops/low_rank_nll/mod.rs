@@ -364,8 +364,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit; the degrees of freedom are not finite and above 0; a variable is
-    /// stale.
+    /// The shapes do not fit; the degrees of freedom are not finite and above 0; a deviation is not
+    /// above 0; a variable is stale.
     pub fn low_rank_nll(
         &mut self,
         mean: Var,
@@ -381,6 +381,8 @@ impl<T: Element> Tape<T> {
             let reason = format!("{nu} degrees of freedom: they have to be finite and above 0");
             return Err(Error::invalid(NAME, reason));
         }
+        self.check(NAME, &[mean, scales, weights, sigma, y])?;
+        self.check_above_zero(NAME, "sigma", sigma)?;
         let outputs = self.record(LowRankOp { options }, &[mean, scales, weights, sigma, y])?;
         Ok(LowRankOutputs { nll: outputs[0], windows: outputs[1] })
     }
