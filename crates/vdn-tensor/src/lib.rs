@@ -5,8 +5,13 @@
 //! normal noise ([`noise`]), the kernels ([`kernels`]) with the fused sampling and KL kernel of a Gaussian unit among
 //! them, and threads ([`parallel`]). The tape that differentiates lives in `vdn-autograd`.
 //!
+//! Features, none of them on by default: `ndarray` (tensors from and to its arrays), `npy` (tensors from and to files of
+//! NumPy), `serde` (names of settings).
+//!
 //! Results are bit-identical for any number of threads, and across AVX2 and AVX-512.
 
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod buffer;
 mod dual;
 mod element;
@@ -16,6 +21,8 @@ pub mod families;
 pub mod kernels;
 pub mod math;
 pub mod noise;
+#[cfg(feature = "npy")]
+pub mod npy;
 pub mod parallel;
 mod real;
 mod shape;

@@ -1,11 +1,16 @@
-//! Serving: one model in several threads, without locks, and without the trainer (`vdn-model` and
-//! what is below it are enough). Parameters are shared; each thread has a tape of its own, which
-//! allocates nothing after the first request. The noise is addressed by the request, so an answer
-//! depends neither on the thread nor on the load. `cargo run --release -p vdn --example serve`
+//! Serving: trained weights in several threads, without locks. What serves needs no `vdn-train`:
+//! `cargo run --release -p vdn --no-default-features --features safetensors --example serve -- FILE`
+//! serves a file of weights. With the default features, and without a file, the weights are trained
+//! first (module `training`): `cargo run --release -p vdn --example serve`
+//!
+//! Parameters are shared; each thread has a tape of its own, which allocates nothing after the
+//! first request. The noise is addressed by the request, so an answer depends neither on the thread
+//! nor on the load.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vdn::autograd::{Error, Tape};
-use vdn::model::core::{Bindings, Builder, Graph, Mode, Parameters};
+use vdn::model::core::{Bindings, Builder, Graph, Mode, ModelError, Parameters};
 use vdn::model::modules::Linear;
 use vdn::model::units::{LayerConfig, Stack};
 use vdn::tensor::noise::NoiseKey;
@@ -16,6 +21,18 @@ const INPUTS: usize = 4;
 struct Model {
     stack: Stack,
     head: Linear,
+}
+
+impl Model {
+    /// The network, and first weights of `seed`.
+    fn new(seed: u64) -> Result<(Self, Parameters<f32>), ModelError> {
+        let mut parameters = Parameters::new();
+        let mut builder = Builder::new(&mut parameters, seed);
+        let layers = [LayerConfig::new(INPUTS, 32).into(), LayerConfig::new(32, 32).into()];
+        let stack = Stack::new(&mut builder, "units", &layers)?;
+        let head = Linear::new(&mut builder, "head", 32, 1);
+        Ok((Self { stack, head }, parameters))
+    }
 }
 
 /// What a thread keeps between requests.
@@ -75,15 +92,77 @@ fn serve(
     })
 }
 
+/// Trains the weights and writes them to a file: it learns `y = x_1 x_2`.
+#[cfg(feature = "train")]
+mod training {
+    use super::{INPUTS, Model};
+    use std::path::Path;
+    use vdn::prelude::*;
+
+    impl Network<f32> for Model {
+        type Batch<'a> = RowBatch<'a, f32>;
+        fn loss(
+            &self,
+            graph: &mut Graph<'_, f32>,
+            batch: &RowBatch<'_, f32>,
+            locals: &Locals<'_>,
+        ) -> Result<Terms, ModelError> {
+            let x = graph.tape.constant([batch.rows, INPUTS], batch.inputs)?;
+            let y = graph.tape.constant([batch.rows, 1], batch.targets)?;
+            let units = self.stack.forward(graph, x)?;
+            let mean = self.head.forward(graph, units.z)?;
+            let deviation = graph.tape.constant([], &[0.3])?;
+            let score = graph.tape.mixture_nll(mean, deviation, y, Score::Marginal)?;
+            locals.terms(graph, self, &units.layers, score)
+        }
+        fn layers(&self) -> Layers<'_> {
+            self.stack.layers().into()
+        }
+    }
+
+    pub(super) fn train(file: &Path) -> Result<(), TrainError> {
+        let mut x = vec![0.0; 1024 * INPUTS];
+        NoiseKey::new(3, 0, 0).fill_normal(0, &mut x);
+        let y = x.chunks_exact(INPUTS).map(|x| x[0] * x[1]).collect();
+        let data = Rows::new([INPUTS, 1], x, y)?.split_at(896, 128)?;
+        let (network, mut parameters) = Model::new(7)?;
+        let mut trainer = Trainer::default();
+        (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (40, 64, 1e-2);
+        let trained = trainer.train(&network, &mut parameters, &data, |_| {})?;
+        let score = trained.history[trained.best_epoch - 1].validation_nll;
+        println!("trained: {score:.2} nats for each y of the validation rows");
+        save_weights(&parameters, file)
+    }
+}
+
+/// Without the trainer there is a file of weights, or nothing to serve.
+#[cfg(not(feature = "train"))]
+mod training {
+    use std::{io, path::Path};
+
+    pub(super) fn train(_file: &Path) -> io::Result<()> {
+        Err(io::Error::other("give a file of weights: `serve FILE`"))
+    }
+}
+
+/// The network with the weights of a file.
+fn load(file: &Path) -> Result<(Model, Parameters<f32>), Box<dyn std::error::Error>> {
+    let (model, mut parameters) = Model::new(0)?;
+    parameters.load_safetensors(&std::fs::read(file)?)?;
+    Ok((model, parameters))
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Trained weights come from a file of safetensors (`vdn::train::run::load_weights`) or from
-    // anywhere else: `data_mut` is where they go. Here the first weights have to do.
-    let mut parameters = Parameters::<f32>::new();
-    let mut builder = Builder::new(&mut parameters, 7);
-    let layers = [LayerConfig::new(INPUTS, 32).into(), LayerConfig::new(32, 32).into()];
-    let stack = Stack::new(&mut builder, "units", &layers)?;
-    let model = Model { stack, head: Linear::new(&mut builder, "head", 32, 1) };
-    parameters.data_mut(model.head.bias())[0] = 0.25;
+    let folder = tempfile::tempdir()?;
+    let file = match std::env::args_os().nth(1) {
+        Some(file) => file.into(),
+        None => {
+            let file = folder.path().join("weights.safetensors");
+            training::train(&file)?;
+            file
+        }
+    };
+    let (model, parameters) = load(&file)?;
 
     let mut numbers = vec![0.0_f32; 2000 * INPUTS];
     NoiseKey::new(1, 0, 0).fill_normal(0, &mut numbers);
@@ -98,5 +177,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("the first answer: {:.3} +- {:.3}", all[0][0][0], all[0][0][1]);
     assert!(all[0].iter().flatten().all(|x| x.is_finite()));
     assert_eq!(all[0], all[1], "answers do not depend on the threads");
+    if cfg!(feature = "train") && std::env::args_os().len() == 1 {
+        // The variance of y = x_1 x_2 is 1: what is served has learned most of it.
+        let error = |(x, [y, _]): (&[f32; INPUTS], &[f32; 2])| (x[0] * x[1] - y).powi(2);
+        let mean = requests.iter().zip(&all[0]).map(error).sum::<f32>() / requests.len() as f32;
+        println!("mean squared error of the answers: {mean:.3}");
+        assert!(mean < 0.5);
+    }
     Ok(())
 }

@@ -8,14 +8,17 @@
 //! | [`tensor`] | SIMD tensors, vector mathematics, addressed noise, matrix product, the fused unit kernel |
 //! | [`autograd`] | the tape and its operations; `check_gradients` for any graph |
 //! | [`model`] | layers of variational units, stacks, priors, controllers, diagnostics |
-//! | [`train`] | data, optimisers, the trainer of any network, proper scores, durable runs |
+#![cfg_attr(
+    feature = "train",
+    doc = "| [`train`] | data, optimisers, the trainer of any network, proper scores, durable runs |"
+)]
 #![cfg_attr(
     feature = "forecast",
     doc = "| [`forecast`] | windows, forecasters and their deterministic twins, baselines, runs and reports |"
 )]
 #![cfg_attr(
     feature = "tasks",
-    doc = "| [`tasks`] | networks for the rows of tables: regression, its twins, runs and reports |"
+    doc = "| [`tasks`] | networks for rows of tables and images: regression, classification, runs and reports |"
 )]
 #![forbid(unsafe_code)]
 
@@ -26,6 +29,7 @@ pub use vdn_model as model;
 #[cfg(feature = "tasks")]
 pub use vdn_tasks as tasks;
 pub use vdn_tensor as tensor;
+#[cfg(feature = "train")]
 pub use vdn_train as train;
 
 /// What a first network needs, and most others: the tape, layers and their parameters, data, the
@@ -57,17 +61,26 @@ pub mod prelude {
     pub use vdn_tensor::noise::{NoiseKey, NoiseRng};
     pub use vdn_tensor::parallel::Pool;
     pub use vdn_tensor::{Element, Shape, Tensor, View};
+    #[cfg(feature = "train")]
     pub use vdn_train::TrainError;
+    #[cfg(feature = "train")]
     pub use vdn_train::config::{ControlName, Selection};
+    #[cfg(feature = "train")]
     pub use vdn_train::data::{Examples, Request, RowBatch, Rows, Split};
+    #[cfg(feature = "train")]
     pub use vdn_train::evaluate::Evaluator;
+    #[cfg(feature = "train")]
     pub use vdn_train::optim::{
         AdamW, AdamWConfig, Decay, Gradients, Optimizer, ParameterGroup, Schedule, Sgd, SgdConfig,
     };
+    #[cfg(feature = "train")]
     pub use vdn_train::run::store::Interrupt;
+    #[cfg(feature = "train")]
     pub use vdn_train::run::{RunFiles, load_weights, save_weights};
+    #[cfg(feature = "train")]
     pub use vdn_train::train::{
         ByOutcomes, ByScore, Locals, Network, Progress, Session, Task, Terms, Trained, Trainer,
     };
+    #[cfg(feature = "train")]
     pub use vdn_train::units::HealthCheck;
 }

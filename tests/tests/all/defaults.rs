@@ -116,7 +116,7 @@ fn says(documentation: &str, value: &str) -> bool {
 fn fields_of_configurations_say_their_defaults() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
     let mut files = Vec::new();
-    for name in ["vdn-model", "vdn-train", "vdn-forecast"] {
+    for name in ["vdn-model", "vdn-train", "vdn-forecast", "vdn-tasks"] {
         sources(&root.join(name).join("src"), &mut files);
     }
     files.sort();

@@ -43,6 +43,13 @@ fn every_package_has_its_texts() {
         {
             assert!(line(wanted), "{}: there is no line `{wanted}`", folder.display());
         }
+        // The registry's pages of each package. There is no `repository`: the repository has no public
+        // address yet, and one that does not exist must not be named.
+        let name = folder.canonicalize().unwrap().file_name().unwrap().to_owned();
+        let pages = format!("documentation = \"https://docs.rs/{}\"", name.display());
+        assert!(line(&pages), "{}: there is no line `{pages}`", folder.display());
+        let repository = manifest.lines().find(|line| line.starts_with("repository"));
+        assert_eq!(repository, None, "{}: its address is to be that of all", folder.display());
         for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
             let own = read(&folder.join(licence));
             assert!(own == read(&root().join(licence)), "{}: another {licence}", folder.display());
@@ -65,6 +72,34 @@ fn code_of_the_readme_is_tested() {
     for block in blocks {
         assert!(code(&tested).contains(&block), "not in the README of vdn:\n{block}");
     }
+}
+
+/// Both READMEs name every example, and no other.
+#[test]
+fn every_example_is_listed() {
+    let folder = root().join("crates/vdn/examples");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut there: Vec<String> =
+        files.map(|file| file.file_stem().unwrap().display().to_string()).collect();
+    there.sort();
+    assert!(there.len() >= 11, "{there:?}");
+
+    let readme = read(&root().join("README.md"));
+    let rows =
+        readme.lines().filter_map(|line| line.strip_prefix("| [`")?.split_once("`](crates/"));
+    let mut listed: Vec<String> = rows
+        .filter(|(name, rest)| rest.starts_with(&format!("vdn/examples/{name}.rs)")))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    listed.sort();
+    assert_eq!(listed, there, "the table of the README");
+
+    let readme = read(&root().join("crates/vdn/README.md"));
+    let from = readme.find("The examples are\n").expect("a list of examples");
+    let list = readme[from..].split('.').next().unwrap();
+    let mut listed: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, there, "the list of the README of vdn");
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub enum ModelError {
     NonFinite(String),
     /// Controllers' state that does not fit them.
     Control(String),
+    /// Stored weights that do not fit the model, or cannot be read.
+    Weights(String),
     /// Two modules that would share their noise, each by its path and the purpose of the noise.
     SharedNoise {
         /// The number of the stream.
@@ -68,6 +70,7 @@ impl fmt::Display for ModelError {
             Self::NonFinite(report) => f.write_str(report),
             Self::Batch(reason) => write!(f, "batch: {reason}"),
             Self::Control(reason) => write!(f, "control: {reason}"),
+            Self::Weights(reason) => write!(f, "weights: {reason}"),
             Self::SharedNoise { holder, refused, .. } if holder == refused => {
                 write!(f, "noise: {refused} is built twice; each module needs a name of its own")
             }

@@ -11,6 +11,8 @@ pub(crate) mod mixture;
 pub(crate) mod parameter;
 pub(crate) mod state;
 pub mod streams;
+#[cfg(feature = "safetensors")]
+pub mod weights;
 
 pub use error::ModelError;
 pub use graph::{Bindings, Graph, Mode};

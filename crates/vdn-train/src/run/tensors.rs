@@ -1,10 +1,10 @@
 //! [`Tensors`]: named lists of numbers as bytes, in the safetensors format.
 
 use crate::error::TrainError;
-use crate::run::weights_file::{dtype, little_endian, numbers};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::borrow::Cow;
 use vdn_model::controllers::ControlState;
+use vdn_model::core::weights::{dtype, little_endian, numbers};
 use vdn_model::core::{ModelError, Parameters};
 use vdn_tensor::Element;
 

@@ -4,10 +4,10 @@ use crate::error::TrainError;
 use crate::run::atomic_file::write_atomically;
 use crate::run::bounded::read_bounded;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::HashSet;
 use std::path::Path;
 use vdn_model::controllers::ControlState;
-use vdn_model::core::Parameters;
+use vdn_model::core::weights::{little_endian, numbers};
+use vdn_model::core::{ModelError, Parameters};
 use vdn_tensor::Element;
 
 /// The largest file of controllers' state that is read: 64 MiB, 8 million numbers.
@@ -31,23 +31,20 @@ pub fn save_weights<T: Element>(parameters: &Parameters<T>, path: &Path) -> Resu
     write_atomically(path, &weights_bytes(parameters, path)?)
 }
 
+/// What is wrong with weights, with their file.
+fn in_file(path: &Path) -> impl FnOnce(ModelError) -> TrainError + '_ {
+    move |error| match error {
+        ModelError::Weights(reason) => TrainError::format(path, reason),
+        other => other.into(),
+    }
+}
+
 /// The bytes of a file of weights; errors name `path`.
 pub(crate) fn weights_bytes<T: Element>(
     parameters: &Parameters<T>,
     path: &Path,
 ) -> Result<Vec<u8>, TrainError> {
-    let dtype = dtype::<T>();
-    let bytes: Vec<Vec<u8>> = parameters.iter().map(|p| little_endian(p.tensor().data())).collect();
-    let views: Result<Vec<_>, _> = parameters
-        .iter()
-        .zip(&bytes)
-        .map(|(p, bytes)| {
-            let shape = p.tensor().shape().dims().to_vec();
-            TensorView::new(dtype, shape, bytes).map(|view| (p.name().to_owned(), view))
-        })
-        .collect();
-    let views = views.map_err(|e| TrainError::format(path, e))?;
-    safetensors::serialize(views, None).map_err(|e| TrainError::format(path, e))
+    parameters.to_safetensors().map_err(in_file(path))
 }
 
 /// Reads weights into `parameters`, which have to have the same names and shapes. Files of single
@@ -65,43 +62,7 @@ pub fn load_weights<T: Element>(
     path: &Path,
 ) -> Result<(), TrainError> {
     let file = read_bounded(path, most_bytes(parameters))?;
-    let tensors = SafeTensors::deserialize(&file).map_err(|e| TrainError::format(path, e))?;
-    let mut loaded: Vec<Vec<T>> = Vec::new();
-    for parameter in parameters.iter() {
-        let name = parameter.name();
-        let refuse =
-            |reason: String| TrainError::format(path, format!("parameter {name}: {reason}"));
-        let missing = |_| refuse("the file has none of this name".to_owned());
-        let view = tensors.tensor(name).map_err(missing)?;
-        let shape = parameter.tensor().shape();
-        if view.shape() != shape.dims() {
-            return Err(refuse(format!("shape {:?}, the model has {shape}", view.shape())));
-        }
-        let data = numbers(view.dtype(), view.data())
-            .ok_or_else(|| refuse(format!("holds {:?}, not f32 or f64", view.dtype())))?;
-        if let Some(element) = data.iter().position(|x: &T| !x.is_finite()) {
-            let kept: Vec<f64> = numbers(view.dtype(), view.data()).unwrap_or_default();
-            let reason = match kept.get(element) {
-                Some(x) if x.is_finite() => {
-                    format!("is {x:e} ({:?}), beyond the range of {}", view.dtype(), T::NAME)
-                }
-                _ => "is not finite".to_owned(),
-            };
-            return Err(refuse(format!("element {element} {reason}")));
-        }
-        loaded.push(data);
-    }
-    let known: HashSet<&str> = parameters.iter().map(|p| p.name()).collect();
-    if let Some(name) = tensors.names().iter().find(|name| !known.contains(**name)) {
-        return Err(TrainError::format(
-            path,
-            format!("parameter {name}: the model has none of this name"),
-        ));
-    }
-    for (index, data) in loaded.iter().enumerate() {
-        parameters.data_mut(index).copy_from_slice(data);
-    }
-    Ok(())
+    parameters.load_safetensors(&file).map_err(in_file(path))
 }
 
 /// Writes the controllers' state to `path`, in double precision.
@@ -146,34 +107,6 @@ pub fn load_control(path: &Path) -> Result<ControlState, TrainError> {
         state.put(name, &values);
     }
     Ok(state)
-}
-
-pub(crate) fn dtype<T: Element>() -> Dtype {
-    if T::NAME == "f64" { Dtype::F64 } else { Dtype::F32 }
-}
-
-pub(crate) fn little_endian<T: Element>(data: &[T]) -> Vec<u8> {
-    match T::NAME {
-        "f64" => data.iter().flat_map(|x| x.to_f64().to_le_bytes()).collect(),
-        _ => data.iter().flat_map(|x| (x.to_f64() as f32).to_le_bytes()).collect(),
-    }
-}
-
-pub(crate) fn numbers<T: Element>(dtype: Dtype, bytes: &[u8]) -> Option<Vec<T>> {
-    match dtype {
-        Dtype::F32 => Some(
-            bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|&b| T::from_f64(f64::from(f32::from_le_bytes(b))))
-                .collect(),
-        ),
-        Dtype::F64 => Some(
-            bytes.as_chunks::<8>().0.iter().map(|&b| T::from_f64(f64::from_le_bytes(b))).collect(),
-        ),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
