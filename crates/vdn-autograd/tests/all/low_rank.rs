@@ -334,7 +334,7 @@ fn what_does_not_fit_is_refused() -> Result<(), Error> {
     ];
     for (shape, input, reason) in shapes {
         let mut tensors = Windows::new([3, 7, 2], 7).tensors()?;
-        tensors[input] = Tensor::zeros(vdn_tensor::Shape::new(shape)?);
+        tensors[input] = Tensor::full(vdn_tensor::Shape::new(shape)?, 1.0);
         let mut tape = Tape::<f64>::new();
         let vars = tensors
             .iter()
