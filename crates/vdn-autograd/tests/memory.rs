@@ -62,7 +62,7 @@ fn step<T: Element>(
 fn newer<T: Element>(tape: &mut Tape<T>, x: Var, other: Var) -> Result<Var, Error> {
     let batch = tape.shape(other).dims()[0];
     let x = tape.reshape(x, [batch, 32])?;
-    let mut all = [x; 14];
+    let mut all = [x; 16];
     let classes = tape.constant_with([batch], |to| {
         to.iter_mut().enumerate().for_each(|(i, to)| *to = T::from_f64((i * 7 % 32) as f64));
     })?;
@@ -93,6 +93,10 @@ fn newer<T: Element>(tape: &mut Tape<T>, x: Var, other: Var) -> Result<Var, Erro
     all[12] = tape.batch_matmul(pairs, turned, false, false)?;
     let step = tape.select(pairs, 0, 1)?;
     all[13] = tape.max_axis(step, 1)?;
+    let log_p = tape.negative_binomial_log_prob(x, other, mask)?;
+    let log_p = tape.reshape(log_p, [2, batch / 2, 32])?;
+    all[14] = tape.mixture_of(log_p, Score::Joint)?;
+    all[15] = tape.class_log_prob(x, classes)?;
     let mut loss = tape.mean(all[0])?;
     for &part in &all[1..] {
         let part = tape.mean(part)?;

@@ -1,5 +1,6 @@
 //! The mean negative log-probability of outcomes of a Bernoulli distribution, given by its logit.
 
+use super::log_prob::LogProb;
 use super::mean_score::{Likelihood, MeanScore};
 use crate::compiled_once::compiled_once;
 use crate::elementwise::broadcasting::{evaluate, pull};
@@ -10,6 +11,7 @@ use vdn_tensor::kernels::Formula;
 use vdn_tensor::{Element, Real, Shape, View, ViewMut};
 
 const NAME: &str = "bernoulli_nll";
+const LOG_PROB: &str = "bernoulli_log_prob";
 
 struct BernoulliNll;
 
@@ -47,8 +49,10 @@ impl Formula<2, 1> for OutcomePull {
 }
 
 compiled_once!(MeanScore<BernoulliNll, 2>);
+compiled_once!(LogProb<BernoulliNll, 2>);
 impl Likelihood<2> for BernoulliNll {
     const NAME: &'static str = NAME;
+    const LOG_PROB: &'static str = LOG_PROB;
 
     fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 2], scores: &mut [T]) {
         evaluate(NAME, &Nll, shape, inputs, scores);
@@ -90,9 +94,25 @@ impl<T: Element> Tape<T> {
     /// stale.
     pub fn bernoulli_nll(&mut self, logit: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[logit, y])?;
-        self.check_values(NAME, y, |y| {
-            (!(0.0..=1.0).contains(&y)).then(|| "is not an outcome in [0, 1]".to_owned())
-        })?;
+        self.check_outcomes(NAME, y)?;
         self.record_single(MeanScore(BernoulliNll), &[logit, y])
+    }
+
+    /// The log-probability of every element, in nats: [`Tape::bernoulli_nll`] without the mean and its sign,
+    /// of the shape that the inputs broadcast to. [`Tape::mixture_of`] makes mixtures over samples
+    /// of it.
+    ///
+    /// # Errors
+    /// As [`Tape::bernoulli_nll`].
+    pub fn bernoulli_log_prob(&mut self, logit: Var, y: Var) -> Result<Var, Error> {
+        self.check(LOG_PROB, &[logit, y])?;
+        self.check_outcomes(LOG_PROB, y)?;
+        self.record_single(LogProb(BernoulliNll), &[logit, y])
+    }
+
+    fn check_outcomes(&self, name: &'static str, y: Var) -> Result<(), Error> {
+        self.check_values(name, y, |y| {
+            (!(0.0..=1.0).contains(&y)).then(|| "is not an outcome in [0, 1]".to_owned())
+        })
     }
 }

@@ -59,6 +59,8 @@ impl Formula<3, 1> for SigmaPull {
 compiled_once!(MeanScore<GaussianNll, 3>);
 impl Likelihood<3> for GaussianNll {
     const NAME: &'static str = NAME;
+    /// Not recorded: `log_density` has it.
+    const LOG_PROB: &'static str = "gaussian_log_prob";
 
     fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 3], scores: &mut [T]) {
         evaluate(NAME, &Nll(self.density), shape, inputs, scores);

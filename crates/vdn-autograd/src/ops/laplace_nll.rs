@@ -1,5 +1,6 @@
 //! The mean negative log-density of a Laplace distribution.
 
+use super::log_prob::LogProb;
 use super::mean_score::{Likelihood, MeanScore};
 use crate::compiled_once::compiled_once;
 use crate::elementwise::broadcasting::{evaluate, pull};
@@ -11,6 +12,7 @@ use vdn_tensor::kernels::Formula;
 use vdn_tensor::{Element, Real, Shape, View, ViewMut};
 
 const NAME: &str = "laplace_nll";
+const LOG_PROB: &str = "laplace_log_prob";
 
 struct LaplaceNll;
 
@@ -51,8 +53,10 @@ impl Formula<3, 1> for ScalePull {
 }
 
 compiled_once!(MeanScore<LaplaceNll, 3>);
+compiled_once!(LogProb<LaplaceNll, 3>);
 impl Likelihood<3> for LaplaceNll {
     const NAME: &'static str = NAME;
+    const LOG_PROB: &'static str = LOG_PROB;
 
     fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 3], scores: &mut [T]) {
         evaluate(NAME, &Nll, shape, inputs, scores);
@@ -103,5 +107,17 @@ impl<T: Element> Tape<T> {
         self.check(NAME, &[location, scale, y])?;
         self.check_above_zero(NAME, "scale", scale)?;
         self.record_single(MeanScore(LaplaceNll), &[location, scale, y])
+    }
+
+    /// The log-density of every element, in nats: [`Tape::laplace_nll`] without the mean and its sign,
+    /// of the shape that the inputs broadcast to. [`Tape::mixture_of`] makes mixtures over samples
+    /// of it.
+    ///
+    /// # Errors
+    /// As [`Tape::laplace_nll`].
+    pub fn laplace_log_prob(&mut self, location: Var, scale: Var, y: Var) -> Result<Var, Error> {
+        self.check(LOG_PROB, &[location, scale, y])?;
+        self.check_above_zero(LOG_PROB, "scale", scale)?;
+        self.record_single(LogProb(LaplaceNll), &[location, scale, y])
     }
 }

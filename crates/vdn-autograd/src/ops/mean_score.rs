@@ -11,8 +11,10 @@ use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut, with_scratch};
 
 /// A score of `IN` inputs: predictions first, the values that are scored last.
 pub(super) trait Likelihood<const IN: usize>: Send + 'static {
-    /// The operation's name in messages.
+    /// The name of the mean score in messages.
     const NAME: &'static str;
+    /// The name of the log-probabilities of all elements.
+    const LOG_PROB: &'static str;
 
     /// The score of every element of `shape`, to which the inputs broadcast, in nats.
     fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; IN], scores: &mut [T]);

@@ -1,6 +1,7 @@
 //! The mean negative log-probability of counts under a negative binomial distribution, given by the
 //! logarithms of its mean and of its dispersion.
 
+use super::log_prob::LogProb;
 use super::mean_score::{Likelihood, MeanScore};
 use crate::compiled_once::compiled_once;
 use crate::elementwise::broadcasting::evaluate_all;
@@ -13,6 +14,7 @@ use vdn_tensor::parallel::for_each_chunk;
 use vdn_tensor::{Element, Real, Shape, View, ViewMut, with_scratch};
 
 const NAME: &str = "negative_binomial_nll";
+const LOG_PROB: &str = "negative_binomial_log_prob";
 
 /// So many counts make a task: each costs two logarithms of the gamma function.
 const TASK: usize = 256;
@@ -89,8 +91,10 @@ fn each<T: Element>(
 }
 
 compiled_once!(MeanScore<NegativeBinomialNll, 3>);
+compiled_once!(LogProb<NegativeBinomialNll, 3>);
 impl Likelihood<3> for NegativeBinomialNll {
     const NAME: &'static str = NAME;
+    const LOG_PROB: &'static str = LOG_PROB;
 
     fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 3], scores: &mut [T]) {
         each(shape, inputs, scores, Count::nll);
@@ -151,5 +155,22 @@ impl<T: Element> Tape<T> {
         self.check(NAME, &[log_mean, log_dispersion, y])?;
         self.check_counts(NAME, y)?;
         self.record_single(MeanScore(NegativeBinomialNll), &[log_mean, log_dispersion, y])
+    }
+
+    /// The log-probability of every element, in nats: [`Tape::negative_binomial_nll`] without the mean and its sign,
+    /// of the shape that the inputs broadcast to. [`Tape::mixture_of`] makes mixtures over samples
+    /// of it.
+    ///
+    /// # Errors
+    /// As [`Tape::negative_binomial_nll`].
+    pub fn negative_binomial_log_prob(
+        &mut self,
+        log_mean: Var,
+        log_dispersion: Var,
+        y: Var,
+    ) -> Result<Var, Error> {
+        self.check(LOG_PROB, &[log_mean, log_dispersion, y])?;
+        self.check_counts(LOG_PROB, y)?;
+        self.record_single(LogProb(NegativeBinomialNll), &[log_mean, log_dispersion, y])
     }
 }

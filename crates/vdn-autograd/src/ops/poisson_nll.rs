@@ -4,6 +4,7 @@
 //! `rate - y ln rate + ln y!` loses all digits for large counts, where its terms are `y ln y` and the result is
 //! `ln(y) / 2`. With `d = ln rate - ln y` it is `y (e^d - 1 - d)` plus the score at the best rate, `y - y ln y + ln y!`.
 
+use super::log_prob::LogProb;
 use super::mean_score::{Likelihood, MeanScore};
 use crate::compiled_once::compiled_once;
 use crate::elementwise::broadcasting::{evaluate, pull};
@@ -17,6 +18,7 @@ use vdn_tensor::parallel::for_each_chunk;
 use vdn_tensor::{Element, Real, Shape, View, ViewMut, with_scratch};
 
 const NAME: &str = "poisson_nll";
+const LOG_PROB: &str = "poisson_log_prob";
 
 /// So many counts make a task.
 const TASK: usize = 1024;
@@ -46,8 +48,10 @@ impl Formula<2, 1> for Pull {
 }
 
 compiled_once!(MeanScore<PoissonNll, 2>);
+compiled_once!(LogProb<PoissonNll, 2>);
 impl Likelihood<2> for PoissonNll {
     const NAME: &'static str = NAME;
+    const LOG_PROB: &'static str = LOG_PROB;
 
     fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 2], scores: &mut [T]) {
         let [log_rate, y] = inputs;
@@ -98,5 +102,17 @@ impl<T: Element> Tape<T> {
         self.check(NAME, &[log_rate, y])?;
         self.check_counts(NAME, y)?;
         self.record_single(MeanScore(PoissonNll), &[log_rate, y])
+    }
+
+    /// The log-probability of every element, in nats: [`Tape::poisson_nll`] without the mean and its sign,
+    /// of the shape that the inputs broadcast to. [`Tape::mixture_of`] makes mixtures over samples
+    /// of it.
+    ///
+    /// # Errors
+    /// As [`Tape::poisson_nll`].
+    pub fn poisson_log_prob(&mut self, log_rate: Var, y: Var) -> Result<Var, Error> {
+        self.check(LOG_PROB, &[log_rate, y])?;
+        self.check_counts(LOG_PROB, y)?;
+        self.record_single(LogProb(PoissonNll), &[log_rate, y])
     }
 }

@@ -1,6 +1,7 @@
 //! The mean negative log-density of Student's t distribution, with degrees of freedom that may be
 //! learned.
 
+use super::log_prob::LogProb;
 use super::mean_score::{Likelihood, MeanScore};
 use crate::compiled_once::compiled_once;
 use crate::elementwise::broadcasting::{evaluate, pull};
@@ -12,6 +13,7 @@ use vdn_tensor::math::gamma::{student_t_log_norm, student_t_log_norm_slope};
 use vdn_tensor::{Element, Mask, Real, Shape, View, ViewMut, with_scratch};
 
 const NAME: &str = "student_t_nll";
+const LOG_PROB: &str = "student_t_log_prob";
 
 /// So many scales away the square of a distance may overflow.
 const FAR: f64 = 1e15;
@@ -115,8 +117,10 @@ fn of_freedom<T: Element>(nu: View<'_, T>, function: fn(f64) -> f64, f: impl FnO
 }
 
 compiled_once!(MeanScore<StudentTNll, 4>);
+compiled_once!(LogProb<StudentTNll, 4>);
 impl Likelihood<4> for StudentTNll {
     const NAME: &'static str = NAME;
+    const LOG_PROB: &'static str = LOG_PROB;
 
     fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; 4], scores: &mut [T]) {
         let [location, scale, nu, y] = inputs;
@@ -186,5 +190,25 @@ impl<T: Element> Tape<T> {
         self.check_above_zero(NAME, "scale", scale)?;
         self.check_above_zero(NAME, "degrees_of_freedom", degrees_of_freedom)?;
         self.record_single(MeanScore(StudentTNll), &inputs)
+    }
+
+    /// The log-density of every element, in nats: [`Tape::student_t_nll`] without the mean and its sign,
+    /// of the shape that the inputs broadcast to. [`Tape::mixture_of`] makes mixtures over samples
+    /// of it.
+    ///
+    /// # Errors
+    /// As [`Tape::student_t_nll`].
+    pub fn student_t_log_prob(
+        &mut self,
+        location: Var,
+        scale: Var,
+        degrees_of_freedom: Var,
+        y: Var,
+    ) -> Result<Var, Error> {
+        let inputs = [location, scale, degrees_of_freedom, y];
+        self.check(LOG_PROB, &inputs)?;
+        self.check_above_zero(LOG_PROB, "scale", scale)?;
+        self.check_above_zero(LOG_PROB, "degrees_of_freedom", degrees_of_freedom)?;
+        self.record_single(LogProb(StudentTNll), &inputs)
     }
 }

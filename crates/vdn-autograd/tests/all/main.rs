@@ -4,6 +4,7 @@ mod combine_messages;
 mod densities;
 mod extremes;
 mod likelihood;
+mod log_prob;
 mod low_rank;
 mod operations;
 mod size_class;

@@ -296,7 +296,7 @@ fn deviations_that_are_not_above_zero_are_refused() -> Outcome {
 #[test]
 fn single_operations_do_not_depend_on_the_number_of_threads() -> Outcome {
     type Record = fn(&mut Tape<f32>, Var, Var, Var) -> Result<Var, Error>;
-    let records: [(&str, Record); 13] = [
+    let records: [(&str, Record); 16] = [
         ("log_softmax, last axis", |t, x, _, _| t.log_softmax(x, 2)),
         ("log_softmax, first axis", |t, x, _, _| t.log_softmax(x, 0)),
         ("bernoulli_nll", |t, x, _, mask| t.bernoulli_nll(x, mask)),
@@ -312,6 +312,15 @@ fn single_operations_do_not_depend_on_the_number_of_threads() -> Outcome {
         }),
         ("log_density", |t, x, other, mask| {
             t.log_density(ObservationFamily::Gaussian, x, other, mask)
+        }),
+        ("poisson_log_prob", |t, x, _, mask| t.poisson_log_prob(x, mask)),
+        ("negative_binomial_log_prob", |t, x, other, mask| {
+            t.negative_binomial_log_prob(x, other, mask)
+        }),
+        ("class_log_prob", |t, x, _, _| {
+            let classes: Vec<usize> = (0..128).map(|i| i * 7 % 16).collect();
+            let classes = t.indices([128], &classes)?;
+            t.class_log_prob(x, classes)
         }),
         ("where_mask", |t, x, other, mask| t.where_mask(mask, x, other)),
         ("abs", |t, x, _, _| t.abs(x)),
