@@ -78,7 +78,7 @@ impl<T: Element> From<&Tensor<T>> for ArrayD<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array, Array0, Array1, Array3, Axis, Ix7, s};
+    use ndarray::{Array0, Array1, Array3, Axis, s};
 
     #[test]
     fn arrays_of_any_layout_are_copied_in_c_order() {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn seven_dimensions_are_refused() {
-        let array = Array::<f64, Ix7>::zeros([1; 7]);
+        let array = ArrayD::<f64>::zeros(IxDyn(&[1; 7]));
         let errors = [
             Tensor::try_from(&array).unwrap_err().to_string(),
             View::try_from(array.view()).unwrap_err().to_string(),
