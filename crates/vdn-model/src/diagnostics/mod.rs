@@ -1,4 +1,4 @@
-//! What is monitored of a layer's units: internal measures, collapse, and which units live.
+//! Diagnostics of a layer's units: internal measures, collapse, and which units are living.
 //!
 //! | file | concept | needs |
 //! |---|---|---|
