@@ -3,14 +3,14 @@
 //! | file | concept | needs |
 //! |---|---|---|
 //! | `measures` | [`Diagnostics`]: KL, rate, mismatch, energy, ... of every unit | the fused statistics |
-//! | `rows` | [`RowCounts`]: rows in which a unit is alive, deviations at limits | one scan of the rows |
+//! | `rows` | [`RowCounts`]: alive rows, deviations at limits | one scan of the rows |
 //! | `summary` | [`DiagnosticsSummary`]: means over a layer | the measures |
 //! | `drift` | [`drift`]: the KL between successive epochs | the fused statistics |
 //! | `mutual_information` | [`mutual_information`] by quadrature, with its error | posteriors on a probe set |
 //! | `persistence` | [`Persistence`]: `rho`, and the rate that the past leaves | posteriors of pairs of windows |
-//! | `unit_use` | [`UnitUse`]: downstream use, with standard errors | interventions on a probe set |
-//! | `collapse` | [`CollapseMode`], [`CollapseThresholds`] | the measures above that are available |
-//! | `living` | [`Living`]: one judgement per unit, with reasons | the collapse modes and the rate |
+//! | `unit_use` | [`UnitUse`]: downstream use, with errors | interventions on a probe set |
+//! | `collapse` | [`CollapseMode`], [`CollapseThresholds`] | the measures above, if available |
+//! | `living` | [`Living`]: one judgement per unit, with reasons | collapse modes and rate |
 //! | `sequence` | [`SequenceDiagnostics`]: the measures under a prior over time | the messages |
 //! | `health_monitor` | [`HealthMonitor`]: the trend from epoch to epoch | one view per epoch |
 //!

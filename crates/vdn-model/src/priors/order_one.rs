@@ -1,7 +1,7 @@
 //! [`OrderOne`]: the autoregressive prior of order 1.
 //!
 //! It starts from its stationary distribution, and it crosses a gap of `n` steps exactly: the
-//! coefficient becomes `phi^n`, and the variance is the variance of the sum of the `n` innovations.
+//! coefficient becomes `phi^n`, and the variance `s^2 (1 + phi^2 + ... + phi^(2n-2))`.
 
 use crate::core::error::ModelError;
 use crate::core::graph::Graph;
