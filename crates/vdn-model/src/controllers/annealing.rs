@@ -47,7 +47,7 @@ impl Annealing {
     /// Creates the controller with this shape.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(shape: AnnealingShape) -> Result<Self, ModelError> {
         if let AnnealingShape::Cyclical { period, rise } = shape {
             check("period", period as f64, period > 0, "at least 1")?;

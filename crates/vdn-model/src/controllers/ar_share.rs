@@ -75,10 +75,10 @@ pub struct ArShare {
 }
 
 impl ArShare {
-    /// With these settings.
+    /// Creates the controller with these settings.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(config: ArShareConfig) -> Result<Self, ModelError> {
         let c = &config;
         check("weight", c.weight, c.weight >= 0.0 && c.weight.is_finite(), "at least 0")?;

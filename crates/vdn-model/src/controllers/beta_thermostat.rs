@@ -95,7 +95,7 @@ impl BetaThermostat {
     /// Creates the controller for a layer with this many units.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(units: usize, config: ThermostatConfig) -> Result<Self, ModelError> {
         let c = &config;
         check("min", c.min, c.min > 0.0 && c.min.is_finite(), "above 0")?;

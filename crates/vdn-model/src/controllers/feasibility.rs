@@ -166,14 +166,16 @@ mod tests {
                     }
                 }
                 let least = least_kl(energy, rate);
-                // The grid cannot beat the minimum, and misses it by its spacing at most: |dKL/dV| <= 1/(2V).
+                // The grid cannot beat the minimum, and misses it by its spacing at most: |dKL/dV|
+                // <= 1/(2V).
                 assert!(best >= least - 1e-9, "{energy} {rate}: {best} beats {least}");
                 assert!(best <= least + 6e-3 * (1.0 + energy), "{energy} {rate}: {best} {least}");
             }
         }
     }
 
-    /// The reference's own default band against the default rate interval: specification, section 3.
+    /// The reference's own default band against the default rate interval: specification, section
+    /// 3.
     #[test]
     fn the_reference_band_leaves_no_room_for_the_rate_of_38_percent_of_units() {
         let shape =

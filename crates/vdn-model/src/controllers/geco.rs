@@ -32,10 +32,10 @@ pub struct Geco {
 }
 
 impl Geco {
-    /// With these settings.
+    /// Creates the controller with these settings.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(config: GecoConfig) -> Result<Self, ModelError> {
         let c = &config;
         check("min", c.min, c.min > 0.0 && c.min.is_finite(), "above 0")?;

@@ -88,10 +88,10 @@ pub struct Homeostat {
 }
 
 impl Homeostat {
-    /// With these settings.
+    /// Creates the controller with these settings.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(config: HomeostatConfig) -> Result<Self, ModelError> {
         let gain = config.gain;
         check("gain", gain, (0.0..=0.5).contains(&gain), "in [0, 0.5]")?;

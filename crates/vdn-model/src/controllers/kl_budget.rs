@@ -19,7 +19,7 @@ impl KlBudget {
     /// Creates the budget for this many latent dimensions.
     ///
     /// # Errors
-    /// A setting outside its domain.
+    /// Fails if a setting is outside its domain.
     pub fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
         Ok(Self(Constraint::new(dims, config)?))
     }

@@ -84,7 +84,7 @@ impl PersistenceTarget {
     /// from window to window.
     ///
     /// # Errors
-    /// A setting outside its domain.
+    /// Fails if a setting is outside its domain.
     pub fn between_windows(dims: usize, config: PersistenceConfig) -> Result<Self, ModelError> {
         let inside = |x: f64| x > -1.0 && x < 1.0;
         let goal = match config.goal {

@@ -52,7 +52,7 @@ impl Pi {
     /// the limits allow.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(units: usize, initial: f64, config: PiConfig) -> Result<Self, ModelError> {
         let c = &config;
         check("target", c.target, c.target >= 0.0 && c.target.is_finite(), "at least 0")?;

@@ -68,7 +68,7 @@ impl Projection {
     /// Creates the controller for this many units.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(units: usize, config: ProjectionConfig) -> Result<Self, ModelError> {
         if let Some(m) = config.max_factor {
             check("max_factor", m, m >= 1.0, "at least 1")?;

@@ -50,10 +50,10 @@ pub struct SigmaGuard {
 }
 
 impl SigmaGuard {
-    /// With these settings.
+    /// Creates the controller with these settings.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(config: SigmaGuardConfig) -> Result<Self, ModelError> {
         let SigmaGuardConfig { floor, ceiling, .. } = config;
         check("floor", floor, floor > 0.0, "above 0")?;

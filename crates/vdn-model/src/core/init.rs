@@ -147,8 +147,8 @@ mod tests {
         let moment = |x: &[f64], p: i32| x.iter().map(|x| x.powi(p)).sum::<f64>() / n as f64;
         let uniform = Init::fan_in(16).tensor::<f64>([n], key);
         assert!(uniform.data().iter().all(|x| x.abs() <= 0.25));
-        // Six standard errors of the mean and of the mean square of 65536 draws: the deviation of a uniform is
-        // bound / sqrt 3, that of its square bound^2 / 3 * sqrt(4 / 5).
+        // Six standard errors of the mean and of the mean square of 65536 draws: the deviation of a
+        // uniform is bound / sqrt 3, that of its square bound^2 / 3 * sqrt(4 / 5).
         assert!(moment(uniform.data(), 1).abs() < 6.0 * 0.25 / 3f64.sqrt() / 256.0);
         let square = 0.25 * 0.25 / 3.0;
         assert!((moment(uniform.data(), 2) - square).abs() < 6.0 * square * 0.8f64.sqrt() / 256.0);

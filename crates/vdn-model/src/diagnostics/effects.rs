@@ -17,9 +17,11 @@ pub struct Posteriors {
 /// addressed noise.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnitEffects {
-    /// `mean_s [ln p(y | z_s) - ln p(y | z_s with z_i drawn from its prior)]`, `[units, batch]`, nats per window.
+    /// `mean_s [ln p(y | z_s) - ln p(y | z_s with z_i drawn from its prior)]`, `[units, batch]`,
+    /// nats per window.
     pub value: Vec<f64>,
-    /// `mean_s |m(z_s) - m(z_s with z_i redrawn from its posterior)|^2`, summed over the horizon, `[units, batch]`.
+    /// `mean_s |m(z_s) - m(z_s with z_i redrawn from its posterior)|^2`, summed over the horizon,
+    /// `[units, batch]`.
     pub distance: Vec<f64>,
     /// The variance of the forecast over samples (unbiased), summed over the horizon, `[batch]`.
     pub variance: Vec<f64>,

@@ -2,12 +2,12 @@
 //!
 //! | file | concept | needs |
 //! |---|---|---|
-//! | `measures` | [`Diagnostics`]: KL, rate, mismatch, energy, ... of every unit | the fused statistics |
+//! | `measures` | [`Diagnostics`]: KL, rate, mismatch, energy, ... | the fused statistics |
 //! | `rows` | [`RowCounts`]: alive rows, deviations at limits | one scan of the rows |
 //! | `summary` | [`DiagnosticsSummary`]: means over a layer | the measures |
 //! | `drift` | [`drift`]: the KL between successive epochs | the fused statistics |
-//! | `mutual_information` | [`mutual_information`] by quadrature, with its error | posteriors on a probe set |
-//! | `persistence` | [`Persistence`]: `rho`, and the rate that the past leaves | posteriors of pairs of windows |
+//! | `mutual_information` | [`mutual_information`] with its error | posteriors on a probe set |
+//! | `persistence` | [`Persistence`]: `rho`, rate given the past | posteriors of pairs of windows |
 //! | `unit_use` | [`UnitUse`]: downstream use, with errors | interventions on a probe set |
 //! | `collapse` | [`CollapseMode`], [`CollapseThresholds`] | the measures above, if available |
 //! | `living` | [`Living`]: one judgement per unit, with reasons | collapse modes and rate |

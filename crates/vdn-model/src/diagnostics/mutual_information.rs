@@ -152,7 +152,8 @@ mod tests {
         let (mu, logvar) = noise.split_at_mut(dims * windows);
         for i in 0..dims * windows {
             let dim = i % dims;
-            // Means from hardly to widely spread, heavy-tailed in some; deviations from narrow to wide.
+            // Means from hardly to widely spread, heavy-tailed in some; deviations from narrow to
+            // wide.
             mu[i] = if dim % 3 == 0 { mu[i].powi(3) } else { mu[i] } * 0.2 * dim as f64;
             logvar[i] = logvar[i] * 0.7 - 0.1 * dim as f64;
         }

@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn a_process_of_known_autocorrelation_is_recovered() {
-        // Means follow an AR(1) with 0.8 and variance 1; deviation 0.5, samples independent given them.
+        // Means follow an AR(1) with 0.8 and variance 1; deviation 0.5, samples independent given
+        // them.
         let n = 40_000;
         let mut noise = vec![0.0; n];
         NoiseKey::new(2, 0, 0).fill_normal(0, &mut noise);
@@ -138,7 +139,8 @@ mod tests {
             pairs.push([&[next], &[mu]], [&logvar, &logvar], &[]);
             mu = next;
         }
-        // Standard error of an autocorrelation over n pairs of an AR(1): sqrt((1 - 0.64)/n) = 0.003; four of them.
+        // Standard error of an autocorrelation over n pairs of an AR(1): sqrt((1 - 0.64)/n) =
+        // 0.003; four of them.
         assert!((pairs.rho()[0] - 0.8 / 1.25).abs() < 0.012, "{:?}", pairs.rho());
         let left = 0.5 * ((0.36_f64 + 0.25) / 0.25).ln();
         assert!((pairs.rate_given_past()[0] - left).abs() < 0.01, "{:?}", pairs.rate_given_past());
@@ -153,7 +155,8 @@ mod tests {
         }
         let left = pairs.rate_given_past();
         assert!(left.iter().all(|rate| rate.abs() < 1e-12), "{left:?}");
-        // Var mu now is 0.81 of that before, the covariance 0.9: sums over three pairs, of squares 14/3.
+        // Var mu now is 0.81 of that before, the covariance 0.9: sums over three pairs, of squares
+        // 14/3.
         let (s, v) = (14.0 / 3.0, 3.0 * (-1.0_f64).exp());
         let rho = (0.9 * s + 0.3) / (0.5 * (0.81 * s + s) + v);
         assert!((pairs.rho()[0] - rho).abs() < 1e-12, "{:?} {rho}", pairs.rho());

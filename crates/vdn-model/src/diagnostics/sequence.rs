@@ -70,9 +70,9 @@ impl SequenceDiagnostics {
     /// |---|---|
     /// | `explosion` | `D` or `D'` above the threshold, or not a number |
     /// | `variance_collapse` | `V/(C2 + V)` below the threshold |
-    /// | `frozen` | `R` and `R'` below the threshold of the rate, `D'` from that of the mismatch on |
-    /// | `posterior_collapse` | `R` and `R'` below the threshold, `D'` below that of the mismatch |
-    /// | `ar_capture` | `R` from the threshold on, and `R'` below a share of it: the past explains all |
+    /// | `frozen` | `R` and `R'` below the rate's threshold, `D'` at least the mismatch's |
+    /// | `posterior_collapse` | `R` and `R'` below the rate's threshold, `D'` below the mismatch's |
+    /// | `ar_capture` | `R` at least the threshold, `R'` below a share of `R`: the past explains it |
     #[must_use]
     pub fn modes(&self, thresholds: &CollapseThresholds) -> Vec<Vec<CollapseMode>> {
         let holds = |mode: CollapseMode, unit: usize| {

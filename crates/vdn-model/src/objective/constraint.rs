@@ -127,7 +127,7 @@ impl Constraint {
     /// Creates the constraint for this many latent dimensions.
     ///
     /// # Errors
-    /// A setting outside its domain.
+    /// Fails if a setting is outside its domain.
     pub(crate) fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
         config.validate()?;
         Ok(Self::zero(dims, config))
@@ -137,7 +137,7 @@ impl Constraint {
     /// been checked already.
     ///
     /// # Errors
-    /// A setting outside its domain.
+    /// Fails if a setting is outside its domain.
     pub(crate) fn of_either_sign(
         dims: usize,
         config: ConstraintConfig,

@@ -88,7 +88,7 @@ impl EnergyBand {
     /// ```
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(units: usize, config: &BandConfig) -> Result<Self, ModelError> {
         let BandConfig { target, low_factor: low, high_factor: high, shape } = *config;
         check("target", target, target > 0.0 && target.is_finite(), "above 0")?;

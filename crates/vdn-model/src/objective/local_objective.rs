@@ -69,7 +69,8 @@ pub enum UnitMeasures {
     /// per latent dimension.
     #[default]
     PerDimension,
-    /// Energy: the mean square of the pooled mean. KL: the sum over dimensions. As in the reference.
+    /// Energy: the mean square of the pooled mean. KL: the sum over dimensions. As in the
+    /// reference.
     Pooled,
 }
 

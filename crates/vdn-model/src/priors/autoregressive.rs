@@ -82,7 +82,7 @@ impl Autoregressive {
     /// log-variance, `[units]` or `[]` if it is constant.
     ///
     /// # Errors
-    /// The tape is full.
+    /// Fails if the tape is full.
     pub fn prediction<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

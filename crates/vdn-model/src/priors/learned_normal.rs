@@ -26,7 +26,7 @@ impl LearnedNormal {
     /// Returns mean and log-variance, both `[units]`.
     ///
     /// # Errors
-    /// The tape is full.
+    /// Fails if the tape is full.
     pub fn moments<T: Element>(&self, graph: &mut Graph<'_, T>) -> Result<[Var; 2], Error> {
         let (mean, log_scale) = (graph.parameter(self.mean), graph.parameter(self.log_scale));
         Ok([mean, graph.tape.scale(log_scale, T::from_f64(2.0))?])

@@ -22,7 +22,7 @@ impl PriorSteps {
     /// Starts a sequence.
     ///
     /// # Errors
-    /// The tape is full.
+    /// Fails if the tape is full.
     pub fn new<T: Element>(graph: &mut Graph<'_, T>, prior: Prior) -> Result<Self, Error> {
         let zero = graph.tape.constant([], &[T::ZERO])?;
         let one = graph.tape.constant([], &[T::ONE])?;

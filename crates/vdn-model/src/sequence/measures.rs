@@ -73,7 +73,8 @@ pub fn sequence_measures<T: Element>(
     let [phi, log_s2] = order_one.transition(graph, Gap::Steps(1))?;
     let tape = &mut *graph.tape;
     let persistence = step_persistence(tape, &unrolled.z)?;
-    // Given the past, z_t - phi z_{t-1} has the mean g (m - phi z_{t-1}) and the variance s^2 (1 - g).
+    // Given the past, z_t - phi z_{t-1} has the mean g (m - phi z_{t-1}) and the variance s^2 (1 -
+    // g).
     let mut drawn = Vec::with_capacity(steps - 1);
     let (mut variance, mut log_variance) = (None, None);
     for (message, &past) in messages[1..].iter().zip(&unrolled.z) {

@@ -10,7 +10,8 @@ pub struct GeluMoments {
     pub mean: f64,
     /// `Var g(x)`.
     pub variance: f64,
-    /// `E g'(x)`: by Stein's lemma `Cov(g(x), y) = E g'(x) Cov(x, y)` for `y` jointly normal with `x`.
+    /// `E g'(x)`: by Stein's lemma `Cov(g(x), y) = E g'(x) Cov(x, y)` for `y` jointly normal with
+    /// `x`.
     pub slope: f64,
     /// `E g''(x)`.
     pub curvature: f64,

@@ -36,7 +36,8 @@ pub(super) fn legendre() -> &'static [(f64, f64); LEGENDRE] {
 pub(super) fn hermite() -> &'static [(f64, f64); HERMITE] {
     static RULE: OnceLock<[(f64, f64); HERMITE]> = OnceLock::new();
     RULE.get_or_init(|| {
-        // Orthonormal polynomials: sqrt(k + 1) p_{k+1} = t p_k - sqrt(k) p_{k-1}, p_n' = sqrt(n) p_{n-1}.
+        // Orthonormal polynomials: sqrt(k + 1) p_{k+1} = t p_k - sqrt(k) p_{k-1}, p_n' = sqrt(n)
+        // p_{n-1}.
         let last_two = |t: f64| {
             let (mut before, mut value) = (0.0, 1.0);
             for k in 0..HERMITE {

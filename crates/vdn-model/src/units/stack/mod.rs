@@ -104,7 +104,8 @@ impl StackPass {
 /// The output of a stack.
 #[derive(Clone, Copy, Debug)]
 pub struct StackOutput {
-    /// The activities of the last layer, `[samples, batch, channels]`; `samples` is 1 if no unit is a distribution.
+    /// The activities of the last layer, `[samples, batch, channels]`; `samples` is 1 if no unit is
+    /// a distribution.
     pub z: Var,
     /// The output of each layer's distributional units; `None` for a layer without any, and beyond
     /// the depth.

@@ -1,5 +1,5 @@
-//! The exact model: a stationary latent of variance 1, `z_t = phi z_{t-1} + Normal(0, 1 - phi^2)`, seen as
-//! `x_t = z_t + Normal(0, r)`, or not at all (`None`).
+//! The exact model: a stationary latent of variance 1, `z_t = phi z_{t-1} + Normal(0, 1 - phi^2)`,
+//! seen as `x_t = z_t + Normal(0, r)`, or not at all (`None`).
 
 use vdn_tensor::noise::NoiseKey;
 
@@ -40,8 +40,8 @@ pub(crate) fn log_likelihood(x: &[Option<f64>], phi: f64, r: f64) -> f64 {
     total
 }
 
-/// Mean and variance of the message about `z_t` in what is seen from step `t` on, for every step (variance infinite where
-/// nothing is).
+/// Mean and variance of the message about `z_t` in what is seen from step `t` on, for every step
+/// (variance infinite where nothing is).
 pub(crate) fn future(x: &[Option<f64>], phi: f64, r: f64) -> Vec<[f64; 2]> {
     // Precision, and precision times mean.
     let (mut precision, mut sum) = (0.0, 0.0);

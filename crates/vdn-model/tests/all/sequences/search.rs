@@ -12,8 +12,9 @@ fn dot<const N: usize>(a: &[f64; N], b: &[f64; N]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// The minimum that the method of Broyden, Fletcher, Goldfarb and Shanno (1970) finds of a function that gives its value and
-/// its gradient; it ends where the gradient is below 1e-5 or steps no longer lower the value.
+/// The minimum that the method of Broyden, Fletcher, Goldfarb and Shanno (1970) finds of a function
+/// that gives its value and its gradient; it ends where the gradient is below 1e-5 or steps no
+/// longer lower the value.
 pub(crate) fn minimum<const N: usize>(
     start: [f64; N],
     mut f: impl FnMut(&[f64; N]) -> (f64, [f64; N]),
@@ -65,7 +66,8 @@ pub(crate) fn minimum<const N: usize>(
     Found { at, rounds: 500, slope: dot(&gradient, &gradient).sqrt() }
 }
 
-/// Standard errors of an estimate, where `f` is the negative log-likelihood times `scale`: by the curvature there.
+/// Standard errors of an estimate, where `f` is the negative log-likelihood times `scale`: by the
+/// curvature there.
 pub(crate) fn standard_errors<const N: usize>(
     at: &[f64; N],
     scale: f64,

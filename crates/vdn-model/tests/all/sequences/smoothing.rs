@@ -18,7 +18,8 @@ const HOW: Checkpoints = Checkpoints { segment: None, mode: Mode::Train, noise: 
 const BATCH: usize = 2;
 const UNITS: usize = 3;
 
-/// A sequence whose parameters are used in every way: by messages alone, by terms alone, by both; as a message itself.
+/// A sequence whose parameters are used in every way: by messages alone, by terms alone, by both;
+/// as a message itself.
 struct Own {
     prior: Prior,
     /// Of messages and terms.
@@ -231,7 +232,8 @@ fn terms_are_those_of_the_smoothed_pass() -> Result<(), Error> {
         let got = got.as_ref().expect("it takes part");
         let want = bindings.get(i).and_then(|var| tape.gradient(var)).expect("it takes part");
         for (&got, want) in got.iter().zip(want.data()) {
-            // The order of the sums differs: 2 STEPS uses of two samples each, of sizes up to some tens.
+            // The order of the sums differs: 2 STEPS uses of two samples each, of sizes up to some
+            // tens.
             assert!((f64::from_bits(got) - want).abs() < 1e-11, "{i}: {want}");
         }
     }

@@ -33,7 +33,8 @@ struct Bound {
     slope: f64,
 }
 
-/// The evidence lower bound with the messages that the model itself has: the observation and its variance.
+/// The evidence lower bound with the messages that the model itself has: the observation and its
+/// variance.
 fn bound(pass: Pass, data: &[Series], phi: f64, r: f64, samples: usize) -> Result<Bound, Error> {
     let (batch, steps) = (data.len(), data[0].len());
     let mut parameters = Parameters::<f64>::new();
@@ -222,9 +223,9 @@ fn a_smoother_pays_nothing_after_the_last_observation() {
     }
 }
 
-/// The best mean-field posterior at this coefficient: the means are those of the exact posterior, the variances the inverse
-/// diagonal of its precision. Means, variances, and the divergence from the exact posterior: half of `sum_t ln P_tt - ln det
-/// P` for that precision.
+/// The best mean-field posterior at this coefficient: the means are those of the exact posterior,
+/// the variances the inverse diagonal of its precision. Means, variances, and the divergence from
+/// the exact posterior: half of `sum_t ln P_tt - ln det P` for that precision.
 fn mean_field(x: &Series, phi: f64, r: f64) -> (Vec<f64>, Vec<f64>, f64) {
     let n = x.len();
     let s2 = 1.0 - phi * phi;
@@ -278,8 +279,9 @@ fn mean_field_bound(x: &Series, phi: f64, r: f64) -> Result<[f64; 2], Error> {
     Ok([likelihood - tape.scalar(kl)?, divergence])
 }
 
-/// The coefficient that the best mean-field bound learns, and that of the exact likelihood. The bound is the likelihood less
-/// the divergence: [`mean_field_misses_what_it_is_computed_to_miss`] has that of the library.
+/// The coefficient that the best mean-field bound learns, and that of the exact likelihood. The
+/// bound is the likelihood less the divergence: [`mean_field_misses_what_it_is_computed_to_miss`]
+/// has that of the library.
 fn mean_field_learns(phi: f64, r: f64, size: [usize; 2]) -> [f64; 2] {
     let data = data(phi, r, size, false);
     let [exact, _] = likelihood_estimate(&data, phi, r);

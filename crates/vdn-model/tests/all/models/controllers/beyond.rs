@@ -9,7 +9,8 @@ use vdn_model::units::SigmaMode;
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
 
-/// A unit whose rate settles where its marginal benefit `w/(r + w)` meets the force on it: `d/dr` of `w ln(r + w)`.
+/// A unit whose rate settles where its marginal benefit `w/(r + w)` meets the force on it: `d/dr`
+/// of `w ln(r + w)`.
 fn settled_rate(constraint: &Constraint, i: usize, benefit: f64, from: f64) -> f64 {
     let mut r = from;
     for _ in 0..200 {
@@ -28,7 +29,8 @@ fn budgets_are_met_from_both_sides_and_multipliers_do_not_wind_up() {
         budget.begin(0, &mut levers);
         let monitor = Monitor::new(3, RUNNING);
         let mut seen = Observation::new(3, 3);
-        // Worth nothing, worth something, worth much; the last by more than the limit of the multiplier can hold.
+        // Worth nothing, worth something, worth much; the last by more than the limit of the
+        // multiplier can hold.
         let benefits = [0.0, 5e-4, 8e-3];
         let mut rates = [0.0, 0.1, 1.0];
         for step in 0..3000 {
@@ -43,7 +45,8 @@ fn budgets_are_met_from_both_sides_and_multipliers_do_not_wind_up() {
         for rate in rates {
             assert!(rate > a - 1e-3 && rate < b + 1e-3, "{goal:?}: {rates:?}");
         }
-        // An unreachable goal drives the multiplier to its limit and no further: it comes back at once.
+        // An unreachable goal drives the multiplier to its limit and no further: it comes back at
+        // once.
         seen.rate_dims.fill(10.0);
         for step in 0..500 {
             budget.observe(&seen);
@@ -58,7 +61,8 @@ fn budgets_are_met_from_both_sides_and_multipliers_do_not_wind_up() {
     }
 }
 
-/// The gradient of a constraint's part of the loss is the force that it says it has, below, in and above its interval.
+/// The gradient of a constraint's part of the loss is the force that it says it has, below, in and
+/// above its interval.
 #[test]
 fn the_term_of_a_constraint_pulls_with_its_force() {
     let rates = [0.01, 0.2, 0.9];

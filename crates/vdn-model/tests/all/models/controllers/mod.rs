@@ -1,4 +1,5 @@
-//! Controllers: what each does to its lever, that loops settle, that states come back, that contradictions are refused.
+//! Controllers: what each does to its lever, that loops settle, that states come back, that
+//! contradictions are refused.
 
 mod beyond;
 mod rules;

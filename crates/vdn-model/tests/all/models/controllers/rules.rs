@@ -113,7 +113,8 @@ fn the_thermostat_lets_go_of_dead_units() {
     }
 }
 
-/// A multiplied mean head changes energies by the factor's square, and KLs by what the energy changed.
+/// A multiplied mean head changes energies by the factor's square, and KLs by what the energy
+/// changed.
 #[test]
 fn running_means_follow_a_rescaled_mean_head() {
     for (rescaling, follows) in [(Rescaling::Follow, 1.0), (Rescaling::Ignore, 0.0)] {
@@ -249,7 +250,8 @@ fn the_ar_scale_ramps_and_follows_the_bands() {
     }
 }
 
-/// The penalty on the tape and its value are the formula, and pull towards the band from both sides alone.
+/// The penalty on the tape and its value are the formula, and pull towards the band from both sides
+/// alone.
 #[test]
 fn the_hinge_costs_what_lies_outside_of_the_band() {
     let bounds = EnergyBand { lo: vec![0.1, 0.1, 0.1, 0.01], hi: vec![0.2, 0.2, 0.2, 0.02] };

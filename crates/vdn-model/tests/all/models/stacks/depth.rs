@@ -65,7 +65,8 @@ fn eight() -> Vec<StackLayerConfig> {
     ]
 }
 
-/// Samples and KLs of a stack of eight layers, by the context and by every parameter, in f64 against central differences.
+/// Samples and KLs of a stack of eight layers, by the context and by every parameter, in f64
+/// against central differences.
 #[test]
 fn gradients_of_a_stack_of_depth_eight() {
     let (stack, mut parameters) = build(&eight());
@@ -177,7 +178,8 @@ fn a_fraction_of_a_layer_is_distributional_and_the_rest_knows_no_noise() {
     }
 }
 
-/// Latents of one layer are replaced: below nothing changes, above everything does, and no noise moves.
+/// Latents of one layer are replaced: below nothing changes, above everything does, and no noise
+/// moves.
 #[test]
 fn draws_from_the_prior_replace_one_layer_alone() {
     let built = build(&[layer(5), layer(4), layer(3)]);
@@ -208,7 +210,8 @@ fn draws_from_the_prior_replace_one_layer_alone() {
     };
     assert_eq!(sorted(&z), sorted(&swapped));
     assert!(z.iter().zip(&swapped).all(|(a, b)| a != b));
-    // The draws are standard normal: of the last layer, 36 numbers have a mean square of 1 +- 6 sqrt(2/36).
+    // The draws are standard normal: of the last layer, 36 numbers have a mean square of 1 +- 6
+    // sqrt(2/36).
     let (_, draws) = read(Replaced::Layer(2));
     let square = draws.iter().map(|z| z * z).sum::<f64>() / draws.len() as f64;
     assert!((square - 1.0).abs() < 6.0 * (2.0 / 36f64).sqrt(), "{square}");

@@ -1,4 +1,5 @@
-//! A layer on the samples of another: who is whose sample, what the statistics average, which contexts are refused.
+//! A layer on the samples of another: who is whose sample, what the statistics average, which
+//! contexts are refused.
 
 use crate::models::numbers::normals;
 use vdn_autograd::{Noise, Tape, check_gradients};
@@ -56,7 +57,8 @@ fn configs() -> Vec<(&'static str, LayerConfig)> {
     ]
 }
 
-/// Each sample of the context alone, with its own noise, gives its own sample: nothing is mixed, bit for bit.
+/// Each sample of the context alone, with its own noise, gives its own sample: nothing is mixed,
+/// bit for bit.
 #[test]
 fn sample_s_of_the_context_gives_sample_s_of_the_result() {
     for (name, config) in configs() {
@@ -90,7 +92,8 @@ fn sample_s_of_the_context_gives_sample_s_of_the_result() {
             .unwrap();
         }
         assert_eq!(kl, all_kl, "{name}: the KL of every sample of every row");
-        // Means over samples and batch, and the KL is the mean over both: sums of 15 numbers of size 1 round by 1e-15.
+        // Means over samples and batch, and the KL is the mean over both: sums of 15 numbers of
+        // size 1 round by 1e-15.
         let [m1, m2, c2, d0, _] = &statistics;
         for i in 0..dims {
             for (got, want) in [(m1, &means[0]), (m2, &means[1]), (d0, &means[2])] {
