@@ -1,4 +1,5 @@
-//! A training step that repeats the graph of the last one allocates nothing, and memory does not grow.
+//! A training step that repeats the graph of the last one allocates nothing, and memory does not
+//! grow.
 
 use std::sync::Arc;
 use vdn_autograd::{Error, LowRankNll, Pool, Score, Tape};
@@ -21,7 +22,8 @@ fn tensor<T: Element>(dims: &[usize], stream: u32) -> Arc<Tensor<T>> {
     Arc::new(tensor)
 }
 
-/// A step with every kind of record: leaves, aliases, labels, broadcasting, several outputs, the fused losses.
+/// A step with every kind of record: leaves, aliases, labels, broadcasting, several outputs, the
+/// fused losses.
 fn step<T: Element>(
     tape: &mut Tape<T>,
     weights: &[Arc<Tensor<T>>; 3],
@@ -59,16 +61,16 @@ fn step<T: Element>(
 fn steady<T: Element>() {
     let weights = [tensor::<T>(&[32, 32], 0), tensor(&[32], 1), tensor(&[32], 2)];
     let mut tape = Tape::new();
-    // One thread: the working memory of kernels belongs to threads, and which thread meets which kernel for the first
-    // time is up to the scheduler.
+    // One thread: the working memory of kernels belongs to threads, and which thread meets which
+    // kernel for the first time is up to the scheduler.
     let pool = parallel::Pool::new(1).expect("one thread");
     pool.run(|| {
         for index in 0..2 {
             step(&mut tape, &weights, 64, index).expect("a valid graph");
         }
         let memory = tape.memory();
-        // The thread of the test harness allocates too, a few blocks once after it has started a test: what steps allocate
-        // is in every window of steps, what it allocates is not.
+        // The thread of the test harness allocates too, a few blocks once after it has started a
+        // test: what steps allocate is in every window of steps, what it allocates is not.
         let mut window = |first: u32| {
             let before = allocations();
             for index in first..first + 48 {

@@ -1,10 +1,11 @@
-//! Element-wise functions of several inputs that broadcast against each other: the evaluation and its adjoint.
+//! Element-wise functions of several inputs that broadcast against each other: their evaluation and
+//! its adjoint.
 
 use crate::op::Shapes;
 use vdn_tensor::kernels::{self, Broadcast, Formula, broadcast_shape, reduce_to_shape};
 use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut, with_scratch};
 
-/// Declares the one output of an operation whose `count` inputs broadcast.
+/// Declares the single output of an operation whose `count` inputs broadcast.
 pub(crate) fn declare(
     name: &'static str,
     inputs: &[&Shape],
@@ -18,10 +19,12 @@ pub(crate) fn declare(
     Ok(())
 }
 
-/// The common shape of predictions (the first input), further parameters, and the values that are
-/// scored (the last input). It is that of the predictions or that of the values: two shapes that
-/// only together make a larger one, such as `[samples, batch, 1]` and `[batch]`, would score every
-/// prediction against every value.
+/// Returns the common shape of predictions (the first input), further parameters, and the scored
+/// values (the last input).
+///
+/// It has to be the shape of the predictions or the shape of the values. If the two only together
+/// gave a larger shape, such as `[samples, batch, 1]` and `[batch]`, every prediction would be
+/// scored against every value.
 pub(crate) fn scored_shape(name: &'static str, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
     let shape = broadcast_shape(name, inputs)?;
     if shape.numel() == 0 {
@@ -34,7 +37,7 @@ pub(crate) fn scored_shape(name: &'static str, inputs: &[&Shape]) -> Result<Shap
     Ok(shape)
 }
 
-/// `output = f(inputs)`, where the inputs broadcast to `shape`.
+/// Computes `output = f(inputs)`, where the inputs broadcast to `shape`.
 pub(crate) fn evaluate<T: Element, const IN: usize>(
     name: &'static str,
     f: &impl Formula<IN, 1>,
@@ -51,8 +54,9 @@ pub(crate) fn evaluate<T: Element, const IN: usize>(
     kernels::map_broadcast(f, &plan, data, [output]);
 }
 
-/// `d_input = f(sources)` summed over everything that was repeated when the input was broadcast to `shape`: the
-/// adjoint of broadcasting, with `f` the product of an output gradient and a slope.
+/// Computes `d_input = f(sources)`, summed over everything that was repeated when the input was
+/// broadcast to `shape`. This is the adjoint of broadcasting if `f` is the product of an output
+/// gradient and a slope.
 pub(crate) fn pull<T: Element, const IN: usize>(
     name: &'static str,
     f: &impl Formula<IN, 1>,
@@ -71,8 +75,9 @@ pub(crate) fn pull<T: Element, const IN: usize>(
     });
 }
 
-/// The gradients of several inputs in one pass: output `i` of `f` is the full-size gradient of input `i`, which is summed
-/// over everything that was repeated when that input was broadcast to `shape`.
+/// Computes the gradients of several inputs in one pass. Output `i` of `f` is the full-size
+/// gradient of input `i`; it is summed over everything that was repeated when that input was
+/// broadcast to `shape`.
 pub(crate) fn pull_all<T: Element, const IN: usize, const OUT: usize>(
     name: &'static str,
     f: &impl Formula<IN, OUT>,
@@ -97,7 +102,7 @@ pub(crate) fn pull_all<T: Element, const IN: usize, const OUT: usize>(
     });
 }
 
-/// [`evaluate`] with several outputs, all of the size of `shape`.
+/// Does what [`evaluate`] does for several outputs, all of the size of `shape`.
 pub(crate) fn evaluate_all<T: Element, const IN: usize, const OUT: usize>(
     name: &'static str,
     f: &impl Formula<IN, OUT>,

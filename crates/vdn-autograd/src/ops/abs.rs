@@ -28,7 +28,7 @@ impl<T: Element> Tape<T> {
     /// `|x|`, element by element. The slope at 0 is 0.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn abs(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Abs, &[x])
     }

@@ -1,8 +1,9 @@
-//! Refusals of numbers outside the domain of an operation, with the operation, the number and its
-//! position.
+//! Refusals of numbers outside the domain of an operation. The errors name the operation, the
+//! number and its position.
 //!
-//! Only what would be silent, or point elsewhere, is refused here. A NaN is not: what is computed
-//! of it is NaN, and [`Tape::first_non_finite`] names the first value that holds one.
+//! Only numbers that would fail silently, or fail elsewhere, are refused here. NaN is not refused:
+//! results computed from it are NaN, and [`Tape::first_non_finite`] names the first value that
+//! contains one.
 
 use crate::error::Error;
 use crate::tape::Tape;
@@ -10,8 +11,8 @@ use crate::var::Var;
 use vdn_tensor::Element;
 
 impl<T: Element> Tape<T> {
-    /// Refuses the first number of `var` that `wrong` finds something about. The variable is not
-    /// stale.
+    /// Refuses the first number of `var` for which `wrong` returns a reason. The variable must not
+    /// be stale.
     pub(crate) fn check_values(
         &self,
         name: &'static str,
@@ -29,8 +30,8 @@ impl<T: Element> Tape<T> {
         Ok(())
     }
 
-    /// Refuses counts that are not whole numbers from 0 on, or want a gradient. The variable is not
-    /// stale.
+    /// Refuses counts that are not whole numbers from 0 on, or that require a gradient. The
+    /// variable must not be stale.
     pub(crate) fn check_counts(&self, name: &'static str, y: Var) -> Result<(), Error> {
         if self.requires_grad(y) {
             return Err(Error::invalid(name, "counts have no gradient, but y wants one"));
@@ -42,7 +43,7 @@ impl<T: Element> Tape<T> {
     }
 
     /// Refuses negative numbers of the input called `what`: deviations, scales, degrees of freedom.
-    /// The variable is not stale.
+    /// The variable must not be stale.
     pub(crate) fn check_not_negative(
         &self,
         name: &'static str,
@@ -53,7 +54,8 @@ impl<T: Element> Tape<T> {
             return Err(Error::invalid(name, "a shared tensor that was released"));
         }
         let data = self.value(var).data();
-        // Without an early exit inside: a block is compared in vectors.
+        // There is no early exit inside a block, so that blocks are compared with SIMD
+        // instructions.
         let negative = |block: &[T]| block.iter().fold(false, |found, x| found | (*x < T::ZERO));
         if !data.chunks(256).any(negative) {
             return Ok(());

@@ -33,7 +33,7 @@ impl Formula<3, 1> for LocationPull {
         let (slope, zero) = (scale.lit(self.slope) / scale, y.lit(0.0));
         let pull = R::select(y.lt(location), slope, zero);
         let pull = R::select(location.lt(y), -slope, pull);
-        // Neither of the two for NaN, which is not silent.
+        // NaN satisfies neither comparison and gives NaN, so it is not silent.
         [R::select(location.le(y) | y.le(location), pull, location + y)]
     }
 }
@@ -77,12 +77,14 @@ impl Likelihood<3> for LaplaceNll {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln p(y)` in nats, where `p(y) = e^(-|y - location| / scale)
-    /// / (2 scale)` is the Laplace density; its variance is `2 scale^2`. `scale > 0`. The shapes
-    /// broadcast to that of the locations or that of `y`: `[batch, outputs]`, for instance,
-    /// `[outputs]` and `[batch, outputs]`.
+    /// The mean over all elements of `-ln p(y)` in nats under the Laplace distribution, whose
+    /// density is `p(y) = e^(-|y - location| / scale) / (2 scale)` with `scale > 0`. Its variance
+    /// is `2 scale^2`.
     ///
-    /// The gradient with respect to a location that is met exactly is 0.
+    /// The shapes broadcast to the shape of the locations or of `y`: for instance
+    /// `[batch, outputs]`, `[outputs]` and `[batch, outputs]`.
+    ///
+    /// The gradient with respect to a location that equals `y` is 0.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -97,8 +99,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast, broadcast to one that neither locations nor `y` have, or have
-    /// no elements; a scale is negative; a variable is stale.
+    /// Fails if the shapes do not broadcast, have no elements, or broadcast to a shape that neither
+    /// locations nor `y` have; if a scale is negative; or if a variable is stale.
     pub fn laplace_nll(&mut self, location: Var, scale: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[location, scale, y])?;
         self.check_not_negative(NAME, "scale", scale)?;

@@ -1,5 +1,5 @@
-//! The mean negative log-probability of counts under a Poisson distribution, given by the logarithm
-//! of its rate.
+//! The mean negative log-probability of counts under a Poisson distribution, which is given by the
+//! logarithm of its rate.
 
 use super::mean_score::{Likelihood, MeanScore};
 use crate::compiled_once::compiled_once;
@@ -14,12 +14,12 @@ use vdn_tensor::{Element, Real, Shape, View, ViewMut, with_scratch};
 
 const NAME: &str = "poisson_nll";
 
-/// So many counts make a task.
+/// The number of counts in a task.
 const TASK: usize = 1024;
 
 struct PoissonNll;
 
-/// `e^log_rate - y log_rate + ln y!`, the last of them given.
+/// `e^log_rate - y log_rate + ln y!`; the last term is given.
 struct Nll;
 impl Formula<3, 1> for Nll {
     #[inline(always)]
@@ -70,9 +70,9 @@ impl Likelihood<2> for PoissonNll {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln Poisson(y; e^log_rate)` in nats, `ln y!` included. `y`
-    /// are counts: whole numbers from 0 on, which have no gradient; the shapes broadcast to that of
-    /// the log-rates or of `y`.
+    /// The mean over all elements of `-ln Poisson(y; e^log_rate)` in nats, including `ln y!`. `y`
+    /// contains counts: whole numbers from 0 on, which have no gradient. The shapes broadcast to
+    /// the shape of the log-rates or of `y`.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -86,8 +86,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit, or have no elements; a count is not a whole number from 0 on, or
-    /// wants a gradient; a variable is stale.
+    /// Fails if the shapes do not fit or have no elements; if a count is not a whole number from 0
+    /// on, or requires a gradient; or if a variable is stale.
     pub fn poisson_nll(&mut self, log_rate: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[log_rate, y])?;
         self.check_counts(NAME, y)?;

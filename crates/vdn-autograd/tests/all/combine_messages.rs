@@ -1,4 +1,5 @@
-//! Joined messages at the ends of the domain: finite, and near the same in double precision, wherever log-variances are finite.
+//! Joined messages at the ends of the domain: finite, and near the same in double precision,
+//! wherever log-variances are finite.
 
 use vdn_autograd::{Error, Tape};
 use vdn_tensor::Element;
@@ -42,8 +43,8 @@ fn single_precision_is_near_double_wherever_log_variances_are_finite() -> Result
                             );
                             continue;
                         }
-                        // Exponents of up to 300 in size are rounded, sums of them too, and exponentials are off by as much:
-                        // a few times 2^-24 * 300.
+                        // Exponents of up to 300 in size are rounded, sums of them too, and
+                        // exponentials are off by as much: a few times 2^-24 * 300.
                         let bound = 8e-5 * b.abs().max(1.0);
                         assert!((a - b).abs() <= bound, "{inputs:?}: {i}: {a} {b}");
                     }
