@@ -1,9 +1,14 @@
 //! SIMD tensors for neural networks whose units are distributions.
 //!
-//! This crate knows numbers, not gradients: shapes and buffers ([`Shape`], [`Tensor`], [`View`]), the SIMD core with
-//! sixteen lanes on every level ([`simd`]), vector mathematics with stated error bounds ([`math`]), counter-based
-//! normal noise ([`noise`]), the kernels ([`kernels`]) with the fused sampling and KL kernel of a Gaussian unit among
-//! them, and threads ([`parallel`]). The tape that differentiates lives in `vdn-autograd`.
+//! This crate contains kernels without gradients; the tape that differentiates is in
+//! `vdn-autograd`. Its parts:
+//!
+//! * shapes and buffers: [`Shape`], [`Tensor`], [`View`];
+//! * the SIMD core, with sixteen lanes on every level: [`simd`];
+//! * vector mathematics with stated error bounds: [`math`];
+//! * counter-based normal noise: [`noise`];
+//! * the kernels, among them the fused sampling and KL kernel of a Gaussian unit: [`kernels`];
+//! * threads: [`parallel`].
 //!
 //! Results are bit-identical for any number of threads, and across AVX2 and AVX-512.
 
@@ -30,7 +35,7 @@ pub use real::{Mask, Real};
 pub use shape::{MAX_RANK, Shape};
 pub use tensor::{Tensor, View, ViewMut};
 
-/// The examples of the README are tested.
+/// Runs the examples of the README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -2,9 +2,8 @@
 //! and counts vector registers that are moved to the stack and back.
 //!
 //! A tile that is a register too large still gives right results, at half the speed. Release builds
-//! only:
-//! `cargo test --release -p vdn-tensor --test spills -- --nocapture` prints the loops. Without `objdump` the test prints a
-//! sentence and passes.
+//! only: `cargo test --release -p vdn-tensor --test spills -- --nocapture` prints the loops.
+//! Without `objdump` the test prints a sentence and passes.
 
 use std::process::Command;
 use vdn_tensor::Element;

@@ -1,6 +1,6 @@
 //! Every formula of every family on a grid of extreme and equal arguments: in `f32` on lanes
-//! against the same formula in
-//! `f64`, whose range leaves room, and in `f64` beyond that range against limits worked out by hand.
+//! against the same formula in `f64`, whose range leaves room, and in `f64` beyond that range
+//! against limits worked out by hand.
 
 use vdn_tensor::families::{
     Family, Laplace, LogNormal, Logistic, Normal, StudentT, gaussian::exp_m1_minus, mismatch,

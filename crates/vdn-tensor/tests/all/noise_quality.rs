@@ -1,6 +1,6 @@
-//! The normals that kernels draw, 2^32 of them over many addresses, against the exact distribution: moments, the
-//! Kolmogorov-Smirnov distance, tails up to six standard deviations. The words behind them go to test batteries through
-//! the example `noise_stream`.
+//! The normals that kernels draw, 2^32 of them over many addresses, against the exact distribution:
+//! moments, the Kolmogorov-Smirnov distance, tails up to six standard deviations. The words behind
+//! them go to test batteries through the example `noise_stream`.
 
 use std::sync::Mutex;
 use vdn_tensor::math::double::erf;
@@ -47,8 +47,8 @@ impl Counts {
     }
 }
 
-/// Holds `chunks * CHUNK` normals to what so many exact ones do in all but one in a million runs (five standard errors),
-/// and prints the figures.
+/// Holds `chunks * CHUNK` normals to what so many exact ones do in all but one in a million runs
+/// (five standard errors), and prints the figures.
 fn check(
     generator: Generator,
     chunks: usize,
@@ -86,7 +86,8 @@ fn check(
     }
     for (k, &count) in counts.beyond.iter().enumerate() {
         let p = 1.0 - erf((k + 1) as f64 / std::f64::consts::SQRT_2);
-        // Few are expected beyond six; one more in the error keeps the bound wide enough for a Poisson number.
+        // Few are expected beyond six; one more in the error keeps the bound wide enough for a
+        // Poisson number.
         let error = (n * p * (1.0 - p)).sqrt() + 1.0;
         line(format!("beyond {} sigma", k + 1), count as f64, n * p, error);
     }

@@ -1,9 +1,10 @@
 //! Reads the sources for public kernels and for what they do first.
 //!
-//! A public kernel is a `pub fn` at the beginning of a line in the folder of kernels, or one of [`OTHERS`], that takes a
-//! slice or a struct of slices. Its entry is its own body, or that of `<name>_body` where it only passes its arguments on.
-//! Before the entry starts any loop, task or unsafe code it has to reach an `Extent`: by its name, by a function whose
-//! name contains `check` or `extents`, or by calling another kernel and nothing else.
+//! A public kernel is a `pub fn` at the beginning of a line in the folder of kernels, or one of
+//! [`OTHERS`], that takes a slice or a struct of slices. Its entry is its own body, or that of
+//! `<name>_body` where it only passes its arguments on. Before the entry starts any loop, task or
+//! unsafe code it has to reach an `Extent`: by its name, by a function whose name contains `check`
+//! or `extents`, or by calling another kernel and nothing else.
 
 use std::fs;
 use std::path::Path;
