@@ -5,11 +5,11 @@
 //! cargo run --release -p vdn-tensor --example noise_stream -- elements | dieharder -a -g 200
 //! ```
 //!
-//! The argument says which part of the address runs fastest: `elements` of one tensor, `samples`,
-//! `steps`, `streams` or `seeds` (sixteen columns of four rows of each), or `training` (four
-//! samples of 64x128 units in three layers, step after step). A generator whose outputs at
-//! neighbouring addresses depend on each other fails in one of them. A second argument `ars` takes
-//! ARS-7 in place of Philox.
+//! The argument selects the part of the address that varies fastest: `elements` of one tensor,
+//! `samples`, `steps`, `streams` or `seeds` (sixteen columns of four rows each), or `training`
+//! (four samples of 64x128 units in three layers, step after step). A generator whose outputs at
+//! neighbouring addresses depend on each other fails in one of them. A second argument `ars`
+//! selects ARS-7 in place of Philox.
 
 use std::io::{BufWriter, ErrorKind, Write};
 use vdn_tensor::dispatch;
@@ -69,7 +69,7 @@ fn main() {
     };
     let mut to = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
     match run(&order, generator, &mut to) {
-        // The reader has had enough.
+        // The reader closed the pipe.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         Err(error) => {
             eprintln!("noise_stream: {error}");

@@ -34,7 +34,7 @@ impl Windows {
         Self { dims, mu, sigma, y: normals(2, batch * horizon), log_weights }
     }
 
-    /// The score as its definition says, without any trick.
+    /// Returns the score by its definition, without any numerical precautions.
     fn naive(&self, score: Score) -> f64 {
         let [samples, batch, horizon] = self.dims;
         let mut total = 0.0;
@@ -120,7 +120,7 @@ fn scores_are_those_of_the_definition() -> Result<(), Error> {
     let mut failures = Vec::new();
     for windows in cases() {
         for score in SCORES {
-            // The joint density of 96 steps still is a normal f64: about e^-300.
+            // The joint density of 96 steps is still a normal f64: about e^-300.
             let want = windows.naive(score);
             let (double, double_gradients) = windows.fused::<f64>(score)?;
             let (single, gradients) = windows.fused::<f32>(score)?;

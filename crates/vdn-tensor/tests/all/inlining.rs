@@ -1,10 +1,10 @@
 //! Scans the sources for kernels that lost `#[inline(always)]`.
 //!
-//! A function that is generic over the SIMD level runs with the level's instructions only where it
-//! is inlined into the one function that has them enabled; otherwise it is compiled for the
-//! baseline, and every operator on lanes becomes a call: 20 to 40 times slower, with the same
-//! results, so that no other test notices. The rule, in the folders of [`FOLDERS`] and the files of
-//! [`FILES`], tests aside: `#[inline(always)]` stands on
+//! A function that is generic over the SIMD level runs with the level's instructions only if it is
+//! inlined into the one function that enables them. Otherwise it is compiled for the baseline, and
+//! every operator on lanes becomes a call: 20 to 40 times slower with the same results, so no other
+//! test notices. The rule, in the folders of [`FOLDERS`] and the files of [`FILES`] outside tests:
+//! `#[inline(always)]` is required on
 //!
 //! * every function with a body whose signature, or whose `impl` or `trait`, names one of
 //!   [`LEVEL_TRAITS`];
@@ -45,7 +45,7 @@ fn every_kernel_is_inlined() {
         findings.extend(scan.findings);
     }
     assert!(findings.is_empty(), "missing #[inline(always)]:\n{}", findings.join("\n"));
-    // A scanner that recognises nothing finds nothing.
+    // A scanner that recognises nothing would find nothing.
     assert!(functions > 200, "only {functions} functions were recognised in {} files", files.len());
 }
 

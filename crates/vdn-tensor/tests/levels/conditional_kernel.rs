@@ -1,6 +1,6 @@
-//! The fused kernel of units under a conditional prior against its formulas as they stand in a
-//! textbook, in double precision with slopes by dual numbers: every level, odd sizes, missing
-//! messages, threads.
+//! The fused kernel of units under a conditional prior compared with its textbook formulas in
+//! double precision, with slopes by dual numbers: every level, odd sizes, missing messages,
+//! threads.
 
 use crate::turn;
 use vdn_tensor::kernels::unit::{

@@ -1,6 +1,6 @@
-//! Every family of distributions against what defines it, one row each: gradients against dual
-//! numbers, divergences against Monte Carlo, densities against quadrature, draws against moments
-//! and the distribution function, lanes against double precision.
+//! Every family of distributions compared with its definition, in a table: gradients with dual
+//! numbers, divergences with Monte Carlo, densities with quadrature, draws with moments and the
+//! distribution function, lanes with double precision.
 
 use crate::turn;
 use std::f64::consts::{PI, SQRT_2};
@@ -15,7 +15,7 @@ use vdn_tensor::{Dual, Real};
 /// A function of a standard draw, its mean and its variance.
 type Moment = (&'static str, fn(f64) -> f64, f64, f64);
 
-/// What is known of a family.
+/// The known properties of a family.
 struct Row<F> {
     family: F,
     /// The distribution function of the standard member.
@@ -218,7 +218,8 @@ fn divergences<F: Family>(row: &Row<F>, failures: &mut Vec<String>) {
         if F::KL_IS_EXACT != (estimate.standard_error == 0.0) {
             failures.push(format!("{} kl at {p:?}: {estimate:?}", F::NAME));
         }
-        // Near the standard member the same number of draws of the definition says far less.
+        // Near the standard member, the definition is far less accurate for the same number of
+        // draws.
         if !F::KL_IS_EXACT && p[0].abs().max(p[1].abs()) < 0.1 {
             let plain = error * 10f64.sqrt();
             if !(estimate.standard_error < 0.2 * plain) {

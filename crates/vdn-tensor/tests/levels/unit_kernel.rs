@@ -144,7 +144,7 @@ impl<T: Element> Problem<T> {
         Answer { z, statistics, kl, d_mu, d_logvar }
     }
 
-    /// The formulas of the kernel's head, one number at a time in double precision.
+    /// The formulas of the kernel's documentation, one number at a time in double precision.
     fn oracle(&self, clamp: ClampGradient) -> Answer<f64> {
         let Case { rows, columns, samples, form, antithetic, generator } = self.case;
         let size = rows * columns;
@@ -161,8 +161,8 @@ impl<T: Element> Problem<T> {
                 true => (s / 2, if s.is_multiple_of(2) { 1.0 } else { -1.0 }),
                 false => (s, 1.0),
             };
-            // The noise itself is under test elsewhere: here it is what the address says, in the
-            // element's precision.
+            // The noise is tested elsewhere. Here it is read from its address, in the element's
+            // precision.
             let key = KEY.with_generator(generator);
             sign * key.normal_at::<T>(columns, base as u32, i / columns, i % columns).to_f64()
         };

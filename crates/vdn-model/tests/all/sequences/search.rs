@@ -1,6 +1,6 @@
 //! Minima of smooth functions of a few numbers.
 
-/// Where a search ended.
+/// The end of a search.
 pub(crate) struct Found<const N: usize> {
     pub(crate) at: [f64; N],
     pub(crate) rounds: usize,
@@ -29,7 +29,7 @@ pub(crate) fn minimum<const N: usize>(
             return Found { at, rounds, slope: length };
         }
         let mut step: [f64; N] = std::array::from_fn(|i| -dot(&inverse[i], &gradient));
-        // No longer than 1/2: far from the minimum curvatures say little.
+        // Steps are at most 1/2: far from the minimum, curvatures are not informative.
         let far = dot(&step, &step).sqrt();
         step.iter_mut().for_each(|s| *s *= (0.5 / far).min(1.0));
         let slope = dot(&step, &gradient);

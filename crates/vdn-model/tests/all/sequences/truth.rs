@@ -12,7 +12,7 @@ const KEY: NoiseKey = NoiseKey::new(77, 0, 0);
 type Pass = fn(&mut Graph<'_, f64>, Prior, &[Message], Unroll) -> Result<Unrolled, Error>;
 type Series = Vec<Option<f64>>;
 
-/// Some series (the batch), seen at every step or, by chance, at half of them.
+/// Returns some series (the batch), observed at every step or, at random, at half of them.
 fn data(phi: f64, r: f64, [count, steps]: [usize; 2], missing: bool) -> Vec<Series> {
     let mut all = Vec::new();
     for seed in 0..count as u64 {
@@ -33,7 +33,7 @@ struct Bound {
     slope: f64,
 }
 
-/// The evidence lower bound with the messages that the model itself has: the observation and its
+/// Returns the evidence lower bound with the exact messages of the model: the observation and its
 /// variance.
 fn bound(pass: Pass, data: &[Series], phi: f64, r: f64, samples: usize) -> Result<Bound, Error> {
     let (batch, steps) = (data.len(), data[0].len());
@@ -48,7 +48,7 @@ fn bound(pass: Pass, data: &[Series], phi: f64, r: f64, samples: usize) -> Resul
     };
     let mut messages = Vec::new();
     for t in 0..steps {
-        // What a missing step holds plays no part.
+        // The value at a missing step has no effect.
         let mean = graph.tape.constant([batch, 1], &column(t, &|x| x.unwrap_or(f64::NAN)))?;
         let log_r = column(t, &|x| if x.is_some() { r.ln() } else { f64::INFINITY });
         messages.push(Message { mean, logvar: graph.tape.constant([batch, 1], &log_r)?, gap: 1 });

@@ -1,4 +1,4 @@
-//! Backward kernels in `f64`: linear ones by `<A x, y> = <x, A^T y>`, the others by central
+//! Backward kernels in `f64`: linear kernels by `<A x, y> = <x, A^T y>`, the others by central
 //! differences.
 
 use crate::kernels::cases::{Report, garbage, numbers};
@@ -183,7 +183,7 @@ fn layer_norms(report: &mut Report, rows: usize, n: usize) {
     let (mut dx, mut dw, mut db) = (garbage::<f64>(x.len()), garbage::<f64>(n), garbage::<f64>(n));
     let all = LayerNormGradients { x: Some(&mut dx), weight: Some(&mut dw), bias: Some(&mut db) };
     layer_norm_backward(&x, &weight, &mean, &rstd, &dy, all);
-    // What is asked for beside a gradient does not change it.
+    // The gradients that are requested together do not affect each other.
     let (mut alone, mut last) = (garbage::<f64>(x.len()), garbage::<f64>(n));
     let one = LayerNormGradients { x: Some(&mut alone), weight: None, bias: None };
     layer_norm_backward(&x, &weight, &mean, &rstd, &dy, one);

@@ -1,4 +1,4 @@
-//! What the cases share: numbers to compute with, comparisons, and the list of failures.
+//! The common parts of the cases: input numbers, comparisons, and the list of failures.
 
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;

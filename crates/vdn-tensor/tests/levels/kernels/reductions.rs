@@ -103,7 +103,7 @@ fn axes<T: Element>(report: &mut Report, around: (usize, usize, usize)) {
     }
 }
 
-/// A million equal numbers: adding them one after the other is wrong by far more than the bound.
+/// A million equal numbers: adding them one after the other exceeds the bound by far.
 fn hard_sums<T: Element>(report: &mut Report) {
     let n = 1_000_000;
     let tenth = T::from_f64(0.1);

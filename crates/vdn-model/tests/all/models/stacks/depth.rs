@@ -1,4 +1,4 @@
-//! The stack alone: its gradients, its samples, its deterministic units, its twin, its start.
+//! The stack alone: its gradients, samples, deterministic units, twin and initialisation.
 
 use crate::models::numbers::{normals, scatter};
 use vdn_autograd::{Error, Noise, Tape, check_gradients};
@@ -16,7 +16,7 @@ const BATCH: usize = 4;
 const INPUTS: usize = 3;
 const KEY: NoiseKey = NoiseKey::new(8, 0, 5);
 
-/// One layer of so many units on whatever is below.
+/// One layer of this many units on any layer below.
 fn layer(units: usize) -> StackLayerConfig {
     let layer = LayerConfig {
         inputs: INPUTS,
@@ -46,7 +46,7 @@ fn run<R>(
     read(&tape, &output)
 }
 
-/// Eight layers of unlike kinds.
+/// Eight layers of different kinds.
 fn eight() -> Vec<StackLayerConfig> {
     let with = |config: StackLayerConfig, change: fn(&mut StackLayerConfig)| {
         let mut config = config;
@@ -121,7 +121,7 @@ fn a_sample_keeps_its_identity_through_eight_layers() {
     }
 }
 
-/// What is deterministic is a multilayer perceptron, written out here, and has no axis of samples.
+/// A deterministic stack is a multilayer perceptron, written out here, and has no axis of samples.
 #[test]
 fn without_distributional_units_a_stack_is_a_perceptron() {
     let none = |units| StackLayerConfig { distributional_fraction: 0.0, ..layer(units) };
@@ -178,8 +178,8 @@ fn a_fraction_of_a_layer_is_distributional_and_the_rest_knows_no_noise() {
     }
 }
 
-/// Latents of one layer are replaced: below nothing changes, above everything does, and no noise
-/// moves.
+/// Latents of one layer are replaced: nothing changes below it, everything changes above it, and no
+/// noise moves.
 #[test]
 fn draws_from_the_prior_replace_one_layer_alone() {
     let built = build(&[layer(5), layer(4), layer(3)]);
@@ -201,7 +201,7 @@ fn draws_from_the_prior_replace_one_layer_alone() {
         assert_ne!(z, other_z, "{replaced}");
         assert_ne!(z, swapped_z, "{replaced}");
     }
-    // What is swapped in the last layer is sent, and no window keeps its own.
+    // The last layer sends on the swapped latents, and no window keeps its own.
     let (_, swapped) = read(Replaced::Swapped(2));
     let sorted = |z: &[f64]| {
         let mut z = z.to_vec();

@@ -1,5 +1,4 @@
-//! Every family in a layer, table-driven: gradients, KL, statistics, samples, prior draws, what is
-//! refused.
+//! Every family in a layer, in a table: gradients, KL, statistics, samples, prior draws, refusals.
 
 use crate::models::numbers::{normals, scatter};
 use vdn_autograd::{Noise, Tape, check_gradients};
@@ -103,8 +102,8 @@ fn divergence<F: Family>(family: F, m: f64, l: f64) -> (f64, [f64; 2]) {
     (mean, squares.map(|square| (square - mean * mean).max(0.0).sqrt()))
 }
 
-/// The KL of an element is that of its integral: closed forms to the rule's error, estimates within
-/// 4.5 standard errors (logistic draws vary less than `ln q - ln p` does).
+/// The KL of an element equals its integral: closed forms to the error of the rule, estimates
+/// within 4.5 standard errors (logistic draws vary less than `ln q - ln p` does).
 #[test]
 fn the_kl_of_every_family_is_its_integral() {
     for family in FAMILIES {
@@ -117,7 +116,7 @@ fn the_kl_of_every_family_is_its_integral() {
             for i in 0..mu.len() {
                 let (m, l) = (mu[i], 0.5 * logvar[i]);
                 let (want, deviations) = match family {
-                    // The divergence of a bijection is that of what is mapped.
+                    // The divergence is invariant under a bijection.
                     UnitFamily::Normal | UnitFamily::LogNormal => divergence(Normal, m, l),
                     UnitFamily::Laplace => divergence(Laplace, m, l),
                     UnitFamily::Logistic => divergence(Logistic, m, l),
@@ -135,7 +134,7 @@ fn the_kl_of_every_family_is_its_integral() {
                 let tolerance = 4.5 * error + 1e-5;
                 assert!((kl[i] - want).abs() < tolerance, "{family:?} {i}: {} {want}", kl[i]);
             }
-            // The mean over rows is what unit_kl gives, and rows sum to what kl_per_row says.
+            // The mean over rows equals unit_kl, and the sums of rows equal kl_per_row.
             let rows = built.0.kl_per_row(tape, output);
             let mut statistics = UnitStatistics::new();
             statistics.take_in(BATCH, tape, &output.units);
