@@ -232,7 +232,7 @@ pub(crate) fn reduce_to_shape_body<T: Element>(x: &[T], from: &Shape, out: &mut 
     plan.check([out.len()]);
     Extent::new("reduce_to_shape", [from.numel()]).check("the input", x);
     if x.is_empty() {
-        // This case comes first, because a sum over one of the dimensions could have many results.
+        // Partial sums over one dimension could be many, although there are no elements.
         return out.fill(T::ZERO);
     }
     // Kept and summed dimensions alternate after merging.

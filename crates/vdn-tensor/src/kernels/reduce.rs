@@ -26,7 +26,7 @@ use crate::{Element, Real, Shape, dispatch, load_partial, store_partial, with_sc
 /// ```
 ///
 /// # Panics
-/// Panics if a slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn sum_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     T::sum_axis(x, around, out)
 }
@@ -41,7 +41,7 @@ pub(crate) fn sum_axis_body<T: Element>(x: &[T], around: (usize, usize, usize), 
 /// `[outer, inner]`; NaN if `n` is 0.
 ///
 /// # Panics
-/// Panics if a slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn mean_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     T::mean_axis(x, around, out)
 }
@@ -58,7 +58,7 @@ pub(crate) fn mean_axis_body<T: Element>(x: &[T], around: (usize, usize, usize),
 /// 0.
 ///
 /// # Panics
-/// Panics if a slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn max_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     T::max_axis(x, around, out)
 }
@@ -73,7 +73,7 @@ pub(crate) fn max_axis_body<T: Element>(x: &[T], around: (usize, usize, usize), 
 /// of `dx`, `[outer, n, inner]`.
 ///
 /// # Panics
-/// Panics if a slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn sum_axis_backward<T: Element>(d_out: &[T], around: (usize, usize, usize), dx: &mut [T]) {
     expand_axis(d_out, around, T::ONE, dx);
 }
@@ -81,7 +81,7 @@ pub fn sum_axis_backward<T: Element>(d_out: &[T], around: (usize, usize, usize),
 /// Computes the adjoint of [`mean_axis`]: repeats `d_out / n` along the middle axis of `dx`.
 ///
 /// # Panics
-/// Panics if a slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn mean_axis_backward<T: Element>(d_out: &[T], around: (usize, usize, usize), dx: &mut [T]) {
     expand_axis(d_out, around, T::from_f64(1.0 / around.1 as f64), dx);
 }
@@ -89,7 +89,7 @@ pub fn mean_axis_backward<T: Element>(d_out: &[T], around: (usize, usize, usize)
 /// Repeats `factor * x`, `[outer, inner]`, along the middle axis of `out`, `[outer, n, inner]`.
 ///
 /// # Panics
-/// Panics if a slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn expand_axis<T: Element>(x: &[T], around: (usize, usize, usize), factor: T, out: &mut [T]) {
     T::expand_axis(x, around, factor, out)
 }
@@ -111,7 +111,7 @@ pub(crate) fn expand_axis_body<T: Element>(
 /// elsewhere.
 ///
 /// # Panics
-/// Panics if a slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn max_axis_backward<T: Element>(
     x: &[T],
     max: &[T],

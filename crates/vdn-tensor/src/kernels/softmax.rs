@@ -19,7 +19,7 @@ use std::ops::Range;
 /// `[outer, n, inner]`.
 ///
 /// # Panics
-/// Panics if a slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn softmax<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     T::softmax(x, around, out)
 }
@@ -54,7 +54,7 @@ pub(crate) fn softmax_body<T: Element>(x: &[T], around: (usize, usize, usize), o
 /// gradient `dy`.
 ///
 /// # Panics
-/// Panics if a slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn softmax_backward<T: Element>(
     y: &[T],
     dy: &[T],
@@ -96,7 +96,7 @@ pub(crate) fn softmax_backward_body<T: Element>(
 /// ```
 ///
 /// # Panics
-/// Panics if a slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn logsumexp<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     T::logsumexp(x, around, out)
 }
@@ -126,7 +126,7 @@ pub(crate) fn logsumexp_body<T: Element>(x: &[T], around: (usize, usize, usize),
 /// maximum and a rest.
 ///
 /// # Panics
-/// Panics if a slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn logsumexp_backward<T: Element>(
     x: &[T],
     y: &[T],
