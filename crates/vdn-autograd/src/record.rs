@@ -1,4 +1,14 @@
 //! Recording: an operation is placed in its box, computes its outputs, and becomes a step.
+//!
+//! The n-th operation of a recording goes into the box of the n-th operation of the previous
+//! recording. If both are of the same type, the box is overwritten in place and nothing is
+//! allocated. Then, in this order:
+//!
+//! 1. The inputs are checked: not stale, not released, not too many.
+//! 2. The operation declares the shapes of its outputs, and the outputs take the next buffers.
+//! 3. The forward pass runs.
+//! 4. The step and the nodes of its outputs are appended. An output has a gradient slot if an input
+//!    requires a gradient.
 
 use crate::error::Error;
 use crate::node::{NONE, Node, Origin, Step, Storage, empty_view, view};

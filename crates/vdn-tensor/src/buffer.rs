@@ -1,5 +1,9 @@
 //! Aligned memory that is reused: [`Buffer`] for tensors and the tape, [`with_scratch`] for the
 //! working memory of kernels.
+//!
+//! Training repeats the same allocations in every step. A [`Buffer`] keeps its memory when it
+//! shrinks, and [`with_scratch`] lends memory from a pool of the thread, so steps after the first
+//! allocate nothing. The price is that contents are unspecified: nothing is cleared for reuse.
 
 use crate::element::Element;
 use bytemuck::{Pod, Zeroable};

@@ -1,4 +1,8 @@
 //! The mean negative log-probability of classes under a softmax, with label smoothing.
+//!
+//! Softmax and logarithm are one operation, because a probability that underflows to 0 has no
+//! logarithm. The log-probabilities of all classes are kept for the backward pass, whose slope is
+//! `p - target`.
 
 use super::log_softmax::log_softmax;
 use crate::compiled_once::{Definition, compiled_once};

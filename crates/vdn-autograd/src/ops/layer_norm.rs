@@ -1,4 +1,5 @@
-//! Layer normalisation over the last axis.
+//! Layer normalisation over the last axis. The kernel and its numerics are in
+//! `kernels/layer_norm.rs` of `vdn-tensor`.
 //!
 //! Source: Ba, Kiros and Hinton, "Layer Normalization" (arXiv 1607.06450).
 

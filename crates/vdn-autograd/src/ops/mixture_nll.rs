@@ -1,5 +1,9 @@
 //! The negative log-score of a forecast's samples as a mixture distribution, as one fused
 //! operation.
+//!
+//! A forecast with `S` samples is a mixture of `S` normals. Composed of small operations, its
+//! log-score would write several arrays of size `[samples, batch, horizon]`; the fused kernels
+//! ([`vdn_tensor::kernels::likelihood`]) write only the gradient.
 
 use super::gaussian_nll::check_density;
 use crate::compiled_once::{Definition, compiled_once};

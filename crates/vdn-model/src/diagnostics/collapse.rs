@@ -1,4 +1,18 @@
 //! The seven ways in which a unit can collapse, and the measures that detect them.
+//!
+//! With the default thresholds ([`CollapseThresholds`]), `R` the rate and `D` the mismatch in nats:
+//!
+//! | mode | holds if |
+//! |---|---|
+//! | `explosion` | `D > 3` or NaN; or energy or KL grew by 1.5 in each of 3 epochs, to more than 1 |
+//! | `variance_collapse` | noise is less than 0.01 of the variance of the samples |
+//! | `frozen` | `R < 0.01` and `D >= 0.01`: a cost without information |
+//! | `posterior_collapse` | `R < 0.01` and `D < 0.01`: the posterior is the prior |
+//! | `ar_capture` | `R >= 0.01`, and the past leaves less than a quarter of it |
+//! | `unused` | interventions show that nothing downstream reads it ([`UnitUse::unread`]) |
+//! | `drift` | it moves more than 0.01 nats per epoch while the loss changes by at most 0.005 |
+//!
+//! A unit can be in several modes. A mode whose evidence is missing is not reported.
 
 use crate::diagnostics::measures::Diagnostics;
 use crate::diagnostics::unit_use::UnitUse;

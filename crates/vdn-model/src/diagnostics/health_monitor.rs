@@ -1,5 +1,10 @@
 //! [`HealthMonitor`]: monitors a layer from epoch to epoch: drift, growth, and which units are
 //! living.
+//!
+//! One pass over the data shows neither drift nor growth. The monitor keeps the statistics of the
+//! previous epoch, the losses and drifts of the last few epochs, and the energies and KLs of a few
+//! more. After each epoch it computes the trend ([`HealthTrend`]) and judges the units with it. Its
+//! state is part of checkpoints, so a resumed run judges as an uninterrupted one does.
 
 use crate::core::error::ModelError;
 use crate::core::state::ControlState;

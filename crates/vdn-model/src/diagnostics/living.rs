@@ -1,4 +1,11 @@
 //! [`Living`]: which units are living, and the reasons why others are not.
+//!
+//! A unit is living if it has none of these reasons. They are checked in this order, and a unit is
+//! reported under the first:
+//!
+//! 1. the modes of collapse, in the order of [`CollapseMode::ALL`];
+//! 2. saturation: too many of its deviations are at a limit;
+//! 3. a rate below the budget (or NaN), or above the budget.
 
 use crate::diagnostics::collapse::{CollapseMode, CollapseThresholds, HealthEvidence};
 use std::fmt;

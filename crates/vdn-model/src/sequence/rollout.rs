@@ -1,4 +1,9 @@
 //! [`rollout`]: generates latents freely from a prior, without a tape.
+//!
+//! The tape would keep every step. Here the prior is first read off a small tape as plain numbers
+//! (mean, coefficients and deviation of a step, for each number of known earlier values). Then each
+//! step is `z_t = mean + sum_k c_k z_{t-k} + deviation noise_t`, and only the last `p` steps are
+//! kept.
 
 use crate::core::graph::{Bindings, Graph, Mode};
 use crate::core::parameter::Parameters;

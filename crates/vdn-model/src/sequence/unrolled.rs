@@ -1,5 +1,18 @@
 //! The passes over a sequence on the tape.
 //!
+//! [`unroll`] visits the steps forward in time. At each step it does the following:
+//!
+//! 1. If the step is a multiple of [`Unroll::truncate`], gradients are cut off from the past.
+//! 2. The prior of the step is recorded from the past ([`PriorSteps`]): from the last latents or,
+//!    for mean field and the penalty, from their moments.
+//! 3. The structured posterior combines the prior with the step's message. For the other posteriors
+//!    the message is the posterior.
+//! 4. A latent is drawn, and the divergence from the prior is computed. The step becomes part of
+//!    the past.
+//!
+//! [`smooth`] first joins every message with the later messages, backward in time, and then does
+//! the same.
+//!
 //! Memory is linear in the number of steps: each step keeps its latent and its divergence,
 //! `[samples, batch, units]` numbers each, and a few small values.
 

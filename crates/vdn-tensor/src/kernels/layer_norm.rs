@@ -1,5 +1,10 @@
-//! Layer normalisation over the last axis (Ba, Kiros and Hinton, "Layer Normalization", 2016); its
+//! Layer normalisation over the last axis (Ba, Kiros and Hinton, "Layer Normalization", 2016). Its
 //! adjoint is in `layer_norm_backward.rs`.
+//!
+//! The textbook formula `variance = mean x^2 - mean^2` loses all digits if the mean is large
+//! compared with the deviation. Here each row takes two passes: the mean, then the mean square of
+//! the deviations from it. Rows whose squares leave the range of `f32` (very small or very large
+//! numbers) take a slow path in double precision.
 
 use super::fold::Sum;
 use super::tree::{CHUNK, fold_row, for_each_group};

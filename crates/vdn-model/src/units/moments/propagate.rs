@@ -1,4 +1,13 @@
 //! The passage of moments through layers of units.
+//!
+//! A layer of a stack takes the moments of the activities below through the same steps as a forward
+//! pass:
+//!
+//! 1. normalisation ([`NormMoments`]) and activation ([`Moments::gelu`]), which give the context,
+//!    and its covariance with the activities below;
+//! 2. one affine map for the means of distributional and deterministic units together;
+//! 3. the units' own noise, added to the diagonal of the covariance;
+//! 4. the residual, which also needs the covariance of step 1.
 
 use crate::core::error::ModelError;
 use crate::core::parameter::{ParameterId, Parameters};

@@ -1,5 +1,15 @@
 //! [`StackLayer`]: distributional and deterministic units side by side, and their input from the
 //! layer below.
+//!
+//! A forward pass has these steps:
+//!
+//! 1. The activities below are normalised and activated, as configured: the context.
+//! 2. The distributional units ([`VariationalLayer`]) form posteriors on the context and send on
+//!    samples.
+//! 3. The deterministic units send on a linear map of the context.
+//! 4. Both are concatenated, distributional units first.
+//! 5. The activities below are added, directly or through a learned map, if the layer has a
+//!    residual.
 
 use crate::core::error::ModelError;
 use crate::core::graph::Graph;

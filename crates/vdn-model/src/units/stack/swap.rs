@@ -1,5 +1,8 @@
 //! Swapping latents between the windows of a batch. It measures how much a forecast depends on
 //! *which* latents it sees.
+//!
+//! Draws from the prior would also change the distribution of the latents. A permutation keeps this
+//! distribution and only removes the link between a window and its latents.
 
 use crate::core::graph::Graph;
 use crate::core::streams::Stream;

@@ -1,4 +1,10 @@
 //! The mixture score of each row of a batch.
+//!
+//! A row is scored in blocks of sixteen time steps. For each block and each sample the kernel
+//! computes sixteen log-densities. The tempered and the joint score add them up per sample, and
+//! take one log-mean-exp over samples at the end. The marginal score takes a log-mean-exp at each
+//! time step. The maximum is always subtracted before the exponentials: densities of long windows
+//! underflow, their logarithms do not.
 
 use super::{Mixture, Score, blocks, densities, logsumexp};
 use crate::extent::Extent;

@@ -1,5 +1,9 @@
 //! The division of a layer's `[rows, columns]` array into tasks: a grid that depends only on the
 //! shape.
+//!
+//! Tasks along the columns are independent. Tasks along the rows give partial statistics, which
+//! have to be merged, so there are at most 16 of them, with at least 32 rows each. A row chunk is a
+//! multiple of four rows, because four rows share their noise.
 
 use super::TILE;
 use std::ops::Range;

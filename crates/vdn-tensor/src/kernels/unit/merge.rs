@@ -1,4 +1,8 @@
 //! The combination of the partial statistics of row chunks, pairwise in a fixed tree.
+//!
+//! Chunk 0 absorbs chunk 1, chunk 2 absorbs chunk 3, and so on; then chunk 0 absorbs chunk 2, until
+//! chunk 0 holds everything. The order depends only on the number of chunks, so any number of
+//! threads gives the same bits.
 
 use super::chunks::Grid;
 use crate::element::Element;
