@@ -1,4 +1,8 @@
 //! [`Element`]: the two number types of tensors and tape, `f32` for speed and `f64` for checks.
+//!
+//! The trait is the bridge from a number type to its SIMD lanes ([`Element::Lanes`]). [`ByElement`]
+//! is the way to compile large generic code once for each of the two types, instead of once per
+//! calling crate.
 
 use crate::noise::{Words, box_muller};
 use crate::real::Real;

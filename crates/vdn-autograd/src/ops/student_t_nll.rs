@@ -1,5 +1,10 @@
 //! The mean negative log-density of Student's t distribution, whose degrees of freedom may be
 //! learned.
+//!
+//! The density needs logarithms of the gamma function of the degrees of freedom. They are computed
+//! once for each number of degrees of freedom, in double precision, and enter the element-wise
+//! formulas as an input. Far from the location, where the squared distance would overflow, the
+//! formulas use its logarithm or its reciprocal.
 
 use super::mean_score::{Likelihood, MeanScore};
 use crate::compiled_once::compiled_once;

@@ -4,7 +4,7 @@
 //!
 //! | mode | holds if |
 //! |---|---|
-//! | `explosion` | `D > 3` or NaN; or energy or KL grew by 1.5 in each of 3 epochs, to more than 1 |
+//! | `explosion` | `D > 3` or NaN; or energy or KL grew by 1.5 in each of 3 epochs, to above 1 |
 //! | `variance_collapse` | noise is less than 0.01 of the variance of the samples |
 //! | `frozen` | `R < 0.01` and `D >= 0.01`: a cost without information |
 //! | `posterior_collapse` | `R < 0.01` and `D < 0.01`: the posterior is the prior |

@@ -1,4 +1,9 @@
 //! [`PriorSteps`]: a prior along the steps of a sequence.
+//!
+//! The prior of a step depends on how many earlier values are known and on the gap to the last one,
+//! but not on the step itself. Its coefficients and variances are therefore recorded once for each
+//! such case and reused. The first steps, with fewer known values than the order, use their exact
+//! distribution.
 
 use crate::core::graph::Graph;
 use crate::priors::Prior;

@@ -1,4 +1,11 @@
 //! [`Diagnosis`]: computes the [`SequenceDiagnostics`] of units from the messages of a sequence.
+//!
+//! For each unit it accumulates, over all elements and steps with a complete past, the moments of
+//! the last steps from a [`Chain`]: means, products of their deviations, and posterior covariances.
+//! By the law of total covariance, the covariance of the samples is the covariance of the means
+//! plus the mean of the posterior covariances. All measures follow from this small matrix and the
+//! prior's coefficients; for example, the variance that the past does not explain is found by
+//! elimination.
 
 use crate::core::parameter::Parameters;
 use crate::diagnostics::SequenceDiagnostics;

@@ -1,4 +1,8 @@
 //! [`SequenceLayer`]: a layer of units along time that reads a context at every step.
+//!
+//! Two linear heads turn the context of a step into a message, `Normal(z; m, r)` for each unit: the
+//! evidence of this step alone. The prior links the steps. A missing step adds infinity to `ln r`,
+//! so its message carries no information, whatever its context is.
 
 use crate::core::error::ModelError;
 use crate::core::graph::Graph;

@@ -1,5 +1,10 @@
 //! Broadcasting by the rules of NumPy: shapes are aligned at their last dimensions, and a dimension
 //! of 1 repeats.
+//!
+//! Computing an index for every element would cost more than the arithmetic. A [`Broadcast`] plan
+//! first merges neighbouring dimensions that all inputs treat alike. What remains is a long
+//! innermost run, which each input either copies or repeats, and a few outer dimensions. The
+//! adjoint of repetition is summation ([`reduce_to_shape`]).
 
 use super::reduce::sum_axis;
 use super::tree::CHUNK;

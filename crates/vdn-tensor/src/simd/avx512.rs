@@ -1,4 +1,7 @@
 //! AVX-512: sixteen lanes in one 512-bit vector.
+//!
+//! The lane types are thin wrappers of intrinsics. A value can only be made through the token
+//! [`Avx512`], which checks the processor's features, so every later intrinsic is safe to call.
 
 use super::{F32Lanes, F64Vectors, LANES, Lanes, Level, Pairs, Simd, U32Lanes, prefetch};
 use crate::math;

@@ -1,4 +1,9 @@
 //! The SIMD levels: which exist, which this machine has, and which one is in use.
+//!
+//! One build serves all machines: kernels are compiled for every level, and the level is chosen
+//! when the first kernel runs. The environment variable `VDN_SIMD` overrides the choice. A level
+//! that the machine does not have is an error, not a fallback, so that a measurement never runs on
+//! another level than the requested one.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,12 @@
 //! The forward pass of a layer: from a [`Context`] to samples and statistics.
+//!
+//! 1. The context becomes rows: examples, or samples times examples if it comes from a layer below.
+//! 2. The heads give means and log-deviations.
+//! 3. A learned prior shifts and scales them, so that the prior becomes the standard member of the
+//!    family. The divergence does not change.
+//! 4. The fused operation of the family draws the samples and computes the statistics.
+//! 5. Samples are mapped back from the prior's scale, and pooled if a unit has several latent
+//!    dimensions.
 
 use crate::core::graph::{Graph, Mode};
 use crate::priors::Prior;

@@ -1,4 +1,8 @@
 //! [`NormMoments`]: layer normalisation of activities that are given by their moments.
+//!
+//! Normalisation divides by a random quantity, so it has no closed form. In a wide layer the
+//! divisor hardly fluctuates: its relative fluctuation falls as one over the root of the width. The
+//! expansion around its mean (delta method) uses this.
 
 use crate::units::moments::{Covariance, Moments};
 

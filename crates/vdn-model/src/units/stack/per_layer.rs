@@ -1,4 +1,8 @@
 //! [`PerLayer`]: a setting that may differ between the layers of a stack.
+//!
+//! Most settings are the same for all layers, so one value is enough; in a file it is
+//! `distributional_fraction = 0.5`. A list, `distributional_fraction = [1.0, 0.5]`, gives one value
+//! for each layer.
 
 use crate::core::error::ModelError;
 

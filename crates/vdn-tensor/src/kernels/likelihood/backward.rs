@@ -1,4 +1,10 @@
 //! The gradients of the mixture scores.
+//!
+//! The responsibility of a sample is its share of the mixture's density. The forward pass saved it
+//! (or, for the marginal score, the total from which it follows). The slope of a score with respect
+//! to a sample's log-density is minus its responsibility, so one pass over samples and horizon
+//! writes all gradients. A sample far away has a responsibility of almost 0 and a huge slope; their
+//! product is formed so that 0 times infinity is 0.
 
 use super::{Block, Mixture, Score, blocks, densities, weighted};
 use crate::parallel::{SharedMut, for_each};

@@ -1,4 +1,9 @@
 //! The tasks of the backward pass: rows of lane groups, and tiles whose noise is regenerated.
+//!
+//! Noise is generated for four rows at a time, but memory is best read row by row. The pass
+//! therefore goes row by row first, and takes `sigma eps` from `z - mu`. It marks the few lane
+//! groups where this is not accurate, and processes them in a second sweep, tile by tile, with
+//! regenerated noise.
 
 use super::backward::{FACTORS, UnitGradients};
 use super::chunks::BLOCK;

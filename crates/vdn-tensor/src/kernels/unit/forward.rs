@@ -1,4 +1,9 @@
-//! The forward pass: samples, statistics and KL in one pass.
+//! The forward pass: samples, statistics and KL in one pass. The module documentation of `unit` has
+//! the steps.
+//!
+//! There are three paths: strips of rows (`strip.rs`) for one sample per posterior; tiles for
+//! several samples or for a posterior that all rows share; and partial tiles at the right and lower
+//! edge.
 
 use super::ahead;
 use super::chunks::Grid;
