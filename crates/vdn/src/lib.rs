@@ -5,7 +5,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`prelude`] | the items that a first network needs |
-//! | [`tensor`] | SIMD tensors, vector mathematics, addressed noise, matrix product, the fused unit kernel |
+//! | [`tensor`] | SIMD tensors, vector mathematics, addressed noise, products, the unit kernel |
 //! | [`autograd`] | the tape and its operations; `check_gradients` for any graph |
 //! | [`model`] | layers of variational units, stacks, priors, controllers, diagnostics |
 //! | [`train`] | data, optimisers, the trainer of any network, proper scores, durable runs |

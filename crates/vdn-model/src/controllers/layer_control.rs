@@ -1,8 +1,8 @@
 //! [`LayerControl`]: the controllers of one layer, their timing, and their effect on its
 //! parameters.
 //!
-//! A trainer calls [`LayerControl::observe`] after each forward pass and [`LayerControl::act`] after
-//! the optimiser's step. The second call may rescale rows of the mean head. Running means and the
+//! A trainer calls [`LayerControl::observe`] after each forward pass and [`LayerControl::act`]
+//! after the optimiser's step. The second call may rescale rows of the mean head. Running means and the
 //! optimiser's moments were measured for the old rows, so they are rescaled, too ([`Rescaling`]);
 //! otherwise controllers would correct the same error again.
 

@@ -48,16 +48,16 @@
 //! | order of windows in training | the run's | [`TRAINING_ORDER`] | the epoch |
 //! | modules in an evaluation | folded by the batch | their own | [`EVALUATION_STEP`] |
 //! | order of windows before swaps | the run's | [`EVALUATION_ORDER`] | [`EVALUATION_STEP`] |
-//! | seeds of samples for the scores of whole forecasts | the run's | [`WHOLE_FORECASTS`] | [`EVALUATION_STEP`] |
-//! | output noise of sampled paths | folded by the window | [`PATH_NOISE`], or the caller's | [`EVALUATION_STEP`] |
+//! | seeds for whole-forecast scores | the run's | [`WHOLE_FORECASTS`] | [`EVALUATION_STEP`] |
+//! | noise of sampled paths | folded by window | [`PATH_NOISE`], caller's | [`EVALUATION_STEP`] |
 //! | order of rows before they are divided | the data's | [`ROW_SPLITS`] | the split |
-//! | draws from predictive distributions of rows | folded by the row | [`TARGET_DRAWS`] | [`EVALUATION_STEP`] |
+//! | draws of predictions of rows | folded by the row | [`TARGET_DRAWS`] | [`EVALUATION_STEP`] |
 //! | modules in a probe | folded by batch and lag | their own | [`PROBE_STEP`] |
 //! | initial values of parameters | folded by the name | 0 | 0 |
-//! | initialisation on a first batch | 0 | those of the units | 0 |
+//! | initialisation on a first batch | 0 | the units' | 0 |
 //! | shuffled rate targets | the setting's | 0 | 0 |
 //! | particles, forecasts of sequences | the caller's, folded by the use | the caller's | any |
-//! | derivation of folded seeds | the seed to fold | that of the key, then `u32::MAX` | any |
+//! | derivation of folded seeds | the seed to fold | the key's, then `u32::MAX` | any |
 //!
 //! A folded seed ([`NoiseKey::fold_in`](vdn_tensor::noise::NoiseKey::fold_in)) is a different
 //! 64-bit seed. Its streams and steps coincide with others only if two seeds are equal by chance.

@@ -70,9 +70,9 @@ impl SequenceDiagnostics {
     /// |---|---|
     /// | `explosion` | `D` or `D'` above the threshold, or not a number |
     /// | `variance_collapse` | `V/(C2 + V)` below the threshold |
-    /// | `frozen` | `R` and `R'` below the rate's threshold, `D'` at least the mismatch's |
-    /// | `posterior_collapse` | `R` and `R'` below the rate's threshold, `D'` below the mismatch's |
-    /// | `ar_capture` | `R` at least the threshold, `R'` below a share of `R`: the past explains it |
+    /// | `frozen` | `R`, `R'` below the rate's threshold, `D'` at least the mismatch's |
+    /// | `posterior_collapse` | `R`, `R'` below the rate's threshold, `D'` below the mismatch's |
+    /// | `ar_capture` | `R` at least the threshold, `R'` below a share of `R` |
     #[must_use]
     pub fn modes(&self, thresholds: &CollapseThresholds) -> Vec<Vec<CollapseMode>> {
         let holds = |mode: CollapseMode, unit: usize| {
