@@ -238,7 +238,8 @@ mod tests {
         assert_eq!(vectors, 2254);
         assert_eq!(seven.0, 0xd403_75c0_ebea_41f2, "seven rounds");
         assert_eq!(ten.0, 0xa279_dce6_3bb9_d993, "ten rounds");
-        // One of them each, so that a failure shows whether the function or the hash is wrong.
+        // One vector of each kind, so that a failure shows whether the function or the hash is
+        // wrong.
         let (counter, key) = (counters[46], keys[0]);
         let want = [0xbb40_06c7, 0x33db_c0db, 0x1ea0_a1c9, 0x7f95_41e3];
         assert_eq!(ars4x32(counter, key), want);
@@ -269,7 +270,7 @@ mod tests {
         out
     }
 
-    /// On every level, and by every kind of instructions of this machine.
+    /// On every level, with every kind of AES instructions of this machine.
     #[test]
     fn every_way_gives_the_scalar_words() {
         let key = [17, 0xffff_fff0, 0, 0];
@@ -290,7 +291,7 @@ mod tests {
         }
     }
 
-    /// On the machines that the library is made for the instructions are found and used.
+    /// On the machines for which the library is made, the instructions are found and used.
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn instructions_are_found() {
