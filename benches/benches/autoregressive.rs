@@ -1,8 +1,10 @@
-//! Units under an autoregressive prior beside the kernel of the standard prior: what memory costs. Throughput is in units.
+//! Units under an autoregressive prior compared with the kernel of the standard prior: the cost of
+//! memory over time. Throughput is in units.
 //!
-//! Both with all their gradients: `standard` those of means and log-variances, `autoregressive` those of messages (two),
-//! previous latents, coefficients and scales, from the gradients of the draws and of each unit's divergence. `elements`
-//! gives the divergence of each element besides. The ratio to `standard` of the same level and number of threads counts.
+//! Both compute all their gradients, from the gradients of the draws and of each unit's divergence:
+//! `standard` those of means and log-variances; `autoregressive` those of messages (two), previous
+//! latents, coefficients and scales. `elements` also computes the divergence of each element. The
+//! relevant figure is the ratio to `standard` at the same level and number of threads.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -19,7 +21,7 @@ const ROWS: usize = 256;
 const COLUMNS: usize = 1024;
 const SIZE: usize = ROWS * COLUMNS;
 
-/// Inputs, and room for outputs.
+/// The inputs, and room for the outputs.
 struct Job {
     means: Vec<f32>,
     logvars: Vec<f32>,

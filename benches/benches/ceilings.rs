@@ -1,7 +1,9 @@
-//! The ceilings of this machine: multiply-adds from registers, and streams through every level of the memory.
+//! The upper limits of this machine: multiply-adds from registers, and streams through every level
+//! of the memory.
 //!
-//! Throughput of the first group is in floating-point operations, of the second in bytes as STREAM counts them: read and
-//! written once each, not counting that a line is read before it is written.
+//! Throughput of the first group is in floating-point operations. Throughput of the second group is
+//! in bytes as STREAM counts them: each array is read or written once, without the read of a line
+//! before it is written.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -14,10 +16,11 @@ use vdn_tensor::kernels::copy;
 use vdn_tensor::parallel::{Pool, for_each};
 use vdn_tensor::simd::{LANES, Lanes, Level, Simd};
 
-/// Multiply-adds of a chain in one call.
+/// The number of multiply-adds of a chain in one call.
 const TURNS: usize = 20_000;
 
-/// How many chains of sixteen lanes fill the registers of a level, two of them left for the factors.
+/// Returns the number of chains of sixteen lanes that fill the registers of a level; two registers
+/// are left for the factors.
 const fn chains(level: Level) -> usize {
     match level {
         Level::Portable => 3,
@@ -71,7 +74,8 @@ fn arithmetic(c: &mut Criterion) {
     group.finish();
 }
 
-/// Numbers per array, and where three arrays of them lie on a machine with 512 KiB and 32 MiB of level 2 and 3.
+/// Numbers per array, and the memory level of three such arrays on a machine with 512 KiB and 32
+/// MiB of level 2 and 3.
 const SIZES: [(usize, &str); 4] =
     [(2 << 10, "level 1"), (32 << 10, "level 2"), (1 << 20, "level 3"), (32 << 20, "memory")];
 

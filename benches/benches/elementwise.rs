@@ -1,5 +1,5 @@
-//! Element-wise operations as the tape records them, with and without broadcasting. Throughput is in elements of the
-//! result; the baseline is the plain loop over a slice, compiled for the build's instruction set.
+//! Element-wise operations on the tape, with and without broadcasting. Throughput is in elements of
+//! the result. The baseline is a plain loop over a slice, compiled for the build's instruction set.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -9,10 +9,10 @@ use vdn_autograd::{Tape, Var};
 use vdn_benches::{for_each_setting, time, uniform};
 use vdn_tensor::Tensor;
 
-/// Records an operation on two inputs, of which a function of one number ignores the second.
+/// Records an operation on two inputs; a function of one number ignores the second.
 type Record = fn(&mut Tape<f32>, Var, Var) -> Result<Var, vdn_autograd::Error>;
 
-/// The shape of the first input and of the result, and that of the second.
+/// The shape of the first input and of the result, and the shape of the second input.
 const SHAPES: [([usize; 2], [usize; 2], &str); 5] = [
     ([1, 64], [1, 64], "64"),
     ([256, 1024], [256, 1024], "256x1024"),
@@ -21,7 +21,8 @@ const SHAPES: [([usize; 2], [usize; 2], &str); 5] = [
     ([4096, 4096], [4096, 4096], "4096x4096"),
 ];
 
-/// Measures an operation at every shape, and `plain`, the same function of two numbers, in a loop that inlines it.
+/// Measures an operation at every shape, and `plain`, the same function of two numbers, inlined
+/// into a plain loop.
 fn operation(
     c: &mut Criterion,
     name: &str,
@@ -39,7 +40,7 @@ fn operation(
         let x = Arc::new(Tensor::from_slice(first, &uniform(0, len, -3.0, 3.0)).expect("it fits"));
         let y = uniform(1, second[0] * second[1], -3.0, 3.0);
         let y = Arc::new(Tensor::from_slice(second, &y).expect("it fits"));
-        // One tape, whose memory is there after the first recording, as in a training loop.
+        // One tape, which keeps its memory after the first recording, as in a training loop.
         let mut tape = Tape::new();
         for_each_setting(|setting, pool| {
             group.bench_function(setting, |b| {

@@ -1,7 +1,8 @@
-//! The density of whole windows of 96 steps under causes that they share, forward and with its
-//! gradient: a batch of 64 windows. Throughput is in windows.
+//! The density of whole windows of 96 steps with shared causes, forward and with its gradient, for
+//! a batch of 64 windows. Throughput is in windows.
 //!
-//! The baseline forms the covariance of a window and factorises it, `[96, 96]`, as plain loops do.
+//! The baseline computes the covariance of a window, `[96, 96]`, and factorises it with plain
+//! loops.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -12,7 +13,7 @@ use vdn_benches::{for_each_setting, time, uniform};
 const WINDOWS: usize = 64;
 const STEPS: usize = 96;
 
-/// Numbers of a batch with `rank` causes.
+/// The numbers of a batch with `rank` causes.
 struct Batch {
     rank: usize,
     mean: Vec<f32>,
@@ -47,7 +48,7 @@ impl Batch {
         Ok(tape.low_rank_nll(mean, scales, weights, sigma, y, options)?.nll)
     }
 
-    /// The sum over windows by dense covariances, less its constant.
+    /// Returns the sum over windows by dense covariances, without its constant.
     fn dense(&self) -> f64 {
         let mut sum = 0.0;
         let mut factor = vec![0.0_f64; STEPS * STEPS];

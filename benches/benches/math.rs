@@ -1,5 +1,6 @@
-//! The vector functions on every level, one thread, 4096 numbers in the first-level cache. Throughput is in numbers per
-//! second. Baseline in the same run: the same function of the standard library in a plain loop.
+//! The vector functions on every level, with one thread and 4096 numbers in the first-level cache.
+//! Throughput is in numbers per second. The baseline in the same run is the same function of the
+//! standard library in a plain loop.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;

@@ -1,8 +1,9 @@
-//! The matrix product beside that of the `gemm` crate. Throughput is in floating-point operations, two for each
-//! multiply-add.
+//! The matrix product compared with the `gemm` crate. Throughput is in floating-point operations,
+//! two for each multiply-add.
 //!
-//! Shapes are m x k x n; nn, nt, tn say which factor is stored transposed, as forward (nt) and backward (nn, tn) of a
-//! linear layer need them. The example `matmul_ratio` compares the two in turns, which a noisy machine needs.
+//! Shapes are m x k x n. The suffix nn, nt or tn states which factor is stored transposed; a linear
+//! layer needs nt forward, and nn and tn backward. On a noisy machine use the example
+//! `matmul_ratio`, which compares the two products in turns.
 
 mod support;
 

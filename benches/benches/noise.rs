@@ -1,8 +1,8 @@
-//! Addressed noise alone: normals and uniforms of both generators, from one number to 10^8. Throughput is in numbers per
-//! second.
+//! Addressed noise alone: normals and uniforms of both generators, from one number to 10^8.
+//! Throughput is in numbers per second.
 //!
-//! Baselines in the same run: a plain loop over `rand_distr::StandardNormal` (a ziggurat) and a small generator, and the
-//! same loop over rayon's threads.
+//! The baselines in the same run are a plain loop over `rand_distr::StandardNormal` (a ziggurat)
+//! with a small generator, and the same loop on rayon's threads.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
@@ -15,7 +15,7 @@ use vdn_tensor::parallel::Pool;
 
 type Fill = fn(NoiseKey, &mut [f32]);
 
-/// In the second-level cache, and in memory.
+/// Lengths in the second-level cache and in memory.
 const LENGTHS: [usize; 2] = [1 << 16, 1 << 24];
 
 fn library(c: &mut Criterion) {
@@ -42,7 +42,7 @@ fn library(c: &mut Criterion) {
 }
 
 fn baselines(c: &mut Criterion) {
-    /// Numbers with a generator of their own.
+    /// The number of elements with a generator of their own.
     const CHUNK: usize = 1 << 14;
     let chunk = |step: u32, index: usize, out: &mut [f32]| {
         let mut random = SmallRng::seed_from_u64(u64::from(step) << 32 | index as u64);
@@ -67,7 +67,7 @@ fn baselines(c: &mut Criterion) {
     }
 }
 
-/// How the cost grows from one number to 10^8, on the best level and one thread.
+/// Measures how the cost grows from one number to 10^8, on the best level and one thread.
 fn sizes(c: &mut Criterion) {
     let mut group = c.benchmark_group("noise normal, best level, 1 thread");
     let pool = Pool::new(1).expect("a thread can be started");

@@ -1,9 +1,9 @@
-//! AdamW over the parameters of the default forecaster. Throughput is in bytes: each number's gradient is read twice (once
-//! for the norm), parameter and moments are read and written, 32 bytes in all. Beside it the moving average of the weights:
-//! 12 bytes of each.
+//! AdamW over the parameters of the default forecaster, and the moving average of the weights.
+//! Throughput is in bytes: AdamW reads each gradient twice (once for the norm) and reads and writes
+//! parameter and moments, 32 bytes per number. The moving average takes 12 bytes per number.
 //!
-//! The ceiling in the same run is the stream triad over arrays that are together as large as parameters, moments and
-//! gradients.
+//! The upper limit in the same run is the stream triad over arrays that together are as large as
+//! parameters, moments and gradients.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -18,7 +18,7 @@ fn benchmarks(c: &mut Criterion) {
     let numel = training.numel();
     let mut group = c.benchmark_group(format!("optimizer {numel} parameters"));
     for_each_setting(|setting, pool| {
-        // Gradients to step with; they stay on the tape.
+        // Computes gradients for the steps; they stay on the tape.
         pool.run(|| training.forward_backward(0));
         group.throughput(Throughput::Bytes(32 * numel as u64));
         group.bench_function(format!("AdamW/{setting}"), |b| {

@@ -1,8 +1,8 @@
-//! The fused kernel of a Gaussian unit, with both generators: noise, sample, KL statistics. Throughput is in samples per
-//! second.
+//! The fused kernel of a Gaussian unit, with both generators: noise, samples, KL statistics.
+//! Throughput is in samples per second.
 //!
-//! Baselines in the same run: a plain scalar loop over `rand_distr::StandardNormal`, and the same loop fused by hand
-//! over rayon's threads.
+//! The baselines in the same run are a plain scalar loop over `rand_distr::StandardNormal`, and the
+//! same loop, fused by hand, on rayon's threads.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
@@ -95,7 +95,7 @@ impl Job {
         (self.d_mu, self.d_logvar) = (d_mu, d_logvar);
     }
 
-    /// What one writes without this library: rows of a chunk with a generator of their own.
+    /// The code one would write without this library: each chunk of rows has its own generator.
     fn naive(&mut self, step: u32, parallel: bool) {
         let Self { columns, mu, logvar, z, statistics, .. } = self;
         let columns = *columns;
@@ -134,7 +134,7 @@ fn group(c: &mut Criterion, name: &str, mut job: Job, work: fn(&mut Job, u32)) {
     for_each_setting(|setting, pool| {
         for (generator, note) in [(Generator::Philox10, ""), (Generator::Ars7, ", ARS")] {
             job.generator = generator;
-            // Of this generator, for a backward pass alone.
+            // The samples of this generator, when the backward pass runs alone.
             job.forward(0);
             group.bench_function(format!("{setting}{note}"), |b| {
                 b.iter_custom(|count| time(pool, count, |step| work(black_box(&mut job), step)));

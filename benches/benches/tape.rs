@@ -1,8 +1,10 @@
-//! What the tape costs for each operation: a chain of 1000 small operations, recorded and differentiated. Throughput is in
-//! operations.
+//! The cost of the tape per operation: a chain of 1000 small operations, recorded and
+//! differentiated. Throughput is in operations.
 //!
-//! `reused`: one tape, reset before each recording, as a training loop does. `fresh`: a new tape each time. The baseline is
-//! the chain's arithmetic alone, forward and backward, as a plain loop.
+//! * `reused`: one tape, reset before each recording, as in a training loop.
+//! * `fresh`: a new tape each time.
+//!
+//! The baseline is the arithmetic of the chain alone, forward and backward, in a plain loop.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -10,10 +12,10 @@ use std::time::Duration;
 use vdn_autograd::{Tape, Var};
 use vdn_benches::{for_each_setting, time, uniform};
 
-/// Operations in a chain.
+/// The number of operations in a chain.
 const CHAIN: usize = 1000;
 
-/// `x <- x a`, `x <- x + b` in turns.
+/// Records `x <- x a` and `x <- x + b` in turns.
 fn record(tape: &mut Tape<f32>, x: &[f32]) -> Var {
     let len = x.len();
     let start = tape.variable([len], x).expect("the length fits");
@@ -26,7 +28,7 @@ fn record(tape: &mut Tape<f32>, x: &[f32]) -> Var {
     tape.sum(y).expect("a live variable")
 }
 
-/// The same numbers without a tape; the result is the gradient of the chain's sum.
+/// Computes the same numbers without a tape; the result is the gradient of the chain's sum.
 fn plain(x: &[f32], values: &mut Vec<f32>, gradient: &mut [f32]) {
     values.clear();
     values.extend_from_slice(x);

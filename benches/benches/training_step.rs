@@ -1,6 +1,6 @@
-//! A training step of the forecaster, forward, backward and AdamW, on 256 windows; beside it the step's own matrix products
-//! back to back, by the library's product and by the `gemm` crate. Throughput is in floating-point operations of those
-//! products, so that both have the same scale.
+//! A training step of the forecaster (forward, backward and AdamW) on 256 windows, compared with
+//! the step's own matrix products back to back, by the library's product and by the `gemm` crate.
+//! Throughput is in floating-point operations of these products, so that all have the same scale.
 
 mod support;
 
@@ -13,7 +13,7 @@ use vdn_benches::{THREADS, for_each_setting, time};
 use vdn_forecast::forecaster::ForecasterConfig;
 use vdn_tensor::parallel::Pool;
 
-/// Windows in a batch.
+/// The number of windows in a batch.
 const BATCH: usize = 256;
 
 fn step(c: &mut Criterion, name: &str, config: ForecasterConfig, band: Option<Band>) {

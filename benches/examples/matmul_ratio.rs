@@ -1,9 +1,11 @@
-//! The speed of the matrix product as a multiple of that of the `gemm` crate.
+//! The speed of the matrix product as a multiple of the speed of the `gemm` crate.
 //!
-//! On a shared machine two measurements one after the other do not compare. Here short bursts of both alternate; a ratio is
-//! that of their best bursts, and in parentheses the median over neighbouring ones.
-//! Command: `cargo run --release -p vdn-benches --example matmul_ratio`. A number after `--` replaces the 101 pairs of
-//! bursts; a word restricts the products to those whose name contains it.
+//! On a shared machine two consecutive measurements are not comparable. Here short bursts of both
+//! products alternate. The ratio is that of their best bursts; the number in parentheses is the
+//! median over neighbouring bursts.
+//!
+//! Run with `cargo run --release -p vdn-benches --example matmul_ratio`. A number after `--`
+//! replaces the 101 pairs of bursts; a word selects the products whose name contains it.
 
 #[path = "../benches/support/mod.rs"]
 mod support;
@@ -17,7 +19,7 @@ use vdn_benches::products::{
 use vdn_tensor::Element;
 use vdn_tensor::parallel::Pool;
 
-/// The time that a burst takes at least.
+/// The shortest duration of a burst.
 const BURST: Duration = Duration::from_millis(1);
 
 fn main() {
@@ -63,7 +65,8 @@ fn row<T: Element>(
     println!();
 }
 
-/// The speed of our best burst in GFLOP/s, its ratio to the best of `gemm`, and the median ratio of neighbouring bursts.
+/// Returns the speed of our best burst in GFLOP/s, its ratio to the best burst of `gemm`, and the
+/// median ratio of neighbouring bursts.
 fn compare<T: Element>(product: &mut Product<T>, threads: usize, pairs: usize) -> [f64; 3] {
     let flop = product.flop() as f64;
     let once = (0..3).map(|_| seconds(1, || product.run())).fold(f64::INFINITY, f64::min);
@@ -81,7 +84,7 @@ fn compare<T: Element>(product: &mut Product<T>, threads: usize, pairs: usize) -
     [flop / best[0] / 1e9, best[1] / best[0], ratios[pairs / 2]]
 }
 
-/// Seconds per call.
+/// Returns the seconds per call.
 fn seconds(count: u32, mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     (0..count).for_each(|_| work());

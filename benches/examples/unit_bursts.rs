@@ -1,11 +1,13 @@
-//! The speed of noise and of the fused unit with both generators, and of units under an autoregressive prior beside units
-//! under the standard one, in short alternating bursts.
+//! The speed of noise and of the fused unit with both generators, and of units under an
+//! autoregressive prior compared with units under the standard prior, in short alternating bursts.
 //!
-//! On a shared machine two measurements one after the other do not compare. Here bursts of a fraction of a millisecond
-//! alternate between the generators, or the priors; shown are the best, and the median, of each in Gsamples/s, and a ratio of
-//! the best: for priors how many times as long the autoregressive one takes.
-//! Command: `cargo run --release -p vdn-benches --example unit_bursts`. A number after `--` replaces the 400 bursts, a
-//! word restricts the jobs to those whose name contains it. One thread.
+//! On a shared machine two consecutive measurements are not comparable. Here bursts of a fraction
+//! of a millisecond alternate between the generators, or between the priors. The output has the
+//! best and the median of each in Gsamples/s, and the ratio of the best; for priors the ratio is
+//! the time of the autoregressive prior over the time of the standard prior.
+//!
+//! Run with `cargo run --release -p vdn-benches --example unit_bursts`. A number after `--`
+//! replaces the 400 bursts; a word selects the jobs whose name contains it. One thread.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -28,7 +30,7 @@ struct Unit {
     mu: Vec<f32>,
     logvar: Vec<f32>,
     z: Vec<f32>,
-    /// The gradient of the samples; the samples themselves if it is empty.
+    /// The gradient of the samples; if it is empty, the samples themselves serve.
     d_z: Vec<f32>,
     statistics: [Vec<f32>; 5],
     gradients: [Vec<f32>; 2],
@@ -92,7 +94,7 @@ impl Unit {
     }
 }
 
-/// Units with memory: those of `unit`, whose means and log-variances are the messages.
+/// Units with memory over time: the means and log-variances of `unit` are their messages.
 struct Memory {
     unit: Unit,
     previous: Vec<f32>,
@@ -223,7 +225,7 @@ fn main() {
     }
 }
 
-/// The best and the median rate of both, in turn.
+/// Returns the best and the median rate of both, measured in turns.
 fn alternate(
     samples: usize,
     bursts: usize,

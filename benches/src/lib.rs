@@ -1,4 +1,4 @@
-//! What the benchmarks share: inputs, and the grid of SIMD levels and thread counts they run on.
+//! Common parts of the benchmarks: inputs, and the grid of SIMD levels and thread counts.
 
 pub mod products;
 pub mod streams;
@@ -9,10 +9,10 @@ use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
 use vdn_tensor::simd::{available, set_level};
 
-/// The thread counts every parallel job is measured with.
+/// The thread counts with which every parallel job is measured.
 pub const THREADS: [usize; 2] = [1, 2];
 
-/// `len` numbers in `(low, high]` that depend on `stream` alone.
+/// Returns `len` numbers in `(low, high]` that depend on `stream` alone.
 #[must_use]
 pub fn uniform(stream: u32, len: usize, low: f32, high: f32) -> Vec<f32> {
     let mut x = vec![0.0; len];
@@ -21,7 +21,8 @@ pub fn uniform(stream: u32, len: usize, low: f32, high: f32) -> Vec<f32> {
     x
 }
 
-/// Calls `measure(name, pool)` for every available level with 1 and 2 threads; the name is `level/threads`.
+/// Calls `measure(name, pool)` for every available level with 1 and 2 threads. The name is
+/// `level/threads`.
 pub fn for_each_setting(mut measure: impl FnMut(&str, &Pool)) {
     for level in available() {
         set_level(level).expect("the level is available");
@@ -32,7 +33,7 @@ pub fn for_each_setting(mut measure: impl FnMut(&str, &Pool)) {
     }
 }
 
-/// The time that `count` calls of `work` take inside `pool`; `work` gets a different number each time.
+/// Returns the time of `count` calls of `work` inside `pool`; each call gets a different number.
 pub fn time(pool: &Pool, count: u64, mut work: impl FnMut(u32) + Send) -> Duration {
     pool.run(|| {
         let start = Instant::now();

@@ -7,22 +7,23 @@ use vdn_tensor::kernels::{Epilogue, Operand, matmul};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Buffer, Element};
 
-/// A linear layer as it occurs in a step.
+/// A linear layer of a training step.
 #[derive(Clone, Copy, Debug)]
 pub struct LinearShape {
-    /// Its place in the model.
+    /// Its name in the model.
     pub name: &'static str,
-    /// Rows of its input.
+    /// The number of rows of its input.
     pub rows: usize,
-    /// Numbers per row of its input.
+    /// The count of numbers per row of its input.
     pub inputs: usize,
-    /// Numbers per row of its output.
+    /// The count of numbers per row of its output.
     pub outputs: usize,
-    /// Whether its input depends on parameters, so that backward needs its gradient.
+    /// Whether its input depends on parameters, so that the backward pass needs the gradient of the
+    /// input.
     pub input_gradient: bool,
 }
 
-/// All linear layers of a training step of this model on `batch` windows.
+/// Returns all linear layers of a training step of this model on `batch` windows.
 #[must_use]
 pub fn linear_layers(config: &ForecasterConfig, batch: usize) -> Vec<LinearShape> {
     let &ForecasterConfig { input_len, horizon, hidden, head_hidden, .. } = config;
@@ -59,16 +60,16 @@ pub fn linear_layers(config: &ForecasterConfig, batch: usize) -> Vec<LinearShape
     layers
 }
 
-/// Layers that read the windows themselves.
+/// Returns whether a layer reads the windows directly.
 fn name_reads_data(name: &str) -> bool {
     matches!(name, "current window" | "previous window" | "skip")
 }
 
-/// The reference shape of the training step: per-unit deviations, no normalisation, no skip, constant output noise,
-/// hidden width 256 in the head.
+/// Returns the reference shape of the training step: per-unit deviations, no normalisation, no skip
+/// connection, constant output noise, hidden width 256 in the head.
 #[must_use]
 pub fn reference_shape() -> ForecasterConfig {
-    // With one latent dimension pooling changes nothing.
+    // With one latent dimension pooling has no effect.
     ForecasterConfig { head_hidden: 256, pooling: None, ..ForecasterConfig::compatibility() }
 }
 
@@ -90,7 +91,7 @@ pub struct Product<T> {
 }
 
 impl<T: Element> Product<T> {
-    /// A product of standard normal factors.
+    /// Creates a product of standard normal factors.
     #[must_use]
     pub fn new(shape: [usize; 3], transposed_a: bool, transposed_b: bool) -> Self {
         let [m, n, k] = shape;
@@ -104,7 +105,7 @@ impl<T: Element> Product<T> {
         Self { shape, transposed_a, transposed_b, a, b, c }
     }
 
-    /// `256x336x256 nt`: m x k x n, and which factor is stored transposed.
+    /// Returns a name such as `256x336x256 nt`: m x k x n, and which factor is stored transposed.
     #[must_use]
     pub fn name(&self) -> String {
         let [m, n, k] = self.shape;
@@ -112,13 +113,13 @@ impl<T: Element> Product<T> {
         format!("{m}x{k}x{n} {}{}", letter(self.transposed_a), letter(self.transposed_b))
     }
 
-    /// Floating-point operations: two for each multiply-add.
+    /// Returns the number of floating-point operations, two for each multiply-add.
     #[must_use]
     pub fn flop(&self) -> u64 {
         2 * self.shape.iter().product::<usize>() as u64
     }
 
-    /// Computes it with the library's product.
+    /// Computes the product with the library.
     pub fn run(&mut self) {
         let [m, n, k] = self.shape;
         let a = Operand { data: &self.a[..], transposed: self.transposed_a };
@@ -127,7 +128,8 @@ impl<T: Element> Product<T> {
     }
 }
 
-/// The products of all layers in the order of a step: forward through the list, then backward.
+/// Returns the products of all layers in the order of a step: forward through the list, then
+/// backward.
 #[must_use]
 pub fn step_products(layers: &[LinearShape]) -> Vec<Product<f32>> {
     let mut products = Vec::new();
@@ -143,7 +145,8 @@ pub fn step_products(layers: &[LinearShape]) -> Vec<Product<f32>> {
     products
 }
 
-/// The shapes that the product is judged by, `[m, n, k]`: those of the forecaster's layers, and a large square.
+/// The shapes by which the product is judged, `[m, n, k]`: those of the forecaster's layers, and a
+/// large square.
 pub const SHAPES: [[usize; 3]; 6] = [
     [256, 256, 336],
     [256, 256, 768],
@@ -153,5 +156,6 @@ pub const SHAPES: [[usize; 3]; 6] = [
     [1024, 1024, 1024],
 ];
 
-/// Which factor is stored transposed: neither, the second (forward of a linear layer), the first (its weight's gradient).
+/// The storage of the factors: neither transposed, the second (forward pass of a linear layer), the
+/// first (gradient of its weight).
 pub const FORMS: [[bool; 2]; 3] = [[false, false], [false, true], [true, false]];

@@ -1,4 +1,4 @@
-//! The memory-bound reference loops: what any kernel that moves as many bytes can reach.
+//! Memory-bound reference loops: the speed that any kernel can reach that moves as many bytes.
 
 use vdn_tensor::Real;
 use vdn_tensor::kernels::{Formula, map};
@@ -15,11 +15,11 @@ impl Formula<2, 1> for Triad {
     }
 }
 
-/// `a = b + factor c`, the triad of J. McCalpin's STREAM (1995): 12 bytes for each number, not counting that the lines of
-/// `a` are read before they are written.
+/// Computes `a = b + factor c`, the triad of J. McCalpin's STREAM (1995). It moves 12 bytes per
+/// number, without the read of the lines of `a` before they are written.
 ///
 /// # Panics
-/// The slices differ in length.
+/// Panics if the slices differ in length.
 pub fn triad(factor: f64, a: &mut [f32], [b, c]: [&[f32]; 2]) {
     map(&Triad { factor }, [b, c], [a]);
 }

@@ -1,5 +1,5 @@
-//! A training step of the forecaster as the trainer makes it, on made-up windows. Its parts are
-//! written out, because the benchmarks time them one by one.
+//! A training step of the forecaster as the trainer performs it, on synthetic windows. Its parts
+//! are written out, because the benchmarks time them separately.
 
 use crate::uniform;
 use vdn_autograd::{Tape, Var};
@@ -9,7 +9,8 @@ use vdn_tensor::noise::NoiseKey;
 use vdn_train::optim::{AdamW, AdamWConfig, WeightAverage};
 use vdn_train::train::Terms;
 
-/// The limits and weights of the energy band: `wl relu(lo - M2)^2 + wh relu(M2 - hi)^2`, averaged over units.
+/// The limits and the weight of the energy band: `wl relu(lo - M2)^2 + wh relu(M2 - hi)^2`,
+/// averaged over units.
 #[derive(Clone, Copy, Debug)]
 pub struct Band {
     /// The lower and the upper limit of a unit's energy.
@@ -34,10 +35,10 @@ pub struct Training {
 }
 
 impl Training {
-    /// A fresh model on `batch` windows.
+    /// Creates a new model on `batch` windows.
     ///
     /// # Panics
-    /// The configuration is not valid.
+    /// Panics if the configuration is not valid.
     #[must_use]
     pub fn new(config: ForecasterConfig, batch: usize, band: Option<Band>) -> Self {
         let (model, parameters) =
@@ -58,13 +59,13 @@ impl Training {
         }
     }
 
-    /// The number of parameters.
+    /// Returns the number of parameters.
     #[must_use]
     pub fn numel(&self) -> usize {
         self.parameters.numel()
     }
 
-    /// Records the loss of step number `step`.
+    /// Records the loss of step `step`.
     pub fn forward(&mut self, step: u32) -> Var {
         self.tape.reset();
         let batch = Batch {
@@ -89,13 +90,13 @@ impl Training {
         self.tape.backward(loss).expect("the loss is a scalar of this tape");
     }
 
-    /// A whole step: loss, gradients, AdamW.
+    /// Makes a complete step: loss, gradients, AdamW.
     pub fn step(&mut self, step: u32) {
         self.forward_backward(step);
         self.update();
     }
 
-    /// AdamW with the gradients of the last [`Training::forward_backward`].
+    /// Applies AdamW with the gradients of the last [`Training::forward_backward`].
     pub fn update(&mut self) {
         let Self { parameters, tape, bindings, optimizer, .. } = self;
         tape.release_shared();
@@ -106,13 +107,13 @@ impl Training {
         optimizer.step(parameters, 1e-4, gradients).expect("the gradients are finite");
     }
 
-    /// The weights' moving average after one more step.
+    /// Updates the moving average of the weights after a step.
     pub fn average(&mut self) {
         self.average.follow(&self.parameters);
     }
 }
 
-/// The loss plus the penalty of units outside their band.
+/// Records the loss plus the penalty of units outside their band.
 fn penalised(tape: &mut Tape<f32>, terms: &Terms, band: Band) -> Result<Var, vdn_autograd::Error> {
     let Some(layer) = &terms.outputs[0] else { return Ok(terms.loss) };
     let [low, high] = band.limits;

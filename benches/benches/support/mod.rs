@@ -1,10 +1,10 @@
-//! The `gemm` crate on the products of the benchmarks.
+//! The products of the benchmarks, computed by the `gemm` crate.
 
 use gemm::Parallelism;
 use vdn_benches::products::Product;
 use vdn_tensor::Element;
 
-/// `c = a b` by the `gemm` crate, on the pool it is called in, which has `threads` threads.
+/// Computes `c = a b` with the `gemm` crate, on the current pool, which has `threads` threads.
 pub(crate) fn gemm_crate<T: Element>(product: &mut Product<T>, threads: usize) {
     let [m, n, k] = product.shape;
     assert_eq!([product.a.len(), product.b.len(), product.c.len()], [m * k, k * n, m * n]);
@@ -19,8 +19,8 @@ pub(crate) fn gemm_crate<T: Element>(product: &mut Product<T>, threads: usize) {
     };
     let (a_column, a_row) = strides(product.transposed_a, m, k);
     let (b_column, b_row) = strides(product.transposed_b, k, n);
-    // SAFETY: `T` is f32 or f64, which `gemm` knows; the three buffers have the lengths that shapes and strides ask for
-    // (asserted above) and do not overlap.
+    // SAFETY: `T` is f32 or f64, which `gemm` knows; the three buffers have the lengths that shapes
+    // and strides ask for (asserted above) and do not overlap.
     unsafe {
         gemm::gemm(
             m,

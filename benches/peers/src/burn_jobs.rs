@@ -1,4 +1,4 @@
-//! The jobs in burn, from its tensor operations and modules, on the Flex backend.
+//! The jobs in burn, with its tensor operations and modules, on the Flex backend.
 
 use crate::{BATCH, HIDDEN, HORIZON, INPUT, ROWS, SAMPLES, UNITS, median};
 use burn::module::{Module, Param};
@@ -9,7 +9,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use std::hint::black_box;
 use std::time::Duration;
 
-/// Forward, forward and backward, training step.
+/// Measures the forward pass, forward and backward pass, and the training step.
 pub fn run() -> [Duration; 3] {
     let device = Device::flex();
     let random = |shape: [usize; 2], low, high, device: &Device| {
@@ -42,7 +42,7 @@ pub fn run() -> [Duration; 3] {
     [forward, both, step]
 }
 
-/// Samples, and the units' KL averaged over the batch.
+/// Returns the samples, and the units' KL averaged over the batch.
 fn units(mu: Tensor<2>, logvar: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
     let sigma = (logvar.clone() * 0.5).exp();
     let noise = mu.random_like(Distribution::Normal(0.0, 1.0));
@@ -116,7 +116,7 @@ impl Forecaster {
 
         let sigma = (softplus(self.rho.val(), 1.0) + 0.01).reshape([1, 1, HORIZON]);
         let standard = (y - target.reshape([1, BATCH, HORIZON])) / sigma.clone();
-        // The constant of the density plays no part in the gradient.
+        // The constant of the density does not affect the gradient.
         let density = standard.square() * -0.5 - sigma.log();
         let per_sample = density.mean_dim(2).reshape([SAMPLES, BATCH]);
         let largest = per_sample.clone().detach().max_dim(0);

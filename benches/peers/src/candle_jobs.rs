@@ -1,4 +1,4 @@
-//! The jobs in candle, from its tensor operations and layers.
+//! The jobs in candle, with its tensor operations and layers.
 
 use crate::{BATCH, HIDDEN, HORIZON, INPUT, ROWS, SAMPLES, UNITS, median};
 use candle_core::{D, DType, Device, Result, Tensor, Var};
@@ -6,7 +6,7 @@ use candle_nn::{AdamW, Linear, Module, Optimizer, ParamsAdamW, VarBuilder, VarMa
 use std::hint::black_box;
 use std::time::Duration;
 
-/// Forward, forward and backward, training step.
+/// Measures the forward pass, forward and backward pass, and the training step.
 pub fn run() -> Result<[Duration; 3]> {
     let device = Device::Cpu;
     let mu = Var::rand(-2_f32, 2.0, (ROWS, UNITS), &device)?;
@@ -44,7 +44,7 @@ pub fn run() -> Result<[Duration; 3]> {
     Ok([forward, both, step])
 }
 
-/// Samples, and the units' KL averaged over the batch.
+/// Returns the samples, and the units' KL averaged over the batch.
 fn units(mu: &Tensor, logvar: &Tensor) -> Result<(Tensor, Tensor)> {
     let sigma = (logvar * 0.5)?.exp()?;
     let noise = mu.randn_like(0.0, 1.0)?;
@@ -65,7 +65,7 @@ impl LayerNorm {
         Ok(Self { weight, bias })
     }
 
-    /// The fused operation has no backward pass.
+    /// The fused operation of candle has no backward pass.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         ops::layer_norm_slow(x, &self.weight, &self.bias, 1e-5)
     }
@@ -132,7 +132,7 @@ impl Forecaster {
 
         let sigma = ((self.rho.exp()? + 1.0)?.log()? + 0.01)?;
         let standard = y.broadcast_sub(target)?.broadcast_div(&sigma)?;
-        // The constant of the density plays no part in the gradient.
+        // The constant of the density does not affect the gradient.
         let density = (standard.sqr()? * -0.5)?.broadcast_sub(&sigma.log()?)?;
         let per_sample = density.mean(D::Minus1)?;
         let nll = per_sample.log_sum_exp(0)?.mean_all()?.neg()?;

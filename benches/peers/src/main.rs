@@ -1,16 +1,17 @@
 //! The same jobs in vdn, candle and burn, timed in one run on this machine's processor.
 //!
-//! Command: `RAYON_NUM_THREADS=2 cargo run --release` in this folder; all three take that number of threads. Printed are the
-//! medians of at least seven calls after a warm-up.
+//! Run with `RAYON_NUM_THREADS=2 cargo run --release` in this folder; all three libraries use this
+//! number of threads. The output has the medians of at least seven calls after a warm-up.
 //!
 //! The jobs, in `f32`:
 //!
-//! * forward: `z = mu + exp(logvar / 2) eps` with fresh noise, and per unit the mean over the batch of its KL to the standard
-//!   normal, 256 x 1024;
+//! * forward: `z = mu + exp(logvar / 2) eps` with new noise, and for each unit the mean over the
+//!   batch of its KL to the standard normal, 256 x 1024;
 //! * forward and backward of `sum z^2 / 2 + sum KL`, with respect to `mu` and `logvar`;
-//! * a training step of the forecaster in the reference shape (256 windows of 336, horizon 96, hidden width 256, 1024 units
-//!   with one deviation each, 4 samples): loss, gradients, AdamW. The peers' version is a little less: no dropout, no moving
-//!   average, no energy band, no clip of the gradient.
+//! * a training step of the forecaster in the reference shape (256 windows of 336, horizon 96,
+//!   hidden width 256, 1024 units with one deviation each, 4 samples): loss, gradients, AdamW. The
+//!   versions of candle and burn do a little less: no dropout, no moving average, no energy band,
+//!   no gradient clipping.
 
 mod burn_jobs;
 mod candle_jobs;
@@ -18,7 +19,7 @@ mod vdn_jobs;
 
 use std::time::{Duration, Instant};
 
-/// Rows and units of the first two jobs.
+/// The rows and units of the first two jobs.
 const ROWS: usize = 256;
 const UNITS: usize = 1024;
 
@@ -29,7 +30,7 @@ const HORIZON: usize = 96;
 const HIDDEN: usize = 256;
 const SAMPLES: usize = 4;
 
-/// The median time of a call.
+/// Returns the median time of a call.
 fn median(mut work: impl FnMut()) -> Duration {
     work();
     let mut times = Vec::new();

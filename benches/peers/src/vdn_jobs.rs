@@ -1,4 +1,4 @@
-//! The jobs in vdn: its tape, reset between steps.
+//! The jobs in vdn, with its tape, which is reset between steps.
 
 use crate::{BATCH, ROWS, UNITS, median};
 use std::hint::black_box;
@@ -11,7 +11,7 @@ use vdn_benches::uniform;
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
 
-/// Forward, forward and backward, training step.
+/// Measures the forward pass, forward and backward pass, and the training step.
 pub fn run() -> [Duration; 3] {
     let inputs = [uniform(0, ROWS * UNITS, -2.0, 2.0), uniform(1, ROWS * UNITS, -1.0, 0.0)]
         .map(|x| Arc::new(Tensor::from_slice([ROWS, UNITS], &x).expect("the length fits")));
@@ -40,7 +40,7 @@ pub fn run() -> [Duration; 3] {
     [forward, both, step]
 }
 
-/// The samples and the units' KL.
+/// Records the samples and the units' KL.
 fn record(tape: &mut Tape<f32>, inputs: &[Arc<Tensor<f32>>; 2], step: u32, grad: bool) -> [Var; 2] {
     tape.reset();
     let [mu, logvar] = inputs.each_ref().map(|x| tape.shared(x, grad));

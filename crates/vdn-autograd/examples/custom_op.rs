@@ -1,7 +1,8 @@
-//! An operation defined outside the library: the Huber loss, with its forward and its backward in one place.
+//! Defines an operation outside the library, the Huber loss, with forward and backward pass in one
+//! type.
 //!
-//! `h(e) = e^2 / 2` for `|e| <= delta`, and `delta (|e| - delta / 2)` beyond; the slope is `e` limited to
-//! `[-delta, delta]`. Source: Huber, "Robust Estimation of a Location Parameter" (1964).
+//! `h(e) = e^2 / 2` for `|e| <= delta`, and `delta (|e| - delta / 2)` beyond; the slope is `e`
+//! limited to `[-delta, delta]`. Source: Huber, "Robust Estimation of a Location Parameter" (1964).
 //!
 //! Run with `cargo run -p vdn-autograd --example custom_op`.
 
@@ -9,12 +10,12 @@ use vdn_autograd::{Error, Op, Shapes, Tape, Var, check_gradients};
 use vdn_tensor::kernels::{Formula, map};
 use vdn_tensor::{Element, Real, Shape, ShapeError, Tensor, View, ViewMut};
 
-/// The operation holds its parameters; tensors come in as inputs.
+/// The operation holds its parameters; tensors are its inputs.
 struct Huber {
     delta: f64,
 }
 
-/// Value and slope are formulas over [`Real`]: [`map`] runs them on SIMD lanes and on all threads.
+/// Value and slope are formulas over [`Real`], which [`map`] runs on SIMD lanes and on all threads.
 struct Value(f64);
 impl Formula<2, 1> for Value {
     #[inline(always)]
@@ -65,7 +66,7 @@ impl<T: Element> Op<T> for Huber {
     ) {
         let Some(d_output) = d_outputs[0] else { return };
         for (d_input, sign) in d_inputs.iter_mut().zip([1.0, -1.0]) {
-            // Overwritten, not added to; `None` where nobody wants it.
+            // The slice is overwritten, not added to; `None` means that no gradient is needed.
             if let Some(d_input) = d_input {
                 let sources = [inputs[0].data(), inputs[1].data(), d_output.data()];
                 map(&Pull { delta: self.delta, sign }, sources, [d_input.data_mut()]);

@@ -1,15 +1,17 @@
-//! Gradient checks: the gradients of the tape against central differences, in `f64`.
+//! Gradient checks: compares the gradients of the tape with central differences, in `f64`.
 //!
-//! What is differentiated is the sum of all elements of the result, each times a fixed weight of its own (a scalar
-//! result has the weight 1), so an operation with a tensor as result is checked as it is.
+//! The check differentiates a weighted sum of all elements of the result, in which each element has
+//! its own fixed weight (a scalar has the weight 1). An operation whose result is a tensor can
+//! therefore be checked directly.
 //!
-//! The step at `x` is `h = cbrt(eps) max(1, |x|)`, where truncation and rounding balance. Both parts of the error of
-//! `D(h) = (f(x + h) - f(x - h)) / 2h` are estimated and the tolerance is ten times their sum:
+//! The step at `x` is `h = cbrt(eps) max(1, |x|)`, which balances truncation and rounding. Both
+//! parts of the error of `D(h)
+//!  (f(x + h) - f(x - h)) / 2h` are estimated. The tolerance is ten times their sum:
 //!
-//! * truncation: `D(h) = f' + h^2 f'''/6 + O(h^4)`, so `D(2h) - D(h) = 3 h^2 f'''/6 + O(h^4)`, a third of which is
-//!   the truncation error of `D(h)`;
-//! * rounding: each value of `f` carries an error of about `eps F`, with `F` the sum of the magnitudes of its terms, at
-//!   least 1; the difference quotient divides it by `h`.
+//! * truncation: `D(h) = f' + h^2 f'''/6 + O(h^4)`, so `D(2h) - D(h) = 3 h^2 f'''/6 + O(h^4)`, a
+//!   third of which is the truncation error of `D(h)`;
+//! * rounding: each value of `f` carries an error of about `eps F`, with `F` the sum of the
+//!   magnitudes of its terms, at least 1; the difference quotient divides it by `h`.
 
 mod report;
 
@@ -22,14 +24,14 @@ use crate::var::Var;
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
 
-/// What the sum of the two error estimates is multiplied by. An operation rounds more than once, and the truncation
-/// estimate is itself known only to the next order in `h`.
+/// The factor on the sum of the two error estimates. An operation rounds more than once, and the
+/// truncation estimate itself is known only to the next order in `h`.
 const SAFETY: f64 = 10.0;
 
 /// Checks the gradient of every element of every input of `f`.
 ///
-/// `f` records on the tape it is given, from one variable for each input, and returns its result. It has to be smooth
-/// at the inputs: choose them away from kinks.
+/// `f` records on the given tape, starting from one variable for each input, and returns its
+/// result. It has to be smooth at the inputs: choose inputs away from kinks.
 ///
 /// ```
 /// use vdn_autograd::check_gradients;
@@ -41,7 +43,7 @@ const SAFETY: f64 = 10.0;
 /// ```
 ///
 /// # Errors
-/// `f` returns one, or its result depends on no input.
+/// Fails if `f` does, or if its result depends on no input.
 pub fn check_gradients(
     inputs: &[Tensor<f64>],
     f: impl FnMut(&mut Tape<f64>, &[Var]) -> Result<Var, Error>,
@@ -53,7 +55,7 @@ pub fn check_gradients(
             let analytic = check.gradients[input].data()[index];
             let step = f64::EPSILON.cbrt() * x.abs().max(1.0);
             let entry = check.compare(analytic, step, |inputs, step| {
-                // The step that is taken is the difference of two numbers that exist.
+                // The actual step is the difference of two representable numbers.
                 inputs[input].data_mut()[index] = x + step;
                 inputs[input].data()[index] - x
             })?;
@@ -64,11 +66,11 @@ pub fn check_gradients(
     Ok(check.report)
 }
 
-/// Checks the derivative of `f` in one random direction of all inputs together: for graphs too large to move every
-/// element. The report has one entry, of input 0 and index 0.
+/// Checks the derivative of `f` in one random direction of all inputs together. Use it for graphs
+/// that are too large to move every element. The report has one entry, of input 0 and index 0.
 ///
 /// # Errors
-/// Those of [`check_gradients`].
+/// Fails as [`check_gradients`] does.
 pub fn check_direction(
     inputs: &[Tensor<f64>],
     f: impl FnMut(&mut Tape<f64>, &[Var]) -> Result<Var, Error>,
@@ -98,7 +100,7 @@ pub fn check_direction(
     Ok(check.report)
 }
 
-/// The function, its inputs as they are moved, and the gradients at where they started.
+/// The function, its inputs as they are moved, and the gradients at the original inputs.
 struct Check<F> {
     f: F,
     tape: Tape<f64>,
@@ -118,7 +120,8 @@ impl<F: FnMut(&mut Tape<f64>, &[Var]) -> Result<Var, Error>> Check<F> {
         let tape = &mut check.tape;
         check.weights = vec![1.0; tape.shape(result).numel()];
         if check.weights.len() > 1 {
-            // Between 1/2 and 3/2, all different: none is lost, and errors do not cancel.
+            // Weights between 1/2 and 3/2, all different: every element counts, and errors do not
+            // cancel.
             NoiseKey::new(0, 0, 0).fill_uniform(0, &mut check.weights);
             check.weights.iter_mut().for_each(|w| *w += 0.5);
         }
@@ -145,15 +148,15 @@ impl<F: FnMut(&mut Tape<f64>, &[Var]) -> Result<Var, Error>> Check<F> {
         Ok((vars, result))
     }
 
-    /// The weighted sum of the result, and the sum of the magnitudes of its terms.
+    /// Returns the weighted sum of the result, and the sum of the magnitudes of its terms.
     fn evaluate(&mut self) -> Result<[f64; 2], Error> {
         let (_, result) = self.record()?;
         let terms = self.tape.value(result).data().iter().zip(&self.weights).map(|(y, w)| y * w);
         Ok(terms.fold([0.0, 0.0], |[sum, size], term| [sum + term, size + term.abs()]))
     }
 
-    /// The entry for moving the inputs by `step` and by twice as much, both ways; `shift` moves them and returns the
-    /// step really taken. (They stay moved.)
+    /// Returns the entry for moving the inputs by `step` and by twice as much in both directions.
+    /// `shift` moves them and returns the actual step. The inputs stay moved.
     fn compare(
         &mut self,
         analytic: f64,

@@ -1,8 +1,10 @@
-//! [`compiled_once!`]: the built-in operations are compiled here, once for each type of number.
+//! [`compiled_once!`]: compiles the built-in operations in this crate, once for each type of
+//! number.
 //!
-//! [`Op`](crate::Op) is generic over the number, and kernels are compiled for every SIMD level: left generic, all of
-//! them would be compiled again in each crate that has a tape. A built-in operation is therefore written as a
-//! [`Definition`], which the macro turns into an [`Op`](crate::Op) whose passes end in two concrete functions.
+//! [`Op`](crate::Op) is generic over the type of number, and kernels are compiled for every SIMD
+//! level. If they stayed generic, every crate that has a tape would compile all of them again. A
+//! built-in operation is therefore written as a [`Definition`]. The macro turns it into an
+//! [`Op`](crate::Op) whose passes end in two concrete functions.
 
 use crate::op::Shapes;
 use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
@@ -24,9 +26,9 @@ pub(crate) trait Definition<T: Element>: Send + 'static {
     }
 }
 
-/// What a forward pass reads and writes.
+/// The slices that a forward pass reads and writes.
 pub(crate) type Forward<'a, 'v, T> = (&'a [View<'a, T>], &'a mut [ViewMut<'v, T>]);
-/// What a backward pass reads and writes.
+/// The slices that a backward pass reads and writes.
 pub(crate) type Backward<'a, 'v, T> = (
     &'a [View<'a, T>],
     &'a [View<'a, T>],
@@ -34,7 +36,7 @@ pub(crate) type Backward<'a, 'v, T> = (
     &'a mut [Option<ViewMut<'v, T>>],
 );
 
-/// Makes an operation of a [`Definition`].
+/// Makes an operation from a [`Definition`].
 macro_rules! compiled_once {
     ($op:ty) => {
         const _: () = {

@@ -1,9 +1,10 @@
-//! What can go wrong when a graph is recorded or differentiated: the one error type of this crate.
+//! [`Error`]: the error type of this crate, for graphs that cannot be recorded or differentiated.
 
 use std::fmt;
 use vdn_tensor::{Shape, ShapeError};
 
-/// An operation that could not be recorded, or a gradient that could not be computed.
+/// The error of an operation that could not be recorded, or of a gradient that could not be
+/// computed.
 ///
 /// ```
 /// use vdn_autograd::{Error, Tape};
@@ -17,38 +18,39 @@ use vdn_tensor::{Shape, ShapeError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// Shapes that do not fit the operation.
+    /// The shapes do not fit the operation.
     Shape(ShapeError),
-    /// A [`Var`](crate::Var) that was recorded before the last [`reset`](crate::Tape::reset), or on another tape.
+    /// A [`Var`](crate::Var) was recorded before the last [`reset`](crate::Tape::reset), or on
+    /// another tape.
     StaleVar {
-        /// What was asked for.
+        /// The requested operation.
         operation: &'static str,
-        /// The position of the variable among those of the operation.
+        /// The position of the variable among the inputs of the operation.
         position: usize,
     },
-    /// A value that does not depend on anything that wants a gradient.
+    /// A value does not depend on anything that requires a gradient.
     NoGradient {
-        /// What was asked for.
+        /// The requested operation.
         operation: &'static str,
     },
-    /// One number was needed and the value has another number of elements.
+    /// A single number was needed, but the value has another number of elements.
     NotScalar {
-        /// What was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// The shape of the value.
         shape: Shape,
     },
-    /// A parameter of the operation that has no meaning.
+    /// A parameter of the operation has no meaning.
     Invalid {
         /// The operation that refused.
         operation: &'static str,
-        /// What is wrong, in words, with the value.
+        /// A description of the error, with the value.
         reason: String,
     },
 }
 
 impl Error {
-    /// An [`Error::Invalid`] of `operation`.
+    /// Creates an [`Error::Invalid`] of `operation`.
     #[must_use]
     pub fn invalid(operation: &'static str, reason: impl Into<String>) -> Self {
         Self::Invalid { operation, reason: reason.into() }

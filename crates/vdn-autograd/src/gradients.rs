@@ -1,10 +1,13 @@
-//! The backward pass: steps in reverse order, each turning the gradients of its outputs into those of its inputs.
+//! The backward pass: it visits the steps in reverse order, and each turns the gradients of its
+//! outputs into the gradients of its inputs.
 //!
-//! The first contribution to a gradient is moved into place, later ones are added. An operation
-//! that reads a part of its input (a slice) gets the sum so far and adds to it: many slices of one
-//! value cost one pass over it, not one pass each. A gradient's memory goes back to the free list
-//! as soon as its step has consumed it; those of leaves and retained values stay until the next
-//! recording or the next backward pass.
+//! * The first contribution to a gradient is moved into place; later contributions are added.
+//! * An operation that reads a part of its input, such as a slice, receives the sum so far and adds
+//!   to it. Many slices of one value therefore cost one pass over the value in total, not one pass
+//!   each.
+//! * The memory of a gradient returns to the free list as soon as its step has consumed it.
+//!   Gradients of leaves and of retained values stay until the next recording or the next backward
+//!   pass.
 
 use crate::error::Error;
 use crate::node::{NONE, Node, Origin, Step, empty_view, view};
@@ -15,7 +18,7 @@ use crate::var::Var;
 use vdn_tensor::kernels::add_assign;
 use vdn_tensor::{Buffer, Element, ShapeError, View, ViewMut};
 
-/// The gradients of the present recording, one slot for each node, and the free list.
+/// The gradients of the current recording, one slot for each node, and the free list.
 #[derive(Debug)]
 pub(crate) struct Gradients<T> {
     slots: Vec<Option<Buffer<T>>>,
@@ -27,14 +30,14 @@ impl<T: Element> Gradients<T> {
         Self { slots: Vec::new(), free: FreeList { classes: Vec::new() } }
     }
 
-    /// Gives all memory back to the free list.
+    /// Returns all memory to the free list.
     pub(crate) fn clear(&mut self) {
         for buffer in self.slots.drain(..).flatten() {
             self.free.give(buffer);
         }
     }
 
-    /// Numbers held, in use or free.
+    /// Returns the count of numbers held, in use or free.
     pub(crate) fn capacity(&self) -> usize {
         let used = self.slots.iter().flatten();
         used.chain(self.free.classes.iter().flatten()).map(Buffer::capacity).sum()
@@ -61,7 +64,7 @@ impl<T: Element> Gradients<T> {
     }
 }
 
-/// Buffers not in use, by size class.
+/// Unused buffers, by size class.
 #[derive(Debug)]
 struct FreeList<T> {
     classes: Vec<Vec<Buffer<T>>>,
@@ -90,11 +93,12 @@ impl<T: Element> FreeList<T> {
 }
 
 impl<T: Element> Tape<T> {
-    /// Computes the gradient of `loss`, one number, with respect to every leaf that wants one. Gradients of an
-    /// earlier pass are replaced.
+    /// Computes the gradient of `loss`, a single number, with respect to every leaf that requires
+    /// one. Replaces the gradients of an earlier pass.
     ///
     /// # Errors
-    /// `loss` is not one number, depends on nothing that wants a gradient, or is stale; shared tensors were released.
+    /// Fails if `loss` is not a single number, depends on nothing that requires a gradient, or is
+    /// stale, or if shared tensors were released.
     pub fn backward(&mut self, loss: Var) -> Result<(), Error> {
         self.check("backward", &[loss])?;
         let shape = *self.shape(loss);
@@ -104,12 +108,12 @@ impl<T: Element> Tape<T> {
         self.backward_from(&[(loss, &[T::ONE])])
     }
 
-    /// Computes the gradient of the sum over all seeds of `sum(weights * value)` with respect to every leaf that
-    /// wants one. Gradients of an earlier pass are replaced.
+    /// Computes the gradient of the sum over all seeds of `sum(weights * value)` with respect to
+    /// every leaf that requires one. Replaces the gradients of an earlier pass.
     ///
     /// # Errors
-    /// A seed has not as many weights as its value has elements, depends on nothing that wants a gradient, or is
-    /// stale; shared tensors were released.
+    /// Fails if a seed's numbers of weights and elements differ, if a seed depends on nothing that
+    /// requires a gradient or is stale, or if shared tensors were released.
     pub fn backward_from(&mut self, seeds: &[(Var, &[T])]) -> Result<(), Error> {
         const NAME: &str = "backward";
         for (position, &(var, weights)) in seeds.iter().enumerate() {
@@ -157,12 +161,12 @@ impl<T: Element> Tape<T> {
         Ok(())
     }
 
-    /// The gradient that the last backward pass found for a leaf or for a value marked by
-    /// [`Tape::retain_gradient`]; `None` if the loss does not depend on it, if it wants no gradient or if its
-    /// gradient was not retained.
+    /// Returns the gradient that the last backward pass computed for a leaf or for a value marked
+    /// by [`Tape::retain_gradient`]. Returns `None` if the loss does not depend on `var`, if `var`
+    /// requires no gradient, or if its gradient was not retained.
     ///
     /// # Panics
-    /// `var` is stale.
+    /// Panics if `var` is stale.
     #[must_use]
     pub fn gradient(&self, var: Var) -> Option<View<'_, T>> {
         let node = self.node("gradient", var);
@@ -170,10 +174,11 @@ impl<T: Element> Tape<T> {
         Some(View::new(node.shape, slot).expect("a gradient has the shape of its value"))
     }
 
-    /// Keeps the gradient of `var` in the next backward passes, so that [`Tape::gradient`] returns it.
+    /// Retains the gradient of `var` in the following backward passes, so that [`Tape::gradient`]
+    /// returns it.
     ///
     /// # Errors
-    /// `var` wants no gradient, or is stale.
+    /// Fails if `var` requires no gradient, or is stale.
     pub fn retain_gradient(&mut self, var: Var) -> Result<(), Error> {
         const NAME: &str = "retain_gradient";
         self.check(NAME, &[var])?;

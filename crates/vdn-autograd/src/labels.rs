@@ -1,10 +1,11 @@
-//! Labels: names of layers in the order they were set, kept in strings that the next recording reuses.
+//! Labels: names of layers, in the order in which they were set. The next recording reuses their
+//! strings.
 
 use crate::node::NONE;
 use crate::tape::Tape;
 use vdn_tensor::Element;
 
-/// A label of the present recording, to be brought back with [`Tape::restore_label`].
+/// A label of the current recording, which [`Tape::restore_label`] restores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label(pub(crate) u32);
 
@@ -14,7 +15,7 @@ impl Default for Label {
     }
 }
 
-/// The labels of a recording; strings beyond `used` are left from earlier recordings.
+/// The labels of a recording; strings beyond `used` belong to earlier recordings.
 #[derive(Debug, Default)]
 pub(crate) struct Labels {
     names: Vec<String>,
@@ -32,17 +33,17 @@ impl Labels {
         self.current
     }
 
-    /// The text of a label; empty for none and for one of an earlier recording.
+    /// Returns the text of a label; empty for no label and for a label of an earlier recording.
     pub(crate) fn name(&self, label: Label) -> &str {
         self.names[..self.used].get(label.0 as usize).map_or("", String::as_str)
     }
 
-    /// Makes `label` current and returns the one before.
+    /// Makes `label` current and returns the previous label.
     pub(crate) fn set(&mut self, label: &str) -> Label {
         self.next(None, label)
     }
 
-    /// Makes `current.label` current and returns the one before.
+    /// Makes `current.label` current and returns the previous label.
     pub(crate) fn push(&mut self, label: &str) -> Label {
         self.next(Some(self.current), label)
     }
@@ -70,23 +71,24 @@ impl Labels {
 }
 
 impl<T: Element> Tape<T> {
-    /// Names what is recorded from here on, for reports: usually a layer. Returns the label that was in force.
+    /// Labels everything that is recorded from here on, for reports; usually with the name of a
+    /// layer. Returns the previous label.
     pub fn set_label(&mut self, label: &str) -> Label {
         self.labels.set(label)
     }
 
-    /// Brings an earlier label of this recording back.
+    /// Restores an earlier label of this recording.
     pub fn restore_label(&mut self, label: Label) {
         self.labels.restore(label);
     }
 
-    /// The label in force; empty if there is none.
+    /// Returns the current label; empty if there is none.
     #[must_use]
     pub fn label(&self) -> &str {
         self.labels.name(self.labels.current())
     }
 
-    /// Runs `f` with `label` appended to the label in force, after a dot.
+    /// Runs `f` with `label` appended to the current label, after a dot.
     pub fn labelled<R>(&mut self, label: &str, f: impl FnOnce(&mut Self) -> R) -> R {
         let before = self.labels.push(label);
         let result = f(self);

@@ -1,9 +1,9 @@
 //! Reverse-mode automatic differentiation on a tape, over the tensors and kernels of `vdn-tensor`.
 //!
-//! A [`Tape`] records operations on [`Var`]s and differentiates a scalar with respect to its leaves. An operation is
-//! one type with forward and backward together ([`Op`]); it may have several outputs, and operations defined outside
-//! this crate are recorded like the built-in ones. Everything works in `f32` (to train) and in `f64` (to check:
-//! [`check_gradients`]).
+//! A [`Tape`] records operations on [`Var`]s and differentiates a scalar with respect to its
+//! leaves. An operation is one type with forward and backward pass together ([`Op`]), and may have
+//! several outputs. Operations defined outside this crate are recorded like the built-in ones.
+//! Everything works in `f32`, for training, and in `f64`, for checks ([`check_gradients`]).
 //!
 //! ```
 //! use vdn_autograd::Tape;
@@ -55,7 +55,7 @@ pub use var::{Outputs, Var};
 pub use vdn_tensor::kernels::Pool;
 pub use vdn_tensor::kernels::likelihood::{Density, Score};
 
-/// The examples of the README are tested.
+/// Runs the examples of the README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,9 +1,9 @@
-//! What the tape remembers of a value and of a step, and where the numbers of a value are.
+//! The tape's records of values and steps, and the places of their numbers.
 
 use std::sync::Arc;
 use vdn_tensor::{Buffer, Element, Shape, Tensor, View};
 
-/// In place of an index: there is none.
+/// Stands for the absence of an index.
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// A value on the tape.
@@ -11,28 +11,28 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub(crate) struct Node {
     pub(crate) shape: Shape,
     pub(crate) storage: Storage,
-    /// The node whose gradient slot takes this node's gradient (itself, or for a reshaped value the original), or
-    /// [`NONE`] where no gradient is wanted.
+    /// The node whose gradient slot takes this node's gradient: itself or, for a reshaped value,
+    /// the original. [`NONE`] if no gradient is required.
     pub(crate) gradient: u32,
     pub(crate) origin: Origin,
     pub(crate) label: u32,
-    /// Keeps its gradient after it was consumed.
+    /// Whether its gradient stays after it was consumed.
     pub(crate) retained: bool,
 }
 
-/// Where the numbers are.
+/// The place of a value's numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Storage {
-    /// The tape's own buffer of this index.
+    /// The tape's own buffer with this index.
     Owned(u32),
-    /// The shared tensor of this index.
+    /// The shared tensor with this index.
     Shared(u32),
 }
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin {
-    /// A leaf, or an alias of another value: the name of the method.
+    /// A leaf, or an alias of another value; with the name of the method.
     Leaf(&'static str),
     /// An output of a step.
     Output { step: u32, output: u8, workspace: bool },
@@ -45,14 +45,14 @@ pub(crate) struct Step {
     pub(crate) inputs: u8,
     pub(crate) first_output: u32,
     pub(crate) outputs: u8,
-    /// An input wants a gradient.
+    /// Whether an input requires a gradient.
     pub(crate) differentiable: bool,
 }
 
-/// The shared tensors of a recording, in the order they came.
+/// The shared tensors of a recording, in order.
 #[derive(Debug)]
 pub(crate) struct SharedTensors<T> {
-    /// How many were let go of: those before `held`.
+    /// The number of released tensors: those before `held`.
     released: usize,
     held: Vec<Arc<Tensor<T>>>,
 }
@@ -67,13 +67,13 @@ impl<T: Element> SharedTensors<T> {
         Storage::Shared((self.released + self.held.len() - 1) as u32)
     }
 
-    /// Lets go of all tensors; their indices stay taken.
+    /// Releases all tensors; their indices stay taken.
     pub(crate) fn release(&mut self) {
         self.released += self.held.len();
         self.held.clear();
     }
 
-    /// Forgets everything, for the next recording.
+    /// Clears everything for the next recording.
     pub(crate) fn clear(&mut self) {
         self.released = 0;
         self.held.clear();
@@ -83,7 +83,7 @@ impl<T: Element> SharedTensors<T> {
         self.released > 0
     }
 
-    /// Whether the numbers of `node` were let go of.
+    /// Returns whether the numbers of `node` were released.
     pub(crate) fn is_released(&self, node: &Node) -> bool {
         matches!(node.storage, Storage::Shared(index) if (index as usize) < self.released)
     }
@@ -94,7 +94,7 @@ impl<T: Element> SharedTensors<T> {
     }
 }
 
-/// The numbers of `node`.
+/// Returns the numbers of `node`.
 pub(crate) fn view<'a, T: Element>(
     node: &Node,
     buffers: &'a [Buffer<T>],
@@ -109,7 +109,7 @@ pub(crate) fn view<'a, T: Element>(
     View::new(node.shape, data).expect("a node's storage has the length of its shape")
 }
 
-/// A view of nothing, to fill arrays with.
+/// Returns an empty view, to fill arrays with.
 pub(crate) fn empty_view<T: Element>() -> View<'static, T> {
     View::new([0], &[]).expect("no elements")
 }

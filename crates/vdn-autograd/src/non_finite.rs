@@ -1,4 +1,4 @@
-//! Where a NaN or an infinity first appeared: the report behind "training stopped".
+//! The origin of a NaN or an infinity in a recording, for reports such as "training stopped".
 
 use crate::Var;
 use crate::node::{Node, Origin, view};
@@ -11,17 +11,17 @@ use vdn_tensor::{Element, Shape};
 pub struct NonFinite {
     /// The operation that produced it, or `variable`, `constant`, `shared` for a leaf.
     pub operation: &'static str,
-    /// The value it is in.
+    /// The value that contains it.
     pub var: Var,
-    /// The label in force when it was recorded (a layer); empty if there was none.
+    /// The label at the time of recording (a layer); empty if there was none.
     pub label: String,
-    /// Which output of the operation.
+    /// The index of the operation's output.
     pub output: usize,
     /// The position of the first such element.
     pub index: Vec<usize>,
     /// The shape of the value.
     pub shape: Shape,
-    /// How many elements of it are not finite.
+    /// The number of elements that are not finite.
     pub count: usize,
 }
 
@@ -37,9 +37,9 @@ impl fmt::Display for NonFinite {
 }
 
 impl<T: Element> Tape<T> {
-    /// Walks the values in the order they were recorded and names the first operation (or leaf) with an output that
-    /// is not finite. Workspace outputs are not looked at. In constants only NaN counts: infinities can be meant (a
-    /// log-weight of zero probability).
+    /// Visits the values in the order in which they were recorded, and returns the first operation
+    /// (or leaf) with an output that is not finite. Workspace outputs are ignored. In constants
+    /// only NaN counts, because an infinity can be intended (a log-weight of zero probability).
     #[must_use]
     pub fn first_non_finite(&self) -> Option<NonFinite> {
         self.nodes.iter().enumerate().find_map(|(i, node)| self.non_finite(i as u32, node))
@@ -48,7 +48,7 @@ impl<T: Element> Tape<T> {
     #[expect(clippy::eq_op, reason = "unequal to itself is NaN alone")]
     fn non_finite(&self, number: u32, node: &Node) -> Option<NonFinite> {
         let (operation, output) = match node.origin {
-            // An alias has the numbers of a value that was looked at before.
+            // An alias has the numbers of a value that was visited before.
             Origin::Leaf("reshape" | "detach") | Origin::Output { workspace: true, .. } => {
                 return None;
             }

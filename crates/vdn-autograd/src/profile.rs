@@ -1,50 +1,52 @@
-//! [`Profile`]: where the time of a step goes, operation by operation.
+//! [`Profile`]: the time of a step, operation by operation.
 //!
-//! Off by default, and then one test per operation. Within a step each operation at its place in a layer is summed over
-//! its calls; over steps the fastest is kept, which is what the operation costs when nothing else disturbs it.
+//! Profiling is off by default and then costs one test per operation. Within a step, the calls of
+//! an operation in the same layer are summed. Over steps the fastest is kept: the cost of the
+//! operation without disturbances.
 
 use crate::tape::Tape;
 use std::fmt;
 use std::time::{Duration, Instant};
 use vdn_tensor::Element;
 
-/// The time of one operation in one place.
+/// The time of one operation in one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileEntry {
     /// The operation.
     pub operation: &'static str,
-    /// The label in force when it was recorded: a layer. Empty if there was none.
+    /// The label at the time of recording: a layer. Empty if there was none.
     pub label: String,
-    /// Calls in one step.
+    /// The number of calls in one step.
     pub calls: usize,
-    /// Time of the forward pass in one step.
+    /// The time of the forward pass in one step.
     pub forward: Duration,
-    /// Time of the backward pass in one step, with the adding up of its gradients.
+    /// The time of the backward pass in one step, including the addition of its gradients.
     pub backward: Duration,
 }
 
-/// What [`Tape::profile`] measured: one entry for each operation and label, in the order of recording.
+/// The result of [`Tape::profile`]: one entry for each operation and label, in the order of
+/// recording.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
     entries: Vec<ProfileEntry>,
-    /// The step under way, entry by entry.
+    /// The current step, entry by entry.
     step: Vec<(usize, Duration, Duration)>,
 }
 
 impl Profile {
-    /// The entries: of each, the fastest step.
+    /// Returns the entries, each from its fastest step.
     #[must_use]
     pub fn entries(&self) -> &[ProfileEntry] {
         &self.entries
     }
 
-    /// The time of all operations together.
+    /// Returns the time of all operations together.
     #[must_use]
     pub fn total(&self) -> Duration {
         self.entries.iter().map(|entry| entry.forward + entry.backward).sum()
     }
 
-    /// Ends the step under way.
+    /// Ends the current step.
     fn finish(&mut self) {
         for (entry, step) in self.entries.iter_mut().zip(&mut self.step) {
             let (calls, forward, backward) = std::mem::take(step);
@@ -58,7 +60,7 @@ impl Profile {
         }
     }
 
-    /// The position of an entry, made if it is new.
+    /// Returns the position of an entry, which is created if it is new.
     fn position(&mut self, operation: &'static str, label: &str) -> usize {
         let same = |e: &ProfileEntry| e.operation == operation && e.label == label;
         self.entries.iter().position(same).unwrap_or_else(|| {
@@ -77,7 +79,7 @@ impl Profile {
     }
 }
 
-/// A table: milliseconds of the forward and the backward pass, and the share of the whole.
+/// Prints a table: milliseconds of the forward and the backward pass, and the share of the total.
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
@@ -100,13 +102,14 @@ impl fmt::Display for Profile {
 }
 
 impl<T: Element> Tape<T> {
-    /// Starts to measure every operation, or stops. Measuring allocates when an operation is new to it.
+    /// Starts or stops the measurement of all operations. It allocates when an operation occurs for
+    /// the first time.
     pub fn set_profiling(&mut self, on: bool) {
         self.profile = on.then(Box::default);
     }
 
-    /// What was measured since [`Tape::set_profiling`], including the recording that is on the tape; `None` if nothing
-    /// is measured.
+    /// Returns the measurements since [`Tape::set_profiling`], including the recording on the tape;
+    /// `None` if nothing is measured.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -128,19 +131,19 @@ impl<T: Element> Tape<T> {
         Some(profile)
     }
 
-    /// Ends the step that is measured.
+    /// Ends the measured step.
     pub(crate) fn finish_profiled_step(&mut self) {
         if let Some(profile) = &mut self.profile {
             profile.finish();
         }
     }
 
-    /// The time now, if anything is measured.
+    /// Returns the current time, if anything is measured.
     pub(crate) fn profile_start(&self) -> Option<Instant> {
         self.profile.is_some().then(Instant::now)
     }
 
-    /// Books the time since `start` on the operation of a step that was recorded under `label`.
+    /// Adds the time since `start` to the operation of a step that was recorded under `label`.
     pub(crate) fn profile_end(
         &mut self,
         start: Option<Instant>,

@@ -1,4 +1,14 @@
-//! Recording: an operation enters its box, computes its outputs, and becomes a step.
+//! Recording: an operation is placed in its box, computes its outputs, and becomes a step.
+//!
+//! The n-th operation of a recording goes into the box of the n-th operation of the previous
+//! recording. If both are of the same type, the box is overwritten in place and nothing is
+//! allocated. Then, in this order:
+//!
+//! 1. The inputs are checked: not stale, not released, not too many.
+//! 2. The operation declares the shapes of its outputs, and the outputs take the next buffers.
+//! 3. The forward pass runs.
+//! 4. The step and the nodes of its outputs are appended. An output has a gradient slot if an input
+//!    requires a gradient.
 
 use crate::error::Error;
 use crate::node::{NONE, Node, Origin, Step, Storage, empty_view, view};
@@ -10,10 +20,12 @@ use vdn_tensor::{Element, Shape, ViewMut};
 impl<T: Element> Tape<T> {
     /// Records an operation, computes its outputs and returns them.
     ///
-    /// Operations of other crates are recorded the same way: see [`Op`] and this crate's example `custom_op`.
+    /// Operations of other crates are recorded in the same way: see [`Op`] and this crate's example
+    /// `custom_op`.
     ///
     /// # Errors
-    /// The inputs do not fit the operation, there are more than [`MAX_INPUTS`] of them, or one is stale.
+    /// Fails if the inputs do not fit the operation, there are more than [`MAX_INPUTS`] of them, or
+    /// one is stale.
     pub fn record<O: Op<T>>(&mut self, op: O, inputs: &[Var]) -> Result<Outputs, Error> {
         let position = self.steps.len();
         match self.ops.get_mut(position) {
@@ -26,15 +38,16 @@ impl<T: Element> Tape<T> {
         self.record_placed(inputs)
     }
 
-    /// [`Tape::record`] for operations with one output.
+    /// Does what [`Tape::record`] does for operations with one output.
     ///
     /// # Errors
-    /// Those of [`Tape::record`].
+    /// Fails as [`Tape::record`] does.
     pub fn record_single<O: Op<T>>(&mut self, op: O, inputs: &[Var]) -> Result<Var, Error> {
         self.record(op, inputs).map(|outputs| outputs.single())
     }
 
-    /// Runs and appends the operation whose box is in place. (Not generic over the operation: compiled once.)
+    /// Runs and appends the operation that was placed in its box. (It is not generic over the
+    /// operation, so it is compiled once.)
     fn record_placed(&mut self, inputs: &[Var]) -> Result<Outputs, Error> {
         let position = self.steps.len();
         let op = self.ops[position].op();
@@ -66,7 +79,7 @@ impl<T: Element> Tape<T> {
         }
         self.inputs.extend(inputs.iter().map(|var| var.index));
         let start = self.profile_start();
-        // Small operations are the most frequent: they get small arrays.
+        // Small operations are the most frequent, so they get small arrays.
         if inputs.len().max(count) <= 4 {
             self.run_forward::<4>(first_input, first_owned, shapes.as_slice());
         } else {

@@ -1,8 +1,9 @@
-//! [`Tape`]: values and steps in the order they were recorded.
+//! [`Tape`]: values and steps in the order in which they were recorded.
 //!
-//! The order of recording is a topological order, so nothing recurses and nothing is sorted. Reuse is by position: the
-//! n-th value of a recording takes the buffer of the n-th value of the recording before, and the n-th step its box.
-//! A training step that repeats the graph of the last one therefore allocates nothing.
+//! The order of recording is a topological order, so nothing recurses and nothing is sorted. Memory
+//! is reused by position: the n-th value of a recording takes the buffer of the n-th value of the
+//! previous recording, and the n-th step takes its box. A training step that repeats the previous
+//! graph therefore allocates nothing.
 
 use crate::error::Error;
 use crate::gradients::Gradients;
@@ -32,11 +33,11 @@ pub struct Tape<T: Element> {
     pub(crate) recording: bool,
     pub(crate) nodes: Vec<Node>,
     pub(crate) steps: Vec<Step>,
-    /// Inputs of all steps, one after the other: indices of nodes.
+    /// The inputs of all steps, one step after the other: indices of nodes.
     pub(crate) inputs: Vec<u32>,
-    /// One box for each step; boxes beyond the steps are left from earlier recordings.
+    /// One box for each step; boxes beyond the steps belong to earlier recordings.
     pub(crate) ops: Vec<Box<dyn ErasedOp<T>>>,
-    /// The first `owned` are in use; those beyond are left from earlier recordings.
+    /// The first `owned` buffers are in use; those beyond belong to earlier recordings.
     pub(crate) buffers: Vec<Buffer<T>>,
     pub(crate) owned: usize,
     pub(crate) shared: SharedTensors<T>,
@@ -62,7 +63,7 @@ impl<T: Element> std::fmt::Debug for Tape<T> {
 }
 
 impl<T: Element> Tape<T> {
-    /// An empty tape.
+    /// Creates an empty tape.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -81,7 +82,8 @@ impl<T: Element> Tape<T> {
         }
     }
 
-    /// Forgets all values and steps and keeps their memory for the next recording; all variables become stale.
+    /// Clears all values and steps, but keeps their memory for the next recording. All variables
+    /// become stale.
     pub fn reset(&mut self) {
         self.finish_profiled_step();
         self.generation = next_generation();
@@ -94,34 +96,34 @@ impl<T: Element> Tape<T> {
         self.labels.clear();
     }
 
-    /// Lets go of the shared tensors, so that their owner is the only one and can change them without a copy (an
-    /// optimiser's step). Gradients stay. Until [`Tape::reset`], reading a shared value panics, and operations on
-    /// it and a second backward pass are refused.
+    /// Releases the shared tensors, so that their owner alone holds them and can change them
+    /// without a copy (an optimiser's step). Gradients stay. Until [`Tape::reset`], reading a
+    /// shared value panics, and operations on it and a second backward pass are refused.
     pub fn release_shared(&mut self) {
         self.shared.release();
     }
 
-    /// A leaf with a copy of `data` that wants no gradient.
+    /// Adds a leaf with a copy of `data` that requires no gradient.
     ///
     /// # Errors
-    /// `data` has another number of elements than `shape`.
+    /// Fails if `data` has another number of elements than `shape`.
     pub fn constant(&mut self, shape: impl Into<Shape>, data: &[T]) -> Result<Var, Error> {
         self.leaf("constant", shape.into(), data, false)
     }
 
-    /// A leaf with a copy of `data` that wants a gradient.
+    /// Adds a leaf with a copy of `data` that requires a gradient.
     ///
     /// # Errors
-    /// `data` has another number of elements than `shape`.
+    /// Fails if `data` has another number of elements than `shape`.
     pub fn variable(&mut self, shape: impl Into<Shape>, data: &[T]) -> Result<Var, Error> {
         self.leaf("variable", shape.into(), data, true)
     }
 
-    /// A leaf that `fill` writes in place and that wants no gradient: for batches. The slice holds unspecified
-    /// numbers before and has to be overwritten entirely.
+    /// Adds a leaf that `fill` writes in place and that requires no gradient, for instance a batch.
+    /// The slice first holds unspecified numbers and has to be overwritten entirely.
     ///
     /// # Errors
-    /// The tape holds as many values as it can.
+    /// Fails if the tape holds as many values as it can.
     pub fn constant_with(
         &mut self,
         shape: impl Into<Shape>,
@@ -133,35 +135,35 @@ impl<T: Element> Tape<T> {
         self.push_node("constant", shape, storage, false)
     }
 
-    /// A leaf that reads `tensor` where it is: for parameters.
+    /// Adds a leaf that reads `tensor` in place, for instance a parameter.
     pub fn shared(&mut self, tensor: &Arc<Tensor<T>>, requires_grad: bool) -> Var {
         let storage = self.shared.push(tensor);
         let pushed = self.push_node("shared", *tensor.shape(), storage, requires_grad);
         pushed.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The numbers of a value.
+    /// Returns the numbers of a value.
     ///
     /// # Panics
-    /// `var` is stale, or a shared tensor that was released.
+    /// Panics if `var` is stale, or is a shared tensor that was released.
     #[must_use]
     pub fn value(&self, var: Var) -> View<'_, T> {
         view(self.node("value", var), &self.buffers, &self.shared)
     }
 
-    /// The shape of a value.
+    /// Returns the shape of a value.
     ///
     /// # Panics
-    /// `var` is stale.
+    /// Panics if `var` is stale.
     #[must_use]
     pub fn shape(&self, var: Var) -> &Shape {
         &self.node("shape", var).shape
     }
 
-    /// The one number of a value.
+    /// Returns the single number of a value.
     ///
     /// # Errors
-    /// The value has another number of elements, or was released; `var` is stale.
+    /// Fails if the value has another number of elements, or was released, or if `var` is stale.
     pub fn scalar(&self, var: Var) -> Result<T, Error> {
         self.check("scalar", &[var])?;
         if self.shared.is_released(self.node("scalar", var)) {
@@ -171,45 +173,48 @@ impl<T: Element> Tape<T> {
         value.item().ok_or(Error::NotScalar { operation: "scalar", shape: *value.shape() })
     }
 
-    /// Whether `var` belongs to the present recording of this tape.
+    /// Returns whether `var` belongs to the current recording of this tape.
     #[must_use]
     pub fn contains(&self, var: Var) -> bool {
         var.generation == self.generation && (var.index as usize) < self.nodes.len()
     }
 
-    /// Whether a gradient of `var` is wanted: it is a leaf that wants one, or depends on one.
+    /// Returns whether `var` requires a gradient: it is a leaf that requires one, or depends on
+    /// one.
     ///
     /// # Panics
-    /// `var` is stale.
+    /// Panics if `var` is stale.
     #[must_use]
     pub fn requires_grad(&self, var: Var) -> bool {
         self.node("requires_grad", var).gradient != NONE
     }
 
-    /// The number of values recorded.
+    /// Returns the number of recorded values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Whether nothing was recorded.
+    /// Returns whether nothing is recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// Whether results of operations depend, for gradients, on their inputs: true outside [`Tape::no_grad`].
+    /// Returns whether operations are recorded for gradients: true outside [`Tape::no_grad`].
     #[must_use]
     pub fn is_recording_gradients(&self) -> bool {
         self.recording
     }
 
-    /// Switches the recording of gradients on or off and returns how it was. [`Tape::no_grad`] is usually nicer.
+    /// Switches the recording for gradients on or off and returns the previous state.
+    /// [`Tape::no_grad`] is usually more convenient.
     pub fn set_recording_gradients(&mut self, on: bool) -> bool {
         std::mem::replace(&mut self.recording, on)
     }
 
-    /// Runs `f`; what it records takes no part in any gradient. Leaves that want a gradient still do.
+    /// Runs `f`. The operations that it records take no part in any gradient. Leaves that require a
+    /// gradient still do.
     pub fn no_grad<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
         let before = self.set_recording_gradients(false);
         let result = f(self);
@@ -217,25 +222,25 @@ impl<T: Element> Tape<T> {
         result
     }
 
-    /// The same numbers as a value that no gradient passes through. Nothing is copied.
+    /// Returns the same numbers as a value through which no gradient passes. Nothing is copied.
     ///
     /// # Errors
-    /// `var` is stale.
+    /// Fails if `var` is stale.
     pub fn detach(&mut self, var: Var) -> Result<Var, Error> {
         self.alias("detach", var, None, false)
     }
 
-    /// The same numbers in another shape. Nothing is copied: the result and `var` also share one gradient, so the
-    /// retained gradient of one is that of the other.
+    /// Returns the same numbers in another shape. Nothing is copied. The result and `var` also
+    /// share one gradient, so the retained gradient of one is the gradient of the other.
     ///
     /// # Errors
-    /// The shapes have different numbers of elements; `var` is stale.
+    /// Fails if the shapes have different numbers of elements, or if `var` is stale.
     pub fn reshape(&mut self, var: Var, shape: impl Into<Shape>) -> Result<Var, Error> {
         self.alias("reshape", var, Some(shape.into()), true)
     }
 
-    /// The bytes of numbers that the tape holds: values, gradients and the free lists of both. It grows to what the
-    /// largest recording needs and then stays.
+    /// Returns the number of bytes that the tape holds in values, gradients and the free lists of
+    /// both. It grows to the size that the largest recording needs, then stays.
     #[must_use]
     pub fn memory(&self) -> usize {
         let values: usize = self.buffers.iter().map(Buffer::capacity).sum();
@@ -255,7 +260,7 @@ impl<T: Element> Tape<T> {
         &self.nodes[var.index as usize]
     }
 
-    /// The next buffer, with the length asked for.
+    /// Takes the next buffer, with the requested length.
     pub(crate) fn own(&mut self, len: usize) -> Storage {
         if self.owned == self.buffers.len() {
             self.buffers.push(Buffer::new());

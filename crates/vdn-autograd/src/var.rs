@@ -1,26 +1,29 @@
-//! [`Var`]: a small copyable handle of a value on a tape, and [`Outputs`]: the handles of one operation's outputs.
+//! [`Var`]: a small copyable handle of a value on a tape, and [`Outputs`]: the handles of one
+//! operation's outputs.
 
 use crate::op::MAX_OUTPUTS;
 use std::ops::Index;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A value on a [`Tape`](crate::Tape): an index and the recording it belongs to.
+/// A value on a [`Tape`](crate::Tape): an index, and the recording to which it belongs.
 ///
-/// After [`Tape::reset`](crate::Tape::reset), and on any other tape, it is stale; every use is then refused.
+/// After [`Tape::reset`](crate::Tape::reset), and on any other tape, it is stale. Every use of a
+/// stale value is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Var {
     pub(crate) index: u32,
     pub(crate) generation: u64,
 }
 
-/// A number that no other recording in this process has: what makes a variable of an earlier recording, or of another
-/// tape, recognisable.
+/// Returns a number that no other recording in this process has. It identifies variables of earlier
+/// recordings and of other tapes.
 pub(crate) fn next_generation() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The outputs of one recorded operation, workspace outputs included, in the order the operation declared them.
+/// The outputs of one recorded operation, including workspace outputs, in the order in which the
+/// operation declared them.
 #[derive(Clone, Copy, Debug)]
 pub struct Outputs {
     vars: [Var; MAX_OUTPUTS],
@@ -36,26 +39,26 @@ impl Outputs {
         Self { vars, len: len as u8 }
     }
 
-    /// The first output: the only one of most operations. Every operation has one.
+    /// Returns the first output. Every operation has one; most have no other.
     #[must_use]
     pub fn single(&self) -> Var {
         self.vars[0]
     }
 
-    /// Output `i`, if the operation has so many.
+    /// Returns output `i`, if the operation has that many.
     #[must_use]
     pub fn get(&self, i: usize) -> Option<Var> {
         self.as_slice().get(i).copied()
     }
 
-    /// The number of outputs, workspace outputs included.
+    /// Returns the number of outputs, including workspace outputs.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "an operation has at least one output")]
     pub fn len(&self) -> usize {
         usize::from(self.len)
     }
 
-    /// All outputs.
+    /// Returns all outputs.
     #[must_use]
     pub fn as_slice(&self) -> &[Var] {
         &self.vars[..self.len()]
@@ -65,7 +68,7 @@ impl Outputs {
 impl Index<usize> for Outputs {
     type Output = Var;
     /// # Panics
-    /// The operation has no output `i`.
+    /// Panics if the operation has no output `i`.
     fn index(&self, i: usize) -> &Var {
         &self.as_slice()[i]
     }

@@ -1,4 +1,4 @@
-//! A training step that repeats the graph of the last one allocates nothing, and memory does not grow.
+//! A training step that repeats the previous graph allocates nothing, and memory does not grow.
 
 use std::sync::Arc;
 use vdn_autograd::{Error, LowRankNll, ObservationFamily, Pool, Score, Tape, Var};
@@ -6,7 +6,7 @@ use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel;
 use vdn_tensor::{Element, Tensor};
 
-/// Counts the allocations of all threads: one test alone may stand in this file.
+/// Counts the allocations of all threads, so this file may contain only one test.
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
@@ -21,7 +21,8 @@ fn tensor<T: Element>(dims: &[usize], stream: u32) -> Arc<Tensor<T>> {
     Arc::new(tensor)
 }
 
-/// A step with every kind of record: leaves, aliases, labels, broadcasting, several outputs, the fused losses.
+/// A step with every kind of record: leaves, aliases, labels, broadcasting, several outputs, the
+/// fused losses.
 fn step<T: Element>(
     tape: &mut Tape<T>,
     weights: &[Arc<Tensor<T>>; 3],
@@ -108,16 +109,16 @@ fn newer<T: Element>(tape: &mut Tape<T>, x: Var, other: Var) -> Result<Var, Erro
 fn steady<T: Element>() {
     let weights = [tensor::<T>(&[32, 32], 0), tensor(&[32], 1), tensor(&[32], 2)];
     let mut tape = Tape::new();
-    // One thread: the working memory of kernels belongs to threads, and which thread meets which kernel for the first
-    // time is up to the scheduler.
+    // One thread: the working memory of kernels belongs to threads, and the scheduler decides which
+    // thread first runs which kernel.
     let pool = parallel::Pool::new(1).expect("one thread");
     pool.run(|| {
         for index in 0..2 {
             step(&mut tape, &weights, 64, index).expect("a valid graph");
         }
         let memory = tape.memory();
-        // The thread of the test harness allocates too, a few blocks once after it has started a test: what steps allocate
-        // is in every window of steps, what it allocates is not.
+        // The thread of the test harness allocates, too: a few blocks, once, after it has started a
+        // test. Allocations of steps appear in every window of steps, those of the harness do not.
         let mut window = |first: u32| {
             let before = allocations();
             for index in first..first + 48 {
@@ -143,7 +144,7 @@ fn a_repeated_step_allocates_nothing_and_memory_is_constant_over_changing_graphs
     changing().expect("valid graphs");
 }
 
-/// Steps of four sizes in turn: memory is that of the first rounds for ever.
+/// Steps of four sizes in turn: memory stays at the size of the first rounds.
 fn changing() -> Result<(), Error> {
     let weights = [tensor::<f32>(&[32, 32], 0), tensor(&[32], 1), tensor(&[32], 2)];
     let mut tape = Tape::new();

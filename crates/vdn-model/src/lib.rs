@@ -2,24 +2,24 @@
 //! controllers and diagnostics.
 //!
 //! A module ([`Linear`](modules::Linear), [`VariationalLayer`](units::VariationalLayer),
-//! [`Stack`](units::Stack), ...) holds no numbers: it knows the
-//! [`ParameterId`](core::ParameterId)s of its tensors, which live in
-//! [`Parameters`](core::Parameters). Its `forward` records operations on the tape of a
-//! [`Graph`](core::Graph), which binds parameters to variables, knows whether the pass trains or
-//! evaluates, and addresses the noise. The same modules run in `f32` (fast) and in `f64` (to
-//! check).
+//! [`Stack`](units::Stack), ...) holds no numbers. It knows the [`ParameterId`](core::ParameterId)s
+//! of its tensors, which are stored in [`Parameters`](core::Parameters). Its `forward` method
+//! records operations on the tape of a [`Graph`](core::Graph). The graph binds parameters to
+//! variables, knows whether the pass trains or evaluates, and addresses the noise. The same modules
+//! run in `f32`, for speed, and in `f64`, for checks.
 //!
-//! The rooms, from the ground up; a room knows those above it in this table and no other:
+//! The public modules, from the foundation up. Each depends only on the modules above it in this
+//! table:
 //!
-//! | room | what lives there |
+//! | module | contents |
 //! |---|---|
 //! | [`core`] | parameters, the graph of a pass, initialisation, noise streams, errors |
 //! | [`modules`] | deterministic parts: affine maps, layer normalisation |
-//! | [`priors`] | what a unit is without evidence, at one time or along a sequence |
-//! | [`objective`] | what a layer adds to the loss: weighted KL and constraints |
+//! | [`priors`] | priors of units, at one time or along a sequence |
+//! | [`objective`] | the terms that a layer adds to the loss: weighted KL and constraints |
 //! | [`units`] | layers of units, stacks of layers, their statistics, inference by moments |
-//! | [`diagnostics`] | what units carry, which collapse, which live |
-//! | [`controllers`] | what keeps units inside their constraints while they learn |
+//! | [`diagnostics`] | measures of units, modes of collapse, which units are living |
+//! | [`controllers`] | feedback loops that keep units inside their constraints during training |
 //! | [`sequence`] | units along time: filtering, smoothing, prediction, rollout |
 
 #![forbid(unsafe_code)]
@@ -33,7 +33,7 @@ pub mod priors;
 pub mod sequence;
 pub mod units;
 
-/// The examples of the README are tested.
+/// Runs the examples of the README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! Prints the SIMD levels that this machine can run, one a line.
+//! Prints the SIMD levels that this machine can run, one per line.
 
 fn main() {
     for level in vdn_tensor::simd::available() {

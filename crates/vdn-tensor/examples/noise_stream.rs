@@ -1,20 +1,23 @@
-//! Writes the random words behind the noise to standard output, for test batteries that read raw numbers:
+//! Writes the random words behind the noise to standard output, for test batteries that read raw
+//! numbers:
 //!
 //! ```text
 //! cargo run --release -p vdn-tensor --example noise_stream -- elements | dieharder -a -g 200
 //! ```
 //!
-//! The argument says which part of the address runs fastest: `elements` of one tensor, `samples`, `steps`, `streams` or
-//! `seeds` (sixteen columns of four rows of each), or `training` (four samples of 64x128 units in three layers, step after
-//! step). A generator whose outputs at neighbouring addresses depend on each other fails in one of them. A second argument
-//! `ars` takes ARS-7 in place of Philox.
+//! The argument selects the part of the address that varies fastest: `elements` of one tensor,
+//! `samples`, `steps`, `streams` or `seeds` (sixteen columns of four rows each), or `training`
+//! (four samples of 64x128 units in three layers, step after step). A generator whose outputs at
+//! neighbouring addresses depend on each other fails in one of them. A second argument `ars`
+//! selects ARS-7 in place of Philox.
 
 use std::io::{BufWriter, ErrorKind, Write};
 use vdn_tensor::dispatch;
 use vdn_tensor::noise::{Generator, NoiseKey, Rounds};
 use vdn_tensor::simd::{Simd, U32Lanes};
 
-/// The four rows of sixteen columns of a tile, from position `first` on, in the order of the kernels.
+/// The four rows of sixteen columns of a tile, from position `first` on, in the order of the
+/// kernels.
 fn write_tile(to: &mut impl Write, key: NoiseKey, sample: u32, first: u32) -> std::io::Result<()> {
     let mut words = [[0; 16]; 4];
     let rounds = key.rounds();
@@ -66,7 +69,7 @@ fn main() {
     };
     let mut to = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
     match run(&order, generator, &mut to) {
-        // The reader has had enough.
+        // The reader closed the pipe.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         Err(error) => {
             eprintln!("noise_stream: {error}");

@@ -1,4 +1,9 @@
-//! Aligned memory that is reused: [`Buffer`] for tensors and tape, [`with_scratch`] for the working memory of kernels.
+//! Aligned memory that is reused: [`Buffer`] for tensors and the tape, [`with_scratch`] for the
+//! working memory of kernels.
+//!
+//! Training repeats the same allocations in every step. A [`Buffer`] keeps its memory when it
+//! shrinks, and [`with_scratch`] lends memory from a pool of the thread, so steps after the first
+//! allocate nothing. The price is that contents are unspecified: nothing is cleared for reuse.
 
 use crate::element::Element;
 use bytemuck::{Pod, Zeroable};
@@ -6,18 +11,19 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-/// One cache line; buffers are made of them, so that vectors never straddle two.
+/// One cache line. Buffers consist of whole lines, so that a vector never straddles two.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([u8; LINE]);
 const LINE: usize = 64;
 
-// SAFETY: an array of bytes: every bit pattern is valid, there is no padding (size equals alignment).
+// SAFETY: an array of bytes: every bit pattern is valid, there is no padding (size equals
+// alignment).
 unsafe impl Zeroable for Line {}
 // SAFETY: as above; `Line` is `Copy`, `'static` and has no interior pointers.
 unsafe impl Pod for Line {}
 
-/// A growable run of numbers, aligned to 64 bytes, whose memory stays when it shrinks.
+/// A growable array of numbers, aligned to 64 bytes, that keeps its memory when it shrinks.
 ///
 /// ```
 /// use vdn_tensor::Buffer;
@@ -38,20 +44,22 @@ pub struct Buffer<T> {
 }
 
 impl<T: Element> Buffer<T> {
-    /// An empty buffer; nothing is allocated.
+    /// Creates an empty buffer; nothing is allocated.
     #[must_use]
     pub fn new() -> Self {
         Self { lines: Vec::new(), len: 0, element: PhantomData }
     }
 
-    /// Changes the length. Memory is allocated only beyond [`Buffer::capacity`]. The contents afterwards are
-    /// unspecified numbers (zeros in fresh memory, older numbers in reused memory): overwrite them.
+    /// Changes the length. Memory is allocated only beyond [`Buffer::capacity`]. Afterwards the
+    /// contents are unspecified numbers (zeros in new memory, older numbers in reused memory) and
+    /// have to be overwritten.
     pub fn resize(&mut self, len: usize) {
         let lines =
             len.checked_mul(size_of::<T>()).expect("buffer length overflows").div_ceil(LINE);
         if lines > self.lines.len() {
             if lines > self.lines.capacity() {
-                // Nothing of the old contents is promised: a fresh zeroed allocation is cheaper than a copy.
+                // The old contents need not survive, and a new zeroed allocation is cheaper than a
+                // copy.
                 self.lines = vec![Line([0; LINE]); lines];
             } else {
                 self.lines.resize(lines, Line([0; LINE]));
@@ -60,7 +68,7 @@ impl<T: Element> Buffer<T> {
         self.len = len;
     }
 
-    /// How many numbers fit without allocating.
+    /// Returns the number of elements that fit without an allocation.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.lines.capacity() * LINE / size_of::<T>()
@@ -101,8 +109,8 @@ thread_local! {
     static SCRATCH: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends `len` numbers of working memory, aligned to 64 bytes, with unspecified contents. The memory belongs to the
-/// thread and is reused by later calls; nested calls get different memory.
+/// Lends `len` numbers of working memory, aligned to 64 bytes, with unspecified contents. The
+/// memory belongs to the thread and is reused by later calls. Nested calls get different memory.
 ///
 /// ```
 /// let twice: Vec<f32> = vdn_tensor::with_scratch(3, |x: &mut [f32]| {
@@ -119,21 +127,22 @@ pub fn with_scratch<T: Element, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) ->
     result
 }
 
-// Not generic: the access to the thread's memory is compiled once, not for each caller of
+// Not generic: the access to the thread's memory is compiled once, not once for each caller of
 // `with_scratch`.
 
-/// At least so many lines of the thread's memory.
+/// Takes at least this many lines of the thread's memory.
 fn lend(lines: usize) -> Vec<Line> {
     let memory = SCRATCH.with_borrow_mut(|pool| take_fitting(pool, lines));
     if memory.len() < lines { vec![Line([0; LINE]); lines] } else { memory }
 }
 
-/// What [`lend`] gave.
+/// Takes back the memory that [`lend`] gave.
 fn take_back(memory: Vec<Line>) {
     SCRATCH.with_borrow_mut(|pool| pool.push(memory));
 }
 
-/// The smallest pooled run with enough lines, or else the largest one (it is replaced, so the pool stays small).
+/// Takes the smallest pooled array with enough lines, or the largest one, which is then replaced so
+/// that the pool stays small.
 fn take_fitting(pool: &mut Vec<Vec<Line>>, lines: usize) -> Vec<Line> {
     let fitting =
         (0..pool.len()).filter(|&i| pool[i].len() >= lines).min_by_key(|&i| pool[i].len());

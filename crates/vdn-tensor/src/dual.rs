@@ -1,12 +1,12 @@
 //! [`Dual`]: an `f64` value and its exact slope (forward-mode differentiation in one variable).
 //!
-//! A hand-written gradient is held against it without finite differences: evaluate the formula on
+//! It checks hand-written gradients without finite differences: evaluate the formula on
 //! [`Dual::variable`] and compare the slope.
 
 use crate::real::Real;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// A value with its derivative with respect to the one chosen variable.
+/// A value and its derivative with respect to a single chosen variable.
 ///
 /// ```
 /// use vdn_tensor::{Dual, Real};
@@ -23,19 +23,19 @@ pub struct Dual {
 }
 
 impl Dual {
-    /// The variable itself: slope 1.
+    /// Creates the variable itself, with slope 1.
     #[must_use]
     pub fn variable(value: f64) -> Self {
         Self { value, slope: 1.0 }
     }
 
-    /// A number that does not depend on the variable: slope 0.
+    /// Creates a number that does not depend on the variable, with slope 0.
     #[must_use]
     pub fn constant(value: f64) -> Self {
         Self { value, slope: 0.0 }
     }
 
-    /// The chain rule for a function with this value and this derivative at `self`.
+    /// Applies the chain rule for a function with this value and this derivative at `self`.
     fn chain(self, value: f64, derivative: f64) -> Self {
         Self { value, slope: derivative * self.slope }
     }

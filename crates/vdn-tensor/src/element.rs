@@ -1,4 +1,8 @@
-//! [`Element`]: the two number types of tensors and tape, `f32` (fast) and `f64` (to check).
+//! [`Element`]: the two number types of tensors and tape, `f32` for speed and `f64` for checks.
+//!
+//! The trait is the bridge from a number type to its SIMD lanes ([`Element::Lanes`]). [`ByElement`]
+//! is the way to compile large generic code once for each of the two types, instead of once per
+//! calling crate.
 
 use crate::noise::{Words, box_muller};
 use crate::real::Real;
@@ -14,9 +18,9 @@ mod sealed {
     impl Sealed for f64 {}
 }
 
-/// What a tensor holds: `f32` or `f64`.
+/// The number type of a tensor: `f32` or `f64`.
 ///
-/// Kernels are written once, over the lanes of an element at a level: `T::Lanes<S>`.
+/// Kernels are written once, over the lanes of an element at a SIMD level: `T::Lanes<S>`.
 pub trait Element:
     sealed::Sealed
     + Pod
@@ -37,7 +41,7 @@ pub trait Element:
     + MulAssign
     + DivAssign
 {
-    /// Sixteen of these on the level `S`.
+    /// Sixteen numbers of this type on the level `S`.
     type Lanes<S: Simd>: Lanes<Scalar = Self>;
     /// 0.
     const ZERO: Self;
@@ -45,37 +49,41 @@ pub trait Element:
     const ONE: Self;
     /// The distance from 1 to the next larger number.
     const EPSILON: Self;
-    /// `f32` or `f64`.
+    /// The name of the type: `f32` or `f64`.
     const NAME: &'static str;
-    /// Whether kernels are compiled for every SIMD level. The lanes of `f64` are plain arrays, the same on all levels.
+    /// Whether kernels are compiled for every SIMD level. The lanes of `f64` are plain arrays, the
+    /// same on all levels.
     const EVERY_LEVEL: bool;
 
-    /// The nearest number of this type.
+    /// Returns the nearest number of this type.
     fn from_f64(x: f64) -> Self;
-    /// The same number, exactly.
+    /// Returns the same number, exactly.
     fn to_f64(self) -> f64;
-    /// Neither infinite nor NaN.
+    /// Returns whether the number is neither infinite nor NaN.
     fn is_finite(self) -> bool;
-    /// Sixteen times `x`.
+    /// Returns sixteen copies of `x`.
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S>;
-    /// Sixteen numbers from memory.
+    /// Loads sixteen numbers from memory.
     fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> Self::Lanes<S>;
-    /// Two independent standard normals per lane from each of `N` pairs of random words (Box-Muller).
+    /// Returns two independent standard normals per lane from each of `N` pairs of random words
+    /// (Box-Muller).
     fn normal_pairs<S: Simd, const N: usize>(
         words: [[S::U32; 2]; N],
         simd: S,
     ) -> [[Self::Lanes<S>; 2]; N];
-    /// A uniform number in (0, 1) per lane: `(word + 1/2) / 2^32` rounded to this type (`f32` can round to 1).
+    /// Returns a uniform number in (0, 1) per lane: `(word + 1/2) / 2^32`, rounded to this type
+    /// (`f32` can round to 1).
     fn uniform<S: Simd>(word: S::U32, simd: S) -> Self::Lanes<S>;
-    /// Calls the half of `work` that is for this type.
+    /// Calls the method of `work` for this type.
     fn run<W: ByElement>(work: W, args: W::Args<Self>) -> W::Output;
 }
 
-/// Work that is compiled once for each of the two types of number, in the crate that defines it, however many crates
-/// call it generically: [`Element::run`] picks the half.
+/// Work that is compiled once for each of the two number types, in the crate that defines it,
+/// however many crates call it generically. [`Element::run`] selects the type.
 ///
-/// A generic function is compiled again in every crate that uses it with a new type, and in optimised builds even with
-/// the same one. What is large, or compiled for several SIMD levels, should not be.
+/// A generic function is compiled again in every crate that uses it with a new type; in optimised
+/// builds, even with the same type. Code that is large, or compiled for several SIMD levels, should
+/// avoid this.
 ///
 /// ```
 /// use vdn_tensor::{ByElement, Element};
@@ -102,13 +110,13 @@ pub trait Element:
 /// assert_eq!(mean(&[1.0_f32, 2.0]), 1.5);
 /// ```
 pub trait ByElement {
-    /// What the work is done on.
+    /// The arguments of the work.
     type Args<T: Element>;
-    /// What comes out.
+    /// The result of the work.
     type Output;
-    /// The work on `f32`.
+    /// Does the work on `f32`.
     fn single(self, args: Self::Args<f32>) -> Self::Output;
-    /// The work on `f64`.
+    /// Does the work on `f64`.
     fn double(self, args: Self::Args<f64>) -> Self::Output;
 }
 
@@ -213,7 +221,7 @@ impl Element for f64 {
     }
 }
 
-/// Sixteen numbers from memory, or fewer at the end of a row: missing lanes are `fill`.
+/// Loads sixteen numbers from memory, or fewer at the end of a row: missing lanes are `fill`.
 ///
 /// ```
 /// use vdn_tensor::{dispatch, load_partial, simd::Lanes};
@@ -230,7 +238,7 @@ pub fn load_partial<S: Simd, T: Element>(simd: S, from: &[T], fill: T) -> T::Lan
     T::load(simd, &padded)
 }
 
-/// Writes as many lanes as `to` has room for, sixteen at most.
+/// Writes as many lanes as fit into `to`, sixteen at most.
 #[inline(always)]
 pub fn store_partial<L: Lanes>(lanes: L, to: &mut [L::Scalar])
 where

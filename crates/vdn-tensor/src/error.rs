@@ -1,11 +1,12 @@
-//! What can be wrong with a tensor: the one error type of this crate.
+//! [`ShapeError`]: the error type of this crate.
 //!
-//! Every error names the operation and all shapes that took part, so that a message alone tells what to change.
+//! Every error names the operation and all shapes involved, so the message alone shows what to
+//! change.
 
 use crate::Shape;
 use std::fmt;
 
-/// Shapes that do not fit an operation, or a shape that cannot exist.
+/// The error of shapes that do not fit an operation, or of a shape that cannot exist.
 ///
 /// ```
 /// use vdn_tensor::{Shape, ShapeError};
@@ -20,20 +21,20 @@ pub struct ShapeError {
 }
 
 impl ShapeError {
-    /// An error of `operation` on inputs of these `shapes`, with the reason in words.
+    /// Creates an error of `operation` on inputs of these `shapes`, with the reason in words.
     #[must_use]
     pub fn new(operation: &'static str, shapes: &[&Shape], reason: impl Into<String>) -> Self {
         let shapes = shapes.iter().map(|&&shape| shape).collect();
         Self { operation, shapes, reason: reason.into() }
     }
 
-    /// The operation that refused.
+    /// Returns the operation that failed.
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.operation
     }
 
-    /// All shapes that took part, in the order of the inputs.
+    /// Returns all shapes involved, in the order of the inputs.
     #[must_use]
     pub fn shapes(&self) -> &[Shape] {
         &self.shapes

@@ -1,16 +1,16 @@
-//! Sizes of arguments: the one place where dimensions are multiplied and compared with the lengths
-//! of slices.
+//! The sizes of arguments. This file is the only place where dimensions are multiplied and compared
+//! with the lengths of slices.
 //!
-//! A product of sizes that wraps around makes a short slice look long enough, and a kernel without
-//! bounds checks then writes to memory that nobody lent it. So a kernel describes its arrays by an
-//! [`Extent`], which exists only where the product of its dimensions does, and lets the extent
-//! check every slice. Memory that several tasks write ([`SharedMut`]) comes from [`Extent::share`]
-//! alone, so a new kernel cannot reach it without a checked length. A test reads the sources for
-//! public kernels that begin with anything else.
+//! If a product of sizes wraps around, a short slice looks long enough, and a kernel without bounds
+//! checks writes to memory that it does not own. A kernel therefore describes its arrays by an
+//! [`Extent`], which can only be created if the product of its dimensions does not overflow, and
+//! the extent checks every slice. Memory that several tasks write ([`SharedMut`]) comes only from
+//! [`Extent::share`], so a new kernel cannot get it without a length check. A test reads the
+//! sources for public kernels that begin in any other way.
 
 use crate::parallel::SharedMut;
 
-/// The dimensions of an array that an operation is given; no product of any of them wraps around.
+/// The dimensions of an array argument. No product of any of them wraps around.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent<const N: usize> {
     operation: &'static str,
@@ -18,17 +18,17 @@ pub(crate) struct Extent<const N: usize> {
 }
 
 impl<const N: usize> Extent<N> {
-    /// The extent of an array of `operation`.
+    /// Creates the extent of an array of `operation`.
     ///
     /// # Panics
-    /// The number of elements overflows, dimensions of 0 left aside.
+    /// Panics if the number of elements overflows; dimensions of 0 are ignored.
     #[inline]
     pub(crate) fn new(operation: &'static str, dims: [usize; N]) -> Self {
         assert!(fits(&dims), "{operation}: {dims:?} has too many elements");
         Self { operation, dims }
     }
 
-    /// The number of elements.
+    /// Returns the number of elements.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.dims.iter().product()
@@ -37,7 +37,7 @@ impl<const N: usize> Extent<N> {
     /// Checks the length of one array.
     ///
     /// # Panics
-    /// It is not that of the extent.
+    /// Panics if the length differs from the extent's.
     #[inline]
     pub(crate) fn check<T>(&self, name: &str, x: &[T]) {
         if x.len() != self.len() {
@@ -45,10 +45,10 @@ impl<const N: usize> Extent<N> {
         }
     }
 
-    /// Checks the lengths of those arrays that are there.
+    /// Checks the lengths of the arrays that are present.
     ///
     /// # Panics
-    /// One is not that of the extent.
+    /// Panics if a length differs from the extent's.
     #[inline]
     pub(crate) fn check_any<'a, T: 'a>(
         &self,
@@ -60,10 +60,10 @@ impl<const N: usize> Extent<N> {
         }
     }
 
-    /// An array whose parts several tasks write.
+    /// Returns an array whose parts several tasks may write.
     ///
     /// # Panics
-    /// Its length is not that of the extent.
+    /// Panics if the length differs from the extent's.
     #[inline]
     pub(crate) fn share<'a, T>(&self, name: &str, x: &'a mut [T]) -> SharedMut<'a, T> {
         self.check(name, x);
@@ -77,20 +77,21 @@ impl<const N: usize> Extent<N> {
     }
 }
 
-/// The proof that a length was checked; made here alone.
+/// The proof that a length was checked. Only this file can create it.
 pub(crate) struct Checked(());
 
-/// Whether no product of some of these dimensions wraps around: zeros do not hide the others.
+/// Returns whether no product of some of these dimensions wraps around. Zeros do not hide the other
+/// dimensions.
 pub(crate) fn fits(dims: &[usize]) -> bool {
     dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d.max(1))).is_some()
 }
 
 /// Checks that an operation draws at least one sample, and no more samples and positions of noise
-/// than addresses have: four rows of sixteen columns share sixteen positions.
+/// than there are addresses. Four rows of sixteen columns share sixteen positions.
 ///
 /// # Panics
-/// There are no samples, or a position or a sample does not fit 32 bits, so that noise would
-/// repeat.
+/// Panics if there are no samples, or if a position or a sample does not fit into 32 bits, so that
+/// noise would repeat.
 pub(crate) fn check_noise(operation: &str, [samples, rows, columns]: [usize; 3]) {
     assert!(samples > 0, "{operation}: no samples");
     let columns = columns.checked_next_multiple_of(crate::simd::LANES);
@@ -103,10 +104,10 @@ pub(crate) fn check_noise(operation: &str, [samples, rows, columns]: [usize; 3])
     );
 }
 
-/// [`check_noise`] for a flat array: 64 elements share sixteen positions.
+/// Does what [`check_noise`] does for a flat array, in which 64 elements share sixteen positions.
 ///
 /// # Panics
-/// The array has more elements than the noise has addresses.
+/// Panics if the array has more elements than the noise has addresses.
 pub(crate) fn check_flat_noise(operation: &str, len: usize) {
     check_noise(operation, [1, len.div_ceil(crate::simd::LANES), crate::simd::LANES]);
 }

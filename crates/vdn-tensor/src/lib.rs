@@ -1,9 +1,14 @@
 //! SIMD tensors for neural networks whose units are distributions.
 //!
-//! This crate knows numbers, not gradients: shapes and buffers ([`Shape`], [`Tensor`], [`View`]), the SIMD core with
-//! sixteen lanes on every level ([`simd`]), vector mathematics with stated error bounds ([`math`]), counter-based
-//! normal noise ([`noise`]), the kernels ([`kernels`]) with the fused sampling and KL kernel of a Gaussian unit among
-//! them, and threads ([`parallel`]). The tape that differentiates lives in `vdn-autograd`.
+//! This crate contains kernels without gradients; the tape that differentiates is in
+//! `vdn-autograd`. Its parts:
+//!
+//! * shapes and buffers: [`Shape`], [`Tensor`], [`View`];
+//! * the SIMD core, with sixteen lanes on every level: [`simd`];
+//! * vector mathematics with stated error bounds: [`math`];
+//! * counter-based normal noise: [`noise`];
+//! * the kernels, among them the fused sampling and KL kernel of a Gaussian unit: [`kernels`];
+//! * threads: [`parallel`].
 //!
 //! Features, none of them on by default: `ndarray` (tensors from and to its arrays), `npy` (tensors from and to files of
 //! NumPy), `serde` (names of settings).
@@ -37,7 +42,7 @@ pub use real::{Mask, Real};
 pub use shape::{MAX_RANK, Shape};
 pub use tensor::{Tensor, View, ViewMut};
 
-/// The examples of the README are tested.
+/// Runs the examples of the README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,16 +1,17 @@
-//! [`Real`]: the numbers a formula can be evaluated on.
+//! [`Real`]: the numbers on which a formula can be evaluated.
 //!
-//! A formula of a family (its sample, its KL) is written once, over `R: Real`, and evaluated three ways: on the lanes
-//! of a SIMD level (production), on `f64` (the oracle), and on [`Dual`](crate::Dual) (an `f64` with its exact slope,
-//! against which hand-written gradients are held).
+//! A formula of a family (its sample, its KL) is written once, over `R: Real`, and evaluated in
+//! three ways: on the lanes of a SIMD level (production), on `f64` (the reference for tests), and
+//! on [`Dual`](crate::Dual) (an `f64` with its exact slope, with which hand-written gradients are
+//! compared).
 
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
 /// The truth values of a comparison of [`Real`] numbers, one per lane.
 pub trait Mask: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> {
-    /// Whether any lane is true.
+    /// Returns whether any lane is true.
     fn any(self) -> bool;
-    /// Whether all lanes are true.
+    /// Returns whether all lanes are true.
     fn all(self) -> bool;
 }
 
@@ -25,10 +26,10 @@ impl Mask for bool {
     }
 }
 
-/// A number, or lanes of numbers, that a formula can be evaluated on.
+/// A number, or lanes of numbers, on which a formula can be evaluated.
 ///
-/// Domains and special values are those of the functions of the standard library; on `f32` lanes each function states
-/// its worst error in its file in [`math`](crate::math).
+/// Domains and special values are those of the standard library's functions. On `f32` lanes the
+/// worst error of each function is stated in its file in [`math`](crate::math).
 pub trait Real:
     Copy
     + Add<Output = Self>
@@ -40,23 +41,26 @@ pub trait Real:
     /// The result of a comparison.
     type Mask: Mask;
 
-    /// The constant `x`, of the same kind as `self` (whose value plays no part).
+    /// Returns the constant `x` in the type of `self`, whose value is ignored.
     fn lit(self, x: f64) -> Self;
-    /// `self * factor + term`; on `f32` lanes fused, rounded once, on every level that has the instruction.
+    /// Returns `self * factor + term`. On `f32` lanes it is fused, and rounded once, on every level
+    /// that has the instruction.
     fn mul_add(self, factor: Self, term: Self) -> Self;
     /// `|self|`.
     fn abs(self) -> Self;
     /// The correctly rounded square root; NaN below 0.
     fn sqrt(self) -> Self;
-    /// The smaller of the two; NaN if `self` is NaN (so `x.min(bound)` does not hide a NaN).
+    /// Returns the smaller of the two; NaN if `self` is NaN, so that `x.min(bound)` does not hide a
+    /// NaN.
     fn min(self, other: Self) -> Self;
-    /// The larger of the two; NaN if `self` is NaN (so `x.max(bound)` does not hide a NaN).
+    /// Returns the larger of the two; NaN if `self` is NaN, so that `x.max(bound)` does not hide a
+    /// NaN.
     fn max(self, other: Self) -> Self;
-    /// `self < other`; false when either is NaN.
+    /// Returns `self < other`; false if either is NaN.
     fn lt(self, other: Self) -> Self::Mask;
-    /// `self <= other`; false when either is NaN.
+    /// Returns `self <= other`; false if either is NaN.
     fn le(self, other: Self) -> Self::Mask;
-    /// Lane by lane, `yes` where `mask` is true and `no` elsewhere.
+    /// Returns, lane by lane, `yes` where `mask` is true and `no` elsewhere.
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
 
     /// `e^self`.
@@ -76,11 +80,12 @@ pub trait Real:
     /// The error function, `2/sqrt(pi) * integral of e^(-t^2) from 0 to self`.
     fn erf(self) -> Self;
 
-    /// `[e^self, e^self - 1 - self]`, the second without cancellation near 0 (the KL of a Gaussian unit is made of it).
-    /// Domain on `f32` lanes: `|self| <= 80`.
+    /// Returns `[e^self, e^self - 1 - self]`, the second without cancellation near 0 (the KL of a
+    /// Gaussian unit needs it). Domain on `f32` lanes: `|self| <= 80`.
     #[inline(always)]
     fn exp_with_excess(self) -> [Self; 2] {
-        // Below 0.5 the Taylor series of (e^x - 1 - x) / x^2; its first omitted term is 0.5^14/16! = 3e-18.
+        // Below 0.5: the Taylor series of (e^x - 1 - x) / x^2; its first omitted term is 0.5^14/16!
+        // = 3e-18.
         let mut series = self.lit(0.0);
         let mut factorial = 20_922_789_888_000.0; // 16!
         for k in (2..=15_u32).rev() {
@@ -91,8 +96,8 @@ pub trait Real:
         [self.exp(), Self::select(small, series * self * self, self.exp_m1() - self)]
     }
 
-    /// `[g, 1 - g, -ln(1 - g) - g]` for `g = sigmoid(self)`: positive (0 at minus infinity), none of them cancelling. On
-    /// `f32` lanes what is below `e^-87` is 0.
+    /// Returns `[g, 1 - g, -ln(1 - g) - g]` for `g = sigmoid(self)`, all without cancellation. They
+    /// are positive (0 at minus infinity). On `f32` lanes, numbers below `e^-87` are 0.
     #[inline(always)]
     fn gain(self) -> [Self; 3] {
         let (zero, one) = (self.lit(0.0), self.lit(1.0));
@@ -106,24 +111,24 @@ pub trait Real:
         [gain, rest, Self::select(tiny, near, self.softplus() - gain)]
     }
 
-    /// `[e^self - 1, p]` where `p` tells the size of `e^self` to within a factor `sqrt(2)`. Domain on `f32` lanes: `|self| <=
-    /// 80`.
+    /// Returns `[e^self - 1, p]`, where `p` equals `e^self` to within a factor of `sqrt(2)`. Domain
+    /// on `f32` lanes: `|self| <= 80`.
     #[inline(always)]
     fn exp_m1_and_power(self) -> [Self; 2] {
         [self.exp_m1(), self.exp()]
     }
 
-    /// `self > other`; false when either is NaN.
+    /// Returns `self > other`; false if either is NaN.
     #[inline(always)]
     fn gt(self, other: Self) -> Self::Mask {
         other.lt(self)
     }
-    /// `self >= other`; false when either is NaN.
+    /// Returns `self >= other`; false if either is NaN.
     #[inline(always)]
     fn ge(self, other: Self) -> Self::Mask {
         other.le(self)
     }
-    /// `self` limited to `[low, high]`; NaN stays NaN.
+    /// Returns `self` limited to `[low, high]`; NaN stays NaN.
     #[inline(always)]
     fn clamp(self, low: Self, high: Self) -> Self {
         self.max(low).min(high)

@@ -1,13 +1,13 @@
-//! Shapes: up to [`MAX_RANK`] dimensions, held inline so that they copy without allocating.
+//! Shapes of up to [`MAX_RANK`] dimensions, stored inline so that they copy without an allocation.
 //!
-//! All tensors of this library are contiguous and row-major (last index fastest): a shape is all there is to know
-//! about the layout.
+//! All tensors of this library are contiguous and row-major (last index fastest), so the shape
+//! describes the whole layout.
 
 use crate::ShapeError;
 use crate::extent::fits;
 use std::fmt;
 
-/// The largest number of dimensions a [`Shape`] can have.
+/// The largest number of dimensions of a [`Shape`].
 pub const MAX_RANK: usize = 6;
 
 /// The dimensions of a row-major tensor; rank 0 is a single number.
@@ -29,11 +29,12 @@ impl Shape {
     /// The shape of a single number, `[]`.
     pub const SCALAR: Self = Self { dims: [1; MAX_RANK], rank: 0 };
 
-    /// A shape from a slice of dimensions.
+    /// Creates a shape from a slice of dimensions.
     ///
     /// # Errors
-    /// More than [`MAX_RANK`] dimensions, or a number of elements that overflows `usize`,
-    /// dimensions of 0 left aside: so no product of some of the dimensions overflows.
+    /// Fails for more than [`MAX_RANK`] dimensions, and if the number of elements overflows
+    /// `usize`. Dimensions of 0 are ignored in this check, so no product of some of the dimensions
+    /// overflows.
     pub fn new(dims: &[usize]) -> Result<Self, ShapeError> {
         if dims.len() > MAX_RANK {
             let reason =
@@ -56,38 +57,40 @@ impl Shape {
         Self { dims: all, rank: dims.len() as u8 }
     }
 
-    /// The dimensions, outermost first.
+    /// Returns the dimensions, outermost first.
     #[must_use]
     pub fn dims(&self) -> &[usize] {
         &self.dims[..usize::from(self.rank)]
     }
 
-    /// The number of dimensions.
+    /// Returns the number of dimensions.
     #[must_use]
     pub fn rank(&self) -> usize {
         usize::from(self.rank)
     }
 
-    /// The number of elements; 1 for a scalar.
+    /// Returns the number of elements; 1 for a scalar.
     #[must_use]
     pub fn numel(&self) -> usize {
         self.dims().iter().product()
     }
 
-    /// The size of the last dimension; 1 for a scalar.
+    /// Returns the size of the last dimension; 1 for a scalar.
     #[must_use]
     pub fn last(&self) -> usize {
         self.dims().last().copied().unwrap_or(1)
     }
 
-    /// The product of all dimensions but the last: the number of rows when the last dimension is a row.
+    /// Returns the product of all dimensions but the last: the number of rows, if the last
+    /// dimension is a row.
     #[must_use]
     pub fn rows(&self) -> usize {
         let dims = self.dims();
         dims[..dims.len().saturating_sub(1)].iter().product()
     }
 
-    /// Splits around `axis`: the product before it, its size, the product after it; `None` if there is no such axis.
+    /// Splits the shape around `axis`: the product before it, its size, and the product after it;
+    /// `None` if there is no such axis.
     #[must_use]
     pub fn around(&self, axis: usize) -> Option<(usize, usize, usize)> {
         let dims = self.dims();
@@ -95,10 +98,10 @@ impl Shape {
         Some((dims[..axis].iter().product(), size, dims[axis + 1..].iter().product()))
     }
 
-    /// The same shape with its last dimension replaced.
+    /// Returns the same shape with the last dimension replaced.
     ///
     /// # Errors
-    /// A scalar has no last dimension.
+    /// Fails for a scalar, which has no last dimension.
     pub fn with_last(&self, last: usize) -> Result<Self, ShapeError> {
         let rank = self.rank();
         if rank == 0 {
@@ -109,10 +112,10 @@ impl Shape {
         Self::new(&dims[..rank])
     }
 
-    /// The shape without `axis`.
+    /// Returns the shape without `axis`.
     ///
     /// # Errors
-    /// There is no such axis.
+    /// Fails if there is no such axis.
     pub fn without_axis(&self, axis: usize) -> Result<Self, ShapeError> {
         let dims = self.dims();
         if axis >= dims.len() {
@@ -124,10 +127,10 @@ impl Shape {
         Self::new(&kept[..dims.len() - 1])
     }
 
-    /// The shape with a new outermost dimension in front.
+    /// Returns the shape with a new outermost dimension.
     ///
     /// # Errors
-    /// The result would have more than [`MAX_RANK`] dimensions.
+    /// Fails if the result would have more than [`MAX_RANK`] dimensions.
     pub fn prepend(&self, first: usize) -> Result<Self, ShapeError> {
         let mut dims = [1; MAX_RANK + 1];
         dims[0] = first;
@@ -138,8 +141,8 @@ impl Shape {
 
 impl<const N: usize> From<[usize; N]> for Shape {
     /// # Panics
-    /// More than [`MAX_RANK`] dimensions (a compile-time error), or an overflowing number of elements; use
-    /// [`Shape::new`] for dimensions that come from data.
+    /// Panics if the number of elements overflows. More than [`MAX_RANK`] dimensions are a
+    /// compile-time error. Use [`Shape::new`] for dimensions that come from data.
     fn from(dims: [usize; N]) -> Self {
         const { assert!(N <= MAX_RANK, "a shape has at most MAX_RANK dimensions") };
         match Self::new(&dims) {

@@ -1,4 +1,4 @@
-//! Tensors and their views: a shape and the numbers, contiguous and row-major.
+//! Tensors and views: a shape and its numbers, contiguous and row-major.
 
 use crate::{Buffer, Element, Shape, ShapeError};
 
@@ -24,13 +24,13 @@ impl<T> std::fmt::Debug for Tensor<T> {
 }
 
 impl<T: Element> Tensor<T> {
-    /// A tensor of zeros.
+    /// Creates a tensor of zeros.
     #[must_use]
     pub fn zeros(shape: impl Into<Shape>) -> Self {
         Self::full(shape, T::ZERO)
     }
 
-    /// A tensor whose elements are all `value`.
+    /// Creates a tensor whose elements are all `value`.
     #[must_use]
     pub fn full(shape: impl Into<Shape>, value: T) -> Self {
         let shape = shape.into();
@@ -40,47 +40,47 @@ impl<T: Element> Tensor<T> {
         Self { shape, data }
     }
 
-    /// A tensor with a copy of `data`, row-major.
+    /// Creates a tensor with a copy of `data`, row-major.
     ///
     /// # Errors
-    /// `data` has another number of elements than `shape`.
+    /// Fails if `data` has another number of elements than `shape`.
     pub fn from_slice(shape: impl Into<Shape>, data: &[T]) -> Result<Self, ShapeError> {
         let shape = shape.into();
         check_len("tensor", &shape, data.len())?;
         Ok(Self { shape, data: Buffer::from(data) })
     }
 
-    /// The shape.
+    /// Returns the shape.
     #[must_use]
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// The numbers, row-major.
+    /// Returns the numbers, row-major.
     #[must_use]
     pub fn data(&self) -> &[T] {
         &self.data
     }
 
-    /// The numbers, row-major, to be changed.
+    /// Returns the numbers, row-major, for changes.
     #[must_use]
     pub fn data_mut(&mut self) -> &mut [T] {
         &mut self.data
     }
 
-    /// A view of the whole tensor.
+    /// Returns a view of the whole tensor.
     #[must_use]
     pub fn view(&self) -> View<'_, T> {
         View { shape: self.shape, data: &self.data }
     }
 
-    /// A changeable view of the whole tensor.
+    /// Returns a mutable view of the whole tensor.
     #[must_use]
     pub fn view_mut(&mut self) -> ViewMut<'_, T> {
         ViewMut { shape: self.shape, data: &mut self.data }
     }
 
-    /// The same numbers in another element type, each rounded to nearest.
+    /// Returns the same numbers in another element type, each rounded to nearest.
     #[must_use]
     pub fn cast<U: Element>(&self) -> Tensor<U> {
         let mut cast = Tensor::zeros(self.shape);
@@ -99,29 +99,29 @@ pub struct View<'a, T> {
 }
 
 impl<'a, T: Element> View<'a, T> {
-    /// A view of `data`, row-major.
+    /// Creates a view of `data`, row-major.
     ///
     /// # Errors
-    /// `data` has another number of elements than `shape`.
+    /// Fails if `data` has another number of elements than `shape`.
     pub fn new(shape: impl Into<Shape>, data: &'a [T]) -> Result<Self, ShapeError> {
         let shape = shape.into();
         check_len("view", &shape, data.len())?;
         Ok(Self { shape, data })
     }
 
-    /// The shape.
+    /// Returns the shape.
     #[must_use]
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// The numbers, row-major.
+    /// Returns the numbers, row-major.
     #[must_use]
     pub fn data(&self) -> &'a [T] {
         self.data
     }
 
-    /// The number of a scalar or of any one-element view; `None` for others.
+    /// Returns the number of a scalar or of any other view of one element; `None` for other views.
     #[must_use]
     pub fn item(&self) -> Option<T> {
         match self.data {
@@ -139,29 +139,29 @@ pub struct ViewMut<'a, T> {
 }
 
 impl<'a, T: Element> ViewMut<'a, T> {
-    /// A changeable view of `data`, row-major.
+    /// Creates a mutable view of `data`, row-major.
     ///
     /// # Errors
-    /// `data` has another number of elements than `shape`.
+    /// Fails if `data` has another number of elements than `shape`.
     pub fn new(shape: impl Into<Shape>, data: &'a mut [T]) -> Result<Self, ShapeError> {
         let shape = shape.into();
         check_len("view", &shape, data.len())?;
         Ok(Self { shape, data })
     }
 
-    /// The shape.
+    /// Returns the shape.
     #[must_use]
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// The numbers, row-major.
+    /// Returns the numbers, row-major.
     #[must_use]
     pub fn data(&self) -> &[T] {
         self.data
     }
 
-    /// The numbers, row-major, to be changed.
+    /// Returns the numbers, row-major, for changes.
     #[must_use]
     pub fn data_mut(&mut self) -> &mut [T] {
         self.data

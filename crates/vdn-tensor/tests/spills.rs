@@ -1,10 +1,9 @@
-//! The inner loops of the matrix product keep their tile in registers: disassembles this very test
-//! and counts vector registers that are moved to the stack and back.
+//! The inner loops of the matrix product keep their tile in registers. The test disassembles its
+//! own program and counts the vector registers that are moved to the stack and back.
 //!
-//! A tile that is a register too large still gives right results, at half the speed. Release builds
-//! only:
-//! `cargo test --release -p vdn-tensor --test spills -- --nocapture` prints the loops. Without `objdump` the test prints a
-//! sentence and passes.
+//! A tile that is one register too large still gives right results, at half the speed. Release
+//! builds only: `cargo test --release -p vdn-tensor --test spills -- --nocapture` prints the loops.
+//! Without `objdump` the test prints a sentence and passes.
 
 use std::process::Command;
 use vdn_tensor::Element;

@@ -1,6 +1,7 @@
-//! Forecasting in a few calls: a run on the embedded series (daily weather of Seattle), its scores
-//! beside those of the twin and the baselines, and forecasts beyond the end of the data. `cargo run
-//! --release -p vdn --example forecast`
+//! Forecasts in a few calls: a run on the embedded series (daily weather of Seattle), its scores
+//! beside the scores of the twin and the baselines, and forecasts beyond the end of the data.
+//!
+//! Run with `cargo run --release -p vdn --example forecast`.
 
 use vdn::forecast::config::RunConfig;
 use vdn::forecast::evaluate::Inference;
@@ -10,7 +11,7 @@ use vdn::forecast::run::{
 use vdn::prelude::Progress;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Keys are those of a configuration file; all others have their defaults.
+    // The keys are those of a configuration file; keys that are not given have their defaults.
     let config = RunConfig::from_toml(
         "[data]
          input_len = 60
@@ -34,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     println!("\n{report}\n");
 
-    // The directory is all that a forecast needs.
+    // A forecast needs only the directory of the run.
     let run = RunDirectory::open(&run)?;
     let steps = forecast_run_by(&run, ForecastOptions::default(), Inference::Samples)?;
     println!("{}", steps.csv.lines().take(4).collect::<Vec<_>>().join("\n"));

@@ -1,15 +1,16 @@
-//! An operation of your own: the quantile loss, with forward and backward in one type. Its gradient
-//! is checked, and a line is fitted by it that nine of ten values lie below. `cargo run --release
-//! -p vdn --example own_operation`
+//! Defines an operation, the quantile loss, with forward and backward pass in one type. Its
+//! gradient is checked, and the operation fits a line below which nine of ten values lie.
+//!
+//! Run with `cargo run --release -p vdn --example own_operation`.
 
 use vdn::autograd::{Error, Op, Shapes, check_gradients};
 use vdn::prelude::*;
 use vdn::tensor::kernels::{Formula, map};
 use vdn::tensor::{Real, ShapeError, ViewMut};
 
-/// `l(e) = max(tau e, (tau - 1) e)` with `e = y - prediction`: it is least, on average, at the
-/// quantile `tau` (Koenker and Bassett 1978). An operation holds its parameters; tensors come in as
-/// inputs.
+/// The loss `l(e) = max(tau e, (tau - 1) e)` with `e = y - prediction`. On average it is least at
+/// the quantile `tau` (Koenker and Bassett 1978). An operation holds its parameters; tensors are
+/// its inputs.
 struct Pinball {
     tau: f64,
 }
@@ -60,7 +61,8 @@ impl<T: Element> Op<T> for Pinball {
     ) {
         let Some(d) = d_outputs[0] else { return };
         for (d_input, sign) in d_inputs.iter_mut().zip([1.0, -1.0]) {
-            // `None`: nobody wants it. What is there is overwritten; the tape adds all uses up.
+            // `None` means that no gradient is needed. Otherwise the slice is overwritten; the tape
+            // adds up all uses.
             let Some(d_input) = d_input else { continue };
             let sources = [inputs[0].data(), inputs[1].data(), d.data()];
             map(&Pull { tau: self.tau, sign }, sources, [d_input.data_mut()]);
@@ -74,7 +76,7 @@ fn pinball<T: Element>(tape: &mut Tape<T>, tau: f64, x: Var, y: Var) -> Result<V
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // The same code in double precision, against differences.
+    // The same code in double precision, against finite differences.
     let [x, y] = [[0.1, -2.0, 3.0], [1.0, 1.0, 1.0]].map(|data| Tensor::from_slice([3], &data));
     let report = check_gradients(&[x?, y?], |tape, v| pinball(tape, 0.9, v[0], v[1]))?;
     println!("{report}");

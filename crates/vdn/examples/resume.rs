@@ -1,5 +1,6 @@
-//! A run that is stopped and goes on: it ends in the very bits of one that was never stopped.
-//! `cargo run --release -p vdn --example resume`
+//! Stops and resumes a run. It ends in the same bits as a run that was never stopped.
+//!
+//! Run with `cargo run --release -p vdn --example resume`.
 
 use std::path::Path;
 use vdn::prelude::*;
@@ -30,10 +31,11 @@ impl Network<f32> for Regression {
     }
 }
 
-/// Trains in `folder`, or goes on there. A program asks for the interruption when it gets SIGINT or
-/// SIGTERM; here it is asked for after the step `stop`.
+/// Trains in `folder`, or continues there. A program requests the interruption when it receives
+/// SIGINT or SIGTERM; here it is requested after the step `stop`.
 fn train(data: &Rows, folder: &Path, stop: u64) -> Result<Parameters<f32>, TrainError> {
-    // Built anew: of the same seed, so the first weights are the same. A checkpoint replaces them.
+    // The network is built anew from the same seed, so its initial weights are the same. A
+    // checkpoint replaces them.
     let mut parameters = Parameters::new();
     let mut builder = Builder::new(&mut parameters, 7);
     let stack = Stack::new(&mut builder, "units", &[LayerConfig::new(1, 16).into()])?;
@@ -43,7 +45,7 @@ fn train(data: &Rows, folder: &Path, stop: u64) -> Result<Parameters<f32>, Train
     (trainer.train.epochs, trainer.train.batch, trainer.train.learning_rate) = (12, 64, 1e-2);
     trainer.train.checkpoint_every_epochs = 3; // and one when it is interrupted
     let interrupt = trainer.interrupt.clone();
-    // From the newest whole checkpoint, or from the start where there is none.
+    // Continues from the newest complete checkpoint, or starts if there is none.
     let trained = trainer.resume(&network, &mut parameters, data, |progress| match progress {
         Progress::Step { done, total } if done == stop => {
             println!("interrupted at step {done} of {total}");

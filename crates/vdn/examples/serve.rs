@@ -17,7 +17,7 @@ use vdn::tensor::noise::NoiseKey;
 
 const INPUTS: usize = 4;
 
-/// A network holds no numbers, so it is shared as it is.
+/// A network holds no numbers, so threads can share it.
 struct Model {
     stack: Stack,
     head: Linear,
@@ -42,7 +42,7 @@ struct Worker {
     bindings: Bindings,
 }
 
-/// Mean and deviation of the answer over the samples of the units.
+/// Returns mean and deviation of the answer over the samples of the units.
 fn answer(
     worker: &mut Worker,
     (model, parameters): (&Model, &Parameters<f32>),
@@ -65,7 +65,7 @@ fn answer(
     Ok([mean, variance.sqrt()])
 }
 
-/// All answers, in the order of the requests.
+/// Returns all answers, in the order of the requests.
 fn serve(
     model: (&Model, &Parameters<f32>),
     requests: &[[f32; INPUTS]],

@@ -1,7 +1,9 @@
-//! A variational autoencoder for binary images: an encoder, a layer of units, a decoder, and the
-//! evidence lower bound. The images are 6 x 6 with up to six bars; new ones are drawn from the
-//! prior. Then once more with a budget for the rate of each unit, under which all units live.
-//! `cargo run --release -p vdn --example vae`
+//! Trains a variational autoencoder for binary images with an encoder, a layer of units, a decoder,
+//! and the evidence lower bound. The images are 6 x 6 with up to six bars; new images are drawn
+//! from the prior. A second training run adds a rate budget for each unit, with which all units are
+//! living.
+//!
+//! Run with `cargo run --release -p vdn --example vae`.
 
 use vdn::autograd::Error;
 use vdn::prelude::*;
@@ -21,7 +23,8 @@ impl Vae {
     fn new(units: usize, seed: u64) -> Result<(Self, Parameters<f32>), ModelError> {
         let mut parameters = Parameters::new();
         let mut builder = Builder::new(&mut parameters, seed);
-        // The units' heads see GELU of the encoder's output; `activation` of the layer says so.
+        // The units' heads see the GELU of the encoder's output; the layer's `activation` sets
+        // this.
         let layer = LayerConfig { train_samples: 2, ..LayerConfig::new(64, units) };
         let vae = Self {
             encoder: Linear::new(&mut builder, "encoder", PIXELS, 64),
@@ -32,7 +35,7 @@ impl Vae {
         Ok((vae, parameters))
     }
 
-    /// The logits of the pixels, `[..., pixels]`, of units `z` `[..., units]`.
+    /// Returns the logits of the pixels, `[..., pixels]`, for units `z` `[..., units]`.
     fn decode(&self, graph: &mut Graph<'_, f32>, z: Var) -> Result<Var, Error> {
         let hidden = self.hidden.forward(graph, z)?;
         let hidden = graph.tape.gelu(hidden)?;
@@ -52,7 +55,7 @@ impl Network<f32> for Vae {
         let context = self.encoder.forward(graph, image)?;
         let units = self.units.forward(graph, context)?;
         let logits = self.decode(graph, units.z)?; // [samples, rows, pixels]
-        // A mean over pixels; the bound has their sum.
+        // The operation gives the mean over pixels; the bound needs the sum.
         let nll = graph.tape.bernoulli_nll(logits, image)?;
         let score = graph.tape.scale(nll, PIXELS as f32)?;
         locals.terms(graph, self, &units.layers, score)
@@ -60,7 +63,7 @@ impl Network<f32> for Vae {
     fn layers(&self) -> Layers<'_> {
         self.units.layers().into()
     }
-    // `kl_weight` is 1 by default: that of the bound.
+    // `kl_weight` is 1 by default, as in the bound.
 }
 
 /// Each row and each column of an image is a bar with probability 1/4.
@@ -88,7 +91,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let best = &trained.history[trained.best_epoch - 1];
     println!("epoch {}: {:.2} nats for an image's pixels", trained.best_epoch, best.validation_nll);
 
-    // How much each unit knows of its image, in nats.
+    // The information of each unit about its image, in nats.
     let evaluator = Evaluator::new(&vae, &parameters, &data, NoiseSeed::from(3));
     let examples = Examples::<f32>::split(&data, Split::Validation);
     let seen = evaluator.validate(examples, &trainer.controllers(&vae)?)?;
@@ -107,10 +110,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
         println!("{}", pixels.collect::<Vec<_>>().join("   "));
     }
-    // With independent pixels an image costs 24.7 nats.
+    // A model of independent pixels needs 24.7 nats per image.
     assert!(best.validation_nll + best.kl < 16.0, "{} {}", best.validation_nll, best.kl);
 
-    // The bound leaves most of many units empty. A budget, the default, shares the rate among them.
+    // Under the bound alone most of many units stay empty. A rate budget, the default, shares the
+    // rate among them.
     for mode in [ControlName::None, ControlName::Rate] {
         trainer.control.mode = mode;
         let (vae, mut parameters) = Vae::new(32, 3)?;

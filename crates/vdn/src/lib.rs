@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 //!
-//! ## Where things are
+//! ## Modules
 //!
-//! | module | for |
+//! | module | contents |
 //! |---|---|
-//! | [`prelude`] | what a first network needs |
-//! | [`tensor`] | SIMD tensors, vector mathematics, addressed noise, matrix product, the fused unit kernel |
+//! | [`prelude`] | the items that a first network needs |
+//! | [`tensor`] | SIMD tensors, vector mathematics, addressed noise, products, the unit kernel |
 //! | [`autograd`] | the tape and its operations; `check_gradients` for any graph |
 //! | [`model`] | layers of variational units, stacks, priors, controllers, diagnostics |
 #![cfg_attr(
@@ -32,10 +32,10 @@ pub use vdn_tensor as tensor;
 #[cfg(feature = "train")]
 pub use vdn_train as train;
 
-/// What a first network needs, and most others: the tape, layers and their parameters, data, the
-/// trainer, optimisers, weights on disk, forecasting.
+/// The items that a first network needs, and most others, too: the tape, layers and their
+/// parameters, data, the trainer, optimisers, weights on disk, forecasting.
 ///
-/// Everything else is found by its room: `vdn::model::controllers`, `vdn::train::metrics`,
+/// Everything else is in the module of its topic: `vdn::model::controllers`, `vdn::train::metrics`,
 /// `vdn::tensor::kernels`.
 pub mod prelude {
     pub use vdn_autograd::{Noise, SampleKl, Score, Tape, UnitOutputs, Var};

@@ -1,19 +1,19 @@
-//! What a gradient check found.
+//! The results of a gradient check.
 
 use std::fmt;
 
-/// One derivative: what the tape says and what the difference quotient says.
+/// One derivative: from the tape and from the difference quotient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Entry {
-    /// Which input.
+    /// The index of the input.
     pub input: usize,
-    /// Which element of it.
+    /// The index of the element in the input.
     pub index: usize,
-    /// The derivative by the tape.
+    /// The derivative from the tape.
     pub analytic: f64,
-    /// The derivative by central differences.
+    /// The derivative from central differences.
     pub numeric: f64,
-    /// How far the two may be apart.
+    /// The largest accepted distance between the two.
     pub tolerance: f64,
 }
 
@@ -30,7 +30,7 @@ impl Entry {
         self.error() / self.tolerance
     }
 
-    /// Whether the error is within the tolerance; false if anything is NaN.
+    /// Returns whether the error is within the tolerance; false if anything is NaN.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.error() <= self.tolerance
@@ -45,12 +45,13 @@ impl fmt::Display for Entry {
     }
 }
 
-/// The result of a gradient check; printed, it names the operation and every failing derivative.
+/// The result of a gradient check. When printed, it names the operation and every failing
+/// derivative.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// The operation whose output was differentiated.
     pub operation: &'static str,
-    /// How many derivatives were compared.
+    /// The number of derivatives that were compared.
     pub checked: usize,
     /// The largest error.
     pub worst_error: Option<Entry>,
@@ -61,7 +62,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether derivatives were compared and all are within their tolerances.
+    /// Returns whether derivatives were compared and all are within their tolerances.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.checked > 0 && self.failures.is_empty()

@@ -1,10 +1,11 @@
-//! Element-wise functions of several inputs that broadcast against each other: the evaluation and its adjoint.
+//! Element-wise functions of several inputs that broadcast against each other: their evaluation and
+//! its adjoint.
 
 use crate::op::Shapes;
 use vdn_tensor::kernels::{self, Broadcast, Formula, broadcast_shape, reduce_to_shape};
 use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut, with_scratch};
 
-/// Declares the one output of an operation whose `count` inputs broadcast.
+/// Declares the single output of an operation whose `count` inputs broadcast.
 pub(crate) fn declare(
     name: &'static str,
     inputs: &[&Shape],
@@ -41,7 +42,7 @@ pub(crate) fn one_sided_shape(name: &'static str, inputs: &[&Shape]) -> Result<S
     Ok(shape)
 }
 
-/// `output = f(inputs)`, where the inputs broadcast to `shape`.
+/// Computes `output = f(inputs)`, where the inputs broadcast to `shape`.
 pub(crate) fn evaluate<T: Element, const IN: usize>(
     name: &'static str,
     f: &impl Formula<IN, 1>,
@@ -58,8 +59,9 @@ pub(crate) fn evaluate<T: Element, const IN: usize>(
     kernels::map_broadcast(f, &plan, data, [output]);
 }
 
-/// `d_input = f(sources)` summed over everything that was repeated when the input was broadcast to `shape`: the
-/// adjoint of broadcasting, with `f` the product of an output gradient and a slope.
+/// Computes `d_input = f(sources)`, summed over everything that was repeated when the input was
+/// broadcast to `shape`. This is the adjoint of broadcasting if `f` is the product of an output
+/// gradient and a slope.
 pub(crate) fn pull<T: Element, const IN: usize>(
     name: &'static str,
     f: &impl Formula<IN, 1>,
@@ -78,8 +80,9 @@ pub(crate) fn pull<T: Element, const IN: usize>(
     });
 }
 
-/// The gradients of several inputs in one pass: output `i` of `f` is the full-size gradient of input `i`, which is summed
-/// over everything that was repeated when that input was broadcast to `shape`.
+/// Computes the gradients of several inputs in one pass. Output `i` of `f` is the full-size
+/// gradient of input `i`; it is summed over everything that was repeated when that input was
+/// broadcast to `shape`.
 pub(crate) fn pull_all<T: Element, const IN: usize, const OUT: usize>(
     name: &'static str,
     f: &impl Formula<IN, OUT>,
@@ -104,7 +107,7 @@ pub(crate) fn pull_all<T: Element, const IN: usize, const OUT: usize>(
     });
 }
 
-/// [`evaluate`] with several outputs, all of the size of `shape`.
+/// Does what [`evaluate`] does for several outputs, all of the size of `shape`.
 pub(crate) fn evaluate_all<T: Element, const IN: usize, const OUT: usize>(
     name: &'static str,
     f: &impl Formula<IN, OUT>,

@@ -1,5 +1,5 @@
-//! What element-wise operations share: [`Unary`] for functions of one number, and the broadcasting evaluation and its
-//! adjoint for functions of several.
+//! The common parts of element-wise operations: [`Unary`] for functions of one number, and
+//! broadcasting evaluation and its adjoint for functions of several.
 
 pub(crate) mod broadcasting;
 mod unary;

@@ -1,20 +1,22 @@
-//! [`Unary`]: the one operation behind all functions of one number. A function is its value and its slope.
+//! [`Unary`]: the operation behind all functions of one number. A function is defined by its value
+//! and its slope.
 
 use crate::compiled_once::Definition;
 use crate::op::{Op, Shapes};
 use vdn_tensor::kernels::{self, Formula};
 use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut};
 
-/// What a slope is computed from; what is not read costs no memory traffic in the backward pass.
+/// The arguments from which a slope is computed. An argument that is not read costs no memory
+/// traffic in the backward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlopeReads {
-    /// Neither: the slope is a constant.
+    /// Neither argument: the slope is constant.
     Nothing,
-    /// The input.
+    /// The input alone.
     Input,
-    /// The output.
+    /// The output alone.
     Output,
-    /// Both.
+    /// Both arguments.
     Both,
 }
 
@@ -49,12 +51,13 @@ pub enum SlopeReads {
 pub trait UnaryFormula: Send + Sync + 'static {
     /// The name in error messages and reports.
     const NAME: &'static str;
-    /// What [`UnaryFormula::slope`] uses of its two arguments. The one that is not named here holds unspecified
-    /// numbers.
+    /// The arguments that [`UnaryFormula::slope`] reads. An argument that is not declared here
+    /// holds unspecified numbers.
     const READS: SlopeReads;
-    /// The function. Implementations are marked `#[inline(always)]`.
+    /// Returns the value at `x`. Implementations are marked `#[inline(always)]`.
     fn value<R: Real>(&self, x: R) -> R;
-    /// The derivative at `x`, where the function has the value `y`. Implementations are marked `#[inline(always)]`.
+    /// Returns the derivative at `x`, where the function has the value `y`. Implementations are
+    /// marked `#[inline(always)]`.
     fn slope<R: Real>(&self, x: R, y: R) -> R;
 }
 
@@ -138,7 +141,7 @@ impl<F: UnaryFormula> Formula<1, 1> for Constant<'_, F> {
     }
 }
 
-/// The slope of the input or of the output alone, whichever is given.
+/// The slope computed from the input alone or from the output alone, whichever is given.
 struct OfOne<'a, F>(&'a F);
 impl<F: UnaryFormula> Formula<2, 1> for OfOne<'_, F> {
     #[inline(always)]

@@ -40,7 +40,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn abs(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Abs, &[x])
     }

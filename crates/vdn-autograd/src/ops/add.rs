@@ -68,7 +68,7 @@ impl<T: Element> Tape<T> {
     /// `a + b`; the shapes broadcast.
     ///
     /// # Errors
-    /// The shapes do not broadcast; a variable is stale.
+    /// Fails if the shapes do not broadcast, or if a variable is stale.
     pub fn add(&mut self, a: Var, b: Var) -> Result<Var, Error> {
         self.record_single(Add { name: "add", sign: 1.0 }, &[a, b])
     }
@@ -76,7 +76,7 @@ impl<T: Element> Tape<T> {
     /// `a - b`; the shapes broadcast.
     ///
     /// # Errors
-    /// The shapes do not broadcast; a variable is stale.
+    /// Fails if the shapes do not broadcast, or if a variable is stale.
     pub fn sub(&mut self, a: Var, b: Var) -> Result<Var, Error> {
         self.record_single(Add { name: "sub", sign: -1.0 }, &[a, b])
     }

@@ -10,7 +10,7 @@ use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "affine";
 
-/// Inputs are `x`, the weight and possibly the bias.
+/// The inputs are `x`, the weight and, optionally, the bias.
 struct Affine;
 
 compiled_once!(Affine);
@@ -86,14 +86,14 @@ impl<T: Element> Definition<T> for Affine {
     }
 }
 
-/// Rows of `x`, outputs, inputs.
+/// Returns the number of rows of `x`, of outputs and of inputs.
 fn dims<T: Element>(x: &View<'_, T>, weight: &View<'_, T>) -> [usize; 3] {
     [x.shape().rows(), weight.shape().rows(), weight.shape().last()]
 }
 
 impl<T: Element> Tape<T> {
-    /// The linear layer `x W^T + b`: `x` `[..., in]` (leading axes are all batch), `weight` `[out, in]`, `bias`
-    /// `[out]`; the result is `[..., out]`.
+    /// The linear layer `x W^T + b`. `x` is `[..., in]` (all leading axes are batch axes), `weight`
+    /// is `[out, in]`, and `bias` is `[out]`. The result is `[..., out]`.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -107,7 +107,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit; a variable is stale.
+    /// Fails if the shapes do not fit, or if a variable is stale.
     pub fn affine(&mut self, x: Var, weight: Var, bias: Option<Var>) -> Result<Var, Error> {
         match bias {
             Some(bias) => self.record_single(Affine, &[x, weight, bias]),

@@ -1,9 +1,11 @@
-//! The coefficient and the variance of an autoregressive prior of order 1, over a gap of any number of steps.
+//! The coefficient and the variance of an autoregressive prior of order 1, over a gap of any number
+//! of steps.
 //!
-//! `phi = tanh a` with `1 - phi^2 = sech^2 a`, or `phi = e^(-dt/tau)` with `a = ln tau`. Over a gap of `n` steps the
-//! coefficient is `phi^n` and the variance `s^2 S`, `S = 1 + phi^2 + ... + phi^(2n-2) = (1 - phi^2n)/(1 - phi^2)`, by
-//! doubling: sums of positive terms, which neither cancel near `|phi| = 1` nor divide by 0. The scale is free, or
-//! `s^2 = 1 - phi^2`: stationary with variance 1.
+//! The coefficient is `phi = tanh a` with `1 - phi^2 = sech^2 a`, or `phi = e^(-dt/tau)` with
+//! `a = ln tau`. Over a gap of `n` steps the coefficient is `phi^n`, and the variance is `s^2 S`
+//! with `S = 1 + phi^2 + ... + phi^(2n-2) = (1 - phi^2n)/(1 - phi^2)`. `S` is computed by doubling,
+//! as sums of positive terms, so nothing cancels near `|phi| = 1` and nothing is divided by 0. The
+//! scale is free, or `s^2 = 1 - phi^2`, which is stationary with variance 1.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{evaluate_all, pull_all};
@@ -16,32 +18,33 @@ use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "ar_transition";
 
-/// How a persistence parameter `a` gives `phi`.
+/// The map from a persistence parameter `a` to `phi`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Persistence {
     /// `phi = tanh a`: any stationary coefficient.
     Tanh,
-    /// `phi = e^(-dt e^-a)`, `a = ln tau`, with this `dt`: positive coefficients by their time constant.
+    /// `phi = e^(-dt e^-a)` with this `dt`, above 0, and `a = ln tau`: positive coefficients,
+    /// parameterised by their time constant.
     TimeConstant(f64),
 }
 
-/// From where to where a transition leads.
+/// The start and the length of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
-    /// To the first step: the stationary distribution, whose coefficient is 0.
+    /// The first step: the stationary distribution, whose coefficient is 0.
     Initial,
-    /// Over so many steps, at least 1.
+    /// A transition over this many steps, at least 1.
     Steps(u32),
 }
 
 struct ArTransition {
     persistence: Persistence,
     gap: Gap,
-    /// Whether the second input is `ln s`; else the prior is stationary with variance 1.
+    /// Whether the second input is `ln s`; if not, the prior is stationary with variance 1.
     free_scale: bool,
 }
 
-/// `phi`, `ln(1 - phi^2)`, and their slopes by `a`.
+/// Returns `phi`, `ln(1 - phi^2)`, and their slopes with respect to `a`.
 #[inline(always)]
 fn coefficient<R: Real>(persistence: Persistence, a: R) -> [R; 4] {
     let two = a.lit(2.0);
@@ -60,14 +63,14 @@ fn coefficient<R: Real>(persistence: Persistence, a: R) -> [R; 4] {
     }
 }
 
-/// `phi^n`, `S`, and their slopes by `phi`.
+/// Returns `phi^n`, `S`, and their slopes with respect to `phi`.
 #[inline(always)]
 fn powers<R: Real>(phi: R, n: u32) -> [R; 4] {
     let (one, square) = (phi.lit(1.0), phi * phi);
     let [mut power, mut d_power] = [phi, one];
-    // The sum and its slope by phi^2.
+    // The sum and its slope with respect to phi^2.
     let [mut sum, mut d_sum] = [one, phi.lit(0.0)];
-    // The slope of phi^2k by phi^2, k steps so far.
+    // The slope of phi^2k with respect to phi^2, after k steps.
     let mut d_square = one;
     for bit in (0..n.max(1).ilog2()).rev() {
         let p = power * power;
@@ -88,7 +91,7 @@ fn powers<R: Real>(phi: R, n: u32) -> [R; 4] {
 }
 
 impl ArTransition {
-    /// Coefficient and log-variance, and their slopes by `a`.
+    /// Returns coefficient and log-variance, and their slopes with respect to `a`.
     #[inline(always)]
     fn all<R: Real>(&self, [a, log_scale]: [R; 2]) -> [R; 4] {
         let [phi, log_rest, d_phi, d_rest] = coefficient(self.persistence, a);
@@ -160,9 +163,9 @@ impl<T: Element> Definition<T> for ArTransition {
 }
 
 impl<T: Element> Tape<T> {
-    /// The coefficient and the log-variance of the prior of a step given the latent `gap` steps earlier, both of the
-    /// shape of `a` `[units]`. With `log_scale` (`ln s`, the same shape) the scale is free, without it the prior is
-    /// stationary with variance 1.
+    /// The coefficient and the log-variance of the prior of a step given the latent `gap` steps
+    /// earlier, both of the shape of `a`, `[units]`. With `log_scale` (`ln s`, of the same shape)
+    /// the scale is free. Without it the prior is stationary with variance 1.
     ///
     /// ```
     /// use vdn_autograd::{Gap, Persistence, Tape};
@@ -175,7 +178,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// A gap of 0 steps, a time step that is not positive, shapes that do not broadcast, a stale variable.
+    /// Fails for a gap of 0 steps, for a time step that is not positive, if the shapes do not
+    /// broadcast, or if a variable is stale.
     pub fn ar_transition(
         &mut self,
         a: Var,

@@ -1,4 +1,4 @@
-//! The products of two lists of matrices, pair by pair, each factor possibly transposed.
+//! The products of two lists of matrices, pair by pair. Each factor may be transposed.
 
 use super::matmul::{left_gradient, product_dims, right_gradient};
 use crate::compiled_once::{Definition, compiled_once};
@@ -18,7 +18,7 @@ struct BatchMatMul {
 }
 
 impl BatchMatMul {
-    /// `[m, n, k]` of every product.
+    /// Returns `[m, n, k]` of every product.
     fn dims(&self, a: &Shape, b: &Shape) -> Option<[usize; 3]> {
         let (&[ref lead_a @ .., rows_a, columns_a], &[ref lead_b @ .., rows_b, columns_b]) =
             (a.dims(), b.dims())
@@ -30,7 +30,7 @@ impl BatchMatMul {
         dims.filter(|_| lead_a == lead_b)
     }
 
-    /// Pair number `index` of the factors.
+    /// Returns the factors of pair `index`.
     fn pair<'a, T>(
         &self,
         [m, n, k]: [usize; 3],
@@ -42,7 +42,7 @@ impl BatchMatMul {
     }
 }
 
-/// Runs `work` on every matrix of `to`, of `len` numbers each.
+/// Runs `work` on every matrix of `to`, each of `len` numbers.
 fn each<T: Send>(to: &mut [T], len: usize, work: impl Fn(usize, &mut [T]) + Sync + Send) {
     if len > 0 {
         for_each_chunk(to, len, work);
@@ -110,13 +110,13 @@ impl<T: Element> Definition<T> for BatchMatMul {
 }
 
 impl<T: Element> Tape<T> {
-    /// The products of matrices pair by pair: `a` `[..., m, k]` (or `[..., k, m]` when transposed)
-    /// and `b` `[..., k, n]` (or `[..., n, k]`) give `[..., m, n]`; the leading axes of both are
-    /// the same. The scores of attention, for instance, are queries `[batch, heads, steps, width]`
-    /// times transposed keys of that shape.
+    /// The products of matrices, pair by pair: `a` `[..., m, k]` (or `[..., k, m]` if transposed)
+    /// and `b` `[..., k, n]` (or `[..., n, k]`) give `[..., m, n]`. Both have the same leading
+    /// axes. For instance, the scores of attention are queries `[batch, heads, steps, width]` times
+    /// transposed keys of the same shape.
     ///
-    /// Where all share one right factor, [`Tape::affine`] or a [`Tape::matmul`] of the joined rows
-    /// is faster.
+    /// If all pairs have the same right factor, [`Tape::affine`] or a [`Tape::matmul`] of the
+    /// joined rows is faster.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -129,8 +129,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The factors are not matrices, do not fit, or differ in their leading axes; a variable is
-    /// stale.
+    /// Fails if the factors are not matrices, do not fit, or differ in their leading axes, or if a
+    /// variable is stale.
     pub fn batch_matmul(
         &mut self,
         a: Var,

@@ -1,4 +1,5 @@
-//! The mean negative log-probability of outcomes of a Bernoulli distribution, given by its logit.
+//! The mean negative log-probability of outcomes under a Bernoulli distribution, which is given by
+//! its logit.
 
 use super::log_prob::LogProb;
 use super::mean_score::{Likelihood, MeanScore};
@@ -15,7 +16,7 @@ const LOG_PROB: &str = "bernoulli_log_prob";
 
 struct BernoulliNll;
 
-/// `y softplus(-logit) + (1 - y) softplus(logit)`: no difference of large numbers.
+/// `y softplus(-logit) + (1 - y) softplus(logit)`, which subtracts no large numbers.
 struct Nll;
 impl Formula<2, 1> for Nll {
     #[inline(always)]
@@ -24,8 +25,8 @@ impl Formula<2, 1> for Nll {
     }
 }
 
-/// `slope` times the derivative with respect to the logit, `(1 - y) sigmoid(logit) - y
-/// sigmoid(-logit)`.
+/// `slope` times the derivative with respect to the logit,
+/// `(1 - y) sigmoid(logit) - y sigmoid(-logit)`.
 struct LogitPull {
     slope: f64,
 }
@@ -37,7 +38,7 @@ impl Formula<2, 1> for LogitPull {
     }
 }
 
-/// `slope` times the derivative with respect to `y`, which is minus the logit.
+/// `slope` times the derivative with respect to `y`, which is `-logit`.
 struct OutcomePull {
     slope: f64,
 }
@@ -76,7 +77,7 @@ impl Likelihood<2> for BernoulliNll {
 
 impl<T: Element> Tape<T> {
     /// The mean over all elements of `-ln p(y)` in nats, where `p(1) = sigmoid(logit)`. `y` is 0, 1
-    /// or a probability between; the shapes broadcast to that of the logits or of `y`.
+    /// or a probability in between. The shapes broadcast to the shape of the logits or of `y`.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -90,8 +91,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit, or have no elements; an outcome is not in [0, 1]; a variable is
-    /// stale.
+    /// Fails if the shapes do not fit, or have no elements, if an outcome is not in [0, 1], or if a
+    /// variable is stale.
     pub fn bernoulli_nll(&mut self, logit: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[logit, y])?;
         self.check_outcomes(NAME, y)?;

@@ -48,10 +48,11 @@ impl<T: Element> Definition<T> for BroadcastTo {
 }
 
 impl<T: Element> Tape<T> {
-    /// `x` repeated to `shape`, by the broadcasting rules: trailing dimensions are aligned, sizes of 1 repeat.
+    /// `x` repeated to `shape` by the broadcasting rules: trailing dimensions are aligned, and
+    /// dimensions of size 1 repeat.
     ///
     /// # Errors
-    /// `x` does not broadcast to `shape`; `x` is stale.
+    /// Fails if `x` does not broadcast to `shape`, or if `x` is stale.
     pub fn broadcast_to(&mut self, x: Var, shape: impl Into<Shape>) -> Result<Var, Error> {
         self.record_single(BroadcastTo { shape: shape.into() }, &[x])
     }

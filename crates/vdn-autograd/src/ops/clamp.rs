@@ -1,5 +1,5 @@
-//! Limiting: `clamp` to an interval and `min_scalar` to an upper bound. The slope is 1 on the closed interval and 0
-//! outside; NaN stays NaN.
+//! Clamping: `clamp` limits to an interval, `min_scalar` to an upper bound. The slope is 1 on the
+//! closed interval and 0 outside. NaN stays NaN.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::{SlopeReads, UnaryFormula};
@@ -48,7 +48,7 @@ impl UnaryFormula for MinScalar {
     }
 }
 
-/// [`Clamp`] whose gradient passes a limit when a descent step leads back inside.
+/// A [`Clamp`] whose gradient passes outside the limits if a descent step leads back inside.
 struct ClampInward {
     low: f64,
     high: f64,
@@ -99,11 +99,12 @@ impl<T: Element> Definition<T> for ClampInward {
 }
 
 impl<T: Element> Tape<T> {
-    /// `x` limited to `[low, high]`; outside, a gradient passes where a descent step leads back inside (above the upper limit
-    /// if it is positive, below the lower one if it is negative), so that no parameter is stuck.
+    /// `x` limited to `[low, high]`. Outside, a gradient passes only if a descent step leads back
+    /// inside: above the upper limit if it is positive, below the lower limit if it is negative. No
+    /// parameter can get stuck outside.
     ///
     /// # Errors
-    /// `low > high` or a bound is NaN; `x` is stale.
+    /// Fails if `low > high` or a bound is NaN, or if `x` is stale.
     pub fn clamp_inward(&mut self, x: Var, low: T, high: T) -> Result<Var, Error> {
         let (low, high) = (low.to_f64(), high.to_f64());
         if low <= high {
@@ -115,7 +116,7 @@ impl<T: Element> Tape<T> {
     /// `x` limited to `[low, high]`; the slope is 1 on the closed interval and 0 outside.
     ///
     /// # Errors
-    /// `low > high` or a bound is NaN; `x` is stale.
+    /// Fails if `low > high` or a bound is NaN, or if `x` is stale.
     pub fn clamp(&mut self, x: Var, low: T, high: T) -> Result<Var, Error> {
         let (low, high) = (low.to_f64(), high.to_f64());
         if low <= high {
@@ -127,7 +128,7 @@ impl<T: Element> Tape<T> {
     /// The smaller of `x` and `bound`; the slope is 1 up to and including the bound and 0 above.
     ///
     /// # Errors
-    /// `bound` is NaN; `x` is stale.
+    /// Fails if `bound` is NaN, or if `x` is stale.
     pub fn min_scalar(&mut self, x: Var, bound: T) -> Result<Var, Error> {
         let bound = bound.to_f64();
         if bound.is_nan() {

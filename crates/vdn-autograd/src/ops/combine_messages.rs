@@ -1,17 +1,22 @@
-//! One step of the backward pass of a smoother: what the future says of a latent, joined to what the present says.
+//! One step of a smoother's backward pass: joins the message from the future with the message of
+//! the present step.
 //!
-//! The message of the next step is `Normal(z_next; m', r')`; through the prior `Normal(phi z, s^2)` it becomes, up to a
-//! factor, a normal function of `z` with the precision `phi^2 A` and the precision times mean `phi A m'`, where
-//! `A = 1/(r' + s^2)`. The product with `Normal(z; m, r)` adds precisions:
+//! The message of the next step is `Normal(z_next; m', r')`. Seen through the prior
+//! `Normal(phi z, s^2)` it becomes, up to a factor, a normal function of `z`. With
+//! `A = 1/(r' + s^2)`, its precision is `phi^2 A`, and its precision times its mean is `phi A m'`.
+//! The product with `Normal(z; m, r)` adds precisions:
 //!
 //! ```text
 //! precision = 1/r + phi^2 A      mean = (m/r + phi A m') / precision
 //! ```
 //!
-//! Both terms of the precision are taken relative to the larger, by their logarithms `-log_r` and `ln phi^2 - ln(e^log_r' + s^2)`,
-//! so that nothing overflows wherever log-variances are finite (but for the derivative by `phi`, which is `A / precision` times
-//! something of the size of the means and may itself be out of range). A missing message (`r = inf`) is a precision of 0
-//! and `phi = 0` divides nothing. Where the precision is 0 the result is missing too, with mean 0.
+//! Both terms of the precision are taken relative to the larger term, through their logarithms
+//! `-log_r` and `ln phi^2 - ln(e^log_r' + s^2)`. Nothing overflows if the log-variances are finite.
+//! The one exception is the derivative with respect to `phi`: it is `A / precision` times a number
+//! of the size of the means, and may itself be out of range.
+//!
+//! A missing message (`r = inf`) has the precision 0, and nothing is divided by `phi`. If the total
+//! precision is 0, the result is missing, too, with mean 0.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{evaluate_all, pull_all};
@@ -28,7 +33,7 @@ const NAME: &str = "combine_messages";
 /// Inputs: `m, log_r, m_next, log_r_next, phi, logvar`.
 struct CombineMessages;
 
-/// What values and gradients are made of.
+/// The parts from which values and gradients are made.
 struct Parts<R> {
     m: R,
     next: R,
@@ -45,13 +50,13 @@ struct Parts<R> {
 #[inline(always)]
 fn parts<R: Real>([m, log_r, next, log_r_next, phi, logvar]: [R; 6]) -> Parts<R> {
     let [zero, missing] = [0.0, f64::INFINITY].map(|x| m.lit(x));
-    // Means of missing messages may be anything.
+    // The means of missing messages are arbitrary.
     let m = R::select(missing.le(log_r), zero, m);
     let next = R::select(missing.le(log_r_next), zero, next);
     let log_a = -(logvar + (log_r_next - logvar).softplus());
     let log_future = phi.abs().ln() * phi.lit(2.0) + log_a;
     let largest = R::select((-log_r).lt(log_future), log_future, -log_r);
-    // Of two missing messages any number will do.
+    // If both messages are missing, the value does not matter.
     let nothing = largest.le(-missing);
     let largest = R::select(nothing, zero, largest);
     let (own, future) = ((-log_r - largest).exp(), (log_future - largest).exp());
@@ -132,12 +137,14 @@ impl<T: Element> Definition<T> for CombineMessages {
 }
 
 impl<T: Element> Tape<T> {
-    /// Joins the message `Normal(z; m, e^log_r)` of a step with that of the next step, `Normal(z_next; m_next,
-    /// e^log_r_next)`, seen through the prior `z_next ~ Normal(phi z, e^logvar)`. Returns mean and log-variance of the
-    /// joined message; all shapes broadcast, an infinite log-variance is a missing message.
+    /// Joins the message `Normal(z; m, e^log_r)` of a step with the message of the next step,
+    /// `Normal(z_next; m_next, e^log_r_next)`, seen through the prior
+    /// `z_next ~ Normal(phi z, e^logvar)`. Returns mean and log-variance of the joined message. All
+    /// shapes broadcast. An infinite log-variance is a missing message.
     ///
-    /// Applied from the last step to the first it turns filtering messages into smoothing ones: with them
-    /// [`Tape::structured_step`] draws from the exact posterior of a linear Gaussian model.
+    /// Applied from the last step to the first, it turns filtering messages into smoothing
+    /// messages. With these, [`Tape::structured_step`] draws from the exact posterior of a linear
+    /// Gaussian model.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -150,7 +157,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast; a variable is stale.
+    /// Fails if the shapes do not broadcast, or if a variable is stale.
     pub fn combine_messages(
         &mut self,
         [m, log_r]: [Var; 2],

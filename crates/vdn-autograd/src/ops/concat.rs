@@ -1,4 +1,4 @@
-//! Joining along one axis.
+//! Concatenation along one axis.
 
 use super::around;
 use crate::compiled_once::{Definition, compiled_once};
@@ -15,7 +15,7 @@ struct Concat {
     axis: usize,
 }
 
-/// The shape with `axis` set to `size`.
+/// Returns the shape with the size of `axis` set to `size`.
 fn with_axis(shape: &Shape, axis: usize, size: usize) -> Result<Shape, ShapeError> {
     let mut dims = [1; vdn_tensor::MAX_RANK];
     let dims = &mut dims[..shape.rank()];
@@ -70,10 +70,11 @@ impl<T: Element> Definition<T> for Concat {
 }
 
 impl<T: Element> Tape<T> {
-    /// Joins any number of tensors, alike in all other dimensions, along `axis`.
+    /// Concatenates any number of tensors along `axis`. All other dimensions have to agree.
     ///
     /// # Errors
-    /// There is nothing to join, there is no such axis, or the other dimensions differ; a variable is stale.
+    /// Fails if there are no parts, there is no such axis, the other dimensions differ, or a
+    /// variable is stale.
     pub fn concat(&mut self, parts: &[Var], axis: usize) -> Result<Var, Error> {
         if parts.is_empty() {
             return Err(Error::invalid(NAME, "nothing to join"));
@@ -82,7 +83,8 @@ impl<T: Element> Tape<T> {
         if parts.len() <= MAX_INPUTS {
             return self.record_single(Concat { axis }, parts);
         }
-        // More parts than an operation has inputs: join groups, then the groups.
+        // There are more parts than an operation can have inputs: join groups, then join the
+        // groups.
         let mut groups = [parts[0]; MAX_INPUTS];
         let mut count = 0;
         for (group, parts) in groups.iter_mut().zip(parts.chunks(parts.len().div_ceil(MAX_INPUTS)))

@@ -1,4 +1,8 @@
 //! The mean negative log-probability of classes under a softmax, with label smoothing.
+//!
+//! Softmax and logarithm are one operation, because a probability that underflows to 0 has no
+//! logarithm. The log-probabilities of all classes are kept for the backward pass, whose slope is
+//! `p - target`.
 
 use super::log_softmax::log_softmax;
 use crate::compiled_once::{Definition, compiled_once};
@@ -11,7 +15,7 @@ use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut, with_scratch};
 
 const NAME: &str = "cross_entropy";
 
-/// The outputs are the mean and, kept for the backward pass, the log-probabilities of all classes.
+/// The outputs are the mean and, for the backward pass, the log-probabilities of all classes.
 struct CrossEntropy {
     smoothing: f64,
 }
@@ -59,7 +63,7 @@ impl<T: Element> Definition<T> for CrossEntropy {
             let rows = log_p.data().chunks_exact(classes).zip(inputs[1].data());
             for (score, (log_p, class)) in scores.iter_mut().zip(rows) {
                 let mut value = (1.0 - self.smoothing) * log_p[class.to_f64() as usize].to_f64();
-                // Without smoothing a class of probability 0 must not meet a weight of 0.
+                // Without smoothing, a class of probability 0 must not meet a weight of 0.
                 if self.smoothing > 0.0 {
                     let all: f64 = log_p.iter().map(|x| x.to_f64()).sum();
                     value += self.smoothing / classes as f64 * all;
@@ -90,7 +94,7 @@ impl<T: Element> Definition<T> for CrossEntropy {
         map(&Slope { slope, shift }, [log_p], [d_logits.data_mut()]);
         let rows = d_logits.data_mut().chunks_exact_mut(classes).zip(log_p.chunks_exact(classes));
         for ((d, log_p), class) in rows.zip(chosen) {
-            // p - 1 without cancellation where the model is sure of the right class.
+            // p - 1 without cancellation if the model is certain of the right class.
             let class = class.to_f64() as usize;
             let excess = log_p[class].to_f64().exp_m1() + self.smoothing - shift;
             d[class] = T::from_f64(slope * excess);
@@ -99,9 +103,9 @@ impl<T: Element> Definition<T> for CrossEntropy {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all rows of `-ln softmax(logits)[class]`, in nats. `logits` is `[..,
-    /// classes]`, `classes` holds a whole number for each row, as [`Tape::indices`] records them;
-    /// it has no gradient.
+    /// The mean over all rows of `-ln softmax(logits)[class]`, in nats. `logits` is
+    /// `[.., classes]`. `classes` contains a whole number for each row, as [`Tape::indices`]
+    /// records them; it has no gradient.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -114,17 +118,17 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit; there are no rows; a class is not a whole number below the number of
-    /// classes; a variable is stale.
+    /// Fails if the shapes do not fit, if there are no rows, if a class is not a whole number below
+    /// the number of classes, or if a variable is stale.
     pub fn cross_entropy(&mut self, logits: Var, classes: Var) -> Result<Var, Error> {
         self.cross_entropy_smoothed(logits, classes, 0.0)
     }
 
-    /// [`Tape::cross_entropy`] towards `1 - smoothing` for the class of the row, plus `smoothing /
-    /// classes` for every class. `0 <= smoothing < 1`.
+    /// The [`Tape::cross_entropy`] with smoothed targets: `1 - smoothing` for the class of the row,
+    /// plus `smoothing / classes` for every class. `0 <= smoothing < 1`.
     ///
     /// # Errors
-    /// As [`Tape::cross_entropy`]; the smoothing lies outside of its domain.
+    /// Fails as [`Tape::cross_entropy`] does, or if the smoothing is outside its domain.
     pub fn cross_entropy_smoothed(
         &mut self,
         logits: Var,

@@ -1,4 +1,4 @@
-//! Running sums along one axis.
+//! Cumulative sums along one axis.
 
 use super::around;
 use crate::compiled_once::{Definition, compiled_once};
@@ -11,15 +11,16 @@ use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "cumsum";
 
-/// About so many numbers make a task.
+/// The approximate size of a task, in numbers.
 const TASK: usize = 16_384;
 
 struct Cumsum {
     axis: usize,
 }
 
-/// Running sums of the rows of `[outer, n, inner]`, from the first entry on or from the last one
-/// back. Each row is summed in order by one task, so threads cannot change a bit.
+/// Computes cumulative sums of the rows of `[outer, n, inner]`, forward from the first entry or
+/// backward from the last. One task sums each row in order, so the number of threads cannot change
+/// a bit.
 fn running<T: Element>(x: &[T], (_, n, inner): (usize, usize, usize), back: bool, out: &mut [T]) {
     let row = n * inner;
     if row == 0 {
@@ -73,7 +74,7 @@ impl<T: Element> Definition<T> for Cumsum {
 }
 
 impl<T: Element> Tape<T> {
-    /// The sums of all entries of `axis` up to each entry, which is included; the shape stays.
+    /// The cumulative sums along `axis`, each including its own entry. The shape stays.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -87,7 +88,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// There is no such axis; `x` is stale.
+    /// Fails if there is no such axis, or if `x` is stale.
     pub fn cumsum(&mut self, x: Var, axis: usize) -> Result<Var, Error> {
         self.record_single(Cumsum { axis }, &[x])
     }

@@ -73,7 +73,7 @@ impl<T: Element> Tape<T> {
     /// `a / b`, element by element; the shapes broadcast.
     ///
     /// # Errors
-    /// The shapes do not broadcast; a variable is stale.
+    /// Fails if the shapes do not broadcast, or if a variable is stale.
     pub fn div(&mut self, a: Var, b: Var) -> Result<Var, Error> {
         self.record_single(Div, &[a, b])
     }

@@ -1,8 +1,9 @@
-//! Refusals of numbers outside the domain of an operation, with the operation, the number and its
-//! position.
+//! Refusals of numbers outside the domain of an operation. The errors name the operation, the
+//! number and its position.
 //!
-//! Only what would be silent, or point elsewhere, is refused here. A NaN is not: what is computed
-//! of it is NaN, and [`Tape::first_non_finite`] names the first value that holds one.
+//! Only numbers that would fail silently, or fail elsewhere, are refused here. NaN is not refused:
+//! results computed from it are NaN, and [`Tape::first_non_finite`] names the first value that
+//! contains one.
 
 use crate::error::Error;
 use crate::tape::Tape;
@@ -10,8 +11,8 @@ use crate::var::Var;
 use vdn_tensor::Element;
 
 impl<T: Element> Tape<T> {
-    /// Refuses the first number of `var` that `wrong` finds something about. The variable is not
-    /// stale.
+    /// Refuses the first number of `var` for which `wrong` returns a reason. The variable must not
+    /// be stale.
     pub(crate) fn check_values(
         &self,
         name: &'static str,
@@ -29,8 +30,8 @@ impl<T: Element> Tape<T> {
         Ok(())
     }
 
-    /// Refuses counts that are not whole numbers from 0 on, or want a gradient. The variable is not
-    /// stale.
+    /// Refuses counts that are not whole numbers from 0 on, or that require a gradient. The
+    /// variable must not be stale.
     pub(crate) fn check_counts(&self, name: &'static str, y: Var) -> Result<(), Error> {
         if self.requires_grad(y) {
             return Err(Error::invalid(name, "counts have no gradient, but y wants one"));

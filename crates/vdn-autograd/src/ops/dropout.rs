@@ -1,4 +1,5 @@
-//! Dropout with addressed noise: the mask is a function of the key, regenerated in the backward pass.
+//! Dropout with addressed noise: the mask is a function of the key, and is regenerated in the
+//! backward pass.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -39,17 +40,18 @@ impl<T: Element> Definition<T> for Dropout {
         d_inputs: &mut [Option<ViewMut<'_, T>>],
     ) {
         let (Some(dy), Some(dx)) = (d_outputs[0], &mut d_inputs[0]) else { return };
-        // Linear and diagonal: its own adjoint.
+        // Dropout is linear and diagonal, so it is its own adjoint.
         kernels::dropout(dy.data(), self.p, self.key, dx.data_mut());
     }
 }
 
 impl<T: Element> Tape<T> {
-    /// Zeroes each element with probability `p` and divides the others by `1 - p`, so that the mean is kept. Which
-    /// elements is a pure function of `key`. With `p` 0 this is `x` itself.
+    /// Sets each element to zero with probability `p` and divides the others by `1 - p`, so that
+    /// the mean stays. The choice of elements depends on `key` alone. With `p` 0 the result is `x`
+    /// itself.
     ///
     /// # Errors
-    /// `p` is not in [0, 1); `x` is stale.
+    /// Fails if `p` is not in [0, 1), or if `x` is stale.
     pub fn dropout(&mut self, x: Var, p: f64, key: NoiseKey) -> Result<Var, Error> {
         if !(0.0..1.0).contains(&p) {
             return Err(Error::invalid(NAME, format!("the probability {p} is not in [0, 1)")));

@@ -27,7 +27,7 @@ impl<T: Element> Tape<T> {
     /// `e^x`, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn exp(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Exp, &[x])
     }

@@ -1,6 +1,5 @@
-//! Rows of a table by their numbers: the operation of an embedding. Gradients are added to rows in
-//! the order of the numbers, by one thread, so that a row that occurs twice has the same bits every
-//! time.
+//! Rows of a table by their indices: the operation of an embedding. One thread adds gradients to
+//! rows in the order of the indices, so a row that occurs twice has the same bits every time.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -12,7 +11,7 @@ use vdn_tensor::{Element, MAX_RANK, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "gather";
 
-/// About so many numbers make a task.
+/// The approximate size of a task, in numbers.
 const TASK: usize = 16_384;
 
 struct Gather;
@@ -63,7 +62,7 @@ impl<T: Element> Definition<T> for Gather {
         d_outputs: &[Option<View<'_, T>>],
         d_inputs: &mut [Option<ViewMut<'_, T>>],
     ) {
-        // The numbers of rows have no gradient: theirs stays what it is.
+        // The indices have no gradient, so their slice stays as it is.
         let (Some(dy), Some(d_table)) = (d_outputs[0], &mut d_inputs[0]) else { return };
         let width: usize = d_table.shape().dims()[1..].iter().product();
         if width == 0 {
@@ -83,9 +82,9 @@ impl<T: Element> Definition<T> for Gather {
 }
 
 impl<T: Element> Tape<T> {
-    /// The rows of `table`, `[rows, ..]`, whose numbers `indices` holds: `[indices.., ..]`. An
-    /// embedding is this with a table of parameters, `[words, width]`. The numbers of rows are
-    /// whole numbers from 0 on, as [`Tape::indices`] records them; they have no gradient.
+    /// The rows of `table`, `[rows, ..]`, at the given `indices`: `[indices.., ..]`. An embedding
+    /// uses a table of parameters, `[words, width]`. Indices are whole numbers from 0 on, as
+    /// [`Tape::indices`] records them; they have no gradient.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -98,8 +97,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// An index is not a whole number below the number of rows; the result has too many dimensions;
-    /// a variable is stale.
+    /// Fails if an index is not a whole number below the number of rows, if the result has too many
+    /// dimensions, or if a variable is stale.
     pub fn gather(&mut self, table: Var, indices: Var) -> Result<Var, Error> {
         self.check(NAME, &[table, indices])?;
         let rows = self.shape(table).dims().first().copied().unwrap_or(0);
@@ -110,8 +109,8 @@ impl<T: Element> Tape<T> {
     /// A leaf of whole numbers, for [`Tape::gather`] and [`Tape::cross_entropy`].
     ///
     /// # Errors
-    /// `data` has another number of elements than `shape`, or a number that is not exact in this
-    /// precision (above 2^24 for `f32`).
+    /// Fails if `data` has another number of elements than `shape`, or contains a number that is
+    /// not exact in this precision (above 2^24 for `f32`).
     pub fn indices(&mut self, shape: impl Into<Shape>, data: &[usize]) -> Result<Var, Error> {
         const NAME: &str = "indices";
         let shape = shape.into();
@@ -131,7 +130,7 @@ impl<T: Element> Tape<T> {
         })
     }
 
-    /// Refuses numbers that do not count something below `count`. The variable is not stale.
+    /// Refuses numbers that are not whole numbers below `count`. The variable must not be stale.
     pub(crate) fn check_indices(
         &self,
         name: &'static str,

@@ -73,7 +73,7 @@ impl Likelihood<3> for GaussianNll {
         slope: f64,
         [d_mu, d_sigma, d_y]: &mut [Option<ViewMut<'_, T>>; 3],
     ) {
-        // Of the log-density.
+        // The slope of the log-density.
         let (density, slope) = (self.density, -slope);
         for (d_input, slope) in [(d_mu, slope), (d_y, -slope)] {
             if let Some(d) = d_input {
@@ -87,8 +87,8 @@ impl Likelihood<3> for GaussianNll {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln Normal(y; mu, sigma^2)`, in nats. `sigma > 0`. The shapes
-    /// broadcast to that of `mu` or that of `y`.
+    /// The mean over all elements of `-ln Normal(y; mu, sigma^2)`, in nats; `sigma > 0`. The shapes
+    /// broadcast to the shape of `mu` or of `y`.
     ///
     /// # Errors
     /// The shapes do not broadcast, broadcast to one that neither `mu` nor `y` has, or have no
@@ -97,10 +97,10 @@ impl<T: Element> Tape<T> {
         self.gaussian_nll_with(mu, sigma, y, Density::default())
     }
 
-    /// [`Tape::gaussian_nll`] with a guarded density.
+    /// The [`Tape::gaussian_nll`] of a guarded density.
     ///
     /// # Errors
-    /// As [`Tape::gaussian_nll`]; the floor or `eps` is negative or NaN.
+    /// Fails as [`Tape::gaussian_nll`] does, or if the floor or `eps` is negative or NaN.
     pub fn gaussian_nll_with(
         &mut self,
         mu: Var,
@@ -115,7 +115,7 @@ impl<T: Element> Tape<T> {
     }
 }
 
-/// Refuses guards without a meaning.
+/// Refuses invalid guards.
 pub(super) fn check_density(name: &'static str, density: Density) -> Result<(), Error> {
     if density.sigma_floor >= 0.0 && density.eps >= 0.0 {
         return Ok(());

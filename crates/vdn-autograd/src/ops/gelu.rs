@@ -1,7 +1,8 @@
-//! The Gaussian error linear unit, exact: `x Φ(x)` with `Φ` the standard normal distribution function.
+//! The Gaussian error linear unit, exact: `x Φ(x)` with `Φ` the standard normal distribution
+//! function.
 //!
-//! Source: Hendrycks and Gimpel, "Gaussian Error Linear Units" (arXiv 1606.08415); the form with `erf`, not the
-//! approximation by `tanh`.
+//! Source: Hendrycks and Gimpel, "Gaussian Error Linear Units" (arXiv 1606.08415); the form with
+//! `erf`, not the approximation by `tanh`.
 
 use crate::compiled_once::compiled_once;
 use crate::elementwise::{SlopeReads, UnaryFormula};
@@ -42,7 +43,7 @@ impl<T: Element> Tape<T> {
     /// The exact Gaussian error linear unit `x (1 + erf(x / sqrt 2)) / 2`, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn gelu(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Gelu, &[x])
     }

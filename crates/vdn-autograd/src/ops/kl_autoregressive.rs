@@ -1,14 +1,16 @@
-//! The divergence of a normal posterior from an autoregressive prior, averaged over what is known of the previous latent.
+//! The divergence of a normal posterior from an autoregressive prior, averaged over the
+//! distribution of the previous latent.
 //!
-//! With the posterior `Normal(mu, sigma^2)` and the prior `Normal(phi z_prev, s^2)`, where `z_prev` has the mean `mu_prev`
-//! and the variance `v_prev` and is independent of `z` (mean field), with `d = ln sigma^2 - ln s^2`:
+//! The posterior is `Normal(mu, sigma^2)` and the prior is `Normal(phi z_prev, s^2)`. The previous
+//! latent `z_prev` has the mean `mu_prev` and the variance `v_prev`, and is independent of `z`
+//! (mean field). With `d = ln sigma^2 - ln s^2`:
 //!
 //! ```text
 //! E KL = [e^d - 1 - d + ((mu - phi mu_prev)^2 + phi^2 v_prev) / s^2] / 2
 //! ```
 //!
-//! The average over the previous latent is taken exactly (Rao-Blackwell): no sampling noise. Without `v_prev` it is the
-//! divergence given one value of the previous latent.
+//! The average over the previous latent is exact (Rao-Blackwell), without sampling noise. Without
+//! `v_prev` the result is the divergence given one value of the previous latent.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{declare, evaluate_all, pull_all};
@@ -24,7 +26,8 @@ use vdn_tensor::{Element, Mask, Real, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "kl_autoregressive";
 
-/// Inputs: `mu, logvar, previous, phi, logvar of the prior`, possibly `logvar of the previous`.
+/// The inputs are `mu, logvar, previous, phi, logvar of the prior` and, optionally,
+/// `logvar of the previous`.
 struct KlAutoregressive;
 
 /// Where neither the precision of the prior nor the variance of the previous latent is near an end of the range.
@@ -105,7 +108,7 @@ impl Formula<7, 6> for Pull {
     }
 }
 
-/// The inputs, with a previous latent that is known exactly where its variance is not given.
+/// Returns all inputs; a previous latent whose variance is not given is known exactly.
 fn complete<'a, T: Element>(inputs: &[View<'a, T>], known: &View<'a, T>) -> [View<'a, T>; 6] {
     std::array::from_fn(|i| *inputs.get(i).unwrap_or(known))
 }
@@ -145,11 +148,14 @@ impl<T: Element> Definition<T> for KlAutoregressive {
 }
 
 impl<T: Element> Tape<T> {
-    /// The divergence of `Normal(mu, e^logvar)` from `prior` in nats, element by element; all shapes broadcast.
+    /// The divergence of `Normal(mu, e^logvar)` from `prior` in nats, element by element. All
+    /// shapes broadcast.
     ///
-    /// With `previous_logvar`, `prior.previous` is the mean of a previous latent of that variance and the result is the
-    /// average over it: the mean-field term. Without, `prior.previous` is taken as it is: the divergence given a sample
-    /// of the previous latent; with the previous *mean* in its place it is the term called `penalty`, which is no bound.
+    /// * With `previous_logvar`, `prior.previous` is the mean of a previous latent with this
+    ///   log-variance, and the result is the average over that latent: the mean-field term.
+    /// * Without it, `prior.previous` is a sample of the previous latent, and the result is the
+    ///   divergence given this sample. If the previous *mean* is given instead, the result is the
+    ///   term called `penalty`, which is not a bound.
     ///
     /// ```
     /// use vdn_autograd::{ConditionalPrior, Tape};
@@ -162,7 +168,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast; a variable is stale.
+    /// Fails if the shapes do not broadcast, or if a variable is stale.
     pub fn kl_autoregressive(
         &mut self,
         mu: Var,

@@ -1,7 +1,9 @@
-//! The Kullback-Leibler divergence between two normal distributions, each given by mean and `logvar = 2 log sigma`.
+//! The Kullback-Leibler divergence between two normal distributions, each given by mean and
+//! `logvar = 2 log sigma`.
 //!
-//! With `d = logvar_q - logvar_p`: `KL = (e^d - 1 - d + (mu_q - mu_p)^2 e^-logvar_p) / 2`. The first three terms are
-//! evaluated together (`exp_m1_minus`): written one by one they cancel when a posterior meets its prior.
+//! With `d = logvar_q - logvar_p`: `KL = (e^d - 1 - d + (mu_q - mu_p)^2 e^-logvar_p) / 2`. The
+//! first three terms are evaluated together (`exp_m1_minus`), because they would cancel one by one
+//! when a posterior is close to its prior.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{declare, evaluate, pull};
@@ -27,7 +29,7 @@ impl Formula<4, 1> for Value {
     }
 }
 
-/// The pull on `mu_q`; that on `mu_p` is its negative.
+/// The gradient with respect to `mu_q`; the gradient with respect to `mu_p` is its negative.
 struct MeanPull {
     sign: f64,
 }
@@ -96,10 +98,11 @@ impl<T: Element> Definition<T> for KlGaussian {
 }
 
 impl<T: Element> Tape<T> {
-    /// `KL(Normal(mu_q, e^logvar_q) || Normal(mu_p, e^logvar_p))` in nats, element by element; the four shapes
-    /// broadcast (a prior of shape `[units]` or `[]` against a posterior of shape `[batch, units]`).
+    /// The divergence `KL(Normal(mu_q, e^logvar_q) || Normal(mu_p, e^logvar_p))` in nats, element
+    /// by element. The four shapes broadcast, for instance a prior of shape `[units]` or `[]`
+    /// against a posterior of shape `[batch, units]`.
     ///
-    /// Accurate, and never negative, however close the two distributions are.
+    /// The result is accurate and never negative, however close the two distributions are.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -112,7 +115,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast; a variable is stale.
+    /// Fails if the shapes do not broadcast, or if a variable is stale.
     pub fn kl_gaussian(
         &mut self,
         mu_q: Var,

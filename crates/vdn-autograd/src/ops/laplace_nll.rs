@@ -35,7 +35,7 @@ impl Formula<3, 1> for LocationPull {
         let (slope, zero) = (scale.lit(self.slope) / scale, y.lit(0.0));
         let pull = R::select(y.lt(location), slope, zero);
         let pull = R::select(location.lt(y), -slope, pull);
-        // Neither of the two for NaN, which is not silent.
+        // NaN satisfies neither comparison and gives NaN, so it is not silent.
         [R::select(location.le(y) | y.le(location), pull, location + y)]
     }
 }
@@ -81,12 +81,14 @@ impl Likelihood<3> for LaplaceNll {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln p(y)` in nats, where `p(y) = e^(-|y - location| / scale)
-    /// / (2 scale)` is the Laplace density; its variance is `2 scale^2`. `scale > 0`. The shapes
-    /// broadcast to that of the locations or that of `y`: `[batch, outputs]`, for instance,
-    /// `[outputs]` and `[batch, outputs]`.
+    /// The mean over all elements of `-ln p(y)` in nats under the Laplace distribution, whose
+    /// density is `p(y) = e^(-|y - location| / scale) / (2 scale)` with `scale > 0`. Its variance
+    /// is `2 scale^2`.
     ///
-    /// The gradient with respect to a location that is met exactly is 0.
+    /// The shapes broadcast to the shape of the locations or of `y`: for instance
+    /// `[batch, outputs]`, `[outputs]` and `[batch, outputs]`.
+    ///
+    /// The gradient with respect to a location that equals `y` is 0.
     ///
     /// ```
     /// use vdn_autograd::Tape;

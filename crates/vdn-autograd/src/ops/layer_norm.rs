@@ -1,4 +1,5 @@
-//! Layer normalisation over the last axis.
+//! Layer normalisation over the last axis. The kernel and its numerics are in
+//! `kernels/layer_norm.rs` of `vdn-tensor`.
 //!
 //! Source: Ba, Kiros and Hinton, "Layer Normalization" (arXiv 1607.06450).
 
@@ -12,7 +13,8 @@ use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "layer_norm";
 
-/// The outputs after the first are the mean and the reciprocal deviation of each row, kept for the backward pass.
+/// The outputs after the first are the mean and the reciprocal deviation of each row, for the
+/// backward pass.
 struct LayerNorm {
     eps: f64,
 }
@@ -66,11 +68,13 @@ impl<T: Element> Definition<T> for LayerNorm {
 }
 
 impl<T: Element> Tape<T> {
-    /// Each row of `x` (its last axis) shifted to mean 0 and scaled to variance 1, then times `weight` plus `bias`,
-    /// both `[columns]`. The variance is the biased one, plus `eps`.
+    /// Each row of `x` (its last axis), shifted to mean 0 and scaled to variance 1, then multiplied
+    /// by `weight` and shifted by `bias`, both `[columns]`. The variance is the biased variance
+    /// plus `eps`.
     ///
     /// # Errors
-    /// The shapes do not fit, or rows are empty; `eps` is negative or NaN; a variable is stale.
+    /// Fails if the shapes do not fit, or rows are empty, if `eps` is negative or NaN, or if a
+    /// variable is stale.
     pub fn layer_norm(&mut self, x: Var, weight: Var, bias: Var, eps: f64) -> Result<Var, Error> {
         if eps >= 0.0 {
             return self.record_single(LayerNorm { eps }, &[x, weight, bias]);

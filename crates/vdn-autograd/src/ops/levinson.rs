@@ -1,15 +1,17 @@
 //! The coefficients of a stationary autoregression of any order from its partial autocorrelations.
 //!
-//! `kappa_k = tanh a_k` in (-1, 1) is the partial autocorrelation at lag `k`; every choice is stationary and every
-//! stationary autoregression has one (Barndorff-Nielsen and Schou 1973; tanh on the coefficients themselves ensures
-//! nothing). The recursion of Levinson and Durbin, for `k = 1, 2, ...`:
+//! `kappa_k = tanh a_k` in (-1, 1) is the partial autocorrelation at lag `k`. Every choice of
+//! partial autocorrelations is stationary, and every stationary autoregression has one
+//! (Barndorff-Nielsen and Schou 1973). A tanh on the coefficients themselves would not ensure
+//! stationarity. The recursion of Levinson and Durbin, for `k = 1, 2, ...`, is
 //!
 //! ```text
 //! c[k][k] = kappa_k       c[k][j] = c[k-1][j] - kappa_k c[k-1][k-j]       v_k = v_{k-1} (1 - kappa_k^2),  v_0 = 1
 //! ```
 //!
-//! `c[k]` and `v_k` are the best linear prediction from `k` past values and its variance, for a process of variance 1; so
-//! they also are the exact distribution of the first steps, where fewer than `p` past values exist.
+//! `c[k]` and `v_k` are the best linear prediction from `k` past values and its variance, for a
+//! process of variance 1. They are therefore also the exact distribution of the first steps, which
+//! have fewer than `p` past values.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -30,7 +32,8 @@ fn log_sech_squared(a: f64) -> f64 {
     2.0 * (std::f64::consts::LN_2 - a.abs() - Real::softplus(-2.0 * a.abs()))
 }
 
-/// Fills `rows`, row `k - 1` of length `order` holding `c[k][1..=k]`, for the partial autocorrelations `kappa`.
+/// Fills `rows`: row `k - 1`, of length `order`, gets `c[k][1..=k]` for the partial
+/// autocorrelations `kappa`.
 fn recursion(kappa: impl Fn(usize) -> f64, order: usize, rows: &mut [f64]) {
     for k in 1..=order {
         let (before, row) = rows.split_at_mut((k - 1) * order);
@@ -88,7 +91,7 @@ impl<T: Element> Definition<T> for Levinson {
         let Some(d_a) = &mut d_inputs[0] else { return };
         let (p, units, a) = (self.order, inputs[0].shape().last(), inputs[0].data());
         let d_a = d_a.data_mut();
-        // Lags beyond the order take no part.
+        // Lags beyond the order have no effect.
         d_a.fill(T::ZERO);
         with_scratch(p * p + 2 * p, |scratch: &mut [f64]| {
             let (rows, slopes) = scratch.split_at_mut(p * p);
@@ -120,9 +123,10 @@ impl<T: Element> Definition<T> for Levinson {
 }
 
 impl<T: Element> Tape<T> {
-    /// The autoregression of this order for units of variance 1, from the first `order` rows of `a` `[lags, units]`
-    /// (inverse hyperbolic tangents of partial autocorrelations): coefficients `[order, units]`, that of the last value
-    /// first, and the log-variance of the innovations, `[units]`.
+    /// The autoregression of this order for units of variance 1, from the first `order` rows of `a`
+    /// `[lags, units]` (inverse hyperbolic tangents of partial autocorrelations). Returns the
+    /// coefficients `[order, units]`, the coefficient of the last value first, and the log-variance
+    /// of the innovations, `[units]`.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -136,7 +140,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// `a` has another shape, or fewer lags; the order is 0; a variable is stale.
+    /// Fails if `a` has another shape, or fewer lags, if the order is 0, or if a variable is stale.
     pub fn levinson(&mut self, a: Var, order: usize) -> Result<[Var; 2], Error> {
         let outputs = self.record(Levinson { order }, &[a])?;
         Ok([outputs[0], outputs[1]])

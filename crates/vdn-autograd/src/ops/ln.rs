@@ -27,7 +27,7 @@ impl<T: Element> Tape<T> {
     /// The natural logarithm; NaN below 0, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn ln(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Ln, &[x])
     }

@@ -1,9 +1,10 @@
-//! The logarithm of the standard normal distribution function, `ln Φ(x)`: what an observation
-//! contributes to a likelihood if all that is known of it is that it lies below a limit.
+//! The logarithm of the standard normal distribution function, `ln Φ(x)`. It is the log-likelihood
+//! of an observation that is only known to lie below a limit.
 //!
-//! From -3 up, `Φ` is formed by `erf`. Below, `Φ(-t) = φ(t) R(t)` with Mills' ratio `R(t) = 1/(t +
-//! 1/(t + 2/(t + ...)))`, Laplace's continued fraction (Abramowitz and Stegun 26.2.14), so that the
-//! value and the slope `φ/Φ = 1/R` keep their relative accuracy where `Φ` itself underflows.
+//! For `x >= -3`, `Φ` is computed by `erf`. Below, `Φ(-t) = φ(t) R(t)` with Mills' ratio
+//! `R(t) = 1/(t + 1/(t + 2/(t + ...)))`, Laplace's continued fraction (Abramowitz and Stegun
+//! 26.2.14). The value and the slope `φ/Φ = 1/R` then keep their relative accuracy even where `Φ`
+//! itself underflows.
 
 use crate::compiled_once::compiled_once;
 use crate::elementwise::{SlopeReads, UnaryFormula};
@@ -17,9 +18,10 @@ struct LnNormalCdf;
 
 /// `ln(2 pi) / 2`.
 const HALF_LN_TAU: f64 = 0.918_938_533_204_672_8;
-/// Below the negative of this, `Φ` is taken by its continued fraction.
+/// Below the negative of this number, `Φ` is computed by its continued fraction.
 const TAIL: f64 = 3.0;
-/// Terms of the fraction: at `t = 3` they leave out 1e-15 of it, farther out less.
+/// The number of terms of the fraction. At `t = 3` the rest is 1e-15 of the fraction, farther out
+/// less.
 const TERMS: u32 = 48;
 
 /// `1 / R(t)` for `t >= TAIL`.
@@ -68,7 +70,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn ln_normal_cdf(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(LnNormalCdf, &[x])
     }

@@ -1,5 +1,5 @@
-//! The logarithm of a density of location and scale, element by element: Gaussian or Student's t. (The mean over elements,
-//! with a deviation in place of its logarithm, is `gaussian_nll`.)
+//! The logarithm of a density with location and scale, element by element: Gaussian or Student's t.
+//! (The mean over elements, with a deviation in place of its logarithm, is `gaussian_nll`.)
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{evaluate, one_sided_shape, pull_all};
@@ -13,14 +13,15 @@ use vdn_tensor::{Element, Real, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "log_density";
 
-/// A family of densities for what is observed.
+/// A family of densities for observations.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum ObservationFamily {
     /// `Normal(location, scale^2)`.
     #[default]
     Gaussian,
-    /// Student's t with fixed degrees of freedom, around the location, times the scale.
+    /// Student's t with fixed degrees of freedom, shifted by the location and multiplied by the
+    /// scale.
     StudentT(StudentT),
 }
 

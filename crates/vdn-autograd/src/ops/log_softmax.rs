@@ -1,5 +1,5 @@
 //! The logarithm of the softmax over one axis. The maximum is subtracted before the logarithm of
-//! the sum, so that large equal numbers keep their result, and nothing overflows.
+//! the sum, so that nothing overflows and large equal numbers give an exact result.
 
 use super::around;
 use crate::compiled_once::{Definition, compiled_once};
@@ -25,7 +25,8 @@ impl Formula<2, 1> for Difference {
     }
 }
 
-/// `dy - softmax * total`, the softmax being `e^y` and the total the sum of `dy` over the axis.
+/// `dy - softmax * total`, where the softmax is `e^y` and the total is the sum of `dy` over the
+/// axis.
 struct Slope;
 impl Formula<3, 1> for Slope {
     #[inline(always)]
@@ -100,9 +101,9 @@ impl<T: Element> Definition<T> for LogSoftmax {
 }
 
 impl<T: Element> Tape<T> {
-    /// `ln(exp(x) / sum exp(x))`, the sum over `axis`; the shape stays. Entries of minus infinity
-    /// have that logarithm; where all entries are minus infinity, or one is plus infinity, the
-    /// result is NaN.
+    /// The logarithm of the softmax, `ln(exp(x) / sum exp(x))`, with the sum over `axis`. The shape
+    /// stays. An entry of minus infinity gives minus infinity. The result is NaN if all entries are
+    /// minus infinity, or if one is plus infinity.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -116,7 +117,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// There is no such axis, or it has size 0; `x` is stale.
+    /// Fails if there is no such axis, or it has size 0, or if `x` is stale.
     pub fn log_softmax(&mut self, x: Var, axis: usize) -> Result<Var, Error> {
         self.record_single(LogSoftmax { axis }, &[x])
     }

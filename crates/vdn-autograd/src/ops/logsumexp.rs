@@ -47,10 +47,11 @@ impl<T: Element> Definition<T> for LogSumExp {
 }
 
 impl<T: Element> Tape<T> {
-    /// `ln sum exp(x)`, the sum over `axis`, which disappears from the shape; minus infinity where it has size 0.
+    /// The logarithm `ln sum exp(x)`, with the sum over `axis`, which is removed from the shape;
+    /// minus infinity if `axis` has size 0.
     ///
     /// # Errors
-    /// There is no such axis; `x` is stale.
+    /// Fails if there is no such axis, or if `x` is stale.
     pub fn logsumexp(&mut self, x: Var, axis: usize) -> Result<Var, Error> {
         self.record_single(LogSumExp { axis }, &[x])
     }

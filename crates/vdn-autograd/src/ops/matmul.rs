@@ -1,4 +1,4 @@
-//! The product of two matrices, each possibly transposed.
+//! The product of two matrices. Each may be transposed.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -16,7 +16,7 @@ struct MatMul {
 }
 
 impl MatMul {
-    /// `[m, n, k]` of the product.
+    /// Returns `[m, n, k]` of the product.
     fn dims(&self, a: &Shape, b: &Shape) -> Option<[usize; 3]> {
         let (&[rows_a, columns_a], &[rows_b, columns_b]) = (a.dims(), b.dims()) else {
             return None;
@@ -30,7 +30,7 @@ impl MatMul {
     }
 }
 
-/// `[m, n, k]` of a product, from the rows and columns of its factors as they are stored.
+/// Returns `[m, n, k]` of a product, from the stored rows and columns of its factors.
 pub(super) fn product_dims(
     [rows_a, columns_a, rows_b, columns_b]: [usize; 4],
     [transpose_a, transpose_b]: [bool; 2],
@@ -87,8 +87,8 @@ impl<T: Element> Definition<T> for MatMul {
     }
 }
 
-/// The gradient of the left factor of `C = A' B'`, `dA' = dC B'^T`, transposed where `A` is stored
-/// so.
+/// Computes the gradient of the left factor of `C = A' B'`: `dA' = dC B'^T`, transposed if `A` is
+/// stored transposed.
 pub(super) fn left_gradient<T: Element>(
     [m, n, k]: [usize; 3],
     transposed: bool,
@@ -105,7 +105,8 @@ pub(super) fn left_gradient<T: Element>(
     }
 }
 
-/// The gradient of the right factor, `dB' = A'^T dC`, transposed where `B` is stored so.
+/// Computes the gradient of the right factor: `dB' = A'^T dC`, transposed if `B` is stored
+/// transposed.
 pub(super) fn right_gradient<T: Element>(
     [m, n, k]: [usize; 3],
     a: Operand<'_, T>,
@@ -123,10 +124,11 @@ pub(super) fn right_gradient<T: Element>(
 }
 
 impl<T: Element> Tape<T> {
-    /// The product of two matrices: `a` `[m, k]` (or `[k, m]` when transposed) and `b` `[k, n]` (or `[n, k]`).
+    /// The product of two matrices: `a` `[m, k]` (or `[k, m]` if transposed) and `b` `[k, n]` (or
+    /// `[n, k]`).
     ///
     /// # Errors
-    /// The shapes are not two matrices that fit; a variable is stale.
+    /// Fails if the shapes are not two matrices that fit, or a variable is stale.
     pub fn matmul(
         &mut self,
         a: Var,

@@ -54,10 +54,11 @@ impl<T: Element> Definition<T> for MaxAxis {
 }
 
 impl<T: Element> Tape<T> {
-    /// The maximum over `axis`, which disappears from the shape. The gradient goes to the first of equal maxima.
+    /// The maximum over `axis`, which is removed from the shape. The gradient goes to the first of
+    /// equal maxima.
     ///
     /// # Errors
-    /// There is no such axis, or it has size 0; `x` is stale.
+    /// Fails if there is no such axis, or it has size 0, or if `x` is stale.
     pub fn max_axis(&mut self, x: Var, axis: usize) -> Result<Var, Error> {
         self.record_single(MaxAxis { axis }, &[x])
     }

@@ -1,7 +1,7 @@
-//! [`Likelihood`]: the frame of operations that score values under distributions of one element.
+//! [`Likelihood`]: the frame of operations that score values under a distribution of each element.
 //!
-//! The inputs broadcast to one shape, every element of it has a score, and the operation is the
-//! mean of the scores. A likelihood says what a score and its derivatives are.
+//! The inputs broadcast to one shape. Every element of this shape has a score, and the operation
+//! returns the mean of the scores. A likelihood defines a score and its derivatives.
 
 use crate::compiled_once::Definition;
 use crate::elementwise::broadcasting::scored_shape;
@@ -9,17 +9,17 @@ use crate::op::Shapes;
 use vdn_tensor::kernels::sum_all;
 use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut, with_scratch};
 
-/// A score of `IN` inputs: predictions first, the values that are scored last.
+/// A score of `IN` inputs: predictions first, scored values last.
 pub(super) trait Likelihood<const IN: usize>: Send + 'static {
     /// The name of the mean score in messages.
     const NAME: &'static str;
     /// The name of the log-probabilities of all elements.
     const LOG_PROB: &'static str;
 
-    /// The score of every element of `shape`, to which the inputs broadcast, in nats.
+    /// Computes the score in nats of every element of `shape`, to which the inputs broadcast.
     fn scores<T: Element>(&self, shape: &Shape, inputs: [View<'_, T>; IN], scores: &mut [T]);
 
-    /// Writes the gradients that are wanted: `slope` times the derivatives of a score, summed over
+    /// Writes the required gradients: `slope` times the derivatives of a score, summed over
     /// everything that was repeated when an input was broadcast.
     fn gradients<T: Element>(
         &self,
@@ -30,11 +30,11 @@ pub(super) trait Likelihood<const IN: usize>: Send + 'static {
     );
 }
 
-/// The operation: the mean score over all elements, of the shape `[]`.
+/// The operation: the mean score over all elements, of shape `[]`.
 pub(super) struct MeanScore<L, const IN: usize>(pub(super) L);
 
 impl<L: Likelihood<IN>, const IN: usize> MeanScore<L, IN> {
-    /// The inputs and the shape that they broadcast to; they did when recorded.
+    /// Returns the inputs and the shape to which they broadcast. Recording checked that they do.
     fn parts<'a, T>(inputs: &[View<'a, T>]) -> Option<([View<'a, T>; IN], Shape)>
     where
         T: Element,

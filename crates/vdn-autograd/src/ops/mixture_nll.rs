@@ -1,4 +1,9 @@
-//! The negative log-score of the mixture that the samples of a forecast are: one fused operation.
+//! The negative log-score of a forecast's samples as a mixture distribution, as one fused
+//! operation.
+//!
+//! A forecast with `S` samples is a mixture of `S` normals. Composed of small operations, its
+//! log-score would write several arrays of size `[samples, batch, horizon]`; the fused kernels
+//! ([`vdn_tensor::kernels::likelihood`]) write only the gradient.
 
 use super::gaussian_nll::check_density;
 use crate::compiled_once::{Definition, compiled_once};
@@ -14,27 +19,28 @@ use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut, with_scratch};
 
 const NAME: &str = "mixture_nll";
 
-/// The choices of [`Tape::mixture_nll_with`].
+/// The settings of [`Tape::mixture_nll_with`].
 #[derive(Clone, Copy, Debug)]
 pub struct MixtureNll {
-    /// How log-densities become a score.
+    /// The rule that turns log-densities into a score.
     pub score: Score,
-    /// The guard of the density; the default guards nothing.
+    /// The guard of the density; the default is no guard.
     pub density: Density,
-    /// Logarithms of the samples' weights, `[samples, batch]`, normalised over samples inside; equal weights without.
+    /// The logarithms of the samples' weights, `[samples, batch]`, normalised over samples by the
+    /// operation; `None` for equal weights.
     pub log_weights: Option<Var>,
 }
 
 impl MixtureNll {
-    /// Equal weights, nothing guarded.
+    /// Creates settings with equal weights and no guard.
     #[must_use]
     pub fn new(score: Score) -> Self {
         Self { score, density: Density::default(), log_weights: None }
     }
 }
 
-/// Inputs are the means, sigma, y and possibly the log-weights. The outputs after the first are the rows' scores and
-/// what the backward pass needs.
+/// The inputs are the means, sigma, y and, optionally, the log-weights. The outputs after the first
+/// are the scores of rows, and data for the backward pass.
 struct MixtureNllOp {
     score: Score,
     density: Density,
@@ -122,9 +128,10 @@ impl<T: Element> Definition<T> for MixtureNllOp {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over the batch of the negative log-score of `y` `[batch, horizon]` under the mixture over samples of
-    /// `Normal(mu, sigma^2)`, in nats per time step (the joint score too: divided by the horizon). `mu` is
-    /// `[samples, batch, horizon]`, `sigma > 0` is `[horizon]`, `[batch, horizon]` or of the shape of `mu`.
+    /// The mean over the batch of the negative log-score of `y` `[batch, horizon]`, in nats per
+    /// time step, under the mixture over samples of `Normal(mu, sigma^2)`. The joint score is
+    /// divided by the horizon, too. `mu` is `[samples, batch, horizon]`. `sigma > 0` is
+    /// `[horizon]`, `[batch, horizon]` or of the shape of `mu`.
     ///
     /// ```
     /// use vdn_autograd::{Score, Tape};
@@ -144,10 +151,11 @@ impl<T: Element> Tape<T> {
         self.mixture_nll_with(mu, sigma, y, MixtureNll::new(score))
     }
 
-    /// [`Tape::mixture_nll`] with weights and a guarded density.
+    /// The [`Tape::mixture_nll`] with weights and a guarded density.
     ///
     /// # Errors
-    /// As [`Tape::mixture_nll`]; the floor or `eps` of the density is negative or NaN.
+    /// Fails as [`Tape::mixture_nll`] does, or if the floor or `eps` of the density is negative or
+    /// NaN.
     pub fn mixture_nll_with(
         &mut self,
         mu: Var,

@@ -1,5 +1,5 @@
-//! The operations: one file each, with the type, its forward and backward, and the method of [`Tape`](crate::Tape)
-//! that records it.
+//! The operations, one file each. A file contains the type, its forward and backward pass, and the
+//! method of [`Tape`](crate::Tape) that records it.
 
 mod abs;
 mod add;
@@ -75,7 +75,7 @@ pub use structured_step::{ConditionalPrior, StepOutputs};
 
 use vdn_tensor::{Shape, ShapeError};
 
-/// [`Shape::around`], with an error that names the operation.
+/// Does what [`Shape::around`] does, with an error that names the operation.
 fn around(
     name: &'static str,
     shape: &Shape,

@@ -1,4 +1,4 @@
-//! The moving average over the last axis, its ends continued: the trend of a window.
+//! The moving average over the last axis, with the ends continued: the trend of a window.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -10,7 +10,7 @@ use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
 
 struct MovingAverage {
     kernel: usize,
-    /// Whether it is the adjoint that goes forward.
+    /// Whether the forward pass computes the adjoint.
     adjoint: bool,
 }
 
@@ -60,17 +60,19 @@ impl<T: Element> Definition<T> for MovingAverage {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean of the `kernel` entries around each entry of the last axis (from `(kernel - 1) / 2` before it on); a
-    /// row continues beyond its ends with its first and its last entry. A kernel of 1 is the identity.
+    /// The mean of the `kernel` entries around each entry of the last axis, starting
+    /// `(kernel - 1) / 2` entries before it. Beyond its ends a row continues with its first and its
+    /// last entry. A kernel of 1 is the identity.
     ///
     /// # Errors
-    /// `kernel` is 0; `x` has no axis; `x` is stale.
+    /// Fails if `kernel` is 0, if `x` has no axis, or if `x` is stale.
     pub fn moving_average(&mut self, x: Var, kernel: usize) -> Result<Var, Error> {
         self.smooth(MovingAverage { kernel, adjoint: false }, x)
     }
 
-    /// The adjoint of [`Tape::moving_average`], row by row: `w A` where the moving average of `x` is `A x`. A linear map
-    /// with weights `w` of a moving average is thus a linear map, with weights `w A`, of the row itself.
+    /// The adjoint of [`Tape::moving_average`], row by row: `w A`, where the moving average of `x`
+    /// is `A x`. A linear map with weights `w` of a moving average is therefore a linear map with
+    /// weights `w A` of the row itself.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -84,7 +86,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Tape::moving_average`].
+    /// Fails as [`Tape::moving_average`] does.
     pub fn moving_average_adjoint(&mut self, w: Var, kernel: usize) -> Result<Var, Error> {
         self.smooth(MovingAverage { kernel, adjoint: true }, w)
     }

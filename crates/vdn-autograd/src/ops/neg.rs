@@ -27,7 +27,7 @@ impl<T: Element> Tape<T> {
     /// `-x`, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn neg(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Neg, &[x])
     }

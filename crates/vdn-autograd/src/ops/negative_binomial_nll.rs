@@ -1,5 +1,5 @@
-//! The mean negative log-probability of counts under a negative binomial distribution, given by the
-//! logarithms of its mean and of its dispersion.
+//! The mean negative log-probability of counts under a negative binomial distribution, which is
+//! given by the logarithms of its mean and of its dispersion.
 
 use super::log_prob::LogProb;
 use super::mean_score::{Likelihood, MeanScore};
@@ -16,10 +16,11 @@ use vdn_tensor::{Element, Real, Shape, View, ViewMut, with_scratch};
 const NAME: &str = "negative_binomial_nll";
 const LOG_PROB: &str = "negative_binomial_log_prob";
 
-/// So many counts make a task: each costs two logarithms of the gamma function.
+/// The number of counts in a task; each count costs two logarithms of the gamma function.
 const TASK: usize = 256;
 
-/// The largest `r = 1 / dispersion` that counts: beyond, the distribution is Poisson's to rounding.
+/// The largest `r = 1 / dispersion` that is used; beyond it the distribution is Poisson to
+/// rounding.
 const MAX_TOTAL: f64 = 1e15;
 
 struct NegativeBinomialNll;
@@ -36,7 +37,7 @@ struct Count {
 impl Count {
     fn new([log_mean, log_dispersion, y]: [f64; 3]) -> Self {
         let least = -MAX_TOTAL.ln();
-        // `max` of the trait: NaN stays NaN.
+        // The `max` of the trait keeps NaN.
         let log_dispersion = Real::max(log_dispersion, least);
         Self { total: (-log_dispersion).exp(), t: log_mean + log_dispersion, y }
     }
@@ -59,7 +60,7 @@ impl Count {
     }
 }
 
-/// The inputs themselves: repeated to one shape.
+/// The inputs themselves, repeated to one shape.
 struct Repeated;
 impl Formula<3, 3> for Repeated {
     #[inline(always)]
@@ -68,7 +69,7 @@ impl Formula<3, 3> for Repeated {
     }
 }
 
-/// `to = f(element)` for every element of the broadcast shape.
+/// Computes `to = f(element)` for every element of the broadcast shape.
 fn each<T: Element>(
     shape: &Shape,
     inputs: [View<'_, T>; 3],
@@ -121,14 +122,16 @@ impl Likelihood<3> for NegativeBinomialNll {
 
 impl<T: Element> Tape<T> {
     /// The mean over all elements of `-ln p(y)` in nats under the negative binomial distribution
-    /// with `mean = e^log_mean` and variance `mean + dispersion mean^2`, `dispersion =
-    /// e^log_dispersion`: a Poisson distribution whose rate is Gamma distributed with the shape `1
-    /// / dispersion`. `y` are counts: whole numbers from 0 on, which have no gradient. The shapes
-    /// broadcast to that of the log-means or that of `y`; a log-dispersion of the shape `[]` is
-    /// common to all elements.
+    /// with `mean = e^log_mean`, `dispersion = e^log_dispersion` and variance
+    /// `mean + dispersion mean^2`. It is a Poisson distribution whose rate is Gamma distributed
+    /// with shape `1 / dispersion`.
     ///
-    /// Below a log-dispersion of -34.5 the distribution is Poisson's to rounding, and is taken for
-    /// it.
+    /// `y` contains counts: whole numbers from 0 on, which have no gradient. The shapes broadcast
+    /// to the shape of the log-means or of `y`. A log-dispersion of shape `[]` is common to all
+    /// elements.
+    ///
+    /// Below a log-dispersion of -34.5 the distribution is Poisson to rounding, and is computed as
+    /// Poisson.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -143,9 +146,9 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast, broadcast to one that neither log-means nor `y` have, or have
-    /// no elements; a count is not a whole number from 0 on, or wants a gradient; a variable is
-    /// stale.
+    /// Fails if the shapes do not broadcast, have no elements, or broadcast to a shape that neither
+    /// log-means nor `y` have; if a count is not a whole number from 0 on, or requires a gradient;
+    /// or if a variable is stale.
     pub fn negative_binomial_nll(
         &mut self,
         log_mean: Var,

@@ -1,4 +1,4 @@
-//! Exchanging axes.
+//! Permutation of axes.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -10,7 +10,7 @@ use vdn_tensor::{Element, MAX_RANK, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "permute";
 
-/// So many numbers make a task.
+/// The size of a task, in numbers.
 const TASK: usize = 16_384;
 
 /// Axis `i` of the output is axis `axes[i]` of the input.
@@ -19,7 +19,7 @@ struct Permute {
     rank: usize,
 }
 
-/// Copies `x`, of shape `from`, to `out`, whose axis `i` is axis `axes[i]` of `x`.
+/// Copies `x`, of shape `from`, to `out`; axis `i` of `out` is axis `axes[i]` of `x`.
 fn copy<T: Element>(x: &[T], from: &Shape, axes: &[usize], out: &mut [T]) {
     let mut strides = [1; MAX_RANK];
     for axis in (1..axes.len()).rev() {
@@ -106,7 +106,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// `axes` does not name every axis of `x` once; `x` is stale.
+    /// Fails if `axes` does not name every axis of `x` once, or if `x` is stale.
     pub fn permute(&mut self, x: Var, axes: &[usize]) -> Result<Var, Error> {
         let mut kept = [0; MAX_RANK];
         for (kept, &axis) in kept.iter_mut().zip(axes) {

@@ -20,7 +20,7 @@ use vdn_tensor::{Element, Real, Shape, View, ViewMut, with_scratch};
 const NAME: &str = "poisson_nll";
 const LOG_PROB: &str = "poisson_log_prob";
 
-/// So many counts make a task.
+/// The number of counts in a task.
 const TASK: usize = 1024;
 
 struct PoissonNll;
@@ -80,9 +80,9 @@ impl Likelihood<2> for PoissonNll {
 }
 
 impl<T: Element> Tape<T> {
-    /// The mean over all elements of `-ln Poisson(y; e^log_rate)` in nats, `ln y!` included. `y`
-    /// are counts: whole numbers from 0 on, which have no gradient; the shapes broadcast to that of
-    /// the log-rates or of `y`.
+    /// The mean over all elements of `-ln Poisson(y; e^log_rate)` in nats, including `ln y!`. `y`
+    /// contains counts: whole numbers from 0 on, which have no gradient. The shapes broadcast to
+    /// the shape of the log-rates or of `y`.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -96,8 +96,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not fit, or have no elements; a count is not a whole number from 0 on, or
-    /// wants a gradient; a variable is stale.
+    /// Fails if the shapes do not fit or have no elements; if a count is not a whole number from 0
+    /// on, or requires a gradient; or if a variable is stale.
     pub fn poisson_nll(&mut self, log_rate: Var, y: Var) -> Result<Var, Error> {
         self.check(NAME, &[log_rate, y])?;
         self.check_counts(NAME, y)?;

@@ -1,4 +1,4 @@
-//! Pooling the `K` values of a unit to one activity.
+//! Pooling of the `K` values of a unit into one activity.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -48,10 +48,11 @@ impl<T: Element> Definition<T> for PoolOp {
 }
 
 impl<T: Element> Tape<T> {
-    /// Pools `x`, `[..., units * k]` with the `k` values of a unit side by side, to `[..., units]`.
+    /// Pools `x`, `[..., units * k]` with the `k` values of each unit next to each other, to
+    /// `[..., units]`.
     ///
     /// # Errors
-    /// The last dimension is no multiple of `k`, or `k` is 0; `x` is stale.
+    /// Fails if the last dimension is no multiple of `k`, or `k` is 0, or if `x` is stale.
     pub fn pool(&mut self, x: Var, k: usize, pool: Pool) -> Result<Var, Error> {
         self.record_single(PoolOp { k, pool }, &[x])
     }

@@ -1,5 +1,6 @@
-//! A constant power, element by element. Whole exponents up to 32 are products, so that negative
-//! numbers have powers and no logarithm is rounded; other exponents are `e^(p ln x)`.
+//! A constant power, element by element. Whole exponents up to 32 are computed by products, so that
+//! negative numbers have powers and no logarithm is rounded. Other exponents are computed as
+//! `e^(p ln x)`.
 
 use crate::compiled_once::compiled_once;
 use crate::elementwise::{SlopeReads, UnaryFormula};
@@ -58,8 +59,9 @@ impl UnaryFormula for Pow {
 }
 
 impl<T: Element> Tape<T> {
-    /// `x^exponent`, element by element. Any `x` for whole exponents between -32 and 32; for other
-    /// exponents `x >= 0` (NaN below), with a relative error of about `|exponent ln x|` roundings.
+    /// The power `x^exponent`, element by element. For whole exponents between -32 and 32, `x` may
+    /// be any number. For other exponents `x >= 0` (NaN below), and the relative error is about
+    /// `|exponent ln x|` roundings.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -71,7 +73,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The exponent is not finite; `x` is stale.
+    /// Fails if the exponent is not finite, or if `x` is stale.
     pub fn pow(&mut self, x: Var, exponent: f64) -> Result<Var, Error> {
         if !exponent.is_finite() {
             return Err(Error::invalid(NAME, format!("the exponent {exponent} is not finite")));

@@ -27,7 +27,7 @@ impl<T: Element> Tape<T> {
     /// `max(x, 0)`; the slope at 0 is 0, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn relu(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Relu, &[x])
     }

@@ -1,5 +1,6 @@
-//! Samples and divergences of a layer of units that are not Gaussian: the counterpart of [`Tape::sample_kl`] for Laplace,
-//! logistic and Student's t units. The formulas are those of [`vdn_tensor::families`].
+//! Samples and divergences of a layer of units that are not Gaussian: the counterpart of
+//! [`Tape::sample_kl`] for Laplace, logistic and Student's t units. The formulas are in
+//! [`vdn_tensor::families`].
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -14,19 +15,19 @@ use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "sample_family";
 
-/// A family whose prior is its standard member, of location 0 and scale 1.
+/// A family whose prior is its standard member, with location 0 and scale 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LocationScale {
-    /// Laplace.
+    /// The Laplace distribution.
     Laplace,
-    /// Logistic.
+    /// The logistic distribution.
     Logistic,
-    /// Student's t with fixed degrees of freedom, above 2.
+    /// Student's t distribution with fixed degrees of freedom, above 2.
     StudentT(StudentT),
 }
 
 impl LocationScale {
-    /// The variance of the standard member.
+    /// Returns the variance of the standard member.
     #[must_use]
     pub fn standard_variance(self) -> f64 {
         match self {
@@ -114,15 +115,21 @@ impl<T: Element> Definition<T> for SampleFamilyOp {
 }
 
 impl<T: Element> Tape<T> {
-    /// Samples a layer of units of a family, with the divergence of each posterior from the standard member (exact, or the
-    /// mean of an estimate from each sample) and the statistics that have a meaning for it.
+    /// Samples a layer of units of a family. Also returns the divergence of each posterior from the
+    /// standard member (exact, or the mean of an estimate from each sample), and the statistics
+    /// that are defined for the family.
     ///
-    /// `location` is `[batch, units]`; `log_scale` is that too, `[units]` or `[]`. The statistics are in units of the
-    /// prior's deviation: `M1, M2, C2` of the means, `Lv` the mean of `2 log_scale`, `D0` that of `e^(2 log_scale) - 1 - 2
-    /// log_scale`, so that `V = D0 + 1 + Lv` is the posteriors' variance as a share of the prior's. The KL of a unit does not
-    /// follow from them: it is [`UnitOutputs::mean_kl`]. The rate computed from them is 0 for units that do not depend on
-    /// their input, and bounds the information up to the constant `ln(2 pi e v)/2 - h` of the family, `v` and `h` variance
-    /// and entropy of its standard member.
+    /// `location` is `[batch, units]`; `log_scale` is `[batch, units]`, `[units]` or `[]`. The
+    /// statistics are in units of the prior's deviation:
+    ///
+    /// * `M1`, `M2` and `C2` are those of the means.
+    /// * `Lv` is the mean of `2 log_scale`, and `D0` the mean of
+    ///   `e^(2 log_scale) - 1 - 2 log_scale`. `V = D0 + 1 + Lv` is then the posteriors' variance as
+    ///   a share of the prior's.
+    /// * The KL of a unit does not follow from these statistics; it is [`UnitOutputs::mean_kl`].
+    /// * The rate computed from them is 0 for units that do not depend on their input. It bounds
+    ///   the information up to the constant `ln(2 pi e v)/2 - h` of the family, where `v` and `h`
+    ///   are variance and entropy of its standard member.
     ///
     /// ```
     /// use vdn_autograd::{LocationScale, Tape};
@@ -139,8 +146,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// Shapes that do not fit, an empty batch, no samples or 2^31 of them, a family whose prior has no variance; a stale
-    /// variable.
+    /// Fails if the shapes do not fit, the batch is empty, there are no samples or 2^31 of them,
+    /// the family's prior has no variance, or a variable is stale.
     pub fn sample_family(
         &mut self,
         family: LocationScale,

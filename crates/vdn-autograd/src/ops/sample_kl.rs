@@ -1,6 +1,7 @@
-//! The fused operation of a layer of Gaussian units: samples and differentiable statistics of the posteriors in one
-//! pass, and a backward pass that stores no noise (it is regenerated from its address, or read off `z - mu` where that
-//! is accurate). The kernel and its formulas are in [`vdn_tensor::kernels::unit`].
+//! The fused operation of a layer of Gaussian units. One pass computes samples and differentiable
+//! statistics of the posteriors. The backward pass stores no noise: it regenerates the noise from
+//! its address, or computes it from `z - mu` where that is accurate. The kernel and its formulas
+//! are in [`vdn_tensor::kernels::unit`].
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -13,7 +14,7 @@ use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut};
 
 const NAME: &str = "sample_kl";
 
-/// Where the noise of [`Tape::sample_kl`] comes from.
+/// The source of the noise of [`Tape::sample_kl`].
 #[derive(Clone, Copy, Debug)]
 pub enum Noise {
     /// A pure function of `(seed, stream, step, sample, row, column)`.
@@ -22,23 +23,25 @@ pub enum Noise {
     Given(Var),
 }
 
-/// How to sample a layer of units.
+/// The settings by which a layer of units is sampled.
 #[derive(Clone, Copy, Debug)]
 pub struct SampleKl {
-    /// Samples per posterior, at least 1.
+    /// The number of samples per posterior, at least 1.
     pub samples: usize,
-    /// Where the noise comes from.
+    /// The source of the noise.
     pub noise: Noise,
-    /// Whether each odd sample uses the noise of the one before it with the opposite sign (addressed noise only).
+    /// Whether each odd sample uses the noise of the sample before it with the opposite sign
+    /// (addressed noise only).
     pub antithetic: bool,
-    /// What becomes of the gradient of a `logvar` outside its limits.
+    /// The treatment of the gradient of a `logvar` outside its limits.
     pub clamp_gradient: ClampGradient,
-    /// Whether the KL is wanted element by element too.
+    /// Whether the KL is also computed element by element.
     pub emit_kl: bool,
 }
 
 impl SampleKl {
-    /// `samples` independent samples with this noise; no element-wise KL.
+    /// Creates settings for `samples` independent samples with this noise, without the element-wise
+    /// KL.
     #[must_use]
     pub fn new(samples: usize, noise: Noise) -> Self {
         let clamp_gradient = ClampGradient::Inward;
@@ -46,7 +49,8 @@ impl SampleKl {
     }
 }
 
-/// What [`Tape::sample_kl`] gives; all of it is differentiable. `units` counts latent dimensions, N times K.
+/// The outputs of [`Tape::sample_kl`], all of them differentiable. `units` counts latent
+/// dimensions, `N` times `K`.
 #[derive(Clone, Copy, Debug)]
 pub struct UnitOutputs {
     /// The samples `mu + sigma eps`, `[samples, batch, units]`.
@@ -61,15 +65,16 @@ pub struct UnitOutputs {
     pub d0: Var,
     /// `Lv`, the mean of the limited `logvar`, `[units]`.
     pub lv: Var,
-    /// The KL to the prior in nats, `[batch, units]`, if it was asked for.
+    /// The KL to the prior in nats, `[batch, units]`, if it was requested.
     pub kl: Option<Var>,
-    /// The KL averaged over the batch, `[units]`, where it is not `(M2 + D0) / 2`: units that are not Gaussian.
+    /// The KL averaged over the batch, `[units]`, for units that are not Gaussian; for Gaussian
+    /// units it is `(M2 + D0) / 2`.
     pub mean_kl: Option<Var>,
 }
 
 struct SampleKlOp {
     samples: usize,
-    /// `None`: the third input.
+    /// `None`: the noise is the third input.
     key: Option<NoiseKey>,
     antithetic: bool,
     clamp: ClampGradient,
@@ -174,11 +179,13 @@ impl<T: Element> Definition<T> for SampleKlOp {
 }
 
 impl<T: Element> Tape<T> {
-    /// Samples a layer of Gaussian units and takes the statistics that everything else about them follows from.
+    /// Samples a layer of Gaussian units and computes the statistics from which all other measures
+    /// follow.
     ///
-    /// `mu` is `[batch, units]`, `logvar` (`2 log sigma`) `[batch, units]`, `[units]` or `[]`; it is limited to
-    /// `[2 ln 1e-4, 2 ln 10]`. The KL of each unit, its rate and its mismatch are functions of the statistics:
-    /// [`Tape::unit_kl`], [`Tape::unit_rate`], [`Tape::unit_mismatch`], [`Tape::weighted_kl`].
+    /// `mu` is `[batch, units]`. `logvar` (`2 log sigma`) is `[batch, units]`, `[units]` or `[]`,
+    /// and is limited to `[2 ln 1e-4, 2 ln 10]`. The KL of each unit, its rate and its mismatch are
+    /// functions of the statistics: [`Tape::unit_kl`], [`Tape::unit_rate`],
+    /// [`Tape::unit_mismatch`], [`Tape::weighted_kl`].
     ///
     /// ```
     /// use vdn_autograd::{Noise, SampleKl, Tape};
@@ -197,7 +204,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// Shapes that do not fit, an empty batch, no samples, antithetic noise that is given, a stale variable.
+    /// Fails if the shapes do not fit, the batch is empty, there are no samples, given noise is to
+    /// be antithetic, or a variable is stale.
     pub fn sample_kl(&mut self, mu: Var, logvar: Var, how: SampleKl) -> Result<UnitOutputs, Error> {
         let SampleKl { samples, noise, antithetic, clamp_gradient: clamp, emit_kl } = how;
         if samples == 0 || u32::try_from(samples).is_err() {

@@ -47,7 +47,7 @@ impl<T: Element> Tape<T> {
     /// `factor * x`, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn scale(&mut self, x: Var, factor: T) -> Result<Var, Error> {
         self.record_single(Scale { factor: factor.to_f64() }, &[x])
     }
@@ -55,7 +55,7 @@ impl<T: Element> Tape<T> {
     /// `x + term`, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn add_scalar(&mut self, x: Var, term: T) -> Result<Var, Error> {
         self.record_single(AddScalar { term: term.to_f64() }, &[x])
     }

@@ -27,7 +27,7 @@ impl<T: Element> Tape<T> {
     /// The logistic function `1 / (1 + e^-x)`, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn sigmoid(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Sigmoid, &[x])
     }

@@ -1,4 +1,4 @@
-//! Cutting ranges out of one axis. A slice adds its gradient to that of its source, so cutting a
+//! Slices of one axis. A slice adds its gradient to the gradient of its source, so cutting a
 //! sequence into all its steps costs one pass over the sequence in either direction.
 
 use super::around;
@@ -65,7 +65,7 @@ impl<T: Element> Tape<T> {
     /// The `len` entries of `axis` from `start` on.
     ///
     /// # Errors
-    /// There is no such axis, or the range does not lie in it; `x` is stale.
+    /// Fails if there is no such axis, or the range does not lie in it, or if `x` is stale.
     pub fn slice_axis(
         &mut self,
         x: Var,
@@ -76,11 +76,11 @@ impl<T: Element> Tape<T> {
         self.record_single(SliceAxis { axis, start, len }, &[x])
     }
 
-    /// Entry `index` of `axis`, without that axis: `[batch, time, channels]` becomes `[batch,
-    /// channels]` for axis 1.
+    /// Entry `index` of `axis`; the axis is removed. For axis 1, `[batch, time, channels]` becomes
+    /// `[batch, channels]`.
     ///
     /// # Errors
-    /// There is no such axis, or no such entry; `x` is stale.
+    /// Fails if there is no such axis, or no such entry, or if `x` is stale.
     pub fn select(&mut self, x: Var, axis: usize, index: usize) -> Result<Var, Error> {
         let part = self.slice_axis(x, axis, index, 1)?;
         let shape = self.shape(part).without_axis(axis)?;
@@ -90,11 +90,11 @@ impl<T: Element> Tape<T> {
     /// Cuts `x` along `axis` into parts of these sizes, which have to add up to the size of the
     /// axis.
     ///
-    /// The vector is new memory. [`Tape::slice_axis`] gives one part and allocates nothing in
-    /// steady state.
+    /// The vector is newly allocated. [`Tape::slice_axis`] returns one part and allocates nothing
+    /// in steady state.
     ///
     /// # Errors
-    /// There is no such axis, or the sizes do not add up; `x` is stale.
+    /// Fails if there is no such axis, or the sizes do not add up, or if `x` is stale.
     pub fn split(&mut self, x: Var, axis: usize, sizes: &[usize]) -> Result<Vec<Var>, Error> {
         const NAME: &str = "split";
         self.check(NAME, &[x])?;
@@ -113,10 +113,10 @@ impl<T: Element> Tape<T> {
         sizes.iter().map(cut).collect()
     }
 
-    /// All entries of `axis`, without that axis: the steps of a sequence.
+    /// All entries of `axis`, for instance the steps of a sequence; the axis is removed.
     ///
-    /// The vector is new memory. [`Tape::select`] gives one entry and allocates nothing in steady
-    /// state.
+    /// The vector is newly allocated. [`Tape::select`] returns one entry and allocates nothing in
+    /// steady state.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -130,7 +130,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// There is no such axis; `x` is stale.
+    /// Fails if there is no such axis, or if `x` is stale.
     pub fn unbind(&mut self, x: Var, axis: usize) -> Result<Vec<Var>, Error> {
         const NAME: &str = "unbind";
         self.check(NAME, &[x])?;

@@ -46,20 +46,21 @@ impl<T: Element> Definition<T> for Softmax {
 }
 
 impl<T: Element> Tape<T> {
-    /// `exp(x) / sum exp(x)`, the sum over the last axis.
+    /// The softmax `exp(x) / sum exp(x)` over the last axis.
     ///
     /// # Errors
-    /// `x` has no axis; `x` is stale.
+    /// Fails if `x` has no axis, or if `x` is stale.
     pub fn softmax(&mut self, x: Var) -> Result<Var, Error> {
         self.check(NAME, &[x])?;
         let axis = self.shape(x).rank().saturating_sub(1);
         self.softmax_axis(x, axis)
     }
 
-    /// `exp(x) / sum exp(x)`, the sum over `axis`: for weights of samples, which are the first axis.
+    /// The softmax `exp(x) / sum exp(x)` over `axis`, for instance over samples, which are the
+    /// first axis.
     ///
     /// # Errors
-    /// There is no such axis; `x` is stale.
+    /// Fails if there is no such axis, or if `x` is stale.
     pub fn softmax_axis(&mut self, x: Var, axis: usize) -> Result<Var, Error> {
         self.record_single(Softmax { axis }, &[x])
     }

@@ -27,7 +27,7 @@ impl<T: Element> Tape<T> {
     /// `ln(1 + e^x)`, without overflow, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn softplus(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Softplus, &[x])
     }

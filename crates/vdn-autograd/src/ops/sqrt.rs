@@ -27,7 +27,7 @@ impl<T: Element> Tape<T> {
     /// The square root; NaN below 0, and an infinite slope at 0, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn sqrt(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Sqrt, &[x])
     }

@@ -27,7 +27,7 @@ impl<T: Element> Tape<T> {
     /// `x^2`, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn square(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Square, &[x])
     }

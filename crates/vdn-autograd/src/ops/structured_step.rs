@@ -1,6 +1,7 @@
-//! One step of the structured posterior of a sequence: the prior's conditional distribution times a Gaussian message.
+//! One step of the structured posterior of a sequence: the prior's conditional distribution times a
+//! Gaussian message.
 //!
-//! With the prior `Normal(c, s^2)`, `c = phi z_prev`, and the message `Normal(z; m, r)`:
+//! The prior is `Normal(c, s^2)` with `c = phi z_prev`, and the message is `Normal(z; m, r)`:
 //!
 //! ```text
 //! d = ln s^2 - ln r      g = sigmoid(d)      (the gain)      e = m - c      w = e^2 / s^2
@@ -8,12 +9,14 @@
 //! KL(q || prior) = [-ln(1 - g) - g + g^2 w] / 2
 //! ```
 //!
-//! Nothing cancels: `1 - g = sigmoid(-d)`, `-ln(1 - g) = softplus(d)`, and for small `g` the first two terms are taken
-//! together. A missing message is `r = inf`: then `g = 0`, the step is a draw from the prior, costs exactly 0, and its
-//! `m`, whatever it is, gets the gradient 0.
+//! Nothing cancels: `1 - g = sigmoid(-d)`, `-ln(1 - g) = softplus(d)`, and for small `g` the first
+//! two terms are computed together. A missing message has `r = inf`. Then `g = 0`, the step is a
+//! draw from the prior and costs exactly 0, and its `m`, whatever its value is, gets the gradient
+//! 0.
 //!
-//! Slopes: `dg/dd = g (1 - g)`, `d ln(s sqrt(1 - g))/dd = -g/2`, `dKL/dd = g^2 [1/2 + (1 - g) w]`. The formulas and the fused
-//! kernel are those of `vdn_tensor::families::conditional` and `vdn_tensor::kernels::unit`.
+//! The slopes are `dg/dd = g (1 - g)`, `d ln(s sqrt(1 - g))/dd = -g/2` and
+//! `dKL/dd = g^2 [1/2 + (1 - g) w]`. The formulas are in `vdn_tensor::families::conditional`, the
+//! fused kernel in `vdn_tensor::kernels::unit`.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -30,39 +33,41 @@ use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut, with_scratch};
 
 const NAME: &str = "structured_step";
-/// Message, its log-variance, previous latent, coefficient, log-variance of the prior; possibly noise.
+/// The number of inputs without noise: message, its log-variance, previous latent, coefficient,
+/// log-variance of the prior.
 const INPUTS: usize = 5;
 
-/// The prior of one step, as variables that broadcast to `[samples, batch, units]`: `Normal(phi previous, e^logvar)`.
+/// The prior of one step, `Normal(phi previous, e^logvar)`, as variables that broadcast to
+/// `[samples, batch, units]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ConditionalPrior {
-    /// The previous latent, `[samples, batch, units]` (or a mean: then `phi` is 1).
+    /// The previous latent, `[samples, batch, units]`; or a mean, with a `phi` of 1.
     pub previous: Var,
     /// The coefficient, `[units]` or `[]`.
     pub phi: Var,
-    /// `ln s^2`, `[units]` or `[]`.
+    /// The log-variance `ln s^2`, `[units]` or `[]`.
     pub logvar: Var,
 }
 
-/// What [`Tape::structured_step`] and [`Tape::structured_step_mean`] give.
+/// The outputs of [`Tape::structured_step`] and [`Tape::structured_step_mean`].
 #[derive(Clone, Copy, Debug)]
 pub struct StepOutputs {
     /// The draws from the posterior, `[samples, batch, units]`.
     pub z: Var,
-    /// The divergence from the prior given the previous latent, in nats: `[samples, batch, units]`, or its mean over samples
-    /// and batch, `[units]`.
+    /// The divergence from the prior given the previous latent, in nats: `[samples, batch, units]`,
+    /// or its mean over samples and batch, `[units]`.
     pub kl: Var,
 }
 
 struct StructuredStep {
     samples: usize,
-    /// `None`: the sixth input.
+    /// `None`: the noise is the sixth input.
     key: Option<NoiseKey>,
-    /// Whether the divergence of each element is an output, not the mean alone.
+    /// Whether the divergence of each element is an output, not only the mean.
     elements: bool,
 }
 
-/// The shapes that the kernel has its inputs in.
+/// The shapes of the inputs in the kernel.
 struct Layout {
     rows: usize,
     columns: usize,
@@ -71,7 +76,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// Messages that differ from sample to sample are those of a batch of that many rows more.
+    /// Messages that differ between samples are treated as messages of a larger batch.
     fn new(shape: &Shape, inputs: &[&Shape]) -> Self {
         let &[samples, batch, columns] = shape.dims() else { unreachable!("three axes") };
         let own = |shape: &Shape| shape.rank() == 3 && shape.dims()[0] > 1;
@@ -85,7 +90,7 @@ impl Layout {
         Self { rows, columns, samples: samples * batch / rows, shapes }
     }
 
-    /// The length of scratch memory for what has to be repeated.
+    /// Returns the length of scratch memory for inputs that have to be repeated.
     fn repeated<T: Element>(&self, inputs: &[View<'_, T>]) -> usize {
         let pairs = self.shapes.iter().zip(inputs);
         pairs.filter(|(to, x)| to.numel() != x.shape().numel()).map(|(to, _)| to.numel()).sum()
@@ -93,7 +98,7 @@ impl Layout {
 }
 
 impl StructuredStep {
-    /// Calls `f` with the inputs as the kernel takes them.
+    /// Calls `f` with the inputs in the kernel's form.
     fn with_units<T: Element>(
         &self,
         layout: &Layout,
@@ -188,7 +193,7 @@ impl<T: Element> Definition<T> for StructuredStep {
         let (d_inputs, noise) = d_inputs.split_at_mut(INPUTS);
         self.with_units(&layout, inputs, |units| {
             with_scratch(layout.repeated(inputs), |scratch: &mut [T]| {
-                // Gradients of what was repeated: full size first, then summed.
+                // Gradients of repeated inputs: full size first, then summed.
                 let mut rest = scratch;
                 let mut to: [Option<&mut [T]>; INPUTS] = [const { None }; INPUTS];
                 let mut sums = [const { None }; INPUTS];
@@ -239,11 +244,12 @@ impl<T: Element> Definition<T> for StructuredStep {
 }
 
 impl<T: Element> Tape<T> {
-    /// Draws from the posterior proportional to `prior * Normal(z; m, r)` and gives its divergence from the prior, given
-    /// the previous latent; differentiable in the message and in everything the prior is made of.
+    /// Draws from the posterior, which is proportional to `prior * Normal(z; m, r)`, and computes
+    /// its divergence from the prior, given the previous latent. Both are differentiable with
+    /// respect to the message and to all parts of the prior.
     ///
-    /// `m` and `log_r` broadcast to `[samples, batch, units]` (usually `[batch, units]`); `log_r` infinite means that
-    /// nothing was seen there. Noise that is given gets no gradient.
+    /// `m` and `log_r` broadcast to `[samples, batch, units]` (usually from `[batch, units]`). An
+    /// infinite `log_r` means that nothing was observed. Noise that is given gets no gradient.
     ///
     /// ```
     /// use vdn_autograd::{ConditionalPrior, Noise, Tape};
@@ -263,7 +269,8 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast to `[samples, batch, units]`; there are no samples; a variable is stale.
+    /// Fails if the shapes do not broadcast to `[samples, batch, units]`, if there are no samples,
+    /// or if a variable is stale.
     pub fn structured_step(
         &mut self,
         m: Var,
@@ -276,11 +283,12 @@ impl<T: Element> Tape<T> {
         Ok(StepOutputs { z: outputs[0], kl: outputs[2] })
     }
 
-    /// [`Tape::structured_step`] with the divergence of each unit averaged over samples and batch, `[units]`: what training
-    /// needs, and a quarter less memory to read and write.
+    /// Does what [`Tape::structured_step`] does, with the divergence of each unit averaged over
+    /// samples and batch, `[units]`. Training needs no more, and a quarter less memory is read and
+    /// written.
     ///
     /// # Errors
-    /// Those of [`Tape::structured_step`].
+    /// Fails as [`Tape::structured_step`] does.
     pub fn structured_step_mean(
         &mut self,
         m: Var,

@@ -1,5 +1,10 @@
-//! The mean negative log-density of Student's t distribution, with degrees of freedom that may be
+//! The mean negative log-density of Student's t distribution, whose degrees of freedom may be
 //! learned.
+//!
+//! The density needs logarithms of the gamma function of the degrees of freedom. They are computed
+//! once for each number of degrees of freedom, in double precision, and enter the element-wise
+//! formulas as an input. Far from the location, where the squared distance would overflow, the
+//! formulas use its logarithm or its reciprocal.
 
 use super::log_prob::LogProb;
 use super::mean_score::{Likelihood, MeanScore};
@@ -20,7 +25,7 @@ const FAR: f64 = 1e15;
 
 struct StudentTNll;
 
-/// `ln(1 + x^2/nu)` at `x = distance / scale`, finite wherever distance and scale are.
+/// Returns `ln(1 + x^2/nu)` at `x = distance / scale`, finite for every finite distance and scale.
 #[inline(always)]
 fn growth<R: Real>(distance: R, scale: R, nu: R) -> R {
     let x = distance / scale;
@@ -35,7 +40,7 @@ fn growth<R: Real>(distance: R, scale: R, nu: R) -> R {
     R::select(near, plain, far)
 }
 
-/// `ln s - c(nu) + (nu + 1)/2 ln(1 + x^2/nu)`, the constant `c` given.
+/// `ln s - c(nu) + (nu + 1)/2 ln(1 + x^2/nu)`; the constant `c` is given.
 struct Nll;
 impl Formula<5, 1> for Nll {
     #[inline(always)]
@@ -87,7 +92,7 @@ impl Formula<4, 1> for ScalePull {
 
 /// `slope` times the derivative with respect to the degrees of freedom, `(ln(1 + x^2/nu) - (nu + 1)
 /// x^2 / (nu (nu + x^2)))/2
-/// - c'(nu)`, the last term given.
+/// - c'(nu)`; the last term is given.
 struct FreedomPull {
     slope: f64,
 }
@@ -106,7 +111,7 @@ impl Formula<5, 1> for FreedomPull {
     }
 }
 
-/// Runs `f` with a function of the degrees of freedom, of their shape.
+/// Runs `f` with `function` of the degrees of freedom, in their shape.
 fn of_freedom<T: Element>(nu: View<'_, T>, function: fn(f64) -> f64, f: impl FnOnce(View<'_, T>)) {
     with_scratch(nu.data().len(), |values: &mut [T]| {
         for (value, nu) in values.iter_mut().zip(nu.data()) {
@@ -156,13 +161,14 @@ impl Likelihood<4> for StudentTNll {
 
 impl<T: Element> Tape<T> {
     /// The mean over all elements of `-ln p(y)` in nats under Student's t distribution with
-    /// `degrees_of_freedom > 0` around the location, times `scale > 0`. Its variance is `scale^2 nu
-    /// / (nu - 2)` for `nu > 2`, and infinite below. The shapes broadcast to that of the locations
-    /// or that of `y`; degrees of freedom of the shape `[]` are common to all elements.
+    /// `degrees_of_freedom > 0`, shifted by the location and multiplied by `scale > 0`. Its
+    /// variance is `scale^2 nu / (nu - 2)` for `nu > 2`, and infinite or undefined below. The
+    /// shapes broadcast to the shape of the locations or of `y`. Degrees of freedom of shape `[]`
+    /// are common to all elements.
     ///
-    /// With few degrees of freedom values far off pull less than under [`Tape::gaussian_nll`]: the
-    /// gradient with respect to the location is at most `(nu + 1) / (2 scale sqrt(nu))`, and falls
-    /// off as 1 over the distance.
+    /// With few degrees of freedom, distant values have less influence than under
+    /// [`Tape::gaussian_nll`]: the gradient with respect to the location is at most
+    /// `(nu + 1) / (2 scale sqrt(nu))`, and decreases as 1 over the distance.
     ///
     /// ```
     /// use vdn_autograd::Tape;

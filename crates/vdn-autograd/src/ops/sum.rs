@@ -13,7 +13,7 @@ struct Total {
 }
 
 impl Total {
-    /// What the sum of `numel` elements is multiplied by.
+    /// The factor on the sum of `numel` elements.
     fn factor<T: Element>(&self, numel: usize) -> T {
         if self.mean { T::from_f64(1.0 / numel as f64) } else { T::ONE }
     }
@@ -52,7 +52,7 @@ impl<T: Element> Tape<T> {
     /// The sum of all elements, of shape `[]`.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn sum(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Total { mean: false }, &[x])
     }
@@ -60,7 +60,7 @@ impl<T: Element> Tape<T> {
     /// The mean of all elements, of shape `[]`; NaN if there are none.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn mean(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Total { mean: true }, &[x])
     }

@@ -54,18 +54,18 @@ impl<T: Element> Definition<T> for SumAxis {
 }
 
 impl<T: Element> Tape<T> {
-    /// The sum over `axis`, which disappears from the shape.
+    /// The sum over `axis`, which is removed from the shape.
     ///
     /// # Errors
-    /// There is no such axis; `x` is stale.
+    /// Fails if there is no such axis, or if `x` is stale.
     pub fn sum_axis(&mut self, x: Var, axis: usize) -> Result<Var, Error> {
         self.record_single(SumAxis { axis, mean: false }, &[x])
     }
 
-    /// The mean over `axis`, which disappears from the shape; NaN where the axis has size 0.
+    /// The mean over `axis`, which is removed from the shape; NaN if the axis has size 0.
     ///
     /// # Errors
-    /// There is no such axis; `x` is stale.
+    /// Fails if there is no such axis, or if `x` is stale.
     pub fn mean_axis(&mut self, x: Var, axis: usize) -> Result<Var, Error> {
         self.record_single(SumAxis { axis, mean: true }, &[x])
     }

@@ -27,7 +27,7 @@ impl<T: Element> Tape<T> {
     /// The hyperbolic tangent, element by element.
     ///
     /// # Errors
-    /// `x` is stale.
+    /// Fails if `x` is stale.
     pub fn tanh(&mut self, x: Var) -> Result<Var, Error> {
         self.record_single(Tanh, &[x])
     }

@@ -1,4 +1,5 @@
-//! What follows from the statistics of [`Tape::sample_kl`], per unit and in nats, with no further pass over the data.
+//! Measures of each unit in nats, from the statistics of [`Tape::sample_kl`], without another pass
+//! over the data.
 //!
 //! With `V = mean sigma^2 = D0 + 1 + Lv`:
 //!
@@ -8,7 +9,8 @@
 //! D  = (M2 + V - 1 - ln(C2 + V)) / 2    mismatch of the aggregate posterior with the prior
 //! ```
 //!
-//! `ln(C2 + V)` is evaluated as `ln_1p(C2 + D0 + Lv)`, which is accurate for units near their prior.
+//! `ln(C2 + V)` is evaluated as `ln_1p(C2 + D0 + Lv)`, which is accurate for units near their
+//! prior.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::error::Error;
@@ -28,7 +30,7 @@ impl Formula<3, 1> for Rate {
     }
 }
 
-/// The gradients of the rate: that of `C2` and of `D0`, that of `Lv`.
+/// The gradients of the rate: with respect to `C2` and `D0` (the same), and to `Lv`.
 struct RateBackward;
 impl Formula<4, 2> for RateBackward {
     #[inline(always)]
@@ -82,10 +84,11 @@ impl<T: Element> Definition<T> for RateOp {
 }
 
 impl<T: Element> Tape<T> {
-    /// The KL of each unit to its prior in nats, averaged over the batch: `(M2 + D0) / 2` for Gaussian units, `[units]`.
+    /// The KL of each unit to its prior in nats, averaged over the batch, `[units]`:
+    /// `(M2 + D0) / 2` for Gaussian units.
     ///
     /// # Errors
-    /// A stale variable.
+    /// Fails if a variable is stale.
     pub fn unit_kl(&mut self, units: &UnitOutputs) -> Result<Var, Error> {
         if let Some(mean_kl) = units.mean_kl {
             return Ok(mean_kl);
@@ -94,10 +97,11 @@ impl<T: Element> Tape<T> {
         self.scale(sum, T::from_f64(0.5))
     }
 
-    /// `sum_i beta_i KL_i` in nats, a scalar; `beta` is `[units]` or one number for all.
+    /// The weighted KL `sum_i beta_i KL_i` in nats, a scalar. `beta` is `[units]` or one number for
+    /// all units.
     ///
     /// # Errors
-    /// `beta` does not fit the units; a stale variable.
+    /// Fails if `beta` does not fit the units, or a variable is stale.
     pub fn weighted_kl(&mut self, units: &UnitOutputs, beta: Var) -> Result<Var, Error> {
         let kl = self.unit_kl(units)?;
         let weighted = self.mul(kl, beta)?;
@@ -113,20 +117,21 @@ impl<T: Element> Tape<T> {
         self.sum(weighted)
     }
 
-    /// The rate `R` of each unit in nats, `[units]`: an upper bound of the mutual information of its input and its
-    /// sample. Near 0 for a unit that does not depend on its input, however large its KL.
+    /// The rate `R` of each unit in nats, `[units]`: an upper bound of the mutual information
+    /// between its input and its sample. It is near 0 for a unit that does not depend on its input,
+    /// however large its KL is.
     ///
     /// # Errors
-    /// A stale variable.
+    /// Fails if a variable is stale.
     pub fn unit_rate(&mut self, units: &UnitOutputs) -> Result<Var, Error> {
         self.record_single(RateOp, &[units.c2, units.d0, units.lv])
     }
 
-    /// The mismatch `D = KL - R` of each unit in nats, `[units]`: what is paid for the distance of the aggregate
-    /// posterior from the prior.
+    /// The mismatch `D = KL - R` of each unit in nats, `[units]`: the cost of the distance between
+    /// the aggregate posterior and the prior.
     ///
     /// # Errors
-    /// A stale variable.
+    /// Fails if a variable is stale.
     pub fn unit_mismatch(&mut self, units: &UnitOutputs) -> Result<Var, Error> {
         let kl = self.unit_kl(units)?;
         let rate = self.unit_rate(units)?;

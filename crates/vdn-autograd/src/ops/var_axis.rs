@@ -28,7 +28,7 @@ impl Formula<2, 1> for Part {
     }
 }
 
-/// `d 2 (x - mean) / n`: the mean's own part vanishes, because distances sum to 0.
+/// `d 2 (x - mean) / n`: the contribution of the mean vanishes, because distances sum to 0.
 struct Pull {
     share: f64,
 }
@@ -97,9 +97,10 @@ impl<T: Element> Definition<T> for VarAxis {
 }
 
 impl<T: Element> Tape<T> {
-    /// The variance over `axis`, which disappears from the shape: the mean of the squared distances
-    /// from the mean, in two passes, so that a large mean cancels nothing. NaN where the axis has
-    /// size 0. The estimate without bias from `n` numbers is `n / (n - 1)` times that.
+    /// The variance over `axis`, which is removed from the shape: the mean of the squared distances
+    /// from the mean. It takes two passes, so that a large mean does not cancel digits. NaN if the
+    /// axis has size 0. The unbiased estimate from `n` numbers is `n / (n - 1)` times this
+    /// variance.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -111,7 +112,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// There is no such axis; `x` is stale.
+    /// Fails if there is no such axis, or if `x` is stale.
     pub fn var_axis(&mut self, x: Var, axis: usize) -> Result<Var, Error> {
         self.record_single(VarAxis { axis }, &[x])
     }

@@ -1,4 +1,4 @@
-//! Choosing between two values by a mask, element by element.
+//! Selection between two values by a mask, element by element.
 
 use crate::compiled_once::{Definition, compiled_once};
 use crate::elementwise::broadcasting::{declare, evaluate, pull};
@@ -18,12 +18,12 @@ impl Formula<3, 1> for Choose {
     #[inline(always)]
     fn apply<R: Real>(&self, [mask, yes, no]: [R; 3]) -> [R; 1] {
         let chosen = R::select(mask.lit(0.0).lt(mask.abs()), yes, no);
-        // A mask that is NaN chooses nothing: the result is NaN.
+        // A mask of NaN selects neither value: the result is NaN.
         [R::select(mask.le(mask), chosen, mask)]
     }
 }
 
-/// The gradient where the mask chose this side, 0 elsewhere.
+/// The gradient where the mask selected this side, 0 elsewhere.
 struct Side {
     yes: bool,
 }
@@ -72,9 +72,9 @@ impl<T: Element> Definition<T> for WhereMask {
 }
 
 impl<T: Element> Tape<T> {
-    /// `yes` where `mask` is not 0 and `no` where it is 0, element by element; all shapes
-    /// broadcast. The side that was not chosen gets a gradient of 0, even where it is infinite or
-    /// NaN. The mask itself has a gradient of 0.
+    /// The value `yes` where `mask` is not 0 and `no` where it is 0, element by element. All shapes
+    /// broadcast. The side that was not selected gets a gradient of 0, even if its value is
+    /// infinite or NaN. The mask itself has a gradient of 0.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -91,7 +91,7 @@ impl<T: Element> Tape<T> {
     /// ```
     ///
     /// # Errors
-    /// The shapes do not broadcast; a variable is stale.
+    /// Fails if the shapes do not broadcast, or if a variable is stale.
     pub fn where_mask(&mut self, mask: Var, yes: Var, no: Var) -> Result<Var, Error> {
         self.record_single(WhereMask, &[mask, yes, no])
     }

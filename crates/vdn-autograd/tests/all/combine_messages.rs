@@ -1,4 +1,5 @@
-//! Joined messages at the ends of the domain: finite, and near the same in double precision, wherever log-variances are finite.
+//! Joined messages at the ends of the domain: finite, and close to double precision, for all finite
+//! log-variances.
 
 use vdn_autograd::{Error, Tape};
 use vdn_tensor::Element;
@@ -35,15 +36,15 @@ fn single_precision_is_near_double_wherever_log_variances_are_finite() -> Result
                     let (single, double) = (joined::<f32>(inputs)?, joined::<f64>(inputs)?);
                     for (i, (a, b)) in single.iter().zip(double).enumerate() {
                         if i == 6 && b.abs() > 1e36 {
-                            // The derivative by phi is itself out of range.
+                            // The derivative with respect to phi is itself out of range.
                             assert!(
                                 a.abs() > 1e36 && (*a < 0.0) == (b < 0.0),
                                 "{inputs:?}: {a} {b}"
                             );
                             continue;
                         }
-                        // Exponents of up to 300 in size are rounded, sums of them too, and exponentials are off by as much:
-                        // a few times 2^-24 * 300.
+                        // Exponents of up to 300 in size are rounded, sums of them too, and
+                        // exponentials are off by as much: a few times 2^-24 * 300.
                         let bound = 8e-5 * b.abs().max(1.0);
                         assert!((a - b).abs() <= bound, "{inputs:?}: {i}: {a} {b}");
                     }

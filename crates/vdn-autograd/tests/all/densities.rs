@@ -27,7 +27,7 @@ fn one<T: Element>(loss: Loss<T>, numbers: &[f64]) -> Result<(f64, Vec<f64>), Er
     Ok((tape.scalar(nll)?.to_f64(), leaves.iter().map(gradient).collect()))
 }
 
-/// The negative binomial one, of a log-mean, a log-dispersion and a count.
+/// The negative binomial loss of a log-mean, a log-dispersion and a count, and its gradients.
 fn counts<T: Element>([mean, dispersion]: [f64; 2], y: usize) -> Result<(f64, Vec<f64>), Error> {
     let mut tape = Tape::<T>::new();
     let mean = tape.variable([], &[T::from_f64(mean)])?;
@@ -53,7 +53,7 @@ fn laplace_is_its_definition() -> Outcome {
         let density = (-f64::abs(y - location) / scale).exp() / (2.0 * scale);
         let want = -density.ln();
         close(one::<f64>(laplace, &[location, scale, y])?.0, want, 4.0 * f64::EPSILON, "f64");
-        // Numbers rounded on the way in, a logarithm, a quotient, two sums.
+        // Roundings: the inputs, a logarithm, a quotient, two sums.
         let got = one::<f32>(laplace, &[location, scale, y])?.0;
         close(got, want, 8.0 * f64::from(f32::EPSILON), "f32");
     }
@@ -61,7 +61,7 @@ fn laplace_is_its_definition() -> Outcome {
     Ok(())
 }
 
-/// The densities of 1 to 5 degrees of freedom have no gamma function in them.
+/// The densities for 1 to 5 degrees of freedom contain no gamma function.
 fn student_t_density(freedom: u32, x: f64) -> f64 {
     match freedom {
         1 => 1.0 / (PI * (1.0 + x * x)),
@@ -124,7 +124,8 @@ fn far_values_have_finite_scores_and_gradients() -> Outcome {
 fn negative_binomial_has_its_mean_and_variance() -> Outcome {
     for (mean, dispersion) in [(2.0, 1.5), (7.0, 0.3), (30.0, 0.05), (0.2, 4.0)] {
         let (mut total, mut first, mut second) = (0.0, 0.0, 0.0);
-        // Probabilities fall by a factor of 0.87 or less for each count: 700 are all, to 1e-30.
+        // Each further count lowers the probability by a factor of 0.87 or less: 700 counts are
+        // complete to 1e-30.
         for y in 0..700_u32 {
             let nll = counts::<f64>([f64::ln(mean), f64::ln(dispersion)], y as usize)?.0;
             let (p, y) = ((-nll).exp(), f64::from(y));

@@ -1,5 +1,5 @@
 //! Operations of the tape on grids of extreme and equal arguments: values and gradients in `f32`
-//! against `f64`, whose range leaves room, and known limits in both.
+//! compared with `f64`, which has a wider range, and known limits in both.
 
 use vdn_autograd::{
     ConditionalPrior, Error, Gap, ObservationFamily, Persistence, Score, Tape, Var,
@@ -275,7 +275,7 @@ fn single_precision_at_its_ends() {
     assert!(failures.is_empty(), "{} failures:\n{shown}", failures.len());
 }
 
-/// Scores of mixtures whose samples are far apart: the far one has no weight and no say.
+/// Scores of mixtures whose samples are far apart: the far sample has no weight and no influence.
 fn far_mixture<T: Element>() {
     for score in [Score::Tempered, Score::Marginal, Score::Joint] {
         let mut tape = Tape::<T>::new();
@@ -300,7 +300,7 @@ fn far_samples_have_no_say() {
     far_mixture::<f64>();
 }
 
-/// Limits in double precision, where nothing wider is at hand.
+/// Limits in double precision, for which no wider type is available.
 #[test]
 fn double_precision_at_its_ends() {
     let gradient = |record: Record<f64>, inputs: &[Vec<f32>]| run(record, inputs);

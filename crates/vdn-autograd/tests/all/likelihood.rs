@@ -1,4 +1,5 @@
-//! The fused log-scores against a naive oracle in `f64`, at the ends of their domain, and for any number of threads.
+//! The fused log-scores against a naive oracle in `f64`, at the ends of their domain, and for any
+//! number of threads.
 
 use vdn_autograd::{Density, Error, MixtureNll, Score, Tape, Var};
 use vdn_tensor::noise::NoiseKey;
@@ -33,7 +34,7 @@ impl Windows {
         Self { dims, mu, sigma, y: normals(2, batch * horizon), log_weights }
     }
 
-    /// The score as its definition says, without any trick.
+    /// Returns the score by its definition, without any numerical precautions.
     fn naive(&self, score: Score) -> f64 {
         let [samples, batch, horizon] = self.dims;
         let mut total = 0.0;
@@ -73,7 +74,8 @@ impl Windows {
         -total / batch as f64
     }
 
-    /// The operation's score, and its gradients with respect to the means, sigma and the log-weights.
+    /// The operation's score, and its gradients with respect to the means, sigma and the
+    /// log-weights.
     fn fused<T: Element>(&self, score: Score) -> Result<(T, Vec<Vec<T>>), Error> {
         let [samples, batch, horizon] = self.dims;
         let mut tape = Tape::<T>::new();
@@ -118,7 +120,7 @@ fn scores_are_those_of_the_definition() -> Result<(), Error> {
     let mut failures = Vec::new();
     for windows in cases() {
         for score in SCORES {
-            // The joint density of 96 steps still is a normal f64: about e^-300.
+            // The joint density of 96 steps is still a normal f64: about e^-300.
             let want = windows.naive(score);
             let (double, double_gradients) = windows.fused::<f64>(score)?;
             let (single, gradients) = windows.fused::<f32>(score)?;
@@ -126,9 +128,10 @@ fn scores_are_those_of_the_definition() -> Result<(), Error> {
             if (double - want).abs() > 1e-12 * want.abs().max(1.0) {
                 failures.push(format!("{context}: f64 {double} {want}"));
             }
-            // A log-density is rounded four times at its size (below 100 here), averages shrink that: 1e-5 holds with
-            // room. Gradients carry the error of an exponent, absolute: the joint log-score's is of size 300, so
-            // 300 * 2^-24 * some roundings, about 1e-4 relative.
+            // A log-density is rounded four times at its size (below 100 here), averages shrink
+            // that: 1e-5 holds with room. Gradients carry the error of an exponent, absolute: the
+            // joint log-score's is of size 300, so 300 * 2^-24 * some roundings, about 1e-4
+            // relative.
             if f64::from((single - want as f32).abs()) > 1e-5 * want.abs().max(1.0) {
                 failures.push(format!("{context}: f32 {single} {want}"));
             }

@@ -72,8 +72,8 @@ impl Windows {
         Ok((tape.scalar(nll)?.to_f64(), gradients))
     }
 
-    /// The covariance (or scale matrix) of a window, and what a dense Cholesky factor of it says:
-    /// the negative log-density.
+    /// Returns the negative log-density of a window from the dense Cholesky factor of its
+    /// covariance (or scale matrix).
     fn dense(&self, options: LowRankNll) -> f64 {
         let [batch, steps, rank] = self.dims;
         let mut total = 0.0;
@@ -100,7 +100,8 @@ impl Windows {
     }
 }
 
-/// Of residuals `e` under a dense matrix, of which the lower triangle becomes the factor.
+/// Returns the negative log-density of residuals `e` under a dense matrix, whose lower triangle is
+/// overwritten by its factor.
 fn negative_log_density(matrix: &mut [f64], e: &[f64], nu: Option<f64>) -> f64 {
     let n = e.len();
     let (mut distance, mut half_log_determinant) = (0.0, 0.0);
@@ -166,13 +167,13 @@ fn a_dense_factor_says_the_same() -> Result<(), Error> {
                     (double - want).abs() < 1e-10 * want.abs().max(1.0),
                     "{case}: {double}, {want}"
                 );
-                // In f32 the inputs are the same numbers and the arithmetic is in f64: only results
-                // are rounded.
+                // In f32 the inputs are the same numbers and the arithmetic is in f64, so only
+                // results are rounded.
                 let (single, rounded) = windows.fused::<f32>(options)?;
                 let worst = |a: f64, b: f64| (a - b).abs() / a.abs().max(b.abs()).max(1e-30);
                 assert!(worst(single, double) < 1e-6, "{case}");
-                // So is the factor that each window's slopes have; where windows cancel, what is
-                // left has the error of its terms.
+                // The factor of each window's slopes is rounded, too. If windows cancel, the rest
+                // has the error of its terms.
                 let largest = gradients.iter().fold(0.0_f64, |most, d| most.max(d.abs()));
                 for (a, b) in rounded.iter().zip(&gradients) {
                     assert!((a - b).abs() < 1e-6 * (b.abs() + largest), "{case}: {a}, {b}");
@@ -199,7 +200,7 @@ fn gradients_are_those_of_differences() -> Result<(), Error> {
     Ok(())
 }
 
-/// Windows of their own, in nats per window.
+/// The densities of single windows, in nats per window.
 #[test]
 fn each_window_has_its_density() -> Result<(), Error> {
     let windows = Windows::new([3, 7, 2], 21);
@@ -227,8 +228,8 @@ fn each_window_has_its_density() -> Result<(), Error> {
     Ok(())
 }
 
-/// Residuals inside the span of the loadings, whose noise is next to nothing: the distance is that
-/// of the causes alone, `y = A s eps`, `eps'eps`, though `e'e / sigma^2` is 1e20 and more.
+/// Residuals inside the span of the loadings, with almost no noise. The distance is that of the
+/// causes alone, `y = A s eps`, `eps'eps`, although `e'e / sigma^2` is 1e20 and more.
 #[test]
 fn next_to_no_noise_costs_no_digits() -> Result<(), Error> {
     let weights = vec![1.0, 0.0, 0.0, 1.0, 1.0, 1.0];
@@ -273,7 +274,7 @@ fn huge_and_tiny_deviations_are_finite_in_both_precisions() -> Result<(), Error>
                 assert!((double - single).abs() <= 1e-6 * double.abs(), "{double}, {single}");
             }
         }
-        // Without causes that matter it is the normal density of each step.
+        // If the causes are negligible, the result is the normal density of each step.
         let mut windows = Windows::new([4, 6, 3], 24);
         windows.scales.fill(0.0);
         let plain = LowRankNll { degrees_of_freedom: None, ..options };
@@ -349,7 +350,7 @@ fn what_does_not_fit_is_refused() -> Result<(), Error> {
         let error = windows.fused::<f64>(options).unwrap_err().to_string();
         assert!(error.contains("degrees of freedom"), "{error}");
     }
-    // Numbers that are none do not pass in silence.
+    // Invalid numbers are refused.
     let mut windows = windows;
     windows.weights[3] = f64::NAN;
     assert!(windows.fused::<f64>(LowRankNll::default())?.0.is_nan());

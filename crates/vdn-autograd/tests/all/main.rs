@@ -1,4 +1,4 @@
-//! The tape and its operations. Gradients are checked in `vdn-tests`, too.
+//! The tape and its operations. `vdn-tests` also checks gradients.
 
 mod combine_messages;
 mod densities;

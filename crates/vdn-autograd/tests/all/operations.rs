@@ -167,8 +167,8 @@ fn cross_entropy_is_that_of_the_definition() -> Outcome {
         let got = tape.cross_entropy_smoothed(logits, labels, smoothing)?;
         close(tape.scalar(got)?, want, 1e-13, "cross_entropy");
     }
-    // A class that is excluded costs nothing unless it is chosen; a sure and right answer keeps its
-    // small slope.
+    // An excluded class costs nothing unless it is the right one. A certain and right answer keeps
+    // its small slope.
     let mut tape = Tape::<f32>::new();
     let logits = tape.variable([1, 3], &[0.0, f32::NEG_INFINITY, -25.0])?;
     let label = tape.indices([1], &[0])?;
@@ -406,7 +406,7 @@ fn variances_over_an_axis() -> Outcome {
     Ok(())
 }
 
-/// Pair by pair the bits of single products, for any number of threads.
+/// Each pair gives the bits of a single product, for any number of threads.
 #[test]
 fn products_pair_by_pair() -> Outcome {
     let [pairs, m, n, k] = [6, 9, 17, 5];
@@ -446,7 +446,7 @@ fn products_pair_by_pair() -> Outcome {
     let b = tape.constant([3, 4, 2], &[1.0; 24])?;
     let error = tape.batch_matmul(a, b, false, false).unwrap_err().to_string();
     assert!(error.contains("[2, 3, 4], [3, 4, 2]") && error.contains("as many"), "{error}");
-    // No matrices, and matrices of nothing.
+    // Arguments that are not matrices, and empty matrices.
     let [a, b] = [tape.variable([0, 3, 4], &[])?, tape.variable([0, 4, 2], &[])?];
     let none = tape.batch_matmul(a, b, false, false)?;
     assert_eq!(tape.shape(none).dims(), [0, 3, 2]);

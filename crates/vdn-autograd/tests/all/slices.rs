@@ -1,4 +1,4 @@
-//! Slices of one value add into one gradient: what that gives, and what it costs.
+//! Slices of one value add to one gradient: the result, and its cost.
 
 use std::time::{Duration, Instant};
 use vdn_autograd::{Error, Op, Shapes, Tape, Var};
@@ -72,8 +72,8 @@ fn wrong_cuts_are_refused() -> Result<(), Error> {
     Ok(())
 }
 
-/// A slice whose backward pass overwrites the gradient of the whole source, as an operation does by
-/// default: the oracle, and what the time is compared with.
+/// A slice whose backward pass overwrites the gradient of the whole source, as operations do by
+/// default. It is the reference for results and times.
 struct Overwriting {
     axis: usize,
     start: usize,
@@ -114,7 +114,7 @@ const BATCH: usize = 8;
 const UNITS: usize = 16;
 
 /// Cuts a projected sequence `[batch, steps, channels]` into its steps, by [`Tape::slice_axis`] or
-/// by its oracle, and runs a gated recurrence over them. The gradient of the sequence.
+/// by the reference, runs a gated recurrence over them, and returns the gradient of the sequence.
 fn recurrence<T: Element>(
     tape: &mut Tape<T>,
     steps: usize,

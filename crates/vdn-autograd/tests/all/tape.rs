@@ -1,4 +1,5 @@
-//! The tape itself: sharing, several uses of a value, stale variables, labels, retained gradients, long chains.
+//! The tape itself: sharing, several uses of a value, stale variables, labels, retained gradients,
+//! long chains.
 
 use std::sync::Arc;
 use vdn_autograd::{Error, Op, Pool, Score, Shapes, Tape, Var};
@@ -69,7 +70,8 @@ fn shared_tensors_are_read_in_place_and_released() -> Outcome {
     assert_eq!(gradient(&tape, frozen), None);
     assert_eq!(tape.scalar(loss)?, 13.0);
     assert!(matches!(tape.backward(loss), Err(Error::Invalid { .. })));
-    // What is shared afterwards is read as itself, and what was released is not read as something else.
+    // A tensor that is shared later is read as itself; a released tensor is not read as another
+    // one.
     let later = tape.shared(&Arc::new(Tensor::from_slice([2], &[7.0, 8.0])?), false);
     assert_eq!(tape.value(later).data(), [7.0, 8.0]);
     assert!(matches!(tape.square(w), Err(Error::Invalid { .. })));

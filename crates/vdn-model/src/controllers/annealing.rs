@@ -1,27 +1,36 @@
-//! Annealing of the KL's weight: monotone (Bowman et al. 2016) or cyclical (Fu et al. 2019).
+//! Annealing of the KL weight: monotone (Bowman et al. 2016) or cyclical (Fu et al. 2019).
+//!
+//! Early in training a full KL weight drives posteriors onto the prior before the rest of the
+//! network has learned to use the units. Annealing starts the weight at 0 and raises it, once or in
+//! cycles:
+//!
+//! * [`AnnealingShape::Monotone`]: `factor = min(1, step / steps)`;
+//! * [`AnnealingShape::Cyclical`]: `factor = min(1, (step mod period) / (rise period))`.
+//!
+//! The factor multiplies the KL weight of every unit ([`Lever::KlFactor`]).
 
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
 use crate::core::error::check;
 
-/// How the factor on all KL weights rises.
+/// The schedule by which the common factor on all KL weights rises.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AnnealingShape {
-    /// From 0 to 1 in so many steps, once.
+    /// Rises once from 0 to 1.
     Monotone {
-        /// Steps of the rise.
+        /// The number of steps of the rise.
         steps: u64,
     },
-    /// In each cycle from 0 to 1 over the first `rise` of its steps, then 1.
+    /// Rises from 0 to 1 over the first `rise` of each cycle, then stays at 1.
     Cyclical {
-        /// Steps of a cycle, at least 1.
+        /// The number of steps in a cycle, at least 1.
         period: u64,
-        /// The share of a cycle that rises, in (0, 1].
+        /// The share of a cycle during which the factor rises, in (0, 1].
         rise: f64,
     },
 }
 
-/// Sets the factor on all KL weights.
+/// Anneals the common factor on all KL weights.
 ///
 /// ```
 /// use vdn_model::controllers::{Annealing, AnnealingShape};
@@ -35,10 +44,10 @@ pub struct Annealing {
 }
 
 impl Annealing {
-    /// With this shape.
+    /// Creates the controller with this shape.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(shape: AnnealingShape) -> Result<Self, ModelError> {
         if let AnnealingShape::Cyclical { period, rise } = shape {
             check("period", period as f64, period > 0, "at least 1")?;
@@ -47,7 +56,7 @@ impl Annealing {
         Ok(Self { shape })
     }
 
-    /// The factor after `step` training steps, in [0, 1].
+    /// Returns the factor after `step` training steps, in [0, 1].
     #[must_use]
     pub fn factor(&self, step: u64) -> f64 {
         match self.shape {

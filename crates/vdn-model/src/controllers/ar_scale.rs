@@ -1,13 +1,15 @@
-//! The ramp and the deviation of the autoregressive penalty; the deviation follows the energy bands \[ref\].
+//! The ramp and the deviation of the autoregressive penalty; the deviation follows the energy bands
+//! \[ref\].
 
 use crate::controllers::ramp::Ramp;
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::objective::ar_penalty::ArScale;
 
-/// Sets the ramp, and the deviation from the bands' centres (where the layer has bands).
+/// Sets the ramp of the penalty and, if the layer has energy bands, its deviation from their
+/// centres.
 #[derive(Clone, Copy, Debug)]
 pub struct ArScaleControl {
-    /// How the deviation follows from the bands.
+    /// The rule that computes the deviation from the bands.
     pub scale: ArScale,
     /// The rise of the penalty's weight.
     pub ramp: Ramp,

@@ -1,48 +1,53 @@
-//! The share that the autoregressive penalty has in the loss.
+//! The share of the loss that the autoregressive penalty takes.
 //!
 //! ```text
 //! share = l AR / (|score| + KL term + band term + l AR)       l = lambda ramp, running means of the loss's terms
 //! x     = -gain (share - target) - gain max(0, share - cap)   lambda <- clamp(lambda exp(x), min, max)
 //! ```
 //!
-//! The default acts on the terms that are in the loss, more strongly the larger the share, and not at all while the term
-//! has no weight. The reference \[ref\] takes the squared error in the place of the score, replaces the rule above the cap
-//! by `-2 gain (share - cap)` (which acts *less* than the normal one up to `2 cap - target`), and adapts a term of weight
-//! 0, whose weight then drifts to its maximum.
+//! By default the rule acts on the terms that are in the loss. It acts more strongly the larger the
+//! share is, and not at all while the penalty has no weight. The reference \[ref\] differs in three
+//! ways:
+//!
+//! * It uses the squared error in place of the score.
+//! * Above the cap it uses `-2 gain (share - cap)` instead, which acts *less* than the normal rule
+//!   up to `2 cap - target`.
+//! * It also adapts a penalty of weight 0, whose weight then drifts to its maximum.
 
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
 use crate::core::error::check;
 use crate::core::state::ControlState;
 
-/// Which rule moves the weight.
+/// The rule that moves the weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ArShareRule {
-    /// Monotone, on the loss's own terms, inactive when the term is.
+    /// Monotone in the share, computed from the loss's own terms, and inactive while the penalty
+    /// is.
     #[default]
     Monotone,
-    /// The reference's.
+    /// The rule of the reference.
     Reference,
 }
 
 /// The settings of an [`ArShare`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ArShareConfig {
-    /// The first weight. Default: 1.
+    /// The initial weight. Default: 1.
     pub weight: f64,
     /// Whether the weight adapts. Default: `true`.
     pub adapt: bool,
-    /// The share that is wanted. Default: 0.2.
+    /// The target share. Default: 0.2.
     pub target: f64,
-    /// The share above which the rule acts doubly; `None`: nowhere. Default: 0.3.
+    /// The share above which the rule acts doubly; `None` for no cap. Default: 0.3.
     pub cap: Option<f64>,
     /// The change of the weight's logarithm per unit of share. Default: 0.1.
     pub gain: f64,
-    /// The least weight, above 0. Default: 0.25.
+    /// The smallest weight, above 0. Default: 0.25.
     pub min: f64,
     /// The largest weight. Default: 10.
     pub max: f64,
-    /// Which rule moves the weight. Default: `Monotone`.
+    /// The rule that moves the weight. Default: `Monotone`.
     pub rule: ArShareRule,
 }
 
@@ -61,7 +66,7 @@ impl Default for ArShareConfig {
     }
 }
 
-/// Sets the weight of the autoregressive penalty.
+/// Adapts the weight of the autoregressive penalty to its share of the loss.
 #[derive(Clone, Debug)]
 pub struct ArShare {
     config: ArShareConfig,
@@ -70,10 +75,10 @@ pub struct ArShare {
 }
 
 impl ArShare {
-    /// With these settings.
+    /// Creates the controller with these settings.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(config: ArShareConfig) -> Result<Self, ModelError> {
         let c = &config;
         check("weight", c.weight, c.weight >= 0.0 && c.weight.is_finite(), "at least 0")?;
@@ -87,7 +92,7 @@ impl ArShare {
         Ok(Self { weight: c.weight, config, share: f64::NAN })
     }
 
-    /// The weight before the ramp.
+    /// Returns the weight before the ramp.
     #[must_use]
     pub fn weight(&self) -> f64 {
         self.weight

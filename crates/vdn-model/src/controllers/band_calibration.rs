@@ -1,4 +1,5 @@
-//! Calibration of the bands' common scale; their relative shape stays \[ref\].
+//! Calibration of the common scale of the energy bands; their relative shape stays as it is
+//! \[ref\].
 //!
 //! ```text
 //! lo = base_lo s_lo      hi = max(base_hi s_hi, 1.05 lo)
@@ -9,8 +10,9 @@
 //! ln s <- 0.7 ln s + 0.3 ln clamp(q, 0.02, 3), clamped to [0.02, 3]
 //! ```
 //!
-//! The reference then asks `s_hi >= 1.05 s_lo` of the *scales*, although the bounds differ by a factor already: bands
-//! widen, and `s_hi` can pass its maximum. By default the constraint is on the bounds alone, where it is above.
+//! The reference also requires `s_hi >= 1.05 s_lo` of the *scales*, although the bounds already
+//! differ by a factor. Bands then widen, and `s_hi` can exceed its maximum. By default the
+//! constraint applies to the bounds alone, as above.
 
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
@@ -18,15 +20,15 @@ use crate::core::error::check;
 use crate::core::state::ControlState;
 use crate::objective::energy_band::EnergyBand;
 
-/// `hi / lo` at least.
+/// The least ratio `hi / lo`.
 const LEAST_RATIO: f64 = 1.05;
-/// What pulls the lower scale down when too many units are below.
+/// The factor on the lower scale while too many units are below their bands.
 const PULL_DOWN: f64 = 0.98;
 
-/// What is asked of the two scales.
+/// The constraint between the two scales.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScaleRule {
-    /// Nothing: the bounds keep their distance.
+    /// No constraint on the scales; the bounds keep their distance.
     #[default]
     Bounds,
     /// `s_hi >= 1.05 s_lo`, as in the reference.
@@ -39,26 +41,27 @@ pub struct BandCalibrationConfig {
     /// The share of units that may lie below their band: the quantile that moves the lower scale.
     /// Default: 0.2.
     pub share_low: f64,
-    /// The share of units that may lie above their band: one less the quantile that moves the upper scale.
-    /// Default: 0.1.
+    /// The share of units that may lie above their band: 1 minus the quantile that moves the upper
+    /// scale. Default: 0.1.
     pub share_high: f64,
-    /// The largest factor of one fall. Default: 1.1.
+    /// The largest factor by which one act may lower a scale. Default: 1.1.
     pub fall_cap: f64,
-    /// The largest factor of one rise. Default: 1.02.
+    /// The largest factor by which one act may raise a scale. Default: 1.02.
     pub rise_cap: f64,
     /// The inside-mass below which scales may not grow. Default: 0.58.
     pub inside_min: f64,
-    /// The share above from which on scales may not grow. Default: 0.12.
+    /// The share of units above their bands from which scales may not grow. Default: 0.12.
     pub high_max: f64,
-    /// The share below from which on the lower scale is pulled down. Default: 0.48.
+    /// The share of units below their bands from which the lower scale is pulled down. Default:
+    /// 0.48.
     pub low_max: f64,
-    /// The least scale. Default: 0.02.
+    /// The smallest scale. Default: 0.02.
     pub scale_min: f64,
     /// The largest scale. Default: 3.
     pub scale_max: f64,
-    /// The share of the old scale that is kept, in log space. Default: 0.7.
+    /// The share of the old scale that each act keeps, in log space. Default: 0.7.
     pub smoothing: f64,
-    /// What is asked of the two scales. Default: `Bounds`.
+    /// The constraint between the two scales. Default: `Bounds`.
     pub rule: ScaleRule,
 }
 
@@ -80,7 +83,7 @@ impl Default for BandCalibrationConfig {
     }
 }
 
-/// Moves the bands of a layer.
+/// Calibrates the energy bands of a layer.
 #[derive(Clone, Debug)]
 pub struct BandCalibration {
     config: BandCalibrationConfig,
@@ -90,7 +93,7 @@ pub struct BandCalibration {
     scratch: Vec<f64>,
 }
 
-/// The quantile `q` of `values`, linear between ranks; sorts them.
+/// Returns the quantile `q` of `values`, interpolated linearly between ranks. Sorts `values`.
 fn quantile(values: &mut [f64], q: f64) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let rank = q * (values.len() - 1) as f64;
@@ -100,10 +103,10 @@ fn quantile(values: &mut [f64], q: f64) -> f64 {
 }
 
 impl BandCalibration {
-    /// Around the bands `base`, from the scales 1, 1.
+    /// Creates the controller for the bands `base`, with both scales at 1.
     ///
     /// # Errors
-    /// A value outside its domain, or no units.
+    /// Fails if a value is outside its domain or there are no units.
     pub fn new(base: EnergyBand, config: BandCalibrationConfig) -> Result<Self, ModelError> {
         let c = &config;
         let share = |x: f64| (0.0..=1.0).contains(&x);
@@ -121,13 +124,13 @@ impl BandCalibration {
         Ok(Self { config, base, scales: [1.0; 2], last: [f64::NAN; 5], scratch })
     }
 
-    /// The lower and the upper scale.
+    /// Returns the lower and the upper scale.
     #[must_use]
     pub fn scales(&self) -> [f64; 2] {
         self.scales
     }
 
-    /// Starts from other scales.
+    /// Sets both scales.
     pub fn set_scales(&mut self, scales: [f64; 2]) {
         self.scales = scales;
     }
@@ -137,14 +140,14 @@ impl BandCalibration {
         [lo, (self.base.hi[i] * self.scales[1]).max(LEAST_RATIO * lo)]
     }
 
-    /// Writes the bands of the present scales.
+    /// Writes the bands at the current scales.
     pub fn write(&self, to: &mut EnergyBand) {
         for i in 0..self.base.len() {
             [to.lo[i], to.hi[i]] = self.bounds(i);
         }
     }
 
-    /// One step on the running mean of the energies.
+    /// Takes one step, given the running mean of the energies.
     pub fn update(&mut self, energy: &[f64]) {
         let c = self.config;
         let [a, b] = self.scales;

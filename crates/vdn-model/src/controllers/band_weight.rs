@@ -1,17 +1,18 @@
-//! The weight of the band penalty: a ramp, and "focus low" \[ref\].
+//! The weight of the band penalty: a ramp, and the reference's "focus low" rule \[ref\].
 //!
-//! `weight = lambda ramp(step)`; the weight above the band is 1, but 0.3 while more than 0.35 of the units lie below
-//! theirs by the running mean of the energy, once the warm-up is over.
+//! `weight = lambda ramp(step)`. The side weight above the band is 1. After the warm-up it is 0.3
+//! while more than 0.35 of the units lie below their bands, judged by the running mean of the
+//! energy.
 
 use crate::controllers::ramp::Ramp;
 use crate::controllers::{Controller, Lever, Levers, Moment};
 
-/// Spares units above their band while too many are below.
+/// Lowers the penalty above the band while too many units are below theirs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FocusLow {
-    /// The share of units below from which on it acts.
+    /// The share of units below their bands from which the rule acts.
     pub threshold: f64,
-    /// The weight above the band then.
+    /// The side weight above the band while the rule acts.
     pub weight_high: f64,
 }
 
@@ -30,7 +31,7 @@ pub struct BandWeight {
 }
 
 impl BandWeight {
-    /// With this weight after the ramp.
+    /// Creates the controller; the penalty has this weight after the ramp.
     #[must_use]
     pub fn new(weight: f64, ramp: Ramp, focus: Option<FocusLow>) -> Self {
         Self { weight, ramp, focus }

@@ -1,4 +1,4 @@
-//! The thermostat of each unit's KL weight, in log space \[ref\].
+//! A thermostat for the KL weight of each unit, in log space \[ref\].
 //!
 //! ```text
 //! err      = KL - C_min below C_min, KL - C_max above C_max, 0 inside      (running means; nats)
@@ -6,8 +6,9 @@
 //! ln beta += gain err;  beta clamped to [min, max], then to [ratio_min, ratio_max] times the mean beta
 //! ```
 //!
-//! `alive` is the running mean of the share of rows with a KL above a threshold. The reference looks at the last batch
-//! of each control period alone; by default the mean over the period is taken.
+//! `alive` is the running mean of the share of rows whose KL is above a threshold. By default the
+//! thermostat acts on the mean over the control period. The reference uses only the last batch of
+//! each period.
 
 use crate::controllers::observation::Observation;
 use crate::controllers::{Controller, Lever, Levers, Moment, Needs};
@@ -15,13 +16,13 @@ use crate::core::error::ModelError;
 use crate::core::error::check;
 use crate::core::state::ControlState;
 
-/// What a thermostat looks at when it acts.
+/// The steps that a thermostat takes into account when it acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sees {
-    /// The mean over the steps since it acted last.
+    /// The mean over the steps since the last act.
     #[default]
     Period,
-    /// The last step alone, as the reference does.
+    /// The last step alone, as in the reference.
     LastBatch,
 }
 
@@ -30,13 +31,13 @@ pub enum Sees {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default))]
 pub struct ThermostatConfig {
-    /// The first beta of every unit, finite and at least 0; 1e-3.
+    /// The initial beta of every unit, finite and at least 0; 1e-3.
     pub initial: f64,
-    /// The least beta, above 0; 1e-6.
+    /// The smallest beta, above 0; 1e-6.
     pub min: f64,
     /// The largest beta, at least `min`; 1e-2.
     pub max: f64,
-    /// The least beta as a share of the mean over the units, in [0, 1]; 0.25.
+    /// The smallest beta as a share of the mean over the units, in [0, 1]; 0.25.
     pub ratio_min: f64,
     /// The largest beta as a share of the mean over the units, finite and at least 1; 4.
     pub ratio_max: f64,
@@ -50,9 +51,9 @@ pub struct ThermostatConfig {
     pub gain: f64,
     /// The alive share below which a unit is in an emergency, in [0, 1]; 0.05.
     pub alive_min: f64,
-    /// What an emergency takes off the error, nats, finite and at least 0; 0.5.
+    /// The amount that an emergency subtracts from the error, in nats, finite and at least 0; 0.5.
     pub emergency: f64,
-    /// Which steps it looks at; the mean over the period. Not a setting of a file.
+    /// The steps that it takes into account; the mean over the period. Not a setting of a file.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub sees: Sees,
 }
@@ -76,7 +77,7 @@ impl Default for ThermostatConfig {
     }
 }
 
-/// One beta per unit.
+/// Sets one beta per unit.
 #[derive(Clone, Debug)]
 pub struct BetaThermostat {
     config: ThermostatConfig,
@@ -91,10 +92,10 @@ pub struct BetaThermostat {
 }
 
 impl BetaThermostat {
-    /// For so many units.
+    /// Creates the controller for a layer with this many units.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(units: usize, config: ThermostatConfig) -> Result<Self, ModelError> {
         let c = &config;
         check("min", c.min, c.min > 0.0 && c.min.is_finite(), "above 0")?;
@@ -130,25 +131,25 @@ impl BetaThermostat {
         })
     }
 
-    /// The weights, `[units]`.
+    /// Returns the KL weights, `[units]`.
     #[must_use]
     pub fn beta(&self) -> &[f64] {
         &self.beta
     }
 
-    /// The running mean of the KL at the updates, `[units]`.
+    /// Returns the running mean of the KL at the updates, `[units]`.
     #[must_use]
     pub fn kl(&self) -> &[f64] {
         &self.kl
     }
 
-    /// The running mean of the alive share at the updates, `[units]`.
+    /// Returns the running mean of the alive share at the updates, `[units]`.
     #[must_use]
     pub fn alive(&self) -> &[f64] {
         &self.alive
     }
 
-    /// One update on what was seen.
+    /// Makes one update from the observations collected so far.
     fn update(&mut self) {
         let c = self.config;
         let a = if self.started { c.smoothing } else { 1.0 };

@@ -1,12 +1,14 @@
-//! A capacity target for the layer's KL (Burgess et al. 2018): the loss gets `weight |sum_i KL_i - C|`, `C` rising
-//! linearly from 0. It takes the place of the weighted KL.
+//! A capacity target for the KL of a layer (Burgess et al. 2018).
+//!
+//! The loss gets the term `weight |sum_i KL_i - C|`, with `C` rising linearly from 0. The term
+//! replaces the weighted KL.
 
 use crate::controllers::{Controller, Lever, Levers, Moment, Ramp};
 use crate::core::error::ModelError;
 use crate::core::error::check;
 use crate::objective::local_objective::CapacityTerm;
 
-/// Moves the capacity target.
+/// Raises the capacity target.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
     weight: f64,
@@ -15,10 +17,10 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// `target` nats per window after the ramp.
+    /// Creates the controller with a target of `target` nats per window after the ramp.
     ///
     /// # Errors
-    /// A negative value.
+    /// Fails if a value is negative.
     pub fn new(weight: f64, target: f64, ramp: Ramp) -> Result<Self, ModelError> {
         check("weight", weight, weight >= 0.0 && weight.is_finite(), "at least 0")?;
         check("target", target, target >= 0.0 && target.is_finite(), "at least 0")?;

@@ -1,7 +1,8 @@
-//! Which constraints a unit can meet together.
+//! Feasibility: which constraints on energy, rate and KL one unit can meet together.
 //!
-//! With `R = [ln(C2 + V) - Lv]/2` and `KL = [M2 + V - 1 - Lv]/2`, `C2 <= M2` and `Lv <= ln V` (Jensen), the least KL of a
-//! unit with energy `M2` and rate `R` is, deviations being free to depend on the input,
+//! Let `R = [ln(C2 + V) - Lv]/2` and `KL = [M2 + V - 1 - Lv]/2`, with `C2 <= M2` and `Lv <= ln V`
+//! (Jensen). If deviations may depend on the input, the least KL of a unit with energy `M2` and
+//! rate `R` is
 //!
 //! ```text
 //! R                                              M2 <= 1 - e^-2R          (V = 1 - M2, mean 0: no mismatch)
@@ -9,14 +10,17 @@
 //! M2/2                                           M2 >= e^2R - 1           (V = 1, the rest is a constant)
 //! ```
 //!
-//! It grows with both, and the KL has no upper limit: constraints are compatible iff the least KL at the least energy and
-//! the least rate is within budget. Where deviations do not depend on the input, `Lv = ln V`: the rate then needs
-//! `M2 >= V (e^2R - 1)` and the KL is `[M2 + V - 1 - ln V]/2` exactly, which is minimised over `V` (convex).
+//! The least KL grows with both arguments, and the KL has no upper limit. Constraints are therefore
+//! compatible if and only if the least KL at the least energy and the least rate is within budget.
+//!
+//! If deviations do not depend on the input, `Lv = ln V`. The rate then needs `M2 >= V (e^2R - 1)`,
+//! and the KL is exactly `[M2 + V - 1 - ln V]/2`, which is convex in `V` and is minimised over it.
 
 use crate::core::error::ModelError;
 use crate::objective::energy_band::EnergyBand;
 
-/// The least KL in nats of a latent dimension with this energy and rate (nats), deviations free to depend on the input.
+/// Returns the least KL in nats of a latent dimension with this energy and rate (nats), if
+/// deviations may depend on the input.
 ///
 /// ```
 /// use vdn_model::controllers::least_kl;
@@ -36,12 +40,12 @@ pub fn least_kl(energy: f64, rate: f64) -> f64 {
     }
 }
 
-/// What is asked of every latent dimension of a layer.
+/// The constraints on every latent dimension of a layer.
 #[derive(Clone, Debug)]
 pub struct UnitConstraints<'a> {
-    /// The interval of the rate in nats, and which controller asks for it.
+    /// The interval of the rate in nats, and the controller that imposes it.
     pub rate: Option<([f64; 2], &'static str)>,
-    /// The interval of the KL in nats, and which controller asks for it.
+    /// The interval of the KL in nats, and the controller that imposes it.
     pub kl: Option<([f64; 2], &'static str)>,
     /// The energy bands.
     pub band: Option<&'a EnergyBand>,
@@ -52,8 +56,8 @@ pub struct UnitConstraints<'a> {
 }
 
 impl UnitConstraints<'_> {
-    /// The least and the largest KL that a unit with these bounds of its energy can have, `None` if not even its rate is
-    /// possible.
+    /// Returns the least and the largest KL of a unit whose energy has these bounds, or `None` if
+    /// the rate alone is impossible.
     fn kl_range(&self, [lo, hi]: [f64; 2], rate: f64) -> Option<[f64; 2]> {
         if self.amortised {
             return Some([least_kl(lo, rate), f64::INFINITY]);
@@ -67,14 +71,16 @@ impl UnitConstraints<'_> {
         }
         let kl = |energy: f64, v: f64| 0.5 * (energy + v - 1.0 - v.ln());
         let least = |v: f64| kl(lo.max(gain * v), v);
-        // The larger of two convex functions has its least value at the least of either, or where they cross.
+        // The maximum of two convex functions is least at the minimum of either, or where they
+        // cross.
         let crossing = if gain > 0.0 { lo / gain } else { f64::INFINITY };
         let places = [1.0, (-2.0 * rate).exp(), crossing].map(|v| v.max(floor).min(ceiling));
         let low = places.into_iter().map(least).fold(f64::INFINITY, f64::min);
         Some([low, kl(hi, floor).max(kl(hi, ceiling))])
     }
 
-    /// The least KL in nats that unit `i` can have with its band and rate, `None` if these alone are impossible together.
+    /// Returns the least KL in nats of unit `i` given its band and rate, or `None` if band and rate
+    /// exclude each other.
     #[must_use]
     pub fn least_kl(&self, i: usize) -> Option<f64> {
         let bounds = self.band.map_or([0.0, f64::INFINITY], |band| [band.lo[i], band.hi[i]]);
@@ -82,7 +88,7 @@ impl UnitConstraints<'_> {
         self.kl_range(bounds, rate).map(|[least, _]| least)
     }
 
-    /// The units for which no energy, rate and KL meet all constraints.
+    /// Returns the units for which no energy, rate and KL meet all constraints.
     #[must_use]
     pub fn infeasible(&self, units: usize) -> Vec<usize> {
         (0..units).filter(|&i| self.conflict(i).is_some()).collect()
@@ -129,8 +135,9 @@ impl UnitConstraints<'_> {
     /// Checks every unit.
     ///
     /// # Errors
-    /// The first unit that cannot meet its constraints, with the two that contradict each other and why, and how many
-    /// units are like it.
+    /// Fails for the first unit that cannot meet its constraints. The message names the two
+    /// constraints that contradict each other, the reason, and the number of units that are
+    /// affected.
     pub fn check(&self, units: usize) -> Result<(), ModelError> {
         let found = (0..units).find_map(|i| self.conflict(i));
         let Some(reason) = found else { return Ok(()) };
@@ -159,14 +166,16 @@ mod tests {
                     }
                 }
                 let least = least_kl(energy, rate);
-                // The grid cannot beat the minimum, and misses it by its spacing at most: |dKL/dV| <= 1/(2V).
+                // The grid cannot beat the minimum, and misses it by its spacing at most: |dKL/dV|
+                // <= 1/(2V).
                 assert!(best >= least - 1e-9, "{energy} {rate}: {best} beats {least}");
                 assert!(best <= least + 6e-3 * (1.0 + energy), "{energy} {rate}: {best} {least}");
             }
         }
     }
 
-    /// The reference's own default band against the default rate interval: specification, section 3.
+    /// The reference's own default band against the default rate interval: specification, section
+    /// 3.
     #[test]
     fn the_reference_band_leaves_no_room_for_the_rate_of_38_percent_of_units() {
         let shape =

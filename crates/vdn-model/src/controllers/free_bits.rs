@@ -1,20 +1,21 @@
-//! Free bits (Kingma et al. 2016): a KL below `floor` costs nothing, `sum_i beta_i max(KL_i, floor)`.
+//! Free bits (Kingma et al. 2016): a KL below `floor` costs nothing; the loss has `sum_i beta_i
+//! max(KL_i, floor)`.
 
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
 use crate::core::error::check;
 
-/// Leaves each latent dimension some nats free of charge.
+/// Exempts the first nats of each latent dimension from the KL cost.
 #[derive(Clone, Copy, Debug)]
 pub struct FreeBits {
     floor: f64,
 }
 
 impl FreeBits {
-    /// `floor` nats per latent dimension.
+    /// Creates the controller with `floor` free nats per latent dimension.
     ///
     /// # Errors
-    /// A negative floor.
+    /// Fails if the floor is negative.
     pub fn new(floor: f64) -> Result<Self, ModelError> {
         check("floor", floor, floor >= 0.0 && floor.is_finite(), "at least 0")?;
         Ok(Self { floor })

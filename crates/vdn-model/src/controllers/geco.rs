@@ -1,7 +1,8 @@
-//! GECO (Rezende and Viola 2018): as little KL as a constraint on the score allows.
+//! GECO (Rezende and Viola 2018): the least KL that a constraint on the score allows.
 //!
-//! Theirs is `KL + lambda (score - tolerance)` with `ln lambda += gain C`, `C` the running mean of `score - tolerance`. Here
-//! the score has weight 1 and the KL `beta = 1/lambda`, so `ln beta -= gain C`, clamped to its limits (anti-windup).
+//! The paper minimises `KL + lambda (score - tolerance)` with `ln lambda += gain C`, where `C` is
+//! the running mean of `score - tolerance`. Here the score has weight 1 and the KL has weight `beta
+//! = 1/lambda`, so the update is `ln beta -= gain C`, clamped to its limits (anti-windup).
 
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
@@ -11,11 +12,11 @@ use crate::core::state::ControlState;
 /// The settings of a [`Geco`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GecoConfig {
-    /// The score that is good enough, nats per time step.
+    /// The score that is good enough, in nats per time step.
     pub tolerance: f64,
-    /// The first beta.
+    /// The initial beta.
     pub initial: f64,
-    /// The least beta, above 0.
+    /// The smallest beta, above 0.
     pub min: f64,
     /// The largest beta.
     pub max: f64,
@@ -23,7 +24,7 @@ pub struct GecoConfig {
     pub gain: f64,
 }
 
-/// One beta for the layer, from the score.
+/// Sets one beta for the whole layer, from the score.
 #[derive(Clone, Copy, Debug)]
 pub struct Geco {
     config: GecoConfig,
@@ -31,10 +32,10 @@ pub struct Geco {
 }
 
 impl Geco {
-    /// With these settings.
+    /// Creates the controller with these settings.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(config: GecoConfig) -> Result<Self, ModelError> {
         let c = &config;
         check("min", c.min, c.min > 0.0 && c.min.is_finite(), "above 0")?;

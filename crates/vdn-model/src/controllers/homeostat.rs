@@ -1,12 +1,12 @@
-//! The homeostat: rescales each unit's mean head towards its energy band \[ref\].
+//! The homeostat: rescales the mean head of each unit towards its energy band \[ref\].
 //!
 //! ```text
 //! s_i   = clamp((target_i / mu2_i)^(eta/2), 1/m, m)       target = lo below the band, hi above, inside: see below
 //! eta   = clamp(gain (1 + 2 f), 0, 0.5)                   f: the share of units out of their band
 //! ```
 //!
-//! `mu2` is the running mean of the energy. Inside a band the target is `mu2` itself (no change), or the band's geometric
-//! or arithmetic centre.
+//! `mu2` is the running mean of the energy. Inside a band the target is `mu2` itself (no change) or
+//! the geometric or arithmetic centre of the band ([`InsideTarget`]).
 
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
@@ -14,18 +14,18 @@ use crate::core::error::check;
 use crate::core::state::ControlState;
 use crate::objective::energy_band::EnergyBand;
 
-/// The least energy that is divided by.
+/// The smallest energy used as a divisor.
 const EPSILON: f64 = 1e-12;
 
-/// Where units inside their band are pulled to.
+/// The target of units that are inside their band.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InsideTarget {
-    /// Nowhere.
+    /// Their own energy: they are not changed.
     #[default]
     Energy,
-    /// `sqrt(lo hi)`.
+    /// The geometric centre, `sqrt(lo hi)`.
     Geometric,
-    /// `(lo + hi) / 2`.
+    /// The arithmetic centre, `(lo + hi) / 2`.
     Arithmetic,
 }
 
@@ -34,9 +34,9 @@ pub enum InsideTarget {
 pub struct HomeostatConfig {
     /// `eta` when every unit is inside its band, in [0, 0.5]. Default: 0.15.
     pub gain: f64,
-    /// The largest factor of one act, at least 1; `None`: no limit. Default: 2.
+    /// The largest factor of one act, at least 1; `None` for no limit. Default: 2.
     pub max_factor: Option<f64>,
-    /// Where units inside their band are pulled to. Default: `Energy`.
+    /// The target of units that are inside their band. Default: `Energy`.
     pub inside: InsideTarget,
 }
 
@@ -46,7 +46,7 @@ impl Default for HomeostatConfig {
     }
 }
 
-/// The energy that a unit of energy `energy` is pulled to. `eps` is the least energy.
+/// Returns the target of a unit of energy `energy`. `eps` is the smallest energy that counts.
 #[must_use]
 pub fn homeostat_target(energy: f64, [lo, hi]: [f64; 2], inside: InsideTarget, eps: f64) -> f64 {
     let energy = energy.max(eps);
@@ -63,7 +63,8 @@ pub fn homeostat_target(energy: f64, [lo, hi]: [f64; 2], inside: InsideTarget, e
     }
 }
 
-/// The factor on the mean head of a unit of energy `energy` that is pulled to `target` with strength `eta`.
+/// Returns the factor on the mean head of a unit of energy `energy` that is pulled to `target` with
+/// strength `eta`.
 #[must_use]
 pub fn homeostat_factor(
     energy: f64,
@@ -79,7 +80,7 @@ pub fn homeostat_factor(
     }
 }
 
-/// Rescales mean heads.
+/// Rescales the mean heads of units towards their energy bands.
 #[derive(Clone, Debug)]
 pub struct Homeostat {
     config: HomeostatConfig,
@@ -87,10 +88,10 @@ pub struct Homeostat {
 }
 
 impl Homeostat {
-    /// With these settings.
+    /// Creates the controller with these settings.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(config: HomeostatConfig) -> Result<Self, ModelError> {
         let gain = config.gain;
         check("gain", gain, (0.0..=0.5).contains(&gain), "in [0, 0.5]")?;

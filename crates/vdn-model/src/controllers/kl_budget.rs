@@ -1,7 +1,8 @@
-//! The KL budget: what units pay in their local bound.
+//! The KL budget: a constraint on the KL of each unit, its cost in the local bound.
 //!
-//! The constraint is on `KL = (M2 + D0)/2`, of which the mismatch with the prior is a part: a unit can meet it without
-//! carrying information. The rate budget cannot be met so. By augmented Lagrangian: see
+//! The KL is `(M2 + D0)/2` and includes the mismatch with the prior, so a unit can meet the
+//! constraint without carrying information. The rate budget ([`RateBudget`](super::RateBudget))
+//! cannot be met in this way. The constraint is enforced by an augmented Lagrangian: see
 //! [`Constraint`].
 
 use crate::controllers::observation::Observation;
@@ -10,20 +11,20 @@ use crate::core::error::ModelError;
 use crate::core::state::ControlState;
 use crate::objective::constraint::{Constraint, ConstraintConfig};
 
-/// Moves the multipliers of a constraint on the KL.
+/// Updates the multipliers of a constraint on the KL.
 #[derive(Clone, Debug)]
 pub struct KlBudget(Constraint);
 
 impl KlBudget {
-    /// On so many latent dimensions.
+    /// Creates the budget for this many latent dimensions.
     ///
     /// # Errors
-    /// A setting outside its domain.
+    /// Fails if a setting is outside its domain.
     pub fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
         Ok(Self(Constraint::new(dims, config)?))
     }
 
-    /// The constraint and its multipliers.
+    /// Returns the constraint and its multipliers.
     #[must_use]
     pub fn constraint(&self) -> &Constraint {
         &self.0

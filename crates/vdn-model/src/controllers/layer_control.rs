@@ -1,4 +1,10 @@
-//! [`LayerControl`]: the controllers of one layer, when they act, and what becomes of its parameters.
+//! [`LayerControl`]: the controllers of one layer, their timing, and their effect on its
+//! parameters.
+//!
+//! A trainer calls [`LayerControl::observe`] after each forward pass and [`LayerControl::act`]
+//! after the optimiser's step. The second call may rescale rows of the mean head. Running means and the
+//! optimiser's moments were measured for the old rows, so they are rescaled, too ([`Rescaling`]);
+//! otherwise controllers would correct the same error again.
 
 use crate::controllers::levers::{Lever, Levers};
 use crate::controllers::monitor::{Monitor, MonitorConfig};
@@ -14,17 +20,17 @@ use crate::units::layer::{LayerOutput, VariationalLayer};
 use vdn_autograd::{Tape, Var};
 use vdn_tensor::Element;
 
-/// When a controller acts: every `every` steps, once `warmup` steps are done.
+/// The timing of a controller: it acts every `every` steps after a warm-up of `warmup` steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// Steps before it acts at all.
+    /// The number of steps before the first act.
     pub warmup: u64,
-    /// Steps from one act to the next, at least 1.
+    /// The number of steps from one act to the next, at least 1.
     pub every: u64,
 }
 
 impl Timing {
-    /// After every step.
+    /// Acts after every step.
     pub const ALWAYS: Self = Self { warmup: 0, every: 1 };
 
     fn is_due(self, step: u64) -> bool {
@@ -32,24 +38,24 @@ impl Timing {
     }
 }
 
-/// What follows a change of the mean head's rows.
+/// The state that follows a rescaling of the mean head's rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rescaling {
-    /// Running means and the optimiser's moments.
+    /// Running means and the optimiser's moments are rescaled, too.
     #[default]
     Follow,
-    /// Nothing, as in the reference.
+    /// Nothing is rescaled, as in the reference.
     Ignore,
 }
 
-/// How a layer is watched.
+/// The settings by which a layer is monitored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerControlConfig {
-    /// The first KL weight of every unit, where no controller sets it. Default: 1e-4.
+    /// The initial KL weight of every unit, unless a controller sets it. Default: 1e-4.
     pub beta: f64,
-    /// What a unit's energy and KL are. Default: `PerDimension`.
+    /// The definition of a unit's energy and KL. Default: `PerDimension`.
     pub measures: UnitMeasures,
-    /// What follows a change of weights.
+    /// The state that follows a rescaling of weights. Default: `Follow`.
     pub rescaling: Rescaling,
     /// The rate of the units' running means, in (0, 1]. Default: 0.05.
     pub smoothing: f64,
@@ -84,7 +90,8 @@ pub struct LayerControl {
 }
 
 impl LayerControl {
-    /// Of a layer of `units` units with `latent_dims` dimensions each, without controllers yet.
+    /// Creates the control of a layer of `units` units with `latent_dims` dimensions each, without
+    /// controllers.
     #[must_use]
     pub fn new(units: usize, latent_dims: usize, config: LayerControlConfig) -> Self {
         let LayerControlConfig { smoothing: rate, alive_energy, alive_kl, .. } = config;
@@ -99,10 +106,11 @@ impl LayerControl {
         }
     }
 
-    /// Adds a controller behind those there are.
+    /// Adds a controller after the existing ones.
     ///
     /// # Errors
-    /// It would move a lever that another one moves already; both are named. A period of 0.
+    /// Fails if another controller already owns one of its levers (the message names both), or if
+    /// the period is 0.
     pub fn add(
         &mut self,
         controller: impl Controller + 'static,
@@ -111,10 +119,11 @@ impl LayerControl {
         self.add_boxed(Box::new(controller), timing)
     }
 
-    /// [`LayerControl::add`] for a controller whose type is not known here.
+    /// Does what [`LayerControl::add`] does for a controller whose type is not known at compile
+    /// time.
     ///
     /// # Errors
-    /// Those of [`LayerControl::add`].
+    /// Fails as [`LayerControl::add`] does.
     pub fn add_boxed(
         &mut self,
         mut controller: Box<dyn Controller>,
@@ -138,57 +147,58 @@ impl LayerControl {
         Ok(())
     }
 
-    /// The levers: what the loss reads.
+    /// Returns the levers, which the loss reads.
     #[must_use]
     pub fn levers(&self) -> &Levers {
         &self.levers
     }
 
-    /// The levers, to be set by hand.
+    /// Returns the levers for changes by hand.
     pub fn levers_mut(&mut self) -> &mut Levers {
         &mut self.levers
     }
 
-    /// The running means.
+    /// Returns the running means.
     #[must_use]
     pub fn monitor(&self) -> &Monitor {
         &self.monitor
     }
 
-    /// What the last step showed.
+    /// Returns the observation of the last step.
     #[must_use]
     pub fn observation(&self) -> &Observation {
         &self.observation
     }
 
-    /// How the layer is watched.
+    /// Returns the settings by which the layer is monitored.
     #[must_use]
     pub fn config(&self) -> &LayerControlConfig {
         &self.config
     }
 
-    /// Training steps seen.
+    /// Returns the number of training steps observed.
     #[must_use]
     pub fn step(&self) -> u64 {
         self.step
     }
 
-    /// What its controllers ask of the recording of a step.
+    /// Returns what its controllers need recorded in a step.
     #[must_use]
     pub fn needs(&self) -> Needs {
         Needs { kl_rows: self.controllers.iter().any(|(c, _)| c.needs().kl_rows) }
     }
 
-    /// Whether a controller moves this lever.
+    /// Returns whether a controller owns this lever.
     #[must_use]
     pub fn moves(&self, lever: Lever) -> bool {
         self.controllers.iter().any(|(c, _)| c.owns().contains(&lever))
     }
 
-    /// Takes in a step from the tape of its forward pass: the layer's output, and the terms of the loss.
+    /// Observes a step on the tape of its forward pass: the layer's output and the terms of the
+    /// loss.
     ///
     /// # Panics
-    /// The output is that of another layer.
+    /// Panics if the output belongs to another layer.
     pub fn observe<'a, T: Element>(
         &mut self,
         tape: &Tape<T>,
@@ -199,11 +209,12 @@ impl LayerControl {
         self.observe_adjusted(tape, layer, output, losses, |_| {});
     }
 
-    /// [`LayerControl::observe`]; `adjust` may change the observation before the running means and
-    /// the controllers see it: a trainer on several machines averages it over them.
+    /// Does what [`LayerControl::observe`] does, but lets `adjust` change the observation before
+    /// the running means and the controllers see it. A trainer on several machines averages the
+    /// observation over them here.
     ///
     /// # Panics
-    /// The output is that of another layer.
+    /// Panics if the output belongs to another layer.
     pub fn observe_adjusted<'a, T: Element>(
         &mut self,
         tape: &Tape<T>,
@@ -245,7 +256,7 @@ impl LayerControl {
         if let Some(kl) = output.units.kl {
             alive_share(value(kl), k, divisor * self.config.alive_kl, &mut seen.alive);
         } else {
-            // Without the KL of each row, a unit is alive in all rows or in none.
+            // Without the KL of each row, a unit is alive either in all rows or in none.
             for (alive, &kl) in seen.alive.iter_mut().zip(&seen.kl) {
                 *alive = f64::from(u8::from(kl > self.config.alive_kl));
             }
@@ -254,23 +265,23 @@ impl LayerControl {
         self.take_in();
     }
 
-    /// Is shown the persistence of each latent dimension from window to window, or from step to
+    /// Receives the persistence of each latent dimension from window to window, or from step to
     /// step, `[units * latent dims]`
-    /// ([`LocalTerms::persistence`](crate::objective::LocalTerms::persistence)), before the step
-    /// that it belongs to is taken in.
+    /// ([`LocalTerms::persistence`](crate::objective::LocalTerms::persistence)). Call it before the
+    /// step is observed.
     ///
     /// # Panics
-    /// The persistence is that of another layer.
+    /// Panics if the persistence belongs to another layer.
     pub fn see_persistence<T: Element>(&mut self, tape: &Tape<T>, persistence: Var) {
         let (values, to) = (tape.value(persistence).data(), &mut self.observation.persistence);
         assert_eq!(values.len(), to.len(), "persistence of another layer");
         to.iter_mut().zip(values).for_each(|(to, x)| *to = x.to_f64());
     }
 
-    /// Takes in a step of a layer along a sequence: its rates given the past, and its persistence.
+    /// Observes a step of a layer along a sequence: its rates given the past, and its persistence.
     ///
     /// # Panics
-    /// The measures are those of another layer.
+    /// Panics if the measures belong to another layer.
     pub fn observe_sequence<T: Element>(&mut self, tape: &Tape<T>, measures: &SequenceMeasures) {
         let seen = &mut self.observation;
         let pairs =
@@ -283,7 +294,7 @@ impl LayerControl {
         self.take_in();
     }
 
-    /// Takes in a step that was observed elsewhere: `fill` writes what it showed.
+    /// Observes a step that was measured elsewhere: `fill` writes the observation.
     pub fn observe_with(&mut self, fill: impl FnOnce(&mut Observation)) {
         fill(&mut self.observation);
         self.take_in();
@@ -297,8 +308,8 @@ impl LayerControl {
         self.step += 1;
     }
 
-    /// Lets every controller act whose time has come, for layers whose parameters no controller moves itself: those along
-    /// sequences.
+    /// Lets every controller that is due act on the levers alone. Layers along sequences use it: no
+    /// controller changes their parameters directly.
     pub fn act_on_levers(&mut self) {
         self.levers.clear_actions();
         let moment = Moment { step: self.step, monitor: &self.monitor };
@@ -309,12 +320,12 @@ impl LayerControl {
         }
     }
 
-    /// Lets every controller act whose time has come, and applies what they decided to the layer's
-    /// parameters: in a stack; along a sequence levers alone are moved.
+    /// Lets every controller that is due act, and applies the result to the layer's parameters in a
+    /// stack. Along a sequence only the levers change.
     ///
     /// Returns the factors on the rows of the layer's mean head (parameters
-    /// [`VariationalLayer::mean_parameters`], `latent dims` rows each), if they changed and the optimiser's moments are
-    /// to follow.
+    /// [`VariationalLayer::mean_parameters`], `latent dims` rows per factor) if they changed and
+    /// the optimiser's moments are to follow.
     pub fn act<'a, T: Element>(
         &mut self,
         layer: impl Into<UnitLayer<'a>>,
@@ -338,7 +349,8 @@ impl LayerControl {
         Some(&self.levers.gain)
     }
 
-    /// What every controller did last: controller, name, number.
+    /// Calls `to` with the controller, name and value of every number that a controller reports
+    /// about its last act.
     pub fn report(&self, mut to: impl FnMut(&'static str, &'static str, f64)) {
         for (controller, _) in &self.controllers {
             let name = controller.name();
@@ -346,7 +358,7 @@ impl LayerControl {
         }
     }
 
-    /// A number that a controller reports, by its name.
+    /// Returns a number that a controller reports, by its name.
     #[must_use]
     pub fn reported(&self, controller: &str, what: &str) -> Option<f64> {
         let mut found = None;
@@ -358,7 +370,7 @@ impl LayerControl {
         found
     }
 
-    /// Everything that has to be restored with the weights.
+    /// Returns the state that a checkpoint has to store with the weights.
     #[must_use]
     pub fn state(&self) -> ControlState {
         let mut state = ControlState::new();
@@ -370,10 +382,10 @@ impl LayerControl {
         state
     }
 
-    /// Goes back to a state of the same controllers.
+    /// Restores a state of the same controllers.
     ///
     /// # Errors
-    /// The state is that of other controllers.
+    /// Fails if the state belongs to other controllers.
     pub fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
         self.step = state.number("step")? as u64;
         self.monitor.restore(state)?;
@@ -385,7 +397,8 @@ impl LayerControl {
     }
 }
 
-/// The mean over rows of the square of `factor` times the sum over each unit's `k` means.
+/// Writes the mean over rows of the squared pooled mean: `factor` times the sum over each unit's
+/// `k` means.
 fn pooled_energy<T: Element>(mu: &[T], k: usize, factor: f64, to: &mut [f64]) {
     let units = to.len();
     let rows = mu.len() / (units * k);
@@ -398,7 +411,8 @@ fn pooled_energy<T: Element>(mu: &[T], k: usize, factor: f64, to: &mut [f64]) {
     }
 }
 
-/// The share of rows in which the KL summed over each unit's `k` dimensions is above `threshold`.
+/// Writes the share of rows in which the KL, summed over each unit's `k` dimensions, is above
+/// `threshold`.
 fn alive_share<T: Element>(kl: &[T], k: usize, threshold: f64, to: &mut [f64]) {
     let units = to.len();
     let share = 1.0 / (kl.len() / (units * k)) as f64;

@@ -1,9 +1,9 @@
-//! [`Levers`]: what controllers of a layer can move.
+//! [`Levers`]: the numbers of a layer that its controllers can move.
 
 use crate::objective::local_objective::LocalObjective;
 use crate::units::layer::SigmaLever;
 
-/// A lever that one controller of a layer may own.
+/// A lever that at most one controller of a layer may own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lever {
     /// The weight of each unit's KL.
@@ -35,7 +35,7 @@ pub enum Lever {
 }
 
 impl Lever {
-    /// What a message calls it.
+    /// Returns the name used in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -61,14 +61,15 @@ impl Lever {
 pub struct Levers {
     /// The layer's own part of the loss.
     pub objective: LocalObjective,
-    /// Factors on each unit's rows of the mean head, `[units]`; all 1 unless a controller just set them.
+    /// The factors on each unit's rows of the mean head, `[units]`; all 1 unless a controller has
+    /// just set them.
     pub gain: Vec<f64>,
-    /// What is to be done to `log sigma`.
+    /// The pending change of `log sigma`.
     pub sigma: SigmaLever,
 }
 
 impl Levers {
-    /// Of a layer of so many units, with every KL weighted by `beta`.
+    /// Creates the levers of a layer with this many units, each KL weighted by `beta`.
     #[must_use]
     pub fn new(units: usize, beta: f64) -> Self {
         Self {
@@ -78,7 +79,7 @@ impl Levers {
         }
     }
 
-    /// Forgets what was asked to be done to parameters.
+    /// Clears the pending changes of parameters.
     pub(super) fn clear_actions(&mut self) {
         self.gain.fill(1.0);
         self.sigma.range = None;

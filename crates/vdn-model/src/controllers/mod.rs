@@ -1,16 +1,26 @@
-//! Controllers: what keeps the units of a layer alive and inside their constraints while the rest of the model learns.
+//! Controllers: feedback loops that keep the units of a layer alive and inside their constraints
+//! during training.
 //!
-//! A [`Controller`] sees what a training step showed ([`Observation`]) and running means of it ([`Monitor`]), and moves
-//! [`Levers`]: the weights of the layer's local loss
-//! ([`LocalObjective`](crate::objective::LocalObjective)), a factor on each unit's mean head,
-//! limits of the deviations. A [`LayerControl`] runs any number of them on one layer, each with its
-//! own [`Timing`], in the order they were added, and applies what they decided to the parameters; a
-//! [`StackControl`] has one for each layer of a stack. All of it is plain `f64` per unit: nothing
-//! is allocated once a layer's control is built.
+//! After every training step:
 //!
-//! Sources: \[ref\] the published research code of *Variational Distributional Neuron* (arXiv 2602.18250), whose numbers
-//! the fixtures hold; others are named in their files. Where the reference is inconsistent the default differs and the
-//! reference's behaviour is a named switch.
+//! 1. The layer's energy, KL, rates and so on are written to an [`Observation`].
+//! 2. The [`Monitor`] follows the observation with running means, and every [`Controller`] sees it
+//!    ([`Controller::observe`]).
+//! 3. Every controller that is due by its [`Timing`] moves its [`Levers`] ([`Controller::act`]).
+//! 4. Factors on mean heads and limits of deviations are applied to the parameters. The next loss
+//!    reads the other levers ([`LocalObjective`](crate::objective::LocalObjective)).
+//!
+//! Levers are the weights of the layer's local loss, a factor on each unit's mean head, and limits
+//! of the deviations. One lever has one owner, so two controllers never fight over it. A
+//! [`LayerControl`] runs any number of controllers on one layer, each with its own [`Timing`], in
+//! the order in which they were added. A [`StackControl`] has one `LayerControl` for each layer of
+//! a stack. All state is plain `f64` per unit. Nothing is allocated once a layer's control is
+//! built.
+//!
+//! Sources: \[ref\] is the published research code of *Variational Distributional Neuron* (arXiv
+//! 2602.18250); the test fixtures hold its numbers. Other sources are named in their files. Where
+//! the reference is inconsistent, the default differs, and a named switch restores the reference's
+//! behaviour.
 
 mod annealing;
 mod ar_scale;
@@ -69,59 +79,62 @@ pub use stack_control::StackControl;
 use crate::core::error::ModelError;
 use std::fmt::Debug;
 
-/// When and on what a controller acts.
+/// The step and the running means that a controller acts on.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
-    /// Training steps done.
+    /// The number of training steps done.
     pub step: u64,
     /// Running means over the steps so far.
     pub monitor: &'a Monitor,
 }
 
-/// What a controller asks of the recording of a step, because it costs something.
+/// What a controller needs recorded in a step, because recording it has a cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// The KL of each row, from which the share of rows follows in which a unit is alive.
+    /// The KL of each row. It gives the share of rows in which a unit is alive.
     pub kl_rows: bool,
 }
 
-/// One feedback loop on the units of a layer.
+/// A feedback loop on the units of a layer.
 pub trait Controller: Debug + Send {
-    /// The name, unique in a layer: it prefixes the controller's entries in a [`ControlState`].
+    /// Returns the name, unique in a layer. It prefixes the controller's entries in a
+    /// [`ControlState`].
     fn name(&self) -> &'static str;
 
-    /// The levers that it sets alone; two controllers of a layer may not share one.
+    /// Returns the levers that this controller alone sets; two controllers of a layer may not share
+    /// one.
     fn owns(&self) -> &'static [Lever];
 
-    /// Puts its levers where its state says: before the first step, and after [`Controller::restore`].
+    /// Sets its levers from its state: before the first step, and after [`Controller::restore`].
     fn begin(&mut self, step: u64, levers: &mut Levers);
 
-    /// What it has to be shown of a step beyond the fused statistics. A trainer records it; a step
-    /// without it is refused.
+    /// Returns what the controller needs of a step beyond the fused statistics. A trainer records
+    /// it; a step without it is refused.
     fn needs(&self) -> Needs {
         Needs::default()
     }
 
-    /// Is shown every training step.
+    /// Observes a training step; called for every step.
     fn observe(&mut self, _seen: &Observation) {}
 
     /// Moves its levers.
     fn act(&mut self, now: &Moment<'_>, levers: &mut Levers);
 
-    /// Is told that units' mean heads were multiplied by `gain` `[units]`, when their energy was `energy`, so that its
-    /// own running means can follow. Not called in compatibility mode.
+    /// Is called after units' mean heads were multiplied by `gain` `[units]`; `energy` is their
+    /// energy before. The controller rescales its own running means here. Not called in
+    /// compatibility mode.
     fn rescaled(&mut self, _gain: &[f64], _energy: &[f64]) {}
 
-    /// Tells what it did last: names and numbers for the history.
+    /// Reports its last act: names and numbers for the history.
     fn report(&self, _to: &mut dyn FnMut(&'static str, f64)) {}
 
-    /// Writes its state.
+    /// Writes its state to a checkpoint.
     fn save(&self, _state: &mut ControlState) {}
 
-    /// Reads its state.
+    /// Reads its state from a checkpoint.
     ///
     /// # Errors
-    /// An entry is missing or has another length.
+    /// Fails if an entry is missing or has another length.
     fn restore(&mut self, _state: &ControlState) -> Result<(), ModelError> {
         Ok(())
     }

@@ -1,6 +1,7 @@
-//! [`Monitor`]: running means that controllers share.
+//! [`Monitor`]: the running means that controllers share.
 //!
-//! First value as is, then `(1 - a) mean + a new` \[ref\]: `a` for what belongs to units, 0.1 for the terms of the loss.
+//! A running mean starts at the first value, then follows `(1 - a) mean + a new` \[ref\]. `a` is
+//! [`MonitorConfig::rate`] for the measures of units and 0.1 for the terms of the loss.
 
 use crate::controllers::observation::{LossValues, Observation};
 use crate::core::error::ModelError;
@@ -9,7 +10,7 @@ use crate::core::state::ControlState;
 /// The rate of the running means of the loss's terms.
 const LOSS_RATE: f64 = 0.1;
 
-/// How running means follow, and which units are alive.
+/// The rate of the running means, and the thresholds above which units are alive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MonitorConfig {
     /// The rate of the units' running means, in (0, 1]. Default: 0.05.
@@ -43,8 +44,8 @@ fn follow(mean: &mut f64, new: f64, rate: f64) {
 }
 
 impl Monitor {
-    /// Of so many units, before the first step. A unit is alive in a step when both its energy and
-    /// its KL are above their thresholds.
+    /// Creates a monitor for this many units, before the first step. A unit is alive in a step if
+    /// both its energy and its KL are above their thresholds.
     #[must_use]
     pub fn new(units: usize, config: MonitorConfig) -> Self {
         let zero = || vec![0.0; units];
@@ -77,7 +78,8 @@ impl Monitor {
         }
     }
 
-    /// Follows factors on the units' mean heads: energies by their squares, KL by what the energy changed.
+    /// Rescales the running means after factors on the units' mean heads: energies by the squared
+    /// factors, the KL by the change of the energy.
     pub(super) fn rescale(&mut self, gain: &[f64]) {
         for i in 0..gain.len() {
             let factor = gain[i] * gain[i];
@@ -86,31 +88,31 @@ impl Monitor {
         }
     }
 
-    /// Whether a step was seen.
+    /// Returns whether a step has been observed.
     #[must_use]
     pub fn started(&self) -> bool {
         self.started
     }
 
-    /// The running mean of the energy, `[units]`.
+    /// Returns the running mean of the energy, `[units]`.
     #[must_use]
     pub fn energy(&self) -> &[f64] {
         &self.energy
     }
 
-    /// The running mean of the KL in nats, `[units]`.
+    /// Returns the running mean of the KL in nats, `[units]`.
     #[must_use]
     pub fn kl(&self) -> &[f64] {
         &self.kl
     }
 
-    /// The running share of steps in which a unit was alive, `[units]`.
+    /// Returns the running share of steps in which a unit was alive, `[units]`.
     #[must_use]
     pub fn alive(&self) -> &[f64] {
         &self.alive
     }
 
-    /// The running means of the loss's terms.
+    /// Returns the running means of the loss's terms.
     #[must_use]
     pub fn losses(&self) -> &LossValues {
         &self.losses

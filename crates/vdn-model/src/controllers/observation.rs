@@ -1,6 +1,6 @@
-//! [`Observation`]: what one training step showed of a layer's units.
+//! [`Observation`]: the measures of a layer's units in one training step.
 
-/// The terms of a step's loss, unweighted unless said otherwise, in nats per time step.
+/// The terms of a step's loss in nats per time step, unweighted unless stated otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LossValues {
     /// The predictive score.
@@ -15,12 +15,12 @@ pub struct LossValues {
     pub ar: f64,
 }
 
-/// One training step of one layer.
+/// The measures of one layer in one training step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
-    /// Rows of the batch.
+    /// The number of rows in the batch.
     pub rows: usize,
-    /// The energy of each unit, `[units]`: the mean over the batch of `mu^2`.
+    /// The energy of each unit, `[units]`: the mean of `mu^2` over the batch.
     pub energy: Vec<f64>,
     /// The KL of each unit in nats, `[units]`.
     pub kl: Vec<f64>,
@@ -30,15 +30,16 @@ pub struct Observation {
     pub rate_dims: Vec<f64>,
     /// The KL of each latent dimension in nats, `[units * latent dims]`.
     pub kl_dims: Vec<f64>,
-    /// The persistence of each latent dimension, `[units * latent dims]`: from step to step in layers with a prior over time, else
-    /// from window to window; 0 where nothing asks for it.
+    /// The persistence of each latent dimension, `[units * latent dims]`: from step to step in
+    /// layers with a prior over time, from window to window in others. It is 0 unless a term of the
+    /// objective needs it.
     pub persistence: Vec<f64>,
     /// The terms of the loss.
     pub losses: LossValues,
 }
 
 impl Observation {
-    /// Room for a layer.
+    /// Creates an observation with room for a layer.
     #[must_use]
     pub fn new(units: usize, dims: usize) -> Self {
         let per_unit = || vec![0.0; units];
@@ -55,10 +56,11 @@ impl Observation {
         }
     }
 
-    /// Energy, KL and alive share from the pooled means and the KL of every row, both `[rows, units]`; rates are left.
+    /// Sets energy, KL and alive share from the pooled means and the KL of every row, both `[rows,
+    /// units]`. Rates are not changed.
     ///
     /// # Panics
-    /// The slices do not hold whole rows of the units, or none.
+    /// Panics if the slices do not hold whole rows of the units, or hold none.
     pub fn set_rows(&mut self, mu: &[f64], kl: &[f64], alive_kl: f64) {
         let units = self.energy.len();
         assert!(units > 0 && !kl.is_empty() && mu.len() == kl.len(), "rows of another layer");

@@ -1,18 +1,21 @@
-//! The persistence target: how long units remember, tuned apart from how much they carry.
+//! The persistence target: how long units remember, independently of how much information they
+//! carry.
 //!
-//! The constraint is on the autocorrelation `rho_i` of the aggregate posterior, through Fisher's transform `atanh rho` (whose scale
-//! is the same near 0 and near 1), by augmented Lagrangian: see [`Constraint`].
+//! The constraint is on `atanh rho_i`, Fisher's transform of the autocorrelation `rho_i` of the
+//! aggregate posterior. The transform has the same scale near 0 and near 1. The constraint is
+//! enforced by an augmented Lagrangian: see [`Constraint`].
 //!
-//! * In layers with a prior over time ([`PersistenceTarget::new`]) it is that of
-//!   [`SequenceMeasures`](crate::objective::SequenceMeasures) at lag 1: gradients move `phi_i`,
-//!   `s_i` and the posterior's gain.
-//! * In a forecaster of windows ([`PersistenceTarget::between_windows`]) it is that of
-//!   [`window_persistence`](crate::objective::window_persistence), between a window and the one `stride` rows earlier: gradients move means
-//!   and deviations. Windows less than `L` apart share rows; and there is no prior that could carry memory: `abs(rho)` is at
-//!   most `1 - exp(-2 R)`.
+//! * In layers with a prior over time ([`PersistenceTarget::new`]), `rho_i` is the autocorrelation
+//!   of [`SequenceMeasures`](crate::objective::SequenceMeasures) at lag 1. Gradients move `phi_i`,
+//!   `s_i` and the gain of the posterior.
+//! * In a forecaster of windows ([`PersistenceTarget::between_windows`]), `rho_i` is the
+//!   autocorrelation of [`window_persistence`](crate::objective::window_persistence) between a
+//!   window and the window `stride` rows earlier. Gradients move means and deviations. Windows less
+//!   than `L` rows apart share rows. No prior can carry memory here, so `abs(rho)` is at most `1 -
+//!   exp(-2 R)`.
 //!
-//! A rate budget on the same layer ([`RateBudget`](super::RateBudget); along a sequence on the rate given the past) is another
-//! constraint with its own multipliers.
+//! A rate budget on the same layer ([`RateBudget`](super::RateBudget); along a sequence it
+//! constrains the rate given the past) is a separate constraint with its own multipliers.
 
 use crate::controllers::observation::Observation;
 use crate::controllers::{Controller, Lever, Levers, Moment};
@@ -25,9 +28,9 @@ use crate::priors::Prior;
 /// The settings of a [`PersistenceTarget`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PersistenceConfig {
-    /// What is wanted of `rho`, in (-1, 1).
+    /// The goal for `rho`, in (-1, 1).
     pub goal: Goal,
-    /// The stiffness, above 0: nats of loss per squared unit of `atanh rho`.
+    /// The stiffness, above 0, in nats of loss per squared unit of `atanh rho`.
     pub stiffness: f64,
     /// The change of a multiplier per unit of violation and period, at least 0.
     pub gain: f64,
@@ -36,14 +39,14 @@ pub struct PersistenceConfig {
 }
 
 impl PersistenceConfig {
-    /// With this goal, a stiffness of 1 and a gain of 0.1, multipliers up to 10.
+    /// Creates settings with this goal, a stiffness of 1, a gain of 0.1 and multipliers up to 10.
     #[must_use]
     pub fn new(goal: Goal) -> Self {
         Self { goal, stiffness: 1.0, gain: 0.1, limit: 10.0 }
     }
 }
 
-/// Moves the multipliers of a constraint on the persistence.
+/// Updates the multipliers of a constraint on the persistence.
 ///
 /// ```
 /// use vdn_model::controllers::{Goal, PersistenceConfig, PersistenceTarget};
@@ -65,10 +68,10 @@ pub struct PersistenceTarget {
 }
 
 impl PersistenceTarget {
-    /// On so many units with this prior.
+    /// Creates the target for this many units with this prior.
     ///
     /// # Errors
-    /// A setting outside its domain; a prior without memory, or of an order above 1.
+    /// Fails if a setting is outside its domain, or the prior has no memory or an order above 1.
     pub fn new(units: usize, prior: Prior, config: PersistenceConfig) -> Result<Self, ModelError> {
         if !matches!(prior, Prior::OrderOne(_)) {
             let reason = format!("needs an autoregressive prior of order one, not {prior:?}");
@@ -77,10 +80,11 @@ impl PersistenceTarget {
         Self::between_windows(units, config)
     }
 
-    /// On so many latent dimensions of a layer without a prior over time, from window to window.
+    /// Creates the target for this many latent dimensions of a layer without a prior over time,
+    /// from window to window.
     ///
     /// # Errors
-    /// A setting outside its domain.
+    /// Fails if a setting is outside its domain.
     pub fn between_windows(dims: usize, config: PersistenceConfig) -> Result<Self, ModelError> {
         let inside = |x: f64| x > -1.0 && x < 1.0;
         let goal = match config.goal {
@@ -99,7 +103,7 @@ impl PersistenceTarget {
         Ok(Self { constraint: Constraint::of_either_sign(dims, config)?, seen: vec![0.0; dims] })
     }
 
-    /// The constraint on `atanh rho`, and its multipliers.
+    /// Returns the constraint on `atanh rho` and its multipliers.
     #[must_use]
     pub fn constraint(&self) -> &Constraint {
         &self.constraint

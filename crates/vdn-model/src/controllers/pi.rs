@@ -1,11 +1,12 @@
-//! PI control of each unit's KL (ControlVAE, Shao et al. 2020).
+//! PI control of the KL of each unit (ControlVAE, Shao et al. 2020).
 //!
 //! ```text
 //! e = target - KL     beta = clamp(P / (1 + exp(e / width)) - I sum e + min, min, max)
 //! ```
 //!
-//! Their error is that of a whole model's KL, many nats; here it is one unit's, so it is divided by a width first. The sum
-//! is held while beta is at a limit that it would push beyond (anti-windup).
+//! In the paper, `e` is the error of the KL of a whole model: many nats. Here it is the error of
+//! one unit, so it is first divided by a width. The sum does not change while beta is at a limit
+//! and the error would push it further (anti-windup).
 
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
@@ -17,7 +18,7 @@ use crate::core::state::ControlState;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default))]
 pub struct PiConfig {
-    /// The wanted KL of each unit in nats, finite and at least 0; 0.2.
+    /// The target KL of each unit in nats, finite and at least 0; 0.2.
     pub target: f64,
     /// `P`, the largest proportional part of beta, finite and at least 0; 1e-3.
     pub proportional: f64,
@@ -25,7 +26,7 @@ pub struct PiConfig {
     pub integral: f64,
     /// The error that counts as large, nats, finite and above 0; 0.1.
     pub width: f64,
-    /// The least beta, finite and at least 0; 0.
+    /// The smallest beta, finite and at least 0; 0.
     pub min: f64,
     /// The largest beta, finite and at least `min`; 1e-2.
     pub max: f64,
@@ -38,7 +39,7 @@ impl Default for PiConfig {
     }
 }
 
-/// One beta per unit, from its KL.
+/// Sets one beta per unit, from its KL.
 #[derive(Clone, Debug)]
 pub struct Pi {
     config: PiConfig,
@@ -47,10 +48,11 @@ pub struct Pi {
 }
 
 impl Pi {
-    /// For so many units, each with the beta `initial` at first (as far as the limits allow).
+    /// Creates the controller for this many units; each starts with the beta `initial`, as far as
+    /// the limits allow.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(units: usize, initial: f64, config: PiConfig) -> Result<Self, ModelError> {
         let c = &config;
         check("target", c.target, c.target >= 0.0 && c.target.is_finite(), "at least 0")?;

@@ -1,7 +1,9 @@
-//! Projection onto the energy band: the hard version of the homeostat \[ref\].
+//! Projection onto the energy band: a hard version of the homeostat \[ref\].
 //!
-//! `s_i = sqrt(lo/mu2)` below the band, `sqrt(hi/mu2)` above, 1 inside; clamped to `[1/50, 50]`. `mu2` is estimated over
-//! the first batches of a control period, at most 50, weighted by their rows (the reference: alike whatever their size).
+//! The factor on a unit's mean head is `s_i = sqrt(lo/mu2)` below the band, `sqrt(hi/mu2)` above it
+//! and 1 inside, clamped to `[1/50, 50]`. `mu2` is estimated over the first batches of a control
+//! period, 50 at most. Batches weigh by their rows; in the reference they weigh the same whatever
+//! their size.
 
 use crate::controllers::observation::Observation;
 use crate::controllers::{Controller, Lever, Levers, Moment};
@@ -9,26 +11,26 @@ use crate::core::error::ModelError;
 use crate::core::error::check;
 use crate::core::state::ControlState;
 
-/// How batches of different size weigh.
+/// The weights of batches of different size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BatchWeights {
     /// By their rows.
     #[default]
     Rows,
-    /// All the same, as in the reference.
+    /// Equal weights, as in the reference.
     Equal,
 }
 
 /// The settings of a [`Projection`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProjectionConfig {
-    /// The largest factor, at least 1; `None`: no limit. Default: 50.
+    /// The largest factor, at least 1; `None` for no limit. Default: 50.
     pub max_factor: Option<f64>,
-    /// Batches that an estimate takes at most. Default: 50.
+    /// The largest number of batches in an estimate. Default: 50.
     pub max_batches: u64,
-    /// The least energy. Default: 1e-12.
+    /// The smallest energy. Default: 1e-12.
     pub eps: f64,
-    /// How batches weigh.
+    /// The weights of batches. Default: `Rows`.
     pub weights: BatchWeights,
 }
 
@@ -39,7 +41,8 @@ impl Default for ProjectionConfig {
     }
 }
 
-/// The factor that puts a unit of energy `energy` on the nearer bound of its band, if it is outside.
+/// Returns the factor that moves a unit of energy `energy` to the nearer bound of its band, or 1 if
+/// it is inside.
 #[must_use]
 pub fn projection_factor(energy: f64, [lo, hi]: [f64; 2], max_factor: Option<f64>) -> f64 {
     let s = if energy < lo {
@@ -52,7 +55,7 @@ pub fn projection_factor(energy: f64, [lo, hi]: [f64; 2], max_factor: Option<f64
     max_factor.map_or(s, |m| s.max(1.0 / m).min(m))
 }
 
-/// Projects mean heads.
+/// Projects the mean heads of units onto their energy bands.
 #[derive(Clone, Debug)]
 pub struct Projection {
     config: ProjectionConfig,
@@ -62,10 +65,10 @@ pub struct Projection {
 }
 
 impl Projection {
-    /// For so many units.
+    /// Creates the controller for this many units.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(units: usize, config: ProjectionConfig) -> Result<Self, ModelError> {
         if let Some(m) = config.max_factor {
             check("max_factor", m, m >= 1.0, "at least 1")?;
@@ -74,7 +77,7 @@ impl Projection {
         Ok(Self { config, batches: 0, weight: 0.0, energy: vec![0.0; units] })
     }
 
-    /// The estimate so far, `[units]`, before its floor.
+    /// Returns the current estimate of the energy, `[units]`, before its floor.
     #[must_use]
     pub fn energy(&self) -> &[f64] {
         &self.energy

@@ -1,6 +1,8 @@
 //! Warm-up and linear ramps \[ref\].
 
-/// 0 during the warm-up, then linear to 1: `min(1, (g - warmup) / length)` after `g` steps, 1 at once if `length` is 0.
+/// A ramp: 0 during the warm-up, then linear to 1.
+///
+/// After `g` steps its value is `min(1, (g - warmup) / length)`; it is 1 at once if `length` is 0.
 ///
 /// ```
 /// use vdn_model::controllers::Ramp;
@@ -10,14 +12,14 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ramp {
-    /// Steps at 0.
+    /// The number of steps at 0.
     pub warmup: u64,
-    /// Steps of the rise.
+    /// The number of steps of the rise.
     pub length: u64,
 }
 
 impl Ramp {
-    /// The factor after `step` training steps, in `[0, 1]`.
+    /// Returns the factor after `step` training steps, in `[0, 1]`.
     #[must_use]
     pub fn at(&self, step: u64) -> f64 {
         if step < self.warmup {

@@ -1,8 +1,8 @@
-//! The rate budget: the amount of information that units carry.
+//! The rate budget: a constraint on the information that each unit carries.
 //!
-//! The constraint is on `R = [ln(C2 + V) - Lv]/2`, an upper bound of the information about the input, and not on the KL: a unit
-//! that ignores its input cannot meet it by distance from its prior. By augmented Lagrangian: see
-//! [`Constraint`].
+//! The constraint is on the rate `R = [ln(C2 + V) - Lv]/2`, an upper bound of the information about
+//! the input, and not on the KL. A unit that ignores its input cannot meet it by moving away from
+//! its prior. The constraint is enforced by an augmented Lagrangian: see [`Constraint`].
 
 use crate::controllers::observation::Observation;
 use crate::controllers::{Controller, Lever, Levers, Moment};
@@ -10,20 +10,20 @@ use crate::core::error::ModelError;
 use crate::core::state::ControlState;
 use crate::objective::constraint::{Constraint, ConstraintConfig};
 
-/// Moves the multipliers of a constraint on the rate.
+/// Updates the multipliers of a constraint on the rate.
 #[derive(Clone, Debug)]
 pub struct RateBudget(Constraint);
 
 impl RateBudget {
-    /// On so many latent dimensions.
+    /// Creates the budget for this many latent dimensions.
     ///
     /// # Errors
-    /// A setting outside its domain.
+    /// Fails if a setting is outside its domain.
     pub fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
         Ok(Self(Constraint::new(dims, config)?))
     }
 
-    /// The constraint and its multipliers.
+    /// Returns the constraint and its multipliers.
     #[must_use]
     pub fn constraint(&self) -> &Constraint {
         &self.0

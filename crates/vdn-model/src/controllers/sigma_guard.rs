@@ -1,36 +1,38 @@
-//! The guard of the parameter `log sigma` \[ref\]: clamps it to `[ln floor, ln ceiling]`, and lifts that of dead units.
+//! The guard of the parameter `log sigma` \[ref\]: clamps it to `[ln floor, ln ceiling]` and raises
+//! it for dead units.
 //!
-//! A unit is dead when its running alive share is below a threshold; in `per_unit` mode its `log sigma` then grows by the
-//! kick, followed by the same clamp. In the reference the kick never happens (a shape error is swallowed): that is
-//! [`SigmaKick::Never`]. Layers whose deviations come from a head have no such parameter; nothing is done to them.
+//! A unit is dead if its running alive share is below a threshold. In `per_unit` mode its `log
+//! sigma` then grows by the kick, followed by the same clamp. In the reference the kick never
+//! happens, because a shape error is swallowed; [`SigmaKick::Never`] reproduces this. The guard
+//! does nothing to layers whose deviations come from a head.
 
 use crate::controllers::{Controller, Lever, Levers, Moment};
 use crate::core::error::ModelError;
 use crate::core::error::check;
 use crate::core::state::ControlState;
 
-/// Whether dead units are lifted.
+/// Whether the deviations of dead units are raised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SigmaKick {
-    /// They are.
+    /// They are raised.
     #[default]
     Dead,
-    /// They never are, as it happens in the reference.
+    /// They are never raised, as in the reference.
     Never,
 }
 
 /// The settings of a [`SigmaGuard`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SigmaGuardConfig {
-    /// The least deviation, above 0. Default: 0.15.
+    /// The smallest deviation, above 0. Default: 0.15.
     pub floor: f64,
-    /// The largest. Default: 5.
+    /// The largest deviation. Default: 5.
     pub ceiling: f64,
-    /// What is added to a dead unit's `log sigma`. Default: 0.02.
+    /// The amount added to a dead unit's `log sigma`. Default: 0.02.
     pub kick: f64,
     /// The alive share below which a unit is dead. Default: 0.05.
     pub alive_min: f64,
-    /// Whether dead units are lifted.
+    /// Whether the deviations of dead units are raised. Default: `Dead`.
     pub dead: SigmaKick,
 }
 
@@ -48,10 +50,10 @@ pub struct SigmaGuard {
 }
 
 impl SigmaGuard {
-    /// With these settings.
+    /// Creates the controller with these settings.
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(config: SigmaGuardConfig) -> Result<Self, ModelError> {
         let SigmaGuardConfig { floor, ceiling, .. } = config;
         check("floor", floor, floor > 0.0, "above 0")?;

@@ -1,4 +1,4 @@
-//! [`StackControl`]: the controllers of every layer of units of a network.
+//! [`StackControl`]: the controllers of all layers of units of a network.
 
 use crate::controllers::Needs;
 use crate::controllers::layer_control::LayerControl;
@@ -13,8 +13,8 @@ use crate::units::layer::LayerOutput;
 use vdn_autograd::Tape;
 use vdn_tensor::Element;
 
-/// The controllers of every layer of units of a network, in a stack or along a sequence, each layer
-/// with its own bands, weights and budgets.
+/// The controllers of all layers of units of a network, in a stack or along a sequence. Each layer
+/// has its own bands, weights and budgets.
 ///
 /// ```
 /// use vdn_model::controllers::{LayerControl, LayerControlConfig, StackControl};
@@ -34,71 +34,72 @@ pub struct StackControl {
     layers: Vec<Option<LayerControl>>,
 }
 
-/// What the entries of a layer in a state begin with; nothing for the first.
+/// Returns the prefix of a layer's entries in a state; empty for the first layer.
 fn prefix(layer: usize) -> String {
     if layer == 0 { String::new() } else { format!("layer{}.", layer + 1) }
 }
 
 impl StackControl {
-    /// The controllers of each layer.
+    /// Returns the controllers of each layer.
     #[must_use]
     pub fn into_layers(self) -> Vec<Option<LayerControl>> {
         self.layers
     }
 
-    /// Of the layers of a network, the one that sees the context first; `None` for a layer without
-    /// controllers.
+    /// Creates the control of a network from the controllers of its layers, the layer that sees the
+    /// context first; `None` for a layer without controllers.
     #[must_use]
     pub fn new(layers: Vec<Option<LayerControl>>) -> Self {
         Self { layers }
     }
 
-    /// Whether no layer has any controllers.
+    /// Returns whether no layer has controllers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.layers.iter().all(Option::is_none)
     }
 
-    /// The controllers of layer number `layer`, from 0.
+    /// Returns the controllers of layer `layer`, counted from 0.
     #[must_use]
     pub fn layer(&self, layer: usize) -> Option<&LayerControl> {
         self.layers.get(layer)?.as_ref()
     }
 
-    /// The controllers of layer number `layer`, from 0, to be set by hand.
+    /// Returns the controllers of layer `layer`, counted from 0, for changes by hand.
     pub fn layer_mut(&mut self, layer: usize) -> Option<&mut LayerControl> {
         self.layers.get_mut(layer)?.as_mut()
     }
 
-    /// The layers that have controllers, with their number, from 0.
+    /// Iterates over the layers that have controllers, with their index from 0.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &LayerControl)> {
         self.layers.iter().enumerate().filter_map(|(i, own)| Some((i, own.as_ref()?)))
     }
 
-    /// What the loss reads: the local objective of each layer with controllers.
+    /// Returns the local objectives, which the loss reads, of the layers with controllers.
     #[must_use]
     pub fn objectives(&self) -> LocalObjectives<'_> {
         let controls = self.layers.iter().map(Option::as_ref);
         local_objectives(controls.map(|own| own.map(|control| &control.levers().objective)))
     }
 
-    /// What a unit's energy and KL are, the same in all layers.
+    /// Returns the definition of a unit's energy and KL, which is the same in all layers.
     #[must_use]
     pub fn measures(&self) -> UnitMeasures {
         let mut all = self.iter().map(|(_, control)| control.config().measures);
         all.next().unwrap_or_default()
     }
 
-    /// What the controllers of all layers ask of the recording of a step.
+    /// Returns what the controllers of all layers need recorded in a step.
     #[must_use]
     pub fn needs(&self) -> Needs {
         Needs { kl_rows: self.iter().any(|(_, control)| control.needs().kl_rows) }
     }
 
-    /// Shows the controllers of a layer a recorded step; `adjust` may change what it showed first.
+    /// Lets the controllers of a layer observe a recorded step; `adjust` may change the observation
+    /// first.
     ///
     /// # Panics
-    /// The outputs are those of another layer.
+    /// Panics if the outputs belong to another layer.
     pub fn observe<'a, T: Element>(
         &mut self,
         tape: &Tape<T>,
@@ -113,9 +114,9 @@ impl StackControl {
         }
     }
 
-    /// Lets every controller act whose time has come, layer by layer from below, and applies what they decided to the
-    /// layers' parameters. `rescaled` is told of every parameter of a mean head whose rows were multiplied, and by what, where
-    /// the optimiser's moments are to follow.
+    /// Lets every controller that is due act, layer by layer from the bottom, and applies the
+    /// results to the layers' parameters. Calls `rescaled` with every mean-head parameter whose
+    /// rows were multiplied, and the factors, if the optimiser's moments are to follow.
     pub fn act<'a, T: Element>(
         &mut self,
         layers: impl Into<Layers<'a>>,
@@ -133,8 +134,8 @@ impl StackControl {
         }
     }
 
-    /// Everything that has to be restored with the weights: the entries of the first layer under their own names, those of
-    /// the others after `layer2.`, `layer3.` and so on.
+    /// Returns the state that a checkpoint has to store with the weights. Entries of the first
+    /// layer keep their names; those of the others are prefixed by `layer2.`, `layer3.` and so on.
     #[must_use]
     pub fn state(&self) -> ControlState {
         let mut state = ControlState::new();
@@ -145,10 +146,11 @@ impl StackControl {
         state
     }
 
-    /// Goes back to a state of the same controllers.
+    /// Restores a state of the same controllers.
     ///
     /// # Errors
-    /// The state is that of other controllers; above the first layer the message names the layer.
+    /// Fails if the state belongs to other controllers. Above the first layer the message names the
+    /// layer.
     pub fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
         for (layer, control) in self.layers.iter_mut().enumerate() {
             let Some(control) = control else { continue };

@@ -1,26 +1,26 @@
-//! What can be wrong with a model: its configuration, or what it is fed.
+//! [`ModelError`]: a faulty configuration of a model, or an input that does not fit it.
 
 use std::fmt;
 
-/// A model that cannot be built, or an input that does not fit it.
+/// The error of a model that cannot be built, or of an input that does not fit it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ModelError {
     /// A setting outside its domain.
     Config {
-        /// The field of the configuration's struct.
+        /// The name of the field in the configuration struct.
         setting: &'static str,
-        /// Its value, where the value by itself is wrong.
+        /// Its value, if the value alone is wrong.
         value: Option<String>,
-        /// Its domain, or what it contradicts.
+        /// Its domain, or the setting that it contradicts.
         reason: String,
     },
     /// A batch that does not fit the model.
     Batch(String),
-    /// A number of a pass that is not finite: the operation, the layer and the unit it first
-    /// appeared in.
+    /// A number in a pass is not finite. The message names the operation, the layer and the unit in
+    /// which it first appeared.
     NonFinite(String),
-    /// Controllers' state that does not fit them.
+    /// A state of controllers that does not fit them.
     Control(String),
     /// Stored weights that do not fit the model, or cannot be read.
     Weights(String),
@@ -28,22 +28,22 @@ pub enum ModelError {
     SharedNoise {
         /// The number of the stream.
         stream: u32,
-        /// The module that has the stream.
+        /// The module that already has the stream.
         holder: String,
         /// The module that was refused.
         refused: String,
     },
-    /// An operation on the tape.
+    /// An error of an operation on the tape.
     Autograd(vdn_autograd::Error),
 }
 
 impl ModelError {
-    /// A setting that has no meaning, or contradicts another one.
+    /// Creates the error of a setting that has no meaning or contradicts another setting.
     pub fn config(setting: &'static str, reason: impl Into<String>) -> Self {
         Self::Config { setting, value: None, reason: reason.into() }
     }
 
-    /// A value outside its domain: `units = 0: has to be at least 1`.
+    /// Creates the error of a value outside its domain: `units = 0: has to be at least 1`.
     ///
     /// ```
     /// use vdn_model::core::ModelError;
@@ -98,7 +98,7 @@ impl From<vdn_autograd::Error> for ModelError {
     }
 }
 
-/// A setting outside of its domain, named.
+/// Returns an error that names `setting` unless its value is inside its domain.
 pub(crate) fn check(
     setting: &'static str,
     value: f64,

@@ -1,7 +1,7 @@
 //! [`fnv1a`]: a stable hash of names.
 
-/// The 64-bit FNV-1a hash of Fowler, Noll and Vo: each byte is added by exclusive or, and the hash
-/// is multiplied by the prime.
+/// Returns the 64-bit FNV-1a hash of Fowler, Noll and Vo: for each byte, the hash is combined with
+/// the byte by exclusive or, then multiplied by the FNV prime.
 pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     let mix = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)

@@ -1,4 +1,5 @@
-//! [`Graph`]: what a module's forward pass gets: the tape, the parameters, the mode and the noise.
+//! [`Graph`]: the input of every module's forward pass: the tape, the parameters, the mode and the
+//! noise.
 
 use crate::core::parameter::{ParameterId, ParameterKey, Parameters};
 use crate::core::streams::Stream;
@@ -9,15 +10,15 @@ use vdn_tensor::noise::NoiseKey;
 /// Whether a pass trains (dropout acts) or evaluates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout acts, and layers draw their training samples.
+    /// Dropout acts, and layers draw their number of training samples.
     Train,
-    /// No dropout, and layers draw their evaluation samples.
+    /// Dropout does not act, and layers draw their number of evaluation samples.
     #[default]
     Evaluate,
 }
 
-/// Which variable each parameter is on the tape of the present step. It outlives the [`Graph`], so that gradients can
-/// be asked for afterwards, and keeps its memory from step to step.
+/// The variable of each parameter on the tape of the current step. Bindings outlive the [`Graph`],
+/// so that gradients can be read afterwards, and they reuse their memory from step to step.
 ///
 /// A parameter that took no part in the step has no variable.
 #[derive(Clone, Debug, Default)]
@@ -26,13 +27,13 @@ pub struct Bindings {
 }
 
 impl Bindings {
-    /// No bindings.
+    /// Creates empty bindings.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The variable of the parameter at position `index`, if the step used it.
+    /// Returns the variable of the parameter at position `index`, if the step used it.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Var> {
         self.vars.get(index).copied().flatten()
@@ -44,7 +45,7 @@ impl Bindings {
     }
 }
 
-/// One forward pass: modules record on its tape.
+/// One forward pass; modules record their operations on its tape.
 ///
 /// ```
 /// use vdn_autograd::Tape;
@@ -73,9 +74,9 @@ pub struct Graph<'a, T: Element> {
 }
 
 impl<'a, T: Element> Graph<'a, T> {
-    /// Starts a pass: earlier bindings are forgotten. `noise` is the seed and the step; each
-    /// module has its own stream ([`Builder::stream`](crate::core::Builder::stream)). Parameters
-    /// want gradients unless the tape is in [`Tape::no_grad`].
+    /// Starts a pass and clears earlier bindings. `noise` holds the seed and the step; each module
+    /// has its own stream ([`Builder::stream`](crate::core::Builder::stream)). Parameters require
+    /// gradients unless the tape is in [`Tape::no_grad`].
     pub fn new(
         tape: &'a mut Tape<T>,
         parameters: &'a Parameters<T>,
@@ -87,24 +88,25 @@ impl<'a, T: Element> Graph<'a, T> {
         Self { tape, parameters, bindings, mode, noise, kl_rows: false }
     }
 
-    /// Asks every layer of units for the KL of each row, `[batch, units * latent dims]`, beside its
-    /// statistics: controllers that count rows request it
+    /// Makes every layer of units also record the KL of each row, `[batch, units * latent dims]`.
+    /// Controllers that count rows request it
     /// ([`Controller::needs`](crate::controllers::Controller::needs)).
     #[must_use]
     pub fn with_kl_rows(self, wanted: bool) -> Self {
         Self { kl_rows: wanted, ..self }
     }
 
-    /// Whether the KL of each row is asked for.
+    /// Returns whether layers record the KL of each row.
     #[must_use]
     pub fn wants_kl_rows(&self) -> bool {
         self.kl_rows
     }
 
-    /// The variable of a parameter; the first use in a pass puts it on the tape, without a copy.
+    /// Returns the variable of a parameter. The first use in a pass puts the parameter on the tape,
+    /// without a copy.
     ///
     /// # Panics
-    /// `id` is that of another model's parameter; the message says which parameters these are.
+    /// Panics if `id` belongs to another model; the message describes the parameters that are here.
     pub fn parameter(&mut self, id: ParameterId) -> Var {
         let position = id.position(self.parameters);
         if let Some(var) = self.bindings.vars[position] {
@@ -116,42 +118,42 @@ impl<'a, T: Element> Graph<'a, T> {
         var
     }
 
-    /// Uses `var` in place of a parameter in this pass: to check gradients, or to differentiate with respect to what a
-    /// parameter is computed from.
+    /// Uses `var` in place of a parameter in this pass: to check gradients, or to differentiate
+    /// with respect to the inputs from which a parameter is computed.
     ///
     /// # Panics
-    /// `id` is that of another model's parameter.
+    /// Panics if `id` belongs to another model.
     pub fn bind(&mut self, id: ParameterId, var: Var) {
         let position = id.position(self.parameters);
         self.bindings.vars[position] = Some(var);
     }
 
-    /// The parameters of this pass.
+    /// Returns the parameters of this pass.
     #[must_use]
     pub fn parameters(&self) -> &Parameters<T> {
         self.parameters
     }
 
-    /// Which parameters are variables of this pass.
+    /// Returns the variables of the parameters in this pass.
     #[must_use]
     pub fn bindings(&self) -> &Bindings {
         self.bindings
     }
 
-    /// Whether the pass trains or evaluates.
+    /// Returns whether the pass trains or evaluates.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// The noise of the module whose stream this is, at the step of this pass.
+    /// Returns the noise of the module that has this stream, at the step of this pass.
     #[must_use]
     pub fn noise(&self, stream: Stream) -> NoiseKey {
         self.noise.with_stream(stream.number())
     }
 
-    /// Runs `f` with `label` appended to the label in force, so that reports name the layer. An empty label changes
-    /// nothing.
+    /// Runs `f` with `label` appended to the current label, so that reports can name the layer. An
+    /// empty label changes nothing.
     pub fn labelled<R>(&mut self, label: &str, f: impl FnOnce(&mut Graph<'_, T>) -> R) -> R {
         if label.is_empty() {
             return f(&mut Graph { tape: self.tape, bindings: self.bindings, ..*self });

@@ -1,8 +1,10 @@
-//! How parameters start: [`Init`], and the [`Builder`] that modules create their parameters with.
+//! Initial values of parameters: [`Init`], and the [`Builder`] with which modules create their
+//! parameters.
 //!
-//! Initial values are addressed noise: the key is derived from the seed and the parameter's full name. So a parameter
-//! starts the same whatever else the model has (a variational forecaster and its deterministic twin start from the same
-//! weights), and in `f32` it is the `f64` value rounded.
+//! Initial values are addressed noise: the key is derived from the seed and the full name of the
+//! parameter. A parameter therefore starts at the same values whatever else the model contains, so
+//! a variational forecaster and its deterministic twin start from the same weights. An `f32` value
+//! is the `f64` value, rounded.
 
 use crate::core::error::ModelError;
 use crate::core::fnv1a::fnv1a;
@@ -14,9 +16,9 @@ use vdn_tensor::{Element, Shape, Tensor};
 /// The distribution of initial values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
-    /// All the same number.
+    /// The same number everywhere.
     Constant(f64),
-    /// Evenly spaced from the first to the second number, whatever the shape.
+    /// Evenly spaced from the first to the second number, in order, for any shape.
     Spaced(f64, f64),
     /// Uniform in `[-bound, bound]`.
     Uniform(f64),
@@ -25,13 +27,14 @@ pub enum Init {
 }
 
 impl Init {
-    /// Uniform in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`: the default of PyTorch's linear layers, for weight and bias.
+    /// Returns the uniform distribution in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`, PyTorch's default
+    /// for the weights and biases of linear layers.
     #[must_use]
     pub fn fan_in(fan_in: usize) -> Self {
         Self::Uniform(1.0 / (fan_in.max(1) as f64).sqrt())
     }
 
-    /// A tensor of initial values with the noise of `key`.
+    /// Returns a tensor of initial values, drawn with the noise of `key`.
     #[must_use]
     pub fn tensor<T: Element>(self, shape: impl Into<Shape>, key: NoiseKey) -> Tensor<T> {
         let mut drawn = Tensor::<f64>::zeros(shape.into());
@@ -57,8 +60,8 @@ impl Init {
     }
 }
 
-/// A module's constructor gets a builder: the place for parameters, the seed, and the scope. The
-/// scope prefixes the names of parameters, and noise streams are derived from it.
+/// A builder, which every module's constructor takes. It holds the parameters, the seed and the
+/// scope. The scope prefixes the names of parameters, and noise streams are derived from it.
 ///
 /// ```
 /// use vdn_model::core::{Builder, Init, Parameters};
@@ -78,19 +81,19 @@ pub struct Builder<'a, T: Element> {
 const INITIALIZATION: u64 = 0x696e_6974;
 
 impl<'a, T: Element> Builder<'a, T> {
-    /// Adds to `parameters`, with initial values drawn from `seed`.
+    /// Creates a builder that adds to `parameters`, with initial values drawn from `seed`.
     pub fn new(parameters: &'a mut Parameters<T>, seed: u64) -> Self {
         let key = NoiseKey::new(seed, 0, 0).fold_in(INITIALIZATION);
         Self { parameters, key, label: String::new() }
     }
 
-    /// A builder whose names are prefixed by `name` and a dot.
+    /// Returns a builder whose names are prefixed by `name` and a dot.
     pub fn scope(&mut self, name: &str) -> Builder<'_, T> {
         let label = self.full_name(name);
         Builder { parameters: &mut *self.parameters, key: self.key, label }
     }
 
-    /// The names of all scopes so far, separated by dots; empty outside all scopes.
+    /// Returns the names of all enclosing scopes, separated by dots; empty at the root.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
@@ -99,15 +102,15 @@ impl<'a, T: Element> Builder<'a, T> {
     /// Adds a parameter.
     ///
     /// # Panics
-    /// The name is taken in this scope.
+    /// Panics if the name is taken in this scope.
     pub fn add(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> ParameterId {
         let name = self.full_name(name);
         let key = self.key.fold_in(fnv1a(name.as_bytes()));
         self.parameters.add(name, init.tensor(shape, key))
     }
 
-    /// The noise stream of the module at this scope for `purpose`. A module asks once, when it is
-    /// built; two modules never get the same stream ([`streams`](crate::core::streams)).
+    /// Returns the noise stream of the module at this scope for `purpose`. A module asks once, when
+    /// it is built. Two modules never get the same stream ([`streams`](crate::core::streams)).
     ///
     /// ```
     /// use vdn_model::core::{Builder, Parameters, Purpose};
@@ -122,8 +125,8 @@ impl<'a, T: Element> Builder<'a, T> {
     /// ```
     ///
     /// # Errors
-    /// Another module of these parameters has the stream: a module of the same name and purpose, or
-    /// one whose name and purpose lead to the same number.
+    /// Fails if another module of these parameters has the stream: either a module of the same name
+    /// and purpose, or one whose name and purpose hash to the same number.
     pub fn stream(&mut self, purpose: Purpose) -> Result<Stream, ModelError> {
         self.parameters.streams_mut().take(&self.label, purpose)
     }
@@ -144,8 +147,8 @@ mod tests {
         let moment = |x: &[f64], p: i32| x.iter().map(|x| x.powi(p)).sum::<f64>() / n as f64;
         let uniform = Init::fan_in(16).tensor::<f64>([n], key);
         assert!(uniform.data().iter().all(|x| x.abs() <= 0.25));
-        // Six standard errors of the mean and of the mean square of 65536 draws: the deviation of a uniform is
-        // bound / sqrt 3, that of its square bound^2 / 3 * sqrt(4 / 5).
+        // Six standard errors of the mean and of the mean square of 65536 draws: the deviation of a
+        // uniform is bound / sqrt 3, that of its square bound^2 / 3 * sqrt(4 / 5).
         assert!(moment(uniform.data(), 1).abs() < 6.0 * 0.25 / 3f64.sqrt() / 256.0);
         let square = 0.25 * 0.25 / 3.0;
         assert!((moment(uniform.data(), 2) - square).abs() < 6.0 * square * 0.8f64.sqrt() / 256.0);

@@ -1,11 +1,15 @@
-//! Quantiles of a mixture of normals with one deviation: what intervals of a forecast are made of.
+//! Quantiles of a mixture of normals with a common deviation, for the intervals of forecasts.
 
 use vdn_tensor::math::double::erf;
 
-/// The quantile `tau` of the mixture of `Normal(means[s], sigma^2)` with these weights (uniform if `None`), by
-/// bisection of the distribution function, to a relative width of 1e-12 of `sigma` and the spread.
+/// Returns the quantile `tau` of the mixture of `Normal(means[s], sigma^2)` with these weights
+/// (uniform if `None`).
 ///
-/// `tau` outside (0, 1), an empty mixture or `sigma <= 0` give NaN.
+/// It is found by bisection of the distribution function, to a width of 1e-12 of the bracket: the
+/// spread of the means plus 80 `sigma`.
+///
+/// Returns NaN if `tau` is outside (0, 1), the mixture is empty, a mean is not finite, or `sigma <=
+/// 0` or NaN.
 ///
 /// ```
 /// use vdn_model::core::mixture_quantile;
@@ -27,7 +31,8 @@ pub fn mixture_quantile(means: &[f64], weights: Option<&[f64]>, sigma: f64, tau:
         let phi = |m: f64| 0.5 * (1.0 + erf((y - m) / (sigma * std::f64::consts::SQRT_2)));
         means.iter().enumerate().map(|(s, &m)| weights.map_or(uniform, |w| w[s]) * phi(m)).sum()
     };
-    // 40 deviations beyond the outermost means the distribution function is 0 and 1 in double precision.
+    // Beyond 40 deviations from the outermost means the distribution function is exactly 0 or 1 in
+    // double precision.
     let (mut low, mut high) =
         means.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &m| (a.min(m), b.max(m)));
     (low, high) = (low - 40.0 * sigma, high + 40.0 * sigma);

@@ -1,6 +1,7 @@
-//! The ground: parameters and how they start, the graph of a pass, the addresses of noise, errors.
+//! The foundation of the crate: parameters and their initial values, the graph of a pass, noise
+//! streams, errors.
 //!
-//! Everything else in the crate records operations on a [`Graph`] and finds its tensors in
+//! Everything else in the crate records its operations on a [`Graph`] and reads its tensors from
 //! [`Parameters`].
 
 pub(crate) mod error;

@@ -1,6 +1,6 @@
-//! [`Parameters`]: the learnable tensors of a model, named and in a fixed order.
+//! [`Parameters`]: the learnable tensors of a model, with names and a fixed order.
 //!
-//! Values are shared (`Arc`) so that a tape reads them where they are, without a copy.
+//! Values are shared (`Arc`), so a tape reads them in place, without a copy.
 
 use crate::core::fnv1a::fnv1a;
 use crate::core::streams::Streams;
@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use vdn_tensor::{Element, Tensor};
 
-/// The place of a parameter in its [`Parameters`]. It knows a hash of the parameter's name, so
-/// other parameters are told from those of the model: they have another name at this place, or
-/// none. (Those of a model built alike will do.)
+/// The position of a parameter in its [`Parameters`]. It contains a hash of the parameter's name,
+/// so ids of another model are detected: the parameter at this position has another name, or does
+/// not exist. Ids of a second model that is built in the same way are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ParameterId {
     index: usize,
@@ -18,19 +18,20 @@ pub struct ParameterId {
 }
 
 impl ParameterId {
-    /// The position in the order of creation.
+    /// Returns the position in the order of creation.
     #[must_use]
     pub fn index(self) -> usize {
         self.index
     }
 }
 
-/// What a parameter is found by: its [`ParameterId`], or its position in the order of creation.
+/// A key by which a parameter is found: its [`ParameterId`], or its position in the order of
+/// creation.
 pub trait ParameterKey: Copy + sealed::Sealed {
-    /// The position among these parameters.
+    /// Returns the position among these parameters.
     ///
     /// # Panics
-    /// There is no such parameter, or the id is that of another model's.
+    /// Panics if there is no such parameter, or the id belongs to another model.
     fn position<T: Element>(self, parameters: &Parameters<T>) -> usize;
 }
 
@@ -66,26 +67,27 @@ pub struct Parameter<T: Element> {
 }
 
 impl<T: Element> Parameter<T> {
-    /// The id.
+    /// Returns the id.
     #[must_use]
     pub fn id(&self) -> ParameterId {
         self.id
     }
 
-    /// The name, unique in its [`Parameters`].
+    /// Returns the name, unique in its [`Parameters`].
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The value.
+    /// Returns the value.
     #[must_use]
     pub fn tensor(&self) -> &Arc<Tensor<T>> {
         &self.tensor
     }
 }
 
-/// Named tensors in the order they were added. A clone shares the values until one of the two is changed.
+/// Named tensors in the order in which they were added. A clone shares the values until one of the
+/// two changes.
 ///
 /// ```
 /// use vdn_model::core::Parameters;
@@ -98,12 +100,12 @@ impl<T: Element> Parameter<T> {
 #[derive(Clone, Debug)]
 pub struct Parameters<T: Element> {
     entries: Vec<Parameter<T>>,
-    /// The noise streams that modules of these parameters have. They are here, and not in a
-    /// [`Builder`], so that two builders that fill the same parameters know of each other.
+    /// The noise streams of the modules of these parameters. They are stored here, and not in a
+    /// [`Builder`], so that two builders that fill the same parameters see each other's streams.
     ///
     /// [`Builder`]: crate::core::Builder
     streams: Streams,
-    /// The place of each name.
+    /// The position of each name.
     places: Arc<HashMap<String, usize>>,
 }
 
@@ -114,7 +116,7 @@ impl<T: Element> Default for Parameters<T> {
 }
 
 impl<T: Element> Parameters<T> {
-    /// No parameters.
+    /// Creates an empty set of parameters.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -123,7 +125,7 @@ impl<T: Element> Parameters<T> {
     /// Adds a parameter at the end.
     ///
     /// # Panics
-    /// The name is taken: two modules of a model were given the same scope.
+    /// Panics if the name is taken, because two modules of a model were given the same scope.
     pub fn add(&mut self, name: impl Into<String>, value: Tensor<T>) -> ParameterId {
         let (name, index) = (name.into(), self.entries.len());
         assert!(self.find(&name).is_none(), "there is a parameter {name} already");
@@ -133,18 +135,19 @@ impl<T: Element> Parameters<T> {
         id
     }
 
-    /// A parameter, by its id or its position.
+    /// Returns a parameter, by its id or its position.
     ///
     /// # Panics
-    /// There is no such parameter, or the id is that of another model's.
+    /// Panics if there is no such parameter, or the id belongs to another model.
     #[must_use]
     pub fn get(&self, key: impl ParameterKey) -> &Parameter<T> {
         &self.entries[key.position(self)]
     }
 
-    /// The numbers of a parameter, given by its id or its position, to be changed in place. Whoever
-    /// still shares the value (a tape that was neither reset nor told to let go, a clone) keeps the
-    /// old one; the tensor is then copied first.
+    /// Returns the numbers of a parameter, by its id or its position, for changes in place.
+    ///
+    /// If the value is still shared (by a clone, or by a tape that was neither reset nor told to
+    /// release it), the tensor is copied first, and the other holder keeps the old value.
     ///
     /// ```
     /// use vdn_model::core::Parameters;
@@ -157,7 +160,7 @@ impl<T: Element> Parameters<T> {
     /// ```
     ///
     /// # Panics
-    /// There is no such parameter, or the id is that of another model's.
+    /// Panics if there is no such parameter, or the id belongs to another model.
     pub fn data_mut(&mut self, key: impl ParameterKey) -> &mut [T] {
         let position = key.position(self);
         Arc::make_mut(&mut self.entries[position].tensor).data_mut()
@@ -173,8 +176,8 @@ impl<T: Element> Parameters<T> {
         panic!("parameter number {index} of another model: {here}; a network goes with its own");
     }
 
-    /// Multiplies the rows of a parameter, given by its id or its position, divided evenly among
-    /// `factors`, by them. Rows with a factor of 1 keep their bits.
+    /// Multiplies the rows of a parameter, by its id or its position. The rows are divided evenly
+    /// among `factors`. Rows with a factor of 1 keep their bits.
     ///
     /// ```
     /// use vdn_model::core::Parameters;
@@ -187,7 +190,8 @@ impl<T: Element> Parameters<T> {
     /// ```
     ///
     /// # Panics
-    /// There is no such parameter, or there are more factors than numbers, or none.
+    /// Panics if there is no such parameter, there are no factors, or there are more factors than
+    /// numbers.
     pub fn scale_rows(&mut self, key: impl ParameterKey, factors: &[f64]) {
         let data = self.data_mut(key);
         let row = data.len() / factors.len();
@@ -198,41 +202,42 @@ impl<T: Element> Parameters<T> {
         }
     }
 
-    /// The registry of noise streams.
+    /// Returns the registry of noise streams.
     pub(crate) fn streams_mut(&mut self) -> &mut Streams {
         &mut self.streams
     }
 
-    /// The parameter of this name.
+    /// Returns the id of the parameter with this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<ParameterId> {
         self.places.get(name).map(|&index| self.entries[index].id)
     }
 
-    /// All parameters in order.
+    /// Iterates over all parameters in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Parameter<T>> {
         self.entries.iter()
     }
 
-    /// The number of tensors.
+    /// Returns the number of tensors.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no tensors.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The number of numbers in all tensors.
+    /// Returns the total number of elements in all tensors.
     #[must_use]
     pub fn numel(&self) -> usize {
         self.entries.iter().map(|entry| entry.tensor.shape().numel()).sum()
     }
 
-    /// The same parameters in another element type, each number rounded to nearest; ids stay valid.
+    /// Returns the same parameters in another element type, each number rounded to nearest. Ids
+    /// stay valid.
     #[must_use]
     pub fn cast<U: Element>(&self) -> Parameters<U> {
         let cast = |entry: &Parameter<T>| Parameter {
@@ -301,7 +306,7 @@ mod tests {
         assert_eq!((other.find("new"), parameters.find("new")), (Some(id), None));
     }
 
-    /// What a panic says.
+    /// Returns the message of the panic.
     fn refusal(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
         let said = std::panic::catch_unwind(f).expect_err("it was not refused");
         said.downcast_ref::<String>().expect("a message").clone()

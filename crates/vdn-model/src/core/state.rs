@@ -1,4 +1,4 @@
-//! [`ControlState`]: what controllers remember, for checkpoints.
+//! [`ControlState`]: the state of controllers, for checkpoints.
 
 use crate::core::error::ModelError;
 
@@ -9,7 +9,7 @@ pub struct ControlState {
 }
 
 impl ControlState {
-    /// Nothing.
+    /// Creates an empty state.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -20,10 +20,10 @@ impl ControlState {
         self.entries.push((name.into(), values.to_vec()));
     }
 
-    /// Copies an entry to where it belongs.
+    /// Copies an entry into `to`.
     ///
     /// # Errors
-    /// There is no such entry, or it has another length.
+    /// Fails if there is no such entry, or it has another length.
     pub fn fill(&self, name: &str, to: &mut [f64]) -> Result<(), ModelError> {
         let found = self.entries.iter().find(|(entry, _)| entry == name);
         let Some((_, values)) = found else {
@@ -39,42 +39,43 @@ impl ControlState {
         Ok(())
     }
 
-    /// The numbers of an entry.
+    /// Returns the numbers of an entry.
     ///
     /// # Errors
-    /// There is no such entry.
+    /// Fails if there is no such entry.
     pub fn values(&self, name: &str) -> Result<&[f64], ModelError> {
         let found = self.entries.iter().find(|(entry, _)| entry == name);
         let missing = || ModelError::Control(format!("the state has no entry {name}"));
         found.map(|(_, values)| values.as_slice()).ok_or_else(missing)
     }
 
-    /// A single number.
+    /// Returns the single number of an entry.
     ///
     /// # Errors
-    /// As [`ControlState::fill`].
+    /// Fails as [`ControlState::fill`] does.
     pub fn number(&self, name: &str) -> Result<f64, ModelError> {
         let mut value = [0.0];
         self.fill(name, &mut value)?;
         Ok(value[0])
     }
 
-    /// Puts in numbers that are only shown, where there are any: [`ControlState::fill_shown`] takes
-    /// them out.
+    /// Adds an entry of numbers that are only displayed, if all of them are finite.
+    /// [`ControlState::fill_shown`] reads it.
     pub fn put_shown(&mut self, name: &str, values: &[f64]) {
         if values.iter().all(|x| x.is_finite()) {
             self.put(name, values);
         }
     }
 
-    /// Copies an entry of numbers that are only shown; NaN where there are none.
+    /// Copies an entry of numbers that are only displayed into `to`; fills `to` with NaN if there
+    /// is no such entry.
     pub fn fill_shown(&self, name: &str, to: &mut [f64]) {
         if self.fill(name, to).is_err() {
             to.fill(f64::NAN);
         }
     }
 
-    /// The entries whose names begin with `prefix`, without it.
+    /// Returns the entries whose names begin with `prefix`, with the prefix removed.
     #[must_use]
     pub fn within(&self, prefix: &str) -> Self {
         let own = |(name, values): &(String, Vec<f64>)| {
@@ -83,7 +84,7 @@ impl ControlState {
         Self { entries: self.entries.iter().filter_map(own).collect() }
     }
 
-    /// All entries.
+    /// Iterates over all entries.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[f64])> {
         self.entries.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
     }

@@ -1,29 +1,43 @@
-//! The seven ways in which a unit collapses, and what each is recognised by.
+//! The seven ways in which a unit can collapse, and the measures that detect them.
+//!
+//! With the default thresholds ([`CollapseThresholds`]), `R` the rate and `D` the mismatch in nats:
+//!
+//! | mode | holds if |
+//! |---|---|
+//! | `explosion` | `D > 3` or NaN; or energy or KL grew by 1.5 in each of 3 epochs, to above 1 |
+//! | `variance_collapse` | noise is less than 0.01 of the variance of the samples |
+//! | `frozen` | `R < 0.01` and `D >= 0.01`: a cost without information |
+//! | `posterior_collapse` | `R < 0.01` and `D < 0.01`: the posterior is the prior |
+//! | `ar_capture` | `R >= 0.01`, and the past leaves less than a quarter of it |
+//! | `unused` | interventions show that nothing downstream reads it ([`UnitUse::unread`]) |
+//! | `drift` | it moves more than 0.01 nats per epoch while the loss changes by at most 0.005 |
+//!
+//! A unit can be in several modes. A mode whose evidence is missing is not reported.
 
 use crate::diagnostics::measures::Diagnostics;
 use crate::diagnostics::unit_use::UnitUse;
 
-/// A way in which a unit is no longer a distribution that says something.
+/// A way in which a unit stops being an informative distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CollapseMode {
-    /// Its measures grow without bound, or are far from the prior altogether.
+    /// Its measures grow without bound, or are very far from the prior.
     Explosion,
-    /// It has become deterministic: hardly any noise is left in its samples.
+    /// It has become deterministic: almost no noise is left in its samples.
     VarianceCollapse,
-    /// It pays for a posterior that does not depend on its input.
+    /// Its posterior differs from the prior, at a cost, but does not depend on its input.
     Frozen,
     /// Its posterior is the prior.
     PosteriorCollapse,
-    /// Its past explains all that it says.
+    /// Its past explains all of its information.
     ArCapture,
-    /// Nothing downstream reads it.
+    /// Nothing downstream uses it.
     Unused,
-    /// It wanders while the loss stands still.
+    /// Its posterior keeps moving while the loss stands still.
     Drift,
 }
 
 impl CollapseMode {
-    /// All of them, the gravest first.
+    /// All modes, the most serious first.
     pub const ALL: [Self; 7] = [
         Self::Explosion,
         Self::VarianceCollapse,
@@ -34,7 +48,7 @@ impl CollapseMode {
         Self::Drift,
     ];
 
-    /// Its name in tables and files.
+    /// Returns the name used in tables and files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -49,38 +63,44 @@ impl CollapseMode {
     }
 }
 
-/// Where each mode begins.
+/// The thresholds of the modes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CollapseThresholds {
-    /// A rate below this many nats is no information: `posterior_collapse` and `frozen`. The default, 0.01, is a fifth of
-    /// the least rate of a living unit, and five times what chance leaves of a unit without information over 250 rows
-    /// (`1/(2 rows)`, where means follow noise in the input).
+    /// The rate in nats below which a unit carries no information: `posterior_collapse` and
+    /// `frozen`. The default, 0.01, is a fifth of the least rate of a living unit. It is five times
+    /// the rate that chance gives a unit without information over 250 rows (`1/(2 rows)`, if its
+    /// means follow noise in the input).
     pub rate: f64,
-    /// A mismatch below this many nats is that of the prior: it tells `posterior_collapse` from `frozen`.
+    /// The mismatch in nats below which an aggregate posterior equals the prior. It separates
+    /// `posterior_collapse` from `frozen`.
     pub mismatch: f64,
-    /// The share of noise in a unit's samples, `V / (Var mu + V)`, below which it is `variance_collapse`.
+    /// The share of noise in a unit's samples, `V / (Var mu + V)`, below which it is in
+    /// `variance_collapse`.
     pub noise_share: f64,
-    /// The mismatch in nats from which on it is an `explosion`: an aggregate posterior 3 nats from its prior is, for
-    /// instance, a mean of 2.4 or a variance of 9.5 where the prior has 0 and 1.
+    /// The mismatch in nats above which it is an `explosion`. An aggregate posterior 3 nats from
+    /// its prior has, for instance, a mean of 2.4 or a variance of 9.5 where the prior has 0 and 1.
     pub explosion: f64,
-    /// Energy or KL that grew by this factor in each of [`CollapseThresholds::growth_epochs`] successive epochs is an
-    /// `explosion`, too, once above [`CollapseThresholds::growth_floor`].
+    /// The factor of growth of an `explosion`: energy or KL grew by this factor in each of
+    /// [`CollapseThresholds::growth_epochs`] successive epochs and is above
+    /// [`CollapseThresholds::growth_floor`].
     pub growth: f64,
-    /// So many epochs of growth.
+    /// The number of epochs of growth.
     pub growth_epochs: usize,
-    /// The energy, or the KL in nats, below which growth is no explosion.
+    /// The energy, or the KL in nats, below which growth is not an explosion.
     pub growth_floor: f64,
-    /// The share of its rate that a unit's past leaves, below which it is `ar_capture`.
+    /// The share of its rate below which the rate that a unit's past leaves counts as `ar_capture`.
     pub captured: f64,
     /// The share of the mean use below which a unit is `unused`.
     pub unused_share: f64,
-    /// The confidence of that, over all units together.
+    /// The confidence of that judgement, over all units together.
     pub confidence: f64,
-    /// The mean drift in nats per epoch above which it is `drift`, while the loss stands still.
+    /// The mean drift in nats per epoch above which a unit is in `drift`, while the loss stands
+    /// still.
     pub drift: f64,
-    /// The mean is over so many epochs: the loss of a single one may stand still by chance.
+    /// The number of epochs in the mean: the loss of a single epoch may stand still by chance.
     pub drift_epochs: usize,
-    /// The change of the training loss over those epochs, in nats per time step, up to which it stands still.
+    /// The largest change of the training loss over those epochs, in nats per time step, at which
+    /// it stands still.
     pub constant_loss: f64,
 }
 
@@ -104,26 +124,27 @@ impl Default for CollapseThresholds {
     }
 }
 
-/// What is known of a layer; what is missing raises no alarm.
+/// The known measures of a layer. A missing measure raises no alarm.
 #[derive(Clone, Copy, Debug)]
 pub struct HealthEvidence<'a> {
     /// The internal measures.
     pub diagnostics: &'a Diagnostics,
-    /// The mean drift over the last [`CollapseThresholds::drift_epochs`], nats per epoch, `[units]`.
+    /// The mean drift over the last [`CollapseThresholds::drift_epochs`] in nats per epoch,
+    /// `[units]`.
     pub drift: Option<&'a [f64]>,
-    /// The change of the training loss over those epochs, nats per time step.
+    /// The change of the training loss over those epochs in nats per time step.
     pub loss_change: Option<f64>,
     /// Whether energy or KL grew in each of the last epochs, `[units]`.
     pub growing: Option<&'a [bool]>,
-    /// The rate that a unit's past leaves, nats per latent dimension, `[units]`; where the layer has an autoregressive
-    /// prior or penalty.
+    /// The rate that a unit's past leaves, in nats per latent dimension, `[units]`, if the layer
+    /// has an autoregressive prior or penalty.
     pub rate_given_past: Option<&'a [f64]>,
-    /// What is read downstream.
+    /// The downstream use of the units.
     pub unit_use: Option<&'a UnitUse>,
 }
 
 impl<'a> HealthEvidence<'a> {
-    /// The internal measures alone.
+    /// Creates the evidence from the internal measures alone.
     #[must_use]
     pub fn new(diagnostics: &'a Diagnostics) -> Self {
         Self {
@@ -138,8 +159,9 @@ impl<'a> HealthEvidence<'a> {
 }
 
 impl CollapseThresholds {
-    /// Whether an energy, or a KL in nats, that took these values in successive epochs grows without bound: above
-    /// [`CollapseThresholds::growth_floor`] in the last, and larger by [`CollapseThresholds::growth`] in each after the first.
+    /// Returns whether an energy, or a KL in nats, with these values in successive epochs grows
+    /// without bound: the last value is above [`CollapseThresholds::growth_floor`], and each value
+    /// after the first is larger than the one before by the factor [`CollapseThresholds::growth`].
     ///
     /// ```
     /// use vdn_model::diagnostics::CollapseThresholds;
@@ -153,7 +175,7 @@ impl CollapseThresholds {
             && levels.windows(2).all(|pair| pair[1] > self.growth * pair[0])
     }
 
-    /// The modes that each unit is in, the gravest first.
+    /// Returns the modes of each unit, the most serious first.
     ///
     /// ```
     /// use vdn_model::diagnostics::{
@@ -187,7 +209,7 @@ impl CollapseThresholds {
         let holds = |mode: CollapseMode, unit: usize| {
             let (rate, mismatch) = (d.rate[unit], d.mismatch[unit]);
             let silent = rate.abs() < self.rate;
-            // A measure that is not a number is as far from its prior as can be.
+            // A measure that is not a number counts as infinitely far from the prior.
             let far = mismatch.is_nan() || mismatch > self.explosion;
             match mode {
                 CollapseMode::Explosion => {

@@ -1,16 +1,20 @@
-//! Drift: how far the aggregate posteriors moved between two passes over the same inputs, in nats.
+//! Drift: the distance in nats that the aggregate posteriors moved between two passes over the same
+//! inputs.
 //!
-//! The moment Gaussian of a latent dimension is `Normal(M1, C2 + V)`. With `d = ln v_now - ln v_before`
+//! The aggregate posterior of a latent dimension is summarised by the normal `Normal(M1, C2 + V)`.
+//! With `d = ln v_now - ln v_before`
 //!
 //! ```text
 //! drift = KL(now || before) = [e^d - 1 - d + (m_now - m_before)^2 / v_before] / 2
 //! ```
 //!
-//! `e^d - 1 - d` is evaluated by its series near 0, so that a unit that hardly moved has a drift that is hardly 0.
+//! `e^d - 1 - d` is evaluated by its series near 0, so that a small drift keeps its relative
+//! accuracy.
 
 use crate::units::statistics::UnitStatistics;
 
-/// `e^d - 1 - d`, to rounding; [`f64::exp_m1`] alone loses half the digits at `|d| = 1e-8`.
+/// Returns `e^d - 1 - d`, accurate to rounding. [`f64::exp_m1`] alone loses half the digits at `|d|
+/// = 1e-8`.
 fn excess(d: f64) -> f64 {
     if d.abs() < 1e-2 {
         // The next term of the series is below 2e-19 of the first.
@@ -21,7 +25,8 @@ fn excess(d: f64) -> f64 {
     }
 }
 
-/// The drift of each unit, nats per latent dimension; `None` when the two are not of one layer, or one is empty.
+/// Returns the drift of each unit in nats per latent dimension, or `None` if the two statistics
+/// belong to different layers or one of them is empty.
 ///
 /// ```
 /// use vdn_model::diagnostics::drift;
@@ -67,7 +72,7 @@ mod tests {
                 term *= d / f64::from(n);
             }
             let error = (excess(d) / sum - 1.0).abs();
-            // Where it is a difference, one rounding of e^d - 1 weighs |d| / (d^2 / 2).
+            // There it is a difference, and one rounding of e^d - 1 counts |d| / (d^2 / 2) times.
             let bound = if d.abs() < 1e-2 { 4e-16 } else { f64::EPSILON * (2.0 + 4.0 / d.abs()) };
             assert!(error <= bound, "d = {d:e}: {error:e}");
         }

@@ -1,4 +1,10 @@
-//! [`HealthMonitor`]: a layer from epoch to epoch: drift, growth, and who lives.
+//! [`HealthMonitor`]: monitors a layer from epoch to epoch: drift, growth, and which units are
+//! living.
+//!
+//! One pass over the data shows neither drift nor growth. The monitor keeps the statistics of the
+//! previous epoch, the losses and drifts of the last few epochs, and the energies and KLs of a few
+//! more. After each epoch it computes the trend ([`HealthTrend`]) and judges the units with it. Its
+//! state is part of checkpoints, so a resumed run judges as an uninterrupted one does.
 
 use crate::core::error::ModelError;
 use crate::core::state::ControlState;
@@ -10,37 +16,41 @@ use crate::diagnostics::unit_use::UnitUse;
 use crate::units::statistics::UnitStatistics;
 use std::collections::VecDeque;
 
-/// What an epoch showed of a layer.
+/// The measures of a layer in one epoch.
 #[derive(Clone, Copy, Debug)]
 pub struct EpochView<'a> {
-    /// The statistics over the same windows in every epoch.
+    /// The statistics, over the same windows in every epoch.
     pub statistics: &'a UnitStatistics,
-    /// The measures that follow from them.
+    /// The measures computed from the statistics.
     pub diagnostics: &'a Diagnostics,
-    /// The training loss, nats per time step.
+    /// The training loss in nats per time step.
     pub loss: f64,
-    /// The rate that the past leaves, where the layer has an autoregressive prior or penalty, `[units]`.
+    /// The rate that the past leaves, `[units]`, if the layer has an autoregressive prior or
+    /// penalty.
     pub rate_given_past: Option<&'a [f64]>,
-    /// What is read downstream, where it was measured.
+    /// The downstream use of the units, if it was measured.
     pub unit_use: Option<&'a UnitUse>,
 }
 
-/// What only a sequence of epochs can show of a layer.
+/// The measures of a layer that need several epochs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HealthTrend {
-    /// The drift of each unit since the epoch before, nats per latent dimension; `None` in the first.
+    /// The drift of each unit since the previous epoch in nats per latent dimension; `None` in the
+    /// first epoch.
     pub drift: Option<Vec<f64>>,
-    /// The mean drift over the last [`CollapseThresholds::drift_epochs`]; `None` before so many.
+    /// The mean drift over the last [`CollapseThresholds::drift_epochs`]; `None` until that many
+    /// have passed.
     pub mean_drift: Option<Vec<f64>>,
-    /// The change of the training loss over those epochs, nats per time step; `None` before so many.
+    /// The change of the training loss over those epochs in nats per time step; `None` until that
+    /// many have passed.
     pub loss_change: Option<f64>,
     /// Whether each unit's energy or KL grew by [`CollapseThresholds::growth`] in each of the last
-    /// [`CollapseThresholds::growth_epochs`]; `None` before so many.
+    /// [`CollapseThresholds::growth_epochs`]; `None` until that many have passed.
     pub growing: Option<Vec<bool>>,
 }
 
 impl HealthTrend {
-    /// As evidence, beside the measures of the same epoch.
+    /// Returns the trend as evidence, together with the measures of the same epoch.
     #[must_use]
     pub fn evidence<'a>(&'a self, diagnostics: &'a Diagnostics) -> HealthEvidence<'a> {
         HealthEvidence {
@@ -51,7 +61,7 @@ impl HealthTrend {
         }
     }
 
-    /// Writes what is known under names that begin with `prefix`.
+    /// Writes the known measures under names that begin with `prefix`.
     pub fn save(&self, prefix: &str, state: &mut ControlState) {
         let growing = self.growing.as_ref();
         let growing = growing.map(|all| all.iter().map(|&g| f64::from(u8::from(g))).collect());
@@ -68,7 +78,7 @@ impl HealthTrend {
         }
     }
 
-    /// Reads what [`HealthTrend::save`] wrote; what is not there is not known.
+    /// Reads the measures that [`HealthTrend::save`] wrote; an absent entry gives `None`.
     #[must_use]
     pub fn load(prefix: &str, state: &ControlState) -> Self {
         let of = |name: &str| state.values(&format!("{prefix}{name}")).ok().map(<[f64]>::to_vec);
@@ -81,14 +91,14 @@ impl HealthTrend {
     }
 }
 
-/// Energies and KLs of one epoch.
+/// The energies and KLs of one epoch.
 #[derive(Clone, Debug)]
 struct Level {
     energy: Vec<f64>,
     kl: Vec<f64>,
 }
 
-/// Watches one layer.
+/// Monitors one layer from epoch to epoch.
 ///
 /// ```
 /// use vdn_model::diagnostics::{
@@ -124,7 +134,7 @@ pub struct HealthMonitor {
 }
 
 impl HealthMonitor {
-    /// With these thresholds and this budget.
+    /// Creates a monitor with these thresholds and this budget.
     #[must_use]
     pub fn new(thresholds: CollapseThresholds, budget: UnitBudget) -> Self {
         let (losses, drifts, levels) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
@@ -132,8 +142,8 @@ impl HealthMonitor {
         Self { thresholds, budget, before: None, losses, drifts, levels, seen }
     }
 
-    /// Takes in an epoch and judges its units. Drift is known from the second epoch on, growth once
-    /// [`CollapseThresholds::growth_epochs`] have passed.
+    /// Takes in an epoch and judges its units. Drift is known from the second epoch on, growth
+    /// after [`CollapseThresholds::growth_epochs`] epochs.
     pub fn epoch(&mut self, view: &EpochView<'_>) -> Living {
         let k = view.diagnostics.latent_dims;
         self.levels.push_back(Level {
@@ -172,25 +182,25 @@ impl HealthMonitor {
         Living::new(&evidence, &self.thresholds, &self.budget)
     }
 
-    /// What the last epoch showed beside those before it.
+    /// Returns the trend at the last epoch.
     #[must_use]
     pub fn seen(&self) -> &HealthTrend {
         &self.seen
     }
 
-    /// The thresholds.
+    /// Returns the thresholds.
     #[must_use]
     pub fn thresholds(&self) -> &CollapseThresholds {
         &self.thresholds
     }
 
-    /// The budget of a living unit.
+    /// Returns the budget of a living unit.
     #[must_use]
     pub fn budget(&self) -> &UnitBudget {
         &self.budget
     }
 
-    /// Everything that the epochs so far have left in it, for a checkpoint.
+    /// Returns the state of the monitor, for a checkpoint.
     #[must_use]
     pub fn state(&self) -> ControlState {
         let mut state = ControlState::new();
@@ -210,10 +220,10 @@ impl HealthMonitor {
         state
     }
 
-    /// Goes back to a state of the same layer.
+    /// Restores a state of the same layer.
     ///
     /// # Errors
-    /// An entry is missing.
+    /// Fails if an entry is missing.
     pub fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
         let all = |name: &str| {
             let of = |index: usize| state.values(&format!("{name}{index}")).ok();
@@ -231,7 +241,8 @@ impl HealthMonitor {
         Ok(())
     }
 
-    /// Which units' energy or KL grew by the threshold's factor in each of the last epochs; `None` before so many.
+    /// Returns whether each unit's energy or KL grew by the threshold's factor in each of the last
+    /// epochs, or `None` until that many have passed.
     fn growing(&self, units: usize) -> Option<Vec<bool>> {
         let epochs = self.thresholds.growth_epochs;
         if epochs == 0 || self.levels.len() <= epochs {
@@ -292,7 +303,7 @@ mod tests {
 
     #[test]
     fn moving_under_a_constant_loss_is_drift_and_learning_is_not() {
-        // Means that go to and fro by 0.3: 0.09 / (2 * 1.4) nats per epoch.
+        // The means move to and fro by 0.3: 0.09 / (2 * 1.4) nats per epoch.
         let judged = |losses: &[f64]| -> Vec<usize> {
             let mut watch = watch();
             let epochs = losses.iter().enumerate().map(|(epoch, &loss)| {
@@ -305,7 +316,7 @@ mod tests {
         };
         assert_eq!(judged(&[1.0, 1.002, 0.998, 1.001, 1.0]), [0, 0, 0, 1, 1]);
         assert_eq!(judged(&[1.0, 0.996, 0.992, 0.988, 0.984]), [0; 5], "the loss falls");
-        // One quick epoch among slow ones is none.
+        // A single fast epoch among slow ones is no drift.
         let mut settling = watch();
         for mean in [0.0, 0.0, 0.0, 0.2, 0.2, 0.2] {
             let living = show(&mut settling, mean, 0.4, 1.0);

@@ -1,17 +1,24 @@
-//! [`Living`]: which units live, and why the others do not.
+//! [`Living`]: which units are living, and the reasons why others are not.
+//!
+//! A unit is living if it has none of these reasons. They are checked in this order, and a unit is
+//! reported under the first:
+//!
+//! 1. the modes of collapse, in the order of [`CollapseMode::ALL`];
+//! 2. saturation: too many of its deviations are at a limit;
+//! 3. a rate below the budget (or NaN), or above the budget.
 
 use crate::diagnostics::collapse::{CollapseMode, CollapseThresholds, HealthEvidence};
 use std::fmt;
 
-/// The rates that a living unit may have, nats per latent dimension, and the share of its deviations that may sit at a
-/// limit.
+/// The requirements of a living unit: an interval of the rate in nats per latent dimension, and a
+/// limit of the share of deviations at a limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UnitBudget {
     /// The least rate.
     pub low: f64,
-    /// The largest.
+    /// The largest rate.
     pub high: f64,
-    /// The share of deviations at a limit from which on a unit does not live.
+    /// The share of deviations at a limit from which a unit is not living.
     pub saturation: f64,
 }
 
@@ -21,12 +28,12 @@ impl Default for UnitBudget {
     }
 }
 
-/// Why a unit does not live.
+/// The reason why a unit is not living.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// It has collapsed.
+    /// It is in a collapse mode.
     Collapse(CollapseMode),
-    /// Too many of its deviations sit at a limit.
+    /// Too many of its deviations are at a limit.
     Saturated,
     /// Its rate is below the budget.
     RateBelow,
@@ -35,7 +42,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All of them, the gravest first.
+    /// All reasons, the most serious first.
     pub const ALL: [Self; 10] = [
         Self::Collapse(CollapseMode::ALL[0]),
         Self::Collapse(CollapseMode::ALL[1]),
@@ -49,7 +56,7 @@ impl Reason {
         Self::RateAbove,
     ];
 
-    /// Its name in tables and files.
+    /// Returns the name used in tables and files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -60,23 +67,25 @@ impl Reason {
         }
     }
 
-    /// Its number in files of numbers: the place in [`Reason::ALL`], from 1; 0 is for units that live.
+    /// Returns the number used in numeric files: the position in [`Reason::ALL`], from 1. The
+    /// number 0 stands for living units.
     #[must_use]
     pub fn code(self) -> u8 {
         Self::ALL.iter().position(|&reason| reason == self).map_or(0, |i| i as u8 + 1)
     }
 
-    /// The reason with this number.
+    /// Returns the reason with this number.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.get(usize::from(code).checked_sub(1)?).copied()
     }
 }
 
-/// Which units live: none of the collapse modes holds, the rate lies in its budget, and hardly any deviation sits at a
-/// limit.
+/// The judgement on a layer. A unit is living if it is in no collapse mode, its rate is within the
+/// budget, and almost none of its deviations are at a limit.
 ///
-/// It prints as `1019 of 1024 units living; 3 posterior_collapse, 2 drift`: each unit under its gravest reason.
+/// It prints as `1019 of 1024 units living; 3 posterior_collapse, 2 drift`: each unit is counted
+/// under its most serious reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Living {
     reasons: Vec<Vec<Reason>>,
@@ -112,8 +121,8 @@ impl Living {
         Self::of(thresholds.modes(evidence), &d.rate, &d.saturation, budget)
     }
 
-    /// From the modes, the rate that is held to the budget and the share of deviations at their limits (empty: none are) of each
-    /// unit.
+    /// Judges from three measures of each unit: the modes, the rate that is compared with the
+    /// budget, and the share of deviations at their limits (an empty slice means none).
     pub(super) fn of(
         modes: Vec<Vec<CollapseMode>>,
         rate: &[f64],
@@ -138,46 +147,47 @@ impl Living {
         Self { reasons: reasons.collect() }
     }
 
-    /// The number of units.
+    /// Returns the number of units.
     #[must_use]
     pub fn units(&self) -> usize {
         self.reasons.len()
     }
 
-    /// All reasons of a unit, the gravest first; none if it lives.
+    /// Returns all reasons of a unit, the most serious first; empty if it is living.
     ///
     /// # Panics
-    /// There is no such unit.
+    /// Panics if there is no such unit.
     #[must_use]
     pub fn reasons(&self, unit: usize) -> &[Reason] {
         &self.reasons[unit]
     }
 
-    /// The gravest reason of each unit; `None` for those that live.
+    /// Iterates over the most serious reason of each unit; `None` for living units.
     pub fn gravest(&self) -> impl Iterator<Item = Option<Reason>> + '_ {
         self.reasons.iter().map(|reasons| reasons.first().copied())
     }
 
-    /// The number of units that live.
+    /// Returns the number of living units.
     #[must_use]
     pub fn living(&self) -> usize {
         self.reasons.iter().filter(|reasons| reasons.is_empty()).count()
     }
 
-    /// The share of units that live; NaN of none.
+    /// Returns the share of living units; NaN if there are no units.
     #[must_use]
     pub fn share(&self) -> f64 {
         self.living() as f64 / self.units() as f64
     }
 
-    /// The number of units that are in a collapse mode, whatever else holds.
+    /// Returns the number of units in a collapse mode, whatever other modes they are in.
     #[must_use]
     pub fn in_mode(&self, mode: CollapseMode) -> usize {
         let reason = Reason::Collapse(mode);
         self.reasons.iter().filter(|reasons| reasons.contains(&reason)).count()
     }
 
-    /// How many units do not live for each reason, each unit counted once, under its gravest; only those that occur.
+    /// Returns the number of units for each reason that occurs. Each unit counts once, under its
+    /// most serious reason.
     #[must_use]
     pub fn counts(&self) -> Vec<(Reason, usize)> {
         let count = |reason| self.gravest().filter(|&g| g == Some(reason)).count();

@@ -1,4 +1,5 @@
-//! [`Diagnostics`]: every internal measure of every unit of a layer, from the fused statistics of a pass.
+//! [`Diagnostics`]: the internal measures of every unit of a layer, from the fused statistics of a
+//! pass.
 //!
 //! ```text
 //! KL = (M2 + D0)/2 = R + D       R = [ln(C2 + V) - Lv]/2       D = [M2 + V - 1 - ln(C2 + V)]/2
@@ -11,27 +12,30 @@ use crate::diagnostics::summary::DiagnosticsSummary;
 use crate::objective::EnergyBand;
 use crate::units::statistics::UnitStatistics;
 
-/// The share of its prior's variance that the means of an active dimension vary by (Burda, Grosse and Salakhutdinov
-/// 2016, on the prior's scale).
+/// The share of the prior's variance by which the means of an active dimension vary (Burda, Grosse
+/// and Salakhutdinov 2016, on the prior's scale).
 const ACTIVE: f64 = 0.01;
 
-/// What is known of a layer beside its statistics.
+/// The properties of a layer that its statistics do not contain.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerContext<'a> {
     /// The layer's name.
     pub label: &'a str,
-    /// Latent dimensions of each unit.
+    /// The number of latent dimensions of each unit.
     pub latent_dims: usize,
     /// The weight of each unit's KL, `[units]`.
     pub beta: &'a [f64],
-    /// The bands that energies are held in, where there are any.
+    /// The energy bands, if the layer has any.
     pub band: Option<&'a EnergyBand>,
-    /// The variance of the prior of each latent dimension, `[units * latent dims]`; empty: 1.
+    /// The variance of the prior of each latent dimension, `[units * latent dims]`; an empty slice
+    /// means 1.
     pub prior_variance: &'a [f64],
 }
 
-/// The internal measures of a layer's units, each `[units]`. With several latent dimensions they are means over a
-/// unit's dimensions, as budgets are per dimension; `sigma` is the root of the mean variance.
+/// The internal measures of a layer's units, each `[units]`.
+///
+/// With several latent dimensions each measure is the mean over a unit's dimensions, because
+/// budgets are per dimension; `sigma` is the root of the mean variance.
 ///
 /// ```
 /// use vdn_model::diagnostics::{Diagnostics, LayerContext, RowCounts};
@@ -52,21 +56,22 @@ pub struct LayerContext<'a> {
 pub struct Diagnostics {
     /// The layer's name.
     pub layer: String,
-    /// Latent dimensions of each unit.
+    /// The number of latent dimensions of each unit.
     pub latent_dims: usize,
-    /// Rows behind the measures.
+    /// The number of rows behind the measures.
     pub rows: usize,
-    /// KL from the prior, nats per latent dimension: what the bound pays.
+    /// The KL from the prior in nats per latent dimension: the unit's cost in the bound.
     pub kl: Vec<f64>,
-    /// Rate, nats per latent dimension: an upper bound of the information about the input.
+    /// The rate in nats per latent dimension: an upper bound of the information about the input.
     pub rate: Vec<f64>,
-    /// Distance of the aggregate posterior from the prior, nats per latent dimension: paid, but no information.
+    /// The mismatch in nats per latent dimension: the distance of the aggregate posterior from the
+    /// prior. It is a cost without information.
     pub mismatch: Vec<f64>,
-    /// `C2 / V`.
+    /// The signal-to-noise ratio, `C2 / V`.
     pub signal_to_noise: Vec<f64>,
     /// The share of a unit's dimensions whose means vary by more than 0.01 of the prior's variance.
     pub active: Vec<f64>,
-    /// The mean of `mu^2`.
+    /// The energy: the mean of `mu^2`.
     pub energy: Vec<f64>,
     /// The root of the mean variance.
     pub sigma: Vec<f64>,
@@ -76,19 +81,21 @@ pub struct Diagnostics {
     pub saturation: Vec<f64>,
     /// The share of rows in which the unit's KL is above 1e-4 nats, in [0, 1].
     pub alive: Vec<f64>,
-    /// The share of the variance of the samples that is noise, `V / (C2 + V)`, the least over a unit's dimensions.
+    /// The share of noise in the variance of the samples, `V / (C2 + V)`: the least over a unit's
+    /// dimensions.
     pub noise_share: Vec<f64>,
-    /// The bands that energies are held in; `None` where there are none.
+    /// The energy bands; `None` if the layer has none.
     pub band: Option<EnergyBand>,
-    /// Whether the energy lies inside its band; `None` where there are no bands.
+    /// Whether the energy lies inside its band; `None` if the layer has no bands.
     pub inside: Option<Vec<bool>>,
 }
 
 impl Diagnostics {
-    /// From the statistics of a pass, and its row counts (without rows: nothing alive, nothing saturated).
+    /// Computes the measures from the statistics of a pass and its row counts. Without rows,
+    /// nothing counts as alive or saturated.
     ///
     /// # Errors
-    /// Statistics, counts, weights or bands of different numbers of units.
+    /// Fails if statistics, counts, weights or bands have different numbers of units.
     pub fn new(
         statistics: &UnitStatistics,
         rows: &RowCounts,
@@ -142,19 +149,19 @@ impl Diagnostics {
         })
     }
 
-    /// The number of units.
+    /// Returns the number of units.
     #[must_use]
     pub fn units(&self) -> usize {
         self.kl.len()
     }
 
-    /// The sum of all KLs, nats per window.
+    /// Returns the sum of all KLs in nats per window.
     #[must_use]
     pub fn total_kl(&self) -> f64 {
         self.latent_dims as f64 * self.kl.iter().sum::<f64>()
     }
 
-    /// The layer in a few numbers.
+    /// Returns the means over the layer's units.
     #[must_use]
     pub fn summary(&self) -> DiagnosticsSummary {
         DiagnosticsSummary::of(self)

@@ -1,27 +1,29 @@
-//! What is monitored of a layer's units: internal measures, collapse, and which units live.
+//! Diagnostics of a layer's units: internal measures, collapse, and which units are living.
 //!
 //! | file | concept | needs |
 //! |---|---|---|
-//! | `measures` | [`Diagnostics`]: KL, rate, mismatch, energy, ... of every unit | the fused statistics |
-//! | `rows` | [`RowCounts`]: rows in which a unit is alive, deviations at their limits | one glance at each row |
-//! | `summary` | [`DiagnosticsSummary`]: a layer in a dozen numbers | |
+//! | `measures` | [`Diagnostics`]: KL, rate, mismatch, energy, ... | the fused statistics |
+//! | `rows` | [`RowCounts`]: alive rows, deviations at limits | one scan of the rows |
+//! | `summary` | [`DiagnosticsSummary`]: means over a layer | the measures |
 //! | `drift` | [`drift`]: the KL between successive epochs | the fused statistics |
-//! | `mutual_information` | [`mutual_information`] by quadrature, with its error | posteriors on a probe set |
-//! | `persistence` | [`Persistence`]: `rho`, and the rate that the past leaves | posteriors of pairs of windows |
-//! | `unit_use` | [`UnitUse`]: what is read downstream, with standard errors | interventions on a probe set |
-//! | `collapse` | [`CollapseMode`], [`CollapseThresholds`] | all of these, as far as they are there |
-//! | `living` | [`Living`]: one predicate with reasons | |
-//! | `sequence` | [`SequenceDiagnostics`]: all of it along a sequence, under a prior over time | its messages |
-//! | `health_monitor` | [`HealthMonitor`]: from epoch to epoch | |
+//! | `mutual_information` | [`mutual_information`] with its error | posteriors on a probe set |
+//! | `persistence` | [`Persistence`]: `rho`, rate given the past | posteriors of pairs of windows |
+//! | `unit_use` | [`UnitUse`]: downstream use, with errors | interventions on a probe set |
+//! | `collapse` | [`CollapseMode`], [`CollapseThresholds`] | the measures above, if available |
+//! | `living` | [`Living`]: one judgement per unit, with reasons | collapse modes and rate |
+//! | `sequence` | [`SequenceDiagnostics`]: the measures under a prior over time | the messages |
+//! | `health_monitor` | [`HealthMonitor`]: the trend from epoch to epoch | one view per epoch |
 //!
-//! Four words say how a unit does. Each has one meaning everywhere:
+//! Four words describe the state of a unit. Each has one meaning everywhere:
 //!
-//! | word | holds when | defined in |
-//! |---|---|---|
-//! | living | no mode of collapse holds, the rate is in the unit's budget, and fewer than 1 % of its deviations are at a limit | [`Living`] |
-//! | informed | the rate is at least 0.05 nats, whatever the budget is | `vdn_train::evaluate::INFORMED` |
-//! | active | the means vary by more than 0.01 of the prior's variance (Burda, Grosse and Salakhutdinov 2016) | [`Diagnostics::active`] |
-//! | alive | in a row of a batch: the KL is above 1e-4 nats; what the beta thermostat counts | [`RowCounts`] |
+//! * **living** ([`Living`]): the unit is in no collapse mode, its rate is within its budget, and
+//!   fewer than 1 % of its deviations are at a limit.
+//! * **informed** (`vdn_train::evaluate::INFORMED`): its rate is at least 0.05 nats, whatever the
+//!   budget is.
+//! * **active** ([`Diagnostics::active`]): its means vary by more than 0.01 of the prior's variance
+//!   (Burda, Grosse and Salakhutdinov 2016).
+//! * **alive** ([`RowCounts`]): in one row of a batch, its KL is above 1e-4 nats. The beta
+//!   thermostat counts such rows.
 
 mod collapse;
 mod drift;

@@ -1,38 +1,43 @@
 //! Mutual information between the input and a unit's sample, by quadrature on a probe set.
 //!
-//! With the `W` posteriors of a latent dimension on the probe windows and their mixture `qbar`
+//! Take the `W` posteriors of a latent dimension on the probe windows, and their mixture `qbar`.
+//! Then
 //!
 //! ```text
 //! I = h(qbar) - mean_w ln(2 pi e sigma_w^2)/2        h(qbar) = - integral qbar ln qbar
 //! ```
 //!
-//! is exact for an input drawn evenly from the probe set; it cannot exceed `ln W`, which [`MutualInformation::ceiling`]
-//! says, nor the rate `R` of the same posteriors. The integral is a trapezoidal sum over the real line, which converges
-//! faster than any power of the step for smooth integrands that vanish (Trefethen and Weideman 2014); the step is half
-//! the least deviation where that needs at most 4096 points. The error is the difference from the sum with twice the step, far above
-//! that of the sum itself.
+//! is exact for an input drawn evenly from the probe set. It cannot exceed `ln W`, which is in
+//! [`MutualInformation::ceiling`], nor the rate `R` of the same posteriors.
 //!
-//! Cost: about `36 W` exponentials for each latent dimension, in parallel over dimensions.
+//! The integral is a trapezoidal sum over the real line. The sum converges faster than any power of
+//! the step for smooth integrands that vanish at infinity (Trefethen and Weideman 2014). The step
+//! is half the least deviation if that needs at most 4096 points. The reported error is the
+//! difference from the sum with twice the step, which is far larger than the error of the sum
+//! itself.
+//!
+//! Cost: about `36 W` exponentials for each latent dimension; dimensions run in parallel.
 
 use vdn_tensor::parallel;
 
-/// Components reach so many deviations: `e^(-40.5)` of the peak.
+/// The number of deviations to which a component reaches; there it is `e^(-40.5)` of its peak.
 const REACH: f64 = 9.0;
 /// The largest number of grid points.
 const POINTS: usize = 4096;
 
-/// Mutual information of each latent dimension.
+/// The mutual information of each latent dimension.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MutualInformation {
     /// `I(x; z)` in nats, `[units * latent dims]`.
     pub nats: Vec<f64>,
-    /// Bound of the quadrature's error in nats, `[units * latent dims]`.
+    /// A bound of the quadrature error in nats, `[units * latent dims]`.
     pub error: Vec<f64>,
-    /// The most that a probe set of this size can show, `ln W`.
+    /// The largest information that a probe set of this size can show, `ln W`.
     pub ceiling: f64,
 }
 
-/// Of posteriors with the means `mu` and the log-variances `logvar`, both `[windows, dims]`.
+/// Returns the mutual information for posteriors with the means `mu` and the log-variances
+/// `logvar`, both `[windows, dims]`.
 ///
 /// ```
 /// use vdn_model::diagnostics::mutual_information;
@@ -43,7 +48,7 @@ pub struct MutualInformation {
 /// ```
 ///
 /// # Panics
-/// The slices do not hold whole windows of `dims` dimensions, or differ in length.
+/// Panics if the slices do not hold whole windows of `dims` dimensions, or differ in length.
 #[must_use]
 pub fn mutual_information(mu: &[f64], logvar: &[f64], dims: usize) -> MutualInformation {
     let windows = mu.len() / dims.max(1);
@@ -69,8 +74,8 @@ pub fn mutual_information(mu: &[f64], logvar: &[f64], dims: usize) -> MutualInfo
     }
 }
 
-/// The information that a draw holds about which component it came from, and the bound of its error; `components` are
-/// means and deviations.
+/// Returns the information that a draw holds about the component it came from, and a bound of the
+/// error. `components` are means and deviations.
 fn of_mixture(components: &[[f64; 2]], grid: &mut Vec<f64>) -> [f64; 2] {
     let none = (f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY);
     let (low, high, least) = components.iter().fold(none, |(low, high, least), &[m, s]| {
@@ -98,7 +103,8 @@ fn of_mixture(components: &[[f64; 2]], grid: &mut Vec<f64>) -> [f64; 2] {
     }
     let half_log = 0.5 * (1.0 + std::f64::consts::TAU.ln());
     let entropy_given = entropy_given / components.len() as f64 + half_log;
-    // Even and odd points apart: the even ones alone are the sum with twice the step.
+    // Even and odd points are summed separately: the even points alone give the sum with twice the
+    // step.
     let mut sums = [0.0; 2];
     for (i, &q) in grid.iter().enumerate() {
         if q > 0.0 {
@@ -106,7 +112,7 @@ fn of_mixture(components: &[[f64; 2]], grid: &mut Vec<f64>) -> [f64; 2] {
         }
     }
     let [fine, coarse] = [step * (sums[0] + sums[1]), 2.0 * step * sums[0]];
-    // Below the difference there is the rounding of the sums.
+    // The bound adds the rounding of the sums, which the difference does not show.
     let rounding = 1e-13 * (1.0 + fine.abs() + entropy_given.abs());
     [fine - entropy_given, (fine - coarse).abs() + rounding]
 }
@@ -146,7 +152,8 @@ mod tests {
         let (mu, logvar) = noise.split_at_mut(dims * windows);
         for i in 0..dims * windows {
             let dim = i % dims;
-            // Means from hardly to widely spread, heavy-tailed in some; deviations from narrow to wide.
+            // Means from hardly to widely spread, heavy-tailed in some; deviations from narrow to
+            // wide.
             mu[i] = if dim % 3 == 0 { mu[i].powi(3) } else { mu[i] } * 0.2 * dim as f64;
             logvar[i] = logvar[i] * 0.7 - 0.1 * dim as f64;
         }

@@ -1,36 +1,39 @@
-//! [`Persistence`]: how much of a unit's sample its own past explains.
+//! [`Persistence`]: the part of a unit's sample that its own past explains.
 //!
 //! ```text
 //! rho = [Cov(mu_t, mu_{t-1}) + E Cov_q(z_t, z_{t-1})] / [Var mu + V]
 //! rate given the past = [ln(C2 (1 - r^2) + V) - Lv]/2        r = correlation of mu_t and mu_{t-1}
 //! ```
 //!
-//! Both steps need inputs of their own for `rho` (windows that share rows agree by construction). The second measure is
-//! what a unit still says about its input to one who knows its earlier mean: the rate, with the part of the means'
-//! variance taken out that a linear function of the earlier ones explains.
+//! For `rho`, both steps need their own inputs: windows that share rows agree by construction.
+//!
+//! The second measure is the information about the input that a unit gives to an observer who knows
+//! its earlier mean. It is the rate without the part of the means' variance that a linear function
+//! of the earlier means explains.
 
 use vdn_tensor::Element;
 
-/// Moments of pairs of posteriors, now and one step before, of each latent dimension; in double precision.
+/// Moments of pairs of posteriors, each of one step and the step before it, for each latent
+/// dimension; in double precision.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Persistence {
     pairs: usize,
-    /// Means now and before.
+    /// Means, at the step and before it.
     mean: [Vec<f64>; 2],
-    /// Sums of squared deviations of the means, now and before.
+    /// Sums of squared deviations of the means, at the step and before it.
     squares: [Vec<f64>; 2],
-    /// Sums of products of deviations.
+    /// Sums of products of these deviations.
     products: Vec<f64>,
-    /// Sums of variances, now and before.
+    /// Sums of variances, at the step and before it.
     variance: [Vec<f64>; 2],
-    /// Sums of log-variances, now.
+    /// Sums of log-variances at the step.
     logvar: Vec<f64>,
     /// Sums of the posteriors' covariances.
     covariance: Vec<f64>,
 }
 
 impl Persistence {
-    /// Of so many latent dimensions, without pairs yet.
+    /// Creates the moments of this many latent dimensions, without pairs.
     #[must_use]
     pub fn new(dims: usize) -> Self {
         let zero = || vec![0.0; dims];
@@ -46,11 +49,11 @@ impl Persistence {
         }
     }
 
-    /// Adds a pair: means and log-variances now and before, and the covariance of the two samples given all inputs
-    /// (empty: they are drawn independently). Each slice is `[dims]`.
+    /// Adds a pair: means and log-variances at a step and before it, and the covariance of the two
+    /// samples given all inputs (empty if they are drawn independently). Each slice is `[dims]`.
     ///
     /// # Panics
-    /// Slices of another layer.
+    /// Panics if the slices belong to another layer.
     pub fn push<T: Element>(&mut self, mu: [&[T]; 2], logvar: [&[T]; 2], covariance: &[T]) {
         let dims = self.products.len();
         for of in mu.iter().chain(&logvar) {
@@ -74,14 +77,14 @@ impl Persistence {
         }
     }
 
-    /// Pairs seen.
+    /// Returns the number of pairs.
     #[must_use]
     pub fn pairs(&self) -> usize {
         self.pairs
     }
 
-    /// The autocorrelation `rho` of each latent dimension's sample, NaN without pairs. `Var mu + V` is the mean over
-    /// both steps.
+    /// Returns the autocorrelation `rho` of each latent dimension's sample; NaN without pairs. `Var
+    /// mu + V` is the mean over both steps.
     ///
     /// ```
     /// use vdn_model::diagnostics::Persistence;
@@ -100,7 +103,8 @@ impl Persistence {
         (0..self.products.len()).map(rho).collect()
     }
 
-    /// The rate of each latent dimension that is left when its earlier mean is known, nats; NaN without pairs.
+    /// Returns the rate of each latent dimension that is left when its earlier mean is known, in
+    /// nats; NaN without pairs.
     #[must_use]
     pub fn rate_given_past(&self) -> Vec<f64> {
         let n = self.pairs as f64;
@@ -123,7 +127,8 @@ mod tests {
 
     #[test]
     fn a_process_of_known_autocorrelation_is_recovered() {
-        // Means follow an AR(1) with 0.8 and variance 1; deviation 0.5, samples independent given them.
+        // Means follow an AR(1) with 0.8 and variance 1; deviation 0.5, samples independent given
+        // them.
         let n = 40_000;
         let mut noise = vec![0.0; n];
         NoiseKey::new(2, 0, 0).fill_normal(0, &mut noise);
@@ -134,7 +139,8 @@ mod tests {
             pairs.push([&[next], &[mu]], [&logvar, &logvar], &[]);
             mu = next;
         }
-        // Standard error of an autocorrelation over n pairs of an AR(1): sqrt((1 - 0.64)/n) = 0.003; four of them.
+        // Standard error of an autocorrelation over n pairs of an AR(1): sqrt((1 - 0.64)/n) =
+        // 0.003; four of them.
         assert!((pairs.rho()[0] - 0.8 / 1.25).abs() < 0.012, "{:?}", pairs.rho());
         let left = 0.5 * ((0.36_f64 + 0.25) / 0.25).ln();
         assert!((pairs.rate_given_past()[0] - left).abs() < 0.01, "{:?}", pairs.rate_given_past());
@@ -149,7 +155,8 @@ mod tests {
         }
         let left = pairs.rate_given_past();
         assert!(left.iter().all(|rate| rate.abs() < 1e-12), "{left:?}");
-        // Var mu now is 0.81 of that before, the covariance 0.9: sums over three pairs, of squares 14/3.
+        // Var mu now is 0.81 of that before, the covariance 0.9: sums over three pairs, of squares
+        // 14/3.
         let (s, v) = (14.0 / 3.0, 3.0 * (-1.0_f64).exp());
         let rho = (0.9 * s + 0.3) / (0.5 * (0.81 * s + s) + v);
         assert!((pairs.rho()[0] - rho).abs() < 1e-12, "{:?} {rho}", pairs.rho());

@@ -1,20 +1,22 @@
-//! [`RowCounts`]: what the fused statistics do not hold, counted row by row: how often a unit is alive, and how often a
-//! deviation sits at its limit.
+//! [`RowCounts`]: counts that the fused statistics do not contain: the rows in which a unit is
+//! alive, and the deviations at their limits.
 //!
-//! One comparison or two per element; the exponential is taken only where `mu^2` and `logvar` alone do not decide.
+//! The scan makes one or two comparisons per element. It takes the exponential only if `mu^2` and
+//! `logvar` alone do not decide.
 
 use vdn_tensor::Element;
 
-/// A unit is alive in a row when its KL there, per latent dimension, is above this many nats \[ref\].
+/// The KL in nats per latent dimension above which a unit is alive in a row \[ref\].
 const ALIVE_KL: f64 = 1e-4;
-/// `e^x - 1 - x >= x^2 (1/2 - |x|/6)`, so that beyond this `|logvar|` the KL is above [`ALIVE_KL`] whatever `mu` is:
-/// `0.0201^2 (1/2 - 0.0201/6) / 2 = 1.0033e-4`.
+/// The `|logvar|` beyond which the KL is above [`ALIVE_KL`] for every `mu`. It follows from `e^x -
+/// 1 - x >= x^2 (1/2 -
+/// |x|/6)`: `0.0201^2 (1/2 - 0.0201/6) / 2 = 1.0033e-4`.
 const ALIVE_LOGVAR: f64 = 0.0201;
-/// How near a `logvar` has to be to its limit to count as being there: rounding of `f32` at the limits, `|logvar| <= 19`,
-/// and of twice a clamped `log sigma`.
+/// The distance from its limit within which a `logvar` counts as being at the limit. It covers
+/// `f32` rounding at limits of `|logvar| <= 19`, and rounding of twice a clamped `log sigma`.
 const AT_LIMIT: f64 = 1e-5;
 
-/// Counts over rows, per unit.
+/// Counts of each unit over rows.
 ///
 /// ```
 /// use vdn_model::diagnostics::RowCounts;
@@ -33,20 +35,21 @@ pub struct RowCounts {
 }
 
 impl RowCounts {
-    /// Of a layer of so many units and latent dimensions, without rows yet.
+    /// Creates the counts of a layer with this many units and latent dimensions, without rows.
     #[must_use]
     pub fn new(units: usize, latent_dims: usize) -> Self {
         Self { latent_dims, rows: 0, alive: vec![0; units], saturated: vec![0; units] }
     }
 
-    /// Counts the rows of a batch. `mu` is `[rows, units * latent dims]`, `logvar` (before its hard limits) that, or
-    /// `[units * latent dims]`, or a single number; `limits` are those of `logvar`.
+    /// Counts the rows of a batch. `mu` is `[rows, units * latent dims]`. `logvar`, before its hard
+    /// limits, has the same shape, or is `[units * latent dims]` or a single number. `limits` are
+    /// the limits of `logvar`.
     ///
     /// # Panics
-    /// Slices of another layer.
+    /// Panics if the slices belong to another layer.
     pub fn scan<T: Element>(&mut self, mu: &[T], logvar: &[T], limits: [f64; 2]) {
         let k = self.latent_dims;
-        // Enough in one dimension for the mean over all of them.
+        // Enough in one dimension to decide the mean over all of them.
         let enough = 2.0 * ALIVE_KL * k as f64;
         self.count(mu, logvar, limits, |mu, logvar| {
             let square = mu.to_f64().powi(2);
@@ -58,16 +61,17 @@ impl RowCounts {
         });
     }
 
-    /// [`RowCounts::scan`] for units that are not Gaussian, with the KL of every posterior, `[rows, units * latent dims]`,
-    /// in the place of the means.
+    /// Does what [`RowCounts::scan`] does for units that are not Gaussian: `kl`, the KL of every
+    /// posterior, `[rows, units * latent dims]`, takes the place of the means.
     ///
     /// # Panics
-    /// Slices of another layer.
+    /// Panics if the slices belong to another layer.
     pub fn scan_kl<T: Element>(&mut self, kl: &[T], logvar: &[T], limits: [f64; 2]) {
         self.count(kl, logvar, limits, |kl, _| kl.to_f64());
     }
 
-    /// Counts rows in which the sum of `kl(x, logvar)` over a unit's dimensions is large enough, and deviations at limits.
+    /// Counts the rows in which the sum of `kl(x, logvar)` over a unit's dimensions is large
+    /// enough, and the deviations at limits.
     fn count<T: Element>(
         &mut self,
         x: &[T],
@@ -102,20 +106,21 @@ impl RowCounts {
         self.rows += rows;
     }
 
-    /// Rows counted.
+    /// Returns the number of rows counted.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The share of rows in which the KL of a unit is above 1e-4 nats per latent dimension, `[units]`.
+    /// Returns the share of rows in which the KL of a unit is above 1e-4 nats per latent dimension,
+    /// `[units]`.
     #[must_use]
     pub fn alive(&self) -> Vec<f64> {
         let rows = self.rows.max(1) as f64;
         self.alive.iter().map(|&n| n as f64 / rows).collect()
     }
 
-    /// The share of a unit's deviations that sit at a limit, `[units]`.
+    /// Returns the share of a unit's deviations that are at a limit, `[units]`.
     #[must_use]
     pub fn saturation(&self) -> Vec<f64> {
         let all = (self.rows * self.latent_dims).max(1) as f64;

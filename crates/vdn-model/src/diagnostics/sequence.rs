@@ -1,8 +1,9 @@
-//! [`SequenceDiagnostics`]: every unit along a sequence, under a prior over time: what it carries, what its past explains of
-//! that, and who lives.
+//! [`SequenceDiagnostics`]: the measures of every unit along a sequence, under a prior over time:
+//! its information, the part that its past explains, and whether it is living.
 //!
-//! Over all steps `t` after the first `p` (the prior's order) of all sequences, with `Normal(m_t, P_t)` the posterior of `z_t` given
-//! the inputs, and `q(z_t | z_{t-1} ..)` of variance `v_t`; `C2 = Var m`, `V = E P`, all in nats per step:
+//! The sums run over all steps `t` after the first `p` (the prior's order) of all sequences.
+//! `Normal(m_t, P_t)` is the posterior of `z_t` given the inputs, and `v_t` is the variance of
+//! `q(z_t | z_{t-1} ..)`. With `C2 = Var m` and `V = E P`, all in nats per step:
 //!
 //! ```text
 //! KL  = E KL(q(z_t | past, inputs) || p(z_t | past)) = R' + D'                           what the bound pays
@@ -12,7 +13,7 @@
 //! rho = Cov(z_t, z_{t-1}) / mean of both variances       signal to noise C2/V
 //! ```
 //!
-//! All of it follows from the messages by the posterior's moments: nothing is sampled.
+//! All measures follow from the messages through the posterior's moments. Nothing is sampled.
 
 use crate::diagnostics::collapse::{CollapseMode, CollapseThresholds};
 use crate::diagnostics::living::{Living, UnitBudget};
@@ -20,55 +21,58 @@ use crate::diagnostics::living::{Living, UnitBudget};
 /// The measures of units along a sequence, each `[units]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SequenceDiagnostics {
-    /// Steps behind the measures, over all sequences.
+    /// The number of steps behind the measures, over all sequences.
     pub rows: usize,
-    /// The coefficients of the prior, one row `[units]` for each lag; none for priors without memory.
+    /// The coefficients of the prior, one row `[units]` for each lag; empty for priors without
+    /// memory.
     pub coefficients: Vec<Vec<f64>>,
     /// The measured autocorrelation at lag 1, `rho`.
     pub persistence: Vec<f64>,
-    /// The divergence from the prior given the past, nats per step: what the bound pays.
+    /// The divergence from the prior given the past in nats per step: the unit's cost in the bound.
     pub kl: Vec<f64>,
-    /// `R'`, nats per step: an upper bound of the information about the inputs that `z_t` adds to what the past latents hold.
+    /// `R'` in nats per step: an upper bound of the information about the inputs that `z_t` adds to
+    /// the past latents.
     pub rate_given_past: Vec<f64>,
-    /// `D'`, nats per step: what is paid and is no information.
+    /// `D'` in nats per step: a cost without information.
     pub mismatch_given_past: Vec<f64>,
-    /// `R`, nats: an upper bound of the information about the inputs in `z_t`, whether it is new or not.
+    /// `R` in nats: an upper bound of the information about the inputs in `z_t`, new or not.
     pub rate: Vec<f64>,
-    /// `D`, nats: the distance of the aggregate posterior from the prior's stationary distribution.
+    /// `D` in nats: the distance of the aggregate posterior from the prior's stationary
+    /// distribution.
     pub mismatch: Vec<f64>,
     /// The mean square of the posterior means, on the scale of the prior's stationary distribution.
     pub energy: Vec<f64>,
     /// The root of the mean posterior variance, on the same scale.
     pub sigma: Vec<f64>,
-    /// `C2 / V`.
+    /// The signal-to-noise ratio, `C2 / V`.
     pub signal_to_noise: Vec<f64>,
-    /// `V / (C2 + V)`: the share of the variance of the samples that is noise.
+    /// The share of noise in the variance of the samples, `V / (C2 + V)`.
     pub noise_share: Vec<f64>,
 }
 
 impl SequenceDiagnostics {
-    /// The number of units.
+    /// Returns the number of units.
     #[must_use]
     pub fn units(&self) -> usize {
         self.kl.len()
     }
 
-    /// The sum of all KLs, nats per step.
+    /// Returns the sum of all KLs in nats per step.
     #[must_use]
     pub fn total_kl(&self) -> f64 {
         self.kl.iter().sum()
     }
 
-    /// The modes of collapse that each unit is in, the gravest first, as far as the measures of one pass tell: no drift and no
-    /// growth over epochs, and nothing of what is read downstream.
+    /// Returns the collapse modes of each unit, the most serious first. One pass cannot show drift,
+    /// growth over epochs or downstream use, so these modes are never reported.
     ///
     /// | mode | holds when |
     /// |---|---|
     /// | `explosion` | `D` or `D'` above the threshold, or not a number |
     /// | `variance_collapse` | `V/(C2 + V)` below the threshold |
-    /// | `frozen` | `R` and `R'` below the threshold of the rate, `D'` from that of the mismatch on |
-    /// | `posterior_collapse` | `R` and `R'` below the threshold, `D'` below that of the mismatch |
-    /// | `ar_capture` | `R` from the threshold on, and `R'` below a share of it: the past explains all |
+    /// | `frozen` | `R`, `R'` below the rate's threshold, `D'` at least the mismatch's |
+    /// | `posterior_collapse` | `R`, `R'` below the rate's threshold, `D'` below the mismatch's |
+    /// | `ar_capture` | `R` at least the threshold, `R'` below a share of `R` |
     #[must_use]
     pub fn modes(&self, thresholds: &CollapseThresholds) -> Vec<Vec<CollapseMode>> {
         let holds = |mode: CollapseMode, unit: usize| {
@@ -91,8 +95,9 @@ impl SequenceDiagnostics {
         (0..self.units()).map(modes).collect()
     }
 
-    /// Which units live: no mode of [`SequenceDiagnostics::modes`] holds, and the rate given the past, in nats per step, lies in the
-    /// budget (it is what a rate budget along a sequence holds). It prints as one sentence, with reasons.
+    /// Judges which units are living: no mode of [`SequenceDiagnostics::modes`] holds, and the rate
+    /// given the past in nats per step is within the budget. A rate budget along a sequence
+    /// constrains the same rate. The result prints as one sentence, with reasons.
     #[must_use]
     pub fn living(&self, thresholds: &CollapseThresholds, budget: &UnitBudget) -> Living {
         Living::of(self.modes(thresholds), &self.rate_given_past, &[], budget)

@@ -1,27 +1,27 @@
-//! [`DiagnosticsSummary`]: a layer in a dozen numbers.
+//! [`DiagnosticsSummary`]: the means of a layer's measures.
 
 use crate::diagnostics::measures::Diagnostics;
 
-/// Means over a layer's units; NaN of none.
+/// Means over a layer's units; NaN if there are no units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DiagnosticsSummary {
-    /// Units.
+    /// The number of units.
     pub units: usize,
-    /// The sum of all KLs, nats per window.
+    /// The sum of all KLs in nats per window.
     pub total_kl: f64,
-    /// KL, nats per latent dimension.
+    /// The KL in nats per latent dimension.
     pub kl: f64,
-    /// Rate, nats per latent dimension.
+    /// The rate in nats per latent dimension.
     pub rate: f64,
-    /// Mismatch, nats per latent dimension.
+    /// The mismatch in nats per latent dimension.
     pub mismatch: f64,
-    /// Signal to noise.
+    /// The signal-to-noise ratio.
     pub signal_to_noise: f64,
     /// The share of active dimensions.
     pub active: f64,
-    /// Energy.
+    /// The energy.
     pub energy: f64,
-    /// Deviation.
+    /// The deviation of the posteriors.
     pub sigma: f64,
     /// The weight of the KL.
     pub beta: f64,

@@ -1,4 +1,4 @@
-//! [`UnitUse`]: what is read of each unit downstream, measured by interventions, with standard errors.
+//! [`UnitUse`]: the downstream use of each unit, measured by interventions, with standard errors.
 //!
 //! ```text
 //! value      dLL_i = E ln p(y | z) - E ln p(y | z with z_i drawn from its prior)          nats per window
@@ -9,29 +9,32 @@
 use crate::core::mixture::mixture_quantile;
 use crate::diagnostics::collapse::CollapseThresholds;
 
-/// The measures of those units that were probed, each `[units probed]`.
+/// The measures of the probed units, each `[units probed]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnitUse {
-    /// Which units.
+    /// The indices of the probed units.
     pub units: Vec<usize>,
-    /// Windows behind every number.
+    /// The number of windows behind every measure.
     pub windows: usize,
-    /// `dLL_i`, nats per window.
+    /// The value `dLL_i` in nats per window.
     pub value: Vec<f64>,
-    /// Its standard error; NaN where there are too few windows for one.
+    /// The standard error of the value; NaN if there are too few windows.
     pub value_error: Vec<f64>,
-    /// `dLL_i - KL_i`, nats per window.
+    /// The net value `dLL_i - KL_i` in nats per window.
     pub net: Vec<f64>,
-    /// `T_i`; 0 where predictions do not vary at all.
+    /// The total effect `T_i`; 0 if predictions do not vary at all.
     pub share: Vec<f64>,
-    /// Its standard error; NaN where there are too few windows for one.
+    /// The standard error of the total effect; NaN if there are too few windows.
     pub share_error: Vec<f64>,
 }
 
 impl UnitUse {
-    /// Whether nothing reads a unit, for each that was probed: its share is below `unused_share` of the mean, and the
-    /// upper bound of its value, at the confidence of the thresholds over all units together (Holm 1979), is at most
-    /// `unused_share` of the mean value (at most 0 where that is negative).
+    /// Returns, for each probed unit, whether nothing reads it. Two conditions have to hold:
+    ///
+    /// * Its share is below `unused_share` of the mean share.
+    /// * The upper bound of its value, at the confidence of the thresholds over all units together
+    ///   (Holm 1979), is at most `unused_share` of the mean value, or at most 0 if the mean is
+    ///   negative.
     ///
     /// ```
     /// use vdn_model::diagnostics::{CollapseThresholds, UnitUse};
@@ -62,24 +65,27 @@ impl UnitUse {
         unread
     }
 
-    /// Whether a unit brings something, for each that was probed: the lower bound of its value, over all units together,
-    /// is above 0.
+    /// Returns, for each probed unit, whether it has value: the lower bound of its value, over all
+    /// units together, is above 0.
     #[must_use]
     pub fn valuable(&self, confidence: f64) -> Vec<bool> {
         clearly_positive(&self.value, &self.value_error, confidence, false)
     }
 
-    /// Whether a unit brings more than it costs, for each that was probed: the lower bound of its net value, over all
-    /// units together, is above 0.
+    /// Returns, for each probed unit, whether its value exceeds its cost: the lower bound of its
+    /// net value, over all units together, is above 0.
     #[must_use]
     pub fn worth_their_cost(&self, confidence: f64) -> Vec<bool> {
         clearly_positive(&self.net, &self.value_error, confidence, false)
     }
 }
 
-/// Which of several estimates are above 0, so that the chance of a single wrong one among all is at most `1 - confidence`
-/// (Holm's step-down procedure, 1979, on one-sided normal bounds). An estimate without error counts as it is, one of 0 as
-/// `zero` says; one whose error is unknown never.
+/// Returns which of several estimates are above 0, such that the probability of a single error
+/// among all is at most `1 - confidence` (Holm's step-down procedure, 1979, on one-sided normal
+/// bounds).
+///
+/// An estimate with an error of 0 is decided by its sign; if it is 0, too, `zero` decides. An
+/// estimate whose error is unknown is never above 0.
 fn clearly_positive(x: &[f64], errors: &[f64], confidence: f64, zero: bool) -> Vec<bool> {
     let score = |i: usize| match (x[i], errors[i]) {
         (x, 0.0) if x > 0.0 || (x == 0.0 && zero) => f64::INFINITY,
@@ -124,7 +130,7 @@ mod tests {
             &[0.5, 0.0, 0.0, 0.3, 0.001],
         )
         .unread(&thresholds);
-        // Read; never read; too noisy to say; harmful but read; never read for all that matters.
+        // In order: read; never read; too noisy to decide; harmful but read; negligible.
         assert_eq!(unread, [false, true, false, false, true]);
     }
 
@@ -136,15 +142,16 @@ mod tests {
 
     #[test]
     fn many_units_are_not_called_unread_by_chance() {
-        // 1000 units of no effect but noise: shares as those of the others, scores normal. Holm keeps the chance of any
-        // alarm below 5 %: the least of 1000 scores is about -3.2, the bound -3.9.
+        // 1000 units whose only effect is noise: their shares are like the others', their scores
+        // are normal. Holm's procedure keeps the probability of any alarm below 5 %: the least of
+        // 1000 scores is about -3.2, the bound is -3.9.
         let n = 1000;
         let score =
             |i: usize| mixture_quantile(&[0.0], None, 1.0, (i as f64 + 0.5) / f64::from(1000));
         let value: Vec<f64> = (0..n).map(score).collect();
         let found = of(&value, &vec![1.0; n], &vec![0.0; n]);
         assert!(!found.unread(&CollapseThresholds::default()).contains(&true));
-        // Nor valuable: 23 of them lie two standard errors above 0.
+        // They are not valuable, either: 23 of them lie two standard errors above 0.
         assert!(!found.valuable(0.95).contains(&true));
     }
 }

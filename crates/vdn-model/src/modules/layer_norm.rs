@@ -6,10 +6,13 @@ use crate::core::parameter::ParameterId;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 
-/// Added to the variance, as is usual.
+/// The constant added to the variance; the usual value.
 const EPSILON: f64 = 1e-5;
 
-/// Normalises the last axis to mean 0 and variance 1 (the biased one), then scales and shifts it.
+/// A layer normalisation of the last axis, with a learned scale and shift per element:
+///
+/// `y = scale (x - mean) / sqrt(variance + 1e-5) + shift`, where `variance` is the biased variance
+/// over the axis.
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
     weight: ParameterId,
@@ -17,7 +20,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Starts as the plain normalisation.
+    /// Creates a layer that starts as the plain normalisation, with scale 1 and shift 0.
     pub fn new<T: Element>(builder: &mut Builder<'_, T>, name: &str, width: usize) -> Self {
         let mut scope = builder.scope(name);
         let weight = scope.add("weight", [width], Init::Constant(1.0));
@@ -27,16 +30,18 @@ impl LayerNorm {
     /// Records the layer: `x` is `[..., width]`.
     ///
     /// # Errors
-    /// `x` has another width.
+    /// Fails if `x` has another width.
     pub fn forward<T: Element>(&self, graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
         self.forward_scaled(graph, x, 1.0)
     }
 
-    /// Records the layer on `factor * x` (`factor > 0`) without a pass over `x` for that product: normalisation cancels
-    /// a factor except beside the constant added to the variance, which is divided by its square instead.
+    /// Records the layer on `factor * x` (`factor > 0`) without a pass over `x` for the product.
+    ///
+    /// The factor cancels in the normalisation, except in the constant that is added to the
+    /// variance. That constant is divided by the square of the factor instead.
     ///
     /// # Errors
-    /// `x` has another width.
+    /// Fails if `x` has another width.
     pub fn forward_scaled<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -47,12 +52,12 @@ impl LayerNorm {
         graph.tape.layer_norm(x, weight, bias, EPSILON / (factor * factor))
     }
 
-    /// The ids of scale and shift.
+    /// Returns the ids of scale and shift.
     pub fn parameters(&self) -> [ParameterId; 2] {
         [self.weight, self.bias]
     }
 
-    /// What is added to the variance.
+    /// Returns the constant added to the variance.
     pub fn epsilon() -> f64 {
         EPSILON
     }

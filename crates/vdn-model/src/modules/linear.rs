@@ -1,4 +1,4 @@
-//! [`Linear`]: `y = x W^T + b`.
+//! [`Linear`]: the affine map `y = x W^T + b`.
 
 use crate::core::graph::Graph;
 use crate::core::init::{Builder, Init};
@@ -14,7 +14,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// With weight and bias uniform in `+-1/sqrt(inputs)`.
+    /// Creates a map whose weight and bias are uniform in `+-1/sqrt(inputs)`.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         name: &str,
@@ -24,7 +24,7 @@ impl Linear {
         Self::initialised(builder, name, [inputs, outputs], [Init::fan_in(inputs); 2])
     }
 
-    /// With all zeros.
+    /// Creates a map whose weight and bias are 0.
     pub fn zero<T: Element>(
         builder: &mut Builder<'_, T>,
         name: &str,
@@ -34,7 +34,7 @@ impl Linear {
         Self::initialised(builder, name, [inputs, outputs], [Init::Constant(0.0); 2])
     }
 
-    /// With these initial values of weight and bias.
+    /// Creates a map with these initial values of weight and bias.
     pub fn initialised<T: Element>(
         builder: &mut Builder<'_, T>,
         name: &str,
@@ -46,20 +46,20 @@ impl Linear {
         Self { weight, bias: scope.add("bias", [outputs], bias) }
     }
 
-    /// Records the map: `x` is `[..., inputs]`, the result `[..., outputs]`.
+    /// Records the map. `x` is `[..., inputs]`; the result is `[..., outputs]`.
     ///
     /// # Errors
-    /// `x` has another last axis.
+    /// Fails if the last axis of `x` is not `inputs`.
     pub fn forward<T: Element>(&self, graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
         let (weight, bias) = (graph.parameter(self.weight), graph.parameter(self.bias));
         graph.tape.affine(x, weight, Some(bias))
     }
 
-    /// Records the map on `factor * x` without a pass over `x` for that product: the weight is scaled instead, which is
-    /// the smaller of the two where `x` has many rows.
+    /// Records the map on `factor * x` without a pass over `x` for the product. The weight is
+    /// scaled instead; it is smaller than `x` if `x` has many rows.
     ///
     /// # Errors
-    /// `x` has another last axis.
+    /// Fails if the last axis of `x` is not `inputs`.
     pub fn forward_scaled<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -71,13 +71,13 @@ impl Linear {
         graph.tape.affine(x, weight, Some(bias))
     }
 
-    /// The id of `weight [outputs, inputs]`.
+    /// Returns the id of `weight [outputs, inputs]`.
     #[must_use]
     pub fn weight(&self) -> ParameterId {
         self.weight
     }
 
-    /// The id of `bias [outputs]`.
+    /// Returns the id of `bias [outputs]`.
     #[must_use]
     pub fn bias(&self) -> ParameterId {
         self.bias

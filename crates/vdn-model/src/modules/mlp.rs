@@ -1,4 +1,4 @@
-//! A plain multilayer perceptron: the encoder of tabular inputs.
+//! [`MlpEncoder`]: a multilayer perceptron that encodes tabular inputs.
 
 use crate::core::graph::Graph;
 use crate::core::init::Builder;
@@ -7,7 +7,8 @@ use crate::modules::linear::Linear;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 
-/// Linear layers, each followed by an exact GELU and a layer normalisation.
+/// A multilayer perceptron: linear layers, each followed by an exact GELU and a layer
+/// normalisation.
 #[derive(Clone, Debug)]
 pub struct MlpEncoder {
     label: String,
@@ -15,7 +16,8 @@ pub struct MlpEncoder {
 }
 
 impl MlpEncoder {
-    /// An encoder of `inputs` features through hidden layers of these widths; the last width is that of the context.
+    /// Creates an encoder of `inputs` features through hidden layers of these widths. The last
+    /// width is the width of the context.
     pub fn new<T: Element>(builder: &mut Builder<'_, T>, inputs: usize, widths: &[usize]) -> Self {
         let label = builder.label().to_owned();
         let mut layers = Vec::new();
@@ -28,10 +30,10 @@ impl MlpEncoder {
         Self { label, layers }
     }
 
-    /// Records the encoder: `x` is `[batch, inputs]`, the context `[batch, last width]`.
+    /// Records the encoder. `x` is `[batch, inputs]`; the context is `[batch, last width]`.
     ///
     /// # Errors
-    /// `x` has another number of features.
+    /// Fails if `x` has another number of features.
     pub fn forward<T: Element>(&self, graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
         graph.labelled(&self.label, |graph| {
             let mut x = x;

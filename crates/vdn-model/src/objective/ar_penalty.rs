@@ -1,17 +1,18 @@
-//! The reference's autoregressive penalty between two windows \[ref\], not a bound of any likelihood.
+//! The reference's autoregressive penalty between two windows \[ref\]. It is not a bound of any
+//! likelihood.
 //!
 //! ```text
 //! AR = mean( (cur - phi prev)^2 ) / (2 s^2 + 1e-12)
 //! s  = clamp(k sqrt(mean_i c_i), 0.03, 1)       c_i: the centre of unit i's energy band, sqrt(lo hi) or (lo + hi)/2
 //! ```
 //!
-//! `cur` and `prev` are the units' means for a window and for the one `stride` steps earlier.
+//! `cur` and `prev` are the units' means for a window and for the window `stride` steps earlier.
 
 use crate::objective::energy_band::EnergyBand;
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::Element;
 
-/// Records the penalty of two values of one shape, a scalar.
+/// Records the penalty of two values of the same shape; the result is a scalar.
 ///
 /// ```
 /// use vdn_autograd::Tape;
@@ -25,7 +26,7 @@ use vdn_tensor::Element;
 /// ```
 ///
 /// # Errors
-/// Shapes that do not fit.
+/// Fails if the shapes do not match.
 pub fn ar_penalty<T: Element>(
     tape: &mut Tape<T>,
     cur: Var,
@@ -40,7 +41,7 @@ pub fn ar_penalty<T: Element>(
     tape.scale(mean, T::from_f64(1.0 / (2.0 * sigma * sigma + 1e-12)))
 }
 
-/// The centre of a band.
+/// The definition of the centre of a band.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BandCentre {
     /// `sqrt(lo hi)`.
@@ -50,18 +51,18 @@ pub enum BandCentre {
     Arithmetic,
 }
 
-/// How the penalty's deviation follows from energy bands.
+/// The rule that computes the penalty's deviation from the energy bands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ArScale {
     /// The factor `k`.
     pub factor: f64,
-    /// The least deviation, above 0.
+    /// The smallest deviation, above 0.
     pub floor: f64,
-    /// The largest.
+    /// The largest deviation.
     pub ceiling: f64,
-    /// The least centre.
+    /// The smallest centre.
     pub eps: f64,
-    /// Which centre.
+    /// The definition of the centre.
     pub centre: BandCentre,
 }
 
@@ -77,7 +78,7 @@ impl ArScale {
         deviation.max(self.floor).min(self.ceiling)
     }
 
-    /// From the centres of the bands.
+    /// Returns the deviation for the centres of these bands.
     #[must_use]
     pub fn from_band(&self, band: &EnergyBand) -> f64 {
         let centre = |(&lo, &hi): (&f64, &f64)| match self.centre {
@@ -89,7 +90,7 @@ impl ArScale {
         self.limit(self.factor * mean.max(self.eps).sqrt())
     }
 
-    /// From the mean width of the bands.
+    /// Returns the deviation for this mean width of the bands.
     #[must_use]
     pub fn from_width(&self, width: f64) -> f64 {
         self.limit(self.factor * width)

@@ -1,17 +1,22 @@
-//! Constraints by the method of multipliers (Hestenes 1969; Powell 1969; for inequalities Rockafellar 1973).
+//! Constraints enforced by the method of multipliers (Hestenes 1969; Powell 1969; for inequalities
+//! Rockafellar 1973).
 //!
-//! For a measure `x_i` (rate or KL, nats) and its multipliers, the loss gets
+//! A KL weight `beta >= 0` can lower a rate but never raise it, so a weight alone cannot hold a
+//! rate in an interval. A multiplier of either sign can.
+//!
+//! Let `x_i` be a measure (rate or KL, in nats). The loss gets the term
 //!
 //! ```text
 //! target c       sum_i  l_i (x_i - c) + k/2 (x_i - c)^2                                 l of either sign
 //! interval [a,b] sum_i  ( relu(u_i + k (x_i - b))^2 - u_i^2 + relu(v_i + k (a - x_i))^2 - v_i^2 ) / 2k      u, v >= 0
 //! ```
 //!
-//! and once per period, with the mean of `x_i` over it, `l += g (x - c)`, `u += g (x - b)`, `v += g (a - x)`, each clamped
-//! to its limits (anti-windup: an integrator never runs on beyond what it can exert). A KL weight `beta >= 0` cannot
-//! raise a rate; a multiplier of either sign can.
+//! Once per period the multipliers move: `l += g (x - c)`, `u += g (x - b)`, `v += g (a - x)`,
+//! where `x` is the mean of `x_i` over the period. Each multiplier is clamped to its limits, so
+//! that it never integrates beyond the force that it can exert (anti-windup).
 //!
-//! `k` (stiffness) and the multipliers are in nats of loss per time step per nat of the measure, as beta is.
+//! The stiffness `k` and the multipliers are in nats of loss per time step per nat of the measure,
+//! as beta is.
 
 use crate::core::error::ModelError;
 use crate::core::error::check;
@@ -19,17 +24,17 @@ use crate::core::state::ControlState;
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::Element;
 
-/// What is wanted, in nats.
+/// The goal for a measure, in nats.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
-    /// This value.
+    /// Exactly this value.
     Target(f64),
-    /// Anything from the first to the second.
+    /// Any value from the first to the second number.
     Interval(f64, f64),
 }
 
 impl Goal {
-    /// The least and the largest value that is wanted.
+    /// Returns the least and the largest value that meet the goal.
     #[must_use]
     pub fn bounds(self) -> [f64; 2] {
         match self {
@@ -39,7 +44,7 @@ impl Goal {
     }
 }
 
-/// What a goal is for.
+/// The quantity that a goal applies to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -54,13 +59,14 @@ pub enum Scope {
 /// The settings of a budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConstraintConfig {
-    /// What is wanted. Default: from 0.05 to 0.30 nats.
+    /// The goal. Default: from 0.05 to 0.30 nats.
     pub goal: Goal,
-    /// What it is wanted of. Default: `Dimension`.
+    /// The quantity that the goal applies to. Default: `Dimension`.
     pub scope: Scope,
-    /// `k`, above 0. Default: 1e-2.
+    /// The stiffness `k`, above 0. Default: 1e-2.
     pub stiffness: f64,
-    /// `g`, the change of a multiplier per nat of violation and period, at least 0. Default: 1e-3.
+    /// The gain `g`: the change of a multiplier per nat of violation and period, at least 0.
+    /// Default: 1e-3.
     pub gain: f64,
     /// The largest multiplier. Default: 1e-2.
     pub limit: f64,
@@ -80,10 +86,10 @@ impl Default for ConstraintConfig {
 }
 
 impl ConstraintConfig {
-    /// Checks every value; an interval without an upper end is allowed.
+    /// Checks every value. An interval without an upper end is allowed.
     ///
     /// # Errors
-    /// The first outside its domain.
+    /// Fails for the first value outside its domain.
     pub fn validate(&self) -> Result<(), ModelError> {
         let not_negative = |x: f64| x >= 0.0 && x.is_finite();
         match self.goal {
@@ -96,7 +102,7 @@ impl ConstraintConfig {
         self.validate_law()
     }
 
-    /// Checks what moves the multipliers.
+    /// Checks the settings that move the multipliers.
     fn validate_law(&self) -> Result<(), ModelError> {
         let Self { stiffness: k, gain, limit, .. } = *self;
         check("stiffness", k, k > 0.0 && k.is_finite(), "above 0")?;
@@ -105,32 +111,33 @@ impl ConstraintConfig {
     }
 }
 
-/// A constraint with its multipliers, and the running mean of its measure.
+/// A constraint, its multipliers, and the running mean of its measure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constraint {
     config: ConstraintConfig,
-    /// `u`, or `l`.
+    /// The multipliers `u`, or `l`.
     above: Vec<f64>,
-    /// `v`; unused by targets.
+    /// The multipliers `v`; unused by targets.
     below: Vec<f64>,
     steps: f64,
     mean: Vec<f64>,
 }
 
 impl Constraint {
-    /// On so many latent dimensions.
+    /// Creates the constraint for this many latent dimensions.
     ///
     /// # Errors
-    /// A setting outside its domain.
+    /// Fails if a setting is outside its domain.
     pub(crate) fn new(dims: usize, config: ConstraintConfig) -> Result<Self, ModelError> {
         config.validate()?;
         Ok(Self::zero(dims, config))
     }
 
-    /// [`Constraint::new`] for a measure that may be negative, whose goal is checked already.
+    /// Does what [`Constraint::new`] does for a measure that may be negative and whose goal has
+    /// been checked already.
     ///
     /// # Errors
-    /// A setting outside its domain.
+    /// Fails if a setting is outside its domain.
     pub(crate) fn of_either_sign(
         dims: usize,
         config: ConstraintConfig,
@@ -145,19 +152,21 @@ impl Constraint {
         Self { config, above: zero(), below: zero(), steps: 0.0, mean: zero() }
     }
 
-    /// Its settings.
+    /// Returns the settings.
     #[must_use]
     pub fn config(&self) -> &ConstraintConfig {
         &self.config
     }
 
-    /// The multipliers above and below (of a target: of either sign, and none), one for each element.
+    /// Returns the multipliers above and below, one for each element. A target has multipliers of
+    /// either sign above, and none below.
     #[must_use]
     pub fn multipliers(&self) -> [&[f64]; 2] {
         [&self.above, &self.below]
     }
 
-    /// What the loss's gradient with respect to the measure is at `x`, for element `i`.
+    /// Returns the gradient of the constraint's loss with respect to the measure, at the value `x`
+    /// of element `i`.
     #[must_use]
     pub fn force(&self, i: usize, x: f64) -> f64 {
         let k = self.config.stiffness;
@@ -169,7 +178,7 @@ impl Constraint {
         }
     }
 
-    /// Takes a step's measures, `[dims]`, into the mean over the period.
+    /// Adds a step's measures, `[dims]`, to the mean over the period.
     pub(crate) fn observe(&mut self, measure: &[f64]) {
         self.steps += 1.0;
         let share = 1.0 / self.steps;
@@ -183,7 +192,7 @@ impl Constraint {
         }
     }
 
-    /// Moves the multipliers.
+    /// Moves the multipliers at the end of a period.
     pub(crate) fn act(&mut self) {
         if self.steps == 0.0 {
             return;
@@ -205,10 +214,10 @@ impl Constraint {
         }
     }
 
-    /// Records the constraint's part of the loss, a scalar; `measure` is `[dims]`.
+    /// Records the constraint's term of the loss, a scalar. `measure` is `[dims]`.
     ///
     /// # Errors
-    /// A measure of another layer.
+    /// Fails if the measure belongs to another layer.
     pub fn term<T: Element>(&self, tape: &mut Tape<T>, measure: Var) -> Result<Var, Error> {
         let k = self.config.stiffness;
         let measure = match self.config.scope {
@@ -250,7 +259,7 @@ impl Constraint {
         tape.add_scalar(scaled, T::from_f64(-0.5 * paid / k))
     }
 
-    /// The share of multipliers that are not 0.
+    /// Returns the share of multipliers that are not 0.
     pub(crate) fn active(&self) -> f64 {
         let active = self.above.iter().zip(&self.below).filter(|&(u, v)| *u != 0.0 || *v != 0.0);
         active.count() as f64 / self.above.len().max(1) as f64

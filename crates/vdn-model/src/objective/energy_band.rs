@@ -15,7 +15,7 @@ use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
-/// The target that a heterogeneous band gives a layer's only unit.
+/// The target of a heterogeneous band in a layer with a single unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SingleUnit {
     /// The middle, `t`.
@@ -25,10 +25,10 @@ pub enum SingleUnit {
     LowEnd,
 }
 
-/// How targets differ between units.
+/// The distribution of targets over units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BandShape {
-    /// All the same.
+    /// The same target for all units.
     Homogeneous,
     /// A geometric series from `t / spread` to `t * spread`.
     Heterogeneous {
@@ -36,26 +36,26 @@ pub enum BandShape {
         spread: f64,
         /// Shuffles the targets over the units with this seed; `None`: ascending.
         shuffled: Option<u64>,
-        /// What a single unit gets.
+        /// The target of a single unit.
         single: SingleUnit,
     },
 }
 
-/// The bands of a layer.
+/// The settings of a layer's energy bands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BandConfig {
-    /// The energy that bands lie around, above 0. Default: 0.03.
+    /// The energy around which bands lie, above 0. Default: 0.03.
     pub target: f64,
     /// `lo / t`, above 0. Default: 0.8.
     pub low_factor: f64,
     /// `hi / t`, above `lo / t`. Default: 1.6.
     pub high_factor: f64,
-    /// How targets differ between units. Default: `Heterogeneous`, with a spread of 8.
+    /// The distribution of targets over units. Default: `Heterogeneous`, with a spread of 8.
     pub shape: BandShape,
 }
 
 impl Default for BandConfig {
-    /// The reference's: 0.03, factors 0.8 and 1.6, spread 8.
+    /// Returns the reference's settings: 0.03, factors 0.8 and 1.6, spread 8.
     fn default() -> Self {
         let single = SingleUnit::Centre;
         Self {
@@ -77,7 +77,7 @@ pub struct EnergyBand {
 }
 
 impl EnergyBand {
-    /// The bands of so many units.
+    /// Creates the bands of this many units.
     ///
     /// ```
     /// use vdn_model::controllers::{BandConfig, EnergyBand};
@@ -88,7 +88,7 @@ impl EnergyBand {
     /// ```
     ///
     /// # Errors
-    /// A value outside its domain.
+    /// Fails if a value is outside its domain.
     pub fn new(units: usize, config: &BandConfig) -> Result<Self, ModelError> {
         let BandConfig { target, low_factor: low, high_factor: high, shape } = *config;
         check("target", target, target > 0.0 && target.is_finite(), "above 0")?;
@@ -100,7 +100,8 @@ impl EnergyBand {
             let s = spread.max(1.0).ln();
             let step = if units > 1 { 2.0 * s / (units - 1) as f64 } else { 0.0 };
             for (i, t) in targets.iter_mut().enumerate() {
-                // From the nearer end, so that the series is symmetric to rounding.
+                // Each exponent is computed from the nearer end, so that the series is symmetric to
+                // rounding.
                 let e = if 2 * i < units {
                     -s + step * i as f64
                 } else {
@@ -119,19 +120,19 @@ impl EnergyBand {
         Ok(Self { lo: times(low), hi: times(high) })
     }
 
-    /// The number of units.
+    /// Returns the number of units.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lo.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no units.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lo.is_empty()
     }
 
-    /// The shares of units below and above their band.
+    /// Returns the shares of units below and above their bands.
     #[must_use]
     pub fn outside(&self, energy: &[f64]) -> [f64; 2] {
         let (mut low, mut high) = (0usize, 0usize);
@@ -144,40 +145,41 @@ impl EnergyBand {
     }
 }
 
-/// Fisher and Yates's shuffle by addressed words.
+/// Shuffles by Fisher and Yates's algorithm with addressed random words.
 fn shuffle(values: &mut [f64], key: NoiseKey) {
     for i in (1..values.len()).rev() {
         let [word, ..] = key.block(i as u32, 0);
-        // 32 random bits over far fewer places: the bias is below the number of units / 2^32.
+        // 32 random bits choose among far fewer places: the bias is below the number of units /
+        // 2^32.
         values.swap(i, ((u64::from(word) * (i as u64 + 1)) >> 32) as usize);
     }
 }
 
-/// What a violation is measured against.
+/// The scale on which a violation is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum HingeForm {
     /// The distance from the bound.
     Absolute,
     /// The distance as a share of the bound, or of `eps` if that is larger.
     Relative {
-        /// The smallest bound that is divided by, above 0.
+        /// The smallest bound used as a divisor, above 0.
         eps: f64,
     },
 }
 
-/// The hinge penalty.
+/// The hinge penalty of energies outside their bands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hinge {
-    /// What a violation is measured against.
+    /// The scale on which a violation is measured.
     pub form: HingeForm,
-    /// The weight below the band.
+    /// The weight of violations below the band.
     pub weight_low: f64,
-    /// The weight above it.
+    /// The weight of violations above the band.
     pub weight_high: f64,
 }
 
 impl Hinge {
-    /// The penalty of energies `[units]` outside `band`: the mean over units.
+    /// Returns the penalty of the energies `[units]` outside `band`: the mean over units.
     #[must_use]
     pub fn value(&self, energy: &[f64], band: &EnergyBand) -> f64 {
         let relative = |excess: f64, bound: f64| match self.form {
@@ -192,10 +194,10 @@ impl Hinge {
         sum / energy.len().max(1) as f64
     }
 
-    /// Records the penalty of energies `[units]` outside `band`, a scalar: the mean over units.
+    /// Records the penalty of the energies `[units]` outside `band`, a scalar: the mean over units.
     ///
     /// # Errors
-    /// `energy` has another number of units than the band.
+    /// Fails if `energy` and the band have different numbers of units.
     pub fn penalty<T: Element>(
         &self,
         tape: &mut Tape<T>,

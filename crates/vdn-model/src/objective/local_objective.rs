@@ -1,11 +1,13 @@
-//! [`LocalObjective`]: a layer's own part of the loss, as differentiable functions of its fused statistics.
+//! [`LocalObjective`]: a layer's own part of the loss, as differentiable functions of its fused
+//! statistics.
 //!
 //! ```text
 //! sum_i beta_i f max(KL_i, floor)  +  w_band f_band band(mu2)  +  w_ar f_ar AR  +  w_C |sum KL - C|
 //!     +  constraints on rate, KL and persistence
 //! ```
 //!
-//! in nats per time step, like the score it is added to. It is plain data: controllers set the numbers between steps.
+//! The loss is in nats per time step, like the score to which it is added. The objective is plain
+//! data: controllers set its numbers between steps.
 
 use crate::objective::constraint::Constraint;
 use crate::objective::energy_band::{EnergyBand, Hinge};
@@ -20,7 +22,7 @@ pub struct BandTerm {
     pub bounds: EnergyBand,
     /// The penalty's form and side weights.
     pub hinge: Hinge,
-    /// Its weight.
+    /// The penalty's weight.
     pub weight: f64,
 }
 
@@ -35,38 +37,40 @@ pub struct ArTerm {
     pub phi: f64,
     /// The deviation, above 0.
     pub sigma: f64,
-    /// What the earlier window is encoded with.
+    /// The predecessor with which the earlier window is encoded.
     pub earlier: EarlierWindow,
 }
 
-/// What stands for the earlier window's predecessor when the pair encoder sees it.
+/// The window that stands for the earlier window's predecessor in an encoder of pairs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum EarlierWindow {
-    /// Its own predecessor: both windows are encoded alike.
+    /// Its own predecessor: both windows are encoded in the same way.
     #[default]
     Predecessor,
     /// The earlier window itself, so that its innovation is 0, as in the reference.
     Itself,
 }
 
-/// `weight |sum_i KL_i - target|`.
+/// The capacity term `weight |sum_i KL_i - target|`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CapacityTerm {
     /// The weight.
     pub weight: f64,
-    /// Nats per window.
+    /// The target in nats per window.
     pub target: f64,
 }
 
-/// What a unit's energy and KL are when it has several latent dimensions.
+/// The definition of energy and KL for a unit with several latent dimensions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnitMeasures {
-    /// Energy: the mean over dimensions of `M2`. KL: the mean over dimensions (budgets are per latent dimension).
+    /// Energy: the mean of `M2` over dimensions. KL: the mean over dimensions, because budgets are
+    /// per latent dimension.
     #[default]
     PerDimension,
-    /// Energy: the mean square of the pooled mean. KL: the sum over dimensions. As in the reference.
+    /// Energy: the mean square of the pooled mean. KL: the sum over dimensions. As in the
+    /// reference.
     Pooled,
 }
 
@@ -75,17 +79,18 @@ pub enum UnitMeasures {
 pub struct LocalObjective {
     /// The weight of each unit's KL, `[units]`.
     pub beta: Vec<f64>,
-    /// The common factor on them.
+    /// The common factor on all KL weights.
     pub kl_factor: f64,
-    /// The KL in nats below which a latent dimension is free.
+    /// The KL in nats below which a latent dimension costs nothing.
     pub free_bits: f64,
-    /// A capacity target for the layer.
+    /// The capacity target of the layer.
     pub capacity: Option<CapacityTerm>,
     /// The constraint on rates.
     pub rate: Option<Constraint>,
     /// The constraint on KLs.
     pub kl: Option<Constraint>,
-    /// The constraint on the persistence: from step to step in layers with a prior over time, else from window to window.
+    /// The constraint on the persistence: from step to step in layers with a prior over time, from
+    /// window to window in others.
     pub persistence: Option<Constraint>,
     /// The energy bands.
     pub band: Option<BandTerm>,
@@ -93,22 +98,22 @@ pub struct LocalObjective {
     pub autoregression: Option<ArTerm>,
 }
 
-/// What was recorded of a layer between a batch's windows and those before them, or between the
-/// steps of a sequence; nothing where nothing asks for it.
+/// The values recorded between a layer's current windows and the windows before them, or between
+/// the steps of a sequence. Fields are `None` unless a term of the objective needs them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BetweenWindows {
     /// The autoregressive penalty, a scalar.
     pub ar: Option<Var>,
-    /// The persistence of each latent dimension, from window to window
+    /// The persistence of each latent dimension, `[units * latent dims]`: from window to window
     /// ([`window_persistence`](crate::objective::window_persistence)) or from step to step
-    /// ([`step_persistence`](crate::sequence::step_persistence)), `[units * latent dims]`.
+    /// ([`step_persistence`](crate::sequence::step_persistence)).
     pub persistence: Option<Var>,
 }
 
-/// The recorded parts.
+/// The recorded terms of a layer's local objective.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalTerms {
-    /// The sum of all, a scalar.
+    /// The sum of all terms, a scalar.
     pub total: Var,
     /// The weighted KL.
     pub weighted_kl: Var,
@@ -116,15 +121,15 @@ pub struct LocalTerms {
     pub band: Option<Var>,
     /// The autoregressive penalty without its weight.
     pub ar: Option<Var>,
-    /// The rate of each latent dimension, where a constraint needs it.
+    /// The rate of each latent dimension, if a constraint needs it.
     pub rate: Option<Var>,
-    /// The persistence of each latent dimension from window to window, or from step to step, where
-    /// a constraint needs it.
+    /// The persistence of each latent dimension from window to window or from step to step, if a
+    /// constraint needs it.
     pub persistence: Option<Var>,
 }
 
 impl LocalObjective {
-    /// Nothing but the KL of so many units, each weighted by `beta`.
+    /// Creates an objective with only the KL of this many units, each weighted by `beta`.
     #[must_use]
     pub fn new(units: usize, beta: f64) -> Self {
         Self {
@@ -140,11 +145,11 @@ impl LocalObjective {
         }
     }
 
-    /// Records the constraints of a layer along a sequence, a scalar: on the rate given the past, and on the persistence.
-    /// `None` where there are none.
+    /// Records the constraints of a layer along a sequence, a scalar: on the rate given the past,
+    /// and on the persistence. Returns `None` if the layer has no constraints.
     ///
     /// # Errors
-    /// Measures of another layer.
+    /// Fails if the measures belong to another layer.
     pub fn record_sequence<T: Element>(
         &self,
         tape: &mut Tape<T>,
@@ -160,10 +165,11 @@ impl LocalObjective {
         }))
     }
 
-    /// Records it. `energy` is the energy of each unit, `[units]`; `between` what is known of the earlier windows.
+    /// Records the objective. `energy` is the energy of each unit, `[units]`; `between` holds the
+    /// values recorded between windows.
     ///
     /// # Errors
-    /// Statistics of another layer.
+    /// Fails if the statistics belong to another layer.
     pub fn record<T: Element>(
         &self,
         tape: &mut Tape<T>,

@@ -1,4 +1,4 @@
-//! The local objectives of all layers of a network, and how they are recorded.
+//! The local objectives of all layers of a network, and their recording.
 
 use crate::core::error::ModelError;
 use crate::core::graph::Graph;
@@ -10,14 +10,14 @@ use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 use vdn_tensor::kernels::Pool;
 
-/// The local objective of each layer, from the one that sees the context up; `None` where the KL
-/// has the weight that the network itself gives it.
+/// The local objective of each layer, from the layer that sees the context up; `None` if the
+/// network itself sets the KL weight of the layer.
 pub type LocalObjectives<'a> = [Option<&'a LocalObjective>; MAX_DEPTH];
 
 /// The recorded local objective of each layer.
 pub type LayerTerms = [Option<LocalTerms>; MAX_DEPTH];
 
-/// The local objectives of the first layers; those after them have none.
+/// Returns the local objectives of the first layers; the layers after them have none.
 ///
 /// ```
 /// use vdn_model::objective::{LocalObjective, local_objectives};
@@ -34,12 +34,11 @@ pub fn local_objectives<'a>(
     locals
 }
 
-/// Refuses local objectives of layers that have nothing to hold: layers that are not there, or
-/// without distributional units; and persistence targets from window to window above the first
-/// layer.
+/// Refuses two kinds of local objectives: those of layers that do not exist or have no
+/// distributional units, and persistence targets from window to window above the first layer.
 ///
 /// # Errors
-/// The first such objective, with its layer (counted from 1).
+/// Fails for the first such objective; the message has its layer, counted from 1.
 pub fn check_local_objectives<'a>(
     layers: impl Into<Layers<'a>>,
     locals: &LocalObjectives<'_>,
@@ -68,11 +67,12 @@ pub fn check_local_objectives<'a>(
     Ok(())
 }
 
-/// Records the local objective of layer number `index` (from 0), whose pass gave `output`.
-/// `between` is what the layer knows of earlier windows or steps.
+/// Records the local objective of layer `index` (counted from 0), whose pass returned `output`.
+/// `between` holds the values recorded between windows or steps.
 ///
 /// # Errors
-/// KL weights of another number of units; statistics of another layer.
+/// Fails if the number of KL weights differs from the number of units, or the statistics belong to
+/// another layer.
 pub fn record_local_objective<T: Element>(
     graph: &mut Graph<'_, T>,
     (index, layer): (usize, UnitLayer<'_>),
@@ -94,7 +94,7 @@ pub fn record_local_objective<T: Element>(
 /// Records the energy of each unit of a layer, `[units]`.
 ///
 /// # Errors
-/// Statistics of another layer.
+/// Fails if the statistics belong to another layer.
 pub fn unit_energy<T: Element>(
     graph: &mut Graph<'_, T>,
     layer: UnitLayer<'_>,

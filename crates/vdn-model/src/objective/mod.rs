@@ -1,5 +1,5 @@
-//! What a layer of units adds to the loss: weighted KL, constraints on rate, KL and energy,
-//! penalties between windows.
+//! The terms that a layer of units adds to the loss: weighted KL; constraints on rate, KL and
+//! energy; penalties between windows.
 
 pub(crate) mod ar_penalty;
 pub(crate) mod constraint;

@@ -1,6 +1,6 @@
-//! [`Objective`]: what a network minimises, and who weighs the KL of its units.
+//! [`Objective`]: the function that a network minimises.
 
-/// What training minimises.
+/// The function that training minimises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

@@ -1,4 +1,4 @@
-//! [`SequenceMeasures`]: what units along a sequence carry, recorded; constraints read it.
+//! [`SequenceMeasures`]: the recorded measures of units along a sequence, which constraints read.
 
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::Element;
@@ -15,7 +15,7 @@ pub struct SequenceMeasures {
 /// Records Fisher's transform `atanh rho = ln[(1 + rho)/(1 - rho)]/2`.
 ///
 /// # Errors
-/// The tape is full.
+/// Fails if the tape is full.
 pub(crate) fn fisher<T: Element>(tape: &mut Tape<T>, rho: Var) -> Result<Var, Error> {
     let above = tape.add_scalar(rho, T::ONE)?;
     let below = tape.neg(rho)?;

@@ -1,19 +1,23 @@
-//! How alike units are for a window and for the one `stride` rows earlier, as a differentiable function.
+//! Persistence from window to window: the autocorrelation of units between a window and the window
+//! `stride` rows earlier, as a differentiable function.
 //!
 //! ```text
 //! rho_i = 2 Cov(mu_t, mu_{t-stride}) / (Var mu_t + Var mu_{t-stride} + 2 V)         over the batch, V = mean sigma_t^2
 //! ```
 //!
-//! The samples of two windows are drawn independently of each other, so that their covariance is that of the means, and `V` is
-//! that of either window. With the rate `R`, `abs(rho) <= C2/(C2 + V) <= 1 - exp(-2 R)`: a unit that carries little cannot be
-//! persistent from window to window. (Along a sequence with a prior over time it can:
-//! [`sequence_measures`](crate::sequence::measures).)
+//! The samples of two windows are drawn independently, so their covariance is the covariance of the
+//! means. `V` is the mean variance of either window.
+//!
+//! With the rate `R`, `abs(rho) <= C2/(C2 + V) <= 1 - exp(-2 R)`: a unit with little information
+//! cannot be persistent from window to window. Along a sequence with a prior over time it can:
+//! [`sequence_measures`](crate::sequence::measures).
 
 use vdn_autograd::{Error, Tape, UnitOutputs, Var};
 use vdn_tensor::Element;
 
-/// Records the autocorrelation of units' samples between windows, `[units * latent dims]`: `now` and `before` are the means of
-/// the posteriors, `[batch, units * latent dims]` each, `units` the statistics that belong to `now`.
+/// Records the autocorrelation of units' samples between windows, `[units * latent dims]`. `now`
+/// and `before` are the means of the posteriors, `[batch, units * latent dims]` each; `units` holds
+/// the statistics that belong to `now`.
 ///
 /// ```
 /// use vdn_autograd::{Noise, SampleKl, Tape};
@@ -32,7 +36,7 @@ use vdn_tensor::Element;
 /// ```
 ///
 /// # Errors
-/// Shapes that do not fit.
+/// Fails if the shapes do not match.
 pub fn window_persistence<T: Element>(
     tape: &mut Tape<T>,
     now: Var,

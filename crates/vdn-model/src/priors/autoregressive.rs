@@ -1,5 +1,11 @@
-//! [`Autoregressive`]: the autoregressive prior of order `p` by partial autocorrelations, which is stationary whatever its
-//! parameters are. The first steps have their exact distribution: the prediction from fewer values.
+//! [`Autoregressive`]: the autoregressive prior of order `p`.
+//!
+//! An autoregressive process is stationary only if its coefficients lie in a region whose shape is
+//! complicated for `p >= 2`. Partial autocorrelations avoid the problem: any values in (-1, 1) give
+//! a stationary process. The learned parameters are their inverse hyperbolic tangents, so every
+//! parameter value is valid. The Levinson recursion turns partial autocorrelations into
+//! coefficients. The first steps, which have fewer than `p` predecessors, get their exact
+//! distribution: the best prediction from the values that exist.
 
 use crate::core::error::ModelError;
 use crate::core::graph::Graph;
@@ -9,20 +15,28 @@ use crate::priors::scale::PriorScale;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 
-/// What an [`Autoregressive`] is built from.
+/// The settings of an [`Autoregressive`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AutoregressiveConfig {
-    /// The order, `p`.
+    /// The order `p`, at least 1.
     pub order: usize,
-    /// The partial autocorrelation at lag 1 that all units start with, in (-1, 1); those at other lags start at 0.
+    /// The initial partial autocorrelation of all units at lag 1, in (-1, 1). Partial
+    /// autocorrelations at other lags start at 0.
     pub start: f64,
     /// The scale of the innovations.
     pub scale: PriorScale,
 }
 
-/// The parameters `partial_first` `[1, units]` and `partial_others` `[p - 1, units]` (inverse hyperbolic tangents of
-/// partial autocorrelations) and, with a free
-/// scale, `log_scale`, `[units]`.
+/// The autoregressive prior of order `p`, with parameters for each unit:
+///
+/// `z_t | z_{t-1}, ..., z_{t-p} ~ Normal(sum_k phi_k z_{t-k}, s^2)`, starting from the stationary
+/// distribution.
+///
+/// | parameter | shape | meaning |
+/// |---|---|---|
+/// | `partial_first` | `[1, units]` | `atanh` of the partial autocorrelation at lag 1 |
+/// | `partial_others` | `[p - 1, units]` | `atanh` of the others; absent if `p = 1` |
+/// | `log_scale` | `[units]` | `ln s`; only with [`PriorScale::Free`] |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Autoregressive {
     order: usize,
@@ -32,10 +46,10 @@ pub struct Autoregressive {
 }
 
 impl Autoregressive {
-    /// A prior for so many units.
+    /// Creates a prior for this many units.
     ///
     /// # Errors
-    /// The order is 0; the start lies outside (-1, 1); the scale is not positive.
+    /// Fails if the order is 0, the start is outside (-1, 1), or the scale is not positive.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         units: usize,
@@ -57,17 +71,18 @@ impl Autoregressive {
         Ok(Self { order, first, others, log_scale })
     }
 
-    /// The order, `p`.
+    /// Returns the order `p`.
     #[must_use]
     pub fn order(&self) -> usize {
         self.order
     }
 
-    /// The best prediction from `known` earlier values, `p` at most: one coefficient `[units]` for each, that of the last
-    /// value first, and the log-variance `[units]` (`[]` where it is constant).
+    /// Returns the best prediction from the last `known` values, or from the last `p` if `known` is
+    /// larger: one coefficient `[units]` for each value, the last value first, and the
+    /// log-variance, `[units]` or `[]` if it is constant.
     ///
     /// # Errors
-    /// The tape is full.
+    /// Fails if the tape is full.
     pub fn prediction<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -89,7 +104,8 @@ impl Autoregressive {
             }
             logvar = Some(variance);
         }
-        // With a free scale the variances are those of the unit process times s^2 over its innovation variance.
+        // With a free scale the variances are the variances of the unit process, times s^2 over its
+        // innovation variance.
         if let Some(log_scale) = self.log_scale {
             let [_, whole] = graph.tape.levinson(a, self.order)?;
             let log_scale = graph.parameter(log_scale);

@@ -1,8 +1,8 @@
-//! The priors of units: what a posterior is compared with, one file each.
+//! The priors of units, with which posteriors are compared; one file each.
 //!
-//! A prior over time is the conditional distribution of a step given the latents before it, `Normal(sum_k phi_k z_{t-k},
-//! s^2)`, and the distribution of the first steps. [`PriorSteps`] gives it, one step after the other, as variables on the
-//! tape.
+//! A prior over time consists of the conditional distribution of a step given the latents before
+//! it, `Normal(sum_k phi_k z_{t-k}, s^2)`, and the distribution of the first steps. [`PriorSteps`]
+//! records both on the tape, step by step.
 
 mod autoregressive;
 mod learned_normal;
@@ -16,7 +16,7 @@ pub use order_one::{OrderOne, OrderOneConfig, PersistenceStart};
 pub use scale::PriorScale;
 pub use steps::PriorSteps;
 
-/// What a unit's posterior is compared with.
+/// The prior of a layer's units.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Prior {
@@ -32,7 +32,7 @@ pub enum Prior {
 }
 
 impl Prior {
-    /// How many earlier latents a step depends on.
+    /// Returns the number of earlier latents on which a step depends.
     #[must_use]
     pub fn order(&self) -> usize {
         match self {

@@ -1,5 +1,7 @@
-//! [`OrderOne`]: the autoregressive prior of order 1, `z_t | z_{t-1} ~ Normal(phi_i z_{t-1}, s_i^2)`, starting from its
-//! stationary distribution. A gap of any number of steps is crossed exactly.
+//! [`OrderOne`]: the autoregressive prior of order 1.
+//!
+//! It starts from its stationary distribution, and it crosses a gap of `n` steps exactly: the
+//! coefficient becomes `phi^n`, and the variance `s^2 (1 + phi^2 + ... + phi^(2n-2))`.
 
 use crate::core::error::ModelError;
 use crate::core::graph::Graph;
@@ -9,22 +11,22 @@ use crate::priors::scale::PriorScale;
 use vdn_autograd::{Error, Gap, Persistence, Var};
 use vdn_tensor::Element;
 
-/// Where the coefficients start.
+/// The initial coefficients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PersistenceStart {
-    /// All at this coefficient, in (-1, 1) (for time constants in (0, 1)).
+    /// The same coefficient for all units, in (-1, 1); for time constants in (0, 1).
     Coefficient(f64),
-    /// Time constants spaced evenly in the logarithm from the first to the second, in units of `dt`; for
-    /// [`Persistence::TimeConstant`].
+    /// Time constants in units of `dt`, spaced evenly in the logarithm from the first to the second
+    /// number, both above 0. Only for [`Persistence::TimeConstant`].
     TimeConstants(f64, f64),
 }
 
-/// What an [`OrderOne`] is built from.
+/// The settings of an [`OrderOne`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OrderOneConfig {
-    /// How a parameter gives a coefficient. Default: `Tanh`.
+    /// The map from a parameter to a coefficient. Default: `Tanh`.
     pub persistence: Persistence,
-    /// Where the coefficients start.
+    /// The initial coefficients. Default: 0.5.
     pub start: PersistenceStart,
     /// The scale of the innovations. Default: `Stationary`.
     pub scale: PriorScale,
@@ -37,7 +39,15 @@ impl Default for OrderOneConfig {
     }
 }
 
-/// The parameters `persistence` (`a_i`, or `ln tau_i`) and, with a free scale, `log_scale`, both `[units]`.
+/// The autoregressive prior of order 1, with parameters for each unit `i`:
+///
+/// `z_t | z_{t-1} ~ Normal(phi_i z_{t-1}, s_i^2)` with `|phi_i| < 1`, starting from the stationary
+/// distribution `Normal(0, s_i^2 / (1 - phi_i^2))`.
+///
+/// | parameter | shape | meaning |
+/// |---|---|---|
+/// | `persistence` | `[units]` | `a_i` or `ln tau_i`, which gives `phi_i` ([`Persistence`]) |
+/// | `log_scale` | `[units]` | `ln s_i`; only with [`PriorScale::Free`] |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OrderOne {
     persistence: Persistence,
@@ -46,10 +56,11 @@ pub struct OrderOne {
 }
 
 impl OrderOne {
-    /// A prior for so many units.
+    /// Creates a prior for this many units.
     ///
     /// # Errors
-    /// A start outside its domain, or of another kind than the persistence.
+    /// Fails if the start is outside its domain or of another kind than the persistence, if the
+    /// time step of [`Persistence::TimeConstant`] is not positive, or if the scale is not positive.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         units: usize,
@@ -86,16 +97,16 @@ impl OrderOne {
         Ok(Self { persistence: config.persistence, a, log_scale })
     }
 
-    /// The id of the persistence parameter, `[units]`.
+    /// Returns the id of the persistence parameter, `[units]`.
     #[must_use]
     pub fn persistence(&self) -> ParameterId {
         self.a
     }
 
-    /// Coefficient and log-variance of a step, both `[units]`.
+    /// Records coefficient and log-variance of a transition, both `[units]`.
     ///
     /// # Errors
-    /// A gap of 0 steps.
+    /// Fails for a gap of 0 steps.
     pub fn transition<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

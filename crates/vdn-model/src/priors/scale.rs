@@ -5,10 +5,11 @@ use crate::core::error::ModelError;
 /// The deviation `s_i` of the innovations of an autoregressive prior.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum PriorScale {
-    /// Tied to the coefficients so that every unit has the stationary variance 1 (order 1: `s^2 = 1 - phi^2`).
+    /// Tied to the coefficients so that every unit has a stationary variance of 1 (order 1:
+    /// `s^2 = 1 - phi^2`).
     #[default]
     Stationary,
-    /// Learned for each unit, from this start.
+    /// Learned for each unit, from this initial value.
     Free(f64),
 }
 

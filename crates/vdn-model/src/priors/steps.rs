@@ -1,11 +1,17 @@
-//! [`PriorSteps`]: a prior along a sequence.
+//! [`PriorSteps`]: a prior along the steps of a sequence.
+//!
+//! The prior of a step depends on how many earlier values are known and on the gap to the last one,
+//! but not on the step itself. Its coefficients and variances are therefore recorded once for each
+//! such case and reused. The first steps, with fewer known values than the order, use their exact
+//! distribution.
 
 use crate::core::graph::Graph;
 use crate::priors::Prior;
 use vdn_autograd::{ConditionalPrior, Error, Gap, Var};
 use vdn_tensor::Element;
 
-/// A prior along the steps of one sequence on one tape: what depends on the parameters alone is recorded once.
+/// A prior along the steps of one sequence on one tape. Values that depend on parameters alone are
+/// recorded once.
 #[derive(Debug)]
 pub struct PriorSteps {
     prior: Prior,
@@ -21,18 +27,19 @@ impl PriorSteps {
     /// Starts a sequence.
     ///
     /// # Errors
-    /// The tape is full.
+    /// Fails if the tape is full.
     pub fn new<T: Element>(graph: &mut Graph<'_, T>, prior: Prior) -> Result<Self, Error> {
         let zero = graph.tape.constant([], &[T::ZERO])?;
         let one = graph.tape.constant([], &[T::ONE])?;
         Ok(Self { prior, zero, one, transitions: Vec::new(), predictions: Vec::new() })
     }
 
-    /// Records all that the first step and steps of these gaps use and that is made of parameters alone, and gives it in a
-    /// fixed order: what [`PriorSteps::from_shared`] takes on another tape. Gaps are all different.
+    /// Records all values that depend on parameters alone and that the first step and steps with
+    /// these gaps use. Returns them in a fixed order, which [`PriorSteps::from_shared`] expects on
+    /// another tape. All gaps have to be different.
     ///
     /// # Errors
-    /// A gap of 0; the tape is full.
+    /// Fails for a gap of 0, or if the tape is full.
     pub fn shared<T: Element>(
         &mut self,
         graph: &mut Graph<'_, T>,
@@ -51,10 +58,11 @@ impl PriorSteps {
         Ok(vars)
     }
 
-    /// A sequence whose steps use these variables, in the order of [`PriorSteps::shared`] for the same gaps.
+    /// Starts a sequence whose steps use these variables, in the order of [`PriorSteps::shared`]
+    /// for the same gaps.
     ///
     /// # Errors
-    /// There are not as many as the prior has; the tape is full.
+    /// Fails if the number of variables does not match the prior, or if the tape is full.
     pub fn from_shared<T: Element>(
         graph: &mut Graph<'_, T>,
         prior: Prior,
@@ -91,7 +99,8 @@ impl PriorSteps {
         Ok(steps)
     }
 
-    /// Coefficient and log-variance of an order-one prior over `gap`; `None` for others.
+    /// Returns coefficient and log-variance of an order-one prior over `gap`; `None` for other
+    /// priors.
     pub(crate) fn transition<T: Element>(
         &mut self,
         graph: &mut Graph<'_, T>,
@@ -106,11 +115,11 @@ impl PriorSteps {
         Ok(Some(fresh))
     }
 
-    /// Coefficient and log-variance by which a step's message is seen from the step before it; `None` under a prior without
-    /// memory.
+    /// Returns the coefficient and log-variance through which the step before sees a step's
+    /// message; `None` under a prior without memory.
     ///
     /// # Errors
-    /// The prior remembers more than one step, or cannot cross the gap.
+    /// Fails if the prior remembers more than one step or cannot cross the gap.
     pub(crate) fn seen_through<T: Element>(
         &mut self,
         graph: &mut Graph<'_, T>,
@@ -147,11 +156,13 @@ impl PriorSteps {
         Ok(Some(fresh))
     }
 
-    /// The prior of the next step, `gap` steps after the last. `history` are the latents before it, the last one first
-    /// (those beyond the order play no part; none at the first step).
+    /// Records the prior of the next step, `gap` steps after the last. `history` holds the latents
+    /// before it, the last first; it is empty at the first step. Latents beyond the order are
+    /// ignored.
     ///
     /// # Errors
-    /// A gap of other than 1 step with a prior of an order above 1; a gap of 0.
+    /// Fails for a gap of 0, and for a gap of more than 1 step with the prior
+    /// [`Autoregressive`](crate::priors::Autoregressive).
     pub fn next<T: Element>(
         &mut self,
         graph: &mut Graph<'_, T>,
@@ -192,11 +203,12 @@ impl PriorSteps {
         }
     }
 
-    /// [`PriorSteps::next`] for posteriors without a sample of the past: `history` are pairs of mean and log-variance. The
-    /// second result is the log-variance that belongs to `previous`, if there is a past.
+    /// Does what [`PriorSteps::next`] does for posteriors without a sample of the past: `history`
+    /// holds pairs of mean and log-variance. The second result is the log-variance of `previous`,
+    /// if there is a past.
     ///
     /// # Errors
-    /// Those of [`PriorSteps::next`].
+    /// Fails as [`PriorSteps::next`] does.
     pub fn next_of_moments<T: Element>(
         &mut self,
         graph: &mut Graph<'_, T>,

@@ -1,7 +1,10 @@
-//! [`Chain`]: the moments of a posterior along a sequence, given its messages, without samples.
+//! [`Chain`]: the exact moments of a posterior along a sequence, given its messages. Nothing is
+//! sampled.
 //!
-//! Given its messages the structured posterior is a linear Gaussian chain `z_t = sum_j a_j z_{t-j} + b + Normal(0, v)` with
-//! `a_j = (1 - g) phi_j`, `v = s^2 (1 - g)`, `g = s^2/(s^2 + r)`; of mean field `a_j = 0`, `b = m`, `v = r`.
+//! Given its messages, the structured posterior is a linear Gaussian chain
+//! `z_t = sum_j a_j z_{t-j} + b + Normal(0, v)` with `a_j = (1 - g) phi_j`, `v = s^2 (1 - g)` and
+//! `g = s^2/(s^2 + r)`. For a mean-field posterior `a_j = 0`, `b = m` and `v = r`. The chain
+//! carries means and covariances from step to step by this recursion.
 
 use crate::core::parameter::Parameters;
 use crate::priors::Prior;
@@ -10,11 +13,11 @@ use crate::sequence::rollout::{Numbers, numbers};
 use vdn_autograd::Error;
 use vdn_tensor::Element;
 
-/// The means and covariances of the last steps of every element (a sequence and a unit, the unit counts faster), the last
-/// step first.
+/// The means and covariances of the last steps of every element, the last step first. An element is
+/// a unit of a sequence; the index of the unit varies fastest.
 pub struct Chain {
     structured: bool,
-    /// The prior of a step with so many known values.
+    /// The prior of a step, indexed by the number of known earlier values.
     pub prior: Vec<Numbers<f64>>,
     units: usize,
     depth: usize,
@@ -22,10 +25,10 @@ pub struct Chain {
     elements: Vec<ChainMoments>,
 }
 
-/// One element.
+/// The moments of one element.
 #[derive(Clone)]
 pub struct ChainMoments {
-    /// Means of the last steps, `[depth]`.
+    /// The means of the last steps, `[depth]`.
     pub means: Vec<f64>,
     /// Their covariances, `[depth, depth]`.
     pub covariances: Vec<f64>,
@@ -34,10 +37,11 @@ pub struct ChainMoments {
 }
 
 impl Chain {
-    /// Of `size` elements, of which the last `depth` steps are kept: more than the prior's order.
+    /// Creates the chain of `size` elements. The last `depth` steps are kept; `depth` has to be
+    /// larger than the prior's order.
     ///
     /// # Errors
-    /// A prior of another number of units.
+    /// Fails if the prior has another number of units.
     pub fn new<T: Element>(
         parameters: &Parameters<T>,
         (prior, posterior): (Prior, Posterior),
@@ -61,8 +65,8 @@ impl Chain {
         })
     }
 
-    /// Takes in the messages of the next step, `[size]` each (of mean field: the posteriors); an infinite variance says
-    /// nothing, whatever the mean is.
+    /// Advances by one step with the step's messages, `[size]` each; for mean field they are the
+    /// posteriors. A message of infinite variance carries no information, whatever its mean is.
     pub fn push(&mut self, message: &[f64], variance: &[f64]) {
         let depth = self.depth;
         let order = self.prior.len() - 1;
@@ -101,7 +105,7 @@ impl Chain {
         self.steps += 1;
     }
 
-    /// The elements, each with its unit.
+    /// Iterates over the elements, each with the index of its unit.
     pub fn elements(&self) -> impl Iterator<Item = (usize, &ChainMoments)> {
         self.elements.iter().enumerate().map(|(place, element)| (place % self.units, element))
     }

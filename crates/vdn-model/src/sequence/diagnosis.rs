@@ -1,4 +1,11 @@
-//! From the messages of a sequence to the [`SequenceDiagnostics`] of its units.
+//! [`Diagnosis`]: computes the [`SequenceDiagnostics`] of units from the messages of a sequence.
+//!
+//! For each unit it accumulates, over all elements and steps with a complete past, the moments of
+//! the last steps from a [`Chain`]: means, products of their deviations, and posterior covariances.
+//! By the law of total covariance, the covariance of the samples is the covariance of the means
+//! plus the mean of the posterior covariances. All measures follow from this small matrix and the
+//! prior's coefficients; for example, the variance that the past does not explain is found by
+//! elimination.
 
 use crate::core::parameter::Parameters;
 use crate::diagnostics::SequenceDiagnostics;
@@ -9,10 +16,10 @@ use crate::sequence::{Posterior, rollout::Numbers};
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::Element;
 
-/// A pivot of a covariance below this share of its variance is rounding.
+/// A pivot of a covariance below this share of its variance counts as a rounding error.
 const SINGULAR: f64 = 1e-12;
 
-/// What is summed up of one unit over elements and steps.
+/// The sums of one unit over elements and steps.
 #[derive(Clone)]
 struct Sums {
     rows: f64,
@@ -22,12 +29,12 @@ struct Sums {
     products: Vec<f64>,
     /// Sums of the posteriors' covariances, `[depth, depth]`.
     covariances: Vec<f64>,
-    /// Sums of the logarithms of the posterior variances, given the past and not.
+    /// Sums of the logarithms of the posterior variances, given the past and without it.
     log_own: f64,
     log_whole: f64,
 }
 
-/// Sums up the moments of all steps that have a whole past.
+/// Accumulates the moments of all steps that have a complete past.
 pub struct Diagnosis {
     chain: Chain,
     depth: usize,
@@ -36,10 +43,10 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Of so many elements and units.
+    /// Creates the accumulator for this many elements and units.
     ///
     /// # Errors
-    /// A prior of another number of units.
+    /// Fails if the prior has another number of units.
     pub fn new<T: Element>(
         parameters: &Parameters<T>,
         (prior, posterior): (Prior, Posterior),
@@ -59,7 +66,7 @@ impl Diagnosis {
         Ok(Self { chain, depth, steps: 0, units: vec![sums; units] })
     }
 
-    /// Takes in the messages of the next step, `[size]` each.
+    /// Advances by one step with the step's messages, `[size]` each.
     pub fn push(&mut self, message: &[f64], variance: &[f64]) {
         self.chain.push(message, variance);
         self.steps += 1;
@@ -85,7 +92,7 @@ impl Diagnosis {
         }
     }
 
-    /// The measures; NaN without steps that have a whole past.
+    /// Returns the measures; NaN if no step has a complete past.
     pub fn finish(&self) -> SequenceDiagnostics {
         let order = self.chain.prior.len() - 1;
         let (stationary, transition) = (&self.chain.prior[0], &self.chain.prior[order]);
@@ -111,13 +118,14 @@ impl Sums {
     ) {
         let n = self.rows;
         let order = transition.coefficients.len();
-        // The covariance of the samples now and before: that of the means, and the mean of the posteriors'.
+        // The covariance of the samples at a step and before it: the covariance of the means plus
+        // the mean of the posteriors' covariances.
         let whole: Vec<f64> =
             self.products.iter().zip(&self.covariances).map(|(a, b)| (a + b) / n).collect();
         let at = |j: usize, k: usize| whole[j * depth + k];
         let (spread, variance) = (self.products[0] / n, self.covariances[0] / n);
         let left = residual(&whole, depth, order);
-        // The surprise z_t - sum_k phi_k z_{t-k} - offset: its mean and its variance.
+        // The innovation z_t - sum_k phi_k z_{t-k} - offset: its mean and its variance.
         let phi = |j: usize| match j {
             0 => 1.0,
             _ => transition.coefficients.get(j - 1).map_or(0.0, |row| -row[unit]),
@@ -148,14 +156,14 @@ impl Sums {
     }
 }
 
-/// The variance of the first of `depth` variables that no linear function of the next `order` of them explains: symmetric
-/// elimination, the first variable last.
+/// Returns the part of the variance of the first of `depth` variables that no linear function of
+/// the next `order` variables explains. Symmetric elimination, with the first variable last.
 fn residual(covariance: &[f64], depth: usize, order: usize) -> f64 {
     let mut c = covariance.to_vec();
     for pivot in (1..=order).rev() {
         let p = c[pivot * depth + pivot];
         if !(p > SINGULAR * covariance[pivot * depth + pivot]) {
-            // It is a function of those before, or constant.
+            // The variable is a function of those before it, or constant.
             continue;
         }
         for j in 0..pivot {
@@ -168,9 +176,13 @@ fn residual(covariance: &[f64], depth: usize, order: usize) -> f64 {
     c[0]
 }
 
-/// The measures of every unit of a posterior along a sequence, from its `messages` (for mean field: its posteriors), as
-/// [`unroll`](super::unroll) takes them; of the penalty those of mean field, which it draws from. The messages of
-/// [`smooth`](super::smooth) are local ones: with them this is the filter. `parameters` are those of the prior.
+/// Returns the measures of every unit of a posterior along a sequence, computed from its
+/// `messages`.
+///
+/// The messages are those that [`unroll`](super::unroll) takes: for mean field the posteriors, and
+/// for the penalty the posteriors of mean field, from which it draws. The messages of
+/// [`smooth`](super::smooth) are local ones, so the measures are those of the filter. `parameters`
+/// contains the prior's parameters.
 ///
 /// ```
 /// use vdn_autograd::Tape;
@@ -196,8 +208,12 @@ fn residual(covariance: &[f64], depth: usize, order: usize) -> f64 {
 /// ```
 ///
 /// # Errors
-/// Fewer messages than the prior's order and one, or than two; messages of different shapes, or with gaps; missing steps of a
-/// posterior that is not structured; a prior of another number of units.
+/// Fails if:
+///
+/// * there are fewer than two messages, or not more messages than the prior's order;
+/// * messages differ in shape or have gaps;
+/// * a step is missing although the posterior is not structured;
+/// * the prior has another number of units.
 pub fn sequence_diagnostics<T: Element>(
     tape: &Tape<T>,
     parameters: &Parameters<T>,
@@ -233,7 +249,7 @@ pub fn sequence_diagnostics<T: Element>(
     Ok(diagnosis.finish())
 }
 
-/// A value as it is broadcast to `[batch, units]`.
+/// Returns a value, broadcast to `[batch, units]`.
 fn expanded<T: Element>(tape: &Tape<T>, var: Var, [batch, units]: [usize; 2]) -> Option<Vec<f64>> {
     let shape = tape.shape(var);
     let (rows, columns) = match *shape.dims() {
@@ -257,7 +273,8 @@ mod tests {
 
     #[test]
     fn what_is_left_is_the_innovation_of_a_process() {
-        // An AR(2) of variance 1 with partial autocorrelations 0.8 and -0.5: autocorrelations 0.8, 0.8^2 - 0.5 (1 - 0.8^2).
+        // An AR(2) of variance 1 with partial autocorrelations 0.8 and -0.5: its autocorrelations
+        // are 0.8 and 0.8^2 - 0.5 (1 - 0.8^2).
         let (r1, r2) = (0.8, 0.64 - 0.5 * 0.36);
         let c = [1.0, r1, r2, r1, 1.0, r1, r2, r1, 1.0];
         assert!((residual(&c, 3, 2) - 0.36 * 0.75).abs() < 1e-14);

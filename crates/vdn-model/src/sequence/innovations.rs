@@ -1,23 +1,23 @@
 //! [`Innovations`]: the posteriors along a sequence on the scale of their priors, as rows of one
-//! layer of units, so that statistics, controllers and diagnostics are those of any layer.
+//! layer of units. Statistics, controllers and diagnostics then work as for any layer.
 //!
-//! Given the step before it, a unit at step `t` has the prior `Normal(phi z_{t-1}, s^2)` and the
-//! posterior that a message `Normal(z; m, r)` makes of it. On the scale of that prior the prior is
-//! `Normal(0, 1)` and the posterior
+//! Given the step before it, a unit at step `t` has the prior `Normal(phi z_{t-1}, s^2)`. A message
+//! `Normal(z; m, r)` turns the prior into the posterior. On the scale where the prior is
+//! `Normal(0, 1)`, the posterior is
 //!
 //! ```text
 //! Normal(u, v),    u = g (m - phi z_{t-1}) / s,    v = 1 - g,    g = s^2 / (s^2 + r)
 //! ```
 //!
-//! with a row `(u, ln v)` for every sample, sequence and step. What follows from the rows of a
-//! layer follows from these:
+//! There is a row `(u, ln v)` for every sample, sequence and step. These measures follow from the
+//! rows:
 //!
-//! * the KL, `(M2 + D0)/2`, is the divergence of the bound, in nats per step;
-//! * the rate, `(ln(C2 + V) - Lv)/2`, is what a unit says that its past did not: 0 for one that
-//!   follows its prior, however persistent it is. Where `s` is the same at every step it is the
-//!   rate of [`sequence_measures`](crate::sequence::sequence_measures), but for the first step,
-//!   which counts here;
-//! * the mismatch is the rest.
+//! * The KL, `(M2 + D0)/2`, is the divergence of the bound in nats per step.
+//! * The rate, `(ln(C2 + V) - Lv)/2`, is the information that a unit adds to its past. It is 0 for
+//!   a unit that follows its prior, however persistent the unit is. If `s` is the same at every
+//!   step, the rate equals the rate of [`sequence_measures`](crate::sequence::sequence_measures),
+//!   except that the first step counts here.
+//! * The mismatch is the difference between the two.
 
 use crate::core::graph::Graph;
 use crate::priors::{Prior, PriorSteps};
@@ -31,28 +31,28 @@ use vdn_tensor::Element;
 #[derive(Clone, Debug)]
 struct Group {
     prior: ConditionalPrior,
-    /// The latents before each step; empty where the prior does not depend on them.
+    /// The latents before each step; empty if the prior does not depend on them.
     previous: Vec<Var>,
     means: Vec<Var>,
     logvars: Vec<Var>,
 }
 
-/// The steps of a structured pass, one after the other, and what is measured of their posteriors.
+/// The steps of a structured pass in order, and the measures of their posteriors.
 #[derive(Clone, Debug, Default)]
 pub struct Innovations {
     groups: Vec<Group>,
 }
 
 impl Innovations {
-    /// Of no steps yet.
+    /// Creates a collection without steps.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a step: its message, and its prior given the steps before
-    /// ([`PriorSteps::next`](crate::priors::PriorSteps::next)). Steps of a sequence have messages
-    /// of the same batch.
+    /// ([`PriorSteps::next`](crate::priors::PriorSteps::next)). All messages of a sequence have the
+    /// same batch.
     pub fn push<T: Element>(&mut self, tape: &Tape<T>, message: &Message, prior: ConditionalPrior) {
         let on_latents = tape.shape(prior.previous).rank() == 3;
         let joins = self.groups.last().is_some_and(|last| {
@@ -72,14 +72,14 @@ impl Innovations {
         group.logvars.push(message.logvar);
     }
 
-    /// Records the posteriors and the statistics of every unit over samples, sequences and steps.
+    /// Records the posteriors, and the statistics of every unit over samples, sequences and steps.
     ///
-    /// No samples are drawn: `z` and `units.z` of the output repeat the means, because the samples
+    /// No samples are drawn. `z` and `units.z` of the output repeat the means, because the samples
     /// of a sequence are the latents of its pass.
     ///
     /// # Errors
-    /// There are no steps; messages of another shape than `[batch, units]`; latents of other than
-    /// `samples` samples.
+    /// Fails if there are no steps, if messages are not `[batch, units]`, or if the latents have
+    /// another number of samples than `samples`.
     pub fn output<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -107,7 +107,8 @@ impl Innovations {
 }
 
 impl Group {
-    /// Means and log-variances on the scale of the priors, `[samples * steps * batch, units]`.
+    /// Records means and log-variances on the scale of the priors,
+    /// `[samples * steps * batch, units]`.
     fn rows<T: Element>(&self, tape: &mut Tape<T>, samples: usize) -> Result<[Var; 2], Error> {
         let shape = *tape.shape(self.means[0]);
         let &[batch, units] = shape.dims() else {
@@ -142,7 +143,7 @@ impl Group {
         let logvar = tape.neg(narrowed)?;
         let mut all = [mu, logvar];
         for x in &mut all {
-            // A prior without memory, and the first step, are alike in all samples.
+            // Under a prior without memory, and at the first step, all samples are the same.
             let whole = tape.broadcast_to(*x, [samples, rows, units])?;
             *x = tape.reshape(whole, [samples * rows, units])?;
         }
@@ -150,7 +151,7 @@ impl Group {
     }
 }
 
-/// One after the other along the first axis.
+/// Records the concatenation of `parts` along the first axis.
 fn joined<T: Element>(tape: &mut Tape<T>, parts: &[Var]) -> Result<Var, Error> {
     match parts {
         [one] => Ok(*one),
@@ -158,9 +159,9 @@ fn joined<T: Element>(tape: &mut Tape<T>, parts: &[Var]) -> Result<Var, Error> {
     }
 }
 
-/// Records the [`Innovations`] of a structured pass: `messages` are those that `unrolled` was made
-/// of, by [`filter`](crate::sequence::filter) or [`unroll`](crate::sequence::unroll) without
-/// truncation.
+/// Records the [`Innovations`] of a structured pass. `messages` are the messages from which
+/// `unrolled` was made, by [`filter`](crate::sequence::filter) or by
+/// [`unroll`](crate::sequence::unroll) without truncation.
 ///
 /// ```
 /// use vdn_autograd::Tape;
@@ -189,8 +190,8 @@ fn joined<T: Element>(tape: &mut Tape<T>, parts: &[Var]) -> Result<Var, Error> {
 /// ```
 ///
 /// # Errors
-/// Other numbers of messages and latents; those of [`Innovations::output`] and of
-/// [`PriorSteps::next`](crate::priors::PriorSteps::next).
+/// Fails if the numbers of messages and latents differ, and as [`Innovations::output`] and
+/// [`PriorSteps::next`](crate::priors::PriorSteps::next) do.
 pub fn sequence_output<T: Element>(
     graph: &mut Graph<'_, T>,
     prior: Prior,

@@ -1,4 +1,8 @@
-//! [`SequenceLayer`]: units along time that read a context at every step.
+//! [`SequenceLayer`]: a layer of units along time that reads a context at every step.
+//!
+//! Two linear heads turn the context of a step into a message, `Normal(z; m, r)` for each unit: the
+//! evidence of this step alone. The prior links the steps. A missing step adds infinity to `ln r`,
+//! so its message carries no information, whatever its context is.
 
 use crate::core::error::ModelError;
 use crate::core::graph::Graph;
@@ -11,19 +15,20 @@ use crate::units::{Layers, UnitLayer};
 use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 
-/// What a layer reads at one step.
+/// The input of a layer at one step.
 #[derive(Clone, Copy, Debug)]
 pub struct StepInput {
-    /// The context `h`, `[batch, inputs]`; finite also where the step is missing.
+    /// The context `h`, `[batch, inputs]`. It has to be finite even if the step is missing.
     pub context: Var,
-    /// What is added to the log-variance of the message: 0 where the step was seen, infinity where it is missing, `[batch,
-    /// 1]`; `None` where all of it was seen.
+    /// The amount added to the log-variance of the message, `[batch, 1]`: 0 if the step was
+    /// observed, infinity if it is missing. `None` if the whole batch was observed.
     pub missing: Option<Var>,
-    /// Steps since the last input, at least 1.
+    /// The number of steps since the last input, at least 1.
     pub gap: u32,
 }
 
-/// A layer of units with a prior over time: two linear heads turn each context into the message of its step.
+/// A layer of units with a prior over time. Two linear heads map each context to the message of its
+/// step.
 #[derive(Clone, Debug)]
 pub struct SequenceLayer {
     label: String,
@@ -35,16 +40,16 @@ pub struct SequenceLayer {
     stream: Stream,
 }
 
-/// What a layer along time is built from, beside its prior.
+/// The settings of a layer along time, apart from its prior.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SequenceLayerConfig {
-    /// Width of the context of a step. Default: 256.
+    /// The width of a step's context. Default: 256.
     pub inputs: usize,
-    /// Units. Default: 64.
+    /// The number of units. Default: 64.
     pub units: usize,
-    /// What stands for the posterior of the units. Default: `Structured`.
+    /// The form of the posterior. Default: `Structured`.
     pub posterior: Posterior,
-    /// The deviation that all messages start with. Default: 1.
+    /// The initial deviation of all messages. Default: 1.
     pub initial_scale: f64,
 }
 
@@ -55,7 +60,7 @@ impl Default for SequenceLayerConfig {
 }
 
 impl SequenceLayerConfig {
-    /// The defaults with these sizes.
+    /// Creates settings with these sizes and the defaults for everything else.
     #[must_use]
     pub fn new(inputs: usize, units: usize) -> Self {
         Self { inputs, units, ..Self::default() }
@@ -63,8 +68,8 @@ impl SequenceLayerConfig {
 }
 
 impl SequenceLayer {
-    /// A layer under `prior` whose name is the scope of `builder`; its noise stream follows from
-    /// the name ([`streams`](crate::core::streams)).
+    /// Creates a layer under `prior`. Its name is the scope of `builder`; its noise stream follows
+    /// from the name ([`streams`](crate::core::streams)).
     ///
     /// ```
     /// use vdn_model::core::{Builder, Parameters};
@@ -81,7 +86,8 @@ impl SequenceLayer {
     /// ```
     ///
     /// # Errors
-    /// No inputs or no units; a deviation that is not positive; another module of this name.
+    /// Fails if there are no inputs or no units, the deviation is not positive, or another module
+    /// has this name.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         prior: Prior,
@@ -95,47 +101,47 @@ impl SequenceLayer {
         let stream = builder.stream(Purpose::Units)?;
         let label = builder.label().to_owned();
         let mean = Linear::new(builder, "mean", inputs, units);
-        // Small weights: every message starts near the initial deviation, whatever its context.
+        // Small weights: every message starts near the initial deviation, whatever its context is.
         let weight = Init::Uniform(0.1 / (inputs as f64).sqrt());
         let start = Init::Constant(initial_scale.ln());
         let log_scale = Linear::initialised(builder, "log_scale", [inputs, units], [weight, start]);
         Ok(Self { label, prior, posterior, units, mean, log_scale, stream })
     }
 
-    /// The name that reports and parameters of the layer begin with.
+    /// Returns the name, which prefixes the layer's parameters and appears in reports.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// The units.
+    /// Returns the number of units.
     #[must_use]
     pub fn units(&self) -> usize {
         self.units
     }
 
-    /// What stands for the posterior of the units.
+    /// Returns the form of the posterior.
     #[must_use]
     pub fn posterior(&self) -> Posterior {
         self.posterior
     }
 
-    /// The prior of the units.
+    /// Returns the prior of the units.
     #[must_use]
     pub fn prior(&self) -> Prior {
         self.prior
     }
 
-    /// The noise stream of the layer.
+    /// Returns the noise stream of the layer.
     #[must_use]
     pub fn stream(&self) -> Stream {
         self.stream
     }
 
-    /// The message of every step (for mean field: its posterior).
+    /// Records the message of every step; for mean field it is the posterior of the step.
     ///
     /// # Errors
-    /// A context of another width.
+    /// Fails if a context has another width.
     pub fn messages<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -156,10 +162,11 @@ impl SequenceLayer {
         })
     }
 
-    /// The layer along all steps, with this posterior and contexts as they are: with contexts of the past the filter.
+    /// Records the layer along all steps with its own posterior and unchanged messages. If contexts
+    /// depend on the past alone, this is the filter.
     ///
     /// # Errors
-    /// Those of [`unroll`]; with a posterior other than the structured one no step can be missing.
+    /// Fails as [`unroll`] does. Only the structured posterior accepts missing steps.
     pub fn filter<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -180,10 +187,11 @@ impl SequenceLayer {
         })
     }
 
-    /// The layer along all steps, its messages joined with those of later steps ([`smooth`]).
+    /// Records the layer along all steps, with each message joined with the messages of later steps
+    /// ([`smooth`]).
     ///
     /// # Errors
-    /// Those of [`smooth`]; a posterior other than the structured one.
+    /// Fails as [`smooth`] does, and for any posterior other than the structured one.
     pub fn smooth<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -201,7 +209,7 @@ impl SequenceLayer {
         graph.labelled(&self.label, |graph| smooth(graph, self.prior, &messages, how))
     }
 
-    /// How its posterior is unrolled: with its own noise.
+    /// Returns the settings that unroll its posterior with its own noise.
     pub fn how<T: Element>(
         &self,
         graph: &Graph<'_, T>,

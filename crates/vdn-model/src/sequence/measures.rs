@@ -1,4 +1,5 @@
-//! What units along a sequence carry and how long they remember, as differentiable functions of the posterior's samples.
+//! The rate and the persistence of units along a sequence, as differentiable functions of the
+//! posterior's samples.
 //!
 //! ```text
 //! rho_i = 2 Cov(z_t, z_{t-1}) / (Var z_t + Var z_{t-1})          centred by the mean over all steps
@@ -6,10 +7,15 @@
 //!       = [ ln(C2 + V) - E ln v ] / 2,    C2 = Var(g (m - phi z_{t-1})),  v = s^2 (1 - g),  V = E v
 //! ```
 //!
-//! over samples, batch and steps. By the law of total covariance `rho` is the persistence `[Cov(mu_t, mu_{t-1}) + E Cov_q(z_t,
-//! z_{t-1})] / [Var mu + V]` of the aggregate posterior: the samples hold both parts. `R` is the rate of a unit given its
-//! past: with `phi = 0` that of a layer without memory, and 0 for a unit that follows its prior, however persistent it is.
-//! Gradients reach `phi` and `s` of the prior and, through the gain `s^2 / (s^2 + r)`, the messages.
+//! The moments are taken over samples, batch and steps.
+//!
+//! * By the law of total covariance, `rho` is the persistence of the aggregate posterior,
+//!   `[Cov(mu_t, mu_{t-1}) + E Cov_q(z_t, z_{t-1})] / [Var mu + V]`: the samples contain both
+//!   parts.
+//! * `R` is the rate of a unit given its past. With `phi = 0` it is the rate of a layer without
+//!   memory. It is 0 for a unit that follows its prior, however persistent the unit is.
+//! * Gradients reach `phi` and `s` of the prior and, through the gain `s^2 / (s^2 + r)`, the
+//!   messages.
 
 use crate::core::graph::Graph;
 use crate::objective::SequenceMeasures;
@@ -18,9 +24,9 @@ use crate::sequence::{Message, Unrolled};
 use vdn_autograd::{Error, Gap, Tape, Var};
 use vdn_tensor::Element;
 
-/// Records the measures of a structured posterior under a prior of order one: `messages` are those that `unrolled` was made
-/// of (by [`filter`](crate::sequence::filter) or [`unroll`](crate::sequence::unroll)), at least
-/// three, each one step after the last.
+/// Records the measures of a structured posterior under a prior of order one. `messages` are the
+/// messages from which `unrolled` was made (by [`filter`](crate::sequence::filter) or
+/// [`unroll`](crate::sequence::unroll)): at least three, each one step after the last.
 ///
 /// ```
 /// use vdn_autograd::Tape;
@@ -46,7 +52,7 @@ use vdn_tensor::Element;
 /// ```
 ///
 /// # Errors
-/// A prior of another kind; fewer than three steps, or a gap between them.
+/// Fails for another kind of prior, for fewer than three steps, and for a gap between steps.
 pub fn sequence_measures<T: Element>(
     graph: &mut Graph<'_, T>,
     prior: Prior,
@@ -67,7 +73,8 @@ pub fn sequence_measures<T: Element>(
     let [phi, log_s2] = order_one.transition(graph, Gap::Steps(1))?;
     let tape = &mut *graph.tape;
     let persistence = step_persistence(tape, &unrolled.z)?;
-    // Given the past, z_t - phi z_{t-1} has the mean g (m - phi z_{t-1}) and the variance s^2 (1 - g).
+    // Given the past, z_t - phi z_{t-1} has the mean g (m - phi z_{t-1}) and the variance s^2 (1 -
+    // g).
     let mut drawn = Vec::with_capacity(steps - 1);
     let (mut variance, mut log_variance) = (None, None);
     for (message, &past) in messages[1..].iter().zip(&unrolled.z) {
@@ -109,11 +116,11 @@ pub fn sequence_measures<T: Element>(
     Ok(SequenceMeasures { rate, persistence })
 }
 
-/// Records the persistence of each unit from step to step, `[units]` in (-1, 1), of the latents
-/// `[samples, batch, units]` of at least three successive steps: `rho` above.
+/// Records the persistence of each unit from step to step, `[units]` in (-1, 1): `rho` of the
+/// module documentation. `latents` are the latents `[samples, batch, units]` of successive steps.
 ///
 /// # Errors
-/// Fewer than three steps.
+/// Fails for fewer than three steps.
 pub fn step_persistence<T: Element>(tape: &mut Tape<T>, latents: &[Var]) -> Result<Var, Error> {
     let steps = latents.len();
     if steps < 3 {
@@ -126,7 +133,7 @@ pub fn step_persistence<T: Element>(tape: &mut Tape<T>, latents: &[Var]) -> Resu
     let pairs = (steps - 1) * samples;
     let now = tape.slice_axis(centred, 0, samples, pairs)?;
     let before = tape.slice_axis(centred, 0, 0, pairs)?;
-    // 2 E ab / (E a^2 + E b^2): within (-1, 1) whatever the numbers are.
+    // 2 E ab / (E a^2 + E b^2) is within (-1, 1) for any numbers.
     let product = tape.mul(now, before)?;
     let product = mean_of(tape, product)?;
     let product = tape.scale(product, T::from_f64(2.0))?;
@@ -136,7 +143,7 @@ pub fn step_persistence<T: Element>(tape: &mut Tape<T>, latents: &[Var]) -> Resu
     tape.div(product, sum)
 }
 
-/// The mean of a message, 0 where it is missing: there it may be anything.
+/// Records the mean of a message, or 0 where the message is missing and its mean is arbitrary.
 pub(super) fn mean_where_seen<T: Element>(
     tape: &mut Tape<T>,
     message: &Message,
@@ -144,7 +151,7 @@ pub(super) fn mean_where_seen<T: Element>(
     if tape.value(message.mean).data().iter().all(|mean| mean.is_finite()) {
         return Ok(message.mean);
     }
-    // Joined with nothing.
+    // Joins the message with an empty one.
     let [zero, missing] = [T::ZERO, T::from_f64(f64::INFINITY)].map(|x| tape.constant([], &[x]));
     let (zero, missing) = (zero?, missing?);
     let [mean, _] =
@@ -152,7 +159,7 @@ pub(super) fn mean_where_seen<T: Element>(
     Ok(mean)
 }
 
-/// The mean over samples and batch, `[units]`.
+/// Records the mean over samples and batch, `[units]`.
 fn mean_of<T: Element>(tape: &mut Tape<T>, x: Var) -> Result<Var, Error> {
     let mean = tape.mean_axis(x, 0)?;
     tape.mean_axis(mean, 0)

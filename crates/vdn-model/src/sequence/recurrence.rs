@@ -1,13 +1,16 @@
-//! [`Recurrence`]: a computation along time that can be cut between any two steps, and the two ways to differentiate it.
+//! [`Recurrence`]: a computation along time that can be cut between any two steps, and two ways to
+//! differentiate it.
 //!
-//! [`unroll_terms`] records all steps on one tape: memory is linear in the number of steps. [`checkpointed`] keeps the
-//! state at the ends of segments alone and records each segment again when its gradients are due: with `n` steps in
-//! segments of `k`, memory is that of `k` steps and of `n/k` states, least at `k` about `sqrt(n)`, for one more forward
-//! pass (Griewank 1992; Chen et al. 2016).
+//! * [`unroll_terms`] records all steps on one tape. Its memory is linear in the number of steps.
+//! * [`checkpointed`] keeps only the states at the ends of segments, and records each segment again
+//!   when its gradients are due. With `n` steps in segments of `k`, it holds `k` steps and `n/k`
+//!   states. The memory is least at `k` about `sqrt(n)`; the price is one more forward pass
+//!   (Griewank 1992; Chen et al. 2016).
 //!
-//! The gradients are the same to the last bit. Noise is addressed, so a segment recorded again has the same numbers; and
-//! what later segments contributed to a gradient (of a parameter, of what all steps share, of the state) is put in its
-//! place *before* the segment adds its own, so all contributions are added in the order of the one tape.
+//! Both give the same gradients to the last bit. Noise is addressed, so a segment that is recorded
+//! again has the same numbers. The contributions of later segments to a gradient (of a parameter,
+//! of a shared value, of the state) are stored *before* the segment adds its own, so all
+//! contributions are added in the same order as on one tape.
 
 use crate::core::error::ModelError;
 use crate::core::graph::Graph;
@@ -19,23 +22,24 @@ use crate::sequence::segments::{
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::{Element, Tensor};
 
-/// What one step of a [`Recurrence`] gives.
+/// The result of one step of a [`Recurrence`].
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
-    /// The state after the step: all that later steps may use of this one.
+    /// The state after the step: everything that later steps may use of it.
     pub state: Vec<Var>,
-    /// The step's terms, one number each; every step has as many.
+    /// The terms of the step, one number each. All steps have the same number of terms.
     pub terms: Vec<Var>,
 }
 
-/// A computation along time. A step may use parameters, what [`Recurrence::shared`] recorded, the state after the step
-/// before (nothing at the first) and constants of its own; the result must not depend on anything else.
+/// A computation along time. A step may use parameters, the values recorded by
+/// [`Recurrence::shared`], the state after the previous step (empty at the first step) and its own
+/// constants. Its result must not depend on anything else.
 pub trait Recurrence<T: Element> {
-    /// Records what all steps share, made of parameters alone (the transition of a prior). It is recorded once and not
-    /// again for each segment.
+    /// Records the values that all steps share and that depend on parameters alone, such as the
+    /// transition of a prior. They are recorded once, not once per segment.
     ///
     /// # Errors
-    /// Those of the operations.
+    /// Returns the errors of the operations.
     fn shared(&self, graph: &mut Graph<'_, T>) -> Result<Vec<Var>, Error> {
         let _ = graph;
         Ok(Vec::new())
@@ -44,7 +48,7 @@ pub trait Recurrence<T: Element> {
     /// Records step `t`.
     ///
     /// # Errors
-    /// Those of the operations.
+    /// Returns the errors of the operations.
     fn step(
         &self,
         graph: &mut Graph<'_, T>,
@@ -54,11 +58,11 @@ pub trait Recurrence<T: Element> {
     ) -> Result<Taken, Error>;
 }
 
-/// Records `steps` steps on the tape of `graph` and gives the sum of each term over them, `[]` each. Memory is linear in
-/// the number of steps.
+/// Records `steps` steps on the tape of `graph` and returns the sum of each term over the steps,
+/// `[]` each. Memory is linear in the number of steps.
 ///
 /// # Errors
-/// There are no steps; those of the recurrence.
+/// Fails for zero steps, and with the errors of the recurrence.
 pub fn unroll_terms<T: Element>(
     graph: &mut Graph<'_, T>,
     recurrence: &impl Recurrence<T>,
@@ -77,13 +81,15 @@ pub fn unroll_terms<T: Element>(
     Ok(totals.vars)
 }
 
-/// Computes the totals of [`unroll_terms`] and the gradient of `sum_j weights[j] total_j` by every parameter, segment by
-/// segment: the same bits as the one tape, with memory that grows with the square root of the number of steps.
+/// Computes the totals of [`unroll_terms`] and the gradient of `sum_j weights[j] total_j` with
+/// respect to every parameter, segment by segment. The result has the same bits as on one tape.
+/// Memory grows with the square root of the number of steps.
 ///
-/// The tape is reset; it holds nothing of use afterwards but its memory.
+/// The tape is reset. Afterwards it holds no values of use, only its memory.
 ///
 /// # Errors
-/// There are no steps, or a segment of none; the terms are not as many as the weights; those of the recurrence.
+/// Fails for zero steps, an empty segment, different numbers of terms and weights, or an error of
+/// the recurrence.
 pub fn checkpointed<T: Element>(
     tape: &mut Tape<T>,
     parameters: &Parameters<T>,
@@ -110,7 +116,8 @@ pub fn checkpointed<T: Element>(
 
 const NAME: &str = "checkpointed";
 
-/// The first pass, without gradients: the totals, what is shared, and the state before each segment.
+/// The first pass, without gradients: computes the totals, the shared values, and the state before
+/// each segment.
 fn forward<T: Element>(
     recorder: &mut Recorder<'_, T>,
     recurrence: &impl Recurrence<T>,
@@ -143,8 +150,9 @@ fn forward<T: Element>(
     Ok(states)
 }
 
-/// Records a segment again and adds its gradients to those of the later ones; `after` is the gradient of the state after
-/// it, then of the one before.
+/// Records a segment again and adds its gradients to those of later segments. On entry `after` is
+/// the gradient of the state after the segment; on return it is the gradient of the state before
+/// it.
 fn backward<T: Element>(
     recorder: &mut Recorder<'_, T>,
     recurrence: &impl Recurrence<T>,
@@ -169,7 +177,7 @@ fn backward<T: Element>(
     recorder.shared = numbers;
     let (shared, start, state, totals) = recorded?;
     let bound = recorder.bound();
-    // What later steps contributed comes first, as on one tape.
+    // The contributions of later steps come first, as on one tape.
     let mut seeds = Vec::new();
     later(&mut seeds, &some(&state), after);
     later(&mut seeds, &some(&shared), &kept.shared);

@@ -1,4 +1,9 @@
-//! [`rollout`]: free generation from a prior, without a tape.
+//! [`rollout`]: generates latents freely from a prior, without a tape.
+//!
+//! The tape would keep every step. Here the prior is first read off a small tape as plain numbers
+//! (mean, coefficients and deviation of a step, for each number of known earlier values). Then each
+//! step is `z_t = mean + sum_k c_k z_{t-k} + deviation noise_t`, and only the last `p` steps are
+//! kept.
 
 use crate::core::graph::{Bindings, Graph, Mode};
 use crate::core::parameter::Parameters;
@@ -7,23 +12,24 @@ use vdn_autograd::{Error, Tape};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
-/// What to generate.
+/// The settings of a [`rollout`].
 #[derive(Clone, Copy, Debug)]
 pub struct Rollout {
-    /// Trajectories, `S`.
+    /// The number of trajectories, `S`.
     pub trajectories: usize,
-    /// Units, `N`.
+    /// The number of units, `N`.
     pub units: usize,
-    /// Steps, `T`.
+    /// The number of steps, `T`.
     pub steps: u64,
-    /// The noise; step `t` uses the key derived from it by `fold_in(t)`, so that a trajectory depends neither on how many
-    /// there are nor on how long they are, nor on the number of threads.
+    /// The noise. Step `t` uses the key derived from it by `fold_in(t)`. A trajectory therefore
+    /// depends neither on the number of trajectories, nor on their length, nor on the number of
+    /// threads.
     pub noise: NoiseKey,
 }
 
-/// The prior of a step as numbers: a mean, a coefficient for each known value (the last first), a deviation; each `[N]`.
+/// The prior of a step as numbers.
 pub struct Numbers<T> {
-    /// The mean without the past, `[units]`.
+    /// The mean without a past, `[units]`.
     pub mean: Vec<T>,
     /// The coefficient of each known value, the last step first: `[order][units]`.
     pub coefficients: Vec<Vec<T>>,
@@ -31,9 +37,11 @@ pub struct Numbers<T> {
     pub deviation: Vec<T>,
 }
 
-/// Generates trajectories from `prior`, step by step, and shows each step's latents `[S, N]` to `visit`. Memory does not
-/// depend on the number of steps. `start` holds earlier latents, the last one first, `[S, N]` each; without it
-/// trajectories begin with the prior's first step.
+/// Generates trajectories from `prior` step by step, and calls `visit` with each step and its
+/// latents `[S, N]`. Memory does not depend on the number of steps.
+///
+/// `start` holds earlier latents, `[S, N]` each, the last first. If it is empty, trajectories begin
+/// with the prior's first step.
 ///
 /// ```
 /// use vdn_model::core::{Builder, Parameters};
@@ -52,7 +60,7 @@ pub struct Numbers<T> {
 /// ```
 ///
 /// # Errors
-/// A start of another shape; a prior of another number of units.
+/// Fails if the start has another shape, or the prior another number of units.
 pub fn rollout<T: Element>(
     parameters: &Parameters<T>,
     prior: Prior,
@@ -89,7 +97,7 @@ pub fn rollout<T: Element>(
         }
         visit(t, &z);
         if order > 0 {
-            // The oldest makes room for the next.
+            // The oldest latents make room for the new ones.
             let room = if history.len() == order { history.pop() } else { None };
             let next = room.unwrap_or_else(|| vec![T::ZERO; size]);
             history.insert(0, std::mem::replace(&mut z, next));
@@ -98,7 +106,8 @@ pub fn rollout<T: Element>(
     Ok(())
 }
 
-/// The prior of a step with `known` earlier values, read off the tape: unit vectors in their place give the coefficients.
+/// Returns the prior of a step with `known` earlier values. The coefficients are read off the tape
+/// by passing unit vectors as earlier values.
 pub fn numbers<T: Element>(
     parameters: &Parameters<T>,
     prior: Prior,

@@ -1,5 +1,5 @@
-//! What the two ways of cutting a sequence into segments share: how they are asked for, what they give, and recordings
-//! that begin with numbers off the tape.
+//! The common parts of the two computations in segments: their settings, their results, and
+//! recordings that begin with numbers from outside the tape.
 
 use crate::core::graph::{Bindings, Graph, Mode};
 use crate::core::parameter::Parameters;
@@ -7,10 +7,12 @@ use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Shape, Tensor};
 
-/// How to run [`checkpointed`](super::checkpointed) and [`checkpointed_smooth`](super::checkpointed_smooth).
+/// The settings of [`checkpointed`](super::checkpointed) and
+/// [`checkpointed_smooth`](super::checkpointed_smooth).
 #[derive(Clone, Copy, Debug)]
 pub struct Checkpoints {
-    /// Steps of a segment; `None`: the least whole number whose square is not below the number of steps.
+    /// The number of steps in a segment; `None` for the square root of the number of steps, rounded
+    /// up.
     pub segment: Option<usize>,
     /// Training or evaluation, as in [`Graph::new`].
     pub mode: Mode,
@@ -18,27 +20,27 @@ pub struct Checkpoints {
     pub noise: NoiseKey,
 }
 
-/// What a computation in segments gives.
+/// The result of a computation in segments.
 #[derive(Clone, Debug)]
 pub struct Checkpointed<T: Element> {
     /// The sum of each term over all steps.
     pub totals: Vec<T>,
-    /// The gradient of the weighted sum of the totals by each parameter, in the order of the parameters; `None` where it
-    /// does not depend on one.
+    /// The gradient of the weighted sum of the totals with respect to each parameter, in the order
+    /// of the parameters; `None` if the sum does not depend on the parameter.
     pub gradients: Vec<Option<Tensor<T>>>,
-    /// The bytes of numbers held at once: those of the tape, the states and the gradients.
+    /// The bytes of numbers held at once: on the tape, in states and in gradients.
     pub memory: usize,
 }
 
 impl<T: Element> Checkpointed<T> {
-    /// The gradients as an optimiser takes them.
+    /// Iterates over the gradients in the form that an optimiser takes.
     pub fn slices(&self) -> impl Iterator<Item = Option<&[T]>> {
         self.gradients.iter().map(|gradient| gradient.as_ref().map(Tensor::data))
     }
 }
 
 impl Checkpoints {
-    /// Steps of a segment of a sequence of so many.
+    /// Returns the number of steps in a segment of a sequence with `steps` steps.
     pub(super) fn segment_of(&self, name: &'static str, steps: usize) -> Result<usize, Error> {
         let root = steps.isqrt();
         let segment = self.segment.unwrap_or(root + usize::from(root.pow(2) != steps));
@@ -49,36 +51,36 @@ impl Checkpoints {
     }
 }
 
-/// Values off the tape, in place of gradients that there may not be.
+/// Optional values outside the tape, such as gradients that may not exist.
 pub(super) type Gradients<T> = Vec<Option<Tensor<T>>>;
 
-/// Gradients of what all segments use, so far.
+/// The gradients so far of the values that all segments use.
 pub(super) struct Kept<T: Element> {
     pub(super) parameters: Gradients<T>,
     pub(super) shared: Gradients<T>,
 }
 
 impl<T: Element> Kept<T> {
-    /// None yet, of so many parameters.
+    /// Creates a store for this many parameters, without gradients.
     pub(super) fn new(parameters: usize) -> Self {
         Self { parameters: vec![None; parameters], shared: Vec::new() }
     }
 }
 
-/// What is recorded for one segment after another.
+/// Records one segment after another.
 pub(super) struct Recorder<'a, T: Element> {
     pub(super) tape: &'a mut Tape<T>,
     parameters: &'a Parameters<T>,
     bindings: Bindings,
     how: Checkpoints,
-    /// What all steps share, made of parameters alone.
+    /// The values that all steps share and that depend on parameters alone.
     pub(super) shared: Vec<Tensor<T>>,
-    /// The totals of what was recorded without gradients.
+    /// The totals of the recordings without gradients.
     pub(super) totals: Vec<Tensor<T>>,
 }
 
 impl<'a, T: Element> Recorder<'a, T> {
-    /// Nothing recorded yet.
+    /// Creates a recorder that has recorded nothing.
     pub(super) fn new(
         tape: &'a mut Tape<T>,
         parameters: &'a Parameters<T>,
@@ -88,7 +90,7 @@ impl<'a, T: Element> Recorder<'a, T> {
         Self { tape, parameters, bindings, how, shared, totals }
     }
 
-    /// A new recording; `f` gets the graph.
+    /// Starts a new recording and calls `f` with its graph.
     pub(super) fn record<R>(
         &mut self,
         f: impl FnOnce(&mut Graph<'_, T>) -> Result<R, Error>,
@@ -106,18 +108,19 @@ impl<'a, T: Element> Recorder<'a, T> {
         result
     }
 
-    /// The variables of the parameters in the recording, where they take part.
+    /// Returns the variables of the parameters in the recording; `None` for parameters that take no
+    /// part.
     pub(super) fn bound(&self) -> Vec<Option<Var>> {
         (0..self.parameters.len()).map(|i| self.bindings.get(i)).collect()
     }
 
-    /// The totals so far, for the next segment.
+    /// Stores the totals so far, for the next segment.
     pub(super) fn keep_totals(&mut self, totals: &Totals) -> Result<(), Error> {
         self.totals = copies(self.tape, &totals.vars)?;
         Ok(())
     }
 
-    /// Differentiates `seeds` as far as they depend on anything; whether there was any.
+    /// Differentiates those `seeds` that depend on anything. Returns whether there were any.
     pub(super) fn backward(&mut self, mut seeds: Vec<(Var, &[T])>) -> Result<bool, Error> {
         seeds.retain(|&(var, _)| self.tape.requires_grad(var));
         if seeds.is_empty() {
@@ -127,7 +130,7 @@ impl<'a, T: Element> Recorder<'a, T> {
         Ok(true)
     }
 
-    /// The gradients of parameters through what all steps share, which `shared` records.
+    /// Adds the gradients of parameters through the shared values, which `shared` records.
     pub(super) fn prologue(
         &mut self,
         shared: impl FnOnce(&mut Graph<'_, T>) -> Result<Vec<Var>, Error>,
@@ -147,7 +150,8 @@ impl<'a, T: Element> Recorder<'a, T> {
         Ok(())
     }
 
-    /// The end: `numbers` were held beside the tape and the gradients.
+    /// Returns the result. `numbers` is the count of numbers held beside the tape and the
+    /// gradients.
     pub(super) fn finish(self, kept: Kept<T>, numbers: usize) -> Checkpointed<T> {
         self.tape.release_shared();
         let memory = self.tape.memory() + (numbers + held(&kept.parameters)) * size_of::<T>();
@@ -156,7 +160,7 @@ impl<'a, T: Element> Recorder<'a, T> {
     }
 }
 
-/// How many numbers there are.
+/// Returns the number of elements.
 pub(super) fn held<T: Element>(tensors: &[Option<Tensor<T>>]) -> usize {
     tensors.iter().flatten().map(|tensor| tensor.shape().numel()).sum()
 }
@@ -165,7 +169,7 @@ pub(super) fn some(vars: &[Var]) -> Vec<Option<Var>> {
     vars.iter().copied().map(Some).collect()
 }
 
-/// The numbers of `vars`, off the tape.
+/// Copies the values of `vars` off the tape.
 pub(super) fn copies<T: Element>(tape: &Tape<T>, vars: &[Var]) -> Result<Vec<Tensor<T>>, Error> {
     let copy = |&var: &Var| -> Result<Tensor<T>, Error> {
         let view = tape.value(var);
@@ -174,7 +178,7 @@ pub(super) fn copies<T: Element>(tape: &Tape<T>, vars: &[Var]) -> Result<Vec<Ten
     vars.iter().map(copy).collect()
 }
 
-/// The gradients of `vars`, off the tape, in place of the old ones.
+/// Copies the gradients of `vars` off the tape, in place of the old ones.
 pub(super) fn gradients<T: Element>(
     tape: &Tape<T>,
     vars: &[Option<Var>],
@@ -191,7 +195,7 @@ pub(super) fn gradients<T: Element>(
     Ok(())
 }
 
-/// Adds to `seeds` the gradients that are known of `vars`.
+/// Adds to `seeds` the known gradients of `vars`.
 pub(super) fn later<'a, T: Element>(
     seeds: &mut Vec<(Var, &'a [T])>,
     vars: &[Option<Var>],
@@ -204,8 +208,8 @@ pub(super) fn later<'a, T: Element>(
     }
 }
 
-/// The sums of terms over steps, recorded step by step, so that contributions to gradients come in the same order however
-/// the steps are cut.
+/// The sums of terms over steps. They are recorded step by step, so that contributions to gradients
+/// come in the same order however the steps are cut.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     pub(super) vars: Vec<Var>,
@@ -213,7 +217,8 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    /// Those of a segment: `numbers` are the sums so far, none at the start of the sequence.
+    /// Records the totals at the start of a segment. `numbers` are the sums so far; empty at the
+    /// start of the sequence.
     pub(super) fn after<T: Element>(
         tape: &mut Tape<T>,
         numbers: &[Tensor<T>],
@@ -236,7 +241,7 @@ impl Totals {
             return Err(Error::NotScalar { operation: name, shape: *tape.shape(term) });
         }
         if !self.started {
-            // Values of their own: a term may be a variable that is used elsewhere, too.
+            // Records values of their own: a term may be a variable that is also used elsewhere.
             let own = terms.into_iter().map(|term| tape.scale(term, T::ONE));
             (self.vars, self.started) = (own.collect::<Result<_, _>>()?, true);
             return Ok(());
@@ -260,7 +265,7 @@ impl Totals {
         seeds.extend(self.vars.iter().copied().zip(weights.iter().map(std::slice::from_ref)));
     }
 
-    /// There have to be as many weights.
+    /// Fails unless there are as many totals as weights.
     pub(super) fn check(&self, name: &'static str, weights: usize) -> Result<(), Error> {
         if self.vars.len() == weights {
             return Ok(());
@@ -269,7 +274,7 @@ impl Totals {
     }
 }
 
-/// These numbers as the first values of a recording.
+/// Records these numbers as the first values of a recording.
 pub(super) fn leaves<T: Element>(
     tape: &mut Tape<T>,
     numbers: &[Tensor<T>],

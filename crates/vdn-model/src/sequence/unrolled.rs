@@ -1,5 +1,20 @@
-//! The passes over a sequence on the tape. Memory is linear in the number of steps: each keeps its latent and its
-//! divergence, `[samples, batch, units]` numbers each, and a few small values.
+//! The passes over a sequence on the tape.
+//!
+//! [`unroll`] visits the steps forward in time. At each step it does the following:
+//!
+//! 1. If the step is a multiple of [`Unroll::truncate`], gradients are cut off from the past.
+//! 2. The prior of the step is recorded from the past ([`PriorSteps`]): from the last latents or,
+//!    for mean field and the penalty, from their moments.
+//! 3. The structured posterior combines the prior with the step's message. For the other posteriors
+//!    the message is the posterior.
+//! 4. A latent is drawn, and the divergence from the prior is computed. The step becomes part of
+//!    the past.
+//!
+//! [`smooth`] first joins every message with the later messages, backward in time, and then does
+//! the same.
+//!
+//! Memory is linear in the number of steps: each step keeps its latent and its divergence,
+//! `[samples, batch, units]` numbers each, and a few small values.
 
 use crate::core::graph::Graph;
 use crate::priors::{Prior, PriorSteps};
@@ -8,54 +23,58 @@ use vdn_autograd::{ConditionalPrior, Error, Noise, SampleKl, Var};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
-/// What one step says of its latent.
+/// The evidence of one step about its latent.
 #[derive(Clone, Copy, Debug)]
 pub struct Message {
-    /// The mean, `[batch, units]`: that of the message, or of the mean-field posterior.
+    /// The mean, `[batch, units]`: of the message, or of the mean-field posterior.
     pub mean: Var,
-    /// The log-variance, `[batch, units]` or a shape that broadcasts to it. Infinite where nothing was seen (structured
-    /// posterior): that step then is a draw from the prior and costs exactly 0.
+    /// The log-variance, `[batch, units]` or a shape that broadcasts to it. It is infinite where
+    /// nothing was observed (structured posterior only): the step then is a draw from the prior and
+    /// costs exactly 0.
     pub logvar: Var,
-    /// Steps since the last message, at least 1; of no account at the first.
+    /// The number of steps since the last message, at least 1; ignored at the first step.
     pub gap: u32,
 }
 
-/// How to unroll.
+/// The settings of a pass over a sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct Unroll {
-    /// What stands for the posterior.
+    /// The form of the posterior.
     pub posterior: Posterior,
-    /// Trajectories per sequence.
+    /// The number of trajectories per sequence.
     pub samples: usize,
-    /// The noise; step `t` uses the key derived from it by `fold_in(t)`.
+    /// The noise. Step `t` uses the key derived from it by `fold_in(t)`.
     pub noise: NoiseKey,
-    /// Gradients do not reach back over multiples of so many steps; `None`: they reach the start.
+    /// Truncated backpropagation: gradients do not cross multiples of this many steps. `None`: they
+    /// reach the start.
     pub truncate: Option<usize>,
 }
 
 impl Unroll {
-    /// The structured posterior, gradients to the start.
+    /// Creates settings for the structured posterior with gradients that reach the start.
     #[must_use]
     pub fn new(samples: usize, noise: NoiseKey) -> Self {
         Self { posterior: Posterior::Structured, samples, noise, truncate: None }
     }
 }
 
-/// A posterior along a sequence, one entry a step.
+/// A posterior along a sequence, with one entry per step.
 #[derive(Clone, Debug, Default)]
 pub struct Unrolled {
-    /// Latents, `[samples, batch, units]`.
+    /// The latents, `[samples, batch, units]`.
     pub z: Vec<Var>,
-    /// Divergences from the prior in nats: `[samples, batch, units]`, given the previous latent, for the structured
-    /// posterior; `[batch, units]` for the others.
+    /// The divergences from the prior in nats. For the structured posterior they are given the
+    /// previous latent, `[samples, batch, units]`; for the other posteriors they are
+    /// `[batch, units]`.
     pub kl: Vec<Var>,
 }
 
 impl Unrolled {
-    /// The sum of all divergences over steps and units, averaged over samples and batch, in nats: `[]`.
+    /// Records the sum of all divergences over steps and units, averaged over samples and batch, in
+    /// nats: `[]`.
     ///
     /// # Errors
-    /// There are no steps.
+    /// Fails if there are no steps.
     pub fn total_kl<T: Element>(&self, graph: &mut Graph<'_, T>) -> Result<Var, Error> {
         let mut total = None;
         for &kl in &self.kl {
@@ -72,7 +91,8 @@ impl Unrolled {
     }
 }
 
-/// Applies the prior and the posterior step by step; previous latents stay on the tape (backpropagation through time).
+/// Applies the prior and the posterior step by step. Previous latents stay on the tape
+/// (backpropagation through time).
 ///
 /// ```
 /// use vdn_autograd::Tape;
@@ -96,7 +116,8 @@ impl Unrolled {
 /// ```
 ///
 /// # Errors
-/// Shapes that do not fit; a gap that the prior cannot cross; a truncation of 0 steps.
+/// Fails if shapes do not match, for a gap that the prior cannot cross, and for a truncation of 0
+/// steps.
 pub fn unroll<T: Element>(
     graph: &mut Graph<'_, T>,
     prior: Prior,
@@ -107,10 +128,11 @@ pub fn unroll<T: Element>(
     unroll_with(graph, prior, &mut steps, messages, how)
 }
 
-/// The structured posterior with messages that know the past alone, as they are. Truncation and samples as in `how`.
+/// Records the structured posterior with unchanged messages, each of which depends on the past
+/// alone. Truncation and samples are taken from `how`.
 ///
 /// # Errors
-/// Those of [`unroll`].
+/// Fails as [`unroll`] does.
 pub fn filter<T: Element>(
     graph: &mut Graph<'_, T>,
     prior: Prior,
@@ -120,12 +142,15 @@ pub fn filter<T: Element>(
     unroll(graph, prior, messages, Unroll { posterior: Posterior::Structured, ..how })
 }
 
-/// The structured posterior given the whole sequence: each message is first joined with what the later ones say, seen
-/// through the prior, from the last step to the first. For a linear Gaussian model it is the exact posterior, so the bound
-/// equals the likelihood; gradients flow through the messages too.
+/// Records the structured posterior given the whole sequence.
+///
+/// From the last step to the first, each message is joined with the later messages, seen through
+/// the prior. For a linear Gaussian model the result is the exact posterior, so the bound equals
+/// the likelihood. Gradients flow through the messages, too.
 ///
 /// # Errors
-/// Those of [`unroll`]; a prior of an order above 1, whose messages would be of that many dimensions.
+/// Fails as [`unroll`] does, and for a prior of an order above 1: its messages would have that many
+/// dimensions.
 pub fn smooth<T: Element>(
     graph: &mut Graph<'_, T>,
     prior: Prior,
@@ -178,8 +203,8 @@ fn unroll_with<T: Element>(
     Ok(out)
 }
 
-/// What a step needs of the steps before it, the last one first: latents, or for posteriors without samples of the past
-/// their moments.
+/// The values that a step needs of the steps before it, the last first: latents or, for posteriors
+/// without samples of the past, their moments.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
     latents: Vec<Var>,
@@ -187,7 +212,7 @@ pub struct Past {
 }
 
 impl Past {
-    /// As variables, for another tape.
+    /// Returns the variables, in an order for another tape.
     pub fn vars(&self, posterior: Posterior) -> Vec<Var> {
         match posterior {
             Posterior::Structured => self.latents.clone(),
@@ -195,7 +220,7 @@ impl Past {
         }
     }
 
-    /// From variables in the order of [`Past::vars`].
+    /// Creates the past from variables in the order of [`Past::vars`].
     pub fn from_vars(posterior: Posterior, vars: &[Var]) -> Self {
         match posterior {
             Posterior::Structured => Self { latents: vars.to_vec(), moments: Vec::new() },
@@ -203,16 +228,16 @@ impl Past {
         }
     }
 
-    /// The latents, the last one first; none for posteriors without samples of the past.
+    /// Returns the latents, the last first; empty for posteriors without samples of the past.
     #[must_use]
     pub fn latents(&self) -> &[Var] {
         &self.latents
     }
 
-    /// Cuts the past off from gradients.
+    /// Detaches the past, so that no gradient flows through it.
     ///
     /// # Errors
-    /// The tape is full.
+    /// Fails if the tape is full.
     pub fn detach<T: Element>(&mut self, graph: &mut Graph<'_, T>) -> Result<(), Error> {
         for var in self.latents.iter_mut().chain(self.moments.as_flattened_mut()) {
             *var = graph.tape.detach(*var)?;
@@ -220,8 +245,8 @@ impl Past {
         Ok(())
     }
 
-    /// Records step `t` and makes it the last: its latent and its divergence. With `mean`, that of the structured posterior
-    /// is averaged over samples and batch, `[units]`.
+    /// Records step `t`, makes it the last, and returns its latent and its divergence. With `mean`,
+    /// the divergence of the structured posterior is averaged over samples and batch, `[units]`.
     pub fn step<T: Element>(
         &mut self,
         graph: &mut Graph<'_, T>,
@@ -263,11 +288,11 @@ impl Past {
     }
 }
 
-/// A draw of the latent `gap` steps beyond the end, from the prior: `history` are the last latents, the last one first
-/// (as many as the prior's order, or as there are).
+/// Draws the latent `gap` steps beyond the end from the prior. `history` holds the last latents,
+/// the last first: as many as the prior's order, or as many as exist.
 ///
 /// # Errors
-/// Those of [`PriorSteps::next`]; no history, whose shape the result takes.
+/// Fails as [`PriorSteps::next`] does, and for an empty history, whose shape the result would take.
 pub fn predict<T: Element>(
     graph: &mut Graph<'_, T>,
     prior: Prior,

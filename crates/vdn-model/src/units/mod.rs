@@ -1,4 +1,4 @@
-//! Units that are distributions: layers of them, stacks of layers, their statistics, and inference
+//! Units that are distributions: layers of units, stacks of layers, their statistics, and inference
 //! by moments.
 
 pub(crate) mod layer;

@@ -1,4 +1,4 @@
-//! Where a NaN or an infinity came from, in the words of a network: operation, layer and unit.
+//! The origin of a NaN or an infinity in the terms of a network: operation, layer and unit.
 
 use crate::core::graph::Bindings;
 use crate::core::parameter::Parameters;
@@ -6,9 +6,9 @@ use crate::units::unit_layer::{Layers, UnitLayer};
 use vdn_autograd::{NonFinite, Tape};
 use vdn_tensor::Element;
 
-/// What [`Tape::first_non_finite`] found on the tape of a pass: the operation, or the parameter, in
-/// which the number appears first, its layer, and the unit where there is one. `what` names the
-/// result of the pass; it is the subject of the sentence if nothing was found.
+/// Describes the result of [`Tape::first_non_finite`] on the tape of a pass: the operation or the
+/// parameter in which the number appears first, its layer and, if possible, its unit. `what` names
+/// the result of the pass; it is the subject of the sentence if nothing was found.
 #[must_use]
 pub fn non_finite_report<'a, T: Element>(
     layers: impl Into<Layers<'a>>,
@@ -36,8 +36,8 @@ fn unit_of(layers: &Layers<'_>, found: &NonFinite) -> Option<usize> {
     layer.unit_at(found.shape.dims(), &found.index, parameter)
 }
 
-/// The unit to which element number `element` of the parameter `name` with this shape belongs;
-/// `None` for parameters outside of the layers of units.
+/// Returns the unit to which element `element` of the parameter `name` with this shape belongs;
+/// `None` for parameters outside the layers of units.
 ///
 /// ```
 /// use vdn_model::core::{Builder, Parameters};

@@ -1,10 +1,21 @@
-//! Statistics of a layer's units over many batches, and what follows from them.
+//! [`UnitStatistics`]: the statistics of a layer's units over many batches, and the measures
+//! computed from them.
 
 use crate::core::error::ModelError;
 use crate::core::state::ControlState;
 
-/// `M1, C2, D0, Lv` of every latent dimension over all rows seen, in double precision. Batches of different size weigh
-/// as they should; `C2` is merged by the update of Chan, Golub and LeVeque (1983).
+/// The statistics `M1`, `C2`, `D0` and `Lv` of every latent dimension over all rows so far, in
+/// double precision.
+///
+/// | statistic | meaning, over rows |
+/// |---|---|
+/// | `M1` | the mean of the posterior means `mu` |
+/// | `C2` | the variance of the posterior means |
+/// | `D0` | the mean of `sigma^2 - 1 - ln sigma^2` |
+/// | `Lv` | the mean of `ln sigma^2` |
+///
+/// Batches of different size weigh by their rows. `C2` is merged by the update of Chan, Golub and
+/// LeVeque (1983).
 ///
 /// ```
 /// use vdn_model::units::UnitStatistics;
@@ -22,21 +33,21 @@ pub struct UnitStatistics {
     c2: Vec<f64>,
     d0: Vec<f64>,
     lv: Vec<f64>,
-    /// The KL of units that are not Gaussian: it does not follow from the others.
+    /// The KL of units that are not Gaussian; it does not follow from the other statistics.
     own_kl: Option<Vec<f64>>,
 }
 
 impl UnitStatistics {
-    /// Of nothing yet.
+    /// Creates statistics without rows.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds the statistics of a batch of so many rows; each slice is `[units * latent dims]`.
+    /// Adds the statistics of a batch of `rows` rows. Each slice is `[units * latent dims]`.
     ///
     /// # Panics
-    /// The slices differ in length from each other or from those of earlier batches.
+    /// Panics if the slices differ in length from each other or from earlier batches.
     pub fn merge<T: vdn_tensor::Element>(
         &mut self,
         rows: usize,
@@ -66,10 +77,11 @@ impl UnitStatistics {
         self.rows = total;
     }
 
-    /// [`UnitStatistics::merge`] for units that are not Gaussian, with the KL of each over the rows, `[units * latent dims]`.
+    /// Does what [`UnitStatistics::merge`] does for units that are not Gaussian. `kl` is the mean
+    /// KL of each latent dimension over the rows, `[units * latent dims]`.
     ///
     /// # Panics
-    /// Those of [`UnitStatistics::merge`]; the KL has another length.
+    /// Panics as [`UnitStatistics::merge`] does, and if the KL has another length.
     pub fn merge_with_kl<T: vdn_tensor::Element>(
         &mut self,
         rows: usize,
@@ -85,10 +97,10 @@ impl UnitStatistics {
         }
     }
 
-    /// Takes in the statistics of units on a tape, over so many rows.
+    /// Adds the statistics of units on a tape, over `rows` rows.
     ///
     /// # Panics
-    /// They are those of another layer.
+    /// Panics if the units belong to another layer.
     pub fn take_in<T: vdn_tensor::Element>(
         &mut self,
         rows: usize,
@@ -103,10 +115,11 @@ impl UnitStatistics {
         }
     }
 
-    /// The statistics of some of the latent dimensions: of one layer, where they are those of all layers one after the other.
+    /// Returns the statistics of some of the latent dimensions. It extracts one layer from joined
+    /// statistics.
     ///
     /// # Panics
-    /// There are not so many dimensions.
+    /// Panics if the range exceeds the number of dimensions.
     #[must_use]
     pub fn part(&self, dims: std::ops::Range<usize>) -> Self {
         let of = |x: &[f64]| x[dims.clone()].to_vec();
@@ -114,8 +127,8 @@ impl UnitStatistics {
         Self { rows: self.rows, m1, c2, d0, lv, own_kl: self.own_kl.as_deref().map(of) }
     }
 
-    /// The statistics of several layers over the same rows, one layer after the other, as if they
-    /// were one; `None` of no layers.
+    /// Returns the statistics of several layers over the same rows, one layer after the other, as
+    /// if they were one layer; `None` if there are no layers.
     #[must_use]
     pub fn joined<'a>(mut layers: impl Iterator<Item = &'a Self>) -> Option<Self> {
         let mut all = layers.next()?.clone();
@@ -144,10 +157,10 @@ impl UnitStatistics {
         }
     }
 
-    /// Reads what [`UnitStatistics::save`] wrote.
+    /// Reads the statistics that [`UnitStatistics::save`] wrote.
     ///
     /// # Errors
-    /// An entry is missing, or they differ in length.
+    /// Fails if an entry is missing, or entries differ in length.
     pub fn load(prefix: &str, state: &ControlState) -> Result<Self, ModelError> {
         let of = |name: &str| state.values(&format!("{prefix}{name}")).map(<[f64]>::to_vec);
         let rows = state.number(&format!("{prefix}rows"))? as usize;
@@ -161,37 +174,37 @@ impl UnitStatistics {
         Ok(Self { rows, m1, c2, d0, lv, own_kl })
     }
 
-    /// Rows seen.
+    /// Returns the number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Latent dimensions.
+    /// Returns the number of latent dimensions.
     #[must_use]
     pub fn dims(&self) -> usize {
         self.m1.len()
     }
 
-    /// The mean of each latent dimension's means, `M1`.
+    /// Returns the mean of each latent dimension's means, `M1`.
     #[must_use]
     pub fn mean(&self) -> Vec<f64> {
         self.m1.clone()
     }
 
-    /// The variance of each latent dimension's means over the rows, `C2`.
+    /// Returns the variance of each latent dimension's means over the rows, `C2`.
     #[must_use]
     pub fn spread(&self) -> Vec<f64> {
         self.c2.clone()
     }
 
-    /// The mean variance of each latent dimension's posteriors, `V`.
+    /// Returns the mean variance of each latent dimension's posteriors, `V`.
     #[must_use]
     pub fn variance(&self) -> Vec<f64> {
         self.map(|[_, _, d0, lv]| 1.0 + variance_less_one(d0, lv))
     }
 
-    /// The mean log-variance of each latent dimension's posteriors, `Lv`.
+    /// Returns the mean log-variance of each latent dimension's posteriors, `Lv`.
     #[must_use]
     pub fn log_variance(&self) -> Vec<f64> {
         self.lv.clone()
@@ -201,7 +214,7 @@ impl UnitStatistics {
         (0..self.m1.len()).map(|i| f([self.m1[i], self.c2[i], self.d0[i], self.lv[i]])).collect()
     }
 
-    /// The KL of each latent dimension in nats: `(M2 + D0) / 2` for Gaussian units.
+    /// Returns the KL of each latent dimension in nats; for Gaussian units `(M2 + D0) / 2`.
     #[must_use]
     pub fn kl(&self) -> Vec<f64> {
         match &self.own_kl {
@@ -210,13 +223,13 @@ impl UnitStatistics {
         }
     }
 
-    /// The rate of each latent dimension in nats, `[ln(C2 + V) - Lv] / 2`.
+    /// Returns the rate of each latent dimension in nats, `[ln(C2 + V) - Lv] / 2`.
     #[must_use]
     pub fn rate(&self) -> Vec<f64> {
         self.map(|[_, c2, d0, lv]| 0.5 * ((c2 + variance_less_one(d0, lv)).ln_1p() - lv))
     }
 
-    /// The mismatch of each latent dimension in nats, `[M2 + V - 1 - ln(C2 + V)] / 2`.
+    /// Returns the mismatch of each latent dimension in nats, `[M2 + V - 1 - ln(C2 + V)] / 2`.
     #[must_use]
     pub fn mismatch(&self) -> Vec<f64> {
         if let Some(kl) = &self.own_kl {
@@ -228,26 +241,28 @@ impl UnitStatistics {
         })
     }
 
-    /// The energy of each latent dimension, `M2`, the mean of `mu^2`.
+    /// Returns the energy of each latent dimension, `M2`, the mean of `mu^2`.
     #[must_use]
     pub fn energy(&self) -> Vec<f64> {
         self.map(|[m1, c2, _, _]| m1 * m1 + c2)
     }
 
-    /// The signal-to-noise ratio of each latent dimension, `C2 / V`.
+    /// Returns the signal-to-noise ratio of each latent dimension, `C2 / V`.
     #[must_use]
     pub fn signal_to_noise(&self) -> Vec<f64> {
         self.map(|[_, c2, d0, lv]| c2 / (1.0 + variance_less_one(d0, lv)))
     }
 
-    /// The share of latent dimensions that are active by the rule of Burda, Grosse and Salakhutdinov (2016): the variance of
-    /// their means over the rows is above `share` (0.01) of the prior's variance; NaN of nothing.
+    /// Returns the share of latent dimensions that are active by the rule of Burda, Grosse and
+    /// Salakhutdinov (2016): the variance of their means over the rows is above `share` (0.01) of
+    /// the prior's variance. NaN if there are no dimensions.
     #[must_use]
     pub fn active_share(&self, share: f64) -> f64 {
         self.c2.iter().filter(|&&c2| c2 > share).count() as f64 / self.c2.len() as f64
     }
 
-    /// The share of latent dimensions whose rate is at least `nats`; NaN of nothing.
+    /// Returns the share of latent dimensions whose rate is at least `nats`; NaN if there are no
+    /// dimensions.
     #[must_use]
     pub fn share_with_rate(&self, nats: f64) -> f64 {
         let rates = self.rate();
@@ -255,8 +270,8 @@ impl UnitStatistics {
     }
 }
 
-/// `V - 1 = D0 + Lv`. For deviations near 0 rounding of the two could leave a variance below 0: it is at least that of
-/// the mean log-variance (Jensen).
+/// Returns `V - 1 = D0 + Lv`. For deviations near 0, the rounding of the two terms could give a
+/// negative variance. The result is therefore at least the value at the mean log-variance (Jensen).
 fn variance_less_one(d0: f64, lv: f64) -> f64 {
     (d0 + lv).max(lv.exp_m1())
 }
@@ -267,7 +282,7 @@ mod tests {
 
     #[test]
     fn small_deviations_have_a_variance_in_single_precision_too() {
-        // D0 is 17.4: its last bit in single precision is 2e-6.
+        // D0 is 17.4, so its last bit in single precision is 2e-6.
         for deviation in [1e-4_f32, 1.3e-4, 2e-4, 3e-4, 1e-3] {
             let lv = 2.0 * deviation.ln();
             let mut statistics = UnitStatistics::new();

@@ -1,26 +1,27 @@
-//! [`UnitLayer`]: a layer of units as controllers, measures and a trainer see it, wherever it
-//! stands; [`Layers`]: those of a network.
+//! [`UnitLayer`]: the view of a layer of units that controllers, diagnostics and a trainer use.
+//! [`Layers`]: all layers of a network.
 //!
-//! A layer of a stack draws its samples side by side, a layer along a sequence draws them one after
-//! the other. Both give the same statistics of every unit (a [`LayerOutput`](super::LayerOutput)),
-//! and everything above works on those. The few differences are asked for here:
+//! A layer of a stack draws its samples side by side; a layer along a sequence draws them one after
+//! the other. Both give the same statistics of every unit ([`LayerOutput`](super::LayerOutput)),
+//! and all further code works on these. [`UnitLayer`] answers the few questions in which they
+//! differ:
 //!
 //! | | in a stack | along a sequence |
 //! |---|---|---|
 //! | a row of the statistics | an example, or a sample of one | a step of a sample of an example |
 //! | scale | that of the prior | that of the prior given the steps before |
 //! | persistence | from window to window | from step to step |
-//! | rows of the mean head that controllers multiply, deviations that they limit | yes | no |
+//! | controllers may change mean heads and deviations | yes | no |
 //!
-//! A layer of your own, with a prior or a posterior that is not in the library, is a
-//! [`UnitLayer::new`]: its network records the statistics, and has no mean head to multiply.
+//! A layer with your own prior or posterior is a [`UnitLayer::new`]. Its network records the
+//! statistics, and there is no mean head to rescale.
 
 use crate::priors::Prior;
 use crate::units::layer::{LayerPrior, SigmaMode, VariationalLayer};
 use crate::units::stack::{MAX_DEPTH, StackLayer};
 use std::ops::Index;
 
-/// A layer of units.
+/// A view of a layer of units.
 #[derive(Clone, Copy, Debug)]
 pub struct UnitLayer<'a> {
     label: &'a str,
@@ -35,13 +36,13 @@ pub struct UnitLayer<'a> {
 }
 
 impl<'a> UnitLayer<'a> {
-    /// A layer of your own: `units` normal units of `latent_dims` dimensions each, under whatever
-    /// prior. `label` is what its parameters begin with.
+    /// Creates the view of your own layer: `units` normal units of `latent_dims` dimensions each,
+    /// under any prior. The names of its parameters begin with `label`.
     ///
-    /// Its network records means and log-variances on the scale of that prior, `(mu - m)/s` and `ln
-    /// sigma^2 - ln s^2`, `[rows, units * latent dims]`, and their statistics
+    /// Its network records means and log-variances on the scale of that prior, `(mu - m)/s` and
+    /// `ln sigma^2 - ln s^2`, `[rows, units * latent dims]`, and their statistics
     /// ([`Tape::sample_kl`](vdn_autograd::Tape::sample_kl)), as a
-    /// [`LayerOutput`](super::LayerOutput). Budgets, KL weights and diagnostics then act on them.
+    /// [`LayerOutput`](super::LayerOutput). Budgets, KL weights and diagnostics use them.
     /// Controllers of the means (energy bands, homeostat, projections) are refused.
     /// `crates/vdn/tests/all/own_prior.rs` has an example.
     #[must_use]
@@ -59,69 +60,72 @@ impl<'a> UnitLayer<'a> {
         }
     }
 
-    /// A layer of normal units along a sequence under this prior, one latent dimension each.
+    /// Creates the view of a layer of normal units along a sequence under this prior, with one
+    /// latent dimension each.
     pub(crate) fn along_sequence(label: &'a str, units: usize, prior: Prior) -> Self {
         Self { over_time: Some(prior), ..Self::new(label, units, 1) }
     }
 
-    /// The name that reports and parameters of the layer begin with.
+    /// Returns the name, which prefixes the layer's parameters and appears in reports.
     #[must_use]
     pub fn label(&self) -> &'a str {
         self.label
     }
 
-    /// All units, those that are no distributions included.
+    /// Returns the number of all units, deterministic units included.
     #[must_use]
     pub fn units(&self) -> usize {
         self.units
     }
 
-    /// Units that are distributions.
+    /// Returns the number of units that are distributions.
     #[must_use]
     pub fn distributional(&self) -> usize {
         self.distributional
     }
 
-    /// Latent dimensions of each of them.
+    /// Returns the number of latent dimensions of each distributional unit.
     #[must_use]
     pub fn latent_dims(&self) -> usize {
         self.latent_dims
     }
 
-    /// Where the deviations come from.
+    /// Returns the source of the deviations.
     #[must_use]
     pub fn sigma(&self) -> SigmaMode {
         self.sigma
     }
 
-    /// What a unit's posterior is compared with; along a sequence the standard member, because
+    /// Returns the prior of the units. Along a sequence it is the standard member, because
     /// statistics are on the scale of the prior given the steps before.
     #[must_use]
     pub fn prior(&self) -> LayerPrior {
         self.prior
     }
 
-    /// Whether the units are normal, perhaps after a logarithm.
+    /// Returns whether the units are normal, perhaps after a logarithm.
     #[must_use]
     pub fn is_gaussian(&self) -> bool {
         self.gaussian
     }
 
-    /// The prior over time of a layer along a sequence; `None` in a stack.
+    /// Returns the prior over time of a layer along a sequence; `None` in a stack.
     #[must_use]
     pub fn prior_over_time(&self) -> Option<Prior> {
         self.over_time
     }
 
-    /// The distributional units of a layer in a stack; `None` if it has none, and along a sequence.
+    /// Returns the distributional units of a layer in a stack; `None` along a sequence, or if it
+    /// has none.
     #[must_use]
     pub fn variational(&self) -> Option<&'a VariationalLayer> {
         self.variational
     }
 
-    /// The unit that an element of one of the layer's tensors belongs to, from the tensor's shape
-    /// and the element's position: its parameters by their first axis, activities and statistics by
-    /// their last. `None` for a tensor that has no axis of units.
+    /// Returns the unit to which an element of one of the layer's tensors belongs, from the
+    /// tensor's shape and the element's position. The units of parameters are on their first axis,
+    /// the units of activities and statistics on their last. `None` if the tensor has no axis of
+    /// units.
     #[must_use]
     pub fn unit_at(&self, shape: &[usize], index: &[usize], parameter: bool) -> Option<usize> {
         let axis = if parameter { 0 } else { shape.len().checked_sub(1)? };
@@ -168,8 +172,8 @@ impl<'a> From<&'a StackLayer> for UnitLayer<'a> {
     }
 }
 
-/// The layers of units of a network, at most [`MAX_DEPTH`], from the input up. It borrows them and
-/// allocates nothing.
+/// The layers of units of a network, at most [`MAX_DEPTH`], from the input up. The list borrows the
+/// layers and allocates nothing.
 ///
 /// ```
 /// use vdn_model::core::{Builder, Parameters};
@@ -198,32 +202,32 @@ pub struct Layers<'a> {
 }
 
 impl<'a> Layers<'a> {
-    /// How many there are.
+    /// Returns the number of layers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no layers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Layer number `index`, from 0.
+    /// Returns layer `index`, counted from 0.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<UnitLayer<'a>> {
         *self.layers.get(index)?
     }
 
-    /// All of them.
+    /// Iterates over all layers.
     pub fn iter(&self) -> impl Iterator<Item = UnitLayer<'a>> + use<'a> {
         self.layers.into_iter().flatten()
     }
 }
 
 /// # Panics
-/// There is no such layer.
+/// Panics if there is no such layer.
 impl<'a> Index<usize> for Layers<'a> {
     type Output = UnitLayer<'a>;
 
@@ -233,7 +237,7 @@ impl<'a> Index<usize> for Layers<'a> {
 }
 
 /// # Panics
-/// There are more than [`MAX_DEPTH`].
+/// Panics if there are more than [`MAX_DEPTH`] layers.
 impl<'a> FromIterator<UnitLayer<'a>> for Layers<'a> {
     fn from_iter<I: IntoIterator<Item = UnitLayer<'a>>>(layers: I) -> Self {
         let mut all = Self::default();

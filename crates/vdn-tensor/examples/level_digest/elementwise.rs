@@ -8,7 +8,8 @@ use vdn_tensor::math::{ln, turn};
 use vdn_tensor::simd::{LANES, Lanes, Simd};
 use vdn_tensor::{Element, Real, Shape, dispatch};
 
-/// Functions that exist on the lanes of `f32` only, over the part of the sweep that they are defined on.
+/// Functions that exist on the lanes of `f32` only, over the part of the sweep that they are
+/// defined on.
 pub(crate) fn lane_functions(digest: &Digest) {
     #[inline(always)]
     fn evaluate<S: Simd>(simd: S, name: &str, x: &mut [f32; LANES]) {

@@ -1,7 +1,8 @@
-//! Prints a hash of the bits of the results of every kernel, one result a line, to compare SIMD levels and machines.
+//! Prints a hash of the bits of every kernel's results, one result per line, to compare SIMD levels
+//! and machines.
 //!
-//! The level is the one in use (`VDN_SIMD`, else the best of this machine); its name goes to standard error. What goes to
-//! standard output has to be the same on all levels with fused multiply-add:
+//! The level is the one in use (`VDN_SIMD`, or the best of this machine); its name goes to standard
+//! error. Standard output has to be the same on all levels with fused multiply-add:
 //!
 //! ```text
 //! cargo build --release -p vdn-tensor --example level_digest
@@ -10,10 +11,11 @@
 //! diff avx2.txt avx512.txt
 //! ```
 //!
-//! With arguments, only those lines whose name starts with one of them are computed. The two files may come from two
-//! machines. Lines of `f64`, and of mixtures in both types, depend on the functions of the standard library as well; the
-//! inputs, made from whole numbers, do not. The hash is FNV-1a in 64 bits over the numbers as `f64`, little-endian. All
-//! NaN count as the same number: which of its bit patterns an operation returns is left open by Rust, as by IEEE 754.
+//! With arguments, only the lines whose name starts with one of them are computed. The two files
+//! may come from two machines. Lines of `f64`, and of mixtures in both types, also depend on the
+//! functions of the standard library; the inputs, made from whole numbers, do not. The hash is
+//! FNV-1a in 64 bits over the numbers as `f64`, little-endian. All NaN count as the same number,
+//! because Rust, like IEEE 754, does not specify which of its bit patterns an operation returns.
 
 mod elementwise;
 mod mixtures;
@@ -52,14 +54,15 @@ fn everything<T: Element>(digest: &Digest) {
     mixtures::lines::<T>(digest);
 }
 
-/// What is printed.
+/// Prints the hashes of the requested lines.
 pub(crate) struct Digest {
     /// Beginnings of the names of lines; all lines if there are none.
     wanted: Vec<String>,
 }
 
 impl Digest {
-    /// Computes and prints the lines of one case, unless nobody wants them: one for each named part of its result.
+    /// Computes and prints the lines of one case, unless nobody wants them: one for each named part
+    /// of its result.
     pub(crate) fn case<T: Element, P: Display>(
         &self,
         name: impl Display,
@@ -102,8 +105,8 @@ pub(crate) fn zeros<T: Element>(len: usize) -> Vec<T> {
     vec![T::ZERO; len]
 }
 
-/// Every 4099th bit pattern of `f32`, the neighbours of every power of two, of zero and of infinity with both signs,
-/// and multiples of 1/4.
+/// Every 4099th bit pattern of `f32`, the neighbours of every power of two, of zero and of infinity
+/// with both signs, and multiples of 1/4.
 pub(crate) fn sweep() -> Vec<f32> {
     const STRIDE: u32 = 4099;
     let mut x: Vec<f32> = (0..u32::MAX / STRIDE).map(|i| f32::from_bits(i * STRIDE)).collect();

@@ -27,8 +27,8 @@ pub(crate) fn lines<T: Element>(digest: &Digest) {
     }
 }
 
-/// The high and the low halves of the words that the level in use gives, which every level gives, with and without fused
-/// multiply-add.
+/// The high and the low halves of the words that the level in use gives, which every level gives,
+/// with and without fused multiply-add.
 fn words(rounds: &Rounds) -> Vec<f64> {
     let mut words = [[0; LANES]; 4];
     let mut halves = Vec::new();

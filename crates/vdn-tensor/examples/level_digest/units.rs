@@ -11,8 +11,8 @@ use vdn_tensor::noise::{Generator, NoiseKey};
 pub(crate) fn lines<T: Element>(digest: &Digest) {
     for [rows, columns] in [[133, 100], [9, 1030]] {
         let size = rows * columns;
-        // Means up to 24 deviations away: some lane groups regenerate their noise in the backward pass, some do not. A
-        // few logvars lie outside the limits.
+        // Means up to 24 deviations away: some lane groups regenerate their noise in the backward
+        // pass, some do not. A few logvars lie outside the limits.
         let mut mu: Vec<T> = numbers(11, size);
         mu.iter_mut().enumerate().for_each(|(i, m)| {
             *m *= T::from_f64(if i % columns / 16 % 2 == 0 { 0.5 } else { 6.0 });

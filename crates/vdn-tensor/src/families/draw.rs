@@ -1,4 +1,4 @@
-//! Draws from any family, with addressed noise, on lanes.
+//! Draws from any family with addressed noise, on SIMD lanes.
 
 use super::family::Family;
 use crate::dispatch;
@@ -8,23 +8,26 @@ use crate::noise::{NoiseKey, Rounds};
 use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Lanes, Simd, U32Lanes};
 
-/// What one draw is made of. The formulas of a [`Family`] get two numbers of noise.
+/// The noise from which a draw is made. The formulas of a [`Family`] get two numbers of noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoiseKind {
-    /// One standard normal (given twice): the same noise at the same address as the fused Gaussian kernel.
+    /// One standard normal, given twice. It is the same noise at the same address as in the fused
+    /// Gaussian kernel.
     Normal,
     /// Two independent standard normals.
     NormalPair,
-    /// A uniform number in (0, 1] and another that is below 1/2 with probability 1/2, from one random word.
+    /// A uniform number in (0, 1], and another that is below 1/2 with probability 1/2, both from
+    /// one random word.
     SignedUniform,
 }
 
-/// Elements that share a position of the noise: sixteen lanes of four words.
+/// The number of elements that share a position of the noise: sixteen lanes of four words.
 pub(crate) const GROUP: usize = 4 * LANES;
-/// Elements per parallel task.
+/// The number of elements per parallel task.
 const CHUNK: usize = 256 * GROUP;
 
-/// The noise of four rows of sixteen elements; pairs take two blocks, those of the samples `2 s` and `2 s + 1`.
+/// Returns the noise of four rows of sixteen elements. Pairs take two blocks: those of the samples
+/// `2 s` and `2 s + 1`.
 #[inline(always)]
 pub(crate) fn noise<S: Simd, T: Element>(
     simd: S,
@@ -55,17 +58,17 @@ pub(crate) fn noise<S: Simd, T: Element>(
     }
 }
 
-/// The word rotated by one bit as a uniform number, and the word itself, whose first bit is the side: so the first
-/// number has all 32 bits and is uniform on the same grid on either side.
+/// Returns the word rotated by one bit as a uniform number, and the word itself, whose first bit is
+/// the side. The first number thus has all 32 bits, and is uniform on the same grid on either side.
 #[inline(always)]
 fn signed<S: Simd, T: Element>(simd: S, word: S::U32) -> [T::Lanes<S>; 2] {
     let rotated = word.shl::<1>() | word.shr::<31>();
     [T::uniform(rotated, simd), T::uniform(word, simd)]
 }
 
-/// Draws one number for each element, with the parameters `[location, log scale]` given element by element (or as one
-/// number each). Flat addresses, as [`NoiseKey::fill_normal`]: the first elements do not depend on how many follow, nor
-/// anything on the number of threads.
+/// Draws one number for each element. Each of the parameters `[location, log scale]` is given
+/// element by element, or as one number. Addresses are flat, as in [`NoiseKey::fill_normal`]: the
+/// first elements do not depend on how many follow, and nothing depends on the number of threads.
 ///
 /// ```
 /// use vdn_tensor::families::{Laplace, sample_into};
@@ -77,7 +80,8 @@ fn signed<S: Simd, T: Element>(simd: S, word: S::U32) -> [T::Lanes<S>; 2] {
 /// ```
 ///
 /// # Panics
-/// A parameter has neither one element nor as many as `out`; `sample` is 2^31 or more for a family that draws pairs.
+/// Panics if a parameter has neither one element nor as many as `out`, or if `sample` is 2^31 or
+/// more for a family that draws pairs.
 pub fn sample_into<F: Family, T: Element>(
     family: &F,
     parameters: [&[T]; 2],
@@ -129,19 +133,20 @@ fn fill<S: Simd, F: Family, T: Element>(
     }
 }
 
-/// A divergence that was estimated, or is known.
+/// A divergence that is known or estimated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KlEstimate {
     /// The divergence in nats, or its estimate; never negative.
     pub mean: f64,
     /// The standard error of the estimate; 0 for a closed form.
     pub standard_error: f64,
-    /// Draws used; 0 for a closed form.
+    /// The number of draws; 0 for a closed form.
     pub draws: usize,
 }
 
-/// The divergence of the member with these parameters from the standard one, in double precision: the closed form
-/// where there is one, else the mean of `draws` addressed draws with its standard error.
+/// Returns the divergence of the member with these parameters from the standard member, in double
+/// precision: the closed form if there is one, otherwise the mean of `draws` addressed draws, with
+/// its standard error.
 ///
 /// ```
 /// use vdn_tensor::families::{Logistic, Normal, kl_estimate};
@@ -154,7 +159,7 @@ pub struct KlEstimate {
 /// ```
 ///
 /// # Panics
-/// An estimate is asked for from fewer than two draws.
+/// Panics if an estimate needs draws and there are fewer than two.
 #[must_use]
 pub fn kl_estimate<F: Family>(
     family: &F,
@@ -178,7 +183,8 @@ pub fn kl_estimate<F: Family>(
     KlEstimate { mean, standard_error, draws }
 }
 
-/// The noise of element `index` of a flat array, sample 0: what [`sample_into`] gives its formula there.
+/// Returns the noise of element `index` of a flat array for sample 0: the noise that
+/// [`sample_into`] uses there.
 fn noise_at(kind: NoiseKind, key: NoiseKey, index: usize) -> [f64; 2] {
     let first = (index / GROUP * LANES) as u32;
     let (row, column) = (index / LANES % 4, index % LANES);

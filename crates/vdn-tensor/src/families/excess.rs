@@ -1,15 +1,16 @@
-//! What a logarithm has beyond its tangent, without cancellation: the counterpart of
+//! The difference between a logarithm and its tangent, without cancellation: the counterpart of
 //! [`exp_m1_minus`](super::gaussian::exp_m1_minus).
 
 use crate::real::Real;
 
-/// Terms of the series below: at `|w| = 1/7` the first omitted one is `3 / 25 * 7^-22 = 3e-20` of the result.
+/// The number of terms of the series below. At `|w| = 1/7` the first omitted term is
+/// `3 / 25 * 7^-22 = 3e-20` of the result.
 const TERMS: u32 = 11;
 
-/// `ln(1 + y) - y`, never positive, for all `y > -1`.
+/// Returns `ln(1 + y) - y` for all `y > -1`; the result is never positive.
 ///
-/// With `w = y / (2 + y)`: `ln(1 + y) = 2 atanh w` and `2 w - y = -y w`, so the difference is
-/// `-y w + 2 w^3 (1/3 + w^2/5 + w^4/7 + ...)`, which is used for `|y| < 1/4`.
+/// With `w = y / (2 + y)`, `ln(1 + y) = 2 atanh w` and `2 w - y = -y w`. The difference is
+/// therefore `-y w + 2 w^3 (1/3 + w^2/5 + w^4/7 + ...)`, which is used for `|y| < 1/4`.
 ///
 /// ```
 /// use vdn_tensor::families::ln_1p_minus;

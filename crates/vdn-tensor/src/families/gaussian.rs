@@ -1,25 +1,26 @@
 //! The Gaussian family: `q = Normal(mu, exp(logvar))`, with `logvar = 2 log sigma`.
 //!
-//! Sources: Kingma and Welling, "Auto-Encoding Variational Bayes" (2014) for the reparameterised sample and the KL to
-//! the standard normal.
+//! Sources: Kingma and Welling, "Auto-Encoding Variational Bayes" (2014) for the reparameterised
+//! sample and the KL to the standard normal.
 
 use crate::real::Real;
 
-/// The hard lower limit of `logvar`: sigma 1e-4.
+/// The hard lower limit of `logvar`: a sigma of 1e-4.
 pub const LOGVAR_MIN: f64 = -18.420_680_743_952_367;
-/// The hard upper limit of `logvar`: sigma 10.
+/// The hard upper limit of `logvar`: a sigma of 10.
 pub const LOGVAR_MAX: f64 = 4.605_170_185_988_092;
 
-/// The reparameterised sample `z = μ + σ ε`, `ε ~ Normal(0, 1)`.
+/// Returns the reparameterised sample `z = μ + σ ε` with `ε ~ Normal(0, 1)`.
 #[inline(always)]
 pub fn sample<R: Real>(mu: R, sigma: R, noise: R) -> R {
     sigma.mul_add(noise, mu)
 }
 
-/// `[σ, σ² - 1, σ² - 1 - logvar]` from a `logvar` within its limits, none of them cancelling near `logvar = 0`.
+/// Returns `[σ, σ² - 1, σ² - 1 - logvar]` for a `logvar` within its limits, without cancellation
+/// near `logvar = 0`.
 ///
-/// With `h = logvar/2`, `u = e^h - 1` and `x = u - h` (the excess): `σ = 1 + u`, `σ² - 1 = u (2 + u)`, and
-/// `σ² - 1 - logvar = u² + 2 x`.
+/// With `h = logvar/2`, `u = e^h - 1` and `x = u - h` (the excess): `σ = 1 + u`,
+/// `σ² - 1 = u (2 + u)`, and `σ² - 1 - logvar = u² + 2 x`.
 ///
 /// ```
 /// use vdn_tensor::families::gaussian::scale;
@@ -36,15 +37,15 @@ pub fn scale<R: Real>(logvar: R) -> [R; 3] {
     [sigma, u * (u + u.lit(2.0)), u.mul_add(u, excess + excess)]
 }
 
-/// The KL divergence to the standard normal, in nats: `(μ² + σ² - 1 - logvar) / 2`, with the last three terms given
-/// as `spread` (see [`scale`]).
+/// Returns the KL divergence to the standard normal in nats, `(μ² + σ² - 1 - logvar) / 2`. `spread`
+/// is the sum of the last three terms (see [`scale`]).
 #[inline(always)]
 pub fn kl_standard<R: Real>(mu: R, spread: R) -> R {
     mu.mul_add(mu, spread) * mu.lit(0.5)
 }
 
-/// `e^d - 1 - d`, the part of a Gaussian KL that depends on the ratio of the variances, without cancellation, for
-/// all `d`.
+/// Returns `e^d - 1 - d` for any `d`, without cancellation: the part of a Gaussian KL that depends
+/// on the ratio of the variances.
 ///
 /// ```
 /// use vdn_tensor::families::gaussian::exp_m1_minus;

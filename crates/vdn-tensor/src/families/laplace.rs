@@ -1,8 +1,10 @@
-//! The Laplace family: density `e^(-|z - location| / b) / (2 b)`, `b = e^log_scale`; its variance is `2 b^2`.
+//! The Laplace family: density `e^(-|z - location| / b) / (2 b)`, `b = e^log_scale`; its variance
+//! is `2 b^2`.
 //!
-//! A draw is `±(-ln u)` with `u` uniform: the magnitude of a standard Laplace variate is exponential. Divergence from
-//! `Laplace(0, 1)`: `|m| + b e^(-|m|/b) - 1 - ln b` (from `E |z|` for `z` of the family; Kotz, Kozubowski and Podgorski,
-//! "The Laplace Distribution and Generalizations", 2001, for the moments), written here as a sum of two terms that are
+//! A draw is `±(-ln u)` with `u` uniform, because the magnitude of a standard Laplace variate is
+//! exponential. The divergence from `Laplace(0, 1)` is `|m| + b e^(-|m|/b) - 1 - ln b`, from
+//! `E |z|` for `z` of the family (moments: Kotz, Kozubowski and Podgorski, "The Laplace
+//! Distribution and Generalizations", 2001). Here it is written as a sum of two terms that are
 //! never negative.
 
 use super::draw::NoiseKind;
@@ -11,7 +13,8 @@ use super::gaussian::exp_m1_minus;
 use super::scaled::{is_ordinary, times_exp};
 use crate::real::{Mask, Real};
 
-/// The Laplace family.
+/// The Laplace family: density `e^(-|z - location| / b) / (2 b)` with `b = e^log_scale > 0`;
+/// variance `2 b^2`.
 ///
 /// ```
 /// use vdn_tensor::families::{Family, Laplace};
@@ -22,14 +25,14 @@ use crate::real::{Mask, Real};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Laplace;
 
-/// The standard variate.
+/// Returns the standard variate.
 #[inline(always)]
 fn standard<R: Real>([uniform, side]: [R; 2]) -> R {
     let log = uniform.ln();
     R::select(side.lt(side.lit(0.5)), log, -log)
 }
 
-/// -1 below 0, else 1.
+/// Returns -1 below 0, otherwise 1.
 #[inline(always)]
 fn sign<R: Real>(x: R) -> R {
     R::select(x.lt(x.lit(0.0)), x.lit(-1.0), x.lit(1.0))
@@ -62,15 +65,16 @@ impl Family for Laplace {
         if ordinary.all() {
             return plain;
         }
-        // For a >= 1 as `|m| + b (e^-a - 1)`, which needs no product of 0 and infinity.
+        // For a >= 1 the form `|m| + b (e^-a - 1)` needs no product of 0 and infinity.
         let a = times_exp(distance, -log_scale);
         let near = times_exp(exp_m1_minus(-a), log_scale);
         let far = distance + b * (-a).exp_m1();
         let by_location = R::select(a.lt(a.lit(1.0)), near, far);
         R::select(ordinary, plain, by_location + exp_m1_minus(log_scale))
     }
-    /// By the location `±(1 - e^-a)`; by the log scale `b e^-a (1 + a) - 1 = b (x - a + a e^-a) + (b - 1)` with `x` the
-    /// excess `e^-a - 1 + a`.
+    /// The derivative with respect to the location is `±(1 - e^-a)`. With respect to the log scale
+    /// it is `b e^-a (1 + a) - 1 = b (x - a + a e^-a) + (b - 1)`, with `x` the excess
+    /// `e^-a - 1 + a`.
     #[inline(always)]
     fn kl_gradient<R: Real>(&self, [location, log_scale]: [R; 2], _noise: [R; 2]) -> [R; 2] {
         let b = log_scale.exp();
@@ -82,7 +86,7 @@ impl Family for Laplace {
         if ordinary.all() {
             return plain;
         }
-        // A large a would cancel; from 200 on `e^-a (1 + a)` is nothing beside 1.
+        // A large a would cancel; from 200 on, `e^-a (1 + a)` is negligible beside 1.
         let a = times_exp(location.abs(), -log_scale).min(a.lit(200.0));
         let fall = (-a).exp_m1();
         let near = times_exp(a.mul_add(fall, exp_m1_minus(-a)), log_scale) + log_scale.exp_m1();
@@ -98,7 +102,7 @@ impl Family for Laplace {
         let x = family::standardise(parameters, z);
         -x.abs() - parameters[1] - x.lit(std::f64::consts::LN_2)
     }
-    /// At `z = location`, where the density has its kink, the slope from above.
+    /// At `z = location`, where the density has its kink, the result is the slope from above.
     #[inline(always)]
     fn log_density_gradient<R: Real>(&self, parameters: [R; 2], z: R) -> [R; 3] {
         let x = family::standardise(parameters, z);

@@ -1,6 +1,7 @@
 //! The log-normal family: `z > 0`, `ln z ~ Normal(location, sigma^2)`, `sigma = e^log_scale`.
 //!
-//! Divergences do not change under the invertible map `ln`, so they are those of the normal family.
+//! Divergences are invariant under the invertible map `ln`, so they equal those of the normal
+//! family.
 
 use super::draw::NoiseKind;
 use super::family::{self, Family};
@@ -8,7 +9,9 @@ use super::normal::{self, HALF_LN_2PI};
 use super::scaled::times_exp;
 use crate::real::Real;
 
-/// The log-normal family; its density is defined for `z > 0`.
+/// The log-normal family: `ln z ~ Normal(location, sigma^2)` with `sigma = e^log_scale > 0`. The
+/// density, `e^(-x^2/2) / (z sigma sqrt(2 pi))` with `x = (ln z - location) / sigma`, is defined
+/// for `z > 0`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogNormal;
 
@@ -29,7 +32,7 @@ impl Family for LogNormal {
     fn sample_gradient<R: Real>(&self, parameters: [R; 2], [noise, _]: [R; 2]) -> [R; 2] {
         let z = family::place(parameters, noise).exp();
         let slope = z * times_exp(noise, parameters[1]);
-        // A draw that vanished stays where it is.
+        // A draw that underflowed to 0 does not move with the scale.
         [z, R::select(z.le(z.lit(0.0)), z, slope)]
     }
     #[inline(always)]

@@ -1,18 +1,20 @@
-//! The logistic family: distribution function `1 / (1 + e^-x)`, `x = (z - location) / s`, `s = e^log_scale`; its
-//! variance is `(pi s)^2 / 3`.
+//! The logistic family: distribution function `1 / (1 + e^-x)`, `x = (z - location) / s`,
+//! `s = e^log_scale`; its variance is `(pi s)^2 / 3`.
 //!
-//! A draw is `±(ln(2 - u) - ln u)` with `u` uniform: the magnitude by inversion, written so that the tail has the full
-//! resolution of `u` near 0.
+//! A draw is `±(ln(2 - u) - ln u)` with `u` uniform: the magnitude by inversion, in a form whose
+//! tail has the full resolution of `u` near 0.
 //!
-//! The divergence from the standard member has no closed form. With `f` the standard log-density, `y` a standard draw
-//! and `z = m + s y`: `E f'(y) = 0` and `E y f'(y) = -1` (integration by parts), so
+//! The divergence from the standard member has no closed form. Let `f` be the standard log-density,
+//! `y` a standard draw, and `z = m + s y`. Integration by parts gives `E f'(y) = 0` and
+//! `E y f'(y) = -1`, so
 //!
 //! ```text
 //! KL = E[f(y) - ln s - f(z)] = (s - 1 - ln s) + E[f(y) + f'(y) (z - y) - f(z)].
 //! ```
 //!
-//! `f` is concave, so the second term is not negative for any single draw, is 0 at the standard member, and its
-//! deviation vanishes there with the square of the distance (that of `ln q - ln p` only with the distance).
+//! `f` is concave, so the second term is never negative for a single draw. It is 0 at the standard
+//! member, and its deviation vanishes there with the square of the distance. (The deviation of
+//! `ln q - ln p` vanishes only with the distance.)
 
 use super::draw::NoiseKind;
 use super::excess::ln_1p_minus;
@@ -21,22 +23,24 @@ use super::gaussian::exp_m1_minus;
 use super::scaled::times_exp;
 use crate::real::Real;
 
-/// The logistic family.
+/// The logistic family: density `e^-x / (s (1 + e^-x)^2)` with `x = (z - location) / s` and
+/// `s = e^log_scale > 0`; variance `(pi s)^2 / 3`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Logistic;
 
-/// The standard variate.
+/// Returns the standard variate.
 #[inline(always)]
 fn standard<R: Real>([uniform, side]: [R; 2]) -> R {
     let magnitude = (uniform.lit(1.0) - uniform).ln_1p() - uniform.ln();
     R::select(side.lt(side.lit(0.5)), -magnitude, magnitude)
 }
 
-/// `f(y) + f'(y) d - f(y + d) = 2 [softplus(y + d) - softplus(y) - sigmoid(y) d]`, never negative.
+/// Returns `f(y) + f'(y) d - f(y + d) = 2 [softplus(y + d) - softplus(y) - sigmoid(y) d]`, which is
+/// never negative.
 ///
-/// It is even under `(y, d) -> (-y, -d)`, so `y <= 0` is assumed. With `p = sigmoid(y)`, near `d = 0`:
-/// `ln(1 + p (e^d - 1)) - p d = [ln(1 + v) - v] + p (e^d - 1 - d)`, `v = p (e^d - 1)`; at most a factor of
-/// `1 / (1 - p) <= 2` is lost there.
+/// It is even under `(y, d) -> (-y, -d)`, so `y <= 0` is assumed. Near `d = 0`, with
+/// `p = sigmoid(y)` and `v = p (e^d - 1)`: `ln(1 + v) - p d = [ln(1 + v) - v] + p (e^d - 1 - d)`.
+/// At most a factor of `1 / (1 - p) <= 2` of accuracy is lost there.
 #[inline(always)]
 fn divergence<R: Real>(y: R, d: R) -> R {
     let d = R::select(y.gt(y.lit(0.0)), -d, d);
@@ -45,14 +49,14 @@ fn divergence<R: Real>(y: R, d: R) -> R {
     let inside = d.clamp(d.lit(-1.0), d.lit(1.0));
     let near = p.mul_add(exp_m1_minus(inside), ln_1p_minus(p * inside.exp_m1()));
     let far = ((y + d).softplus() - y.softplus()) - p * d;
-    // Where d drowns the rest, so that nothing is left of a difference of infinities.
+    // Where d dominates: avoids a difference of infinities.
     let far = R::select(d.gt(d.lit(1e30)), d - p * d.min(d.lit(1e38)), far);
     let half = R::select(d.abs().lt(d.lit(1.0)), near, far);
     half + half
 }
 
-/// `sigmoid(y + d) - sigmoid(y)`, without cancellation near `d = 0`: for `d >= 0` it is
-/// `sigmoid(y + d) sigmoid(-y) (1 - e^-d)`, else `sigmoid(y) sigmoid(-y - d) (e^d - 1)`.
+/// Returns `sigmoid(y + d) - sigmoid(y)` without cancellation near `d = 0`: for `d >= 0` as
+/// `sigmoid(y + d) sigmoid(-y) (1 - e^-d)`, otherwise as `sigmoid(y) sigmoid(-y - d) (e^d - 1)`.
 #[inline(always)]
 fn rise<R: Real>(y: R, d: R) -> R {
     let z = y + d;

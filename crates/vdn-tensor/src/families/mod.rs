@@ -1,8 +1,8 @@
-//! The families of distributions a unit can have: one file each, mathematics only.
+//! The families of distributions that a unit can have: one file each, mathematics only.
 //!
-//! A formula is written once over [`Real`](crate::Real); production evaluates it on SIMD lanes, tests on `f64` and on
-//! [`Dual`](crate::Dual) numbers. What all families have in common is the trait [`Family`]; [`sample_into`] draws from
-//! any of them with addressed noise.
+//! A formula is written once over [`Real`](crate::Real). Production code evaluates it on SIMD
+//! lanes; tests evaluate it on `f64` and on [`Dual`](crate::Dual) numbers. [`Family`] is the common
+//! interface of all families. [`sample_into`] draws from any family with addressed noise.
 
 pub mod conditional;
 mod draw;

@@ -1,5 +1,5 @@
-//! The normal family behind the interface that all families share; the fused kernel of Gaussian units has its own
-//! formulas in [`gaussian`](super::gaussian), for `logvar = 2 ln sigma`.
+//! The normal family in the interface that all families share. The fused kernel of Gaussian units
+//! has its own formulas in [`gaussian`](super::gaussian), for `logvar = 2 ln sigma`.
 
 use super::draw::NoiseKind;
 use super::family::{self, Family};
@@ -9,11 +9,13 @@ use crate::real::Real;
 /// `ln(2 pi) / 2`.
 pub(super) const HALF_LN_2PI: f64 = 0.918_938_533_204_672_8;
 
-/// `Normal(location, sigma^2)`, `sigma = e^log_scale`.
+/// The normal family `Normal(location, sigma^2)`: density `e^(-x^2/2) / (sigma sqrt(2 pi))` with
+/// `x = (z - location) / sigma` and `sigma = e^log_scale > 0`; variance `sigma^2`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normal;
 
-/// `KL(Normal(location, sigma^2) || Normal(0, 1)) = location^2/2 + (e^2l - 1 - 2l)/2` with `l = ln sigma`.
+/// Returns `KL(Normal(location, sigma^2) || Normal(0, 1)) = location^2/2 + (e^2l - 1 - 2l)/2` with
+/// `l = ln sigma`.
 #[inline(always)]
 pub(super) fn kl<R: Real>([location, log_scale]: [R; 2]) -> R {
     location.mul_add(location, exp_m1_minus(log_scale + log_scale)) * location.lit(0.5)

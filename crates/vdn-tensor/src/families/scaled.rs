@@ -1,25 +1,26 @@
-//! Products with a power of e that may leave the range of the number type while the product does
-//! not.
+//! Products with a power of e that may exceed the range of the number type although the product
+//! does not.
 //!
-//! `x e^a` written as it stands is NaN for `x = 0` where `e^a` overflows (a posterior that equals a prior with a
-//! log-variance of -100 in `f32`), and infinite for a small `x`. Where the power is ordinary the
-//! functions here are the products as they stand, bit for bit; elsewhere the power is multiplied in
-//! four steps, each between `x` and the result.
+//! Evaluated as written, `x e^a` is NaN for `x = 0` if `e^a` overflows (for instance, for a
+//! posterior that equals a prior with a log-variance of -100 in `f32`), and infinite for a small
+//! `x`. If the power is ordinary, the functions here evaluate the product as written, bit for bit.
+//! Otherwise they multiply the power in four steps, each of which stays between `x` and the result.
 
 use crate::real::{Mask, Real};
 
-/// Powers and squares between these bounds are ordinary in `f32` as in `f64`: products with them do
-/// not lose digits.
+/// The bounds between which powers and squares are ordinary in `f32` and `f64`: products with them
+/// lose no digits.
 const LOW: f64 = 1e-36;
 const HIGH: f64 = 1e36;
 
-/// Whether `x`, which is not negative, is far from both ends of the range of numbers.
+/// Returns whether `x`, which is not negative, is far from both ends of the range of numbers.
 #[inline(always)]
 pub fn is_ordinary<R: Real>(x: R) -> R::Mask {
     x.gt(x.lit(LOW)) & x.lt(x.lit(HIGH))
 }
 
-/// `x e^exponent`, 0 for `x = 0` and infinite for an infinite `x`, whatever the exponent.
+/// Returns `x e^exponent`; 0 for `x = 0` and infinite for an infinite `x`, whatever the exponent
+/// is.
 ///
 /// ```
 /// use vdn_tensor::families::times_exp;
@@ -41,7 +42,7 @@ pub fn times_exp<R: Real>(x: R, exponent: R) -> R {
     R::select(ordinary, plain, R::select(moves, stepped, still))
 }
 
-/// `distance^2 e^-logvar`: the square of a distance in deviations.
+/// Returns `distance^2 e^-logvar`: the square of a distance in deviations.
 #[inline(always)]
 pub fn mismatch<R: Real>(distance: R, logvar: R) -> R {
     let (square, precision) = (distance * distance, (-logvar).exp());

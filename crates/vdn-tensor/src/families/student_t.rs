@@ -1,14 +1,15 @@
-//! Student's t family with fixed degrees of freedom `nu`: density proportional to `(1 + x^2/nu)^(-(nu+1)/2) / s`,
-//! `x = (z - location) / s`, `s = e^log_scale`.
+//! Student's t family with fixed degrees of freedom `nu`: density proportional to
+//! `(1 + x^2/nu)^(-(nu+1)/2) / s`, `x = (z - location) / s`, `s = e^log_scale`.
 //!
-//! A draw is made of two standard normals: with `r = (n1^2 + n2^2) / nu`, `n1 sqrt((e^r - 1) / r)` has the standard
-//! distribution, because `r nu / 2 = -ln u` and `n1 / sqrt(nu r) = cos(2 pi v)` for the uniforms of Box and Muller, and
-//! then it is `sqrt(nu (u^(-2/nu) - 1)) cos(2 pi v)` (Bailey, "Polar generation of random variates with the
+//! A draw is made from two standard normals `n1` and `n2`. With `r = (n1^2 + n2^2) / nu`,
+//! `n1 sqrt((e^r - 1) / r)` has the standard distribution. Reason: for the uniforms `u` and `v` of
+//! Box and Muller, `r nu / 2 = -ln u` and `n1 / sqrt(nu r) = cos(2 pi v)`, so the draw is
+//! `sqrt(nu (u^(-2/nu) - 1)) cos(2 pi v)` (Bailey, "Polar generation of random variates with the
 //! t-distribution", 1994).
 //!
-//! The divergence from the standard member has no closed form. Both have the same tails, so the ratio `e^l = p(z)/q(z)`
-//! of their densities is bounded; its mean under `q` is 1, so `E[e^l - 1 - l] = E[-l] = KL`, and `e^l - 1 - l` is not
-//! negative for any draw.
+//! The divergence from the standard member has no closed form. Both distributions have the same
+//! tails, so the ratio `e^l = p(z)/q(z)` of their densities is bounded. Its mean under `q` is 1, so
+//! `E[e^l - 1 - l] = E[-l] = KL`, and `e^l - 1 - l` is not negative for any draw.
 
 use super::draw::NoiseKind;
 use super::family::{self, Family};
@@ -20,7 +21,9 @@ use crate::real::{Mask, Real};
 /// Beyond, `x^2` may overflow.
 const FAR: f64 = 1e15;
 
-/// Student's t family with fixed degrees of freedom.
+/// Student's t family with fixed degrees of freedom `nu >= 1`: density proportional to
+/// `(1 + x^2/nu)^(-(nu+1)/2) / s` with `x
+///  (z - location) / s` and `s = e^log_scale > 0`; variance `s^2 nu / (nu - 2)` for `nu > 2`.
 ///
 /// ```
 /// use vdn_tensor::families::{Family, StudentT};
@@ -37,8 +40,8 @@ pub struct StudentT {
 }
 
 impl StudentT {
-    /// The family with `nu` degrees of freedom, at least 1 (the Cauchy family) and finite; below 1 draws overflow
-    /// `f32`.
+    /// Creates the family with `nu` degrees of freedom, finite and at least 1 (the Cauchy family);
+    /// below 1, draws overflow `f32`. Returns `None` for other numbers.
     #[must_use]
     pub fn new(nu: f64) -> Option<Self> {
         if !(nu >= 1.0 && nu.is_finite()) {
@@ -51,13 +54,13 @@ impl StudentT {
         Some(Self { nu, log_norm, entropy })
     }
 
-    /// The degrees of freedom.
+    /// Returns the degrees of freedom.
     #[must_use]
     pub fn degrees_of_freedom(&self) -> f64 {
         self.nu
     }
 
-    /// The standard variate.
+    /// Returns the standard variate.
     #[inline(always)]
     fn standard<R: Real>(&self, [one, two]: [R; 2]) -> R {
         let r = one.mul_add(one, two * two) * one.lit(1.0 / self.nu);
@@ -66,8 +69,9 @@ impl StudentT {
         one * (r.exp_m1() / r).sqrt()
     }
 
-    /// `ln p(z) - ln q(z)` at `z = m + s y`: `ln s - (nu+1)/2 ln[(nu + z^2) / (nu + y^2)]`, the quotient by `ln(1 + v)`
-    /// with `v = (z - y)(z + y) / (nu + y^2)` where that is small.
+    /// Returns `ln p(z) - ln q(z)` at `z = m + s y`: `ln s - (nu+1)/2 ln[(nu + z^2) / (nu + y^2)]`.
+    /// If the quotient is close to 1, its logarithm is computed as `ln(1 + v)` with
+    /// `v = (z - y)(z + y) / (nu + y^2)`.
     #[inline(always)]
     fn log_ratio<R: Real>(&self, parameters: [R; 2], y: R) -> R {
         let (z, nu) = (family::place(parameters, y), y.lit(self.nu));
@@ -77,7 +81,7 @@ impl StudentT {
         growth.mul_add(y.lit(-0.5 * (self.nu + 1.0)), parameters[1])
     }
 
-    /// `ln(1 + x^2/nu)`, also where the square overflows.
+    /// Returns `ln(1 + x^2/nu)`, even if the square overflows.
     #[inline(always)]
     fn growth<R: Real>(&self, x: R) -> R {
         let plain = (x * x * x.lit(1.0 / self.nu)).ln_1p();
@@ -91,7 +95,7 @@ impl StudentT {
         R::select(near, plain, far)
     }
 
-    /// The slope of the standard log-density, `-(nu + 1) x / (nu + x^2)`.
+    /// Returns the slope of the standard log-density, `-(nu + 1) x / (nu + x^2)`.
     #[inline(always)]
     fn slope<R: Real>(&self, x: R) -> R {
         let plain = x * x.lit(-self.nu - 1.0) / x.mul_add(x, x.lit(self.nu));
@@ -142,7 +146,7 @@ impl Family for StudentT {
     #[inline(always)]
     fn log_density_gradient<R: Real>(&self, parameters: [R; 2], z: R) -> [R; 3] {
         let x = family::standardise(parameters, z);
-        // Finite: the slope times x has the limit `-(nu + 1)`.
+        // x is kept finite: the slope times x has the limit `-(nu + 1)`.
         let x = x.min(x.lit(1e38)).max(x.lit(-1e38));
         family::place_density_gradient(parameters[1], x, self.slope(x))
     }

@@ -1,43 +1,48 @@
-//! How a matrix product is cut: tiles for the registers, blocks for the caches, tasks for the threads.
+//! The cuts of a matrix product: tiles for the registers, blocks for the caches, tasks for the
+//! threads.
 //!
-//! Only one of these choices enters the result: the length of the blocks of the inner dimension, which depends on that
-//! dimension and the number type alone. The others may follow the level and the number of threads freely, because an
-//! element of C is computed in the same way whichever tile, block or task it lies in.
+//! Only one of these choices affects the result: the length of the blocks of the inner dimension.
+//! It depends on that dimension and the number type alone. The other choices may depend on the
+//! level and the number of threads, because an element of C is computed in the same way in any
+//! tile, block or task.
 //!
-//! Figures were measured on a Zen 3 core (32 KiB of level 1, 512 KiB of level 2).
+//! The figures were measured on a Zen 3 core (32 KiB of level 1, 512 KiB of level 2).
 
 use crate::simd::{LANES, Level};
 use std::ops::Range;
 
-/// The longest block of the inner dimension, in bytes: some rows of A and a lane group of B (16 columns, 24 KiB) are in
-/// the level 1 cache while they are multiplied.
+/// The longest block of the inner dimension, in bytes. Some rows of A and a lane group of B (16
+/// columns, 24 KiB) are in the level 1 cache while they are multiplied.
 const INNER: usize = 1536;
 
-/// The most bytes of A in panels (rows times inner block): they stay in the level 2 cache while all columns pass.
+/// The largest size of A in panels (rows times inner block), in bytes. It stays in the level 2
+/// cache while all columns pass.
 const BLOCK_OF_A: usize = 384 << 10;
 
-/// How many lane groups of B are packed at a time: up to 144 KiB, which stay in the level 2 cache while all rows pass. A
-/// multiple of the widths of all large tiles.
+/// The number of lane groups of B that are packed at a time: up to 144 KiB, which stay in the level
+/// 2 cache while all rows pass. It is a multiple of the widths of all large tiles.
 pub(super) const GROUPS: usize = 6;
 
-/// A transposed A is read in place up to this size in bytes (and up to [`FEW_COLUMNS`]): it fits the caches however
-/// its columns lie.
+/// The size in bytes up to which a transposed A is read in place (and up to [`FEW_COLUMNS`]): it
+/// fits the caches, however its columns lie.
 const SMALL_A: usize = 64 << 10;
 const FEW_COLUMNS: usize = 128;
 
-/// B stored by rows is read in place for at most this many rows of A, or where rows times columns is at most
-/// [`SMALL_C`]: so few reads do not repay the copy.
+/// The number of rows of A up to which a B that is stored by rows is read in place; B is also read
+/// in place if rows times columns is at most [`SMALL_C`]. So few reads do not repay the copy.
 const FEW_ROWS: usize = 8;
 const SMALL_C: usize = 8192;
 
-/// The least work of a task, in multiply-adds: below it, waking a thread costs more than it saves.
+/// The least work of a task, in multiply-adds. Below it, waking a thread costs more than it saves.
 const TASK: usize = 1 << 18;
 
-/// How many rows the largest tile has, for numbers of `size` bytes; also the width of the panels of A.
+/// Returns the number of rows of the largest tile for numbers of `size` bytes, which is also the
+/// width of the panels of A.
 ///
 /// With columns of sixteen lanes, AVX2 has 16 registers of 8 `f32`: 6 rows take 12. AVX-512 has 32
-/// registers of 16: 8 rows of three groups take 24. SSE2 has 16 of 4: 2 rows take 8. Of `f64`, with
-/// half as many in a register, 8 rows of one group take 16 on AVX-512, 2 rows 8 on AVX2.
+/// registers of 16: 8 rows of three groups take 24. SSE2 has 16 registers of 4: 2 rows take 8. For
+/// `f64`, with half as many numbers in a register, 8 rows of one group take 16 on AVX-512, and 2
+/// rows take 8 on AVX2.
 pub(super) const fn tile_rows(level: Level, size: usize) -> usize {
     match (level, size) {
         (Level::Avx512, _) => 8,
@@ -46,40 +51,40 @@ pub(super) const fn tile_rows(level: Level, size: usize) -> usize {
     }
 }
 
-/// The most bytes of packed B that the tasks of a product share.
+/// The largest size of packed B that the tasks of a product share, in bytes.
 const SHARED_B: usize = 8 << 20;
 
 /// The cuts of one product.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocking {
-    /// Inner indices in a block (the last may be shorter).
+    /// The number of inner indices in a block (the last may be shorter).
     pub(super) depth: usize,
-    /// Rows of A in a block.
+    /// The number of rows of A in a block.
     pub(super) rows: usize,
-    /// Tasks along the rows and along the columns of C.
+    /// The number of tasks along the rows and along the columns of C.
     pub(super) tasks: [usize; 2],
     /// Whether A is copied to panels.
     pub(super) pack_a: bool,
-    /// Whether B is read where it lies.
+    /// Whether B is read in place.
     pub(super) b_in_place: bool,
-    /// Whether the panels of B are kept for all blocks of rows, whoever copies them first.
+    /// Whether the panels of B are kept for all blocks of rows, whichever task copies them first.
     pub(super) share_b: bool,
-    /// Cuts between tasks lie at multiples of so many rows and columns.
+    /// Cuts between tasks lie at multiples of this number of rows and columns.
     tile: usize,
     column_unit: usize,
 }
 
-/// What a product looks like to [`Blocking::new`].
+/// The properties of a product that [`Blocking::new`] needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Problem {
     pub(super) m: usize,
     pub(super) n: usize,
     pub(super) k: usize,
-    /// A is stored transposed.
+    /// Whether A is stored transposed.
     pub(super) transposed_a: bool,
-    /// B is stored transposed.
+    /// Whether B is stored transposed.
     pub(super) transposed_b: bool,
-    /// Bytes of a number.
+    /// The number of bytes of a number.
     pub(super) size: usize,
 }
 
@@ -88,8 +93,8 @@ impl Blocking {
         let Problem { m, n, k, transposed_a, transposed_b, size } = problem;
         let depth = inner_block(k, size);
         let tile = tile_rows(level, size);
-        // The loop that reads rows of A where they lie has an address for each, and its registers
-        // do not suffice.
+        // The loop that reads rows of A in place has an address for each row, and the registers do
+        // not suffice for them.
         let plain_a = level == Level::Avx512 && m >= tile && n > FEW_COLUMNS;
         let pack_a = match transposed_a {
             true => n > FEW_COLUMNS || m * k * size > SMALL_A,
@@ -108,35 +113,38 @@ impl Blocking {
         Self { depth, rows, tasks, pack_a, b_in_place, share_b, tile, column_unit }
     }
 
-    /// The rows of the tasks at place `down` of the grid.
+    /// Returns the rows of the tasks at position `down` of the grid.
     pub(super) fn task_rows(&self, down: usize, m: usize) -> Range<usize> {
         share(down, self.tasks[0], m, self.tile)
     }
 
-    /// The columns of the tasks at place `across` of the grid.
+    /// Returns the columns of the tasks at position `across` of the grid.
     pub(super) fn task_columns(&self, across: usize, n: usize) -> Range<usize> {
         share(across, self.tasks[1], n, self.column_unit)
     }
 }
 
-/// Part `index` of `parts` nearly equal ones of `0..len`, cut at multiples of `unit`; it can be empty.
+/// Returns part `index` of `parts` nearly equal parts of `0..len`, cut at multiples of `unit`. It
+/// can be empty.
 fn share(index: usize, parts: usize, len: usize, unit: usize) -> Range<usize> {
     let cut = |i: usize| if i == parts { len } else { (len * i / parts + unit / 2) / unit * unit };
     cut(index).min(len)..cut(index + 1).min(len)
 }
 
-/// Whether B is read where it lies, for `rows` rows of A and `n` columns.
+/// Returns whether B is read in place, for `rows` rows of A and `n` columns.
 fn reads_b_in_place(rows: usize, n: usize) -> bool {
     rows <= FEW_ROWS || rows * n <= SMALL_C
 }
 
-/// Blocks of equal length, up to the last one. This alone decides the order of the additions.
+/// Returns the length of the blocks: equal, except for the last. This alone decides the order of
+/// the additions.
 fn inner_block(k: usize, size: usize) -> usize {
     let blocks = k.div_ceil(INNER / size).max(1);
     k.div_ceil(blocks).next_multiple_of(4)
 }
 
-/// Tasks down and across: of all grids with about as many tasks as threads, the one that is done first.
+/// Returns the tasks down and across: of all grids with about as many tasks as threads, the one
+/// that finishes first.
 fn partition(problem: Problem, threads: usize) -> [usize; 2] {
     let Problem { m, n, k, transposed_a, .. } = problem;
     let tasks = threads.min(m.saturating_mul(n).saturating_mul(k) / TASK).max(1);
@@ -144,8 +152,9 @@ fn partition(problem: Problem, threads: usize) -> [usize; 2] {
     for across in 1..=tasks {
         let down = tasks / across;
         let (rows, columns) = (m.div_ceil(down), n.div_ceil(across).next_multiple_of(LANES));
-        // In the time of a multiply-add of one lane: the copy of a number of B, which the tasks above each other share,
-        // costs about 8, of A (where it is stored transposed) about 6.
+        // Costs in the time of a multiply-add of one lane: a copy of a number of B, which tasks
+        // above each other share, costs about 8; a copy of a number of A (if it is stored
+        // transposed) costs about 6.
         let time = rows * columns + 8 * columns / down + if transposed_a { 6 * rows } else { 0 };
         if time < best.0 {
             best = (time, [down, across]);

@@ -1,4 +1,10 @@
-//! Broadcasting by the rules of NumPy: shapes are aligned at their last dimensions, and a dimension of 1 repeats.
+//! Broadcasting by the rules of NumPy: shapes are aligned at their last dimensions, and a dimension
+//! of 1 repeats.
+//!
+//! Computing an index for every element would cost more than the arithmetic. A [`Broadcast`] plan
+//! first merges neighbouring dimensions that all inputs treat alike. What remains is a long
+//! innermost run, which each input either copies or repeats, and a few outer dimensions. The
+//! adjoint of repetition is summation ([`reduce_to_shape`]).
 
 use super::reduce::sum_axis;
 use super::tree::CHUNK;
@@ -7,7 +13,7 @@ use crate::parallel::for_each_chunk;
 use crate::shape::MAX_RANK;
 use crate::{Element, Shape, ShapeError, with_scratch};
 
-/// The shape that all `shapes` broadcast to.
+/// Returns the shape to which all `shapes` broadcast.
 ///
 /// ```
 /// use vdn_tensor::{Shape, kernels::broadcast_shape};
@@ -17,7 +23,7 @@ use crate::{Element, Shape, ShapeError, with_scratch};
 /// ```
 ///
 /// # Errors
-/// Two shapes have different sizes in a dimension, none of them 1.
+/// Fails if two shapes have different sizes in a dimension and neither size is 1.
 pub fn broadcast_shape(operation: &'static str, shapes: &[&Shape]) -> Result<Shape, ShapeError> {
     let rank = shapes.iter().map(|shape| shape.rank()).max().unwrap_or(0);
     let mut dims = [1; MAX_RANK];
@@ -39,34 +45,36 @@ pub fn broadcast_shape(operation: &'static str, shapes: &[&Shape]) -> Result<Sha
     Shape::new(&dims[..rank])
 }
 
-/// How `IN` inputs are repeated to fill one shape; made once, used for any data of these shapes.
+/// The plan by which `IN` inputs are repeated to one shape. It is made once and used for any data
+/// of these shapes.
 ///
-/// Neighbouring dimensions that every input treats alike are merged, so that the innermost run, which is copied or
-/// repeated whole, is as long as possible.
+/// Neighbouring dimensions that all inputs treat alike are merged, so that the innermost run, which
+/// is copied or repeated as a whole, is as long as possible.
 #[derive(Clone, Copy, Debug)]
 pub struct Broadcast<const IN: usize> {
     shape: Shape,
-    /// Merged dimensions, outermost first, `rank` of them (at least one).
+    /// The merged dimensions, outermost first: `rank` of them, at least one.
     dims: [usize; MAX_RANK],
     rank: usize,
-    /// Per input and merged dimension: the distance between neighbours, 0 where the input repeats.
+    /// For each input and merged dimension: the distance between neighbours, or 0 if the input
+    /// repeats.
     strides: [[usize; MAX_RANK]; IN],
     lengths: [usize; IN],
 }
 
 impl<const IN: usize> Broadcast<IN> {
-    /// The plan for inputs of these shapes that broadcast to their common shape.
+    /// Creates the plan for inputs of these shapes that broadcast to their common shape.
     ///
     /// # Errors
-    /// The shapes do not fit, see [`broadcast_shape`].
+    /// Fails if the shapes do not fit, see [`broadcast_shape`].
     pub fn new(operation: &'static str, inputs: [&Shape; IN]) -> Result<Self, ShapeError> {
         Ok(Self::plan(broadcast_shape(operation, &inputs)?, inputs))
     }
 
-    /// The plan for inputs of these shapes that broadcast to `shape`.
+    /// Creates the plan for inputs of these shapes that broadcast to `shape`.
     ///
     /// # Errors
-    /// An input does not broadcast to `shape`.
+    /// Fails if an input does not broadcast to `shape`.
     pub fn to(
         operation: &'static str,
         shape: &Shape,
@@ -89,7 +97,8 @@ impl<const IN: usize> Broadcast<IN> {
             strides: [[0; MAX_RANK]; IN],
             lengths: inputs.map(Shape::numel),
         };
-        // Innermost first, reversed below. `reach` is the distance one step beyond the dimensions seen so far.
+        // Dimensions are visited innermost first and reversed below. `reach` is the distance one
+        // step beyond the dimensions so far.
         let mut reach = [1; IN];
         for from_end in 1..=shape.rank() {
             let size = shape.dims()[shape.rank() - from_end];
@@ -113,7 +122,7 @@ impl<const IN: usize> Broadcast<IN> {
         plan
     }
 
-    /// Adds a dimension outside those present, merged into the last one where every input allows it.
+    /// Adds an outer dimension. It is merged into the last one if every input allows it.
     fn append(&mut self, size: usize, stride: [usize; IN]) {
         if let Some(last) = self.rank.checked_sub(1) {
             let inside = self.dims[last];
@@ -129,19 +138,19 @@ impl<const IN: usize> Broadcast<IN> {
         self.rank += 1;
     }
 
-    /// The common shape.
+    /// Returns the common shape.
     #[must_use]
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// Whether input `i` has all elements of the common shape, so that nothing repeats.
+    /// Returns whether input `i` has all elements of the common shape, so that nothing repeats.
     #[must_use]
     pub fn is_whole(&self, i: usize) -> bool {
         self.lengths[i] == self.shape.numel()
     }
 
-    /// Whether input `i` is a single number.
+    /// Returns whether input `i` is a single number.
     #[must_use]
     pub fn is_single(&self, i: usize) -> bool {
         self.lengths[i] == 1
@@ -189,10 +198,10 @@ impl<const IN: usize> Broadcast<IN> {
     }
 }
 
-/// `x` of shape `from`, repeated to the shape `to`.
+/// Copies `x`, of shape `from`, repeated to the shape `to`.
 ///
 /// # Panics
-/// `from` does not broadcast to `to`, or a slice has another length than its shape.
+/// Panics if `from` does not broadcast to `to`, or a slice does not have the length of its shape.
 pub fn broadcast_copy<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Shape) {
     T::broadcast_copy(x, from, out, to)
 }
@@ -205,8 +214,9 @@ pub(crate) fn broadcast_copy_body<T: Element>(x: &[T], from: &Shape, out: &mut [
     for_each_chunk(out, CHUNK, |chunk, out| plan.copy(0, x, chunk * CHUNK, out));
 }
 
-/// The adjoint of broadcasting: sums `x` of shape `from` over everything that repeats when `to` broadcasts to `from`.
-/// The sums are trees that depend on the shapes only (see [`sum_axis`]).
+/// Computes the adjoint of broadcasting: sums `x`, of shape `from`, over everything that repeats
+/// when `to` broadcasts to `from`. The sums are trees that depend only on the shapes (see
+/// [`sum_axis`]).
 ///
 /// ```
 /// use vdn_tensor::{Shape, kernels::reduce_to_shape};
@@ -216,7 +226,7 @@ pub(crate) fn broadcast_copy_body<T: Element>(x: &[T], from: &Shape, out: &mut [
 /// ```
 ///
 /// # Panics
-/// `to` does not broadcast to `from`, or a slice has another length than its shape.
+/// Panics if `to` does not broadcast to `from`, or a slice does not have the length of its shape.
 pub fn reduce_to_shape<T: Element>(x: &[T], from: &Shape, out: &mut [T], to: &Shape) {
     T::reduce_to_shape(x, from, out, to)
 }
@@ -227,16 +237,16 @@ pub(crate) fn reduce_to_shape_body<T: Element>(x: &[T], from: &Shape, out: &mut 
     plan.check([out.len()]);
     Extent::new("reduce_to_shape", [from.numel()]).check("the input", x);
     if x.is_empty() {
-        // Also where sums over one dimension would be many.
+        // Partial sums over one dimension could be many, although there are no elements.
         return out.fill(T::ZERO);
     }
-    // In the merged dimensions kept and summed ones take turns.
+    // Kept and summed dimensions alternate after merging.
     let mut dims = plan.dims;
     let summed = plan.strides[0].map(|stride| stride == 0);
     reduce(x, &mut dims[..plan.rank], &summed[..plan.rank], out);
 }
 
-/// Sums over the innermost dimension that is `summed`, then over the rest.
+/// Sums over the innermost dimension that is marked in `summed`, then over the rest.
 fn reduce<T: Element>(x: &[T], dims: &mut [usize], summed: &[bool], out: &mut [T]) {
     let next = (0..dims.len()).rev().find(|&axis| summed[axis] && dims[axis] != 1);
     let Some(axis) = next else {

@@ -1,9 +1,10 @@
-//! The kernels that are functions of their arguments alone, without a formula of the caller: compiled here, for both
-//! number types, and not again in every crate that calls them.
+//! The kernels that take no formula from the caller. They are compiled here for both number types,
+//! and not again in every crate that calls them.
 //!
-//! A generic function is compiled where it is called with a concrete type. A kernel holds the code of three SIMD levels,
-//! so that one call would cost the caller seconds. Each such kernel is therefore a thin generic function that calls
-//! [`CompiledOnce`], whose implementations are not generic.
+//! A generic function is compiled in the crate that calls it with a concrete type. A kernel
+//! contains code for three SIMD levels, so one call would cost the caller seconds. Each such kernel
+//! is therefore a thin generic function that calls [`CompiledOnce`], whose implementations are not
+//! generic.
 
 use super::layer_norm_backward::LayerNormGradients;
 use super::likelihood::{Mixture, MixtureGradients};

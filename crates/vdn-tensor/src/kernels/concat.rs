@@ -1,15 +1,16 @@
-//! Joining and cutting arrays along the middle axis of `[outer, n, inner]`.
+//! Concatenation and slicing of arrays along the middle axis of `[outer, n, inner]`.
 
 use super::tree::CHUNK;
 use crate::Element;
 use crate::extent::Extent;
 use crate::parallel::{for_each, for_each_chunk};
 
-/// `out[.., offset..offset + size, ..] = part`, where `part` is `[outer, size, inner]` and `out` `[outer, n, inner]`;
-/// the rest of `out` stays. [`concat`](fn@concat) is this for each part.
+/// Computes `out[.., offset..offset + size, ..] = part`, where `part` is `[outer, size, inner]` and
+/// `out` is `[outer, n, inner]`. The rest of `out` stays. [`concat`](fn@concat) does this for each
+/// part.
 ///
 /// # Panics
-/// The slices do not have these shapes, or the part does not lie inside.
+/// Panics if the slices do not have these shapes, or the part does not lie inside.
 pub fn write_slice<T: Element>(
     part: &[T],
     size: usize,
@@ -24,10 +25,11 @@ pub fn write_slice<T: Element>(
     });
 }
 
-/// `out = x[.., start..start + size, ..]`, where `x` is `[outer, n, inner]` and `out` `[outer, size, inner]`.
+/// Computes `out = x[.., start..start + size, ..]`, where `x` is `[outer, n, inner]` and `out` is
+/// `[outer, size, inner]`.
 ///
 /// # Panics
-/// The slices do not have these shapes, or the part does not lie inside.
+/// Panics if the slices do not have these shapes, or the part does not lie inside.
 pub fn slice_axis<T: Element>(
     x: &[T],
     (outer, n, inner): (usize, usize, usize),
@@ -41,9 +43,9 @@ pub fn slice_axis<T: Element>(
     });
 }
 
-/// Adds the adjoint of [`slice_axis`] to `dx`, `[outer, n, inner]`: `dx[.., start..start + size,
-/// ..] += d_out`. Nothing else of `dx` is read or written, so that all slices of an array cost one
-/// pass over it.
+/// Adds the adjoint of [`slice_axis`] to `dx`, `[outer, n, inner]`:
+/// `dx[.., start..start + size, ..] += d_out`. No other part of `dx` is read or written, so all
+/// slices of an array together cost one pass over it.
 ///
 /// ```
 /// use vdn_tensor::kernels::slice_axis_add;
@@ -53,7 +55,7 @@ pub fn slice_axis<T: Element>(
 /// ```
 ///
 /// # Panics
-/// The slices do not have these shapes, or the part does not lie inside.
+/// Panics if the slices do not have these shapes, or the part does not lie inside.
 pub fn slice_axis_add<T: Element>(
     d_out: &[T],
     (outer, n, inner): (usize, usize, usize),
@@ -80,8 +82,8 @@ pub fn slice_axis_add<T: Element>(
     });
 }
 
-/// Joins `parts`, each `[outer, size, inner]` given with its `size`, along the middle axis into `out`,
-/// `[outer, n, inner]` with `n` the sum of the sizes.
+/// Concatenates `parts` along the middle axis into `out`. Each part is `[outer, size, inner]` and
+/// is given with its `size`; `out` is `[outer, n, inner]`, with `n` the sum of the sizes.
 ///
 /// ```
 /// use vdn_tensor::kernels::concat;
@@ -92,7 +94,7 @@ pub fn slice_axis_add<T: Element>(
 /// ```
 ///
 /// # Panics
-/// The slices do not have these shapes.
+/// Panics if the slices do not have these shapes.
 pub fn concat<'a, T: Element>(
     parts: impl IntoIterator<Item = (&'a [T], usize)>,
     around: (usize, usize, usize),
@@ -107,11 +109,11 @@ pub fn concat<'a, T: Element>(
     assert_eq!(offset, around.1, "concat: the sizes of the parts and the size of the whole");
 }
 
-/// The adjoint of [`concat`](fn@concat): cuts `x`, `[outer, n, inner]`, into parts of the given sizes. `None` skips a
-/// part that is not wanted.
+/// Computes the adjoint of [`concat`](fn@concat): cuts `x`, `[outer, n, inner]`, into parts of the
+/// given sizes. `None` skips a part.
 ///
 /// # Panics
-/// The slices do not have these shapes.
+/// Panics if the slices do not have these shapes.
 pub fn split<'a, T: Element>(
     x: &[T],
     around: (usize, usize, usize),
@@ -128,7 +130,7 @@ pub fn split<'a, T: Element>(
     assert_eq!(offset, around.1, "split: the sizes of the parts and the size of the whole");
 }
 
-/// Runs `work(index, run)` for each run of `len` numbers, in parallel for many.
+/// Runs `work(index, run)` for each run of `len` numbers; many runs are processed in parallel.
 fn for_each_run<T: Element>(
     out: &mut [T],
     len: usize,
@@ -146,7 +148,7 @@ fn for_each_run<T: Element>(
 }
 
 /// Asserts that a part of `size` from `start` on lies in the middle axis of `[outer, n, inner]`,
-/// and both lengths.
+/// and checks both lengths.
 fn check<T>(
     operation: &'static str,
     (part, whole): (&[T], &[T]),

@@ -1,4 +1,5 @@
-//! Dropout with addressed noise: the mask is a function of its address, so the backward pass regenerates it.
+//! Dropout with addressed noise: the mask is a function of its address, so the backward pass
+//! regenerates it.
 
 use super::tree::CHUNK;
 use crate::extent::{Extent, check_flat_noise};
@@ -10,11 +11,12 @@ use crate::{Element, Real, dispatch, load_partial, store_partial};
 /// One evaluation of the generator gives four words to sixteen lanes.
 const GROUP: usize = 4 * LANES;
 
-/// `out[e] = x[e] / (1 - p)` with probability `1 - p`, else 0 (inverted dropout, so the mean is kept). Element `e` is
-/// kept where the uniform number that [`NoiseKey::fill_uniform`] writes at `e` for sample 0 is above `p`.
+/// Computes `out[e] = x[e] / (1 - p)` with probability `1 - p`, and 0 otherwise (inverted dropout,
+/// so the mean stays). Element `e` is kept if the uniform number that [`NoiseKey::fill_uniform`]
+/// writes at `e` for sample 0 is above `p`.
 ///
-/// The operation is linear and diagonal, so it is its own adjoint: the backward pass calls it on the gradient with the
-/// same `p` and `key`. A dropped NaN or infinity becomes NaN, not 0.
+/// The operation is linear and diagonal, so it is its own adjoint: the backward pass calls it on
+/// the gradient with the same `p` and `key`. A dropped NaN or infinity becomes NaN, not 0.
 ///
 /// ```
 /// use vdn_tensor::{kernels::dropout, noise::NoiseKey};
@@ -24,7 +26,7 @@ const GROUP: usize = 4 * LANES;
 /// ```
 ///
 /// # Panics
-/// The slices differ in length, or `p` is not in [0, 1).
+/// Panics if the slices differ in length, or `p` is not in [0, 1).
 pub fn dropout<T: Element>(x: &[T], p: f64, key: NoiseKey, out: &mut [T]) {
     T::dropout(x, p, key, out)
 }

@@ -1,9 +1,11 @@
-//! Samples and divergences of a layer of units of any [`Family`], and their gradients: what the fused kernel of
-//! [`unit`](super::unit) does for the Gaussian, without its statistics. No noise is stored: backward regenerates it.
+//! Samples and divergences of a layer of units of any [`Family`], and their gradients. This is the
+//! counterpart of the fused Gaussian kernel in [`unit`](super::unit), without statistics. No noise
+//! is stored: the backward pass regenerates it.
 //!
-//! Element `i` of a layer and sample `s` has the noise that [`sample_into`](crate::families::sample_into) gives element `i` of
-//! a flat array for sample `s`, so results depend neither on threads nor on lanes. A divergence without closed form is the
-//! mean over the samples of the family's estimates, with the draws of the samples themselves.
+//! For element `i` and sample `s`, the noise is the noise that
+//! [`sample_into`](crate::families::sample_into) gives element `i` of a flat array for sample `s`.
+//! Results therefore depend neither on threads nor on lanes. A divergence without a closed form is
+//! the mean of the family's estimates over the samples, from the draws of the samples themselves.
 
 use crate::dispatch;
 use crate::element::{Element, load_partial, store_partial};
@@ -14,35 +16,37 @@ use crate::parallel::for_each;
 use crate::real::Real;
 use crate::simd::{LANES, Simd};
 
-/// Elements per parallel task: whole groups of noise.
+/// The number of elements per parallel task: whole groups of noise.
 const CHUNK: usize = 64 * GROUP;
 
-/// A layer of units: parameters of every element, samples of each.
+/// A layer of units: the parameters of every element, and the number of samples of each.
 #[derive(Clone, Copy, Debug)]
 pub struct FamilyUnits<'a, T> {
-    /// Location of each element.
+    /// The location of each element.
     pub location: &'a [T],
-    /// Logarithm of the scale of each element.
+    /// The logarithm of the scale of each element.
     pub log_scale: &'a [T],
-    /// Samples of each element, at least 1 and below 2^31.
+    /// The number of samples of each element, at least 1 and below 2^31.
     pub samples: usize,
     /// The noise.
     pub key: NoiseKey,
 }
 
-/// The gradients that come in: of the samples `[samples, elements]` and of the divergences `[elements]`.
+/// The incoming gradients: of the samples `[samples, elements]` and of the divergences
+/// `[elements]`.
 #[derive(Clone, Copy, Debug)]
 pub struct FamilyGradients<'a, T> {
-    /// Of the samples.
+    /// The gradient of the samples.
     pub d_z: Option<&'a [T]>,
-    /// Of the divergences.
+    /// The gradient of the divergences.
     pub d_kl: Option<&'a [T]>,
 }
 
-/// Fills the samples `z` `[samples, elements]` and the divergences from the standard member `kl` `[elements]`, in nats.
+/// Computes the samples `z` `[samples, elements]` and the divergences from the standard member,
+/// `kl` `[elements]`, in nats.
 ///
 /// # Panics
-/// The slices do not fit each other; no samples.
+/// Panics if the slices do not match each other, or there are no samples.
 pub fn family_forward<F: Family, T: Element>(
     family: &F,
     units: &FamilyUnits<'_, T>,
@@ -60,7 +64,8 @@ pub fn family_forward<F: Family, T: Element>(
         let own_kl = unsafe { kl.part(start..end) };
         own_kl.fill(T::ZERO);
         for sample in 0..units.samples {
-            // SAFETY: ranges of different chunks or samples do not overlap, and each is dropped before the next.
+            // SAFETY: ranges of different chunks or samples do not overlap, and each is dropped
+            // before the next.
             let own = unsafe { z.part(sample * len + start..sample * len + end) };
             dispatch!(for T, simd => forward_chunk(simd, family, units, &rounds, [start, sample], own, own_kl));
         }
@@ -103,10 +108,10 @@ fn forward_chunk<S: Simd, F: Family, T: Element>(
     }
 }
 
-/// The gradients of location and log scale, overwritten.
+/// Computes the gradients of location and log scale, which are overwritten.
 ///
 /// # Panics
-/// The slices do not fit each other; no samples.
+/// Panics if the slices do not match each other, or there are no samples.
 pub fn family_backward<F: Family, T: Element>(
     family: &F,
     units: &FamilyUnits<'_, T>,
@@ -192,7 +197,7 @@ fn backward_chunk<S: Simd, F: Family, T: Element>(
     }
 }
 
-/// The extents of the samples and of the layer.
+/// Returns the extents of the samples and of the layer.
 fn check<F: Family, T: Element>(units: &FamilyUnits<'_, T>) -> [Extent<2>; 2] {
     let len = units.location.len();
     let layer = Extent::new(F::NAME, [1, len]);

@@ -1,4 +1,5 @@
-//! What a reduction combines ([`Source`]) and how ([`Fold`]); in which order says [`tree`](super::tree).
+//! The values that a reduction combines ([`Source`]) and its operation ([`Fold`]). The order is
+//! defined in [`tree`](super::tree).
 
 use crate::simd::{Lanes, Simd};
 use crate::{Element, Real, load_partial};
@@ -6,13 +7,13 @@ use std::ops::Range;
 
 /// An associative operation, up to rounding.
 pub(super) trait Fold: Copy + Sync + Send {
-    /// What changes nothing.
+    /// The identity of the operation.
     const IDENTITY: f64;
-    /// Lane by lane.
+    /// Combines two values lane by lane.
     fn lanes<R: Real>(a: R, b: R) -> R;
-    /// All lanes by their fixed tree.
+    /// Combines all lanes by their fixed tree.
     fn across<L: Lanes>(x: L) -> L::Scalar;
-    /// Two numbers.
+    /// Combines two numbers.
     fn pair<T: Element>(a: T, b: T) -> T;
 }
 
@@ -35,14 +36,14 @@ impl Fold for Sum {
     }
 }
 
-/// The larger; NaN if either is.
+/// The maximum; NaN if either number is.
 #[derive(Clone, Copy)]
 pub(super) struct Max;
 impl Fold for Max {
     const IDENTITY: f64 = f64::NEG_INFINITY;
     #[inline(always)]
     fn lanes<R: Real>(a: R, b: R) -> R {
-        // `b` where it is larger or NaN; a NaN in `a` loses no comparison and stays.
+        // Takes `b` if it is larger or NaN. A NaN in `a` makes all comparisons false and stays.
         R::select(a.lt(b) | !b.le(b), b, a)
     }
     #[inline(always)]
@@ -55,10 +56,11 @@ impl Fold for Max {
     }
 }
 
-/// Rows of numbers that are reduced, read or computed on the way.
+/// The rows of numbers that are reduced. They are read from memory or computed on the fly.
 pub(super) trait Source<T: Element>: Sync {
-    /// The numbers at `range` (sixteen at most) of the flat array, which lie in `row`. Missing lanes hold `fill` or
-    /// another number that changes nothing; reductions of columns do not look at them.
+    /// Returns the numbers at `range` (sixteen at most) of the flat array; all of them lie in
+    /// `row`. Missing lanes hold `fill` or another number that changes nothing. Reductions of
+    /// columns ignore missing lanes.
     fn load<S: Simd>(&self, simd: S, row: usize, range: Range<usize>, fill: T) -> T::Lanes<S>;
 }
 

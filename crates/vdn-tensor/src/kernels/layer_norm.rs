@@ -1,5 +1,10 @@
-//! Layer normalisation over the last axis (Ba, Kiros and Hinton, "Layer Normalization", 2016); its adjoint is in
-//! `layer_norm_backward.rs`.
+//! Layer normalisation over the last axis (Ba, Kiros and Hinton, "Layer Normalization", 2016). Its
+//! adjoint is in `layer_norm_backward.rs`.
+//!
+//! The textbook formula `variance = mean x^2 - mean^2` loses all digits if the mean is large
+//! compared with the deviation. Here each row takes two passes: the mean, then the mean square of
+//! the deviations from it. Rows whose squares leave the range of `f32` (very small or very large
+//! numbers) take a slow path in double precision.
 
 use super::fold::Sum;
 use super::tree::{CHUNK, fold_row, for_each_group};
@@ -8,12 +13,15 @@ use crate::parallel::for_each;
 use crate::simd::Simd;
 use crate::{Element, Mask, Real, dispatch, load_partial, store_partial};
 
-/// `out = (x - mean) * rstd * weight + bias` with `rstd = 1 / sqrt(variance + eps)`, mean and (biased) variance taken
-/// over each row of `x`, `[rows, n]`; `weight` and `bias` are `[n]`. `mean` and `rstd`, `[rows]`, are results that the
-/// backward pass needs. The variance is taken of the deviations from the mean (two passes), so it does not cancel.
+/// Computes `out = (x - mean) * rstd * weight + bias` with `rstd = 1 / sqrt(variance + eps)`. Mean
+/// and (biased) variance are taken over each row of `x`, `[rows, n]`; `weight` and `bias` are
+/// `[n]`.
+///
+/// `mean` and `rstd`, `[rows]`, are results that the backward pass needs. The variance is computed
+/// from the deviations from the mean (two passes), so it does not cancel.
 ///
 /// # Panics
-/// The lengths do not fit together.
+/// Panics if the lengths do not match.
 pub fn layer_norm<T: Element>(
     x: &[T],
     weight: &[T],
@@ -60,7 +68,7 @@ pub(crate) fn layer_norm_body<T: Element>(
     });
 }
 
-/// The extents of the input, of a row and of a column.
+/// Returns the extents of the input, of a row and of a column.
 pub(super) fn extents(operation: &'static str, [rows, n]: [usize; 2]) -> [Extent<2>; 3] {
     [[rows, n], [1, n], [rows, 1]].map(|dims| Extent::new(operation, dims))
 }
@@ -108,17 +116,17 @@ fn statistics<S: Simd, T: Element>(
     }
 }
 
-/// The least sum of variance and `eps` whose digits `f32` keeps.
+/// The smallest sum of variance and `eps` that keeps its digits in `f32`.
 const SMALLEST: f64 = 1e-30;
 
-/// Mean and inverse deviation of a row whose squares leave the range of numbers, relative to its
-/// largest number, in double precision. Of equal numbers without `eps` the inverse deviation is 0:
-/// nothing of them is left but the bias.
+/// Returns mean and inverse deviation of a row whose squares exceed the range of numbers. They are
+/// computed relative to its largest number, in double precision. For equal numbers without `eps`
+/// the inverse deviation is 0, so that only the bias remains.
 #[cold]
 #[inline(never)]
 fn far_statistics<T: Element>(x: &[T], eps: f64) -> (T, T) {
     let largest = x.iter().map(|x| x.to_f64().abs()).fold(0.0, f64::max);
-    // `f64::max` drops a NaN.
+    // `f64::max` drops a NaN, so NaN is checked separately.
     let sound = x.iter().all(|x| x.is_finite()) && eps >= 0.0 && !x.is_empty();
     if !sound {
         return (T::from_f64(f64::NAN), T::from_f64(f64::NAN));
@@ -133,7 +141,7 @@ fn far_statistics<T: Element>(x: &[T], eps: f64) -> (T, T) {
     (T::from_f64(mean * scale), T::from_f64(rstd))
 }
 
-/// `(x - mean) rstd`, also where the difference overflows.
+/// Returns `(x - mean) rstd`, even if the difference overflows.
 #[inline(always)]
 pub(super) fn standardised<R: Real>(x: R, mean: R, rstd: R) -> R {
     let deviation = x - mean;

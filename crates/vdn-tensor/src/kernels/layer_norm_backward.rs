@@ -1,4 +1,5 @@
-//! The adjoint of layer normalisation: all gradients in one pass over the input and the gradient of the output.
+//! The adjoint of layer normalisation: all gradients in one pass over the input and the gradient of
+//! the output.
 //!
 //! With `g = d_out * weight` and `h = (x - mean) * rstd`:
 //!
@@ -6,8 +7,8 @@
 //! dx = rstd (g - mean of g - h mean of g h)     dweight = sum over rows of d_out h     dbias = sum over rows of d_out
 //! ```
 //!
-//! Sums over rows are taken of blocks of rows one after the other, and of the blocks' sums in the fixed tree of all
-//! reductions.
+//! Sums over rows are computed for blocks of rows, one row after the other. The sums of blocks are
+//! then combined in the fixed tree of all reductions.
 
 use super::fold::{Plain, Sum};
 use super::layer_norm::{extents, rows_per_task, standardised};
@@ -18,25 +19,26 @@ use crate::simd::Simd;
 use crate::{Element, Real, dispatch, load_partial, store_partial, with_scratch};
 use std::ops::Range;
 
-/// Rows per block of the sums over rows.
+/// The number of rows per block of the sums over rows.
 const BLOCK: usize = 16;
 
-/// Where the gradients of layer normalisation go; `None` where none is wanted.
+/// The outputs for the gradients of layer normalisation; `None` for gradients that are not needed.
 #[derive(Debug)]
 pub struct LayerNormGradients<'a, T> {
-    /// That of the input, `[rows, n]`.
+    /// The gradient of the input, `[rows, n]`.
     pub x: Option<&'a mut [T]>,
-    /// That of the weight, `[n]`.
+    /// The gradient of the weight, `[n]`.
     pub weight: Option<&'a mut [T]>,
-    /// That of the bias, `[n]`.
+    /// The gradient of the bias, `[n]`.
     pub bias: Option<&'a mut [T]>,
 }
 
-/// The gradients of [`layer_norm`](super::layer_norm) from the gradient `d_out`, `[rows, n]`, of its output; `x` and
-/// `weight` are what it was given, `mean` and `rstd` what it saved.
+/// Computes the gradients of [`layer_norm`](super::layer_norm) from the gradient `d_out`,
+/// `[rows, n]`, of its output. `x` and `weight` are its inputs, and `mean` and `rstd` are the
+/// results that it saved.
 ///
 /// # Panics
-/// The lengths do not fit together.
+/// Panics if the lengths do not match.
 pub fn layer_norm_backward<T: Element>(
     x: &[T],
     weight: &[T],
@@ -105,7 +107,7 @@ pub(crate) fn layer_norm_backward_body<T: Element>(
     });
 }
 
-/// What the pass reads.
+/// The inputs of the pass.
 struct Pass<'a, T> {
     x: &'a [T],
     weight: &'a [T],
@@ -115,7 +117,8 @@ struct Pass<'a, T> {
 }
 
 impl<T: Element> Pass<'_, T> {
-    /// A block of rows: their part of `dx`, and their sums `[2, n]` for the weight and the bias.
+    /// Processes a block of rows: their part of `dx`, and their sums `[2, n]` for the weight and
+    /// the bias.
     #[inline(always)]
     fn rows<S: Simd, const DX: bool, const SUMS: bool>(
         &self,
@@ -197,7 +200,7 @@ struct Row<'a, T> {
 }
 
 impl<T: Element> Row<'_, T> {
-    /// The lane group of `g`, of `h` and of `d_out`; 0 beyond the row.
+    /// Returns a lane group of `g`, of `h` and of `d_out`; 0 beyond the row.
     #[inline(always)]
     fn at<S: Simd>(&self, simd: S, group: Range<usize>) -> [T::Lanes<S>; 3] {
         let d_out = load_partial(simd, &self.d_out[group.clone()], T::ZERO);

@@ -1,8 +1,9 @@
-//! The element-wise loops: every element-wise operation of the library, with or without broadcasting, runs here.
+//! The element-wise loops. Every element-wise operation of the library runs here, with or without
+//! broadcasting.
 //!
-//! A [`Formula`] is the mathematics of one element; [`map`] applies it to whole slices, [`update`] changes slices in
-//! place, [`map_broadcast`] lets inputs of smaller shapes take part. Each element is computed on its own, so chunks and
-//! threads cannot change a bit.
+//! A [`Formula`] is the mathematics of one element. [`map`] applies it to whole slices, [`update`]
+//! changes slices in place, and [`map_broadcast`] accepts inputs of smaller shapes. Each element is
+//! computed separately, so chunks and threads cannot change a bit.
 
 use super::broadcast::Broadcast;
 use super::tree::CHUNK;
@@ -14,11 +15,12 @@ use crate::simd::{LANES, Simd};
 use crate::{dispatch, with_scratch};
 use std::ops::Range;
 
-/// Two lane groups: the unrolling of the element-wise loops, so that the latencies of a long formula overlap.
+/// Two lane groups: the unrolling of the element-wise loops, which overlaps the latencies of a long
+/// formula.
 const PAIR: usize = 2 * LANES;
 
-/// A formula of `IN` numbers with `OUT` results, evaluated element by element. Implementations mark `apply`
-/// `#[inline(always)]`.
+/// A formula of `IN` numbers with `OUT` results, evaluated element by element. Implementations mark
+/// `apply` `#[inline(always)]`.
 ///
 /// ```
 /// use vdn_tensor::{Real, kernels::{Formula, map}};
@@ -34,21 +36,21 @@ const PAIR: usize = 2 * LANES;
 /// assert_eq!(c, [5.0, 13.0, 17.0]);
 /// ```
 pub trait Formula<const IN: usize, const OUT: usize>: Sync {
-    /// The results at one element (or at sixteen, on lanes).
+    /// Returns the results at one element, or at sixteen elements on lanes.
     fn apply<R: Real>(&self, x: [R; IN]) -> [R; OUT];
 }
 
-/// A formula that changes `TARGETS` numbers in place, with `IN` further numbers to look at. Implementations mark
-/// `apply` `#[inline(always)]`.
+/// A formula that changes `TARGETS` numbers in place and reads `IN` further numbers.
+/// Implementations mark `apply` `#[inline(always)]`.
 pub trait Update<const TARGETS: usize, const IN: usize>: Sync {
-    /// The new values of the targets at one element (or at sixteen, on lanes).
+    /// Returns the new values of the targets at one element, or at sixteen elements on lanes.
     fn apply<R: Real>(&self, targets: [R; TARGETS], x: [R; IN]) -> [R; TARGETS];
 }
 
-/// `outputs = f(inputs)`, element by element, in parallel. Nothing is allocated.
+/// Computes `outputs = f(inputs)`, element by element, in parallel. Nothing is allocated.
 ///
 /// # Panics
-/// The slices differ in length.
+/// Panics if the slices differ in length.
 pub fn map<T: Element, const IN: usize, const OUT: usize>(
     f: &impl Formula<IN, OUT>,
     inputs: [&[T]; IN],
@@ -58,7 +60,7 @@ pub fn map<T: Element, const IN: usize, const OUT: usize>(
     for_each_chunk(&extent, inputs, outputs, &|x, y| map_on_level(f, x, y));
 }
 
-/// `targets = f(targets, inputs)`, element by element, in parallel. Nothing is allocated.
+/// Computes `targets = f(targets, inputs)`, element by element, in parallel. Nothing is allocated.
 ///
 /// ```
 /// use vdn_tensor::{Real, kernels::{Update, update}};
@@ -76,7 +78,7 @@ pub fn map<T: Element, const IN: usize, const OUT: usize>(
 /// ```
 ///
 /// # Panics
-/// The slices differ in length.
+/// Panics if the slices differ in length.
 pub fn update<T: Element, const TARGETS: usize, const IN: usize>(
     f: &impl Update<TARGETS, IN>,
     targets: [&mut [T]; TARGETS],
@@ -88,12 +90,15 @@ pub fn update<T: Element, const TARGETS: usize, const IN: usize>(
     });
 }
 
-/// Elements that broadcast inputs are laid out for at a time: together with the outputs they stay in the first cache.
+/// The number of elements for which broadcast inputs are expanded at a time. With the outputs they
+/// stay in the first-level cache.
 const STAGE: usize = 1024;
 
-/// [`map`] with inputs that broadcast: input `i` has the shape that `plan` was made with. Nothing is allocated.
+/// Does what [`map`] does for inputs that broadcast. Input `i` has the shape for which `plan` was
+/// made. Nothing is allocated.
 ///
-/// Inputs that have to be repeated are laid out in working memory, block by block; the others are read in place.
+/// Inputs that have to be repeated are expanded in working memory, block by block. The others are
+/// read in place.
 ///
 /// ```
 /// use vdn_tensor::{Real, Shape, kernels::{Broadcast, Formula, map_broadcast}};
@@ -112,7 +117,7 @@ const STAGE: usize = 1024;
 /// ```
 ///
 /// # Panics
-/// A slice has another length than its shape in the plan.
+/// Panics if a slice does not have the length of its shape in the plan.
 pub fn map_broadcast<T: Element, const IN: usize, const OUT: usize>(
     f: &impl Formula<IN, OUT>,
     plan: &Broadcast<IN>,
@@ -128,19 +133,19 @@ pub fn map_broadcast<T: Element, const IN: usize, const OUT: usize>(
     for_each_block(&extent, plan, inputs, outputs, &|x, y| map_on_level(f, x, y));
 }
 
-/// `y = x`.
+/// Computes `y = x`.
 ///
 /// # Panics
-/// The slices differ in length.
+/// Panics if the slices differ in length.
 pub fn copy<T: Element>(x: &[T], y: &mut [T]) {
     Extent::new("copy", [x.len()]).check("the output", y);
     crate::parallel::for_each_chunk(y, CHUNK, |i, y| y.copy_from_slice(&x[i * CHUNK..][..y.len()]));
 }
 
-/// `y += x`.
+/// Computes `y += x`.
 ///
 /// # Panics
-/// The slices differ in length.
+/// Panics if the slices differ in length.
 pub fn add_assign<T: Element>(y: &mut [T], x: &[T]) {
     T::accumulate(y, x)
 }
@@ -150,10 +155,10 @@ pub(crate) fn add_assign_body<T: Element>(y: &mut [T], x: &[T]) {
     update(&Accumulate, [y], [x]);
 }
 
-/// `y += factor * x`.
+/// Computes `y += factor * x`.
 ///
 /// # Panics
-/// The slices differ in length.
+/// Panics if the slices differ in length.
 pub fn axpy<T: Element>(factor: T, x: &[T], y: &mut [T]) {
     T::axpy(factor, x, y)
 }
@@ -163,10 +168,10 @@ pub(crate) fn axpy_body<T: Element>(factor: T, x: &[T], y: &mut [T]) {
     update(&Axpy(factor.to_f64()), [y], [x]);
 }
 
-/// `y = factor * x`.
+/// Computes `y = factor * x`.
 ///
 /// # Panics
-/// The slices differ in length.
+/// Panics if the slices differ in length.
 pub fn scale<T: Element>(factor: T, x: &[T], y: &mut [T]) {
     T::scale(factor, x, y)
 }
@@ -176,7 +181,7 @@ pub(crate) fn scale_body<T: Element>(factor: T, x: &[T], y: &mut [T]) {
     map(&Scale(factor.to_f64()), [x], [y]);
 }
 
-/// `y *= factor`.
+/// Computes `y *= factor`.
 pub fn scale_assign<T: Element>(y: &mut [T], factor: T) {
     T::scale_assign(y, factor)
 }
@@ -217,10 +222,10 @@ impl Update<1, 0> for Scale {
     }
 }
 
-// What does not depend on the formula: compiled for each number of inputs and outputs, not for each
-// formula.
+// The code that does not depend on the formula is compiled for each number of inputs and outputs,
+// not for each formula.
 
-/// The extent that all slices share.
+/// Returns the extent that all slices share.
 fn common<T>(operation: &'static str, inputs: &[&[T]], outputs: &[&mut [T]]) -> Extent<1> {
     let first = outputs.first().map(|x| x.len()).or(inputs.first().map(|x| x.len()));
     let extent = Extent::new(operation, [first.unwrap_or(0)]);
@@ -233,7 +238,7 @@ fn common<T>(operation: &'static str, inputs: &[&[T]], outputs: &[&mut [T]]) -> 
 type Work<'w, T, const IN: usize, const OUT: usize> =
     &'w (dyn Fn([&[T]; IN], [&mut [T]; OUT]) + Sync);
 
-/// Runs `work(inputs, outputs)` for the slices' parts of [`CHUNK`] elements, in parallel.
+/// Runs `work(inputs, outputs)` for the parts of [`CHUNK`] elements of the slices, in parallel.
 fn for_each_chunk<T: Element, const IN: usize, const OUT: usize>(
     extent: &Extent<1>,
     inputs: [&[T]; IN],
@@ -251,7 +256,7 @@ fn for_each_chunk<T: Element, const IN: usize, const OUT: usize>(
     });
 }
 
-/// [`for_each_chunk`] in blocks, with the inputs that broadcast laid out in full length.
+/// Does what [`for_each_chunk`] does in blocks, with broadcast inputs expanded to full length.
 fn for_each_block<T: Element, const IN: usize, const OUT: usize>(
     extent: &Extent<1>,
     plan: &Broadcast<IN>,
@@ -286,9 +291,9 @@ fn for_each_block<T: Element, const IN: usize, const OUT: usize>(
     });
 }
 
-/// Runs `work` on slices of any length as on multiples of [`PAIR`]: what is left at the end goes
-/// through it in a copy that is filled up with zeros. So the formula stands once in a loop, and not
-/// a second time for the end: formulas are long, and there are many.
+/// Runs `work` on slices of any length as on multiples of [`PAIR`]. The remainder at the end is
+/// processed in a copy that is padded with zeros. The formula is therefore compiled once, in a
+/// loop, and not a second time for the end: formulas are long, and there are many.
 #[inline]
 fn in_pairs<T: Element, const IN: usize, const OUT: usize>(
     x: [&[T]; IN],
@@ -301,7 +306,7 @@ fn in_pairs<T: Element, const IN: usize, const OUT: usize>(
     }
 }
 
-/// [`in_pairs`] where `rest` elements are left at the end.
+/// Does what [`in_pairs`] does if `rest` elements remain at the end.
 fn with_rest<T: Element, const IN: usize, const OUT: usize>(
     x: [&[T]; IN],
     mut y: [&mut [T]; OUT],
@@ -355,7 +360,8 @@ fn map_chunk<S: Simd, T: Element, const IN: usize, const OUT: usize>(
     }
 }
 
-/// `targets = f(targets, inputs)` for slices whose common length is a multiple of [`PAIR`].
+/// Computes `targets = f(targets, inputs)` for slices whose common length is a multiple of
+/// [`PAIR`].
 #[inline(always)]
 fn update_chunk<S: Simd, T: Element, const TARGETS: usize, const IN: usize>(
     simd: S,
@@ -379,13 +385,13 @@ fn update_chunk<S: Simd, T: Element, const TARGETS: usize, const IN: usize>(
     }
 }
 
-/// Whether two lane groups go side by side. Of `f64` there is one at a time: it is there to check,
-/// and sixteen of them are several vectors, whose latencies overlap as they are.
+/// Returns whether two lane groups are processed side by side. For `f64` it is one at a time: `f64`
+/// serves for checks, and sixteen numbers are several vectors, whose latencies overlap already.
 const fn side_by_side<T: Element>() -> bool {
     T::EVERY_LEVEL
 }
 
-/// The length that all of the slices have.
+/// Returns the common length of all slices.
 #[inline(always)]
 fn length<T, const N: usize>(y: &[&mut [T]; N]) -> usize {
     match y.first() {
@@ -394,8 +400,8 @@ fn length<T, const N: usize>(y: &[&mut [T]; N]) -> usize {
     }
 }
 
-// Loops over references, not `array::map` or iterators of lanes by value: those functions of the standard library are
-// not `#[inline(always)]`.
+// These loops use references, not `array::map` or iterators of lanes by value, because those
+// functions of the standard library are not `#[inline(always)]`.
 
 #[inline(always)]
 fn load<S: Simd, T: Element, const N: usize>(

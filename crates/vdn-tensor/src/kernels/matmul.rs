@@ -1,16 +1,21 @@
 //! The matrix product `C = A B`: packed, tiled, parallel.
 //!
-//! The structure is that of K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM TOMS
-//! 34(3), 2008), with the tile loop of F. Van Zee and R. van de Geijn, "BLIS" (ACM TOMS 41(3), 2015): a tile of C stays
-//! in registers (`microkernel.rs`), its rows of A in the level 1 cache, some columns of B in the level 2 cache; parts are
-//! copied into the order in which they are read (`pack.rs`) where that pays (`blocking.rs`), and the copies of B serve all
-//! threads (`shared_panels.rs`).
+//! The structure follows K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix
+//! Multiplication" (ACM TOMS 34(3), 2008), with the tile loop of F. Van Zee and R. van de Geijn,
+//! "BLIS" (ACM TOMS 41(3), 2015):
+//!
+//! * A tile of C stays in registers (`microkernel.rs`), its rows of A in the level 1 cache, and
+//!   some columns of B in the level 2 cache.
+//! * Parts of A and B are copied into the order in which they are read (`pack.rs`) if that pays off
+//!   (`blocking.rs`).
+//! * The copies of B serve all threads (`shared_panels.rs`).
 //!
 //! # Reproducibility
-//! The inner dimension is cut into blocks whose length depends on that dimension and the number type. Within a block an
-//! element of C is one chain of `mul_add` in order; blocks are added in order. So the result is the same, bit by bit,
-//! for any number of threads and on every level with fused multiply-add (`f64`: on every level, its products never
-//! fuse). Nothing is skipped: zeros times NaN or infinity are NaN, as in the naive loops.
+//! The inner dimension is cut into blocks whose length depends only on that dimension and the
+//! number type. Within a block an element of C is one chain of `mul_add` in order; blocks are added
+//! in order. The result is therefore the same, bit by bit, for any number of threads, and on every
+//! level with fused multiply-add. (For `f64`, whose products never fuse, it is the same on every
+//! level.) Nothing is skipped: zeros times NaN or infinity are NaN, as in the naive loops.
 
 use super::blocking::{Blocking, GROUPS, Problem, tile_rows};
 use super::microkernel::{
@@ -29,25 +34,25 @@ use std::ops::Range;
 /// One factor of a product.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a, T> {
-    /// The numbers, row after row as they are stored.
+    /// The numbers, row by row as they are stored.
     pub data: &'a [T],
-    /// Whether the transpose of the factor is what is stored.
+    /// Whether the transpose of the factor is stored.
     pub transposed: bool,
 }
 
-/// What becomes of the product `A B`, `[m, n]`.
+/// The combination of the product `A B`, `[m, n]`, with the contents of C.
 #[derive(Clone, Copy, Debug)]
 pub enum Epilogue<'a, T> {
-    /// `C = A B`; what C held plays no part.
+    /// `C = A B`; the old contents of C have no effect.
     None,
     /// `C = C + A B`.
     Accumulate,
-    /// `C = A B + bias`, where row by row the same bias `[n]` is added.
+    /// `C = A B + bias`, where the same bias `[n]` is added to every row.
     Bias(&'a [T]),
 }
 
-/// The matrix product: `c` `[m, n]` from `a` `[m, k]` and `b` `[k, n]`, where a transposed operand is stored `[k, m]` or
-/// `[n, k]`.
+/// Computes the matrix product `c` `[m, n]` of `a` `[m, k]` and `b` `[k, n]`. A transposed operand
+/// is stored `[k, m]` or `[n, k]`.
 ///
 /// ```
 /// use vdn_tensor::kernels::{Epilogue, Operand, matmul};
@@ -59,7 +64,7 @@ pub enum Epilogue<'a, T> {
 /// ```
 ///
 /// # Panics
-/// A slice has not the length that `m`, `n` and `k` ask for.
+/// Panics if a slice does not have the length that follows from `m`, `n` and `k`.
 pub fn matmul<T: Element>(
     m: usize,
     n: usize,
@@ -75,7 +80,8 @@ pub fn matmul<T: Element>(
     if let Epilogue::Bias(bias) = epilogue {
         Extent::new("matmul", [n]).check("the bias", bias);
     }
-    // `T` is one of two types. Their products are compiled here, once, and not in every crate that multiplies.
+    // `T` is one of two types. Their products are compiled here, once, and not in every crate that
+    // multiplies.
     if size_of::<T>() == size_of::<f32>() {
         multiply_f32([m, n, k], a.cast(), b.cast(), bytemuck::cast_slice_mut(c), epilogue.cast());
     } else {
@@ -84,14 +90,14 @@ pub fn matmul<T: Element>(
 }
 
 impl<'a, T: Element> Operand<'a, T> {
-    /// The same operand, where `T` and `U` are the same type.
+    /// Returns the same operand if `T` and `U` are the same type.
     fn cast<U: Element>(self) -> Operand<'a, U> {
         Operand { data: bytemuck::cast_slice(self.data), transposed: self.transposed }
     }
 }
 
 impl<'a, T: Element> Epilogue<'a, T> {
-    /// The same epilogue, where `T` and `U` are the same type.
+    /// Returns the same epilogue if `T` and `U` are the same type.
     fn cast<U: Element>(self) -> Epilogue<'a, U> {
         match self {
             Self::None => Epilogue::None,
@@ -123,7 +129,7 @@ fn multiply_f64(
     multiply(shape, a, b, c, epilogue);
 }
 
-/// The product of operands whose lengths were asserted.
+/// Multiplies operands whose lengths were asserted.
 fn multiply<T: Number>(
     [m, n, k]: [usize; 3],
     mut a: Operand<'_, T>,
@@ -153,7 +159,7 @@ fn multiply<T: Number>(
     });
 }
 
-/// The result of an empty inner dimension.
+/// Computes the result for an empty inner dimension.
 fn no_products<T: Element>(c: &mut [T], epilogue: Epilogue<'_, T>) {
     match epilogue {
         Epilogue::None => c.fill(T::ZERO),
@@ -164,7 +170,8 @@ fn no_products<T: Element>(c: &mut [T], epilogue: Epilogue<'_, T>) {
     }
 }
 
-/// A product whose operands have the right lengths (which the `unsafe` code of this file relies on); none is 0.
+/// A product whose operands have the right lengths, none of them 0; the `unsafe` code of this file
+/// relies on this.
 struct Product<'a, T> {
     m: usize,
     n: usize,
@@ -174,11 +181,12 @@ struct Product<'a, T> {
     c: SharedMut<'a, T>,
     epilogue: Epilogue<'a, T>,
     blocking: Blocking,
-    /// B in panels, if the tasks share them.
+    /// B in panels, if the tasks share it.
     panels: PanelsOfB<'a, T>,
 }
 
-/// Part of a product: a block of rows, a block of the inner dimension, and some lane groups of columns.
+/// A part of a product: a block of rows, a block of the inner dimension, and some lane groups of
+/// columns.
 struct Part<'a, T> {
     rows: Range<usize>,
     inner: Range<usize>,
@@ -189,7 +197,7 @@ struct Part<'a, T> {
 }
 
 impl<T: Number> Product<'_, T> {
-    /// The task at row `down` and column `across` of the grid of tasks.
+    /// Runs the task at row `down` and column `across` of the grid of tasks.
     fn run(&self, level: Level, down: usize, across: usize) {
         let Blocking { depth, rows: block, pack_a, .. } = self.blocking;
         let rows = self.blocking.task_rows(down, self.m);
@@ -204,7 +212,7 @@ impl<T: Number> Product<'_, T> {
         });
     }
 
-    /// Copies `rows` of A, stored as they are, to panels of `W`.
+    /// Copies `rows` of A, stored by rows, to panels of `W`.
     #[inline(always)]
     fn pack_plain_a<const W: usize>(&self, rows: Range<usize>, inner: Range<usize>, to: &mut [T]) {
         let depth = inner.len();
@@ -214,14 +222,14 @@ impl<T: Number> Product<'_, T> {
         }
     }
 
-    /// Copies `rows` of A, which is stored transposed, to panels of `W`.
+    /// Copies `rows` of A, stored transposed, to panels of `W`.
     #[inline(always)]
     fn pack_a<const W: usize>(&self, rows: Range<usize>, inner: Range<usize>, panels: &mut [T]) {
         let from = &self.a.data[inner.start * self.m + rows.start..];
         pack_rows::<T, W>(from, self.m, rows.len(), inner.len(), panels);
     }
 
-    /// The panels of a chunk of `columns` of B: those that all tasks share, or a copy in `own`.
+    /// Returns the panels of a chunk of `columns` of B: the shared panels, or a copy in `own`.
     #[inline(always)]
     fn panels_of_b(&self, columns: Range<usize>, inner: Range<usize>, own: &mut [T]) -> *const T {
         let (column, first) = (columns.start, inner.start);
@@ -230,7 +238,7 @@ impl<T: Number> Product<'_, T> {
         let (to, shared) = match claim {
             Claim::Ready(panels) => return panels,
             Claim::Empty(panels) => (panels, true),
-            // Another thread is at it: to wait would take as long as to copy.
+            // Another thread is copying it: waiting would take as long as copying.
             Claim::Taken => (own, false),
         };
         self.pack_b(columns, inner, to);
@@ -260,7 +268,7 @@ impl<T: Number> Product<'_, T> {
     }
 }
 
-/// All blocks of the rows and columns of one task.
+/// Processes all blocks of the rows and columns of one task.
 #[inline(always)]
 fn blocks<S: Simd, T: Number>(
     simd: S,
@@ -271,7 +279,8 @@ fn blocks<S: Simd, T: Number>(
     b_panels: &mut [T],
 ) {
     let &Product { m, n, k, a, b, blocking, .. } = product;
-    // Tasks above each other begin with different columns of B, so that each finds most panels copied by the others.
+    // Tasks above each other begin with different columns of B, so each finds most panels already
+    // copied by the others.
     let chunks = columns.len().div_ceil(CHUNK);
     let turn = (rows.start * chunks).div_ceil(m);
     for i in rows.clone().step_by(blocking.rows) {
@@ -293,7 +302,8 @@ fn blocks<S: Simd, T: Number>(
                 let last = columns.end.min(first + CHUNK);
                 let mut next = first;
                 while next < last {
-                    // Whole lane groups can be read where they lie; what is left of the row goes through a panel.
+                    // Whole lane groups can be read in place; the rest of the row is copied to a
+                    // panel.
                     let whole = (last - next) / LANES * LANES;
                     let in_place = blocking.b_in_place && whole > 0;
                     let columns = next..if in_place { next + whole } else { last };
@@ -318,8 +328,8 @@ fn blocks<S: Simd, T: Number>(
     }
 }
 
-/// All tiles of a part: as many rows as possible in the largest tiles, the others in smaller ones, which are wider to
-/// have as many chains in flight.
+/// Processes all tiles of a part. As many rows as possible are in the largest tiles, the others in
+/// smaller tiles, which are wider, so that as many chains are in flight.
 #[inline(always)]
 fn tiles<S: Simd, T: Number, const PANEL: bool>(
     simd: S,
@@ -342,7 +352,8 @@ fn tiles<S: Simd, T: Number, const PANEL: bool>(
     }
 }
 
-/// The tiles of `R` rows, from row `first` on while there are so many; the result is the first row that is left.
+/// Processes the tiles of `R` rows, from row `first` on, while there are enough rows. Returns the
+/// first row that is left.
 #[inline(always)]
 fn strip<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
     simd: S,
@@ -362,8 +373,9 @@ fn strip<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
     end
 }
 
-/// The tiles of whole multiples of `R` rows and `V` lane groups, one row of tiles after the other: its rows of A stay in
-/// the nearest cache, and B comes from the next one in the order in which it lies there.
+/// Processes the tiles of whole multiples of `R` rows and `V` lane groups, one row of tiles after
+/// the other. The rows of A stay in the nearest cache, and B comes from the next cache in the order
+/// of its storage.
 #[inline(always)]
 fn grid<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
     simd: S,
@@ -379,7 +391,7 @@ fn grid<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
     }
 }
 
-/// The tile of `R` rows from `row` on and `V` lane groups from `group` on.
+/// Processes the tile of `R` rows from `row` on and `V` lane groups from `group` on.
 #[inline(always)]
 fn tile<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
     simd: S,
@@ -401,9 +413,9 @@ fn tile<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: usize>(
         RowsOfA { start: a.data[row * k + inner..].as_ptr(), stride: k }
     };
     let b = ColumnsOfB { start: part.b.start.wrapping_add(group * part.b.group_stride), ..part.b };
-    // SAFETY: `row + R <= m`, the inner indices end at most at `k`, and the lengths of the operands were asserted; a
-    // panel holds `width` rows, of which these are some. `part.b` covers all groups of the part: B itself where they
-    // are whole, packed panels otherwise.
+    // SAFETY: `row + R <= m`, the inner indices end at most at `k`, and the lengths of the operands
+    // were asserted; a panel holds `width` rows, of which these are some. `part.b` covers all
+    // groups of the part: B itself where they are whole, packed panels otherwise.
     let sum = unsafe { products::<S, T, PANEL, R, V>(simd, depth, rows, b) };
 
     let column = part.columns.start + group * LANES;

@@ -1,18 +1,21 @@
-//! The innermost loop of the matrix product: one tile of C in registers, one pass over a block of the inner dimension.
+//! The innermost loop of the matrix product: one tile of C in registers, one pass over a block of
+//! the inner dimension.
 //!
-//! A tile is `R` rows by `V` lane groups of sixteen columns. Each of its elements is one chain of `mul_add` over the
-//! block, in order, starting at 0, so the shape of the tile does not enter the result. That is why every level can use
-//! the shape that fills its registers (see `kernels/blocking.rs`).
+//! A tile is `R` rows by `V` lane groups of sixteen columns. Each of its elements is one chain of
+//! `mul_add` over the block, in order, starting at 0, so the shape of the tile does not affect the
+//! result. Every level can therefore use the shape that fills its registers (see
+//! `kernels/blocking.rs`).
 
 use crate::element::Element;
 use crate::parallel::SharedMut;
 use crate::real::Real;
 use crate::simd::{F64Vectors, LANES, Lanes, Simd};
 
-/// A number that tiles are made of. `f32` are the lanes of the level.
+/// A number type of tiles. For `f32` a group is the lanes of the level.
 ///
-/// The lanes of `f64` are calls (see `simd/double.rs`), which is no way to write an inner loop. So `f64` tiles are made
-/// of the vectors of the level, multiplied and added with two roundings on all of them: the same result everywhere.
+/// The lanes of `f64` are calls (see `simd/double.rs`), which are too slow for an inner loop. `f64`
+/// tiles therefore use the vectors of the level, multiplied and added with two roundings on all
+/// levels: the result is the same everywhere.
 pub(super) trait Number: Element {
     /// Sixteen numbers.
     type Group<S: Simd>: Copy;
@@ -77,15 +80,15 @@ impl Number for f64 {
     }
 }
 
-/// The rows of A that a tile multiplies: row `r` at inner index `p` is `start[r * stride + p]`, or, where A is stored
-/// as a panel or transposed, `start[p * stride + r]`.
+/// The rows of A that a tile multiplies. Row `r` at inner index `p` is `start[r * stride + p]` or,
+/// if A is stored as a panel or transposed, `start[p * stride + r]`.
 #[derive(Clone, Copy)]
 pub(super) struct RowsOfA<T> {
     pub(super) start: *const T,
     pub(super) stride: usize,
 }
 
-/// The columns of B that a tile multiplies: lane `l` of group `v` at inner index `p` is
+/// The columns of B that a tile multiplies. Lane `l` of group `v` at inner index `p` is
 /// `start[v * group_stride + p * stride + l]`.
 #[derive(Clone, Copy)]
 pub(super) struct ColumnsOfB<T> {
@@ -94,18 +97,19 @@ pub(super) struct ColumnsOfB<T> {
     pub(super) group_stride: usize,
 }
 
-/// How many inner indices one turn of the loop takes: one where a tile fills the registers. There
-/// the compiler would load for the next index before it is done with this one, and move parts of
-/// the tile to the stack and back.
+/// Returns the number of inner indices in one turn of the loop. It is one if a tile fills the
+/// registers: otherwise the compiler would load for the next index before it has finished this one,
+/// and move parts of the tile to the stack and back.
 const fn unroll(rows: usize) -> usize {
     if rows >= 8 { 1 } else { 4 }
 }
 
-/// The products of `R` rows of A with `V` lane groups of columns of B, summed over `depth` inner indices.
-/// `PANEL` says which of the two ways of [`RowsOfA`] holds.
+/// Returns the products of `R` rows of A with `V` lane groups of columns of B, summed over `depth`
+/// inner indices. `PANEL` selects one of the two forms of [`RowsOfA`].
 ///
 /// # Safety
-/// All numbers that `a` and `b` name, for `R` rows, `V` groups and `depth` inner indices, lie in live memory.
+/// All numbers that `a` and `b` name, for `R` rows, `V` groups and `depth` inner indices, lie in
+/// live memory.
 #[inline(always)]
 pub(super) unsafe fn products<
     S: Simd,
@@ -153,7 +157,8 @@ unsafe fn step<S: Simd, T: Number, const PANEL: bool, const R: usize, const V: u
     let mut columns = [T::group_splat(simd, T::ZERO); V];
     for (v, lanes) in columns.iter_mut().enumerate() {
         let at = v * b.group_stride + p * b.stride;
-        // SAFETY: sixteen numbers of B by the contract of the caller; an array is aligned like its elements.
+        // SAFETY: sixteen numbers of B by the contract of the caller; an array is aligned like its
+        // elements.
         *lanes = T::group_load(simd, unsafe { &*b.start.add(at).cast::<[T; LANES]>() });
     }
     for (r, row) in sum.iter_mut().enumerate() {
@@ -175,7 +180,7 @@ pub(super) struct RowsOfC<'a, 'c, T> {
 }
 
 impl<'a, 'c, T> RowsOfC<'a, 'c, T> {
-    /// Row `r` begins at `start + r * stride` in `c`.
+    /// Creates the view; row `r` begins at `start + r * stride` in `c`.
     ///
     /// # Safety
     /// Nobody else has access to the rows that the tile covers while this lives.
@@ -184,16 +189,18 @@ impl<'a, 'c, T> RowsOfC<'a, 'c, T> {
         Self { c, start, stride }
     }
 
-    /// The first `len` numbers of row `r`.
+    /// Returns the first `len` numbers of row `r`.
     #[inline(always)]
     fn row(&mut self, r: usize, len: usize) -> &mut [T] {
         let start = self.start + r * self.stride;
-        // SAFETY: nobody else has access, by the contract of `new`; here one row is borrowed at a time.
+        // SAFETY: nobody else has access, by the contract of `new`; here one row is borrowed at a
+        // time.
         unsafe { self.c.part(start..start + len) }
     }
 }
 
-/// Turns the sums of a tile into numbers of C: `sum (+ c) (+ bias)`, added in this order. All lane groups are whole.
+/// Turns the sums of a tile into numbers of C: `sum (+ c) (+ bias)`, added in this order. All lane
+/// groups are whole.
 #[inline(always)]
 pub(super) fn finish_whole<S: Simd, T: Number, const R: usize, const V: usize>(
     simd: S,
@@ -227,7 +234,8 @@ fn add_row<S: Simd, T: Number, const V: usize>(simd: S, sum: &mut [T::Group<S>; 
     }
 }
 
-/// [`finish_whole`] at the right edge of C, where only `len` columns of the tile exist.
+/// Does what [`finish_whole`] does at the right edge of C, where only `len` columns of the tile
+/// exist.
 #[inline(always)]
 pub(super) fn finish_edge<S: Simd, T: Number, const R: usize, const V: usize>(
     sum: [[T::Group<S>; V]; R],

@@ -1,4 +1,8 @@
-//! The loops over numbers: element-wise maps, reductions, products, and the fused kernels of units.
+//! The kernels: element-wise maps, reductions, products, and the fused kernels of units.
+//!
+//! A kernel is a loop over slices. It knows shapes, SIMD levels and threads, but no gradients;
+//! adjoints are kernels of their own. Its work is cut into tasks by the shapes alone, so the number
+//! of threads cannot change a bit of the result.
 
 mod blocking;
 mod broadcast;

@@ -6,10 +6,12 @@ use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Simd};
 use crate::{Element, dispatch, load_partial, store_partial, with_scratch};
 
-/// `out[r, i]` is the mean of the `kernel` numbers of row `r` around `i`, from `i - (kernel - 1) / 2` on; beyond its
-/// ends a row continues with its first and its last number. `x` and `out` are `[rows, n]`.
+/// Computes the mean of the `kernel` numbers around each number: `out[r, i]` averages row `r` from
+/// `i - (kernel - 1) / 2` on. Beyond its ends a row continues with its first and its last number.
+/// `x` and `out` are `[rows, n]`.
 ///
-/// Each mean is a sum of its own (no running sum), so a NaN or a large number touches its own windows only.
+/// Each mean is a separate sum, not a running sum, so a NaN or a large number affects only its own
+/// windows.
 ///
 /// ```
 /// let mut trend = [0.0_f32; 4];
@@ -18,7 +20,7 @@ use crate::{Element, dispatch, load_partial, store_partial, with_scratch};
 /// ```
 ///
 /// # Panics
-/// `kernel` is 0, the slices differ in length, or are not rows of `n`.
+/// Panics if `kernel` is 0, the slices differ in length, or they are not rows of `n`.
 pub fn moving_average<T: Element>(x: &[T], n: usize, kernel: usize, out: &mut [T]) {
     T::moving_average(x, n, kernel, out)
 }
@@ -35,10 +37,11 @@ pub(crate) fn moving_average_body<T: Element>(x: &[T], n: usize, kernel: usize, 
     });
 }
 
-/// The adjoint of [`moving_average`]: `dx = A^T d_out` where `A` is its matrix. `d_out` and `dx` are `[rows, n]`.
+/// Computes the adjoint of [`moving_average`]: `dx = A^T d_out`, where `A` is its matrix. `d_out`
+/// and `dx` are `[rows, n]`.
 ///
 /// # Panics
-/// As [`moving_average`].
+/// Panics as [`moving_average`] does.
 pub fn moving_average_backward<T: Element>(d_out: &[T], n: usize, kernel: usize, dx: &mut [T]) {
     T::moving_average_backward(d_out, n, kernel, dx)
 }
@@ -51,15 +54,17 @@ pub(crate) fn moving_average_backward_body<T: Element>(
     dx: &mut [T],
 ) {
     rows("moving_average_backward", d_out, n, kernel, dx, |d_out, dx, padded| {
-        // Number t of the padded row belongs to the windows t - kernel + 1..=t: the mean over a window again, of the
-        // gradient with zeros around it. It is taken at the n places of the row itself; the padding follows below.
+        // Number t of the padded row belongs to the windows t - kernel + 1..=t. This is again the
+        // mean over a window, of the gradient with zeros around it. It is computed for the n
+        // positions of the row itself; the padding follows below.
         let left = (kernel - 1) / 2;
         let right = kernel - 1 - left;
         padded[..right].fill(T::ZERO);
         padded[right..right + n].copy_from_slice(d_out);
         padded[right + n..n + kernel - 1].fill(T::ZERO);
         dispatch!(for T, simd => windows(simd, padded, kernel, dx));
-        // Window i reaches left - i places before the row and right - (n - 1 - i) places behind it.
+        // Window i extends left - i positions before the row and right - (n - 1 - i) positions
+        // after it.
         let share = T::from_f64(1.0 / kernel as f64);
         let edge = |d: &mut dyn Iterator<Item = &T>, reach: usize| {
             let weighted = d.take(reach).enumerate();
@@ -70,7 +75,8 @@ pub(crate) fn moving_average_backward_body<T: Element>(
     });
 }
 
-/// Runs `row(x, out, padded)` for each row, where `padded` has room for `n + kernel - 1` numbers and a lane group.
+/// Runs `row(x, out, padded)` for each row; `padded` has room for `n + kernel - 1` numbers and a
+/// lane group.
 fn rows<T: Element>(
     operation: &'static str,
     x: &[T],
@@ -100,8 +106,8 @@ fn rows<T: Element>(
     });
 }
 
-/// The mean of each window of `kernel` numbers of `padded`. Lanes beyond the last window are computed, not stored: this
-/// is why [`rows`] gives a lane group more room.
+/// Computes the mean of each window of `kernel` numbers of `padded`. Lanes beyond the last window
+/// are computed but not stored, which is why [`rows`] provides room for another lane group.
 #[inline(always)]
 fn windows<S: Simd, T: Element>(simd: S, padded: &[T], kernel: usize, out: &mut [T]) {
     let share = T::splat(simd, T::from_f64(1.0 / kernel as f64));

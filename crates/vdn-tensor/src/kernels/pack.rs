@@ -1,18 +1,20 @@
 //! Copies of parts of A and B in the order in which the tiles of a matrix product read them.
 //!
-//! A panel is `W` rows of A (where it is stored transposed) or columns of B: `panel[p * W + w]` for the inner index `p`.
-//! Where the matrix ends inside a panel, the places beyond its edge hold numbers without meaning (the neighbours in
-//! memory, or zeros): the tile's products with them are thrown away.
+//! A panel is `W` rows of A (if A is stored transposed) or `W` columns of B: `panel[p * W + w]` for
+//! the inner index `p`. If the matrix ends inside a panel, the positions beyond its edge hold
+//! meaningless numbers (the neighbours in memory, or zeros). The tile's products with them are
+//! discarded.
 
 use crate::element::Element;
 use wide::f32x4;
 
-/// How many rows [`pack_rows`] spreads over all panels before it goes to the next ones. Rows that lie a power of two apart
-/// share their places in the cache, so they must be used up before others push them out.
+/// The number of rows that [`pack_rows`] spreads over all panels before it goes to the next rows.
+/// Rows whose distance is a power of two share their places in the cache, so they must be used up
+/// before others evict them.
 const ROWS: usize = 8;
 
-/// Panels of a matrix that is stored as rows of inner index: `panels[(g * depth + p) * W + w]` becomes
-/// `from[p * stride + g * W + w]`.
+/// Packs the panels of a matrix that is stored as rows of inner index:
+/// `panels[(g * depth + p) * W + w]` becomes `from[p * stride + g * W + w]`.
 #[inline(always)]
 pub(super) fn pack_rows<T: Element, const W: usize>(
     from: &[T],
@@ -33,10 +35,12 @@ pub(super) fn pack_rows<T: Element, const W: usize>(
     }
 }
 
-/// The first `W` numbers of `row`, or all of them and zeros, to the start of `to`; what follows there can be overwritten.
+/// Copies the first `W` numbers of `row`, or all of them followed by zeros, to the start of `to`.
+/// The numbers after them may be overwritten.
 #[inline(always)]
 fn copy_row<T: Element, const W: usize>(row: &[T], to: &mut [T]) {
-    // Six numbers are no vector; eight are, and the two too many are overwritten by the next row.
+    // Six numbers are not a vector. Eight are, and the two extra numbers are overwritten by the
+    // next row.
     if W == 6
         && let (Some(eight), Some(to)) = (row.first_chunk::<8>(), to.first_chunk_mut::<8>())
     {
@@ -54,14 +58,15 @@ fn copy_row<T: Element, const W: usize>(row: &[T], to: &mut [T]) {
     }
 }
 
-/// The side of the squares that [`pack_columns`] turns over.
+/// The side of the squares that [`pack_columns`] transposes.
 const SIDE: usize = 4;
 
-/// How many inner indices [`pack_columns`] takes from four columns before it goes to the next ones: a cache line (see
-/// [`ROWS`] for why a line is used up at once).
+/// The number of inner indices that [`pack_columns`] takes from four columns before it goes to the
+/// next columns: a cache line. ([`ROWS`] explains why a line is used up at once.)
 const LINE: usize = 4 * SIDE;
 
-/// One panel of a matrix that is stored as columns of inner index: `panel[p * W + w]` becomes `from[w * stride + p]`.
+/// Packs one panel of a matrix that is stored as columns of inner index: `panel[p * W + w]` becomes
+/// `from[w * stride + p]`.
 #[inline(always)]
 pub(super) fn pack_columns<T: Element, const W: usize>(
     from: &[T],
@@ -90,7 +95,7 @@ pub(super) fn pack_columns<T: Element, const W: usize>(
     }
 }
 
-/// The inner indices from `p` to `p + L`.
+/// Packs the inner indices from `p` to `p + L`.
 #[inline(always)]
 fn pack_squares<T: Element, const W: usize, const L: usize>(
     columns: &[&[T]; W],
@@ -113,7 +118,7 @@ fn pack_squares<T: Element, const W: usize, const L: usize>(
     }
 }
 
-/// `to[j][i] = rows[i][j]`.
+/// Returns the transpose: `to[j][i] = rows[i][j]`.
 #[inline(always)]
 fn transpose<T: Element>(rows: [[T; SIDE]; SIDE]) -> [[T; SIDE]; SIDE] {
     if size_of::<T>() == size_of::<f32>() {

@@ -1,10 +1,10 @@
-//! Pooling the `K` values of a unit to one activity.
+//! Pooling of the `K` values of a unit into one activity.
 
 use super::map::scale_assign;
 use super::reduce::{expand_axis, sum_axis};
 use crate::Element;
 
-/// How the `K` values of a unit become one.
+/// The rule by which the `K` values of a unit become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -13,13 +13,14 @@ pub enum Pool {
     Mean,
     /// Their sum.
     Sum,
-    /// Their sum divided by `sqrt(K)`: the variance of independent values of equal variance is kept.
+    /// Their sum divided by `sqrt(K)`, which keeps the variance of independent values of equal
+    /// variance.
     #[cfg_attr(feature = "serde", serde(rename = "sum_sqrtk"))]
     SumSqrtK,
 }
 
 impl Pool {
-    /// What the sum of `k` values is multiplied by.
+    /// Returns the factor on the sum of `k` values.
     #[must_use]
     pub fn factor(self, k: usize) -> f64 {
         match self {
@@ -30,7 +31,8 @@ impl Pool {
     }
 }
 
-/// Pools `x`, `[rows, units * k]` with the `k` values of a unit side by side, to `out`, `[rows, units]`.
+/// Pools `x`, `[rows, units * k]` with the `k` values of each unit next to each other, to `out`,
+/// `[rows, units]`.
 ///
 /// ```
 /// use vdn_tensor::kernels::{Pool, pool};
@@ -40,7 +42,7 @@ impl Pool {
 /// ```
 ///
 /// # Panics
-/// `x` does not have `k` numbers for each of `out`.
+/// Panics if `x` does not have `k` numbers for each number of `out`.
 pub fn pool<T: Element>(x: &[T], k: usize, pool: Pool, out: &mut [T]) {
     sum_axis(x, (out.len(), k, 1), out);
     if pool != Pool::Sum {
@@ -48,10 +50,10 @@ pub fn pool<T: Element>(x: &[T], k: usize, pool: Pool, out: &mut [T]) {
     }
 }
 
-/// The adjoint of [`pool`](fn@pool).
+/// Computes the adjoint of [`pool`](fn@pool).
 ///
 /// # Panics
-/// `dx` does not have `k` numbers for each of `d_out`.
+/// Panics if `dx` does not have `k` numbers for each number of `d_out`.
 pub fn pool_backward<T: Element>(d_out: &[T], k: usize, pool: Pool, dx: &mut [T]) {
     expand_axis(d_out, (d_out.len(), k, 1), T::from_f64(pool.factor(k)), dx);
 }

@@ -1,7 +1,9 @@
-//! Reductions over the middle axis of `[outer, n, inner]`, as [`Shape::around`](crate::Shape::around) splits a shape.
+//! Reductions over the middle axis of `[outer, n, inner]`, as
+//! [`Shape::around`](crate::Shape::around) splits a shape.
 //!
-//! The order of additions is a fixed tree that depends on the shape only: the same bits for any number of threads. The
-//! error of a sum grows like `log n`. NaN propagates, through the maximum as well.
+//! The order of additions is a fixed tree that depends only on the shape, so any number of threads
+//! gives the same bits. The error of a sum grows as `log n`. NaN propagates, also through the
+//! maximum.
 
 use super::broadcast::Broadcast;
 use super::fold::{Fold, Max, Plain, Source, Sum};
@@ -12,7 +14,8 @@ use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Simd};
 use crate::{Element, Real, Shape, dispatch, load_partial, store_partial, with_scratch};
 
-/// Sums over the middle axis of `x`, `[outer, n, inner]`, into `out`, `[outer, inner]`; 0 where `n` is 0.
+/// Sums over the middle axis of `x`, `[outer, n, inner]`, into `out`, `[outer, inner]`; 0 if `n` is
+/// 0.
 ///
 /// ```
 /// use vdn_tensor::{Shape, kernels::sum_axis};
@@ -23,7 +26,7 @@ use crate::{Element, Real, Shape, dispatch, load_partial, store_partial, with_sc
 /// ```
 ///
 /// # Panics
-/// A slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn sum_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     T::sum_axis(x, around, out)
 }
@@ -34,10 +37,11 @@ pub(crate) fn sum_axis_body<T: Element>(x: &[T], around: (usize, usize, usize), 
     fold_axis(Sum, x, around, out);
 }
 
-/// The mean over the middle axis of `x`, `[outer, n, inner]`, into `out`, `[outer, inner]`; NaN where `n` is 0.
+/// Computes the mean over the middle axis of `x`, `[outer, n, inner]`, into `out`,
+/// `[outer, inner]`; NaN if `n` is 0.
 ///
 /// # Panics
-/// A slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn mean_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     T::mean_axis(x, around, out)
 }
@@ -49,11 +53,12 @@ pub(crate) fn mean_axis_body<T: Element>(x: &[T], around: (usize, usize, usize),
     update(&DivideBy(around.1 as f64), [out], []);
 }
 
-/// The maximum over the middle axis of `x`, `[outer, n, inner]`, into `out`, `[outer, inner]`; NaN where any of the
-/// numbers is NaN, minus infinity where `n` is 0.
+/// Computes the maximum over the middle axis of `x`, `[outer, n, inner]`, into `out`,
+/// `[outer, inner]`. The result is NaN if any of the numbers is NaN, and minus infinity if `n` is
+/// 0.
 ///
 /// # Panics
-/// A slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn max_axis<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     T::max_axis(x, around, out)
 }
@@ -64,18 +69,19 @@ pub(crate) fn max_axis_body<T: Element>(x: &[T], around: (usize, usize, usize), 
     fold_axis(Max, x, around, out);
 }
 
-/// The adjoint of [`sum_axis`]: repeats `d_out`, `[outer, inner]`, along the middle axis of `dx`, `[outer, n, inner]`.
+/// Computes the adjoint of [`sum_axis`]: repeats `d_out`, `[outer, inner]`, along the middle axis
+/// of `dx`, `[outer, n, inner]`.
 ///
 /// # Panics
-/// A slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn sum_axis_backward<T: Element>(d_out: &[T], around: (usize, usize, usize), dx: &mut [T]) {
     expand_axis(d_out, around, T::ONE, dx);
 }
 
-/// The adjoint of [`mean_axis`]: repeats `d_out / n` along the middle axis of `dx`.
+/// Computes the adjoint of [`mean_axis`]: repeats `d_out / n` along the middle axis of `dx`.
 ///
 /// # Panics
-/// A slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn mean_axis_backward<T: Element>(d_out: &[T], around: (usize, usize, usize), dx: &mut [T]) {
     expand_axis(d_out, around, T::from_f64(1.0 / around.1 as f64), dx);
 }
@@ -83,7 +89,7 @@ pub fn mean_axis_backward<T: Element>(d_out: &[T], around: (usize, usize, usize)
 /// Repeats `factor * x`, `[outer, inner]`, along the middle axis of `out`, `[outer, n, inner]`.
 ///
 /// # Panics
-/// A slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn expand_axis<T: Element>(x: &[T], around: (usize, usize, usize), factor: T, out: &mut [T]) {
     T::expand_axis(x, around, factor, out)
 }
@@ -100,11 +106,12 @@ pub(crate) fn expand_axis_body<T: Element>(
     map_broadcast(&Scale(factor.to_f64()), &plan, [x], [out]);
 }
 
-/// The adjoint of [`max_axis`]: `dx`, `[outer, n, inner]`, is `d_out` where `x` first reaches its maximum `max` along
-/// the axis (the first of equal ones, the first NaN), and 0 elsewhere.
+/// Computes the adjoint of [`max_axis`]: `dx`, `[outer, n, inner]`, is `d_out` where `x` first
+/// reaches its maximum `max` along the axis (the first of equal numbers, or the first NaN), and 0
+/// elsewhere.
 ///
 /// # Panics
-/// A slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn max_axis_backward<T: Element>(
     x: &[T],
     max: &[T],
@@ -132,7 +139,8 @@ pub(crate) fn max_axis_backward_body<T: Element>(
             dx.fill(T::ZERO);
             for (i, dx) in dx.chunks_exact_mut(n).enumerate() {
                 let row = chunk * rows + i;
-                // A row of NaN only compares false: not less than the maximum means equal or NaN.
+                // A row of NaN has only false comparisons: not less than the maximum means equal or
+                // NaN.
                 let is_max = |v: &T| *v == max[row] || v.partial_cmp(v).is_none();
                 if let Some(first) = x[row * n..][..n].iter().position(is_max) {
                     dx[first] = d_out[row];
@@ -154,7 +162,8 @@ pub(crate) fn max_axis_backward_body<T: Element>(
     });
 }
 
-/// Sixteen columns (or fewer) of [`max_axis_backward`]: `row(i)` is row `i` of the input and of its gradient.
+/// Does what [`max_axis_backward`] does for sixteen columns or fewer. `row(i)` is row `i` of the
+/// input and of its gradient.
 #[inline(always)]
 fn max_columns<'a, S: Simd, T: Element>(
     simd: S,
@@ -177,7 +186,7 @@ fn max_columns<'a, S: Simd, T: Element>(
     }
 }
 
-/// The sum of all numbers.
+/// Returns the sum of all numbers.
 #[must_use]
 pub fn sum_all<T: Element>(x: &[T]) -> T {
     T::sum_all(x)
@@ -191,14 +200,14 @@ pub(crate) fn sum_all_body<T: Element>(x: &[T]) -> T {
     sum[0]
 }
 
-/// The sum of `a * b` over all elements.
+/// Returns the sum of `a * b` over all elements.
 ///
 /// ```
 /// assert_eq!(vdn_tensor::kernels::dot(&[1.0_f32, 2.0], &[3.0, 4.0]), 11.0);
 /// ```
 ///
 /// # Panics
-/// The slices differ in length.
+/// Panics if the slices differ in length.
 #[must_use]
 pub fn dot<T: Element>(a: &[T], b: &[T]) -> T {
     T::dot(a, b)
@@ -261,7 +270,8 @@ fn fold_axis<T: Element, F: Fold>(
     }
 }
 
-/// Few numbers per result, `[.., n, inner]` with short `n` and `inner`: one after the other, in their order.
+/// Reduces few numbers per result, `[.., n, inner]` with short `n` and `inner`, one after the other
+/// in order.
 fn fold_short<T: Element, F: Fold>(_fold: F, x: &[T], (n, inner): (usize, usize), out: &mut [T]) {
     let rows = CHUNK / (n * inner).max(1);
     for_each_chunk(out, rows * inner, |chunk, out| {
@@ -274,8 +284,8 @@ fn fold_short<T: Element, F: Fold>(_fold: F, x: &[T], (n, inner): (usize, usize)
     });
 }
 
-/// Rows shorter than a lane group: sixteen rows are taken as one, so that lanes are full, and their sixteen results
-/// per column are reduced at the end, after the rows that are left over.
+/// Reduces rows shorter than a lane group. Sixteen rows are treated as one, so that lanes are full.
+/// Their sixteen results per column are combined at the end, after the rows that are left over.
 fn fold_narrow<T: Element, F: Fold>(
     fold: F,
     x: &[T],
@@ -284,7 +294,7 @@ fn fold_narrow<T: Element, F: Fold>(
 ) {
     let (whole, left) = (n / LANES, n % LANES);
     let width = LANES * inner;
-    // Per outer index: the sixteen partial results of each column, then the rows left over.
+    // For each outer index: the sixteen partial results of each column, then the rows left over.
     let parts = LANES + left;
     with_scratch(outer * parts * inner, |partial: &mut [T]| {
         let group = (CHUNK / (n * inner)).max(1);
@@ -301,7 +311,7 @@ fn fold_narrow<T: Element, F: Fold>(
     });
 }
 
-/// The plan for inputs that are whole (`true`) or reduced (`false`) over the middle axis.
+/// Creates the plan for inputs that are whole (`true`) or reduced (`false`) over the middle axis.
 pub(super) fn along_axis<const IN: usize>(
     (outer, n, inner): (usize, usize, usize),
     whole: [bool; IN],
@@ -315,8 +325,8 @@ pub(super) fn along_axis<const IN: usize>(
     }
 }
 
-/// Asserts that the slices have the lengths of `[outer, n, inner]` and `[outer, inner]`; the extent
-/// of the first.
+/// Asserts that the slices have the lengths of `[outer, n, inner]` and `[outer, inner]`. Returns
+/// the extent of the first.
 pub(super) fn check<T>(
     operation: &'static str,
     x: &[T],

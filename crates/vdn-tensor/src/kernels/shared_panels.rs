@@ -1,20 +1,21 @@
-//! The panels of B that all tasks of a product share: copied once, by whichever task needs them first.
+//! The panels of B that all tasks of a product share. Each is copied once, by the task that first
+//! needs it.
 //!
-//! There is no barrier and nobody waits: a task that needs a chunk while another thread copies it makes a copy of its own.
-//! Which thread copied a chunk does not enter the result.
+//! There is no barrier, and no task waits: a task that needs a chunk while another thread copies it
+//! makes its own copy. The result does not depend on which thread copied a chunk.
 
 use super::blocking::GROUPS;
 use crate::simd::LANES;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Columns that are packed at a time.
+/// The number of columns that are packed at a time.
 pub(super) const CHUNK: usize = GROUPS * LANES;
 
-/// The most chunks that are kept track of; further ones are never shared.
+/// The largest number of chunks that are tracked; further chunks are never shared.
 const CHUNKS: usize = 512;
 
-/// States of a chunk.
+/// The states of a chunk.
 const EMPTY: u8 = 0;
 const TAKEN: u8 = 1;
 const READY: u8 = 2;
@@ -25,47 +26,48 @@ pub(super) struct PanelsOfB<'a, T> {
     len: usize,
     memory: PhantomData<&'a mut [T]>,
     states: [AtomicU8; CHUNKS],
-    /// Chunks of columns, and inner indices in a block.
+    /// The number of chunks of columns, and of inner indices in a block.
     across: usize,
     depth: usize,
 }
 
-// SAFETY: it is a `&mut [T]` whose chunks are handed out to one thread to write, and to all once it is done (`claim`).
+// SAFETY: it is a `&mut [T]` whose chunks are handed out to one thread to write, and to all once it
+// is done (`claim`).
 unsafe impl<T: Send + Sync> Sync for PanelsOfB<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Send for PanelsOfB<'_, T> {}
 
-/// What a task that needs a chunk finds.
+/// The state in which a task finds a chunk that it needs.
 pub(super) enum Claim<'a, T> {
-    /// The chunk, filled; it is only read from now on.
+    /// The filled chunk; from now on it is only read.
     Ready(*const T),
-    /// Its memory, which this task alone has to fill, and then to publish.
+    /// The memory of the chunk, which this task has to fill and then publish.
     Empty(&'a mut [T]),
-    /// Another task is filling it, or it is not kept.
+    /// Another task is filling the chunk, or it is not tracked.
     Taken,
 }
 
 impl<'a, T> PanelsOfB<'a, T> {
-    /// How many numbers the panels of a `[k, n]` matrix take.
+    /// Returns the count of numbers in the panels of a `[k, n]` matrix.
     pub(super) fn len(n: usize, k: usize, depth: usize) -> usize {
         n.next_multiple_of(CHUNK) * k.next_multiple_of(depth)
     }
 
-    /// Empty panels.
+    /// Creates empty panels.
     pub(super) fn new(memory: &'a mut [T], n: usize, depth: usize) -> Self {
         let states = [const { AtomicU8::new(EMPTY) }; CHUNKS];
         let (start, len) = (memory.as_mut_ptr(), memory.len());
         Self { start, len, memory: PhantomData, states, across: n.div_ceil(CHUNK), depth }
     }
 
-    /// The chunk of the columns from `column` on, in the block of inner indices from `inner` on; both are where a chunk
-    /// and a block begin.
+    /// Claims the chunk of the columns from `column` on, in the block of inner indices from `inner`
+    /// on. A chunk and a block have to begin there.
     pub(super) fn claim(&self, column: usize, inner: usize) -> Claim<'a, T> {
         let index = self.index(column, inner);
         let Some(state) = self.states.get(index) else { return Claim::Taken };
         match state.compare_exchange(EMPTY, TAKEN, Ordering::Acquire, Ordering::Acquire) {
-            // SAFETY: in bounds by the assertion in `chunk`. Chunks do not overlap, and nobody else has a pointer to this
-            // one: others get it only after `publish`.
+            // SAFETY: in bounds by the assertion in `chunk`. Chunks do not overlap, and nobody else
+            // has a pointer to this one: others get it only after `publish`.
             Ok(_) => Claim::Empty(unsafe {
                 std::slice::from_raw_parts_mut(self.chunk(index), CHUNK * self.depth)
             }),
@@ -74,7 +76,8 @@ impl<'a, T> PanelsOfB<'a, T> {
         }
     }
 
-    /// Lets all tasks use a chunk that was claimed empty and is filled, the caller too.
+    /// Makes a chunk that was claimed empty and has been filled available to all tasks, including
+    /// the caller.
     pub(super) fn publish(&self, column: usize, inner: usize) -> *const T {
         let index = self.index(column, inner);
         self.states[index].store(READY, Ordering::Release);
@@ -86,7 +89,7 @@ impl<'a, T> PanelsOfB<'a, T> {
         inner / self.depth * self.across + column / CHUNK
     }
 
-    /// Where a chunk begins.
+    /// Returns the start of a chunk.
     fn chunk(&self, index: usize) -> *mut T {
         let len = CHUNK * self.depth;
         assert!((index + 1) * len <= self.len, "matmul: a chunk beyond the shared panels");

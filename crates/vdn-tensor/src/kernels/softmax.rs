@@ -1,8 +1,9 @@
-//! Softmax and logsumexp over the middle axis of `[outer, n, inner]`, with their slopes.
+//! Softmax and logsumexp over the middle axis of `[outer, n, inner]`, with their adjoints.
 //!
-//! The maximum is subtracted first, so nothing overflows. Where the maximum is infinite nothing is subtracted:
-//! logsumexp of numbers that are all minus infinity is minus infinity, with one plus infinity it is plus infinity;
-//! their softmax has no value and is NaN. Sums are the fixed trees of all reductions.
+//! The maximum is subtracted first, so nothing overflows. An infinite maximum is not subtracted.
+//! The logsumexp of numbers that are all minus infinity is minus infinity; with one plus infinity
+//! it is plus infinity. The softmax of such numbers has no value and is NaN. Sums use the fixed
+//! trees of all reductions.
 
 use super::fold::{Max, Sum};
 use super::map::{Formula, map_broadcast};
@@ -14,10 +15,11 @@ use crate::simd::Simd;
 use crate::{Element, Real, dispatch, load_partial, store_partial, with_scratch};
 use std::ops::Range;
 
-/// `out = exp(x) / sum exp(x)`, the sum over the middle axis; `x` and `out` are `[outer, n, inner]`.
+/// Computes `out = exp(x) / sum exp(x)`, with the sum over the middle axis. `x` and `out` are
+/// `[outer, n, inner]`.
 ///
 /// # Panics
-/// A slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn softmax<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     T::softmax(x, around, out)
 }
@@ -32,7 +34,7 @@ pub(crate) fn softmax_body<T: Element>(x: &[T], around: (usize, usize, usize), o
         return;
     }
     if inner == 1 {
-        // Rows longer than a task are rare here: one row is one task at most.
+        // Rows longer than a task are rare here, so a task has at least one row.
         let rows = (CHUNK / n).max(1);
         return for_each_chunk(out, rows * n, |chunk, out| {
             let x = &x[chunk * rows * n..][..out.len()];
@@ -41,16 +43,18 @@ pub(crate) fn softmax_body<T: Element>(x: &[T], around: (usize, usize, usize), o
     }
     for_each_strip(around, |o, columns| {
         dispatch!(for T, simd => softmax_columns(simd, x, (o, n, inner), columns, #[inline(always)] |range| {
-            // SAFETY: strips are disjoint, and within one the kernel lets go of a part before it takes the next.
+            // SAFETY: strips are disjoint, and within one the kernel lets go of a part before it
+            // takes the next.
             unsafe { shared.part(range) }
         }));
     });
 }
 
-/// The adjoint of [`softmax`]: `dx = y * (dy - sum y dy)` from the result `y` and its gradient `dy`.
+/// Computes the adjoint of [`softmax`]: `dx = y * (dy - sum y dy)` from the result `y` and its
+/// gradient `dy`.
 ///
 /// # Panics
-/// A slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn softmax_backward<T: Element>(
     y: &[T],
     dy: &[T],
@@ -82,8 +86,8 @@ pub(crate) fn softmax_backward_body<T: Element>(
     });
 }
 
-/// `out = ln sum exp(x)`, the sum over the middle axis of `x`, `[outer, n, inner]`; `out` is `[outer, inner]`. Minus
-/// infinity where `n` is 0.
+/// Computes `out = ln sum exp(x)`, with the sum over the middle axis of `x`, `[outer, n, inner]`.
+/// `out` is `[outer, inner]`, and is minus infinity if `n` is 0.
 ///
 /// ```
 /// let mut out = [0.0_f64];
@@ -92,7 +96,7 @@ pub(crate) fn softmax_backward_body<T: Element>(
 /// ```
 ///
 /// # Panics
-/// A slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn logsumexp<T: Element>(x: &[T], around: (usize, usize, usize), out: &mut [T]) {
     T::logsumexp(x, around, out)
 }
@@ -116,12 +120,13 @@ pub(crate) fn logsumexp_body<T: Element>(x: &[T], around: (usize, usize, usize),
     });
 }
 
-/// The adjoint of [`logsumexp`]: `dx = d_out * exp(x - y)` from the input `x`, the result `y`, `[outer, inner]`, and
-/// its gradient `d_out`; 0 where `x` is minus infinity. For `|y| > 16`, whose rounding would be an error of the exponent,
-/// `y` is computed anew as a maximum and what is left.
+/// Computes the adjoint of [`logsumexp`]: `dx = d_out * exp(x - y)` from the input `x`, the result
+/// `y`, `[outer, inner]`, and its gradient `d_out`; 0 where `x` is minus infinity. For `|y| > 16`
+/// the rounding of `y` would become an error of the exponent, so `y` is recomputed as the sum of a
+/// maximum and a rest.
 ///
 /// # Panics
-/// A slice has another length than `around` says.
+/// Panics if a slice does not have the length given by `around`.
 pub fn logsumexp_backward<T: Element>(
     x: &[T],
     y: &[T],
@@ -146,8 +151,8 @@ pub(crate) fn logsumexp_backward_body<T: Element>(
     if y.iter().all(|y| !is_far(*y)) {
         return map_broadcast(&LogSumExpSlope, &plan, [x, y, d_out], [dx]);
     }
-    // The rounding of a large `y` is an error of the exponent. So there `y` is taken as the maximum
-    // and, apart, the logsumexp of the differences from it.
+    // The rounding of a large `y` is an error of the exponent. Such a `y` is recomputed as the
+    // maximum and, separately, the logsumexp of the differences from it.
     with_scratch(2 * y.len(), |parts: &mut [T]| {
         let (shift, rest) = parts.split_at_mut(y.len());
         max_axis(x, around, shift);
@@ -163,7 +168,7 @@ pub(crate) fn logsumexp_backward_body<T: Element>(
     });
 }
 
-/// Whether the rounding of a result is more than a few roundings of its exponential.
+/// Returns whether the rounding of a result exceeds a few roundings of its exponential.
 fn is_far<T: Element>(y: T) -> bool {
     y.is_finite() && y.to_f64().abs() > FAR
 }
@@ -193,7 +198,7 @@ impl Formula<2, 1> for Difference {
     }
 }
 
-/// [`LogSumExpSlope`] with `y` as the sum of `shift` and `rest`.
+/// The [`LogSumExpSlope`] with `y` as the sum of `shift` and `rest`.
 struct FarSlope;
 impl Formula<4, 1> for FarSlope {
     #[inline(always)]
@@ -202,7 +207,8 @@ impl Formula<4, 1> for FarSlope {
     }
 }
 
-/// What is subtracted before `exp`: the maximum, or 0 where that is infinite (a NaN is in the numbers themselves).
+/// Returns the number that is subtracted before `exp`: the maximum, or 0 if it is infinite. (A NaN
+/// is also in the numbers themselves.)
 #[inline(always)]
 fn finite_or_zero<R: Real>(max: R) -> R {
     R::select(max.abs().lt(max.lit(f64::INFINITY)), max, max.lit(0.0))
@@ -269,7 +275,7 @@ fn logsumexp_rows<S: Simd, T: Element>(simd: S, x: &[T], n: usize, out: &mut [T]
     }
 }
 
-/// Where row `i` of `[outer, n, inner]` holds the columns of a lane group.
+/// Returns the position of a lane group's columns in row `i` of `[outer, n, inner]`.
 #[inline(always)]
 fn place((o, n, inner): (usize, usize, usize), i: usize, columns: &Range<usize>) -> Range<usize> {
     let row = (o * n + i) * inner;
@@ -294,7 +300,7 @@ fn column_shift<S: Simd, T: Element>(
     finite_or_zero(max)
 }
 
-/// `part(range)` is that range of the result.
+/// Computes the softmax of some columns; `part(range)` is the part of the result at `range`.
 #[inline(always)]
 fn softmax_columns<'a, S: Simd, T: Element>(
     simd: S,

@@ -1,16 +1,22 @@
-//! The fixed trees that all reductions use: which number is added to which depends on the shape alone.
+//! The fixed trees of all reductions: the order of additions depends only on the shape.
 //!
-//! * A row (contiguous) is cut into blocks of [`BLOCK`]; a block is summed in four lane groups side by side; blocks are
-//!   combined pairwise; the sixteen lanes are combined at the end by the tree of [`Lanes::sum`]. Rows beyond [`CHUNK`]
-//!   numbers are cut into chunks, whose results are a row again.
-//! * Columns (a sum over rows) go sixteen columns at a time: [`ROWS`] rows one after the other, these blocks pairwise;
-//!   many rows are cut into segments, whose results are rows again.
+//! * A row (contiguous) is cut into blocks of [`BLOCK`]. A block is summed in four lane groups side
+//!   by side, and blocks are combined pairwise. At the end the sixteen lanes are combined by the
+//!   tree of [`Lanes::sum`]. Rows of more than [`CHUNK`] numbers are cut into chunks, whose results
+//!   form a row again.
+//! * Columns (a sum over rows) are processed sixteen at a time: [`ROWS`] rows one after the other,
+//!   then these blocks pairwise. Many rows are cut into segments, whose results form rows again.
 //!
-//! So at most `26 + 3 log2(n)` roundings lie between one of `n` numbers and the result, and the error of a sum is at
-//! most that many times `u sum |x|` to first order (`u` is half the distance from 1 to the next number; Higham,
-//! "Accuracy and Stability of Numerical Algorithms", 2nd ed., section 4.2). Counted: a row of up to [`CHUNK`] numbers
-//! has 7 in a block, 2 for the four groups, 4 for the lanes and `log2` of the blocks, a segment of `2^r` rows (`r` at
-//! least 5) has 7 and `r - 3`; cutting adds those of the shorter row or column, which is `2^r` times shorter; columns
+//! At most `26 + 3 log2(n)` roundings therefore lie between one of `n` numbers and the result. To
+//! first order, the error of a sum is at most this count times `u sum |x|`, where `u` is half the
+//! distance from 1 to the next number (Higham, "Accuracy and Stability of Numerical Algorithms",
+//! 2nd ed., section 4.2). The count has these parts:
+//!
+//! * A row of up to [`CHUNK`] numbers has 7 in a block, 2 for the four groups, 4 for the lanes, and
+//!   `log2` of the number of blocks.
+//! * A segment of `2^r` rows (`r` at least 5) has 7 and `r - 3`.
+//! * Cutting adds the count of the shorter row or column, which is `2^r` times shorter.
+//! * Columns narrower than a lane group add 30, one by one, to a sum over a sixteenth of the rows.
 //! narrower than a lane group add 30 one by one to a sum over a sixteenth of the rows.
 
 use super::fold::{Fold, Plain, Source};
@@ -21,19 +27,21 @@ use crate::{Element, Real, dispatch, store_partial, with_scratch};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Numbers per parallel task. Work of one task runs on the calling thread.
+/// The number of elements per parallel task. A single task runs on the calling thread.
 pub(super) const CHUNK: usize = 16_384;
-/// Numbers per block of a row: eight additions in each of four lane groups.
+/// The number of elements per block of a row: eight additions in each of four lane groups.
 const BLOCK: usize = 512;
-/// Rows per block of a sum over rows.
+/// The number of rows per block of a sum over rows.
 const ROWS: usize = 8;
-/// Lane groups that a sum over rows takes side by side: a strip of whole cache lines.
+/// The number of lane groups that a sum over rows processes side by side: a strip of whole cache
+/// lines.
 const STRIP: usize = 4;
-/// Levels of a pairwise tree: enough for `2^40` blocks, more than memory holds.
+/// The number of levels of a pairwise tree: enough for `2^40` blocks, more than fit into memory.
 const LEVELS: usize = 40;
 
-/// Blocks combined pairwise: entry `k` holds the result of `2^k` blocks where bit `k` of `count` is set, and has not been
-/// written yet or is stale where it is not (writing all entries first would cost more than summing a short row).
+/// Blocks combined pairwise. Entry `k` holds the result of `2^k` blocks if bit `k` of `count` is
+/// set; otherwise it is stale or not yet written. (Writing all entries first would cost more than
+/// summing a short row.)
 struct Tree<L, const W: usize> {
     partial: [MaybeUninit<[L; W]>; LEVELS],
     count: usize,
@@ -56,7 +64,8 @@ impl<L: Real, const W: usize> Tree<L, W> {
         self.count += 1;
     }
 
-    /// The result of all blocks, at least one; `last` are the youngest, not pushed.
+    /// Returns the result of all blocks, at least one. `last` is the youngest block, which was not
+    /// pushed.
     #[inline(always)]
     fn finish<F: Fold>(&self, fold: F, last: [L; W]) -> [L; W] {
         let mut x = last;
@@ -70,7 +79,7 @@ impl<L: Real, const W: usize> Tree<L, W> {
         x
     }
 
-    /// The older blocks at `level`, whose bit is set, combined with the younger `x`.
+    /// Combines the older blocks at `level`, whose bit is set, with the younger `x`.
     #[inline(always)]
     fn with<F: Fold>(&self, _fold: F, level: usize, mut x: [L; W]) -> [L; W] {
         debug_assert!(self.count >> level & 1 == 1);
@@ -83,7 +92,8 @@ impl<L: Real, const W: usize> Tree<L, W> {
     }
 }
 
-/// Reduces a row of `n` numbers: `load(range)` is the lane group there, with the identity beyond `n`.
+/// Reduces a row of `n` numbers. `load(range)` returns the lane group there, with the identity
+/// beyond `n`.
 #[inline(always)]
 pub(super) fn fold_row<S: Simd, T: Element, F: Fold>(
     simd: S,
@@ -130,7 +140,7 @@ fn row_block<L: Lanes, F: Fold>(
     F::lanes(F::lanes(sums[0], sums[1]), F::lanes(sums[2], sums[3]))
 }
 
-/// Reduces `W` lane groups of columns over `n` rows: `load(row)` are the groups of a row.
+/// Reduces `W` lane groups of columns over `n` rows. `load(row)` returns the groups of a row.
 #[inline(always)]
 pub(super) fn fold_column<L: Real, F: Fold, const W: usize>(
     fold: F,
@@ -175,7 +185,7 @@ pub(super) fn fold_rows<T: Element, F: Fold>(
     out: &mut [T],
 ) {
     if n > CHUNK {
-        // A chunk of a row is one number of `partial`, which then is a shorter row.
+        // A chunk of a row becomes one number of `partial`, which is then a shorter row.
         let chunks = n.div_ceil(CHUNK);
         return with_scratch(out.len() * chunks, |partial: &mut [T]| {
             for_each_chunk(partial, 1, |i, partial| {
@@ -246,7 +256,7 @@ pub(super) fn fold_columns<T: Element, F: Fold>(
     });
 }
 
-/// Reduces each `rows` rows of the middle axis to one: `out` is `[outer, ceil(n / rows), inner]`.
+/// Reduces every `rows` rows of the middle axis to one. `out` is `[outer, ceil(n / rows), inner]`.
 fn fold_segments<T: Element, F: Fold>(
     fold: F,
     source: &impl Source<T>,
@@ -316,7 +326,8 @@ fn columns_of<S: Simd, T: Element, F: Fold>(
     }
 }
 
-/// Calls `body` for each lane group of `range`; only the last may be shorter, and is compiled apart from the others.
+/// Calls `body` for each lane group of `range`. Only the last may be shorter; it is compiled
+/// separately from the others.
 #[inline(always)]
 pub(super) fn for_each_group(range: Range<usize>, mut body: impl FnMut(Range<usize>)) {
     let mut at = range.start;
@@ -329,8 +340,8 @@ pub(super) fn for_each_group(range: Range<usize>, mut body: impl FnMut(Range<usi
     }
 }
 
-/// Cuts `[outer, n, inner]` into strips of whole columns and runs `work(index of outer, columns)` for each, in
-/// parallel, about [`CHUNK`] numbers to a task.
+/// Cuts `[outer, n, inner]` into strips of whole columns and runs `work(index of outer, columns)`
+/// for each in parallel, with about [`CHUNK`] numbers per task.
 pub(super) fn for_each_strip(
     (outer, n, inner): (usize, usize, usize),
     work: impl Fn(usize, Range<usize>) + Sync + Send,

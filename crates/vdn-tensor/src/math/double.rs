@@ -1,15 +1,18 @@
-//! The functions in `f64` that the standard library lacks.
+//! The `f64` functions that the standard library lacks.
 //!
-//! The `f64` path checks gradients and reproduces published numbers; it is scalar and not tuned for speed.
+//! The `f64` path checks gradients and reproduces published numbers. It is scalar and not tuned for
+//! speed.
 //!
-//! * `sigmoid(x) = 1 / (1 + e^-x)` and `softplus(x) = ln(1 + e^x)` are written with `e^-|x|`, which cannot overflow;
-//!   their errors are those of `exp` and `ln_1p` of the standard library and of two more operations.
-//! * `erf(x) = 2/sqrt(pi) * integral of e^(-t^2) from 0 to x`: `x + x P(x^2)` for `|x| < 1`; up to 6 the complement is
-//!   `e^(-x^2) W(t)` with `t = (x - 5/2) / (x + 5/2)`, the variable of Shepherd and Laframboise (1981); from 6 on the
-//!   complement is below 2.2e-17 and the result rounds to 1. Worst error of 8000 random arguments against 60
-//!   digits: 0.89 ULP just below 1.
-//! * Coefficients: interpolation at the Chebyshev nodes in 300-bit arithmetic, expanded in powers and rounded to
-//!   `f64`: relative error of the result at most 2^-55.5 (near) and 2^-57.8 (far).
+//! * `sigmoid(x) = 1 / (1 + e^-x)` and `softplus(x) = ln(1 + e^x)` are written with `e^-|x|`, which
+//!   cannot overflow. Their errors are those of `exp` and `ln_1p` of the standard library and of
+//!   two more operations.
+//! * `erf(x) = 2/sqrt(pi) * integral of e^(-t^2) from 0 to x`. For `|x| < 1` it is `x + x P(x^2)`.
+//!   Up to 6 the complement is `e^(-x^2) W(t)` with `t = (x - 5/2) / (x + 5/2)`, the variable of
+//!   Shepherd and Laframboise (1981). From 6 on the complement is below 2.2e-17, and the result
+//!   rounds to 1. Worst error of 8000 random arguments against 60 digits: 0.89 ULP just below 1.
+//! * Coefficients: interpolation at the Chebyshev nodes in 300-bit arithmetic, expanded in powers
+//!   and rounded to `f64`. The relative error of the result is at most 2^-55.5 (near) and 2^-57.8
+//!   (far).
 
 /// `(erf(x) - x) / x` in powers of `x^2`, on `[0, 1]`.
 const NEAR: [f64; 13] = [
@@ -47,7 +50,7 @@ const FAR: [f64; 15] = [
     -1.587_633_893_127_344e-6,
 ];
 
-/// `1 / (1 + e^-x)`.
+/// Returns `1 / (1 + e^-x)`.
 #[inline]
 #[must_use]
 pub fn sigmoid(x: f64) -> f64 {
@@ -55,15 +58,15 @@ pub fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
 }
 
-/// `ln(1 + e^x)`, without overflow.
+/// Returns `ln(1 + e^x)`, without overflow.
 #[inline]
 #[must_use]
 pub fn softplus(x: f64) -> f64 {
-    // `f64::max` drops a NaN, the other term keeps it.
+    // `f64::max` drops a NaN; the other term keeps it.
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
-/// The error function.
+/// Returns the error function.
 #[inline]
 #[must_use]
 pub fn erf(x: f64) -> f64 {

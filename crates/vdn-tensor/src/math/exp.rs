@@ -1,26 +1,29 @@
 //! The exponential function `e^x`.
 //!
-//! Method: `x = n ln 2 + r` with `n` the nearest whole number to `x / ln 2`, so `|r| <= ln(2)/2`; `e^r = 1 + r +
-//! r^2 Q(r)` with `Q` of degree 4; times `2^n`. The subtraction of `n ln 2` is in two parts (Cody and Waite
-//! 1980), the first exact; the second enters `r`, and once more the final sum, where the rounding of `r` would
-//! cost a quarter of a unit. `2^n` is multiplied in two factors, so that results beyond both ends of the normal
-//! range are right.
+//! Method: `x = n ln 2 + r` with `n` the nearest whole number to `x / ln 2`, so `|r| <= ln(2)/2`.
+//! `e^r = 1 + r + r^2 Q(r)`, with `Q` of degree 4, is multiplied by `2^n`.
 //!
-//! Special values: `e^x` is infinite from 88.722_84 on, subnormal below -87.336_54 and 0 below -103.972_08; `e^0
-//! = 1`, `e^-inf = 0`, `e^inf = inf`.
+//! The subtraction of `n ln 2` has two parts (Cody and Waite 1980), of which the first is exact.
+//! The second enters `r`; it also enters the final sum, where the rounding of `r` would cost a
+//! quarter of a unit. The factor `2^n` is applied in two steps, so that results beyond both ends of
+//! the normal range are right.
+//!
+//! Special values: `e^x` is infinite from 88.722_84 on, subnormal below -87.336_54 and 0 below
+//! -103.972_08; `e^0 = 1`, `e^-inf = 0`, `e^inf = inf`.
 //!
 //! Worst error: 0.88 ULP at -27.344316 with FMA, 0.90 ULP at -80.72644 without.
 
 use super::polynomial;
 use crate::simd::{F32Lanes, U32Lanes};
 
-/// At this argument and below `e^x` rounds to 0.
+/// `e^x` rounds to 0 at this argument and below.
 pub(super) const LOWEST: f64 = -104.0;
-/// At this argument and above `e^x` is infinite.
+/// `e^x` is infinite at this argument and above.
 pub(super) const HIGHEST: f64 = 89.0;
-/// `1.5 * 2^23`: adding it rounds to the nearest whole number and leaves that in the low bits.
+/// `1.5 * 2^23`: adding it rounds to the nearest whole number and leaves that number in the low
+/// bits.
 const ROUND: f64 = 12_582_912.0;
-/// ln 2 in two parts: the first has zeros at its end, so that `n` times it is exact.
+/// ln 2 in two parts. The first ends with zeros, so that `n` times it is exact.
 const LN_2_HIGH: f64 = 0.693_359_375;
 pub(super) const LN_2_LOW: f64 = std::f64::consts::LN_2 - LN_2_HIGH;
 /// `(e^r - 1 - r) / r^2` on `|r| <= ln(2)/2`, weighted for the relative error of `e^r`: 2^-28.2.
@@ -53,7 +56,7 @@ pub(super) struct Reduced<L> {
     pub(super) n: L,
     pub(super) high: L,
     pub(super) low: L,
-    /// `1.5 * 2^23 + n + bias`: shifted left by 23, its bits are those of `2^(n + bias - 127)`.
+    /// `1.5 * 2^23 + n + bias`. Shifted left by 23, its bits are the bits of `2^(n + bias - 127)`.
     pub(super) t: L,
 }
 
@@ -76,7 +79,7 @@ impl<L: F32Lanes> Reduced<L> {
     }
 }
 
-/// Two powers of two whose product is `2^(k - 254)`, for `t` = `1.5 * 2^23 + k`.
+/// Returns two powers of two whose product is `2^(k - 254)`, for `t` = `1.5 * 2^23 + k`.
 #[inline(always)]
 pub(super) fn two_powers<L: F32Lanes>(t: L) -> [L; 2] {
     let t = t.to_bits();

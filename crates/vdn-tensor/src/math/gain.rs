@@ -1,20 +1,21 @@
-//! The gain `g = sigmoid(x)` of a Gaussian message, `1 - g`, and `-ln(1 - g) - g`: the part of a divergence that a posterior
-//! pays for being narrower than its prior.
+//! The gain `g = sigmoid(x)` of a Gaussian message, its complement `1 - g`, and `-ln(1 - g) - g`:
+//! the cost in a divergence of a posterior that is narrower than its prior.
 //!
-//! Method: with `t = e^-|x|` the smaller of `g` and `1 - g` is `p = t/(1 + t)`, the larger `1/(1 + t)`. `ln(1 + t) - p = t^2
-//! Q(t)` with `Q` of degree 9; that is the result for `x < 0`, where `g = p`, and `-ln(1 - g) - g = t^2 Q(t) + x + (2p - 1)`
-//! for `x >= 0`. One exponential, one division, no logarithm.
+//! Method: with `t = e^-|x|` the smaller of `g` and `1 - g` is `p = t/(1 + t)`, and the larger is
+//! `1/(1 + t)`. Let `ln(1 + t) - p t^2 Q(t)` with `Q` of degree 9. This is the result for `x < 0`,
+//! where `g = p`. For `x >= 0` the result is `-ln(1 - g) - g = t^2 Q(t) + x + (2p - 1)`. The method
+//! takes one exponential and one division, and no logarithm.
 //!
-//! Special values: from 87 away from 0 on `p` is 0, so a message that says nothing has the gain 0 and costs 0; NaN gives
-//! NaN.
+//! Special values: `p` is 0 from 87 away from 0 on, so a message without information has the gain 0
+//! and costs 0. NaN gives NaN.
 //!
-//! Worst error: 3 ULP for the first two (`exp`, a sum, a quotient, a product), 8 ULP for the third (relative 4.8e-7, near `x
-//! = 0` where the polynomial's terms alternate).
+//! Worst error: 3 ULP for the first two (`exp`, a sum, a quotient, a product), 8 ULP for the third
+//! (relative 4.8e-7, near `x = 0` where the polynomial's terms alternate).
 
 use super::{exp, polynomial_by_halves};
 use crate::simd::F32Lanes;
 
-/// Beyond, `e^-|x|` counts as 0.
+/// Beyond this argument `e^-|x|` counts as 0.
 const FAR: f64 = 87.0;
 /// `(ln(1 + t) - t/(1 + t)) / t^2` on `[0, 1]`: relative error 2^-23.4.
 const TAIL: [f64; 10] = [

@@ -1,13 +1,14 @@
-//! The logarithm of the gamma function, its derivative and differences of both, in `f64`: for the
-//! constants of distributions, not for lanes.
+//! The logarithm of the gamma function, its derivative, and differences of both, in `f64`. They
+//! serve for the constants of distributions, not for lanes.
 //!
-//! Recurrence up to 12, then Stirling's series (Abramowitz and Stegun 6.1.41 and 6.3.18). With the seven terms used the
-//! first omitted one is below 5e-17 at 12.
+//! Method: the recurrence up to 12, then Stirling's series (Abramowitz and Stegun 6.1.41 and
+//! 6.3.18). With the seven terms used, the first omitted term is below 5e-17 at 12.
 
-/// From here on Stirling's series is used.
+/// The argument from which Stirling's series is used.
 const FROM: f64 = 12.0;
 
-/// `ln Gamma(x)` for `x > 0`. Worst absolute error about 4 units of 2^-53 times `max(1, x ln x)`.
+/// Returns `ln Gamma(x)` for `x > 0`. The worst absolute error is about 4 units of 2^-53 times
+/// `max(1, x ln x)`.
 ///
 /// ```
 /// use vdn_tensor::math::gamma::ln_gamma;
@@ -24,7 +25,7 @@ pub fn ln_gamma(x: f64) -> f64 {
     (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + stirling(x) - f64::ln(product)
 }
 
-/// What Stirling's series adds to `(x - 1/2) ln x - x + ln(2 pi)/2`.
+/// Returns the amount that Stirling's series adds to `(x - 1/2) ln x - x + ln(2 pi)/2`.
 fn stirling(x: f64) -> f64 {
     let y = 1.0 / (x * x);
     let coefficients = [
@@ -76,7 +77,7 @@ pub fn digamma(x: f64) -> f64 {
     x.ln() - 0.5 / x - stirling_slope(x) - sum
 }
 
-/// What the series takes from `ln x - 1 / (2 x)`.
+/// Returns the amount that the series subtracts from `ln x - 1 / (2 x)`.
 fn stirling_slope(x: f64) -> f64 {
     let y = 1.0 / (x * x);
     let coefficients = [
@@ -91,11 +92,12 @@ fn stirling_slope(x: f64) -> f64 {
     coefficients.iter().rev().fold(0.0, |sum, c| sum * y + c) * y
 }
 
-/// Up to so many factors a rising factorial is multiplied out.
+/// The number of factors up to which a rising factorial is multiplied out.
 const FACTORS: f64 = 16.0;
 
-/// `ln Gamma(x + n) - ln Gamma(x)` for `x > 0` and a whole number `n` from 0 on: the logarithm of
-/// `x (x + 1) ... (x + n - 1)`, without the cancellation of the two where `x` is large.
+/// Returns `ln Gamma(x + n) - ln Gamma(x)` for `x > 0` and a whole number `n` from 0 on: the
+/// logarithm of `x (x + 1) ... (x + n - 1)`, without the cancellation of the two terms for large
+/// `x`.
 ///
 /// ```
 /// use vdn_tensor::math::gamma::ln_rising;
@@ -114,7 +116,7 @@ pub fn ln_rising(x: f64, n: f64) -> f64 {
     (x - 0.5) * (n / x).ln_1p() + n * (x + n).ln() - n + stirling(x + n) - stirling(x)
 }
 
-/// The derivative of [`ln_rising`] with respect to `x`: `psi(x + n) - psi(x)`.
+/// Returns the derivative of [`ln_rising`] with respect to `x`: `psi(x + n) - psi(x)`.
 ///
 /// ```
 /// use vdn_tensor::math::gamma::rising_slope;
@@ -131,13 +133,14 @@ pub fn rising_slope(x: f64, n: f64) -> f64 {
     (n / x).ln_1p() + 0.5 * n / (x * (x + n)) + stirling_slope(x) - stirling_slope(x + n)
 }
 
-/// From so many degrees of freedom on the norm of Student's t is a series in their inverse. At 60
-/// the first omitted term is `31/36 60^-9 = 9e-17`.
+/// The degrees of freedom from which the norm of Student's t is computed by a series in their
+/// inverse. At 60 the first omitted term is `31/36 60^-9 = 9e-17`.
 const MANY: f64 = 60.0;
 
-/// The logarithm of the standard density of Student's t at 0, `ln Gamma((nu + 1)/2) - ln
-/// Gamma(nu/2) - ln(nu pi)/2`, for `nu > 0` degrees of freedom. From 60 on by the series of `ln
-/// Gamma(x + 1/2) - ln Gamma(x)`, which follows from Abramowitz and Stegun 6.1.40.
+/// Returns the logarithm of the standard density of Student's t at 0,
+/// `ln Gamma((nu + 1)/2) - ln Gamma(nu/2) - ln(nu pi)/2`, for `nu > 0` degrees of freedom. From 60
+/// on it uses the series of `ln Gamma(x + 1/2) - ln Gamma(x)`, which follows from Abramowitz and
+/// Stegun 6.1.40.
 ///
 /// ```
 /// use vdn_tensor::math::gamma::student_t_log_norm;
@@ -155,7 +158,7 @@ pub fn student_t_log_norm(nu: f64) -> f64 {
     x * series - 0.5 * std::f64::consts::TAU.ln()
 }
 
-/// The derivative of [`student_t_log_norm`] with respect to `nu`.
+/// Returns the derivative of [`student_t_log_norm`] with respect to `nu`.
 ///
 /// ```
 /// use vdn_tensor::math::gamma::student_t_log_norm_slope;

@@ -1,17 +1,20 @@
 //! Vector mathematics on the lanes of every SIMD level: one function, one file.
 //!
 //! Every function is a formula over [`F32Lanes`], written once for all levels, with the same
-//! operations in the same order: results are bit-identical on all levels with fused multiply-add.
-//! Nothing is read from tables and no approximate reciprocal is used. The head of each file states
-//! formula, method, special values and worst error, which was measured on all 2^32 bit patterns by
-//! the ignored test of `tests/all/math_accuracy.rs`; that file holds rounder bounds over a coarser
-//! sweep with all special values as well. An error in ULP is `|got - exact|` in units of the
-//! distance of neighbouring numbers at the exact result, which is 2^-149 for subnormal results. NaN
-//! gives NaN everywhere; subnormal arguments and results are ordinary numbers.
+//! operations in the same order. Results are therefore bit-identical on all levels with fused
+//! multiply-add. No tables and no approximate reciprocals are used.
 //!
-//! Coefficients, unless said otherwise: the minimax polynomial for the weight stated, by linear programming on
-//! 1201 Chebyshev points in 160-bit arithmetic (or by Remez exchange, where the same files say so), then rounded
-//! to `f32` by searching the neighbouring numbers for the smallest maximum. The bound given with each is the one
+//! The head of each file states formula, method, special values and worst error. The error was
+//! measured on all 2^32 bit patterns by the ignored test of `tests/all/math_accuracy.rs`. That file
+//! also checks rounded bounds over a coarser sweep with all special values. An error in ULP is
+//! `|got - exact|` in units of the distance of neighbouring numbers at the exact result; for
+//! subnormal results this distance is 2^-149. NaN gives NaN everywhere. Subnormal arguments and
+//! results are ordinary numbers.
+//!
+//! Coefficients, unless stated otherwise, are those of the minimax polynomial for the stated
+//! weight. It was found by linear programming on 1201 Chebyshev points in 160-bit arithmetic (or by
+//! Remez exchange, where a file says so), then rounded to `f32` by searching the neighbouring
+//! numbers for the smallest maximum. The bound stated with each is the bound after rounding.
 //! after rounding.
 
 pub mod double;
@@ -46,7 +49,7 @@ macro_rules! lane_functions {
 #[cfg(target_arch = "x86_64")]
 pub(crate) use lane_functions;
 
-/// `c[0] + c[1] x + c[2] x^2 + ...` by Horner's rule.
+/// Returns `c[0] + c[1] x + c[2] x^2 + ...` by Horner's rule.
 #[inline(always)]
 fn polynomial<L: F32Lanes, const N: usize>(x: L, c: [f64; N]) -> L {
     let mut sum = x.lit(c[N - 1]);
@@ -56,8 +59,8 @@ fn polynomial<L: F32Lanes, const N: usize>(x: L, c: [f64; N]) -> L {
     sum
 }
 
-/// [`polynomial`] from `x` and its square: the even and the odd powers apart, which is half the latency of Horner's rule
-/// for the same number of operations.
+/// Does what [`polynomial`] does, from `x` and its square. Even and odd powers are summed
+/// separately, which halves the latency of Horner's rule with the same number of operations.
 #[inline(always)]
 fn polynomial_by_halves<L: F32Lanes, const N: usize>(x: L, square: L, c: [f64; N]) -> L {
     let mut sums = [x.lit(0.0); 2];
@@ -69,7 +72,7 @@ fn polynomial_by_halves<L: F32Lanes, const N: usize>(x: L, square: L, c: [f64; N
     sums[1].mul_add(x, sums[0])
 }
 
-/// `x`, which is not negative or has that sign already, with the sign of `sign`.
+/// Returns `x`, which is not negative or already has that sign, with the sign of `sign`.
 #[inline(always)]
 fn with_sign_of<L: F32Lanes>(x: L, sign: L) -> L {
     let bits = sign.to_bits();

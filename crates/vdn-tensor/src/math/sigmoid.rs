@@ -1,8 +1,8 @@
 //! The logistic function `1 / (1 + e^-x)`.
 //!
-//! Method: with `e = e^-|x|`, which cannot overflow, and `q = e / (1 + e)`, it is `1 - q` for `x >= 0` and `e (1 - q)`
-//! below: there `q` itself would do, but the rounding of `1 + e` would cost a whole unit. Both are `c (1 - q)`, evaluated
-//! as `c - c q`.
+//! Method: let `e = e^-|x|`, which cannot overflow, and `q = e / (1 + e)`. The result is `1 - q`
+//! for `x >= 0` and `e (1 - q)` below 0. (Below 0 it equals `q`, but the rounding of `1 + e` would
+//! cost a whole unit.) Both are `c (1 - q)`, evaluated as `c - c q`.
 //!
 //! Special values: 0 at -inf, 1 at inf, 1/2 at 0; subnormal results below -87.3 are right.
 //!

@@ -1,8 +1,8 @@
 //! `ln(1 + e^x)` without overflow.
 //!
-//! Method: `max(x, 0) + ln(1 + e)` with `e = e^-|x|` in `[0, 1]`, where `ln(1 + e) = e + e^2 Q(e)`, `Q` of degree
-//! 9, needs no splitting of `e` into exponent and fraction. The correction is added to `max(x, 0)` before `e` is,
-//! which keeps the intermediate sum small around `x = 0`.
+//! Method: `max(x, 0) + ln(1 + e)` with `e = e^-|x|` in `[0, 1]`. There `ln(1 + e) = e + e^2 Q(e)`,
+//! with `Q` of degree 9, so `e` need not be split into exponent and fraction. The correction is
+//! added to `max(x, 0)` before `e` is, which keeps the intermediate sum small around `x = 0`.
 //!
 //! Special values: 0 at -inf, inf at inf; subnormal results below -87.3 are right.
 //!
@@ -11,8 +11,8 @@
 use super::{exp, polynomial};
 use crate::simd::F32Lanes;
 
-/// `(ln(1 + e) - e) / e^2` on `[0, 1]`, weighted for the relative error of `ln(1 + e)`: 2^-30.0 (Remez exchange,
-/// the leading coefficients rounded one after the other).
+/// `(ln(1 + e) - e) / e^2` on `[0, 1]`, weighted for the relative error of `ln(1 + e)`: 2^-30.0
+/// (Remez exchange; the leading coefficients were rounded one after the other).
 const TAIL: [f64; 10] = [
     -0.499_999_881,
     0.333_327_144,

@@ -1,21 +1,23 @@
-//! ARS-7, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3"
-//! (SC 2011): seven rounds of the block cipher AES (FIPS 197) on a 128-bit counter, with a key schedule of additions in
-//! place of the cipher's. It is not a cipher. Where processors have AES instructions it is the cheapest generator there
-//! is; elsewhere it costs more than Philox.
+//! ARS-7, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers:
+//! as easy as 1, 2, 3" (SC 2011). It applies seven rounds of the block cipher AES (FIPS 197) to a
+//! 128-bit counter, with a key schedule of additions in place of the cipher's own. It is not a
+//! cipher. On processors with AES instructions it is the cheapest generator; elsewhere it costs
+//! more than Philox.
 //!
-//! A block is the cipher's state: word `j` is column `j`, its lowest byte row 0. So the four words of a block are
-//! neighbours in memory, and sixteen blocks are a tile of four rows of sixteen columns without any transposition.
+//! A block is the cipher's state: word `j` is column `j`, and its lowest byte is row 0. The four
+//! words of a block are neighbours in memory, so sixteen blocks form a tile of four rows of sixteen
+//! columns without any transposition.
 
 use super::Words;
 use crate::simd::{Aes, LANES, Simd};
 
-/// Seven rounds: the authors' choice with a margin (they know of no flaw from five on).
+/// The number of rounds: the authors' choice, with a margin (they know of no flaw from five on).
 const ROUNDS: usize = 7;
-/// The key's increments per round, as two 64-bit halves: the golden ratio and the square root of three minus one, times
-/// 2^64.
+/// The increments of the key per round, as two 64-bit halves: the golden ratio, and the square root
+/// of three minus one, both times 2^64.
 const WEYL: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xBB67_AE85_84CA_A73B];
 
-/// One block: four random words from a counter and a key.
+/// Returns one block: four random words from a counter and a key.
 ///
 /// ```
 /// use vdn_tensor::noise::ars4x32;
@@ -27,7 +29,7 @@ pub fn ars4x32(counter: [u32; 4], key: [u32; 4]) -> [u32; 4] {
     encrypt(counter, &round_keys::<{ ROUNDS + 1 }>(key))
 }
 
-/// The keys before the first round and after each.
+/// Returns the keys before the first round and after each round.
 fn round_keys<const N: usize>(key: [u32; 4]) -> [[u32; 4]; N] {
     let mut halves = [0, 1].map(|i| u64::from(key[2 * i]) | u64::from(key[2 * i + 1]) << 32);
     [(); N].map(|()| {
@@ -37,7 +39,7 @@ fn round_keys<const N: usize>(key: [u32; 4]) -> [[u32; 4]; N] {
     })
 }
 
-/// The rounds: the first key is added before them, each of the others after one.
+/// Applies the rounds: the first key is added before them, each of the others after one.
 fn encrypt(counter: [u32; 4], keys: &[[u32; 4]]) -> [u32; 4] {
     let mut c = add(counter, keys[0]);
     for key in &keys[1..keys.len() - 1] {
@@ -46,7 +48,7 @@ fn encrypt(counter: [u32; 4], keys: &[[u32; 4]]) -> [u32; 4] {
     add(last_round(c), keys[keys.len() - 1])
 }
 
-/// The sum in the cipher's field.
+/// Returns the sum in the cipher's field.
 fn add(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
     [a[0] ^ b[0], a[1] ^ b[1], a[2] ^ b[2], a[3] ^ b[3]]
 }
@@ -63,7 +65,7 @@ fn round(c: [u32; 4]) -> [u32; 4] {
     to
 }
 
-/// SubBytes and ShiftRows.
+/// SubBytes and ShiftRows alone.
 fn last_round(c: [u32; 4]) -> [u32; 4] {
     let mut to = [0; 4];
     for (j, to) in to.iter_mut().enumerate() {
@@ -76,7 +78,8 @@ fn last_round(c: [u32; 4]) -> [u32; 4] {
     to
 }
 
-/// Of every byte: what MixColumns makes of its substitute `s` in row 0 of a column that is else 0, `2 s, s, s, 3 s`.
+/// For every byte: the result `2 s, s, s, 3 s` of MixColumns for its substitute `s` in row 0 of a
+/// column of zeros.
 const MIXED: [u32; 256] = {
     let (mut table, mut byte) = ([0; 256], 0);
     while byte < 256 {
@@ -88,7 +91,7 @@ const MIXED: [u32; 256] = {
     table
 };
 
-/// The product in GF(2^8) modulo `x^8 + x^4 + x^3 + x + 1`.
+/// Returns the product in GF(2^8) modulo `x^8 + x^4 + x^3 + x + 1`.
 const fn times(mut a: u8, mut b: u8) -> u8 {
     let mut product = 0;
     while b != 0 {
@@ -101,7 +104,7 @@ const fn times(mut a: u8, mut b: u8) -> u8 {
     product
 }
 
-/// SubBytes of one byte: the inverse in the field (0 of 0), then an affine map over its bits.
+/// SubBytes of one byte: the inverse in the field (0 for 0), then an affine map of its bits.
 const fn substitute(byte: u8) -> u8 {
     // a^254 = 1/a.
     let (mut inverse, mut square, mut k) = (1, byte, 1);
@@ -114,19 +117,20 @@ const fn substitute(byte: u8) -> u8 {
     b ^ b.rotate_left(1) ^ b.rotate_left(2) ^ b.rotate_left(3) ^ b.rotate_left(4) ^ 0x63
 }
 
-/// The generator for counters `[position, sample, step, stream]` of one key, step and stream, for many tiles.
+/// The generator for counters `[position, sample, step, stream]` of one key, step and stream, for
+/// many tiles.
 #[derive(Clone, Debug)]
 pub struct Ars {
     /// Round keys, for four blocks each.
     pub(crate) keys: [Words; ROUNDS + 1],
     /// The state before the first round, at position 0 of sample 0.
     pub(crate) fixed: [u32; 4],
-    /// The instructions of this machine.
+    /// The AES instructions of this machine.
     pub(crate) aes: Option<Aes>,
 }
 
 impl Ars {
-    /// The rounds of a key, a step and a stream.
+    /// Creates the generator of a key, a step and a stream.
     #[must_use]
     pub(crate) fn new(key: [u32; 4], step: u32, stream: u32) -> Self {
         let narrow = round_keys::<{ ROUNDS + 1 }>(key);
@@ -142,14 +146,14 @@ impl Ars {
         Self { keys, fixed: add([0, 0, step, stream], narrow[0]), aes: Aes::detect() }
     }
 
-    /// The words of a tile of four rows of sixteen columns: word `c % 4` of block `first + 4 r + c / 4` belongs to row `r`
-    /// and column `c`. `first` is a multiple of sixteen.
+    /// Returns the words of a tile of four rows of sixteen columns. Word `c % 4` of block
+    /// `first + 4 r + c / 4` belongs to row `r` and column `c`. `first` is a multiple of sixteen.
     #[inline(always)]
     pub fn words<S: Simd>(&self, simd: S, first: u32, sample: u32) -> [S::U32; 4] {
         simd.ars(self, first, sample)
     }
 
-    /// The words of a tile without instructions for them.
+    /// Returns the words of a tile, computed without AES instructions.
     #[cold]
     #[inline(never)]
     pub(crate) fn in_software(&self, first: u32, sample: u32) -> [Words; 4] {
@@ -173,7 +177,8 @@ mod tests {
     use crate::dispatch;
     use crate::simd::{Level, U32Lanes, available};
 
-    /// The known-answer vectors published with the reference implementation (Random123, `kat_vectors`): of ten rounds.
+    /// The known-answer vectors published with the reference implementation (Random123,
+    /// `kat_vectors`): of ten rounds.
     const KNOWN: [[[u32; 4]; 3]; 3] = [
         [[0; 4], [0; 4], [0x8d73_ee19, 0x5064_01ef, 0x13c2_dbe4, 0x0cbe_9c0d]],
         [
@@ -196,7 +201,8 @@ mod tests {
         }
     }
 
-    /// The counters and keys of the vectors published before (`old_kat_vectors`): one byte of the four words is not 0.
+    /// The counters and keys of the vectors published before (`old_kat_vectors`): one byte of the
+    /// four words is not 0.
     fn patterns() -> Vec<[u32; 4]> {
         let bytes = (0..4).flat_map(|word| (0..4).map(move |byte| (word, byte)));
         let pattern = |word, byte, x: u32| {
@@ -210,7 +216,8 @@ mod tests {
         ones.chain(others).collect()
     }
 
-    /// All 2254 published vectors of seven rounds, and as many of ten: the hash (FNV-1a, 64 bits) of the published words.
+    /// All 2254 published vectors of seven rounds, and as many of ten: the hash (FNV-1a, 64 bits)
+    /// of the published words.
     #[test]
     fn known_answers_of_old() {
         let keys = patterns();
@@ -231,7 +238,8 @@ mod tests {
         assert_eq!(vectors, 2254);
         assert_eq!(seven.0, 0xd403_75c0_ebea_41f2, "seven rounds");
         assert_eq!(ten.0, 0xa279_dce6_3bb9_d993, "ten rounds");
-        // One of them each, so that a failure shows whether the function or the hash is wrong.
+        // One vector of each kind, so that a failure shows whether the function or the hash is
+        // wrong.
         let (counter, key) = (counters[46], keys[0]);
         let want = [0xbb40_06c7, 0x33db_c0db, 0x1ea0_a1c9, 0x7f95_41e3];
         assert_eq!(ars4x32(counter, key), want);
@@ -262,7 +270,7 @@ mod tests {
         out
     }
 
-    /// On every level, and by every kind of instructions of this machine.
+    /// On every level, with every kind of AES instructions of this machine.
     #[test]
     fn every_way_gives_the_scalar_words() {
         let key = [17, 0xffff_fff0, 0, 0];
@@ -283,7 +291,7 @@ mod tests {
         }
     }
 
-    /// On the machines that the library is made for the instructions are found and used.
+    /// On the machines for which the library is made, the instructions are found and used.
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn instructions_are_found() {

@@ -1,8 +1,9 @@
-//! The normal transform of Box and Muller (1958): two uniforms give two independent standard normals,
-//! `sqrt(-2 ln u) * (cos, sin)(2 pi v)`.
+//! The normal transform of Box and Muller (1958): two uniforms give two independent standard
+//! normals, `sqrt(-2 ln u) * (cos, sin)(2 pi v)`.
 //!
-//! `u = (w + 1/2) / 2^32` reaches down to 2^-33, so the radius reaches 6.76 (a two-sided tail of 1.4e-11); `v = w /
-//! 2^32` is taken as a signed fraction of a turn, so the angle needs no reduction by a multiple of pi.
+//! `u = (w + 1/2) / 2^32` is at least 2^-33, so the radius is at most 6.76 (a two-sided tail of
+//! 1.4e-11). `v = w / 2^32` is taken as a signed fraction of a turn, so the angle needs no
+//! reduction by a multiple of pi.
 
 use super::Words;
 use crate::math::{ln, turn};
@@ -12,8 +13,8 @@ use crate::simd::{LANES, U32Lanes};
 /// 2^-32.
 const SCALE: f64 = 1.0 / 4_294_967_296.0;
 
-/// Two normals per lane in `f32` from each of `N` pairs of words, side by side: the latency of one pair is twice what
-/// its operations cost.
+/// Returns two normals per lane in `f32` from each of `N` pairs of words, computed side by side:
+/// the latency of one pair is twice the cost of its operations.
 #[inline(always)]
 pub fn single<U: U32Lanes, const N: usize>(words: [[U; 2]; N]) -> [[U::F32; 2]; N] {
     let zero = words[0][0].to_f32_bits();
@@ -33,7 +34,7 @@ pub fn single<U: U32Lanes, const N: usize>(words: [[U; 2]; N]) -> [[U::F32; 2]; 
     z
 }
 
-/// Two normals per lane in `f64`, from the same words.
+/// Returns two normals per lane in `f64`, from the same words.
 #[must_use]
 pub fn double([radius, angle]: &[Words; 2]) -> [[f64; LANES]; 2] {
     let mut z = [[0.0; LANES]; 2];

@@ -1,4 +1,5 @@
-//! [`Generator`]: which function turns addresses into random words; and that function for one tensor's tiles.
+//! [`Generator`]: the choice of the function from addresses to random words; and that function for
+//! the tiles of one tensor.
 
 use super::ars::Ars;
 use super::philox::Philox;
@@ -7,31 +8,33 @@ use crate::simd::{LANES, Simd};
 
 /// A counter-based generator: a fixed function from a key and a counter to four random words.
 ///
-/// Both pass the same statistical tests, and both give the same numbers on every machine, SIMD level and number of
-/// threads; the numbers of one have nothing to do with those of the other.
+/// Both pass the same statistical tests, and both give the same numbers on every machine, SIMD
+/// level and number of threads. The numbers of the two are unrelated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Generator {
-    /// Philox4x32-10: multiplications, fast everywhere.
+    /// Philox4x32-10: multiplications; fast everywhere.
     #[default]
     Philox10,
-    /// ARS-7: rounds of AES. Several times as fast as Philox where the processor has instructions for them and the level is
-    /// not `Portable`; slower than Philox elsewhere, and in `f64`.
+    /// ARS-7: rounds of AES. It is several times as fast as Philox if the processor has AES
+    /// instructions and the level is not `Portable`. Elsewhere, and in `f64`, it is slower than
+    /// Philox.
     Ars7,
 }
 
-/// A generator for counters `[position, sample, step, stream]` of one key, step and stream, for many tiles of four rows
-/// of sixteen columns.
+/// A generator for counters `[position, sample, step, stream]` of one key, step and stream, for
+/// many tiles of four rows of sixteen columns.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "one for a whole tensor, on the stack")]
 pub enum Rounds {
-    /// Of [`Generator::Philox10`].
+    /// The generator of [`Generator::Philox10`].
     Philox(Philox),
-    /// Of [`Generator::Ars7`].
+    /// The generator of [`Generator::Ars7`].
     Ars(Ars),
 }
 
 impl Rounds {
-    /// The four rows of words of the tile at the positions from `first` on, a multiple of sixteen.
+    /// Returns the four rows of words of the tile at the positions from `first` on; `first` is a
+    /// multiple of sixteen.
     #[inline(always)]
     pub fn words<S: Simd>(&self, simd: S, first: u32, sample: u32) -> [S::U32; 4] {
         match self {
@@ -43,7 +46,7 @@ impl Rounds {
         }
     }
 
-    /// Standard normals for the four rows of that tile.
+    /// Returns standard normals for the four rows of that tile.
     #[inline(always)]
     pub fn normals<S: Simd, T: Element>(
         &self,

@@ -1,4 +1,4 @@
-//! [`NoiseKey`]: the part of a noise address that is shared by a whole tensor.
+//! [`NoiseKey`]: the part of a noise address that a whole tensor shares.
 
 use super::ars::{Ars, ars4x32};
 use super::generator::{Generator, Rounds};
@@ -9,10 +9,12 @@ use crate::parallel::for_each_chunk;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::{dispatch, store_partial};
 
-/// The address of a tensor's noise: `(seed, stream, step)`. Within it, each number has a sample, a row and a column.
+/// The address of a tensor's noise: `(seed, stream, step)`. Within it, each number has a sample, a
+/// row and a column.
 ///
-/// Streams separate layers (and purposes within a layer), steps separate training steps; [`NoiseKey::fold_in`] derives
-/// a new seed for anything beyond (time steps of a sequence, a repetition of a run).
+/// Streams separate layers (and purposes within a layer); steps separate training steps.
+/// [`NoiseKey::fold_in`] derives a new seed for everything else, such as the time steps of a
+/// sequence or a repetition of a run.
 ///
 /// ```
 /// use vdn_tensor::noise::NoiseKey;
@@ -25,17 +27,17 @@ use crate::{dispatch, store_partial};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NoiseKey {
-    /// The seed: the generator's key.
+    /// The seed, which is the key of the generator.
     pub seed: u64,
-    /// Which layer, or which use of noise.
+    /// The layer, or the use of the noise.
     pub stream: u32,
-    /// Which training step.
+    /// The training step.
     pub step: u32,
     /// The function from addresses to random words.
     pub generator: Generator,
 }
 
-/// The stream that derived seeds come from; no tensor uses it.
+/// The stream from which derived seeds come; no tensor uses it.
 const DERIVATION: u32 = u32::MAX;
 /// Elements per group of a flat array: sixteen lanes of four words.
 const GROUP: usize = 4 * LANES;
@@ -43,13 +45,13 @@ const GROUP: usize = 4 * LANES;
 const CHUNK: usize = 256 * GROUP;
 
 impl NoiseKey {
-    /// The key of `(seed, stream, step)`, for the default generator.
+    /// Creates the key of `(seed, stream, step)` for the default generator.
     #[must_use]
     pub const fn new(seed: u64, stream: u32, step: u32) -> Self {
         Self { seed, stream, step, generator: Generator::Philox10 }
     }
 
-    /// The same address in the numbers of another generator.
+    /// Returns the same address for another generator.
     ///
     /// ```
     /// use vdn_tensor::noise::{Generator, NoiseKey};
@@ -63,17 +65,18 @@ impl NoiseKey {
         Self { generator, ..self }
     }
 
-    /// The same seed and step, another stream.
+    /// Returns a key with the same seed and step and another stream.
     #[must_use]
     pub const fn with_stream(self, stream: u32) -> Self {
         Self { stream, ..self }
     }
 
-    /// A key whose seed is derived from this whole key and `index`: for addresses beyond `(seed, stream, step)`.
+    /// Returns a key whose seed is derived from this whole key and `index`, for addresses beyond
+    /// `(seed, stream, step)`.
     #[must_use]
     pub fn fold_in(self, index: u64) -> Self {
-        // The index takes the place of the position within the tensor, in a stream of its own; this key's stream
-        // is mixed in by a second block, so that all of (stream, step, index) count.
+        // The index takes the place of the position within the tensor, in a reserved stream. This
+        // key's own stream is mixed in by a second block, so that stream, step and index all count.
         let [low, high, _, _] = self.block(index as u32, (index >> 32) as u32);
         let mixed = Self {
             seed: u64::from(low) | u64::from(high) << 32,
@@ -85,7 +88,7 @@ impl NoiseKey {
         Self { seed: u64::from(low) | u64::from(high) << 32, ..self }
     }
 
-    /// The four words of block `position` of `sample`.
+    /// Returns the four words of block `position` of `sample`.
     #[must_use]
     pub fn block(self, position: u32, sample: u32) -> [u32; 4] {
         let counter = [position, sample, self.step, self.stream];
@@ -96,7 +99,7 @@ impl NoiseKey {
         }
     }
 
-    /// The generator of this key for many tiles.
+    /// Returns the generator of this key, for many tiles.
     #[must_use]
     pub fn rounds(self) -> Rounds {
         let [low, high] = self.key_words();
@@ -106,11 +109,11 @@ impl NoiseKey {
         }
     }
 
-    /// The standard normal at (`sample`, `row`, `column`) of an array with `columns` columns: what the fused kernels
-    /// use, one number at a time.
+    /// Returns the standard normal at (`sample`, `row`, `column`) of an array with `columns`
+    /// columns: the number that the fused kernels use there.
     ///
     /// # Panics
-    /// The place lies beyond the 2^32 positions of a tensor.
+    /// Panics if the position lies beyond the 2^32 positions of a tensor.
     #[must_use]
     pub fn normal_at<T: Element>(
         self,
@@ -176,8 +179,9 @@ impl NoiseKey {
     }
 }
 
-/// The first position of the tile that (`row`, `column`) of an array with `columns` columns belongs to: four rows of
-/// sixteen columns share sixteen positions; columns are padded to whole tiles.
+/// Returns the first position of the tile to which (`row`, `column`) of an array with `columns`
+/// columns belongs. Four rows of sixteen columns share sixteen positions; columns are padded to
+/// whole tiles.
 #[must_use]
 pub(crate) fn tile(columns: usize, row: usize, column: usize) -> u32 {
     let first_of_row =
@@ -188,14 +192,16 @@ pub(crate) fn tile(columns: usize, row: usize, column: usize) -> u32 {
     })
 }
 
-/// Calls `group` for the first position of each run of 64 elements and stores its four rows of sixteen.
+/// Calls `group` for the first position of each run of 64 elements, and stores its four rows of
+/// sixteen.
 #[inline(always)]
 fn fill<L: Lanes<Scalar = T>, T: Element>(
     out: &mut [T],
     first_group: usize,
     group: impl Fn(u32) -> [L; 4],
 ) {
-    // Whole groups apart from the last one: else the compiler moves the transform between the checks of its parts.
+    // Whole groups are separate from the last one; otherwise the compiler moves the transform
+    // between the checks of its parts.
     let (whole, rest) = out.as_chunks_mut::<GROUP>();
     let mut first = (first_group * LANES) as u32;
     for out in whole {
@@ -232,7 +238,7 @@ mod tests {
         }
     }
 
-    /// Of ARS a flat array has the words in the order of the blocks.
+    /// With ARS, a flat array has the words in the order of the blocks.
     #[test]
     fn uniforms_are_the_words_in_their_order() {
         let uniform = |word: u32| (f64::from(word) + 0.5) / 4_294_967_296.0;
@@ -288,7 +294,8 @@ mod tests {
             key.fill_normal(0, &mut single);
             key.fill_normal(0, &mut double);
             for (e, (&s, &d)) in single.iter().zip(&double).enumerate() {
-                // The radius rounds its uniform to 24 bits: near u = 1 that moves the radius by up to sqrt(2^-24).
+                // The radius rounds its uniform to 24 bits; near u = 1 this moves the radius by up
+                // to sqrt(2^-24).
                 assert!((f64::from(s) - d).abs() < 3e-4, "{generator:?} element {e}: {s} {d}");
             }
         }

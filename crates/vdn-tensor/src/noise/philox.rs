@@ -1,17 +1,20 @@
-//! Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
-//! 1, 2, 3" (SC 2011): ten rounds of two 32-bit multiplications on a 128-bit counter with a 64-bit key.
+//! Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random
+//! numbers: as easy as 1, 2, 3" (SC 2011): ten rounds of two 32-bit multiplications on a 128-bit
+//! counter with a 64-bit key.
 
 use super::Words;
 use crate::simd::{LANES, Pairs, Simd, U32Lanes};
 
 /// The two multipliers of the paper.
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-/// The key's increments per round: the golden ratio and the square root of three minus one, times 2^32.
+/// The increments of the key per round: the golden ratio, and the square root of three minus one,
+/// both times 2^32.
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
-/// Ten rounds: the paper's choice with a margin of safety (seven pass its test batteries).
+/// The number of rounds: the paper's choice, with a margin of safety (seven pass its test
+/// batteries).
 const ROUNDS: u32 = 10;
 
-/// One block: four random words from a counter and a key.
+/// Returns one block: four random words from a counter and a key.
 ///
 /// ```
 /// use vdn_tensor::noise::philox4x32;
@@ -44,24 +47,28 @@ fn round_key(key: [u32; 2], round: u32) -> [u32; 2] {
     ]
 }
 
-/// The generator for counters `[position, sample, step, stream]` of one key, step and stream, for many positions: what
-/// depends on neither position nor sample is computed once, and what the first two rounds do to all words but the
-/// position is folded into constants, which leaves seven of their sixteen operations.
+/// The generator for counters `[position, sample, step, stream]` of one key, step and stream, for
+/// many positions.
 ///
-/// Constants are stored for all lanes, so that they can be operands in memory: there are more than registers.
+/// Values that depend on neither position nor sample are computed once. The effect of the first two
+/// rounds on all words but the position is folded into constants, which leaves seven of their
+/// sixteen operations.
+///
+/// Constants are stored for all lanes, so that they can be memory operands: there are more of them
+/// than registers.
 #[derive(Clone, Debug)]
 pub struct Philox {
     keys: [[Words; 2]; ROUNDS as usize],
-    /// Of the third word in the first round, and of the first in the second.
+    /// The constants of the third word in the first round, and of the first word in the second.
     folded: [Words; 2],
     /// The first word after the first round, without the sample.
     first: u32,
-    /// Round keys that go into what depends on the sample.
+    /// The round keys of the values that depend on the sample.
     third_keys: [u32; 2],
 }
 
 impl Philox {
-    /// The rounds of a key, a step and a stream.
+    /// Creates the generator of a key, a step and a stream.
     #[must_use]
     pub(crate) fn new(key: [u32; 2], step: u32, stream: u32) -> Self {
         let k = |round| round_key(key, round);
@@ -78,20 +85,20 @@ impl Philox {
         }
     }
 
-    /// The constants of `sample`: of the third word in the second and the third round.
+    /// Returns the constants of `sample`: of the third word in the second and in the third round.
     #[inline(always)]
     fn of_sample<S: Simd>(&self, simd: S, sample: u32) -> [S::U32; 2] {
         let [high, low] = wide(MULTIPLIERS[0], self.first ^ sample);
         [simd.splat_u32(high ^ self.third_keys[0]), simd.splat_u32(low ^ self.third_keys[1])]
     }
 
-    /// The four words of the blocks `position` (one a lane) of `sample`.
+    /// Returns the four words of the blocks `position` (one per lane) of `sample`.
     #[inline(always)]
     pub fn words<S: Simd>(&self, simd: S, position: S::U32, sample: u32) -> [S::U32; 4] {
         simd.philox(self, position, sample)
     }
 
-    /// Sixteen blocks, one a lane, by full products of all lanes.
+    /// Computes sixteen blocks, one per lane, by full products of all lanes.
     #[inline(always)]
     pub(crate) fn words_in_lanes<S: Simd>(
         &self,
@@ -116,9 +123,10 @@ impl Philox {
         c
     }
 
-    /// The same words from products of pairs of lanes: blocks of even and of odd lanes are apart until the last round,
-    /// each word in the low half of a pair, so that nothing has to be moved between the rounds. `N` of the two halves
-    /// run side by side: 1 where registers are few, 2 where they are many.
+    /// Computes the same words from products of pairs of lanes. Blocks of even and odd lanes stay
+    /// separate until the last round, with each word in the low half of a pair, so nothing has to
+    /// be moved between the rounds. `N` of the two halves run side by side: 1 if registers are few,
+    /// 2 if they are many.
     #[inline(always)]
     pub(crate) fn words_in_pairs<S: Simd, const N: usize>(
         &self,
@@ -135,7 +143,8 @@ impl Philox {
             self.but_one(simd, [even, odd], constants)
         } else {
             let [even] = self.but_one(simd, [even], constants);
-            // As if another generator: the compiler would keep the loaded keys for the second half, on the stack.
+            // Hides that this is the same generator: the compiler would keep the loaded keys for
+            // the second half on the stack.
             let [odd] = std::hint::black_box(self).but_one(simd, [odd], constants);
             [even, odd]
         };
@@ -151,7 +160,8 @@ impl Philox {
         ]
     }
 
-    /// All rounds but the last of `N` times eight blocks, whose words are in the low halves of pairs.
+    /// Applies all rounds but the last to `N` times eight blocks, whose words are in the low halves
+    /// of pairs.
     #[inline(always)]
     fn but_one<S: Simd, const N: usize>(
         &self,
@@ -174,7 +184,7 @@ impl Philox {
             let c0 = next1.high() ^ (product1 ^ simd.load_u32(&k[2][0]));
             c[n] = [c0, next1, product0.high() ^ third, product0];
         }
-        // Written out: the compiler would leave a loop.
+        // Unrolled by hand: the compiler would keep a loop.
         c = round(simd, c, &k[3]);
         c = round(simd, c, &k[4]);
         c = round(simd, c, &k[5]);
@@ -184,7 +194,7 @@ impl Philox {
     }
 }
 
-/// One round of `N` times eight blocks, whose words are in the low halves of pairs.
+/// Applies one round to `N` times eight blocks, whose words are in the low halves of pairs.
 #[inline(always)]
 fn round<S: Simd, const N: usize>(
     simd: S,
@@ -210,7 +220,8 @@ mod tests {
     use crate::dispatch;
     use crate::simd::available;
 
-    /// The known-answer vectors published with the reference implementation (Random123, `kat_vectors`).
+    /// The known-answer vectors published with the reference implementation (Random123,
+    /// `kat_vectors`).
     const KNOWN: [([u32; 4], [u32; 2], [u32; 4]); 3] = [
         ([0; 4], [0; 2], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
         ([u32::MAX; 4], [u32::MAX; 2], [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]),

@@ -1,11 +1,12 @@
-//! [`NoiseRng`]: addressed noise behind the traits of `rand`, so that its distributions, shuffles and adaptors work on
-//! the same streams.
+//! [`NoiseRng`]: addressed noise behind the traits of `rand`, so that rand's distributions,
+//! shuffles and adaptors work on the same streams.
 
 use super::NoiseKey;
 use rand_core::{TryRng, utils};
 use std::convert::Infallible;
 
-/// Reads the words of one [`NoiseKey`] in order. A copy repeats them; keys with different streams never meet.
+/// A random number generator that reads the words of one [`NoiseKey`] in order. A copy repeats
+/// them; keys with different streams never share words.
 ///
 /// ```
 /// use rand_core::Rng;
@@ -23,7 +24,7 @@ pub struct NoiseRng {
 }
 
 impl NoiseRng {
-    /// Starts at the first word of `key`.
+    /// Creates a generator that starts at the first word of `key`.
     #[must_use]
     pub fn new(key: NoiseKey) -> Self {
         Self { key, position: 0, words: [0; 4], used: 4 }

@@ -1,10 +1,11 @@
-//! Rounds of AES on the sixteen blocks of a tile, by the instructions for them: AES-NI on one block, VAES on two or four.
+//! Rounds of AES on the sixteen blocks of a tile, with AES instructions: AES-NI on one block, VAES
+//! on two or four.
 //!
-//! Whether a machine has them does not follow from its SIMD level, so that each function enables what it needs itself; a
-//! call serves 64 words. Blocks are independent: the four of 512 bits, or eight of 256 or 128 bits, in flight hide the
-//! latency of a round.
+//! The SIMD level of a machine does not imply that it has these instructions, so each function
+//! enables what it needs itself. One call serves 64 words. Blocks are independent: four vectors of
+//! 512 bits, or eight of 256 or 128 bits, are in flight and hide the latency of a round.
 
-/// The instructions that this machine has: the proof that they may run.
+/// The AES instructions that this machine has: the proof that they may run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Aes(Width);
 
@@ -13,12 +14,12 @@ pub(crate) struct Aes(Width);
 enum Width {
     /// One block at a time.
     Narrow,
-    /// Two, or four.
+    /// Two blocks at a time, or four.
     Wide,
 }
 
 impl Aes {
-    /// What this machine has, if anything; the standard library remembers it.
+    /// Detects the instructions of this machine, if any; the standard library caches the result.
     #[must_use]
     pub(crate) fn detect() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
@@ -33,7 +34,8 @@ impl Aes {
         None
     }
 
-    /// Every way this machine can take, for tests: the one that is used, the narrow one, and none.
+    /// Returns every implementation that this machine can run, for tests: the one that is used, the
+    /// narrow one, and none.
     #[cfg(test)]
     pub(crate) fn ways() -> Vec<Option<Self>> {
         let narrow = Self::detect().map(|_| Self(Width::Narrow));
@@ -50,7 +52,8 @@ mod x86 {
     use crate::simd::{Avx2, Avx512};
     use std::arch::x86_64::*;
 
-    /// The number of every block of a tile in its first word: what is added to the state of the first.
+    /// The number of every block of a tile in its first word; it is added to the state of the first
+    /// block.
     const NUMBERS: [Words; 4] = {
         let mut numbers = [[0; 16]; 4];
         let mut block = 0;
@@ -62,8 +65,8 @@ mod x86 {
     };
 
     impl Aes {
-        /// The rounds with `keys` of sixteen blocks, whose states before the first are `fixed` with `[first + i, sample, 0,
-        /// 0]` added to it; `first` is a multiple of sixteen.
+        /// Applies the rounds with `keys` to sixteen blocks. The states before the first round are
+        /// `fixed` plus `[first + i, sample, 0, 0]`; `first` is a multiple of sixteen.
         #[inline(always)]
         pub(crate) fn tile<const ROUNDS: usize>(
             self,
@@ -80,7 +83,7 @@ mod x86 {
             }
         }
 
-        /// The same on the level AVX-512.
+        /// Does the same on the level AVX-512.
         #[inline(always)]
         pub(crate) fn tile_512<const ROUNDS: usize>(
             self,
@@ -98,7 +101,8 @@ mod x86 {
         }
     }
 
-    /// The function of one vector width: `$blocks` blocks a vector, `$flight` vectors in flight.
+    /// Defines the function of one vector width: `$blocks` blocks per vector, `$flight` vectors in
+    /// flight.
     macro_rules! tile {
         ($name:ident, $features:literal, $blocks:literal, $flight:literal, $broadcast:expr,
             $load:ident, $store:ident, $add:ident, $round:ident, $last:ident) => {
@@ -109,7 +113,8 @@ mod x86 {
                 keys: &[Words; KEYS],
             ) -> [Words; 4] {
                 const WORDS: usize = 4 * $blocks;
-                // From registers: four words stored one by one would have to reach the cache before they are read as one.
+                // Built in registers: four words stored one by one would have to reach the cache
+                // before they can be read as one.
                 let at = _mm_set_epi32(0, 0, sample as i32, first as i32);
                 // SAFETY: four words are 128 bits.
                 let fixed = unsafe { _mm_loadu_si128(fixed.as_ptr().cast()) };

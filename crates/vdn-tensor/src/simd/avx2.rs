@@ -1,4 +1,7 @@
 //! AVX2 with FMA: sixteen lanes in two 256-bit vectors.
+//!
+//! The lane types are thin wrappers of intrinsics. A value can only be made through the token
+//! [`Avx2`], which checks the processor's features, so every later intrinsic is safe to call.
 
 use super::{F32Lanes, F64Vectors, LANES, Lanes, Level, Pairs, Simd, U32Lanes, prefetch};
 use crate::math;
@@ -13,7 +16,7 @@ use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
 pub struct Avx2(PhantomData<*const ()>);
 
 impl Avx2 {
-    /// The token, if this machine has AVX2 and FMA.
+    /// Returns the token, if this machine has AVX2 and FMA.
     #[inline(always)]
     #[must_use]
     pub fn try_new() -> Option<Self> {
@@ -30,7 +33,8 @@ fn enabled<R>(f: impl FnOnce() -> R) -> R {
 /// Wraps an intrinsic: every value of this file's types was made through an [`Avx2`] token.
 macro_rules! avx2 {
     ($($call:tt)*) => {
-        // SAFETY: lanes of this level exist only where an `Avx2` token does, whose constructor checked avx2 and fma.
+        // SAFETY: lanes of this level exist only where an `Avx2` token does, whose constructor
+        // checked avx2 and fma.
         unsafe { $($call)* }
     };
 }
@@ -229,7 +233,7 @@ impl Real for F32 {
     fn sqrt(self) -> Self {
         avx2!(Self(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1)))
     }
-    // The instruction returns its second operand when either is NaN: `self` comes second.
+    // The instruction returns its second operand if either is NaN, so `self` comes second.
     #[inline(always)]
     fn min(self, other: Self) -> Self {
         avx2!(Self(_mm256_min_ps(other.0, self.0), _mm256_min_ps(other.1, self.1)))
@@ -275,7 +279,8 @@ impl Lanes for F32 {
     type Scalar = f32;
     #[inline(always)]
     fn store(self, to: &mut [f32; LANES]) {
-        // SAFETY: lanes exist only with the level; sixteen floats are written to an array of sixteen.
+        // SAFETY: lanes exist only with the level; sixteen floats are written to an array of
+        // sixteen.
         unsafe {
             _mm256_storeu_ps(to.as_mut_ptr(), self.0);
             _mm256_storeu_ps(to.as_mut_ptr().add(8), self.1);
@@ -310,7 +315,7 @@ impl F32Lanes for F32 {
     }
 }
 
-/// The full products of eight integers: high halves, low halves.
+/// Returns the full products of eight integers: high halves, low halves.
 #[inline(always)]
 fn multiply(x: __m256i, y: __m256i) -> (__m256i, __m256i) {
     avx2! {{
@@ -357,14 +362,15 @@ impl U32Lanes for U32 {
     }
     #[inline(always)]
     fn to_f32(self) -> F32 {
-        // Both halves convert exactly and the product is exact: only the sum rounds.
+        // Both halves convert exactly and the product is exact, so only the sum rounds.
         let high = self.shr::<16>().to_f32_signed();
         let low = (self & self.lit(0xffff)).to_f32_signed();
         high.mul_add(high.lit(65536.0), low)
     }
     #[inline(always)]
     fn store(self, to: &mut [u32; LANES]) {
-        // SAFETY: lanes exist only with the level; sixteen integers are written to an array of sixteen.
+        // SAFETY: lanes exist only with the level; sixteen integers are written to an array of
+        // sixteen.
         unsafe {
             let at = to.as_mut_ptr().cast::<__m256i>();
             _mm256_storeu_si256(at, self.0);

@@ -1,4 +1,7 @@
 //! AVX-512: sixteen lanes in one 512-bit vector.
+//!
+//! The lane types are thin wrappers of intrinsics. A value can only be made through the token
+//! [`Avx512`], which checks the processor's features, so every later intrinsic is safe to call.
 
 use super::{F32Lanes, F64Vectors, LANES, Lanes, Level, Pairs, Simd, U32Lanes, prefetch};
 use crate::math;
@@ -13,7 +16,8 @@ use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
 pub struct Avx512(PhantomData<*const ()>);
 
 impl Avx512 {
-    /// The token, if this machine has AVX-512 F, BW, DQ and VL (and AVX2 with FMA, as all such machines do).
+    /// Returns the token, if this machine has AVX-512 F, BW, DQ and VL (and AVX2 with FMA, which
+    /// all such machines have).
     #[inline(always)]
     #[must_use]
     pub fn try_new() -> Option<Self> {
@@ -35,7 +39,8 @@ fn enabled<R>(f: impl FnOnce() -> R) -> R {
 /// Wraps an intrinsic: every value of this file's types was made through an [`Avx512`] token.
 macro_rules! avx512 {
     ($($call:tt)*) => {
-        // SAFETY: lanes of this level exist only where an `Avx512` token does, whose constructor checked the features.
+        // SAFETY: lanes of this level exist only where an `Avx512` token does, whose constructor
+        // checked the features.
         unsafe { $($call)* }
     };
 }
@@ -228,7 +233,7 @@ impl Real for F32 {
     fn sqrt(self) -> Self {
         Self(avx512!(_mm512_sqrt_ps(self.0)))
     }
-    // The instruction returns its second operand when either is NaN: `self` comes second.
+    // The instruction returns its second operand if either is NaN, so `self` comes second.
     #[inline(always)]
     fn min(self, other: Self) -> Self {
         Self(avx512!(_mm512_min_ps(other.0, self.0)))
@@ -268,7 +273,8 @@ impl Lanes for F32 {
     type Scalar = f32;
     #[inline(always)]
     fn store(self, to: &mut [f32; LANES]) {
-        // SAFETY: lanes exist only with the level; sixteen floats are written to an array of sixteen.
+        // SAFETY: lanes exist only with the level; sixteen floats are written to an array of
+        // sixteen.
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) }
     }
     #[inline(always)]
@@ -343,7 +349,8 @@ impl U32Lanes for U32 {
     }
     #[inline(always)]
     fn store(self, to: &mut [u32; LANES]) {
-        // SAFETY: lanes exist only with the level; sixteen integers are written to an array of sixteen.
+        // SAFETY: lanes exist only with the level; sixteen integers are written to an array of
+        // sixteen.
         unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), self.0) }
     }
 }

@@ -1,9 +1,9 @@
-//! Sixteen `f64` on any level: plain arrays.
+//! Sixteen `f64` on any level, as plain arrays.
 //!
-//! The `f64` path exists to check gradients and to reproduce published numbers to double precision; it needs no tuning
-//! by hand. Products and sums are rounded apart, so its bits are the same on every level; functions are those of the
-//! standard library. The loops over sixteen numbers are calls, not inlined: inlining them into every kernel would make
-//! up most of the code that a user compiles.
+//! The `f64` path checks gradients and reproduces published numbers to double precision; it is not
+//! tuned by hand. Products and sums are rounded separately, so the bits are the same on every
+//! level. Functions are those of the standard library. The loops over sixteen numbers are calls and
+//! are not inlined: inlined into every kernel, they would be most of the code that a user compiles.
 
 use super::{LANES, Lanes, Simd};
 use crate::real::{Mask, Real};

@@ -1,14 +1,20 @@
-//! Which levels exist, which of them this machine has, and which one is in use.
+//! The SIMD levels: which exist, which this machine has, and which one is in use.
+//!
+//! One build serves all machines: kernels are compiled for every level, and the level is chosen
+//! when the first kernel runs. The environment variable `VDN_SIMD` overrides the choice. A level
+//! that the machine does not have is an error, not a fallback, so that a measurement never runs on
+//! another level than the requested one.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// A SIMD level. All have sixteen logical lanes; results agree bit for bit between the levels with fused
-/// multiply-add (AVX2, AVX-512, NEON through [`Level::Portable`]).
+/// A SIMD level. All levels have sixteen logical lanes. Results agree bit for bit between the
+/// levels with fused multiply-add (AVX2, AVX-512, and NEON through [`Level::Portable`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// The `wide` crate at the build's baseline: SSE2 on x86-64 without flags, NEON on AArch64, SIMD128 on wasm.
+    /// The `wide` crate at the build's baseline: SSE2 on x86-64 without flags, NEON on AArch64,
+    /// SIMD128 on wasm.
     Portable,
     /// Two 256-bit vectors, with FMA.
     Avx2,
@@ -17,7 +23,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// The name used by `VDN_SIMD`: `portable`, `avx2`, `avx512`.
+    /// Returns the name used by `VDN_SIMD`: `portable`, `avx2`, `avx512`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -27,7 +33,7 @@ impl Level {
         }
     }
 
-    /// Whether this machine can run the level.
+    /// Returns whether this machine can run the level.
     #[must_use]
     pub fn is_available(self) -> bool {
         match self {
@@ -58,12 +64,12 @@ impl FromStr for Level {
     }
 }
 
-/// A SIMD level that cannot be used.
+/// The error of a SIMD level that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LevelError {
-    /// `VDN_SIMD` names no level.
+    /// `VDN_SIMD` does not name a level.
     Unknown(String),
-    /// This machine lacks the level.
+    /// This machine does not have the level.
     Absent(Level),
 }
 
@@ -82,7 +88,7 @@ impl fmt::Display for LevelError {
 
 impl std::error::Error for LevelError {}
 
-/// The level in use: `UNSET`, or a level's number plus one.
+/// The level in use: `UNSET`, or the level's number plus one.
 static CURRENT: AtomicU8 = AtomicU8::new(UNSET);
 const UNSET: u8 = 0;
 
@@ -94,18 +100,19 @@ fn encode(level: Level) -> u8 {
     level as u8 + 1
 }
 
-/// The levels that this machine can run, lowest first.
+/// Returns the levels that this machine can run, lowest first.
 #[must_use]
 pub fn available() -> Vec<Level> {
     let all = [Level::Portable, Level::Avx2, Level::Avx512];
     all.into_iter().filter(|level| level.is_available()).collect()
 }
 
-/// The level in use: what [`set_level`] chose, else what the environment variable `VDN_SIMD` asks for, else the best
-/// that this machine has. Found once, then cached.
+/// Returns the level in use: the choice of [`set_level`]; otherwise the level in the environment
+/// variable `VDN_SIMD`; otherwise the best level of this machine. It is determined once, then
+/// cached.
 ///
 /// # Errors
-/// `VDN_SIMD` names no level, or one that this machine lacks.
+/// Fails if `VDN_SIMD` does not name a level, or names one that this machine does not have.
 #[inline]
 pub fn level() -> Result<Level, LevelError> {
     match decode(CURRENT.load(Ordering::Relaxed)) {
@@ -127,10 +134,10 @@ fn detect() -> Result<Level, LevelError> {
     Ok(level)
 }
 
-/// Chooses the level for the whole process from now on, for benchmarks and tests that compare levels.
+/// Sets the level for the whole process from now on, for benchmarks and tests that compare levels.
 ///
 /// # Errors
-/// This machine lacks the level.
+/// Fails if this machine does not have the level.
 pub fn set_level(level: Level) -> Result<(), LevelError> {
     if !level.is_available() {
         return Err(LevelError::Absent(level));

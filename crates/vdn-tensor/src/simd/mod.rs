@@ -1,13 +1,16 @@
 //! The SIMD core: sixteen logical `f32` lanes on every level, chosen at run time.
 //!
-//! * [`Simd`] is a zero-sized token, the proof that its level may run here. It is not `Send`: dispatch happens inside
-//!   each parallel chunk, never around the loop over chunks (a thread that did not dispatch would run code compiled
-//!   without the level's instructions, tens of times slower with the same results).
-//! * [`Lanes`] are the values a kernel computes with: [`Real`] operators, and sixteen of them in memory order.
+//! * [`Simd`] is a zero-sized token: the proof that its level may run here. It is not `Send`,
+//!   because dispatch happens inside each parallel chunk, never around the loop over chunks. (A
+//!   thread without its own dispatch would run code compiled without the level's instructions: the
+//!   same results, tens of times slower.)
+//! * [`Lanes`] are the values with which a kernel computes: [`Real`] operators on sixteen numbers
+//!   in memory order.
 //! * [`dispatch!`](crate::dispatch) is the only place that lists all levels.
 //!
-//! A kernel is a plain generic function marked `#[inline(always)]`: without the attribute it is compiled for the
-//! baseline instruction set and every operator becomes a call. A test scans the sources for missing attributes.
+//! A kernel is a plain generic function marked `#[inline(always)]`. Without the attribute it is
+//! compiled for the baseline instruction set, and every operator becomes a call. A test scans the
+//! sources for missing attributes.
 
 mod aes;
 mod level;
@@ -37,9 +40,9 @@ use std::ops::{Add, BitAnd, BitOr, BitXor, Mul, Sub};
 /// The number of logical lanes on every level.
 pub const LANES: usize = 16;
 
-/// The token of a SIMD level: having one proves that the level's instructions may run on this thread.
+/// The token of a SIMD level: the proof that the level's instructions may run on this thread.
 ///
-/// Deliberately not `Send`, see the module head:
+/// It is deliberately not `Send`; see the module documentation:
 ///
 /// ```compile_fail
 /// fn is_send<T: Send>(_: T) {}
@@ -52,42 +55,46 @@ pub trait Simd: Copy + 'static {
     type U32: U32Lanes<F32 = Self::F32>;
     /// Sixteen `f64` in the vectors of the level, for matrix products.
     type F64: F64Vectors;
-    /// Which level this is.
+    /// The level itself.
     const LEVEL: Level;
-    /// Whether `mul_add` is one rounding.
+    /// Whether `mul_add` rounds once.
     const FMA: bool;
 
-    /// Runs `f` compiled for this level. Everything in `f` has to be `#[inline(always)]`.
+    /// Runs `f`, compiled for this level. Everything in `f` has to be `#[inline(always)]`.
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R;
-    /// Sixteen times `x`.
+    /// Returns sixteen copies of `x`.
     fn splat(self, x: f32) -> Self::F32;
-    /// Sixteen numbers from memory.
+    /// Loads sixteen numbers from memory.
     fn load(self, x: &[f32; LANES]) -> Self::F32;
-    /// Sixteen times `x`.
+    /// Returns sixteen copies of `x`.
     fn splat_u32(self, x: u32) -> Self::U32;
-    /// Sixteen times `x`.
+    /// Returns sixteen copies of `x`.
     fn splat_f64(self, x: f64) -> Self::F64;
-    /// Sixteen numbers from memory.
+    /// Loads sixteen numbers from memory.
     fn load_f64(self, x: &[f64; LANES]) -> Self::F64;
-    /// Sixteen integers from memory.
+    /// Loads sixteen integers from memory.
     fn load_u32(self, x: &[u32; LANES]) -> Self::U32;
-    /// Sixteen blocks of the noise generator, one a lane, in the way that suits the level.
+    /// Returns sixteen blocks of the Philox generator, one per lane, in the way that suits the
+    /// level.
     #[inline(always)]
     fn philox(self, rounds: &Philox, position: Self::U32, sample: u32) -> [Self::U32; 4] {
         rounds.words_in_lanes(self, position, sample)
     }
-    /// The words of sixteen blocks of the other generator, in order, by the instructions that the level has.
+    /// Returns the words of sixteen blocks of the ARS generator, in order, with the instructions of
+    /// the level.
     #[inline(always)]
     fn ars(self, ars: &Ars, first: u32, sample: u32) -> [Self::U32; 4] {
         self.load_rows(&ars.in_software(first, sample))
     }
-    /// Asks for the line of the cache at `at`, to be read soon. A hint, for any address; nothing where there is none.
+    /// Prefetches the cache line at `at` for reading. It is a hint, valid for any address, and does
+    /// nothing on levels without it.
     #[inline(always)]
     fn prefetch_read<T>(self, _at: *const T) {}
-    /// Asks for the line of the cache at `at`, to be written soon. A hint, for any address; nothing where there is none.
+    /// Prefetches the cache line at `at` for writing. It is a hint, valid for any address, and does
+    /// nothing on levels without it.
     #[inline(always)]
     fn prefetch_write<T>(self, _at: *const T) {}
-    /// Four rows of sixteen integers from memory.
+    /// Loads four rows of sixteen integers from memory.
     #[inline(always)]
     fn load_rows(self, rows: &[[u32; LANES]; 4]) -> [Self::U32; 4] {
         let [a, b, c, d] = rows;
@@ -95,32 +102,33 @@ pub trait Simd: Copy + 'static {
     }
 }
 
-/// Sixteen numbers that a kernel computes with.
+/// Sixteen numbers with which a kernel computes.
 pub trait Lanes: Real {
-    /// What one lane holds.
+    /// The type of one lane.
     type Scalar: Copy;
     /// Writes the lanes to memory, lane 0 first.
     fn store(self, to: &mut [Self::Scalar; LANES]);
-    /// The sum of all lanes by the fixed tree `(i) + (i + 8)`, `+ 4`, `+ 2`, `+ 1`, the same on every level.
+    /// Returns the sum of all lanes by the fixed tree `(i) + (i + 8)`, `+ 4`, `+ 2`, `+ 1`, the
+    /// same on every level.
     fn sum(self) -> Self::Scalar;
-    /// The largest lane, by the same tree.
+    /// Returns the largest lane, by the same tree.
     fn reduce_max(self) -> Self::Scalar;
 }
 
-/// Sixteen `f64` that a matrix product adds and multiplies, each rounded apart, so that all levels
+/// Sixteen `f64` of a matrix product. Products and sums are rounded separately, so that all levels
 /// give the same bits.
 pub trait F64Vectors: Copy + Add<Output = Self> + Mul<Output = Self> {
     /// Writes the numbers to memory.
     fn store(self, to: &mut [f64; LANES]);
 }
 
-/// Sixteen `f32`, with the access to their bits that vector mathematics needs.
+/// Sixteen `f32`, with access to their bits for vector mathematics.
 pub trait F32Lanes: Lanes<Scalar = f32> {
     /// The lanes' bit patterns.
     type Bits: U32Lanes<F32 = Self>;
     /// Reinterprets the numbers as integers.
     fn to_bits(self) -> Self::Bits;
-    /// Lane by lane, `yes` where `mask` is true and `no` elsewhere.
+    /// Returns, lane by lane, `yes` where `mask` is true and `no` elsewhere.
     fn select_bits(mask: Self::Mask, yes: Self::Bits, no: Self::Bits) -> Self::Bits;
 }
 
@@ -133,47 +141,55 @@ pub trait U32Lanes:
     + BitOr<Output = Self>
     + BitXor<Output = Self>
 {
-    /// The numbers these can be the bits of.
+    /// The numbers that have these bits.
     type F32: F32Lanes<Bits = Self>;
-    /// The constant `x` (the value of `self` plays no part).
+    /// Returns the constant `x`; the value of `self` is ignored.
     fn lit(self, x: u32) -> Self;
-    /// Shift left by a constant below 32.
+    /// Shifts left by a constant below 32.
     fn shl<const BITS: i32>(self) -> Self;
-    /// Logical shift right by a constant below 32.
+    /// Shifts right logically by a constant below 32.
     fn shr<const BITS: i32>(self) -> Self;
-    /// Shift right by a constant below 32 that keeps the sign.
+    /// Shifts right by a constant below 32 and keeps the sign.
     fn shr_signed<const BITS: i32>(self) -> Self;
-    /// The full products with `factor`: the high and the low halves.
+    /// Returns the full products with `factor`: the high and the low halves.
     fn mul_wide(self, factor: Self) -> (Self, Self);
     /// Reinterprets the integers as numbers.
     fn to_f32_bits(self) -> Self::F32;
-    /// The signed integers as numbers, rounded to nearest even.
+    /// Converts signed integers to numbers, rounded to nearest even.
     fn to_f32_signed(self) -> Self::F32;
-    /// The unsigned integers as numbers, rounded to nearest even once.
+    /// Converts unsigned integers to numbers, rounded to nearest even once.
     fn to_f32(self) -> Self::F32;
     /// Writes the lanes to memory, lane 0 first.
     fn store(self, to: &mut [u32; LANES]);
 }
 
-/// Sixteen `u32` as eight pairs of an even lane and the next one, which are the halves, low and high, of 64-bit numbers.
+/// Sixteen `u32` as eight pairs of an even lane and the next lane: the low and high halves of
+/// 64-bit numbers.
 pub trait Pairs: U32Lanes {
-    /// The full products of the even lanes (the low halves) with those of `factor`.
+    /// Returns the full products of the even lanes (the low halves) with the even lanes of
+    /// `factor`.
     fn mul_even(self, factor: Self) -> Self;
-    /// The high halves in place of the low ones; the high ones are 0.
+    /// Returns the high halves in place of the low halves; the high halves are 0.
     fn high(self) -> Self;
-    /// The even lanes of `self`, and those of `odd` in the odd lanes.
+    /// Returns the even lanes of `self`, with the even lanes of `odd` in the odd lanes.
     fn zip_low(self, odd: Self) -> Self;
-    /// The odd lanes of `self` in the even lanes, and the odd lanes of `odd`.
+    /// Returns the odd lanes of `self` in the even lanes, with the odd lanes of `odd` in the odd
+    /// lanes.
     fn zip_high(self, odd: Self) -> Self;
 }
 
-/// Runs an expression on the level chosen at run time: `dispatch!(simd => kernel(simd, x, y))`, where `simd` is bound
-/// to the level's token and `kernel` is generic over [`Simd`]. With `dispatch!(level, simd => ...)` the level is given.
-/// With `dispatch!(for T, simd => ...)` the kernel is on numbers of the type `T`: those that are the same on every level
-/// ([`Element::EVERY_LEVEL`](crate::Element::EVERY_LEVEL) is false) are compiled for `Portable` alone.
+/// Runs an expression on the level chosen at run time.
+///
+/// * `dispatch!(simd => kernel(simd, x, y))`: `simd` is bound to the level's token, and `kernel` is
+///   generic over [`Simd`].
+/// * `dispatch!(level, simd => ...)`: the level is given.
+/// * `dispatch!(for T, simd => ...)`: the kernel computes with numbers of type `T`. For types that
+///   are the same on every level ([`Element::EVERY_LEVEL`](crate::Element::EVERY_LEVEL) is false)
+///   it is compiled for `Portable` alone.
 ///
 /// # Panics
-/// The level asked for by `VDN_SIMD` is unknown or absent here; [`level`] returns that as an error beforehand.
+/// Panics if the level in `VDN_SIMD` is unknown, or this machine does not have it; [`level`]
+/// returns this as an error.
 ///
 /// ```
 /// use vdn_tensor::{dispatch, simd::{Lanes, Simd}};
@@ -220,7 +236,7 @@ macro_rules! dispatch {
     }};
 }
 
-/// The largest of sixteen numbers by the fixed tree; NaN if any is NaN.
+/// Returns the largest of sixteen numbers by the fixed tree; NaN if any is NaN.
 #[inline(always)]
 fn reduce_max<T: PartialOrd + Copy>(x: &[T; LANES]) -> T {
     #[expect(clippy::eq_op, reason = "true for NaN alone")]

@@ -1,7 +1,8 @@
-//! The level every machine has: `wide::f32x16` at the build's baseline.
+//! The level that every machine has: `wide::f32x16` at the build's baseline.
 //!
-//! `wide` chooses its instructions when it is compiled: SSE2 without fused multiply-add on x86-64 built plainly, NEON
-//! with it on AArch64. Its own `exp` and `ln` are not used (see [`math`](crate::math)).
+//! `wide` chooses its instructions at compile time: SSE2 without fused multiply-add in a plain
+//! build for x86-64, NEON with fused multiply-add on AArch64. Its own `exp` and `ln` are not used
+//! (see [`math`](crate::math)).
 
 use super::{F32Lanes, F64Vectors, LANES, Lanes, Level, Simd, U32Lanes};
 use crate::math;
@@ -15,7 +16,7 @@ use wide::{f32x16, f64x2, i32x16, u32x16};
 pub struct Portable(PhantomData<*const ()>);
 
 impl Portable {
-    /// The token; every machine has this level.
+    /// Returns the token; every machine has this level.
     #[inline(always)]
     #[must_use]
     #[expect(
@@ -293,7 +294,7 @@ impl U32Lanes for U32 {
     }
     #[inline(always)]
     fn to_f32(self) -> F32 {
-        // Both halves convert exactly and the product is exact: only the sum rounds.
+        // Both halves convert exactly and the product is exact, so only the sum rounds.
         let high = self.shr::<16>().to_f32_signed();
         let low = (self & self.lit(0xffff)).to_f32_signed();
         high.mul_add(high.lit(65536.0), low)

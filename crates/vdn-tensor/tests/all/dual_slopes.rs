@@ -52,10 +52,10 @@ fn branches<R: Real>(x: R) -> R {
     R::select(x.lt(x.lit(0.0)), x * x.lit(3.0), x * x)
 }
 
-/// The error of a central difference with step `h` is at most `h^2 M / 6` from the third derivative, where `M < 100`
-/// at all points above (the largest is that of `1/x` at 0.5, 96), plus the rounding of the two values
-/// divided by `2 h`: with 4 units of 2^-53 of the largest value, 8, it is `8 * 4 * 2^-53 / (2 h)`. For `h = 2^-17`
-/// that is 9.7e-10 + 2.4e-10.
+/// The error of a central difference with step `h` is at most `h^2 M / 6` from the third
+/// derivative, where `M < 100` at all points above (the largest is that of `1/x` at 0.5, 96), plus
+/// the rounding of the two values divided by `2 h`: with 4 units of 2^-53 of the largest value, 8,
+/// it is `8 * 4 * 2^-53 / (2 h)`. For `h = 2^-17` that is 9.7e-10 + 2.4e-10.
 #[test]
 fn slopes_agree_with_central_differences() {
     const H: f64 = 1.0 / 131_072.0;

@@ -1,6 +1,6 @@
-//! Every formula of every family on a grid of extreme and equal arguments: in `f32` on lanes
-//! against the same formula in
-//! `f64`, whose range leaves room, and in `f64` beyond that range against limits worked out by hand.
+//! Every formula of every family on a grid of extreme and equal arguments. In `f32` on lanes,
+//! results are compared with the same formula in `f64`, which has a wider range. Beyond the range
+//! of `f64` they are compared with limits derived by hand.
 
 use vdn_tensor::families::{
     Family, Laplace, LogNormal, Logistic, Normal, StudentT, gaussian::exp_m1_minus, mismatch,
@@ -15,8 +15,8 @@ const LOG_SCALES: [f32; 13] =
 const SMALLEST: f64 = 1e-35;
 const LARGEST: f64 = 1e38;
 
-/// Whether `got` in `f32` is what `f64` says, within `scale`: the size of the terms that it is a
-/// sum of.
+/// Returns whether `got` in `f32` agrees with `want` from `f64`. `scale` is the size of the terms
+/// whose sum it is.
 fn agrees(got: f32, want: f64, scale: f64) -> bool {
     let got = f64::from(got);
     if want.is_nan() || got.is_nan() {
@@ -137,7 +137,7 @@ fn families_at_their_ends() {
     assert!(failures.is_empty(), "{} failures:\n{shown}", failures.len());
 }
 
-/// Beyond the range of `f64`, where nothing wider is at hand: limits.
+/// Beyond the range of `f64`, for which no wider type is available: limits.
 #[test]
 fn families_beyond_double_precision() {
     let noise = [0.4, 0.3];

@@ -1,5 +1,6 @@
-//! Layers that do not stay in a cache, for which memory is asked for ahead, give the bits of smaller ones: nothing a column
-//! gives depends on the columns beside it, so that the first columns of a large layer are compared with those alone.
+//! Layers that do not stay in a cache, and are prefetched, give the same bits as smaller layers.
+//! The results of a column do not depend on its neighbours, so the first columns of a large layer
+//! are compared with the same columns alone.
 
 use vdn_tensor::kernels::unit::{
     ConditionalOutputs, ConditionalUnits, LogVar, UnitNoise, UnitOutputs, Units,
@@ -7,7 +8,8 @@ use vdn_tensor::kernels::unit::{
 };
 use vdn_tensor::noise::NoiseKey;
 
-/// More than 2^19 numbers, from which on memory is asked for ahead, with a last lane group that is not whole.
+/// More than 2^19 numbers, from which memory is prefetched, with a last lane group that is not
+/// whole.
 const ROWS: usize = 522;
 const COLUMNS: usize = 1030;
 /// Fewer.

@@ -1,23 +1,29 @@
 //! Scans the sources for kernels that lost `#[inline(always)]`.
 //!
-//! A function that is generic over the SIMD level runs with the level's instructions only where it is inlined into the
-//! one function that has them enabled; otherwise it is compiled for the baseline, and every operator on lanes becomes a
-//! call: 20 to 40 times slower, with the same results, so that no other test notices. The rule, in the folders of
-//! [`FOLDERS`] and the files of [`FILES`], tests aside: `#[inline(always)]` stands on
+//! A function that is generic over the SIMD level runs with the level's instructions only if it is
+//! inlined into the one function that enables them. Otherwise it is compiled for the baseline, and
+//! every operator on lanes becomes a call: 20 to 40 times slower with the same results, so no other
+//! test notices. The rule, in the folders of [`FOLDERS`] and the files of [`FILES`] outside tests:
+//! `#[inline(always)]` is required on
 //!
-//! * every function with a body whose signature, or whose `impl` or `trait`, names one of [`LEVEL_TRAITS`];
-//! * every function with a body in a file of lane types ([`LANE_TYPES`]) and in the `macro_rules!` of all files;
-//! * every closure in such a function or in the arguments of `dispatch!` (the functions it is passed to are generic over
-//!   it), except in the files of [`SCALAR_CLOSURES`] and mere casts `|i| i as u32`, which take single numbers.
+//! * every function with a body whose signature, or whose `impl` or `trait`, names one of
+//!   [`LEVEL_TRAITS`];
+//! * every function with a body in a file of lane types ([`LANE_TYPES`]) and in the `macro_rules!`
+//!   of all files;
+//! * every closure in such a function or in the arguments of `dispatch!` (the functions it is
+//!   passed to are generic over it), except in the files of [`SCALAR_CLOSURES`] and mere casts
+//!   `|i| i as u32`, which take single numbers.
 //!
-//! A function that enables the instructions itself (`#[target_feature]`) is the end of the chain and is exempt.
+//! A function that enables the instructions itself (`#[target_feature]`) is the end of the chain
+//! and is exempt.
 
 use std::fs;
 use std::path::Path;
 
 const FOLDERS: [&str; 5] = ["simd", "math", "kernels", "families", "noise"];
 const FILES: [&str; 2] = ["element.rs", "real.rs"];
-/// Traits of lanes, of levels and of what is computed with either; all are parameters of code that must be inlined.
+/// Traits of lanes, of levels and of what is computed with either; all are parameters of code that
+/// must be inlined.
 const LEVEL_TRAITS: [&str; 5] = ["Simd", "Lanes", "F32Lanes", "U32Lanes", "Real"];
 const LANE_TYPES: [&str; 4] = ["avx2.rs", "avx512.rs", "portable.rs", "double.rs"];
 /// Files of the `f64` lanes, which are plain arrays.
@@ -39,7 +45,7 @@ fn every_kernel_is_inlined() {
         findings.extend(scan.findings);
     }
     assert!(findings.is_empty(), "missing #[inline(always)]:\n{}", findings.join("\n"));
-    // A scanner that recognises nothing finds nothing.
+    // A scanner that recognises nothing would find nothing.
     assert!(functions > 200, "only {functions} functions were recognised in {} files", files.len());
 }
 
@@ -140,8 +146,9 @@ impl<'a> Scan<'a> {
     fn run(file: &'a str, text: &'a str) -> Self {
         let tokens = tokens(text);
         let mut scan = Self { file, tokens, scopes: Vec::new(), findings: Vec::new(), checked: 0 };
-        // The scope that the next brace opens, and where the attributes of the next item start; the ends of the header
-        // (whose array types hold semicolons) and of the `dispatch!` that this is in.
+        // The scope that the next brace opens, and where the attributes of the next item start; the
+        // ends of the header (whose array types hold semicolons) and of the `dispatch!` that this
+        // is in.
         let (mut next, mut item) = (None, 0);
         let (mut header, mut dispatch) = (0, 0);
         for i in 0..scan.tokens.len() {
@@ -241,7 +248,8 @@ impl<'a> Scan<'a> {
             return if scope == Scope::Test { Scope::Test } else { Scope::Other };
         }
         self.checked += 1;
-        // The loops of the `f64` lanes and the entry points that are not generic are calls on purpose, and say so.
+        // The loops of the `f64` lanes and the entry points that are not generic are calls on
+        // purpose, and say so.
         let call = (SCALAR_CLOSURES.contains(&self.file) || scope == Scope::Macro && !level)
             && self.has(item..i, &["inline", "(", "never", ")"]);
         if !call && !self.has(item..i, &["inline", "(", "always", ")"]) {
@@ -253,7 +261,8 @@ impl<'a> Scan<'a> {
         Scope::Kernel
     }
 
-    /// A `|` that starts a closure: after an opening, a comma, an assignment, an attribute or `move`.
+    /// A `|` that starts a closure: after an opening, a comma, an assignment, an attribute or
+    /// `move`.
     fn opens_closure(&self, i: usize) -> bool {
         let Some(before) = i.checked_sub(1).map(|b| self.tokens[b].text) else { return false };
         let starts = ["(", ",", "=", "{", "]", "move", ">", "return"].contains(&before);

@@ -1,4 +1,4 @@
-//! What holds at the level that the process has: formulas, noise, sources, hostile sizes.
+//! Tests at the level of the process: formulas, noise, sources, hostile sizes.
 
 mod dual_slopes;
 mod extremes;

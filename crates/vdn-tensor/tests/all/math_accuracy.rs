@@ -1,7 +1,8 @@
-//! The error of every function of `vdn_tensor::math` on every level this machine has, in units in the last place.
-//!
-//! The fast test takes every 4099th bit pattern, all special values and the neighbourhood of every place where a
-//! function changes its formula. The exhaustive one takes all 2^32.
+//! The error of every function of `vdn_tensor::math` on every level this machine has, in units in
+//! the last place.
+//! The fast test takes every 4099th bit pattern, all special values, and the neighbourhood of every
+//! point where a function changes its formula. The exhaustive test takes all 2^32 bit patterns.
+//! place where a function changes its formula. The exhaustive one takes all 2^32.
 #![allow(
     clippy::excessive_precision,
     clippy::approx_constant,
@@ -16,7 +17,7 @@ use vdn_tensor::math::{double, ln, turn};
 use vdn_tensor::simd::{LANES, Lanes, Level, Simd, available};
 use vdn_tensor::{Real, dispatch};
 
-/// One function: what it should give, where it is defined, and the error it promises.
+/// One function: its exact value, its domain, and its stated error.
 struct Function {
     name: &'static str,
     reference: fn(f64) -> f64,
@@ -57,8 +58,9 @@ fn apply<L>(x: L, f: impl FnOnce(L) -> L) -> L {
     f(x)
 }
 
-// The reference values are those of the standard library in double precision: their own error is about 1e-16
-// relative, 1e-8 of the unit that the results are measured in. `double::erf` is held against 20 digits below.
+// The reference values come from the standard library in double precision. Their own error is about
+// 1e-16 relative, 1e-8 of the unit in which results are measured. `double::erf` is compared with 20
+// digits below.
 functions! {
     "exp" |x: S::F32| x.exp(), f64::exp, ALL, 1.0, 1.0;
     "exp_m1" |x: S::F32| x.exp_m1(), f64::exp_m1, ALL, 2.0, 2.0;
@@ -114,8 +116,8 @@ fn ulp(x: f64) -> f64 {
     2f64.powi(exponent.clamp(-126, 127) - 23)
 }
 
-/// The error of `got` in units in the last place of `want`; infinite for a wrong NaN, infinity or sign of zero.
-/// Beside the largest number, infinity counts as 2^128.
+/// The error of `got` in units in the last place of `want`; infinite for a wrong NaN, infinity or
+/// sign of zero. Beside the largest number, infinity counts as 2^128.
 fn error_in_ulps(got: f32, want: f64) -> f64 {
     let top = 2f64.powi(128);
     if got.is_nan() || want.is_nan() {
@@ -282,7 +284,8 @@ fn fused_levels_agree_bit_for_bit() {
                     let mut got = [0.0; LANES];
                     dispatch!(level, simd => evaluate(simd, function.name, chunk, &mut got));
                     std::array::from_fn(|i| match function.domain != ALL && chunk[i].is_nan() {
-                        // The sign of a NaN is the compiler's choice where two of them meet in a product. A NaN it has to be.
+                        // The sign of a NaN is the compiler's choice where two of them meet in a
+                        // product. A NaN it has to be.
                         true if got[i].is_nan() => f32::NAN.to_bits(),
                         _ => got[i].to_bits(),
                     })
@@ -296,7 +299,8 @@ fn fused_levels_agree_bit_for_bit() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The result of a lane does not depend on its neighbours: a special value beside it takes another path in `ln`.
+/// The result of a lane does not depend on its neighbours: a special value next to it takes another
+/// path in `ln`.
 #[test]
 fn neighbours_do_not_matter() {
     let mut failures = Vec::new();

@@ -1,6 +1,6 @@
-//! The normals that kernels draw, 2^32 of them over many addresses, against the exact distribution: moments, the
-//! Kolmogorov-Smirnov distance, tails up to six standard deviations. The words behind them go to test batteries through
-//! the example `noise_stream`.
+//! The normals that kernels draw, 2^32 of them over many addresses, compared with the exact
+//! distribution: moments, the Kolmogorov-Smirnov distance, tails up to six standard deviations. The
+//! example `noise_stream` sends the underlying words to test batteries.
 
 use std::sync::Mutex;
 use vdn_tensor::math::double::erf;
@@ -47,8 +47,8 @@ impl Counts {
     }
 }
 
-/// Holds `chunks * CHUNK` normals to what so many exact ones do in all but one in a million runs (five standard errors),
-/// and prints the figures.
+/// Checks `chunks * CHUNK` normals against bounds that exact normals exceed in one of a million
+/// runs (five standard errors), and prints the figures.
 fn check(
     generator: Generator,
     chunks: usize,
@@ -86,7 +86,8 @@ fn check(
     }
     for (k, &count) in counts.beyond.iter().enumerate() {
         let p = 1.0 - erf((k + 1) as f64 / std::f64::consts::SQRT_2);
-        // Few are expected beyond six; one more in the error keeps the bound wide enough for a Poisson number.
+        // Few are expected beyond six; one more in the error keeps the bound wide enough for a
+        // Poisson number.
         let error = (n * p * (1.0 - p)).sqrt() + 1.0;
         line(format!("beyond {} sigma", k + 1), count as f64, n * p, error);
     }
@@ -114,7 +115,8 @@ fn sixteen_million_normals() {
     }
 }
 
-/// A deviation of one in a thousand, a mean of one in a thousand and cut tails are seen.
+/// The check detects a deviation that is off by one in a thousand, a mean of one in a thousand, and
+/// cut tails.
 #[test]
 fn wrong_normals_are_seen() {
     assert!(!check(Generator::Philox10, 64, |z| z * 1.001).is_empty(), "a wrong deviation passes");
@@ -131,7 +133,7 @@ fn four_billion_normals_of_philox() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The same of the other generator.
+/// The same test for the other generator.
 #[test]
 #[ignore = "a minute: the command is in the documentation comment"]
 fn four_billion_normals_of_ars() {

@@ -1,5 +1,6 @@
-//! The fused kernel of units under a conditional prior against its formulas as they stand in a textbook, in double
-//! precision with slopes by dual numbers: every level, odd sizes, missing messages, threads.
+//! The fused kernel of units under a conditional prior compared with its textbook formulas in
+//! double precision, with slopes by dual numbers: every level, odd sizes, missing messages,
+//! threads.
 
 use crate::turn;
 use vdn_tensor::kernels::unit::{
@@ -44,7 +45,8 @@ struct Problem<T> {
     d_mean_kl: Vec<T>,
 }
 
-/// Draws, divergences, their means; gradients of message, its log-variance, previous latent, coefficient, log-variance.
+/// Draws, divergences, their means; gradients of message, its log-variance, previous latent,
+/// coefficient, log-variance.
 type Answer<T> = [Vec<T>; 8];
 
 fn missing(i: usize) -> bool {
@@ -55,7 +57,8 @@ impl<T: Element> Problem<T> {
     fn new(case: [usize; 3]) -> Self {
         let [rows, columns, samples] = case;
         let size = rows * columns;
-        // Some lane groups far from 0 in deviations, most not; messages from vague to sharp; some missing.
+        // Some lane groups far from 0 in deviations, most not; messages from vague to sharp; some
+        // missing.
         let mut m = numbers::<T>(2, size);
         let mut log_r = numbers::<T>(3, size);
         for (i, (m, log_r)) in m.iter_mut().zip(&mut log_r).enumerate() {
@@ -168,8 +171,9 @@ fn check<T: Element>(case: [usize; 3], level: Level, failures: &mut Vec<String>)
     let u = T::EPSILON.to_f64();
     for (k, (got, want)) in got.iter().zip(&want).enumerate() {
         let largest = want.iter().fold(1.0_f64, |a, b| a.max(b.abs()));
-        // A handful of roundings of terms no larger than the largest result (the gain is right to 3 units, what narrowing
-        // costs to 8, the spread to 32 + 2 |eps|: below 48); sums over rows and samples grow like the root of their number.
+        // A handful of roundings of terms no larger than the largest result (the gain is right to 3
+        // units, what narrowing costs to 8, the spread to 32 + 2 |eps|: below 48); sums over rows
+        // and samples grow like the root of their number.
         let summed = (case[0] * case[2]) as f64;
         let terms = match k {
             0 | 1 => 16.0,
@@ -236,7 +240,8 @@ fn the_gain_is_right_to_a_few_units_however_small() {
         set_level(level).unwrap();
         for i in -3440..3440 {
             let d = f64::from(i as f32 / 40.0);
-            // One unit, whose message is at the prior's mean: the divergence is half of what narrowing costs.
+            // One unit, whose message is at the prior's mean: the divergence is half of what
+            // narrowing costs.
             let units = ConditionalUnits {
                 rows: 1,
                 columns: 1,

@@ -1,6 +1,6 @@
-//! Every family of distributions against what defines it, one row each: gradients against dual numbers, divergences
-//! against Monte Carlo, densities against quadrature, draws against moments and the distribution function, lanes
-//! against double precision.
+//! Every family of distributions compared with its definition, in a table: gradients with dual
+//! numbers, divergences with Monte Carlo, densities with quadrature, draws with moments and the
+//! distribution function, lanes with double precision.
 
 use crate::turn;
 use std::f64::consts::{PI, SQRT_2};
@@ -15,7 +15,7 @@ use vdn_tensor::{Dual, Real};
 /// A function of a standard draw, its mean and its variance.
 type Moment = (&'static str, fn(f64) -> f64, f64, f64);
 
-/// What is known of a family.
+/// The known properties of a family.
 struct Row<F> {
     family: F,
     /// The distribution function of the standard member.
@@ -29,8 +29,8 @@ fn square(x: f64) -> f64 {
     x * x
 }
 
-/// Calls a generic check for every family; `Student` with 3 and 5 degrees of freedom have elementary distribution
-/// functions.
+/// Calls a generic check for every family; `Student` with 3 and 5 degrees of freedom have
+/// elementary distribution functions.
 macro_rules! for_each_family {
     ($check:ident, $failures:expr) => {{
         let identity: fn(f64) -> f64 = |x| x;
@@ -159,7 +159,8 @@ fn gradients<F: Family>(row: &Row<F>, failures: &mut Vec<String>) {
             dual[i] = Dual::variable(p[i]);
             let want = f.sample(dual, noise).slope;
             close("sample", at(), f.sample_gradient(p, n)[i], want, 1.0);
-            // A slope near the prior is a small number: it has to be right relative to the parameters' size.
+            // A slope near the prior is a small number: it has to be right relative to the
+            // parameters' size.
             let want = f.kl(dual, noise).slope;
             let size = (p[0].abs() + p[1].abs()).min(1.0) * f.sample([0.0; 2], n).abs().max(1.0);
             close("kl", at(), f.kl_gradient(p, n)[i], want, size);
@@ -217,7 +218,8 @@ fn divergences<F: Family>(row: &Row<F>, failures: &mut Vec<String>) {
         if F::KL_IS_EXACT != (estimate.standard_error == 0.0) {
             failures.push(format!("{} kl at {p:?}: {estimate:?}", F::NAME));
         }
-        // Near the standard member the same number of draws of the definition says far less.
+        // Near the standard member, the definition is far less accurate for the same number of
+        // draws.
         if !F::KL_IS_EXACT && p[0].abs().max(p[1].abs()) < 0.1 {
             let plain = error * 10f64.sqrt();
             if !(estimate.standard_error < 0.2 * plain) {
@@ -227,7 +229,8 @@ fn divergences<F: Family>(row: &Row<F>, failures: &mut Vec<String>) {
     }
 }
 
-/// The trapezoidal rule over `u`, where `z = m + s sinh u`, or `z = e^(m + s u)` for positive draws.
+/// The trapezoidal rule over `u`, where `z = m + s sinh u`, or `z = e^(m + s u)` for positive
+/// draws.
 fn integral(p: [f64; 2], positive: bool, g: impl Fn(f64) -> f64) -> f64 {
     const STEPS: i32 = 40_000;
     const REACH: f64 = 40.0;
@@ -246,7 +249,8 @@ fn integral(p: [f64; 2], positive: bool, g: impl Fn(f64) -> f64) -> f64 {
 fn densities<F: Family>(row: &Row<F>, failures: &mut Vec<String>) {
     let f = &row.family;
     for p in [[0.0, 0.0], [0.8, -0.5], [-2.0, 0.9]] {
-        // Laplace has a kink at a node of the rule, where the trapezoidal error is h^2/12 of the jump of the slope, 1e-7.
+        // Laplace has a kink at a node of the rule, where the trapezoidal error is h^2/12 of the
+        // jump of the slope, 1e-7.
         let total = integral(p, row.positive, |z| f.log_density(p, z).exp());
         if !((total - 1.0).abs() < 1e-6) {
             failures.push(format!("{} density at {p:?} integrates to {total}", F::NAME));
@@ -332,9 +336,9 @@ fn lanes<F: Family>(row: &Row<F>, failures: &mut Vec<String>) {
         {
             for (i, (p, n)) in all.iter().enumerate() {
                 let (got, want) = (f64::from(got[kind][i]), want[kind][i]);
-                // A closed divergence has to be right relative to itself; the estimate of one draw is a difference
-                // of terms of the size of the parameters, squared; slopes relative to the parameters. The density
-                // moves by z's rounding divided by the scale.
+                // A closed divergence has to be right relative to itself; the estimate of one draw
+                // is a difference of terms of the size of the parameters, squared; slopes relative
+                // to the parameters. The density moves by z's rounding divided by the scale.
                 let distance = (p[0].abs() + p[1].abs()).min(1.0);
                 let size = match kind {
                     1 if F::KL_IS_EXACT => 0.0,

@@ -1,7 +1,8 @@
-//! Kernels on every SIMD level of the machine, against oracles in `f64` and for any number of
+//! Kernels on every SIMD level of the machine, compared with oracles in `f64` and for any number of
 //! threads.
 //!
-//! The level is a setting of the whole process, and these tests change it: a program of their own.
+//! The level is a setting of the whole process, and these tests change it, so they are a separate
+//! program.
 
 mod conditional_kernel;
 mod families;
@@ -11,7 +12,7 @@ mod unit_kernel;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The turn of a test that sets the level. A test that has failed does not stop the others.
+/// Waits for the turn of a test that sets the level. A failed test does not stop the others.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,5 +1,5 @@
-//! The matrix product against a naive double-precision oracle and against its own definition, bit by bit: shapes,
-//! transposes, epilogues, levels, threads, special values.
+//! The matrix product against a naive double-precision oracle and against its own definition, bit
+//! by bit: shapes, transposes, epilogues, levels, threads, special values.
 
 use crate::turn;
 use vdn_tensor::Element;
@@ -8,7 +8,8 @@ use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::parallel::Pool;
 use vdn_tensor::simd::{Level, available, set_level};
 
-/// `[m, n, k]`: empty ones, odd ones, sizes around every tile and panel, several blocks of each dimension.
+/// `[m, n, k]`: empty ones, odd ones, sizes around every tile and panel, several blocks of each
+/// dimension.
 const SHAPES: [[usize; 3]; 26] = [
     [0, 5, 3],
     [5, 0, 3],
@@ -85,7 +86,7 @@ impl<T: Element> Problem<T> {
         let a = stored(&self.a, m, k, transposed[0]);
         let b = stored(&self.b, k, n, transposed[1]);
         let (mut c, epilogue) = match after {
-            // Older contents play no part, not even as NaN.
+            // The old contents have no effect, not even as NaN.
             After::Overwrite => (vec![T::from_f64(f64::NAN); m * n], Epilogue::None),
             After::Accumulate => (self.before.clone(), Epilogue::Accumulate),
             After::Bias => (vec![T::from_f64(f64::NAN); m * n], Epilogue::Bias(&self.bias)),
@@ -129,10 +130,11 @@ impl<T: Element> Problem<T> {
                 let c = self.solve(transposed, after);
                 for (i, (got, [sum, size])) in c.iter().zip(oracle).enumerate() {
                     let added = self.added(after, i).to_f64();
-                    // A product is rounded once (where there is no fused multiply-add), then passes through at most k
-                    // additions in its block, k of blocks (fewer together than k + 1) and one of the epilogue: k + 3
-                    // roundings, each of at most half an epsilon of the sum of magnitudes. The oracle's own are as
-                    // many in f64. Second order terms are far below the factor of two that is left for f32.
+                    // A product is rounded once (without fused multiply-add). It then passes
+                    // through at most k additions in its block, k of blocks (fewer than k + 1
+                    // together) and one of the epilogue. These are k + 3 roundings, each of at most
+                    // half an epsilon of the sum of magnitudes. The oracle has as many in f64.
+                    // Second-order terms are far below the factor of two that is left for f32.
                     let own = (shape[2] + 3) as f64 / 2.0;
                     let bound = own * (T::EPSILON.to_f64() + f64::EPSILON) * (size + added.abs());
                     if !((got.to_f64() - (sum + added)).abs() <= bound * 1.01) {
@@ -166,7 +168,7 @@ fn every_level_against_the_oracle() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// A number with the rounding of the product's chains.
+/// A number type with the rounding of the product's chains.
 trait Chain: Element {
     /// `x * y + z` as tiles on `level` compute it.
     fn link(level: Level, x: Self, y: Self, z: Self) -> Self;
@@ -192,8 +194,9 @@ impl Chain for f64 {
     }
 }
 
-/// The definition: blocks of the inner dimension of equal length, rounded up to a multiple of four and at most 1536
-/// bytes; within a block one chain from 0; blocks, what was there before and the bias added in this order.
+/// The definition of the result. The inner dimension is cut into blocks of equal length, rounded up
+/// to a multiple of four and at most 1536 bytes. Within a block there is one chain from 0. Blocks,
+/// the old contents and the bias are added in this order.
 fn defined<T: Chain>(problem: &Problem<T>, level: Level, after: After) -> Vec<T> {
     let [m, n, k] = problem.shape;
     let blocks = k.div_ceil(1536 / size_of::<T>());
@@ -237,15 +240,17 @@ fn check_bits<T: Chain>(shape: [usize; 3], pools: &[(usize, Pool)], failures: &m
     }
 }
 
-/// The same bits as the definition, which names neither threads nor tiles: so the same for any number of threads, and
-/// on all levels with fused multiply-add, those that this machine lacks included.
+/// The bits equal those of the definition, which mentions neither threads nor tiles. They are
+/// therefore the same for any number of threads, and on all levels with fused multiply-add,
+/// including levels that this machine does not have.
 #[test]
 fn the_bits_are_those_of_the_definition_on_any_number_of_threads() {
     let _turn = turn();
     let mut failures = Vec::new();
     let pools = [1, 2, 8].map(|threads| (threads, Pool::new(threads).unwrap()));
-    // The larger ones are cut into tasks: along the rows, along the columns, along both. Tasks above each other share the
-    // panels of B: one or several chunks of columns and blocks of the inner dimension.
+    // The larger ones are cut into tasks: along the rows, along the columns, along both. Tasks
+    // above each other share the panels of B: one or several chunks of columns and blocks of the
+    // inner dimension.
     let shapes = [
         [1, 33, 800],
         [7, 50, 390],
@@ -263,8 +268,8 @@ fn the_bits_are_those_of_the_definition_on_any_number_of_threads() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// NaN and infinity reach all of their row or column, by way of zeros too, and nothing else: places beyond the edges of
-/// panels do not leak.
+/// NaN and infinity reach all of their row or column, also by way of zeros, and nothing else:
+/// positions beyond the edges of panels do not leak.
 #[test]
 fn special_values_reach_exactly_their_row_and_column() {
     let _turn = turn();

@@ -1,4 +1,5 @@
-//! The fused kernel against a naive double-precision oracle: every level, every form of `logvar`, odd sizes, threads.
+//! The fused kernel against a naive double-precision oracle: every level, every form of `logvar`,
+//! odd sizes, threads.
 
 use crate::turn;
 use vdn_tensor::Element;
@@ -80,8 +81,9 @@ impl<T: Element> Problem<T> {
     fn new(case: Case) -> Self {
         let Case { rows, columns, samples, form, .. } = case;
         let size = rows * columns;
-        // Means up to 8 with sigmas around 1: some lane groups take the regenerating path, some do not. Offsets by
-        // column make the mean of a column large against its spread. A few logvars lie outside the limits.
+        // Means up to 8 with sigmas around 1: some lane groups take the regenerating path, some do
+        // not. Offsets by column make the mean of a column large against its spread. A few logvars
+        // lie outside the limits.
         let offsets: Vec<T> = numbers(10, columns);
         let mut mu: Vec<T> = numbers(11, size);
         for (i, m) in mu.iter_mut().enumerate() {
@@ -142,7 +144,7 @@ impl<T: Element> Problem<T> {
         Answer { z, statistics, kl, d_mu, d_logvar }
     }
 
-    /// The formulas of the kernel's head, one number at a time in double precision.
+    /// The formulas of the kernel's documentation, one number at a time in double precision.
     fn oracle(&self, clamp: ClampGradient) -> Answer<f64> {
         let Case { rows, columns, samples, form, antithetic, generator } = self.case;
         let size = rows * columns;
@@ -159,7 +161,8 @@ impl<T: Element> Problem<T> {
                 true => (s / 2, if s.is_multiple_of(2) { 1.0 } else { -1.0 }),
                 false => (s, 1.0),
             };
-            // The noise itself is under test elsewhere: here it is what the address says, in the element's precision.
+            // The noise is tested elsewhere. Here it is read from its address, in the element's
+            // precision.
             let key = KEY.with_generator(generator);
             sign * key.normal_at::<T>(columns, base as u32, i / columns, i % columns).to_f64()
         };
@@ -212,7 +215,8 @@ impl<T: Element> Problem<T> {
     }
 }
 
-/// Compares with a tolerance relative to `size`, the largest sum of magnitudes that goes into a number.
+/// Compares with a tolerance relative to `size`, the largest sum of magnitudes that goes into a
+/// number.
 fn compare<T: Element>(
     name: &str,
     got: &[T],
@@ -235,8 +239,9 @@ fn check<T: Element>(case: Case, level: Level, failures: &mut Vec<String>) {
         let (got, want) = (problem.solve(clamp), problem.oracle(clamp));
         let mut found = Vec::new();
         let largest = |x: &[f64]| x.iter().fold(1.0_f64, |a, b| a.max(b.abs()));
-        // Each number is a handful of operations on terms no larger than `size`; sums over rows add one rounding per
-        // tile of four rows and chunk, at most rows / 4 of them, which grow like their square root: 8 + sqrt(rows).
+        // Each number is a handful of operations on terms no larger than `size`; sums over rows add
+        // one rounding per tile of four rows and chunk, at most rows / 4 of them, which grow like
+        // their square root: 8 + sqrt(rows).
         let eps = 8.0 + (case.rows as f64).sqrt();
         compare("z", &got.z, &want.z, largest(&want.z), 4.0, &mut found);
         compare("kl", &got.kl, &want.kl, 0.1, 8.0, &mut found);
@@ -246,8 +251,8 @@ fn check<T: Element>(case: Case, level: Level, failures: &mut Vec<String>) {
         }
         let terms = (case.samples + 4) as f64 * 8.0;
         compare("d_mu", &got.d_mu, &want.d_mu, terms, 4.0, &mut found);
-        // Sums over everything that was broadcast; z - mu loses |mu|/sigma <= 4 of relative precision. At sigma 10
-        // the terms are a hundred times larger.
+        // Sums over everything that was broadcast; z - mu loses |mu|/sigma <= 4 of relative
+        // precision. At sigma 10 the terms are a hundred times larger.
         let summed = case.rows * case.columns / got.d_logvar.len();
         let terms = terms * 100.0 * (summed as f64).sqrt();
         compare("d_logvar", &got.d_logvar, &want.d_logvar, terms, 8.0, &mut found);

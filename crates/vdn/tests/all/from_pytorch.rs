@@ -1,4 +1,4 @@
-//! The program of `docs/from-pytorch.md` learns.
+//! The program of `docs/from-pytorch.md` learns its task.
 
 use vdn::prelude::*;
 
@@ -62,8 +62,8 @@ fn it_learns_and_allocates_its_memory_once() -> Result<(), Box<dyn std::error::E
     for number in 1..3000 {
         last = step(&model, &mut state, number, &x, &y)?;
     }
-    // Noise of 0.5 costs 0.23 nats when it is all that is left; y has a variance of 5, ten nats at
-    // first.
+    // Noise of 0.5 costs 0.23 nats if nothing else is left. At first y has a variance of 5, which
+    // costs ten nats.
     println!("{first:.2} nats, then {last:.2}");
     assert!(first > 5.0 && last < 1.5, "{first} {last}");
     assert_eq!(state.tape.memory(), memory);

@@ -1,4 +1,4 @@
-//! What users add from outside, through the facade.
+//! Extensions that users add from outside, through the facade.
 
 mod from_pytorch;
 mod outside;

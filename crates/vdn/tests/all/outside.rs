@@ -1,5 +1,5 @@
-//! Parts that a program adds from outside, through public seams alone: data, a network, a
-//! controller, an optimiser and a task. No file of the library is touched for any of them.
+//! Extensions that a program adds from outside through the public API alone: data, a network, a
+//! controller, an optimiser and a task. None of them changes a file of the library.
 
 use std::cell::Cell;
 use vdn::model::diagnostics::Diagnostics;
@@ -9,7 +9,7 @@ use vdn::train::evaluate::Validation;
 use vdn::train::run::Tensors;
 use vdn::train::units::Probe;
 
-/// A data source: the line `y = 2 x` at whole numbers, made up on the fly.
+/// A data source: the line `y = 2 x` at whole numbers, generated on demand.
 struct Line([Vec<u32>; 3]);
 
 /// Inputs and targets.
@@ -86,7 +86,7 @@ impl Network<f32> for Small {
     }
 }
 
-/// A controller: the price of information falls to nothing while the mean KL is below a wish.
+/// A controller that lowers the KL weight to 0 while the mean KL is below a target.
 #[derive(Debug)]
 struct Shy {
     wish: f64,
@@ -128,7 +128,7 @@ impl Controller for Shy {
     }
 }
 
-/// An optimiser: a step of fixed length for every number, downhill (the sign of the gradient).
+/// An optimiser: a step of fixed length against the sign of each gradient.
 struct Signs {
     steps: u64,
 }
@@ -164,7 +164,7 @@ impl Optimizer<f32> for Signs {
     }
 }
 
-/// A task: its CRPS is the absolute error of a mean forecast, which is what the CRPS of a point is.
+/// A task whose CRPS is the absolute error of a mean forecast: the CRPS of a point forecast.
 #[derive(Default)]
 struct ByAbsoluteError {
     asked: Cell<usize>,
@@ -207,7 +207,7 @@ impl Task<f32, Small, Line> for ByAbsoluteError {
     }
 }
 
-/// Trains with all of it in a folder; the run is interrupted after the step `stop`.
+/// Trains in a folder with all extensions. The run is interrupted after the step `stop`.
 fn run(folder: &std::path::Path, stop: u64) -> Result<(Trained, Parameters<f32>), TrainError> {
     let data = Line([(0..32).collect(), (32..40).collect(), vec![]]);
     let (network, mut parameters) = Small::new();
@@ -259,9 +259,9 @@ fn a_run_is_resumed_by_its_own_optimiser_alone() {
         trainer.files = Some(RunFiles::open(folder.path()).unwrap());
         let session = trainer.session(&network, &mut parameters, &data).unwrap();
         let error = match reference {
-            // The optimiser of the configuration, which is not the one that was used.
+            // The optimiser of the configuration, which is not the optimiser that was used.
             false => session.with_task(ByAbsoluteError::default()).resume().unwrap_err(),
-            // The right one, in a run whose controllers follow other formulas.
+            // The right optimiser, in a run whose controllers follow other formulas.
             true => session.with_optimizer(Signs { steps: 0 }).resume().unwrap_err(),
         };
         assert!(error.to_string().contains("other settings"), "reference {reference}: {error}");
@@ -274,7 +274,7 @@ fn a_parameter_without_a_gradient_stays_as_it_is_in_parts_of_a_batch_too() {
     let data = Line([(0..32).collect(), (32..40).collect(), vec![]]);
     for accumulate in [1, 2] {
         let (network, mut parameters) = Small::new();
-        // Nothing reads it. With a gradient of zeros it would decay.
+        // Nothing reads this parameter. With a gradient of zeros it would decay.
         let id = parameters.add("spare", Tensor::full([3], 1.5));
         let mut trainer = Trainer::default();
         (trainer.train.epochs, trainer.train.batch) = (2, 8);

@@ -1,5 +1,5 @@
 //! A prior that is not in the library, added from outside: it depends on the input. The trainer
-//! measures, holds and judges the units as any others.
+//! measures, controls and diagnoses its units like any others.
 
 use vdn::model::controllers::{Controller, Lever, Levers, Moment, Timing};
 use vdn::model::core::{Purpose, Stream};
@@ -9,8 +9,8 @@ use vdn::train::config::ControlName;
 
 const UNITS: usize = 4;
 
-/// `p(z | x) = Normal(m(x), s(x)^2)` and `q(z | x, y)`: `y` is known when it is trained, and a
-/// sample of the prior stands for it in a forecast.
+/// The prior `p(z | x) = Normal(m(x), s(x)^2)` and the posterior `q(z | x, y)`. `y` is known in
+/// training; in a forecast a sample of the prior replaces the sample of the posterior.
 struct Conditional {
     prior: Linear,
     posterior: Linear,
@@ -49,7 +49,7 @@ impl Network<f32> for Conditional {
         let tape = &mut *graph.tape;
         let [m, log_s] = halves(tape, prior)?;
         let [mean, log_sigma] = halves(tape, posterior)?;
-        // The posterior on the scale of the prior, which is Normal(0, 1) there.
+        // The posterior on the scale of the prior, where the prior is Normal(0, 1).
         let inverse = tape.neg(log_s)?;
         let inverse = tape.exp(inverse)?;
         let distance = tape.sub(mean, m)?;
@@ -58,7 +58,7 @@ impl Network<f32> for Conditional {
         let logvar = tape.scale(narrower, 2.0)?;
         let how = SampleKl { emit_kl: wants_kl, ..SampleKl::new(4, Noise::Addressed(key)) };
         let units = tape.sample_kl(mu, logvar, how)?;
-        // And back.
+        // Back to the original scale.
         let s = tape.exp(log_s)?;
         let z = tape.mul(units.z, s)?;
         let z = tape.add(z, m)?;
@@ -86,7 +86,7 @@ fn halves(tape: &mut Tape<f32>, x: Var) -> Result<[Var; 2], ModelError> {
     Ok([tape.slice_axis(x, 1, 0, UNITS)?, tape.slice_axis(x, 1, UNITS, UNITS)?])
 }
 
-/// A controller of something that this layer has not.
+/// A controller of a lever that this layer does not have.
 #[derive(Debug)]
 struct Gain;
 
@@ -104,7 +104,8 @@ impl Controller for Gain {
     fn act(&mut self, _now: &Moment<'_>, _levers: &mut Levers) {}
 }
 
-/// `y` is `x` or `-x`: what a forecast from `x` alone cannot say is left to the units.
+/// `y` is `x` or `-x`: the units have to carry the part that a forecast from `x` alone cannot
+/// contain.
 fn data() -> Rows {
     let x: Vec<f64> = (0..320).map(|i| 0.5 + f64::from(i * 7 % 32) / 16.0).collect();
     let sign = |i: usize| if i * 13 % 8 < 4 { 1.0 } else { -1.0 };
@@ -143,7 +144,7 @@ fn units_under_a_prior_of_ones_own_are_held_and_judged() -> Result<(), Box<dyn s
     let [(free, before), (held, living)] = [&shown[0], &shown[1]];
     println!("free {free:.3?}, {before} living; held {held:.3?}, {living} living");
     assert!(*before < UNITS && *living == UNITS, "{shown:?}");
-    // A fifth of the target to each side is what a living unit may have.
+    // A living unit's rate may differ from the target by a fifth in either direction.
     assert!(held.iter().all(|rate| (rate - 0.3).abs() < 0.06), "{held:?}");
     Ok(())
 }

@@ -1,15 +1,15 @@
 //! The negative log-density of whole windows under a normal distribution (or Student's t) whose
-//! covariance has a low-rank part and a diagonal: one fused operation.
+//! covariance is a low-rank part plus a diagonal, as one fused operation.
 //!
 //! ```text
 //! y_h = mean_h + sum_n weight_hn scale_n eps_n + sigma_h e_h
 //! y_h = mean_h + sigma_h (sum_n weight_hn scale_n eps_n + e_h)         relative
 //! ```
 //!
-//! The `N` causes `eps` are shared by all steps of a window, as the units of a forecaster are; `e`
-//! is the noise of single steps. A window costs `H N min(H, N)` multiplications, and twice that for
-//! the gradient. Arithmetic is in `f64`, whatever the type of the tape: the factor of a covariance
-//! needs the digits when `sigma` is small.
+//! All steps of a window share the `N` causes `eps`, as they share the units of a forecaster. `e`
+//! is the noise of single steps. A window costs `H N min(H, N)` multiplications, and twice as many
+//! for the gradient. Arithmetic is in `f64` for every type of tape, because the factor of a
+//! covariance needs the digits if `sigma` is small.
 
 mod row;
 mod vectors;
@@ -24,31 +24,32 @@ use vdn_tensor::math::gamma::ln_gamma;
 use vdn_tensor::{Element, Shape, ShapeError, View, ViewMut, parallel, with_scratch};
 
 const NAME: &str = "low_rank_nll";
-/// Windows per parallel task. The gradient of the weights is summed within a task, then over tasks
-/// in their order.
+/// The number of windows per parallel task. The gradient of the weights is summed within a task,
+/// then over tasks in order.
 const TOGETHER: usize = 8;
 
-/// The choices of [`Tape::low_rank_nll`].
+/// The settings of [`Tape::low_rank_nll`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LowRankNll {
-    /// Whether the weights are in units of each step's `sigma`; false: in those of `y`.
+    /// Whether the weights are in units of each step's `sigma`; if false, they are in units of `y`.
     pub relative: bool,
-    /// Degrees of freedom of a multivariate Student's t with one scale for all steps of a window,
-    /// finite and above 0; `None`: normal. Its matrix is the scale matrix; the covariance is `nu /
-    /// (nu - 2)` times as large, for `nu > 2`.
+    /// The degrees of freedom `nu` of a multivariate Student's t with one scale for all steps of a
+    /// window, finite and above 0; `None` for the normal distribution. The low-rank matrix is then
+    /// the scale matrix; for `nu > 2` the covariance is `nu / (nu
+    /// - 2)` times as large.
     pub degrees_of_freedom: Option<f64>,
 }
 
-/// Results of [`Tape::low_rank_nll`].
+/// The results of [`Tape::low_rank_nll`].
 #[derive(Clone, Copy, Debug)]
 pub struct LowRankOutputs {
-    /// The mean over windows, in nats per time step: a scalar.
+    /// The mean over windows in nats per time step, a scalar.
     pub nll: Var,
-    /// That of each window, in nats per window, `[batch]`.
+    /// The negative log-density of each window in nats per window, `[batch]`.
     pub windows: Var,
 }
 
-/// Inputs are the mean, the scales, the weights, sigma and y.
+/// The inputs are the mean, the scales, the weights, sigma and y.
 struct LowRankOp {
     options: LowRankNll,
 }
@@ -65,9 +66,9 @@ struct Windows<'a, T> {
     options: LowRankNll,
 }
 
-/// What a task of the backward pass hands on, in this order: of each window the slopes of the mean
-/// `[H]`, of sigma `[H]` and of the scales `[N]`, then the sum over its windows of those of the
-/// weights, `[H, N]` in the order of [`Sizes::at`].
+/// The layout of a task's results in the backward pass. For each window: the slopes of the mean
+/// `[H]`, of sigma `[H]` and of the scales `[N]`. Then, summed over the windows of the task: the
+/// slopes of the weights, `[H, N]` in the order of [`Sizes::at`].
 #[derive(Clone, Copy)]
 struct Record {
     sizes: Sizes,
@@ -114,7 +115,7 @@ impl<'a, T: Element> Windows<'a, T> {
         }
     }
 
-    /// Forms the residuals of a window and solves, with `weights` in order.
+    /// Computes the residuals of a window and solves, with `weights` in order.
     fn solve(&self, window: usize, weights: &[f64], row: &mut Row<'_>) -> Found {
         let Sizes { steps, rank } = self.sizes;
         let scales = &self.scales[window * rank..][..rank];
@@ -129,7 +130,7 @@ impl<'a, T: Element> Windows<'a, T> {
         row.solve(weights)
     }
 
-    /// The negative log-density of a window, in nats.
+    /// Returns the negative log-density of a window in nats.
     fn nll(&self, window: usize, found: Found) -> f64 {
         let steps = self.sizes.steps as f64;
         let log_sigma: f64 = self.sigma_of(window).iter().map(|s| s.to_f64().ln()).sum();
@@ -145,14 +146,15 @@ impl<'a, T: Element> Windows<'a, T> {
         }
     }
 
-    /// Twice the derivative of a window's negative log-density with respect to its distance.
+    /// Returns twice the derivative of a window's negative log-density with respect to its
+    /// distance.
     fn distance_slope(&self, distance: f64) -> f64 {
         let steps = self.sizes.steps as f64;
         self.options.degrees_of_freedom.map_or(1.0, |nu| (nu + steps) / (nu + distance))
     }
 
-    /// The slopes of a window times `factor`, added to the weights', in order, and written to the
-    /// others.
+    /// Computes the slopes of a window times `factor`. The slopes of the weights are added in
+    /// order; the others are written.
     fn slopes(
         &self,
         (window, factor): (usize, f64),
@@ -247,7 +249,7 @@ impl<T: Element> Definition<T> for LowRankOp {
         let windows = Windows::new(self.options, inputs);
         let (sizes, record) = (windows.sizes, Record { sizes: windows.sizes });
         let Sizes { steps, rank } = sizes;
-        // Every window has its share of the mean, and what it is asked for itself.
+        // Every window contributes its share of the mean, and its own output.
         let numbers = (windows.batch * steps) as f64;
         let of_mean = d_outputs[0].map_or(0.0, |d| d.data()[0].to_f64() / numbers);
         let factor =
@@ -324,7 +326,7 @@ fn write<T: Element>(to: &mut [T], factor: f64, from: &[f64]) {
     }
 }
 
-/// The sum of arrays in their order.
+/// Adds arrays in their order.
 fn add<'a>(total: &mut [f64], from: impl Iterator<Item = &'a [f64]>) {
     total.fill(0.0);
     for from in from {
@@ -333,10 +335,10 @@ fn add<'a>(total: &mut [f64], from: impl Iterator<Item = &'a [f64]>) {
 }
 
 impl<T: Element> Tape<T> {
-    /// The negative log-density of whole windows `y` under a normal distribution, or Student's t,
-    /// with means, independent deviations, and causes that the steps of a window share: cause `n`
-    /// moves step `h` of window `b` by `weights[h, n] scales[b, n]` times a standard normal (with
-    /// [`LowRankNll::relative`] times `sigma`, too).
+    /// The negative log-density of whole windows `y` under a normal distribution, or Student's t.
+    /// The distribution has means, independent deviations, and causes that the steps of a window
+    /// share: cause `n` moves step `h` of window `b` by `weights[h, n] scales[b, n]` times a
+    /// standard normal; with [`LowRankNll::relative`] also times `sigma`.
     ///
     /// | input | shape |
     /// |---|---|
@@ -345,7 +347,7 @@ impl<T: Element> Tape<T> {
     /// | `weights` | `[horizon, rank]` |
     /// | `sigma`, above 0 | `[horizon]` or `[batch, horizon]` |
     ///
-    /// The smaller of the two Gram matrices is factorised, `[rank, rank]` or `[horizon, horizon]`,
+    /// The smaller of the two Gram matrices, `[rank, rank]` or `[horizon, horizon]`, is factorised
     /// in `f64`.
     ///
     /// ```

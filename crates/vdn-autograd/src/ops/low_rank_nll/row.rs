@@ -1,43 +1,45 @@
 //! One window under a low-rank covariance: factorisation, distance, determinant and slopes, in
 //! `f64`.
 //!
-//! In units of the independent deviations the covariance is `K = I + W W'` with `W` `[H, N]`.
-//! Everything is done with the smaller of the two Gram matrices. With `p = min(H, N)`, `r = max(H,
-//! N)` and `V` `[p, r]`, which is `W'` for `N <= H` and `W` otherwise, it is `G = I + V V'`, whose
-//! determinant is that of `K`. By Woodbury's identity:
+//! In units of the independent deviations the covariance is `K = I + W W'` with `W` `[H, N]`. All
+//! computations use the smaller of the two Gram matrices. Let `p = min(H, N)` and `r = max(H, N)`,
+//! and let `V` `[p, r]` be `W'` for `N <= H` and `W` otherwise. The Gram matrix is `G = I + V V'`;
+//! its determinant is the determinant of `K`. By Woodbury's identity:
 //!
 //! ```text
 //! N <= H    c = G^-1 W' e     q = e - W c        K^-1 W = (G^-1 V)'
 //! N >  H    q = G^-1 e        c = W' q           K^-1 W = G^-1 V
 //! ```
 //!
-//! `q = K^-1 e`, and `c` is the mean of the `N` causes given `e`. The distance is `e' K^-1 e = q'q
-//! + c'c`: it is the minimum over `c` of `|e - W c|^2 + |c|^2`, so an error of `c` enters squared,
-//! where `e'e - e' W c` would lose all digits to cancellation when `W` is large.
+//! `q = K^-1 e`, and `c` is the mean of the `N` causes given `e`. The distance is
+//! `e' K^-1 e = q'q + c'c`. It is the minimum over `c` of `|e - W c|^2 + |c|^2`, so an error of `c`
+//! enters squared. The formula `e'e - e' W c` would lose all digits to cancellation if `W` is
+//! large.
 //!
-//! `V` is the product of weights, which all windows share, with a factor for each row and one for
-//! each column: the scales of the causes and the units of the steps, in the order of `V`.
+//! `V` is the product of three factors: the weights, which all windows share; the scales of the
+//! causes; and the units of the steps. The scales and units multiply rows or columns, in the order
+//! of `V`.
 
 use crate::ops::low_rank_nll::vectors::{ROWS, dot, dots, scale, subtract, subtract_all};
 use vdn_tensor::dispatch;
 
-/// Sizes and the orientation that follows from them.
+/// The sizes, and the orientation that follows from them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     /// Steps, `H`.
     pub(super) steps: usize,
-    /// Causes that the steps share, `N`.
+    /// The number of causes that the steps share, `N`.
     pub(super) rank: usize,
 }
 
-/// What a window needs of memory.
+/// The memory of a window.
 pub(super) struct Row<'a> {
     sizes: Sizes,
     /// `e`, `[H]`.
     pub(super) residual: &'a mut [f64],
-    /// What a loading of each step is multiplied by, `[H]`.
+    /// The factor of each step's loadings, `[H]`.
     pub(super) units: &'a mut [f64],
-    /// What a loading of each cause is multiplied by, `[N]`.
+    /// The factor of each cause's loadings, `[N]`.
     pub(super) scales: &'a mut [f64],
     /// `q`, `[H]`; a result.
     pub(super) pull: &'a mut [f64],
@@ -77,12 +79,12 @@ impl Sizes {
         self.steps.max(self.rank)
     }
 
-    /// Whether a row of `V` is a cause; it is a step otherwise.
+    /// Returns whether a row of `V` is a cause; otherwise it is a step.
     fn rows_are_causes(self) -> bool {
         self.rank <= self.steps
     }
 
-    /// Where the loading of a step on a cause is.
+    /// Returns the position of a step's loading on a cause.
     pub(super) fn at(self, step: usize, cause: usize) -> usize {
         match self.rows_are_causes() {
             true => cause * self.steps + step,
@@ -90,7 +92,7 @@ impl Sizes {
         }
     }
 
-    /// The numbers that [`Row::in_memory`] wants.
+    /// Returns the count of numbers that [`Row::in_memory`] needs.
     pub(super) fn memory(self) -> usize {
         let p = self.few();
         2 * self.steps * self.rank + 4 * self.steps + 3 * self.rank + p * p + p
@@ -121,15 +123,16 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Forms loadings, `q`, `c`, the distance and the determinant, of `weights` in the order of
+    /// Computes loadings, `q`, `c`, the distance and the determinant from `weights` in the order of
     /// [`Sizes::at`].
     pub(super) fn solve(&mut self, weights: &[f64]) -> Found {
         dispatch!(_simd => self.solve_here(weights))
     }
 
-    /// Adds to `d_weights` `factor` times the derivative of `(distance weight + log-determinant) /
-    /// 2` with respect to the weights, and forms `by_step` and `by_cause`, without the factor; to
-    /// be called after [`Row::solve`]. The derivative of the loadings is `K^-1 W - weight q c'`.
+    /// Adds to `d_weights` `factor` times the derivative of
+    /// `(distance weight + log-determinant) / 2` with respect to the weights, and computes
+    /// `by_step` and `by_cause` without the factor. Call it after [`Row::solve`]. The derivative
+    /// with respect to the loadings is `K^-1 W - weight q c'`.
     pub(super) fn slopes(
         &mut self,
         weight: f64,
@@ -204,9 +207,9 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Cholesky's factor of `G`; gives the log-determinant. Every pivot is at least 1 (the identity
-    /// is what a Schur complement of `G` keeps), so one that rounding has put below is 1; NaN stays
-    /// NaN.
+    /// Computes Cholesky's factor of `G` and returns the log-determinant. Every pivot is at least
+    /// 1, because every Schur complement of `G` contains the identity. A pivot that rounding put
+    /// below 1 becomes 1; NaN stays NaN.
     #[inline(always)]
     fn factorise(&mut self) -> f64 {
         let (p, r) = (self.sizes.few(), self.sizes.many());

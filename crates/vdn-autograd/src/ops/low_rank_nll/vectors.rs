@@ -1,11 +1,11 @@
-//! Loops over rows of `f64`, which the compiler turns into vectors of the level they are inlined
-//! into. Products are rounded before they are added, in a fixed order: every level has the same
-//! bits.
+//! Loops over rows of `f64`. The compiler turns them into vectors of the SIMD level into which they
+//! are inlined. Products are rounded before they are added, in a fixed order, so all levels give
+//! the same bits.
 
-/// Partial sums of a scalar product.
+/// The number of partial sums of a scalar product.
 const PARTS: usize = 8;
 
-/// Several rows at once, so that the row they share is read once.
+/// The number of rows processed at once, so that the row they share is read once.
 pub(super) const ROWS: usize = 4;
 
 /// `sum_i a_i b_i`, in eight partial sums.
@@ -59,7 +59,7 @@ fn total(s: &[f64; PARTS]) -> f64 {
     ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
 }
 
-/// Of fewer than eight numbers.
+/// The products of fewer than eight numbers.
 #[inline(always)]
 fn products_of(a: &[f64], b: &[f64]) -> f64 {
     let mut sum = 0.0;

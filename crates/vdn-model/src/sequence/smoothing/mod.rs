@@ -1,20 +1,21 @@
-//! [`SmoothedSequence`]: the smoothed posterior of a sequence that can be cut between any two steps, and the two ways to
-//! differentiate it.
+//! [`SmoothedSequence`]: the smoothed posterior of a sequence that can be cut between any two
+//! steps, and two ways to differentiate it.
 //!
-//! Smoothing runs twice over time: what is said of later steps comes from the end, latents go from the start. So do
-//! gradients, the other way round: those of latents come from the end, those of messages go from the start.
-//! [`checkpointed_smooth`] therefore passes four times over the segments:
+//! Messages are computed backward in time, latents forward; their gradients flow in the opposite
+//! directions. [`checkpointed_smooth`] therefore makes four passes over the segments:
 //!
-//! 1. from the end, without gradients: what later segments say of the last step of each;
-//! 2. from the start, without gradients: the terms, and the latent before each segment;
-//! 3. from the end: gradients through terms and latents, with messages as they are; kept are those of the latent after each
-//!    segment;
-//! 4. from the start: a segment's terms and latents once more, for the gradients of its messages alone, which then go through
-//!    the joining of messages to what the steps said and on to the next segment.
+//! 1. Backward, without gradients: the message from later segments to the last step of each
+//!    segment.
+//! 2. Forward, without gradients: the terms, and the latent before each segment.
+//! 3. Backward: gradients through terms and latents, with messages held fixed. The gradient of the
+//!    latent after each segment is kept.
+//! 4. Forward: the terms and latents of a segment once more, for the gradients of its messages.
+//!    These flow through the joining of messages to the steps' own messages, and on to the next
+//!    segment.
 //!
-//! On one tape ([`smooth_terms`]) messages are recorded from the last step to the first, then latents and terms from the first
-//! to the last; its backward pass visits contributions in the order of passes 3 and 4, so the gradients are the same to the
-//! last bit.
+//! On one tape ([`smooth_terms`]), messages are recorded from the last step to the first, then
+//! latents and terms from the first to the last. Its backward pass visits contributions in the
+//! order of passes 3 and 4, so the gradients are the same to the last bit.
 
 mod passes;
 
@@ -32,34 +33,35 @@ use std::ops::Range;
 use vdn_autograd::{Error, Tape, Var};
 use vdn_tensor::Element;
 
-/// A sequence of units whose posterior is smoothed. Messages and terms may use parameters and constants of their own; they
-/// must not depend on anything else.
+/// A sequence of units whose posterior is smoothed. Messages and terms may use parameters and their
+/// own constants. They must not depend on anything else.
 pub trait SmoothedSequence<T: Element> {
-    /// The prior of the units, of order 0 or 1.
+    /// Returns the prior of the units, of order 0 or 1.
     fn prior(&self) -> Prior;
 
-    /// Steps since step `t - 1`, at least 1.
+    /// Returns the number of steps since step `t - 1`, at least 1.
     fn gap(&self, t: usize) -> u32 {
         let _ = t;
         1
     }
 
-    /// Records what step `t` alone says of its latent: mean and log-variance, as in [`Message`].
+    /// Records the evidence of step `t` alone about its latent: mean and log-variance, as in
+    /// [`Message`].
     ///
     /// # Errors
-    /// Those of the operations.
+    /// Returns the errors of the operations.
     fn message(&self, graph: &mut Graph<'_, T>, t: usize) -> Result<[Var; 2], Error>;
 
-    /// Records the terms of step `t`, one number each, from its latent and its divergence (both `[samples, batch, units]`);
-    /// every step has as many.
+    /// Records the terms of step `t`, one number each, from its latent and its divergence (both
+    /// `[samples, batch, units]`). All steps have the same number of terms.
     ///
     /// # Errors
-    /// Those of the operations.
+    /// Returns the errors of the operations.
     fn terms(&self, graph: &mut Graph<'_, T>, t: usize, z: Var, kl: Var)
     -> Result<Vec<Var>, Error>;
 }
 
-/// What every recording of one sequence goes by.
+/// The settings common to all recordings of one sequence.
 struct Plan<'a, S> {
     name: &'static str,
     sequence: &'a S,
@@ -109,8 +111,9 @@ impl<'a, S> Plan<'a, S> {
         PriorSteps::from_shared(graph, self.prior, &self.gaps, shared)
     }
 
-    /// Records the messages of a segment, the last step's first, each joined with what `later` (nothing at the end of the
-    /// sequence) says of the step after the segment.
+    /// Records the messages of a segment, the last step first. Each is joined with the message of
+    /// the step after it; `later` is the message of the step after the segment, empty at the end of
+    /// the sequence.
     fn messages<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -134,8 +137,9 @@ impl<'a, S> Plan<'a, S> {
                 (Some(later), Some([phi, scale])) => {
                     graph.tape.combine_messages([mean, logvar], later, phi, scale)?
                 }
-                // A value of its own, so that what latents contribute to the gradient of a variable that is the message
-                // itself comes when messages are differentiated.
+                // Records a value of its own. If the message itself is a variable, the
+                // contributions of latents to its gradient then come when messages are
+                // differentiated.
                 _ => [graph.tape.scale(mean, T::ONE)?, graph.tape.scale(logvar, T::ONE)?],
             };
             joined.push(message);
@@ -145,7 +149,8 @@ impl<'a, S> Plan<'a, S> {
         Ok(joined)
     }
 
-    /// Records latents and terms of a segment after `state`, whose end it gives; the terms are added to `totals`.
+    /// Records latents and terms of a segment after `state`, adds the terms to `totals`, and
+    /// returns the state at the end.
     fn latents<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -173,11 +178,13 @@ impl<'a, S> Plan<'a, S> {
     }
 }
 
-/// Records `steps` steps of the smoothed posterior on the tape of `graph` and gives the sum of each term over them, `[]` each.
-/// Latents and divergences are those of [`smooth`](super::smooth); memory is linear in the number of steps.
+/// Records `steps` steps of the smoothed posterior on the tape of `graph` and returns the sum of
+/// each term over the steps, `[]` each. Latents and divergences are those of
+/// [`smooth`](super::smooth). Memory is linear in the number of steps.
 ///
 /// # Errors
-/// There are no steps; a prior of an order above 1; a posterior other than the structured one; those of the sequence.
+/// Fails for zero steps, a prior of an order above 1, a posterior other than the structured one, or
+/// an error of the sequence.
 pub fn smooth_terms<T: Element>(
     graph: &mut Graph<'_, T>,
     sequence: &impl SmoothedSequence<T>,
@@ -192,11 +199,12 @@ pub fn smooth_terms<T: Element>(
     Ok(totals.vars)
 }
 
-/// Computes the totals of [`smooth_terms`] and the gradient of `sum_j weights[j] total_j` by every parameter, segment by
-/// segment: the same bits as the one tape, with memory that grows with the square root of the number of steps. Messages are
-/// recorded four times, latents and terms three times.
+/// Computes the totals of [`smooth_terms`] and the gradient of `sum_j weights[j] total_j` with
+/// respect to every parameter, segment by segment. The result has the same bits as on one tape.
+/// Memory grows with the square root of the number of steps. Messages are recorded four times,
+/// latents and terms three times.
 ///
-/// The tape is reset; it holds nothing of use afterwards but its memory.
+/// The tape is reset. Afterwards it holds no values of use, only its memory.
 ///
 /// ```
 /// use vdn_autograd::{Error, ObservationFamily, Tape, Var};
@@ -247,7 +255,8 @@ pub fn smooth_terms<T: Element>(
 /// ```
 ///
 /// # Errors
-/// Those of [`smooth_terms`]; a segment of no steps; the terms are not as many as the weights.
+/// Fails as [`smooth_terms`] does, for an empty segment, and for different numbers of terms and
+/// weights.
 pub fn checkpointed_smooth<T: Element, S: SmoothedSequence<T>>(
     tape: &mut Tape<T>,
     parameters: &Parameters<T>,

@@ -12,9 +12,9 @@ use vdn_tensor::{Element, Tensor};
 /// A recorded segment.
 struct Recorded {
     shared: Vec<Var>,
-    /// What was said of the step after it.
+    /// The message from the steps after the segment.
     later: Vec<Var>,
-    /// The joined messages of its steps, mean and log-variance, the first step's first.
+    /// The joined messages of the segment's steps, mean and log-variance, the first step first.
     joined: Vec<[Var; 2]>,
 }
 
@@ -27,7 +27,7 @@ struct Latents {
 }
 
 impl<S> Plan<'_, S> {
-    /// Pass 1: what is shared, and what is said of the step after each segment.
+    /// Pass 1: computes the shared values, and the message from the steps after each segment.
     pub(super) fn said_later<T: Element>(
         &self,
         recorder: &mut Recorder<'_, T>,
@@ -46,7 +46,7 @@ impl<S> Plan<'_, S> {
         Ok(said)
     }
 
-    /// Pass 2: the totals and the latent before each segment.
+    /// Pass 2: computes the totals, and the latent before each segment.
     pub(super) fn states_before<T: Element>(
         &self,
         recorder: &mut Recorder<'_, T>,
@@ -101,8 +101,8 @@ impl<S> Plan<'_, S> {
         Ok(Recorded { shared, later, joined })
     }
 
-    /// Records a segment in two parts that no gradient crosses: the messages, and latents and terms, which read copies of
-    /// them (the second result).
+    /// Records a segment in two parts that no gradient crosses: the messages; and latents and
+    /// terms, which read copies of the messages (the second result).
     fn record<T: Element>(
         &self,
         recorder: &mut Recorder<'_, T>,
@@ -131,7 +131,8 @@ impl<S> Plan<'_, S> {
         recorded
     }
 
-    /// Pass 3 for one segment: adds the gradients of parameters by terms and latents; gives that of the state before it.
+    /// Pass 3 for one segment: adds the gradients of parameters through terms and latents. Returns
+    /// the gradient of the state before the segment.
     pub(super) fn through_latents<T: Element>(
         &self,
         recorder: &mut Recorder<'_, T>,
@@ -146,7 +147,7 @@ impl<S> Plan<'_, S> {
         let (_, _, latents) = self.record(recorder, range, inputs)?;
         let bound = recorder.bound();
         let mut seeds = Vec::new();
-        // What later steps contributed comes first, as on one tape.
+        // The contributions of later steps come first, as on one tape.
         later(&mut seeds, &some(&latents.state), after);
         later(&mut seeds, &some(&latents.shared), &kept.shared);
         later(&mut seeds, &bound, &kept.parameters);
@@ -160,8 +161,9 @@ impl<S> Plan<'_, S> {
         Ok(before)
     }
 
-    /// Pass 4 for one segment: adds the gradients of parameters by messages. `carried` is the gradient of what was said of
-    /// its first step to the segment before, then that of what was said to it.
+    /// Pass 4 for one segment: adds the gradients of parameters through messages. On entry
+    /// `carried` is the gradient of the message from this segment's first step to the segment
+    /// before it; on return it is the gradient of the message to this segment.
     pub(super) fn through_messages<T: Element>(
         &self,
         recorder: &mut Recorder<'_, T>,
@@ -183,7 +185,7 @@ impl<S> Plan<'_, S> {
         }
         let bound = recorder.bound();
         let mut seeds = Vec::new();
-        // A message is read by its latent first, then by the message before it.
+        // A message is read first by its latent, then by the message before it.
         later(&mut seeds, &some(messages.joined.as_flattened()), &own);
         later(&mut seeds, &some(&messages.joined[0]), carried);
         later(&mut seeds, &some(&messages.shared), &kept.shared);

@@ -1,4 +1,5 @@
-//! What is done to a layer's parameters between steps: initialisation on data, rescaling, limits of deviations.
+//! Changes of a layer's parameters between steps: initialisation on data, rescaling, limits of
+//! deviations.
 
 use crate::core::graph::Graph;
 use crate::core::parameter::Parameters;
@@ -9,16 +10,17 @@ use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_tensor::kernels::Pool;
 
-/// The largest factor of the data-dependent initialisation, that of the reference's projection onto a band.
+/// The largest factor of the data-dependent initialisation; the reference's projection onto a band
+/// has the same limit.
 const LARGEST_RESCALE: f64 = 50.0;
 
-/// What is to be done to the parameter `log sigma` (of layers that have one).
+/// The pending change of the parameter `log sigma`, for layers that have one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SigmaLever {
-    /// Clamp it to `[ln floor, ln ceiling]`.
+    /// Clamps it to `[ln floor, ln ceiling]`.
     pub range: Option<[f64; 2]>,
-    /// Added to each unit's `log sigma`, `[units]` (per-unit parameters only), before a second
-    /// clamp.
+    /// The amount added to each unit's `log sigma` before a second clamp, `[units]`; for per-unit
+    /// parameters only.
     pub kick: Vec<f64>,
 }
 
@@ -26,7 +28,7 @@ impl VariationalLayer {
     /// Multiplies each unit's rows of the mean head, weight and bias, by `gain` `[units]`.
     ///
     /// # Panics
-    /// `gain` has another number of units.
+    /// Panics if `gain` has another number of units.
     pub fn rescale_means<T: Element>(&self, parameters: &mut Parameters<T>, gain: &[f64]) {
         assert_eq!(gain.len(), self.config.units, "factors of another layer");
         for id in self.mean_parameters() {
@@ -34,7 +36,7 @@ impl VariationalLayer {
         }
     }
 
-    /// Limits and lifts the parameter `log sigma`; nothing is done where deviations come from a head.
+    /// Applies `lever` to the parameter `log sigma`. Does nothing if deviations come from a head.
     pub fn guard_sigma<T: Element>(&self, parameters: &mut Parameters<T>, lever: &SigmaLever) {
         let (Sigma::Parameter(id), Some([low, high])) = (&self.sigma, lever.range) else { return };
         let data = parameters.data_mut(id.index());
@@ -47,11 +49,11 @@ impl VariationalLayer {
         }
     }
 
-    /// The posterior of each unit's pooled activity as the reference reports it, both `[batch, units]`: the pooled mean,
-    /// and the root of the mean of the `K` variances.
+    /// Records the posterior of each unit's pooled activity in the form of the reference, both
+    /// `[batch, units]`: the pooled mean, and the root of the mean of the `K` variances.
     ///
     /// # Errors
-    /// The output of another layer.
+    /// Fails if the output belongs to another layer.
     pub fn pooled_posterior<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -72,20 +74,22 @@ impl VariationalLayer {
         Ok([mu, tape.sqrt(mean)?])
     }
 
-    /// Data-dependent initialisation: rescales and shifts the mean head so that, on the contexts `h` `[batch, inputs]`,
-    /// every latent dimension has mean 0 and the variance `variance` (times that of the prior). With the initial deviation this puts each unit
-    /// inside its rate interval before the first step.
+    /// Initialises the mean head on data. It is rescaled and shifted so that, on the contexts `h`
+    /// `[batch, inputs]`, every latent dimension has mean 0 and the variance `variance` (times the
+    /// variance of the prior). With the initial deviation, each unit is then inside its rate
+    /// interval before the first step.
     ///
-    /// Weights change by a factor of at most 50 either way, so that a unit that happens not to vary on these contexts is
-    /// not blown up; one that does not vary at all keeps its weights.
+    /// Weights change by a factor of at most 50 in either direction, so a unit that barely varies
+    /// on these contexts is not inflated. A unit that does not vary at all keeps its weights.
     pub fn initialize<T: Element>(&self, parameters: &mut Parameters<T>, h: &[T], variance: f64) {
-        // On the scale of the prior's deviation, as all statistics are.
+        // The variance is relative to the prior's, as in all statistics.
         let prior = self.family.map_or(1.0, LocationScale::standard_variance);
         initialize_rows(&self.mu, self.config.inputs, parameters, h, variance * prior);
     }
 }
 
-/// [`VariationalLayer::initialize`] for the rows of any linear map of `inputs` numbers.
+/// Does what [`VariationalLayer::initialize`] does, for the rows of any linear map of `inputs`
+/// numbers.
 pub(crate) fn initialize_rows<T: Element>(
     map: &Linear,
     inputs: usize,

@@ -1,4 +1,4 @@
-//! [`LayerConfig`]: what a layer of units is built from.
+//! [`LayerConfig`]: the settings of a layer of units.
 
 use crate::core::error::ModelError;
 use vdn_autograd::LocationScale;
@@ -6,7 +6,8 @@ use vdn_tensor::families::StudentT;
 use vdn_tensor::kernels::Pool;
 use vdn_tensor::kernels::unit::ClampGradient;
 
-/// Where the deviations of the posteriors come from. The parameter, and the output of the head, is `log sigma`.
+/// The source of the posteriors' deviations. The parameter, and the output of the head, is
+/// `log sigma`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -15,40 +16,53 @@ pub enum SigmaMode {
     Scalar,
     /// One parameter for each latent dimension.
     PerUnit,
-    /// A second linear head on the context: the amortised posterior.
+    /// A second linear head on the context: amortised deviations.
     #[default]
     PerUnitInput,
 }
 
-/// The family of distributions that a layer's units are of; their priors are of the same.
+/// The family of distributions of a layer's units. Posteriors and priors are of the same family.
+///
+/// With `x = (z - mu) / sigma`, for a location `mu` and a scale `sigma > 0`:
+///
+/// | family | density | variance |
+/// |---|---|---|
+/// | `Normal` | `e^(-x^2/2) / (sigma sqrt(2 pi))` | `sigma^2` |
+/// | `LogNormal` | `z = e^y` with `y` normal, so `z > 0` | `sigma^2` of `y` |
+/// | `Laplace` | `e^(-abs(x)) / (2 sigma)` | `2 sigma^2` |
+/// | `Logistic` | `e^-x / (sigma (1 + e^-x)^2)` | `pi^2 sigma^2 / 3` |
+/// | `StudentT` | proportional to `(1 + x^2/nu)^(-(nu+1)/2) / sigma` | `sigma^2 nu / (nu - 2)` |
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum UnitFamily {
-    /// `Normal(mu, sigma^2)`.
+    /// The normal distribution, `Normal(mu, sigma^2)`.
     #[default]
     Normal,
-    /// `e^x` with `x` normal: positive activities. All statistics are those of `x`.
+    /// The log-normal distribution: `e^x` with `x` normal, so activities are positive. All
+    /// statistics are those of `x`.
     LogNormal,
-    /// Laplace with scale sigma.
+    /// The Laplace distribution with scale `sigma`.
     Laplace,
-    /// Logistic with scale sigma; its KL is estimated from the samples.
+    /// The logistic distribution with scale `sigma`. Its KL is estimated from the samples.
     Logistic,
-    /// Student's t with scale sigma; its KL is estimated from the samples.
+    /// Student's t distribution with scale `sigma`. Its KL is estimated from the samples.
     StudentT {
-        /// The degrees of freedom, above 2: with fewer the prior has no variance that statistics could be shares of.
+        /// The degrees of freedom `nu`, above 2 and at most 1e7. With 2 or fewer the prior has no
+        /// variance, and statistics are relative to that variance.
         degrees_of_freedom: f64,
     },
 }
 
-/// More degrees of freedom make Student's t a normal distribution to single precision.
+/// The largest number of degrees of freedom; Student's t is then normal to single precision.
 const MAX_DEGREES_OF_FREEDOM: f64 = 1e7;
 
 impl UnitFamily {
-    /// The family in the terms of the tape; `None` for those that the fused Gaussian operation serves.
+    /// Returns the family in the types of the tape; `None` for families that the fused Gaussian
+    /// operation computes.
     ///
     /// # Errors
-    /// Too few degrees of freedom, or too many.
+    /// Fails if the degrees of freedom are outside their domain.
     pub(crate) fn location_scale(self) -> Result<Option<LocationScale>, ModelError> {
         match self {
             Self::Normal | Self::LogNormal => Ok(None),
@@ -69,55 +83,57 @@ impl UnitFamily {
         }
     }
 
-    /// Whether the units are Gaussian, perhaps after a logarithm: then KL, rate and feasibility have closed forms.
+    /// Returns whether the units are Gaussian, perhaps after a logarithm. KL, rate and feasibility
+    /// then have closed forms.
     #[must_use]
     pub fn is_gaussian(self) -> bool {
         matches!(self, Self::Normal | Self::LogNormal)
     }
 }
 
-/// What the posteriors of a layer are compared with.
+/// The prior of a layer's units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum LayerPrior {
-    /// The standard member of the units' family: location 0, scale 1.
+    /// The standard member of the units' family, with location 0 and scale 1.
     #[default]
     Standard,
-    /// Location and scale learned for each latent dimension, starting as the standard member. Means, deviations and
-    /// statistics of the layer are then on the prior's scale.
+    /// A location and a scale, learned for each latent dimension; they start at the standard
+    /// member. Means, deviations and statistics of the layer are then on the prior's scale.
     Learned,
 }
 
-/// What a layer is built from.
+/// The settings of a layer of units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerConfig {
-    /// Width of the context. Default: 256.
+    /// The width of the context, at least 1. Default: 256.
     pub inputs: usize,
-    /// Units, `N`. Default: 1024.
+    /// The number of units `N`, at least 1. Default: 1024.
     pub units: usize,
-    /// Latent dimensions of each unit, `K`. Default: 1.
+    /// The number of latent dimensions `K` of each unit, at least 1. Default: 1.
     pub latent_dims: usize,
-    /// Where the deviations come from. Default: `PerUnitInput`.
+    /// The source of the deviations. Default: `PerUnitInput`.
     pub sigma: SigmaMode,
-    /// The deviation that all posteriors start with. Default: 0.7.
+    /// The initial deviation of all posteriors, in [1e-4, 10]. Default: 0.7.
     pub initial_sigma: f64,
-    /// How the `K` samples of a unit become one activity; `None` sends all of them on.
+    /// The pooling of a unit's `K` samples into one activity; `None` sends all of them on.
     pub pooling: Option<Pool>,
-    /// Samples of each posterior in training, `S`. Default: 4.
+    /// The number of samples `S` of each posterior in training, at least 1. Default: 4.
     pub train_samples: usize,
-    /// Samples of each posterior in evaluation. Default: 32.
+    /// The number of samples of each posterior in evaluation, at least 1. Default: 32.
     pub evaluate_samples: usize,
-    /// Whether each odd sample mirrors the noise of the one before it. Default: `false`.
+    /// Whether each odd sample mirrors the noise of the sample before it; for normal and log-normal
+    /// units only. Default: `false`.
     pub antithetic: bool,
-    /// What becomes of the gradient of a deviation outside its hard limits. Default: `Inward`.
+    /// The treatment of a deviation's gradient outside its hard limits. Default: `Inward`.
     pub clamp_gradient: ClampGradient,
-    /// Whether the KL is wanted element by element too ([`vdn_autograd::UnitOutputs::kl`]); its statistics always are.
-    /// Default: `false`.
+    /// Whether the layer also records the KL element by element
+    /// ([`vdn_autograd::UnitOutputs::kl`]). It always records the KL statistics. Default: `false`.
     pub emit_kl: bool,
     /// The family of the units' distributions. Default: `Normal`.
     pub family: UnitFamily,
-    /// What the posteriors are compared with. Default: `Standard`.
+    /// The prior of the units. Default: `Standard`.
     pub prior: LayerPrior,
 }
 
@@ -142,7 +158,8 @@ impl Default for LayerConfig {
 }
 
 impl LayerConfig {
-    /// So many units on a context of this width, everything else by default.
+    /// Creates settings for this many units on a context of this width, with the defaults for
+    /// everything else.
     ///
     /// ```
     /// use vdn_model::units::LayerConfig;
@@ -157,7 +174,7 @@ impl LayerConfig {
     /// Checks every setting.
     ///
     /// # Errors
-    /// The first that is outside its domain.
+    /// Fails for the first setting outside its domain.
     pub fn validate(&self) -> Result<(), ModelError> {
         let counts = [
             ("units", self.units),
@@ -182,14 +199,15 @@ impl LayerConfig {
         Ok(())
     }
 
-    /// The number of activities that the layer sends on: units, or units times latent dimensions.
+    /// Returns the number of activities that the layer sends on: the number of units, or of units
+    /// times latent dimensions.
     #[must_use]
     pub fn channels(&self) -> usize {
         if self.pooling.is_some() { self.units } else { self.units * self.latent_dims }
     }
 }
 
-/// A name, or `{ student_t = { degrees_of_freedom = 3.5 } }`.
+/// Reads a family from its name or from `{ student_t = { degrees_of_freedom = 3.5 } }`.
 #[cfg(feature = "serde")]
 mod family_by_name {
     use super::UnitFamily;
@@ -198,7 +216,7 @@ mod family_by_name {
     use serde::{Deserialize, Deserializer};
     use std::fmt;
 
-    /// The degrees of freedom of Student's t that is given by its name alone.
+    /// The degrees of freedom of a Student's t that is given by its name alone.
     const DEGREES_OF_FREEDOM: f64 = 5.0;
 
     #[derive(Deserialize)]

@@ -1,15 +1,16 @@
-//! [`Context`]: what a layer of units is given, and how its axes become rows of the fused
+//! [`Context`]: the input of a layer of units, and the map from its axes to rows of the fused
 //! operation.
 
 use crate::core::graph::Graph;
 use vdn_autograd::{Error, Var};
 use vdn_tensor::{Element, ShapeError};
 
-/// What units form their posteriors from: rows `[batch, inputs]`, or the samples of a layer below,
-/// `[samples, batch, inputs]`.
+/// The input from which units form their posteriors: rows `[batch, inputs]`, or the samples of a
+/// layer below, `[samples, batch, inputs]`.
 ///
-/// A variable by itself is rows. Samples have to be named ([`Context::samples`]): a batch of
-/// sequences has three axes, too, and as many sequences as samples would be taken for them.
+/// A variable by itself is rows. Samples have to be declared ([`Context::samples`]), because a
+/// batch of sequences also has three axes, and could be mistaken for samples if it has as many
+/// sequences as the layer has samples.
 ///
 /// ```
 /// # use vdn_autograd::Tape;
@@ -37,42 +38,43 @@ pub struct Context {
 }
 
 impl Context {
-    /// The samples of a layer below, or what is computed of them: `[samples, batch, inputs]`,
-    /// sample by sample. A leading axis of 1 is a context without samples.
+    /// Creates a context from the samples of a layer below, or from a function of them:
+    /// `[samples, batch, inputs]`, sample by sample. A leading axis of 1 is a context without
+    /// samples.
     #[must_use]
     pub fn samples(z: Var) -> Self {
         Self { var: z, of_samples: true }
     }
 
-    /// The variable.
+    /// Returns the variable.
     #[must_use]
     pub fn var(self) -> Var {
         self.var
     }
 
-    /// This variable in the place of its own, of the same axes.
+    /// Replaces the variable by another with the same axes.
     pub(crate) fn with_var(self, var: Var) -> Self {
         Self { var, ..self }
     }
 }
 
-/// Rows.
+/// Creates a context of rows.
 impl From<Var> for Context {
     fn from(h: Var) -> Self {
         Self { var: h, of_samples: false }
     }
 }
 
-/// How the axes of a context become rows of the fused operation.
+/// The map from the axes of a context to rows of the fused operation.
 pub(super) struct Rows {
-    /// Samples that each posterior is asked for.
+    /// The number of samples to draw from each posterior.
     pub(super) draws: usize,
-    /// Samples and batch of the result.
+    /// The samples and the batch of the result.
     pub(super) result: [usize; 2],
 }
 
 impl Context {
-    /// The context as `[rows, inputs]`, for a layer that gives so many samples.
+    /// Returns the context as `[rows, inputs]`, for a layer that gives this many samples.
     pub(super) fn rows<T: Element>(
         self,
         graph: &mut Graph<'_, T>,

@@ -1,4 +1,12 @@
-//! The forward pass of a layer: a [`Context`] in, samples and statistics out.
+//! The forward pass of a layer: from a [`Context`] to samples and statistics.
+//!
+//! 1. The context becomes rows: examples, or samples times examples if it comes from a layer below.
+//! 2. The heads give means and log-deviations.
+//! 3. A learned prior shifts and scales them, so that the prior becomes the standard member of the
+//!    family. The divergence does not change.
+//! 4. The fused operation of the family draws the samples and computes the statistics.
+//! 5. Samples are mapped back from the prior's scale, and pooled if a unit has several latent
+//!    dimensions.
 
 use crate::core::graph::{Graph, Mode};
 use crate::priors::Prior;
@@ -9,31 +17,33 @@ use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN, kl_standard, scale}
 use vdn_tensor::kernels::unit::ClampGradient;
 use vdn_tensor::{Element, Shape, ShapeError};
 
-/// What a layer gives. `rows` is the batch, or samples times batch where the context had samples.
+/// The output of a layer. `rows` is the batch, or samples times batch if the context has samples.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerOutput {
     /// The activities sent on, `[samples, batch, channels]`.
     pub z: Var,
-    /// The means (locations), `[rows, units * latent dims]`; with a learned prior these, the log-variances and `units` are on
-    /// the prior's scale.
+    /// The means (locations), `[rows, units * latent dims]`. With a learned prior the means, the
+    /// log-variances and `units` are on the prior's scale.
     pub mu: Var,
-    /// Twice the logarithms of the scales (for normal units the log-variances), before their limits: `[rows, units * latent dims]`, `[units * latent dims]` or `[]`.
+    /// Twice the logarithms of the scales (for normal units the log-variances), before their
+    /// limits: `[rows, units * latent dims]`, `[units * latent dims]` or `[]`.
     pub logvar: Var,
-    /// Samples `[samples, batch, units * latent dims]`, and statistics for each latent dimension over all rows.
+    /// The samples `[samples, batch, units * latent dims]`, and statistics of each latent dimension
+    /// over all rows.
     pub units: UnitOutputs,
 }
 
 impl VariationalLayer {
-    /// The means of the posteriors alone, `[..., units * latent dims]`: what the deterministic twin sends on. The context
-    /// is `[..., inputs]`.
+    /// Records the means of the posteriors alone, `[..., units * latent dims]`, which the
+    /// deterministic twin sends on. The context is `[..., inputs]`.
     ///
     /// # Errors
-    /// A context of another width.
+    /// Fails if the context has another width.
     pub fn means<T: Element>(&self, graph: &mut Graph<'_, T>, h: Var) -> Result<Var, Error> {
         graph.labelled(&self.label, |graph| self.mu.forward(graph, h))
     }
 
-    /// The number of samples that a pass draws from each posterior.
+    /// Returns the number of samples that a pass draws from each posterior.
     #[must_use]
     pub fn samples(&self, mode: Mode) -> usize {
         match mode {
@@ -43,13 +53,12 @@ impl VariationalLayer {
     }
 
     /// Records the layer with addressed noise on the context `h`: `[batch, inputs]`, or
-    /// [`Context::samples`] of `[samples, batch, inputs]` where it is made of the samples of a
-    /// layer below.
+    /// [`Context::samples`] of `[samples, batch, inputs]` for the samples of a layer below.
     ///
-    /// Samples keep their identity: sample `s` of the context gives a posterior of its own, of which one sample is drawn,
-    /// and that is sample `s` of the result. Statistics, KL and rate are then means over samples and batch: the KL is
-    /// `E KL(q(z | h_s) || p)` with the expectation over the samples below, as the bound of a stack has it. A leading axis
-    /// of 1 is a context without samples.
+    /// Samples keep their identity. Sample `s` of the context gives its own posterior, from which
+    /// one sample is drawn: sample `s` of the result. Statistics, KL and rate are then means over
+    /// samples and batch. The KL is `E KL(q(z | h_s) || p)`, with the expectation over the samples
+    /// below, as in the bound of a stack. A leading axis of 1 is a context without samples.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -74,8 +83,8 @@ impl VariationalLayer {
     /// ```
     ///
     /// # Errors
-    /// A context of another width, of three axes that are not said to be samples, or with another
-    /// number of samples than the layer draws.
+    /// Fails if the context has another width, has three axes that are not declared as samples, or
+    /// has another number of samples than the layer draws.
     pub fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -86,14 +95,15 @@ impl VariationalLayer {
         self.forward_with(graph, h, samples, noise)
     }
 
-    /// Records the layer with so many samples and this noise; the samples are those of the result, so a context with
-    /// samples has to have as many.
+    /// Records the layer with this number of samples and this noise. A context with samples has to
+    /// have the same number.
     ///
-    /// Mirrored (antithetic) noise acts where several samples are drawn of one posterior: not on a context with samples.
+    /// Mirrored (antithetic) noise needs several samples of one posterior, so it has no effect on a
+    /// context with samples.
     ///
     /// # Errors
-    /// A context of another width or number of samples; noise of another shape than `[samples, batch, units * latent
-    /// dims]`.
+    /// Fails if the context has another width or number of samples, or the noise is not
+    /// `[samples, batch, units * latent dims]`.
     pub fn forward_with<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -110,7 +120,8 @@ impl VariationalLayer {
             let mut log_sigma = self.log_sigma(graph, h)?;
             let prior = self.learned_prior(graph);
             if let Some([location, log_scale]) = prior {
-                // An affine map changes no divergence: on the prior's scale the prior is the standard member.
+                // An affine map does not change a divergence: on the prior's scale the prior is the
+                // standard member.
                 let inverse = graph.tape.neg(log_scale)?;
                 let inverse = graph.tape.exp(inverse)?;
                 let distance = graph.tape.sub(mu, location)?;
@@ -152,7 +163,7 @@ impl VariationalLayer {
             }
             let sent = self.off_prior_scale(graph, units.z, prior)?;
             let z = match self.config.pooling {
-                // The pool of one value is that value.
+                // Pooling one value gives that value.
                 Some(pool) if self.config.latent_dims > 1 => {
                     graph.tape.pool(sent, self.config.latent_dims, pool)?
                 }
@@ -162,11 +173,11 @@ impl VariationalLayer {
         })
     }
 
-    /// The KL of every posterior of an output of this layer, summed over its units, in nats: one number for each row
-    /// (batch, or samples times batch), in double precision.
+    /// Returns the KL of every posterior of an output of this layer, summed over its units, in
+    /// nats: one number for each row (batch, or samples times batch), in double precision.
     ///
     /// # Panics
-    /// The output is that of another layer.
+    /// Panics if the output belongs to another layer.
     #[must_use]
     pub fn kl_per_row<T: Element>(&self, tape: &Tape<T>, output: &LayerOutput) -> Vec<f64> {
         let dims = self.config.units * self.config.latent_dims;
@@ -191,7 +202,7 @@ impl VariationalLayer {
         .collect()
     }
 
-    /// Location and log-scale of a learned prior, both `[units * latent dims]`.
+    /// Returns location and log-scale of a learned prior, both `[units * latent dims]`.
     pub(super) fn learned_prior<T: Element>(&self, graph: &mut Graph<'_, T>) -> Option<[Var; 2]> {
         match self.prior {
             Prior::LearnedNormal(prior) => Some(prior.parameters(graph)),
@@ -199,7 +210,7 @@ impl VariationalLayer {
         }
     }
 
-    /// Samples on the prior's scale as activities.
+    /// Records activities from samples on the prior's scale.
     pub(super) fn off_prior_scale<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -218,7 +229,7 @@ impl VariationalLayer {
         }
     }
 
-    /// Log-scales within the limits that the Gaussian operation has built in.
+    /// Records log-scales within the limits that are built into the Gaussian operation.
     fn limited<T: Element>(&self, graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
         let [low, high] = [0.5 * LOGVAR_MIN, 0.5 * LOGVAR_MAX].map(T::from_f64);
         match self.config.clamp_gradient {
@@ -227,7 +238,8 @@ impl VariationalLayer {
         }
     }
 
-    /// The logarithms of the deviations: `[..., units * latent dims]`, `[units * latent dims]` or `[]`.
+    /// Records the logarithms of the deviations: `[..., units * latent dims]`,
+    /// `[units * latent dims]` or `[]`.
     pub(super) fn log_sigma<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

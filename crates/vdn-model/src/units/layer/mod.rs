@@ -1,7 +1,16 @@
-//! [`VariationalLayer`]: N units, each a small VAE with K latent dimensions.
+//! [`VariationalLayer`]: `N` units, each a small VAE with `K` latent dimensions.
 //!
-//! A context `h` goes in; each unit forms its posterior `Normal(mu(h), sigma^2)`, draws samples, and sends them on. The
-//! statistics that its KL, rate and constraints follow from come out beside them.
+//! From a context `h`, each unit forms its posterior `Normal(mu(h), sigma^2)`, draws samples from
+//! it, and sends them on. The layer also returns the statistics of each unit, from which KL, rate
+//! and constraints are computed:
+//!
+//! 1. `mu = W h + b`, and `log sigma` from a parameter or from a second linear head
+//!    ([`SigmaMode`]).
+//! 2. `z = mu + sigma noise`, with addressed noise (for normal units
+//!    [`Tape::sample_kl`](vdn_autograd::Tape::sample_kl)).
+//! 3. In the same pass over `mu` and `sigma`: the sums over rows that give the KL and the rate of
+//!    every unit.
+//! 4. The `K` samples of a unit are pooled into one activity, if the settings ask for it.
 
 mod adjust;
 mod config;
@@ -32,6 +41,12 @@ enum Sigma {
 }
 
 /// A layer of variational units.
+///
+/// Unit `i` has the posterior `q(z_i | h) = Normal(mu_i(h), sigma_i(h)^2)`, or another member of
+/// its [`UnitFamily`], and the prior `p(z_i)` ([`LayerPrior`]). [`VariationalLayer::forward`] has
+/// an example of two layers.
+///
+/// Source: *Variational Distributional Neuron* (arXiv 2602.18250).
 #[derive(Clone, Debug)]
 pub struct VariationalLayer {
     label: String,
@@ -44,7 +59,7 @@ pub struct VariationalLayer {
 }
 
 impl VariationalLayer {
-    /// A layer whose name is the scope of `builder`; its noise stream follows from the name
+    /// Creates a layer. Its name is the scope of `builder`; its noise stream follows from the name
     /// ([`streams`](crate::core::streams)).
     ///
     /// ```
@@ -61,7 +76,7 @@ impl VariationalLayer {
     /// ```
     ///
     /// # Errors
-    /// A setting outside its domain; another module of this name.
+    /// Fails if a setting is outside its domain, or another module has this name.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         config: LayerConfig,
@@ -81,7 +96,8 @@ impl VariationalLayer {
                 start,
             )),
             SigmaMode::PerUnitInput => {
-                // Small weights: every posterior starts near the initial deviation, whatever its input.
+                // Small weights: every posterior starts near the initial deviation, whatever its
+                // input is.
                 let bound = 0.1 / (config.inputs as f64).sqrt();
                 let (shape, init) = ([config.inputs, dims], [Init::Uniform(bound), start]);
                 Sigma::Head(Linear::initialised(builder, "log_sigma_layer", shape, init))
@@ -96,47 +112,49 @@ impl VariationalLayer {
         Ok(Self { label, config, prior, family, mu, sigma, stream })
     }
 
-    /// What it was built from.
+    /// Returns the settings.
     #[must_use]
     pub fn config(&self) -> &LayerConfig {
         &self.config
     }
 
-    /// The prior of every unit; for units that are not normal, the member of their family with this location and scale.
+    /// Returns the prior of every unit. For units that are not normal it is the member of their
+    /// family with this location and scale.
     #[must_use]
     pub fn prior(&self) -> Prior {
         self.prior
     }
 
-    /// Its family in the terms of the tape; `None` for normal and log-normal units.
+    /// Returns the family in the types of the tape; `None` for normal and log-normal units.
     pub fn location_scale(&self) -> Option<LocationScale> {
         self.family
     }
 
-    /// The name that reports and parameters of the layer begin with.
+    /// Returns the name, which prefixes the layer's parameters and appears in reports.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// The noise stream of the layer.
+    /// Returns the noise stream of the layer.
     #[must_use]
     pub fn stream(&self) -> Stream {
         self.stream
     }
 
-    /// The parameters of the mean head: `weight [units * latent dims, inputs]` and `bias [units * latent dims]`.
+    /// Returns the parameters of the mean head: `weight [units * latent dims, inputs]` and
+    /// `bias [units * latent dims]`.
     #[must_use]
     pub fn mean_parameters(&self) -> [ParameterId; 2] {
         [self.mu.weight(), self.mu.bias()]
     }
 
-    /// The mean head.
+    /// Returns the mean head.
     pub(crate) fn mean_map(&self) -> &Linear {
         &self.mu
     }
 
-    /// The head of the logarithms of the deviations, or else the parameter that they are.
+    /// Returns the head of the logarithms of the deviations, or the parameter that holds them.
     pub(crate) fn log_sigma_map(&self) -> Result<&Linear, ParameterId> {
         match &self.sigma {
             Sigma::Head(head) => Ok(head),
@@ -144,8 +162,8 @@ impl VariationalLayer {
         }
     }
 
-    /// What the sum over a unit's means is multiplied by when they are pooled (their mean, if they are sent on as they
-    /// are).
+    /// Returns the factor by which pooling multiplies the sum of a unit's means. Without pooling it
+    /// is the factor of their mean.
     pub(crate) fn pool_factor(&self) -> f64 {
         let k = self.config.latent_dims as f64;
         match self.config.pooling.unwrap_or(Pool::Mean) {

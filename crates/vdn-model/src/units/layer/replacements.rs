@@ -1,4 +1,5 @@
-//! What can take the place of a layer's samples: draws from its prior, and the activities of a deterministic twin.
+//! Replacements of a layer's samples: draws from its prior, and the activities of a deterministic
+//! twin.
 
 use crate::core::graph::Graph;
 use crate::priors::Prior;
@@ -10,7 +11,8 @@ use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Element, Shape};
 
 impl VariationalLayer {
-    /// The deviation that an activity of normal units sent on has under the standard prior: pooling `K` standard normals changes it.
+    /// Returns the deviation of a normal unit's activity under the standard prior. Pooling `K`
+    /// standard normals changes it.
     #[must_use]
     pub fn prior_deviation(&self) -> f64 {
         let k = self.config.latent_dims as f64;
@@ -21,11 +23,11 @@ impl VariationalLayer {
         }
     }
 
-    /// Activities of the shape `[samples, batch, channels]` drawn from the prior: what the layer would send if its units
-    /// knew nothing of their input. They carry no gradient.
+    /// Records activities of the shape `[samples, batch, channels]` drawn from the prior: the
+    /// output of a layer whose units know nothing of their input. They carry no gradient.
     ///
     /// # Errors
-    /// The tape is full.
+    /// Fails if the tape is full.
     pub fn prior_activities<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -63,10 +65,11 @@ impl VariationalLayer {
         graph.tape.detach(z)
     }
 
-    /// What the units of a deterministic twin send, `[samples of the context or 1, batch, channels]`.
+    /// Records the activities of a deterministic twin,
+    /// `[samples of the context or 1, batch, channels]`.
     ///
     /// # Errors
-    /// A context of another width.
+    /// Fails if the context has another width.
     pub fn twin_activities<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

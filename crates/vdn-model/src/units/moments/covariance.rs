@@ -1,18 +1,19 @@
-//! [`Covariance`]: of activities that are independent, or not; and the products that carry it through maps.
+//! [`Covariance`]: the covariance of activities, diagonal or full, and its products with linear
+//! maps.
 
 use crate::units::moments::dense::{cast, times, times_transposed, wide};
 use vdn_tensor::Element;
 
-/// The covariance of some activities, or between two sets of them.
+/// The covariance of activities, or the covariance between two sets of activities.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Covariance {
-    /// Off the diagonal there is nothing: these are the variances, `[n]`.
+    /// A diagonal covariance of independent activities: the variances, `[n]`.
     Diagonal(Vec<f64>),
-    /// All of it, row after row, `[n, m]`.
+    /// A full covariance, row by row, `[n, m]`.
     Full(Vec<f64>),
 }
 
-/// What stands beside a covariance in a product.
+/// The matrix on one side of a covariance in a product.
 #[derive(Clone, Copy, Debug)]
 pub enum Side<'a, T> {
     /// The identity.
@@ -22,7 +23,7 @@ pub enum Side<'a, T> {
 }
 
 impl Covariance {
-    /// The entry in row `i` and column `j`, of a covariance with `columns` columns.
+    /// Returns the entry in row `i` and column `j` of a covariance with `columns` columns.
     pub fn entry(&self, [i, j]: [usize; 2], columns: usize) -> f64 {
         match self {
             Self::Diagonal(variances) if i == j => variances[i],
@@ -31,7 +32,7 @@ impl Covariance {
         }
     }
 
-    /// The diagonal of a covariance of `n` activities.
+    /// Returns the diagonal of a covariance of `n` activities.
     pub fn diagonal(&self, n: usize) -> Vec<f64> {
         match self {
             Self::Diagonal(variances) => variances.clone(),
@@ -39,12 +40,12 @@ impl Covariance {
         }
     }
 
-    /// Whether the activities are certain.
+    /// Returns whether the activities are certain.
     pub fn is_zero(&self) -> bool {
         matches!(self, Self::Diagonal(variances) if variances.iter().all(|&v| v == 0.0))
     }
 
-    /// The product with a vector.
+    /// Returns the product with a vector.
     pub fn times(&self, x: &[f64]) -> Vec<f64> {
         match self {
             Self::Diagonal(variances) => variances.iter().zip(x).map(|(v, x)| v * x).collect(),
@@ -70,7 +71,7 @@ impl Covariance {
         }
     }
 
-    /// All of it, `[n, n]`.
+    /// Returns the full covariance, `[n, n]`.
     pub fn into_full(self) -> Vec<f64> {
         match self {
             Self::Full(all) => all,
@@ -83,7 +84,7 @@ impl Covariance {
         }
     }
 
-    /// The sum of two covariances of the same activities.
+    /// Returns the sum of two covariances of the same activities.
     pub fn plus(self, other: Self) -> Self {
         match (self, other) {
             (Self::Diagonal(mut a), Self::Diagonal(b)) => {
@@ -98,7 +99,7 @@ impl Covariance {
         }
     }
 
-    /// `X + X^T` of a covariance `X` `[n, n]` between two sets of activities.
+    /// Returns `X + X^T` for a covariance `X` `[n, n]` between two sets of activities.
     pub fn with_transpose(self, n: usize) -> Self {
         match self {
             Self::Diagonal(x) => Self::Diagonal(x.into_iter().map(|x| 2.0 * x).collect()),
@@ -114,7 +115,7 @@ impl Covariance {
         }
     }
 
-    /// `L C R^T`, where `C` is `self`, `[n, m]`. Products are in the precision of the maps.
+    /// Returns `L C R^T`, where `C` is `self`, `[n, m]`. Products have the precision of the maps.
     pub fn between<T: Element>(
         &self,
         left: Side<'_, T>,
@@ -149,7 +150,7 @@ impl Covariance {
     }
 }
 
-/// A map with column `j` multiplied by `factors[j]`.
+/// Returns a map with column `j` multiplied by `factors[j]`.
 pub fn scaled_columns<T: Element>(map: &[T], factors: &[f64]) -> Vec<T> {
     let factors: Vec<T> = cast(factors);
     let mut scaled = map.to_vec();

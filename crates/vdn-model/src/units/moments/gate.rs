@@ -2,24 +2,27 @@
 
 use crate::units::moments::quadrature::hermite;
 
-/// What `sigmoid(g) d` has.
+/// The moments of `sigmoid(g) d`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GatedMoments {
     /// `E sigmoid(g) d`.
     pub mean: f64,
     /// `Var sigmoid(g) d`.
     pub variance: f64,
-    /// `E sigmoid'(g) d`: what `Cov(x, g)` is multiplied by in `Cov(x, sigmoid(g) d)` of a jointly normal `x` (Stein's lemma).
+    /// `E sigmoid'(g) d`. By Stein's lemma it is the factor of `Cov(x, g)` in
+    /// `Cov(x, sigmoid(g) d)` for a jointly normal `x`.
     pub by_gate: f64,
-    /// `E sigmoid(g)`: what `Cov(x, d)` is multiplied by.
+    /// `E sigmoid(g)`: the factor of `Cov(x, d)`.
     pub by_value: f64,
 }
 
-/// The moments of `sigmoid(g) d` for jointly normal `g` and `d`, each given by mean and variance, with their covariance.
+/// Returns the moments of `sigmoid(g) d` for jointly normal `g` and `d`. Each is given by its mean
+/// and variance; `covariance` is the covariance of the two.
 ///
-/// Given `g` the other is normal with mean `m + c (g - E g)/Var g` and variance `Var d - c^2/Var g`, so all of it are means over
-/// `g` alone: a Gauss-Hermite rule of 32 nodes, right to 1e-11 where the deviation of `g` is at most 0.7, to 1e-5 at 2 and to 1e-3
-/// at 5 (of `1 + E d^2`).
+/// Given `g`, the value `d` is normal with mean `m + c (g - E g)/Var g` and variance
+/// `Var d - c^2/Var g`. All moments are therefore means over `g` alone. They are computed by a
+/// Gauss-Hermite rule of 32 nodes. Its error, relative to `1 + E d^2`, is 1e-11 if the deviation of
+/// `g` is at most 0.7, 1e-5 at 2 and 1e-3 at 5.
 ///
 /// ```
 /// use vdn_model::units::moments::gated_moments;
@@ -30,7 +33,8 @@ pub struct GatedMoments {
 #[must_use]
 pub fn gated_moments(gate: [f64; 2], value: [f64; 2], covariance: f64) -> GatedMoments {
     let deviation = gate[1].sqrt();
-    // Of the value by a deviation of the gate; no more than Cauchy and Schwarz allow, whatever rounding says.
+    // The covariance of the value and the gate, per deviation of the gate. Rounding must not take
+    // it beyond the limit of Cauchy and Schwarz.
     let limit = value[1].sqrt();
     let along = if deviation > 0.0 { covariance / deviation } else { 0.0 };
     let along = if along.abs() > limit { limit.copysign(along) } else { along };
@@ -60,7 +64,8 @@ pub fn gated_moments(gate: [f64; 2], value: [f64; 2], covariance: f64) -> GatedM
 mod tests {
     use super::*;
 
-    /// The trapezium rule over both variables, independent standard normals `s` and `t`: `g = m + a s`, `d = m' + b s + e t`.
+    /// The trapezium rule over two independent standard normals `s` and `t`: `g = m + a s`,
+    /// `d = m' + b s + e t`.
     fn by_trapezium(gate: [f64; 2], value: [f64; 2], covariance: f64) -> [f64; 4] {
         let (steps, reach) = (1200, 10.0);
         let h = 2.0 * reach / f64::from(steps);
@@ -73,7 +78,7 @@ mod tests {
             let s = -reach + h * f64::from(i);
             let open = 1.0 / (1.0 + (-(gate[0] + a * s)).exp());
             for j in 0..=steps / 10 {
-                // The square is a polynomial in t: a coarse rule has it to rounding.
+                // The square is a polynomial in t, so a coarse rule is exact to rounding.
                 let t = -reach + 10.0 * h * f64::from(j);
                 let d = value[0] + b * s + e * t;
                 let weight = density(s) * 10.0 * density(t);
@@ -131,7 +136,7 @@ mod tests {
         let open = 1.0 / (1.0 + (-1.0f64).exp());
         assert!((certain.mean - 2.0 * open).abs() < 1e-14);
         assert!((certain.variance - 0.5 * open * open).abs() < 1e-14);
-        // Rounding may leave a covariance beyond what the variances allow.
+        // Rounding may leave a covariance beyond the limit that the variances impose.
         let beyond = gated_moments([0.0, 1.0], [0.0, 1.0], 1.0 + 1e-12);
         assert!(
             (beyond.variance - gated_moments([0.0, 1.0], [0.0, 1.0], 1.0).variance).abs() < 1e-11

@@ -3,14 +3,15 @@
 use crate::units::moments::quadrature::legendre;
 use vdn_tensor::Real;
 
-/// What `g(x)`, `x ~ Normal(mean, variance)`, has.
+/// The moments of `g(x)` for `x ~ Normal(mean, variance)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GeluMoments {
     /// `E g(x)`.
     pub mean: f64,
     /// `Var g(x)`.
     pub variance: f64,
-    /// `E g'(x)`: by Stein's lemma `Cov(g(x), y) = E g'(x) Cov(x, y)` for `y` jointly normal with `x`.
+    /// `E g'(x)`: by Stein's lemma `Cov(g(x), y) = E g'(x) Cov(x, y)` for `y` jointly normal with
+    /// `x`.
     pub slope: f64,
     /// `E g''(x)`.
     pub curvature: f64,
@@ -24,11 +25,12 @@ fn cdf(x: f64) -> f64 {
     0.5 * (1.0 + Real::erf(x * std::f64::consts::FRAC_1_SQRT_2))
 }
 
-/// Mean, variance and mean slopes of the exact GELU of a normal variable, all in closed form up to Owen's function, which is
-/// integrated to rounding.
+/// Returns mean, variance and mean slopes of the exact GELU of a normal variable. All are in closed
+/// form, up to Owen's function, which is integrated to rounding.
 ///
-/// With `r = sqrt(1 + v)`, `t = m/r`: `E Phi(x) = Phi(t)` and `E phi(x) = phi(t)/r =: c`, and under the density `phi(x)
-/// Normal(x; m, v)/c` the variable is `Normal(m/r^2, v/r^2)`. Stein's lemma, `E x f(x) = m E f + v E f'`, does the rest:
+/// Let `r = sqrt(1 + v)` and `t = m/r`. Then `E Phi(x) = Phi(t)` and `E phi(x) = phi(t)/r =: c`.
+/// Under the density `phi(x) Normal(x; m, v)/c` the variable is `Normal(m/r^2, v/r^2)`. Stein's
+/// lemma, `E x f(x) = m E f + v E f'`, gives the rest:
 ///
 /// ```text
 /// E g    = m Phi(t) + v c
@@ -45,10 +47,10 @@ fn cdf(x: f64) -> f64 {
 /// assert!((gelu_moments(0.0, 1.0).mean - 0.5 / std::f64::consts::PI.sqrt()).abs() < 1e-15);
 /// ```
 ///
-/// NaN gives NaN.
+/// A NaN argument gives NaN.
 ///
 /// # Panics
-/// The variance is negative.
+/// Panics if the variance is negative.
 #[must_use]
 pub fn gelu_moments(mean: f64, variance: f64) -> GeluMoments {
     let (m, v) = (mean, variance);
@@ -59,7 +61,7 @@ pub fn gelu_moments(mean: f64, variance: f64) -> GeluMoments {
     let at = cdf(t);
     let density = pdf(t) / root;
     let expectation = v.mul_add(density, m * at);
-    // Under the tilted density: mean and variance, and E Phi and E x Phi there.
+    // Mean and variance under the tilted density, and E Phi and E x Phi under it.
     let (tilted_mean, tilted_variance) = (m / square, v / square);
     let tilted_root = (1.0 + tilted_variance).sqrt();
     let tilted_at = cdf(tilted_mean / tilted_root);
@@ -78,7 +80,8 @@ pub fn gelu_moments(mean: f64, variance: f64) -> GeluMoments {
     }
 }
 
-/// Owen's `T(h, a) = 1/(2 pi) int_0^a e^(-h^2 (1 + x^2)/2) / (1 + x^2) dx` for `a` in [0, 1].
+/// Returns Owen's `T(h, a) = 1/(2 pi) int_0^a e^(-h^2 (1 + x^2)/2) / (1 + x^2) dx` for `a` in [0,
+/// 1].
 fn owen(h: f64, a: f64) -> f64 {
     let mut sum = 0.0;
     for (node, weight) in legendre() {
@@ -93,7 +96,8 @@ fn owen(h: f64, a: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// The trapezium rule on 40 deviations either way: exact to rounding for analytic functions with Gaussian tails.
+    /// The trapezium rule on 40 deviations to either side: exact to rounding for analytic functions
+    /// with Gaussian tails.
     fn expectation(m: f64, v: f64, f: impl Fn(f64) -> f64) -> f64 {
         let (steps, reach) = (40_000, 12.0);
         let h = 2.0 * reach / f64::from(steps);

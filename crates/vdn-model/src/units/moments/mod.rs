@@ -1,15 +1,28 @@
-//! Inference without samples: means and covariances carried through a stack, and through the head, in closed form.
+//! Inference without samples: means and covariances pass through a stack and through the head in
+//! closed form.
 //!
-//! Exact: every affine map; a layer's own noise, `Cov z = Cov mu + E diag sigma^2`, because the noise has mean 0 and is
-//! independent of the context; mean and variance of the GELU of a normal variable ([`gelu_moments`]); residuals, `Cov(g(x), x) =
-//! E g'(x) Var x`. So the first layer and any affine function of it are exact, whatever the family; of normal units and without
-//! layer normalisation the mean of the second is exact too, and its covariance where deviations are parameters.
+//! These steps are exact:
 //!
-//! Approximate, because a layer above the first is no longer normal: each activity is taken as normal with the moments that
-//! it has (so are units of other families, where a GELU follows), covariances of GELUs are the first two terms of their series
-//! in the covariance, and the logarithm of a deviation that depends on its input is taken as normal. Layer normalisation, of a
-//! stack's layers and of the head, is expanded around the variance expected over the layer. The head's gate and what it
-//! multiplies are taken as jointly normal ([`gated_moments`]).
+//! * every affine map;
+//! * a layer's own noise, `Cov z = Cov mu + E diag sigma^2`, because the noise has mean 0 and is
+//!   independent of the context;
+//! * mean and variance of the GELU of a normal variable ([`gelu_moments`]);
+//! * residuals, `Cov(g(x), x) = E g'(x) Var x`.
+//!
+//! So the first layer, and any affine function of it, is exact for every family. For normal units
+//! without layer normalisation, the mean of the second layer is exact, too, and so is its
+//! covariance if deviations are parameters.
+//!
+//! The other steps are approximate, because a layer above the first is no longer normal:
+//!
+//! * Each activity is treated as normal with its own moments. Before a GELU, units of other
+//!   families are treated in the same way.
+//! * Covariances of GELUs are the first two terms of their series in the covariance.
+//! * The logarithm of a deviation that depends on its input is treated as normal.
+//! * Layer normalisation, in the layers of a stack and in the head, is expanded around the expected
+//!   variance over the layer.
+//! * The head's gate and the value that it multiplies are treated as jointly normal
+//!   ([`gated_moments`]).
 
 mod covariance;
 mod dense;
@@ -28,7 +41,7 @@ pub use propagate::numbers;
 
 use vdn_tensor::Element;
 
-/// Mean and covariance of some activities, in double precision.
+/// The mean and the covariance of activities, in double precision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moments {
     /// The means, `[n]`.
@@ -38,64 +51,64 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Of what is known.
+    /// Creates the moments of known values.
     #[must_use]
     pub fn certain(values: &[f64]) -> Self {
         Self::independent(values.to_vec(), vec![0.0; values.len()])
     }
 
-    /// Of independent activities with these variances.
+    /// Creates the moments of independent activities with these variances.
     ///
     /// # Panics
-    /// There are not as many variances as means.
+    /// Panics if the numbers of means and variances differ.
     #[must_use]
     pub fn independent(mean: Vec<f64>, variances: Vec<f64>) -> Self {
         assert_eq!(mean.len(), variances.len(), "variances of other activities");
         Self { mean, covariance: Covariance::Diagonal(variances) }
     }
 
-    /// Of activities with the covariance `[n, n]`.
+    /// Creates the moments of activities with the covariance `[n, n]`.
     ///
     /// # Panics
-    /// It is that of another number of activities.
+    /// Panics if the covariance is of another number of activities.
     #[must_use]
     pub fn joint(mean: Vec<f64>, covariance: Vec<f64>) -> Self {
         assert_eq!(mean.len().pow(2), covariance.len(), "the covariance of other activities");
         Self { mean, covariance: Covariance::Full(covariance) }
     }
 
-    /// The number of activities.
+    /// Returns the number of activities.
     #[must_use]
     pub fn len(&self) -> usize {
         self.mean.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no activities.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.mean.is_empty()
     }
 
-    /// The variance of activity `i`.
+    /// Returns the variance of activity `i`.
     ///
     /// # Panics
-    /// There is no such activity.
+    /// Panics if there is no such activity.
     #[must_use]
     pub fn variance(&self, i: usize) -> f64 {
         self.covariance(i, i)
     }
 
-    /// The covariance of activities `i` and `j`.
+    /// Returns the covariance of activities `i` and `j`.
     ///
     /// # Panics
-    /// There are no such activities.
+    /// Panics if there are no such activities.
     #[must_use]
     pub fn covariance(&self, i: usize, j: usize) -> f64 {
         self.covariance.entry([i, j], self.len())
     }
 
-    /// The moments of `W x + b`, `weight` `[outputs, n]`: `W m + b` and `W C W^T`, exact whatever the distribution. What is
-    /// certain stays certain.
+    /// Returns the moments of `W x + b` for a `weight` `[outputs, n]`: `W m + b` and `W C W^T`,
+    /// exact for any distribution. Known values stay known.
     ///
     /// ```
     /// use vdn_model::units::moments::Moments;
@@ -105,21 +118,23 @@ impl Moments {
     /// ```
     ///
     /// # Panics
-    /// The shapes do not fit.
+    /// Panics if the shapes do not match.
     #[must_use]
     pub fn affine(&self, weight: &[f64], bias: &[f64]) -> Self {
         let map = Affine { weight, bias };
         map.through(std::slice::from_ref(self)).remove(0)
     }
 
-    /// The moments of the exact GELU of each activity, taken as jointly normal: means and variances exact, covariances by
-    /// the first two terms of `Cov(g(x), g(y)) = sum_k c^k/k! E g^(k)(x) E g^(k)(y)`, `c = Cov(x, y)`.
+    /// Returns the moments of the exact GELU of each activity; activities are treated as jointly
+    /// normal. Means and variances are exact. Covariances are the first two terms of
+    /// `Cov(g(x), g(y)) = sum_k c^k/k! E g^(k)(x) E g^(k)(y)`, with `c = Cov(x, y)`.
     #[must_use]
     pub fn gelu(&self) -> Self {
         self.gelu_with_slopes().0
     }
 
-    /// [`Moments::gelu`], and the mean slope of each activity: `Cov(g(x_i), x_j) = slope_i Cov(x_i, x_j)`.
+    /// Returns [`Moments::gelu`] and the mean slope of each activity:
+    /// `Cov(g(x_i), x_j) = slope_i Cov(x_i, x_j)`.
     fn gelu_with_slopes(&self) -> (Self, Vec<f64>) {
         let n = self.len();
         let variances = self.covariance.diagonal(n);
@@ -156,12 +171,12 @@ impl Moments {
     }
 }
 
-/// Rounding may leave a variance of nothing slightly below 0. NaN stays.
+/// Rounding may leave a variance of 0 slightly below 0; it becomes 0. NaN stays.
 pub fn not_negative(variance: f64) -> f64 {
     if variance < 0.0 { 0.0 } else { variance }
 }
 
-/// An affine map `W x + b`, `weight` `[outputs, inputs]`, `bias` `[outputs]`.
+/// An affine map `W x + b` with `weight` `[outputs, inputs]` and `bias` `[outputs]`.
 #[derive(Clone, Copy, Debug)]
 struct Affine<'a, T> {
     weight: &'a [T],
@@ -173,7 +188,7 @@ impl<T: Element> Affine<'_, T> {
         self.weight.len() / self.bias.len()
     }
 
-    /// The means of `W x + b`, one after the other: one product for all.
+    /// Returns the means of `W x + b` for all moments, with one product.
     fn means(&self, all: &[Moments]) -> Vec<Vec<f64>> {
         let inputs = self.inputs();
         assert!(all.iter().all(|x| x.len() == inputs), "a weight for other moments");
@@ -183,7 +198,7 @@ impl<T: Element> Affine<'_, T> {
         rows.map(|row| row.iter().zip(self.bias).map(|(x, b)| x + b.to_f64()).collect()).collect()
     }
 
-    /// The moments of `W x + b`.
+    /// Returns the moments of `W x + b`.
     fn through(&self, all: &[Moments]) -> Vec<Moments> {
         let n = self.inputs();
         let map = Side::Map(self.weight);
@@ -195,7 +210,7 @@ impl<T: Element> Affine<'_, T> {
         means.zip(all).map(|(mean, x)| Moments { mean, covariance: covariance(x) }).collect()
     }
 
-    /// The variances of `W x + b` alone.
+    /// Returns the variances of `W x + b` alone.
     fn variances(&self, all: &[Moments]) -> Vec<Vec<f64>> {
         let n = self.inputs();
         let of = |x: &Moments| {

@@ -1,18 +1,25 @@
-//! [`NormMoments`]: layer normalisation of activities that are known by their moments.
+//! [`NormMoments`]: layer normalisation of activities that are given by their moments.
+//!
+//! Normalisation divides by a random quantity, so it has no closed form. In a wide layer the
+//! divisor hardly fluctuates: its relative fluctuation falls as one over the root of the width. The
+//! expansion around its mean (delta method) uses this.
 
 use crate::units::moments::{Covariance, Moments};
 
-/// How a layer normalisation acts on random activities `x`, by the delta method.
+/// The effect of layer normalisation on random activities `x`, by the delta method.
 ///
-/// With `P` the removal of the mean over the layer, `d = P E x` and `C` activities, the variance that is divided by is `q =
-/// |P x|^2/C + eps`. Exact for any distribution: `q0 = E q = (|d|^2 + tr P S)/C + eps`. Of normal `x`: `Cov(x, q) = 2 S d/C` and
-/// `Var q = (2 tr PSPS + 4 d S d)/C^2`. `P x/sqrt q` is expanded around `q0`: its mean to second order in the fluctuation, its
-/// covariance to the first. The relative fluctuation of `q` falls as `1/sqrt C`.
+/// Let `P` be the removal of the mean over the layer, `d = P E x`, `S` the covariance, and `C` the
+/// number of activities. The normalisation divides by the root of `q = |P x|^2/C + eps`.
+///
+/// * For any distribution, `q0 = E q = (|d|^2 + tr P S)/C + eps` is exact.
+/// * For normal `x`, `Cov(x, q) = 2 S d/C` and `Var q = (2 tr PSPS + 4 d S d)/C^2`.
+/// * `P x/sqrt q` is expanded around `q0`: its mean to second order in the fluctuation, its
+///   covariance to first order. The relative fluctuation of `q` falls as `1/sqrt C`.
 #[derive(Clone, Debug)]
 pub struct NormMoments {
     /// `d`, `[n]`.
     pub centre: Vec<f64>,
-    /// `S d/(C q0)`: the covariance of the activities with `q/2 q0`, `[n]`.
+    /// `S d/(C q0)`, `[n]`: the covariance of the activities with `q/2 q0`.
     pub with_scale: Vec<f64>,
     /// `1/sqrt q0`.
     pub factor: f64,
@@ -21,7 +28,7 @@ pub struct NormMoments {
 }
 
 impl NormMoments {
-    /// Of the normalisation of `x` that adds `epsilon` to the variance.
+    /// Computes the effect of a normalisation of `x` that adds `epsilon` to the variance.
     pub fn new(x: &Moments, epsilon: f64) -> Self {
         let n = x.len();
         let count = n as f64;
@@ -32,7 +39,7 @@ impl NormMoments {
         let trace: f64 = x.covariance.diagonal(n).iter().sum();
         let square = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>();
         let q = (square(&centre) + trace - total / count) / count + epsilon;
-        // |P S P|^2: the means of rows and columns removed.
+        // |P S P|^2: the means of rows and columns are removed.
         let entries = match &x.covariance {
             Covariance::Diagonal(x) | Covariance::Full(x) => square(x),
         };
@@ -44,19 +51,22 @@ impl NormMoments {
         Self { centre, with_scale, factor: 1.0 / q.sqrt(), fluctuation }
     }
 
-    /// What the centred activities are multiplied by in the mean.
+    /// Returns the factor of the centred activities in the mean.
     pub fn mean_factor(&self) -> f64 {
         self.factor * 1.5f64.mul_add(self.fluctuation, 1.0)
     }
 
-    /// The covariance of two functions `a y`, `b y` of the normalised activities `y`: `a` is given by `[a d, a S d/(C q0)]`, and
-    /// `b` alike (both blind to the mean over the layer), and the covariance of `a x` and `b x`.
+    /// Returns the covariance of two linear functions `a y` and `b y` of the normalised activities
+    /// `y`. The arguments `a` and `b` are `[a d, a S d/(C q0)]` and the same for `b`; both
+    /// functions have to ignore the mean over the layer. `covariance` is the covariance of `a x`
+    /// and `b x`.
     pub fn bend(&self, a: [f64; 2], b: [f64; 2], covariance: f64) -> f64 {
         let bent = self.fluctuation * a[0] * b[0] - a[0] * b[1] - a[1] * b[0];
         self.factor * self.factor * (covariance + bent)
     }
 
-    /// The normalised activities, scaled by `gain` and shifted by `bias`, and their covariance with `x`.
+    /// Returns the normalised activities, scaled by `gain` and shifted by `bias`, and their
+    /// covariance with `x`.
     pub fn apply(&self, x: &Moments, gain: &[f64], bias: &[f64]) -> (Moments, Covariance) {
         let n = x.len();
         let count = n as f64;
@@ -107,7 +117,7 @@ mod tests {
         x
     }
 
-    /// The normalisation of one vector.
+    /// Returns the normalisation of one vector.
     fn plain(x: &[f64]) -> Vec<f64> {
         let n = x.len() as f64;
         let mean = x.iter().sum::<f64>() / n;
@@ -127,12 +137,13 @@ mod tests {
         assert!(y.covariance.is_zero() && cross.is_zero());
     }
 
-    /// Off by how much against 50 000 samples, in deviations: means, covariances, covariances with what is normalised.
+    /// Returns the error against 50 000 samples, in standard deviations: of means, of covariances,
+    /// and of covariances with the input.
     fn errors(n: usize, full: bool) -> [f64; 3] {
         const SAMPLES: usize = 50_000;
         let mean = normals(0, n);
         let spread: Vec<f64> = normals(1, n).iter().map(|x| 0.3 + 0.3 * x.abs()).collect();
-        // x = m + s (e + shared), one number shared by all activities with signs.
+        // x = m + s (e + shared): all activities share one number, with signs.
         let shared: Vec<f64> =
             normals(2, n).iter().map(|x| if full { 0.5 * x } else { 0.0 }).collect();
         let covariance = |i: usize, j: usize| {
@@ -180,8 +191,9 @@ mod tests {
         worst
     }
 
-    /// Samples alone are off by 0.02 deviations in the worst of some hundred means and covariances. One number shared by all
-    /// activities moves the variance over the layer, however wide it is.
+    /// Samples alone have an error of 0.02 deviations in the worst of some hundred means and
+    /// covariances. One number that all activities share moves the variance over the layer, however
+    /// wide the layer is.
     #[test]
     fn the_expansion_is_close_and_closer_in_wide_layers() {
         for (full, bounds) in [(false, [0.15, 0.035]), (true, [0.15, 0.08])] {

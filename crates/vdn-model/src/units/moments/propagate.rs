@@ -1,4 +1,13 @@
-//! Moments through layers of units.
+//! The passage of moments through layers of units.
+//!
+//! A layer of a stack takes the moments of the activities below through the same steps as a forward
+//! pass:
+//!
+//! 1. normalisation ([`NormMoments`]) and activation ([`Moments::gelu`]), which give the context,
+//!    and its covariance with the activities below;
+//! 2. one affine map for the means of distributional and deterministic units together;
+//! 3. the units' own noise, added to the diagonal of the covariance;
+//! 4. the residual, which also needs the covariance of step 1.
 
 use crate::core::error::ModelError;
 use crate::core::parameter::{ParameterId, Parameters};
@@ -14,12 +23,12 @@ use vdn_autograd::LocationScale;
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 
-/// The numbers of a parameter.
+/// Returns the numbers of a parameter.
 fn stored<T: Element>(parameters: &Parameters<T>, id: ParameterId) -> &[T] {
     parameters.get(id).tensor().data()
 }
 
-/// The numbers of a parameter in double precision.
+/// Returns the numbers of a parameter in double precision.
 pub fn numbers<T: Element>(parameters: &Parameters<T>, id: ParameterId) -> Vec<f64> {
     super::wide(stored(parameters, id))
 }
@@ -28,14 +37,17 @@ fn affine<'a, T: Element>(map: &Linear, parameters: &'a Parameters<T>) -> Affine
     Affine { weight: stored(parameters, map.weight()), bias: stored(parameters, map.bias()) }
 }
 
-/// Student's t has a fourth moment above so many degrees of freedom: without one the variances over a layer, which norms
-/// divide by, have none of their own.
+/// The degrees of freedom above which Student's t has a fourth moment. Without it, the variance
+/// over a layer, by which norms divide, has no variance of its own.
 const MIN_DEGREES_OF_FREEDOM: f64 = 4.0;
 
 impl VariationalLayer {
-    /// Mean and covariance of the layer's activities from those of its context: `E z = W E h + b`, `Cov z = W Cov(h) W^T + E
-    /// diag sigma^2`. Where `log sigma` is a function of the context it is taken as normal, so that `E sigma^2 = e^(2 E log
-    /// sigma + 2 Var log sigma)`. Families other than the normal have the variance of their standard member times that.
+    /// Returns mean and covariance of the layer's activities from those of its context:
+    /// `E z = W E h + b` and `Cov z = W Cov(h) W^T + E diag sigma^2`.
+    ///
+    /// If `log sigma` is a function of the context, it is treated as normal, so that
+    /// `E sigma^2 = e^(2 E log sigma + 2 Var log sigma)`. For families other than the normal, this
+    /// is multiplied by the variance of the standard member.
     ///
     /// ```
     /// use vdn_model::core::{Builder, Parameters};
@@ -50,7 +62,8 @@ impl VariationalLayer {
     /// ```
     ///
     /// # Errors
-    /// A context of another width; several latent dimensions pooled; log-normal units.
+    /// Fails if the context has another width, for pooled latent dimensions, and for log-normal
+    /// units.
     pub fn moments<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -92,7 +105,7 @@ impl VariationalLayer {
         Ok(())
     }
 
-    /// The mean variance of each activity's own noise, for every context.
+    /// Returns the mean variance of each activity's own noise, for every context.
     fn noise_variances<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -101,7 +114,7 @@ impl VariationalLayer {
         let config = self.config();
         let n = config.units * config.latent_dims;
         let standard = self.location_scale().map_or(1.0, LocationScale::standard_variance);
-        // The limits of the deviations are on the scale of the prior.
+        // The limits of the deviations are on the prior's scale.
         let prior: Vec<f64> = match self.prior() {
             Prior::LearnedNormal(prior) => {
                 let log_scale = numbers(parameters, prior.log_scale());
@@ -155,7 +168,7 @@ fn with_noise(z: Moments, noise: Vec<f64>) -> Moments {
 }
 
 impl StackLayer {
-    /// What the heads see of the activities below, and the covariance between the two.
+    /// Returns the moments of the heads' input, and its covariance with the activities below.
     fn context_moments<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -178,7 +191,7 @@ impl StackLayer {
         }
     }
 
-    /// Moments of the layer's activities from those of the layer below.
+    /// Returns the moments of the layer's activities from those of the layer below.
     fn moments<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -190,7 +203,8 @@ impl StackLayer {
         if let Some(units) = self.units() {
             units.check_moments(&contexts)?;
         }
-        // Both kinds of units are affine in the context: one map gives all covariances, then the noise of the first is added.
+        // Both kinds of units are affine in the context: one map gives all covariances. Then the
+        // noise of the first kind is added.
         let (mut weight, mut bias) = (Vec::new(), Vec::new());
         let maps = [self.units().map(VariationalLayer::mean_map), self.deterministic()];
         for map in maps.into_iter().flatten() {
@@ -231,15 +245,17 @@ impl StackLayer {
 }
 
 impl Stack {
-    /// Mean and covariance of the last layer's activities for one context `h` `[inputs]`, without a sample: exact as far as
-    /// [the module](crate::units::moments) says.
+    /// Returns mean and covariance of the last layer's activities for one context `h` `[inputs]`,
+    /// without samples. The result is exact as far as [the module](crate::units::moments) says.
     ///
-    /// The first layer costs one product with its weights. The layer above it, whose context is independent activities, costs a
-    /// product of `channels x channels x channels`; layers whose context is not cost two, one more for deviations that depend on
-    /// their input, and one more for a residual.
+    /// Cost: the first layer takes one product with its weights. The layer above it, whose context
+    /// is independent activities, takes one product of `channels x channels x channels`. Layers
+    /// whose context is not independent take two, one more for deviations that depend on their
+    /// input, and one more for a residual.
     ///
     /// # Errors
-    /// A context of another width; pooled dimensions; log-normal units.
+    /// Fails if the context has another width, for pooled latent dimensions, and for log-normal
+    /// units.
     pub fn moments<T: Element>(
         &self,
         parameters: &Parameters<T>,
@@ -248,7 +264,7 @@ impl Stack {
         Ok(self.moments_of(parameters, vec![Moments::certain(h)])?.remove(0))
     }
 
-    /// [`Stack::moments`] for several contexts.
+    /// Does what [`Stack::moments`] does, for several contexts.
     pub fn moments_of<T: Element>(
         &self,
         parameters: &Parameters<T>,

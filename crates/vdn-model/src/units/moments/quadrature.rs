@@ -1,13 +1,13 @@
-//! Rules of Gauss: nodes and weights by Newton's method on the three-term recurrences.
+//! Gauss quadrature rules: nodes and weights by Newton's method on the three-term recurrences.
 
 use std::sync::OnceLock;
 
-/// Nodes of the Gauss-Legendre rule.
+/// The number of nodes of the Gauss-Legendre rule.
 pub(super) const LEGENDRE: usize = 32;
-/// Nodes of the Gauss-Hermite rule.
+/// The number of nodes of the Gauss-Hermite rule.
 pub(super) const HERMITE: usize = 32;
 
-/// Nodes and weights of the Gauss-Legendre rule on [-1, 1].
+/// Returns nodes and weights of the Gauss-Legendre rule on [-1, 1].
 pub(super) fn legendre() -> &'static [(f64, f64); LEGENDRE] {
     static RULE: OnceLock<[(f64, f64); LEGENDRE]> = OnceLock::new();
     RULE.get_or_init(|| {
@@ -31,11 +31,13 @@ pub(super) fn legendre() -> &'static [(f64, f64); LEGENDRE] {
     })
 }
 
-/// Nodes and weights of the Gauss-Hermite rule for the standard normal: `E f(t) ~ sum_k w_k f(t_k)`.
+/// Returns nodes and weights of the Gauss-Hermite rule for the standard normal:
+/// `E f(t) ~ sum_k w_k f(t_k)`.
 pub(super) fn hermite() -> &'static [(f64, f64); HERMITE] {
     static RULE: OnceLock<[(f64, f64); HERMITE]> = OnceLock::new();
     RULE.get_or_init(|| {
-        // Orthonormal polynomials: sqrt(k + 1) p_{k+1} = t p_k - sqrt(k) p_{k-1}, p_n' = sqrt(n) p_{n-1}.
+        // Orthonormal polynomials: sqrt(k + 1) p_{k+1} = t p_k - sqrt(k) p_{k-1}, p_n' = sqrt(n)
+        // p_{n-1}.
         let last_two = |t: f64| {
             let (mut before, mut value) = (0.0, 1.0);
             for k in 0..HERMITE {
@@ -50,7 +52,7 @@ pub(super) fn hermite() -> &'static [(f64, f64); HERMITE] {
             [value, n.sqrt() * before]
         };
         let mut rule = [(0.0, 0.0); HERMITE];
-        // From the largest root down: roots that are known are divided out.
+        // From the largest root down; known roots are divided out.
         let mut roots: Vec<f64> = Vec::with_capacity(HERMITE);
         for i in 0..HERMITE / 2 {
             let start = roots.last().map_or((4.0 * n + 2.0).sqrt(), |&last: &f64| last - 1e-9);
@@ -65,7 +67,7 @@ pub(super) fn hermite() -> &'static [(f64, f64); HERMITE] {
                 }
             }
             roots.push(t);
-            // Once more without the others, whose division rounds.
+            // One more iteration without this division, which rounds.
             let (t, _) = root(t, polynomial);
             let [_, before] = last_two(t);
             let weight = 1.0 / (n * before * before);
@@ -75,7 +77,7 @@ pub(super) fn hermite() -> &'static [(f64, f64); HERMITE] {
     })
 }
 
-/// A root by Newton's method, and the slope there.
+/// Returns a root found by Newton's method, and the slope there.
 fn root(mut x: f64, polynomial: impl Fn(f64) -> [f64; 2]) -> (f64, f64) {
     let mut slope = 1.0;
     for _ in 0..100 {
@@ -99,7 +101,7 @@ mod tests {
         let mut moment = 1.0;
         for power in (0..40).step_by(2) {
             let sum: f64 = hermite().iter().map(|(t, w)| w * t.powi(power)).sum();
-            // (power - 1)!! of size up to 1e23, terms of one sign.
+            // The moment (power - 1)!! reaches 1e23; all terms have the same sign.
             assert!((sum / moment - 1.0).abs() < 1e-12, "{power}: {sum} {moment}");
             moment *= f64::from(power + 1);
             let sum: f64 = legendre().iter().map(|(x, w)| w * x.powi(power)).sum();

@@ -1,36 +1,38 @@
-//! What a stack is built from: plain data, one [`StackLayerConfig`] for each layer.
+//! The settings of a stack: plain data, one [`StackLayerConfig`] for each layer.
 
 use crate::core::error::ModelError;
 use crate::units::layer::LayerConfig;
 
-/// What is applied to the activities of the layer below before the heads of a layer see them.
+/// The function applied to the activities of the layer below before the heads of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Activation {
-    /// Nothing: a stack of such layers is a linear Gaussian model where deviations do not depend on the input.
+    /// The identity. A stack of such layers is a linear Gaussian model if deviations do not depend
+    /// on the input.
     Identity,
     /// The exact GELU, `x Phi(x)`.
     #[default]
     Gelu,
 }
 
-/// One layer of a stack.
+/// The settings of one layer of a stack.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StackLayerConfig {
-    /// The units: their number is that of all units of the layer, distributional or not. Its `inputs` count for the first
-    /// layer; those of the others are the channels of the layer below.
+    /// The settings of the units. `units` counts distributional and deterministic units. `inputs`
+    /// is used only in the first layer; in the others it is the number of channels of the layer
+    /// below.
     pub layer: LayerConfig,
-    /// The share of units that are distributions, in [0, 1], rounded to whole units. The others send their mean, and have
-    /// neither deviation nor KL. Default: 1.
+    /// The share of units that are distributions, in [0, 1], rounded to whole units. The other
+    /// units send on their mean and have neither deviation nor KL. Default: 1.
     pub distributional_fraction: f64,
-    /// What is applied to the activities below before the heads. Default: `Gelu`.
+    /// The function applied to the activities below before the heads. Default: `Gelu`.
     pub activation: Activation,
-    /// Whether those activities are normalised over the layer first, with a learned scale and shift.
-    /// Default: `false`.
+    /// Whether these activities are first normalised over the layer, with a learned scale and
+    /// shift. Default: `false`.
     pub layer_norm: bool,
-    /// Whether the activities below are added to those of the layer, through a learned map where the widths differ.
-    /// Default: `false`.
+    /// Whether the activities below are added to the activities of the layer, through a learned map
+    /// if the widths differ. Default: `false`.
     pub residual: bool,
 }
 
@@ -46,7 +48,8 @@ impl Default for StackLayerConfig {
     }
 }
 
-/// A layer of these units, all of them distributions, everything else by default.
+/// Creates a layer of these units, all of them distributions, with the defaults for everything
+/// else.
 impl From<LayerConfig> for StackLayerConfig {
     fn from(layer: LayerConfig) -> Self {
         Self { layer, ..Self::default() }
@@ -54,7 +57,7 @@ impl From<LayerConfig> for StackLayerConfig {
 }
 
 impl StackLayerConfig {
-    /// The number of units that are distributions.
+    /// Returns the number of units that are distributions.
     ///
     /// ```
     /// use vdn_model::units::{LayerConfig, StackLayerConfig};
@@ -67,7 +70,7 @@ impl StackLayerConfig {
         (self.distributional_fraction * self.layer.units as f64).round() as usize
     }
 
-    /// The activities of a unit: its latent dimensions, or one if they are pooled.
+    /// Returns the number of activities of a unit: its latent dimensions, or 1 if they are pooled.
     pub fn channels_per_unit(&self) -> usize {
         if self.layer.pooling.is_some() { 1 } else { self.layer.latent_dims }
     }
@@ -75,7 +78,7 @@ impl StackLayerConfig {
     /// Checks every setting.
     ///
     /// # Errors
-    /// The first that is outside its domain.
+    /// Fails for the first setting outside its domain.
     pub fn validate(&self) -> Result<(), ModelError> {
         self.layer.validate()?;
         let fraction = self.distributional_fraction;

@@ -1,28 +1,29 @@
-//! [`Intervention`]: what is done to latents to measure what they are worth downstream.
+//! [`Intervention`]: replacements of latents that measure their downstream value.
 
 use crate::units::stack::Replaced;
 
-/// What is done to the latent before the head sees it: to measure what its information is worth
-/// downstream.
+/// A replacement of the latents before the head sees them. It measures the downstream value of
+/// their information.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Intervention {
-    /// Nothing.
+    /// No replacement.
     #[default]
     None,
-    /// The windows of a batch swap what the head sees, by a permutation without fixed points.
+    /// The windows of a batch swap the latents that the head sees, by a permutation without fixed
+    /// points.
     Permute,
     /// The latents of all layers are drawn from their priors.
     Prior,
-    /// The latents of one layer, counted from 0, are drawn from their prior; nothing else changes,
-    /// and the layers above see the draws.
+    /// The latents of one layer, counted from 0, are drawn from its prior. Nothing else changes;
+    /// the layers above see the draws.
     LayerPrior(usize),
-    /// The windows of a batch swap the latents of one layer, counted from 0; nothing else changes,
-    /// and the layers above see what is swapped in.
+    /// The windows of a batch swap the latents of one layer, counted from 0. Nothing else changes;
+    /// the layers above see the swapped latents.
     LayerPermute(usize),
 }
 
 impl Intervention {
-    /// Whose latents are not their own samples inside the stack.
+    /// Returns the layers of the stack whose latents are replaced.
     #[must_use]
     pub fn replaced(self) -> Replaced {
         match self {

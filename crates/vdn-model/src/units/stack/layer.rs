@@ -1,4 +1,15 @@
-//! [`StackLayer`]: distributional and deterministic units side by side, and how they see the layer below.
+//! [`StackLayer`]: distributional and deterministic units side by side, and their input from the
+//! layer below.
+//!
+//! A forward pass has these steps:
+//!
+//! 1. The activities below are normalised and activated, as configured: the context.
+//! 2. The distributional units ([`VariationalLayer`]) form posteriors on the context and send on
+//!    samples.
+//! 3. The deterministic units send on a linear map of the context.
+//! 4. Both are concatenated, distributional units first.
+//! 5. The activities below are added, directly or through a learned map, if the layer has a
+//!    residual.
 
 use crate::core::error::ModelError;
 use crate::core::graph::Graph;
@@ -13,7 +24,7 @@ use crate::units::stack::swap::swapped;
 use vdn_autograd::{Error, Noise, Var};
 use vdn_tensor::{Element, Shape};
 
-/// How the activities below reach those of the layer directly.
+/// The direct path from the activities below to the activities of the layer.
 #[derive(Clone, Debug)]
 pub(crate) enum Residual {
     Same,
@@ -27,29 +38,31 @@ pub struct StackLayer {
     config: StackLayerConfig,
     norm: Option<LayerNorm>,
     units: Option<VariationalLayer>,
-    /// That of draws from the prior of its units.
+    /// The noise stream of draws from the prior of its units.
     prior_stream: Option<Stream>,
     deterministic: Option<Linear>,
     residual: Option<Residual>,
 }
 
-/// What a layer's distributional units send on.
+/// The activities that a layer's distributional units send on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     /// The samples of their posteriors.
     Samples,
     /// Draws from their prior.
     FromPrior,
-    /// Their samples, swapped between the windows of the batch by a permutation of this stream.
+    /// Their samples, swapped between the windows of the batch by a permutation with this noise
+    /// stream.
     Swapped(Stream),
 }
 
-/// What the twin's units send.
+/// The activities that the twin's units send on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TwinUnits {
-    /// Their mean: the parameters of the deviations are not used.
+    /// Their mean; the parameters of the deviations are not used.
     Mean,
-    /// Their mean times `2 sigmoid(log sigma)`: every parameter is used, so the twin has as many as the layer.
+    /// Their mean times `2 sigmoid(log sigma)`; every parameter is used, so the twin has as many as
+    /// the layer.
     Gated,
 }
 
@@ -87,51 +100,52 @@ impl StackLayer {
         Ok(Self { label, config, norm, units, prior_stream, deterministic, residual })
     }
 
-    /// The name that its parameters begin with.
+    /// Returns the name, which prefixes its parameters.
     pub(crate) fn label(&self) -> &str {
         &self.label
     }
 
-    /// What it was built from.
+    /// Returns the settings.
     #[must_use]
     pub fn config(&self) -> &StackLayerConfig {
         &self.config
     }
 
-    /// Its distributional units; `None` if it has none.
+    /// Returns its distributional units; `None` if it has none.
     #[must_use]
     pub fn units(&self) -> Option<&VariationalLayer> {
         self.units.as_ref()
     }
 
-    /// The noise stream of draws from the prior of its units; `None` if it has none.
+    /// Returns the noise stream of draws from the prior of its units; `None` if it has none.
     #[must_use]
     pub fn prior_stream(&self) -> Option<Stream> {
         self.prior_stream
     }
 
-    /// The map of its deterministic units; `None` if it has none.
+    /// Returns the map of its deterministic units; `None` if it has none.
     pub(crate) fn deterministic(&self) -> Option<&Linear> {
         self.deterministic.as_ref()
     }
 
-    /// The normalisation of the activities below, where there is one.
+    /// Returns the normalisation of the activities below, if there is one.
     pub(crate) fn norm(&self) -> Option<&LayerNorm> {
         self.norm.as_ref()
     }
 
-    /// How the activities below reach its own directly, where they do.
+    /// Returns the direct path from the activities below to its own, if there is one.
     pub(crate) fn residual(&self) -> Option<&Residual> {
         self.residual.as_ref()
     }
 
-    /// The number of activities that it sends on.
+    /// Returns the number of activities that it sends on.
     #[must_use]
     pub fn channels(&self) -> usize {
         self.config.layer.units * self.config.channels_per_unit()
     }
 
-    /// What the heads see: the activities below, normalised and activated as configured.
+    /// Records the input of the heads: the activities below, normalised and activated as
+    /// configured.
     pub(super) fn context<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -184,7 +198,8 @@ impl StackLayer {
         Ok((self.add_residual(graph, z, below.var())?, output))
     }
 
-    /// Records the means of its distributional units' posteriors alone, `[rows, units * latent dims]`; `None` if it has none.
+    /// Records the means of its distributional units' posteriors alone,
+    /// `[rows, units * latent dims]`; `None` if it has none.
     pub(super) fn means<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -200,7 +215,7 @@ impl StackLayer {
         }))
     }
 
-    /// Records the layer's twin: no samples.
+    /// Records the layer's twin, which draws no samples.
     pub(super) fn twin<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -216,8 +231,8 @@ impl StackLayer {
         self.add_residual(graph, z, below)
     }
 
-    /// The activities of all units, those of the deterministic ones last: `[samples, batch, channels]`, `samples` 1 as
-    /// long as no unit below or here draws any.
+    /// Records the activities of all units, deterministic units last: `[samples, batch, channels]`.
+    /// `samples` is 1 if no unit here or below draws any.
     fn join<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -258,8 +273,9 @@ impl StackLayer {
         }
     }
 
-    /// Data-dependent initialisation on contexts `[rows, inputs]`: means of distributional units get the variance
-    /// `energy`, deterministic units the variance that the samples of the others have then.
+    /// Initialises the layer on the contexts `[rows, inputs]`. The means of distributional units
+    /// get the variance `energy`; deterministic units get the variance that the samples of the
+    /// others then have.
     pub(super) fn initialize<T: Element>(
         &self,
         parameters: &mut Parameters<T>,
@@ -276,7 +292,7 @@ impl StackLayer {
     }
 }
 
-/// `[batch, channels]` as `[1, batch, channels]`; three axes stay.
+/// Records `[batch, channels]` as `[1, batch, channels]`; leaves three axes unchanged.
 pub(super) fn with_samples<T: Element>(graph: &mut Graph<'_, T>, x: Var) -> Result<Var, Error> {
     let shape: Shape = *graph.tape.shape(x);
     match shape.rank() {

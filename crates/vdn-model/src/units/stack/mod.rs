@@ -1,8 +1,9 @@
-//! [`Stack`]: layers of variational units on layers of variational units.
+//! [`Stack`]: layers of variational units on top of each other.
 //!
-//! A layer's samples are the contexts of the next: sample `s` stays sample `s` through the depth
-//! ([`VariationalLayer::forward`]). Each layer has its own width, share of distributional units, noise stream, prior and KL
-//! weight. The KL of a stack is the sum over layers of the mean KL of their units.
+//! A layer's samples are the contexts of the next layer. Sample `s` stays sample `s` at every depth
+//! ([`VariationalLayer::forward`]), so the cost grows linearly with the depth, not exponentially.
+//! Each layer has its own width, share of distributional units, noise stream, prior and KL weight.
+//! The KL of a stack is the sum over layers of the mean KL of their units.
 
 mod config;
 mod intervention;
@@ -28,7 +29,7 @@ use vdn_autograd::{Error, Noise, Tape, UnitOutputs, Var};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
-/// Layers of layers.
+/// A stack of layers of variational units.
 #[derive(Clone, Debug)]
 pub struct Stack {
     layers: Vec<StackLayer>,
@@ -36,41 +37,43 @@ pub struct Stack {
     redraw: Stream,
 }
 
-/// Whose latents are not the samples of their posteriors, to measure what they are worth downstream. All other noise stays
-/// the same, because it is addressed.
+/// Which layers' latents are replaced, to measure their downstream value. All other noise stays the
+/// same, because noise is addressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Replaced {
-    /// Nobody's.
+    /// No layer's.
     #[default]
     None,
-    /// Those of one layer, from 0, are drawn from its prior; the layers above form their posteriors on the draws.
+    /// The latents of one layer, counted from 0, are drawn from its prior. The layers above form
+    /// their posteriors on the draws.
     Layer(usize),
-    /// Those of all layers are drawn from their priors.
+    /// The latents of all layers are drawn from their priors.
     All,
-    /// Those of one layer, from 0, are swapped between the windows of the batch.
+    /// The latents of one layer, counted from 0, are swapped between the windows of the batch.
     Swapped(usize),
 }
 
-/// How a pass departs from [`Stack::forward`].
+/// The differences of a pass from [`Stack::forward`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StackPass {
-    /// So many samples, instead of those of the layers' configurations.
+    /// The number of samples, in place of the layers' settings.
     pub samples: Option<usize>,
-    /// The noise of one layer, from 0, instead of its own; the others have addressed noise.
+    /// The noise of one layer, counted from 0, in place of its own; the other layers have addressed
+    /// noise.
     pub noise: Option<(usize, Noise)>,
-    /// Whose latents are not their own samples.
+    /// The layers whose latents are replaced.
     pub replaced: Replaced,
 }
 
 impl StackPass {
-    /// So many samples, and this noise for the first layer.
+    /// Creates a pass with this many samples and this noise for the first layer.
     #[must_use]
     pub fn of_first(samples: usize, noise: Noise) -> Self {
         Self { samples: Some(samples), noise: Some((0, noise)), ..Self::default() }
     }
 
-    /// The number of samples that the units of layer number `index` draw, and their noise; `None`
-    /// if they draw as configured, or if there are none.
+    /// Returns the number of samples that the units of layer `index` draw, and their noise; `None`
+    /// if they draw as configured, or if the layer has none.
     fn draws<T: Element>(
         &self,
         graph: &Graph<'_, T>,
@@ -87,7 +90,7 @@ impl StackPass {
         Some((self.samples.unwrap_or_else(own), noise))
     }
 
-    /// What layer `index` sends on; `swap` is the stream of a permutation.
+    /// Returns the activities that layer `index` sends on. `swap` is the stream of the permutation.
     fn sent(&self, index: usize, swap: Stream) -> Sent {
         match self.replaced {
             Replaced::All => Sent::FromPrior,
@@ -98,25 +101,28 @@ impl StackPass {
     }
 }
 
-/// What a stack gives.
+/// The output of a stack.
 #[derive(Clone, Copy, Debug)]
 pub struct StackOutput {
-    /// The activities of the last layer, `[samples, batch, channels]`; `samples` is 1 if no unit is a distribution.
+    /// The activities of the last layer, `[samples, batch, channels]`; `samples` is 1 if no unit is
+    /// a distribution.
     pub z: Var,
-    /// What each layer's distributional units gave; `None` for a layer without any, and beyond the depth.
+    /// The output of each layer's distributional units; `None` for a layer without any, and beyond
+    /// the depth.
     pub layers: LayerOutputs,
-    /// The activities of every layer, as [`StackOutput::z`] is those of the last; `None` beyond the depth.
+    /// The activities of every layer, in the form of [`StackOutput::z`]; `None` beyond the depth.
     pub activities: Activities,
 }
 
-/// A variable of each layer, where there is one.
+/// A variable of each layer that has one.
 pub type Activities = [Option<Var>; MAX_DEPTH];
 
 /// The outputs of the distributional units of each layer.
 pub type LayerOutputs = [Option<LayerOutput>; MAX_DEPTH];
 
 impl Stack {
-    /// A stack; the parameters of its first layer are named `{name}.`, those of the others `{name}2.`, `{name}3.` and so on.
+    /// Creates a stack. The names of the first layer's parameters begin with `{name}.`, those of
+    /// the others with `{name}2.`, `{name}3.` and so on.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -140,8 +146,8 @@ impl Stack {
     /// ```
     ///
     /// # Errors
-    /// No layers or more than [`MAX_DEPTH`]; a setting outside its domain; another module of the
-    /// name of a layer.
+    /// Fails if there are no layers or more than [`MAX_DEPTH`], a setting is outside its domain, or
+    /// another module has the name of a layer.
     pub fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         name: &str,
@@ -152,7 +158,7 @@ impl Stack {
             return Err(ModelError::domain("layers", layers.len(), domain));
         }
         let mut scope = builder.scope(name);
-        // Of all layers: only one is swapped, or drawn anew, in a pass.
+        // One stream for all layers: a pass swaps, or redraws, only one layer.
         let (swap, redraw) = (scope.stream(Purpose::Swap)?, scope.stream(Purpose::Redraw)?);
         let mut built: Vec<StackLayer> = Vec::with_capacity(layers.len());
         for (index, &config) in layers.iter().enumerate() {
@@ -165,35 +171,36 @@ impl Stack {
         Ok(Self { layers: built, swap, redraw })
     }
 
-    /// The layers, the one that sees the context first.
+    /// Returns the layers; the first sees the context.
     #[must_use]
     pub fn layers(&self) -> &[StackLayer] {
         &self.layers
     }
 
-    /// The distributional units of all layers that have some.
+    /// Iterates over the distributional units of all layers that have some.
     pub fn variational(&self) -> impl Iterator<Item = &VariationalLayer> {
         self.layers.iter().filter_map(StackLayer::units)
     }
 
-    /// The number of activities that the last layer sends on.
+    /// Returns the number of activities that the last layer sends on.
     #[must_use]
     pub fn channels(&self) -> usize {
         self.layers.last().map_or(0, StackLayer::channels)
     }
 
-    /// The noise stream of samples of a layer that are drawn anew, to compare with its samples.
+    /// Returns the noise stream with which a layer's samples are redrawn, to compare with its
+    /// samples.
     #[must_use]
     pub fn redraw_stream(&self) -> Stream {
         self.redraw
     }
 
-    /// Activities `z` `[samples, batch, channels]` with windows swapped, as [`Replaced::Swapped`]
-    /// swaps them: by a permutation without fixed points, the same in all samples. No gradient
-    /// passes.
+    /// Records the activities `z` `[samples, batch, channels]` with windows swapped as in
+    /// [`Replaced::Swapped`]: by a permutation without fixed points, the same in all samples. No
+    /// gradient passes.
     ///
     /// # Errors
-    /// Those of the tape.
+    /// Returns the errors of the tape.
     pub fn swapped<T: Element>(&self, graph: &mut Graph<'_, T>, z: Var) -> Result<Var, Error> {
         swapped(graph, z, self.swap)
     }
@@ -202,7 +209,7 @@ impl Stack {
     /// addressed noise.
     ///
     /// # Errors
-    /// A context of another width, or of three axes that are not said to be samples.
+    /// Fails if the context has another width, or three axes that are not declared as samples.
     pub fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -211,10 +218,11 @@ impl Stack {
         self.forward_with(graph, h, StackPass::default())
     }
 
-    /// Records the stack with other noise, or with latents that are not the layers' own.
+    /// Records the stack with other noise or with replaced latents.
     ///
     /// # Errors
-    /// Those of [`Stack::forward`]; noise of another shape than that of its layer.
+    /// Fails as [`Stack::forward`] does, and if the noise does not have the shape of its layer's
+    /// noise.
     pub fn forward_with<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -224,11 +232,12 @@ impl Stack {
         self.record(graph, 0, h.into(), pass)
     }
 
-    /// Records the layers from number `first`, from 0, up, on the activities `z` `[samples, batch,
-    /// channels]` of the layer below it.
+    /// Records the layers from `first` (counted from 0) up, on the activities `z`
+    /// `[samples, batch, channels]` of the layer below.
     ///
     /// # Errors
-    /// Activities of another layer; noise of another shape than that of its layer.
+    /// Fails if the activities belong to another layer, or the noise does not have the shape of its
+    /// layer's noise.
     pub fn forward_from<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -258,11 +267,12 @@ impl Stack {
         Ok(output)
     }
 
-    /// Records the means of the posteriors of the layers up to number `last`, from 0, each `[rows, units * latent dims]` as
-    /// in a whole pass: the layers below it draw the samples that its posteriors see.
+    /// Records the means of the posteriors of the layers up to `last` (counted from 0), each
+    /// `[rows, units * latent dims]`, as in a complete pass: the layers below draw the samples on
+    /// which its posteriors depend.
     ///
     /// # Errors
-    /// Those of [`Stack::forward_with`].
+    /// Fails as [`Stack::forward_with`] does.
     pub fn means<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -284,10 +294,11 @@ impl Stack {
         Ok(means)
     }
 
-    /// Records the deterministic twin: every unit sends a function of its mean, `[1, batch, channels]`.
+    /// Records the deterministic twin: every unit sends on a function of its mean,
+    /// `[1, batch, channels]`.
     ///
     /// # Errors
-    /// A context of another width.
+    /// Fails if the context has another width.
     pub fn twin<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -301,11 +312,12 @@ impl Stack {
         Ok(z)
     }
 
-    /// Data-dependent initialisation on contexts `h` `[rows, inputs]`, layer by layer from below: every latent dimension
-    /// gets a mean of variance `energy` over the rows, on the samples of the layers below.
+    /// Initialises the stack on the contexts `h` `[rows, inputs]`, layer by layer from the bottom.
+    /// The mean of every latent dimension gets the variance `energy` over the rows, given the
+    /// samples of the layers below.
     ///
     /// # Errors
-    /// `h` does not hold whole rows.
+    /// Fails if `h` does not hold whole rows.
     pub fn initialize<T: Element>(
         &self,
         parameters: &mut Parameters<T>,
@@ -337,13 +349,14 @@ impl Stack {
     }
 }
 
-/// The scope of a layer.
+/// Returns the scope of a layer.
 fn layer_name(name: &str, index: usize) -> String {
     if index == 0 { name.to_owned() } else { format!("{name}{}", index + 1) }
 }
 
-/// The statistics of the units of all layers, one layer after the other, as if they were one: every measure per unit
-/// follows from them. `z` is that of the last of these layers; the KL of single rows is left out unless there is one layer.
+/// Records the statistics of the units of all layers, one layer after the other, as if they were
+/// one layer. Every measure per unit follows from them. `z` is the `z` of the last layer. The KL of
+/// single rows is omitted unless there is one layer.
 pub fn all_units<T: Element>(
     tape: &mut Tape<T>,
     layers: &LayerOutputs,
@@ -360,7 +373,7 @@ pub fn all_units<T: Element>(
             d0: tape.concat(&[d0, units.d0], 0)?,
             lv: tape.concat(&[lv, units.lv], 0)?,
             kl: None,
-            // All layers are of one family.
+            // All layers are of the same family.
             mean_kl: match (mean_kl, units.mean_kl) {
                 (Some(below), Some(own)) => Some(tape.concat(&[below, own], 0)?),
                 _ => None,

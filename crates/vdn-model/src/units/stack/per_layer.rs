@@ -1,11 +1,15 @@
-//! [`PerLayer`]: a setting of the layers of a stack.
+//! [`PerLayer`]: a setting that may differ between the layers of a stack.
+//!
+//! Most settings are the same for all layers, so one value is enough; in a file it is
+//! `distributional_fraction = 0.5`. A list, `distributional_fraction = [1.0, 0.5]`, gives one value
+//! for each layer.
 
 use crate::core::error::ModelError;
 
 /// The largest number of layers in a stack.
 pub const MAX_DEPTH: usize = 16;
 
-/// A setting of the layers of a stack: one value for all, or one for each.
+/// A setting of the layers of a stack: one value for all layers, or one value for each.
 ///
 /// ```
 /// use vdn_model::units::PerLayer;
@@ -21,16 +25,17 @@ pub struct PerLayer<V> {
 }
 
 impl<V: Copy> PerLayer<V> {
-    /// The same value for every layer, however many there are.
+    /// Creates a setting with the same value for every layer, however many there are.
     #[must_use]
     pub const fn all(value: V) -> Self {
         Self { values: [value; MAX_DEPTH], layers: None }
     }
 
-    /// One value for each layer, the first for the layer that sees the encoder.
+    /// Creates a setting with one value for each layer; the first is for the layer that sees the
+    /// encoder.
     ///
     /// # Errors
-    /// None, or more than [`MAX_DEPTH`].
+    /// Fails if there are no values, or more than [`MAX_DEPTH`].
     pub fn each(values: &[V]) -> Result<Self, ModelError> {
         let (Some(&first), 1..=MAX_DEPTH) = (values.first(), values.len()) else {
             let domain = format!("1 to {MAX_DEPTH}, one value a layer");
@@ -41,22 +46,23 @@ impl<V: Copy> PerLayer<V> {
         Ok(own)
     }
 
-    /// What `f` makes of every value.
+    /// Applies `f` to every value.
     #[must_use]
     pub fn map<U>(self, f: impl FnMut(V) -> U) -> PerLayer<U> {
         PerLayer { values: self.values.map(f), layers: self.layers }
     }
 
-    /// The value of layer number `layer`, from 0.
+    /// Returns the value of layer `layer`, counted from 0.
     ///
     /// # Panics
-    /// `layer` is [`MAX_DEPTH`] or more.
+    /// Panics if `layer` is [`MAX_DEPTH`] or more.
     #[must_use]
     pub fn get(&self, layer: usize) -> V {
         self.values[layer]
     }
 
-    /// How many layers the values were given for; `None`: any number.
+    /// Returns the number of layers for which values were given; `None` if the setting fits any
+    /// number.
     #[must_use]
     pub fn layers(&self) -> Option<usize> {
         self.layers
@@ -74,7 +80,7 @@ impl<V: Copy> PerLayer<V> {
     }
 }
 
-/// A value for all layers, or a list.
+/// Serialises as one value for all layers or as a list.
 #[cfg(feature = "serde")]
 mod as_value_or_list {
     use super::PerLayer;
@@ -93,8 +99,8 @@ mod as_value_or_list {
         }
     }
 
-    /// By the kind of what is there, and not by trial: errors are those of the value, and list the
-    /// names there are.
+    /// Decides by the kind of the input, not by trial. Errors then come from the value's own type,
+    /// and list the valid names.
     impl<'de, V: Copy + Deserialize<'de>> Deserialize<'de> for PerLayer<V> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             deserializer.deserialize_any(ValueOrList(PhantomData))

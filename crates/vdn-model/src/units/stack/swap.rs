@@ -1,4 +1,8 @@
-//! Latents swapped between the windows of a batch: what a forecast owes to *which* latents it sees.
+//! Swapping latents between the windows of a batch. It measures how much a forecast depends on
+//! *which* latents it sees.
+//!
+//! Draws from the prior would also change the distribution of the latents. A permutation keeps this
+//! distribution and only removes the link between a window and its latents.
 
 use crate::core::graph::Graph;
 use crate::core::streams::Stream;
@@ -6,8 +10,8 @@ use vdn_autograd::{Error, Var};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
-/// `z` `[samples, batch, channels]` with windows swapped, the same in all samples. The permutation
-/// has no fixed points and is drawn with the noise of `stream`. No gradient passes.
+/// Records `z` `[samples, batch, channels]` with windows swapped in the same way in all samples.
+/// The permutation has no fixed points and is drawn with the noise of `stream`. No gradient passes.
 pub(crate) fn swapped<T: Element>(
     graph: &mut Graph<'_, T>,
     z: Var,
@@ -27,12 +31,12 @@ pub(crate) fn swapped<T: Element>(
     })
 }
 
-/// A cyclic permutation by Sattolo's algorithm: no element stays where it is.
+/// Returns a cyclic permutation by Sattolo's algorithm: no element stays in place.
 fn cycle(key: NoiseKey, len: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..len).collect();
     for i in (1..len).rev() {
         let [word, ..] = key.block(i as u32, 0);
-        // 32 random bits over far fewer places: the bias is below len / 2^32.
+        // 32 random bits choose among far fewer places: the bias is below len / 2^32.
         let j = ((u64::from(word) * i as u64) >> 32) as usize;
         order.swap(i, j);
     }

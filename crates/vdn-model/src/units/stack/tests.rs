@@ -16,7 +16,8 @@ fn streams(builder: &mut Builder<'_, f32>, name: &str, depth: usize) -> Vec<u32>
     all.into_iter().map(Stream::number).collect()
 }
 
-/// Of units and of draws from the prior, as forecasters had them before streams were derived.
+/// The streams of units and of draws from the prior are those that forecasters had before streams
+/// were derived.
 #[test]
 fn the_layers_of_forecasters_have_their_fixed_streams() {
     let mut parameters = Parameters::new();

@@ -1,4 +1,5 @@
-//! The measures of units along a sequence against draws from their posterior, and the modes of collapse that they show.
+//! The measures of units along a sequence against draws from their posterior, and the modes of
+//! collapse that they show.
 
 use std::error::Error;
 use vdn_autograd::{Tape, Var};
@@ -31,7 +32,7 @@ struct Said {
 }
 
 impl Said {
-    /// By step, element and unit.
+    /// Creates messages from a function of step, element and unit.
     fn of(batch: usize, steps: usize, say: impl Fn(usize, usize, usize) -> [f64; 2]) -> Self {
         let step = |t: usize| {
             let all = (0..batch * UNITS).map(|i| say(t, i / UNITS, i % UNITS));
@@ -70,7 +71,8 @@ fn normals(stream: u32, count: usize) -> Vec<f64> {
     x
 }
 
-/// Ordinary least squares of `y` on the columns of `x`, with a constant: the mean square that is left.
+/// Returns the mean square that ordinary least squares of `y` on the columns of `x`, with a
+/// constant, leaves.
 fn left_over(y: &[f64], x: &[Vec<f64>]) -> f64 {
     let n = y.len() as f64;
     let centred = |x: &[f64]| {
@@ -93,7 +95,7 @@ fn left_over(y: &[f64], x: &[Vec<f64>]) -> f64 {
     dot(&rest, &rest) / n
 }
 
-/// Draws of a posterior, and what is known of its prior.
+/// Draws of a posterior, and the properties of its prior.
 struct Draws<'a> {
     z: Vec<Vec<f64>>,
     kl: Vec<Vec<f64>>,
@@ -104,8 +106,8 @@ struct Draws<'a> {
 }
 
 impl Draws<'_> {
-    /// Of a unit by these draws: persistence, KL, rate given the past plus the half mean logarithm of the posterior's variance
-    /// given the past, rate, energy.
+    /// Of a unit by these draws: persistence, KL, rate given the past plus the half mean logarithm
+    /// of the posterior's variance given the past, rate, energy.
     fn measure(&self, unit: usize, of: std::ops::Range<usize>) -> [f64; 5] {
         let (batch, first) = (self.said.batch, self.order.max(1));
         let at = |t: usize, s: usize, b: usize| self.z[t][(s * batch + b) * UNITS + unit];
@@ -163,7 +165,8 @@ impl Draws<'_> {
     }
 }
 
-/// All measures are those of draws from the posterior: of every prior, both posteriors, with missing steps.
+/// All measures are those of draws from the posterior: of every prior, both posteriors, with
+/// missing steps.
 #[test]
 fn measures_are_those_of_draws() -> Result<(), Failure> {
     const STEPS: usize = 24;
@@ -223,7 +226,8 @@ fn measures_are_those_of_draws() -> Result<(), Failure> {
                 let mean = groups.iter().map(|g| g[k]).sum::<f64>() / GROUPS as f64;
                 let squares = groups.iter().map(|g| (g[k] - mean).powi(2)).sum::<f64>();
                 let error = (squares / ((GROUPS - 1) * GROUPS) as f64).sqrt();
-                // Logarithms and squares of estimates from 400 draws are off by about their variance.
+                // Logarithms and squares of estimates from 400 draws are off by about their
+                // variance.
                 let bound = 4.5 * error + 2.0 / EACH as f64;
                 let gap = (shown - mean).abs();
                 assert!(gap <= bound, "{prior:?} {posterior:?} {name}: {shown} {mean} +- {error}");
@@ -255,7 +259,7 @@ fn a_unit_whose_past_explains_all_is_captured_and_one_that_hears_something_new_l
     const STEPS: usize = 40;
     let numbers = normals(2, BATCH * STEPS * UNITS);
     let number = |t: usize, b: usize, unit: usize| numbers[(t * BATCH + b) * UNITS + unit];
-    // Told once, at the first step, and remembered.
+    // Informed once, at the first step, and then remembered.
     let once = Said::of(BATCH, STEPS, |t, b, unit| {
         [number(0, b, unit), if t == 0 { -3.0 } else { f64::INFINITY }]
     });
@@ -263,7 +267,7 @@ fn a_unit_whose_past_explains_all_is_captured_and_one_that_hears_something_new_l
     assert!(found.rate.iter().all(|&rate| rate > 0.2), "{found:?}");
     assert!(found.rate_given_past.iter().all(|rate| rate.abs() < 1e-3), "{found:?}");
     assert_eq!(living, "0 of 2 units living; 2 ar_capture");
-    // One unit goes on hearing of something that is new at every step; the other has no memory to fill.
+    // One unit receives new information at every step; the other has no memory to fill.
     let news = Said::of(BATCH, STEPS, |t, b, unit| match (unit, t) {
         (0, _) => [number(t, b, unit), 0.5],
         (_, 0) => [number(0, b, unit), -3.0],

@@ -1,9 +1,9 @@
-//! The exact model: a stationary latent of variance 1, `z_t = phi z_{t-1} + Normal(0, 1 - phi^2)`, seen as
-//! `x_t = z_t + Normal(0, r)`, or not at all (`None`).
+//! The exact model: a stationary latent of variance 1, `z_t = phi z_{t-1} + Normal(0, 1 - phi^2)`,
+//! observed as `x_t = z_t + Normal(0, r)`, or missing (`None`).
 
 use vdn_tensor::noise::NoiseKey;
 
-/// A series, all steps seen.
+/// Returns a series without missing steps.
 pub(crate) fn series(phi: f64, r: f64, steps: usize, seed: u64) -> Vec<f64> {
     let draw = |stream| {
         let mut noise = vec![0.0; steps];
@@ -40,8 +40,8 @@ pub(crate) fn log_likelihood(x: &[Option<f64>], phi: f64, r: f64) -> f64 {
     total
 }
 
-/// Mean and variance of the message about `z_t` in what is seen from step `t` on, for every step (variance infinite where
-/// nothing is).
+/// Returns mean and variance of the message about `z_t` from the observations at step `t` and
+/// later, for every step. The variance is infinite if there are none.
 pub(crate) fn future(x: &[Option<f64>], phi: f64, r: f64) -> Vec<[f64; 2]> {
     // Precision, and precision times mean.
     let (mut precision, mut sum) = (0.0, 0.0);
@@ -61,7 +61,7 @@ pub(crate) fn future(x: &[Option<f64>], phi: f64, r: f64) -> Vec<[f64; 2]> {
     messages
 }
 
-/// The maximum of `f` on an interval where it has one, by the golden section, to 1e-6.
+/// Returns the maximum of `f` on an interval that contains one, by golden-section search, to 1e-6.
 pub(crate) fn maximum(mut low: f64, mut high: f64, mut f: impl FnMut(f64) -> f64) -> f64 {
     let ratio = 0.5 * (5f64.sqrt() - 1.0);
     let mut inner = [high - ratio * (high - low), low + ratio * (high - low)];

@@ -118,7 +118,8 @@ fn gradients_over_fifty_steps() -> Result<(), Error> {
     Ok(())
 }
 
-/// Records `steps` steps with equal messages; returns the tape's bytes and the gradient by the first parameter.
+/// Records `steps` steps with equal messages; returns the tape's bytes and the gradient by the
+/// first parameter.
 fn run<T: Element>(steps: usize, truncate: Option<usize>) -> Result<(usize, Vec<f64>), ModelError> {
     let mut parameters = Parameters::<T>::new();
     let prior = order_one(&mut Builder::new(&mut parameters, 0));
@@ -175,8 +176,8 @@ fn autocovariances(prior: Build<f64>, lags: usize) -> Result<Vec<f64>, Error> {
 
 #[test]
 fn generated_latents_have_the_autocovariances_of_their_prior() -> Result<(), Error> {
-    // Order one: s^2 / (1 - phi^2) phi^k. Order three with partial autocorrelations (0.6, 0, 0) is the same process as
-    // order one with 0.6. Time constants 2, 20, 200: the mean of e^(-k/tau).
+    // Order one: s^2 / (1 - phi^2) phi^k. Order three with partial autocorrelations (0.6, 0, 0) is
+    // the same process as order one with 0.6. Time constants 2, 20, 200: the mean of e^(-k/tau).
     let variance = [0.25 / (1.0 - 0.49), 0.25 / (1.0 - 0.36), 1.0];
     let taus = [2.0_f64, 20.0, 200.0];
     let rows: [(Build<f64>, Expected<'_>); 3] = [

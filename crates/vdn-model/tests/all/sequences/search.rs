@@ -1,6 +1,6 @@
 //! Minima of smooth functions of a few numbers.
 
-/// Where a search ended.
+/// The end of a search.
 pub(crate) struct Found<const N: usize> {
     pub(crate) at: [f64; N],
     pub(crate) rounds: usize,
@@ -12,8 +12,9 @@ fn dot<const N: usize>(a: &[f64; N], b: &[f64; N]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// The minimum that the method of Broyden, Fletcher, Goldfarb and Shanno (1970) finds of a function that gives its value and
-/// its gradient; it ends where the gradient is below 1e-5 or steps no longer lower the value.
+/// The minimum that the method of Broyden, Fletcher, Goldfarb and Shanno (1970) finds of a function
+/// that gives its value and its gradient; it ends where the gradient is below 1e-5 or steps no
+/// longer lower the value.
 pub(crate) fn minimum<const N: usize>(
     start: [f64; N],
     mut f: impl FnMut(&[f64; N]) -> (f64, [f64; N]),
@@ -28,7 +29,7 @@ pub(crate) fn minimum<const N: usize>(
             return Found { at, rounds, slope: length };
         }
         let mut step: [f64; N] = std::array::from_fn(|i| -dot(&inverse[i], &gradient));
-        // No longer than 1/2: far from the minimum curvatures say little.
+        // Steps are at most 1/2: far from the minimum, curvatures are not informative.
         let far = dot(&step, &step).sqrt();
         step.iter_mut().for_each(|s| *s *= (0.5 / far).min(1.0));
         let slope = dot(&step, &gradient);
@@ -65,7 +66,8 @@ pub(crate) fn minimum<const N: usize>(
     Found { at, rounds: 500, slope: dot(&gradient, &gradient).sqrt() }
 }
 
-/// Standard errors of an estimate, where `f` is the negative log-likelihood times `scale`: by the curvature there.
+/// Standard errors of an estimate, where `f` is the negative log-likelihood times `scale`: by the
+/// curvature there.
 pub(crate) fn standard_errors<const N: usize>(
     at: &[f64; N],
     scale: f64,

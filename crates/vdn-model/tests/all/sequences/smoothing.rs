@@ -18,7 +18,8 @@ const HOW: Checkpoints = Checkpoints { segment: None, mode: Mode::Train, noise: 
 const BATCH: usize = 2;
 const UNITS: usize = 3;
 
-/// A sequence whose parameters are used in every way: by messages alone, by terms alone, by both; as a message itself.
+/// A sequence that uses parameters in every way: in messages alone, in terms alone, in both, and as
+/// a message itself.
 struct Own {
     prior: Prior,
     /// Of messages and terms.
@@ -101,7 +102,7 @@ fn bits<T: Element>(x: &[T]) -> Vec<u64> {
 
 type Found = (Vec<u64>, Vec<Option<Vec<u64>>>);
 
-/// Totals and gradients on one tape, and what it held.
+/// Returns totals and gradients on one tape, and the memory that it held.
 fn one_tape<T: Element>(
     own: &Own,
     parameters: &Parameters<T>,
@@ -197,7 +198,8 @@ fn smoothing_in_segments_has_the_bits_of_one_tape() -> Result<(), ModelError> {
     same_bits::<f64>()
 }
 
-/// The recording that can be cut is the pass over messages, whose gradients are checked elsewhere.
+/// The recording that can be cut equals the pass over messages, whose gradients are checked
+/// elsewhere.
 #[test]
 fn terms_are_those_of_the_smoothed_pass() -> Result<(), Error> {
     const STEPS: usize = 12;
@@ -231,7 +233,8 @@ fn terms_are_those_of_the_smoothed_pass() -> Result<(), Error> {
         let got = got.as_ref().expect("it takes part");
         let want = bindings.get(i).and_then(|var| tape.gradient(var)).expect("it takes part");
         for (&got, want) in got.iter().zip(want.data()) {
-            // The order of the sums differs: 2 STEPS uses of two samples each, of sizes up to some tens.
+            // The order of the sums differs: 2 STEPS uses of two samples each, of sizes up to some
+            // tens.
             assert!((f64::from_bits(got) - want).abs() < 1e-11, "{i}: {want}");
         }
     }

@@ -12,7 +12,7 @@ const KEY: NoiseKey = NoiseKey::new(77, 0, 0);
 type Pass = fn(&mut Graph<'_, f64>, Prior, &[Message], Unroll) -> Result<Unrolled, Error>;
 type Series = Vec<Option<f64>>;
 
-/// Some series (the batch), seen at every step or, by chance, at half of them.
+/// Returns some series (the batch), observed at every step or, at random, at half of them.
 fn data(phi: f64, r: f64, [count, steps]: [usize; 2], missing: bool) -> Vec<Series> {
     let mut all = Vec::new();
     for seed in 0..count as u64 {
@@ -33,7 +33,8 @@ struct Bound {
     slope: f64,
 }
 
-/// The evidence lower bound with the messages that the model itself has: the observation and its variance.
+/// Returns the evidence lower bound with the exact messages of the model: the observation and its
+/// variance.
 fn bound(pass: Pass, data: &[Series], phi: f64, r: f64, samples: usize) -> Result<Bound, Error> {
     let (batch, steps) = (data.len(), data[0].len());
     let mut parameters = Parameters::<f64>::new();
@@ -47,7 +48,7 @@ fn bound(pass: Pass, data: &[Series], phi: f64, r: f64, samples: usize) -> Resul
     };
     let mut messages = Vec::new();
     for t in 0..steps {
-        // What a missing step holds plays no part.
+        // The value at a missing step has no effect.
         let mean = graph.tape.constant([batch, 1], &column(t, &|x| x.unwrap_or(f64::NAN)))?;
         let log_r = column(t, &|x| if x.is_some() { r.ln() } else { f64::INFINITY });
         messages.push(Message { mean, logvar: graph.tape.constant([batch, 1], &log_r)?, gap: 1 });
@@ -222,9 +223,9 @@ fn a_smoother_pays_nothing_after_the_last_observation() {
     }
 }
 
-/// The best mean-field posterior at this coefficient: the means are those of the exact posterior, the variances the inverse
-/// diagonal of its precision. Means, variances, and the divergence from the exact posterior: half of `sum_t ln P_tt - ln det
-/// P` for that precision.
+/// The best mean-field posterior at this coefficient: the means are those of the exact posterior,
+/// the variances the inverse diagonal of its precision. Means, variances, and the divergence from
+/// the exact posterior: half of `sum_t ln P_tt - ln det P` for that precision.
 fn mean_field(x: &Series, phi: f64, r: f64) -> (Vec<f64>, Vec<f64>, f64) {
     let n = x.len();
     let s2 = 1.0 - phi * phi;
@@ -278,8 +279,9 @@ fn mean_field_bound(x: &Series, phi: f64, r: f64) -> Result<[f64; 2], Error> {
     Ok([likelihood - tape.scalar(kl)?, divergence])
 }
 
-/// The coefficient that the best mean-field bound learns, and that of the exact likelihood. The bound is the likelihood less
-/// the divergence: [`mean_field_misses_what_it_is_computed_to_miss`] has that of the library.
+/// The coefficient that the best mean-field bound learns, and that of the exact likelihood. The
+/// bound is the likelihood less the divergence: [`mean_field_misses_what_it_is_computed_to_miss`]
+/// has that of the library.
 fn mean_field_learns(phi: f64, r: f64, size: [usize; 2]) -> [f64; 2] {
     let data = data(phi, r, size, false);
     let [exact, _] = likelihood_estimate(&data, phi, r);

@@ -1,9 +1,12 @@
-//! Several units, seen through a mixing emission, learned up to sign and order.
+//! Several units observed through a mixing emission, learned up to sign and order.
 //!
-//! `x_t = Q D z_t + Normal(0, r)`: three stationary units of variance 1, their emission an unknown rotation `Q` (the first
-//! columns of one, in more channels than units) of unknown lengths `D`. `Q^T Q = 1` and noise alike in all channels make
-//! what `x_t` says of `z_t` a product over units, `Normal(D^-1 Q^T x_t, r D^-2)`: the structured posterior, which has its units
-//! independent, then contains the exact one for every `Q, D, r`. For an emission that is not orthogonal it does not.
+//! `x_t = Q D z_t + Normal(0, r)`: three stationary units of variance 1. Their emission is an
+//! unknown rotation `Q` (its first columns, in more channels than units) with unknown lengths `D`.
+//!
+//! Because `Q^T Q = 1` and the noise is the same in all channels, the message of `x_t` about `z_t`
+//! is a product over units, `Normal(D^-1 Q^T x_t, r D^-2)`. The structured posterior, whose units
+//! are independent, therefore contains the exact posterior for every `Q, D, r`. For an emission
+//! that is not orthogonal it does not.
 
 use crate::sequences::kalman::series;
 use crate::sequences::search::{Found, minimum, standard_errors};
@@ -15,10 +18,12 @@ use vdn_tensor::noise::NoiseKey;
 
 const UNITS: usize = 3;
 const CHANNELS: usize = 4;
-/// The planes whose rotations bring the first axes anywhere: one axis of the units, one after it.
+/// The planes whose rotations take the first axes to any direction: one axis of the units, one
+/// after it.
 const PLANES: [[usize; 2]; 6] = [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]];
 
-/// Persistence `atanh phi` (3), tangents of half the angles (6), logarithms of lengths (3), logarithm of the noise's deviation.
+/// Persistence `atanh phi` (3), tangents of half the angles (6), logarithms of lengths (3),
+/// logarithm of the noise's deviation.
 const NUMBERS: usize = 2 * UNITS + PLANES.len() + 1;
 type Numbers = [f64; NUMBERS];
 
@@ -67,8 +72,8 @@ fn data([count, steps]: [usize; 2], seed: u64) -> Vec<f64> {
     x
 }
 
-/// The log-likelihood in nats by the filter of Kalman (1960) with the latents of all units as its state, one channel after
-/// the other (their noise is independent). It knows nothing of rotations.
+/// The log-likelihood in nats by the filter of Kalman (1960) with the latents of all units as its
+/// state, one channel after the other (their noise is independent). It knows nothing of rotations.
 fn log_likelihood(numbers: &Numbers, x: &[f64], count: usize) -> f64 {
     let columns = columns(numbers);
     let phi: [f64; UNITS] = std::array::from_fn(|i| numbers[i].tanh());
@@ -102,7 +107,7 @@ fn log_likelihood(numbers: &Numbers, x: &[f64], count: usize) -> f64 {
     total
 }
 
-/// The model in the terms of the library.
+/// The model in the library's types.
 struct Model {
     parameters: Parameters<f64>,
     prior: OrderOne,
@@ -123,7 +128,8 @@ impl Model {
         Self { parameters, prior, ids }
     }
 
-    /// `Q`, `[channels, channels]`, of which the first columns are used: a product of plane rotations.
+    /// `Q`, `[channels, channels]`, of which the first columns are used: a product of plane
+    /// rotations.
     fn rotation(&self, graph: &mut Graph<'_, f64>) -> Result<Var, Error> {
         let all = graph.parameter(self.ids[1]);
         let mut eye = [0.0; CHANNELS * CHANNELS];
@@ -152,7 +158,8 @@ impl Model {
         Ok(product)
     }
 
-    /// The evidence lower bound in nats by the structured posterior, smoothed, for each sample; the gradient of their mean.
+    /// The evidence lower bound in nats by the structured posterior, smoothed, for each sample; the
+    /// gradient of their mean.
     fn bound(
         &mut self,
         tape: &mut Tape<f64>,
@@ -218,14 +225,15 @@ fn cosines(learned: &Numbers, other: &Numbers) -> [[f64; UNITS]; UNITS] {
     std::array::from_fn(|i| std::array::from_fn(|j| cosine(&a[i], &b[j])))
 }
 
-/// The order of the learned units that fits those of `cosines` best, whatever their signs: the learned unit of each other.
+/// Returns the order of the learned units that fits `cosines` best, whatever their signs: the index
+/// of the learned unit for each other unit.
 fn order(cosines: &[[f64; UNITS]; UNITS]) -> [usize; UNITS] {
     let fit = |order: &[usize; UNITS]| (0..UNITS).map(|i| cosines[order[i]][i].abs()).sum::<f64>();
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     orders.into_iter().max_by(|a, b| fit(a).total_cmp(&fit(b))).expect("there are six")
 }
 
-/// Where learning starts: all units alike, axes along some channels.
+/// Returns the start of learning: all units alike, axes along some channels.
 fn start(tangents: [f64; 6]) -> Numbers {
     let mut numbers = [0.0; NUMBERS];
     numbers[..UNITS].fill(0.5f64.atanh());
@@ -285,7 +293,8 @@ fn learns_units(size: [usize; 2], samples: usize, starts: &[[f64; 6]]) {
             );
             assert!((got - best).abs() <= 0.01, "{got} {best}");
             assert!((got - PHI[i]).abs() <= 3.0 * error, "{got} {} +- {error}", PHI[i]);
-            // Both are of the same data, so that errors of sampling cancel: an angle of 0.045, as phi within 0.01.
+            // Both are of the same data, so that errors of sampling cancel: an angle of 0.045, as
+            // phi within 0.01.
             assert!(cosine.abs() > 0.999, "{cosine}");
             signs.push(cosine > 0.0);
         }

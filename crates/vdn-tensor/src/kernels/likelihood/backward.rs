@@ -1,29 +1,36 @@
-//! The gradients of the scores.
+//! The gradients of the mixture scores.
+//!
+//! The responsibility of a sample is its share of the mixture's density. The forward pass saved it
+//! (or, for the marginal score, the total from which it follows). The slope of a score with respect
+//! to a sample's log-density is minus its responsibility, so one pass over samples and horizon
+//! writes all gradients. A sample far away has a responsibility of almost 0 and a huge slope; their
+//! product is formed so that 0 times infinity is 0.
 
 use super::{Block, Mixture, Score, blocks, densities, weighted};
 use crate::parallel::{SharedMut, for_each};
 use crate::simd::{LANES, Lanes, Simd};
 use crate::{Element, Mask, Real, dispatch, load_partial, store_partial, with_scratch};
 
-/// The gradients that are wanted. `sigma` is `[samples, batch, horizon]` if the deviations are, else
-/// `[batch, horizon]` (for deviations `[horizon]` the sum over the batch remains to be taken); the others have the
-/// shapes of what they are gradients of.
+/// The required gradients. `sigma` is `[samples, batch, horizon]` if the deviations are; otherwise
+/// it is `[batch, horizon]`. (For deviations `[horizon]` the sum over the batch remains to be
+/// taken.) The other gradients have the shapes of their inputs.
 #[derive(Debug, Default)]
 pub struct MixtureGradients<'a, T> {
-    /// With respect to the means.
+    /// The gradient with respect to the means.
     pub mu: Option<&'a mut [T]>,
-    /// With respect to the deviations.
+    /// The gradient with respect to the deviations.
     pub sigma: Option<&'a mut [T]>,
-    /// With respect to what came true.
+    /// The gradient with respect to the observed values.
     pub y: Option<&'a mut [T]>,
-    /// With respect to the log-weights.
+    /// The gradient with respect to the log-weights.
     pub log_weights: Option<&'a mut [T]>,
 }
 
-/// The gradients of `slope * sum over rows of` [`mixture_nll`](super::mixture_nll), from what it saved.
+/// Computes the gradients of `slope` times the sum over rows of
+/// [`mixture_nll`](super::mixture_nll), from its saved results.
 ///
 /// # Panics
-/// The lengths do not fit together.
+/// Panics if the lengths do not match.
 pub fn mixture_nll_backward<T: Element>(
     mixture: &Mixture<'_, T>,
     saved: &[T],
@@ -51,7 +58,7 @@ pub(crate) fn mixture_nll_backward_body<T: Element>(
         log_weights.map(|to| weights.share("the gradient of log_weights", to)),
     ];
     if horizon == 0 {
-        // Means over nothing; the other gradients are empty.
+        // The means over an empty batch are NaN; the other gradients are empty.
         if let Some(to) = wanted[3] {
             // SAFETY: one part, which is all of it.
             unsafe { to.part(0..weights.len()) }.fill(T::from_f64(f64::NAN));
@@ -73,8 +80,8 @@ pub(crate) fn mixture_nll_backward_body<T: Element>(
     });
 }
 
-/// The gradients of one row. With `r` the responsibility of a sample (at a time step, for the marginal score), the
-/// slope of a log-density is `-slope r / H`.
+/// Computes the gradients of one row. With `r` the responsibility of a sample (at a time step, for
+/// the marginal score), the slope of a log-density is `-slope r / H`.
 #[inline(always)]
 fn backward_row<S: Simd, T: Element>(
     simd: S,
@@ -147,7 +154,7 @@ fn backward_row<S: Simd, T: Element>(
     }
 }
 
-/// Writes a block of one row of a gradient, if it is wanted.
+/// Writes a block of one row of a gradient, if the gradient is required.
 #[inline(always)]
 fn store<S: Simd, T: Element>(
     to: Option<SharedMut<'_, T>>,
@@ -156,7 +163,8 @@ fn store<S: Simd, T: Element>(
     x: T::Lanes<S>,
 ) {
     if let Some(to) = to {
-        // SAFETY: rows of different tasks are disjoint, and a part is let go before the next is taken.
+        // SAFETY: rows of different tasks are disjoint, and a part is let go before the next is
+        // taken.
         store_partial(x, unsafe { to.part(row + block.start..row + block.end) });
     }
 }

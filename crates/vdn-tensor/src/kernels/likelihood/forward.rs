@@ -1,4 +1,10 @@
-//! The score of each row of a batch.
+//! The mixture score of each row of a batch.
+//!
+//! A row is scored in blocks of sixteen time steps. For each block and each sample the kernel
+//! computes sixteen log-densities. The tempered and the joint score add them up per sample, and
+//! take one log-mean-exp over samples at the end. The marginal score takes a log-mean-exp at each
+//! time step. The maximum is always subtracted before the exponentials: densities of long windows
+//! underflow, their logarithms do not.
 
 use super::{Mixture, Score, blocks, densities, logsumexp};
 use crate::extent::Extent;
@@ -6,11 +12,11 @@ use crate::parallel::for_each;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::{Element, Real, dispatch, load_partial, store_partial, with_scratch};
 
-/// The negative score of each row, in nats per time step, into `rows`, `[batch]`; `saved` (of
-/// [`Mixture::saved_len`]) is what the backward pass needs.
+/// Computes the negative score of each row in nats per time step, `rows` `[batch]`. `saved` (of the
+/// length [`Mixture::saved_len`]) receives the results that the backward pass needs.
 ///
 /// # Panics
-/// The lengths do not fit together.
+/// Panics if the lengths do not match.
 pub fn mixture_nll<T: Element>(mixture: &Mixture<'_, T>, saved: &mut [T], rows: &mut [T]) {
     T::mixture_nll(mixture, saved, rows)
 }
@@ -26,7 +32,7 @@ pub(crate) fn mixture_nll_body<T: Element>(
     let width = saved.len() / batch.max(1);
     Extent::new("mixture", [batch]).check("the result", rows);
     if mixture.dims[2] == 0 {
-        // Means over nothing.
+        // Means over an empty horizon.
         return [saved, rows].into_iter().for_each(|x| x.fill(T::from_f64(f64::NAN)));
     }
     let rows = Extent::new("mixture", [batch]).share("the result", rows);
@@ -50,7 +56,8 @@ pub(crate) fn mixture_nll_body<T: Element>(
     });
 }
 
-/// Tempered and joint: one log-density for each sample, then log-mean-exp. Saves the responsibilities.
+/// Tempered and joint score: one log-density for each sample, then log-mean-exp. Saves the
+/// responsibilities.
 #[inline(always)]
 fn whole_row<S: Simd, T: Element>(
     simd: S,
@@ -87,7 +94,7 @@ fn whole_row<S: Simd, T: Element>(
     -total / after
 }
 
-/// Log-mean-exp at each time step, then the mean. Saves the log-mean-exp.
+/// Marginal score: log-mean-exp at each time step, then the mean. Saves the log-mean-exp.
 #[inline(always)]
 fn marginal_row<S: Simd, T: Element>(
     simd: S,
@@ -114,7 +121,7 @@ fn marginal_row<S: Simd, T: Element>(
                 store_partial(joint, &mut stage[s * LANES..(s + 1) * LANES]);
             },
         );
-        // All minus infinity: nothing is subtracted.
+        // If all are minus infinity, nothing is subtracted.
         let shift = T::Lanes::<S>::select(lowest.lt(max), max, zero);
         let mut exponentials = zero;
         for joint in stage.chunks_exact(LANES) {

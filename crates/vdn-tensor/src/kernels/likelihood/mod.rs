@@ -1,8 +1,9 @@
-//! Normal log-densities, and the fused log-score of a mixture of them over samples.
+//! Normal log-densities, and the fused log-score of a mixture of normals over samples.
 //!
-//! The score of one window is `S` predictions of `H` numbers, the deviations, and the `H` numbers that came true. One
-//! kernel computes it, another its gradient, a row of the batch at a time: the horizon goes over the lanes, samples
-//! are the inner loop, and nothing of the size `[S, B, H]` is written but the gradient itself.
+//! The score of one window compares `S` predictions of `H` numbers, with their deviations, with the
+//! `H` observed numbers. One kernel computes the score and another its gradient, one row of the
+//! batch at a time. The horizon is spread over the lanes, and samples are the inner loop. No array
+//! of size `[S, B, H]` is written except the gradient itself.
 
 mod backward;
 mod forward;
@@ -23,37 +24,39 @@ use crate::{Element, Real, load_partial};
 /// `ln(2 pi) / 2`.
 const HALF_LN_2PI: f64 = 0.918_938_533_204_672_8;
 
-/// How a normal density is guarded against vanishing deviations. With `s = max(sigma, sigma_floor)` the log-density of
-/// one number is `-(ln(2 pi)/2 + ln(s + eps) + (y - mu)^2 / (2 (s^2 + eps)))`, in nats; the gradient with respect to a
-/// sigma below the floor is 0. The default guards nothing: both are 0.
+/// The guard of a normal density against vanishing deviations.
+///
+/// With `s = max(sigma, sigma_floor)` the log-density of one number is
+/// `-(ln(2 pi)/2 + ln(s + eps) + (y - mu)^2 / (2 (s^2 + eps)))`, in nats. The gradient with respect
+/// to a sigma below the floor is 0. By default there is no guard: both numbers are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Density {
-    /// The smallest deviation; 0 if there is none.
+    /// The smallest deviation; 0 for none.
     pub sigma_floor: f64,
-    /// What is added to the deviation in the logarithm and to the variance in the quotient.
+    /// The number added to the deviation in the logarithm and to the variance in the quotient.
     pub eps: f64,
 }
 
-/// The part of a log-density that depends on sigma alone.
+/// The part of a log-density that depends only on sigma.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale<R: Real> {
     /// `ln(2 pi)/2 + ln(s + eps)`.
     pub log_norm: R,
-    /// How far distances count.
+    /// The scale of distances.
     pub spread: Spread<R>,
 }
 
-/// What a distance is divided by.
+/// The scale by which distances are divided.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread<R: Real> {
     /// `1 / (s^2 + eps)`.
     pub precision: R,
-    /// `max(s, sqrt(eps))`: the deviation, where the precision leaves the range of numbers.
+    /// `max(s, sqrt(eps))`: the deviation, for use when the precision exceeds the range of numbers.
     pub deviation: R,
 }
 
 impl Density {
-    /// What the log-density needs of `sigma`.
+    /// Returns the terms of the log-density that depend on `sigma`.
     #[inline(always)]
     #[must_use]
     pub fn scale<R: Real>(&self, sigma: R) -> Scale<R> {
@@ -62,7 +65,7 @@ impl Density {
         Scale { log_norm, spread: self.spread(sigma) }
     }
 
-    /// What a distance is divided by.
+    /// Returns the scale by which distances are divided.
     #[inline(always)]
     #[must_use]
     pub fn spread<R: Real>(&self, sigma: R) -> Spread<R> {
@@ -71,7 +74,7 @@ impl Density {
         Spread { precision, deviation: s.max(s.lit(self.eps.sqrt())) }
     }
 
-    /// The log-density at `distance = y - mu`.
+    /// Returns the log-density at `distance = y - mu`.
     #[inline(always)]
     #[must_use]
     pub fn log_density<R: Real>(&self, distance: R, scale: Scale<R>) -> R {
@@ -87,7 +90,8 @@ impl Density {
         R::select(ordinary, plain, (x * x).mul_add(x.lit(-0.5), -log_norm))
     }
 
-    /// The derivative of the log-density with respect to `mu`; that with respect to `y` is its negative.
+    /// Returns the derivative of the log-density with respect to `mu`; the derivative with respect
+    /// to `y` is its negative.
     #[inline(always)]
     #[must_use]
     pub fn mean_slope<R: Real>(&self, distance: R, spread: Spread<R>) -> R {
@@ -99,7 +103,8 @@ impl Density {
         R::select(ordinary, plain, distance / deviation / deviation)
     }
 
-    /// The derivative of the log-density with respect to `sigma`, from [`Density::mean_slope`].
+    /// Returns the derivative of the log-density with respect to `sigma`, from
+    /// [`Density::mean_slope`].
     #[inline(always)]
     #[must_use]
     pub fn sigma_slope<R: Real>(&self, mean_slope: R, sigma: R) -> R {
@@ -108,8 +113,8 @@ impl Density {
         R::select(sigma.ge(sigma.lit(self.sigma_floor)), slope, sigma.lit(0.0))
     }
 
-    /// `weight` times [`Density::sigma_slope`], 0 for a weight of 0 and finite where the product is, though the slope
-    /// may overflow: a sample far away has next to no weight.
+    /// Returns `weight` times [`Density::sigma_slope`]: 0 for a weight of 0, and finite if the
+    /// product is, although the slope may overflow. (A sample far away has almost no weight.)
     #[inline(always)]
     #[must_use]
     pub fn sigma_pull<R: Real>(&self, weight: R, mean_slope: R, sigma: R) -> R {
@@ -126,39 +131,43 @@ impl Density {
     }
 }
 
-/// `weight * x`, 0 for a weight of 0.
+/// Returns `weight * x`; 0 for a weight of 0.
 #[inline(always)]
 fn weighted<R: Real>(weight: R, x: R) -> R {
     let zero = weight.lit(0.0);
     R::select(weight.le(zero) & weight.ge(zero), weight, weight * x)
 }
 
-/// How the log-densities of the samples of a window become its score.
+/// The rule that turns the log-densities of a window's samples into its score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Score {
-    /// Each sample's log-density is averaged over the horizon, then log-mean-exp over samples.
+    /// Each sample's log-density is averaged over the horizon, then log-mean-exp is taken over
+    /// samples.
     Tempered,
-    /// Log-mean-exp over samples at each time step, then the mean over the horizon: a composite likelihood.
+    /// Log-mean-exp is taken over samples at each time step, then the mean over the horizon: a
+    /// composite likelihood.
     Marginal,
-    /// Each sample's log-density is summed over the horizon, then log-mean-exp over samples: the density of the whole
-    /// window. It is divided by the horizon at the end, so that all scores are in nats per time step.
+    /// Each sample's log-density is summed over the horizon, then log-mean-exp is taken over
+    /// samples: the density of the whole window. At the end it is divided by the horizon, so that
+    /// all scores are in nats per time step.
     Joint,
 }
 
-/// A batch of windows to be scored.
+/// A batch of windows and their sampled predictions.
 #[derive(Clone, Copy, Debug)]
 pub struct Mixture<'a, T> {
-    /// Samples (at least 1), batch, horizon.
+    /// The numbers of samples (at least 1), of windows in the batch, and of steps in the horizon.
     pub dims: [usize; 3],
     /// The predicted means, `[samples, batch, horizon]`.
     pub mu: &'a [T],
     /// The deviations: `[horizon]`, `[batch, horizon]` or `[samples, batch, horizon]`.
     pub sigma: &'a [T],
-    /// What came true, `[batch, horizon]`.
+    /// The observed values, `[batch, horizon]`.
     pub y: &'a [T],
-    /// The logarithms of the samples' weights, `[samples, batch]`, up to a constant for each window; equal without.
+    /// The logarithms of the samples' weights, `[samples, batch]`, up to a constant for each
+    /// window; `None` for equal weights.
     pub log_weights: Option<&'a [T]>,
     /// The guard of the density.
     pub density: Density,
@@ -167,21 +176,22 @@ pub struct Mixture<'a, T> {
 }
 
 impl<T: Element> Mixture<'_, T> {
-    /// How many numbers [`mixture_nll`] saves for the backward pass: responsibilities `[batch, samples]`, or for
-    /// [`Score::Marginal`] log-scores `[batch, horizon]`.
+    /// Returns the count of numbers that [`mixture_nll`] saves for the backward pass:
+    /// responsibilities `[batch, samples]`, or log-scores `[batch, horizon]` for
+    /// [`Score::Marginal`].
     #[must_use]
     pub fn saved_len(&self) -> usize {
         let [samples, batch, horizon] = self.dims;
         batch.saturating_mul(if self.score == Score::Marginal { horizon } else { samples })
     }
 
-    /// Whether each sample has deviations of its own.
+    /// Returns whether each sample has its own deviations.
     #[must_use]
     pub fn sigma_per_sample(&self) -> bool {
         self.sigma.len() == self.mu.len()
     }
 
-    /// Where row `b` of sample `s` of the deviations starts.
+    /// Returns the start of the deviations of row `b` of sample `s`.
     fn sigma_row(&self, s: usize, b: usize) -> usize {
         let [_, batch, horizon] = self.dims;
         match self.sigma.len() {
@@ -191,7 +201,7 @@ impl<T: Element> Mixture<'_, T> {
         }
     }
 
-    /// Checks the lengths of all arrays: the extents of the means, of the values and of the
+    /// Checks the lengths of all arrays. Returns the extents of the means, of the values and of the
     /// weights.
     fn check(&self, saved: &[T]) -> [Extent<3>; 3] {
         let [samples, batch, horizon] = self.dims;
@@ -212,12 +222,12 @@ impl<T: Element> Mixture<'_, T> {
         [all, rows, weights]
     }
 
-    /// Rows per parallel task.
+    /// Returns the number of rows per parallel task.
     fn rows_per_task(&self) -> usize {
         (CHUNK / (self.dims[0] * self.dims[2]).max(1)).max(1)
     }
 
-    /// The logarithms of the normalised weights of row `b`.
+    /// Computes the logarithms of the normalised weights of row `b`.
     fn normalised(&self, b: usize, log_weights: &mut [f64]) {
         let [samples, batch, _] = self.dims;
         let Some(given) = self.log_weights else { return log_weights.fill(-(samples as f64).ln()) };
@@ -231,12 +241,13 @@ impl<T: Element> Mixture<'_, T> {
 
 fn logsumexp(x: &[f64]) -> f64 {
     let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    // Without a finite maximum nothing is subtracted: all minus infinity stays so, NaN stays NaN.
+    // Without a finite maximum nothing is subtracted: all minus infinity stays, and NaN stays NaN.
     let shift = if max.is_finite() { max } else { 0.0 };
     shift + x.iter().map(|x| (x - shift).exp()).sum::<f64>().ln()
 }
 
-/// The places of a block of the horizon: those of row `b` of sample `s` are `row(s) + start..row(s) + end`.
+/// The positions of a block of the horizon: for row `b` of sample `s` they are
+/// `row(s) + start..row(s) + end`.
 #[derive(Clone, Copy)]
 struct Block {
     start: usize,
@@ -257,7 +268,7 @@ impl Block {
         load_partial(simd, &x[row + self.start..row + self.end], fill)
     }
 
-    /// `x` with zeros beyond the end of the horizon.
+    /// Returns `x` with zeros beyond the end of the horizon.
     #[inline(always)]
     fn inside<S: Simd, T: Element>(self, simd: S, x: T::Lanes<S>) -> T::Lanes<S> {
         let len = self.end - self.start;
@@ -270,8 +281,8 @@ impl Block {
     }
 }
 
-/// The log-densities of one block for every sample: calls `each` with the sample, its log-density, `y - mu`, sigma and
-/// the spread.
+/// Computes the log-densities of one block for every sample. Calls `each` with the sample, its
+/// log-density, `y - mu`, sigma and the spread.
 #[inline(always)]
 fn densities<S: Simd, T: Element>(
     simd: S,

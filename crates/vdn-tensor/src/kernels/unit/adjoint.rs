@@ -1,4 +1,9 @@
 //! The tasks of the backward pass: rows of lane groups, and tiles whose noise is regenerated.
+//!
+//! Noise is generated for four rows at a time, but memory is best read row by row. The pass
+//! therefore goes row by row first, and takes `sigma eps` from `z - mu`. It marks the few lane
+//! groups where this is not accurate, and processes them in a second sweep, tile by tile, with
+//! regenerated noise.
 
 use super::backward::{FACTORS, UnitGradients};
 use super::chunks::BLOCK;
@@ -11,7 +16,7 @@ use crate::simd::{LANES, Simd};
 use crate::{load_partial, store_partial};
 use std::ops::Range;
 
-/// The gradient that passes the limits of `logvar`. NaN passes.
+/// Returns the gradient that passes the limits of `logvar`. NaN passes.
 #[inline(always)]
 pub(super) fn mask<R: Real>(logvar: R, gradient: R, clamp: ClampGradient) -> R {
     let zero = gradient.lit(0.0);
@@ -27,25 +32,26 @@ pub(super) fn mask<R: Real>(logvar: R, gradient: R, clamp: ClampGradient) -> R {
 #[derive(Clone, Copy)]
 pub(super) struct Task<'a, T> {
     pub(super) units: Units<'a, T>,
-    /// The log-variances, unless the posterior is the same for all rows.
+    /// The log-variances, unless all rows have the same posterior.
     pub(super) logvar: &'a [T],
     pub(super) source: &'a Source<'a, T>,
     pub(super) gradients: UnitGradients<'a, T>,
     pub(super) factors: &'a [T],
-    /// `[POSTERIOR, columns]`, where the posterior is the same for all rows.
+    /// The table `[POSTERIOR, columns]`, if all rows have the same posterior.
     pub(super) table: &'a [T],
     pub(super) d_mu: Option<SharedMut<'a, T>>,
-    /// Of the elements, or partial sums `[chunks, columns]` where `logvar` was broadcast.
+    /// The gradient of each element, or partial sums `[chunks, columns]` if `logvar` was broadcast.
     pub(super) d_logvar: Option<SharedMut<'a, T>>,
 }
 
-/// `|mu| <= 4 sigma` holds wherever `mu^2 <= LIMIT p`, with `p` the power of two beside `sigma^2`: `16 / sqrt(2)`, less a
-/// margin for rounding.
+/// `|mu| <= 4 sigma` holds wherever `mu^2 <= LIMIT p`, with `p` the power of two near `sigma^2`.
+/// The limit is `16 / sqrt(2)` less a margin for rounding.
 const LIMIT: f64 = 11.3;
 
 impl<T: Element> Task<'_, T> {
-    /// Row by row where that is possible, so that no more than six places of memory are read and written at a time;
-    /// lane groups that need more care are marked, and done for four rows at a time, which share the noise.
+    /// Works row by row where possible, so that at most six places in memory are read and written
+    /// at a time. Lane groups that need their noise are marked. They are processed afterwards, four
+    /// rows at a time, because four rows share the noise.
     #[inline(always)]
     pub(super) fn run<S: Simd, const BROADCAST: bool>(
         self,
@@ -57,7 +63,7 @@ impl<T: Element> Task<'_, T> {
         let partials = chunk * self.units.columns;
         for row in rows.clone().step_by(TILE) {
             let height = TILE.min(rows.end - row);
-            // Bit `r` of a lane group's entry: its row `r` is left.
+            // Bit `r` of a lane group's entry: row `r` of the group remains to be done.
             let mut left = [0_u8; BLOCK / LANES];
             for r in 0..height {
                 let mut place =
@@ -84,16 +90,17 @@ impl<T: Element> Task<'_, T> {
         }
     }
 
-    /// A lane group of a row, if `z - mu` is accurate and `logvar` within its limits on all lanes: nearly always. One at a
-    /// time: with more the registers do not suffice.
+    /// Processes a lane group of a row, if `z - mu` is accurate and `logvar` is within its limits
+    /// on all lanes, which is nearly always the case. It processes one group at a time, because
+    /// more do not fit into the registers.
     #[inline(always)]
     fn plain<S: Simd, const BROADCAST: bool>(self, simd: S, place: Place, partials: usize) -> bool {
         let units = self.units;
         let (columns, column) = (units.columns, place.column);
         let at = place.row * columns + column;
         let zero = T::splat(simd, T::ZERO);
-        // SAFETY: `Units::check` has compared all lengths with the shape, in which this whole lane group lies; there are
-        // `columns` numbers of each kind in the table.
+        // SAFETY: `Units::check` has compared all lengths with the shape, in which this whole lane
+        // group lies; there are `columns` numbers of each kind in the table.
         let (mu, minus_one, power, inside) = unsafe {
             let mu = load::<S, T, true>(simd, units.mu, at, LANES);
             if BROADCAST {
@@ -146,7 +153,7 @@ impl<T: Element> Task<'_, T> {
         true
     }
 
-    /// The rows of a tile that are `left`: those whose bits are set.
+    /// Processes the rows of a tile whose bits in `left` are set.
     #[inline(always)]
     fn careful<S: Simd, const BROADCAST: bool>(
         self,
@@ -233,7 +240,7 @@ impl<T: Element> Task<'_, T> {
         }
     }
 
-    /// The factors of the columns, and `M1`.
+    /// Returns the factors of the columns, and `M1`.
     #[inline(always)]
     fn columns_of<S: Simd, const WHOLE: bool>(
         self,
@@ -252,7 +259,8 @@ impl<T: Element> Task<'_, T> {
         x
     }
 
-    /// The gradients of `mu` and `logvar` of one row of a place, the latter without the limits' mask.
+    /// Returns the gradients of `mu` and `logvar` for one row of a place; the second is not yet
+    /// masked by the limits.
     #[inline(always)]
     fn finish<S: Simd, const WHOLE: bool>(
         self,

@@ -1,24 +1,25 @@
-//! Memory asked for ahead, where the arrays of a layer do not stay in a cache: the arithmetic of one place, most of it noise,
-//! then runs while the lines of a later one are under way.
+//! Prefetching, for layers whose arrays do not stay in a cache. Memory is requested ahead, so that
+//! cache lines arrive while the arithmetic of an earlier place, most of it noise, is running.
 
 use super::{Place, TILE};
 use crate::parallel::SharedMut;
 use crate::simd::Simd;
 use std::ops::Range;
 
-/// Numbers of a layer from which on memory is asked for ahead: twelve bytes each in means, log-variances and samples. Below,
-/// the arrays come from the third-level cache, whose latency the processor hides by itself, and asking costs a few percent.
+/// The count of numbers in a layer from which memory is prefetched; each takes twelve bytes in
+/// means, log-variances and samples. Smaller arrays come from the third-level cache, whose latency
+/// the processor hides by itself; prefetching would then cost a few percent.
 const FAR: usize = 1 << 19;
-/// How far ahead, in columns of a tile: four tiles are a quarter of a microsecond.
+/// The prefetch distance in columns of a tile: four tiles take a quarter of a microsecond.
 const COLUMNS: usize = 64;
 
-/// Whether the arrays of a layer with `size` numbers lie far away.
+/// Returns whether the arrays of a layer with `size` numbers are too large for the caches.
 pub(super) fn is_far(size: usize) -> bool {
     size >= FAR
 }
 
-/// The distance to the tile that is `COLUMNS` further on in `columns`, or at their beginning in the next four rows of an array
-/// with rows of `width` numbers.
+/// Returns the distance to the tile `COLUMNS` further on in `columns`, or at their beginning in the
+/// next four rows of an array with rows of `width` numbers.
 #[inline(always)]
 pub(super) fn distance(place: Place, columns: &Range<usize>, width: usize) -> usize {
     if place.column + COLUMNS < columns.end {
@@ -28,13 +29,13 @@ pub(super) fn distance(place: Place, columns: &Range<usize>, width: usize) -> us
     }
 }
 
-/// Asks for what is to be read from `x` at `at`.
+/// Prefetches `x` at `at` for reading.
 #[inline(always)]
 pub(super) fn to_read<S: Simd, T>(simd: S, x: &[T], at: usize) {
     simd.prefetch_read(x.as_ptr().wrapping_add(at.min(x.len().saturating_sub(1))));
 }
 
-/// Asks for what is to be written to `x` at `at`.
+/// Prefetches `x` at `at` for writing.
 #[inline(always)]
 pub(super) fn to_write<S: Simd, T>(simd: S, x: SharedMut<'_, T>, at: usize) {
     simd.prefetch_write(x.address(at));

@@ -1,9 +1,11 @@
-//! The adjoint: gradients of the means and log-variances from those of the samples, the statistics and the KL.
+//! The adjoint: gradients of the means and log-variances from the gradients of the samples, the
+//! statistics and the KL.
 //!
-//! No noise is stored. `sigma eps` is `z - mu` where that is accurate, and regenerated from the counter elsewhere. The
-//! choice is made per lane group: `z - mu` where `|mu| <= 4 sigma` on all its lanes. There `z` was rounded by at most
-//! `u |z| <= u sigma (4 + |eps|)` (u = 2^-24 in `f32`), and the subtraction rounds by `u sigma |eps|`: the error of
-//! `sigma eps` is at most `u sigma (4 + 2 |eps|)`, a few rounding errors of its own typical size.
+//! No noise is stored. `sigma eps` is computed as `z - mu` where that is accurate; elsewhere the
+//! noise is regenerated from its address. The choice is made per lane group: `z - mu` is used if
+//! `|mu| <= 4 sigma` on all lanes. Then `z` was rounded by at most `u |z| <= u sigma (4 + |eps|)`
+//! (`u = 2^-24` in `f32`), and the subtraction rounds by `u sigma |eps|`. The error of `sigma eps`
+//! is therefore at most `u sigma (4 + 2 |eps|)`: a few rounding errors of its typical size.
 
 use super::adjoint::{Task, mask};
 use super::chunks::Grid;
@@ -17,7 +19,7 @@ use crate::real::Real;
 use crate::simd::{LANES, Simd};
 use crate::{dispatch, store_partial, with_scratch};
 
-/// What flows back: `None` means that nothing depends on that output.
+/// The inputs of the backward pass. `None` means that nothing depends on that output.
 #[derive(Clone, Copy, Debug)]
 pub struct UnitGradients<'a, T> {
     /// The samples of the forward pass, `[samples, rows, columns]`.
@@ -38,18 +40,20 @@ pub struct UnitGradients<'a, T> {
     pub d_lv: Option<&'a [T]>,
     /// Gradient of the KL, `[rows, columns]`.
     pub d_kl: Option<&'a [T]>,
-    /// What to do outside the limits of `logvar`.
+    /// The treatment of gradients outside the limits of `logvar`.
     pub clamp: ClampGradient,
 }
 
-/// Per-column factors, already divided by the number of rows: of 1, of `2 mu`, of `2 (mu - M1)` in the gradient of
-/// `mu`; of `sigma^2 - 1`, of 1 in the gradient of `logvar`.
+/// The number of per-column factors, already divided by the number of rows. In the gradient of
+/// `mu`: the factors of 1, of `2 mu` and of `2 (mu - M1)`. In the gradient of `logvar`: the factors
+/// of `sigma^2 - 1` and of 1.
 pub(super) const FACTORS: usize = 5;
 
-/// Writes the gradients of `mu` (`[rows, columns]`) and of `logvar` (its own shape: summed over what was broadcast).
+/// Computes the gradients of `mu` (`[rows, columns]`) and of `logvar` (in its own shape: summed
+/// over everything that was broadcast).
 ///
 /// # Panics
-/// A slice does not have the length its shape asks for.
+/// Panics if a slice does not have the length of its shape.
 pub fn unit_backward<T: Element>(
     units: &Units<'_, T>,
     gradients: &UnitGradients<'_, T>,
@@ -144,8 +148,8 @@ pub(crate) fn unit_backward_body<T: Element>(
     });
 }
 
-/// What a posterior that is the same for all rows gives for every column: `sigma^2 - 1`, the power of two beside
-/// `sigma^2`, sigma.
+/// The number of values per column of a posterior that all rows share: `sigma^2 - 1`, the power of
+/// two near `sigma^2`, and sigma.
 const POSTERIOR: usize = 3;
 
 #[inline(always)]
@@ -162,7 +166,8 @@ fn posteriors<S: Simd, T: Element>(simd: S, units: &Units<'_, T>, table: &mut [T
     }
 }
 
-/// The gradient of a `logvar` that was the same for all rows: the limits' mask comes after the sum.
+/// Computes the gradient of a `logvar` that all rows share. The mask of the limits is applied after
+/// the sum.
 fn reduce_broadcast<T: Element>(
     units: &Units<'_, T>,
     sums: &[T],
@@ -181,7 +186,8 @@ fn reduce_broadcast<T: Element>(
             }
         }
         LogVar::Scalar(logvar) => {
-            // The sum over columns in double precision: its order is fixed, its rounding negligible.
+            // The sum over columns is in double precision: its order is fixed, and its rounding is
+            // negligible.
             let total: f64 = sums.iter().map(|g| g.to_f64()).sum();
             to[0] = masked(logvar, T::from_f64(total));
         }

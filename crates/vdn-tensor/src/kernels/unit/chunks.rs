@@ -1,13 +1,19 @@
-//! How the `[rows, columns]` array of a layer is cut into tasks: a grid that depends on its shape alone.
+//! The division of a layer's `[rows, columns]` array into tasks: a grid that depends only on the
+//! shape.
+//!
+//! Tasks along the columns are independent. Tasks along the rows give partial statistics, which
+//! have to be merged, so there are at most 16 of them, with at least 32 rows each. A row chunk is a
+//! multiple of four rows, because four rows share their noise.
 
 use super::TILE;
 use std::ops::Range;
 
-/// Columns of a task: the running statistics of one block stay in the first-level cache.
+/// The number of columns in a task: the running statistics of one block stay in the first-level
+/// cache.
 pub(super) const BLOCK: usize = 1024;
-/// Rows of a task, at least.
+/// The smallest number of rows in a task.
 const MIN_ROWS: usize = 32;
-/// Row chunks, at most: bounds the memory of partial sums to 16 rows of statistics.
+/// The largest number of row chunks. It limits the memory of partial sums to 16 rows of statistics.
 const MAX_CHUNKS: usize = 16;
 
 /// The grid of tasks of one layer.
@@ -16,7 +22,7 @@ pub(super) struct Grid {
     rows: usize,
     columns: usize,
     rows_per_chunk: usize,
-    /// Number of row chunks.
+    /// The number of row chunks.
     pub(super) chunks: usize,
     blocks: usize,
 }
@@ -32,7 +38,7 @@ impl Grid {
         self.chunks * self.blocks
     }
 
-    /// The row chunk, the rows and the columns of a task.
+    /// Returns the row chunk, the rows and the columns of a task.
     pub(super) fn task(&self, task: usize) -> (usize, Range<usize>, Range<usize>) {
         let (chunk, block) = (task / self.blocks, task % self.blocks);
         let rows = self.rows_of(chunk);

@@ -1,4 +1,9 @@
-//! The forward pass: samples, statistics and KL in one pass.
+//! The forward pass: samples, statistics and KL in one pass. The module documentation of `unit` has
+//! the steps.
+//!
+//! There are three paths: strips of rows (`strip.rs`) for one sample per posterior; tiles for
+//! several samples or for a posterior that all rows share; and partial tiles at the right and lower
+//! edge.
 
 use super::ahead;
 use super::chunks::Grid;
@@ -14,7 +19,7 @@ use crate::simd::{LANES, Simd};
 use crate::{dispatch, load_partial, store_partial, with_scratch};
 use std::ops::Range;
 
-/// What the forward pass writes.
+/// The outputs of the forward pass.
 #[derive(Debug)]
 pub struct UnitOutputs<'a, T> {
     /// The samples, `[samples, rows, columns]`.
@@ -29,20 +34,21 @@ pub struct UnitOutputs<'a, T> {
     pub d0: &'a mut [T],
     /// `Lv`, the mean of the limited `logvar`, `[columns]`.
     pub lv: &'a mut [T],
-    /// The KL to the standard normal in nats, `[rows, columns]`, where wanted.
+    /// The KL to the standard normal in nats, `[rows, columns]`; `None` if not needed.
     pub kl: Option<&'a mut [T]>,
 }
 
-/// Partial statistics: mean of mu, sum of squared deviations, sum of spread, sum of logvar.
+/// The number of partial statistics: mean of mu, sum of squared deviations, sum of spread, sum of
+/// logvar.
 pub(super) const KINDS: usize = 4;
 
-/// Samples every posterior and takes the statistics of every column, in one pass.
+/// Samples every posterior and computes the statistics of every column, in one pass.
 ///
-/// No rows give statistics of NaN (a mean over nothing).
+/// Without rows the statistics are NaN (a mean over nothing).
 ///
 /// # Panics
-/// A slice does not have the length its shape asks for; there are no samples, or more positions
-/// than noise has.
+/// Panics if a slice does not have the length of its shape, there are no samples, or there are more
+/// positions than the noise has.
 ///
 /// ```
 /// use vdn_tensor::kernels::unit::{LogVar, UnitNoise, UnitOutputs, Units, unit_forward};
@@ -111,7 +117,8 @@ pub(crate) fn unit_forward_body<T: Element>(units: &Units<'_, T>, outputs: UnitO
     });
 }
 
-/// What a posterior that is the same for all rows gives for every column: sigma, spread, limited logvar.
+/// The number of values per column of a posterior that all rows share: sigma, spread, limited
+/// logvar.
 const POSTERIOR: usize = 3;
 
 #[inline(always)]
@@ -127,29 +134,29 @@ fn posteriors<S: Simd, T: Element>(simd: S, units: &Units<'_, T>, table: &mut [T
     }
 }
 
-/// One task: some rows of some columns. It goes from function to function by value: behind a reference the compiler
-/// would read it again after every store.
+/// One task: some rows of some columns. It is passed from function to function by value. Behind a
+/// reference the compiler would read it again after every store.
 #[derive(Clone, Copy)]
 pub(super) struct Task<'a, T> {
     pub(super) units: Units<'a, T>,
     pub(super) source: &'a Source<'a, T>,
-    /// `[POSTERIOR, columns]`, where the posterior is the same for all rows.
+    /// The table `[POSTERIOR, columns]`, if all rows have the same posterior.
     table: &'a [T],
     pub(super) z: SharedMut<'a, T>,
     pub(super) kl: Option<SharedMut<'a, T>>,
     pub(super) partials: SharedMut<'a, T>,
     pub(super) chunk: usize,
-    /// Whether memory is asked for ahead.
+    /// Whether memory is prefetched.
     pub(super) far: bool,
 }
 
-/// One tile, and the weights of [`merge`] with the rows before.
+/// One tile, and the weights for [`merge`] with the rows before it.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<L> {
     pub(super) place: Place,
-    /// Rows of the chunk before this tile.
+    /// The number of rows of the chunk before this tile.
     pub(super) seen: usize,
-    /// 1 over the number of rows.
+    /// 1 over the number of rows of the tile.
     pub(super) inverse: L,
     pub(super) share: L,
     pub(super) weight: L,
@@ -200,7 +207,7 @@ impl<T: Element> Task<'_, T> {
         }
     }
 
-    /// Asks for a tile further on in `block`.
+    /// Prefetches a tile further on in `block`.
     #[inline(always)]
     fn ask<S: Simd>(self, simd: S, place: Place, block: &Range<usize>) {
         let Units { rows, columns, samples, mu, .. } = self.units;
@@ -217,7 +224,8 @@ impl<T: Element> Task<'_, T> {
         }
     }
 
-    /// Samples a tile, `WHOLE` if it has four rows of sixteen columns, and adds its statistics to those of its columns.
+    /// Samples a tile, `WHOLE` if it has four rows of sixteen columns, and adds its statistics to
+    /// those of its columns.
     #[inline(always)]
     fn tile<S: Simd, const WHOLE: bool, const BROADCAST: bool>(
         self,
@@ -229,7 +237,8 @@ impl<T: Element> Task<'_, T> {
         let units = self.units;
         let columns = units.columns;
         let zero = T::splat(simd, T::ZERO);
-        // One sample, the usual case: noise first, so that each row's posterior is used where it is computed.
+        // The first sample, usually the only one, takes its noise first, so that each row's
+        // posterior is used where it is computed.
         let mut noise = self.source.normals::<S, WHOLE>(simd, 0, tile.place);
         let (mut mu, mut sigma) = ([zero; TILE], [zero; TILE]);
         let (mut spread_sum, mut logvar_sum) = (zero, zero);
@@ -243,7 +252,8 @@ impl<T: Element> Task<'_, T> {
         }
         for r in 0..height {
             let at = (row + r) * columns + column;
-            // SAFETY: `Units::check` has compared all lengths with the shape, and the place lies in it.
+            // SAFETY: `Units::check` has compared all lengths with the shape, and the place lies in
+            // it.
             mu[r] = unsafe { load::<S, T, WHOLE>(simd, units.mu, at, width) };
             if let (false, LogVar::PerElement(logvar)) = (BROADCAST, units.logvar) {
                 // SAFETY: as above.

@@ -1,12 +1,18 @@
-//! Combining the partial statistics of row chunks, pairwise in a fixed tree.
+//! The combination of the partial statistics of row chunks, pairwise in a fixed tree.
+//!
+//! Chunk 0 absorbs chunk 1, chunk 2 absorbs chunk 3, and so on; then chunk 0 absorbs chunk 2, until
+//! chunk 0 holds everything. The order depends only on the number of chunks, so any number of
+//! threads gives the same bits.
 
 use super::chunks::Grid;
 use crate::element::Element;
 use crate::real::Real;
 
-/// The mean and the sum of squared deviations of two groups together (Chan, Golub and LeVeque 1983).
+/// Returns the mean and the sum of squared deviations of two groups together (Chan, Golub and
+/// LeVeque 1983).
 ///
-/// `share` is the second group's part of all rows, `weight` the product of both sizes over their sum.
+/// `share` is the second group's share of all rows; `weight` is the product of both sizes over
+/// their sum.
 #[inline(always)]
 pub(super) fn merge<R: Real>(first: [R; 2], second: [R; 2], share: R, weight: R) -> [R; 2] {
     let delta = second[0] - first[0];
@@ -15,14 +21,14 @@ pub(super) fn merge<R: Real>(first: [R; 2], second: [R; 2], share: R, weight: R)
     [mean, squares]
 }
 
-/// `(share, weight)` of [`merge`] for groups of these sizes.
+/// Returns `(share, weight)` of [`merge`] for groups of these sizes.
 pub(super) fn weights(first: usize, second: usize) -> [f64; 2] {
     let (a, b) = (first as f64, second as f64);
     [b / (a + b), a * b / (a + b)]
 }
 
-/// Merges all row chunks of `partials [chunks, kinds, columns]` into chunk 0. The first `moments` kinds are a mean and
-/// a sum of squared deviations; the others are sums.
+/// Merges all row chunks of `partials [chunks, kinds, columns]` into chunk 0. With `moments`, the
+/// first two kinds are a mean and a sum of squared deviations; the others are sums.
 pub(super) fn merge_chunks<T: Element>(
     partials: &mut [T],
     grid: &Grid,

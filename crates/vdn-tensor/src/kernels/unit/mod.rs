@@ -1,8 +1,15 @@
-//! The fused kernel of a Gaussian unit: sample, statistics and (when asked) KL in one pass over memory, and its
-//! adjoint, which stores no noise.
+//! The fused kernel of a Gaussian unit: samples, statistics and (on request) the KL in one pass
+//! over memory, and its adjoint, which stores no noise.
 //!
-//! Shapes: `mu [rows, columns]`, `logvar [rows, columns]`, `[columns]` or one number; `z [samples, rows, columns]`;
-//! each statistic `[columns]`. A row is one example of the batch, a column one latent dimension of one unit.
+//! A layer of units needs its samples, five statistics of every unit, and sometimes the KL of every
+//! posterior. The obvious way, one operation for each, passes over arrays of the size of the layer
+//! again and again, and keeps the noise and `sigma` in memory in between. This kernel reads `mu`
+//! and `logvar` once, writes `z` once, and keeps everything else in registers, in small sums per
+//! column, and in the noise of one strip.
+//!
+//! Shapes: `mu` is `[rows, columns]`; `logvar` is `[rows, columns]`, `[columns]` or one number; `z`
+//! is `[samples, rows, columns]`; each statistic is `[columns]`. A row is one example of the batch,
+//! a column is one latent dimension of one unit.
 //!
 //! ```text
 //! z_s = mu + sigma eps_s          logvar limited to [2 ln 1e-4, 2 ln 10], sigma = exp(logvar / 2)
@@ -10,9 +17,39 @@
 //! D0 = mean (sigma^2 - 1 - logvar)    Lv = mean logvar          KL = (mu^2 + sigma^2 - 1 - logvar) / 2
 //! ```
 //!
-//! Work is cut into tiles of four rows by sixteen columns: one evaluation of the noise generator serves a tile. Row
-//! chunks of a size that depends on the shape alone are summed apart and merged pairwise in a fixed tree, `C2` by the
-//! update of Chan, Golub and LeVeque (1983), which neither cancels nor turns negative.
+//! # Forward
+//!
+//! The array is cut into tasks by its shape alone (`chunks.rs`), so the number of threads cannot
+//! change a bit. Each task does the following:
+//!
+//! * for each tile of four rows by sixteen columns:
+//!   * `eps = noise(sample, tile)`: one evaluation of the noise generator gives the 64 normals of
+//!     the tile;
+//!   * for each row of the tile:
+//!     * load `mu` and `logvar`, limit `logvar`, and compute `sigma` and
+//!       `spread = sigma^2 - 1 - logvar` together, without cancellation near `sigma = 1`;
+//!     * store `z = mu + sigma eps` and, on request, `KL = (mu^2 + spread) / 2`;
+//!     * add to the column sums of `spread` and `logvar`;
+//!   * repeat for the further samples, with new noise or with `-eps` (antithetic);
+//!   * compute the mean and the squared deviations of `mu` over the four rows, and merge them with
+//!     those of the rows before.
+//!
+//! At the end the partial statistics of the row chunks are merged pairwise in a fixed tree. Means
+//! and squared deviations are merged by the update of Chan, Golub and LeVeque (1983). A `C2`
+//! computed from `mean mu^2 - M1^2` would cancel and could turn negative; merged deviations do
+//! neither.
+//!
+//! # Backward
+//!
+//! With `N` rows, and `g_s` the gradient of sample `s`, the gradients are
+//!
+//! * of `mu`: `sum_s g_s + dM1/N + 2 mu dM2/N + 2 (mu - M1) dC2/N + mu dKL`;
+//! * of `logvar`: `sum_s g_s sigma eps_s / 2 + (sigma^2 - 1) (dD0/N + dKL/2) + dLv/N`, masked by
+//!   the limits ([`ClampGradient`]).
+//!
+//! The product `sigma eps_s` is `z_s - mu` wherever that is accurate, which is nearly always. Only
+//! the other lane groups regenerate the noise from its address. So no noise is stored between the
+//! two passes.
 
 mod adjoint;
 mod ahead;
@@ -43,50 +80,50 @@ use crate::real::Real;
 use crate::simd::{LANES, Lanes, Level, Simd};
 use crate::{dispatch, load_partial, store_partial};
 
-/// Rows of a tile: one block of the noise generator has four words.
+/// The number of rows of a tile: one block of the noise generator has four words.
 const TILE: usize = 4;
 
 /// The log-variance of the posteriors, `log sigma^2`.
 #[derive(Clone, Copy, Debug)]
 pub enum LogVar<'a, T> {
-    /// `[rows, columns]`.
+    /// One number for each element, `[rows, columns]`.
     PerElement(&'a [T]),
-    /// `[columns]`, the same for every row.
+    /// One number for each column, `[columns]`, the same for every row.
     PerColumn(&'a [T]),
-    /// One number for all.
+    /// One number for all elements.
     Scalar(T),
 }
 
-/// Where the noise comes from.
+/// The source of the noise.
 #[derive(Clone, Copy, Debug)]
 pub enum UnitNoise<'a, T> {
-    /// A pure function of `(seed, stream, step, sample, row, column)`; never stored.
+    /// A pure function of `(seed, stream, step, sample, row, column)`; it is never stored.
     Addressed(NoiseKey),
-    /// `[samples, rows, columns]`, as golden fixtures give it.
+    /// Given numbers, `[samples, rows, columns]`, as in golden fixtures.
     Given(&'a [T]),
 }
 
-/// What to do with the gradient of a `logvar` outside its limits.
+/// The treatment of the gradient of a `logvar` outside its limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum ClampGradient {
-    /// Let it pass when a descent step would lead back inside: above the upper limit when it is positive, below the
-    /// lower one when it is negative.
+    /// The gradient passes if a descent step would lead back inside: above the upper limit if it is
+    /// positive, below the lower limit if it is negative.
     #[default]
     Inward,
-    /// None, ever, as the reference implementation does: such a sigma never comes back.
+    /// The gradient is always 0, as in the reference implementation; such a sigma never returns.
     Zero,
 }
 
-/// The posteriors of a layer of units and how to sample them.
+/// The posteriors of a layer of units, and the settings by which they are sampled.
 #[derive(Clone, Copy, Debug)]
 pub struct Units<'a, T> {
-    /// Examples of the batch.
+    /// The number of examples in the batch.
     pub rows: usize,
-    /// Latent dimensions of all units.
+    /// The number of latent dimensions of all units.
     pub columns: usize,
-    /// Samples per posterior, at least 1.
+    /// The number of samples per posterior, at least 1.
     pub samples: usize,
     /// The means, `[rows, columns]`.
     pub mu: &'a [T],
@@ -99,7 +136,7 @@ pub struct Units<'a, T> {
 }
 
 impl<T: Element> Units<'_, T> {
-    /// Checks the lengths of all arrays; those of the outputs and gradients follow from the
+    /// Checks the lengths of all arrays; the lengths of outputs and gradients follow from the
     /// extents.
     fn check(&self) -> Extents {
         let Self { rows, columns, samples, .. } = *self;
@@ -120,12 +157,13 @@ impl<T: Element> Units<'_, T> {
         extents
     }
 
-    /// Whether `logvar` is the same for every row.
+    /// Returns whether `logvar` is the same for every row.
     fn broadcast(&self) -> bool {
         !matches!(self.logvar, LogVar::PerElement(_))
     }
 
-    /// The `logvar` of the lanes from `column`, before its limits; rows are ignored where it is broadcast.
+    /// Returns the `logvar` of the lanes from `column` on, before its limits. The row is ignored if
+    /// `logvar` is broadcast.
     #[inline(always)]
     fn logvar<S: Simd>(&self, simd: S, row: usize, column: usize, width: usize) -> T::Lanes<S> {
         match self.logvar {
@@ -138,7 +176,7 @@ impl<T: Element> Units<'_, T> {
         }
     }
 
-    /// Where the noise comes from, ready for many tiles.
+    /// Returns the source of the noise, prepared for many tiles.
     fn source(&self) -> Source<'_, T> {
         let Self { rows, columns, antithetic, .. } = *self;
         let from = match self.noise {
@@ -149,8 +187,8 @@ impl<T: Element> Units<'_, T> {
     }
 }
 
-/// The extents of a layer of units: of its samples, of one number for each posterior, and of one
-/// for each column.
+/// The extents of a layer of units: of its samples, of one number per posterior, and of one number
+/// per column.
 struct Extents {
     samples: Extent<3>,
     layer: Extent<2>,
@@ -159,7 +197,7 @@ struct Extents {
 
 impl Extents {
     /// # Panics
-    /// A product overflows, or there are no samples.
+    /// Panics if a product overflows, or there are no samples.
     fn new(operation: &'static str, [samples, rows, columns]: [usize; 3]) -> Self {
         assert!(samples > 0, "{operation}: no samples");
         Self {
@@ -179,7 +217,8 @@ struct Place {
     width: usize,
 }
 
-/// The lane group of `x` from `at` on: `width` numbers, or sixteen without a check if it is `WHOLE`.
+/// Loads the lane group of `x` from `at` on: `width` numbers, or sixteen without a check if it is
+/// `WHOLE`.
 ///
 /// # Safety
 /// The group lies in `x`; if it is `WHOLE`, all sixteen do.
@@ -192,7 +231,8 @@ unsafe fn load<S: Simd, T: Element, const WHOLE: bool>(
 ) -> T::Lanes<S> {
     if WHOLE {
         debug_assert!(at + LANES <= x.len(), "lane group out of bounds");
-        // SAFETY: sixteen numbers from `at` on lie in the slice; an array of `T` is aligned like `T`.
+        // SAFETY: sixteen numbers from `at` on lie in the slice; an array of `T` is aligned like
+        // `T`.
         return T::load(simd, unsafe { &*x.as_ptr().add(at).cast::<[T; LANES]>() });
     }
     load_partial(simd, &x[at..at + width], T::ZERO)
@@ -233,7 +273,7 @@ enum Origin<'a, T> {
 }
 
 impl<T: Element> Source<'_, T> {
-    /// The noise of `sample` at a place (rows beyond its height are unspecified).
+    /// Returns the noise of `sample` at a place. Rows beyond its height are unspecified.
     #[inline(always)]
     fn normals<S: Simd, const WHOLE: bool>(
         &self,
@@ -242,7 +282,8 @@ impl<T: Element> Source<'_, T> {
         place: Place,
     ) -> [T::Lanes<S>; TILE] {
         // The code of the noise is long, and longest for `Portable`, whose lanes are several
-        // vectors. There a tile through memory costs nothing beside the noise itself.
+        // vectors. There, passing a tile through memory costs little compared with the noise
+        // itself.
         if const { matches!(S::LEVEL, Level::Portable) } {
             self.normals_apart(simd, sample, place)
         } else {
@@ -250,8 +291,8 @@ impl<T: Element> Source<'_, T> {
         }
     }
 
-    /// [`Source::normals`] by a function of its own, through memory: for where noise is seldom
-    /// needed.
+    /// Does what [`Source::normals`] does, in a separate function and through memory, for places
+    /// where noise is seldom needed.
     #[inline(always)]
     fn normals_apart<S: Simd>(&self, simd: S, sample: usize, place: Place) -> [T::Lanes<S>; TILE] {
         let mut stored = [[T::ZERO; LANES]; TILE];
@@ -295,7 +336,8 @@ impl<T: Element> Source<'_, T> {
                 let mut eps = [T::splat(simd, T::ZERO); TILE];
                 for r in 0..height {
                     let at = (sample * self.rows + row + r) * self.columns + column;
-                    // SAFETY: `Units::check` has compared the length with the shape, and the place lies in it.
+                    // SAFETY: `Units::check` has compared the length with the shape, and the place
+                    // lies in it.
                     eps[r] = unsafe { load::<S, T, WHOLE>(simd, noise, at, width) };
                 }
                 eps
@@ -311,7 +353,7 @@ fn store_tile<L: Lanes>(tile: [L; TILE], to: &mut [[L::Scalar; LANES]; TILE]) {
     }
 }
 
-/// `logvar` within its limits; NaN stays NaN.
+/// Returns `logvar` within its limits; NaN stays NaN.
 #[inline(always)]
 fn limit<R: Real>(logvar: R) -> R {
     logvar.clamp(logvar.lit(LOGVAR_MIN), logvar.lit(LOGVAR_MAX))

@@ -1,8 +1,10 @@
-//! The forward pass on four rows of up to 256 columns, for one sample and a posterior for every element: noise and the
-//! statistics of the means tile by tile, then the posteriors row by row.
+//! The forward pass on strips of four rows and up to 256 columns, for one sample and a separate
+//! posterior for every element. The noise and the statistics of the means are computed tile by
+//! tile, then the posteriors row by row.
 //!
-//! Rows of 1024 numbers are 4096 bytes apart, so that the four rows of means, log-variances and samples, twelve places,
-//! share one set of the first-level cache, which holds eight. Row by row there are three.
+//! Reason: rows of 1024 numbers are 4096 bytes apart. The four rows of means, log-variances and
+//! samples are then twelve places that share one set of the first-level cache, which holds eight.
+//! Row by row there are three.
 
 use super::ahead;
 use super::forward::{KINDS, Task, Tile};
@@ -14,10 +16,10 @@ use crate::real::Real;
 use crate::simd::{LANES, Lanes, Simd};
 use std::ops::Range;
 
-/// Columns of a strip: its noise takes 4 KiB in `f32`.
+/// The number of columns of a strip: its noise takes 4 KiB in `f32`.
 pub(super) const STRIP: usize = 256;
 
-/// What passes from the tiles of a strip to its rows, and from row to row.
+/// The data that passes from the tiles of a strip to its rows, and from row to row.
 pub(super) struct Strip<T> {
     noise: [[[T; LANES]; STRIP / LANES]; TILE],
     spread: [[T; LANES]; STRIP / LANES],
@@ -32,7 +34,8 @@ impl<T: Element> Strip<T> {
 }
 
 impl<T: Element> Task<'_, T> {
-    /// Samples a strip, whose width is a number of whole lane groups, and adds its statistics to those of its columns.
+    /// Samples a strip, whose width is a whole number of lane groups, and adds its statistics to
+    /// those of its columns.
     #[inline(always)]
     pub(super) fn strip<S: Simd>(
         self,
@@ -49,7 +52,7 @@ impl<T: Element> Task<'_, T> {
         for group in 0..width / LANES {
             let place = Place { column: column + group * LANES, width: LANES, ..tile.place };
             if self.far {
-                // Means are needed with the noise, the others after it.
+                // Means are needed together with the noise, the other arrays after it.
                 let further = ahead::distance(place, block, columns);
                 for r in 0..TILE {
                     let at = (row + r) * columns + place.column;
@@ -68,7 +71,8 @@ impl<T: Element> Task<'_, T> {
         for r in 0..TILE {
             for group in 0..width / LANES {
                 let at = (row + r) * columns + column + group * LANES;
-                // SAFETY: `Units::check` has compared all lengths with the shape, in which the strip lies.
+                // SAFETY: `Units::check` has compared all lengths with the shape, in which the
+                // strip lies.
                 let (mu, logvar) = unsafe {
                     let mu = load::<S, T, true>(simd, self.units.mu, at, LANES);
                     (mu, limit(load::<S, T, true>(simd, logvars, at, LANES)))
@@ -107,7 +111,7 @@ impl<T: Element> Task<'_, T> {
         }
     }
 
-    /// Adds the mean and the squared deviations of the means of a tile to those of its columns.
+    /// Adds the mean and the squared deviations of a tile's means to those of its columns.
     #[inline(always)]
     fn means<S: Simd>(self, simd: S, tile: Tile<T::Lanes<S>>) {
         let Place { row, column, .. } = tile.place;
@@ -116,7 +120,8 @@ impl<T: Element> Task<'_, T> {
         let mut mu = [zero; TILE];
         for r in 0..TILE {
             let at = (row + r) * columns + column;
-            // SAFETY: `Units::check` has compared the length with the shape, in which the tile lies.
+            // SAFETY: `Units::check` has compared the length with the shape, in which the tile
+            // lies.
             mu[r] = unsafe { load::<S, T, true>(simd, self.units.mu, at, LANES) };
         }
         let mean = (((mu[0] + mu[1]) + mu[2]) + mu[3]) * tile.inverse;

@@ -18,7 +18,7 @@ use vdn_tensor::{Element, Real, Shape};
 
 const ANY: [bool; 3] = [false; 3];
 const SAMPLES: [bool; 3] = [true, false, false];
-/// The sizes that noise allows: the fused kernels refuse more.
+/// The sizes that noise allows: the fused kernels refuse larger ones.
 const KEY: NoiseKey = NoiseKey::new(1, 2, 3);
 
 struct Add;
@@ -74,7 +74,7 @@ table! {
         axpy(T::ONE, &l.array(&[n]), &mut l.array(&[n]));
     }
     scale, "map", ANY, |l, [_, n, _]| { scale(T::ONE, &l.array(&[n]), &mut l.array(&[n])); }
-    // Any length is right for one slice.
+    // A single slice may have any length.
     scale_assign, "", ANY, |l, [_, n, _]| { scale_assign(&mut l.array(&[n.min(99)])[..], T::ONE); fail(l); }
     sum_all, "", ANY, |l, [_, n, _]| { let _ = sum_all::<T>(&l.array(&[n.min(99)])); fail(l); }
     dot, "dot", ANY, |l, [_, n, _]| { let _ = dot::<T>(&l.array(&[n]), &l.array(&[n])); }
@@ -293,8 +293,8 @@ table! {
     }
 }
 
-/// Rows for a kernel that is not told how many there are: one where their product would wrap
-/// around.
+/// The number of rows for a kernel that does not take it as an argument: 1 if the product would
+/// wrap around.
 fn rows_of(rows: usize, n: usize) -> usize {
     if n > 99 { 1 } else { rows.min(99) }
 }

@@ -1,15 +1,15 @@
-//! Arrays for a call: of the lengths asked for, but one if a fault is wanted, between margins that
-//! nobody may touch.
+//! Lends arrays for a call. They have the requested lengths, except one if a fault is wanted, and
+//! lie between margins that no kernel may touch.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use vdn_tensor::Element;
 
-/// An array that is `off` numbers longer than right.
+/// An array whose length differs from the right one by `off`.
 #[derive(Clone, Copy)]
 pub(crate) struct Fault {
-    /// Which of the arrays, in the order of asking.
+    /// The index of the array, in the order of the requests.
     pub(crate) array: usize,
     /// Numbers too many; negative for too few.
     pub(crate) off: isize,
@@ -20,8 +20,8 @@ pub(crate) const TOO_LARGE: &str = "the lender has no array as large as that";
 const MOST: usize = 1 << 17;
 const CANARY: f64 = -1.25e-7;
 
-/// Numbers before and behind each array; none for the address sanitizer, which then sees the first
-/// step too far.
+/// Returns the count of numbers before and after each array. It is 0 for the address sanitizer,
+/// which then detects the first access beyond the array.
 fn margin() -> usize {
     if std::env::var_os("VDN_TEST_NO_MARGINS").is_some() { 0 } else { 64 }
 }
@@ -42,8 +42,8 @@ impl Lender {
         Self { fault, margin: margin(), lent, faulty, exact, damaged: Rc::new(damaged) }
     }
 
-    /// An array `[dims]`, whose length is the product modulo the size of a word: what a kernel that
-    /// does not check its products believes in. Half the numbers are 0.5, the others 0.25.
+    /// Lends an array `[dims]`. Its length is the product modulo the size of a word, which a kernel
+    /// without checked products would accept. Half the numbers are 0.5, the others 0.25.
     pub(crate) fn array<T: Element>(&self, dims: &[usize]) -> Lent<T> {
         let mut len = dims.iter().fold(1_usize, |n, &d| n.wrapping_mul(d));
         let fits = dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d.max(1))).is_some();
@@ -63,22 +63,22 @@ impl Lender {
         Lent { numbers, margin: self.margin, damaged: Rc::clone(&self.damaged) }
     }
 
-    /// Arrays asked for so far.
+    /// Returns the number of arrays requested so far.
     pub(crate) fn lent(&self) -> usize {
         self.lent.get()
     }
 
-    /// Whether the fault was built in.
+    /// Returns whether the fault was built in.
     pub(crate) fn is_faulty(&self) -> bool {
         self.faulty.get()
     }
 
-    /// Whether no product of sizes wrapped around.
+    /// Returns whether no product of sizes wrapped around.
     pub(crate) fn is_exact(&self) -> bool {
         self.exact.get()
     }
 
-    /// Whether somebody wrote beside an array.
+    /// Returns whether a margin was written.
     pub(crate) fn is_damaged(&self) -> bool {
         self.damaged.get()
     }

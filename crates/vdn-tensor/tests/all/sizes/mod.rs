@@ -1,7 +1,7 @@
-//! Every public kernel on hostile sizes: a right call runs and writes nothing beyond its outputs; a
+//! Every public kernel on hostile sizes. A valid call runs and writes nothing beyond its outputs. A
 //! call whose lengths do not fit, or whose products wrap around, panics with the name of the
-//! operation. Run in release builds too, where arithmetic does not panic by itself, and under the
-//! address sanitizer (`.ci/run`).
+//! operation. The test also runs in release builds, where arithmetic does not panic by itself, and
+//! under the address sanitizer (`.ci/run`).
 
 mod kernels;
 mod lender;
@@ -22,9 +22,9 @@ use vdn_tensor::{Buffer, Element, Shape, Tensor, View, with_scratch};
 pub(crate) struct Case {
     /// The name of the public function.
     pub(crate) kernel: &'static str,
-    /// What messages begin with.
+    /// The beginning of its messages.
     pub(crate) operation: &'static str,
-    /// Which of the three sizes must not be 0: a panic is right then.
+    /// Which of the three sizes must not be 0; a panic is then right.
     pub(crate) positive: [bool; 3],
     /// The call with these sizes.
     pub(crate) call: fn(&Lender, [usize; 3]),
@@ -128,7 +128,7 @@ thread_local! {
     static QUIET: RefCell<bool> = const { RefCell::new(false) };
 }
 
-/// Panics of this test are expected; those of others print as ever.
+/// Silences the panics that this test expects; panics of other tests print as always.
 fn quietly(work: impl FnOnce()) {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -168,7 +168,7 @@ fn hostile_sizes_are_refused_f64() {
 fn no_kernel_is_left_out() {
     let tested: Vec<_> = kernels::cases::<f32>().iter().map(|case| case.kernel).collect();
     let found = sources::kernels();
-    // A scanner that recognises nothing finds nothing.
+    // A scanner that recognises nothing would find nothing.
     assert!(found.len() > 35, "only {} kernels were recognised", found.len());
     let missing: Vec<_> = found.iter().filter(|f| !tested.contains(&f.name.as_str())).collect();
     assert!(missing.is_empty(), "kernels without hostile sizes: {missing:?}");

@@ -1,9 +1,10 @@
-//! Reads the sources for public kernels and for what they do first.
+//! Reads the sources for public kernels and the first thing that each does.
 //!
-//! A public kernel is a `pub fn` at the beginning of a line in the folder of kernels, or one of [`OTHERS`], that takes a
-//! slice or a struct of slices. Its entry is its own body, or that of `<name>_body` where it only passes its arguments on.
-//! Before the entry starts any loop, task or unsafe code it has to reach an `Extent`: by its name, by a function whose
-//! name contains `check` or `extents`, or by calling another kernel and nothing else.
+//! A public kernel is a `pub fn` at the beginning of a line in the folder of kernels, or one of
+//! [`OTHERS`], that takes a slice or a struct of slices. Its entry is its own body, or the body of
+//! `<name>_body` if it only passes its arguments on. Before the entry starts any loop, task or
+//! unsafe code, it has to reach an `Extent`: by its name, by a function whose name contains `check`
+//! or `extents`, or by calling another kernel and nothing else.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +19,7 @@ const OTHERS: [(&str, &[&str]); 2] =
     [("families/draw.rs", &["sample_into"]), ("noise/key.rs", &["fill_normal", "fill_uniform"])];
 /// Functions of shapes, which take no numbers.
 const NO_KERNELS: [&str; 1] = ["broadcast_shape"];
-/// What the work of a kernel begins with.
+/// The beginnings of a kernel's work.
 const WORK: [&str; 6] = ["for_each", "with_scratch", "dispatch!", "unsafe", "while ", "loop "];
 
 pub(crate) fn kernels() -> Vec<Found> {

@@ -1,4 +1,5 @@
-//! Backward kernels in `f64`: linear ones by `<A x, y> = <x, A^T y>`, the others by central differences.
+//! Backward kernels in `f64`: linear kernels by `<A x, y> = <x, A^T y>`, the others by central
+//! differences.
 
 use crate::kernels::cases::{Report, garbage, numbers};
 use vdn_tensor::Shape;
@@ -118,8 +119,9 @@ fn linear_axes(report: &mut Report, around: (usize, usize, usize)) {
     report.expect(b == x[first..], || name("split of concat"));
 }
 
-/// The gradient of `<f(x), y>` against central differences: step `h = 2^-17` leaves an error of `h^2` times the third
-/// derivative and of `2^-53 / h = 2^-36` times the value; both are below 1e-8 here, where numbers are about 1.
+/// The gradient of `<f(x), y>` against central differences: step `h = 2^-17` leaves an error of
+/// `h^2` times the third derivative and of `2^-53 / h = 2^-36` times the value; both are below 1e-8
+/// here, where numbers are about 1.
 fn curved(
     report: &mut Report,
     name: &str,
@@ -166,7 +168,8 @@ fn curved_axes(report: &mut Report, around: (usize, usize, usize)) {
 }
 
 fn layer_norms(report: &mut Report, rows: usize, n: usize) {
-    // An eps of 0.1 keeps a row of one number, whose variance is 0, away from a third derivative of eps^(-7/2).
+    // An eps of 0.1 keeps a row of one number, whose variance is 0, away from a third derivative of
+    // eps^(-7/2).
     let eps = 0.1;
     let (x, dy) = (numbers::<f64>(37, rows * n), numbers::<f64>(38, rows * n));
     let (weight, bias) = (numbers::<f64>(39, n), numbers::<f64>(40, n));
@@ -180,7 +183,7 @@ fn layer_norms(report: &mut Report, rows: usize, n: usize) {
     let (mut dx, mut dw, mut db) = (garbage::<f64>(x.len()), garbage::<f64>(n), garbage::<f64>(n));
     let all = LayerNormGradients { x: Some(&mut dx), weight: Some(&mut dw), bias: Some(&mut db) };
     layer_norm_backward(&x, &weight, &mean, &rstd, &dy, all);
-    // What is asked for beside a gradient does not change it.
+    // The gradients that are requested together do not affect each other.
     let (mut alone, mut last) = (garbage::<f64>(x.len()), garbage::<f64>(n));
     let one = LayerNormGradients { x: Some(&mut alone), weight: None, bias: None };
     layer_norm_backward(&x, &weight, &mean, &rstd, &dy, one);

@@ -1,4 +1,4 @@
-//! What the cases share: numbers to compute with, comparisons, and the list of failures.
+//! The common parts of the cases: input numbers, comparisons, and the list of failures.
 
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
@@ -20,7 +20,8 @@ impl Report {
         }
     }
 
-    /// Compares with an oracle: each number within its own `tolerance`, NaN with NaN, infinities exactly.
+    /// Compares with an oracle: each number within its own `tolerance`, NaN with NaN, infinities
+    /// exactly.
     pub(crate) fn compare<T: Element>(
         &mut self,
         name: &str,
@@ -82,7 +83,8 @@ pub(crate) fn garbage<T: Element>(len: usize) -> Vec<T> {
     vec![T::from_f64(f64::NAN); len]
 }
 
-/// The columns of `[outer, n, inner]`: for each number of `[outer, inner]`, the indices that reduce to it.
+/// The columns of `[outer, n, inner]`: for each number of `[outer, inner]`, the indices that reduce
+/// to it.
 pub(crate) fn columns((outer, n, inner): (usize, usize, usize)) -> Vec<Vec<usize>> {
     let column = |o: usize, j: usize| (0..n).map(|k| (o * n + k) * inner + j).collect();
     (0..outer).flat_map(|o| (0..inner).map(move |j| (o, j))).map(|(o, j)| column(o, j)).collect()

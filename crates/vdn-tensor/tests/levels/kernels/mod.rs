@@ -1,4 +1,5 @@
-//! The kernels against naive oracles in `f64`, on every SIMD level, and the same bits for any number of threads.
+//! The kernels against naive oracles in `f64`, on every SIMD level, and the same bits for any
+//! number of threads.
 //!
 //! One test loops over the levels; each module holds the cases of one kind of kernel.
 

@@ -6,7 +6,8 @@ use vdn_tensor::kernels::{
 };
 use vdn_tensor::{Element, Shape};
 
-/// Every path: short rows, rows of one block, of many, of many chunks; narrow columns, strips, segments of rows.
+/// Every path: short rows, rows of one block, of many, of many chunks; narrow columns, strips,
+/// segments of rows.
 pub(crate) const AROUND: [(usize, usize, usize); 30] = [
     (1, 0, 1),
     (3, 0, 5),
@@ -40,7 +41,8 @@ pub(crate) const AROUND: [(usize, usize, usize); 30] = [
     (1, 4, 30_000),
 ];
 
-/// `26 + 3 log2(n)` roundings, see `kernels/tree.rs`; second-order terms are covered by the factor 1.01.
+/// `26 + 3 log2(n)` roundings, see `kernels/tree.rs`; second-order terms are covered by the factor
+/// 1.01.
 fn sum_bound<T: Element>(n: usize, magnitude: f64) -> f64 {
     1.01 * unit::<T>() * (26.0 + 3.0 * (n.max(1) as f64).log2()) * magnitude
 }
@@ -101,7 +103,7 @@ fn axes<T: Element>(report: &mut Report, around: (usize, usize, usize)) {
     }
 }
 
-/// A million equal numbers: adding them one after the other is wrong by far more than the bound.
+/// A million equal numbers: adding them one after the other exceeds the bound by far.
 fn hard_sums<T: Element>(report: &mut Report) {
     let n = 1_000_000;
     let tenth = T::from_f64(0.1);
@@ -200,7 +202,8 @@ fn shapes<T: Element>(report: &mut Report) {
         }
         let mut out = garbage::<T>(to.numel());
         reduce_to_shape(&x, &from, &mut out, &to);
-        // Up to three trees one after the other, of n numbers together, and the oracle's n roundings.
+        // Up to three trees one after the other, of n numbers together, and the oracle's n
+        // roundings.
         let n = from.numel() / to.numel().max(1);
         let bound = |i: usize| {
             3.0 * sum_bound::<T>(n, magnitude[i]) + n as f64 * f64::EPSILON * magnitude[i]

@@ -38,7 +38,8 @@ pub(crate) fn check<T: Element>(report: &mut Report) {
     }
 }
 
-/// `exp` and `ln` of the lanes are held to a few units in the last place by their own tests; eight are granted here.
+/// `exp` and `ln` of the lanes are held to a few units in the last place by their own tests; eight
+/// are granted here.
 const FUNCTION: f64 = 8.0;
 
 fn exponentials<T: Element>(report: &mut Report, around: (usize, usize, usize)) {
@@ -65,8 +66,9 @@ fn exponentials<T: Element>(report: &mut Report, around: (usize, usize, usize)) 
     report.compare(&format!("softmax {around:?}"), &y, &want, |i| {
         roundings * unit::<T>() * want[i] + smallest
     });
-    // Of a relative error of the sum, ln makes an absolute one; the shift is added with one rounding. Terms of the sum
-    // that have large arguments are tiny, so their errors vanish: a * exp(-a) is below 1.
+    // Of a relative error of the sum, ln makes an absolute one; the shift is added with one
+    // rounding. Terms of the sum that have large arguments are tiny, so their errors vanish: a *
+    // exp(-a) is below 1.
     let roundings = 1.0 + FUNCTION * 3.0 + 26.0 + 3.0 * (n.max(1) as f64).log2();
     report.compare(&format!("logsumexp {around:?}"), &lse, &wanted, |i| {
         unit::<T>() * (roundings + 2.0 * wanted[i].abs())
@@ -125,7 +127,8 @@ fn normalisation<T: Element>(report: &mut Report, rows: usize, n: usize) {
         for (j, v) in row.iter().enumerate() {
             let (w, b) = (weight[j].to_f64(), bias[j].to_f64());
             want.push((v - m) * r * w + b);
-            // The deviation's error is that of the mean, about 10, and of one rounding of the difference.
+            // The deviation's error is that of the mean, about 10, and of one rounding of the
+            // difference.
             scale.push((20.0 + (v - m).abs()) * r * w.abs() + b.abs());
         }
     }
@@ -133,7 +136,8 @@ fn normalisation<T: Element>(report: &mut Report, rows: usize, n: usize) {
     let oracle = n as f64 * f64::EPSILON * 20.0;
     let name = format!("layer_norm [{rows}, {n}]");
     report.compare(&format!("{name} mean"), &mean, &means, |_| 15.0 * roundings + oracle);
-    // Relative: half the error of the variance; the mean's error enters it squared, and through each deviation.
+    // Relative: half the error of the variance; the mean's error enters it squared, and through
+    // each deviation.
     report
         .compare(&format!("{name} rstd"), &rstd, &rstds, |i| rstds[i] * (4.0 * roundings + oracle));
     report.compare(&name, &out, &want, |i| scale[i] * (4.0 * roundings + oracle));

@@ -1,4 +1,5 @@
-//! Budgets and the controllers beyond the reference; composition, gradients, states.
+//! Budgets and the controllers that the reference does not have: their composition, gradients and
+//! states.
 
 use super::{RUNNING, band, layer, show};
 use vdn_autograd::{Noise, SampleKl, Tape, check_gradients};
@@ -9,7 +10,8 @@ use vdn_model::units::SigmaMode;
 use vdn_tensor::Tensor;
 use vdn_tensor::noise::NoiseKey;
 
-/// A unit whose rate settles where its marginal benefit `w/(r + w)` meets the force on it: `d/dr` of `w ln(r + w)`.
+/// Returns the rate at which a unit settles: where its marginal benefit `w/(r + w)`, the derivative
+/// of `w ln(r + w)` with respect to `r`, equals the force on it.
 fn settled_rate(constraint: &Constraint, i: usize, benefit: f64, from: f64) -> f64 {
     let mut r = from;
     for _ in 0..200 {
@@ -28,7 +30,8 @@ fn budgets_are_met_from_both_sides_and_multipliers_do_not_wind_up() {
         budget.begin(0, &mut levers);
         let monitor = Monitor::new(3, RUNNING);
         let mut seen = Observation::new(3, 3);
-        // Worth nothing, worth something, worth much; the last by more than the limit of the multiplier can hold.
+        // No benefit, some benefit, a large benefit. The last exceeds the force of the multiplier
+        // at its limit.
         let benefits = [0.0, 5e-4, 8e-3];
         let mut rates = [0.0, 0.1, 1.0];
         for step in 0..3000 {
@@ -43,7 +46,8 @@ fn budgets_are_met_from_both_sides_and_multipliers_do_not_wind_up() {
         for rate in rates {
             assert!(rate > a - 1e-3 && rate < b + 1e-3, "{goal:?}: {rates:?}");
         }
-        // An unreachable goal drives the multiplier to its limit and no further: it comes back at once.
+        // An unreachable goal drives the multiplier to its limit but not beyond, so it returns at
+        // once.
         seen.rate_dims.fill(10.0);
         for step in 0..500 {
             budget.observe(&seen);
@@ -58,7 +62,8 @@ fn budgets_are_met_from_both_sides_and_multipliers_do_not_wind_up() {
     }
 }
 
-/// The gradient of a constraint's part of the loss is the force that it says it has, below, in and above its interval.
+/// The gradient of a constraint's term of the loss equals the force that the constraint reports,
+/// below, in and above its interval.
 #[test]
 fn the_term_of_a_constraint_pulls_with_its_force() {
     let rates = [0.01, 0.2, 0.9];
@@ -98,11 +103,12 @@ fn pi_and_geco_act_in_the_right_direction_and_hold_their_integrals_at_the_limits
         show(&mut control, &[0.1; 2], &[1.0, 0.01]);
         control.act(&layer, &mut parameters);
     }
-    // The sum stops within one step, `integral |error|`, of what the limits ask for.
+    // The sum stops within one step, `integral |error|`, of the value at the limits.
     let beta = control.levers().objective.beta.clone();
     assert!(beta[0] <= 1e-2 && beta[0] > 1e-2 - 1e-4 * 0.8, "{beta:?}");
     assert!(beta[1] >= 0.0 && beta[1] < 1e-4 * 0.19, "{beta:?}");
-    // The held sum lets beta leave its limit within a few acts of the error's change of sign.
+    // Because the sum was held, beta leaves its limit within a few acts after the error changes its
+    // sign.
     for _ in 0..20 {
         show(&mut control, &[0.1; 2], &[0.01, 1.0]);
         control.act(&layer, &mut parameters);
@@ -134,7 +140,7 @@ fn the_local_objective_is_differentiable_in_the_posteriors() {
     objective.free_bits = 0.3;
     objective.capacity = Some(CapacityTerm { weight: 0.2, target: 1.0 });
     objective.band = Some(band(&[0.1, 2.0, 0.3, 5.0], &[0.2, 3.0, 0.4, 6.0]));
-    // Means of earlier windows, and a wish that units be more like them.
+    // Means of earlier windows, and a penalty that pulls units towards them.
     let mut earlier = Tensor::<f64>::zeros([6, units]);
     NoiseKey::new(4, 0, 0).fill_normal(0, earlier.data_mut());
     let wish = PersistenceConfig { stiffness: 0.7, ..PersistenceConfig::new(Goal::Target(0.6)) };

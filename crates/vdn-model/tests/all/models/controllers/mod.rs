@@ -1,4 +1,5 @@
-//! Controllers: what each does to its lever, that loops settle, that states come back, that contradictions are refused.
+//! Controllers: the effect of each on its lever; convergence of the loops; restored states; refused
+//! contradictions.
 
 mod beyond;
 mod rules;
@@ -13,7 +14,7 @@ use vdn_model::units::{LayerConfig, SigmaMode, VariationalLayer};
 pub(crate) const HINGE: Hinge =
     Hinge { form: HingeForm::Relative { eps: 1e-3 }, weight_low: 1.0, weight_high: 1.0 };
 
-/// Running means for controllers that are shown their steps by hand: every unit with any KL is
+/// Running means for controllers whose steps are given by hand. Every unit with a KL above 0 is
 /// alive.
 pub(crate) const RUNNING: MonitorConfig =
     MonitorConfig { rate: 0.1, alive_energy: 0.0, alive_kl: 0.0 };
@@ -29,7 +30,7 @@ pub(crate) fn layer(units: usize, sigma: SigmaMode) -> (VariationalLayer, Parame
     (layer, parameters)
 }
 
-/// Shows a control units of these energies and KLs.
+/// Shows a control units with these energies and KLs.
 pub(crate) fn show(control: &mut LayerControl, energy: &[f64], kl: &[f64]) {
     control.observe_with(|seen| {
         seen.rows = 16;

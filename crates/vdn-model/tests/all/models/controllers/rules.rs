@@ -1,4 +1,4 @@
-//! The reference's controllers, and how the defaults differ from them.
+//! The reference's controllers, and the differences of the defaults from them.
 
 use super::{band, layer, show};
 use vdn_autograd::Tape;
@@ -14,7 +14,7 @@ fn the_homeostat_brings_units_into_their_bands_without_overshoot() {
         let mut control = LayerControl::new(3, 1, config);
         control.levers_mut().objective.band = Some(band(&[0.1; 3], &[0.2; 3]));
         control.add(Homeostat::new(HomeostatConfig::default()).unwrap(), Timing::ALWAYS).unwrap();
-        // A plant whose energy is what the gains make of it.
+        // A plant whose energy follows the gains.
         let mut energy = [0.01, 0.15, 2.0];
         let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
         for step in 0..400 {
@@ -34,7 +34,7 @@ fn the_homeostat_brings_units_into_their_bands_without_overshoot() {
             assert!(inside(energy[0]) && inside(energy[2]), "{energy:?}");
             assert!(lowest > 0.2 * 0.99 && highest < 0.1 * 1.01, "overshoot: {lowest} {highest}");
         } else {
-            // The running means lag behind, so corrections repeat: the reference's behaviour.
+            // The running means lag behind, so corrections are repeated, as in the reference.
             assert!(lowest < 0.2 * 0.9 || highest > 0.1 * 1.1, "{lowest} {highest}");
         }
     }
@@ -95,7 +95,7 @@ fn the_thermostat_moves_beta_against_the_error_and_stays_within_its_limits() {
     assert_eq!(control.levers().objective.beta, [1e-2; 3], "the upper limit");
 }
 
-/// Whatever its KL, beta falls for a unit that is dead in nearly all rows.
+/// Beta falls for a unit that is dead in nearly all rows, whatever its KL is.
 #[test]
 fn the_thermostat_lets_go_of_dead_units() {
     let config = ThermostatConfig { smoothing: 1.0, ..ThermostatConfig::default() };
@@ -113,7 +113,8 @@ fn the_thermostat_lets_go_of_dead_units() {
     }
 }
 
-/// A multiplied mean head changes energies by the factor's square, and KLs by what the energy changed.
+/// A rescaled mean head changes energies by the square of the factor, and KLs by the change of the
+/// energy.
 #[test]
 fn running_means_follow_a_rescaled_mean_head() {
     for (rescaling, follows) in [(Rescaling::Follow, 1.0), (Rescaling::Ignore, 0.0)] {
@@ -249,7 +250,8 @@ fn the_ar_scale_ramps_and_follows_the_bands() {
     }
 }
 
-/// The penalty on the tape and its value are the formula, and pull towards the band from both sides alone.
+/// The penalty on the tape and its value equal the formula. The penalty pulls towards the band,
+/// from outside only.
 #[test]
 fn the_hinge_costs_what_lies_outside_of_the_band() {
     let bounds = EnergyBand { lo: vec![0.1, 0.1, 0.1, 0.01], hi: vec![0.2, 0.2, 0.2, 0.02] };

@@ -1,4 +1,5 @@
-//! Rate and persistence of units along a sequence: against the definition, and their gradients.
+//! Rate and persistence of units along a sequence: compared with their definitions; their
+//! gradients.
 
 use super::RUNNING;
 use vdn_autograd::{Tape, check_gradients};
@@ -117,7 +118,8 @@ fn constraints_are_differentiable_in_the_messages() {
     }
 }
 
-/// Every budget moves its multipliers against what it saw, and the loss reads the same ones.
+/// Every budget moves its multipliers by its own observations, and the loss reads the same
+/// multipliers.
 #[test]
 fn budgets_hand_their_multipliers_to_the_loss() {
     let mut parameters = Parameters::new();
@@ -180,7 +182,7 @@ fn what_has_no_memory_or_no_meaning_is_refused() {
     }
 }
 
-/// A missing message, whose mean may be anything, counts as one of the mean 0.
+/// A missing message, whose mean is arbitrary, counts as a message with mean 0.
 #[test]
 fn means_of_missing_messages_play_no_part() {
     let mut parameters = Parameters::new();

@@ -1,4 +1,5 @@
-//! The controllers of a stack: each layer is seen, moved, saved and restored by its own.
+//! The controllers of a stack: each layer has its own observations, levers, saved and restored
+//! states.
 
 use super::band;
 use crate::models::numbers::{KEY, normals};
@@ -97,7 +98,7 @@ fn every_layer_is_moved_by_its_own_controllers() {
             assert!(rate.multipliers()[0].iter().all(|&u| u > 0.0), "layer {layer}");
         }
     }
-    // The optimiser is told of every mean head that was multiplied, and of no other.
+    // The optimiser is told of every mean head that was rescaled, and of no other.
     assert_eq!(told, want_told);
 }
 
@@ -130,7 +131,7 @@ fn the_states_of_layers_are_kept_apart() {
         show(&mut saved);
         saved.act(stack.layers(), &mut parameters, |_, _| ());
     }
-    // One more step of the third layer alone, so that no two numbers are alike.
+    // One more step of the third layer alone, so that all numbers differ.
     super::show(saved.layer_mut(2).unwrap(), &[3.0, 4.0], &[3.0, 4.0]);
     let state = saved.state();
     assert_eq!([state.number("step"), state.number("layer3.step")].map(Result::unwrap), [3.0, 4.0]);
@@ -146,7 +147,7 @@ fn the_states_of_layers_are_kept_apart() {
         let objective = |of: &StackControl| of.layer(layer).unwrap().levers().objective.clone();
         assert_eq!(objective(&other), objective(&saved), "layer {layer}");
     }
-    // Without the entries of one layer nothing is restored in its name.
+    // A state without the entries of one layer is refused by that layer's name.
     let mut first = ControlState::new();
     state.iter().filter(|(name, _)| !name.starts_with("layer")).for_each(|(n, v)| first.put(n, v));
     let error = control().restore(&first).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The stack alone: its gradients, its samples, its deterministic units, its twin, its start.
+//! The stack alone: its gradients, samples, deterministic units, twin and initialisation.
 
 use crate::models::numbers::{normals, scatter};
 use vdn_autograd::{Error, Noise, Tape, check_gradients};
@@ -16,7 +16,7 @@ const BATCH: usize = 4;
 const INPUTS: usize = 3;
 const KEY: NoiseKey = NoiseKey::new(8, 0, 5);
 
-/// One layer of so many units on whatever is below.
+/// One layer of this many units on any layer below.
 fn layer(units: usize) -> StackLayerConfig {
     let layer = LayerConfig {
         inputs: INPUTS,
@@ -46,7 +46,7 @@ fn run<R>(
     read(&tape, &output)
 }
 
-/// Eight layers of unlike kinds.
+/// Eight layers of different kinds.
 fn eight() -> Vec<StackLayerConfig> {
     let with = |config: StackLayerConfig, change: fn(&mut StackLayerConfig)| {
         let mut config = config;
@@ -65,7 +65,8 @@ fn eight() -> Vec<StackLayerConfig> {
     ]
 }
 
-/// Samples and KLs of a stack of eight layers, by the context and by every parameter, in f64 against central differences.
+/// Samples and KLs of a stack of eight layers, by the context and by every parameter, in f64
+/// against central differences.
 #[test]
 fn gradients_of_a_stack_of_depth_eight() {
     let (stack, mut parameters) = build(&eight());
@@ -120,7 +121,7 @@ fn a_sample_keeps_its_identity_through_eight_layers() {
     }
 }
 
-/// What is deterministic is a multilayer perceptron, written out here, and has no axis of samples.
+/// A deterministic stack is a multilayer perceptron, written out here, and has no axis of samples.
 #[test]
 fn without_distributional_units_a_stack_is_a_perceptron() {
     let none = |units| StackLayerConfig { distributional_fraction: 0.0, ..layer(units) };
@@ -177,7 +178,8 @@ fn a_fraction_of_a_layer_is_distributional_and_the_rest_knows_no_noise() {
     }
 }
 
-/// Latents of one layer are replaced: below nothing changes, above everything does, and no noise moves.
+/// Latents of one layer are replaced: nothing changes below it, everything changes above it, and no
+/// noise moves.
 #[test]
 fn draws_from_the_prior_replace_one_layer_alone() {
     let built = build(&[layer(5), layer(4), layer(3)]);
@@ -199,7 +201,7 @@ fn draws_from_the_prior_replace_one_layer_alone() {
         assert_ne!(z, other_z, "{replaced}");
         assert_ne!(z, swapped_z, "{replaced}");
     }
-    // What is swapped in the last layer is sent, and no window keeps its own.
+    // The last layer sends on the swapped latents, and no window keeps its own.
     let (_, swapped) = read(Replaced::Swapped(2));
     let sorted = |z: &[f64]| {
         let mut z = z.to_vec();
@@ -208,7 +210,8 @@ fn draws_from_the_prior_replace_one_layer_alone() {
     };
     assert_eq!(sorted(&z), sorted(&swapped));
     assert!(z.iter().zip(&swapped).all(|(a, b)| a != b));
-    // The draws are standard normal: of the last layer, 36 numbers have a mean square of 1 +- 6 sqrt(2/36).
+    // The draws are standard normal: of the last layer, 36 numbers have a mean square of 1 +- 6
+    // sqrt(2/36).
     let (_, draws) = read(Replaced::Layer(2));
     let square = draws.iter().map(|z| z * z).sum::<f64>() / draws.len() as f64;
     assert!((square - 1.0).abs() < 6.0 * (2.0 / 36f64).sqrt(), "{square}");

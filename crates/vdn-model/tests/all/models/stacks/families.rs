@@ -1,4 +1,4 @@
-//! Every family in a layer, table-driven: gradients, KL, statistics, samples, prior draws, what is refused.
+//! Every family in a layer, in a table: gradients, KL, statistics, samples, prior draws, refusals.
 
 use crate::models::numbers::{normals, scatter};
 use vdn_autograd::{Noise, Tape, check_gradients};
@@ -44,7 +44,8 @@ fn run<R>(
     read(&tape, &output)
 }
 
-/// Samples, KL and rate by context and every parameter, with both priors and every source of deviations.
+/// Samples, KL and rate by context and every parameter, with both priors and every source of
+/// deviations.
 #[test]
 fn gradients_of_every_family_with_every_prior() {
     for family in FAMILIES {
@@ -79,9 +80,9 @@ fn gradients_of_every_family_with_every_prior() {
     }
 }
 
-/// `int q (ln q - ln p)` by the trapezium rule after `z = m + s sinh u`: exact to some 1e-10 for every family here, whose
-/// tails fall at least as `z^-6`. With it the deviations under `q`
-/// of `r = ln q - ln p` and of `e^-r - 1 + r`, which Student's t estimates by.
+/// `int q (ln q - ln p)` by the trapezium rule after `z = m + s sinh u`: exact to some 1e-10 for
+/// every family here, whose tails fall at least as `z^-6`. With it the deviations under `q` of
+/// `r = ln q - ln p` and of `e^-r - 1 + r`, which Student's t estimates by.
 fn divergence<F: Family>(family: F, m: f64, l: f64) -> (f64, [f64; 2]) {
     let (steps, reach) = (20_000, 15.0);
     let h = 2.0 * reach / f64::from(steps);
@@ -101,8 +102,8 @@ fn divergence<F: Family>(family: F, m: f64, l: f64) -> (f64, [f64; 2]) {
     (mean, squares.map(|square| (square - mean * mean).max(0.0).sqrt()))
 }
 
-/// The KL of an element is that of its integral: closed forms to the rule's error, estimates within 4.5 standard errors
-/// (logistic draws vary less than `ln q - ln p` does).
+/// The KL of an element equals its integral: closed forms to the error of the rule, estimates
+/// within 4.5 standard errors (logistic draws vary less than `ln q - ln p` does).
 #[test]
 fn the_kl_of_every_family_is_its_integral() {
     for family in FAMILIES {
@@ -115,7 +116,7 @@ fn the_kl_of_every_family_is_its_integral() {
             for i in 0..mu.len() {
                 let (m, l) = (mu[i], 0.5 * logvar[i]);
                 let (want, deviations) = match family {
-                    // The divergence of a bijection is that of what is mapped.
+                    // The divergence is invariant under a bijection.
                     UnitFamily::Normal | UnitFamily::LogNormal => divergence(Normal, m, l),
                     UnitFamily::Laplace => divergence(Laplace, m, l),
                     UnitFamily::Logistic => divergence(Logistic, m, l),
@@ -133,7 +134,7 @@ fn the_kl_of_every_family_is_its_integral() {
                 let tolerance = 4.5 * error + 1e-5;
                 assert!((kl[i] - want).abs() < tolerance, "{family:?} {i}: {} {want}", kl[i]);
             }
-            // The mean over rows is what unit_kl gives, and rows sum to what kl_per_row says.
+            // The mean over rows equals unit_kl, and the sums of rows equal kl_per_row.
             let rows = built.0.kl_per_row(tape, output);
             let mut statistics = UnitStatistics::new();
             statistics.take_in(BATCH, tape, &output.units);
@@ -147,7 +148,8 @@ fn the_kl_of_every_family_is_its_integral() {
     }
 }
 
-/// Means, deviations and statistics on the prior's scale: a learned prior shifts and scales, and no divergence changes.
+/// Means, deviations and statistics on the prior's scale: a learned prior shifts and scales, and no
+/// divergence changes.
 #[test]
 fn a_learned_prior_at_the_standard_member_changes_nothing_and_elsewhere_shifts_the_units() {
     for family in FAMILIES {
@@ -195,7 +197,8 @@ fn a_learned_prior_at_the_standard_member_changes_nothing_and_elsewhere_shifts_t
     }
 }
 
-/// Draws from the prior have its moments (of the logarithm for log-normal units): 40 000 draws, 6 standard errors.
+/// Draws from the prior have its moments (of the logarithm for log-normal units): 40 000 draws, 6
+/// standard errors.
 #[test]
 fn prior_draws_have_the_moments_of_the_prior() {
     let n = 40_000;
@@ -229,7 +232,8 @@ fn prior_draws_have_the_moments_of_the_prior() {
             let error = (variance / n as f64).sqrt();
             assert!((mean - m).abs() < 6.0 * error, "{family:?} {prior:?}: mean {mean}");
             let spread = draws.iter().map(|z| (z - m).powi(2)).sum::<f64>() / n as f64;
-            // Kurtosis at most 9 (Student's t with 5 degrees of freedom): deviation of the square at most sqrt 8.
+            // Kurtosis at most 9 (Student's t with 5 degrees of freedom): deviation of the square
+            // at most sqrt 8.
             let tolerance = 6.0 * variance * (8.0 / n as f64).sqrt();
             assert!(
                 (spread - variance).abs() < tolerance,

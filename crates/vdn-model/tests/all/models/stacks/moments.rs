@@ -1,4 +1,4 @@
-//! Moments without samples: exact where they are, and their error against 10 000 samples elsewhere.
+//! Moments without samples: exact for some stacks, compared with 10 000 samples for the others.
 
 use crate::models::numbers::{normals, scatter};
 use vdn_autograd::{Noise, Tape};
@@ -55,7 +55,7 @@ fn sampled((stack, parameters): &(Stack, Parameters<f64>), h: &[f64]) -> Vec<[f6
     })
 }
 
-/// One layer and an affine head: written out as sums over units, exact to rounding.
+/// One layer and an affine head, written out as sums over units: exact to rounding.
 #[test]
 fn one_layer_and_an_affine_head_are_exact_to_rounding() {
     for sigma in [SigmaMode::PerUnitInput, SigmaMode::PerUnit, SigmaMode::Scalar] {
@@ -85,7 +85,8 @@ fn one_layer_and_an_affine_head_are_exact_to_rounding() {
     }
 }
 
-/// The variance of a unit's own noise in every family, and under a learned prior, on whose scale its limits are.
+/// The variance of a unit's own noise in every family, and under a learned prior, on whose scale
+/// its limits are.
 #[test]
 fn families_and_learned_priors_have_their_variances() {
     let laplace = 2.0;
@@ -135,8 +136,8 @@ fn families_and_learned_priors_have_their_variances() {
     }
 }
 
-/// Two layers: the mean is exact through the GELU, and so is the covariance where deviations are parameters, also where
-/// activities reach past the layer.
+/// Two layers: the mean is exact through the GELU. The covariance is exact, too, if deviations are
+/// parameters, also with residuals.
 #[test]
 fn two_layers_agree_with_ten_thousand_samples_within_their_error() {
     let residual = StackLayerConfig { residual: true, ..StackLayerConfig::default() };
@@ -163,7 +164,7 @@ fn two_layers_agree_with_ten_thousand_samples_within_their_error() {
     }
 }
 
-/// Deeper the moments are approximate; the error is stated in deviations of the activity.
+/// In deeper stacks the moments are approximate; the error is in deviations of the activity.
 #[test]
 fn deeper_stacks_are_close_to_ten_thousand_samples() {
     let plain = StackLayerConfig::default();
@@ -195,8 +196,9 @@ fn deeper_stacks_are_close_to_ten_thousand_samples() {
             "{name}, depth {depth}: means within {mean_error:.4} deviations, variances within {:.2} %",
             100.0 * variance_error
         );
-        // Sampling alone: the largest of 32 means is off by 0.03 deviations at three standard errors, of a variance by 5 %.
-        // In eight layers of deviations that depend on their input the approximation itself shows.
+        // Sampling alone: the largest of 32 means is off by 0.03 deviations at three standard
+        // errors, of a variance by 5 %. In eight layers of deviations that depend on their input
+        // the approximation itself shows.
         assert!(mean_error < mean_bound, "{name} {depth}: {mean_error}");
         assert!(variance_error < variance_bound, "{name} {depth}: {variance_error}");
     }

@@ -1,4 +1,5 @@
-//! A layer on the samples of another: who is whose sample, what the statistics average, which contexts are refused.
+//! A layer on the samples of another layer: the order of samples, the averages in the statistics,
+//! refused contexts.
 
 use crate::models::numbers::normals;
 use vdn_autograd::{Noise, Tape, check_gradients};
@@ -21,7 +22,7 @@ fn build(config: LayerConfig) -> (VariationalLayer, Parameters<f64>) {
     (layer, parameters)
 }
 
-/// Runs the layer on a context of this shape; gives what `read` reads.
+/// Runs the layer on a context of this shape and returns what `read` reads.
 fn run<R>(
     (layer, parameters): &(VariationalLayer, Parameters<f64>),
     shape: &[usize],
@@ -56,7 +57,8 @@ fn configs() -> Vec<(&'static str, LayerConfig)> {
     ]
 }
 
-/// Each sample of the context alone, with its own noise, gives its own sample: nothing is mixed, bit for bit.
+/// Each sample of the context alone, with its own noise, gives its own sample, bit for bit: nothing
+/// is mixed.
 #[test]
 fn sample_s_of_the_context_gives_sample_s_of_the_result() {
     for (name, config) in configs() {
@@ -90,7 +92,8 @@ fn sample_s_of_the_context_gives_sample_s_of_the_result() {
             .unwrap();
         }
         assert_eq!(kl, all_kl, "{name}: the KL of every sample of every row");
-        // Means over samples and batch, and the KL is the mean over both: sums of 15 numbers of size 1 round by 1e-15.
+        // Means over samples and batch, and the KL is the mean over both: sums of 15 numbers of
+        // size 1 round by 1e-15.
         let [m1, m2, c2, d0, _] = &statistics;
         for i in 0..dims {
             for (got, want) in [(m1, &means[0]), (m2, &means[1]), (d0, &means[2])] {
@@ -139,7 +142,7 @@ fn contexts_and_noise_that_do_not_fit_are_refused_with_their_shapes() {
     assert!(noise.contains("[5, 3, 6]") && noise.contains("[3, 5, 6]"), "{noise}");
 }
 
-/// As many sequences as samples: nothing but the caller can tell the one from the other.
+/// As many sequences as samples: only the caller can distinguish them.
 #[test]
 fn three_axes_are_not_taken_for_samples() {
     let config = LayerConfig { train_samples: SAMPLES, ..configs()[0].1 };

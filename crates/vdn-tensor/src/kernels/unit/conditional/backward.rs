@@ -1,9 +1,11 @@
 //! The adjoint: gradients of messages, previous latents, coefficients and log-variances.
 //!
-//! No noise is stored. `s sqrt(1 - g) eps` is `z` less the posterior's mean where that is at most 32 deviations from 0 on all
-//! lanes of a group, and regenerated from the counter elsewhere: `z` was rounded by at most `u |z|` (`u = 2^-24` in `f32`), so
-//! the difference is off by at most `u` times 32 + 2 |eps| deviations: 2e-6 of a deviation. (For the standard prior the
-//! limit is 4; the posteriors of a persistent unit are narrower beside their means, and would nearly always pass it.)
+//! No noise is stored. `s sqrt(1 - g) eps` is computed as `z` minus the posterior's mean if that
+//! mean is at most 32 deviations from 0 on all lanes of a group; elsewhere the noise is regenerated
+//! from its address. `z` was rounded by at most `u |z|` (`u = 2^-24` in `f32`), so the error of the
+//! difference is at most `u` times 32 + 2 |eps| deviations: 2e-6 of a deviation. (For the standard
+//! prior the limit is 4. The posteriors of a persistent unit are narrower relative to their means,
+//! and would exceed that limit nearly always.)
 
 use super::super::chunks::Grid;
 use super::super::merge::merge_chunks;
@@ -18,7 +20,8 @@ use crate::simd::{LANES, Simd};
 use crate::{dispatch, with_scratch};
 use std::ops::Range;
 
-/// What flows back, and where to. `None`: nothing depends on it, or nothing is wanted.
+/// The inputs and outputs of the backward pass. `None`: nothing depends on an input, or an output
+/// is not needed.
 #[derive(Debug)]
 pub struct ConditionalGradients<'a, T> {
     /// The draws of the forward pass, `[samples, rows, columns]`.
@@ -27,29 +30,29 @@ pub struct ConditionalGradients<'a, T> {
     pub d_z: Option<&'a [T]>,
     /// The gradient of the divergences, `[samples, rows, columns]`.
     pub d_kl: Option<&'a [T]>,
-    /// The gradient of their means, `[columns]`.
+    /// The gradient of the mean divergences, `[columns]`.
     pub d_mean_kl: Option<&'a [T]>,
-    /// To be written: the gradient of `m`, `[rows, columns]`.
+    /// Output: the gradient of `m`, `[rows, columns]`.
     pub d_m: Option<&'a mut [T]>,
-    /// That of `log_r`, `[rows, columns]`.
+    /// Output: the gradient of `log_r`, `[rows, columns]`.
     pub d_log_r: Option<&'a mut [T]>,
-    /// That of the previous latents, `[samples, rows, columns]`.
+    /// Output: the gradient of the previous latents, `[samples, rows, columns]`.
     pub d_previous: Option<&'a mut [T]>,
-    /// That of `phi`, `[columns]`.
+    /// Output: the gradient of `phi`, `[columns]`.
     pub d_phi: Option<&'a mut [T]>,
-    /// That of the prior's log-variance, `[columns]`.
+    /// Output: the gradient of the prior's log-variance, `[columns]`.
     pub d_logvar: Option<&'a mut [T]>,
 }
 
-/// Sums over rows: the gradients of `phi` and of `logvar`.
+/// The number of sums over rows: the gradients of `phi` and of `logvar`.
 const KINDS: usize = 2;
 /// The square of the limit on the mean, in deviations.
 const LIMIT: f64 = 1024.0;
 
-/// Writes the gradients.
+/// Computes the gradients.
 ///
 /// # Panics
-/// A slice does not have the length its shape asks for.
+/// Panics if a slice does not have the length of its shape.
 pub fn conditional_backward<T: Element>(
     units: &ConditionalUnits<'_, T>,
     gradients: ConditionalGradients<'_, T>,
@@ -137,7 +140,7 @@ struct Task<'a, T> {
 }
 
 impl<T: Element> Task<'_, T> {
-    /// Row by row, so that few places of memory are read and written at a time.
+    /// Works row by row, so that few places in memory are read and written at a time.
     #[inline(always)]
     fn run<S: Simd, const ONE: bool>(
         self,
@@ -161,8 +164,8 @@ impl<T: Element> Task<'_, T> {
         }
     }
 
-    /// A lane group of a row. Unless it is `CAREFUL`, it gives up where the noise has to be regenerated; what it has
-    /// written by then is to be written again. `ONE`: there is one sample.
+    /// Processes a lane group of a row. Unless it is `CAREFUL`, it stops if the noise has to be
+    /// regenerated; the caller then writes everything again. `ONE`: there is one sample.
     #[inline(always)]
     fn group<S: Simd, const ONE: bool, const WHOLE: bool, const CAREFUL: bool>(
         self,
@@ -173,8 +176,8 @@ impl<T: Element> Task<'_, T> {
         let Place { row, column, width, .. } = place;
         let units = self.units;
         let at = row * units.columns + column;
-        // SAFETY: `check` has compared all lengths with the shape, and the place lies in it; the table was made for these
-        // columns.
+        // SAFETY: `check` has compared all lengths with the shape, and the place lies in it; the
+        // table was made for these columns.
         let [logvar, log_r] = unsafe {
             let log_r = load::<S, T, WHOLE>(simd, units.log_r, at, width);
             [table_at::<S, T>(simd, self.table, TABLE + 1, column, 1), log_r]
@@ -213,8 +216,9 @@ impl<T: Element> Task<'_, T> {
         true
     }
 
-    /// The gradients of message, its log-variance, coefficient and log-variance of the prior through sample `s`; that of
-    /// the previous latent is written. `None` where the noise has to be regenerated and this is not the `CAREFUL` way.
+    /// Returns the gradients of message, its log-variance, coefficient and log-variance of the
+    /// prior through sample `s`, and writes the gradient of the previous latent. Returns `None` if
+    /// the noise has to be regenerated and the call is not `CAREFUL`.
     #[inline(always)]
     fn sample<S: Simd, const WHOLE: bool, const CAREFUL: bool>(
         self,

@@ -14,21 +14,22 @@ use crate::simd::{LANES, Simd};
 use crate::{dispatch, load_partial, with_scratch};
 use std::ops::Range;
 
-/// What the forward pass writes.
+/// The outputs of the forward pass.
 #[derive(Debug)]
 pub struct ConditionalOutputs<'a, T> {
     /// The draws, `[samples, rows, columns]`.
     pub z: &'a mut [T],
-    /// The divergence from the prior given the previous latent in nats, `[samples, rows, columns]`, where wanted.
+    /// The divergence from the prior given the previous latent in nats, `[samples, rows, columns]`;
+    /// `None` if not needed.
     pub kl: Option<&'a mut [T]>,
     /// Its mean over samples and rows, `[columns]`.
     pub mean_kl: &'a mut [T],
 }
 
-/// Draws from every posterior and takes its divergence from the prior, in one pass.
+/// Draws from every posterior and computes its divergence from the prior, in one pass.
 ///
 /// # Panics
-/// A slice does not have the length its shape asks for.
+/// Panics if a slice does not have the length of its shape.
 ///
 /// ```
 /// use vdn_tensor::kernels::unit::{ConditionalOutputs, ConditionalUnits, UnitNoise, conditional_forward};
@@ -96,14 +97,14 @@ struct Task<'a, T> {
     table: &'a [T],
     z: SharedMut<'a, T>,
     kl: Option<SharedMut<'a, T>>,
-    /// Sums of the divergences, `[chunks, columns]`, and where those of this chunk begin.
+    /// The sums of the divergences, `[chunks, columns]`, and the start of this chunk's sums.
     sums: SharedMut<'a, T>,
     partials: usize,
-    /// Whether memory is asked for ahead.
+    /// Whether memory is prefetched.
     far: bool,
 }
 
-/// What all samples of a row have in common.
+/// The values that all samples of a row share.
 #[derive(Clone, Copy)]
 struct Row<L> {
     m: L,
@@ -137,7 +138,7 @@ impl<T: Element> Task<'_, T> {
         }
     }
 
-    /// Asks for a tile further on in `block`.
+    /// Prefetches a tile further on in `block`.
     #[inline(always)]
     fn ask<S: Simd>(self, simd: S, place: Place, block: &Range<usize>) {
         let units = self.units;
@@ -153,7 +154,8 @@ impl<T: Element> Task<'_, T> {
         }
     }
 
-    /// A tile, `WHOLE` if it has four rows of sixteen columns; `first` if no rows of its chunk came before.
+    /// Processes a tile: `WHOLE` if it has four rows of sixteen columns, `first` if no rows of its
+    /// chunk came before.
     #[inline(always)]
     fn tile<S: Simd, const WHOLE: bool, const ONE: bool>(self, simd: S, place: Place, first: bool) {
         let Place { row, column, height, width } = place;
@@ -170,7 +172,8 @@ impl<T: Element> Task<'_, T> {
                 table_at::<S, T>(simd, self.table, TABLE, column, 3),
             ]
         };
-        // One sample, the usual case: noise first, so that what a row gives is used where it is computed.
+        // The first sample, usually the only one, takes its noise first, so that the values of a
+        // row are used where they are computed.
         let mut noise = self.source.normals::<S, WHOLE>(simd, 0, place);
         let mut common = [Row { m: zero, gain: zero, deviation: zero, excess: zero }; TILE];
         let mut sum = zero;
@@ -212,7 +215,7 @@ impl<T: Element> Task<'_, T> {
         unsafe { store::<_, T, WHOLE>(sum, self.sums, at, width) };
     }
 
-    /// A draw at `at`, and its divergence.
+    /// Computes a draw at `at`, and its divergence.
     #[inline(always)]
     fn draw<S: Simd, const WHOLE: bool>(
         self,
@@ -223,8 +226,8 @@ impl<T: Element> Task<'_, T> {
         noise: T::Lanes<S>,
         [phi, precision]: [T::Lanes<S>; 2],
     ) -> T::Lanes<S> {
-        // SAFETY: `check` has compared all lengths with the shape, and the place lies in it; this task alone has these rows
-        // and columns.
+        // SAFETY: `check` has compared all lengths with the shape, and the place lies in it; this
+        // task alone has these rows and columns.
         unsafe {
             let c = phi * load::<S, T, WHOLE>(simd, self.units.previous, at, width);
             let e = distance(row.gain, row.m, c);

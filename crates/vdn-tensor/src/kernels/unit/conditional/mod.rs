@@ -1,9 +1,9 @@
-//! The fused kernel of units under a conditional prior: draw, divergence and its mean in one pass, and its adjoint, which
-//! stores no noise. The counterpart of the kernel for the standard prior; the formulas are those of
-//! [`conditional`](crate::families::conditional).
+//! The fused kernel of units under a conditional prior: draw, divergence and its mean in one pass,
+//! and its adjoint, which stores no noise. It is the counterpart of the kernel for the standard
+//! prior. The formulas are in [`conditional`](crate::families::conditional).
 //!
-//! Shapes: messages `m`, `log_r` `[rows, columns]`; previous latents and draws `[samples, rows, columns]`; the prior's
-//! coefficient and log-variance `[columns]`.
+//! Shapes: messages `m` and `log_r` are `[rows, columns]`; previous latents and draws are
+//! `[samples, rows, columns]`; the prior's coefficient and log-variance are `[columns]`.
 
 mod backward;
 mod forward;
@@ -24,13 +24,13 @@ use crate::{load_partial, store_partial};
 /// One step of a layer of units.
 #[derive(Clone, Copy, Debug)]
 pub struct ConditionalUnits<'a, T> {
-    /// Examples of the batch.
+    /// The number of examples in the batch.
     pub rows: usize,
-    /// Units.
+    /// The number of units.
     pub columns: usize,
-    /// Trajectories, at least 1.
+    /// The number of trajectories, at least 1.
     pub samples: usize,
-    /// The means of the messages, `[rows, columns]`; of no account where `log_r` is infinite.
+    /// The means of the messages, `[rows, columns]`; ignored where `log_r` is infinite.
     pub m: &'a [T],
     /// Their log-variances, `[rows, columns]`.
     pub log_r: &'a [T],
@@ -44,7 +44,8 @@ pub struct ConditionalUnits<'a, T> {
     pub noise: UnitNoise<'a, T>,
 }
 
-/// What depends on a column alone: coefficient, log-variance, deviation, precision of the prior.
+/// The number of values that depend on a column alone: coefficient, log-variance, deviation and
+/// precision of the prior.
 const TABLE: usize = 4;
 
 impl<T: Element> ConditionalUnits<'_, T> {
@@ -52,7 +53,7 @@ impl<T: Element> ConditionalUnits<'_, T> {
         self.rows * self.columns
     }
 
-    /// Checks the lengths of all arrays; those of the outputs and gradients follow from the
+    /// Checks the lengths of all arrays; the lengths of outputs and gradients follow from the
     /// extents.
     fn check(&self) -> Extents {
         let Self { rows, columns, samples, .. } = *self;
@@ -78,18 +79,18 @@ impl<T: Element> ConditionalUnits<'_, T> {
     }
 }
 
-/// Columns that a task goes through row by row before the next ones: what depends on a column stays in the first-level
-/// cache beside rows that pass through it.
+/// The number of columns that a task processes row by row before it moves to the next columns. The
+/// values of these columns stay in the first-level cache while rows pass through it.
 const STRIP: usize = 256;
 
-/// `columns`, up to whole lane groups.
+/// Returns `columns` rounded up to whole lane groups.
 fn padded(columns: usize) -> usize {
     columns.next_multiple_of(LANES)
 }
 
-/// Fills `table [lane groups, kinds, LANES]` with what the columns give and, where there is a fifth kind, with `last` times
-/// `share`. The kinds of a lane group lie side by side: in rows of their own they would fall on the same places of the
-/// cache.
+/// Fills `table [lane groups, kinds, LANES]` with the values of the columns and, if there is a
+/// fifth kind, with `last` times `share`. The kinds of a lane group lie next to each other: in
+/// separate rows they would map to the same places of the cache.
 #[inline(always)]
 fn fill_table<S: Simd, T: Element>(
     simd: S,
@@ -104,7 +105,8 @@ fn fill_table<S: Simd, T: Element>(
         let phi = load_partial(simd, &units.phi[range.clone()], T::ZERO);
         let logvar = load_partial(simd, &units.logvar[range.clone()], T::ZERO);
         let deviation = (logvar * logvar.lit(0.5)).exp();
-        // Finite, so that a distance of 0 from a prior without variance costs nothing.
+        // The limit keeps the precision finite, so that a distance of 0 from a prior without
+        // variance costs nothing.
         let most = if size_of::<T>() == size_of::<f32>() { 88.0 } else { 709.0 };
         let precision = (-logvar).min(logvar.lit(most)).exp();
         let mut x = [phi, logvar, deviation, precision, T::splat(simd, T::ZERO)];
@@ -117,7 +119,7 @@ fn fill_table<S: Simd, T: Element>(
     }
 }
 
-/// The lanes of kind `kind` of the table for the lane group from `column` on.
+/// Returns the lanes of kind `kind` of the table for the lane group from `column` on.
 ///
 /// # Safety
 /// The table has `kinds` lane groups for each of the columns, which `column` is one of.
