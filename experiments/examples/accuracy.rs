@@ -1,5 +1,5 @@
-//! What living units cost and bring on real data: every control mode, the deterministic twin, an ensemble of twins and
-//! ridge, over data sets and paired seeds.
+//! What living units cost and bring on real data: every control mode, the deterministic twin, an
+//! ensemble of twins and ridge, over data sets and paired seeds.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example accuracy -- FOLDER RESULTS.csv [sets=ETTh1,ETTm1] [seeds=10] [modes=none,rate]
@@ -7,16 +7,20 @@
 //! cargo run --release -p vdn-experiments --example accuracy -- table RESULTS.csv
 //! ```
 //!
-//! `FOLDER` has `ETTh1.csv.gz`, `Exchange.csv` and so on. Windows: L 336, H 96, at most 400, 200 and 200 of each series. Modes are `none`, `rate`,
-//! `homeo`, `proj_on`, `proj_off`, `twin`, `ensemble` (of five twins: those of seeds k to k + 4, around the end) and `ridge`. Each
-//! finished line is appended to `RESULTS.csv`; lines that are there already are not computed again, so that a run that was
-//! interrupted goes on. `table` sums the file up: means over seeds, and against the twin the mean of the paired relative
-//! differences with its bounds of 95 % by Student's t over seeds.
+//! `FOLDER` has `ETTh1.csv.gz`, `Exchange.csv` and so on. Windows: L 336, H 96, at most 400, 200
+//! and 200 of each series. Modes are `none`, `rate`, `homeo`, `proj_on`, `proj_off`, `twin`,
+//! `ensemble` (of five twins: those of seeds k to k + 4, around the end) and `ridge`. Each finished
+//! line is appended to `RESULTS.csv`; lines that are there already are not computed again, so that
+//! a run that was interrupted goes on. `table` sums the file up: means over seeds, and against the
+//! twin the mean of the paired relative differences with its bounds of 95 % by Student's t over
+//! seeds.
 //!
-//! All scores are of the test windows. `living` is judged on the validation windows by internal measures, as after every epoch;
-//! `living_used` is the verdict that `vdn train` ends with: interventions on every unit, too, on 128 of the validation windows with block
-//! standard errors; `living_used_test` is the same verdict by the test windows. Both together take `verdict_seconds`: with 1024 units 8 s, beside
-//! 32 s of training on ETTh1 (two busy cores). What they say in words goes to the standard error output.
+//! All scores are of the test windows. `living` is judged on the validation windows by internal
+//! measures, as after every epoch; `living_used` is the verdict that `vdn train` ends with:
+//! interventions on every unit, too, on 128 of the validation windows with block standard errors;
+//! `living_used_test` is the same verdict by the test windows. Both together take
+//! `verdict_seconds`: with 1024 units 8 s, beside 32 s of training on ETTh1 (two busy cores). What
+//! they say in words goes to the standard error output.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -357,7 +361,8 @@ fn read(path: &Path) -> Result<Results, Failure> {
     Ok(results)
 }
 
-/// Quantiles 0.975 of Student's t for 1 to 9 degrees of freedom; above, that of the normal distribution is within 14 %.
+/// Quantiles 0.975 of Student's t for 1 to 9 degrees of freedom; above, that of the normal
+/// distribution is within 14 %.
 const T: [f64; 9] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
 
 fn table(results: &Results) -> String {

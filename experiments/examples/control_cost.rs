@@ -4,13 +4,15 @@
 //! cargo run --release -p vdn-experiments --example control_cost -- [rounds]
 //! ```
 //!
-//! The default forecaster on made-up windows, batch 128. Models train side by side in one process, a burst of steps of
-//! one, then of the next: one with the constant beta, the others with controllers. All that can be composed with the
-//! homeostat are in one (calibrated bands with their penalty, thermostat on the KL of every row, homeostat, sigma guard, rate
-//! budget, KL budget, free bits, annealing); those that take the place of one of them (projection that of the homeostat; PI,
-//! GECO and the capacity target that of the thermostat) are in others, beside all that they go with. Their terms in the loss,
-//! their observation and their acts every fifth step are counted. The AR penalty with the control of its share and scale
-//! encodes a second pair of windows; it is shown apart.
+//! The default forecaster on made-up windows, batch 128. Models train side by side in one process,
+//! a burst of steps of one, then of the next: one with the constant beta, the others with
+//! controllers. All that can be composed with the homeostat are in one (calibrated bands with their
+//! penalty, thermostat on the KL of every row, homeostat, sigma guard, rate budget, KL budget, free
+//! bits, annealing); those that take the place of one of them (projection that of the homeostat;
+//! PI, GECO and the capacity target that of the thermostat) are in others, beside all that they go
+//! with. Their terms in the loss, their observation and their acts every fifth step are counted.
+//! The AR penalty with the control of its share and scale encodes a second pair of windows; it is
+//! shown apart.
 //!
 //! Times are those of the wall clock: processor time is counted in ticks that are longer than the
 //! difference. An idle machine is needed.

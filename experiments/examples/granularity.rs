@@ -1,4 +1,5 @@
-//! Granularity: what share of a layer's units are distributions, and how many units share its latent dimensions.
+//! Granularity: what share of a layer's units are distributions, and how many units share its
+//! latent dimensions.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example granularity -- [demo | file.csv] [seeds] [epochs] [N*K] [L] [H] [settings...]
@@ -6,12 +7,13 @@
 //! cargo run --release -p vdn-experiments --example granularity -- ETTh1.csv 5 24 1024 336 96 data.max_train=400
 //! ```
 //!
-//! First axis: distributional fraction 0, 25, 50, 75, 100 % at equal width. Second: `N x K` at constant `N K`, from one unit
-//! per dimension to one global latent. Units that send all their dimensions on are the same model at every `N x K` (posteriors
-//! are diagonal, and KL weights are per dimension), so one such row stands for all; the others pool a unit's dimensions to one
-//! activity (their sum over `sqrt K`). Test windows; means over seeds with the
-//! standard error of that mean. `rate` is the mean per latent dimension in
-//! nats, `step` the median time of a training step. Settings are TOML keys (`model.beta=1e-4`).
+//! First axis: distributional fraction 0, 25, 50, 75, 100 % at equal width. Second: `N x K` at
+//! constant `N K`, from one unit per dimension to one global latent. Units that send all their
+//! dimensions on are the same model at every `N x K` (posteriors are diagonal, and KL weights are
+//! per dimension), so one such row stands for all; the others pool a unit's dimensions to one
+//! activity (their sum over `sqrt K`). Test windows; means over seeds with the standard error of
+//! that mean. `rate` is the mean per latent dimension in nats, `step` the median time of a training
+//! step. Settings are TOML keys (`model.beta=1e-4`).
 
 use std::time::Instant;
 use vdn_autograd::Score;

@@ -1,5 +1,5 @@
-//! Moments against samples on the test windows of a stored run: scores and seconds of both, and the error of the moments against
-//! 10 000 samples.
+//! Moments against samples on the test windows of a stored run: scores and seconds of both, and the
+//! error of the moments against 10 000 samples.
 //!
 //! `cargo run --release -p vdn-experiments --example moments -- RUN [windows of the errors]
 //! [windows of the scores, all]`
@@ -104,7 +104,8 @@ fn passes(
     Ok(())
 }
 
-/// Mean and variance of the forecasts (without output noise) by samples, `[windows * horizon]` each.
+/// Mean and variance of the forecasts (without output noise) by samples, `[windows * horizon]`
+/// each.
 fn sampled(
     config: ForecasterConfig,
     parameters: &Parameters<f32>,
@@ -145,7 +146,8 @@ fn errors(
     windows: &[WindowIndex],
 ) -> Result<(), TrainError> {
     let (model, _) = Forecaster::new::<f32>(config, 0)?;
-    // Off by so many deviations in the mean; relative error of the variance; of that with the output noise.
+    // Off by so many deviations in the mean; relative error of the variance; of that with the
+    // output noise.
     let (mut off, mut spread, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     let mut share = 0.0;
     for windows in windows.chunks(4) {

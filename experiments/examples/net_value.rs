@@ -1,18 +1,21 @@
-//! What a layer's information is worth, and what it costs, in nats per window: over the number of units and the price of
-//! information.
+//! What a layer's information is worth, and what it costs, in nats per window: over the number of
+//! units and the price of information.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example net_value -- [data.csv.gz] [input_len] [horizon] [windows] [epochs] [units,units,..]
 //! ```
 //!
-//! For each number of units and each price `beta` (the weight of a nat per window against the score in nats per time
-//! step; `1/H` is the price of the evidence lower bound, whose objective is trained too) a model is trained and held
-//! against its own prior on the test windows:
+//! For each number of units and each price `beta` (the weight of a nat per window against the score
+//! in nats per time step; `1/H` is the price of the evidence lower bound, whose objective is
+//! trained too) a model is trained and held against its own prior on the test windows:
 //!
-//! * `value`: `LL(z ~ q) - LL(z ~ p)`, `LL` the mean over samples of `ln p(y | z)`, with its block standard error;
-//! * `score`: the same by the predictive score that the model is trained with, which mixes over samples;
+//! * `value`: `LL(z ~ q) - LL(z ~ p)`, `LL` the mean over samples of `ln p(y | z)`, with its block
+//!   standard error;
+//! * `score`: the same by the predictive score that the model is trained with, which mixes over
+//!   samples;
 //! * `cost`: the sum of all KLs; `net` and `net s` are `value` and `score` less that;
-//! * `units +`: how many single units bring more than they cost, `dLL_i > KL_i`, with 95 % confidence over all units.
+//! * `units +`: how many single units bring more than they cost, `dLL_i > KL_i`, with 95 %
+//!   confidence over all units.
 
 use std::path::PathBuf;
 use vdn_forecast::config::{DataConfig, RunConfig};

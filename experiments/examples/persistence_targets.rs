@@ -1,21 +1,24 @@
-//! Are targets for the memory of units met, and apart from targets for the amount of information? On synthetic series of
-//! four autoregressive channels seen in noise: persistence targets alone, the grid of rate and persistence targets
-//! together (closed loop), and the relative-gain matrix (open loop).
+//! Are targets for the memory of units met, and apart from targets for the amount of information?
+//! On synthetic series of four autoregressive channels seen in noise: persistence targets alone,
+//! the grid of rate and persistence targets together (closed loop), and the relative-gain matrix
+//! (open loop).
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example persistence_targets -- [steps] [rate target] [persistence target]
 //! cargo run --release -p vdn-experiments --example persistence_targets -- [steps] gains
 //! ```
 //!
-//! Eight units with an autoregressive prior read the last four observations through a tanh layer, a linear map forecasts
-//! nothing but the present (the observations they code); the loss is the bound, in nats per step. `rate` is that given the
-//! past. Measures are those of 16 groups of 8 fresh series of 64 steps; standard errors are over the groups. The cell is met
-//! when the means over units are within `0.05 c + 2 SE` (rate) and `0.05 + 2 SE` (persistence), and 95 % of the units within
-//! `0.2 c + 2 SE` of the rate.
+//! Eight units with an autoregressive prior read the last four observations through a tanh layer, a
+//! linear map forecasts nothing but the present (the observations they code); the loss is the
+//! bound, in nats per step. `rate` is that given the past. Measures are those of 16 groups of 8
+//! fresh series of 64 steps; standard errors are over the groups. The cell is met when the means
+//! over units are within `0.05 c + 2 SE` (rate) and `0.05 + 2 SE` (persistence), and 95 % of the
+//! units within `0.2 c + 2 SE` of the rate.
 //!
-//! Relative gains: from the operating point (rate 0.5, persistence 0.6) all multipliers are held as they are, plus and minus
-//! a tenth of a nat per nat on one constraint; stiffness goes on pulling to nothing (it is off). The gains `K` are the
-//! changes of the means of `ln R` and `atanh rho`, the matrix is `K * (K^-1)^T` element by element.
+//! Relative gains: from the operating point (rate 0.5, persistence 0.6) all multipliers are held as
+//! they are, plus and minus a tenth of a nat per nat on one constraint; stiffness goes on pulling
+//! to nothing (it is off). The gains `K` are the changes of the means of `ln R` and `atanh rho`,
+//! the matrix is `K * (K^-1)^T` element by element.
 
 use std::cell::RefCell;
 use vdn_autograd::{Tape, Var};
@@ -48,13 +51,14 @@ const STEPS: usize = 24;
 const BATCH: usize = 32;
 const LONG: usize = 64;
 const GROUPS: usize = 16;
-/// Stiffness and gain of the rate's constraint: at low rates the bound's own slope changes by tens of nats per nat, and the
-/// integral has to follow it within a training.
+/// Stiffness and gain of the rate's constraint: at low rates the bound's own slope changes by tens
+/// of nats per nat, and the integral has to follow it within a training.
 const RATE: [f64; 2] = [50.0, 5.0];
 /// Of the persistence's.
 const PERSISTENCE: [f64; 2] = [5.0, 0.5];
 
-/// `steps` of `batch` series, `[steps][batch, channels]`: coefficients 0.95, 0.8, 0.5, 0.2, unit variance, noise 0.3.
+/// `steps` of `batch` series, `[steps][batch, channels]`: coefficients 0.95, 0.8, 0.5, 0.2, unit
+/// variance, noise 0.3.
 fn series(key: NoiseKey, batch: usize, steps: usize) -> Vec<Vec<f64>> {
     let width = batch * CHANNELS;
     let mut noise = vec![0.0; 2 * (steps + 50) * width];

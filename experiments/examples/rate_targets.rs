@@ -1,13 +1,15 @@
-//! Are targets for the amount of information met? Rate and KL targets of 0.05 to 2 nats per unit, each in a training of its
-//! own, with what the units pay beyond information (mismatch) and what the forecast owes them beside it.
+//! Are targets for the amount of information met? Rate and KL targets of 0.05 to 2 nats per unit,
+//! each in a training of its own, with what the units pay beyond information (mismatch) and what
+//! the forecast owes them beside it.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example rate_targets -- [epochs] [units]
 //! ```
 //!
-//! Measures are those of the training windows, where the constraint acts, and of the test windows. Standard errors are
-//! delete-one jackknifes over ten blocks of consecutive windows. A target is met when the mean over units is within
-//! `0.05 c + 2 SE` and 95 % of the units within `0.2 c + 2 SE` of theirs.
+//! Measures are those of the training windows, where the constraint acts, and of the test windows.
+//! Standard errors are delete-one jackknifes over ten blocks of consecutive windows. A target is
+//! met when the mean over units is within `0.05 c + 2 SE` and 95 % of the units within
+//! `0.2 c + 2 SE` of theirs.
 
 use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::WindowIndex;

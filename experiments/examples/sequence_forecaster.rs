@@ -1,15 +1,16 @@
-//! Units that remember: a sequence forecaster on the embedded daily weather of Seattle, under an autoregressive prior and
-//! under one without memory.
+//! Units that remember: a sequence forecaster on the embedded daily weather of Seattle, under an
+//! autoregressive prior and under one without memory.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example sequence_forecaster -- [threads] [seeds] [free]
 //! ```
 //!
-//! The two models are the same but for the prior: encoder, units, emission, initial weights, batches, number of steps. The
-//! first three years train; the last is held out and scored by the predictive likelihood `p(x_t | x_1 .. x_{t-1})` of each
-//! day, by a particle filter with the same number of particles for both (a lower bound in expectation, whatever the
-//! posterior); then both forecast two weeks ahead from every week of it. With several seeds, which change initial weights,
-//! batches and noise, the table at the end has the mean over them and its standard error.
+//! The two models are the same but for the prior: encoder, units, emission, initial weights,
+//! batches, number of steps. The first three years train; the last is held out and scored by the
+//! predictive likelihood `p(x_t | x_1 .. x_{t-1})` of each day, by a particle filter with the same
+//! number of particles for both (a lower bound in expectation, whatever the posterior); then both
+//! forecast two weeks ahead from every week of it. With several seeds, which change initial
+//! weights, batches and noise, the table at the end has the mean over them and its standard error.
 //!
 //! The trainer's rate budget keeps every unit between 0.1 and 3 nats per day, given the day before;
 //! with `free` nothing does.
@@ -145,7 +146,8 @@ fn train(
 
 /// What the held-out year says.
 struct Scores {
-    /// Nats per day: predictive likelihood with its standard error over blocks of four weeks, and the evidence lower bound.
+    /// Nats per day: predictive likelihood with its standard error over blocks of four weeks, and
+    /// the evidence lower bound.
     predictive: f64,
     error: f64,
     bound: f64,
@@ -178,7 +180,8 @@ fn block_mean(x: &[f64]) -> (f64, f64) {
     (x.iter().sum::<f64>() / x.len() as f64, (variance / n).sqrt())
 }
 
-/// Coverage and mean width of the central 90 % interval, and the log-density in nats per day and channel, by days ahead.
+/// Coverage and mean width of the central 90 % interval, and the log-density in nats per day and
+/// channel, by days ahead.
 fn forecasts(weather: &Weather, trained: &Trained) -> Result<Vec<[f64; 3]>, Failure> {
     let &Trained { ref model, ref parameters, key } = trained;
     let mut rows = Vec::new();
@@ -285,8 +288,9 @@ fn mean_over(x: &[f64]) -> [f64; 2] {
 /// Rates of a living unit, nats per day: a few units have to carry all the weather.
 const BUDGET: UnitBudget = UnitBudget { low: 0.05, high: 3.0, saturation: 0.01 };
 
-/// What the units carry, pay and remember in the held-out year, and who lives: learned coefficients beside the persistence that is
-/// measured of the posterior, rate and mismatch given the past (their sum is the KL), and the rate without it.
+/// What the units carry, pay and remember in the held-out year, and who lives: learned coefficients
+/// beside the persistence that is measured of the posterior, rate and mismatch given the past
+/// (their sum is the KL), and the rate without it.
 fn units(weather: &Weather, trained: &Trained) -> Result<(), Failure> {
     let Trained { model, parameters, .. } = trained;
     let days = weather.days - weather.split;

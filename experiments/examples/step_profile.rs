@@ -1,11 +1,13 @@
-//! Where the time of a training step goes: a table by layer and operation that sums to the whole step.
+//! Where the time of a training step goes: a table by layer and operation that sums to the whole
+//! step.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example step_profile -- [threads] [steps] [default]
 //! ```
 //!
-//! The shape is that of the reference: L 336, H 96, hidden 256, head hidden 256, N 1024, S 4, batch 256, one deviation
-//! per unit; with a third argument the default configuration. Of each operation the fastest step counts.
+//! The shape is that of the reference: L 336, H 96, hidden 256, head hidden 256, N 1024, S 4, batch
+//! 256, one deviation per unit; with a third argument the default configuration. Of each operation
+//! the fastest step counts.
 //!
 //! The step is written out here rather than left to the trainer, because its parts are timed one by
 //! one on a tape that measures every operation.

@@ -3,7 +3,8 @@
 //! average of the weights of the whole forecaster, as the trainer takes it, without controllers and
 //! with all that go together.
 //!
-//! One test alone counts, so that nothing else allocates meanwhile; the others of this file are ignored by default.
+//! One test alone counts, so that nothing else allocates meanwhile; the others of this file are
+//! ignored by default.
 
 use std::ops::ControlFlow;
 use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
@@ -107,8 +108,8 @@ fn small() -> ForecasterConfig {
 
 /// Steps whose allocations are counted together.
 const WINDOW: usize = 50;
-/// Windows until the steady state has to be there. The working memory of kernels belongs to threads, and which thread
-/// meets which kernel for the first time is up to the scheduler.
+/// Windows until the steady state has to be there. The working memory of kernels belongs to
+/// threads, and which thread meets which kernel for the first time is up to the scheduler.
 const PATIENCE: usize = 40;
 
 #[test]
@@ -165,7 +166,8 @@ fn resident() -> Result<u64, Failure> {
     Ok(1024 * kilobytes.parse::<u64>()?)
 }
 
-/// Run with `cargo test --release -p vdn-tests --test allocation -- --ignored --nocapture` (half a minute).
+/// Run with `cargo test --release -p vdn-tests --test allocation -- --ignored --nocapture` (half a
+/// minute).
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "100 000 steps; the command stands beside it"]

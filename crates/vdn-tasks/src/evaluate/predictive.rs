@@ -96,7 +96,7 @@ impl Predictive {
     /// outliers have the probability `share`, where the likelihood has a scale. `None` of classes.
     ///
     /// # Errors
-    /// Those of [`Predictive::new`].
+    /// Returns the errors of [`Predictive::new`].
     pub fn of(
         network: &TaskNetwork,
         prediction: &Prediction,

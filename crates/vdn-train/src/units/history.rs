@@ -1,8 +1,9 @@
-//! The history of a run: one line per epoch, written as it happens. No times in it: two runs with the same
-//! configuration give the same bytes.
+//! The history of a run: one line per epoch, written as it happens. No times in it: two runs with
+//! the same configuration give the same bytes.
 //!
-//! In a model of several layers the columns of the units are means over the units of all layers, and those of each layer
-//! with distributional units come behind, as `layer1.rate`, `layer1.mismatch`, `layer1.kl`, `layer1.living` and so on.
+//! In a model of several layers the columns of the units are means over the units of all layers,
+//! and those of each layer with distributional units come behind, as `layer1.rate`,
+//! `layer1.mismatch`, `layer1.kl`, `layer1.living` and so on.
 
 use crate::error::TrainError;
 use crate::evaluate::Validation;
@@ -33,8 +34,9 @@ impl Running {
     }
 }
 
-/// What is recorded of an epoch. Where the weights are averaged (`train.ema_decay`), validation and units are of the average; loss, training
-/// score, KL and gradient are of the weights that were trained with, as controllers' weights and bounds are.
+/// What is recorded of an epoch. Where the weights are averaged (`train.ema_decay`), validation and
+/// units are of the average; loss, training score, KL and gradient are of the weights that were
+/// trained with, as controllers' weights and bounds are.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Epoch {
     /// From 1.
@@ -68,7 +70,8 @@ pub struct Epoch {
     pub best: bool,
     /// More of the units, means over all of them on the validation windows; `None` without units.
     pub units: Option<EpochUnits>,
-    /// The same of each layer with distributional units, from the encoder up, in a model of several layers; else nothing.
+    /// The same of each layer with distributional units, from the encoder up, in a model of several
+    /// layers; else nothing.
     pub layers: Vec<EpochLayer>,
 }
 
@@ -176,7 +179,8 @@ pub struct EpochUnits {
     pub value_error: Option<f64>,
     /// The same by the predictive score.
     pub score_value: Option<f64>,
-    /// The mean information of the units about the window, nats per latent dimension, in epochs with a probe.
+    /// The mean information of the units about the window, nats per latent dimension, in epochs
+    /// with a probe.
     pub information: Option<f64>,
     /// Their mean autocorrelation between windows that share no row, in epochs with a probe.
     pub rho: Option<f64>,
@@ -213,7 +217,8 @@ impl EpochUnits {
         }
     }
 
-    /// Means over the units of several layers, of those layers that have a number; `worth` is what all of them bring.
+    /// Means over the units of several layers, of those layers that have a number; `worth` is what
+    /// all of them bring.
     fn over(layers: &[EpochLayer], worth: Option<&LayerUse>) -> Option<Self> {
         let maybe = |of: &dyn Fn(&Self) -> Option<f64>| {
             let known = || layers.iter().filter_map(|layer| Some((layer.count, of(&layer.units)?)));

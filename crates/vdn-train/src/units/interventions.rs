@@ -120,7 +120,7 @@ where
     /// in the table of a run.
     ///
     /// # Errors
-    /// Those of [`Evaluator::mean_outcome`].
+    /// Returns the errors of [`Evaluator::mean_outcome`].
     pub fn mean_crps(&self, examples: &[D::Index]) -> Result<f64, TrainError> {
         let weight = |place: usize| self.data.weight(examples[place]);
         self.mean_by(examples, Intervention::None, weight, |outcome| outcome.crps)

@@ -8,7 +8,8 @@ use std::fmt;
 
 /// The units of a model's layers.
 ///
-/// As JSON, that of a model of one layer is its [`UnitReport`]; of several, `layers` and `together`.
+/// As JSON, that of a model of one layer is its [`UnitReport`]; of several, `layers` and
+/// `together`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerReports {
     /// Layers of the model, those without distributional units too.

@@ -1,4 +1,5 @@
-//! [`Probe`]: what is measured of the units on a small fixed set of examples, because it costs passes of its own.
+//! [`Probe`]: what is measured of the units on a small fixed set of examples, because it costs
+//! passes of its own.
 //!
 //! | measure | cost, N = 1024, L 336, H 96, 128 windows, two cores |
 //! |---|---|

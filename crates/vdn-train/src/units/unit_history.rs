@@ -1,8 +1,9 @@
 //! [`UnitHistory`]: every unit in every epoch, in one compact file, `units.npy`.
 //!
-//! The file is an array in NumPy's format 1.0 (`numpy.load` reads it), `float32`, little-endian, C order, of the shape
-//! `[epochs, measures, units]`. Row `e` belongs to line `e` of `history.csv` (epoch `e + 1`). The measures, in the order
-//! of [`UNIT_MEASURES`], on the validation windows after the epoch:
+//! The file is an array in NumPy's format 1.0 (`numpy.load` reads it), `float32`, little-endian, C
+//! order, of the shape `[epochs, measures, units]`. Row `e` belongs to line `e` of `history.csv`
+//! (epoch `e + 1`). The measures, in the order of [`UNIT_MEASURES`], on the validation windows
+//! after the epoch:
 //!
 //! | | measure | unit |
 //! |---|---|---|
@@ -18,9 +19,10 @@
 //! | 9 | `low` | the lower bound of the unit's energy band in this epoch; in layers with bands alone |
 //! | 10 | `high` | the upper bound |
 //!
-//! 36 bytes for each unit and epoch, 44 with bands: 24 epochs of 1024 units are 885 kB, or 1.08 MB. A twin has no such file, a
-//! model of several layers one for each ([`layer_file`]). Files of layers with bands from before the bounds were recorded have
-//! the first nine measures and are read all the same.
+//! 36 bytes for each unit and epoch, 44 with bands: 24 epochs of 1024 units are 885 kB, or 1.08 MB.
+//! A twin has no such file, a model of several layers one for each ([`layer_file`]). Files of
+//! layers with bands from before the bounds were recorded have the first nine measures and are read
+//! all the same.
 
 use crate::error::TrainError;
 use crate::run::atomic_file::write_atomically;
@@ -29,7 +31,8 @@ use std::path::{Path, PathBuf};
 use vdn_model::controllers::EnergyBand;
 use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, HealthTrend, Living, Reason};
 
-/// What is kept of each unit and epoch, in the file's order; `low` and `high` in layers with energy bands alone.
+/// What is kept of each unit and epoch, in the file's order; `low` and `high` in layers with energy
+/// bands alone.
 pub const UNIT_MEASURES: [&str; 11] = [
     "rate",
     "kl",
@@ -53,7 +56,8 @@ const MOST_BYTES: u64 = 4 << 30;
 
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
 
-/// The file of layer number `layer`, from 1, of a model of `depth` layers, where `file` is that of a model of one.
+/// The file of layer number `layer`, from 1, of a model of `depth` layers, where `file` is that of
+/// a model of one.
 ///
 /// ```
 /// use std::path::Path;
@@ -98,7 +102,8 @@ impl Default for UnitHistory {
 }
 
 impl UnitHistory {
-    /// Of a layer of so many units, without epochs yet. Whether it has bands is what the first epoch says.
+    /// Of a layer of so many units, without epochs yet. Whether it has bands is what the first
+    /// epoch says.
     #[must_use]
     pub fn new(units: usize) -> Self {
         Self { units, measures: WITHOUT_BANDS, values: Vec::new() }
@@ -172,7 +177,8 @@ impl UnitHistory {
         self.units
     }
 
-    /// One measure of all units after one epoch, counted from 0; `None` if there is no such epoch or measure.
+    /// One measure of all units after one epoch, counted from 0; `None` if there is no such epoch
+    /// or measure.
     #[must_use]
     pub fn get(&self, epoch: usize, measure: usize) -> Option<&[f32]> {
         if measure >= self.measures {
@@ -182,16 +188,16 @@ impl UnitHistory {
         self.values.get(start..start + self.units)
     }
 
-    /// The energies of all units after one epoch, counted from 0, with the lower and the upper bounds of their bands; `None`
-    /// without bands, or without such an epoch.
+    /// The energies of all units after one epoch, counted from 0, with the lower and the upper
+    /// bounds of their bands; `None` without bands, or without such an epoch.
     #[must_use]
     pub fn energy_and_band(&self, epoch: usize) -> Option<[&[f32]; 3]> {
         let of = |name| self.get(epoch, Self::measure(name)?);
         Some([of("energy")?, of("low")?, of("high")?])
     }
 
-    /// What the epochs up to `epoch` (counted from 0) showed of the units, as training saw it, in single precision;
-    /// `losses` are the training losses of the epochs.
+    /// What the epochs up to `epoch` (counted from 0) showed of the units, as training saw it, in
+    /// single precision; `losses` are the training losses of the epochs.
     #[must_use]
     pub fn seen(
         &self,
@@ -248,7 +254,8 @@ impl UnitHistory {
         let mut header = format!(
             "{{'descr': '<f4', 'fortran_order': False, 'shape': ({epochs}, {measures}, {units}), }}"
         );
-        // Magic, two bytes of length, header: padded with blanks to a multiple of 64, ending in a line break.
+        // Magic, two bytes of length, header: padded with blanks to a multiple of 64, ending in a
+        // line break.
         while !(MAGIC.len() + 2 + header.len() + 1).is_multiple_of(64) {
             header.push(' ');
         }

@@ -1,11 +1,12 @@
-//! [`UnitReport`]: what became of the units: who lives, why the others do not, and what all of them bring and cost.
+//! [`UnitReport`]: what became of the units: who lives, why the others do not, and what all of them
+//! bring and cost.
 //!
-//! Beside it, every unit of the best weights on a line of its own: `units.csv`. Columns: in a model of several layers `layer`,
-//! from 1, then `unit`, the measures on the
-//! validation windows (`rate, kl, mismatch, energy, sigma, beta, signal_to_noise, active, saturation, alive, drift`), those
-//! on the probe set (`information, information_error, rho, rho_stride, rate_given_past`; `value, value_error, net, share,
-//! share_error` of units that had interventions), and `state`: `living`, or all reasons why not, joined by `+`. What was
-//! not measured is an empty cell.
+//! Beside it, every unit of the best weights on a line of its own: `units.csv`. Columns: in a model
+//! of several layers `layer`, from 1, then `unit`, the measures on the validation windows
+//! (`rate, kl, mismatch, energy, sigma, beta, signal_to_noise, active, saturation, alive, drift`),
+//! those on the probe set (`information, information_error, rho, rho_stride, rate_given_past`;
+//! `value, value_error, net, share, share_error` of units that had interventions), and `state`:
+//! `living`, or all reasons why not, joined by `+`. What was not measured is an empty cell.
 
 use crate::error::TrainError;
 use crate::run::atomic_file::write_atomically;
@@ -61,7 +62,8 @@ pub struct ProbeReport {
     pub used: bool,
     /// The same by the model's own predictive score.
     pub used_by_score: bool,
-    /// Mean information about what units see, nats per latent dimension; `None` for units that are not normal or log-normal.
+    /// Mean information about what units see, nats per latent dimension; `None` for units that are
+    /// not normal or log-normal.
     pub information: Option<f64>,
     /// The most information that a probe set of this size can show.
     pub information_ceiling: Option<f64>,
@@ -140,7 +142,8 @@ impl UnitReport {
     }
 }
 
-/// A line about what units bring and cost: a label ten columns wide, whose units, and what was measured.
+/// A line about what units bring and cost: a label ten columns wide, whose units, and what was
+/// measured.
 pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse) -> String {
     let error = |e: Option<f64>| e.map_or_else(String::new, |e| format!(" +- {e:.2}"));
     let verdict = match (l.is_used(), l.is_used_by_score()) {

@@ -1,4 +1,5 @@
-//! Topics 3, 4, 5 and 8: the autoregressive penalty, energy bands, projection, calibration, selection.
+//! Topics 3, 4, 5 and 8: the autoregressive penalty, energy bands, projection, calibration,
+//! selection.
 
 use crate::reference::case::{Case, Check, tensor};
 use serde_json::Value;

@@ -109,8 +109,8 @@ impl Case {
         tape.constant(*tensor.shape(), tensor.data()).map_err(|e| e.to_string())
     }
 
-    /// Puts the fixture's parameters in the place of the initial ones. The fixture may lack none of them, and have none
-    /// that the model lacks.
+    /// Puts the fixture's parameters in the place of the initial ones. The fixture may lack none of
+    /// them, and have none that the model lacks.
     pub(crate) fn load(&self, parameters: &mut Parameters<f64>) -> Result<(), String> {
         let given = self.inputs["params"].as_object().ok_or("no params")?;
         for name in given.keys() {
@@ -143,7 +143,8 @@ pub(crate) struct Check {
 const TOLERANCE: f64 = 1e-10;
 
 impl Check {
-    /// Compares numbers with an expected tensor, number or list; a tensor's shape may differ in axes of size one.
+    /// Compares numbers with an expected tensor, number or list; a tensor's shape may differ in
+    /// axes of size one.
     pub(crate) fn values(&mut self, name: &str, got: &[f64], want: &Value) {
         let want: Option<Vec<f64>> = match want {
             Value::Object(_) => tensor(want).ok().map(|t| t.data().to_vec()),

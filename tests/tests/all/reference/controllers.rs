@@ -1,4 +1,5 @@
-//! Topics 6 and 7: thermostat, homeostat, and the reference's regulator, which is both with the guard and the AR share.
+//! Topics 6 and 7: thermostat, homeostat, and the reference's regulator, which is both with the
+//! guard and the AR share.
 
 use crate::reference::bands::{checked, parameters_at};
 use crate::reference::case::{Case, Check};
@@ -223,7 +224,8 @@ pub(crate) fn regulator(case: &Case) -> Result<Check, String> {
         if let Some(index) = log_sigma {
             parameters.data_mut(index).copy_from_slice(case.tensor("log_sigma")?.data());
         }
-        // In the reference the kick never happens but with a parameter of the shape [N], and for a single unit.
+        // In the reference the kick never happens but with a parameter of the shape [N], and for a
+        // single unit.
         let kick =
             if case.name.ends_with("as_reference") { SigmaKick::Never } else { SigmaKick::Dead };
         let mut control = regulator_control(case, units, latent_dims, kick)?;

@@ -1,5 +1,6 @@
-//! The reference's numbers, in double precision, through the production code: `tests/fixtures`, or the folder that the
-//! environment variable `VDN_FIXTURES` names. Every JSON file there is read, every case has to agree.
+//! The reference's numbers, in double precision, through the production code: `tests/fixtures`, or
+//! the folder that the environment variable `VDN_FIXTURES` names. Every JSON file there is read,
+//! every case has to agree.
 
 mod bands;
 mod case;
@@ -64,7 +65,8 @@ fn every_case_agrees() {
     files.sort();
     assert!(!files.is_empty(), "{}: no JSON files", folder.display());
     let mut failures = Vec::new();
-    // For each topic and kind: cases passed, numbers compared, worst error as a share of the tolerance.
+    // For each topic and kind: cases passed, numbers compared, worst error as a share of the
+    // tolerance.
     let mut passed: BTreeMap<(String, String), (usize, usize, f64)> = BTreeMap::new();
     let mut pending: BTreeMap<(String, String), usize> = BTreeMap::new();
     for file in &files {

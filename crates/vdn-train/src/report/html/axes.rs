@@ -27,7 +27,8 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// The axis from `from` to `to` for all finite `values` (positive ones alone where it is logarithmic).
+    /// The axis from `from` to `to` for all finite `values` (positive ones alone where it is
+    /// logarithmic).
     pub(super) fn over(
         values: impl Iterator<Item = f64>,
         [from, to]: [f64; 2],

@@ -22,7 +22,8 @@ pub struct HeatMap {
     pub range: [f64; 2],
 }
 
-/// Dark blue to yellow by way of green, ascending in lightness: readable without colours, on light and on dark paper.
+/// Dark blue to yellow by way of green, ascending in lightness: readable without colours, on light
+/// and on dark paper.
 const RAMP: [[f64; 3]; 5] = [
     [38.0, 24.0, 74.0],
     [44.0, 84.0, 132.0],

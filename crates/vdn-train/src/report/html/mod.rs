@@ -37,7 +37,8 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// A number for a reader: four significant digits, with an exponent where it is very small or large.
+/// A number for a reader: four significant digits, with an exponent where it is very small or
+/// large.
 pub fn number(x: f64) -> String {
     if !x.is_finite() {
         return "-".to_owned();

@@ -8,7 +8,8 @@ use vdn_model::objective::{BetweenWindows, ar_penalty};
 use vdn_model::units::{LayerConfig, Layers, MAX_DEPTH, SigmaMode, UnitLayer, VariationalLayer};
 use vdn_train::train::{Locals, Network, Terms};
 
-/// A layer whose unit `i` is to say the `i`-th number of its context, at a cost of `worth (z - h_i)^2 / 2` nats.
+/// A layer whose unit `i` is to say the `i`-th number of its context, at a cost of
+/// `worth (z - h_i)^2 / 2` nats.
 #[derive(Clone, Copy)]
 pub(crate) struct Plant {
     pub(crate) worth: f64,

@@ -91,7 +91,8 @@ fn sequence(
     Ok(shown)
 }
 
-/// Contexts without memory, units that are to have one: both measures reach their targets, each by its own constraint.
+/// Contexts without memory, units that are to have one: both measures reach their targets, each by
+/// its own constraint.
 #[test]
 fn persistence_and_rate_reach_their_targets_together() -> Result<(), Failure> {
     let every = Timing { warmup: 0, every: 5 };

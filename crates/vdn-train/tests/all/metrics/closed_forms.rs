@@ -1,4 +1,5 @@
-//! The metrics against naive oracles: numerical integration, brute force, closed forms and simulation.
+//! The metrics against naive oracles: numerical integration, brute force, closed forms and
+//! simulation.
 
 use vdn_autograd::Score;
 use vdn_train::metrics::{
@@ -38,8 +39,9 @@ fn crps_is_the_integral_of_its_definition() {
     let mut bad = Vec::new();
     for (i, mixture) in mixtures() {
         for y in [-4.0, -0.3, 0.0, 0.9, 2.95, 8.0] {
-            // Split at y, where the integrand jumps; 40 units out every tail is below 1e-200. Interval 0.0024 against the
-            // narrowest deviation 0.1: Simpson's error (h/sigma)^4 / 180 times the scale is below 1e-8.
+            // Split at y, where the integrand jumps; 40 units out every tail is below 1e-200.
+            // Interval 0.0024 against the narrowest deviation 0.1: Simpson's error (h/sigma)^4 /
+            // 180 times the scale is below 1e-8.
             let below = simpson(y - 48.0, y, 20_000, |x| mixture.cdf(x).powi(2));
             let above = simpson(y, y + 48.0, 20_000, |x| (1.0 - mixture.cdf(x)).powi(2));
             let (got, want) = (mixture_crps(&mixture, y), below + above);
@@ -100,7 +102,8 @@ fn shared_and_repeated_sigmas_and_given_uniform_weights_agree() {
 #[test]
 fn moments_density_and_distribution_function_are_consistent() {
     for (i, mixture) in mixtures() {
-        // +-30 around the components covers 15 of the widest deviations; see the first test for Simpson's error.
+        // +-30 around the components covers 15 of the widest deviations; see the first test for
+        // Simpson's error.
         let integral =
             |f: &dyn Fn(f64) -> f64| simpson(-30.0, 30.0, 60_000, |x| f(x) * mixture.pdf(x));
         let mean = mixture.mean();
@@ -130,8 +133,8 @@ fn quantiles_invert_the_distribution_function() {
         for tau in [1e-12, 1e-6, 0.001, 0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975, 0.999, 1.0 - 1e-9]
         {
             let q = mixture.quantile(tau).unwrap();
-            // q is good to 1e-10 relative (the contract): F moves by density * 1e-10 * (1 + |q|). F itself rounds in
-            // relative terms below the median and in absolute terms above it.
+            // q is good to 1e-10 relative (the contract): F moves by density * 1e-10 * (1 + |q|). F
+            // itself rounds in relative terms below the median and in absolute terms above it.
             let rounding = if tau < 0.5 { 4e-15 * tau } else { 4e-16 };
             let slack = 1e-10 * (1.0 + q.abs()) * mixture.pdf(q) + rounding;
             let error = (mixture.cdf(q) - tau).abs();
@@ -150,7 +153,8 @@ fn quantiles_invert_the_distribution_function() {
 
 #[test]
 fn quantiles_of_awkward_mixtures_end_and_are_right() {
-    // Two components 20 and 200 deviations apart: the median lies in a gap where the density is 1e-22 or 0.
+    // Two components 20 and 200 deviations apart: the median lies in a gap where the density is
+    // 1e-22 or 0.
     for half in [10.0, 100.0] {
         let means = [-half, half];
         let median = Mixture::new(&means, &[1.0], None).unwrap().median();
@@ -233,7 +237,8 @@ fn likelihoods_match_their_definitions() {
             }
         }
     }
-    // Densities far below the range of f64 keep their logarithm; beyond the range of the logarithm there is an error.
+    // Densities far below the range of f64 keep their logarithm; beyond the range of the logarithm
+    // there is an error.
     let far = WindowPrediction::gaussian(&[0.0, 0.0], &[1e-3, 1e-3]).unwrap();
     assert!(window_nll(&far, &[100.0, 100.0]).unwrap().joint.is_finite());
     let beyond = WindowPrediction::gaussian(&[0.0, 0.0], &[1.0, 1e-200]).unwrap();

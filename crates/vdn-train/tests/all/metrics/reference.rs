@@ -1,4 +1,5 @@
-//! The reference's likelihood, CRPS, pinball and median values against the golden fixtures (topics 9 and 13).
+//! The reference's likelihood, CRPS, pinball and median values against the golden fixtures (topics
+//! 9 and 13).
 
 use serde_json::Value;
 use vdn_train::metrics::reference::Floors;
@@ -59,7 +60,8 @@ fn likelihoods_and_scores_match_the_reference() {
                     compare(&mut bad, &case, key, *got, want);
                 }
             }
-            // The default's tempered score is the same up to the eps inside the reference's logarithms.
+            // The default's tempered score is the same up to the eps inside the reference's
+            // logarithms.
             let shape = [mean_shape[0], mean_shape[1], mean_shape[2]];
             let batch = Predictions::new(&means, shape, &sigma, &sigma_shape, None).unwrap();
             let windows = y.chunks_exact(horizon).enumerate();

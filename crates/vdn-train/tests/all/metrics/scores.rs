@@ -1,4 +1,5 @@
-//! The accumulated scores: calibration of simulated forecasts, agreement with the single metrics, block errors.
+//! The accumulated scores: calibration of simulated forecasts, agreement with the single metrics,
+//! block errors.
 
 use vdn_train::metrics::block::block_estimate;
 use vdn_train::metrics::{
@@ -9,7 +10,8 @@ use vdn_train::metrics::{
 
 use super::lcg::Lcg;
 
-/// `n` windows of a calibrated mixture forecast: the target is drawn from the predicted mixture, whose means move.
+/// `n` windows of a calibrated mixture forecast: the target is drawn from the predicted mixture,
+/// whose means move.
 fn simulate(n: usize, horizon: usize, inflate: f64) -> Scores {
     let mut lcg = Lcg(2024);
     let mut scores = Scores::new(ScoreSettings::default(), 1).unwrap();
@@ -174,7 +176,8 @@ fn block_errors_find_the_long_run_variance_of_an_autoregression() {
     let truth = 1.0 / (1.0 - phi) / (n as f64).sqrt();
     let estimate = block_estimate(&values, block).unwrap();
     let error = estimate.standard_error.unwrap();
-    // Bias of the squared error: -2 phi / ((1 - phi^2) b) = -0.9 %; noise 1/sqrt(2 * 399) = 3.5 %: four of those.
+    // Bias of the squared error: -2 phi / ((1 - phi^2) b) = -0.9 %; noise 1/sqrt(2 * 399) = 3.5 %:
+    // four of those.
     assert!((error / truth - 1.0).abs() < 0.15, "{error} against {truth}");
     let naive = block_estimate(&values, 1).unwrap().standard_error.unwrap();
     // Without blocks the error is too small by sqrt((1 + phi) / (1 - phi)) = 3.
