@@ -6,13 +6,13 @@ use crate::report::html::{number, png};
 /// A colour image of a matrix.
 #[derive(Clone, Debug, Default)]
 pub struct HeatMap {
-    /// Above it.
+    /// The title, above the chart.
     pub title: String,
-    /// Below it.
+    /// The note below the chart.
     pub note: String,
-    /// Under the horizontal axis.
+    /// The label of the horizontal axis.
     pub x_label: String,
-    /// Beside the vertical axis.
+    /// The label of the vertical axis.
     pub y_label: String,
     /// The numbers of the first and last column.
     pub columns: [f64; 2],
