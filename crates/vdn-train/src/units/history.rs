@@ -59,8 +59,8 @@ pub struct Epoch {
     pub validation_nll: f64,
     /// The mean squared error on the validation windows; `None` for a network without one.
     pub validation_mse: Option<f64>,
-    /// What the best epoch is chosen by ([`Selection`](crate::config::Selection)), smaller is
-    /// better: the CRPS on the validation windows, unless another is asked for.
+    /// The selection score of the epoch ([`Selection`](crate::config::Selection)), smaller is
+    /// better; by default the CRPS on the validation windows.
     pub selection: f64,
     /// The mean rate of the units on the validation windows, in nats.
     pub rate: f64,
@@ -73,8 +73,8 @@ pub struct Epoch {
     /// More measures of the units, as means over all of them on the validation windows; `None`
     /// without units.
     pub units: Option<EpochUnits>,
-    /// The same of each layer with distributional units, from the encoder up, in a model of several
-    /// layers; else nothing.
+    /// The same measures of each layer with distributional units, from the encoder up. Empty in a
+    /// model of one layer.
     pub layers: Vec<EpochLayer>,
 }
 
@@ -369,8 +369,9 @@ impl Epoch {
         text
     }
 
-    /// Reads a line that [`Epoch::line`] wrote, of a network whose layers with distributional units
-    /// are `layers`: their numbers, from 0, and their counts of units. `None`: it is no such line.
+    /// Parses a line that [`Epoch::line`] wrote; `None` if it is not such a line. `layers` are the
+    /// network's layers with distributional units: their numbers, from 0, and their counts of
+    /// units.
     pub(crate) fn parse(line: &str, layers: &[(usize, usize)]) -> Option<Self> {
         let cells: Vec<&str> = line.trim_end().split(',').collect();
         let number = |at: usize| cells.get(at)?.parse::<f64>().ok();
