@@ -13,9 +13,9 @@ use vdn_train::evaluate::Evaluator;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum TaskScores {
-    /// Of numbers.
+    /// Scores of numbers.
     Regression(RegressionScores),
-    /// Of classes.
+    /// Scores of classes.
     Classification(ClassificationScores),
 }
 
@@ -23,7 +23,8 @@ impl TaskScores {
     /// Scores rows against their targets.
     ///
     /// # Errors
-    /// No rows; rows that do not fit the network; a prediction or a score that is not finite.
+    /// Returns an error if there are no rows, if rows do not fit the network, or if a prediction or
+    /// a score is not finite.
     pub fn of(
         evaluator: &Evaluator<'_, f32, TaskNetwork, TaskRows>,
         encoding: &TaskEncoding,
@@ -33,11 +34,11 @@ impl TaskScores {
         Self::of_mixture(&[*evaluator], encoding, rows, intervention)
     }
 
-    /// Scores the mixture of the predictions of several networks on the same data, in which each
-    /// sample weighs the same.
+    /// Scores the mixture of the predictions of several networks on the same data. Every sample has
+    /// the same weight.
     ///
     /// # Errors
-    /// No network; those of [`TaskScores::of`].
+    /// Returns an error if there are no networks, and the errors of [`TaskScores::of`].
     pub fn of_mixture(
         evaluators: &[Evaluator<'_, f32, TaskNetwork, TaskRows>],
         encoding: &TaskEncoding,
@@ -56,8 +57,9 @@ impl TaskScores {
         })
     }
 
-    /// The negative log-likelihood, the error (root mean square, or share), and the CRPS, or what
-    /// takes its place: what is averaged over splits.
+    /// The scores that are averaged over splits: the negative log-likelihood, the error (root mean
+    /// square for numbers, share for classes), and the CRPS for numbers or the Brier score for
+    /// classes.
     #[must_use]
     pub fn of_split(&self) -> [f64; 3] {
         match self {
@@ -68,7 +70,7 @@ impl TaskScores {
 }
 
 impl TaskScores {
-    /// The coverage of the 90 % interval, and the units' share of the variance; NaN of classes.
+    /// The coverage of the 90 % interval, and the units' share of the variance; NaN for classes.
     #[must_use]
     pub(crate) fn shares(&self) -> [f64; 2] {
         match self {

@@ -1,4 +1,4 @@
-//! A run's rows, networks and scores: what training, evaluation and prediction share.
+//! The rows, networks and scores of a run, which training, evaluation and prediction share.
 
 use crate::config::TaskConfig;
 use crate::data::{TargetEncoding, TaskEncoding, TaskRows};
@@ -23,7 +23,7 @@ use vdn_train::units::{LayerReports, examine};
 /// The name of the file with the encoding.
 pub(crate) const ENCODING: &str = "encoding.json";
 
-/// What a run works on.
+/// The input of a run.
 pub(crate) struct Experiment {
     pub(crate) config: TaskConfig,
     pub(crate) encoding: TaskEncoding,
@@ -38,7 +38,7 @@ pub(crate) struct Stored {
 }
 
 impl Experiment {
-    /// The rows of one split, or those that shares give.
+    /// The rows of one published split, or of a split by shares.
     pub(crate) fn new(
         config: &TaskConfig,
         source: &Source,
@@ -49,7 +49,7 @@ impl Experiment {
         Ok(Self { config: config.clone(), encoding, rows, notes })
     }
 
-    /// Rows that are encoded already.
+    /// An experiment on rows that are already encoded.
     pub(crate) fn of_rows(config: TaskConfig, encoding: TaskEncoding, rows: TaskRows) -> Self {
         Self { config, encoding, rows, notes: Vec::new() }
     }
@@ -65,11 +65,11 @@ impl Experiment {
         Self::new(config, &source, published)
     }
 
-    /// The memory that a run on these rows is expected to take, with so many published splits of
-    /// which as many run side by side as there are threads; `trains`: whether anything is trained.
+    /// The expected memory of a run on these rows. Of the published splits, as many run side by
+    /// side as there are threads. `trains` says whether anything is trained.
     ///
     /// # Errors
-    /// More than `run.memory` allows.
+    /// Returns an error if it is more than `run.memory` allows.
     pub(crate) fn memory(&self, splits: usize, trains: bool) -> Result<MemoryEstimate, TrainError> {
         let count = |split| self.rows.part(split).len();
         let sizes = TaskSizes {
@@ -96,7 +96,8 @@ impl Experiment {
         Evaluator::new(network, parameters, &self.rows, train.noise()).averaging(train.averages())
     }
 
-    /// The row of a network in the table, and with units another with their latents swapped.
+    /// The row of a network in the table. With units there is another row with latents from the
+    /// prior.
     pub(crate) fn score(
         &self,
         network: &TaskNetwork,
@@ -130,7 +131,7 @@ impl Experiment {
         self.score(&fitted.network, &fitted.parameters, cost)
     }
 
-    /// The row of the ensemble of a twin and others like it.
+    /// The row of the ensemble of a twin and other twins.
     pub(crate) fn score_ensemble(
         &self,
         twin: &Fitted,
@@ -151,7 +152,7 @@ impl Experiment {
         })
     }
 
-    /// What became of the units; see [`examine`].
+    /// The health of the units; see [`examine`].
     pub(crate) fn examine(
         &self,
         network: &TaskNetwork,
@@ -167,7 +168,7 @@ impl Experiment {
         examine(&evaluator, &self.config.diagnostics, &controllers, seen, file)
     }
 
-    /// A stored network; `None` where the run has none of this kind.
+    /// A stored network; `None` if the run has no network of this kind.
     pub(crate) fn stored(
         config: &TaskConfig,
         encoding: &TaskEncoding,
@@ -187,7 +188,7 @@ impl Experiment {
         Ok(Some(Stored { network, parameters }))
     }
 
-    /// The report, without contestants.
+    /// A report without models.
     pub(crate) fn report(&self) -> TaskReport {
         let count = |split| self.rows.part(split).len();
         TaskReport {

@@ -1,4 +1,4 @@
-//! What a run came to, as a table and as JSON.
+//! The results of a run, as a table and as JSON.
 
 use crate::config::TaskName;
 use crate::evaluate::{RegressionScores, TaskScores};
@@ -7,19 +7,19 @@ use std::fmt;
 use vdn_train::train::Divergence;
 use vdn_train::units::LayerReports;
 
-/// One contestant on the test rows.
+/// The scores of one model on the test rows.
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskRow {
-    /// Who.
+    /// The name of the model.
     pub name: String,
-    /// Parameters that take part.
+    /// The number of parameters that are used.
     pub parameters: Option<usize>,
-    /// Its scores.
+    /// The scores of the model.
     #[serde(flatten)]
     pub scores: TaskScores,
-    /// The number of epochs that was chosen.
+    /// The chosen number of epochs.
     pub epochs: Option<usize>,
-    /// Wall-clock seconds of the training, the choice of the epochs included.
+    /// Wall-clock seconds of the training, including the choice of the number of epochs.
     pub seconds: Option<f64>,
 }
 
@@ -28,13 +28,13 @@ pub struct TaskRow {
 pub struct SplitMean {
     /// The mean.
     pub mean: f64,
-    /// Its standard error: the deviation over splits by the root of their number. The parts of the
-    /// splits overlap, so that it is what published tables have, not a true error.
+    /// The standard error: the deviation over splits divided by the root of their number. The parts
+    /// of different splits overlap, so this is the value of published tables and not a true error.
     pub se: Option<f64>,
 }
 
 impl SplitMean {
-    /// Of the values of all splits.
+    /// The mean and standard error of the values of all splits.
     #[must_use]
     pub fn of(values: &[f64]) -> Self {
         let n = values.len() as f64;
@@ -48,58 +48,58 @@ impl SplitMean {
 /// The scores over published splits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SplitScores {
-    /// How many splits.
+    /// The number of splits.
     pub count: usize,
-    /// Negative log-likelihood.
+    /// The negative log-likelihood.
     pub nll: SplitMean,
-    /// Root mean squared error; of classes the share of errors.
+    /// The root mean squared error; for classes the share of errors.
     pub rmse: SplitMean,
-    /// Continuous ranked probability score; of classes the Brier score.
+    /// The continuous ranked probability score; for classes the Brier score.
     pub crps: SplitMean,
-    /// Share of targets inside the 90 % interval; `None` of classes.
+    /// The share of targets inside the 90 % interval; `None` for classes.
     pub coverage_90: Option<SplitMean>,
-    /// The units' share of the predictive variance; `None` of classes.
+    /// The units' share of the predictive variance; `None` for classes.
     pub unit_share: Option<SplitMean>,
     /// The share of living units.
     pub living: Option<SplitMean>,
-    /// The number of epochs that was chosen.
+    /// The chosen number of epochs.
     pub epochs: SplitMean,
-    /// The same of the deterministic twin, where it is trained.
+    /// The scores of the deterministic twin, if it is trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub twin: Option<Box<SplitScores>>,
-    /// The same of the ensemble of twins, where there is one.
+    /// The scores of the ensemble of twins, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<Box<SplitScores>>,
 }
 
-/// What a run came to.
+/// The results of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskReport {
-    /// What is learned.
+    /// The kind of task.
     pub task: TaskName,
-    /// Where the data come from.
+    /// The source of the data.
     pub data: String,
-    /// Training, validation and test rows; of splits those of the first.
+    /// The numbers of training, validation and test rows; for several splits, of the first one.
     pub rows_of: [usize; 3],
-    /// Inputs of the network.
+    /// The number of inputs of the network.
     pub inputs: usize,
     /// The names of the targets, or of the classes.
     pub outputs: Vec<String>,
     /// The name of the likelihood.
     pub likelihood: String,
-    /// All contestants, the network first; none where all splits were run.
+    /// All models, the network first; empty if all splits were run.
     pub rows: Vec<TaskRow>,
-    /// What became of the units; `None` where all splits were run.
+    /// The health of the units; `None` if all splits were run.
     pub units: Option<LayerReports>,
     /// The scores over published splits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub splits: Option<SplitScores>,
-    /// What is to be said of the data.
+    /// Notes about the data.
     pub notes: Vec<String>,
 }
 
 impl TaskReport {
-    /// Adds the rows of a network that was trained, and a note if its training diverged.
+    /// Adds the rows of a trained network, and a note if its training diverged.
     pub(crate) fn add(&mut self, rows: Vec<TaskRow>, found: Option<Divergence>) {
         if let (Some(row), Some(found)) = (rows.first(), found) {
             self.notes.push(format!("WARNING: {}: {found}", row.name));
@@ -153,7 +153,7 @@ impl fmt::Display for TaskReport {
 }
 
 impl TaskRow {
-    /// Its line in the table.
+    /// The line of the model in the table.
     fn line(&self) -> String {
         let parameters = self.parameters.map_or_else(|| "-".to_owned(), |n| n.to_string());
         let epochs = self.epochs.map_or_else(|| "-".to_owned(), |n| n.to_string());
@@ -164,7 +164,7 @@ impl TaskRow {
 }
 
 impl TaskScores {
-    /// The heads of the table.
+    /// The headings of the table.
     fn head(&self) -> String {
         let names = match self {
             Self::Regression(_) => {

@@ -1,7 +1,7 @@
-//! Runs over published splits: each is a run of its own, of which the scores are kept.
+//! Runs over published splits. Each split is a run of its own, of which only the scores are kept.
 //!
-//! `splits.csv` has a line for each split that is done, so that a run which was interrupted goes on
-//! behind them. Splits are run side by side, in portions of as many as there are threads.
+//! `splits.csv` has a line for each finished split, so an interrupted run resumes after the last of
+//! them. Splits run side by side, in groups of as many as there are threads.
 
 use crate::network::Variant;
 use crate::run::experiment::Experiment;
@@ -22,14 +22,14 @@ const FILE: &str = "splits.csv";
 const COLUMNS: [&str; 8] =
     ["nll", "rmse", "crps", "coverage_90", "unit_share", "living", "epochs", "diverged"];
 
-/// The contestants of a split, as they are called in tables, and what their columns begin with.
+/// The models of a split: their names in tables, and the prefixes of their columns.
 const CONTESTANTS: [(&str, &str); 3] = [
     ("variational units", ""),
     ("deterministic twin", "twin_"),
     ("ensemble of twins", "ensemble_"),
 ];
 
-/// What one network came to on one split; NaN where it has no such number.
+/// The scores of one network on one split; NaN for scores that it does not have.
 type Scores = [f64; COLUMNS.len()];
 
 /// Runs all splits.
@@ -139,7 +139,7 @@ fn one_split(job: &Job<'_>, (number, test): (usize, &[usize])) -> Result<Vec<Sco
     Ok(all)
 }
 
-/// The lines of the splits that are done.
+/// Formats the lines of the finished splits.
 fn written(done: &[Vec<Scores>], contestants: usize) -> String {
     let mut text = "split".to_owned();
     for (_, prefix) in &CONTESTANTS[..contestants] {
@@ -161,12 +161,12 @@ fn written(done: &[Vec<Scores>], contestants: usize) -> String {
     text
 }
 
-/// Reads the lines of the splits that are done.
+/// Reads the lines of the finished splits.
 fn read(run: &RunFolder, contestants: usize) -> Result<Vec<Vec<Scores>>, TrainError> {
     let form = FileForm { delimiter: Some(b','), numbers: Some(NumberForm::DecimalPoint) };
     let mut file = DelimitedFile::open(run.file(FILE), form, Limits::default())?;
     let found = file.names().len() - 1;
-    // Runs of older versions have no last column.
+    // Runs of older versions do not have the last column.
     let own = [COLUMNS.len(), COLUMNS.len() - 1].into_iter().find(|own| found == contestants * own);
     let Some(own) = own else {
         let reason = "has not the columns of this configuration";
