@@ -1,10 +1,10 @@
-//! A training step in steady state allocates nothing, on all threads of the trainer's pool, and
-//! memory does not grow: batch, forward pass, backward pass, optimiser, controllers and moving
-//! average of the weights of the whole forecaster, as the trainer takes it, without controllers and
-//! with all that go together.
+//! A training step in steady state allocates nothing on any thread of the trainer's pool, and
+//! memory does not grow. The step consists of batch, forward pass, backward pass, optimiser,
+//! controllers and moving average of the weights of the whole forecaster, as in the trainer. It is
+//! tested without controllers, and with all controllers that can be combined.
 //!
-//! One test alone counts, so that nothing else allocates meanwhile; the others of this file are
-//! ignored by default.
+//! Only one test counts allocations, so that nothing else allocates meanwhile. The other tests of
+//! this file are ignored by default.
 
 use std::ops::ControlFlow;
 use vdn_forecast::forecaster::{Batch, Forecaster, ForecasterConfig};
@@ -22,7 +22,7 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The same batch of made-up windows in every step: an example is a step.
+/// The same batch of artificial windows in every step. An example is a step.
 struct Repeated {
     rows: usize,
     config: ForecasterConfig,
@@ -56,8 +56,8 @@ impl Examples<f32> for Repeated {
     }
 }
 
-/// Trains on batches of so many windows for at most `steps` steps, with these controllers, without
-/// any if none are named. `each` is told of every step, and ends the training.
+/// Trains on batches of `rows` windows for at most `steps` steps, with the named controllers, if
+/// any. `each` is called after every step and can end the training.
 fn train(
     config: ForecasterConfig,
     rows: usize,
@@ -106,10 +106,10 @@ fn small() -> ForecasterConfig {
     }
 }
 
-/// Steps whose allocations are counted together.
+/// The number of steps whose allocations are counted together.
 const WINDOW: usize = 50;
-/// Windows until the steady state has to be there. The working memory of kernels belongs to
-/// threads, and which thread meets which kernel for the first time is up to the scheduler.
+/// The number of windows after which the steady state must be reached. The working memory of
+/// kernels belongs to threads, and the scheduler decides which thread first meets which kernel.
 const PATIENCE: usize = 40;
 
 #[test]
@@ -120,7 +120,7 @@ fn a_training_step_allocates_nothing_on_any_thread() -> Result<(), Failure> {
     drop(std::hint::black_box(Box::new(1)));
     assert_eq!(blocks() - before, 1, "the count sees an allocation");
 
-    // Large enough that every kernel is cut into several tasks.
+    // Large enough that every kernel is divided into several tasks.
     let config = ForecasterConfig {
         input_len: 96,
         horizon: 48,

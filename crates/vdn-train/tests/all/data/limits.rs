@@ -1,4 +1,4 @@
-//! What a file can ask of memory, and what reaches a terminal of its contents.
+//! The memory that a file can demand, and the contents that reach a terminal.
 
 use super::support::{gzip, load, plain};
 use std::io::{BufWriter, Write as _};
@@ -139,11 +139,11 @@ fn a_hundred_thousand_columns_are_found_by_name_in_no_time() {
     let wanted = TableOptions { columns: Some(names.clone()), ..plain() };
     let table = load(text.as_bytes(), &wanted).unwrap();
     assert!(table.names == names);
-    // Searching all names for each of them takes more than ten seconds.
+    // A linear search of all names for each of them takes more than ten seconds.
     assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
 }
 
-/// Run alone: `cargo test -p vdn-train --test all data::limits -- --ignored --nocapture`.
+/// Run separately: `cargo test -p vdn-train --test all data::limits -- --ignored --nocapture`.
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "writes a file of 90 MB, and measures the peak of the whole process"]
