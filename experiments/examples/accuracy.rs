@@ -17,7 +17,7 @@
 //! against the twin, the mean of the paired relative differences with its 95 % confidence bounds by
 //! Student's t over seeds.
 //!
-//! All scores are those of the test windows. The living units are counted in three ways:
+//! All scores are over the test windows. The living units are counted in three ways:
 //!
 //! * `living`: by internal measures on the validation windows, as after every epoch
 //! * `living_used`: as at the end of `vdn train`, with interventions on every unit, too, on 128 of

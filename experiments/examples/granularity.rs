@@ -14,9 +14,9 @@
 //! diagonal, and KL weights are per dimension), so one such row represents all of them. The other
 //! rows pool the dimensions of a unit to one activity (their sum divided by `sqrt K`).
 //!
-//! The scores are those of the test windows, as means over seeds with the standard error of that
-//! mean. `rate` is the mean per latent dimension in nats, `step` the median time of a training
-//! step. Settings are TOML keys (`model.beta=1e-4`).
+//! The scores are over the test windows: means over seeds with their standard errors. `rate` is the
+//! mean per latent dimension in nats, `step` the median time of a training step. Settings are TOML
+//! keys (`model.beta=1e-4`).
 
 use std::time::Instant;
 use vdn_autograd::Score;

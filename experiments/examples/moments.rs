@@ -146,8 +146,8 @@ fn errors(
     windows: &[WindowIndex],
 ) -> Result<(), TrainError> {
     let (model, _) = Forecaster::new::<f32>(config, 0)?;
-    // The error of the mean in deviations, the relative error of the variance, and that of the
-    // variance with the output noise.
+    // The error of the mean in deviations, the relative error of the variance, and the relative
+    // error of the variance with the output noise.
     let (mut off, mut spread, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     let mut share = 0.0;
     for windows in windows.chunks(4) {

@@ -4,9 +4,9 @@
 //! cargo run --release -p vdn-experiments --example step_profile -- [threads] [steps] [default]
 //! ```
 //!
-//! The shape is that of the reference: L 336, H 96, hidden 256, head hidden 256, N 1024, S 4, batch
-//! 256, one deviation per unit. With a third argument it is the default configuration. For each
-//! operation the fastest step counts.
+//! The network has the shape of the reference: L 336, H 96, hidden 256, head hidden 256, N 1024, S
+//! 4, batch 256, one deviation per unit. With a third argument it is the default configuration. For
+//! each operation the fastest step counts.
 //!
 //! The step is written out here and not left to the trainer, because its parts are timed separately
 //! on a tape that measures every operation.

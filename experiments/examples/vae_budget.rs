@@ -1,5 +1,5 @@
-//! A rate budget on variational autoencoders whose loss is that of a whole image, tens or hundreds
-//! of nats: the number of living units.
+//! A rate budget on variational autoencoders: the number of living units. The loss belongs to a
+//! whole image: tens or hundreds of nats.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example vae_budget -- \

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// The files whose bytes must equal those of the uninterrupted run. Times are removed from the last
-/// one.
+/// The files that must have the same bytes as in the uninterrupted run. Times are removed from the
+/// last one.
 const FILES: [&str; 6] =
     ["weights.safetensors", "history.csv", "control.csv", "units.npy", "units.csv", "summary.json"];
 

@@ -1,5 +1,5 @@
-//! The bits of five trainings: weights and histories must equal those of the program before its
-//! upper storey was rebuilt.
+//! The bits of five trainings: weights and histories must equal the results of the program before
+//! its upper crates were rebuilt.
 //!
 //! The numbers are FNV-1a hashes of files that `vdn train --demo --epochs 3 --seed 7` wrote at
 //! commit 53cb525, with the named options. Only a change that is meant to change bits may change

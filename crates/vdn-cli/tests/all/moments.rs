@@ -2,8 +2,8 @@
 
 use super::support::{restamp, text, train, vdn};
 
-/// Scores and forecasts by moments: the same on any number of threads, close to those of samples,
-/// and with normal quantiles.
+/// Scores and forecasts by moments: the same on any number of threads, close to the results of
+/// samples, and with normal quantiles.
 #[test]
 fn moments_score_and_forecast_without_samples() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,7 +1,8 @@
 //! The configuration of a run of a task: one plain value, read from and written to TOML.
 //!
 //! The settings belong to the parts of a run; each is defined in the crate that uses it. The key
-//! `task` at the top distinguishes the configuration of a task from that of a forecast.
+//! `task` at the top distinguishes the configuration of a task from the configuration of a
+//! forecast.
 
 mod data;
 

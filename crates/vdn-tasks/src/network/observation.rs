@@ -207,8 +207,8 @@ mod tests {
             if matches!(own, Observation::StudentT(..)) {
                 continue;
             }
-            // Quantiles at midpoints of equal probabilities; their variance is that of the
-            // distribution.
+            // Quantiles at midpoints of equal probabilities; their variance equals the variance of
+            // the distribution.
             let n = 20_000;
             let draws: Vec<f64> =
                 (0..n).map(|i| own.draw((f64::from(i) + 0.5) / f64::from(n), [0.0; 2])).collect();

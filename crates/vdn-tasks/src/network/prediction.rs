@@ -45,7 +45,7 @@ impl Prediction {
         self.scale.get((sample * rows + row) * outputs + output).copied()
     }
 
-    /// The mixture of these samples with those of another network. All samples have the same
+    /// The mixture of these samples with the samples of another network. All samples have the same
     /// weight.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //!                               one training + validation, evaluation, probe of the units )
 //! ```
 //!
-//! Tests in this module compare the sizes of tapes with those of real ones.
+//! Tests in this module compare the estimated sizes of tapes with the sizes of real tapes.
 
 use crate::config::TaskConfig;
 use crate::network::{Likelihood, NetworkConfig, Observation};
@@ -207,8 +207,8 @@ impl Pass {
         let all = samples * rows;
         let has_scale = network.likelihood.has_scale();
         let by_units = one(has_scale && network.scale_by_units);
-        // The scale: from the context, its sum with that of the units, softplus, the smallest scale
-        // added. In evaluation also the factor, its square, the sum and the root.
+        // The scale: from the context, its sum with the scale from the units, softplus, the
+        // smallest scale added. In evaluation also the factor, its square, the sum and the root.
         let scale = if training { 2.0 } else { 6.0 };
         let likelihood = match network.likelihood {
             Likelihood::Gaussian => 1.0,

@@ -1,7 +1,7 @@
-//! Runs over published splits. Each split is a run of its own, of which only the scores are kept.
+//! Runs over published splits. Each split is a run of its own; only its scores are kept.
 //!
 //! `splits.csv` has a line for each finished split, so an interrupted run resumes after the last of
-//! them. Splits run side by side, in groups of as many as there are threads.
+//! them. Splits run side by side, in groups of one split per thread.
 
 use crate::network::Variant;
 use crate::run::experiment::Experiment;

@@ -188,7 +188,7 @@ impl Job<'_> {
     }
 }
 
-/// Refuses data whose encoding differs from that of the run's training.
+/// Refuses data whose encoding differs from the encoding in the run's training.
 pub(crate) fn expect_encoding(run: &RunFolder, now: &Experiment) -> Result<(), TrainError> {
     let stored: crate::data::TaskEncoding = run.read_json(ENCODING)?;
     // The file was written with all digits. Reading may round the last one.

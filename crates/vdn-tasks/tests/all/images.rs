@@ -57,8 +57,8 @@ fn images_have_defaults_of_their_own_and_are_learned() {
     let out = folder.path().join("run");
     let report = train(&TaskConfig::from_toml(&config).unwrap(), Some(&out));
     let own = serde_json::to_value(&report).unwrap();
-    // The mean of a line is 100 above that of other rows, with deviations of 22, so no errors are
-    // expected.
+    // The mean of a line is 100 above the mean of other rows, with deviations of 22, so no errors
+    // are expected.
     assert!(own["rows"][0]["error"].as_f64().unwrap() <= 0.1, "{own}");
     // All information about the class goes through the units.
     assert!(own["rows"][1]["error"].as_f64().unwrap() > 0.4, "{own}");

@@ -266,8 +266,8 @@ fn units_say_that_the_size_of_the_noise_is_not_known() {
 
 #[test]
 fn classes_are_learned_and_decided_on() {
-    // Two features. The class is that of the larger one, or c if both are small. Every tenth row
-    // has another class, so no network can be right on more than 90 % of such rows.
+    // Two features. The class names the larger feature, or is c if both are negative. Every tenth
+    // row has another class, so no network can be right on more than 90 % of such rows.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("classes.csv");
     let mut noise = vec![0.0_f64; 1000];
@@ -293,8 +293,8 @@ fn classes_are_learned_and_decided_on() {
     let own = serde_json::to_value(&report).unwrap();
     for row in [0, 2].map(|row| &own["rows"][row]) {
         let of = |key: &str| row[key].as_f64().unwrap();
-        // Of 200 rows 10 % cannot be right. Three standard errors of that are 6 %, and 5 % are
-        // allowed for borders learned from 300 rows.
+        // 10 % of 200 rows cannot be right. Three standard errors of this share are 6 %, and 5 %
+        // are allowed for borders learned from 300 rows.
         assert!(of("error") < 0.21, "{row}");
         assert!((of("accuracy") + of("error") - 1.0).abs() < 1e-12);
         // ln 10 / 10 + 0.9 ln(1 / 0.9) + 0.1 ln 2 = 0.39 at best.

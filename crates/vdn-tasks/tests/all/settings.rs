@@ -59,7 +59,7 @@ fn no_number_is_infinite_or_none() {
     for task in ["regression", "classification"] {
         for (key, default) in every_key().into_iter().filter(|(_, value)| value.is_float()) {
             numbers += 1;
-            // The key itself is valid, so the value is what is refused below.
+            // The key itself is valid, so the refusal below concerns the value.
             let value = default.to_string();
             if let Some(message) = refusal(task, &key, &value) {
                 wrong.push(format!("{key} = {value}: {message}"));

@@ -69,7 +69,7 @@ pub struct ControlConfig {
     /// if the reference's defaults are selected. Single layers keep the mode of all layers unless
     /// they name their own.
     pub mode: ControlName,
-    /// Controllers in addition to those of the mode; default: none.
+    /// Controllers in addition to the controllers of the mode; default: none.
     pub controllers: ControllerSet,
     /// The number of steps before controllers act; default 0.
     pub warmup_steps: u64,

@@ -1,8 +1,8 @@
 //! The domains of the numbers of `[control]`. The tables of controllers that are not chosen are
 //! checked, too: a run that later chooses another controller finds valid settings.
 //!
-//! The domains are those of the controllers themselves. A check builds each controller once, for
-//! one unit, and discards it.
+//! The controllers themselves define the domains. A check builds each controller once, for one
+//! unit, and discards it.
 
 use crate::config::control::{BAND_KEYS, ControlConfig, HOMEOSTAT_KEYS};
 use crate::config::controllers::AR_KEYS;

@@ -138,7 +138,7 @@ pub struct PersistenceSettings {
 }
 
 impl Default for PersistenceSettings {
-    /// The strength is that of the rate budget.
+    /// Stiffness, gain and limit have the defaults of the rate budget.
     fn default() -> Self {
         let BudgetConfig { stiffness, gain, limit, .. } = BudgetConfig::default();
         Self { low: None, high: None, target: None, stiffness, gain, limit }

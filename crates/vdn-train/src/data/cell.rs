@@ -6,7 +6,7 @@
 /// Words for a missing value, compared without regard to case. An empty cell and runs of `*` or `-`
 /// also count as missing.
 ///
-/// The words are those of R, pandas, spreadsheets, databases and statistical offices.
+/// R, pandas, spreadsheets, databases and statistical offices write these words.
 pub const MISSING_WORDS: [&str; 52] = [
     "nan",
     "-nan",

@@ -12,8 +12,9 @@
 //! * It reports quotes that are never closed, with their position.
 //! * It enforces limits.
 //!
-//! Only one row is in memory at a time, besides a sample of the first rows, from which the form of
-//! the file is found. A test compares the rows with those of the `csv` crate on random text.
+//! Only one row is in memory at a time, besides a sample of the first rows. The form of the file is
+//! found from this sample. A test compares the rows with the rows of the `csv` crate on random
+//! text.
 
 mod header;
 mod lookup;
@@ -201,7 +202,7 @@ impl<'a> DelimitedFile<'a> {
         Ok(self)
     }
 
-    /// Creates a file of which no row has been read.
+    /// Creates a file before its first row is read.
     fn start(mut content: Content<'a>, form: FileForm) -> Result<Self, DataError> {
         form.check()?;
         let mut bytes = vec![0; BUFFER].into_boxed_slice();
@@ -275,8 +276,8 @@ impl<'a> DelimitedFile<'a> {
         self.numbers
     }
 
-    /// What was left out or assumed, one sentence each. The list is complete at the end of the
-    /// file.
+    /// Notes on omissions and assumptions, one sentence each. The list is complete at the end of
+    /// the file.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes

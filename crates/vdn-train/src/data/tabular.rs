@@ -213,7 +213,7 @@ impl Tabular {
         &self.targets
     }
 
-    /// What the reader left out.
+    /// The reader's notes on omissions and assumptions, one sentence each.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes

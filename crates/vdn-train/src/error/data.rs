@@ -35,7 +35,7 @@ pub enum DataError {
     Format {
         /// The name of the file as the caller gave it.
         file: String,
-        /// What was found and what was expected.
+        /// The found and the expected content.
         problem: String,
     },
     /// A name in the header that is not UTF-8.
@@ -173,7 +173,7 @@ pub enum DataError {
     BadSeries {
         /// Name of the series.
         series: String,
-        /// What is wrong with it.
+        /// The problem with the series.
         problem: String,
     },
     /// A series that is too short for a window, or whose validation or test split would be empty.

@@ -20,7 +20,7 @@ use vdn_tensor::Element;
 pub struct Evaluator<'a, T: Element, N, D> {
     /// The network.
     pub network: &'a N,
-    /// Its parameters.
+    /// The parameters of the network.
     pub parameters: &'a Parameters<T>,
     /// The data.
     pub data: &'a D,

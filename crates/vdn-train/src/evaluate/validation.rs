@@ -137,7 +137,7 @@ where
 }
 
 /// The limits of the log-variances of a layer: the hard limits, or the limits of a guard on the
-/// parameter `log sigma` if the layer's statistics are those of that parameter.
+/// parameter `log sigma` if the layer's statistics describe that parameter.
 #[must_use]
 pub fn logvar_limits(layer: UnitLayer<'_>, index: usize, control: &StackControl) -> [f64; 2] {
     let standard = layer.prior() == LayerPrior::Standard;

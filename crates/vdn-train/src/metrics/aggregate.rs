@@ -7,7 +7,7 @@
 //! w'y ~ sum_s p_s Normal(w'm_s, sum_h w_h^2 sigma_{s,h}^2)
 //! ```
 //!
-//! No path is drawn: the CRPS, the quantiles and the coverage of `w'y` are those of a [`Mixture`].
+//! No path is drawn: the CRPS, the quantiles and the coverage of `w'y` come from a [`Mixture`].
 //! Each sample may have its own deviations. This includes a scale that all steps of a sample share,
 //! as in a multivariate Student's t.
 //!

@@ -54,7 +54,7 @@ pub enum MetricError {
         operation: &'static str,
         /// The name of the setting.
         name: &'static str,
-        /// Its value.
+        /// The value of the setting.
         value: f64,
         /// The expected domain.
         expected: &'static str,

@@ -85,8 +85,8 @@ impl<'a> Mixture<'a> {
     /// The distribution of `max(X, floor)` if `X` is distributed as the mixture: the mass below the
     /// limit moves to the limit. `floor` must be finite.
     ///
-    /// The mean, variance, quantiles and scores are those of the limited quantity. A value at the
-    /// limit has the likelihood of the mass there.
+    /// The mean, variance, quantiles and scores describe the limited quantity. A value at the limit
+    /// has the likelihood of the mass there.
     ///
     /// ```
     /// use vdn_train::metrics::Mixture;

@@ -18,8 +18,8 @@
 //!   original scale of the data, its `norm_` column on standardised data.
 //! * The benchmark computes the ratio per test batch and averages the ratios weighted by batch
 //!   size. Here the ratio is computed once over everything.
-//! * The benchmark's quantiles are those of 100 sampled paths. Here they invert the predictive
-//!   distribution.
+//! * The benchmark takes its quantiles from 100 sampled paths. Here they come from the inverse of
+//!   the predictive distribution function.
 //!
 //! [`super::probts`] has the scores as the benchmark computes them.
 

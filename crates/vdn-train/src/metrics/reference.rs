@@ -2,7 +2,7 @@
 //!
 //! `s = max(sigma, floor)`, and `eps` is added inside logarithms and denominators: the log density
 //! of one element is `-(ln(2 pi)/2 + ln(s + eps) + (y - mu)^2 / (2 (s^2 + eps)))`. The mixture
-//! likelihood is the `tempered` score; CRPS and quantiles are those of the moment-matched Gaussian.
+//! likelihood is the `tempered` score; CRPS and quantiles come from the moment-matched Gaussian.
 //!
 //! This module computes values only; gradients come from the tape. The default metrics of this
 //! crate need no floors: there, a sigma that is not positive is an error.

@@ -51,7 +51,7 @@ impl RiskCoverage {
             return self.points.last().map_or(f64::NAN, |last| last.risk);
         };
         let to = &self.points[next];
-        // Inside the first group of equal uncertainty, the expectation is that of the group.
+        // Inside the first group of equal uncertainty, the expectation equals the group's risk.
         let Some(from) = next.checked_sub(1).map(|i| &self.points[i]) else { return to.risk };
         let slope = (summed(to) - summed(from)) / (to.coverage - from.coverage);
         (summed(from) + (coverage - from.coverage) * slope) / coverage

@@ -168,8 +168,8 @@ impl Scores {
     /// Scores the next window of the current series, in time order, against `target [H]`.
     ///
     /// # Errors
-    /// Returns the errors of [`Scorer::window`], and an error when the horizon differs from that of
-    /// earlier windows. Nothing is added then.
+    /// Returns the errors of [`Scorer::window`], and an error when the horizon differs from the
+    /// horizon of earlier windows. Nothing is added then.
     pub fn push(
         &mut self,
         prediction: &WindowPrediction<'_>,
@@ -238,7 +238,7 @@ impl Scores {
         let settings = self.scorer.settings();
         let (taus, intervals) = (settings.taus.len(), settings.intervals.len());
         let column = |index| sums.estimate(index);
-        // The order is that of `WindowScores::columns`.
+        // The same order as in `WindowScores::columns`.
         let [numerator, denominator, lists] = [8, 9, 10];
         let nll_joint = column(4)?;
         let steps = self.horizon as f64;

@@ -213,8 +213,8 @@ impl<'a> WindowPrediction<'a> {
     }
 
     /// Sets a lower limit of the prediction: each step is `max(y_h, floor)`
-    /// ([`Mixture::with_floor`]). Scores of single steps are those of the limited quantity. Sums of
-    /// steps have no closed form.
+    /// ([`Mixture::with_floor`]). Scores of single steps use the limited quantity. Sums of steps
+    /// have no closed form.
     ///
     /// # Errors
     /// Returns an error when the limit is not finite.

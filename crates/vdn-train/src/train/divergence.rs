@@ -6,8 +6,8 @@ use std::fmt;
 /// A training whose kept epoch is far worse than the network before its first step. A learning rate
 /// that is too large can end in finite numbers of any size.
 ///
-/// Scores are those of [`Network::loss`](crate::network::Network::loss); smaller is better. The
-/// score before the first step is the score of the first batch, which costs nothing extra.
+/// Scores are the values of [`Network::loss`](crate::network::Network::loss); smaller is better.
+/// The score before the first step is the score of the first batch, which costs nothing extra.
 ///
 /// Training has diverged if both scores of the kept epoch are worse than this score by more than 1
 /// (a nat if scores are likelihoods) and by more than its absolute value. Both scores are needed:

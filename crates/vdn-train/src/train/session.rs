@@ -137,7 +137,7 @@ where
     }
 
     /// Replaces the optimiser. The new optimiser has its own groups: it gets neither the groups of
-    /// the trainer nor those of the network ([`Network::parameter_groups`]).
+    /// the trainer nor the groups of the network ([`Network::parameter_groups`]).
     #[must_use]
     pub fn with_optimizer<O2: Optimizer<T>>(self, optimizer: O2) -> Session<'a, T, N, D, K, O2> {
         self.replace(|task| task, |_| optimizer)
@@ -208,7 +208,7 @@ where
         examples.div_ceil(self.trainer.train.batch) as u64
     }
 
-    /// Trains. At the end the parameters are those of the best epoch.
+    /// Trains. At the end the parameters have their values of the best epoch.
     ///
     /// # Errors
     /// Returns the errors of [`Trainer::train`].

@@ -116,7 +116,7 @@ pub struct Trainer {
     /// The settings of AdamW, unless a session gets another optimiser.
     pub optimizer: AdamWConfig,
     /// Parameters with their own learning rate or weight decay; default: none. The rates multiply
-    /// those of [`Network::parameter_groups`].
+    /// the rates of [`Network::parameter_groups`].
     pub groups: Vec<ParameterGroup>,
     /// The learning-rate schedule.
     pub schedule: Schedule,

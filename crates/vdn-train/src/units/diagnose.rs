@@ -20,7 +20,7 @@ use vdn_tensor::Element;
 /// constant of the family can make negative (`docs/mathematics.md`).
 ///
 /// # Errors
-/// Returns an error if the statistics are those of another network.
+/// Returns an error if the statistics come from another network.
 pub fn diagnose<T: Element, N: Network<T> + ?Sized>(
     network: &N,
     validation: &Validation,

@@ -100,7 +100,7 @@ where
     D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
 {
     /// Computes the outcome of each example under an intervention, in the order of the examples. If
-    /// latents are swapped, the order is that of [`order_under`].
+    /// latents are swapped, the outcomes are in the order of [`order_under`].
     ///
     /// # Errors
     /// Returns an error if the examples do not fit the network or if a prediction is not finite.

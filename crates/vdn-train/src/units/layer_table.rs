@@ -105,8 +105,8 @@ where
         let without = without.collect::<Result<Vec<_>, _>>()?;
         let blind = likelihood(Intervention::Prior)?;
         let (statistics, kl) = own.kl_of_layers(examples)?;
-        // Columns: KL, value and net value of each layer; then those of all layers together; then
-        // the log-likelihood.
+        // Columns: KL, value and net value of each layer; then KL, value and net value of all
+        // layers together; then the log-likelihood.
         let columns = 3 * (layers.len() + 1) + 1;
         let sums = estimates(self.data, examples, columns, |row, to| {
             let mut total = 0.0;

@@ -1,4 +1,4 @@
-//! Compares every operation of the tape with central differences in `f64`. The tolerance is that of
+//! Compares every operation of the tape with central differences in `f64`. The tolerance comes from
 //! `vdn_autograd::check_gradients`, which derives it from the step. Prints the worst error over all
 //! operations.
 

@@ -109,7 +109,8 @@ impl Case {
         tape.constant(*tensor.shape(), tensor.data()).map_err(|e| e.to_string())
     }
 
-    /// Replaces the initial parameters by those of the fixture. Both must have the same names.
+    /// Replaces the initial parameters by the parameters of the fixture. Both must have the same
+    /// names.
     pub(crate) fn load(&self, parameters: &mut Parameters<f64>) -> Result<(), String> {
         let given = self.inputs["params"].as_object().ok_or("no params")?;
         for name in given.keys() {

@@ -8,7 +8,7 @@ use std::path::Path;
 /// A file system: the disk ([`DiskFiles`](super::DiskFiles)), or a model in a test that fails or
 /// crashes at a chosen operation.
 ///
-/// The guarantees are those of POSIX:
+/// The guarantees are the guarantees of POSIX:
 ///
 /// * Written bytes are durable after [`WritableFile::sync`].
 /// * A new, renamed or removed name is durable after [`sync_directory`](Self::sync_directory) of

@@ -38,8 +38,8 @@ fn an_aggregate_is_distributed_as_the_sums_of_paths() {
         let distance = (aggregate.mixture().cdf(*y) - (i as f64 + 0.5) / DRAWS as f64).abs();
         assert!(distance < most, "{y}: {distance}");
     }
-    // The CRPS differs from that of the draws by about its standard error, sd / sqrt(n). Five of
-    // them are allowed.
+    // The CRPS differs from the CRPS of the draws by about its standard error, sd / sqrt(n). Five
+    // of them are allowed.
     let deviation = aggregate.mixture().deviation();
     for y in [-2.0, 0.0, 0.7, 4.0] {
         let [exact, sampled] =
@@ -246,7 +246,7 @@ fn weighted_samples_count_by_their_weights() {
 #[test]
 fn the_scores_of_probts_are_those_of_its_formula_in_numpy() {
     // Two series, seven paths of three steps. Quantiles by `numpy.quantile`, then for each level
-    // the sum of `2 |(yhat - y) ((y <= yhat) - q)|` over steps and series, divided by that of
+    // the sum of `2 |(yhat - y) ((y <= yhat) - q)|` over steps and series, divided by the sum of
     // `|y|`.
     let value = |i: usize| ((i * i * 7 + 3 * i) % 23) as f64 / 2.0 - 4.0;
     let paths: Vec<f64> = (0..42).map(value).collect();
