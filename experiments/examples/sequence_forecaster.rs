@@ -292,9 +292,9 @@ fn mean_over(x: &[f64]) -> [f64; 2] {
 /// weather.
 const BUDGET: UnitBudget = UnitBudget { low: 0.05, high: 3.0, saturation: 0.01 };
 
-/// Prints the information, cost and memory of the units in the held-out year, and their health:
-/// learned coefficients and the measured persistence of the posterior, rate and mismatch given the
-/// past (their sum is the KL), and the rate without the past.
+/// Prints the information, cost and memory of the units in the held-out year. Also prints their
+/// health: the learned coefficients, the measured persistence of the posterior, the rate and the
+/// mismatch given the past (their sum is the KL), and the rate without the past.
 fn units(weather: &Weather, trained: &Trained) -> Result<(), Failure> {
     let Trained { model, parameters, .. } = trained;
     let days = weather.days - weather.split;

@@ -54,9 +54,14 @@ pub fn hold_out(rows: usize, share: f64, seed: u64) -> [Vec<usize>; 2] {
 /// is ordered by the numbers of the splits, whatever the order of the lines is.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read, if a number is missing or occurs twice, if a cell
-/// is not a list of rows (with its line), if a row does not exist in the table or is named twice,
-/// if a split leaves no row for training, or if there are no splits.
+/// Returns an error if:
+///
+/// * the file cannot be read
+/// * a number is missing or occurs twice
+/// * a cell is not a list of rows (with its line)
+/// * a row does not exist in the table or is named twice
+/// * a split leaves no row for training
+/// * there are no splits
 pub fn read_splits(path: &Path, rows: usize) -> Result<Vec<Vec<usize>>, TrainError> {
     let form = FileForm { delimiter: Some(b','), ..FileForm::default() };
     let mut file = DelimitedFile::open(path, form, Limits::default())?;

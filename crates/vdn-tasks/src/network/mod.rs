@@ -9,9 +9,9 @@
 //! ```
 //!
 //! The prediction is the mixture over samples. The encoder reaches the head beside the units, so
-//! the units need not carry the mean of a target, which rates of a fraction of a nat would blur.
-//! The units contribute the shape of the predictive distribution, which varies with the inputs. The
-//! output noise alone is normal.
+//! the units need not carry the mean of a target. Rates of a fraction of a nat would blur this
+//! mean. The units contribute the shape of the predictive distribution, which varies with the
+//! inputs. The output noise alone is normal.
 //!
 //! The deterministic twin is the same network with the units' means instead of samples.
 

@@ -282,8 +282,9 @@ fn probe(network: &NetworkConfig, sizes: &TaskSizes, [windows, samples]: [usize;
     }
     let rows = windows.min(EVALUATION_BATCH as f64);
     let pass = Pass::of(network, sizes.widths, samples as f64, rows, false);
-    // The latents of the base, from the prior, redrawn, and replaced; locations and scales before
-    // and after in double precision, and one more for the comparison; densities of every sample.
+    // Four sets of latents: of the base, from the prior, redrawn, and replaced. In double
+    // precision: locations and scales before and after, one more for the comparison, densities of
+    // every sample.
     let kept = SINGLE * 4.0 * pass.latent + DOUBLE * 5.0 * pass.outputs;
     let tape = SINGLE * (pass.values() + pass.latent);
     // The value and distance of each unit and row, means and log-variances.

@@ -83,9 +83,13 @@ fn rows_of(
 ///   `expected_cost`
 ///
 /// # Errors
-/// Returns an error if a cost is negative, if a risk is outside of [0, 1], if costs are given for a
-/// run that predicts numbers, if the run or the file cannot be read or do not match, or if a
-/// feature is missing and missing features are errors (with line and column).
+/// Returns an error if:
+///
+/// * a cost is negative
+/// * a risk is outside of [0, 1]
+/// * costs are given for a run that predicts numbers
+/// * the run or the file cannot be read or do not match
+/// * a feature is missing and missing features are errors (with line and column)
 pub fn predict_task(
     run: &RunFolder,
     from: PredictFrom<'_>,

@@ -79,9 +79,14 @@ pub fn train_task(
 /// the choice of epochs, or a single split) starts again.
 ///
 /// # Errors
-/// Returns an error if the directory holds no run or a finished one, if another process is writing
-/// to it, if its files are damaged, or if scales or categories of the data changed, and the errors
-/// of [`train_task`].
+/// Returns an error if:
+///
+/// * the directory holds no run or a finished one
+/// * another process is writing to it
+/// * its files are damaged
+/// * scales or categories of the data changed
+///
+/// Also returns the errors of [`train_task`].
 pub fn resume_task(
     directory: &Path,
     interrupt: &Interrupt,

@@ -32,9 +32,12 @@ use vdn_model::core::ModelError;
 /// ```
 ///
 /// # Errors
-/// Returns one line with the key as written if the key does not exist (with a suggestion if one is
-/// near), or if the value has the wrong type or is not a number (with the expected type). The
-/// settings themselves check domains.
+/// Returns one line with the key as written if:
+///
+/// * the key does not exist (with a suggestion if one is near)
+/// * the value has the wrong type or is not a number (with the expected type)
+///
+/// The settings themselves check domains.
 pub fn layered<C: Serialize + DeserializeOwned>(
     at: &str,
     base: &C,

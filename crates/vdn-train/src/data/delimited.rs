@@ -1,8 +1,8 @@
 //! Delimited text: the header, the rows, and their positions in the file.
 //!
-//! `csv-core` divides the text into rows and cells. A quote opens a cell only as its first byte,
-//! two quotes in a quoted cell stand for one, text after the closing quote is plain, and CRLF, LF
-//! and a lone CR end a row.
+//! `csv-core` divides the text into rows and cells. A quote opens a cell only as its first byte.
+//! Two quotes in a quoted cell stand for one. Text after the closing quote is plain. CRLF, LF and a
+//! lone CR end a row.
 //!
 //! A loader of untrusted files needs more than that, so this module drives `csv-core` piece by
 //! piece:

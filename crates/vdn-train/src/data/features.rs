@@ -104,9 +104,12 @@ pub struct FeatureEncoding {
 impl FeatureEncoding {
     /// Fits the encoding to training rows.
     ///
-    /// Returns an error if there are no rows or a row does not exist, if a value is missing and
-    /// missing values are errors, if a column has no value in the training rows, or if no column
-    /// varies.
+    /// Returns an error if:
+    ///
+    /// * there are no rows or a row does not exist
+    /// * a value is missing and missing values are errors
+    /// * a column has no value in the training rows
+    /// * no column varies
     pub fn fit(
         table: &Tabular,
         train: &[usize],
@@ -171,9 +174,13 @@ impl FeatureEncoding {
     /// Encodes all rows of a table as inputs, `[rows, width]` row-major.
     ///
     /// # Errors
-    /// Returns an error if the number of columns differs, if a column has texts instead of numbers,
-    /// if a value is missing and missing values are errors, or if a number is more than
-    /// [`LARGEST_STANDARDISED`] deviations of the training rows from their mean.
+    /// Returns an error if:
+    ///
+    /// * the number of columns differs
+    /// * a column has texts instead of numbers
+    /// * a value is missing and missing values are errors
+    /// * a number is more than [`LARGEST_STANDARDISED`] deviations of the training rows from their
+    ///   mean
     pub fn encode(&self, table: &Tabular) -> Result<Vec<f64>, DataError> {
         let (width, rows) = (self.width(), table.rows());
         let mismatch = |problem| DataError::Mismatch { op: "feature encoding", problem };

@@ -49,9 +49,12 @@ impl Rows {
     /// training.
     ///
     /// # Errors
-    /// Returns an error if a width is 0, if the matrices do not consist of whole rows or differ in
-    /// their numbers of rows, if there are no rows, or if a number is not finite (with row and
-    /// column).
+    /// Returns an error if:
+    ///
+    /// * a width is 0
+    /// * the matrices do not consist of whole rows or differ in their numbers of rows
+    /// * there are no rows
+    /// * a number is not finite (with row and column)
     pub fn new(
         widths: [usize; 2],
         inputs: Vec<f64>,

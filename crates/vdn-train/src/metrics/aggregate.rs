@@ -100,9 +100,12 @@ impl Aggregate {
     /// The distribution of the sum of `weights[h] * y[h]` over the steps; `weights` is `[H]`.
     ///
     /// # Errors
-    /// Returns an error when the weights are not `[H]`, not finite or all 0, when a mean of the
-    /// result is not finite, when a deviation is not finite and above 0, or when the prediction has
-    /// a limit.
+    /// Returns an error when:
+    ///
+    /// * the weights are not `[H]`, not finite or all 0
+    /// * a mean of the result is not finite
+    /// * a deviation is not finite and above 0
+    /// * the prediction has a limit
     pub fn new(prediction: &WindowPrediction<'_>, weights: &[f64]) -> Result<Self, MetricError> {
         let (samples, horizon) = (prediction.samples(), prediction.horizon());
         check_step_weights(weights, horizon)?;
