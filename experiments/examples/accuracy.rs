@@ -1,5 +1,5 @@
-//! What living units cost and bring on real data: every control mode, the deterministic twin, an ensemble of twins and
-//! ridge, over data sets and paired seeds.
+//! The cost and value of living units on real data: every control mode, the deterministic twin, an
+//! ensemble of twins, and ridge regression, over data sets and paired seeds.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example accuracy -- FOLDER RESULTS.csv [sets=ETTh1,ETTm1] [seeds=10] [modes=none,rate]
@@ -7,16 +7,25 @@
 //! cargo run --release -p vdn-experiments --example accuracy -- table RESULTS.csv
 //! ```
 //!
-//! `FOLDER` has `ETTh1.csv.gz`, `Exchange.csv` and so on. Windows: L 336, H 96, at most 400, 200 and 200 of each series. Modes are `none`, `rate`,
-//! `homeo`, `proj_on`, `proj_off`, `twin`, `ensemble` (of five twins: those of seeds k to k + 4, around the end) and `ridge`. Each
-//! finished line is appended to `RESULTS.csv`; lines that are there already are not computed again, so that a run that was
-//! interrupted goes on. `table` sums the file up: means over seeds, and against the twin the mean of the paired relative
-//! differences with its bounds of 95 % by Student's t over seeds.
+//! `FOLDER` has `ETTh1.csv.gz`, `Exchange.csv` and so on. The windows have L 336 and H 96, and each
+//! series has at most 400, 200 and 200 of them. The modes are `none`, `rate`, `homeo`, `proj_on`,
+//! `proj_off`, `twin`, `ensemble` (five twins with the seeds k to k + 4, modulo the number of
+//! seeds) and `ridge`.
 //!
-//! All scores are of the test windows. `living` is judged on the validation windows by internal measures, as after every epoch;
-//! `living_used` is the verdict that `vdn train` ends with: interventions on every unit, too, on 128 of the validation windows with block
-//! standard errors; `living_used_test` is the same verdict by the test windows. Both together take `verdict_seconds`: with 1024 units 8 s, beside
-//! 32 s of training on ETTh1 (two busy cores). What they say in words goes to the standard error output.
+//! Each finished line is appended to `RESULTS.csv`. Lines that are already there are not computed
+//! again, so an interrupted run can be resumed. `table` summarises the file: means over seeds, and,
+//! against the twin, the mean of the paired relative differences with its 95 % confidence bounds by
+//! Student's t over seeds.
+//!
+//! All scores are over the test windows. The living units are counted in three ways:
+//!
+//! * `living`: by internal measures on the validation windows, as after every epoch
+//! * `living_used`: as at the end of `vdn train`, with interventions on every unit, too, on 128 of
+//!   the validation windows with block standard errors
+//! * `living_used_test`: the same on the test windows
+//!
+//! The last two together take `verdict_seconds`: with 1024 units 8 s, compared with 32 s of
+//! training on ETTh1 (two busy cores). Their reports in words go to standard error.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -39,10 +48,10 @@ use vdn_train::units::HealthCheck;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Twins in an ensemble.
+/// The number of twins in an ensemble.
 const MEMBERS: usize = 5;
 
-/// The columns of the results after `set,mode,seed`; files of earlier versions lack the last three.
+/// The columns of the results after `set,mode,seed`. Files of earlier versions lack the last three.
 const COLUMNS: [&str; 26] = [
     "mse",
     "mse_se",
@@ -253,7 +262,7 @@ impl Job {
             let mut file = std::fs::OpenOptions::new().append(true).open(&self.results)?;
             file.write_all(text.as_bytes())?;
         } else {
-            // A new file, or one of an earlier version: its lines get the columns that it lacks.
+            // A new file, or a file of an earlier version, whose lines get the missing columns.
             let width = head.matches(',').count();
             let widen = |line: &str| {
                 let missing = width.saturating_sub(line.matches(',').count());
@@ -304,7 +313,7 @@ fn put_scores(line: &mut Line, summary: &Summary) {
     ]);
 }
 
-/// The scores of the equal mixture of the members' predictive distributions.
+/// The scores of the equally weighted mixture of the members' predictive distributions.
 fn mixture_of(members: &[&Vec<Prediction>], data: &Dataset) -> Result<Summary, Failure> {
     let test: &[WindowIndex] = &data.splits().test;
     let horizon = data.spec().horizon;
@@ -357,7 +366,8 @@ fn read(path: &Path) -> Result<Results, Failure> {
     Ok(results)
 }
 
-/// Quantiles 0.975 of Student's t for 1 to 9 degrees of freedom; above, that of the normal distribution is within 14 %.
+/// The 0.975 quantiles of Student's t for 1 to 9 degrees of freedom. For more, the normal
+/// distribution's quantile is within 14 %.
 const T: [f64; 9] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
 
 fn table(results: &Results) -> String {

@@ -1,23 +1,30 @@
-//! What the controllers of a layer of 1024 units cost of a training step.
+//! The cost of the controllers of a layer of 1024 units in a training step.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example control_cost -- [rounds]
 //! ```
 //!
-//! The default forecaster on made-up windows, batch 128. Models train side by side in one process, a burst of steps of
-//! one, then of the next: one with the constant beta, the others with controllers. All that can be composed with the
-//! homeostat are in one (calibrated bands with their penalty, thermostat on the KL of every row, homeostat, sigma guard, rate
-//! budget, KL budget, free bits, annealing); those that take the place of one of them (projection that of the homeostat; PI,
-//! GECO and the capacity target that of the thermostat) are in others, beside all that they go with. Their terms in the loss,
-//! their observation and their acts every fifth step are counted. The AR penalty with the control of its share and scale
-//! encodes a second pair of windows; it is shown apart.
+//! The default forecaster is trained on artificial windows with batch size 128. The models train
+//! side by side in one process, in bursts of steps in turn. One model has a constant beta, the
+//! others have controllers:
 //!
-//! Times are those of the wall clock: processor time is counted in ticks that are longer than the
-//! difference. An idle machine is needed.
+//! * One model has all controllers that can be combined with the homeostat: calibrated bands with
+//!   their penalty, thermostat on the KL of every row, homeostat, sigma guard, rate budget, KL
+//!   budget, free bits, annealing.
+//! * Controllers that replace one of these are in other models, with all controllers that they can
+//!   be combined with: projection replaces the homeostat; PI, GECO and the capacity target replace
+//!   the thermostat.
+//! * The AR penalty with the control of its share and scale encodes a second pair of windows, and
+//!   is shown separately.
 //!
-//! The steps are written out here rather than left to the trainer: seven models take turns in
-//! bursts of five steps, so that drifts of the machine meet all of them alike, and a training of
-//! the library runs to its end.
+//! The cost includes the terms in the loss, the observation, and the actions every fifth step.
+//!
+//! Times are wall-clock times, because processor time is counted in ticks that are longer than the
+//! difference. Run this on an idle machine.
+//!
+//! The steps are written out here and not left to the trainer. Seven models take turns in bursts of
+//! five steps, so that drifts of the machine affect all of them equally, but a training of the
+//! library runs to its end.
 
 use std::time::Instant;
 use vdn_autograd::Tape;
@@ -33,7 +40,7 @@ use vdn_train::optim::{AdamW, AdamWConfig};
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const BATCH: usize = 128;
-const BURST: u32 = 5; // one act of each controller
+const BURST: u32 = 5; // one action of each controller
 
 struct Training {
     model: Forecaster,

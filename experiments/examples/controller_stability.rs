@@ -1,29 +1,36 @@
-//! One job, the controllers: how soon each settles, how far it overshoots, whether it goes round in
-//! circles.
+//! The controllers on one task: how fast each settles, how far it overshoots, and whether it
+//! oscillates.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example controller_stability -- [steps] [units] [skip=false]
 //! ```
 //!
-//! A forecaster on the embedded daily weather, constant learning rate, 600 steps with a constant
-//! beta of 1e-4; then each controller is switched on. The trainer trains it: the controllers are
-//! wrapped in one that begins later and keeps the trace. Those of the KL hold it at 0.2 nats per
-//! unit: free bits by a floor of 0.2 under a beta of 1e-2, the capacity target by 0.2 nats for each
-//! of the units. GECO asks for a score instead: the one that the augmented Lagrangian had in its
-//! last fifth, with the KL at 0.2. The rate budget holds the rate at 0.2 nats per dimension; the
-//! band penalty, homeostat and projection hold the energy in one band around 0.2 for all units;
-//! AR-share control holds the share of the AR penalty in the loss at 0.01 (windows overlap, so that
-//! their means are alike: no weight makes the share larger than 0.03). With `skip=false` the
-//! forecast has no linear part beside the units, so that the score needs them. Measured is what the
-//! controller controls, in windows of 10 steps, a mean over units; the final value is the mean over
-//! the last fifth.
+//! A forecaster is trained on the embedded daily weather with a constant learning rate, for 600
+//! steps with a constant beta of 1e-4. Then each controller is switched on. The controllers are
+//! wrapped in one that begins later and records the trace, so the trainer can train the forecaster.
 //!
-//! * settling: the last window that is farther than 10 % of the step (from the value before to the
-//!   final one) or twice the noise from the final value; noise: the standard deviation over the
-//!   last fifth;
-//! * overshoot: the farthest beyond the final value before settling, in % of the step;
+//! The goals are:
+//!
+//! * Controllers of the KL hold it at 0.2 nats per unit: free bits by a floor of 0.2 under a beta
+//!   of 1e-2, the capacity target by 0.2 nats for each unit.
+//! * GECO has a score as its goal: the score of the augmented Lagrangian in its last fifth, with
+//!   the KL at 0.2.
+//! * The rate budget holds the rate at 0.2 nats per dimension.
+//! * The band penalty, homeostat and projection hold the energy in one band around 0.2 for all
+//!   units.
+//! * AR-share control holds the share of the AR penalty in the loss at 0.01. (Windows overlap, so
+//!   their means are similar, and no weight makes the share larger than 0.03.)
+//!
+//! With `skip=false` the forecast has no linear part beside the units, so the score depends on
+//! them. The controlled quantity is measured in windows of 10 steps, as a mean over units. The
+//! final value is the mean over the last fifth.
+//!
+//! * settling: the last window that is farther from the final value than 10 % of the step (from the
+//!   value before to the final one) or twice the noise. The noise is the standard deviation over
+//!   the last fifth.
+//! * overshoot: the largest deviation beyond the final value, in % of the step
 //! * cycle: the largest autocorrelation of the last half at lags of 4 to 40 windows, after a first
-//!   crossing of zero; a limit cycle would be above 0.5 with an amplitude above 5 % of the final
+//!   crossing of zero. A limit cycle would be above 0.5 with an amplitude above 5 % of the final
 //!   value.
 
 use rand::seq::SliceRandom;
@@ -50,7 +57,7 @@ type Failure = Box<dyn std::error::Error>;
 const WINDOW: usize = 10;
 const BEFORE: usize = 600;
 const BATCH: usize = 64;
-/// Of the training's noise and order.
+/// The seed of the training's noise and order.
 const SEED: u64 = 1;
 
 fn main() -> Result<(), Failure> {
@@ -80,13 +87,13 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A controller that is switched on later: the levers are set by hand, and it begins.
+/// A controller that is switched on later: before it begins, the levers are set by hand.
 struct Later {
     set: Set,
     inner: Option<Box<dyn Controller>>,
     every: u64,
     on: bool,
-    /// What it controls, and its value in every step.
+    /// The controlled quantity, and its value in every step.
     measure: Measure,
     /// The weight of the AR penalty in this step.
     ar_weight: f64,
@@ -96,7 +103,7 @@ struct Later {
 /// Sets levers by hand.
 type Set = Box<dyn Fn(&mut Levers) + Send>;
 
-/// A value of a step with this weight of the AR penalty.
+/// A value of a step, given the weight of the AR penalty.
 type Measure = fn(&Observation, f64) -> f64;
 
 /// The controlled value and the score of every step.
@@ -153,7 +160,8 @@ impl Controller for Later {
     }
 }
 
-/// How levers are set before a controller begins, the controller, and the steps between its acts.
+/// The setting of levers before a controller begins, the controller, and the steps between its
+/// actions.
 type Parts = (Set, Option<Box<dyn Controller>>, u64);
 
 fn parts(name: &str, units: usize, score: f64) -> Result<Parts, Failure> {
@@ -237,8 +245,8 @@ fn parts(name: &str, units: usize, score: f64) -> Result<Parts, Failure> {
     Ok((set, inner, every))
 }
 
-/// What a controller controls: its name, and its value in a step with this weight of the AR
-/// penalty.
+/// The quantity that a controller controls: its name, and its value in a step, given the weight of
+/// the AR penalty.
 fn controlled(name: &str) -> (&'static str, Measure) {
     match name {
         "rate budget" => ("rate", |seen, _| mean(&seen.rate_dims)),
@@ -251,7 +259,8 @@ fn controlled(name: &str) -> (&'static str, Measure) {
     }
 }
 
-/// Windows that are drawn with replacement, as many as all steps need: one epoch is the whole job.
+/// Windows that are drawn with replacement, as many as all steps need. One epoch is the whole
+/// training.
 struct Drawn<'d> {
     data: &'d Dataset,
     windows: Vec<WindowIndex>,
@@ -268,8 +277,8 @@ impl<'d> Drawn<'d> {
             let place = |u: f64| ((u * all.len() as f64) as usize).min(all.len() - 1);
             drawn.extend(chosen.into_iter().map(|u| all[place(u)]));
         }
-        // The trainer shuffles the examples of an epoch. They are laid out so that its order is the
-        // order in which they were drawn.
+        // The trainer shuffles the examples of an epoch. Here they are arranged so that the
+        // shuffled order is the order in which they were drawn.
         let train = drawn.len();
         let mut order: Vec<usize> = (0..train).collect();
         order.shuffle(&mut NoiseRng::new(NoiseKey::new(SEED, TRAINING_ORDER, 1)));
@@ -301,7 +310,8 @@ impl Examples<f32> for Drawn<'_> {
     }
 }
 
-/// The mean score over the last fifth, nats per time step; `wanted` is the one that GECO asks for.
+/// Runs one controller, and returns the mean score over the last fifth in nats per time step.
+/// `wanted` is the goal of GECO.
 fn run(name: &str, steps: usize, units: usize, skip: bool, wanted: f64) -> Result<f64, Failure> {
     let mut config = RunConfig::default();
     (config.train.learning_rate, config.train.seed) = (1e-3, SEED);
@@ -342,7 +352,7 @@ fn run(name: &str, steps: usize, units: usize, skip: bool, wanted: f64) -> Resul
     let windows: Vec<f64> = trace.chunks_exact(WINDOW).map(mean).collect();
     let split = BEFORE / WINDOW;
     let after = &windows[split..];
-    // The share of a penalty that was not there is that of its first weight.
+    // Without a penalty before, the first share after switching on is used.
     let before = if name == "AR share" { after[0] } else { mean(&windows[split - 5..split]) };
     let tail = &after[4 * after.len() / 5..];
     let last = mean(tail);
@@ -367,8 +377,8 @@ fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len() as f64
 }
 
-/// The largest autocorrelation at lags of 4 to 40 behind the first crossing of zero, and the
-/// amplitude `sqrt 2` deviations.
+/// The largest autocorrelation at lags of 4 to 40 after the first crossing of zero, and the
+/// amplitude, `sqrt 2` deviations.
 fn cycle(x: &[f64]) -> (f64, f64) {
     let centre = mean(x);
     let x: Vec<f64> = x.iter().map(|x| x - centre).collect();

@@ -1,13 +1,13 @@
-//! Stacks of depth 1 to 16 on the demo series: what each layer carries, pays and is worth.
+//! Stacks of depth 1 to 16 on the demo series: the information, cost and value of each layer.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example depth -- [epochs] [units] [depths] [settings...]
 //! cargo run --release -p vdn-experiments --example depth -- 8 128 1,2,4,8,16 residual=true layer_norm=true
 //! ```
 //!
-//! Settings are keys of `[model]` in a run's configuration. The tables are of the test windows, 32 samples; the net value of
-//! a layer is its `LL(z ~ q) - LL(z ~ p)` minus its KL, in nats per window, with a standard error that allows for windows
-//! that overlap.
+//! Settings are keys of `[model]` in a run's configuration. The tables use the test windows and 32
+//! samples. The net value of a layer is its `LL(z ~ q) - LL(z ~ p)` minus its KL, in nats per
+//! window, with a standard error that accounts for overlapping windows.
 
 use vdn_forecast::config::RunConfig;
 use vdn_forecast::forecaster::Forecaster;

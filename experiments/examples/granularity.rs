@@ -1,4 +1,5 @@
-//! Granularity: what share of a layer's units are distributions, and how many units share its latent dimensions.
+//! Granularity: the share of distributional units in a layer, and the division of latent dimensions
+//! among units.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example granularity -- [demo | file.csv] [seeds] [epochs] [N*K] [L] [H] [settings...]
@@ -6,12 +7,16 @@
 //! cargo run --release -p vdn-experiments --example granularity -- ETTh1.csv 5 24 1024 336 96 data.max_train=400
 //! ```
 //!
-//! First axis: distributional fraction 0, 25, 50, 75, 100 % at equal width. Second: `N x K` at constant `N K`, from one unit
-//! per dimension to one global latent. Units that send all their dimensions on are the same model at every `N x K` (posteriors
-//! are diagonal, and KL weights are per dimension), so one such row stands for all; the others pool a unit's dimensions to one
-//! activity (their sum over `sqrt K`). Test windows; means over seeds with the
-//! standard error of that mean. `rate` is the mean per latent dimension in
-//! nats, `step` the median time of a training step. Settings are TOML keys (`model.beta=1e-4`).
+//! The first axis is the distributional fraction: 0, 25, 50, 75, 100 % at equal width. The second
+//! axis is `N x K` at constant `N K`, from one unit per dimension to one global latent.
+//!
+//! Units that send all of their dimensions are the same model at every `N x K` (posteriors are
+//! diagonal, and KL weights are per dimension), so one such row represents all of them. The other
+//! rows pool the dimensions of a unit to one activity (their sum divided by `sqrt K`).
+//!
+//! The scores are over the test windows: means over seeds with their standard errors. `rate` is the
+//! mean per latent dimension in nats, `step` the median time of a training step. Settings are TOML
+//! keys (`model.beta=1e-4`).
 
 use std::time::Instant;
 use vdn_autograd::Score;
@@ -111,7 +116,7 @@ fn run(text: &str, setting: &Setting, seeds: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Mean and its standard error; with two values their half difference, which is that.
+/// The mean and its standard error. With two values the error is half their difference.
 fn shown(values: &[f64]) -> String {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;

@@ -1,6 +1,6 @@
-//! What tells images that a classifier was not trained for: the area under the receiver operating
-//! characteristic (AUROC) of each score, over rotated, noisy and blurred test images and over
-//! digits of another data set.
+//! Detection of images for which a classifier was not trained: the area under the receiver
+//! operating characteristic (AUROC) of each score, for rotated, noisy and blurred test images and
+//! for digits of another data set.
 //!
 //! ```sh
 //! vdn train --task classification --images IDX --labels IDX --test-images IDX --test-labels IDX \
@@ -8,15 +8,15 @@
 //! cargo run --release -p vdn-experiments --example image_shifts -- RUN [digits.csv]
 //! ```
 //!
-//! * rotated: by 90 degrees, counterclockwise (square images);
-//! * noisy: normal noise of a deviation of 0.3 of the range of a pixel, cut to that range;
-//! * blurred: a normal kernel with a deviation of 2 pixels; black outside of the image;
+//! * rotated: by 90 degrees, counterclockwise (square images)
+//! * noisy: normal noise with a deviation of 0.3 of a pixel's range, clipped to that range
+//! * blurred: a normal kernel with a deviation of 2 pixels; black outside of the image
 //! * `digits.csv`: 8 x 8 pixels from 0 to 16 and the class, enlarged to the size of the images by
-//!   linear interpolation between the centres of pixels.
+//!   linear interpolation between the centres of pixels
 //!
-//! The first kind of rows are the test images as they are, the second the changed ones. Scores: the
-//! entropy of the predictive distribution, the mutual information of class and samples, the sum of
-//! the units' KL; of the twin its entropy.
+//! The first kind of rows are the unchanged test images, the second kind the changed ones. The
+//! scores are the entropy of the predictive distribution, the mutual information of class and
+//! samples, and the sum of the units' KL; for the twin, its entropy.
 
 use std::path::Path;
 use vdn_model::core::Parameters;
@@ -201,7 +201,7 @@ fn blurred(image: &[u8], side: usize, deviation: f64) -> Vec<u8> {
     along(&along(&image, [0, 1]), [1, 0]).into_iter().map(byte).collect()
 }
 
-/// Digits of 8 x 8 pixels from 0 to 16, enlarged.
+/// Enlarges digits of 8 x 8 pixels from 0 to 16.
 fn enlarged_digits(file: &Path, side: usize) -> Result<Images, Failure> {
     const FROM: usize = 8;
     let options = TabularOptions { targets: vec!["digit".into()], ..TabularOptions::default() };
@@ -218,7 +218,7 @@ fn enlarged_digits(file: &Path, side: usize) -> Result<Images, Failure> {
         return Err(format!("{} columns are not {FROM} x {FROM} pixels", columns.len()).into());
     }
     let classes = numbers(&table.targets()[0])?.iter().map(|&class| class as usize).collect();
-    // Where a pixel of the large image lies between the centres of those of the small one.
+    // The position of a pixel of the large image between pixel centres of the small one.
     let place = |i: usize| {
         let x = ((i as f64 + 0.5) * FROM as f64 / side as f64 - 0.5).clamp(0.0, (FROM - 1) as f64);
         let low = (x as usize).min(FROM - 2);

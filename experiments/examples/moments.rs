@@ -1,5 +1,5 @@
-//! Moments against samples on the test windows of a stored run: scores and seconds of both, and the error of the moments against
-//! 10 000 samples.
+//! Moments against samples on the test windows of a stored run: the scores and times of both, and
+//! the error of the moments against 10 000 samples.
 //!
 //! `cargo run --release -p vdn-experiments --example moments -- RUN [windows of the errors]
 //! [windows of the scores, all]`
@@ -19,10 +19,10 @@ use vdn_train::evaluate::Evaluator;
 use vdn_train::metrics::Summary;
 use vdn_train::run::load_weights;
 
-/// Samples of the reference, drawn in so many passes.
+/// The number of samples of the reference, and the number of passes in which they are drawn.
 const SAMPLES: usize = 10_000;
 const PASSES: usize = 20;
-/// Passes that are timed together.
+/// The number of passes that are timed together.
 const REPEATS: u32 = 4;
 
 fn main() -> Result<(), TrainError> {
@@ -52,7 +52,7 @@ fn main() -> Result<(), TrainError> {
     errors(own, &parameters, &data, &evenly(&data.splits().test, count))
 }
 
-/// At most so many windows, evenly spaced.
+/// At most `most` windows, evenly spaced.
 fn evenly(windows: &[WindowIndex], most: usize) -> Vec<WindowIndex> {
     windows.iter().step_by(windows.len().div_ceil(most.max(1)).max(1)).copied().collect()
 }
@@ -67,7 +67,7 @@ fn say(name: &str, scores: &Summary, clock: Instant, windows: usize) {
     );
 }
 
-/// Seconds of the forecasts alone.
+/// Measures the time of the forecasts alone.
 fn passes(
     model: &Forecaster,
     parameters: &Parameters<f32>,
@@ -104,7 +104,8 @@ fn passes(
     Ok(())
 }
 
-/// Mean and variance of the forecasts (without output noise) by samples, `[windows * horizon]` each.
+/// The mean and variance of the forecasts (without output noise) by samples, `[windows * horizon]`
+/// each.
 fn sampled(
     config: ForecasterConfig,
     parameters: &Parameters<f32>,
@@ -145,7 +146,8 @@ fn errors(
     windows: &[WindowIndex],
 ) -> Result<(), TrainError> {
     let (model, _) = Forecaster::new::<f32>(config, 0)?;
-    // Off by so many deviations in the mean; relative error of the variance; of that with the output noise.
+    // The error of the mean in deviations, the relative error of the variance, and the relative
+    // error of the variance with the output noise.
     let (mut off, mut spread, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     let mut share = 0.0;
     for windows in windows.chunks(4) {

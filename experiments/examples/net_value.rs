@@ -1,18 +1,21 @@
-//! What a layer's information is worth, and what it costs, in nats per window: over the number of units and the price of
-//! information.
+//! The value and the cost of a layer's information in nats per window, over the number of units and
+//! the price of information.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example net_value -- [data.csv.gz] [input_len] [horizon] [windows] [epochs] [units,units,..]
 //! ```
 //!
-//! For each number of units and each price `beta` (the weight of a nat per window against the score in nats per time
-//! step; `1/H` is the price of the evidence lower bound, whose objective is trained too) a model is trained and held
-//! against its own prior on the test windows:
+//! A model is trained for each number of units and each price `beta`, and compared with its own
+//! prior on the test windows. The price is the weight of a nat per window against the score in nats
+//! per time step; `1/H` is the price of the evidence lower bound, which is trained as an objective,
+//! too. The columns are:
 //!
-//! * `value`: `LL(z ~ q) - LL(z ~ p)`, `LL` the mean over samples of `ln p(y | z)`, with its block standard error;
-//! * `score`: the same by the predictive score that the model is trained with, which mixes over samples;
-//! * `cost`: the sum of all KLs; `net` and `net s` are `value` and `score` less that;
-//! * `units +`: how many single units bring more than they cost, `dLL_i > KL_i`, with 95 % confidence over all units.
+//! * `value`: `LL(z ~ q) - LL(z ~ p)` with its block standard error, where `LL` is the mean over
+//!   samples of `ln p(y | z)`
+//! * `score`: the same difference by the predictive score of training, which mixes over samples
+//! * `cost`: the sum of all KLs; `net` and `net s` are `value` and `score` minus the cost
+//! * `units +`: the number of single units whose value exceeds their cost, `dLL_i > KL_i`, at 95 %
+//!   confidence over all units
 
 use std::path::PathBuf;
 use vdn_forecast::config::{DataConfig, RunConfig};
@@ -55,7 +58,7 @@ fn main() -> Result<(), Failure> {
         None => vec![4, 16, 64, 256, 1024],
     };
     let train = TrainConfig { epochs, ..TrainConfig::default() };
-    // The price alone decides: no controllers.
+    // No controllers: only the price determines the result.
     let control = ControlConfig { mode: ControlName::None, ..ControlConfig::default() };
     let config = RunConfig { data, train, control, ..RunConfig::default() };
     let dataset = config.data.dataset(config.data.load_table()?)?;

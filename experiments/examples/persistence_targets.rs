@@ -1,5 +1,6 @@
-//! Are targets for the memory of units met, and apart from targets for the amount of information? On synthetic series of
-//! four autoregressive channels seen in noise: persistence targets alone, the grid of rate and persistence targets
+//! Tests whether targets for the memory of units are met, independently of targets for their
+//! information. The data are synthetic series of four autoregressive channels with observation
+//! noise. The experiments are persistence targets alone, the grid of rate and persistence targets
 //! together (closed loop), and the relative-gain matrix (open loop).
 //!
 //! ```sh
@@ -7,15 +8,18 @@
 //! cargo run --release -p vdn-experiments --example persistence_targets -- [steps] gains
 //! ```
 //!
-//! Eight units with an autoregressive prior read the last four observations through a tanh layer, a linear map forecasts
-//! nothing but the present (the observations they code); the loss is the bound, in nats per step. `rate` is that given the
-//! past. Measures are those of 16 groups of 8 fresh series of 64 steps; standard errors are over the groups. The cell is met
-//! when the means over units are within `0.05 c + 2 SE` (rate) and `0.05 + 2 SE` (persistence), and 95 % of the units within
-//! `0.2 c + 2 SE` of the rate.
+//! Eight units with an autoregressive prior read the last four observations through a tanh layer. A
+//! linear map forecasts only the present (the observations that the units encode). The loss is the
+//! bound in nats per step. `rate` is the rate given the past.
 //!
-//! Relative gains: from the operating point (rate 0.5, persistence 0.6) all multipliers are held as they are, plus and minus
-//! a tenth of a nat per nat on one constraint; stiffness goes on pulling to nothing (it is off). The gains `K` are the
-//! changes of the means of `ln R` and `atanh rho`, the matrix is `K * (K^-1)^T` element by element.
+//! Measures come from 16 groups of 8 fresh series of 64 steps; standard errors are over the groups.
+//! A cell is met if the means over units are within `0.05 c + 2 SE` (rate) and `0.05 + 2 SE`
+//! (persistence), and 95 % of the units are within `0.2 c + 2 SE` of the rate.
+//!
+//! Relative gains: at the operating point (rate 0.5, persistence 0.6) all multipliers are held
+//! constant, plus and minus a tenth of a nat per nat on one constraint. The stiffness is off. The
+//! gains `K` are the changes of the means of `ln R` and `atanh rho`. The matrix is the elementwise
+//! product `K * (K^-1)^T`.
 
 use std::cell::RefCell;
 use vdn_autograd::{Tape, Var};
@@ -48,13 +52,14 @@ const STEPS: usize = 24;
 const BATCH: usize = 32;
 const LONG: usize = 64;
 const GROUPS: usize = 16;
-/// Stiffness and gain of the rate's constraint: at low rates the bound's own slope changes by tens of nats per nat, and the
-/// integral has to follow it within a training.
+/// Stiffness and gain of the rate constraint. At low rates the slope of the bound changes by tens
+/// of nats per nat, and the integral must follow it within a training.
 const RATE: [f64; 2] = [50.0, 5.0];
-/// Of the persistence's.
+/// Stiffness and gain of the persistence constraint.
 const PERSISTENCE: [f64; 2] = [5.0, 0.5];
 
-/// `steps` of `batch` series, `[steps][batch, channels]`: coefficients 0.95, 0.8, 0.5, 0.2, unit variance, noise 0.3.
+/// Series of `steps` steps in a batch of `batch`, `[steps][batch, channels]`: coefficients 0.95,
+/// 0.8, 0.5, 0.2, unit variance, noise 0.3.
 fn series(key: NoiseKey, batch: usize, steps: usize) -> Vec<Vec<f64>> {
     let width = batch * CHANNELS;
     let mut noise = vec![0.0; 2 * (steps + 50) * width];
@@ -94,7 +99,7 @@ impl Model {
         Ok((Self { hidden, layer, decoder, prior }, parameters))
     }
 
-    /// The bound's loss in nats per step, and the measures.
+    /// The loss of the bound in nats per step, and the measures.
     fn loss(
         &self,
         graph: &mut Graph<'_, f64>,
@@ -133,7 +138,7 @@ impl Model {
     }
 }
 
-/// What pulls at the measures beside the bound.
+/// The forces on the measures in addition to the bound.
 enum Pull<'a> {
     /// Controllers.
     Closed(&'a mut LayerControl),
@@ -142,7 +147,7 @@ enum Pull<'a> {
 }
 
 impl Pull<'_> {
-    /// Adds what pulls to a loss.
+    /// Adds the forces to a loss.
     fn add(
         &mut self,
         tape: &mut Tape<f64>,
@@ -175,8 +180,9 @@ impl Pull<'_> {
     }
 }
 
-/// The model as the trainer sees it. It shows the trainer no layers, because constant forces take
-/// the place of controllers in the open loop: what pulls is here, and is shown every training step.
+/// The model in the form of the trainer's network. It has no layers for the trainer, because in the
+/// open loop constant forces replace the controllers. The forces are part of this network, and
+/// observe every training step.
 struct Pulled<'a> {
     model: &'a Model,
     pull: RefCell<Pull<'a>>,
@@ -211,7 +217,7 @@ fn terms(loss: Var, score: Var) -> Terms {
     Terms { loss, score, mse: None, kl: None, outputs, locals }
 }
 
-/// Fresh series for every step: an example is a whole group of them, and a group is a batch.
+/// Fresh series for every step. An example is a group of series, and a group is a batch.
 struct Fresh([Vec<u32>; 3]);
 
 impl Examples<f64> for Fresh {
@@ -254,7 +260,7 @@ fn train(
     };
     let schedule = Schedule { decay: Decay::Linear, final_factor: 0.02, ..Schedule::default() };
     let trainer = Trainer { train, schedule, ..Trainer::default() };
-    // Between the backward pass and the optimiser.
+    // This runs between the backward pass and the optimiser.
     let act = |_: &mut [Option<Vec<f64>>]| {
         if let Pull::Closed(control) = &mut *network.pull.borrow_mut() {
             control.act_on_levers();
@@ -264,7 +270,7 @@ fn train(
     Ok(())
 }
 
-/// Rate and persistence of each unit in each group of fresh series, `[groups][2][units]`.
+/// The rate and persistence of each unit in each group of fresh series, `[groups][2][units]`.
 fn measure(model: &Model, parameters: &Parameters<f64>) -> Result<Vec<[Vec<f64>; 2]>, Failure> {
     let (mut tape, mut bindings) = (Tape::new(), Bindings::new());
     let mut groups = Vec::new();
@@ -280,7 +286,7 @@ fn measure(model: &Model, parameters: &Parameters<f64>) -> Result<Vec<[Vec<f64>;
     Ok(groups)
 }
 
-/// Mean and standard error over groups.
+/// The mean and its standard error over groups.
 fn over_groups(x: impl Iterator<Item = f64>) -> [f64; 2] {
     let x: Vec<f64> = x.collect();
     let n = x.len() as f64;

@@ -1,13 +1,15 @@
-//! Are targets for the amount of information met? Rate and KL targets of 0.05 to 2 nats per unit, each in a training of its
-//! own, with what the units pay beyond information (mismatch) and what the forecast owes them beside it.
+//! Tests whether targets for the information of units are met: rate and KL targets of 0.05 to 2
+//! nats per unit, each in a separate training. It also measures the units' cost beyond information
+//! (mismatch) and their value for the forecast.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example rate_targets -- [epochs] [units]
 //! ```
 //!
-//! Measures are those of the training windows, where the constraint acts, and of the test windows. Standard errors are
-//! delete-one jackknifes over ten blocks of consecutive windows. A target is met when the mean over units is within
-//! `0.05 c + 2 SE` and 95 % of the units within `0.2 c + 2 SE` of theirs.
+//! Measures come from the training windows, where the constraint acts, and from the test windows.
+//! Standard errors are delete-one jackknifes over ten blocks of consecutive windows. A target is
+//! met if the mean over units is within `0.05 c + 2 SE` and 95 % of the units are within
+//! `0.2 c + 2 SE` of their targets.
 
 use vdn_forecast::config::RunConfig;
 use vdn_forecast::data::WindowIndex;
@@ -24,7 +26,8 @@ type Failure = Box<dyn std::error::Error>;
 
 const BLOCKS: usize = 10;
 
-/// A measure of every unit with its standard error, and the mean over units with its own.
+/// A measure of every unit with its standard error, and the mean over units with its standard
+/// error.
 struct Measured {
     units: Vec<[f64; 2]>,
     mean: [f64; 2],

@@ -1,18 +1,21 @@
-//! Units that remember: a sequence forecaster on the embedded daily weather of Seattle, under an autoregressive prior and
-//! under one without memory.
+//! Units with memory: a sequence forecaster on the embedded daily weather of Seattle, under an
+//! autoregressive prior and under a prior without memory.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example sequence_forecaster -- [threads] [seeds] [free]
 //! ```
 //!
-//! The two models are the same but for the prior: encoder, units, emission, initial weights, batches, number of steps. The
-//! first three years train; the last is held out and scored by the predictive likelihood `p(x_t | x_1 .. x_{t-1})` of each
-//! day, by a particle filter with the same number of particles for both (a lower bound in expectation, whatever the
-//! posterior); then both forecast two weeks ahead from every week of it. With several seeds, which change initial weights,
-//! batches and noise, the table at the end has the mean over them and its standard error.
+//! The two models differ only in the prior: encoder, units, emission, initial weights, batches and
+//! number of steps are the same. The first three years are for training. The last year is held out,
+//! and scored by the predictive likelihood `p(x_t | x_1 .. x_{t-1})` of each day. A particle filter
+//! estimates it with the same number of particles for both models (a lower bound in expectation,
+//! whatever the posterior). Then both models forecast two weeks from every week of that year.
 //!
-//! The trainer's rate budget keeps every unit between 0.1 and 3 nats per day, given the day before;
-//! with `free` nothing does.
+//! Several seeds change initial weights, batches and noise. The table at the end has the mean over
+//! seeds and its standard error.
+//!
+//! The trainer's rate budget keeps every unit between 0.1 and 3 nats per day, given the day before.
+//! `free` disables it.
 
 use std::error::Error;
 use std::f64::consts::TAU;
@@ -32,17 +35,18 @@ use vdn_train::train::Trainer;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Days of a training sequence, sequences of a batch, passes over all sequences: 61 steps each.
+/// The days of a training sequence, the sequences of a batch, and the passes over all sequences of
+/// 61 steps each.
 const STEPS: usize = 128;
 const BATCH: usize = 16;
 const EPOCHS: usize = 20;
 const PARTICLES: usize = 256;
-/// Days ahead.
+/// The number of days ahead.
 const HORIZON: usize = 14;
-/// Which of them are shown.
+/// The days ahead that are shown.
 const SHOWN: [usize; 5] = [1, 2, 3, 7, 14];
 const CHANNELS: [&str; 3] = ["temp_max", "temp_min", "wind"];
-/// Sine and cosine of the day of the year.
+/// The sine and cosine of the day of the year.
 const CALENDAR: usize = 2;
 
 /// Standardised observations `[days, channels]` and the calendar `[days, 2]`.
@@ -77,7 +81,7 @@ impl Weather {
         Ok(Self { observations, calendar: calendar.collect(), days, split })
     }
 
-    /// Sequences of some days from each start on.
+    /// Sequences of `days` days from each start.
     fn sequences(&self, starts: &[usize], days: usize) -> [Vec<f32>; 2] {
         let cut = |x: &[f32], width: usize| -> Vec<f32> {
             let rows = |&start: &usize| x[start * width..(start + days) * width].to_vec();
@@ -93,8 +97,8 @@ struct Trained {
     key: NoiseKey,
 }
 
-/// The budget of the rate, or nothing. Its force is of the order of the bound, in which the
-/// divergence has the weight 1: the defaults are for forecasters whose KL is cheap.
+/// The budget of the rate, or no control. Its force is of the order of the bound, in which the KL
+/// has the weight 1. The defaults are for forecasters with a small KL weight.
 fn control() -> Result<ControlConfig, Failure> {
     let mode = match std::env::args().nth(3).as_deref() {
         None => ControlName::Rate,
@@ -122,8 +126,7 @@ fn train(
     let (first, rest) = (weather.split, weather.days - weather.split);
     let data = Segments::new(&config, vec![series], STEPS)?.split_at(first, rest)?;
     let (model, mut parameters) = SequenceForecaster::new::<f32>(config, seed)?;
-    // The divergence enters by and by: at full weight from the start most units would never be
-    // used.
+    // The KL is phased in: with full weight from the start, most units would never be used.
     let training = SequenceTraining { warmup_steps: 400, ..SequenceTraining::default() };
     let model = model.with_training(training);
     let train = TrainConfig {
@@ -131,7 +134,7 @@ fn train(
         batch: BATCH,
         learning_rate: 1e-2,
         seed,
-        // The held-out year chooses nothing.
+        // The held-out year is not used for selection.
         selection: Selection::Last,
         patience: 0,
         ..TrainConfig::default()
@@ -143,9 +146,10 @@ fn train(
     Ok(Trained { model, parameters, key: NoiseKey::new(seed, 0, 0) })
 }
 
-/// What the held-out year says.
+/// The scores on the held-out year.
 struct Scores {
-    /// Nats per day: predictive likelihood with its standard error over blocks of four weeks, and the evidence lower bound.
+    /// In nats per day: the predictive likelihood with its standard error over blocks of four
+    /// weeks, and the evidence lower bound.
     predictive: f64,
     error: f64,
     bound: f64,
@@ -154,7 +158,8 @@ struct Scores {
 
 fn score(weather: &Weather, trained: &Trained, particles: usize) -> Result<Scores, Failure> {
     let &Trained { ref model, ref parameters, key } = trained;
-    // All days, so that the held-out year is predicted from what came before; its days alone count.
+    // All days are filtered, so that the held-out year is predicted from the earlier days. Only its
+    // days count.
     let series = Series::new(model.config(), &weather.observations, &weather.calendar, 1)?;
     let how = ParticleConfig { particles, noise: key };
     let filter = model.filter(parameters, series, how)?;
@@ -168,7 +173,7 @@ fn score(weather: &Weather, trained: &Trained, particles: usize) -> Result<Score
     Ok(Scores { predictive, error, bound, days })
 }
 
-/// The mean, and its standard error from means of blocks of 28 days.
+/// The mean, and its standard error from the means of blocks of 28 days.
 fn block_mean(x: &[f64]) -> (f64, f64) {
     let blocks: Vec<f64> =
         x.chunks_exact(28).map(|block| block.iter().sum::<f64>() / 28.0).collect();
@@ -178,12 +183,13 @@ fn block_mean(x: &[f64]) -> (f64, f64) {
     (x.iter().sum::<f64>() / x.len() as f64, (variance / n).sqrt())
 }
 
-/// Coverage and mean width of the central 90 % interval, and the log-density in nats per day and channel, by days ahead.
+/// Coverage and mean width of the central 90 % interval, and the log-density in nats per day and
+/// channel, by days ahead.
 fn forecasts(weather: &Weather, trained: &Trained) -> Result<Vec<[f64; 3]>, Failure> {
     let &Trained { ref model, ref parameters, key } = trained;
     let mut rows = Vec::new();
     let origins: Vec<usize> = (weather.split..weather.days - HORIZON).step_by(7).collect();
-    // Half a year before each origin, all origins as one batch.
+    // Half a year before each origin, with all origins as one batch.
     let history = 180;
     let starts: Vec<usize> = origins.iter().map(|o| o - history).collect();
     let [x, calendar] = weather.sequences(&starts, history);
@@ -208,7 +214,7 @@ fn forecasts(weather: &Weather, trained: &Trained) -> Result<Vec<[f64; 3]>, Fail
     Ok(rows)
 }
 
-/// Nats per day of both models and their difference, for one seed.
+/// The nats per day of both models and their difference, for one seed.
 fn compare(weather: &Weather, lags: usize, seed: u64) -> Result<[f64; 3], Failure> {
     println!("\n== the emission sees {lags} earlier day(s) beside the units; seed {seed} ==");
     let config = |prior| SequenceForecasterConfig {
@@ -275,18 +281,20 @@ fn run(seeds: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The mean and its standard error (NaN of a single value).
+/// The mean and its standard error (NaN for a single value).
 fn mean_over(x: &[f64]) -> [f64; 2] {
     let n = x.len() as f64;
     let mean = x.iter().sum::<f64>() / n;
     [mean, (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt()]
 }
 
-/// Rates of a living unit, nats per day: a few units have to carry all the weather.
+/// The interval of rates of a living unit in nats per day. A few units must carry all of the
+/// weather.
 const BUDGET: UnitBudget = UnitBudget { low: 0.05, high: 3.0, saturation: 0.01 };
 
-/// What the units carry, pay and remember in the held-out year, and who lives: learned coefficients beside the persistence that is
-/// measured of the posterior, rate and mismatch given the past (their sum is the KL), and the rate without it.
+/// Prints the information, cost and memory of the units in the held-out year. Also prints their
+/// health: the learned coefficients, the measured persistence of the posterior, the rate and the
+/// mismatch given the past (their sum is the KL), and the rate without the past.
 fn units(weather: &Weather, trained: &Trained) -> Result<(), Failure> {
     let Trained { model, parameters, .. } = trained;
     let days = weather.days - weather.split;

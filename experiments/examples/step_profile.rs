@@ -1,14 +1,15 @@
-//! Where the time of a training step goes: a table by layer and operation that sums to the whole step.
+//! The profile of a training step: a table by layer and operation that sums to the whole step.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example step_profile -- [threads] [steps] [default]
 //! ```
 //!
-//! The shape is that of the reference: L 336, H 96, hidden 256, head hidden 256, N 1024, S 4, batch 256, one deviation
-//! per unit; with a third argument the default configuration. Of each operation the fastest step counts.
+//! The network has the shape of the reference: L 336, H 96, hidden 256, head hidden 256, N 1024, S
+//! 4, batch 256, one deviation per unit. With a third argument it is the default configuration. For
+//! each operation the fastest step counts.
 //!
-//! The step is written out here rather than left to the trainer, because its parts are timed one by
-//! one on a tape that measures every operation.
+//! The step is written out here and not left to the trainer, because its parts are timed separately
+//! on a tape that measures every operation.
 
 use std::time::{Duration, Instant};
 use vdn_autograd::Tape;

@@ -1,5 +1,5 @@
-//! A rate budget on variational autoencoders whose loss is that of a whole image, tens or hundreds
-//! of nats: how many units live.
+//! A rate budget on variational autoencoders: the number of living units. The loss belongs to a
+//! whole image: tens or hundreds of nats.
 //!
 //! ```sh
 //! cargo run --release -p vdn-experiments --example vae_budget -- \
@@ -8,9 +8,9 @@
 //!     [KEY=VALUE of control.rate]...
 //! ```
 //!
-//! Without images, 6 x 6 pixels with up to six bars (the example `vae` of the crate `vdn`). Pixels
-//! are set where they are above half of their range. A sixth of the rows is for validation, on
-//! which units are judged.
+//! Without images, the data have 6 x 6 pixels with up to six bars (the example `vae` of the crate
+//! `vdn`). Pixels are set if they are above half of their range. A sixth of the rows is for
+//! validation, on which units are judged.
 
 use std::collections::BTreeMap;
 use vdn_autograd::Var;

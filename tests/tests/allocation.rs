@@ -1,7 +1,7 @@
-//! A training step in steady state allocates nothing, on all threads of the trainer's pool, and
-//! memory does not grow: batch, forward pass, backward pass, optimiser, controllers and moving
-//! average of the weights of the whole forecaster, as the trainer takes it, without controllers and
-//! with all that go together.
+//! A training step in steady state allocates nothing on any thread of the trainer's pool, and
+//! memory does not grow. The step consists of batch, forward pass, backward pass, optimiser,
+//! controllers and moving average of the weights of the whole forecaster, as in the trainer. It is
+//! tested without controllers, and with all controllers that can be combined.
 //!
 //! Going on from a checkpoint needs at most twice the memory of its file.
 //!
@@ -29,7 +29,7 @@ static COUNTING: Mutex<()> = Mutex::new(());
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The same batch of made-up windows in every step: an example is a step.
+/// The same batch of artificial windows in every step. An example is a step.
 struct Repeated {
     rows: usize,
     config: ForecasterConfig,
@@ -63,8 +63,8 @@ impl Examples<f32> for Repeated {
     }
 }
 
-/// Trains on batches of so many windows for at most `steps` steps, with these controllers, without
-/// any if none are named. `each` is told of every step, and ends the training.
+/// Trains on batches of `rows` windows for at most `steps` steps, with the named controllers, if
+/// any. `each` is called after every step and can end the training.
 fn train(
     config: ForecasterConfig,
     rows: usize,
@@ -113,10 +113,10 @@ fn small() -> ForecasterConfig {
     }
 }
 
-/// Steps whose allocations are counted together.
+/// The number of steps whose allocations are counted together.
 const WINDOW: usize = 50;
-/// Windows until the steady state has to be there. The working memory of kernels belongs to threads, and which thread
-/// meets which kernel for the first time is up to the scheduler.
+/// The number of windows after which the steady state must be reached. The working memory of
+/// kernels belongs to threads, and the scheduler decides which thread first meets which kernel.
 const PATIENCE: usize = 40;
 
 #[test]
@@ -128,7 +128,7 @@ fn a_training_step_allocates_nothing_on_any_thread() -> Result<(), Failure> {
     drop(std::hint::black_box(Box::new(1)));
     assert_eq!(blocks() - before, 1, "the count sees an allocation");
 
-    // Large enough that every kernel is cut into several tasks.
+    // Large enough that every kernel is divided into several tasks.
     let config = ForecasterConfig {
         input_len: 96,
         horizon: 48,
@@ -205,7 +205,8 @@ fn resident() -> Result<u64, Failure> {
     Ok(1024 * kilobytes.parse::<u64>()?)
 }
 
-/// Run with `cargo test --release -p vdn-tests --test allocation -- --ignored --nocapture` (half a minute).
+/// Run with `cargo test --release -p vdn-tests --test allocation -- --ignored --nocapture` (half a
+/// minute).
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "100 000 steps; the command stands beside it"]

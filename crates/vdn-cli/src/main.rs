@@ -1,13 +1,13 @@
-//! The program `vdn`: trains, evaluates, forecasts and predicts with variational neurons. No logic
-//! of its own: options in, calls into `vdn-forecast` and `vdn-tasks`, tables out. Anything wrong is
-//! one line on standard error.
+//! The program `vdn`: trains, evaluates, forecasts and predicts with variational neurons. It has no
+//! logic of its own: it reads options, calls `vdn-forecast` and `vdn-tasks`, and prints tables.
+//! Every error is one line on standard error.
 //!
-//! | exit code | means |
+//! | exit code | meaning |
 //! |---|---|
 //! | 0 | done |
 //! | 1 | failed: a number was not finite, or a file could not be written |
-//! | 2 | bad input: options, configuration, data, or a run directory that does not hold what it should |
-//! | 75 | interrupted by SIGINT or SIGTERM; `vdn train --resume RUN` goes on |
+//! | 2 | bad input: options, configuration, data, or an unsuitable run directory |
+//! | 75 | interrupted by SIGINT or SIGTERM; `vdn train --resume RUN` resumes the run |
 #![forbid(unsafe_code)]
 
 mod options;
@@ -44,7 +44,7 @@ use vdn_train::train::Progress;
 use vdn_train::{TrainError, message_line};
 
 fn main() -> ExitCode {
-    // Before anything is written, so that it holds for every command.
+    // This comes before anything is written, so that it holds for every command.
     if let Err(error) = signals::outlive_file_limit() {
         return fail(&error);
     }
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
                     "a command is missing: train, evaluate, report, predict, backtest or forecast; see vdn --help",
                 );
             }
-            // The message and its details, without the usage that follows.
+            // The message and its details, without the usage text.
             let text = error.to_string();
             let lines = text.lines().take_while(|line| !line.starts_with("Usage:"));
             let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
@@ -85,13 +85,13 @@ fn fail(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Writes one line to standard error, whatever is in the message. What cannot be written there can
-/// be told nowhere.
+/// Writes one line to standard error, whatever the message contains. If this fails, there is
+/// nowhere to report it.
 pub(crate) fn tell(message: &str) {
     let _ = writeln!(std::io::stderr().lock(), "vdn: {}", message_line(message));
 }
 
-/// What went wrong, and the exit code that says which kind it is of.
+/// An error message and its exit code.
 struct Failure {
     message: String,
     code: u8,
@@ -118,7 +118,7 @@ impl From<TrainError> for Failure {
     }
 }
 
-/// Writes to standard output; a closed pipe is no error.
+/// Writes to standard output. A closed pipe is not an error.
 fn say(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -129,12 +129,12 @@ fn say(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Says where a file or a run is.
+/// Prints the location of a file or a run.
 fn say_written(path: &Path) -> Result<(), Failure> {
     say(&message_line(&format!("written to {}", path.display())))
 }
 
-/// A pool of so many threads.
+/// A pool of `threads` threads.
 fn pool(threads: usize) -> Result<Pool, String> {
     if threads > MAX_THREADS {
         return Err(format!("--threads {threads}: has to be at most {MAX_THREADS}"));
@@ -142,7 +142,7 @@ fn pool(threads: usize) -> Result<Pool, String> {
     Pool::new(threads).map_err(|e| e.to_string())
 }
 
-/// By moments where that is asked for.
+/// Closed-form moments if requested, otherwise samples.
 fn inference(moments: bool) -> Inference {
     if moments { Inference::Moments } else { Inference::Samples }
 }
@@ -318,7 +318,7 @@ fn train(options: &TrainOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Goes on with a run; the table that it ends with.
+/// Resumes a run, and returns its final table.
 fn resume(
     options: &TrainOptions,
     run: &Path,

@@ -1,4 +1,4 @@
-//! The options of the program, and how they change a configuration.
+//! The options of the program, and their effect on a configuration.
 
 use crate::shorthands::{GROUPS, Shorthands, TASKS};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,7 +9,7 @@ use vdn_tasks::config::TaskConfig;
 use vdn_train::TrainError;
 use vdn_train::config::{in_file, lay_over, load_table, set_text};
 
-/// Variational distributional neurons: forecasts from units that are distributions.
+/// Variational distributional neurons: forecasts and predictions from units that are distributions.
 #[derive(Debug, Parser)]
 #[command(name = "vdn", version, about)]
 pub(crate) struct Options {
@@ -17,94 +17,95 @@ pub(crate) struct Options {
     pub(crate) command: Command,
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train a forecaster (on the embedded demo series, if no data are given) and compare it with
-    /// baselines; or, with --task, a network for the rows of a table.
+    /// Train a forecaster and compare it with baselines. Without --data it uses the embedded demo
+    /// series; with --task it trains a network for the rows of a table.
     Train(Box<TrainOptions>),
-    /// Evaluate a run directory again on its test windows or rows.
+    /// Evaluate a run again on its test windows or rows.
     Evaluate {
         /// The run directory.
         run: PathBuf,
-        /// Of a task: the rows of this table instead, which has to have the targets.
+        /// For a task: evaluate on the rows of this table, which must have the targets.
         #[arg(long, conflicts_with = "moments")]
         data: Option<PathBuf>,
-        /// Score the normal forecasts that have the model's mean and variance in closed form,
-        /// without samples.
+        /// Score normal forecasts with the model's mean and variance in closed form, without
+        /// samples.
         #[arg(long)]
         moments: bool,
-        /// Threads; 0: one for each processor.
+        /// The number of threads; 0: one per processor.
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
-    /// Write one self-contained HTML page about a run.
+    /// Write a self-contained HTML page about a run.
     Report {
         /// The run directory.
         run: PathBuf,
-        /// Where to write (`report.html` in the run directory if left out).
+        /// The file to write; default: `report.html` in the run directory.
         #[arg(long)]
         out: Option<PathBuf>,
-        /// Threads; 0: one for each processor.
+        /// The number of threads; 0: one per processor.
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
-    /// Predict rows by the run of a task: CSV with mean and quantiles, or with class and
+    /// Predict rows with the run of a task. The result is CSV: mean and quantiles, or class and
     /// probabilities, of each row.
     Predict {
         /// The run directory.
         run: PathBuf,
-        /// A delimited file with the features that the run was trained on.
+        /// A delimited file with the features of the training data.
         #[arg(long, required_unless_present = "images", conflicts_with = "images")]
         data: Option<PathBuf>,
-        /// Images in the format IDX, of the size that the run was trained on.
+        /// Images in the IDX format, of the same size as in training.
         #[arg(long)]
         images: Option<PathBuf>,
-        /// Of classes: decide to answer or to abstain, where no answer costs so much and a wrong
-        /// one 1.
+        /// For classes: decide whether to answer or to abstain. Abstaining has this cost; a wrong
+        /// answer costs 1.
         #[arg(long, value_name = "COST")]
         abstain: Option<f64>,
-        /// Or to ask another model, at this cost, whose answers are wrong with this probability.
+        /// Allow deferring to another model, at this cost and with this probability of a wrong
+        /// answer.
         #[arg(long, value_name = "COST,RISK", value_delimiter = ',', requires = "abstain")]
         defer: Option<Vec<f64>>,
-        /// Where to write (standard output if left out).
+        /// The file to write; default: standard output.
         #[arg(long)]
         out: Option<PathBuf>,
-        /// Threads; 0: one for each processor.
+        /// The number of threads; 0: one per processor.
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
-    /// Forecast from origins that roll through the end of a run's series, with models that saw
-    /// nothing behind them.
+    /// Forecast from several origins near the end of a run's series, with models that are trained
+    /// only on earlier data.
     Backtest {
         /// The run directory, whose configuration is trained.
         run: PathBuf,
-        /// Origins.
+        /// The number of origins.
         #[arg(long, default_value_t = 10)]
         windows: usize,
-        /// Rows from an origin to the next one (the horizon if left out).
+        /// The number of rows between origins; default: the horizon.
         #[arg(long)]
         step: Option<usize>,
-        /// Origins from one training to the next one; 0: trained before the first origin alone.
+        /// The number of origins between trainings; 0: train once, before the first origin.
         #[arg(long, default_value_t = 0)]
         refit: usize,
-        /// Where to write the scores as JSON, too.
+        /// A JSON file for the scores, in addition to the printed table.
         #[arg(long)]
         out: Option<PathBuf>,
-        /// Threads; 0: one for each processor.
+        /// The number of threads; 0: one per processor.
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
-    /// Forecast what comes after the last row of each series: CSV with dates, mean and quantiles,
-    /// sampled paths, or the distribution of a sum, mean or maximum.
+    /// Forecast the steps after the last row of each series. The result is CSV: dates, mean and
+    /// quantiles, sampled paths, or the distribution of a sum, mean or maximum.
     Forecast {
         /// The run directory.
         run: PathBuf,
-        /// A delimited file with the series that the run was trained on, at the same step (the
-        /// run's own data if left out).
+        /// A delimited file with the series of the training data, at the same time step; default:
+        /// the run's own data.
         #[arg(long)]
         data: Option<PathBuf>,
-        /// Missing values: error, forward, linear, zero (as the run was trained if left out).
+        /// Missing values: error, forward, linear, zero; default: as in training.
         #[arg(long)]
         fill: Option<String>,
         /// The columns of the CSV.
@@ -115,27 +116,29 @@ pub(crate) enum Command {
             conflicts_with_all = ["paths", "aggregate"]
         )]
         format: Format,
-        /// So many sampled futures instead: series, path, step, date, value.
+        /// Write N sampled futures instead: series, path, step, date, value.
         #[arg(long, value_name = "N", conflicts_with_all = ["aggregate", "moments"])]
         paths: Option<usize>,
-        /// The distribution of several steps together instead: mean, sum or max of all steps, or
-        /// of the first ones as in sum:24.
+        /// Write the distribution of several steps together instead: mean, sum or max of all steps,
+        /// or of the first steps as in sum:24.
         #[arg(long, value_name = "KIND[:STEPS]", conflicts_with = "moments")]
         aggregate: Option<String>,
-        /// Where to write (standard output if left out): CSV, or Parquet or Arrow where the name
-        /// ends in .parquet, .arrow or .feather and the program was built with the feature arrow.
+        /// The file to write; default: standard output. The format is CSV, or Parquet or Arrow if
+        /// the name ends in .parquet, .arrow or .feather and the program was built with the feature
+        /// arrow.
         #[arg(long)]
         out: Option<PathBuf>,
-        /// Normal forecasts with the model's mean and variance in closed form, without samples.
+        /// Write normal forecasts with the model's mean and variance in closed form, without
+        /// samples.
         #[arg(long)]
         moments: bool,
-        /// Threads; 0: one for each processor.
+        /// The number of threads; 0: one per processor.
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
 }
 
-/// How forecasts are written.
+/// The columns of forecasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// series, step, date, mean and quantiles.
@@ -153,26 +156,26 @@ impl From<Format> for ForecastFormat {
     }
 }
 
-/// Options of `vdn train`. Every setting has a key; the common ones have an option of their own.
+/// The options of `vdn train`. Every setting has a key; common settings also have an option.
 ///
-/// Later ones win: defaults, `--compatibility`, the file, options, `--set`.
+/// Later values override earlier ones: defaults, `--compatibility`, the file, options, `--set`.
 #[derive(Debug, Args)]
 pub(crate) struct TrainOptions {
-    /// A configuration in TOML; that of a run directory repeats its run.
+    /// A configuration in TOML. The config.toml of a run directory repeats its run.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Any setting by its key, as in model.units=64; may be repeated. A run's config.toml has all
+    /// Any setting by its key, as in model.units=64. May be repeated. A run's config.toml lists all
     /// keys.
     #[arg(long, value_name = "KEY=VALUE", allow_hyphen_values = true)]
     set: Vec<String>,
-    /// The run directory to make; nothing is written if left out.
+    /// The run directory to create; default: nothing is written.
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on with the run in this directory, which was interrupted or killed; its own configuration
-    /// holds.
+    /// Resume the run in this directory, which was interrupted or killed. It uses the run's own
+    /// configuration.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "config"])]
     pub(crate) resume: Option<PathBuf>,
-    /// No progress bar.
+    /// Do not show a progress bar.
     #[arg(long)]
     pub(crate) quiet: bool,
     #[command(flatten)]
@@ -187,7 +190,7 @@ pub(crate) enum Settings {
 }
 
 impl Settings {
-    /// Reads a table of either kind: that of a task has a key `task`.
+    /// Reads a table of either kind. The table of a task has a key `task`.
     fn from_table(table: toml::Table) -> Result<Self, TrainError> {
         if TaskConfig::is_of_task(&table) {
             return Ok(Self::Task(Box::new(TaskConfig::from_table(table)?)));
@@ -213,21 +216,21 @@ impl Settings {
     }
 }
 
-/// Whether the run in a directory is that of a task.
+/// Whether the run in a directory is the run of a task.
 ///
 /// # Errors
-/// The directory holds no run, or its configuration cannot be read.
+/// Returns an error if the directory holds no run or if its configuration cannot be read.
 pub(crate) fn is_of_task(run: &std::path::Path) -> Result<bool, TrainError> {
     let run = RunDirectory::open(run)?;
     Ok(TaskConfig::is_of_task(&load_table(&run.file("config.toml"))?))
 }
 
 impl TrainOptions {
-    /// The threads that a run is resumed on; 0: as many as it had. Its own configuration holds for
-    /// all else.
+    /// The number of threads for resuming a run; 0: as many as the run had. All other settings come
+    /// from the run's own configuration.
     ///
     /// # Errors
-    /// Another setting is given.
+    /// Returns an error if another setting is given.
     pub(crate) fn resume_threads(&self) -> Result<usize, TrainError> {
         let mut given = self.shorthands.table().clone();
         for setting in &self.set {
@@ -247,13 +250,14 @@ impl TrainOptions {
         }
     }
 
-    /// The configuration file's values, with these options over them.
+    /// The values of the configuration file, overridden by these options.
     ///
     /// # Errors
-    /// One line: the file cannot be read, a key is unknown, or a value is of another type.
+    /// Returns one line if the file cannot be read, a key is unknown, or a value has the wrong
+    /// type.
     pub(crate) fn settings(&self) -> Result<Settings, TrainError> {
         let mut given = match &self.config {
-            // Looked at by itself first, so that what is wrong in the file names the file.
+            // The file is first read by itself, so that an error in it names the file.
             Some(path) => {
                 let table = load_table(path)?;
                 let own = match TaskConfig::is_of_task(&table) {

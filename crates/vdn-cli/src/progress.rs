@@ -3,11 +3,11 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vdn_train::train::Progress;
 
-/// The stage in which forecasting fits its baselines first.
+/// The stage in which forecasting first fits its baselines.
 pub(crate) const FORECASTING: &str = "model";
 
-/// A bar over the parts of the baselines, then over the training steps, with the last epoch's
-/// validation beside it.
+/// A progress bar over the parts of the baselines, then over the training steps. It shows the
+/// validation of the last epoch.
 pub(crate) struct Bar {
     bar: ProgressBar,
     checkpoints: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    /// A bar on standard error, hidden when that is no terminal or `quiet`.
+    /// A bar on standard error. It is hidden if `quiet`, or if standard error is not a terminal.
     pub(crate) fn new(quiet: bool) -> Self {
         let target =
             if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -31,7 +31,7 @@ impl Bar {
     pub(crate) fn update(&mut self, stage: &str, progress: Progress<'_>) {
         self.bar.set_prefix(stage.to_owned());
         match progress {
-            // A pipe that is closed is found out again by the table.
+            // If the pipe is closed, printing the table reports it.
             Progress::Memory(estimate) => drop(crate::say(&estimate.to_string())),
             Progress::Preparation { done, total } => {
                 if stage == FORECASTING {
@@ -63,7 +63,7 @@ impl Bar {
         }
     }
 
-    /// What checkpoints cost, in one line; `None` if there were none.
+    /// The cost of checkpoints in one line; `None` if there were none.
     pub(crate) fn checkpoints(&self) -> Option<String> {
         let Self { checkpoints, bytes, seconds, .. } = self;
         let megabytes = *bytes as f64 / 1e6;

@@ -1,27 +1,27 @@
-//! The common options of `vdn train`: each is a short way to write `--set KEY=VALUE`.
+//! The common options of `vdn train`. Each is a short form of `--set KEY=VALUE`.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use vdn_train::config::{ControlConfig, set, value_of};
 use vdn_train::data::split_fields;
 
-/// How the text of an option becomes a value.
+/// The conversion of an option's text to a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As in a file; a text needs no quotes.
+    /// A value as in a file; strings need no quotes.
     Value,
-    /// A text, also where it looks like a number.
+    /// A string, even if it looks like a number.
     Text,
     /// Values separated by commas.
     Values,
-    /// Texts separated by commas, in quotes where they have one.
+    /// Strings separated by commas. Strings that contain a comma are quoted.
     Texts,
-    /// No text: the value is `true`.
+    /// No text; the value is `true`.
     Flag,
     /// One value; the option may be repeated.
     Repeated,
 }
 
-/// An option, the key that it sets, and what the help says.
+/// The name of an option, the key that it sets, its form, and its help text.
 pub(crate) type Shorthand = (&'static str, &'static str, Form, &'static str);
 
 const DATA: &[Shorthand] = &[
@@ -59,7 +59,7 @@ const DATA: &[Shorthand] = &[
     ("season", "data.season", Form::Value, "Period of the seasonal naive baseline in rows"),
 ];
 
-/// The heading of the options that are settings of tasks alone.
+/// The heading of options that only tasks have.
 pub(crate) const TASKS: &str = "Tasks";
 
 const TASK: &[Shorthand] = &[
@@ -128,24 +128,24 @@ const TRAINING: &[Shorthand] = &[
     ("twin", "train.twin", Form::Flag, "Train the deterministic twin too, on the same windows"),
 ];
 
-/// The options by the headings of the help.
+/// The options, grouped by the headings of the help text.
 pub(crate) const GROUPS: [(&str, &[Shorthand]); 4] =
     [("Data", DATA), (TASKS, TASK), ("Model", MODEL), ("Training", TRAINING)];
 
-/// Settings that were given as options.
+/// The settings that were given as options.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shorthands {
     given: toml::Table,
 }
 
 impl Shorthands {
-    /// The settings as a table, to lay over a file.
+    /// The settings as a table, which overrides a file.
     pub(crate) fn table(&self) -> &toml::Table {
         &self.given
     }
 }
 
-/// The value that the texts of an option stand for.
+/// The value of an option's texts.
 fn value(form: Form, mut texts: Vec<&str>) -> toml::Value {
     let list = |each: fn(&str) -> toml::Value, text: &str| {
         toml::Value::Array(text.split(',').map(each).collect())
@@ -165,7 +165,7 @@ fn value(form: Form, mut texts: Vec<&str>) -> toml::Value {
     }
 }
 
-/// `--control homeo,ar`: a mode, controllers beside it, or both.
+/// `--control homeo,ar`: a mode, controllers in addition to it, or both.
 fn set_control(given: &mut toml::Table, names: &str) -> Result<(), String> {
     let mut control = ControlConfig::default();
     control.choose(names.split(',').map(str::trim)).map_err(|error| error.to_string())?;
@@ -189,7 +189,7 @@ fn set_max_windows(given: &mut toml::Table, counts: &str) -> Result<(), String> 
     Ok(())
 }
 
-/// An option that takes a text.
+/// An option with a text value.
 fn option(name: &'static str, help: &'static str, heading: &'static str) -> Arg {
     flag(name, help, heading).value_name("VALUE").allow_negative_numbers(true)
 }

@@ -1,5 +1,5 @@
-//! Signals: the first SIGINT or SIGTERM asks the run to stop at a checkpoint, a second one ends the
-//! program at once. A limit of the size of files does not end it.
+//! Signals: the first SIGINT or SIGTERM asks the run to stop at a checkpoint; a second one ends the
+//! program at once. A file-size limit does not end the program.
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -8,15 +8,15 @@ use vdn_train::run::store::Interrupt;
 /// The exit code of a run that was interrupted and can be resumed (`EX_TEMPFAIL` of sysexits).
 pub(crate) const INTERRUPTED: u8 = 75;
 
-/// What the signals set.
+/// The interrupt flag that the signals set.
 ///
 /// # Errors
-/// A signal cannot be watched.
+/// Returns an error if a signal cannot be watched.
 pub(crate) fn watch() -> Result<Interrupt, String> {
     let interrupt = Interrupt::new();
     let refuse = |e: std::io::Error| format!("signals cannot be watched: {e}");
     for signal in [SIGINT, SIGTERM] {
-        // In this order: the flag of the first signal arms the second.
+        // The order matters: the flag of the first signal arms the second.
         flag::register_conditional_shutdown(signal, INTERRUPTED.into(), interrupt.flag())
             .map_err(refuse)?;
         flag::register(signal, interrupt.flag()).map_err(refuse)?;
@@ -24,11 +24,11 @@ pub(crate) fn watch() -> Result<Interrupt, String> {
     Ok(interrupt)
 }
 
-/// Lets a limit of the size of files be an error of the write that meets it, and not the end of the
+/// Makes a file-size limit an error of the write that reaches it, instead of the end of the
 /// program.
 ///
 /// # Errors
-/// The signal cannot be watched.
+/// Returns an error if the signal cannot be watched.
 pub(crate) fn outlive_file_limit() -> Result<(), String> {
     #[cfg(unix)]
     flag::register(signal_hook::consts::SIGXFSZ, Interrupt::new().flag())

@@ -1,13 +1,13 @@
-//! Runs that are killed and interrupted at random moments end in the bytes of a run that was left
-//! alone.
+//! Runs that are killed or interrupted at random moments end with the same bytes as an
+//! uninterrupted run.
 //!
-//! The exhaustive form takes some three minutes:
+//! The exhaustive form takes about three minutes:
 //!
 //! ```sh
 //! VDN_KILLS=500 VDN_TERMS=200 cargo test -p vdn-cli --test kills -- --ignored --nocapture
 //! ```
 //!
-//! Its figures are in `docs/numerics.md`.
+//! The results are in `docs/numerics.md`.
 #![cfg(unix)]
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// Files whose bytes have to be those of the run that was left alone; times are left out of the
+/// The files that must have the same bytes as in the uninterrupted run. Times are removed from the
 /// last one.
 const FILES: [&str; 6] =
     ["weights.safetensors", "history.csv", "control.csv", "units.npy", "units.csv", "summary.json"];
 
-/// Takes out all times.
+/// Removes all times.
 fn timeless(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -77,7 +77,7 @@ fn resume(out: &Path, threads: usize) -> Child {
     command.spawn().unwrap()
 }
 
-/// A generator of moments: the 64-bit linear congruence of Knuth's MMIX.
+/// A generator of random moments: the 64-bit linear congruence of Knuth's MMIX.
 struct Moments(u64);
 
 impl Moments {
@@ -88,14 +88,14 @@ impl Moments {
     }
 }
 
-/// Whether a checkpoint is being written: its temporary file is there.
+/// Whether a checkpoint is being written, that is, whether its temporary file exists.
 fn writes_checkpoint(out: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(out.join("checkpoints")) else { return false };
     entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains(".tmp"))
 }
 
 /// Sends `signal` after `delay`, or (`at_checkpoint`) at the first checkpoint that is written from
-/// then on; tells how the child ended, and whether the signal met a checkpoint: a killed child
+/// then on. Returns how the child ended, and whether the signal hit a checkpoint: a killed child
 /// leaves its temporary file behind.
 fn signal_at(
     mut child: Child,
@@ -120,7 +120,7 @@ fn signal_at(
             std::thread::sleep(Duration::from_micros(200));
         }
     }
-    // The child may have ended by itself in between.
+    // The child may have ended in the meantime.
     let _ = kill_process(Pid::from_child(&child), signal);
     let status = child.wait().unwrap();
     if signal == Signal::KILL {
@@ -132,7 +132,7 @@ fn signal_at(
 struct Lab {
     folder: tempfile::TempDir,
     reference: PathBuf,
-    /// How long an uninterrupted run takes.
+    /// The duration of an uninterrupted run.
     whole: Duration,
     moments: Moments,
 }
@@ -147,9 +147,9 @@ impl Lab {
         Self { folder, reference, whole, moments: Moments(7) }
     }
 
-    /// Starts a run and stops it `stops` times by `signal`; two stops of three are aimed at a
-    /// checkpoint, because some of them miss it. Gives the stops that met a running child, and
-    /// those that met a checkpoint.
+    /// Starts a run and stops it `stops` times by `signal`. Two of three stops are aimed at a
+    /// checkpoint, because some of them miss it. Returns the number of stops that hit a running
+    /// child, and of those that hit a checkpoint.
     fn stop_and_resume(&mut self, number: usize, signal: Signal, stops: usize) -> [usize; 2] {
         let out = self.folder.path().join(format!("run{number}"));
         let mut child = start(&out);
@@ -167,7 +167,7 @@ impl Lab {
             }
             child = match out.join("config.toml").exists() {
                 true => resume(&out, 1 + stop % 2),
-                // Stopped before it had a directory.
+                // Stopped before its directory was created.
                 false => {
                     let _ = std::fs::remove_dir_all(&out);
                     start(&out)
@@ -196,7 +196,7 @@ fn count(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-/// The stops of each signal, and those of them that met a checkpoint.
+/// The stops of each signal, and those that hit a checkpoint.
 fn stop_runs(kills: usize, terms: usize) -> [[usize; 2]; 2] {
     let mut lab = Lab::new();
     let (mut number, mut counts) = (0, [[0; 2]; 2]);

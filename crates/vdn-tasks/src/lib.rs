@@ -1,13 +1,13 @@
 //! Regression and classification with variational neurons: rows of tables, networks with one layer
 //! of units and their deterministic twins, runs and their reports.
 //!
-//! | room | what lives there |
+//! | room | contents |
 //! |---|---|
 //! | [`network`] | encoder, units, head and likelihood; predictions; interventions on units |
-//! | [`data`] | rows, how files become them, how they are divided |
+//! | [`data`] | rows, their encoding, and their division |
 //! | [`config`] | the settings of a run |
 //! | [`evaluate`] | predictive distributions of single rows, and their scores |
-//! | [`run`] | from a configuration to a directory; on from a stop; predictions of new rows |
+//! | [`run`] | training from a configuration to a directory; resuming; predictions of new rows |
 //! | [`report`] | the page of a run |
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,7 @@ pub mod network;
 pub mod report;
 pub mod run;
 
-/// The examples of the README are tested.
+/// Runs the examples of the README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

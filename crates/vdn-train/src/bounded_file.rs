@@ -1,20 +1,22 @@
-//! Opening files of other people: regular files and pipes alone, and never more bytes than a limit.
+//! Opens untrusted files: only regular files and pipes, and only up to a size limit.
 //!
 //! A path may name a device that never ends (`/dev/zero`), a directory, or a file larger than
-//! memory. Whoever reads a file to its end says how large it may be, and learns of it before any of
-//! it is in memory.
+//! memory. A caller that reads a whole file sets the maximum size; a larger file is refused before
+//! any of it is in memory.
 
 use std::fs::{File, FileType, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Opens a regular file, or a pipe, of at most `most` bytes. The length of a pipe is not known
-/// beforehand: its reader has to count.
+/// Opens a regular file or a pipe of at most `most` bytes. The length of a pipe is unknown in
+/// advance, so its reader must count.
 ///
 /// # Errors
-/// There is no such file, it cannot be opened, is of another kind, or is larger.
+/// Returns an error if there is no such file, if it cannot be opened, if it is of another kind, or
+/// if it is larger.
 pub(crate) fn open(path: &Path, most: u64) -> io::Result<(File, Metadata)> {
-    // Before opening: the opening of a device can have effects, and that of a socket fails.
+    // The check comes before opening, because opening a device can have effects and opening a
+    // socket fails.
     let metadata = std::fs::metadata(path)?;
     let kind = metadata.file_type();
     if !kind.is_file() && !is_pipe(kind) {
@@ -27,10 +29,10 @@ pub(crate) fn open(path: &Path, most: u64) -> io::Result<(File, Metadata)> {
     Ok((File::open(path)?, metadata))
 }
 
-/// The whole of a file of at most `most` bytes.
+/// Reads a whole file of at most `most` bytes.
 ///
 /// # Errors
-/// As [`open`]; a pipe that holds more.
+/// Returns the errors of [`open`], and an error if a pipe holds more.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = open(path, most)?;
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));

@@ -1,8 +1,9 @@
-//! Domains of numbers.
+//! Checks of the domains of numbers.
 
 use crate::error::TrainError;
 
-/// Refuses the first value outside its domain, of (key, value, whether it is good, domain).
+/// Refuses the first value outside its domain. Each entry is (key, value, whether the value is
+/// valid, domain).
 pub(crate) fn check_domains(
     table: &str,
     values: &[(&str, f64, bool, &str)],

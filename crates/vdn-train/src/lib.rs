@@ -1,5 +1,5 @@
-//! Training networks of variational units: data, optimisers, the trainer, metrics, what becomes of
-//! units, runs on disk.
+//! Training networks of variational units: data, optimisers, the trainer, metrics, diagnostics of
+//! the units, and runs on disk.
 #![forbid(unsafe_code)]
 
 mod bounded_file;
@@ -21,7 +21,7 @@ pub mod units;
 pub use error::TrainError;
 pub use one_line::{message_line, one_line};
 
-/// The examples of the README are tested.
+/// Runs the examples of the README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,11 +1,11 @@
-//! Text from outside, made safe to print: one line, of bounded length, without control characters.
+//! Makes untrusted text safe to print: one line of bounded length without control characters.
 
 use std::fmt;
 
 /// The longest text that [`one_line`] returns, in characters.
 const LONGEST: usize = 300;
 
-/// The longest message of an error of this library, in characters.
+/// The longest error message of this library, in characters.
 const LONGEST_MESSAGE: usize = 500;
 
 /// Escapes control characters and shortens `text` to 300 characters, with an ellipsis in the
@@ -13,7 +13,7 @@ const LONGEST_MESSAGE: usize = 500;
 ///
 /// File names and the contents of damaged files reach the terminal through error messages. Line
 /// breaks would split a message, escape sequences could repaint the screen, and characters that
-/// change the direction of writing could make a message read differently from what it says.
+/// change the direction of writing could change the meaning of a message.
 ///
 /// ```
 /// use vdn_train::one_line;
@@ -29,10 +29,11 @@ pub fn one_line(text: &str) -> String {
     shortened(text, LONGEST)
 }
 
-/// [`one_line`] for a whole message: at most 500 characters.
+/// Like [`one_line`], for a whole message: at most 500 characters.
 ///
-/// Errors of this library are such lines already, and pass unchanged. A program puts every message
-/// that it composes itself through it, since names that it was given are in them.
+/// The errors of this library already have this form and pass unchanged. A program passes each
+/// message that it composes itself through this function, because the message contains names from
+/// its input.
 ///
 /// ```
 /// use vdn_train::message_line;
@@ -47,17 +48,17 @@ pub fn message_line(message: &str) -> String {
     shortened(message, LONGEST_MESSAGE)
 }
 
-/// Formats the message of an error, as [`message_line`] has it.
+/// Writes an error message in the form of [`message_line`].
 ///
-/// This is the one place where the errors of this crate become text. A message that was made here
-/// before, of an error inside another one, passes unchanged.
+/// All errors of this crate become text here. The message of an inner error was made here before,
+/// and passes unchanged.
 pub(crate) fn write_message(f: &mut fmt::Formatter<'_>, message: &str) -> fmt::Result {
     f.write_str(&message_line(message))
 }
 
 fn shortened(text: &str, longest: usize) -> String {
-    // An escaped character is at least one character long, so `longest` characters from each end
-    // decide the result, and a huge text costs no more than a short one.
+    // Escaping never shortens a text. Therefore the first and last `longest` characters determine
+    // the result, and a huge text costs no more than a short one.
     let front: Vec<char> = text.chars().take(longest + 1).flat_map(escaped).collect();
     if text.chars().nth(longest).is_none() && front.len() <= longest {
         return front.into_iter().collect();
@@ -69,7 +70,7 @@ fn shortened(text: &str, longest: usize) -> String {
     front.iter().take(head).chain(std::iter::once(&'…')).chain(tail).collect()
 }
 
-/// The characters that stand for `c`.
+/// The characters that represent `c` in the output.
 fn escaped(c: char) -> Vec<char> {
     let directs =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -105,7 +106,7 @@ mod tests {
             assert_eq!(line == text, length <= 300, "{length}");
             assert!(text.starts_with(&line[..140]) && text.ends_with(&line[160..]), "{length}");
         }
-        // Escaping makes a text longer: it is shortened after that.
+        // Escaping makes a text longer; shortening comes after it.
         assert_eq!(one_line(&"\n".repeat(151)).chars().count(), 300);
         assert_eq!(one_line(&"\n".repeat(150)), "\\n".repeat(150));
     }

@@ -1,9 +1,9 @@
-//! The documentation of every field of a configuration says its default, and it is the one in the
-//! code.
+//! Checks that the documentation of every configuration field states its default, and that it is
+//! the default in the code.
 //!
-//! Read from the sources: of each struct whose name ends in `Config` or `Settings` and that
-//! implements `Default` in the same file, the documentation of a field has to have the number, name
-//! or word of the default's expression.
+//! The test reads the sources. It covers each struct whose name ends in `Config` or `Settings` and
+//! that implements `Default` in the same file. The documentation of a field must contain the
+//! number, name or word of the default's expression.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ fn sources(folder: &Path, to: &mut Vec<PathBuf>) {
     }
 }
 
-/// What stands between the bracket that `text` begins with and its partner.
+/// The text between the opening bracket at the start of `text` and the matching closing bracket.
 fn block(text: &str) -> &str {
     let mut depth = 0;
     for (i, c) in text.char_indices() {
@@ -76,7 +76,7 @@ fn values(body: &str) -> BTreeMap<String, String> {
     parts.into_iter().filter_map(pair).collect()
 }
 
-/// Whether the documentation says what the expression is.
+/// Whether the documentation states the value of the expression.
 fn says(documentation: &str, value: &str) -> bool {
     let text = documentation.to_lowercase();
     let words = || text.split(|c: char| !(c.is_alphanumeric() || "._-^".contains(c)));
@@ -93,7 +93,7 @@ fn says(documentation: &str, value: &str) -> bool {
         "f64::INFINITY" => text.contains("inf"),
         "String::new()" | "Vec::new()" => ["none", "empty"].iter().any(|word| text.contains(word)),
         "true" | "false" => words().any(|word| word.trim_matches('.') == value),
-        // Computed of other values, or a named constant.
+        // Computed from other values, or a named constant.
         _ if value.starts_with(char::is_lowercase) && !value.starts_with("vec!") => true,
         _ if !value.chars().any(char::is_lowercase) => true,
         _ if value.ends_with("::default()") => true,

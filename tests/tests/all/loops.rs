@@ -1,9 +1,9 @@
-//! Networks are trained by the trainer: a loop of optimiser steps is written out only where it has
-//! to be, and those places are listed here with their reasons.
+//! Networks are trained by the trainer. A loop of optimiser steps is written out only where it is
+//! necessary. These places are listed here with their reasons.
 
 use std::path::{Path, PathBuf};
 
-/// Files that take optimiser steps themselves, and why.
+/// The files that make optimiser steps themselves, and the reasons.
 const WRITTEN_OUT: [(&str, &str); 8] = [
     ("crates/vdn/examples/own_operation.rs", "shows the tape"),
     ("crates/vdn/tests/all/from_pytorch.rs", "shows the tape beside the page it is taken from"),
@@ -15,7 +15,7 @@ const WRITTEN_OUT: [(&str, &str); 8] = [
     ("tests/tests/all/loops.rs", "names what it looks for"),
 ];
 
-/// How a step of an optimiser looks.
+/// The forms of an optimiser step in code.
 const STEPS: [&str; 3] = ["optimizer.step(", ".minimize(", "optimiser.step("];
 
 fn files(folder: &Path, to: &mut Vec<PathBuf>) {
@@ -40,7 +40,7 @@ fn loops_of_optimiser_steps_are_the_trainers() {
     let mut found: Vec<String> = Vec::new();
     for file in &all {
         let name = file.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
-        // The trainer and its optimisers.
+        // Skips the trainer and its optimisers.
         if name.starts_with("crates/vdn-train/src/") {
             continue;
         }

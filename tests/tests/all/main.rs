@@ -1,5 +1,5 @@
-//! Gradients, the reference's numbers and reproducibility across crates, and what sources and
-//! documents promise.
+//! Tests across crates: gradients, the reference's numbers, reproducibility, and promises of the
+//! sources and documents.
 
 mod defaults;
 mod gradients;

@@ -1,5 +1,5 @@
-//! What each published package needs beside its code, and that documents point to files that exist.
-//! That the packages compile is for `.ci/packages`.
+//! Checks the files that each published package needs besides its code, and that links in documents
+//! point to existing files. `.ci/packages` checks that the packages compile.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn code(document: &str) -> Vec<&str> {
     blocks.map(|block| block.split("```").next().unwrap()).collect()
 }
 
-/// What links of a document point to: `[text](target)`, outside of code.
+/// The targets of links in a document: `[text](target)` outside of code.
 fn links(document: &str) -> Vec<&str> {
     let prose = document.split("```").step_by(2);
     let ends = prose.flat_map(|part| part.split("](").skip(1));
@@ -56,13 +56,13 @@ fn every_package_has_its_texts() {
         }
         let readme = read(&folder.join("README.md"));
         assert!(readme.contains("## Licence"), "{}", folder.display());
-        // A package knows nothing of the repository around it.
+        // A package must not depend on the repository around it.
         let relative: Vec<_> = links(&readme).into_iter().filter(|to| !to.contains(':')).collect();
         assert!(relative.is_empty(), "{}: {relative:?}", folder.display());
     }
 }
 
-/// The README of the repository is not part of any crate: its code is tested in that of `vdn`.
+/// The README of the repository belongs to no crate. Its code is tested in the README of `vdn`.
 #[test]
 fn code_of_the_readme_is_tested() {
     let readme = read(&root().join("README.md"));

@@ -1,9 +1,9 @@
-//! The rooms of the crates: no circle between the top-level modules of a crate.
+//! Checks that the rooms of the crates have no dependency cycles between top-level modules.
 //!
 //! A module depends on another one if any of its files names it in a path that begins with
-//! `crate::`, in a `use` line or in an expression; documentation comments and tests at the end of a
-//! file do not count. A name that the root re-exports counts as the module that it comes from, so
-//! that a circle cannot hide behind the root.
+//! `crate::`, in a `use` line or in an expression. Documentation comments and tests at the end of a
+//! file do not count. A name that the root re-exports counts as the module from which it comes, so
+//! a cycle cannot hide behind the root.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,8 +25,8 @@ fn files(folder: &Path, to: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code of a file: no comments, no unit tests. Unit tests in the file end it; those in a file
-/// of their own are one line.
+/// The code of a file without comments and unit tests. Unit tests inside the file are at its end;
+/// unit tests in a separate file are one line.
 fn code(text: &str) -> String {
     let mut own = String::new();
     for (number, part) in text.split("#[cfg(test)]\nmod ").enumerate() {
@@ -67,7 +67,7 @@ fn leaves(tree: &str) -> Vec<String> {
     parts.map(|leaf| format!("{prefix}{leaf}")).collect()
 }
 
-/// Every path that the code has behind `crate::`.
+/// Every path in the code after `crate::`.
 fn paths(code: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("crate::") {
@@ -91,7 +91,7 @@ fn paths(code: &str) -> Vec<String> {
     found
 }
 
-/// For each top-level module of a crate those that it depends on.
+/// The dependencies of each top-level module of a crate.
 fn arrows(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let root = code(&std::fs::read_to_string(source.join("lib.rs")).unwrap_or_default());
     let mut all = Vec::new();
@@ -106,7 +106,7 @@ fn arrows(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
         .map(|file| room_of(file))
         .filter(|room| room != "lib" && room != "main")
         .collect();
-    // What the root re-exports, by name.
+    // The names that the root re-exports.
     let mut exported = BTreeMap::new();
     for (at, _) in root.match_indices("pub use ") {
         let tree = root[at + "pub use ".len()..].split(';').next().unwrap_or_default();
@@ -135,8 +135,8 @@ fn arrows(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
     arrows
 }
 
-/// The modules that lie on circles: what is left when modules without arrows to the rest are taken
-/// away one after the other, from both ends.
+/// The modules on dependency cycles: those that are left after repeatedly removing, from both ends,
+/// modules without dependencies to or from the rest.
 fn knot(arrows: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
     let mut left: BTreeSet<String> = arrows.keys().cloned().collect();
     loop {
@@ -173,7 +173,7 @@ fn a_circle_is_found_in_imports_and_expressions() {
          tests { use crate::z::Z; }",
     ));
     assert_eq!(paths, ["a::B", "c::D", "c::e::F", "g::h"]);
-    // Unit tests in a file of their own do not hide what stands behind them.
+    // Unit tests in a separate file do not hide the code after them.
     assert_eq!(self::paths(&code("#[cfg(test)]\nmod tests;\nuse crate::a::B;\n")), ["a::B"]);
     let arrows = |pairs: &[(&str, &[&str])]| -> BTreeMap<String, BTreeSet<String>> {
         let of = |to: &[&str]| to.iter().map(|&to| to.to_owned()).collect();

@@ -1,17 +1,17 @@
-//! The bits of five trainings: the weights and histories of a program from before its upper storey
-//! was rebuilt.
+//! The bits of five trainings: weights and histories must equal the results of the program before
+//! its upper crates were rebuilt.
 //!
 //! The numbers are FNV-1a hashes of files that `vdn train --demo --epochs 3 --seed 7` wrote at
-//! commit 53cb525, with the options named. They may change only by a change that is meant to move
-//! bits, which then says so in the changelog. AVX2, AVX-512 and NEON give the same bits; the
-//! portable level has no fused multiply-add and gives others.
+//! commit 53cb525, with the named options. Only a change that is meant to change bits may change
+//! them, and the changelog must then say so. AVX2, AVX-512 and NEON give the same bits. The
+//! portable level has no fused multiply-add and gives other bits.
 
 use std::path::Path;
 use vdn_forecast::config::RunConfig;
 use vdn_forecast::run::train_run;
 use vdn_tensor::simd::{self, Level};
 
-/// A file, and its hash with fused multiply-adds and without.
+/// The name of a file, and its hash with and without fused multiply-adds.
 type Hashes = (&'static str, [u64; 2]);
 
 const DEFAULT: [Hashes; 2] = [
@@ -24,13 +24,14 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// What those defaults were, where they have changed.
+/// The old defaults of settings whose defaults have changed.
 const THEN: [&str; 2] = [
     "units = 1024\ndependence = \"sampled\"\nbeta = 1e-4\n",
     "epochs = 3\nseed = 7\nbatch = 128\nema_decay = 0.0\n",
 ];
 
-/// Settings with those defaults: the further ones of the model, of training, and other tables.
+/// Settings with the old defaults: additional settings of the model and of training, and other
+/// tables.
 fn then(model: &str, train: &str, others: &str) -> String {
     let [units, steps] = THEN;
     format!("[model]\n{units}{model}[train]\n{steps}{train}{others}")
@@ -40,8 +41,8 @@ fn trained(settings: &str, expected: &[Hashes]) {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let mut config = RunConfig::from_toml(settings).unwrap();
-    // What is trained does not depend on the test windows, and scoring all of them takes three
-    // times as long.
+    // Training does not depend on the test windows, and scoring all of them takes three times as
+    // long.
     config.data.max_test = Some(8);
     train_run(&config, Some(&out), |_, _| {}).unwrap();
     check(&out, expected, settings);

@@ -34,7 +34,7 @@ fn error(arguments: &[&str]) -> String {
     train(arguments).settings().expect_err("refused").to_string()
 }
 
-/// For each option a text other than the default, and the same value as a file has it.
+/// For each option a text other than the default, and the same value as in a file.
 const VALUES: &[(&str, &str, &str)] = &[
     ("data", "7", "\"7\""),
     ("columns", "a,#2", "[\"a\", \"#2\"]"),
@@ -171,7 +171,7 @@ fn later_layers_win() {
     let file = file.to_str().unwrap();
     let all = config(&["--config", file, "--units", "64", "--set", "model.latent_dims = 3"]);
     let model = all.model;
-    // The reference's; the file's; the options'.
+    // The values of the reference, the file and the options.
     assert_eq!(
         (model.initial_sigma, model.hidden, model.units, model.latent_dims),
         (0.5, 16, 64, 3)

@@ -1,4 +1,4 @@
-//! Small files of kinds that people forecast from, and what is right for each: see
+//! Small files of typical kinds, and the correct result for each: see
 //! `crates/vdn-forecast/tests/data/cases/README.md`.
 
 use super::support::{text, vdn};
@@ -37,7 +37,7 @@ fn train_file(file: &str, lengths: [&str; 2], more: &[&str]) -> Trained {
     }
 }
 
-/// Of a gated head, which starts silent: two epochs leave the forecast near the window's mean.
+/// A gated head starts silent: after two epochs the forecast is still near the window's mean.
 const SILENT: [&str; 2] = ["--set", "model.dependence=sampled"];
 
 fn train(name: &str, more: &[&str]) -> Trained {
@@ -52,7 +52,7 @@ impl Trained {
         self
     }
 
-    /// The scores of the table.
+    /// The scores in the table.
     fn scores(&self) -> Vec<String> {
         let rows = self.table.lines().skip_while(|line| !line.starts_with("test windows"));
         let numbers = |line: &str| {
@@ -67,7 +67,7 @@ impl Trained {
 
     fn notes(&self) -> String {
         let notes = self.table.lines().filter(|line| line.starts_with("note"));
-        // The runs are far too short to fit anything.
+        // The runs are far too short to learn anything.
         notes.filter(|line| !line.contains("WARNING")).collect::<Vec<_>>().join("\n")
     }
 
@@ -183,7 +183,7 @@ fn missing_values_are_what_they_are() {
         late.notes()
     );
     assert!(late.notes().contains("new: too short, left out"), "{}", late.notes());
-    // It has rows enough for a forecast.
+    // It has enough rows for a forecast.
     assert_eq!(late.forecast(&[])[6][..3], ["new", "1", "2021-03-17 16:00:00"]);
 
     let base = train("c04_index", &[]).expect("base");
@@ -223,7 +223,7 @@ fn numbers_of_any_size_are_forecast() {
     let forecast = integers.forecast(&[]);
     let mean: i64 = forecast[0][3].parse().unwrap();
     assert!((mean - 1_152_921_504_606_847_941).abs() < 2000, "{mean}");
-    // New data have the run's offset, whatever their first row is.
+    // New data have the offset of the run, whatever their first row is.
     let all = std::fs::read_to_string(case("c13b_beyond53")).unwrap();
     let lines: Vec<&str> = all.lines().collect();
     let folder = tempfile::tempdir().unwrap();
@@ -262,7 +262,8 @@ fn a_run_is_backtested_by_its_configuration() {
 
 #[test]
 fn the_season_is_chosen_by_the_values() {
-    // Hourly sales on working days: the same hour a week ago says more than that of yesterday.
+    // Hourly sales on working days: the same hour a week ago predicts better than the same hour
+    // yesterday.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sales.csv");
     let mut rows = "time;sales\n".to_owned();

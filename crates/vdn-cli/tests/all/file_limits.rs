@@ -1,13 +1,14 @@
-//! A limit of the size of files (`ulimit -f`) ends a write, not the program: the run says so in one
-//! line, keeps its last checkpoint, and goes on without the limit as if nothing had been.
+//! A file-size limit (`ulimit -f`) ends a write and not the program. The run reports it in one
+//! line, keeps its last checkpoint, and can be resumed without the limit as if nothing had
+//! happened.
 #![cfg(unix)]
 
 use super::support::{text, vdn};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A run whose checkpoints are small, and whose record of all units outgrows them after some
-/// epochs: 9 KB an epoch beside 160 KB.
+/// A run with small checkpoints and a record of all units that outgrows them after some epochs: 9
+/// KB per epoch, compared with 160 KB.
 const RUN: [&str; 21] = [
     "train",
     "--demo",
@@ -32,7 +33,7 @@ const RUN: [&str; 21] = [
     "--out",
 ];
 
-/// The program where no file may be larger than so many blocks of 512 bytes.
+/// Runs the program with a limit of `blocks` blocks of 512 bytes per file.
 fn limited(blocks: usize, arguments: &[&str]) -> Output {
     let script = format!("ulimit -f {blocks} && exec \"$0\" \"$@\"");
     let shell = ["-c", &script, env!("CARGO_BIN_EXE_vdn")];
@@ -51,7 +52,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// One line that names the file and the limit; nothing under a temporary name.
+/// Checks for one line that names the file and the limit, and that no temporary file is left.
 fn expect_limit(output: &Output, directory: &Path, of: &str) {
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{of}: {error}");
@@ -78,8 +79,8 @@ fn a_run_meets_the_limit_and_goes_on_without_it() {
     let output = start(&whole, 1 << 30);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let (mut gone, mut without, mut with) = (0, 0, 0);
-    // The configuration, the first epoch's record, the weights, the first checkpoint, later ones,
-    // the record of many epochs, and at the end the record as a whole.
+    // The limit falls into the configuration, the first epoch's record, the weights, the first
+    // checkpoint, later ones, the record of many epochs, and the final record as a whole.
     for blocks in [1, 8, 100, 300, 400, 432] {
         let out = directory.path().join(blocks.to_string());
         let name = format!("{blocks} blocks");
@@ -109,7 +110,7 @@ fn a_run_meets_the_limit_and_goes_on_without_it() {
     }
     println!("{gone} took back what they wrote, {without} had no checkpoint, {with} had one");
     assert!(gone >= 2 && with >= 3, "{gone} {without} {with}");
-    // What is written of a run: a page, and a table.
+    // The files that are written about a run: a page and a table.
     let out = whole.to_str().unwrap();
     for command in ["report", "forecast"] {
         let file = directory.path().join(command);
@@ -118,7 +119,7 @@ fn a_run_meets_the_limit_and_goes_on_without_it() {
         assert!(!file.exists(), "{command}");
         let output = vdn(&arguments);
         assert!(output.status.success() && file.exists(), "{}", text(&output.stderr));
-        // The file of before stays.
+        // The previous file stays.
         let before = std::fs::read(&file).unwrap();
         expect_limit(&limited(1, &arguments), directory.path(), command);
         assert!(std::fs::read(&file).unwrap() == before, "{command}");

@@ -1,5 +1,5 @@
-//! What reaches the terminal of names and values that nobody should give, and what a file can ask
-//! of memory that is named as a configuration.
+//! Malicious names and values do not affect the terminal, and a file that is named as a
+//! configuration cannot exhaust the memory.
 
 use super::support::{text, train, vdn};
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::process::{Command, Output};
 /// The longest argument that Linux passes on is 131072 bytes.
 const LONG: usize = 100_000;
 
-/// Texts that repaint a terminal, turn the direction of writing around, go back to the start of the
-/// line, or have no end.
+/// Texts that repaint a terminal, reverse the direction of writing, return to the start of the
+/// line, or never end.
 fn hostile() -> [String; 6] {
     [
         "x".repeat(LONG),
@@ -21,7 +21,8 @@ fn hostile() -> [String; 6] {
     ]
 }
 
-/// One line of at most 500 characters behind `vdn: `, that moves nothing but to its end.
+/// Checks for one line of at most 500 characters after `vdn: `, without control characters except
+/// at its end.
 fn expect_one_line(output: &Output, of: &str) {
     let error = text(&output.stderr);
     let shown: String = error.chars().take(900).collect();
@@ -68,7 +69,7 @@ fn nothing_that_is_given_reaches_the_terminal_as_it_is() {
             &["forecast", run, "--data", &bad],
         ];
         for arguments in cases {
-            // A name that is not valid as an argument of a command is not started at all.
+            // The operating system does not start a command with an invalid argument.
             let of: Vec<String> =
                 arguments.iter().map(|own| own.chars().take(40).collect()).collect();
             expect_one_line(&vdn(arguments), &format!("{of:?}"));
@@ -76,12 +77,12 @@ fn nothing_that_is_given_reaches_the_terminal_as_it_is() {
     }
 }
 
-/// Notes name series, and series may be called anything.
+/// Notes contain the names of series, which may be any text.
 #[test]
 fn notes_of_forecasts_are_lines_too() {
     let directory = tempfile::tempdir().unwrap();
     let name = "a\u{1b}[2J\u{202e}b";
-    // 336 rows of one series, and so many of the other.
+    // 336 rows of one series, and the same number of the other.
     let rows = |count: usize| -> String {
         let day = |i: usize| format!("2020-01-{:02} {:02}:00", 1 + i / 24, i % 24);
         let line = |id: &str, i| format!("{id},{},{}.5\n", day(i), i % 7);
@@ -106,7 +107,7 @@ fn notes_of_forecasts_are_lines_too() {
     }
 }
 
-/// An error that nobody can be told is no reason to fall over.
+/// An error message that cannot be written is no reason to crash.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_device_as_output_changes_no_exit_code() {
@@ -126,7 +127,7 @@ fn a_full_device_as_output_changes_no_exit_code() {
     assert!(error.starts_with("vdn: standard output: "), "{error}");
 }
 
-/// Ten gigabytes that take no place on the disk.
+/// Ten gigabytes that take no space on disk.
 fn huge(path: &Path) {
     std::fs::File::create(path).unwrap().set_len(10_000_000_000).unwrap();
 }

@@ -1,5 +1,4 @@
-//! What a run recorded of its units is compared with the network and with the history, wherever it
-//! is used.
+//! The record of a run's units is compared with the network and the history wherever it is used.
 
 use super::support::{restamp, text, train, vdn};
 use std::path::Path;

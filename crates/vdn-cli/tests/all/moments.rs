@@ -2,8 +2,8 @@
 
 use super::support::{restamp, text, train, vdn};
 
-/// Scores and forecasts by moments: the same on any number of threads, close to those of samples,
-/// normal quantiles.
+/// Scores and forecasts by moments: the same on any number of threads, close to the results of
+/// samples, and with normal quantiles.
 #[test]
 fn moments_score_and_forecast_without_samples() {
     let directory = tempfile::tempdir().unwrap();
@@ -38,7 +38,7 @@ fn moments_score_and_forecast_without_samples() {
     let by_samples = table(&[]);
     let pairs = scores(&one, "variational").into_iter().zip(scores(&by_samples, "variational"));
     for (moments, samples) in pairs {
-        // 256 samples, and what is rounded.
+        // 256 samples, and rounding.
         assert!((moments - samples).abs() < 0.01, "{one}\n{by_samples}");
     }
     assert_eq!(scores(&one, "deterministic"), scores(&by_samples, "deterministic"));
@@ -57,7 +57,7 @@ fn moments_score_and_forecast_without_samples() {
             assert!(off.abs() < 1e-9 * (1.0 + x[0].abs()), "{line}");
         }
     }
-    // The default model has a closed form in any case.
+    // The default model always has a closed form.
     let other = vdn(&["forecast", run]);
     assert_eq!(text(&other.stdout), csv);
 }

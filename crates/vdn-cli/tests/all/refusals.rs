@@ -1,4 +1,4 @@
-//! What is refused: one line that says what is wrong, and an exit code.
+//! Refusals: one line with the problem, and an exit code.
 
 use super::support::{SMALL, restamp, text, train, vdn};
 use std::process::Command;
@@ -86,11 +86,11 @@ fn a_run_that_diverges_names_the_step_and_leaves_nothing() {
 fn a_run_takes_nothing_but_an_empty_directory() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("deep").join("run");
-    // A failed run leaves nothing of the directories that it made.
+    // A failed run removes the directories that it created.
     let output = train(&out, &["--learning-rate", "1e30"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(!directory.path().join("deep").exists());
-    // What was there before stays as it was, whether the run would have failed or not.
+    // Existing files stay as they were, whether the run would have failed or not.
     std::fs::create_dir_all(&out).unwrap();
     std::fs::write(out.join("history.csv"), "mine").unwrap();
     for rate in ["1e30", "1e-3"] {
@@ -100,7 +100,7 @@ fn a_run_takes_nothing_but_an_empty_directory() {
         assert_eq!(std::fs::read(out.join("history.csv")).unwrap(), b"mine");
         assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
     }
-    // An empty directory will do, and only for one of two runs at once.
+    // An empty directory is accepted, but only for one of two simultaneous runs.
     std::fs::remove_file(out.join("history.csv")).unwrap();
     let outputs = std::thread::scope(|scope| {
         let runs = ["0", "1"].map(|seed| scope.spawn(|| train(&out, &["--seed", seed])));
@@ -111,7 +111,7 @@ fn a_run_takes_nothing_but_an_empty_directory() {
     assert_eq!(vdn(&["evaluate", out.to_str().unwrap()]).status.code(), Some(0));
 }
 
-/// A run that was killed is there, but not whole: the next one says so, and what to do.
+/// A killed run exists but is incomplete. The next run says so, and what to do.
 #[test]
 fn the_directory_of_a_killed_run_is_refused_with_a_way_out() {
     let directory = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ fn the_directory_of_a_killed_run_is_refused_with_a_way_out() {
     assert_eq!(train(&out, &[]).status.code(), Some(0));
     let message = text(&train(&out, &[]).stderr);
     assert!(message.contains("already holds a run; choose another directory"), "{message}");
-    // Scales that are not those of the run's series.
+    // Scales that do not belong to the run's series.
     let scaler = out.join("scaler.json");
     let stored = std::fs::read_to_string(&scaler).unwrap();
     let cases = [
@@ -154,7 +154,7 @@ fn the_directory_of_a_killed_run_is_refused_with_a_way_out() {
             let message = text(&output.stderr);
             assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
             assert!(message.contains("scaler.json") && message.contains(reason), "{message}");
-            // Stamped again, the file is looked into.
+            // With a new entry in the manifest, the contents of the file are checked.
             restamp(&out, "scaler.json");
         }
     }

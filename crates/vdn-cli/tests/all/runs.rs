@@ -84,15 +84,15 @@ fn a_report_is_one_page_that_needs_nothing_else() {
         assert!(!page.contains(part), "{part} is in the page");
     }
     assert!(page.len() < 200_000, "{} bytes for 16 units", page.len());
-    // Every figure is whole.
+    // Every figure is complete.
     for tag in ["svg", "figure", "table", "section", "div"] {
         let [open, close] = [format!("<{tag}"), format!("</{tag}>")];
         assert_eq!(page.matches(&open).count(), page.matches(&close).count(), "{tag}");
     }
 }
 
-/// On each SIMD level of the machine neither generator's run depends on the threads; levels with
-/// fused multiply-add agree with each other, too.
+/// On each SIMD level of the machine, the runs of both generators are independent of the number of
+/// threads. Levels with fused multiply-add agree with each other, too.
 #[test]
 fn runs_of_both_generators_are_the_same_on_any_threads_and_fused_level() {
     const FILES: [&str; 5] =
@@ -131,7 +131,7 @@ fn runs_of_both_generators_are_the_same_on_any_threads_and_fused_level() {
         }
     }
     assert!(fused.windows(2).all(|levels| levels[0] == levels[1]), "levels disagree");
-    // What was stored says which generator it is of.
+    // The stored run names its generator.
     let out = directory.path().join("portable 1 --generator ars-7");
     let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
     assert!(config.contains("generator = \"ars-7\""), "{config}");

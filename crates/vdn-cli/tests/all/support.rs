@@ -1,4 +1,4 @@
-//! The program, started, and a run that is small enough to train in seconds.
+//! Starts the program, and describes a run that is small enough to train in seconds.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -35,7 +35,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Stamps a file of a run as it is now.
+/// Updates the manifest entry of a file of a run.
 pub(super) fn restamp(run: &Path, name: &str) {
     let mut manifest = Manifest::read(&DiskFiles, run).unwrap();
     manifest.add_existing(&DiskFiles, run, name).unwrap();

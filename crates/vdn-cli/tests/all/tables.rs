@@ -52,7 +52,7 @@ fn the_rows_of_a_table_are_learned_predicted_and_scored() {
     let page = vdn(&["report", &out]);
     assert!(page.status.success(), "{}", text(&page.stderr));
     assert!(Path::new(&out).join("report.html").exists());
-    // Each kind of run is told by its own commands.
+    // Commands refuse runs of the other kind and name the right command.
     for (arguments, wanted) in [
         (vec!["forecast", &out], "is the run of a task"),
         (vec!["evaluate", &out, "--moments"], "--moments that of a forecast"),

@@ -1,4 +1,4 @@
-//! The table `[data]`: which file, which columns, and how its rows are divided.
+//! The table `[data]`: the file, its columns, and the division of its rows.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use vdn_train::data::{FileForm, MissingFeature, TabularOptions};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaskDataConfig {
-    /// A delimited file with a header, plain or gzip; none: images.
+    /// A delimited file with a header, plain or gzip; default: none, for images.
     pub file: Option<PathBuf>,
     /// The columns to predict, by name or by position (`#k`, from 1); one of classes.
     /// None by default: a table needs one.
@@ -18,34 +18,36 @@ pub struct TaskDataConfig {
     pub ignore: Vec<String>,
     /// Columns of categories whose cells look like numbers; none.
     pub categories: Vec<String>,
-    /// What becomes of a missing feature: `error`, the default, or `mean`: the mean of the training
-    /// rows, with an input that says so. A missing target is always refused.
+    /// The treatment of a missing feature: `error` (the default), or `mean` for the mean of the
+    /// training rows with an additional input that marks it. A missing target is always refused.
     pub missing: MissingFeature,
     /// Numbers that stand for a missing value; none.
     pub sentinels: Vec<f64>,
-    /// What separates cells: one character, or `tab`; none: found from the file.
+    /// The delimiter between cells: one character, or `tab`; default: none, to find it from the
+    /// file.
     pub delimiter: Option<String>,
-    /// What stands before decimals: `.` or `,`; none: found from the file.
+    /// The decimal sign: `.` or `,`; default: none, to find it from the file.
     pub decimal: Option<String>,
-    /// Published splits: a file with the columns `split` and `test_rows`; none: one split by
-    /// shares.
+    /// A file of published splits with the columns `split` and `test_rows`; default: none, for one
+    /// split by shares.
     pub splits: Option<PathBuf>,
-    /// One of these splits, counted from 0; none: all of them, one after the other.
+    /// One of these splits, counted from 0; default: none, to run all of them, one after the other.
     pub split: Option<usize>,
     /// Images in the format IDX, plain or gzip; none: a table.
     pub images: Option<PathBuf>,
     /// Their labels; none where there are no images.
     pub labels: Option<PathBuf>,
-    /// Images for the test; none: a share of the others.
+    /// Images for the test; default: none, for a share of the other images.
     pub test_images: Option<PathBuf>,
     /// Their labels; none where there are no such images.
     pub test_labels: Option<PathBuf>,
-    /// The share of rows for the test where no file names them, in (0, 1); 0.1.
+    /// The share of test rows if no file names them, in (0, 1); default 0.1.
     pub test: f64,
-    /// The share of the training rows that the number of epochs is chosen by, in (0, 1); 0.1.
+    /// The share of the training rows by which the number of epochs is chosen, in (0, 1); default
+    /// 0.1.
     pub validation: f64,
-    /// The seed of the order in which rows are divided, below 2^63; 0. It is not that of training:
-    /// runs of several seeds have the same rows.
+    /// The seed of the order in which rows are divided, below 2^63; default 0. It is independent of
+    /// the seed of training, so runs with different seeds have the same rows.
     pub seed: u64,
 }
 
@@ -81,10 +83,10 @@ impl TaskDataConfig {
         file.map_or_else(|| "no data".to_owned(), |file| file.display().to_string())
     }
 
-    /// How the file is read.
+    /// The options of reading the file.
     ///
     /// # Errors
-    /// A delimiter or a decimal sign that cannot be.
+    /// Returns an error for an invalid delimiter or decimal sign.
     pub fn options(&self) -> Result<TabularOptions, TrainError> {
         Ok(TabularOptions {
             targets: self.target.clone(),
@@ -99,7 +101,7 @@ impl TaskDataConfig {
     /// Checks every value, and that there is one source of rows.
     ///
     /// # Errors
-    /// The first that is wrong, with its key.
+    /// Returns an error that names the key of the first wrong value.
     pub fn validate(&self) -> Result<(), TrainError> {
         let refuse = |reason: String| Err(TrainError::config(reason));
         self.options()?;
@@ -142,10 +144,10 @@ impl TaskDataConfig {
         Ok(())
     }
 
-    /// The same with paths that are found from any working directory.
+    /// The same configuration with absolute paths, which are valid in any working directory.
     ///
     /// # Errors
-    /// A path that cannot be made absolute.
+    /// Returns an error if a path cannot be made absolute.
     pub fn absolute(mut self) -> Result<Self, TrainError> {
         let paths = [
             &mut self.file,

@@ -1,7 +1,8 @@
 //! The configuration of a run of a task: one plain value, read from and written to TOML.
 //!
-//! Settings are those of the parts, each in the crate that knows it. A key `task` at the top tells
-//! the configuration of a task from that of a forecast.
+//! The settings belong to the parts of a run; each is defined in the crate that uses it. The key
+//! `task` at the top distinguishes the configuration of a task from the configuration of a
+//! forecast.
 
 mod data;
 
@@ -21,19 +22,19 @@ use vdn_train::memory::RunSettings;
 use vdn_train::optim::{AdamWConfig, Decay, Schedule};
 use vdn_train::train::{SelectionRule, Trainer};
 
-/// What is learned.
+/// The kind of task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskName {
-    /// Numbers.
+    /// Regression: numbers.
     #[default]
     Regression,
-    /// One of several classes.
+    /// Classification: one of several classes.
     Classification,
 }
 
 impl TaskName {
-    /// Its name.
+    /// The name in a configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -43,23 +44,27 @@ impl TaskName {
     }
 }
 
-/// Training rows below which the number of epochs is chosen by several parts of them.
+/// The number of training rows below which several parts of them choose the number of epochs.
 const FEW_ROWS: usize = 2000;
 
-/// How the number of epochs is found.
+/// The method by which the number of epochs is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChoiceConfig {
-    /// The parts that the training rows are divided into, at most 20; each is predicted by a
-    /// network that is trained on the others, and the number of epochs is the one whose mean score
-    /// over all rows is best. 1: one part, `data.validation` of the rows. 0, the default: 5 parts
-    /// of fewer than 2000 rows, else 1.
+    /// The number of parts into which the training rows are divided, at most 20.
+    ///
+    /// Each part is predicted by a network that is trained on the others. The chosen number of
+    /// epochs has the best mean score over all rows. With 1 there is a single part,
+    /// `data.validation` of the rows. 0, the default, selects 5 parts for fewer than 2000 rows,
+    /// otherwise 1.
     pub folds: usize,
-    /// Whether the network is trained again, on all training rows, for the number of epochs that
-    /// was found; true. It can be left out with one part alone, whose best weights are kept then.
+    /// Whether the network is trained again on all training rows for the chosen number of epochs;
+    /// default true. `false` requires a single part; the best weights of that training are then
+    /// kept.
     pub refit: bool,
-    /// The most training steps of a network that epochs are chosen by: of large tables there are
-    /// fewer epochs than `train.epochs`, but at least 5; 30000. 0: no limit.
+    /// The largest number of training steps of a network by which epochs are chosen; default 30000.
+    /// It reduces the number of epochs below `train.epochs` for large tables, but not below 5. 0
+    /// disables it.
     pub most_steps: usize,
 }
 
@@ -70,7 +75,7 @@ impl Default for ChoiceConfig {
 }
 
 impl ChoiceConfig {
-    /// The parts that so many training rows are divided into.
+    /// The number of parts into which this many training rows are divided.
     #[must_use]
     pub fn parts(&self, rows: usize) -> usize {
         match self.folds {
@@ -80,7 +85,7 @@ impl ChoiceConfig {
         }
     }
 
-    /// The most epochs of so many training rows, of `epochs` that are asked for.
+    /// The largest number of epochs for this many training rows, if `epochs` are configured.
     ///
     /// ```
     /// use vdn_tasks::config::ChoiceConfig;
@@ -98,7 +103,7 @@ impl ChoiceConfig {
     }
 }
 
-/// Everything that a run of a task depends on.
+/// All settings of a run of a task.
 ///
 /// ```
 /// use vdn_tasks::config::{TaskConfig, TaskName};
@@ -112,12 +117,13 @@ impl ChoiceConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaskConfig {
-    /// What is learned.
+    /// The kind of task.
     pub task: TaskName,
-    /// Networks of an ensemble of twins, at most 20: the twin and others with other seeds, whose
-    /// predictions are mixed; 0, the default: there is none. It needs `train.twin`.
+    /// The number of networks in an ensemble of twins, at most 20; default 0: no ensemble. The
+    /// members are the twin and networks with other seeds, and their predictions are mixed. It
+    /// requires `train.twin`.
     pub ensemble: usize,
-    /// The rows, and how they are divided.
+    /// The rows and their division.
     pub data: TaskDataConfig,
     /// The network.
     pub model: NetworkConfig,
@@ -127,13 +133,13 @@ pub struct TaskConfig {
     pub diagnostics: DiagnosticsConfig,
     /// Epochs, batches, seeds.
     pub train: TrainConfig,
-    /// How the number of epochs is found.
+    /// The choice of the number of epochs.
     pub choice: ChoiceConfig,
-    /// The thresholds of the score that chooses the best epoch where `train.selection = "score"`.
+    /// The thresholds of the selection score for `train.selection = "score"`.
     pub selection: SelectionRule,
-    /// AdamW.
+    /// The settings of AdamW.
     pub optimizer: AdamWConfig,
-    /// The learning rate over the run.
+    /// The learning-rate schedule.
     pub schedule: Schedule,
     /// Limits of the run as a whole.
     pub run: RunSettings,
@@ -146,7 +152,7 @@ impl Default for TaskConfig {
 }
 
 impl TaskConfig {
-    /// The values that settings of a task start from.
+    /// The base values of a task's settings.
     #[must_use]
     pub fn base(task: TaskName) -> Self {
         let train = TrainConfig {
@@ -158,7 +164,7 @@ impl TaskConfig {
                 TaskName::Regression => Selection::Crps,
                 TaskName::Classification => Selection::Nll,
             },
-            // Epochs of small tables take less time than a checkpoint.
+            // An epoch of a small table takes less time than a checkpoint.
             checkpoint_every_epochs: 0,
             checkpoint_every_minutes: 1.0,
             ..TrainConfig::default()
@@ -187,8 +193,8 @@ impl TaskConfig {
         }
     }
 
-    /// The values that settings of images start from: tens of thousands of rows of hundreds of
-    /// inputs. Decision 27 has the grid that they were chosen by.
+    /// The base values of settings for images: tens of thousands of rows with hundreds of inputs.
+    /// Decision 27 describes the grid from which they were chosen.
     #[must_use]
     pub fn base_of_images() -> Self {
         let base = Self::base(TaskName::Classification);
@@ -225,11 +231,11 @@ impl TaskConfig {
         table.contains_key("task")
     }
 
-    /// Reads a table; keys that are left out keep their defaults.
+    /// Reads a table. Keys that are left out keep their defaults.
     ///
     /// # Errors
-    /// One line with the key as it is written: there is no such key, or its value is of another
-    /// type.
+    /// Returns one line with the key as written if the key does not exist or its value has the
+    /// wrong type.
     pub fn from_table(given: Table) -> Result<Self, TrainError> {
         let task = given.get("task").cloned();
         let task = task.map_or(Ok(TaskName::Regression), |value| read_at("task", value))?;
@@ -247,10 +253,10 @@ impl TaskConfig {
         Ok(config)
     }
 
-    /// Parses TOML; keys that are left out keep their defaults.
+    /// Parses TOML. Keys that are left out keep their defaults.
     ///
     /// # Errors
-    /// The text is not TOML, or as [`TaskConfig::from_table`].
+    /// Returns an error if the text is not TOML, and the errors of [`TaskConfig::from_table`].
     pub fn from_toml(text: &str) -> Result<Self, TrainError> {
         Self::from_table(parse(text)?)
     }
@@ -258,7 +264,8 @@ impl TaskConfig {
     /// Reads a TOML file of at most 1 MiB.
     ///
     /// # Errors
-    /// The file cannot be read, or as [`TaskConfig::from_toml`]; the error names the file.
+    /// Returns an error if the file cannot be read, and the errors of [`TaskConfig::from_toml`].
+    /// The error names the file.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
         Self::from_table(load_table(path)?).map_err(|error| in_file(path, error))
     }
@@ -279,7 +286,7 @@ impl TaskConfig {
     /// The configuration as TOML, all keys written out.
     ///
     /// # Errors
-    /// A value that TOML cannot express.
+    /// Returns an error for a value that TOML cannot express.
     pub fn to_toml(&self) -> Result<String, TrainError> {
         toml::to_string_pretty(self).map_err(|error| TrainError::config(error.to_string()))
     }
@@ -302,7 +309,7 @@ impl TaskConfig {
     /// Checks every value and every pair of values that can contradict each other.
     ///
     /// # Errors
-    /// The first that is wrong, named.
+    /// Returns an error that names the first wrong value.
     pub fn validate(&self) -> Result<(), TrainError> {
         self.data.validate()?;
         self.train.validate()?;
@@ -352,7 +359,7 @@ impl TaskConfig {
         }
         let network = &self.model;
         network.validate().map_err(at_key("model", &[]))?;
-        // The weight in a bound follows from the number of targets, which no constraint looks at.
+        // The weight in a bound follows from the number of targets, on which no constraint depends.
         let weight = match network.objective {
             Objective::Vib => network.beta,
             Objective::Elbo | Objective::Iwae => 1.0,

@@ -1,5 +1,5 @@
-//! [`TaskEncoding`]: what a network has to know of its data to be used on others: the file
-//! `encoding.json` of a run.
+//! [`TaskEncoding`]: the properties of the data that a network needs to be used on other data: the
+//! file `encoding.json` of a run.
 
 use serde::{Deserialize, Serialize};
 use vdn_train::TrainError;
@@ -7,7 +7,7 @@ use vdn_train::data::{
     ColumnValues, FeatureEncoding, LARGEST_STANDARDISED, Scaler, Tabular, TabularColumn,
 };
 
-/// How inputs are made.
+/// The source of the inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InputEncoding {
@@ -15,21 +15,21 @@ pub enum InputEncoding {
     Table(FeatureEncoding),
     /// From the bytes of images, divided by 255.
     Images {
-        /// Rows of pixels.
+        /// The number of pixel rows.
         height: usize,
-        /// Pixels in a row.
+        /// The number of pixels in a row.
         width: usize,
     },
 }
 
-/// A target and its scale: the network sees `(y - mean) / std`.
+/// A target and its scale. The network sees `(y - mean) / std`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TargetScale {
     /// The name of the column.
     pub name: String,
-    /// The mean of the training rows; 0 of counts.
+    /// The mean of the training rows; 0 for counts.
     pub mean: f64,
-    /// Their standard deviation; 1 of counts.
+    /// The standard deviation of the training rows; 1 for counts.
     pub std: f64,
 }
 
@@ -52,20 +52,20 @@ pub enum TargetEncoding {
     },
 }
 
-/// How rows become inputs and targets.
+/// The encoding of rows as inputs and targets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskEncoding {
     /// The inputs.
     pub inputs: InputEncoding,
     /// The targets.
     pub targets: TargetEncoding,
-    /// The rows that it was fitted to.
+    /// The number of rows to which it was fitted.
     pub training_rows: usize,
 }
 
 impl TaskEncoding {
     /// The probability that a row is of a kind that no training row is: `1 / (n + 2)` by the rule
-    /// of succession, for `n` training rows none of which was.
+    /// of succession, for `n` training rows.
     #[must_use]
     pub fn outlier_share(&self) -> f64 {
         1.0 / (self.training_rows as f64 + 2.0)
@@ -87,8 +87,8 @@ impl TaskEncoding {
 }
 
 impl TargetEncoding {
-    /// The scales of numbers, fitted to training rows; `counts`: not scaled, and each has to be a
-    /// whole number from 0 on.
+    /// The scales of numeric targets, fitted to training rows. With `counts`, targets are not
+    /// scaled and must be whole numbers, at least 0.
     ///
     /// # Errors
     /// A target that is missing, no number or no count, with line and column; one that does not
@@ -122,7 +122,7 @@ impl TargetEncoding {
         Ok(Self::Numbers(table.targets().iter().map(scale).collect::<Result<_, _>>()?))
     }
 
-    /// The classes of the one target of a table.
+    /// The classes of the single target of a table.
     ///
     /// # Errors
     /// Another number of targets; a class that is missing, with its line; fewer than two classes,
@@ -156,11 +156,12 @@ impl TargetEncoding {
         Ok(Self::Classes { name: column.name.clone(), classes: levels.clone() })
     }
 
-    /// The targets of all rows of a table as the network sees them, `[rows, columns]`.
+    /// The targets of all rows of a table in the network's form, `[rows, columns]`.
     ///
     /// # Errors
-    /// A target that is missing or beyond [`LARGEST_STANDARDISED`] deviations of the training
-    /// rows, or a class that is not known, with its line; other columns.
+    /// Returns an error with the line if a target is missing, is more than [`LARGEST_STANDARDISED`]
+    /// deviations of the training rows from their mean, or is an unknown class. Also returns an
+    /// error for other columns.
     pub fn encode(&self, table: &Tabular) -> Result<Vec<f64>, TrainError> {
         let (rows, columns) = (table.rows(), table.targets().len());
         let mut targets = vec![0.0; rows * columns];
@@ -207,10 +208,11 @@ impl TargetEncoding {
     }
 }
 
-/// Refuses the targets of a table that are not counts.
+/// Checks that all targets of a table are counts.
 ///
 /// # Errors
-/// The first one, with its line; a target that is missing or no number.
+/// Returns an error with the line of the first target that is not a count, is missing or is not a
+/// number.
 pub(crate) fn expect_all_counts(table: &Tabular) -> Result<(), TrainError> {
     let mut each = table.targets().iter();
     each.try_for_each(|column| expect_counts(table, &column.name, numbers(table, column)?))
@@ -226,7 +228,7 @@ fn expect_counts(table: &Tabular, name: &str, values: &[f64]) -> Result<(), Trai
     )))
 }
 
-/// The numbers of a target, none of them missing.
+/// The numbers of a target, without missing values.
 fn numbers<'a>(table: &Tabular, column: &'a TabularColumn) -> Result<&'a [f64], TrainError> {
     match &column.values {
         ColumnValues::Numbers(values) => match values.iter().position(|y| y.is_nan()) {

@@ -1,4 +1,4 @@
-//! Rows of a task: inputs and targets, how files become them, and how they are divided.
+//! The rows of a task: inputs and targets, their encoding, and their division.
 
 mod encoding;
 pub(crate) mod notes;

@@ -1,4 +1,4 @@
-//! [`TaskRows`]: inputs and targets of a task, in memory.
+//! [`TaskRows`]: the inputs and targets of a task, in memory.
 
 use vdn_tensor::Element;
 use vdn_train::TrainError;
@@ -9,7 +9,7 @@ use vdn_train::data::{Examples, Noun, Request, RowBatch, Split};
 pub enum Inputs {
     /// Numbers.
     Numbers(Vec<f64>),
-    /// Bytes of pixels: the input is the byte divided by 255.
+    /// Pixels as bytes; the input is the byte divided by 255.
     Bytes(Vec<u8>),
 }
 
@@ -44,7 +44,7 @@ pub struct TaskRows {
     splits: [Vec<usize>; 3],
 }
 
-/// Room for a batch of [`TaskRows`].
+/// Reusable buffers for a batch of [`TaskRows`].
 #[derive(Clone, Debug, Default)]
 pub struct TaskBuffers<T> {
     inputs: Vec<T>,
@@ -52,11 +52,12 @@ pub struct TaskBuffers<T> {
 }
 
 impl TaskRows {
-    /// Rows of `width` inputs and `columns` targets, all of which train; 0 columns: rows that are
-    /// to be predicted.
+    /// Creates rows of `width` inputs and `columns` targets, all of them for training. With 0
+    /// columns the rows are for prediction.
     ///
     /// # Errors
-    /// A width of 0; matrices that are not whole rows, or differ in their number; no rows.
+    /// Returns an error if the width is 0, if the matrices do not consist of whole rows or differ
+    /// in their numbers of rows, or if there are no rows.
     pub fn new(
         width: usize,
         inputs: Inputs,
@@ -74,10 +75,10 @@ impl TaskRows {
         Ok(Self { width, inputs, columns, targets, splits })
     }
 
-    /// The same rows, divided like this.
+    /// The same rows with another division.
     ///
     /// # Errors
-    /// A row that is not there; none to train on.
+    /// Returns an error if a row does not exist or if no row is for training.
     pub fn with_splits(mut self, splits: [Vec<usize>; 3]) -> Result<Self, TrainError> {
         let rows = self.len();
         if let Some(row) = splits.iter().flatten().find(|&&row| row >= rows) {
@@ -96,19 +97,19 @@ impl TaskRows {
         self.inputs.len() / self.width
     }
 
-    /// Whether there are none: never, of rows that were built.
+    /// Whether there are no rows; never true, because rows are required.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.inputs.len() == 0
     }
 
-    /// The number of inputs of a row.
+    /// The number of inputs per row.
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Bytes that an input takes in memory.
+    /// The number of bytes of one input in memory.
     pub(crate) fn input_bytes(&self) -> usize {
         match self.inputs {
             Inputs::Numbers(_) => size_of::<f64>(),
@@ -116,13 +117,13 @@ impl TaskRows {
         }
     }
 
-    /// The targets of a row, as the network sees them, `[columns]`.
+    /// The targets of a row in the network's form, `[columns]`.
     #[must_use]
     pub fn targets(&self, row: usize) -> &[f64] {
         &self.targets[row * self.columns..][..self.columns]
     }
 
-    /// The rows of a part.
+    /// The rows of a split.
     #[must_use]
     pub fn part(&self, split: Split) -> &[usize] {
         &self.splits[split as usize]

@@ -1,4 +1,4 @@
-//! How rows are divided: by shares, or by a file of published splits.
+//! The division of rows: by shares, or by a file of published splits.
 
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
@@ -8,14 +8,14 @@ use vdn_tensor::noise::{NoiseKey, NoiseRng};
 use vdn_train::TrainError;
 use vdn_train::data::{DelimitedFile, FileForm, Limits};
 
-/// Rows for training, validation and test.
+/// The rows for training, validation and test.
 pub type Parts = [Vec<usize>; 3];
 
-/// Divides the rows that may train into training and validation, in an order that `seed` and
-/// `split` fix. The share of validation is rounded; at least one row of each is left.
+/// Divides rows into training and validation rows, in an order that depends on `seed` and `split`.
+/// The number of validation rows is rounded; each part has at least one row.
 ///
 /// # Errors
-/// Fewer than two rows.
+/// Returns an error for fewer than two rows.
 pub fn divide(
     mut rows: Vec<usize>,
     test: Vec<usize>,
@@ -36,8 +36,8 @@ pub fn divide(
     Ok([train, rows, test])
 }
 
-/// A share of `rows` rows for the test, in an order that `seed` fixes; the rest trains. Both are at
-/// least one row.
+/// Divides `rows` rows into training rows and a share of test rows, in an order that depends on
+/// `seed`. Each part has at least one row.
 #[must_use]
 pub fn hold_out(rows: usize, share: f64, seed: u64) -> [Vec<usize>; 2] {
     let mut all: Vec<usize> = (0..rows).collect();
@@ -47,15 +47,21 @@ pub fn hold_out(rows: usize, share: f64, seed: u64) -> [Vec<usize>; 2] {
     [rest, all]
 }
 
-/// Reads published splits: a file with the columns `split` and `test_rows`, whose rows hold the
-/// number of a split, from 0 without gaps, and the rows of its test part, counted from 0 and
-/// separated by blanks. All other rows of the table train. Splits come in the order of their
-/// numbers, whatever that of the lines is.
+/// Reads published splits from a file with the columns `split` and `test_rows`.
+///
+/// Each line has the number of a split (from 0, without gaps) and the rows of its test part,
+/// counted from 0 and separated by blanks. All other rows of the table are for training. The result
+/// is ordered by the numbers of the splits, whatever the order of the lines is.
 ///
 /// # Errors
-/// The file cannot be read; a number that is missing or there twice; a cell that is no list of
-/// rows, with its line; a row of the table that
-/// is not there, or is named twice; a split that leaves nothing to train on; no splits.
+/// Returns an error if:
+///
+/// * the file cannot be read
+/// * a number is missing or occurs twice
+/// * a cell is not a list of rows (with its line)
+/// * a row does not exist in the table or is named twice
+/// * a split leaves no row for training
+/// * there are no splits
 pub fn read_splits(path: &Path, rows: usize) -> Result<Vec<Vec<usize>>, TrainError> {
     let form = FileForm { delimiter: Some(b','), ..FileForm::default() };
     let mut file = DelimitedFile::open(path, form, Limits::default())?;

@@ -1,11 +1,11 @@
-//! The area under the receiver operating characteristic: how well a score tells two kinds of rows
-//! apart.
+//! The area under the receiver operating characteristic: how well a score separates two kinds of
+//! rows.
 
 use vdn_train::metrics::MetricError;
 
-/// The probability that a row of the second kind has a larger score than one of the first, ties
-/// counted by half: 0.5 where the score knows nothing, 1 where it parts the kinds. It is the
-/// statistic of Mann and Whitney (1947) divided by the number of pairs.
+/// The probability that a row of the second kind has a larger score than a row of the first kind.
+/// Ties count half. It is 0.5 if the score has no information and 1 if it separates the kinds. This
+/// is the statistic of Mann and Whitney (1947) divided by the number of pairs.
 ///
 /// ```
 /// use vdn_tasks::evaluate::auroc;
@@ -15,7 +15,7 @@ use vdn_train::metrics::MetricError;
 /// ```
 ///
 /// # Errors
-/// No rows of one kind; a score that is not finite.
+/// Returns an error if one kind has no rows or if a score is not finite.
 pub fn auroc(inside: &[f64], outside: &[f64]) -> Result<f64, MetricError> {
     const METRIC: &str = "AUROC";
     let sizes = [inside.len(), outside.len()];
@@ -30,7 +30,7 @@ pub fn auroc(inside: &[f64], outside: &[f64]) -> Result<f64, MetricError> {
         return Err(MetricError::Score { metric: METRIC, window, step: None, value });
     }
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
-    // Pairs in order, for every row outside those inside below it; whole and half numbers, exact.
+    // For every outside row, the number of inside rows below it. Whole and half numbers are exact.
     let (mut below, mut pairs) = (0.0, 0.0);
     for tied in all.chunk_by(|a, b| a.0 == b.0) {
         let outside = tied.iter().filter(|(_, outside)| *outside).count() as f64;
@@ -65,7 +65,7 @@ mod tests {
         let expected = pairs / (40.0 * 33.0);
         assert!(expected > 0.55 && expected < 0.95, "{expected} would show nothing");
         assert_eq!(auroc(&inside, &outside).unwrap(), expected);
-        // The kinds exchanged: the other pairs.
+        // With the kinds exchanged it is the share of the other pairs.
         let swapped = auroc(&outside, &inside).unwrap();
         assert!((swapped - (1.0 - expected)).abs() < 1e-15);
         assert_eq!(auroc(&[1.0; 3], &[1.0; 4]).unwrap(), 0.5);

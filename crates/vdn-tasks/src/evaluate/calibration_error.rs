@@ -1,26 +1,26 @@
 //! The expected calibration error of confidences.
 //!
-//! Rows are put into bins by the probability of their most probable class. In each bin the mean of
-//! these probabilities is compared with the share of rows that are right:
-//! `sum_b n_b / n |right_b - confidence_b|` (Naeini, Cooper and Hauskrecht 2015). It depends on the
-//! bins, so they are always named.
+//! Rows are assigned to bins by the probability of their most probable class. In each bin the mean
+//! of these probabilities is compared with the share of correct rows:
+//! `sum_b n_b / n |right_b - confidence_b|` (Naeini, Cooper and Hauskrecht 2015). The error depends
+//! on the bins, so they are always stated.
 
 use vdn_train::metrics::MetricError;
 
-/// How many bins.
+/// The number of bins.
 pub const BINS: usize = 15;
 
-/// How rows are put into bins.
+/// The method of assigning rows to bins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bins {
-    /// Bins of the same width over [0, 1].
+    /// Bins of equal width over [0, 1].
     EqualWidth,
-    /// Bins of the same number of rows, in the order of the confidence.
+    /// Bins with equal numbers of rows, in the order of the confidence.
     EqualMass,
 }
 
-/// The expected calibration error of `confidence`, in [0, 1], where `wrong` is 1 for a row that is
-/// wrong and 0 for one that is right.
+/// The expected calibration error of `confidence`, in [0, 1]. `wrong` is 1 for a wrong row and 0
+/// for a correct one.
 ///
 /// ```
 /// use vdn_tasks::evaluate::{Bins, calibration_error};
@@ -32,7 +32,7 @@ pub enum Bins {
 /// ```
 ///
 /// # Errors
-/// Lengths that differ or are 0; a number that is not finite.
+/// Returns an error if the lengths differ or are 0, or if a number is not finite.
 pub fn calibration_error(
     confidence: &[f64],
     wrong: &[f64],
@@ -64,7 +64,7 @@ pub fn calibration_error(
         let own = confidence[order[first]];
         let rest = &order[first..];
         let count = rest.iter().take_while(|&&row| confidence[row] == own).count();
-        // Rows of one confidence have no order: each is wrong as often as all of them.
+        // Rows of equal confidence have no order, so each counts as wrong to the same degree.
         let errors: f64 = rest[..count].iter().map(|&row| wrong[row]).sum();
         let gap = 1.0 - errors / count as f64 - own;
         (first..first + count).for_each(|place| gaps[bin(place)] += gap);
@@ -79,19 +79,19 @@ mod tests {
 
     #[test]
     fn bins_of_equal_mass_part_what_equal_width_joins() {
-        // All confidences are near 1: one bin of equal width, in which errors cancel; in bins of
-        // equal mass the sure half is too little sure, the other too much.
+        // All confidences are near 1. In the single bin of equal width the errors cancel. In bins
+        // of equal mass one half is underconfident, the other overconfident.
         let confidence: Vec<f64> = (0..300).map(|i| if i < 150 { 0.94 } else { 0.98 }).collect();
         let wrong: Vec<f64> =
             (0..300).map(|i| f64::from(u8::from(i < 150 && i % 25 < 2))).collect();
-        // Right 92 % and 100 %.
+        // Correct 92 % and 100 %.
         let width = calibration_error(&confidence, &wrong, Bins::EqualWidth).unwrap();
         let mass = calibration_error(&confidence, &wrong, Bins::EqualMass).unwrap();
         assert!(width < 1e-12, "{width}");
-        // A gap of 0.02 at both confidences; the eighth bin holds ten rows of each.
+        // A gap of 0.02 at both confidences. The eighth bin has ten rows of each.
         let expected = 0.02 * 280.0 / 300.0;
         assert!((mass - expected).abs() < 1e-12, "{mass}");
-        // The order of rows of one confidence is nothing.
+        // The order of rows with equal confidence does not matter.
         let sorted: Vec<f64> = (0..300).map(|i| f64::from(u8::from(i < 12))).collect();
         let again = calibration_error(&confidence, &sorted, Bins::EqualMass).unwrap();
         assert!((again - mass).abs() < 1e-12, "{again} {mass}");

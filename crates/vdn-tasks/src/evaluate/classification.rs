@@ -1,4 +1,4 @@
-//! [`ClassificationScores`]: how classes are predicted.
+//! [`ClassificationScores`]: scores of predicted classes.
 
 use crate::data::TaskRows;
 use crate::evaluate::calibration_error::{Bins, calibration_error};
@@ -12,55 +12,56 @@ use vdn_train::evaluate::Evaluator;
 use vdn_train::metrics::BlockSums;
 use vdn_train::metrics::risk::risk_coverage;
 
-/// The scores of classes. Of a row the prediction is the mean of the probabilities over samples.
+/// The scores of predicted classes. The prediction of a row is the mean of its probabilities over
+/// samples.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassificationScores {
-    /// Rows that were predicted.
+    /// The number of rows that were predicted.
     pub rows: usize,
-    /// The share of rows whose most probable class is right.
+    /// The share of rows whose most probable class is correct.
     pub accuracy: f64,
-    /// The share of the others.
+    /// The share of rows whose most probable class is wrong.
     pub error: f64,
-    /// Negative logarithm of the probability of the right class, nats per row.
+    /// The negative logarithm of the probability of the correct class, in nats per row.
     pub nll: f64,
-    /// Its standard error over rows; `None` with one row.
+    /// The standard error of the NLL over rows; `None` with one row.
     pub nll_standard_error: Option<f64>,
     /// `sum_c (p_c - 1{c is right})^2`, in [0, 2].
     pub brier: f64,
-    /// Expected calibration error over 15 bins of equal width.
+    /// The expected calibration error over 15 bins of equal width.
     pub ece_equal_width: f64,
-    /// Expected calibration error over 15 bins of equally many rows.
+    /// The expected calibration error over 15 bins with equal numbers of rows.
     pub ece_equal_mass: f64,
-    /// Mean entropy of the prediction, nats.
+    /// The mean entropy of the prediction in nats.
     pub entropy: f64,
-    /// Mean information of the samples about the class: the entropy of the mean less the mean of
-    /// the entropies, nats.
+    /// The mean information of the samples about the class: the entropy of the mean minus the mean
+    /// of the entropies, in nats.
     pub mutual_information: f64,
-    /// Mean sum of the units' KL, nats per row.
+    /// The mean sum of the units' KL in nats per row.
     pub kl: f64,
-    /// The area under the curve of the error over the share of rows that are answered, the surest
-    /// first.
+    /// The area under the curve of the error over the share of answered rows, with the most
+    /// confident rows first.
     pub risk_coverage_area: f64,
-    /// The same without the rows' true order: the least that any order of these errors has.
+    /// The smallest area that any order of these errors can have.
     pub risk_coverage_least: f64,
-    /// The share of errors among the surest 80 % of the rows.
+    /// The share of errors among the most confident 80 % of the rows.
     pub risk_80: f64,
-    /// Among the surest 90 %.
+    /// The share of errors among the most confident 90 %.
     pub risk_90: f64,
-    /// Among the surest 95 %.
+    /// The share of errors among the most confident 95 %.
     pub risk_95: f64,
 }
 
-/// What one row was predicted to be.
+/// The prediction of one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassPrediction {
     /// The probabilities of the classes.
     pub probabilities: Vec<f64>,
-    /// The entropy of the probabilities, nats.
+    /// The entropy of the probabilities in nats.
     pub entropy: f64,
-    /// The information of the samples about the class, nats.
+    /// The information of the samples about the class in nats.
     pub mutual_information: f64,
-    /// The sum of the units' KL, nats.
+    /// The sum of the units' KL in nats.
     pub kl: f64,
 }
 
@@ -70,7 +71,7 @@ fn entropy(p: &[f64]) -> f64 {
 }
 
 impl ClassPrediction {
-    /// That of a row.
+    /// The prediction of one row.
     ///
     /// ```
     /// use vdn_tasks::evaluate::ClassPrediction;
@@ -92,12 +93,12 @@ impl ClassPrediction {
         let probabilities = mean_probabilities(prediction, row);
         let whole = entropy(&probabilities);
         let within = samples.iter().map(|p| entropy(p)).sum::<f64>() / samples.len() as f64;
-        // Rounding may take it below 0.
+        // Rounding could make it negative.
         let mutual_information = (whole - within).max(0.0);
         Self { entropy: whole, mutual_information, kl: prediction.kl[row], probabilities }
     }
 
-    /// The most probable class, the first of several.
+    /// The most probable class; the first of several.
     #[must_use]
     pub fn class(&self) -> usize {
         let best = |best: usize, (class, p): (usize, &f64)| match *p > self.probabilities[best] {
@@ -117,7 +118,8 @@ impl ClassPrediction {
 /// Scores rows against their classes.
 ///
 /// # Errors
-/// No rows; rows that do not fit the network; a prediction that is not finite.
+/// Returns an error if there are no rows, if rows do not fit the network, or if a prediction is not
+/// finite.
 pub fn score_classification(
     evaluator: &Evaluator<'_, f32, TaskNetwork, TaskRows>,
     rows: &[usize],
@@ -126,14 +128,14 @@ pub fn score_classification(
     score_mixture_of_classes((evaluator, &[]), rows, intervention)
 }
 
-/// [`score_classification`] of the mixture of a network and others.
+/// Like [`score_classification`], for the mixture of a network and others.
 pub(crate) fn score_mixture_of_classes(
     (evaluator, others): Members<'_, '_>,
     rows: &[usize],
     intervention: Intervention,
 ) -> Result<ClassificationScores, TrainError> {
     let (network, data) = (evaluator.network, evaluator.data);
-    // Right, NLL, Brier, entropy, information, KL.
+    // Correct, NLL, Brier, entropy, information, KL.
     let mut sums = BlockSums::new(6, 1)?;
     let (mut confidence, mut wrong) = (Vec::new(), Vec::new());
     evaluator.for_each_pass(rows, Request::INPUTS, |_, graph, batch, chunk| {

@@ -1,23 +1,24 @@
-//! Decisions with abstention: of answering, abstaining and deferring the one of least expected
+//! Decisions with abstention: answering, abstaining or deferring, whichever has the least expected
 //! cost.
 
-/// What a decision costs, where a wrong answer costs 1 and a right one nothing.
+/// The costs of decisions. A wrong answer costs 1 and a correct answer 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
-    /// Of no answer, at least 0.
+    /// The cost of abstaining, at least 0.
     pub abstain: f64,
-    /// Of asking another model, and the probability that it is wrong; none: there is no other.
+    /// The cost of asking another model, and the probability that it is wrong; `None` if there is
+    /// no other model.
     pub defer: Option<[f64; 2]>,
 }
 
-/// What is done about a row.
+/// The decision about a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The most probable class is the answer.
+    /// Answer with the most probable class.
     Answer,
-    /// There is no answer.
+    /// Abstain from an answer.
     Abstain,
-    /// Another model is asked.
+    /// Defer to another model.
     Defer,
 }
 
@@ -33,9 +34,11 @@ impl Decision {
     }
 }
 
-/// The decision of least expected cost for a row whose most probable class has the probability
-/// `confidence`, and that cost: `1 - confidence` of the answer, the cost of abstaining, or the cost
-/// of deferring and the other model's risk. Of equal costs the first of these is taken.
+/// The decision with the least expected cost, and that cost, for a row whose most probable class
+/// has the probability `confidence`.
+///
+/// The cost of an answer is `1 - confidence`. The cost of deferring is its own cost plus the other
+/// model's risk. For equal costs the order is answer, abstain, defer.
 ///
 /// ```
 /// use vdn_tasks::evaluate::{Costs, Decision, decide};

@@ -7,13 +7,13 @@ use vdn_train::TrainError;
 use vdn_train::data::Request;
 use vdn_train::evaluate::Evaluator;
 
-/// A network, and others whose predictions are mixed with its own.
+/// A network, and other networks whose predictions are mixed with its own.
 pub(crate) type Members<'a, 'e> = (
     &'a Evaluator<'e, f32, TaskNetwork, TaskRows>,
     &'a [Evaluator<'e, f32, TaskNetwork, TaskRows>],
 );
 
-/// A prediction of the rows `chunk`, mixed with those of other networks.
+/// A prediction of the rows `chunk`, mixed with the predictions of other networks.
 pub(crate) fn with_others(
     mut prediction: Prediction,
     others: &[Evaluator<'_, f32, TaskNetwork, TaskRows>],

@@ -1,4 +1,4 @@
-//! How the predictions of a trained network are scored.
+//! Scores of the predictions of a trained network.
 
 mod auroc;
 mod calibration_error;

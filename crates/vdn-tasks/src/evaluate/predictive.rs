@@ -1,4 +1,4 @@
-//! [`Predictive`]: the predictive distribution of one target of one row, in the target's own units.
+//! [`Predictive`]: the predictive distribution of one target in one row, in the target's own units.
 
 use crate::data::TargetScale;
 use crate::network::{Observation, Prediction, TaskNetwork, draws, log_mean_exp};
@@ -6,32 +6,33 @@ use vdn_model::core::streams::{EVALUATION_STEP, TARGET_DRAWS};
 use vdn_train::metrics::{MetricError, Mixture, SortedSample, mixture_crps, normal};
 use vdn_train::network::NoiseSeed;
 
-/// The mixture over samples of the units of the distribution of one target.
+/// The distribution of one target: a mixture over samples of the units.
 ///
-/// A mixture of normal distributions has quantiles and CRPS in closed form. Others have them by
-/// [`Predictive::draws`]; their density is exact.
+/// A mixture of normal distributions has quantiles and a CRPS in closed form. Other mixtures use
+/// [`Predictive::draws`] for both; their density is exact.
 #[derive(Clone, Debug)]
 pub struct Predictive {
     parts: Vec<Observation>,
     outlier: Option<Outlier>,
     by: By,
-    /// Where inside of a step of the distribution function a count stands, in (0, 1).
+    /// The position of a count inside its step of the distribution function, in (0, 1).
     inside: f64,
 }
 
-/// What a row that is like no training row is drawn from.
+/// The distribution of rows that are unlike all training rows.
 ///
-/// A network says nothing of kinds of rows that it has not seen, such as slips of the pen. With
-/// this probability a target is drawn from the distribution of all training targets, a normal one.
+/// A network has no knowledge of kinds of rows that it has not seen, for example typing errors.
+/// With the probability `share`, a target is drawn from a normal distribution that represents all
+/// training targets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outlier {
     /// The probability, in (0, 1).
     pub share: f64,
-    /// Mean and deviation of the training targets.
+    /// The mean and deviation of the training targets.
     pub parameters: [f64; 2],
 }
 
-/// What quantiles and CRPS come from.
+/// The source of quantiles and the CRPS.
 #[derive(Clone, Debug)]
 enum By {
     Normals { means: Vec<f64>, sigma: Vec<f64>, weights: Option<Vec<f64>> },
@@ -39,8 +40,8 @@ enum By {
 }
 
 impl Predictive {
-    /// The mixture of these parts, and of what outliers are drawn from; `noise` addresses the draws
-    /// of row `row`, where they are needed. Draws leave outliers out, which hardly move quantiles.
+    /// The mixture of these parts and of the outliers' distribution. `noise` addresses the draws of
+    /// row `row`, if draws are needed. Draws leave outliers out, which hardly affect quantiles.
     ///
     /// ```
     /// use vdn_tasks::evaluate::Predictive;
@@ -55,7 +56,7 @@ impl Predictive {
     /// ```
     ///
     /// # Errors
-    /// No part; a part that is not finite.
+    /// Returns an error if there are no parts or if a part is not finite.
     pub fn new(
         parts: Vec<Observation>,
         outlier: Option<Outlier>,
@@ -92,11 +93,12 @@ impl Predictive {
         Ok(Self { parts, outlier, by, inside: inside[0] })
     }
 
-    /// That of target `column` of `row` of a prediction, mapped back by the target's scale;
-    /// outliers have the probability `share`, where the likelihood has a scale. `None` of classes.
+    /// The distribution of target `column` of `row` in a prediction, mapped back by the target's
+    /// scale. If the likelihood has a scale, outliers have the probability `share`. `None` for
+    /// classes.
     ///
     /// # Errors
-    /// Those of [`Predictive::new`].
+    /// Returns the errors of [`Predictive::new`].
     pub fn of(
         network: &TaskNetwork,
         prediction: &Prediction,
@@ -114,14 +116,14 @@ impl Predictive {
         Self::new(mapped, outlier, noise, number).map(Some)
     }
 
-    /// The mean, outliers left aside.
+    /// The mean without outliers.
     #[must_use]
     pub fn mean(&self) -> f64 {
         self.parts.iter().map(Observation::mean).sum::<f64>() / self.parts.len() as f64
     }
 
-    /// The variance that the units carry (of the mean given their samples, unbiased; 0 of one
-    /// sample), and that of the output noise.
+    /// The variance of the units (the unbiased variance of the mean given their samples; 0 for one
+    /// sample), and the variance of the output noise.
     #[must_use]
     pub fn variance_parts(&self) -> [f64; 2] {
         let (n, mean) = (self.parts.len() as f64, self.mean());
@@ -130,7 +132,7 @@ impl Predictive {
         [squares / (n - 1.0).max(1.0), noise]
     }
 
-    /// The logarithm of the density, or of the probability of a count, at `y`, nats.
+    /// The logarithm of the density at `y`, or of the probability of a count, in nats.
     #[must_use]
     pub fn ln_density(&self, y: f64) -> f64 {
         let l: Vec<f64> = self.parts.iter().map(|part| part.ln_density(y)).collect();
@@ -141,10 +143,11 @@ impl Predictive {
         }
     }
 
-    /// The CRPS at `y`, in the unit of `y`: exact of normal mixtures, else unbiased by draws.
+    /// The CRPS at `y` in the unit of `y`: exact for normal mixtures, otherwise an unbiased
+    /// estimate from draws.
     ///
     /// # Errors
-    /// A `y` that is not finite.
+    /// Returns an error if `y` is not finite.
     pub fn crps(&self, y: f64) -> Result<f64, MetricError> {
         match &self.by {
             By::Normals { means, sigma, weights } => {
@@ -157,7 +160,7 @@ impl Predictive {
     /// The quantile at `level`, in (0, 1).
     ///
     /// # Errors
-    /// Another level.
+    /// Returns an error for a level outside (0, 1).
     pub fn quantile(&self, level: f64) -> Result<f64, MetricError> {
         match &self.by {
             By::Normals { means, sigma, weights } => {
@@ -167,11 +170,11 @@ impl Predictive {
         }
     }
 
-    /// `P(Y <= y)`; of counts at a place inside of the step that is drawn uniformly, so that it is
-    /// uniform where the prediction is right.
+    /// `P(Y <= y)`. For counts it is a uniformly drawn position inside the step of the distribution
+    /// function, so that the value is uniform if the prediction is right.
     ///
     /// # Errors
-    /// Those of the mixture.
+    /// Returns the errors of the mixture.
     pub fn probability(&self, y: f64) -> Result<f64, MetricError> {
         match &self.by {
             By::Normals { means, sigma, weights } => {
@@ -187,7 +190,7 @@ impl Predictive {
         }
     }
 
-    /// The draws that quantiles come from, in ascending order; `None` of normal mixtures.
+    /// The draws from which quantiles are computed, in ascending order; `None` for normal mixtures.
     #[must_use]
     pub fn draws(&self) -> Option<&[f64]> {
         match &self.by {
@@ -198,7 +201,7 @@ impl Predictive {
 }
 
 impl Outlier {
-    /// `ln((1 - share) e^l + share p(y))` for the density `p` of outliers.
+    /// `ln((1 - share) e^l + share p(y))` with the density `p` of outliers.
     #[must_use]
     pub fn mixed(&self, l: f64, y: f64) -> f64 {
         let [mean, deviation] = self.parameters;
@@ -234,7 +237,8 @@ mod tests {
         assert!((mass - 1.0).abs() < 1e-9, "{mass}");
     }
 
-    /// Of a right prediction `P(Y <= y)` is uniform, of counts, too, also where most are 0.
+    /// For a right prediction `P(Y <= y)` is uniform. This holds for counts, too, even if most of
+    /// them are 0.
     #[test]
     fn right_predictions_of_counts_are_uniform() {
         const ROWS: u64 = 4000;
@@ -250,17 +254,17 @@ mod tests {
             let places: Vec<f64> = (0..ROWS).map(place).collect();
             for level in [0.1, 0.5, 0.8, 0.95] {
                 let share = places.iter().filter(|p| **p <= level).count() as f64 / ROWS as f64;
-                // Five standard errors, of rows and of the 128 draws of each.
+                // Five standard errors of the rows and of the 128 draws of each.
                 let error = (level * (1.0 - level) * (1.0 / ROWS as f64)).sqrt();
                 assert!((share - level).abs() < 5.0 * error + 0.01, "{rate} {level}: {share}");
             }
         }
     }
 
-    /// The score that epochs are chosen by prefers the right rate of rare counts.
+    /// The selection score prefers the right rate of rare counts.
     #[test]
     fn the_score_of_counts_is_proper() {
-        // Of 1000 rows with the rate 0.5, so many have 0, 1, 2, 3, 4.
+        // The numbers of rows with 0, 1, 2, 3, 4, out of 1000 rows with the rate 0.5.
         let counts = [607.0, 303.0, 76.0, 12.0, 2.0];
         let score = |rate: f64| -> f64 {
             let part = vec![Observation::Poisson(rate.ln()); 32];

@@ -1,4 +1,4 @@
-//! [`RegressionScores`]: how numbers are predicted, in their own units.
+//! [`RegressionScores`]: scores of predicted numbers, in their own units.
 
 use crate::data::{TargetEncoding, TaskEncoding, TaskRows};
 use crate::evaluate::mixture::{Members, with_others};
@@ -12,37 +12,39 @@ use vdn_train::data::Request;
 use vdn_train::evaluate::Evaluator;
 use vdn_train::metrics::{BlockSums, MetricError, PitHistogram};
 
-/// Bins of the histogram that the calibration error comes from.
+/// The number of histogram bins for the calibration error.
 const PIT_BINS: usize = 20;
 
 /// The scores of one target, or the means over several.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RegressionScores {
-    /// Rows that were predicted.
+    /// The number of rows that were predicted.
     pub rows: usize,
-    /// Root of the mean squared error of the predicted mean.
+    /// The root of the mean squared error of the predicted mean.
     pub rmse: f64,
-    /// Mean absolute error of the predicted median.
+    /// The mean absolute error of the predicted median.
     pub mae: f64,
-    /// Negative log-likelihood, nats per row and target, of the density in the target's units.
+    /// The negative log-likelihood of the density in the target's units, in nats per row and
+    /// target.
     pub nll: f64,
-    /// Its standard error over rows; `None` with one row.
+    /// The standard error of the NLL over rows; `None` with one row.
     pub nll_standard_error: Option<f64>,
-    /// Continuous ranked probability score.
+    /// The continuous ranked probability score.
     pub crps: f64,
-    /// Its standard error over rows; `None` with one row.
+    /// The standard error of the CRPS over rows; `None` with one row.
     pub crps_standard_error: Option<f64>,
-    /// Share of targets inside the central 50 % interval.
+    /// The share of targets inside the central 50 % interval.
     pub coverage_50: f64,
-    /// Share of targets inside the central 90 % interval.
+    /// The share of targets inside the central 90 % interval.
     pub coverage_90: f64,
-    /// Mean width of the 90 % interval.
+    /// The mean width of the 90 % interval.
     pub width_90: f64,
-    /// Mean distance of the distribution of `P(Y <= y)` from a uniform one, over 19 levels.
+    /// The mean distance of the distribution of `P(Y <= y)` from a uniform one, over 19 levels.
     pub calibration_error: f64,
-    /// The units' share of the predictive variance, numerator and denominator averaged apart.
+    /// The units' share of the predictive variance. Numerator and denominator are averaged
+    /// separately.
     pub unit_share: f64,
-    /// Each target, where there are several.
+    /// The scores of each target if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetScores>,
 }
@@ -50,17 +52,17 @@ pub struct RegressionScores {
 /// The scores of one of several targets.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TargetScores {
-    /// Its name.
+    /// The name of the target.
     pub name: String,
-    /// Its scores.
+    /// The scores of the target.
     #[serde(flatten)]
     pub scores: RegressionScores,
 }
 
-/// The columns that are averaged over rows.
+/// The number of columns that are averaged over rows.
 const COLUMNS: usize = 9;
 
-/// What one prediction came to: the columns, and `P(Y <= y)`.
+/// The scores of one prediction: the columns, and `P(Y <= y)`.
 type Scored = Result<([f64; COLUMNS], f64), MetricError>;
 
 fn score(predictive: &Predictive, y: f64) -> Scored {
@@ -121,7 +123,8 @@ impl Sums {
 /// Scores rows against their targets, in the targets' own units.
 ///
 /// # Errors
-/// No rows; rows that do not fit the network; a prediction or a score that is not finite.
+/// Returns an error if there are no rows, if rows do not fit the network, or if a prediction or a
+/// score is not finite.
 pub fn score_regression(
     evaluator: &Evaluator<'_, f32, TaskNetwork, TaskRows>,
     encoding: &TaskEncoding,
@@ -131,7 +134,7 @@ pub fn score_regression(
     score_mixture_of_numbers((evaluator, &[]), encoding, rows, intervention)
 }
 
-/// [`score_regression`] of the mixture of a network and others.
+/// Like [`score_regression`], for the mixture of a network and others.
 pub(crate) fn score_mixture_of_numbers(
     (evaluator, others): Members<'_, '_>,
     encoding: &TaskEncoding,
@@ -175,7 +178,7 @@ pub(crate) fn score_mixture_of_numbers(
     Ok(averaged(&each, scales.iter().map(|scale| scale.name.clone())))
 }
 
-/// The means over targets; the root of the mean of mean squares.
+/// The means over targets; for the RMSE, the root of the mean of mean squares.
 fn averaged(each: &[RegressionScores], names: impl Iterator<Item = String>) -> RegressionScores {
     let n = each.len() as f64;
     let mean = |of: fn(&RegressionScores) -> f64| each.iter().map(of).sum::<f64>() / n;

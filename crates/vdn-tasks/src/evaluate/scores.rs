@@ -13,9 +13,9 @@ use vdn_train::evaluate::Evaluator;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum TaskScores {
-    /// Of numbers.
+    /// Scores of numbers.
     Regression(RegressionScores),
-    /// Of classes.
+    /// Scores of classes.
     Classification(ClassificationScores),
 }
 
@@ -23,7 +23,8 @@ impl TaskScores {
     /// Scores rows against their targets.
     ///
     /// # Errors
-    /// No rows; rows that do not fit the network; a prediction or a score that is not finite.
+    /// Returns an error if there are no rows, if rows do not fit the network, or if a prediction or
+    /// a score is not finite.
     pub fn of(
         evaluator: &Evaluator<'_, f32, TaskNetwork, TaskRows>,
         encoding: &TaskEncoding,
@@ -33,11 +34,11 @@ impl TaskScores {
         Self::of_mixture(&[*evaluator], encoding, rows, intervention)
     }
 
-    /// Scores the mixture of the predictions of several networks on the same data, in which each
-    /// sample weighs the same.
+    /// Scores the mixture of the predictions of several networks on the same data. Every sample has
+    /// the same weight.
     ///
     /// # Errors
-    /// No network; those of [`TaskScores::of`].
+    /// Returns an error if there are no networks, and the errors of [`TaskScores::of`].
     pub fn of_mixture(
         evaluators: &[Evaluator<'_, f32, TaskNetwork, TaskRows>],
         encoding: &TaskEncoding,

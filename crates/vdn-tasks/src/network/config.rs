@@ -1,4 +1,4 @@
-//! [`NetworkConfig`]: what a network for rows is built from.
+//! [`NetworkConfig`]: the settings of a network for rows.
 
 use serde::{Deserialize, Serialize};
 use vdn_model::core::ModelError;
@@ -16,18 +16,18 @@ pub enum Likelihood {
     StudentT,
     /// Laplace around the location.
     Laplace,
-    /// Counts from 0 on: `Poisson(e^location)`.
+    /// Counts, at least 0: `Poisson(e^location)`.
     Poisson,
-    /// Counts that vary more than Poisson's. Refused: the tape has the mean of its log-likelihoods,
-    /// and a mixture over samples needs each of them. Poisson mixed over samples of the units
-    /// varies more than Poisson, too.
+    /// Counts that vary more than Poisson's. This is refused: the tape has only the mean of its
+    /// log-likelihoods, but a mixture over samples needs each of them. A Poisson mixture over
+    /// samples of the units varies more than Poisson's distribution, too.
     NegativeBinomial,
     /// Classes: `softmax(location)`.
     Categorical,
 }
 
 impl Likelihood {
-    /// Its name in a configuration.
+    /// The name in a configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -47,19 +47,19 @@ impl Likelihood {
     }
 }
 
-/// Whether the units are distributions.
+/// The kind of units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
-    /// They are, and send samples.
+    /// Distributional units, which send samples.
     #[default]
     Variational,
-    /// The deterministic twin: they send their means.
+    /// The deterministic twin, whose units send their means.
     Twin,
 }
 
 impl Variant {
-    /// Its name in tables.
+    /// The name in tables.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Variational => "variational units",
@@ -68,58 +68,58 @@ impl Variant {
     }
 }
 
-/// What a network is built from: the table `[model]` but for the widths of inputs and outputs,
-/// which are those of the data.
+/// The settings of a network: the table `[model]`. The widths of inputs and outputs are not among
+/// them, because they follow from the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// Widths of the encoder's hidden layers, each at least 1; 64 and 64.
+    /// The widths of the encoder's hidden layers, each at least 1; default 64 and 64.
     pub hidden: Vec<usize>,
-    /// Units, at least 1; 16.
+    /// The number of units, at least 1; default 16.
     pub units: usize,
-    /// Width of the head's hidden layer, at least 1; 32.
+    /// The width of the head's hidden layer, at least 1; default 32.
     pub head_hidden: usize,
-    /// Whether the encoder reaches the head beside the units; true. If not, all that is known of a
-    /// target goes through the units.
+    /// Whether the encoder reaches the head directly, beside the units; default true. If not, all
+    /// information about a target goes through the units.
     pub beside: bool,
-    /// Samples of each posterior in training, at least 1; 4.
+    /// The number of samples of each posterior in training, at least 1; default 4.
     pub samples: usize,
-    /// Samples of each posterior in evaluation, at least 1; 32.
+    /// The number of samples of each posterior in evaluation, at least 1; default 32.
     pub evaluate_samples: usize,
-    /// The weight of every unit's KL, per nat, finite and at least 0; 0.01. It is where the rate
-    /// budget starts from.
+    /// The weight of every unit's KL per nat, finite and at least 0; default 0.01. The rate budget
+    /// starts from this value.
     pub beta: f64,
-    /// Dropout of the hidden layers in training, in [0, 1); 0.
+    /// The dropout probability of the hidden layers in training, in [0, 1); default 0.
     pub dropout: f64,
-    /// Dropout of the inputs in training, in [0, 1); 0. A standardised input that is dropped is at
-    /// its mean, a pixel is black.
+    /// The dropout probability of the inputs in training, in [0, 1); default 0. A dropped
+    /// standardised input has its mean; a dropped pixel is black.
     pub input_dropout: f64,
-    /// The deviation of normal noise on the inputs in training, finite and at least 0; 0. Inputs
-    /// of tables have the deviation 1 over training rows, pixels lie between 0 and 1.
+    /// The deviation of normal noise on the inputs in training, finite and at least 0; default 0.
+    /// Inputs of tables have the deviation 1 over training rows; pixels are between 0 and 1.
     pub input_noise: f64,
     /// What a target is drawn from; `gaussian`; of classes `categorical`, and no other.
     pub likelihood: Likelihood,
-    /// Of Student's t, above 2 and at most 1e7; 5.
+    /// The degrees of freedom of Student's t, above 2 and at most 1e7; default 5.
     pub degrees_of_freedom: f64,
-    /// What training minimises: `vib`, the default, `elbo` or `iwae`.
+    /// The objective that training minimises: `vib` (the default), `elbo` or `iwae`.
     pub objective: Objective,
-    /// The deviation that all posteriors start with, in [1e-4, 10]; 0.7.
+    /// The initial deviation of all posteriors, in [1e-4, 10]; default 0.7.
     pub initial_sigma: f64,
-    /// The variance over rows that posterior means start with, finite and at least 0; 0.3. 0: they
-    /// start as they are drawn.
+    /// The initial variance of posterior means over rows, finite and at least 0; default 0.3. With
+    /// 0 they start from the random initial weights.
     pub initial_energy: f64,
-    /// The weight of the squared error of the mean beside the likelihood, where that has a scale,
-    /// finite and at least 0; 10. Without it a network that learns its scales explains by a large
-    /// scale what it does not predict yet.
+    /// The weight of the squared error of the mean in addition to the likelihood, if the likelihood
+    /// has a scale, finite and at least 0; default 10. Without it, a network that learns its scales
+    /// accounts for errors with a large scale instead of learning to predict them.
     pub mean_weight: f64,
-    /// Whether the scale of the output noise varies with the units' samples, too: then the noise is
-    /// a mixture over scales, whose tails are heavier than one scale's; true.
+    /// Whether the scale of the output noise also varies with the units' samples; default true. The
+    /// noise is then a mixture over scales, with heavier tails than a single scale.
     pub scale_by_units: bool,
-    /// Whether the hidden layers are normalised; false.
+    /// Whether the hidden layers are normalised; default false.
     pub layer_norm: bool,
-    /// Whether inputs reach the outputs by a linear map, too; true.
+    /// Whether a linear map connects the inputs to the outputs, too; default true.
     pub skip: bool,
-    /// The least scale of the output noise, in deviations of the target, in (0, 1]; 1e-3.
+    /// The smallest scale of the output noise in deviations of the target, in (0, 1]; default 1e-3.
     pub least_scale: f64,
 }
 
@@ -151,7 +151,7 @@ impl Default for NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// The one layer of units, on a context of the encoder's last width.
+    /// The single layer of units, whose context has the width of the encoder's last layer.
     #[must_use]
     pub fn layer(&self) -> StackLayerConfig {
         let layer = LayerConfig {
@@ -168,7 +168,7 @@ impl NetworkConfig {
     /// Checks every setting.
     ///
     /// # Errors
-    /// The first that is outside its domain, named.
+    /// Returns an error that names the first setting outside its domain.
     pub fn validate(&self) -> Result<(), ModelError> {
         let counts = [
             ("head_hidden", self.head_hidden),

@@ -1,4 +1,4 @@
-//! [`TaskNetwork`] under interventions on its units: what they are worth downstream.
+//! [`TaskNetwork`] under interventions on its units, which measure their downstream value.
 
 use crate::network::observation::draws;
 use crate::network::prediction::softmax;
@@ -26,7 +26,7 @@ pub(crate) fn log_mean_exp(l: &[f64]) -> f64 {
 }
 
 impl TaskNetwork {
-    /// `ln p(y | z_s)` of a row's target `column`, by sample.
+    /// `ln p(y | z_s)` of target `column` of a row, for each sample.
     pub(crate) fn sample_ln_densities(
         &self,
         prediction: &Prediction,
@@ -45,8 +45,8 @@ impl TaskNetwork {
         (0..prediction.shape[0]).map(of).collect()
     }
 
-    /// How a row was predicted: sums over its targets, the CRPS their mean. Of classes the CRPS is
-    /// the Brier score, the quadratic score that the CRPS is for two classes, up to a factor 2.
+    /// The outcome of a row: sums over its targets, except the CRPS, which is their mean. For
+    /// classes the CRPS is the Brier score, which for two classes is the CRPS up to a factor 2.
     pub(crate) fn outcome(
         &self,
         prediction: &Prediction,
@@ -67,8 +67,8 @@ impl TaskNetwork {
                     let sigma: Vec<f64> = all.iter().map(|own| own.variance().sqrt()).collect();
                     mixture_crps(&Mixture::new(&means, &sigma, None)?, y)
                 }
-                // By draws: the score of a normal with the same moments is improper, it prefers
-                // rates of counts that are too small.
+                // This uses draws, because the score of a normal with the same moments is improper:
+                // it prefers rates of counts that are too small.
                 _ => {
                     let of = |s| self.observation(prediction, [s, row, column]);
                     let all: Vec<_> = (0..prediction.shape[0]).filter_map(of).collect();
@@ -81,7 +81,7 @@ impl TaskNetwork {
         Ok(Outcome { likelihood, score, crps, noise: None })
     }
 
-    /// What changes when units are replaced: the outputs as the effects compare them.
+    /// The outputs in the form in which the effects of replaced units are compared.
     fn compared(&self, outputs: &[f64]) -> Vec<f64> {
         match self.config.likelihood {
             Likelihood::Categorical => softmax(outputs),
@@ -91,7 +91,7 @@ impl TaskNetwork {
     }
 }
 
-/// The mean over samples of the probabilities of a row's classes.
+/// The mean over samples of the class probabilities of a row.
 pub(crate) fn mean_probabilities(prediction: &Prediction, row: usize) -> Vec<f64> {
     let all = prediction.probabilities(row);
     let mut mean = vec![0.0; prediction.shape[2]];
@@ -174,14 +174,14 @@ where
     }
 }
 
-/// A pass that replacements depart from.
+/// The pass with which replacements are compared.
 struct Base<T> {
     prediction: Prediction,
-    /// What the head sees: latents `[samples, rows, units]`, context and inputs `[rows, ..]`.
+    /// The inputs of the head: latents `[samples, rows, units]`, context and inputs `[rows, ..]`.
     z: Vec<T>,
     context: Vec<T>,
     x: Vec<T>,
-    /// Other latents of the same shape: from the prior, and redrawn from the posteriors.
+    /// Other latents of the same shape: drawn from the prior, and redrawn from the posteriors.
     others: [Vec<T>; 2],
 }
 
@@ -224,7 +224,7 @@ impl TaskNetwork {
 }
 
 impl<T: Element> Base<T> {
-    /// Replaces each of `units`, one after the other.
+    /// Replaces each of `units`, one at a time.
     fn effects(
         &self,
         network: &TaskNetwork,

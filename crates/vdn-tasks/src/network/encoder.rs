@@ -1,4 +1,4 @@
-//! [`Encoder`]: what makes the context of the units of inputs, and the noise of training.
+//! [`Encoder`]: computes the context of the units from the inputs, and adds the noise of training.
 
 use crate::network::NetworkConfig;
 use vdn_autograd::{Error, Var};
@@ -10,7 +10,7 @@ use vdn_tensor::Element;
 #[derive(Clone, Debug)]
 pub(super) struct Encoder {
     layers: Vec<HiddenLayer>,
-    /// Width of the last layer.
+    /// The width of the last layer.
     width: usize,
     dropout: f64,
     input_dropout: (f64, Stream),
@@ -25,7 +25,7 @@ struct HiddenLayer {
 }
 
 impl Encoder {
-    /// Of rows of so many inputs.
+    /// An encoder of rows with `inputs` inputs.
     pub(super) fn new<T: Element>(
         builder: &mut Builder<'_, T>,
         config: &NetworkConfig,
@@ -51,7 +51,7 @@ impl Encoder {
         self.width
     }
 
-    /// Inputs `[batch, inputs]` with the noise of training.
+    /// The inputs `[batch, inputs]` with the noise of training.
     pub(super) fn disturbed<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -71,7 +71,7 @@ impl Encoder {
         graph.tape.add(x, noise)
     }
 
-    /// Records the context of inputs, `[batch, width]`.
+    /// Records the context of the inputs, `[batch, width]`.
     pub(super) fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -92,7 +92,7 @@ impl Encoder {
     }
 }
 
-/// Dropout with the probability `p`, in training alone.
+/// Dropout with the probability `p`, only in training.
 pub(super) fn dropped<T: Element>(
     graph: &mut Graph<'_, T>,
     x: Var,

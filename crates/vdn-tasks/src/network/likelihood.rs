@@ -7,12 +7,12 @@ use vdn_tensor::Element;
 use vdn_tensor::math::gamma::ln_gamma;
 
 impl TaskNetwork {
-    /// Records `ln p(y | z_s)` of each sample, row and target, `[samples, batch, targets]`; of
+    /// Records `ln p(y | z_s)` of each sample, row and target, `[samples, batch, targets]`; for
     /// classes `[samples, batch, 1]`.
     ///
     /// # Errors
-    /// A target outside the likelihood's domain: a count that is not a whole number from 0 on, a
-    /// class that is not there.
+    /// Returns an error if a target is outside the likelihood's domain: a count that is not a whole
+    /// number of at least 0, or a class that does not exist.
     pub(crate) fn log_likelihoods<T: Element>(
         &self,
         tape: &mut Tape<T>,
@@ -78,7 +78,7 @@ fn is_count(y: f64) -> bool {
     y >= 0.0 && y.is_finite() && y.fract() == 0.0
 }
 
-/// A row of zeros with a one at its class for each row, `[rows, classes]`.
+/// The one-hot encoding of each row's class, `[rows, classes]`.
 fn one_hot<T: Element>(
     tape: &mut Tape<T>,
     rows: usize,
@@ -98,8 +98,8 @@ fn one_hot<T: Element>(
     })?)
 }
 
-/// The mean over rows and targets of `-ln mean_s e^l`, from `l` `[samples, batch, targets]`: the
-/// mixture over samples is scored.
+/// The score of the mixture over samples: the mean over rows and targets of `-ln mean_s e^l`, with
+/// `l` `[samples, batch, targets]`.
 pub(crate) fn mixture_score<T: Element>(tape: &mut Tape<T>, l: Var) -> Result<Var, Error> {
     let samples = tape.shape(l).dims()[0];
     let total = tape.logsumexp(l, 0)?;

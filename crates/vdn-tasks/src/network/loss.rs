@@ -1,6 +1,6 @@
-//! [`TaskNetwork`] as a [`Network`] that the trainer trains.
+//! [`TaskNetwork`] as a [`Network`] for the trainer.
 //!
-//! All objectives are in nats per row and target, so that they can be compared:
+//! All objectives are in nats per row and target, so they can be compared:
 //!
 //! ```text
 //! vib    - mean_t ln mean_s p(y_t | z_s) + sum_i beta KL_i
@@ -8,11 +8,11 @@
 //! iwae   - ln mean_s [ p(y | z_s) p(z_s) / q(z_s | x) ] / T
 //! ```
 //!
-//! Each has `mean_weight / 2` times the squared error of the predicted mean added, in deviations of
-//! the target, where the likelihood has a scale. Without it a network that learns its own scales
-//! explains what is hard to predict by a large one, whose gradient for the mean is small, and never
-//! learns the mean there (Seitzer and others 2022, "On the Pitfalls of Heteroscedastic Uncertainty
-//! Estimation with Probabilistic Neural Networks").
+//! If the likelihood has a scale, `mean_weight / 2` times the squared error of the predicted mean
+//! is added to each, in deviations of the target. Without this term, a network that learns its own
+//! scales explains targets that are hard to predict by a large scale. The gradient of the mean is
+//! then small, and the mean is never learned there (Seitzer and others 2022, "On the Pitfalls of
+//! Heteroscedastic Uncertainty Estimation with Probabilistic Neural Networks").
 
 use crate::network::likelihood::mixture_score;
 use crate::network::{Likelihood, Pass, TaskNetwork, Variant};
@@ -33,7 +33,7 @@ impl TaskNetwork {
         }
     }
 
-    /// The negative score of the mixture over samples, nats per row and target.
+    /// The negative score of the mixture over samples in nats per row and target.
     fn score<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -70,9 +70,10 @@ impl TaskNetwork {
         Ok(Some(tape.mean(squares)?))
     }
 
-    /// An unbiased estimate of the squared error of the mean over all samples of the units: that of
-    /// the mean of these, less what their own spread adds to it. Else the spread of the units,
-    /// which is the likelihood's business, would be paid for.
+    /// An unbiased estimate of the squared error of the mean over all samples of the units. It is
+    /// the squared error of the mean of the given samples, minus the contribution of their own
+    /// spread. Otherwise the loss would penalise the spread of the units, which the likelihood
+    /// determines.
     fn error_of_mean<T: Element>(
         &self,
         tape: &mut Tape<T>,
@@ -92,13 +93,14 @@ impl TaskNetwork {
         let beyond = tape.sub(pass.location, mean)?;
         let squares = tape.square(beyond)?;
         let spread = tape.mean(squares)?;
-        // The variance over samples is `spread S/(S-1)`, that of their mean an S-th of it.
+        // The variance over samples is `spread S/(S-1)`; the variance of their mean is an S-th of
+        // it.
         let own = tape.scale(spread, T::from_f64(1.0 / (samples - 1.0)))?;
         tape.sub(error, own)
     }
 
-    /// The bound that `elbo` and `iwae` maximise, but for the KL of `elbo`; nats per row and
-    /// target, to be minimised.
+    /// The bound of `elbo` and `iwae` without the KL of `elbo`, in nats per row and target, to be
+    /// minimised.
     fn bound<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -141,7 +143,7 @@ impl<T: Element> Network<T> for TaskNetwork {
             let mut terms = locals.terms(graph, self, &pass.layers, score)?;
             let objective = self.config.objective;
             if let Some(kl) = terms.kl.filter(|_| objective != Objective::Vib) {
-                // The bound weighs its KL itself; controllers add the rest of their terms.
+                // The bound weights its KL itself. Controllers add their other terms.
                 let mut loss = self.bound(graph, &pass, batch.targets)?;
                 let tape = &mut *graph.tape;
                 if objective == Objective::Elbo {

@@ -9,11 +9,11 @@
 //! ```
 //!
 //! The prediction is the mixture over samples. The encoder reaches the head beside the units, so
-//! that units need not carry what the mean of a target takes: rates of a fraction of a nat would
-//! blur it. What units bring is the shape of the predictive distribution, which varies with the
-//! inputs; the output noise alone is normal.
+//! the units need not carry the mean of a target. Rates of a fraction of a nat would blur this
+//! mean. The units contribute the shape of the predictive distribution, which varies with the
+//! inputs. The output noise alone is normal.
 //!
-//! The deterministic twin is the same network with the units' means in the place of samples.
+//! The deterministic twin is the same network with the units' means instead of samples.
 
 mod config;
 mod effects;
@@ -44,37 +44,38 @@ use vdn_tensor::families::StudentT;
 use vdn_tensor::noise::NoiseKey;
 use vdn_train::data::RowBatch;
 
-/// `ln(e - 1)`: where softplus is 1.
+/// The argument `ln(e - 1)` at which softplus is 1.
 const SOFTPLUS_ONE: f64 = 0.541_324_854_612_918_1;
 
-/// The network; its weights are in [`Parameters`].
+/// The network. Its weights are in [`Parameters`].
 #[derive(Clone, Debug)]
 pub struct TaskNetwork {
     config: NetworkConfig,
     variant: Variant,
-    /// Inputs, and outputs of the head.
+    /// The widths of the inputs and of the head's outputs.
     widths: [usize; 2],
     encoder: Encoder,
     stack: Stack,
     head: Head,
     scale: Option<Scale>,
     student_t: StudentT,
-    /// Factor and floor of the scales, or temperature: not trained, in evaluation alone.
+    /// The factor and floor of the scales, or the temperature. They are not trained, and only used
+    /// in evaluation.
     calibration: [ParameterId; 2],
 }
 
-/// How the spread of predictions is corrected by what rows showed that did not train: of each
-/// target `scale -> sqrt((factor * scale)^2 + floor^2)`, of classes the logits are divided by the
-/// one factor.
+/// The correction of the spread of predictions, fitted on rows that were not used for training. For
+/// each target it is `scale -> sqrt((factor * scale)^2 + floor^2)`. For classes the logits are
+/// divided by the single factor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
-    /// One for each target, or one for all classes; above 0.
+    /// One factor per target, or one for all classes; above 0.
     pub factor: Vec<f64>,
-    /// One for each target, in deviations of the target, at least 0; 0 of classes.
+    /// One floor per target in deviations of the target, at least 0; 0 for classes.
     pub floor: Vec<f64>,
 }
 
-/// What makes outputs of the encoder's context and the units.
+/// The part of the network that computes outputs from the encoder's context and the units.
 #[derive(Clone, Debug)]
 struct Head {
     from_context: Option<Linear>,
@@ -85,7 +86,7 @@ struct Head {
     dropout: Stream,
 }
 
-/// What makes the scales of the output noise.
+/// The part of the network that computes the scales of the output noise.
 #[derive(Clone, Debug)]
 struct Scale {
     from_context: Linear,
@@ -95,26 +96,26 @@ struct Scale {
 /// One recorded forward pass.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pass {
-    /// Locations, log-rates or logits of each sample, `[samples, batch, outputs]`.
+    /// The locations, log-rates or logits of each sample, `[samples, batch, outputs]`.
     pub(crate) location: Var,
-    /// Scales, `[samples, batch, targets]`; `None` where the likelihood has none.
+    /// The scales, `[samples, batch, targets]`; `None` if the likelihood has none.
     pub(crate) scale: Option<Var>,
-    /// What the layer of units gave; nothing in a twin.
+    /// The outputs of the layer of units; empty in a twin.
     pub(crate) layers: LayerOutputs,
-    /// What the head sees, `[samples, batch, units]`.
+    /// The units' input of the head, `[samples, batch, units]`.
     pub(crate) z: Var,
-    /// What it sees beside the units, `[batch, width]`.
+    /// The context, the input of the head beside the units, `[batch, width]`.
     pub(crate) context: Var,
     /// The inputs, `[batch, width]`.
     pub(crate) x: Var,
 }
 
 impl TaskNetwork {
-    /// Builds the network for rows of `widths[0]` inputs and its initial parameters, a pure
-    /// function of the configuration and the seed. `widths[1]` are the targets, or the classes.
+    /// Builds the network for rows of `widths[0]` inputs, and its initial parameters, which depend
+    /// only on the configuration and the seed. `widths[1]` is the number of targets or classes.
     ///
     /// # Errors
-    /// A setting outside its domain, or a width of 0.
+    /// Returns an error if a setting is outside its domain or if a width is 0.
     pub fn new<T: Element>(
         config: NetworkConfig,
         variant: Variant,
@@ -164,10 +165,10 @@ impl TaskNetwork {
         Ok((own, parameters))
     }
 
-    /// Sets the calibration, which counts in evaluation alone.
+    /// Sets the calibration, which is only used in evaluation.
     ///
     /// # Errors
-    /// Another number of targets; a number outside its domain.
+    /// Returns an error if the number of targets differs or if a number is outside its domain.
     pub fn calibrate<T: Element>(
         &self,
         parameters: &mut Parameters<T>,
@@ -191,19 +192,19 @@ impl TaskNetwork {
         Ok(())
     }
 
-    /// What it was built from.
+    /// The settings from which it was built.
     #[must_use]
     pub fn config(&self) -> &NetworkConfig {
         &self.config
     }
 
-    /// Whether its units are distributions.
+    /// The kind of its units.
     #[must_use]
     pub fn variant(&self) -> Variant {
         self.variant
     }
 
-    /// The widths of its inputs and its outputs.
+    /// The widths of its inputs and outputs.
     #[must_use]
     pub fn widths(&self) -> [usize; 2] {
         self.widths
@@ -215,7 +216,7 @@ impl TaskNetwork {
         &self.stack
     }
 
-    /// The number of parameters that take part: a twin does not use the deviations of its units.
+    /// The number of parameters that are used. A twin does not use the deviations of its units.
     #[must_use]
     pub fn used_parameters<T: Element>(&self, parameters: &Parameters<T>) -> usize {
         let twin = self.variant == Variant::Twin;
@@ -223,7 +224,7 @@ impl TaskNetwork {
         parameters.iter().filter(|p| !unused(p.name())).map(|p| p.tensor().shape().numel()).sum()
     }
 
-    /// The columns of a batch's targets: one for each target, one for the class.
+    /// The number of target columns of a batch: one per target, or one for the class.
     #[must_use]
     pub fn target_columns(&self) -> usize {
         if self.config.likelihood == Likelihood::Categorical { 1 } else { self.widths[1] }
@@ -237,7 +238,7 @@ impl TaskNetwork {
         self.student_t
     }
 
-    /// Checks a batch, and gives its rows.
+    /// Checks a batch, and returns its number of rows.
     pub(crate) fn rows<T>(&self, batch: &RowBatch<'_, T>) -> Result<usize, ModelError> {
         let (rows, columns) = (batch.rows, self.target_columns());
         let good = rows > 0
@@ -253,7 +254,7 @@ impl TaskNetwork {
         )))
     }
 
-    /// Records the locations and scales of latents `z` `[samples, batch, units]` on a context.
+    /// Records the locations and scales for latents `z` `[samples, batch, units]` and a context.
     pub(crate) fn outputs<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -303,8 +304,8 @@ impl TaskNetwork {
         })
     }
 
-    /// Records one forward pass; `pass` says how the units draw, `intervention` what becomes of
-    /// their latents.
+    /// Records one forward pass. `pass` sets how the units draw, `intervention` how their latents
+    /// are replaced.
     pub(crate) fn forward<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -334,7 +335,8 @@ impl TaskNetwork {
         Ok(Pass { location, scale, layers, z, context, x })
     }
 
-    /// Data-dependent initialisation on a first batch: every unit starts inside its rate interval.
+    /// Data-dependent initialisation from a first batch, after which every unit starts inside its
+    /// rate interval.
     pub(crate) fn start<T: Element>(
         &self,
         parameters: &mut Parameters<T>,

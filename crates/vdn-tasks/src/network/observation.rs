@@ -1,4 +1,4 @@
-//! [`Observation`]: the distribution of one target given a sample of the units, in numbers.
+//! [`Observation`]: the distribution of one target given a sample of the units, as plain numbers.
 
 use crate::network::{Likelihood, Prediction, TaskNetwork};
 use vdn_model::core::streams::{EVALUATION_STEP, TARGET_DRAWS};
@@ -7,7 +7,7 @@ use vdn_tensor::math::gamma::ln_gamma;
 use vdn_train::metrics::normal;
 use vdn_train::network::NoiseSeed;
 
-/// Draws for each sample of the units where there is no closed form.
+/// The number of draws per sample of the units if there is no closed form.
 const DRAWS: usize = 16;
 
 /// The distribution of one target given a sample of the units.
@@ -15,16 +15,16 @@ const DRAWS: usize = 16;
 pub enum Observation {
     /// `Normal(location, scale^2)`.
     Gaussian([f64; 2]),
-    /// Student's t, with location and scale.
+    /// Student's t with location and scale.
     StudentT(StudentT, [f64; 2]),
-    /// Laplace, with location and scale.
+    /// Laplace with location and scale.
     Laplace([f64; 2]),
-    /// Poisson, with the logarithm of its rate.
+    /// Poisson with the logarithm of its rate.
     Poisson(f64),
 }
 
 impl Observation {
-    /// The logarithm of the density, or of the probability of a count, at `y`.
+    /// The logarithm of the density at `y`, or of the probability of a count.
     ///
     /// ```
     /// use vdn_tasks::network::Observation;
@@ -72,8 +72,8 @@ impl Observation {
         }
     }
 
-    /// The value at which the distribution function is `u`, in (0, 1): for a uniform `u`, a draw.
-    /// Of Student's t a draw takes two standard normals instead.
+    /// The value at which the distribution function is `u`, in (0, 1); for a uniform `u` it is a
+    /// draw. For Student's t a draw uses two standard normals instead.
     #[must_use]
     pub fn draw(&self, u: f64, noise: [f64; 2]) -> f64 {
         match *self {
@@ -89,7 +89,7 @@ impl Observation {
         }
     }
 
-    /// The same distribution with another scale; counts keep theirs.
+    /// The same distribution with another scale. Counts are unchanged.
     #[must_use]
     pub fn rescaled(self, scale: impl Fn(f64) -> f64) -> Self {
         match self {
@@ -102,7 +102,7 @@ impl Observation {
         }
     }
 
-    /// The same distribution of `shift + factor * y`; counts keep theirs.
+    /// The distribution of `shift + factor * y`. Counts are unchanged.
     #[must_use]
     pub fn mapped(self, shift: f64, factor: f64) -> Self {
         let map = |[location, scale]: [f64; 2]| [shift + factor * location, factor * scale];
@@ -115,18 +115,18 @@ impl Observation {
     }
 }
 
-/// Rates from which on a Poisson distribution is a rounded normal one: summing terms would take
-/// long, and the difference is below a thousandth of a deviation.
+/// The rate above which a Poisson distribution is approximated by a rounded normal. To sum terms
+/// would take long, and the difference is below a thousandth of a deviation.
 const NORMAL_RATE: f64 = 1e4;
 
-/// Equally many draws of each part; `noise` addresses those of row `row`.
+/// Equally many draws from each part. `noise` addresses the draws of row `row`.
 pub(crate) fn draws(parts: &[Observation], noise: NoiseSeed, row: u64) -> Vec<f64> {
     let key = noise.key(TARGET_DRAWS, EVALUATION_STEP).fold_in(row);
     let count = parts.len() * DRAWS;
     let (mut uniform, mut normal) = (vec![0.0_f64; count], vec![0.0_f64; 2 * count]);
     key.fill_uniform(0, &mut uniform);
     key.fold_in(1).fill_normal(0, &mut normal);
-    // Neither 0 nor 1 has a finite quantile.
+    // The quantiles at 0 and 1 are not finite.
     let inside = |u: f64| u.clamp(1e-12, 1.0 - 1e-12);
     let of = |i: usize| {
         let pair = [normal[2 * i], normal[2 * i + 1]];
@@ -135,12 +135,12 @@ pub(crate) fn draws(parts: &[Observation], noise: NoiseSeed, row: u64) -> Vec<f6
     (0..count).map(of).collect()
 }
 
-/// The least count whose distribution function is at least `u`.
+/// The smallest count whose distribution function is at least `u`.
 fn poisson_quantile(rate: f64, u: f64) -> f64 {
     if rate > NORMAL_RATE {
         return (rate + rate.sqrt() * normal::quantile(u)).round().max(0.0);
     }
-    // From the mode's side the terms do not vanish: start where the probability is not 0.
+    // Start near the mode, at a count whose probability is not 0 in double precision.
     let mut count = (rate - 40.0 * rate.sqrt() - 40.0).floor().max(0.0);
     let mut ln_p = count * rate.ln() - rate - ln_gamma(count + 1.0);
     if rate == 0.0 {
@@ -156,7 +156,7 @@ fn poisson_quantile(rate: f64, u: f64) -> f64 {
 }
 
 impl TaskNetwork {
-    /// The distribution of target `output` of `row` given sample `sample`; `None` of classes.
+    /// The distribution of target `output` of `row` given sample `sample`; `None` for classes.
     #[must_use]
     pub fn observation(
         &self,
@@ -200,14 +200,15 @@ mod tests {
                 mass += p;
                 mean += p * y;
             }
-            // The tails of Student's t beyond 100 hold 1e-9; trapezia of smooth densities are exact
-            // to rounding, that of Laplace's kink to step^2 / 12.
+            // The tails of Student's t beyond 100 hold 1e-9. The trapezoidal rule is exact to
+            // rounding for smooth densities, and to step^2 / 12 for Laplace's kink.
             assert!((mass - 1.0).abs() < 1e-6, "{own:?}: {mass}");
             assert!((mean - own.mean()).abs() < 1e-5, "{own:?}: {mean}");
             if matches!(own, Observation::StudentT(..)) {
                 continue;
             }
-            // Quantiles at midpoints of equal probabilities: the variance of what lies between.
+            // Quantiles at midpoints of equal probabilities; their variance equals the variance of
+            // the distribution.
             let n = 20_000;
             let draws: Vec<f64> =
                 (0..n).map(|i| own.draw((f64::from(i) + 0.5) / f64::from(n), [0.0; 2])).collect();
@@ -223,7 +224,7 @@ mod tests {
         for rate in [0.0_f64, 0.5, 30.0, 5000.0, 2e4] {
             let own = Observation::Poisson(rate.ln());
             let median = own.draw(0.5, [0.0; 2]);
-            // The median of Poisson lies within ln 2 below and 1/3 above the rate.
+            // The median of Poisson is within ln 2 below and 1/3 above the rate.
             assert!((median - rate).abs() <= 1.0, "{rate}: {median}");
         }
     }

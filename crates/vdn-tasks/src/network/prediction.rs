@@ -1,4 +1,4 @@
-//! [`Prediction`]: what the network says of some rows, in numbers.
+//! [`Prediction`]: the network's predictions of some rows, as plain numbers.
 
 use crate::network::{Likelihood, TaskNetwork};
 use vdn_model::core::{Graph, ModelError};
@@ -7,36 +7,36 @@ use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 use vdn_train::data::RowBatch;
 
-/// The predictive distributions of the rows of a batch: mixtures over samples of the likelihood, in
+/// The predictive distributions of the rows of a batch: mixtures of the likelihood over samples, in
 /// the units of the network (standardised targets).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// Samples, rows, outputs.
+    /// The numbers of samples, rows and outputs.
     pub shape: [usize; 3],
     /// Locations, log-rates or logits, `[samples, rows, outputs]`.
     pub location: Vec<f64>,
-    /// Scales, `[samples, rows, outputs]`, or `[rows, outputs]` where all samples have the same;
-    /// empty where the likelihood has none.
+    /// The scales, `[samples, rows, outputs]`, or `[rows, outputs]` if all samples have the same
+    /// scales; empty if the likelihood has none.
     pub scale: Vec<f64>,
-    /// The sum of the units' KL of each row in nats, `[rows]`; zeros without units.
+    /// The sum of the units' KL for each row in nats, `[rows]`; zeros without units.
     pub kl: Vec<f64>,
 }
 
 impl Prediction {
-    /// The location of a sample of a row, `[outputs]`.
+    /// The locations of a sample of a row, `[outputs]`.
     #[must_use]
     pub fn outputs(&self, sample: usize, row: usize) -> &[f64] {
         let [_, rows, outputs] = self.shape;
         &self.location[(sample * rows + row) * outputs..][..outputs]
     }
 
-    /// The locations of one output of a row by sample, `[samples]`.
+    /// The locations of one output of a row for each sample, `[samples]`.
     #[must_use]
     pub fn samples(&self, row: usize, output: usize) -> Vec<f64> {
         (0..self.shape[0]).map(|s| self.outputs(s, row)[output]).collect()
     }
 
-    /// The scale of one output of a row for a sample; `None` where the likelihood has none.
+    /// The scale of one output of a row for a sample; `None` if the likelihood has none.
     #[must_use]
     pub fn scale(&self, sample: usize, row: usize, output: usize) -> Option<f64> {
         let [_, rows, outputs] = self.shape;
@@ -45,11 +45,12 @@ impl Prediction {
         self.scale.get((sample * rows + row) * outputs + output).copied()
     }
 
-    /// The samples of another network beside these: the mixture of both, where each sample of
-    /// either weighs the same.
+    /// The mixture of these samples with the samples of another network. All samples have the same
+    /// weight.
     ///
     /// # Errors
-    /// Other rows or outputs; a likelihood with a scale, and one without.
+    /// Returns an error if the rows or outputs differ, or if only one of the likelihoods has a
+    /// scale.
     pub fn joined(mut self, other: Self) -> Result<Self, ModelError> {
         let same = self.shape[1..] == other.shape[1..] && self.kl.len() == other.kl.len();
         if !same || self.scale.is_empty() != other.scale.is_empty() {
@@ -67,7 +68,7 @@ impl Prediction {
         Ok(self)
     }
 
-    /// The scales of each sample, also where all have the same.
+    /// The scales of each sample, even if all samples have the same.
     fn all_scales(&self) -> Vec<f64> {
         let [samples, rows, outputs] = self.shape;
         match self.scale.len() == rows * outputs {
@@ -76,7 +77,7 @@ impl Prediction {
         }
     }
 
-    /// The probabilities of the classes of a row by sample, `[samples, classes]`.
+    /// The class probabilities of a row for each sample, `[samples, classes]`.
     #[must_use]
     pub fn probabilities(&self, row: usize) -> Vec<Vec<f64>> {
         (0..self.shape[0]).map(|s| softmax(self.outputs(s, row))).collect()
@@ -93,10 +94,10 @@ pub(crate) fn softmax(x: &[f64]) -> Vec<f64> {
 }
 
 impl TaskNetwork {
-    /// Records a pass under an intervention, and gives its numbers.
+    /// Records a pass under an intervention, and returns its numbers.
     ///
     /// # Errors
-    /// A batch that does not fit the network; a number that is not finite.
+    /// Returns an error if the batch does not fit the network or if a number is not finite.
     pub fn predict<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

@@ -5,7 +5,7 @@ use vdn_train::TrainError;
 use vdn_train::data::{Cell, DelimitedFile, FileForm, Limits, NumberForm};
 use vdn_train::report::html::{LineChart, Series};
 
-/// The columns of numbers of a file; what is no number is NaN.
+/// The numeric columns of a file. Cells that are not numbers are NaN.
 pub(super) struct Columns {
     names: Vec<String>,
     rows: Vec<Vec<f64>>,
@@ -32,7 +32,7 @@ impl Columns {
         Some(self.rows.iter().map(|row| row[at]).collect())
     }
 
-    /// A chart over epochs of those columns that hold a number; `None` without any.
+    /// A chart over epochs of the columns that have a number; `None` if there are none.
     pub(super) fn chart(
         &self,
         title: &str,

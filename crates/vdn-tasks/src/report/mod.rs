@@ -2,11 +2,11 @@
 //!
 //! | section | shows |
 //! |---|---|
-//! | Scores | every contestant on the test rows |
-//! | Predictions | predicted against observed, and whether probabilities are right |
-//! | Number of epochs | the scores of rows that did not train, by which it was chosen |
+//! | Scores | all models on the test rows |
+//! | Predictions | predicted against observed values, and the calibration of probabilities |
+//! | Number of epochs | the scores of held-out rows by which it was chosen |
 //! | Training | score, gradient and rate of the units over epochs |
-//! | Units | the verdict, and each unit |
+//! | Units | the health of the units, and each unit |
 
 mod columns;
 mod predictions;
@@ -22,10 +22,10 @@ use vdn_train::TrainError;
 use vdn_train::report::html::{Bars, LineChart, Page, Series, Table, number};
 use vdn_train::run::RunFolder;
 
-/// The page of a run with weights: self-contained HTML.
+/// The page of a run with weights, as self-contained HTML.
 ///
 /// # Errors
-/// The directory, its data or its weights cannot be read or do not fit each other.
+/// Returns an error if the directory, its data or its weights cannot be read or do not match.
 pub fn report_task(run: &RunFolder) -> Result<String, TrainError> {
     let report = evaluate_task(run, None)?;
     let (config, encoding) = stored_run(run)?;
@@ -67,7 +67,7 @@ fn heads(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// Every contestant.
+/// The scores of all models.
 fn scores(page: &mut Page, report: &TaskReport) {
     let [train, validation, test] = report.rows_of;
     let lead = format!(
@@ -154,7 +154,7 @@ fn scores(page: &mut Page, report: &TaskReport) {
     });
 }
 
-/// The scores that the number of epochs was chosen by.
+/// The scores by which the number of epochs was chosen.
 fn of_choice(choice: &Choice) -> String {
     let line = |(fold, scores): (usize, &Vec<f64>)| Series {
         name: format!("part {}", fold + 1),
@@ -178,7 +178,7 @@ fn of_choice(choice: &Choice) -> String {
     .draw()
 }
 
-/// Numbers over epochs.
+/// The charts of values over epochs.
 fn training(history: &Columns) -> Vec<String> {
     let charts = [
         history.chart(
@@ -199,7 +199,7 @@ fn training(history: &Columns) -> Vec<String> {
     charts.iter().flatten().map(LineChart::draw).collect()
 }
 
-/// Each unit of the kept weights, from `units.csv`.
+/// The charts of each unit of the kept weights, from `units.csv`.
 fn of_units(run: &RunFolder) -> Result<Vec<String>, TrainError> {
     let file = run.file("units.csv");
     if !file.exists() {

@@ -1,4 +1,4 @@
-//! Figures of predictions: against what was observed, and their probabilities.
+//! Figures of predictions: against the observed values, and their probabilities.
 
 use crate::data::{TargetScale, TaskRows};
 use crate::evaluate::Predictive;
@@ -9,13 +9,13 @@ use vdn_train::data::{Request, Split};
 use vdn_train::evaluate::Evaluator;
 use vdn_train::report::html::{Bars, Scatter};
 
-/// The most rows that are drawn as points, and the most targets with figures.
+/// The largest number of rows that are drawn as points, and of targets with figures.
 const MOST_POINTS: usize = 1000;
 const MOST_TARGETS: usize = 4;
-/// Bins of the histogram of probabilities.
+/// The number of bins in the histogram of probabilities.
 const BINS: usize = 10;
 
-/// For each target: observed against predicted, and the histogram of `P(Y <= y)`.
+/// For each target: observed against predicted values, and the histogram of `P(Y <= y)`.
 pub(super) fn of_numbers(
     evaluator: &Evaluator<'_, f32, TaskNetwork, TaskRows>,
     (scales, share): (&[TargetScale], f64),

@@ -1,25 +1,25 @@
-//! Scales of the output noise, calibrated on rows that did not train.
+//! Calibration of the output noise on held-out rows.
 //!
-//! A network knows its residuals on training rows, which are smaller than those on others: its
-//! scales are too small, most of all where it fits best. Networks that the number of epochs is
-//! chosen by predict rows that they were not trained on. From these predictions two numbers are
-//! fitted for each target, by their log-likelihood:
+//! A network's residuals on training rows are smaller than on other rows, so its scales are too
+//! small, especially where it fits best. The networks that choose the number of epochs predict rows
+//! on which they were not trained. From these predictions two numbers are fitted for each target by
+//! maximum likelihood:
 //!
 //! ```text
 //! scale -> sqrt((factor * scale)^2 + floor^2)
 //! ```
 //!
-//! Classes have one number, a temperature: logits are divided by it (Guo and others 2017, "On
-//! Calibration of Modern Neural Networks").
+//! Classes have one number, a temperature, by which the logits are divided (Guo and others 2017,
+//! "On Calibration of Modern Neural Networks").
 
 use crate::evaluate::Outlier;
 use crate::network::{Calibration, Likelihood, Observation, log_mean_exp};
 
-/// Rows that a calibration looks at, at most: evenly spaced ones.
+/// The largest number of rows for a calibration. They are evenly spaced.
 pub(crate) const MOST_ROWS: usize = 2000;
 
-/// One prediction of a row that did not train: its distributions by sample, and its target, in the
-/// units of the network.
+/// The prediction of one held-out row: its distributions by sample, and its target, in the units of
+/// the network.
 #[derive(Clone, Debug)]
 pub(crate) enum HeldOut {
     Number(Vec<Observation>, f64),
@@ -51,7 +51,7 @@ impl HeldOut {
 }
 
 /// The calibration with the best likelihood of `rows[column]`, the held-out predictions of each
-/// target, where outliers have the probability `share`: they are no reason for larger scales.
+/// target. Outliers have the probability `share`, so that they do not cause larger scales.
 pub(crate) fn calibrate(likelihood: Likelihood, rows: &[Vec<HeldOut>], share: f64) -> Calibration {
     let outlier = Outlier { share, parameters: [0.0, 1.0] };
     let mut found = Calibration { factor: Vec::new(), floor: Vec::new() };
@@ -67,7 +67,8 @@ pub(crate) fn calibrate(likelihood: Likelihood, rows: &[Vec<HeldOut>], share: f6
             _ if likelihood == Likelihood::Poisson => [1.0, 0.0],
             (false, false) => [factor(0.0), 0.0],
             (false, true) => {
-                // A first search without a floor, then both in turns; floors by their logarithms.
+                // First a search without a floor, then both in turns. Floors are searched on a
+                // logarithmic scale.
                 let mut at = [factor(0.0), 0.0];
                 for _ in 0..4 {
                     let floor = minimum(&|x| mean([at[0], x.exp()]), [-7.0, 0.0]).exp();
@@ -86,8 +87,8 @@ pub(crate) fn calibrate(likelihood: Likelihood, rows: &[Vec<HeldOut>], share: f6
     found
 }
 
-/// Where `f` is least in an interval, to about a hundredth: the best of a coarse grid, then golden
-/// sections around it.
+/// The minimum of `f` in an interval, to about a hundredth: the best point of a coarse grid, then a
+/// golden-section search around it.
 fn minimum(f: &dyn Fn(f64) -> f64, [low, high]: [f64; 2]) -> f64 {
     const STEPS: usize = 12;
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn scales_that_are_off_by_a_factor_and_a_floor_are_found() {
-        // Residuals at the quantiles of Normal(0, (2 s)^2 + 0.3^2), for networks that say s.
+        // Residuals at the quantiles of Normal(0, (2 s)^2 + 0.3^2), for networks that predict s.
         let n = 400;
         let row = |i: i32| {
             let s = [0.05, 0.2, 0.8][(i % 3) as usize];
@@ -120,14 +121,14 @@ mod tests {
         };
         let rows: Vec<HeldOut> = (0..n).map(row).collect();
         let found = calibrate(Likelihood::Gaussian, &[rows], 1e-6);
-        // Exact quantiles in the place of draws: what is left is the grid, and the 400 rows.
+        // With exact quantiles instead of draws, the errors come from the grid and the 400 rows.
         assert!((found.factor[0] - 2.0).abs() < 0.1, "{found:?}");
         assert!((found.floor[0] - 0.3).abs() < 0.03, "{found:?}");
     }
 
     #[test]
     fn logits_that_are_too_sure_get_a_temperature() {
-        // 80 % right where the network says 98 %: ln(0.98 / 0.02) = 3.89, ln(0.8 / 0.2) = 1.39.
+        // 80 % correct where the network says 98 %: ln(0.98 / 0.02) = 3.89, ln(0.8 / 0.2) = 1.39.
         let sure = (0.98_f64 / 0.02).ln();
         let row =
             |i: usize| HeldOut::Class(vec![vec![sure, 0.0]; 3], usize::from(i.is_multiple_of(5)));

@@ -1,4 +1,4 @@
-//! A stored run scored again: on its test rows, or on the rows of another file.
+//! Scoring of a stored run: on its test rows, or on the rows of another file.
 
 use crate::config::TaskConfig;
 use crate::data::Inputs;
@@ -19,7 +19,8 @@ use vdn_train::units::UnitHistory;
 /// The configuration and the encoding of a run with weights.
 ///
 /// # Errors
-/// The files are not those of one moment of one run; it ran all splits and kept no weights.
+/// Returns an error if the files do not belong to one moment of one run, or if the run covered all
+/// splits and kept no weights.
 pub(crate) fn stored_run(run: &RunFolder) -> Result<(TaskConfig, TaskEncoding), TrainError> {
     run.verify()?;
     let config = TaskConfig::load_stored(&run.file("config.toml"))?;
@@ -32,12 +33,12 @@ pub(crate) fn stored_run(run: &RunFolder) -> Result<(TaskConfig, TaskEncoding), 
     Ok((config, run.read_json(ENCODING)?))
 }
 
-/// Scores the stored weights of a run again on its test rows, or on the rows of `file`, which has
-/// to have the targets.
+/// Scores the stored weights of a run on its test rows, or on the rows of `file`, which must have
+/// the targets.
 ///
 /// # Errors
-/// The directory, its data or its weights cannot be read or do not fit each other; a file without
-/// the targets.
+/// Returns an error if the directory, its data or its weights cannot be read or do not match, or if
+/// the file does not have the targets.
 pub fn evaluate_task(run: &RunFolder, file: Option<&Path>) -> Result<TaskReport, TrainError> {
     let (config, encoding) = stored_run(run)?;
     let experiment = match file {
@@ -96,8 +97,8 @@ fn on_file(
     Ok(Experiment::of_rows(config, encoding, rows, notes))
 }
 
-/// What training saw of the units from epoch to epoch, up to the weights that were kept; nothing
-/// where a run has no such files.
+/// The trends of the units over the epochs of training, up to the kept weights; empty if the run
+/// does not have these files.
 fn stored_seen(run: &RunFolder, units: usize) -> Result<HealthTrend, TrainError> {
     let (history, file) = (run.file("history.csv"), run.file("units.npy"));
     if !history.exists() || !file.exists() {

@@ -1,4 +1,4 @@
-//! A run's rows, networks and scores: what training, evaluation and prediction share.
+//! The rows, networks and scores of a run, which training, evaluation and prediction share.
 
 use crate::config::TaskConfig;
 use crate::data::{TargetEncoding, TaskEncoding, TaskRows};
@@ -23,7 +23,7 @@ use vdn_train::units::{LayerReports, examine};
 /// The name of the file with the encoding.
 pub(crate) const ENCODING: &str = "encoding.json";
 
-/// What a run works on.
+/// The input of a run.
 pub(crate) struct Experiment {
     pub(crate) config: TaskConfig,
     pub(crate) encoding: TaskEncoding,
@@ -38,7 +38,7 @@ pub(crate) struct Stored {
 }
 
 impl Experiment {
-    /// The rows of one split, or those that shares give.
+    /// The rows of one published split, or of a split by shares.
     pub(crate) fn new(
         config: &TaskConfig,
         source: &Source,
@@ -70,11 +70,11 @@ impl Experiment {
         Self::new(config, &source, published)
     }
 
-    /// The memory that a run on these rows is expected to take, with so many published splits of
-    /// which as many run side by side as there are threads; `trains`: whether anything is trained.
+    /// The expected memory of a run on these rows. Of the published splits, as many run side by
+    /// side as there are threads. `trains` says whether anything is trained.
     ///
     /// # Errors
-    /// More than `run.memory` allows.
+    /// Returns an error if it is more than `run.memory` allows.
     pub(crate) fn memory(&self, splits: usize, trains: bool) -> Result<MemoryEstimate, TrainError> {
         let count = |split| self.rows.part(split).len();
         let sizes = TaskSizes {
@@ -101,7 +101,8 @@ impl Experiment {
         Evaluator::new(network, parameters, &self.rows, train.noise()).averaging(train.averages())
     }
 
-    /// The row of a network in the table, and with units another with their latents swapped.
+    /// The row of a network in the table. With units there is another row with latents from the
+    /// prior.
     pub(crate) fn score(
         &self,
         network: &TaskNetwork,
@@ -135,7 +136,7 @@ impl Experiment {
         self.score(&fitted.network, &fitted.parameters, cost)
     }
 
-    /// The row of the ensemble of a twin and others like it.
+    /// The row of the ensemble of a twin and other twins.
     pub(crate) fn score_ensemble(
         &self,
         twin: &Fitted,
@@ -156,7 +157,7 @@ impl Experiment {
         })
     }
 
-    /// What became of the units; see [`examine`].
+    /// The health of the units; see [`examine`].
     pub(crate) fn examine(
         &self,
         network: &TaskNetwork,
@@ -172,7 +173,7 @@ impl Experiment {
         examine(&evaluator, &self.config.diagnostics, &controllers, seen, file)
     }
 
-    /// A stored network; `None` where the run has none of this kind.
+    /// A stored network; `None` if the run has no network of this kind.
     pub(crate) fn stored(
         config: &TaskConfig,
         encoding: &TaskEncoding,
@@ -192,7 +193,7 @@ impl Experiment {
         Ok(Some(Stored { network, parameters }))
     }
 
-    /// The report, without contestants.
+    /// A report without models.
     pub(crate) fn report(&self) -> TaskReport {
         let count = |split| self.rows.part(split).len();
         TaskReport {

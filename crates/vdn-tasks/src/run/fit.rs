@@ -1,5 +1,5 @@
-//! One network trained: the number of epochs chosen on rows that are held back, then a training on
-//! all rows.
+//! The training of one network: the number of epochs is chosen on held-out rows, then the network
+//! is trained on all rows.
 
 use crate::config::TaskConfig;
 use crate::data::TaskRows;
@@ -18,14 +18,14 @@ use vdn_train::run::store::Interrupt;
 use vdn_train::run::{RunFiles, RunFolder};
 use vdn_train::train::{ByOutcomes, Progress, Trained, Trainer};
 
-/// Which network of a run is being trained.
+/// The network of a run that is being trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Networks that the number of epochs is chosen by.
+    /// The networks by which the number of epochs is chosen.
     Choice,
-    /// The network.
+    /// The network of the run.
     Model,
-    /// Its deterministic twin.
+    /// The deterministic twin.
     Twin,
 }
 
@@ -41,19 +41,20 @@ impl Stage {
     }
 }
 
-/// Epochs on both sides that the validation score is averaged over before the best is chosen.
+/// The number of epochs on each side over which the validation score is averaged before the best is
+/// chosen.
 const SMOOTHED: usize = 5;
 
-/// The scores that a number of epochs was chosen by: the file `choice.json`.
+/// The scores by which the number of epochs was chosen: the file `choice.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Choice {
-    /// For each part of the rows its score after each epoch.
+    /// The score of each part of the rows after each epoch.
     pub(crate) folds: Vec<Vec<f64>>,
-    /// The number of epochs.
+    /// The chosen number of epochs.
     pub(crate) epochs: usize,
-    /// What the scales of the network are corrected by.
+    /// The factors of the calibration.
     pub(crate) factor: Vec<f64>,
-    /// And from below.
+    /// The floors of the calibration.
     pub(crate) floor: Vec<f64>,
 }
 
@@ -62,21 +63,21 @@ pub(crate) struct Fitted {
     pub(crate) network: TaskNetwork,
     pub(crate) parameters: Parameters<f32>,
     pub(crate) trained: Trained,
-    /// The number of epochs that was chosen.
+    /// The chosen number of epochs.
     pub(crate) epochs: usize,
-    /// What the choice came to; `None` where there was none to make.
+    /// The result of the choice; `None` if none was necessary.
     choice: Option<Choice>,
-    /// Wall-clock seconds, the choice included.
+    /// Wall-clock seconds, including the choice.
     pub(crate) seconds: f64,
 }
 
-/// What a training works on.
+/// The input of a training.
 #[derive(Clone, Copy)]
 pub(crate) struct Fit<'a> {
     pub(crate) config: &'a TaskConfig,
     pub(crate) rows: &'a TaskRows,
     pub(crate) widths: [usize; 2],
-    /// The probability of rows that are like no training row.
+    /// The probability of rows that are unlike all training rows.
     pub(crate) outlier_share: f64,
     pub(crate) folder: Option<&'a RunFolder>,
     pub(crate) interrupt: &'a Interrupt,
@@ -84,7 +85,7 @@ pub(crate) struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    /// Trains a network, or its twin.
+    /// Trains a network or its twin.
     pub(crate) fn run(
         &self,
         variant: Variant,
@@ -114,8 +115,9 @@ impl Fit<'_> {
         Ok(Fitted { network, parameters, trained, epochs, choice: Some(choice), seconds })
     }
 
-    /// The other members of an ensemble of `config.ensemble` twins: `twin` with other initial
-    /// weights and other batches, trained for its number of epochs. They are not kept.
+    /// Trains the other members of an ensemble of `config.ensemble` twins: networks like `twin`
+    /// with other initial weights and other batches, trained for the same number of epochs. They
+    /// are not stored.
     pub(crate) fn other_twins(
         &self,
         twin: &Fitted,
@@ -143,7 +145,7 @@ impl Fit<'_> {
         (1..self.config.ensemble).map(of).collect()
     }
 
-    /// The rows, of which those that choose train, too.
+    /// All rows; the validation rows are for training, too.
     fn all_rows(&self) -> Result<TaskRows, TrainError> {
         let [train, validation, test] = self.parts();
         let mut all: Vec<usize> = train.iter().chain(validation).copied().collect();
@@ -155,7 +157,7 @@ impl Fit<'_> {
         [Split::Train, Split::Validation, Split::Test].map(|split| self.rows.part(split))
     }
 
-    /// The number of epochs that rows are predicted best after which did not train.
+    /// Chooses the number of epochs after which held-out rows are predicted best.
     fn choose(
         &self,
         variant: Variant,
@@ -173,7 +175,7 @@ impl Fit<'_> {
         let folds = match self.config.choice.parts(train.len() + validation.len()) {
             0 | 1 => vec![[train.to_vec(), validation.to_vec()]],
             folds => {
-                // The order that the rows were divided in is random; parts take turns in it.
+                // The order of the rows is random, so the parts take rows in turns.
                 let all: Vec<usize> = validation.iter().chain(train).copied().collect();
                 if all.len() < folds {
                     let count = all.len();
@@ -218,12 +220,12 @@ impl Fit<'_> {
         Ok(choice)
     }
 
-    /// Columns of the targets.
+    /// The number of target columns.
     fn columns(&self) -> usize {
         self.rows.targets(0).len()
     }
 
-    /// The predictions of rows that did not train, by target.
+    /// The predictions of held-out rows for each target.
     fn held_out(
         &self,
         network: &TaskNetwork,
@@ -257,8 +259,8 @@ impl Fit<'_> {
     }
 }
 
-/// The epoch, from 1, with the least mean score over the folds, averaged over its neighbours. A
-/// fold that stopped early keeps its last score.
+/// The epoch (from 1) with the smallest mean score over the folds, averaged over neighbouring
+/// epochs. A fold that stopped early keeps its last score.
 fn best_of(folds: &[Vec<f64>]) -> usize {
     let longest = folds.iter().map(Vec::len).max().unwrap_or(0);
     let at = |fold: &Vec<f64>, epoch: usize| fold[epoch.min(fold.len() - 1)];
@@ -278,8 +280,8 @@ struct Training<'a> {
     fit: &'a Fit<'a>,
     variant: Variant,
     rows: &'a TaskRows,
-    /// So many epochs, and a calibration; none: at most as many as configured, and the best on the
-    /// validation rows is kept.
+    /// The number of epochs, and a calibration. With `None`, training runs for at most the
+    /// configured number of epochs, and the best epoch on the validation rows is kept.
     choice: Option<&'a Choice>,
     files: Option<RunFiles>,
 }
@@ -323,7 +325,7 @@ mod tests {
 
     #[test]
     fn the_epoch_is_that_of_the_smoothed_mean_over_folds() {
-        // One epoch that is good by chance does not count: its neighbours are bad.
+        // One epoch that is good by chance does not count, because its neighbours are bad.
         let mut noisy: Vec<f64> =
             (0..60).map(|e: i32| 1.0 + 0.01 * f64::from((e - 30).pow(2))).collect();
         noisy[55] = 0.5;

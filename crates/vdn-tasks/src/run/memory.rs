@@ -1,11 +1,11 @@
-//! An estimate of the memory that a run of a task takes, before it takes any.
+//! An estimate of the memory of a run of a task, before the run allocates any.
 //!
 //! ```text
 //! total = program + data + max( trainings side by side, with what they hold of held-out rows,
 //!                               one training + validation, evaluation, probe of the units )
 //! ```
 //!
-//! The sizes of the tapes are compared with those of real ones in the tests of this file.
+//! Tests in this module compare the estimated sizes of tapes with the sizes of real tapes.
 
 use crate::config::TaskConfig;
 use crate::network::{Likelihood, NetworkConfig, Observation};
@@ -14,48 +14,48 @@ use vdn_tensor::parallel;
 use vdn_train::evaluate::EVALUATION_BATCH;
 use vdn_train::memory::{MemoryEstimate, MemoryPart};
 
-/// Bytes of a number of the network, and of one of the data and predictions.
+/// The bytes of a number of the network, and of a number of the data and predictions.
 const SINGLE: f64 = 4.0;
 const DOUBLE: f64 = 8.0;
 
-/// Memory that every run takes: the program, its threads and their scratch memory.
+/// The memory of every run: the program, its threads and their scratch memory.
 const PROGRAM: f64 = 30e6;
 
-/// The sizes of a run beside its settings.
+/// The sizes of a run that do not follow from its settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct TaskSizes {
-    /// Inputs, and outputs of the head.
+    /// The widths of the inputs and of the head's outputs.
     pub(crate) widths: [usize; 2],
-    /// Training, validation and test rows.
+    /// The numbers of training, validation and test rows.
     pub(crate) rows: [usize; 3],
-    /// Bytes of an input in memory.
+    /// The number of bytes of an input in memory.
     pub(crate) input_bytes: usize,
-    /// Published splits that are run side by side; 0: one run.
+    /// The number of published splits that are run side by side; 0 for a single run.
     pub(crate) splits: usize,
     /// Whether anything is trained.
     pub(crate) trains: bool,
 }
 
-/// Bytes that a run is expected to take, by stage.
+/// The expected bytes of a run, by stage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TaskMemory {
     data: f64,
-    /// Of one training: parameters, moments, the average, the gradient and the best so far; what is
-    /// recorded of every unit.
+    /// Per training: parameters, moments, the average, the gradient and the best weights so far,
+    /// and the records of every unit.
     weights: f64,
-    /// Of one training: the tape of a step, values and gradients.
+    /// Per training: the tape of a step with values and gradients.
     training: f64,
-    /// Of one training: the tape of a validation pass.
+    /// Per training: the tape of a validation pass.
     validation: f64,
-    /// Predictions of rows that did not train, of all parts that the number of epochs is chosen by.
+    /// The predictions of held-out rows, of all parts by which the number of epochs is chosen.
     held_out: f64,
     /// The tape of a test pass, and its predictions.
     evaluation: f64,
     /// Interventions on single units.
     probe: f64,
-    /// Networks that the number of epochs is chosen by, side by side.
+    /// The number of networks that choose the number of epochs side by side.
     choosing: f64,
-    /// Splits side by side.
+    /// The number of splits side by side.
     splits: f64,
     probed_in_training: bool,
 }
@@ -74,7 +74,7 @@ impl TaskMemory {
             1.0
         };
         let splits = (sizes.splits as f64).min(threads).max(1.0);
-        // Splits leave one thread to each.
+        // Splits use one thread each.
         let choosing = if splits > 1.0 || !sizes.trains { 1.0 } else { folds.min(threads) };
 
         let of = |samples: usize, most: usize, rows: f64, training: bool| {
@@ -91,7 +91,7 @@ impl TaskMemory {
             _ => outputs,
         };
         let columns_and_inputs = inputs * sizes.input_bytes as f64 + DOUBLE * columns;
-        // As they were read, as they are encoded, all of them as one part, and of each training.
+        // The rows as they were read, as they are encoded, as one part, and of each training.
         let copies = 3.0 + if sizes.trains { choosing.max(splits) } else { 0.0 };
         let parameters = parameters(network, sizes.widths);
         let average = if config.train.ema_decay > 0.0 { 2.0 } else { 0.0 };
@@ -124,7 +124,7 @@ impl TaskMemory {
         }
     }
 
-    /// Of predictions, for which no unit is probed.
+    /// The estimate for predictions, which do not probe units.
     pub(crate) fn without_probe(self) -> Self {
         Self { probe: 0.0, ..self }
     }
@@ -138,7 +138,7 @@ impl TaskMemory {
         PROGRAM + self.data + self.splits * choice.max(after)
     }
 
-    /// What is said of it.
+    /// The estimate with the names of its parts.
     pub(crate) fn estimate(&self) -> MemoryEstimate {
         let trainings = self.splits * self.choosing;
         let parts = [
@@ -167,31 +167,31 @@ impl TaskMemory {
     }
 }
 
-/// Numbers that a pass of the network records.
+/// The numbers that a pass of the network records.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pass {
     /// The inputs, which have no gradient.
     inputs: f64,
-    /// Of the encoder, and of the outputs' parts that all samples share.
+    /// The encoder, and the parts of the outputs that all samples share.
     shared: f64,
-    /// What of that has its gradient only while that of something else has none yet.
+    /// The part of `shared` whose gradients only exist while other gradients do not exist yet.
     passed_on: f64,
-    /// Means, log-variances and samples of the units.
+    /// The means, log-variances and samples of the units.
     units: f64,
-    /// One value of each sample of a unit, `[samples, rows, units]`.
+    /// One value per sample of a unit, `[samples, rows, units]`.
     latent: f64,
-    /// One value of each sample of the head's hidden layer, `[samples, rows, head_hidden]`.
+    /// One value per sample of the head's hidden layer, `[samples, rows, head_hidden]`.
     hidden: f64,
-    /// How many values of that size are recorded.
+    /// The number of recorded values of that size.
     hidden_values: f64,
-    /// One output of each sample, `[samples, rows, outputs]`.
+    /// One output per sample, `[samples, rows, outputs]`.
     outputs: f64,
-    /// How many values of that size are recorded.
+    /// The number of recorded values of that size.
     output_values: f64,
 }
 
 impl Pass {
-    /// Of `rows` rows with so many samples of each.
+    /// A pass of `rows` rows with `samples` samples of each.
     fn of(
         network: &NetworkConfig,
         [inputs, outputs]: [usize; 2],
@@ -207,8 +207,8 @@ impl Pass {
         let all = samples * rows;
         let has_scale = network.likelihood.has_scale();
         let by_units = one(has_scale && network.scale_by_units);
-        // The scale: from the context, its sum with that of the units, softplus, the least added;
-        // in evaluation the factor, its square, the sum and the root.
+        // The scale: from the context, its sum with the scale from the units, softplus, the
+        // smallest scale added. In evaluation also the factor, its square, the sum and the root.
         let scale = if training { 2.0 } else { 6.0 };
         let likelihood = match network.likelihood {
             Likelihood::Gaussian => 1.0,
@@ -239,14 +239,14 @@ impl Pass {
         }
     }
 
-    /// All that is recorded.
+    /// The number of all recorded values.
     fn values(&self) -> f64 {
         let head = self.hidden_values * self.hidden + self.output_values * self.outputs;
         self.inputs + self.shared + self.units + head
     }
 
-    /// Their gradients: a gradient's memory is used again once it was passed on, so that of a chain
-    /// of values of one size two are there at a time.
+    /// The number of gradients. The memory of a gradient is reused once it was passed on, so a
+    /// chain of values of one size has two gradients at a time.
     fn gradients(&self) -> f64 {
         self.shared - self.passed_on + self.units + 2.0 * (self.hidden + self.outputs)
     }
@@ -274,7 +274,7 @@ fn parameters(network: &NetworkConfig, [inputs, outputs]: [usize; 2]) -> f64 {
         + scale * one(network.scale_by_units) * linear(head, outputs)
 }
 
-/// Bytes of a probe of single units on `windows` rows with so many samples of each.
+/// The bytes of a probe of single units on `windows` rows with `samples` samples of each.
 fn probe(network: &NetworkConfig, sizes: &TaskSizes, [windows, samples]: [usize; 2]) -> f64 {
     let windows = windows.min(sizes.rows[1].max(sizes.rows[2])) as f64;
     if windows == 0.0 {
@@ -282,11 +282,12 @@ fn probe(network: &NetworkConfig, sizes: &TaskSizes, [windows, samples]: [usize;
     }
     let rows = windows.min(EVALUATION_BATCH as f64);
     let pass = Pass::of(network, sizes.widths, samples as f64, rows, false);
-    // Latents of the base, from the prior, redrawn, and replaced; locations and scales before and
-    // after, in double precision, and one more that is compared; densities of every sample.
+    // Four sets of latents: of the base, from the prior, redrawn, and replaced. In double
+    // precision: locations and scales before and after, one more for the comparison, densities of
+    // every sample.
     let kept = SINGLE * 4.0 * pass.latent + DOUBLE * 5.0 * pass.outputs;
     let tape = SINGLE * (pass.values() + pass.latent);
-    // Value and distance of each unit and row, means and log-variances.
+    // The value and distance of each unit and row, means and log-variances.
     let tables = DOUBLE * windows * 8.0 * network.units as f64;
     tape + kept + tables
 }

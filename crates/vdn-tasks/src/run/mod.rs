@@ -1,5 +1,5 @@
-//! Runs: from a configuration to a directory with weights, scores and a verdict; on from where one
-//! stopped; predictions of new rows.
+//! Runs: training from a configuration to a directory with weights, scores and a report on the
+//! units; resuming; and predictions of new rows.
 
 mod calibration;
 mod evaluate_run;

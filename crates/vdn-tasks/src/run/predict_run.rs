@@ -17,15 +17,15 @@ use vdn_train::data::{IdxArray, Request};
 use vdn_train::evaluate::Evaluator;
 use vdn_train::run::RunFolder;
 
-/// The quantiles that are written.
+/// The levels of the quantiles that are written.
 const LEVELS: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 
-/// Rows to predict.
+/// The rows to predict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PredictFrom<'a> {
     /// A delimited file with the features that the run was trained on.
     Table(&'a Path),
-    /// Images of the same size, in the format IDX.
+    /// Images of the same size in the IDX format.
     Images(&'a Path),
 }
 
@@ -75,21 +75,32 @@ fn rows_of(
     }
 }
 
-/// Predicts rows, which need no targets: one line a row, in the order of the file.
+/// Predicts rows, which need no targets. The result is CSV with one line per row, in the order of
+/// the file.
 ///
-/// Of numbers: `row` (from 0), and for each target `NAME_mean`, `NAME_q05` to `NAME_q95` in its own
-/// units, and `NAME_units`, the units' share of the variance; at the end `kl`, the sum of the
-/// units' KL in nats.
+/// For numbers the columns are:
 ///
-/// Of classes: `row`, the most probable class, `p_CLASS` for each, and what tells rows that are out
-/// of distribution: `entropy` and `mutual_information` of the prediction and the units' `kl`, nats.
-/// With `costs` also `decision` (`answer`, `abstain`, `defer`), the one of least expected cost, and
-/// `expected_cost`.
+/// * `row`, from 0
+/// * for each target `NAME_mean`, `NAME_q05` to `NAME_q95` in its own units, and `NAME_units`, the
+///   units' share of the variance
+/// * `kl`, the sum of the units' KL in nats
+///
+/// For classes the columns are:
+///
+/// * `row`, the most probable class, and `p_CLASS` for each class
+/// * `entropy` and `mutual_information` of the prediction, and the units' `kl`, in nats; these
+///   values indicate rows that are out of distribution
+/// * with `costs`, `decision` (`answer`, `abstain` or `defer`) with the least expected cost, and
+///   `expected_cost`
 ///
 /// # Errors
-/// A cost that is negative, a risk outside of [0, 1], or costs where numbers are predicted. The run
-/// or the file cannot be read, or do not fit each other; a missing feature where that is an error,
-/// with line and column.
+/// Returns an error if:
+///
+/// * a cost is negative
+/// * a risk is outside of [0, 1]
+/// * costs are given for a run that predicts numbers
+/// * the run or the file cannot be read or do not match
+/// * a feature is missing and missing features are errors (with line and column)
 pub fn predict_task(
     run: &RunFolder,
     from: PredictFrom<'_>,
@@ -147,7 +158,7 @@ pub fn predict_task(
                             let _ = write!(csv, ",{}", own.quantile(level)?);
                         }
                         let [units, noise] = own.variance_parts();
-                        // A rate so small that it has no variance in double precision.
+                        // A rate can be so small that it has no variance in double precision.
                         let all = units + noise;
                         let _ = write!(csv, ",{}", if all > 0.0 { units / all } else { 0.0 });
                     }
@@ -200,7 +211,7 @@ fn head(targets: &TargetEncoding, decides: bool) -> String {
     csv
 }
 
-/// A name as a cell of CSV.
+/// A name as a CSV cell.
 fn quoted(name: &str) -> String {
     match name.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", name.replace('"', "\"\"")),

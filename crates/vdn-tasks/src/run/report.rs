@@ -1,4 +1,4 @@
-//! What a run came to, as a table and as JSON.
+//! The results of a run, as a table and as JSON.
 
 use crate::config::TaskName;
 use crate::evaluate::{RegressionScores, TaskScores};
@@ -8,50 +8,50 @@ use std::fmt;
 use vdn_train::train::Divergence;
 use vdn_train::units::LayerReports;
 
-/// One contestant on the test rows.
+/// The scores of one model on the test rows.
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskRow {
-    /// Who.
+    /// The name of the model.
     pub name: String,
-    /// Parameters that take part.
+    /// The number of parameters that are used.
     pub parameters: Option<usize>,
-    /// Its scores.
+    /// The scores of the model.
     #[serde(flatten)]
     pub scores: TaskScores,
-    /// The number of epochs that was chosen.
+    /// The chosen number of epochs.
     pub epochs: Option<usize>,
-    /// Wall-clock seconds of the training, the choice of the epochs included.
+    /// Wall-clock seconds of the training, including the choice of the number of epochs.
     pub seconds: Option<f64>,
 }
 
 /// What a run came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskReport {
-    /// What is learned.
+    /// The kind of task.
     pub task: TaskName,
-    /// Where the data come from.
+    /// The source of the data.
     pub data: String,
-    /// Training, validation and test rows; of splits those of the first.
+    /// The numbers of training, validation and test rows; for several splits, of the first one.
     pub rows_of: [usize; 3],
-    /// Inputs of the network.
+    /// The number of inputs of the network.
     pub inputs: usize,
     /// The names of the targets, or of the classes.
     pub outputs: Vec<String>,
     /// The name of the likelihood.
     pub likelihood: String,
-    /// All contestants, the network first; none where all splits were run.
+    /// All models, the network first; empty if all splits were run.
     pub rows: Vec<TaskRow>,
-    /// What became of the units; `None` where all splits were run.
+    /// The health of the units; `None` if all splits were run.
     pub units: Option<LayerReports>,
     /// The scores over published splits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub splits: Option<SplitScores>,
-    /// What is to be said of the data.
+    /// Notes about the data.
     pub notes: Vec<String>,
 }
 
 impl TaskReport {
-    /// Adds the rows of a network that was trained, and a note if its training diverged.
+    /// Adds the rows of a trained network, and a note if its training diverged.
     pub(crate) fn add(&mut self, rows: Vec<TaskRow>, found: Option<Divergence>) {
         if let (Some(row), Some(found)) = (rows.first(), found) {
             self.notes.push(format!("WARNING: {}: {found}", row.name));
@@ -105,7 +105,7 @@ impl fmt::Display for TaskReport {
 }
 
 impl TaskRow {
-    /// Its line in the table.
+    /// The line of the model in the table.
     fn line(&self) -> String {
         let parameters = self.parameters.map_or_else(|| "-".to_owned(), |n| n.to_string());
         let epochs = self.epochs.map_or_else(|| "-".to_owned(), |n| n.to_string());
@@ -116,7 +116,7 @@ impl TaskRow {
 }
 
 impl TaskScores {
-    /// The heads of the table.
+    /// The headings of the table.
     fn head(&self) -> String {
         let names = match self {
             Self::Regression(_) => {

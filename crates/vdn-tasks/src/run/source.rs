@@ -15,12 +15,12 @@ pub(crate) enum Source {
     Table(Tabular),
     Images {
         set: ImageSet,
-        /// Images from this number on are the test's.
+        /// The number of the first test image.
         test_from: Option<usize>,
     },
 }
 
-/// Rows, ready for a network.
+/// Rows that are ready for a network.
 pub(crate) struct Prepared {
     pub(crate) encoding: TaskEncoding,
     pub(crate) rows: TaskRows,
@@ -58,7 +58,7 @@ impl Source {
         }
     }
 
-    /// The published splits, where there are some: the test rows of each.
+    /// The test rows of each published split, if there are published splits.
     pub(crate) fn splits(
         &self,
         config: &TaskConfig,
@@ -73,7 +73,7 @@ impl Source {
         Ok(Some(splits))
     }
 
-    /// Divides the rows: of published split number `split`, whose test rows are `test`, or by the
+    /// Divides the rows: by published split number `split` with the test rows `test`, or by the
     /// shares of the configuration.
     pub(crate) fn parts(
         &self,
@@ -95,8 +95,8 @@ impl Source {
         divide(train, test, data.validation, data.seed, split)
     }
 
-    /// Makes inputs and targets of the rows; what is fitted is fitted to the rows that train or
-    /// choose.
+    /// Encodes the rows as inputs and targets. Encodings are fitted to the training and validation
+    /// rows.
     pub(crate) fn prepare(
         &self,
         config: &TaskConfig,
@@ -153,8 +153,8 @@ impl Source {
     }
 }
 
-/// Reads a table for a network that is trained: its features by name, its targets if they are
-/// there.
+/// Reads a table for a trained network: its features by name, and its targets if the table has
+/// them.
 pub(crate) fn read_for(
     encoding: &TaskEncoding,
     config: &TaskConfig,

@@ -1,7 +1,7 @@
-//! Runs over published splits: each is a run of its own, of which the scores are kept.
+//! Runs over published splits. Each split is a run of its own; only its scores are kept.
 //!
-//! `splits.csv` has a line for each split that is done, so that a run which was interrupted goes on
-//! behind them. Splits are run side by side, in portions of as many as there are threads.
+//! `splits.csv` has a line for each finished split, so an interrupted run resumes after the last of
+//! them. Splits run side by side, in groups of one split per thread.
 
 use crate::config::TaskName;
 use crate::network::Variant;
@@ -29,7 +29,7 @@ fn columns(task: TaskName) -> [&'static str; COLUMNS] {
 /// Their number.
 const COLUMNS: usize = 8;
 
-/// The contestants of a split, as they are called in tables, and what their columns begin with.
+/// The models of a split: their names in tables, and the prefixes of their columns.
 const CONTESTANTS: [(&str, &str); 3] = [
     ("variational units", ""),
     ("deterministic twin", "twin_"),

@@ -1,16 +1,17 @@
-//! Whole trainings side by side: small networks leave threads idle, several of them do not.
+//! Whole trainings side by side. Small networks leave threads idle; several of them together do
+//! not.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vdn_tensor::parallel::{self, Pool};
 use vdn_train::TrainError;
 
-/// What `work(i)` makes of every `i` below `count`, in their order; as many at a time as there are
-/// threads here, each on one thread. Results do not depend on that, because those of a training do
-/// not depend on its threads.
+/// The results of `work(i)` for every `i` below `count`, in order. As many run at a time as there
+/// are threads, each on one thread. The results do not depend on this, because a training does not
+/// depend on its number of threads.
 ///
 /// # Errors
-/// The first error in the order of `i`; threads that cannot be started.
+/// Returns the first error in the order of `i`, and an error if threads cannot be started.
 pub(crate) fn spread<R: Send>(
     count: usize,
     work: impl Fn(usize) -> Result<R, TrainError> + Sync,
@@ -37,14 +38,14 @@ pub(crate) fn spread<R: Send>(
                         *to = Some(result);
                     }
                     if failed {
-                        // The others end with what they have under way.
+                        // The other threads finish their current work.
                         next.store(count, Ordering::Relaxed);
                     }
                 }
             });
         }
     });
-    // After a failure later ones have no result; the error is reached on the way.
+    // After a failure, later items have no result; the error is found before them.
     let done = found.into_iter().filter_map(|cell| cell.into_inner().ok().flatten());
     let all = done.collect::<Result<Vec<R>, TrainError>>()?;
     match all.len() == count {

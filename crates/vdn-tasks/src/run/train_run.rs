@@ -1,4 +1,4 @@
-//! Training runs: from a configuration to a directory, and on from where one stopped.
+//! Training runs: from a configuration to a directory, and resuming.
 
 use crate::config::TaskConfig;
 use crate::network::Variant;
@@ -14,12 +14,12 @@ use vdn_train::run::RunFolder;
 use vdn_train::run::store::Interrupt;
 use vdn_train::train::Progress;
 
-/// Trains a network (and its twin, if the configuration asks for it), scores it on the test rows,
-/// and writes the run directory `out`, if one is given. With published splits and no single one
-/// chosen, all of them are run, and no weights are kept.
+/// Trains a network (and its twin, if configured), scores it on the test rows, and writes the run
+/// directory `out`, if one is given. If there are published splits and none of them is selected,
+/// all splits are run, and no weights are kept.
 ///
-/// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does not
-/// depend on them.
+/// To choose the number of threads, call this inside a [`Pool`](vdn_tensor::parallel::Pool). The
+/// result does not depend on it.
 ///
 /// ```
 /// use vdn_tasks::config::TaskConfig;
@@ -40,9 +40,9 @@ use vdn_train::train::Progress;
 /// ```
 ///
 /// # Errors
-/// A bad configuration, data that cannot be read, a loss that is not finite, a file that cannot be
-/// written; [`TrainError::Interrupted`]. A run that fails before it has weights to keep takes back
-/// what it wrote.
+/// Returns an error if the configuration is wrong, if data cannot be read, if a loss is not finite,
+/// or if a file cannot be written, and [`TrainError::Interrupted`] if the run is interrupted. A run
+/// that fails before it has weights removes its files.
 pub fn train_task(
     config: &TaskConfig,
     out: Option<&Path>,
@@ -66,7 +66,7 @@ pub fn train_task(
     let result = job.run(&first, run.as_ref(), &mut progress);
     if let (Err(error), Some(run)) = (&result, &run)
         && !matches!(error, TrainError::Interrupted { .. })
-        // Splits that are done are kept: the run can be resumed.
+        // Finished splits are kept, so that the run can be resumed.
         && !run.file("splits.csv").exists()
     {
         run.discard_without_weights(&[ENCODING, "choice.json", "twin-choice.json", "splits.csv"]);
@@ -74,13 +74,19 @@ pub fn train_task(
     result
 }
 
-/// Goes on with a run that was interrupted or killed: it ends in the very bytes of a run that was
-/// never interrupted, times excepted, on any number of threads. What had no checkpoint yet, a part
-/// of the choice of the epochs or a single split, begins anew.
+/// Resumes a run that was interrupted or killed. It ends in the same bytes as a run that was never
+/// interrupted, except for times, on any number of threads. Work without a checkpoint (a part of
+/// the choice of epochs, or a single split) starts again.
 ///
 /// # Errors
-/// The directory holds no run, or one that is finished; another process is writing to it; its files
-/// are damaged; scales or categories of the data changed; those of [`train_task`].
+/// Returns an error if:
+///
+/// * the directory holds no run or a finished one
+/// * another process is writing to it
+/// * its files are damaged
+/// * scales or categories of the data changed
+///
+/// Also returns the errors of [`train_task`].
 pub fn resume_task(
     directory: &Path,
     interrupt: &Interrupt,
@@ -97,31 +103,31 @@ pub fn resume_task(
     job.run(&first, Some(&run), &mut progress)
 }
 
-/// A run under way.
+/// A run in progress.
 pub(crate) struct Job<'a> {
     pub(crate) config: &'a TaskConfig,
     pub(crate) source: &'a Source,
-    /// The test rows of published splits.
+    /// The test rows of the published splits.
     pub(crate) splits: Option<Vec<Vec<usize>>>,
     pub(crate) interrupt: &'a Interrupt,
     pub(crate) resume: bool,
 }
 
 impl Job<'_> {
-    /// The rows of the one split, or of the first.
+    /// The rows of the selected split, or of the first one.
     fn first(&self) -> Result<Experiment, TrainError> {
         let split = self.config.data.split.unwrap_or(0);
         let published = self.splits.as_ref().map(|splits| (split, splits[split].clone()));
         Experiment::new(self.config, self.source, published)
     }
 
-    /// The memory that the run is expected to take.
+    /// The expected memory of the run.
     fn memory(&self, first: &Experiment) -> Result<MemoryEstimate, TrainError> {
         let all = self.splits.as_ref().filter(|_| self.config.data.split.is_none());
         first.memory(all.map_or(0, Vec::len), true)
     }
 
-    /// Whether the data serve every split that is going to be run.
+    /// Checks that the data are valid for every split of the run.
     fn expect_other_splits(&self) -> Result<(), TrainError> {
         let (Some(splits), None) = (&self.splits, self.config.data.split) else { return Ok(()) };
         for (number, test) in splits.iter().enumerate().skip(1) {
@@ -187,10 +193,10 @@ impl Job<'_> {
     }
 }
 
-/// Refuses data that are encoded otherwise than those the run was trained on.
+/// Refuses data whose encoding differs from the encoding in the run's training.
 pub(crate) fn expect_encoding(run: &RunFolder, now: &Experiment) -> Result<(), TrainError> {
     let stored: crate::data::TaskEncoding = run.read_json(ENCODING)?;
-    // The file was written with all digits; reading may round the last one.
+    // The file was written with all digits. Reading may round the last one.
     let text = |encoding| serde_json::to_value(encoding).map(|value| rounded(&value));
     let same = match (text(&stored), text(&now.encoding)) {
         (Ok(stored), Ok(now)) => stored == now,
@@ -206,7 +212,7 @@ pub(crate) fn expect_encoding(run: &RunFolder, now: &Experiment) -> Result<(), T
     }
 }
 
-/// A value with numbers of 12 digits.
+/// A copy of a value with numbers rounded to 12 digits.
 fn rounded(value: &serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
     match value {

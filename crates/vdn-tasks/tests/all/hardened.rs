@@ -1,4 +1,4 @@
-//! Runs that would take more memory than they may, and runs that diverge.
+//! Runs that would exceed their memory limit, and runs that diverge.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use vdn_train::run::RunFolder;
 use vdn_train::run::store::{DiskFiles, Interrupt, Manifest};
 use vdn_train::train::Progress;
 
-/// A table of `y = 2 x` and something that repeats.
+/// A table of `y = 2 x` and a column that repeats.
 fn table(folder: &Path) -> PathBuf {
     let file = folder.join("line.csv");
     let rows: String = (0..80).map(|i| format!("{i},{}\n", 2 * i + i * i % 7)).collect();
@@ -33,7 +33,7 @@ fn expect_refusal<R>(result: Result<R, impl Display>, of: &str) {
     }
 }
 
-/// What is done with a stored run is refused where the machine has not enough.
+/// Operations on a stored run are refused if the machine does not have enough memory.
 fn expect_no_room<R>(result: Result<R, impl Display>, of: &str) {
     let error = result.err().unwrap_or_else(|| panic!("{of}: accepted")).to_string();
     for part in ["this takes about ", "a machine with more free memory is needed"] {
@@ -46,7 +46,7 @@ fn a_run_beyond_its_memory_is_refused_before_anything_is_computed() {
     let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = table(data.path());
     let good = config(&file, "", "");
-    // A megabyte: less than the program itself.
+    // A megabyte is less than the program itself needs.
     let refused = config(&file, "", "[run]\nmemory = 0.001\n");
     let out = folder.path().join("deep").join("run");
     let mut events = 0;
@@ -55,7 +55,7 @@ fn a_run_beyond_its_memory_is_refused_before_anything_is_computed() {
     assert_eq!(events, 0, "something was told");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a directory is left");
 
-    // What is asked for decides: with so many samples the default limit is not enough either.
+    // The request decides: with this many samples, the default limit is not enough either.
     let mut huge = good.clone();
     huge.model.evaluate_samples = 1 << 34;
     let error = train_task(&huge, Some(&out), &interrupt, |_, _| events += 1).unwrap_err();
@@ -69,7 +69,7 @@ fn a_run_beyond_its_memory_is_refused_before_anything_is_computed() {
     assert!(error.contains("choose a smaller diagnostics.samples"), "{error}");
     assert!(events == 0 && !out.exists());
 
-    // A stored run is refused where the machine has not enough, whatever is done with it.
+    // Every operation on a stored run is refused if the machine does not have enough memory.
     let mut first = None;
     train_task(&good, Some(&out), &interrupt, |_, event| {
         first.get_or_insert_with(|| match event {
@@ -86,8 +86,8 @@ fn a_run_beyond_its_memory_is_refused_before_anything_is_computed() {
         manifest.write(&DiskFiles, &out).unwrap();
     };
     let run = RunFolder::open(&out).unwrap();
-    // A limit that was small when the run was trained does not keep predictions away, nor do
-    // samples of a probe that predictions do not make.
+    // Neither a small limit during training nor the samples of a probe, which predictions do not
+    // make, prevent predictions.
     let mut probed = refused.clone();
     probed.diagnostics.samples = 1 << 34;
     store(&probed);
@@ -101,7 +101,7 @@ fn a_run_beyond_its_memory_is_refused_before_anything_is_computed() {
     expect_no_room(report_task(&run), "report");
     expect_no_room(predict_task(&run, PredictFrom::Table(&file), None), "predict");
 
-    // One that stopped is not gone on with.
+    // A stopped run is not resumed here.
     let stopped = folder.path().join("stopped");
     let result = train_task(&good, Some(&stopped), &interrupt, |_, event| {
         if matches!(event, Progress::Step { .. }) {

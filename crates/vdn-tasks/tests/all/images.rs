@@ -29,13 +29,13 @@ fn images_have_defaults_of_their_own_and_are_learned() {
     assert!(!images.model.beside && !images.choice.refit && images.model.layer_norm);
     let table = of("file = \"f\"\ntarget = [\"y\"]");
     assert!(table.model.beside && table.choice.refit);
-    // What a run writes down is what it reads again, and keys that are given win.
+    // A run reads the same settings that it wrote, and keys that are given take precedence.
     assert_eq!(TaskConfig::from_toml(&images.to_toml().unwrap()).unwrap(), images);
     let given = of("images = \"i\"\nlabels = \"l\"\n[model]\nbeside = true");
     assert!(given.model.beside && given.model.layer_norm);
     assert!(images.validate().is_ok());
 
-    // A bright line in one of three rows of 4 x 4 pixels, in noise.
+    // A bright line in one of three rows of 4 x 4 pixels, with noise.
     let folder = tempfile::tempdir().unwrap();
     let (rows, mut noise) = (300, vec![0.0_f64; 300 * 16]);
     NoiseKey::new(12, 0, 0).fill_uniform(0, &mut noise);
@@ -57,9 +57,10 @@ fn images_have_defaults_of_their_own_and_are_learned() {
     let out = folder.path().join("run");
     let report = train(&TaskConfig::from_toml(&config).unwrap(), Some(&out));
     let own = serde_json::to_value(&report).unwrap();
-    // A line's mean is 100 above those of other rows, whose deviations are 22: no error is due.
+    // The mean of a line is 100 above the mean of other rows, with deviations of 22, so no errors
+    // are expected.
     assert!(own["rows"][0]["error"].as_f64().unwrap() <= 0.1, "{own}");
-    // All that is known of the class goes through the units.
+    // All information about the class goes through the units.
     assert!(own["rows"][1]["error"].as_f64().unwrap() > 0.4, "{own}");
     let csv = predict_task(&RunFolder::open(&out).unwrap(), PredictFrom::Images(&file), None)
         .unwrap()

@@ -1,4 +1,4 @@
-//! The network: its losses against hand-written ones, its gradients, and its interventions.
+//! The network: its losses compared with hand-written ones, its gradients, and its interventions.
 
 use vdn_autograd::Tape;
 use vdn_model::core::{Bindings, Graph, Mode, Parameters};
@@ -30,7 +30,7 @@ fn inputs() -> Vec<f64> {
     (0..ROWS * INPUTS).map(|i| (i as f64 * 1.7).sin()).collect()
 }
 
-/// Two targets a row, or a class of three.
+/// Two targets per row, or one of three classes.
 fn targets(likelihood: Likelihood) -> (usize, Vec<f64>) {
     match likelihood {
         Likelihood::Poisson => (2, (0..2 * ROWS).map(|i| (i * 7 % 5) as f64).collect()),
@@ -43,7 +43,7 @@ fn network(config: NetworkConfig) -> (TaskNetwork, Parameters<f64>) {
     let (outputs, _) = targets(config.likelihood);
     let (network, mut parameters) =
         TaskNetwork::new(config, Variant::Variational, [INPUTS, outputs], 3).unwrap();
-    // The output maps start at zero, where gradients of what is before them vanish.
+    // The output maps start at zero, where the gradients of earlier parts vanish.
     let noise = NoiseKey::new(9, 0, 0);
     for index in 0..parameters.len() {
         if parameters.iter().nth(index).unwrap().name().starts_with("calibration") {
@@ -57,7 +57,7 @@ fn network(config: NetworkConfig) -> (TaskNetwork, Parameters<f64>) {
     (network, parameters)
 }
 
-/// The training loss; with gradients of all parameters if they are asked for.
+/// The training loss, with gradients of all parameters if they are requested.
 fn loss(
     network: &TaskNetwork,
     parameters: &Parameters<f64>,
@@ -98,13 +98,13 @@ fn gradients_are_those_of_finite_differences() {
         for (index, own) in gradients.iter().enumerate() {
             let name = parameters.iter().nth(index).unwrap().name().to_owned();
             let Some(own) = own else {
-                // Nothing trains the calibration.
+                // The calibration is not trained.
                 assert!(name.starts_with("calibration"), "{likelihood:?}: {name} has no gradient");
                 continue;
             };
             for at in (0..own.len()).step_by(1 + own.len() / 3) {
                 // Central differences: the error is h^2 of third derivatives of order 1, and
-                // rounding 1e-16 / h.
+                // rounding is 1e-16 / h.
                 let h = 1e-5;
                 let mut moved = parameters.clone();
                 let mut at_distance = |by: f64| {
@@ -122,7 +122,7 @@ fn gradients_are_those_of_finite_differences() {
     }
 }
 
-/// What the network says of the batch in evaluation, and its score.
+/// The network's predictions of the batch in evaluation, and its score.
 fn scored(
     network: &TaskNetwork,
     parameters: &Parameters<f64>,
@@ -280,8 +280,8 @@ fn replacing_a_unit_that_nothing_reads_has_no_effect() {
     let found = effects(&[2, 0]).unwrap();
     assert!(found.value[..ROWS].iter().chain(&found.distance[..ROWS]).all(|&x| x == 0.0));
     assert!(found.distance[ROWS..].iter().all(|&x| x > 0.0));
-    // All units together are the variance over samples: with independent units under a map that
-    // were linear the halved distances would add up to it.
+    // All units together are the variance over samples. With independent units under a linear map,
+    // the halved distances would add up to it.
     assert!(found.variance.iter().all(|&x| x > 0.0));
     assert!(effects(&[4]).is_err(), "there are four units");
 }
@@ -324,7 +324,7 @@ fn what_does_not_fit_is_refused() {
         let error = network.loss(&mut graph, &batch, &Locals::default()).unwrap_err().to_string();
         assert!(error.contains(&format!("{y}")), "{error}");
     }
-    // The density of a normal observation by hand, for the sake of a second route.
+    // The density of a normal observation, computed by hand as a second method.
     let by_hand = normal::ln_pdf(0.5) - 2_f64.ln();
     let own = vdn_tasks::network::Observation::Gaussian([0.0, 2.0]);
     assert!((own.ln_density(1.0) - by_hand).abs() < 1e-15);

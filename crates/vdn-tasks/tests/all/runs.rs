@@ -1,4 +1,4 @@
-//! Runs on small tables: what they learn, what they write, how they go on.
+//! Runs on small tables: learning, output files, and resuming.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ fn train(config: &TaskConfig, out: Option<&Path>) -> Result<TaskReport, TrainErr
     pool.run(|| train_task(config, out, &Interrupt::new(), |_, _| {}))
 }
 
-/// The report as JSON without what takes time.
+/// The report as JSON without times.
 fn without_times(report: &TaskReport) -> serde_json::Value {
     let mut value = serde_json::to_value(report).unwrap();
     fn strip(value: &mut serde_json::Value) {
@@ -72,12 +72,12 @@ fn a_run_learns_writes_predicts_and_is_scored_again() {
     let (model, twin, both) = (&own["rows"][0], &own["rows"][2], &own["rows"][3]);
     assert_eq!(both["name"], "ensemble of 2 twins");
     assert_eq!(both["parameters"].as_u64(), twin["parameters"].as_u64().map(|n| 2 * n));
-    // Networks that do not agree say so, and their mean is no worse than the worse of them.
+    // Networks that disagree express it, and their mean is no worse than the worst of them.
     assert!(both["unit_share"].as_f64().unwrap() > 0.0, "the same network twice");
     for row in [model, twin, both] {
         // The noise alone has an RMSE of 0.5, an NLL of ln(0.5 sqrt(2 pi e)) = 0.726 and a CRPS of
         // 0.5 / sqrt(pi) = 0.282. On 100 test rows the NLL's standard error is 0.07, the RMSE's
-        // 0.035; three of them, and 0.1 for what 300 rows leave unlearned.
+        // 0.035. Three of them are allowed, and 0.1 for what 300 rows cannot teach.
         assert!(row["rmse"].as_f64().unwrap() < 0.5 + 0.105 + 0.1, "{row}");
         assert!(row["nll"].as_f64().unwrap() < 0.726 + 0.21 + 0.1, "{row}");
         assert!(row["crps"].as_f64().unwrap() > 0.2, "better than the truth: {row}");
@@ -100,21 +100,21 @@ fn a_run_learns_writes_predicts_and_is_scored_again() {
         assert!(out.join(name).exists(), "{name}");
     }
     assert!(!out.join("checkpoints").exists());
-    // Scored again from what is stored: the same numbers, but for what training alone knows.
+    // Scores from the stored run: the same numbers, except for those that only training knows.
     let run = RunFolder::open(&out).unwrap();
     let again = serde_json::to_value(evaluate_task(&run, None).unwrap()).unwrap();
     for key in ["nll", "rmse", "crps", "coverage_50", "unit_share"] {
         assert_eq!(again["rows"][0][key], own["rows"][0][key], "{key}");
     }
     assert_eq!(again["units"]["living"], own["units"]["living"]);
-    // On other rows, by name, in another order of columns and with a category that is new.
+    // On other rows, by name, in another order of columns, and with a new category.
     let other = folder.path().join("other.csv");
     std::fs::write(&other, "kind,extra,x2,x1\nb,1,0.1,1.0\nnew,1,0.2,-1.0\n").unwrap();
     let csv = predict_task(&run, PredictFrom::Table(&other), None).unwrap().csv;
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines[0], "row,y_mean,y_q05,y_q25,y_q50,y_q75,y_q95,y_units,kl");
     let cells: Vec<f64> = lines[1].split(',').map(|cell| cell.parse().unwrap()).collect();
-    // The truth is 15; three times what the RMSE of a mean may be with 300 rows.
+    // The true value is 15; the tolerance is three times the possible RMSE of a mean with 300 rows.
     assert!((cells[1] - 15.0).abs() < 0.6, "{}", lines[1]);
     assert!(cells[2] < cells[3] && cells[3] < cells[4] && cells[5] < cells[6], "{}", lines[1]);
     assert_eq!(lines.len(), 3);
@@ -127,7 +127,7 @@ fn a_run_learns_writes_predicts_and_is_scored_again() {
     for part in ["observed against predicted", "Number of epochs", "units' share"] {
         assert!(page.contains(&vdn_train::report::html::escape(part)), "{part}");
     }
-    // Data that changed are refused.
+    // Changed data are refused.
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replacen("10.", "70.", 30)).unwrap();
     let error = evaluate_task(&run, None).unwrap_err().to_string();
@@ -144,7 +144,7 @@ fn a_run_ends_alike_on_any_threads_and_after_interruptions() {
     let one = Pool::new(1).unwrap();
     let alone = one.run(|| train_task(&config, None, &Interrupt::new(), |_, _| {})).unwrap();
     assert_eq!(without_times(&report), without_times(&alone));
-    // Interrupted after each so many steps, until it is done.
+    // Interrupted again and again after a number of steps, until it is done.
     let parts = folder.path().join("parts");
     let mut rounds = 0;
     let end = loop {
@@ -219,7 +219,7 @@ fn all_published_splits_are_run_and_gone_on_with() {
         assert!(own["splits"][key]["se"].is_f64() && own["splits"]["twin"][key]["mean"].is_f64());
         assert!(own["splits"]["ensemble"][key]["mean"].is_f64());
     }
-    // Interrupted before the second portion: the first is kept.
+    // Interrupted before the second group: the first group is kept.
     let parts = folder.path().join("parts");
     let (interrupt, pool) = (Interrupt::new(), Pool::new(1).unwrap());
     let mut events = 0;
@@ -241,8 +241,9 @@ fn all_published_splits_are_run_and_gone_on_with() {
 
 #[test]
 fn units_say_that_the_size_of_the_noise_is_not_known() {
-    // y = x + noise of the deviation 0.1, but of 1 in every fifth row, which no input tells. One
-    // normal distribution has at best the deviation 0.456: 0.63 nats. The mixture of both has 0.07.
+    // y = x + noise with the deviation 0.1, or 1 in every fifth row, which no input indicates. A
+    // single normal distribution has at best the deviation 0.456: 0.63 nats. The mixture of both
+    // has 0.07.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tails.csv");
     let mut noise = vec![0.0_f64; 800];
@@ -255,7 +256,7 @@ fn units_say_that_the_size_of_the_noise_is_not_known() {
     std::fs::write(&file, text).unwrap();
     let mut config = config(&file, "twin = true\n[choice]\nfolds = 2\n");
     config.train.epochs = 100;
-    // With few samples a mixture seldom has one that is wide enough.
+    // With few samples, a mixture seldom has one that is wide enough.
     config.model.samples = 16;
     let report = serde_json::to_value(train(&config, None).unwrap()).unwrap();
     let nll = |row: usize| report["rows"][row]["nll"].as_f64().unwrap();
@@ -265,8 +266,8 @@ fn units_say_that_the_size_of_the_noise_is_not_known() {
 
 #[test]
 fn classes_are_learned_and_decided_on() {
-    // Two features; the class is that of the larger one, or c where both are small. Every tenth row
-    // has another class: no network can be right on more than 90 % of such rows.
+    // Two features. The class names the larger feature, or is c if both are negative. Every tenth
+    // row has another class, so no network can be right on more than 90 % of such rows.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("classes.csv");
     let mut noise = vec![0.0_f64; 1000];
@@ -292,8 +293,8 @@ fn classes_are_learned_and_decided_on() {
     let own = serde_json::to_value(&report).unwrap();
     for row in [0, 2].map(|row| &own["rows"][row]) {
         let of = |key: &str| row[key].as_f64().unwrap();
-        // Of 200 rows 10 % cannot be right; three standard errors of that are 6 %, and 5 % for
-        // borders learned from 300 rows.
+        // 10 % of 200 rows cannot be right. Three standard errors of this share are 6 %, and 5 %
+        // are allowed for borders learned from 300 rows.
         assert!(of("error") < 0.21, "{row}");
         assert!((of("accuracy") + of("error") - 1.0).abs() < 1e-12);
         // ln 10 / 10 + 0.9 ln(1 / 0.9) + 0.1 ln 2 = 0.39 at best.
@@ -321,7 +322,7 @@ fn classes_are_learned_and_decided_on() {
         "row,label,p_a,p_b,p_c,entropy,mutual_information,kl,decision,expected_cost"
     );
     assert!(lines[1].starts_with("0,a,") && lines[1].contains(",answer,"), "{csv}");
-    // On the border of two classes: at least 0.45 of the answer, against 0.3.
+    // On the border of two classes: a cost of at least 0.45 for the answer, compared with 0.3.
     assert!(lines[2].ends_with(",abstain,0.3"), "{csv}");
     let bad = vdn_tasks::evaluate::Costs { abstain: -1.0, defer: None };
     assert!(predict_task(&run, PredictFrom::Table(&other), Some(bad)).is_err());

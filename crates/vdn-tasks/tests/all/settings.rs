@@ -1,10 +1,10 @@
-//! Settings of tasks: what they refuse, and by which words.
+//! Settings of tasks: refusals and their messages.
 
 use toml::{Table, Value};
 use vdn_tasks::config::TaskConfig;
 use vdn_train::config::{set_text, value_of};
 
-/// Numbers that are left out by default, with a value that they may have.
+/// Numeric settings that are omitted by default, with a valid value.
 const OPTIONAL: [(&str, &str); 10] = [
     ("control.rate.target", "0.2"),
     ("control.kl.target", "0.2"),
@@ -18,11 +18,11 @@ const OPTIONAL: [(&str, &str); 10] = [
     ("selection.kl_cap", "100.0"),
 ];
 
-/// Numbers that may be infinite: a limit that is not there.
+/// Numeric settings that may be infinite, which means no limit.
 const WITHOUT_LIMIT: [&str; 4] =
     ["control.rate.high", "control.kl.high", "diagnostics.rate_high", "optimizer.clip_norm"];
 
-/// What a configuration with one setting is refused with, read or checked.
+/// The refusal of a configuration with one setting, from reading or from checking.
 fn refusal(task: &str, key: &str, value: &str) -> Option<String> {
     let target = "\n[data]\nfile = \"rows.csv\"\ntarget = [\"y\"]\n";
     let mut given: Table = format!("task = {task:?}{target}").parse().unwrap();
@@ -41,7 +41,7 @@ fn leaves(at: &str, table: &Table, to: &mut Vec<(String, Value)>) {
     }
 }
 
-/// Every key with its default, or with a value where it is left out.
+/// Every key with its default, or with a value if it is omitted by default.
 fn every_key() -> Vec<(String, Value)> {
     let written = TaskConfig::default().to_toml().unwrap().parse::<Table>().unwrap();
     let mut keys = Vec::new();
@@ -59,7 +59,7 @@ fn no_number_is_infinite_or_none() {
     for task in ["regression", "classification"] {
         for (key, default) in every_key().into_iter().filter(|(_, value)| value.is_float()) {
             numbers += 1;
-            // By itself it is good, so that what is refused below is the value.
+            // The key itself is valid, so the refusal below concerns the value.
             let value = default.to_string();
             if let Some(message) = refusal(task, &key, &value) {
                 wrong.push(format!("{key} = {value}: {message}"));
@@ -89,7 +89,7 @@ fn no_number_is_infinite_or_none() {
     assert!(numbers > 2 * 60, "{numbers}");
 }
 
-/// As forecasts have it: the same table, the same words.
+/// The same table and the same words as for forecasts.
 #[test]
 fn the_memory_of_a_run_has_a_limit() {
     assert_eq!(TaskConfig::default().run.memory, 0.0);

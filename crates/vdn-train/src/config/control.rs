@@ -1,4 +1,4 @@
-//! The control part of a configuration: which controllers the layers of units have.
+//! The control part of a configuration: the controllers of the layers of units.
 //!
 //! ```toml
 //! [control]
@@ -14,10 +14,12 @@
 //! share_cap = 0.30
 //! ```
 //!
-//! The settings are those of every layer with distributional units; `[[control.layer]]` changes
-//! them in single ones, see [`LayerOverride`]. Controllers that move the same lever, whose demands
-//! no unit can meet together, or one of which leaves the other without effect are refused when the
-//! model is built; the message names both and says why.
+//! These settings apply to every layer with distributional units. `[[control.layer]]` changes them
+//! for single layers; see [`LayerOverride`].
+//!
+//! Building the model refuses two controllers if they set the same quantity, if no unit can meet
+//! the demands of both, or if one leaves the other without effect. The message names both
+//! controllers and the reason.
 
 use crate::config::control_layers::LayerOverride;
 use crate::config::controlled_layer::ControlledLayer;
@@ -39,53 +41,55 @@ use vdn_model::controllers::{
 };
 use vdn_model::objective::{BandTerm, EarlierWindow, UnitMeasures};
 
-/// How the units of a layer are kept inside their constraints.
+/// The control mode: how the units of a layer are kept inside their constraints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ControlName {
-    /// Not at all: every KL has the same constant weight.
+    /// No control: every KL has the same constant weight.
     None,
     /// A rate interval for each latent dimension.
     #[default]
     Rate,
     /// The reference's homeostat: thermostat, band penalty, calibrated bands, rescaled mean heads,
-    /// sigma guard.
+    /// and sigma guard.
     Homeo,
-    /// The reference's projection: as `homeo`, but mean heads are projected onto their bands.
+    /// The reference's projection: like `homeo`, but mean heads are projected onto their bands.
     ProjOn,
-    /// The reference's losses only: thermostat and band penalty.
+    /// The reference's losses alone: thermostat and band penalty.
     ProjOff,
 }
 
-/// The settings of the controllers; those of other modes than the one that is chosen are without
-/// effect.
+/// The settings of the controllers. Settings of controllers that are not chosen have no effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ControlConfig {
-    /// How units are kept inside their constraints: `rate`, the default, `none`, `homeo`, `proj_on`
-    /// or `proj_off`. Read from a table that leaves it out: `none` where `controllers` names
-    /// others, or where the reference's values are asked for. Single layers keep the mode of all
-    /// layers, unless they name their own.
+    /// The control mode: `rate` (the default), `none`, `homeo`, `proj_on` or `proj_off`.
+    ///
+    /// If a table does not have this key, the mode is `none` if `controllers` names controllers, or
+    /// if the reference's defaults are selected. Single layers keep the mode of all layers unless
+    /// they name their own.
     pub mode: ControlName,
-    /// Controllers beside those of the mode; none.
+    /// Controllers in addition to the controllers of the mode; default: none.
     pub controllers: ControllerSet,
-    /// Steps before controllers act; 0.
+    /// The number of steps before controllers act; default 0.
     pub warmup_steps: u64,
-    /// Steps from one act to the next, at least 1; 5.
+    /// The number of steps between two actions of a controller, at least 1; default 5.
     pub every: u64,
-    /// The energy that bands lie around, finite and above 0; 0.03.
+    /// The energy around which the bands lie, finite and above 0; default 0.03.
     pub band_target: f64,
-    /// The spread of the bands over the units, finite and at least 1 (all the same); 8.
+    /// The spread of the bands over the units, finite and at least 1; default 8. With 1, all units
+    /// have the same band.
     pub band_spread: f64,
-    /// Shuffles the bands over the units with this seed; none: ascending.
+    /// A seed with which the bands are shuffled over the units; default: none, for ascending bands.
     pub band_shuffle: Option<u64>,
-    /// The weight of the band penalty, finite and at least 0; 3.
+    /// The weight of the band penalty, finite and at least 0; default 3.
     pub band_weight: f64,
-    /// Steps of the rise of that weight; 200.
+    /// The number of steps in which the weight of the band penalty rises; default 200.
     pub band_ramp_steps: u64,
-    /// Steps from one calibration of the bands to the next; 50. 0: none.
+    /// The number of steps between two calibrations of the bands; default 50. 0 disables
+    /// calibration.
     pub calibration_every: u64,
-    /// The strength of the homeostat, in [0, 0.5]; 0.15.
+    /// The strength of the homeostat, in [0, 0.5]; default 0.15.
     pub homeostat_gain: f64,
     /// The autoregressive penalty.
     pub ar: ArConfig,
@@ -107,15 +111,15 @@ pub struct ControlConfig {
     pub thermostat: ThermostatConfig,
     /// The persistence target.
     pub persistence: PersistenceSettings,
-    /// What is different in single layers. Default: none.
+    /// The settings that differ in single layers; default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub layer: Vec<LayerOverride>,
 }
 
-/// The fields of the bands' own configuration, and their keys.
+/// The fields of the bands' own configuration, and their keys in `[control]`.
 pub(super) const BAND_KEYS: &[(&str, &str)] =
     &[("target", "band_target"), ("spread", "band_spread")];
-/// The field of the homeostat's own configuration, and its key.
+/// The field of the homeostat's own configuration, and its key in `[control]`.
 pub(super) const HOMEOSTAT_KEYS: &[(&str, &str)] = &[("gain", "homeostat_gain")];
 
 impl Default for ControlConfig {
@@ -148,15 +152,16 @@ impl Default for ControlConfig {
 }
 
 impl ControlConfig {
-    /// The defaults of the reference implementation: no constraints, and a penalty that encodes the
-    /// earlier window with itself.
+    /// The defaults of the reference implementation: no constraints, and an AR penalty that encodes
+    /// the earlier window with itself.
     #[must_use]
     pub fn reference() -> Self {
         let ar = ArConfig { earlier: EarlierWindow::Itself, ..ArConfig::default() };
         Self { mode: ControlName::None, ar, ..Self::default() }
     }
 
-    /// Whether layers without settings of their own have this controller, by the mode or beside it.
+    /// Whether layers without their own settings have this controller, by the mode or in addition
+    /// to it.
     #[must_use]
     pub fn has(&self, name: ControllerName) -> bool {
         let by_mode = match name {
@@ -171,13 +176,19 @@ impl ControlConfig {
         !matches!(self.mode, ControlName::None | ControlName::Rate)
     }
 
-    /// The controllers of a model's layers. `reference`: as the reference has them, inconsistencies
-    /// included.
+    /// Builds the controllers of a model's layers. `reference` selects the reference's behaviour,
+    /// including its inconsistencies.
     ///
     /// # Errors
-    /// A value outside its domain; constraints that no unit can meet together, or controllers that
-    /// leave each other without effect; a mode that the model has no use for; settings of a layer
-    /// that is not there. In a model of several layers the message begins with the layer.
+    /// Returns an error if
+    ///
+    /// * a value is outside its domain,
+    /// * no unit can meet two constraints together, or one controller leaves another without
+    ///   effect,
+    /// * a mode does not apply to the model, or
+    /// * settings name a layer that does not exist.
+    ///
+    /// In a model of several layers the message begins with the layer.
     pub fn build(
         &self,
         layers: &[Option<ControlledLayer>],
@@ -191,11 +202,11 @@ impl ControlConfig {
         Ok(StackControl::new(built.collect::<Result<_, _>>()?))
     }
 
-    /// The controllers of layer number `index`, from 0, of `depth`; `None` where there is nothing
-    /// to control.
+    /// The controllers of layer number `index` (from 0) of `depth`; `None` if there is nothing to
+    /// control.
     ///
     /// # Errors
-    /// Those of [`ControlConfig::build`].
+    /// Returns the errors of [`ControlConfig::build`].
     fn build_layer(
         &self,
         depth: usize,

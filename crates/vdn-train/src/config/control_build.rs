@@ -1,4 +1,4 @@
-//! How each controller of a configuration is built.
+//! Construction of each controller of a configuration.
 
 use crate::config::control::ControlConfig;
 use crate::config::controlled_layer::ControlledLayer;
@@ -13,7 +13,7 @@ use vdn_model::controllers::{
 use vdn_model::objective::{ArScale, ArTerm};
 
 impl ControlConfig {
-    /// Adds a controller; the thermostat of modes with bands is there already.
+    /// Adds a controller. In modes with bands the thermostat is already there.
     pub(super) fn add(
         &self,
         name: ControllerName,
@@ -97,8 +97,9 @@ impl ControlConfig {
         control.add(ArScaleControl { scale, ramp }, Timing::ALWAYS).map_err(at_key("control", &[]))
     }
 
-    /// The geometric centre of the energies of units without mismatch whose rates lie at the ends
-    /// of the budget: with the aggregate posterior at the prior, `M2 = 1 - exp(-2 R)`.
+    /// The geometric centre of the energies of units without mismatch whose rates are at the ends
+    /// of the budget. If the aggregate posterior equals the prior, the energy is
+    /// `M2 = 1 - exp(-2 R)`.
     fn energy_of_rates(&self, dims: usize) -> f64 {
         let share = match self.rate.scope {
             Scope::Dimension => 1.0,

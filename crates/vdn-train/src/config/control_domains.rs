@@ -1,7 +1,8 @@
-//! The domains of the numbers of `[control]`, of every table, chosen or not: a run that chooses
-//! another controller later finds no surprise in its settings.
+//! The domains of the numbers of `[control]`. The tables of controllers that are not chosen are
+//! checked, too: a run that later chooses another controller finds valid settings.
 //!
-//! The domains are those of the controllers: each is built once, for one unit, and thrown away.
+//! The controllers themselves define the domains. A check builds each controller once, for one
+//! unit, and discards it.
 
 use crate::config::control::{BAND_KEYS, ControlConfig, HOMEOSTAT_KEYS};
 use crate::config::controllers::AR_KEYS;
@@ -15,10 +16,11 @@ use vdn_model::controllers::{
 };
 
 impl ControlConfig {
-    /// Checks every number by itself, those of single layers too.
+    /// Checks every number by itself, including the settings of single layers.
     ///
     /// # Errors
-    /// The first outside its domain: one line with key, value and domain.
+    /// Returns an error for the first value outside its domain: one line with key, value and
+    /// domain.
     pub fn check_domains(&self) -> Result<(), TrainError> {
         self.check_own()?;
         for own in &self.layer {

@@ -1,4 +1,4 @@
-//! Settings of the controllers of single layers, over those of all.
+//! Settings of the controllers of single layers, which override the settings of all layers.
 //!
 //! ```toml
 //! [control]                  # of every layer with distributional units
@@ -20,17 +20,18 @@ use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-/// What is different in one layer: some of the keys of `[control]`.
+/// The settings that differ in one layer: some of the keys of `[control]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerOverride {
-    /// Which layer, from 1.
+    /// The number of the layer, from 1.
     pub layer: usize,
     #[serde(flatten)]
     settings: Table,
 }
 
 impl LayerOverride {
-    /// Of layer number `layer`, from 1; `settings` are keys of `[control]` in TOML.
+    /// Creates the settings of layer number `layer` (from 1). `settings` is TOML with keys of
+    /// `[control]`.
     ///
     /// ```
     /// use vdn_train::config::{ControlConfig, LayerOverride};
@@ -43,14 +44,14 @@ impl LayerOverride {
     /// ```
     ///
     /// # Errors
-    /// The text is not TOML.
+    /// Returns an error if the text is not TOML.
     pub fn new(layer: usize, settings: &str) -> Result<Self, TrainError> {
         Ok(Self { layer, settings: parse(settings)? })
     }
 }
 
-/// Takes out of `base` the goals of the tables in which `over` gives others: an interval takes the
-/// place of a value, and a value that of an interval.
+/// Removes from `base` the goals of the tables in which `over` gives others: an interval replaces a
+/// value, and a value replaces an interval.
 fn forget_other_goals(base: &mut Table, over: &Table) {
     for key in ["rate", "kl", "persistence"] {
         let (Some(Value::Table(base)), Some(Value::Table(over))) =
@@ -72,7 +73,8 @@ impl ControlConfig {
     /// The settings of layer number `layer`, from 1.
     ///
     /// # Errors
-    /// What is different there has an unknown key or one of the wrong type.
+    /// Returns an error if the layer's own settings have an unknown key or a value of the wrong
+    /// type.
     pub fn of_layer(&self, layer: usize) -> Result<Self, TrainError> {
         let base = Self { layer: Vec::new(), ..self.clone() };
         let mut own = self.layer.iter().filter(|own| own.layer == layer).peekable();
@@ -88,10 +90,10 @@ impl ControlConfig {
         read_at(&format!("control.layer {layer}: "), Value::Table(table))
     }
 
-    /// Checks the settings of single layers: their keys, and that each layer is there once.
+    /// Checks the settings of single layers: their keys, and that no layer is given twice.
     ///
     /// # Errors
-    /// The first that is wrong, with its layer.
+    /// Returns an error for the first layer with wrong settings; the error names the layer.
     pub fn check_layers(&self, depth: Option<usize>) -> Result<(), TrainError> {
         for (place, own) in self.layer.iter().enumerate() {
             let layer = own.layer;
@@ -108,25 +110,26 @@ impl ControlConfig {
         Ok(())
     }
 
-    /// The settings of all layers, then those of single ones; what is not valid is left out.
+    /// The settings of all layers, then the settings of single layers. Invalid settings are left
+    /// out.
     pub(super) fn variants(&self) -> impl Iterator<Item = Self> + '_ {
         let own = self.layer.iter().filter_map(|own| self.of_layer(own.layer).ok());
         self.of_layer(0).into_iter().chain(own)
     }
 
-    /// Whether a layer may have this controller, by the mode or beside it.
+    /// Whether a layer may have this controller, by the mode or in addition to it.
     #[must_use]
     pub fn has_anywhere(&self, name: ControllerName) -> bool {
         self.variants().any(|own| own.has(name))
     }
 
-    /// Whether the KL of every row is wanted.
+    /// Whether a controller needs the KL of every row.
     #[must_use]
     pub fn wants_rows(&self) -> bool {
         self.has_anywhere(ControllerName::Thermostat)
     }
 
-    /// Whether windows need the predecessors of their earlier windows.
+    /// Whether a controller needs the predecessors of earlier windows.
     #[must_use]
     pub fn wants_predecessors(&self) -> bool {
         let wants = |own: Self| {

@@ -1,35 +1,35 @@
-//! [`ControlledLayer`]: what controllers have to know of the layer that they are built for.
+//! [`ControlledLayer`]: the properties of a layer that its controllers depend on.
 
 use vdn_model::objective::Objective;
 use vdn_model::priors::Prior;
 use vdn_model::units::{LayerPrior, SigmaMode, StackLayerConfig, UnitLayer};
 
-/// The distributional units of one layer of a network, as controllers see them when they are built,
-/// which may be before the network is.
+/// The distributional units of one layer of a network, as its controllers are built for them. The
+/// controllers may be built before the network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ControlledLayer {
-    /// Which layer, from 0.
+    /// The number of the layer, from 0.
     pub(super) layer: usize,
     pub(super) units: usize,
     pub(super) latent_dims: usize,
-    /// The weight of the KL that the network starts with.
+    /// The weight of the KL at the start of training.
     pub(super) beta: f64,
     pub(super) sigma: SigmaMode,
     pub(super) objective: Objective,
     pub(super) prior: LayerPrior,
-    /// Whether the units are normal, perhaps after a logarithm.
+    /// Whether the units are normal or log-normal.
     pub(super) gaussian: bool,
-    /// Whether it has a mean head that controllers may change: in a stack.
+    /// Whether the layer has a mean head that controllers may change. Layers of a stack have one.
     pub(super) has_means: bool,
-    /// The prior over time, along a sequence.
+    /// The prior over time of a layer along a sequence.
     pub(super) over_time: Option<Prior>,
-    /// Whether controllers are as the reference has them.
+    /// Whether controllers behave as in the reference.
     pub(super) reference: bool,
 }
 
 impl ControlledLayer {
-    /// A layer whose KL has the weight `beta` under `objective`; `None` if none of its units is a
-    /// distribution.
+    /// A layer whose KL has the weight `beta` under `objective`; `None` if it has no distributional
+    /// units.
     #[must_use]
     pub fn new(config: &StackLayerConfig, objective: Objective, beta: f64) -> Option<Self> {
         let (units, layer) = (config.distributional(), &config.layer);
@@ -48,7 +48,8 @@ impl ControlledLayer {
         })
     }
 
-    /// A layer of a network that is built: in a stack, along a sequence, or one of its own.
+    /// A layer of a built network: in a stack, along a sequence, or of another kind. `None` if it
+    /// has no distributional units.
     #[must_use]
     pub fn of(layer: UnitLayer<'_>, objective: Objective, beta: f64) -> Option<Self> {
         let units = layer.distributional();
@@ -67,7 +68,7 @@ impl ControlledLayer {
         })
     }
 
-    /// Latent dimensions of all units.
+    /// The number of latent dimensions of all units.
     pub(super) fn dims(&self) -> usize {
         self.units * self.latent_dims
     }

@@ -1,4 +1,4 @@
-//! Which controllers there are beside a mode.
+//! The controllers that can be added to a mode.
 
 use crate::config::control::{ControlConfig, ControlName};
 use crate::error::TrainError;
@@ -15,24 +15,24 @@ pub enum ControllerName {
     Rate,
     /// The budget of the KL: `[control.kl]`.
     Kl,
-    /// A KL that costs nothing: `[control.free_bits]`.
+    /// A KL without cost up to a floor: `[control.free_bits]`.
     FreeBits,
-    /// The rise of the KL's weight: `[control.annealing]`.
+    /// A rising weight of the KL: `[control.annealing]`.
     Annealing,
     /// A target for the layer's KL: `[control.capacity]`.
     Capacity,
-    /// As little KL as a constraint on the score allows: `[control.geco]`.
+    /// The least KL that a constraint on the score allows: `[control.geco]`.
     Geco,
     /// PI control of each unit's KL: `[control.pi]`.
     Pi,
     /// The thermostat of each unit's KL weight, without bands: `[control.thermostat]`.
     Thermostat,
-    /// A target for how alike units are from window to window: `[control.persistence]`.
+    /// A target for the similarity of units from window to window: `[control.persistence]`.
     Persistence,
 }
 
 impl ControllerName {
-    /// All of them, in the order in which they act.
+    /// All controllers, in the order in which they act.
     pub const ALL: [Self; 10] = [
         Self::Thermostat,
         Self::Rate,
@@ -46,7 +46,7 @@ impl ControllerName {
         Self::Persistence,
     ];
 
-    /// Its name, which is that of its table.
+    /// The name of the controller, which is also the name of its table.
     #[must_use]
     pub fn key(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl ControllerName {
         }
     }
 
-    /// What messages call it.
+    /// The name of the controller in messages.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl ControllerName {
     }
 }
 
-/// Which controllers are added to a mode; in TOML a list of names.
+/// The controllers that are added to a mode; in TOML a list of names.
 ///
 /// ```
 /// use vdn_train::config::{ControllerName, ControllerSet};
@@ -93,18 +93,18 @@ impl ControllerName {
 pub struct ControllerSet(u16);
 
 impl ControllerSet {
-    /// Whether it is among them.
+    /// Whether the set contains a controller.
     #[must_use]
     pub fn contains(self, name: ControllerName) -> bool {
         self.0 & (1 << name as u16) != 0
     }
 
-    /// Takes one out.
+    /// Removes a controller.
     pub fn remove(&mut self, name: ControllerName) {
         self.0 &= !(1 << name as u16);
     }
 
-    /// Adds one.
+    /// Adds a controller.
     pub fn insert(&mut self, name: ControllerName) {
         self.0 |= 1 << name as u16;
     }
@@ -131,8 +131,7 @@ impl From<ControllerSet> for Vec<ControllerName> {
 }
 
 impl ControlConfig {
-    /// Chooses a mode, controllers, or both, by their names: `rate`, `homeo,ar`,
-    /// `free_bits,annealing`.
+    /// Chooses a mode, controllers, or both by name: `rate`, `homeo,ar`, `free_bits,annealing`.
     ///
     /// ```
     /// use vdn_train::config::{ControlConfig, ControlName, ControllerName};
@@ -145,7 +144,7 @@ impl ControlConfig {
     /// ```
     ///
     /// # Errors
-    /// A name that is neither; two modes.
+    /// Returns an error for a name that is neither a mode nor a controller, and for a second mode.
     pub fn choose<'a>(
         &mut self,
         names: impl IntoIterator<Item = &'a str>,
@@ -171,7 +170,7 @@ impl ControlConfig {
                 return Err(TrainError::config(reason));
             }
         }
-        // `rate` is both: the mode, unless there is another.
+        // `rate` is a mode and a controller: it is the mode unless another mode is named.
         if mode.is_none() && controllers.contains(ControllerName::Rate) {
             controllers.remove(ControllerName::Rate);
             mode = Some(ControlName::Rate);

@@ -1,4 +1,4 @@
-//! The tables of `[control]`: one for each controller that can be added to a mode.
+//! The tables of `[control]`, one for each controller that can be added to a mode.
 
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
@@ -8,40 +8,42 @@ use vdn_model::controllers::{
 };
 use vdn_model::objective::EarlierWindow;
 
-/// `[control.rate]` and `[control.kl]`: an interval or a value, by the method of multipliers.
+/// `[control.rate]` and `[control.kl]`: an interval or a value, held by the method of multipliers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetConfig {
-    /// The least value that is wanted, nats, finite and at least 0; 0.08, of forecasting runs under
-    /// a joint head 0.1.
+    /// The lower end of the interval in nats, finite and at least 0; default 0.08, and 0.1 in
+    /// forecasting runs with a joint head.
     pub low: f64,
-    /// The largest, nats, at least `low`; 0.27. `inf`: there is no upper end.
+    /// The upper end of the interval in nats, at least `low`; default 0.27. `inf` means no upper
+    /// end.
     pub high: f64,
-    /// This value instead of the interval, nats, finite and at least 0; none.
+    /// A value that replaces the interval, in nats, finite and at least 0; default: none.
     pub target: Option<f64>,
-    /// The quantity that is held: each latent `dimension`, the default, or the sum over the
-    /// `layer`.
+    /// The quantity that is held: the rate or KL of each latent `dimension` (the default), or its
+    /// sum over the `layer`.
     pub scope: Scope,
-    /// The penalty's stiffness, nats of loss per time step and squared nat, finite and above 0;
-    /// 0.05.
+    /// The stiffness of the penalty, in nats of loss per time step and squared nat, finite and
+    /// above 0; default 0.05.
     pub stiffness: f64,
-    /// The change of a multiplier per nat of violation and act, finite and at least 0; 0.01.
+    /// The change of a multiplier per nat of violation in each action, finite and at least 0;
+    /// default 0.01.
     pub gain: f64,
-    /// The largest multiplier, finite and at least 0; 0.05.
+    /// The largest multiplier, finite and at least 0; default 0.05.
     pub limit: f64,
-    /// Whether stiffness, gain and limit are multiples of the weight that the layer's KL has where
-    /// no controller sets it, or of 0.005 where that is less; false: they are nats of loss.
+    /// Whether stiffness, gain and limit are relative to the weight of the layer's KL; default
+    /// false: they are absolute, in nats of loss. The weight is the one that the KL has without a
+    /// controller, or 0.005 if it is less.
     pub relative: bool,
 }
 
-/// The weight that a budget is relative to where that of the KL is less: a weight so small is a
-/// price, and no part of a bound. With it the budget of a bound has the stiffness and the gain of
-/// the default.
+/// The smallest weight that a budget is relative to. A smaller weight of the KL is a price and not
+/// part of a bound. With this weight, the budget of a bound has the default's stiffness and gain.
 const LEAST_WEIGHT: f64 = 0.005;
 
 impl Default for BudgetConfig {
-    /// [0.08, 0.27] nats per latent dimension on the training windows, so that most units stay in
-    /// [0.05, 0.30], where they count as living, on others.
+    /// [0.08, 0.27] nats per latent dimension on the training windows. With it, the rates of most
+    /// units stay on other windows in [0.05, 0.30], the interval of living units.
     fn default() -> Self {
         Self {
             low: 0.08,
@@ -57,9 +59,10 @@ impl Default for BudgetConfig {
 }
 
 impl BudgetConfig {
-    /// For losses that are evidence lower bounds, whatever their scale: [0.08, 0.25] nats, and
-    /// relative to the weight of the KL a stiffness of 10, a gain of 2 and multipliers up to 20. A
-    /// nat that a unit carries can bring several nats of the bound, which a multiplier has to
+    /// The budget for losses that are evidence lower bounds of any scale: [0.08, 0.25] nats, and,
+    /// relative to the weight of the KL, a stiffness of 10, a gain of 2 and multipliers up to 20.
+    ///
+    /// A nat of information in a unit can raise the bound by several nats, which a multiplier must
     /// outweigh.
     ///
     /// ```
@@ -73,7 +76,7 @@ impl BudgetConfig {
         Self { high: 0.25, stiffness, gain, limit, relative: true, ..Self::default() }
     }
 
-    /// As the controller of a layer wants it whose KL has the weight `kl_weight`.
+    /// The controller's configuration in a layer whose KL has the weight `kl_weight`.
     pub(super) fn of_layer(&self, kl_weight: f64) -> ConstraintConfig {
         let own = self.constraint();
         if !self.relative {
@@ -84,7 +87,7 @@ impl BudgetConfig {
         ConstraintConfig { stiffness, gain, limit, ..own }
     }
 
-    /// As the controller wants it; `relative` is left out of account.
+    /// The controller's configuration; ignores `relative`.
     #[must_use]
     pub fn constraint(&self) -> ConstraintConfig {
         ConstraintConfig {
@@ -97,9 +100,11 @@ impl BudgetConfig {
     }
 }
 
-/// `[control.persistence]`: a value or an interval for the autocorrelation `rho` of every latent
-/// dimension's samples between a window and the one `data.stride` rows earlier, by the method of
-/// multipliers on `atanh rho`.
+/// `[control.persistence]`: a value or an interval for the autocorrelation `rho`, held by the
+/// method of multipliers on `atanh rho`.
+///
+/// `rho` is the autocorrelation of the samples of a latent dimension between a window and the
+/// window `data.stride` rows earlier.
 ///
 /// ```toml
 /// [control]
@@ -108,30 +113,32 @@ impl BudgetConfig {
 /// target = 0.3             # or low and high; there is no default
 /// ```
 ///
-/// Windows less than `input_len` rows apart share rows: there `rho` is above that of a probe
-/// (`[diagnostics]`), which takes windows that share none. Samples of two windows are drawn
-/// independently: `abs(rho)` is at most `1 - exp(-2 rate)`, and what cannot be met beside a budget
-/// of rate or KL is refused.
+/// Windows that are less than `input_len` rows apart share rows. Their `rho` is above the value
+/// that a probe (`[diagnostics]`) measures, because a probe takes windows that share no rows.
+///
+/// Samples of two windows are drawn independently, so `abs(rho)` is at most `1 - exp(-2 rate)`. A
+/// target that a budget of rate or KL makes impossible is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PersistenceSettings {
-    /// The least value that is wanted, in (-1, 1); none.
+    /// The lower end of the interval, in (-1, 1); default: none.
     pub low: Option<f64>,
-    /// The largest, in (-1, 1), at least `low`; none.
+    /// The upper end of the interval, in (-1, 1), at least `low`; default: none.
     pub high: Option<f64>,
-    /// This value instead of the interval, in (-1, 1); none.
+    /// A value that replaces the interval, in (-1, 1); default: none.
     pub target: Option<f64>,
-    /// The penalty's stiffness, nats of loss per time step and squared unit of `atanh rho`, finite
-    /// and above 0; 0.05.
+    /// The stiffness of the penalty, in nats of loss per time step and squared unit of `atanh rho`,
+    /// finite and above 0; default 0.05.
     pub stiffness: f64,
-    /// The change of a multiplier per unit of violation and act, finite and at least 0; 0.01.
+    /// The change of a multiplier per unit of violation in each action, finite and at least 0;
+    /// default 0.01.
     pub gain: f64,
-    /// The largest multiplier, finite and at least 0; 0.05.
+    /// The largest multiplier, finite and at least 0; default 0.05.
     pub limit: f64,
 }
 
 impl Default for PersistenceSettings {
-    /// As strong as the budget of the rate.
+    /// Stiffness, gain and limit have the defaults of the rate budget.
     fn default() -> Self {
         let BudgetConfig { stiffness, gain, limit, .. } = BudgetConfig::default();
         Self { low: None, high: None, target: None, stiffness, gain, limit }
@@ -139,10 +146,10 @@ impl Default for PersistenceSettings {
 }
 
 impl PersistenceSettings {
-    /// What is wanted.
+    /// The value or interval that is held.
     ///
     /// # Errors
-    /// Neither a target nor both ends of an interval, or both.
+    /// Returns an error unless exactly one of them is given: a target, or both ends of an interval.
     fn goal(&self) -> Result<Goal, TrainError> {
         match (self.target, self.low, self.high) {
             (Some(target), None, None) => Ok(Goal::Target(target)),
@@ -170,35 +177,36 @@ impl PersistenceSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArConfig {
-    /// The first weight, finite and at least 0; 1.
+    /// The initial weight, finite and at least 0; default 1.
     pub weight: f64,
-    /// The coefficient of the earlier window's means, in [-1, 1]; 0.95.
+    /// The coefficient of the earlier window's means, in [-1, 1]; default 0.95.
     pub phi: f64,
-    /// Whether the weight follows the share of the loss; true.
+    /// Whether the weight adapts to the penalty's share of the loss; default true.
     pub adapt: bool,
-    /// The share of the loss that is wanted, in [0, 1); 0.2.
+    /// The target for the penalty's share of the loss, in [0, 1); default 0.2.
     pub share: f64,
-    /// The share above which the weight falls at the doubled rate, finite and at least `share`;
-    /// 0.3. Above 1: nowhere.
+    /// The share above which the weight falls at twice the rate, finite and at least `share`;
+    /// default 0.3. A value above 1 disables this.
     pub share_cap: f64,
-    /// The change of the weight's logarithm per unit of share, finite and at least 0; 0.1.
+    /// The change of the weight's logarithm per unit of share, finite and at least 0; default 0.1.
     pub gain: f64,
-    /// The least weight that adapting leads to, finite and above 0; 0.25.
+    /// The smallest weight that adapting can reach, finite and above 0; default 0.25.
     pub min: f64,
-    /// The largest, finite and at least `min`; 10.
+    /// The largest weight that adapting can reach, finite and at least `min`; default 10.
     pub max: f64,
-    /// Steps of the rise of the weight, after the warm-up; 200.
+    /// The number of steps in which the weight rises after the warm-up; default 200.
     pub ramp_steps: u64,
-    /// The deviation's factor: `s = clamp(scale sqrt(mean centre), scale_floor, scale_ceiling)`.
-    /// The centres are those of the energy bands; without bands those of units at the ends of the
-    /// rate interval, `1 - exp(-2 rate)`. Finite and above 0; 0.8.
+    /// The factor of the deviation, finite and above 0; default 0.8. The deviation is
+    /// `s = clamp(scale sqrt(mean centre), scale_floor, scale_ceiling)`. The centres are the
+    /// centres of the energy bands. Without bands they follow from units at the ends of the rate
+    /// interval: `1 - exp(-2 rate)`.
     pub scale: f64,
-    /// The least deviation, finite and above 0; 0.03.
+    /// The smallest deviation, finite and above 0; default 0.03.
     pub scale_floor: f64,
-    /// The largest, finite and at least `scale_floor`; 1.
+    /// The largest deviation, finite and at least `scale_floor`; default 1.
     pub scale_ceiling: f64,
-    /// What the earlier window is encoded with: its `predecessor`, the default, or `itself`, as in
-    /// the reference.
+    /// The window with which the earlier window is encoded: its `predecessor` (the default), or
+    /// `itself`, as in the reference.
     pub earlier: EarlierWindow,
 }
 
@@ -246,7 +254,8 @@ impl ArConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FreeBitsConfig {
-    /// The KL of each latent dimension that costs nothing, nats, finite and at least 0; 0.05.
+    /// The KL of each latent dimension that has no cost, in nats, finite and at least 0; default
+    /// 0.05.
     pub floor: f64,
 }
 
@@ -256,14 +265,14 @@ impl Default for FreeBitsConfig {
     }
 }
 
-/// How the KL's weight rises.
+/// The course of the KL's weight under annealing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnnealingName {
-    /// Once.
+    /// The weight rises once.
     #[default]
     Monotone,
-    /// In every cycle again.
+    /// The weight rises again in every cycle.
     Cyclical,
 }
 
@@ -271,16 +280,16 @@ pub enum AnnealingName {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnnealingConfig {
-    /// How the weight rises: `monotone`, the default, or `cyclical`.
+    /// The course of the weight: `monotone` (the default) or `cyclical`.
     pub shape: AnnealingName,
-    /// Steps of the rise, or of a cycle, of which there is at least 1; 1000.
+    /// The number of steps of the rise, or of a cycle, at least 1 for a cycle; default 1000.
     pub steps: u64,
-    /// The share of a cycle that rises, in (0, 1]; 0.5.
+    /// The share of a cycle in which the weight rises, in (0, 1]; default 0.5.
     pub rise: f64,
 }
 
 impl AnnealingConfig {
-    /// As the controller wants it.
+    /// The controller's setting.
     #[must_use]
     pub fn to_shape(self) -> AnnealingShape {
         let (steps, rise) = (self.steps, self.rise);
@@ -301,12 +310,13 @@ impl Default for AnnealingConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CapacityConfig {
-    /// The weight of the distance from the target, nats of loss per time step and nat, finite and
-    /// at least 0; 1e-3.
+    /// The weight of the distance from the target, in nats of loss per time step and nat, finite
+    /// and at least 0; default 1e-3.
     pub weight: f64,
-    /// The layer's KL after the rise, nats per window, finite and at least 0; 50.
+    /// The target for the layer's KL after the rise, in nats per window, finite and at least 0;
+    /// default 50.
     pub target: f64,
-    /// Steps of the rise from 0, after the warm-up; 1000.
+    /// The number of steps in which the target rises from 0, after the warm-up; default 1000.
     pub ramp_steps: u64,
 }
 
@@ -320,21 +330,21 @@ impl Default for CapacityConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GecoSettings {
-    /// The score that is good enough, nats per time step, finite; none by default, and GECO needs
+    /// The score that is good enough, in nats per time step, finite; default: none. GECO requires
     /// it.
     pub tolerance: Option<f64>,
-    /// The first beta, in [`min`, `max`]; none: that of the layer.
+    /// The initial beta, in [`min`, `max`]; default: none, for the beta of the layer.
     pub initial: Option<f64>,
-    /// The least beta, finite and above 0; 1e-6.
+    /// The smallest beta, finite and above 0; default 1e-6.
     pub min: f64,
-    /// The largest, finite and at least `min`; 0.1.
+    /// The largest beta, finite and at least `min`; default 0.1.
     pub max: f64,
-    /// The change of `ln beta` per nat and act, finite and at least 0; 0.5.
+    /// The change of `ln beta` per nat in each action, finite and at least 0; default 0.5.
     pub gain: f64,
 }
 
 impl GecoSettings {
-    /// As the controller wants it, in a layer whose KL has the weight `beta` at first.
+    /// The controller's configuration in a layer whose KL has the initial weight `beta`.
     #[must_use]
     pub fn config(&self, tolerance: f64, beta: f64) -> GecoConfig {
         let Self { min, max, gain, .. } = *self;

@@ -1,36 +1,38 @@
-//! The diagnostics part of a configuration: what is measured of the units on a probe set, how
-//! often, and which units count as living.
+//! The diagnostics part of a configuration: the measurements of units on a probe set, their
+//! schedule, and the definition of living units.
 
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use vdn_model::controllers::{Goal, LayerControl, Scope};
 use vdn_model::diagnostics::UnitBudget;
 
-/// A target for the rate is met by rates within this share of it (95 % of the units are to be).
+/// The relative tolerance of a rate target: 95 % of the units have to be within this share of it.
 const TARGET_TOLERANCE: f64 = 0.2;
 
-/// What is measured of the units on a probe set, and how often. What follows from the fused
-/// statistics of the validation pass is always there.
+/// The measurements of units on a probe set, and their schedule. Measurements that follow from the
+/// fused statistics of the validation pass are always available.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiagnosticsConfig {
-    /// Epochs from one probe to the next; 0, the default: only once training is over.
+    /// The number of epochs from one probe to the next; default 0: a single probe after training.
     pub every: usize,
-    /// Windows of the probe set, evenly spaced over the validation windows; 128. 0: no probe at
-    /// all.
+    /// The number of windows in the probe set, evenly spaced over the validation windows; default
+    /// 128. 0 disables the probe.
     pub windows: usize,
-    /// Samples of the latent for each window in interventions on single units, at least 2; 4.
+    /// The number of latent samples per window in interventions on single units, at least 2;
+    /// default 4.
     pub samples: usize,
-    /// So many units, evenly spaced over the last layer, get interventions; 0, the default: all.
+    /// The number of units of the last layer that get interventions, evenly spaced; default 0: all
+    /// of them.
     pub units: usize,
-    /// So many units of each layer below it: every one costs passes of the layers above; 32.
-    /// 0: none.
+    /// The number of units of each lower layer that get interventions; default 32. Each of them
+    /// costs passes of the layers above. 0 disables them.
     pub units_below: usize,
-    /// The least rate of a living unit in nats per latent dimension, finite and at least 0; none:
-    /// 0.05, or by the rate that is controlled.
+    /// The lowest rate of a living unit, in nats per latent dimension, finite and at least 0.
+    /// Default: none, for 0.05 or a value that follows from the rate control.
     pub rate_low: Option<f64>,
-    /// The largest, at least `rate_low`; none: 0.30, or by the rate that is controlled. `inf`:
-    /// there is no upper end.
+    /// The highest rate of a living unit, at least `rate_low`. Default: none, for 0.30 or a value
+    /// that follows from the rate control. `inf` means no upper end.
     pub rate_high: Option<f64>,
 }
 
@@ -52,7 +54,7 @@ impl DiagnosticsConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// The first that is wrong, named.
+    /// Returns an error that names the first wrong value.
     pub fn validate(&self) -> Result<(), TrainError> {
         if self.samples < 2 {
             // A variance over samples needs two.
@@ -85,14 +87,19 @@ impl DiagnosticsConfig {
         self.windows > 0 && self.every > 0 && epoch.is_multiple_of(self.every)
     }
 
-    /// The rates of a living unit of a layer with `dims` latent dimensions: as configured; else
-    /// [0.05, 0.30]; else, where rates are held outside of that, what they are held to (a target
-    /// within 20 %). Where the layer as a whole is held, its units share its rate as they like: the
-    /// interval then reaches down to an equal share of the least that is asked of the layer, and up
-    /// to all that it may carry.
+    /// The interval of rates of a living unit, in a layer with `dims` latent dimensions.
+    ///
+    /// * Configured ends take precedence.
+    /// * Otherwise the interval is [0.05, 0.30].
+    /// * If a controller holds the rate outside of that, the interval is the one that it holds, or
+    ///   within 20 % of its target.
+    /// * If a controller holds the rate of the whole layer, its units may share the rate in any
+    ///   way. The lower end is then at most an equal share of the layer's least rate, and the upper
+    ///   end at least the layer's largest rate.
     ///
     /// # Errors
-    /// One end is configured, and lies beyond the other, which is not.
+    /// Returns an error if one end is configured and lies beyond the other end, which is not
+    /// configured.
     pub fn budget(
         &self,
         control: Option<&LayerControl>,

@@ -1,5 +1,5 @@
-//! Which controllers of a configuration contradict each other: whose demands no unit can meet
-//! together, and which leave another without effect.
+//! Contradictions between the controllers of a configuration: demands that no unit can meet
+//! together, and controllers that leave another one without effect.
 
 use crate::config::control::{ControlConfig, ControlName};
 use crate::config::controlled_layer::ControlledLayer;
@@ -12,7 +12,7 @@ use vdn_model::controllers::{
 use vdn_model::objective::Objective;
 use vdn_model::units::{LayerPrior, SigmaMode};
 
-/// What a controller asks of a measure, nats: of each latent dimension, or of their mean.
+/// The interval in nats that a controller demands of each latent dimension, or of their mean.
 #[derive(Clone, Copy, Debug)]
 struct Demand {
     name: ControllerName,
@@ -27,7 +27,7 @@ fn budget(name: ControllerName, bounds: [f64; 2], scope: Scope, dims: usize) -> 
     }
 }
 
-/// Everything that is asked of the KL.
+/// All demands on the KL.
 fn kl_demands(control: &ControlConfig, dims: usize) -> Vec<Demand> {
     use ControllerName::{Capacity, Kl, Pi, Thermostat};
     let thermostat = [control.thermostat.low, control.thermostat.high];
@@ -48,14 +48,15 @@ fn refuse(a: ControllerName, b: ControllerName, why: impl std::fmt::Display) -> 
     ))
 }
 
-/// How far from 0 something in an interval is at least.
+/// The least distance from 0 of a value in an interval.
 fn distance_from_zero([low, high]: [f64; 2]) -> f64 {
     low.max(-high).max(0.0)
 }
 
-/// Checks the persistence target against energy bands. Means alone carry it, `|rho| <= C2/(C2 +
-/// V)`, and an energy of at most `hi` leaves `V <= hi (1 - |rho|)/|rho|`; the KL of such a unit is
-/// at least `(V - 1 - ln V)/2`.
+/// Checks the persistence target against energy bands.
+///
+/// The correlation comes from the means alone: `|rho| <= C2/(C2 + V)`. An energy of at most `hi`
+/// leaves `V <= hi (1 - |rho|)/|rho|`. The KL of such a unit is at least `(V - 1 - ln V)/2`.
 fn check_persistence_in_bands(
     control: &ControlConfig,
     band: &EnergyBand,
@@ -90,13 +91,13 @@ fn check_persistence_in_bands(
     Ok(())
 }
 
-/// Checks the persistence target by itself, and against what else is asked of the rate, the KL and
+/// Checks the persistence target by itself, and against all other demands on the rate, the KL and
 /// the means.
 fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result<(), TrainError> {
     use ControllerName::{Ar, Persistence, Rate};
     let config = control.persistence.config()?;
     if let Some(prior) = layer.over_time {
-        // The prior carries memory, so that it asks for no rate.
+        // The prior carries memory, so the target demands no rate.
         let target = PersistenceTarget::new(layer.dims(), prior, config);
         return target.map(drop).map_err(at_key("control.persistence", &[]));
     }
@@ -124,7 +125,8 @@ fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result
         budget(Rate, control.rate.constraint().goal.bounds(), control.rate.scope, layer.dims());
     let rate = control.has(Rate).then_some(rate);
     for demand in rate.into_iter().chain(kl_demands(control, layer.dims())) {
-        // A KL is at least the rate. The bound is concave: it holds of means over dimensions too.
+        // The KL is at least the rate. The bound is concave, so it holds for means over dimensions,
+        // too.
         let most = -(-2.0 * demand.bounds[1]).exp_m1();
         if wanted > most {
             let why = format!(
@@ -139,12 +141,12 @@ fn check_persistence(control: &ControlConfig, layer: &ControlledLayer) -> Result
     Ok(())
 }
 
-/// Checks that a layer has the units that its controllers are for. `named` is the layer, from 1, if
-/// the configuration names it.
+/// Checks that a layer has the kind of units that its controllers need. `named` is the number of
+/// the layer, from 1, if the configuration names it.
 ///
 /// # Errors
-/// The layer is named, and none of its units is a distribution; the controllers are for normal
-/// units, and its own are of another family.
+/// Returns an error if the layer is named and has no distributional units, or if the controllers
+/// are for normal units and the layer's units are of another family.
 pub(super) fn check_units(
     control: &ControlConfig,
     layer: Option<&ControlledLayer>,
@@ -169,10 +171,10 @@ pub(super) fn check_units(
     }
 }
 
-/// Checks all pairs.
+/// Checks all pairs of controllers.
 ///
 /// # Errors
-/// The first two that contradict each other, and why.
+/// Returns an error for the first contradiction; it names the controllers and the reason.
 pub(super) fn check_demands(
     control: &ControlConfig,
     layer: &ControlledLayer,
@@ -210,7 +212,7 @@ pub(super) fn check_demands(
         check_persistence(control, layer)?;
     }
     if layer.reference {
-        // The reference's own default leaves many units no room.
+        // The reference's own defaults leave many units no room.
         return Ok(());
     }
     let dims = layer.dims();
@@ -231,7 +233,7 @@ pub(super) fn check_demands(
     }
     if control.has(FreeBits) {
         let floor = control.free_bits.floor;
-        // Below the floor the KL has no weight, so that nothing pulls it down to what is asked for.
+        // Below the floor the KL has no weight, so nothing pulls it down to the demand.
         let in_vain = |kl: &&Demand| kl.bounds[1] < floor && kl.name != ControllerName::Kl;
         if let Some(kl) = kl.iter().find(in_vain) {
             let why = format!(
@@ -263,7 +265,7 @@ pub(super) fn check_demands(
     let guard = SigmaGuardConfig::default();
     let amortised = layer.sigma == SigmaMode::PerUnitInput;
     let constraints = UnitConstraints {
-        // A mean over units leaves each of them free.
+        // A demand on a mean over units leaves each single unit free.
         rate: rate.filter(|rate| !rate.mean).map(|rate| (rate.bounds, rate.name.title())),
         kl: None,
         band: Some(&band),

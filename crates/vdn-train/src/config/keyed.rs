@@ -1,8 +1,8 @@
 //! [`Keyed`]: a deserialiser that knows the key of the value it reads.
 //!
-//! Serde reports `invalid type: string "x", expected f64`, without a place once the text is gone.
-//! A configuration is laid together from several tables, so its text is gone. This deserialiser
-//! carries the key along and refuses in one style:
+//! Serde reports `invalid type: string "x", expected f64` without a position if the text is not
+//! available. A configuration is merged from several tables, so there is no text. This deserialiser
+//! keeps track of the key and writes all errors in one style:
 //!
 //! ```text
 //! model.units = "many": has to be a whole number, at least 0
@@ -17,7 +17,7 @@ use serde::de::{
 use std::fmt::{self, Display};
 use toml::Value;
 
-/// Why a value was refused: first without its key, then with it.
+/// The reason why a value was refused, at first without its key, then with it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Refusal {
     pub(super) reason: String,
@@ -33,7 +33,7 @@ impl Refusal {
         Self { reason, has_key: true }
     }
 
-    /// Adds `none` to the names that are there.
+    /// Adds `none` to the names in the message.
     fn or_none(mut self) -> Self {
         if self.reason.contains("has to be one of ") {
             let end = self.reason.find("; did you mean").unwrap_or(self.reason.len());
@@ -42,7 +42,7 @@ impl Refusal {
         self
     }
 
-    /// Adds the key and its value, unless a value within this one was refused.
+    /// Adds the key and its value, unless an inner value was refused.
     fn at(self, key: &str, value: &str) -> Self {
         if self.has_key {
             return self;
@@ -83,7 +83,7 @@ impl Error for Refusal {
     }
 }
 
-/// The words of serde for the types of settings, in the words of who writes them.
+/// Translates serde's names of types into the words of users.
 fn in_words(wanted: &str) -> &str {
     match wanted {
         "f64" => "a number",
@@ -95,15 +95,15 @@ fn in_words(wanted: &str) -> &str {
     }
 }
 
-/// The name that is nearest to `given`, if it is near enough to be meant.
+/// The name nearest to `given`, if it is near enough.
 fn did_you_mean(given: &str, names: &[&str]) -> String {
     let near = |&name: &&&str| edit_distance(given, name) <= 1 + name.len().min(given.len()) / 4;
     let best = names.iter().filter(near).min_by_key(|name| edit_distance(given, name));
     best.map_or_else(String::new, |name| format!("; did you mean {name}?"))
 }
 
-/// How many characters have to be added, left out, changed or swapped with their neighbour (the
-/// optimal string alignment distance).
+/// The number of characters that must be inserted, deleted, changed, or swapped with their
+/// neighbour (the optimal string alignment distance).
 fn edit_distance(a: &str, b: &str) -> usize {
     let [a, b] = [a, b].map(|text| text.chars().take(64).collect::<Vec<char>>());
     let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
@@ -123,7 +123,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// A value as a message shows it: one line, not long, without control characters.
+/// The form of a value in a message: one line of bounded length without control characters.
 fn shown(value: &Value) -> String {
     const LONGEST: usize = 60;
     let text: String =
@@ -134,7 +134,7 @@ fn shown(value: &Value) -> String {
     text.chars().take(LONGEST).chain("...".chars()).collect()
 }
 
-/// A key as a message shows it.
+/// The form of a key in a message.
 fn shown_key(key: &str) -> String {
     key.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -170,7 +170,7 @@ impl<'de> Deserializer<'de> for Keyed {
         })
     }
 
-    /// `"none"` is a setting that is left out.
+    /// Reads `"none"` as an omitted setting.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         if self.value.as_str() == Some("none") {
             return visitor.visit_none();
@@ -186,7 +186,7 @@ impl<'de> Deserializer<'de> for Keyed {
         visitor.visit_newtype_struct(self)
     }
 
-    /// A table whose keys are known: another one is refused with what was meant.
+    /// Reads a table whose keys are known. The error for an unknown key suggests a similar one.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -230,8 +230,8 @@ impl<'de> Deserializer<'de> for Keyed {
     }
 }
 
-/// `table.key`; the keys of the whole configuration have no table, and a place in words ends in a
-/// space.
+/// Joins two keys to `table.key`. The root of the configuration has no table key; a table key that
+/// is a phrase ends in a space.
 fn joined(table: &str, key: &str) -> String {
     match table {
         "" => key.to_owned(),

@@ -1,12 +1,12 @@
-//! Configurations in layers: a base with every value, and tables that are laid over it.
+//! Layered configurations: a base with every value, and tables that override it.
 //!
 //! ```text
 //! the crate's defaults  <  values of another implementation  <  a file  <  options of the program
 //! ```
 //!
-//! A setting that nobody gives keeps the value of the base, so that no struct of settings has to
-//! know what was given: its fields are plain values. [`layered`] is the one place that reads a
-//! configuration, and the one that refuses keys and types.
+//! A setting that no table gives keeps the value of the base. Therefore no settings struct has to
+//! record which values were given: its fields are plain values. [`layered`] is the only function
+//! that reads a configuration and refuses keys and types.
 
 use crate::config::keyed::Keyed;
 use crate::error::TrainError;
@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use vdn_model::core::ModelError;
 
-/// Reads `over`, laid key by key over the values of `base`. `at` is the key of the table in
-/// messages, empty for a whole configuration.
+/// Reads a configuration: the values of `base`, overridden key by key by `over`. `at` is the key of
+/// the table in messages; it is empty for a whole configuration.
 ///
 /// ```
 /// use vdn_train::config::layered;
@@ -32,9 +32,12 @@ use vdn_model::core::ModelError;
 /// ```
 ///
 /// # Errors
-/// One line with the key as it is written: there is no such key (and which one was meant, if one is
-/// near), or the value is of another type or not a number (and what is wanted). Domains are checked
-/// by the settings themselves.
+/// Returns one line with the key as written if:
+///
+/// * the key does not exist (with a suggestion if one is near)
+/// * the value has the wrong type or is not a number (with the expected type)
+///
+/// The settings themselves check domains.
 pub fn layered<C: Serialize + DeserializeOwned>(
     at: &str,
     base: &C,
@@ -45,16 +48,16 @@ pub fn layered<C: Serialize + DeserializeOwned>(
     read_at(at, Value::Table(table))
 }
 
-/// Reads one value of a configuration, whose key is `at`.
+/// Reads one value of a configuration; `at` is its key.
 ///
 /// # Errors
-/// Those of [`layered`].
+/// Returns the errors of [`layered`].
 pub fn read_at<C: DeserializeOwned>(at: &str, value: Value) -> Result<C, TrainError> {
     C::deserialize(Keyed { key: at.to_owned(), value })
         .map_err(|refusal| TrainError::config(refusal.reason))
 }
 
-/// Puts the values of `over` in the place of those of `base`, table by table.
+/// Replaces the values of `base` by the values of `over`, table by table.
 pub fn lay_over(base: &mut Table, over: &Table) {
     for (key, value) in over {
         match (base.get_mut(key), value) {
@@ -76,7 +79,7 @@ pub fn lay_over(base: &mut Table, over: &Table) {
 /// ```
 ///
 /// # Errors
-/// A part of the key is empty, or names a value that is no table.
+/// Returns an error if a part of the key is empty or names a value that is not a table.
 pub fn set(given: &mut Table, key: &str, value: impl Into<Value>) -> Result<(), TrainError> {
     let (tables, name) = match key.rsplit_once('.') {
         Some((tables, name)) => (tables.split('.').collect(), name),
@@ -97,7 +100,7 @@ pub fn set(given: &mut Table, key: &str, value: impl Into<Value>) -> Result<(), 
     Ok(())
 }
 
-/// Sets one value that is written as in a file; a text needs no quotes.
+/// Sets one value from text, written as in a file. Strings need no quotes.
 ///
 /// ```
 /// use vdn_train::config::set_text;
@@ -111,7 +114,7 @@ pub fn set(given: &mut Table, key: &str, value: impl Into<Value>) -> Result<(), 
 /// ```
 ///
 /// # Errors
-/// There is no `=`, or those of [`set`].
+/// Returns an error if there is no `=`, and the errors of [`set`].
 pub fn set_text(given: &mut Table, setting: &str) -> Result<(), TrainError> {
     let Some((key, text)) = setting.split_once('=') else {
         let reason = format!("{setting:?}: is not KEY=VALUE, as model.units=64 is");
@@ -120,21 +123,21 @@ pub fn set_text(given: &mut Table, setting: &str) -> Result<(), TrainError> {
     set(given, key.trim(), value_of(text.trim()))
 }
 
-/// What a text means where a file has a value: a number, a list, ..., or itself.
+/// The TOML value that a text stands for: a number, a list, ..., or the text itself as a string.
 #[must_use]
 pub fn value_of(text: &str) -> Value {
     let read = format!("value = {text}").parse::<Table>().ok();
     let value = read.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
-    // TOML wants digits on both sides of a point.
+    // TOML requires digits on both sides of a decimal point.
     let number =
         || text.parse().ok().filter(|_| text.starts_with(['.', '+', '-']) || text.ends_with('.'));
     value.or_else(|| number().map(Value::Float)).unwrap_or_else(|| text.into())
 }
 
-/// Parses a text in TOML.
+/// Parses TOML.
 ///
 /// # Errors
-/// One line with line and column.
+/// Returns one line with the line and column of the error.
 pub fn parse(text: &str) -> Result<Table, TrainError> {
     text.parse::<Table>().map_err(|error| {
         let at = error.span().map_or_else(String::new, |span| {
@@ -147,8 +150,8 @@ pub fn parse(text: &str) -> Result<Table, TrainError> {
     })
 }
 
-/// Names the key of a setting that the model refused by its field: `keys` lists the fields whose
-/// keys have other names.
+/// Converts an error of the model about a field into one that names the key of the setting. `keys`
+/// lists the fields whose keys have other names.
 pub fn at_key<'a>(
     table: &'a str,
     keys: &'a [(&'static str, &'static str)],

@@ -1,8 +1,8 @@
-//! The settings of training: how long, with which controllers, and what is measured of the units.
+//! The settings of training: its length, its controllers, and the measurements of units.
 //!
-//! A setting lives in one struct, in the crate that knows it. [`layered`] reads such a struct from
-//! TOML and is the only place that refuses keys and types; the struct's own check refuses values
-//! outside their domains; `feasible` knows which constraints contradict each other.
+//! A setting lives in one struct, in the crate that uses it. [`layered`] reads such a struct from
+//! TOML and is the only function that refuses keys and types. The struct's own check refuses values
+//! outside their domains. `feasible` refuses constraints that contradict each other.
 
 mod control;
 mod control_build;

@@ -1,4 +1,4 @@
-//! Configurations in files.
+//! Configuration files.
 
 use crate::bounded_file;
 use crate::config::layered::parse;
@@ -6,7 +6,8 @@ use crate::error::TrainError;
 use std::path::Path;
 use toml::Table;
 
-/// The largest configuration that is read: 1 MiB. One with every key is a hundredth of that.
+/// The largest configuration file that is read: 1 MiB. A file with every key has a hundredth of
+/// that.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Reads the table of a TOML file of at most 1 MiB.
@@ -21,15 +22,15 @@ const MOST_BYTES: u64 = 1 << 20;
 /// ```
 ///
 /// # Errors
-/// One line that names the file: it cannot be read, is larger, is a directory or a device, or is
-/// not TOML (with line and column).
+/// Returns one line that names the file if the file cannot be read, is larger than 1 MiB, is a
+/// directory or a device, or is not TOML (with line and column).
 pub fn load_table(path: &Path) -> Result<Table, TrainError> {
     let bytes = bounded_file::read(path, MOST_BYTES).map_err(TrainError::io(path))?;
     let text = std::str::from_utf8(&bytes).map_err(|e| TrainError::format(path, e))?;
     parse(text).map_err(|error| in_file(path, error))
 }
 
-/// Names the file in which a setting is wrong.
+/// Adds the file in which a setting is wrong to an error.
 pub fn in_file(path: &Path, error: TrainError) -> TrainError {
     match error {
         TrainError::Config(reason) => TrainError::format(path, reason),
@@ -53,7 +54,7 @@ mod tests {
         assert!(refused(&path).ends_with(reason), "{}", refused(&path));
         file.set_len(MOST_BYTES + 1).unwrap();
         assert!(refused(&path).ends_with("at most 1048576 are read"), "{}", refused(&path));
-        // As long as it may be.
+        // The largest size that is allowed.
         std::fs::write(&path, "#".repeat(MOST_BYTES as usize)).unwrap();
         assert!(load_table(&path).unwrap().is_empty());
         std::fs::write(&path, b"[train]\nseed = \xff").unwrap();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use vdn_model::core::streams::TRAINING_STEPS;
 use vdn_tensor::noise::Generator;
 
-/// What the best epoch is chosen by, on the validation windows; smaller is better.
+/// The criterion by which the best epoch is chosen on the validation windows; smaller is better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Selection {
@@ -17,32 +17,33 @@ pub enum Selection {
     Nll,
     /// The mean squared error of the point forecast.
     Mse,
-    /// The negative evidence lower bound, in nats per window: `-mean_s sum_h ln p(y | z_s) + sum_i
-    /// KL_i`, the KL with the weight 1 whatever beta is, the mean over the samples of evaluation
-    /// *outside* of the logarithm. Unlike `nll` it is no score of the mixture, whatever the model
-    /// is trained with.
+    /// The negative evidence lower bound, in nats per window:
+    /// `-mean_s sum_h ln p(y | z_s) + sum_i KL_i`.
+    ///
+    /// The KL has the weight 1, whatever beta is. The mean over the evaluation samples is *outside*
+    /// of the logarithm. Therefore, unlike `nll`, this is not a score of the mixture, whatever the
+    /// model is trained with.
     Elbo,
-    /// The exact CRPS of the predictive mixture. Unlike a likelihood it is not ruled by single
-    /// values far outside.
+    /// The exact CRPS of the predictive mixture. Unlike a likelihood, it is not dominated by single
+    /// outliers.
     #[default]
     Crps,
-    /// None: the last epoch is kept.
+    /// No criterion: the last epoch is kept.
     Last,
-    /// The constraint-aware score, behind its validity gate:
-    /// [`SelectionRule`](crate::train::SelectionRule), whose thresholds are the table
-    /// `[selection]`.
+    /// The constraint-aware score with its validity gate:
+    /// [`SelectionRule`](crate::train::SelectionRule). The table `[selection]` has its thresholds.
     Score,
 }
 
-/// The counter-based generator of a run's noise, by the name in its publication (Salmon, Moraes,
+/// The counter-based generator of a run's noise, by its name in the publication (Salmon, Moraes,
 /// Dror and Shaw 2011).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GeneratorName {
-    /// Ten rounds of multiplications: fast everywhere.
+    /// Ten rounds of multiplications: fast on every processor.
     #[default]
     #[serde(rename = "philox4x32-10")]
     Philox4x32_10,
-    /// Seven rounds of AES: faster where the processor has instructions for them, slower elsewhere.
+    /// Seven rounds of AES: faster on processors with AES instructions, slower on others.
     #[serde(rename = "ars-7")]
     Ars7,
 }
@@ -56,55 +57,62 @@ impl From<GeneratorName> for Generator {
     }
 }
 
-/// Threads that a run may ask for: far more than there is work for, few enough to start.
+/// The largest number of threads of a run: more than any run can use, and few enough to start.
 pub const MAX_THREADS: usize = 256;
 
-/// How long to train, in what portions, and what to keep.
+/// The length of training, its batches, and the weights and checkpoints that are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Passes over the training windows, at most; at least 1; 24.
+    /// The maximum number of passes over the training windows, at least 1; default 24.
     pub epochs: usize,
-    /// Epochs without a better validation score before training stops; 6. 0: never stop early.
+    /// The number of epochs without a better validation score after which training stops early;
+    /// default 6. 0 disables early stopping.
     pub patience: usize,
-    /// Windows per step, at least 1; 64, with the reference's values 256.
+    /// The number of windows per step, at least 1; default 64, and 256 with the reference's
+    /// defaults.
     pub batch: usize,
-    /// The base learning rate, above 0; 3e-4, with the reference's values 1e-3. Decision 5 says why
-    /// not the specification's 1e-3.
+    /// The base learning rate, above 0; default 3e-4, and 1e-3 with the reference's defaults.
+    /// Decision 5 says why the default is not the specification's 1e-3.
     pub learning_rate: f64,
     /// The decay of the exponential moving average of the weights
-    /// ([`WeightAverage`](crate::optim::WeightAverage)), in `[0, 1)`, of units and twin alike:
-    /// validation, diagnostics and what is kept are of it; 0.99, with the reference's values 0. 0:
-    /// of the weights themselves.
+    /// ([`WeightAverage`](crate::optim::WeightAverage)), in `[0, 1)`; default 0.99, and 0 with the
+    /// reference's defaults.
+    ///
+    /// It applies to the network and its twin alike. The averaged weights are validated, diagnosed
+    /// and kept. With 0 the weights themselves are used.
     pub ema_decay: f64,
-    /// The seed of everything random (initial weights, order of windows, noise), below 2^63; 0.
+    /// The seed of all randomness (initial weights, order of windows, noise), below 2^63; default
+    /// 0.
     pub seed: u64,
-    /// The generator of the noise of training and evaluation and of the order of windows. Initial
-    /// weights, and bands that are shuffled over units, do not depend on it: runs of one seed start
-    /// alike.
+    /// The generator of the noise of training and evaluation, and of the order of windows. Initial
+    /// weights and the shuffling of bands over units do not depend on it, so runs with the same
+    /// seed start alike.
     pub generator: GeneratorName,
-    /// Threads, at most 256; 0, the default: one for each processor. The results do not depend on
-    /// it.
+    /// The number of threads, at most 256; default 0: one per processor. The results do not depend
+    /// on it.
     pub threads: usize,
-    /// What the best epoch is chosen by; the CRPS, with the reference's values the likelihood.
+    /// The criterion for the best epoch; default: the CRPS, and the likelihood with the reference's
+    /// defaults.
     pub selection: Selection,
-    /// What weighs the same in averages over windows; windows, with the reference's values batches.
+    /// The items that have equal weight in averages over windows; default: windows, and batches
+    /// with the reference's defaults.
     pub averaging: Averaging,
-    /// Whether the deterministic twin is trained too, on the same windows; false.
+    /// Whether the deterministic twin is trained, too, on the same windows; default false.
     pub twin: bool,
-    /// Passes that a step is made of: each sees `batch / accumulate` examples, and their gradients
-    /// are averaged before the optimiser moves. Default 1. Controllers see no such parts: together
-    /// they are refused.
+    /// The number of passes in a step; default 1. Each pass sees `batch / accumulate` examples, and
+    /// the optimiser uses the average of their gradients. Controllers cannot act on parts of a
+    /// batch: a value above 1 with controllers is refused.
     pub accumulate: usize,
-    /// A checkpoint whenever the number of steps is a multiple of this; 0, the default: not by
+    /// A checkpoint is saved whenever the number of steps is a multiple of this; default 0: not by
     /// steps.
     pub checkpoint_every_steps: u64,
-    /// A checkpoint at the end of every so many epochs; 0: not by epochs. Default 1.
+    /// The number of epochs between two checkpoints; default 1. 0: not by epochs.
     pub checkpoint_every_epochs: usize,
-    /// A checkpoint at the end of the first step so many minutes after the last one; 0, the
-    /// default: not by time.
+    /// A checkpoint is saved at the end of the first step this many minutes after the last one;
+    /// default 0: not by time.
     pub checkpoint_every_minutes: f64,
-    /// The number of checkpoints that are kept, from 1 to 1000. Default 2.
+    /// The number of checkpoints that are kept, from 1 to 1000; default 2.
     pub keep: usize,
 }
 
@@ -132,7 +140,7 @@ impl Default for TrainConfig {
 }
 
 impl Selection {
-    /// Its name in a configuration.
+    /// The name in a configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -160,16 +168,16 @@ impl TrainConfig {
         }
     }
 
-    /// What all noise of the run starts from.
+    /// The seed of all noise of the run.
     #[must_use]
     pub fn noise(&self) -> NoiseSeed {
         NoiseSeed { seed: self.seed, generator: self.generator.into() }
     }
 
-    /// The training steps of a whole run on so many examples.
+    /// The number of training steps of a whole run on this many examples.
     ///
     /// # Errors
-    /// More than noise has addresses for.
+    /// Returns an error if there are more steps than addresses of noise.
     pub fn total_steps(&self, examples: usize) -> Result<u64, TrainError> {
         let steps_per_epoch = examples.div_ceil(self.batch.max(1)) as u64;
         let total = steps_per_epoch.saturating_mul(self.epochs as u64);
@@ -183,13 +191,13 @@ impl TrainConfig {
         Ok(total)
     }
 
-    /// Examples of one pass of a step.
+    /// The number of examples in one pass of a step.
     #[must_use]
     pub fn examples_per_pass(&self) -> usize {
         self.batch.div_ceil(self.accumulate.max(1))
     }
 
-    /// When checkpoints are saved, and how many are kept.
+    /// The settings of checkpoints: when they are saved, and how many are kept.
     #[must_use]
     pub fn checkpoints(&self) -> CheckpointConfig {
         CheckpointConfig {
@@ -200,7 +208,7 @@ impl TrainConfig {
         }
     }
 
-    /// The same, with the defaults of all settings that the bits of a step do not depend on.
+    /// A copy with the defaults of all settings that do not affect the bits of a step.
     pub(crate) fn without_epochs(&self) -> Self {
         let Self {
             checkpoint_every_steps, checkpoint_every_epochs, checkpoint_every_minutes, ..
@@ -217,7 +225,7 @@ impl TrainConfig {
         }
     }
 
-    /// How scores are averaged over windows.
+    /// The rule for averages of scores over windows.
     #[must_use]
     pub fn averages(&self) -> BatchAverages {
         BatchAverages {
@@ -232,7 +240,7 @@ impl TrainConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// The first that is wrong, named.
+    /// Returns an error that names the first wrong value.
     pub fn validate(&self) -> Result<(), TrainError> {
         for (name, value) in [("epochs", self.epochs), ("batch", self.batch)] {
             if value == 0 {

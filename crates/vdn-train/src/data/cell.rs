@@ -1,12 +1,12 @@
-//! What a cell of a delimited file holds: a number, a missing value, or something else.
+//! The content of a cell in a delimited file: a number, a missing value, or anything else.
 //!
-//! A file writes all its numbers in one way, a [`NumberForm`]. It is given, or found from a sample
+//! All numbers of a file have the same form, a [`NumberForm`]. It is given, or found from a sample
 //! of the file (`sniff.rs`).
 
-/// Words that stand for a missing value, compared without regard to case; so do an empty cell and
-/// runs of `*` or `-`.
+/// Words for a missing value, compared without regard to case. An empty cell and runs of `*` or `-`
+/// also count as missing.
 ///
-/// They are those of R, pandas, spreadsheets, databases and statistical offices.
+/// R, pandas, spreadsheets, databases and statistical offices write these words.
 pub const MISSING_WORDS: [&str; 52] = [
     "nan",
     "-nan",
@@ -62,7 +62,7 @@ pub const MISSING_WORDS: [&str; 52] = [
     "na_integer_",
 ];
 
-/// How the numbers of a file are written.
+/// The form in which the numbers of a file are written.
 ///
 /// ```
 /// use vdn_train::data::{Cell, NumberForm};
@@ -81,7 +81,7 @@ pub enum NumberForm {
     DecimalComma,
 }
 
-/// What a cell holds.
+/// The content of a cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cell {
     /// A finite number.
@@ -92,11 +92,11 @@ pub enum Cell {
     Bad,
 }
 
-/// The longest text that is taken for a number with separators.
+/// The longest text that can be a number with separators.
 const LONGEST: usize = 64;
 
 impl NumberForm {
-    /// Reads a cell; blanks around the number do not matter.
+    /// Parses a cell. Blanks around the number are ignored.
     #[must_use]
     pub fn parse(self, bytes: &[u8]) -> Cell {
         let bytes = bytes.trim_ascii();
@@ -118,7 +118,7 @@ impl NumberForm {
         }
     }
 
-    /// A number with a decimal comma or separators of thousands.
+    /// Parses a number with a decimal comma or separators of thousands.
     fn separated(self, text: &str) -> Option<f64> {
         let (point, group) = match self {
             Self::DecimalPoint => ('.', ','),
@@ -148,7 +148,7 @@ impl NumberForm {
             }
             digits.push_str(part);
         }
-        // What is left is `.5`, `e-3` or both; the parser refuses the rest.
+        // The rest is `.5`, `e-3` or both. The parser refuses anything else.
         for c in rest.chars() {
             match c {
                 c if c == point => digits.push('.'),
@@ -160,7 +160,7 @@ impl NumberForm {
     }
 }
 
-/// Whether a character may stand between groups of digits, beside comma and point.
+/// Whether a character may separate groups of digits, besides comma and point.
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}' | '\'' | '\u{2019}')
 }

@@ -4,7 +4,7 @@ use std::ops::Index;
 
 /// The texts of a date column, row by row.
 ///
-/// A `String` for each would take about 60 bytes a row beside the text; here a row takes eight.
+/// A row takes eight bytes in addition to its text. A `String` per row would take about 60.
 ///
 /// ```
 /// use vdn_train::data::Dates;
@@ -17,12 +17,12 @@ use std::ops::Index;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dates {
     text: String,
-    /// Where each row ends in `text`.
+    /// The end of each row in `text`.
     ends: Vec<usize>,
 }
 
 impl Dates {
-    /// No dates.
+    /// Creates an empty column.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -34,13 +34,13 @@ impl Dates {
         self.ends.push(self.text.len());
     }
 
-    /// Number of rows.
+    /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
@@ -59,7 +59,7 @@ impl Dates {
         (0..self.len()).filter_map(|row| self.get(row))
     }
 
-    /// Gives back memory that is not needed.
+    /// Releases unused memory.
     pub(super) fn shrink(&mut self) {
         self.text.shrink_to_fit();
         self.ends.shrink_to_fit();
@@ -68,7 +68,7 @@ impl Dates {
 
 /// # Panics
 ///
-/// There is no such row.
+/// Panics if there is no such row.
 impl Index<usize> for Dates {
     type Output = str;
 

@@ -1,13 +1,20 @@
-//! Delimited text: header, rows, and where in the file each of them stands.
+//! Delimited text: the header, the rows, and their positions in the file.
 //!
-//! `csv-core` divides the text into rows and cells: a quote opens a cell only as its first byte,
-//! two quotes within are one, what follows the closing quote is plain, and CRLF, LF and a lone CR
-//! end a row. A loader of other people's files needs more than that, and drives it piece by piece:
-//! exact line numbers, blank lines between rows reported instead of skipped (skipping one would
-//! shift a series in time), quotes that are never closed reported with their place, and limits.
+//! `csv-core` divides the text into rows and cells. A quote opens a cell only as its first byte.
+//! Two quotes in a quoted cell stand for one. Text after the closing quote is plain. CRLF, LF and a
+//! lone CR end a row.
 //!
-//! One row is in memory at a time, besides a sample of the first ones, from which the form of the
-//! file is found. A test compares the rows with those of the `csv` crate on random text.
+//! A loader of untrusted files needs more than that, so this module drives `csv-core` piece by
+//! piece:
+//!
+//! * It counts exact line numbers.
+//! * It reports blank lines between rows. To skip one would shift a series in time.
+//! * It reports quotes that are never closed, with their position.
+//! * It enforces limits.
+//!
+//! Only one row is in memory at a time, besides a sample of the first rows. The form of the file is
+//! found from this sample. A test compares the rows with the rows of the `csv` crate on random
+//! text.
 
 mod header;
 mod lookup;
@@ -25,13 +32,13 @@ use crate::data::source::Content;
 use crate::error::data::DataError;
 use csv_core::{Reader, ReaderBuilder};
 
-/// Bytes of content in memory at a time.
+/// The number of bytes of content in memory at a time.
 const BUFFER: usize = 1 << 16;
 
-/// The piece of content that is in memory.
+/// The piece of content in memory.
 struct Buffer {
     bytes: Box<[u8]>,
-    /// What is in use of `bytes`.
+    /// The part of `bytes` that is in use.
     at: usize,
     end: usize,
 }
@@ -42,17 +49,17 @@ impl Buffer {
     }
 }
 
-/// A row: its cells one after the other, without quotes, and where it stands.
+/// A row: its cells in order, without quotes, and its line.
 #[derive(Clone, Default)]
 struct Record {
     text: Vec<u8>,
-    /// Bytes of `text` that are in use.
+    /// The number of bytes of `text` in use.
     length: usize,
-    /// Where each cell ends in `text`.
+    /// The end of each cell in `text`.
     ends: Vec<usize>,
-    /// Cells, of `ends`, that are in use.
+    /// The number of cells, of `ends`, in use.
     cells: usize,
-    /// The line on which it starts.
+    /// The line on which the row starts.
     line: usize,
 }
 
@@ -72,9 +79,9 @@ impl Record {
 
 /// A delimited file, plain or gzip, that is read row by row.
 ///
-/// Its form is found from the first rows, unless it is given. Rows of nothing but delimiters at the
-/// end of the file are left out, and so are cells without text behind the last column of the
-/// header. [`DelimitedFile::notes`] says what was left out.
+/// Its form is found from the first rows unless it is given. Rows of nothing but delimiters at the
+/// end of the file are left out. Cells without text beyond the last column of the header are left
+/// out, too. [`DelimitedFile::notes`] says what was left out.
 ///
 /// ```
 /// use vdn_train::data::{Cell, DelimitedFile, FileForm, Limits};
@@ -92,28 +99,28 @@ pub struct DelimitedFile<'a> {
     content: Content<'a>,
     buffer: Buffer,
     delimiter: u8,
-    /// The number of cells of most of the first rows; 0 where there is one column.
+    /// The number of cells in most of the first rows; 0 for a single column.
     usual_cells: usize,
     parser: Reader,
     numbers: NumberForm,
     names: Vec<String>,
-    /// Cells of the header beyond the columns, without a name.
+    /// The number of header cells beyond the columns, which have no name.
     unnamed: usize,
-    /// The columns of each name, for a first question about one.
+    /// The columns of each name, computed when a name is first looked up.
     places: OnceCell<HashMap<String, Vec<usize>>>,
     row: Record,
-    /// The first rows, before they are given out.
+    /// The first rows, before they are returned.
     sample: VecDeque<Record>,
-    /// What went wrong while the sample was read, to be told when its row comes.
+    /// An error in the sample, which is returned when its row is reached.
     failed: Option<DataError>,
-    /// Rows of nothing but delimiters: the line of the first one, and how many.
+    /// The rows of nothing but delimiters: the line of the first one, and their number.
     blank_rows: Option<(usize, usize)>,
-    /// The row that follows them.
+    /// The row after these rows.
     held: Option<Record>,
-    /// Whether rows have delimiters behind the last column of the header.
+    /// Whether rows have delimiters beyond the last column of the header.
     trailing: bool,
-    /// The line of the next byte, and whether the byte before it is a CR, with which an LF would
-    /// make one line end.
+    /// The line of the next byte, and whether the previous byte is a CR. Together with an LF, a CR
+    /// is one line end.
     line: usize,
     after_return: bool,
     /// Whether rows are counted instead of lines.
@@ -126,21 +133,26 @@ impl DelimitedFile<'static> {
     ///
     /// # Errors
     ///
-    /// [`DataError::Read`], [`DataError::Gzip`], [`DataError::Limit`]; [`DataError::Empty`] without
-    /// a header; [`DataError::Format`] for UTF-16, content with NUL bytes and numbers whose form is
-    /// ambiguous; [`DataError::HeaderEncoding`] for a name that is not UTF-8;
-    /// [`DataError::UnclosedQuote`]; [`DataError::InvalidOption`] for a delimiter that cannot be.
+    /// Returns
+    ///
+    /// * [`DataError::Read`], [`DataError::Gzip`] or [`DataError::Limit`];
+    /// * [`DataError::Empty`] without a header;
+    /// * [`DataError::Format`] for UTF-16, for content with NUL bytes, and for numbers whose form
+    ///   is ambiguous;
+    /// * [`DataError::HeaderEncoding`] for a name that is not UTF-8;
+    /// * [`DataError::UnclosedQuote`];
+    /// * [`DataError::InvalidOption`] for an invalid delimiter.
     pub fn open(path: impl AsRef<Path>, form: FileForm, limits: Limits) -> Result<Self, DataError> {
         Self::new(Content::open(path.as_ref(), limits)?, form)
     }
 }
 
 impl<'a> DelimitedFile<'a> {
-    /// The same of content in memory; `file` names it in messages.
+    /// Like [`DelimitedFile::open`], for content in memory. `file` names it in messages.
     ///
     /// # Errors
     ///
-    /// As for [`DelimitedFile::open`].
+    /// Returns the errors of [`DelimitedFile::open`].
     pub fn from_bytes(
         file: &str,
         bytes: &'a [u8],
@@ -150,12 +162,14 @@ impl<'a> DelimitedFile<'a> {
         Self::new(Content::of_bytes(file, bytes, limits)?, form)
     }
 
-    /// The same of text that a program makes of a file of `stored` bytes: a header, and the rows of
-    /// a table. Rows are counted from 1 in messages instead of lines, the header as 0.
+    /// Like [`DelimitedFile::open`], for text that a program generates from a file of `stored`
+    /// bytes: a header, and the rows of a table. Messages count rows instead of lines, with the
+    /// header as row 0.
     ///
     /// # Errors
     ///
-    /// As for [`DelimitedFile::open`]; [`Limits::expansion`] is of the bytes that are stored.
+    /// Returns the errors of [`DelimitedFile::open`]. [`Limits::expansion`] refers to the stored
+    /// bytes.
     pub fn from_rows(
         file: &str,
         rows: impl std::io::Read + 'a,
@@ -171,7 +185,7 @@ impl<'a> DelimitedFile<'a> {
         Self::start(content, form)?.find_form(form)
     }
 
-    /// Reads header and sample.
+    /// Reads the header and the sample.
     fn find_form(mut self, form: FileForm) -> Result<Self, DataError> {
         let this = &mut self;
         this.skip_blank_lines()?;
@@ -188,7 +202,7 @@ impl<'a> DelimitedFile<'a> {
         Ok(self)
     }
 
-    /// A file of which no row was read yet.
+    /// Creates a file before its first row is read.
     fn start(mut content: Content<'a>, form: FileForm) -> Result<Self, DataError> {
         form.check()?;
         let mut bytes = vec![0; BUFFER].into_boxed_slice();
@@ -208,7 +222,7 @@ impl<'a> DelimitedFile<'a> {
             return Err(format("the content is binary, not delimited text"));
         }
         let at = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        // A first line for spreadsheets: `sep=;`.
+        // Spreadsheets understand such a first line: `sep=;`.
         let told = told_delimiter(&start[at..]);
         let at = at + told.map_or(0, |(_, length)| length);
         let (delimiter, usual_cells) = match form.delimiter.or(told.map(|(sign, _)| sign)) {
@@ -244,32 +258,33 @@ impl<'a> DelimitedFile<'a> {
         self.content.file()
     }
 
-    /// The header.
+    /// The column names from the header.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// What separates cells.
+    /// The delimiter between cells.
     #[must_use]
     pub fn delimiter(&self) -> u8 {
         self.delimiter
     }
 
-    /// How numbers are written.
+    /// The form of numbers.
     #[must_use]
     pub fn numbers(&self) -> NumberForm {
         self.numbers
     }
 
-    /// What was left out or assumed, one sentence each; complete at the end of the file.
+    /// Notes on omissions and assumptions, one sentence each. The list is complete at the end of
+    /// the file.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Rows of the sample (up to 1000) that were not given out yet: before the first call of
-    /// [`DelimitedFile::next_row`], the first rows of the file.
+    /// The number of rows in the sample (up to 1000) that were not returned yet. Before the first
+    /// call of [`DelimitedFile::next_row`], these are the first rows of the file.
     #[must_use]
     pub fn sample_rows(&self) -> usize {
         self.sample.len()
@@ -291,8 +306,8 @@ impl<'a> DelimitedFile<'a> {
     ///
     /// # Errors
     ///
-    /// [`DataError::RaggedRow`] when the row's cells are not as many as the header's, or a blank
-    /// line stands before it; [`DataError::UnclosedQuote`], [`DataError::Read`],
+    /// [`DataError::RaggedRow`] if the row and the header differ in their numbers of cells, or if
+    /// there is a blank line before the row; [`DataError::UnclosedQuote`], [`DataError::Read`],
     /// [`DataError::Gzip`], [`DataError::Limit`].
     pub fn next_row(&mut self) -> Result<bool, DataError> {
         if let Some(row) = self.sample.pop_front() {
@@ -324,7 +339,7 @@ impl<'a> DelimitedFile<'a> {
     }
 }
 
-/// The delimiter that a first line tells, as in `sep=;`, and the length of that line.
+/// The delimiter in a first line such as `sep=;`, and the length of that line.
 fn told_delimiter(start: &[u8]) -> Option<(u8, usize)> {
     let rest = start.strip_prefix(b"sep=").or_else(|| start.strip_prefix(b"SEP="))?;
     let (&sign, rest) = rest.split_first()?;

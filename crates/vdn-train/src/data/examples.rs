@@ -1,4 +1,4 @@
-//! [`Examples`]: data that a trainer can draw batches from.
+//! [`Examples`]: data from which a trainer draws batches.
 
 use crate::error::TrainError;
 use std::fmt::Debug;
@@ -7,28 +7,29 @@ use vdn_tensor::Element;
 /// The part of the data that an example belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// Gradients come from it.
+    /// Gradients are computed from it.
     Train,
-    /// The best epoch is chosen, and units are judged, by it.
+    /// The best epoch is selected, and units are judged, by it.
     Validation,
-    /// It is looked at once training is over.
+    /// It is only used after training.
     Test,
 }
 
-/// What a batch has to hold beside the inputs of its examples.
+/// The content of a batch in addition to the inputs of its examples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// The targets.
     pub targets: bool,
-    /// The inputs of the examples before the earlier ones, which a penalty between successive
-    /// examples compares with. Data without an order refuse it.
+    /// The inputs of the examples before the earlier examples, which a penalty between successive
+    /// examples needs. Data without an order refuse this.
     pub predecessors: bool,
-    /// The inputs of the examples so many rows earlier, in the place of their own.
+    /// The number of rows by which the examples are shifted: the batch has the inputs of the
+    /// examples this many rows earlier.
     pub lag: usize,
 }
 
 impl Request {
-    /// Inputs alone.
+    /// Only inputs.
     pub const INPUTS: Self = Self { targets: false, predecessors: false, lag: 0 };
     /// Inputs and targets.
     pub const TARGETS: Self = Self { targets: true, predecessors: false, lag: 0 };
@@ -61,13 +62,13 @@ impl Noun {
 
 /// Data that know their splits and fill batches by index.
 ///
-/// A trainer shuffles indices, a batch is filled from any of them: the order of the examples, and
-/// with it the whole run, is a function of the seed. [`Rows`](crate::data::Rows) is the
-/// implementation for plain matrices.
+/// A trainer shuffles indices, and a batch is filled from any of them. Therefore the order of the
+/// examples, and with it the whole run, is a function of the seed. [`Rows`](crate::data::Rows)
+/// implements this trait for plain matrices.
 pub trait Examples<T: Element> {
-    /// What names an example. Its order is the order of the data.
+    /// The index of an example. The order of indices is the order of the data.
     type Index: Copy + Ord + Debug + Send + Sync;
-    /// Room for a batch, filled again and again.
+    /// Reusable buffers for a batch.
     type Buffers: Default;
     /// A filled batch.
     type Batch<'a>;
@@ -81,8 +82,8 @@ pub trait Examples<T: Element> {
     /// Fills a batch with these examples.
     ///
     /// # Errors
-    /// An index of other data; a value that the precision cannot hold, with its place; a request
-    /// that the data cannot meet.
+    /// Returns an error if an index belongs to other data, if the precision cannot represent a
+    /// value (with its place), or if the data cannot meet the request.
     fn fill<'a>(
         &self,
         buffers: &'a mut Self::Buffers,
@@ -90,19 +91,20 @@ pub trait Examples<T: Element> {
         request: Request,
     ) -> Result<Self::Batch<'a>, TrainError>;
 
-    /// The series, or other group, that an example belongs to; blocks of examples do not cross it.
+    /// The series, or another kind of group, that an example belongs to. Blocks of examples do not
+    /// extend across groups.
     fn group(&self, _example: Self::Index) -> u32 {
         0
     }
 
     /// The weight of an example in means of scores of the parts of targets: the share of its target
-    /// that is there, above 0.
+    /// that is available, above 0.
     fn weight(&self, _example: Self::Index) -> f64 {
         1.0
     }
 
-    /// The number of successive examples (of these, in their order) that depend on each other:
-    /// the length of the blocks that standard errors are formed over.
+    /// The number of successive examples (of these, in their order) that depend on each other. It
+    /// is the length of the blocks for standard errors.
     fn block(&self, _examples: &[Self::Index]) -> usize {
         1
     }

@@ -1,54 +1,56 @@
-//! [`FeatureEncoding`]: from the columns of a table to the inputs of a network.
+//! [`FeatureEncoding`]: converts the columns of a table to the inputs of a network.
 //!
 //! | column | inputs |
 //! |---|---|
-//! | numbers | one: standardised by the training rows; a second that is 1 where the value is missing, if that was so in training |
+//! | numbers | one, standardised by the training rows; with missing training values, a flag |
 //! | numbers that do not vary in training | none |
-//! | categories | one for each category of the training rows: 1 in its rows, else 0 |
+//! | categories | one for each category of the training rows: 1 in its rows, otherwise 0 |
 //!
-//! A first linear layer on such a row of zeros and a one is an embedding of the category, so there
-//! is no other embedding. A category that training rows do not have is a row of zeros.
+//! The flag is 1 where the value is missing, otherwise 0.
+//!
+//! A linear first layer on such inputs is an embedding of the category, so there is no other
+//! embedding. A category that the training rows do not have becomes a row of zeros.
 
 use crate::data::scaling::{LARGEST_STANDARDISED, Scaler};
 use crate::data::tabular::{ColumnValues, Tabular, TabularColumn};
 use crate::error::data::DataError;
 use serde::{Deserialize, Serialize};
 
-/// What becomes of a missing feature.
+/// The treatment of missing features.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingFeature {
-    /// It is refused with its line and column.
+    /// A missing value is refused with its line and column.
     #[default]
     Error,
-    /// It is the mean of the training rows, and an input says so; a missing category is a row of
-    /// zeros.
+    /// A missing value becomes the mean of the training rows, and an additional input marks it. A
+    /// missing category becomes a row of zeros.
     Mean,
 }
 
-/// How one column becomes inputs.
+/// The encoding of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum EncodedColumn {
     /// `(x - mean) / std`.
     Number {
-        /// Its name.
+        /// The name of the column.
         name: String,
         /// The mean of the training rows.
         mean: f64,
-        /// Their standard deviation.
+        /// The standard deviation of the training rows.
         std: f64,
-        /// Whether an input says that a value is missing.
+        /// Whether an additional input marks missing values.
         flag: bool,
     },
-    /// No input: the training rows have one value.
+    /// No input, because the training rows have only one value.
     Constant {
-        /// Its name.
+        /// The name of the column.
         name: String,
     },
     /// One input for each category.
     Category {
-        /// Its name.
+        /// The name of the column.
         name: String,
         /// The categories of the training rows.
         levels: Vec<String>,
@@ -56,7 +58,7 @@ pub enum EncodedColumn {
 }
 
 impl EncodedColumn {
-    /// Its name.
+    /// The name of the column.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -66,7 +68,7 @@ impl EncodedColumn {
         }
     }
 
-    /// The number of its inputs.
+    /// The number of inputs.
     #[must_use]
     pub fn width(&self) -> usize {
         match self {
@@ -77,7 +79,7 @@ impl EncodedColumn {
     }
 }
 
-/// How the features of a table become inputs; fitted to training rows.
+/// The encoding of the features of a table as inputs, fitted to training rows.
 ///
 /// ```
 /// use vdn_train::data::{FeatureEncoding, MissingFeature, Tabular, TabularOptions};
@@ -95,16 +97,19 @@ impl EncodedColumn {
 pub struct FeatureEncoding {
     /// Each column, in the order of the table.
     pub columns: Vec<EncodedColumn>,
-    /// What becomes of missing values.
+    /// The treatment of missing values.
     pub missing: MissingFeature,
 }
 
 impl FeatureEncoding {
     /// Fits the encoding to training rows.
     ///
-    /// # Errors
-    /// No rows, or one that is not there; a missing value where that is an error; a column without
-    /// any value in the training rows; no column that varies.
+    /// Returns an error if:
+    ///
+    /// * there are no rows or a row does not exist
+    /// * a value is missing and missing values are errors
+    /// * a column has no value in the training rows
+    /// * no column varies
     pub fn fit(
         table: &Tabular,
         train: &[usize],
@@ -138,40 +143,44 @@ impl FeatureEncoding {
         self.columns.iter().map(EncodedColumn::width).sum()
     }
 
-    /// The names of the columns, in the order in which a table has to have them.
+    /// The names of the columns, in the order that a table must have.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.name().to_owned()).collect()
     }
 
-    /// The same encoding without the columns that have no input: a table to be predicted needs
-    /// them no more.
+    /// The same encoding without the columns that have no input. A table for prediction does not
+    /// need them.
     #[must_use]
     pub fn without_constant(&self) -> Self {
         let varies = |column: &&EncodedColumn| !matches!(column, EncodedColumn::Constant { .. });
         Self { columns: self.columns.iter().filter(varies).cloned().collect(), ..self.clone() }
     }
 
-    /// The names of columns of categories.
+    /// The names of the columns of categories.
     #[must_use]
     pub fn categories(&self) -> Vec<String> {
         let category = |column: &&EncodedColumn| matches!(column, EncodedColumn::Category { .. });
         self.columns.iter().filter(category).map(|column| column.name().to_owned()).collect()
     }
 
-    /// The columns without an input.
+    /// The names of the columns without an input.
     #[must_use]
     pub fn constant(&self) -> Vec<&str> {
         let constant = |column: &&EncodedColumn| matches!(column, EncodedColumn::Constant { .. });
         self.columns.iter().filter(constant).map(EncodedColumn::name).collect()
     }
 
-    /// The inputs of all rows of a table, `[rows, width]` row-major.
+    /// Encodes all rows of a table as inputs, `[rows, width]` row-major.
     ///
     /// # Errors
-    /// Another number of columns; a column of texts where numbers are expected; a missing value
-    /// where that is an error; a number beyond [`LARGEST_STANDARDISED`] deviations of the training
-    /// rows.
+    /// Returns an error if:
+    ///
+    /// * the number of columns differs
+    /// * a column has texts instead of numbers
+    /// * a value is missing and missing values are errors
+    /// * a number is more than [`LARGEST_STANDARDISED`] deviations of the training rows from their
+    ///   mean
     pub fn encode(&self, table: &Tabular) -> Result<Vec<f64>, DataError> {
         let (width, rows) = (self.width(), table.rows());
         let mismatch = |problem| DataError::Mismatch { op: "feature encoding", problem };
@@ -218,7 +227,7 @@ impl FeatureEncoding {
                             to[place] = 1.0;
                         }
                     }
-                    // A column without a single value.
+                    // A column without any value.
                     (EncodedColumn::Category { .. }, ColumnValues::Numbers(values))
                         if values[row].is_nan() => {}
                     (EncodedColumn::Number { name, .. }, _) => {

@@ -1,9 +1,9 @@
-//! A list of names in one text, separated by commas and quoted where a name has one.
+//! A list of names in one text, separated by commas. Names that contain a comma are quoted.
 
 use csv_core::{ReadFieldResult, Reader};
 
-/// The fields of a line of comma-separated text, without the blanks around them; a field with a
-/// comma stands in quotes, in which two quotes are one.
+/// The fields of a line of comma-separated text, without blanks around them. A field with a comma
+/// is quoted; two quotes in it stand for one.
 ///
 /// ```
 /// use vdn_train::data::split_fields;
@@ -14,7 +14,7 @@ use csv_core::{ReadFieldResult, Reader};
 #[must_use]
 pub fn split_fields(line: &str) -> Vec<String> {
     let trimmed: String = line.lines().collect::<Vec<_>>().join(" ");
-    // Blanks before a quote would make it a plain character.
+    // A quote after a blank would be a plain character.
     let trimmed = trimmed.trim().replace(", \"", ",\"");
     let (mut reader, mut input) = (Reader::new(), trimmed.as_bytes());
     let (mut fields, mut field) = (Vec::new(), Vec::new());

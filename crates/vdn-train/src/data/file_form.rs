@@ -1,10 +1,10 @@
-//! [`FileForm`]: how a delimited file is written.
+//! [`FileForm`]: the form in which a delimited file is written.
 
 use crate::data::cell::NumberForm;
 use crate::error::TrainError;
 use crate::error::data::DataError;
 
-/// How a delimited file is written; what is `None` is found from its content.
+/// The form in which a delimited file is written. A part that is `None` is found from the content.
 ///
 /// ```
 /// use vdn_train::data::{FileForm, NumberForm};
@@ -14,9 +14,9 @@ use crate::error::data::DataError;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileForm {
-    /// What separates cells: an ASCII character that is no quote, line end or NUL.
+    /// The delimiter between cells: an ASCII character other than a quote, line end or NUL.
     pub delimiter: Option<u8>,
-    /// How numbers are written.
+    /// The form of numbers.
     pub numbers: Option<NumberForm>,
 }
 
@@ -36,8 +36,8 @@ impl FileForm {
         }
     }
 
-    /// The form that two settings ask for: `data.delimiter`, one character or `tab`, and
-    /// `data.decimal`, `.` or `,`. What is `None` stays to be found.
+    /// The form according to two settings: `data.delimiter` (one character or `tab`) and
+    /// `data.decimal` (`.` or `,`). A part that is `None` is found from the content.
     ///
     /// ```
     /// use vdn_train::data::{FileForm, NumberForm};
@@ -50,7 +50,7 @@ impl FileForm {
     /// ```
     ///
     /// # Errors
-    /// A delimiter or a decimal sign that cannot be, with its key.
+    /// Returns an error with the key for an invalid delimiter or decimal sign.
     pub fn of_settings(delimiter: Option<&str>, decimal: Option<&str>) -> Result<Self, TrainError> {
         let refuse = |key: &str, value: &str, domain: &str| {
             let reason = format!("data.{key} = {value:?}: has to be {domain}");

@@ -1,37 +1,38 @@
-//! What to do with missing values of a series.
+//! The treatment of missing values in a series.
 
-/// How a missing value of a series is replaced.
+/// The replacement of a missing value in a series.
 ///
-/// Standardisation, windows and metrics need a number in every cell, so a policy has to be chosen
-/// by whoever knows what the gap means; the default refuses.
+/// Standardisation, windows and metrics need a number in every cell. Only the user knows the
+/// meaning of a gap and can choose a policy; the default refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Fill {
     /// A missing value is an error that names its line and column.
     #[default]
     Error,
-    /// The last value before the gap. Nothing fills a gap at the very start: no information moves
-    /// backwards in time.
+    /// The last value before the gap. A gap at the very start is not filled, because no information
+    /// may move backwards in time.
     Forward,
-    /// On the straight line between the values on both sides of the gap, by row number; a gap at
-    /// the end takes the last value, nothing fills a gap at the start. A filled cell depends on the
-    /// value *after* the gap.
+    /// A value on the straight line between the values on both sides of the gap, by row number. A
+    /// gap at the end takes the last value; a gap at the start is not filled. A filled cell depends
+    /// on the value *after* the gap.
     Linear,
     /// This number, which must be finite.
     Value(f64),
 }
 
-/// What filling did to a column.
+/// The effect of filling on a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Filled {
-    /// Number of cells filled.
+    /// The number of filled cells.
     pub(super) cells: usize,
-    /// Length of the longest run of them.
+    /// The length of the longest run of filled cells.
     pub(super) longest_gap: usize,
 }
 
-/// Replaces the NaNs of `column`; `None` when nothing before a gap is there to fill it from.
+/// Replaces the NaNs of `column`. Returns `None` if there is no value before a gap from which to
+/// fill it.
 ///
-/// [`Fill::Error`] fills nothing: the loader has refused before.
+/// With [`Fill::Error`] nothing is filled; the loader has refused before.
 pub(super) fn fill(column: &mut [f64], policy: Fill) -> Option<Filled> {
     let mut filled = Filled::default();
     let mut row = 0;
@@ -56,7 +57,7 @@ pub(super) fn fill(column: &mut [f64], policy: Fill) -> Option<Filled> {
                     let steps = (gap.len() + 1) as f64;
                     for (step, cell) in (1..).zip(gap.iter_mut()) {
                         let weight = f64::from(step) / steps;
-                        // Two products: `after - before` could overflow.
+                        // Two products, because `after - before` could overflow.
                         *cell = before * (1.0 - weight) + after * weight;
                     }
                 }

@@ -10,12 +10,12 @@ use crate::data::limits::Limits;
 use crate::data::source::Content;
 use crate::error::data::DataError;
 
-/// An array of bytes, as an IDX file holds it.
+/// An array of bytes from an IDX file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdxArray {
-    /// Its dimensions.
+    /// The dimensions.
     pub shape: Vec<usize>,
-    /// Its values, row-major.
+    /// The values, row-major.
     pub values: Vec<u8>,
 }
 
@@ -25,17 +25,17 @@ impl IdxArray {
     /// # Errors
     ///
     /// [`DataError::Read`], [`DataError::Gzip`], [`DataError::Empty`]; [`DataError::Format`] for a
-    /// bad magic number, another type of values, or a length that is not what the header says;
+    /// wrong magic number, another type of values, or a length that differs from the header;
     /// [`DataError::Limit`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, DataError> {
         Self::parse(Content::open(path.as_ref(), Limits::default())?)
     }
 
-    /// The same from content in memory; `file` names it in messages.
+    /// Like [`IdxArray::load`], for content in memory. `file` names it in messages.
     ///
     /// # Errors
     ///
-    /// As for [`IdxArray::load`].
+    /// Returns the errors of [`IdxArray::load`].
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, DataError> {
         Self::parse(Content::of_bytes(file, bytes, Limits::default())?)
     }
@@ -71,7 +71,8 @@ impl IdxArray {
             .map(|size| size.iter().fold(0, |value, &byte| value << 8 | usize::from(byte)))
             .collect();
         let announced = elements(&shape);
-        // The header is not believed: values are kept as they come, never more than it announces.
+        // The header is not trusted: values are stored as they arrive, and never more than it
+        // announces.
         let (mut values, mut found, mut piece) = (Vec::new(), 0, vec![0; 1 << 16]);
         loop {
             let read = content.fill(&mut piece)?;
@@ -91,7 +92,7 @@ impl IdxArray {
     }
 }
 
-/// Number of elements of an array; `None` when it is beyond the range of `usize`.
+/// The number of elements of an array; `None` if it exceeds the range of `usize`.
 fn elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))
 }
@@ -111,17 +112,17 @@ impl ImageSet {
     ///
     /// # Errors
     ///
-    /// Those of [`IdxArray::load`]; [`DataError::Mismatch`] when the arrays do not have these
-    /// shapes or are empty.
+    /// Returns the errors of [`IdxArray::load`], and [`DataError::Mismatch`] if the arrays do not
+    /// have these shapes or are empty.
     pub fn load(images: impl AsRef<Path>, labels: impl AsRef<Path>) -> Result<Self, DataError> {
         Self::new(IdxArray::load(images)?, IdxArray::load(labels)?)
     }
 
-    /// Images (`[count, height, width]`) and labels (`[count]`) already in memory.
+    /// Creates a set from images (`[count, height, width]`) and labels (`[count]`) in memory.
     ///
     /// # Errors
     ///
-    /// [`DataError::Mismatch`] when the arrays do not have these shapes or are empty.
+    /// [`DataError::Mismatch`] if the arrays do not have these shapes or are empty.
     pub fn new(images: IdxArray, labels: IdxArray) -> Result<Self, DataError> {
         let classes = labels.values.iter().max().map(|&label| usize::from(label) + 1);
         match (&images.shape[..], &labels.shape[..], classes) {
@@ -147,11 +148,11 @@ impl ImageSet {
         }
     }
 
-    /// These images, and those of another set behind them.
+    /// This set with the images of another set appended.
     ///
     /// # Errors
     ///
-    /// [`DataError::Mismatch`] when the images are of another size.
+    /// [`DataError::Mismatch`] if the images have another size.
     pub fn joined(mut self, other: &Self) -> Result<Self, DataError> {
         let sizes = [[self.height, self.width], [other.height, other.width]];
         if sizes[0] != sizes[1] {
@@ -164,52 +165,52 @@ impl ImageSet {
         Ok(self)
     }
 
-    /// Number of images.
+    /// The number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Never true: a set without images cannot be made.
+    /// Never true, because a set without images cannot be created.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// Rows of pixels of an image.
+    /// The number of pixel rows of an image.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Pixels in a row of an image.
+    /// The number of pixels in a row of an image.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Number of pixels of an image.
+    /// The number of pixels of an image.
     pub fn n_pixels(&self) -> usize {
         self.height * self.width
     }
 
-    /// One more than the largest label.
+    /// The number of classes: one more than the largest label.
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// Labels of all images.
+    /// The labels of all images.
     pub fn labels(&self) -> &[u8] {
         &self.labels
     }
 
-    /// Pixels of all images as bytes, `[count, height, width]` row-major.
+    /// The pixels of all images as bytes, `[count, height, width]` row-major.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// Copies images into a batch, `x` being `[images, height * width]` row-major; a pixel is its
-    /// byte divided by 255. Nothing is allocated.
+    /// Copies images into a batch; `x` is `[images, height * width]` row-major. Each pixel is
+    /// divided by 255. Nothing is allocated.
     ///
     /// # Errors
     ///
-    /// [`DataError::Mismatch`] when the buffer has another size or an image does not exist.
+    /// [`DataError::Mismatch`] if the buffer has another size or an image does not exist.
     pub fn fill_batch<T>(
         &self,
         images: &[usize],

@@ -1,11 +1,11 @@
-//! How much of a file is read: what a small or endless file can ask of memory is bounded.
+//! Limits of reading files: they bound the memory that a small or endless file can cause.
 
-/// Limits of reading a file. A file beyond one of them is refused in one line that names the file
-/// and the limit; nothing of it is kept.
+/// Limits of reading a file. A file that exceeds one of them is refused in one line that names the
+/// file and the limit; none of its content is kept.
 ///
 /// The defaults are far above the common data sets (the largest has 862 series of 17 544 rows: 15
-/// million cells, 131 MB of text), and bound the memory of a file that is not what it seems: gzip
-/// can expand a thousandfold, and a row of commas makes a series of every byte.
+/// million cells, 131 MB of text). They bound the memory for malicious files: gzip can expand a
+/// thousandfold, and a row of commas makes a series of every byte.
 ///
 /// ```
 /// use vdn_train::data::{Limits, Table, TableOptions};
@@ -17,26 +17,26 @@
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the file as it is stored: 4 GiB.
+    /// The largest size of the stored file in bytes: 4 GiB.
     pub file_bytes: u64,
-    /// Bytes of the content, once it is gunzipped: 4 GiB.
+    /// The largest size of the content after decompression in bytes: 4 GiB.
     pub content_bytes: u64,
-    /// Bytes of content for each byte of gzip, and of text for each byte of a file of columns
-    /// (Parquet, Arrow), beyond the first 64 MiB of content: 200. Series of measurements have 3 to
-    /// 20; gzip reaches 1032 on constant text.
+    /// The largest number of bytes of content per byte of gzip, and of text per byte of a columnar
+    /// file (Parquet, Arrow), beyond the first 64 MiB of content: 200. Series of measurements have
+    /// 3 to 20; gzip reaches 1032 on constant text.
     pub expansion: u64,
-    /// Bytes in one row of a delimited file, the header included: 16 MiB.
+    /// The largest number of bytes in one row of a delimited file, including the header: 16 MiB.
     pub row_bytes: u64,
-    /// Cells in one row: 2^18 (262 144).
+    /// The largest number of cells in one row: 2^18 (262 144).
     pub row_cells: u64,
-    /// Rows of data: 2^28.
+    /// The largest number of rows of data: 2^28.
     pub rows: u64,
-    /// Numbers in all series that are taken: 2^28, which are 2.1 GB.
+    /// The largest number of values in all selected series: 2^28, which take 2.1 GB.
     pub cells: u64,
 }
 
 impl Limits {
-    /// Content that gzip may expand to before [`Limits::expansion`] counts: 64 MiB.
+    /// The content to which gzip may expand before [`Limits::expansion`] applies: 64 MiB.
     pub const FREE_EXPANSION: u64 = 64 << 20;
 }
 

@@ -1,12 +1,12 @@
-//! Where the rows of a table stand in their file.
+//! The lines of a table's rows in their file.
 
 /// The file of a table and the line of each row, for messages.
 ///
-/// Nearly all rows follow each other line by line; only where they do not is a line stored.
+/// Nearly all rows are on consecutive lines. A line is stored only where they are not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Lines {
     file: String,
-    /// Rows, and the lines that they start on, from which on lines and rows go in step.
+    /// The rows, and their lines, from which on rows and lines advance together.
     from: Vec<(usize, usize)>,
 }
 
@@ -15,7 +15,7 @@ impl Lines {
         Self { file: file.to_owned(), from: Vec::new() }
     }
 
-    /// Notes that `row` starts on `line`; rows come in order.
+    /// Records that `row` starts on `line`. Rows must come in order.
     pub(super) fn push(&mut self, row: usize, line: usize) {
         if self.line(row) != Some(line) {
             self.from.push((row, line));

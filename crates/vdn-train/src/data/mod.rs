@@ -1,17 +1,17 @@
-//! Data that any task needs: files to tables, tables to features and targets, scaling.
+//! Data for any task: files to tables, tables to features and targets, and scaling.
 //!
 //! | from | to | file |
 //! |---|---|---|
 //! | delimited text, plain or gzip | rows of a [`DelimitedFile`] | `delimited.rs` (`sniff.rs`) |
 //! | wide CSV | [`Table`] | `table.rs` (`fill.rs`) |
 //! | columns of numbers and categories | [`Tabular`] | `tabular.rs` |
-//! | such columns | inputs of a network, by a [`FeatureEncoding`] | `features.rs` |
+//! | such columns | inputs of a network, through a [`FeatureEncoding`] | `features.rs` |
 //! | IDX files (MNIST) | [`ImageSet`] | `idx.rs` |
 //!
 //! Files are read as streams, row by row, and never beyond their [`Limits`].
 //!
-//! Everything is `f64` here; a batch is filled through a conversion given by the caller. Nothing
-//! here is random: orders and permutations are arguments.
+//! All values are `f64`. A batch is filled through a conversion from the caller. Nothing is random:
+//! orders and permutations are arguments.
 
 mod cell;
 mod dates;

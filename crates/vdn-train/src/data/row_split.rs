@@ -1,43 +1,44 @@
-//! [`RowSplit`]: rows divided for training, validation and test.
+//! [`RowSplit`]: rows divided into training, validation and test rows.
 
 use crate::error::data::DataError;
 
-/// Rows of a table divided for training, validation and test, each in the permutation's order.
+/// The rows of a table, divided into training, validation and test rows, in the order of a
+/// permutation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowSplit {
-    /// Rows to fit parameters to.
+    /// The rows to which parameters are fitted.
     pub train: Vec<usize>,
-    /// Rows to choose by.
+    /// The rows by which models are selected.
     pub validation: Vec<usize>,
-    /// Rows to report on.
+    /// The rows on which results are reported.
     pub test: Vec<usize>,
 }
 
 impl RowSplit {
-    /// Of `n` rows in the order of `permutation`: the first `⌊7n/10⌋` for training, those up to
-    /// `⌊8n/10⌋` for validation, the rest for test.
+    /// Divides `n` rows in the order of `permutation`: the first `⌊7n/10⌋` for training, those up
+    /// to `⌊8n/10⌋` for validation, the rest for test.
     ///
     /// # Errors
     ///
-    /// [`DataError::Mismatch`] when `permutation` does not hold each of `0 .. n` once;
-    /// [`DataError::InvalidOption`] when a part would be empty.
+    /// [`DataError::Mismatch`] if `permutation` does not have each of `0 .. n` once;
+    /// [`DataError::InvalidOption`] if a part would be empty.
     pub fn seventy_ten_twenty(permutation: &[usize]) -> Result<Self, DataError> {
         let n = permutation.len();
         Self::at(permutation, 7 * n / 10, 8 * n / 10, false)
     }
 
-    /// The literature's 90/10 split: of `n` rows in the order of `permutation`, the first
-    /// `0.9 n` (rounded, halves up) for training, the rest for test. The `k`-th of its 20 splits
-    /// is this one for the `k`-th permutation.
+    /// The 90/10 split of the literature: of `n` rows in the order of `permutation`, the first
+    /// `0.9 n` (rounded, halves up) are for training and the rest for test. The `k`-th of the 20
+    /// splits of a data set is this one for the `k`-th permutation.
     ///
-    /// The last `validation` of the training rows are set aside to choose by.
+    /// The last `validation` of the training rows are set aside for validation.
     ///
     /// Source: J. M. Hernández-Lobato and R. P. Adams, "Probabilistic Backpropagation for Scalable
     /// Learning of Bayesian Neural Networks", ICML 2015.
     ///
     /// # Errors
     ///
-    /// As for [`RowSplit::seventy_ten_twenty`]; here validation may be empty.
+    /// Returns the errors of [`RowSplit::seventy_ten_twenty`], except that validation may be empty.
     pub fn ninety_ten(permutation: &[usize], validation: usize) -> Result<Self, DataError> {
         let end = (9 * permutation.len() + 5) / 10;
         let Some(start) = end.checked_sub(validation) else {
@@ -73,7 +74,7 @@ impl RowSplit {
     }
 }
 
-/// Each of `0 .. n` once.
+/// Checks that each of `0 .. n` is there once.
 fn check_permutation(permutation: &[usize]) -> Result<(), DataError> {
     let n = permutation.len();
     let mut seen = vec![false; n];

@@ -4,7 +4,7 @@ use crate::data::examples::{Examples, Noun, Request, Split};
 use crate::error::TrainError;
 use vdn_tensor::Element;
 
-/// Examples that are rows of two matrices, in memory: `inputs` `[rows, width]` and `targets`
+/// Examples as rows of two matrices in memory: `inputs` `[rows, width]` and `targets`
 /// `[rows, outputs]`.
 ///
 /// ```
@@ -26,18 +26,18 @@ pub struct Rows {
     splits: [Vec<usize>; 3],
 }
 
-/// Some of the [`Rows`].
+/// A batch of [`Rows`].
 #[derive(Clone, Copy, Debug)]
 pub struct RowBatch<'a, T> {
-    /// How many.
+    /// The number of rows.
     pub rows: usize,
-    /// Their inputs, `[rows, width]`.
+    /// The inputs, `[rows, width]`.
     pub inputs: &'a [T],
-    /// Their targets, `[rows, outputs]`; empty where they were not asked for.
+    /// The targets, `[rows, outputs]`; empty unless they were requested.
     pub targets: &'a [T],
 }
 
-/// Room for a [`RowBatch`].
+/// Buffers for a [`RowBatch`].
 #[derive(Clone, Debug, Default)]
 pub struct RowBuffers<T> {
     inputs: Vec<T>,
@@ -45,11 +45,16 @@ pub struct RowBuffers<T> {
 }
 
 impl Rows {
-    /// Matrices with these widths, `[inputs, targets]`; all rows train.
+    /// Creates examples from matrices with these widths, `[inputs, targets]`. All rows are for
+    /// training.
     ///
     /// # Errors
-    /// A width of 0, matrices that are not whole rows or differ in their number, no rows, a number
-    /// that is not finite (with row and column).
+    /// Returns an error if:
+    ///
+    /// * a width is 0
+    /// * the matrices do not consist of whole rows or differ in their numbers of rows
+    /// * there are no rows
+    /// * a number is not finite (with row and column)
     pub fn new(
         widths: [usize; 2],
         inputs: Vec<f64>,
@@ -74,10 +79,11 @@ impl Rows {
         Ok(Self { widths, inputs, targets, splits: [(0..rows).collect(), vec![], vec![]] })
     }
 
-    /// Divides the rows in their order: the first `train`, the next `validation`, the rest tests.
+    /// Divides the rows in their order: the first `train` for training, the next `validation` for
+    /// validation, the rest for test.
     ///
     /// # Errors
-    /// There are not so many rows, or none are left to train on.
+    /// Returns an error if there are not enough rows or if no row is for training.
     pub fn split_at(mut self, train: usize, validation: usize) -> Result<Self, TrainError> {
         let rows = self.len();
         if train == 0 || train.saturating_add(validation) > rows {
@@ -89,8 +95,8 @@ impl Rows {
         Ok(self)
     }
 
-    /// Divides the rows by their numbers: training, validation and test, in the order given. A row
-    /// may be in several parts, or in none.
+    /// Divides the rows by their numbers into training, validation and test rows, in the given
+    /// order. A row may be in several parts or in none.
     ///
     /// ```
     /// use vdn_train::data::{Examples, Rows, Split};
@@ -101,7 +107,7 @@ impl Rows {
     /// ```
     ///
     /// # Errors
-    /// A row that is not there, or none to train on.
+    /// Returns an error if a row does not exist or if no row is for training.
     pub fn with_splits(mut self, splits: [Vec<usize>; 3]) -> Result<Self, TrainError> {
         let rows = self.len();
         if let Some(row) = splits.iter().flatten().find(|&&row| row >= rows) {
@@ -120,13 +126,13 @@ impl Rows {
         self.inputs.len() / self.widths[0]
     }
 
-    /// Whether there are none: never, of data that were built.
+    /// Whether there are no rows; never true, because rows are required.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.inputs.is_empty()
     }
 
-    /// The widths of inputs and targets.
+    /// The widths of the inputs and of the targets.
     #[must_use]
     pub fn widths(&self) -> [usize; 2] {
         self.widths

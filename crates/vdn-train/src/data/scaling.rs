@@ -1,26 +1,27 @@
-//! Standardisation of series: mean 0 and standard deviation 1 over the rows a model may learn from.
+//! Standardisation of series to mean 0 and standard deviation 1 over the rows that a model may
+//! learn from.
 
 use crate::error::data::DataError;
 
 /// The largest magnitude of a standardised value, in standard deviations.
 ///
-/// Models compute in `f32`, whose largest number is 3.4e38. The square of the largest error,
-/// 1e30, over the smallest variance of an observation (0.01 squared), summed over 30 000 steps,
-/// stays below that; so do the squares that layer normalisation sums.
+/// Models compute in `f32`, whose largest number is 3.4e38. The square of the largest error, 1e30,
+/// divided by the smallest variance of an observation (0.01 squared) and summed over 30 000 steps,
+/// stays below that. So do the squares that layer normalisation sums.
 pub const LARGEST_STANDARDISED: f64 = 1e15;
 
-/// Which rows the mean and the standard deviation of a series are taken from.
+/// The rows from which the mean and the standard deviation of a series are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FitScope {
-    /// The rows before the first validation target: nothing that is predicted is used.
+    /// The rows before the first validation target: no predicted value is used.
     #[default]
     Training,
-    /// The rows before the first test target, as published code often does. Validation rows
-    /// leak into the scale.
+    /// The rows before the first test target, as in much published code. Validation rows leak into
+    /// the scale.
     IncludeValidation,
 }
 
-/// Mean and population standard deviation of each series.
+/// The mean and the population standard deviation of each series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scaler {
     mean: Vec<f64>,
@@ -31,13 +32,14 @@ pub struct Scaler {
 impl Scaler {
     /// Fits series `i` to the values that `rows(i)` yields.
     ///
-    /// A series is constant when its deviation is no larger than the rounding of its values
-    /// (`8 ε max|x|`); it gets the magnitude of its constant as its deviation (1 for zero) and is
-    /// listed by [`Scaler::constant_series`]. Values of any scale are good, from 1e-300 to 1e300.
+    /// A series is constant if its deviation is no larger than the rounding of its values
+    /// (`8 ε max|x|`). Its deviation is then the magnitude of the constant (1 for zero), and
+    /// [`Scaler::constant_series`] lists it. Values of any scale are supported, from 1e-300 to
+    /// 1e300.
     ///
     /// # Errors
     ///
-    /// [`DataError::BadSeries`] when a series yields no value, or its mean or deviation is not a
+    /// [`DataError::BadSeries`] if a series yields no value, or if its mean or deviation is not a
     /// finite number.
     pub fn fit<'a, I>(names: &[String], mut rows: impl FnMut(usize) -> I) -> Result<Self, DataError>
     where
@@ -56,17 +58,17 @@ impl Scaler {
         Ok(this)
     }
 
-    /// The scaler that changes nothing, for `series` series.
+    /// The identity scaler for `series` series.
     pub fn identity(series: usize) -> Self {
         Self { mean: vec![0.0; series], std: vec![1.0; series], constant: vec![false; series] }
     }
 
-    /// A scaler of known means and standard deviations, for instance those of a checkpoint.
+    /// A scaler with known means and standard deviations, for example from a checkpoint.
     ///
     /// # Errors
     ///
-    /// [`DataError::Mismatch`] when there are not as many deviations as means, a mean is not
-    /// finite, or a deviation is not finite and greater than 0.
+    /// [`DataError::Mismatch`] if the numbers of means and deviations differ, if a mean is not
+    /// finite, or if a deviation is not finite and greater than 0.
     pub fn from_parts(mean: Vec<f64>, std: Vec<f64>) -> Result<Self, DataError> {
         let mismatch = |problem| Err(DataError::Mismatch { op: "scaler", problem });
         if mean.len() != std.len() {
@@ -81,11 +83,11 @@ impl Scaler {
         Ok(Self { mean, std, constant })
     }
 
-    /// This scaler, with these series taken as constant.
+    /// Marks these series as constant.
     ///
     /// # Errors
     ///
-    /// [`DataError::Mismatch`] when there is no such series.
+    /// [`DataError::Mismatch`] if there is no such series.
     pub fn with_constant(mut self, series: &[usize]) -> Result<Self, DataError> {
         for &one in series {
             let count = self.constant.len();
@@ -98,11 +100,11 @@ impl Scaler {
         Ok(self)
     }
 
-    /// The scaler of some of the series, in this order.
+    /// The scaler of some of the series, in the given order.
     ///
     /// # Panics
     ///
-    /// There is no such series.
+    /// Panics if there is no such series.
     #[must_use]
     pub fn select(&self, series: &[usize]) -> Self {
         Self {
@@ -112,33 +114,33 @@ impl Scaler {
         }
     }
 
-    /// Means, one for each series.
+    /// The means, one per series.
     pub fn mean(&self) -> &[f64] {
         &self.mean
     }
 
-    /// Standard deviations (the magnitude of a constant series), one for each series.
+    /// The standard deviations (the magnitude of a constant series), one per series.
     pub fn std(&self) -> &[f64] {
         &self.std
     }
 
-    /// Indices of the series that were constant over the rows fitted to.
+    /// The indices of the series that were constant over the fitted rows.
     pub fn constant_series(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.constant.len()).filter(|&series| self.constant[series])
     }
 
-    /// `(x - mean) / std` of `series`.
+    /// Standardises a value of `series`: `(x - mean) / std`.
     pub fn transform(&self, series: usize, x: f64) -> f64 {
         (x - self.mean[series]) / self.std[series]
     }
 
-    /// `z * std + mean` of `series`, the inverse of [`Scaler::transform`].
+    /// The inverse of [`Scaler::transform`]: `z * std + mean` of `series`.
     pub fn inverse(&self, series: usize, z: f64) -> f64 {
         z * self.std[series] + self.mean[series]
     }
 
-    /// A difference or standard deviation in units of the standardised series, in the units of
-    /// the series itself: `z * std`.
+    /// Converts a difference or standard deviation from units of the standardised series to units
+    /// of the series: `z * std`.
     pub fn inverse_scale(&self, series: usize, z: f64) -> f64 {
         z * self.std[series]
     }
@@ -157,8 +159,8 @@ struct Moments {
     constant: bool,
 }
 
-/// Two passes: the mean, then the squared deviations from it, less what the rounding of the mean
-/// contributes to them.
+/// Computes the moments in two passes: the mean, then the squared deviations from it, minus the
+/// contribution of the mean's rounding to them.
 fn moments<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> Result<Moments, &'static str> {
     let count = values.clone().count();
     if count == 0 {
@@ -166,7 +168,7 @@ fn moments<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> Result<Moments,
     }
     let n = count as f64;
     let largest = values.clone().fold(0.0, |largest: f64, x| largest.max(x.abs()));
-    // A power of two that brings the largest value near 1: nothing is rounded by it, and squares
+    // A power of two that brings the largest value near 1. It causes no rounding, and squares
     // neither overflow nor vanish.
     let exponent = if largest > 0.0 && largest.is_finite() { exponent(largest) } else { 0 };
     let (down, up) = (
@@ -177,14 +179,14 @@ fn moments<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> Result<Moments,
     let mean = compensated_sum(scaled()) / n;
     let rest = compensated_sum(scaled().map(|x| x - mean)) / n;
     let square = compensated_sum(scaled().map(|x| (x - mean) * (x - mean))) / n;
-    // Before `max`, which turns the NaN of an overflow into 0.
+    // This check comes before `max`, which would turn the NaN of an overflow into 0.
     if !mean.is_finite() || !square.is_finite() {
         return Err("the mean or the standard deviation is beyond the range of f64");
     }
     let std = (square - rest * rest).max(0.0).sqrt();
     let constant = std <= 8.0 * f64::EPSILON * (largest * down[0] * down[1]);
     let (mean, std) = (mean * up[0] * up[1], std * up[0] * up[1]);
-    // A deviation that is no number of its own cannot be divided by.
+    // Division by a subnormal deviation is not possible.
     let divisible = std.is_normal() && (1.0 / std).is_finite();
     if !constant && !divisible {
         return Err("the standard deviation is beyond the range of f64");
@@ -192,7 +194,7 @@ fn moments<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> Result<Moments,
     Ok(Moments { mean, std, constant })
 }
 
-/// The exponent of a positive finite number: `2^e <= x < 2^(e + 1)`, or the smallest of all.
+/// The exponent of a positive finite number: `2^e <= x < 2^(e + 1)`, or the smallest exponent.
 fn exponent(x: f64) -> i32 {
     ((x.to_bits() >> 52) & 0x7ff) as i32 - 1023
 }
@@ -202,7 +204,7 @@ fn power_of_two(e: i32) -> f64 {
     f64::from_bits(((1023 + e) as u64) << 52)
 }
 
-/// Neumaier's compensated sum (A. Neumaier, ZAMM 54, 1974): the error does not grow with the
+/// Neumaier's compensated sum (A. Neumaier, ZAMM 54, 1974), whose error does not grow with the
 /// number of terms.
 fn compensated_sum(values: impl Iterator<Item = f64>) -> f64 {
     let (mut sum, mut lost) = (0.0, 0.0);

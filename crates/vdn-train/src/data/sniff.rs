@@ -1,20 +1,21 @@
-//! The form of a delimited file, found from its first rows: what separates cells, and how numbers
-//! are written.
+//! The form of a delimited file, found from its first rows: the delimiter between cells, and the
+//! form of numbers.
 
 use crate::data::cell::{Cell, NumberForm};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-/// What may separate cells, the most common first.
+/// The possible delimiters, the most common first.
 pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// Rows that the delimiter is found from.
+/// The number of rows from which the delimiter is found.
 const ROWS: usize = 50;
 
-/// The delimiter of a text, of which `start` is the beginning, and the usual number of cells.
+/// Finds the delimiter of a text that begins with `start`, and the usual number of cells.
 ///
-/// It divides the most rows into as many cells as the header has, at least two. Where no candidate
-/// does so for half of the rows, there may be text before the header: then the most frequent
-/// number of cells counts instead. A text of one column has a comma, and no number of cells.
+/// It is the delimiter that divides the most rows into as many cells as the header has, at least
+/// two. If no candidate does so for half of the rows, there may be text before the header; then the
+/// most frequent number of cells is used instead. For a text of one column the result is a comma
+/// and 0 cells.
 pub(super) fn delimiter(start: &[u8]) -> (u8, usize) {
     let mut best = (0.5, 0, b',');
     for by_header in [true, false] {
@@ -37,8 +38,8 @@ pub(super) fn delimiter(start: &[u8]) -> (u8, usize) {
     (best.2, best.1)
 }
 
-/// How many cells the first rows have. The last row of a piece of text may be cut off: it counts
-/// only where it is the only one.
+/// The numbers of cells in the first rows. The last row of a piece of text may be cut off, so it
+/// counts only if it is the only one.
 fn cells(start: &[u8], delimiter: u8) -> Vec<usize> {
     let mut reader: Reader = ReaderBuilder::new().delimiter(delimiter).build();
     let (mut counts, mut rest, mut count) = (Vec::new(), start, 0);
@@ -57,29 +58,29 @@ fn cells(start: &[u8], delimiter: u8) -> Vec<usize> {
     counts
 }
 
-/// What the numbers of a sample say about their form.
+/// The evidence of a sample's numbers about their form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Evidence {
-    /// They can be read in one way only, or have no separators at all.
+    /// The numbers can be read in one way only, or have no separators at all.
     Clear(NumberForm),
-    /// Every comma stands before exactly three digits: `1,234` is 1.234 or 1234.
+    /// Every comma is before exactly three digits: `1,234` is 1.234 or 1234.
     Ambiguous,
-    /// Every point stands before exactly three digits, and several whole numbers of three digits
-    /// stand in the same column: `1.102` beside `979` and `823` is 1102.
+    /// Every point is before exactly three digits, and several whole numbers of three digits are in
+    /// the same column: `1.102` beside `979` and `823` is 1102.
     Groups,
 }
 
-/// What the cells of a column say about points.
+/// The evidence of the cells of a column about points.
 #[derive(Debug, Default, Clone, Copy)]
 struct Points {
     /// Cells like `1.234` and `1.234.567`.
     grouped: usize,
-    /// Whole numbers of three digits, but for 999, which often stands for a missing value.
+    /// Whole numbers of three digits, except 999, which often stands for a missing value.
     hundreds: usize,
-    /// The first of them, and whether there are others.
+    /// The first of these numbers, and whether there are different ones.
     first: Option<[u8; 3]>,
     several: bool,
-    /// Cells that no number with points between groups of three digits has: `0.123`, `12.5`,
+    /// Cells that cannot be numbers with points between groups of three digits: `0.123`, `12.5`,
     /// `1234`.
     other: usize,
 }
@@ -117,7 +118,7 @@ impl Points {
     }
 }
 
-/// Collects what cells say about the form of numbers.
+/// Collects the evidence of cells about the form of numbers.
 #[derive(Debug, Default)]
 pub(super) struct NumberEvidence {
     comma: usize,
@@ -127,7 +128,7 @@ pub(super) struct NumberEvidence {
 }
 
 impl NumberEvidence {
-    /// Takes a cell of a column into account.
+    /// Adds a cell of a column.
     pub(super) fn add(&mut self, column: usize, cell: &[u8]) {
         if self.points.len() <= column {
             self.points.resize(column + 1, Points::default());
@@ -143,7 +144,7 @@ impl NumberEvidence {
         match (number(NumberForm::DecimalPoint), number(NumberForm::DecimalComma)) {
             (None, Some(_)) => self.comma += 1,
             (Some(_), None) => self.point += 1,
-            // `0,123` and `00,123` are no thousands.
+            // `0,123` and `00,123` are not thousands.
             (Some(_), Some(_)) if cell.trim_ascii().starts_with(b"0,") => self.comma += 1,
             (Some(_), Some(_))
                 if [&b"0."[..], b"-0."].iter().any(|s| cell.trim_ascii().starts_with(s)) =>
@@ -155,7 +156,7 @@ impl NumberEvidence {
         }
     }
 
-    /// The form that fits.
+    /// The form that fits the evidence.
     pub(super) fn verdict(&self) -> Evidence {
         match self {
             Self { comma: 0, point: 0, ambiguous: 1.., .. } => Evidence::Ambiguous,
@@ -221,7 +222,7 @@ mod tests {
             cells.iter().for_each(|cell| evidence.add(0, cell.as_bytes()));
             assert_eq!(evidence.verdict(), expected, "{cells:?}");
         }
-        // What one column says holds for the file: `0.979` is no number with groups.
+        // The evidence of one column holds for the file: `0.979` is no number with groups.
         let mut evidence = NumberEvidence::default();
         for (column, cell) in ["1.102", "979", "823"].iter().map(|c| (0, c)).chain([(1, &"0.979")])
         {

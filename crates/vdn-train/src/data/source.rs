@@ -1,11 +1,11 @@
-//! Content of a file, piece by piece, gunzipped when it is gzip.
+//! The content of a file, piece by piece, decompressed if it is gzip.
 //!
-//! Gzip is recognised by its first two bytes, not by the file's name: `series.csv` may be
-//! compressed and `series.csv.gz` may have been unpacked by a download tool that kept the name.
+//! Gzip is recognised by its first two bytes and not by the name of the file: `series.csv` may be
+//! compressed, and a download tool may have unpacked `series.csv.gz` without changing the name.
 //!
-//! A file is never in memory as a whole. What has been read is counted, as stored and as content,
-//! and compared with the [`Limits`]: a small file of gzip can expand to more than any memory, and a
-//! pipe may never end.
+//! A file is never in memory as a whole. The bytes that have been read, stored and decompressed,
+//! are counted and compared with the [`Limits`]: a small gzip file can expand to more than any
+//! memory, and a pipe may never end.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -18,10 +18,10 @@ use crate::bounded_file;
 use crate::data::limits::Limits;
 use crate::error::data::DataError;
 
-/// First two bytes of every gzip member (RFC 1952, section 2.3.1).
+/// The first two bytes of every gzip member (RFC 1952, section 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// A reader that counts what went through it.
+/// A reader that counts the bytes that are read through it.
 struct Counted<R> {
     inner: R,
     count: Rc<Cell<u64>>,
@@ -35,17 +35,17 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// The content of a file, being read.
+/// The content of a file during reading.
 pub(super) struct Content<'a> {
     file: String,
     limits: Limits,
     input: Box<dyn Read + 'a>,
     gzip: bool,
-    /// Whether a program makes the content of what is stored.
+    /// Whether a program generates the content from the stored file.
     made: bool,
-    /// Bytes of the file that were read.
+    /// The number of bytes of the file that were read.
     stored: Rc<Cell<u64>>,
-    /// Bytes of content that were read.
+    /// The number of bytes of content that were read.
     content: u64,
 }
 
@@ -61,12 +61,12 @@ impl Content<'static> {
 }
 
 impl<'a> Content<'a> {
-    /// Content in memory; `file` names it in messages.
+    /// Creates content from memory. `file` names it in messages.
     pub(super) fn of_bytes(file: &str, bytes: &'a [u8], limits: Limits) -> Result<Self, DataError> {
         Self::new(file.to_owned(), bytes, limits)
     }
 
-    /// Text that a program makes of a file of `stored` bytes.
+    /// Creates content from text that a program generates from a file of `stored` bytes.
     pub(super) fn of_rows(file: &str, rows: impl Read + 'a, stored: u64, limits: Limits) -> Self {
         let (file, stored) = (file.to_owned(), Rc::new(Cell::new(stored)));
         Self { file, limits, input: Box::new(rows), gzip: false, made: true, stored, content: 0 }
@@ -88,22 +88,23 @@ impl<'a> Content<'a> {
         Ok(Self { file, limits, input, gzip, made: false, stored, content: 0 })
     }
 
-    /// The file's name as messages show it.
+    /// The name of the file in messages.
     pub(super) fn file(&self) -> &str {
         &self.file
     }
 
-    /// The limits it is read with.
+    /// The limits of reading.
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Fills `to` from the start with what comes next; less than its length at the end alone.
+    /// Fills `to` from the start with the next bytes. The result is less than its length only at
+    /// the end.
     ///
     /// # Errors
     ///
-    /// [`DataError::Read`]; [`DataError::Gzip`] for a stream that is cut off or whose checksum is
-    /// wrong; [`DataError::Limit`].
+    /// [`DataError::Read`]; [`DataError::Gzip`] for a stream that is truncated or has a wrong
+    /// checksum; [`DataError::Limit`].
     pub(super) fn fill(&mut self, to: &mut [u8]) -> Result<usize, DataError> {
         let mut filled = 0;
         while filled < to.len() {
@@ -125,11 +126,11 @@ impl<'a> Content<'a> {
         Ok(filled)
     }
 
-    /// All that is left.
+    /// Reads the rest.
     ///
     /// # Errors
     ///
-    /// As [`Content::fill`].
+    /// Returns the errors of [`Content::fill`].
     #[cfg(test)]
     fn rest(&mut self) -> Result<Vec<u8>, DataError> {
         let (mut all, mut piece) = (Vec::new(), [0; 1000]);

@@ -15,39 +15,39 @@ use crate::data::source::Content;
 use crate::error::data::DataError;
 use crate::one_line::one_line;
 
-/// Header names (in any case) by which a first column is taken for the date column.
+/// The header names (in any case) by which a first column is recognised as the date column.
 pub const DATE_NAMES: [&str; 5] = ["date", "time", "timestamp", "datetime", "ds"];
 
-/// Value that measuring stations write for "no measurement" and that is reported when it is kept.
+/// A value that measuring stations write for "no measurement". It is reported if it is kept.
 pub const SUSPICIOUS_SENTINEL: f64 = -9999.0;
 
-/// Which column holds the dates.
+/// The column of dates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DateColumn {
-    /// The first one, if its name is one of [`DATE_NAMES`]; otherwise there is none.
+    /// The first column, if its name is one of [`DATE_NAMES`]; otherwise none.
     #[default]
     Auto,
-    /// The column of this name, wherever it stands, or the `k`-th one for `#k`.
+    /// The column with this name, wherever it is, or the `k`-th one for `#k`.
     Named(String),
-    /// There is none: every column is a series.
+    /// No column: every column is a series.
     None,
 }
 
-/// How a wide file is read.
+/// The options of reading a wide file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableOptions {
-    /// Which column holds the dates.
+    /// The column of dates; default: automatic.
     pub date: DateColumn,
-    /// The series to take, in this order, by name or by position in the file (`#k`, from 1);
-    /// `None` takes all. Cells of other columns are not looked at.
+    /// The selected series in this order, by name or by position in the file (`#k`, from 1). `None`
+    /// selects all. Cells of other columns are ignored.
     pub columns: Option<Vec<String>>,
-    /// How the file is written; what is `None` is found from its content.
+    /// The form of the file. A part that is `None` is found from the content.
     pub form: FileForm,
-    /// What to do with missing values.
+    /// The treatment of missing values; default: an error.
     pub fill: Fill,
-    /// Numbers that stand for a missing value.
+    /// Numbers that stand for a missing value; default: none.
     pub sentinels: Vec<f64>,
-    /// How much is read.
+    /// The limits of reading.
     pub limits: Limits,
 }
 
@@ -64,35 +64,35 @@ impl Default for TableOptions {
     }
 }
 
-/// What happened to one series while it was read.
+/// A report on reading one series.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ColumnReport {
-    /// Name of the series.
+    /// The name of the series.
     pub name: String,
-    /// Missing values that were filled, sentinels included.
+    /// The number of missing values that were filled, including sentinels.
     pub filled: usize,
-    /// How many of them were sentinels.
+    /// The number of filled values that were sentinels.
     pub sentinels: usize,
-    /// Longest run of filled values.
+    /// The length of the longest run of filled values.
     pub longest_gap: usize,
-    /// Cells equal to [`SUSPICIOUS_SENTINEL`] that were kept as numbers.
+    /// The number of cells equal to [`SUSPICIOUS_SENTINEL`] that were kept as numbers.
     pub suspicious: usize,
 }
 
-/// What happened while a file was read; prints one line for each series that has something to say.
+/// A report on reading a file. It prints one line for each finding about a series.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadReport {
-    /// One entry for each series, in the table's order.
+    /// One entry per series, in the order of the table.
     pub columns: Vec<ColumnReport>,
 }
 
 impl LoadReport {
-    /// Number of cells filled in all series together.
+    /// The number of filled cells in all series together.
     pub fn filled(&self) -> usize {
         self.columns.iter().map(|column| column.filled).sum()
     }
 
-    /// Number of suspicious sentinels kept in all series together.
+    /// The number of suspicious sentinels that were kept in all series together.
     pub fn suspicious(&self) -> usize {
         self.columns.iter().map(|column| column.suspicious).sum()
     }
@@ -125,25 +125,25 @@ impl fmt::Display for LoadReport {
 /// Series of equal length: `columns[series][row]`, all values finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
-    /// The text of the date column, row by row, as it stands in the file. Labels only: nothing
-    /// is required of their form.
+    /// The texts of the date column, row by row, as in the file. They are labels only; their form
+    /// is not checked.
     pub dates: Option<Dates>,
-    /// Names of the series.
+    /// The names of the series.
     pub names: Vec<String>,
-    /// Values, one vector for each series.
+    /// The values, one vector per series.
     pub columns: Vec<Vec<f64>>,
-    /// What was filled and what looks suspicious.
+    /// A report on filled and suspicious values.
     pub report: LoadReport,
     lines: Lines,
 }
 
 impl Table {
-    /// A table of series that are already in memory.
+    /// Creates a table from series in memory.
     ///
     /// # Errors
     ///
-    /// [`DataError::BadSeries`] when a name or a value is missing, lengths differ, or a value is
-    /// not finite.
+    /// [`DataError::Mismatch`] if there are no series or the numbers of names and columns differ;
+    /// [`DataError::BadSeries`] if lengths differ or a value is not finite.
     pub fn new(names: Vec<String>, columns: Vec<Vec<f64>>) -> Result<Self, DataError> {
         let bad = |series: &str, problem: String| {
             Err(DataError::BadSeries { series: series.to_owned(), problem })
@@ -176,14 +176,18 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// The file cannot be read or is not such a table ([`DataError::Read`], [`DataError::Gzip`],
-    /// [`DataError::Format`], [`DataError::Empty`], [`DataError::NoRows`],
-    /// [`DataError::NoSeries`]); the header, a row or a cell is bad ([`DataError::HeaderEncoding`],
-    /// [`DataError::UnclosedQuote`], [`DataError::RaggedRow`], [`DataError::BadCell`],
-    /// [`DataError::MissingCell`], [`DataError::LeadingGap`], with file, line and column); a column
-    /// asked for is not there ([`DataError::UnknownColumn`], [`DataError::AmbiguousColumn`]); the
-    /// file is larger than its limits ([`DataError::Limit`]); the options contradict themselves
-    /// ([`DataError::InvalidOption`]).
+    /// Returns an error in these cases:
+    ///
+    /// * The file cannot be read or is not such a table: [`DataError::Read`], [`DataError::Gzip`],
+    ///   [`DataError::Format`], [`DataError::Empty`], [`DataError::NoRows`],
+    ///   [`DataError::NoSeries`].
+    /// * The header, a row or a cell is wrong (with file, line and column):
+    ///   [`DataError::HeaderEncoding`], [`DataError::UnclosedQuote`], [`DataError::RaggedRow`],
+    ///   [`DataError::BadCell`], [`DataError::MissingCell`], [`DataError::LeadingGap`].
+    /// * A requested column does not exist or is not unique: [`DataError::UnknownColumn`],
+    ///   [`DataError::AmbiguousColumn`].
+    /// * The file is larger than its limits: [`DataError::Limit`].
+    /// * The options contradict each other: [`DataError::InvalidOption`].
     pub fn load(path: impl AsRef<Path>, options: &TableOptions) -> Result<Self, DataError> {
         Self::parse(Content::open(path.as_ref(), options.limits)?, options)
     }
@@ -204,17 +208,17 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As for [`Table::load`].
+    /// Returns the errors of [`Table::load`].
     pub fn from_bytes(file: &str, bytes: &[u8], options: &TableOptions) -> Result<Self, DataError> {
         Self::parse(Content::of_bytes(file, bytes, options.limits)?, options)
     }
 
-    /// Number of rows.
+    /// The number of rows.
     pub fn rows(&self) -> usize {
         self.columns.first().map_or(0, Vec::len)
     }
 
-    /// Where a row (counted from 0) stands, as `file:line`; `None` for a table that was not read
+    /// The position of a row (counted from 0) as `file:line`; `None` for a table that was not read
     /// from a file.
     #[must_use]
     pub fn place(&self, row: usize) -> Option<String> {
@@ -260,7 +264,7 @@ impl Table {
         if table.rows() == 0 {
             return Err(DataError::NoRows { file: csv.file().to_owned() });
         }
-        // Columns grow by doubling.
+        // Columns grow by doubling, so release unused memory.
         table.columns.iter_mut().for_each(Vec::shrink_to_fit);
         table.dates.iter_mut().for_each(Dates::shrink);
         let series = table.columns.iter_mut().zip(&mut table.report.columns);
@@ -342,7 +346,7 @@ impl TableOptions {
         Ok(selected)
     }
 
-    /// Value of a cell; NaN stands for a missing value until the column is filled.
+    /// The value of a cell. NaN stands for a missing value until the column is filled.
     fn value(
         &self,
         csv: &DelimitedFile<'_>,

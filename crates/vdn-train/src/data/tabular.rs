@@ -6,10 +6,10 @@
 //! 250,3,south                   district  categories   north, south
 //! ```
 //!
-//! A column holds numbers, or categories: it is named as one of categories, or none of its cells is
-//! a number. A column in which both are found is refused with the line and column, because a slip
-//! of the pen in a column of numbers would else turn it into categories. What becomes of the
-//! columns is [`FeatureEncoding`](crate::data::FeatureEncoding)'s business.
+//! A column has either numbers or categories. It is a column of categories if it is named as one or
+//! if none of its cells is a number. A column with both is refused with line and column, because
+//! otherwise a typing error in a column of numbers would turn it into categories.
+//! [`FeatureEncoding`](crate::data::FeatureEncoding) encodes the columns.
 
 use crate::data::cell::Cell;
 use crate::data::delimited::DelimitedFile;
@@ -19,41 +19,42 @@ use crate::error::data::{DataError, excerpt};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-/// The most categories of one column: more are texts, of which nothing can be learned.
+/// The largest number of categories in one column. With more, the cells are texts from which
+/// nothing can be learned.
 pub const MOST_CATEGORIES: usize = 1000;
 
-/// How a table is read.
+/// The options of reading a table.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TabularOptions {
-    /// The columns that are to be predicted, by name or by position (`#k`, from 1).
+    /// The columns to predict, by name or by position (`#k`, from 1).
     pub targets: Vec<String>,
-    /// Columns that are left out. Their cells are not looked at.
+    /// Columns that are left out. Their cells are ignored.
     pub ignore: Vec<String>,
-    /// Columns of categories, also where their cells look like numbers.
+    /// Columns of categories, even if their cells look like numbers.
     pub categories: Vec<String>,
-    /// The features to take, in this order; `None` takes all columns but targets and those left
-    /// out.
+    /// The selected features in this order. `None` selects all columns except targets and columns
+    /// that are left out.
     pub features: Option<Vec<String>>,
-    /// Whether rows need targets: where they do not, a missing target column is none.
+    /// Whether targets may be missing. If so, a table without the target columns is accepted.
     pub targets_optional: bool,
     /// Numbers that stand for a missing value.
     pub sentinels: Vec<f64>,
-    /// How the file is written; what is `None` is found from its content.
+    /// The form of the file. A part that is `None` is found from the content.
     pub form: FileForm,
-    /// How much is read.
+    /// The limits of reading.
     pub limits: Limits,
 }
 
 /// The cells of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ColumnValues {
-    /// Finite numbers; NaN where a value is missing.
+    /// Finite numbers, or NaN if a value is missing.
     Numbers(Vec<f64>),
-    /// The number of the category of each row among `levels`; `None` where a value is missing.
+    /// Categories. `None` stands for a missing value.
     Categories {
-        /// The categories: in ascending order where all are numbers, else in that of the alphabet.
+        /// The categories, in numerical order if all are numbers, otherwise in alphabetical order.
         levels: Vec<String>,
-        /// One for each row.
+        /// The index in `levels` of each row's category.
         codes: Vec<Option<u32>>,
     },
 }
@@ -61,15 +62,15 @@ pub enum ColumnValues {
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TabularColumn {
-    /// Its name in the header; that of the position (`#k`) where the header has none.
+    /// The name in the header, or the position (`#k`) if the header has none.
     pub name: String,
-    /// Its cells.
+    /// The cells.
     pub values: ColumnValues,
-    /// Its place in the file, from 1.
+    /// The position in the file, from 1.
     pub column: usize,
 }
 
-/// A table: features and targets by name.
+/// A table with features and targets by name.
 ///
 /// ```
 /// use vdn_train::data::{ColumnValues, Tabular, TabularOptions};
@@ -96,17 +97,20 @@ impl Tabular {
     /// Reads a delimited file with a header, plain or gzip.
     ///
     /// # Errors
-    /// Those of [`DelimitedFile`]; a column that is not there, is named twice, or is both a target
-    /// and left out; numbers and other texts in one column, or an infinite number, with line and
-    /// column; too many categories; no feature; no rows.
+    /// Returns the errors of [`DelimitedFile`], and an error if
+    ///
+    /// * a column does not exist, is named twice, or is both a target and left out;
+    /// * a column has numbers and other texts, or an infinite number (with line and column);
+    /// * a column has too many categories;
+    /// * there are no features or no rows.
     pub fn load(path: impl AsRef<Path>, options: &TabularOptions) -> Result<Self, DataError> {
         Self::read(DelimitedFile::open(path, options.form, options.limits)?, options)
     }
 
-    /// The same from content in memory; `file` names it in messages.
+    /// Like [`Tabular::load`], for content in memory. `file` names it in messages.
     ///
     /// # Errors
-    /// As for [`Tabular::load`].
+    /// Returns the errors of [`Tabular::load`].
     pub fn from_bytes(
         file: &str,
         bytes: &[u8],
@@ -125,7 +129,7 @@ impl Tabular {
             found => found?,
         };
         let left_out = place(&file, &options.ignore)?;
-        // A target that is not there is no column of categories either.
+        // A target that does not exist is not a column of categories either.
         let named: HashSet<&String> = options.targets.iter().collect();
         let absent = |name: &&String| targets.is_empty() && named.contains(*name);
         let categories: Vec<String> =
@@ -186,13 +190,13 @@ impl Tabular {
         Ok(Self { file: file.file().to_owned(), features, targets: columns, lines, notes })
     }
 
-    /// The file, as it was named.
+    /// The name of the file as it was given.
     #[must_use]
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// Number of rows.
+    /// The number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.lines.len()
@@ -204,13 +208,13 @@ impl Tabular {
         &self.features
     }
 
-    /// The targets, in the order they were asked for; none where they are optional and not there.
+    /// The targets in the requested order; empty if they are optional and missing.
     #[must_use]
     pub fn targets(&self) -> &[TabularColumn] {
         &self.targets
     }
 
-    /// What the reader left out on the way.
+    /// The reader's notes on omissions and assumptions, one sentence each.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -247,7 +251,7 @@ impl TabularColumn {
     }
 }
 
-/// A column while it is read.
+/// A column during reading.
 struct Reading {
     column: usize,
     /// Whether it is to be predicted.
@@ -255,13 +259,13 @@ struct Reading {
     /// Whether it is named as one of categories.
     named: bool,
     numbers: Vec<f64>,
-    /// Categories by their text; of a column of numbers none.
+    /// The categories by their text; empty for a column of numbers.
     levels: HashMap<String, u32>,
     codes: Vec<Option<u32>>,
     kind: Option<Kind>,
 }
 
-/// What the first cell with a value was.
+/// The kind of the first cell with a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Number,
@@ -315,7 +319,7 @@ impl Reading {
         Ok(())
     }
 
-    /// The number of the category of the present cell.
+    /// The index of the current cell's category.
     fn level(&mut self, file: &DelimitedFile<'_>) -> Result<u32, DataError> {
         let text = String::from_utf8_lossy(file.cell(self.column).trim_ascii()).into_owned();
         let known = self.levels.len();

@@ -1,80 +1,80 @@
-//! The one error type of the data side: what was wrong, and in which file, line and column.
+//! The error type of data: the problem, with its file, line and column.
 
 use crate::one_line::write_message;
 use std::{fmt, io};
 
-/// Why data could not be loaded, scaled, split or copied into a batch.
+/// An error of loading, scaling or splitting data, or of copying it into a batch.
 ///
-/// Lines and columns count from 1, as editors and spreadsheets do; the header is on line 1 unless
+/// Lines and columns count from 1, as in editors and spreadsheets. The header is on line 1 unless
 /// blank lines precede it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// The file could not be opened or read.
     Read {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file begins as gzip but its content cannot be recovered in full.
+    /// The file begins as gzip, but its content cannot be recovered in full.
     Gzip {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
-        /// How many bytes came out before the failure.
+        /// The number of bytes that were decoded before the failure.
         bytes: usize,
-        /// What the decoder said.
+        /// The error of the decoder.
         source: io::Error,
     },
-    /// The file holds nothing (or nothing but blank lines).
+    /// The file is empty or has only blank lines.
     Empty {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
     },
     /// The content is not of the expected kind.
     Format {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
-        /// What was found and what was expected.
+        /// The found and the expected content.
         problem: String,
     },
     /// A name in the header that is not UTF-8.
     HeaderEncoding {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
         /// Line of the header.
         line: usize,
         /// Column in the file.
         column: usize,
-        /// The name, with U+FFFD for what is not UTF-8, shortened when long.
+        /// The name, shortened if it is long, with U+FFFD in place of bytes that are not UTF-8.
         text: String,
     },
-    /// A quoted cell that the rest of the file belongs to.
+    /// A quoted cell without a closing quote, which contains the rest of the file.
     UnclosedQuote {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
         /// Line of the quote.
         line: usize,
         /// Column in the file.
         column: usize,
     },
-    /// A header without a single row of data.
+    /// A header without a row of data.
     NoRows {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
     },
-    /// No column is left to be a series.
+    /// No column is left that could be a series.
     NoSeries {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
         /// Name of the date column.
         date: String,
-        /// The delimiter the file was read with.
+        /// The delimiter with which the file was read.
         delimiter: char,
     },
     /// A row with more or fewer cells than the header (0 for a blank line between rows).
     RaggedRow {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
         /// Line on which the row starts.
         line: usize,
@@ -83,14 +83,14 @@ pub enum DataError {
         /// Cells in the header.
         expected: usize,
     },
-    /// A value that is finite where it was read, but too large to be computed with once it is
-    /// standardised.
+    /// A value that is finite in the file, but too large for computations after it is standardised.
     TooLarge {
         /// Name of the series.
         series: String,
         /// The row of the series, from 0.
         row: usize,
-        /// File, line and split, as they are known: empty, or as in ` in f.csv:17 (test)`.
+        /// The file, line and split as far as they are known: empty, or for example
+        /// ` in f.csv:17 (test)`.
         place: String,
         /// The standardised value.
         value: f64,
@@ -99,18 +99,18 @@ pub enum DataError {
     },
     /// A file that is larger than one of the [`Limits`](crate::data::Limits) of reading.
     Limit {
-        /// The file as it was named by the caller, with the line where there is one.
+        /// The name of the file as the caller gave it, with the line if there is one.
         place: String,
-        /// Which limit, a field of [`Limits`](crate::data::Limits).
+        /// The name of the limit, a field of [`Limits`](crate::data::Limits).
         limit: &'static str,
         /// The limit.
         most: u64,
-        /// What is counted, as in `bytes in one row`.
+        /// The quantity that is limited, for example `bytes in one row`.
         what: &'static str,
     },
     /// A cell that is neither a finite number nor a missing value.
     BadCell {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
         /// Line on which the row starts.
         line: usize,
@@ -118,12 +118,12 @@ pub enum DataError {
         column: usize,
         /// Name of the column.
         name: String,
-        /// The cell's text, shortened when long.
+        /// The cell's text, shortened if it is long.
         text: String,
     },
-    /// A missing value, where no fill policy was chosen.
+    /// A missing value without a fill policy.
     MissingCell {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
         /// Line on which the row starts.
         line: usize,
@@ -149,62 +149,62 @@ pub enum DataError {
     },
     /// A column that begins with missing values, under a fill policy that needs one before them.
     LeadingGap {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
         /// Column in the file.
         column: usize,
         /// Name of the column.
         name: String,
-        /// How many values are missing before the first one.
+        /// The number of missing values before the first value.
         missing: usize,
         /// Number of rows.
         rows: usize,
     },
-    /// A column asked for by a name that the header does not have.
+    /// A requested column that the header does not have.
     UnknownColumn {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The header's names, shortened when many.
+        /// The names in the header, shortened if there are many.
         available: String,
     },
-    /// A column asked for by a name that the header has several times.
+    /// A requested column whose name is in the header several times.
     AmbiguousColumn {
-        /// The file as it was named by the caller.
+        /// The name of the file as the caller gave it.
         file: String,
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// Where the name stands.
+        /// The positions of the name.
         positions: String,
         /// The first of these positions.
         first: usize,
     },
     /// A setting that contradicts itself or the data.
     InvalidOption(String),
-    /// Series whose lengths or names do not go together, or a value that is not finite.
+    /// Series whose lengths or names do not match, or a value that is not finite.
     BadSeries {
         /// Name of the series.
         series: String,
-        /// What is wrong with it.
+        /// The problem with the series.
         problem: String,
     },
-    /// A series in which no window fits, or whose validation or test split would be empty.
+    /// A series that is too short for a window, or whose validation or test split would be empty.
     SeriesTooShort {
         /// Name of the series.
         series: String,
         /// Its length in rows.
         length: usize,
-        /// The smallest greater length that would do.
+        /// The smallest sufficient length.
         needed: usize,
-        /// The window settings that ask for it.
+        /// The window settings that require this length.
         why: String,
     },
-    /// A buffer, index or permutation that does not fit the data it is used with.
+    /// A buffer, index or permutation that does not fit the data.
     Mismatch {
         /// The operation.
         op: &'static str,
-        /// The sizes given and the sizes expected.
+        /// The given sizes and the expected sizes.
         problem: String,
     },
 }
@@ -282,15 +282,15 @@ impl DataError {
     }
 }
 
-/// One line without control characters, at most about 500 characters long: names and cells come
-/// from files and may hold anything.
+/// One line without control characters, at most about 500 characters long. Names and cells come
+/// from files and may contain anything.
 impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_message(f, &self.text())
     }
 }
 
-/// At most 60 characters of `bytes`, for messages; invalid UTF-8 becomes U+FFFD.
+/// At most 60 characters of `bytes` for messages. Invalid UTF-8 becomes U+FFFD.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
     const LIMIT: usize = 60;
     let text = String::from_utf8_lossy(bytes);

@@ -1,5 +1,4 @@
-//! What can go wrong in training: the one error type of this crate. Every message is one line that
-//! says where.
+//! The error type of this crate. Every message is one line that says where the error occurred.
 
 pub(crate) mod data;
 pub(crate) mod store;
@@ -12,70 +11,69 @@ use crate::one_line::write_message;
 use std::path::{Path, PathBuf};
 use std::{error::Error, fmt};
 
-/// Training, evaluation or a run directory that failed.
+/// An error of training, of evaluation, or of a run directory.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// A value of the configuration that has no meaning, or two that contradict each other.
+    /// A value of the configuration without a meaning, or two values that contradict each other.
     Config(String),
-    /// The data.
+    /// An error of the data.
     Data(DataError),
-    /// A metric or a baseline.
+    /// An error of a metric or a baseline.
     Metric(MetricError),
-    /// What an application of the trainer refused, for instance a baseline its data.
+    /// An error of an application of the trainer; for example a baseline that refuses its data.
     Application(Box<dyn std::error::Error + Send + Sync>),
-    /// An operation on the tape.
+    /// An error of an operation on the tape.
     Autograd(vdn_autograd::Error),
-    /// The model refused.
+    /// An error of the model.
     Model(vdn_model::core::ModelError),
-    /// A loss, a gradient or a validation score was not finite; training stopped, the best
+    /// A loss, a gradient or a validation score was not finite. Training stopped; the best
     /// checkpoint so far is intact.
     NonFinite {
-        /// How many training steps had been made.
+        /// The number of training steps before the error.
         step: u64,
-        /// Where the first such number is: operation or parameter, layer, unit.
+        /// The place of the first such number: operation or parameter, layer, unit.
         report: String,
     },
-    /// A gradient was not finite; nothing was changed by the step.
+    /// A gradient was not finite. The step changed nothing.
     NonFiniteGradient {
         /// The parameter's name.
         parameter: String,
-        /// The first such element.
+        /// The index of the first such element.
         element: usize,
     },
-    /// Every gradient is finite, but the sum of their squares is not; nothing was changed by the
-    /// step.
+    /// Every gradient is finite, but the sum of their squares is not. The step changed nothing.
     GradientOverflow {
         /// The name of the parameter whose gradient has the largest element.
         parameter: String,
-        /// That element.
+        /// The index of that element.
         element: usize,
     },
-    /// The run was asked to stop; what it had done is saved.
+    /// The run was asked to stop. Its state is saved.
     Interrupted {
-        /// The training steps that had been made.
+        /// The number of training steps before the interruption.
         step: u64,
     },
-    /// The storage of the run.
+    /// An error of the run's storage.
     Store(StoreError),
-    /// A file or directory.
+    /// An error of a file or directory.
     Io {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A file whose contents are not what they should be.
+    /// A file whose contents are wrong.
     Format {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
 }
 
-/// One line without control characters, at most about 500 characters long: names of files, their
-/// contents and messages of other libraries may hold anything.
+/// One line without control characters, at most about 500 characters long. Names of files, their
+/// contents and messages of other libraries may contain anything.
 impl fmt::Display for TrainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_message(f, &self.text())
@@ -141,17 +139,17 @@ impl TrainError {
         }
     }
 
-    /// A value of the configuration that has no meaning.
+    /// Creates an error for a value of the configuration that has no meaning.
     pub fn config(message: impl Into<String>) -> Self {
         Self::Config(message.into())
     }
 
-    /// Turns an input or output error at `path` into one that names it.
+    /// Converts an I/O error into one that names `path`.
     pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 
-    /// A file whose contents are not what they should be.
+    /// Creates an error for a file whose contents are wrong.
     pub fn format(path: &Path, reason: impl ToString) -> Self {
         Self::Format { path: path.to_owned(), reason: reason.to_string() }
     }

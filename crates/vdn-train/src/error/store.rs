@@ -7,44 +7,44 @@ use thiserror::Error;
 
 /// A run that could not be stored or loaded.
 ///
-/// Messages contain no control characters, however files are named and whatever they contain.
+/// Messages contain no control characters, whatever the names and contents of files are.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// A file or directory could not be read.
     #[error("{}: cannot {action}: {}", shown(path), one_line(&source.to_string()))]
     Read {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What was attempted, for example `read the file`.
+        /// The attempted action, for example `read the file`.
         action: &'static str,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
-    /// A file or directory could not be written. What had been stored before is intact.
+    /// A file or directory could not be written. Earlier stored data is intact.
     #[error("{}: cannot {action}: {}", shown(path), cause(source))]
     Write {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What was attempted, for example `rename the file`.
+        /// The attempted action, for example `rename the file`.
         action: &'static str,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
-    /// A file does not start as its format does.
+    /// A file does not begin like a file of its format.
     #[error("{}: is not a {expected} (at offset 0: {})", shown(path), one_line(found))]
     Foreign {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What was expected, for example `checkpoint`.
+        /// The expected kind of file, for example `checkpoint`.
         expected: &'static str,
-        /// What is there.
+        /// The bytes that were found.
         found: String,
     },
-    /// A file was written by another version of the format.
+    /// A file has another version of the format.
     #[error("{}: has format version {found}; this program reads version {known}", shown(path))]
     Version {
-        /// Which.
+        /// The path.
         path: PathBuf,
         /// The version that the file states.
         found: u32,
@@ -54,44 +54,44 @@ pub enum StoreError {
     /// A file is damaged or truncated.
     #[error("{}: is damaged: {}", shown(path), one_line(reason))]
     Damaged {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Where (section, offset) and what.
+        /// The place (section, offset) and the problem.
         reason: String,
     },
-    /// A file is whole but not the one that belongs here.
+    /// A file is intact, but it is not the file that belongs here.
     #[error("{}: {}", shown(path), one_line(reason))]
     Mismatch {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What does not fit.
+        /// The difference.
         reason: String,
     },
-    /// Another process, or another part of this one, writes the directory.
+    /// Another process, or another part of this process, writes to the directory.
     #[error("{}: is being written by another run{}", shown(path), held_by(*holder))]
     Locked {
         /// The directory.
         path: PathBuf,
-        /// The process that holds the lock, if it left its number.
+        /// The process that holds the lock, if it recorded its number.
         holder: Option<u32>,
     },
-    /// A setting, or an argument, outside of its domain.
+    /// A setting or an argument outside its domain.
     #[error("{key} = {value}: has to be {domain}")]
     Setting {
-        /// Its name.
+        /// The name of the setting.
         key: &'static str,
-        /// Its value.
+        /// The value of the setting.
         value: String,
-        /// What it may be.
+        /// The domain of the setting.
         domain: &'static str,
     },
 }
 
 impl StoreError {
-    /// Returns whether the file's contents are at fault, not the way to them.
+    /// Returns whether the contents of the file caused the error, and not the access to it.
     ///
-    /// A damaged or foreign file will not get better: an older checkpoint may stand in for it.
-    /// After an error of the system, or for a file of another version, the file may well be good.
+    /// A damaged or foreign file stays bad, so an older checkpoint may replace it. After an error
+    /// of the system, or with a file of another version, the file itself may be good.
     ///
     /// ```
     /// use vdn_train::run::store::StoreError;
@@ -130,7 +130,7 @@ impl StoreError {
     }
 }
 
-/// A path in a message.
+/// The form of a path in a message.
 fn shown(path: &Path) -> String {
     one_line(&path.to_string_lossy())
 }
@@ -139,10 +139,10 @@ fn held_by(holder: Option<u32>) -> String {
     holder.map_or_else(String::new, |id| format!(" (process {id})"))
 }
 
-/// What everyone wants to know whose disk is full.
+/// The information that users need most when their disk is full.
 const INTACT: &str = "what was stored before is intact";
 
-/// Why a write failed, in words that say what to do about it.
+/// The cause of a failed write, in words that say what to do about it.
 fn cause(source: &io::Error) -> String {
     let words = match source.kind() {
         ErrorKind::StorageFull => "the disk is full",
@@ -150,7 +150,8 @@ fn cause(source: &io::Error) -> String {
         ErrorKind::FileTooLarge => "the file would exceed the file-size limit",
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only",
         ErrorKind::PermissionDenied => "the directory or file is not writable",
-        // There is no run yet, or no longer: nothing to be reassured about.
+        // The run does not exist yet, or no longer, so there is no stored data to reassure the user
+        // about.
         ErrorKind::NotFound => return one_line(&source.to_string()),
         _ => return format!("{}; {INTACT}", one_line(&source.to_string())),
     };

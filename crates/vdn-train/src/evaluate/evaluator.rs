@@ -1,5 +1,5 @@
-//! [`Evaluator`]: a network with its parameters, its data and its noise, and the one loop over
-//! batches that every measurement goes through.
+//! [`Evaluator`]: a network with its parameters, data and noise. All measurements use its one loop
+//! over batches.
 
 use crate::data::{Examples, Request};
 use crate::error::TrainError;
@@ -12,21 +12,21 @@ use vdn_model::core::streams::EVALUATION_STEP;
 use vdn_model::core::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::Element;
 
-/// A network on data, without gradients.
+/// A network that is evaluated on data, without gradients.
 ///
-/// Noise is addressed by the number of a batch, so that two evaluators with the same seed see the
-/// same samples.
+/// Noise is addressed by the number of a batch, so two evaluators with the same seed draw the same
+/// samples.
 #[derive(Debug)]
 pub struct Evaluator<'a, T: Element, N, D> {
     /// The network.
     pub network: &'a N,
-    /// Its parameters.
+    /// The parameters of the network.
     pub parameters: &'a Parameters<T>,
     /// The data.
     pub data: &'a D,
-    /// What all noise starts from.
+    /// The seed of all noise.
     pub noise: NoiseSeed,
-    /// How averages over examples are formed, and how many examples a batch has.
+    /// The rule for averages over examples, and the batch size.
     pub averages: BatchAverages,
     element: PhantomData<T>,
 }
@@ -39,7 +39,7 @@ impl<T: Element, N, D> Clone for Evaluator<'_, T, N, D> {
 
 impl<T: Element, N, D> Copy for Evaluator<'_, T, N, D> {}
 
-/// The place of a batch among all batches of a pass.
+/// The position of a batch in a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The number of the batch, from 0.
@@ -54,7 +54,7 @@ where
     N: Network<T>,
     D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
 {
-    /// A network on data; examples weigh the same in averages.
+    /// An evaluator of a network on data; all examples have the same weight in averages.
     #[must_use]
     pub fn new(
         network: &'a N,
@@ -66,16 +66,16 @@ where
         Self { network, parameters, data, noise, averages, element: PhantomData }
     }
 
-    /// With averages that are formed like this.
+    /// Sets the rule for averages over examples, and the batch size.
     #[must_use]
     pub fn averaging(self, averages: BatchAverages) -> Self {
         Self { averages, ..self }
     }
 
-    /// Visits examples in batches of at most `portion`, in order.
+    /// Visits the examples in order, in batches of at most `portion`.
     ///
     /// # Errors
-    /// A batch that cannot be filled; the first error of `visit`.
+    /// Returns an error if a batch cannot be filled, and the first error of `visit`.
     pub fn for_each_batch(
         &self,
         examples: &[D::Index],
@@ -93,11 +93,11 @@ where
         Ok(())
     }
 
-    /// Visits examples in batches, each with a graph to record its pass on, whose noise is that of
-    /// the batch.
+    /// Visits the examples in batches. Each batch comes with a graph on which its pass is recorded;
+    /// the graph has the noise of that batch.
     ///
     /// # Errors
-    /// Those of [`Evaluator::for_each_batch`].
+    /// Returns the errors of [`Evaluator::for_each_batch`], and the first error of `record`.
     pub fn for_each_pass(
         &self,
         examples: &[D::Index],

@@ -1,4 +1,4 @@
-//! How a trained network is scored: one evaluator, one loop over batches.
+//! The evaluation of a trained network: one evaluator, one loop over batches.
 
 mod evaluator;
 mod validation;

@@ -1,4 +1,5 @@
-//! Quick scores of a network, and what the units of its layers carry: one pass after every epoch.
+//! Quick scores of a network, and the statistics of the units of its layers, from one pass after
+//! every epoch.
 
 use crate::data::{Examples, Request};
 use crate::error::TrainError;
@@ -11,33 +12,33 @@ use vdn_model::units::{LayerOutput, LayerPrior, SigmaMode, UnitLayer, UnitStatis
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 
-/// The rate from which on a unit counts as carrying information, in nats.
+/// The rate, in nats, from which a unit counts as informed.
 pub const INFORMED: f64 = 0.05;
 
-/// Quick scores of a network on some examples.
+/// Quick scores of a network on a set of examples.
 #[derive(Clone, Debug)]
 pub struct Validation {
     /// The network's own score.
     pub score: f64,
-    /// The mean squared error; `None` for a network without one.
+    /// The mean squared error; `None` if the network does not have one.
     pub mse: Option<f64>,
-    /// Each layer with distributional units, from the input up.
+    /// The layers with distributional units, from the input up.
     pub layers: Vec<LayerValidation>,
 }
 
-/// What a pass showed of the distributional units of a layer.
+/// The measurements of the distributional units of a layer in one pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerValidation {
     /// The number of the layer, from 0.
     pub layer: usize,
-    /// What its units carry.
+    /// The statistics of its units.
     pub statistics: UnitStatistics,
-    /// The number of rows in which units are alive, or at a limit.
+    /// The numbers of rows in which units are alive, or at a limit.
     pub rows: RowCounts,
 }
 
 impl Validation {
-    /// The statistics of the units of all layers, one layer after the other; `None` without units.
+    /// The statistics of the units of all layers, layer after layer; `None` without units.
     #[must_use]
     pub fn units(&self) -> Option<UnitStatistics> {
         UnitStatistics::joined(self.layers.iter().map(|layer| &layer.statistics))
@@ -50,7 +51,7 @@ impl Validation {
     /// The sum of all units' KL in nats per example; 0 without units.
     #[must_use]
     pub fn kl(&self) -> f64 {
-        // A sum of nothing is -0.
+        // An empty sum of floats is -0.
         self.over_units(UnitStatistics::kl).iter().fold(0.0, |sum, kl| sum + kl)
     }
 
@@ -86,12 +87,12 @@ where
     N: Network<T>,
     D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
 {
-    /// Quick scores on examples: the network's own score, the squared error, the statistics and
-    /// row counts of its units. `control` may limit log-variances, at which a deviation counts as
-    /// saturated.
+    /// Computes quick scores on examples: the network's own score, the squared error, and the
+    /// statistics and row counts of its units. `control` may limit log-variances; a deviation at
+    /// such a limit counts as saturated.
     ///
     /// # Errors
-    /// Examples that do not fit the network; a score that is not finite.
+    /// Returns an error if the examples do not fit the network or if a score is not finite.
     pub fn validate(
         &self,
         examples: &[D::Index],
@@ -135,8 +136,8 @@ where
     }
 }
 
-/// The limits of the log-variances of a layer: its hard ones, or those of a guard on the parameter
-/// `log sigma`, where statistics are of that parameter.
+/// The limits of the log-variances of a layer: the hard limits, or the limits of a guard on the
+/// parameter `log sigma` if the layer's statistics describe that parameter.
 #[must_use]
 pub fn logvar_limits(layer: UnitLayer<'_>, index: usize, control: &StackControl) -> [f64; 2] {
     let standard = layer.prior() == LayerPrior::Standard;
@@ -149,7 +150,7 @@ pub fn logvar_limits(layer: UnitLayer<'_>, index: usize, control: &StackControl)
     [limit("floor", LOGVAR_MIN).max(LOGVAR_MIN), limit("ceiling", LOGVAR_MAX).min(LOGVAR_MAX)]
 }
 
-/// What a pass has shown of one layer so far.
+/// The measurements of one layer so far in a pass.
 struct LayerPass {
     layer: usize,
     statistics: UnitStatistics,
@@ -171,7 +172,7 @@ impl LayerPass {
         self.statistics.take_in(rows, tape, &output.units);
         let value = |var| tape.value(var).data();
         match (output.units.mean_kl, output.units.kl) {
-            // Units that are not Gaussian: the KL of a row does not follow from its mean and
+            // For units that are not Gaussian, the KL of a row does not follow from its mean and
             // deviation.
             (Some(_), Some(kl)) => {
                 self.rows.scan_kl(value(kl), value(output.logvar), self.limits);

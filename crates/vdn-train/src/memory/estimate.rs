@@ -1,29 +1,29 @@
-//! [`MemoryEstimate`]: what a run is expected to take, in words, and whether it may.
+//! [`MemoryEstimate`]: the expected memory of a run, as text and as a check against a limit.
 
 use crate::error::TrainError;
 use crate::memory::{RunSettings, default_limit};
 use std::fmt;
 
-/// A part of an estimate.
+/// One part of an estimate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MemoryPart {
-    /// What takes it.
+    /// The name of the part.
     pub name: &'static str,
-    /// How much, in bytes.
+    /// The size in bytes.
     pub bytes: f64,
-    /// The settings that make it smaller.
+    /// The settings that reduce it.
     pub settings: &'static str,
 }
 
 impl MemoryPart {
-    /// A part by its name, its bytes and the settings that make it smaller.
+    /// A part with its name, its bytes and the settings that reduce it.
     #[must_use]
     pub fn new(name: &'static str, bytes: f64, settings: &'static str) -> Self {
         Self { name, bytes, settings }
     }
 }
 
-/// The memory that a run is expected to take.
+/// The expected memory of a run.
 ///
 /// ```
 /// use vdn_train::memory::{MemoryEstimate, MemoryPart};
@@ -44,7 +44,8 @@ pub struct MemoryEstimate {
 }
 
 impl MemoryEstimate {
-    /// Of the peak in bytes and its parts, which need not be there at the same time.
+    /// Creates an estimate from the peak in bytes and its parts. The parts need not exist at the
+    /// same time.
     #[must_use]
     pub fn new(total: f64, parts: impl Into<Vec<MemoryPart>>) -> Self {
         let mut parts = parts.into();
@@ -52,10 +53,10 @@ impl MemoryEstimate {
         Self { total, parts }
     }
 
-    /// Refuses a run that is expected to take more than `limit` bytes.
+    /// Refuses a run whose expected memory exceeds `limit` bytes.
     ///
     /// # Errors
-    /// A line with the estimate, the limit, the largest part and the setting to change.
+    /// Returns a line with the estimate, the limit, the largest part and the setting to change.
     pub fn check(&self, limit: f64) -> Result<(), TrainError> {
         if self.total <= limit {
             return Ok(());
@@ -72,11 +73,11 @@ impl MemoryEstimate {
         )))
     }
 
-    /// Refuses what is to be done with a stored run if it is expected to take more than the run
-    /// itself might, and more than may be taken here: settings of a stored run do not change.
+    /// Refuses an operation on a stored run if its expected memory exceeds both the limit of the
+    /// run and the limit of this machine. The settings of a stored run cannot be changed.
     ///
     /// # Errors
-    /// A line with the estimate, the limit and the largest part.
+    /// Returns a line with the estimate, the limit and the largest part.
     pub fn check_stored(&self, settings: RunSettings) -> Result<(), TrainError> {
         let limit = settings.limit().max(default_limit());
         if self.total <= limit {
@@ -107,7 +108,7 @@ impl fmt::Display for MemoryEstimate {
     }
 }
 
-/// A number of bytes as people read it.
+/// A number of bytes in human-readable form.
 struct Bytes(f64);
 
 impl fmt::Display for Bytes {
@@ -123,7 +124,7 @@ impl fmt::Display for Bytes {
 mod tests {
     use super::*;
 
-    /// A run of another machine: what it may take here counts, and not its own smaller limit.
+    /// For a run from another machine, the limit of this machine counts if it is larger.
     #[test]
     fn a_stored_run_is_held_to_the_machine() {
         let settings = RunSettings { memory: 0.001 };
@@ -136,7 +137,7 @@ mod tests {
             assert!(error.contains("the largest part is evaluation"), "{error}");
             assert!(error.ends_with("a machine with more free memory is needed"), "{error}");
         }
-        // What the run itself might take it may take again.
+        // The limit of the run itself still holds.
         let allowed = MemoryEstimate::new(1e30, []);
         assert!(allowed.check_stored(RunSettings { memory: 1e22 }).is_ok());
     }

@@ -1,12 +1,13 @@
-//! The memory that a run may take: what the system and its control group leave.
+//! The memory that a run may take: what the system and its control group leave free.
 
-/// Bytes of memory that this process may take without pushing others out: the least of what the
-/// system has available and of what its control group leaves; `None` where that is not known.
+/// The bytes of memory that this process may take without displacing other processes; `None` if
+/// unknown. It is the minimum of the memory that the system has available and the memory that the
+/// control group leaves.
 #[must_use]
 pub fn free_memory() -> Option<f64> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let available = available(&read("/proc/meminfo")?)?;
-    // Pages of files that nobody maps any more count as used, and are given up when they are
+    // Pages of files that are no longer mapped count as used, but are released when memory is
     // needed.
     let group = |[limit, used, statistics, reclaimable]: [&str; 4]| {
         let number = |path: &str| read(path)?.trim().parse::<f64>().ok();
@@ -28,8 +29,8 @@ pub fn free_memory() -> Option<f64> {
     Some([second, first].into_iter().flatten().fold(available, f64::min))
 }
 
-/// The limit of a run that sets none: three quarters of what is free; no limit where that is not
-/// known.
+/// The limit of a run that sets none: three quarters of the free memory, or no limit if the free
+/// memory is unknown.
 #[must_use]
 pub fn default_limit() -> f64 {
     free_memory().map_or(f64::INFINITY, |free| 0.75 * free)
@@ -40,7 +41,7 @@ fn available(meminfo: &str) -> Option<f64> {
     field(meminfo, "MemAvailable:").map(|kibibytes| 1024.0 * kibibytes)
 }
 
-/// The number behind `name` at the start of a line, with its unit `kB` or without one.
+/// The number after `name` at the start of a line, with or without the unit `kB`.
 fn field(text: &str, name: &str) -> Option<f64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name))?;
     value.trim().trim_end_matches("kB").trim().parse().ok()

@@ -1,8 +1,8 @@
-//! The memory that a run may take, and what is said of an estimate of what it will take.
+//! The memory limit of a run, and estimates of the memory that it takes.
 //!
-//! A valid configuration can ask for more memory than there is: samples, units, examples and widths
-//! multiply. An application estimates the parts of its runs from their sizes, before any of it is
-//! taken; whether that is too much, and the words for it, are here.
+//! A valid configuration can ask for more memory than there is, because samples, units, examples
+//! and widths multiply. An application estimates the parts of its runs from their sizes before it
+//! allocates any of them. This module compares the estimate with the limit and words the message.
 
 mod estimate;
 mod free_memory;

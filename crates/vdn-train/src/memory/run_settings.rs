@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunSettings {
-    /// The memory that the run may take, in gigabytes (10^9 bytes), finite and at least 0; 0, the
-    /// default: three quarters of what is free. A run whose estimate is larger is refused.
+    /// The memory limit of the run in gigabytes (10^9 bytes), finite and at least 0; default 0:
+    /// three quarters of the free memory. A run with a larger estimate is refused.
     pub memory: f64,
 }
 
@@ -23,7 +23,7 @@ impl RunSettings {
     /// Checks every value.
     ///
     /// # Errors
-    /// The first that is wrong, with its key.
+    /// Returns an error that names the key of the first wrong value.
     pub fn validate(&self) -> Result<(), TrainError> {
         let memory = self.memory;
         if memory >= 0.0 && memory.is_finite() {
@@ -33,7 +33,7 @@ impl RunSettings {
         Err(TrainError::config(reason))
     }
 
-    /// The memory that the run may take, in bytes.
+    /// The memory limit of the run in bytes.
     #[must_use]
     pub fn limit(&self) -> f64 {
         match self.memory {

@@ -1,23 +1,24 @@
-//! Weighted sums of a forecast's steps: the mean over the horizon, a day's total, any `w'y`.
+//! Weighted sums of a forecast's steps: the mean over the horizon, the total of a day, any `w'y`.
 //!
-//! Given sample `s`, the steps are independent normals, so `w'y` is normal with mean `w'm_s` and
-//! variance `sum_h w_h^2 sigma_{s,h}^2`. Over the samples it is a mixture of normals again:
+//! Given a sample `s`, the steps are independent normals, so `w'y` is normal with mean `w'm_s` and
+//! variance `sum_h w_h^2 sigma_{s,h}^2`. Over the samples it is again a mixture of normals:
 //!
 //! ```text
 //! w'y ~ sum_s p_s Normal(w'm_s, sum_h w_h^2 sigma_{s,h}^2)
 //! ```
 //!
-//! No path is drawn: the CRPS, the quantiles and the coverage of `w'y` are those of a [`Mixture`].
-//! Samples may have deviations of their own, so a scale that the steps of a sample share (as in a
-//! multivariate Student's t) needs nothing else.
+//! No path is drawn: the CRPS, the quantiles and the coverage of `w'y` come from a [`Mixture`].
+//! Each sample may have its own deviations. This includes a scale that all steps of a sample share,
+//! as in a multivariate Student's t.
 //!
 //! The variance of `w'y` has two parts. [`VarianceParts::units`] is the variance of `w'm_s` over
-//! the samples: what the units say about all steps together. [`VarianceParts::noise`] is the mean
-//! of the conditional variances: output noise, independent from step to step.
+//! the samples: the uncertainty that the units attribute to all steps together.
+//! [`VarianceParts::noise`] is the mean of the conditional variances: output noise that is
+//! independent from step to step.
 //!
-//! Of a prediction that says which noise its steps share
-//! ([`SharedPart`](crate::metrics::SharedPart)) the aggregate has two components with one mean:
-//! that of dependent steps, and that of independent ones with the probability for them.
+//! A prediction may specify the noise that its steps share
+//! ([`SharedPart`](crate::metrics::SharedPart)). Its aggregate has two components with the same
+//! mean: one for dependent steps, and one for independent steps with their probability.
 
 use crate::metrics::coverage::central_interval;
 use crate::metrics::crps::{SortedSample, mixture_crps_with};
@@ -25,10 +26,10 @@ use crate::metrics::error::MetricError;
 use crate::metrics::mixture::Mixture;
 use crate::metrics::window::WindowPrediction;
 
-/// The score that errors name.
+/// The name of the score in errors.
 const METRIC: &str = "crps of an aggregate";
 
-/// The nominal coverages that whole forecasts are judged by.
+/// The nominal coverages at which whole forecasts are scored.
 pub const WHOLE_LEVELS: [f64; 2] = [0.5, 0.9];
 
 /// The distribution of `w'y` for one window.
@@ -47,25 +48,24 @@ pub struct Aggregate {
     means: Vec<f64>,
     sigma: Vec<f64>,
     weights: Option<Vec<f64>>,
-    /// Of a prediction that says which noise its steps share.
+    /// The parts of the variance of a prediction that specifies the noise that its steps share.
     parts: Option<VarianceParts>,
 }
 
-/// How one window's aggregate was forecast.
+/// The scores of the forecast of one window's aggregate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AggregateScore {
     /// Exact CRPS, in the unit of the aggregate.
     pub crps: f64,
-    /// The probability that the forecast gave to smaller values.
+    /// The forecast probability of smaller values.
     pub pit: f64,
-    /// Whether the value lies inside the central interval, 1 or 0, for each of [`WHOLE_LEVELS`].
+    /// Whether the value is inside the central interval (1 or 0), for each of [`WHOLE_LEVELS`].
     pub covered: [f64; 2],
 }
 
 impl AggregateScore {
-    /// Judges `y` by a sample of the aggregate, all draws equally likely: the unbiased CRPS, the
-    /// share of smaller draws (draws equal to `y` count half), and the intervals between sample
-    /// quantiles.
+    /// Scores `y` by an equally weighted sample of the aggregate: the unbiased CRPS, the share of
+    /// smaller draws (draws equal to `y` count half), and the intervals between sample quantiles.
     ///
     /// ```
     /// use vdn_train::metrics::{AggregateScore, SortedSample};
@@ -76,7 +76,7 @@ impl AggregateScore {
     /// ```
     ///
     /// # Errors
-    /// When there are fewer than two draws, or `y` is not finite.
+    /// Returns an error when there are fewer than two draws, or `y` is not finite.
     pub fn of_sample(sample: &SortedSample, y: f64) -> Result<Self, MetricError> {
         let crps = sample.fair_crps(y)?;
         if !(y.is_finite() && crps.is_finite()) {
@@ -97,11 +97,15 @@ impl AggregateScore {
 }
 
 impl Aggregate {
-    /// The distribution of the sum of `weights[h] * y[h]` over the steps, `weights [H]`.
+    /// The distribution of the sum of `weights[h] * y[h]` over the steps; `weights` is `[H]`.
     ///
     /// # Errors
-    /// When the weights are not `[H]`, not finite or all 0; when a mean of the result is not
-    /// finite, or a deviation is not finite and above 0; when the prediction has a limit.
+    /// Returns an error when:
+    ///
+    /// * the weights are not `[H]`, not finite or all 0
+    /// * a mean of the result is not finite
+    /// * a deviation is not finite and above 0
+    /// * the prediction has a limit
     pub fn new(prediction: &WindowPrediction<'_>, weights: &[f64]) -> Result<Self, MetricError> {
         let (samples, horizon) = (prediction.samples(), prediction.horizon());
         check_step_weights(weights, horizon)?;
@@ -109,7 +113,7 @@ impl Aggregate {
             let (operation, expected) = ("aggregate", "none: sums of limited steps need paths");
             return Err(MetricError::Setting { operation, name: "floor", value: floor, expected });
         }
-        // Where all samples have the same deviations, one number serves all of them.
+        // If all samples have the same deviations, one number is enough.
         let shared = samples == 1 || prediction.shares_sigma();
         let deviation = |s: usize| -> f64 {
             let terms = weights.iter().enumerate().map(|(h, w)| w * prediction.sigma(s, h));
@@ -138,16 +142,16 @@ impl Aggregate {
         Ok(Self { means, sigma, weights: own, parts })
     }
 
-    /// The mixture of normals that the aggregate follows.
+    /// The mixture of normals of the aggregate.
     #[must_use]
     pub fn mixture(&self) -> Mixture<'_> {
         Mixture::trusted(&self.means, &self.sigma, self.weights.as_deref())
     }
 
-    /// Judges the value `y` that was observed.
+    /// Scores the observed value `y`.
     ///
     /// # Errors
-    /// When `y` is not finite, or the CRPS overflows.
+    /// Returns an error when `y` is not finite, or the CRPS overflows.
     pub fn score(&self, y: f64) -> Result<AggregateScore, MetricError> {
         let mixture = self.mixture();
         let crps = mixture_crps_with(&mixture, y, &mut Vec::new());
@@ -158,14 +162,14 @@ impl Aggregate {
         Ok(AggregateScore { crps, pit, covered: covered(pit) })
     }
 
-    /// Which part of the variance comes from where.
+    /// The two parts of the variance.
     #[must_use]
     pub fn variance_parts(&self) -> VarianceParts {
         self.parts.unwrap_or_else(|| VarianceParts::of(&self.mixture()))
     }
 }
 
-/// Whether a PIT value lies inside the central intervals, for each of [`WHOLE_LEVELS`].
+/// Whether a PIT value is inside the central intervals, for each of [`WHOLE_LEVELS`].
 fn covered(pit: f64) -> [f64; 2] {
     WHOLE_LEVELS.map(|level| {
         let [low, high] = central_interval(level);
@@ -173,7 +177,7 @@ fn covered(pit: f64) -> [f64; 2] {
     })
 }
 
-/// Refuses weights of steps that make no aggregate.
+/// Refuses weights of steps that do not define an aggregate.
 fn check_step_weights(weights: &[f64], horizon: usize) -> Result<(), MetricError> {
     let operation = "aggregate";
     if weights.len() != horizon {
@@ -193,18 +197,19 @@ fn check_step_weights(weights: &[f64], horizon: usize) -> Result<(), MetricError
 /// The two parts of a predictive variance, in the squared unit of the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct VarianceParts {
-    /// The variance of the samples' means, estimated without bias; 0 for one sample, unless it says
-    /// what its steps share
-    /// ([`WindowPrediction::with_shared_noise`](crate::metrics::WindowPrediction::with_shared_noise)):
-    /// the variance of that, times the probability that they do.
+    /// The unbiased estimate of the variance of the samples' means.
+    ///
+    /// It is 0 for one sample, unless the prediction specifies the noise that its steps share
+    /// ([`WindowPrediction::with_shared_noise`](crate::metrics::WindowPrediction::with_shared_noise)).
+    /// Then it is the variance of the shared noise, times the probability that the steps share it.
     pub units: f64,
-    /// The mean of the samples' own variances.
+    /// The mean of the samples' conditional variances.
     pub noise: f64,
 }
 
 impl VarianceParts {
-    /// The parts of one mixture of normals, whatever its limit: `sum_s p_s (m_s - m)^2 / (1 - sum_s
-    /// p_s^2)` and `sum_s p_s sigma_s^2`.
+    /// The parts of one mixture of normals, without its limit:
+    /// `sum_s p_s (m_s - m)^2 / (1 - sum_s p_s^2)` and `sum_s p_s sigma_s^2`.
     #[must_use]
     pub fn of(mixture: &Mixture<'_>) -> Self {
         let mixture = &mixture.without_floor();
@@ -216,7 +221,7 @@ impl VarianceParts {
         Self { units, noise }
     }
 
-    /// The mean over the steps of a window of the parts of each step's variance.
+    /// The parts of each step's variance, averaged over the steps of a window.
     ///
     /// ```
     /// use vdn_train::metrics::{VarianceParts, WindowPrediction};

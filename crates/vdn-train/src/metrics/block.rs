@@ -1,22 +1,30 @@
-//! Averages over windows, with standard errors that allow for windows overlapping.
+//! Averages over windows, with standard errors that account for overlapping windows.
 //!
-//! Two windows of one series whose targets overlap have correlated scores, so the deviation of the scores over the root of
-//! their number understates the error of the mean, often several times. Here each series' windows, in time order, are cut
-//! into blocks of `b` consecutive windows (what is left over at a series' end joins its last block; a series shorter than
-//! `b` is one block), and the blocks count as independent. With block totals `T_k` over `n_k` windows, `K` blocks, `n`
+//! Two windows of one series whose targets overlap have correlated scores. Therefore the deviation
+//! of the scores over the root of their number understates the error of the mean, often several
+//! times.
+//!
+//! Here the windows of each series, in time order, are cut into blocks of `b` consecutive windows.
+//! The rest at the end of a series joins its last block; a series shorter than `b` is one block.
+//! The blocks count as independent. With block totals `T_k` over `n_k` windows, `K` blocks, `n`
 //! windows and mean `m`, the estimator is
 //!
 //! ```text
 //! SE^2 = K / (K - 1) * sum_k (T_k - n_k m)^2 / n^2
 //! ```
 //!
-//! (batch means, or cluster-robust variance with series segments as clusters). What it assumes and costs: the blocks must
-//! be at least as long as the overlap, `ceil(horizon / spacing)` windows ([`overlap_block`]), and longer if scores stay
-//! correlated beyond it; at a block length `b` a correlation at lag `l` counts with weight `1 - l/b`, so short blocks bias the
-//! error downwards, while few blocks make it noisy (relative deviation `1/sqrt(2 (K - 1))`). Scores of different series
-//! at one time are taken as independent, which for the columns of one data set is optimistic.
+//! This is the estimator of batch means, or of cluster-robust variance with segments of series as
+//! clusters. Its assumptions and limits:
 //!
-//! For the difference of two models feed the per-window differences: the pairing removes what both find hard.
+//! * The blocks must be at least as long as the overlap, `ceil(horizon / spacing)` windows
+//!   ([`overlap_block`]), and longer if scores are correlated beyond it.
+//! * At a block length `b`, a correlation at lag `l` counts with weight `1 - l/b`, so short blocks
+//!   bias the error downwards. Few blocks make it noisy (relative deviation `1/sqrt(2 (K - 1))`).
+//! * Scores of different series at the same time are taken as independent, which is optimistic for
+//!   the columns of one data set.
+//!
+//! For the difference of two models, pass the differences per window: pairing removes the
+//! difficulty that both models share.
 
 use crate::metrics::error::MetricError;
 
@@ -25,18 +33,19 @@ use crate::metrics::error::MetricError;
 pub struct Estimate {
     /// The mean over all windows.
     pub mean: f64,
-    /// Its standard error; `None` with fewer than two blocks.
+    /// The standard error of the mean; `None` with fewer than two blocks.
     pub standard_error: Option<f64>,
 }
 
-/// The least block length for windows `spacing` time steps apart with targets of `horizon` steps: `ceil(horizon / spacing)`
-/// windows, at least 1. A `spacing` of 0 counts as 1.
+/// The shortest block length for windows that are `spacing` time steps apart with targets of
+/// `horizon` steps: `ceil(horizon / spacing)` windows, at least 1. A `spacing` of 0 counts as 1.
 #[must_use]
 pub fn overlap_block(horizon: usize, spacing: usize) -> usize {
     horizon.div_ceil(spacing.max(1)).max(1)
 }
 
-/// Sums over blocks of windows, for several columns (metrics) at once; memory grows with the number of blocks only.
+/// Sums over blocks of windows, for several columns (metrics) at once. Memory grows only with the
+/// number of blocks.
 ///
 /// ```
 /// use vdn_train::metrics::BlockSums;
@@ -56,23 +65,23 @@ pub struct BlockSums {
     block: usize,
     /// `[blocks, columns]`.
     totals: Vec<f64>,
-    /// The weights of each block's windows together.
+    /// The total weight of the windows in each block.
     weights: Vec<f64>,
-    /// The windows of closed blocks.
+    /// The number of windows in closed blocks.
     closed: usize,
-    /// The block being filled, not yet among `totals`.
+    /// The block that is being filled. It is not yet in `totals`.
     open: Vec<f64>,
     open_count: usize,
     open_weight: f64,
-    /// Whether a block of the current series is among `totals`.
+    /// Whether `totals` has a block of the current series.
     series_has_block: bool,
 }
 
 impl BlockSums {
-    /// Empty sums of `columns` values per window in blocks of `block` windows.
+    /// Creates empty sums of `columns` values per window, in blocks of `block` windows.
     ///
     /// # Errors
-    /// When either is 0.
+    /// Returns an error when either is 0.
     pub fn new(columns: usize, block: usize) -> Result<Self, MetricError> {
         for (name, value) in [("columns", columns), ("block", block)] {
             if value == 0 {
@@ -96,15 +105,16 @@ impl BlockSums {
     /// Adds the values of the next window of the current series, in time order.
     ///
     /// # Errors
-    /// When the number of values is not that of the columns, or one is not finite.
+    /// Returns an error when the number of values differs from the number of columns, or a value is
+    /// not finite.
     pub fn push(&mut self, values: &[f64]) -> Result<(), MetricError> {
         self.push_weighted(values, 1.0)
     }
 
-    /// As [`BlockSums::push`], with a weight above 0 in the means.
+    /// Like [`BlockSums::push`], with a weight above 0 in the means.
     ///
     /// # Errors
-    /// As [`BlockSums::push`].
+    /// Returns the errors of [`BlockSums::push`].
     pub fn push_weighted(&mut self, values: &[f64], weight: f64) -> Result<(), MetricError> {
         if values.len() != self.columns {
             let detail = format!("values [{}], columns {}", values.len(), self.columns);
@@ -128,7 +138,7 @@ impl BlockSums {
         Ok(())
     }
 
-    /// Says that the next window belongs to another series: blocks do not run across.
+    /// Starts another series with the next window. Blocks do not extend across series.
     pub fn start_series(&mut self) {
         if self.open_count > 0 {
             if self.series_has_block {
@@ -152,19 +162,19 @@ impl BlockSums {
         (self.open_count, self.open_weight) = (0, 0.0);
     }
 
-    /// How many windows were pushed.
+    /// The number of windows that were pushed.
     #[must_use]
     pub fn windows(&self) -> usize {
         self.closed + self.open_count
     }
 
-    /// How many blocks there are.
+    /// The number of blocks.
     #[must_use]
     pub fn blocks(&self) -> usize {
         self.weights.len() + usize::from(self.open_count > 0 && !self.series_has_block)
     }
 
-    /// `(total, weight)` of each block in one column.
+    /// The `(total, weight)` of each block in one column.
     fn column(&self, column: usize) -> Vec<(f64, f64)> {
         let totals = self.totals.chunks_exact(self.columns).map(|row| row[column]);
         let mut blocks: Vec<(f64, f64)> = totals.zip(self.weights.iter().copied()).collect();
@@ -190,7 +200,7 @@ impl BlockSums {
     /// The mean of a column and its block standard error.
     ///
     /// # Errors
-    /// When there is no such column or no window.
+    /// Returns an error when there is no such column or no window.
     pub fn estimate(&self, column: usize) -> Result<Estimate, MetricError> {
         self.check("block standard error", column)?;
         let blocks = self.column(column);
@@ -200,10 +210,11 @@ impl BlockSums {
         Ok(Estimate { mean, standard_error: standard_error(residuals, blocks.len(), weights) })
     }
 
-    /// The ratio of two columns' sums, with the standard error of its linearisation (delta method over blocks).
+    /// The ratio of two columns' sums, with the standard error of its linearisation (delta method
+    /// over blocks).
     ///
     /// # Errors
-    /// When there is no such column, no window, or the denominator's sum is zero.
+    /// Returns an error when there is no such column, no window, or the denominator's sum is zero.
     pub fn ratio(&self, numerator: usize, denominator: usize) -> Result<Estimate, MetricError> {
         const OPERATION: &str = "ratio of block sums";
         self.check(OPERATION, numerator)?;
@@ -235,10 +246,10 @@ fn standard_error(residuals: impl Iterator<Item = f64>, blocks: usize, scale: f6
     Some((blocks / (blocks - 1.0) * sum).sqrt() / scale.abs())
 }
 
-/// The mean of the per-window `values` of one series in time order, in blocks of `block` windows.
+/// The mean of the per-window `values` of one series in time order, with blocks of `block` windows.
 ///
 /// # Errors
-/// When `block` is 0, there are no values, or one is not finite.
+/// Returns an error when `block` is 0, there are no values, or one is not finite.
 pub fn block_estimate(values: &[f64], block: usize) -> Result<Estimate, MetricError> {
     let mut sums = BlockSums::new(1, block)?;
     for value in values {

@@ -1,18 +1,21 @@
-//! Calibration: how often intervals hold the target, and whether the probability integral transform (PIT) is uniform.
+//! Calibration: the coverage of intervals, and the uniformity of the probability integral transform
+//! (PIT).
 
 use crate::metrics::error::MetricError;
 
-/// The two quantile levels of the central interval of nominal coverage `level`: `(1 - level)/2` and `(1 + level)/2`.
+/// The two quantile levels of the central interval with nominal coverage `level`: `(1 - level)/2`
+/// and `(1 + level)/2`.
 #[must_use]
 pub fn central_interval(level: f64) -> [f64; 2] {
     [0.5 - 0.5 * level, 0.5 + 0.5 * level]
 }
 
-/// Share of the targets `y [n]` inside `[lower, upper]` (ends included), and the mean width of the intervals in the unit
-/// of `y`.
+/// The share of the targets `y [n]` inside `[lower, upper]` (ends included), and the mean width of
+/// the intervals in the unit of `y`.
 ///
 /// # Errors
-/// When the lengths differ or are 0, a number is NaN, or an interval is inverted.
+/// Returns an error when the lengths differ or are 0, a number is NaN, or a lower end is above its
+/// upper end.
 pub fn interval_coverage(lower: &[f64], upper: &[f64], y: &[f64]) -> Result<[f64; 2], MetricError> {
     const METRIC: &str = "interval coverage";
     if y.is_empty() || lower.len() != y.len() || upper.len() != y.len() {
@@ -32,8 +35,9 @@ pub fn interval_coverage(lower: &[f64], upper: &[f64], y: &[f64]) -> Result<[f64
     Ok([inside as f64 / y.len() as f64, width / y.len() as f64])
 }
 
-/// A histogram of PIT values `cdf(y)` in equal bins on `[0, 1]`. Uniform when the forecasts are calibrated; U-shaped when
-/// they are too narrow, humped when too wide, sloped when biased.
+/// A histogram of PIT values `cdf(y)` in equal bins on `[0, 1]`. It is uniform if the forecasts are
+/// calibrated, U-shaped if they are too narrow, humped if they are too wide, and sloped if they are
+/// biased.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PitHistogram {
     counts: Vec<u64>,
@@ -43,7 +47,7 @@ impl PitHistogram {
     /// An empty histogram of `bins` bins.
     ///
     /// # Errors
-    /// When `bins` is below 2.
+    /// Returns an error when `bins` is below 2.
     pub fn new(bins: usize) -> Result<Self, MetricError> {
         if bins < 2 {
             let (operation, expected) = ("PIT histogram", "at least 2");
@@ -60,7 +64,7 @@ impl PitHistogram {
     /// Counts one PIT value; a value on an inner edge belongs to the bin above it.
     ///
     /// # Errors
-    /// When it is not in `[0, 1]`.
+    /// Returns an error when it is not in `[0, 1]`.
     pub fn push(&mut self, pit: f64) -> Result<(), MetricError> {
         if !(0.0..=1.0).contains(&pit) {
             let (operation, expected) = ("PIT histogram", "a number in [0, 1]");
@@ -77,20 +81,20 @@ impl PitHistogram {
         &self.counts
     }
 
-    /// How many values were counted.
+    /// The number of values that were counted.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Each bin's share of the total, 1 / bins when calibrated; `None` when nothing was counted.
+    /// The share of each bin in the total, 1 / bins if calibrated; `None` if nothing was counted.
     #[must_use]
     pub fn frequencies(&self) -> Option<Vec<f64>> {
         let total = self.total();
         (total > 0).then(|| self.counts.iter().map(|c| *c as f64 / total as f64).collect())
     }
 
-    /// Observed minus nominal share of PIT values below each inner edge `k / bins`.
+    /// The observed minus the nominal share of PIT values below each inner edge `k / bins`.
     fn deviations(&self) -> Option<impl Iterator<Item = f64>> {
         let bins = self.counts.len();
         let frequencies = self.frequencies()?;
@@ -100,15 +104,16 @@ impl PitHistogram {
         }))
     }
 
-    /// The mean over the inner bin edges `p` of `|share of PIT values below p - p|`: 0 when calibrated, at most 1/2 for
-    /// many bins. `None` when nothing was counted.
+    /// The mean of `|share of PIT values below p - p|` over the inner bin edges `p`; `None` if
+    /// nothing was counted. It is 0 if calibrated, and at most 1/2 for many bins.
     #[must_use]
     pub fn calibration_error(&self) -> Option<f64> {
         let edges = self.counts.len() as f64 - 1.0;
         Some(self.deviations()?.map(f64::abs).sum::<f64>() / edges)
     }
 
-    /// The root of the mean over the inner bin edges of the squared deviation (Kuleshov and others 2018 sum the squares).
+    /// The root mean square of the deviations at the inner bin edges (Kuleshov and others 2018 sum
+    /// the squares); `None` if nothing was counted.
     #[must_use]
     pub fn calibration_error_rms(&self) -> Option<f64> {
         let edges = self.counts.len() as f64 - 1.0;

@@ -1,14 +1,16 @@
-//! The continuous ranked probability score, `CRPS(F, y) = integral of (F(x) - 1{x >= y})^2 dx`, in the unit of the target.
+//! The continuous ranked probability score (CRPS),
+//! `CRPS(F, y) = integral of (F(x) - 1{x >= y})^2 dx`, in the unit of the target.
 //!
-//! `CRPS = E|Y - y| - E|Y - Y'|/2` for independent `Y, Y'` with distribution `F` (Gneiting and Raftery 2007). For a mixture
-//! of Gaussians both expectations are means of folded normals (Grimit and others 2006): with `A(m, v) = 2 sqrt(v) pdf(m /
-//! sqrt v) + m (2 cdf(m / sqrt v) - 1) = sqrt(v) g(m / sqrt v)`,
+//! `CRPS = E|Y - y| - E|Y - Y'|/2` for independent `Y, Y'` with distribution `F` (Gneiting and
+//! Raftery 2007). For a mixture of Gaussians both expectations are means of folded normals (Grimit
+//! and others 2006): with
+//! `A(m, v) = 2 sqrt(v) pdf(m / sqrt v) + m (2 cdf(m / sqrt v) - 1) = sqrt(v) g(m / sqrt v)`,
 //!
 //! ```text
 //! CRPS = sum_s w_s A(y - m_s, v_s) - 1/2 sum_s sum_r w_s w_r A(m_s - m_r, v_s + v_r).
 //! ```
 //!
-//! The double sum is symmetric, so pairs are visited once, and `g` is tabulated (file `folded`).
+//! The double sum is symmetric, so each pair is visited once. `g` is tabulated (file `folded`).
 
 use crate::metrics::error::MetricError;
 use crate::metrics::floor::squared_mass_below;
@@ -33,7 +35,8 @@ pub fn mixture_crps(mixture: &Mixture<'_>, y: f64) -> f64 {
     mixture_crps_with(mixture, y, &mut Vec::new())
 }
 
-/// The exact CRPS of `target [H]` under `prediction`, the mean over the steps, in the unit of the target.
+/// The exact CRPS of `target [H]` under `prediction`, as the mean over the steps in the unit of the
+/// target.
 ///
 /// ```
 /// use vdn_train::metrics::{WindowPrediction, gaussian_crps, window_crps};
@@ -44,7 +47,7 @@ pub fn mixture_crps(mixture: &Mixture<'_>, y: f64) -> f64 {
 /// ```
 ///
 /// # Errors
-/// When an input is not finite or outside its domain, or a score overflows.
+/// Returns an error when an input is not finite or outside its domain, or a score overflows.
 pub fn window_crps(prediction: &WindowPrediction<'_>, target: &[f64]) -> Result<f64, MetricError> {
     prediction.check("crps", target)?;
     let mut scratch = Vec::with_capacity(prediction.samples());
@@ -64,7 +67,7 @@ pub fn window_crps(prediction: &WindowPrediction<'_>, target: &[f64]) -> Result<
     }
 }
 
-/// [`mixture_crps`] with a buffer to reuse between targets.
+/// Like [`mixture_crps`], with a buffer that is reused between targets.
 pub(crate) fn mixture_crps_with(mixture: &Mixture<'_>, y: f64, scaled: &mut Vec<f64>) -> f64 {
     if let Some(floor) = mixture.floor() {
         let free = mixture.without_floor();
@@ -76,7 +79,8 @@ pub(crate) fn mixture_crps_with(mixture: &Mixture<'_>, y: f64, scaled: &mut Vec<
     let samples = mixture.samples();
     if let Some(sigma) = mixture.shared_sigma() {
         let to_target = mixture.average(|s| table.mean((y - means[s]) / sigma));
-        // All pairs share the deviation sigma sqrt 2: one division per component instead of one per pair.
+        // All pairs share the deviation `sigma sqrt 2`: one division per component instead of one
+        // per pair.
         let inverse = FRAC_1_SQRT_2 / sigma;
         scaled.clear();
         scaled.extend(means.iter().map(|m| m * inverse));
@@ -111,18 +115,20 @@ pub(crate) fn mixture_crps_with(mixture: &Mixture<'_>, y: f64, scaled: &mut Vec<
     }
 }
 
-/// The CRPS of `Normal(mean, sigma^2)` at `y`, `sigma [z (2 cdf(z) - 1) + 2 pdf(z) - 1/sqrt(pi)]` with `z = (y - mean) /
-/// sigma`, domain `sigma > 0` (Gneiting and others 2005).
+/// The CRPS of `Normal(mean, sigma^2)` at `y`, `sigma [z (2 cdf(z) - 1) + 2 pdf(z) - 1/sqrt(pi)]`
+/// with `z = (y - mean) / sigma`, domain `sigma > 0` (Gneiting and others 2005).
 #[must_use]
 pub fn gaussian_crps(mean: f64, sigma: f64, y: f64) -> f64 {
     sigma * (table().mean((y - mean) / sigma) - INVERSE_SQRT_PI)
 }
 
-/// The unbiased ("fair") CRPS of the `M >= 2` draws of `sample` at `y`: mean distance to `y` minus `1/(2 M (M-1))` times the
-/// sum of all pairwise distances, in O(M log M). Its expectation does not depend on `M`.
+/// The unbiased ("fair") CRPS of the `M >= 2` draws of `sample` at `y`, in O(M log M).
+///
+/// It is the mean distance to `y` minus `1/(2 M (M-1))` times the sum of all pairwise distances.
+/// Its expectation does not depend on `M`.
 ///
 /// # Errors
-/// When there are fewer than two draws, or a draw or `y` is not finite.
+/// Returns an error when there are fewer than two draws, or a draw or `y` is not finite.
 ///
 /// ```
 /// use vdn_train::metrics::sample_crps;
@@ -150,13 +156,13 @@ fn not_finite(quantity: &'static str, sample: usize, value: f64) -> MetricError 
     }
 }
 
-/// Draws in ascending order with their running sums: quantiles in O(1), CRPS in O(log M).
+/// Sorted draws with their running sums: quantiles in O(1), CRPS in O(log M).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SortedSample {
     values: Vec<f64>,
     /// `prefix[i]` is the sum of the `i` smallest values.
     prefix: Vec<f64>,
-    /// Sum over unordered pairs of their distance.
+    /// The sum of the distances of all unordered pairs.
     pair_distance: f64,
 }
 
@@ -164,7 +170,7 @@ impl SortedSample {
     /// Sorts `values [M]`.
     ///
     /// # Errors
-    /// When there are none, or one is not finite.
+    /// Returns an error when there are none, or one is not finite.
     pub fn new(mut values: Vec<f64>) -> Result<Self, MetricError> {
         if values.is_empty() {
             return Err(MetricError::shape(
@@ -179,9 +185,9 @@ impl SortedSample {
         Ok(Self::of_sorted(values))
     }
 
-    /// Takes finite values in ascending order, at least one.
+    /// Takes at least one value, finite and in ascending order.
     fn of_sorted(values: Vec<f64>) -> Self {
-        // Sums relative to the middle value: a common offset of the draws would cancel.
+        // Sums relative to the middle value; a common offset of the draws would cause cancellation.
         let middle = values[values.len() / 2];
         let mut prefix = Vec::with_capacity(values.len() + 1);
         prefix.push(0.0);
@@ -190,13 +196,14 @@ impl SortedSample {
         for (i, value) in values.iter().enumerate() {
             sum += value - middle;
             prefix.push(sum);
-            // The i-th smallest is the larger of i pairs and the smaller of M - 1 - i.
+            // The i-th smallest value is the larger one of i pairs and the smaller one of M - 1 - i
+            // pairs.
             pair_distance += (value - middle) * (2.0 * i as f64 - last);
         }
         Self { values, prefix, pair_distance }
     }
 
-    /// The same draws, those below `floor` raised to it.
+    /// The same draws, with draws below `floor` raised to it.
     ///
     /// ```
     /// use vdn_train::metrics::SortedSample;
@@ -218,7 +225,7 @@ impl SortedSample {
         &self.values
     }
 
-    /// The mean distance of the draws to `y`.
+    /// The mean distance from the draws to `y`.
     fn distance(&self, y: f64) -> f64 {
         let count = self.values.len();
         let below = self.values.partition_point(|v| *v <= y);
@@ -228,17 +235,17 @@ impl SortedSample {
         (lower + upper) / count as f64
     }
 
-    /// The CRPS of the empirical distribution of the draws, each with mass `1/M`, at `y`.
+    /// The CRPS at `y` of the empirical distribution, in which each draw has the mass `1/M`.
     #[must_use]
     pub fn empirical_crps(&self, y: f64) -> f64 {
         let count = self.values.len() as f64;
         self.distance(y) - self.pair_distance / (count * count)
     }
 
-    /// The unbiased CRPS, see [`sample_crps`].
+    /// The unbiased CRPS; see [`sample_crps`].
     ///
     /// # Errors
-    /// When there are fewer than two draws.
+    /// Returns an error when there are fewer than two draws.
     pub fn fair_crps(&self, y: f64) -> Result<f64, MetricError> {
         let count = self.values.len() as f64;
         if self.values.len() < 2 {
@@ -250,11 +257,11 @@ impl SortedSample {
         Ok(self.distance(y) - self.pair_distance / (count * (count - 1.0)))
     }
 
-    /// The sample quantile at `tau` in `[0, 1]`, interpolated linearly between order statistics (Hyndman and Fan's type 7,
-    /// the default of NumPy and R).
+    /// The sample quantile at `tau` in `[0, 1]`, interpolated linearly between order statistics
+    /// (Hyndman and Fan's type 7, the default of NumPy and R).
     ///
     /// # Errors
-    /// When `tau` is outside `[0, 1]`.
+    /// Returns an error when `tau` is outside `[0, 1]`.
     pub fn quantile(&self, tau: f64) -> Result<f64, MetricError> {
         if !(0.0..=1.0).contains(&tau) {
             let (operation, expected) = ("sample quantile", "a number in [0, 1]");

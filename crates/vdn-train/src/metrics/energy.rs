@@ -1,22 +1,22 @@
 //! The energy score: the CRPS of whole paths.
 //!
 //! `ES(F, y) = E|Y - y| - E|Y - Y'| / 2` with Euclidean distances over the `H` steps and
-//! independent `Y, Y'` of distribution `F` (Gneiting and Raftery 2007). It is proper: it is least
-//! in expectation for the true joint distribution. From `n` independent paths it is estimated
-//! without bias,
+//! independent `Y, Y'` with distribution `F` (Gneiting and Raftery 2007). The score is proper: its
+//! expectation is minimal for the true joint distribution. The unbiased estimate from `n`
+//! independent paths is
 //!
 //! ```text
 //! 1/n sum_i |Y_i - y|  -  1/(n (n-1)) sum_{i<j} |Y_i - Y_j|.
 //! ```
 //!
-//! It is dominated by the errors of the means and sees a wrong dependence only weakly; the
-//! [variogram score](super::variogram) sees little else.
+//! The errors of the means dominate it, and it depends only weakly on the dependence between steps.
+//! The [variogram score](super::variogram) depends on little else.
 
 use crate::metrics::error::MetricError;
 use crate::metrics::paths::Paths;
 use vdn_tensor::dispatch;
 
-/// The energy score of `target [H]` by the paths, in the unit of the target; `O(n^2 H)`.
+/// The energy score of `target [H]` under the paths, in the unit of the target; `O(n^2 H)`.
 ///
 /// ```
 /// use vdn_train::metrics::{Paths, energy_score};
@@ -27,8 +27,8 @@ use vdn_tensor::dispatch;
 /// ```
 ///
 /// # Errors
-/// When there are fewer than two paths, the target is not `[H]` or not finite, or the score
-/// overflows.
+/// Returns an error when there are fewer than two paths, the target is not `[H]` or not finite, or
+/// the score overflows.
 pub fn energy_score(paths: &Paths<'_>, target: &[f64]) -> Result<f64, MetricError> {
     const METRIC: &str = "energy score";
     paths.check(METRIC, target)?;
@@ -41,8 +41,8 @@ pub fn energy_score(paths: &Paths<'_>, target: &[f64]) -> Result<f64, MetricErro
     Err(MetricError::Score { metric: METRIC, window: 0, step: None, value })
 }
 
-/// The mean distance of two different paths; 0 for a single path. Compiled for each SIMD level,
-/// with the same order of additions in all of them.
+/// The mean distance between two different paths; 0 for a single path. It is compiled for each SIMD
+/// level with the same order of additions.
 #[inline(always)]
 fn mean_distance(paths: &Paths<'_>) -> f64 {
     let mut sum = 0.0;
@@ -62,7 +62,8 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     let (whole, rest) = a.as_chunks::<8>();
     let (others, last) = b.as_chunks::<8>();
     let mut sums = [0.0; 8];
-    // Tests run this with few optimisations: iterators inside would be calls.
+    // Tests run this with few optimisations, where iterators inside the loop would be function
+    // calls.
     for at in 0..whole.len().min(others.len()) {
         let (a, b) = (&whole[at], &others[at]);
         for k in 0..8 {

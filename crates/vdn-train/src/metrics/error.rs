@@ -1,16 +1,17 @@
-//! What can be wrong with a prediction that is to be scored.
+//! Errors of predictions that cannot be scored.
 
 use thiserror::Error;
 
-/// A prediction, target or setting that cannot be scored. Each message names the operation and the place.
+/// A prediction, target or setting that cannot be scored. Each message names the operation and the
+/// place.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum MetricError {
-    /// Lengths or shapes that do not belong together.
+    /// Lengths or shapes that do not match.
     #[error("{operation}: {detail}")]
     Shape {
-        /// The operation that refused.
+        /// The operation that failed.
         operation: &'static str,
-        /// All shapes that took part and what was expected.
+        /// All shapes that took part, and the expected shapes.
         detail: String,
     },
     /// A mean, deviation, weight or target that is NaN, infinite or outside its domain.
@@ -18,29 +19,30 @@ pub enum MetricError {
         "{metric}: window {window}, step {step}, sample {sample}: {quantity} is {value}, expected {expected}"
     )]
     Input {
-        /// The metric that was asked for.
+        /// The requested metric.
         metric: &'static str,
-        /// Index of the window, counted in the order of pushing (or the batch index).
+        /// The index of the window, in the order of pushing (or the index in the batch).
         window: usize,
-        /// Step of the horizon, from 0.
+        /// The step of the horizon, from 0.
         step: usize,
-        /// Index of the Monte-Carlo sample, 0 for a target.
+        /// The index of the Monte-Carlo sample, 0 for a target.
         sample: usize,
-        /// What the number is: "mean", "sigma", "weight", "target".
+        /// The name of the quantity: "mean", "sigma", "weight", "target".
         quantity: &'static str,
-        /// The number itself.
+        /// The value.
         value: f64,
-        /// The domain it should lie in.
+        /// The expected domain.
         expected: &'static str,
     },
-    /// A score that came out NaN or infinite from finite inputs, for example a log density below the range of `f64`.
+    /// A score that is NaN or infinite although its inputs are finite, for example a log density
+    /// below the range of `f64`.
     #[error("{metric}: window {window}{}: the score is {value}", step.map_or_else(String::new, |h| format!(", step {h}")))]
     Score {
-        /// The metric that has no finite value.
+        /// The metric without a finite value.
         metric: &'static str,
         /// Index of the window.
         window: usize,
-        /// Step of the horizon, where the score belongs to one.
+        /// The step of the horizon, if the score belongs to one.
         step: Option<usize>,
         /// The value.
         value: f64,
@@ -48,30 +50,30 @@ pub enum MetricError {
     /// A probability, count or period outside its domain.
     #[error("{operation}: {name} is {value}, expected {expected}")]
     Setting {
-        /// The operation that refused.
+        /// The operation that failed.
         operation: &'static str,
         /// The name of the setting.
         name: &'static str,
-        /// Its value.
+        /// The value of the setting.
         value: f64,
-        /// The domain it should lie in.
+        /// The expected domain.
         expected: &'static str,
     },
-    /// Nothing was pushed, so there is no average.
+    /// No window was pushed, so there is no average.
     #[error("{operation}: no windows were scored")]
     Empty {
-        /// The operation that refused.
+        /// The operation that failed.
         operation: &'static str,
     },
 }
 
 impl MetricError {
-    /// A [`MetricError::Shape`] with its detail in words.
+    /// A [`MetricError::Shape`] with a detail.
     pub(crate) fn shape(operation: &'static str, detail: impl Into<String>) -> Self {
         Self::Shape { operation, detail: detail.into() }
     }
 
-    /// The same error, said of window `index`.
+    /// The same error with the window `index`.
     #[must_use]
     pub(crate) fn in_window(mut self, index: usize) -> Self {
         if let Self::Input { window, .. } | Self::Score { window, .. } = &mut self {
@@ -81,7 +83,7 @@ impl MetricError {
     }
 }
 
-/// `probability` if it lies strictly between 0 and 1.
+/// Returns `probability` if it is strictly between 0 and 1.
 pub(crate) fn open_probability(
     operation: &'static str,
     name: &'static str,

@@ -1,27 +1,29 @@
-//! Forecasts of quantities with a lower limit: what a normal distribution has below the limit is
-//! put on the limit.
+//! Forecasts of quantities with a lower limit: the probability mass of a normal distribution below
+//! the limit moves to the limit.
 //!
-//! `Y = max(X, f)` for `X ~ Normal(m, s^2)`, a rectified normal distribution: a mass `Φ(a)` at the
-//! limit `f`, with `a = (f - m)/s`, and the normal density above it. With `e1 = E max(Z - a, 0) =
-//! φ(a) - a Φ(-a)` and `e2 = E max(Z - a, 0)^2 = (1 + a^2) Φ(-a) - a φ(a)` of a standard normal `Z`
+//! `Y = max(X, f)` for `X ~ Normal(m, s^2)` has a rectified normal distribution: a mass `Φ(a)` at
+//! the limit `f`, with `a = (f - m)/s`, and the normal density above it. For a standard normal `Z`
+//! let `e1 = E max(Z - a, 0) = φ(a) - a Φ(-a)` and
+//! `e2 = E max(Z - a, 0)^2 = (1 + a^2) Φ(-a) - a φ(a)`. Then
 //!
 //! ```text
 //! mean = f + s e1        variance = s^2 (e2 - e1^2)        quantile(t) = max(quantile of X at t, f)
 //! ```
 //!
-//! For a value `y >= f` the CRPS is that of `X` less `integral of F(x)^2 from -inf to f`: never
-//! more than without the limit. Of one component the integral is `s [a Φ(a)^2 + 2 φ(a) Φ(a) - Φ(a
-//! sqrt 2)/sqrt(pi)]`, of several it is taken by Gauss-Legendre quadrature.
+//! For a value `y >= f` the CRPS is the CRPS of `X` minus the `integral of F(x)^2 from -inf to f`,
+//! so it is never larger than without the limit. For one component the integral is
+//! `s [a Φ(a)^2 + 2 φ(a) Φ(a) - Φ(a sqrt 2)/sqrt(pi)]`. For several components it is computed by
+//! Gauss-Legendre quadrature.
 
 use crate::metrics::folded::table;
 use crate::metrics::mixture::Mixture;
 use crate::metrics::normal::{cdf, pdf, upper_tail};
 use std::f64::consts::{PI, SQRT_2};
 
-/// Deviations from which on a limit below the mean says nothing: `Φ(-9)` is 1e-19.
+/// The number of deviations below the mean at which a limit has no more effect: `Φ(-9)` is 1e-19.
 const FAR: f64 = 9.0;
 
-/// Nodes and weights of the rule of order 16 on `[-1, 1]`, those above 0.
+/// The positive nodes of the Gauss-Legendre rule of order 16 (8 nodes) on `[-1, 1]`, with weights.
 const RULE: [(f64, f64); 4] = [
     (0.183_434_642_495_649_8, 0.362_683_783_378_362),
     (0.525_532_409_916_329, 0.313_706_645_877_887_3),
@@ -29,8 +31,8 @@ const RULE: [(f64, f64); 4] = [
     (0.960_289_856_497_536_3, 0.101_228_536_290_376_3),
 ];
 
-/// The most panels of the quadrature; each is as wide as the narrowest component, where that is
-/// enough.
+/// The largest number of panels in the quadrature. Each panel is as wide as the narrowest
+/// component, if this number is sufficient.
 const MOST_PANELS: f64 = 4096.0;
 
 /// The mean of `max(X, floor)` for `X ~ Normal(mean, sigma^2)`, `sigma > 0`.
@@ -47,7 +49,7 @@ pub fn rectified_mean(mean: f64, sigma: f64, floor: f64) -> f64 {
     if a < -FAR { mean } else { floor + sigma * first(a) }
 }
 
-/// The variance of the same.
+/// The variance of `max(X, floor)` for `X ~ Normal(mean, sigma^2)`.
 pub(crate) fn rectified_variance(mean: f64, sigma: f64, floor: f64) -> f64 {
     let a = (floor - mean) / sigma;
     if a < -FAR {
@@ -62,7 +64,7 @@ fn first(a: f64) -> f64 {
     (pdf(a) - a * upper_tail(a)).max(0.0)
 }
 
-/// The integral of the squared distribution function of `mixture`, without its limit, from minus
+/// The integral of the squared distribution function of `mixture` (without its limit) from minus
 /// infinity to `floor`.
 pub(crate) fn squared_mass_below(mixture: &Mixture<'_>, floor: f64) -> f64 {
     if mixture.samples() == 1 {
@@ -113,7 +115,7 @@ mod tests {
         if x < floor { 0.0 } else { all.sum() }
     }
 
-    /// An integral by the midpoint rule of 20 000 cells: of a second derivative up to 10 and a
+    /// An integral by the midpoint rule with 20 000 cells. For a second derivative up to 10 and a
     /// length of 9 the error is below 9 (9/20000)^2 10 / 24 = 8e-7.
     fn integral(from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
         let cell = (to - from) / 20_000.0;
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn quadrature_and_closed_form_agree() {
-        // One component, written as two equal ones, goes through the quadrature.
+        // One component, written as two equal components, goes through the quadrature.
         for (mean, sigma, floor) in [(0.3, 0.8, 0.0), (-3.0, 0.5, 0.0), (4.0, 1.0, 0.0)] {
             let (means, sigma) = ([mean, mean], [sigma]);
             let one = Mixture::new(&means[..1], &sigma, None).unwrap().with_floor(floor);

@@ -1,23 +1,26 @@
 //! The mean of a folded normal, `g(z) = E|Z + z| = 2 pdf(z) + z (2 cdf(z) - 1)`, tabulated.
 //!
-//! The exact CRPS of a mixture over `S` samples needs `S (S + 1) / 2` values of `g` for every scalar target, and inverting
-//! the mixture's distribution function needs `S` values of `g' = 2 cdf - 1` and `g'' = 2 pdf` per step of the solver, so
-//! this is the inner loop of evaluation. `g` is even and smooth: on `[0, 9)` it is expanded to the seventh order around
-//! the midpoints of cells of width 1/32. The coefficients come from [`super::normal`] and the recurrence of the Hermite
-//! polynomials, `pdf^(k+1) = -z pdf^(k) - k pdf^(k-1)`, once per process.
+//! This is the inner loop of evaluation. The exact CRPS of a mixture over `S` samples needs
+//! `S (S + 1) / 2` values of `g` for every scalar target. Inverting the mixture's distribution
+//! function needs `S` values of `g' = 2 cdf - 1` and `g'' = 2 pdf` in each step of the solver.
 //!
-//! Errors (absolute), from Taylor's remainder with `h = 1/64` and `|g^(8)| <= 2 |pdf^(6)| <= 12`: `g` 12 h^8/8! = 1e-18, `g'`
-//! 12 h^7/7! = 5e-16, `g''` 12 h^6/6! = 2.5e-13; beyond 9, `g(z) - |z| < 1e-19`. A test holds them against `normal`.
+//! `g` is even and smooth. On `[0, 9)` it is expanded to the seventh order around the midpoints of
+//! cells of width 1/32. The coefficients come from [`super::normal`] and the recurrence of the
+//! Hermite polynomials, `pdf^(k+1) = -z pdf^(k) - k pdf^(k-1)`, once per process.
+//!
+//! Absolute errors, from Taylor's remainder with `h = 1/64` and `|g^(8)| <= 2 |pdf^(6)| <= 12`: `g`
+//! 12 h^8/8! = 1e-18, `g'` 12 h^7/7! = 5e-16, `g''` 12 h^6/6! = 2.5e-13. Beyond 9,
+//! `g(z) - |z| < 1e-19`. A test compares them with `normal`.
 
 use crate::metrics::normal;
 use std::sync::OnceLock;
 
 /// Cells per unit of `z`.
 const CELLS_PER_UNIT: f64 = 32.0;
-/// Cells of the table: `[0, 9)`.
+/// The number of cells of the table, which covers `[0, 9)`.
 const CELLS: usize = 9 * 32;
 
-/// The table; [`table`] makes it once.
+/// The table; [`table`] creates it once.
 pub(super) struct FoldedTable {
     cells: Box<[[f64; 8]; CELLS]>,
 }
@@ -36,7 +39,8 @@ impl FoldedTable {
             let density = normal::pdf(z);
             cell[1] = 1.0 - 2.0 * normal::upper_tail(z);
             cell[0] = 2.0 * density + z * cell[1];
-            // (derivative of the density of order k - 1, of order k); coefficient k + 2 is 2 pdf^(k) / (k + 2)!.
+            // The derivatives of the density of order k - 1 and k. Coefficient k + 2 is 2 pdf^(k) /
+            // (k + 2)!.
             let (mut before, mut now) = (0.0, density);
             let mut factorial = 1.0;
             for k in 0..6 {
@@ -48,7 +52,7 @@ impl FoldedTable {
         Self { cells }
     }
 
-    /// The cell of `z >= 0` and the offset from its midpoint, if the table reaches that far.
+    /// The cell of `z >= 0` and the offset from its midpoint; `None` beyond the table.
     #[inline]
     fn locate(&self, z: f64) -> Option<(&[f64; 8], f64)> {
         let scaled = z * CELLS_PER_UNIT;
@@ -56,7 +60,8 @@ impl FoldedTable {
         self.cells.get(index).map(|cell| (cell, (scaled - index as f64 - 0.5) / CELLS_PER_UNIT))
     }
 
-    /// `E|Z + z|`; absolute error about 1e-15 (rounding). NaN is not expected here: inputs were checked.
+    /// `E|Z + z|`, with an absolute error of about 1e-15 (rounding). Inputs were checked, so NaN is
+    /// not expected.
     #[inline]
     pub(super) fn mean(&self, z: f64) -> f64 {
         let z = z.abs();
@@ -100,7 +105,8 @@ mod tests {
             worst[1] = worst[1].max((cdf - normal::cdf(z)).abs());
             worst[2] = worst[2].max((pdf - normal::pdf(z)).abs());
         }
-        // Truncation as derived in the module head plus a few roundings of numbers up to 1 (relative for the mean).
+        // Truncation as derived at the head of the module, plus a few roundings of numbers up to 1
+        // (relative for the mean).
         assert!(worst[0] < 1e-15, "mean {}", worst[0]);
         assert!(worst[1] < 1e-15, "cdf {}", worst[1]);
         assert!(worst[2] < 5e-13, "pdf {}", worst[2]);

@@ -1,16 +1,17 @@
-//! The joint log-likelihood of a whole window by many samples, some at a time.
+//! The joint log-likelihood of a whole window over many samples, computed in passes.
 //!
-//! `-ln 1/S sum_s p(y | z_s)` with `p(y | z_s) = prod_h Normal(y_h; m_{s,h}, sigma_{s,h}^2)`: the
-//! mean over samples of the density of the *whole* path. The estimate is an upper bound of the
-//! negative log-likelihood in expectation (Jensen), too high by about `Var(p)/(2 S p^2)`, so it
-//! falls as `S` grows and is quoted with its `S`.
+//! The value is `-ln 1/S sum_s p(y | z_s)` with
+//! `p(y | z_s) = prod_h Normal(y_h; m_{s,h}, sigma_{s,h}^2)`: the mean over samples of the density
+//! of the *whole* path. In expectation the estimate is an upper bound of the negative
+//! log-likelihood (Jensen), too high by about `Var(p)/(2 S p^2)`. It falls as `S` grows, so report
+//! it together with `S`.
 
 use crate::metrics::error::MetricError;
 use crate::metrics::mixture::{LogMeanExp, Mixture};
 use crate::metrics::normal;
 use crate::metrics::window::WindowPrediction;
 
-/// Gathers the samples of one window, pass by pass.
+/// Accumulates the samples of one window, pass by pass.
 ///
 /// ```
 /// use vdn_train::metrics::{JointNll, WindowPrediction, window_nll};
@@ -32,12 +33,12 @@ pub struct JointNll {
 }
 
 impl JointNll {
-    /// Adds the samples of `prediction` with its own weights, which sum to 1 in each pass; passes
-    /// count by their samples.
+    /// Adds the samples of `prediction` with its own weights, which sum to 1 in each pass. A pass
+    /// counts by its number of samples.
     ///
     /// # Errors
-    /// When an input is not finite or outside its domain, or the density of a path underflows even
-    /// as a logarithm.
+    /// Returns an error when an input is not finite or outside its domain, or when the log density
+    /// of a path overflows.
     pub fn push(
         &mut self,
         prediction: &WindowPrediction<'_>,
@@ -46,7 +47,7 @@ impl JointNll {
         const METRIC: &str = "joint nll";
         prediction.check(METRIC, target)?;
         let samples = prediction.samples();
-        // What does not depend on the sample, where all samples have the same deviations.
+        // The terms that do not depend on the sample, if all samples have the same deviations.
         let normaliser = |s: usize| -> f64 {
             let each = (0..target.len()).map(|h| prediction.sigma(s, h).ln() - normal::ln_pdf(0.0));
             each.sum()
@@ -78,7 +79,7 @@ impl JointNll {
         Ok(())
     }
 
-    /// Number of samples so far.
+    /// The number of samples so far.
     #[must_use]
     pub fn samples(&self) -> usize {
         self.samples

@@ -1,34 +1,36 @@
-//! The negative log-likelihood of a mixture over sample paths, with three predictive scores.
+//! The negative log-likelihood of a mixture over sample paths, in three predictive scores.
 //!
-//! With `l[s, h] = ln Normal(y_h; m_{s,h}, sigma_{s,h}^2)` and weights `w_s` (uniform unless given), all in nats per time step:
+//! With `l[s, h] = ln Normal(y_h; m_{s,h}, sigma_{s,h}^2)` and weights `w_s` (uniform by default),
+//! all in nats per time step:
 //!
-//! | score | value | what it is |
+//! | score | value | meaning |
 //! |---|---|---|
-//! | `tempered` | `-ln sum_s w_s exp(mean_h l[s,h])` | the published research code's: the likelihood to the power `1/H` |
-//! | `marginal` | `-mean_h ln sum_s w_s exp(l[s,h])` | a composite likelihood: each step's own predictive density (default) |
-//! | `joint` | `-1/H ln sum_s w_s exp(sum_h l[s,h])` | the density of the whole path; times `H` it is nats per window |
+//! | `tempered` | `-ln sum_s w_s exp(mean_h l[s,h])` | the score of the published research code: the likelihood to the power `1/H` |
+//! | `marginal` | `-mean_h ln sum_s w_s exp(l[s,h])` | a composite likelihood: the predictive density of each step (default) |
+//! | `joint` | `-1/H ln sum_s w_s exp(sum_h l[s,h])` | the density of the whole path; times `H` it is in nats per window |
 //!
-//! `joint <= tempered` for the same numbers only up to `ln S`; the three agree when `S = 1`. A log-mean-exp over `S` samples
-//! is biased by about `Var(w)/(2 S)`: compare at equal `S`.
+//! For the same numbers, `joint <= tempered` holds only up to `ln S`. The three agree if `S = 1`. A
+//! log-mean-exp over `S` samples has a bias of about `Var(w)/(2 S)`, so compare scores at equal
+//! `S`.
 
 use crate::metrics::error::MetricError;
 use crate::metrics::mixture::LogMeanExp;
 use crate::metrics::window::WindowPrediction;
 use vdn_autograd::Score;
 
-/// The negative log-likelihood of one window in nats per time step, by all three scores.
+/// The negative log-likelihood of one window in nats per time step, by each of the three scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WindowNll {
     /// [`Score::Tempered`].
     pub tempered: f64,
     /// [`Score::Marginal`].
     pub marginal: f64,
-    /// [`Score::Joint`], per time step; times `H` it is nats per window.
+    /// [`Score::Joint`], per time step. Times `H` it is in nats per window.
     pub joint: f64,
 }
 
 impl WindowNll {
-    /// The value of one of the scores.
+    /// The value of one score.
     #[must_use]
     pub fn of(&self, score: Score) -> f64 {
         match score {
@@ -42,7 +44,8 @@ impl WindowNll {
 /// The negative log-likelihood of `target [H]` under `prediction`.
 ///
 /// # Errors
-/// When an input is not finite or outside its domain, or a log-likelihood overflows.
+/// Returns an error when an input is not finite or outside its domain, or a log-likelihood
+/// overflows.
 ///
 /// ```
 /// use vdn_train::metrics::{WindowPrediction, window_nll};
@@ -60,7 +63,7 @@ pub fn window_nll(
     window_nll_checked(prediction, target)
 }
 
-/// [`window_nll`] of inputs that were checked.
+/// Like [`window_nll`], for inputs that were checked before.
 pub(crate) fn window_nll_checked(
     prediction: &WindowPrediction<'_>,
     target: &[f64],

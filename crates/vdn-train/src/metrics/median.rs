@@ -1,16 +1,16 @@
 //! The median of a few samples.
 
-/// The median that [`sample_median`] takes of an even number of values.
+/// The convention of [`sample_median`] for an even number of values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MedianConvention {
     /// The mean of the two middle values.
     #[default]
     Midpoint,
-    /// The lower of the two middle values, as the reference implementation does.
+    /// The lower of the two middle values, as in the reference implementation.
     LowerMiddle,
 }
 
-/// The median of a few values; sorts them. NaN sorts last; no values give NaN.
+/// The median of a few values, which it sorts. NaN sorts last; an empty slice gives NaN.
 ///
 /// ```
 /// use vdn_train::metrics::{MedianConvention, sample_median};

@@ -1,4 +1,5 @@
-//! A weighted mixture of Gaussians for one scalar: the predictive distribution of one step of the horizon.
+//! A weighted mixture of Gaussians for one scalar: the predictive distribution of one step of the
+//! horizon.
 
 use crate::metrics::error::{MetricError, open_probability};
 use crate::metrics::floor::{rectified_mean, rectified_variance};
@@ -8,7 +9,7 @@ use crate::metrics::solver::{Residual, Solver};
 
 /// The mixture over `s` of `Normal(means[s], sigma_s^2)` with weights `w_s`, for one scalar target.
 ///
-/// Borrowed, so that a caller can reuse its buffers from target to target.
+/// It borrows its buffers, so a caller can reuse them for other targets.
 ///
 /// ```
 /// use vdn_train::metrics::Mixture;
@@ -23,21 +24,21 @@ use crate::metrics::solver::{Residual, Solver};
 #[derive(Clone, Copy, Debug)]
 pub struct Mixture<'a> {
     means: &'a [f64],
-    /// One deviation for all, or one per component.
+    /// One deviation for all components, or one per component.
     sigma: &'a [f64],
-    /// Sums to one; `None` is uniform.
+    /// The weights, which sum to one; `None` is uniform.
     weights: Option<&'a [f64]>,
-    /// What lies below it is on it.
+    /// The lower limit: values below it count as equal to it.
     floor: Option<f64>,
 }
 
 impl<'a> Mixture<'a> {
-    /// A mixture of `means [S]` with `sigma` `[1]` (shared) or `[S]`, and `weights [S]` (non-negative, summing to one to
-    /// 1e-6) or uniform weights.
+    /// A mixture of `means [S]` with `sigma` `[1]` (shared) or `[S]`. The weights are `weights [S]`
+    /// (non-negative, summing to one within 1e-6) or uniform.
     ///
     /// # Errors
-    /// When the lengths do not fit, `S = 0`, a mean is not finite, a sigma is not finite and positive, or the weights are
-    /// not a distribution.
+    /// Returns an error when the lengths do not fit, `S = 0`, a mean is not finite, a sigma is not
+    /// finite and positive, or the weights are not a distribution.
     pub fn new(
         means: &'a [f64],
         sigma: &'a [f64],
@@ -81,9 +82,11 @@ impl<'a> Mixture<'a> {
         Self { means, sigma, weights, floor: None }
     }
 
-    /// The distribution of `max(X, floor)`, `X` distributed as the mixture: what lies below the
-    /// limit is on it. Mean, variance, quantiles and scores are those of the limited quantity; a
-    /// value at the limit has the likelihood of the mass there. `floor` has to be finite.
+    /// The distribution of `max(X, floor)` if `X` is distributed as the mixture: the mass below the
+    /// limit moves to the limit. `floor` must be finite.
+    ///
+    /// The mean, variance, quantiles and scores describe the limited quantity. A value at the limit
+    /// has the likelihood of the mass there.
     ///
     /// ```
     /// use vdn_train::metrics::Mixture;
@@ -103,12 +106,12 @@ impl<'a> Mixture<'a> {
         self.floor
     }
 
-    /// The mixture of normals itself.
+    /// The mixture of normals without the limit.
     pub(crate) fn without_floor(self) -> Self {
         Self { floor: None, ..self }
     }
 
-    /// Number of components `S`.
+    /// The number of components `S`.
     #[must_use]
     pub fn samples(&self) -> usize {
         self.means.len()
@@ -127,7 +130,7 @@ impl<'a> Mixture<'a> {
         if self.sigma.len() == 1 { self.sigma[0] } else { self.sigma[s] }
     }
 
-    /// The one deviation shared by all components, if there is one.
+    /// The deviation that all components share, if there is one.
     #[must_use]
     pub fn shared_sigma(&self) -> Option<f64> {
         (self.sigma.len() == 1).then(|| self.sigma[0])
@@ -146,7 +149,8 @@ impl<'a> Mixture<'a> {
         self.weights.is_none()
     }
 
-    /// `sum_s w_s f(s)`, added in the order of the components; uniform weights divide once at the end.
+    /// `sum_s w_s f(s)`, added in the order of the components. With uniform weights it divides once
+    /// at the end.
     #[inline]
     pub(crate) fn average(&self, mut f: impl FnMut(usize) -> f64) -> f64 {
         match self.weights {
@@ -155,13 +159,14 @@ impl<'a> Mixture<'a> {
         }
     }
 
-    /// The mean, `sum_s w_s m_s`; with a limit that of the limited components.
+    /// The mean, `sum_s w_s m_s`. With a limit, `m_s` are the means of the limited components.
     #[must_use]
     pub fn mean(&self) -> f64 {
         self.average(|s| self.component_mean(s))
     }
 
-    /// The variance, `sum_s w_s (sigma_s^2 + (m_s - mean)^2)` (centred, so that it does not cancel).
+    /// The variance, `sum_s w_s (sigma_s^2 + (m_s - mean)^2)`, in the centred form, which avoids
+    /// cancellation.
     #[must_use]
     pub fn variance(&self) -> f64 {
         let mean = self.mean();
@@ -185,7 +190,7 @@ impl<'a> Mixture<'a> {
         self.variance().sqrt()
     }
 
-    /// `P(Y <= y)`; relative accuracy kept in the lower tail.
+    /// `P(Y <= y)`, with relative accuracy in the lower tail.
     #[must_use]
     pub fn cdf(&self, y: f64) -> f64 {
         if self.floor.is_some_and(|floor| y < floor) {
@@ -194,14 +199,14 @@ impl<'a> Mixture<'a> {
         self.average(|s| normal::cdf((y - self.means[s]) / self.sigma(s))).min(1.0)
     }
 
-    /// The density at `y`; of a limited quantity, at `y` above the limit.
+    /// The density at `y`. For a limited quantity, `y` must be above the limit.
     #[must_use]
     pub fn pdf(&self, y: f64) -> f64 {
         self.average(|s| normal::pdf((y - self.means[s]) / self.sigma(s)) / self.sigma(s))
     }
 
-    /// Natural logarithm of the density at `y` (log-sum-exp, so it stays finite far out in the
-    /// tails); at the limit, that of the mass there.
+    /// The natural logarithm of the density at `y`, computed by log-sum-exp so that it stays finite
+    /// far out in the tails. At the limit it is the logarithm of the mass there.
     #[must_use]
     pub fn ln_pdf(&self, y: f64) -> f64 {
         let mut terms = LogMeanExp::default();
@@ -211,7 +216,7 @@ impl<'a> Mixture<'a> {
         terms.value()
     }
 
-    /// Natural logarithm of component `s`'s density at `y`, or of its mass at the limit.
+    /// The natural logarithm of component `s`'s density at `y`, or of its mass at the limit.
     #[inline]
     pub(crate) fn component_ln_pdf(&self, s: usize, y: f64) -> f64 {
         let sigma = self.sigma(s);
@@ -229,29 +234,34 @@ impl<'a> Mixture<'a> {
 
     /// The quantile at `tau` in (0, 1), the point `q` with `cdf(q) = tau`.
     ///
-    /// The root lies between the smallest and the largest of the components' own quantiles. Halley steps, kept inside a
-    /// shrinking bracket by bisection, run first on a tabulated distribution function; where the density at the result is
-    /// so small that the table's absolute error (1e-15) could show, they are repeated on a sum whose terms keep their
-    /// relative accuracy in both tails. The result is good to about 1e-11 of the smallest deviation (or to the spacing of
-    /// doubles near it). Where the distribution function is flat to the last bit (components further than 38 deviations
-    /// apart) every point of the flat piece is a quantile and the first one met is returned. `S = 1` is the closed form.
+    /// The root is between the smallest and the largest quantile of the components. Halley steps,
+    /// kept inside a shrinking bracket by bisection, run first on a tabulated distribution
+    /// function. If the density at the result is so small that the table's absolute error (1e-15)
+    /// could matter, they are repeated on a sum whose terms keep their relative accuracy in both
+    /// tails.
+    ///
+    /// The result is accurate to about 1e-11 of the smallest deviation, or to the spacing of
+    /// doubles near it. If the distribution function is flat to the last bit (components more than
+    /// 38 deviations apart), every point of the flat piece is a quantile, and the first one that is
+    /// found is returned. `S = 1` uses the closed form.
     ///
     /// # Errors
-    /// When `tau` is not strictly between 0 and 1.
+    /// Returns an error when `tau` is not strictly between 0 and 1.
     pub fn quantile(&self, tau: f64) -> Result<f64, MetricError> {
         let tau = open_probability("mixture quantile", "tau", tau)?;
         Ok(self.quantile_at(tau, normal::quantile(tau)))
     }
 
-    /// [`Mixture::quantile`] with the standard normal quantile `z` of `tau` at hand.
+    /// Like [`Mixture::quantile`], with the standard normal quantile `z` of `tau`.
     fn quantile_at(&self, tau: f64, z: f64) -> f64 {
         let mut quantile = [0.0];
         self.quantiles_at(&[(tau, z)], &mut quantile);
         quantile[0]
     }
 
-    /// The quantiles at `levels`, pairs of a level and its standard normal quantile in ascending order. Each search starts
-    /// from the moment-matched Gaussian's quantile, moved by what that guess was off at the level before.
+    /// The quantiles at `levels`, pairs of a level and its standard normal quantile in ascending
+    /// order. Each search starts from the quantile of the moment-matched Gaussian, corrected by the
+    /// error of this guess at the previous level.
     pub(crate) fn quantiles_at(&self, levels: &[(f64, f64)], quantiles: &mut [f64]) {
         if let Some(floor) = self.floor {
             self.without_floor().quantiles_at(levels, quantiles);
@@ -286,9 +296,8 @@ impl<'a> Mixture<'a> {
         }
     }
 
-    /// The PIT value of `y`: `cdf(y)` to an absolute error of about 1e-15, and half of the mass at
-    /// the limit for a value there, the mean of the values that a random choice inside the mass
-    /// would give.
+    /// The PIT value of `y`: `cdf(y)` with an absolute error of about 1e-15. For a value at the
+    /// limit it is half of the mass there: the expected value of a random choice inside the mass.
     pub(crate) fn pit(&self, y: f64) -> f64 {
         let table = table();
         let at_floor = self.floor.filter(|floor| y <= *floor);
@@ -316,7 +325,8 @@ impl<'a> Mixture<'a> {
         Residual { value: cdf / total - tau, density: density / total, slope: slope / total }
     }
 
-    /// `cdf(x) - tau` as (lower tails) - (upper tails) + (mass left of x - tau): no term loses relative accuracy.
+    /// `cdf(x) - tau` as (lower tails) - (upper tails) + (mass left of x - tau). No term loses
+    /// relative accuracy.
     fn exact_residual(&self, x: f64, tau: f64) -> Residual {
         let (mut tails, mut mass, mut density, mut slope) = (0.0, 0.0, 0.0, 0.0);
         for s in 0..self.samples() {
@@ -334,11 +344,11 @@ impl<'a> Mixture<'a> {
     }
 }
 
-/// What the weights of a mixture must be.
+/// The requirement on the weights of a mixture.
 pub(crate) const WEIGHTS_EXPECTED: &str = "non-negative weights summing to 1 (within 1e-6)";
 
-/// Accepts non-negative weights that sum to one within 1e-6 (single-precision softmax); otherwise the first bad index and
-/// value (for a bad sum, index 0 and the sum).
+/// Accepts non-negative weights that sum to one within 1e-6 (single-precision softmax). Otherwise
+/// returns the first invalid index and value; for an invalid sum, index 0 and the sum.
 pub(crate) fn check_weights(weights: &[f64]) -> Result<(), (usize, f64)> {
     if let Some(s) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
         return Err((s, weights[s]));
@@ -377,7 +387,7 @@ impl LogMeanExp {
         }
     }
 
-    /// The logarithm of the sum; minus infinity when every term vanished.
+    /// The logarithm of the sum; minus infinity if every term is 0.
     pub(crate) fn value(&self) -> f64 {
         self.largest + self.sum.ln()
     }

@@ -1,9 +1,10 @@
-//! How a predictive distribution is judged: proper scores, calibration, and how sure the averages are.
+//! Scores of predictive distributions: proper scores, calibration, and standard errors of averages.
 //!
-//! A forecast for one window is a mixture of `S` Gaussians at every step of the horizon, sample `s` being
-//! `Normal(y_s, sigma_s^2)` with weight `w_s`. Everything here is computed in `f64` from that mixture itself: quantiles
-//! and intervals invert its distribution function, the continuous ranked probability score (CRPS) is its exact value, not
-//! a Monte-Carlo estimate. A Gaussian is the mixture with `S = 1`, so baselines and models go through the same code.
+//! A forecast for one window is a mixture of `S` Gaussians at every step of the horizon. Sample `s`
+//! is `Normal(y_s, sigma_s^2)` with weight `w_s`. All scores are computed in `f64` from the mixture
+//! itself: quantiles and intervals invert its distribution function, and the continuous ranked
+//! probability score (CRPS) is its exact value, not a Monte-Carlo estimate. A Gaussian is a mixture
+//! with `S = 1`, so baselines and models use the same code.
 //!
 //! | file | concept |
 //! |---|---|
@@ -17,9 +18,9 @@
 //! | [`pinball`] | quantile loss and its normalised form |
 //! | [`coverage`] | interval coverage and width, PIT histogram, calibration error |
 //! | [`aggregate`] | weighted sums of the steps in closed form, and the parts of their variance |
-//! | [`paths`] | whole forecasts of a window, equally likely |
+//! | [`paths`] | equally likely forecasts of a whole window |
 //! | [`energy`], [`variogram`] | scores of whole paths |
-//! | [`joint`] | the joint log-likelihood of a window by many samples |
+//! | [`joint`] | the joint log-likelihood of a window over many samples |
 //! | [`point`] | point forecasts (mean, median) and their errors |
 //! | [`risk`] | risk against coverage when uncertain forecasts are withheld |
 //! | [`block`] | averages over overlapping windows with block standard errors |

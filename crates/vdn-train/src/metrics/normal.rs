@@ -1,33 +1,39 @@
 //! The standard normal distribution in `f64`: density, distribution function, quantile.
 //!
-//! The tails keep their *relative* accuracy, which `1 - cdf` or an `erf` taken at `x / sqrt 2` would lose:
+//! The tails keep their *relative* accuracy, which `1 - cdf`, or an `erf` at `x / sqrt 2`, would
+//! lose:
 //!
-//! * `|x| < 1`: `cdf(x) = 1/2 + pdf(x) (x + x^3/3 + x^5/15 + ...)`, terms `x^(2n+1) / (2n+1)!!`, all of one sign, so
-//!   nothing cancels (integration by parts of the density; Abramowitz and Stegun 26.2.11).
-//! * `|x| >= 1`: the upper tail is `pdf(x) R(x)` with Mills' ratio `R(x) = 1/(x + 1/(x + 2/(x + 3/(x + ...))))`, Laplace's
-//!   continued fraction (Abramowitz and Stegun 26.2.14), evaluated from the back with a number of terms that makes the
-//!   truncation smaller than the rounding.
-//! * In the density `x^2` is formed exactly as a sum of two doubles; rounding it to one would cost `x^2/2` units of relative
-//!   error in the far tail.
+//! * `|x| < 1`: `cdf(x) = 1/2 + pdf(x) (x + x^3/3 + x^5/15 + ...)` with terms
+//!   `x^(2n+1) / (2n+1)!!`. All terms have the same sign, so nothing cancels (integration by parts
+//!   of the density; Abramowitz and Stegun 26.2.11).
+//! * `|x| >= 1`: the upper tail is `pdf(x) R(x)` with Mills' ratio
+//!   `R(x) = 1/(x + 1/(x + 2/(x + 3/(x + ...))))`, Laplace's continued fraction (Abramowitz and
+//!   Stegun 26.2.14). It is evaluated from the back, with enough terms to make the truncation error
+//!   smaller than rounding errors.
+//! * In the density, `x^2` is computed exactly as a sum of two doubles. Rounding it to one double
+//!   would cost `x^2/2` units of relative error in the far tail.
 //!
-//! Measured against 400-digit decimal arithmetic on the points of the test below: worst relative error 2.3e-16 (cdf), 6.7e-16 (quantile).
+//! Worst relative errors against 400-digit decimal arithmetic on the points of the test below:
+//! 2.3e-16 (cdf), 6.7e-16 (quantile).
 
 use std::f64::consts::{LN_2, PI};
 
 /// `1 / sqrt(2 pi)`.
 const INVERSE_SQRT_TAU: f64 = 0.398_942_280_401_432_7;
 
-/// Beyond this square of the argument the density is below the smallest positive `f64` (exponent under -745.2).
+/// Above this square of the argument the density is below the smallest positive `f64` (exponent
+/// under -745.2).
 const SQUARE_LIMIT: f64 = 1500.0;
 
-/// The density `exp(-x^2 / 2) / sqrt(2 pi)`, domain all reals; NaN gives NaN.
+/// The density `exp(-x^2 / 2) / sqrt(2 pi)` for all real numbers; NaN gives NaN.
 #[must_use]
 pub fn pdf(x: f64) -> f64 {
     let square = x * x;
     if square > SQUARE_LIMIT {
         return 0.0;
     }
-    // square + rest is exactly x^2; exp(-rest/2) is 1 - rest/2 to far below rounding because |rest| < 2e-13.
+    // square + rest is exactly x^2. As |rest| < 2e-13, exp(-rest/2) is 1 - rest/2 far below
+    // rounding errors.
     let rest = x.mul_add(x, -square);
     (-0.5 * square).exp() * (1.0 - 0.5 * rest) * INVERSE_SQRT_TAU
 }
@@ -38,7 +44,7 @@ pub fn ln_pdf(x: f64) -> f64 {
     -0.5 * x * x - 0.5 * (LN_2 + PI.ln())
 }
 
-/// The distribution function `P(Z <= x)`; relative accuracy kept in the lower tail. NaN gives NaN.
+/// The distribution function `P(Z <= x)`, with relative accuracy in the lower tail. NaN gives NaN.
 ///
 /// ```
 /// use vdn_train::metrics::normal::cdf;
@@ -58,8 +64,8 @@ pub fn cdf(x: f64) -> f64 {
     }
 }
 
-/// Natural logarithm of [`cdf`], finite as far out as its square is; minus infinity at minus
-/// infinity.
+/// The natural logarithm of [`cdf`]. It is finite as long as `x^2` is; at minus infinity it is
+/// minus infinity.
 ///
 /// ```
 /// use vdn_train::metrics::normal::ln_cdf;
@@ -71,17 +77,18 @@ pub fn ln_cdf(x: f64) -> f64 {
     if x < -1.0 && x > f64::NEG_INFINITY { ln_pdf(x) + mills(-x).ln() } else { cdf(x).ln() }
 }
 
-/// The upper tail `P(Z > x) = cdf(-x)`; relative accuracy kept in the upper tail.
+/// The upper tail `P(Z > x) = cdf(-x)`, with relative accuracy in the upper tail.
 #[must_use]
 pub fn upper_tail(x: f64) -> f64 {
     cdf(-x)
 }
 
-/// The quantile function, inverse of [`cdf`]. `p = 0` and `p = 1` give the infinities; outside `[0, 1]` and for NaN the
-/// result is NaN, so callers check their probabilities first.
+/// The quantile function, the inverse of [`cdf`]. `p = 0` and `p = 1` give the infinities. Outside
+/// `[0, 1]` and for NaN the result is NaN, so callers must check their probabilities first.
 ///
-/// A first guess (Abramowitz and Stegun 26.2.23, error below 4.5e-4) is refined by three Halley steps: on `cdf - p` in the
-/// middle, on `ln tail - ln p` in the tails, where the density underflows long before its logarithm does.
+/// Three Halley steps refine a first guess (Abramowitz and Stegun 26.2.23, error below 4.5e-4): on
+/// `cdf - p` in the middle, and on `ln tail - ln p` in the tails, where the density underflows long
+/// before its logarithm does.
 ///
 /// ```
 /// use vdn_train::metrics::normal::quantile;
@@ -110,14 +117,15 @@ pub fn quantile(p: f64) -> f64 {
     -x
 }
 
-/// One Halley step towards the root of `central(x) - mass`; the first derivative is the density, the second `-x` times it.
+/// One Halley step towards the root of `central(x) - mass`. The first derivative is the density,
+/// the second is `-x` times the density.
 fn halley_central(x: f64, mass: f64) -> f64 {
     let newton = (central(x) - mass) / pdf(x);
     x - newton / (1.0 + 0.5 * x * newton)
 }
 
-/// One Halley step towards the root of `ln P(Z > x) - ln_p` for `x >= 1`; the derivative is `-1/R`, the second
-/// `-(1/R)(1/R - x)`, with Mills' ratio `R`.
+/// One Halley step towards the root of `ln P(Z > x) - ln_p` for `x >= 1`. The derivative is `-1/R`
+/// and the second derivative `-(1/R)(1/R - x)`, with Mills' ratio `R`.
 fn halley_tail(x: f64, ln_p: f64) -> f64 {
     let ratio = mills(x);
     let excess = ln_pdf(x) + ratio.ln() - ln_p;
@@ -125,11 +133,11 @@ fn halley_tail(x: f64, ln_p: f64) -> f64 {
     x + newton / (1.0 + 0.5 * newton * (1.0 / ratio - x))
 }
 
-/// `cdf(x) - 1/2` by the series of the module head, for `|x|` up to about 2.
+/// `cdf(x) - 1/2` by the series at the head of the module, for `|x|` up to about 2.
 fn central(x: f64) -> f64 {
     let square = x * x;
     let (mut term, mut sum, mut odd) = (x, x, 1.0);
-    // At |x| = 1 the 16th term is below 1e-17 of the sum, at |x| = 2 the 30th.
+    // At |x| = 1 the 16th term is below 1e-17 of the sum; at |x| = 2 the 30th term is.
     while term.abs() > 1e-17 * sum.abs() {
         odd += 2.0;
         term *= square / odd;
@@ -140,8 +148,9 @@ fn central(x: f64) -> f64 {
 
 /// Mills' ratio `P(Z > x) / pdf(x)` for `x >= 0.9`.
 fn mills(x: f64) -> f64 {
-    // The n-th convergent is off by about exp(-2 x sqrt n) in relative terms (measured at x = 1), less when the part that is
-    // cut off is replaced by the fixed point of its own last step; 1e-17 needs n = 383 / x^2.
+    // The relative error of the n-th convergent is about exp(-2 x sqrt n) (measured at x = 1). It
+    // is less if the truncated part is replaced by the fixed point of its own last step. 1e-17
+    // needs n = 383 / x^2.
     let terms = (400.0 / (x * x)).ceil() + 16.0;
     let mut tail = 0.5 * (x + (x * x + 4.0 * terms).sqrt());
     let mut k = terms;
@@ -156,7 +165,7 @@ fn mills(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// `(x, cdf(x))` computed with 400 decimal digits by the series of the module head.
+    /// `(x, cdf(x))`, computed with 400 decimal digits by the series at the head of the module.
     const CDF: &[(f64, f64)] = &[
         (-37.0, 5.725571222524577e-300),
         (-30.25, 2.6086402857412604e-201),
@@ -188,7 +197,8 @@ mod tests {
         (8.0, 0.9999999999999993),
     ];
 
-    /// `(p, quantile(p))`, by Halley steps on the same 400-digit function; `p` is the double nearest to the text.
+    /// `(p, quantile(p))`, by Halley steps on the same 400-digit function. `p` is the double
+    /// nearest to the text.
     const QUANTILE: &[(f64, f64)] = &[
         (1e-300, -37.0470962993612),
         (1e-100, -21.273453560965326),
@@ -219,7 +229,8 @@ mod tests {
                 worst = (error, x);
             }
         }
-        // Rounding: exp, pdf product, ratio and the last product are each good to about one unit of 1.1e-16.
+        // Rounding: exp, pdf product, ratio and the last product are each good to about one unit of
+        // 1.1e-16.
         assert!(worst.0 < 1e-15, "relative error {} at {}", worst.0, worst.1);
     }
 

@@ -1,11 +1,12 @@
-//! Paths: whole forecasts of a window, drawn or taken from residuals, equally likely.
+//! Paths: equally likely forecasts of a whole window, drawn from a distribution or built from
+//! residuals.
 //!
-//! A path is one possible future of all `H` steps together. What no closed form gives (the maximum
-//! over the horizon, distances between whole forecasts) is estimated from `n` of them.
+//! A path is one possible future of all `H` steps together. Quantities without a closed form (the
+//! maximum over the horizon, distances between whole forecasts) are estimated from `n` paths.
 
 use crate::metrics::error::MetricError;
 
-/// `n` paths of `H` steps, `[n, H]`, row-major, every number finite.
+/// `n` paths of `H` steps as `[n, H]`, row-major. All numbers are finite.
 ///
 /// ```
 /// use vdn_train::metrics::Paths;
@@ -24,7 +25,7 @@ impl<'a> Paths<'a> {
     /// Takes `values [n, horizon]`, `n >= 1`.
     ///
     /// # Errors
-    /// When the horizon is 0, there are no whole paths, or a number is not finite.
+    /// Returns an error when the horizon is 0, there are no whole paths, or a number is not finite.
     pub fn new(values: &'a [f64], horizon: usize) -> Result<Self, MetricError> {
         if horizon == 0 || values.is_empty() || !values.len().is_multiple_of(horizon) {
             let detail = format!("values [{}], horizon {horizon}: expected [n, H]", values.len());
@@ -44,24 +45,24 @@ impl<'a> Paths<'a> {
         Ok(Self { values, horizon })
     }
 
-    /// Number of paths `n`.
+    /// The number of paths `n`.
     #[must_use]
     pub fn count(&self) -> usize {
         self.values.len() / self.horizon
     }
 
-    /// Number of steps `H`.
+    /// The number of steps `H`.
     #[must_use]
     pub fn horizon(&self) -> usize {
         self.horizon
     }
 
-    /// The paths in turn, each `[H]`.
+    /// The paths in order, each `[H]`.
     pub fn iter(&self) -> impl Iterator<Item = &'a [f64]> {
         self.values.chunks_exact(self.horizon)
     }
 
-    /// One number of each path, `[n]`.
+    /// Computes one number from each path, `[n]`.
     #[must_use]
     pub fn of_each(&self, f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
         self.iter().map(f).collect()

@@ -1,22 +1,22 @@
-//! Point forecasts taken from a predictive mixture, and their errors.
+//! Point forecasts from a predictive mixture, and their errors.
 
 use crate::metrics::median::{MedianConvention, sample_median};
 use crate::metrics::mixture::Mixture;
 
-/// How the point forecast is taken from the predictive distribution.
+/// The method by which a point forecast is computed from the predictive distribution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PointForecast {
-    /// The mixture's (weighted) mean: optimal for the squared error.
+    /// The (weighted) mean of the mixture, which is optimal for the squared error.
     #[default]
     Mean,
-    /// The mixture's median: optimal for the absolute error.
+    /// The median of the mixture, which is optimal for the absolute error.
     Median,
     /// The median of the component means, without weights and without the output noise.
     SampleMedian(MedianConvention),
 }
 
 impl PointForecast {
-    /// The point forecast of `mixture`; `scratch` is overwritten.
+    /// The point forecast of `mixture`. `scratch` is overwritten.
     #[must_use]
     pub fn of(self, mixture: &Mixture<'_>, scratch: &mut Vec<f64>) -> f64 {
         match self {
@@ -32,13 +32,15 @@ impl PointForecast {
     }
 }
 
-/// Mean squared error of `forecast` against `target`, two slices of one length; NaN for empty slices.
+/// The mean squared error of `forecast` against `target`, two slices of equal length; NaN for empty
+/// slices.
 #[must_use]
 pub fn mean_squared_error(forecast: &[f64], target: &[f64]) -> f64 {
     mean_of(forecast, target, |e| e * e)
 }
 
-/// Mean absolute error of `forecast` against `target`, two slices of one length; NaN for empty slices.
+/// The mean absolute error of `forecast` against `target`, two slices of equal length; NaN for
+/// empty slices.
 #[must_use]
 pub fn mean_absolute_error(forecast: &[f64], target: &[f64]) -> f64 {
     mean_of(forecast, target, f64::abs)
@@ -50,9 +52,11 @@ fn mean_of(forecast: &[f64], target: &[f64], loss: impl Fn(f64) -> f64) -> f64 {
     total / target.len() as f64
 }
 
-/// The scale of the mean absolute scaled error: the mean of `|x_t - x_{t-period}|` over `history`, the in-sample error of
-/// the seasonal naive forecast (Hyndman and Koehler 2006). `None` when the history is no longer than the period, the
-/// period is 0, or the scale is zero or not finite.
+/// The scale of the mean absolute scaled error: the mean of `|x_t - x_{t-period}|` over `history`,
+/// which is the in-sample error of the seasonal naive forecast (Hyndman and Koehler 2006).
+///
+/// `None` if the history is no longer than the period, if the period is 0, or if the scale is zero
+/// or not finite.
 #[must_use]
 pub fn seasonal_scale(history: &[f64], period: usize) -> Option<f64> {
     if period == 0 || history.len() <= period {

@@ -1,29 +1,31 @@
 //! The scores of the ProbTS benchmark (Zhang and others 2024, arXiv 2310.07446), for comparison
 //! with its tables.
 //!
-//! A window has all series together. With the quantiles `yhat_q` of sampled paths, interpolated
-//! linearly, its scores are
+//! A window has all series together. With the linearly interpolated quantiles `yhat_q` of sampled
+//! paths, its scores are
 //!
 //! ```text
 //! CRPS = mean over q = k/Q, k = 1 .. Q-1, of  sum 2 |(yhat_q - y) (1{y <= yhat_q} - q)| / sum |y|
 //! NMAE = sum |yhat_0.5 - y| / sum |y|
 //! ```
 //!
-//! all sums over the steps and the series of the window, on the original scale of the data; the
-//! scores of a test set are means over its windows. What is called CRPS there is a normalised
-//! quantile loss: it depends on where zero lies and on `Q` (10 in the benchmark's code, 20 in some
-//! papers that use it), and it is not to be mixed with [`mixture_crps`](super::mixture_crps).
-//! [`super::pinball`] forms one ratio over a whole test set instead.
+//! All sums run over the steps and the series of the window, on the original scale of the data. The
+//! scores of a test set are means over its windows.
+//!
+//! The benchmark's CRPS is a normalised quantile loss: it depends on the position of zero and on
+//! `Q` (10 in the benchmark's code, 20 in some papers that use it). Do not mix it with
+//! [`mixture_crps`](super::mixture_crps). [`super::pinball`] computes one ratio over a whole test
+//! set instead.
 
 use crate::metrics::crps::SortedSample;
 use crate::metrics::error::MetricError;
 use crate::metrics::paths::Paths;
 use crate::metrics::pinball::pinball_loss;
 
-/// `Q` of the finer levels; those of `Q = 10` are every second of them.
+/// `Q` of the finer levels. Every second one is a level of `Q = 10`.
 const FINE: usize = 20;
 
-/// One window under way: sums over steps and series.
+/// The sums of one window over steps and series.
 ///
 /// ```
 /// use vdn_train::metrics::{Paths, ProbTsWindow};
@@ -49,7 +51,7 @@ pub struct ProbTsWindow {
 pub struct ProbTsScore {
     /// The normalised quantile loss at nine levels, `Q = 10`.
     pub crps_q10: f64,
-    /// The same at nineteen levels, `Q = 20`.
+    /// The normalised quantile loss at nineteen levels, `Q = 20`.
     pub crps_q20: f64,
     /// The normalised absolute error of the median.
     pub nmae: f64,
@@ -59,7 +61,7 @@ impl ProbTsWindow {
     /// Adds a series: `paths [n, H]` against `target [H]`, both on the original scale.
     ///
     /// # Errors
-    /// When the target is not `[H]`, or a number is not finite.
+    /// Returns an error when the target is not `[H]`, or a number is not finite.
     pub fn push(&mut self, paths: &Paths<'_>, target: &[f64]) -> Result<(), MetricError> {
         const METRIC: &str = "probts";
         if target.len() != paths.horizon() {
@@ -90,7 +92,7 @@ impl ProbTsWindow {
         Ok(())
     }
 
-    /// The sums of two parts of a window, such as those of different series.
+    /// The sums of two parts of a window, for example of different series.
     #[must_use]
     pub fn joined(mut self, other: &Self) -> Self {
         self.losses.iter_mut().zip(other.losses).for_each(|(own, more)| *own += more);
@@ -99,7 +101,7 @@ impl ProbTsWindow {
         self
     }
 
-    /// The scores of the window; `None` where all targets are 0, or a sum overflows.
+    /// The scores of the window; `None` if all targets are 0 or a sum overflows.
     #[must_use]
     pub fn score(&self) -> Option<ProbTsScore> {
         let scale = self.absolute_target;

@@ -1,9 +1,11 @@
-//! The published research code's scores, with its floors, for comparison with its numbers.
+//! The scores of the published research code, with its floors, for comparison with its results.
 //!
-//! `s = max(sigma, floor)`, and `eps` is added inside logarithms and denominators: one element's log density is
-//! `-(ln(2 pi)/2 + ln(s + eps) + (y - mu)^2 / (2 (s^2 + eps)))`. Its mixture likelihood is the `tempered` score, its CRPS and
-//! quantiles those of the moment-matched Gaussian. Values only; gradients come from the tape. The default metrics of this
-//! crate need no floors: a sigma that is not positive is an error there.
+//! `s = max(sigma, floor)`, and `eps` is added inside logarithms and denominators: the log density
+//! of one element is `-(ln(2 pi)/2 + ln(s + eps) + (y - mu)^2 / (2 (s^2 + eps)))`. The mixture
+//! likelihood is the `tempered` score; CRPS and quantiles come from the moment-matched Gaussian.
+//!
+//! This module computes values only; gradients come from the tape. The default metrics of this
+//! crate need no floors: there, a sigma that is not positive is an error.
 
 use crate::metrics::error::MetricError;
 use crate::metrics::mixture::LogMeanExp;
@@ -14,9 +16,9 @@ use std::f64::consts::{LN_2, PI};
 /// The floors of the likelihoods.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Floors {
-    /// Least deviation.
+    /// The smallest deviation.
     pub sigma: f64,
-    /// Added to deviations and variances where they divide or stand under a logarithm.
+    /// A constant added to deviations and variances in denominators and logarithms.
     pub eps: f64,
 }
 
@@ -27,7 +29,7 @@ impl Default for Floors {
 }
 
 impl Floors {
-    /// The log density of `y` under `Normal(mu, sigma^2)`, floored.
+    /// The log density of `y` under `Normal(mu, sigma^2)` with floors.
     #[must_use]
     pub fn log_density(&self, mu: f64, sigma: f64, y: f64) -> f64 {
         let s = at_least(sigma, self.sigma);
@@ -37,10 +39,11 @@ impl Floors {
             + residual * residual / (2.0 * (s * s + self.eps)))
     }
 
-    /// The mean negative log-likelihood of `y [n]` under `Normal(mu [n], sigma [n]^2)`, nats per element.
+    /// The mean negative log-likelihood of `y [n]` under `Normal(mu [n], sigma [n]^2)`, in nats per
+    /// element.
     ///
     /// # Errors
-    /// When the lengths differ or are 0, or the result is not finite.
+    /// Returns an error when the lengths differ or are 0, or the result is not finite.
     pub fn gaussian_nll(&self, mu: &[f64], sigma: &[f64], y: &[f64]) -> Result<f64, MetricError> {
         mean_over("reference gaussian nll", mu, sigma, y, |m, s, y| -self.log_density(m, s, y))
     }
@@ -48,7 +51,7 @@ impl Floors {
     /// The mean CRPS of `Normal(mu, sigma^2)`, each `[n]`.
     ///
     /// # Errors
-    /// As [`Floors::gaussian_nll`].
+    /// Returns the errors of [`Floors::gaussian_nll`].
     pub fn gaussian_crps(&self, mu: &[f64], sigma: &[f64], y: &[f64]) -> Result<f64, MetricError> {
         mean_over("reference gaussian crps", mu, sigma, y, |m, s, y| {
             let s = at_least(s, self.sigma);
@@ -61,7 +64,7 @@ impl Floors {
     /// The mean pinball loss at `tau` with the quantile of `Normal(mu, sigma^2)`, each `[n]`.
     ///
     /// # Errors
-    /// As [`Floors::gaussian_nll`].
+    /// Returns the errors of [`Floors::gaussian_nll`].
     pub fn gaussian_pinball(
         &self,
         tau: f64,
@@ -75,11 +78,12 @@ impl Floors {
         })
     }
 
-    /// The tempered negative log-likelihood of `y [B, H]` under the mixture over samples of `Normal(means [S, B, H],
-    /// sigma^2)`, with `sigma` `[B, H]` or `[S, B, H]`; nats per time step, mean over the batch.
+    /// The tempered negative log-likelihood of `y [B, H]` under the mixture over samples of
+    /// `Normal(means [S, B, H], sigma^2)`, with `sigma` `[B, H]` or `[S, B, H]`. It is in nats per
+    /// time step, as the mean over the batch.
     ///
     /// # Errors
-    /// When the lengths do not fit, or the result is not finite.
+    /// Returns an error when the lengths do not fit, or the result is not finite.
     pub fn mixture_nll(
         &self,
         means: &[f64],
@@ -108,11 +112,12 @@ impl Floors {
         finite(METRIC, total / (y.len() / horizon) as f64)
     }
 
-    /// Mean and deviation `[n]` each of the mixture over samples with `means [S, n]` and `sigma` `[n]` or `[S, n]`: the
-    /// deviation is `sqrt(max(mean_s s^2 + mean_s m^2 - mean^2, eps))`, in the uncentred form of the original.
+    /// The mean `[n]` and the deviation `[n]` of the mixture over samples with `means [S, n]` and
+    /// `sigma` `[n]` or `[S, n]`. The deviation is
+    /// `sqrt(max(mean_s s^2 + mean_s m^2 - mean^2, eps))`, in the uncentred form of the original.
     ///
     /// # Errors
-    /// When the lengths do not fit, or a deviation is not finite.
+    /// Returns an error when the lengths do not fit, or a deviation is not finite.
     pub fn mixture_moments(
         &self,
         means: &[f64],
@@ -137,12 +142,12 @@ impl Floors {
     }
 }
 
-/// `max(value, floor)` that lets NaN through instead of replacing it by the floor.
+/// `max(value, floor)`, but NaN stays NaN.
 fn at_least(value: f64, floor: f64) -> f64 {
     if value < floor { floor } else { value }
 }
 
-/// The number of samples of `means [S, n]`, when `sigma` is `[n]` or `[S, n]`.
+/// The number of samples in `means [S, n]`, if `sigma` is `[n]` or `[S, n]`.
 fn samples_of(
     metric: &'static str,
     means: &[f64],

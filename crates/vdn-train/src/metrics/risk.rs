@@ -1,36 +1,40 @@
-//! Risk against coverage: the mean loss of the forecasts kept when the most uncertain ones are withheld.
+//! Risk against coverage: the mean loss of the remaining forecasts when the most uncertain ones are
+//! withheld.
 //!
-//! If the predicted uncertainty is informative the curve rises with the coverage (Geifman and El-Yaniv 2017); if it is
-//! noise the curve is flat at the mean loss.
+//! If the predicted uncertainty is informative, the curve rises with the coverage (Geifman and
+//! El-Yaniv 2017). If it is noise, the curve is flat at the mean loss.
 
 use crate::metrics::error::MetricError;
 
-/// One point of the curve.
+/// One point of the risk-coverage curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RiskPoint {
-    /// Share of the forecasts kept, in (0, 1].
+    /// The share of forecasts that are kept, in (0, 1].
     pub coverage: f64,
-    /// Their mean loss, in the loss's unit.
+    /// The mean loss of the kept forecasts, in the unit of the loss.
     pub risk: f64,
-    /// The largest uncertainty among them.
+    /// The largest uncertainty of the kept forecasts.
     pub threshold: f64,
 }
 
 /// The risk-coverage curve and the area under it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RiskCoverage {
-    /// One point per distinct uncertainty, coverage ascending; the last keeps everything.
+    /// One point per distinct uncertainty, in ascending order of coverage. The last point keeps all
+    /// forecasts.
     pub points: Vec<RiskPoint>,
-    /// The mean over `k = 1..n` of the risk of the `k` least uncertain forecasts; equal uncertainties count as drawn in
-    /// random order (their expectation), so the order of the input does not matter.
+    /// The mean over `k = 1..n` of the risk of the `k` least uncertain forecasts. Equal
+    /// uncertainties count by their expectation over random orders, so the order of the input does
+    /// not matter.
     pub area: f64,
 }
 
 impl RiskCoverage {
-    /// The mean loss of the share `coverage` of the forecasts that are least uncertain: linear in
-    /// the summed loss between points, which is the expectation over random orders of forecasts of
-    /// equal uncertainty. At 0 and below it is the risk of the first point, at 1 and above that of
-    /// the last.
+    /// The mean loss of the least uncertain forecasts with the share `coverage`.
+    ///
+    /// Between points the summed loss is interpolated linearly, which is the expectation over
+    /// random orders of forecasts with equal uncertainty. At 0 and below it is the risk of the
+    /// first point, at 1 and above the risk of the last.
     ///
     /// ```
     /// use vdn_train::metrics::risk::risk_coverage;
@@ -47,17 +51,17 @@ impl RiskCoverage {
             return self.points.last().map_or(f64::NAN, |last| last.risk);
         };
         let to = &self.points[next];
-        // Inside of the first group of equal uncertainty the expectation is that of the group.
+        // Inside the first group of equal uncertainty, the expectation equals the group's risk.
         let Some(from) = next.checked_sub(1).map(|i| &self.points[i]) else { return to.risk };
         let slope = (summed(to) - summed(from)) / (to.coverage - from.coverage);
         (summed(from) + (coverage - from.coverage) * slope) / coverage
     }
 }
 
-/// The curve of `loss [n]` by ascending `uncertainty [n]`.
+/// The risk-coverage curve of `loss [n]` by ascending `uncertainty [n]`.
 ///
 /// # Errors
-/// When the lengths differ or are 0, or a number is not finite.
+/// Returns an error when the lengths differ or are 0, or a number is not finite.
 ///
 /// ```
 /// use vdn_train::metrics::risk::risk_coverage;

@@ -1,5 +1,5 @@
-//! All scores of one window. Windows are independent, so a caller may score them on as many threads as it likes and
-//! hand the results to [`super::Scores`] in order.
+//! All scores of one window. Windows are independent, so a caller may score them on any number of
+//! threads and pass the results to [`super::Scores`] in order.
 
 use crate::metrics::coverage::central_interval;
 use crate::metrics::crps::{gaussian_crps, mixture_crps_with};
@@ -10,22 +10,23 @@ use crate::metrics::pinball::{pinball_loss, quantile_levels, step_quantile_loss}
 use crate::metrics::point::PointForecast;
 use crate::metrics::window::WindowPrediction;
 
-/// What is to be scored.
+/// The settings of the scores.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoreSettings {
-    /// Where the point forecast of MSE and MAE comes from. Default: `Mean`.
+    /// The point forecast of MSE and MAE. Default: `Mean`.
     pub point: PointForecast,
-    /// Levels of the pinball loss, in (0, 1). Default: 0.1, 0.5 and 0.9.
+    /// The levels of the pinball loss, in (0, 1). Default: 0.1, 0.5 and 0.9.
     pub taus: Vec<f64>,
-    /// Nominal coverages of the central intervals, in (0, 1). Default: 0.5, 0.8, 0.9 and 0.95.
+    /// The nominal coverages of the central intervals, in (0, 1). Default: 0.5, 0.8, 0.9 and 0.95.
     pub intervals: Vec<f64>,
-    /// Levels of the normalised quantile loss, in (0, 1); empty to leave it out (it is the dearest part).
-    /// Default: the 19 levels that divide into 20 equal parts.
+    /// The levels of the normalised quantile loss, in (0, 1). An empty list omits this loss, the
+    /// most expensive score. Default: the 19 levels that divide into 20 equal parts.
     pub quantile_levels: Vec<f64>,
 }
 
 impl Default for ScoreSettings {
-    /// Mean forecast; pinball at 0.1, 0.5, 0.9; intervals of 50, 80, 90, 95 %; the nineteen levels 0.05, ..., 0.95.
+    /// Mean forecast; pinball loss at 0.1, 0.5, 0.9; intervals of 50, 80, 90, 95 %; the nineteen
+    /// levels 0.05, ..., 0.95.
     fn default() -> Self {
         Self {
             point: PointForecast::Mean,
@@ -36,54 +37,55 @@ impl Default for ScoreSettings {
     }
 }
 
-/// The scores of one window; every number but the PIT values is a mean over its `H` steps.
+/// The scores of one window. Every number except the PIT values is a mean over its `H` steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WindowScores {
-    /// Squared error of the point forecast.
+    /// The squared error of the point forecast.
     pub mse: f64,
-    /// Absolute error of the point forecast.
+    /// The absolute error of the point forecast.
     pub mae: f64,
-    /// Negative log-likelihood, nats per time step.
+    /// The negative log-likelihood in nats per time step.
     pub nll: WindowNll,
-    /// Exact CRPS of the mixture.
+    /// The exact CRPS of the mixture.
     pub crps: f64,
-    /// CRPS of the Gaussian with the mixture's mean and variance.
+    /// The CRPS of the Gaussian with the mixture's mean and variance.
     pub gaussian_crps: f64,
-    /// Variance of the predictive mixture.
+    /// The variance of the predictive mixture.
     pub variance: f64,
-    /// Pinball losses at [`ScoreSettings::taus`], quantiles by inverting the mixture.
+    /// The pinball losses at [`ScoreSettings::taus`], with quantiles that invert the mixture.
     pub pinball: Vec<f64>,
-    /// Pinball losses with the quantiles of the moment-matched Gaussian.
+    /// The pinball losses with the quantiles of the moment-matched Gaussian.
     pub gaussian_pinball: Vec<f64>,
-    /// Share of the steps whose target lies in the interval, for each of [`ScoreSettings::intervals`].
+    /// The share of steps whose target is in the interval, for each of
+    /// [`ScoreSettings::intervals`].
     pub covered: Vec<f64>,
-    /// Mean width of those intervals.
+    /// The mean width of those intervals.
     pub width: Vec<f64>,
-    /// Numerator of the normalised quantile loss.
+    /// The numerator of the normalised quantile loss.
     pub quantile_loss: f64,
-    /// Mean of `|y|`, its denominator.
+    /// The mean of `|y|`, the denominator of the normalised quantile loss.
     pub target_scale: f64,
     /// The PIT values `cdf(y_h)`, `[H]`.
     pub pit: Vec<f64>,
 }
 
-/// The settings with everything that does not depend on the window worked out.
+/// The settings with all precomputed values that do not depend on the window.
 #[derive(Clone, Debug)]
 pub struct Scorer {
     settings: ScoreSettings,
-    /// Distinct levels in ascending order with their standard normal quantiles.
+    /// The distinct levels in ascending order, with their standard normal quantiles.
     levels: Vec<(f64, f64)>,
-    /// Where the levels of each use are found among `levels`.
+    /// The positions in `levels` of the levels of each score.
     tau_places: Vec<usize>,
     interval_places: Vec<[usize; 2]>,
     quantile_places: Vec<usize>,
 }
 
 impl Scorer {
-    /// Prepares for `settings`.
+    /// Creates a scorer with `settings`.
     ///
     /// # Errors
-    /// When a level is not strictly between 0 and 1.
+    /// Returns an error when a level is not strictly between 0 and 1.
     pub fn new(settings: ScoreSettings) -> Result<Self, MetricError> {
         let mut all = Vec::new();
         let groups = [
@@ -118,11 +120,11 @@ impl Scorer {
         &self.settings
     }
 
-    /// Scores `prediction` against `target [H]`; `index` is the window's number in error messages.
+    /// Scores `prediction` against `target [H]`. `index` is the window's number in error messages.
     ///
     /// # Errors
-    /// When the target is not `[H]`, a number is NaN, infinite or outside its domain, or a score overflows: the error names
-    /// metric, window and step.
+    /// Returns an error when the target is not `[H]`, when a number is NaN, infinite or outside its
+    /// domain, or when a score overflows. The error names the metric, the window and the step.
     pub fn window(
         &self,
         index: usize,
@@ -172,7 +174,7 @@ impl Scorer {
             scores.mse += error * error;
             scores.mae += error.abs();
             scores.crps += crps;
-            // All of a limited quantity may be on its limit.
+            // A limited quantity may have all of its mass at the limit.
             scores.gaussian_crps += match deviation > 0.0 {
                 true => gaussian_crps(mean, deviation, y),
                 false => (y - mean).abs(),
@@ -221,7 +223,8 @@ impl WindowScores {
         single.into_iter().chain(lists.into_iter().flatten()).for_each(|value| *value /= steps);
     }
 
-    /// The scores in the fixed order of columns that [`super::Scores`] accumulates: the single numbers, then the lists.
+    /// The scores in the fixed order of columns that [`super::Scores`] accumulates: the single
+    /// numbers, then the lists.
     pub(super) fn columns(&self) -> Vec<f64> {
         let mut columns = vec![
             self.mse,

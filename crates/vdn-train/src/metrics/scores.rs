@@ -1,4 +1,5 @@
-//! The scores of a whole test set: one window at a time in, means with block standard errors out.
+//! The scores of a whole test set: windows are added one at a time, and the results are means with
+//! block standard errors.
 
 use crate::metrics::block::{BlockSums, Estimate};
 use crate::metrics::coverage::PitHistogram;
@@ -7,11 +8,12 @@ use crate::metrics::scorer::{ScoreSettings, Scorer, WindowScores};
 use crate::metrics::window::WindowPrediction;
 use vdn_autograd::Score;
 
-/// Bins of the PIT histogram.
+/// The number of bins of the PIT histogram.
 const PIT_BINS: usize = 20;
 
-/// Accumulates scores. Every window weighs the same whatever batch it came in (but see [`Scores::push_weighted`]), the order of pushing fixes the order of
-/// summation, and memory does not grow with the windows beyond one row per block.
+/// Accumulates scores. Every window has the same weight, whatever its batch (but see
+/// [`Scores::push_weighted`]). The order of pushing determines the order of summation. Memory does
+/// not grow with the number of windows, except for one row per block.
 ///
 /// ```
 /// use vdn_train::metrics::{ScoreSettings, Scores, WindowPrediction};
@@ -34,7 +36,7 @@ pub struct Scores {
     horizon: usize,
     /// Whether windows may have fewer steps.
     partial: bool,
-    /// Number of windows so far.
+    /// The number of windows so far.
     windows: usize,
 }
 
@@ -43,64 +45,67 @@ pub struct Scores {
 pub struct TauSummary {
     /// The level.
     pub tau: f64,
-    /// With the quantile of the mixture itself.
+    /// The loss with the quantile of the mixture itself.
     pub mixture: Estimate,
-    /// With the quantile of the moment-matched Gaussian (the published research code's definition).
+    /// The loss with the quantile of the moment-matched Gaussian (the definition of the published
+    /// research code).
     pub gaussian: Estimate,
 }
 
-/// One central interval.
+/// The coverage and width of one central interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IntervalSummary {
-    /// Nominal coverage.
+    /// The nominal coverage.
     pub level: f64,
-    /// Observed share of targets inside.
+    /// The observed share of targets inside the interval.
     pub coverage: Estimate,
-    /// Mean width, in the unit of the target.
+    /// The mean width in the unit of the target.
     pub width: Estimate,
 }
 
 /// Means over all windows and steps, with block standard errors (see [`super::block`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Number of windows.
+    /// The number of windows.
     pub windows: usize,
-    /// Number of blocks behind the standard errors.
+    /// The number of blocks for the standard errors.
     pub blocks: usize,
-    /// Steps per window.
+    /// The number of steps per window.
     pub horizon: usize,
-    /// Squared error of the point forecast.
+    /// The squared error of the point forecast.
     pub mse: Estimate,
-    /// Absolute error of the point forecast.
+    /// The absolute error of the point forecast.
     pub mae: Estimate,
-    /// Negative log-likelihood in nats per time step, `tempered`.
+    /// The negative log-likelihood in nats per time step, `tempered`.
     pub nll_tempered: Estimate,
-    /// Negative log-likelihood in nats per time step, `marginal`.
+    /// The negative log-likelihood in nats per time step, `marginal`.
     pub nll_marginal: Estimate,
-    /// Negative log-likelihood in nats per time step, `joint`.
+    /// The negative log-likelihood in nats per time step, `joint`.
     pub nll_joint: Estimate,
-    /// Negative log-likelihood in nats per window, `joint`.
+    /// The negative log-likelihood in nats per window, `joint`.
     pub nll_joint_per_window: Estimate,
-    /// Exact CRPS of the mixture.
+    /// The exact CRPS of the mixture.
     pub crps: Estimate,
-    /// CRPS of the moment-matched Gaussian.
+    /// The CRPS of the moment-matched Gaussian.
     pub gaussian_crps: Estimate,
-    /// Variance of the predictive mixture.
+    /// The variance of the predictive mixture.
     pub variance: Estimate,
-    /// Normalised quantile loss (dimensionless, see [`super::pinball`]); `None` without levels or with all targets zero.
+    /// The normalised quantile loss (dimensionless, see [`super::pinball`]); `None` without levels
+    /// or if all targets are zero.
     pub quantile_loss: Option<Estimate>,
-    /// Pinball losses, one per level asked for.
+    /// The pinball losses, one per requested level.
     pub pinball: Vec<TauSummary>,
-    /// Coverage and width, one per interval asked for.
+    /// The coverage and width of each requested interval.
     pub intervals: Vec<IntervalSummary>,
-    /// Histogram of the PIT values of all targets, in 20 bins.
+    /// The histogram of the PIT values of all targets, in 20 bins.
     pub pit: PitHistogram,
-    /// Mean absolute deviation of the PIT's distribution function from uniform over the inner bin edges.
+    /// The mean absolute deviation of the PIT's distribution function from uniform, over the inner
+    /// bin edges.
     pub calibration_error: f64,
 }
 
 impl Summary {
-    /// The negative log-likelihood by one of the scores, nats per time step.
+    /// The negative log-likelihood by one score, in nats per time step.
     #[must_use]
     pub fn nll(&self, score: Score) -> Estimate {
         match score {
@@ -112,20 +117,20 @@ impl Summary {
 }
 
 impl Scores {
-    /// An empty accumulator; standard errors come from blocks of `block` consecutive windows, see
-    /// [`super::overlap_block`].
+    /// Creates an empty accumulator. Standard errors come from blocks of `block` consecutive
+    /// windows; see [`super::overlap_block`].
     ///
     /// # Errors
-    /// When a level is not in (0, 1) or `block` is 0.
+    /// Returns an error when a level is not in (0, 1) or `block` is 0.
     pub fn new(settings: ScoreSettings, block: usize) -> Result<Self, MetricError> {
         BlockSums::new(1, block)?;
         let (scorer, pit) = (Scorer::new(settings)?, PitHistogram::new(PIT_BINS)?);
         Ok(Self { scorer, sums: None, pit, block, horizon: 0, partial: false, windows: 0 })
     }
 
-    /// This accumulator for windows of `horizon` steps of which some are missing: each window is
-    /// the mean over the steps that it has, and weighs as many of them as it has. Each step weighs
-    /// the same.
+    /// Converts this accumulator to one for windows of `horizon` steps with missing steps. Each
+    /// window is the mean over its available steps, with their number as its weight, so every step
+    /// has the same weight.
     ///
     /// ```
     /// use vdn_train::metrics::{ScoreSettings, Scores, WindowPrediction};
@@ -140,19 +145,20 @@ impl Scores {
         Self { horizon, partial: true, ..self }
     }
 
-    /// What scores a single window; share it with threads and [`Scores::push_scores`] the results in order.
+    /// The scorer of single windows. Share it with threads, and [`Scores::push_scores`] the results
+    /// in order.
     #[must_use]
     pub fn scorer(&self) -> &Scorer {
         &self.scorer
     }
 
-    /// Number of windows so far.
+    /// The number of windows so far.
     #[must_use]
     pub fn windows(&self) -> usize {
         self.windows
     }
 
-    /// Says that the next window belongs to another series (blocks do not run across series).
+    /// Starts another series with the next window. Blocks do not extend across series.
     pub fn start_series(&mut self) {
         if let Some(sums) = &mut self.sums {
             sums.start_series();
@@ -162,7 +168,8 @@ impl Scores {
     /// Scores the next window of the current series, in time order, against `target [H]`.
     ///
     /// # Errors
-    /// As [`Scorer::window`], and when the horizon differs from that of the windows before. Nothing is added then.
+    /// Returns the errors of [`Scorer::window`], and an error when the horizon differs from the
+    /// horizon of earlier windows. Nothing is added then.
     pub fn push(
         &mut self,
         prediction: &WindowPrediction<'_>,
@@ -172,18 +179,20 @@ impl Scores {
         self.push_scores(&scores)
     }
 
-    /// Adds the scores of the next window, made by this accumulator's [`Scores::scorer`].
+    /// Adds the scores of the next window, computed by this accumulator's [`Scores::scorer`].
     ///
     /// # Errors
-    /// When they have another horizon or other levels than the windows before, or a number is not finite.
+    /// Returns an error when the scores have another horizon or other levels than earlier windows,
+    /// or when a number is not finite.
     pub fn push_scores(&mut self, scores: &WindowScores) -> Result<(), MetricError> {
         self.push_weighted(scores, 1.0)
     }
 
-    /// As [`Scores::push_scores`], with a weight above 0 in all means. The PIT counts every window once.
+    /// Like [`Scores::push_scores`], with a weight above 0 in all means. The PIT histogram counts
+    /// every window once.
     ///
     /// # Errors
-    /// As [`Scores::push_scores`].
+    /// Returns the errors of [`Scores::push_scores`].
     pub fn push_weighted(&mut self, scores: &WindowScores, weight: f64) -> Result<(), MetricError> {
         let horizon = scores.pit.len();
         let fits = match self.partial {
@@ -219,7 +228,7 @@ impl Scores {
     /// The means and their standard errors so far.
     ///
     /// # Errors
-    /// When nothing was pushed.
+    /// Returns an error when nothing was pushed.
     pub fn summary(&self) -> Result<Summary, MetricError> {
         let empty = MetricError::Empty { operation: "scores" };
         let (Some(sums), Some(calibration_error)) = (&self.sums, self.pit.calibration_error())
@@ -229,7 +238,7 @@ impl Scores {
         let settings = self.scorer.settings();
         let (taus, intervals) = (settings.taus.len(), settings.intervals.len());
         let column = |index| sums.estimate(index);
-        // The order is that of `WindowScores::columns`.
+        // The same order as in `WindowScores::columns`.
         let [numerator, denominator, lists] = [8, 9, 10];
         let nll_joint = column(4)?;
         let steps = self.horizon as f64;

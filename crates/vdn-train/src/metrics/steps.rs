@@ -1,8 +1,7 @@
-//! The scores of one window step by step: what tables by step of the horizon and by series are
-//! averaged from.
+//! The scores of one window step by step. Tables by step of the horizon and by series average them.
 //!
-//! [`super::Scorer`] averages over the steps of a window at once, which is all that a test set's
-//! summary needs.
+//! [`super::Scorer`] averages over the steps of a window at once, which is enough for the summary
+//! of a test set.
 
 use crate::metrics::coverage::central_interval;
 use crate::metrics::crps::mixture_crps_with;
@@ -11,23 +10,23 @@ use crate::metrics::normal;
 use crate::metrics::point::PointForecast;
 use crate::metrics::window::WindowPrediction;
 
-/// How one step was forecast, in the unit of the target (the squared error in its square).
+/// The scores of one step, in the unit of the target (the squared error in its square).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StepScore {
-    /// Squared error of the point forecast.
+    /// The squared error of the point forecast.
     pub squared_error: f64,
-    /// Absolute error of the point forecast.
+    /// The absolute error of the point forecast.
     pub absolute_error: f64,
-    /// Exact CRPS of the predictive mixture.
+    /// The exact CRPS of the predictive mixture.
     pub crps: f64,
-    /// Whether the target lies inside the central interval, 1 or 0.
+    /// Whether the target is inside the central interval, 1 or 0.
     pub covered: f64,
-    /// Width of that interval.
+    /// The width of that interval.
     pub width: f64,
 }
 
-/// Scores each step of `prediction` against `target [H]`, `[H]`; `level` is the nominal coverage of
-/// the central interval, in (0, 1).
+/// Scores each step of `prediction` against `target [H]`. The result is `[H]`; `level` is the
+/// nominal coverage of the central interval, in (0, 1).
 ///
 /// ```
 /// use vdn_train::metrics::{PointForecast, WindowPrediction, step_scores};
@@ -40,8 +39,9 @@ pub struct StepScore {
 /// ```
 ///
 /// # Errors
-/// When the target is not `[H]`, a number is not finite or outside its domain, `level` is not in
-/// (0, 1), or a score overflows: the error names metric and step.
+/// Returns an error when the target is not `[H]`, when a number is not finite or outside its
+/// domain, when `level` is not in (0, 1), or when a score overflows. The error names the metric and
+/// the step.
 pub fn step_scores(
     prediction: &WindowPrediction<'_>,
     target: &[f64],

@@ -1,21 +1,21 @@
-//! The variogram score: whether the steps of a forecast move together as the truth does.
+//! The variogram score: it measures whether the steps of a forecast move together like the truth.
 //!
-//! Of order `p = 1/2` with weights that fall with the distance of two steps (Scheuerer and Hamill
-//! 2015):
+//! It has the order `p = 1/2` and weights that fall with the distance of two steps (Scheuerer and
+//! Hamill 2015):
 //!
 //! ```text
 //! VS(F, y) = sum_{i != j} 1/|i - j| ( |y_i - y_j|^p - E|Y_i - Y_j|^p )^2
 //! ```
 //!
-//! It is proper, though not strictly: a shift of all steps alike changes nothing. The expectation
-//! is the mean over the paths, which adds about `Var|Y_i - Y_j|^p / n` to each term: compare at
-//! equal `n`.
+//! The score is proper but not strictly proper: a common shift of all steps changes nothing. The
+//! expectation is the mean over the paths, which adds about `Var|Y_i - Y_j|^p / n` to each term, so
+//! compare scores at equal `n`.
 
 use crate::metrics::error::MetricError;
 use crate::metrics::paths::Paths;
 
-/// The variogram score of order 1/2 of `target [H]` by the paths; `O(n H^2)`. Its unit is that of
-/// the target.
+/// The variogram score of order 1/2 of `target [H]` under the paths; `O(n H^2)`. Its unit is that
+/// of the target.
 ///
 /// ```
 /// use vdn_train::metrics::{Paths, variogram_score};
@@ -26,13 +26,13 @@ use crate::metrics::paths::Paths;
 /// ```
 ///
 /// # Errors
-/// When there are fewer than two paths, the target is not `[H]` or not finite, or the score
-/// overflows.
+/// Returns an error when there are fewer than two paths, the target is not `[H]` or not finite, or
+/// the score overflows.
 pub fn variogram_score(paths: &Paths<'_>, target: &[f64]) -> Result<f64, MetricError> {
     const METRIC: &str = "variogram score";
     paths.check(METRIC, target)?;
     let (count, horizon) = (paths.count(), paths.horizon());
-    // Steps by paths, so that a pair of steps is two runs of memory.
+    // The order is steps by paths, so that a pair of steps is two contiguous runs of memory.
     let mut steps = vec![0.0; count * horizon];
     for (n, path) in paths.iter().enumerate() {
         for (h, value) in path.iter().enumerate() {
@@ -59,7 +59,8 @@ fn root_differences(a: &[f64], b: &[f64]) -> f64 {
     let (whole, rest) = a.as_chunks::<4>();
     let (others, last) = b.as_chunks::<4>();
     let mut sums = [0.0; 4];
-    // Tests run this with few optimisations: iterators inside would be calls.
+    // Tests run this with few optimisations, where iterators inside the loop would be function
+    // calls.
     for at in 0..whole.len().min(others.len()) {
         let (a, b) = (&whole[at], &others[at]);
         for k in 0..4 {

@@ -1,10 +1,11 @@
-//! The arrays of a prediction: shapes, broadcasting of the output noise, and the checks made before anything is scored.
+//! The arrays of a prediction: shapes, broadcasting of the output noise, and the checks before
+//! scoring.
 
 use crate::metrics::error::MetricError;
 use crate::metrics::mixture::{Mixture, WEIGHTS_EXPECTED, check_weights};
 
-/// Predictions for a batch of windows: sample means `[S, B, H]`, sigma broadcastable to that, optional weights `[S, B]`.
-/// All row-major.
+/// Predictions for a batch of windows: sample means `[S, B, H]`, sigma that broadcasts to this
+/// shape, and optional weights `[S, B]`. All arrays are row-major.
 ///
 /// ```
 /// use vdn_train::metrics::Predictions;
@@ -19,17 +20,18 @@ pub struct Predictions<'a> {
     means: &'a [f64],
     shape: [usize; 3],
     sigma: &'a [f64],
-    /// Distance in `sigma` from sample to sample and from window to window; 0 where it is shared.
+    /// The strides of `sigma` from sample to sample and from window to window; 0 if it is shared.
     sigma_strides: [usize; 2],
     weights: Option<&'a [f64]>,
 }
 
 impl<'a> Predictions<'a> {
-    /// Takes `means [S, B, H]`, `sigma` of `sigma_shape` `[H]`, `[B, H]`, `[1, B, H]` or `[S, B, H]`, and `weights [S, B]`
-    /// or none (uniform). The values are checked when a window is scored.
+    /// Takes `means [S, B, H]`, `sigma` of `sigma_shape` `[H]`, `[B, H]`, `[1, B, H]` or
+    /// `[S, B, H]`, and `weights [S, B]` or none (uniform). The values are checked when a window is
+    /// scored.
     ///
     /// # Errors
-    /// When a dimension is 0 or the lengths and shapes do not fit together.
+    /// Returns an error when a dimension is 0 or the lengths and shapes do not fit together.
     pub fn new(
         means: &'a [f64],
         shape: [usize; 3],
@@ -76,7 +78,7 @@ impl<'a> Predictions<'a> {
     /// The prediction for window `b`, without copying.
     ///
     /// # Errors
-    /// When `b` is not below `B`.
+    /// Returns an error when `b` is not below `B`.
     pub fn window(&self, b: usize) -> Result<WindowPrediction<'a>, MetricError> {
         let [samples, batch, horizon] = self.shape;
         if b >= batch {
@@ -99,7 +101,7 @@ impl<'a> Predictions<'a> {
     }
 }
 
-/// Which part of the deviations the steps of a window share: step `h` is
+/// The part of the noise that the steps of a window share. Step `h` is
 /// `mean[h] + sum_n loadings[h][n] eps_n + own[h] e_h` with independent standard normals `eps` and
 /// `e`.
 ///
@@ -118,15 +120,17 @@ impl<'a> Predictions<'a> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SharedPart<'a> {
-    /// `[H, causes]`.
+    /// The loadings of the shared causes, `[H, causes]`.
     pub loadings: &'a [f64],
-    /// Deviations of the noise of single steps, `[H]`.
+    /// The deviations of the noise of single steps, `[H]`.
     pub own: &'a [f64],
-    /// The probability that the steps are independent instead, with the same deviations, in [0, 1).
+    /// The probability, in [0, 1), that the steps are independent instead, with the same
+    /// deviations.
     pub apart: f64,
 }
 
-/// The prediction for one window: `S` sample paths over `H` steps, each step of each path with its own output noise.
+/// The prediction for one window: `S` sample paths over `H` steps. Each step of each path has its
+/// own output noise.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowPrediction<'a> {
     means: &'a [f64],
@@ -137,15 +141,16 @@ pub struct WindowPrediction<'a> {
     samples: usize,
     horizon: usize,
     shared: Option<SharedPart<'a>>,
-    /// What lies below it is on it.
+    /// The lower limit: values below it count as equal to it.
     floor: Option<f64>,
 }
 
 impl<'a> WindowPrediction<'a> {
-    /// Takes `means [S, H]`, `sigma` `[H]` or `[S, H]` and `weights [S]` or none, for `horizon = H`.
+    /// Takes `means [S, H]`, `sigma` `[H]` or `[S, H]`, and `weights [S]` or none, for
+    /// `horizon = H`.
     ///
     /// # Errors
-    /// When the horizon is 0, there are no samples or the lengths do not fit.
+    /// Returns an error when the horizon is 0, there are no samples or the lengths do not fit.
     pub fn new(
         means: &'a [f64],
         sigma: &'a [f64],
@@ -158,15 +163,15 @@ impl<'a> WindowPrediction<'a> {
         Predictions::new(means, [samples, 1, horizon], sigma, sigma_shape, weights)?.window(0)
     }
 
-    /// The Gaussian prediction `Normal(mean[h], sigma[h]^2)`: one sample.
+    /// The Gaussian prediction `Normal(mean[h], sigma[h]^2)`, with one sample.
     ///
     /// # Errors
-    /// When the two slices differ in length or are empty.
+    /// Returns an error when the two slices differ in length or are empty.
     pub fn gaussian(mean: &'a [f64], sigma: &'a [f64]) -> Result<Self, MetricError> {
         Self::new(mean, sigma, None, mean.len())
     }
 
-    /// Says which part of the deviations the steps share, for a prediction of one sample, with
+    /// Adds the part of the noise that the steps share, for a prediction of one sample with
     /// `sigma[h]^2 = sum_n loadings[h][n]^2 + own[h]^2`. Scores of single steps do not change; sums
     /// of steps ([`Aggregate`](crate::metrics::Aggregate)) do.
     ///
@@ -182,8 +187,8 @@ impl<'a> WindowPrediction<'a> {
     /// ```
     ///
     /// # Errors
-    /// When there is more than one sample, the lengths do not fit, or the probability is not in [0,
-    /// 1).
+    /// Returns an error when there is more than one sample, the lengths do not fit, or the
+    /// probability is not in [0, 1).
     pub fn with_shared_noise(self, shared: SharedPart<'a>) -> Result<Self, MetricError> {
         let SharedPart { loadings, own, apart } = shared;
         if !(0.0..1.0).contains(&apart) {
@@ -207,12 +212,12 @@ impl<'a> WindowPrediction<'a> {
         Err(MetricError::shape("predictions", detail))
     }
 
-    /// Limits what is predicted from below: each step is `max(y_h, floor)`
-    /// ([`Mixture::with_floor`]). Scores of single steps are those of the limited quantity, sums of
-    /// steps have no closed form.
+    /// Sets a lower limit of the prediction: each step is `max(y_h, floor)`
+    /// ([`Mixture::with_floor`]). Scores of single steps use the limited quantity. Sums of steps
+    /// have no closed form.
     ///
     /// # Errors
-    /// When the limit is not finite.
+    /// Returns an error when the limit is not finite.
     pub fn with_floor(self, floor: f64) -> Result<Self, MetricError> {
         if floor.is_finite() {
             return Ok(Self { floor: Some(floor), ..self });
@@ -227,13 +232,15 @@ impl<'a> WindowPrediction<'a> {
         self.floor
     }
 
-    /// The probability that the steps are independent; 0 where nothing is said of what they share.
+    /// The probability that the steps are independent; 0 if the prediction does not specify shared
+    /// noise.
     pub(crate) fn apart(&self) -> f64 {
         self.shared.map_or(0.0, |shared| shared.apart)
     }
 
-    /// The variances of `sum_h weights[h] y[h]` by what steps share and by their own noise, where
-    /// they are not independent; `None` where nothing is said of that. `weights` is `[H]`.
+    /// The variances of `sum_h weights[h] y[h]` from the shared noise and from the steps' own
+    /// noise, for dependent steps; `None` if the prediction does not specify shared noise.
+    /// `weights` is `[H]`.
     pub(crate) fn shared_variances(&self, weights: &[f64]) -> Option<[f64; 2]> {
         let SharedPart { loadings, own, .. } = self.shared?;
         let causes = loadings.len() / self.horizon;
@@ -244,7 +251,7 @@ impl<'a> WindowPrediction<'a> {
         Some([shared, weights.iter().zip(own).map(|(w, d)| (w * d).powi(2)).sum()])
     }
 
-    /// [`Self::shared_variances`] of one step.
+    /// Like [`Self::shared_variances`], for one step.
     pub(crate) fn shared_variances_of(&self, step: usize) -> Option<[f64; 2]> {
         let SharedPart { loadings, own, .. } = self.shared?;
         let causes = loadings.len() / self.horizon;
@@ -252,13 +259,13 @@ impl<'a> WindowPrediction<'a> {
         Some([squares.sum(), own[step] * own[step]])
     }
 
-    /// Number of samples `S`.
+    /// The number of samples `S`.
     #[must_use]
     pub fn samples(&self) -> usize {
         self.samples
     }
 
-    /// Number of steps `H`.
+    /// The number of steps `H`.
     #[must_use]
     pub fn horizon(&self) -> usize {
         self.horizon
@@ -285,7 +292,7 @@ impl<'a> WindowPrediction<'a> {
         self.weights.map_or(1.0 / self.samples as f64, |(weights, stride)| weights[s * stride])
     }
 
-    /// Whether the samples have weights of their own.
+    /// Whether the samples have their own weights.
     pub(crate) fn is_weighted(&self) -> bool {
         self.weights.is_some()
     }
@@ -295,18 +302,20 @@ impl<'a> WindowPrediction<'a> {
         self.sigma_stride == 0
     }
 
-    /// The weights `[S]`, summing to 1 to the last digit: those of single precision sum to it only
-    /// to 1e-7, and a distribution function must end at 1.
+    /// The weights `[S]`, normalised to sum to 1 to the last digit. Single-precision weights sum to
+    /// 1 only within 1e-7, but a distribution function must end at 1.
     pub(crate) fn normalised_weights(&self) -> Vec<f64> {
         let total: f64 = (0..self.samples).map(|s| self.weight(s)).sum();
         (0..self.samples).map(|s| self.weight(s) / total).collect()
     }
 
-    /// Checks every number of the prediction and of `target [H]`, in the name of `metric`.
+    /// Checks every number of the prediction and of `target [H]`. Errors name `metric`.
     ///
     /// # Errors
-    /// When the target is not `[H]`, a mean or target is not finite, a sigma is not finite and positive, or the weights are
-    /// not a distribution; the error names the metric, the step and the sample (and window 0: the caller knows which).
+    /// Returns an error when the target is not `[H]`, when a mean or target is not finite, when a
+    /// sigma is not finite and positive, or when the weights are not a distribution. The error
+    /// names the metric, the step and the sample; its window is 0, because only the caller knows
+    /// the window.
     pub fn check(&self, metric: &'static str, target: &[f64]) -> Result<(), MetricError> {
         if target.len() != self.horizon {
             let detail = format!(
@@ -343,7 +352,8 @@ impl<'a> WindowPrediction<'a> {
         Ok(())
     }
 
-    /// The mixtures of all steps in turn: `visit(h, mixture)`. The numbers must have been checked.
+    /// Calls `visit(h, mixture)` with the mixture of each step in order. The numbers must have been
+    /// checked.
     pub(crate) fn for_each_step(&self, mut visit: impl FnMut(usize, Mixture<'_>)) {
         let weights = self.is_weighted().then(|| self.normalised_weights());
         let shared = self.sigma_stride == 0 || self.samples == 1;

@@ -1,18 +1,18 @@
-//! How scores of batches are averaged.
+//! Rules for averaging the scores of batches.
 
 use serde::{Deserialize, Serialize};
 
-/// Windows per forward pass where batches do not count in averages: bounds memory; the results do
-/// not depend on it but for the noise's addresses.
+/// The number of windows per forward pass if averages do not depend on batches. It bounds memory.
+/// Results depend on it only through the addresses of the noise.
 pub const EVALUATION_BATCH: usize = 128;
-/// What weighs the same in an average over windows.
+/// The items that have equal weight in an average over windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Averaging {
     /// Each window.
     #[default]
     Windows,
-    /// Each batch, however few windows the last one has, as the reference does.
+    /// Each batch, even if the last one has fewer windows, as in the reference.
     Batches,
 }
 
@@ -27,9 +27,9 @@ pub enum Averaging {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchAverages {
-    /// What weighs the same.
+    /// The items that have equal weight.
     pub weigh: Averaging,
-    /// Windows in a batch; 0 counts as 1.
+    /// The number of windows in a batch; 0 counts as 1.
     pub batch: usize,
 }
 
@@ -40,8 +40,8 @@ impl Default for BatchAverages {
 }
 
 impl BatchAverages {
-    /// The weight of a window whose batch has `len` of all `windows`; over all windows the weights
-    /// are 1 on average.
+    /// The weight of a window in a batch of `len`, out of `windows` in total. Over all windows the
+    /// weights average 1.
     #[must_use]
     pub fn weight(&self, windows: usize, len: usize) -> f64 {
         match self.weigh {

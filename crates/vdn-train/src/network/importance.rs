@@ -1,21 +1,21 @@
-//! [`log_importance`]: the ratio of prior and posterior that importance-weighted bounds need.
+//! [`log_importance`]: the log ratio of prior and posterior for importance-weighted bounds.
 
 use vdn_autograd::{Error, Tape, Var};
 use vdn_model::units::LayerOutput;
 use vdn_tensor::Element;
 use vdn_tensor::families::gaussian::{LOGVAR_MAX, LOGVAR_MIN};
 
-/// `ln p(z)/q(z|h) = sum_i [logvar_i + eps_i^2 - z_i^2] / 2` of one layer of normal units,
-/// `[samples, batch]`, with the noise read off the sample, `eps = (z - mu) / sigma`.
+/// Records `ln p(z)/q(z|h) = sum_i [logvar_i + eps_i^2 - z_i^2] / 2` of one layer of normal units,
+/// `[samples, batch]`. The noise is recovered from the sample: `eps = (z - mu) / sigma`.
 ///
 /// # Errors
-/// Those of the tape.
+/// Returns the errors of the tape.
 pub fn log_importance<T: Element>(tape: &mut Tape<T>, layer: &LayerOutput) -> Result<Var, Error> {
     let shape = *tape.shape(layer.units.z);
     let limits = [LOGVAR_MIN, LOGVAR_MAX].map(T::from_f64);
     let mut logvar = tape.clamp(layer.logvar, limits[0], limits[1])?;
     let mut mu = layer.mu;
-    // A posterior for every sample below: their axis comes back.
+    // If each sample of the layer below has a posterior, restore the axis of the samples.
     if tape.shape(mu).rows() != shape.dims()[1] {
         mu = tape.reshape(mu, shape)?;
         if tape.shape(logvar).rank() == 2 {

@@ -1,5 +1,5 @@
-//! What the trainer, the evaluator and the measures of units know of a network: its loss and its
-//! layers, the noise of its passes, and how scores of batches are averaged.
+//! The interface of a network to the trainer, the evaluator and the diagnostics: its loss and its
+//! layers, the noise of its passes, and rules for averaging the scores of batches.
 
 mod averages;
 mod importance;

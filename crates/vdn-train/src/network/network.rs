@@ -1,4 +1,4 @@
-//! [`Network`]: what a trainer has to know of a network, and [`Terms`], what it makes of a batch.
+//! [`Network`], the interface of a network to the trainer, and [`Terms`], the result of a batch.
 
 use crate::optim::ParameterGroup;
 use vdn_autograd::{Tape, Var};
@@ -13,16 +13,18 @@ use vdn_tensor::Element;
 /// A network that can be trained.
 ///
 /// Two methods are required: the loss of a batch, and the layers of units. The trainer does the
-/// rest: steps, controllers of every layer, measures and verdict, averages of weights, selection,
-/// checkpoints, history. The example `own_network` of the crate `vdn` implements it.
+/// rest: it makes steps, controls every layer, measures and judges the units, averages the weights,
+/// selects an epoch, and writes checkpoints and the history. The example `own_network` of the crate
+/// `vdn` implements this trait.
 pub trait Network<T: Element> {
-    /// What a batch is; see [`Examples`](crate::data::Examples).
+    /// The type of a batch; see [`Examples`](crate::data::Examples).
     type Batch<'a>;
 
-    /// Records the loss of a batch with targets. [`Locals::terms`] does all of it but the score.
+    /// Records the loss of a batch with targets. [`Locals::terms`] does all of it except the score.
     ///
     /// # Errors
-    /// A batch that does not fit the network; a local objective of another layer.
+    /// Returns an error if the batch does not fit the network, or if a local objective belongs to
+    /// another layer.
     fn loss(
         &self,
         graph: &mut Graph<'_, T>,
@@ -30,16 +32,19 @@ pub trait Network<T: Element> {
         locals: &Locals<'_>,
     ) -> Result<Terms, ModelError>;
 
-    /// The layers of units, from the input up: in the order of [`Terms::outputs`]. Those of a
-    /// stack are `stack.layers().into()`, a [`SequenceLayer`](vdn_model::sequence::SequenceLayer)
-    /// is `(&layer).into()`; [`Layers`] joins several.
+    /// The layers of units, from the input up, in the order of [`Terms::outputs`].
+    ///
+    /// The layers of a stack are `stack.layers().into()`, a
+    /// [`SequenceLayer`](vdn_model::sequence::SequenceLayer) is `(&layer).into()`, and [`Layers`]
+    /// joins several.
     fn layers(&self) -> Layers<'_>;
 
-    /// Records the scores of a batch with targets for a validation. By default they are those of
-    /// the loss; a network whose loss costs more than its score can do with less.
+    /// Records the scores of a batch with targets for validation. The default takes them from the
+    /// loss. A network whose loss costs more than its score can override this with a cheaper
+    /// computation.
     ///
     /// # Errors
-    /// Those of [`Network::loss`].
+    /// Returns the errors of [`Network::loss`].
     fn scores(
         &self,
         graph: &mut Graph<'_, T>,
@@ -48,10 +53,10 @@ pub trait Network<T: Element> {
         self.loss(graph, batch, &Locals::default())
     }
 
-    /// Data-dependent initialisation on the first batch, which has no targets; by default none.
+    /// Initialises parameters from the first batch, which has no targets. The default does nothing.
     ///
     /// # Errors
-    /// A batch that does not fit the network.
+    /// Returns an error if the batch does not fit the network.
     fn initialize(
         &self,
         _parameters: &mut Parameters<T>,
@@ -60,46 +65,47 @@ pub trait Network<T: Element> {
         Ok(())
     }
 
-    /// The weight of the KL of layer number `layer`, from 0, where no controller sets it; 1, the
-    /// default, is that of the evidence lower bound.
+    /// The weight of the KL of layer number `layer` (from 0) if no controller sets it. The default,
+    /// 1, gives the evidence lower bound.
     fn kl_weight(&self, _layer: usize) -> f64 {
         1.0
     }
 
-    /// Parameters that learn at a rate of their own; by default none. Those of
-    /// [`Trainer::groups`](crate::train::Trainer::groups) multiply them. An optimiser that is given
-    /// to a session has its own groups, and wants these too.
+    /// Parameters that learn at their own rate; by default none. The groups of
+    /// [`Trainer::groups`](crate::train::Trainer::groups) multiply these rates. An optimiser that
+    /// is passed to a session has its own groups and must be given these groups, too.
     fn parameter_groups(&self) -> Vec<ParameterGroup> {
         Vec::new()
     }
 
-    /// Who weighs the KL: under [`Objective::Vib`], the default, controllers may.
+    /// The objective, which says who sets the weights of the KL. Under [`Objective::Vib`], the
+    /// default, controllers may set them.
     fn objective(&self) -> Objective {
         Objective::Vib
     }
 
-    /// What a checkpoint has to agree with beside the parameters' shapes, to be resumed: the
-    /// settings that the loss depends on; by default nothing.
+    /// The settings that the loss depends on; by default empty. To be resumed, a checkpoint must
+    /// agree with them and with the shapes of the parameters.
     fn settings(&self) -> String {
         String::new()
     }
 
-    /// The layers, from 0, whose posteriors a pass forms; by default those with distributional
-    /// units.
+    /// The layers (from 0) whose posteriors a pass computes; by default the layers with
+    /// distributional units.
     fn distributional_layers(&self) -> Vec<usize> {
         let layers = self.layers().iter().enumerate();
         layers.filter(|(_, layer)| layer.distributional() > 0).map(|(index, _)| index).collect()
     }
 }
 
-/// What the trainer asks the loss of a step to hold beside the network's own score.
+/// The additional terms of a step's loss that the trainer asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Locals<'a> {
-    /// The local objective of each layer, in the place of its weighted KL.
+    /// The local objective of each layer, which replaces its weighted KL.
     pub objectives: LocalObjectives<'a>,
-    /// What a unit's energy is, for the band penalty.
+    /// The definition of a unit's energy, for the band penalty.
     pub measures: UnitMeasures,
-    /// Whether the squared error is wanted too, if the network has one.
+    /// Whether the squared error is wanted, too, if the network has one.
     pub want_mse: bool,
 }
 
@@ -116,27 +122,27 @@ impl Default for Locals<'_> {
 /// The recorded loss of a batch and its parts.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
-    /// What is minimised, a scalar.
+    /// The loss that is minimised, a scalar.
     pub loss: Var,
-    /// The score of the task alone, a scalar: a mean negative log-likelihood, for instance.
+    /// The score of the task alone, a scalar; for example a mean negative log-likelihood.
     pub score: Var,
-    /// The mean squared error, a scalar, where it was asked for and the network has one.
+    /// The mean squared error, a scalar, if it was requested and the network has one.
     pub mse: Option<Var>,
-    /// The sum of the KL of all units of all layers, a scalar in nats; `None` without units.
+    /// The sum of the KL over all units of all layers, a scalar in nats; `None` without units.
     pub kl: Option<Var>,
-    /// What each layer of units gave; `None` for a layer without distributional units.
+    /// The outputs of each layer of units; `None` for a layer without distributional units.
     pub outputs: LayerOutputs,
     /// The recorded local objective of each layer that has one.
     pub locals: LayerTerms,
 }
 
 impl Locals<'_> {
-    /// Completes a loss: the `score` of a batch, to which the local objective of each layer is
-    /// added, or its KL times [`Network::kl_weight`] where the layer has none.
+    /// Completes a loss: adds to the `score` of a batch the local objective of each layer. For a
+    /// layer without a local objective, it adds the layer's KL times [`Network::kl_weight`].
     ///
     /// # Errors
-    /// A local objective of another layer; one that compares examples with earlier ones, or steps
-    /// with earlier ones: those need [`Locals::terms_between`].
+    /// Returns an error if a local objective belongs to another layer, or if one compares examples
+    /// or steps with earlier ones: this needs [`Locals::terms_between`].
     pub fn terms<T: Element, N: Network<T> + ?Sized>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -147,11 +153,12 @@ impl Locals<'_> {
         self.terms_between(graph, network, outputs, &[BetweenWindows::default(); MAX_DEPTH], score)
     }
 
-    /// [`Locals::terms`] of a network that compares examples, or steps, with earlier ones:
-    /// `between` is what it recorded of each layer.
+    /// Like [`Locals::terms`], for a network that compares examples or steps with earlier ones.
+    /// `between` holds the comparisons that the network recorded for each layer.
     ///
     /// # Errors
-    /// A local objective of another layer; one that asks for a comparison that was not recorded.
+    /// Returns an error if a local objective belongs to another layer, or asks for a comparison
+    /// that was not recorded.
     pub fn terms_between<T: Element, N: Network<T> + ?Sized>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -204,8 +211,8 @@ impl Locals<'_> {
     }
 }
 
-/// Refuses a recorded number that is not finite, with the operation, layer and unit in which the
-/// first such number appears.
+/// Refuses a recorded number that is not finite. The error names the operation, layer and unit in
+/// which the first such number appears.
 pub(crate) fn finite<T: Element, N: Network<T> + ?Sized>(
     network: &N,
     tape: &Tape<T>,

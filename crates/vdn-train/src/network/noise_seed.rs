@@ -1,9 +1,9 @@
-//! [`NoiseSeed`]: what the noise of a run starts from.
+//! [`NoiseSeed`]: the seed of all noise of a run.
 
 use vdn_tensor::noise::{Generator, NoiseKey};
 
-/// A seed and the generator that turns it into noise: what all noise of a training run or of an evaluation is addressed
-/// from. A bare seed is one of the default generator.
+/// A seed, and the generator that turns addresses into noise. All noise of a training run or an
+/// evaluation is addressed from it. A bare seed uses the default generator.
 ///
 /// ```
 /// use vdn_tensor::noise::{Generator, NoiseKey};
@@ -22,7 +22,7 @@ pub struct NoiseSeed {
 }
 
 impl NoiseSeed {
-    /// The noise of a stream in a step.
+    /// The key of the noise of a stream in a step.
     #[must_use]
     pub const fn key(self, stream: u32, step: u32) -> NoiseKey {
         NoiseKey::new(self.seed, stream, step).with_generator(self.generator)

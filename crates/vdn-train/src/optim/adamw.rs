@@ -1,7 +1,8 @@
-//! AdamW with a clip of the global gradient norm.
+//! AdamW with gradient clipping by the global norm.
 //!
-//! Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019). One pass over memory per
-//! parameter; a parameter without a gradient is left alone, its moments and its step count too.
+//! Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019). A step makes one
+//! pass over the memory of each parameter. A parameter without a gradient is left unchanged, and so
+//! are its moments and its step count.
 
 use crate::domain::{check_domains, not_negative, positive};
 use crate::error::TrainError;
@@ -12,20 +13,20 @@ use vdn_model::core::Parameters;
 use vdn_tensor::kernels::{Update, update};
 use vdn_tensor::{Buffer, Element, Real};
 
-/// What AdamW and the gradient clip are set to.
+/// The settings of AdamW and of its gradient clipping.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamWConfig {
-    /// Decay rate of the first moment, in `[0, 1)`; 0.9.
+    /// Decay rate of the first moment, in `[0, 1)`; default 0.9.
     pub beta1: f64,
-    /// Decay rate of the second moment, in `[0, 1)`; 0.999.
+    /// Decay rate of the second moment, in `[0, 1)`; default 0.999.
     pub beta2: f64,
-    /// Added to the root of the second moment, finite and above 0; 1e-8.
+    /// A constant added to the root of the second moment, finite and above 0; default 1e-8.
     pub epsilon: f64,
-    /// Decoupled weight decay per unit of learning rate, finite and at least 0; 0.
+    /// Decoupled weight decay per unit of learning rate, finite and at least 0; default 0.
     pub weight_decay: f64,
-    /// The largest global norm of all gradients together; larger ones are scaled down to it; `inf`:
-    /// none is. Above 0; 1.
+    /// The maximum global norm of all gradients, above 0; default 1. Gradients with a larger norm
+    /// are scaled down to it. `inf` disables clipping.
     pub clip_norm: f64,
 }
 
@@ -39,7 +40,7 @@ impl AdamWConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// A value outside its domain, named.
+    /// Returns an error that names the first value outside its domain.
     pub fn validate(&self) -> Result<(), TrainError> {
         let share = |x: f64| (0.0..1.0).contains(&x);
         let clip = self.clip_norm > 0.0;
@@ -66,7 +67,7 @@ impl AdamWConfig {
 struct Moments<T> {
     first: Buffer<T>,
     second: Buffer<T>,
-    /// How many gradients it has had.
+    /// The number of gradients that the parameter has had.
     count: i32,
 }
 
@@ -97,13 +98,13 @@ pub struct AdamW<T> {
     groups: Groups,
 }
 
-/// One step on one number, everything that does not depend on the number taken out.
+/// The update of one number, with everything precomputed that does not depend on the number.
 struct Step {
     clip: f64,
     keep: f64,
     beta1: f64,
     beta2: f64,
-    /// The learning rate over the first moment's bias correction.
+    /// The learning rate divided by the bias correction of the first moment.
     rate: f64,
     /// The inverse root of the second moment's bias correction.
     second_scale: f64,
@@ -122,21 +123,23 @@ impl Update<3, 1> for Step {
 }
 
 impl<T: Element> AdamW<T> {
-    /// Fresh moments for these parameters.
+    /// Creates an optimiser with empty moments for `parameters`.
     ///
     /// # Errors
-    /// A value of the configuration outside its domain.
+    /// Returns an error if a value of the configuration is outside its domain.
     pub fn new(parameters: &Parameters<T>, config: AdamWConfig) -> Result<Self, TrainError> {
         config.validate()?;
         let moments = parameters.iter().map(|_| Moments::default()).collect();
         Ok(Self { config, moments, groups: Groups::default() })
     }
 
-    /// With groups of parameters that have a rate or a decay of their own, or are frozen. Called
-    /// again, rates multiply, and what was frozen or has a decay keeps it.
+    /// Adds groups of parameters that have their own learning rate or weight decay, or are frozen.
+    ///
+    /// If it is called more than once, the rates multiply, a frozen parameter stays frozen, and the
+    /// weight decay that was given first holds.
     ///
     /// # Errors
-    /// A group outside of its domain, or one that no parameter belongs to.
+    /// Returns an error if a group has a value outside its domain or matches no parameter.
     pub fn with_groups(
         self,
         groups: &[ParameterGroup],
@@ -145,15 +148,15 @@ impl<T: Element> AdamW<T> {
         Ok(Self { groups: self.groups.with(groups, parameters)?, ..self })
     }
 
-    /// One step with the learning rate `rate`; `gradients` yields one gradient (or none) per
-    /// parameter, in order. Returns the global norm of all gradients before the clip.
+    /// Makes one step with the learning rate `rate`. `gradients` yields one gradient (or `None`)
+    /// per parameter, in order. Returns the global norm of all gradients before clipping.
     ///
     /// # Errors
-    /// A learning rate that is negative or not finite; a gradient that is not finite, with the
-    /// name of its parameter; nothing is changed then.
+    /// Returns an error, and changes nothing, if the learning rate is negative or not finite, or if
+    /// a gradient is not finite. The error names the parameter.
     ///
     /// # Panics
-    /// A gradient with another number of elements than its parameter, or more gradients than
+    /// Panics if a gradient and its parameter differ in length, or if there are more gradients than
     /// parameters.
     pub fn step<'g>(
         &mut self,
@@ -196,16 +199,16 @@ impl<T: Element> AdamW<T> {
         Ok(norm)
     }
 
-    /// Follows a change of parameter `index`: its rows, divided evenly among `factors`, were
-    /// multiplied by them.
+    /// Adapts the moments after the rows of parameter `index` were multiplied by `factors`. The
+    /// rows are divided evenly among the factors.
     ///
-    /// A gradient is a covector: where a weight `w` became `s w`, one that was `g` counts as `g /
-    /// s`. So the first moment is divided by `s`, the second by `s^2`; the step that they ask for
-    /// stays, and gradients to come are weighed against moments of their own scale. A moment that
-    /// does not exist yet is left alone.
+    /// A gradient is a covector: if a weight `w` becomes `s w`, its gradient `g` becomes `g / s`.
+    /// Therefore the first moment is divided by `s` and the second by `s^2`. The step that the
+    /// moments imply stays the same, and later gradients meet moments of their own scale. A moment
+    /// that does not exist yet is left alone.
     ///
     /// # Panics
-    /// There is no such parameter.
+    /// Panics if there is no such parameter.
     pub fn rescale_rows(&mut self, index: usize, factors: &[f64]) {
         let moments = &mut self.moments[index];
         if moments.count == 0 || factors.is_empty() {
@@ -227,7 +230,7 @@ impl<T: Element> AdamW<T> {
         }
     }
 
-    /// The first and second moments of parameter `index`; `None` if it never had a gradient.
+    /// The first and second moments of parameter `index`; `None` if it has never had a gradient.
     #[must_use]
     pub fn moments(&self, index: usize) -> Option<(&[T], &[T])> {
         let moments = &self.moments[index];

@@ -1,4 +1,4 @@
-//! [`ParameterGroup`]: parameters with a learning rate or a weight decay of their own, or none.
+//! [`ParameterGroup`]: parameters with their own learning rate or weight decay, or none.
 
 use crate::error::TrainError;
 use crate::optim::optimizer::{clip_factor, global_norm};
@@ -7,7 +7,8 @@ use vdn_model::core::Parameters;
 use vdn_tensor::Element;
 use vdn_tensor::kernels::dot;
 
-/// The parameters whose names begin with a prefix, and how they depart from the others.
+/// The parameters whose names begin with a prefix, and the settings in which they differ from all
+/// others.
 ///
 /// ```
 /// use vdn_model::core::Parameters;
@@ -29,21 +30,22 @@ use vdn_tensor::kernels::dot;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParameterGroup {
-    /// The beginning of the parameters' names. A parameter belongs to the first group of a list
-    /// that it fits.
+    /// The prefix of the parameters' names. A parameter belongs to the first group of a list whose
+    /// prefix matches.
     pub prefix: String,
-    /// A factor on the learning rate, at least 0; default 1. As always in AdamW, what the decay
-    /// takes off in a step grows with the rate.
+    /// A factor on the learning rate, at least 0; default 1. As always in AdamW, the weight decay
+    /// of a step is proportional to the learning rate.
     #[serde(default = "one")]
     pub rate: f64,
-    /// The weight decay in the place of the optimiser's, at least 0; left out: the optimiser's.
+    /// The weight decay that replaces the optimiser's, at least 0; default: the optimiser's.
     #[serde(default)]
     pub weight_decay: Option<f64>,
-    /// Whether the parameters stay as they are; default `false`.
+    /// Whether the parameters are frozen; default `false`.
     #[serde(default)]
     pub frozen: bool,
-    /// Whether gradients are clipped by the norm of those of such groups, times their rates, and do
-    /// not count in the norm that all others are clipped by; default `false`.
+    /// Whether the gradients of this group are clipped separately; default `false`. The gradients
+    /// of all such groups, times their rates, are clipped by their joint norm. They do not count in
+    /// the norm by which all other gradients are clipped.
     #[serde(default)]
     pub own_clip: bool,
 }
@@ -53,7 +55,8 @@ fn one() -> f64 {
 }
 
 impl ParameterGroup {
-    /// The parameters whose names begin with `prefix`, like all others so far.
+    /// A group of the parameters whose names begin with `prefix`, with the defaults for all
+    /// settings.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
         Self {
@@ -66,7 +69,7 @@ impl ParameterGroup {
     }
 }
 
-/// How one parameter departs from the others.
+/// The settings in which one parameter differs from the others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Own {
     pub(super) rate: f64,
@@ -75,13 +78,13 @@ pub(super) struct Own {
     pub(super) own_clip: bool,
 }
 
-/// The group of each parameter; of none without groups.
+/// The settings of each parameter; empty without groups.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Groups(Vec<Own>);
 
 impl Groups {
-    /// These groups, combined with what each parameter has so far: rates multiply, one that is
-    /// frozen stays so, and the decay that was given first holds.
+    /// Combines these groups with the settings that each parameter has so far: rates multiply, a
+    /// frozen parameter stays frozen, and the decay that was given first holds.
     pub(super) fn with<T: Element>(
         &self,
         groups: &[ParameterGroup],
@@ -126,11 +129,11 @@ impl Groups {
         self.0.iter().fold(1.0, |most, own| own.rate.max(most))
     }
 
-    /// The norm of all gradients, and the factors that clip those of common parameters and those
-    /// of groups with a clip of their own.
+    /// Returns the norm of all gradients and two clipping factors: one for common parameters, and
+    /// one for groups that are clipped separately.
     ///
     /// # Errors
-    /// A gradient that is not finite, with the name of its parameter.
+    /// Returns an error that names the parameter if a gradient is not finite.
     pub(super) fn clips<'g, T: Element>(
         &self,
         clip_norm: f64,

@@ -1,4 +1,4 @@
-//! How weights follow gradients: optimisers, the learning rate over the run, averages of weights.
+//! Optimisers, learning-rate schedules, and averages of the weights.
 
 pub(crate) mod adamw;
 mod groups;

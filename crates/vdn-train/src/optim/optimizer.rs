@@ -1,4 +1,4 @@
-//! [`Optimizer`]: how weights follow gradients, and [`Gradients`], what it is given.
+//! [`Optimizer`], a rule that updates weights, and [`Gradients`], its input.
 
 use crate::error::TrainError;
 use crate::run::tensors::Tensors;
@@ -7,14 +7,14 @@ use vdn_model::core::{Bindings, ModelError, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::kernels::dot;
 
-/// A rule by which weights follow gradients.
+/// A rule that updates weights by their gradients.
 pub trait Optimizer<T: Element> {
-    /// One step with the learning rate `rate`. Returns the global norm of all gradients before any
-    /// clip.
+    /// Makes one step with the learning rate `rate`. Returns the global norm of all gradients
+    /// before clipping.
     ///
     /// # Errors
-    /// A learning rate that is negative or not finite; a gradient that is not finite, with the
-    /// name of its parameter; nothing is changed then.
+    /// Returns an error, and changes nothing, if the learning rate is negative or not finite, or if
+    /// a gradient is not finite. The error names the parameter.
     fn step(
         &mut self,
         parameters: &mut Parameters<T>,
@@ -22,10 +22,12 @@ pub trait Optimizer<T: Element> {
         gradients: &Gradients<'_, T>,
     ) -> Result<f64, TrainError>;
 
-    /// One step down the gradient of `loss`, a scalar on `tape`: the backward pass,
-    /// [`Tape::release_shared`] (the tape lets go of the parameters, so that they are changed in
-    /// place), and [`Optimizer::step`]. Values and gradients can be read afterwards. Returns the
-    /// global norm of all gradients before any clip.
+    /// Makes one step down the gradient of `loss`, a scalar on `tape`. Returns the global norm of
+    /// all gradients before clipping.
+    ///
+    /// The step is the backward pass, [`Tape::release_shared`] (the tape releases the parameters,
+    /// so that they are changed in place), and [`Optimizer::step`]. Values and gradients can be
+    /// read afterwards.
     ///
     /// ```
     /// use vdn_autograd::Tape;
@@ -54,7 +56,8 @@ pub trait Optimizer<T: Element> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Optimizer::step`]; `loss` is not a scalar, depends on no parameter, or is stale.
+    /// Returns the errors of [`Optimizer::step`], and an error if `loss` is not a scalar, depends
+    /// on no parameter, or is stale.
     fn minimize(
         &mut self,
         loss: Var,
@@ -69,21 +72,23 @@ pub trait Optimizer<T: Element> {
         self.step(parameters, rate, &gradients)
     }
 
-    /// Follows a change of parameter `index`: its rows, divided evenly among `factors`, were
-    /// multiplied by them. State that is on the scale of the weights or gradients follows.
+    /// Adapts the state after the rows of parameter `index` were multiplied by `factors`. The rows
+    /// are divided evenly among the factors. State on the scale of the weights or of the gradients
+    /// is rescaled.
     fn rescale_rows(&mut self, index: usize, factors: &[f64]);
 
-    /// Writes its state for a checkpoint.
+    /// Writes the state for a checkpoint.
     fn save<'a>(&'a self, to: &mut Tensors<'a, T>);
 
-    /// Goes back to a state that [`Optimizer::save`] wrote.
+    /// Restores a state that [`Optimizer::save`] wrote.
     ///
     /// # Errors
-    /// An entry is missing, or of another optimiser.
+    /// Returns an error if an entry is missing or belongs to another optimiser.
     fn restore(&mut self, from: &Tensors<'_, T>) -> Result<(), TrainError>;
 }
 
-/// The gradient of each parameter, in their order; a parameter that takes no part has none.
+/// The gradient of each parameter, in the order of the parameters; `None` for a parameter that the
+/// loss does not depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Gradients<'a, T: Element>(Source<'a, T>);
 
@@ -94,13 +99,13 @@ enum Source<'a, T: Element> {
 }
 
 impl<'a, T: Element> Gradients<'a, T> {
-    /// The gradients of a tape after its backward pass, of `count` parameters.
+    /// The gradients of `count` parameters on a tape, after its backward pass.
     #[must_use]
     pub fn of_tape(tape: &'a Tape<T>, bindings: &'a Bindings, count: usize) -> Self {
         Self(Source::Tape { tape, bindings, count })
     }
 
-    /// Gradients that were formed elsewhere.
+    /// Gradients that were computed elsewhere.
     #[must_use]
     pub fn of_slices(gradients: &'a [Option<Vec<T>>]) -> Self {
         Self(Source::Slices(gradients))
@@ -121,7 +126,7 @@ impl<'a, T: Element> Gradients<'a, T> {
         self.len() == 0
     }
 
-    /// The gradient of parameter number `index`.
+    /// The gradient of parameter number `index`; `None` if it has none.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&'a [T]> {
         match self.0 {
@@ -139,8 +144,8 @@ impl<'a, T: Element> Gradients<'a, T> {
     }
 }
 
-/// Refuses a learning rate that would set weights to NaN or infinity, or go uphill: one that is not
-/// finite in the weights' precision, or is negative.
+/// Refuses a learning rate that is negative, or not finite in the weights' precision. Such a rate
+/// would go uphill, or set weights to NaN or infinity.
 pub(super) fn check_rate<T: Element>(rate: f64) -> Result<(), TrainError> {
     if rate >= 0.0 && T::from_f64(rate).is_finite() {
         return Ok(());
@@ -152,7 +157,7 @@ pub(super) fn check_rate<T: Element>(rate: f64) -> Result<(), TrainError> {
 /// The global norm of all gradients.
 ///
 /// # Errors
-/// A gradient that is not finite, with the name of its parameter.
+/// Returns an error that names the parameter if a gradient is not finite.
 pub(super) fn global_norm<'g, T: Element>(
     parameters: &Parameters<T>,
     gradients: impl Iterator<Item = Option<&'g [T]>> + Clone,
@@ -164,7 +169,8 @@ pub(super) fn global_norm<'g, T: Element>(
     }
 }
 
-/// Which gradient is not finite.
+/// The error for a norm that is not finite: it names the gradient that is not finite, or the
+/// largest one if the norm overflows.
 #[cold]
 fn non_finite<'g, T: Element>(
     parameters: &Parameters<T>,
@@ -185,7 +191,8 @@ fn non_finite<'g, T: Element>(
     TrainError::GradientOverflow { parameter: largest.1.to_owned(), element: largest.2 }
 }
 
-/// The factor on all gradients whose global norm is `norm`; an infinite `clip_norm` clips nothing.
+/// The factor on all gradients whose global norm is `norm`. An infinite `clip_norm` disables
+/// clipping.
 pub(super) fn clip_factor(clip_norm: f64, norm: f64) -> f64 {
     (clip_norm / (norm + 1e-6)).min(1.0)
 }
@@ -196,10 +203,10 @@ mod tests {
     use crate::optim::{AdamW, AdamWConfig, ParameterGroup, Sgd, SgdConfig};
     use vdn_tensor::Tensor;
 
-    /// An optimiser, and rates that it refuses.
+    /// An optimiser, and the learning rates that it refuses.
     type Case<'a> = (Box<dyn Optimizer<f32>>, &'a [f64]);
 
-    /// Neither optimiser takes a step with a rate that has no meaning, and both take one of 0.
+    /// No optimiser accepts a learning rate without a meaning; all accept a rate of 0.
     #[test]
     fn learning_rates_without_a_meaning_change_nothing() {
         let mut parameters = Parameters::<f32>::new();

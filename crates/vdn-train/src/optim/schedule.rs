@@ -3,11 +3,11 @@
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate changes over the run, after a linear warm-up.
+/// The course of the learning rate over the run, after a linear warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decay {
-    /// It stays.
+    /// The factor stays at 1.
     #[default]
     Constant,
     /// Half a cosine, from 1 to the final factor.
@@ -18,15 +18,15 @@ pub enum Decay {
     Exponential,
 }
 
-/// A warm-up and a decay.
+/// A linear warm-up, followed by a decay.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
-    /// Steps of the linear warm-up; 0, the default, for none.
+    /// The number of steps of the linear warm-up; 0, the default, for none.
     pub warmup_steps: u64,
-    /// The decay that follows: `constant`, the default, `cosine`, `linear` or `exponential`.
+    /// The decay that follows: `constant` (the default), `cosine`, `linear` or `exponential`.
     pub decay: Decay,
-    /// The factor at the end of the run, in `(0, 1]`; 0.01.
+    /// The factor at the end of the run, in `(0, 1]`; default 0.01.
     pub final_factor: f64,
 }
 
@@ -40,7 +40,7 @@ impl Schedule {
     /// Checks every value.
     ///
     /// # Errors
-    /// A value outside its domain, named.
+    /// Returns an error that names the first value outside its domain.
     pub fn validate(&self) -> Result<(), TrainError> {
         if self.final_factor > 0.0 && self.final_factor <= 1.0 {
             return Ok(());

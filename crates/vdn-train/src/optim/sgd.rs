@@ -1,4 +1,5 @@
-//! Stochastic gradient descent with momentum, weight decay, and a clip of the global gradient norm.
+//! Stochastic gradient descent with momentum, weight decay, and gradient clipping by the global
+//! norm.
 
 use crate::error::TrainError;
 use crate::optim::groups::{Groups, ParameterGroup};
@@ -9,7 +10,7 @@ use vdn_model::core::Parameters;
 use vdn_tensor::kernels::{Update, update};
 use vdn_tensor::{Buffer, Element, Real};
 
-/// What [`Sgd`] and its gradient clip are set to.
+/// The settings of [`Sgd`] and of its gradient clipping.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SgdConfig {
@@ -19,8 +20,8 @@ pub struct SgdConfig {
     pub nesterov: bool,
     /// Decoupled weight decay per unit of learning rate, at least 0; default 0.
     pub weight_decay: f64,
-    /// The largest global norm of all gradients together; larger ones are scaled down to it. The
-    /// default is infinity: no clip.
+    /// The maximum global norm of all gradients. Gradients with a larger norm are scaled down to
+    /// it. The default is infinity, which disables clipping.
     pub clip_norm: f64,
 }
 
@@ -34,7 +35,7 @@ impl SgdConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// A value outside its domain, named.
+    /// Returns an error that names the first value outside its domain.
     pub fn validate(&self) -> Result<(), TrainError> {
         let positive = |x: f64| x >= 0.0 && x.is_finite();
         let checks = [
@@ -56,7 +57,7 @@ impl SgdConfig {
 /// `nesterov` the step is `rate (g + momentum v)`.
 ///
 /// Source: Sutskever, Martens, Dahl and Hinton, "On the importance of initialization and momentum
-/// in deep learning" (2013), in the form that most frameworks have.
+/// in deep learning" (2013), in the form that most frameworks use.
 ///
 /// ```
 /// use vdn_model::core::Parameters;
@@ -81,13 +82,13 @@ pub struct Sgd<T> {
     groups: Groups,
 }
 
-/// One step on one number.
+/// The update of one number.
 struct Step {
     clip: f64,
     keep: f64,
     momentum: f64,
     rate: f64,
-    /// The factors on gradient and velocity in the step.
+    /// The factors of the gradient and of the velocity in the step.
     ahead: [f64; 2],
 }
 
@@ -102,21 +103,23 @@ impl Update<2, 1> for Step {
 }
 
 impl<T: Element> Sgd<T> {
-    /// At rest.
+    /// Creates an optimiser with zero velocity for `parameters`.
     ///
     /// # Errors
-    /// A value of the configuration outside its domain.
+    /// Returns an error if a value of the configuration is outside its domain.
     pub fn new(parameters: &Parameters<T>, config: SgdConfig) -> Result<Self, TrainError> {
         config.validate()?;
         let velocity = parameters.iter().map(|_| Buffer::default()).collect();
         Ok(Self { config, velocity, groups: Groups::default() })
     }
 
-    /// With groups of parameters that have a rate or a decay of their own, or are frozen. Called
-    /// again, rates multiply, and what was frozen or has a decay keeps it.
+    /// Adds groups of parameters that have their own learning rate or weight decay, or are frozen.
+    ///
+    /// If it is called more than once, the rates multiply, a frozen parameter stays frozen, and the
+    /// weight decay that was given first holds.
     ///
     /// # Errors
-    /// A group outside of its domain, or one that no parameter belongs to.
+    /// Returns an error if a group has a value outside its domain or matches no parameter.
     pub fn with_groups(
         self,
         groups: &[ParameterGroup],
@@ -167,7 +170,8 @@ impl<T: Element> Optimizer<T> for Sgd<T> {
         }
         let rows = velocity.len() / factors.len();
         for (row, &factor) in velocity.chunks_mut(rows).zip(factors).filter(|(_, f)| **f != 1.0) {
-            // A gradient is a covector: where a weight was multiplied, it is divided.
+            // A gradient is a covector: if a weight is multiplied by a factor, its velocity is
+            // divided by it.
             row.iter_mut().for_each(|v| *v = T::from_f64(v.to_f64() / factor));
         }
     }

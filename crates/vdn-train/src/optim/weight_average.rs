@@ -1,21 +1,28 @@
-//! [`WeightAverage`]: a moving average of the weights, which is what validation sees and what is kept where it is asked for.
+//! [`WeightAverage`]: a moving average of the weights, which is validated and kept if it is
+//! enabled.
 //!
-//! At a constant learning rate the weights of single steps wander around where their mean lies. While the decay is not yet
-//! reached this is the polynomial-decay averaging of Shamir and Zhang, "Stochastic Gradient Descent for Non-smooth
-//! Optimization: Convergence Results and Optimal Averaging Schemes" (2013), with other constants.
+//! At a constant learning rate the weights of single steps fluctuate around their mean. Until the
+//! decay is reached, this is the polynomial-decay averaging of Shamir and Zhang, "Stochastic
+//! Gradient Descent for Non-smooth Optimization: Convergence Results and Optimal Averaging Schemes"
+//! (2013), with other constants.
 
 use crate::error::TrainError;
 use vdn_model::core::Parameters;
 use vdn_tensor::kernels::{Update, update};
 use vdn_tensor::{Element, Real};
 
-/// The weights' exponential moving average: `w` after the first step, and after step `t` `d a + (1 - d) w` with
-/// `d = min(decay, (1 + t)/(4 + t))`. The second term keeps the first steps from ruling a short training: until it reaches the
-/// decay, at step `(4 decay - 1)/(1 - decay)` (296 for 0.99), 70 % of the weight is on the last third of all steps, and the decay has
-/// no effect.
+/// The exponential moving average of the weights.
 ///
-/// Losses and gradients do not see it. In single precision the average rests once it is within `0.5/(1 - d)` units in the last
-/// place of weights that stay where they are: 50 for 0.99.
+/// After the first step the average is `w`. Step `t` sets it to `d a + (1 - d) w`, where `a` is the
+/// previous average and `d = min(decay, (1 + t)/(4 + t))`.
+///
+/// The second argument of the minimum keeps the first steps from dominating a short training. `d`
+/// reaches the decay at step `(4 decay - 1)/(1 - decay)` (296 for 0.99). Before that step, the last
+/// third of all steps has 70 % of the weight, and the value of `decay` has no effect.
+///
+/// Losses and gradients do not depend on the average. In single precision, if the weights stay
+/// constant, the average stops changing within `0.5/(1 - d)` units in the last place of them: 50
+/// for 0.99.
 ///
 /// ```
 /// use vdn_model::core::Parameters;
@@ -40,7 +47,7 @@ pub struct WeightAverage<T: Element> {
     average: Option<Parameters<T>>,
 }
 
-/// One step of the average of one number.
+/// The update of one number of the average.
 struct Follow {
     decay: f64,
 }
@@ -48,16 +55,16 @@ struct Follow {
 impl Update<1, 1> for Follow {
     #[inline(always)]
     fn apply<R: Real>(&self, [average]: [R; 1], [weight]: [R; 1]) -> [R; 1] {
-        // In this form what does not change stays as it is.
+        // In this form, an average that equals its weight stays exactly as it is.
         [weight + weight.lit(self.decay) * (average - weight)]
     }
 }
 
 impl<T: Element> WeightAverage<T> {
-    /// An average of nothing yet; a decay of 0: the weights themselves.
+    /// Creates an empty average. With a decay of 0 the weights themselves are used.
     ///
     /// # Errors
-    /// A decay outside of `[0, 1)`.
+    /// Returns an error if the decay is outside of `[0, 1)`.
     pub fn new(decay: f64) -> Result<Self, TrainError> {
         if !(0.0..1.0).contains(&decay) {
             return Err(TrainError::config(format!(
@@ -67,11 +74,13 @@ impl<T: Element> WeightAverage<T> {
         Ok(Self { decay, steps: 0, average: None })
     }
 
-    /// Takes the weights after one more step into the average. With a decay of 0 nothing is done. Memory is allocated only where
-    /// the average is shared: after the first step, and after a clone of [`WeightAverage::parameters`].
+    /// Adds the weights after one more step to the average; does nothing if the decay is 0.
+    ///
+    /// It allocates memory only if the average is shared: after the first step, and after a clone
+    /// of [`WeightAverage::parameters`].
     ///
     /// # Panics
-    /// Parameters of another number or of other sizes than those before.
+    /// Panics if the parameters differ from the earlier ones in number or in size.
     pub fn follow(&mut self, parameters: &Parameters<T>) {
         if self.decay == 0.0 {
             return;
@@ -89,24 +98,26 @@ impl<T: Element> WeightAverage<T> {
         }
     }
 
-    /// Follows a change of parameter `index`: its rows, divided evenly among `factors`, were multiplied by them. So are those of
-    /// the average, as if all steps had been made after it: a controller that puts units into a band puts the kept ones there,
-    /// too.
+    /// Adapts the average after the rows of parameter `index` were multiplied by `factors`. The
+    /// rows are divided evenly among the factors. The rows of the average are multiplied, too, as
+    /// if the change had come before all steps. If a controller moves units into a band, the
+    /// averaged units move into it, too.
     ///
     /// # Panics
-    /// There is no such parameter, or there are more factors than numbers, or none.
+    /// Panics if there is no such parameter, if there are no factors, or if there are more factors
+    /// than numbers in the parameter.
     pub fn rescale_rows(&mut self, index: usize, factors: &[f64]) {
         if let Some(average) = &mut self.average {
             average.scale_rows(index, factors);
         }
     }
 
-    /// The steps that were taken in, and the average after them.
+    /// The number of steps in the average, and the average after them.
     pub(crate) fn state(&self) -> (u64, Option<&Parameters<T>>) {
         (self.steps, self.average.as_ref())
     }
 
-    /// Goes back to a state.
+    /// Restores a state.
     pub(crate) fn restore(&mut self, steps: u64, average: Option<Parameters<T>>) {
         (self.steps, self.average) = (steps, average);
     }

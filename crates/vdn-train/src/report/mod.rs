@@ -1,3 +1,3 @@
-//! Pages about runs.
+//! HTML pages about runs.
 
 pub mod html;

@@ -1,14 +1,14 @@
-//! Files that are there whole or not at all.
+//! Files that are either complete or absent.
 
 use crate::error::TrainError;
 use crate::run::store::{self, DiskFiles};
 use std::path::Path;
 
-/// Writes `contents` to `path`. A crash at any moment leaves the old file or the new one, never a
+/// Writes `contents` to `path`. A crash at any moment leaves the old file or the new file, never a
 /// part.
 ///
 /// # Errors
-/// The file cannot be written, synced or renamed; the error names it.
+/// Returns an error that names the file if it cannot be written, synced or renamed.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), TrainError> {
     Ok(store::write_atomically(&DiskFiles, path, &[contents])?)
 }

@@ -1,4 +1,4 @@
-//! Files of a run, read whole, of a size that the caller knows to be the largest.
+//! Files of a run that are read whole, with a size limit from the caller.
 
 use crate::bounded_file;
 use crate::error::TrainError;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 /// Reads a file of at most `most` bytes: a regular file or a pipe.
 ///
-/// The size is compared with the limit before anything is read, so that a file which is not what
-/// it should be cannot take all memory.
+/// The size is compared with the limit before anything is read, so a wrong file cannot exhaust the
+/// memory.
 ///
 /// ```
 /// let directory = tempfile::tempdir()?;
@@ -20,7 +20,8 @@ use std::path::Path;
 /// ```
 ///
 /// # Errors
-/// The file cannot be read, is larger, or is a directory or a device; the error names it.
+/// Returns an error that names the file if it cannot be read, is larger, or is a directory or a
+/// device.
 pub fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, TrainError> {
     bounded_file::read(path, most).map_err(TrainError::io(path))
 }

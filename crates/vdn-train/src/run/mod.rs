@@ -1,4 +1,5 @@
-//! What a run writes: files that are whole or not there, weights and the state of controllers.
+//! The output of a run: files that are either complete or absent, weights, and the state of
+//! controllers.
 
 pub(crate) mod atomic_file;
 mod bounded;

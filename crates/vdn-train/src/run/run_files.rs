@@ -1,4 +1,4 @@
-//! [`RunFiles`]: the directory that a trainer writes to while it goes on.
+//! [`RunFiles`]: the directory to which a trainer writes during a run.
 
 use crate::error::TrainError;
 use crate::run::store::{
@@ -8,13 +8,13 @@ use crate::run::store::{
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The networks of a run beside its own, by what their files begin with: the deterministic twin,
-/// and the one that the number of epochs is chosen by.
+/// The prefixes of the files of additional networks in a run: the deterministic twin, and the
+/// network that determines the number of epochs.
 pub(super) const STAGES: [&str; 2] = ["twin", "choice"];
 
 /// A directory that is locked for one run, and the names of its files.
 ///
-/// Clones share the lock, which ends with the last of them.
+/// Clones share the lock, which is released when the last of them is dropped.
 #[derive(Clone, Debug)]
 pub struct RunFiles {
     directory: PathBuf,
@@ -25,8 +25,8 @@ pub struct RunFiles {
 }
 
 impl RunFiles {
-    /// Opens a directory for writing, makes it if it is not there, and removes what dead runs left
-    /// unfinished.
+    /// Opens a directory for writing, creates it if necessary, and removes unfinished files of dead
+    /// runs.
     ///
     /// ```
     /// use vdn_train::run::RunFiles;
@@ -39,7 +39,8 @@ impl RunFiles {
     /// ```
     ///
     /// # Errors
-    /// The directory cannot be made; another run is writing to it; its manifest is damaged.
+    /// Returns an error if the directory cannot be created, if another run is writing to it, or if
+    /// its manifest is damaged.
     pub fn open(directory: &Path) -> Result<Self, TrainError> {
         let files: Arc<dyn FileSystem> = Arc::new(DiskFiles);
         files.create_directory(directory).or_else(|error| match directory.is_dir() {
@@ -62,8 +63,8 @@ impl RunFiles {
         Ok(Self { directory, prefix: String::new(), run, files, _lock: lock })
     }
 
-    /// The same directory, written and read through `files`, such as one that counts or fails.
-    /// Opening it went through the disk.
+    /// Replaces the file system with `files`, for example one that counts or fails operations.
+    /// Opening the directory has used the disk.
     #[must_use]
     pub fn through(self, files: Arc<dyn FileSystem>) -> Self {
         Self { files, ..self }
@@ -81,7 +82,7 @@ impl RunFiles {
         &self.directory
     }
 
-    /// What distinguishes this run from all others.
+    /// The unique identifier of this run.
     #[must_use]
     pub fn run(&self) -> &str {
         &self.run
@@ -99,24 +100,24 @@ impl RunFiles {
         self.directory.join(self.name(name))
     }
 
-    /// The history, one line an epoch.
+    /// The path of the history, which has one line per epoch.
     #[must_use]
     pub fn history(&self) -> PathBuf {
         self.path("history.csv")
     }
 
-    /// The best weights so far.
+    /// The path of the best weights so far.
     #[must_use]
     pub fn weights(&self) -> PathBuf {
         self.path("weights.safetensors")
     }
 
-    /// The file operations that everything here goes through.
+    /// The file system that all operations use.
     pub(crate) fn files(&self) -> &dyn FileSystem {
         &*self.files
     }
 
-    /// The folder of the checkpoints of this network.
+    /// The folder of this network's checkpoints.
     #[must_use]
     pub fn checkpoints(&self) -> PathBuf {
         match self.prefix.trim_end_matches('-') {
@@ -134,7 +135,7 @@ impl RunFiles {
         Ok(CheckpointStore::new(Arc::clone(&self.files), parent, keep)?)
     }
 
-    /// The manifest as it is now; an empty one of this run before the first checkpoint.
+    /// The current manifest; an empty one of this run before the first checkpoint.
     pub(crate) fn manifest(&self) -> Result<Manifest, TrainError> {
         match self.directory.join(MANIFEST_FILE).exists() {
             true => Ok(Manifest::read(&*self.files, &self.directory)?),
@@ -150,11 +151,11 @@ impl RunFiles {
         }
     }
 
-    /// Stamps a run that is finished: these files, beside those that are stamped already. Its
-    /// checkpoints are removed.
+    /// Completes the manifest of a finished run: adds these files to the files that it has already.
+    /// The checkpoints are removed.
     ///
     /// # Errors
-    /// A file that is not there; the manifest cannot be written.
+    /// Returns an error if a file does not exist or if the manifest cannot be written.
     pub fn finish(&self, names: &[&str]) -> Result<(), TrainError> {
         let mut manifest = self.manifest()?;
         for name in names {

@@ -1,7 +1,7 @@
-//! [`RunFolder`]: the directory of a run: made for one run, locked while it goes on, verified when
-//! it is read.
+//! [`RunFolder`]: the directory of a run. It is created for one run, locked while the run goes on,
+//! and verified when it is read.
 //!
-//! What every run has; an application adds its own:
+//! Every run has these files; an application adds its own:
 //!
 //! | file | holds |
 //! |---|---|
@@ -10,12 +10,13 @@
 //! | `summary.json` | scores on the test examples |
 //! | `weights.safetensors`, `control.safetensors` | the best weights, the controllers' state at them |
 //! | `manifest.json` | length and checksum of every file, and the epoch that all of them belong to |
-//! | `checkpoints/` | while the run goes on: all that it needs to go on after an interruption |
+//! | `checkpoints/` | during the run: the state for resuming after an interruption |
 //! | `run.lock` | held while a process writes to the directory |
 //!
-//! Files of another network of the run have its name before theirs: `twin-weights.safetensors`.
+//! The files of another network of the run have its name as a prefix: `twin-weights.safetensors`.
 //!
-//! Every file is written under a temporary name, synced and renamed: it is whole or not there.
+//! Every file is written under a temporary name, synced and renamed, so it is either complete or
+//! absent.
 
 use crate::error::TrainError;
 use crate::run::atomic_file::write_atomically;
@@ -25,7 +26,8 @@ use crate::run::store::{DiskFiles, LOCK_FILE, MANIFEST_FILE, Manifest};
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
 
-/// The largest JSON file of a run that is read: 64 MiB, which name half a million series.
+/// The largest JSON file of a run that is read: 64 MiB, enough for the names of half a million
+/// series.
 pub const MOST_JSON_BYTES: u64 = 64 << 20;
 
 const OLDER_VERSION: &str =
@@ -46,19 +48,19 @@ const OLDER_VERSION: &str =
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// The outermost directory that was made for it.
+    /// The outermost directory that was created for the run.
     created: Option<PathBuf>,
-    /// Where it is open for writing.
+    /// The files to write to, if the directory is open for writing.
     files: Option<RunFiles>,
 }
 
 impl RunFolder {
-    /// A new directory for a run, made if it is not there, and locked; it must be empty. Of several
-    /// runs that ask for one directory at once, one gets it.
+    /// Creates and locks a directory for a new run. An existing directory must be empty. If several
+    /// runs ask for the same directory at once, one gets it.
     ///
     /// # Errors
-    /// It cannot be made or read, it already holds a run, or something else, or another run is
-    /// writing to it.
+    /// Returns an error if the directory cannot be created or read, if it already holds a run or
+    /// anything else, or if another run is writing to it.
     pub fn create(path: &Path) -> Result<Self, TrainError> {
         let missing = path.ancestors().filter(|p| !p.as_os_str().is_empty() && !p.exists()).last();
         let created = missing.map(Path::to_owned);
@@ -69,13 +71,13 @@ impl RunFolder {
                 true => {
                     "already holds a run; choose another directory, or delete this one".to_owned()
                 }
-                // Killed, or still going on.
+                // The run was killed or is still going on.
                 false => run.how_to_resume(),
             };
             return Err(TrainError::format(path, reason));
         }
-        // Looked at before the lock is made, so that nothing is added to what is there, and after,
-        // because another run may have been faster.
+        // The check comes before the lock file is created, so that nothing is added to an existing
+        // directory. It is repeated afterwards, because another run may have been faster.
         expect_empty(path)?;
         let files = RunFiles::open(path)?;
         expect_empty(path)?;
@@ -83,22 +85,22 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// What is to be done with a run that is not finished.
+    /// The instruction for a run that is not finished.
     fn how_to_resume(&self) -> String {
         let path = self.path.display();
         format!("holds a run that is not finished; go on with it by `vdn train --resume {path}`")
     }
 
-    /// The directory of a run that is not finished, locked, to go on with it.
+    /// Opens and locks the directory of an unfinished run to resume it.
     ///
     /// # Errors
-    /// It holds no run, a finished one, or one of an older version; another process is writing to
-    /// it.
+    /// Returns an error if it holds no run, a finished run, or a run of an older version, or if
+    /// another process is writing to it.
     pub fn open_for_writing(path: &Path) -> Result<Self, TrainError> {
         let mut run = Self::open(path)?;
         run.expect_unfinished()?;
         run.files = Some(RunFiles::open(path)?);
-        // The process that held the lock until now may have finished the run.
+        // The previous holder of the lock may have finished the run.
         run.expect_unfinished()?;
         Ok(run)
     }
@@ -113,18 +115,18 @@ impl RunFolder {
         Err(TrainError::format(&self.path, reason))
     }
 
-    /// The files to write to, where the directory is open for writing.
+    /// The files to write to, if the directory is open for writing.
     #[must_use]
     pub fn files(&self) -> Option<&RunFiles> {
         self.files.as_ref()
     }
 
-    /// Checks that the files are those of one moment of one run, by its manifest.
+    /// Checks by the manifest that the files belong to one moment of one run.
     ///
     /// # Errors
-    /// A file is missing, or not of the epoch that the manifest names; there is no manifest,
-    /// because the run was interrupted before its first checkpoint, or written by an older version;
-    /// there are no weights yet.
+    /// Returns an error if a file is missing or belongs to another epoch than the manifest, or if
+    /// there are no weights yet. There is no manifest if the run was interrupted before its first
+    /// checkpoint or was written by an older version; this is an error, too.
     pub fn verify(&self) -> Result<(), TrainError> {
         if !self.file(MANIFEST_FILE).exists() {
             let reason = match self.file("summary.json").exists() {
@@ -144,10 +146,10 @@ impl RunFolder {
         })
     }
 
-    /// The directory of an earlier run.
+    /// Opens the directory of an earlier run.
     ///
     /// # Errors
-    /// It holds no configuration.
+    /// Returns an error if it has no configuration.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
         let run = Self { path: path.to_owned(), created: None, files: None };
         if !run.file("config.toml").is_file() {
@@ -156,7 +158,7 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// Where it is.
+    /// The path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -174,8 +176,9 @@ impl RunFolder {
         self.file("weights.safetensors")
     }
 
-    /// Takes back what a run wrote that failed before it had anything to keep: what every run has,
-    /// and the files `own` of the application. With weights or a checkpoint everything stays.
+    /// Removes the files of a run that failed before it had a result: the files that every run has,
+    /// and the files `own` of the application. If there are weights or a checkpoint, everything
+    /// stays.
     pub fn discard_without_weights(&self, own: &[&str]) {
         let saved = |folder: &str| {
             std::fs::read_dir(self.file(folder)).is_ok_and(|entries| {
@@ -199,8 +202,8 @@ impl RunFolder {
         for folder in std::iter::once("checkpoints").chain(STAGES) {
             let _ = std::fs::remove_dir_all(self.file(folder));
         }
-        // The directory was empty. What cannot be removed stays: the error that led here is the one
-        // to report.
+        // The directory was empty. Files that cannot be removed stay, because the error that led
+        // here is the one to report.
         for name in common.iter().chain(own) {
             let _ = std::fs::remove_file(self.file(name));
         }
@@ -219,7 +222,7 @@ impl RunFolder {
     /// Writes a text file.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn write_text(&self, name: &str, text: &str) -> Result<(), TrainError> {
         write_atomically(&self.file(name), text.as_bytes())
     }
@@ -227,7 +230,7 @@ impl RunFolder {
     /// Reads a text file of at most 64 MiB.
     ///
     /// # Errors
-    /// The file cannot be read, is larger, or is not UTF-8.
+    /// Returns an error if the file cannot be read, is larger, or is not UTF-8.
     pub fn read_text(&self, name: &str) -> Result<String, TrainError> {
         let path = self.file(name);
         let bytes = read_bounded(&path, MOST_JSON_BYTES)?;
@@ -237,7 +240,7 @@ impl RunFolder {
     /// Writes any value as JSON.
     ///
     /// # Errors
-    /// The file cannot be written, or a number is not finite.
+    /// Returns an error if the file cannot be written or a number is not finite.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), TrainError> {
         let path = self.file(name);
         let mut text =
@@ -246,10 +249,10 @@ impl RunFolder {
         write_atomically(&path, text.as_bytes())
     }
 
-    /// Reads a value from JSON, of at most 64 MiB.
+    /// Reads a value from a JSON file of at most 64 MiB.
     ///
     /// # Errors
-    /// The file cannot be read, is larger, or holds something else.
+    /// Returns an error if the file cannot be read, is larger, or does not hold such a value.
     pub fn read_json<V: DeserializeOwned>(&self, name: &str) -> Result<V, TrainError> {
         let path = self.file(name);
         let text = read_bounded(&path, MOST_JSON_BYTES)?;
@@ -257,8 +260,8 @@ impl RunFolder {
     }
 }
 
-/// Refuses a directory that holds more than what a run leaves that was killed while it wrote its
-/// first file: a lock, and that file under a temporary name.
+/// Refuses a directory that is not empty. It may hold the remains of a run that was killed while it
+/// wrote its first file: a lock, and that file under a temporary name.
 fn expect_empty(path: &Path) -> Result<(), TrainError> {
     for entry in std::fs::read_dir(path).map_err(TrainError::io(path))? {
         let name = entry.map_err(TrainError::io(path))?.file_name();

@@ -8,8 +8,8 @@ use vdn_model::core::weights::{dtype, little_endian, numbers};
 use vdn_model::core::{ModelError, Parameters};
 use vdn_tensor::Element;
 
-/// Named lists of numbers in one precision: the state of an optimiser, or of anything else that a
-/// checkpoint holds. The bytes of a number survive, NaN included.
+/// Named lists of numbers in one precision: the state of an optimiser, or any other part of a
+/// checkpoint. The bytes of every number are preserved, including NaN.
 ///
 /// ```
 /// use vdn_train::run::Tensors;
@@ -34,13 +34,13 @@ impl<T: Element> Default for Tensors<'_, T> {
 }
 
 impl<'a, T: Element> Tensors<'a, T> {
-    /// Nothing yet.
+    /// Creates an empty collection.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// All parameters, under their names.
+    /// All parameters under their names.
     #[must_use]
     pub fn of_parameters(parameters: &'a Parameters<T>) -> Self {
         let mut all = Self::new();
@@ -58,28 +58,29 @@ impl<'a, T: Element> Tensors<'a, T> {
         self.counts.push((name.into(), count));
     }
 
-    /// A list, by its name.
+    /// Returns the list with this name.
     ///
     /// # Errors
-    /// There is none of this name.
+    /// Returns an error if there is none.
     pub fn get(&self, name: &str) -> Result<&[T], TrainError> {
         let found = self.entries.iter().find(|(entry, _)| entry == name);
         found.map(|(_, values)| &values[..]).ok_or_else(|| missing(name))
     }
 
-    /// A count, by its name.
+    /// Returns the count with this name.
     ///
     /// # Errors
-    /// There is none of this name.
+    /// Returns an error if there is none.
     pub fn count(&self, name: &str) -> Result<u64, TrainError> {
         let found = self.counts.iter().find(|(entry, _)| entry == name);
         found.map(|&(_, count)| count).ok_or_else(|| missing(name))
     }
 
-    /// Copies every list into the parameter of its name.
+    /// Copies every list into the parameter with its name.
     ///
     /// # Errors
-    /// A parameter without a list, or of another size; `parameters` are unchanged then.
+    /// Returns an error, and leaves `parameters` unchanged, if a parameter has no list or one of
+    /// another size.
     pub fn fill_parameters(&self, parameters: &mut Parameters<T>) -> Result<(), TrainError> {
         for parameter in parameters.iter() {
             let (own, name) = (self.get(parameter.name())?, parameter.name());
@@ -96,10 +97,10 @@ impl<'a, T: Element> Tensors<'a, T> {
         Ok(())
     }
 
-    /// The bytes.
+    /// Encodes the collection as bytes.
     ///
     /// # Errors
-    /// Two lists of one name.
+    /// Returns an error if two lists have the same name.
     pub fn encode(&self) -> Result<Vec<u8>, TrainError> {
         let mut bytes: Vec<(String, Dtype, usize, Vec<u8>)> = Vec::new();
         for (name, values) in &self.entries {
@@ -120,10 +121,10 @@ impl<'a, T: Element> Tensors<'a, T> {
 }
 
 impl<T: Element> Tensors<'static, T> {
-    /// Reads bytes that [`Tensors::encode`] made.
+    /// Decodes bytes that [`Tensors::encode`] wrote.
     ///
     /// # Errors
-    /// Other bytes.
+    /// Returns an error for other bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, TrainError> {
         let refuse = |reason: String| TrainError::Model(ModelError::Control(reason));
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| refuse(format!("state: {e}")))?;

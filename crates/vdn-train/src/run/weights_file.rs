@@ -1,4 +1,4 @@
-//! Weights on disk, in the safetensors format that other frameworks read too.
+//! Weights on disk, in the safetensors format, which other frameworks can read.
 
 use crate::error::TrainError;
 use crate::run::atomic_file::write_atomically;
@@ -10,11 +10,12 @@ use vdn_model::core::weights::{little_endian, numbers};
 use vdn_model::core::{ModelError, Parameters};
 use vdn_tensor::Element;
 
-/// The largest file of controllers' state that is read: 64 MiB, 8 million numbers.
+/// The largest file of controller state that is read: 64 MiB, 8 million numbers.
 const MOST_CONTROL_BYTES: u64 = 64 << 20;
 
-/// The largest file that can hold these parameters: eight bytes for each number, and for each
-/// parameter its name, six times as long where it is escaped, with room for shape and offsets.
+/// The largest file that can hold these parameters. It has eight bytes for each number. For each
+/// parameter it has the name, which is six times as long if it is escaped, and room for shape and
+/// offsets.
 fn most_bytes<T: Element>(parameters: &Parameters<T>) -> u64 {
     let of = |p: &vdn_model::core::Parameter<T>| {
         let numbers = p.tensor().shape().numel() as u64;
@@ -23,10 +24,10 @@ fn most_bytes<T: Element>(parameters: &Parameters<T>) -> u64 {
     parameters.iter().map(of).fold(4096, u64::saturating_add)
 }
 
-/// Writes all parameters to `path`, under their names, in their own precision, little-endian.
+/// Writes all parameters to `path` under their names, in their own precision, little-endian.
 ///
 /// # Errors
-/// The file cannot be written.
+/// Returns an error if the file cannot be written.
 pub fn save_weights<T: Element>(parameters: &Parameters<T>, path: &Path) -> Result<(), TrainError> {
     write_atomically(path, &weights_bytes(parameters, path)?)
 }
@@ -47,16 +48,17 @@ pub(crate) fn weights_bytes<T: Element>(
     parameters.to_safetensors().map_err(in_file(path))
 }
 
-/// Reads weights into `parameters`, which have to have the same names and shapes. Files of single
-/// and of double precision are read into either; numbers of double precision are rounded to nearest
-/// for a model of single precision.
+/// Reads weights into `parameters`, which must have the same names and shapes as the file. Files of
+/// single and of double precision can be read into either. Double-precision numbers are rounded to
+/// nearest for a single-precision model.
 ///
 /// # Errors
-/// The file cannot be read, is not a safetensors file, or does not fit the model: the first
-/// parameter that is missing, superfluous, of another shape, of another kind of number (the type in
-/// the file is named), beyond the range of the model's numbers, or not finite, is named;
-/// a file that is too large for these parameters is refused before it is read. `parameters` are
-/// unchanged then.
+/// Returns an error, and leaves `parameters` unchanged, if the file cannot be read, is not a
+/// safetensors file, or does not fit the model. A file that is too large for these parameters is
+/// refused before it is read.
+///
+/// The error names the first parameter that is missing, superfluous, of another shape, of another
+/// type (the type in the file is named), beyond the range of the model's numbers, or not finite.
 pub fn load_weights<T: Element>(
     parameters: &mut Parameters<T>,
     path: &Path,
@@ -65,15 +67,15 @@ pub fn load_weights<T: Element>(
     parameters.load_safetensors(&file).map_err(in_file(path))
 }
 
-/// Writes the controllers' state to `path`, in double precision.
+/// Writes the controllers' state to `path` in double precision.
 ///
 /// # Errors
-/// The file cannot be written.
+/// Returns an error if the file cannot be written.
 pub fn save_control(state: &ControlState, path: &Path) -> Result<(), TrainError> {
     write_atomically(path, &control_bytes(state, path)?)
 }
 
-/// The bytes of a file of a controllers' state; errors name `path`.
+/// The bytes of a file of controller state. Errors name `path`.
 pub(crate) fn control_bytes(state: &ControlState, path: &Path) -> Result<Vec<u8>, TrainError> {
     let entries: Vec<(&str, Vec<u8>)> =
         state.iter().map(|(name, values)| (name, little_endian(values))).collect();
@@ -90,8 +92,8 @@ pub(crate) fn control_bytes(state: &ControlState, path: &Path) -> Result<Vec<u8>
 /// Reads a state that [`save_control`] wrote.
 ///
 /// # Errors
-/// The file cannot be read, is larger than 64 MiB, or holds something else or a number that is not
-/// finite.
+/// Returns an error if the file cannot be read, is larger than 64 MiB, or has other contents or a
+/// number that is not finite.
 pub fn load_control(path: &Path) -> Result<ControlState, TrainError> {
     let file = read_bounded(path, MOST_CONTROL_BYTES)?;
     let tensors = SafeTensors::deserialize(&file).map_err(|e| TrainError::format(path, e))?;
@@ -151,7 +153,7 @@ mod tests {
         let error = load_weights(&mut single, &path).unwrap_err().to_string();
         let reason = "parameter layer.weight: element 4 is 1e300 (F64), beyond the range of f32";
         assert!(error.ends_with(reason), "{error}");
-        // A kind of number that no model has.
+        // A type of number that no model has.
         let bytes = [0_u8; 12];
         let half = TensorView::new(Dtype::F16, vec![2, 3], &bytes).unwrap();
         std::fs::write(&path, safetensors::serialize([("layer.weight", half)], None).unwrap())

@@ -1,10 +1,10 @@
-//! What a session writes: one line an epoch to its logs, and checkpoints from which it goes on bit
-//! for bit.
+//! The output of a session: one line per epoch in its logs, and checkpoints from which it resumes
+//! bit for bit.
 //!
-//! A checkpoint holds everything that the next step depends on: parameters, the optimiser, the
-//! average, controllers, monitors, the place in the data, the best epoch so far, and the durable
+//! A checkpoint holds everything on which the next step depends: parameters, the optimiser, the
+//! average, controllers, monitors, the position in the data, the best epoch so far, and the durable
 //! lengths of the logs. Noise and the order of examples are addressed by the step and the epoch, so
-//! there is no generator to save.
+//! there is no state of a generator to save.
 
 use crate::data::{Examples, Split};
 use crate::error::TrainError;
@@ -24,14 +24,15 @@ use std::time::Instant;
 use vdn_model::controllers::ControlState;
 use vdn_tensor::Element;
 
-/// The files of a session that is being written.
+/// The files to which a session writes.
 pub(super) struct Durable {
     files: RunFiles,
     store: CheckpointStore,
     history: AppendLog,
-    /// None before the first epoch of a network with controllers.
+    /// `None` before the first epoch of a network with controllers.
     pub(super) control: Option<AppendLog>,
-    /// Every unit of each watched layer: single-precision numbers, epoch by epoch.
+    /// The measures of every unit of each monitored layer: single-precision numbers, epoch by
+    /// epoch.
     units: Vec<AppendLog>,
     last: Instant,
     /// The epoch whose weights are on disk.
@@ -46,7 +47,7 @@ pub(super) struct Marks {
     pub(super) units: Vec<LogMark>,
 }
 
-/// The file that the numbers of a layer's units are appended to while a run goes on.
+/// The file to which the measures of a layer's units are appended during a run.
 pub(super) fn rows_file(files: &RunFiles, layer: usize) -> PathBuf {
     files.checkpoints().join(format!("units-layer{}.rows", layer + 1))
 }
@@ -82,7 +83,7 @@ impl Durable {
         })
     }
 
-    /// Makes the logs durable up to here.
+    /// Makes the logs durable up to their current ends.
     fn sync(&mut self) -> Result<Marks, TrainError> {
         Ok(Marks {
             history: self.history.sync()?,
@@ -103,7 +104,7 @@ where
     K: Task<T, N, D>,
     O: Optimizer<T>,
 {
-    /// Opens the logs of a run that starts, if it is to be written and is not resumed.
+    /// Opens the logs of a run that starts, unless it writes no files or is resumed.
     pub(super) fn begin_writing(&mut self) -> Result<(), TrainError> {
         let (Some(files), None) = (&self.trainer.files, &self.durable) else { return Ok(()) };
         let config = self.trainer.train.checkpoints();
@@ -118,11 +119,11 @@ where
         let units = vec![LogMark::EMPTY; layers.len()];
         let marks = Marks { history: LogMark::EMPTY, control: LogMark::EMPTY, units };
         self.durable = Some(Durable::new(files, config.keep, &marks, &layers)?);
-        // The run's name is on disk before any checkpoint bears it.
+        // The run's name is on disk before any checkpoint refers to it.
         Ok(files.manifest()?.write(files.files(), files.directory())?)
     }
 
-    /// Whether a checkpoint is due at this moment.
+    /// Whether a checkpoint is due.
     pub(super) fn is_due(&self, epoch_ended: Option<usize>) -> bool {
         let Some(durable) = &self.durable else { return false };
         let (step, since_last) = (self.place.step, durable.last.elapsed());
@@ -164,7 +165,7 @@ where
         Ok(())
     }
 
-    /// Saves a checkpoint as one transaction, then the files that readers look at.
+    /// Saves a checkpoint as one transaction, then replaces the files for readers.
     pub(super) fn save(
         &mut self,
         start: Instant,
@@ -224,8 +225,8 @@ where
         Ok(())
     }
 
-    /// What a checkpoint has to agree with to be resumed: the network, the precision, the settings
-    /// that the steps depend on, and the run.
+    /// The properties in which a checkpoint must match to be resumed: the network, the precision,
+    /// the settings that the steps depend on, and the run.
     pub(super) fn identity(&self, files: &RunFiles) -> Vec<u8> {
         let trainer = self.trainer;
         let mut text = format!("run {}\nprecision {}\n", files.run(), T::NAME);
@@ -263,8 +264,8 @@ where
         state
     }
 
-    /// Replaces the weights and the controllers' state if there is a better epoch, and stamps the
-    /// directory.
+    /// Replaces the weights and the controllers' state if there is a better epoch, and writes the
+    /// manifest of the directory.
     pub(super) fn publish_best(
         &self,
         durable: &mut Durable,
@@ -294,8 +295,8 @@ where
         Ok(manifest.write(files.files(), files.directory())?)
     }
 
-    /// Writes what readers look at once a session ends, however it ended: the best weights, and
-    /// every unit in every epoch.
+    /// Writes the files for readers at the end of a session, however it ended: the best weights,
+    /// and every unit in every epoch.
     pub(super) fn publish(&mut self) -> Result<(), TrainError> {
         let Some(mut durable) = self.durable.take() else { return Ok(()) };
         let result = self.publish_to(&mut durable);
@@ -304,7 +305,7 @@ where
     }
 
     fn publish_to(&self, durable: &mut Durable) -> Result<(), TrainError> {
-        // Without a better epoch everything is on disk since the last checkpoint.
+        // Without a better epoch, everything is on disk since the last checkpoint.
         if self.best.as_ref().is_some_and(|best| best.epoch != durable.published) {
             let marks = durable.sync()?;
             self.publish_best(durable, &marks)?;

@@ -1,5 +1,5 @@
-//! What a training step has to do with the controllers of the layers: what the loss is asked to
-//! hold, the terms of it that controllers see, and the log of both over the epochs.
+//! The connection of a training step with the controllers of the layers: the terms that they add to
+//! the loss, the terms of the loss that they observe, and the log of both over the epochs.
 
 use crate::error::TrainError;
 use crate::network::{Locals, Network, Terms};
@@ -15,14 +15,20 @@ use vdn_model::objective::EarlierWindow;
 use vdn_model::units::{Layers, MAX_DEPTH};
 use vdn_tensor::Element;
 
-/// The terms of the loss, and what controllers report, one line an epoch.
+/// The terms of the loss and the values that controllers report, one line per epoch.
 ///
-/// The columns are `epoch`, `step`, the means over the epoch's steps of the weighted KL (`weighted_kl`), the weighted band
-/// penalty (`weighted_band`), the AR penalty without and with its weight (`ar`, `weighted_ar`), all in nats per time step,
-/// the share of the weighted one in the loss (`ar_share`), and then `controller.number` for what controllers report. In a
-/// model of several layers those after `step` are there for every layer with controllers, as `layer1.weighted_kl` and so on;
-/// the loss whose share is meant is the score with the terms of that layer. What a controller reports before it has acted once
-/// is NaN.
+/// The columns are
+///
+/// * `epoch` and `step`;
+/// * `weighted_kl`, `weighted_band`, `ar`, `weighted_ar`: the weighted KL, the weighted band
+///   penalty, and the AR penalty without and with its weight, as means over the epoch's steps in
+///   nats per time step;
+/// * `ar_share`: the share of the weighted AR penalty in the loss;
+/// * `controller.number` for each value that a controller reports, NaN before its first action.
+///
+/// In a model of several layers, the columns after `step` exist for every layer with controllers,
+/// as `layer1.weighted_kl` and so on. `ar_share` is then the share in the score plus the terms of
+/// that layer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ControlLog {
     columns: Vec<String>,
@@ -36,31 +42,31 @@ impl ControlLog {
         &self.columns
     }
 
-    /// The lines, one an epoch, each as long as there are columns.
+    /// The lines, one per epoch. Each has as many values as there are columns.
     #[must_use]
     pub fn rows(&self) -> &[Vec<f64>] {
         &self.rows
     }
 
-    /// One column, by its name.
+    /// The values of one column by its name.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<Vec<f64>> {
         let index = self.columns.iter().position(|column| column == name)?;
         Some(self.rows.iter().map(|row| row[index]).collect())
     }
 
-    /// The first line of the file; ends with a line break.
+    /// The first line of the file, with a line break.
     pub(crate) fn header(&self) -> String {
         self.columns.join(",") + "\n"
     }
 
-    /// Line number `index`, from 0; ends with a line break.
+    /// Line number `index` (from 0), with a line break.
     pub(crate) fn line(&self, index: usize) -> String {
         let cells: Vec<String> = self.rows[index].iter().map(f64::to_string).collect();
         cells.join(",") + "\n"
     }
 
-    /// Reads a file that consists of the header and lines; `None`: it is no such file.
+    /// Parses a file of a header and lines; `None` if the text is not such a file.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let columns: Vec<String> = lines.next()?.split(',').map(str::to_owned).collect();
@@ -73,10 +79,10 @@ impl ControlLog {
         Some(Self { columns, rows })
     }
 
-    /// Writes it as CSV; numbers are the shortest decimals that read back as the same bits.
+    /// Writes the log as CSV. Numbers are the shortest decimals that parse to the same bits.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), TrainError> {
         let mut text = self.header();
         for index in 0..self.rows.len() {
@@ -103,17 +109,17 @@ impl Sums {
     }
 }
 
-/// What the controllers of the layers need around each training step.
+/// The state around each training step that the controllers of the layers need.
 #[derive(Debug)]
 pub(crate) struct ControlStep {
     want_mse: bool,
-    /// Of each layer.
+    /// The sums of each layer.
     sums: [Sums; MAX_DEPTH],
     log: ControlLog,
 }
 
 impl ControlStep {
-    /// `rule`: what the AR share is taken of.
+    /// `rule` says which loss the AR share refers to.
     pub(crate) fn new(rule: ArShareRule) -> Self {
         Self {
             want_mse: rule == ArShareRule::Reference,
@@ -122,7 +128,7 @@ impl ControlStep {
         }
     }
 
-    /// What the loss of a step is to hold.
+    /// The terms that the controllers add to the loss of a step.
     pub(crate) fn locals<'a>(&self, control: &'a StackControl) -> Locals<'a> {
         let mut terms = control.iter().filter_map(|(_, own)| own.levers().objective.autoregression);
         Locals {
@@ -132,8 +138,8 @@ impl ControlStep {
         }
     }
 
-    /// Whether a layer compares its examples with the predecessors of the earlier ones. A layer
-    /// along a sequence compares its steps, which are all there.
+    /// Whether a layer compares its examples with the predecessors of earlier ones. A layer along a
+    /// sequence compares its own steps and needs no predecessors.
     pub(crate) fn wants_predecessors(control: &StackControl, layers: &Layers<'_>) -> bool {
         let wants = |(index, own): (usize, &LayerControl)| {
             let objective = &own.levers().objective;
@@ -145,11 +151,12 @@ impl ControlStep {
         control.iter().any(wants)
     }
 
-    /// Shows the controllers a recorded step; `adjust` may change what each layer showed before
-    /// its controllers see it.
+    /// Passes a recorded step to the controllers. `adjust` may change the observation of each layer
+    /// first.
     ///
     /// # Errors
-    /// A term of the loss is no scalar; a controller needs what the network did not record.
+    /// Returns an error if a term of the loss is not a scalar, or if a controller needs a value
+    /// that the network did not record.
     pub(crate) fn observe<T: Element, N: Network<T>>(
         &mut self,
         control: &mut StackControl,
@@ -196,14 +203,14 @@ impl ControlStep {
         Ok(())
     }
 
-    /// The sums of an epoch that is not over yet.
+    /// Saves the sums of an unfinished epoch.
     pub(crate) fn save(&self, state: &mut ControlState) {
         for (index, sums) in self.sums.iter().enumerate().filter(|(_, sums)| sums.steps > 0.0) {
             state.put(format!("sums{index}"), &sums.numbers());
         }
     }
 
-    /// Goes back to sums that [`ControlStep::save`] wrote, and to a log.
+    /// Restores sums that [`ControlStep::save`] wrote, and a log.
     pub(crate) fn restore(
         &mut self,
         state: &ControlState,
@@ -221,7 +228,7 @@ impl ControlStep {
         Ok(())
     }
 
-    /// Ends an epoch: a line of the log.
+    /// Ends an epoch: adds a line to the log.
     pub(crate) fn end_epoch(&mut self, epoch: usize, control: &StackControl, depth: usize) {
         let sums = std::mem::replace(&mut self.sums, [Sums::default(); MAX_DEPTH]);
         let Some((_, first)) = control.iter().next() else { return };

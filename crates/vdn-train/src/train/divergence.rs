@@ -1,16 +1,18 @@
-//! [`Divergence`]: whether a training ended worse than it began, in numbers that are finite.
+//! [`Divergence`]: a training that ended worse than it began, with finite numbers.
 
 use crate::units::history::Epoch;
 use std::fmt;
 
-/// A training whose kept epoch is far worse than the network was before its first step: a learning
-/// rate that is too large may end in finite numbers of any size.
+/// A training whose kept epoch is far worse than the network before its first step. A learning rate
+/// that is too large can end in finite numbers of any size.
 ///
-/// Scores are those of [`Network::loss`](crate::network::Network::loss), smaller is better. The
-/// score before the first step is that of the first batch: it costs nothing. Both scores of the
-/// kept epoch have to be worse than it by more than 1 (a nat, where scores are likelihoods), and by
-/// more than its own size. That of the training examples alone could be of an epoch in which the
-/// network found its way back, that of the validation examples alone of data that changed.
+/// Scores are the values of [`Network::loss`](crate::network::Network::loss); smaller is better.
+/// The score before the first step is the score of the first batch, which costs nothing extra.
+///
+/// Training has diverged if both scores of the kept epoch are worse than this score by more than 1
+/// (a nat if scores are likelihoods) and by more than its absolute value. Both scores are needed:
+/// the training score alone may include steps before the network recovered, and the validation
+/// score alone may be worse because the data changed.
 ///
 /// ```
 /// use vdn_train::train::Divergence;
@@ -26,14 +28,15 @@ use std::fmt;
 pub struct Divergence {
     /// The score of the first batch, before the first step.
     pub untrained: f64,
-    /// The mean training score of the kept epoch, or of the one after it, if that is worse.
+    /// The mean training score of the kept epoch, or of the next epoch if that is worse.
     pub training: f64,
     /// The validation score of the kept epoch.
     pub validation: f64,
 }
 
 impl Divergence {
-    /// Judges these scores; `None`: training did not diverge. What is no number is worse than any.
+    /// Compares these scores; `None` if training did not diverge. NaN counts as worse than any
+    /// number.
     #[must_use]
     pub fn of(untrained: f64, training: f64, validation: f64) -> Option<Self> {
         let most = untrained + untrained.abs().max(1.0);
@@ -42,9 +45,11 @@ impl Divergence {
         diverged.then_some(Self { untrained, training, validation })
     }
 
-    /// Judges the kept epoch of a history, counted from 1. Its mean training score is of the
-    /// weights before its steps as much as behind them, which is all that an epoch of one step has:
-    /// that of the next epoch, where there is one, is of the weights that were kept.
+    /// Judges the kept epoch of a history, counted from 1.
+    ///
+    /// The mean training score of an epoch belongs to the weights before its steps as much as to
+    /// those after them. In an epoch of one step it belongs only to the weights before it. The
+    /// score of the next epoch, if there is one, belongs to the kept weights.
     pub(crate) fn of_history(
         untrained: Option<f64>,
         history: &[Epoch],
@@ -57,7 +62,7 @@ impl Divergence {
     }
 }
 
-/// One line: what was found, and what to try.
+/// One line: the finding, and a suggestion.
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { untrained, training, validation } = self;
@@ -85,7 +90,7 @@ mod tests {
                 assert!(!diverged(untrained, untrained, score), "the data changed");
             }
         }
-        // Scores around 0, and below.
+        // Scores around 0 and below.
         assert!(!diverged(0.0, 0.9, 0.9) && diverged(0.0, 1.1, 1.1));
         assert!(!diverged(-5.0, -0.1, -0.1) && diverged(-5.0, 0.1, 0.1));
         for bad in [f64::INFINITY, f64::NAN] {

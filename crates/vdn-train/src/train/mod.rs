@@ -1,5 +1,5 @@
-//! The trainer: what it knows of a network, its epochs and steps, how the best epoch is chosen, and
-//! how a training goes on after an interruption.
+//! The trainer: its epochs and steps, the selection of the best epoch, and resuming after an
+//! interruption.
 
 mod checkpoint;
 pub(crate) mod control_log;

@@ -1,4 +1,4 @@
-//! Where training met a number that is not finite.
+//! The place where training met a number that is not finite.
 
 use crate::error::TrainError;
 use crate::network::Network;
@@ -6,7 +6,7 @@ use vdn_model::core::{ModelError, Parameters};
 use vdn_model::units::unit_of_parameter;
 use vdn_tensor::Element;
 
-/// Says that it was in validation that a number was not finite.
+/// Adds to an error that the number was not finite in validation.
 pub(super) fn in_validation(error: TrainError) -> TrainError {
     match error {
         TrainError::Model(ModelError::NonFinite(report)) => {
@@ -16,7 +16,7 @@ pub(super) fn in_validation(error: TrainError) -> TrainError {
     }
 }
 
-/// Says at which step something was not finite, and in which unit.
+/// Adds the step and the unit to an error about a number that is not finite.
 pub(super) fn at_step<T: Element, N: Network<T>>(
     network: &N,
     parameters: &Parameters<T>,

@@ -1,4 +1,4 @@
-//! How a session goes on from a checkpoint.
+//! Resuming a session from a checkpoint.
 
 use crate::data::Examples;
 use crate::error::TrainError;
@@ -27,12 +27,12 @@ where
     K: Task<T, N, D>,
     O: Optimizer<T>,
 {
-    /// Goes back to the newest whole checkpoint; stays at the start if there is none. Gives what is
-    /// wrong with the checkpoints that were passed over, the newest first.
+    /// Restores the newest intact checkpoint; stays at the start if there is none. Returns the
+    /// errors of the newer checkpoints that were skipped, the newest first.
     ///
     /// # Errors
-    /// No files to resume from; checkpoints of which none is whole; a checkpoint of another
-    /// network, of other settings or of another version.
+    /// Returns an error if there are no files to resume from, if there are checkpoints but none is
+    /// intact, or if the checkpoint is of another network, of other settings or of another version.
     pub fn resume(&mut self) -> Result<Vec<StoreError>, TrainError> {
         let Some(files) = &self.trainer.files else {
             return Err(TrainError::config("there are no files to resume from"));
@@ -43,7 +43,7 @@ where
         let Latest { checkpoint, skipped } = store.latest()?;
         let Some((_, mut sections)) = checkpoint else {
             files.expect_unfinished()?;
-            // To begin again is for the user to decide.
+            // The user decides whether to start again.
             return match skipped.into_iter().next() {
                 None => Ok(Vec::new()),
                 Some(damage) => Err(damage.into()),
@@ -85,7 +85,7 @@ where
         self.step.control.restore(&state(&sections, "control")?)?;
         let layers = self.network.distributional_layers();
         let durable = Durable::new(files, config.keep, &marks, &layers)?;
-        // The logs were cut to the lengths that the checkpoint knows.
+        // The logs were cut to the lengths in the checkpoint.
         let text = log_text(&files.history(), marks.history)?;
         let mut monitor = self.new_monitor()?;
         let counts: Vec<(usize, usize)> =
@@ -131,8 +131,8 @@ where
         if self.best.is_none() && self.place.epochs > 0 {
             return Err(refuse("has epochs and no best one"));
         }
-        // Files that were not replaced before the run stopped are replaced now; those of all units
-        // are of the epoch that it stopped at, and come back when it ends.
+        // Files that were not replaced before the run stopped are replaced now. The files of all
+        // units belong to the epoch at which the run stopped; they are written again when it ends.
         self.remove_units(files)?;
         let mut durable = durable;
         self.publish_best(&mut durable, &marks)?;
@@ -140,7 +140,7 @@ where
         Ok(skipped)
     }
 
-    /// Takes away what an earlier session wrote of all units when it ended.
+    /// Removes the files of all units that an earlier session wrote at its end.
     pub(super) fn remove_units(&self, files: &RunFiles) -> Result<(), TrainError> {
         let depth = self.network.layers().len();
         let paths = self.network.distributional_layers().into_iter();
@@ -154,7 +154,7 @@ where
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             manifest.remove(&name);
         }
-        // In this order: a file that is stamped is there.
+        // This order guarantees that every file in the manifest exists.
         manifest.write(files.files(), files.directory())?;
         for path in &paths {
             files.files().remove(path).map_err(TrainError::io(path))?;
@@ -162,14 +162,14 @@ where
         Ok(())
     }
 
-    /// Parameters of this network with the numbers of `tensors`.
+    /// Parameters of this network with the values of `tensors`.
     fn like(&self, tensors: &Tensors<'_, T>) -> Result<Parameters<T>, TrainError> {
         let mut parameters = self.parameters.clone();
         tensors.fill_parameters(&mut parameters)?;
         Ok(parameters)
     }
 
-    /// Refuses a checkpoint of something else, and says in what it differs.
+    /// Refuses a checkpoint that does not match, and names the difference.
     fn expect_identity(&self, stored: &[u8], path: &Path) -> Result<(), TrainError> {
         let Some(files) = &self.trainer.files else { return Ok(()) };
         let own = self.identity(files);
@@ -192,7 +192,7 @@ where
     }
 }
 
-/// The text of a log that is as long as `mark` says.
+/// The text of a log whose length is given by `mark`.
 fn log_text(path: &Path, mark: LogMark) -> Result<String, TrainError> {
     let bytes = read_bounded(path, mark.length)?;
     String::from_utf8(bytes).map_err(|error| TrainError::format(path, error.utf8_error()))

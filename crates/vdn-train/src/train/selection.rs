@@ -1,5 +1,5 @@
-//! Which checkpoints are good: a gate on the units' bands, and a score that weighs the fit against them (spec section 8;
-//! both as in the reference).
+//! The constraint-aware selection of checkpoints: a gate on the units' bands, and a score that
+//! weighs the fit against them (spec section 8; both as in the reference).
 //!
 //! ```text
 //! valid  before the gate's epoch, or: high <= 0.12, inside >= 0.50, not (low > 0.48 and inside < 0.58), band <= 6 * 1.5
@@ -30,30 +30,32 @@ use crate::evaluate::Validation;
 use serde::{Deserialize, Serialize};
 use vdn_model::controllers::StackControl;
 
-/// The thresholds of the gate and the score.
+/// The thresholds of the gate and of the score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SelectionRule {
-    /// The first epoch, counted from 1, that has to pass the gate, below 2^63; 4.
+    /// The first epoch, counted from 1, that must pass the gate, below 2^63; default 4.
     pub gate_epoch: u64,
-    /// The largest share of units above their band, in [0, 1]; 0.12.
+    /// The largest share of units above their band, in [0, 1]; default 0.12.
     pub high_max: f64,
-    /// The least share of units inside, in [0, 1]; 0.50.
+    /// The smallest share of units inside their band, in [0, 1]; default 0.50.
     pub inside_min: f64,
-    /// The share below that is too large unless enough are inside, in [0, 1]; 0.48.
+    /// The largest share of units below their band, in [0, 1]; default 0.48. It applies only if
+    /// fewer units than `inside_target` are inside.
     pub low_max: f64,
-    /// The share inside that is wanted, in [0, 1]; 0.58.
+    /// The target for the share of units inside, in [0, 1]; default 0.58.
     pub inside_target: f64,
-    /// The band penalty (without its weight) that costs nothing, finite and at least 0; 1.5. The
-    /// gate closes at six times this.
+    /// The band penalty (without its weight) up to which there is no cost, finite and at least 0;
+    /// default 1.5. The gate rejects penalties above six times this value.
     pub band_cap: f64,
-    /// The share below that costs nothing, in [0, 1]; 0.20.
+    /// The share of units below up to which there is no cost, in [0, 1]; default 0.20.
     pub low_target: f64,
-    /// The share above that costs nothing, in [0, 1]; 0.10.
+    /// The share of units above up to which there is no cost, in [0, 1]; default 0.10.
     pub high_target: f64,
-    /// The price of failing the gate, finite and at least 0; 1e6.
+    /// The cost of failing the gate, finite and at least 0; default 1e6.
     pub invalid: f64,
-    /// The KL in nats per window from which on it costs, finite and above 0; none: it never does.
+    /// The KL in nats per window above which it has a cost, finite and above 0; default: none, for
+    /// no cost.
     pub kl_cap: Option<f64>,
 }
 
@@ -74,20 +76,20 @@ impl Default for SelectionRule {
     }
 }
 
-/// What an epoch's validation showed; what is missing counts as harmless.
+/// The measurements of an epoch's validation. Missing values count as harmless.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Candidate {
     /// The epoch, from 1.
     pub epoch: Option<u64>,
     /// The predictive score in nats per time step.
     pub nll: Option<f64>,
-    /// The squared error, which stands in for a missing score.
+    /// The squared error, which replaces a missing score.
     pub mse: Option<f64>,
     /// The share of units below their band.
     pub low: Option<f64>,
-    /// The share of units above it.
+    /// The share of units above their band.
     pub high: Option<f64>,
-    /// The share inside; what the other two leave, if it is missing.
+    /// The share of units inside their band; if missing, the rest after the other two shares.
     pub inside: Option<f64>,
     /// The band penalty.
     pub band: Option<f64>,
@@ -96,7 +98,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// What the shares outside leave: `clamp(1 - low - high, 0, 1)`.
+    /// The share that the two outer shares leave: `clamp(1 - low - high, 0, 1)`.
     #[must_use]
     pub fn inside_from_shares(&self) -> f64 {
         (1.0 - self.low.unwrap_or(0.0) - self.high.unwrap_or(0.0)).clamp(0.0, 1.0)
@@ -123,8 +125,8 @@ impl SelectionRule {
     /// ```
     ///
     /// # Errors
-    /// The first that is wrong, named: shares are in [0, 1], `band_cap` and `invalid` at least 0, `kl_cap` above 0, all of them
-    /// finite.
+    /// Returns an error that names the first wrong value. Shares are in [0, 1], `band_cap` and
+    /// `invalid` are at least 0, `kl_cap` is above 0, and all of them are finite.
     pub fn validate(&self) -> Result<(), TrainError> {
         let refuse = |name: &str, value: f64, domain: &str| {
             Err(TrainError::config(format!("selection.{name} = {value}: has to be {domain}")))
@@ -150,7 +152,7 @@ impl SelectionRule {
             Some(cap) if !(cap > 0.0 && cap.is_finite()) => {
                 refuse("kl_cap", cap, "above 0 and finite")
             }
-            // TOML has no larger integers.
+            // TOML integers are smaller than this.
             _ if self.gate_epoch > i64::MAX as u64 => {
                 let epoch = self.gate_epoch;
                 Err(TrainError::config(format!(
@@ -173,7 +175,7 @@ impl SelectionRule {
         !failed && !seen.has_nan() || seen.epoch.is_some_and(|epoch| epoch < self.gate_epoch)
     }
 
-    /// The score of an epoch; smaller is better. Infinite where a measure is not a number.
+    /// The score of an epoch; smaller is better. It is infinite if a measure is NaN.
     ///
     /// ```
     /// use vdn_train::train::{Candidate, SelectionRule};
@@ -206,8 +208,8 @@ impl SelectionRule {
     }
 }
 
-/// What the selection score looks at; without energy bands, the fit and the KL alone. Shares and
-/// penalty are means over the units of all layers with bands.
+/// The input of the selection score. Shares and penalty are means over the units of all layers with
+/// bands; without energy bands the input is the fit and the KL alone.
 pub(crate) fn candidate(
     epoch: usize,
     validation: &Validation,

@@ -1,4 +1,4 @@
-//! [`Session`]: one training under way: its epochs, and what can be changed before it runs.
+//! [`Session`]: a training with its settings, before and during its epochs.
 
 use crate::config::Selection;
 use crate::data::{Examples, Request, Split};
@@ -27,10 +27,10 @@ use vdn_model::diagnostics::HealthTrend;
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseRng;
 
-/// A training under way.
+/// A training that can be configured and then run.
 ///
-/// A [`Trainer`] makes it; before it runs it can get a task, an optimiser, controllers and hooks of
-/// its own.
+/// A [`Trainer`] creates it. Before it runs, it can be given another task, another optimiser,
+/// controllers and hooks.
 pub struct Session<'a, T, N, D, K, O>
 where
     T: Element,
@@ -49,16 +49,16 @@ where
     pub(super) durable: Option<Durable>,
 }
 
-/// How far a training has come.
+/// The position of a training.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct SessionPlace {
-    /// Training steps done.
+    /// The number of finished training steps.
     pub(super) step: u64,
-    /// Epochs done.
+    /// The number of finished epochs.
     pub(super) epochs: usize,
-    /// Steps done of the epoch under way.
+    /// The number of finished steps in the current epoch.
     pub(super) batches: usize,
-    /// The sums of the epoch under way.
+    /// The sums of the current epoch.
     pub(super) running: Running,
     /// The learning rate of the last step.
     pub(super) rate: f64,
@@ -130,14 +130,14 @@ where
         })
     }
 
-    /// With another task.
+    /// Replaces the task.
     #[must_use]
     pub fn with_task<K2: Task<T, N, D>>(self, task: K2) -> Session<'a, T, N, D, K2, O> {
         self.replace(|_| task, |optimizer| optimizer)
     }
 
-    /// With another optimiser, which has its own groups: neither those of the trainer nor those of
-    /// the network ([`Network::parameter_groups`]) are given to it.
+    /// Replaces the optimiser. The new optimiser has its own groups: it gets neither the groups of
+    /// the trainer nor the groups of the network ([`Network::parameter_groups`]).
     #[must_use]
     pub fn with_optimizer<O2: Optimizer<T>>(self, optimizer: O2) -> Session<'a, T, N, D, K, O2> {
         self.replace(|task| task, |_| optimizer)
@@ -176,21 +176,22 @@ where
         }
     }
 
-    /// The controllers of the layers, to which a
-    /// [`Controller`](vdn_model::controllers::Controller) of one's own can be added.
+    /// The controllers of the layers. Your own [`Controller`](vdn_model::controllers::Controller)
+    /// can be added to them.
     pub fn controllers(&mut self) -> &mut StackControl {
         &mut self.step.control
     }
 
-    /// Lets `hook` change what each layer showed of a step before its controllers see it.
+    /// Lets `hook` change the observation of each layer in a step before its controllers see it.
     #[must_use]
     pub fn on_statistics(mut self, hook: impl FnMut(usize, &mut Observation) + 'a) -> Self {
         self.step.hooks.statistics = Some(Box::new(hook));
         self
     }
 
-    /// Lets `hook` see and change the gradients of a step before the optimiser does: one list for
-    /// each parameter, `None` for those that take no part. The gradients are copied for it.
+    /// Lets `hook` read and change the gradients of a step before the optimiser: one vector per
+    /// parameter, `None` for parameters that the loss does not depend on. The gradients are copied
+    /// for this.
     #[must_use]
     pub fn on_gradients(mut self, hook: impl FnMut(&mut [Option<Vec<T>>]) + 'a) -> Self {
         self.step.hooks.gradients = Some(Box::new(hook));
@@ -201,20 +202,20 @@ where
         self.trainer.train.noise()
     }
 
-    /// Steps of one epoch.
+    /// The number of steps in one epoch.
     fn steps_per_epoch(&self) -> u64 {
         let examples = self.data.split(Split::Train).len();
         examples.div_ceil(self.trainer.train.batch) as u64
     }
 
-    /// Trains. The parameters end as the best epoch's.
+    /// Trains. At the end the parameters have their values of the best epoch.
     ///
     /// # Errors
-    /// Those of [`Trainer::train`].
+    /// Returns the errors of [`Trainer::train`].
     pub fn run(mut self, mut progress: impl FnMut(Progress<'_>)) -> Result<Trained, TrainError> {
         let start = Instant::now();
         let result = self.epochs(start, &mut progress);
-        // However it ended: what the run has so far is on disk, and the best weights are left.
+        // However training ended, its state so far is on disk, and the best weights are kept.
         let published = self.publish();
         let (mut best_epoch, mut control, mut seen) = (0, None, Vec::new());
         if let Some(best) = self.best {
@@ -239,7 +240,7 @@ where
         })
     }
 
-    /// What is refused before the first step.
+    /// Checks the settings before the first step.
     fn check(&self) -> Result<u64, TrainError> {
         let train = &self.trainer.train;
         let total = train.total_steps(self.data.split(Split::Train).len())?;
@@ -341,7 +342,7 @@ where
         UnitMonitor::new(self.network, &self.trainer.diagnostics, &self.step.control)
     }
 
-    /// Validates an epoch, judges it, and records it.
+    /// Validates an epoch, scores it, and records it.
     fn end_epoch(&mut self, epoch: usize) -> Result<(), TrainError> {
         let trainer = self.trainer;
         self.step.around.end_epoch(epoch, &self.step.control, self.network.layers().len());
@@ -383,7 +384,7 @@ where
         self.record_epoch()
     }
 
-    /// The score that an epoch is chosen by; smaller is better.
+    /// The selection score of an epoch; smaller is better.
     fn score(
         &self,
         evaluator: &Evaluator<'_, T, N, D>,
@@ -410,7 +411,7 @@ where
         })
     }
 
-    /// What controllers saw and did so far.
+    /// The log of the controllers so far.
     pub(super) fn control_log(&self) -> &ControlLog {
         self.step.around.log()
     }

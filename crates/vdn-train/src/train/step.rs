@@ -1,5 +1,5 @@
-//! One training step: the loss of a batch, its gradient, the optimiser, what controllers do around
-//! it, and the weights' average.
+//! One training step: the loss of a batch, its gradient, the optimiser, the controllers around it,
+//! and the average of the weights.
 
 use crate::data::{Examples, Request};
 use crate::error::TrainError;
@@ -13,21 +13,21 @@ use vdn_model::core::{Bindings, Graph, Mode, Parameters};
 use vdn_tensor::Element;
 use vdn_tensor::noise::NoiseKey;
 
-/// A hook that may change what a layer showed before its controllers see it: the layer, from 0,
-/// and what it showed.
+/// A hook that may change a layer's observation before its controllers see it. Its arguments are
+/// the number of the layer, from 0, and the observation.
 pub(crate) type OnStatistics<'h> = Box<dyn FnMut(usize, &mut Observation) + 'h>;
 
-/// A hook between the backward pass and the optimiser: the gradient of each parameter, `None` for
-/// those that take no part.
+/// A hook between the backward pass and the optimiser. Its argument is the gradient of each
+/// parameter, `None` for parameters that the loss does not depend on.
 pub(crate) type OnGradients<'h, T> = Box<dyn FnMut(&mut [Option<Vec<T>>]) + 'h>;
 
-/// What comes between the parts of a step.
+/// The hooks between the parts of a step.
 pub(crate) struct Hooks<'h, T> {
     pub(crate) statistics: Option<OnStatistics<'h>>,
     pub(crate) gradients: Option<OnGradients<'h, T>>,
 }
 
-/// What a training step works with.
+/// The state of a training step.
 pub(crate) struct TrainingStep<'h, T: Element, B, O> {
     pub(crate) optimizer: O,
     pub(crate) average: WeightAverage<T>,
@@ -37,9 +37,9 @@ pub(crate) struct TrainingStep<'h, T: Element, B, O> {
     pub(crate) control: StackControl,
     pub(crate) around: ControlStep,
     pub(crate) hooks: Hooks<'h, T>,
-    /// Sums of gradients; empty where each step is one pass and no hook looks at them.
+    /// The sums of gradients; empty if each step is one pass and no hook needs them.
     pub(crate) sums: Vec<Option<Vec<T>>>,
-    /// The memory of sums that have no gradient now.
+    /// Buffers for sums that currently have no gradient.
     pub(crate) spare: Vec<Vec<T>>,
 }
 
@@ -48,8 +48,8 @@ where
     T: Element,
     O: Optimizer<T>,
 {
-    /// One step on `examples`, in passes of at most `portion`. The noise of the passes after the
-    /// first is folded in with their number.
+    /// Makes one step on `examples`, in passes of at most `portion`. The noise of each pass after
+    /// the first is folded in with the number of the pass.
     #[expect(clippy::too_many_arguments, reason = "all of them are borrowed parts of one loop")]
     pub(crate) fn take<N, D>(
         &mut self,
@@ -70,7 +70,7 @@ where
         if in_sums {
             self.sums.resize_with(parameters.len(), || None);
             self.spare.resize_with(parameters.len(), Vec::new);
-            // A parameter that gets no gradient in this step has none, whatever it had before.
+            // A parameter without a gradient in this step gets none, whatever it had before.
             for (sum, spare) in self.sums.iter_mut().zip(&mut self.spare) {
                 *spare = sum.take().unwrap_or_else(|| std::mem::take(spare));
             }
@@ -85,7 +85,7 @@ where
         }
         running.steps += 1.0;
         let Self { optimizer, average, tape, bindings, control, hooks, sums, .. } = self;
-        // The tape lets go of the parameters, so that they change in place.
+        // The tape releases the parameters, so that they change in place.
         tape.release_shared();
         let gradients = match in_sums {
             true => {
@@ -105,7 +105,7 @@ where
         Ok(())
     }
 
-    /// Forward and backward of some examples.
+    /// The forward and backward pass of some examples.
     fn pass<N, D>(
         &mut self,
         network: &N,

@@ -1,5 +1,5 @@
-//! [`Task`]: what a kind of network adds to training: the scores that an epoch can be chosen by, and
-//! a probe of its units.
+//! [`Task`]: the parts of training that depend on the kind of network: selection scores, and a
+//! probe of its units.
 
 use crate::config::{DiagnosticsConfig, Selection};
 use crate::data::{Examples, Split};
@@ -11,18 +11,18 @@ use vdn_model::diagnostics::Diagnostics;
 use vdn_model::units::Intervention;
 use vdn_tensor::Element;
 
-/// What a kind of network adds to training.
+/// The parts of training that depend on the kind of network.
 pub trait Task<T, N, D>
 where
     T: Element,
     N: Network<T>,
     D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
 {
-    /// The selection score of a validated epoch that is not in the validation itself, smaller is
-    /// better; `None`, the default: the task has no such score.
+    /// A selection score of a validated epoch that the validation itself does not have; smaller is
+    /// better. The default, `None`, means that the task does not have the score.
     ///
     /// # Errors
-    /// A prediction that is not finite.
+    /// Returns an error if a prediction is not finite.
     fn selection_score(
         &self,
         _by: Selection,
@@ -32,10 +32,11 @@ where
         Ok(None)
     }
 
-    /// A probe of the units on validation examples; `None`, the default: the task has none.
+    /// A probe of the units on validation examples. The default, `None`, means that the task has no
+    /// probe.
     ///
     /// # Errors
-    /// A prediction that is not finite.
+    /// Returns an error if a prediction is not finite.
     fn probe(
         &self,
         _evaluator: &Evaluator<'_, T, N, D>,
@@ -46,9 +47,9 @@ where
     }
 }
 
-/// A network that is known by its loss alone: epochs are chosen by its score (`nll`), its squared
-/// error (`mse`), the constraint-aware `score`, or the `last` is kept; units are judged by their
-/// internal measures.
+/// The task of a network that offers only its loss. Epochs are selected by its score (`nll`), its
+/// squared error (`mse`), the constraint-aware `score`, or the `last` is kept. Units are judged by
+/// their internal measures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByScore;
 
@@ -60,8 +61,8 @@ where
 {
 }
 
-/// A network with predictive distributions and [`Interventions`]: epochs can be chosen by the CRPS
-/// and the evidence lower bound, too, and units are probed on a schedule.
+/// The task of a network with predictive distributions and [`Interventions`]. Epochs can also be
+/// selected by the CRPS and the evidence lower bound, and units are probed on a schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByOutcomes;
 

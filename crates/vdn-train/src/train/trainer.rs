@@ -1,5 +1,5 @@
-//! [`Trainer`]: how to train any [`Network`]: shuffled batches, an optimiser, controllers, a
-//! validation after every epoch, the best weights kept.
+//! [`Trainer`]: the training of any [`Network`]: shuffled batches, an optimiser, controllers, a
+//! validation after every epoch, and the best weights.
 
 use crate::config::{
     BudgetConfig, ControlConfig, ControlledLayer, DiagnosticsConfig, Selection, TrainConfig,
@@ -23,41 +23,41 @@ use vdn_model::diagnostics::HealthTrend;
 use vdn_model::units::UnitLayer;
 use vdn_tensor::Element;
 
-/// What a run is told while it goes on.
+/// A report on the progress of a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
-    /// The memory that the run is expected to take, before anything is computed. The trainer itself
-    /// does not estimate; runs of forecasts and tasks do.
+    /// The expected memory of the run, before any computation. The trainer itself makes no
+    /// estimate; runs of forecasts and tasks do.
     Memory(&'a MemoryEstimate),
-    /// A part of the work is done that comes before training. The trainer itself has none;
-    /// forecasting fits its baselines.
+    /// A part of the work before training is done. The trainer itself has none; forecasting fits
+    /// its baselines.
     Preparation {
-        /// Parts done.
+        /// The number of finished parts.
         done: u64,
-        /// Parts of this work.
+        /// The total number of parts.
         total: u64,
     },
     /// A training step is done.
     Step {
-        /// Steps done.
+        /// The number of finished steps.
         done: u64,
-        /// Steps of the whole run, if it does not stop early.
+        /// The number of steps of the whole run without early stopping.
         total: u64,
     },
     /// An epoch is done and validated.
     Epoch(&'a Epoch),
-    /// A checkpoint was passed over because it is damaged; the run goes on from an older one.
+    /// A checkpoint was skipped because it is damaged. The run resumes from an older one.
     Skipped(&'a StoreError),
     /// A checkpoint is on disk.
     Checkpoint {
-        /// Its size.
+        /// The size in bytes.
         bytes: u64,
-        /// Wall-clock seconds that it took.
+        /// The wall-clock time of saving, in seconds.
         seconds: f64,
     },
 }
 
-/// How to train a network.
+/// The settings of training a network.
 ///
 /// ```
 /// # use vdn_autograd::Var;
@@ -109,65 +109,67 @@ pub enum Progress<'a> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Trainer {
-    /// How long, in what portions, from which seed.
+    /// The length of training, its batches, and its seed.
     pub train: TrainConfig,
-    /// The thresholds of the constraint-aware score that epochs can be chosen by.
+    /// The thresholds of the constraint-aware selection score.
     pub selection: SelectionRule,
-    /// AdamW, unless a session gets another optimiser.
+    /// The settings of AdamW, unless a session gets another optimiser.
     pub optimizer: AdamWConfig,
-    /// Parameters with a rate or a decay of their own; default none. Their rates multiply those of
-    /// [`Network::parameter_groups`].
+    /// Parameters with their own learning rate or weight decay; default: none. The rates multiply
+    /// the rates of [`Network::parameter_groups`].
     pub groups: Vec<ParameterGroup>,
-    /// The learning rate over the run.
+    /// The learning-rate schedule.
     pub schedule: Schedule,
-    /// What keeps the units inside their constraints.
+    /// The controllers that keep the units inside their constraints.
     pub control: ControlConfig,
-    /// Whether controllers are as the reference has them; default `false`.
+    /// Whether controllers behave as in the reference; default `false`.
     pub reference: bool,
-    /// What is measured of the units, and which of them live.
+    /// The measurements of units, and the definition of living units.
     pub diagnostics: DiagnosticsConfig,
-    /// The directory to write to; `None`, the default: nothing is written.
+    /// The directory of the run; with `None`, the default, nothing is written.
     pub files: Option<RunFiles>,
-    /// Whether the run is asked to stop: it finishes the step, saves a checkpoint, and ends with
-    /// [`TrainError::Interrupted`].
+    /// The signal that asks the run to stop. The run then finishes its step, saves a checkpoint,
+    /// and ends with [`TrainError::Interrupted`].
     pub interrupt: Interrupt,
 }
 
-/// What training came to.
+/// The result of training.
 #[derive(Clone, Debug)]
 pub struct Trained {
-    /// Every epoch.
+    /// All epochs.
     pub history: Vec<Epoch>,
     /// The epoch whose weights were kept, counted from 1.
     pub best_epoch: usize,
-    /// The controllers' state at that epoch; `None` without controllers. They held the weights,
-    /// not their average.
+    /// The controllers' state at that epoch; `None` without controllers. The controllers acted on
+    /// the weights and not on their average.
     pub control: Option<ControlState>,
-    /// Drift and growth of the units up to the best epoch: for each layer with distributional
+    /// The drift and growth of the units up to the best epoch, for each layer with distributional
     /// units, from the input up.
     pub seen: Vec<HealthTrend>,
-    /// What controllers saw and did, one line an epoch; empty without controllers.
+    /// The observations and actions of controllers, one line per epoch; empty without controllers.
     pub control_log: ControlLog,
-    /// Wall-clock seconds per epoch, validation included.
+    /// Wall-clock seconds per epoch, including validation.
     pub seconds_per_epoch: f64,
-    /// The score of the first batch before the first step; `None` of a run that was resumed from a
+    /// The score of the first batch before the first step; `None` for a run that was resumed from a
     /// checkpoint of an older version.
     pub untrained: Option<f64>,
 }
 
 impl Trained {
-    /// How far the kept epoch is from the network before its first step, where training diverged;
-    /// else `None`. Nothing else tells of a learning rate that was too large, as long as all
-    /// numbers are finite.
+    /// The scores of the kept epoch and of the network before its first step if training diverged;
+    /// otherwise `None`. As long as all numbers are finite, nothing else reports a learning rate
+    /// that is too large.
     #[must_use]
     pub fn divergence(&self) -> Option<Divergence> {
         Divergence::of_history(self.untrained, &self.history, self.best_epoch)
     }
 }
 
-/// The defaults of every part, but for two: the best epoch is chosen by the network's own score,
-/// which every network has, and the budget of the rate is relative to the weight of the network's
-/// KL ([`BudgetConfig::of_bound`]), so that it holds whatever scale the loss has.
+/// The defaults of every part, with two exceptions:
+///
+/// * The best epoch is selected by the network's own score, which every network has.
+/// * The budget of the rate is relative to the weight of the network's KL
+///   ([`BudgetConfig::of_bound`]), so that it holds for a loss of any scale.
 impl Default for Trainer {
     fn default() -> Self {
         Self {
@@ -186,19 +188,20 @@ impl Default for Trainer {
 }
 
 impl Trainer {
-    /// Trains `parameters` in place and leaves the best epoch's values in them: where
-    /// `train.ema_decay` is above 0, their moving average
-    /// ([`WeightAverage`](crate::optim::WeightAverage)), which validation and diagnostics see, too.
-    /// Epochs are chosen by what a loss alone can tell ([`ByScore`]); a session with another
-    /// [`Task`](crate::train::Task) knows more.
+    /// Trains `parameters` in place. At the end they have the values of the best epoch.
     ///
-    /// Run it inside a [`Pool`](vdn_tensor::parallel::Pool) to choose the threads; the result does
-    /// not depend on them.
+    /// If `train.ema_decay` is above 0, these are the moving averages
+    /// ([`WeightAverage`](crate::optim::WeightAverage)), which are also validated and diagnosed.
+    /// Epochs are selected by the loss alone ([`ByScore`]); a session with another
+    /// [`Task`](crate::train::Task) offers more criteria.
+    ///
+    /// To choose the number of threads, call this inside a [`Pool`](vdn_tensor::parallel::Pool).
+    /// The result does not depend on it.
     ///
     /// # Errors
-    /// A loss or gradient that is not finite (with step, operation, layer and unit); examples that
-    /// do not fit the network; a file that cannot be written. The best weights so far are then in
-    /// `parameters` and, with [`Trainer::files`], on disk.
+    /// Returns an error if a loss or gradient is not finite (with step, operation, layer and unit),
+    /// if the examples do not fit the network, or if a file cannot be written. The best weights so
+    /// far are then in `parameters` and, with [`Trainer::files`], on disk.
     pub fn train<T, N, D>(
         &self,
         network: &N,
@@ -214,12 +217,12 @@ impl Trainer {
         self.session(network, parameters, data)?.run(progress)
     }
 
-    /// Goes on with a run from the newest whole checkpoint in [`Trainer::files`], bit for bit as if
-    /// it had never stopped; from the start if there is none.
+    /// Resumes a run from the newest intact checkpoint in [`Trainer::files`], bit for bit as if it
+    /// had never stopped. Without a checkpoint it starts from the beginning.
     ///
     /// # Errors
-    /// Those of [`Trainer::train`]; no files; a checkpoint of another network, of other settings or
-    /// of another version.
+    /// Returns the errors of [`Trainer::train`], and an error if there are no files, or if the
+    /// checkpoint is of another network, of other settings or of another version.
     pub fn resume<T, N, D>(
         &self,
         network: &N,
@@ -237,10 +240,10 @@ impl Trainer {
         session.run(progress)
     }
 
-    /// A session: everything of a training that can be changed before it runs.
+    /// Creates a session, in which parts of the training can be replaced before it runs.
     ///
     /// # Errors
-    /// A setting outside of its domain; constraints that contradict each other.
+    /// Returns an error if a setting is outside its domain or if constraints contradict each other.
     pub fn session<'a, T, N, D>(
         &'a self,
         network: &'a N,
@@ -258,10 +261,11 @@ impl Trainer {
         Session::new(self, network, parameters, data, ByScore, optimizer)
     }
 
-    /// The controllers that the settings ask for in a network's layers.
+    /// Builds the controllers that the settings ask for in a network's layers.
     ///
     /// # Errors
-    /// Constraints that no unit can meet together; settings of a layer that is not there.
+    /// Returns an error if no unit can meet all constraints, or if settings name a layer that does
+    /// not exist.
     pub fn controllers<T: Element, N: Network<T>>(
         &self,
         network: &N,

@@ -1,4 +1,4 @@
-//! From a validation to the diagnostics of the layers of units.
+//! The diagnostics of the layers of units, computed from a validation.
 
 use crate::error::TrainError;
 use crate::evaluate::{LayerValidation, Validation};
@@ -10,16 +10,17 @@ use vdn_model::diagnostics::{Diagnostics, LayerContext};
 use vdn_model::objective::Objective;
 use vdn_tensor::Element;
 
-/// The internal measures of every unit, from the statistics of a validation: one value for each
-/// layer with distributional units, from the input up; none for a deterministic network.
+/// The internal measures of every unit, computed from the statistics of a validation. The result
+/// has one value for each layer with distributional units, from the input up; it is empty for a
+/// deterministic network.
 ///
-/// Measures are on the scale of the prior, learned or not. Units of other families than the normal
-/// have all of them: `sigma` and `energy` as shares of the prior's variance, a rate that is 0 where
-/// nothing depends on the input, and the mismatch as the rest of the KL, which the constant of the
-/// family may turn below 0 (`docs/mathematics.md`).
+/// Measures are on the scale of the prior, learned or not. They exist for all families of units.
+/// For families other than the normal, `sigma` and `energy` are shares of the prior's variance, the
+/// rate is 0 if nothing depends on the input, and the mismatch is the rest of the KL, which the
+/// constant of the family can make negative (`docs/mathematics.md`).
 ///
 /// # Errors
-/// Statistics of another network.
+/// Returns an error if the statistics come from another network.
 pub fn diagnose<T: Element, N: Network<T> + ?Sized>(
     network: &N,
     validation: &Validation,
@@ -33,7 +34,7 @@ pub fn diagnose<T: Element, N: Network<T> + ?Sized>(
                 let objective = &control.levers().objective;
                 objective.beta.iter().map(|beta| objective.kl_factor * beta).collect()
             }
-            // Of a bound the weight of the KL is fixed.
+            // Under a bound the weight of the KL is fixed.
             _ => vec![network.kl_weight(seen.layer); units],
         };
         let band = control.and_then(|control| control.levers().objective.band.as_ref());
@@ -49,14 +50,14 @@ pub fn diagnose<T: Element, N: Network<T> + ?Sized>(
     validation.layers.iter().map(of).collect()
 }
 
-/// The KL of each unit, nats per window.
+/// The KL of each unit in nats per window.
 #[must_use]
 pub fn unit_costs(diagnostics: &Diagnostics) -> Vec<f64> {
     diagnostics.kl.iter().map(|kl| kl * diagnostics.latent_dims as f64).collect()
 }
 
-/// The rate that each unit's past leaves, nats per latent dimension, where an autoregressive term
-/// or a persistence target acts on the layer: only there can the past capture a unit.
+/// The rate of each unit given its past, in nats per latent dimension, if an autoregressive term or
+/// a persistence target acts on the layer. Only there can the past capture a unit.
 pub(crate) fn rate_given_past(
     control: Option<&LayerControl>,
     latent_dims: usize,

@@ -1,4 +1,4 @@
-//! [`examine`]: what became of the units of trained weights, as a run reports it.
+//! [`examine`]: the health and the value of the units of trained weights, as a run reports them.
 
 use crate::config::DiagnosticsConfig;
 use crate::data::{Examples, Split};
@@ -14,15 +14,15 @@ use vdn_model::controllers::StackControl;
 use vdn_model::diagnostics::HealthTrend;
 use vdn_tensor::Element;
 
-/// Measures and judges the units on the validation examples, and what they bring on the test
-/// examples; `None` without distributional units.
+/// Measures and judges the units on the validation examples, and measures their value on the test
+/// examples. Returns `None` if there are no distributional units.
 ///
-/// `control` are the controllers in their state at these weights, `seen` is what training saw of
-/// the units of each layer from epoch to epoch. Every unit is written to `file`, if there is one.
+/// `control` has the controllers in their state at these weights. `seen` has the trends of each
+/// layer's units over the epochs of training. If there is a `file`, every unit is written to it.
 ///
 /// # Errors
-/// Examples that do not fit the network; a prediction that is not finite; a file that cannot be
-/// written.
+/// Returns an error if the examples do not fit the network, if a prediction is not finite, or if
+/// the file cannot be written.
 pub fn examine<T, N, D>(
     evaluator: &Evaluator<'_, T, N, D>,
     diagnostics: &DiagnosticsConfig,
@@ -64,7 +64,8 @@ where
     Ok(Some(LayerReports { depth, layers, together: found.together, examples: D::NOUN }))
 }
 
-/// Once training is over: what the units bring to the predictions that a run is scored by.
+/// Measures the value of the units for the predictions by which a run is scored. It runs after
+/// training.
 fn worth_on_test<T, N, D>(
     evaluator: &Evaluator<'_, T, N, D>,
     control: &StackControl,

@@ -1,4 +1,5 @@
-//! [`HealthCheck`]: which units of trained weights live, and why the others do not.
+//! [`HealthCheck`]: the living units of trained weights, and the reasons why the others do not
+//! live.
 
 use crate::config::DiagnosticsConfig;
 use crate::data::Examples;
@@ -15,44 +16,43 @@ use vdn_model::diagnostics::{
 };
 use vdn_tensor::Element;
 
-/// What units are judged by.
+/// The settings by which units are judged.
 ///
-/// A network that offers [`Interventions`] is judged by [`HealthCheck::report`], with interventions
-/// on single units; any other by [`HealthCheck::report_by_measures`], by its internal measures
-/// alone: the mode
-/// `unused` is not looked for.
+/// A network with [`Interventions`] is judged by [`HealthCheck::report`], which includes
+/// interventions on single units. Any other network is judged by
+/// [`HealthCheck::report_by_measures`], by its internal measures alone; then the mode `unused` is
+/// not detected.
 #[derive(Clone, Copy, Debug)]
 pub struct HealthCheck<'a> {
-    /// Examples, samples and units of interventions, and the budget of a living unit.
+    /// The examples, samples and units of interventions, and the rate interval of a living unit.
     pub diagnostics: &'a DiagnosticsConfig,
-    /// The controllers, in their state at the epoch of the weights.
+    /// The controllers in their state at the epoch of the weights.
     pub control: &'a StackControl,
-    /// What training saw of the units of each layer from epoch to epoch; empty where it is not
-    /// known.
+    /// The trends of each layer's units over the epochs of training; empty if unknown.
     pub seen: &'a [HealthTrend],
 }
 
-/// What became of the units of a model.
+/// The health of the units of a model.
 #[derive(Clone, Debug, Default)]
 pub struct HealthReport {
-    /// Each layer with distributional units, from the encoder up.
+    /// The layers with distributional units, from the encoder up.
     pub layers: Vec<LayerHealth>,
-    /// What all units bring and cost on the probe windows; `None` without a probe.
+    /// The value and cost of all units on the probe windows; `None` without a probe.
     pub together: Option<LayerUse>,
 }
 
-/// What became of the units of a layer.
+/// The health of the units of a layer.
 #[derive(Clone, Debug)]
 pub struct LayerHealth {
-    /// Which layer, from 0.
+    /// The number of the layer, from 0.
     pub layer: usize,
     /// The internal measures.
     pub diagnostics: Diagnostics,
-    /// Which units live, and why the others do not.
+    /// The living units, and the reasons why the others do not live.
     pub living: Living,
-    /// The rates of a living unit.
+    /// The interval of rates of a living unit.
     pub budget: UnitBudget,
-    /// What the probe showed, interventions on single units included; `None` without one.
+    /// The results of the probe, including interventions on single units; `None` without a probe.
     pub probe: Option<LayerProbe>,
 }
 
@@ -60,7 +60,7 @@ impl HealthCheck<'_> {
     /// Judges every unit by its internal measures on these examples.
     ///
     /// # Errors
-    /// Examples that do not fit the network; a score that is not finite.
+    /// Returns an error if the examples do not fit the network or if a score is not finite.
     pub fn report_by_measures<T, N, D>(
         &self,
         evaluator: &Evaluator<'_, T, N, D>,
@@ -77,10 +77,11 @@ impl HealthCheck<'_> {
     }
 
     /// Judges every unit by its internal measures on all `examples`, and by interventions on
-    /// [`DiagnosticsConfig::windows`] of them, evenly spaced, with block standard errors.
+    /// [`DiagnosticsConfig::windows`] of them. These are evenly spaced; the standard errors come
+    /// from blocks.
     ///
     /// # Errors
-    /// Examples that do not fit the network; a prediction that is not finite.
+    /// Returns an error if the examples do not fit the network or if a prediction is not finite.
     pub fn report<T, N, D>(
         &self,
         evaluator: &Evaluator<'_, T, N, D>,

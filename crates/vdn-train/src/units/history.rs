@@ -1,8 +1,9 @@
-//! The history of a run: one line per epoch, written as it happens. No times in it: two runs with the same
-//! configuration give the same bytes.
+//! The history of a run: one line per epoch, written after each epoch. It contains no times, so two
+//! runs with the same configuration give the same bytes.
 //!
-//! In a model of several layers the columns of the units are means over the units of all layers, and those of each layer
-//! with distributional units come behind, as `layer1.rate`, `layer1.mismatch`, `layer1.kl`, `layer1.living` and so on.
+//! In a model of several layers, the columns of the units are means over the units of all layers.
+//! The columns of each layer with distributional units follow as `layer1.rate`, `layer1.mismatch`,
+//! `layer1.kl`, `layer1.living` and so on.
 
 use crate::error::TrainError;
 use crate::evaluate::Validation;
@@ -33,13 +34,16 @@ impl Running {
     }
 }
 
-/// What is recorded of an epoch. Where the weights are averaged (`train.ema_decay`), validation and units are of the average; loss, training
-/// score, KL and gradient are of the weights that were trained with, as controllers' weights and bounds are.
+/// The record of an epoch.
+///
+/// If the weights are averaged (`train.ema_decay`), validation and units refer to the average.
+/// Loss, training score, KL and gradient refer to the trained weights, and so do the controllers'
+/// weights and bounds.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Epoch {
-    /// From 1.
+    /// The number of the epoch, from 1.
     pub epoch: usize,
-    /// Training steps so far.
+    /// The number of training steps so far.
     pub step: u64,
     /// The mean training loss, in nats per time step.
     pub loss: f64,
@@ -47,16 +51,16 @@ pub struct Epoch {
     pub train_nll: f64,
     /// The mean training KL, in nats per window; 0 for a model without posteriors.
     pub kl: f64,
-    /// The mean norm of the gradient before the clip.
+    /// The mean norm of the gradient before clipping.
     pub gradient_norm: f64,
     /// The learning rate of the last step.
     pub learning_rate: f64,
     /// The validation score, in nats per time step.
     pub validation_nll: f64,
-    /// The validation mean squared error; `None` for a network without one.
+    /// The mean squared error on the validation windows; `None` for a network without one.
     pub validation_mse: Option<f64>,
-    /// What the best epoch is chosen by ([`Selection`](crate::config::Selection)), smaller is
-    /// better: the CRPS on the validation windows, unless another is asked for.
+    /// The selection score of the epoch ([`Selection`](crate::config::Selection)), smaller is
+    /// better; by default the CRPS on the validation windows.
     pub selection: f64,
     /// The mean rate of the units on the validation windows, in nats.
     pub rate: f64,
@@ -66,30 +70,32 @@ pub struct Epoch {
     pub informed: f64,
     /// Whether this is the best epoch so far.
     pub best: bool,
-    /// More of the units, means over all of them on the validation windows; `None` without units.
+    /// More measures of the units, as means over all of them on the validation windows; `None`
+    /// without units.
     pub units: Option<EpochUnits>,
-    /// The same of each layer with distributional units, from the encoder up, in a model of several layers; else nothing.
+    /// The same measures of each layer with distributional units, from the encoder up. Empty in a
+    /// model of one layer.
     pub layers: Vec<EpochLayer>,
 }
 
-/// What is recorded of the units of one layer of several.
+/// The record of the units of one layer in a model of several layers.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct EpochLayer {
     /// The number of the layer, from 0; in the columns of `history.csv` it counts from 1.
     pub layer: usize,
-    /// Its distributional units.
+    /// The number of its distributional units.
     pub count: usize,
-    /// Their mean rate, nats per latent dimension.
+    /// The mean rate in nats per latent dimension.
     pub rate: f64,
-    /// Their mean mismatch, nats per latent dimension.
+    /// The mean mismatch in nats per latent dimension.
     pub mismatch: f64,
-    /// The sum of their KLs, nats per window.
+    /// The sum of the KLs in nats per window.
     pub kl: f64,
-    /// More of them.
+    /// More measures of the units.
     pub units: EpochUnits,
 }
 
-/// What is recorded of the units of all layers.
+/// The record of the units of all layers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EpochLayers {
     together: Option<EpochUnits>,
@@ -97,7 +103,8 @@ pub(crate) struct EpochLayers {
 }
 
 impl EpochLayers {
-    /// Of a model of `depth` layers; `worth` is what a probe showed of all of them together.
+    /// The record of a model of `depth` layers. `worth` is the result of a probe of all layers
+    /// together.
     pub(crate) fn new(depth: usize, layers: Vec<EpochLayer>, worth: Option<&LayerUse>) -> Self {
         if depth == 1 {
             let together = layers.into_iter().next().map(|layer| layer.units);
@@ -107,7 +114,7 @@ impl EpochLayers {
     }
 }
 
-/// The training part of an epoch.
+/// The training part of the record of an epoch.
 pub(crate) struct EpochSteps<'a> {
     pub(crate) epoch: usize,
     pub(crate) step: u64,
@@ -145,10 +152,10 @@ impl Epoch {
     }
 }
 
-/// What is recorded of the units of an epoch.
+/// The record of the units of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct EpochUnits {
-    /// The share of units that live.
+    /// The share of living units.
     pub living: f64,
     /// The share of units in any mode of collapse.
     pub collapsed: f64,
@@ -156,9 +163,9 @@ pub struct EpochUnits {
     pub active: f64,
     /// The mean of `mu^2`.
     pub energy: f64,
-    /// `C2 / V`.
+    /// The signal-to-noise ratio, `C2 / V`.
     pub signal_to_noise: f64,
-    /// The deviation.
+    /// The standard deviation of the posterior.
     pub sigma: f64,
     /// The weight of the KL.
     pub beta: f64,
@@ -168,17 +175,19 @@ pub struct EpochUnits {
     pub alive: f64,
     /// The share of units inside their energy band; `None` without bands.
     pub inside: Option<f64>,
-    /// The drift since the epoch before, nats per latent dimension; `None` in the first.
+    /// The drift since the previous epoch in nats per latent dimension; `None` in the first epoch.
     pub drift: Option<f64>,
-    /// What the units bring, nats per window, in epochs with a probe.
+    /// The value of the units in nats per window, in epochs with a probe.
     pub value: Option<f64>,
-    /// Its standard error.
+    /// The standard error of the value.
     pub value_error: Option<f64>,
-    /// The same by the predictive score.
+    /// The value by the predictive score.
     pub score_value: Option<f64>,
-    /// The mean information of the units about the window, nats per latent dimension, in epochs with a probe.
+    /// The mean information of the units about the window in nats per latent dimension, in epochs
+    /// with a probe.
     pub information: Option<f64>,
-    /// Their mean autocorrelation between windows that share no row, in epochs with a probe.
+    /// The mean autocorrelation of the units between windows that share no row, in epochs with a
+    /// probe.
     pub rho: Option<f64>,
 }
 
@@ -213,7 +222,8 @@ impl EpochUnits {
         }
     }
 
-    /// Means over the units of several layers, of those layers that have a number; `worth` is what all of them bring.
+    /// Means over the units of several layers. Layers without a value are left out of its mean.
+    /// `worth` is the value of all layers together.
     fn over(layers: &[EpochLayer], worth: Option<&LayerUse>) -> Option<Self> {
         let maybe = |of: &dyn Fn(&Self) -> Option<f64>| {
             let known = || layers.iter().filter_map(|layer| Some((layer.count, of(&layer.units)?)));
@@ -242,8 +252,8 @@ impl EpochUnits {
         })
     }
 
-    /// The inverse of [`EpochUnits::columns`]; `None` where a number is missing that every epoch
-    /// with units has.
+    /// The inverse of [`EpochUnits::columns`]; `None` if a number is missing that every epoch with
+    /// units has.
     fn from_columns(columns: &[Option<f64>; 16]) -> Option<Self> {
         let [living, collapsed, active, energy, signal_to_noise, sigma, beta, rest @ ..] = *columns;
         let [saturation, alive, inside, drift, value, value_error, rest @ ..] = rest;
@@ -319,7 +329,7 @@ const UNIT_COLUMNS: [&str; 16] = [
     "rho",
 ];
 
-/// The first line of a history whose epochs have these layers; ends with a line break.
+/// The first line of a history whose epochs have these layers, with a line break.
 pub(crate) fn header(layers: &[EpochLayer]) -> String {
     let mut text = HEADER.to_owned();
     UNIT_COLUMNS.iter().for_each(|name| text.extend([",", name]));
@@ -334,7 +344,7 @@ pub(crate) fn header(layers: &[EpochLayer]) -> String {
 }
 
 impl Epoch {
-    /// Its line of the history; ends with a line break. An epoch's missing numbers are empty cells.
+    /// The line of the epoch in the history, with a line break. Missing numbers are empty cells.
     pub(crate) fn line(&self) -> String {
         let Self { epoch, step, loss, train_nll, kl, gradient_norm, learning_rate, .. } = self;
         let Self { validation_nll, validation_mse, selection, rate, mismatch, informed, .. } = self;
@@ -359,8 +369,9 @@ impl Epoch {
         text
     }
 
-    /// Reads a line that [`Epoch::line`] wrote, of a network whose layers with distributional units
-    /// are `layers`: their numbers, from 0, and their counts of units. `None`: it is no such line.
+    /// Parses a line that [`Epoch::line`] wrote; `None` if it is not such a line. `layers` are the
+    /// network's layers with distributional units: their numbers, from 0, and their counts of
+    /// units.
     pub(crate) fn parse(line: &str, layers: &[(usize, usize)]) -> Option<Self> {
         let cells: Vec<&str> = line.trim_end().split(',').collect();
         let number = |at: usize| cells.get(at)?.parse::<f64>().ok();
@@ -397,10 +408,10 @@ impl Epoch {
 
 /// Writes a whole history.
 ///
-/// Numbers are the shortest decimals that read back as the same bits.
+/// Numbers are the shortest decimals that parse to the same bits.
 ///
 /// # Errors
-/// The file cannot be written.
+/// Returns an error if the file cannot be written.
 pub fn write_history(path: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
     let mut text = header(epochs.first().map_or(&[][..], |epoch| &epoch.layers));
     epochs.iter().for_each(|epoch| text.push_str(&epoch.line()));

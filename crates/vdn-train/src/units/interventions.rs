@@ -1,5 +1,5 @@
-//! [`Interventions`]: what a network offers so that the worth of its units can be measured, and the
-//! passes that measure it.
+//! [`Interventions`]: the methods of a network that allow the value of its units to be measured,
+//! and the passes that measure it.
 
 use crate::data::{Examples, Request};
 use crate::error::TrainError;
@@ -14,14 +14,14 @@ use vdn_model::units::Intervention;
 use vdn_tensor::Element;
 use vdn_tensor::noise::{NoiseKey, NoiseRng};
 
-/// A network whose latents can be replaced, to measure what they are worth downstream.
+/// A network whose latents can be replaced, to measure their downstream value.
 ///
-/// The trait is separate from [`Network`]: a network without it trains all the same, and its units
-/// are judged by their internal measures alone.
+/// The trait is separate from [`Network`]: a network can be trained without it. Its units are then
+/// judged by their internal measures alone.
 pub trait Interventions<T: Element, D: Examples<T>>: Network<T> {
     /// Records a pass under an intervention, and scores each example of the batch.
     ///
-    /// # Errors
+    /// Returns an error if the batch does not fit the network or if a prediction is not finite.
     /// A batch that does not fit the network; a prediction that is not finite.
     fn outcomes(
         &self,
@@ -32,10 +32,11 @@ pub trait Interventions<T: Element, D: Examples<T>>: Network<T> {
         examples: &[D::Index],
     ) -> Result<Vec<Outcome>, TrainError>;
 
-    /// The posteriors of the units of layer number `layer`, from 0.
+    /// Returns the posteriors of the units of layer number `layer`, from 0.
     ///
     /// # Errors
-    /// A batch that does not fit the network; a layer without distributional units.
+    /// Returns an error if the batch does not fit the network or if the layer has no distributional
+    /// units.
     fn posteriors(
         &self,
         parameters: &Parameters<T>,
@@ -44,11 +45,12 @@ pub trait Interventions<T: Element, D: Examples<T>>: Network<T> {
         layer: usize,
     ) -> Result<Posteriors, ModelError>;
 
-    /// Replaces the activities of each of `units` of a layer, one after the other, with `samples`
-    /// samples of the latent, and measures what changes.
+    /// Replaces the activities of each of `units` of a layer, one unit at a time, with `samples`
+    /// samples of the latent, and measures the changes.
     ///
     /// # Errors
-    /// A batch that does not fit the network; units that do not exist; fewer than two samples.
+    /// Returns an error if the batch does not fit the network, if units do not exist, or if there
+    /// are fewer than two samples.
     fn unit_effects(
         &self,
         parameters: &Parameters<T>,
@@ -59,24 +61,25 @@ pub trait Interventions<T: Element, D: Examples<T>>: Network<T> {
     ) -> Result<UnitEffects, ModelError>;
 }
 
-/// How one example was predicted.
+/// The scores of the prediction of one example.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// The mean over samples of the log-likelihood of its target given the latent, in nats; of a
-    /// network with a closed form the log-density of the target, without the latent.
+    /// The log-likelihood of the target given the latent, averaged over samples, in nats. For a
+    /// network with a closed form it is the log-density of the target, without the latent.
     pub likelihood: f64,
-    /// The network's own predictive score, which may mix over samples before the logarithm, as a
-    /// log-likelihood in nats.
+    /// The network's own predictive score as a log-likelihood in nats. It may average over samples
+    /// before the logarithm.
     pub score: f64,
-    /// The exact CRPS of its predictive distribution.
+    /// The exact CRPS of the predictive distribution.
     pub crps: f64,
-    /// What the noise that the parts of its target share brings, in nats: the log-likelihood of the
-    /// whole target less those of its parts, each with the same mean and deviation by itself.
-    /// `None` where the network has no closed form of it.
+    /// The value of the noise that the parts of the target share, in nats; `None` if the network
+    /// has no closed form of it. It is the log-likelihood of the whole target minus the
+    /// log-likelihoods of its parts, each with the same mean and deviation by itself.
     pub noise: Option<f64>,
 }
 
-/// The order in which examples are visited: shuffled where latents are swapped between neighbours.
+/// The order in which examples are visited. It is shuffled if latents are swapped between
+/// neighbours.
 #[must_use]
 pub fn order_under<I: Copy>(
     intervention: Intervention,
@@ -96,11 +99,11 @@ where
     N: Interventions<T, D>,
     D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
 {
-    /// How each example is predicted under an intervention, in their order; where latents are
-    /// swapped, in the order of [`order_under`].
+    /// Computes the outcome of each example under an intervention, in the order of the examples. If
+    /// latents are swapped, the outcomes are in the order of [`order_under`].
     ///
     /// # Errors
-    /// Examples that do not fit the network; a prediction that is not finite.
+    /// Returns an error if the examples do not fit the network or if a prediction is not finite.
     pub fn outcomes(
         &self,
         examples: &[D::Index],
@@ -116,20 +119,20 @@ where
         Ok(all)
     }
 
-    /// The mean CRPS over examples, weighed as averages are formed and by [`Examples::weight`], as
-    /// in the table of a run.
+    /// The mean CRPS over examples, weighted by the rule for averages and by [`Examples::weight`],
+    /// as in the table of a run.
     ///
     /// # Errors
-    /// Those of [`Evaluator::mean_outcome`].
+    /// Returns the errors of [`Evaluator::mean_outcome`].
     pub fn mean_crps(&self, examples: &[D::Index]) -> Result<f64, TrainError> {
         let weight = |place: usize| self.data.weight(examples[place]);
         self.mean_by(examples, Intervention::None, weight, |outcome| outcome.crps)
     }
 
-    /// The mean over examples of a part of their outcomes, weighed as averages are formed.
+    /// The mean over examples of a part of their outcomes, weighted by the rule for averages.
     ///
     /// # Errors
-    /// No examples; those of [`Evaluator::outcomes`].
+    /// Returns an error if there are no examples, and the errors of [`Evaluator::outcomes`].
     pub fn mean_outcome(
         &self,
         examples: &[D::Index],
@@ -139,7 +142,7 @@ where
         self.mean_by(examples, intervention, |_| 1.0, part)
     }
 
-    /// [`Evaluator::mean_outcome`], with the weight of each outcome by its place.
+    /// Like [`Evaluator::mean_outcome`], with a weight for each outcome by its position.
     fn mean_by(
         &self,
         examples: &[D::Index],

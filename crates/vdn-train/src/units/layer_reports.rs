@@ -1,4 +1,4 @@
-//! [`LayerReports`]: what became of the units of every layer, and what all of them bring and cost.
+//! [`LayerReports`]: the health of the units of every layer, and the value and cost of all of them.
 
 use crate::data::Noun;
 use crate::units::layer_use::LayerUse;
@@ -9,14 +9,15 @@ use std::fmt;
 
 /// The units of a model's layers.
 ///
-/// As JSON, that of a model of one layer is its [`UnitReport`]; of several, `layers` and `together`.
+/// As JSON, a model of one layer is its [`UnitReport`]. A model of several layers has `layers` and
+/// `together`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerReports {
-    /// Layers of the model, those without distributional units too.
+    /// The number of layers of the model, including layers without distributional units.
     pub depth: usize,
-    /// Each layer with distributional units, from the encoder up.
+    /// The layers with distributional units, from the encoder up.
     pub layers: Vec<LayerReport>,
-    /// What all of them bring together, on all validation windows; `None` without a probe.
+    /// The value of all layers together on all validation windows; `None` without a probe.
     pub together: Option<LayerUse>,
     /// What examples are called.
     pub examples: Noun,
@@ -25,15 +26,15 @@ pub struct LayerReports {
 /// The units of one layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerReport {
-    /// Which layer, from 1.
+    /// The number of the layer, from 1.
     pub layer: usize,
-    /// Its units.
+    /// The units of the layer.
     #[serde(flatten)]
     pub units: UnitReport,
 }
 
 impl LayerReports {
-    /// The units of the first of these layers: all of them, in a model of one.
+    /// The units of the first of these layers. In a model of one layer these are all units.
     #[must_use]
     pub fn first(&self) -> Option<&UnitReport> {
         self.layers.first().map(|layer| &layer.units)

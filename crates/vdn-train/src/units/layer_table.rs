@@ -1,9 +1,10 @@
-//! What each layer of a model carries, pays and is worth: one row per layer.
+//! The information, cost and value of each layer of a model: one row per layer.
 //!
-//! The value of a layer is `E ln p(y|z) - E ln p(y | z with the layer's latents drawn from its
-//! prior)`, in nats per window, with the same addressed noise in everything else; its net value is
-//! that minus its KL. Differences are taken window by window, and their standard errors allow for
-//! windows that overlap.
+//! The value of a layer is
+//! `E ln p(y|z) - E ln p(y | z with the layer's latents drawn from its prior)`, in nats per window.
+//! The addressed noise of everything else is the same in both terms. The net value is the value
+//! minus the layer's KL. Differences are computed window by window, and their standard errors
+//! account for overlapping windows.
 
 use crate::data::{Examples, Request};
 use crate::error::TrainError;
@@ -15,21 +16,21 @@ use std::fmt;
 use vdn_model::units::{Intervention, UnitLayer, UnitStatistics};
 use vdn_tensor::Element;
 
-/// The share of the prior's variance that the means of an active unit vary by (Burda, Grosse and
+/// The share of the prior's variance by which the means of an active unit vary (Burda, Grosse and
 /// Salakhutdinov 2016).
 const ACTIVE: f64 = 0.01;
 
-/// One layer on some windows. Means of `rate`, `mismatch`, `energy` and `signal_to_noise` are over
-/// latent dimensions.
+/// The measures of one layer on some windows. The means of `rate`, `mismatch`, `energy` and
+/// `signal_to_noise` are over latent dimensions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerRow {
-    /// The number of the layer, from 0: the one that sees the input.
+    /// The number of the layer, from 0, which sees the input.
     pub layer: usize,
-    /// Its units.
+    /// The number of units.
     pub units: usize,
-    /// Those that are distributions.
+    /// The number of distributional units.
     pub distributional: usize,
-    /// The KL of all of them, in nats per window.
+    /// The sum of the KL of its units in nats per window.
     pub kl: Estimate,
     /// The mean rate, in nats.
     pub rate: f64,
@@ -41,7 +42,7 @@ pub struct LayerRow {
     pub signal_to_noise: f64,
     /// The share of latent dimensions whose means vary by more than 0.01 of the prior's variance.
     pub active: f64,
-    /// `LL(z ~ q) - LL(z ~ p)` for this layer, in nats per window.
+    /// The value of this layer, `LL(z ~ q) - LL(z ~ p)`, in nats per window.
     pub value: Estimate,
     /// The value minus the KL, in nats per window.
     pub net: Estimate,
@@ -50,23 +51,24 @@ pub struct LayerRow {
 /// The layers of a model on some windows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerTable {
-    /// Layers with distributional units, from the encoder up.
+    /// The layers with distributional units, from the encoder up.
     pub rows: Vec<LayerRow>,
     /// The KL of all layers, in nats per window.
     pub kl: Estimate,
-    /// `LL(z ~ q) - LL(z ~ p)` with all layers drawn from their priors, in nats per window.
+    /// The value with all layers drawn from their priors, `LL(z ~ q) - LL(z ~ p)`, in nats per
+    /// window.
     pub value: Estimate,
-    /// That value minus all KL.
+    /// That value minus the KL of all layers.
     pub net: Estimate,
-    /// `LL(z ~ q)`, in nats per window.
+    /// The log-likelihood `LL(z ~ q)` in nats per window.
     pub log_likelihood: Estimate,
-    /// Windows.
+    /// The number of windows.
     pub windows: usize,
 }
 
 impl LayerTable {
-    /// The number of layers from the first up whose net value is above 0; all of them if none is at
-    /// or below.
+    /// The number of layers, counted from the first one up, before the first one whose net value is
+    /// 0 or less. If there is none, it is the number of all layers.
     #[must_use]
     pub fn worth_up_to(&self) -> usize {
         self.rows.iter().take_while(|row| row.net.mean > 0.0).count()
@@ -79,11 +81,12 @@ where
     N: Interventions<T, D>,
     D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
 {
-    /// What each layer carries, pays and is worth on examples (in the order of the data).
+    /// Measures the information, cost and value of each layer on examples, which must be in the
+    /// order of the data.
     ///
     /// # Errors
-    /// Examples that do not fit the network; a prediction that is not finite; a network without
-    /// distributional units.
+    /// Returns an error if the examples do not fit the network, if a prediction is not finite, or
+    /// if the network has no distributional units.
     pub fn layer_table(&self, examples: &[D::Index]) -> Result<LayerTable, TrainError> {
         let own = self.averaging(BatchAverages::default());
         let all = self.network.layers();
@@ -102,8 +105,8 @@ where
         let without = without.collect::<Result<Vec<_>, _>>()?;
         let blind = likelihood(Intervention::Prior)?;
         let (statistics, kl) = own.kl_of_layers(examples)?;
-        // Columns: KL and value of each layer, its net value; then those of all together; then the
-        // log-likelihood.
+        // Columns: KL, value and net value of each layer; then KL, value and net value of all
+        // layers together; then the log-likelihood.
         let columns = 3 * (layers.len() + 1) + 1;
         let sums = estimates(self.data, examples, columns, |row, to| {
             let mut total = 0.0;

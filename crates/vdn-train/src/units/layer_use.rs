@@ -1,4 +1,4 @@
-//! [`LayerUse`]: what the information of units is worth downstream.
+//! [`LayerUse`]: the downstream value of the information of units.
 
 use crate::data::Examples;
 use crate::error::TrainError;
@@ -9,46 +9,48 @@ use serde::Serialize;
 use vdn_model::units::Intervention;
 use vdn_tensor::Element;
 
-/// What the information of all units together, or of those of one layer, is worth downstream,
-/// against what it costs.
+/// The downstream value of the information of all units together, or of the units of one layer, and
+/// its cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct LayerUse {
-    /// Windows behind it.
+    /// The number of windows.
     pub windows: usize,
-    /// The mean log-likelihood of a window's target given a sample of the latent, nats per window;
-    /// where [`LayerUse::noise_value`] is known, the sum of the log-densities of its parts.
+    /// The mean log-likelihood of a window's target given a sample of the latent, in nats per
+    /// window. If [`LayerUse::noise_value`] is known, it is the sum of the log-densities of the
+    /// parts of the target.
     pub likelihood: f64,
-    /// The same with the latent drawn from the prior.
+    /// The same likelihood with the latent drawn from the prior.
     pub prior_likelihood: f64,
-    /// Their difference: what the units bring, nats per window.
+    /// The difference of the two likelihoods: the value of the units in nats per window.
     pub value: f64,
-    /// Its block standard error; `None` with too few windows.
+    /// The block standard error of the value; `None` with too few windows.
     pub value_error: Option<f64>,
-    /// What the units bring by the model's own predictive score, which mixes over samples before
-    /// the logarithm, nats per window: `H (score(z ~ p) - score(z ~ q))`.
+    /// The value of the units by the model's own predictive score, which averages over samples
+    /// before the logarithm, in nats per window: `H (score(z ~ p) - score(z ~ q))`.
     pub score_value: f64,
-    /// Its block standard error; `None` with too few windows.
+    /// The block standard error of the value by score; `None` with too few windows.
     pub score_value_error: Option<f64>,
-    /// What the noise brings that the parts of a target share through the units, nats per window
-    /// ([`Outcome::noise`](crate::units::Outcome::noise)); `None` where the network has no closed
-    /// form of it.
+    /// The value of the noise that the parts of a target share through the units, in nats per
+    /// window ([`Outcome::noise`](crate::units::Outcome::noise)); `None` if the network has no
+    /// closed form of it.
     pub noise_value: Option<f64>,
-    /// Its block standard error; `None` with too few windows.
+    /// The block standard error of the noise's value; `None` with too few windows.
     pub noise_value_error: Option<f64>,
-    /// The sum of all KLs: what they cost, nats per window.
+    /// The cost of the units, the sum of all KLs, in nats per window.
     pub kl: f64,
-    /// Both values less the cost.
+    /// The sum of both values (information and noise) minus the cost.
     pub net: f64,
-    /// Its block standard error, with the cost as given; `None` with too few windows.
+    /// The block standard error of the net value, with the cost as given; `None` with too few
+    /// windows.
     pub net_error: Option<f64>,
     /// The exact CRPS.
     pub crps: f64,
-    /// The same with latents swapped between windows.
+    /// The CRPS with latents swapped between windows.
     pub crps_permuted: f64,
 }
 
 impl LayerUse {
-    /// Whether the units are used: what they bring, by information or by shared noise, exceeds two
+    /// Whether the units are used: their value, by information or by shared noise, exceeds two
     /// standard errors.
     #[must_use]
     pub fn is_used(&self) -> bool {
@@ -57,16 +59,18 @@ impl LayerUse {
             || self.noise_value.is_some_and(|value| clear(value, self.noise_value_error))
     }
 
-    /// The same by the model's own predictive score. The mean over samples of a log-likelihood also
-    /// pays for the spread of the samples, which a mixture is free to use: a layer may pass here
-    /// and not there.
+    /// Whether the units are used by the model's own predictive score.
+    ///
+    /// The mean over samples of a log-likelihood also penalises the spread of the samples, which a
+    /// mixture may use without cost. Therefore a layer can pass by one criterion and not by the
+    /// other.
     #[must_use]
     pub fn is_used_by_score(&self) -> bool {
         self.score_value > 2.0 * self.score_value_error.unwrap_or(f64::INFINITY)
     }
 }
 
-/// Means of several columns over examples, and their block standard errors; NaN for none.
+/// The sums of several columns over examples, for means and block standard errors.
 pub(crate) fn estimates<T: Element, D: Examples<T>>(
     data: &D,
     examples: &[D::Index],
@@ -91,11 +95,11 @@ where
     N: Interventions<T, D>,
     D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
 {
-    /// What all units together bring and cost on examples, or those of one layer (from 0), with
-    /// the others as they are; `kl` is the sum of their KLs in nats per example.
+    /// Measures the value and cost of all units together on examples, or of the units of one layer
+    /// (from 0) with the others unchanged. `kl` is the sum of their KLs in nats per example.
     ///
     /// # Errors
-    /// Examples that do not fit the network; a prediction that is not finite.
+    /// Returns an error if the examples do not fit the network or if a prediction is not finite.
     pub fn layer_use(
         &self,
         examples: &[D::Index],
@@ -112,7 +116,7 @@ where
         let sums = estimates(self.data, examples, 7, |i, to| {
             let (a, b) = (&with[i], &without[i]);
             let noise = a.noise.unwrap_or(0.0);
-            // Without what shared noise brings: that is counted by itself.
+            // The likelihood without the value of shared noise, which is counted separately.
             let [a_alone, b_alone] = [a, b].map(|o| o.likelihood - o.noise.unwrap_or(0.0));
             to.copy_from_slice(&[
                 a_alone,

@@ -1,4 +1,5 @@
-//! What evaluations read of a history: the losses of its epochs, and which of them was kept.
+//! The parts of a history that evaluations read: the losses of its epochs, and the epoch that was
+//! kept.
 
 use crate::bounded_file;
 use crate::error::TrainError;
@@ -10,14 +11,14 @@ use std::path::Path;
 const MOST_BYTES: u64 = 1 << 30;
 const MOST_LINE: u64 = 1 << 20;
 
-/// The training loss of every epoch of a history of at most 1 GiB, and the place of the epoch whose
-/// weights were kept; `None` where it does not say so.
+/// The training loss of every epoch in a history of at most 1 GiB, and the index of the epoch whose
+/// weights were kept; `None` if the file does not have this information.
 ///
-/// The file is read line by line: memory is taken for its losses alone.
+/// The file is read line by line, so memory is used only for its losses.
 ///
 /// # Errors
-/// The file cannot be read, is larger, is a directory or a device, is not UTF-8, or has a line of
-/// more than 1 MiB.
+/// Returns an error if the file cannot be read, is larger, is a directory or a device, is not
+/// UTF-8, or has a line of more than 1 MiB.
 pub fn read_losses(path: &Path) -> Result<Option<(Vec<f64>, usize)>, TrainError> {
     let (file, _) = bounded_file::open(path, MOST_BYTES).map_err(TrainError::io(path))?;
     let mut file = BufReader::new(file.take(MOST_BYTES));
@@ -61,7 +62,7 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         assert_eq!(read_losses(&path).unwrap(), None);
         let refused = |path: &Path| read_losses(path).unwrap_err().to_string();
-        // Ten gigabytes, and one, that take no place on the disk: one line of zeros.
+        // Ten gigabytes, then one, that take no space on disk: one line of zeros.
         let file = std::fs::File::create(&path).unwrap();
         file.set_len(10_000_000_000).unwrap();
         assert!(refused(&path).ends_with("bytes, at most 1073741824 are read"));

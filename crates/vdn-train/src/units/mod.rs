@@ -1,5 +1,5 @@
-//! What becomes of the units of a network: measures and diagnostics, probes and interventions,
-//! their worth downstream, the verdict, and the files and lines that tell of it.
+//! The diagnostics of the units of a network: measures, probes and interventions, downstream value,
+//! health, and the files and reports about them.
 
 pub(crate) mod diagnose;
 mod examine;

@@ -1,4 +1,5 @@
-//! [`Probe`]: what is measured of the units on a small fixed set of examples, because it costs passes of its own.
+//! [`Probe`]: the measurements of the units on a small fixed set of examples, because they need
+//! passes of their own.
 //!
 //! | measure | cost, N = 1024, L 336, H 96, 128 windows, two cores |
 //! |---|---|
@@ -7,10 +8,12 @@
 //! | use of every unit of the last layer, 4 samples | 2 N windows samples activations of the head's hidden layer and its output maps |
 //! | use of units below the last layer | for each two passes of the layers above and the head; a share of the units by default |
 //!
-//! The probe set is evenly spaced over the validation windows and the same in every epoch, as is
-//! all noise. Standard errors are those of blocks of windows whose targets overlap. The information
-//! of a unit above the first layer is about the samples that it sees, of which the window is a
-//! part; by quadrature it is there for normal and log-normal units alone.
+//! The probe set is evenly spaced over the validation windows. It is the same in every epoch, and
+//! so is all noise. Standard errors come from blocks of windows whose targets overlap.
+//!
+//! For a unit above the first layer, the information is about the samples that the unit sees; the
+//! window is a part of them. Mutual information uses quadrature and is available only for normal
+//! and log-normal units.
 
 use crate::config::DiagnosticsConfig;
 use crate::data::{Examples, Request};
@@ -27,41 +30,40 @@ use vdn_model::diagnostics::{
 };
 use vdn_tensor::Element;
 
-/// What a probe came to.
+/// The result of a probe.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// Windows of the probe set.
+    /// The number of windows in the probe set.
     pub windows: usize,
-    /// All units of all layers together.
+    /// The value of all units of all layers together.
     pub together: LayerUse,
-    /// Each layer with distributional units, from the encoder up.
+    /// The layers with distributional units, from the encoder up.
     pub layers: Vec<LayerProbe>,
 }
 
-/// What a probe showed of the units of a layer.
+/// The result of a probe of the units of a layer.
 #[derive(Clone, Debug)]
 pub struct LayerProbe {
-    /// Which layer, from 0.
+    /// The number of the layer, from 0.
     pub layer: usize,
-    /// Windows of the probe set.
+    /// The number of windows in the probe set.
     pub windows: usize,
-    /// Its units together, with the other layers as they are.
+    /// The value of the layer's units together, with the other layers unchanged.
     pub worth: LayerUse,
-    /// The information of each latent dimension about what it sees: the window, above the first
-    /// layer the samples below;
-    /// `None` for units that are not normal or log-normal.
+    /// The information of each latent dimension about its input: the window, or above the first
+    /// layer the samples of the layer below. `None` for units that are not normal or log-normal.
     pub information: Option<MutualInformation>,
     /// The autocorrelation `rho` of each latent dimension between windows that share no row; `None`
-    /// where the series are too short for that.
+    /// if the series are too short.
     pub rho: Option<Vec<f64>>,
-    /// The same between successive windows, `stride` rows apart, which share most of their rows:
-    /// what a persistence target holds.
+    /// The autocorrelation between successive windows, `stride` rows apart, which share most of
+    /// their rows. A persistence target controls this value.
     pub rho_stride: Option<Vec<f64>>,
-    /// The rate of each latent dimension that is left when its mean `stride` rows earlier is known.
+    /// The remaining rate of each latent dimension when its mean `stride` rows earlier is known.
     pub rate_given_past: Option<Vec<f64>>,
-    /// Each unit alone, of those that had interventions.
+    /// The use of each single unit that had interventions.
     pub unit_use: UnitUse,
-    /// Wall-clock seconds: layer, information and persistence, units.
+    /// Wall-clock seconds for the layer, for information and persistence, and for the units.
     pub seconds: [f64; 3],
 }
 
@@ -71,7 +73,7 @@ fn evenly<I: Copy>(examples: &[I], count: usize) -> Vec<I> {
     (0..m).map(|i| examples[(2 * i + 1) * n / (2 * m)]).collect()
 }
 
-/// The units that get interventions: all, or so many evenly spaced ones.
+/// The units that get interventions: all of them, or `wanted` evenly spaced ones.
 fn probed_units(units: usize, wanted: usize) -> Vec<usize> {
     match wanted {
         0 => (0..units).collect(),
@@ -88,7 +90,7 @@ where
     N: Interventions<T, D>,
     D: for<'b> Examples<T, Batch<'b> = N::Batch<'b>>,
 {
-    /// The posteriors of a layer's units for examples, each `lag` rows earlier.
+    /// The posteriors of a layer's units for examples, each shifted `lag` rows earlier.
     fn posteriors(
         &self,
         examples: &[D::Index],
@@ -98,8 +100,8 @@ where
         let mut all = Posteriors::default();
         let request = Request { lag, ..Request::INPUTS };
         self.for_each_batch(examples, EVALUATION_BATCH, request, |place, batch, _| {
-            // Layers below draw anew for every lag: noise that two passes share would pass for
-            // persistence.
+            // The layers below draw new noise for every lag. Noise that two passes share would look
+            // like persistence.
             let fold = (lag as u64 + 1) << 32 | place.batch as u64;
             let key = self.noise.key(0, PROBE_STEP).fold_in(fold);
             let found = self.network.posteriors(self.parameters, batch, key, layer)?;
@@ -111,8 +113,8 @@ where
         Ok(all)
     }
 
-    /// Moments of the units for pairs of examples `lag` rows apart; `None` where fewer than two
-    /// examples have one so much earlier.
+    /// The moments of the units for pairs of examples `lag` rows apart; `None` if fewer than two
+    /// examples have an example that much earlier.
     fn persistence(
         &self,
         examples: &[D::Index],
@@ -138,7 +140,7 @@ where
         Ok(Some(pairs))
     }
 
-    /// The use of each unit of a layer; `kl` is the KL of each in nats per example, `[units]`.
+    /// The use of each unit of a layer. `kl` is the KL of each unit in nats per example, `[units]`.
     fn unit_use(
         &self,
         examples: &[D::Index],
@@ -169,7 +171,7 @@ where
             variance.extend(found.variance);
             Ok(())
         })?;
-        // Columns: values, distances, and twice the variance that distances are a share of.
+        // Columns: values, distances, and twice the variance, to which the distances are relative.
         let sums = estimates(self.data, examples, 2 * n + 1, |row, to| {
             for i in 0..n {
                 (to[i], to[n + i]) = (value[i * w + row], distance[i * w + row]);
@@ -196,13 +198,13 @@ where
     }
 
     /// Measures the units on a probe set, evenly spaced over `examples`. `layers` are the
-    /// diagnostics of the network's layers: what their units cost.
+    /// diagnostics of the network's layers, which give the cost of their units.
     ///
-    /// `None` for a network without distributional units, or when the configuration asks for no
-    /// examples.
+    /// Returns `None` if the network has no distributional units or if the configuration sets the
+    /// number of windows to 0.
     ///
     /// # Errors
-    /// Examples that do not fit the network; a prediction that is not finite.
+    /// Returns an error if the examples do not fit the network or if a prediction is not finite.
     pub fn probe(
         &self,
         examples: &[D::Index],
@@ -221,7 +223,7 @@ where
         let mut found = Vec::with_capacity(layers.len());
         for (layer, kl) in self.network.distributional_layers().into_iter().zip(&kl) {
             let worth = match self.network.layers().len() {
-                // All units are those of the layer.
+                // In a network of one layer, all units belong to it.
                 1 => together,
                 _ => self.layer_use(examples, Some(layer), kl.iter().sum())?,
             };

@@ -1,8 +1,9 @@
-//! [`UnitHistory`]: every unit in every epoch, in one compact file, `units.npy`.
+//! [`UnitHistory`]: the measures of every unit in every epoch, in one compact file, `units.npy`.
 //!
-//! The file is an array in NumPy's format 1.0 (`numpy.load` reads it), `float32`, little-endian, C order, of the shape
-//! `[epochs, measures, units]`. Row `e` belongs to line `e` of `history.csv` (epoch `e + 1`). The measures, in the order
-//! of [`UNIT_MEASURES`], on the validation windows after the epoch:
+//! The file is an array in NumPy's format 1.0 (`numpy.load` reads it): `float32`, little-endian, C
+//! order, with the shape `[epochs, measures, units]`. Row `e` belongs to line `e` of `history.csv`
+//! (epoch `e + 1`). The measures are those on the validation windows after the epoch, in the order
+//! of [`UNIT_MEASURES`]:
 //!
 //! | | measure | unit |
 //! |---|---|---|
@@ -13,14 +14,15 @@
 //! | 4 | `sigma` | the root of the mean variance |
 //! | 5 | `beta` | the weight of the unit's KL, against the score in nats per time step |
 //! | 6 | `signal_to_noise` | `C2 / V` |
-//! | 7 | `drift` | nats per latent dimension since the epoch before; NaN in the first |
-//! | 8 | `state` | 0: the unit lives; else the code of the gravest reason why not ([`Reason::code`]) |
-//! | 9 | `low` | the lower bound of the unit's energy band in this epoch; in layers with bands alone |
-//! | 10 | `high` | the upper bound |
+//! | 7 | `drift` | nats per latent dimension since the previous epoch; NaN in the first |
+//! | 8 | `state` | 0: the unit lives; else the code of the gravest reason ([`Reason::code`]) |
+//! | 9 | `low` | the lower bound of the unit's energy band in this epoch; only in layers with bands |
+//! | 10 | `high` | the upper bound of the band |
 //!
-//! 36 bytes for each unit and epoch, 44 with bands: 24 epochs of 1024 units are 885 kB, or 1.08 MB. A twin has no such file, a
-//! model of several layers one for each ([`layer_file`]). Files of layers with bands from before the bounds were recorded have
-//! the first nine measures and are read all the same.
+//! The file takes 36 bytes per unit and epoch, 44 with bands: 24 epochs of 1024 units take 885 kB,
+//! or 1.08 MB with bands. A twin has no such file; a model of several layers has one file per layer
+//! ([`layer_file`]). Older files of layers with bands do not have the bounds. They have the first
+//! nine measures and can still be read.
 
 use crate::error::TrainError;
 use crate::run::atomic_file::write_atomically;
@@ -29,7 +31,8 @@ use std::path::{Path, PathBuf};
 use vdn_model::controllers::EnergyBand;
 use vdn_model::diagnostics::{CollapseThresholds, Diagnostics, HealthTrend, Living, Reason};
 
-/// What is kept of each unit and epoch, in the file's order; `low` and `high` in layers with energy bands alone.
+/// The measures of each unit and epoch, in the order of the file. Only layers with energy bands
+/// have `low` and `high`.
 pub const UNIT_MEASURES: [&str; 11] = [
     "rate",
     "kl",
@@ -44,16 +47,18 @@ pub const UNIT_MEASURES: [&str; 11] = [
     "high",
 ];
 
-/// Those of a layer without bands: all but the last two.
+/// The number of measures of a layer without bands: all but the last two.
 const WITHOUT_BANDS: usize = UNIT_MEASURES.len() - 2;
 
-/// The most units of a layer, as configurations have it, and the largest file that is read: 4 GiB.
+/// The largest number of units of a layer, as in configurations, and the largest file that is read:
+/// 4 GiB.
 const MOST_UNITS: usize = 1 << 24;
 const MOST_BYTES: u64 = 4 << 30;
 
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
 
-/// The file of layer number `layer`, from 1, of a model of `depth` layers, where `file` is that of a model of one.
+/// The file of layer number `layer` (from 1) in a model of `depth` layers. `file` is the name for a
+/// model of one layer.
 ///
 /// ```
 /// use std::path::Path;
@@ -75,7 +80,7 @@ pub fn layer_file(file: &Path, layer: usize, depth: usize) -> PathBuf {
     }
 }
 
-/// Measures of every unit in every epoch.
+/// The measures of every unit in every epoch.
 ///
 /// ```
 /// use vdn_train::units::UnitHistory;
@@ -86,7 +91,7 @@ pub fn layer_file(file: &Path, layer: usize, depth: usize) -> PathBuf {
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnitHistory {
     units: usize,
-    /// How many of [`UNIT_MEASURES`] there are of each unit.
+    /// The number of [`UNIT_MEASURES`] that are recorded for each unit.
     measures: usize,
     values: Vec<f32>,
 }
@@ -98,7 +103,8 @@ impl Default for UnitHistory {
 }
 
 impl UnitHistory {
-    /// Of a layer of so many units, without epochs yet. Whether it has bands is what the first epoch says.
+    /// An empty history of a layer with `units` units. The first epoch determines whether the layer
+    /// has bands.
     #[must_use]
     pub fn new(units: usize) -> Self {
         Self { units, measures: WITHOUT_BANDS, values: Vec::new() }
@@ -110,7 +116,7 @@ impl UnitHistory {
         self.measures > WITHOUT_BANDS
     }
 
-    /// The place of a measure in [`UNIT_MEASURES`].
+    /// The index of a measure in [`UNIT_MEASURES`].
     #[must_use]
     pub fn measure(name: &str) -> Option<usize> {
         UNIT_MEASURES.iter().position(|&measure| measure == name)
@@ -119,7 +125,7 @@ impl UnitHistory {
     /// Adds an epoch.
     ///
     /// # Panics
-    /// The measures are those of another layer.
+    /// Panics if the measures belong to another layer.
     pub fn push(&mut self, diagnostics: &Diagnostics, living: &Living, drift: Option<&[f64]>) {
         let d = diagnostics;
         let banded = d.band.as_ref().map_or(self.units, EnergyBand::len);
@@ -150,8 +156,9 @@ impl UnitHistory {
         &self.values[self.values.len().saturating_sub(row)..]
     }
 
-    /// A history of `units` units from the numbers of its epochs, `[epochs, measures, units]`;
-    /// `None` if they are not whole epochs of as many measures as there are with or without bands.
+    /// Creates a history of `units` units from the numbers of its epochs,
+    /// `[epochs, measures, units]`. Returns `None` if they are not whole epochs with the number of
+    /// measures of a layer with or without bands.
     #[must_use]
     pub fn from_values(units: usize, epochs: usize, values: Vec<f32>) -> Option<Self> {
         let of = |measures: usize| epochs.checked_mul(measures)?.checked_mul(units);
@@ -160,7 +167,7 @@ impl UnitHistory {
         Some(Self { units, measures, values })
     }
 
-    /// Epochs recorded.
+    /// The number of recorded epochs.
     #[must_use]
     pub fn epochs(&self) -> usize {
         self.values.len() / (self.measures * self.units).max(1)
@@ -172,7 +179,8 @@ impl UnitHistory {
         self.units
     }
 
-    /// One measure of all units after one epoch, counted from 0; `None` if there is no such epoch or measure.
+    /// One measure of all units after one epoch (counted from 0); `None` if there is no such epoch
+    /// or measure.
     #[must_use]
     pub fn get(&self, epoch: usize, measure: usize) -> Option<&[f32]> {
         if measure >= self.measures {
@@ -182,16 +190,16 @@ impl UnitHistory {
         self.values.get(start..start + self.units)
     }
 
-    /// The energies of all units after one epoch, counted from 0, with the lower and the upper bounds of their bands; `None`
-    /// without bands, or without such an epoch.
+    /// The energies of all units after one epoch (counted from 0), and the lower and upper bounds
+    /// of their bands; `None` without bands or without such an epoch.
     #[must_use]
     pub fn energy_and_band(&self, epoch: usize) -> Option<[&[f32]; 3]> {
         let of = |name| self.get(epoch, Self::measure(name)?);
         Some([of("energy")?, of("low")?, of("high")?])
     }
 
-    /// What the epochs up to `epoch` (counted from 0) showed of the units, as training saw it, in single precision;
-    /// `losses` are the training losses of the epochs.
+    /// The trends of the units up to `epoch` (counted from 0), as during training but in single
+    /// precision. `losses` are the training losses of the epochs.
     #[must_use]
     pub fn seen(
         &self,
@@ -236,7 +244,7 @@ impl UnitHistory {
     /// Writes the file.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), TrainError> {
         write_atomically(path, &self.to_bytes())
     }
@@ -248,7 +256,8 @@ impl UnitHistory {
         let mut header = format!(
             "{{'descr': '<f4', 'fortran_order': False, 'shape': ({epochs}, {measures}, {units}), }}"
         );
-        // Magic, two bytes of length, header: padded with blanks to a multiple of 64, ending in a line break.
+        // Magic bytes, two bytes of length, and the header, padded with blanks to a multiple of 64
+        // and ending in a line break.
         while !(MAGIC.len() + 2 + header.len() + 1).is_multiple_of(64) {
             header.push(' ');
         }
@@ -260,10 +269,12 @@ impl UnitHistory {
         bytes
     }
 
-    /// Reads the file of a layer of so many units, in a run whose `history.csv` has so many epochs.
+    /// Reads the file of a layer with `units` units, in a run whose `history.csv` has `epochs`
+    /// epochs.
     ///
     /// # Errors
-    /// Those of [`UnitHistory::read`]; the file is that of another number of units or epochs.
+    /// Returns the errors of [`UnitHistory::read`], and an error if the file has another number of
+    /// units or epochs.
     pub fn read_of(path: &Path, units: usize, epochs: usize) -> Result<Self, TrainError> {
         let history = Self::read(path)?;
         let refuse = |reason: String| Err(TrainError::format(path, reason));
@@ -278,10 +289,10 @@ impl UnitHistory {
         Ok(history)
     }
 
-    /// Reads the file; [`UnitHistory::read_of`] also compares it with the model.
+    /// Reads the file, without comparing it with the model; [`UnitHistory::read_of`] compares it.
     ///
     /// # Errors
-    /// It cannot be read, or is not what [`UnitHistory::write`] writes.
+    /// Returns an error if the file cannot be read or was not written by [`UnitHistory::write`].
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let bytes = read_bounded(path, MOST_BYTES)?;
         let refuse = |reason: &str| TrainError::format(path, reason);
@@ -306,7 +317,7 @@ impl UnitHistory {
                 UNIT_MEASURES.len()
             )));
         }
-        // Without epochs the length says nothing of the units.
+        // Without epochs, the length of the file does not limit the number of units.
         if units > MOST_UNITS {
             return Err(refuse(&format!("has {units} units, at most {MOST_UNITS} are possible")));
         }

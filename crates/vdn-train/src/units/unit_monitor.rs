@@ -1,4 +1,4 @@
-//! [`UnitMonitor`]: the layers of units from epoch to epoch.
+//! [`UnitMonitor`]: follows the layers of units from epoch to epoch.
 
 use crate::config::DiagnosticsConfig;
 use crate::error::TrainError;
@@ -15,7 +15,7 @@ use vdn_model::diagnostics::{
 };
 use vdn_tensor::Element;
 
-/// Watches every layer with distributional units, from the encoder up.
+/// Monitors every layer with distributional units, from the encoder up.
 #[derive(Debug)]
 pub(crate) struct UnitMonitor {
     depth: usize,
@@ -31,7 +31,8 @@ struct LayerWatch {
 
 impl UnitMonitor {
     /// # Errors
-    /// The rates of living units that are configured do not go with what controllers hold.
+    /// Returns an error if the configured rates of living units contradict the rates that
+    /// controllers hold.
     pub(crate) fn new<T: Element, N: Network<T>>(
         network: &N,
         config: &DiagnosticsConfig,
@@ -50,7 +51,7 @@ impl UnitMonitor {
         Ok(Self { depth: network.layers().len(), layers })
     }
 
-    /// Takes in a validated epoch. `measure` makes a probe, if one is due, of these layers.
+    /// Records a validated epoch. `measure` probes these layers if a probe is due.
     pub(crate) fn epoch<T: Element, N: Network<T>>(
         &mut self,
         network: &N,
@@ -92,22 +93,22 @@ impl UnitMonitor {
         Ok(EpochLayers::new(self.depth, layers, probe.as_ref().map(|probe| &probe.together)))
     }
 
-    /// What the last epoch showed of each layer beside those before it.
+    /// The trends of each layer up to the last epoch.
     pub(crate) fn seen(&self) -> Vec<HealthTrend> {
         self.layers.iter().map(|own| own.watch.seen().clone()).collect()
     }
 
-    /// The layers that are watched, each with its number, from 0, and every unit in every epoch.
+    /// The monitored layers, each with its number, from 0, and the history of its units.
     pub(crate) fn histories(&self) -> impl Iterator<Item = (usize, &UnitHistory)> {
         self.layers.iter().map(|own| (own.layer, &own.history))
     }
 
-    /// The same, to be filled with what was recorded before an interruption.
+    /// The same histories, to be filled with the records from before an interruption.
     pub(crate) fn histories_mut(&mut self) -> impl Iterator<Item = (usize, &mut UnitHistory)> {
         self.layers.iter_mut().map(|own| (own.layer, &mut own.history))
     }
 
-    /// What the epochs so far have left, less the histories.
+    /// The state after the epochs so far, without the histories.
     pub(crate) fn state(&self) -> ControlState {
         let mut state = ControlState::new();
         for own in &self.layers {
@@ -118,7 +119,7 @@ impl UnitMonitor {
         state
     }
 
-    /// Goes back to a state of the same network.
+    /// Restores a state of the same network.
     pub(crate) fn restore(&mut self, state: &ControlState) -> Result<(), ModelError> {
         self.layers.iter_mut().try_for_each(|own| {
             own.watch.restore(&state.within(&format!("layer{}.", own.layer + 1)))

@@ -1,11 +1,18 @@
-//! [`UnitReport`]: what became of the units: who lives, why the others do not, and what all of them bring and cost.
+//! [`UnitReport`]: the health of the units: the living units, the reasons why others do not live,
+//! and the value and cost of all of them.
 //!
-//! Beside it, every unit of the best weights on a line of its own: `units.csv`. Columns: in a model of several layers `layer`,
-//! from 1, then `unit`, the measures on the
-//! validation windows (`rate, kl, mismatch, energy, sigma, beta, signal_to_noise, active, saturation, alive, drift`), those
-//! on the probe set (`information, information_error, rho, rho_stride, rate_given_past`; `value, value_error, net, share,
-//! share_error` of units that had interventions), and `state`: `living`, or all reasons why not, joined by `+`. What was
-//! not measured is an empty cell.
+//! The file `units.csv` has every unit of the best weights on its own line. Its columns are:
+//!
+//! * `layer`, from 1, in a model of several layers
+//! * `unit`
+//! * the measures on the validation windows:
+//!   `rate, kl, mismatch, energy, sigma, beta, signal_to_noise, active, saturation, alive, drift`
+//! * the measures on the probe set:
+//!   `information, information_error, rho, rho_stride, rate_given_past`, and, for units that had
+//!   interventions, `value, value_error, net, share, share_error`
+//! * `state`: `living`, or all reasons why the unit does not live, joined by `+`
+//!
+//! Values that were not measured are empty cells.
 
 use crate::data::Noun;
 use crate::error::TrainError;
@@ -21,71 +28,74 @@ use vdn_model::diagnostics::{Diagnostics, HealthTrend, Living, UnitBudget};
 /// The units of the best weights on the validation windows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct UnitReport {
-    /// Units.
+    /// The number of units.
     pub units: usize,
-    /// Those that live.
+    /// The number of living units.
     pub living: usize,
-    /// How many do not for each reason, each unit under its gravest.
+    /// The number of units that do not live, by reason. Each unit counts under its gravest reason.
     pub reasons: BTreeMap<String, usize>,
-    /// The rates of a living unit, nats per latent dimension.
+    /// The interval of rates of a living unit in nats per latent dimension.
     pub budget: [f64; 2],
-    /// The sum of all KLs, nats per window.
+    /// The sum of all KLs in nats per window.
     pub kl: f64,
-    /// Mean rate, nats per latent dimension.
+    /// The mean rate in nats per latent dimension.
     pub rate: f64,
-    /// Mean mismatch, nats per latent dimension.
+    /// The mean mismatch in nats per latent dimension.
     pub mismatch: f64,
-    /// Mean energy.
+    /// The mean energy.
     pub energy: f64,
-    /// Mean signal to noise.
+    /// The mean signal-to-noise ratio.
     pub signal_to_noise: f64,
-    /// Mean deviation.
+    /// The mean deviation.
     pub sigma: f64,
     /// The share of active dimensions.
     pub active: f64,
     /// The share of units inside their energy band; `None` without bands.
     pub inside: Option<f64>,
-    /// `1019 of 1024 units living; 3 posterior_collapse, 2 drift`.
+    /// A summary: `1019 of 1024 units living; 3 posterior_collapse, 2 drift`.
     pub line: String,
-    /// What was measured on the probe set; `None` without one.
+    /// The measurements on the probe set; `None` without one.
     pub probe: Option<ProbeReport>,
     /// What examples are called.
     #[serde(skip)]
     pub examples: Noun,
 }
 
-/// What was measured on the probe set.
+/// The measurements on the probe set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProbeReport {
-    /// Windows of the probe set.
+    /// The number of windows in the probe set.
     pub windows: usize,
-    /// All units of the layer together, on all validation windows.
+    /// The value of all units of the layer together, on all validation windows.
     pub layer: LayerUse,
-    /// Whether they are used: what they bring exceeds two standard errors.
+    /// Whether the units are used: their value exceeds two standard errors.
     pub used: bool,
-    /// The same by the model's own predictive score.
+    /// Whether they are used by the model's own predictive score.
     pub used_by_score: bool,
-    /// Mean information about what units see, nats per latent dimension; `None` for units that are not normal or log-normal.
+    /// The mean information of units about their input in nats per latent dimension; `None` for
+    /// units that are not normal or log-normal.
     pub information: Option<f64>,
-    /// The most information that a probe set of this size can show.
+    /// The largest information that a probe set of this size can show.
     pub information_ceiling: Option<f64>,
-    /// Mean autocorrelation between windows that share no row; `None` where series are too short.
+    /// The mean autocorrelation between windows that share no row; `None` if the series are too
+    /// short.
     pub rho: Option<f64>,
-    /// The same between successive windows, `stride` rows apart; what a persistence target holds.
+    /// The mean autocorrelation between successive windows, `stride` rows apart. A persistence
+    /// target controls this value.
     pub rho_stride: Option<f64>,
-    /// Units that had interventions.
+    /// The number of units that had interventions.
     pub units_probed: usize,
-    /// The sum of their values, nats per window.
+    /// The sum of the units' values in nats per window.
     pub unit_values: f64,
-    /// Those that bring something, with 95 % confidence over all units together.
+    /// The number of units with a positive value, at 95 % confidence for all units together.
     pub units_with_value: usize,
-    /// Those that bring more than they cost, with the same confidence.
+    /// The number of units whose value exceeds their cost, at the same confidence.
     pub units_with_net_value: usize,
-    /// Wall-clock seconds: layer, information and persistence, units.
+    /// Wall-clock seconds for the layer, for information and persistence, and for the units.
     pub seconds: [f64; 3],
 }
 
-/// Of statements on single units, over all of them together.
+/// The confidence of statements about single units, for all units together.
 const CONFIDENCE: f64 = 0.95;
 
 fn mean(x: &[f64]) -> f64 {
@@ -181,7 +191,7 @@ pub(crate) fn use_line(label: &str, whose: &str, l: &LayerUse, examples: Noun) -
 }
 
 impl UnitReport {
-    /// The lines about the units, the first with this label.
+    /// Writes the lines about the units. The first line has this label.
     pub(crate) fn lines(&self, f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
         // A fifth around a target has more digits than it deserves.
         let many = self.examples.many;
@@ -224,30 +234,30 @@ impl fmt::Display for UnitReport {
     }
 }
 
-/// The mean over each unit's latent dimensions.
+/// The mean over the latent dimensions of each unit.
 pub(crate) fn per_unit(of_dims: &[f64], latent_dims: usize) -> Vec<f64> {
     of_dims.chunks_exact(latent_dims.max(1)).map(mean).collect()
 }
 
-/// What is known of the units of a layer, unit by unit.
+/// The known measures of the units of a layer, unit by unit.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerUnits<'a> {
-    /// The number of the layer, from 0; `None` in a network of one. The file counts from 1.
+    /// The number of the layer, from 0; `None` in a network of one layer. The file counts from 1.
     pub layer: Option<usize>,
-    /// Their internal measures.
+    /// The internal measures of the units.
     pub diagnostics: &'a Diagnostics,
-    /// Which live.
+    /// The health of the units.
     pub living: &'a Living,
-    /// What training saw of them from epoch to epoch.
+    /// The trends of the units over the epochs of training.
     pub seen: &'a HealthTrend,
-    /// What a probe showed.
+    /// The result of a probe.
     pub probe: Option<&'a LayerProbe>,
 }
 
-/// Writes every unit on a line of its own, layer by layer.
+/// Writes every unit on its own line, layer by layer.
 ///
 /// # Errors
-/// The file cannot be written.
+/// Returns an error if the file cannot be written.
 pub fn write_units(path: &Path, layers: &[LayerUnits<'_>]) -> Result<(), TrainError> {
     let mut text = String::new();
     if layers.iter().any(|layer| layer.layer.is_some()) {
@@ -308,7 +318,7 @@ fn push_units(text: &mut String, layer: &LayerUnits<'_>) {
         write!(text, "{unit},").expect("writing to a string cannot fail");
         for cell in cells {
             if let Some(cell) = cell.filter(|cell| cell.is_finite()) {
-                // Six digits are more than any of these is known to.
+                // None of these values is known to more than six digits.
                 write!(text, "{}", cell as f32).expect("writing to a string cannot fail");
             }
             text.push(',');

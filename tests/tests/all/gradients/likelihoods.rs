@@ -1,4 +1,4 @@
-//! Likelihoods, alone and of mixtures.
+//! Likelihoods, alone and in mixtures.
 
 use super::Case;
 use super::Domain::{self, Positive, Real};
@@ -9,7 +9,7 @@ fn mixture(t: &mut Tape<f64>, v: &[Var], score: Score) -> Result<Var, Error> {
     t.mixture_nll_with(v[0], v[1], v[2], options)
 }
 
-/// Samples 3, batch 4, horizon 19 (a block of lanes and a rest).
+/// 3 samples, batch 4, horizon 19 (a full block of lanes and a remainder).
 const MU: (&[usize], Domain) = (&[3, 4, 19], Real);
 const Y: (&[usize], Domain) = (&[4, 19], Real);
 const Y_SCALE: (&[usize], Domain) = (&[4, 19], Positive);
@@ -21,7 +21,7 @@ pub(super) const LIKELIHOODS: &[Case<'_>] = &[
         t.gaussian_nll(v[0], v[1], v[2])
     }),
     ("gaussian_nll guarded", &[Y, (&[19], Positive), Y], |t, v| {
-        // Sigma is 0.2 and more with a median of 1.2: the floor of 1 holds for some elements.
+        // Sigma is at least 0.2, with a median of 1.2, so the floor of 1 applies to some elements.
         t.gaussian_nll_with(v[0], v[1], v[2], Density { sigma_floor: 1.0, eps: 1e-3 })
     }),
     ("cross_entropy", &[(&[2, 3, 7], Real)], |t, v| {

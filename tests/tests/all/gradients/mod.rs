@@ -1,5 +1,5 @@
-//! Every operation of the tape against central differences in `f64`, with the tolerance of
-//! `vdn_autograd::check_gradients` (derived there from the step). Prints the worst error over all
+//! Compares every operation of the tape with central differences in `f64`. The tolerance comes from
+//! `vdn_autograd::check_gradients`, which derives it from the step. Prints the worst error over all
 //! operations.
 
 mod likelihoods;
@@ -17,16 +17,16 @@ use vdn_autograd::{
 use vdn_tensor::noise::NoiseKey;
 use vdn_tensor::{Shape, Tensor};
 
-/// Where the elements of an input lie.
+/// The range of an input's elements.
 #[derive(Clone, Copy)]
 enum Domain {
     /// Standard normal.
     Real,
     /// Between 0.2 and about 5.
     Positive,
-    /// At least 0.01 away from -1, 0 and 1: where clamp and relu are smooth.
+    /// At least 0.01 away from -1, 0 and 1, so that clamp and relu are smooth.
     AwayFromKinks,
-    /// A standard normal times 1e-5: where differences of exponentials cancel.
+    /// A standard normal times 1e-5, where differences of exponentials cancel.
     NearZero,
 }
 use Domain::{AwayFromKinks, NearZero, Positive, Real};
@@ -60,7 +60,7 @@ fn inputs(shapes: &[(&[usize], Domain)]) -> Vec<Tensor<f64>> {
         .collect()
 }
 
-/// Runs a table; prints the worst error, and returns the failing reports.
+/// Runs a table of cases, prints the worst error, and adds the failing reports to `failures`.
 fn run(cases: &[Case<'_>], failures: &mut Vec<String>) -> [(f64, String); 2] {
     let mut worst = [(0.0, String::new()), (0.0, String::new())];
     for (name, shapes, graph) in cases {
@@ -136,7 +136,7 @@ const NETWORK: &[(&[usize], Domain)] = &[
 #[test]
 fn a_network_in_a_random_direction() -> Result<(), Error> {
     for stream in 0..4 {
-        // The last input is detached: its direction must not count, so it is a constant here.
+        // The last input is detached, so its direction must not count: it is a constant here.
         let (last, moved) = NETWORK.split_last().expect("not empty");
         let y = inputs(&[*last]).remove(0);
         let graph = |t: &mut Tape<f64>, v: &[Var]| {
@@ -151,7 +151,7 @@ fn a_network_in_a_random_direction() -> Result<(), Error> {
     Ok(())
 }
 
-/// The check itself is able to fail: a slope that is wrong by one part in a million is found.
+/// The check itself can fail: it finds a slope that is wrong by one part in a million.
 #[test]
 fn a_wrong_slope_is_found() -> Result<(), Error> {
     struct Wrong(f64);

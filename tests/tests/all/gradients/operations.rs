@@ -1,4 +1,4 @@
-//! Operations element by element, and those that change shapes.
+//! Element-wise operations, and operations that change shapes.
 
 use super::Case;
 use super::Domain::{AwayFromKinks, NearZero, Positive, Real};

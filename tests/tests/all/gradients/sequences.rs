@@ -18,7 +18,7 @@ fn joined(t: &mut Tape<f64>, outputs: &[Var]) -> Result<Var, Error> {
     t.concat(&flat, 0)
 }
 
-/// Message, its log-variance, then the prior: samples and divergence.
+/// The message, its log-variance, then the prior; the outputs are samples and divergence.
 fn structured(t: &mut Tape<f64>, v: &[Var], log_r: Var) -> Result<Var, Error> {
     let prior = ConditionalPrior { previous: v[2], phi: v[3], logvar: v[4] };
     let noise = Noise::Addressed(NoiseKey::new(6, 5, 4));
@@ -26,7 +26,7 @@ fn structured(t: &mut Tape<f64>, v: &[Var], log_r: Var) -> Result<Var, Error> {
     joined(t, &[step.z, step.kl])
 }
 
-/// The last row saw nothing.
+/// The last row has no observation.
 fn with_missing(t: &mut Tape<f64>, log_r: Var) -> Result<Var, Error> {
     let mask = t.constant([3, 1], &[0.0, 0.0, f64::INFINITY])?;
     t.add(log_r, mask)

@@ -1,4 +1,5 @@
-//! Topics 3, 4, 5 and 8: the autoregressive penalty, energy bands, projection, calibration, selection.
+//! Topics 3, 4, 5 and 8: the autoregressive penalty, energy bands, projection, calibration,
+//! selection.
 
 use crate::reference::case::{Case, Check, tensor};
 use serde_json::Value;
@@ -17,7 +18,7 @@ use vdn_train::train::{Candidate, SelectionRule};
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Runs a case's body, its failures as text.
+/// Runs the body of a case, and converts its errors to text.
 pub(crate) fn checked(
     body: impl FnOnce(&mut Check) -> Result<(), Failure>,
 ) -> Result<Check, String> {
@@ -102,7 +103,7 @@ pub(crate) fn hinge(case: &Case) -> Result<Check, String> {
         let units = shape.last();
         let rows = shape.numel() / units;
         let matrix = tape.reshape(mu, [rows, units])?;
-        // The energy comes out of the fused operation, as in a layer.
+        // The energy comes from the fused operation, as in a layer.
         let logvar = tape.constant([], &[0.0])?;
         let noise = tape.constant_with([1, rows, units], |to| to.fill(0.0))?;
         let fused = tape.sample_kl(matrix, logvar, SampleKl::new(1, Noise::Given(noise)))?;
@@ -128,7 +129,7 @@ pub(crate) fn hinge(case: &Case) -> Result<Check, String> {
     })
 }
 
-/// A layer's forward pass on given contexts, without noise.
+/// A forward pass of a layer on given contexts, without noise.
 fn pass(
     tape: &mut Tape<f64>,
     layer: &VariationalLayer,
@@ -178,7 +179,7 @@ pub(crate) fn projection(case: &Case) -> Result<Check, String> {
             let hinge = Hinge { form: HingeForm::Absolute, weight_low: 1.0, weight_high: 1.0 };
             let term = BandTerm { bounds: band.clone(), hinge, weight: 0.0 };
             control.levers_mut().objective.band = Some(term);
-            // Acts when the last batch has been seen; without any batch, on nothing.
+            // Acts after the last batch; without any batch, on nothing.
             let timing = Timing { warmup: 0, every: batches.len().max(1) as u64 };
             control.add(Projection::new(units, projection)?, timing)?;
             let mut mean = Projection::new(units, projection)?;
@@ -230,7 +231,7 @@ pub(crate) fn parameters_at(parameters: &Parameters<f64>, index: usize) -> &[f64
     parameters.iter().nth(index).map_or(&[], |p| p.tensor().data())
 }
 
-/// The calibration that a `cfg` asks for, as the reference does it.
+/// The calibration that `cfg` describes, as in the reference.
 pub(crate) fn calibration_config(case: &Case, cfg: &str) -> Result<BandCalibrationConfig, String> {
     let get = |key: &str| case.setting(cfg, key);
     Ok(BandCalibrationConfig {

@@ -34,7 +34,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Case>, String> {
     cases.iter().map(read).collect()
 }
 
-/// A tensor as it stands in a fixture.
+/// Reads a tensor from a fixture.
 pub(crate) fn tensor(value: &Value) -> Result<Tensor<f64>, String> {
     let numbers =
         |key: &str| value[key].as_array().ok_or_else(|| format!("a tensor without {key}"));
@@ -70,7 +70,7 @@ impl Case {
         self.inputs[key].as_u64().map(|n| n as usize).ok_or_else(|| format!("{key} is no count"))
     }
 
-    /// A count, or `None` where the fixture says null.
+    /// A count, or `None` if the fixture has null.
     pub(crate) fn optional_count(&self, key: &str) -> Result<Option<usize>, String> {
         if self.inputs[key].is_null() { Ok(None) } else { self.count(key).map(Some) }
     }
@@ -79,19 +79,19 @@ impl Case {
         self.inputs[key].as_str().ok_or_else(|| format!("{key} is no text"))
     }
 
-    /// A number inside an input that is an object.
+    /// A number inside an object input.
     pub(crate) fn setting(&self, object: &str, key: &str) -> Result<f64, String> {
         let value = self.inputs[object][key].as_f64();
         value.ok_or_else(|| format!("{object}.{key} is no number"))
     }
 
-    /// A truth value inside an input that is an object.
+    /// A truth value inside an object input.
     pub(crate) fn flag(&self, object: &str, key: &str) -> Result<bool, String> {
         let value = self.inputs[object][key].as_bool();
         value.ok_or_else(|| format!("{object}.{key} is no truth value"))
     }
 
-    /// A text inside an input that is an object.
+    /// A text inside an object input.
     pub(crate) fn name_of(&self, object: &str, key: &str) -> Result<&str, String> {
         let value = self.inputs[object][key].as_str();
         value.ok_or_else(|| format!("{object}.{key} is no text"))
@@ -109,8 +109,8 @@ impl Case {
         tape.constant(*tensor.shape(), tensor.data()).map_err(|e| e.to_string())
     }
 
-    /// Puts the fixture's parameters in the place of the initial ones. The fixture may lack none of them, and have none
-    /// that the model lacks.
+    /// Replaces the initial parameters by the parameters of the fixture. Both must have the same
+    /// names.
     pub(crate) fn load(&self, parameters: &mut Parameters<f64>) -> Result<(), String> {
         let given = self.inputs["params"].as_object().ok_or("no params")?;
         for name in given.keys() {
@@ -143,7 +143,8 @@ pub(crate) struct Check {
 const TOLERANCE: f64 = 1e-10;
 
 impl Check {
-    /// Compares numbers with an expected tensor, number or list; a tensor's shape may differ in axes of size one.
+    /// Compares numbers with an expected tensor, number or list. The shapes of tensors may differ
+    /// in axes of size one.
     pub(crate) fn values(&mut self, name: &str, got: &[f64], want: &Value) {
         let want: Option<Vec<f64>> = match want {
             Value::Object(_) => tensor(want).ok().map(|t| t.data().to_vec()),
@@ -176,7 +177,7 @@ impl Check {
         self.values(name, tape.value(var).data(), want);
     }
 
-    /// Compares a gradient on the tape; none at all counts as zero.
+    /// Compares a gradient on the tape. A missing gradient counts as zero.
     pub(crate) fn gradient(&mut self, name: &str, tape: &Tape<f64>, var: Var, want: &Value) {
         match tape.gradient(var) {
             Some(gradient) => self.values(name, gradient.data(), want),

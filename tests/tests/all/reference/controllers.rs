@@ -1,4 +1,5 @@
-//! Topics 6 and 7: thermostat, homeostat, and the reference's regulator, which is both with the guard and the AR share.
+//! Topics 6 and 7: the thermostat, the homeostat, and the reference's regulator, which combines
+//! both with the guard and the AR share.
 
 use crate::reference::bands::{checked, parameters_at};
 use crate::reference::case::{Case, Check};
@@ -13,7 +14,7 @@ use vdn_model::core::{Builder, Parameters};
 use vdn_model::objective::{ArTerm, BandTerm, EarlierWindow, UnitMeasures};
 use vdn_model::units::{LayerConfig, SigmaMode, VariationalLayer};
 
-/// The thermostat that `object` describes, as the reference runs it.
+/// The thermostat that `object` describes, as in the reference.
 pub(crate) fn thermostat_config(case: &Case, object: &str) -> Result<ThermostatConfig, String> {
     let get = |key: &str| case.setting(object, key);
     Ok(ThermostatConfig {
@@ -223,7 +224,8 @@ pub(crate) fn regulator(case: &Case) -> Result<Check, String> {
         if let Some(index) = log_sigma {
             parameters.data_mut(index).copy_from_slice(case.tensor("log_sigma")?.data());
         }
-        // In the reference the kick never happens but with a parameter of the shape [N], and for a single unit.
+        // In the reference, the kick only happens with a parameter of the shape [N], and for a
+        // single unit.
         let kick =
             if case.name.ends_with("as_reference") { SigmaKick::Never } else { SigmaKick::Dead };
         let mut control = regulator_control(case, units, latent_dims, kick)?;

@@ -6,7 +6,8 @@ use vdn_train::metrics::reference::Floors;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// The moment-matched CRPS as a graph: `s (z erf(z/sqrt 2) + 2 phi(z) - 1/sqrt pi)`, with `z Phi(z) = gelu(z)`.
+/// The moment-matched CRPS as a graph: `s (z erf(z/sqrt 2) + 2 phi(z) - 1/sqrt pi)`, with
+/// `z Phi(z) = gelu(z)`.
 fn crps(
     tape: &mut Tape<f64>,
     [mu, sigma, y]: [Var; 3],

@@ -1,5 +1,6 @@
-//! The reference's numbers, in double precision, through the production code: `tests/fixtures`, or the folder that the
-//! environment variable `VDN_FIXTURES` names. Every JSON file there is read, every case has to agree.
+//! Compares the reference's double-precision numbers with the production code: `tests/fixtures`, or
+//! the folder in the environment variable `VDN_FIXTURES`. Every JSON file there is read, and every
+//! case must agree.
 
 mod bands;
 mod case;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 
 type Run = fn(&Case) -> Result<Check, String>;
 
-/// What runs the cases of a topic and kind.
+/// The function that runs the cases of each topic and kind.
 const KNOWN: [(&str, &str, Run); 24] = [
     ("gaussian_unit", "gaussian_unit", units::gaussian_unit),
     ("kl_general", "kl_general", units::kl_general),
@@ -44,7 +45,7 @@ const KNOWN: [(&str, &str, Run); 24] = [
     ("train_trajectory", "train_trajectory", trajectory::trajectory),
 ];
 
-/// Topics and kinds of parts that are not built yet: none.
+/// Topics and kinds of parts that are not implemented: none.
 const PENDING: [(&str, &str); 0] = [];
 
 fn folder() -> PathBuf {
@@ -64,7 +65,8 @@ fn every_case_agrees() {
     files.sort();
     assert!(!files.is_empty(), "{}: no JSON files", folder.display());
     let mut failures = Vec::new();
-    // For each topic and kind: cases passed, numbers compared, worst error as a share of the tolerance.
+    // For each topic and kind: the number of passed cases, the number of compared values, and the
+    // worst error as a share of the tolerance.
     let mut passed: BTreeMap<(String, String), (usize, usize, f64)> = BTreeMap::new();
     let mut pending: BTreeMap<(String, String), usize> = BTreeMap::new();
     for file in &files {

@@ -1,4 +1,4 @@
-//! Topics 14 and 16: the optimiser, the windows.
+//! Topics 14 and 16: the optimiser and the windows.
 
 use crate::reference::case::{Case, Check, tensor};
 use serde_json::Value;
@@ -98,7 +98,7 @@ pub(crate) fn windows(case: &Case) -> Result<Check, String> {
             }
             let index = sample["index"].as_u64().ok_or("a sample without index")? as usize;
             let window = windows[index];
-            // One series at a time: a table's columns have equal lengths.
+            // One series at a time, because the columns of a table have equal lengths.
             let (name, values) = series[window.series as usize].clone();
             let table = Table::new(vec![name.clone()], vec![values])?;
             let data = Dataset::for_forecast(table, spec, vec![name], Scaler::identity(1))?;

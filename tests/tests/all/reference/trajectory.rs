@@ -1,5 +1,5 @@
-//! Topic 15: 25 whole training steps of the reference's configuration: encoder, layer, head, losses, optimiser and
-//! controllers together, in compatibility mode.
+//! Topic 15: 25 whole training steps of the reference's configuration: encoder, layer, head,
+//! losses, optimiser and controllers together, in compatibility mode.
 
 use crate::reference::bands::{calibration_config, checked, parameters_at};
 use crate::reference::case::{Case, Check, tensor};
@@ -90,7 +90,8 @@ fn controllers(case: &Case, units: usize) -> Result<LayerControl, Failure> {
     }
     let warmup = steps("warmup_steps")?;
     let period = Timing { warmup, every: steps("ctrl_every")? };
-    // In the reference's order: bands, then what acts on units, then the AR share, then the ramps of the next step.
+    // The order of the reference: bands, controllers that act on units, the AR share, then the
+    // ramps of the next step.
     if case.flag("cfg", "use_band_calib")? {
         let calibration = BandCalibration::new(base, calibration_config(case, "cfg")?)?;
         control.add(calibration, Timing { warmup, every: steps("band_calib_every")? })?;
@@ -146,7 +147,7 @@ fn at(tensor: &Tensor<f64>, step: usize) -> &[f64] {
     &tensor.data()[step * size..][..size]
 }
 
-/// The deviation of the AR penalty, whether or not the term is there.
+/// The deviation of the AR penalty, even if the term is absent.
 fn ar_sigma(case: &Case, control: &LayerControl) -> Result<f64, Failure> {
     let get = |key: &str| case.setting("cfg", key);
     let scale = ArScale {
@@ -163,7 +164,8 @@ fn ar_sigma(case: &Case, control: &LayerControl) -> Result<f64, Failure> {
     Ok(derived)
 }
 
-/// `|got - want| <= 1e-9 |want|`, but for numbers that are zero up to the rounding of numbers of order 1.
+/// `|got - want| <= 1e-9 |want|`, except for numbers that are zero up to the rounding of numbers of
+/// order 1.
 fn relative(check: &mut Check, name: &str, got: &[f64], want: &Value) {
     check.values(name, got, want);
     let want: Vec<f64> = match want {
@@ -289,7 +291,7 @@ fn run(check: &mut Check, case: &Case) -> Result<(), Failure> {
         let want = &case.output("final_params")[name];
         relative(check, name, parameters_at(&parameters, index), want);
     }
-    // The held batch, with the weights and controllers of the end.
+    // The held-out batch, with the final weights and controllers.
     tape.reset();
     let held = ["eval_x_cur", "eval_x_prev", "eval_y"].map(|key| case.tensor(key));
     let [current, previous, target] = held;

@@ -71,7 +71,7 @@ pub(crate) fn kl_general(case: &Case) -> Result<Check, String> {
     Ok(check)
 }
 
-/// The divergence from an autoregressive prior, given the previous latent.
+/// The KL divergence from an autoregressive prior, given the previous latent.
 pub(crate) fn kl_ar(case: &Case) -> Result<Check, String> {
     let mut check = Check::default();
     let mut run = || -> Result<(), Box<dyn std::error::Error>> {

@@ -8,7 +8,7 @@ use vdn_tensor::noise::NoiseKey;
 use vdn_train::data::RowBatch;
 use vdn_train::train::{Locals, Network};
 
-/// The bytes of the tapes of a training step and of an evaluation, as they are.
+/// The actual bytes of the tapes of a training step and of an evaluation.
 fn tapes(config: &NetworkConfig, widths: [usize; 2], rows: usize) -> [f64; 2] {
     let (network, parameters) =
         TaskNetwork::new::<f32>(config.clone(), Variant::Variational, widths, 0).unwrap();
@@ -71,7 +71,7 @@ fn tapes_are_as_large_as_estimated() {
             Pass::of(&network, widths, samples as f64, rows as f64, training)
         };
         let step = pass(network.samples, true);
-        // The gradients of parameters are on the tape; they are counted as weights.
+        // The gradients of parameters are on the tape, but the estimate counts them as weights.
         let training = SINGLE * (step.values() + step.gradients() + parameters(&network, widths));
         let evaluation = SINGLE * pass(network.evaluate_samples, false).values();
         let found = tapes(&network, widths, rows);

@@ -1,17 +1,17 @@
-//! What is found at the beginning of a file: the names of its columns, the rows of the sample, and
-//! the form of numbers.
+//! The beginning of a file: the names of its columns, the sample of rows, and the form of numbers.
 
 use super::{DelimitedFile, Record};
 use crate::data::cell::{Cell, NumberForm};
 use crate::data::sniff::{Evidence, NumberEvidence};
 use crate::error::data::{DataError, excerpt};
 
-/// Rows and bytes of the sample that the form of a file is found from, at most.
+/// The largest sample, in rows and in bytes, from which the form of a file is found.
 const SAMPLE_ROWS: usize = 1000;
 const SAMPLE_BYTES: usize = 1 << 21;
 
 impl DelimitedFile<'_> {
-    /// Names the columns by the current row. A column without a name is called `column <k>`.
+    /// Takes the names of the columns from the current row. A column without a name is called
+    /// `column <k>`.
     pub(super) fn take_header(&mut self) -> Result<(), DataError> {
         for column in 0..self.row.cells {
             let cell = self.row.cell(column);
@@ -28,7 +28,7 @@ impl DelimitedFile<'_> {
         Ok(())
     }
 
-    /// Refuses a first row of one cell before rows of several.
+    /// Refuses a first row of one cell if the other rows have several.
     pub(super) fn refuse_preamble(&self) -> Result<(), DataError> {
         if self.names.len() > 1 || self.usual_cells < 2 {
             return Ok(());
@@ -42,7 +42,7 @@ impl DelimitedFile<'_> {
         })
     }
 
-    /// Reads the first rows ahead. What is wrong with one of them is told when it is asked for.
+    /// Reads the first rows ahead. An error in one of them is returned when that row is requested.
     pub(super) fn take_sample(&mut self) {
         let mut bytes = 0;
         while self.sample.len() < SAMPLE_ROWS && bytes < SAMPLE_BYTES && self.failed.is_none() {
@@ -67,8 +67,8 @@ impl DelimitedFile<'_> {
         }
     }
 
-    /// Takes the last columns without a name for the traces of trailing delimiters, where their
-    /// cells have no text either. The first row of data keeps its place in a single column.
+    /// Treats the last columns without a name as traces of trailing delimiters, if their cells have
+    /// no text either. A single column is always kept.
     pub(super) fn drop_unnamed_columns(&mut self) {
         let all = self.names.len();
         let mut kept = all;
@@ -91,7 +91,7 @@ impl DelimitedFile<'_> {
         }
     }
 
-    /// The form of numbers that the sample has, with a note where it was chosen between two.
+    /// Finds the form of numbers in the sample. A note says so if it was chosen between two.
     pub(super) fn find_number_form(&mut self) -> Result<(), DataError> {
         let mut evidence = NumberEvidence::default();
         for row in &self.sample {
@@ -99,7 +99,8 @@ impl DelimitedFile<'_> {
         }
         self.numbers = match (evidence.verdict(), self.delimiter) {
             (Evidence::Clear(form), _) => form,
-            // In a file of commas nobody writes decimal commas, and few points between groups.
+            // In a comma-separated file, decimal commas do not occur, and points between groups are
+            // rare.
             (Evidence::Groups, b',') => NumberForm::DecimalPoint,
             (Evidence::Groups, _) => {
                 let note = "points in numbers are read as separators of thousands, because whole \
@@ -107,7 +108,7 @@ impl DelimitedFile<'_> {
                 self.notes.push(note.to_owned());
                 NumberForm::DecimalComma
             }
-            // Programs write semicolons between cells because commas are in the numbers.
+            // Programs separate cells by semicolons because numbers contain commas.
             (Evidence::Ambiguous, b';') => {
                 let note = "commas are read as decimal commas, because cells are separated by `;`";
                 self.notes.push(note.to_owned());

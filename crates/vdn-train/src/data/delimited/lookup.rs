@@ -1,11 +1,11 @@
-//! Columns by name, and errors that say where in the file something stands.
+//! Columns by name, and errors with their position in the file.
 
 use super::DelimitedFile;
 use crate::error::data::{DataError, excerpt};
 use std::collections::HashMap;
 
 impl DelimitedFile<'_> {
-    /// Error for a cell of the current row that is not a finite number; `column` counts from 0.
+    /// The error for a cell of the current row that is not a finite number. `column` counts from 0.
     #[must_use]
     pub fn bad_cell(&self, column: usize) -> DataError {
         DataError::BadCell {
@@ -17,7 +17,7 @@ impl DelimitedFile<'_> {
         }
     }
 
-    /// Error for a missing value in the current row; `column` counts from 0.
+    /// The error for a missing value in the current row. `column` counts from 0.
     #[must_use]
     pub fn missing_cell(&self, column: usize) -> DataError {
         DataError::MissingCell {
@@ -29,13 +29,13 @@ impl DelimitedFile<'_> {
         }
     }
 
-    /// Error for more than `most` of `what`, seen in the current row.
+    /// The error for more than `most` of `what`, found in the current row.
     #[must_use]
     pub fn beyond(&self, limit: &'static str, most: u64, what: &'static str) -> DataError {
         DataError::Limit { place: format!("{}:{}", self.file(), self.row.line), limit, most, what }
     }
 
-    /// Position (from 0) of the column called `name`, or of the `k`-th column for `#k`.
+    /// The position (from 0) of the column called `name`, or of the `k`-th column for `#k`.
     ///
     /// # Errors
     ///

@@ -1,11 +1,11 @@
-//! Content to rows: what drives `csv-core`, counts lines and knows the limits.
+//! Converts content to rows: drives `csv-core`, counts lines and enforces the limits.
 
 use super::{Buffer, DelimitedFile, Record};
 use crate::error::data::DataError;
 use csv_core::ReadRecordResult;
 
 impl DelimitedFile<'_> {
-    /// The next byte, which stays; `None` at the end of the file.
+    /// Returns the next byte without consuming it; `None` at the end of the file.
     fn peek(&mut self) -> Result<Option<u8>, DataError> {
         let Buffer { bytes, at, end } = &mut self.buffer;
         if at == end {
@@ -14,7 +14,7 @@ impl DelimitedFile<'_> {
         Ok(self.buffer.rest().first().copied())
     }
 
-    /// Moves behind the next `count` bytes, and counts lines.
+    /// Consumes the next `count` bytes, and counts lines.
     fn pass(&mut self, count: usize) {
         let bytes = &self.buffer.bytes[self.buffer.at..self.buffer.at + count];
         for &byte in bytes {
@@ -26,7 +26,7 @@ impl DelimitedFile<'_> {
         self.buffer.at += count;
     }
 
-    /// Moves behind line ends; the line of the first blank line among them.
+    /// Consumes line ends, and returns the line of the first blank line among them.
     pub(super) fn skip_blank_lines(&mut self) -> Result<Option<usize>, DataError> {
         let mut blank = None;
         while let Some(byte @ (b'\r' | b'\n')) = self.peek()? {
@@ -38,10 +38,10 @@ impl DelimitedFile<'_> {
         Ok(blank)
     }
 
-    /// Reads the next row, and checks its cells against the header.
+    /// Reads the next row, and checks its number of cells against the header.
     ///
-    /// Rows of nothing but delimiters wait until a row with text follows: at the end of the file
-    /// they are left out, elsewhere they are rows of missing values.
+    /// Rows of nothing but delimiters wait until a row with text follows. At the end of the file
+    /// they are left out; elsewhere they are rows of missing values.
     pub(super) fn read_row(&mut self) -> Result<bool, DataError> {
         if self.held.is_some() {
             match self.blank_rows {
@@ -75,7 +75,7 @@ impl DelimitedFile<'_> {
                 continue;
             }
             if found != columns {
-                // Delimiters at the end of the header alone make columns that no row has.
+                // If only the header ends in delimiters, it has columns that no row has.
                 let named = self.names.iter().rposition(|name| !name.is_empty()).unwrap_or(0);
                 if found <= named || !self.row.is_blank(columns..found) {
                     return Err(self.ragged(line, found));
@@ -99,7 +99,7 @@ impl DelimitedFile<'_> {
         DataError::RaggedRow { file, line, found, expected }
     }
 
-    /// Reads a row from its first byte on; `false` at the end of the file.
+    /// Reads a row from its first byte; `false` at the end of the file.
     pub(super) fn read(&mut self) -> Result<bool, DataError> {
         (self.row.length, self.row.cells, self.row.line) = (0, 0, self.line);
         if self.peek()?.is_none() {
@@ -107,7 +107,7 @@ impl DelimitedFile<'_> {
         }
         let mut at_end = false;
         loop {
-            // At the end of the file a line end is added: it ends every row but one whose last
+            // At the end of the file a line end is added. It ends every row except one whose last
             // quote is open.
             let input = if at_end { &b"\n"[..] } else { self.buffer.rest() };
             let Record { text, length, ends, cells, .. } = &mut self.row;

@@ -3,20 +3,20 @@
 use crate::report::html::{escape, number};
 use std::fmt::Write;
 
-/// The size of every chart in user units; the page shows it at about this many pixels.
+/// The size of every chart in user units. The page shows it with about this many pixels.
 pub(super) const WIDTH: f64 = 360.0;
 pub(super) const HEIGHT: f64 = 220.0;
-/// What axes need on each side.
+/// The space for axis labels on each side.
 pub(super) const LEFT: f64 = 62.0;
 pub(super) const RIGHT: f64 = 10.0;
 pub(super) const TOP: f64 = 10.0;
 pub(super) const BOTTOM: f64 = 34.0;
 /// The height of one line of a legend.
 const LEGEND: f64 = 15.0;
-/// Ticks that fit an axis.
+/// The number of ticks that fit on an axis.
 const TICKS: usize = 5;
 
-/// From numbers to a place on an axis.
+/// Maps numbers to positions on an axis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
     low: f64,
@@ -27,7 +27,8 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// The axis from `from` to `to` for all finite `values` (positive ones alone where it is logarithmic).
+    /// An axis from `from` to `to` that includes all finite `values` (only positive ones if it is
+    /// logarithmic).
     pub(super) fn over(
         values: impl Iterator<Item = f64>,
         [from, to]: [f64; 2],
@@ -42,23 +43,23 @@ impl Scale {
             (low, high) = (0.0, 1.0);
         }
         let span = high - low;
-        // All the same: some room around it.
+        // If all values are equal, add some room around them.
         let room = if span > 1e-12 * high.abs().max(1e-300) {
             0.04 * span
         } else {
             0.5 * if high == 0.0 { 1.0 } else { high.abs() }
         };
-        // An axis does not pass zero for the sake of room.
+        // The added room does not extend an axis beyond zero.
         let bottom = if low >= 0.0 && !logarithmic { (low - room).max(0.0) } else { low - room };
         Self { low: bottom, high: high + room, from, to, logarithmic }
     }
 
-    /// The axis exactly from `low` to `high`.
+    /// An axis that runs exactly from `low` to `high`.
     pub(super) fn exact([low, high]: [f64; 2], [from, to]: [f64; 2]) -> Self {
         Self { low, high, from, to, logarithmic: false }
     }
 
-    /// Where a number lies; `None` for one that has no place.
+    /// The position of a number; `None` if it has none.
     pub(super) fn at(&self, x: f64) -> Option<f64> {
         let x = if self.logarithmic { x.log10() } else { x };
         let share = (x - self.low) / (self.high - self.low);
@@ -94,10 +95,10 @@ fn round_numbers(low: f64, high: f64) -> Vec<f64> {
     (first..=last.min(first + 2 * TICKS as i64)).map(|i| i as f64 * step).collect()
 }
 
-/// How far ticks are apart near `tick`: powers of ten are told by their exponents.
+/// The distance between ticks near `tick`. Powers of ten are distinguished by their exponents.
 fn spacing(ticks: &[f64], tick: f64) -> f64 {
     match ticks {
-        // Neighbouring multiples of a step are at most twice as large as one another.
+        // A multiple of a step is at most twice its lower neighbour.
         [a, b, ..] if *a > 0.0 && b / a > 9.0 => tick,
         [a, b, ..] => b - a,
         [only] => *only,
@@ -105,7 +106,7 @@ fn spacing(ticks: &[f64], tick: f64) -> f64 {
     }
 }
 
-/// A tick's label: as few digits as tell it from its neighbours.
+/// The label of a tick, with the fewest digits that distinguish it from its neighbours.
 fn tick_label(x: f64, step: f64) -> String {
     if x == 0.0 {
         return "0".to_owned();
@@ -128,13 +129,13 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Where the axes run, with `legend` lines of a legend above them.
+    /// The ends of the axes, below a legend of `legend` lines.
     pub(super) fn ends(legend: usize) -> [[f64; 2]; 2] {
         let top = TOP + LEGEND * legend as f64;
         [[LEFT, WIDTH - RIGHT], [HEIGHT - BOTTOM, top]]
     }
 
-    /// Grid, ticks and labels.
+    /// Draws the grid, ticks and labels.
     pub(super) fn draw(&self, out: &mut String) {
         let ([left, right], [bottom, top]) = ([self.x.from, self.x.to], [self.y.from, self.y.to]);
         let ticks = self.y.ticks();
@@ -185,15 +186,15 @@ impl Frame {
     }
 }
 
-/// What a legend says: a name, and the class of the mark before it.
+/// An entry of a legend: a name, and the class of its mark.
 pub(super) type Entry<'a> = (&'a str, String);
 
-/// How many lines a legend takes.
+/// The number of lines of a legend.
 pub(super) fn legend_lines(entries: &[Entry<'_>]) -> usize {
     legend_places(entries).last().map_or(0, |(line, _)| line + 1)
 }
 
-/// Line and place along it of each entry.
+/// The line and the position in it of each entry.
 fn legend_places(entries: &[Entry<'_>]) -> Vec<(usize, f64)> {
     let (mut line, mut x) = (0, LEFT);
     let mut places = Vec::with_capacity(entries.len());
@@ -230,7 +231,7 @@ pub(super) fn legend(out: &mut String, entries: &[Entry<'_>]) {
     }
 }
 
-/// A figure around the inside of a chart.
+/// A figure with a chart inside.
 pub(super) fn figure(title: &str, note: &str, inside: &str) -> String {
     let (title, note) = (escape(title), escape(note));
     let note = if note.is_empty() { note } else { format!("<p>{note}</p>") };
@@ -240,7 +241,7 @@ pub(super) fn figure(title: &str, note: &str, inside: &str) -> String {
     )
 }
 
-/// A chart that has nothing to show.
+/// A chart without data.
 pub(super) fn nothing(title: &str, note: &str) -> String {
     let inside =
         format!("<text x=\"{}\" y=\"{}\" class=\"m\">no numbers</text>", WIDTH / 2.0, HEIGHT / 2.0);
@@ -252,7 +253,7 @@ pub(super) fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("writing to a string cannot fail");
 }
 
-/// A number beside a mark.
+/// The tooltip of a mark: its name and numbers.
 pub(super) fn tip(name: &str, x: f64, y: f64) -> String {
     format!("<title>{}: {}, {}</title>", escape(name), number(x), number(y))
 }

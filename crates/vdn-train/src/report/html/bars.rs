@@ -1,4 +1,4 @@
-//! Bars over bins: histograms.
+//! Bars over bins for histograms.
 
 use crate::report::html::axes::{
     Entry, Frame, Scale, figure, legend, legend_lines, nothing, put, tip,
@@ -8,26 +8,26 @@ use crate::report::html::number;
 /// A histogram.
 #[derive(Clone, Debug, Default)]
 pub struct Bars {
-    /// Above it.
+    /// The title, above the chart.
     pub title: String,
-    /// Below it.
+    /// The note below the chart.
     pub note: String,
-    /// Under the horizontal axis.
+    /// The label of the horizontal axis.
     pub x_label: String,
-    /// Beside the vertical axis.
+    /// The label of the vertical axis.
     pub y_label: String,
-    /// The bins' edges, one more than heights, ascending.
+    /// The edges of the bins in ascending order, one more than there are heights.
     pub edges: Vec<f64>,
-    /// Their heights.
+    /// The heights of the bins.
     pub heights: Vec<f64>,
-    /// A height to compare with.
+    /// A height to compare with, if any.
     pub expected: Option<f64>,
-    /// A place on the horizontal axis to mark, inside the bins or not, and its name.
+    /// A marked position on the horizontal axis, inside or outside the bins, and its name.
     pub mark: Option<(f64, String)>,
 }
 
 impl Bars {
-    /// The histogram of `values` in so many bins; those that are not finite are left out.
+    /// The histogram of `values` with `bins` bins. Values that are not finite are left out.
     pub fn of(values: &[f64], bins: usize) -> Self {
         let finite = || values.iter().copied().filter(|x| x.is_finite());
         let (low, high) =
@@ -45,7 +45,7 @@ impl Bars {
         Self { edges, heights, ..Self::default() }
     }
 
-    /// The figure.
+    /// Draws the figure.
     pub fn draw(&self) -> String {
         let (Some(&first), Some(&last)) = (self.edges.first(), self.edges.last()) else {
             return nothing(&self.title, &self.note);

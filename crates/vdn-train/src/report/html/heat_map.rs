@@ -1,28 +1,29 @@
-//! A picture of a matrix, one cell a pixel: units over epochs.
+//! An image of a matrix with one pixel per cell, for units over epochs.
 
 use crate::report::html::axes::{Frame, Scale, figure, nothing, put};
 use crate::report::html::{number, png};
 
-/// A matrix in colours.
+/// A colour image of a matrix.
 #[derive(Clone, Debug, Default)]
 pub struct HeatMap {
-    /// Above it.
+    /// The title, above the chart.
     pub title: String,
-    /// Below it.
+    /// The note below the chart.
     pub note: String,
-    /// Under the horizontal axis.
+    /// The label of the horizontal axis.
     pub x_label: String,
-    /// Beside the vertical axis.
+    /// The label of the vertical axis.
     pub y_label: String,
-    /// The columns' first and last number.
+    /// The numbers of the first and last column.
     pub columns: [f64; 2],
-    /// Row by row, each of the same length.
+    /// The rows, all of the same length.
     pub rows: Vec<Vec<f64>>,
-    /// The colours' ends; what lies beyond has the colour of the end.
+    /// The values at the ends of the colour scale. Values beyond an end have its colour.
     pub range: [f64; 2],
 }
 
-/// Dark blue to yellow by way of green, ascending in lightness: readable without colours, on light and on dark paper.
+/// The colour scale from dark blue through green to yellow, with ascending lightness. It is
+/// readable without colours, on a light and on a dark background.
 const RAMP: [[f64; 3]; 5] = [
     [38.0, 24.0, 74.0],
     [44.0, 84.0, 132.0],
@@ -31,7 +32,7 @@ const RAMP: [[f64; 3]; 5] = [
     [250.0, 226.0, 62.0],
 ];
 
-/// The colour of a share in `[0, 1]`; grey for what is not a number.
+/// The colour of a share in `[0, 1]`; grey for NaN.
 fn colour(share: f64) -> [u8; 3] {
     if share.is_nan() {
         return [128; 3];
@@ -47,7 +48,7 @@ fn colour(share: f64) -> [u8; 3] {
 }
 
 impl HeatMap {
-    /// The figure.
+    /// Draws the figure.
     pub fn draw(&self) -> String {
         let width = self.rows.first().map_or(0, Vec::len);
         if width == 0 || self.rows.iter().any(|row| row.len() != width) {

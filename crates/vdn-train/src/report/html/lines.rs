@@ -1,4 +1,4 @@
-//! Lines over a common axis, with areas between two of them: histories, fans.
+//! Lines over a common axis with areas between lines, for histories and fan charts.
 
 use crate::report::html::axes::{
     Entry, Frame, Scale, figure, legend, legend_lines, nothing, put, tip,
@@ -7,62 +7,62 @@ use crate::report::html::axes::{
 /// A line.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
-    /// In the legend.
+    /// The name in the legend.
     pub name: String,
-    /// Its points from left to right; one that is not finite leaves a gap.
+    /// The points from left to right. A point that is not finite leaves a gap.
     pub points: Vec<[f64; 2]>,
-    /// Whether it is drawn broken: a limit, not a measurement.
+    /// Whether the line is dashed, for a limit instead of a measurement.
     pub dashed: bool,
 }
 
 /// The area between a lower and an upper line.
 #[derive(Clone, Debug, Default)]
 pub struct Band {
-    /// In the legend.
+    /// The name in the legend.
     pub name: String,
-    /// Place, lower and upper end.
+    /// The position, the lower end and the upper end of each point.
     pub points: Vec<[f64; 3]>,
 }
 
 /// Thin lines under one name, such as sampled paths.
 #[derive(Clone, Debug, Default)]
 pub struct Traces {
-    /// In the legend, once.
+    /// The name in the legend, shown once.
     pub name: String,
-    /// The points of each from left to right; one that is not finite leaves a gap.
+    /// The points of each line from left to right. A point that is not finite leaves a gap.
     pub lines: Vec<Vec<[f64; 2]>>,
 }
 
-/// Lines and areas.
+/// A chart of lines and areas.
 #[derive(Clone, Debug, Default)]
 pub struct LineChart {
-    /// Above it.
+    /// The title, above the chart.
     pub title: String,
-    /// Below it: what it shows, for who has not seen it before.
+    /// The note below the chart, which explains it to a new reader.
     pub note: String,
-    /// Under the horizontal axis.
+    /// The label of the horizontal axis.
     pub x_label: String,
-    /// Beside the vertical axis.
+    /// The label of the vertical axis.
     pub y_label: String,
-    /// Areas, the widest first.
+    /// The areas, the widest first.
     pub bands: Vec<Band>,
-    /// Thin lines, above areas and below other lines.
+    /// Thin lines, drawn above areas and below other lines.
     pub traces: Traces,
-    /// Lines.
+    /// The lines.
     pub series: Vec<Series>,
-    /// A place to mark, and its name.
+    /// A marked position, and its name.
     pub mark: Option<(f64, String)>,
     /// Whether the vertical axis is logarithmic.
     pub logarithmic: bool,
 }
 
-/// Lines that differ in colour.
+/// The number of colours of lines.
 const COLOURS: usize = 5;
-/// A point is drawn, and says its numbers, where there are at most so many.
+/// The largest number of points at which each point is drawn with a tooltip.
 const POINTS: usize = 60;
 
 impl LineChart {
-    /// The figure.
+    /// Draws the figure.
     pub fn draw(&self) -> String {
         let finite = |points: &[[f64; 2]]| points.iter().any(|p| p.iter().all(|x| x.is_finite()));
         if !self.series.iter().any(|s| finite(&s.points)) {
@@ -135,7 +135,7 @@ fn area(out: &mut String, frame: &Frame, band: &Band, index: usize) {
     }
 }
 
-/// The line through points, with a gap where one has no place.
+/// The path through points, with a gap at each point without a position.
 fn path(frame: &Frame, points: &[[f64; 2]]) -> String {
     let (mut path, mut open) = (String::new(), false);
     for &[x, y] in points {
@@ -157,7 +157,7 @@ fn line(out: &mut String, frame: &Frame, series: &Series, index: usize) {
         for &[x, y] in &series.points {
             let (Some(at_x), Some(at_y)) = (frame.x.at(x), frame.y.at(y)) else { continue };
             let tip = tip(&series.name, x, y);
-            // Of a limit the numbers are there, and no marks.
+            // A limit has tooltips but no visible marks.
             let class = if series.dashed { "h".to_owned() } else { format!("p s{colour}") };
             let place = format_args!("cx=\"{at_x:.1}\" cy=\"{at_y:.1}\" r=\"2\"");
             put(&mut points, format_args!("<circle class=\"{class}\" {place}>{tip}</circle>"));

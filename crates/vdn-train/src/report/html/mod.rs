@@ -1,9 +1,9 @@
 //! One self-contained HTML page about a run: inline SVG, no script, no network.
 //!
-//! [`Page`] lays figures and tables out; the charts know nothing of runs. Every chart is an SVG of
-//! a fixed small size, as wide as a telephone, and the page puts as many side by side as fit: text
-//! keeps its size on every screen. Colours are CSS variables, so that the page follows the reader's
-//! light or dark scheme.
+//! [`Page`] lays out figures and tables; the charts do not depend on runs. Every chart is an SVG of
+//! a fixed small size, as wide as a phone screen, and the page puts as many side by side as fit.
+//! Text therefore has the same size on every screen. Colours are CSS variables, so the page follows
+//! the light or dark scheme of the reader.
 
 mod axes;
 mod bars;
@@ -21,7 +21,7 @@ pub use page::Page;
 pub use scatter::Scatter;
 pub use table::Table;
 
-/// Text as it may stand between tags and in attributes.
+/// Escapes text for use between tags and in attributes.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -37,7 +37,8 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// A number for a reader: four significant digits, with an exponent where it is very small or large.
+/// Formats a number for a reader: four significant digits, with an exponent if it is very small or
+/// large.
 pub fn number(x: f64) -> String {
     if !x.is_finite() {
         return "-".to_owned();

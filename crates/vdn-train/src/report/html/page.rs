@@ -1,4 +1,4 @@
-//! The page around figures and tables.
+//! The HTML page around figures and tables.
 
 use crate::report::html::escape;
 
@@ -15,7 +15,7 @@ impl Page {
         Self { title: title.to_owned(), body: String::new() }
     }
 
-    /// A heading, a sentence below it, and figures side by side as far as they fit.
+    /// Adds a heading, a sentence below it, and figures, as many side by side as fit.
     pub fn section(&mut self, heading: &str, lead: &str, figures: &[String]) {
         self.body.push_str(&format!("<h2>{}</h2>\n", escape(heading)));
         if !lead.is_empty() {
@@ -26,12 +26,12 @@ impl Page {
         self.body.push_str("</div>\n");
     }
 
-    /// A table, as wide as the page.
+    /// Adds a table as wide as the page.
     pub fn table(&mut self, table: &super::Table) {
         self.body.push_str(&table.draw());
     }
 
-    /// The document.
+    /// The complete document.
     pub fn finish(&self) -> String {
         let title = escape(&self.title);
         format!(

@@ -1,13 +1,13 @@
-//! The smallest PNG writer that heat maps need: eight bits, three channels, no filter.
+//! A minimal PNG writer for heat maps: eight bits, three channels, no filter.
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use std::io::Write;
 
-/// An image of `width` pixels a row, three bytes each, as a data URI.
+/// An image with `width` pixels per row, three bytes each, as a data URI.
 ///
 /// # Panics
-/// `pixels` is not a whole number of rows.
+/// Panics if `pixels` is not a whole number of rows.
 pub(super) fn data_uri(width: usize, pixels: &[[u8; 3]]) -> String {
     assert!(
         width > 0 && pixels.len().is_multiple_of(width),
@@ -30,7 +30,7 @@ fn encode(width: usize, pixels: &[[u8; 3]]) -> Vec<u8> {
     let mut header = Vec::with_capacity(13);
     header.extend((width as u32).to_be_bytes());
     header.extend((height as u32).to_be_bytes());
-    // Eight bits, true colour, the one compression, the one filter method, not interlaced.
+    // Eight bits, true colour, the only compression and filter methods, not interlaced.
     header.extend([8, 2, 0, 0, 0]);
     let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
     chunk(&mut out, b"IHDR", &header);

@@ -1,30 +1,30 @@
-//! Points: one per unit.
+//! Scatter charts, with one point per unit.
 
 use crate::report::html::axes::{Frame, Scale, figure, nothing, put};
 
-/// Points in a plane.
+/// A scatter chart.
 #[derive(Clone, Debug, Default)]
 pub struct Scatter {
-    /// Above it.
+    /// The title, above the chart.
     pub title: String,
-    /// Below it.
+    /// The note below the chart.
     pub note: String,
-    /// Under the horizontal axis.
+    /// The label of the horizontal axis.
     pub x_label: String,
-    /// Beside the vertical axis.
+    /// The label of the vertical axis.
     pub y_label: String,
     /// The points.
     pub points: Vec<[f64; 2]>,
-    /// Lines to compare with, drawn broken.
+    /// Dashed lines to compare with.
     pub lines: Vec<Vec<[f64; 2]>>,
     /// Whether the vertical axis is logarithmic.
     pub logarithmic: bool,
-    /// Whether the line where both are equal is drawn.
+    /// Whether the diagonal, where both coordinates are equal, is drawn.
     pub diagonal: bool,
 }
 
 impl Scatter {
-    /// The figure.
+    /// Draws the figure.
     pub fn draw(&self) -> String {
         let points: Vec<[f64; 2]> =
             self.points.iter().copied().filter(|p| p.iter().all(|x| x.is_finite())).collect();
@@ -59,7 +59,7 @@ impl Scatter {
             put(&mut out, format_args!("<path class=\"l s1 d\" d=\"{path}\"/>"));
         }
         if self.diagonal {
-            // The part of the line that lies inside both axes.
+            // The part of the diagonal inside both axes.
             let end = |i: usize, pick: fn(f64, f64) -> f64, start: f64| {
                 points.iter().map(|p| p[i]).fold(start, pick)
             };

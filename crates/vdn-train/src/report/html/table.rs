@@ -2,21 +2,21 @@
 
 use crate::report::html::escape;
 
-/// A table; the first column is names, the others are numbers.
+/// A table. The first column has names, the others have numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// Above it.
+    /// The title, above the table.
     pub title: String,
-    /// Below it.
+    /// The note below the table.
     pub note: String,
-    /// The heads of the columns.
+    /// The headings of the columns.
     pub heads: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// The table.
+    /// Draws the table.
     pub fn draw(&self) -> String {
         let row = |cells: &[String], tag: &str| {
             let cells = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell)));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// A state of an append-only file: how long it was, and the checksum of the bytes so far.
+/// A state of an append-only file: its length, and the checksum of its bytes.
 ///
 /// A checkpoint stores this pair instead of the whole file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +27,9 @@ impl LogMark {
 
 /// An append-only file whose durable length is known.
 ///
-/// An interrupted run may have written more than its last checkpoint knows of. Opened at the mark
-/// of that checkpoint, the file is cut to it, and the resumed run writes the same bytes again.
+/// An interrupted run may have written more than its last checkpoint recorded. If the file is
+/// opened at the mark of that checkpoint, it is cut to the mark, and the resumed run writes the
+/// same bytes again.
 ///
 /// ```
 /// use vdn_train::run::store::{AppendLog, DiskFiles, LogMark};
@@ -53,20 +54,20 @@ pub struct AppendLog {
     file: Box<dyn WritableFile>,
     length: u64,
     checksum: Checksum,
-    /// Bytes of an append that failed may follow the first `length`.
+    /// Whether bytes of a failed append may follow the first `length` bytes.
     torn: bool,
-    /// A sync failed: what the file holds is unknown until it is read again.
+    /// Whether a sync failed. Then the contents of the file are unknown until it is read again.
     lost: bool,
 }
 
 impl AppendLog {
-    /// Opens the file in the state of `mark` and cuts off whatever follows. With [`LogMark::EMPTY`]
-    /// the file is created if it does not exist.
+    /// Opens the file in the state of `mark` and removes all bytes after it. With
+    /// [`LogMark::EMPTY`], the file is created if it does not exist.
     ///
     /// # Errors
-    /// [`StoreError::Mismatch`]: the file is shorter than the mark, or its first bytes have another
-    /// checksum; it is unchanged.
-    /// [`StoreError::Read`], [`StoreError::Write`]: it cannot be read, created or cut.
+    /// * [`StoreError::Mismatch`]: the file is shorter than the mark, or its first bytes have
+    ///   another checksum. The file is unchanged.
+    /// * [`StoreError::Read`], [`StoreError::Write`]: the file cannot be read, created or cut.
     pub fn open(files: &dyn FileSystem, path: &Path, mark: LogMark) -> Result<Self, StoreError> {
         let (mut file, length, checksum) = match files.open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound && mark == LogMark::EMPTY => {
@@ -88,18 +89,20 @@ impl AppendLog {
         if length > mark.length {
             file.truncate(mark.length).map_err(StoreError::write(path, "cut the file"))?;
         }
-        // Even if the file exists: whoever created it may have failed before its name was durable.
+        // This is necessary even for an existing file: its creator may have failed before the name
+        // was durable.
         let directory = parent(path);
         files.sync_directory(directory).map_err(StoreError::write(path, "sync the directory"))?;
         let (path, length) = (path.to_owned(), mark.length);
         Ok(Self { path, file, length, checksum, torn: false, lost: false })
     }
 
-    /// Writes at the end. The bytes are durable after the next [`sync`](Self::sync).
+    /// Appends bytes. They are durable after the next [`sync`](Self::sync).
     ///
     /// # Errors
     /// [`StoreError::Write`]: the bytes could not be written. None of them counts: the next call
-    /// cuts off what did get into the file. After a failed [`sync`](Self::sync), every call fails.
+    /// removes the bytes that reached the file. After a failed [`sync`](Self::sync), every call
+    /// fails.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.mend()?;
         self.torn = true;
@@ -110,12 +113,12 @@ impl AppendLog {
         Ok(())
     }
 
-    /// Makes everything durable that was appended; returns the mark to store in a checkpoint.
+    /// Makes all appended bytes durable, and returns the mark for a checkpoint.
     ///
     /// # Errors
-    /// [`StoreError::Write`]: the data may be lost, and the log refuses further calls. The file has
-    /// to be opened at an earlier mark: once a sync has failed, a second one that succeeds proves
-    /// nothing.
+    /// [`StoreError::Write`]: the data may be lost, and the log refuses further calls. The file
+    /// must be opened at an earlier mark, because after a failed sync a second, successful sync
+    /// proves nothing.
     pub fn sync(&mut self) -> Result<LogMark, StoreError> {
         self.mend()?;
         self.lost = true;
@@ -142,7 +145,7 @@ impl AppendLog {
         self.length == 0
     }
 
-    /// Cuts off what a failed append left; refuses after a failed sync.
+    /// Removes the bytes of a failed append. Returns an error after a failed sync.
     fn mend(&mut self) -> Result<(), StoreError> {
         if self.lost {
             let source = std::io::Error::other("an earlier sync failed; resume the run");
@@ -157,7 +160,7 @@ impl AppendLog {
     }
 }
 
-/// Checks that a file of `length` bytes starts with those of `mark`; returns their running
+/// Checks that a file of `length` bytes starts with the bytes of `mark`, and returns their running
 /// checksum.
 fn check_start(
     path: &Path,

@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all: written under a temporary name, synced, then renamed.
+//! Files that are either complete or absent: written under a temporary name, synced, then renamed.
 
 use super::file_system::{FileSystem, WritableFile};
 use crate::error::store::StoreError;
@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The number of names that are tried for a temporary file.
 const MOST_TRIES: usize = 1000;
 
-/// Writes `parts`, one after the other, to `path`, and makes the file durable.
+/// Writes `parts` in order to `path`, and makes the file durable.
 ///
-/// A crash at any moment leaves the old file or the new one, never a part. When the function
-/// returns, the new one is durable. When it fails, its temporary file is removed, and `path` is the
-/// old file, or (if only the last step failed, syncing the directory) the new one, whole.
+/// A crash at any moment leaves the old file or the new file, never a part. When the function
+/// returns, the new file is durable. When it fails, its temporary file is removed, and `path` is
+/// the old file. If only the last step failed (syncing the directory), `path` is the complete new
+/// file.
 ///
-/// The parts spare a caller with several buffers a copy of them all.
+/// A caller with several buffers can pass them as parts without copying them together.
 ///
 /// # Errors
 /// [`StoreError::Write`]: a step failed.
@@ -43,7 +44,7 @@ pub fn write_atomically(
     files.sync_directory(parent(path)).map_err(StoreError::write(path, "sync the directory"))
 }
 
-/// Writes and syncs a temporary file beside `path`; leaves nothing if it fails.
+/// Writes and syncs a temporary file beside `path`. If it fails, it leaves nothing behind.
 fn write_temporary(
     files: &dyn FileSystem,
     path: &Path,
@@ -57,12 +58,13 @@ fn write_temporary(
         file.sync().map_err(StoreError::write(path, "sync the file"))
     };
     let written = write();
-    // Closed before it is removed or renamed, which some systems require.
+    // Some systems require that the file is closed before it is removed or renamed.
     drop(file);
     match written {
         Ok(()) => Ok(temporary),
         Err(error) => {
-            // The error that led here is the one to report; what stays is found by its name later.
+            // The error that led here is the one to report. A remaining file can be recognised by
+            // its name later.
             files.remove(&temporary).ok();
             Err(error)
         }
@@ -80,22 +82,22 @@ fn create_temporary(
         tries += 1;
         match files.create(&temporary) {
             Ok(file) => return Ok((temporary, file)),
-            // A dead process had our number. The next name is another one.
+            // A dead process had the same number. The next name is different.
             Err(e) if e.kind() == ErrorKind::AlreadyExists && tries < MOST_TRIES => {}
             Err(error) => return Err(StoreError::write(path, "create the file")(error)),
         }
     }
 }
 
-/// Removes the temporary files that interrupted writes have left in `directory`; returns their
-/// paths.
+/// Removes the temporary files of interrupted writes in `directory`, and returns their paths.
 ///
-/// A temporary file is called `.NAME.tmp-PROCESS-NUMBER`. Call the function when a run directory
-/// has been opened for writing under its [`RunLock`](super::RunLock): without the lock it could
-/// take away the file that another process is writing. A directory that does not exist has none.
+/// A temporary file has a name of the form `.NAME.tmp-PROCESS-NUMBER`. Call the function after a
+/// run directory has been opened for writing under its [`RunLock`](super::RunLock). Without the
+/// lock it could remove a file that another process is writing. A directory that does not exist has
+/// no such files.
 ///
 /// # Errors
-/// The directory cannot be read, or a file cannot be removed.
+/// Returns an error if the directory cannot be read or a file cannot be removed.
 ///
 /// ```
 /// use vdn_train::run::store::{DiskFiles, remove_stale_temporaries};
@@ -124,7 +126,7 @@ pub fn remove_stale_temporaries(
     Ok(removed)
 }
 
-/// The directory that `path` is in; a bare name is in the current one.
+/// The directory that contains `path`; the current directory for a bare name.
 pub(super) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -1,16 +1,17 @@
-//! When a checkpoint is saved, and how many are kept.
+//! The schedule of checkpoints, and the number that are kept.
 
 use crate::error::store::StoreError;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The longest time between two checkpoints that can be asked for: a year, in minutes.
+/// The longest configurable time between two checkpoints: a year, in minutes.
 const LONGEST_MINUTES: f64 = 525_600.0;
 
-/// The most checkpoints that can be kept.
+/// The largest number of checkpoints that can be kept.
 const MOST_KEPT: usize = 1000;
 
-/// When a trainer saves checkpoints, and how many it keeps. The keys are part of `[train]`.
+/// The schedule by which a trainer saves checkpoints, and the number that it keeps. The keys are
+/// part of `[train]`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,14 +30,15 @@ const MOST_KEPT: usize = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// A checkpoint whenever the number of steps is a multiple of this; 0: not by steps.
+    /// A checkpoint is due whenever the number of steps is a multiple of this; default 0: not by
+    /// steps.
     pub checkpoint_every_steps: u64,
-    /// A checkpoint at the end of every so many epochs; 0: not by epochs. Default: 1.
+    /// The number of epochs between two checkpoints; default 1. 0: not by epochs.
     pub checkpoint_every_epochs: usize,
-    /// A checkpoint at the end of the first step so many minutes after the last one; 0: not by
-    /// time.
+    /// A checkpoint is due at the end of the first step this many minutes after the last one;
+    /// default 0: not by time.
     pub checkpoint_every_minutes: f64,
-    /// The number of checkpoints that are kept, from 1 to 1000. Default: 2.
+    /// The number of checkpoints that are kept, from 1 to 1000; default 2.
     pub keep: usize,
 }
 
@@ -62,7 +64,7 @@ pub struct Moment {
     pub since_last: Duration,
 }
 
-/// Why a checkpoint is due.
+/// The reason why a checkpoint is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointReason {
     /// `checkpoint_every_epochs`.
@@ -77,7 +79,7 @@ impl CheckpointConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// [`StoreError::Setting`]: a value outside of its domain, with its key.
+    /// [`StoreError::Setting`] with the key of a value outside its domain.
     pub fn validate(&self) -> Result<(), StoreError> {
         let minutes = self.checkpoint_every_minutes;
         if !(0.0..=LONGEST_MINUTES).contains(&minutes) {
@@ -92,10 +94,10 @@ impl CheckpointConfig {
         Ok(())
     }
 
-    /// Returns whether a checkpoint is due, and why. Before the first step none is.
+    /// Returns the reason why a checkpoint is due, or `None`. Before the first step none is due.
     ///
-    /// The decision depends on its arguments alone. A trainer saves a checkpoint at its end and
-    /// when it is interrupted, too, whatever is said here.
+    /// The decision depends on the arguments alone. A trainer also saves a checkpoint at its end
+    /// and when it is interrupted, independently of this.
     #[must_use]
     pub fn due(&self, moment: Moment) -> Option<CheckpointReason> {
         let Moment { step, epoch_ended, since_last } = moment;

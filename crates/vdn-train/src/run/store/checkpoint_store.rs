@@ -1,4 +1,4 @@
-//! The checkpoints of a run: the last few, each one whole.
+//! The checkpoints of a run: the last few of them, each one complete.
 
 use super::atomic_file::parent;
 use super::container::{read_container, write_container};
@@ -13,7 +13,7 @@ use std::time::Instant;
 /// The directory of the checkpoints, inside a run.
 pub const CHECKPOINTS: &str = "checkpoints";
 
-/// Saves checkpoints of a run and finds the newest one that is whole.
+/// Saves checkpoints of a run, and finds the newest intact one.
 ///
 /// Only the holder of the run's [`RunLock`](super::RunLock) may save; anyone may read.
 ///
@@ -40,32 +40,32 @@ pub struct CheckpointStore {
     keep: usize,
 }
 
-/// A checkpoint that is durable.
+/// A durable checkpoint.
 #[derive(Debug)]
 pub struct Saved {
-    /// Its file.
+    /// The path of the file.
     pub path: PathBuf,
     /// The length of the file.
     pub bytes: u64,
-    /// The time it took in seconds, removing old checkpoints included.
+    /// The time of saving in seconds, including the removal of old checkpoints.
     pub seconds: f64,
-    /// Older checkpoints that should have been removed and could not be, with the reasons. They do
-    /// no harm but take space; the next save tries again.
+    /// Older checkpoints that could not be removed, with the reasons. They only take space; the
+    /// next save tries again.
     pub unremoved: Vec<StoreError>,
 }
 
-/// What [`CheckpointStore::latest`] found.
+/// The result of [`CheckpointStore::latest`].
 #[derive(Debug)]
 pub struct Latest {
-    /// The step and the contents of the newest whole checkpoint, if there is one.
+    /// The step and the contents of the newest intact checkpoint, if there is one.
     pub checkpoint: Option<(u64, Sections)>,
-    /// Newer checkpoints that are damaged, newest first: what is wrong with each. Tell the user.
+    /// The errors of newer, damaged checkpoints, newest first. Report them to the user.
     pub skipped: Vec<StoreError>,
 }
 
 impl CheckpointStore {
-    /// The store of the run in directory `run`, which keeps the last `keep` checkpoints. Nothing is
-    /// read or written yet.
+    /// Creates the store of the run in directory `run`, which keeps the last `keep` checkpoints. It
+    /// reads and writes nothing yet.
     ///
     /// # Errors
     /// [`StoreError::Setting`]: `keep` is 0.
@@ -80,39 +80,40 @@ impl CheckpointStore {
         Ok(Self { files, directory: run.join(CHECKPOINTS), keep })
     }
 
-    /// Where the checkpoints are.
+    /// The directory of the checkpoints.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The file of the checkpoint of a step.
+    /// The path of the checkpoint of a step.
     #[must_use]
     pub fn path(&self, step: u64) -> PathBuf {
         self.directory.join(format!("step-{step:012}.vdn"))
     }
 
-    /// Saves a checkpoint as one transaction, then removes the ones that are no longer kept.
+    /// Saves a checkpoint as one transaction, then removes checkpoints that are no longer kept.
     ///
     /// When it returns, the checkpoint is durable and [`latest`](Self::latest) finds it. When it
-    /// fails or the program dies, [`latest`](Self::latest) finds it or the one before, whole.
+    /// fails or the program dies, [`latest`](Self::latest) finds this checkpoint or the previous
+    /// one, intact.
     ///
-    /// Checkpoints of *later* steps are left from a future that the run has given up by resuming
-    /// from an earlier step. They are removed, so that the newest step is always the last one
-    /// saved.
+    /// Checkpoints of *later* steps remain if a run was resumed from an earlier step. They are
+    /// removed, so that the newest step is always the last one that was saved.
     ///
     /// # Errors
-    /// [`StoreError::Write`]: the checkpoint could not be written, or a later one not be removed.
-    /// [`StoreError::Mismatch`]: the names of the sections are refused, see [`write_container`].
+    /// * [`StoreError::Write`]: the checkpoint could not be written, or a later one could not be
+    ///   removed.
+    /// * [`StoreError::Mismatch`]: the names of the sections are refused, see [`write_container`].
     pub fn save(&self, step: u64, sections: &[(&str, &[u8])]) -> Result<Saved, StoreError> {
         let start = Instant::now();
         self.create_directory()?;
         let path = self.path(step);
         let bytes = write_container(&*self.files, &path, sections)?;
-        // The new checkpoint is durable: only from here on may others go.
+        // The new checkpoint is durable. Only now may others be removed.
         let steps = self.steps()?;
-        // Ascending and one by one: while the last acknowledged one, which is the highest, is
-        // there, it is what `latest` finds.
+        // They are removed one by one in ascending order. As long as the last acknowledged one, the
+        // highest, exists, `latest` finds it.
         for &later in steps.iter().filter(|&&other| other > step) {
             let path = self.path(later);
             let remove = self.files.remove(&path);
@@ -131,14 +132,15 @@ impl CheckpointStore {
         Ok(Saved { path, bytes, seconds: start.elapsed().as_secs_f64(), unremoved })
     }
 
-    /// Loads the newest checkpoint that is whole.
+    /// Loads the newest intact checkpoint.
     ///
-    /// Damaged files are skipped and reported. No other file is skipped: one that cannot be read
-    /// now, or that a newer version of the program wrote, may be good, and going on from an older
-    /// one would remove it.
+    /// Damaged files are skipped and reported. Other files are not skipped: a file that cannot be
+    /// read now, or that a newer version of the program wrote, may be good, and resuming from an
+    /// older checkpoint would remove it.
     ///
     /// # Errors
-    /// [`StoreError::Read`], [`StoreError::Version`]: a file that may be good cannot be read.
+    /// [`StoreError::Read`], [`StoreError::Version`]: a file cannot be read although it may be
+    /// good.
     pub fn latest(&self) -> Result<Latest, StoreError> {
         let mut attempts = 0;
         'again: loop {
@@ -150,7 +152,7 @@ impl CheckpointStore {
                         return Ok(Latest { checkpoint: Some((step, sections)), skipped });
                     }
                     Err(error) if error.is_damage() => skipped.push(error),
-                    // A run that is going on has removed it after the directory was listed.
+                    // A running process has removed the file after the directory was listed.
                     Err(StoreError::Read { source, .. })
                         if source.kind() == ErrorKind::NotFound && attempts < 10 =>
                     {
@@ -166,15 +168,15 @@ impl CheckpointStore {
     /// Loads one checkpoint.
     ///
     /// # Errors
-    /// The file cannot be read or is refused, see [`read_container`].
+    /// Returns an error if the file cannot be read or is refused, see [`read_container`].
     pub fn load(&self, path: &Path) -> Result<Sections, StoreError> {
         read_container(&*self.files, path)
     }
 
-    /// The steps of which there are checkpoints, ascending. Other files are ignored.
+    /// The steps that have checkpoints, in ascending order. Other files are ignored.
     ///
     /// # Errors
-    /// [`StoreError::Read`]: the directory exists and cannot be read.
+    /// [`StoreError::Read`]: the directory exists but cannot be read.
     pub fn steps(&self) -> Result<Vec<u64>, StoreError> {
         let names = match self.files.list(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -189,10 +191,10 @@ impl CheckpointStore {
         Ok(steps)
     }
 
-    /// Makes the directory, and its name durable: without that, nothing in it would be.
+    /// Creates the directory and makes its name durable. Otherwise nothing in it would be durable.
     ///
-    /// The name is synced even if the directory exists, because whoever created it may have failed
-    /// before that; a directory without changes is synced at once.
+    /// The name is synced even if the directory exists, because its creator may have failed before
+    /// that. Syncing an unchanged directory is fast.
     fn create_directory(&self) -> Result<(), StoreError> {
         let directory = &self.directory;
         let create = self.files.create_directory(directory);

@@ -3,11 +3,12 @@
 use flate2::Crc;
 use std::io::{self, ErrorKind, Read};
 
-/// A running CRC-32 (the one of gzip) of bytes that arrive in pieces.
+/// A running CRC-32 (as in gzip) of bytes that arrive in pieces.
 ///
-/// CRC-32 finds every error of up to 32 consecutive bits, so every flipped byte, and misses other
-/// damage once in four billion cases. It guards against accidents, not against forgery. It is
-/// already in the tree (gzip needs it) and processes several gigabytes a second.
+/// CRC-32 detects every error of up to 32 consecutive bits, and therefore every changed byte. It
+/// misses other damage once in four billion cases. It protects against accidents, not against
+/// forgery. The implementation is already a dependency (gzip needs it) and processes several
+/// gigabytes per second.
 ///
 /// ```
 /// use vdn_train::run::store::{Checksum, checksum_of};
@@ -42,7 +43,7 @@ pub fn checksum_of(bytes: &[u8]) -> u32 {
     sum.value()
 }
 
-/// The checksum of the next `length` bytes of `reader`, in little memory.
+/// The checksum of the next `length` bytes of `reader`, computed with little memory.
 pub(super) fn checksum_of_next(reader: &mut dyn Read, length: u64) -> io::Result<Checksum> {
     let mut sum = Checksum::default();
     let mut buffer = vec![0; 1 << 16];

@@ -1,9 +1,9 @@
 //! The checkpoint file: named sections of bytes, each with a checksum.
 //!
-//! A header of fixed length leads to a table, and the table to the sections; `container_header.rs`
-//! has the layout. Reading trusts nothing: every length that the file states is compared with the
-//! length that the file has before memory is asked for, and nothing is returned before everything
-//! has been checked.
+//! A header of fixed length is followed by a table, and the table by the sections;
+//! `container_header.rs` describes the layout. Reading trusts nothing: every length in the file is
+//! compared with the actual length of the file before memory is allocated, and nothing is returned
+//! until everything is checked.
 
 use super::atomic_file::write_atomically;
 use super::checksum::checksum_of;
@@ -16,14 +16,14 @@ use crate::error::store::StoreError;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-/// Writes `sections` to a checkpoint file as one transaction; returns the file's length.
+/// Writes `sections` to a checkpoint file as one transaction, and returns the length of the file.
 ///
-/// The sections are written from where they are; no copy is made.
+/// The sections are written without copying them.
 ///
 /// # Errors
-/// [`StoreError::Write`]: a step failed, see [`write_atomically`].
-/// [`StoreError::Mismatch`]: a name is empty, longer than 255 bytes, contains a control character
-/// or occurs twice, or the names need more than [`MAX_TABLE_BYTES`]; nothing was written.
+/// * [`StoreError::Write`]: a step failed, see [`write_atomically`].
+/// * [`StoreError::Mismatch`]: a name is empty, longer than 255 bytes, contains a control character
+///   or occurs twice, or the names need more than [`MAX_TABLE_BYTES`]. Nothing was written.
 pub fn write_container(
     files: &dyn FileSystem,
     path: &Path,
@@ -39,15 +39,15 @@ pub fn write_container(
 
 /// Reads and checks a checkpoint file.
 ///
-/// Memory: the bytes of the file, once, and less than a megabyte. A header cannot ask for more,
-/// because the lengths that it states must add up to the length that the file has.
+/// It needs memory for the bytes of the file, once, and less than a megabyte more. A header cannot
+/// demand more, because its lengths must add up to the actual length of the file.
 ///
 /// # Errors
-/// [`StoreError::Read`]: the file cannot be read, or there is not enough memory for it.
-/// [`StoreError::Foreign`]: the file is not a checkpoint.
-/// [`StoreError::Version`]: the file was written by another version of the format.
-/// [`StoreError::Damaged`]: the file is truncated or changed; the message says in which section and
-/// at which offset.
+/// * [`StoreError::Read`]: the file cannot be read, or there is not enough memory for it.
+/// * [`StoreError::Foreign`]: the file is not a checkpoint.
+/// * [`StoreError::Version`]: the file was written by another version of the format.
+/// * [`StoreError::Damaged`]: the file is truncated or changed. The message names the section and
+///   the offset.
 ///
 /// ```
 /// use vdn_train::run::store::{DiskFiles, read_container, write_container};
@@ -94,7 +94,7 @@ pub fn read_container(files: &dyn FileSystem, path: &Path) -> Result<Sections, S
     Ok(Sections::new(path, sections))
 }
 
-/// Compares the length that the file has with the one that it states.
+/// Compares the actual length of the file with the length in its header.
 fn check_length(
     path: &Path,
     length: u64,
@@ -108,7 +108,7 @@ fn check_length(
     }
     let mut end = FIXED as u64 + lengths.table;
     for entry in entries {
-        // No overflow: the sum is known to be the stated length.
+        // No overflow: the sum was checked to be the stated length.
         end += entry.length;
         if end > length {
             let of = lengths.file;
@@ -119,7 +119,7 @@ fn check_length(
     Ok(())
 }
 
-/// Reads `length` bytes, a number that has been compared with the file's length.
+/// Reads `length` bytes. The caller has compared this number with the file's length.
 fn read(
     reader: &mut dyn Read,
     path: &Path,
@@ -131,7 +131,7 @@ fn read(
         || StoreError::read(path, "hold the file in memory")(ErrorKind::OutOfMemory.into());
     let size = usize::try_from(length).map_err(|_| no_memory())?;
     let mut bytes = Vec::new();
-    // A sparse file can be longer than memory: an error, not an abort.
+    // A sparse file can be longer than memory. This must be an error, not an abort.
     bytes.try_reserve_exact(size).map_err(|_| no_memory())?;
     bytes.resize(size, 0);
     reader.read_exact(&mut bytes).map_err(|error| match error.kind() {

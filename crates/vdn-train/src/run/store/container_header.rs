@@ -1,4 +1,4 @@
-//! The start of a checkpoint file: who wrote it, and where its sections are.
+//! The start of a checkpoint file: its format, and the position of its sections.
 //!
 //! ```text
 //! offset  bytes
@@ -15,16 +15,16 @@
 //! ```
 //!
 //! All numbers are little-endian. Every byte of the file is covered by one checksum. The version
-//! has one of its own, which no later version may move: a damaged version number is not taken for a
-//! newer one, and a newer file is not called damaged.
+//! has its own checksum, which no later version may move. Therefore a damaged version number is not
+//! taken for a newer version, and a newer file is not reported as damaged.
 
 use super::checksum::checksum_of;
 use crate::error::store::StoreError;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The first bytes of a checkpoint file. The first one is not text, and the line ends are damaged
-/// by programs that translate them.
+/// The first bytes of a checkpoint file. The first byte is not text. Programs that translate line
+/// ends damage the line ends here, which makes such damage visible.
 pub const MAGIC: [u8; 8] = *b"\x89VDN\r\n\x1a\n";
 
 /// The version of the checkpoint format that this library reads and writes.
@@ -44,7 +44,7 @@ pub(super) struct Lengths {
     pub(super) table_checksum: u32,
 }
 
-/// One line of the table.
+/// One entry of the table.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) name: String,
@@ -172,7 +172,7 @@ fn decode_entry(bytes: &[u8]) -> Option<(Entry, &[u8])> {
     Some((entry, rest))
 }
 
-/// What is wrong with a section's name; otherwise `names` has it, too.
+/// The fault of a section's name; a valid name is added to `names`.
 fn name_fault(name: &str, names: &mut BTreeSet<String>) -> Option<&'static str> {
     match name {
         "" => Some("the name is empty"),

@@ -23,7 +23,7 @@ impl FileSystem for DiskFiles {
     }
 
     fn open(&self, path: &Path) -> io::Result<ReadableFile> {
-        // Before the file is opened: opening a pipe waits for a writer.
+        // The check comes before opening, because opening a pipe waits for a writer.
         regular(path)?;
         let file = File::open(path)?;
         Ok(ReadableFile { length: file.metadata()?.len(), reader: Box::new(file) })
@@ -47,7 +47,8 @@ impl FileSystem for DiskFiles {
     #[cfg(unix)]
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         match File::open(path)?.sync_all() {
-            // Some network file systems have no such operation; nothing more can be done there.
+            // Some network file systems do not support this operation; nothing more can be done
+            // there.
             Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
                 Ok(())
             }
@@ -55,7 +56,7 @@ impl FileSystem for DiskFiles {
         }
     }
 
-    /// Windows cannot sync a directory; its file systems keep a journal of names.
+    /// Windows cannot sync a directory. Its file systems keep a journal of names.
     #[cfg(not(unix))]
     fn sync_directory(&self, _path: &Path) -> io::Result<()> {
         Ok(())
@@ -74,8 +75,9 @@ fn regular(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Not opened for appending, but placed at the end: some systems do not cut files that are open for
-/// appending alone. One process writes a file, so that nobody else moves its end.
+/// A file that is positioned at its end instead of opened for appending, because some systems do
+/// not cut files that are open only for appending. A file has one writing process, so nobody else
+/// moves its end.
 #[derive(Debug)]
 struct DiskFile(File);
 

@@ -1,17 +1,20 @@
-//! The operations on files that a transaction consists of, as a trait.
+//! The file operations of a transaction, as a trait.
 
 use std::ffi::OsString;
 use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 
-/// A place where files are: the disk ([`DiskFiles`](super::DiskFiles)), or a test's model of one
-/// that fails or crashes at a chosen operation.
+/// A file system: the disk ([`DiskFiles`](super::DiskFiles)), or a model in a test that fails or
+/// crashes at a chosen operation.
 ///
-/// The guarantees are those of POSIX. Written bytes are durable after [`WritableFile::sync`]. A
-/// new, renamed or removed name is durable after [`sync_directory`](Self::sync_directory) of its
-/// directory. A rename replaces an existing file at once: every moment sees the old file or the new
-/// one.
+/// The guarantees are the guarantees of POSIX:
+///
+/// * Written bytes are durable after [`WritableFile::sync`].
+/// * A new, renamed or removed name is durable after [`sync_directory`](Self::sync_directory) of
+///   its directory.
+/// * A rename replaces an existing file atomically: at every moment the old file or the new one is
+///   there.
 ///
 /// ```
 /// use vdn_train::run::store::{DiskFiles, FileSystem};
@@ -30,50 +33,50 @@ pub trait FileSystem: Debug + Send + Sync {
     /// Creates a file and opens it for writing.
     ///
     /// # Errors
-    /// A file of this name exists, or the file cannot be created.
+    /// Returns an error if a file of this name exists or the file cannot be created.
     fn create(&self, path: &Path) -> io::Result<Box<dyn WritableFile>>;
 
     /// Opens an existing file for writing at its end.
     ///
     /// # Errors
-    /// The file does not exist or cannot be written.
+    /// Returns an error if the file does not exist or cannot be written.
     fn append(&self, path: &Path) -> io::Result<Box<dyn WritableFile>>;
 
     /// Opens a regular file for reading from its start.
     ///
     /// # Errors
-    /// The file does not exist, cannot be read, or is not a regular file: a directory, a pipe or a
-    /// device has no length that could be trusted.
+    /// Returns an error if the file does not exist, cannot be read, or is not a regular file. A
+    /// directory, a pipe or a device does not have a reliable length.
     fn open(&self, path: &Path) -> io::Result<ReadableFile>;
 
-    /// Gives the file `from` the name `to`, replacing a file of that name.
+    /// Renames the file `from` to `to`, and replaces an existing file of that name.
     ///
     /// # Errors
-    /// The file cannot be renamed; both names are as before.
+    /// Returns an error if the file cannot be renamed. Both names are then unchanged.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
     ///
     /// # Errors
-    /// The file does not exist or cannot be removed.
+    /// Returns an error if the file does not exist or cannot be removed.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Creates a directory in an existing one; nothing happens if it is there already.
+    /// Creates a directory in an existing one. If it exists already, nothing happens.
     ///
     /// # Errors
-    /// The directory cannot be created, or a file has its name.
+    /// Returns an error if the directory cannot be created or a file has its name.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     ///
     /// # Errors
-    /// The directory does not exist or cannot be synced.
+    /// Returns an error if the directory does not exist or cannot be synced.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 
     /// The names in a directory, in no particular order.
     ///
     /// # Errors
-    /// The directory does not exist or cannot be read.
+    /// Returns an error if the directory does not exist or cannot be read.
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>>;
 }
 
@@ -82,26 +85,26 @@ pub trait WritableFile: Debug + Send {
     /// Writes all of `bytes` at the end.
     ///
     /// # Errors
-    /// The bytes cannot be written; a part of them may be in the file.
+    /// Returns an error if the bytes cannot be written. A part of them may be in the file.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes everything that was written durable.
+    /// Makes all written bytes durable.
     ///
     /// # Errors
-    /// The data cannot be made durable. It may be lost, and a second call that succeeds proves
-    /// nothing: systems report a failed write-back once and then forget it.
+    /// Returns an error if the data cannot be made durable. It may be lost, and a second,
+    /// successful call proves nothing: systems report a failed write-back once and then forget it.
     fn sync(&mut self) -> io::Result<()>;
 
     /// Cuts the file to `length` bytes.
     ///
     /// # Errors
-    /// The file cannot be cut.
+    /// Returns an error if the file cannot be cut.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
 }
 
 /// A file that is open for reading.
 pub struct ReadableFile {
-    /// How many bytes the file had when it was opened.
+    /// The length of the file in bytes when it was opened.
     pub length: u64,
     /// The bytes, from the start.
     pub reader: Box<dyn io::Read + Send>,

@@ -1,9 +1,9 @@
-//! Asking a run to stop at the end of its step.
+//! A request to a run to stop at the end of its step.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag that a trainer reads between two steps: when it is set, the trainer saves a checkpoint
+/// A flag that a trainer reads between two steps. When it is set, the trainer saves a checkpoint
 /// and returns, and the run can be resumed.
 ///
 /// Clones share the flag. The library installs no signal handlers, because they belong to the
@@ -40,7 +40,7 @@ impl Interrupt {
         Self::default()
     }
 
-    /// Asks the run to stop. Nothing unsets the flag.
+    /// Asks the run to stop. The flag is never cleared.
     pub fn request(&self) {
         self.0.store(true, Ordering::SeqCst);
     }

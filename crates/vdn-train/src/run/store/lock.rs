@@ -1,4 +1,4 @@
-//! One writer for each run directory.
+//! The lock that gives each run directory a single writer.
 
 use crate::error::store::StoreError;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -8,12 +8,12 @@ use std::path::Path;
 /// The name of the lock file in a run directory.
 pub const LOCK_FILE: &str = "run.lock";
 
-/// The right to write a run directory, until it is dropped.
+/// The right to write to a run directory, until it is dropped.
 ///
-/// The lock is one of the operating system on the open file `run.lock`. It ends with the process,
-/// however that dies, so that a killed run never blocks the next one; the file itself stays and
-/// means nothing. The lock holds between two threads of one process, too. It does not hold between
-/// machines that share a network file system without locks.
+/// The lock is a lock of the operating system on the open file `run.lock`. It ends with the
+/// process, even if the process is killed, so a killed run never blocks the next one. The file
+/// itself stays and has no meaning. The lock also excludes another thread of the same process. It
+/// does not work between machines that share a network file system without locks.
 ///
 /// ```
 /// use vdn_train::run::store::RunLock;
@@ -35,8 +35,8 @@ impl RunLock {
     /// Takes the lock of an existing directory, without waiting.
     ///
     /// # Errors
-    /// [`StoreError::Locked`]: another process, or another part of this one, has it.
-    /// [`StoreError::Write`]: the lock file cannot be created or locked.
+    /// * [`StoreError::Locked`]: another process, or another part of this process, holds the lock.
+    /// * [`StoreError::Write`]: the lock file cannot be created or locked.
     pub fn acquire(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(LOCK_FILE);
         let mut options = OpenOptions::new();
@@ -55,8 +55,8 @@ impl RunLock {
                 return Err(StoreError::write(&path, "lock the file")(source));
             }
         }
-        // The number only serves the message of whoever comes second. A full disk is no reason to
-        // refuse: resuming may be what makes room.
+        // The number is only used in the message to a second process. A full disk is no reason to
+        // refuse, because resuming may free space.
         let id = format!("{}\n", std::process::id());
         file.set_len(0).and_then(|()| file.write_all(id.as_bytes())).ok();
         Ok(Self { file })
@@ -71,7 +71,7 @@ impl Drop for RunLock {
     }
 }
 
-/// The number that the holder left in the file.
+/// The process number that the holder wrote to the file.
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.rewind().ok()?;

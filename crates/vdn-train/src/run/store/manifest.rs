@@ -1,4 +1,4 @@
-//! Which files belong to a run, and to which of its epochs.
+//! The manifest: the files of a run, and the epoch to which they belong.
 
 use super::append_log::LogMark;
 use super::atomic_file::write_atomically;
@@ -20,7 +20,7 @@ pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 /// The version of the format.
 const VERSION: u32 = 1;
 
-/// The state of one file that a [`Manifest`] vouches for.
+/// The recorded state of one file in a [`Manifest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileStamp {
@@ -28,14 +28,14 @@ pub struct FileStamp {
     pub length: u64,
     /// The CRC-32 of the first `length` bytes.
     pub crc32: u32,
-    /// The file only grows: what follows the first `length` bytes is of a later time and does no
-    /// harm.
+    /// Whether the file only grows. Then bytes after the first `length` were written later and are
+    /// allowed.
     pub grows: bool,
 }
 
-/// The stamp of a run directory: run, step, epoch, and the length and checksum of every file.
+/// The manifest of a run directory: run, step, epoch, and the length and checksum of every file.
 ///
-/// It is written last. Files of different epochs, or of different runs, are therefore never taken
+/// It is written last. Therefore files of different epochs or of different runs are never mistaken
 /// for one run.
 ///
 /// ```
@@ -61,11 +61,11 @@ pub struct FileStamp {
 pub struct Manifest {
     /// The identifier of the run, the same in all its manifests. A checkpoint should contain it.
     pub run: String,
-    /// The number of steps that had been made.
+    /// The number of steps that were made.
     pub step: u64,
-    /// The number of epochs that had been completed.
+    /// The number of epochs that were completed.
     pub epoch: usize,
-    /// The run has reached its end.
+    /// Whether the run has reached its end.
     pub finished: bool,
     files: BTreeMap<String, FileStamp>,
 }
@@ -88,19 +88,19 @@ impl Manifest {
         Self { run: run.into(), step: 0, epoch: 0, finished: false, files }
     }
 
-    /// Stamps a file that is replaced as a whole, from its contents.
+    /// Records a file that is replaced as a whole, from its contents.
     pub fn add_file(&mut self, name: &str, contents: &[u8]) {
         let (length, crc32) = (contents.len() as u64, checksum_of(contents));
         self.files.insert(name.to_owned(), FileStamp { length, crc32, grows: false });
     }
 
-    /// Stamps an append-only file.
+    /// Records an append-only file.
     pub fn add_log(&mut self, name: &str, mark: LogMark) {
         let LogMark { length, crc32 } = mark;
         self.files.insert(name.to_owned(), FileStamp { length, crc32, grows: true });
     }
 
-    /// Stamps a file as it is in `directory`; reads all of it.
+    /// Records a file as it is in `directory`. This reads the whole file.
     ///
     /// # Errors
     /// [`StoreError::Read`]: the file cannot be read.
@@ -120,22 +120,22 @@ impl Manifest {
         Ok(())
     }
 
-    /// Forgets a file; returns whether it was there.
+    /// Removes a file from the manifest, and returns whether it was in it.
     pub fn remove(&mut self, name: &str) -> bool {
         self.files.remove(name).is_some()
     }
 
-    /// The stamped files, by name.
+    /// The recorded files, by name.
     pub fn files(&self) -> impl Iterator<Item = (&str, FileStamp)> {
         self.files.iter().map(|(name, stamp)| (name.as_str(), *stamp))
     }
 
-    /// Writes the manifest to `directory`, atomically. The files should be durable before.
+    /// Writes the manifest to `directory` atomically. The files should already be durable.
     ///
     /// # Errors
-    /// [`StoreError::Write`]: a step failed, see [`write_atomically`].
-    /// [`StoreError::Mismatch`]: a file's name leads out of the directory, or the manifest is
-    /// longer than [`MAX_MANIFEST_BYTES`]; nothing was written.
+    /// * [`StoreError::Write`]: a step failed, see [`write_atomically`].
+    /// * [`StoreError::Mismatch`]: the name of a file leads out of the directory, or the manifest
+    ///   is longer than [`MAX_MANIFEST_BYTES`]. Nothing was written.
     pub fn write(&self, files: &dyn FileSystem, directory: &Path) -> Result<(), StoreError> {
         let path = directory.join(MANIFEST_FILE);
         self.check_names(&path)?;
@@ -149,13 +149,13 @@ impl Manifest {
         write_atomically(files, &path, &[text.as_bytes()])
     }
 
-    /// Reads the manifest of `directory`. The files that it lists are not looked at.
+    /// Reads the manifest of `directory`, without checking the files that it lists.
     ///
     /// # Errors
-    /// [`StoreError::Read`]: it cannot be read; it may not exist.
-    /// [`StoreError::Version`]: another version of the format.
-    /// [`StoreError::Damaged`]: it is too long, not JSON, has other fields, has another checksum
-    /// than it states, or names a file outside of the directory.
+    /// * [`StoreError::Read`]: the manifest cannot be read; it may not exist.
+    /// * [`StoreError::Version`]: the manifest has another version of the format.
+    /// * [`StoreError::Damaged`]: the manifest is too long, is not JSON, has other fields, does not
+    ///   have the checksum that it states, or names a file outside of the directory.
     pub fn read(files: &dyn FileSystem, directory: &Path) -> Result<Self, StoreError> {
         #[derive(Deserialize)]
         struct Format {
@@ -183,12 +183,12 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Checks every file in `directory` against its stamp.
+    /// Checks every file in `directory` against the manifest.
     ///
     /// # Errors
-    /// [`StoreError::Mismatch`]: the first file, by name, that is missing, shorter, longer or of
-    /// another epoch or run.
-    /// [`StoreError::Read`]: a file cannot be read.
+    /// * [`StoreError::Mismatch`]: the first file, by name, that is missing, shorter, longer or of
+    ///   another epoch or run.
+    /// * [`StoreError::Read`]: a file cannot be read.
     pub fn verify(&self, files: &dyn FileSystem, directory: &Path) -> Result<(), StoreError> {
         let epoch = format!("epoch {} of this run", self.epoch);
         for (name, stamp) in &self.files {
@@ -217,7 +217,7 @@ impl Manifest {
     /// Checks that this is the manifest of the run with identifier `run`.
     ///
     /// # Errors
-    /// [`StoreError::Mismatch`]: it is that of another run.
+    /// [`StoreError::Mismatch`]: the manifest belongs to another run.
     pub fn expect_run(&self, directory: &Path, run: &str) -> Result<(), StoreError> {
         if self.run == run {
             return Ok(());
@@ -226,13 +226,14 @@ impl Manifest {
         Err(StoreError::mismatch(&directory.join(MANIFEST_FILE), reason))
     }
 
-    /// The checksum of the values, not of the way they are laid out.
+    /// The checksum of the values, independent of their layout in the file.
     fn checksum(&self) -> u32 {
-        // Strings, numbers and maps with string keys are always JSON.
+        // Strings, numbers and maps with string keys can always be written as JSON.
         checksum_of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Only files of the directory itself: a manifest must not make a reader open any other.
+    /// Allows only files inside the directory: a manifest must not make a reader open any other
+    /// file.
     fn check_names(&self, path: &Path) -> Result<(), StoreError> {
         let inside = |name: &String| {
             let mut parts = Path::new(name).components();
@@ -247,7 +248,8 @@ impl Manifest {
     }
 }
 
-/// A new identifier for a run: 32 hexadecimal digits, different for every call on every machine.
+/// Creates an identifier for a run: 32 hexadecimal digits, different for every call on every
+/// machine.
 ///
 /// ```
 /// use vdn_train::run::store::new_run_id;

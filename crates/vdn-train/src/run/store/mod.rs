@@ -1,8 +1,8 @@
-//! The storage of durable runs: what a run writes survives a crash, a full disk and a second
+//! The storage of durable runs. The files of a run survive a crash, a full disk and a second
 //! program.
 //!
-//! This room moves bytes. It knows nothing of networks and trainers: a trainer hands in named
-//! sections of bytes and gets the same bytes back, or one line that says why not.
+//! This room stores bytes and does not depend on networks and trainers. A trainer passes named
+//! sections of bytes and gets the same bytes back, or an error of one line.
 //!
 //! ```text
 //! RUN/
@@ -17,20 +17,21 @@
 //!
 //! # The protocol
 //!
-//! The newest checkpoint is the truth; every other file can be restored from it. A trainer that
-//! keeps the following order can be killed at any moment:
+//! The newest checkpoint is the source of truth; every other file can be restored from it. A
+//! trainer that follows this order can be killed at any moment:
 //!
 //! 1. Sync the append-only files ([`AppendLog::sync`]), which yields their [`LogMark`]s.
 //! 2. Save a checkpoint that contains the marks ([`CheckpointStore::save`]).
 //! 3. Replace the other files of the run ([`write_atomically`]).
 //! 4. Write the [`Manifest`], which declares that all of them belong together.
 //!
-//! To resume, take the [`RunLock`], remove what dead runs left ([`remove_stale_temporaries`]), load
-//! [`CheckpointStore::latest`], open the append-only files at their marks ([`AppendLog::open`]) and
-//! do steps 3 and 4 again. A reader checks [`Manifest::verify`] before it trusts a directory: after
-//! a crash between steps 3 and 4 it names a file that is not of the manifest's epoch.
+//! To resume, take the [`RunLock`], remove the remains of dead runs ([`remove_stale_temporaries`]),
+//! load [`CheckpointStore::latest`], open the append-only files at their marks
+//! ([`AppendLog::open`]), and repeat steps 3 and 4. A reader checks [`Manifest::verify`] before it
+//! trusts a directory. After a crash between steps 3 and 4, this check names a file that does not
+//! belong to the manifest's epoch.
 //!
-//! # Why not simply write the file
+//! # Why not write the file directly
 //!
 //! A file that is overwritten in place is lost if the program dies while it writes. A file that is
 //! renamed before it is synced may be empty after a power failure, because the name can reach the

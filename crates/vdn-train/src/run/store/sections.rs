@@ -3,8 +3,8 @@
 use crate::error::store::StoreError;
 use std::path::{Path, PathBuf};
 
-/// The sections of a checkpoint file, all of them checked. See
-/// [`read_container`](super::read_container) for an example.
+/// The checked sections of a checkpoint file. See [`read_container`](super::read_container) for an
+/// example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sections {
     path: PathBuf,
@@ -16,29 +16,30 @@ impl Sections {
         Self { path: path.to_owned(), sections }
     }
 
-    /// The file that they were read from.
+    /// The file from which they were read.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// All sections, with their names, in the order in which they were written.
+    /// All sections with their names, in the order in which they were written.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.sections.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
     }
 
-    /// The section of this name.
+    /// Returns the section with this name.
     ///
     /// # Errors
-    /// [`StoreError::Mismatch`]: there is none.
+    /// [`StoreError::Mismatch`]: there is no such section.
     pub fn get(&self, name: &str) -> Result<&[u8], StoreError> {
         self.position(name).map(|i| self.sections[i].1.as_slice())
     }
 
-    /// Takes the section of this name out, which frees its memory once it has been used.
+    /// Removes and returns the section with this name. This allows its memory to be freed after
+    /// use.
     ///
     /// # Errors
-    /// [`StoreError::Mismatch`]: there is none, or it has been taken.
+    /// [`StoreError::Mismatch`]: there is no such section, or it has been taken.
     pub fn take(&mut self, name: &str) -> Result<Vec<u8>, StoreError> {
         self.position(name).map(|i| self.sections.remove(i).1)
     }

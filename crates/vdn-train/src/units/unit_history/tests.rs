@@ -178,7 +178,7 @@ fn shapes_that_no_file_holds_are_refused_before_anything_is_allocated() {
         bytes.extend_from_slice(header.as_bytes());
         std::fs::write(&path, &bytes).unwrap();
         match UnitHistory::read(&path) {
-            // No units at all: nothing is there to be read, and nothing of another layer.
+            // There are no units: nothing can be read, and nothing of another layer.
             Ok(history) => {
                 assert_eq!((history.units(), history.epochs()), (0, 0), "{shape}");
                 assert!(history.get(0, 0).is_none_or(<[f32]>::is_empty), "{shape}");

@@ -3,7 +3,8 @@
 use vdn_train::TrainError;
 use vdn_train::data::{Examples, Request, Split};
 
-/// The same contexts in every step, and those before them: what an example names is the step.
+/// The same contexts in every step, and the contexts before them. The index of an example is the
+/// step.
 pub(crate) struct Contexts {
     now_and_before: [Vec<f64>; 2],
     splits: [Vec<u32>; 3],

@@ -1,4 +1,4 @@
-//! One controller after the other: what it is for, without it and with it.
+//! Each controller in turn: its purpose, without it and with it.
 
 use crate::closed_loop::plant::{PLANT, Plant, Shown};
 use crate::closed_loop::{Failure, UNITS, budget, mean};
@@ -22,7 +22,7 @@ fn bands(low: f64, high: f64) -> BandTerm {
 
 type Build<'a> = &'a dyn Fn(&mut LayerControl) -> Result<(), Failure>;
 
-/// One controller: the plant, what it starts from in both runs, the controller, its error.
+/// One controller: the plant, the initial state in both runs, the controller, and its error.
 struct Case<'a> {
     name: &'a str,
     plant: Plant,

@@ -1,6 +1,6 @@
-//! Every controller in its closed loop on a small layer that the trainer trains: what it is for
-//! comes nearer than without it. A flipped sign or a controller that does nothing makes the error
-//! grow or stay.
+//! Every controller in its closed loop, on a small layer that the trainer trains. The controlled
+//! quantity must come nearer to its goal than without the controller. A flipped sign, or a
+//! controller that does nothing, makes the error grow or stay.
 
 mod contexts;
 mod controllers;
@@ -19,7 +19,7 @@ type Failure = Box<dyn std::error::Error>;
 const UNITS: usize = 8;
 const ROWS: usize = 64;
 const INPUTS: usize = 12;
-/// The last steps, over which what a layer shows is averaged.
+/// The last steps, over which the observations of a layer are averaged.
 const SHOWN: usize = 50;
 
 fn normals(stream: u32, count: usize) -> Vec<f64> {
@@ -32,14 +32,14 @@ fn mean(x: &[f64], f: impl Fn(f64) -> f64) -> f64 {
     x.iter().map(|&x| f(x)).sum::<f64>() / x.len() as f64
 }
 
-/// So soft that the stiffness alone does not bring a measure to its goal: the multipliers have to.
+/// So soft that the stiffness alone cannot bring a measure to its goal: the multipliers are needed.
 fn budget(goal: Goal) -> ConstraintConfig {
     ConstraintConfig { goal, stiffness: 0.5, gain: 0.5, limit: 10.0, ..ConstraintConfig::default() }
 }
 
-/// Trains a network of one layer for one epoch, an example a step, with these controllers. `see` is
-/// told what the layer showed in each of the last steps. Returns the controllers as a checkpoint
-/// would restore them.
+/// Trains a network of one layer for one epoch with these controllers; an example is a step. `see`
+/// is called with the observation of the layer in each of the last steps. Returns the controllers
+/// as a checkpoint would restore them.
 fn train<N, D>(
     network: &N,
     parameters: &mut Parameters<f64>,

@@ -8,7 +8,8 @@ use vdn_model::objective::{BetweenWindows, ar_penalty};
 use vdn_model::units::{LayerConfig, Layers, MAX_DEPTH, SigmaMode, UnitLayer, VariationalLayer};
 use vdn_train::train::{Locals, Network, Terms};
 
-/// A layer whose unit `i` is to say the `i`-th number of its context, at a cost of `worth (z - h_i)^2 / 2` nats.
+/// A layer whose unit `i` must reproduce the `i`-th number of its context, at a cost of
+/// `worth (z - h_i)^2 / 2` nats.
 #[derive(Clone, Copy)]
 pub(crate) struct Plant {
     pub(crate) worth: f64,
@@ -21,7 +22,7 @@ pub(crate) struct Plant {
 pub(crate) const PLANT: Plant =
     Plant { worth: 1.0, beta: 1.0, sigma: SigmaMode::PerUnitInput, initial_sigma: 0.7, steps: 400 };
 
-/// What the last steps showed, on average.
+/// The mean observations of the last steps.
 pub(crate) struct Shown {
     pub(crate) energy: Vec<f64>,
     pub(crate) kl: Vec<f64>,
@@ -32,7 +33,7 @@ pub(crate) struct Shown {
     pub(crate) control: LayerControl,
 }
 
-/// The plant as the trainer sees it.
+/// The plant in the form of the trainer's network.
 struct PlantNetwork {
     layer: VariationalLayer,
     worth: f64,
@@ -71,7 +72,7 @@ impl Network<f64> for PlantNetwork {
 }
 
 impl Plant {
-    /// Trains the layer with what `build` adds to its controllers.
+    /// Trains the layer with the controllers that `build` adds.
     pub(crate) fn run(
         self,
         build: &dyn Fn(&mut LayerControl) -> Result<(), Failure>,

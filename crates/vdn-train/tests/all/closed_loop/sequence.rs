@@ -19,7 +19,8 @@ use vdn_train::train::{Locals, Network, Terms};
 /// Steps of a sequence.
 const STEPS: usize = 16;
 
-/// Units along a sequence that are to say the first numbers of their contexts, in nats per step.
+/// Units along a sequence that must reproduce the first numbers of their contexts, in nats per
+/// step.
 struct SequenceNetwork {
     layer: SequenceLayer,
 }
@@ -67,7 +68,7 @@ impl Network<f64> for SequenceNetwork {
     }
 }
 
-/// Rate and persistence of a layer along a sequence after training, with these controllers.
+/// The rate and persistence of a layer along a sequence after training, with these controllers.
 fn sequence(
     build: &dyn Fn(&mut LayerControl, Prior) -> Result<(), Failure>,
 ) -> Result<[f64; 2], Failure> {
@@ -91,7 +92,8 @@ fn sequence(
     Ok(shown)
 }
 
-/// Contexts without memory, units that are to have one: both measures reach their targets, each by its own constraint.
+/// Contexts without memory, and units that must have memory: both measures reach their targets,
+/// each through its own constraint.
 #[test]
 fn persistence_and_rate_reach_their_targets_together() -> Result<(), Failure> {
     let every = Timing { warmup: 0, every: 5 };

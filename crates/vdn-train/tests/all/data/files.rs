@@ -9,7 +9,7 @@ use vdn_train::data::{DataError, IdxArray, ImageSet, RowSplit};
 #[test]
 fn row_splits_divide_the_permutation() {
     for n in [1, 2, 4, 5, 9, 10, 506, 768, 1797] {
-        // 7919 is prime and no factor of any n: a permutation.
+        // 7919 is prime and does not divide any n, so this is a permutation.
         let permutation: Vec<usize> = (0..n).map(|i| (i * 7919 + 3) % n).collect();
         let cases = [
             (RowSplit::seventy_ten_twenty(&permutation), n * 7 / 10, n * 8 / 10, false),
@@ -25,7 +25,7 @@ fn row_splits_divide_the_permutation() {
             assert_eq!(split.test, permutation[b..], "{n} rows");
         }
     }
-    // The literature's training sizes of these sets.
+    // The training sizes of these sets in the literature.
     assert_eq!((ninety(506), ninety(768)), (455, 691));
 }
 

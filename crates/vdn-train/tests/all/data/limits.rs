@@ -1,4 +1,4 @@
-//! What a file can ask of memory, and what reaches a terminal of its contents.
+//! The memory that a file can demand, and the contents that reach a terminal.
 
 use super::support::{gzip, load, plain};
 use std::io::{BufWriter, Write as _};
@@ -141,7 +141,7 @@ fn columns_are_found_by_name_without_a_search_for_each() {
     assert!(table.names == names);
 }
 
-/// Run alone: `cargo test -p vdn-train --test all data::limits -- --ignored --nocapture`.
+/// Run separately: `cargo test -p vdn-train --test all data::limits -- --ignored --nocapture`.
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "writes a file of 90 MB, and measures the peak of the whole process"]

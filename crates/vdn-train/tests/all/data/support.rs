@@ -1,4 +1,4 @@
-//! What the tests of the table loader share.
+//! Shared helpers of the tests of the table loader.
 
 use std::io::Write as _;
 

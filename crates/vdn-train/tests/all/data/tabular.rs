@@ -1,4 +1,4 @@
-//! Tables of numbers and categories, and how they become inputs.
+//! Tables of numbers and categories, and their encoding as inputs.
 
 use vdn_train::data::{
     ColumnValues, DataError, FeatureEncoding, MissingFeature, Tabular, TabularOptions,
@@ -53,12 +53,12 @@ fn categories_that_look_like_numbers_are_in_the_order_of_numbers() {
 fn inputs_are_standardised_by_training_rows_alone() {
     let table = read(HOUSES, &options(&["price"])).unwrap();
     let encoding = FeatureEncoding::fit(&table, &[0, 2], MissingFeature::Mean).unwrap();
-    // Rooms 1 and 3: mean 2, deviation 1. Area 10 and 60: mean 35, deviation 25; no training row
-    // lacks one, so that no input says so. The flag is constant, and so is the kind.
+    // Rooms 1 and 3: mean 2, deviation 1. Area 10 and 60: mean 35, deviation 25. No training row
+    // lacks an area, so no input marks missing values. The flag is constant, and so is the kind.
     assert_eq!(encoding.constant(), ["flag", "kind"]);
     assert_eq!(encoding.encode(&table).unwrap(), [-1.0, -1.0, 0.0, 0.0, 1.0, 1.0, 2.0, -0.2]);
     let encoding = FeatureEncoding::fit(&table, &[0, 1, 2], MissingFeature::Mean).unwrap();
-    // Rooms; kind a and b; area and whether it is missing. The kind c was not trained.
+    // Rooms; kinds a and b; the area, and whether it is missing. The kind c was not in training.
     assert_eq!((encoding.width(), encoding.categories()), (5, vec!["kind".to_owned()]));
     let inputs = encoding.encode(&table).unwrap();
     let third = (2.0_f64 / 3.0).sqrt();

@@ -1,4 +1,5 @@
-//! The metrics against naive oracles: numerical integration, brute force, closed forms and simulation.
+//! The metrics against naive oracles: numerical integration, brute force, closed forms and
+//! simulation.
 
 use vdn_autograd::Score;
 use vdn_train::metrics::{
@@ -8,7 +9,7 @@ use vdn_train::metrics::{
 
 use super::lcg::Lcg;
 
-/// Means, deviations (one or `S`) and weights of the mixtures every test runs over.
+/// The means, deviations (one or `S`) and weights of the mixtures of every test.
 type Case<'a> = (&'a [f64], &'a [f64], Option<&'a [f64]>);
 
 const MIXTURES: &[Case<'static>] = &[
@@ -38,8 +39,9 @@ fn crps_is_the_integral_of_its_definition() {
     let mut bad = Vec::new();
     for (i, mixture) in mixtures() {
         for y in [-4.0, -0.3, 0.0, 0.9, 2.95, 8.0] {
-            // Split at y, where the integrand jumps; 40 units out every tail is below 1e-200. Interval 0.0024 against the
-            // narrowest deviation 0.1: Simpson's error (h/sigma)^4 / 180 times the scale is below 1e-8.
+            // Split at y, where the integrand jumps. 40 units out every tail is below 1e-200. The
+            // interval is 0.0024, compared with the narrowest deviation 0.1: Simpson's error
+            // (h/sigma)^4 / 180 times the scale is below 1e-8.
             let below = simpson(y - 48.0, y, 20_000, |x| mixture.cdf(x).powi(2));
             let above = simpson(y, y + 48.0, 20_000, |x| (1.0 - mixture.cdf(x)).powi(2));
             let (got, want) = (mixture_crps(&mixture, y), below + above);
@@ -100,7 +102,8 @@ fn shared_and_repeated_sigmas_and_given_uniform_weights_agree() {
 #[test]
 fn moments_density_and_distribution_function_are_consistent() {
     for (i, mixture) in mixtures() {
-        // +-30 around the components covers 15 of the widest deviations; see the first test for Simpson's error.
+        // +-30 around the components covers 15 of the widest deviations; see the first test for
+        // Simpson's error.
         let integral =
             |f: &dyn Fn(f64) -> f64| simpson(-30.0, 30.0, 60_000, |x| f(x) * mixture.pdf(x));
         let mean = mixture.mean();
@@ -113,10 +116,10 @@ fn moments_density_and_distribution_function_are_consistent() {
             assert!((mass - mixture.cdf(y)).abs() < 1e-8, "cdf of {i} at {y}");
             let density = mixture.pdf(y);
             let gap = (mixture.ln_pdf(y) - density.ln()).abs();
-            // Below about 1e-290 a component's density has lost digits to underflow.
+            // Below about 1e-290 the density of a component has lost digits to underflow.
             assert!(density < 1e-290 || gap < 1e-12, "density of {i} at {y}: {gap}");
         }
-        // Far out the density itself is 0 in f64, its logarithm is not.
+        // Far out, the density itself is 0 in f64, but its logarithm is finite.
         assert_eq!(mixture.pdf(500.0), 0.0);
         assert!(mixture.ln_pdf(500.0).is_finite());
     }
@@ -130,8 +133,9 @@ fn quantiles_invert_the_distribution_function() {
         for tau in [1e-12, 1e-6, 0.001, 0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975, 0.999, 1.0 - 1e-9]
         {
             let q = mixture.quantile(tau).unwrap();
-            // q is good to 1e-10 relative (the contract): F moves by density * 1e-10 * (1 + |q|). F itself rounds in
-            // relative terms below the median and in absolute terms above it.
+            // q is accurate to 1e-10 relative (the contract), so F changes by density * 1e-10 * (1
+            // + |q|). F itself has a relative rounding error below the median and an absolute one
+            // above it.
             let rounding = if tau < 0.5 { 4e-15 * tau } else { 4e-16 };
             let slack = 1e-10 * (1.0 + q.abs()) * mixture.pdf(q) + rounding;
             let error = (mixture.cdf(q) - tau).abs();
@@ -150,7 +154,8 @@ fn quantiles_invert_the_distribution_function() {
 
 #[test]
 fn quantiles_of_awkward_mixtures_end_and_are_right() {
-    // Two components 20 and 200 deviations apart: the median lies in a gap where the density is 1e-22 or 0.
+    // Two components, 20 and 200 deviations apart: the median is in a gap where the density is
+    // 1e-22 or 0.
     for half in [10.0, 100.0] {
         let means = [-half, half];
         let median = Mixture::new(&means, &[1.0], None).unwrap().median();
@@ -159,7 +164,8 @@ fn quantiles_of_awkward_mixtures_end_and_are_right() {
     // Unequal deviations: the two tails that meet at x are equal where x + 10 = (10 - x) / 1.3.
     let median = Mixture::new(&[-10.0, 10.0], &[1.0, 1.3], None).unwrap().median();
     assert!((median + 3.0 / 2.3).abs() < 1e-9, "{median}");
-    // Deviations a million times apart. The narrow component holds (0.3, 0.7) of the mass around 5.
+    // Deviations that differ by a factor of a million. The narrow component has (0.3, 0.7) of the
+    // mass around 5.
     let (means, sigma, weights) = ([0.0, 5.0], [1.0, 1e-6], [0.5, 0.5]);
     let mixture = Mixture::new(&means, &sigma, Some(&weights)).unwrap();
     for tau in [0.1, 0.4, 0.51, 0.6, 0.75, 0.99, 0.9999] {
@@ -167,11 +173,12 @@ fn quantiles_of_awkward_mixtures_end_and_are_right() {
         let bound = 1e-10 + mixture.pdf(q) * 4.0 * f64::EPSILON * q.abs();
         assert!((mixture.cdf(q) - tau).abs() < bound, "{tau}: {q}");
     }
-    // A common offset far above the deviation: answers are good to the spacing of doubles there.
+    // A common offset far above the deviation: results are accurate to the spacing of doubles
+    // there.
     let means = [1e9, 1e9 + 1.0, 1e9 + 2.0];
     let mixture = Mixture::new(&means, &[0.5], None).unwrap();
     assert!((mixture.median() - 1e9 - 1.0).abs() < 1e-6);
-    // One sample is the closed form, exactly.
+    // One sample equals the closed form exactly.
     let one = Mixture::new(&[0.3], &[2.0], None).unwrap();
     assert_eq!(one.quantile(0.9).unwrap(), 0.3 + 2.0 * normal::quantile(0.9));
 }
@@ -233,7 +240,8 @@ fn likelihoods_match_their_definitions() {
             }
         }
     }
-    // Densities far below the range of f64 keep their logarithm; beyond the range of the logarithm there is an error.
+    // Densities far below the range of f64 keep their logarithm. Beyond the range of the logarithm
+    // there is an error.
     let far = WindowPrediction::gaussian(&[0.0, 0.0], &[1e-3, 1e-3]).unwrap();
     assert!(window_nll(&far, &[100.0, 100.0]).unwrap().joint.is_finite());
     let beyond = WindowPrediction::gaussian(&[0.0, 0.0], &[1.0, 1e-200]).unwrap();
@@ -261,7 +269,7 @@ fn sample_crps_matches_brute_force_and_is_unbiased() {
             assert!((sorted.empirical_crps(y) - empirical).abs() < 1e-11 * (1.0 + distance));
         }
     }
-    // Its expectation is the CRPS of the distribution the draws come from, for two draws already.
+    // Its expectation is the CRPS of the distribution of the draws, even with two draws.
     let (repeats, y) = (40_000, 0.6);
     let mean =
         (0..repeats).map(|_| sample_crps(&[lcg.normal(), lcg.normal()], y).unwrap()).sum::<f64>()

@@ -2,7 +2,8 @@
 
 use vdn_train::metrics::normal;
 
-/// A linear congruential generator (Knuth's MMIX constants): enough for test data, the same on every machine.
+/// A linear congruential generator (Knuth's MMIX constants), sufficient for test data and the same
+/// on every machine.
 pub(crate) struct Lcg(pub u64);
 
 impl Lcg {

@@ -1,4 +1,5 @@
-//! The reference's likelihood, CRPS, pinball and median values against the golden fixtures (topics 9 and 13).
+//! The reference's likelihood, CRPS, pinball and median values against the golden fixtures (topics
+//! 9 and 13).
 
 use serde_json::Value;
 use vdn_train::metrics::reference::Floors;
@@ -18,7 +19,8 @@ fn tensor(value: &Value) -> (Vec<usize>, Vec<f64>) {
     (shape, numbers("data").iter().map(|x| x.as_f64().unwrap()).collect())
 }
 
-/// The fixtures' own rule, `|got - want| <= 1e-10 max(1, |want|)`; a line per value that breaks it.
+/// The rule of the fixtures, `|got - want| <= 1e-10 max(1, |want|)`. Returns one line per value
+/// that violates it.
 fn compare(bad: &mut Vec<String>, case: &Value, what: &str, got: f64, want: f64) {
     if (got - want).abs().is_nan() || (got - want).abs() > 1e-10 * want.abs().max(1.0) {
         bad.push(format!("{} {what}: got {got}, want {want}", case["name"]));
@@ -59,7 +61,8 @@ fn likelihoods_and_scores_match_the_reference() {
                     compare(&mut bad, &case, key, *got, want);
                 }
             }
-            // The default's tempered score is the same up to the eps inside the reference's logarithms.
+            // The default's tempered score is the same, up to the eps inside the reference's
+            // logarithms.
             let shape = [mean_shape[0], mean_shape[1], mean_shape[2]];
             let batch = Predictions::new(&means, shape, &sigma, &sigma_shape, None).unwrap();
             let windows = y.chunks_exact(horizon).enumerate();

@@ -1,4 +1,5 @@
-//! The accumulated scores: calibration of simulated forecasts, agreement with the single metrics, block errors.
+//! The accumulated scores: calibration of simulated forecasts, agreement with the single metrics,
+//! block errors.
 
 use vdn_train::metrics::block::block_estimate;
 use vdn_train::metrics::{
@@ -9,7 +10,8 @@ use vdn_train::metrics::{
 
 use super::lcg::Lcg;
 
-/// `n` windows of a calibrated mixture forecast: the target is drawn from the predicted mixture, whose means move.
+/// `n` windows of a calibrated mixture forecast: the target is drawn from the predicted mixture,
+/// whose means vary.
 fn simulate(n: usize, horizon: usize, inflate: f64) -> Scores {
     let mut lcg = Lcg(2024);
     let mut scores = Scores::new(ScoreSettings::default(), 1).unwrap();
@@ -36,13 +38,13 @@ fn a_calibrated_forecast_is_found_calibrated_and_a_wide_one_is_not() {
     let n = 3000;
     let summary = simulate(n, 4, 1.0).summary().unwrap();
     for interval in &summary.intervals {
-        // Binomial deviation over 12 000 independent targets, four times.
+        // Four times the binomial deviation over 12 000 independent targets.
         let slack = 4.0 * (interval.level * (1.0 - interval.level) / 12_000.0).sqrt();
         let coverage = interval.coverage.mean;
         assert!((coverage - interval.level).abs() < slack, "{}: {coverage}", interval.level);
     }
     for frequency in summary.pit.frequencies().unwrap() {
-        // 20 bins, four deviations of a share of 0.05.
+        // 20 bins; four deviations of a share of 0.05.
         assert!((frequency - 0.05).abs() < 4.0 * (0.05f64 * 0.95 / 12_000.0).sqrt(), "{frequency}");
     }
     assert!(summary.calibration_error < 0.01, "{}", summary.calibration_error);
@@ -174,7 +176,8 @@ fn block_errors_find_the_long_run_variance_of_an_autoregression() {
     let truth = 1.0 / (1.0 - phi) / (n as f64).sqrt();
     let estimate = block_estimate(&values, block).unwrap();
     let error = estimate.standard_error.unwrap();
-    // Bias of the squared error: -2 phi / ((1 - phi^2) b) = -0.9 %; noise 1/sqrt(2 * 399) = 3.5 %: four of those.
+    // The bias of the squared error is -2 phi / ((1 - phi^2) b) = -0.9 %. The noise is 1/sqrt(2 *
+    // 399) = 3.5 %; four times that is allowed.
     assert!((error / truth - 1.0).abs() < 0.15, "{error} against {truth}");
     let naive = block_estimate(&values, 1).unwrap().standard_error.unwrap();
     // Without blocks the error is too small by sqrt((1 + phi) / (1 - phi)) = 3.

@@ -1,4 +1,4 @@
-//! Scores of whole forecasts against brute force and against what is known in closed form.
+//! Scores of whole forecasts compared with brute force and with closed forms.
 
 use crate::metrics::lcg::Lcg;
 use vdn_train::metrics::{
@@ -6,7 +6,7 @@ use vdn_train::metrics::{
     WindowPrediction, energy_score, normal, variogram_score, window_nll,
 };
 
-/// Three samples of four steps with deviations of their own and weights.
+/// Three samples of four steps with their own deviations and weights.
 const MEANS: [f64; 12] = [0.1, -0.4, 0.8, 0.3, 1.2, 0.9, -0.6, 0.2, -0.7, 0.5, 0.4, -1.1];
 const SIGMA: [f64; 12] = [0.5, 0.7, 0.3, 1.1, 0.9, 0.4, 0.6, 0.8, 1.3, 0.2, 0.7, 0.5];
 const WEIGHTS: [f64; 3] = [0.5, 0.3, 0.2];
@@ -31,15 +31,15 @@ fn an_aggregate_is_distributed_as_the_sums_of_paths() {
     let sum = |path: [f64; 4]| path.iter().zip(STEPS).map(|(y, w)| w * y).sum::<f64>();
     let draws: Vec<f64> = (0..DRAWS).map(|_| sum(draw(&mut random))).collect();
     let sample = SortedSample::new(draws).unwrap();
-    // Dvoretzky, Kiefer and Wolfowitz: the largest distance of the distribution functions exceeds e
-    // with a probability of at most 2 exp(-2 n e^2), here 1e-6.
+    // Dvoretzky, Kiefer and Wolfowitz: the probability that the largest distance of the
+    // distribution functions exceeds e is at most 2 exp(-2 n e^2), here 1e-6.
     let most = (2e6_f64.ln() / (2.0 * DRAWS as f64)).sqrt();
     for (i, y) in sample.values().iter().enumerate().step_by(97) {
         let distance = (aggregate.mixture().cdf(*y) - (i as f64 + 0.5) / DRAWS as f64).abs();
         assert!(distance < most, "{y}: {distance}");
     }
-    // The CRPS differs from that of the draws by about its standard error, sd / sqrt(n); five of
-    // them are allowed.
+    // The CRPS differs from the CRPS of the draws by about its standard error, sd / sqrt(n). Five
+    // of them are allowed.
     let deviation = aggregate.mixture().deviation();
     for y in [-2.0, 0.0, 0.7, 4.0] {
         let [exact, sampled] =
@@ -105,7 +105,7 @@ fn some_paths(count: usize, horizon: usize) -> (Vec<f64>, Vec<f64>) {
 
 #[test]
 fn scores_of_paths_are_their_definitions() {
-    // Horizons that fill the parallel sums, four or eight of them, and that do not.
+    // Horizons that do, and do not, fill the parallel sums of four or eight.
     for (count, horizon) in [(2, 1), (5, 3), (7, 4), (9, 10), (4, 8), (5, 16), (3, 21)] {
         let (values, y) = some_paths(count, horizon);
         let at = |n: usize, h: usize| values[n * horizon + h];
@@ -158,7 +158,7 @@ fn autoregression(random: &mut Lcg, phi: f64, count: usize, horizon: usize) -> V
     values
 }
 
-/// The mean advantage of the truth over another dependence, in standard errors over windows.
+/// The mean advantage of the true dependence over another one, in standard errors over windows.
 fn advantage(score: fn(&Paths<'_>, &[f64]) -> Result<f64, vdn_train::metrics::MetricError>) -> f64 {
     const WINDOWS: usize = 300;
     const COUNT: usize = 64;
@@ -182,7 +182,7 @@ fn advantage(score: fn(&Paths<'_>, &[f64]) -> Result<f64, vdn_train::metrics::Me
 
 #[test]
 fn both_scores_prefer_the_true_dependence() {
-    // Margins of a step are the same: per-step scores cannot tell the two apart.
+    // The marginals of each step are the same, so per-step scores cannot distinguish the two.
     let [energy, variogram] = [advantage(energy_score), advantage(variogram_score)];
     assert!(energy > 3.0 && variogram > 6.0, "{energy} {variogram}");
 }
@@ -203,8 +203,8 @@ fn paths_that_cannot_be_scored_are_refused() {
 
 #[test]
 fn the_joint_likelihood_grows_towards_the_closed_form() {
-    // y_h = z + e_h with standard normal z and e: y ~ Normal(0, I + 11'), whose determinant is 1 +
-    // H and whose inverse is I - 11'/(1 + H).
+    // y_h = z + e_h with standard normal z and e, so y ~ Normal(0, I + 11'), with the determinant 1
+    // + H and the inverse I - 11'/(1 + H).
     const HORIZON: usize = 3;
     let y = [0.9, 1.4, 0.2];
     let (sum, square) = (y.iter().sum::<f64>(), y.iter().map(|y| y * y).sum::<f64>());
@@ -225,7 +225,7 @@ fn the_joint_likelihood_grows_towards_the_closed_form() {
     let count = densities.len() as f64;
     let mean = densities.iter().sum::<f64>() / count;
     let variance = densities.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / count;
-    // The standard error of ln(mean), five times.
+    // Five times the standard error of ln(mean).
     let allowed = 5.0 * (variance / count).sqrt() / mean;
     let found = joint.value().unwrap();
     assert!(allowed < 0.05 && (found - exact).abs() < allowed, "{found} {exact} {allowed}");
@@ -246,7 +246,8 @@ fn weighted_samples_count_by_their_weights() {
 #[test]
 fn the_scores_of_probts_are_those_of_its_formula_in_numpy() {
     // Two series, seven paths of three steps. Quantiles by `numpy.quantile`, then for each level
-    // the sum of `2 |(yhat - y) ((y <= yhat) - q)|` over steps and series through that of `|y|`.
+    // the sum of `2 |(yhat - y) ((y <= yhat) - q)|` over steps and series, divided by the sum of
+    // `|y|`.
     let value = |i: usize| ((i * i * 7 + 3 * i) % 23) as f64 / 2.0 - 4.0;
     let paths: Vec<f64> = (0..42).map(value).collect();
     let target: Vec<f64> = (1000..1006).map(value).collect();
@@ -268,7 +269,7 @@ fn the_scores_of_probts_are_those_of_its_formula_in_numpy() {
     }
     let joined = parts[0].clone().joined(&parts[1]).score().unwrap();
     assert!((joined.crps_q20 - score.crps_q20).abs() < 1e-14 && joined.nmae == score.nmae);
-    // Nothing to divide by, targets of another length, numbers that are none.
+    // A zero denominator, targets of another length, and values that are not numbers.
     let mut zero = ProbTsWindow::default();
     zero.push(&Paths::new(&[1.0], 1).unwrap(), &[0.0]).unwrap();
     assert_eq!((zero.score(), ProbTsWindow::default().score()), (None, None));

@@ -12,15 +12,15 @@ fn open(files: &CrashFiles, mark: LogMark) -> Result<AppendLog, StoreError> {
     AppendLog::open(files, Path::new(PATH), mark)
 }
 
-/// What a caller knows: the last mark that it got, and the bytes that the mark stands for.
+/// The knowledge of a caller: the last mark that it got, and the bytes of the mark.
 #[derive(Default)]
 struct Known {
     mark: Option<LogMark>,
     bytes: Vec<u8>,
 }
 
-/// A run that writes, is interrupted beyond its mark, and goes on. A failed append is tried again,
-/// as by a caller that had a moment of a full disk; after a failed sync the log is opened at the
+/// A run that writes, is interrupted beyond its mark, and is resumed. A failed append is tried
+/// again, as by a caller whose disk was briefly full. After a failed sync the log is opened at the
 /// last mark.
 fn scenario(files: &CrashFiles) -> Known {
     let mut known = Known::default();
@@ -44,7 +44,7 @@ fn scenario(files: &CrashFiles) -> Known {
             };
             assert_eq!(mark, LogMark { length: bytes.len() as u64, crc32: checksum_of(&bytes) });
             known = Known { mark: Some(mark), bytes };
-            // Beyond the mark; each session leaves another length.
+            // Bytes beyond the mark. Each session leaves another length.
             for _ in 0..session {
                 log.append(b"interrupted here").ok();
             }

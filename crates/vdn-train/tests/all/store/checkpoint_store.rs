@@ -33,7 +33,7 @@ fn store(files: &CrashFiles, keep: usize) -> CheckpointStore {
 
 #[test]
 fn no_fault_at_any_operation_loses_an_acknowledged_checkpoint() {
-    // Progress; the same step again; back to an earlier step and on.
+    // Progress; the same step again; back to an earlier step, and on.
     let sequences: [&[u64]; 3] =
         [&[10, 20, 30, 40, 50], &[10, 10, 10, 20], &[10, 20, 90, 91, 30, 31]];
     let (mut faults, mut disks) = (0, 0);
@@ -54,7 +54,7 @@ fn no_fault_at_any_operation_loses_an_acknowledged_checkpoint() {
                 let case = format!("keep {keep}, {steps:?}, {case}");
                 let store = store(files, keep);
                 let found = latest(&store, &case);
-                // The last acknowledged save, or one after it, none of which was acknowledged.
+                // The last acknowledged save, or a later one that was not acknowledged.
                 let from = saved.iter().rposition(|&ok| ok);
                 let may_be: Vec<_> = (from.unwrap_or(0)..steps.len())
                     .map(|i| (steps[i], format!("step {}, save {i}", steps[i])))
@@ -75,7 +75,7 @@ fn no_fault_at_any_operation_loses_an_acknowledged_checkpoint() {
     assert!(faults > 3000 && disks > 20_000, "{faults} {disks}");
 }
 
-/// The run is resumed: temporary files go, and the next save is found.
+/// The run is resumed: temporary files are removed, and the next save is found.
 fn go_on(files: &CrashFiles, store: &CheckpointStore, keep: usize, case: &str) {
     for directory in ["run", "run/checkpoints"] {
         remove_stale_temporaries(files, Path::new(directory)).unwrap();
@@ -134,7 +134,7 @@ fn a_damaged_checkpoint_is_skipped_and_reported() {
         "{skipped:?}"
     );
     assert!(skipped[1].contains("step-000000000020.vdn: is not a checkpoint"), "{skipped:?}");
-    // The run goes on from step 10 and removes what it has skipped.
+    // The run resumes from step 10 and removes the later checkpoints that it skipped.
     save(&store, 15, 9).unwrap();
     assert_eq!(store.steps().unwrap(), [10, 15]);
 }

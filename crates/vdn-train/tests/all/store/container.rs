@@ -1,4 +1,4 @@
-//! The checkpoint file: damage at every byte, and headers that lie.
+//! The checkpoint file: damage at every byte, and headers with wrong lengths.
 
 use crate::store::crash_files::CrashFiles;
 use std::io::{self, ErrorKind, Read};
@@ -10,7 +10,7 @@ use vdn_train::run::store::{
 
 const PATH: &str = "run/state.vdn";
 
-/// A read-only disk with one file, which counts what is read and may state another length.
+/// A read-only disk with one file. It counts the bytes that are read, and may state another length.
 #[derive(Debug)]
 struct OneFile {
     bytes: Vec<u8>,
@@ -19,7 +19,7 @@ struct OneFile {
 
 impl FileSystem for OneFile {
     fn open(&self, _: &Path) -> io::Result<ReadableFile> {
-        // What follows the bytes is an endless row of zeros, as in a sparse file.
+        // The bytes are followed by an endless row of zeros, as in a sparse file.
         let reader = io::Cursor::new(self.bytes.clone()).chain(io::repeat(0)).take(self.length);
         Ok(ReadableFile { length: self.length, reader: Box::new(reader) })
     }
@@ -71,7 +71,7 @@ fn small() -> Vec<u8> {
     written(&[("weights", &[7; 33]), ("empty", b""), ("état", b"{\"step\": 12}"), ("z", b"\0")])
 }
 
-/// A file with this table and these bytes, all checksums right.
+/// A file with this table and these bytes, and with correct checksums.
 fn forged(version: u32, table: &[u8], table_length: u64, length: u64, body: &[u8]) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(version.to_le_bytes());
@@ -124,7 +124,8 @@ fn every_truncation_and_every_extension_is_refused_with_its_offset() {
         let error = read(&bytes[..length]).expect_err(&length.to_string()).to_string();
         let offset = format!("ends at offset {length}");
         let expected = if length == 0 { "the file is empty" } else { &offset };
-        // Shorter than the magic is still recognised as the start of a checkpoint.
+        // A file that is shorter than the magic bytes is still recognised as the start of a
+        // checkpoint.
         assert!(error.contains(expected), "{length}: {error}");
     }
     let error = read(&bytes[..bytes.len() - 10]).unwrap_err().to_string();
@@ -169,17 +170,17 @@ fn a_small_file_cannot_ask_for_memory() {
         let length = claim.wrapping_add(40 + table.len() as u64);
         let error = read(&forged(1, &table, table.len() as u64, length, b"1234")).unwrap_err();
         assert!(error.is_damage(), "{claim}: {error}");
-        // Two that wrap around.
+        // Two lengths that overflow.
         let mut two = entry(b"a", claim, 0);
         two.extend(entry(b"b", claim.wrapping_neg(), checksum_of(b"")));
         let length = 40 + two.len() as u64;
         let error = read(&forged(1, &two, two.len() as u64, length, b"")).unwrap_err();
         assert!(error.to_string().contains("do not add up"), "{claim}: {error}");
     }
-    // A table that is longer than the file, but not forbidden.
+    // A table that is longer than the file, but not longer than the limit.
     let error = read(&forged(1, b"", 60_000, 40, b"")).unwrap_err().to_string();
     assert!(error.contains("inside of the table"), "{error}");
-    // A sparse file that is as long as it says: an error, not an abort.
+    // A sparse file with the stated length: an error, not an abort.
     let table = entry(b"weights", 1 << 60, 0);
     let length = (1 << 60) + 40 + table.len() as u64;
     let error = read_as(&forged(1, &table, table.len() as u64, length, b""), length).unwrap_err();

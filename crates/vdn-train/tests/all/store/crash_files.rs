@@ -1,9 +1,9 @@
 //! A model of a disk that fails or loses power at a chosen operation.
 //!
-//! Files and names have two states: the one that programs see, and the one that is on the disk.
-//! Syncing a file or a directory carries one to the other. A crash ends the run in the middle of an
-//! operation; `CrashFiles::after_crash` then enumerates the disks that may be found: every subset
-//! of the changes of names that were not synced, times four fates of bytes that were not synced.
+//! Files and names have two states: the one that programs see, and the one on the disk. Syncing a
+//! file or a directory copies the first state to the second. A crash ends the run in the middle of
+//! an operation. `CrashFiles::after_crash` then enumerates the possible disks: every subset of the
+//! changes of names that were not synced, times four fates of bytes that were not synced.
 
 use crate::store::disk_model::{Change, Disk, Inode};
 use std::collections::BTreeSet;
@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use vdn_train::run::store::{FileSystem, ReadableFile, WritableFile};
 
-/// What happens at the operation of a certain number, counted from 0.
+/// The fault at the operation with a certain number, counted from 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     /// The operation fails. A write leaves half of its bytes.
     Once(usize, ErrorKind),
     /// This operation and all later ones that change anything fail.
     Lasting(usize, ErrorKind),
-    /// The operation is done, yet reported as failed.
+    /// The operation is done but reported as failed.
     Late(usize, ErrorKind),
     /// Power is lost. A write has written half of its bytes to memory.
     Crash(usize),
@@ -47,7 +47,7 @@ impl CrashFiles {
         Arc::new(self.clone())
     }
 
-    /// How many operations have changed the disk.
+    /// The number of operations that have changed the disk.
     pub(crate) fn operations(&self) -> usize {
         self.disk().operations
     }
@@ -74,12 +74,12 @@ impl CrashFiles {
         disk.names.get(path.as_ref()).map(|&inode| disk.inodes[inode].seen.clone())
     }
 
-    /// Names of all files.
+    /// The names of all files.
     pub(crate) fn names(&self) -> Vec<String> {
         self.disk().names.keys().map(|path| path.display().to_string()).collect()
     }
 
-    /// All disks that may be found after power is lost now.
+    /// All possible disks after a loss of power now.
     pub(crate) fn after_crash(&self) -> Vec<Self> {
         let disks = self.disk().after_crash();
         disks.into_iter().map(|disk| Self(Arc::new(Mutex::new(disk)))).collect()
@@ -89,7 +89,7 @@ impl CrashFiles {
         self.0.lock().unwrap()
     }
 
-    /// Counts an operation. `change` is told how much of it is to be done: all or half of a write.
+    /// Counts an operation. `change` gets the part of it to do: all or half of a write.
     fn change<R>(
         &self,
         partial: bool,
@@ -220,7 +220,7 @@ impl WritableFile for OpenFile {
             let crashed = disk.crashed;
             let inode = &mut disk.inodes[self.inode];
             match fails {
-                // The bytes stay dirty: the crash decides their fate.
+                // The bytes stay unsynced: the crash decides their fate.
                 true if crashed => {}
                 true => {
                     inode.lost = Some((inode.durable.len(), inode.seen.len()));
@@ -243,7 +243,7 @@ impl WritableFile for OpenFile {
         self.files.change(false, |disk, _| {
             let inode = &mut disk.inodes[self.inode];
             inode.seen.truncate(length as usize);
-            // What is written there later is written anew.
+            // Bytes that are written there later are new.
             inode.lost = inode.lost.map(|(start, end)| (start, end.min(length as usize)));
             inode.dirty = true;
             Ok(())

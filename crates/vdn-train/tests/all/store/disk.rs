@@ -1,4 +1,4 @@
-//! The real disk: what a model cannot show.
+//! Tests on the real disk, for behaviour that a model cannot show.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn what_is_not_a_file_or_cannot_be_written_is_named() {
     }
     let error = write_atomically(&DiskFiles, Path::new("no/such/place/file"), &[b""]).unwrap_err();
     assert!(error.to_string().starts_with("no/such/place/file: cannot create the file"), "{error}");
-    // A directory in the place of the file: the rename fails and leaves nothing.
+    // A directory in place of the file: the rename fails and leaves nothing behind.
     let taken = directory.path().join("taken");
     std::fs::create_dir(&taken).unwrap();
     write_atomically(&DiskFiles, &taken, &[b"x"]).unwrap_err();
@@ -64,7 +64,7 @@ fn a_lock_holds_between_threads_and_ends_with_its_owner() {
     let line = error.to_string();
     assert!(line.starts_with(&run.path().display().to_string()), "{line}");
     drop(lock);
-    // A number that a dead process has left means nothing, nor does anything else in the file.
+    // A number from a dead process has no meaning, and neither has any other content of the file.
     for contents in ["1\n", "", "no number", &"9".repeat(100_000)] {
         std::fs::write(run.path().join(LOCK_FILE), contents).unwrap();
         let lock = RunLock::acquire(run.path()).unwrap();
@@ -72,7 +72,7 @@ fn a_lock_holds_between_threads_and_ends_with_its_owner() {
         assert_eq!(text, format!("{}\n", std::process::id()));
         drop(lock);
     }
-    // Of many that try at once, one gets it.
+    // If many try at once, one gets it.
     let locks: Vec<_> = std::thread::scope(|s| {
         let threads: Vec<_> = (0..8).map(|_| s.spawn(|| RunLock::acquire(run.path()))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()

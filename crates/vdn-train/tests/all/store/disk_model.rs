@@ -1,4 +1,4 @@
-//! What is on a disk, what programs see of it, and what a loss of power leaves.
+//! The state of a disk, the view of programs, and the result of a loss of power.
 
 use crate::store::crash_files::Fault;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ pub(crate) struct Inode {
     pub(crate) seen: Vec<u8>,
     pub(crate) durable: Vec<u8>,
     pub(crate) dirty: bool,
-    /// Bytes that a failed sync has lost: no later sync makes them durable.
+    /// Bytes that a failed sync has lost. No later sync makes them durable.
     pub(crate) lost: Option<(usize, usize)>,
 }
 
@@ -66,7 +66,8 @@ pub(crate) struct Disk {
     pub(crate) crashed: bool,
 }
 
-/// What is left of bytes that were not synced: nothing, a half, zeros in place of a half, or all.
+/// The remains of bytes that were not synced: nothing, half of them, zeros instead of half of them,
+/// or all.
 fn fate(inode: &Inode, fate: usize) -> Vec<u8> {
     let Inode { seen, durable, .. } = inode;
     let same = seen.iter().zip(durable).take_while(|(a, b)| a == b).count();
@@ -84,7 +85,7 @@ fn fate(inode: &Inode, fate: usize) -> Vec<u8> {
 }
 
 impl Disk {
-    /// All disks that may be found after power is lost now.
+    /// All possible disks after a loss of power now.
     pub(crate) fn after_crash(&self) -> Vec<Self> {
         let dirty: Vec<usize> = (0..self.inodes.len()).filter(|&i| self.inodes[i].dirty).collect();
         assert!(self.pending.len() <= 10 && dirty.len() <= 3, "too many states to enumerate");

@@ -1,4 +1,4 @@
-//! Manifests: atomic under every fault, and strict with what they list.
+//! Manifests: atomic under every fault, and strict with the files that they list.
 
 use crate::store::crash_files::CrashFiles;
 use crate::store::sweep::sweep;
@@ -63,7 +63,7 @@ fn every_file_that_does_not_belong_is_named() {
     let read = Manifest::read(&files, Path::new(RUN)).unwrap();
     assert_eq!(read, manifest);
     read.verify(&files, Path::new(RUN)).unwrap();
-    // A history that has grown since is that of the run; every other change is not.
+    // A history that has grown since then is accepted; every other change is refused.
     put(&files, "history.csv", b"1\n2\n3\n4\n");
     read.verify(&files, Path::new(RUN)).unwrap();
     let cases: [(&str, &[u8], &str); 5] = [
@@ -144,7 +144,7 @@ fn long_foreign_and_malicious_manifests_are_refused() {
         manifest.add_file(name, b"");
         let error = manifest.write(&files, Path::new(RUN)).unwrap_err().to_string();
         assert!(error.ends_with("is not a file of the run"), "{name}: {error}");
-        // The same in a file whose checksum is right.
+        // The same manifest in a file with a correct checksum.
         let text = serde_json::to_string(&manifest).unwrap();
         let crc32 = checksum_of(text.as_bytes());
         let text = format!(r#"{{"format": 1, "crc32": {crc32}, "manifest": {text}}}"#);

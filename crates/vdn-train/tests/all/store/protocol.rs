@@ -8,7 +8,7 @@ use vdn_train::run::store::{
     write_atomically,
 };
 
-/// The weights after an epoch depend on those before it, as in training.
+/// As in training, the weights after an epoch depend on the weights before it.
 fn train(weights: &mut [u8], epoch: usize) {
     for (i, weight) in weights.iter_mut().enumerate() {
         *weight = weight.wrapping_mul(31).wrapping_add((epoch * 17 + i) as u8);
@@ -50,7 +50,7 @@ fn run(files: &CrashFiles, epochs: usize, acknowledged: &mut usize) -> Result<()
     Ok(())
 }
 
-/// Weights for other programs, then the manifest.
+/// The weights for other programs, then the manifest.
 fn publish(
     files: &CrashFiles,
     epoch: usize,
@@ -68,7 +68,7 @@ fn publish(
     manifest.write(files, directory)
 }
 
-/// Whatever a reader finds is refused, or all of one epoch.
+/// A reader refuses the files, or finds all of them from one epoch.
 fn read_only(files: &CrashFiles, case: &str) {
     let directory = Path::new("run");
     let Ok(manifest) = Manifest::read(files, directory) else { return };
@@ -112,7 +112,7 @@ fn a_run_that_is_killed_anywhere_ends_in_the_same_bytes() {
         let manifest = Manifest::read(files, Path::new("run")).unwrap();
         manifest.verify(files, Path::new("run")).unwrap();
         assert!(manifest.finished, "{case}");
-        // No temporary file; two checkpoints may be there whose removal was not durable.
+        // No temporary files. Two checkpoints may remain whose removal was not durable.
         let names = files.names();
         assert!(names.len() <= 7, "{case}: {names:?}");
         assert!(names.iter().all(|name| !name.contains(".tmp")), "{case}: {names:?}");

@@ -4,9 +4,9 @@ use crate::store::crash_files::{CrashFiles, Fault};
 use std::io::ErrorKind;
 
 /// Runs `scenario` on a fresh disk with each fault at each of its operations, and `check` on each
-/// disk that may be found afterwards: after an error the one that the program sees and those after
-/// a later loss of power, after a crash all that are possible. Returns the numbers of faults and
-/// disks.
+/// possible disk afterwards. After an error these are the disk that the program sees and the disks
+/// after a later loss of power; after a crash they are all possible disks. Returns the numbers of
+/// faults and disks.
 pub(crate) fn sweep<R>(
     scenario: impl Fn(&CrashFiles) -> R,
     check: impl Fn(&CrashFiles, &R, &str),
@@ -38,7 +38,7 @@ pub(crate) fn sweep<R>(
             let crashed = files.has_crashed();
             assert_eq!(crashed, matches!(fault, Fault::Crash(at) if at < operations), "{fault:?}");
             files.set_fault(None);
-            // Before the check, which goes on with the run.
+            // This comes before the check, which continues the run.
             let after = files.after_crash();
             if !crashed {
                 check(&files, &result, &format!("{fault:?}, no loss of power"));

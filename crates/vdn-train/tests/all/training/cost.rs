@@ -1,4 +1,4 @@
-//! What an epoch costs on disk: as much at the end of a long run as at its start.
+//! The cost of an epoch on disk: the same at the end of a long run as at its start.
 
 use super::network::{Regression, rows};
 use std::ffi::OsString;
@@ -86,7 +86,7 @@ fn late_epochs_cost_no_more_than_early_ones() {
     let files = RunFiles::open(folder.path()).unwrap().through(Arc::new(counting.clone()));
     let mut trainer = Trainer { files: Some(files), ..Trainer::default() };
     (trainer.train.epochs, trainer.train.batch) = (EPOCHS, 24);
-    // Every epoch is the best so far: its weights are published.
+    // Every epoch is the best so far, so its weights are published.
     trainer.train.selection = Selection::Last;
     trainer.train.checkpoint_every_epochs = 1;
     let (network, mut parameters) = Regression::new();
@@ -104,12 +104,12 @@ fn late_epochs_cost_no_more_than_early_ones() {
     println!(
         "epochs 10 to 20: {early} bytes written, {read_early} read; later {late}, {read_late}"
     );
-    // Lengths and numbers of more or fewer digits, of at most 24 characters, in lines of 30 numbers
-    // and in a manifest of five files.
+    // Lengths and numbers with more or fewer digits, of at most 24 characters, in lines of 30
+    // numbers and in a manifest of five files.
     let digits = 10 * 24 * (30 + 5 * 2 + 2);
     assert!(late.abs_diff(early) <= digits, "{early} bytes, then {late}");
     assert!(read_late.abs_diff(read_early) <= digits, "{read_early} bytes, then {read_late}");
-    // What would be written again if history and units were replaced: ten times a hundred epochs.
+    // The bytes if history and units were rewritten: ten times a hundred epochs.
     let history = std::fs::metadata(folder.path().join("history.csv")).unwrap().len();
     let units = std::fs::metadata(folder.path().join("units.npy")).unwrap().len();
     assert!(10 * history.min(units) > 5 * digits, "the test would not see it: {history} {units}");

@@ -1,4 +1,4 @@
-//! A training that ends in finite numbers and has diverged says so.
+//! A training that ends in finite numbers but has diverged is reported.
 
 use super::network::{Regression, rows};
 use std::path::Path;
@@ -10,8 +10,8 @@ use vdn_train::run::store::{CheckpointStore, DiskFiles};
 use vdn_train::run::{RunFiles, Tensors};
 use vdn_train::train::{Progress, Trained, Trainer};
 
-/// Trains with a learning rate; with a folder it goes on there, and is interrupted after the step
-/// `stop`.
+/// Trains with a learning rate. With a folder it resumes there, and it is interrupted after the
+/// step `stop`.
 fn run(
     rate: f64,
     scale: f64,
@@ -49,7 +49,7 @@ fn a_learning_rate_that_is_too_large_is_told() {
         let kept = bad.history.last().unwrap();
         assert_eq!([found.training, found.validation], [kept.train_nll, kept.validation_nll]);
         assert_eq!(found.untrained, untrained);
-        // The mean square of the targets is what predicting nothing costs: 24 rows of
+        // The mean square of the targets is the cost of predicting nothing: 24 rows of
         // `scale (x0 - x1)`, of which the first batch has eight.
         let squares = |rows: std::ops::Range<i32>| -> f64 {
             let x = |i: i32| f64::from(i * 37 % 64) / 16.0 - 2.0;

@@ -1,5 +1,5 @@
-//! The trainer on a network that is not in the library: what it refuses, what it tells of a
-//! training that went wrong, what an epoch costs on disk.
+//! The trainer on a network outside of the library: refusals, reports about a training that went
+//! wrong, and the cost of an epoch on disk.
 
 mod cost;
 mod divergence;

@@ -1,10 +1,10 @@
-//! Settings that a training cannot hold together.
+//! Settings that a training cannot combine.
 
 use super::network::{Regression, rows};
 use vdn_train::config::ControlName;
 use vdn_train::train::Trainer;
 
-/// Rates, variances and bands are formed over a whole batch; parts of it cannot give them.
+/// Rates, variances and bands are computed over a whole batch; its parts cannot give them.
 #[test]
 fn controllers_and_accumulation_are_refused_before_the_first_step() {
     let data = rows(1.0);
@@ -25,7 +25,7 @@ fn controllers_and_accumulation_are_refused_before_the_first_step() {
     let start = "configuration: train.accumulate = 2: controllers need rates, variances";
     assert!(error.starts_with(start) && error.lines().count() == 1, "{error}");
     assert!(events == 0 && same, "{events} events");
-    // Each by itself trains.
+    // Each of them alone can be trained.
     for (mode, accumulate) in [(ControlName::Rate, 1), (ControlName::None, 2)] {
         let (result, events, same) = train(mode, accumulate);
         assert!(result.is_ok() && events > 0 && !same, "{mode:?} {accumulate}: {result:?}");
