@@ -1,19 +1,21 @@
-//! Keys of earlier versions: they are read as what they became, or refused with what to write.
+//! Keys of earlier versions: each is translated to its current form, or rejected with a message
+//! that says what to write.
 
 use toml::{Table, Value};
 use vdn_train::TrainError;
 
-/// Puts the keys of today in the place of older ones.
+/// Replaces older keys with current ones.
 ///
 /// # Errors
-/// An older key without an equal today: one line with what to write.
+/// Fails for an older key without a current equivalent. The message is one line and says what to
+/// write.
 pub(super) fn translate(given: &mut Table) -> Result<(), TrainError> {
     let Some(Value::Table(model)) = given.get_mut("model") else { return Ok(()) };
     if model.contains_key("emit_kl") {
         let reason = "model.emit_kl: remove it; controllers ask for what they need themselves";
         return Err(TrainError::config(reason));
     }
-    // A run writes every setting. One without this was written before there was a choice.
+    // A run writes every setting. A run's file without `dependence` is older than that setting.
     let of_a_run = ["kernel", "clamp_gradient", "zero_output", "layer_beta"];
     if of_a_run.iter().all(|key| model.contains_key(*key)) {
         let sampled = || Value::String("sampled".to_owned());
@@ -25,7 +27,7 @@ pub(super) fn translate(given: &mut Table) -> Result<(), TrainError> {
     }
 }
 
-/// `degrees_of_freedom` beside `family` is the number of every layer of Student's t.
+/// Moves `degrees_of_freedom` into the family of every Student's t layer.
 fn give_degrees(model: &mut Table, degrees: &Value) -> Result<(), TrainError> {
     let mut found = false;
     let mut give = |family: &mut Value| {
