@@ -1,9 +1,10 @@
-//! Numbers with a sign of a currency, a per cent sign, brackets or a unit, which are no numbers.
+//! Detection of numbers with a currency sign, a per cent sign, brackets or a unit. They are not
+//! parsed as numbers.
 
 use crate::data::read::sample::Sample;
 use vdn_train::data::{Cell, DataError, DelimitedFile};
 
-/// Refuses a column of text whose cells are numbers with something before or behind them.
+/// Rejects a text column whose cells are numbers with something before or after them.
 ///
 /// # Errors
 /// [`DataError::Format`] with the line of the first such cell.
@@ -12,7 +13,7 @@ pub(super) fn refuse(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> Result<()
         let bare = without_unit(text);
         bare != **text && matches!(file.numbers().parse(bare.as_bytes()), Cell::Number(_))
     };
-    // The sign of most cells: `1 north` and `2 south` are names.
+    // The sign of the majority of cells decides: `1 north` and `2 south` are names.
     let amounts = || sample.texts.iter().filter(is_amount);
     let sign = |text: &str| text.replace(|c: char| c.is_ascii_digit() || ",.-+ ".contains(c), "");
     let Some(first) = amounts().next().map(|text| sign(text)) else { return Ok(()) };
@@ -32,7 +33,8 @@ pub(super) fn refuse(file: &DelimitedFile<'_>, sample: &Sample<'_>) -> Result<()
     })
 }
 
-/// A cell without brackets, signs of currencies and per cent, and a unit behind a blank.
+/// The cell without brackets, currency and per cent signs, and without a unit after or before a
+/// blank.
 fn without_unit(text: &str) -> &str {
     let sign = |c: char| "()%$€£¥₹₽₩\u{2030}~<>".contains(c);
     let bare = text.trim_matches(|c| sign(c) || c == ' ');
