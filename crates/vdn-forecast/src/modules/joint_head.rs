@@ -1,29 +1,31 @@
 //! [`JointHead`]: a head whose forecast of a whole window has a joint density in closed form.
 //!
-//! A gated head is nonlinear in the units' samples, so the joint distribution of its outputs is
-//! known by samples alone, and training by few samples is biased and noisy. Here outputs are affine
-//! in the samples, and the total deviation `t` of each step is given from outside:
+//! A gated head is nonlinear in the units' samples. The joint distribution of its outputs is known
+//! only through samples, and training on few samples is biased and noisy. In the joint head,
+//! outputs are affine in the samples, and the total deviation `t` of each step is an input:
 //!
 //! ```text
 //! y = base + t (B mu + c) + g (A (z - mu) + e)      z ~ Normal(mu, S^2)      e ~ Normal(0, 1)
 //! g_h = t_h / sqrt(1 + sum_n A_hn^2 S_n^2)
 //! ```
 //!
-//! So a step has the variance `t_h^2` whatever `A` and `S` are: they say which part of it the steps
-//! of a window share. Given that its steps are dependent (`forecaster/joint.rs` says when they are
-//! not) a window is normal, with the mean `base + t (B mu + c)` and the covariance `g
-//! (A S^2 A' + 1) g`. What units know, `mu`, and what they do not, `z - mu`, have maps of their
-//! own: with one map for both the errors that steps share bend the mean (decisions 10 and 17).
+//! A step has the variance `t_h^2` for every `A` and `S`; these determine which part of it the
+//! steps of a window share. If the steps are dependent (`forecaster/joint.rs` defines when they are
+//! not), a window is normal, with the mean `base + t (B mu + c)` and the covariance `g (A S^2 A' +
+//! 1) g`.
+//!
+//! The units' information `mu` and their noise `z - mu` have separate maps. With one map for both,
+//! the errors that steps share would distort the mean (decisions 10 and 17).
 
 use vdn_autograd::{Error, Var};
 use vdn_model::core::{Builder, Graph, Init, ParameterId};
 use vdn_model::modules::Linear;
 use vdn_tensor::Element;
 
-/// The learning rate of `A` is so many times that of other parameters. The shared noise has to grow
-/// from a random start, and on a few thousand windows it did not get there with smaller factors:
-/// the 90 % interval of a horizon's mean held 67 % of the values on ETTh1 with 16 units and the
-/// factor 4, 83 % with 12, and 89 % with 64 units and 24 (decision 17).
+/// The factor on the learning rate of `A`, relative to other parameters. The shared noise has to
+/// grow from a random start. With smaller factors it did not grow enough on a few thousand windows:
+/// on ETTh1, the 90 % interval of the horizon's mean covered 67 % of the values with 16 units and
+/// the factor 4, 83 % with 12, and 89 % with 64 units and 24 (decision 17).
 pub(crate) const SPEED: f64 = 24.0;
 
 /// An affine head whose forecast of a whole window has a closed form:
@@ -32,12 +34,13 @@ pub(crate) const SPEED: f64 = 24.0;
 /// y = base + t (B mu + c) + g (A (z - mu) + e)      g_h = t_h / sqrt(1 + sum_n A_hn^2 S_n^2)
 /// ```
 ///
-/// with the units' means `mu` and deviations `S`, and `t_h` the total deviation of step `h`. It is
-/// a part of [`Forecaster`](crate::forecaster::Forecaster), which
-/// [`Dependence`](crate::forecaster::Dependence) asks for. The trainer gives `A` (`head.loadings`)
-/// 24 times the learning rate of all else, by
-/// [`Network::parameter_groups`](vdn_train::network::Network::parameter_groups); weight decay takes
-/// as many times more off it.
+/// Here `mu` are the units' means, `S` their deviations, and `t_h` is the total deviation of step
+/// `h`. The head is a part of [`Forecaster`](crate::forecaster::Forecaster);
+/// [`Dependence`](crate::forecaster::Dependence) selects it.
+///
+/// The trainer uses 24 times the general learning rate for `A` (`head.loadings`), by
+/// [`Network::parameter_groups`](vdn_train::network::Network::parameter_groups). The effect of
+/// weight decay on `A` grows by the same factor.
 #[derive(Clone, Debug)]
 pub struct JointHead {
     label: String,
@@ -47,7 +50,7 @@ pub struct JointHead {
     shared: ParameterId,
 }
 
-/// What steps of a window share, for a batch.
+/// The noise that the steps of a window share, for a batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shares {
     /// `A`, `[horizon, units]`.
@@ -59,9 +62,9 @@ pub(crate) struct Shares {
 }
 
 impl JointHead {
-    /// A head of `channels` units and `outputs` steps, whose name is the scope of `builder`. `B`
-    /// and `c` start as those of [`Linear::new`], `A` normal with the deviation `1 /
-    /// sqrt(channels)`.
+    /// Builds a head of `channels` units and `outputs` steps, whose name is the scope of `builder`.
+    /// `B` and `c` are initialised as in [`Linear::new`], `A` is normal with the standard deviation
+    /// `1 / sqrt(channels)`.
     pub fn new<T: Element>(builder: &mut Builder<'_, T>, channels: usize, outputs: usize) -> Self {
         let label = builder.label().to_owned();
         let start = Init::Normal(1.0 / (channels.max(1) as f64).sqrt());
@@ -70,10 +73,10 @@ impl JointHead {
         Self { label, mean, shared }
     }
 
-    /// Records the shares under the units' deviations `scales` `[batch, units]`.
+    /// Records the shares for the units' deviations `scales` `[batch, units]`.
     ///
     /// # Errors
-    /// Deviations of another number of units.
+    /// Fails for the wrong number of units.
     pub(crate) fn shares<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -90,10 +93,11 @@ impl JointHead {
         })
     }
 
-    /// Records `t (B mu + c)` of means `[batch, units]` and total deviations, `[batch, horizon]`.
+    /// Records `t (B mu + c)` for the means `mu` `[batch, units]` and the total deviations; the
+    /// result is `[batch, horizon]`.
     ///
     /// # Errors
-    /// Means of another number of units, deviations of another horizon.
+    /// Fails for means of the wrong number of units, and for deviations of the wrong horizon.
     pub(crate) fn mean<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -106,11 +110,11 @@ impl JointHead {
         })
     }
 
-    /// Records `gain A d`: `d` is `[samples, batch, units]`, what samples have beyond the means,
-    /// the gain `[batch, horizon]`.
+    /// Records `gain A d`. `d` is `[samples, batch, units]`, the samples minus the means; `gain` is
+    /// `[batch, horizon]`.
     ///
     /// # Errors
-    /// Another number of units, or a gain of another horizon.
+    /// Fails for the wrong number of units, and for a gain of the wrong horizon.
     pub(crate) fn noise<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,
@@ -124,7 +128,7 @@ impl JointHead {
         })
     }
 
-    /// The map of the means, `B` and `c`.
+    /// Returns the map of the means, `B` and `c`.
     pub(crate) fn mean_map(&self) -> &Linear {
         &self.mean
     }
