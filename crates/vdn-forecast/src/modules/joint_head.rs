@@ -11,8 +11,8 @@
 //!
 //! A step has the variance `t_h^2` for every `A` and `S`; these determine which part of it the
 //! steps of a window share. If the steps are dependent (`forecaster/joint.rs` defines when they are
-//! not), a window is normal, with the mean `base + t (B mu + c)` and the covariance `g (A S^2 A' +
-//! 1) g`.
+//! not), a window is normal, with the mean `base + t (B mu + c)` and the covariance
+//! `g (A S^2 A' + 1) g`.
 //!
 //! The units' information `mu` and their noise `z - mu` have separate maps. With one map for both,
 //! the errors that steps share would distort the mean (decisions 10 and 17).

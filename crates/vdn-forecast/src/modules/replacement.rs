@@ -147,8 +147,8 @@ impl<'a, T: Element> Replacement<'a, T> {
         });
     }
 
-    /// Writes the change of a row's outputs through the direct map, if its channels `first .. first
-    /// + width` are taken from `other`.
+    /// Writes the change of a row's outputs through the direct map, if its channels
+    /// `first .. first + width` are taken from `other`.
     pub(crate) fn direct_change(
         &self,
         row: usize,
