@@ -3,8 +3,6 @@
 //!
 //! A window has one row of numeric covariates, the same for units, twin and ridge:
 //!
-//! A window has one row of numbers, the same for units, twin and ridge:
-//!
 //! ```text
 //! cycles of the calendar at t   sine and cosine of each           2 C
 //! past columns                  rows t - L .. t of each           P L
