@@ -3,11 +3,11 @@
 use vdn_forecast::config::RunConfig;
 use vdn_model::units::UnitFamily;
 
-/// What their defaults were, where they have changed.
+/// The defaults of that time, where they have changed.
 const THEN: &str = "[model]\nunits = 1024\nbeta = 1e-4\ndependence = \"sampled\"\n";
 const THEN_TRAIN: &str = "batch = 128\nema_decay = 0.0\n";
 
-/// The `config.toml` of runs of version 53cb525, and the options that they were made with.
+/// The `config.toml` of runs of version 53cb525, and the options of these runs.
 const WRITTEN: [(&str, &str, &str); 3] = [
     ("default", include_str!("older/default.toml"), ""),
     (
@@ -32,7 +32,7 @@ fn configurations_of_earlier_runs_are_read_as_they_were_meant() {
     }
 }
 
-/// Student's t had its degrees of freedom beside the family.
+/// Student's t had its degrees of freedom next to the family.
 #[test]
 fn degrees_of_freedom_beside_the_family_are_those_of_its_layers() {
     let family = |text: &str| {
