@@ -137,7 +137,8 @@ fn every_layer_has_its_own_weight_of_the_kl() {
     }
 }
 
-/// With one sample the importance-weighted bound is `ln p(y|z) + ln p(z) - ln q(z|x)` along the path, written out here.
+/// With one sample the importance-weighted bound is `ln p(y|z) + ln p(z) - ln q(z|x)` along the
+/// path, written out here.
 #[test]
 fn the_importance_weights_of_a_path_multiply() {
     let built = build(ForecasterConfig {

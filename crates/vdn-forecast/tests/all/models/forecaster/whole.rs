@@ -40,7 +40,8 @@ fn shapes_of_predictions_and_losses() {
 
 #[test]
 fn parameters_in_use_are_counted_by_hand() {
-    // L 8, H 3, width 5, N 4, head 4. Encoder: two 5x8 maps, two 5x5, one 5x15, each with bias, and a norm of 2 x 5.
+    // L 8, H 3, width 5, N 4, head 4. The encoder has two 5x8 maps, two 5x5 and one 5x15, each with
+    // bias, and a norm of 2 x 5.
     let encoder = 2 * (40 + 5) + 2 * (25 + 5) + (75 + 5) + 10;
     let mu = |k: usize| 4 * k * 5 + 4 * k;
     // Head on c channels: norm, hidden, direct, gate and delta.
