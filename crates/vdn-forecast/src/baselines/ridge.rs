@@ -1,8 +1,8 @@
 //! Closed-form ridge regression from the `L` values of a normalised window to its `H` targets,
 //! shared over series.
 //!
-//! A window is normalised by the centre `c` and scale `d` of its own input ([`Normalisation`]): `u
-//! = (x - c)/d` and `v = (y - c)/d`. The forecast is `c + d (W^T u + b)` with
+//! A window is normalised by the centre `c` and scale `d` of its own input ([`Normalisation`]):
+//! `u = (x - c)/d` and `v = (y - c)/d`. The forecast is `c + d (W^T u + b)` with
 //!
 //! ```text
 //! minimise over W, b:  mean over windows |v - W^T u - b|^2 + lambda tau |W|^2,   tau = trace(C) / L,

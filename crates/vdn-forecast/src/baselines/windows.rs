@@ -100,8 +100,8 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// Returns `(centre, scale)` of the input `x [L]`. The normalised window is `(x - centre) /
-    /// scale`.
+    /// Returns `(centre, scale)` of the input `x [L]`. The normalised window is
+    /// `(x - centre) / scale`.
     #[must_use]
     pub fn of(self, x: &[f64]) -> (f64, f64) {
         let count = x.len() as f64;

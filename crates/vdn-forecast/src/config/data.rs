@@ -62,8 +62,9 @@ pub struct DataConfig {
     /// Columns of numeric covariates that are known until the forecast begins, by name or `#k`.
     /// Default: none.
     pub past: Vec<String>,
-    /// Columns of numeric covariates that are known ahead, such as plans and holidays. `vdn
-    /// forecast` reads their future values from rows after the last observation. Default: none.
+    /// Columns of numeric covariates that are known ahead, such as plans and holidays.
+    /// `vdn forecast` reads their future values from rows after the last observation. Default:
+    /// none.
     pub future: Vec<String>,
     /// In long form, categorical columns that are constant within a series. Default: none.
     #[serde(rename = "static")]

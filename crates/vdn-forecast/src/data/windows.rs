@@ -387,8 +387,8 @@ impl fmt::Display for WindowSpec {
     }
 }
 
-/// Returns the `i`-th of `m` evenly spaced positions among `n`: `⌊(2i + 1) n / 2m⌋`, for `i < m <=
-/// n`.
+/// Returns the `i`-th of `m` evenly spaced positions among `n`: `⌊(2i + 1) n / 2m⌋`, for
+/// `i < m <= n`.
 pub(crate) fn evenly_spaced(i: usize, n: usize, m: usize) -> usize {
     // Uses 128 bits: the product of two lengths may exceed 64 bits.
     ((2 * i as u128 + 1) * n as u128 / (2 * m as u128)) as usize

@@ -31,8 +31,8 @@ pub struct Vote {
     pub latent: Var,
 }
 
-/// Aggregates over samples: `y` is `[samples, batch, horizon]`, `z` is `[samples, batch,
-/// channels]`, `scores` is `[samples, batch]`.
+/// Aggregates over samples: `y` is `[samples, batch, horizon]`, `z` is
+/// `[samples, batch, channels]`, `scores` is `[samples, batch]`.
 ///
 /// Only [`Aggregation::Score`] uses the values of `scores`. For the other modes the weights are
 /// uniform, and the latent is the plain mean.

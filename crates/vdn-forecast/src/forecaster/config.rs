@@ -39,8 +39,8 @@ pub enum Variant {
     Twin,
     /// The reference's weaker twin: a linear head on the pooled means.
     ReferenceTwin,
-    /// A deterministic twin that uses every parameter: each unit passes on its mean times `2
-    /// sigmoid(log sigma)`.
+    /// A deterministic twin that uses every parameter: each unit passes on its mean times
+    /// `2 sigmoid(log sigma)`.
     GatedTwin,
 }
 

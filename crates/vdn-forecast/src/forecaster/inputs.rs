@@ -71,8 +71,8 @@ impl Forecaster {
         self.encoder.forward_beside(graph, current, previous, part)
     }
 
-    /// Records the direct contributions of windows (skip) and covariates to the forecast, `[batch,
-    /// horizon]`; `None` if the model has neither.
+    /// Records the direct contributions of windows (skip) and covariates to the forecast,
+    /// `[batch, horizon]`; `None` if the model has neither.
     pub(super) fn direct<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

@@ -104,8 +104,8 @@ impl Forecaster {
         Ok(Some(head.shares(graph, scales)?))
     }
 
-    /// Records the training loss of a closed form, in nats per time step, for targets `[batch,
-    /// horizon]`.
+    /// Records the training loss of a closed form, in nats per time step, for targets
+    /// `[batch, horizon]`.
     pub(super) fn joint_nll<T: Element>(
         &self,
         graph: &mut Graph<'_, T>,

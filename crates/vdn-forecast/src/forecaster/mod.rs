@@ -1,5 +1,14 @@
 //! [`Forecaster`] maps two windows of a series to a predictive distribution of the next steps,
 //! through layers of variational units. Its deterministic twin is built here, too.
+//!
+//! A forward pass has these steps:
+//!
+//! 1. The statistics of the current window normalise both windows (`inputs.rs`).
+//! 2. The encoder maps both windows and the covariates to a context.
+//! 3. The layers of units draw samples from posteriors that depend on the context.
+//! 4. The head maps the units' activities to a forecast; the context also gives the output noise.
+//! 5. Linear maps of the current window (skip) and of the covariates are added.
+//! 6. The forecast is mapped back to the scale of the window.
 
 mod aggregate;
 mod batch;

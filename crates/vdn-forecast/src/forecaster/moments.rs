@@ -15,8 +15,8 @@ use vdn_tensor::noise::NoiseKey;
 /// channels, and windows are processed one by one.
 const TOGETHER: usize = 16;
 
-/// The mean and the variance of the predictive distribution of every window and step, `[batch,
-/// horizon]` each, in the units of the input series.
+/// The mean and the variance of the predictive distribution of every window and step,
+/// `[batch, horizon]` each, in the units of the input series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PredictiveMoments {
     /// The number of windows and of steps.

@@ -34,8 +34,8 @@ pub struct Prediction {
     pub floor: Option<Vec<f64>>,
 }
 
-/// Noise that the steps of a window share, in closed form. Step `h` is `mean_h + sum_n loading_hn
-/// eps_n + own_h e_h` with independent standard normal `eps` and `e`.
+/// Noise that the steps of a window share, in closed form. Step `h` is
+/// `mean_h + sum_n loading_hn eps_n + own_h e_h` with independent standard normal `eps` and `e`.
 ///
 /// With the probability `apart` the steps of a window are independent instead, each with the same
 /// mean and deviation. This keeps a positive density for windows that contradict the dependence.

@@ -81,8 +81,8 @@ impl Targets {
         self.limited.is_none() && self.seen.is_none()
     }
 
-    /// Records `ln p` of each target, 0 for a missing one. The shape is that of `mean`: `[samples,
-    /// batch, horizon]` or `[batch, horizon]`.
+    /// Records `ln p` of each target, 0 for a missing one. The shape is that of `mean`:
+    /// `[samples, batch, horizon]` or `[batch, horizon]`.
     fn log_densities<T: Element>(
         &self,
         tape: &mut Tape<T>,

@@ -82,8 +82,8 @@ impl GatedHead {
         })
     }
 
-    /// Records the head. `z` is `[samples, batch, channels]`, the predictions are `[samples, batch,
-    /// outputs]`, and the scores (if wanted) are `[samples, batch]`.
+    /// Records the head. `z` is `[samples, batch, channels]`, the predictions are
+    /// `[samples, batch, outputs]`, and the scores (if wanted) are `[samples, batch]`.
     ///
     /// # Errors
     /// Fails if `z` has the wrong number of channels.

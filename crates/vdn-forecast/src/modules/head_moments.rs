@@ -11,13 +11,13 @@ use vdn_tensor::Element;
 
 /// The parameters of a head, prepared for the propagation of moments.
 ///
-/// The hidden inputs are `p = A y + c`, where `y` are the normalised activities and `A = F
-/// diag(gain)`. The means of the rows of `A` are removed, which changes nothing because `y` has the
-/// mean 0. Then `a = GELU(p)`, and the outputs are `S u + sigmoid(G a) D a`.
+/// The hidden inputs are `p = A y + c`, where `y` are the normalised activities and
+/// `A = F diag(gain)`. The means of the rows of `A` are removed, which changes nothing because `y`
+/// has the mean 0. Then `a = GELU(p)`, and the outputs are `S u + sigmoid(G a) D a`.
 ///
 /// In the covariance of `a`, the variances are exact for normal `p`. The entries off the diagonal
-/// are the first term of their series, `E g' E g' Cov(p, p)`. So `Cov(G a)` needs only `G diag(E
-/// g') A`, that is, two rows for each output, instead of the covariance of all of `p`.
+/// are the first term of their series, `E g' E g' Cov(p, p)`. So `Cov(G a)` needs only
+/// `G diag(E g') A`, that is, two rows for each output, instead of the covariance of all of `p`.
 #[derive(Debug)]
 pub(crate) struct HeadMoments<T> {
     channels: usize,

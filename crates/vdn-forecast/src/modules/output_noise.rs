@@ -60,8 +60,8 @@ impl OutputNoise {
         Self { label, rho }
     }
 
-    /// Records the deviations: `[horizon]`, or `[batch, horizon]` from the context `h` `[batch,
-    /// width]`.
+    /// Records the deviations: `[horizon]`, or `[batch, horizon]` from the context `h`
+    /// `[batch, width]`.
     ///
     /// # Errors
     /// Fails for a context of the wrong width.

@@ -194,10 +194,10 @@ impl Sums {
         }
     }
 
-    /// Returns the amount by which the interval of a step is widened at an origin: the `⌈(n + 1)
-    /// 0.9⌉`-th smallest of the `n` scores known there. The scores are those of the series itself,
-    /// or of all series if its own are fewer than [`OWN`]. `None` if there are fewer scores than
-    /// this rank.
+    /// Returns the amount by which the interval of a step is widened at an origin: the
+    /// `⌈(n + 1) 0.9⌉`-th smallest of the `n` scores known there. The scores are those of the
+    /// series itself, or of all series if its own are fewer than [`OWN`]. `None` if there are fewer
+    /// scores than this rank.
     fn widening(&self, origin: usize, series: usize, step: usize) -> Option<f64> {
         // The target of step `h` (from 0) of origin `j` is `h` rows after origin `j`.
         let known = || {

@@ -59,9 +59,9 @@ pub struct Forecasts {
     pub notes: Vec<String>,
 }
 
-/// Forecasts the rows after the last one of each series, in the series' own units, as CSV: `series,
-/// step, date, mean` (without `date` if times are not known), and the quantiles of the predictive
-/// mixture.
+/// Forecasts the rows after the last one of each series, in the series' own units, as CSV:
+/// `series, step, date, mean` (without `date` if times are not known), and the quantiles of the
+/// predictive mixture.
 ///
 /// `data` replaces the run's file; its series are found by name. If some series are too short, they
 /// are skipped.

@@ -146,8 +146,8 @@ impl Dataset {
         Ok(())
     }
 
-    /// Returns the categories of windows, numbered among all categories, `[windows, static
-    /// columns]`, row-major.
+    /// Returns the categories of windows, numbered among all categories,
+    /// `[windows, static columns]`, row-major.
     pub(crate) fn categories_of(&self, windows: &[WindowIndex]) -> impl Iterator<Item = usize> {
         windows.iter().flat_map(|window| self.categories[window.series as usize].iter().copied())
     }

@@ -47,7 +47,9 @@ pub(super) type Suspicious = (f64, usize);
 
 /// Returns the suspicious extreme values. An extreme is suspicious if it is a known fill value or
 /// occurs several times, and if its distance from all others exceeds their range (the factor
-/// depends on the kind of value).
+/// depends on the kind of value). A value further away than [`ABSURD`] ranges is suspicious in any
+/// case. The values in [`ALWAYS`] are suspicious wherever they occur, and the values in
+/// [`UNLESS_PASSED`] unless the series passes through them.
 pub(super) fn suspicious(values: &[f64]) -> Vec<Suspicious> {
     let mut found: Vec<Suspicious> = Vec::new();
     let of_number = |x: f64| values.iter().filter(|&&v| v == x).count();

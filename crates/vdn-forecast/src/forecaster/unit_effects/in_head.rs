@@ -59,8 +59,8 @@ pub(super) fn measure<T: Element>(
     Ok(())
 }
 
-/// Returns the part of the outputs that passes through the activation, `[blocks, samples, batch,
-/// horizon]`. Without replacements, it is the part of the base pass.
+/// Returns the part of the outputs that passes through the activation,
+/// `[blocks, samples, batch, horizon]`. Without replacements, it is the part of the base pass.
 fn through_activation<T: Element>(
     base: &Base<T>,
     head: &GatedHead,

@@ -183,8 +183,9 @@ struct Base<T> {
 
 impl<T: Element> Base<T> {
     /// Returns the effect of a change of the head's outputs. With the change `d` of the forecast
-    /// and the residual `r` of the base, the value is `ln p - ln p' = sum_h (d^2/2 - r d) /
-    /// sigma^2`, a form without cancellation. The distance is `sum_h d^2`.
+    /// and the residual `r` of the base, the value is
+    /// `ln p - ln p' = sum_h (d^2/2 - r d) / sigma^2`, a form without cancellation. The distance is
+    /// `sum_h d^2`.
     fn effect(&self, kind: Kind, at: usize, row: usize, change: impl Fn(usize) -> f64) -> f64 {
         let horizon = self.horizon;
         let (y, sigma) = (&self.y[at * horizon..][..horizon], &self.sigma[row * horizon..]);

@@ -131,7 +131,7 @@ fn largest(mut file: &File, length: u64, chunk: &ColumnChunkMetaData) -> Result<
 }
 
 /// Rejects a page whose decompressed size exceeds its stated size. The library decompresses the
-/// whole page with the same decoder. It reports pages that are not valid gzip.
+/// whole page with the same decoder, and reports pages that are not valid gzip.
 fn check_gzip(page: impl Read, unpacked: u64) -> Result<(), String> {
     let mut content = MultiGzDecoder::new(page).take(unpacked.saturating_add(1));
     match io::copy(&mut content, &mut io::sink()) {
