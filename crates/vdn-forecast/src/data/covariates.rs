@@ -119,7 +119,8 @@ impl Covariates {
         })
     }
 
-    /// Sets the categories to those of the series in `trained`, which have training windows.
+    /// Sets the categories to the categories of the series in `trained`, which have training
+    /// windows.
     pub(crate) fn set_categories(&mut self, table: &SeriesTable, trained: &[usize]) {
         for (place, column) in self.statics.iter_mut().enumerate() {
             let of = trained.iter().map(|&one| table.category(one, place).to_owned());

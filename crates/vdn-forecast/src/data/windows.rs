@@ -50,8 +50,8 @@ pub enum Protocol {
     /// `⌊7n/10⌋` are for training, the values up to `⌊8n/10⌋` for validation, and the rest for
     /// test.
     Spec {
-        /// Whether to leave out the last `H - 1` windows of training and of validation. Their
-        /// targets extend into the next split, so that without the gap target rows are shared.
+        /// Whether to leave out the last `H - 1` windows of training and of validation, whose
+        /// targets extend into the next split. Then no target row is in two splits.
         gap: bool,
     },
     /// The exact behaviour of the authors' published code:
@@ -205,8 +205,8 @@ impl WindowSpec {
     ///
     /// # Errors
     ///
-    /// - [`DataError::SeriesTooShort`] for the first series that leaves a split empty. If such
-    ///   series are skipped, for the longest series if all of them are too short;
+    /// - [`DataError::SeriesTooShort`] for the first series that leaves a split empty or, if such
+    ///   series are skipped, for the longest series when all of them are too short;
     /// - [`DataError::InvalidOption`] for settings that no series can satisfy;
     /// - [`DataError::BadSeries`] for a series with more than `u32::MAX` rows;
     /// - [`DataError::Mismatch`] if the numbers of names and lengths differ, or are 0.

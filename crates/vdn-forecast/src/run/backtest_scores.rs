@@ -6,8 +6,8 @@ use std::fmt;
 /// The nominal coverage of the intervals.
 pub(super) const LEVEL: f64 = 0.9;
 
-/// The number of known scores from which on a series is calibrated by its own: a share of 0.9 of
-/// thirty values has a standard error of 0.05.
+/// The minimum number of known scores for a series to be calibrated by its own scores. A share of
+/// 0.9 of thirty values has a standard error of 0.05.
 const OWN: usize = 30;
 
 /// The forecast and target of one step, in standardised units.

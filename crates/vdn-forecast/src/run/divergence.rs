@@ -3,8 +3,8 @@
 use crate::run::report::Row;
 use vdn_train::train::Divergence;
 
-/// The ratio of the squared error to the best baseline's from which on a training counts as
-/// diverged.
+/// The limit on the ratio of a model's squared error to the best baseline's. Above it, a training
+/// counts as diverged.
 const DIVERGED: f64 = 10.0;
 
 /// Returns a warning for each trained model that is far worse than the best baseline or, without a

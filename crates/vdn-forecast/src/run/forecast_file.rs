@@ -27,7 +27,7 @@ impl Forecasts {
     /// Writes the forecasts to a file: Parquet if its name ends in `.parquet`, Arrow IPC if it ends
     /// in `.arrow` or `.feather`, else CSV.
     ///
-    /// The columns are those of the CSV, with these types:
+    /// The columns of the CSV are written with these types:
     ///
     /// - names: text;
     /// - numbers of steps and paths: integers;

@@ -159,8 +159,7 @@ fn by_fitness(
     ((0..names.len()).filter(|&one| unfit(one).is_none()).collect(), left_out)
 }
 
-/// Returns those of the series whose categories occur in training, or all of them if there are
-/// none.
+/// Returns the series whose categories occur in training, or all series if there are none.
 fn with_known_categories(
     covariates: &Covariates,
     table: &SeriesTable,

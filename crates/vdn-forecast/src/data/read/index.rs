@@ -28,8 +28,8 @@ const INDEX_NAMES: [&str; 21] = [
     "time_idx",
 ];
 
-/// The number of rows from which on consecutive numbers that start at 0 or 1 are taken for row
-/// numbers, whatever the column's name.
+/// The minimum number of rows for which consecutive numbers from 0 or 1 are taken for row numbers,
+/// whatever the column's name.
 const SURE: usize = 20;
 
 /// Names of value columns, which are never taken for row numbers.

@@ -21,7 +21,7 @@ const DIGITS: [(i64, i64, &str); 7] = [
 /// numbers.
 const SHORT: &str = "%y%m%d";
 
-/// The number of values from which on a column of whole minutes is not a coincidence.
+/// The minimum number of values for which a column of whole minutes is not a coincidence.
 const MINUTES: usize = 10;
 
 /// Returns the possible date forms of a numeric column.

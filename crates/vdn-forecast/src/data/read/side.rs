@@ -33,7 +33,7 @@ pub(in crate::data) struct Side {
     pub(in crate::data) statics: Vec<String>,
 }
 
-/// The row from which on all numeric covariate columns have values.
+/// The start of the rows in which all numeric covariate columns have values.
 pub(super) struct Begin {
     /// The first such row.
     pub(super) row: usize,

@@ -1,4 +1,4 @@
-//! Scores of forecasts as wholes: of statements about several steps together.
+//! Scores of whole forecasts, that is, of statements about several steps together.
 //!
 //! Calibrated intervals for single steps do not imply calibrated intervals for tomorrow's total,
 //! the week's mean or the peak, because these depend on the dependence between the errors of steps.

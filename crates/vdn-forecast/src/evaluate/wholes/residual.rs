@@ -1,9 +1,9 @@
 //! Residual paths: a point forecast plus whole residual vectors of validation windows.
 //!
 //! Careful practitioners use this method with deterministic forecasts. For each validation window
-//! of a series, the residuals `r = (y - f) / c`, where `c` is the window's scale, are kept as a
-//! whole vector, which contains the dependence between steps. The forecast of a test window of the
-//! same series is
+//! of a series, the residuals `r = (y - f) / c` (with the window's scale `c`) are kept as a whole
+//! vector, which contains the dependence between steps. The forecast of a test window of the same
+//! series is
 //!
 //! ```text
 //! y = f + c r_m,   m = 1 .. M, all equally likely
