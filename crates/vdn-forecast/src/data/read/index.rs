@@ -56,7 +56,8 @@ pub(super) fn is_named_index(sample: &Sample<'_>) -> bool {
         || (INDEX_NAMES.contains(&lower.as_str()) && (by_one(&numbers, 1) || by_one(&numbers, -1)))
 }
 
-/// Whether the column holds row numbers. One of these has to hold:
+/// Whether the column holds row numbers. One of these conditions has to hold, all but the first for
+/// at least [`SURE`] numbers:
 ///
 /// - [`is_named_index`];
 /// - distinct whole numbers, and the last word of the name is `id`;
